@@ -1,0 +1,1 @@
+//! The Identity custom resource, and every label, annotation, gate, environment variable, port and default.

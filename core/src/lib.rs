@@ -1,0 +1,1 @@
+//! Rules, users, names, stamps and decisions: pure, no I/O, no clock.

@@ -1,0 +1,1 @@
+//! A whole cluster on loopback: control plane, node stand-in, storage, Google.

@@ -1,0 +1,1 @@
+//! The harness of the integration tests, and the load generator of the benches.

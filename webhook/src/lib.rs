@@ -1,0 +1,1 @@
+//! Admission: who asked, which identity, and the twin that checks the final pod.
