@@ -1,0 +1,126 @@
+//! The load generator: a fixed number of connections, each sending one review after another.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+/// How hard, how long and with what a server is asked.
+#[derive(Clone)]
+pub struct Load {
+    /// Kept-alive TLS connections, each with one request under way.
+    pub connections: usize,
+    /// Requests in all, shared by the connections.
+    pub requests: usize,
+    /// The path asked for.
+    pub path: &'static str,
+    /// The body of every request.
+    pub body: Bytes,
+    /// Trust for the server's certificate.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+/// What a run of load saw.
+#[derive(Debug)]
+pub struct Outcome {
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+    /// Sorted times of single requests.
+    pub latencies: Vec<Duration>,
+}
+
+impl Outcome {
+    /// Answers per second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// The time that `percent` of the requests did not exceed.
+    #[must_use]
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let index =
+            (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
+        self.latencies.get(index).copied().unwrap_or_default()
+    }
+}
+
+impl Load {
+    /// Asks `address`, and checks that each answer is HTTP 200 and contains `expected`.
+    ///
+    /// # Errors
+    /// On the first answer that is not as expected, or when a connection breaks.
+    pub async fn run(
+        &self,
+        address: SocketAddr,
+        expected: &'static [u8],
+    ) -> anyhow::Result<Outcome> {
+        let each = self.requests / self.connections;
+        let mut senders = Vec::with_capacity(self.connections);
+        for _ in 0..self.connections {
+            senders.push(self.connect(address).await?);
+        }
+        let started = Instant::now();
+        let workers: Vec<_> = senders
+            .into_iter()
+            .map(|sender| tokio::spawn(ask(sender, self.path, self.body.clone(), each, expected)))
+            .collect();
+        let mut latencies = Vec::with_capacity(self.requests);
+        for worker in workers {
+            latencies.extend(worker.await??);
+        }
+        let elapsed = started.elapsed();
+        latencies.sort_unstable();
+        Ok(Outcome { elapsed, latencies })
+    }
+
+    async fn connect(&self, address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+        let stream = tokio::net::TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from("localhost").context("name")?;
+        let stream = TlsConnector::from(self.tls.clone())
+            .connect(name, stream)
+            .await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+async fn ask(
+    mut sender: SendRequest<Full<Bytes>>,
+    path: &'static str,
+    body: Bytes,
+    requests: usize,
+    expected: &'static [u8],
+) -> anyhow::Result<Vec<Duration>> {
+    let mut latencies = Vec::with_capacity(requests);
+    for _ in 0..requests {
+        let request = http::Request::post(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .body(Full::new(body.clone()))?;
+        let started = Instant::now();
+        sender.ready().await?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let answer = response.into_body().collect().await?.to_bytes();
+        latencies.push(started.elapsed());
+        ensure!(
+            status == 200
+                && answer
+                    .windows(expected.len())
+                    .any(|window| window == expected),
+            "unexpected answer {status}: {}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    Ok(latencies)
+}

@@ -1,0 +1,90 @@
+//! A server as a child process, and what the kernel says that it used.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+/// A running server that printed its address on its first line.
+pub struct Child {
+    child: std::process::Child,
+    address: std::net::SocketAddr,
+}
+
+/// What a process has used so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// User and system time.
+    pub cpu: Duration,
+    /// Resident memory in bytes, now.
+    pub resident_bytes: u64,
+}
+
+impl Child {
+    /// Starts this very program again as `serve NAME`, and waits for its address.
+    ///
+    /// # Errors
+    /// When the program does not start, or prints no address.
+    pub fn serve(name: &str) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("failed to find this program")?;
+        let mut child = Command::new(program)
+            .args(["serve", name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("failed to start the {name} server"))?;
+        let Some(stdout) = child.stdout.take() else {
+            bail!("{name} server has no standard output")
+        };
+        let mut line = String::new();
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .with_context(|| format!("{name} server said nothing"))?;
+        let address = line
+            .trim()
+            .parse()
+            .with_context(|| format!("{name} server printed no address: {line:?}"));
+        match address {
+            Ok(address) => Ok(Self { child, address }),
+            Err(error) => {
+                child.kill().ok();
+                Err(error)
+            }
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    /// What it has used so far.
+    ///
+    /// # Errors
+    /// When `/proc` does not tell.
+    pub fn usage(&self) -> anyhow::Result<Usage> {
+        let pid = self.child.id();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The command's name may hold spaces: fields are counted after its closing bracket.
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let number = |index: usize| -> anyhow::Result<u64> {
+            Ok(fields.get(index).context("short /proc stat")?.parse()?)
+        };
+        // utime and stime are in ticks of 1/100 s, rss in pages of 4 KiB, on every Linux that Rust's std supports.
+        let ticks = number(11)? + number(12)?;
+        Ok(Usage {
+            cpu: Duration::from_millis(ticks * 10),
+            resident_bytes: number(21)? * 4096,
+        })
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
