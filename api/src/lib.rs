@@ -1,1 +1,13 @@
 //! The Identity custom resource, and every label, annotation, gate, environment variable, port and default.
+//!
+//! Types only: nothing here talks to anything, reads a clock or decides.
+
+pub mod conditions;
+mod crd;
+mod identity;
+mod mark;
+pub mod names;
+
+pub use crd::crd_yaml;
+pub use identity::{Grant, Identity, IdentitySpec, IdentityStatus, Mode};
+pub use mark::{MARK_BYTES, Mark, MarkError};

@@ -1,0 +1,16 @@
+//! The definition of the custom resource, as `manifests/base/crd.yaml` holds it.
+
+use kube::CustomResourceExt;
+
+use crate::Identity;
+
+/// `manifests/base/crd.yaml`, whole.
+///
+/// # Errors
+/// When the definition cannot be written as YAML.
+pub fn crd_yaml() -> Result<String, serde_saphyr::ser::Error> {
+    let text = serde_saphyr::to_string(&Identity::crd())?;
+    Ok(format!(
+        "# Written by `cargo run -p namesake-api --bin namesake-crd`. Do not edit.\n{text}"
+    ))
+}

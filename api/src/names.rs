@@ -1,0 +1,166 @@
+//! The one file of names. Whoever renames something renames it here (and in `manifests/`).
+
+/// API group of our custom resources, and prefix of our labels and annotations.
+pub const GROUP: &str = "namesake.dev";
+/// Version of our custom resources and of the file of rules.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of the file of rules.
+pub const API_VERSION: &str = "namesake.dev/v1alpha1";
+
+// Labels, annotations and gates.
+
+/// Label on a Namespace that opts in; its value is the stack.
+pub const OPT_IN_LABEL: &str = "namesake.dev/stack";
+/// Annotation on Jobs and the other parents: the signed stamp that names the proven requester.
+pub const STAMP_ANNOTATION: &str = "namesake.dev/stamp";
+/// Annotation on pods: the signed resolution that the twin checks.
+pub const RESOLUTION_ANNOTATION: &str = "namesake.dev/resolution";
+/// Annotation on pods and KSAs: the user, for people to read. Never evidence.
+pub const USER_ANNOTATION: &str = "namesake.dev/user";
+/// Label on pods and KSAs: the identity's name.
+pub const IDENTITY_LABEL: &str = "namesake.dev/identity";
+/// Annotation on what the broker owns: the text of [`crate::Mark`].
+pub const MARK_ANNOTATION: &str = "namesake.dev/mark";
+/// Scheduling gate that holds a pod until its identity really works.
+pub const GATE: &str = "namesake.dev/identity";
+/// GKE's annotation on a KSA: the e-mail of the GSA it acts as.
+pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
+/// Kubernetes' label that says which program manages an object; see [`MANAGED_BY_VALUE`].
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`] on what we manage.
+pub const MANAGED_BY_VALUE: &str = "namesake";
+/// Annotation on the accepted rules: 12 hex digits of their revision.
+pub const RULES_REVISION_ANNOTATION: &str = "namesake.dev/rules-revision";
+/// Annotation on the Secret of stamp keys: the id of the key that signs. Every id in the Secret verifies.
+pub const CURRENT_KEY_ANNOTATION: &str = "namesake.dev/current-key";
+
+// Objects of the system namespace.
+
+/// Our own namespace; default of [`ENV_NAMESPACE`].
+pub const SYSTEM_NAMESPACE: &str = "namesake-system";
+/// ConfigMap with the rules: every key that ends in `.yaml` is a file of rules.
+pub const RULES_CONFIG_MAP: &str = "namesake-rules";
+/// Key of the main file in [`RULES_CONFIG_MAP`].
+pub const RULES_KEY: &str = "rules.yaml";
+/// Ending of the keys of [`RULES_CONFIG_MAP`] that are files of rules.
+pub const RULES_KEY_SUFFIX: &str = ".yaml";
+/// ConfigMap with the last accepted rules, same keys; only the broker writes it.
+pub const ACCEPTED_RULES_CONFIG_MAP: &str = "namesake-accepted-rules";
+/// Secret of the certificate authority (`tls.crt`, `tls.key`, type `kubernetes.io/tls`).
+pub const AUTHORITY_SECRET: &str = "namesake-authority";
+/// Secret of the stamp keys: key id to 32 random bytes.
+pub const STAMP_KEY_SECRET: &str = "namesake-stamp-key";
+/// Name of both the Mutating- and the ValidatingWebhookConfiguration.
+pub const WEBHOOK_CONFIGURATION: &str = "namesake";
+/// Webhook that stamps parents and patches pods.
+pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
+/// Webhook of the twin, which checks the final object.
+pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
+/// Webhook that refuses a broken edit of the rules.
+pub const RULES_WEBHOOK: &str = "rules.namesake.dev";
+/// Name of the webhook's KSA, Deployment and Service.
+pub const WEBHOOK_SERVICE_ACCOUNT: &str = "namesake-webhook";
+/// Name of the broker's KSA, Deployment and Service.
+pub const BROKER_SERVICE_ACCOUNT: &str = "namesake-broker";
+/// Audience of the token that the webhook shows to the broker.
+pub const BROKER_AUDIENCE: &str = "namesake-broker";
+/// Name of the Lease that the broker's leader holds.
+pub const BROKER_LEASE: &str = "namesake-broker";
+/// Field manager of what the webhook applies.
+pub const FIELD_MANAGER_WEBHOOK: &str = "namesake-webhook";
+/// Field manager of what the broker applies.
+pub const FIELD_MANAGER_BROKER: &str = "namesake-broker";
+
+// Paths of the HTTP APIs.
+
+/// Path of the mutating admission.
+pub const MUTATE_PATH: &str = "/mutate";
+/// Path of the validating admission (the twin).
+pub const VALIDATE_PATH: &str = "/validate";
+/// Path of the validating admission of the ConfigMap of rules.
+pub const VALIDATE_RULES_PATH: &str = "/validate-rules";
+/// Path of the broker's API: `POST` makes sure that an identity is there.
+pub const IDENTITIES_PATH: &str = "/v1/identities";
+/// Path that answers 200 while the process lives.
+pub const HEALTH_PATH: &str = "/healthz";
+/// Path that answers 200 when the process can serve.
+pub const READY_PATH: &str = "/readyz";
+/// Path of the metrics in the text format of OpenMetrics.
+pub const METRICS_PATH: &str = "/metrics";
+
+// Ports. 10250 is one that the control plane of a private GKE cluster reaches without a firewall rule.
+
+/// TCP port of the webhook (HTTPS; admission, health and metrics).
+pub const WEBHOOK_PORT: u16 = 10250;
+/// TCP port of the broker (HTTPS; API, health and metrics).
+pub const BROKER_PORT: u16 = 10251;
+
+// Environment variables (each also a flag) and their defaults.
+
+/// Our own namespace.
+pub const ENV_NAMESPACE: &str = "NAMESAKE_NAMESPACE";
+/// Address and port to listen on.
+pub const ENV_LISTEN: &str = "NAMESAKE_LISTEN";
+/// Default of [`ENV_LISTEN`] for the webhook.
+pub const WEBHOOK_LISTEN: &str = "0.0.0.0:10250";
+/// Default of [`ENV_LISTEN`] for the broker.
+pub const BROKER_LISTEN: &str = "0.0.0.0:10251";
+/// URL of the broker, for the webhook.
+pub const ENV_BROKER_URL: &str = "NAMESAKE_BROKER_URL";
+/// Default of [`ENV_BROKER_URL`].
+pub const BROKER_URL: &str = "https://namesake-broker.namesake-system.svc:10251";
+/// File with the token that the webhook shows to the broker; re-read when it changes.
+pub const ENV_BROKER_TOKEN_FILE: &str = "NAMESAKE_BROKER_TOKEN_FILE";
+/// Default of [`ENV_BROKER_TOKEN_FILE`].
+pub const BROKER_TOKEN_FILE: &str = "/var/run/secrets/namesake.dev/broker/token";
+/// How long the webhook waits for the broker; below the webhook's own timeout.
+pub const ENV_BROKER_DEADLINE: &str = "NAMESAKE_BROKER_DEADLINE";
+/// Default of [`ENV_BROKER_DEADLINE`], a duration with its unit.
+pub const BROKER_DEADLINE: &str = "6s";
+/// DNS names and IP addresses in the server's certificate, separated by commas.
+pub const ENV_TLS_NAMES: &str = "NAMESAKE_TLS_NAMES";
+/// Filter of the log, in the form of `tracing_subscriber::EnvFilter`.
+pub const ENV_LOG: &str = "NAMESAKE_LOG";
+/// Default of [`ENV_LOG`].
+pub const LOG: &str = "info";
+/// Form of the log: `json` or `text`.
+pub const ENV_LOG_FORMAT: &str = "NAMESAKE_LOG_FORMAT";
+/// Default of [`ENV_LOG_FORMAT`].
+pub const LOG_FORMAT: &str = "json";
+/// New identities that one user may have in a minute.
+pub const ENV_IDENTITIES_PER_MINUTE: &str = "NAMESAKE_IDENTITIES_PER_MINUTE";
+/// Default of [`ENV_IDENTITIES_PER_MINUTE`].
+pub const IDENTITIES_PER_MINUTE: u32 = 10;
+/// Base URL of Google's IAM API.
+pub const ENV_IAM_ENDPOINT: &str = "NAMESAKE_IAM_ENDPOINT";
+/// Default of [`ENV_IAM_ENDPOINT`].
+pub const IAM_ENDPOINT: &str = "https://iam.googleapis.com";
+/// Base URL of Google's IAM Service Account Credentials API.
+pub const ENV_IAM_CREDENTIALS_ENDPOINT: &str = "NAMESAKE_IAM_CREDENTIALS_ENDPOINT";
+/// Default of [`ENV_IAM_CREDENTIALS_ENDPOINT`].
+pub const IAM_CREDENTIALS_ENDPOINT: &str = "https://iamcredentials.googleapis.com";
+/// Base URL of Google's Security Token Service.
+pub const ENV_STS_ENDPOINT: &str = "NAMESAKE_STS_ENDPOINT";
+/// Default of [`ENV_STS_ENDPOINT`].
+pub const STS_ENDPOINT: &str = "https://sts.googleapis.com";
+/// Base URL of Google's Cloud Storage JSON API.
+pub const ENV_STORAGE_ENDPOINT: &str = "NAMESAKE_STORAGE_ENDPOINT";
+/// Default of [`ENV_STORAGE_ENDPOINT`].
+pub const STORAGE_ENDPOINT: &str = "https://storage.googleapis.com";
+/// Base URL of Google's Resource Manager API.
+pub const ENV_RESOURCE_MANAGER_ENDPOINT: &str = "NAMESAKE_RESOURCE_MANAGER_ENDPOINT";
+/// Default of [`ENV_RESOURCE_MANAGER_ENDPOINT`].
+pub const RESOURCE_MANAGER_ENDPOINT: &str = "https://cloudresourcemanager.googleapis.com";
+
+// Conditions of an Identity.
+
+/// Condition: the KSA is there, is ours and is as it should be.
+pub const SERVICE_ACCOUNT_READY: &str = "ServiceAccountReady";
+/// Condition: the GSA is there, is ours, and Google shows it.
+pub const GOOGLE_ACCOUNT_READY: &str = "GoogleAccountReady";
+/// Condition: the binding and the grants are written.
+pub const BINDING_READY: &str = "BindingReady";
+/// Condition: the chain from the KSA's token to each grant has answered.
+pub const VERIFIED: &str = "Verified";
+/// Condition: all of the above; pods may run.
+pub const READY: &str = "Ready";
