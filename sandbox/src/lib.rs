@@ -1,1 +1,29 @@
-//! A whole cluster on loopback: control plane, node stand-in, storage, Google.
+//! A whole cluster on loopback, for the tests and the demo: a real Kubernetes control plane, a stand-in for its node, object
+//! storage and Google's side.
+//!
+//! # Layout
+//! - [`binaries`]: the control plane's programs, built once from a Go module of our own.
+//! - [`children`]: child processes that never outlive us; [`workdir`]: the work folder of a run; [`ports`]: free ports.
+//! - [`control_plane`]: etcd, kube-apiserver, kube-controller-manager, with their users ([`users`]), keys and audit log.
+
+pub mod binaries;
+pub mod children;
+pub mod control_plane;
+pub mod ports;
+pub mod users;
+pub mod workdir;
+
+pub use control_plane::ControlPlane;
+pub use workdir::WorkFolder;
+
+/// The issuer of the cluster's tokens, as a GKE cluster of that name has it.
+pub const ISSUER: &str =
+    "https://container.googleapis.com/v1/projects/acme/locations/us-central1/clusters/ml";
+/// The workload pool that the cluster's project owns.
+pub const WORKLOAD_POOL: &str = "acme.svc.id.goog";
+/// The cluster's name as the rules write it.
+pub const CLUSTER: &str = "projects/acme/locations/us-central1/clusters/ml";
+/// The name of the only node.
+pub const NODE: &str = "loopback";
+/// The namespace in which people work.
+pub const RESEARCH: &str = "research";

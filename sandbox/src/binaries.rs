@@ -1,0 +1,307 @@
+//! The control plane's programs: taken from KUBEBUILDER_ASSETS, or built once from our own Go module.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use thiserror::Error;
+
+use crate::{children::tail, workdir::workspace_root};
+
+/// The convention of the field for "use the programs that I already have".
+pub const ASSETS: &str = "KUBEBUILDER_ASSETS";
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// A program and the Go package that it is built from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// The file name.
+    pub name: &'static str,
+    package: &'static str,
+}
+
+/// The store behind the API server.
+pub const ETCD: Program = Program {
+    name: "etcd",
+    package: "go.etcd.io/etcd/server/v3",
+};
+/// The API server.
+pub const KUBE_APISERVER: Program = Program {
+    name: "kube-apiserver",
+    package: "k8s.io/kubernetes/cmd/kube-apiserver",
+};
+/// The controllers of Jobs, Deployments, namespaces, tokens and so on.
+pub const KUBE_CONTROLLER_MANAGER: Program = Program {
+    name: "kube-controller-manager",
+    package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+};
+/// The command line that installs manifests.
+pub const KUBECTL: Program = Program {
+    name: "kubectl",
+    package: "k8s.io/kubernetes/cmd/kubectl",
+};
+/// Cloud Storage's API without its permissions.
+pub const FAKE_GCS_SERVER: Program = Program {
+    name: "fake-gcs-server",
+    package: "github.com/fsouza/fake-gcs-server",
+};
+
+/// Every program of the Go module, in the order in which they are built.
+pub const ALL: [Program; 5] = [
+    ETCD,
+    KUBE_APISERVER,
+    KUBE_CONTROLLER_MANAGER,
+    KUBECTL,
+    FAKE_GCS_SERVER,
+];
+
+/// Why the programs cannot be had.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The folder that the user named lacks some.
+    #[error(
+        "{ASSETS}={folder} lacks {missing}: add it there, or unset {ASSETS} and let the sandbox build it with Go (about 6 minutes, once)",
+        folder = .folder.display()
+    )]
+    Lacking {
+        /// The value of KUBEBUILDER_ASSETS.
+        folder: PathBuf,
+        /// File names.
+        missing: String,
+    },
+    /// A tool that we need is not installed.
+    #[error("{tool} is not installed (looked in PATH): {remedy}")]
+    NoTool {
+        /// The command.
+        tool: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A Go build failed.
+    #[error("go build of {program} failed; its log {log} ends:\n{tail}", log = .log.display())]
+    Build {
+        /// The program's name.
+        program: &'static str,
+        /// The whole output.
+        log: PathBuf,
+        /// Its end.
+        tail: String,
+    },
+}
+
+/// A folder that has the programs.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    folder: PathBuf,
+}
+
+impl Binaries {
+    /// Finds all programs, or builds what is missing; `progress` gets a line about every 10 s while it builds.
+    ///
+    /// # Errors
+    /// See [`Error`]: each says what to do.
+    pub fn find_or_build(progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        match std::env::var_os(ASSETS) {
+            Some(folder) if !folder.is_empty() => Self::in_assets(Path::new(&folder), &ALL),
+            _ => Self::build(&workspace_root(), progress),
+        }
+    }
+
+    /// Takes the programs from a folder that the user named.
+    ///
+    /// # Errors
+    /// It lacks one of `needed`.
+    pub fn in_assets(folder: &Path, needed: &[Program]) -> Result<Self> {
+        let missing: Vec<&str> = needed
+            .iter()
+            .filter(|it| !folder.join(it.name).is_file())
+            .map(|it| it.name)
+            .collect();
+        if !missing.is_empty() {
+            return Err(Error::Lacking {
+                folder: folder.to_path_buf(),
+                missing: missing.join(", "),
+            }
+            .into());
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// The path of a program.
+    #[must_use]
+    pub fn path(&self, program: Program) -> PathBuf {
+        self.folder.join(program.name)
+    }
+
+    /// The folder of all of them.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn build(root: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        let folder = root.join("target").join("control-plane");
+        let module = root.join("sandbox").join("control-plane");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // Two runs at once must not write the same file: the second waits, and then finds it built.
+        let lock = fs::File::create(folder.join(".lock")).context("cannot make a lock file")?;
+        lock.lock()
+            .context("cannot lock the folder of the control plane's programs")?;
+        let stamp = stamp(&module)?;
+        let binaries = Self {
+            folder: folder.clone(),
+        };
+        for (number, program) in ALL.iter().enumerate() {
+            let stamp_file = folder.join(format!(".{}.stamp", program.name));
+            let built = binaries.path(*program).is_file()
+                && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp);
+            if !built {
+                let title = format!(
+                    "building {} ({} of {})",
+                    program.name,
+                    number + 1,
+                    ALL.len()
+                );
+                build_one(*program, &module, &folder, &title, progress)?;
+                fs::write(&stamp_file, &stamp)
+                    .with_context(|| format!("cannot write {}", stamp_file.display()))?;
+            }
+        }
+        Ok(binaries)
+    }
+}
+
+/// What a build depends on: Go's version and the module's exact versions.
+fn stamp(module: &Path) -> Result<String> {
+    let read = |name: &str| {
+        let path = module.join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let version = Command::new("go").arg("version").current_dir(module).output().map_err(|_| Error::NoTool {
+        tool: "go",
+        remedy: "install Go 1.26 or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder that has \
+                 etcd, kube-apiserver, kube-controller-manager, kubectl and fake-gcs-server",
+    })?;
+    Ok(format!(
+        "{}{}{}",
+        String::from_utf8_lossy(&version.stdout),
+        read("go.mod")?,
+        read("go.sum")?
+    ))
+}
+
+fn build_one(
+    program: Program,
+    module: &Path,
+    folder: &Path,
+    title: &str,
+    progress: &mut dyn FnMut(&str),
+) -> Result<()> {
+    let log = folder.join(format!("{}.build.log", program.name));
+    let output =
+        fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let errors = output.try_clone().context("cannot share a log file")?;
+    let target = folder.join(program.name);
+    // Built beside its place: a build that is broken off leaves no half program.
+    let fresh = folder.join(format!(".{}.new", program.name));
+    let mut build = Command::new("go")
+        .args([
+            "build",
+            "-mod=readonly",
+            "-trimpath",
+            "-ldflags",
+            &ldflags(module)?,
+            "-o",
+        ])
+        .arg(&fresh)
+        .arg(program.package)
+        .current_dir(module)
+        .stdout(output)
+        .stderr(errors)
+        .spawn()
+        .context("cannot start go")?;
+    let start = Instant::now();
+    let mut said = Duration::ZERO;
+    progress(title);
+    let status = loop {
+        if let Some(status) = build.try_wait().context("cannot wait for go")? {
+            break status;
+        }
+        if start.elapsed() >= said + PROGRESS {
+            said = start.elapsed();
+            progress(&format!("{title}: {} s", said.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    if !status.success() {
+        return Err(Error::Build {
+            program: program.name,
+            tail: tail(&log, 10),
+            log,
+        }
+        .into());
+    }
+    fs::rename(&fresh, &target).with_context(|| format!("cannot write {}", target.display()))
+}
+
+/// Without these the API server says that it is v0.0.0.
+fn ldflags(module: &Path) -> Result<String> {
+    let text = fs::read_to_string(module.join("go.mod")).context("cannot read go.mod")?;
+    let version = kubernetes_version(&text).context("go.mod requires no k8s.io/kubernetes")?;
+    let mut parts = version.trim_start_matches('v').split('.');
+    let (major, minor) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let of = "k8s.io/component-base/version.git";
+    Ok(format!(
+        "-s -w -X {of}Version={version} -X {of}Major={major} -X {of}Minor={minor}"
+    ))
+}
+
+fn kubernetes_version(go_mod: &str) -> Option<&str> {
+    go_mod.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix("k8s.io/kubernetes ")?
+            .split_whitespace()
+            .next()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_assets_that_lacks_a_program_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("etcd"), "").unwrap();
+        let error = Binaries::in_assets(folder.path(), &[ETCD, KUBECTL])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("lacks kubectl:"), "{error}");
+        fs::write(folder.path().join("kubectl"), "").unwrap();
+        Binaries::in_assets(folder.path(), &[ETCD, KUBECTL]).unwrap();
+    }
+
+    #[test]
+    fn the_version_that_clients_see_is_that_of_the_go_module() {
+        let module = workspace_root().join("sandbox").join("control-plane");
+        let flags = ldflags(&module).unwrap();
+        assert!(
+            flags.contains("gitVersion=v1.") && flags.contains("gitMajor=1 "),
+            "{flags}"
+        );
+        assert_eq!(
+            kubernetes_version("require (\n\tk8s.io/kubernetes v1.2.3 // indirect\n)"),
+            Some("v1.2.3")
+        );
+        assert_eq!(kubernetes_version("module x"), None);
+    }
+}
