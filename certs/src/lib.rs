@@ -1,1 +1,25 @@
 //! Certificates: an authority in one Secret shared by replicas, a leaf per replica, and the caBundle.
+//!
+//! The authority's Secret is made by whichever replica comes first; the others read it. `tls.crt` may hold several
+//! certificates: the first one signs with `tls.key`, all of them are trusted, so that an authority can be replaced
+//! while leaves of the old one still serve. Leaves live in memory only. Nothing here logs or prints a key.
+
+mod authority;
+mod bundle;
+mod configurations;
+mod error;
+mod keeper;
+mod leaf;
+mod resolver;
+pub mod schedule;
+mod secrets;
+mod stamp_keys;
+
+pub use authority::Authority;
+pub use bundle::client_roots;
+pub use configurations::apply_ca_bundle;
+pub use error::Error;
+pub use keeper::Keeper;
+pub use leaf::Leaf;
+pub use resolver::{Resolver, server_config};
+pub use stamp_keys::{StampKeys, ensure_stamp_keys};

@@ -1,0 +1,210 @@
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ServerConnection};
+
+use super::*;
+use crate::{Resolver, client_roots, server_config};
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+fn authority(secret: &Secret) -> Result<Authority, Error> {
+    Authority::read(secret, "namesake-system", now())
+}
+
+fn text(secret: &Secret, key: &str) -> String {
+    String::from_utf8(secret.data.as_ref().unwrap()[key].0.clone()).unwrap()
+}
+
+fn set(secret: &mut Secret, key: &str, value: &str) {
+    let value = ByteString(value.as_bytes().to_vec());
+    secret.data.as_mut().unwrap().insert(key.to_owned(), value);
+}
+
+fn names() -> Vec<String> {
+    vec![
+        "namesake-webhook.namesake-system.svc".to_owned(),
+        "127.0.0.1".to_owned(),
+    ]
+}
+
+// A whole handshake in memory. The client's verifier reads the system's clock, so leaves for it are made now.
+fn shake(bundle: &str, leaf: &Leaf, name: &str) -> Result<(), rustls::Error> {
+    handshake(bundle, Arc::new(Resolver::new(leaf)), name)
+}
+
+fn handshake(bundle: &str, resolver: Arc<Resolver>, name: &str) -> Result<(), rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(client_roots(bundle).unwrap())
+        .with_no_client_auth();
+    let server = server_config(resolver)?;
+    let mut client = ClientConnection::new(
+        Arc::new(client),
+        ServerName::try_from(name.to_owned()).unwrap(),
+    )?;
+    let mut server = ServerConnection::new(server)?;
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut wire = Vec::new();
+        client.write_tls(&mut wire).unwrap();
+        server.read_tls(&mut wire.as_slice()).unwrap();
+        server.process_new_packets()?;
+        wire.clear();
+        server.write_tls(&mut wire).unwrap();
+        client.read_tls(&mut wire.as_slice()).unwrap();
+        client.process_new_packets()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_client_that_trusts_the_bundle_talks_to_a_leaf_by_name_and_address() {
+    let now = Timestamp::now();
+    let authority = authority(&generate("n", now).unwrap()).unwrap();
+    let leaf = authority
+        .issue(&names(), now, schedule::LEAF_LIFETIME)
+        .unwrap();
+    for name in names() {
+        shake(authority.bundle_pem(), &leaf, &name).unwrap();
+    }
+    assert!(shake(authority.bundle_pem(), &leaf, "elsewhere.example").is_err());
+}
+
+#[test]
+fn a_client_with_another_bundle_refuses_the_leaf() {
+    let now = Timestamp::now();
+    let ours = authority(&generate("n", now).unwrap()).unwrap();
+    let other = authority(&generate("n", now).unwrap()).unwrap();
+    let leaf = ours.issue(&names(), now, schedule::LEAF_LIFETIME).unwrap();
+    assert!(shake(other.bundle_pem(), &leaf, "127.0.0.1").is_err());
+}
+
+#[test]
+fn a_bundle_of_two_trusts_leaves_of_both() {
+    let now = Timestamp::now();
+    let (old, mut new) = (generate("n", now).unwrap(), generate("n", now).unwrap());
+    let both = text(&new, CERTIFICATE) + &text(&old, CERTIFICATE);
+    set(&mut new, CERTIFICATE, &both);
+    let (old, new) = (authority(&old).unwrap(), authority(&new).unwrap());
+    for signer in [&old, &new] {
+        let leaf = signer
+            .issue(&names(), now, schedule::LEAF_LIFETIME)
+            .unwrap();
+        shake(new.bundle_pem(), &leaf, "127.0.0.1").unwrap();
+    }
+}
+
+#[test]
+fn a_swapped_leaf_serves_the_next_connection() {
+    let now = Timestamp::now();
+    let authority = authority(&generate("n", now).unwrap()).unwrap();
+    let leaf = |name: &str| {
+        authority
+            .issue(&[name.to_owned()], now, schedule::LEAF_LIFETIME)
+            .unwrap()
+    };
+    let resolver = Arc::new(Resolver::new(&leaf("a.example")));
+    let serves =
+        |name: &str| handshake(authority.bundle_pem(), Arc::clone(&resolver), name).is_ok();
+    assert!(serves("a.example") && !serves("b.example"));
+    resolver.swap(&leaf("b.example"));
+    assert!(serves("b.example") && !serves("a.example"));
+}
+
+#[test]
+fn a_leaf_lives_as_long_as_asked_but_not_longer_than_its_authority() {
+    let authority = authority(&generate("n", now()).unwrap()).unwrap();
+    let leaf = authority
+        .issue(&names(), now(), SignedDuration::from_hours(1))
+        .unwrap();
+    assert_eq!(leaf.not_after(), now() + SignedDuration::from_hours(1));
+    assert_eq!(leaf.not_before(), now() - schedule::SKEW);
+    assert!(!leaf.is_due(now()));
+    let long = authority
+        .issue(&names(), now(), schedule::AUTHORITY_LIFETIME * 2)
+        .unwrap();
+    assert_eq!(long.not_after(), now() + schedule::AUTHORITY_LIFETIME);
+    assert!(!authority.is_old(now()));
+}
+
+#[test]
+fn names_that_no_certificate_can_hold_are_refused() {
+    let authority = authority(&generate("n", now()).unwrap()).unwrap();
+    for names in [vec![], vec!["bücher.example".to_owned()]] {
+        let error = authority
+            .issue(&names, now(), schedule::LEAF_LIFETIME)
+            .unwrap_err();
+        assert!(matches!(error, Error::Issue { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_broken_secret_says_which_key_is_wrong_and_shows_no_key() {
+    let good = generate("n", now()).unwrap();
+    let other = generate("n", now()).unwrap();
+    let leaf_pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    for (key, value, problem) in [
+        (CERTIFICATE, String::new(), "holds no certificate"),
+        (CERTIFICATE, leaf_pem.to_owned(), "does not parse"),
+        (
+            CERTIFICATE,
+            text(&other, CERTIFICATE),
+            "does not belong to the first certificate",
+        ),
+        (KEY, "secret".to_owned(), "no private key"),
+        (
+            KEY,
+            text(&other, KEY),
+            "does not belong to the first certificate",
+        ),
+    ] {
+        let mut secret = good.clone();
+        set(&mut secret, key, &value);
+        let error = authority(&secret).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(
+            error.contains("namesake-system/namesake-authority")
+                && error.contains("delete the secret"),
+            "{error}"
+        );
+        assert!(
+            !error.contains("PRIVATE") && !error.contains("secret:"),
+            "{error}"
+        );
+    }
+    let mut empty = good;
+    empty.data = None;
+    assert!(
+        authority(&empty)
+            .unwrap_err()
+            .to_string()
+            .contains("tls.crt: is missing")
+    );
+}
+
+#[test]
+fn an_expired_authority_is_an_error() {
+    let long_ago = now() - schedule::AUTHORITY_LIFETIME * 2;
+    let error = authority(&generate("n", long_ago).unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("expired at"), "{error}");
+}
+
+#[test]
+fn nothing_prints_a_key() {
+    let secret = generate("n", now()).unwrap();
+    let authority = authority(&secret).unwrap();
+    let leaf = authority
+        .issue(&names(), now(), schedule::LEAF_LIFETIME)
+        .unwrap();
+    for text in [format!("{authority:?}"), format!("{leaf:?}")] {
+        assert!(
+            !text.contains("PRIVATE") && !text.contains("signing"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! A bundle: one or more certificates of authorities in PEM.
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::Error;
+
+/// Every certificate of a bundle, in order.
+///
+/// # Errors
+/// When the text holds no certificate, or one that is cut.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let all: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|e| Error::Bundle(format!("not PEM: {e}")))?;
+    if all.is_empty() {
+        return Err(Error::Bundle("holds no certificate".to_owned()));
+    }
+    Ok(all)
+}
+
+/// Roots that trust every authority of a bundle, for a TLS client.
+///
+/// # Errors
+/// When the bundle holds no certificate, or one that cannot be an authority.
+pub fn client_roots(bundle_pem: &str) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(bundle_pem.as_bytes())? {
+        roots
+            .add(certificate)
+            .map_err(|e| Error::Bundle(format!("a certificate is no authority: {e}")))?;
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_or_cut_bundle_is_an_error() {
+        let cut = "-----BEGIN CERTIFICATE-----\nMIIB";
+        let garbage = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        for bundle in ["", "hello", cut, garbage] {
+            assert!(client_roots(bundle).is_err(), "{bundle:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Keeps a server's certificate fresh, and tells when the bundle should be published.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::Client;
+
+use crate::{Authority, Error, Leaf, Resolver, schedule};
+
+/// Between two looks at the authority's Secret.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// A server's certificate: the authority, the present leaf, and the resolver that serves it.
+pub struct Keeper {
+    client: Client,
+    namespace: String,
+    names: Vec<String>,
+    lifetime: SignedDuration,
+    authority: Authority,
+    leaf: Leaf,
+    resolver: Arc<Resolver>,
+}
+
+impl Keeper {
+    /// Reads or makes the authority in `namespace` and issues a leaf for `names` (DNS names and IP addresses).
+    ///
+    /// # Errors
+    /// As [`Authority::ensure`] and [`Authority::issue`].
+    pub async fn start(
+        client: Client,
+        namespace: &str,
+        names: Vec<String>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let lifetime = schedule::LEAF_LIFETIME;
+        let authority = Authority::ensure(&client, namespace, now).await?;
+        let leaf = authority.issue(&names, now, lifetime)?;
+        let resolver = Arc::new(Resolver::new(&leaf));
+        Ok(Self {
+            client,
+            namespace: namespace.to_owned(),
+            names,
+            lifetime,
+            authority,
+            leaf,
+            resolver,
+        })
+    }
+
+    /// Serves the present leaf, and each later one.
+    #[must_use]
+    pub fn resolver(&self) -> Arc<Resolver> {
+        Arc::clone(&self.resolver)
+    }
+
+    /// Certificates of every authority to trust, in PEM.
+    #[must_use]
+    pub fn bundle_pem(&self) -> &str {
+        self.authority.bundle_pem()
+    }
+
+    /// Looks at the Secret again; issues and serves a new leaf when the authority changed or the leaf is due.
+    /// Returns whether it did.
+    ///
+    /// # Errors
+    /// As [`Authority::ensure`] and [`Authority::issue`]; the present leaf goes on serving.
+    pub async fn refresh(&mut self, now: Timestamp) -> Result<bool, Error> {
+        let authority = Authority::ensure(&self.client, &self.namespace, now).await?;
+        let same = authority.bundle_pem() == self.authority.bundle_pem();
+        if same && !self.leaf.is_due(now) {
+            return Ok(false);
+        }
+        let leaf = authority.issue(&self.names, now, self.lifetime)?;
+        self.resolver.swap(&leaf);
+        tracing::info!(not_after = %leaf.not_after(), authority_changed = !same, "serving a new certificate");
+        if authority.is_old(now) {
+            tracing::warn!(
+                "the authority ends soon: put a new certificate and key in front of its secret's"
+            );
+        }
+        (self.authority, self.leaf) = (authority, leaf);
+        Ok(true)
+    }
+
+    /// Refreshes every minute and then calls `publish` with the bundle (for the webhook: [`crate::apply_ca_bundle`],
+    /// which repairs a caBundle that somebody removed). Failures are logged and tried again. Never returns: drop the
+    /// future to stop.
+    pub async fn run(mut self, mut publish: impl AsyncFnMut(&str) -> Result<(), Error>) {
+        loop {
+            if let Err(error) = self.refresh(Timestamp::now()).await {
+                tracing::warn!(%error, not_after = %self.leaf.not_after(), "certificate not refreshed");
+            }
+            if let Err(error) = publish(self.authority.bundle_pem()).await {
+                tracing::warn!(%error, "bundle not published");
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+}
