@@ -1,0 +1,218 @@
+//! Control planes with our manifests applied: everything but the Deployments, whose programs run in this process.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::{
+    api::{
+        authentication::v1::{TokenRequest, TokenRequestSpec},
+        core::v1::ServiceAccount,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{Api, Client, api::PostParams};
+use namesake_api::names::SYSTEM_NAMESPACE;
+use namesake_sandbox::{
+    ControlPlane, WorkFolder,
+    users::{self, ADMIN},
+};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::{eventually::eventually, manifests, person::Person, refused::refused};
+
+/// Life of the tokens that the harness asks for, in seconds: longer than any run.
+const TOKEN_SECONDS: i64 = 3600;
+/// Kinds of the manifests that are not applied: what runs as a pod there runs in this process here; the configurations and the
+/// rules are each stack's own.
+const NOT_INSTALLED: [&str; 5] = [
+    "Deployment",
+    "PodDisruptionBudget",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+    "ConfigMap",
+];
+
+/// A control plane on which Namesake is installed, and nothing of it runs yet.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The control plane.
+    pub control_plane: ControlPlane,
+    folder: WorkFolder,
+}
+
+impl Cluster {
+    /// The one that all tests of this process share. It ends with the process.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_try_init(Self::start).await
+    }
+
+    /// Another one, for tests that stop programs or change the rules: lent to one at a time.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn lent() -> Result<MutexGuard<'static, Self>> {
+        static LENT: OnceCell<Mutex<Cluster>> = OnceCell::const_new();
+        let start = async || Self::start().await.map(Mutex::new);
+        Ok(LENT.get_or_try_init(start).await?.lock().await)
+    }
+
+    async fn start() -> Result<Self> {
+        let started = Instant::now();
+        let folder = WorkFolder::create()?;
+        log_to(&folder)?;
+        let control_plane = ControlPlane::start(&folder).await?;
+        let cluster = Self {
+            control_plane,
+            folder,
+        };
+        cluster.install().await?;
+        tracing::info!(
+            seconds = started.elapsed().as_secs_f32(),
+            "a cluster is installed"
+        );
+        Ok(cluster)
+    }
+
+    /// Applies the loopback overlay, and waits until the API server holds to it.
+    async fn install(&self) -> Result<()> {
+        let client = self.control_plane.client(ADMIN).await?;
+        let text = manifests::rendered(&self.control_plane, "overlays/loopback")?;
+        for object in manifests::objects(&text)? {
+            if NOT_INSTALLED.iter().all(|kind| object["kind"] != *kind) {
+                manifests::apply(&client, &object, SYSTEM_NAMESPACE, false).await?;
+            }
+        }
+        let kinds: Api<CustomResourceDefinition> = Api::all(client.clone());
+        eventually("Identities are served", async || {
+            let kind = kinds.get("identities.namesake.dev").await?;
+            let conditions = kind
+                .status
+                .and_then(|status| status.conditions)
+                .unwrap_or_default();
+            let established = conditions
+                .iter()
+                .any(|c| c.type_ == "Established" && c.status == "True");
+            ensure!(established, "{conditions:?}");
+            Ok(())
+        })
+        .await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(client, "default");
+        let managed: ServiceAccount =
+            serde_json::from_value(json!({"metadata": {"name": "mf-nobody-aaaaaaaaaaaaaa"}}))?;
+        let dry_run = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        eventually("the guard of managed names is in force", async || {
+            refused(accounts.create(&dry_run, &managed).await)?.saying("managed by Namesake")
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The work folder, whose logs explain failures.
+    #[must_use]
+    pub fn folder(&self) -> &WorkFolder {
+        &self.folder
+    }
+
+    /// A user of the control plane, at work in this namespace.
+    ///
+    /// # Errors
+    /// There is no such user.
+    pub async fn user(&self, name: &str, namespace: &str) -> Result<Person> {
+        let client = self.control_plane.client(name).await?;
+        Ok(Person::new(name, client, namespace))
+    }
+
+    /// Any person, with these groups.
+    ///
+    /// # Errors
+    /// The admin, who impersonates them, cannot.
+    pub async fn person(&self, name: &str, groups: &[&str], namespace: &str) -> Result<Person> {
+        let client = self.control_plane.client_as(name, groups).await?;
+        Ok(Person::new(name, client, namespace))
+    }
+
+    /// A service account with a token of its own, as a controller or a pod has it.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub async fn service_account(&self, home: &str, name: &str, namespace: &str) -> Result<Person> {
+        let token = self.token(home, name, &[]).await?;
+        let mut config = users::config_from(&self.control_plane.kubeconfig(ADMIN)).await?;
+        config.auth_info = kube::config::AuthInfo {
+            token: Some(token),
+            ..kube::config::AuthInfo::default()
+        };
+        let user = format!("system:serviceaccount:{home}:{name}");
+        Ok(Person::new(&user, Client::try_from(config)?, namespace))
+    }
+
+    /// A token of a service account, for the API server or for these audiences.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub async fn token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audiences: &[&str],
+    ) -> Result<SecretString> {
+        let client = self.control_plane.client(ADMIN).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
+        let spec = TokenRequestSpec {
+            audiences: Some(
+                audiences
+                    .iter()
+                    .map(|&audience| audience.to_owned())
+                    .collect(),
+            ),
+            expiration_seconds: Some(TOKEN_SECONDS),
+            ..TokenRequestSpec::default()
+        };
+        let request = TokenRequest {
+            spec: Some(spec),
+            ..TokenRequest::default()
+        };
+        let answer = accounts
+            .create_token_request(name, &PostParams::default(), &request)
+            .await
+            .with_context(|| format!("no token for {namespace}/{name}"))?;
+        let token = answer.status.and_then(|status| status.token);
+        Ok(token.context("a TokenRequest without a token")?.into())
+    }
+
+    /// The events of the API server's audit log.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn audit_events(&self) -> Result<Vec<Value>> {
+        let text = std::fs::read_to_string(self.control_plane.audit_log())?;
+        // The last line may be half written.
+        Ok(text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+}
+
+/// The log of webhook and broker goes into the first cluster's folder; a failing test names it.
+fn log_to(folder: &WorkFolder) -> Result<()> {
+    let file = std::fs::File::create(folder.logs().join("in-process.log"))?;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "info,kube=warn,hyper=warn,tower=warn".into());
+    // The second cluster's programs log into the first one's file.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::sync::Mutex::new(file))
+        .try_init();
+    Ok(())
+}
