@@ -1,0 +1,14 @@
+# Two images from one build: docker build --target webhook -t …/webhook . ; docker build --target broker -t …/broker .
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked -p namesake-webhook -p namesake-broker
+
+# glibc and nothing else: no shell, no package manager, user 65532.
+FROM gcr.io/distroless/cc-debian12:nonroot AS webhook
+COPY --from=build /src/target/release/namesake-webhook /usr/local/bin/namesake-webhook
+ENTRYPOINT ["namesake-webhook"]
+
+FROM gcr.io/distroless/cc-debian12:nonroot AS broker
+COPY --from=build /src/target/release/namesake-broker /usr/local/bin/namesake-broker
+ENTRYPOINT ["namesake-broker"]

@@ -1,0 +1,90 @@
+# `make` lists what there is. Everything that is built or installed goes into target/.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SANDBOX := $(TARGET)/debug/namesake-sandbox
+OVERLAYS := manifests/base manifests/overlays/gke manifests/overlays/gke/research manifests/overlays/loopback
+# One that is there already: the given programs, the ones the sandbox built, or the user's own.
+KUBECTL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/kubectl target/control-plane/kubectl) $(shell command -v kubectl))
+
+need = command -v $(1) >/dev/null || { echo "$(1) is not installed: $(2)" >&2; exit 1; }
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+.PHONY: demo
+demo: tools build ## Run stock Metaflow as alice and as bob at once, and show who each task is to Google
+	$(SANDBOX) demo
+
+.PHONY: sandbox
+sandbox: tools build ## Leave the demo's cluster up, and print how to talk to it (Ctrl-C ends it)
+	$(SANDBOX) up
+
+.PHONY: test
+test: tools build control-plane ## Run every test, the API server and Metaflow included
+	cargo test --workspace
+
+.PHONY: bench
+bench: tools build control-plane ## Measure rules, patch, and the webhook beside a floor; writes target/bench/report.json
+	cargo bench --workspace
+
+.PHONY: lint
+lint: rust format clippy deny manifests scripts ## Check everything that can be checked without running it
+
+.PHONY: fmt
+fmt: rust ## Format the Rust code
+	cargo fmt --all
+
+.PHONY: crd
+crd: rust ## Write manifests/base/crd.yaml anew from the crate api
+	cargo run -q -p namesake-api --bin namesake-crd > target/crd.yaml
+	mv target/crd.yaml manifests/base/crd.yaml
+
+.PHONY: clean
+clean: ## Remove target/, the built control plane included
+	rm -rf target
+
+# Parts of the above.
+
+.PHONY: build
+build: rust
+	cargo build --workspace
+
+.PHONY: control-plane
+control-plane: build
+	$(SANDBOX) build
+
+.PHONY: format
+format:
+	cargo fmt --all --check
+
+.PHONY: clippy
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: deny
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else \
+	  echo "cargo-deny is not installed: licenses and advisories were not checked (cargo install cargo-deny)"; fi
+
+.PHONY: manifests
+manifests:
+	@if [ -z "$(KUBECTL)" ]; then echo "no kubectl yet: manifests were not rendered ('make test' builds one, and applies them)"; exit 0; fi; \
+	for overlay in $(OVERLAYS); do "$(KUBECTL)" kustomize $$overlay >/dev/null && echo "renders: $$overlay"; done
+
+.PHONY: scripts
+scripts:
+	bash -n .ci/run
+
+.PHONY: rust
+rust:
+	@$(call need,cargo,see https://rustup.rs (Rust 1.95 or newer))
+
+.PHONY: tools
+tools: rust
+	@$(call need,python3,Python 3.10 or newer runs the stock Metaflow client)
+	@if [ -z "$${KUBEBUILDER_ASSETS:-}" ]; then $(call need,go,Go 1.26 or newer builds the control plane: see https://go.dev/dl (or set KUBEBUILDER_ASSETS to a folder that has it)); fi
