@@ -1,1 +1,40 @@
-//! Rules, users, names, stamps and decisions: pure, no I/O, no clock.
+//! What Namesake decides, and nothing else: no I/O, no clock, no environment.
+//!
+//! ```text
+//! requester ──users──▶ user ──┐
+//! namespace, launcher, claims ┴─rules──▶ class ──per──▶ identity (one name for KSA, GSA and Identity)
+//!
+//! stamp       who made an object, signed: the only evidence that travels
+//! resolution  what was decided for a pod, signed for the twin
+//! ```
+//!
+//! Proof (user, groups, namespace, launcher) gives power; claims (labels, flow, step, project) only narrow.
+
+mod authors;
+mod decide;
+mod glob;
+mod grant;
+mod groups;
+mod name;
+mod refusal;
+mod resolution;
+mod rules;
+mod seal;
+mod stamp;
+mod text;
+mod user;
+
+pub use authors::Requester;
+pub use decide::{Claims, Decision, IdentityChoice, Subject};
+pub use glob::Glob;
+pub use grant::{Ask, IdentitySpec};
+pub use groups::{Groups, Membership};
+pub use name::{IdentityName, MANAGED_NAME_PATTERN, is_managed_name};
+pub use refusal::{Reason, Refusal};
+pub use resolution::{Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
+pub use rules::{
+    Grant, GrantTarget, Launcher, Mode, NoMatch, Per, Problem, Rules, RulesErrors, Source,
+};
+pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError};
+pub use stamp::{Bound, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
+pub use user::{MAX_USER_BYTES, User, UserError};

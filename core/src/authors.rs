@@ -1,0 +1,194 @@
+//! Who asked: from the requester, whom the API server names, to the user.
+
+use crate::{
+    decide::Decision,
+    groups::Groups,
+    refusal::{Reason, Refusal},
+    rules::{Launcher, Mapping, NoMatch, Rules, UserRule, carries, fill},
+    text::shown,
+    user::{User, UserError, canonical_case, is_invisible},
+};
+
+/// Longest requester, in bytes. It stands in every stamp.
+const MAX_REQUESTER_BYTES: usize = 1024;
+const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+
+/// Who made a request: `userInfo` of the admission review. The only proof of a person there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// `userInfo.username`.
+    pub username: String,
+    /// `userInfo.groups`.
+    pub groups: Vec<String>,
+    /// Whether `userInfo.extra` has `authentication.kubernetes.io/credential-id`: real tokens of service accounts have it,
+    /// impersonation has not.
+    pub extra_credential_id: bool,
+}
+
+impl Rules {
+    /// The user that a requester is. `annotation` reads the annotations of the object that the requester makes; it is asked
+    /// only where the rules let this requester speak for others.
+    ///
+    /// # Errors
+    /// A requester whom the rules do not know, who is no legal user, or who may not speak for the user that it names.
+    pub fn user(
+        &self,
+        requester: &Requester,
+        annotation: impl Fn(&str) -> Option<String>,
+    ) -> Result<User, Refusal> {
+        let raw = requester.username.as_str();
+        if raw.is_empty() {
+            let message = "The API server named nobody as the requester. Sign in to the cluster and try again.";
+            return Err(Refusal::new(Reason::EmptyRequester, message.to_owned()));
+        }
+        check_requester(raw).map_err(|error| illegal(raw, raw, &error))?;
+        let name = canonical_case(raw);
+        let is_listed = self.listed.contains(name.as_ref());
+        if let (Some(c), false) = (name.chars().find(|c| !c.is_ascii()), is_listed) {
+            return Err(illegal(raw, raw, &UserError::NotAscii(c)));
+        }
+        // A carrier is nobody's name: what it makes belongs to its parent's user, or to nobody.
+        let is_carrier = carries(&self.model.carriers, raw, None);
+        let Some(rule) = self
+            .model
+            .users
+            .iter()
+            .find(|rule| !is_carrier && rule.requester.matches(&name))
+        else {
+            let message = format!(
+                "The rules of stack {} do not know the requester {}: no entry of users matches. Sign in with an account that \
+                 they know, or ask your admin to add it.",
+                self.stack(),
+                shown(raw)
+            );
+            return Err(Refusal::new(Reason::UnknownRequester, message));
+        };
+        self.mapped(rule, &name, annotation)
+    }
+
+    fn mapped(
+        &self,
+        rule: &UserRule,
+        name: &str,
+        annotation: impl Fn(&str) -> Option<String>,
+    ) -> Result<User, Refusal> {
+        match &rule.mapping {
+            Mapping::Itself {} => User::listed(name).map_err(|error| illegal(name, name, &error)),
+            Mapping::Template { user } => {
+                let captured = rule.requester.captures(name).unwrap_or_default();
+                let filled =
+                    fill(user, &captured).ok_or_else(|| illegal(name, user, &UserError::Empty))?;
+                self.known(&filled)
+                    .map_err(|error| illegal(name, &filled, &error))
+            }
+            Mapping::Claim { claim, may_claim } => {
+                let key = Mapping::annotation(claim);
+                let Some(claimed) = annotation(key).filter(|claimed| !claimed.is_empty()) else {
+                    let message = format!(
+                        "{} speaks for others, and does not say for whom. Set the annotation {key} to a user.",
+                        shown(name)
+                    );
+                    return Err(Refusal::new(Reason::MissingClaim, message));
+                };
+                let user = self
+                    .known(&claimed)
+                    .map_err(|error| illegal(name, &claimed, &error))?;
+                if may_claim.iter().any(|glob| glob.matches(user.as_str())) {
+                    return Ok(user);
+                }
+                let message = format!(
+                    "{} may not speak for {user}, whom the annotation {key} names. Ask your admin to add the user to mayClaim, \
+                     or start the run as that user.",
+                    shown(name)
+                );
+                Err(Refusal::new(Reason::ClaimNotAllowed, message))
+            }
+        }
+    }
+
+    /// A user made of somebody's text: not ASCII only if the rules list it.
+    pub(crate) fn known(&self, name: &str) -> Result<User, UserError> {
+        let listed = self.listed.contains(canonical_case(name).as_ref());
+        if listed {
+            User::listed(name)
+        } else {
+            User::canonical(name)
+        }
+    }
+
+    /// What becomes of a pod whose requester is no user: kept if the rules keep what they do not know, otherwise refused.
+    #[must_use]
+    pub fn unmapped(&self, refusal: Refusal) -> Decision {
+        match (refusal.reason, self.no_match()) {
+            (Reason::UnknownRequester, NoMatch::Keep) => Decision::Keep,
+            _ => Decision::Deny(refusal),
+        }
+    }
+
+    /// Which of the groups that rules and classes mention a requester is in, and which not: all that a stamp needs to say.
+    #[must_use]
+    pub fn mentioned_groups(&self, groups: &[String]) -> Groups {
+        Groups::of(&self.mentioned, groups)
+    }
+
+    /// Whether the requester is a controller whose children belong to their parent's user, for this kind of parent.
+    /// A service account without its credential id is somebody who impersonates it.
+    #[must_use]
+    pub fn is_carrier(&self, requester: &Requester, parent: Launcher) -> bool {
+        let is_itself =
+            requester.extra_credential_id || !requester.username.starts_with(SERVICE_ACCOUNT);
+        is_itself && carries(&self.model.carriers, &requester.username, Some(parent))
+    }
+
+    /// Whether the requester may do what nobody else may: `admins`, by default the group `system:masters`.
+    #[must_use]
+    pub fn is_admin(&self, requester: &Requester) -> bool {
+        let admins = &self.model.admins;
+        let name = canonical_case(&requester.username);
+        !name.is_empty()
+            && (admins.users.iter().any(|glob| glob.matches(&name))
+                || requester
+                    .groups
+                    .iter()
+                    .any(|group| admins.groups.contains(group)))
+    }
+
+    /// Whether the requester may change what others run, such as Kueue: `updaters`, by default nobody.
+    #[must_use]
+    pub fn is_updater(&self, username: &str) -> bool {
+        self.model
+            .updaters
+            .iter()
+            .any(|updater| updater == username)
+    }
+}
+
+/// A requester may have any characters but those that cannot be seen and those that globs use.
+pub(crate) fn check_requester(name: &str) -> Result<(), UserError> {
+    if name.is_empty() {
+        return Err(UserError::Empty);
+    }
+    if name.len() > MAX_REQUESTER_BYTES {
+        return Err(UserError::TooLong {
+            bytes: name.len(),
+            most: MAX_REQUESTER_BYTES,
+        });
+    }
+    let forbidden = |c: &char| c.is_control() || c.is_whitespace() || is_invisible(*c) || *c == '*';
+    name.chars()
+        .find(forbidden)
+        .map_or(Ok(()), |c| Err(UserError::Character(c)))
+}
+
+fn illegal(requester: &str, name: &str, error: &UserError) -> Refusal {
+    let who = if requester == name {
+        String::new()
+    } else {
+        format!(" of requester {}", shown(requester))
+    };
+    let message = format!(
+        "{}{who} cannot be a user: {error}. Sign in with another account, or ask your admin to map this one to a user.",
+        shown(name)
+    );
+    Refusal::new(Reason::IllegalUser, message)
+}

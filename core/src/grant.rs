@@ -1,0 +1,215 @@
+//! What the broker gives: a class that a user may have, with everything derived from the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    name::IdentityName,
+    refusal::{Reason, Refusal},
+    rules::{Class, Grant, Mode, Per, Rules, pinned_email},
+    text::shown,
+    user::User,
+};
+
+/// What the webhook asks the broker for. Everything in it is checked again.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Namespace of the pod.
+    pub namespace: &'a str,
+    /// Name of the class.
+    pub class: &'a str,
+    /// Whose pod it is, canonical.
+    pub user: &'a str,
+    /// Groups that the requester is proven to be in.
+    pub groups: &'a [String],
+    /// The values of `per`: exactly those that the class asks for.
+    pub values: &'a BTreeMap<Per, String>,
+}
+
+/// One identity, complete: what the broker makes true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentitySpec {
+    /// Name of KSA, GSA and `Identity`.
+    pub name: IdentityName,
+    /// What `{key}` in grants stands for.
+    pub key: String,
+    /// The class.
+    pub class: String,
+    /// The user, if the class makes identities per user.
+    pub user: Option<User>,
+    /// The values of `per`.
+    pub values: BTreeMap<Per, String>,
+    /// What it is to Google.
+    pub mode: Mode,
+    /// The project of the GSA: the pinned one's own, otherwise the class's.
+    pub project: String,
+    /// E-mail address of the GSA; none in [`Mode::Direct`].
+    pub google_service_account: Option<String>,
+    /// Whether the GSA was there before: only its binding is ours.
+    pub pinned: bool,
+    /// What it may do at Google, with the key filled in.
+    pub grants: Vec<Grant>,
+    /// `ClusterRole`s that the KSA gets in its namespace.
+    pub role_bindings: Vec<String>,
+    /// Secrets with which the KSA pulls images.
+    pub image_pull_secrets: Vec<String>,
+}
+
+impl Rules {
+    /// The identity of a class for a user, if the user may have it. Derives the same name as [`Rules::decide`].
+    ///
+    /// # Errors
+    /// A user who is not canonical, has left, or may not have the class here; a class that is not there; values that are not
+    /// exactly those that the class asks for.
+    pub fn grant(&self, ask: &Ask<'_>) -> Result<IdentitySpec, Refusal> {
+        let user = self
+            .known(ask.user)
+            .and_then(|_| User::exact(ask.user))
+            .map_err(|error| {
+                let message = format!(
+                    "{} is not a user: {error}. Ask with the canonical name.",
+                    shown(ask.user)
+                );
+                Refusal::new(Reason::IllegalUser, message)
+            })?;
+        if self.is_offboarded(&user) {
+            return Err(self.offboarded(&user));
+        }
+        let class = self
+            .class(ask.class)
+            .ok_or_else(|| self.unknown_class(ask.class))?;
+        self.check_entitled(
+            class,
+            &user,
+            |group| ask.groups.iter().any(|member| member == group),
+            ask.namespace,
+        )?;
+        class.check_values(&user, ask.values)?;
+        Ok(self.spec(class, &user, ask))
+    }
+
+    fn spec(&self, class: &Class, user: &User, ask: &Ask<'_>) -> IdentitySpec {
+        let name = self.identity_name(ask.namespace, &class.name, ask.values);
+        // A pin is for the person: an identity that is finer, or shared, has a GSA of its own.
+        let is_personal =
+            class.per == BTreeSet::from([Per::User]) && class.mode == Mode::Impersonate;
+        let pin = self.pins.get(user).filter(|_| is_personal);
+        let email = || {
+            pin.map_or_else(
+                || pinned_email(name.as_str(), &class.project),
+                |pin| pin.email().to_owned(),
+            )
+        };
+        IdentitySpec {
+            key: name.key().to_owned(),
+            class: class.name.clone(),
+            user: class.per.contains(&Per::User).then(|| user.clone()),
+            values: ask.values.clone(),
+            mode: class.mode,
+            project: pin
+                .map_or(class.project.as_str(), |pin| pin.project())
+                .to_owned(),
+            google_service_account: (class.mode == Mode::Impersonate).then(email),
+            pinned: pin.is_some(),
+            grants: class
+                .grants
+                .iter()
+                .map(|grant| grant.filled(name.key()))
+                .collect(),
+            role_bindings: class.role_bindings.clone(),
+            image_pull_secrets: class.image_pull_secrets.clone(),
+            name,
+        }
+    }
+
+    /// `for:` of a class: the user or one of the groups, in one of the namespaces.
+    pub(crate) fn check_entitled(
+        &self,
+        class: &Class,
+        user: &User,
+        is_member: impl Fn(&str) -> bool,
+        namespace: &str,
+    ) -> Result<(), Refusal> {
+        let entitled = &class.entitled;
+        let here = entitled
+            .namespaces
+            .as_ref()
+            .is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace)));
+        let what = if !here {
+            format!(
+                "Class {} is not for namespace {}, where {user} asks for it.",
+                class.name,
+                shown(namespace)
+            )
+        } else if entitled
+            .users
+            .iter()
+            .any(|glob| glob.matches(user.as_str()))
+            || entitled.groups.iter().any(|group| is_member(group))
+        {
+            return Ok(());
+        } else {
+            format!(
+                "Class {} is not for {user}, nor for a group that {user} is proven to be in.",
+                class.name
+            )
+        };
+        let message = format!(
+            "{what} Ask the admin of stack {} to add it to the class, or for another rule.",
+            self.stack()
+        );
+        Err(Refusal::new(Reason::NotEntitled, message))
+    }
+
+    pub(crate) fn offboarded(&self, user: &User) -> Refusal {
+        let message = format!(
+            "{user} has left: the rules of stack {} list this user as offboarded. Ask your admin if that is wrong.",
+            self.stack()
+        );
+        Refusal::new(Reason::Offboarded, message)
+    }
+
+    pub(crate) fn unknown_class(&self, class: &str) -> Refusal {
+        let message = format!(
+            "The rules of stack {} have no class {}. Try again when the rules have settled.",
+            self.stack(),
+            shown(class)
+        );
+        Refusal::new(Reason::UnknownClass, message)
+    }
+}
+
+impl Class {
+    fn check_values(&self, user: &User, values: &BTreeMap<Per, String>) -> Result<(), Refusal> {
+        let wrong = |what: &str| {
+            let message = format!(
+                "The values for an identity of class {} are wrong: {what}. Ask with those that the class names in per.",
+                self.name
+            );
+            Refusal::new(Reason::WrongValues, message)
+        };
+        if !self.per.iter().eq(values.keys()) {
+            return Err(wrong("they are not those that it asks for"));
+        }
+        if values
+            .get(&Per::User)
+            .is_some_and(|value| value != user.as_str())
+        {
+            return Err(wrong("the user is somebody else"));
+        }
+        values
+            .iter()
+            .try_for_each(|(per, value)| check_value(*per, value))
+    }
+}
+
+/// A value of `per` may be anything that can be a user, and names of any language.
+pub(crate) fn check_value(per: Per, value: &str) -> Result<(), Refusal> {
+    User::exact(value).map(drop).map_err(|error| {
+        let message = format!(
+            "The {} {} cannot have an identity: {error}. Rename it.",
+            per.as_str(),
+            shown(value)
+        );
+        Refusal::new(Reason::IllegalValue, message)
+    })
+}

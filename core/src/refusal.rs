@@ -1,0 +1,92 @@
+//! Refusals: why a pod gets no identity, as a sentence for the person who reads it.
+
+use std::fmt;
+
+/// A refusal for a person: which rule, who asked, what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The rule that refused, if one did.
+    pub rule: Option<String>,
+    /// The kind of refusal, for metrics, Events and conditions.
+    pub reason: Reason,
+    /// Whole sentences: which rule, who asked, what to do.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason, message: String) -> Refusal {
+        Refusal {
+            rule: None,
+            reason,
+            message,
+        }
+    }
+
+    pub(crate) fn by_rule(rule: &str, reason: Reason, message: String) -> Refusal {
+        Refusal {
+            rule: Some(rule.to_owned()),
+            reason,
+            message,
+        }
+    }
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The API server named no requester.
+    EmptyRequester,
+    /// No entry of `users` matches the requester.
+    UnknownRequester,
+    /// The requester, or what it maps to, is not a legal user.
+    IllegalUser,
+    /// The requester speaks for others and did not say for whom.
+    MissingClaim,
+    /// The requester may not speak for this user.
+    ClaimNotAllowed,
+    /// The user has left.
+    Offboarded,
+    /// A rule with `deny` matched.
+    DeniedByRule,
+    /// No rule matched, and the rules say `noMatch: deny`.
+    NoMatch,
+    /// The class is not for this user, or not in this namespace.
+    NotEntitled,
+    /// The rules have no class of this name.
+    UnknownClass,
+    /// The class makes one identity per something that the pod does not name.
+    MissingValue,
+    /// A value of `per` is not legal.
+    IllegalValue,
+    /// The values of `per` are not the ones that the class asks for.
+    WrongValues,
+}
+
+impl Reason {
+    /// `CamelCase`, as in reasons of Kubernetes conditions.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::EmptyRequester => "EmptyRequester",
+            Reason::UnknownRequester => "UnknownRequester",
+            Reason::IllegalUser => "IllegalUser",
+            Reason::MissingClaim => "MissingClaim",
+            Reason::ClaimNotAllowed => "ClaimNotAllowed",
+            Reason::Offboarded => "Offboarded",
+            Reason::DeniedByRule => "DeniedByRule",
+            Reason::NoMatch => "NoMatch",
+            Reason::NotEntitled => "NotEntitled",
+            Reason::UnknownClass => "UnknownClass",
+            Reason::MissingValue => "MissingValue",
+            Reason::IllegalValue => "IllegalValue",
+            Reason::WrongValues => "WrongValues",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,103 @@
+//! Resolutions: what the webhook decided for one pod, signed for the twin that sees the final pod.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    seal::{KeyRing, Purpose, SealError, near, same},
+    user::User,
+};
+
+/// How far apart the decision and the final look at the pod may be, in seconds.
+pub const RESOLUTION_TOLERANCE: u64 = 30;
+
+/// What was decided for a pod: counts only for this request, this second, this owner and this service account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Resolution {
+    /// The stack whose webhook decided.
+    pub stack: String,
+    /// Namespace of the pod.
+    pub namespace: String,
+    /// Who made the request for the pod, as the API server said.
+    pub requester: String,
+    /// When it was decided, in Unix seconds.
+    pub at: i64,
+    /// UID of the pod's controller, if it has one.
+    pub owner_uid: Option<String>,
+    /// The service account that the pod must name.
+    pub service_account: String,
+    /// Name of the identity, if the pod got one.
+    pub identity: Option<String>,
+    /// The user the pod runs for, if one is known.
+    pub user: Option<User>,
+    /// The class of the identity, if the pod got one.
+    pub class: Option<String>,
+    /// The rule that decided, if one matched.
+    pub rule: Option<String>,
+    /// What the decision was.
+    pub outcome: Outcome,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The pod got an identity.
+    Identity,
+    /// The pod got a service account that a rule names.
+    ServiceAccount,
+    /// The pod keeps the account that it came with.
+    Kept,
+}
+
+/// The final pod, as the twin sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenPod<'a> {
+    /// Our own stack.
+    pub stack: &'a str,
+    /// Namespace of the pod.
+    pub namespace: &'a str,
+    /// Who makes this request.
+    pub requester: &'a str,
+    /// The present second, in Unix seconds.
+    pub now: i64,
+    /// UID of the pod's controller, if it has one.
+    pub owner_uid: Option<&'a str>,
+    /// The service account that the pod names.
+    pub service_account: &'a str,
+}
+
+impl Resolution {
+    /// The annotation's text.
+    #[must_use]
+    pub fn sign(&self, keys: &KeyRing) -> String {
+        keys.seal(Purpose::Resolution, self)
+    }
+
+    /// The resolution in an annotation, if we signed it for this very pod.
+    ///
+    /// # Errors
+    /// Text that we did not sign, or signed for something else: says which field differs.
+    pub fn verify(text: &str, keys: &KeyRing, seen: &SeenPod<'_>) -> Result<Resolution, SealError> {
+        let resolution: Resolution = keys.open(Purpose::Resolution, text)?;
+        same("stack", &resolution.stack, seen.stack)?;
+        same("namespace", &resolution.namespace, seen.namespace)?;
+        same("requester", &resolution.requester, seen.requester)?;
+        same(
+            "service account",
+            &resolution.service_account,
+            seen.service_account,
+        )?;
+        near(resolution.at, seen.now, RESOLUTION_TOLERANCE)?;
+        if resolution.owner_uid.as_deref() == seen.owner_uid {
+            return Ok(resolution);
+        }
+        let shown = |uid: Option<&str>| uid.unwrap_or("nobody").to_owned();
+        let signed = shown(resolution.owner_uid.as_deref());
+        Err(SealError::Differs {
+            field: "owner",
+            signed,
+            seen: shown(seen.owner_uid),
+        })
+    }
+}

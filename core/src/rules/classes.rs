@@ -1,0 +1,216 @@
+//! `identities`: the classes. Who may have one, per what, in which project, with which grants.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::{
+    glob::Glob,
+    text::{is_dns_label, is_project_id, shown},
+};
+
+use super::{
+    fields::{Fields, Item},
+    legal::{group, label, name_glob, named, object_name, user_glob, word},
+    problem::wrong,
+};
+
+mod grants;
+pub use grants::{Grant, GrantTarget};
+
+/// A named kind of identity.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Class {
+    pub(crate) name: String,
+    #[serde(rename = "for")]
+    pub(crate) entitled: Entitled,
+    pub(crate) per: BTreeSet<Per>,
+    pub(crate) mode: Mode,
+    pub(crate) project: String,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) role_bindings: Vec<String>,
+    pub(crate) image_pull_secrets: Vec<String>,
+}
+
+/// Who may have an identity of a class: one of the users or a member of one of the groups, in one of the namespaces.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Entitled {
+    pub(crate) users: Vec<Glob>,
+    pub(crate) groups: Vec<String>,
+    /// None: in every namespace that opted in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) namespaces: Option<Vec<Glob>>,
+}
+
+impl Entitled {
+    /// Whether it takes a proof: not everybody is in it.
+    pub(crate) fn is_proof(&self) -> bool {
+        !self.users.iter().any(Glob::is_everything)
+    }
+}
+
+/// What a class makes one identity for each of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Per {
+    /// The proven user.
+    User,
+    /// Metaflow's project, as the pod claims it.
+    Project,
+    /// The flow, as the pod claims it.
+    Flow,
+    /// The step, as the pod claims it.
+    Step,
+}
+
+impl Per {
+    const WORDS: [(&'static str, Per); 4] = [
+        ("user", Per::User),
+        ("project", Per::Project),
+        ("flow", Per::Flow),
+        ("step", Per::Step),
+    ];
+
+    /// The word in the rules.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Per::User => "user",
+            Per::Project => "project",
+            Per::Flow => "flow",
+            Per::Step => "step",
+        }
+    }
+
+    /// The value of the word in the rules.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Per> {
+        Per::WORDS
+            .iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, per)| *per)
+    }
+}
+
+/// What an identity is to Google.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// Its own GSA, which the KSA acts as.
+    Impersonate,
+    /// The KSA itself is the principal.
+    Direct,
+}
+
+impl Class {
+    pub(crate) fn read(item: &Item<'_>) -> Option<Class> {
+        let mut fields = item.fields()?;
+        let name = fields
+            .need("name", "give the class a name")
+            .and_then(|item| item.read(label));
+        let entitled = fields
+            .need(
+                "for",
+                "say who may have such an identity: {users: [...], groups: [...]}",
+            )
+            .and_then(|item| Entitled::read(&item));
+        let per = fields
+            .need("per", "say what gets an identity of its own, as [user]")
+            .and_then(|item| read_per(&item));
+        let modes = [("impersonate", Mode::Impersonate), ("direct", Mode::Direct)];
+        let mode = fields.get("mode").map_or(Some(Mode::Impersonate), |item| {
+            item.read(|text| word(text, &modes))
+        });
+        let project = fields
+            .need("project", "name the Google project of the identities")
+            .and_then(|item| {
+                item.read(|text| {
+                    named(
+                        text,
+                        "the id of a project",
+                        is_project_id,
+                        "write the id, not the number or the title",
+                    )
+                })
+            });
+        let grants = fields
+            .get("grants")
+            .map(|item| item.list().iter().filter_map(Grant::read).collect());
+        let mut names = |key| read_names(&mut fields, key);
+        let (role_bindings, image_pull_secrets) =
+            (names("roleBindings"), names("imagePullSecrets"));
+        fields.close();
+        let grants = grants.unwrap_or_default();
+        Some(Class {
+            name: name?,
+            entitled: entitled?,
+            per: per?,
+            mode: mode?,
+            project: project?,
+            grants,
+            role_bindings,
+            image_pull_secrets,
+        })
+    }
+}
+
+impl Entitled {
+    fn read(item: &Item<'_>) -> Option<Entitled> {
+        let mut fields = item.fields()?;
+        let users = fields
+            .get("users")
+            .map(|item| item.read_list(user_glob))
+            .unwrap_or_default();
+        let groups = fields
+            .get("groups")
+            .map(|item| item.read_list(group))
+            .unwrap_or_default();
+        let namespaces = fields
+            .get("namespaces")
+            .map(|item| item.read_list(name_glob("namespace", is_dns_label)));
+        fields.close();
+        if users.is_empty() && groups.is_empty() {
+            item.report(wrong(
+                "nobody may have such an identity",
+                "name users or groups, as users: [\"*@acme.com\"]",
+            ));
+            return None;
+        }
+        Some(Entitled {
+            users,
+            groups,
+            namespaces,
+        })
+    }
+}
+
+fn read_per(item: &Item<'_>) -> Option<BTreeSet<Per>> {
+    let mut per = BTreeSet::new();
+    for item in item.list() {
+        let Some(value) = item.read(|text| word(text, &Per::WORDS)) else {
+            continue;
+        };
+        if !per.insert(value) {
+            item.report(wrong(
+                format!("{} is given twice", shown(value.as_str())),
+                "remove one of the two",
+            ));
+        }
+    }
+    if per.is_empty() {
+        item.report(wrong(
+            "there is nothing to make identities for",
+            "write at least one of: user, project, flow, step",
+        ));
+        return None;
+    }
+    Some(per)
+}
+
+fn read_names(fields: &mut Fields<'_>, key: &'static str) -> Vec<String> {
+    fields
+        .get(key)
+        .map(|item| item.read_list(object_name))
+        .unwrap_or_default()
+}

@@ -1,0 +1,106 @@
+//! `pins`: users with a Google service account that is there already. In the rules, or in files of their own.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+use crate::{
+    name::is_managed_name,
+    text::{is_account_id, is_project_id, shown},
+    user::User,
+};
+
+use super::{
+    fields::{Fields, Item},
+    legal,
+    problem::{Wrong, wrong},
+};
+
+const DOMAIN: &str = ".iam.gserviceaccount.com";
+
+/// The e-mail address of an existing GSA, as `ID@PROJECT.iam.gserviceaccount.com`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub(crate) struct Pin(String);
+
+impl Pin {
+    pub(crate) fn email(&self) -> &str {
+        &self.0
+    }
+
+    /// The project that the account lives in.
+    pub(crate) fn project(&self) -> &str {
+        split(&self.0).map_or("", |(_, project)| project)
+    }
+
+    fn read(text: &str) -> Result<Pin, Wrong> {
+        let remedy = "write ID@PROJECT.iam.gserviceaccount.com, in lower case";
+        match split(text) {
+            Some((id, _)) if is_managed_name(id) => {
+                let what = format!("{} is a name of the kind that identities have", shown(text));
+                Err(wrong(
+                    what,
+                    "pin an account that the admin made, or remove the pin",
+                ))
+            }
+            Some((id, project)) if is_account_id(id) && is_project_id(project) => {
+                Ok(Pin(text.to_owned()))
+            }
+            _ => Err(wrong(
+                format!("{} is not a Google service account", shown(text)),
+                remedy,
+            )),
+        }
+    }
+}
+
+/// The e-mail address of a GSA.
+pub(crate) fn email(id: &str, project: &str) -> String {
+    format!("{id}@{project}{DOMAIN}")
+}
+
+fn split(email: &str) -> Option<(&str, &str)> {
+    email.strip_suffix(DOMAIN)?.split_once('@')
+}
+
+/// Pins of all files, with where each stands.
+#[derive(Debug, Default)]
+pub(crate) struct Pins {
+    pub(crate) by_user: BTreeMap<User, Pin>,
+    places: HashMap<User, String>,
+    owners: HashMap<Pin, User>,
+}
+
+impl Pins {
+    /// Adds the pins of one map of one file; reports what is doubled, here or between files.
+    pub(crate) fn read(&mut self, file: &str, fields: &Fields<'_>) {
+        for (key, at, item) in fields.all() {
+            let user = legal::user(key)
+                .map_err(|wrong| fields.report_key(at, key, wrong))
+                .ok();
+            let (Some(user), Some(pin)) = (user, item.read(Pin::read)) else {
+                continue;
+            };
+            self.add(user, pin, format!("{file}:{}:{}", at.line, at.column), item);
+        }
+    }
+
+    fn add(&mut self, user: User, pin: Pin, place: String, item: &Item<'_>) {
+        if let Some(first) = self.places.get(&user) {
+            item.report(wrong(
+                format!("{user} is pinned twice, first at {first}"),
+                "remove one of the two pins",
+            ));
+        } else if let Some(other) = self.owners.get(&pin) {
+            let first = self.places.get(other).map_or("", String::as_str);
+            let what = format!(
+                "{} is pinned to two users, {other} (at {first}) and {user}",
+                pin.email()
+            );
+            item.report(wrong(what, "give each user an account of their own"));
+        } else {
+            self.places.insert(user.clone(), place);
+            self.owners.insert(pin.clone(), user.clone());
+            self.by_user.insert(user, pin);
+        }
+    }
+}

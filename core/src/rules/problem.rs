@@ -1,0 +1,125 @@
+//! Problems in rules: where, what, and what to do about it.
+
+use std::{cell::RefCell, fmt};
+
+/// Everything that is wrong with the rules, in the order of the files.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.lines())]
+pub struct RulesErrors {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl RulesErrors {
+    pub(crate) fn unprintable(error: &dyn fmt::Display) -> RulesErrors {
+        let what = format!("the rules cannot be printed: {error}");
+        let remedy = "report this as a fault of the product".to_owned();
+        let problem = Problem {
+            file: "rules".to_owned(),
+            line: 1,
+            column: 1,
+            key: String::new(),
+            what,
+            remedy,
+        };
+        RulesErrors {
+            problems: vec![problem],
+        }
+    }
+
+    fn lines(&self) -> String {
+        self.problems
+            .iter()
+            .map(Problem::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+/// One thing that is wrong. Shown as `file:line:column: key: what: what to do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Name of the file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column, from 1, in characters.
+    pub column: u64,
+    /// Path of the key, as `rules[2].match.user`; empty for the whole file.
+    pub key: String,
+    /// What is wrong, with the value.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}: {}", self.what, self.remedy)
+    }
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct At {
+    pub(crate) line: u64,
+    pub(crate) column: u64,
+}
+
+/// What is wrong with one value, before it is known where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) what: String,
+    pub(crate) remedy: String,
+}
+
+pub(crate) fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> Wrong {
+    Wrong {
+        what: what.into(),
+        remedy: remedy.into(),
+    }
+}
+
+/// Collects the problems of one file while it is read.
+#[derive(Debug)]
+pub(crate) struct Log<'a> {
+    file: &'a str,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> Log<'a> {
+    pub(crate) fn new(file: &'a str) -> Log<'a> {
+        Log {
+            file,
+            problems: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn add(&self, at: At, key: &str, wrong: Wrong) {
+        let Wrong { what, remedy } = wrong;
+        let problem = Problem {
+            file: self.file.to_owned(),
+            line: at.line,
+            column: at.column,
+            key: key.to_owned(),
+            what,
+            remedy,
+        };
+        self.problems.borrow_mut().push(problem);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
+    /// The problems, in the order of the file.
+    pub(crate) fn finish(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems
+    }
+}

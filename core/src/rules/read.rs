@@ -1,0 +1,339 @@
+//! Reading all files at once, so that every problem of every file is reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    glob::Glob,
+    text::{is_dns_label, is_dns_subdomain, is_project_id, shown},
+};
+
+use super::{
+    Class, Launcher, NoMatch, Problem, Rule, RulesErrors, Source, UserRule,
+    fields::{Fields, Item},
+    legal,
+    model::{self, API_VERSION, Admins, Carrier, KIND, Model},
+    node::{Node, Value},
+    pins::Pins,
+    problem::{At, Log, Wrong, wrong},
+};
+
+/// Longest stack and cluster together, in bytes: both stand in the mark of a GSA, whose description has 256.
+const MAX_STACK_AND_CLUSTER: usize = 133;
+/// All groups that rules may mention together, in bytes: they are in every stamp.
+const MAX_GROUPS_BYTES: usize = 4096;
+const START: At = At { line: 1, column: 1 };
+
+/// Reads and checks everything.
+pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
+    let mut problems = Vec::new();
+    let mut trees = Vec::new();
+    for source in sources {
+        match Node::parse(source.text) {
+            Ok(node) => trees.push((source.file, node)),
+            Err((at, wrong)) => problems.push(problem(source.file, at, wrong)),
+        }
+    }
+    let is_main =
+        |node: &Node| sources.len() == 1 || has_key(node, "kind") || has_key(node, "apiVersion");
+    let (mains, extras): (Vec<_>, Vec<_>) = trees.iter().partition(|(_, node)| is_main(node));
+    for (file, _) in mains.iter().skip(1) {
+        let remedy = "keep one file of rules; other files hold pins only, user: GSA";
+        problems.push(problem(
+            file,
+            START,
+            wrong("this is a second file of rules", remedy),
+        ));
+    }
+    if mains.is_empty() && problems.is_empty() {
+        let what = format!("there is no file of rules: none has kind: {KIND}");
+        let file = sources.first().map_or("rules.yaml", |source| source.file);
+        problems.push(problem(
+            file,
+            START,
+            wrong(
+                what,
+                "write one; the example in the documentation is a beginning",
+            ),
+        ));
+    }
+    let mut pins = Pins::default();
+    let mut model = None;
+    if let Some((file, node)) = mains.first() {
+        let log = Log::new(file);
+        model = read_main(&Item::new(node, "", &log), file, &mut pins);
+        problems.extend(log.finish());
+    }
+    for (file, node) in extras {
+        let log = Log::new(file);
+        if let Some(fields) = Item::new(node, "", &log).fields() {
+            pins.read(file, &fields);
+        }
+        problems.extend(log.finish());
+    }
+    match model {
+        Some(model) if problems.is_empty() => Ok(Model {
+            pins: pins.by_user,
+            ..model
+        }),
+        _ => Err(RulesErrors { problems }),
+    }
+}
+
+fn problem(file: &str, at: At, wrong: Wrong) -> Problem {
+    let Wrong { what, remedy } = wrong;
+    Problem {
+        file: file.to_owned(),
+        line: at.line,
+        column: at.column,
+        key: String::new(),
+        what,
+        remedy,
+    }
+}
+
+fn has_key(node: &Node, key: &str) -> bool {
+    let Value::Map(entries) = &node.value else {
+        return false;
+    };
+    entries
+        .iter()
+        .any(|(name, _)| matches!(&name.value, Value::Text(text) if text == key))
+}
+
+fn read_main(item: &Item<'_>, file: &str, pins: &mut Pins) -> Option<Model> {
+    let mut fields = item.fields()?;
+    read_constant(&mut fields, "apiVersion", API_VERSION);
+    read_constant(&mut fields, "kind", KIND);
+    let place = read_place(&mut fields);
+    let carriers = read_list(&mut fields, "carriers", read_carrier);
+    let users = read_list(&mut fields, "users", |item| read_user(item, &carriers));
+    let identities = read_list(&mut fields, "identities", Class::read);
+    let names = names_of(&mut fields, "identities");
+    let rules = read_list(&mut fields, "rules", |item| {
+        Rule::read(item, &identities, &names)
+    });
+    names_of(&mut fields, "rules");
+    let no_matches = [("deny", NoMatch::Deny), ("keep", NoMatch::Keep)];
+    let no_match = fields.get("noMatch").map_or(Some(NoMatch::Deny), |item| {
+        item.read(|text| legal::word(text, &no_matches))
+    });
+    let admins = fields
+        .get("admins")
+        .map_or_else(|| Some(Admins::default()), |item| Admins::read(&item));
+    let updaters = fields
+        .get("updaters")
+        .map(|item| item.read_list(legal::account))
+        .unwrap_or_default();
+    let allowed = fields
+        .get("allowedServiceAccounts")
+        .map(|item| item.read_list(allowed_account));
+    if let Some(fields) = fields.get("pins").and_then(|item| item.fields()) {
+        pins.read(file, &fields);
+    }
+    let offboarded = fields
+        .get("offboarded")
+        .map(|item| item.read_list(legal::user))
+        .unwrap_or_default();
+    fields.close();
+    let (stack, cluster) = place?;
+    let model = Model {
+        api_version: API_VERSION,
+        kind: KIND,
+        stack,
+        cluster,
+        users,
+        identities,
+        rules,
+        no_match: no_match?,
+        admins: admins?,
+        carriers,
+        updaters,
+        allowed_service_accounts: allowed.unwrap_or_else(|| vec![Glob::new("default")]),
+        pins: BTreeMap::new(),
+        offboarded: offboarded.into_iter().collect(),
+    };
+    check_groups(item, &model);
+    Some(model)
+}
+
+fn read_constant(fields: &mut Fields<'_>, key: &'static str, value: &'static str) {
+    if let Some(item) = fields.need(key, &format!("write {key}: {value}")) {
+        item.read(|text| legal::word(text, &[(value, ())]));
+    }
+}
+
+/// Stack and cluster: part of every generated name.
+fn read_place(fields: &mut Fields<'_>) -> Option<(String, String)> {
+    let stack = fields
+        .need("stack", "name this installation")
+        .and_then(|item| {
+            item.read(|text| {
+                legal::named(
+                    text,
+                    "the name of a stack",
+                    is_dns_label,
+                    "write lower-case letters, digits and hyphens",
+                )
+            })
+        });
+    let cluster = fields
+        .need("cluster", "write projects/P/locations/L/clusters/C")
+        .and_then(|item| {
+            item.read(|text| {
+                legal::named(
+                    text,
+                    "the name of a cluster",
+                    is_cluster,
+                    "write projects/P/locations/L/clusters/C",
+                )
+            })
+        });
+    let (stack, cluster) = (stack?, cluster?);
+    if stack.len() + cluster.len() > MAX_STACK_AND_CLUSTER {
+        let what =
+            format!("stack and cluster have more than {MAX_STACK_AND_CLUSTER} bytes together");
+        fields
+            .item
+            .report(wrong(what, "choose a shorter name for the stack"));
+    }
+    Some((stack, cluster))
+}
+
+fn is_cluster(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [
+        "projects",
+        project,
+        "locations",
+        location,
+        "clusters",
+        cluster,
+    ] = parts.as_slice()
+    else {
+        return false;
+    };
+    is_project_id(project) && is_dns_label(location) && is_dns_label(cluster) && cluster.len() <= 40
+}
+
+fn read_list<T>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    read: impl Fn(&Item<'_>) -> Option<T>,
+) -> Vec<T> {
+    fields
+        .get(key)
+        .map(|item| item.list().iter().filter_map(read).collect())
+        .unwrap_or_default()
+}
+
+/// The names in a list of named things, also of those that could not be read; reports names that are there twice.
+fn names_of<'n>(fields: &mut Fields<'n>, key: &'static str) -> BTreeSet<&'n str> {
+    let mut names = BTreeSet::new();
+    let Some(item) = fields
+        .get(key)
+        .filter(|item| matches!(item.node.value, Value::List(_)))
+    else {
+        return names;
+    };
+    for item in item.list() {
+        let Value::Map(entries) = &item.node.value else {
+            continue;
+        };
+        let is_name = |key: &Node| matches!(&key.value, Value::Text(text) if text == "name");
+        let Some((_, name)) = entries.iter().find(|(key, _)| is_name(key)) else {
+            continue;
+        };
+        let Value::Text(text) = &name.value else {
+            continue;
+        };
+        if !names.insert(text.as_str()) {
+            item.report(wrong(
+                format!("the name {} is given twice in {key}", shown(text)),
+                "rename one of the two",
+            ));
+        }
+    }
+    names
+}
+
+fn read_user(item: &Item<'_>, carriers: &[Carrier]) -> Option<UserRule> {
+    let rule = UserRule::read(item)?;
+    if model::carries(carriers, rule.requester.as_str(), None) {
+        let remedy = "remove the entry: what a carrier makes belongs to its parent's user";
+        item.report(wrong(
+            format!("{} is a carrier, not a person", rule.requester),
+            remedy,
+        ));
+    }
+    Some(rule)
+}
+
+fn read_carrier(item: &Item<'_>) -> Option<Carrier> {
+    let mut fields = item.fields()?;
+    let account = fields
+        .need("account", "name the controller's account")
+        .and_then(|item| item.read(legal::account));
+    let kinds = &Launcher::WORDS[1..];
+    let parents = fields
+        .need(
+            "parents",
+            "name the kinds whose children the controller makes, as [Job]",
+        )
+        .map(|item| {
+            item.read_list(|text| legal::word(text, kinds))
+                .into_iter()
+                .collect::<BTreeSet<_>>()
+        });
+    fields.close();
+    Some(Carrier {
+        account: account?,
+        parents: parents?,
+    })
+}
+
+impl Default for Admins {
+    fn default() -> Admins {
+        Admins {
+            users: Vec::new(),
+            groups: vec!["system:masters".to_owned()],
+        }
+    }
+}
+
+impl Admins {
+    fn read(item: &Item<'_>) -> Option<Admins> {
+        let mut fields = item.fields()?;
+        let users = fields
+            .get("users")
+            .map(|item| item.read_list(legal::requester_glob))
+            .unwrap_or_default();
+        let groups = fields
+            .get("groups")
+            .map(|item| item.read_list(legal::group));
+        fields.close();
+        Some(Admins {
+            users,
+            groups: groups.unwrap_or_else(|| Admins::default().groups),
+        })
+    }
+}
+
+fn allowed_account(text: &str) -> Result<Glob, Wrong> {
+    let glob = legal::name_glob("service account", is_dns_subdomain)(text)?;
+    if glob.is_exact() {
+        legal::service_account(text).map(|_| glob)
+    } else {
+        Ok(glob)
+    }
+}
+
+/// All mentioned groups must fit into a stamp.
+fn check_groups(item: &Item<'_>, model: &Model) {
+    let groups: BTreeSet<&str> = model.mentioned_groups().collect();
+    if groups.iter().map(|group| group.len() + 3).sum::<usize>() > MAX_GROUPS_BYTES {
+        let what = format!(
+            "the groups in rules and identities have more than {MAX_GROUPS_BYTES} bytes together"
+        );
+        item.report(wrong(what, "mention fewer groups: they are in every stamp"));
+    }
+}

@@ -1,0 +1,155 @@
+//! `users`: which requester is which user.
+
+use serde::Serialize;
+
+use crate::{
+    glob::Glob,
+    text::{is_label_key, shown},
+    user::User,
+};
+
+use super::{
+    fields::Item,
+    legal::{requester_glob, user_glob},
+    problem::{Wrong, wrong},
+};
+
+const ANNOTATION: &str = "annotation:";
+
+/// One entry of `users`: requesters, and the user that they are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct UserRule {
+    pub(crate) requester: Glob,
+    #[serde(flatten)]
+    pub(crate) mapping: Mapping,
+}
+
+/// How a requester becomes a user.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub(crate) enum Mapping {
+    /// Speaks for others: the user that the annotation names, if `may_claim` allows. `claim` is `annotation:KEY`.
+    Claim { claim: String, may_claim: Vec<Glob> },
+    /// The text, with `{1}` for what the first `*` of the requester stands for.
+    Template { user: String },
+    /// The requester.
+    Itself {},
+}
+
+impl UserRule {
+    pub(crate) fn read(item: &Item<'_>) -> Option<UserRule> {
+        let mut fields = item.fields()?;
+        let requester = fields
+            .need(
+                "requester",
+                "write the requester as the API server names it, with * for any characters",
+            )
+            .and_then(|item| item.read(requester_glob));
+        let user = fields.get("user");
+        let claim = fields.get("claim");
+        let may_claim = fields.get("mayClaim");
+        fields.close();
+        let requester = requester?;
+        let mapping = match (user, claim, may_claim) {
+            (None, None, None) => Mapping::Itself {},
+            (Some(user), None, None) => Mapping::Template {
+                user: user.read(|text| template(text, &requester))?,
+            },
+            (None, Some(claim), Some(may_claim)) => {
+                let claim = claim.read(annotation);
+                let may_claim = read_may_claim(&may_claim)?;
+                Mapping::Claim {
+                    claim: claim?,
+                    may_claim,
+                }
+            }
+            (None, Some(claim), None) => {
+                claim.report(wrong(
+                    "a claim proves nothing by itself",
+                    "say for whom with mayClaim: [USERS]",
+                ));
+                return None;
+            }
+            (None, None, Some(may_claim)) => {
+                may_claim.report(wrong(
+                    "mayClaim without claim",
+                    "say where the user is named with claim: annotation:KEY",
+                ));
+                return None;
+            }
+            (Some(user), ..) => {
+                user.report(wrong(
+                    "user together with claim or mayClaim",
+                    "keep user, or keep claim and mayClaim",
+                ));
+                return None;
+            }
+        };
+        Some(UserRule { requester, mapping })
+    }
+}
+
+impl Mapping {
+    /// The key of the annotation in a claim.
+    pub(crate) fn annotation(claim: &str) -> &str {
+        claim.strip_prefix(ANNOTATION).unwrap_or(claim)
+    }
+}
+
+/// Fills a template with what each `*` of the requester stands for, in one pass: what is filled in is not looked at again.
+/// Nothing, if it names a `*` that is not there, or that stands for nothing.
+pub(crate) fn fill(template: &str, captured: &[&str]) -> Option<String> {
+    let mut pieces = template.split('{');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (number, rest) = piece.split_once('}')?;
+        let index = number.parse::<usize>().ok()?.checked_sub(1)?;
+        text.push_str(captured.get(index).filter(|part| !part.is_empty())?);
+        text.push_str(rest);
+    }
+    Some(text)
+}
+
+fn template(text: &str, requester: &Glob) -> Result<String, Wrong> {
+    let stars = requester.stars();
+    let Some(example) = fill(text, &vec!["x"; stars]) else {
+        let what = format!("{} names a part that requester does not have", shown(text));
+        return Err(wrong(
+            what,
+            format!("write {{1}} up to {{{stars}}}: requester has {stars} *"),
+        ));
+    };
+    match User::exact(&example) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => {
+            let what = format!("{} makes no user: {error}", shown(text));
+            Err(wrong(
+                what,
+                "write a user in lower case, such as {1}@acme.com",
+            ))
+        }
+    }
+}
+
+fn annotation(text: &str) -> Result<String, Wrong> {
+    match text.strip_prefix(ANNOTATION) {
+        Some(key) if is_label_key(key) => Ok(text.to_owned()),
+        _ => Err(wrong(
+            format!("{} names no annotation", shown(text)),
+            "write annotation:KEY, as annotation:metaflow/user",
+        )),
+    }
+}
+
+fn read_may_claim(item: &Item<'_>) -> Option<Vec<Glob>> {
+    let before = item.problems();
+    let globs = item.read_list(user_glob);
+    if globs.is_empty() && item.problems() == before {
+        item.report(wrong(
+            "nobody may be claimed",
+            "write the users that may be claimed, as [\"*@acme.com\"]",
+        ));
+        return None;
+    }
+    Some(globs)
+}

@@ -1,0 +1,127 @@
+//! Stamps: who made this object, signed by the webhook that saw it being made.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    groups::Groups,
+    seal::{KeyRing, Purpose, SealError, near, same},
+    user::User,
+};
+
+/// How far apart the signing and the object's `creationTimestamp` may be, in seconds.
+pub const STAMP_TOLERANCE: u64 = 30;
+
+/// The proven requester of one object. Counts only on the very object it was signed for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Stamp {
+    /// The stack whose webhook signed.
+    pub stack: String,
+    /// Namespace of the object.
+    pub namespace: String,
+    /// Group and kind of the object, as `batch/Job`.
+    pub kind: String,
+    /// Name of the object, as far as it was known.
+    pub object: ObjectName,
+    /// Who made the object, as the API server said.
+    pub requester: String,
+    /// The user that the rules of that moment made of the requester; none if they knew nobody.
+    pub user: Option<User>,
+    /// In which of the groups that the rules of that moment mention the requester was.
+    pub groups: Groups,
+    /// What ties the stamp to this object and no later one of the same name.
+    pub bound: Bound,
+}
+
+/// What an object is called when it is admitted: a name, or the beginning of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ObjectName {
+    /// `metadata.name`.
+    Name(String),
+    /// `metadata.generateName`: the API server gives the name later.
+    GenerateName(String),
+}
+
+/// What ties a stamp to one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Bound {
+    /// Signed at creation, in Unix seconds: the object has no UID yet. Must fit its `creationTimestamp`.
+    Written(i64),
+    /// Signed later, for the object with this UID.
+    Uid(String),
+}
+
+/// The object that carries a stamp, as it is seen now.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenObject<'a> {
+    /// Our own stack.
+    pub stack: &'a str,
+    /// Namespace of the object.
+    pub namespace: &'a str,
+    /// Group and kind of the object, as `batch/Job`.
+    pub kind: &'a str,
+    /// `metadata.name`.
+    pub name: &'a str,
+    /// `metadata.generateName`.
+    pub generate_name: Option<&'a str>,
+    /// `metadata.uid`.
+    pub uid: &'a str,
+    /// `metadata.creationTimestamp`, in Unix seconds.
+    pub created: i64,
+}
+
+impl Stamp {
+    /// The annotation's text.
+    #[must_use]
+    pub fn sign(&self, keys: &KeyRing) -> String {
+        keys.seal(Purpose::Stamp, self)
+    }
+
+    /// The stamp in an annotation, if we signed it for this very object.
+    ///
+    /// # Errors
+    /// Text that we did not sign, or signed for something else: says which field differs.
+    pub fn verify(text: &str, keys: &KeyRing, seen: &SeenObject<'_>) -> Result<Stamp, SealError> {
+        let stamp: Stamp = keys.open(Purpose::Stamp, text)?;
+        same("stack", &stamp.stack, seen.stack)?;
+        same("namespace", &stamp.namespace, seen.namespace)?;
+        same("kind", &stamp.kind, seen.kind)?;
+        stamp.object.fits(seen)?;
+        match &stamp.bound {
+            Bound::Written(second) => near(*second, seen.created, STAMP_TOLERANCE)?,
+            Bound::Uid(uid) => same("uid", uid, seen.uid)?,
+        }
+        Ok(stamp)
+    }
+}
+
+impl ObjectName {
+    /// As the API server treats the two fields of a new object: a name wins over the beginning of one.
+    #[must_use]
+    pub fn of(name: Option<&str>, generate_name: Option<&str>) -> ObjectName {
+        match (name.filter(|name| !name.is_empty()), generate_name) {
+            (None, Some(generate_name)) => ObjectName::GenerateName(generate_name.to_owned()),
+            (name, _) => ObjectName::Name(name.unwrap_or_default().to_owned()),
+        }
+    }
+
+    fn fits(&self, seen: &SeenObject<'_>) -> Result<(), SealError> {
+        match self {
+            ObjectName::Name(name) => same("name", name, seen.name),
+            ObjectName::GenerateName(beginning) => {
+                same(
+                    "generateName",
+                    beginning,
+                    seen.generate_name.unwrap_or_default(),
+                )?;
+                if seen.name.starts_with(beginning) {
+                    Ok(())
+                } else {
+                    same("name", beginning, seen.name)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Users: canonical names of the people that pods run for.
+
+use std::{borrow::Borrow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::shown;
+
+/// Longest user, in bytes: the longest e-mail address there is (RFC 5321).
+pub const MAX_USER_BYTES: usize = 254;
+
+/// The person a pod runs for, in canonical form: never empty, at most [`MAX_USER_BYTES`], e-mail addresses in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct User(String);
+
+/// Why a name is no user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserError {
+    /// Nothing there.
+    #[error("it is empty")]
+    Empty,
+    /// Longer than it may be.
+    #[error("it has {bytes} bytes, and at most {most} are allowed")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be: [`MAX_USER_BYTES`] for users.
+        most: usize,
+    },
+    /// A control character, white space, or one of `/ \ *`.
+    #[error("the character {0:?} is not allowed")]
+    Character(char),
+    /// Not ASCII, and the rules do not list this very name.
+    #[error("the character {0:?} is not ASCII, and the rules do not list exactly this name")]
+    NotAscii(char),
+    /// `a..b`, `.a`, `a.`, also on either side of the `@`.
+    #[error("a dot may not come first, last, or next to another dot")]
+    Dots,
+    /// More than one `@`, or nothing on one side of it.
+    #[error("an e-mail address has one @ with something on both sides")]
+    At,
+    /// A name that was to be canonical and is not.
+    #[error("the canonical form is {0}")]
+    NotCanonical(String),
+}
+
+impl User {
+    /// The canonical form of a name: e-mail addresses in (ASCII) lower case, anything else as it is.
+    ///
+    /// # Errors
+    /// A name that is empty, too long, not ASCII, or that could be mistaken for another or for a path.
+    pub fn canonical(name: &str) -> Result<User, UserError> {
+        match name.chars().find(|c| !c.is_ascii() && !is_forbidden(*c)) {
+            Some(c) => Err(UserError::NotAscii(c)),
+            None => User::listed(name),
+        }
+    }
+
+    /// As [`User::canonical`], for a name that the rules list exactly: it may have letters that are not ASCII.
+    ///
+    /// # Errors
+    /// As [`User::canonical`].
+    pub(crate) fn listed(name: &str) -> Result<User, UserError> {
+        let user = User(canonical_case(name).into_owned());
+        user.check().map(|()| user)
+    }
+
+    /// A name that must be canonical already, such as one that we signed or stored.
+    ///
+    /// # Errors
+    /// As [`User::canonical`], and [`UserError::NotCanonical`].
+    pub fn exact(name: &str) -> Result<User, UserError> {
+        let user = User::listed(name)?;
+        if user.0 == name {
+            Ok(user)
+        } else {
+            Err(UserError::NotCanonical(user.0))
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn check(&self) -> Result<(), UserError> {
+        let name = self.as_str();
+        if name.is_empty() {
+            return Err(UserError::Empty);
+        }
+        if name.len() > MAX_USER_BYTES {
+            return Err(UserError::TooLong {
+                bytes: name.len(),
+                most: MAX_USER_BYTES,
+            });
+        }
+        if let Some(c) = name.chars().find(|c| is_forbidden(*c)) {
+            return Err(UserError::Character(c));
+        }
+        let parts: Vec<&str> = name.split('@').collect();
+        if parts.len() > 2 || parts.iter().any(|part| part.is_empty()) {
+            return Err(UserError::At);
+        }
+        if parts
+            .iter()
+            .any(|part| part.starts_with('.') || part.ends_with('.') || part.contains(".."))
+        {
+            return Err(UserError::Dots);
+        }
+        Ok(())
+    }
+}
+
+/// The name with e-mail addresses in lower case, before any other check. Only ASCII letters change.
+pub(crate) fn canonical_case(name: &str) -> std::borrow::Cow<'_, str> {
+    if name.contains('@') && name.bytes().any(|b| b.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
+    }
+}
+
+/// Characters that would make a name look like a path, a glob, or something that cannot be seen.
+fn is_forbidden(c: char) -> bool {
+    c.is_control() || c.is_whitespace() || is_invisible(c) || matches!(c, '/' | '\\' | '*')
+}
+
+/// Marks that change how text looks without being seen: soft hyphen, zero widths, directions, byte order mark.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for User {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<User> for String {
+    fn from(user: User) -> String {
+        user.0
+    }
+}
+
+impl TryFrom<String> for User {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<User, String> {
+        User::exact(&name).map_err(|error| format!("{} is not a user: {error}", shown(&name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mail_addresses_are_lower_cased() {
+        assert_eq!(
+            User::canonical("Alice@ACME.com").unwrap().as_str(),
+            "alice@acme.com"
+        );
+        assert_eq!(User::canonical("Alice").unwrap().as_str(), "Alice");
+    }
+
+    #[test]
+    fn names_that_could_be_mistaken_are_refused() {
+        let long = format!("{}@acme.com", "a".repeat(300));
+        for (name, error) in [
+            ("", UserError::Empty),
+            (
+                &long,
+                UserError::TooLong {
+                    bytes: 309,
+                    most: 254,
+                },
+            ),
+            ("a b@acme.com", UserError::Character(' ')),
+            ("a\u{0}@acme.com", UserError::Character('\u{0}')),
+            ("a\u{202e}@acme.com", UserError::Character('\u{202e}')),
+            ("../bob@acme.com", UserError::Character('/')),
+            ("*@acme.com", UserError::Character('*')),
+            ("ali\u{1f600}ce@acme.com", UserError::NotAscii('\u{1f600}')),
+            ("аlice@acme.com", UserError::NotAscii('а')),
+            ("alice@acme.com.", UserError::Dots),
+            ("alice.@acme.com", UserError::Dots),
+            ("a..b@acme.com", UserError::Dots),
+            ("..", UserError::Dots),
+            ("@acme.com", UserError::At),
+            ("alice@", UserError::At),
+            ("mallory@evil.com@acme.com", UserError::At),
+        ] {
+            assert_eq!(User::canonical(name), Err(error), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_listed_name_may_have_letters_of_its_own_language() {
+        assert_eq!(
+            User::listed("Müller@acme.com").unwrap().as_str(),
+            "müller@acme.com"
+        );
+        assert_eq!(
+            User::listed("a\u{200b}@acme.com"),
+            Err(UserError::Character('\u{200b}'))
+        );
+    }
+
+    #[test]
+    fn a_stored_user_must_be_canonical() {
+        assert!(serde_json::from_str::<User>("\"alice@acme.com\"").is_ok());
+        assert!(serde_json::from_str::<User>("\"Alice@acme.com\"").is_err());
+        assert!(serde_json::from_str::<User>("\"\"").is_err());
+    }
+}
