@@ -1,0 +1,159 @@
+//! What can go wrong at Google, and what to do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What was tried, and what Google said. Never holds a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What was tried, on which resource: `create service account mf-x in project acme`.
+    pub what: String,
+    /// Google's own words, or the transport's.
+    pub message: String,
+}
+
+/// Why a call to Google failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Something of this name is there already; whose it is, its description says.
+    AlreadyExists(Failure),
+    /// Not there. Right after creation it may be there all the same: the caller knows.
+    NotFound(Failure),
+    /// Not allowed. Right after a grant or a creation it may be allowed all the same: the caller knows.
+    PermissionDenied(Failure),
+    /// Our own credentials are refused or cannot be had.
+    Unauthenticated(Failure),
+    /// Somebody else changed the same policy, until the limit.
+    Conflict(Failure),
+    /// Too many requests.
+    Throttled {
+        /// What was tried.
+        failure: Failure,
+        /// How long Google wants us to wait, if it says so.
+        retry_after: Option<Duration>,
+    },
+    /// A count is used up: waiting does not help.
+    QuotaUsedUp(Failure),
+    /// An account that was just made is not known everywhere yet (or does not exist).
+    NotYetVisible(Failure),
+    /// The workload identity pool is not there.
+    PoolMissing(Failure),
+    /// Google or the way to it is down, or did not answer in time.
+    Unavailable(Failure),
+    /// Google does not take the request as it is, or its answer makes no sense.
+    Invalid(Failure),
+}
+
+/// A count that is used up comes with a wait of a day.
+const USED_UP: Duration = Duration::from_secs(3600);
+
+impl Error {
+    pub(crate) fn throttled(failure: Failure, retry_after: Option<Duration>) -> Self {
+        if retry_after.is_some_and(|wait| wait >= USED_UP)
+            || failure.message.contains("Maximum number of")
+        {
+            Self::QuotaUsedUp(failure)
+        } else {
+            Self::Throttled {
+                failure,
+                retry_after,
+            }
+        }
+    }
+
+    /// What was tried, and what Google said.
+    #[must_use]
+    pub const fn failure(&self) -> &Failure {
+        match self {
+            Self::AlreadyExists(f)
+            | Self::NotFound(f)
+            | Self::PermissionDenied(f)
+            | Self::Unauthenticated(f)
+            | Self::Conflict(f)
+            | Self::Throttled { failure: f, .. }
+            | Self::QuotaUsedUp(f)
+            | Self::NotYetVisible(f)
+            | Self::PoolMissing(f)
+            | Self::Unavailable(f)
+            | Self::Invalid(f) => f,
+        }
+    }
+
+    /// Whether the same call may succeed later with nobody doing anything. `NotFound` and `PermissionDenied` are not
+    /// retryable by themselves; a caller who has just made the thing, or the grant, knows better.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict(_)
+                | Self::Throttled { .. }
+                | Self::NotYetVisible(_)
+                | Self::Unavailable(_)
+        )
+    }
+
+    /// How long Google wants us to wait, if it says so.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// CamelCase word for conditions, events and metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::AlreadyExists(_) => "AlreadyExists",
+            Self::NotFound(_) => "NotFound",
+            Self::PermissionDenied(_) => "PermissionDenied",
+            Self::Unauthenticated(_) => "Unauthenticated",
+            Self::Conflict(_) => "Conflict",
+            Self::Throttled { .. } => "Throttled",
+            Self::QuotaUsedUp(_) => "QuotaUsedUp",
+            Self::NotYetVisible(_) => "NotYetVisible",
+            Self::PoolMissing(_) => "PoolMissing",
+            Self::Unavailable(_) => "Unavailable",
+            Self::Invalid(_) => "Invalid",
+        }
+    }
+
+    const fn remedy(&self) -> &'static str {
+        match self {
+            Self::AlreadyExists(_) => "look at its description to see whose it is",
+            Self::NotFound(_) => "check its name and its project",
+            Self::PermissionDenied(_) => "grant it; a new grant takes up to 7 minutes to work",
+            Self::Unauthenticated(_) => "check the credentials of the caller",
+            Self::Conflict(_) => "somebody else keeps changing it; it is tried again",
+            Self::Throttled { .. } => {
+                "it is tried again later; ask Google for a higher rate if this goes on"
+            }
+            Self::QuotaUsedUp(_) => {
+                "remove accounts that are not used, or ask Google for a higher quota"
+            }
+            Self::NotYetVisible(_) => "wait: Google shows a new account after a minute or more",
+            Self::PoolMissing(_) => {
+                "check that the project has a cluster with Workload Identity Federation"
+            }
+            Self::Unavailable(_) => {
+                "it is tried again; check the network to Google if this goes on"
+            }
+            Self::Invalid(_) => "correct what the request is made from",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { what, message } = self.failure();
+        write!(
+            f,
+            "{what}: {}: {}",
+            message.trim_end_matches('.'),
+            self.remedy()
+        )
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,131 @@
+use super::*;
+
+const ROLE: &str = "roles/storage.objectUser";
+const ALICE: &str = "serviceAccount:mf-alice@acme.iam.gserviceaccount.com";
+
+// A policy with everything that is not ours: a field that we do not know, a condition, odd spelling, audit settings.
+fn foreign() -> Value {
+    json!({
+        "version": 3, "etag": "BwX0", "auditConfigs": [{"service": "allServices"}], "novelty": {"a": [1]},
+        "bindings": [
+            {"role": ROLE, "members": ["user:Bob@Acme.com", "allUsers"], "bindingId": "7"},
+            {"role": ROLE, "members": ["group:g@acme.com"], "condition": {
+                "title": "until", "description": "d", "expression": "request.time < timestamp('2027-01-01T00:00:00Z')"}},
+            {"role": "roles/x", "members": ["deleted:user:x@acme.com?uid=1"]},
+        ],
+    })
+}
+
+fn policy() -> Policy {
+    Policy::parse(foreign()).unwrap()
+}
+
+fn condition() -> Condition {
+    Condition {
+        title: "folder".to_owned(),
+        expression: "resource.name.startsWith('x')".to_owned(),
+    }
+}
+
+#[test]
+fn adding_touches_nothing_else_and_removing_restores_all() {
+    let mut changed = policy();
+    changed.add(ROLE, ALICE, None);
+    changed.add("roles/new", ALICE, None);
+    changed.add(ROLE, ALICE, Some(&condition()));
+    assert_eq!(
+        changed.to_json()["bindings"],
+        json!([
+            {"role": ROLE, "members": ["user:Bob@Acme.com", "allUsers", ALICE], "bindingId": "7"},
+            foreign()["bindings"][1],
+            foreign()["bindings"][2],
+            {"role": "roles/new", "members": [ALICE]},
+            {"role": ROLE, "members": [ALICE], "condition": {
+                "title": "folder", "expression": "resource.name.startsWith('x')"}},
+        ])
+    );
+    changed.remove(ROLE, ALICE, None);
+    changed.remove("roles/new", ALICE, None);
+    assert!(changed.has(ROLE, ALICE, Some(&condition())));
+    changed.remove(ROLE, ALICE, Some(&condition()));
+    assert_eq!(changed.to_json(), foreign());
+}
+
+#[test]
+fn adding_twice_changes_nothing() {
+    let mut once = policy();
+    once.add(ROLE, ALICE, None);
+    let mut twice = once.clone();
+    twice.add(ROLE, ALICE, None);
+    assert_eq!(once, twice);
+}
+
+#[test]
+fn removing_what_is_not_there_changes_nothing() {
+    let mut changed = policy();
+    changed.remove(ROLE, ALICE, None);
+    changed.remove("roles/none", "user:Bob@Acme.com", None);
+    changed.remove(ROLE, "group:g@acme.com", None);
+    changed.remove_member("user:nobody@acme.com");
+    assert_eq!(changed, policy());
+    let mut empty = Policy::parse(json!({"etag": "ACAB"})).unwrap();
+    empty.remove_member(ALICE);
+    assert_eq!(empty, Policy::parse(json!({"etag": "ACAB"})).unwrap());
+}
+
+#[test]
+fn a_member_under_a_condition_is_not_a_member_without() {
+    let policy = policy();
+    assert!(!policy.has(ROLE, "group:g@acme.com", None));
+    assert!(policy.members(ROLE).any(|m| m == "group:g@acme.com"));
+    assert_eq!(
+        policy.roles_of("group:g@acme.com").collect::<Vec<_>>(),
+        [(ROLE, true)]
+    );
+}
+
+#[test]
+fn what_is_left_of_our_deleted_account_goes_and_that_of_others_stays() {
+    let ours = format!("deleted:{ALICE}?uid=123");
+    let near = "deleted:serviceAccount:mf-alice2@acme.iam.gserviceaccount.com?uid=1";
+    let with = |first: &str| {
+        let json = json!({"etag": "e", "bindings": [{"role": ROLE, "members": [first, near]}]});
+        Policy::parse(json).unwrap()
+    };
+    let mut changed = with(&ours);
+    changed.add(ROLE, ALICE, None);
+    assert_eq!(changed.members(ROLE).collect::<Vec<_>>(), [near, ALICE]);
+    changed.remove_member(ALICE);
+    assert_eq!(changed.members(ROLE).collect::<Vec<_>>(), [near]);
+}
+
+#[test]
+fn the_first_binding_of_a_never_set_policy_keeps_its_etag() {
+    let mut policy = Policy::parse(json!({"etag": "ACAB"})).unwrap();
+    policy.add(ROLE, ALICE, None);
+    assert_eq!(
+        policy.to_json(),
+        json!({"etag": "ACAB", "version": 3, "bindings": [{"role": ROLE, "members": [ALICE]}]})
+    );
+    policy.remove(ROLE, ALICE, None);
+    assert_eq!(policy.to_json()["bindings"], json!([]));
+}
+
+#[test]
+fn what_google_counts_is_counted() {
+    assert_eq!(policy().principals(), 4);
+    assert!(policy().bytes() > 300);
+}
+
+#[test]
+fn answers_that_are_no_policy_are_refused() {
+    for json in [
+        json!(null),
+        json!([]),
+        json!({"bindings": {}}),
+        json!({"bindings": ["x"]}),
+        json!({"bindings": [{"role": "r", "members": "m"}]}),
+    ] {
+        assert_eq!(Policy::parse(json.clone()), None, "{json}");
+    }
+}

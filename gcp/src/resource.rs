@@ -1,0 +1,134 @@
+//! What has a policy, and where it lives.
+
+use std::fmt;
+
+use crate::{Error, Failure};
+
+/// Something at Google that has an allow policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Resource {
+    /// A GSA: who may act as it.
+    ServiceAccount {
+        /// Its e-mail.
+        email: String,
+    },
+    /// A project.
+    Project {
+        /// Its id (not its number).
+        id: String,
+    },
+    /// A bucket.
+    Bucket {
+        /// Its name.
+        name: String,
+    },
+    /// A managed folder of a bucket; made when its policy is first changed.
+    ManagedFolder {
+        /// The bucket's name.
+        bucket: String,
+        /// The folder, such as `users/KEY/`.
+        folder: String,
+    },
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServiceAccount { email } => write!(f, "service account {email}"),
+            Self::Project { id } => write!(f, "project {id}"),
+            Self::Bucket { name } => write!(f, "bucket {name}"),
+            Self::ManagedFolder { bucket, folder } => {
+                write!(f, "managed folder {folder} of bucket {bucket}")
+            }
+        }
+    }
+}
+
+impl Resource {
+    /// Refuses names that would change the URL they are put into.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::ServiceAccount { email } => check_name("service account", email),
+            Self::Project { id } => check_name("project", id),
+            Self::Bucket { name } => check_name("bucket", name),
+            Self::ManagedFolder { bucket, folder } => {
+                check_name("bucket", bucket)?;
+                check_folder(folder)
+            }
+        }
+    }
+}
+
+/// Refuses a name (of a project, account or bucket) that is no single plain word.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-_.:@".contains(c);
+    if name.is_empty() || name.len() > 254 || name.starts_with('.') || !name.chars().all(legal) {
+        return Err(Error::Invalid(Failure {
+            what: format!("{what} {name:?}"),
+            message: "not a name that Google knows".to_owned(),
+        }));
+    }
+    Ok(())
+}
+
+fn check_folder(folder: &str) -> Result<(), Error> {
+    let bad = |part: &str| {
+        part.is_empty() || part == "." || part == ".." || part.contains(['*', '?', '[', ']', '#'])
+    };
+    let inner = folder.strip_suffix('/').unwrap_or(folder);
+    if inner.split('/').any(bad) || folder.chars().any(char::is_control) || folder.len() > 1024 {
+        return Err(Error::Invalid(Failure {
+            what: format!("managed folder {folder:?}"),
+            message: "a folder is 1 to 1024 bytes, parts with / between them, none empty, . or .., no *?[]#".to_owned(),
+        }));
+    }
+    Ok(())
+}
+
+/// `projects/P/serviceAccounts/ACCOUNT` for the official crate. `account` is an e-mail or unique id.
+pub(crate) fn account_name(project: &str, account: &str) -> Result<String, Error> {
+    check_name("project", project)?;
+    check_name("service account", account)?;
+    Ok(format!("projects/{project}/serviceAccounts/{account}"))
+}
+
+/// The project that an account's e-mail names; `-` (Google looks it up) where it names none.
+pub(crate) fn project_of(email: &str) -> String {
+    let domain = email.split_once('@').map_or("", |(_, domain)| domain);
+    let Some(project) = domain.strip_suffix(".iam.gserviceaccount.com") else {
+        return "-".to_owned();
+    };
+    // A project of a domain, `example.com:p`, appears as `p.example.com`.
+    match project.split_once('.') {
+        Some((id, domain)) => format!("{domain}:{id}"),
+        None => project.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_email_tells_its_project() {
+        assert_eq!(project_of("a@acme-ids.iam.gserviceaccount.com"), "acme-ids");
+        assert_eq!(
+            project_of("a@p.example.com.iam.gserviceaccount.com"),
+            "example.com:p"
+        );
+        assert_eq!(project_of("123-compute@developer.gserviceaccount.com"), "-");
+        assert_eq!(project_of("nonsense"), "-");
+    }
+
+    #[test]
+    fn names_that_would_change_the_url_are_refused() {
+        for name in ["", ".", "..", "a/b", "a?b", "a#b", "a b", "a%2fb", "ä"] {
+            assert!(check_name("project", name).is_err(), "{name}");
+        }
+        assert!(check_name("project", "example.com:p").is_ok());
+        for folder in ["", "/", "a//b/", "../", "a/../b/", "a/*/", "a\n/"] {
+            assert!(check_folder(folder).is_err(), "{folder:?}");
+        }
+        assert!(check_folder("users/alice-abc/").is_ok());
+    }
+}

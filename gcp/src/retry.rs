@@ -1,0 +1,118 @@
+//! Tries again what may pass by itself, with growing, jittered pauses, until a limit. Nothing waits for ever.
+
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::{Error, Failure};
+
+/// Longest wait for the answer to one request.
+const ATTEMPT: Duration = Duration::from_secs(15);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// When to give up, and how long to pause next.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    end: Instant,
+    pause: Duration,
+}
+
+impl Retry {
+    pub(crate) fn within(limit: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            // An overflow means "practically for ever"; a day is that, too.
+            end: now
+                .checked_add(limit)
+                .unwrap_or(now + Duration::from_secs(86_400)),
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// One request, bounded.
+    pub(crate) async fn once<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let end = self.end.min(Instant::now() + ATTEMPT);
+        timeout_at(end, request).await.unwrap_or_else(|_| {
+            Err(Error::Unavailable(Failure {
+                what: what.to_owned(),
+                message: "no answer in time".to_owned(),
+            }))
+        })
+    }
+
+    /// Pauses before the next attempt after `error`; as long as Google says, if it does. Gives the error back when
+    /// it is none that passes by itself, or when the pause would end after the limit.
+    pub(crate) async fn pause_after(&mut self, error: Error) -> Result<(), Error> {
+        if !error.is_retryable() {
+            return Err(error);
+        }
+        let pause = match error.retry_after() {
+            Some(wait) => wait + jitter(FIRST_PAUSE),
+            None => jitter(self.pause),
+        };
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        if Instant::now() + pause >= self.end {
+            return Err(error);
+        }
+        tracing::debug!(%error, pause_ms = pause.as_millis(), "trying again");
+        sleep(pause).await;
+        Ok(())
+    }
+
+    /// Repeats a request that does no harm when it is repeated.
+    pub(crate) async fn idempotent<T, F>(
+        &mut self,
+        what: &str,
+        request: impl Fn() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        loop {
+            match self.once(what, request()).await {
+                // Only the caller knows whether it is worth waiting for this one.
+                Err(error @ Error::NotYetVisible(_)) => return Err(error),
+                Err(error) => self.pause_after(error).await?,
+                done => return done,
+            }
+        }
+    }
+}
+
+/// Between half of `most` and all of it, so that replicas do not march in step.
+fn jitter(most: Duration) -> Duration {
+    // Every RandomState has its own random keys.
+    let random = RandomState::new().hash_one(0) % 1000;
+    most / 2 + most / 2 * u32::try_from(random).unwrap_or(0) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_stays_between_half_and_all() {
+        let most = Duration::from_millis(1000);
+        let all: Vec<_> = (0..100).map(|_| jitter(most)).collect();
+        assert!(all.iter().all(|d| *d >= most / 2 && *d <= most));
+        assert!(all.iter().any(|d| *d != all[0]));
+    }
+
+    #[tokio::test]
+    async fn a_wait_beyond_the_limit_is_not_begun() {
+        let failure = Failure {
+            what: "x".to_owned(),
+            message: "y".to_owned(),
+        };
+        let error = Error::throttled(failure, Some(Duration::from_secs(60)));
+        let mut retry = Retry::within(Duration::from_secs(30));
+        assert_eq!(retry.pause_after(error.clone()).await, Err(error));
+    }
+}

@@ -1,0 +1,158 @@
+//! The client against a server that records requests and answers by a script, in the shapes recorded from Google.
+
+mod accounts;
+mod policies;
+mod tokens;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use google_cloud_auth::credentials::{
+    CacheableResource, Credentials, CredentialsProvider, EntityTag,
+};
+use google_cloud_gax::error::CredentialsError;
+use serde_json::{Value, json};
+
+use crate::{Endpoints, Gcp};
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// `METHOD /path?query`, without the query that the official crate adds to all.
+    line: String,
+    body: Value,
+    form: String,
+    bearer: Option<String>,
+}
+
+/// What to answer next.
+enum Answer {
+    Json(u16, Value),
+    /// The connection ends inside the answer.
+    Cut,
+}
+
+#[derive(Clone)]
+struct Google {
+    script: Arc<Mutex<VecDeque<Answer>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Google {
+    fn lines(&self) -> Vec<String> {
+        self.seen
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|s| s.line.clone())
+            .collect()
+    }
+
+    fn seen(&self, n: usize) -> Seen {
+        self.seen.lock().unwrap()[n].clone()
+    }
+}
+
+fn ok(body: Value) -> Answer {
+    Answer::Json(200, body)
+}
+
+fn error(code: u16, status: &str, message: &str) -> Answer {
+    let body = json!({"error": {"code": code, "status": status, "message": message}});
+    Answer::Json(code, body)
+}
+
+/// A client whose limit is 20 s, and the server that it talks to.
+async fn google(script: impl IntoIterator<Item = Answer>) -> (Gcp, Google) {
+    // Only the first test of the process installs it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let google = Google {
+        script: Arc::new(Mutex::new(script.into_iter().collect())),
+        seen: Arc::default(),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let app = Router::new().fallback(answer).with_state(google.clone());
+    tokio::spawn(async { axum::serve(listener, app).await });
+    let endpoints = Endpoints {
+        iam: base.clone(),
+        iam_credentials: base.clone(),
+        sts: base.clone(),
+        storage: base.clone(),
+        resource_manager: base,
+    };
+    let gcp = Gcp::connect(endpoints, Credentials::from(Fixed))
+        .await
+        .unwrap();
+    (gcp.within(Duration::from_secs(20)), google)
+}
+
+async fn answer(State(google): State<Google>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let uri = parts
+        .uri
+        .to_string()
+        .replace("%24alt=json%3Benum-encoding%3Dint", "");
+    let bearer = parts
+        .headers
+        .get("authorization")
+        .map(|v| v.to_str().unwrap().to_owned());
+    google.seen.lock().unwrap().push(Seen {
+        line: format!("{} {}", parts.method, uri.trim_end_matches(['?', '&'])),
+        body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        form: String::from_utf8_lossy(&bytes).into_owned(),
+        bearer,
+    });
+    let next = google.script.lock().unwrap().pop_front();
+    let response = Response::builder().header("content-type", "application/json; charset=UTF-8");
+    match next {
+        Some(Answer::Json(code, body)) => response
+            .status(code)
+            .body(Body::from(body.to_string()))
+            .unwrap(),
+        Some(Answer::Cut) => {
+            let parts = [
+                Ok(bytes::Bytes::from("{")),
+                Err(std::io::Error::other("cut")),
+            ];
+            response
+                .body(Body::from_stream(futures::stream::iter(parts)))
+                .unwrap()
+        }
+        None => response
+            .status(418)
+            .body(Body::from("the script is over"))
+            .unwrap(),
+    }
+}
+
+/// Our own credentials in these tests.
+#[derive(Debug)]
+struct Fixed;
+
+impl CredentialsProvider for Fixed {
+    async fn headers(
+        &self,
+        _: ::http::Extensions,
+    ) -> Result<CacheableResource<::http::HeaderMap>, CredentialsError> {
+        let mut data = ::http::HeaderMap::new();
+        data.insert(
+            "authorization",
+            ::http::HeaderValue::from_static("Bearer ours"),
+        );
+        Ok(CacheableResource::New {
+            entity_tag: EntityTag::new(),
+            data,
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}
