@@ -98,3 +98,16 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply_ca_bundle;
+
+    // Compiles only while a caller can spawn it.
+    #[expect(dead_code, reason = "only compiled")]
+    fn running_can_move_to_another_thread(keeper: Keeper, client: Client) {
+        fn moves<T: Send + 'static>(_: T) {}
+        moves(keeper.run(async move |pem: &str| apply_ca_bundle(&client, "namesake", pem).await));
+    }
+}

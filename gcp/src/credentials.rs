@@ -34,6 +34,7 @@ pub fn application_default() -> Result<Credentials, Error> {
     let first = Builder::default().build().map_err(failed)?;
     Ok(Credentials::from(Renewing {
         make: || Builder::default().build(),
+        pause: PAUSE,
         state: Mutex::new(State {
             credentials: first,
             dead_since: None,
@@ -43,6 +44,7 @@ pub fn application_default() -> Result<Credentials, Error> {
 
 struct Renewing<F> {
     make: F,
+    pause: Duration,
     state: Mutex<State>,
 }
 
@@ -66,7 +68,7 @@ where
         let mut state = self.state();
         if state
             .dead_since
-            .is_some_and(|since| since.elapsed() >= PAUSE)
+            .is_some_and(|since| since.elapsed() >= self.pause)
             && let Ok(fresh) = (self.make)()
         {
             *state = State {
@@ -110,5 +112,54 @@ where
 
     async fn universe_domain(&self) -> Option<String> {
         self.present().universe_domain().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use google_cloud_auth::credentials::{anonymous, testing};
+
+    use super::*;
+
+    fn renewing<F>(make: F, pause: Duration) -> Credentials
+    where
+        F: Fn() -> Result<Credentials, google_cloud_auth::build_errors::Error>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let state = State {
+            credentials: testing::error_credentials(false),
+            dead_since: None,
+        };
+        let state = Mutex::new(state);
+        Credentials::from(Renewing { make, pause, state })
+    }
+
+    #[tokio::test]
+    async fn credentials_that_failed_for_good_are_made_anew() {
+        let renewing = renewing(|| Ok(anonymous::Builder::new().build()), Duration::ZERO);
+        let error = renewing
+            .headers(::http::Extensions::new())
+            .await
+            .unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        assert!(renewing.headers(::http::Extensions::new()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn credentials_are_not_made_anew_at_every_call() {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let make = || {
+            MADE.fetch_add(1, Ordering::Relaxed);
+            Ok(testing::error_credentials(false))
+        };
+        let renewing = renewing(make, Duration::from_secs(3600));
+        for _ in 0..3 {
+            assert!(renewing.headers(::http::Extensions::new()).await.is_err());
+        }
+        assert_eq!(MADE.load(Ordering::Relaxed), 0);
     }
 }

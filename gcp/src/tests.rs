@@ -132,6 +132,22 @@ async fn answer(State(google): State<Google>, request: Request) -> Response {
     }
 }
 
+// Compiles only while a caller can spawn these.
+#[expect(dead_code, reason = "only compiled")]
+fn every_future_can_move_to_another_thread(gcp: &'static Gcp, resource: &'static crate::Resource) {
+    fn moves<T: Send>(_: T) {}
+    moves(gcp.create_service_account("p", "i", "n", "d"));
+    moves(gcp.list_service_accounts("p"));
+    moves(gcp.undelete_service_account("p", "1"));
+    moves(gcp.modify_policy(resource, |policy| policy.remove_member("m")));
+    moves(gcp.bucket_has_uniform_access("b"));
+    moves(async {
+        let token = gcp.exchange(&"t".into(), "a", "s").await?;
+        let token = gcp.generate_access_token(&token, "e").await?;
+        gcp.test_iam_permissions(resource, &token, &["p"]).await
+    });
+}
+
 /// Our own credentials in these tests.
 #[derive(Debug)]
 struct Fixed;
