@@ -1,1 +1,35 @@
 //! Admission: who asked, which identity, and the twin that checks the final pod.
+//!
+//! ```text
+//! bytes ─review─▶ request ─who─▶ asker ─mutate::choose─▶ decision ─(broker)─▶ mutate::{pod, parent, update} ─▶ patch
+//!                    └─────────────────────────twin::check, rules_check::check──────────────────────────────▶ verdict
+//! ```
+//!
+//! `who`, `mutate`, `twin`, `rules_check` and `kinds` are pure: state, broker and clock meet them in `admit` only. A known
+//! user's pod is answered from memory, without a call and without a lock held across a wait. Nothing here talks to Google.
+
+pub mod admit;
+mod args;
+pub mod broker;
+mod claims;
+pub mod kinds;
+pub mod metrics;
+pub mod mutate;
+pub mod patch;
+pub mod review;
+pub mod rules_check;
+mod run;
+mod server;
+pub mod signals;
+pub mod state;
+pub mod telemetry;
+mod text;
+pub mod twin;
+pub mod verdict;
+mod watch;
+pub mod who;
+
+pub use args::{Args, LogFormat};
+pub use run::run;
+pub use server::app;
+pub use text::{Pairs, Text};

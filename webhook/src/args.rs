@@ -1,0 +1,99 @@
+//! Flags; each is an environment variable too.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use namesake_api::names;
+use reqwest::Url;
+
+use crate::review::duration;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Namesake's admission webhook: stamps who asked, and gives each pod its user's own service account.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about)]
+pub struct Args {
+    /// Namespace of the rules and of our own Secrets.
+    #[arg(long, env = names::ENV_NAMESPACE, default_value = names::SYSTEM_NAMESPACE)]
+    pub namespace: String,
+    /// Address and port to serve HTTPS on.
+    #[arg(long, env = names::ENV_LISTEN, default_value = names::WEBHOOK_LISTEN)]
+    pub listen: SocketAddr,
+    /// Base URL of the broker.
+    #[arg(long, env = names::ENV_BROKER_URL, default_value = names::BROKER_URL)]
+    pub broker_url: Url,
+    /// File with the token that is shown to the broker; read again for every call.
+    #[arg(long, env = names::ENV_BROKER_TOKEN_FILE, default_value = names::BROKER_TOKEN_FILE)]
+    pub broker_token_file: PathBuf,
+    /// Longest wait for the broker, such as 6s; keep it below timeoutSeconds of the webhook configuration.
+    #[arg(long, env = names::ENV_BROKER_DEADLINE, default_value = names::BROKER_DEADLINE, value_parser = parse_duration)]
+    pub broker_deadline: Duration,
+    /// DNS names and IP addresses in the certificate, separated by commas [default: namesake-webhook.NAMESPACE.svc]
+    #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
+    pub tls_names: Vec<String>,
+    /// How long to go on serving after SIGTERM, until the API server has stopped sending; such as 5s or 0s.
+    #[arg(long, env = "NAMESAKE_DRAIN", default_value = "5s", value_parser = parse_duration)]
+    pub drain: Duration,
+    /// Filter of the log, such as info or namesake_webhook=debug.
+    #[arg(long, env = names::ENV_LOG, default_value = names::LOG)]
+    pub log: String,
+    /// Form of the log.
+    #[arg(long, env = names::ENV_LOG_FORMAT, default_value = names::LOG_FORMAT, value_enum)]
+    pub log_format: LogFormat,
+}
+
+impl Args {
+    /// DNS names and addresses for the certificate.
+    #[must_use]
+    pub fn certificate_names(&self) -> Vec<String> {
+        let names = self.tls_names.iter().map(|n| n.trim().to_owned());
+        let names: Vec<_> = names.filter(|n| !n.is_empty()).collect();
+        if names.is_empty() {
+            return vec![format!(
+                "{}.{}.svc",
+                names::WEBHOOK_SERVICE_ACCOUNT,
+                self.namespace
+            )];
+        }
+        names
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| {
+        format!("{text:?} is not a duration: write a number with its unit, such as 6s")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_fit_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn without_names_the_certificate_is_for_our_service() {
+        let args =
+            Args::try_parse_from(["x", "--namespace", "n", "--broker-deadline", "0s"]).unwrap();
+        assert_eq!(args.certificate_names(), ["namesake-webhook.n.svc"]);
+        assert!(args.broker_deadline.is_zero());
+        let args = Args::try_parse_from(["x", "--tls-names", "127.0.0.1, localhost"]).unwrap();
+        assert_eq!(args.certificate_names(), ["127.0.0.1", "localhost"]);
+        assert!(Args::try_parse_from(["x", "--broker-deadline", "soon"]).is_err());
+    }
+}

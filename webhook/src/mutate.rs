@@ -1,0 +1,112 @@
+//! What changes, and why not. Pure: everything that it depends on is an argument.
+//!
+//! Two steps, because between them a call to the broker may be needed: [`choose`] says which identity, [`pod()`] and
+//! [`parent()`] write the patch.
+
+mod parent;
+mod pod;
+mod update;
+
+use namesake_core::{Decision, KeyRing, Rules, Subject};
+
+use crate::claims;
+use crate::patch::Patch;
+use crate::review::Metadata;
+use crate::verdict::{Facts, Refused};
+use crate::who::Asker;
+
+pub use parent::parent;
+pub use pod::pod;
+pub use update::{Sign, Specs, update};
+
+/// What every decision depends on, as of one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// Rules in force.
+    pub rules: &'a Rules,
+    /// Keys of stamps and resolutions.
+    pub keys: &'a KeyRing,
+    /// Seconds since 1970.
+    pub now: i64,
+    /// When the namespace came back after it had opted out, if this process saw that.
+    pub returned: Option<i64>,
+}
+
+/// An identity that exists: its KSA can be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Have {
+    /// Whether it is known to work; if not, the pod waits at its gate.
+    pub ready: bool,
+}
+
+/// What is patched, and what is said about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Exactly what changes.
+    pub patch: Patch,
+    /// Shown to the person.
+    pub warning: Option<&'static str>,
+    /// KSA that the pod gets; for a parent, that its pods will get.
+    pub service_account: Option<String>,
+    /// For the log, the audit log and metrics.
+    pub outcome: &'static str,
+}
+
+/// Lets the rules decide about a pod, or about the pods of a parent (`template`), that names `account`.
+///
+/// # Errors
+/// What the rules refuse.
+pub fn choose(
+    world: &World<'_>,
+    namespace: &str,
+    asker: &Asker,
+    template: Option<&Metadata<'_>>,
+    account: &str,
+) -> Result<Decision, Refused> {
+    let decision = match &asker.user {
+        Ok(user) => world.rules.decide(&Subject {
+            user,
+            groups: &asker.groups,
+            namespace,
+            launcher: asker.launcher,
+            claims: claims::of(template, &|key| template?.label(key)),
+        }),
+        Err(refusal) => world.rules.unmapped(refusal.clone()),
+    };
+    match decision {
+        Decision::Deny(refusal) => Err(refusal.into()),
+        Decision::Keep if !world.rules.allows_service_account(account) => {
+            Err(not_allowed(asker, account))
+        }
+        decision => Ok(decision),
+    }
+}
+
+fn not_allowed(asker: &Asker, account: &str) -> Refused {
+    Refused::forbidden(
+        "AccountNotAllowed",
+        format!(
+            "no rule gives the pods of {} an identity, and service account {account} is not one that such pods may name: \
+             name one of allowedServiceAccounts, or ask the platform team for a rule",
+            asker.requester
+        ),
+    )
+}
+
+/// What a decision says, for the log.
+#[must_use]
+pub fn facts(asker: &Asker, decision: Option<&Decision>) -> Facts {
+    let (rule, class) = match decision {
+        Some(Decision::Identity(choice)) => (Some(choice.rule.clone()), Some(choice.class.clone())),
+        Some(Decision::ServiceAccount { rule, .. }) => (Some(rule.clone()), None),
+        Some(Decision::Deny(refusal)) => (refusal.rule.clone(), None),
+        Some(Decision::Keep) | None => (None, None),
+    };
+    Facts {
+        requester: asker.requester.clone(),
+        user: asker.user().map(ToString::to_string),
+        rule,
+        class,
+        ..Facts::default()
+    }
+}

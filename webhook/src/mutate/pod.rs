@@ -1,0 +1,207 @@
+//! The pod: its account, our labels and annotations, the signed resolution, the gate. Nothing else is touched.
+//!
+//! Left alone on purpose: `imagePullSecrets` and the `kube-api-access` volume, which the API server's ServiceAccount
+//! plugin filled in for the account that the pod came with. It only adds and never takes away, so the pod keeps the pull
+//! secrets of that account, and its token volume, which is for whichever account the pod names in the end.
+
+use namesake_api::names::{GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION};
+use namesake_core::{Decision, Outcome, Resolution, SeenPod};
+
+use super::{Change, Have, World};
+use crate::patch::Patch;
+use crate::review::{Object, Request, Spec};
+use crate::twin::DRY_RUN;
+use crate::verdict::Refused;
+use crate::who::Asker;
+
+struct Want<'a> {
+    account: Option<&'a str>,
+    identity: Option<&'a str>,
+    user: Option<&'a str>,
+    resolution: Option<String>,
+    gate: bool,
+}
+
+const NOTHING: Want<'_> = Want {
+    account: None,
+    identity: None,
+    user: None,
+    resolution: None,
+    gate: false,
+};
+
+/// Writes the patch of a pod. `have` is the identity, if the decision needs one and it exists; without it, only a dry
+/// run passes.
+///
+/// # Errors
+/// A pod that needs a gate and cannot have one.
+pub fn pod(
+    world: &World<'_>,
+    request: &Request<'_>,
+    pod: &Object<'_>,
+    asker: &Asker,
+    decision: &Decision,
+    have: Option<Have>,
+) -> Result<Change, Refused> {
+    let (account, outcome, identity) = match (decision, have) {
+        (Decision::Identity(choice), Some(have)) => {
+            let gated = if have.ready { "identity" } else { "gated" };
+            (choice.name.as_str(), gated, Some(choice))
+        }
+        (Decision::ServiceAccount { name, .. }, _) => (name.as_str(), "service-account", None),
+        (Decision::Identity(_), None) if request.is_dry_run() => {
+            return Ok(change(pod, &NOTHING, "dry-run", Some(DRY_RUN)));
+        }
+        (Decision::Identity(choice), None) => return Err(missing(asker, choice.name.as_str())),
+        (Decision::Keep | Decision::Deny(_), _) => return Ok(change(pod, &NOTHING, "kept", None)),
+    };
+    let gate = outcome == "gated";
+    if gate && node(pod).is_some() {
+        return Err(no_gate(asker, account, node(pod).unwrap_or_default()));
+    }
+    let resolution = Resolution {
+        stack: world.rules.stack().to_owned(),
+        namespace: request.namespace.to_string(),
+        requester: request.user_info.username.to_string(),
+        at: world.now,
+        owner_uid: pod.metadata.controller().map(|o| o.uid.to_string()),
+        service_account: account.to_owned(),
+        identity: identity.map(|i| i.name.to_string()),
+        user: asker.user().cloned(),
+        class: identity.map(|i| i.class.clone()),
+        rule: rule(decision),
+        outcome: if identity.is_some() {
+            Outcome::Identity
+        } else {
+            Outcome::ServiceAccount
+        },
+    };
+    let want = Want {
+        account: Some(account),
+        identity: identity.map(|i| i.name.as_str()),
+        user: asker.user().map(namesake_core::User::as_str),
+        resolution: Some(signed(world, pod, &resolution)),
+        gate,
+    };
+    Ok(change(pod, &want, outcome, None))
+}
+
+fn rule(decision: &Decision) -> Option<String> {
+    match decision {
+        Decision::Identity(choice) => Some(choice.rule.clone()),
+        Decision::ServiceAccount { rule, .. } => Some(rule.clone()),
+        Decision::Keep | Decision::Deny(_) => None,
+    }
+}
+
+// The resolution that is there already, if it says the same: a second pass over our own output changes nothing.
+fn signed(world: &World<'_>, pod: &Object<'_>, wanted: &Resolution) -> String {
+    let there = pod.metadata.annotation(RESOLUTION_ANNOTATION);
+    let same = there.filter(|text| {
+        let seen = SeenPod {
+            stack: &wanted.stack,
+            namespace: &wanted.namespace,
+            requester: &wanted.requester,
+            now: world.now,
+            owner_uid: wanted.owner_uid.as_deref(),
+            service_account: &wanted.service_account,
+        };
+        Resolution::verify(text, world.keys, &seen).is_ok_and(|there| {
+            Resolution {
+                at: wanted.at,
+                ..there
+            } == *wanted
+        })
+    });
+    same.map_or_else(|| wanted.sign(world.keys), str::to_owned)
+}
+
+fn node<'a>(pod: &'a Object<'_>) -> Option<&'a str> {
+    let node = pod.spec.as_ref()?.node_name.as_deref();
+    node.filter(|name| !name.is_empty())
+}
+
+fn change(
+    pod: &Object<'_>,
+    want: &Want<'_>,
+    outcome: &'static str,
+    warning: Option<&'static str>,
+) -> Change {
+    let mut patch = Patch::default();
+    let (metadata, spec) = (&pod.metadata, pod.spec.as_ref());
+    let annotations = [
+        (USER_ANNOTATION, want.user),
+        (RESOLUTION_ANNOTATION, want.resolution.as_deref()),
+    ];
+    patch.set_keys(
+        "/metadata/labels",
+        metadata.labels.as_ref(),
+        &[(IDENTITY_LABEL, want.identity)],
+    );
+    patch.set_keys(
+        "/metadata/annotations",
+        metadata.annotations.as_ref(),
+        &annotations,
+    );
+    if let (Some(account), Some(spec)) = (want.account, spec) {
+        if spec.service_account_name.as_deref() != Some(account) {
+            patch.set("/spec/serviceAccountName", account);
+        }
+        if spec.service_account.as_deref() != Some(account) {
+            patch.set("/spec/serviceAccount", account);
+        }
+    }
+    gates(&mut patch, spec, want.gate);
+    Change {
+        patch,
+        warning,
+        service_account: Some(
+            want.account
+                .or(spec.map(Spec::account))
+                .unwrap_or("default")
+                .to_owned(),
+        ),
+        outcome,
+    }
+}
+
+// Our gate comes only from us: one that is not needed would hold the pod for no reason.
+fn gates(patch: &mut Patch, spec: Option<&Spec<'_>>, gate: bool) {
+    let present = spec.and_then(|s| s.scheduling_gates.as_ref());
+    let ours = |gates: &Vec<crate::review::Gate<'_>>| {
+        let all = gates.iter().enumerate().rev();
+        all.filter(|(_, g)| g.name.as_str() == GATE)
+            .map(|(i, _)| i)
+            .collect::<Vec<_>>()
+    };
+    let ours = present.map(ours).unwrap_or_default();
+    match (present, gate) {
+        (_, true) if !ours.is_empty() => {}
+        (Some(_), true) => patch.set("/spec/schedulingGates/-", serde_json::json!({"name": GATE})),
+        (None, true) => patch.set("/spec/schedulingGates", serde_json::json!([{"name": GATE}])),
+        (_, false) => ours
+            .iter()
+            .for_each(|i| patch.remove(format!("/spec/schedulingGates/{i}"))),
+    }
+}
+
+fn missing(asker: &Asker, name: &str) -> Refused {
+    Refused::later(
+        "BrokerUnavailable",
+        format!(
+            "identity {name} of {} does not exist yet, and there is no broker to make it: try again in a minute",
+            asker.requester
+        ),
+    )
+}
+
+fn no_gate(asker: &Asker, name: &str, node: &str) -> Refused {
+    Refused::later(
+        "NotReadyYet",
+        format!(
+            "identity {name} of {} is being made at Google, and a pod that names its node ({node}) cannot wait at a \
+             scheduling gate: try again in a few minutes, or leave nodeName out",
+            asker.requester
+        ),
+    )
+}

@@ -1,0 +1,317 @@
+//! AdmissionReview v1 as the API server sends it: parsed once, borrowing, and only what admission reads of it.
+//!
+//! The object itself is never rebuilt, so fields that this program has never heard of pass through untouched.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use thiserror::Error;
+
+use crate::text::{Pairs, Text};
+
+/// Largest review that is read, in bytes. The API server's own limit on a request is 3 MiB, and UPDATE carries two objects.
+pub const MAX_REVIEW_BYTES: usize = 8 * 1024 * 1024;
+/// The only `apiVersion` of a review that is understood.
+pub const REVIEW_VERSION: &str = "admission.k8s.io/v1";
+/// The only `kind` of a review that is understood.
+pub const REVIEW_KIND: &str = "AdmissionReview";
+
+/// A body that is not a review; it is answered with HTTP 400.
+#[derive(Debug, Error)]
+pub enum Malformed {
+    /// Not JSON, or not of a review's shape.
+    #[error("the body is not an AdmissionReview that can be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another version or kind.
+    #[error(
+        "expected apiVersion {REVIEW_VERSION} and kind {REVIEW_KIND}, got apiVersion {version:?} and kind {kind:?}: \
+         set admissionReviewVersions to [v1] in the webhook configuration"
+    )]
+    Version {
+        /// `apiVersion` of the body.
+        version: String,
+        /// `kind` of the body.
+        kind: String,
+    },
+    /// No `request`, or one without a uid.
+    #[error(
+        "the AdmissionReview has no request with a uid: only the API server should call this address"
+    )]
+    NoRequest,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[serde(bound(deserialize = "O: Deserialize<'de>"))]
+struct Review<'a, O> {
+    #[serde(borrow, default)]
+    api_version: Text<'a>,
+    #[serde(borrow, default)]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    request: Option<Request<'a, O>>,
+}
+
+/// One admission request; `O` is the part of the object that is read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[serde(bound(deserialize = "O: Deserialize<'de>"))]
+pub struct Request<'a, O = Object<'a>> {
+    /// Echoed in the answer.
+    #[serde(borrow, default)]
+    pub uid: Text<'a>,
+    /// Kind of the object, as the webhook configuration asked for it.
+    #[serde(borrow, default)]
+    pub kind: GroupVersionKind<'a>,
+    /// `status`, `scale`, … or empty.
+    #[serde(borrow, default)]
+    pub sub_resource: Option<Text<'a>>,
+    /// CREATE, UPDATE, DELETE or CONNECT.
+    #[serde(borrow, default)]
+    pub operation: Text<'a>,
+    /// Namespace of the object; empty when it has none.
+    #[serde(borrow, default)]
+    pub namespace: Text<'a>,
+    /// Name, if it is known already (it is not when `generateName` is used).
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    /// Who asks.
+    #[serde(borrow, default)]
+    pub user_info: UserInfo<'a>,
+    /// The object as it would be written; absent on DELETE.
+    pub object: Option<O>,
+    /// The object as it is; absent on CREATE.
+    pub old_object: Option<O>,
+    /// Nothing will be written, so nothing may be made.
+    #[serde(default)]
+    pub dry_run: Option<bool>,
+}
+
+impl<O> Request<'_, O> {
+    /// Whether nothing will be written.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run == Some(true)
+    }
+}
+
+/// Group, version and kind.
+#[derive(Debug, Default, Deserialize)]
+pub struct GroupVersionKind<'a> {
+    /// API group; empty for the core group.
+    #[serde(borrow, default)]
+    pub group: Text<'a>,
+    /// Version.
+    #[serde(borrow, default)]
+    pub version: Text<'a>,
+    /// Kind.
+    #[serde(borrow, default)]
+    pub kind: Text<'a>,
+}
+
+/// Who the API server says asks.
+#[derive(Debug, Default, Deserialize)]
+pub struct UserInfo<'a> {
+    /// Name of the person, service account or node.
+    #[serde(borrow, default)]
+    pub username: Text<'a>,
+    /// Groups.
+    #[serde(borrow, default)]
+    pub groups: Option<Vec<Text<'a>>>,
+    /// What the authenticator adds.
+    #[serde(default)]
+    pub extra: Option<Extra>,
+}
+
+/// The part of `userInfo.extra` that is read.
+#[derive(Debug, Default, Deserialize)]
+pub struct Extra {
+    #[serde(rename = "authentication.kubernetes.io/credential-id", default)]
+    credential_id: Option<Vec<IgnoredAny>>,
+}
+
+impl UserInfo<'_> {
+    /// Whether the request shows a credential of its own. An impersonated request has none.
+    #[must_use]
+    pub fn has_credential_id(&self) -> bool {
+        let extra = self.extra.as_ref();
+        extra.is_some_and(|e| e.credential_id.as_ref().is_some_and(|ids| !ids.is_empty()))
+    }
+}
+
+/// The part of a Pod or a Job that admission reads.
+#[derive(Debug, Default, Deserialize)]
+pub struct Object<'a> {
+    /// Metadata.
+    #[serde(borrow, default)]
+    pub metadata: Metadata<'a>,
+    /// Spec.
+    #[serde(borrow, default)]
+    pub spec: Option<Spec<'a>>,
+}
+
+/// The part of an object's metadata that admission reads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata<'a> {
+    /// Name.
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    /// Prefix of the name that the API server will make.
+    #[serde(borrow, default)]
+    pub generate_name: Option<Text<'a>>,
+    /// UID.
+    #[serde(borrow, default)]
+    pub uid: Option<Text<'a>>,
+    /// When it was written first, RFC 3339.
+    #[serde(borrow, default)]
+    pub creation_timestamp: Option<Text<'a>>,
+    /// Labels.
+    #[serde(borrow, default)]
+    pub labels: Option<Pairs<'a>>,
+    /// Annotations.
+    #[serde(borrow, default)]
+    pub annotations: Option<Pairs<'a>>,
+    /// Owners.
+    #[serde(borrow, default)]
+    pub owner_references: Option<Vec<Owner<'a>>>,
+}
+
+impl Metadata<'_> {
+    /// Value of an annotation.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(key)
+    }
+
+    /// Value of a label.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(key)
+    }
+
+    /// The owner that is its controller. The API server allows one at most.
+    #[must_use]
+    pub fn controller(&self) -> Option<&Owner<'_>> {
+        let mut owners = self.owner_references.iter().flatten();
+        owners.find(|o| o.controller == Some(true))
+    }
+}
+
+/// One owner reference.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owner<'a> {
+    /// Group and version.
+    #[serde(borrow, default)]
+    pub api_version: Text<'a>,
+    /// Kind.
+    #[serde(borrow, default)]
+    pub kind: Text<'a>,
+    /// Name.
+    #[serde(borrow, default)]
+    pub name: Text<'a>,
+    /// UID: the only part that says which object it is.
+    #[serde(borrow, default)]
+    pub uid: Text<'a>,
+    /// Whether it is the controller.
+    #[serde(default)]
+    pub controller: Option<bool>,
+}
+
+/// The part of a pod's or a Job's spec that admission reads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec<'a> {
+    /// Pod: its KSA.
+    #[serde(borrow, default)]
+    pub service_account_name: Option<Text<'a>>,
+    /// Pod: the deprecated second name of the same; the API server lets `serviceAccountName` win.
+    #[serde(borrow, default)]
+    pub service_account: Option<Text<'a>>,
+    /// Pod: the node, if it was chosen already.
+    #[serde(borrow, default)]
+    pub node_name: Option<Text<'a>>,
+    /// Pod: scheduling gates.
+    #[serde(borrow, default)]
+    pub scheduling_gates: Option<Vec<Gate<'a>>>,
+    /// Job: the pods that it will make.
+    #[serde(borrow, default)]
+    pub template: Option<Box<Object<'a>>>,
+}
+
+impl Spec<'_> {
+    /// The KSA that a pod names; `default` when it names none, as the API server has it.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        let named = [&self.service_account_name, &self.service_account];
+        let mut named = named.into_iter().flatten().map(Text::as_str);
+        named.find(|name| !name.is_empty()).unwrap_or("default")
+    }
+}
+
+/// One scheduling gate.
+#[derive(Debug, Default, Deserialize)]
+pub struct Gate<'a> {
+    /// Name.
+    #[serde(borrow, default)]
+    pub name: Text<'a>,
+}
+
+/// Reads a review. What the object is made of is the caller's choice of `O`.
+///
+/// # Errors
+/// Whatever makes the body not a review; nothing in it makes this panic.
+pub fn parse<'a, O: Deserialize<'a>>(body: &'a [u8]) -> Result<Request<'a, O>, Malformed> {
+    let review: Review<'a, O> = serde_json::from_slice(body)?;
+    if review.api_version.as_str() != REVIEW_VERSION || review.kind.as_str() != REVIEW_KIND {
+        return Err(Malformed::Version {
+            version: review.api_version.to_string(),
+            kind: review.kind.to_string(),
+        });
+    }
+    let request = review.request.ok_or(Malformed::NoRequest)?;
+    if request.uid.is_empty() {
+        return Err(Malformed::NoRequest);
+    }
+    Ok(request)
+}
+
+/// The time that the API server gives this request: `timeout` of the query, such as `10s`.
+#[must_use]
+pub fn timeout(query: Option<&str>) -> Option<Duration> {
+    let pairs = query?.split('&').filter_map(|p| p.split_once('='));
+    let (_, value) = pairs.into_iter().find(|(key, _)| *key == "timeout")?;
+    duration(value).filter(|d| !d.is_zero())
+}
+
+/// Reads a duration as Go writes it, such as `10s`, `500ms` or `1m30s`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = None::<Duration>;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        let seconds = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            _ => return None,
+        };
+        let length = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        total = Some(total.unwrap_or_default().checked_add(length)?);
+        rest = tail;
+    }
+    total
+}
+
+#[cfg(test)]
+#[path = "review_tests.rs"]
+mod tests;

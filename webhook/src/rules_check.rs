@@ -1,0 +1,134 @@
+//! Refuses a broken edit of the rules when it is written.
+
+use std::collections::BTreeMap;
+
+use namesake_api::names::{RULES_CONFIG_MAP, RULES_KEY_SUFFIX};
+use namesake_core::Rules;
+use serde::Deserialize;
+
+use crate::review::Request;
+use crate::state::parse;
+use crate::verdict::{Facts, Refused, Verdict};
+
+/// The part of a ConfigMap that is read.
+#[derive(Debug, Default, Deserialize)]
+pub struct ConfigMap {
+    metadata: Metadata,
+    #[serde(default)]
+    data: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// Checks a ConfigMap as it would be written; `in_force` are the rules of now, to warn about what changes every name.
+#[must_use]
+pub fn check(request: &Request<'_, ConfigMap>, in_force: Option<&Rules>) -> Verdict {
+    let facts = Facts {
+        requester: request.user_info.username.to_string(),
+        outcome: "rules-checked",
+        ..Facts::default()
+    };
+    let Some(map) = &request.object else {
+        return Verdict::pass(facts);
+    };
+    if map.metadata.name.as_deref() != Some(RULES_CONFIG_MAP) {
+        return Verdict::pass(facts);
+    }
+    let files = map.data.iter().flatten();
+    let files = files.filter(|(key, _)| key.ends_with(RULES_KEY_SUFFIX));
+    let files = files
+        .map(|(key, text)| (key.clone(), text.clone()))
+        .collect();
+    match parse(&files) {
+        Ok(rules) => {
+            let mut verdict = Verdict::pass(facts);
+            verdict.warnings = in_force
+                .map(|old| warnings(old, &rules))
+                .unwrap_or_default();
+            verdict
+        }
+        Err(errors) => {
+            let refused = Refused::forbidden(
+                "BrokenRules",
+                format!(
+                    "these rules are broken, and the ones before stay in force (requester: {}); mend each of these and \
+                     write them again:\n{errors}",
+                    facts.requester
+                ),
+            );
+            Verdict::refuse(refused, facts)
+        }
+    }
+}
+
+fn warnings(old: &Rules, new: &Rules) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if old.stack() != new.stack() {
+        warnings.push("namesake: another stack: opted-in namespaces, identities and stamps of the old one no longer count".to_owned());
+    }
+    if old.cluster() != new.cluster() {
+        warnings.push("namesake: another cluster: every user gets another identity".to_owned());
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::review;
+
+    const GOOD: &str = include_str!("../testdata/rules.yaml");
+
+    fn verdict(name: &str, text: &str) -> Verdict {
+        let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "u", "userInfo": {"username": "root@acme.com"},
+            "object": {"metadata": {"name": name}, "data": {"rules.yaml": text, "README": "not: [rules"}}}});
+        let body = body.to_string();
+        let in_force = Rules::parse(&[namesake_core::Source {
+            file: "rules.yaml",
+            text: GOOD,
+        }])
+        .unwrap();
+        check(&review::parse(body.as_bytes()).unwrap(), Some(&in_force))
+    }
+
+    #[test]
+    fn a_broken_edit_is_refused_with_every_problem_and_its_place() {
+        let broken = GOOD
+            .replace("noMatch: deny", "noMatch: perhaps")
+            .replace("per: [user]", "per: [shoe]");
+        let refused = verdict(RULES_CONFIG_MAP, &broken).result.unwrap_err();
+        let places: Vec<_> = refused
+            .message
+            .lines()
+            .filter(|l| l.starts_with("rules.yaml:"))
+            .collect();
+        assert!(places.len() >= 2, "{}", refused.message);
+        assert!(refused.message.contains("root@acme.com"));
+    }
+
+    #[test]
+    fn good_rules_and_other_config_maps_pass() {
+        assert_eq!(
+            verdict(RULES_CONFIG_MAP, GOOD).result.unwrap(),
+            crate::patch::Patch::default()
+        );
+        verdict("something-else", "nonsense: [").result.unwrap();
+    }
+
+    #[test]
+    fn another_cluster_is_warned_about() {
+        let moved = GOOD.replace("clusters/ml", "clusters/other");
+        let warnings = verdict(RULES_CONFIG_MAP, &moved).warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].len() <= 120,
+            "{warnings:?}"
+        );
+    }
+}

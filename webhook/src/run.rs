@@ -1,0 +1,121 @@
+//! Puts the parts together: certificate, keys, watches, broker, server.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum_server::tls_rustls::RustlsConfig;
+use axum_server::{Handle, from_tcp_rustls};
+use jiff::Timestamp;
+use kube::Client;
+use namesake_api::names::WEBHOOK_CONFIGURATION;
+use namesake_certs::{
+    Keeper, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
+};
+use namesake_core::KeyRing;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Args;
+use crate::broker::{Broker, Settings};
+use crate::state::{State, system_clock};
+use crate::{server, watch};
+
+/// How long requests under way may take to end after the listener is closed.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves on `listener` until `shutdown`, and then until what is under way has been answered.
+///
+/// # Errors
+/// When the certificate, the stamp keys or the server cannot be set up; what to do is in the message. Later failures
+/// (API server away, rules broken) do not end it.
+pub async fn run(
+    args: &Args,
+    client: Client,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let names = args.certificate_names();
+    let keeper = Keeper::start(client.clone(), &args.namespace, names, Timestamp::now()).await?;
+    let settings = Settings {
+        url: args.broker_url.clone(),
+        token_file: args.broker_token_file.clone(),
+        deadline: args.broker_deadline,
+    };
+    let broker = Arc::new(Broker::new(settings, client_roots(keeper.bundle_pem())?)?);
+    let keys = ensure_stamp_keys(&client, &args.namespace).await?;
+    let state = State::new(system_clock())
+        .with_cluster(client.clone())
+        .with_broker(broker.clone());
+    state.set_keys(ring(keys)?);
+    let state = Arc::new(state);
+
+    let tls = RustlsConfig::from_config(server_config(keeper.resolver())?);
+    let address = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    let handle = Handle::new();
+    let server = from_tcp_rustls(listener, tls)?
+        .handle(handle.clone())
+        .serve(server::app(state.clone()).into_make_service());
+    tracing::info!(%address, namespace = args.namespace, "serving");
+
+    let watches = watch::run(client.clone(), &args.namespace, state.clone());
+    let upkeep = upkeep(client, &args.namespace, keeper, broker, state.clone());
+    let stop = stop(shutdown, &state, &handle, args.drain);
+    tokio::pin!(watches, upkeep, stop, server);
+    loop {
+        tokio::select! {
+            () = &mut watches => anyhow::bail!("the watches ended"),
+            () = &mut upkeep => anyhow::bail!("the upkeep of the certificate ended"),
+            () = &mut stop => {},
+            served = &mut server => return served.context("serve"),
+        }
+    }
+}
+
+// Every minute: a fresh certificate, the caBundle as it should be, the broker's authority trusted, new stamp keys known.
+async fn upkeep(
+    client: Client,
+    namespace: &str,
+    keeper: Keeper,
+    broker: Arc<Broker>,
+    state: Arc<State>,
+) {
+    let mut trusted = keeper.bundle_pem().to_owned();
+    keeper
+        .run(async |bundle: &str| {
+            if trusted != bundle {
+                match client_roots(bundle).map(|roots| broker.trust(roots)) {
+                    Ok(Ok(())) => bundle.clone_into(&mut trusted),
+                    failed => tracing::warn!(?failed, "the broker's authority is not trusted yet"),
+                }
+            }
+            apply_ca_bundle(&client, WEBHOOK_CONFIGURATION, bundle).await?;
+            state.synced.set_ca_bundle();
+            match ring(ensure_stamp_keys(&client, namespace).await?) {
+                Ok(keys) => state.set_keys(keys),
+                Err(error) => tracing::warn!(%error, "stamp keys stay as they were"),
+            }
+            Ok(())
+        })
+        .await;
+}
+
+fn ring(keys: StampKeys) -> anyhow::Result<KeyRing> {
+    KeyRing::new(&keys.current, keys.keys).context("stamp keys")
+}
+
+// Not ready first, so that no new requests come; then no new connections; then the end. Waits for ever afterwards.
+async fn stop(
+    shutdown: CancellationToken,
+    state: &State,
+    handle: &Handle<std::net::SocketAddr>,
+    drain: Duration,
+) {
+    shutdown.cancelled().await;
+    tracing::info!("stopping");
+    state.synced.set_leaving();
+    tokio::time::sleep(drain).await;
+    handle.graceful_shutdown(Some(GRACE));
+    std::future::pending::<()>().await;
+}

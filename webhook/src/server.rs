@@ -1,0 +1,125 @@
+//! HTTP: reviews in, answers out, health and metrics.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, RawQuery, State as Extract};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use namesake_api::names;
+use tokio::sync::Semaphore;
+
+use crate::admit::{self, Webhook};
+use crate::review::{self, MAX_REVIEW_BYTES};
+use crate::state::State;
+
+/// Reviews that may be under way at once; more are turned away at once, so that they do not queue until all time out.
+const MAX_UNDER_WAY: usize = 512;
+/// Longest that any review may take, whatever the API server would allow.
+const MAX_TIMEOUT: Duration = Duration::from_secs(10);
+/// Left of the API server's timeout for the answer's way back.
+const MARGIN: Duration = Duration::from_millis(500);
+
+#[derive(Clone)]
+struct Server {
+    state: Arc<State>,
+    slots: Arc<Semaphore>,
+}
+
+/// All routes.
+pub fn app(state: Arc<State>) -> Router {
+    let slots = Arc::new(Semaphore::new(MAX_UNDER_WAY));
+    Router::new()
+        .route(names::MUTATE_PATH, post(mutate))
+        .route(names::VALIDATE_PATH, post(validate))
+        .route(names::VALIDATE_RULES_PATH, post(validate_rules))
+        .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
+        .route(names::READY_PATH, get(ready))
+        .route(names::METRICS_PATH, get(metrics))
+        .layer(DefaultBodyLimit::max(MAX_REVIEW_BYTES))
+        .with_state(Server { state, slots })
+}
+
+type Body = Result<Bytes, BytesRejection>;
+
+async fn mutate(
+    Extract(server): Extract<Server>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Response {
+    server.answer(Webhook::Mutate, query.as_deref(), body).await
+}
+
+async fn validate(
+    Extract(server): Extract<Server>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Response {
+    server
+        .answer(Webhook::Validate, query.as_deref(), body)
+        .await
+}
+
+async fn validate_rules(
+    Extract(server): Extract<Server>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Response {
+    server
+        .answer(Webhook::ValidateRules, query.as_deref(), body)
+        .await
+}
+
+impl Server {
+    async fn answer(&self, webhook: Webhook, query: Option<&str>, body: Body) -> Response {
+        let began = Instant::now();
+        let Ok(_slot) = self.slots.try_acquire() else {
+            self.state.metrics.overloaded.inc();
+            let text = format!("{MAX_UNDER_WAY} reviews are under way: try again\n");
+            return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(rejection) => return self.malformed(rejection.status(), &unread(&rejection)),
+        };
+        let allowed = review::timeout(query)
+            .unwrap_or(MAX_TIMEOUT)
+            .min(MAX_TIMEOUT);
+        let deadline = began + allowed.saturating_sub(MARGIN);
+        match admit::admit(&self.state, webhook, &body, began, deadline).await {
+            Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
+            Err(malformed) => self.malformed(StatusCode::BAD_REQUEST, &malformed.to_string()),
+        }
+    }
+
+    fn malformed(&self, status: StatusCode, text: &str) -> Response {
+        self.state.metrics.malformed.inc();
+        tracing::warn!(%status, text, "a request that is no review");
+        (status, format!("{text}\n")).into_response()
+    }
+}
+
+fn unread(rejection: &BytesRejection) -> String {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return format!("the body is larger than {MAX_REVIEW_BYTES} bytes");
+    }
+    format!("the body could not be read: {rejection}")
+}
+
+async fn ready(Extract(server): Extract<Server>) -> Response {
+    let missing = server.state.synced.missing();
+    if missing.is_empty() {
+        return "ok\n".into_response();
+    }
+    let text = format!("{}\n", missing.join("\n"));
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn metrics(Extract(server): Extract<Server>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], server.state.metrics.text()).into_response()
+}

@@ -1,0 +1,99 @@
+//! What the watch knows of Identities: slim, and by name, so that a known user's pod costs no call.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{PoisonError, RwLock};
+
+/// What is kept of one Identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Canonical user, as the Identity records it; empty when its class is not per user.
+    pub user: String,
+    /// Class, as the Identity records it.
+    pub class: String,
+    /// UID of the KSA that the broker made; `None` while it has not.
+    pub service_account_uid: Option<Box<str>>,
+    /// Whether it is known to work: no gate is needed.
+    pub ready: bool,
+}
+
+type ByName = HashMap<Box<str>, Known>;
+
+/// All Identities that the watch has seen, by namespace and name.
+#[derive(Debug, Default)]
+pub struct Identities(RwLock<HashMap<Box<str>, ByName>>);
+
+impl Identities {
+    /// The Identity of this name in this namespace.
+    #[must_use]
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Known> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(namespace)?.get(name).cloned()
+    }
+
+    /// Adds or replaces one.
+    pub fn apply(&self, namespace: &str, name: &str, known: Known) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let names = all.entry(namespace.into()).or_default();
+        names.insert(name.into(), known);
+    }
+
+    /// Forgets one.
+    pub fn delete(&self, namespace: &str, name: &str) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(names) = all.get_mut(namespace) {
+            names.remove(name);
+            if names.is_empty() {
+                all.remove(namespace);
+            }
+        }
+    }
+
+    /// Forgets whatever a complete list did not name.
+    pub fn keep_only(&self, listed: &HashSet<(String, String)>) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (namespace, names) in all.iter_mut() {
+            names.retain(|name, _| listed.contains(&(namespace.to_string(), name.to_string())));
+        }
+        all.retain(|_, names| !names.is_empty());
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().map(HashMap::len).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(user: &str) -> Known {
+        Known {
+            user: user.to_owned(),
+            class: "research".to_owned(),
+            service_account_uid: Some("u".into()),
+            ready: true,
+        }
+    }
+
+    #[test]
+    fn an_identity_is_found_in_its_own_namespace_only_and_forgotten_when_a_list_lacks_it() {
+        let all = Identities::default();
+        all.apply("research", "mf-a", known("alice@acme.com"));
+        all.apply("prod", "mf-b", known("bob@acme.com"));
+        assert_eq!(all.get("research", "mf-a"), Some(known("alice@acme.com")));
+        assert_eq!(all.get("prod", "mf-a"), None);
+        all.keep_only(&HashSet::from([("prod".to_owned(), "mf-b".to_owned())]));
+        assert_eq!((all.get("research", "mf-a"), all.len()), (None, 1));
+        all.delete("prod", "mf-b");
+        assert!(all.is_empty());
+    }
+}

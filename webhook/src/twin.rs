@@ -1,0 +1,136 @@
+//! The twin: sees the final pod, whatever other webhooks did after us, and checks it against what we signed. Pure.
+
+use namesake_api::names::{IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION};
+use namesake_core::{Resolution, SealError, SeenPod, is_managed_name};
+
+use crate::mutate::World;
+use crate::review::{Object, Request, Spec};
+use crate::verdict::{Facts, Refused, Verdict};
+
+/// Checks a final pod at CREATE.
+#[must_use]
+pub fn check(world: &World<'_>, request: &Request<'_>, pod: &Object<'_>) -> Verdict {
+    let account = pod.spec.as_ref().map_or("default", Spec::account);
+    let mut facts = Facts {
+        requester: request.user_info.username.to_string(),
+        service_account: Some(account.to_owned()),
+        outcome: "checked",
+        ..Facts::default()
+    };
+    let Some(text) = pod.metadata.annotation(RESOLUTION_ANNOTATION) else {
+        return without(world, request, account, facts);
+    };
+    let seen = SeenPod {
+        stack: world.rules.stack(),
+        namespace: &request.namespace,
+        requester: &request.user_info.username,
+        now: world.now,
+        owner_uid: pod.metadata.controller().map(|o| o.uid.as_str()),
+        service_account: account,
+    };
+    match Resolution::verify(text, world.keys, &seen) {
+        Ok(resolution) => {
+            facts.user = resolution.user.as_ref().map(ToString::to_string);
+            facts.rule.clone_from(&resolution.rule);
+            facts.class.clone_from(&resolution.class);
+            match tampered(pod, &resolution) {
+                Some(what) => Verdict::refuse(changed(&what, &facts), facts),
+                None => Verdict::pass(facts),
+            }
+        }
+        Err(error) => Verdict::refuse(refusal(&error, &facts), facts),
+    }
+}
+
+// A pod that Namesake left as it is: what it names must be open to everybody.
+fn without(world: &World<'_>, request: &Request<'_>, account: &str, mut facts: Facts) -> Verdict {
+    facts.outcome = "checked-kept";
+    let requester = &facts.requester;
+    if is_managed_name(account) {
+        let refused = Refused::forbidden(
+            "ManagedAccount",
+            format!(
+                "service account {account} belongs to one identity, and this pod of {requester} has no resolution that \
+                 gives it: take serviceAccountName out of the pod, Namesake sets it"
+            ),
+        );
+        return Verdict::refuse(refused, facts);
+    }
+    if world.rules.allows_service_account(account) {
+        return Verdict::pass(facts);
+    }
+    if request.is_dry_run() {
+        let mut verdict = Verdict::pass(facts);
+        verdict.warnings.push(DRY_RUN.to_owned());
+        return verdict;
+    }
+    let refused = Refused::forbidden(
+        "AccountNotAllowed",
+        format!(
+            "service account {account} is not one that a pod without an identity may name (requester: {requester}): name \
+             one of allowedServiceAccounts, or ask the platform team for a rule; if the pod was given an identity, \
+             something took the annotation {RESOLUTION_ANNOTATION} away after Namesake"
+        ),
+    );
+    Verdict::refuse(refused, facts)
+}
+
+/// What a dry run of a user without identity is told, here and by the mutating webhook.
+pub const DRY_RUN: &str =
+    "namesake: dry run: the identity would be made, and the pod would get its service account";
+
+fn tampered(pod: &Object<'_>, resolution: &Resolution) -> Option<String> {
+    let differs = |what: &str, now: Option<&str>, signed: Option<&str>| {
+        let shown = |v: Option<&str>| v.map_or("nothing".to_owned(), |v| format!("{v:?}"));
+        (now != signed).then(|| format!("{what} from {} to {}", shown(signed), shown(now)))
+    };
+    let label = pod.metadata.label(IDENTITY_LABEL);
+    let user = pod.metadata.annotation(USER_ANNOTATION);
+    let signed_user = resolution.user.as_ref().map(namesake_core::User::as_str);
+    differs(
+        &format!("label {IDENTITY_LABEL}"),
+        label,
+        resolution.identity.as_deref(),
+    )
+    .or_else(|| differs(&format!("annotation {USER_ANNOTATION}"), user, signed_user))
+}
+
+fn changed(what: &str, facts: &Facts) -> Refused {
+    Refused::forbidden(
+        "ChangedAfterwards",
+        format!(
+            "something changed {what} after Namesake decided (requester: {}): find the mutating webhook or policy that \
+             does it, and let it leave these pods alone",
+            facts.requester
+        ),
+    )
+}
+
+fn refusal(error: &SealError, facts: &Facts) -> Refused {
+    match error {
+        SealError::Differs {
+            field: "service account",
+            signed,
+            seen,
+        } => changed(
+            &format!("serviceAccountName from {signed} to {seen}"),
+            facts,
+        ),
+        SealError::UnknownKey(_) => Refused::later(
+            "UnknownKey",
+            format!(
+                "the pod's resolution cannot be checked yet (requester: {}): {error}; keys are read again every minute: \
+                 try again",
+                facts.requester
+            ),
+        ),
+        _ => Refused::forbidden(
+            "VoidResolution",
+            format!(
+                "the pod's resolution does not count (requester: {}): {error}; take the annotation \
+                 {RESOLUTION_ANNOTATION} out of what you create, Namesake writes it",
+                facts.requester
+            ),
+        ),
+    }
+}

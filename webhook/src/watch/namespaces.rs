@@ -1,0 +1,94 @@
+//! Opted-in namespaces; each brings a watch of the parents in it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ObjectMeta, PartialObjectMeta};
+use kube::runtime::watcher::{Config, Event, watcher};
+use kube::{Api, Client};
+use namesake_api::names::OPT_IN_LABEL;
+use tokio::task::AbortHandle;
+
+use super::parents;
+use crate::state::State;
+
+/// Keeps the opted-in namespaces in memory, and a watch of the parents of each; never returns.
+pub(super) async fn run(client: Client, state: Arc<State>) {
+    let config = Config::default().labels(OPT_IN_LABEL);
+    let events = watcher(
+        Api::<PartialObjectMeta<Namespace>>::all(client.clone()),
+        config,
+    );
+    let mut watches = Watches {
+        client,
+        state: state.clone(),
+        running: HashMap::new(),
+    };
+    let mut listed = HashSet::new();
+    super::follow("namespaces", &state, events, |event| match event {
+        Some(Event::Init) => listed.clear(),
+        Some(Event::InitApply(namespace)) => {
+            listed.extend(watches.apply(namespace.metadata));
+        }
+        Some(Event::InitDone) => {
+            let gone = state.namespaces.names().into_iter();
+            for namespace in gone.filter(|n| !listed.contains(n)) {
+                watches.delete(&namespace);
+            }
+            listed = HashSet::new();
+            state.synced.set_namespaces();
+        }
+        Some(Event::Apply(namespace)) => {
+            watches.apply(namespace.metadata);
+        }
+        Some(Event::Delete(namespace)) => {
+            watches.delete(&namespace.metadata.name.unwrap_or_default());
+        }
+        None => {}
+    })
+    .await;
+}
+
+struct Watches {
+    client: Client,
+    state: Arc<State>,
+    running: HashMap<String, AbortHandle>,
+}
+
+impl Watches {
+    fn apply(&mut self, metadata: ObjectMeta) -> Option<String> {
+        let stack = metadata.labels?.remove(OPT_IN_LABEL)?;
+        let namespace = metadata.name?;
+        let state = &self.state;
+        if state.namespaces.apply(&namespace, &stack, state.now()) {
+            tracing::info!(namespace, stack, "namespace opted in");
+            state.synced.expect_parents(&namespace);
+            let watch = parents::run(self.client.clone(), namespace.clone(), state.clone());
+            let watch = tokio::spawn(watch).abort_handle();
+            if let Some(old) = self.running.insert(namespace.clone(), watch) {
+                old.abort();
+            }
+        }
+        Some(namespace)
+    }
+
+    fn delete(&mut self, namespace: &str) {
+        if let Some(watch) = self.running.remove(namespace) {
+            watch.abort();
+            tracing::info!(namespace, "namespace opted out");
+        }
+        self.state.namespaces.delete(namespace);
+        self.state.parents.forget(namespace);
+        self.state.synced.settle_parents(namespace);
+        self.state.count_cached();
+    }
+}
+
+impl Drop for Watches {
+    fn drop(&mut self) {
+        for watch in self.running.values() {
+            watch.abort();
+        }
+    }
+}
