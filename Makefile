@@ -51,8 +51,8 @@ clean: ## Remove target/, the built control plane included
 # Parts of the above.
 
 .PHONY: build
-build: rust
-	cargo build --workspace
+build: rust # with the tests, whose features others share: else demo and tests would compile every crate twice
+	cargo build --workspace --lib --bins --tests
 
 .PHONY: control-plane
 control-plane: build
