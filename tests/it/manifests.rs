@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use namesake_api::names::SYSTEM_NAMESPACE;
+use namesake_core::{Rules, Source};
 use namesake_sandbox::{RESEARCH, users::ADMIN, workdir::workspace_root};
 use namesake_tests::{
     cluster::Cluster,
@@ -222,6 +223,25 @@ fn no_webhook_selects_by_what_a_user_writes() -> Result<()> {
         ensure!(
             !webhook["namespaceSelector"].is_null(),
             "{name} is asked about the whole cluster"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_rules_that_come_with_the_manifests_are_good() -> Result<()> {
+    for path in [
+        "base/rules.yaml",
+        "overlays/gke/rules.yaml",
+        "overlays/loopback/rules.yaml",
+    ] {
+        let text = &file(path)?;
+        let rules = Rules::parse(&[Source { file: path, text }])?;
+        let selector = format!("values: [{}]", rules.stack());
+        ensure!(
+            file("base/webhook-configurations.yaml")?.contains(&selector),
+            "{path}: the webhooks do not select the stack {}",
+            rules.stack()
         );
     }
     Ok(())
