@@ -115,7 +115,7 @@ pub struct IdentitySpec {
     KubeSchema, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[x_kube(
-    validation = Rule::new("has(self.project) != has(self.bucket)").message("a grant names a project or a bucket, not both"),
+    validation = Rule::new("has(self.project) != has(self.bucket)").message("a grant names either a project or a bucket"),
     validation = Rule::new("!has(self.folder) || has(self.bucket)").message("a folder needs the bucket that it is in")
 )]
 pub struct Grant {

@@ -13,6 +13,7 @@ mod folders;
 mod http;
 mod policies;
 mod policy;
+mod projects;
 mod resource;
 mod retry;
 mod tokens;

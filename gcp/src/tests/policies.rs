@@ -202,3 +202,12 @@ async fn uniform_access_of_a_bucket_is_read() {
     assert_eq!(gcp.bucket_has_uniform_access("b").await, Ok(true));
     assert_eq!(gcp.bucket_has_uniform_access("b").await, Ok(false));
 }
+
+#[tokio::test]
+async fn a_project_has_a_number() {
+    let found = ok(json!({"name": "projects/123", "projectId": "acme", "state": "ACTIVE"}));
+    let (gcp, google) = google([found, ok(json!({"name": "projects/acme"}))]).await;
+    assert_eq!(gcp.project_number("acme").await.as_deref(), Ok("123"));
+    assert!(gcp.project_number("acme").await.is_err());
+    assert_eq!(google.lines()[0], "GET /v3/projects/acme");
+}
