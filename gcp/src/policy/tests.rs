@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const ROLE: &str = "roles/storage.objectUser";
@@ -128,4 +130,60 @@ fn answers_that_are_no_policy_are_refused() {
     ] {
         assert_eq!(Policy::parse(json.clone()), None, "{json}");
     }
+}
+
+// As Google answers: no binding is empty. Few words, so that roles, members and conditions meet often.
+fn any_binding() -> impl Strategy<Value = Value> {
+    let member = prop_oneof![
+        Just(ALICE),
+        Just("user:b@x"),
+        Just("deleted:user:b@x?uid=1"),
+        Just("allUsers")
+    ];
+    let condition = prop_oneof![
+        Just(json!(null)),
+        Just(
+            json!({"title": "folder", "expression": "resource.name.startsWith('x')", "description": "d"})
+        ),
+    ];
+    let role = prop_oneof![Just(ROLE), Just("roles/x")];
+    (role, prop::collection::vec(member, 1..4), condition).prop_map(|(role, members, condition)| {
+        let mut binding = json!({"role": role, "members": members, "novelty": 1});
+        if !condition.is_null() {
+            binding["condition"] = condition;
+        }
+        binding
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_policy_a_change_changes_one_member_under_one_condition(
+        bindings in prop::collection::vec(any_binding(), 0..5),
+        limited in any::<bool>(),
+    ) {
+        let condition = limited.then(condition);
+        let before = Policy::parse(json!({"etag": "e", "bindings": bindings})).unwrap();
+        let mut after = before.clone();
+        after.add(ROLE, ALICE, condition.as_ref());
+        prop_assert!(after.has(ROLE, ALICE, condition.as_ref()));
+        prop_assert_eq!(others(&after, condition.as_ref()), others(&before, condition.as_ref()));
+        after.remove(ROLE, ALICE, condition.as_ref());
+        prop_assert!(!after.has(ROLE, ALICE, condition.as_ref()));
+        prop_assert_eq!(others(&after, condition.as_ref()), others(&before, condition.as_ref()));
+        if !before.has(ROLE, ALICE, condition.as_ref()) {
+            prop_assert_eq!(after, before);
+        }
+    }
+}
+
+// Every member with its role and condition, but for the one that the test changes.
+fn others(policy: &Policy, condition: Option<&Condition>) -> Vec<String> {
+    let mut all = Vec::new();
+    for binding in &policy.bindings {
+        let ours = is(binding, ROLE, condition);
+        let present = members(binding).filter(|m| !(ours && *m == ALICE));
+        all.extend(present.map(|m| format!("{m} {} {}", binding["role"], binding["condition"])));
+    }
+    all
 }
