@@ -1,0 +1,110 @@
+//! The stock Metaflow client and what its tasks need, installed pinned into `target/python`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    binaries::Error,
+    children::tail,
+    workdir::workspace_root,
+};
+
+/// Used where no uv is on PATH.
+const UV: &str = "uv==0.13.9";
+const REQUIREMENTS: &str = "requirements.txt";
+
+/// A virtual environment with Metaflow.
+#[derive(Debug, Clone)]
+pub struct Python {
+    folder: PathBuf,
+}
+
+impl Python {
+    /// Finds the environment, or makes it: with uv from PATH, or else with a pinned one in an environment of its own.
+    ///
+    /// # Errors
+    /// There is no Python 3, or a package cannot be had: the message says what to do, or has the installer's words.
+    pub fn find_or_install(progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        let root = workspace_root();
+        let target = root.join("target").join("python");
+        fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
+        let lock = fs::File::create(target.join(".lock")).context("cannot make a lock file")?;
+        lock.lock().context("cannot lock the folder of the Python environment")?;
+        let pins = root.join("sandbox").join("python").join(REQUIREMENTS);
+        let wanted = fs::read_to_string(&pins).with_context(|| format!("cannot read {}", pins.display()))?;
+        let found = Self { folder: target.join("env") };
+        let stamp = target.join("installed.txt");
+        if found.program().is_file() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+            return Ok(found);
+        }
+        progress("installing Metaflow and Google's Python packages into target/python");
+        let log = target.join("install.log");
+        let uv = uv(&target, &log)?;
+        let python = python3()?;
+        let env = found.folder.display().to_string();
+        run(Command::new(&uv).args(["venv", "--clear", "--python"]).arg(&python).arg(&env), &log)?;
+        let install = ["pip", "install", "--require-hashes", "--requirement"];
+        run(Command::new(&uv).args(install).arg(&pins).arg("--python").arg(found.program()), &log)?;
+        fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+        Ok(found)
+    }
+
+    /// The folder of `python` and of the installed commands.
+    #[must_use]
+    pub fn bin(&self) -> PathBuf {
+        self.folder.join("bin")
+    }
+
+    /// The interpreter.
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
+        self.bin().join("python")
+    }
+}
+
+fn python3() -> Result<PathBuf, Error> {
+    on_path("python3").ok_or(Error::NoTool {
+        tool: "python3",
+        remedy: "install Python 3.10 or newer; it runs the stock Metaflow client",
+    })
+}
+
+/// A program on PATH.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+fn uv(target: &Path, log: &Path) -> Result<PathBuf> {
+    if let Some(uv) = on_path("uv") {
+        return Ok(uv);
+    }
+    let folder = target.join("uv");
+    let uv = folder.join("bin").join("uv");
+    if !uv.is_file() {
+        let python = python3()?;
+        run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder), log).context(
+            "no uv on PATH, and no environment for one: install uv (https://docs.astral.sh/uv), or Python's venv module \
+             (python3-venv on Debian)",
+        )?;
+        run(Command::new(folder.join("bin").join("python")).args(["-m", "pip", "install", UV]), log)?;
+    }
+    Ok(uv)
+}
+
+fn run(command: &mut Command, log: &Path) -> Result<()> {
+    let output = fs::OpenOptions::new().create(true).append(true).open(log);
+    let output = output.with_context(|| format!("cannot write {}", log.display()))?;
+    let errors = output.try_clone().context("cannot share a log file")?;
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command.stdout(output).stderr(errors).status().with_context(|| format!("cannot start {name}"))?;
+    if !status.success() {
+        anyhow::bail!("{name} failed; its log {} ends:\n{}", log.display(), tail(log, 10));
+    }
+    Ok(())
+}
