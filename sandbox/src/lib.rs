@@ -5,15 +5,18 @@
 //! - [`binaries`]: the control plane's programs, built once from a Go module of our own.
 //! - [`children`]: child processes that never outlive us; [`workdir`]: the work folder of a run; [`ports`]: free ports.
 //! - [`control_plane`]: etcd, kube-apiserver, kube-controller-manager, with their users ([`users`]), keys and audit log.
+//! - [`node`]: runs pods as local processes.
 
 pub mod binaries;
 pub mod children;
 pub mod control_plane;
+pub mod node;
 pub mod ports;
 pub mod users;
 pub mod workdir;
 
 pub use control_plane::ControlPlane;
+pub use node::{Node, NodeOptions};
 pub use workdir::WorkFolder;
 
 /// The issuer of the cluster's tokens, as a GKE cluster of that name has it.

@@ -1,0 +1,191 @@
+//! What a pod needs before its containers start: what it refers to, volumes, tokens, environment, command lines.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Container, Pod, Secret},
+};
+use kube::Api;
+
+use super::{
+    Context,
+    env::{self, Sources},
+    mounts::Mounts,
+    run::{Plan, Restart},
+    tokens::PodIdentity,
+    volumes::{self, TokenFile},
+};
+use crate::{children::Launch, users::write_private};
+
+/// Everything that a pod needs to run.
+pub(super) struct Prepared {
+    pub(super) init: Vec<Plan>,
+    pub(super) plans: Vec<Plan>,
+    /// Token files, and when each is due to be written again.
+    pub(super) tokens: Vec<(TokenFile, Duration)>,
+}
+
+/// Prepares one pod in its folder.
+pub(super) struct Preparation<'a> {
+    pub(super) context: &'a Context,
+    pub(super) pod: &'a Pod,
+    pub(super) identity: &'a PodIdentity,
+    pub(super) folder: &'a Path,
+}
+
+impl Preparation<'_> {
+    pub(super) async fn prepare(&self) -> Result<Prepared> {
+        let sources = self.sources().await?;
+        let volumes = self.folder.join("volumes");
+        let mut tokens = Vec::new();
+        for file in volumes::materialise(self.pod, &sources, &volumes)? {
+            let due = file.write(&self.context.node, self.identity).await?;
+            tokens.push((file, due));
+        }
+        let spec = self.pod.spec.as_ref().context("a pod without a spec")?;
+        let policy = Restart::parse(spec.restart_policy.as_deref());
+        let again = if policy == Restart::Never {
+            Restart::Never
+        } else {
+            Restart::OnFailure
+        };
+        let plan = |containers: &[Container], is_init: bool| -> Result<Vec<Plan>> {
+            let plans = containers.iter().enumerate().map(|(index, container)| {
+                let launch = self.launch(container, &sources)?;
+                let restart = if is_init { again } else { policy };
+                Ok(Plan {
+                    index,
+                    is_init,
+                    container: container.clone(),
+                    launch,
+                    restart,
+                })
+            });
+            plans.collect()
+        };
+        let init = plan(spec.init_containers.as_deref().unwrap_or_default(), true)?;
+        Ok(Prepared {
+            init,
+            plans: plan(&spec.containers, false)?,
+            tokens,
+        })
+    }
+
+    /// Reads what the pod refers to, as the node: one by one, since a node may not list.
+    async fn sources(&self) -> Result<Sources> {
+        let (secrets, maps) = volumes::references(self.pod);
+        let mut sources = Sources::default();
+        let values = |data: Option<BTreeMap<String, ByteString>>| {
+            data.into_iter()
+                .flatten()
+                .map(|(key, value)| (key, value.0))
+        };
+        for name in secrets {
+            let api =
+                Api::<Secret>::namespaced(self.context.node.clone(), &self.identity.namespace);
+            if let Some(secret) = api
+                .get_opt(&name)
+                .await
+                .with_context(|| format!("cannot read Secret {name:?}"))?
+            {
+                sources.secrets.insert(name, values(secret.data).collect());
+            }
+        }
+        for name in maps {
+            let api =
+                Api::<ConfigMap>::namespaced(self.context.node.clone(), &self.identity.namespace);
+            if let Some(map) = api
+                .get_opt(&name)
+                .await
+                .with_context(|| format!("cannot read ConfigMap {name:?}"))?
+            {
+                let text = map
+                    .data
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| (key, value.into_bytes()));
+                sources
+                    .config_maps
+                    .insert(name, text.chain(values(map.binary_data)).collect());
+            }
+        }
+        Ok(sources)
+    }
+
+    fn launch(&self, container: &Container, sources: &Sources) -> Result<Launch> {
+        let mounts = Mounts::of(container, &self.folder.join("volumes"));
+        let home = self.folder.join(&container.name);
+        let (work, temporary) = (home.join("work"), home.join("tmp"));
+        for made in [&work, &temporary] {
+            fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
+        }
+        let mut node_env = self.context.node_env(&home, &temporary);
+        if let Some(account) = mounts.folder("/var/run/secrets/kubernetes.io/serviceaccount") {
+            node_env.push((
+                "KUBECONFIG".into(),
+                self.kubeconfig(account, &home)?.display().to_string(),
+            ));
+        }
+        let env = env::environment(self.pod, container, sources, &node_env)?;
+        let words = container
+            .command
+            .iter()
+            .flatten()
+            .chain(container.args.iter().flatten());
+        let mut argv = words.map(|word| mounts.rewrite(&env::expand(word, &env)));
+        let image = container.image.as_deref().unwrap_or_default();
+        let program = match (self.context.options.program(image), &container.command) {
+            (Some(ours), command) => {
+                if command.is_some() {
+                    let _the_images_own_name = argv.next();
+                }
+                ours.to_path_buf()
+            }
+            (None, Some(_)) => PathBuf::from(argv.next().unwrap_or_default()),
+            (None, None) => anyhow::bail!(
+                "container {:?} names no command, and its image is not ours",
+                container.name
+            ),
+        };
+        let log = self.context.logs.join(format!(
+            "{}_{}_{}.log",
+            self.identity.namespace, self.identity.pod, container.name
+        ));
+        let env = env
+            .iter()
+            .map(|(name, value)| (name.clone(), mounts.rewrite(value)))
+            .collect();
+        Ok(Launch {
+            name: container.name.clone(),
+            program,
+            args: argv.collect(),
+            env,
+            only_env: true,
+            folder: Some(work),
+            log,
+        })
+    }
+
+    /// A client in a pod finds its API server by files at a fixed path, which there is not: it gets a kubeconfig that names the
+    /// pod's own token file instead.
+    fn kubeconfig(&self, account: &Path, home: &Path) -> Result<PathBuf> {
+        let path = home.join("kubeconfig");
+        let credential = format!("tokenFile: {}", account.join("token").display());
+        let user = &self.identity.service_account;
+        let text = crate::users::kubeconfig(
+            user,
+            &self.context.server,
+            &self.context.ca_pem,
+            &credential,
+        );
+        write_private(&path, &text)?;
+        Ok(path)
+    }
+}
