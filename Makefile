@@ -68,8 +68,8 @@ clippy:
 
 .PHONY: deny
 deny:
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else \
-	  echo "cargo-deny is not installed: licenses and advisories were not checked (cargo install cargo-deny)"; fi
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check licenses bans sources; else \
+	  echo "cargo-deny is not installed: licenses, bans and sources were not checked (cargo install cargo-deny)"; fi
 
 .PHONY: manifests
 manifests:
