@@ -43,27 +43,31 @@ impl Rules {
         }
         check_requester(raw).map_err(|error| illegal(raw, raw, &error))?;
         let name = canonical_case(raw);
-        let is_listed = self.listed.contains(name.as_ref());
-        if let (Some(c), false) = (name.chars().find(|c| !c.is_ascii()), is_listed) {
-            return Err(illegal(raw, raw, &UserError::NotAscii(c)));
-        }
         // A carrier is nobody's name: what it makes belongs to its parent's user, or to nobody.
         let is_carrier = carries(&self.model.carriers, raw, None);
-        let Some(rule) = self
-            .model
-            .users
-            .iter()
-            .find(|rule| !is_carrier && rule.requester.matches(&name))
-        else {
-            let message = format!(
-                "The rules of stack {} do not know the requester {}: no entry of users matches. Sign in with an account that \
-                 they know, or ask your admin to add it.",
-                self.stack(),
-                shown(raw)
-            );
-            return Err(Refusal::new(Reason::UnknownRequester, message));
+        let not_ascii = name.chars().find(|c| !c.is_ascii());
+        let is_for = |rule: &&UserRule| {
+            !is_carrier
+                && (not_ascii.is_none() || rule.requester.is_exact())
+                && rule.requester.matches(&name)
+        };
+        let Some(rule) = self.model.users.iter().find(is_for) else {
+            if let Some(c) = not_ascii {
+                return Err(illegal(raw, raw, &UserError::NotAscii(c)));
+            }
+            return Err(self.unknown(raw));
         };
         self.mapped(rule, &name, annotation)
+    }
+
+    fn unknown(&self, requester: &str) -> Refusal {
+        let message = format!(
+            "The rules of stack {} do not know the requester {}: no entry of users matches. Sign in with an account that \
+             they know, or ask your admin to add it.",
+            self.stack(),
+            shown(requester)
+        );
+        Refusal::new(Reason::UnknownRequester, message)
     }
 
     fn mapped(
@@ -192,3 +196,6 @@ fn illegal(requester: &str, name: &str, error: &UserError) -> Refusal {
     );
     Refusal::new(Reason::IllegalUser, message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,3 +256,6 @@ impl fmt::Debug for Claims<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

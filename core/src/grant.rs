@@ -213,3 +213,6 @@ pub(crate) fn check_value(per: Per, value: &str) -> Result<(), Refusal> {
         Refusal::new(Reason::IllegalValue, message)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ mod resolution;
 mod rules;
 mod seal;
 mod stamp;
+#[cfg(test)]
+mod testing;
 mod text;
 mod user;
 
@@ -38,3 +40,34 @@ pub use rules::{
 pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError};
 pub use stamp::{Bound, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
 pub use user::{MAX_USER_BYTES, User, UserError};
+
+#[cfg(test)]
+mod tests {
+    /// Parsing, printing, hashing: nothing that could do I/O, read a clock or the environment.
+    const ALLOWED: [&str; 7] = [
+        "serde",
+        "serde_json",
+        "serde-saphyr",
+        "thiserror",
+        "sha2",
+        "hmac",
+        "data-encoding",
+    ];
+
+    #[test]
+    fn core_depends_on_nothing_that_does_anything() {
+        let manifest = include_str!("../Cargo.toml");
+        let section = manifest
+            .split("[dependencies]\n")
+            .nth(1)
+            .unwrap()
+            .split("\n[")
+            .next()
+            .unwrap();
+        let names = section
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(|line| line.split(['.', ' ']).next().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), ALLOWED);
+    }
+}

@@ -107,3 +107,6 @@ fn slug(value: &str) -> String {
         slug => slug.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

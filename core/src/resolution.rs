@@ -101,3 +101,6 @@ impl Resolution {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

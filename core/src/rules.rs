@@ -43,7 +43,7 @@ pub struct Rules {
     pub(crate) model: Model,
     pub(crate) pins: HashMap<User, Pin>,
     pub(crate) offboarded: HashSet<User>,
-    /// Requesters that the rules list exactly: these may have letters that are not ASCII.
+    /// Names that `users` lists exactly: these may have letters that are not ASCII.
     pub(crate) listed: HashSet<String>,
     /// Groups that a rule or a class mentions.
     pub(crate) mentioned: BTreeSet<String>,
@@ -73,8 +73,8 @@ impl Rules {
             listed: model
                 .users
                 .iter()
-                .filter(|rule| rule.requester.is_exact())
-                .map(|rule| rule.requester.as_str().to_owned())
+                .filter_map(UserRule::listed)
+                .map(str::to_owned)
                 .collect(),
             mentioned: model.mentioned_groups().map(str::to_owned).collect(),
             text,

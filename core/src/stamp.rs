@@ -125,3 +125,6 @@ impl ObjectName {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     glob::Glob,
-    text::{is_dns_label, is_project_id, shown},
+    text::{is_dns_label, is_project_id},
 };
 
 use super::{
@@ -166,9 +166,11 @@ impl Entitled {
             .get("groups")
             .map(|item| item.read_list(group))
             .unwrap_or_default();
-        let namespaces = fields
-            .get("namespaces")
-            .map(|item| item.read_list(name_glob("namespace", is_dns_label)));
+        let namespaces = fields.get("namespaces").and_then(|item| {
+            let remedy = "name namespaces, or remove the key: then it is for all of them";
+            let read = name_glob("namespace", is_dns_label);
+            item.read_some(read, "nobody may have such an identity anywhere", remedy)
+        });
         fields.close();
         if users.is_empty() && groups.is_empty() {
             item.report(wrong(
@@ -186,24 +188,12 @@ impl Entitled {
 }
 
 fn read_per(item: &Item<'_>) -> Option<BTreeSet<Per>> {
-    let mut per = BTreeSet::new();
-    for item in item.list() {
-        let Some(value) = item.read(|text| word(text, &Per::WORDS)) else {
-            continue;
-        };
-        if !per.insert(value) {
-            item.report(wrong(
-                format!("{} is given twice", shown(value.as_str())),
-                "remove one of the two",
-            ));
-        }
-    }
-    if per.is_empty() {
-        item.report(wrong(
-            "there is nothing to make identities for",
-            "write at least one of: user, project, flow, step",
-        ));
-        return None;
+    let remedy = "write at least one of: user, project, flow, step";
+    let read = |text: &str| word(text, &Per::WORDS);
+    let values = item.read_some(read, "there is nothing to make identities for", remedy)?;
+    let per: BTreeSet<Per> = values.iter().copied().collect();
+    if per.len() < values.len() {
+        item.report(wrong("a word is given twice", "remove one of the two"));
     }
     Some(per)
 }

@@ -78,6 +78,21 @@ impl<'n> Item<'n> {
             .collect()
     }
 
+    /// As [`Item::read_list`], for a list that would mean nothing if it were empty.
+    pub(crate) fn read_some<T>(
+        &self,
+        read: impl Fn(&str) -> Result<T, Wrong>,
+        empty: &str,
+        remedy: &str,
+    ) -> Option<Vec<T>> {
+        let before = self.problems();
+        let values = self.read_list(read);
+        if values.is_empty() && self.problems() == before {
+            self.report(wrong(empty, remedy));
+        }
+        (!values.is_empty()).then_some(values)
+    }
+
     /// The entries of a map, without those whose key is no text or was there before.
     pub(crate) fn fields(&self) -> Option<Fields<'n>> {
         let Value::Map(nodes) = &self.node.value else {

@@ -138,7 +138,7 @@ impl Rule {
             .filter(|_| item.problems() == problems)
         {
             let what = format!(
-                "the rule gives {gives} to whoever writes the right labels, because it asks for no user and no group"
+                "the rule gives {gives} to whoever writes the right labels, because it asks for no user (* is everybody) and no group"
             );
             item.report(wrong(
                 what,
@@ -174,33 +174,23 @@ impl Match {
 
     fn read(item: &Item<'_>) -> Option<Match> {
         let mut fields = item.fields()?;
-        let mut glob = |key, is_legal: fn(&str) -> bool| {
-            fields
-                .get(key)
-                .and_then(|item| item.read(name_glob(key, is_legal)))
-        };
-        let (flow, step, project) = (
-            glob("flow", is_metaflow_name),
-            glob("step", is_metaflow_name),
-            glob("project", is_metaflow_name),
-        );
         let read = Match {
-            namespace: glob("namespace", is_dns_label),
-            flow,
-            step,
-            project,
             user: fields.get("user").and_then(|item| item.read(user_glob)),
             group: fields.get("group").and_then(|item| item.read(group)),
+            anyone: fields
+                .get("anyone")
+                .is_some_and(|item| item.flag() == Some(true)),
+            namespace: read_glob(&mut fields, "namespace", is_dns_label),
             launcher: fields
                 .get("launcher")
                 .and_then(|item| item.read(|text| word(text, &Launcher::WORDS))),
+            flow: read_glob(&mut fields, "flow", is_metaflow_name),
+            step: read_glob(&mut fields, "step", is_metaflow_name),
+            project: read_glob(&mut fields, "project", is_metaflow_name),
             labels: fields
                 .get("labels")
                 .map(|item| read_labels(&item))
                 .unwrap_or_default(),
-            anyone: fields
-                .get("anyone")
-                .is_some_and(|item| item.flag() == Some(true)),
         };
         if read.anyone && (read.user.is_some() || read.group.is_some()) {
             item.report(wrong(
@@ -211,6 +201,14 @@ impl Match {
         fields.close();
         Some(read)
     }
+}
+
+fn read_glob(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    is_legal: fn(&str) -> bool,
+) -> Option<Glob> {
+    fields.get(key)?.read(name_glob(key, is_legal))
 }
 
 fn read_labels(item: &Item<'_>) -> BTreeMap<String, Glob> {

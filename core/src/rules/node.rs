@@ -45,7 +45,7 @@ impl Node {
                 at,
                 wrong(
                     format!("this is not YAML that can be read: {error}"),
-                    "correct the file at this place",
+                    "correct the file at this place; a value that begins with * or { stands in quotes",
                 ),
             )
         })

@@ -32,6 +32,11 @@ impl Pin {
         split(&self.0).map_or("", |(_, project)| project)
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(id: &str, project: &str) -> Pin {
+        Pin(email(id, project))
+    }
+
     fn read(text: &str) -> Result<Pin, Wrong> {
         let remedy = "write ID@PROJECT.iam.gserviceaccount.com, in lower case";
         match split(text) {

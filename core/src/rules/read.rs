@@ -273,21 +273,23 @@ fn read_carrier(item: &Item<'_>) -> Option<Carrier> {
     let account = fields
         .need("account", "name the controller's account")
         .and_then(|item| item.read(legal::account));
-    let kinds = &Launcher::WORDS[1..];
-    let parents = fields
-        .need(
-            "parents",
-            "name the kinds whose children the controller makes, as [Job]",
+    let kinds = Launcher::WORDS.get(1..).unwrap_or_default();
+    let parents = fields.need(
+        "parents",
+        "name the kinds whose children the controller makes, as [Job]",
+    );
+    let parents = parents.and_then(|item| {
+        let read = |text: &str| legal::word(text, kinds);
+        item.read_some(
+            read,
+            "the controller makes nothing",
+            "name at least one kind",
         )
-        .map(|item| {
-            item.read_list(|text| legal::word(text, kinds))
-                .into_iter()
-                .collect::<BTreeSet<_>>()
-        });
+    });
     fields.close();
     Some(Carrier {
         account: account?,
-        parents: parents?,
+        parents: parents?.into_iter().collect(),
     })
 }
 

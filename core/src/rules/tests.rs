@@ -1,19 +1,221 @@
 use super::*;
 
+mod properties;
+
 const EXAMPLE: &str = include_str!("../../testdata/example.yaml");
+const EVERYTHING: &str = include_str!("../../testdata/everything.yaml");
+
+fn parse(text: &str) -> Result<Rules, RulesErrors> {
+    Rules::parse(&[Source {
+        file: "rules.yaml",
+        text,
+    }])
+}
+
+/// The problems of the example with one piece of it replaced.
+fn problems(piece: &str, replacement: &str) -> Vec<String> {
+    assert!(EXAMPLE.contains(piece), "{piece}");
+    let errors = parse(&EXAMPLE.replacen(piece, replacement, 1)).unwrap_err();
+    errors.problems.iter().map(Problem::to_string).collect()
+}
 
 #[test]
 fn the_example_of_the_design_is_legal() {
-    let rules = Rules::parse(&[Source {
+    let rules = parse(EXAMPLE).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(rules.stack(), "prod");
+    assert_eq!(
+        rules.cluster(),
+        "projects/acme/locations/us-central1/clusters/ml"
+    );
+    assert_eq!(rules.pool(), "acme.svc.id.goog");
+    assert_eq!(rules.no_match(), NoMatch::Deny);
+    assert!(rules.is_offboarded(&User::exact("mallory@acme.com").unwrap()));
+    assert!(!rules.is_offboarded(&User::exact("alice@acme.com").unwrap()));
+}
+
+#[test]
+fn printed_rules_are_the_same_rules() {
+    for text in [EXAMPLE, EVERYTHING] {
+        let rules = parse(text).unwrap_or_else(|e| panic!("{e}"));
+        let again = parse(rules.to_yaml()).unwrap_or_else(|e| panic!("{e}\n{}", rules.to_yaml()));
+        assert_eq!(rules, again);
+        assert_eq!(
+            (rules.to_yaml(), rules.revision()),
+            (again.to_yaml(), again.revision())
+        );
+        assert_eq!(rules.revision().len(), 12);
+    }
+}
+
+#[test]
+fn the_revision_changes_with_the_meaning_only() {
+    let rules = parse(EXAMPLE).unwrap();
+    assert_eq!(
+        parse(&format!("# more words\n{EXAMPLE}"))
+            .unwrap()
+            .revision(),
+        rules.revision()
+    );
+    assert_ne!(
+        parse(&EXAMPLE.replace("noMatch: deny", "noMatch: keep"))
+            .unwrap()
+            .revision(),
+        rules.revision()
+    );
+}
+
+#[test]
+fn managed_accounts_are_never_allowed() {
+    let rules =
+        parse(&EXAMPLE.replace("noMatch: deny", "allowedServiceAccounts: [\"*\"]")).unwrap();
+    assert!(rules.allows_service_account("default"));
+    assert!(rules.allows_service_account("other"));
+    assert!(!rules.allows_service_account("mf-alice-4k72lwgc2tsmxd"));
+    let rules = parse(EXAMPLE).unwrap();
+    assert!(rules.allows_service_account("default"));
+    assert!(!rules.allows_service_account("other"));
+}
+
+#[test]
+fn every_problem_is_reported_with_its_place_and_remedy() {
+    let text = "apiVersion: 3\nkind: Rules\nstack: A_b\nmore: {a: 1}\nusers:\n- {requester: \"*@ACME.com\"}\n- 3: x\n  requester: [a]\n\
+                stack: b\npins:\n  Alice@x: foo\nnoMatch: perhaps";
+    assert_eq!(
+        parse(text).unwrap_err().to_string(),
+        include_str!("../../testdata/problems.txt").trim_end(),
+    );
+}
+
+#[test]
+fn a_file_that_is_no_yaml_is_reported_at_its_place() {
+    for (text, begins) in [
+        (
+            "a: [1, 2\nb: x",
+            "rules.yaml:2:2: this is not YAML that can be read: ",
+        ),
+        (
+            "a: 1\n---\nb: 2",
+            "rules.yaml:3:1: this is not YAML that can be read: ",
+        ),
+        (
+            "users: [{requester: *@acme.com}]",
+            "rules.yaml:1:21: this is not YAML that can be read: ",
+        ),
+        (
+            "",
+            "rules.yaml:1:1: a map is expected, and this is nothing: ",
+        ),
+        (
+            "[]",
+            "rules.yaml:1:1: a map is expected, and this is a list: ",
+        ),
+        ("\u{0}", "rules.yaml:1:1: "),
+    ] {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.starts_with(begins), "{error}");
+    }
+}
+
+/// Blocks of three lines: a piece of the example, what replaces it (`\n` for a new line), and the one problem of that.
+#[test]
+fn each_kind_of_broken_rules_has_one_problem() {
+    let blocks: Vec<&str> = include_str!("../../testdata/broken.txt")
+        .trim_end()
+        .split("\n\n")
+        .collect();
+    assert!(blocks.len() > 40);
+    for block in blocks {
+        let line = |mark| {
+            block
+                .lines()
+                .find_map(|line| line.strip_prefix(mark))
+                .map_or("", str::trim_start)
+        };
+        let problems = problems(line("-"), &line("+").replace("\\n", "\n"));
+        assert_eq!(problems, [line("=")], "{block}");
+    }
+}
+
+#[test]
+fn pins_of_all_files_count() {
+    let main = Source {
         file: "rules.yaml",
         text: EXAMPLE,
-    }])
-    .unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(rules.stack(), "prod");
-    let again = Rules::parse(&[Source {
-        file: "printed",
-        text: rules.to_yaml(),
-    }])
-    .unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(rules, again);
+    };
+    let more = Source {
+        file: "pins.yaml",
+        text: "carol@acme.com: carol-ml@acme-data.iam.gserviceaccount.com",
+    };
+    let rules = Rules::parse(&[more, main]).unwrap();
+    assert_eq!(rules.pins.len(), 2);
+    assert_eq!(parse(rules.to_yaml()).unwrap(), rules);
+}
+
+#[test]
+fn two_users_on_one_pin_and_two_pins_of_one_user_are_problems() {
+    let main = Source {
+        file: "rules.yaml",
+        text: EXAMPLE,
+    };
+    let of = |text| {
+        Rules::parse(&[
+            main,
+            Source {
+                file: "pins.yaml",
+                text,
+            },
+        ])
+        .unwrap_err()
+        .to_string()
+    };
+    assert_eq!(
+        of("carol@acme.com: bob-ml@acme-data.iam.gserviceaccount.com"),
+        "pins.yaml:1:17: carol@acme.com: bob-ml@acme-data.iam.gserviceaccount.com is pinned to two users, bob@acme.com \
+         (at rules.yaml:22:3) and carol@acme.com: give each user an account of their own"
+    );
+    assert_eq!(
+        of("bob@acme.com: other-ml@acme-data.iam.gserviceaccount.com"),
+        "pins.yaml:1:15: bob@acme.com: bob@acme.com is pinned twice, first at rules.yaml:22:3: remove one of the two pins"
+    );
+}
+
+#[test]
+fn there_is_exactly_one_file_of_rules() {
+    let main = Source {
+        file: "rules.yaml",
+        text: EXAMPLE,
+    };
+    let of = |sources: &[Source<'_>]| Rules::parse(sources).unwrap_err().to_string();
+    assert!(
+        of(&[
+            main,
+            Source {
+                file: "b.yaml",
+                ..main
+            }
+        ])
+        .starts_with("b.yaml:1:1: this is a second file of rules: ")
+    );
+    assert!(of(&[]).starts_with("rules.yaml:1:1: there is no file of rules: "));
+    let pins = Source {
+        file: "pins.yaml",
+        text: "{}",
+    };
+    assert!(of(&[pins, pins]).starts_with("pins.yaml:1:1: there is no file of rules: "));
+}
+
+#[test]
+fn more_groups_than_fit_into_a_stamp_are_a_problem() {
+    let groups: Vec<String> = (0..100)
+        .map(|i| format!("group-{i}-with-a-rather-long-name@acme.com"))
+        .collect();
+    let problems = problems(
+        "groups: [research@acme.com]",
+        &format!("groups: [{}]", groups.join(", ")),
+    );
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].contains("more than 4096 bytes together"),
+        "{problems:?}"
+    );
 }

@@ -57,7 +57,8 @@ impl UserRule {
             },
             (None, Some(claim), Some(may_claim)) => {
                 let claim = claim.read(annotation);
-                let may_claim = read_may_claim(&may_claim)?;
+                let remedy = "write the users that may be claimed, as [\"*@acme.com\"]";
+                let may_claim = may_claim.read_some(user_glob, "nobody may be claimed", remedy)?;
                 Mapping::Claim {
                     claim: claim?,
                     may_claim,
@@ -86,6 +87,16 @@ impl UserRule {
             }
         };
         Some(UserRule { requester, mapping })
+    }
+}
+
+impl UserRule {
+    /// The one name that the entry lists: its user if there is one, otherwise its requester.
+    pub(crate) fn listed(&self) -> Option<&str> {
+        match &self.mapping {
+            Mapping::Template { user } => (!user.contains('{')).then_some(user),
+            _ => self.requester.is_exact().then(|| self.requester.as_str()),
+        }
     }
 }
 
@@ -139,17 +150,4 @@ fn annotation(text: &str) -> Result<String, Wrong> {
             "write annotation:KEY, as annotation:metaflow/user",
         )),
     }
-}
-
-fn read_may_claim(item: &Item<'_>) -> Option<Vec<Glob>> {
-    let before = item.problems();
-    let globs = item.read_list(user_glob);
-    if globs.is_empty() && item.problems() == before {
-        item.report(wrong(
-            "nobody may be claimed",
-            "write the users that may be claimed, as [\"*@acme.com\"]",
-        ));
-        return None;
-    }
-    Some(globs)
 }

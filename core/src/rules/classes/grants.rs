@@ -156,7 +156,7 @@ fn read_folder(text: &str) -> Result<String, Wrong> {
         .chars()
         .any(|c| c.is_control() || c.is_whitespace() || !c.is_ascii() || "*?[]{}\\#".contains(c))
     {
-        "only ASCII letters, digits and marks are allowed, none of * ? [ ] \\ #, and {key}"
+        "it may have ASCII letters, digits and marks, but none of * ? [ ] { } \\ # outside of {key}"
     } else if !path.ends_with('/') {
         "a folder ends with /"
     } else if path

@@ -1,0 +1,137 @@
+//! What one pod costs: matching with few and many pins, deriving a name, signing and verifying.
+
+#![expect(clippy::panic, reason = "a benchmark has nobody to return an error to")]
+
+use std::{collections::BTreeMap, hint::black_box, time::Duration};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use namesake_core::{
+    Ask, Bound, Claims, IdentityName, KeyRing, Launcher, ObjectName, Per, Requester, Rules,
+    SeenObject, Source, Stamp, Subject,
+};
+
+/// The rules of the design with this many pins.
+fn rules(pins: usize) -> Rules {
+    let pin = |i| format!("user-{i}@acme.com: pin-{i:06}@acme-data.iam.gserviceaccount.com\n");
+    let pins: String = (0..pins).map(pin).collect::<String>() + "{}";
+    let pins = pins
+        .strip_suffix("{}")
+        .filter(|pins| !pins.is_empty())
+        .unwrap_or("{}");
+    let main = Source {
+        file: "rules.yaml",
+        text: include_str!("../testdata/example.yaml"),
+    };
+    Rules::parse(&[
+        main,
+        Source {
+            file: "pins.yaml",
+            text: pins,
+        },
+    ])
+    .unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn matching(c: &mut Criterion) {
+    for pins in [10, 10_000] {
+        let rules = rules(pins);
+        let requester = Requester {
+            username: "User-7@acme.com".to_owned(),
+            groups: vec![
+                "research@acme.com".to_owned(),
+                "system:authenticated".to_owned(),
+            ],
+            extra_credential_id: false,
+        };
+        c.bench_function(&format!("match/{pins} pins"), |b| {
+            b.iter(|| {
+                let user = rules.user(black_box(&requester), |_| None).ok()?;
+                let groups = rules.mentioned_groups(&requester.groups);
+                let labels = |key: &str| (key == "team").then_some("ml");
+                let claims = Claims {
+                    flow: Some("HelloFlow"),
+                    step: Some("start"),
+                    project: None,
+                    labels: &labels,
+                };
+                let subject = Subject {
+                    user: &user,
+                    groups: &groups,
+                    namespace: "research",
+                    launcher: Launcher::Job,
+                    claims,
+                };
+                Some(rules.decide(&subject))
+            });
+        });
+        let values = BTreeMap::from([(Per::User, "user-7@acme.com".to_owned())]);
+        let ask = Ask {
+            namespace: "research",
+            class: "research",
+            user: "user-7@acme.com",
+            groups: &[],
+            values: &values,
+        };
+        c.bench_function(&format!("grant/{pins} pins"), |b| {
+            b.iter(|| rules.grant(black_box(&ask)));
+        });
+    }
+}
+
+fn names(c: &mut Criterion) {
+    let cluster = "projects/acme/locations/us-central1/clusters/ml";
+    let values = BTreeMap::from([(Per::User, "alice@acme.com".to_owned())]);
+    c.bench_function("name", |b| {
+        b.iter(|| {
+            IdentityName::derive("prod", cluster, "research", "research", black_box(&values))
+        });
+    });
+}
+
+fn seals(c: &mut Criterion) {
+    let keys =
+        KeyRing::new("k", [("k".to_owned(), [7; 32])]).unwrap_or_else(|error| panic!("{error}"));
+    let stamp = Stamp {
+        stack: "prod".to_owned(),
+        namespace: "research".to_owned(),
+        kind: "batch/Job".to_owned(),
+        object: ObjectName::GenerateName("t-b2bdfea8-".to_owned()),
+        requester: "alice@acme.com".to_owned(),
+        user: None,
+        groups: rules(0).mentioned_groups(&["research@acme.com".to_owned()]),
+        bound: Bound::Written(0),
+    };
+    let seen = SeenObject {
+        stack: "prod",
+        namespace: "research",
+        kind: "batch/Job",
+        name: "t-b2bdfea8-x",
+        generate_name: Some("t-b2bdfea8-"),
+        uid: "",
+        created: 0,
+    };
+    let text = stamp.sign(&keys);
+    c.bench_function("stamp/sign", |b| b.iter(|| black_box(&stamp).sign(&keys)));
+    c.bench_function("stamp/verify", |b| {
+        b.iter(|| Stamp::verify(black_box(&text), &keys, &seen));
+    });
+}
+
+fn parsing(c: &mut Criterion) {
+    let text = rules(10_000).to_yaml().to_owned();
+    c.bench_function("parse/10000 pins", |b| {
+        b.iter(|| {
+            Rules::parse(&[Source {
+                file: "rules.yaml",
+                text: black_box(&text),
+            }])
+        });
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(20);
+    targets = matching, names, seals, parsing
+}
+criterion_main!(benches);

@@ -1,0 +1,284 @@
+//! Generated rules: what is printed is read back as it was, and no text makes reading panic.
+
+use proptest::{collection::vec, option, prelude::*, sample::subsequence};
+
+use super::super::*;
+use crate::rules::{
+    classes::Entitled,
+    model::{API_VERSION, Admins, Carrier, KIND},
+};
+
+/// Names that YAML could take for something else.
+const NAMES: [&str; 12] = [
+    "research", "null", "true", "no", "on", "y", "1", "1e3", "0x1f", "12-34", "0o7", "e-1",
+];
+/// Globs over users; `*` alone needs quotes in YAML.
+const USERS: [&str; 8] = [
+    "*@acme.com",
+    "*",
+    "null",
+    "~",
+    "alice@acme.com",
+    "#a",
+    "-",
+    "{1}",
+];
+
+fn name() -> impl Strategy<Value = String> {
+    prop::sample::select(&NAMES[..]).prop_map(str::to_owned)
+}
+
+fn user_glob() -> impl Strategy<Value = Glob> {
+    let listed = prop::sample::select(&USERS[..]).prop_map(str::to_owned);
+    let made = "[a-z!#$%&'+=?^_`{|}~:,\"-]{1,6}(\\*)?(@[a-z-]{1,5}(\\*)?)?";
+    prop_oneof![listed, made].prop_filter_map("legal", |text| legal::user_glob(&text).ok())
+}
+
+fn proven_glob() -> impl Strategy<Value = Glob> {
+    user_glob().prop_filter("a proof", |glob| !glob.is_everything())
+}
+
+fn word_glob() -> impl Strategy<Value = Glob> {
+    prop_oneof!["[a-z0-9]{1,4}(\\*)?", Just("*".to_owned()), name()]
+        .prop_map(|text| Glob::new(&text))
+}
+
+fn group() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-zA-Z:@'\"#{\\[!&|>%-]{1,8}", name()]
+}
+
+fn mapping() -> impl Strategy<Value = (Glob, Mapping)> {
+    let claim = vec(user_glob(), 1..3).prop_map(|may_claim| Mapping::Claim {
+        claim: "annotation:metaflow/user".to_owned(),
+        may_claim,
+    });
+    prop_oneof![
+        user_glob().prop_map(|requester| (requester, Mapping::Itself {})),
+        Just((
+            Glob::new("oidc:*"),
+            Mapping::Template {
+                user: "{1}".to_owned()
+            }
+        )),
+        Just((
+            Glob::new("*-*"),
+            Mapping::Template {
+                user: "a{2}.{1}@acme.com".to_owned()
+            }
+        )),
+        claim.prop_map(|claim| (Glob::new("system:serviceaccount:ci:runner"), claim)),
+    ]
+}
+
+fn grant() -> impl Strategy<Value = Grant> {
+    let on = prop_oneof![
+        "[a-z]{3,5}".prop_map(|bucket| GrantTarget::Bucket { bucket }),
+        name()
+            .prop_filter("a letter first", |name| name
+                .starts_with(|c: char| c.is_ascii_lowercase()))
+            .prop_map(|project| GrantTarget::Project { project }),
+        ("[0-9]{3,5}", "([!-)+-.0-9:-@A-Z^-z]{1,4}/){1,2}").prop_map(|(bucket, folder)| {
+            GrantTarget::Folder {
+                bucket,
+                folder: folder.replace(['*', '?', '[', ']', '\\', '#', '.', '{', '}', '/'], "-")
+                    + "{key}/",
+            }
+        }),
+    ];
+    ("(roles/[a-zA-Z.]{1,5}|organizations/1/roles/true)", on)
+        .prop_map(|(role, on)| Grant { role, on })
+}
+
+fn class() -> impl Strategy<Value = Class> {
+    let entitled = (
+        vec(user_glob(), 1..3),
+        vec(group(), 0..2),
+        option::of(vec(word_glob(), 1..3)),
+    )
+        .prop_map(|(users, groups, namespaces)| Entitled {
+            users,
+            groups,
+            namespaces,
+        });
+    let per = subsequence(vec![Per::User, Per::Project, Per::Flow, Per::Step], 1..4);
+    let mode = prop_oneof![Just(Mode::Impersonate), Just(Mode::Direct)];
+    (
+        entitled,
+        per,
+        mode,
+        vec(grant(), 0..3),
+        vec(name(), 0..2),
+        vec(name(), 0..2),
+    )
+        .prop_map(
+            |(entitled, per, mode, grants, role_bindings, image_pull_secrets)| Class {
+                name: String::new(),
+                entitled,
+                per: per.into_iter().collect(),
+                mode,
+                project: "null".to_owned(),
+                grants,
+                role_bindings,
+                image_pull_secrets,
+            },
+        )
+}
+
+fn launcher() -> impl Strategy<Value = Launcher> {
+    prop::sample::select(&Launcher::WORDS[..]).prop_map(|(_, launcher)| launcher)
+}
+
+fn conditions() -> impl Strategy<Value = Match> {
+    let words = (
+        option::of(word_glob()),
+        option::of(word_glob()),
+        option::of(word_glob()),
+        option::of(word_glob()),
+    );
+    let labels = prop::collection::btree_map(name(), word_glob(), 0..3);
+    (option::of(group()), words, option::of(launcher()), labels).prop_map(
+        |(group, (namespace, flow, step, project), launcher, labels)| Match {
+            user: None,
+            group,
+            anyone: false,
+            namespace,
+            launcher,
+            flow,
+            step,
+            project,
+            labels,
+        },
+    )
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let deny = "[ -~é—]{1,80}".prop_filter("not blank", |text: &String| !text.trim().is_empty());
+    let rule = |on, effect| Rule {
+        name: String::new(),
+        on,
+        effect,
+    };
+    let given = prop_oneof![
+        name().prop_map(|service_account| Effect::ServiceAccount { service_account }),
+        Just(Effect::Identity {
+            identity: NAMES[0].to_owned()
+        }),
+    ];
+    prop_oneof![
+        (conditions(), deny).prop_map(move |(on, deny)| rule(on, Effect::Deny { deny })),
+        (conditions(), proven_glob(), given).prop_map(move |(on, user, effect)| rule(
+            Match {
+                user: Some(user),
+                ..on
+            },
+            effect
+        )),
+    ]
+}
+
+/// Gives each element a name of its own, the first one always the same.
+fn named<T>(items: Vec<T>, name: impl Fn(T, String) -> T) -> Vec<T> {
+    items
+        .into_iter()
+        .zip(NAMES)
+        .map(|(item, text)| name(item, text.to_owned()))
+        .collect()
+}
+
+fn user() -> impl Strategy<Value = User> {
+    "[a-z#~]{1,6}(@[a-z]{1,4})?".prop_filter_map("legal", |text| User::exact(&text).ok())
+}
+
+fn model() -> impl Strategy<Value = Model> {
+    let lists = (vec(mapping(), 0..4), vec(class(), 1..4), vec(rule(), 0..5));
+    let admins = (vec(proven_glob(), 0..2), vec(group(), 0..2))
+        .prop_map(|(users, groups)| Admins { users, groups });
+    let carrier = (
+        group(),
+        subsequence(
+            vec![Launcher::Job, Launcher::CronJob, Launcher::JobSet],
+            1..3,
+        ),
+    )
+        .prop_map(|(account, parents)| Carrier {
+            account: format!("carrier:{account}"),
+            parents: parents.into_iter().collect(),
+        });
+    let others = (
+        admins,
+        vec(carrier, 0..2),
+        vec(group(), 0..2),
+        vec(word_glob(), 0..3),
+    );
+    let people = (
+        prop::collection::btree_set(user(), 0..4),
+        prop::collection::btree_set(user(), 0..3),
+    );
+    (name(), any::<bool>(), lists, others, people).prop_map(
+        |(
+            stack,
+            keep,
+            (users, classes, rules),
+            (admins, carriers, updaters, allowed),
+            (pinned, offboarded),
+        )| Model {
+            api_version: API_VERSION,
+            kind: KIND,
+            stack,
+            cluster: "projects/acme/locations/null/clusters/1".to_owned(),
+            users: users
+                .into_iter()
+                .map(|(requester, mapping)| UserRule { requester, mapping })
+                .collect(),
+            identities: named(classes, |class, name| Class { name, ..class }),
+            rules: named(rules, |rule, name| Rule { name, ..rule }),
+            no_match: if keep { NoMatch::Keep } else { NoMatch::Deny },
+            admins,
+            carriers,
+            updaters,
+            allowed_service_accounts: allowed,
+            pins: pinned
+                .into_iter()
+                .enumerate()
+                .map(|(i, user)| (user, Pin::of(&format!("account-{i}"), "acme")))
+                .collect(),
+            offboarded,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn what_is_printed_is_read_back_as_it_was(model in model()) {
+        let text = serde_saphyr::to_string(&model).unwrap();
+        let rules = Rules::parse(&[Source { file: "rules.yaml", text: &text }]);
+        prop_assert_eq!(rules.map(|rules| rules.model).map_err(|e| format!("{e}\n{text}")), Ok(model));
+    }
+
+    #[test]
+    fn no_text_makes_reading_panic(text in any::<String>()) {
+        let parsed = Rules::parse(&[Source { file: "rules.yaml", text: &text }]);
+        prop_assert!(parsed.is_err());
+    }
+
+    #[test]
+    fn no_change_of_rules_makes_reading_panic(at in any::<prop::sample::Index>(), piece in "[\\[\\]{}:,&*#!|>\"'%@`a-z0-9 \\n-]{0,5}", length in 0_usize..20) {
+        let text = super::EVERYTHING;
+        let start = text.floor_char_boundary(at.index(text.len()));
+        let end = text.floor_char_boundary((start + length).min(text.len()));
+        let changed = format!("{}{piece}{}", &text[..start], &text[end..]);
+        let parsed = Rules::parse(&[Source { file: "rules.yaml", text: &changed }]);
+        let is_whole = parsed.map_or_else(|errors| !errors.problems.is_empty(), |rules| !rules.to_yaml().is_empty());
+        prop_assert!(is_whole);
+    }
+
+    #[test]
+    fn a_canonical_user_stays_canonical(name in "[a-zA-Z0-9.@é +-]{1,9}") {
+        if let Ok(user) = User::canonical(&name) {
+            prop_assert_eq!(User::canonical(user.as_str()), Ok(user.clone()));
+            prop_assert_eq!(User::exact(user.as_str()), Ok(user));
+        }
+    }
+}
