@@ -1,19 +1,22 @@
 //! One review from its bytes to its answer: the only place where pure decisions meet the state and the broker.
 
-use std::collections::BTreeMap;
+mod needs;
+mod record;
+
 use std::time::Instant;
 
-use namesake_core::{Decision, IdentityChoice, Launcher, Per};
+use namesake_core::Launcher;
 
-use crate::broker::Question;
 use crate::kinds::{self, Kind, Parent as ParentKind, Role};
-use crate::metrics::{BrokerLabels, DecisionLabels, WatchLabels};
-use crate::mutate::{self, Change, Have, Specs, World};
-use crate::review::{self, Malformed, Object, Owner, Request, Spec};
-use crate::state::{Parent, State};
+use crate::mutate::{self, Change, Specs, World};
+use crate::review::{self, Malformed, Object, Request, Spec};
+use crate::state::State;
 use crate::verdict::{Facts, Refused, Verdict};
-use crate::who::{self, Asker, Chain};
-use crate::{rules_check, twin, watch};
+use crate::who::{self, Chain};
+use crate::{rules_check, twin};
+
+use needs::{identity, parent};
+use record::record;
 
 /// Which of our webhooks is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +94,7 @@ async fn decide(
         return Err(refuse(unasked(request)));
     };
     let (Some(rules), Some(keys)) = (state.rules.get(), state.keys()) else {
-        return Err(refuse(not_loaded(request)));
+        return Err(refuse(not_loaded()));
     };
     let opted_in = state.namespaces.get(&request.namespace, rules.stack());
     let world = World {
@@ -250,162 +253,20 @@ fn done(change: Change, facts: Facts) -> Verdict {
     }
 }
 
-// The parent of a carried pod: from memory, or with one GET if our watch is behind. Its UID decides.
-async fn parent(
-    state: &State,
-    namespace: &str,
-    kind: &Kind,
-    owner: &Owner<'_>,
-    deadline: Instant,
-) -> Result<std::sync::Arc<Parent>, Refused> {
-    if let Some(parent) = state.parents.get(namespace, &owner.uid) {
-        return Ok(parent);
-    }
-    let away = |what: String| {
-        let text = format!(
-            "{} {} of this pod could not be read: {what}; the controller tries again by itself",
-            kind.name, owner.name
-        );
-        Refused::later("ParentUnknown", text)
-    };
-    let Some(client) = state.cluster() else {
-        return Err(away("it is not known here".to_owned()));
-    };
-    state.metrics.parent_fetches.inc();
-    let fetch = watch::fetch(client, namespace, &owner.name);
-    let found = match tokio::time::timeout_at(deadline.into(), fetch).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => return Err(away(error.to_string())),
-        Err(_) => return Err(away("the API server did not answer in time".to_owned())),
-    };
-    match found {
-        Some((uid, parent)) if uid == owner.uid.as_str() => {
-            state.parents.apply(namespace, &uid, parent);
-            state
-                .parents
-                .get(namespace, &uid)
-                .ok_or_else(|| away("it has just gone".to_owned()))
-        }
-        Some((uid, _)) => Err(away(format!(
-            "it has UID {uid}, and the pod belongs to UID {}",
-            owner.uid
-        ))),
-        None => Err(away("there is none".to_owned())),
-    }
-}
-
-// The identity that the decision needs: known, or made by the broker now. `None`: none is needed, or this is a dry run.
-async fn identity(
-    state: &State,
-    request: &Request<'_>,
-    asker: &Asker,
-    decision: &Decision,
-    deadline: Instant,
-) -> Result<Option<Have>, Refused> {
-    let Decision::Identity(choice) = decision else {
-        return Ok(None);
-    };
-    let name = choice.name.as_str();
-    if let Some(known) = state.identities.get(&request.namespace, name) {
-        let user = choice.values.get(&Per::User).map_or("", String::as_str);
-        if known.user != user || known.class != choice.class {
-            return Err(conflict(asker, choice, &known.user, &known.class));
-        }
-        if known.service_account_uid.is_some() {
-            return Ok(Some(Have { ready: known.ready }));
-        }
-    }
-    if request.is_dry_run() {
-        return Ok(None);
-    }
-    let Some(broker) = state.broker().cloned() else {
-        return Ok(None);
-    };
-    let question = question(&request.namespace, asker, choice);
-    let asked = question.clone();
-    let call = state
-        .flights()
-        .join(question, move || async move { broker.ask(&asked).await });
-    let answer = tokio::time::timeout_at(deadline.into(), call).await;
-    let answer = answer
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| Err(crate::broker::Failure::away("not in time")));
-    let result = match &answer {
-        Ok(_) => "ok",
-        Err(crate::broker::Failure::NotEntitled(_)) => "refused",
-        Err(crate::broker::Failure::Later { .. }) => "later",
-    };
-    state
-        .metrics
-        .broker_calls
-        .get_or_create(&BrokerLabels { result })
-        .inc();
-    let answer = answer.map_err(|failure| Refused::from_broker(failure, &asker.requester))?;
-    if answer.name != name {
-        return Err(other_rules(asker, name, &answer.name));
-    }
-    Ok(Some(Have {
-        ready: answer.ready,
-    }))
-}
-
-fn question(namespace: &str, asker: &Asker, choice: &IdentityChoice) -> Question {
-    let values = choice
-        .values
-        .iter()
-        .map(|(per, value)| (per.as_str().to_owned(), value.clone()));
-    Question {
-        namespace: namespace.to_owned(),
-        class: choice.class.clone(),
-        user: choice.user.to_string(),
-        groups: asker.groups.members(),
-        values: values.collect::<BTreeMap<_, _>>(),
-    }
-}
-
-fn conflict(asker: &Asker, choice: &IdentityChoice, user: &str, class: &str) -> Refused {
-    Refused::later(
-        "IdentityConflict",
-        format!(
-            "identity {} is recorded for user {user:?} and class {class:?}, and {} would get it as user {:?} and class {:?}: \
-             ask the platform team to look at the Identity of this name",
-            choice.name,
-            asker.requester,
-            choice.user.as_str(),
-            choice.class
-        ),
-    )
-}
-
-fn other_rules(asker: &Asker, name: &str, answered: &str) -> Refused {
-    Refused::later(
-        "RulesDiffer",
-        format!(
-            "the broker calls the identity of {} {answered}, and this webhook {name}: one of them does not have the newest \
-             rules yet; try again in a minute",
-            asker.requester
-        ),
-    )
-}
-
 fn unasked(request: &Request<'_>) -> Refused {
-    let (kind, requester) = (&request.kind, &request.user_info.username);
+    let kind = &request.kind;
     let sub = request.sub_resource.as_deref().unwrap_or_default();
     Refused::bad_request(format!(
-        "Namesake did not ask for {} of {}/{} {} {sub} (requester: {requester}): mend the rules of the webhook configuration",
+        "Namesake did not ask for {} of {}/{} {} {sub}: mend the rules of the webhook configuration",
         request.operation, kind.group, kind.version, kind.kind
     ))
 }
 
-fn not_loaded(request: &Request<'_>) -> Refused {
+fn not_loaded() -> Refused {
     Refused::later(
         "RulesNotLoaded",
-        format!(
-            "Namesake has no rules in force yet (requester: {}): try again in a minute; if it lasts, ask the platform team \
-             to look at the ConfigMap namesake-rules and the log of namesake-webhook",
-            request.user_info.username
-        ),
+        "Namesake has no rules in force yet: try again in a minute; if it lasts, ask the platform team to look at the \
+         ConfigMap namesake-rules and the log of namesake-webhook",
     )
 }
 
@@ -413,57 +274,11 @@ fn not_opted_in(world: &World<'_>, request: &Request<'_>) -> Refused {
     Refused::later(
         "NotOptedIn",
         format!(
-            "namespace {} is not seen as opted in to stack {} (requester: {}): try again in a minute; if it lasts, its label \
-             {} names another stack",
+            "namespace {} is not seen as opted in to stack {}: try again in a minute; if it lasts, its label {} names \
+             another stack",
             request.namespace,
             world.rules.stack(),
-            request.user_info.username,
             namesake_api::names::OPT_IN_LABEL
         ),
     )
-}
-
-fn record<O>(
-    state: &State,
-    webhook: Webhook,
-    kind: &'static str,
-    request: &Request<'_, O>,
-    verdict: &Verdict,
-    began: Instant,
-) {
-    let (facts, refused) = (&verdict.facts, verdict.result.as_ref().err());
-    let labels = DecisionLabels {
-        webhook: webhook.as_str(),
-        kind,
-        outcome: facts.outcome,
-        reason: refused.map_or("", |r| r.reason),
-    };
-    state.metrics.decisions.get_or_create(&labels).inc();
-    let elapsed = began.elapsed();
-    let timed = WatchLabels {
-        watch: webhook.as_str(),
-    };
-    state
-        .metrics
-        .decision_seconds
-        .get_or_create(&timed)
-        .observe(elapsed.as_secs_f64());
-    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(
-        webhook = webhook.as_str(),
-        operation = request.operation.as_str(),
-        kind,
-        namespace = request.namespace.as_str(),
-        uid = request.uid.as_str(),
-        requester = facts.requester,
-        user = facts.user,
-        rule = facts.rule,
-        class = facts.class,
-        service_account = facts.service_account,
-        outcome = facts.outcome,
-        reason = refused.map(|r| r.reason),
-        message = refused.map(|r| r.message.as_str()),
-        micros,
-        "decision"
-    );
 }

@@ -16,6 +16,9 @@ use thiserror::Error;
 
 pub use flight::Flights;
 
+/// Reason of a 403 that is about us and not about the user: our token is not the webhook's.
+const NOT_THE_WEBHOOK: &str = "NotTheWebhook";
+
 /// What is asked for. The broker checks it, and derives everything else from its own copy of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Question {
@@ -186,7 +189,9 @@ impl Broker {
 // 403 says no; everything else may pass by itself, also what we ourselves did wrong (401, 404), which people cannot mend.
 fn refused(status: u16, body: &[u8]) -> Failure {
     match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) if status == 403 => Failure::NotEntitled(refusal.error.message),
+        Ok(refusal) if status == 403 && refusal.error.reason != NOT_THE_WEBHOOK => {
+            Failure::NotEntitled(refusal.error.message)
+        }
         Ok(refusal) => Failure::Later {
             reason: refusal.error.reason,
             message: refusal.error.message,
@@ -249,6 +254,8 @@ mod tests {
             );
         }
         assert!(matches!(refused(403, b"<html>"), Failure::Later { .. }));
+        let ours = br#"{"error":{"code":403,"reason":"NotTheWebhook","message":"m"}}"#;
+        assert!(matches!(refused(403, ours), Failure::Later { .. }));
     }
 
     #[tokio::test]

@@ -23,6 +23,13 @@ pub struct DecisionLabels {
     pub reason: &'static str,
 }
 
+/// Labels of what is timed.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct WebhookLabels {
+    /// `mutate`, `validate` or `validate-rules`.
+    pub webhook: &'static str,
+}
+
 /// Labels of a call to the broker.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct BrokerLabels {
@@ -44,7 +51,7 @@ pub struct RulesLabels {
     pub revision: String,
 }
 
-type WebhookSeconds = Family<WatchLabels, Histogram, fn() -> Histogram>;
+type WebhookSeconds = Family<WebhookLabels, Histogram, fn() -> Histogram>;
 
 /// Every metric of this process.
 #[derive(Debug)]
@@ -52,7 +59,7 @@ pub struct Metrics {
     registry: Registry,
     /// Decisions made.
     pub decisions: Family<DecisionLabels, Counter>,
-    /// Time from the whole request to its answer; `watch` names the webhook.
+    /// Time from the whole request to its answer.
     pub decision_seconds: WebhookSeconds,
     /// Requests turned away because too many were under way.
     pub overloaded: Counter,
@@ -179,7 +186,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.set_revision("aaa");
         metrics.set_revision("bbb");
-        let labels = WatchLabels { watch: "mutate" };
+        let labels = WebhookLabels { webhook: "mutate" };
         metrics.decision_seconds.get_or_create(&labels).observe(0.1);
         let text = metrics.text();
         assert!(text.contains("namesake_webhook_rules{revision=\"bbb\"} 1"));

@@ -55,9 +55,7 @@ pub fn check(request: &Request<'_, ConfigMap>, in_force: Option<&Rules>) -> Verd
             let refused = Refused::forbidden(
                 "BrokenRules",
                 format!(
-                    "these rules are broken, and the ones before stay in force (requester: {}); mend each of these and \
-                     write them again:\n{errors}",
-                    facts.requester
+                    "these rules are broken, and the ones before stay in force; mend each of these and write them again:\n{errors}"
                 ),
             );
             Verdict::refuse(refused, facts)

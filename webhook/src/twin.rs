@@ -34,11 +34,11 @@ pub fn check(world: &World<'_>, request: &Request<'_>, pod: &Object<'_>) -> Verd
             facts.rule.clone_from(&resolution.rule);
             facts.class.clone_from(&resolution.class);
             match tampered(pod, &resolution) {
-                Some(what) => Verdict::refuse(changed(&what, &facts), facts),
+                Some(what) => Verdict::refuse(changed(&what), facts),
                 None => Verdict::pass(facts),
             }
         }
-        Err(error) => Verdict::refuse(refusal(&error, &facts), facts),
+        Err(error) => Verdict::refuse(refusal(&error), facts),
     }
 }
 
@@ -67,7 +67,7 @@ fn without(world: &World<'_>, request: &Request<'_>, account: &str, mut facts: F
     let refused = Refused::forbidden(
         "AccountNotAllowed",
         format!(
-            "service account {account} is not one that a pod without an identity may name (requester: {requester}): name \
+            "service account {account} is not one that a pod without an identity may name: name \
              one of allowedServiceAccounts, or ask the platform team for a rule; if the pod was given an identity, \
              something took the annotation {RESOLUTION_ANNOTATION} away after Namesake"
         ),
@@ -95,41 +95,34 @@ fn tampered(pod: &Object<'_>, resolution: &Resolution) -> Option<String> {
     .or_else(|| differs(&format!("annotation {USER_ANNOTATION}"), user, signed_user))
 }
 
-fn changed(what: &str, facts: &Facts) -> Refused {
+fn changed(what: &str) -> Refused {
     Refused::forbidden(
         "ChangedAfterwards",
         format!(
-            "something changed {what} after Namesake decided (requester: {}): find the mutating webhook or policy that \
-             does it, and let it leave these pods alone",
-            facts.requester
+            "something changed {what} after Namesake decided: find the mutating webhook or policy that does it, and \
+             let it leave these pods alone"
         ),
     )
 }
 
-fn refusal(error: &SealError, facts: &Facts) -> Refused {
+fn refusal(error: &SealError) -> Refused {
     match error {
         SealError::Differs {
             field: "service account",
             signed,
             seen,
-        } => changed(
-            &format!("serviceAccountName from {signed} to {seen}"),
-            facts,
-        ),
+        } => changed(&format!("serviceAccountName from {signed} to {seen}")),
         SealError::UnknownKey(_) => Refused::later(
             "UnknownKey",
             format!(
-                "the pod's resolution cannot be checked yet (requester: {}): {error}; keys are read again every minute: \
-                 try again",
-                facts.requester
+                "the pod's resolution cannot be checked yet: {error}; keys are read again every minute: try again"
             ),
         ),
         _ => Refused::forbidden(
             "VoidResolution",
             format!(
-                "the pod's resolution does not count (requester: {}): {error}; take the annotation \
-                 {RESOLUTION_ANNOTATION} out of what you create, Namesake writes it",
-                facts.requester
+                "the pod's resolution does not count: {error}; take the annotation {RESOLUTION_ANNOTATION} out of what you \
+                 create, Namesake writes it"
             ),
         ),
     }

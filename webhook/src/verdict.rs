@@ -72,18 +72,16 @@ impl From<Refusal> for Refused {
 impl Refused {
     /// What the broker's failure means for whoever asked.
     #[must_use]
-    pub fn from_broker(failure: Failure, requester: &str) -> Self {
+    pub fn from_broker(failure: Failure) -> Self {
         match failure {
-            Failure::NotEntitled(message) => {
-                Self::forbidden("NotEntitled", format!("{message} (requester: {requester})"))
-            }
+            Failure::NotEntitled(message) => Self::forbidden("NotEntitled", message),
             Failure::Later { reason, message } => {
                 let reason = match reason.as_str() {
                     "TooManyIdentities" => "TooManyIdentities",
                     "Conflict" => "IdentityConflict",
                     _ => "BrokerUnavailable",
                 };
-                Self::later(reason, format!("{message} (requester: {requester})"))
+                Self::later(reason, message)
             }
         }
     }
@@ -128,12 +126,23 @@ impl Verdict {
         }
     }
 
-    /// Refuses.
+    /// Refuses. Who asked and which rule refused are added to the message where it does not say so itself.
     #[must_use]
-    pub fn refuse(refused: Refused, mut facts: Facts) -> Self {
+    pub fn refuse(mut refused: Refused, mut facts: Facts) -> Self {
         facts.outcome = "refused";
         if refused.rule.is_some() {
             facts.rule.clone_from(&refused.rule);
+        }
+        let user = facts.user.as_deref().unwrap_or(&facts.requester);
+        if !refused.message.contains(user) && !refused.message.contains(&facts.requester) {
+            refused.message += &format!(" (requester: {})", facts.requester);
+        }
+        if let Some(rule) = facts
+            .rule
+            .as_ref()
+            .filter(|r| !refused.message.contains(*r))
+        {
+            refused.message += &format!(" (rule: {rule})");
         }
         Self {
             result: Err(refused),

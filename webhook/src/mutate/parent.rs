@@ -47,7 +47,7 @@ pub fn parent(
     };
     Change {
         patch,
-        warning: (new && request.is_dry_run()).then_some(DRY_RUN),
+        warning: new.then_some(DRY_RUN),
         service_account,
         outcome: "stamped",
     }

@@ -30,8 +30,8 @@ const NOTHING: Want<'_> = Want {
     gate: false,
 };
 
-/// Writes the patch of a pod. `have` is the identity, if the decision needs one and it exists; without it, only a dry
-/// run passes.
+/// Writes the patch of a pod. `have` is the identity, if the decision needs one; without it this is a dry run, and the
+/// pod keeps its account (which the twin refuses if it is written after all).
 ///
 /// # Errors
 /// A pod that needs a gate and cannot have one.
@@ -49,10 +49,9 @@ pub fn pod(
             (choice.name.as_str(), gated, Some(choice))
         }
         (Decision::ServiceAccount { name, .. }, _) => (name.as_str(), "service-account", None),
-        (Decision::Identity(_), None) if request.is_dry_run() => {
+        (Decision::Identity(_), None) => {
             return Ok(change(pod, &NOTHING, "dry-run", Some(DRY_RUN)));
         }
-        (Decision::Identity(choice), None) => return Err(missing(asker, choice.name.as_str())),
         (Decision::Keep | Decision::Deny(_), _) => return Ok(change(pod, &NOTHING, "kept", None)),
     };
     let gate = outcome == "gated";
@@ -183,16 +182,6 @@ fn gates(patch: &mut Patch, spec: Option<&Spec<'_>>, gate: bool) {
             .iter()
             .for_each(|i| patch.remove(format!("/spec/schedulingGates/{i}"))),
     }
-}
-
-fn missing(asker: &Asker, name: &str) -> Refused {
-    Refused::later(
-        "BrokerUnavailable",
-        format!(
-            "identity {name} of {} does not exist yet, and there is no broker to make it: try again in a minute",
-            asker.requester
-        ),
-    )
 }
 
 fn no_gate(asker: &Asker, name: &str, node: &str) -> Refused {

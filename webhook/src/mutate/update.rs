@@ -157,10 +157,7 @@ fn foreign(
                 "the stamp of {} {name} cannot be checked yet: {error}; try again in a minute",
                 kind.name
             );
-            return Refused::later(
-                "UnknownKey",
-                format!("{text} (requester: {})", facts.requester),
-            );
+            return Refused::later("UnknownKey", text);
         }
         _ => "has a void stamp, so nobody knows whose it is".to_owned(),
     };

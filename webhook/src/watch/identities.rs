@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client};
-use namesake_api::Identity;
+use namesake_api::names::READY;
+use namesake_api::{Identity, conditions};
 
 use crate::state::{Known, State};
 
@@ -43,10 +44,21 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
     .await;
 }
 
+// The Ready condition, and of the Identity as it is now: after a change of its spec a pod waits for the proof again.
+fn works(identity: &Identity) -> bool {
+    let conditions = identity.status.as_ref().map(|s| &s.conditions);
+    let ready = conditions.and_then(|all| conditions::get(all, READY));
+    let fresh = |seen: Option<i64>| seen.is_none() || seen == identity.metadata.generation;
+    ready.is_some_and(|c| c.status == "True" && fresh(c.observed_generation))
+}
+
 fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
+    // What is on its way out is not known: the broker says what to do about it.
+    let stays = identity.metadata.deletion_timestamp.is_none();
+    let uid = identity.service_account_uid().filter(|_| stays);
     let known = Known {
-        service_account_uid: identity.service_account_uid().map(Into::into),
-        ready: identity.is_ready(),
+        service_account_uid: uid.map(Into::into),
+        ready: works(&identity),
         user: identity.spec.user,
         class: identity.spec.class,
     };

@@ -1,0 +1,67 @@
+//! What a decision costs, from a review's bytes to its answer, with the pod and the Job that Metaflow submits.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench that cannot be set up is of no use"
+)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use namesake_webhook::admit::{Webhook, admit};
+use namesake_webhook::review::{self, Object};
+use namesake_webhook::state::State;
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+
+#[path = "../tests/it/cases.rs"]
+mod cases;
+
+use cases::{ask, job_controller, patch, patched, review as reviewed, sign, state};
+
+fn known_user() -> State {
+    let mut case = json!({"parents": [{"stamp": {"$stamp": {}}}],
+        "identities": [{"user": "alice@acme.com", "ready": true}]});
+    sign(&mut case);
+    state(&case)
+}
+
+fn decisions(criterion: &mut Criterion) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let state = known_user();
+    let pod = reviewed(&job_controller());
+    let job = reviewed(&json!({"kind": "Job", "file": "run-job.json", "user": "alice@acme.com"}));
+    let answer = runtime.block_on(ask(&state, Webhook::Mutate, &pod));
+    let mut last = pod.clone();
+    last["request"]["object"] = patched(&pod["request"]["object"], &patch(&answer));
+    let mut run = |name: &str, webhook: Webhook, review: &Value| {
+        let body = review.to_string();
+        let allowed = runtime.block_on(ask(&state, webhook, review));
+        assert_eq!(allowed["allowed"], true, "{allowed}");
+        criterion.bench_function(name, |b| {
+            b.iter(|| {
+                let now = Instant::now();
+                let call = admit(
+                    &state,
+                    webhook,
+                    black_box(body.as_bytes()),
+                    now,
+                    now + Duration::from_secs(5),
+                );
+                runtime.block_on(call).unwrap()
+            });
+        });
+    };
+    run("pod of a known user", Webhook::Mutate, &pod);
+    run("job of a known user", Webhook::Mutate, &job);
+    run("twin", Webhook::Validate, &last);
+    let body = pod.to_string();
+    criterion.bench_function("parse alone", |b| {
+        b.iter(|| review::parse::<Object<'_>>(black_box(body.as_bytes())).is_ok());
+    });
+}
+
+criterion_group!(benches, decisions);
+criterion_main!(benches);

@@ -1,0 +1,54 @@
+//! Writes a decision down: one line in the log, one count in the metrics.
+
+use std::time::Instant;
+
+use super::Webhook;
+use crate::metrics::{DecisionLabels, WebhookLabels};
+use crate::review::Request;
+use crate::state::State;
+use crate::verdict::Verdict;
+
+pub(super) fn record<O>(
+    state: &State,
+    webhook: Webhook,
+    kind: &'static str,
+    request: &Request<'_, O>,
+    verdict: &Verdict,
+    began: Instant,
+) {
+    let (facts, refused) = (&verdict.facts, verdict.result.as_ref().err());
+    let labels = DecisionLabels {
+        webhook: webhook.as_str(),
+        kind,
+        outcome: facts.outcome,
+        reason: refused.map_or("", |r| r.reason),
+    };
+    state.metrics.decisions.get_or_create(&labels).inc();
+    let elapsed = began.elapsed();
+    let timed = WebhookLabels {
+        webhook: webhook.as_str(),
+    };
+    state
+        .metrics
+        .decision_seconds
+        .get_or_create(&timed)
+        .observe(elapsed.as_secs_f64());
+    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(
+        webhook = webhook.as_str(),
+        operation = request.operation.as_str(),
+        kind,
+        namespace = request.namespace.as_str(),
+        uid = request.uid.as_str(),
+        requester = facts.requester,
+        user = facts.user,
+        rule = facts.rule,
+        class = facts.class,
+        service_account = facts.service_account,
+        outcome = facts.outcome,
+        reason = refused.map(|r| r.reason),
+        message = refused.map(|r| r.message.as_str()),
+        micros,
+        "decision"
+    );
+}

@@ -1,0 +1,274 @@
+//! A state built from values, and reviews to put to it. A case is YAML:
+//!
+//! ```yaml
+//! now: 2000                       # seconds since 1970; 2000 if absent
+//! webhook: mutate                 # mutate | validate
+//! rules: rules.yaml               # file in testdata; edits: [[from, to]] change its text
+//! namespaces: {research: prod}    # opted in, and to which stack
+//! identities: [{namespace, class, user, ready, uid, recorded: {user, class}}]
+//! parents: [{uid, name, generateName, created, stamp}]
+//! request: {operation, kind, user, groups, token, dryRun, file, object, oldObject}
+//! ```
+//!
+//! `returned: true`: the namespaces opted out and in again just now. `$ALICE` is the name of Alice's identity.
+//! Anywhere in it, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key that is
+//! not ours).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use namesake_core::{IdentityName, Source};
+use namesake_core::{KeyRing, Per, Resolution, Rules, Stamp};
+use namesake_webhook::admit::{Webhook, admit};
+use namesake_webhook::state::{Files, Known, Parent, State};
+use serde_json::{Map, Value, json};
+
+pub(crate) const NOW: i64 = 2000;
+pub(crate) const ALICE_JOB: &str = "4a22ac2d-26c4-4194-b2bb-804ae0a41192";
+
+pub(crate) fn testdata(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata")
+        .join(file)
+}
+
+pub(crate) fn read(file: &str) -> String {
+    std::fs::read_to_string(testdata(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
+}
+
+pub(crate) fn keys() -> KeyRing {
+    KeyRing::new("k1", [("k1".to_owned(), [7; 32])]).unwrap()
+}
+
+fn other_keys() -> KeyRing {
+    KeyRing::new("k1", [("k1".to_owned(), [8; 32])]).unwrap()
+}
+
+fn unknown_keys() -> KeyRing {
+    KeyRing::new("k9", [("k9".to_owned(), [9; 32])]).unwrap()
+}
+
+/// Puts signed text where a case asks for it.
+pub(crate) fn sign(value: &mut Value) {
+    let signed = value.as_object().and_then(|map| {
+        let (purpose, body) = map.iter().next().filter(|_| map.len() == 1)?;
+        let mut body = body.clone();
+        let key = body.as_object_mut().and_then(|b| b.remove("key"));
+        let ring = match key.as_ref().and_then(Value::as_str) {
+            None => keys(),
+            Some("unknown") => unknown_keys(),
+            Some(_) => other_keys(),
+        };
+        match purpose.as_str() {
+            "$stamp" => Some(stamp(body).sign(&ring)),
+            "$resolution" => Some(resolution(body).sign(&ring)),
+            _ => None,
+        }
+    });
+    match (signed, value) {
+        (Some(text), value) => *value = Value::String(text),
+        (None, Value::Object(map)) => map.values_mut().for_each(sign),
+        (None, Value::Array(all)) => all.iter_mut().for_each(sign),
+        (None, Value::String(text)) if text == "$ALICE" => *text = name_of("alice@acme.com"),
+        _ => {}
+    }
+}
+
+fn merge(base: Value, over: Value) -> Value {
+    match (base, over) {
+        (Value::Object(mut base), Value::Object(over)) => {
+            for (key, value) in over {
+                let merged = merge(base.remove(&key).unwrap_or_default(), value);
+                if !merged.is_null() {
+                    base.insert(key, merged);
+                }
+            }
+            Value::Object(base)
+        }
+        (base @ Value::Object(_), Value::Null) => base,
+        (_, over) => over,
+    }
+}
+
+fn stamp(over: Value) -> Stamp {
+    let base = json!({"stack": "prod", "namespace": "research", "kind": "batch/Job", "requester": "alice@acme.com",
+        "user": "alice@acme.com", "groups": {"in": [], "out": ["billing@acme.com"]}});
+    let mut all = merge(base, over);
+    let map = all.as_object_mut().unwrap();
+    map.entry("object")
+        .or_insert(json!({"generateName": "t-b2bdfea8-"}));
+    map.entry("bound").or_insert(json!({"written": NOW - 10}));
+    if map.get("user") == Some(&json!("nobody")) {
+        map.insert("user".to_owned(), Value::Null);
+    }
+    serde_json::from_value(all).unwrap()
+}
+
+fn resolution(over: Value) -> Resolution {
+    let base = json!({"stack": "prod", "namespace": "research",
+        "requester": "system:serviceaccount:kube-system:job-controller", "at": NOW, "ownerUid": ALICE_JOB,
+        "serviceAccount": name_of("alice@acme.com"), "identity": name_of("alice@acme.com"), "user": "alice@acme.com",
+        "class": "research", "rule": "metaflow", "outcome": "identity"});
+    serde_json::from_value(merge(base, over)).unwrap()
+}
+
+pub(crate) fn name_of(user: &str) -> String {
+    let rules = rules("rules.yaml", &[]);
+    let values = BTreeMap::from([(Per::User, user.to_owned())]);
+    IdentityName::derive(
+        rules.stack(),
+        rules.cluster(),
+        "research",
+        "research",
+        &values,
+    )
+    .to_string()
+}
+
+pub(crate) fn rules(file: &str, edits: &[(String, String)]) -> Rules {
+    let text = rules_text(file, edits);
+    Rules::parse(&[Source { file, text: &text }]).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn rules_text(file: &str, edits: &[(String, String)]) -> String {
+    edits.iter().fold(read(file), |text, (from, to)| {
+        assert!(text.contains(from), "{file} has no {from:?}");
+        text.replace(from, to)
+    })
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Value::as_str)
+}
+
+/// The state that a case describes.
+pub(crate) fn state(case: &Value) -> State {
+    let now = case.get("now").and_then(Value::as_i64).unwrap_or(NOW);
+    let state = State::new(Box::new(move || now));
+    let edits: Vec<(String, String)> = case
+        .get("edits")
+        .map_or(Vec::new(), |e| serde_json::from_value(e.clone()).unwrap());
+    let rules = rules_text(text(case, "rules").unwrap_or("rules.yaml"), &edits);
+    state
+        .rules
+        .offer_current(Some(Files::from([("rules.yaml".to_owned(), rules)])));
+    assert!(state.rules.get().is_some(), "rules");
+    state.set_keys(keys());
+    let default = json!({"research": "prod"});
+    let namespaces = case
+        .get("namespaces")
+        .unwrap_or(&default)
+        .as_object()
+        .unwrap();
+    for (name, stack) in namespaces {
+        state.namespaces.apply(name, stack.as_str().unwrap(), now);
+        if case.get("returned").is_some() {
+            state.namespaces.delete(name);
+            state.namespaces.apply(name, stack.as_str().unwrap(), now);
+        }
+    }
+    for identity in case
+        .get("identities")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let user = text(identity, "user").unwrap();
+        let recorded = identity.get("recorded").unwrap_or(identity);
+        let known = Known {
+            user: text(recorded, "user").unwrap().to_owned(),
+            class: text(recorded, "class").unwrap_or("research").to_owned(),
+            service_account_uid: Some(text(identity, "uid").unwrap_or("ksa-uid").into()),
+            ready: identity.get("ready") == Some(&Value::Bool(true)),
+        };
+        state.identities.apply("research", &name_of(user), known);
+    }
+    for parent in case
+        .get("parents")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let kept = Parent {
+            name: text(parent, "name").unwrap_or("t-b2bdfea8-gwtfp").into(),
+            generate_name: Some(text(parent, "generateName").unwrap_or("t-b2bdfea8-").into()),
+            created: parent
+                .get("created")
+                .and_then(Value::as_i64)
+                .unwrap_or(NOW - 10),
+            stamp: text(parent, "stamp").map(Into::into),
+        };
+        state
+            .parents
+            .apply("research", text(parent, "uid").unwrap_or(ALICE_JOB), kept);
+    }
+    state
+}
+
+/// The review that a case describes.
+pub(crate) fn review(request: &Value) -> Value {
+    let kind = text(request, "kind").unwrap_or("Pod");
+    let group = match kind {
+        "Job" => "batch",
+        "ReplicaSet" => "apps",
+        _ => "",
+    };
+    let object = |key: &str| {
+        let base =
+            text(request, "file").map_or(Value::Null, |f| serde_json::from_str(&read(f)).unwrap());
+        let given = request.get(key).cloned().unwrap_or_default();
+        merge(base, given)
+    };
+    let operation = text(request, "operation").unwrap_or("CREATE");
+    let mut extra = Map::new();
+    if request.get("token") == Some(&Value::Bool(true)) {
+        extra.insert(
+            "authentication.kubernetes.io/credential-id".to_owned(),
+            json!(["JTI=1"]),
+        );
+    }
+    let old = if operation == "UPDATE" {
+        object("oldObject")
+    } else {
+        Value::Null
+    };
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "review-1", "kind": {"group": group, "version": "v1", "kind": kind},
+        "resource": {"group": group, "version": "v1", "resource": "ignored"},
+        "namespace": text(request, "namespace").unwrap_or("research"), "operation": operation,
+        "userInfo": {"username": text(request, "user").unwrap(), "groups": request.get("groups"), "extra": extra},
+        "object": object("object"), "oldObject": old, "dryRun": request.get("dryRun"), "options": null}})
+}
+
+pub(crate) fn job_controller() -> Value {
+    json!({"user": "system:serviceaccount:kube-system:job-controller", "token": true, "file": "run-pod.json"})
+}
+
+/// Puts a review to a state and reads the answer.
+pub(crate) async fn ask(state: &State, webhook: Webhook, review: &Value) -> Value {
+    let began = Instant::now();
+    let deadline = began + Duration::from_secs(5);
+    let body = review.to_string();
+    let answer = admit(state, webhook, body.as_bytes(), began, deadline).await;
+    serde_json::from_slice::<Value>(&answer.unwrap()).unwrap()["response"].take()
+}
+
+/// The JSON patch of an answer; empty when there is none.
+pub(crate) fn patch(response: &Value) -> Value {
+    match response.get("patch").and_then(Value::as_str) {
+        Some(text) => {
+            assert_eq!(response["patchType"], "JSONPatch");
+            serde_json::from_slice(&data_encoding::BASE64.decode(text.as_bytes()).unwrap()).unwrap()
+        }
+        None => json!([]),
+    }
+}
+
+/// The object after the patch.
+pub(crate) fn patched(object: &Value, patch: &Value) -> Value {
+    let patch: json_patch::Patch = serde_json::from_value(patch.clone()).unwrap();
+    let mut object = object.clone();
+    json_patch::patch(&mut object, &patch).unwrap();
+    object
+}

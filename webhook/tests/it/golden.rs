@@ -1,0 +1,132 @@
+//! Every `testdata/NAME.input.yaml` with its `NAME.golden.yaml`. `UPDATE_GOLDEN=1` writes the latter.
+
+use data_encoding::BASE64URL_NOPAD;
+use namesake_webhook::admit::Webhook;
+use serde_json::{Value, json};
+
+use crate::cases::{self, ask, patch, patched, review, state, testdata};
+
+// Signed text is shown as what was signed.
+fn unsealed(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let parts: Vec<_> = text.split('.').collect();
+            if let ["v1", key, payload, _] = parts[..]
+                && let Ok(bytes) = BASE64URL_NOPAD.decode(payload.as_bytes())
+                && let Ok(payload) = serde_json::from_slice::<Value>(&bytes)
+            {
+                *value = json!({"$signed": {"key": key, "payload": payload}});
+            }
+        }
+        Value::Object(map) => map.values_mut().for_each(unsealed),
+        Value::Array(all) => all.iter_mut().for_each(unsealed),
+        _ => {}
+    }
+}
+
+async fn answer(name: &str, case: &Value) -> Value {
+    let webhook = match case.get("webhook").and_then(Value::as_str) {
+        Some("validate") => Webhook::Validate,
+        _ => Webhook::Mutate,
+    };
+    let state = state(case);
+    let mut question = review(&case["request"]);
+    let response = ask(&state, webhook, &question).await;
+    assert_eq!(response["uid"], "review-1");
+    let changes = patch(&response);
+    let object = patched(&question["request"]["object"], &changes);
+    question["request"]["object"] = object;
+    if response["allowed"] == true && webhook == Webhook::Mutate {
+        let again = ask(&state, webhook, &question).await;
+        assert_eq!(
+            patch(&again),
+            json!([]),
+            "{name}: a second pass changes something"
+        );
+    }
+    let mut shown = json!({"allowed": response["allowed"], "audit": response["auditAnnotations"]});
+    if let Some(status) = response.get("status") {
+        shown["status"] = status.clone();
+    }
+    if let Some(warnings) = response.get("warnings") {
+        shown["warnings"] = warnings.clone();
+    }
+    shown["patch"] = changes;
+    unsealed(&mut shown);
+    shown
+}
+
+fn names() -> Vec<String> {
+    let files = std::fs::read_dir(testdata("")).unwrap();
+    let files = files.map(|f| f.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = files
+        .filter_map(|f| Some(f.strip_suffix(".input.yaml")?.to_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn every_case_is_answered_as_its_golden_file_says() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    let names = names();
+    assert!(names.len() >= 30, "cases are missing");
+    for name in names {
+        let input = cases::read(&format!("{name}.input.yaml"));
+        let mut case: Value =
+            serde_saphyr::from_str(&input).unwrap_or_else(|e| panic!("{name}: {e}"));
+        cases::sign(&mut case);
+        let got = answer(&name, &case).await;
+        let golden = format!("{name}.golden.yaml");
+        if update {
+            std::fs::write(testdata(&golden), serde_saphyr::to_string(&got).unwrap()).unwrap();
+            continue;
+        }
+        let want: Value = serde_saphyr::from_str(&cases::read(&golden)).unwrap();
+        if got != want {
+            wrong.push(format!("{name}:\n  got  {got}\n  want {want}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_refusal_names_requester_rule_and_remedy() {
+    for name in names() {
+        let golden: Value =
+            serde_saphyr::from_str(&cases::read(&format!("{name}.golden.yaml"))).unwrap();
+        if golden["allowed"] == true {
+            continue;
+        }
+        let message = golden["status"]["message"].as_str().unwrap();
+        let said = |key: &str| {
+            golden["audit"][key]
+                .as_str()
+                .is_none_or(|text| message.contains(text))
+        };
+        let user = golden["audit"]["user"].as_str();
+        assert!(
+            said("requester") || user.is_some_and(|u| message.contains(u)),
+            "{name}: who asked: {message}"
+        );
+        assert!(said("rule"), "{name}: which rule: {message}");
+        let message = message.to_lowercase();
+        let remedies = [
+            "try again",
+            "tries again",
+            "ask ",
+            "delete it",
+            "take ",
+            "create ",
+            "sign in",
+            "let it leave",
+            "mend",
+            "set the",
+        ];
+        assert!(
+            remedies.iter().any(|r| message.contains(r)),
+            "{name}: what to do: {message}"
+        );
+    }
+}

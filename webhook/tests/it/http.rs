@@ -1,0 +1,150 @@
+//! The routes: what is no review is a 4xx with a text, what is one is 200, and ready means ready.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use namesake_webhook::app;
+use namesake_webhook::review::MAX_REVIEW_BYTES;
+use namesake_webhook::state::State;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::cases::{self, job_controller, review, sign};
+
+fn state() -> Arc<State> {
+    let mut case = json!({"parents": [{"stamp": {"$stamp": {}}}],
+        "identities": [{"user": "alice@acme.com", "ready": true}]});
+    sign(&mut case);
+    Arc::new(cases::state(&case))
+}
+
+async fn call(
+    state: Arc<State>,
+    method: &str,
+    path: &str,
+    body: impl Into<Body>,
+) -> (StatusCode, String) {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .body(body.into())
+        .unwrap();
+    let response: Response<Body> = app(state).oneshot(request).await.unwrap();
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_review_is_answered_with_200_its_uid_and_its_version_with_or_without_a_timeout() {
+    for path in ["/mutate", "/mutate?timeout=5s", "/mutate?timeout=nonsense"] {
+        let body = review(&job_controller()).to_string();
+        let (status, answer) = call(state(), "POST", path, body).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(
+            (status, &answer["kind"]),
+            (StatusCode::OK, &json!("AdmissionReview"))
+        );
+        assert_eq!(answer["apiVersion"], "admission.k8s.io/v1");
+        assert_eq!(answer["response"]["uid"], "review-1");
+        assert_eq!(answer["response"]["allowed"], true);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_review_is_a_4xx_with_a_text() {
+    let mut old = review(&job_controller());
+    old["apiVersion"] = json!("admission.k8s.io/v1beta1");
+    let mut odd = review(&job_controller());
+    odd["request"]["object"]["metadata"]["annotations"] = json!({"a": 1});
+    let deep = format!("{{\"request\":{{\"object\":{{\"x\":{}", "[".repeat(100_000));
+    for path in ["/mutate", "/validate", "/validate-rules"] {
+        for (body, says) in [
+            (String::new(), "EOF"),
+            ("hello".to_owned(), "expected"),
+            (old.to_string(), "v1beta1"),
+            (deep.clone(), "can be read"),
+        ] {
+            let (status, text) = call(state(), "POST", path, body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+            assert!(text.contains(says), "{path}: {text}");
+        }
+        let (status, text) = call(state(), "POST", path, vec![b' '; MAX_REVIEW_BYTES + 1]).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(text.contains("8388608"), "{text}");
+        assert_eq!(
+            call(state(), "GET", path, "").await.0,
+            StatusCode::METHOD_NOT_ALLOWED
+        );
+    }
+    let (status, text) = call(state(), "POST", "/mutate", odd.to_string()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(text.contains("expected a string"), "{text}");
+    assert_eq!(
+        call(state(), "POST", "/other", "").await.0,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn a_replica_is_healthy_at_once_and_ready_when_all_is_loaded() {
+    let state = state();
+    assert_eq!(
+        call(state.clone(), "GET", "/healthz", "").await.0,
+        StatusCode::OK
+    );
+    let (status, missing) = call(state.clone(), "GET", "/readyz", "").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        missing.contains("rules are not loaded") && missing.contains("caBundle"),
+        "{missing}"
+    );
+    state.synced.set_rules();
+    state.synced.set_identities();
+    state.synced.set_namespaces();
+    state.synced.set_ca_bundle();
+    assert_eq!(
+        call(state.clone(), "GET", "/readyz", "").await.0,
+        StatusCode::OK
+    );
+    state.synced.set_leaving();
+    assert_eq!(
+        call(state, "GET", "/readyz", "").await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+}
+
+#[tokio::test]
+async fn without_rules_nobody_passes_and_it_may_pass_later() {
+    let empty = Arc::new(State::new(Box::new(|| 0)));
+    let (status, answer) = call(
+        empty,
+        "POST",
+        "/mutate",
+        review(&job_controller()).to_string(),
+    )
+    .await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(answer["response"]["status"]["code"], 503);
+}
+
+#[tokio::test]
+async fn decisions_are_counted_by_kind_outcome_and_reason() {
+    let state = state();
+    call(
+        state.clone(),
+        "POST",
+        "/mutate",
+        review(&job_controller()).to_string(),
+    )
+    .await;
+    call(state.clone(), "POST", "/mutate", "x").await;
+    let (_, text) = call(state, "GET", "/metrics", "").await;
+    let line = "namesake_webhook_decisions_total{webhook=\"mutate\",kind=\"Pod\",outcome=\"identity\",reason=\"\"} 1";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("namesake_webhook_malformed_total 1"));
+    assert!(text.contains("namesake_webhook_decision_seconds_count{webhook=\"mutate\"} 1"));
+}

@@ -1,0 +1,14 @@
+//! Tests of admission from a review's bytes to its answer, without a cluster.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, which end the test"
+)]
+
+mod broker;
+mod cases;
+mod golden;
+mod http;
+mod parents;
+mod properties;
