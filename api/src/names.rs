@@ -23,6 +23,10 @@ pub const IDENTITY_LABEL: &str = "namesake.dev/identity";
 pub const MARK_ANNOTATION: &str = "namesake.dev/mark";
 /// Scheduling gate that holds a pod until its identity really works.
 pub const GATE: &str = "namesake.dev/identity";
+/// Annotation on pods: why the gate still holds, for people to read.
+pub const WAITING_ANNOTATION: &str = "namesake.dev/waiting";
+/// Finalizer on Identities: the Google side is taken down before the Identity goes.
+pub const FINALIZER: &str = "namesake.dev/google";
 /// GKE's annotation on a KSA: the e-mail of the GSA it acts as.
 pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 /// Kubernetes' label that says which program manages an object; see [`MANAGED_BY_VALUE`].

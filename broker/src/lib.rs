@@ -1,1 +1,42 @@
-//! The identity broker: creates identities before it answers, reconciles Google behind, opens gates.
+//! The identity broker: makes identities before it answers, brings Google in line behind, and opens gates when it is proven.
+//!
+//! ```text
+//! webhook ─api─▶ Identity + KSA ─controller─▶ plan ─step─▶ Google ─▶ conditions ─gates─▶ pods may run
+//!          rules decide and derive         pure    one at a time   pure
+//! ```
+//!
+//! `plan`, `conditions`, `derive`, `objects`, `gates::decide` are pure: cluster, Google and clock meet them in `api`,
+//! `controller` and `gates`. Nothing is remembered that a restart would miss. A tenant names no project, role or account.
+
+pub mod api;
+mod args;
+pub mod conditions;
+pub mod config;
+pub mod controller;
+pub mod derive;
+pub mod ensure;
+pub mod events;
+pub mod failure;
+pub mod gates;
+mod google;
+pub mod metrics;
+pub mod namespaces;
+pub mod objects;
+pub mod plan;
+pub mod principal;
+pub mod ready;
+pub mod rules;
+mod run;
+pub mod signals;
+pub mod status;
+pub mod telemetry;
+mod turns;
+mod verify;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use args::{Args, LogFormat};
+pub use config::{Config, Timings};
+pub use google::connect;
+pub use run::run;

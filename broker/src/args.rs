@@ -1,0 +1,119 @@
+//! Flags; each is an environment variable too.
+
+use std::net::SocketAddr;
+
+use clap::{Parser, ValueEnum};
+use namesake_api::names;
+use namesake_gcp::Endpoints;
+
+use crate::config::{Config, Timings, system_clock};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Namesake's broker: makes identities, brings Google in line with them, and opens the gates of their pods.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about)]
+pub struct Args {
+    /// Namespace of the rules, of the accepted rules and of our own Secret.
+    #[arg(long, env = names::ENV_NAMESPACE, default_value = names::SYSTEM_NAMESPACE)]
+    pub namespace: String,
+    /// Address and port to serve HTTPS on.
+    #[arg(long, env = names::ENV_LISTEN, default_value = names::BROKER_LISTEN)]
+    pub listen: SocketAddr,
+    /// DNS names and IP addresses in the certificate, separated by commas [default: namesake-broker.NAMESPACE.svc]
+    #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
+    pub tls_names: Vec<String>,
+    /// New identities that one user may have in a minute.
+    #[arg(long, env = names::ENV_IDENTITIES_PER_MINUTE, default_value_t = names::IDENTITIES_PER_MINUTE)]
+    pub identities_per_minute: u32,
+    /// Base URL of Google's IAM API.
+    #[arg(long, env = names::ENV_IAM_ENDPOINT, default_value = names::IAM_ENDPOINT)]
+    pub iam_endpoint: String,
+    /// Base URL of Google's IAM Service Account Credentials API.
+    #[arg(long, env = names::ENV_IAM_CREDENTIALS_ENDPOINT, default_value = names::IAM_CREDENTIALS_ENDPOINT)]
+    pub iam_credentials_endpoint: String,
+    /// Base URL of Google's Security Token Service.
+    #[arg(long, env = names::ENV_STS_ENDPOINT, default_value = names::STS_ENDPOINT)]
+    pub sts_endpoint: String,
+    /// Base URL of Google's Cloud Storage JSON API.
+    #[arg(long, env = names::ENV_STORAGE_ENDPOINT, default_value = names::STORAGE_ENDPOINT)]
+    pub storage_endpoint: String,
+    /// Base URL of Google's Resource Manager API.
+    #[arg(long, env = names::ENV_RESOURCE_MANAGER_ENDPOINT, default_value = names::RESOURCE_MANAGER_ENDPOINT)]
+    pub resource_manager_endpoint: String,
+    /// Filter of the log, such as info or namesake_broker=debug.
+    #[arg(long, env = names::ENV_LOG, default_value = names::LOG)]
+    pub log: String,
+    /// Form of the log.
+    #[arg(long, env = names::ENV_LOG_FORMAT, default_value = names::LOG_FORMAT, value_enum)]
+    pub log_format: LogFormat,
+}
+
+impl Args {
+    /// What the broker is told by its flags.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        let given = self.tls_names.iter().map(|name| name.trim().to_owned());
+        let mut tls_names: Vec<_> = given.filter(|name| !name.is_empty()).collect();
+        if tls_names.is_empty() {
+            tls_names.push(format!(
+                "{}.{}.svc",
+                names::BROKER_SERVICE_ACCOUNT,
+                self.namespace
+            ));
+        }
+        Config {
+            namespace: self.namespace.clone(),
+            tls_names,
+            identities_per_minute: self.identities_per_minute,
+            timings: Timings::default(),
+            clock: system_clock(),
+        }
+    }
+
+    /// Where Google is.
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints {
+            iam: self.iam_endpoint.clone(),
+            iam_credentials: self.iam_credentials_endpoint.clone(),
+            sts: self.sts_endpoint.clone(),
+            storage: self.storage_endpoint.clone(),
+            resource_manager: self.resource_manager_endpoint.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_is_well_formed_and_has_a_variable() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        for arg in command
+            .get_arguments()
+            .filter(|a| !["help", "version"].contains(&a.get_id().as_str()))
+        {
+            assert!(arg.get_env().is_some(), "{arg}");
+        }
+    }
+
+    #[test]
+    fn without_names_the_certificate_is_for_the_service() {
+        let args = Args::parse_from(["namesake-broker", "--namespace", "ids"]);
+        assert_eq!(args.config().tls_names, ["namesake-broker.ids.svc"]);
+        let args = Args::parse_from(["namesake-broker", "--tls-names", "localhost, 127.0.0.1"]);
+        assert_eq!(args.config().tls_names, ["localhost", "127.0.0.1"]);
+    }
+}

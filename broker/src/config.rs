@@ -1,0 +1,156 @@
+//! What the broker is told: where it lives, how often, how fast. Clock and intervals are given, so that tests run fast.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use namesake_api::names;
+
+/// Tells the time; tests give their own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The clock of the machine.
+#[must_use]
+pub fn system_clock() -> Clock {
+    Arc::new(Timestamp::now)
+}
+
+/// What one broker is told.
+#[derive(Clone)]
+pub struct Config {
+    /// Our own namespace: rules, accepted rules, the authority's Secret and the webhook's account live there.
+    pub namespace: String,
+    /// DNS names and IP addresses in the server's certificate.
+    pub tls_names: Vec<String>,
+    /// New identities that one user may have in a minute.
+    pub identities_per_minute: u32,
+    /// Intervals and deadlines.
+    pub timings: Timings,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let service = names::BROKER_SERVICE_ACCOUNT;
+        let namespace = names::SYSTEM_NAMESPACE;
+        Self {
+            namespace: namespace.to_owned(),
+            tls_names: vec![format!("{service}.{namespace}.svc")],
+            identities_per_minute: names::IDENTITIES_PER_MINUTE,
+            timings: Timings::default(),
+            clock: system_clock(),
+        }
+    }
+}
+
+/// Intervals and deadlines. [`Timings::scaled`] makes all of them shorter at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// How long a positive answer of TokenReview counts.
+    pub token_cache: Duration,
+    /// Between two looks at a new GSA; Google's reads are eventually consistent.
+    pub sighting: Duration,
+    /// Between two proofs of one identity; Google's replicas learn a binding one by one.
+    pub proof: Duration,
+    /// First and longest wait after something that may pass by itself.
+    pub retry: (Duration, Duration),
+    /// Wait after a refusal that a person has to lift.
+    pub refused: Duration,
+    /// How long proving may take before the condition says that it takes too long.
+    pub deadline: Duration,
+    /// Between two looks at an identity that works, for drift.
+    pub resync: Duration,
+    /// A step of a reconcile that takes longer is given up and tried again.
+    pub step: Duration,
+    /// Between two writes of `lastUsedTime`.
+    pub last_used: Duration,
+    /// Between two looks at the pods that still wait at their gate.
+    pub gates: Duration,
+    /// Between two looks whether the certificate is due.
+    pub certificate: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            token_cache: Duration::from_secs(60),
+            sighting: Duration::from_secs(2),
+            proof: Duration::from_secs(5),
+            retry: (Duration::from_secs(2), Duration::from_secs(60)),
+            refused: Duration::from_mins(5),
+            deadline: Duration::from_mins(20),
+            resync: Duration::from_hours(1),
+            step: Duration::from_secs(90),
+            last_used: Duration::from_hours(1),
+            gates: Duration::from_secs(15),
+            certificate: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Timings {
+    /// The same, with every wait for Google `times` as short; bounds of single calls stay.
+    #[must_use]
+    pub fn scaled(times: u32) -> Self {
+        let whole = Self::default();
+        let part = |d: Duration| d / times.max(1);
+        Self {
+            sighting: part(whole.sighting),
+            proof: part(whole.proof),
+            retry: (part(whole.retry.0), part(whole.retry.1)),
+            refused: part(whole.refused),
+            deadline: part(whole.deadline),
+            resync: part(whole.resync),
+            gates: part(whole.gates),
+            ..whole
+        }
+    }
+
+    /// Wait before attempt `failures` + 1: doubled each time, between half of itself and itself by `seed`,
+    /// so that identities that failed together do not come back together.
+    #[must_use]
+    pub fn backoff(&self, failures: u32, seed: &str) -> Duration {
+        let (first, last) = self.retry;
+        let doubled = first.saturating_mul(1 << failures.min(16)).min(last);
+        doubled.mul_f64(0.5 + fraction((seed, failures)) / 2.0)
+    }
+
+    /// When the first look for drift at an identity is due after a start: spread over the whole period by `seed`.
+    #[must_use]
+    pub fn first_resync(&self, seed: &str) -> Duration {
+        self.resync.mul_f64(fraction(seed))
+    }
+}
+
+/// A number in 0..1 that depends on `seed` only: enough to spread load, nothing secret.
+fn fraction(seed: impl Hash) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    seed.hash(&mut hasher);
+    f64::from(u32::try_from(hasher.finish() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_never_fall_below_half() {
+        let timings = Timings::default();
+        for (failures, whole) in [(0, 2), (1, 4), (4, 32), (5, 60), (40, 60)] {
+            let wait = timings.backoff(failures, "uid");
+            let whole = Duration::from_secs(whole);
+            assert!(wait >= whole / 2 && wait <= whole, "{failures}: {wait:?}");
+        }
+        assert_ne!(timings.backoff(3, "a"), timings.backoff(3, "b"));
+    }
+
+    #[test]
+    fn scaling_shortens_waits_and_keeps_the_bounds_of_calls() {
+        let fast = Timings::scaled(100);
+        assert_eq!(fast.proof, Duration::from_millis(50));
+        assert_eq!(fast.step, Timings::default().step);
+    }
+}

@@ -1,0 +1,204 @@
+//! The identity controller: brings the cluster and Google in line with each Identity, one bounded step at a time. Every step
+//! is repeatable, and nothing is remembered that a restart would miss: `status` and Google say where to go on.
+
+mod advance;
+mod cleanup;
+mod google;
+mod memory;
+mod step;
+
+use std::sync::Arc;
+
+use futures::channel::mpsc;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use kube::runtime::controller::{self, Action, ReconcileRequest};
+use kube::runtime::finalizer::{self, finalizer};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, applier, watcher};
+use kube::{Api, Client, ResourceExt};
+use namesake_api::Identity;
+use namesake_api::names::FINALIZER;
+use namesake_gcp::{Error as Google, Gcp, Policy, Resource};
+use tokio::sync::broadcast;
+use tracing::warn;
+
+use crate::config::Config;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::rules::CurrentRules;
+use crate::turns::Turns;
+use memory::Memories;
+
+/// Identities that are worked on at the same time.
+const CONCURRENCY: u16 = 32;
+
+/// What reconciles share.
+pub struct Context {
+    /// The API server, as the broker.
+    pub client: Client,
+    /// Google.
+    pub gcp: Gcp,
+    /// What the broker was told.
+    pub config: Config,
+    /// The rules in force.
+    pub rules: Arc<CurrentRules>,
+    /// Events on Identities.
+    pub events: Events,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Tells the gates which Identity has changed.
+    pub changed: broadcast::Sender<ObjectRef<Identity>>,
+    policies: Turns<Resource>,
+    memories: Memories,
+}
+
+impl Context {
+    /// A context that remembers nothing yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        gcp: &Gcp,
+        config: Config,
+        rules: Arc<CurrentRules>,
+        metrics: Arc<Metrics>,
+        changed: broadcast::Sender<ObjectRef<Identity>>,
+    ) -> Self {
+        let events = Events::new(client.clone());
+        Self {
+            // One bounded step at a time: what takes longer is tried again, with a reason in the condition.
+            gcp: gcp.within(config.timings.step / 3),
+            client,
+            config,
+            rules,
+            events,
+            metrics,
+            changed,
+            policies: Turns::default(),
+            memories: Memories::default(),
+        }
+    }
+
+    /// Changes a policy when it is our turn: one writer for each, so that identities that share a project or a bucket do
+    /// not race for its etag.
+    async fn modify(
+        &self,
+        resource: &Resource,
+        change: impl Fn(&mut Policy) + Send + Sync,
+    ) -> Result<(), Google> {
+        let turn = self.policies.of(resource);
+        let _mine = turn.lock().await;
+        self.gcp.modify_policy(resource, change).await.map(|_| ())
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.config.clock)()
+    }
+}
+
+/// Why a reconcile is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not do what it was asked.
+    #[error("the API server did not take {what}: {source}")]
+    Kube {
+        /// What was asked.
+        what: &'static str,
+        /// Its answer.
+        source: kube::Error,
+    },
+    /// Something at Google is still there.
+    #[error("{0}")]
+    Google(String),
+    /// The finalizer could not be put on or taken off, or what it stands for failed.
+    #[error(transparent)]
+    Finalizer(#[from] Box<finalizer::Error<Error>>),
+}
+
+/// Brings one Identity a step further.
+///
+/// # Errors
+/// When the API server refuses, or a deletion cannot be finished yet.
+pub async fn reconcile(identity: Arc<Identity>, context: Arc<Context>) -> Result<Action, Error> {
+    // Nobody listening is no fault: the gates may not run yet.
+    let _ = context.changed.send(ObjectRef::from_obj(&*identity));
+    let api: Api<Identity> = Api::namespaced(
+        context.client.clone(),
+        &identity.namespace().unwrap_or_default(),
+    );
+    let done = finalizer(&api, FINALIZER, identity, |event| async {
+        match event {
+            finalizer::Event::Apply(identity) => advance::apply(&identity, &context).await,
+            finalizer::Event::Cleanup(identity) => cleanup::cleanup(&identity, &context).await,
+        }
+    });
+    done.await
+        .map_err(|error| Error::Finalizer(Box::new(error)))
+}
+
+/// Waits longer after each failure of the same Identity.
+fn error_policy(identity: &Identity, error: &Error, context: &Context) -> Action {
+    let mut memory = context.memories.of(identity);
+    memory.failures = memory.failures.saturating_add(1);
+    let wait = context
+        .config
+        .timings
+        .backoff(memory.failures, &identity.uid().unwrap_or_default());
+    context.memories.keep(identity, memory);
+    let (name, namespace) = (
+        identity.name_any(),
+        identity.namespace().unwrap_or_default(),
+    );
+    warn!(%error, %name, %namespace, wait_ms = wait.as_millis(), "reconcile failed");
+    Action::requeue(wait)
+}
+
+/// The Identities of all namespaces, and the stream that keeps them and says which to reconcile.
+pub fn identities(
+    client: Client,
+    ready: Arc<crate::ready::Ready>,
+) -> (
+    Store<Identity>,
+    impl Stream<Item = Result<ReconcileRequest<Identity>, watcher::Error>> + Send,
+) {
+    let (store, writer) = reflector::store();
+    let events =
+        watcher(Api::<Identity>::all(client), watcher::Config::default()).default_backoff();
+    let events = reflector::reflector(writer, events).inspect_ok(move |event| {
+        if matches!(event, watcher::Event::InitDone) {
+            ready.set(crate::ready::Part::Identities);
+        }
+    });
+    let requests = controller::trigger_self(events.touched_objects(), ());
+    (store, requests)
+}
+
+/// Reconciles until `shutdown`: what the watch shows, and what others ask for through `asked`.
+pub async fn run(
+    context: Arc<Context>,
+    store: Store<Identity>,
+    watched: impl Stream<Item = Result<ReconcileRequest<Identity>, watcher::Error>> + Send + 'static,
+    asked: mpsc::UnboundedReceiver<ObjectRef<Identity>>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
+    let asked = asked.map(|object| Ok(ReconcileRequest::from(object)));
+    let queue =
+        futures::stream::select(watched.boxed(), asked.boxed()).take_until(shutdown.boxed());
+    let config = controller::Config::default().concurrency(CONCURRENCY);
+    let policy = |identity: Arc<Identity>, error: &Error, context: Arc<Context>| {
+        error_policy(&identity, error, &context)
+    };
+    let reconciler = |identity, context| reconcile(identity, context).boxed();
+    applier(reconciler, policy, context, store, queue, config)
+        .for_each(|result| async move {
+            match result {
+                // Deleted between the request and the reconcile; or already said by `error_policy`.
+                Ok(_)
+                | Err(
+                    controller::Error::ObjectNotFound(_) | controller::Error::ReconcilerFailed(..),
+                ) => {}
+                Err(error) => warn!(%error, "the watch of Identities broke and is started again"),
+            }
+        })
+        .await;
+}

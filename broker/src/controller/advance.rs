@@ -1,0 +1,237 @@
+//! One Identity, one step further: look, plan, do the first change, write down how it went.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::{Resource as _, ResourceExt};
+use namesake_api::names::{READY, SERVICE_ACCOUNT_READY};
+use namesake_api::{Identity, IdentityStatus};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::memory::Memory;
+use super::{Context, Error, step};
+use crate::conditions::{self, Finding};
+use crate::failure::{Failure, Retry};
+use crate::plan::{self, Change, Desired, plan};
+use crate::{derive, status};
+
+pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action, Error> {
+    let Some(rules) = context.rules.current() else {
+        return Ok(Action::requeue(context.config.timings.retry.1));
+    };
+    if rules.stack() != identity.spec.stack || rules.cluster() != identity.spec.cluster {
+        debug!(name = %identity.name_any(), "an Identity of another stack or cluster is left alone");
+        return Ok(Action::await_change());
+    }
+    if !derive::is_derived(identity) {
+        let why = "the name is not the one that the spec derives: delete this Identity; the broker makes them, not people";
+        write(
+            identity,
+            context,
+            &[Finding::fails(SERVICE_ACCOUNT_READY, "Invalid", why)],
+        )
+        .await?;
+        return Ok(Action::await_change());
+    }
+    let mut memory = context.memories.of(identity);
+    let action = advance(identity, context, &mut memory).await;
+    context.memories.keep(identity, memory);
+    action
+}
+
+/// Does the first change of the plan, unless it is too early, and writes down how far the identity is.
+async fn advance(
+    identity: &Identity,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<Action, Error> {
+    let desired = Desired::of(&identity.spec);
+    let account = match step::look(identity, context).await {
+        Ok(account) => account,
+        Err(failure) => {
+            return fail(
+                identity,
+                context,
+                memory,
+                &Change::RepairServiceAccount,
+                failure,
+            )
+            .await;
+        }
+    };
+    let status = identity.status.clone().unwrap_or_default();
+    let observed = memory.observed(identity.metadata.generation, &status, account, &desired);
+    let changes = plan(&desired, &observed);
+    let Some(change) = changes.first() else {
+        return finish(identity, context, memory).await;
+    };
+    let early = memory
+        .not_before
+        .map(|at| at.saturating_duration_since(Instant::now()));
+    match early.filter(|wait| !wait.is_zero() && !step::in_cluster(change)) {
+        Some(wait) => Ok(Action::requeue(wait)),
+        None => take(identity, context, memory, account, change).await,
+    }
+}
+
+/// Takes one step and writes down what came of it.
+async fn take(
+    identity: &Identity,
+    context: &Context,
+    memory: &mut Memory,
+    account: plan::ServiceAccount,
+    change: &Change,
+) -> Result<Action, Error> {
+    let timings = &context.config.timings;
+    let taken = tokio::time::timeout(timings.step, step::take(identity, context, change)).await;
+    let late = || {
+        let why = "the step took too long and was given up: it is tried again";
+        Err(Failure::passing("Timeout", why))
+    };
+    let done = match taken.unwrap_or_else(|_| late()) {
+        Ok(done) => done,
+        Err(failure) => return fail(identity, context, memory, change, failure).await,
+    };
+    context.metrics.step(step::name(change), "ok");
+    debug!(name = %identity.name_any(), ?change, repaired = done.repaired, "step done");
+    memory.did(change, done.repaired);
+    let wait = step::pause(change, timings);
+    memory.not_before = Some(Instant::now() + wait);
+    let account = done.service_account.unwrap_or(account);
+    let now = context.now();
+    let settle = |seen: &Identity, status: &mut IdentityStatus| {
+        settle(seen, status, &done, memory, account, now)
+    };
+    let settled = update(identity, context, settle).await?;
+    if settled.is_ready() && !identity.is_ready() {
+        info!(name = %identity.name_any(), user = %identity.spec.user, "identity works");
+        let about = identity.object_ref(&());
+        context
+            .events
+            .normal(&about, "Prove", "Ready", "the identity works")
+            .await;
+    }
+    Ok(Action::requeue(wait))
+}
+
+/// What the status says after a step: what it learned, and what is left of the plan. Pure.
+fn settle(
+    seen: &Identity,
+    status: &mut IdentityStatus,
+    done: &step::Done,
+    memory: &Memory,
+    account: plan::ServiceAccount,
+    now: Timestamp,
+) -> bool {
+    let before = status.clone();
+    let (generation, mode) = (seen.metadata.generation, seen.spec.mode);
+    if let Some(uid) = &done.service_account_uid {
+        conditions::service_account(seen, status, uid, now);
+    }
+    if done.google_id.is_some() {
+        status.google_service_account_id.clone_from(&done.google_id);
+    }
+    // A look for drift that finds none changes nothing.
+    if !memory.looking || done.repaired {
+        conditions::record(status, generation, mode, &done.findings, now);
+        let desired = Desired::of(&seen.spec);
+        let left = plan(
+            &desired,
+            &memory.observed(generation, status, account, &desired),
+        );
+        conditions::record(status, generation, mode, &conditions::progress(&left), now);
+    }
+    *status != before
+}
+
+/// An identity that works: nothing to do until it is looked at again for drift.
+async fn finish(
+    identity: &Identity,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<Action, Error> {
+    let timings = &context.config.timings;
+    write(identity, context, &conditions::progress(&[])).await?;
+    let seed = identity.uid().unwrap_or_default();
+    if memory.looking {
+        memory.looked(timings.resync);
+    }
+    let due = *memory
+        .next_look
+        .get_or_insert_with(|| Instant::now() + timings.first_resync(&seed));
+    let wait = due.saturating_duration_since(Instant::now());
+    if wait.is_zero() {
+        memory.look_again();
+    }
+    Ok(Action::requeue(wait.max(Duration::from_millis(1))))
+}
+
+pub(super) async fn write(
+    identity: &Identity,
+    context: &Context,
+    findings: &[Finding],
+) -> Result<Identity, Error> {
+    let now = context.now();
+    let generation = identity.metadata.generation;
+    let record = |seen: &Identity, status: &mut IdentityStatus| {
+        seen.metadata.generation == generation
+            && conditions::record(status, generation, seen.spec.mode, findings, now)
+    };
+    update(identity, context, record).await
+}
+
+async fn update(
+    identity: &Identity,
+    context: &Context,
+    change: impl Fn(&Identity, &mut IdentityStatus) -> bool,
+) -> Result<Identity, Error> {
+    let written = status::update(&context.client, identity, change).await;
+    written.map_err(|source| Error::Kube {
+        what: "the status of an Identity",
+        source,
+    })
+}
+
+/// Says in the conditions and in an Event why a step failed, and comes back later.
+async fn fail(
+    identity: &Identity,
+    context: &Context,
+    memory: &mut Memory,
+    change: &Change,
+    failure: Failure,
+) -> Result<Action, Error> {
+    let timings = &context.config.timings;
+    context.metrics.step(step::name(change), failure.reason);
+    memory.failed(change);
+    let wait = match failure.retry {
+        Retry::Soon(at_least) => timings
+            .backoff(memory.failures, &identity.uid().unwrap_or_default())
+            .max(at_least),
+        Retry::Slowly => timings.refused,
+    };
+    memory.not_before = Some(Instant::now() + wait);
+    let failure = step::overdue(identity, context, change, failure);
+    // An identity that works goes on working while nobody can be asked about it.
+    let works = identity
+        .status
+        .as_ref()
+        .is_some_and(|s| conditions::holds(s, identity.metadata.generation, READY));
+    if works && !failure.breaks {
+        warn!(name = %identity.name_any(), message = %failure.message, "an identity could not be looked at for drift");
+        memory.looked(timings.resync);
+        return Ok(Action::requeue(wait));
+    }
+    let written = write(identity, context, &[failure.finding(change)]).await?;
+    if written.status != identity.status {
+        let (name, reason, message) = (identity.name_any(), failure.reason, &failure.message);
+        warn!(%name, user = %identity.spec.user, ?change, reason, %message, wait_ms = wait.as_millis(), "step failed");
+        let about = identity.object_ref(&());
+        context
+            .events
+            .warning(&about, step::name(change), failure.reason, &failure.message)
+            .await;
+    }
+    Ok(Action::requeue(wait))
+}

@@ -1,0 +1,226 @@
+//! The steps at Google. Each looks before it writes, writes nothing that is not missing, and touches nothing that is not ours.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kube::ResourceExt;
+use namesake_api::names::{GOOGLE_ACCOUNT_READY, VERIFIED};
+use namesake_api::{Identity, Mode};
+use namesake_gcp::{Error, Gcp, Resource, ServiceAccount};
+
+use super::Context;
+use super::step::Done;
+use crate::conditions::Finding;
+use crate::failure::Failure;
+use crate::objects;
+use crate::plan::Desired;
+use crate::principal;
+
+/// Role of the binding: lets a KSA act as a GSA.
+pub(crate) const WORKLOAD_IDENTITY_USER: &str = "roles/iam.workloadIdentityUser";
+
+/// Looks for the GSA; creates it when it is not there and not pinned.
+pub(crate) async fn find(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let spec = &identity.spec;
+    let email = email(identity)?;
+    let (gcp, project) = (&context.gcp, &spec.project);
+    match gcp.get_service_account(project, email).await? {
+        Some(account) if spec.pinned => usable_pin(identity, &account),
+        Some(account) => {
+            ours(identity, &account)?;
+            if account.disabled {
+                gcp.enable_service_account(project, email).await?;
+            }
+            Ok(found(account.disabled, account))
+        }
+        None if spec.pinned => Err(Failure::lasting(
+            "Missing",
+            format!(
+                "the rules pin {} to {email}, which does not exist: create it, or correct the pin",
+                spec.user
+            ),
+        )),
+        None => create(identity, gcp, project).await,
+    }
+}
+
+async fn create(identity: &Identity, gcp: &Gcp, project: &str) -> Result<Done, Failure> {
+    let spec = &identity.spec;
+    let mark = mark(identity)?;
+    let shown = format!("{} ({})", spec.user, spec.class);
+    match gcp
+        .create_service_account(project, &identity.name_any(), short(&shown), &mark)
+        .await
+    {
+        Ok(account) => {
+            // A look for drift found it gone: what was known of the old one is void.
+            let why = "the Google service account was made; Google does not show it everywhere yet";
+            let mut done = found(true, account);
+            done.findings.push(Finding::fails(
+                GOOGLE_ACCOUNT_READY,
+                "WaitingUntilVisible",
+                why,
+            ));
+            Ok(done)
+        }
+        // Made a moment ago, perhaps by us before a restart: the next look tells whose it is.
+        Err(Error::AlreadyExists(failure)) => Err(Failure::passing(
+            "NotYetVisible",
+            format!(
+                "{}: it is there, and Google does not show yet whose it is: it is looked at again",
+                failure.what
+            ),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Looks whether Google shows the GSA.
+pub(crate) async fn see(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let email = email(identity)?;
+    let project = &identity.spec.project;
+    let unseen = || {
+        Failure::passing(
+            "NotYetVisible",
+            format!("Google does not show {email} everywhere yet"),
+        )
+    };
+    match context.gcp.get_service_account(project, email).await {
+        Ok(Some(account)) => {
+            ours(identity, &account)?;
+            Ok(found(false, account))
+        }
+        // Right after creation 403 means the same as 404.
+        Ok(None) | Err(Error::NotFound(_) | Error::PermissionDenied(_)) => Err(unseen()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Lets the KSA act as the GSA.
+pub(crate) async fn bind(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let resource = Resource::ServiceAccount {
+        email: email(identity)?.to_owned(),
+    };
+    let member = principal::binding(identity);
+    Ok(changed(
+        add(context, &resource, &[WORKLOAD_IDENTITY_USER], &member).await?,
+    ))
+}
+
+/// Gives the roles on one resource.
+pub(crate) async fn grant(
+    identity: &Identity,
+    context: &Context,
+    resource: &Resource,
+) -> Result<Done, Failure> {
+    let desired = Desired::of(&identity.spec);
+    let roles: Vec<_> = desired
+        .grants
+        .get(resource)
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let member = grantee(identity, &context.gcp).await?;
+    Ok(changed(add(context, resource, &roles, &member).await?))
+}
+
+/// Who the grants are given to: the GSA, or the KSA itself.
+pub(crate) async fn grantee(identity: &Identity, gcp: &Gcp) -> Result<String, Failure> {
+    if identity.spec.mode == Mode::Impersonate {
+        return Ok(format!("serviceAccount:{}", email(identity)?));
+    }
+    let uid = identity.service_account_uid().unwrap_or_default();
+    let project = principal::cluster_project(&identity.spec.cluster);
+    let number = gcp.project_number(project).await?;
+    Ok(principal::by_uid(&number, project, uid))
+}
+
+/// Adds what is missing; says whether anything was.
+async fn add(
+    context: &Context,
+    resource: &Resource,
+    roles: &[&str],
+    member: &str,
+) -> Result<bool, Error> {
+    let missing = AtomicBool::new(false);
+    let written = context.modify(resource, |policy| {
+        for role in roles {
+            if !policy.has(role, member, None) {
+                missing.store(true, Ordering::Relaxed);
+                policy.add(role, member, None);
+            }
+        }
+    });
+    written.await?;
+    Ok(missing.into_inner())
+}
+
+fn found(repaired: bool, account: ServiceAccount) -> Done {
+    Done {
+        google_id: Some(account.unique_id),
+        ..changed(repaired)
+    }
+}
+
+/// What was put back has to be proven again.
+fn changed(repaired: bool) -> Done {
+    let again = "something at Google was missing and was put back: the identity is proven again";
+    let findings = repaired.then(|| Finding::fails(VERIFIED, "Propagating", again));
+    Done {
+        repaired,
+        findings: findings.into_iter().collect(),
+        ..Done::default()
+    }
+}
+
+fn usable_pin(identity: &Identity, account: &ServiceAccount) -> Result<Done, Failure> {
+    if account.disabled {
+        let (user, email) = (&identity.spec.user, &account.email);
+        let why = format!(
+            "the rules pin {user} to {email}, which is disabled: enable it, or correct the pin"
+        );
+        return Err(Failure::lasting("Missing", why));
+    }
+    Ok(found(false, account.clone()))
+}
+
+/// Never takes over an account that it did not make.
+fn ours(identity: &Identity, account: &ServiceAccount) -> Result<(), Failure> {
+    if account.description == mark(identity)? {
+        return Ok(());
+    }
+    let why = format!(
+        "Google service account {} exists and is not this identity's: its description is {:?}: delete it, or pin the user to an account of your own; Namesake takes over nothing that it did not make",
+        account.email, account.description
+    );
+    Err(Failure::lasting("Conflict", why))
+}
+
+pub(crate) fn mark(identity: &Identity) -> Result<String, Failure> {
+    let mark =
+        objects::mark(identity).map_err(|error| Failure::lasting("Invalid", error.to_string()))?;
+    Ok(mark.to_string())
+}
+
+pub(crate) fn email(identity: &Identity) -> Result<&str, Failure> {
+    let missing = || {
+        Failure::lasting(
+            "Invalid",
+            "spec.googleServiceAccount is missing in mode impersonate: delete this Identity and let the broker make another",
+        )
+    };
+    identity
+        .spec
+        .google_service_account
+        .as_deref()
+        .ok_or_else(missing)
+}
+
+/// Google's display names have at most 100 bytes.
+fn short(text: &str) -> &str {
+    let mut end = text.len().min(100);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}

@@ -1,0 +1,159 @@
+//! What a reconcile remembers of an identity until the next one. Nothing here needs to survive a restart: it only saves
+//! repeating steps that are repeatable.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::ResourceExt;
+use namesake_api::names::{BINDING_READY, GOOGLE_ACCOUNT_READY, SERVICE_ACCOUNT_READY, VERIFIED};
+use namesake_api::{Identity, IdentityStatus};
+use namesake_gcp::Resource;
+use tokio::time::Instant;
+
+use crate::conditions::holds;
+use crate::plan::{Change, Desired, GoogleAccount, Observed, ServiceAccount};
+
+/// Steps done and waits agreed for one identity.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    /// `metadata.generation` that the rest is about.
+    generation: Option<i64>,
+    found: bool,
+    sightings: u32,
+    bound: bool,
+    granted: BTreeSet<Resource>,
+    proofs: u32,
+    /// A repair that is not proven yet.
+    unproven: bool,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// No step before this: a write of the status wakes the controller earlier than agreed.
+    pub(crate) not_before: Option<Instant>,
+    /// When an identity that works is looked at again.
+    pub(crate) next_look: Option<Instant>,
+    /// Whether such a look is under way.
+    pub(crate) looking: bool,
+}
+
+impl Memory {
+    /// Starts over when the spec is another one.
+    pub(crate) fn at(self, generation: Option<i64>) -> Self {
+        if self.generation == generation {
+            self
+        } else {
+            Self {
+                generation,
+                ..Self::default()
+            }
+        }
+    }
+
+    /// What is known: from the cluster, from the status, from the steps done.
+    pub(crate) fn observed(
+        &self,
+        generation: Option<i64>,
+        status: &IdentityStatus,
+        account: ServiceAccount,
+        desired: &Desired,
+    ) -> Observed {
+        let held = |condition| holds(status, generation, condition);
+        let known = |condition| held(condition) && !self.looking;
+        let google_account = match (
+            self.found || known(GOOGLE_ACCOUNT_READY),
+            held(GOOGLE_ACCOUNT_READY),
+        ) {
+            (false, _) => GoogleAccount::Unknown,
+            (true, true) => GoogleAccount::Visible,
+            (true, false) => GoogleAccount::Found(self.sightings),
+        };
+        let granted = if known(BINDING_READY) {
+            desired.grants.keys().cloned().collect()
+        } else {
+            self.granted.clone()
+        };
+        let service_account = match account {
+            ServiceAccount::Right if !held(SERVICE_ACCOUNT_READY) => ServiceAccount::Drifted,
+            other => other,
+        };
+        Observed {
+            service_account,
+            google_account,
+            bound: self.bound || known(BINDING_READY),
+            granted,
+            proofs: self.proofs,
+            verified: held(VERIFIED) && !self.unproven,
+        }
+    }
+
+    /// A step was done; `repaired`: it found something missing.
+    pub(crate) fn did(&mut self, change: &Change, repaired: bool) {
+        self.failures = 0;
+        if repaired && self.looking {
+            self.unproven = true;
+            self.proofs = 0;
+        }
+        match change {
+            Change::CreateServiceAccount | Change::RepairServiceAccount => {}
+            Change::FindGoogleAccount => self.found = true,
+            Change::SeeGoogleAccount => self.sightings += 1,
+            Change::Bind => self.bound = true,
+            Change::Grant(resource) => {
+                self.granted.insert(resource.clone());
+            }
+            Change::Prove => self.proofs += 1,
+        }
+    }
+
+    /// A step failed: proofs and sightings count only in a row.
+    pub(crate) fn failed(&mut self, change: &Change) {
+        self.failures = self.failures.saturating_add(1);
+        match change {
+            Change::SeeGoogleAccount => self.sightings = 0,
+            Change::Prove => self.proofs = 0,
+            _ => {}
+        }
+    }
+
+    /// Looks at everything again, without giving up what is known to work.
+    pub(crate) fn look_again(&mut self) {
+        let Self { generation, .. } = *self;
+        *self = Self {
+            generation,
+            looking: true,
+            ..Self::default()
+        };
+    }
+
+    /// The look is over; the next is due in `period`.
+    pub(crate) fn looked(&mut self, period: Duration) {
+        let Self { generation, .. } = *self;
+        *self = Self {
+            generation,
+            next_look: Some(Instant::now() + period),
+            ..Self::default()
+        };
+    }
+}
+
+/// The memory of all identities, by their UID.
+#[derive(Default)]
+pub(crate) struct Memories(Mutex<HashMap<String, Memory>>);
+
+impl Memories {
+    pub(crate) fn of(&self, identity: &Identity) -> Memory {
+        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = memories.get(&identity.uid().unwrap_or_default()).cloned();
+        memory.unwrap_or_default().at(identity.metadata.generation)
+    }
+
+    pub(crate) fn keep(&self, identity: &Identity, memory: Memory) {
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.insert(identity.uid().unwrap_or_default(), memory);
+    }
+
+    pub(crate) fn forget(&self, identity: &Identity) {
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.remove(&identity.uid().unwrap_or_default());
+    }
+}

@@ -1,0 +1,154 @@
+//! One change of the plan, done: in the cluster here, at Google in `google`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::ServiceAccount as Account;
+use kube::{Api, ResourceExt};
+use namesake_api::Identity;
+use namesake_api::conditions;
+use namesake_api::names::{BINDING_READY, VERIFIED};
+
+use super::{Context, google};
+use crate::conditions::Finding;
+use crate::config::Timings;
+use crate::ensure;
+use crate::failure::{Failure, Retry};
+use crate::objects::{self, Judgement};
+use crate::plan::{Change, ServiceAccount};
+use crate::verify;
+
+/// What a step has done and learned.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// The step found something missing and put it there.
+    pub(crate) repaired: bool,
+    /// The KSA, after a step on it.
+    pub(crate) service_account: Option<ServiceAccount>,
+    /// UID of the KSA, after a step on it.
+    pub(crate) service_account_uid: Option<String>,
+    /// `uniqueId` of the GSA, after a look at it.
+    pub(crate) google_id: Option<String>,
+    /// What is so whatever the plan says.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// The KSA as it is.
+pub(crate) async fn look(
+    identity: &Identity,
+    context: &Context,
+) -> Result<ServiceAccount, Failure> {
+    let (namespace, name) = (
+        identity.namespace().unwrap_or_default(),
+        identity.name_any(),
+    );
+    let wanted = objects::service_account(
+        identity,
+        &objects::mark(identity).map_err(ensure::Error::from)?,
+    );
+    let api = Api::<Account>::namespaced(context.client.clone(), &namespace);
+    let found = api.get_opt(&name).await;
+    let found = found.map_err(ensure::Error::kube(format!(
+        "a look at service account {namespace}/{name}"
+    )))?;
+    let Some(there) = found else {
+        return Ok(ServiceAccount::Absent);
+    };
+    let same = there.uid().as_deref() == identity.service_account_uid();
+    match objects::judge(&there, &wanted) {
+        Judgement::Right if same => Ok(ServiceAccount::Right),
+        Judgement::Right | Judgement::Drifted => Ok(ServiceAccount::Drifted),
+        // Said by whoever tries to make it.
+        Judgement::Leftover | Judgement::Foreign(_) => Ok(ServiceAccount::Absent),
+    }
+}
+
+/// Does one change.
+pub(crate) async fn take(
+    identity: &Identity,
+    context: &Context,
+    change: &Change,
+) -> Result<Done, Failure> {
+    match change {
+        Change::CreateServiceAccount | Change::RepairServiceAccount => {
+            service_account(identity, context).await
+        }
+        Change::FindGoogleAccount => google::find(identity, context).await,
+        Change::SeeGoogleAccount => google::see(identity, context).await,
+        Change::Bind => google::bind(identity, context).await,
+        Change::Grant(resource) => google::grant(identity, context, resource).await,
+        Change::Prove => verify::prove(identity, &context.client, &context.gcp)
+            .await
+            .map(|()| Done::default()),
+    }
+}
+
+async fn service_account(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let account = ensure::service_account(&context.client, identity).await?;
+    Ok(Done {
+        service_account: Some(ServiceAccount::Right),
+        service_account_uid: account.uid(),
+        ..Done::default()
+    })
+}
+
+/// Whether a change is one in the cluster: those do not wait for Google.
+pub(crate) const fn in_cluster(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::CreateServiceAccount | Change::RepairServiceAccount
+    )
+}
+
+/// How long to wait after a step before the next.
+pub(crate) fn pause(change: &Change, timings: &Timings) -> Duration {
+    match change {
+        Change::SeeGoogleAccount | Change::FindGoogleAccount => timings.sighting,
+        Change::Prove => timings.proof,
+        _ => Duration::ZERO,
+    }
+}
+
+/// A change's name in metrics and Events.
+pub(crate) const fn name(change: &Change) -> &'static str {
+    match change {
+        Change::CreateServiceAccount => "CreateServiceAccount",
+        Change::RepairServiceAccount => "RepairServiceAccount",
+        Change::FindGoogleAccount => "FindGoogleAccount",
+        Change::SeeGoogleAccount => "SeeGoogleAccount",
+        Change::Bind => "Bind",
+        Change::Grant(_) => "Grant",
+        Change::Prove => "Prove",
+    }
+}
+
+/// A proof that keeps failing past the deadline says so, and is tried slowly from then on.
+pub(crate) fn overdue(
+    identity: &Identity,
+    context: &Context,
+    change: &Change,
+    failure: Failure,
+) -> Failure {
+    let deadline =
+        SignedDuration::try_from(context.config.timings.deadline).unwrap_or(SignedDuration::MAX);
+    let status = identity.status.clone().unwrap_or_default();
+    let times = [BINDING_READY, VERIFIED]
+        .into_iter()
+        .filter_map(|c| conditions::get(&status.conditions, c));
+    let since = times.map(|c| c.last_transition_time.0).max();
+    let late = since.is_some_and(|since| context.now().duration_since(since) > deadline);
+    if *change != Change::Prove || !late {
+        return failure;
+    }
+    let waited = context.config.timings.deadline.as_secs() / 60;
+    let message = format!(
+        "not proven within {waited} minutes, which is longer than Google needs: {}",
+        failure.message
+    );
+    Failure {
+        reason: "DeadlineExceeded",
+        message,
+        retry: Retry::Slowly,
+        ..failure
+    }
+}

@@ -1,0 +1,163 @@
+//! From the rules to an Identity: everything about it comes from the broker's own copy of the rules. Pure.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use namesake_api::{Grant, Identity, IdentitySpec, Mode};
+use namesake_core::{GrantTarget, IdentityName, Per, Reason, Refusal, Rules};
+
+use crate::api::Ask;
+
+/// An Identity as the rules want it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Derived {
+    /// Name of Identity, KSA and GSA.
+    pub name: String,
+    /// What it is.
+    pub spec: IdentitySpec,
+}
+
+/// The identity that is asked for, if this user may have it.
+///
+/// # Errors
+/// As [`Rules::grant`]; a key of `values` that the rules do not know.
+pub fn identity(rules: &Rules, ask: &Ask) -> Result<Derived, Refusal> {
+    let values = ask.values.iter().map(|(key, value)| match Per::of(key) {
+        Some(per) => Ok((per, value.clone())),
+        None => Err(Refusal {
+            rule: None,
+            reason: Reason::WrongValues,
+            message: format!(
+                "values: {key:?} is no key of per: it may be user, project, flow or step"
+            ),
+        }),
+    });
+    let values: BTreeMap<Per, String> = values.collect::<Result<_, _>>()?;
+    let granted = rules.grant(&namesake_core::Ask {
+        namespace: &ask.namespace,
+        class: &ask.class,
+        user: &ask.user,
+        groups: &ask.groups,
+        values: &values,
+    })?;
+    Ok(Derived {
+        name: granted.name.to_string(),
+        spec: spec(rules, granted),
+    })
+}
+
+fn spec(rules: &Rules, granted: namesake_core::IdentitySpec) -> IdentitySpec {
+    IdentitySpec {
+        stack: rules.stack().to_owned(),
+        cluster: rules.cluster().to_owned(),
+        class: granted.class,
+        user: granted
+            .user
+            .map(|user| user.to_string())
+            .unwrap_or_default(),
+        values: granted
+            .values
+            .into_iter()
+            .map(|(per, value)| (per.as_str().to_owned(), value))
+            .collect(),
+        mode: match granted.mode {
+            namesake_core::Mode::Impersonate => Mode::Impersonate,
+            namesake_core::Mode::Direct => Mode::Direct,
+        },
+        project: granted.project,
+        google_service_account: granted.google_service_account,
+        pinned: granted.pinned,
+        grants: granted.grants.into_iter().map(grant).collect(),
+        role_bindings: granted.role_bindings,
+        image_pull_secrets: granted.image_pull_secrets,
+        key: granted.key,
+    }
+}
+
+fn grant(granted: namesake_core::Grant) -> Grant {
+    let (project, bucket, folder) = match granted.on {
+        GrantTarget::Folder { bucket, folder } => (None, Some(bucket), Some(folder)),
+        GrantTarget::Bucket { bucket } => (None, Some(bucket), None),
+        GrantTarget::Project { project } => (Some(project), None, None),
+    };
+    Grant {
+        role: granted.role,
+        project,
+        bucket,
+        folder,
+    }
+}
+
+/// Whether an Identity has the name that its spec derives: one that was written by hand under another name is nobody's.
+#[must_use]
+pub fn is_derived(identity: &Identity) -> bool {
+    let spec = &identity.spec;
+    let values = spec
+        .values
+        .iter()
+        .map(|(key, value)| Some((Per::of(key)?, value.clone())));
+    let Some(values) = values.collect::<Option<BTreeMap<_, _>>>() else {
+        return false;
+    };
+    let namespace = identity.namespace().unwrap_or_default();
+    let name = IdentityName::derive(&spec.stack, &spec.cluster, &namespace, &spec.class, &values);
+    name.as_str() == identity.name_any()
+        && name.key() == spec.key
+        && spec
+            .values
+            .get(Per::User.as_str())
+            .map_or("", String::as_str)
+            == spec.user
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn the_rules_alone_say_project_account_and_grants() {
+        let derived = identity(&fixtures::rules(), &fixtures::ask()).unwrap();
+        let spec = &derived.spec;
+        assert_eq!(spec.project, "acme-identities");
+        let email = format!("{}@acme-identities.iam.gserviceaccount.com", derived.name);
+        assert_eq!(spec.google_service_account.as_deref(), Some(email.as_str()));
+        assert_eq!(
+            spec.grants[0].folder.as_deref(),
+            Some(format!("users/{}/", spec.key).as_str())
+        );
+        assert_eq!(
+            (spec.stack.as_str(), spec.user.as_str()),
+            ("prod", "alice@acme.com")
+        );
+    }
+
+    #[test]
+    fn an_identity_under_another_name_or_user_is_not_derived() {
+        let derived = identity(&fixtures::rules(), &fixtures::ask()).unwrap();
+        let made = crate::objects::identity("research", &derived.name, derived.spec.clone());
+        assert!(is_derived(&made));
+        let elsewhere = crate::objects::identity("prod", &derived.name, derived.spec.clone());
+        assert!(!is_derived(&elsewhere));
+        let mut other = made.clone();
+        other.spec.user = "bob@acme.com".into();
+        assert!(!is_derived(&other));
+    }
+
+    #[test]
+    fn what_the_rules_do_not_give_is_refused() {
+        let mut ask = fixtures::ask();
+        ask.user = "eve@elsewhere.com".into();
+        ask.values.insert("user".into(), ask.user.clone());
+        assert_eq!(
+            identity(&fixtures::rules(), &ask).unwrap_err().reason,
+            Reason::NotEntitled
+        );
+        let mut ask = fixtures::ask();
+        ask.values.insert("colour".into(), "red".into());
+        assert_eq!(
+            identity(&fixtures::rules(), &ask).unwrap_err().reason,
+            Reason::WrongValues
+        );
+    }
+}

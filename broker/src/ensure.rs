@@ -1,0 +1,287 @@
+//! Makes the objects of an identity in its namespace, create-only: what is there under the name is compared, never adopted.
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use namesake_api::{Identity, IdentitySpec, MarkError, names};
+use serde_json::json;
+
+use crate::objects::{self, Judgement};
+
+/// Why an object could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something under the name is not ours.
+    #[error(
+        "{kind} {namespace}/{name} exists and is not this identity's: {why}: delete it, or rename what needs it; Namesake takes over nothing that it did not make"
+    )]
+    Conflict {
+        /// Kind of the object in the way.
+        kind: &'static str,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// What speaks against it.
+        why: String,
+    },
+    /// What is there is on its way out; the same call works once it is gone.
+    #[error(
+        "{kind} {namespace}/{name} of an earlier identity is still being deleted: it works again once that is gone"
+    )]
+    Leaving {
+        /// Kind of the object.
+        kind: &'static str,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// The names are too long for a mark.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
+    /// The API server refused or did not answer.
+    #[error("the API server did not take {what}: {source}")]
+    Kube {
+        /// What was asked of it.
+        what: String,
+        /// Its answer.
+        source: kube::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn kube(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Kube { what, source }
+    }
+}
+
+/// Everything we write is written in the broker's name.
+fn creating() -> PostParams {
+    PostParams {
+        field_manager: Some(names::FIELD_MANAGER_BROKER.to_owned()),
+        ..PostParams::default()
+    }
+}
+
+fn patching() -> PatchParams {
+    PatchParams {
+        field_manager: Some(names::FIELD_MANAGER_BROKER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// Whether the API server says that something of this name is already there.
+fn is_there(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.reason == "AlreadyExists")
+}
+
+/// Whether the API server refused because the object is not what it was when we looked.
+#[must_use]
+pub fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+/// Whether the API server says that the object is not there.
+#[must_use]
+pub fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// The Identity of this name, if it is there.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn find(client: &Client, namespace: &str, name: &str) -> Result<Option<Identity>, Error> {
+    let found = Api::<Identity>::namespaced(client.clone(), namespace)
+        .get_opt(name)
+        .await;
+    found.map_err(Error::kube(format!(
+        "a look at Identity {namespace}/{name}"
+    )))
+}
+
+/// The Identity that is there, if it is the one asked for.
+///
+/// # Errors
+/// When it is somebody else's, or on its way out.
+pub fn accept(there: Identity, asked: &IdentitySpec) -> Result<Identity, Error> {
+    let (namespace, name) = (there.namespace().unwrap_or_default(), there.name_any());
+    if let Some(why) = objects::mismatch(&there.spec, asked) {
+        return Err(Error::Conflict {
+            kind: "Identity",
+            namespace,
+            name,
+            why,
+        });
+    }
+    if there.metadata.deletion_timestamp.is_some() {
+        return Err(Error::Leaving {
+            kind: "Identity",
+            namespace,
+            name,
+        });
+    }
+    Ok(there)
+}
+
+/// Creates the Identity, or finds the one that a request at the same time has created.
+///
+/// # Errors
+/// When one of the name is there that is not the same, or the API server refuses.
+pub async fn identity(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    spec: &IdentitySpec,
+) -> Result<Identity, Error> {
+    let what = || format!("Identity {namespace}/{name}");
+    let api = Api::<Identity>::namespaced(client.clone(), namespace);
+    let wanted = objects::identity(namespace, name, spec.clone());
+    match api.create(&creating(), &wanted).await {
+        Ok(made) => Ok(made),
+        Err(error) if is_there(&error) => {
+            accept(api.get(name).await.map_err(Error::kube(what()))?, spec)
+        }
+        Err(source) => Err(Error::Kube {
+            what: what(),
+            source,
+        }),
+    }
+}
+
+/// Brings the spec in line with what the rules derive today: grants and the like, never whose identity it is.
+///
+/// # Errors
+/// When the API server refuses, or the Identity changed in between.
+pub async fn spec(
+    client: &Client,
+    there: Identity,
+    derived: &IdentitySpec,
+) -> Result<Identity, Error> {
+    if there.spec == *derived {
+        return Ok(there);
+    }
+    let (namespace, name) = (there.namespace().unwrap_or_default(), there.name_any());
+    let api = Api::<Identity>::namespaced(client.clone(), &namespace);
+    let mut wanted = there;
+    wanted.spec = derived.clone();
+    // A whole write: a merge would leave what the rules have dropped.
+    let replaced = api.replace(&name, &creating(), &wanted).await;
+    replaced.map_err(Error::kube(format!(
+        "the spec of Identity {namespace}/{name}"
+    )))
+}
+
+/// Makes the KSA and its RoleBindings be there and be right.
+///
+/// # Errors
+/// When something of the name is there that we did not make, or the API server refuses.
+pub async fn service_account(
+    client: &Client,
+    identity: &Identity,
+) -> Result<ServiceAccount, Error> {
+    let namespace = identity.namespace().unwrap_or_default();
+    let name = identity.name_any();
+    let what = || format!("service account {namespace}/{name}");
+    let wanted = objects::service_account(identity, &objects::mark(identity)?);
+    let api = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
+    let there = match api.create(&creating(), &wanted).await {
+        Ok(made) => made,
+        Err(error) if is_there(&error) => {
+            let there = api.get(&name).await.map_err(Error::kube(what()))?;
+            match verdict("service account", &there, objects::judge(&there, &wanted))? {
+                Judgement::Drifted => repair(&api, &there, &wanted)
+                    .await
+                    .map_err(Error::kube(what()))?,
+                _ => there,
+            }
+        }
+        Err(source) => {
+            return Err(Error::Kube {
+                what: what(),
+                source,
+            });
+        }
+    };
+    for binding in objects::role_bindings(identity) {
+        role_binding(client, &namespace, &binding).await?;
+    }
+    Ok(there)
+}
+
+/// Puts back what was changed, on exactly the object that was judged.
+async fn repair(
+    api: &Api<ServiceAccount>,
+    there: &ServiceAccount,
+    wanted: &ServiceAccount,
+) -> Result<ServiceAccount, kube::Error> {
+    let mut annotations = json!(wanted.annotations());
+    for key in there
+        .annotations()
+        .keys()
+        .filter(|key| key.starts_with("iam.gke.io/"))
+    {
+        if !wanted.annotations().contains_key(key) {
+            annotations[key] = json!(null);
+        }
+    }
+    let patch = json!({
+        "metadata": {
+            "uid": there.uid(),
+            "resourceVersion": there.resource_version(),
+            "labels": wanted.labels(),
+            "annotations": annotations,
+        },
+        "imagePullSecrets": wanted.image_pull_secrets,
+    });
+    api.patch(&there.name_any(), &patching(), &Patch::Merge(patch))
+        .await
+}
+
+async fn role_binding(client: &Client, namespace: &str, wanted: &RoleBinding) -> Result<(), Error> {
+    let name = wanted.name_any();
+    let what = || format!("RoleBinding {namespace}/{name}");
+    let api = Api::<RoleBinding>::namespaced(client.clone(), namespace);
+    match api.create(&creating(), wanted).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_there(&error) => {
+            let there = api.get(&name).await.map_err(Error::kube(what()))?;
+            verdict(
+                "RoleBinding",
+                &there,
+                objects::judge_role_binding(&there, wanted),
+            )
+            .map(|_| ())
+        }
+        Err(source) => Err(Error::Kube {
+            what: what(),
+            source,
+        }),
+    }
+}
+
+/// Turns a judgement that stands in our way into an error.
+fn verdict(
+    kind: &'static str,
+    there: &impl ResourceExt,
+    judged: Judgement,
+) -> Result<Judgement, Error> {
+    let (namespace, name) = (there.namespace().unwrap_or_default(), there.name_any());
+    match judged {
+        Judgement::Foreign(why) => Err(Error::Conflict {
+            kind,
+            namespace,
+            name,
+            why,
+        }),
+        Judgement::Leftover => Err(Error::Leaving {
+            kind,
+            namespace,
+            name,
+        }),
+        ours => Ok(ours),
+    }
+}

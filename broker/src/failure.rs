@@ -1,0 +1,87 @@
+//! Why a step failed, for the condition that it was to bring about: a word, a sentence, and when to try again.
+
+use std::time::Duration;
+
+use crate::conditions::{Finding, condition};
+use crate::ensure;
+use crate::plan::Change;
+
+/// When the step is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It may pass by itself: with growing waits, at least this long.
+    Soon(Duration),
+    /// A person has to do something first: slowly.
+    Slowly,
+}
+
+/// A step that did not do what it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// CamelCase word.
+    pub reason: &'static str,
+    /// What is so and what to do.
+    pub message: String,
+    /// When to try again.
+    pub retry: Retry,
+    /// Whether an identity that worked until now does not any more. Google being away proves nothing about it.
+    pub breaks: bool,
+}
+
+impl Failure {
+    /// Something in the way that only a person can remove.
+    #[must_use]
+    pub fn lasting(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retry: Retry::Slowly,
+            breaks: true,
+        }
+    }
+
+    /// Something that may pass by itself.
+    #[must_use]
+    pub fn passing(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retry: Retry::Soon(Duration::ZERO),
+            breaks: false,
+        }
+    }
+
+    /// As the condition that `change` was to bring about says it.
+    #[must_use]
+    pub fn finding(&self, change: &Change) -> Finding {
+        Finding::fails(condition(change), self.reason, &self.message)
+    }
+}
+
+impl From<namesake_gcp::Error> for Failure {
+    fn from(error: namesake_gcp::Error) -> Self {
+        let retry = if error.is_retryable() {
+            Retry::Soon(error.retry_after().unwrap_or_default())
+        } else {
+            Retry::Slowly
+        };
+        Self {
+            reason: error.reason(),
+            message: error.to_string(),
+            retry,
+            breaks: false,
+        }
+    }
+}
+
+impl From<ensure::Error> for Failure {
+    fn from(error: ensure::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            ensure::Error::Conflict { .. } => Self::lasting("Conflict", message),
+            ensure::Error::Mark(_) => Self::lasting("Invalid", message),
+            ensure::Error::Leaving { .. } => Self::passing("Leaving", message),
+            ensure::Error::Kube { .. } => Self::passing("ApiServerUnavailable", message),
+        }
+    }
+}

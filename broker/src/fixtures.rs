@@ -1,0 +1,53 @@
+//! Objects that this crate's tests share.
+
+use std::collections::BTreeMap;
+
+use kube::Resource as _;
+use namesake_api::Identity;
+use namesake_core::{Rules, Source};
+
+use crate::api::Ask;
+
+pub(crate) const RULES: &str = r#"apiVersion: namesake.dev/v1alpha1
+kind: MappingRules
+stack: prod
+cluster: projects/acme/locations/us-central1/clusters/ml
+users:
+- {requester: "*@acme.com"}
+identities:
+- name: research
+  for: {users: ["*@acme.com"]}
+  per: [user]
+  project: acme-identities
+  grants: [{role: roles/storage.objectUser, bucket: acme-mf, folder: "users/{key}/"}]
+  roleBindings: [namesake-argo-task]
+  imagePullSecrets: [registry]
+rules:
+- {name: everyone, match: {user: "*@acme.com"}, identity: research}
+"#;
+
+pub(crate) fn rules() -> Rules {
+    Rules::parse(&[Source {
+        file: "rules.yaml",
+        text: RULES,
+    }])
+    .unwrap()
+}
+
+pub(crate) fn ask() -> Ask {
+    Ask {
+        namespace: "research".into(),
+        class: "research".into(),
+        user: "alice@acme.com".into(),
+        groups: vec![],
+        values: BTreeMap::from([("user".into(), "alice@acme.com".into())]),
+    }
+}
+
+pub(crate) fn identity() -> Identity {
+    let derived = crate::derive::identity(&rules(), &ask()).unwrap();
+    let mut identity = crate::objects::identity("research", &derived.name, derived.spec);
+    identity.meta_mut().uid = Some("11111111-aaaa".into());
+    identity.meta_mut().generation = Some(1);
+    identity
+}

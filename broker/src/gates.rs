@@ -1,0 +1,81 @@
+//! Opens the gates of pods whose identity works. One watch of pods and of managed KSAs for each namespace that opted in.
+
+mod decide;
+mod room;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::channel::mpsc;
+use kube::Client;
+use kube::runtime::reflector::{ObjectRef, Store};
+use namesake_api::Identity;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tracing::{Instrument, info, info_span};
+
+pub use decide::{Gated, Verdict, decide};
+
+use crate::config::Config;
+use crate::events::Events;
+use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
+use crate::rules::CurrentRules;
+
+/// What the watches of all namespaces share.
+pub struct Gates {
+    /// The API server, as the broker.
+    pub client: Client,
+    /// What the broker was told.
+    pub config: Config,
+    /// The rules in force: they name the stack.
+    pub rules: Arc<CurrentRules>,
+    /// Namespaces that opted in.
+    pub namespaces: Arc<Namespaces>,
+    /// Identities of all namespaces.
+    pub identities: Store<Identity>,
+    /// Says which Identity has changed.
+    pub changed: broadcast::Sender<ObjectRef<Identity>>,
+    /// Asks for a reconcile: the KSA of that Identity has changed.
+    pub asked: mpsc::UnboundedSender<ObjectRef<Identity>>,
+    /// Events on pods.
+    pub events: Events,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Watches every namespace that has opted in, and no other. Ends only when it is dropped; its watches end with it.
+pub async fn run(gates: Arc<Gates>) {
+    let mut rooms: HashMap<String, Room> = HashMap::new();
+    let mut namespaces = gates.namespaces.changes();
+    let mut rules = gates.rules.changes();
+    loop {
+        let stack = gates.rules.current().map(|rules| rules.stack().to_owned());
+        let wanted = stack
+            .map(|stack| gates.namespaces.of_stack(&stack))
+            .unwrap_or_default();
+        rooms.retain(|namespace, _| wanted.contains(namespace));
+        for namespace in wanted {
+            rooms.entry(namespace).or_insert_with_key(|namespace| {
+                info!(%namespace, "watching the gates of a namespace");
+                let span = info_span!("gates", %namespace);
+                let task = room::watch(Arc::clone(&gates), namespace.clone()).instrument(span);
+                Room(tokio::spawn(task))
+            });
+        }
+        // Both senders live as long as `gates`.
+        tokio::select! {
+            _ = namespaces.changed() => {}
+            _ = rules.changed() => {}
+        }
+    }
+}
+
+/// The watch of one namespace; it ends when this is dropped.
+struct Room(JoinHandle<()>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,303 @@
+//! The gates of one namespace.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{PartialObjectMeta, Patch, PatchParams};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, ResourceExt};
+use namesake_api::{Identity, names};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::{Gated, Gates, Verdict, decide};
+use crate::{ensure, status};
+
+/// Gates that are opened at the same time.
+const AT_ONCE: usize = 8;
+/// How often one pod is told why it waits, at most.
+const TOLD: u32 = 10;
+
+struct Room {
+    gates: Arc<Gates>,
+    namespace: String,
+    pods: HashMap<String, (Gated, u32)>,
+    accounts: HashMap<String, String>,
+}
+
+/// Watches a namespace's pods and managed KSAs; opens gates as identities come to work. Ends only when it is dropped.
+pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
+    // Pods without a node: the ones at a gate, and those that wait for their place. Never by labels: people write those.
+    let pods = watcher::Config::default().fields("spec.nodeName=");
+    let ours = format!("{}={}", names::MANAGED_BY, names::MANAGED_BY_VALUE);
+    let accounts = watcher::Config::default().labels(&ours);
+    let (client, period) = (gates.client.clone(), gates.config.timings.gates);
+    let pods = watcher(Api::<Pod>::namespaced(client.clone(), &namespace), pods).default_backoff();
+    let accounts = watcher(
+        Api::<PartialObjectMeta<ServiceAccount>>::namespaced(client, &namespace),
+        accounts,
+    )
+    .default_backoff();
+    let (mut pods, mut accounts) = (std::pin::pin!(pods), std::pin::pin!(accounts));
+    let mut changed = gates.changed.subscribe();
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut room = Room {
+        gates,
+        namespace,
+        pods: HashMap::new(),
+        accounts: HashMap::new(),
+    };
+    loop {
+        let account = tokio::select! {
+            Some(event) = pods.next() => room.pod(event).await,
+            Some(event) = accounts.next() => room.account(event),
+            identity = changed.recv() => match identity {
+                Ok(identity) if identity.namespace.as_deref() == Some(&room.namespace) => Of::One(identity.name),
+                Ok(_) => Of::None,
+                Err(RecvError::Lagged(_) | RecvError::Closed) => Of::All,
+            },
+            _ = tick.tick() => Of::All,
+        };
+        room.open(&account).await;
+    }
+}
+
+/// Whose pods to look at.
+enum Of {
+    None,
+    One(String),
+    All,
+}
+
+impl Of {
+    fn includes(&self, account: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(one) => one == account,
+            Self::All => true,
+        }
+    }
+}
+
+impl Room {
+    async fn pod(&mut self, event: watcher::Result<Event<Pod>>) -> Of {
+        match event {
+            Ok(Event::Init) => self.clear(),
+            Ok(Event::Apply(pod) | Event::InitApply(pod)) => {
+                let account = pod
+                    .spec
+                    .as_ref()
+                    .and_then(|spec| spec.service_account_name.clone());
+                if let Some(account) = &account {
+                    self.used(account).await;
+                }
+                self.forget(&pod.name_any());
+                if let Some(gated) = Gated::of(&pod) {
+                    self.gates.metrics.waiting(1);
+                    self.pods.insert(gated.name.clone(), (gated, 0));
+                    return account.map_or(Of::None, Of::One);
+                }
+            }
+            Ok(Event::Delete(pod)) => self.forget(&pod.name_any()),
+            Ok(Event::InitDone) => return Of::All,
+            Err(error) => warn!(%error, "the watch of pods broke and is started again"),
+        }
+        Of::None
+    }
+
+    fn account(&mut self, event: watcher::Result<Event<PartialObjectMeta<ServiceAccount>>>) -> Of {
+        let (account, there) = match event {
+            Ok(Event::Apply(account) | Event::InitApply(account)) => (account, true),
+            Ok(Event::Delete(account)) => (account, false),
+            Ok(Event::Init) => {
+                self.accounts.clear();
+                return Of::None;
+            }
+            Ok(Event::InitDone) => return Of::All,
+            Err(error) => {
+                warn!(%error, "the watch of service accounts broke and is started again");
+                return Of::None;
+            }
+        };
+        let name = account.name_any();
+        match account.uid().filter(|_| there) {
+            Some(uid) => self.accounts.insert(name.clone(), uid),
+            None => self.accounts.remove(&name),
+        };
+        // The controller repairs what is changed on it. Nobody listening: the broker is shutting down.
+        let _ = self
+            .gates
+            .asked
+            .unbounded_send(ObjectRef::new(&name).within(&self.namespace));
+        Of::One(name)
+    }
+
+    async fn open(&mut self, of: &Of) {
+        let candidates = self
+            .pods
+            .values()
+            .filter(|(pod, _)| of.includes(&pod.service_account));
+        let mut verdicts = Vec::new();
+        for (pod, _) in candidates {
+            let identity = self.identity(&pod.service_account);
+            let live = self.accounts.get(&pod.service_account).map(String::as_str);
+            verdicts.push((pod.clone(), decide(pod, identity.as_deref(), live)));
+        }
+        let (open, wait): (Vec<_>, Vec<_>) =
+            verdicts.into_iter().partition(|(_, v)| *v == Verdict::Open);
+        let opened = futures::stream::iter(open)
+            .map(|(pod, _)| self.release(pod))
+            .buffer_unordered(AT_ONCE);
+        let opened: Vec<_> = opened.filter_map(std::future::ready).collect().await;
+        for name in opened {
+            self.forget(&name);
+        }
+        for (pod, verdict) in wait {
+            if let Verdict::Wait { reason, message } = verdict {
+                self.tell(&pod, &reason, &message).await;
+            }
+        }
+    }
+
+    /// Takes our gate off exactly the pod that was decided about. Returns its name when there is no more to do.
+    async fn release(&self, pod: Gated) -> Option<String> {
+        let at = format!("/spec/schedulingGates/{}", pod.index);
+        let mut patch = vec![
+            json!({"op": "test", "path": "/metadata/uid", "value": pod.uid}),
+            json!({"op": "test", "path": "/spec/serviceAccountName", "value": pod.service_account}),
+            json!({"op": "test", "path": at, "value": {"name": names::GATE}}),
+            json!({"op": "remove", "path": at}),
+        ];
+        if pod.says.is_some() {
+            let annotation = names::WAITING_ANNOTATION.replace('/', "~1");
+            patch.push(
+                json!({"op": "remove", "path": format!("/metadata/annotations/{annotation}")}),
+            );
+        }
+        let patch = match serde_json::from_value(json!(patch)) {
+            Ok(patch) => Patch::<()>::Json(patch),
+            Err(error) => {
+                warn!(%error, pod = %pod.name, "the patch that opens the gate cannot be made");
+                return None;
+            }
+        };
+        let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);
+        match api.patch(&pod.name, &patching(), &patch).await {
+            Ok(_) => {
+                let now = (self.gates.config.clock)();
+                let waited = pod
+                    .created
+                    .map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
+                self.gates.metrics.released(waited);
+                info!(pod = %pod.name, service_account = %pod.service_account, waited_s = waited, "gate opened");
+                Some(pod.name)
+            }
+            Err(error) if ensure::is_gone(&error) => Some(pod.name),
+            // Changed since: the watch is about to say how. Anything else: the next look tries again.
+            Err(error) => {
+                warn!(%error, pod = %pod.name, "the gate could not be opened yet");
+                None
+            }
+        }
+    }
+
+    /// Says on the pod why it waits: once for each reason, and not without end.
+    async fn tell(&mut self, pod: &Gated, reason: &str, message: &str) {
+        let says = pod.says.as_deref().and_then(|says| says.split(':').next());
+        let Some((known, told)) = self.pods.get_mut(&pod.name) else {
+            return;
+        };
+        if says == Some(reason) || *told >= TOLD {
+            return;
+        }
+        *told += 1;
+        let text = format!("{reason}: {message}");
+        known.says = Some(text.clone());
+        let patch =
+            json!({"metadata": {"uid": pod.uid, "annotations": {names::WAITING_ANNOTATION: text}}});
+        let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);
+        if let Err(error) = api
+            .patch_metadata(&pod.name, &patching(), &Patch::Merge(patch))
+            .await
+        {
+            warn!(%error, pod = %pod.name, "the pod could not be told why it waits");
+        }
+        let about = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            name: Some(pod.name.clone()),
+            namespace: Some(self.namespace.clone()),
+            uid: Some(pod.uid.clone()),
+            ..ObjectReference::default()
+        };
+        self.gates
+            .events
+            .normal(&about, "Wait", reason, message)
+            .await;
+    }
+
+    /// A pod of this identity was made: keeps its time of last use, coarsely.
+    async fn used(&self, account: &str) {
+        let Some(identity) = self.identity(account) else {
+            return;
+        };
+        let now = (self.gates.config.clock)();
+        let period = SignedDuration::try_from(self.gates.config.timings.last_used)
+            .unwrap_or(SignedDuration::MAX);
+        let update = status::update(&self.gates.client, &identity, |_, status| {
+            let fresh = status
+                .last_used_time
+                .as_ref()
+                .is_some_and(|last| now.duration_since(last.0) < period);
+            if !fresh {
+                status.last_used_time = Some(Time(now));
+            }
+            !fresh
+        });
+        if let Err(error) = update.await {
+            warn!(%error, name = %account, "the time of last use could not be written");
+        }
+    }
+
+    fn identity(&self, name: &str) -> Option<Arc<Identity>> {
+        self.gates
+            .identities
+            .get(&ObjectRef::new(name).within(&self.namespace))
+    }
+
+    fn forget(&mut self, pod: &str) {
+        if self.pods.remove(pod).is_some() {
+            self.gates.metrics.waiting(-1);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.gates
+            .metrics
+            .waiting(-i64::try_from(self.pods.len()).unwrap_or_default());
+        self.pods.clear();
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn patching() -> PatchParams {
+    PatchParams {
+        field_manager: Some(names::FIELD_MANAGER_BROKER.to_owned()),
+        ..PatchParams::default()
+    }
+}

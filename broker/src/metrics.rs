@@ -1,0 +1,180 @@
+//! What the broker counts.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use kube::runtime::reflector::Store;
+use namesake_api::Identity;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Upper bounds of the gate's histogram, in seconds: IAM takes 2 to 7 minutes to believe a change.
+const GATE_SECONDS: [f64; 11] = [
+    1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0, 420.0, 900.0, 1800.0,
+];
+
+/// One call to Google and how it went.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    step: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Code {
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Held {
+    condition: String,
+    status: String,
+}
+
+/// All of them, and the registry that prints them.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Code, Counter>,
+    limited: Counter,
+    steps: Family<Call, Counter>,
+    identities: Family<Held, Gauge>,
+    gate_seconds: Histogram,
+    gates_waiting: Gauge,
+    rules_rejected: Counter,
+    rules_broken: Gauge,
+    store: ArcSwapOption<Store<Identity>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("namesake_broker");
+        let metrics = Self {
+            requests: Family::default(),
+            limited: Counter::default(),
+            steps: Family::default(),
+            identities: Family::default(),
+            gate_seconds: Histogram::new(GATE_SECONDS),
+            gates_waiting: Gauge::default(),
+            rules_rejected: Counter::default(),
+            rules_broken: Gauge::default(),
+            store: ArcSwapOption::empty(),
+            registry: Registry::default(),
+        };
+        let m = &metrics;
+        registry.register(
+            "requests",
+            "Answers of POST /v1/identities by HTTP status",
+            m.requests.clone(),
+        );
+        registry.register(
+            "rate_limited",
+            "Requests refused because the user made too many identities",
+            m.limited.clone(),
+        );
+        registry.register(
+            "google_steps",
+            "Steps done at Google by outcome",
+            m.steps.clone(),
+        );
+        registry.register(
+            "identities",
+            "Identities by condition and status",
+            m.identities.clone(),
+        );
+        registry.register(
+            "gate_wait_seconds",
+            "How long pods waited at their gate",
+            m.gate_seconds.clone(),
+        );
+        registry.register(
+            "gates_waiting",
+            "Pods that wait at their gate now",
+            m.gates_waiting.clone(),
+        );
+        registry.register(
+            "rules_rejected",
+            "Edits of the rules that were not accepted",
+            m.rules_rejected.clone(),
+        );
+        registry.register(
+            "rules_broken",
+            "1 while the rules as edited are not the rules in force",
+            m.rules_broken.clone(),
+        );
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+}
+
+impl Metrics {
+    /// The text that a scraper reads.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        self.count();
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// One answered request.
+    pub fn answered(&self, code: u16) {
+        self.requests.get_or_create(&Code { code }).inc();
+    }
+
+    /// One request refused for its user's rate.
+    pub fn rate_limited(&self) {
+        self.limited.inc();
+    }
+
+    /// One step at Google; `outcome` is `ok` or the reason of the failure.
+    pub fn step(&self, step: &'static str, outcome: &'static str) {
+        self.steps.get_or_create(&Call { step, outcome }).inc();
+    }
+
+    /// Counts the Identities in this store whenever somebody reads the metrics.
+    pub fn watch_identities(&self, store: Store<Identity>) {
+        self.store.store(Some(Arc::new(store)));
+    }
+
+    fn count(&self) {
+        let Some(store) = self.store.load_full() else {
+            return;
+        };
+        self.identities.clear();
+        for identity in store.state() {
+            for held in identity.status.iter().flat_map(|status| &status.conditions) {
+                let labels = Held {
+                    condition: held.type_.clone(),
+                    status: held.status.clone(),
+                };
+                self.identities.get_or_create(&labels).inc();
+            }
+        }
+    }
+
+    /// One gate came off after so many seconds.
+    pub fn released(&self, seconds: f64) {
+        self.gate_seconds.observe(seconds);
+    }
+
+    /// Pods that wait: `by` more (or fewer) of them.
+    pub fn waiting(&self, by: i64) {
+        self.gates_waiting.inc_by(by);
+    }
+
+    /// The rules as edited are (not) accepted.
+    pub fn rules(&self, accepted: bool) {
+        self.rules_broken.set(i64::from(!accepted));
+        if !accepted {
+            self.rules_rejected.inc();
+        }
+    }
+}

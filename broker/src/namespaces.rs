@@ -1,0 +1,77 @@
+//! Which namespaces have opted in, as the broker's own watch sees it: never as a request says.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::PartialObjectMeta;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use namesake_api::names;
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::ready::{Part, Ready};
+
+/// The namespaces that carry the opt-in label, whatever its value.
+pub struct Namespaces {
+    store: Store<PartialObjectMeta<Namespace>>,
+    changes: watch::Receiver<()>,
+}
+
+impl Namespaces {
+    /// Whether the namespace has opted in to this stack and is not being deleted.
+    #[must_use]
+    pub fn opted_in(&self, namespace: &str, stack: &str) -> bool {
+        let found = self.store.get(&ObjectRef::new(namespace));
+        found.is_some_and(|n| n.metadata.deletion_timestamp.is_none() && belongs(&n, stack))
+    }
+
+    /// Names of all namespaces that have opted in to this stack, those on their way out included.
+    #[must_use]
+    pub fn of_stack(&self, stack: &str) -> Vec<String> {
+        let all = self.store.state().into_iter();
+        all.filter(|n| belongs(n, stack))
+            .map(|n| n.name_any())
+            .collect()
+    }
+
+    /// Wakes whoever waits when the list may have changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.clone()
+    }
+}
+
+fn belongs(namespace: &PartialObjectMeta<Namespace>, stack: &str) -> bool {
+    namespace
+        .labels()
+        .get(names::OPT_IN_LABEL)
+        .is_some_and(|value| value == stack)
+}
+
+/// The list, and the task that keeps it. The task ends only when it is dropped.
+pub fn watch(
+    client: Client,
+    ready: Arc<Ready>,
+) -> (Arc<Namespaces>, impl Future<Output = ()> + Send) {
+    let (store, writer) = reflector::store();
+    let (changed, changes) = watch::channel(());
+    let config = watcher::Config::default().labels(names::OPT_IN_LABEL);
+    let events =
+        watcher(Api::<PartialObjectMeta<Namespace>>::all(client), config).default_backoff();
+    let task = async move {
+        let mut events = std::pin::pin!(reflector::reflector(writer, events));
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => continue,
+                Ok(watcher::Event::InitDone) => ready.set(Part::Namespaces),
+                Ok(_) => {}
+                Err(error) => warn!(%error, "the watch of namespaces broke and is started again"),
+            }
+            changed.send_replace(());
+        }
+    };
+    (Arc::new(Namespaces { store, changes }), task)
+}

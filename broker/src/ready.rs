@@ -1,0 +1,70 @@
+//! What must be there before the broker can serve; `/readyz` names what is missing.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// One thing that must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Rules, live or accepted earlier.
+    Rules,
+    /// The list of namespaces that opted in.
+    Namespaces,
+    /// The list of Identities.
+    Identities,
+    /// A certificate to serve with.
+    Certificate,
+}
+
+const PARTS: [(Part, &str); 4] = [
+    (
+        Part::Rules,
+        "rules: create the ConfigMap namesake-rules, or look at its Events",
+    ),
+    (
+        Part::Namespaces,
+        "the list of namespaces from the API server",
+    ),
+    (
+        Part::Identities,
+        "the list of Identities from the API server",
+    ),
+    (Part::Certificate, "a certificate"),
+];
+
+/// Which parts are there.
+#[derive(Debug, Default)]
+pub struct Ready(AtomicU8);
+
+impl Ready {
+    /// This part is there now, and stays.
+    pub fn set(&self, part: Part) {
+        self.0.fetch_or(bit(part), Ordering::Release);
+    }
+
+    /// The first part that is missing, in words.
+    #[must_use]
+    pub fn missing(&self) -> Option<&'static str> {
+        let there = self.0.load(Ordering::Acquire);
+        let missing = PARTS.into_iter().find(|(part, _)| there & bit(*part) == 0);
+        missing.map(|(_, what)| what)
+    }
+}
+
+const fn bit(part: Part) -> u8 {
+    1 << part as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_only_when_every_part_is_there() {
+        let ready = Ready::default();
+        for (part, what) in PARTS {
+            assert_eq!(ready.missing(), Some(what));
+            ready.set(part);
+        }
+        assert_eq!(ready.missing(), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! Puts the parts together: certificate, rules, watches, API, controller, gates.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum_server::tls_rustls::RustlsConfig;
+use axum_server::{Handle, from_tcp_rustls};
+use futures::channel::mpsc;
+use kube::Client;
+use namesake_certs::{Keeper, server_config};
+use namesake_gcp::Gcp;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::api::{self, Broker};
+use crate::config::Config;
+use crate::controller::{self, Context};
+use crate::events::Events;
+use crate::gates::{self, Gates};
+use crate::metrics::Metrics;
+use crate::namespaces::{self, Namespaces};
+use crate::ready::{Part, Ready};
+use crate::rules::{self, CurrentRules};
+
+/// How long requests under way may take to end after the listener is closed.
+const GRACE: Duration = Duration::from_secs(10);
+/// Changed Identities that the gates may be behind; further behind, they look at all their pods.
+const BEHIND: usize = 1024;
+
+/// Serves on `listener` and reconciles until `shutdown`, and then until what is under way is done.
+///
+/// # Errors
+/// When the certificate or the server cannot be set up; what to do is in the message. Later failures (API server away,
+/// Google away, rules broken) do not end it.
+pub async fn run(
+    config: Config,
+    client: Client,
+    gcp: Gcp,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let (namespace, names) = (config.namespace.clone(), config.tls_names.clone());
+    let keeper = Keeper::start(client.clone(), &namespace, names, (config.clock)()).await;
+    let keeper = keeper.context("the certificate cannot be made")?;
+    let tls = RustlsConfig::from_config(server_config(keeper.resolver())?);
+    let ready = Arc::new(Ready::default());
+    ready.set(Part::Certificate);
+    let (namespaces, watch_namespaces) = namespaces::watch(client.clone(), Arc::clone(&ready));
+    let (rules, metrics) = (Arc::default(), Arc::default());
+    let parts = Parts {
+        client,
+        gcp,
+        config,
+        rules,
+        namespaces,
+        ready,
+        metrics,
+    };
+    let watch_rules = rules::watch(parts.watch());
+    let address = listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    let handle = Handle::new();
+    let app = api::app(Arc::new(parts.broker())).into_make_service();
+    let server = from_tcp_rustls(listener, tls)?
+        .handle(handle.clone())
+        .serve(app);
+    info!(%address, %namespace, "serving");
+
+    let keep = keeper.run(async |_: &str| Ok(()));
+    let close = async {
+        shutdown.cancelled().await;
+        info!("stopping");
+        handle.graceful_shutdown(Some(GRACE));
+    };
+    // Whatever ends the server ends the rest.
+    let serve = async {
+        let served = server.await;
+        shutdown.cancel();
+        served
+    };
+    tokio::select! {
+        _ = async { tokio::join!(watch_namespaces, watch_rules, keep) } => anyhow::bail!("the watches ended"),
+        (served, (), ()) = async { tokio::join!(serve, lead(&parts, shutdown.clone()), close) } => served.context("serve"),
+    }
+}
+
+/// What the API and the controller are made of.
+struct Parts {
+    client: Client,
+    gcp: Gcp,
+    config: Config,
+    rules: Arc<CurrentRules>,
+    namespaces: Arc<Namespaces>,
+    ready: Arc<Ready>,
+    metrics: Arc<Metrics>,
+}
+
+impl Parts {
+    fn watch(&self) -> rules::Watch {
+        rules::Watch {
+            client: self.client.clone(),
+            namespace: self.config.namespace.clone(),
+            rules: Arc::clone(&self.rules),
+            ready: Arc::clone(&self.ready),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    fn broker(&self) -> Broker {
+        Broker::new(
+            self.client.clone(),
+            self.config.clone(),
+            Arc::clone(&self.rules),
+            Arc::clone(&self.namespaces),
+            Arc::clone(&self.ready),
+            Arc::clone(&self.metrics),
+        )
+    }
+}
+
+/// What only one replica needs to do: reconcile, and open gates. Every write is one that may be done twice, so a second
+/// replica does no harm; whoever elects a leader calls this when elected. Ends when `shutdown` is cancelled and the
+/// reconciles under way are done.
+async fn lead(parts: &Parts, shutdown: CancellationToken) {
+    let (changed, _) = broadcast::channel(BEHIND);
+    let (asked, asks) = mpsc::unbounded();
+    let (identities, watched) =
+        controller::identities(parts.client.clone(), Arc::clone(&parts.ready));
+    let metrics = Arc::clone(&parts.metrics);
+    metrics.watch_identities(identities.clone());
+    let gates = Gates {
+        client: parts.client.clone(),
+        config: parts.config.clone(),
+        rules: Arc::clone(&parts.rules),
+        namespaces: Arc::clone(&parts.namespaces),
+        identities: identities.clone(),
+        changed: changed.clone(),
+        asked,
+        events: Events::new(parts.client.clone()),
+        metrics: Arc::clone(&parts.metrics),
+    };
+    let context = Context::new(
+        parts.client.clone(),
+        &parts.gcp,
+        parts.config.clone(),
+        Arc::clone(&parts.rules),
+        Arc::clone(&parts.metrics),
+        changed,
+    );
+    let stop = shutdown.clone().cancelled_owned();
+    tokio::select! {
+        () = controller::run(Arc::new(context), identities, watched, asks, stop) => {}
+        () = gates::run(Arc::new(gates)) => {}
+    }
+}

@@ -1,0 +1,61 @@
+//! Writes an Identity's status. Several hands do (the API, the reconcile, the gates): each write is computed from what is
+//! there and refused by the API server when that has changed in between, then computed again.
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use namesake_api::{Identity, IdentityStatus, names};
+use serde_json::json;
+
+use crate::ensure::is_conflict;
+
+/// How often a write is computed again before it is given up.
+const ATTEMPTS: usize = 5;
+
+/// Lets `change` change the status; writes it if it did (it says so). Returns the Identity as it is then.
+///
+/// # Errors
+/// When the API server refuses or does not answer, or others kept writing.
+pub async fn update(
+    client: &Client,
+    identity: &Identity,
+    change: impl Fn(&Identity, &mut IdentityStatus) -> bool,
+) -> Result<Identity, kube::Error> {
+    let namespace = identity.namespace().unwrap_or_default();
+    let api = Api::<Identity>::namespaced(client.clone(), &namespace);
+    let mut seen = identity.clone();
+    let mut attempt = 1;
+    loop {
+        let mut status = seen.status.clone().unwrap_or_default();
+        if !change(&seen, &mut status) {
+            return Ok(seen);
+        }
+        match write(&api, &seen, &status).await {
+            Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {
+                attempt += 1;
+                let fresh = api.get(&seen.name_any()).await?;
+                if fresh.uid() != identity.uid() {
+                    return Err(error);
+                }
+                seen = fresh;
+            }
+            written => return written,
+        }
+    }
+}
+
+async fn write(
+    api: &Api<Identity>,
+    seen: &Identity,
+    status: &IdentityStatus,
+) -> Result<Identity, kube::Error> {
+    let patch = json!({
+        "metadata": {"uid": seen.uid(), "resourceVersion": seen.resource_version()},
+        "status": status,
+    });
+    let params = PatchParams {
+        field_manager: Some(names::FIELD_MANAGER_BROKER.to_owned()),
+        ..PatchParams::default()
+    };
+    api.patch_status(&seen.name_any(), &params, &Patch::Merge(patch))
+        .await
+}

@@ -1,0 +1,118 @@
+//! Proves an identity the way a pod uses it: a token of the KSA, exchanged, turned into one of the GSA, and with that token
+//! the permissions that each grant should give. What Google answers to us as admins proves nothing about a pod.
+
+mod permissions;
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
+use kube::{Api, Client, ResourceExt};
+use namesake_api::{Identity, Mode};
+use namesake_gcp::{AccessToken, Error, Gcp};
+use secrecy::SecretString;
+
+use crate::failure::{Failure, Retry};
+use crate::plan::Desired;
+use crate::{ensure, principal};
+
+/// Shortest life that the API server gives a token, in seconds.
+const TOKEN_SECONDS: i64 = 600;
+/// Scope of a federated token that is only used to impersonate.
+const SCOPE_IAM: &str = "https://www.googleapis.com/auth/iam";
+/// Scope of a federated token that acts itself.
+const SCOPE_ALL: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// Goes the way once. Tokens live in memory for the length of this call.
+pub(crate) async fn prove(identity: &Identity, client: &Client, gcp: &Gcp) -> Result<(), Failure> {
+    let token = service_account_token(identity, client).await?;
+    let token = google_token(identity, gcp, &token)
+        .await
+        .map_err(|error| propagating(&error))?;
+    for (resource, roles) in &Desired::of(&identity.spec).grants {
+        let wanted = permissions::of(resource, roles.iter().map(String::as_str));
+        if wanted.is_empty() {
+            continue;
+        }
+        let held = gcp
+            .test_iam_permissions(resource, &token, &wanted)
+            .await
+            .map_err(|error| propagating(&error))?;
+        let missing: Vec<_> = wanted
+            .into_iter()
+            .filter(|p| !held.iter().any(|held| held == p))
+            .collect();
+        if !missing.is_empty() {
+            let why = format!(
+                "Google does not give {} on {resource} yet: that takes 2 to 7 minutes after the grant was written",
+                missing.join(", ")
+            );
+            return Err(Failure::passing("Propagating", why));
+        }
+    }
+    Ok(())
+}
+
+/// A token of the KSA for the pool, as GKE's metadata server asks for one.
+async fn service_account_token(
+    identity: &Identity,
+    client: &Client,
+) -> Result<SecretString, Failure> {
+    let (namespace, name) = (
+        identity.namespace().unwrap_or_default(),
+        identity.name_any(),
+    );
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec {
+            audiences: Some(vec![principal::pool(&identity.spec.cluster)]),
+            expiration_seconds: Some(TOKEN_SECONDS),
+            ..TokenRequestSpec::default()
+        }),
+        ..TokenRequest::default()
+    };
+    let api = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
+    let what = format!("a token of service account {namespace}/{name}");
+    let made = api
+        .create_token_request(&name, &PostParams::default(), &request)
+        .await;
+    let made = made.map_err(ensure::Error::kube(&what))?;
+    let token = made.status.and_then(|status| status.token);
+    token.map(SecretString::from).ok_or_else(|| {
+        Failure::passing(
+            "ApiServerUnavailable",
+            format!("the API server gave no {what}"),
+        )
+    })
+}
+
+async fn google_token(
+    identity: &Identity,
+    gcp: &Gcp,
+    token: &SecretString,
+) -> Result<AccessToken, Error> {
+    let audience = principal::exchange_audience(&identity.spec.cluster);
+    match (identity.spec.mode, &identity.spec.google_service_account) {
+        (Mode::Impersonate, Some(email)) => {
+            let federated = gcp.exchange(token, &audience, SCOPE_IAM).await?;
+            gcp.generate_access_token(&federated, email).await
+        }
+        _ => gcp.exchange(token, &audience, SCOPE_ALL).await,
+    }
+}
+
+/// While IAM learns a change it answers 403 and 404; then it is not a person's turn to do something.
+fn propagating(error: &Error) -> Failure {
+    match error {
+        Error::PermissionDenied(_) | Error::NotFound(_) => {
+            let failure = error.failure();
+            let why = format!(
+                "{}: {}: Google needs 2 to 7 minutes to learn a change",
+                failure.what, failure.message
+            );
+            Failure {
+                retry: Retry::Soon(std::time::Duration::ZERO),
+                ..Failure::passing("Propagating", why)
+            }
+        }
+        other => other.clone().into(),
+    }
+}

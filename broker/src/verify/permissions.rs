@@ -1,0 +1,87 @@
+//! Permissions that show whether a role has arrived: one or two that the role gives, and that can be tested on the resource.
+
+use namesake_gcp::Resource;
+
+/// Roles and what to test for them. What a role gives is Google's to change; these have been in them from the start.
+const KNOWN: [(&str, &[&str]); 12] = [
+    (
+        "roles/storage.objectUser",
+        &["storage.objects.get", "storage.objects.create"],
+    ),
+    ("roles/storage.objectViewer", &["storage.objects.get"]),
+    ("roles/storage.objectCreator", &["storage.objects.create"]),
+    (
+        "roles/storage.objectAdmin",
+        &["storage.objects.get", "storage.objects.create"],
+    ),
+    (
+        "roles/storage.admin",
+        &["storage.objects.get", "storage.objects.create"],
+    ),
+    (
+        "roles/storage.legacyBucketReader",
+        &["storage.objects.list"],
+    ),
+    ("roles/bigquery.user", &["bigquery.jobs.create"]),
+    ("roles/bigquery.jobUser", &["bigquery.jobs.create"]),
+    ("roles/bigquery.dataViewer", &["bigquery.tables.getData"]),
+    ("roles/aiplatform.user", &["aiplatform.endpoints.predict"]),
+    ("roles/viewer", &["resourcemanager.projects.get"]),
+    ("roles/logging.logWriter", &["logging.logEntries.create"]),
+];
+
+/// What to test for these roles on this resource; nothing for roles that are not known here: their binding is written, and
+/// the others' proof shows that the identity itself works.
+pub(super) fn of<'a>(
+    resource: &Resource,
+    roles: impl Iterator<Item = &'a str>,
+) -> Vec<&'static str> {
+    let storage = matches!(
+        resource,
+        Resource::Bucket { .. } | Resource::ManagedFolder { .. }
+    );
+    let known = |role: &str| {
+        KNOWN
+            .iter()
+            .find(|(name, _)| *name == role)
+            .map(|(_, tested)| *tested)
+    };
+    let mut wanted: Vec<_> = roles.filter_map(known).flatten().copied().collect();
+    wanted.retain(|permission| !storage || permission.starts_with("storage."));
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_on_one_resource_are_tested_together_and_once() {
+        let folder = Resource::ManagedFolder {
+            bucket: "b".into(),
+            folder: "f/".into(),
+        };
+        let roles = [
+            "roles/storage.objectUser",
+            "roles/storage.objectViewer",
+            "roles/unknown",
+        ];
+        assert_eq!(
+            of(&folder, roles.into_iter()),
+            ["storage.objects.create", "storage.objects.get"]
+        );
+    }
+
+    #[test]
+    fn a_bucket_is_not_asked_for_what_only_a_project_has() {
+        let bucket = Resource::Bucket { name: "b".into() };
+        assert!(of(&bucket, ["roles/bigquery.user"].into_iter()).is_empty());
+        let project = Resource::Project { id: "p".into() };
+        assert_eq!(
+            of(&project, ["roles/bigquery.user"].into_iter()),
+            ["bigquery.jobs.create"]
+        );
+    }
+}
