@@ -1,0 +1,157 @@
+//! The one door: every request goes through faults, latency, its handler and the journal.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State as Extract};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::request::Parts;
+use http_body_util::{BodyExt, Limited};
+
+use crate::authorize::Caller;
+use crate::call::{self, Call};
+use crate::clock::rfc3339;
+use crate::errors::{ApiError, json_response};
+use crate::faults::{Cut, Fault};
+use crate::journal::{Entry, redact};
+use crate::state::World;
+use crate::storage::upstream::Upstream;
+use crate::{admin, route, storage};
+
+/// API requests are small: more than this many bytes is refused.
+const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// The emulated world, shared by every connection. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct State {
+    world: Arc<Mutex<World>>,
+    objects: Option<Arc<Upstream>>,
+}
+
+impl State {
+    pub(crate) fn of(world: World, objects: Option<Upstream>) -> Self {
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            objects: objects.map(Arc::new),
+        }
+    }
+
+    /// Where objects are kept, if anywhere.
+    pub(crate) fn objects(&self) -> Option<&Upstream> {
+        self.objects.as_deref()
+    }
+
+    /// The world, until the guard is dropped: never hold it across an await.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything that the emulator serves, on one router. Over a real listener use [`crate::Emulator`], which also
+/// can cut connections; here a cut shows as 502.
+pub fn app(state: State) -> Router {
+    Router::new().fallback(handle).with_state(state)
+}
+
+async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if parts.uri.path().starts_with("/emulator/v1/") {
+        return match read(body).await {
+            Ok(body) => admin::serve(&state, &parts, &body),
+            Err(error) => error.into_response(),
+        };
+    }
+    let path = format!("/{}", call::segments(parts.uri.path()).join("/"));
+    let (caller, fault, latency) = prepare(&state, &parts, &path);
+    tokio::time::sleep(latency).await;
+    let failure = fault.as_ref().and_then(|fault| fault.answer.as_ref());
+    let faulty = failure.is_some();
+    let response = match failure {
+        Some(answer) => {
+            if fault.as_ref().is_some_and(|fault| fault.applied) {
+                let _lost = serve(&state, &parts, body, caller.clone()).await;
+            }
+            answer.response()
+        }
+        None => serve(&state, &parts, body, caller.clone()).await,
+    };
+    note(&state, &parts, path, &caller, &response, faulty);
+    response
+}
+
+/// Who calls, whether this call is to fail, and how long to wait first.
+fn prepare(state: &State, parts: &Parts, path: &str) -> (Caller, Option<Fault>, Duration) {
+    let mut world = state.world();
+    let caller = world.caller(call::bearer(&parts.headers));
+    let fault = world
+        .faults
+        .next(parts.method.as_str(), path, caller.name());
+    let latency = world.settings.latency.clone();
+    let jitter = match latency.jitter_milliseconds {
+        0 => 0,
+        most => world.random.below(most + 1),
+    };
+    let extra = fault.as_ref().map_or(0.0, |fault| fault.delay_seconds);
+    let wait = Duration::from_millis(latency.milliseconds + jitter)
+        + Duration::try_from_secs_f64(extra).unwrap_or_default();
+    (caller, fault, wait)
+}
+
+async fn serve(state: &State, parts: &Parts, body: Body, caller: Caller) -> Response {
+    if storage::is_storage(parts.uri.path()) {
+        return storage::serve(state, parts, body, caller).await;
+    }
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(error) => return error.into_response(),
+    };
+    let call = Call::read(
+        parts.method.clone(),
+        &parts.uri,
+        &parts.headers,
+        &body,
+        caller,
+    );
+    match call.and_then(|call| route::dispatch(&mut state.world(), &call)) {
+        Ok(answer) => json_response(200, &answer),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The whole body, up to [`MAX_BODY`].
+pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(ApiError::invalid(format!(
+            "Request payload cannot be read: {error}."
+        ))),
+    }
+}
+
+fn note(
+    state: &State,
+    parts: &Parts,
+    path: String,
+    caller: &Caller,
+    response: &Response,
+    fault: bool,
+) {
+    let cut = response.extensions().get::<Cut>().is_some();
+    let status = if cut { 0 } else { response.status().as_u16() };
+    tracing::debug!(method = %parts.method, path, caller = caller.name(), status, fault, "answered");
+    let mut world = state.world();
+    let time = rfc3339(world.clock.now());
+    world.journal.add(Entry {
+        number: 0,
+        time,
+        method: parts.method.to_string(),
+        path,
+        query: redact(parts.uri.query().unwrap_or_default()),
+        caller: caller.name().to_owned(),
+        status,
+        fault,
+    });
+}

@@ -1,0 +1,144 @@
+//! IAM conditions: CEL with `request.time`, `resource.*` and `api.getAttribute`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cel::{Context, Program, Value};
+use jiff::Timestamp;
+
+use crate::clock::rfc3339;
+
+/// Operators of one condition, at most (documented by Google).
+const MAX_OPERATORS: usize = 12;
+
+/// What a condition is asked about.
+#[derive(Clone, Debug)]
+pub(crate) struct Attributes<'a> {
+    pub(crate) now: Timestamp,
+    /// `projects/_/buckets/B/objects/O` and the like.
+    pub(crate) name: &'a str,
+    /// `storage.googleapis.com/Object` and the like.
+    pub(crate) kind: &'a str,
+    pub(crate) service: &'a str,
+    /// `prefix` of a listing.
+    pub(crate) list_prefix: Option<&'a str>,
+}
+
+/// Parses an expression.
+///
+/// # Errors
+/// What is wrong with it, for the caller who wrote it.
+pub(crate) fn compile(expression: &str) -> Result<Program, String> {
+    if expression.trim().is_empty() {
+        return Err("the expression is empty".to_owned());
+    }
+    let operators =
+        expression.matches("&&").count() + expression.matches("||").count() + negations(expression);
+    if operators > MAX_OPERATORS {
+        return Err(format!(
+            "{operators} logic operators: at most {MAX_OPERATORS}"
+        ));
+    }
+    Program::compile(expression).map_err(|errors| errors.to_string())
+}
+
+/// `!` that is not part of `!=`.
+fn negations(expression: &str) -> usize {
+    expression.matches('!').count() - expression.matches("!=").count()
+}
+
+/// Whether the condition holds. One that cannot be evaluated does not.
+pub(crate) fn holds(program: &Program, about: &Attributes<'_>) -> bool {
+    let evaluated = context(about).map(|context| program.execute(&context));
+    matches!(evaluated, Some(Ok(Value::Bool(true))))
+}
+
+fn context(about: &Attributes<'_>) -> Option<Context<'static, 'static>> {
+    let mut context = Context::default();
+    let time = Program::compile(&format!("timestamp('{}')", rfc3339(about.now)))
+        .ok()?
+        .execute(&context)
+        .ok()?;
+    let map = |entries: Vec<(&str, Value)>| -> Value {
+        let entries: HashMap<String, Value> = entries
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        entries.into()
+    };
+    context.add_variable_from_value("request", map(vec![("time", time)]));
+    context.add_variable_from_value(
+        "resource",
+        map(vec![
+            ("name", about.name.into()),
+            ("type", about.kind.into()),
+            ("service", about.service.into()),
+        ]),
+    );
+    let prefix = about.list_prefix.map(str::to_owned);
+    let attribute = move |name: Arc<String>, default: Value| -> Value {
+        match (&prefix, name.as_str()) {
+            (Some(prefix), "storage.googleapis.com/objectListPrefix") => prefix.as_str().into(),
+            _ => default,
+        }
+    };
+    context.add_function("api.getAttribute", attribute).ok()?;
+    Some(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(expression: &str, name: &str, list_prefix: Option<&str>) -> bool {
+        let program = compile(expression).unwrap();
+        holds(
+            &program,
+            &Attributes {
+                now: "2026-06-01T12:00:00Z".parse().unwrap(),
+                name,
+                kind: "storage.googleapis.com/Object",
+                service: "storage.googleapis.com",
+                list_prefix,
+            },
+        )
+    }
+
+    #[test]
+    fn time_name_type_and_list_prefix_are_seen() {
+        assert!(ask(
+            "request.time < timestamp(\"2026-12-01T00:00:00Z\")",
+            "",
+            None
+        ));
+        assert!(!ask(
+            "request.time < timestamp(\"2026-01-01T00:00:00Z\")",
+            "",
+            None
+        ));
+        let prefix = r#"resource.name.startsWith("projects/_/buckets/b/objects/t1/") ||
+            api.getAttribute("storage.googleapis.com/objectListPrefix", "").startsWith("t1/")"#;
+        assert!(ask(prefix, "projects/_/buckets/b/objects/t1/x", None));
+        assert!(!ask(prefix, "projects/_/buckets/b/objects/t2/x", None));
+        assert!(ask(prefix, "projects/_/buckets/b", Some("t1/deep/")));
+        assert!(!ask(prefix, "projects/_/buckets/b", Some("")));
+        assert!(ask(
+            "resource.type == 'storage.googleapis.com/Object' && resource.service != 'x'",
+            "",
+            None
+        ));
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_grants_nothing() {
+        assert!(!ask("nobody.knows == 1", "", None));
+        assert!(!ask("'text'", "", None));
+        assert!(compile("request.time <").is_err());
+        assert!(compile("").is_err());
+        assert!(
+            compile(&["true"; 14].join(" && "))
+                .unwrap_err()
+                .contains("at most 12")
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! IAM credentials: generateAccessToken.
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::authorize::{Caller, Target};
+use crate::call::Call;
+use crate::clock::rfc3339;
+use crate::errors::ApiError;
+use crate::principal::Principal;
+use crate::quota::Quota;
+use crate::state::{Resource, World};
+use crate::tokens::covers;
+
+const PERMISSION: &str = "iam.serviceAccounts.getAccessToken";
+const DELEGATION: &str = "iam.serviceAccounts.implicitDelegation";
+const MAX_LIFETIME: i64 = 3_600;
+
+/// `POST /v1/projects/-/serviceAccounts/{name}:generateAccessToken`
+///
+/// # Errors
+/// 400 for a malformed request, 401/403 for the bearer, 404 for an account that is not there (yet).
+pub(crate) fn generate_access_token(
+    world: &mut World,
+    call: &Call,
+    project: &str,
+    name: &str,
+) -> Result<Value, ApiError> {
+    call.only(&[], &["scope", "lifetime", "delegates", "name"])?;
+    let grant = match &call.caller {
+        Caller::Anonymous => return Err(ApiError::credentials_missing()),
+        Caller::Invalid => return Err(ApiError::credentials_invalid("ACCESS_TOKEN_EXPIRED")),
+        Caller::Known(grant) if covers(&grant.scopes, &["iam"]) => grant.clone(),
+        Caller::Known(_) => return Err(ApiError::scopes()),
+    };
+    if project != "-" {
+        return Err(ApiError::invalid(format!(
+            "Invalid form of service account name \"projects/{project}/serviceAccounts/{name}\": the project must be \
+             \"-\"."
+        )));
+    }
+    let scopes = scopes(call)?;
+    let lifetime = lifetime(call)?;
+    let mut principal = grant.principal;
+    for delegate in delegates(call)? {
+        principal = step(world, &principal, &delegate, DELEGATION)?;
+    }
+    let principal = step(world, &principal, name, PERMISSION)?;
+    let now = world.clock.token_now();
+    let (token, issued) = world
+        .tokens
+        .issue(&mut world.random, principal, scopes, lifetime, now);
+    Ok(json!({"accessToken": token, "expireTime": rfc3339(issued.expires)}))
+}
+
+/// From `principal` to the account `name`, if the policies let it.
+fn step(
+    world: &mut World,
+    principal: &Principal,
+    name: &str,
+    permission: &str,
+) -> Result<Principal, ApiError> {
+    let horizon = world.seen(world.settings.delays.service_account_credentials);
+    let found = world
+        .accounts
+        .live(name)
+        .filter(|account| account.created <= horizon)
+        .map(|account| {
+            (
+                account.uid.clone(),
+                account.project.clone(),
+                account.email.clone(),
+            )
+        });
+    let Some((uid, project, email)) = found else {
+        return Err(ApiError::not_found(format!(
+            "Not found; Gaia id not found for email {name}"
+        )));
+    };
+    let (now, limits) = (world.clock.now(), world.settings.limits.clone());
+    let number = world.number(&project);
+    world
+        .quotas
+        .take(Quota::Credentials, number, &limits, now)?;
+    let resource = Resource::ServiceAccount {
+        uid: uid.clone(),
+        project,
+    };
+    let target = Target::of(&resource, world);
+    if !world.allows(principal, permission, &target) {
+        return Err(ApiError::denied(permission, &target.name));
+    }
+    let account = Principal::ServiceAccount { email, uid };
+    match world.in_good_standing(&account) {
+        true => Ok(account),
+        false => Err(ApiError::precondition("Service account is disabled.")),
+    }
+}
+
+fn scopes(call: &Call) -> Result<Vec<String>, ApiError> {
+    let scopes: Vec<String> = call
+        .field("scope")
+        .and_then(Value::as_array)
+        .map(|list| {
+            list.iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        })
+        .unwrap_or_default();
+    match scopes.is_empty() {
+        true => Err(ApiError::invalid("Scope(s) must be provided.")),
+        false => Ok(scopes),
+    }
+}
+
+fn lifetime(call: &Call) -> Result<SignedDuration, ApiError> {
+    let Some(text) = call.field("lifetime").and_then(Value::as_str) else {
+        return Ok(SignedDuration::from_secs(MAX_LIFETIME));
+    };
+    let seconds = text
+        .strip_suffix('s')
+        .and_then(|number| number.parse::<f64>().ok())
+        .and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| {
+            ApiError::invalid(format!(
+                "Invalid value at 'lifetime' (Duration), \"{text}\""
+            ))
+        })?;
+    if seconds <= SignedDuration::ZERO || seconds > SignedDuration::from_secs(MAX_LIFETIME) {
+        return Err(ApiError::invalid(
+            "The access token lifetime must be greater than 0 seconds and at most 3600 seconds.",
+        ));
+    }
+    Ok(seconds)
+}
+
+fn delegates(call: &Call) -> Result<Vec<String>, ApiError> {
+    let list = call.field("delegates").and_then(Value::as_array);
+    list.map_or(&[] as &[Value], Vec::as_slice)
+        .iter()
+        .map(|delegate| {
+            let name = delegate.as_str().unwrap_or_default();
+            name.strip_prefix("projects/-/serviceAccounts/")
+                .map(str::to_owned)
+                .ok_or_else(|| ApiError::invalid(format!("Invalid form of delegate \"{name}\".")))
+        })
+        .collect()
+}

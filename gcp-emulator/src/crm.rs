@@ -1,0 +1,70 @@
+//! Resource manager v1 and v3: projects and their policies.
+
+use serde_json::{Value, json};
+
+use crate::authorize::Target;
+use crate::call::Call;
+use crate::errors::ApiError;
+use crate::policies;
+use crate::quota::Quota;
+use crate::state::{Resource, World};
+
+const SCOPES: &[&str] = &["cloudplatformprojects", "cloudplatformprojects.readonly"];
+
+/// Serves `/{version}/projects/{project}` and its policy verbs.
+///
+/// # Errors
+/// 403 for a project that is unknown or out of reach; those of [`policies`].
+pub(crate) fn project(
+    world: &mut World,
+    call: &Call,
+    version: &str,
+    project: &str,
+) -> Result<Value, ApiError> {
+    let verb = call.verb.as_deref();
+    let permission = match verb {
+        None => "resourcemanager.projects.get",
+        Some("getIamPolicy") => "resourcemanager.projects.getIamPolicy",
+        Some("setIamPolicy") => "resourcemanager.projects.setIamPolicy",
+        Some("testIamPermissions") => "",
+        Some(other) => return Err(ApiError::not_found(format!("Method {other} not found."))),
+    };
+    let Some(found) = world.project(project).cloned() else {
+        return Err(denied(permission, project));
+    };
+    let resource = Resource::Project(found.id.clone());
+    if !permission.is_empty() {
+        let target = Target::of(&resource, world);
+        world
+            .require(&call.caller, SCOPES, permission, &target)
+            .map_err(|error| match error.code {
+                403 if error.status == "PERMISSION_DENIED" => denied(permission, project),
+                _ => error,
+            })?;
+    }
+    let (now, limits) = (world.clock.now(), world.settings.limits.clone());
+    let quota = match verb {
+        Some("setIamPolicy") => Quota::Write,
+        _ => Quota::Read,
+    };
+    world.quotas.take(quota, found.number, &limits, now)?;
+    match (verb, version) {
+        (Some(verb), _) => policies::serve(world, call, &resource, verb),
+        (None, "v1") => Ok(json!({
+            "projectId": found.id,
+            "projectNumber": found.number.to_string(),
+            "lifecycleState": "ACTIVE",
+            "name": found.id,
+        })),
+        (None, _) => Ok(json!({
+            "name": format!("projects/{}", found.number),
+            "projectId": found.id,
+            "displayName": found.id,
+            "state": "ACTIVE",
+        })),
+    }
+}
+
+fn denied(permission: &str, project: &str) -> ApiError {
+    ApiError::denied(permission, &format!("projects/{project}"))
+}

@@ -1,0 +1,216 @@
+//! Planned failures: the next calls that match answer otherwise, applied or not.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::errors::json_response;
+
+/// One planned failure.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fault {
+    /// HTTP method; any, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Percent-decoded path with its verb; `*` stands for any text, also across `/`. No query.
+    pub path: String,
+    /// Part of the caller's principal (an e-mail, a principal identifier); any, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// How many matching calls fail; 0 is for ever.
+    #[serde(default = "one")]
+    pub times: u32,
+    /// How many matching calls pass first.
+    #[serde(default)]
+    pub skip: u32,
+    /// Whether the call takes effect although it fails.
+    #[serde(default)]
+    pub applied: bool,
+    /// Seconds to wait first, on the machine's clock.
+    #[serde(default)]
+    pub delay_seconds: f64,
+    /// What is answered; absent: only the delay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<FaultAnswer>,
+}
+
+/// The answer of a failing call.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
+pub enum FaultAnswer {
+    /// The connection is cut without an answer.
+    Cut,
+    /// A status with a body; without one, Google's envelope for that status.
+    Status {
+        /// HTTP status.
+        code: u16,
+        /// JSON body.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Value>,
+        /// Seconds in a Retry-After header.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+    },
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Marks a response that the server turns into a cut connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut;
+
+/// The plan, in order: the first entry that matches and is not used up counts.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    entries: BTreeMap<u64, Fault>,
+    next: u64,
+}
+
+impl Faults {
+    /// Adds an entry; answers its number.
+    pub(crate) fn add(&mut self, fault: Fault) -> u64 {
+        self.next += 1;
+        self.entries.insert(self.next, fault);
+        self.next
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    pub(crate) fn list(&self) -> Vec<Value> {
+        let show = |(id, fault): (&u64, &Fault)| json!({"id": id, "fault": fault});
+        self.entries.iter().map(show).collect()
+    }
+
+    /// The fault for this call, and counts it.
+    pub(crate) fn next(&mut self, method: &str, path: &str, caller: &str) -> Option<Fault> {
+        let (id, fault) = self
+            .entries
+            .iter_mut()
+            .find(|(_, fault)| fault.matches(method, path, caller))?;
+        if fault.skip > 0 {
+            fault.skip -= 1;
+            return None;
+        }
+        let (id, chosen) = (*id, fault.clone());
+        if fault.times == 1 {
+            self.entries.remove(&id);
+        } else if fault.times > 1 {
+            fault.times -= 1;
+        }
+        Some(chosen)
+    }
+}
+
+impl Fault {
+    fn matches(&self, method: &str, path: &str, caller: &str) -> bool {
+        let method_fits = self
+            .method
+            .as_ref()
+            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
+        let caller_fits = self
+            .caller
+            .as_ref()
+            .is_none_or(|wanted| caller.contains(wanted.as_str()));
+        method_fits && caller_fits && glob(&self.path, path)
+    }
+}
+
+impl FaultAnswer {
+    pub(crate) fn response(&self) -> axum::response::Response {
+        match self {
+            Self::Cut => {
+                let mut response =
+                    json_response(502, &json!({"error": "connection cut by gcp-emulator"}));
+                response.extensions_mut().insert(Cut);
+                response
+            }
+            Self::Status {
+                code,
+                body,
+                retry_after,
+            } => {
+                let mut response =
+                    json_response(*code, &body.clone().unwrap_or_else(|| envelope(*code)));
+                if let Some(seconds) = retry_after {
+                    response
+                        .headers_mut()
+                        .insert(http::header::RETRY_AFTER, (*seconds).into());
+                }
+                response
+            }
+        }
+    }
+}
+
+/// Google's envelope for a bare status.
+fn envelope(code: u16) -> Value {
+    let (status, message) = match code {
+        400 => ("INVALID_ARGUMENT", "Request contains an invalid argument."),
+        401 => (
+            "UNAUTHENTICATED",
+            "Request had invalid authentication credentials.",
+        ),
+        403 => ("PERMISSION_DENIED", "The caller does not have permission"),
+        404 => ("NOT_FOUND", "Requested entity was not found."),
+        409 => ("ABORTED", "The operation was aborted."),
+        429 => (
+            "RESOURCE_EXHAUSTED",
+            "Resource has been exhausted (e.g. check quota).",
+        ),
+        503 => ("UNAVAILABLE", "The service is currently unavailable."),
+        504 => (
+            "DEADLINE_EXCEEDED",
+            "Deadline expired before operation could complete.",
+        ),
+        _ => ("INTERNAL", "Internal error encountered."),
+    };
+    json!({"error": {"code": code, "message": message, "status": status}})
+}
+
+/// Whether `text` is `pattern`, where `*` stands for any text.
+fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(head) else {
+        return false;
+    };
+    let mut ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    ends.any(|at| text.get(at..).is_some_and(|tail| glob(rest, tail)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_cross_slashes_and_are_anchored() {
+        assert!(glob(
+            "/v1/*:setIamPolicy",
+            "/v1/projects/p/serviceAccounts/a@b:setIamPolicy"
+        ));
+        assert!(!glob("/v1/*:setIamPolicy", "/v1/projects/p:getIamPolicy"));
+        assert!(glob("/v1/token", "/v1/token"));
+        assert!(!glob("/v1/token", "/v1/tokens"));
+        assert!(glob("*", ""));
+    }
+
+    #[test]
+    fn a_fault_is_used_up() {
+        let mut faults = Faults::default();
+        let fault = json!({"path": "/v1/token", "times": 2, "skip": 1, "answer": {"status": {"code": 503}}});
+        faults.add(serde_json::from_value(fault).unwrap());
+        let mut next = || faults.next("POST", "/v1/token", "").is_some();
+        assert_eq!([next(), next(), next(), next()], [false, true, true, false]);
+    }
+}

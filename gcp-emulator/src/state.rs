@@ -1,0 +1,170 @@
+//! The emulated world: all state behind one lock that is never held across an await.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::accounts::Accounts;
+use crate::clock::{Clock, ago};
+use crate::faults::Faults;
+use crate::journal::Journal;
+use crate::policy::Policies;
+use crate::pools::Pools;
+use crate::principal::Principal;
+use crate::quota::Quotas;
+use crate::random::Random;
+use crate::roles::Roles;
+use crate::settings::Settings;
+use crate::storage::bucket::Bucket;
+use crate::tokens::Tokens;
+
+/// Something that has a policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Resource {
+    /// By project id.
+    Project(String),
+    /// By unique id: a re-created account starts without a policy.
+    ServiceAccount {
+        uid: String,
+        project: String,
+    },
+    Bucket(String),
+    /// `folder` ends with `/`.
+    ManagedFolder {
+        bucket: String,
+        folder: String,
+    },
+}
+
+impl Resource {
+    pub(crate) fn in_storage(&self) -> bool {
+        matches!(self, Self::Bucket(_) | Self::ManagedFolder { .. })
+    }
+
+    /// The relative resource name.
+    pub(crate) fn full_name(&self) -> String {
+        match self {
+            Self::Project(id) => format!("projects/{id}"),
+            Self::ServiceAccount { uid, project } => {
+                format!("projects/{project}/serviceAccounts/{uid}")
+            }
+            Self::Bucket(name) => format!("projects/_/buckets/{name}"),
+            Self::ManagedFolder { bucket, folder } => {
+                format!("projects/_/buckets/{bucket}/managedFolders/{folder}")
+            }
+        }
+    }
+
+    /// `resource.service` and `resource.type` of conditions.
+    pub(crate) fn kind(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Project(_) => (
+                "cloudresourcemanager.googleapis.com",
+                "cloudresourcemanager.googleapis.com/Project",
+            ),
+            Self::ServiceAccount { .. } => {
+                ("iam.googleapis.com", "iam.googleapis.com/ServiceAccount")
+            }
+            Self::Bucket(_) => ("storage.googleapis.com", "storage.googleapis.com/Bucket"),
+            Self::ManagedFolder { .. } => (
+                "storage.googleapis.com",
+                "storage.googleapis.com/ManagedFolder",
+            ),
+        }
+    }
+}
+
+/// A project: id and number.
+#[derive(Clone, Debug)]
+pub(crate) struct Project {
+    pub(crate) id: String,
+    pub(crate) number: u64,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) settings: Settings,
+    pub(crate) projects: BTreeMap<String, Project>,
+    pub(crate) groups: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) roles: Roles,
+    pub(crate) accounts: Accounts,
+    pub(crate) policies: Policies,
+    pub(crate) pools: Pools,
+    pub(crate) buckets: BTreeMap<String, Bucket>,
+    pub(crate) tokens: Tokens,
+    pub(crate) quotas: Quotas,
+    pub(crate) faults: Faults,
+    pub(crate) journal: Journal,
+}
+
+impl World {
+    pub(crate) fn new(clock: Clock, seed: Option<u64>, settings: Settings) -> Self {
+        Self {
+            clock,
+            random: Random::new(seed),
+            settings,
+            projects: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            roles: Roles::default(),
+            accounts: Accounts::default(),
+            policies: Policies::default(),
+            pools: Pools::default(),
+            buckets: BTreeMap::new(),
+            tokens: Tokens::default(),
+            quotas: Quotas::default(),
+            faults: Faults::default(),
+            journal: Journal::default(),
+        }
+    }
+
+    /// The instant up to which the reader who serves this call sees changes that take `delay` seconds.
+    pub(crate) fn seen(&mut self, delay: f64) -> Timestamp {
+        let replicas = u64::from(self.settings.replicas.max(1));
+        let reader = match replicas {
+            1 => 1,
+            several => self.random.below(several) + 1,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a handful of replicas")]
+        let share = reader as f64 / replicas as f64;
+        ago(self.clock.now(), delay * share)
+    }
+
+    /// The project with that id or number.
+    pub(crate) fn project(&self, name: &str) -> Option<&Project> {
+        self.projects.get(name).or_else(|| {
+            self.projects
+                .values()
+                .find(|project| project.number.to_string() == name)
+        })
+    }
+
+    /// The number of a project, 0 if it is unknown.
+    pub(crate) fn number(&self, project: &str) -> u64 {
+        self.project(project).map_or(0, |project| project.number)
+    }
+
+    /// The number of the project that a pool belongs to, if the pool can be seen already.
+    pub(crate) fn pool_visible(&mut self, pool: &str) -> Option<u64> {
+        let horizon = self.seen(self.settings.delays.pool);
+        let pool = self
+            .pools
+            .get(pool)
+            .filter(|pool| pool.created <= horizon)?;
+        Some(pool.number)
+    }
+
+    /// Whether the account behind a token may still use it: neither disabled nor deleted, as the data path sees it.
+    pub(crate) fn in_good_standing(&mut self, principal: &Principal) -> bool {
+        let Principal::ServiceAccount { uid, .. } = principal else {
+            return true;
+        };
+        let horizon = self.seen(self.settings.delays.service_account_state);
+        self.accounts.by_uid(uid).is_some_and(|account| {
+            let state = account.at(horizon);
+            !state.disabled && state.deleted.is_none()
+        })
+    }
+}

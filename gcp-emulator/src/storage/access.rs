@@ -1,0 +1,127 @@
+//! IAM for storage: managed folders, the bucket, its project, in storage's words.
+
+use super::ask::{Check, On};
+use super::bucket::Bucket;
+use crate::authorize::{Caller, Target};
+use crate::errors::ApiError;
+use crate::principal::Principal;
+use crate::state::{Resource, World};
+use crate::tokens::covers;
+
+const READ: &[&str] = &[
+    "devstorage.read_only",
+    "devstorage.read_write",
+    "devstorage.full_control",
+];
+const WRITE: &[&str] = &["devstorage.read_write", "devstorage.full_control"];
+
+/// Lets the call pass if its bearer may do what `check` says.
+///
+/// # Errors
+/// 401, 403, or 404 for a bucket that there is not.
+pub(crate) fn check(world: &mut World, caller: &Caller, check: &Check) -> Result<(), ApiError> {
+    let Some(bucket) = world.buckets.get(&check.bucket) else {
+        return Err(no_bucket());
+    };
+    let target = target(bucket, &check.on);
+    require(world, caller, check.permission, &target)
+}
+
+/// The same for a bucket or a managed folder itself.
+///
+/// # Errors
+/// 401, 403.
+pub(crate) fn on_resource(
+    world: &mut World,
+    caller: &Caller,
+    permission: &str,
+    resource: &Resource,
+) -> Result<(), ApiError> {
+    let target = Target::of(resource, world);
+    require(world, caller, permission, &target)
+}
+
+pub(crate) fn no_bucket() -> ApiError {
+    ApiError::storage(404, "notFound", "The specified bucket does not exist.")
+}
+
+/// Managed folders whose names begin the object's (or the listing's prefix), longest first; bucket; project.
+fn target(bucket: &Bucket, on: &On) -> Target {
+    let (path, name, kind, list_prefix) = match on {
+        On::Object(object) => (
+            object,
+            format!("projects/_/buckets/{}/objects/{object}", bucket.name),
+            "storage.googleapis.com/Object",
+            None,
+        ),
+        On::List(prefix) => (
+            prefix,
+            format!("projects/_/buckets/{}", bucket.name),
+            "storage.googleapis.com/Bucket",
+            Some(prefix.clone()),
+        ),
+    };
+    let folders = bucket
+        .folders
+        .keys()
+        .rev()
+        .filter(|folder| path.starts_with(folder.as_str()));
+    let mut chain: Vec<Resource> = folders
+        .map(|folder| Resource::ManagedFolder {
+            bucket: bucket.name.clone(),
+            folder: folder.clone(),
+        })
+        .collect();
+    chain.push(Resource::Bucket(bucket.name.clone()));
+    chain.push(Resource::Project(bucket.project.clone()));
+    Target {
+        chain,
+        name,
+        kind,
+        service: "storage.googleapis.com",
+        list_prefix,
+    }
+}
+
+fn require(
+    world: &mut World,
+    caller: &Caller,
+    permission: &str,
+    target: &Target,
+) -> Result<(), ApiError> {
+    let reads = permission.ends_with(".get") || permission.ends_with(".list");
+    let nobody = Principal::Anonymous;
+    let principal = match caller {
+        Caller::Anonymous if world.settings.anonymous_admin => return Ok(()),
+        Caller::Anonymous => &nobody,
+        Caller::Invalid => return Err(ApiError::storage(401, "authError", "Invalid Credentials")),
+        Caller::Known(grant) if covers(&grant.scopes, if reads { READ } else { WRITE }) => {
+            &grant.principal
+        }
+        Caller::Known(_) => {
+            return Err(ApiError::storage(
+                403,
+                "forbidden",
+                "Request had insufficient authentication scopes.",
+            ));
+        }
+    };
+    if world.allows(principal, permission, target) {
+        return Ok(());
+    }
+    let what = match target.kind {
+        "storage.googleapis.com/Object" => "object",
+        "storage.googleapis.com/ManagedFolder" => "managed folder",
+        "cloudresourcemanager.googleapis.com/Project" => "project",
+        _ => "bucket",
+    };
+    let message = format!(
+        "{} does not have {permission} access to the Google Cloud Storage {what}. Permission '{permission}' denied on \
+         resource (or it may not exist).",
+        principal.name()
+    );
+    Err(match principal {
+        Principal::Anonymous => ApiError::storage(401, "required", message),
+        _ => ApiError::storage(403, "forbidden", message),
+    })
+}

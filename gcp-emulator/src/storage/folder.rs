@@ -1,0 +1,210 @@
+//! Managed folders: prefixes with a policy of their own.
+
+use serde_json::{Value, json};
+
+use super::access;
+use super::resources::{count_update, missing, policy};
+use super::upstream::encode;
+use crate::call::Call;
+use crate::clock::rfc3339;
+use crate::errors::ApiError;
+use crate::state::{Resource, World};
+
+/// A managed folder's name: ends with `/`, has no empty part, no control character.
+///
+/// # Errors
+/// Storage's 400.
+pub(crate) fn check_name(name: &str) -> Result<(), ApiError> {
+    let inner = name.strip_suffix('/');
+    let good = name.len() <= 1_024
+        && inner.is_some_and(|inner| {
+            inner
+                .split('/')
+                .all(|part| !part.is_empty() && part != "." && part != "..")
+        })
+        && !name.chars().any(char::is_control);
+    match good {
+        true => Ok(()),
+        false => Err(ApiError::storage(
+            400,
+            "invalid",
+            format!("Invalid managed folder name: \"{name}\". The name must end with a slash."),
+        )),
+    }
+}
+
+pub(crate) fn resource(bucket: &str, folder: &str) -> Resource {
+    Resource::ManagedFolder {
+        bucket: bucket.to_owned(),
+        folder: folder.to_owned(),
+    }
+}
+
+pub(crate) fn not_empty() -> ApiError {
+    ApiError::storage(
+        409,
+        "conflict",
+        "The managed folder you tried to delete is not empty.",
+    )
+}
+
+/// Serves `/b/{bucket}/managedFolders…`; `None` is 204.
+///
+/// # Errors
+/// Storage's own.
+pub(crate) fn dispatch(
+    world: &mut World,
+    call: &Call,
+    bucket: &str,
+    rest: &[&str],
+    base: &str,
+) -> Result<Option<Value>, ApiError> {
+    match (call.method.as_str(), rest) {
+        ("GET", [] | [""]) => list(world, call, bucket, base).map(Some),
+        ("POST", [] | [""]) => create(world, call, bucket, base).map(Some),
+        ("GET", [name]) => get(world, call, bucket, name, base).map(Some),
+        ("DELETE", [name]) => delete(world, call, bucket, name).map(|()| None),
+        (_, [name, "iam", rest @ ..]) => {
+            exists(world, bucket, name)?;
+            policy(
+                world,
+                call,
+                &resource(bucket, name),
+                "storage.managedFolders",
+                rest,
+            )
+            .map(Some)
+        }
+        _ => Err(missing()),
+    }
+}
+
+fn exists(world: &World, bucket: &str, name: &str) -> Result<(), ApiError> {
+    let bucket = world.buckets.get(bucket).ok_or_else(access::no_bucket)?;
+    match bucket.folders.contains_key(name) {
+        true => Ok(()),
+        false => Err(ApiError::storage(
+            404,
+            "notFound",
+            "The specified managed folder does not exist.",
+        )),
+    }
+}
+
+fn render(world: &World, bucket: &str, name: &str, base: &str) -> Value {
+    let created = world
+        .buckets
+        .get(bucket)
+        .and_then(|bucket| bucket.folders.get(name));
+    let created = created.map(|at| rfc3339(*at)).unwrap_or_default();
+    json!({
+        "kind": "storage#managedFolder",
+        "id": format!("{bucket}/{name}"),
+        "selfLink": format!("{base}/storage/v1/b/{bucket}/managedFolders/{}", encode(name)),
+        "name": name,
+        "bucket": bucket,
+        "metageneration": "1",
+        "createTime": created,
+        "updateTime": created,
+    })
+}
+
+/// Permission on the parent: the bucket and what is above it, and managed folders around the new one.
+fn around(
+    world: &mut World,
+    call: &Call,
+    permission: &str,
+    bucket: &str,
+    name: &str,
+) -> Result<(), ApiError> {
+    access::on_resource(world, &call.caller, permission, &resource(bucket, name))
+}
+
+fn create(world: &mut World, call: &Call, bucket: &str, base: &str) -> Result<Value, ApiError> {
+    let name = call.text("name");
+    check_name(&name)?;
+    around(world, call, "storage.managedFolders.create", bucket, &name)?;
+    count_update(world, bucket)?;
+    let now = world.clock.now();
+    let parent = world
+        .buckets
+        .get_mut(bucket)
+        .ok_or_else(access::no_bucket)?;
+    if !parent.uniform {
+        return Err(ApiError::storage(
+            412,
+            "conditionNotMet",
+            "Managed folders need a bucket with uniform bucket-level access.",
+        ));
+    }
+    if parent.folders.contains_key(&name) {
+        return Err(ApiError::storage(
+            409,
+            "conflict",
+            "The managed folder already exists.",
+        ));
+    }
+    parent.folders.insert(name.clone(), now);
+    Ok(render(world, bucket, &name, base))
+}
+
+fn get(
+    world: &mut World,
+    call: &Call,
+    bucket: &str,
+    name: &str,
+    base: &str,
+) -> Result<Value, ApiError> {
+    around(world, call, "storage.managedFolders.get", bucket, name)?;
+    exists(world, bucket, name)?;
+    Ok(render(world, bucket, name, base))
+}
+
+fn list(world: &mut World, call: &Call, bucket: &str, base: &str) -> Result<Value, ApiError> {
+    let of = Resource::Bucket(bucket.to_owned());
+    access::on_resource(world, &call.caller, "storage.managedFolders.list", &of)?;
+    let prefix = call.parameter("prefix").unwrap_or_default();
+    let size = call
+        .parameter("pageSize")
+        .and_then(|size| size.parse().ok())
+        .unwrap_or(1_000_usize);
+    let after = call.parameter("pageToken").unwrap_or_default();
+    let parent = world.buckets.get(bucket).ok_or_else(access::no_bucket)?;
+    let mut names = parent
+        .folders
+        .keys()
+        .filter(|name| name.starts_with(prefix) && name.as_str() > after)
+        .peekable();
+    let page: Vec<&String> = names.by_ref().take(size.clamp(1, 1_000)).collect();
+    let items: Vec<Value> = page
+        .iter()
+        .map(|name| render(world, bucket, name, base))
+        .collect();
+    let mut answer = json!({"kind": "storage#managedFolders", "items": items});
+    if let (Some(answer), Some(last), Some(_)) = (answer.as_object_mut(), page.last(), names.peek())
+    {
+        answer.insert("nextPageToken".to_owned(), json!(last));
+    }
+    Ok(answer)
+}
+
+fn delete(world: &mut World, call: &Call, bucket: &str, name: &str) -> Result<(), ApiError> {
+    around(world, call, "storage.managedFolders.delete", bucket, name)?;
+    exists(world, bucket, name)?;
+    count_update(world, bucket)?;
+    let forced = call.parameter("allowNonEmpty") == Some("true");
+    let parent = world
+        .buckets
+        .get_mut(bucket)
+        .ok_or_else(access::no_bucket)?;
+    let inner = parent
+        .folders
+        .keys()
+        .any(|other| other != name && other.starts_with(name));
+    if inner && !forced {
+        return Err(not_empty());
+    }
+    parent.folders.remove(name);
+    world.policies.remove(&resource(bucket, name));
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! Buckets and policies of the storage JSON API.
+
+use serde_json::{Value, json};
+
+use super::bucket::Bucket;
+use super::front::store;
+use super::{access, folder};
+use crate::app::State;
+use crate::call::Call;
+use crate::errors::ApiError;
+use crate::policies;
+use crate::policy_write;
+use crate::state::{Resource, World};
+
+/// Before something is deleted: may the caller, and is it empty in the store behind?
+///
+/// # Errors
+/// 401, 403, 409.
+pub(crate) async fn empty(state: &State, call: &Call) -> Result<(), ApiError> {
+    if call.method != http::Method::DELETE || state.objects().is_none() {
+        return Ok(());
+    }
+    match call.parts().as_slice() {
+        ["storage", "v1", "b", bucket] => {
+            let resource = Resource::Bucket((*bucket).to_owned());
+            known(&state.world(), bucket)?;
+            access::on_resource(
+                &mut state.world(),
+                &call.caller,
+                "storage.buckets.delete",
+                &resource,
+            )?;
+            store(state)?.delete_bucket(bucket).await
+        }
+        ["storage", "v1", "b", bucket, "managedFolders", name] => {
+            known(&state.world(), bucket)?;
+            let resource = folder::resource(bucket, name);
+            access::on_resource(
+                &mut state.world(),
+                &call.caller,
+                "storage.managedFolders.delete",
+                &resource,
+            )?;
+            let forced = call.parameter("allowNonEmpty") == Some("true");
+            store(state)?.ensure_bucket(bucket).await?;
+            match !forced && store(state)?.has_prefix(bucket, name).await? {
+                true => Err(folder::not_empty()),
+                false => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Serves a call on buckets, managed folders or their policies; `None` is 204.
+///
+/// # Errors
+/// Storage's own.
+pub(crate) fn dispatch(
+    world: &mut World,
+    call: &Call,
+    base: &str,
+) -> Result<Option<Value>, ApiError> {
+    let parts = call.parts();
+    let method = call.method.as_str();
+    match (method, parts.as_slice()) {
+        ("GET", ["storage", "v1", "b"]) => list(world, call, base).map(Some),
+        ("POST", ["storage", "v1", "b"]) => create(world, call, base).map(Some),
+        (_, ["storage", "v1", "b", bucket, rest @ ..]) => {
+            known(world, bucket)?;
+            match (method, rest) {
+                ("GET", []) => get(world, call, bucket, base).map(Some),
+                ("PATCH" | "PUT", []) => patch(world, call, bucket, base).map(Some),
+                ("DELETE", []) => delete(world, call, bucket).map(|()| None),
+                ("GET", ["storageLayout"]) => layout(world, call, bucket).map(Some),
+                (_, ["iam", rest @ ..]) => {
+                    let resource = Resource::Bucket((*bucket).to_owned());
+                    policy(world, call, &resource, "storage.buckets", rest).map(Some)
+                }
+                (_, ["managedFolders", rest @ ..]) => {
+                    folder::dispatch(world, call, bucket, rest, base)
+                }
+                _ => Err(missing()),
+            }
+        }
+        _ => Err(missing()),
+    }
+}
+
+pub(crate) fn missing() -> ApiError {
+    ApiError::storage(404, "notFound", "Not Found")
+}
+
+fn known(world: &World, bucket: &str) -> Result<(), ApiError> {
+    match world.buckets.contains_key(bucket) {
+        true => Ok(()),
+        false => Err(access::no_bucket()),
+    }
+}
+
+/// Takes one from the bucket's update quota.
+pub(crate) fn count_update(world: &mut World, bucket: &str) -> Result<(), ApiError> {
+    let (now, limits) = (world.clock.now(), world.settings.limits.clone());
+    world.quotas.update_bucket(bucket, &limits, now)
+}
+
+/// `…/iam` and `…/iam/testPermissions` of a bucket or a managed folder; `family` begins its permissions.
+pub(crate) fn policy(
+    world: &mut World,
+    call: &Call,
+    resource: &Resource,
+    family: &str,
+    rest: &[&str],
+) -> Result<Value, ApiError> {
+    match (call.method.as_str(), rest) {
+        ("GET", []) => {
+            access::on_resource(
+                world,
+                &call.caller,
+                &format!("{family}.getIamPolicy"),
+                resource,
+            )?;
+            let asked = call.parameter("optionsRequestedPolicyVersion");
+            let version = asked.map_or(Ok(1), str::parse).unwrap_or(-1);
+            policies::requested(world, resource, version)
+        }
+        ("PUT", []) => {
+            access::on_resource(
+                world,
+                &call.caller,
+                &format!("{family}.setIamPolicy"),
+                resource,
+            )?;
+            let (Resource::Bucket(bucket) | Resource::ManagedFolder { bucket, .. }) = resource
+            else {
+                return Err(missing());
+            };
+            count_update(world, bucket)?;
+            policy_write::set(world, resource, &call.body)
+        }
+        ("GET", ["testPermissions"]) => {
+            let wanted: Vec<&str> = call
+                .query
+                .iter()
+                .filter(|(name, _)| name == "permissions")
+                .map(|(_, value)| value.as_str())
+                .collect();
+            let granted = policies::permissions(world, &call.caller, resource, &wanted)?;
+            let mut answer = json!({"kind": "storage#testIamPermissionsResponse"});
+            if let (Some(answer), false) = (answer.as_object_mut(), granted.is_empty()) {
+                answer.insert("permissions".to_owned(), json!(granted));
+            }
+            Ok(answer)
+        }
+        _ => Err(missing()),
+    }
+}
+
+fn list(world: &mut World, call: &Call, base: &str) -> Result<Value, ApiError> {
+    let project = project(world, call)?;
+    let resource = Resource::Project(project.clone());
+    access::on_resource(world, &call.caller, "storage.buckets.list", &resource)?;
+    let number = world.number(&project);
+    let prefix = call.parameter("prefix").unwrap_or_default();
+    let items: Vec<Value> = world
+        .buckets
+        .values()
+        .filter(|bucket| bucket.project == project && bucket.name.starts_with(prefix))
+        .map(|bucket| bucket.render(number, base))
+        .collect();
+    Ok(json!({"kind": "storage#buckets", "items": items}))
+}
+
+fn project(world: &World, call: &Call) -> Result<String, ApiError> {
+    let name = call
+        .parameter("project")
+        .ok_or_else(|| ApiError::storage(400, "required", "Required parameter: project"))?;
+    world
+        .project(name)
+        .map(|project| project.id.clone())
+        .ok_or_else(|| ApiError::storage(404, "notFound", "The requested project was not found."))
+}
+
+fn create(world: &mut World, call: &Call, base: &str) -> Result<Value, ApiError> {
+    let project = project(world, call)?;
+    let resource = Resource::Project(project.clone());
+    access::on_resource(world, &call.caller, "storage.buckets.create", &resource)?;
+    let name = call.text("name");
+    check_name(&name)?;
+    if world.buckets.contains_key(&name) {
+        return Err(ApiError::storage(
+            409,
+            "conflict",
+            "Your previous request to create the named bucket succeeded and you already own it.",
+        ));
+    }
+    let now = world.clock.now();
+    let mut bucket = Bucket::new(&name, &project, uniform(&call.body).unwrap_or(false), now);
+    if let Some(labels) = call.field("labels") {
+        bucket.labels = labels.clone();
+    }
+    let answer = bucket.render(world.number(&project), base);
+    world.add_bucket(bucket, now);
+    Ok(answer)
+}
+
+/// 3 to 63 of lower-case letters, digits, `-`, `_`, `.`, beginning and ending with a letter or digit.
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let inside = |byte: &u8| edge(byte) || matches!(byte, b'-' | b'_' | b'.');
+    let bytes = name.as_bytes();
+    let good = (3..=63).contains(&bytes.len())
+        && bytes.iter().all(inside)
+        && bytes.first().is_some_and(edge)
+        && bytes.last().is_some_and(edge);
+    match good {
+        true => Ok(()),
+        false => Err(ApiError::storage(
+            400,
+            "invalid",
+            format!("Invalid bucket name: '{name}'"),
+        )),
+    }
+}
+
+fn uniform(body: &Value) -> Option<bool> {
+    body.pointer("/iamConfiguration/uniformBucketLevelAccess/enabled")?
+        .as_bool()
+}
+
+fn get(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value, ApiError> {
+    let resource = Resource::Bucket(name.to_owned());
+    access::on_resource(world, &call.caller, "storage.buckets.get", &resource)?;
+    let bucket = world.buckets.get(name).ok_or_else(access::no_bucket)?;
+    Ok(bucket.render(world.number(&bucket.project), base))
+}
+
+fn patch(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value, ApiError> {
+    let resource = Resource::Bucket(name.to_owned());
+    access::on_resource(world, &call.caller, "storage.buckets.update", &resource)?;
+    count_update(world, name)?;
+    let enabled = uniform(&call.body);
+    let conditional = world.policies.current(&resource).conditional();
+    let bucket = world.buckets.get_mut(name).ok_or_else(access::no_bucket)?;
+    if enabled == Some(false) && (conditional || !bucket.folders.is_empty()) {
+        return Err(ApiError::storage(
+            412,
+            "conditionNotMet",
+            "Uniform bucket-level access cannot be disabled while the bucket has conditional bindings or managed folders.",
+        ));
+    }
+    bucket.uniform = enabled.unwrap_or(bucket.uniform);
+    if let Some(labels) = call.body.get("labels") {
+        bucket.labels = labels.clone();
+    }
+    bucket.metageneration += 1;
+    let bucket = world.buckets.get(name).ok_or_else(access::no_bucket)?;
+    Ok(bucket.render(world.number(&bucket.project), base))
+}
+
+fn delete(world: &mut World, call: &Call, name: &str) -> Result<(), ApiError> {
+    let resource = Resource::Bucket(name.to_owned());
+    access::on_resource(world, &call.caller, "storage.buckets.delete", &resource)?;
+    if let Some(bucket) = world.buckets.remove(name) {
+        for each in bucket.folders.keys() {
+            world.policies.remove(&folder::resource(name, each));
+        }
+    }
+    world.policies.remove(&resource);
+    Ok(())
+}
+
+fn layout(world: &mut World, call: &Call, name: &str) -> Result<Value, ApiError> {
+    let resource = Resource::Bucket(name.to_owned());
+    access::on_resource(world, &call.caller, "storage.objects.list", &resource)?;
+    Ok(json!({
+        "kind": "storage#storageLayout", "bucket": name, "location": "US", "locationType": "multi-region",
+        "hierarchicalNamespace": {"enabled": false},
+    }))
+}

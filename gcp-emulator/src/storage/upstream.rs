@@ -1,0 +1,188 @@
+//! The object store behind: plain HTTP, streaming both ways.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, header};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+
+use crate::errors::ApiError;
+
+/// Headers that are about one connection, and those that must not reach the store: it knows no IAM, and a
+/// method override would make another request of the one that was checked.
+const DROPPED: [HeaderName; 8] = [
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("x-http-method-override"),
+];
+
+/// A fake-gcs-server.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    base: String,
+    client: Client<HttpConnector, Body>,
+    /// Buckets that it is known to have.
+    buckets: Mutex<HashSet<String>>,
+}
+
+impl Upstream {
+    /// # Errors
+    /// A sentence, if `base` is not an http URL.
+    pub(crate) fn new(base: &str) -> Result<Self, String> {
+        let base = base.trim_end_matches('/').to_owned();
+        let uri: Uri = base.parse().map_err(|error| format!("{base}: {error}"))?;
+        if uri.scheme_str() != Some("http") || uri.host().is_none() {
+            return Err(format!("{base}: must be http://HOST:PORT"));
+        }
+        Ok(Self {
+            base,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            buckets: Mutex::default(),
+        })
+    }
+
+    /// Sends a request on as it came, to `path_and_query`, with the Host that the client used: the store makes the
+    /// URLs of upload sessions of it.
+    ///
+    /// # Errors
+    /// 503 when the store is away.
+    pub(crate) async fn forward(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        path_and_query: &str,
+        body: Body,
+    ) -> Result<Response, ApiError> {
+        let mut request = Request::builder()
+            .method(method.clone())
+            .uri(format!("{}{path_and_query}", self.base))
+            .body(body)
+            .map_err(|error| ApiError::storage(400, "invalid", error.to_string()))?;
+        for (name, value) in headers {
+            if !DROPPED.contains(name) {
+                request.headers_mut().append(name, value.clone());
+            }
+        }
+        let mut response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| self.away(&error))?;
+        response.headers_mut().remove(header::TRANSFER_ENCODING);
+        response.headers_mut().remove(header::CONNECTION);
+        Ok(response.map(Body::new))
+    }
+
+    /// Makes sure that the store has the bucket.
+    ///
+    /// # Errors
+    /// 503 when it is away or does not make it.
+    pub(crate) async fn ensure_bucket(&self, bucket: &str) -> Result<(), ApiError> {
+        if self.known().contains(bucket) {
+            return Ok(());
+        }
+        let body = Body::from(json!({"name": bucket}).to_string());
+        let status = self.send(Method::POST, "/storage/v1/b", body).await?;
+        if !status.is_success() && status != StatusCode::CONFLICT {
+            let message = format!(
+                "the object store at {} does not make bucket {bucket}: {status}",
+                self.base
+            );
+            return Err(ApiError::storage(503, "backendError", message));
+        }
+        self.known().insert(bucket.to_owned());
+        Ok(())
+    }
+
+    /// Removes the bucket; it must be empty.
+    ///
+    /// # Errors
+    /// 409 if it is not empty, 503 when the store is away.
+    pub(crate) async fn delete_bucket(&self, bucket: &str) -> Result<(), ApiError> {
+        let path = format!("/storage/v1/b/{}", encode(bucket));
+        let status = self.send(Method::DELETE, &path, Body::empty()).await?;
+        if status.is_success() || status == StatusCode::NOT_FOUND {
+            self.known().remove(bucket);
+            return Ok(());
+        }
+        Err(ApiError::storage(
+            409,
+            "conflict",
+            "The bucket you tried to delete is not empty.",
+        ))
+    }
+
+    /// Whether there is such an object.
+    ///
+    /// # Errors
+    /// 503 when the store is away.
+    pub(crate) async fn has(&self, bucket: &str, object: &str) -> Result<bool, ApiError> {
+        let path = format!("/storage/v1/b/{}/o/{}", encode(bucket), encode(object));
+        Ok(self
+            .send(Method::GET, &path, Body::empty())
+            .await?
+            .is_success())
+    }
+
+    /// Whether some object's name begins with `prefix`.
+    ///
+    /// # Errors
+    /// 503 when the store is away.
+    pub(crate) async fn has_prefix(&self, bucket: &str, prefix: &str) -> Result<bool, ApiError> {
+        use http_body_util::BodyExt;
+        let path = format!(
+            "/storage/v1/b/{}/o?prefix={}&maxResults=1",
+            encode(bucket),
+            encode(prefix)
+        );
+        let response = self
+            .forward(&Method::GET, &HeaderMap::new(), &path, Body::empty())
+            .await?;
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| self.away(&error))?;
+        let listing: serde_json::Value =
+            serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+        Ok(listing.pointer("/items/0").is_some())
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Body) -> Result<StatusCode, ApiError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static("application/json"),
+        );
+        Ok(self.forward(&method, &headers, path, body).await?.status())
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn away(&self, error: &dyn std::error::Error) -> ApiError {
+        tracing::warn!(base = self.base, %error, "the object store is away");
+        let message = format!(
+            "the object store at {} cannot be reached: is fake-gcs-server running there?",
+            self.base
+        );
+        ApiError::storage(503, "backendError", message)
+    }
+}
+
+/// A name as one part of a path or query.
+pub(crate) fn encode(name: &str) -> String {
+    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+}

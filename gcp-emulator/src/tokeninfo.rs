@@ -1,0 +1,39 @@
+//! `GET /tokeninfo?access_token=…`: whose token is this?
+
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::errors::ApiError;
+use crate::principal::Principal;
+use crate::state::World;
+
+/// Who a token is to Google. For a federated token, which Google's tokeninfo does not describe, `email` and `sub`
+/// are the principal identifier.
+///
+/// # Errors
+/// 400 `invalid_token` for a token that is unknown, expired or of a disabled account.
+pub(crate) fn tokeninfo(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    let posted = call.text("accessToken");
+    let token = call.parameter("access_token").unwrap_or(&posted);
+    let now = world.clock.token_now();
+    let grant = world.tokens.get(token, now).cloned();
+    let Some(grant) = grant.filter(|grant| world.in_good_standing(&grant.principal)) else {
+        return Err(ApiError::oauth("invalid_token", "Invalid Value"));
+    };
+    let name = grant.principal.name();
+    let subject = match &grant.principal {
+        Principal::ServiceAccount { uid, .. } => uid,
+        _ => name,
+    };
+    Ok(json!({
+        "azp": subject,
+        "aud": subject,
+        "sub": subject,
+        "scope": grant.scopes.join(" "),
+        "exp": grant.expires.as_second().to_string(),
+        "expires_in": grant.expires.duration_since(now).as_secs().to_string(),
+        "email": name,
+        "email_verified": "true",
+        "access_type": "online",
+    }))
+}

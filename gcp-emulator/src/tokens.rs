@@ -1,0 +1,107 @@
+//! Access tokens: opaque, bound to a principal, short-lived.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::principal::Principal;
+use crate::random::Random;
+
+/// What a token is worth.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    pub(crate) principal: Principal,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) expires: Timestamp,
+}
+
+/// Every live token, by its SHA-256: the tokens themselves are not kept.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    grants: HashMap<[u8; 32], Grant>,
+    sweep_at: usize,
+}
+
+impl Tokens {
+    /// Makes a token with the prefix that Google uses for such a principal. `now` is the token clock's.
+    pub(crate) fn issue(
+        &mut self,
+        random: &mut Random,
+        principal: Principal,
+        scopes: Vec<String>,
+        lifetime: SignedDuration,
+        now: Timestamp,
+    ) -> (String, Grant) {
+        let prefix = match principal {
+            Principal::Federated(_) => "ya29.d.",
+            Principal::ServiceAccount { .. } => "ya29.c.",
+            Principal::User { .. } | Principal::Anonymous => "ya29.a0",
+        };
+        let token = format!("{prefix}{}", random.secret());
+        let grant = Grant {
+            principal,
+            scopes,
+            expires: now.saturating_add(lifetime).unwrap_or(now),
+        };
+        if self.grants.len() >= self.sweep_at {
+            self.grants.retain(|_, grant| grant.expires > now);
+            self.sweep_at = (self.grants.len() * 2).max(1_024);
+        }
+        self.grants.insert(digest(&token), grant.clone());
+        (token, grant)
+    }
+
+    /// What `token` is worth, unless it is unknown or expired.
+    pub(crate) fn get(&self, token: &str, now: Timestamp) -> Option<&Grant> {
+        self.grants
+            .get(&digest(token))
+            .filter(|grant| grant.expires > now)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.grants.len()
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// Scopes that let a token call a service. `cloud-platform` opens all of them.
+pub(crate) fn covers(scopes: &[String], accepted: &[&str]) -> bool {
+    scopes.iter().any(|scope| {
+        let short = scope
+            .strip_prefix("https://www.googleapis.com/auth/")
+            .unwrap_or(scope);
+        short == "cloud-platform" || accepted.contains(&short)
+    })
+}
+
+/// Scopes as they are sent: separated by spaces or commas.
+pub(crate) fn split_scopes(text: &str) -> Vec<String> {
+    text.split([' ', ','])
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_ends_with_its_lifetime() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut tokens = Tokens::default();
+        let user = Principal::User {
+            email: "a@x.com".into(),
+        };
+        let hour = SignedDuration::from_hours(1);
+        let (token, grant) = tokens.issue(&mut Random::new(Some(1)), user, vec![], hour, now);
+        assert!(token.starts_with("ya29.a0"));
+        assert!(tokens.get(&token, now).is_some());
+        assert!(tokens.get(&token, grant.expires).is_none());
+        assert!(tokens.get("ya29.a0forged", now).is_none());
+    }
+}

@@ -1,0 +1,328 @@
+//! Service accounts: making, reading, changing, deleting, bringing back.
+
+use serde_json::{Value, json};
+
+use crate::support::{GSAS, World};
+
+#[tokio::test]
+async fn an_account_looks_like_googles() {
+    let world = World::new();
+    let body = json!({"accountId": "mf-alice-1", "serviceAccount": {"displayName": "Alice", "description": "d"}});
+    let account = world.must("POST", &format!("{GSAS}?alt=json"), body).await;
+    let email = "mf-alice-1@acme-identities.iam.gserviceaccount.com";
+    assert_eq!(account["email"], email);
+    assert_eq!(
+        account["name"],
+        format!("projects/acme-identities/serviceAccounts/{email}")
+    );
+    assert_eq!(account["projectId"], "acme-identities");
+    assert_eq!(account["displayName"], "Alice");
+    assert_eq!(account["uniqueId"].as_str().unwrap().len(), 21);
+    assert!(account.get("disabled").is_none());
+    let by_id = format!("{GSAS}/{}", account["uniqueId"].as_str().unwrap());
+    for uri in [
+        by_id,
+        format!("{GSAS}/{email}"),
+        format!("/v1/projects/210987654321/serviceAccounts/{email}"),
+        format!(
+            "/v1/projects/-/serviceAccounts/{}?%24alt=json%3Benum-encoding%3Dint",
+            email.replace('@', "%40")
+        ),
+    ] {
+        assert_eq!(world.must("GET", &uri, Value::Null).await, account, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_account_of_the_same_id_is_a_conflict() {
+    let world = World::new();
+    world.account("mf-alice-1").await;
+    let again = world
+        .ask(
+            &world.admin,
+            "POST",
+            GSAS,
+            json!({"accountId": "mf-alice-1"}),
+        )
+        .await;
+    assert_eq!((again.status, again.code()), (409, "ALREADY_EXISTS"));
+    assert_eq!(
+        again.message(),
+        "Service account ID already exists within project projects/acme-identities."
+    );
+    assert_eq!(
+        again.body["error"]["details"][0]["resourceName"],
+        "projects/acme-identities/serviceAccounts/mf-alice-1@acme-identities.iam.gserviceaccount.com"
+    );
+}
+
+#[tokio::test]
+async fn what_google_does_not_take_is_refused() {
+    let world = World::new();
+    let long = "x".repeat(257);
+    for body in [
+        json!({"accountId": "ab"}),
+        json!({"accountId": "UPPER-case"}),
+        json!({"accountId": "1-starts-with-digit"}),
+        json!({"accountId": "ends-with-dash-"}),
+        json!({"accountId": "x".repeat(31)}),
+        json!({}),
+        json!({"accountId": "good-one", "serviceAccount": {"description": long}}),
+        json!({"accountId": "good-one", "serviceAccount": {"displayName": "é".repeat(51)}}),
+        json!({"accountId": "good-one", "typo": 1}),
+    ] {
+        let answer = world.ask(&world.admin, "POST", GSAS, body.clone()).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "INVALID_ARGUMENT"),
+            "{body}"
+        );
+    }
+    let answer = world
+        .ask(
+            &world.admin,
+            "GET",
+            &format!("{GSAS}?pagesize=1"),
+            Value::Null,
+        )
+        .await;
+    assert!(
+        answer.message().contains("Unknown name \"pagesize\""),
+        "{}",
+        answer.message()
+    );
+}
+
+#[tokio::test]
+async fn unknown_is_404_and_403_through_the_wildcard() {
+    let world = World::new();
+    let email = "nobody@acme-identities.iam.gserviceaccount.com";
+    let named = world
+        .ask(&world.admin, "GET", &format!("{GSAS}/{email}"), Value::Null)
+        .await;
+    assert_eq!(
+        (named.status, named.message()),
+        (404, "Unknown service account")
+    );
+    let uri = format!("/v1/projects/-/serviceAccounts/{email}");
+    let any = world.ask(&world.admin, "GET", &uri, Value::Null).await;
+    assert_eq!((any.status, any.code()), (403, "PERMISSION_DENIED"));
+}
+
+#[tokio::test]
+async fn patch_answers_what_it_changed_and_put_changes_the_name_only() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    let uri = format!("{GSAS}/{email}");
+    let body = json!({"serviceAccount": {"description": "new", "displayName": "no"}, "updateMask": "description"});
+    let patched = world.must("PATCH", &uri, body).await;
+    assert_eq!(
+        patched,
+        json!({"description": "new", "name": format!("projects/acme-identities/serviceAccounts/{email}")})
+    );
+    world
+        .must(
+            "PUT",
+            &uri,
+            json!({"displayName": "Alice", "description": "no"}),
+        )
+        .await;
+    let account = world.must("GET", &uri, Value::Null).await;
+    assert_eq!(
+        (&account["displayName"], &account["description"]),
+        (&json!("Alice"), &json!("new"))
+    );
+}
+
+#[tokio::test]
+async fn disabling_and_enabling_may_be_repeated() {
+    let world = World::new();
+    let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
+    for _ in 0..2 {
+        assert_eq!(
+            world
+                .must("POST", &format!("{uri}:disable"), json!({}))
+                .await,
+            json!({})
+        );
+    }
+    assert_eq!(world.must("GET", &uri, Value::Null).await["disabled"], true);
+    assert_eq!(
+        world
+            .must("POST", &format!("{uri}%3Aenable"), json!({}))
+            .await,
+        json!({})
+    );
+    assert!(
+        world
+            .must("GET", &uri, Value::Null)
+            .await
+            .get("disabled")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_loss() {
+    let world = World::new();
+    for number in 0..5 {
+        world.account(&format!("mf-user-{number}")).await;
+    }
+    let mut seen = Vec::new();
+    let mut token = String::new();
+    loop {
+        let page = world
+            .must(
+                "GET",
+                &format!("{GSAS}?pageSize=2&pageToken={token}"),
+                Value::Null,
+            )
+            .await;
+        seen.extend(
+            page["accounts"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|each| each["email"].to_string()),
+        );
+        match page["nextPageToken"].as_str() {
+            Some(next) => token = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 5);
+    assert_eq!(
+        world
+            .must("GET", "/v1/projects/acme/serviceAccounts", Value::Null)
+            .await,
+        json!({})
+    );
+    let bad = world
+        .ask(
+            &world.admin,
+            "GET",
+            &format!("{GSAS}?pageToken=x"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(bad.status, 400);
+}
+
+#[tokio::test]
+async fn a_deleted_account_returns_by_its_number_within_thirty_days() {
+    let world = World::new();
+    let account = world
+        .must("POST", GSAS, json!({"accountId": "mf-alice-1"}))
+        .await;
+    let (email, uid) = (
+        account["email"].as_str().unwrap(),
+        account["uniqueId"].as_str().unwrap(),
+    );
+    let uri = format!("{GSAS}/{email}");
+    assert_eq!(world.must("DELETE", &uri, Value::Null).await, json!({}));
+    assert_eq!(
+        world
+            .ask(&world.admin, "GET", &uri, Value::Null)
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        world
+            .ask(&world.admin, "DELETE", &uri, Value::Null)
+            .await
+            .status,
+        404
+    );
+    let undelete = format!("/v1/projects/-/serviceAccounts/{uid}:undelete");
+    let restored = world.must("POST", &undelete, json!({})).await;
+    assert_eq!(restored["restoredAccount"]["uniqueId"], uid);
+    assert_eq!(
+        world
+            .ask(&world.admin, "POST", &undelete, json!({}))
+            .await
+            .code(),
+        "FAILED_PRECONDITION"
+    );
+    world.must("DELETE", &uri, Value::Null).await;
+    world.pass(31 * 86_400);
+    let late = world
+        .ask(
+            &world.admin,
+            "POST",
+            &format!("{GSAS}/{uid}:undelete"),
+            json!({}),
+        )
+        .await;
+    assert_eq!(late.status, 404);
+}
+
+#[tokio::test]
+async fn a_name_in_use_cannot_be_taken_back() {
+    let world = World::new();
+    let first = world
+        .must("POST", GSAS, json!({"accountId": "mf-alice-1"}))
+        .await;
+    let uri = format!("{GSAS}/{}", first["email"].as_str().unwrap());
+    world.must("DELETE", &uri, Value::Null).await;
+    let second = world
+        .must("POST", GSAS, json!({"accountId": "mf-alice-1"}))
+        .await;
+    assert_ne!(first["uniqueId"], second["uniqueId"]);
+    let undelete = format!("{GSAS}/{}:undelete", first["uniqueId"].as_str().unwrap());
+    assert_eq!(
+        world
+            .ask(&world.admin, "POST", &undelete, json!({}))
+            .await
+            .status,
+        409
+    );
+}
+
+#[tokio::test]
+async fn who_has_no_grant_sees_nothing() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    let mallory = world.state.user_token("mallory@acme.com");
+    for (method, uri, permission) in [
+        ("POST", GSAS.to_owned(), "create"),
+        ("GET", GSAS.to_owned(), "list"),
+        ("GET", format!("{GSAS}/{email}"), "get"),
+        ("DELETE", format!("{GSAS}/{email}"), "delete"),
+        (
+            "POST",
+            format!("{GSAS}/{email}:setIamPolicy"),
+            "setIamPolicy",
+        ),
+    ] {
+        let answer = world.ask(&mallory, method, &uri, json!({})).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (403, "PERMISSION_DENIED"),
+            "{method} {uri}"
+        );
+        let permission = format!("iam.serviceAccounts.{permission}");
+        assert_eq!(
+            answer.message(),
+            format!("Permission '{permission}' denied on resource (or it may not exist).")
+        );
+        assert_eq!(
+            answer.body["error"]["details"][0]["reason"],
+            "IAM_PERMISSION_DENIED"
+        );
+        assert_eq!(
+            answer.body["error"]["details"][0]["metadata"]["permission"],
+            permission
+        );
+    }
+    let nobody = world.ask("", "GET", GSAS, Value::Null).await;
+    assert_eq!((nobody.status, nobody.code()), (401, "UNAUTHENTICATED"));
+    assert!(nobody.headers.contains_key("www-authenticate"));
+    assert_eq!(
+        world
+            .ask("ya29.forged", "GET", GSAS, Value::Null)
+            .await
+            .status,
+        401
+    );
+}

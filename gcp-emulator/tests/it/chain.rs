@@ -1,0 +1,357 @@
+//! KSA token → STS → generateAccessToken.
+
+use axum::body::Body;
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::support::{ALICE, CLUSTER, GSAS, Issuer, Ksa, POOL, SCOPE, World, claims, exchange};
+
+const USER: &str = "roles/iam.workloadIdentityUser";
+
+#[tokio::test]
+async fn a_bound_ksa_becomes_its_gsa() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    world.bind(&email, USER, &ALICE.member()).await;
+    let federated = world.federated(&ALICE).await;
+    assert!(federated.starts_with("ya29.d."));
+    let answer = world.impersonate(&federated, &email).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let token = answer.body["accessToken"].as_str().unwrap();
+    assert!(token.starts_with("ya29.c."));
+    assert_eq!(answer.body["expireTime"], "2026-11-22T13:00:00Z");
+    let info = world
+        .ask(
+            "",
+            "GET",
+            &format!("/tokeninfo?access_token={token}"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(info.body["email"], email);
+    assert_eq!(info.body["expires_in"], "3600");
+    let info = world
+        .ask(
+            "",
+            "GET",
+            &format!("/tokeninfo?access_token={federated}"),
+            Value::Null,
+        )
+        .await;
+    let principal = format!(
+        "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/{POOL}/subject/ns/\
+         research/sa/mf-alice"
+    );
+    assert_eq!(info.body["email"], principal);
+}
+
+#[tokio::test]
+async fn every_spelling_of_the_member_binds_and_no_other_ksa_passes() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    let pool = format!(
+        "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/{POOL}"
+    );
+    let alice = world.federated(&ALICE).await;
+    let bob = world
+        .federated(&Ksa {
+            namespace: "other",
+            name: "mf-bob",
+            uid: "2",
+        })
+        .await;
+    for member in [
+        ALICE.member(),
+        format!("principal://{pool}/subject/ns/research/sa/mf-alice"),
+        format!(
+            "principal://{pool}/kubernetes.serviceaccount.uid/{}",
+            ALICE.uid
+        ),
+        format!("principalSet://{pool}/namespace/research"),
+    ] {
+        world.bind(&email, USER, &member).await;
+        assert_eq!(
+            world.impersonate(&alice, &email).await.status,
+            200,
+            "{member}"
+        );
+        assert_eq!(
+            world.impersonate(&bob, &email).await.status,
+            403,
+            "{member}"
+        );
+    }
+    let cluster = format!("principalSet://{pool}/kubernetes.cluster/{CLUSTER}");
+    world.bind(&email, USER, &cluster).await;
+    assert_eq!(world.impersonate(&bob, &email).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_recreated_ksa_is_not_the_uid_that_was_bound() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    let pool = format!(
+        "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/{POOL}"
+    );
+    let member = format!(
+        "principal://{pool}/kubernetes.serviceaccount.uid/{}",
+        ALICE.uid
+    );
+    world.bind(&email, USER, &member).await;
+    let again = world
+        .federated(&Ksa {
+            uid: "another",
+            ..ALICE
+        })
+        .await;
+    let refused = world.impersonate(&again, &email).await;
+    assert_eq!((refused.status, refused.code()), (403, "PERMISSION_DENIED"));
+    assert_eq!(
+        refused.message(),
+        "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
+    );
+}
+
+#[tokio::test]
+async fn the_three_encodings_of_an_exchange_are_one() {
+    let world = World::new();
+    let token = Issuer::new().token(&ALICE, world.clock.token_now());
+    let camel = exchange(&token);
+    let snake: Value = camel
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| (snake(name), value.clone()))
+        .collect();
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(
+            snake
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(name, value)| (name, value.as_str().unwrap())),
+        )
+        .finish();
+    // Token files end in a newline, and no client trims it.
+    let form = form.replace("subject_token=", "subject_token=%0A");
+    for (kind, body) in [
+        ("application/json", camel.to_string()),
+        ("application/json", snake.to_string()),
+        ("application/x-www-form-urlencoded", form),
+    ] {
+        let request = Request::post("/v1/token")
+            .header("content-type", kind)
+            .body(Body::from(body))
+            .unwrap();
+        let answer = world.send(request).await;
+        assert_eq!(answer.status, 200, "{kind}: {}", answer.body);
+        assert_eq!(answer.body["token_type"], "Bearer");
+        assert_eq!(answer.body["expires_in"], 3_599);
+        assert_eq!(
+            answer.body["issued_token_type"],
+            "urn:ietf:params:oauth:token-type:access_token"
+        );
+    }
+}
+
+fn snake(name: &str) -> String {
+    let letters = name.chars().flat_map(|letter| match letter.is_uppercase() {
+        true => vec!['_', letter.to_ascii_lowercase()],
+        false => vec![letter],
+    });
+    letters.collect()
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_the_clusters_is_refused_in_oauths_words() {
+    let world = World::new();
+    let now = world.clock.token_now();
+    let good = claims(&ALICE, now);
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    let second = now.as_second();
+    let issuer = Issuer::new();
+    for (token, words) in [
+        (Issuer::stranger().sign(&good), "signature is invalid"),
+        (
+            issuer.sign(&with("aud", json!("https://kubernetes.default.svc"))),
+            "does not match the expected audience",
+        ),
+        (
+            issuer.sign(&with("exp", json!(second - 61))),
+            "is stale to sign-in",
+        ),
+        (
+            issuer.sign(&with("iat", json!(second - 86_401))),
+            "is stale to sign-in",
+        ),
+        (
+            issuer.sign(&with("iat", json!(second + 600))),
+            "in the future",
+        ),
+        (
+            issuer.sign(&with("iss", json!("https://elsewhere"))),
+            "issuer",
+        ),
+        ("not.a.token".to_owned(), "malformed"),
+        (issuer.sign(&good) + "x", "malformed"),
+    ] {
+        let answer = world.exchange(&token).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]),
+            (400, &json!("invalid_grant")),
+            "{words}"
+        );
+        let description = answer.body["error_description"].as_str().unwrap();
+        assert!(description.contains(words), "{description}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_exchange_says_what_is_wrong() {
+    let world = World::new();
+    let token = Issuer::new().token(&ALICE, world.clock.token_now());
+    for (field, value, error) in [
+        ("audience", "acme", "invalid_request"),
+        (
+            "audience",
+            "identitynamespace:other.svc.id.goog:https://x",
+            "invalid_target",
+        ),
+        (
+            "audience",
+            &format!("identitynamespace:{POOL}:https://other"),
+            "invalid_target",
+        ),
+        ("requestedTokenType", "x", "invalid_request"),
+        ("grantType", "password", "invalid_request"),
+        ("scope", "", "invalid_request"),
+    ] {
+        let mut request = exchange(&token);
+        request[field] = json!(value);
+        let answer = world.ask("", "POST", "/v1/token", request).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]),
+            (400, &json!(error)),
+            "{field}={value}"
+        );
+        assert!(answer.body["error_description"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_or_off_gives_no_token() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    world.bind(&email, USER, &ALICE.member()).await;
+    let federated = world.federated(&ALICE).await;
+    let held = world.impersonate(&federated, &email).await.body["accessToken"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let test = format!("{GSAS}/{email}:testIamPermissions");
+    let permissions = json!({"permissions": ["iam.serviceAccounts.get"]});
+    assert_eq!(
+        world
+            .ask(&held, "POST", &test, permissions.clone())
+            .await
+            .status,
+        200
+    );
+    world
+        .must("POST", &format!("{GSAS}/{email}:disable"), json!({}))
+        .await;
+    assert_eq!(world.impersonate(&federated, &email).await.status, 400);
+    assert_eq!(
+        world
+            .ask(&held, "POST", &test, permissions.clone())
+            .await
+            .status,
+        401
+    );
+    world
+        .must("POST", &format!("{GSAS}/{email}:enable"), json!({}))
+        .await;
+    assert_eq!(
+        world.ask(&held, "POST", &test, permissions).await.status,
+        200
+    );
+    world
+        .must("DELETE", &format!("{GSAS}/{email}"), Value::Null)
+        .await;
+    let gone = world.impersonate(&federated, &email).await;
+    assert_eq!((gone.status, gone.code()), (404, "NOT_FOUND"));
+    assert_eq!(
+        gone.message(),
+        format!("Not found; Gaia id not found for email {email}")
+    );
+}
+
+#[tokio::test]
+async fn a_token_request_is_checked_before_it_is_granted() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    world.bind(&email, USER, &ALICE.member()).await;
+    let federated = world.federated(&ALICE).await;
+    let any = format!("/v1/projects/-/serviceAccounts/{email}:generateAccessToken");
+    let named = format!("{GSAS}/{email}:generateAccessToken");
+    for (uri, body) in [
+        (&any, json!({"scope": []})),
+        (&any, json!({"scope": [SCOPE], "lifetime": "3601s"})),
+        (&any, json!({"scope": [SCOPE], "lifetime": "1h"})),
+        (&any, json!({"scope": [SCOPE], "delegates": ["x"]})),
+        (&named, json!({"scope": [SCOPE]})),
+    ] {
+        assert_eq!(
+            world
+                .ask(&federated, "POST", uri, body.clone())
+                .await
+                .status,
+            400,
+            "{uri} {body}"
+        );
+    }
+    assert_eq!(
+        world
+            .ask("", "POST", &any, json!({"scope": [SCOPE]}))
+            .await
+            .status,
+        401
+    );
+    let encoded = any.replace('@', "%40").replace(":generate", "%3Agenerate");
+    let short = world
+        .ask(
+            &federated,
+            "POST",
+            &encoded,
+            json!({"scope": [SCOPE], "lifetime": "600s"}),
+        )
+        .await;
+    assert_eq!(short.body["expireTime"], "2026-11-22T12:10:00Z");
+}
+
+#[tokio::test]
+async fn a_chain_of_delegates_needs_every_link() {
+    let world = World::new();
+    let (first, last) = (
+        world.account("link-one").await,
+        world.account("link-two").await,
+    );
+    let creator = "roles/iam.serviceAccountTokenCreator";
+    world
+        .bind(&last, creator, &format!("serviceAccount:{first}"))
+        .await;
+    let alice = world.state.user_token("alice@acme.com");
+    let uri = format!("/v1/projects/-/serviceAccounts/{last}:generateAccessToken");
+    let body =
+        json!({"scope": [SCOPE], "delegates": [format!("projects/-/serviceAccounts/{first}")]});
+    assert_eq!(
+        world.ask(&alice, "POST", &uri, body.clone()).await.status,
+        403
+    );
+    world.bind(&first, creator, "group:research@acme.com").await;
+    assert_eq!(world.ask(&alice, "POST", &uri, body).await.status, 200);
+}
