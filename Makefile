@@ -29,8 +29,8 @@ test: tools build control-plane ## Run every test, the API server and Metaflow i
 	cargo test --workspace
 
 .PHONY: bench
-bench: tools build control-plane ## Measure rules, patch, and the webhook beside a floor; writes target/bench/report.json
-	cargo bench --workspace
+bench: rust ## Measure rules, patch, and the webhook beside a floor; writes target/bench/report.json
+	cargo bench -p namesake-core -p namesake-webhook --bench '*'
 
 .PHONY: lint
 lint: rust format clippy deny manifests scripts ## Check everything that can be checked without running it
