@@ -69,8 +69,6 @@ pub struct Timings {
     pub last_used: Duration,
     /// Between two looks at the pods that still wait at their gate.
     pub gates: Duration,
-    /// Between two looks whether the certificate is due.
-    pub certificate: Duration,
 }
 
 impl Default for Timings {
@@ -86,7 +84,6 @@ impl Default for Timings {
             step: Duration::from_secs(90),
             last_used: Duration::from_hours(1),
             gates: Duration::from_secs(15),
-            certificate: Duration::from_mins(1),
         }
     }
 }

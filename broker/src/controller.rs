@@ -26,6 +26,7 @@ use tracing::warn;
 use crate::config::Config;
 use crate::events::Events;
 use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
 use crate::rules::CurrentRules;
 use crate::turns::Turns;
 use memory::Memories;
@@ -43,6 +44,8 @@ pub struct Context {
     pub config: Config,
     /// The rules in force.
     pub rules: Arc<CurrentRules>,
+    /// The namespaces that opted in.
+    pub namespaces: Arc<Namespaces>,
     /// Events on Identities.
     pub events: Events,
     /// What is counted.
@@ -61,6 +64,7 @@ impl Context {
         gcp: &Gcp,
         config: Config,
         rules: Arc<CurrentRules>,
+        namespaces: Arc<Namespaces>,
         metrics: Arc<Metrics>,
         changed: broadcast::Sender<ObjectRef<Identity>>,
     ) -> Self {
@@ -71,6 +75,7 @@ impl Context {
             client,
             config,
             rules,
+            namespaces,
             events,
             metrics,
             changed,
@@ -122,6 +127,12 @@ pub enum Error {
 pub async fn reconcile(identity: Arc<Identity>, context: Arc<Context>) -> Result<Action, Error> {
     // Nobody listening is no fault: the gates may not run yet.
     let _ = context.changed.send(ObjectRef::from_obj(&*identity));
+    let Some(rules) = context.rules.current() else {
+        return Ok(Action::requeue(context.config.timings.retry.1));
+    };
+    if rules.stack() != identity.spec.stack {
+        return Ok(Action::await_change());
+    }
     let api: Api<Identity> = Api::namespaced(
         context.client.clone(),
         &identity.namespace().unwrap_or_default(),

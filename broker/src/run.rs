@@ -147,6 +147,7 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         &parts.gcp,
         parts.config.clone(),
         Arc::clone(&parts.rules),
+        Arc::clone(&parts.namespaces),
         Arc::clone(&parts.metrics),
         changed,
     );

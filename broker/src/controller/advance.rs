@@ -17,13 +17,19 @@ use crate::failure::{Failure, Retry};
 use crate::plan::{self, Change, Desired, plan};
 use crate::{derive, status};
 
+/// Brings an Identity of ours further; those of another cluster, or where nobody opted in, are left as they are.
 pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action, Error> {
     let Some(rules) = context.rules.current() else {
         return Ok(Action::requeue(context.config.timings.retry.1));
     };
-    if rules.stack() != identity.spec.stack || rules.cluster() != identity.spec.cluster {
-        debug!(name = %identity.name_any(), "an Identity of another stack or cluster is left alone");
-        return Ok(Action::await_change());
+    let namespace = identity.namespace().unwrap_or_default();
+    let here = context
+        .namespaces
+        .of_stack(rules.stack())
+        .contains(&namespace);
+    if !here || rules.cluster() != identity.spec.cluster {
+        debug!(name = %identity.name_any(), %namespace, "an Identity elsewhere is left alone");
+        return Ok(Action::requeue(context.config.timings.resync));
     }
     if !derive::is_derived(identity) {
         let why = "the name is not the one that the spec derives: delete this Identity; the broker makes them, not people";
@@ -155,13 +161,17 @@ async fn finish(
     let timings = &context.config.timings;
     write(identity, context, &conditions::progress(&[])).await?;
     let seed = identity.uid().unwrap_or_default();
-    if memory.looking {
-        memory.looked(timings.resync);
-    }
-    let due = *memory
+    // After a start the looks of all identities are spread; later each keeps its own rhythm.
+    let period = if memory.looking {
+        timings.resync
+    } else {
+        timings.first_resync(&seed)
+    };
+    memory.finished(period);
+    let due = memory
         .next_look
-        .get_or_insert_with(|| Instant::now() + timings.first_resync(&seed));
-    let wait = due.saturating_duration_since(Instant::now());
+        .map(|due| due.saturating_duration_since(Instant::now()));
+    let wait = due.unwrap_or(period);
     if wait.is_zero() {
         memory.look_again();
     }
@@ -220,7 +230,7 @@ async fn fail(
         .is_some_and(|s| conditions::holds(s, identity.metadata.generation, READY));
     if works && !failure.breaks {
         warn!(name = %identity.name_any(), message = %failure.message, "an identity could not be looked at for drift");
-        memory.looked(timings.resync);
+        memory.finished(timings.resync);
         return Ok(Action::requeue(wait));
     }
     let written = write(identity, context, &[failure.finding(change)]).await?;

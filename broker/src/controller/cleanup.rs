@@ -10,6 +10,7 @@ use tracing::info;
 use super::advance::write;
 use super::{Context, Error, google};
 use crate::conditions::Finding;
+use crate::derive;
 use crate::failure::Failure;
 use crate::plan::Desired;
 use crate::principal;
@@ -48,7 +49,14 @@ pub(super) async fn cleanup(identity: &Identity, context: &Context) -> Result<Ac
 
 async fn take_down(identity: &Identity, context: &Context) -> Result<(), Failure> {
     let gcp = &context.gcp;
+    // Nothing was ever done for one that was written by hand, or whose KSA was never made.
+    if !derive::is_derived(identity) {
+        return Ok(());
+    }
     if identity.spec.mode == Mode::Direct {
+        if identity.service_account_uid().is_none() {
+            return Ok(());
+        }
         return revoke(identity, context, &google::grantee(identity, gcp).await?).await;
     }
     let email = google::email(identity)?;

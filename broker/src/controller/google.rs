@@ -1,6 +1,7 @@
 //! The steps at Google. Each looks before it writes, writes nothing that is not missing, and touches nothing that is not ours.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use kube::ResourceExt;
 use namesake_api::names::{GOOGLE_ACCOUNT_READY, VERIFIED};
@@ -10,7 +11,7 @@ use namesake_gcp::{Error, Gcp, Resource, ServiceAccount};
 use super::Context;
 use super::step::Done;
 use crate::conditions::Finding;
-use crate::failure::Failure;
+use crate::failure::{Failure, Retry};
 use crate::objects;
 use crate::plan::Desired;
 use crate::principal;
@@ -97,13 +98,21 @@ pub(crate) async fn see(identity: &Identity, context: &Context) -> Result<Done, 
 
 /// Lets the KSA act as the GSA.
 pub(crate) async fn bind(identity: &Identity, context: &Context) -> Result<Done, Failure> {
-    let resource = Resource::ServiceAccount {
-        email: email(identity)?.to_owned(),
-    };
+    let email = email(identity)?.to_owned();
+    let resource = Resource::ServiceAccount { email };
     let member = principal::binding(identity);
-    Ok(changed(
-        add(context, &resource, &[WORKLOAD_IDENTITY_USER], &member).await?,
-    ))
+    match add(context, &resource, &[WORKLOAD_IDENTITY_USER], &member).await {
+        Ok(missing) => Ok(changed(missing)),
+        // An account that we have just made: Google's parts learn one by one that it is there, and whose it is.
+        Err(error @ (Error::NotFound(_) | Error::PermissionDenied(_))) if !identity.spec.pinned => {
+            let failure = Failure::from(error);
+            Err(Failure {
+                retry: Retry::Soon(Duration::ZERO),
+                ..failure
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives the roles on one resource.
@@ -129,7 +138,12 @@ pub(crate) async fn grantee(identity: &Identity, gcp: &Gcp) -> Result<String, Fa
     if identity.spec.mode == Mode::Impersonate {
         return Ok(format!("serviceAccount:{}", email(identity)?));
     }
-    let uid = identity.service_account_uid().unwrap_or_default();
+    let Some(uid) = identity.service_account_uid() else {
+        return Err(Failure::passing(
+            "Pending",
+            "the service account is not made yet",
+        ));
+    };
     let project = principal::cluster_project(&identity.spec.cluster);
     let number = gcp.project_number(project).await?;
     Ok(principal::by_uid(&number, project, uid))

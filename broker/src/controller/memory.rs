@@ -14,11 +14,20 @@ use tokio::time::Instant;
 use crate::conditions::holds;
 use crate::plan::{Change, Desired, GoogleAccount, Observed, ServiceAccount};
 
+/// What a memory is about: generation of the spec, UID of the KSA.
+type About = (Option<i64>, Option<String>);
+
+fn about(identity: &Identity) -> About {
+    (
+        identity.metadata.generation,
+        identity.service_account_uid().map(str::to_owned),
+    )
+}
+
 /// Steps done and waits agreed for one identity.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
-    /// `metadata.generation` that the rest is about.
-    generation: Option<i64>,
+    about: About,
     found: bool,
     sightings: u32,
     bound: bool,
@@ -37,15 +46,14 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Starts over when the spec is another one.
-    pub(crate) fn at(self, generation: Option<i64>) -> Self {
-        if self.generation == generation {
-            self
-        } else {
-            Self {
-                generation,
-                ..Self::default()
-            }
+    /// Starts over when the spec, or the KSA, is another one.
+    fn at(self, about: About) -> Self {
+        if self.about == about {
+            return self;
+        }
+        Self {
+            about,
+            ..Self::default()
         }
     }
 
@@ -94,7 +102,7 @@ impl Memory {
             self.proofs = 0;
         }
         match change {
-            Change::CreateServiceAccount | Change::RepairServiceAccount => {}
+            Change::CreateServiceAccount | Change::RepairServiceAccount => self.proofs = 0,
             Change::FindGoogleAccount => self.found = true,
             Change::SeeGoogleAccount => self.sightings += 1,
             Change::Bind => self.bound = true,
@@ -117,20 +125,19 @@ impl Memory {
 
     /// Looks at everything again, without giving up what is known to work.
     pub(crate) fn look_again(&mut self) {
-        let Self { generation, .. } = *self;
         *self = Self {
-            generation,
+            about: self.about.clone(),
             looking: true,
             ..Self::default()
         };
     }
 
-    /// The look is over; the next is due in `period`.
-    pub(crate) fn looked(&mut self, period: Duration) {
-        let Self { generation, .. } = *self;
+    /// All is done: what was counted on the way counts no more. The next look is due in `wait`, unless one is agreed.
+    pub(crate) fn finished(&mut self, wait: Duration) {
+        let due = self.next_look.unwrap_or_else(|| Instant::now() + wait);
         *self = Self {
-            generation,
-            next_look: Some(Instant::now() + period),
+            about: self.about.clone(),
+            next_look: Some(due),
             ..Self::default()
         };
     }
@@ -144,7 +151,7 @@ impl Memories {
     pub(crate) fn of(&self, identity: &Identity) -> Memory {
         let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = memories.get(&identity.uid().unwrap_or_default()).cloned();
-        memory.unwrap_or_default().at(identity.metadata.generation)
+        memory.unwrap_or_default().at(about(identity))
     }
 
     pub(crate) fn keep(&self, identity: &Identity, memory: Memory) {
