@@ -213,3 +213,6 @@ pub async fn run(
         })
         .await;
 }
+
+#[cfg(test)]
+mod tests;

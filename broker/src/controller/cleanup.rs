@@ -47,7 +47,7 @@ pub(super) async fn cleanup(identity: &Identity, context: &Context) -> Result<Ac
     }
 }
 
-async fn take_down(identity: &Identity, context: &Context) -> Result<(), Failure> {
+pub(super) async fn take_down(identity: &Identity, context: &Context) -> Result<(), Failure> {
     let gcp = &context.gcp;
     // Nothing was ever done for one that was written by hand, or whose KSA was never made.
     if !derive::is_derived(identity) {

@@ -1,0 +1,117 @@
+//! Taking an identity down.
+
+use super::*;
+
+async fn up(identity: &Identity) -> World {
+    let world = World::new().await;
+    if identity.spec.pinned {
+        world.others("alice-ml");
+    }
+    if identity.spec.mode == Mode::Impersonate {
+        google::find(identity, &world.context).await.unwrap();
+        google::bind(identity, &world.context).await.unwrap();
+    }
+    if !identity.spec.pinned {
+        google::grant(identity, &world.context, &folder(identity))
+            .await
+            .unwrap();
+    }
+    world
+}
+
+async fn exists(world: &World, identity: &Identity) -> bool {
+    let email = identity.spec.google_service_account.as_deref().unwrap();
+    world
+        .context
+        .gcp
+        .get_service_account("acme-identities", email)
+        .await
+        .unwrap()
+        .is_some()
+}
+
+#[tokio::test]
+async fn the_binding_goes_first_and_the_account_last() {
+    let identity = fixtures::identity();
+    let world = up(&identity).await;
+    let before = world.last();
+    cleanup::take_down(&identity, &world.context).await.unwrap();
+    let order: Vec<_> = world
+        .written(before)
+        .into_iter()
+        .map(|line| kind(&line))
+        .collect();
+    assert_eq!(order, ["binding", "grant", "disable", "delete"]);
+    assert!(!exists(&world, &identity).await);
+    let policy = world.context.gcp.policy(&folder(&identity)).await.unwrap();
+    assert_eq!(policy.principals(), 0);
+}
+
+fn kind(line: &str) -> &'static str {
+    let kinds = [
+        (":setIamPolicy", "binding"),
+        ("/iam", "grant"),
+        (":disable", "disable"),
+        ("DELETE", "delete"),
+    ];
+    kinds
+        .into_iter()
+        .find(|(part, _)| line.contains(part))
+        .map_or("other", |(_, kind)| kind)
+}
+
+#[tokio::test]
+async fn taking_down_again_or_without_the_account_is_no_fault() {
+    let identity = fixtures::identity();
+    let world = up(&identity).await;
+    cleanup::take_down(&identity, &world.context).await.unwrap();
+    cleanup::take_down(&identity, &world.context).await.unwrap();
+    let never_made = World::new().await;
+    cleanup::take_down(&identity, &never_made.context)
+        .await
+        .unwrap();
+    assert_eq!(never_made.written(0), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_account_without_our_mark_is_never_touched() {
+    let (world, identity) = (World::new().await, fixtures::identity());
+    world.others(&identity.name_any());
+    cleanup::take_down(&identity, &world.context).await.unwrap();
+    assert_eq!(world.written(0), Vec::<String>::new());
+    assert!(exists(&world, &identity).await);
+}
+
+#[tokio::test]
+async fn a_pinned_account_loses_the_binding_and_nothing_else() {
+    let identity = pinned();
+    let world = up(&identity).await;
+    let before = world.last();
+    cleanup::take_down(&identity, &world.context).await.unwrap();
+    let order: Vec<_> = world
+        .written(before)
+        .into_iter()
+        .map(|line| kind(&line))
+        .collect();
+    assert_eq!(order, ["binding"]);
+    assert!(exists(&world, &identity).await);
+}
+
+#[tokio::test]
+async fn in_direct_mode_the_grants_go() {
+    let identity = direct();
+    let world = up(&identity).await;
+    cleanup::take_down(&identity, &world.context).await.unwrap();
+    let policy = world.context.gcp.policy(&folder(&identity)).await.unwrap();
+    assert_eq!(policy.principals(), 0);
+}
+
+#[tokio::test]
+async fn an_identity_written_by_hand_takes_nothing_down() {
+    let mut identity = fixtures::identity();
+    let world = up(&identity).await;
+    identity.metadata.name = Some("mf-bob-aaaaaaaaaaaaaa".into());
+    let before = world.last();
+    cleanup::take_down(&identity, &world.context).await.unwrap();
+    assert_eq!(world.asked(before), Vec::<String>::new());
+}

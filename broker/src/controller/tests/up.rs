@@ -1,0 +1,247 @@
+//! Bringing an identity up.
+
+use super::*;
+use crate::principal;
+
+const USER: &str = "roles/storage.objectUser";
+
+#[tokio::test]
+async fn an_account_is_made_once_and_carries_our_mark() {
+    let (world, identity) = (World::new().await, fixtures::identity());
+    let made = google::find(&identity, &world.context).await.unwrap();
+    let found = google::find(&identity, &world.context).await.unwrap();
+    assert!(made.repaired && !found.repaired);
+    assert_eq!(made.google_id, found.google_id);
+    let email = identity.spec.google_service_account.as_deref().unwrap();
+    let account = world
+        .context
+        .gcp
+        .get_service_account("acme-identities", email)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(account.description, google::mark(&identity).unwrap());
+    assert_eq!(account.display_name, "alice@acme.com (research)");
+}
+
+#[tokio::test]
+async fn an_account_of_somebody_else_is_a_conflict_and_stays_as_it_is() {
+    let (world, identity) = (World::new().await, fixtures::identity());
+    world.others(&identity.name_any());
+    let before = world.last();
+    let failure = google::find(&identity, &world.context).await.unwrap_err();
+    assert_eq!(
+        (failure.reason, failure.retry, failure.breaks),
+        ("Conflict", Retry::Slowly, true)
+    );
+    assert!(
+        failure.message.contains("billing") && failure.message.contains("delete it"),
+        "{}",
+        failure.message
+    );
+    assert_eq!(world.written(before), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_disabled_account_of_ours_is_enabled_again() {
+    let (world, identity) = (World::new().await, fixtures::identity());
+    google::find(&identity, &world.context).await.unwrap();
+    let email = identity.spec.google_service_account.as_deref().unwrap();
+    world
+        .context
+        .gcp
+        .disable_service_account("acme-identities", email)
+        .await
+        .unwrap();
+    assert!(
+        google::find(&identity, &world.context)
+            .await
+            .unwrap()
+            .repaired
+    );
+    let account = world
+        .context
+        .gcp
+        .get_service_account("acme-identities", email)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!account.disabled);
+}
+
+#[tokio::test]
+async fn an_account_that_google_does_not_show_yet_is_waited_for() {
+    let (world, identity) = (World::new().await, fixtures::identity());
+    let state = world.emulator.state();
+    state
+        .change_settings(|s| s.delays.service_account_get = 3600.0)
+        .unwrap();
+    google::find(&identity, &world.context).await.unwrap();
+    let unseen = google::see(&identity, &world.context).await.unwrap_err();
+    assert_eq!((unseen.reason, unseen.breaks), ("NotYetVisible", false));
+    // A restart looks again, and finds that it was made already.
+    let again = google::find(&identity, &world.context).await.unwrap_err();
+    assert_eq!(again.reason, "NotYetVisible");
+    state
+        .change_settings(|s| s.delays.service_account_get = 0.0)
+        .unwrap();
+    let state = world.emulator.state().clock();
+    state.advance(jiff::SignedDuration::from_hours(1));
+    google::see(&identity, &world.context).await.unwrap();
+}
+
+#[tokio::test]
+async fn binding_and_grants_are_written_once_beside_what_others_have() {
+    let (world, identity) = (World::new().await, fixtures::identity());
+    google::find(&identity, &world.context).await.unwrap();
+    let theirs = "user:admin@acme.com";
+    let put =
+        |policy: &mut Policy| policy.add("roles/iam.serviceAccountTokenCreator", theirs, None);
+    world
+        .context
+        .gcp
+        .modify_policy(&account(&identity), put)
+        .await
+        .unwrap();
+
+    assert!(
+        google::bind(&identity, &world.context)
+            .await
+            .unwrap()
+            .repaired
+    );
+    assert!(
+        google::grant(&identity, &world.context, &folder(&identity))
+            .await
+            .unwrap()
+            .repaired
+    );
+    let before = world.last();
+    assert!(
+        !google::bind(&identity, &world.context)
+            .await
+            .unwrap()
+            .repaired
+    );
+    assert!(
+        !google::grant(&identity, &world.context, &folder(&identity))
+            .await
+            .unwrap()
+            .repaired
+    );
+    assert_eq!(world.written(before), Vec::<String>::new());
+
+    let binding = principal::binding(&identity);
+    assert!(
+        world
+            .has(
+                &account(&identity),
+                google::WORKLOAD_IDENTITY_USER,
+                &binding
+            )
+            .await
+    );
+    assert!(
+        world
+            .has(
+                &account(&identity),
+                "roles/iam.serviceAccountTokenCreator",
+                theirs
+            )
+            .await
+    );
+    assert!(
+        world
+            .has(&folder(&identity), USER, &member(&identity))
+            .await
+    );
+}
+
+#[tokio::test]
+async fn identities_that_share_a_bucket_do_not_lose_each_others_grants() {
+    let world = Arc::new(World::new().await);
+    let bucket = Resource::Bucket {
+        name: "acme-mf".into(),
+    };
+    world
+        .emulator
+        .state()
+        .change_settings(|s| s.limits.bucket_updates_per_second = None)
+        .unwrap();
+    let identities: Vec<_> = (0..10)
+        .map(|n| shared(&format!("user{n}@acme.com")))
+        .collect();
+    for identity in &identities {
+        google::find(identity, &world.context).await.unwrap();
+    }
+    let before = world.last();
+    let grants = identities
+        .iter()
+        .map(|identity| google::grant(identity, &world.context, &bucket));
+    for granted in futures::future::join_all(grants).await {
+        assert!(granted.unwrap().repaired);
+    }
+    assert_eq!(
+        world.written(before).len(),
+        identities.len(),
+        "a write was lost and done again"
+    );
+    for identity in &identities {
+        assert!(world.has(&bucket, USER, &member(identity)).await);
+    }
+}
+
+fn shared(user: &str) -> Identity {
+    let mut ask = fixtures::ask();
+    ask.user = user.to_owned();
+    ask.values.insert("user".into(), user.to_owned());
+    let derived = crate::derive::identity(&fixtures::rules(), &ask).unwrap();
+    let mut identity = crate::objects::identity("research", &derived.name, derived.spec);
+    for grant in &mut identity.spec.grants {
+        grant.folder = None;
+    }
+    identity
+}
+
+#[tokio::test]
+async fn a_pin_that_is_missing_or_disabled_says_so_and_nothing_is_made() {
+    let (world, identity) = (World::new().await, pinned());
+    let missing = google::find(&identity, &world.context).await.unwrap_err();
+    assert_eq!(missing.reason, "Missing");
+    assert_eq!(world.written(0), Vec::<String>::new());
+    world.others("alice-ml");
+    google::find(&identity, &world.context).await.unwrap();
+    google::bind(&identity, &world.context).await.unwrap();
+    let email = identity.spec.google_service_account.as_deref().unwrap();
+    world
+        .context
+        .gcp
+        .disable_service_account("acme-identities", email)
+        .await
+        .unwrap();
+    let disabled = google::find(&identity, &world.context).await.unwrap_err();
+    assert!(
+        disabled.message.contains("disabled"),
+        "{}",
+        disabled.message
+    );
+}
+
+#[tokio::test]
+async fn in_direct_mode_the_account_itself_is_granted_by_its_uid() {
+    let (world, identity) = (World::new().await, direct());
+    google::grant(&identity, &world.context, &folder(&identity))
+        .await
+        .unwrap();
+    let member = principal::by_uid("123", "acme", "u-1");
+    assert!(world.has(&folder(&identity), USER, &member).await);
+}
+
+#[tokio::test]
+async fn a_pool_that_is_missing_is_named() {
+    let (world, mut identity) = (World::new().await, fixtures::identity());
+    google::find(&identity, &world.context).await.unwrap();
+    identity.spec.cluster = "projects/acme-identities/locations/l/clusters/c".into();
+    let failure = google::bind(&identity, &world.context).await.unwrap_err();
+    assert_eq!((failure.reason, failure.breaks), ("PoolMissing", false));
+}
