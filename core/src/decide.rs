@@ -100,10 +100,12 @@ impl Rules {
             },
             Effect::Identity { identity } => match self.choose(rule, identity, subject) {
                 Ok(choice) => Decision::Identity(choice),
-                Err(refusal) => Decision::Deny(Refusal {
-                    rule: Some(rule.name.clone()),
-                    ..refusal
-                }),
+                Err(Refusal {
+                    reason, message, ..
+                }) => {
+                    let message = format!("Rule {} matched this pod. {message}", rule.name);
+                    Decision::Deny(Refusal::by_rule(&rule.name, reason, message))
+                }
             },
         }
     }

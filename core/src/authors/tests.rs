@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::testing::{everything, example, rules};
 
@@ -189,4 +191,17 @@ fn admins_and_updaters_are_those_that_are_named() {
     assert!(!rules.is_admin(&requester("")));
     assert!(rules.is_updater("system:serviceaccount:kueue-system:kueue-controller-manager"));
     assert!(!rules.is_updater("alice@acme.com") && !example().is_updater(""));
+}
+
+proptest! {
+    #[test]
+    fn whoever_asks_a_user_is_canonical(
+        begin in prop_oneof![Just(""), Just("oidc:"), Just("system:serviceaccount:hub:jupyter-"), Just("system:serviceaccount:ci:runner")],
+        rest in any::<String>(),
+        claimed in any::<Option<String>>(),
+    ) {
+        if let Ok(user) = ask(&everything(), &format!("{begin}{rest}"), claimed.as_deref()) {
+            prop_assert!(User::exact(&user).is_ok());
+        }
+    }
 }

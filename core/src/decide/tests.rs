@@ -163,7 +163,7 @@ fn a_class_is_given_only_to_those_it_is_for() {
         (Some("release"), Reason::NotEntitled)
     );
     assert!(
-        message.starts_with("Class pipeline is not for alice@acme.com, nor for a group"),
+        message.starts_with("Rule release matched this pod. Class pipeline is not for alice@acme.com, nor for a group"),
         "{message}"
     );
     let (_, _, message) = denied(rules.decide(&Subject {
@@ -171,7 +171,9 @@ fn a_class_is_given_only_to_those_it_is_for() {
         ..pod
     }));
     assert!(
-        message.starts_with("Class pipeline is not for namespace \"production\""),
+        message.starts_with(
+            "Rule release matched this pod. Class pipeline is not for namespace \"production\""
+        ),
         "{message}"
     );
 }
@@ -215,7 +217,7 @@ fn a_value_that_the_pod_does_not_name_is_a_refusal() {
             ..whole
         })
         .2,
-        "Class pipeline makes one identity for each project, and this pod of alice@acme.com names none. Start it with Metaflow \
+        "Rule release matched this pod. Class pipeline makes one identity for each project, and this pod of alice@acme.com names none. Start it with Metaflow \
          so that it names its project (add @project to the flow), or ask your admin for another class."
     );
     for claims in [
