@@ -177,6 +177,18 @@ fn only_the_controller_itself_is_a_carrier() {
 }
 
 #[test]
+fn a_carrier_is_no_user_whatever_the_rules_match() {
+    let text = include_str!("../../testdata/example.yaml").replace("\"*@acme.com\"}", "\"*\"}");
+    let rules = rules(&text);
+    assert!(ask(&rules, "system:serviceaccount:any:thing", None).is_ok());
+    let job_controller = "system:serviceaccount:kube-system:job-controller";
+    assert_eq!(
+        ask(&rules, job_controller, None),
+        Err(Reason::UnknownRequester)
+    );
+}
+
+#[test]
 fn admins_and_updaters_are_those_that_are_named() {
     let in_group = |group: &str| Requester {
         groups: vec![group.to_owned()],

@@ -219,3 +219,14 @@ fn more_groups_than_fit_into_a_stamp_are_a_problem() {
         "{problems:?}"
     );
 }
+
+#[test]
+fn stack_and_cluster_must_fit_into_a_mark() {
+    let text = EXAMPLE.replace("stack: prod", &format!("stack: {}", "s".repeat(63)));
+    let text = text.replace("clusters/ml", &format!("clusters/{}", "c".repeat(40)));
+    let error = parse(&text).unwrap_err().to_string();
+    assert!(
+        error.starts_with("rules.yaml:1:1: stack and cluster have more than 133 bytes together"),
+        "{error}"
+    );
+}
