@@ -151,3 +151,24 @@ fn annotation(text: &str) -> Result<String, Wrong> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_only_with_what_is_there() {
+        assert_eq!(fill("{2}-{1}", &["a", "b"]).as_deref(), Some("b-a"));
+        assert_eq!(fill("plain", &[]).as_deref(), Some("plain"));
+        assert_eq!(fill("{1}", &["{1}"]).as_deref(), Some("{1}"));
+        for (template, captured) in [
+            ("u-{1}", &[""][..]),
+            ("{0}", &["a"]),
+            ("{2}", &["a"]),
+            ("{x}", &["a"]),
+            ("{1", &["a"]),
+        ] {
+            assert_eq!(fill(template, captured), None, "{template}");
+        }
+    }
+}
