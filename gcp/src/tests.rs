@@ -1,6 +1,7 @@
 //! The client against a server that records requests and answers by a script, in the shapes recorded from Google.
 
 mod accounts;
+mod emulator;
 mod policies;
 mod tokens;
 
@@ -86,7 +87,7 @@ async fn google(script: impl IntoIterator<Item = Answer>) -> (Gcp, Google) {
         storage: base.clone(),
         resource_manager: base,
     };
-    let gcp = Gcp::connect(endpoints, Credentials::from(Fixed))
+    let gcp = Gcp::connect(endpoints, ours())
         .await
         .unwrap();
     (gcp.within(Duration::from_secs(20)), google)
@@ -148,20 +149,18 @@ fn every_future_can_move_to_another_thread(gcp: &'static Gcp, resource: &'static
     });
 }
 
-/// Our own credentials in these tests.
+/// Our own credentials in these tests: a token that stays.
 #[derive(Debug)]
-struct Fixed;
+struct Bearer(Arc<str>);
 
-impl CredentialsProvider for Fixed {
+impl CredentialsProvider for Bearer {
     async fn headers(
         &self,
         _: ::http::Extensions,
     ) -> Result<CacheableResource<::http::HeaderMap>, CredentialsError> {
         let mut data = ::http::HeaderMap::new();
-        data.insert(
-            "authorization",
-            ::http::HeaderValue::from_static("Bearer ours"),
-        );
+        let value = ::http::HeaderValue::from_str(&format!("Bearer {}", self.0)).unwrap();
+        data.insert("authorization", value);
         Ok(CacheableResource::New {
             entity_tag: EntityTag::new(),
             data,
@@ -171,4 +170,8 @@ impl CredentialsProvider for Fixed {
     async fn universe_domain(&self) -> Option<String> {
         None
     }
+}
+
+fn ours() -> Credentials {
+    Credentials::from(Bearer(Arc::from("ours")))
 }
