@@ -87,9 +87,7 @@ async fn google(script: impl IntoIterator<Item = Answer>) -> (Gcp, Google) {
         storage: base.clone(),
         resource_manager: base,
     };
-    let gcp = Gcp::connect(endpoints, ours())
-        .await
-        .unwrap();
+    let gcp = Gcp::connect(endpoints, ours()).await.unwrap();
     (gcp.within(Duration::from_secs(20)), google)
 }
 

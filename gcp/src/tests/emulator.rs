@@ -13,7 +13,8 @@ use super::*;
 use crate::{AccessToken, Resource, ServiceAccount};
 
 const POOL: &str = "acme.svc.id.goog";
-const ISSUER: &str = "https://container.googleapis.com/v1/projects/acme/locations/us-central1/clusters/ml";
+const ISSUER: &str =
+    "https://container.googleapis.com/v1/projects/acme/locations/us-central1/clusters/ml";
 const ADMIN: &str = "admin@acme.com";
 const KSA: &str = "serviceAccount:acme.svc.id.goog[research/mf-alice]";
 const MARK: &str = "namesake stack=prod cluster=projects/acme/locations/us-central1/clusters/ml ksa=research/mf-alice";
@@ -68,7 +69,9 @@ impl World {
             resource_manager: base,
         };
         let admin = Bearer(Arc::from(emulator.state().user_token(ADMIN)));
-        let gcp = Gcp::connect(endpoints, Credentials::from(admin)).await.unwrap();
+        let gcp = Gcp::connect(endpoints, Credentials::from(admin))
+            .await
+            .unwrap();
         let gcp = gcp.within(Duration::from_secs(20));
         Self { emulator, gcp, key }
     }
@@ -91,19 +94,28 @@ impl World {
     }
 
     async fn create(&self) -> Result<ServiceAccount, crate::Error> {
-        let made = self.gcp.create_service_account("acme-ids", "mf-alice", "alice", MARK);
+        let made = self
+            .gcp
+            .create_service_account("acme-ids", "mf-alice", "alice", MARK);
         made.await
     }
 
     async fn bind(&self, email: &str) -> Result<crate::Policy, crate::Error> {
-        let account = Resource::ServiceAccount { email: email.to_owned() };
-        self.gcp.modify_policy(&account, |policy| policy.add(USE, KSA, None)).await
+        let account = Resource::ServiceAccount {
+            email: email.to_owned(),
+        };
+        self.gcp
+            .modify_policy(&account, |policy| policy.add(USE, KSA, None))
+            .await
     }
 
     async fn federated(&self) -> AccessToken {
         let audience = format!("identitynamespace:{POOL}:{ISSUER}");
         let scope = "https://www.googleapis.com/auth/cloud-platform";
-        self.gcp.exchange(&self.ksa_token(), &audience, scope).await.unwrap()
+        self.gcp
+            .exchange(&self.ksa_token(), &audience, scope)
+            .await
+            .unwrap()
     }
 
     fn ksa_token(&self) -> SecretString {
@@ -114,7 +126,10 @@ impl World {
         let header = json!({"alg": "ES256", "kid": "k1"});
         let encode = |json: &Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
         let signed = format!("{}.{}", encode(&header), encode(&claims));
-        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        let signature = self
+            .key
+            .sign(&SystemRandom::new(), signed.as_bytes())
+            .unwrap();
         format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref())).into()
     }
 }
@@ -122,7 +137,10 @@ impl World {
 fn jwks(key: &EcdsaKeyPair) -> Value {
     // An uncompressed point: 4, then x and y of 32 bytes each.
     let point = key.public_key().as_ref();
-    let (x, y) = (BASE64URL_NOPAD.encode(&point[1..33]), BASE64URL_NOPAD.encode(&point[33..]));
+    let (x, y) = (
+        BASE64URL_NOPAD.encode(&point[1..33]),
+        BASE64URL_NOPAD.encode(&point[33..]),
+    );
     json!({"keys": [{"use": "sig", "kty": "EC", "crv": "P-256", "kid": "k1", "alg": "ES256", "x": x, "y": y}]})
 }
 
@@ -138,25 +156,45 @@ async fn an_identity_is_made_bound_granted_and_proven() {
     let world = World::start().await;
     let gcp = &world.gcp;
     let made = world.create().await.unwrap();
-    assert_eq!(gcp.get_service_account("acme-ids", &made.email).await, Ok(Some(made.clone())));
+    assert_eq!(
+        gcp.get_service_account("acme-ids", &made.email).await,
+        Ok(Some(made.clone()))
+    );
     assert_eq!(world.create().await.unwrap_err().reason(), "AlreadyExists");
 
     let federated = world.federated().await;
-    let early = gcp.generate_access_token(&federated, &made.email).await.unwrap_err();
+    let early = gcp
+        .generate_access_token(&federated, &made.email)
+        .await
+        .unwrap_err();
     assert_eq!(early.reason(), "PermissionDenied");
     assert!(world.bind(&made.email).await.unwrap().has(USE, KSA, None));
-    let token = gcp.generate_access_token(&federated, &made.email).await.unwrap();
+    let token = gcp
+        .generate_access_token(&federated, &made.email)
+        .await
+        .unwrap();
 
     let wanted = ["storage.objects.create", "storage.objects.get"];
     let held = gcp.test_iam_permissions(&folder(), &token, &wanted).await;
     assert!(held.is_err() || held == Ok(vec![]), "{held:?}");
     let member = format!("serviceAccount:{}", made.email);
     let grant = |policy: &mut crate::Policy| policy.add(OBJECTS, &member, None);
-    assert!(gcp.modify_policy(&folder(), grant).await.unwrap().has(OBJECTS, &member, None));
-    let held = gcp.test_iam_permissions(&folder(), &token, &wanted).await.unwrap();
+    assert!(
+        gcp.modify_policy(&folder(), grant)
+            .await
+            .unwrap()
+            .has(OBJECTS, &member, None)
+    );
+    let held = gcp
+        .test_iam_permissions(&folder(), &token, &wanted)
+        .await
+        .unwrap();
     assert_eq!(held, wanted);
     assert_eq!(gcp.bucket_has_uniform_access("acme-mf").await, Ok(true));
-    assert_eq!(gcp.project_number("acme").await.as_deref(), Ok("123456789012"));
+    assert_eq!(
+        gcp.project_number("acme").await.as_deref(),
+        Ok("123456789012")
+    );
 }
 
 #[tokio::test]
@@ -164,13 +202,25 @@ async fn a_grant_on_project_and_bucket_keeps_what_was_there() {
     let world = World::start().await;
     let made = world.create().await.unwrap();
     let member = format!("serviceAccount:{}", made.email);
-    let project = Resource::Project { id: "acme".to_owned() };
-    let bucket = Resource::Bucket { name: "acme-mf".to_owned() };
+    let project = Resource::Project {
+        id: "acme".to_owned(),
+    };
+    let bucket = Resource::Bucket {
+        name: "acme-mf".to_owned(),
+    };
     for (resource, role) in [(project, "roles/viewer"), (bucket, OBJECTS)] {
         let before = world.gcp.policy(&resource).await.unwrap();
-        let after = world.gcp.modify_policy(&resource, |p| p.add(role, &member, None)).await.unwrap();
+        let after = world
+            .gcp
+            .modify_policy(&resource, |p| p.add(role, &member, None))
+            .await
+            .unwrap();
         assert_eq!(after.principals(), before.principals() + 1, "{resource}");
-        let undone = world.gcp.modify_policy(&resource, |p| p.remove_member(&member)).await.unwrap();
+        let undone = world
+            .gcp
+            .modify_policy(&resource, |p| p.remove_member(&member))
+            .await
+            .unwrap();
         assert_eq!(undone.principals(), before.principals(), "{resource}");
         assert_ne!(undone.etag(), before.etag());
     }
@@ -179,11 +229,23 @@ async fn a_grant_on_project_and_bucket_keeps_what_was_there() {
 #[tokio::test]
 async fn a_new_account_is_known_to_one_service_after_the_other() {
     let world = World::start().await;
-    world.settings(&json!({"delays": {"serviceAccountGet": 30, "serviceAccountMember": 60, "policy": 120}}));
+    world.settings(
+        &json!({"delays": {"serviceAccountGet": 30, "serviceAccountMember": 60, "policy": 120}}),
+    );
     let made = world.create().await.unwrap();
-    assert_eq!(world.gcp.get_service_account("acme-ids", &made.email).await, Ok(None));
+    assert_eq!(
+        world.gcp.get_service_account("acme-ids", &made.email).await,
+        Ok(None)
+    );
     world.pass(31);
-    assert!(world.gcp.get_service_account("acme-ids", &made.email).await.unwrap().is_some());
+    assert!(
+        world
+            .gcp
+            .get_service_account("acme-ids", &made.email)
+            .await
+            .unwrap()
+            .is_some()
+    );
 
     let member = format!("serviceAccount:{}", made.email);
     let grant = |policy: &mut crate::Policy| policy.add(OBJECTS, &member, None);
@@ -194,10 +256,18 @@ async fn a_new_account_is_known_to_one_service_after_the_other() {
 
     world.bind(&made.email).await.unwrap();
     let federated = world.federated().await;
-    let early = world.gcp.generate_access_token(&federated, &made.email).await.unwrap_err();
+    let early = world
+        .gcp
+        .generate_access_token(&federated, &made.email)
+        .await
+        .unwrap_err();
     assert_eq!(early.reason(), "PermissionDenied");
     world.pass(121);
-    world.gcp.generate_access_token(&federated, &made.email).await.unwrap();
+    world
+        .gcp
+        .generate_access_token(&federated, &made.email)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -207,17 +277,34 @@ async fn answers_that_get_lost_lose_and_double_nothing() {
     world.fault(json!({"method": "POST", "path": create, "applied": true, "answer": "cut"}));
     let made = world.create().await.unwrap();
     world.fault(json!({"path": "*:getIamPolicy", "answer": {"status": {"code": 503}}}));
-    world.fault(json!({"path": "*:setIamPolicy", "applied": true, "answer": {"status": {"code": 503}}}));
+    world.fault(
+        json!({"path": "*:setIamPolicy", "applied": true, "answer": {"status": {"code": 503}}}),
+    );
     world.bind(&made.email).await.unwrap();
     let member = format!("serviceAccount:{}", made.email);
-    world.fault(json!({"method": "PUT", "path": "/storage/v1/*/iam", "applied": true, "answer": "cut"}));
+    world.fault(
+        json!({"method": "PUT", "path": "/storage/v1/*/iam", "applied": true, "answer": "cut"}),
+    );
     let grant = |policy: &mut crate::Policy| policy.add(OBJECTS, &member, None);
     let policy = world.gcp.modify_policy(&folder(), grant).await.unwrap();
-    assert_eq!(policy.members(OBJECTS).collect::<Vec<_>>(), [member.as_str()]);
-    assert_eq!(world.gcp.list_service_accounts("acme-ids").await.unwrap(), [made.clone()]);
+    assert_eq!(
+        policy.members(OBJECTS).collect::<Vec<_>>(),
+        [member.as_str()]
+    );
+    assert_eq!(
+        world.gcp.list_service_accounts("acme-ids").await.unwrap(),
+        std::slice::from_ref(&made)
+    );
     world.fault(json!({"method": "DELETE", "path": "*", "applied": true, "answer": {"status": {"code": 503}}}));
-    world.gcp.delete_service_account("acme-ids", &made.unique_id).await.unwrap();
-    assert_eq!(world.gcp.get_service_account("acme-ids", &made.email).await, Ok(None));
+    world
+        .gcp
+        .delete_service_account("acme-ids", &made.unique_id)
+        .await
+        .unwrap();
+    assert_eq!(
+        world.gcp.get_service_account("acme-ids", &made.email).await,
+        Ok(None)
+    );
 }
 
 #[tokio::test]
@@ -230,7 +317,8 @@ async fn many_writers_of_one_policy_lose_no_member() {
         let (gcp, account) = (world.gcp.clone(), account.clone());
         writers.spawn(async move {
             let member = format!("serviceAccount:{POOL}[research/ksa-{n}]");
-            gcp.modify_policy(&account, |policy| policy.add(USE, &member, None)).await
+            gcp.modify_policy(&account, |policy| policy.add(USE, &member, None))
+                .await
         });
     }
     for done in writers.join_all().await {
@@ -244,7 +332,11 @@ async fn quotas_are_told_apart() {
     let world = World::start().await;
     world.settings(&json!({"limits": {"createsPerMinute": 1}}));
     world.create().await.unwrap();
-    let second = || world.gcp.create_service_account("acme-ids", "mf-second", "", MARK);
+    let second = || {
+        world
+            .gcp
+            .create_service_account("acme-ids", "mf-second", "", MARK)
+    };
     let error = second().await.unwrap_err();
     assert_eq!(error.reason(), "Throttled", "{error}");
     assert!(error.retry_after().is_some());
@@ -259,20 +351,36 @@ async fn an_account_that_returns_is_the_same_and_a_new_one_of_its_name_is_not() 
     let gcp = &world.gcp;
     let first = world.create().await.unwrap();
     let member = format!("serviceAccount:{}", first.email);
-    let bucket = Resource::Bucket { name: "acme-mf".to_owned() };
-    gcp.modify_policy(&bucket, |p| p.add(OBJECTS, &member, None)).await.unwrap();
-    gcp.disable_service_account("acme-ids", &first.email).await.unwrap();
-    gcp.delete_service_account("acme-ids", &first.unique_id).await.unwrap();
-    let back = gcp.undelete_service_account("acme-ids", &first.unique_id).await.unwrap();
+    let bucket = Resource::Bucket {
+        name: "acme-mf".to_owned(),
+    };
+    gcp.modify_policy(&bucket, |p| p.add(OBJECTS, &member, None))
+        .await
+        .unwrap();
+    gcp.disable_service_account("acme-ids", &first.email)
+        .await
+        .unwrap();
+    gcp.delete_service_account("acme-ids", &first.unique_id)
+        .await
+        .unwrap();
+    let back = gcp
+        .undelete_service_account("acme-ids", &first.unique_id)
+        .await
+        .unwrap();
     assert_eq!(back.unique_id, first.unique_id);
 
-    gcp.delete_service_account("acme-ids", &first.unique_id).await.unwrap();
+    gcp.delete_service_account("acme-ids", &first.unique_id)
+        .await
+        .unwrap();
     let second = world.create().await.unwrap();
     assert_ne!(second.unique_id, first.unique_id);
     let left = gcp.policy(&bucket).await.unwrap();
     let stale = format!("deleted:{member}?uid={}", first.unique_id);
     assert!(left.members(OBJECTS).any(|m| m == stale));
-    let fresh = gcp.modify_policy(&bucket, |p| p.add(OBJECTS, &member, None)).await.unwrap();
+    let fresh = gcp
+        .modify_policy(&bucket, |p| p.add(OBJECTS, &member, None))
+        .await
+        .unwrap();
     assert!(!fresh.members(OBJECTS).any(|m| m == stale));
     assert!(fresh.has(OBJECTS, &member, None));
 }

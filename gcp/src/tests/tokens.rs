@@ -164,9 +164,7 @@ async fn a_server_that_is_not_there_is_unavailable_until_the_limit() {
         .local_addr()
         .unwrap();
     endpoints.sts = format!("http://{free}");
-    let gone = Gcp::connect(endpoints, ours())
-        .await
-        .unwrap();
+    let gone = Gcp::connect(endpoints, ours()).await.unwrap();
     let gone = gone.within(Duration::from_millis(800));
     let secret = SecretString::from("s3cret");
     let error = gone.exchange(&secret, AUDIENCE, "x").await.unwrap_err();
