@@ -36,6 +36,12 @@ fn decisions(criterion: &mut Criterion) {
     let answer = runtime.block_on(ask(&state, Webhook::Mutate, &pod));
     let mut last = pod.clone();
     last["request"]["object"] = patched(&pod["request"]["object"], &patch(&answer));
+    let log = tracing_subscriber::fmt().json().flatten_event(true);
+    let log = log
+        .with_current_span(false)
+        .with_writer(std::io::sink)
+        .finish();
+    let log = tracing::Dispatch::new(log);
     let mut run = |name: &str, webhook: Webhook, review: &Value| {
         let body = review.to_string();
         let allowed = runtime.block_on(ask(&state, webhook, review));
@@ -55,6 +61,9 @@ fn decisions(criterion: &mut Criterion) {
         });
     };
     run("pod of a known user", Webhook::Mutate, &pod);
+    tracing::dispatcher::with_default(&log, || {
+        run("pod of a known user, logged", Webhook::Mutate, &pod);
+    });
     run("job of a known user", Webhook::Mutate, &job);
     run("twin", Webhook::Validate, &last);
     let body = pod.to_string();

@@ -182,6 +182,10 @@ impl Broker {
                 file.display()
             ))
         })?;
+        if text.trim().is_empty() {
+            let file = file.display();
+            return Err(Failure::away(format!("our own token in {file} is empty")));
+        }
         Ok(SecretString::from(text.trim().to_owned()))
     }
 }

@@ -24,6 +24,9 @@ use crate::{server, watch};
 /// How long requests under way may take to end after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long a connection may stay without any request: whoever holds connections must not fill us up.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+
 /// Serves on `listener` until `shutdown`, and then until what is under way has been answered.
 ///
 /// # Errors
@@ -56,6 +59,8 @@ pub async fn run(
     let handle = Handle::new();
     let server = from_tcp_rustls(listener, tls)?
         .handle(handle.clone())
+        .http1_only()
+        .first_request_timeout(FIRST_REQUEST)
         .serve(server::app(state.clone()).into_make_service());
     tracing::info!(%address, namespace = args.namespace, "serving");
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, RawQuery, State as Extract};
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State as Extract};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use namesake_api::names;
 use tokio::sync::Semaphore;
 
@@ -40,56 +40,37 @@ pub fn app(state: Arc<State>) -> Router {
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
         .route(names::READY_PATH, get(ready))
         .route(names::METRICS_PATH, get(metrics))
-        .layer(DefaultBodyLimit::max(MAX_REVIEW_BYTES))
         .with_state(Server { state, slots })
 }
 
-type Body = Result<Bytes, BytesRejection>;
-
-async fn mutate(
-    Extract(server): Extract<Server>,
-    RawQuery(query): RawQuery,
-    body: Body,
-) -> Response {
-    server.answer(Webhook::Mutate, query.as_deref(), body).await
+async fn mutate(Extract(server): Extract<Server>, request: Request) -> Response {
+    server.answer(Webhook::Mutate, request).await
 }
 
-async fn validate(
-    Extract(server): Extract<Server>,
-    RawQuery(query): RawQuery,
-    body: Body,
-) -> Response {
-    server
-        .answer(Webhook::Validate, query.as_deref(), body)
-        .await
+async fn validate(Extract(server): Extract<Server>, request: Request) -> Response {
+    server.answer(Webhook::Validate, request).await
 }
 
-async fn validate_rules(
-    Extract(server): Extract<Server>,
-    RawQuery(query): RawQuery,
-    body: Body,
-) -> Response {
-    server
-        .answer(Webhook::ValidateRules, query.as_deref(), body)
-        .await
+async fn validate_rules(Extract(server): Extract<Server>, request: Request) -> Response {
+    server.answer(Webhook::ValidateRules, request).await
 }
 
 impl Server {
-    async fn answer(&self, webhook: Webhook, query: Option<&str>, body: Body) -> Response {
-        let began = Instant::now();
+    async fn answer(&self, webhook: Webhook, request: Request) -> Response {
+        let came = Instant::now();
         let Ok(_slot) = self.slots.try_acquire() else {
             self.state.metrics.overloaded.inc();
             let text = format!("{MAX_UNDER_WAY} reviews are under way: try again\n");
             return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
         };
-        let body = match body {
+        let (head, body) = request.into_parts();
+        let allowed = review::timeout(head.uri.query()).unwrap_or(MAX_TIMEOUT);
+        let deadline = came + allowed.min(MAX_TIMEOUT).saturating_sub(MARGIN);
+        let body = match read(body, deadline).await {
             Ok(body) => body,
-            Err(rejection) => return self.malformed(rejection.status(), &unread(&rejection)),
+            Err((status, text)) => return self.malformed(status, &text),
         };
-        let allowed = review::timeout(query)
-            .unwrap_or(MAX_TIMEOUT)
-            .min(MAX_TIMEOUT);
-        let deadline = began + allowed.saturating_sub(MARGIN);
+        let began = Instant::now();
         match admit::admit(&self.state, webhook, &body, began, deadline).await {
             Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
             Err(malformed) => self.malformed(StatusCode::BAD_REQUEST, &malformed.to_string()),
@@ -103,11 +84,24 @@ impl Server {
     }
 }
 
-fn unread(rejection: &BytesRejection) -> String {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return format!("the body is larger than {MAX_REVIEW_BYTES} bytes");
+// The whole body, or what to answer instead. Who sends too slowly must not hold a slot.
+async fn read(body: Body, deadline: Instant) -> Result<Bytes, (StatusCode, String)> {
+    let whole = Limited::new(body, MAX_REVIEW_BYTES).collect();
+    match tokio::time::timeout_at(deadline.into(), whole).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let text = format!("the body is larger than {MAX_REVIEW_BYTES} bytes");
+            Err((StatusCode::PAYLOAD_TOO_LARGE, text))
+        }
+        Ok(Err(error)) => {
+            let text = format!("the body could not be read: {error}");
+            Err((StatusCode::BAD_REQUEST, text))
+        }
+        Err(_) => {
+            let text = "the body did not come in time".to_owned();
+            Err((StatusCode::REQUEST_TIMEOUT, text))
+        }
     }
-    format!("the body could not be read: {rejection}")
 }
 
 async fn ready(Extract(server): Extract<Server>) -> Response {

@@ -79,6 +79,8 @@ impl Refused {
                 let reason = match reason.as_str() {
                     "TooManyIdentities" => "TooManyIdentities",
                     "Conflict" => "IdentityConflict",
+                    "Leaving" => "IdentityLeaving",
+                    "RulesNotLoaded" => "RulesNotLoaded",
                     _ => "BrokerUnavailable",
                 };
                 Self::later(reason, message)

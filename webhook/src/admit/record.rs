@@ -47,7 +47,7 @@ pub(super) fn record<O>(
         service_account = facts.service_account,
         outcome = facts.outcome,
         reason = refused.map(|r| r.reason),
-        message = refused.map(|r| r.message.as_str()),
+        refusal = refused.map(|r| r.message.as_str()),
         micros,
         "decision"
     );

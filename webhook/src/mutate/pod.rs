@@ -4,7 +4,9 @@
 //! plugin filled in for the account that the pod came with. It only adds and never takes away, so the pod keeps the pull
 //! secrets of that account, and its token volume, which is for whichever account the pod names in the end.
 
-use namesake_api::names::{GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION};
+use namesake_api::names::{
+    GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION, WAITING_ANNOTATION,
+};
 use namesake_core::{Decision, Outcome, Resolution, SeenPod};
 
 use super::{Change, Have, World};
@@ -131,6 +133,7 @@ fn change(
     let annotations = [
         (USER_ANNOTATION, want.user),
         (RESOLUTION_ANNOTATION, want.resolution.as_deref()),
+        (WAITING_ANNOTATION, None),
     ];
     patch.set_keys(
         "/metadata/labels",

@@ -14,6 +14,7 @@ use namesake_webhook::broker::{Broker, Settings};
 use namesake_webhook::state::State;
 use rustls::RootCertStore;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
 
 use crate::cases::{ask, job_controller, name_of, patch, review, sign, state};
@@ -57,16 +58,17 @@ async fn scripted(status: u16, body: Value, open: usize) -> (Arc<Scripted>, Stri
     (broker, url)
 }
 
-fn asking(case: &Value, url: &str, deadline: Duration) -> State {
-    let file = std::env::temp_dir().join(format!("namesake-webhook-token-{}", std::process::id()));
-    std::fs::write(&file, "token-1\n").unwrap();
+/// A state that asks this broker; the token's file lives as long as the second.
+fn asking(case: &Value, url: &str, deadline: Duration) -> (State, NamedTempFile) {
+    let token = NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "token-1\n").unwrap();
     let settings = Settings {
         url: url.parse().unwrap(),
-        token_file: file,
+        token_file: token.path().to_owned(),
         deadline,
     };
     let broker = Broker::new(settings, RootCertStore::empty()).unwrap();
-    state(case).with_broker(Arc::new(broker))
+    (state(case).with_broker(Arc::new(broker)), token)
 }
 
 fn case() -> Value {
@@ -82,7 +84,7 @@ fn made(ready: bool) -> Value {
 #[tokio::test]
 async fn fifty_pods_of_a_new_user_at_once_cost_one_call() {
     let (broker, url) = scripted(200, made(false), 1).await;
-    let state = asking(&case(), &url, Duration::from_secs(5));
+    let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
     let review = review(&job_controller());
     let answers = join_all((0..50).map(|_| ask(&state, Webhook::Mutate, &review))).await;
     for answer in &answers {
@@ -99,7 +101,7 @@ async fn fifty_pods_of_a_new_user_at_once_cost_one_call() {
 #[tokio::test]
 async fn an_identity_that_works_already_needs_no_gate() {
     let (_broker, url) = scripted(200, made(true), 1).await;
-    let state = asking(&case(), &url, Duration::from_secs(5));
+    let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
     let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
     assert_eq!(answer["auditAnnotations"]["outcome"], "identity");
 }
@@ -107,7 +109,7 @@ async fn an_identity_that_works_already_needs_no_gate() {
 #[tokio::test]
 async fn a_dry_run_makes_no_call() {
     let (broker, url) = scripted(200, made(true), 9).await;
-    let state = asking(&case(), &url, Duration::from_secs(5));
+    let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
     let mut request = job_controller();
     request["dryRun"] = json!(true);
     let answer = ask(&state, Webhook::Mutate, &review(&request)).await;
@@ -123,13 +125,14 @@ async fn the_brokers_refusals_reach_the_person_with_a_code_that_controllers_unde
         (403, "NotEntitled", 403, "NotEntitled"),
         (409, "Conflict", 503, "IdentityConflict"),
         (429, "TooManyIdentities", 503, "TooManyIdentities"),
-        (503, "RulesNotLoaded", 503, "BrokerUnavailable"),
+        (409, "Leaving", 503, "IdentityLeaving"),
+        (503, "RulesNotLoaded", 503, "RulesNotLoaded"),
         (401, "Unauthenticated", 503, "BrokerUnavailable"),
     ] {
         let body =
             json!({"error": {"code": status, "reason": reason, "message": "ask #ml-platform"}});
         let (_broker, url) = scripted(status, body, 1).await;
-        let state = asking(&case(), &url, Duration::from_secs(5));
+        let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
         let request = json!({"kind": "Job", "file": "run-job.json", "user": "alice@acme.com"});
         let answer = ask(&state, Webhook::Mutate, &review(&request)).await;
         assert_eq!(answer["status"]["code"], code, "{status}");
@@ -149,7 +152,7 @@ async fn a_broker_that_is_away_or_silent_is_503_and_a_remedy_before_the_deadline
     drop(closed);
     let (_silent, silent) = scripted(200, made(true), 0).await;
     for url in [away, silent] {
-        let state = asking(&case(), &url, Duration::from_millis(100));
+        let (state, _token) = asking(&case(), &url, Duration::from_millis(100));
         let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
         assert_eq!(answer["status"]["code"], 503);
         assert!(
@@ -164,7 +167,7 @@ async fn a_broker_that_is_away_or_silent_is_503_and_a_remedy_before_the_deadline
 #[tokio::test]
 async fn the_reviews_own_deadline_ends_the_wait_too() {
     let (_silent, url) = scripted(200, made(true), 0).await;
-    let state = asking(&case(), &url, Duration::from_secs(3600));
+    let (state, _token) = asking(&case(), &url, Duration::from_secs(3600));
     let body = review(&job_controller()).to_string();
     let began = Instant::now();
     let answer = admit(
@@ -183,7 +186,7 @@ async fn the_reviews_own_deadline_ends_the_wait_too() {
 async fn a_broker_with_other_rules_gives_another_name_which_nobody_gets() {
     let body = json!({"name": "mf-alice-bbbbbbbbbbbbbb", "serviceAccountUid": "u", "ready": true});
     let (_broker, url) = scripted(200, body, 1).await;
-    let state = asking(&case(), &url, Duration::from_secs(5));
+    let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
     let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
     assert_eq!(answer["auditAnnotations"]["reason"], "RulesDiffer");
 }

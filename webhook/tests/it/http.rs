@@ -89,6 +89,15 @@ async fn what_is_no_review_is_a_4xx_with_a_text() {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_in_time_is_not_waited_for() {
+    let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let path = "/mutate?timeout=600ms";
+    let (status, text) = call(state(), "POST", path, Body::from_stream(never)).await;
+    assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
+    assert!(text.contains("in time"), "{text}");
+}
+
+#[tokio::test]
 async fn a_replica_is_healthy_at_once_and_ready_when_all_is_loaded() {
     let state = state();
     assert_eq!(
