@@ -91,46 +91,13 @@ async fn an_account_that_google_does_not_show_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn binding_and_grants_are_written_once_beside_what_others_have() {
+async fn binding_and_grants_are_written_once() {
     let (world, identity) = (World::new().await, fixtures::identity());
     google::find(&identity, &world.context).await.unwrap();
-    let theirs = "user:admin@acme.com";
-    let put =
-        |policy: &mut Policy| policy.add("roles/iam.serviceAccountTokenCreator", theirs, None);
-    world
-        .context
-        .gcp
-        .modify_policy(&account(&identity), put)
-        .await
-        .unwrap();
-
-    assert!(
-        google::bind(&identity, &world.context)
-            .await
-            .unwrap()
-            .repaired
-    );
-    assert!(
-        google::grant(&identity, &world.context, &folder(&identity))
-            .await
-            .unwrap()
-            .repaired
-    );
+    assert!(bind_and_grant(&world, &identity).await);
     let before = world.last();
-    assert!(
-        !google::bind(&identity, &world.context)
-            .await
-            .unwrap()
-            .repaired
-    );
-    assert!(
-        !google::grant(&identity, &world.context, &folder(&identity))
-            .await
-            .unwrap()
-            .repaired
-    );
+    assert!(!bind_and_grant(&world, &identity).await);
     assert_eq!(world.written(before), Vec::<String>::new());
-
     let binding = principal::binding(&identity);
     assert!(
         world
@@ -143,18 +110,36 @@ async fn binding_and_grants_are_written_once_beside_what_others_have() {
     );
     assert!(
         world
-            .has(
-                &account(&identity),
-                "roles/iam.serviceAccountTokenCreator",
-                theirs
-            )
-            .await
-    );
-    assert!(
-        world
             .has(&folder(&identity), USER, &member(&identity))
             .await
     );
+}
+
+async fn bind_and_grant(world: &World, identity: &Identity) -> bool {
+    let bound = google::bind(identity, &world.context).await.unwrap();
+    let granted = google::grant(identity, &world.context, &folder(identity))
+        .await
+        .unwrap();
+    bound.repaired && granted.repaired
+}
+
+#[tokio::test]
+async fn what_others_have_in_a_policy_stays() {
+    let (world, identity) = (World::new().await, fixtures::identity());
+    google::find(&identity, &world.context).await.unwrap();
+    let (role, theirs) = (
+        "roles/iam.serviceAccountTokenCreator",
+        "user:admin@acme.com",
+    );
+    let put = |policy: &mut Policy| policy.add(role, theirs, None);
+    world
+        .context
+        .gcp
+        .modify_policy(&account(&identity), put)
+        .await
+        .unwrap();
+    bind_and_grant(&world, &identity).await;
+    assert!(world.has(&account(&identity), role, theirs).await);
 }
 
 #[tokio::test]
