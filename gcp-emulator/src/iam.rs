@@ -160,14 +160,21 @@ fn missing(
     name: &str,
     permission: &str,
 ) -> ApiError {
-    let known = world.project(project).map(|project| project.id.clone());
-    let Some(home) = known else {
-        let full = format!("projects/{project}/serviceAccounts/{name}");
-        return ApiError::denied(permission, &full);
+    let open = permission.is_empty();
+    let permission = if open {
+        "iam.serviceAccounts.get"
+    } else {
+        permission
+    };
+    let Some(home) = world.project(project).map(|project| project.id.clone()) else {
+        return ApiError::denied(
+            permission,
+            &format!("projects/{project}/serviceAccounts/{name}"),
+        );
     };
     let target = Target::of(&Resource::Project(home), world);
     match world.require(&call.caller, SCOPES, permission, &target) {
-        Err(error) if !permission.is_empty() => error,
+        Err(error) if !open => error,
         _ => unknown(),
     }
 }

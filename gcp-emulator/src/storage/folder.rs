@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::access;
-use super::resources::{count_update, missing, policy};
+use super::resources::{missing, policy};
 use super::upstream::encode;
 use crate::call::Call;
 use crate::clock::rfc3339;
@@ -124,7 +124,6 @@ fn create(world: &mut World, call: &Call, bucket: &str, base: &str) -> Result<Va
     let name = call.text("name");
     check_name(&name)?;
     around(world, call, "storage.managedFolders.create", bucket, &name)?;
-    count_update(world, bucket)?;
     let now = world.clock.now();
     let parent = world
         .buckets
@@ -191,7 +190,6 @@ fn list(world: &mut World, call: &Call, bucket: &str, base: &str) -> Result<Valu
 fn delete(world: &mut World, call: &Call, bucket: &str, name: &str) -> Result<(), ApiError> {
     around(world, call, "storage.managedFolders.delete", bucket, name)?;
     exists(world, bucket, name)?;
-    count_update(world, bucket)?;
     let forced = call.parameter("allowNonEmpty") == Some("true");
     let parent = world
         .buckets

@@ -98,10 +98,15 @@ fn known(world: &World, bucket: &str) -> Result<(), ApiError> {
     }
 }
 
-/// Takes one from the bucket's update quota.
-pub(crate) fn count_update(world: &mut World, bucket: &str) -> Result<(), ApiError> {
+/// Takes one from the update quota of a bucket, or of a managed folder (which has one of its own: assumed).
+fn count_update(world: &mut World, resource: &Resource) -> Result<(), ApiError> {
     let (now, limits) = (world.clock.now(), world.settings.limits.clone());
-    world.quotas.update_bucket(bucket, &limits, now)
+    let name = match resource {
+        Resource::ManagedFolder { bucket, folder } => format!("{bucket}/{folder}"),
+        Resource::Bucket(bucket) => bucket.clone(),
+        other => other.full_name(),
+    };
+    world.quotas.update_bucket(&name, &limits, now)
 }
 
 /// `…/iam` and `…/iam/testPermissions` of a bucket or a managed folder; `family` begins its permissions.
@@ -131,11 +136,7 @@ pub(crate) fn policy(
                 &format!("{family}.setIamPolicy"),
                 resource,
             )?;
-            let (Resource::Bucket(bucket) | Resource::ManagedFolder { bucket, .. }) = resource
-            else {
-                return Err(missing());
-            };
-            count_update(world, bucket)?;
+            count_update(world, resource)?;
             policy_write::set(world, resource, &call.body)
         }
         ("GET", ["testPermissions"]) => {
@@ -238,7 +239,7 @@ fn get(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value, 
 fn patch(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value, ApiError> {
     let resource = Resource::Bucket(name.to_owned());
     access::on_resource(world, &call.caller, "storage.buckets.update", &resource)?;
-    count_update(world, name)?;
+    count_update(world, &resource)?;
     let enabled = uniform(&call.body);
     let conditional = world.policies.current(&resource).conditional();
     let bucket = world.buckets.get_mut(name).ok_or_else(access::no_bucket)?;

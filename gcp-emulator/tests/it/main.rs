@@ -3,5 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "tests: also in their helpers")]
 
 mod accounts;
+mod admin;
+mod buckets;
 mod chain;
+mod consistency;
+mod metadata;
+mod policies;
+mod storage;
 mod support;
+mod wire;

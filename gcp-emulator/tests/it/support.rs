@@ -77,14 +77,15 @@ pub(crate) fn options() -> Options {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let options = options();
-        let clock = options.clock.clone();
-        let state = State::new(options).unwrap();
+        Self::of(State::new(options()).unwrap())
+    }
+
+    pub(crate) fn of(state: State) -> Self {
         Self {
             router: app(state.clone()),
             admin: state.user_token(ADMIN),
+            clock: state.clock(),
             state,
-            clock,
         }
     }
 

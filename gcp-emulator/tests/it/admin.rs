@@ -1,0 +1,225 @@
+//! The emulator's own API, faults, and a real listener.
+
+use std::time::Duration;
+
+use namesake_gcp_emulator::{Emulator, Options, Seed};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{ALICE, GSAS, World, options};
+
+#[tokio::test]
+async fn no_token_is_ever_in_state_or_requests() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    world
+        .bind(&email, "roles/iam.workloadIdentityUser", &ALICE.member())
+        .await;
+    let federated = world.federated(&ALICE).await;
+    world.impersonate(&federated, &email).await;
+    world
+        .ask(
+            "",
+            "GET",
+            &format!("/tokeninfo?access_token={federated}"),
+            Value::Null,
+        )
+        .await;
+    let requests = world
+        .must("GET", "/emulator/v1/requests", Value::Null)
+        .await;
+    let state = world.must("GET", "/emulator/v1/state", Value::Null).await;
+    for shown in [requests.to_string(), state.to_string()] {
+        assert!(!shown.contains("ya29."), "{shown}");
+    }
+    let last = requests["requests"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (&last["path"], &last["query"]),
+        (&json!("/tokeninfo"), &json!("access_token=-"))
+    );
+    assert_eq!(state["serviceAccounts"][0]["email"], email);
+    assert_eq!(
+        world.state.requests(0).len(),
+        requests["requests"].as_array().unwrap().len()
+    );
+}
+
+#[tokio::test]
+async fn a_fault_fails_a_call_that_may_have_taken_effect() {
+    let world = World::new();
+    let fault = |applied: bool, code: u16| json!({"method": "POST", "path": GSAS, "applied": applied, "answer": {"status": {"code": code, "retryAfter": 7}}});
+    world
+        .must("POST", "/emulator/v1/faults", fault(false, 503))
+        .await;
+    world
+        .must("POST", "/emulator/v1/faults", fault(true, 500))
+        .await;
+    let body = json!({"accountId": "mf-alice-1"});
+    let lost = world.ask(&world.admin, "POST", GSAS, body.clone()).await;
+    assert_eq!((lost.status, lost.code()), (503, "UNAVAILABLE"));
+    assert_eq!(lost.headers["retry-after"], "7");
+    let applied = world.ask(&world.admin, "POST", GSAS, body.clone()).await;
+    assert_eq!((applied.status, applied.code()), (500, "INTERNAL"));
+    assert_eq!(
+        world.ask(&world.admin, "POST", GSAS, body).await.status,
+        409
+    );
+    assert_eq!(
+        world.must("GET", "/emulator/v1/faults", Value::Null).await["faults"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn the_own_api_says_what_it_does_not_understand() {
+    let world = World::new();
+    for (method, uri, body) in [
+        (
+            "PUT",
+            "/emulator/v1/settings",
+            json!({"delays": {"polcy": 1}}),
+        ),
+        (
+            "POST",
+            "/emulator/v1/faults",
+            json!({"path": "/", "answer": "explode"}),
+        ),
+        ("POST", "/emulator/v1/clock:advance", json!({"seconds": -1})),
+        (
+            "POST",
+            "/emulator/v1/userTokens",
+            json!({"email": "x@p.iam.gserviceaccount.com"}),
+        ),
+        (
+            "PUT",
+            "/emulator/v1/pools/x.svc.id.goog",
+            json!({"issuer": "https://x", "jwks": {"keys": []}}),
+        ),
+        (
+            "PUT",
+            "/emulator/v1/pools/acme.svc.id.goog",
+            json!({"issuer": "https://x", "jwks": {"keys": []}}),
+        ),
+        (
+            "POST",
+            "/emulator/v1/seed",
+            json!({"buckets": [{"name": "b", "project": "nope"}]}),
+        ),
+    ] {
+        let answer = world.ask("", method, uri, body).await;
+        assert_eq!(answer.status, 400, "{uri}");
+        assert!(!answer.message().is_empty());
+    }
+    assert_eq!(
+        world
+            .ask("", "GET", "/emulator/v1/nothing", Value::Null)
+            .await
+            .status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn anonymous_admin_is_a_setting_and_does_not_help_those_with_a_token() {
+    let world = World::new();
+    world
+        .must(
+            "PUT",
+            "/emulator/v1/settings",
+            json!({"anonymousAdmin": true}),
+        )
+        .await;
+    assert_eq!(
+        world
+            .ask("", "POST", GSAS, json!({"accountId": "mf-alice-1"}))
+            .await
+            .status,
+        200
+    );
+    let mallory = world.state.user_token("mallory@acme.com");
+    assert_eq!(
+        world.ask(&mallory, "GET", GSAS, Value::Null).await.status,
+        403
+    );
+}
+
+#[tokio::test]
+async fn a_clock_is_moved_by_request_and_tokens_only_on_demand() {
+    let world = World::new();
+    let answer = world
+        .must(
+            "POST",
+            "/emulator/v1/clock:advance",
+            json!({"seconds": 7200}),
+        )
+        .await;
+    assert_eq!(answer["now"], "2026-11-22T14:00:00Z");
+    world.must("GET", GSAS, Value::Null).await;
+    world
+        .must(
+            "POST",
+            "/emulator/v1/clock:advance",
+            json!({"tokenSeconds": 3600}),
+        )
+        .await;
+    assert_eq!(
+        world
+            .ask(&world.admin, "GET", GSAS, Value::Null)
+            .await
+            .status,
+        401
+    );
+}
+
+#[tokio::test]
+async fn a_seed_that_is_wrong_names_the_entry() {
+    let mut options = options();
+    let seed = json!({"projects": [{"id": "p", "number": 1}], "serviceAccounts": [{"project": "p", "accountId": "x"}]});
+    options.world = serde_json::from_value::<Seed>(seed).unwrap();
+    let error = Emulator::start(options).await.unwrap_err().to_string();
+    assert!(error.contains("service account x"), "{error}");
+}
+
+async fn talk(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut answer));
+    // A cut connection may also show as a reset.
+    let _ = read.await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn over_a_real_listener_a_cut_connection_gives_no_answer() {
+    let emulator = Emulator::start(options()).await.unwrap();
+    let address = emulator
+        .base_url
+        .strip_prefix("http://")
+        .unwrap()
+        .to_owned();
+    let request =
+        "GET /tokeninfo?access_token=x HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+    assert!(talk(&address, request).await.starts_with("HTTP/1.1 400"));
+    let fault = json!({"path": "/tokeninfo", "answer": "cut"});
+    emulator
+        .state()
+        .add_fault(serde_json::from_value(fault).unwrap());
+    assert_eq!(talk(&address, request).await, "");
+    assert!(talk(&address, request).await.starts_with("HTTP/1.1 400"));
+    assert_eq!(emulator.state().requests(1)[0].status, 0);
+
+    let taken = Options {
+        listen: address.parse().unwrap(),
+        ..Options::default()
+    };
+    let error = Emulator::start(taken).await.unwrap_err().to_string();
+    assert!(error.contains("cannot listen on"), "{error}");
+    emulator.stop();
+}

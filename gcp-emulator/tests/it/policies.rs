@@ -1,0 +1,353 @@
+//! Policies: etags, versions, conditions, members, inheritance.
+
+use serde_json::{Value, json};
+
+use crate::support::{ALICE, GSAS, POOL, World};
+
+const USER: &str = "roles/iam.workloadIdentityUser";
+const PROJECT: &str = "/v1/projects/acme-identities";
+
+fn policy(role: &str, member: &str) -> Value {
+    json!({"bindings": [{"role": role, "members": [member]}]})
+}
+
+#[tokio::test]
+async fn a_policy_that_was_never_set_has_only_an_etag() {
+    let world = World::new();
+    let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
+    let read = format!("{uri}:getIamPolicy?alt=json&options.requestedPolicyVersion=3");
+    assert_eq!(
+        world.must("POST", &read, Value::Null).await,
+        json!({"etag": "ACAB"})
+    );
+    let mut wanted = policy(USER, &ALICE.member());
+    wanted["etag"] = json!("ACAB");
+    wanted["version"] = json!(3);
+    let set = world
+        .must(
+            "POST",
+            &format!("{uri}:setIamPolicy"),
+            json!({"policy": wanted}),
+        )
+        .await;
+    assert_eq!(set["version"], 1);
+    assert!(set["etag"].as_str().unwrap().starts_with("Bw"));
+    let emptied =
+        json!({"policy": {"etag": set["etag"], "version": 3}, "updateMask": "bindings,etag"});
+    let empty = world
+        .must("POST", &format!("{uri}:setIamPolicy"), emptied)
+        .await;
+    assert_eq!(empty, json!({"etag": empty["etag"], "version": 1}));
+}
+
+#[tokio::test]
+async fn a_stale_etag_is_refused_and_a_missing_one_overwrites() {
+    let world = World::new();
+    let uri = format!("{GSAS}/{}:setIamPolicy", world.account("mf-alice-1").await);
+    let first = world
+        .must(
+            "POST",
+            &uri,
+            json!({"policy": policy(USER, &ALICE.member())}),
+        )
+        .await;
+    world
+        .must(
+            "POST",
+            &uri,
+            json!({"policy": policy(USER, "user:bob@acme.com")}),
+        )
+        .await;
+    let mut late = policy(USER, &ALICE.member());
+    late["etag"] = first["etag"].clone();
+    let refused = world
+        .ask(&world.admin, "POST", &uri, json!({"policy": late}))
+        .await;
+    assert_eq!((refused.status, refused.code()), (409, "ABORTED"));
+    assert!(
+        refused
+            .message()
+            .starts_with("There were concurrent policy changes. Please retry the whole")
+    );
+}
+
+#[tokio::test]
+async fn conditions_need_version_three_and_are_hidden_below_it() {
+    let world = World::new();
+    let mut wanted = policy(USER, &ALICE.member());
+    let condition = json!({"expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")", "title": "until"});
+    wanted["bindings"][0]["condition"] = condition.clone();
+    let email = world.account("mf-alice-1").await;
+    let uri = format!("{GSAS}/{email}");
+    let set = format!("{uri}:setIamPolicy");
+    let low = world
+        .ask(&world.admin, "POST", &set, json!({"policy": wanted}))
+        .await;
+    assert_eq!(low.status, 400);
+    wanted["version"] = json!(3);
+    assert_eq!(
+        world.must("POST", &set, json!({"policy": wanted})).await["version"],
+        3
+    );
+    let full = world
+        .must(
+            "POST",
+            &format!("{uri}:getIamPolicy?options.requestedPolicyVersion=3"),
+            json!({}),
+        )
+        .await;
+    assert_eq!(
+        (&full["version"], &full["bindings"][0]["condition"]),
+        (&json!(3), &condition)
+    );
+    let stripped = world
+        .must("POST", &format!("{uri}:getIamPolicy"), json!({}))
+        .await;
+    assert_eq!(stripped["version"], 1);
+    let role = stripped["bindings"][0]["role"].as_str().unwrap();
+    let hash = role
+        .strip_prefix("roles/iam.workloadIdentityUser_withcond_")
+        .unwrap();
+    assert_eq!(hash.len(), 20);
+    let mut low = policy(USER, &ALICE.member());
+    low["etag"] = full["etag"].clone();
+    assert_eq!(
+        world
+            .ask(&world.admin, "POST", &set, json!({"policy": low}))
+            .await
+            .status,
+        400
+    );
+    let federated = world.federated(&ALICE).await;
+    assert_eq!(world.impersonate(&federated, &email).await.status, 200);
+    world.pass(60 * 86_400);
+    assert_eq!(world.impersonate(&federated, &email).await.status, 403);
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
+async fn broken_policies_are_refused() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    let uri = format!("{GSAS}/{email}:setIamPolicy");
+    let many: Vec<String> = (0..1_501)
+        .map(|number| format!("user:u{number}@acme.com"))
+        .collect();
+    for (policy, words) in [
+        (json!({"version": 2}), "Valid versions are 0, 1, and 3"),
+        (json!({"binding": []}), "Unknown name \"binding\""),
+        (policy(USER, "alice@acme.com"), "unknown type"),
+        (policy(USER, "user:alice"), "not an email"),
+        (
+            policy(USER, "serviceAccount:alice@acme.com"),
+            "is of type \"user\"",
+        ),
+        (
+            policy(USER, &format!("user:{email}")),
+            "is of type \"serviceAccount\"",
+        ),
+        (
+            policy(
+                USER,
+                "serviceAccount:gone@acme-identities.iam.gserviceaccount.com",
+            ),
+            "Service account gone@acme-identities.iam.gserviceaccount.com does not exist.",
+        ),
+        (
+            policy(USER, "serviceAccount:no.svc.id.goog[a/b]"),
+            "Identity Pool does not exist (no.svc.id.goog).",
+        ),
+        (
+            policy(
+                USER,
+                &format!(
+                    "principal://iam.googleapis.com/projects/acme/locations/global/workloadIdentityPools/{POOL}/subject/x"
+                ),
+            ),
+            "Identity Pool does not exist",
+        ),
+        (
+            policy("roles/storage.objectUser", "user:a@acme.com"),
+            "is not supported for this resource",
+        ),
+        (
+            policy("roles/none", "user:a@acme.com"),
+            "is not supported for this resource",
+        ),
+        (
+            policy("projects/acme/roles/x", "user:a@acme.com"),
+            "does not exist in the resource's hierarchy",
+        ),
+        (
+            json!({"version": 3, "bindings": [{"role": USER, "members": ["allUsers"], "condition": {"expression": "((", "title": "t"}}]}),
+            "compilation failed",
+        ),
+        (
+            json!({"bindings": [{"role": USER, "members": many}]}),
+            "(1501) is larger than the maximum allowed size 1500",
+        ),
+    ] {
+        let answer = world
+            .ask(&world.admin, "POST", &uri, json!({"policy": policy}))
+            .await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "INVALID_ARGUMENT"),
+            "{words}"
+        );
+        assert!(answer.message().contains(words), "{}", answer.message());
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_account_shows_as_deleted_in_every_policy_and_its_successor_gets_nothing() {
+    let world = World::new();
+    let old = world
+        .must("POST", GSAS, json!({"accountId": "mf-alice-1"}))
+        .await;
+    let (email, uid) = (
+        old["email"].as_str().unwrap(),
+        old["uniqueId"].as_str().unwrap(),
+    );
+    let target = world.account("mf-target").await;
+    let member = format!("serviceAccount:{email}");
+    let creator = "roles/iam.serviceAccountTokenCreator";
+    world.bind(&target, creator, &member).await;
+    world.bind(email, USER, &ALICE.member()).await;
+    world
+        .must("DELETE", &format!("{GSAS}/{email}"), Value::Null)
+        .await;
+    let read = format!("{GSAS}/{target}:getIamPolicy");
+    let deleted = format!("deleted:{member}?uid={uid}");
+    let shown = world.must("POST", &read, json!({})).await;
+    assert_eq!(shown["bindings"][0]["members"], json!([deleted]));
+    let kept = world
+        .must(
+            "POST",
+            &format!("{GSAS}/{target}:setIamPolicy"),
+            json!({"policy": shown}),
+        )
+        .await;
+    assert_eq!(kept["bindings"][0]["members"], json!([deleted]));
+
+    assert_eq!(world.account("mf-alice-1").await, email);
+    world.bind(email, USER, &ALICE.member()).await;
+    let token = world
+        .impersonate(&world.federated(&ALICE).await, email)
+        .await
+        .body["accessToken"]
+        .clone();
+    let refused = world.impersonate(token.as_str().unwrap(), &target).await;
+    assert_eq!(refused.status, 403);
+
+    world
+        .must("DELETE", &format!("{GSAS}/{email}"), Value::Null)
+        .await;
+    world
+        .must("POST", &format!("{GSAS}/{uid}:undelete"), json!({}))
+        .await;
+    assert_eq!(
+        world.must("POST", &read, json!({})).await["bindings"][0]["members"],
+        json!([member])
+    );
+}
+
+#[tokio::test]
+async fn projects_have_policies_in_both_versions_of_the_api_and_hand_them_down() {
+    let world = World::new();
+    let mallory = world.state.user_token("mallory@acme.com");
+    let body = json!({"options": {"requestedPolicyVersion": 3}});
+    let mut current = world
+        .must(
+            "POST",
+            &format!("{PROJECT}:getIamPolicy?alt=json"),
+            body.clone(),
+        )
+        .await;
+    assert_eq!(
+        current,
+        world
+            .must("POST", "/v3/projects/210987654321:getIamPolicy", body)
+            .await
+    );
+    assert_eq!(
+        world.ask(&mallory, "GET", GSAS, Value::Null).await.status,
+        403
+    );
+    let binding =
+        json!({"role": "roles/iam.serviceAccountAdmin", "members": ["user:Mallory@acme.com"]});
+    current["bindings"].as_array_mut().unwrap().push(binding);
+    world
+        .must(
+            "POST",
+            &format!("{PROJECT}:setIamPolicy"),
+            json!({"policy": current}),
+        )
+        .await;
+    assert_eq!(
+        world.ask(&mallory, "GET", GSAS, Value::Null).await.status,
+        200
+    );
+    let project = world.must("GET", "/v1/projects/acme", Value::Null).await;
+    assert_eq!(
+        (&project["projectNumber"], &project["lifecycleState"]),
+        (&json!("123456789012"), &json!("ACTIVE"))
+    );
+    assert_eq!(
+        world
+            .ask(&world.admin, "GET", "/v1/projects/nope", Value::Null)
+            .await
+            .status,
+        403
+    );
+}
+
+#[tokio::test]
+async fn roles_can_be_read() {
+    let world = World::new();
+    let role = world.must("GET", &format!("/v1/{USER}"), Value::Null).await;
+    let permissions = role["includedPermissions"].as_array().unwrap();
+    assert!(permissions.contains(&json!("iam.serviceAccounts.getAccessToken")));
+    assert_eq!(
+        world
+            .ask(&world.admin, "GET", "/v1/roles/none", Value::Null)
+            .await
+            .status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_principal_learns_which_permissions_it_has() {
+    let world = World::new();
+    let mallory = world.state.user_token("mallory@acme.com");
+    let policy = policy("roles/iam.serviceAccountAdmin", "user:mallory@acme.com");
+    let set = format!("{PROJECT}:setIamPolicy");
+    world.must("POST", &set, json!({ "policy": policy })).await;
+    let test = json!({"permissions": ["iam.serviceAccounts.create", "resourcemanager.projects.setIamPolicy"]});
+    let granted = world
+        .ask(
+            &mallory,
+            "POST",
+            &format!("{PROJECT}:testIamPermissions"),
+            test,
+        )
+        .await;
+    assert_eq!(
+        granted.body,
+        json!({"permissions": ["iam.serviceAccounts.create"]})
+    );
+    let wild = json!({"permissions": ["iam.*"]});
+    assert_eq!(
+        world
+            .ask(
+                &mallory,
+                "POST",
+                &format!("{PROJECT}:testIamPermissions"),
+                wild
+            )
+            .await
+            .status,
+        400
+    );
+}

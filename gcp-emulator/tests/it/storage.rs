@@ -1,0 +1,375 @@
+//! Buckets, managed folders, and objects behind IAM. The store behind is one that tells what reached it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request as Incoming;
+use axum::response::{IntoResponse, Json, Response};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use namesake_gcp_emulator::{Options, State};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, World, options};
+
+/// Answers what it was asked; an object whose name begins with `absent` is not there.
+async fn echo(request: Incoming) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    if parts.uri.path().contains("/o/absent") && parts.method == http::Method::GET {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    Json(json!({
+        "uri": parts.uri.to_string(),
+        "host": parts.headers.get("host").map(|host| host.to_str().unwrap()),
+        "authorized": parts.headers.contains_key("authorization"),
+        "body": String::from_utf8_lossy(&body),
+        "items": [],
+    }))
+    .into_response()
+}
+
+struct Store {
+    world: World,
+    alice: String,
+}
+
+impl Store {
+    /// alice may use `users/alice/` by its managed folder, and read `shared/` by a condition on the bucket.
+    async fn new() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(echo)).await });
+        let options = Options {
+            storage_upstream: Some(upstream),
+            ..options()
+        };
+        let world = World::of(State::new(options).unwrap());
+        let folder = "/storage/v1/b/acme-mf/managedFolders";
+        world
+            .must("POST", folder, json!({"name": "users/alice/"}))
+            .await;
+        let policy = json!({"bindings": [{"role": "roles/storage.objectUser", "members": ["user:alice@acme.com"]}]});
+        world
+            .must("PUT", &format!("{folder}/users%2Falice%2F/iam"), policy)
+            .await;
+        let expression = "resource.name.startsWith('projects/_/buckets/acme-mf/objects/shared/') || \
+                          api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('shared/')";
+        let mut policy = world
+            .must("GET", "/storage/v1/b/acme-mf/iam", Value::Null)
+            .await;
+        policy["version"] = json!(3);
+        policy["bindings"].as_array_mut().unwrap().push(json!({
+            "role": "roles/storage.objectViewer", "members": ["user:alice@acme.com"],
+            "condition": {"title": "shared", "expression": expression},
+        }));
+        world.must("PUT", "/storage/v1/b/acme-mf/iam", policy).await;
+        let alice = world.state.user_token("alice@acme.com");
+        Self { world, alice }
+    }
+
+    async fn alice(&self, method: &str, uri: &str) -> Answer {
+        self.world.ask(&self.alice, method, uri, Value::Null).await
+    }
+
+    async fn upload(&self, uri: &str, kind: &str, body: &str) -> Answer {
+        let request = Request::post(uri)
+            .header("authorization", format!("Bearer {}", self.alice))
+            .header("content-type", kind)
+            .header("host", "127.0.0.1:1234");
+        self.world
+            .send(request.body(Body::from(body.to_owned())).unwrap())
+            .await
+    }
+}
+
+#[tokio::test]
+async fn a_folders_grant_opens_that_folder_only() {
+    let store = Store::new().await;
+    let b = "/storage/v1/b/acme-mf/o";
+    for (method, uri, status) in [
+        ("GET", format!("{b}/users%2Falice%2Fx?alt=media"), 200),
+        ("GET", format!("{b}/users%2Fbob%2Fx?alt=media"), 403),
+        ("GET", format!("{b}/users%2Falice"), 403),
+        ("GET", format!("{b}/users%2Falice2%2Fx"), 403),
+        ("GET", format!("{b}/shared%2Fx"), 200),
+        ("DELETE", format!("{b}/shared%2Fx"), 403),
+        ("DELETE", format!("{b}/users%2Falice%2Fx"), 200),
+        ("PATCH", format!("{b}/users%2Falice%2Fx"), 200),
+        ("GET", format!("{b}?prefix=users/alice/"), 200),
+        ("GET", format!("{b}?prefix=users/"), 403),
+        ("GET", b.to_owned(), 403),
+        ("GET", format!("{b}?prefix=shared/deep/"), 200),
+        (
+            "GET",
+            "/download/storage/v1/b/acme-mf/o/users%2Fbob%2Fx?alt=media".to_owned(),
+            403,
+        ),
+        ("GET", "/acme-mf/users/bob/x".to_owned(), 403),
+        ("GET", "/acme-mf/users/alice/x".to_owned(), 200),
+        ("GET", format!("{b}/users/alice/x"), 501),
+        ("GET", "/storage/v1/b/none/o/x".to_owned(), 404),
+        (
+            "POST",
+            format!("{b}/users%2Falice%2Fx/rewriteTo/b/acme-mf/o/users%2Falice%2Fy"),
+            200,
+        ),
+        (
+            "POST",
+            format!("{b}/users%2Fbob%2Fx/rewriteTo/b/acme-mf/o/users%2Falice%2Fy"),
+            403,
+        ),
+        (
+            "POST",
+            format!("{b}/users%2Falice%2Fx/copyTo/b/acme-mf/o/users%2Fbob%2Fy"),
+            403,
+        ),
+        ("POST", "/batch/storage/v1".to_owned(), 501),
+    ] {
+        let answer = store.alice(method, &uri).await;
+        assert_eq!(answer.status, status, "{method} {uri}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_in_storages_words() {
+    let store = Store::new().await;
+    let refused = store
+        .alice("GET", "/storage/v1/b/acme-mf/o/users%2Fbob%2Fx")
+        .await;
+    let words = "alice@acme.com does not have storage.objects.get access to the Google Cloud Storage object. Permission \
+                 'storage.objects.get' denied on resource (or it may not exist).";
+    assert_eq!(refused.message(), words);
+    assert_eq!(refused.body["error"]["errors"][0]["reason"], "forbidden");
+    assert!(refused.body["error"].get("status").is_none());
+    let download = store
+        .alice("GET", "/storage/v1/b/acme-mf/o/users%2Fbob%2Fx?alt=media")
+        .await;
+    assert_eq!(download.body, json!(words));
+    let nobody = store
+        .world
+        .ask("", "GET", "/storage/v1/b/acme-mf/o/x", Value::Null)
+        .await;
+    assert_eq!(nobody.status, 401);
+    assert!(
+        nobody
+            .message()
+            .starts_with("Anonymous caller does not have storage.objects.get access")
+    );
+}
+
+#[tokio::test]
+async fn the_store_gets_the_clients_host_and_not_its_token() {
+    let store = Store::new().await;
+    let uri = "/storage/v1/b/acme-mf/o/users%2Falice%2Fx?alt=media";
+    let request = Request::get(uri)
+        .header("authorization", format!("Bearer {}", store.alice))
+        .header("host", "127.0.0.1:1234");
+    let answer = store.world.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.body["uri"], uri);
+    assert_eq!(answer.body["host"], "127.0.0.1:1234");
+    assert_eq!(answer.body["authorized"], false);
+    let elsewhere = Request::get("/acme-mf/users/alice/x")
+        .header("authorization", format!("Bearer {}", store.alice))
+        .header("host", "victim.127.0.0.1:1234");
+    assert_eq!(
+        store
+            .world
+            .send(elsewhere.body(Body::empty()).unwrap())
+            .await
+            .status,
+        400
+    );
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
+async fn an_uploads_name_is_checked_wherever_it_stands() {
+    let store = Store::new().await;
+    let base = "/upload/storage/v1/b/acme-mf/o";
+    let part = |name: &str| {
+        format!(
+            "--x\r\ncontent-type: application/json\r\n\r\n{{\"name\": \"{name}\"}}\r\n--x\r\n\r\ndata\r\n--x--"
+        )
+    };
+    let multipart = "multipart/related; boundary=\"x\"";
+    let json = "application/json";
+    for (query, kind, body, status) in [
+        (
+            "uploadType=media&name=users/alice/x",
+            "text/plain",
+            "data".to_owned(),
+            200,
+        ),
+        (
+            "uploadType=media&name=users/bob/x",
+            "text/plain",
+            "data".to_owned(),
+            403,
+        ),
+        ("uploadType=media", "text/plain", "data".to_owned(), 400),
+        (
+            "uploadType=media&name=users/alice/x&name=users/bob/x",
+            "text/plain",
+            String::new(),
+            400,
+        ),
+        (
+            "uploadType=multipart",
+            multipart,
+            part("users/alice/x"),
+            200,
+        ),
+        ("uploadType=multipart", multipart, part("users/bob/x"), 403),
+        (
+            "uploadType=multipart&name=users/alice/x",
+            multipart,
+            part("users/bob/x"),
+            400,
+        ),
+        (
+            "uploadType=multipart",
+            multipart,
+            "--x\r\nnothing".to_owned(),
+            400,
+        ),
+        (
+            "uploadType=resumable",
+            json,
+            "{\"name\": \"users/alice/x\"}".to_owned(),
+            200,
+        ),
+        (
+            "uploadType=resumable",
+            json,
+            "{\"name\": \"users/bob/x\"}".to_owned(),
+            403,
+        ),
+        (
+            "uploadType=resumable",
+            json,
+            "{\"Name\": \"users/bob/x\", \"name\": \"users/alice/x\"}".to_owned(),
+            400,
+        ),
+        (
+            "uploadType=resumable&name=users/alice/x",
+            json,
+            "{\"bucket\": \"other\"}".to_owned(),
+            400,
+        ),
+        (
+            "uploadType=resumable&upload_id=1",
+            json,
+            "{\"name\": \"users/bob/x\"}".to_owned(),
+            501,
+        ),
+        (
+            "uploadType=other&name=users/alice/x",
+            "text/plain",
+            String::new(),
+            400,
+        ),
+    ] {
+        let answer = store.upload(&format!("{base}?{query}"), kind, &body).await;
+        assert_eq!(answer.status, status, "{query} {body}: {}", answer.body);
+        if status == 200 {
+            let sent = answer.body["uri"].as_str().unwrap();
+            assert!(sent.contains("name=users%2Falice%2Fx"), "{sent}");
+        }
+    }
+    let whole = part("users/alice/x");
+    let answer = store
+        .upload(&format!("{base}?uploadType=multipart"), multipart, &whole)
+        .await;
+    assert_eq!(
+        answer.body["body"], whole,
+        "the body arrives as it was sent"
+    );
+}
+
+#[tokio::test]
+async fn compose_reads_its_sources() {
+    let store = Store::new().await;
+    let uri = "/storage/v1/b/acme-mf/o/users%2Falice%2Fall/compose";
+    let body =
+        |source: &str| json!({"sourceObjects": [{"name": "users/alice/x"}, {"name": source}]});
+    assert_eq!(
+        store
+            .world
+            .ask(&store.alice, "POST", uri, body("shared/y"))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        store
+            .world
+            .ask(&store.alice, "POST", uri, body("users/bob/y"))
+            .await
+            .status,
+        403
+    );
+    let hidden = json!({"SourceObjects": [{"name": "users/bob/y"}]});
+    assert_eq!(
+        store
+            .world
+            .ask(&store.alice, "POST", uri, hidden)
+            .await
+            .status,
+        400
+    );
+}
+
+#[tokio::test]
+async fn who_may_only_create_may_not_replace() {
+    let store = Store::new().await;
+    let policy = json!({"bindings": [{"role": "roles/storage.objectCreator", "members": ["user:alice@acme.com"]}]});
+    store
+        .world
+        .must("PUT", "/storage/v1/b/acme-mf/iam", policy)
+        .await;
+    let new = store
+        .upload(
+            "/upload/storage/v1/b/acme-mf/o?uploadType=media&name=absent",
+            "text/plain",
+            "x",
+        )
+        .await;
+    assert_eq!(new.status, 200, "{}", new.body);
+    let old = store
+        .upload(
+            "/upload/storage/v1/b/acme-mf/o?uploadType=media&name=present",
+            "text/plain",
+            "x",
+        )
+        .await;
+    assert!(
+        old.message().contains("storage.objects.delete"),
+        "{}",
+        old.message()
+    );
+}
+
+#[tokio::test]
+async fn a_tokens_scopes_count() {
+    let store = Store::new().await;
+    let read_only = json!({"email": "alice@acme.com", "scopes": ["https://www.googleapis.com/auth/devstorage.read_only"]});
+    let answer = store
+        .world
+        .ask("", "POST", "/emulator/v1/userTokens", read_only)
+        .await;
+    let token = answer.body["accessToken"].as_str().unwrap();
+    let object = "/storage/v1/b/acme-mf/o/users%2Falice%2Fx";
+    assert_eq!(
+        store
+            .world
+            .ask(token, "GET", object, Value::Null)
+            .await
+            .status,
+        200
+    );
+    let refused = store.world.ask(token, "DELETE", object, Value::Null).await;
+    assert_eq!(
+        refused.message(),
+        "Request had insufficient authentication scopes."
+    );
+}
