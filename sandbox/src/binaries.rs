@@ -4,13 +4,16 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use thiserror::Error;
 
-use crate::{children::tail, workdir::workspace_root};
+use crate::{
+    children::{Launch, run_to_end, tail},
+    workdir::workspace_root,
+};
 
 /// The convention of the field for "use the programs that I already have".
 pub const ASSETS: &str = "KUBEBUILDER_ASSETS";
@@ -203,47 +206,44 @@ fn build_one(
     title: &str,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
-    let log = folder.join(format!("{}.build.log", program.name));
-    let output =
-        fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let errors = output.try_clone().context("cannot share a log file")?;
     let target = folder.join(program.name);
     // Built beside its place: a build that is broken off leaves no half program.
     let fresh = folder.join(format!(".{}.new", program.name));
-    let mut build = Command::new("go")
-        .args([
-            "build",
-            "-mod=readonly",
-            "-trimpath",
-            "-ldflags",
-            &ldflags(module)?,
-            "-o",
-        ])
-        .arg(&fresh)
-        .arg(program.package)
-        .current_dir(module)
-        .stdout(output)
-        .stderr(errors)
-        .spawn()
-        .context("cannot start go")?;
-    let start = Instant::now();
-    let mut said = Duration::ZERO;
+    let flags = ldflags(module)?;
+    let out = fresh.display().to_string();
+    let args = [
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-ldflags",
+        &flags,
+        "-o",
+        &out,
+        program.package,
+    ];
+    let mut launch = Launch::new(
+        "go-build",
+        Path::new("go"),
+        args.map(str::to_owned).into(),
+        folder,
+    );
+    launch.folder = Some(module.to_path_buf());
+    launch.log = folder.join(format!("{}.build.log", program.name));
+    let _ = fs::remove_file(&launch.log);
     progress(title);
-    let status = loop {
-        if let Some(status) = build.try_wait().context("cannot wait for go")? {
-            break status;
+    let mut said = Duration::ZERO;
+    let ended = run_to_end(&launch, &mut |since| {
+        if since >= said + PROGRESS {
+            said = since;
+            progress(&format!("{title}: {} s", since.as_secs()));
         }
-        if start.elapsed() >= said + PROGRESS {
-            said = start.elapsed();
-            progress(&format!("{title}: {} s", said.as_secs()));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    };
-    if !status.success() {
+    })?;
+    if ended.code != 0 {
+        let (tail, log) = (tail(&launch.log, 10), launch.log);
         return Err(Error::Build {
             program: program.name,
-            tail: tail(&log, 10),
             log,
+            tail,
         }
         .into());
     }

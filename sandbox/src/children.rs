@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::{self, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -144,6 +144,28 @@ impl Children {
             ended,
         })
     }
+
+    /// Ends all of them now (TERM, and KILL after 5 s) and starts no others, whoever else holds a clone. Blocks until then.
+    pub fn end_all(&self) {
+        self.0.end();
+    }
+}
+
+/// Runs a program to its end, which ends with us too, and calls `waiting` ten times a second with the time since its start. Blocks.
+///
+/// # Errors
+/// The process cannot be made.
+pub fn run_to_end(launch: &Launch, waiting: &mut dyn FnMut(Duration)) -> Result<Ended> {
+    let children = Children::start()?;
+    let child = children.spawn(launch)?;
+    let start = Instant::now();
+    loop {
+        if let Some(ended) = child.ended() {
+            return Ok(ended);
+        }
+        waiting(start.elapsed());
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn command(launch: &Launch) -> Result<Command> {
@@ -196,10 +218,9 @@ impl Watchdog {
         pipe.write_all(format!("{word} {group}\n").as_bytes())
             .context("the watchdog of our child processes is gone")
     }
-}
 
-impl Drop for Watchdog {
-    fn drop(&mut self) {
+    /// Closes the pipe, and waits until the shell has ended every group that is left. Idempotent.
+    fn end(&self) {
         drop(
             self.pipe
                 .lock()
@@ -211,6 +232,12 @@ impl Drop for Watchdog {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .wait();
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

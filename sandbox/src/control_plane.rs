@@ -134,10 +134,14 @@ impl ControlPlane {
             processes: vec![api_server, etcd],
             children: children.clone(),
         };
-        let admin = started.client(ADMIN).await?;
+        // As a kubelet asks: whether it is ready, not who it is.
+        let anybody = reqwest::Client::builder()
+            .danger_accept_invalid_certs(true)
+            .build()?;
         started
-            .until("answer at /readyz", || is_ready(&admin))
+            .until("answer at /readyz", || is_ready(&anybody, &started.server))
             .await?;
+        let admin = started.client(ADMIN).await?;
         // Started when there is something to talk to: it would wait longer before it tries again.
         started.processes.insert(
             0,
@@ -151,7 +155,7 @@ impl ControlPlane {
                 has_default_account(&admin)
             })
             .await?;
-        grant_node_its_audience(&admin).await?;
+        grant_metadata_server(&admin).await?;
         Ok(started)
     }
 
@@ -296,20 +300,21 @@ impl ControlPlane {
         for process in &self.processes {
             process.stop(STOP_GRACE).await;
         }
-        let children = self.children;
         // Waits for the watchdog: not on a thread of the runtime.
-        let _ = tokio::task::spawn_blocking(move || drop(children)).await;
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
 }
 
-async fn is_ready(client: &Client) -> bool {
-    let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
-        return false;
-    };
-    client
-        .request_text(request)
-        .await
-        .is_ok_and(|text| text == "ok")
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        self.children.end_all();
+    }
+}
+
+/// Asked without kube's client, which logs every refusal as an error.
+async fn is_ready(client: &reqwest::Client, server: &str) -> bool {
+    let answer = client.get(format!("{server}/readyz")).send().await;
+    answer.is_ok_and(|answer| answer.status().is_success())
 }
 
 async fn has_default_account(client: &Client) -> bool {
@@ -325,13 +330,16 @@ async fn is_prepared(client: &Client, namespace: &str) -> bool {
 }
 
 /// GKE's metadata server asks, on the node, for tokens whose audience is the workload pool, which no pod names: the API server
-/// lets a node do so only where it is granted.
-async fn grant_node_its_audience(client: &Client) -> Result<()> {
+/// lets a node do so only where it is granted. It also reads which Google account a service account is linked to.
+async fn grant_metadata_server(client: &Client) -> Result<()> {
     let name = "sandbox:metadata-server";
     let group = "rbac.authorization.k8s.io";
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
-        "rules": [{"apiGroups": [""], "resources": [crate::WORKLOAD_POOL], "verbs": ["request-serviceaccounts-token-audience"]}],
+        "rules": [
+            {"apiGroups": [""], "resources": [crate::WORKLOAD_POOL], "verbs": ["request-serviceaccounts-token-audience"]},
+            {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get"]},
+        ],
     });
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},

@@ -2,21 +2,35 @@
 //! storage and Google's side.
 //!
 //! # Layout
-//! - [`binaries`]: the control plane's programs, built once from a Go module of our own.
+//! - [`binaries`], [`python`]: the control plane's programs, built once from a Go module of our own; Metaflow, installed once.
 //! - [`children`]: child processes that never outlive us; [`workdir`]: the work folder of a run; [`ports`]: free ports.
 //! - [`control_plane`]: etcd, kube-apiserver, kube-controller-manager, with their users ([`users`]), keys and audit log.
-//! - [`node`]: runs pods as local processes.
+//! - [`node`]: runs pods as local processes, each with a [`metadata`] server.
+//! - [`google`], [`storage`]: Google's side. [`install`]: Namesake from `manifests/`. [`sandbox`]: all of it.
+//! - [`demo`]: two people, one flow. [`args`], [`run`], [`up`]: the program.
 
+pub mod args;
 pub mod binaries;
 pub mod children;
 pub mod control_plane;
+pub mod demo;
+pub mod google;
+pub mod install;
+pub mod metadata;
 pub mod node;
 pub mod ports;
+pub mod python;
+pub mod run;
+pub mod sandbox;
+pub mod storage;
+pub mod up;
 pub mod users;
 pub mod workdir;
 
 pub use control_plane::ControlPlane;
+pub use google::Google;
 pub use node::{Node, NodeOptions};
+pub use sandbox::Sandbox;
 pub use workdir::WorkFolder;
 
 /// The issuer of the cluster's tokens, as a GKE cluster of that name has it.
@@ -30,3 +44,7 @@ pub const CLUSTER: &str = "projects/acme/locations/us-central1/clusters/ml";
 pub const NODE: &str = "loopback";
 /// The namespace in which people work.
 pub const RESEARCH: &str = "research";
+/// The stack that the loopback overlay installs.
+pub const STACK: &str = "prod";
+/// The class of the loopback overlay's rules.
+pub const CLASS: &str = "research";

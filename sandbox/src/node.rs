@@ -35,6 +35,7 @@ use crate::{
 };
 
 mod env;
+mod metadata;
 mod mounts;
 mod pod;
 mod prepare;
@@ -51,6 +52,8 @@ pub struct NodeOptions {
     pub images: BTreeMap<String, PathBuf>,
     /// Folders in front of PATH, as an image's own would be.
     pub path: Vec<PathBuf>,
+    /// The URL of Google's side: with it, every pod gets a metadata server as on GKE.
+    pub google: Option<String>,
     /// Environment of every container, below its own: what a GKE node and its network make unnecessary.
     pub env: Vec<(String, String)>,
 }
@@ -120,10 +123,15 @@ impl Node {
 
     /// Stops looking at pods and ends all their processes.
     pub async fn stop(self) {
+        // Waits for processes: not on a thread of the runtime.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
         self.watch.abort();
-        let _ = self.watch.await;
-        let children = self.children;
-        let _ = tokio::task::spawn_blocking(move || drop(children)).await;
+        self.children.end_all();
     }
 }
 

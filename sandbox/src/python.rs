@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     binaries::Error,
-    children::tail,
+    children::{Launch, run_to_end, tail},
     workdir::workspace_root,
 };
 
@@ -34,22 +34,47 @@ impl Python {
         let target = root.join("target").join("python");
         fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
         let lock = fs::File::create(target.join(".lock")).context("cannot make a lock file")?;
-        lock.lock().context("cannot lock the folder of the Python environment")?;
+        lock.lock()
+            .context("cannot lock the folder of the Python environment")?;
         let pins = root.join("sandbox").join("python").join(REQUIREMENTS);
-        let wanted = fs::read_to_string(&pins).with_context(|| format!("cannot read {}", pins.display()))?;
-        let found = Self { folder: target.join("env") };
+        let wanted =
+            fs::read_to_string(&pins).with_context(|| format!("cannot read {}", pins.display()))?;
+        let found = Self {
+            folder: target.join("env"),
+        };
         let stamp = target.join("installed.txt");
-        if found.program().is_file() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        if found.program().is_file()
+            && fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted)
+        {
             return Ok(found);
         }
         progress("installing Metaflow and Google's Python packages into target/python");
         let log = target.join("install.log");
         let uv = uv(&target, &log)?;
         let python = python3()?;
-        let env = found.folder.display().to_string();
-        run(Command::new(&uv).args(["venv", "--clear", "--python"]).arg(&python).arg(&env), &log)?;
-        let install = ["pip", "install", "--require-hashes", "--requirement"];
-        run(Command::new(&uv).args(install).arg(&pins).arg("--python").arg(found.program()), &log)?;
+        let text = |path: &Path| path.display().to_string();
+        run(
+            &uv,
+            &[
+                "venv",
+                "--clear",
+                "--python",
+                &text(&python),
+                &text(&found.folder),
+            ],
+            &log,
+        )?;
+        let (pins, interpreter) = (text(&pins), text(&found.program()));
+        let install = [
+            "pip",
+            "install",
+            "--require-hashes",
+            "--requirement",
+            &pins,
+            "--python",
+            &interpreter,
+        ];
+        run(&uv, &install, &log)?;
         fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
         Ok(found)
     }
@@ -68,16 +93,27 @@ impl Python {
 }
 
 fn python3() -> Result<PathBuf, Error> {
-    on_path("python3").ok_or(Error::NoTool {
-        tool: "python3",
-        remedy: "install Python 3.10 or newer; it runs the stock Metaflow client",
-    })
+    let is_new_enough = |python: &PathBuf| {
+        let check = "import sys; sys.exit(sys.version_info < (3, 10))";
+        Command::new(python)
+            .args(["-c", check])
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    on_path("python3")
+        .filter(is_new_enough)
+        .ok_or(Error::NoTool {
+            tool: "python3, 3.10 or newer,",
+            remedy: "install it; it runs the stock Metaflow client",
+        })
 }
 
 /// A program on PATH.
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 fn uv(target: &Path, log: &Path) -> Result<PathBuf> {
@@ -87,24 +123,32 @@ fn uv(target: &Path, log: &Path) -> Result<PathBuf> {
     let folder = target.join("uv");
     let uv = folder.join("bin").join("uv");
     if !uv.is_file() {
-        let python = python3()?;
-        run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder), log).context(
+        let target = folder.display().to_string();
+        run(&python3()?, &["-m", "venv", "--clear", &target], log).context(
             "no uv on PATH, and no environment for one: install uv (https://docs.astral.sh/uv), or Python's venv module \
              (python3-venv on Debian)",
         )?;
-        run(Command::new(folder.join("bin").join("python")).args(["-m", "pip", "install", UV]), log)?;
+        run(
+            &folder.join("bin").join("python"),
+            &["-m", "pip", "install", UV],
+            log,
+        )?;
     }
     Ok(uv)
 }
 
-fn run(command: &mut Command, log: &Path) -> Result<()> {
-    let output = fs::OpenOptions::new().create(true).append(true).open(log);
-    let output = output.with_context(|| format!("cannot write {}", log.display()))?;
-    let errors = output.try_clone().context("cannot share a log file")?;
-    let name = command.get_program().to_string_lossy().into_owned();
-    let status = command.stdout(output).stderr(errors).status().with_context(|| format!("cannot start {name}"))?;
-    if !status.success() {
-        anyhow::bail!("{name} failed; its log {} ends:\n{}", log.display(), tail(log, 10));
+fn run(program: &Path, args: &[&str], log: &Path) -> Result<()> {
+    let args = args.iter().map(|&it| it.to_owned()).collect();
+    let mut launch = Launch::new("install", program, args, Path::new(""));
+    launch.log = log.to_path_buf();
+    let ended = run_to_end(&launch, &mut |_| ())?;
+    if ended.code != 0 {
+        anyhow::bail!(
+            "{} failed; its log {} ends:\n{}",
+            program.display(),
+            log.display(),
+            tail(log, 10)
+        );
     }
     Ok(())
 }

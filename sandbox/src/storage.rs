@@ -27,7 +27,12 @@ impl Storage {
     ///
     /// # Errors
     /// It does not start: the message has the end of its log.
-    pub async fn start(children: &Children, binaries: &Binaries, folder: &WorkFolder, public_url: &str) -> Result<Self> {
+    pub async fn start(
+        children: &Children,
+        binaries: &Binaries,
+        folder: &WorkFolder,
+        public_url: &str,
+    ) -> Result<Self> {
         let public_host = public_url.trim_start_matches("http://");
         for attempt in 1.. {
             let port = ports::free()?;
@@ -41,8 +46,16 @@ impl Storage {
                 ["-log-level", "warn"],
             ];
             let args = args.into_iter().flatten().map(str::to_owned).collect();
-            let launch = Launch::new(FAKE_GCS_SERVER.name, &binaries.path(FAKE_GCS_SERVER), args, &folder.logs());
-            let storage = Self { url: format!("http://127.0.0.1:{port}"), process: children.spawn(&launch)? };
+            let launch = Launch::new(
+                FAKE_GCS_SERVER.name,
+                &binaries.path(FAKE_GCS_SERVER),
+                args,
+                &folder.logs(),
+            );
+            let storage = Self {
+                url: format!("http://127.0.0.1:{port}"),
+                process: children.spawn(&launch)?,
+            };
             match storage.until_ready().await {
                 Ok(()) => return Ok(storage),
                 // Most likely the port was taken in between.
@@ -54,16 +67,29 @@ impl Storage {
     }
 
     async fn until_ready(&self) -> Result<()> {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().context("no HTTP client")?;
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(2))
+            .build()
+            .context("no HTTP client")?;
         let health = format!("{}/_internal/healthcheck", self.url);
         let deadline = tokio::time::Instant::now() + START_LIMIT;
-        while !client.get(&health).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        while !client
+            .get(&health)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
             if self.process.ended().is_some() || tokio::time::Instant::now() > deadline {
                 return Err(self.process.failure());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(())
+    }
+
+    /// Ends it.
+    pub async fn stop(self) {
+        self.process.stop(Duration::ZERO).await;
     }
 
     /// Where it listens. Whoever asks here is not asked who they are: for the emulator only.

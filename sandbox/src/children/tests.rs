@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use super::*;
 use crate::workdir::is_alive;
 
@@ -109,6 +107,15 @@ fn children_of_a_killed_parent_end() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     wait_until("the child's end", || !is_alive(child) || is_zombie(child));
+}
+
+#[test]
+fn a_program_is_run_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = 0;
+    let end = run_to_end(&sh("sleep 0.3; exit 5", folder.path()), &mut |_| told += 1).unwrap();
+    assert_eq!(end, Ended { code: 5 });
+    assert!(told > 0);
 }
 
 fn is_zombie(pid: i32) -> bool {

@@ -17,17 +17,20 @@ use kube::Api;
 use super::{
     Context,
     env::{self, Sources},
+    metadata,
     mounts::Mounts,
     run::{Plan, Restart},
     tokens::PodIdentity,
     volumes::{self, TokenFile},
 };
-use crate::{children::Launch, users::write_private};
+use crate::{children::Launch, metadata::MetadataServer, users::write_private};
 
 /// Everything that a pod needs to run.
 pub(super) struct Prepared {
     pub(super) init: Vec<Plan>,
     pub(super) plans: Vec<Plan>,
+    /// Serves as long as it is held.
+    pub(super) _metadata: Option<MetadataServer>,
     /// Token files, and when each is due to be written again.
     pub(super) tokens: Vec<(TokenFile, Duration)>,
 }
@@ -49,6 +52,11 @@ impl Preparation<'_> {
             let due = file.write(&self.context.node, self.identity).await?;
             tokens.push((file, due));
         }
+        let server = match &self.context.options.google {
+            Some(google) => Some(metadata::serve(google, &self.context.node, self.identity).await?),
+            None => None,
+        };
+        let metadata_env = server.as_ref().map(MetadataServer::env).unwrap_or_default();
         let spec = self.pod.spec.as_ref().context("a pod without a spec")?;
         let policy = Restart::parse(spec.restart_policy.as_deref());
         let again = if policy == Restart::Never {
@@ -58,7 +66,7 @@ impl Preparation<'_> {
         };
         let plan = |containers: &[Container], is_init: bool| -> Result<Vec<Plan>> {
             let plans = containers.iter().enumerate().map(|(index, container)| {
-                let launch = self.launch(container, &sources)?;
+                let launch = self.launch(container, &sources, &metadata_env)?;
                 let restart = if is_init { again } else { policy };
                 Ok(Plan {
                     index,
@@ -75,6 +83,7 @@ impl Preparation<'_> {
             init,
             plans: plan(&spec.containers, false)?,
             tokens,
+            _metadata: server,
         })
     }
 
@@ -119,7 +128,12 @@ impl Preparation<'_> {
         Ok(sources)
     }
 
-    fn launch(&self, container: &Container, sources: &Sources) -> Result<Launch> {
+    fn launch(
+        &self,
+        container: &Container,
+        sources: &Sources,
+        metadata_env: &[(String, String)],
+    ) -> Result<Launch> {
         let mounts = Mounts::of(container, &self.folder.join("volumes"));
         let home = self.folder.join(&container.name);
         let (work, temporary) = (home.join("work"), home.join("tmp"));
@@ -127,6 +141,7 @@ impl Preparation<'_> {
             fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
         }
         let mut node_env = self.context.node_env(&home, &temporary);
+        node_env.extend_from_slice(metadata_env);
         if let Some(account) = mounts.folder("/var/run/secrets/kubernetes.io/serviceaccount") {
             node_env.push((
                 "KUBECONFIG".into(),

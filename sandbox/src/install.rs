@@ -1,0 +1,217 @@
+//! Installs `manifests/` as an admin does, with the loopback overlay and the ports of this run.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job};
+use kube::{Api, Client, api::PostParams};
+use namesake_api::names::{OPT_IN_LABEL, STAMP_ANNOTATION, SYSTEM_NAMESPACE};
+use serde_json::json;
+
+use crate::{
+    ControlPlane, RESEARCH, STACK, WorkFolder,
+    binaries::KUBECTL,
+    children::tail,
+    ports,
+    users::{ADMIN, ALICE},
+    workdir::workspace_root,
+};
+
+const DEPLOYMENTS: [&str; 2] = ["namesake-broker", "namesake-webhook"];
+const LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(200);
+
+/// Installs the manifests, waits until both Deployments are available, opts the namespace `research` in, and waits until a Job
+/// there would be stamped.
+///
+/// # Errors
+/// What kubectl said, or the end of the logs of what does not become ready.
+pub async fn install(
+    control_plane: &ControlPlane,
+    folder: &WorkFolder,
+    google: &str,
+) -> Result<()> {
+    let kubectl = Kubectl {
+        program: control_plane.binaries().path(KUBECTL),
+        kubeconfig: control_plane.kubeconfig(ADMIN),
+    };
+    let place = folder.path().join("install");
+    fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    let google_port = google.rsplit(':').next().unwrap_or_default().to_owned();
+    let taken = [
+        ("10250", ports::free()?.to_string()),
+        ("10251", ports::free()?.to_string()),
+        ("10252", google_port),
+    ];
+    let applied = place.clone();
+    tokio::task::spawn_blocking(move || apply(&kubectl, &applied, &taken))
+        .await
+        .context("the installation was broken off")??;
+    let admin = control_plane.client(ADMIN).await?;
+    for name in DEPLOYMENTS {
+        until_available(&admin, name, folder).await?;
+    }
+    opt_in(control_plane).await?;
+    until_stamped(&control_plane.client(ALICE).await?).await
+}
+
+/// Rights first, then the label: from then on the namespace's pods pass through the webhook.
+async fn opt_in(control_plane: &ControlPlane) -> Result<()> {
+    control_plane.namespace(RESEARCH, &[]).await?;
+    let kubectl = Kubectl {
+        program: control_plane.binaries().path(KUBECTL),
+        kubeconfig: control_plane.kubeconfig(ADMIN),
+    };
+    let rights = workspace_root()
+        .join("manifests")
+        .join("opt-in")
+        .join("role-bindings.yaml");
+    let rights = rights.display().to_string();
+    let apply = move || {
+        kubectl.run(&[
+            "apply",
+            "--server-side",
+            "--namespace",
+            RESEARCH,
+            "--filename",
+            &rights,
+        ])
+    };
+    tokio::task::spawn_blocking(apply)
+        .await
+        .context("the opt-in was broken off")??;
+    let labels = [
+        (OPT_IN_LABEL, STACK),
+        ("pod-security.kubernetes.io/enforce", "baseline"),
+    ];
+    control_plane.namespace(RESEARCH, &labels).await
+}
+
+struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Kubectl {
+    fn run(&self, args: &[&str]) -> Result<String> {
+        let output = Command::new(&self.program)
+            .args(args)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .output();
+        let output = output.with_context(|| format!("cannot start {}", self.program.display()))?;
+        if !output.status.success() {
+            bail!(
+                "kubectl {} failed:\n{}",
+                args.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+fn apply(kubectl: &Kubectl, place: &Path, ports: &[(&str, String)]) -> Result<()> {
+    let overlay = workspace_root()
+        .join("manifests")
+        .join("overlays")
+        .join("loopback");
+    let mut text = kubectl.run(&["kustomize", &overlay.display().to_string()])?;
+    for (stands_for, port) in ports {
+        text = text.replace(stands_for, port);
+    }
+    let rendered = place.join("rendered.yaml");
+    fs::write(&rendered, text).with_context(|| format!("cannot write {}", rendered.display()))?;
+    kubectl
+        .run(&[
+            "apply",
+            "--server-side",
+            "--filename",
+            &rendered.display().to_string(),
+        ])
+        .map(drop)
+}
+
+async fn until_available(admin: &Client, name: &str, folder: &WorkFolder) -> Result<()> {
+    let deployments = Api::<Deployment>::namespaced(admin.clone(), SYSTEM_NAMESPACE);
+    let start = Instant::now();
+    loop {
+        let status = deployments
+            .get(name)
+            .await
+            .ok()
+            .and_then(|it| it.status)
+            .unwrap_or_default();
+        let wanted = status.replicas.unwrap_or(0);
+        if wanted > 0 && status.available_replicas == Some(wanted) {
+            return Ok(());
+        }
+        if start.elapsed() > LIMIT {
+            let logs = logs_of(folder, name);
+            bail!(
+                "deployment {name} is not available after {} s{logs}",
+                LIMIT.as_secs()
+            );
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// The ends of the logs of a Deployment's pods.
+fn logs_of(folder: &WorkFolder, deployment: &str) -> String {
+    let prefix = format!("{SYSTEM_NAMESPACE}_{deployment}-");
+    let logs = fs::read_dir(folder.logs().join("pods"))
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
+    let of_ours = logs.filter(|log| log.file_name().to_string_lossy().starts_with(&prefix));
+    of_ours
+        .map(|log| {
+            format!(
+                "\n{} ends:\n{}",
+                log.path().display(),
+                tail(&log.path(), 10)
+            )
+        })
+        .collect()
+}
+
+/// Until the API server, the webhook's certificate and the webhook's watches are in step.
+async fn until_stamped(alice: &Client) -> Result<()> {
+    let job: Job = serde_json::from_value(json!({
+        "metadata": {"generateName": "is-it-stamped-"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "none", "image": "none"}]}}},
+    }))?;
+    let jobs = Api::<Job>::namespaced(alice.clone(), RESEARCH);
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let start = Instant::now();
+    loop {
+        let said = match jobs.create(&dry_run, &job).await {
+            Ok(job)
+                if job
+                    .metadata
+                    .annotations
+                    .as_ref()
+                    .is_some_and(|all| all.contains_key(STAMP_ANNOTATION)) =>
+            {
+                return Ok(());
+            }
+            Ok(_) => "the Job would be admitted without a stamp".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if start.elapsed() > LIMIT {
+            bail!(
+                "no Job is stamped in namespace {RESEARCH} after {} s: {said}",
+                LIMIT.as_secs()
+            );
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,49 @@
+//! How to talk to a sandbox that stays up.
+
+use anyhow::Result;
+
+use crate::{
+    Sandbox, WorkFolder,
+    demo::laptop::Laptop,
+    users::{ADMIN, ALICE},
+};
+
+/// A text for whoever started it: kubeconfigs, Google's side, and commands to begin with.
+///
+/// # Errors
+/// The work folder cannot be written.
+pub fn how_to_talk_to(
+    sandbox: &Sandbox,
+    folder: &WorkFolder,
+    laptops: &[Laptop],
+) -> Result<String> {
+    let google = sandbox.google.url();
+    let mut text = format!(
+        "\nEverything is in {folder}\n\n\
+         as the admin:\n  export KUBECONFIG={admin} PATH={programs}:$PATH\n  \
+           kubectl get deployments --namespace namesake-system\n  kubectl get identities --all-namespaces\n\n\
+         Google's side ({google}):\n  \
+           curl {google}/emulator/v1/state\n  \
+           CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM={google}/ gcloud iam service-accounts list --project {identities}\n",
+        folder = folder.path().display(),
+        admin = sandbox.control_plane.kubeconfig(ADMIN).display(),
+        programs = sandbox.control_plane.binaries().folder().display(),
+        identities = crate::google::IDENTITIES,
+    );
+    for laptop in laptops {
+        let script = laptop.write_env()?;
+        let flags = laptop.flow_flags(laptops, google);
+        text += &format!(
+            "\nas {person}, with Metaflow, from their laptop:\n  cd {place}\n  . {script}\n  python whoami_flow.py run --with kubernetes {flags}\n",
+            person = laptop.person(),
+            place = laptop.folder().display(),
+            script = script.display(),
+            flags = flags.join(" "),
+        );
+    }
+    text += &format!(
+        "\nas {ALICE}, with kubectl:\n  KUBECONFIG={} kubectl auth whoami\n\nCtrl-C ends it.",
+        sandbox.control_plane.kubeconfig(ALICE).display()
+    );
+    Ok(text)
+}
