@@ -44,7 +44,8 @@ impl Cli {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("read {}", path.display()))?;
-                serde_saphyr::from_str(&text).with_context(|| format!("seed {}", path.display()))?
+                Seed::parse(&text)
+                    .map_err(|error| anyhow::anyhow!("seed {}: {error}", path.display()))?
             }
             None => Seed::default(),
         };

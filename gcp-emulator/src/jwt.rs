@@ -181,3 +181,65 @@ fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, String> {
         .map_err(|_| malformed())?;
     serde_json::from_slice(&bytes).map_err(|_| malformed())
 }
+
+#[cfg(test)]
+mod tests {
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_p256_signature_holds_for_its_text_and_key_id_only() {
+        let random = SystemRandom::new();
+        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref(), &random)
+            .unwrap();
+        let point = key.public_key().as_ref();
+        let (x, y) = (
+            BASE64URL_NOPAD.encode(&point[1..33]),
+            BASE64URL_NOPAD.encode(&point[33..]),
+        );
+        let jwks = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "e1", "x": x, "y": y}]});
+        let keys = Keys::parse(&json!(jwks.to_string())).unwrap();
+        let sign = |header: Value| {
+            let text = format!(
+                "{}.e30",
+                BASE64URL_NOPAD.encode(header.to_string().as_bytes())
+            );
+            let signature = key.sign(&random, text.as_bytes()).unwrap();
+            format!("{text}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+        };
+        let good = sign(json!({"alg": "ES256", "kid": "e1"}));
+        assert_eq!(keys.verify(&good), Ok(()));
+        assert!(keys.verify(&good.replacen(".e30.", ".e31.", 1)).is_err());
+        assert!(
+            keys.verify(&sign(json!({"alg": "none", "kid": "e1"})))
+                .is_err()
+        );
+        for header in [
+            json!({"alg": "ES256"}),
+            json!({"alg": "ES256", "kid": "e2"}),
+        ] {
+            assert!(keys.verify(&sign(header)).unwrap_err().contains("issuer"));
+        }
+    }
+
+    #[test]
+    fn a_key_set_that_is_none_says_why() {
+        for (jwks, words) in [
+            (json!({}), "no list \"keys\""),
+            (json!({"keys": []}), "no RSA or P-256 key"),
+            (json!({"keys": [{"kty": "RSA"}]}), "keys[0]: no \"kid\""),
+            (
+                json!({"keys": [{"kty": "RSA", "kid": "1", "n": "!", "e": "AQAB"}]}),
+                "keys[0]: \"n\"",
+            ),
+            (json!("text"), "expected"),
+        ] {
+            let error = Keys::parse(&jwks).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -103,6 +103,16 @@ fn yes() -> bool {
     true
 }
 
+impl Seed {
+    /// Reads a seed file, YAML or JSON.
+    ///
+    /// # Errors
+    /// Where in the text, and what.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
 impl World {
     /// Adds what `seed` names.
     ///

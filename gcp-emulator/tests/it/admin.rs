@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use namesake_gcp_emulator::{Emulator, Options, Seed};
+use namesake_gcp_emulator::{Emulator, Options, Seed, State};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -184,6 +184,38 @@ async fn a_seed_that_is_wrong_names_the_entry() {
     options.world = serde_json::from_value::<Seed>(seed).unwrap();
     let error = Emulator::start(options).await.unwrap_err().to_string();
     assert!(error.contains("service account x"), "{error}");
+}
+
+const YAML: &str = "
+projects: [{id: acme, number: 123456789012, bindings: [{role: roles/owner, members: [user:a@acme.com]}]}]
+serviceAccounts: [{project: acme, accountId: namesake-broker}]
+buckets: [{name: acme-mf, project: acme, managedFolders: [{name: users/alice/, bindings: [
+  {role: roles/storage.objectUser, members: [serviceAccount:namesake-broker@acme.iam.gserviceaccount.com]}]}]}]
+roles: [{name: roles/later, includedPermissions: [storage.objects.get]}]
+settings: {delays: {policy: 60}}
+";
+
+#[tokio::test]
+async fn a_seed_in_yaml_is_in_force_at_once() {
+    let mut options = options();
+    options.world = Seed::parse(YAML).unwrap();
+    let world = World::of(State::new(options).unwrap());
+    let owner = world.state.user_token("a@acme.com");
+    let listed = world
+        .ask(
+            &owner,
+            "GET",
+            "/v1/projects/acme/serviceAccounts",
+            Value::Null,
+        )
+        .await;
+    assert_eq!(listed.body["accounts"].as_array().unwrap().len(), 1);
+    let folder = "projects/_/buckets/acme-mf/managedFolders/users/alice/";
+    let policy = &world.state.listing()["policies"][folder];
+    assert_eq!(policy["bindings"][0]["role"], "roles/storage.objectUser");
+    assert_eq!(world.state.settings().delays.policy, 60.0);
+    let error = Seed::parse("project: []").unwrap_err();
+    assert!(error.contains("project"), "{error}");
 }
 
 async fn talk(address: &str, request: &str) -> String {

@@ -9,6 +9,7 @@ mod chain;
 mod consistency;
 mod metadata;
 mod policies;
+mod providers;
 mod storage;
 mod support;
 mod wire;

@@ -1,0 +1,67 @@
+//! Pools that are not GKE's: a provider's name as audience, the token's `sub` as subject.
+
+use serde_json::{Value, json};
+
+use crate::support::{ALICE, Issuer, World, claims, exchange};
+
+const ISSUER: &str = "https://kind.example";
+const PROVIDER: &str = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/kind/providers/k8s";
+
+async fn world(extra: Value) -> World {
+    let world = World::new();
+    let mut pool = json!({"project": "acme", "issuer": ISSUER, "jwks": Issuer::new().jwks(), "provider": "k8s"});
+    if let (Some(pool), Some(extra)) = (pool.as_object_mut(), extra.as_object()) {
+        pool.extend(extra.clone());
+    }
+    world.must("PUT", "/emulator/v1/pools/kind", pool).await;
+    world
+}
+
+async fn ask(world: &World, change: impl FnOnce(&mut Value)) -> Value {
+    let mut claims = claims(&ALICE, world.clock.token_now());
+    claims["iss"] = json!(ISSUER);
+    claims["aud"] = json!(PROVIDER);
+    change(&mut claims);
+    let mut request = exchange(&Issuer::new().sign(&claims));
+    request["audience"] = json!(PROVIDER);
+    world.ask("", "POST", "/v1/token", request).await.body
+}
+
+#[tokio::test]
+async fn the_subject_is_the_tokens_and_binds_by_principal() {
+    let world = world(json!({})).await;
+    let email = world.account("mf-alice-1").await;
+    let token = ask(&world, |_| {}).await["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let member = "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/kind/\
+                  subject/system:serviceaccount:research:mf-alice";
+    assert_eq!(world.impersonate(&token, &email).await.status, 403);
+    world
+        .bind(&email, "roles/iam.workloadIdentityUser", member)
+        .await;
+    assert_eq!(world.impersonate(&token, &email).await.status, 200);
+}
+
+#[tokio::test]
+async fn audience_and_length_of_the_subject_are_checked() {
+    let plain = world(json!({})).await;
+    let https = PROVIDER.replacen("//", "https://", 1);
+    assert!(ask(&plain, |claims| claims["aud"] = json!([https])).await["access_token"].is_string());
+    let wrong = ask(&plain, |claims| claims["aud"] = json!("mine")).await;
+    assert_eq!(
+        wrong["error_description"],
+        "The audience in ID Token [mine] does not match the expected audience."
+    );
+    let long = ask(&plain, |claims| claims["sub"] = json!("x".repeat(128))).await;
+    assert!(
+        long["error_description"]
+            .as_str()
+            .unwrap()
+            .contains("exceeds the 127 bytes limit")
+    );
+    let named = world(json!({"allowedAudiences": ["mine"]})).await;
+    assert!(ask(&named, |claims| claims["aud"] = json!("mine")).await["access_token"].is_string());
+    assert_eq!(ask(&named, |_| {}).await["error"], "invalid_grant");
+}
