@@ -175,3 +175,23 @@ async fn conditions_need_uniform_access_and_strangers_see_no_bucket() {
         403
     );
 }
+
+#[tokio::test]
+async fn a_managed_folders_policy_holds_for_the_folders_inside_it() {
+    let world = World::new();
+    let folders = "/storage/v1/b/acme-mf/managedFolders";
+    world
+        .must("POST", folders, json!({"name": "users/alice/"}))
+        .await;
+    let policy = json!({"bindings": [{"role": "roles/storage.objectUser", "members": ["user:alice@acme.com"]}]});
+    world
+        .must("PUT", &format!("{folders}/users%2Falice%2F/iam"), policy)
+        .await;
+    let alice = world.state.user_token("alice@acme.com");
+    let create = |name: &'static str| world.ask(&alice, "POST", folders, json!({"name": name}));
+    assert_eq!(create("users/alice/deep/").await.status, 200);
+    assert_eq!(create("users/bob/").await.status, 403);
+    let inner = format!("{folders}/users%2Falice%2Fdeep%2F/iam");
+    let refused = world.ask(&alice, "PUT", &inner, json!({})).await;
+    assert_eq!(refused.status, 403, "objectUser sets no policies");
+}
