@@ -66,3 +66,43 @@ fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
     state.identities.apply(&namespace, &name, known);
     Some((namespace, name))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::state::system_clock;
+
+    fn identity(change: impl FnOnce(&mut Value)) -> Identity {
+        let mut identity = json!({"apiVersion": "namesake.dev/v1alpha1", "kind": "Identity",
+            "metadata": {"name": "mf-a", "namespace": "research", "generation": 2},
+            "spec": {"stack": "prod", "cluster": "c", "class": "research", "user": "alice@acme.com", "values": {},
+                "mode": "direct", "project": "p", "key": "k"},
+            "status": {"serviceAccountUid": "u", "conditions": [{"type": "Ready", "status": "True", "reason": "R",
+                "message": "m", "observedGeneration": 2, "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
+        change(&mut identity);
+        serde_json::from_value(identity).unwrap()
+    }
+
+    fn seen(change: impl FnOnce(&mut Value)) -> Known {
+        let state = State::new(system_clock());
+        apply(&state, identity(change)).unwrap();
+        state.identities.get("research", "mf-a").unwrap()
+    }
+
+    #[test]
+    fn an_identity_works_when_it_is_ready_at_its_present_generation() {
+        assert!(seen(|_| {}).ready);
+        assert!(!seen(|i| i["metadata"]["generation"] = json!(3)).ready);
+        assert!(!seen(|i| i["status"]["conditions"][0]["status"] = json!("False")).ready);
+        assert!(!seen(|i| i["status"] = Value::Null).ready);
+    }
+
+    #[test]
+    fn an_identity_on_its_way_out_is_not_known() {
+        let leaving = seen(|i| i["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
+        assert_eq!(leaving.service_account_uid, None);
+        assert!(seen(|_| {}).service_account_uid.is_some());
+    }
+}
