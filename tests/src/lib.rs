@@ -1,4 +1,4 @@
-//! The harness of the integration tests, and the load generator of the benches.
+//! The harness of the integration tests.
 //!
 //! # Layout
 //! - [`cluster`]: a real control plane with our manifests applied; one is shared by all tests of a process, another is lent to
@@ -8,7 +8,6 @@
 //! - [`person`]: who asks the API server; [`drafts`]: objects as people and Metaflow write them; [`refused`]: what they are told.
 //! - [`eventually`]: waits for a condition, and reports the last state.
 
-pub mod bench;
 pub mod cluster;
 pub mod drafts;
 pub mod dump;

@@ -1,15 +1,20 @@
 //! A server as a child process, and what the kernel says that it used.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use data_encoding::BASE64;
+use rustls::pki_types::CertificateDer;
 
-/// A running server that printed its address on its first line.
+/// A running server that printed its address and certificate on its first line.
 pub struct Child {
     child: std::process::Child,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 /// What a process has used so far.
@@ -55,8 +60,7 @@ impl Child {
     }
 
     /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> std::net::SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -87,4 +91,13 @@ impl Drop for Child {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+// What a server prints first: its address and its certificate.
+fn introduction(line: &str) -> anyhow::Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
+    let (address, certificate) = line.trim().split_once(' ').context("no address and certificate")?;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from(BASE64.decode(certificate.as_bytes())?))?;
+    let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Ok((address.parse()?, Arc::new(tls)))
 }

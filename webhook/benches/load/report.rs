@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Outcome, Usage};
+use super::load::Outcome;
+use super::process::Usage;
 
 /// What one server did under one load.
 #[derive(Clone, Debug, Serialize)]
@@ -29,7 +30,6 @@ pub struct Figure {
 
 impl Figure {
     /// One server's figure from what the load saw and what the kernel counted. The ratio is filled in by the report.
-    #[must_use]
     pub fn new(name: &str, outcome: &Outcome, before: Usage, after: Usage) -> Self {
         let requests = outcome.latencies.len().max(1) as f64;
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
@@ -69,7 +69,6 @@ impl Report {
     }
 
     /// Of several rounds, each server's figure in the round whose ratio is that server's median.
-    #[must_use]
     pub fn median(rounds: &[Vec<Figure>]) -> Vec<Figure> {
         let servers = rounds.first().map_or(0, Vec::len);
         (0..servers)

@@ -1,7 +1,5 @@
 //! The load generator: a fixed number of connections, each sending one review after another.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -11,6 +9,8 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
+
+use super::process::Child;
 
 /// How hard, how long and with what a server is asked.
 #[derive(Clone)]
@@ -23,8 +23,6 @@ pub struct Load {
     pub path: &'static str,
     /// The body of every request.
     pub body: Bytes,
-    /// Trust for the server's certificate.
-    pub tls: Arc<rustls::ClientConfig>,
 }
 
 /// What a run of load saw.
@@ -38,13 +36,11 @@ pub struct Outcome {
 
 impl Outcome {
     /// Answers per second.
-    #[must_use]
     pub fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 
     /// The time that `percent` of the requests did not exceed.
-    #[must_use]
     pub fn percentile(&self, percent: usize) -> Duration {
         let index =
             (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
@@ -53,7 +49,7 @@ impl Outcome {
 }
 
 impl Load {
-    /// Asks `address`, and checks that each answer is HTTP 200 and contains `expected`.
+    /// Asks `server`, and checks that each answer is HTTP 200 and contains `expected`.
     ///
     /// # Errors
     /// On the first answer that is not as expected, or when a connection breaks.
@@ -65,7 +61,7 @@ impl Load {
         let each = self.requests / self.connections;
         let mut senders = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
-            senders.push(self.connect(address).await?);
+            senders.push(connect(server).await?);
         }
         let started = Instant::now();
         let workers: Vec<_> = senders
@@ -80,18 +76,16 @@ impl Load {
         latencies.sort_unstable();
         Ok(Outcome { elapsed, latencies })
     }
+}
 
-    async fn connect(&self, address: SocketAddr) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-        let stream = tokio::net::TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let name = ServerName::try_from("localhost").context("name")?;
-        let stream = TlsConnector::from(self.tls.clone())
-            .connect(name, stream)
-            .await?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(sender)
-    }
+async fn connect(server: &Child) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let stream = tokio::net::TcpStream::connect(server.address()).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from("localhost").context("name")?;
+    let stream = TlsConnector::from(server.tls()).connect(name, stream).await?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 async fn ask(

@@ -1,0 +1,113 @@
+//! The webhook under load beside a floor, on one machine in one run: what an admission costs.
+//!
+//! Servers are children of their own, so that their processor time and memory are the kernel's figures. Each round asks
+//! the floor and the webhook in turn, so that a machine whose speed drifts does not favour one of them.
+
+#[path = "../../tests/it/cases.rs"]
+mod cases;
+mod floor;
+mod load;
+mod process;
+mod reviews;
+mod report;
+mod serve;
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use bytes::Bytes;
+use serde_json::Value;
+
+use load::Load;
+use process::Child;
+use report::{Figure, Report};
+
+const CONNECTIONS: usize = 16;
+const REQUESTS: usize = 80_000;
+const ROUNDS: usize = 5;
+/// What an answer that lets the object pass contains.
+const ALLOWED: &[u8] = br#""allowed":true"#;
+/// What an answer that changes it contains.
+const PATCHED: &[u8] = br#""patch":""#;
+
+/// Which server is asked what, and a piece of the right answer.
+struct Case {
+    name: &'static str,
+    server: &'static str,
+    path: &'static str,
+    body: Bytes,
+    expected: &'static [u8],
+}
+
+fn main() -> anyhow::Result<()> {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        anyhow::bail!("another crypto provider is installed already");
+    }
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1..).unwrap_or_default() {
+        [serve, name] if serve == "serve" => serve::serve(name),
+        // `cargo test --benches` runs benches to see that they run.
+        all if all.iter().any(|argument| argument == "--test") => bench(1, CONNECTIONS * 10),
+        _ => bench(ROUNDS, REQUESTS),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn bench(rounds: usize, requests: usize) -> anyhow::Result<()> {
+    let cases = cases().await;
+    let mut all = Vec::with_capacity(rounds);
+    let mut progress = std::io::stderr();
+    for round in 1..=rounds {
+        writeln!(progress, "round {round} of {rounds}")?;
+        let mut figures = Vec::with_capacity(cases.len());
+        for case in &cases {
+            let load = Load {
+                connections: CONNECTIONS,
+                requests,
+                path: case.path,
+                body: case.body.clone(),
+            };
+            figures.push(measure(case, &load).await.with_context(|| case.name)?);
+        }
+        Report::relate(&mut figures);
+        all.push(figures);
+    }
+    let report = Report {
+        connections: CONNECTIONS,
+        requests,
+        review_bytes: cases.first().map_or(0, |case| case.body.len()),
+        figures: Report::median(&all),
+    };
+    write!(std::io::stdout(), "{report}")?;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
+    Ok(())
+}
+
+async fn measure(case: &Case, load: &Load) -> anyhow::Result<Figure> {
+    let server = Child::serve(case.server)?;
+    let warm = Load { requests: load.requests / 10, ..load.clone() };
+    warm.run(&server, case.expected).await?;
+    let before = server.usage()?;
+    let outcome = load.run(&server, case.expected).await?;
+    Ok(Figure::new(case.name, &outcome, before, server.usage()?))
+}
+
+async fn cases() -> Vec<Case> {
+    let reviews = reviews::reviews().await;
+    let case = |name, server, path, review: &Value, expected| Case {
+        name,
+        server,
+        path,
+        body: review.to_string().into(),
+        expected,
+    };
+    vec![
+        case("floor: answers a constant", "floor", "/mutate", &reviews.pod, ALLOWED),
+        case("pod of a known user", "webhook", "/mutate", &reviews.pod, PATCHED),
+        case("twin of that pod", "webhook", "/validate", &reviews.patched_pod, ALLOWED),
+        case("job of a known user", "webhook", "/mutate", &reviews.job, PATCHED),
+    ]
+}

@@ -1,0 +1,50 @@
+//! The servers of a round, each a process of its own that ends when its parent does.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use axum_server::tls_rustls::RustlsConfig;
+use rcgen::{CertificateParams, KeyPair};
+use data_encoding::BASE64;
+use rustls::pki_types::PrivateKeyDer;
+
+use super::{floor, reviews};
+
+/// Serves until standard input closes. The first line on standard output is the address.
+pub fn serve(name: &str) -> anyhow::Result<()> {
+    // When the parent goes away, however it does, its end of the pipe closes.
+    std::thread::spawn(|| {
+        std::io::stdin().read_to_end(&mut Vec::new()).ok();
+        std::process::exit(0);
+    });
+    let app = match name {
+        "floor" => floor::app(),
+        "webhook" => namesake_webhook::app(Arc::new(reviews::state())),
+        other => bail!("no server is called {other}: floor or webhook"),
+    };
+    run(app)
+}
+
+#[tokio::main]
+async fn run(app: Router) -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("failed to listen")?;
+    listener.set_nonblocking(true)?;
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(["localhost".to_owned()])?.self_signed(&key)?;
+    let encoded = BASE64.encode(certificate.der());
+    writeln!(std::io::stdout(), "{} {encoded}", listener.local_addr()?)?;
+    std::io::stdout().flush()?;
+    let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let mut tls = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)?;
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let tls = RustlsConfig::from_config(Arc::new(tls));
+    axum_server::from_tcp_rustls(listener, tls)?
+        .serve(app.into_make_service())
+        .await
+        .context("server stopped")
+}
