@@ -53,11 +53,7 @@ impl Load {
     ///
     /// # Errors
     /// On the first answer that is not as expected, or when a connection breaks.
-    pub async fn run(
-        &self,
-        address: SocketAddr,
-        expected: &'static [u8],
-    ) -> anyhow::Result<Outcome> {
+    pub async fn run(&self, server: &Child, expected: &'static [u8]) -> anyhow::Result<Outcome> {
         let each = self.requests / self.connections;
         let mut senders = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
@@ -82,7 +78,9 @@ async fn connect(server: &Child) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     let stream = tokio::net::TcpStream::connect(server.address()).await?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from("localhost").context("name")?;
-    let stream = TlsConnector::from(server.tls()).connect(name, stream).await?;
+    let stream = TlsConnector::from(server.tls())
+        .connect(name, stream)
+        .await?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(sender)

@@ -3,13 +3,19 @@
 //! Servers are children of their own, so that their processor time and memory are the kernel's figures. Each round asks
 //! the floor and the webhook in turn, so that a machine whose speed drifts does not favour one of them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the cases of the tests, which give the reviews, may"
+)]
+
 #[path = "../../tests/it/cases.rs"]
 mod cases;
 mod floor;
 mod load;
 mod process;
-mod reviews;
 mod report;
+mod reviews;
 mod serve;
 
 use std::io::Write;
@@ -41,7 +47,10 @@ struct Case {
 }
 
 fn main() -> anyhow::Result<()> {
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         anyhow::bail!("another crypto provider is installed already");
     }
     let arguments: Vec<String> = std::env::args().collect();
@@ -82,13 +91,19 @@ async fn bench(rounds: usize, requests: usize) -> anyhow::Result<()> {
     write!(std::io::stdout(), "{report}")?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
     std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
+    std::fs::write(
+        folder.join("report.json"),
+        serde_json::to_vec_pretty(&report)?,
+    )?;
     Ok(())
 }
 
 async fn measure(case: &Case, load: &Load) -> anyhow::Result<Figure> {
     let server = Child::serve(case.server)?;
-    let warm = Load { requests: load.requests / 10, ..load.clone() };
+    let warm = Load {
+        requests: load.requests / 10,
+        ..load.clone()
+    };
     warm.run(&server, case.expected).await?;
     let before = server.usage()?;
     let outcome = load.run(&server, case.expected).await?;
@@ -105,9 +120,33 @@ async fn cases() -> Vec<Case> {
         expected,
     };
     vec![
-        case("floor: answers a constant", "floor", "/mutate", &reviews.pod, ALLOWED),
-        case("pod of a known user", "webhook", "/mutate", &reviews.pod, PATCHED),
-        case("twin of that pod", "webhook", "/validate", &reviews.patched_pod, ALLOWED),
-        case("job of a known user", "webhook", "/mutate", &reviews.job, PATCHED),
+        case(
+            "floor: answers a constant",
+            "floor",
+            "/mutate",
+            &reviews.pod,
+            ALLOWED,
+        ),
+        case(
+            "pod of a known user",
+            "webhook",
+            "/mutate",
+            &reviews.pod,
+            PATCHED,
+        ),
+        case(
+            "twin of that pod",
+            "webhook",
+            "/validate",
+            &reviews.patched_pod,
+            ALLOWED,
+        ),
+        case(
+            "job of a known user",
+            "webhook",
+            "/mutate",
+            &reviews.job,
+            PATCHED,
+        ),
     ]
 }

@@ -46,17 +46,22 @@ impl Child {
         BufReader::new(stdout)
             .read_line(&mut line)
             .with_context(|| format!("{name} server said nothing"))?;
-        let address = line
-            .trim()
-            .parse()
-            .with_context(|| format!("{name} server printed no address: {line:?}"));
-        match address {
-            Ok(address) => Ok(Self { child, address }),
+        match introduction(&line) {
+            Ok((address, tls)) => Ok(Self {
+                child,
+                address,
+                tls,
+            }),
             Err(error) => {
                 child.kill().ok();
-                Err(error)
+                Err(error.context(format!("{name} server said {line:?}")))
             }
         }
+    }
+
+    /// Trust for its certificate.
+    pub fn tls(&self) -> Arc<rustls::ClientConfig> {
+        self.tls.clone()
     }
 
     /// Where it listens.
@@ -95,9 +100,14 @@ impl Drop for Child {
 
 // What a server prints first: its address and its certificate.
 fn introduction(line: &str) -> anyhow::Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
-    let (address, certificate) = line.trim().split_once(' ').context("no address and certificate")?;
+    let (address, certificate) = line
+        .trim()
+        .split_once(' ')
+        .context("no address and certificate")?;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from(BASE64.decode(certificate.as_bytes())?))?;
-    let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let tls = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     Ok((address.parse()?, Arc::new(tls)))
 }

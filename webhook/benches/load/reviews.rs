@@ -34,6 +34,11 @@ pub async fn reviews() -> Reviews {
     if let Some(object) = patched_pod.pointer_mut("/request/object") {
         *object = cases::patched(object, &cases::patch(&answer));
     }
-    let job = cases::review(&json!({"kind": "Job", "file": "run-job.json", "user": "alice@acme.com"}));
-    Reviews { pod, patched_pod, job }
+    let job =
+        cases::review(&json!({"kind": "Job", "file": "run-job.json", "user": "alice@acme.com"}));
+    Reviews {
+        pod,
+        patched_pod,
+        job,
+    }
 }

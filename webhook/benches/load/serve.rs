@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
-use rcgen::{CertificateParams, KeyPair};
 use data_encoding::BASE64;
+use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 
 use super::{floor, reviews};
