@@ -9,7 +9,7 @@ use axum::routing::post;
 const ANSWER: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"#;
 
 /// Answers a constant review on `POST /mutate`. The body is read whole, as any server must.
-pub fn app() -> Router {
+pub(crate) fn app() -> Router {
     Router::new().route(
         "/mutate",
         post(|_body: Bytes| async { ([(CONTENT_TYPE, "application/json")], ANSWER) }),

@@ -14,34 +14,34 @@ use super::process::Child;
 
 /// How hard, how long and with what a server is asked.
 #[derive(Clone)]
-pub struct Load {
+pub(crate) struct Load {
     /// Kept-alive TLS connections, each with one request under way.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Requests in all, shared by the connections.
-    pub requests: usize,
+    pub(crate) requests: usize,
     /// The path asked for.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// The body of every request.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// What a run of load saw.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// From the first request to the last answer.
-    pub elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// Sorted times of single requests.
-    pub latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
 }
 
 impl Outcome {
     /// Answers per second.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 
     /// The time that `percent` of the requests did not exceed.
-    pub fn percentile(&self, percent: usize) -> Duration {
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let index =
             (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
         self.latencies.get(index).copied().unwrap_or_default()
@@ -53,7 +53,11 @@ impl Load {
     ///
     /// # Errors
     /// On the first answer that is not as expected, or when a connection breaks.
-    pub async fn run(&self, server: &Child, expected: &'static [u8]) -> anyhow::Result<Outcome> {
+    pub(crate) async fn run(
+        &self,
+        server: &Child,
+        expected: &'static [u8],
+    ) -> anyhow::Result<Outcome> {
         let each = self.requests / self.connections;
         let mut senders = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {

@@ -19,7 +19,7 @@ mod reviews;
 mod serve;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -89,13 +89,18 @@ async fn bench(rounds: usize, requests: usize) -> anyhow::Result<()> {
         figures: Report::median(&all),
     };
     write!(std::io::stdout(), "{report}")?;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
-    std::fs::create_dir_all(&folder)?;
     std::fs::write(
-        folder.join("report.json"),
+        folder()?.join("report.json"),
         serde_json::to_vec_pretty(&report)?,
     )?;
     Ok(())
+}
+
+/// Where the report and the servers' logs go.
+fn folder() -> anyhow::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 async fn measure(case: &Case, load: &Load) -> anyhow::Result<Figure> {

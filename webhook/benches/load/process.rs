@@ -1,5 +1,6 @@
 //! A server as a child process, and what the kernel says that it used.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -11,7 +12,7 @@ use data_encoding::BASE64;
 use rustls::pki_types::CertificateDer;
 
 /// A running server that printed its address and certificate on its first line.
-pub struct Child {
+pub(crate) struct Child {
     child: std::process::Child,
     address: SocketAddr,
     tls: Arc<rustls::ClientConfig>,
@@ -19,11 +20,11 @@ pub struct Child {
 
 /// What a process has used so far.
 #[derive(Clone, Copy, Debug)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// User and system time.
-    pub cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Resident memory in bytes, now.
-    pub resident_bytes: u64,
+    pub(crate) resident_bytes: u64,
 }
 
 impl Child {
@@ -31,19 +32,20 @@ impl Child {
     ///
     /// # Errors
     /// When the program does not start, or prints no address.
-    pub fn serve(name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn serve(name: &str) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("failed to find this program")?;
         let mut child = Command::new(program)
             .args(["serve", name])
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(log(name)?)
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("failed to start the {name} server"))?;
-        let Some(stdout) = child.stdout.take() else {
-            bail!("{name} server has no standard output")
+        let Some(stderr) = child.stderr.take() else {
+            bail!("{name} server has no standard error")
         };
         let mut line = String::new();
-        BufReader::new(stdout)
+        BufReader::new(stderr)
             .read_line(&mut line)
             .with_context(|| format!("{name} server said nothing"))?;
         match introduction(&line) {
@@ -60,12 +62,12 @@ impl Child {
     }
 
     /// Trust for its certificate.
-    pub fn tls(&self) -> Arc<rustls::ClientConfig> {
+    pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
         self.tls.clone()
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -73,7 +75,7 @@ impl Child {
     ///
     /// # Errors
     /// When `/proc` does not tell.
-    pub fn usage(&self) -> anyhow::Result<Usage> {
+    pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         let pid = self.child.id();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The command's name may hold spaces: fields are counted after its closing bracket.
@@ -96,6 +98,12 @@ impl Drop for Child {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+// The decision log goes where a container's would: somewhere that is written, not thrown away.
+fn log(name: &str) -> anyhow::Result<File> {
+    let path = super::folder()?.join(format!("{name}.log"));
+    File::create(&path).with_context(|| format!("failed to write {}", path.display()))
 }
 
 // What a server prints first: its address and its certificate.

@@ -11,26 +11,26 @@ use super::process::Usage;
 /// What one server did under one load.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Figure {
+pub(crate) struct Figure {
     /// Which server and path.
-    pub name: String,
+    pub(crate) name: String,
     /// Answers per second.
-    pub requests_per_second: f64,
+    pub(crate) requests_per_second: f64,
     /// Processor time of the server for one request, in microseconds.
-    pub cpu_microseconds: f64,
+    pub(crate) cpu_microseconds: f64,
     /// Median time of a request, in milliseconds.
     pub p50_milliseconds: f64,
     /// 99th percentile, in milliseconds.
     pub p99_milliseconds: f64,
     /// Resident memory at the end, in MiB.
-    pub resident_mebibytes: f64,
+    pub(crate) resident_mebibytes: f64,
     /// CPU of one request over the floor's in the same round.
-    pub cpu_ratio_to_floor: f64,
+    pub(crate) cpu_ratio_to_floor: f64,
 }
 
 impl Figure {
     /// One server's figure from what the load saw and what the kernel counted. The ratio is filled in by the report.
-    pub fn new(name: &str, outcome: &Outcome, before: Usage, after: Usage) -> Self {
+    pub(crate) fn new(name: &str, outcome: &Outcome, before: Usage, after: Usage) -> Self {
         let requests = outcome.latencies.len().max(1) as f64;
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
         Self {
@@ -48,20 +48,20 @@ impl Figure {
 /// All figures of a run; the first of each round is the floor.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub(crate) struct Report {
     /// Connections and requests of each load.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Requests of each load.
-    pub requests: usize,
+    pub(crate) requests: usize,
     /// Bytes of the review sent.
-    pub review_bytes: usize,
+    pub(crate) review_bytes: usize,
     /// The median round of every server.
-    pub figures: Vec<Figure>,
+    pub(crate) figures: Vec<Figure>,
 }
 
 impl Report {
     /// Sets the ratios of a round against its floor, which is its first figure.
-    pub fn relate(round: &mut [Figure]) {
+    pub(crate) fn relate(round: &mut [Figure]) {
         let floor = round.first().map_or(1.0, |floor| floor.cpu_microseconds);
         for figure in round {
             figure.cpu_ratio_to_floor = figure.cpu_microseconds / floor;
@@ -69,7 +69,7 @@ impl Report {
     }
 
     /// Of several rounds, each server's figure in the round whose ratio is that server's median.
-    pub fn median(rounds: &[Vec<Figure>]) -> Vec<Figure> {
+    pub(crate) fn median(rounds: &[Vec<Figure>]) -> Vec<Figure> {
         let servers = rounds.first().map_or(0, Vec::len);
         (0..servers)
             .filter_map(|server| {

@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use super::cases;
 
 /// The reviews that the load is made of.
-pub struct Reviews {
+pub(crate) struct Reviews {
     /// The job controller creates a task's pod.
-    pub pod: Value,
+    pub(crate) pod: Value,
     /// The same pod as the API server shows it to the twin.
-    pub patched_pod: Value,
+    pub(crate) patched_pod: Value,
     /// The user's client creates the Job.
-    pub job: Value,
+    pub(crate) job: Value,
 }
 
 /// A replica that has seen the user's Job and Identity, so that it answers from memory.
-pub fn state() -> State {
+pub(crate) fn state() -> State {
     let mut case = json!({
         "parents": [{"stamp": {"$stamp": {}}}],
         "identities": [{"user": "alice@acme.com", "ready": true}],
@@ -27,7 +27,7 @@ pub fn state() -> State {
 }
 
 /// Builds them; the patched pod is what [`state`] itself makes of the pod.
-pub async fn reviews() -> Reviews {
+pub(crate) async fn reviews() -> Reviews {
     let pod = cases::review(&cases::job_controller());
     let answer = cases::ask(&state(), Webhook::Mutate, &pod).await;
     let mut patched_pod = pod.clone();

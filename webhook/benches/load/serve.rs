@@ -8,13 +8,15 @@ use anyhow::{Context, bail};
 use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use data_encoding::BASE64;
+use namesake_api::names;
+use namesake_webhook::{LogFormat, telemetry};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 
 use super::{floor, reviews};
 
-/// Serves until standard input closes. The first line on standard output is the address.
-pub fn serve(name: &str) -> anyhow::Result<()> {
+/// Serves until standard input closes. The first line on standard error is the address.
+pub(crate) fn serve(name: &str) -> anyhow::Result<()> {
     // When the parent goes away, however it does, its end of the pipe closes.
     std::thread::spawn(|| {
         std::io::stdin().read_to_end(&mut Vec::new()).ok();
@@ -22,7 +24,11 @@ pub fn serve(name: &str) -> anyhow::Result<()> {
     });
     let app = match name {
         "floor" => floor::app(),
-        "webhook" => namesake_webhook::app(Arc::new(reviews::state())),
+        "webhook" => {
+            // As in the real program: one line a decision.
+            telemetry::start(names::LOG, LogFormat::Json)?;
+            namesake_webhook::app(Arc::new(reviews::state()))
+        }
         other => bail!("no server is called {other}: floor or webhook"),
     };
     run(app)
@@ -35,8 +41,7 @@ async fn run(app: Router) -> anyhow::Result<()> {
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new(["localhost".to_owned()])?.self_signed(&key)?;
     let encoded = BASE64.encode(certificate.der());
-    writeln!(std::io::stdout(), "{} {encoded}", listener.local_addr()?)?;
-    std::io::stdout().flush()?;
+    writeln!(std::io::stderr(), "{} {encoded}", listener.local_addr()?)?;
     let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
     let mut tls = rustls::ServerConfig::builder()
         .with_no_client_auth()
