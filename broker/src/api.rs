@@ -8,13 +8,15 @@ mod provision;
 mod request;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use futures::StreamExt;
 use kube::Client;
 use namesake_api::names;
 use tracing::{info, warn};
@@ -33,6 +35,10 @@ use crate::turns::Turns;
 
 /// Longest body of a request, in bytes; a real one has a few hundred.
 const BODY_BYTES: usize = 64 * 1024;
+/// As much of a longer body is read before it is refused.
+const DRAINED_BYTES: usize = 4 * 1024 * 1024;
+/// Longest that a call may take; its caller waits for less.
+const CALL: Duration = Duration::from_secs(20);
 
 /// What the handlers share.
 pub struct Broker {
@@ -90,12 +96,13 @@ pub fn app(broker: Arc<Broker>) -> Router {
         .route(names::METRICS_PATH, get(metrics))
         .method_not_allowed_fallback(|| async { ApiError::method() })
         .fallback(|| async { ApiError::path() })
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(broker)
 }
 
 async fn identities(State(broker): State<Arc<Broker>>, request: Request) -> Response {
-    let answered = answer(&broker, request).await;
+    let answered = tokio::time::timeout(CALL, answer(&broker, request)).await;
+    let late = || Err(ApiError::away("the API server took too long: ask again"));
+    let answered = answered.unwrap_or_else(|_| late());
     let (status, response) = match answered {
         Ok(answer) => (StatusCode::OK, Json(answer).into_response()),
         Err(error) => (error.status(), error.into_response()),
@@ -110,9 +117,7 @@ async fn answer(broker: &Arc<Broker>, request: Request) -> Result<Answer, ApiErr
         .callers
         .check(&broker.client, request.headers(), broker.now())
         .await?;
-    let body = Bytes::from_request(request, &())
-        .await
-        .map_err(|e| ApiError::body(&e))?;
+    let body = read(request.into_body()).await?;
     let ask = Ask::parse(&body)?;
     let provisioned = provision::provision(broker, &ask).await;
     let Ask {
@@ -131,6 +136,28 @@ async fn answer(broker: &Arc<Broker>, request: Request) -> Result<Answer, ApiErr
         }
     }
     provisioned
+}
+
+/// Reads a body to its end. One that is too long is refused, and read on for a while all the same: who is still sending
+/// would see a broken connection instead of the answer.
+async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+    let (mut chunks, mut kept, mut length) = (body.into_data_stream(), Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk
+            .map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?;
+        length += chunk.len();
+        if length > DRAINED_BYTES {
+            break;
+        }
+        if length <= BODY_BYTES {
+            kept.extend_from_slice(&chunk);
+        }
+    }
+    if length > BODY_BYTES {
+        Err(ApiError::too_large(BODY_BYTES))
+    } else {
+        Ok(kept)
+    }
 }
 
 async fn readyz(State(broker): State<Arc<Broker>>) -> Response {

@@ -42,7 +42,7 @@ pub enum Error {
     #[error(transparent)]
     Mark(#[from] MarkError),
     /// The API server refused or did not answer.
-    #[error("the API server did not take {what}: {source}")]
+    #[error("the API server did not take {what}: {source}{}", remedy(source))]
     Kube {
         /// What was asked of it.
         what: String,
@@ -56,6 +56,20 @@ impl Error {
         let what = what.into();
         move |source| Self::Kube { what, source }
     }
+}
+
+/// What a person can do about an answer of the API server.
+fn remedy(error: &kube::Error) -> &'static str {
+    if is_forbidden(error) {
+        return ": an admin gives the broker its rights in the namespace: apply manifests/opt-in there";
+    }
+    ""
+}
+
+/// Whether the API server says that the broker may not do this (here).
+#[must_use]
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
 /// Everything we write is written in the broker's name.

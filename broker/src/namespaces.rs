@@ -25,14 +25,14 @@ impl Namespaces {
     #[must_use]
     pub fn opted_in(&self, namespace: &str, stack: &str) -> bool {
         let found = self.store.get(&ObjectRef::new(namespace));
-        found.is_some_and(|n| n.metadata.deletion_timestamp.is_none() && belongs(&n, stack))
+        found.is_some_and(|n| is_in(&n, stack))
     }
 
-    /// Names of all namespaces that have opted in to this stack, those on their way out included.
+    /// Names of all namespaces that have opted in to this stack and are not being deleted.
     #[must_use]
     pub fn of_stack(&self, stack: &str) -> Vec<String> {
         let all = self.store.state().into_iter();
-        all.filter(|n| belongs(n, stack))
+        all.filter(|n| is_in(n, stack))
             .map(|n| n.name_any())
             .collect()
     }
@@ -44,11 +44,9 @@ impl Namespaces {
     }
 }
 
-fn belongs(namespace: &PartialObjectMeta<Namespace>, stack: &str) -> bool {
-    namespace
-        .labels()
-        .get(names::OPT_IN_LABEL)
-        .is_some_and(|value| value == stack)
+fn is_in(namespace: &PartialObjectMeta<Namespace>, stack: &str) -> bool {
+    let label = namespace.labels().get(names::OPT_IN_LABEL);
+    namespace.metadata.deletion_timestamp.is_none() && label.is_some_and(|value| value == stack)
 }
 
 /// The list, and the task that keeps it. The task ends only when it is dropped.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use namesake_core::{Reason as Refused, Refusal};
@@ -131,12 +130,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, Reason::NotFound, message)
     }
 
-    pub(crate) fn body(rejected: &BytesRejection) -> Self {
-        Self::new(
-            rejected.status(),
-            Reason::BadRequest,
-            format!("the body cannot be read: {rejected}"),
-        )
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!(
+            "the body has more than {limit} bytes, and no real request has a tenth of that"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Reason::BadRequest, message)
     }
 
     /// HTTP status.

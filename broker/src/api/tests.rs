@@ -139,3 +139,18 @@ fn a_request_that_is_none_is_told_what_is_wrong() {
     }
     assert!(Ask::parse(b"\xff\x00").is_err());
 }
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_read_to_its_end_and_refused() {
+    let chunks = |count: usize| {
+        let chunk = || Ok::<_, std::io::Error>(axum::body::Bytes::from(vec![b' '; BODY_BYTES]));
+        Body::from_stream(futures::stream::iter((0..count).map(move |_| chunk())))
+    };
+    assert_eq!(read(chunks(1)).await.unwrap().len(), BODY_BYTES);
+    for count in [2, 1000] {
+        assert_eq!(
+            read(chunks(count)).await.unwrap_err().status(),
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
+    }
+}

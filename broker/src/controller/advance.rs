@@ -17,16 +17,13 @@ use crate::failure::{Failure, Retry};
 use crate::plan::{self, Change, Desired, plan};
 use crate::{derive, status};
 
-/// Brings an Identity of ours further; those of another cluster, or where nobody opted in, are left as they are.
+/// Brings an Identity of ours further; those of another cluster, or in a namespace that is not opted in or going away, are left as they are.
 pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action, Error> {
     let Some(rules) = context.rules.current() else {
         return Ok(Action::requeue(context.config.timings.retry.1));
     };
     let namespace = identity.namespace().unwrap_or_default();
-    let here = context
-        .namespaces
-        .of_stack(rules.stack())
-        .contains(&namespace);
+    let here = context.namespaces.opted_in(&namespace, rules.stack());
     if !here || rules.cluster() != identity.spec.cluster {
         debug!(name = %identity.name_any(), %namespace, "an Identity elsewhere is left alone");
         return Ok(Action::requeue(context.config.timings.resync));
@@ -123,7 +120,7 @@ async fn take(
 }
 
 /// What the status says after a step: what it learned, and what is left of the plan. Pure.
-fn settle(
+pub(super) fn settle(
     seen: &Identity,
     status: &mut IdentityStatus,
     done: &step::Done,
@@ -139,8 +136,7 @@ fn settle(
     if done.google_id.is_some() {
         status.google_service_account_id.clone_from(&done.google_id);
     }
-    // A look for drift that finds none changes nothing.
-    if !memory.looking || done.repaired {
+    if !memory.is_quiet() {
         conditions::record(status, generation, mode, &done.findings, now);
         let desired = Desired::of(&seen.spec);
         let left = plan(

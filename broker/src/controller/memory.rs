@@ -123,6 +123,11 @@ impl Memory {
         }
     }
 
+    /// A look for drift that has found none: it changes nothing in the status.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.looking && !self.unproven
+    }
+
     /// Looks at everything again, without giving up what is known to work.
     pub(crate) fn look_again(&mut self) {
         *self = Self {

@@ -12,6 +12,7 @@ use crate::plan::Desired;
 use crate::{fixtures, namespaces};
 
 mod down;
+mod flow;
 mod up;
 
 /// The emulator, and a context that speaks to it.

@@ -1,0 +1,182 @@
+//! Plan, step, status, plan again: without Google and without a cluster.
+
+use jiff::Timestamp;
+use namesake_api::names::READY;
+use namesake_api::{IdentityStatus, conditions};
+
+use super::*;
+use crate::controller::advance::settle;
+use crate::controller::memory::Memory;
+use crate::plan::{Change, Observed, PROOFS, ServiceAccount, plan};
+
+/// An identity on its way: the broker's memory, and what is in the cluster.
+struct Way {
+    identity: Identity,
+    memory: Memory,
+    account: ServiceAccount,
+}
+
+impl Way {
+    fn new() -> Self {
+        Self {
+            identity: fixtures::identity(),
+            memory: Memory::default(),
+            account: ServiceAccount::Absent,
+        }
+    }
+
+    fn observed(&self) -> Observed {
+        let status = self.identity.status.clone().unwrap_or_default();
+        let desired = Desired::of(&self.identity.spec);
+        self.memory.observed(
+            self.identity.metadata.generation,
+            &status,
+            self.account,
+            &desired,
+        )
+    }
+
+    fn next(&self) -> Option<Change> {
+        plan(&Desired::of(&self.identity.spec), &self.observed())
+            .into_iter()
+            .next()
+    }
+
+    /// Does the next step, as if everything went well.
+    fn step(&mut self, repaired: bool) -> Option<Change> {
+        let change = self.next()?;
+        let mut done = step::Done {
+            repaired,
+            ..step::Done::default()
+        };
+        if step::in_cluster(&change) {
+            self.account = ServiceAccount::Right;
+            done.service_account = Some(ServiceAccount::Right);
+            done.service_account_uid = Some("u-1".into());
+        }
+        self.memory.did(&change, repaired);
+        let mut status = self.identity.status.clone().unwrap_or_default();
+        let now = Timestamp::UNIX_EPOCH;
+        settle(
+            &self.identity,
+            &mut status,
+            &done,
+            &self.memory,
+            self.account,
+            now,
+        );
+        self.identity.status = Some(status);
+        Some(change)
+    }
+
+    fn finish(&mut self) -> Vec<Change> {
+        std::iter::from_fn(|| self.step(false)).take(100).collect()
+    }
+
+    fn ready(&self) -> bool {
+        self.identity.is_ready()
+    }
+
+    fn status(&mut self) -> &mut IdentityStatus {
+        self.identity.status.get_or_insert_default()
+    }
+}
+
+#[test]
+fn an_identity_is_ready_after_its_last_proof_and_not_before() {
+    let mut way = Way::new();
+    while let Some(change) = way.step(false) {
+        let last = way.next().is_none();
+        assert_eq!(way.ready(), last, "after {change:?}");
+    }
+    assert!(way.ready());
+}
+
+#[test]
+fn a_restart_after_any_step_ends_in_the_same_state() {
+    let steps = Way::new().finish().len();
+    let mut straight = Way::new();
+    straight.finish();
+    for crash in 0..steps {
+        let mut way = Way::new();
+        for _ in 0..crash {
+            way.step(false);
+        }
+        way.memory = Memory::default();
+        way.finish();
+        assert!(way.ready(), "crash after step {crash}");
+        assert_eq!(
+            way.identity.status, straight.identity.status,
+            "crash after step {crash}"
+        );
+    }
+}
+
+#[test]
+fn proofs_of_one_service_account_do_not_count_for_the_next() {
+    let mut way = Way::new();
+    way.finish();
+    way.account = ServiceAccount::Absent;
+    way.identity.status.as_mut().unwrap().service_account_uid = Some("u-0".into());
+    let steps = way.finish();
+    assert_eq!(steps[0], Change::CreateServiceAccount);
+    assert_eq!(
+        steps.iter().filter(|c| **c == Change::Prove).count(),
+        PROOFS as usize
+    );
+    assert!(way.ready());
+}
+
+#[test]
+fn one_failed_proof_makes_the_others_count_no_more() {
+    let mut way = Way::new();
+    while way.next() != Some(Change::Prove) {
+        way.step(false);
+    }
+    way.step(false);
+    way.step(false);
+    way.memory.failed(&Change::Prove);
+    assert_eq!(way.finish().len(), PROOFS as usize);
+}
+
+#[test]
+fn a_look_for_drift_that_finds_none_leaves_the_status_alone() {
+    let mut way = Way::new();
+    way.finish();
+    let before = way.status().clone();
+    way.memory.look_again();
+    let steps = way.finish();
+    assert!(steps.contains(&Change::Bind) && !steps.contains(&Change::Prove));
+    assert_eq!(*way.status(), before);
+}
+
+#[test]
+fn what_a_look_for_drift_puts_back_is_proven_before_pods_may_run() {
+    let mut way = Way::new();
+    way.finish();
+    way.memory.look_again();
+    while way.next() != Some(Change::Bind) {
+        way.step(false);
+    }
+    way.step(true);
+    assert!(!way.ready());
+    let proofs = way.finish().iter().filter(|c| **c == Change::Prove).count();
+    assert_eq!(proofs, PROOFS as usize);
+    assert!(way.ready());
+}
+
+#[test]
+fn a_changed_spec_is_brought_about_and_proven_anew() {
+    let mut way = Way::new();
+    way.finish();
+    way.identity.metadata.generation = Some(2);
+    way.memory = Memory::default();
+    let ready = conditions::get(&way.status().conditions, READY).unwrap();
+    assert_eq!(ready.observed_generation, Some(1));
+    assert!(way.finish().contains(&Change::Prove));
+    let ready = conditions::get(&way.status().conditions, READY).unwrap();
+    assert_eq!(
+        (ready.observed_generation, ready.status.as_str()),
+        (Some(2), "True")
+    );
+}
