@@ -1,4 +1,15 @@
 //! The one integration binary: Namesake against a real API server and Google's side on loopback.
 
+mod admission;
+mod before_opt_in;
+mod broker_api;
+mod custody;
+mod failure;
+mod gates;
+mod guards;
+mod identity;
 mod layering;
 mod manifests;
+mod reinvocation;
+mod reviews;
+mod rules_live;

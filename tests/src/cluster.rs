@@ -127,8 +127,8 @@ impl Cluster {
     /// # Errors
     /// There is no such user.
     pub async fn user(&self, name: &str, namespace: &str) -> Result<Person> {
-        let client = self.control_plane.client(name).await?;
-        Ok(Person::new(name, client, namespace))
+        let config = users::config_from(&self.control_plane.kubeconfig(name)).await?;
+        Ok(Person::new(name, impatient(config)?, namespace))
     }
 
     /// Any person, with these groups.
@@ -136,8 +136,11 @@ impl Cluster {
     /// # Errors
     /// The admin, who impersonates them, cannot.
     pub async fn person(&self, name: &str, groups: &[&str], namespace: &str) -> Result<Person> {
-        let client = self.control_plane.client_as(name, groups).await?;
-        Ok(Person::new(name, client, namespace))
+        let mut config = users::config_from(&self.control_plane.kubeconfig(ADMIN)).await?;
+        let groups = groups.iter().copied().chain(["system:authenticated"]);
+        config.auth_info.impersonate = Some(name.to_owned());
+        config.auth_info.impersonate_groups = Some(groups.map(str::to_owned).collect());
+        Ok(Person::new(name, impatient(config)?, namespace))
     }
 
     /// A service account with a token of its own, as a controller or a pod has it.
@@ -145,14 +148,23 @@ impl Cluster {
     /// # Errors
     /// There is no such account.
     pub async fn service_account(&self, home: &str, name: &str, namespace: &str) -> Result<Person> {
+        let config = self.config_of(home, name).await?;
+        let user = format!("system:serviceaccount:{home}:{name}");
+        Ok(Person::new(&user, impatient(config)?, namespace))
+    }
+
+    /// What a client of a service account is made from, in whichever runtime it is to live.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub async fn config_of(&self, home: &str, name: &str) -> Result<kube::Config> {
         let token = self.token(home, name, &[]).await?;
         let mut config = users::config_from(&self.control_plane.kubeconfig(ADMIN)).await?;
         config.auth_info = kube::config::AuthInfo {
             token: Some(token),
             ..kube::config::AuthInfo::default()
         };
-        let user = format!("system:serviceaccount:{home}:{name}");
-        Ok(Person::new(&user, Client::try_from(config)?, namespace))
+        Ok(config)
     }
 
     /// A token of a service account, for the API server or for these audiences.
@@ -201,6 +213,12 @@ impl Cluster {
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect())
     }
+}
+
+/// A client that shows a refusal as kubectl and Metaflow do; kube's own would try again for minutes after a 503.
+fn impatient(mut config: kube::Config) -> Result<Client> {
+    config.default_retry = false;
+    Ok(Client::try_from(config)?)
 }
 
 /// The log of webhook and broker goes into the first cluster's folder; a failing test names it.

@@ -1,0 +1,279 @@
+//! What protects managed accounts and Identities from everybody but the broker, in every namespace and without any webhook.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Pod, ServiceAccount},
+    rbac::v1::RoleBinding,
+};
+use kube::{Api, ResourceExt, api::PostParams};
+use namesake_api::{
+    Identity,
+    names::{
+        ACCEPTED_RULES_CONFIG_MAP, BROKER_SERVICE_ACCOUNT, GSA_ANNOTATION, SYSTEM_NAMESPACE,
+        WEBHOOK_SERVICE_ACCOUNT,
+    },
+};
+use namesake_sandbox::{WORKLOAD_POOL, users::BOB};
+use namesake_tests::{
+    drafts::pod,
+    namespace::{TestNamespace, account_of, with_namespace},
+    person::Person,
+    refused::refused,
+};
+use serde_json::json;
+
+/// Bob's account, made because he needed it.
+async fn bobs_account(ns: &TestNamespace) -> Result<String> {
+    let made = ns.bob().await?.creates::<Pod>(pod()).await?;
+    ns.runs_as(&made, BOB).await?;
+    Ok(account_of(&made).to_owned())
+}
+
+fn account(name: &str) -> Result<ServiceAccount> {
+    Ok(serde_json::from_value(json!({"metadata": {"name": name}}))?)
+}
+
+/// Everybody who is not the broker, from least to most power.
+async fn others(ns: &TestNamespace) -> Result<[Person; 3]> {
+    let webhook = ns
+        .stack
+        .cluster()
+        .service_account(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &ns.name)
+        .await?;
+    Ok([ns.mallory().await?, ns.admin().await?, webhook])
+}
+
+#[test]
+fn nobody_but_the_broker_creates_an_account_of_a_managed_name() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = ns.name_for("victim@acme.com");
+        let elsewhere = ns.neighbour().await?;
+        for place in [&ns, &elsewhere] {
+            for person in [place.mallory().await?, place.admin().await?] {
+                refused(person.creates::<ServiceAccount>(account(&name)?).await)?
+                    .saying(&name)?
+                    .saying(&person.name)?
+                    .saying("choose another name")?;
+            }
+        }
+        elsewhere.delete().await
+    })
+}
+
+#[test]
+fn generate_name_does_not_get_round_the_guard() -> Result<()> {
+    with_namespace(|ns| async move {
+        // The API server's suffix is five characters: none of a managed name's fourteen, so this is a name like any other.
+        let made: ServiceAccount =
+            serde_json::from_value(json!({"metadata": {"generateName": "mf-bob-aaaaaaaaa"}}))?;
+        match ns.mallory().await?.creates::<ServiceAccount>(made).await {
+            Ok(made) => ensure!(
+                !namesake_core::is_managed_name(&made.name_any()),
+                "{} was made",
+                made.name_any()
+            ),
+            Err(kube::Error::Api(status)) => {
+                ensure!(status.message.contains("managed by Namesake"), "{status:?}");
+            }
+            Err(other) => return Err(other.into()),
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn nobody_but_the_broker_points_bobs_account_elsewhere_or_deletes_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = bobs_account(&ns).await?;
+        let edits = [
+            json!({"metadata": {"annotations": {GSA_ANNOTATION: "mallory@acme-identities.iam.gserviceaccount.com"}}}),
+            json!({"metadata": {"labels": {"namesake.dev/identity": "mf-x"}}}),
+            json!({"imagePullSecrets": [{"name": "mallorys"}]}),
+            json!({"metadata": {"ownerReferences": null}}),
+        ];
+        for person in others(&ns).await? {
+            for edit in &edits {
+                refused(person.patches::<ServiceAccount>(&name, edit.clone()).await)?.with(403)?;
+            }
+            refused(person.deletes::<ServiceAccount>(&name).await)?.with(403)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn who_edits_a_namespace_reads_identities_and_writes_none() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = bobs_account(&ns).await?;
+        let mallory = ns.mallory().await?;
+        let identity: Identity = mallory.all().get(&name).await?;
+        ensure!(identity.spec.user == BOB);
+        let theirs = json!({"spec": {"project": "mallorys"}});
+        refused(mallory.patches::<Identity>(&name, theirs).await)?.with(403)?;
+        refused(mallory.deletes::<Identity>(&name).await)?.with(403)?;
+        let mut copy = Identity::new("mf-copy-aaaaaaaaaaaaaa", identity.spec.clone());
+        copy.spec.user = "mallory@acme.com".to_owned();
+        refused(mallory.creates::<Identity>(copy).await)?.with(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn not_even_an_admin_writes_an_identitys_status() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = bobs_account(&ns).await?;
+        let admin = ns.admin().await?;
+        let identities: Api<Identity> = admin.all();
+        let ready = json!({"status": {"serviceAccountUid": "forged"}});
+        let patched = identities
+            .patch_status(
+                &name,
+                &kube::api::PatchParams::default(),
+                &kube::api::Patch::Merge(ready),
+            )
+            .await;
+        refused(patched)?
+            .with(403)?
+            .saying("only Namesake's broker")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_an_identity_is_does_not_change_even_for_an_admin() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = bobs_account(&ns).await?;
+        let admin = ns.admin().await?;
+        for edit in [
+            json!({"spec": {"user": "mallory@acme.com"}}),
+            json!({"spec": {"class": "other"}}),
+            json!({"spec": {"stack": "other"}}),
+        ] {
+            refused(admin.patches::<Identity>(&name, edit).await)?.with(422)?;
+        }
+        Ok(())
+    })
+}
+
+/// The broker, as whoever has stolen its token.
+async fn broker(ns: &TestNamespace) -> Result<Person> {
+    ns.stack
+        .cluster()
+        .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &ns.name)
+        .await
+}
+
+#[test]
+fn the_broker_itself_writes_managed_accounts_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let broker = broker(&ns).await?;
+        refused(broker.creates::<ServiceAccount>(account("helper")?).await)?
+            .with(403)?
+            .saying("managed service accounts only")?;
+        let edit =
+            json!({"metadata": {"annotations": {GSA_ANNOTATION: "x@y.iam.gserviceaccount.com"}}});
+        refused(broker.patches::<ServiceAccount>("default", edit).await)?.with(403)?;
+        refused(broker.deletes::<ServiceAccount>("metaflow").await)?.with(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_broker_itself_gets_tokens_for_google_and_managed_accounts_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = bobs_account(&ns).await?;
+        let accounts: Api<ServiceAccount> = broker(&ns).await?.all();
+        let ask = |name: String, audiences: Vec<String>| {
+            let accounts = accounts.clone();
+            async move {
+                let request = serde_json::from_value(json!({"spec": {"audiences": audiences}}))?;
+                let asked = accounts
+                    .create_token_request(&name, &PostParams::default(), &request)
+                    .await;
+                anyhow::Ok(asked.map(|_| ()))
+            }
+        };
+        let pool = vec![WORKLOAD_POOL.to_owned()];
+        ask(name.clone(), pool.clone())
+            .await?
+            .context("what the broker is for")?;
+        refused(ask("default".to_owned(), pool).await?)?.with(403)?;
+        refused(ask(name.clone(), vec![]).await?)?.with(403)?;
+        refused(
+            ask(
+                name,
+                vec![
+                    WORKLOAD_POOL.to_owned(),
+                    "https://kubernetes.default.svc".to_owned(),
+                ],
+            )
+            .await?,
+        )?
+        .with(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_broker_itself_has_no_rights_where_nobody_opted_in_and_binds_nobody_else() -> Result<()> {
+    with_namespace(|ns| async move {
+        let broker = broker(&ns).await?;
+        let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-argo-task"});
+        let mallory = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "mallory@acme.com"}]);
+        let binding: RoleBinding = serde_json::from_value(
+            json!({"metadata": {"name": "gift"}, "roleRef": role, "subjects": mallory}),
+        )?;
+        refused(broker.creates::<RoleBinding>(binding.clone()).await)?.with(403)?;
+        let admin_role: RoleBinding = serde_json::from_value(json!({
+            "metadata": {"name": "gift"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": ns.name_for(BOB), "namespace": ns.name}],
+        }))?;
+        refused(broker.creates::<RoleBinding>(admin_role).await)?.with(403)?;
+        let elsewhere = ns.neighbour().await?;
+        let there = broker.in_namespace(&elsewhere.name);
+        refused(
+            there
+                .creates::<ServiceAccount>(account(&ns.name_for(BOB))?)
+                .await,
+        )?
+        .with(403)?;
+        refused(
+            there
+                .all::<Pod>()
+                .list(&Default::default())
+                .await
+                .map(|_| ()),
+        )?
+        .with(403)?;
+        elsewhere.delete().await
+    })
+}
+
+#[test]
+fn the_webhook_makes_nothing_and_reads_no_secret_but_its_own() -> Result<()> {
+    with_namespace(|ns| async move {
+        let webhook = ns
+            .stack
+            .cluster()
+            .service_account(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &ns.name)
+            .await?;
+        refused(webhook.creates::<Pod>(pod()).await)?.with(403)?;
+        refused(
+            webhook
+                .all::<k8s_openapi::api::core::v1::Secret>()
+                .list(&Default::default())
+                .await
+                .map(|_| ()),
+        )?
+        .with(403)?;
+        let home = webhook.in_namespace(SYSTEM_NAMESPACE);
+        let edit = json!({"data": {"rules.yaml": "mine"}});
+        refused(
+            home.patches::<ConfigMap>(ACCEPTED_RULES_CONFIG_MAP, edit)
+                .await,
+        )?
+        .with(403)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,352 @@
+//! Google's side of one stack: the emulator, and what a task with a service account's token finds there.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use google_cloud_auth::credentials::{
+    CacheableResource, Credentials, CredentialsProvider, EntityTag,
+};
+use google_cloud_gax::error::CredentialsError;
+use namesake_gcp::{Endpoints, Gcp};
+use namesake_gcp_emulator::{Emulator, Fault, Options, Settings, State};
+use namesake_sandbox::{ISSUER, WORKLOAD_POOL};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use crate::namespace::TestNamespace;
+
+/// Where the identities' GSAs live.
+pub const IDENTITIES_PROJECT: &str = "acme-identities";
+/// Where the workload pool and the bucket are.
+const CLUSTER_PROJECT: &str = "acme";
+/// The broker's own account: its requests are told from a task's by it.
+const BROKER: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
+/// The person who stands for the broker's account; the emulator hands out tokens for people.
+const BROKER_TOKEN_OF: &str = "namesake-broker@acme.com";
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// An emulated Google.
+pub struct Google {
+    emulator: Emulator,
+    http: reqwest::Client,
+}
+
+/// How a task came to a token, and how it was received: HTTP statuses in the order of the calls.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Of the exchange at STS.
+    pub exchange: u16,
+    /// Of generateAccessToken; 0 if there was nothing to ask with.
+    pub credentials: u16,
+    token: Option<SecretString>,
+}
+
+impl Google {
+    /// Starts one that believes the cluster's tokens and lets the broker do its work.
+    ///
+    /// # Errors
+    /// The listener, or a seed that does not fit.
+    pub async fn start(jwks: &str) -> Result<Self> {
+        let broker = format!("user:{BROKER_TOKEN_OF}");
+        let world = json!({
+            "projects": [
+                {"id": CLUSTER_PROJECT, "number": 123_456_789_012_u64},
+                {"id": IDENTITIES_PROJECT, "number": 210_987_654_321_u64,
+                 "bindings": [{"role": "roles/iam.serviceAccountAdmin", "members": [broker]}]},
+            ],
+            "pools": [{"pool": WORKLOAD_POOL, "issuer": ISSUER, "jwks": serde_json::from_str::<Value>(jwks)?}],
+            "serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": "namesake-broker"}],
+            "buckets": [{"name": "acme-mf", "project": CLUSTER_PROJECT, "bindings": [{"role": "roles/storage.admin", "members": [broker]}]}],
+            // All tests of a run share one project and one bucket.
+            "settings": {"limits": {"serviceAccounts": 100_000, "writesPerMinute": 100_000, "readsPerMinute": 100_000, "bucketUpdatesPerSecond": null}},
+        });
+        let options = Options {
+            world: serde_json::from_value(world)?,
+            ..Options::default()
+        };
+        Ok(Self {
+            emulator: Emulator::start(options).await?,
+            http: reqwest::Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.emulator.base_url
+    }
+
+    /// The emulated world: settings, clock, planned failures, the journal of requests.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        self.emulator.state()
+    }
+
+    /// Ends it and every connection: Google is away.
+    pub fn stop(&self) {
+        self.emulator.stop();
+    }
+
+    /// What the broker's client is made from.
+    #[must_use]
+    pub fn way_in(&self) -> WayIn {
+        WayIn {
+            url: self.base_url().to_owned(),
+            token: self.state().user_token(BROKER_TOKEN_OF).into(),
+        }
+    }
+
+    /// Changes settings.
+    ///
+    /// # Errors
+    /// A value out of range.
+    pub fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<()> {
+        self.state()
+            .change_settings(change)
+            .map_err(|what| anyhow!(what))
+    }
+
+    /// Plans a failure; its form is in the emulator's README.
+    ///
+    /// # Errors
+    /// It has another form.
+    pub fn fails(&self, fault: Value) -> Result<()> {
+        self.state()
+            .add_fault(serde_json::from_value::<Fault>(fault)?);
+        Ok(())
+    }
+
+    fn service_accounts(&self) -> Vec<Value> {
+        let all = self.state().listing()["serviceAccounts"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let text = |account: &Value| account["email"].as_str().unwrap_or_default().to_owned();
+        all.into_iter()
+            .filter(|account| account["deleted"].is_null() && text(account) != BROKER)
+            .collect()
+    }
+
+    /// E-mails of all accounts but the broker's.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<String> {
+        let all = self.service_accounts().into_iter();
+        all.filter_map(|account| account["email"].as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// Ids of the accounts that were made for service accounts of this namespace.
+    #[must_use]
+    pub fn accounts_of(&self, namespace: &str) -> BTreeSet<String> {
+        let mark = format!("ksa={namespace}/");
+        let all = self.service_accounts().into_iter();
+        let of = all.filter(|account| {
+            account["description"]
+                .as_str()
+                .is_some_and(|text| text.contains(&mark))
+        });
+        of.filter_map(|account| {
+            account["email"]
+                .as_str()?
+                .split('@')
+                .next()
+                .map(str::to_owned)
+        })
+        .collect()
+    }
+
+    /// Somebody makes an account of this id.
+    ///
+    /// # Errors
+    /// The id is no id.
+    pub fn creates_account(&self, id: &str, description: &str) -> Result<()> {
+        let seed = json!({"serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": id, "description": description}]});
+        self.state()
+            .seed(serde_json::from_value(seed)?)
+            .map_err(|what| anyhow!(what))
+    }
+
+    fn account(&self, id: &str) -> Result<Value> {
+        let wanted = email(id);
+        let mut all = self.service_accounts().into_iter();
+        all.find(|account| account["email"] == wanted.as_str())
+            .with_context(|| format!("Google has no {wanted}"))
+    }
+
+    /// The description of an account.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub fn description_of(&self, id: &str) -> Result<String> {
+        Ok(self.account(id)?["description"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
+    }
+
+    /// Everybody who may act as an account.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub fn members_of(&self, id: &str) -> Result<Vec<String>> {
+        let account = self.account(id)?;
+        let uid = account["uniqueId"].as_str().unwrap_or_default();
+        let policies = self.state().listing()["policies"].clone();
+        let policy = &policies[format!("projects/{IDENTITIES_PROJECT}/serviceAccounts/{uid}")];
+        let bindings = policy["bindings"].as_array().into_iter().flatten();
+        let members =
+            bindings.flat_map(|binding| binding["members"].as_array().into_iter().flatten());
+        Ok(members
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// What a task of this service account does when it starts: token of the cluster, exchange, token of the GSA.
+    ///
+    /// # Errors
+    /// The cluster gives no token, or Google does not answer at all.
+    pub async fn attempt(&self, ns: &TestNamespace, account: &str) -> Result<Attempt> {
+        let subject = ns
+            .stack
+            .cluster()
+            .token(&ns.name, account, &[WORKLOAD_POOL])
+            .await?;
+        let exchanged = self.exchange(&subject).await?;
+        let exchange = exchanged.status().as_u16();
+        let federated: Value = exchanged.json().await?;
+        let Some(federated) = federated["access_token"].as_str() else {
+            return Ok(Attempt {
+                exchange,
+                credentials: 0,
+                token: None,
+            });
+        };
+        let url = format!(
+            "{}/v1/projects/-/serviceAccounts/{}:generateAccessToken",
+            self.base_url(),
+            email(account)
+        );
+        let asked = self
+            .http
+            .post(url)
+            .bearer_auth(federated)
+            .json(&json!({"scope": [SCOPE]}))
+            .send()
+            .await?;
+        let credentials = asked.status().as_u16();
+        let answer: Value = asked.json().await?;
+        let token = answer["accessToken"]
+            .as_str()
+            .map(|token| token.to_owned().into());
+        Ok(Attempt {
+            exchange,
+            credentials,
+            token,
+        })
+    }
+
+    async fn exchange(&self, subject: &SecretString) -> Result<reqwest::Response> {
+        let form = [
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ),
+            (
+                "audience",
+                &format!("identitynamespace:{WORKLOAD_POOL}:{ISSUER}"),
+            ),
+            ("scope", SCOPE),
+            (
+                "requested_token_type",
+                "urn:ietf:params:oauth:token-type:access_token",
+            ),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+            ("subject_token", subject.expose_secret()),
+        ];
+        Ok(self
+            .http
+            .post(format!("{}/v1/token", self.base_url()))
+            .form(&form)
+            .send()
+            .await?)
+    }
+
+    /// Who Google says a task of this service account is: an e-mail.
+    ///
+    /// # Errors
+    /// Google refuses the task.
+    pub async fn who_is(&self, ns: &TestNamespace, account: &str) -> Result<String> {
+        let attempt = self.attempt(ns, account).await?;
+        let token = attempt
+            .token
+            .as_ref()
+            .with_context(|| format!("Google refuses the task: {attempt:?}"))?;
+        let url = format!("{}/tokeninfo", self.base_url());
+        let asked = self
+            .http
+            .get(url)
+            .query(&[("access_token", token.expose_secret())])
+            .send()
+            .await?;
+        ensure!(asked.status().is_success(), "tokeninfo: {}", asked.status());
+        let info: Value = asked.json().await?;
+        info["email"]
+            .as_str()
+            .map(str::to_owned)
+            .with_context(|| format!("no e-mail in {info}"))
+    }
+}
+
+/// The e-mail of an identity's account.
+#[must_use]
+pub fn email(id: &str) -> String {
+    format!("{id}@{IDENTITIES_PROJECT}.iam.gserviceaccount.com")
+}
+
+/// The broker's address and token at Google, for a client in whichever runtime it is to live.
+#[derive(Debug)]
+pub struct WayIn {
+    url: String,
+    token: SecretString,
+}
+
+impl WayIn {
+    /// The broker's client.
+    ///
+    /// # Errors
+    /// The address is no URL.
+    pub async fn connect(self) -> Result<Gcp> {
+        let endpoints = Endpoints {
+            iam: self.url.clone(),
+            iam_credentials: self.url.clone(),
+            sts: self.url.clone(),
+            storage: self.url.clone(),
+            resource_manager: self.url,
+        };
+        Ok(Gcp::connect(endpoints, Credentials::from(Fixed(self.token))).await?)
+    }
+}
+
+/// One token, for the whole run.
+#[derive(Debug)]
+struct Fixed(SecretString);
+
+impl CredentialsProvider for Fixed {
+    async fn headers(
+        &self,
+        _: http::Extensions,
+    ) -> Result<CacheableResource<http::HeaderMap>, CredentialsError> {
+        let value = format!("Bearer {}", self.0.expose_secret());
+        let value = http::HeaderValue::try_from(value)
+            .map_err(|error| CredentialsError::from_source(false, error))?;
+        Ok(CacheableResource::New {
+            entity_tag: EntityTag::new(),
+            data: http::HeaderMap::from_iter([(http::header::AUTHORIZATION, value)]),
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}

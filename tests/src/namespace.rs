@@ -1,0 +1,287 @@
+//! A namespace for one test: opted in, with people who may edit it, printed when the test fails, deleted after.
+
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use anyhow::{Context, Result, ensure};
+use futures::FutureExt;
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Namespace, Pod},
+};
+use kube::{Api, Client, api::DeleteParams};
+use namesake_api::names::OPT_IN_LABEL;
+use namesake_sandbox::users::{ADMIN, ALICE, BOB, MALLORY};
+use serde_json::json;
+
+use crate::{
+    drafts::metaflow_job,
+    dump::dump,
+    eventually::eventually,
+    manifests,
+    person::Person,
+    runtime::runtime,
+    stack::{Options, Stack},
+};
+
+mod look;
+
+/// Everyone who is not alice, bob or mallory edits by this group.
+const EVERYBODY: &str = "everybody@acme.com";
+/// The one service account of a stock installation, which every task names.
+pub const STOCK_ACCOUNT: &str = "metaflow";
+/// Longest part of a test's name in its namespace's.
+const NAME_PART: usize = 40;
+
+/// A namespace of one test, and who works in it.
+#[derive(Clone)]
+pub struct TestNamespace {
+    /// Its name.
+    pub name: String,
+    /// Webhook, broker and Google's side, which it is opted in to.
+    pub stack: Arc<Stack>,
+    admin: Client,
+}
+
+/// Runs a test in a namespace of its own, opted in to the stack that all tests share.
+///
+/// # Errors
+/// The test's; and what it made is printed.
+pub fn with_namespace<F>(test: impl FnOnce(TestNamespace) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    runtime().block_on(async {
+        let stack = Stack::shared().await?;
+        in_namespace(stack, test).await
+    })
+}
+
+/// Runs a test in a namespace of its own, on a stack of its own: it may stop programs and change the rules.
+///
+/// # Errors
+/// The test's; and what it made is printed.
+pub fn with_own_stack<F>(options: Options, test: impl FnOnce(TestNamespace) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    runtime().block_on(async {
+        let lease = crate::cluster::Cluster::lent().await?;
+        let stack = Stack::start(lease, options).await?;
+        let result = in_namespace(Arc::clone(&stack), test).await;
+        stack.end().await?;
+        result
+    })
+}
+
+async fn in_namespace<F>(stack: Arc<Stack>, test: impl FnOnce(TestNamespace) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let namespace = TestNamespace::create(stack).await?;
+    let outcome = AssertUnwindSafe(test(namespace.clone()))
+        .catch_unwind()
+        .await;
+    if !matches!(outcome, Ok(Ok(()))) {
+        namespace.explain().await;
+    }
+    namespace.delete().await?;
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// The test's own name, short, and a number: two tests never meet in a namespace.
+fn fresh_name() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let thread = std::thread::current();
+    let claim = thread
+        .name()
+        .unwrap_or("test")
+        .rsplit("::")
+        .next()
+        .unwrap_or("test");
+    let claim: String = claim.chars().take(NAME_PART).collect();
+    format!("{}-{number}", claim.replace('_', "-").trim_end_matches('-'))
+}
+
+impl TestNamespace {
+    async fn create(stack: Arc<Stack>) -> Result<Self> {
+        let name = fresh_name();
+        let namespace = Self::create_without_opt_in(stack, &name).await?;
+        namespace.opt_in().await?;
+        Ok(namespace)
+    }
+
+    async fn create_without_opt_in(stack: Arc<Stack>, name: &str) -> Result<Self> {
+        let control_plane = &stack.cluster().control_plane;
+        control_plane.namespace(name, &[]).await?;
+        let admin = control_plane.client(ADMIN).await?;
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": STOCK_ACCOUNT}});
+        manifests::apply(&admin, &account, name, false).await?;
+        let everybody = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "everybody"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": EVERYBODY}],
+        });
+        manifests::apply(&admin, &everybody, name, false).await?;
+        Ok(Self {
+            name: name.to_owned(),
+            stack,
+            admin,
+        })
+    }
+
+    /// A second namespace, which is not opted in; [`TestNamespace::opt_in`] does it later. Who makes it deletes it.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn neighbour(&self) -> Result<Self> {
+        let name = format!("{}-not-in", self.name);
+        Self::create_without_opt_in(Arc::clone(&self.stack), &name).await
+    }
+
+    /// Opts in, as `manifests/opt-in` says: the rights first, then the label; and waits until the webhook has seen it.
+    ///
+    /// # Errors
+    /// The API server refuses, or the webhook does not see it.
+    pub async fn opt_in(&self) -> Result<()> {
+        for binding in manifests::objects(&manifests::file("opt-in/role-bindings.yaml")?)? {
+            manifests::apply(&self.admin, &binding, &self.name, false).await?;
+        }
+        let label = manifests::objects(&manifests::file("opt-in/namespace.yaml")?)?;
+        let mut label = label
+            .into_iter()
+            .next()
+            .context("opt-in/namespace.yaml is empty")?;
+        label["metadata"]["name"] = json!(self.name);
+        manifests::apply(&self.admin, &label, &self.name, false).await?;
+        let alice = self.alice().await?;
+        eventually("the webhook sees the namespace", async || {
+            let job = alice.dry_runs::<Job>(metaflow_job()).await?;
+            let annotations = job.metadata.annotations.unwrap_or_default();
+            let stamp = namesake_api::names::STAMP_ANNOTATION;
+            ensure!(annotations.contains_key(stamp), "no stamp: {annotations:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Opts out: takes the label away.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn opt_out(&self) -> Result<()> {
+        let patch = json!({"metadata": {"labels": {OPT_IN_LABEL: null}}});
+        Api::<Namespace>::all(self.admin.clone())
+            .patch(
+                &self.name,
+                &kube::api::PatchParams::default(),
+                &kube::api::Patch::Merge(patch),
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// A data scientist, in the group research@acme.com.
+    ///
+    /// # Errors
+    /// Never, while the control plane's files are there; so for the others.
+    pub async fn alice(&self) -> Result<Person> {
+        self.stack.cluster().user(ALICE, &self.name).await
+    }
+
+    /// A data scientist.
+    ///
+    /// # Errors
+    /// See [`TestNamespace::alice`].
+    pub async fn bob(&self) -> Result<Person> {
+        self.stack.cluster().user(BOB, &self.name).await
+    }
+
+    /// Somebody with the same rights and other plans.
+    ///
+    /// # Errors
+    /// See [`TestNamespace::alice`].
+    pub async fn mallory(&self) -> Result<Person> {
+        self.stack.cluster().user(MALLORY, &self.name).await
+    }
+
+    /// The cluster's admin.
+    ///
+    /// # Errors
+    /// See [`TestNamespace::alice`].
+    pub async fn admin(&self) -> Result<Person> {
+        self.stack.cluster().user(ADMIN, &self.name).await
+    }
+
+    /// Any other person, who may edit here too.
+    ///
+    /// # Errors
+    /// See [`TestNamespace::alice`].
+    pub async fn person(&self, name: &str) -> Result<Person> {
+        self.stack
+            .cluster()
+            .person(name, &[EVERYBODY], &self.name)
+            .await
+    }
+
+    /// A controller of kube-system, with a token of its own.
+    ///
+    /// # Errors
+    /// There is no such controller.
+    pub async fn controller(&self, name: &str) -> Result<Person> {
+        self.stack
+            .cluster()
+            .service_account("kube-system", name, &self.name)
+            .await
+    }
+
+    /// Prints what is here, on the test's own thread.
+    #[expect(clippy::print_stderr, reason = "the failure's explanation")]
+    async fn explain(&self) {
+        eprintln!("{}", dump(&self.admin, &self.name).await);
+        let folder = self.stack.cluster().folder();
+        folder.keep();
+        eprintln!("--- logs are in {}", folder.logs().display());
+    }
+
+    /// Deletes it, without waiting for the end.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn delete(&self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.admin.clone());
+        namespaces
+            .delete(&self.name, &DeleteParams::background())
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until it is gone.
+    ///
+    /// # Errors
+    /// It stays: the message has what holds it.
+    pub async fn is_gone(&self) -> Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.admin.clone());
+        eventually(&format!("namespace {} is gone", self.name), async || {
+            let found = namespaces.get_opt(&self.name).await?;
+            let status = found.and_then(|namespace| namespace.status);
+            ensure!(status.is_none(), "{:?}", status.and_then(|s| s.conditions));
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The service account that a pod names.
+#[must_use]
+pub fn account_of(pod: &Pod) -> &str {
+    let spec = pod.spec.as_ref();
+    spec.and_then(|spec| spec.service_account_name.as_deref())
+        .unwrap_or_default()
+}

@@ -1,0 +1,52 @@
+//! A program of ours in this process, with a runtime of its own: killing it ends every task and connection, as `kill -9` does.
+
+use std::thread::JoinHandle;
+
+use anyhow::Result;
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+/// One program that runs until it is killed.
+pub struct Program {
+    killed: CancellationToken,
+    thread: JoinHandle<()>,
+}
+
+impl Program {
+    /// Starts it. What it does is logged under its name, and so is its end.
+    ///
+    /// # Errors
+    /// The operating system gives no threads.
+    pub fn start(
+        name: &'static str,
+        work: impl AsyncFnOnce() -> Result<()> + Send + 'static,
+    ) -> Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .thread_name(name)
+            .build()?;
+        let killed = CancellationToken::new();
+        let until = killed.clone();
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        biased;
+                        () = until.cancelled() => tracing::info!(name, "killed"),
+                        ended = work() => tracing::error!(name, ?ended, "ended by itself"),
+                    }
+                });
+                runtime.shutdown_background();
+            })?;
+        Ok(Self { killed, thread })
+    }
+
+    /// Ends it in the middle of whatever it is doing.
+    pub async fn is_killed(self) {
+        self.killed.cancel();
+        // Joins on a thread that may wait.
+        let _ = tokio::task::spawn_blocking(move || self.thread.join()).await;
+    }
+}

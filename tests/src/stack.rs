@@ -1,0 +1,358 @@
+//! Webhook and broker as they are in their pods, but in this process: their own accounts, rights, certificates and ports.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use namesake_api::names::{
+    ACCEPTED_RULES_CONFIG_MAP, AUTHORITY_SECRET, BROKER_AUDIENCE, BROKER_SERVICE_ACCOUNT,
+    RULES_CONFIG_MAP, RULES_KEY, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
+};
+use namesake_broker::{Config, Timings};
+use namesake_sandbox::users::ADMIN;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cluster::Cluster, eventually::eventually, google::Google, manifests, program::Program,
+};
+
+/// The stack's name, in the rules and on namespaces that are opted in.
+pub const STACK: &str = "prod";
+/// The rules that tests share.
+pub const SHARED_RULES: &str = include_str!("../rules/shared.yaml");
+/// Who edits the rules, in managedFields.
+const EDITOR: &str = "kubectl-edit";
+
+/// What a stack of a test's own may have otherwise.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The rules, at the start.
+    pub rules: String,
+    /// New identities that one user may have in a minute.
+    pub identities_per_minute: u32,
+    /// The broker's waits are this much shorter than in production.
+    pub speed: u32,
+    /// How long the webhook waits for the broker.
+    pub broker_deadline: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rules: SHARED_RULES.to_owned(),
+            // Alice needs one in nearly every test's namespace.
+            identities_per_minute: 10_000,
+            speed: 50,
+            broker_deadline: Duration::from_secs(6),
+        }
+    }
+}
+
+/// A cluster that is shared, or lent to one stack.
+enum Home {
+    Shared(&'static Cluster),
+    Lent(MutexGuard<'static, Cluster>),
+}
+
+/// Webhook, broker and Google's side on one cluster.
+pub struct Stack {
+    home: Home,
+    google: Google,
+    options: Options,
+    webhook_address: SocketAddr,
+    broker_address: SocketAddr,
+    token_file: PathBuf,
+    authority: Vec<u8>,
+    webhook: Mutex<Option<Program>>,
+    broker: Mutex<Option<Program>>,
+}
+
+impl Stack {
+    /// The one that all tests of this process share. It ends with the process.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn shared() -> Result<Arc<Self>> {
+        static SHARED: OnceCell<Arc<Stack>> = OnceCell::const_new();
+        let start =
+            async || Self::begin(Home::Shared(Cluster::shared().await?), Options::default()).await;
+        SHARED.get_or_try_init(start).await.cloned()
+    }
+
+    /// One on a cluster that is lent to a test.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start(
+        cluster: MutexGuard<'static, Cluster>,
+        options: Options,
+    ) -> Result<Arc<Self>> {
+        Self::begin(Home::Lent(cluster), options).await
+    }
+
+    async fn begin(home: Home, options: Options) -> Result<Arc<Self>> {
+        let cluster = home.cluster();
+        let google = Google::start(&cluster.control_plane.jwks().await?).await?;
+        let (webhook, broker) = (listener(None)?, listener(None)?);
+        let (webhook_address, broker_address) = (webhook.local_addr()?, broker.local_addr()?);
+        let client = cluster.control_plane.client(ADMIN).await?;
+        write_rules(&client, &options.rules)
+            .await
+            .context("the first rules")?;
+        configure(cluster, &client, webhook_address).await?;
+        let token = cluster
+            .token(
+                SYSTEM_NAMESPACE,
+                WEBHOOK_SERVICE_ACCOUNT,
+                &[BROKER_AUDIENCE],
+            )
+            .await?;
+        let token_file = cluster
+            .folder()
+            .data()
+            .join(format!("broker-token-{}", webhook_address.port()));
+        std::fs::write(&token_file, token.expose_secret())?;
+        let mut stack = Self {
+            home,
+            google,
+            options,
+            webhook_address,
+            broker_address,
+            token_file,
+            authority: Vec::new(),
+            webhook: Mutex::new(None),
+            broker: Mutex::new(None),
+        };
+        stack.run_broker(broker).await?;
+        stack.run_webhook(webhook).await?;
+        stack.authority = authority(&client).await?;
+        let stack = Arc::new(stack);
+        stack.is_ready(&stack.broker_url()).await?;
+        stack.is_ready(&stack.webhook_url()).await?;
+        Ok(stack)
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        self.home.cluster()
+    }
+
+    /// Google's side.
+    #[must_use]
+    pub fn google(&self) -> &Google {
+        &self.google
+    }
+
+    /// Base URL of the webhook.
+    #[must_use]
+    pub fn webhook_url(&self) -> String {
+        format!("https://{}", self.webhook_address)
+    }
+
+    /// Base URL of the broker.
+    #[must_use]
+    pub fn broker_url(&self) -> String {
+        format!("https://{}", self.broker_address)
+    }
+
+    /// A client that trusts the stack's own authority and nobody else.
+    ///
+    /// # Errors
+    /// The authority is no certificate.
+    pub fn https(&self) -> Result<reqwest::Client> {
+        let roots = namesake_certs::client_roots(std::str::from_utf8(&self.authority)?)?;
+        let tls = rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .build()?)
+    }
+
+    /// Somebody edits the rules.
+    ///
+    /// # Errors
+    /// The API server refuses them.
+    pub async fn rules_become(&self, text: &str) -> Result<kube::Result<ConfigMap>> {
+        let client = self.cluster().control_plane.client(ADMIN).await?;
+        Ok(write_rules(&client, text).await)
+    }
+
+    /// Ends the webhook in the middle of whatever it is doing; all admission here fails until it starts again.
+    pub async fn webhook_is_killed(&self) {
+        kill(&self.webhook).await;
+    }
+
+    /// Starts the webhook again, on the same port.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn webhook_starts(&self) -> Result<()> {
+        self.run_webhook(listener(Some(self.webhook_address))?)
+            .await?;
+        self.is_ready(&self.webhook_url()).await
+    }
+
+    /// Ends the broker in the middle of whatever it is doing.
+    pub async fn broker_is_killed(&self) {
+        kill(&self.broker).await;
+    }
+
+    /// Starts the broker again, on the same port.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn broker_starts(&self) -> Result<()> {
+        self.run_broker(listener(Some(self.broker_address))?)
+            .await?;
+        self.is_ready(&self.broker_url()).await
+    }
+
+    /// Stops everything, and leaves the cluster as it was found.
+    ///
+    /// # Errors
+    /// The control plane's files are gone.
+    pub async fn end(&self) -> Result<()> {
+        self.webhook_is_killed().await;
+        self.broker_is_killed().await;
+        self.google.stop();
+        let client = self.cluster().control_plane.client(ADMIN).await?;
+        let maps: Api<ConfigMap> = Api::namespaced(client, SYSTEM_NAMESPACE);
+        for name in [RULES_CONFIG_MAP, ACCEPTED_RULES_CONFIG_MAP] {
+            let _ = maps.delete(name, &DeleteParams::default()).await;
+        }
+        Ok(())
+    }
+
+    async fn is_ready(&self, url: &str) -> Result<()> {
+        let https = self.https()?;
+        eventually(&format!("{url} is ready"), async || {
+            let response = https.get(format!("{url}/readyz")).send().await?;
+            let (status, text) = (response.status(), response.text().await?);
+            ensure!(status.is_success(), "{text}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// What a client needs that has an account's token, and so the rights that the manifests give it.
+    async fn config_of(&self, account: &str) -> Result<kube::Config> {
+        self.cluster().config_of(SYSTEM_NAMESPACE, account).await
+    }
+
+    async fn run_webhook(&self, listener: TcpListener) -> Result<()> {
+        let token_file = self.token_file.display().to_string();
+        let deadline = format!("{}ms", self.options.broker_deadline.as_millis());
+        let flags = [
+            ["--namespace", SYSTEM_NAMESPACE],
+            ["--broker-url", &self.broker_url()],
+            ["--broker-token-file", &token_file],
+            ["--broker-deadline", &deadline],
+            ["--tls-names", "127.0.0.1"],
+            ["--drain", "0s"],
+        ];
+        let flags = ["namesake-webhook"]
+            .into_iter()
+            .chain(flags.into_iter().flatten());
+        let args = namesake_webhook::Args::try_parse_from(flags)?;
+        let config = self.config_of(WEBHOOK_SERVICE_ACCOUNT).await?;
+        let program = Program::start("webhook", async move || {
+            let client = Client::try_from(config)?;
+            namesake_webhook::run(&args, client, listener, CancellationToken::new()).await
+        })?;
+        *self.webhook.lock().await = Some(program);
+        Ok(())
+    }
+
+    async fn run_broker(&self, listener: TcpListener) -> Result<()> {
+        let config = Config {
+            namespace: SYSTEM_NAMESPACE.to_owned(),
+            tls_names: vec![Ipv4Addr::LOCALHOST.to_string()],
+            identities_per_minute: self.options.identities_per_minute,
+            timings: Timings::scaled(self.options.speed),
+            ..Config::default()
+        };
+        let kube = self.config_of(BROKER_SERVICE_ACCOUNT).await?;
+        let google = self.google.way_in();
+        let program = Program::start("broker", async move || {
+            let (client, gcp) = (Client::try_from(kube)?, google.connect().await?);
+            namesake_broker::run(config, client, gcp, listener, CancellationToken::new()).await
+        })?;
+        *self.broker.lock().await = Some(program);
+        Ok(())
+    }
+}
+
+impl Home {
+    fn cluster(&self) -> &Cluster {
+        match self {
+            Self::Shared(cluster) => cluster,
+            Self::Lent(cluster) => cluster,
+        }
+    }
+}
+
+async fn kill(program: &Mutex<Option<Program>>) {
+    if let Some(program) = program.lock().await.take() {
+        program.is_killed().await;
+    }
+}
+
+fn listener(address: Option<SocketAddr>) -> Result<TcpListener> {
+    let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))
+}
+
+async fn write_rules(client: &Client, text: &str) -> kube::Result<ConfigMap> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RULES_CONFIG_MAP}, "data": {RULES_KEY: text}});
+    maps.patch(
+        RULES_CONFIG_MAP,
+        &PatchParams::apply(EDITOR).force(),
+        &Patch::Apply(&map),
+    )
+    .await
+}
+
+/// Applies the loopback overlay's webhook configurations, for the port that the webhook has here.
+async fn configure(cluster: &Cluster, client: &Client, webhook: SocketAddr) -> Result<()> {
+    let text = manifests::rendered(&cluster.control_plane, "overlays/loopback")?;
+    let text = text.replace("127.0.0.1:10250", &webhook.to_string());
+    let configurations = |object: &Value| {
+        object["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("WebhookConfiguration"))
+    };
+    for object in manifests::objects(&text)?
+        .iter()
+        .filter(|object| configurations(object))
+    {
+        manifests::apply(client, object, SYSTEM_NAMESPACE, false).await?;
+    }
+    Ok(())
+}
+
+async fn authority(client: &Client) -> Result<Vec<u8>> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    eventually("there is an authority", async || {
+        let secret = secrets.get(AUTHORITY_SECRET).await?;
+        let certificate = secret.data.and_then(|mut data| data.remove("tls.crt"));
+        Ok(certificate.context("the authority's Secret is empty")?.0)
+    })
+    .await
+}
