@@ -10,6 +10,9 @@ use crate::{Authority, Error, Leaf, Resolver, schedule};
 
 /// Between two looks at the authority's Secret.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// After the first failure; twice as long after each further one. A webhook that starts while its own configuration is still
+/// being applied is ready a second later.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A server's certificate: the authority, the present leaf, and the resolver that serves it.
 pub struct Keeper {
@@ -84,17 +87,27 @@ impl Keeper {
     }
 
     /// Refreshes every minute and then calls `publish` with the bundle (for the webhook: [`crate::apply_ca_bundle`],
-    /// which repairs a caBundle that somebody removed). Failures are logged and tried again. Never returns: drop the
-    /// future to stop.
+    /// which repairs a caBundle that somebody removed). Failures are logged and tried again, soon at first. Never
+    /// returns: drop the future to stop.
     pub async fn run(mut self, mut publish: impl AsyncFnMut(&str) -> Result<(), Error>) {
+        let mut retry = RETRY;
         loop {
-            if let Err(error) = self.refresh(Timestamp::now()).await {
+            let refreshed = self.refresh(Timestamp::now()).await;
+            if let Err(error) = &refreshed {
                 tracing::warn!(%error, not_after = %self.leaf.not_after(), "certificate not refreshed");
             }
-            if let Err(error) = publish(self.authority.bundle_pem()).await {
+            let published = publish(self.authority.bundle_pem()).await;
+            if let Err(error) = &published {
                 tracing::warn!(%error, "bundle not published");
             }
-            tokio::time::sleep(INTERVAL).await;
+            let wait = if refreshed.is_ok() && published.is_ok() {
+                retry = RETRY;
+                INTERVAL
+            } else {
+                let next = (retry * 2).min(INTERVAL);
+                std::mem::replace(&mut retry, next)
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 }
