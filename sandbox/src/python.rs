@@ -1,6 +1,7 @@
 //! The stock Metaflow client and what its tasks need, installed pinned into `target/python`.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -50,8 +51,12 @@ impl Python {
         }
         progress("installing Metaflow and Google's Python packages into target/python");
         let log = target.join("install.log");
-        let uv = uv(&target, &log)?;
-        let python = python3()?;
+        let path = std::env::var_os("PATH");
+        let python = python3(path.as_deref())?;
+        let uv = match found_in(path.as_deref(), "uv") {
+            Some(uv) => uv,
+            None => own_uv(&target, &python, &log)?,
+        };
         let text = |path: &Path| path.display().to_string();
         run(
             &uv,
@@ -92,7 +97,8 @@ impl Python {
     }
 }
 
-fn python3() -> Result<PathBuf, Error> {
+/// The interpreter on this PATH, if it is new enough.
+fn python3(path: Option<&OsStr>) -> Result<PathBuf, Error> {
     let is_new_enough = |python: &PathBuf| {
         let check = "import sys; sys.exit(sys.version_info < (3, 10))";
         Command::new(python)
@@ -100,7 +106,7 @@ fn python3() -> Result<PathBuf, Error> {
             .status()
             .is_ok_and(|status| status.success())
     };
-    on_path("python3")
+    found_in(path, "python3")
         .filter(is_new_enough)
         .ok_or(Error::NoTool {
             tool: "python3, 3.10 or newer,",
@@ -108,23 +114,20 @@ fn python3() -> Result<PathBuf, Error> {
         })
 }
 
-/// A program on PATH.
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
+fn found_in(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(path?)
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
 }
 
-fn uv(target: &Path, log: &Path) -> Result<PathBuf> {
-    if let Some(uv) = on_path("uv") {
-        return Ok(uv);
-    }
+/// A pinned uv in an environment of its own.
+fn own_uv(target: &Path, python: &Path, log: &Path) -> Result<PathBuf> {
     let folder = target.join("uv");
     let uv = folder.join("bin").join("uv");
     if !uv.is_file() {
         let target = folder.display().to_string();
-        run(&python3()?, &["-m", "venv", "--clear", &target], log).context(
+        run(
+            python, &["-m", "venv", "--clear", &target], log).context(
             "no uv on PATH, and no environment for one: install uv (https://docs.astral.sh/uv), or Python's venv module \
              (python3-venv on Debian)",
         )?;
@@ -151,4 +154,28 @@ fn run(program: &Path, args: &[&str], log: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_python_that_is_missing_or_too_old_is_named_with_what_to_install() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Some(folder.path().as_os_str());
+        let missing = python3(path).unwrap_err().to_string();
+        assert!(
+            missing.contains("python3, 3.10 or newer, is not installed"),
+            "{missing}"
+        );
+        // One that finds itself too old.
+        let old = folder.path().join("python3");
+        fs::write(&old, "#!/bin/sh\nexit 1\n").unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(python3(path).is_err());
+        assert!(python3(None).is_err());
+    }
 }
