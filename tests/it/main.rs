@@ -10,6 +10,7 @@ mod guards;
 mod identity;
 mod layering;
 mod manifests;
+mod metaflow;
 mod reinvocation;
 mod reviews;
 mod rules_live;

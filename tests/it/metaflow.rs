@@ -1,0 +1,139 @@
+//! What the stock Metaflow client shows a person whose task is refused. Only the Job matters: nothing runs here.
+
+use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use namesake_core::{IdentityName, Per};
+use namesake_gcp_emulator::metadata::Workstation;
+use namesake_sandbox::{
+    CLUSTER, Google,
+    google::{BUCKET, folder_of},
+    metadata::MetadataServer,
+    python::Python,
+    users::{ALICE, BOB},
+};
+use namesake_tests::{
+    namespace::{TestNamespace, with_own_stack},
+    stack::{Options, SHARED_RULES, STACK},
+};
+use serde_json::json;
+use tokio::process::Command;
+
+const FLOW: &str = r#"
+from metaflow import FlowSpec, step
+
+class HelloFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+if __name__ == "__main__":
+    HelloFlow()
+"#;
+/// Longest run of a client that is to be refused, installing it apart.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Runs `python hello.py run --with kubernetes` as bob, on a laptop of his own, and answers what he sees.
+async fn bob_runs_a_flow(ns: &TestNamespace) -> Result<(bool, String)> {
+    let install = || Python::find_or_install(&mut |line| tracing::info!("{line}"));
+    let python = tokio::task::spawn_blocking(install).await??;
+    let cluster = ns.stack.cluster();
+    let (control_plane, folder) = (&cluster.control_plane, cluster.folder());
+    let google = Google::start(control_plane, folder, Duration::ZERO).await?;
+    let values = BTreeMap::from([(Per::User, BOB.to_owned())]);
+    let identity = IdentityName::derive(STACK, CLUSTER, &ns.name, "research", &values);
+    google.give_folder(BOB, &identity)?;
+    let metadata =
+        MetadataServer::start(Arc::new(Workstation::new(google.url(), BOB)), "laptop").await?;
+    let home = tempfile::tempdir()?;
+    let settings = json!({
+        "METAFLOW_DEFAULT_DATASTORE": "gs",
+        "METAFLOW_DATASTORE_SYSROOT_GS": format!("gs://{BUCKET}/{}metaflow", folder_of(&identity)),
+        "METAFLOW_KUBERNETES_NAMESPACE": ns.name,
+        "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "python:3.11",
+    });
+    std::fs::create_dir(home.path().join(".metaflowconfig"))?;
+    std::fs::write(
+        home.path().join(".metaflowconfig/config.json"),
+        settings.to_string(),
+    )?;
+    std::fs::write(home.path().join("hello.py"), FLOW)?;
+    let mut client = Command::new(python.program());
+    client
+        .args(["hello.py", "run", "--with", "kubernetes"])
+        .current_dir(home.path())
+        .env_clear()
+        .envs(metadata.env())
+        .env("HOME", home.path())
+        .env(
+            "PATH",
+            format!("{}:/usr/local/bin:/usr/bin:/bin", python.bin().display()),
+        )
+        .env("LANG", "C.UTF-8")
+        .env("PYTHONUNBUFFERED", "1")
+        .env("KUBECONFIG", control_plane.kubeconfig(BOB))
+        // Anybody may say so; the refusal names bob all the same.
+        .env("METAFLOW_USER", ALICE)
+        .env("API_ENDPOINT_OVERRIDE", google.url())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, client.output())
+        .await
+        .context("the client did not end")??;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    ))
+}
+
+/// Checks that the client ended, and that bob read all of these.
+fn is_told(seen: &(bool, String), words: &[&str]) -> Result<()> {
+    let (success, text) = seen;
+    ensure!(!success, "the flow ran:\n{text}");
+    for word in words {
+        ensure!(text.contains(word), "bob does not read {word:?}:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_stock_client_shows_a_new_user_that_the_broker_is_away() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        ns.stack.broker_is_killed().await;
+        let seen = bob_runs_a_flow(&ns).await?;
+        is_told(
+            &seen,
+            &[
+                "Unable to launch Kubernetes job",
+                "the broker, which makes identities, did not answer",
+                "try again",
+                BOB,
+            ],
+        )
+    })
+}
+
+#[test]
+fn the_stock_client_shows_the_admins_own_words_of_a_deny_rule() -> Result<()> {
+    let deny = "rules:\n  - {name: gone, match: {user: bob@acme.com}, deny: \"bob works elsewhere now: ask #ml-platform\"}";
+    let options = Options {
+        rules: SHARED_RULES.replacen("rules:", deny, 1),
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        let seen = bob_runs_a_flow(&ns).await?;
+        is_told(
+            &seen,
+            &[
+                "Unable to launch Kubernetes job",
+                "bob works elsewhere now: ask #ml-platform",
+                BOB,
+            ],
+        )
+    })
+}
