@@ -18,6 +18,9 @@ use crate::objects::{self, Judgement};
 use crate::plan::{Change, ServiceAccount};
 use crate::verify;
 
+/// Limit of each call of a proof: why it fails should be known soon, and it is tried again anyway.
+const PROOF: Duration = Duration::from_secs(8);
+
 /// What a step has done and learned.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
@@ -77,7 +80,7 @@ pub(crate) async fn take(
         Change::SeeGoogleAccount => google::see(identity, context).await,
         Change::Bind => google::bind(identity, context).await,
         Change::Grant(resource) => google::grant(identity, context, resource).await,
-        Change::Prove => verify::prove(identity, &context.client, &context.gcp)
+        Change::Prove => verify::prove(identity, &context.client, &context.gcp.within(PROOF))
             .await
             .map(|()| Done::default()),
     }
@@ -140,15 +143,19 @@ pub(crate) fn overdue(
     if *change != Change::Prove || !late {
         return failure;
     }
-    let waited = context.config.timings.deadline.as_secs() / 60;
-    let message = format!(
-        "not proven within {waited} minutes, which is longer than Google needs: {}",
-        failure.message
-    );
+    let (waited, why) = (words(context.config.timings.deadline), &failure.message);
+    let message = format!("not proven within {waited}, which is longer than Google needs: {why}");
     Failure {
         reason: "DeadlineExceeded",
         message,
         retry: Retry::Slowly,
         ..failure
+    }
+}
+
+fn words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds => format!("{} minutes", seconds / 60),
     }
 }
