@@ -17,26 +17,41 @@ use crate::{ensure, principal};
 
 /// Shortest life that the API server gives a token, in seconds.
 const TOKEN_SECONDS: i64 = 600;
+/// Pods that a proof stands for. Each has connections of its own, and so, as a rule, replicas of its own to ask.
+const WITNESSES: usize = 8;
 /// Scope of a federated token that is only used to impersonate.
 const SCOPE_IAM: &str = "https://www.googleapis.com/auth/iam";
 /// Scope of a federated token that acts itself.
 const SCOPE_ALL: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Goes the way once. Tokens live in memory for the length of this call.
+/// Goes the way once, as several pods at the same time would. Tokens live in memory for the length of this call.
+///
+/// Google answers from many replicas that learn a change one by one: one success says that one of them knows. The first
+/// goes alone, so that an identity that is not believed yet costs one call and not all of them.
 pub(crate) async fn prove(identity: &Identity, client: &Client, gcp: &Gcp) -> Result<(), Failure> {
     let token = service_account_token(identity, client).await?;
-    let token = google_token(identity, gcp, &token)
+    let federated = federated_token(identity, gcp, &token)
         .await
         .map_err(|error| propagating(&error))?;
+    witness(identity, gcp, &federated).await?;
+    let others = (1..WITNESSES).map(|_| witness(identity, gcp, &federated));
+    futures::future::try_join_all(others).await.map(|_| ())
+}
+
+/// The way from the federated token to each permission.
+async fn witness(identity: &Identity, gcp: &Gcp, federated: &AccessToken) -> Result<(), Failure> {
+    let token = match &identity.spec.google_service_account {
+        Some(email) => gcp.generate_access_token(federated, email).await,
+        None => Ok(federated.clone()),
+    };
+    let token = token.map_err(|error| propagating(&error))?;
     for (resource, roles) in &Desired::of(&identity.spec).grants {
         let wanted = permissions::of(resource, roles.iter().map(String::as_str));
         if wanted.is_empty() {
             continue;
         }
-        let held = gcp
-            .test_iam_permissions(resource, &token, &wanted)
-            .await
-            .map_err(|error| propagating(&error))?;
+        let held = gcp.test_iam_permissions(resource, &token, &wanted).await;
+        let held = held.map_err(|error| propagating(&error))?;
         let missing: Vec<_> = wanted
             .into_iter()
             .filter(|p| !held.iter().any(|held| held == p))
@@ -84,19 +99,21 @@ async fn service_account_token(
     })
 }
 
-async fn google_token(
+async fn federated_token(
     identity: &Identity,
     gcp: &Gcp,
     token: &SecretString,
 ) -> Result<AccessToken, Error> {
-    let audience = principal::exchange_audience(&identity.spec.cluster);
-    match (identity.spec.mode, &identity.spec.google_service_account) {
-        (Mode::Impersonate, Some(email)) => {
-            let federated = gcp.exchange(token, &audience, SCOPE_IAM).await?;
-            gcp.generate_access_token(&federated, email).await
-        }
-        _ => gcp.exchange(token, &audience, SCOPE_ALL).await,
-    }
+    let scope = match identity.spec.mode {
+        Mode::Impersonate => SCOPE_IAM,
+        Mode::Direct => SCOPE_ALL,
+    };
+    gcp.exchange(
+        token,
+        &principal::exchange_audience(&identity.spec.cluster),
+        scope,
+    )
+    .await
 }
 
 /// While IAM learns a change it answers 403 and 404; then it is not a person's turn to do something.

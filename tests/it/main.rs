@@ -9,6 +9,7 @@ mod gates;
 mod guards;
 mod identity;
 mod layering;
+mod life;
 mod manifests;
 mod metaflow;
 mod reinvocation;
