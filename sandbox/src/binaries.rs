@@ -214,7 +214,6 @@ fn build_one(
     let args = [
         "build",
         "-mod=readonly",
-        "-trimpath",
         "-ldflags",
         &flags,
         "-o",

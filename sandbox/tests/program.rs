@@ -1,5 +1,9 @@
 //! The program itself: how it ends, and what it says when something is missing.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of it is tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "all of it is tests"
+)]
 
 use std::{
     fs,
