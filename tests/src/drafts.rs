@@ -250,11 +250,17 @@ mod tests {
             job["spec"]["template"]["metadata"]["annotations"]["metaflow/step_name"],
             "s"
         );
-        let text = job.to_string();
-        assert!(
-            !text.contains("controller-uid") && !text.contains("alice@example.com"),
-            "{text}"
-        );
+        let template = &job["spec"]["template"];
+        for metadata in [&job["metadata"], &template["metadata"]] {
+            assert_eq!(metadata["annotations"]["metaflow/user"], "bob");
+        }
+        let environment = template["spec"]["containers"][0]["env"].as_array();
+        let user = environment
+            .into_iter()
+            .flatten()
+            .find(|variable| variable["name"] == "METAFLOW_USER");
+        assert_eq!(user.unwrap()["value"], "bob");
+        assert!(!job.to_string().contains("controller-uid"), "{job}");
         let _: Job = metaflow_job().into();
         let _: Pod = metaflow_pod().running_as_deprecated("x").into();
     }

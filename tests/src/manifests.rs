@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn several_documents_are_several_objects() {
-        let text = "# a comment\nkind: A\nmetadata: {name: a}\n---\nkind: B\nmetadata: {name: b, namespace: n}\n---\n# nothing\n";
+        let text = "# a comment\nkind: A\nmetadata: {name: a}\n---\nkind: B\nmetadata: {name: b, namespace: ns}\n---\n# nothing\n";
         let all = objects(text).unwrap();
         let titles: Vec<_> = all.iter().map(title).collect();
-        assert_eq!(titles, ["A a", "B n/b"]);
+        assert_eq!(titles, ["A a", "B ns/b"]);
     }
 }
