@@ -10,6 +10,8 @@ use crate::{
 
 /// How far apart the signing and the object's `creationTimestamp` may be, in seconds.
 pub const STAMP_TOLERANCE: u64 = 30;
+/// As much of a `generateName`, in bytes, as the API server keeps in the name that it makes of it.
+const KEPT_OF_GENERATE_NAME: usize = 58;
 
 /// The proven requester of one object. Counts only on the very object it was signed for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,10 +118,11 @@ impl ObjectName {
                     beginning,
                     seen.generate_name.unwrap_or_default(),
                 )?;
-                if seen.name.starts_with(beginning) {
+                let kept = beginning.get(..KEPT_OF_GENERATE_NAME).unwrap_or(beginning);
+                if seen.name.starts_with(kept) {
                     Ok(())
                 } else {
-                    same("name", beginning, seen.name)
+                    same("name", kept, seen.name)
                 }
             }
         }

@@ -84,6 +84,23 @@ fn a_copied_stamp_is_void() {
 }
 
 #[test]
+fn a_generate_name_that_the_api_server_cuts_still_fits() {
+    let (keys, stamp, _) = golden("stamp");
+    let beginning = "a".repeat(80);
+    let object = ObjectName::GenerateName(beginning.clone());
+    let text = Stamp { object, ..stamp }.sign(&keys);
+    let (made, shorter) = ("a".repeat(58) + "x7k2m", "a".repeat(57) + "x7k2m");
+    let mut seen = SeenObject {
+        generate_name: Some(&beginning),
+        name: &made,
+        ..SEEN
+    };
+    Stamp::verify(&text, &keys, &seen).unwrap();
+    seen.name = &shorter;
+    assert!(Stamp::verify(&text, &keys, &seen).is_err());
+}
+
+#[test]
 fn a_stamp_for_a_uid_is_void_for_another_uid_or_name() {
     let changes: [(&str, Change); 2] = [
         ("uid", |seen| seen.uid = "another"),
