@@ -16,6 +16,7 @@ use namesake_api::{
 use namesake_sandbox::{WORKLOAD_POOL, users::BOB};
 use namesake_tests::{
     drafts::pod,
+    eventually::eventually,
     namespace::{TestNamespace, account_of, with_namespace},
     person::Person,
     refused::refused,
@@ -101,6 +102,30 @@ fn nobody_but_the_broker_points_bobs_account_elsewhere_or_deletes_it() -> Result
             }
             refused(person.deletes::<ServiceAccount>(&name).await)?.with(403)?;
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn nobody_runs_as_bob_where_a_namespace_has_opted_out() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = bobs_account(&ns).await?;
+        let mallory = ns.mallory().await?;
+        ns.opt_out().await?;
+        // From here on no webhook of ours looks, and bob's account and its binding are still there.
+        eventually("the API server has seen the opt-out", async || {
+            let planted = pod().running_as(&name);
+            refused(mallory.dry_runs::<Pod>(planted).await)?.saying("not opted in")
+        })
+        .await?;
+        for planted in [pod().running_as(&name), pod().running_as_deprecated(&name)] {
+            refused(mallory.creates::<Pod>(planted).await)?
+                .with(403)?
+                .saying(&name)?
+                .saying(&mallory.name)?
+                .saying("not opted in")?;
+        }
+        mallory.creates::<Pod>(pod()).await?;
         Ok(())
     })
 }
