@@ -95,6 +95,22 @@ fn a_copied_stamp_is_void_even_under_the_same_generate_name() -> Result<()> {
 }
 
 #[test]
+fn a_changed_generate_name_does_not_void_bobs_stamp() -> Result<()> {
+    with_namespace(|ns| async move {
+        let bob = ns.bob().await?;
+        let job = bob.creates::<Job>(metaflow_job().suspended()).await?;
+        // The API server takes this change from anybody, and the stamp speaks of that name.
+        let renamed = json!({"metadata": {"generateName": "other-"}});
+        let mallory = ns.mallory().await?;
+        mallory.patches::<Job>(&job.name_any(), renamed).await?;
+        bob.patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+            .await?;
+        ns.runs_as(&ns.pod_of(&job).await?, BOB).await?;
+        Ok(())
+    })
+}
+
+#[test]
 fn a_bare_pod_dressed_as_bobs_runs_as_who_made_it() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, pod) = of_bob(&ns).await?;
