@@ -119,11 +119,15 @@ impl Rules {
         self.model.no_match
     }
 
-    /// Whether a pod that is kept as it is may name this service account. Never a managed one.
+    /// Whether a pod that is kept as it is may name this service account. Never a managed one; one that a rule gives to
+    /// whom it proves only if it is listed by its full name, so that a wide glob does not give it to everybody else.
     #[must_use]
     pub fn allows_service_account(&self, name: &str) -> bool {
+        let given = |rule: &Rule| matches!(&rule.effect, Effect::ServiceAccount { service_account } if service_account == name);
         let allowed: &[Glob] = &self.model.allowed_service_accounts;
-        !is_managed_name(name) && allowed.iter().any(|glob| glob.matches(name))
+        let mut allowed = allowed.iter().filter(|glob| glob.matches(name));
+        !is_managed_name(name)
+            && allowed.any(|glob| glob.is_exact() || !self.model.rules.iter().any(given))
     }
 
     /// Whether a user has left.

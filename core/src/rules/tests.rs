@@ -77,6 +77,19 @@ fn managed_accounts_are_never_allowed() {
 }
 
 #[test]
+fn an_account_that_a_rule_gives_is_allowed_by_its_full_name_only() {
+    let allowing = |globs: &str| {
+        parse(&EXAMPLE.replace("noMatch: deny", &format!("allowedServiceAccounts: {globs}")))
+            .unwrap()
+    };
+    let wide = allowing("[\"metaflow-*\"]");
+    assert!(wide.allows_service_account("metaflow-other"));
+    assert!(!wide.allows_service_account("metaflow-billing"));
+    let listed = allowing("[\"metaflow-*\", metaflow-billing]");
+    assert!(listed.allows_service_account("metaflow-billing"));
+}
+
+#[test]
 fn every_problem_is_reported_with_its_place_and_remedy() {
     let text = "apiVersion: 3\nkind: Rules\nstack: A_b\nmore: {a: 1}\nusers:\n- {requester: \"*@ACME.com\"}\n- 3: x\n  requester: [a]\n\
                 stack: b\npins:\n  Alice@x: foo\nnoMatch: perhaps";
