@@ -20,6 +20,8 @@ pub const IDENTITIES: &str = "acme-identities";
 const IDENTITIES_NUMBER: u64 = 271_828_182_845;
 /// Everybody's data, each in a folder of their own.
 pub const BUCKET: &str = "acme-mf";
+/// Who owns the projects, as the admin of acme does.
+pub const OWNER: &str = "admin@acme.com";
 /// The broker's own Google account.
 pub const BROKER_ACCOUNT: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
 
@@ -170,14 +172,15 @@ fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
         number,
         bindings,
     };
+    let owner = binding("roles/owner", &format!("user:{OWNER}"));
     let broker_ksa = format!("serviceAccount:{WORKLOAD_POOL}[namesake-system/namesake-broker]");
     Ok(Seed {
         projects: vec![
-            project(PROJECT, PROJECT_NUMBER, Vec::new()),
+            project(PROJECT, PROJECT_NUMBER, vec![owner.clone()]),
             project(
                 IDENTITIES,
                 IDENTITIES_NUMBER,
-                vec![binding(BROKER_ROLE.0, &broker)],
+                vec![owner, binding(BROKER_ROLE.0, &broker)],
             ),
         ],
         pools: vec![PoolSeed {

@@ -22,13 +22,17 @@ pub fn how_to_talk_to(
         "\nEverything is in {folder}\n\n\
          as the admin:\n  export KUBECONFIG={admin} PATH={programs}:$PATH\n  \
            kubectl get deployments --namespace namesake-system\n  kubectl get identities --all-namespaces\n\n\
-         Google's side ({google}):\n  \
+         Google's side ({google}), with gcloud as the owner of its projects:\n  \
            curl {google}/emulator/v1/state\n  \
-           CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM={google}/ gcloud iam service-accounts list --project {identities}\n",
+           curl -s {google}/emulator/v1/userTokens -d '{{\"email\":\"{owner}\"}}' | sed 's/.*\"accessToken\": *\"\\([^\"]*\\).*/\\1/' > {token}\n  \
+           export CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM={google}/ CLOUDSDK_AUTH_ACCESS_TOKEN_FILE={token}\n  \
+           gcloud iam service-accounts list --project {identities}\n",
         folder = folder.path().display(),
         admin = sandbox.control_plane.kubeconfig(ADMIN).display(),
         programs = sandbox.control_plane.binaries().folder().display(),
         identities = crate::google::IDENTITIES,
+        owner = crate::google::OWNER,
+        token = folder.path().join("google-owner.token").display(),
     );
     for laptop in laptops {
         let script = laptop.write_env()?;
