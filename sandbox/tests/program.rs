@@ -92,7 +92,7 @@ fn killed_it_leaves_no_processes() {
 
 #[test]
 fn it_ends_with_the_process_that_started_it() {
-    let script = format!("{PROGRAM} control-plane --print-env & sleep 600");
+    let script = format!("{PROGRAM} control-plane --print-env & wait");
     let (mut shell, folder) = started(Command::new("/bin/sh").args(["-c", &script]));
     signal(&shell, Signal::SIGKILL);
     shell.wait().unwrap();
