@@ -32,6 +32,10 @@ test: tools build control-plane ## Run every test, the API server and Metaflow i
 bench: rust ## Measure rules, patch, and the webhook beside a floor; writes target/bench/report.json
 	cargo bench -p namesake-core -p namesake-webhook --bench '*'
 
+.PHONY: fuzz
+fuzz: rust ## Put random reviews to the webhook for ten minutes (SECONDS=… for another time)
+	NAMESAKE_FUZZ_SECONDS=$(or $(SECONDS),600) cargo test -p namesake-webhook --test it fuzz -- --nocapture
+
 .PHONY: lint
 lint: rust format clippy deny manifests scripts ## Check everything that can be checked without running it
 

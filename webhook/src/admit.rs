@@ -6,6 +6,7 @@ mod record;
 use std::time::Instant;
 
 use namesake_core::Launcher;
+use serde::de::IgnoredAny;
 
 use crate::kinds::{self, Kind, Parent as ParentKind, Role};
 use crate::mutate::{self, Change, Specs, World};
@@ -57,7 +58,11 @@ pub async fn admit(
         record(state, webhook, "ConfigMap", &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }
-    let request = review::parse::<Object<'_>>(body)?;
+    let request = match review::parse::<Object<'_>>(body) {
+        Ok(request) => request,
+        Err(Malformed::Json(error)) => return unreadable(state, webhook, body, &error, began),
+        Err(malformed) => return Err(malformed),
+    };
     let kind = kinds::find(&request.kind);
     let verdict = match decide(state, webhook, kind, &request, body, deadline).await {
         Ok(verdict) => verdict,
@@ -71,6 +76,28 @@ pub async fn admit(
         &verdict,
         began,
     );
+    Ok(verdict.review(&request.uid)?)
+}
+
+// A review whose object cannot be read is refused with what is wrong with it; what is no review at all is malformed.
+fn unreadable(
+    state: &State,
+    webhook: Webhook,
+    body: &[u8],
+    error: &serde_json::Error,
+    began: Instant,
+) -> Result<Vec<u8>, Malformed> {
+    let request = review::parse::<IgnoredAny>(body)?;
+    let refused = Refused::bad_request(format!(
+        "this {} cannot be read: {error}: mend the object and create it again",
+        request.kind.kind
+    ));
+    let facts = Facts {
+        requester: request.user_info.username.to_string(),
+        ..Facts::default()
+    };
+    let verdict = Verdict::refuse(refused, facts);
+    record(state, webhook, "unreadable", &request, &verdict, began);
     Ok(verdict.review(&request.uid)?)
 }
 
@@ -93,6 +120,9 @@ async fn decide(
     let (Some(kind), Some(object)) = (kind, &request.object) else {
         return Err(refuse(unasked(request)));
     };
+    if !object.metadata.is_named() {
+        return Err(refuse(nameless(kind)));
+    }
     let (Some(rules), Some(keys)) = (state.rules.get(), state.keys()) else {
         return Err(refuse(not_loaded()));
     };
@@ -259,6 +289,14 @@ fn unasked(request: &Request<'_>) -> Refused {
     Refused::bad_request(format!(
         "Namesake did not ask for {} of {}/{} {} {sub}: mend the rules of the webhook configuration",
         request.operation, kind.group, kind.version, kind.kind
+    ))
+}
+
+// The API server refuses it too, but after us: our patch would have nowhere to go.
+fn nameless(kind: &Kind) -> Refused {
+    Refused::bad_request(format!(
+        "this {} has neither metadata.name nor metadata.generateName: set the one or the other, and create it again",
+        kind.name
     ))
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
-use crate::text::{Pairs, Text};
+use crate::text::{Pairs, Text, members, members_or_none};
 
 /// Largest review that is read, in bytes. The API server's own limit on a request is 3 MiB, and UPDATE carries two objects.
 pub const MAX_REVIEW_BYTES: usize = 8 * 1024 * 1024;
@@ -144,10 +144,10 @@ impl UserInfo<'_> {
 #[derive(Debug, Default, Deserialize)]
 pub struct Object<'a> {
     /// Metadata.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "members_or_none")]
     pub metadata: Metadata<'a>,
     /// Spec.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "members")]
     pub spec: Option<Spec<'a>>,
 }
 
@@ -189,6 +189,13 @@ impl Metadata<'_> {
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&str> {
         self.labels.as_ref()?.get(key)
+    }
+
+    /// Whether it has a name, or the beginning of one.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        let names = [&self.name, &self.generate_name];
+        names.into_iter().flatten().any(|name| !name.is_empty())
     }
 
     /// The owner that is its controller. The API server allows one at most.
@@ -237,7 +244,7 @@ pub struct Spec<'a> {
     #[serde(borrow, default)]
     pub scheduling_gates: Option<Vec<Gate<'a>>>,
     /// Job: the pods that it will make.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "members")]
     pub template: Option<Box<Object<'a>>>,
 }
 

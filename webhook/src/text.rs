@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// A JSON string, borrowed from the request unless it has escapes.
@@ -89,9 +91,62 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
+/// Reads a JSON object or null. By itself serde takes a list for a struct too, member by member.
+pub(crate) fn members<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Objects<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Objects<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Objects(PhantomData))
+}
+
+/// As [`members`]; null is an object without members.
+pub(crate) fn members_or_none<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    members(deserializer).map(Option::unwrap_or_default)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_no_object() {
+        #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+        struct Named {
+            #[serde(default)]
+            name: Option<String>,
+        }
+        let read = |json: &str| members::<_, Named>(&mut serde_json::Deserializer::from_str(json));
+        let name = Some("a".to_owned());
+        assert_eq!(read(r#"{"name":"a","x":1}"#).unwrap(), Some(Named { name }));
+        assert_eq!(read("null").unwrap(), None);
+        for other in [r#"["a"]"#, "[]", "1", r#""a""#, "true"] {
+            assert!(
+                read(other).unwrap_err().to_string().contains("an object"),
+                "{other}"
+            );
+        }
+    }
 
     #[test]
     fn a_string_without_escapes_is_borrowed_and_one_with_them_is_read() {

@@ -56,6 +56,11 @@ pub fn pod(
         }
         (Decision::Keep | Decision::Deny(_), _) => return Ok(change(pod, &NOTHING, "kept", None)),
     };
+    if pod.spec.is_none() {
+        return Err(Refused::bad_request(
+            "this pod has no spec: create one that has, with at least one container",
+        ));
+    }
     let gate = outcome == "gated";
     if gate && node(pod).is_some() {
         return Err(no_gate(asker, account, node(pod).unwrap_or_default()));

@@ -56,7 +56,7 @@ async fn answer(name: &str, case: &Value) -> Value {
     shown
 }
 
-fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     let files = std::fs::read_dir(testdata("")).unwrap();
     let files = files.map(|f| f.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = files

@@ -8,6 +8,7 @@
 
 mod broker;
 mod cases;
+mod fuzz;
 mod golden;
 mod http;
 mod parents;
