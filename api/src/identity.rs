@@ -16,6 +16,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::phase::Phase;
+
 /// How pods of an identity act at Google.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -24,6 +26,17 @@ pub enum Mode {
     Impersonate,
     /// The KSA itself is the principal.
     Direct,
+}
+
+/// What of the KSA a binding names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BindBy {
+    /// Namespace and name.
+    #[default]
+    Name,
+    /// Its UID, which dies with it.
+    Uid,
 }
 
 /// What an identity is. Only the broker writes it, from its own copy of the rules.
@@ -44,10 +57,16 @@ pub enum Mode {
         type_ = "string",
         json_path = ".spec.googleServiceAccount"
     ),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
     printcolumn(name = "Last-Used", type_ = "date", json_path = ".status.lastUsedTime"),
     printcolumn(
@@ -93,6 +112,12 @@ pub struct IdentitySpec {
     /// Whether a pin of the rules names the GSA: it is not ours then, and only the binding is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pinned: bool,
+    /// What of the KSA the binding names; in mode direct it is always the UID.
+    #[serde(default, skip_serializing_if = "BindBy::is_name")]
+    pub bind_by: BindBy,
+    /// An admin's to write: nobody acts as the identity while this is true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
     /// Roles that the identity has on Google's resources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -136,10 +161,53 @@ pub struct Grant {
     pub folder: Option<String>,
 }
 
+/// A grant as the broker wrote it: what is here and no longer in the spec is taken back.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenGrant {
+    /// Role and resource.
+    pub grant: Grant,
+    /// Who has it, as Google names it.
+    pub member: String,
+}
+
+/// A binding as the broker wrote it.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenBinding {
+    /// E-mail of the GSA.
+    pub google_service_account: String,
+    /// Who may act as it, as Google names it.
+    pub member: String,
+}
+
 /// How far the identity is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityStatus {
+    /// Where the identity is in its life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "since_schema")]
+    pub phase_time: Option<Time>,
+    /// Grants that the broker has written, or was about to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub grants: Vec<WrittenGrant>,
+    /// Bindings that the broker has written, or was about to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub bindings: Vec<WrittenBinding>,
+    /// What a user who has left still has running or scheduled, such as `CronJob nightly`: the first of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub left: Vec<String>,
     /// `metadata.uid` of the KSA that the broker made; another UID under the same name is another account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_uid: Option<String>,
@@ -159,6 +227,16 @@ pub struct IdentityStatus {
     pub observed_generation: Option<i64>,
 }
 
+impl BindBy {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_name(&self) -> bool {
+        *self == Self::Name
+    }
+}
+
 impl Identity {
     /// Whether the identity is known to work.
     #[must_use]
@@ -166,6 +244,13 @@ impl Identity {
         self.status
             .as_ref()
             .is_some_and(|s| crate::conditions::is_true(&s.conditions, crate::names::READY))
+    }
+
+    /// Where it is in its life; one that has no status yet has just begun.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        let phase = self.status.as_ref().and_then(|status| status.phase);
+        phase.unwrap_or(Phase::Provisioning)
     }
 
     /// UID of the KSA that the broker made for it, once it has.
@@ -182,6 +267,15 @@ fn values_schema(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "maxProperties": 4,
         "additionalProperties": {"type": "string", "maxLength": 1024},
+    })
+}
+
+fn since_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "description": "Since when the identity is in its phase.",
+        "type": "string",
+        "format": "date-time",
+        "nullable": true,
     })
 }
 

@@ -7,7 +7,11 @@ mod crd;
 mod identity;
 mod mark;
 pub mod names;
+mod phase;
 
 pub use crd::crd_yaml;
-pub use identity::{Grant, Identity, IdentitySpec, IdentityStatus, Mode};
+pub use identity::{
+    BindBy, Grant, Identity, IdentitySpec, IdentityStatus, Mode, WrittenBinding, WrittenGrant,
+};
 pub use mark::{MARK_BYTES, Mark, MarkError};
+pub use phase::Phase;

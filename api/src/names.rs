@@ -168,3 +168,5 @@ pub const BINDING_READY: &str = "BindingReady";
 pub const VERIFIED: &str = "Verified";
 /// Condition: all of the above; pods may run.
 pub const READY: &str = "Ready";
+/// Condition, not part of [`READY`]: nobody but its KSA has a role on the identity's GSA.
+pub const EXCLUSIVE: &str = "Exclusive";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use namesake_api::{Grant, Identity, IdentitySpec, Mode};
+use namesake_api::{BindBy, Grant, Identity, IdentitySpec, Mode};
 use namesake_core::{GrantTarget, IdentityName, Per, Reason, Refusal, Rules};
 
 use crate::api::Ask;
@@ -67,6 +67,11 @@ fn spec(rules: &Rules, granted: namesake_core::IdentitySpec) -> IdentitySpec {
         project: granted.project,
         google_service_account: granted.google_service_account,
         pinned: granted.pinned,
+        bind_by: match granted.bind_by {
+            namesake_core::BindBy::Name => BindBy::Name,
+            namesake_core::BindBy::Uid => BindBy::Uid,
+        },
+        suspended: false,
         grants: granted.grants.into_iter().map(grant).collect(),
         role_bindings: granted.role_bindings,
         image_pull_secrets: granted.image_pull_secrets,

@@ -166,7 +166,8 @@ pub async fn identity(
     }
 }
 
-/// Brings the spec in line with what the rules derive today: grants and the like, never whose identity it is.
+/// Brings the spec in line with what the rules derive today: grants and the like, never whose identity it is, nor whether an
+/// admin has suspended it.
 ///
 /// # Errors
 /// When the API server refuses, or the Identity changed in between.
@@ -175,13 +176,17 @@ pub async fn spec(
     there: Identity,
     derived: &IdentitySpec,
 ) -> Result<Identity, Error> {
-    if there.spec == *derived {
+    let derived = IdentitySpec {
+        suspended: there.spec.suspended,
+        ..derived.clone()
+    };
+    if there.spec == derived {
         return Ok(there);
     }
     let (namespace, name) = (there.namespace().unwrap_or_default(), there.name_any());
     let api = Api::<Identity>::namespaced(client.clone(), &namespace);
     let mut wanted = there;
-    wanted.spec = derived.clone();
+    wanted.spec = derived;
     // A whole write: a merge would leave what the rules have dropped.
     let replaced = api.replace(&name, &creating(), &wanted).await;
     replaced.map_err(Error::kube(format!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     name::IdentityName,
     refusal::{Reason, Refusal},
-    rules::{Class, Grant, Mode, Per, Rules, pinned_email},
+    rules::{BindBy, Class, Grant, Mode, Per, Rules, pinned_email},
     text::shown,
     user::User,
 };
@@ -46,6 +46,8 @@ pub struct IdentitySpec {
     pub google_service_account: Option<String>,
     /// Whether the GSA was there before: only its binding is ours.
     pub pinned: bool,
+    /// What of the KSA the binding names.
+    pub bind_by: BindBy,
     /// What it may do at Google, with the key filled in.
     pub grants: Vec<Grant>,
     /// `ClusterRole`s that the KSA gets in its namespace.
@@ -83,16 +85,48 @@ impl Rules {
             |group| ask.groups.iter().any(|member| member == group),
             ask.namespace,
         )?;
-        class.check_values(&user, ask.values)?;
-        Ok(self.spec(class, &user, ask))
+        class.check_values(Some(&user), ask.values)?;
+        Ok(self.spec(class, Some(&user), ask.namespace, ask.values))
     }
 
-    fn spec(&self, class: &Class, user: &User, ask: &Ask<'_>) -> IdentitySpec {
-        let name = self.identity_name(ask.namespace, &class.name, ask.values);
+    /// An identity that is there, as the rules make it today. Who may have it was proven when it was asked for; as far as that
+    /// can be told without the proof (groups), it is asked again.
+    ///
+    /// # Errors
+    /// A class that is not there or asks for other values; a user or namespace that it is not for.
+    pub fn again(
+        &self,
+        namespace: &str,
+        class: &str,
+        values: &BTreeMap<Per, String>,
+    ) -> Result<IdentitySpec, Refusal> {
+        let class = self.class(class).ok_or_else(|| self.unknown_class(class))?;
+        let user = values
+            .get(&Per::User)
+            .and_then(|user| User::exact(user).ok());
+        // Groups, and who stands behind an identity that is not per user, are known only while somebody asks.
+        match &user {
+            Some(user) => self.check_entitled(class, user, |_| true, namespace)?,
+            None => self.check_namespace(class, "who uses it", namespace)?,
+        }
+        class.check_values(user.as_ref(), values)?;
+        Ok(self.spec(class, user.as_ref(), namespace, values))
+    }
+
+    fn spec(
+        &self,
+        class: &Class,
+        user: Option<&User>,
+        namespace: &str,
+        values: &BTreeMap<Per, String>,
+    ) -> IdentitySpec {
+        let name = self.identity_name(namespace, &class.name, values);
         // A pin is for the person: an identity that is finer, or shared, has a GSA of its own.
         let is_personal =
             class.per == BTreeSet::from([Per::User]) && class.mode == Mode::Impersonate;
-        let pin = self.pins.get(user).filter(|_| is_personal);
+        let pin = user
+            .and_then(|user| self.pins.get(user))
+            .filter(|_| is_personal);
         let email = || {
             pin.map_or_else(
                 || pinned_email(name.as_str(), &class.project),
@@ -102,14 +136,15 @@ impl Rules {
         IdentitySpec {
             key: name.key().to_owned(),
             class: class.name.clone(),
-            user: class.per.contains(&Per::User).then(|| user.clone()),
-            values: ask.values.clone(),
+            user: user.filter(|_| class.per.contains(&Per::User)).cloned(),
+            values: values.clone(),
             mode: class.mode,
             project: pin
                 .map_or(class.project.as_str(), |pin| pin.project())
                 .to_owned(),
             google_service_account: (class.mode == Mode::Impersonate).then(email),
             pinned: pin.is_some(),
+            bind_by: class.life.bind_by,
             grants: class
                 .grants
                 .iter()
@@ -130,34 +165,41 @@ impl Rules {
         namespace: &str,
     ) -> Result<(), Refusal> {
         let entitled = &class.entitled;
-        let here = entitled
-            .namespaces
-            .as_ref()
-            .is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace)));
-        let what = if !here {
-            format!(
-                "Class {} is not for namespace {}, where {user} asks for it.",
-                class.name,
-                shown(namespace)
-            )
-        } else if entitled
+        self.check_namespace(class, user.as_str(), namespace)?;
+        if entitled
             .users
             .iter()
             .any(|glob| glob.matches(user.as_str()))
             || entitled.groups.iter().any(|group| is_member(group))
         {
             return Ok(());
-        } else {
-            format!(
-                "Class {} is not for {user}, nor for a group that {user} is proven to be in.",
-                class.name
-            )
-        };
+        }
+        let what = format!(
+            "Class {} is not for {user}, nor for a group that {user} is proven to be in.",
+            class.name
+        );
+        Err(self.not_entitled(&what))
+    }
+
+    fn check_namespace(&self, class: &Class, user: &str, namespace: &str) -> Result<(), Refusal> {
+        let globs = class.entitled.namespaces.as_ref();
+        if globs.is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace))) {
+            return Ok(());
+        }
+        let what = format!(
+            "Class {} is not for namespace {}, where {user} asks for it.",
+            class.name,
+            shown(namespace)
+        );
+        Err(self.not_entitled(&what))
+    }
+
+    fn not_entitled(&self, what: &str) -> Refusal {
         let message = format!(
             "{what} Ask the admin of stack {} to add it to the class, or for another rule.",
             self.stack()
         );
-        Err(Refusal::new(Reason::NotEntitled, message))
+        Refusal::new(Reason::NotEntitled, message)
     }
 
     pub(crate) fn offboarded(&self, user: &User) -> Refusal {
@@ -179,7 +221,11 @@ impl Rules {
 }
 
 impl Class {
-    fn check_values(&self, user: &User, values: &BTreeMap<Per, String>) -> Result<(), Refusal> {
+    fn check_values(
+        &self,
+        user: Option<&User>,
+        values: &BTreeMap<Per, String>,
+    ) -> Result<(), Refusal> {
         let wrong = |what: &str| {
             let message = format!(
                 "The values for an identity of class {} are wrong: {what}. Ask with those that the class names in per.",
@@ -192,7 +238,7 @@ impl Class {
         }
         if values
             .get(&Per::User)
-            .is_some_and(|value| value != user.as_str())
+            .is_some_and(|value| user.is_none_or(|user| value != user.as_str()))
         {
             return Err(wrong("the user is somebody else"));
         }

@@ -35,7 +35,8 @@ pub use name::{IdentityName, MANAGED_NAME_PATTERN, is_managed_name};
 pub use refusal::{Reason, Refusal};
 pub use resolution::{Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
 pub use rules::{
-    Grant, GrantTarget, Launcher, Mode, NoMatch, Per, Problem, Rules, RulesErrors, Source,
+    BindBy, ForeignMembers, Grant, GrantTarget, Launcher, Life, Mode, NoMatch, Per, Problem, Rules,
+    RulesErrors, Source, Span, Standing,
 };
 pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError};
 pub use stamp::{Bound, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};

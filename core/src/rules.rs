@@ -17,7 +17,7 @@ mod problem;
 mod read;
 mod users;
 
-pub use classes::{Grant, GrantTarget, Mode, Per};
+pub use classes::{BindBy, ForeignMembers, Grant, GrantTarget, Life, Mode, Per, Span};
 pub use matching::{Launcher, NoMatch};
 pub use problem::{Problem, RulesErrors};
 
@@ -27,6 +27,17 @@ pub(crate) use matching::{Effect, Match, Rule};
 pub(crate) use model::{Model, carries};
 pub(crate) use pins::{Pin, email as pinned_email};
 pub(crate) use users::{Mapping, UserRule, fill};
+
+/// Where a user stands in the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Neither of the two below.
+    Here,
+    /// Has left.
+    Offboarded,
+    /// Has left and is back: the same person, who gets the same identity again.
+    Returned,
+}
 
 /// One file of rules or pins.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +54,7 @@ pub struct Rules {
     pub(crate) model: Model,
     pub(crate) pins: HashMap<User, Pin>,
     pub(crate) offboarded: HashSet<User>,
+    pub(crate) returned: HashSet<User>,
     /// Names that `users` lists exactly: these may have letters that are not ASCII.
     pub(crate) listed: HashSet<String>,
     /// Groups that a rule or a class mentions.
@@ -70,6 +82,7 @@ impl Rules {
                 .map(|(user, pin)| (user.clone(), pin.clone()))
                 .collect(),
             offboarded: model.offboarded.iter().cloned().collect(),
+            returned: model.returned.iter().cloned().collect(),
             listed: model
                 .users
                 .iter()
@@ -134,6 +147,33 @@ impl Rules {
     #[must_use]
     pub fn is_offboarded(&self, user: &User) -> bool {
         self.offboarded.contains(user)
+    }
+
+    /// Where a user stands, as an Identity names the user; the user of a class that is not per user, the empty one, is here.
+    #[must_use]
+    pub fn standing(&self, user: &str) -> Standing {
+        let is_in =
+            |users: &HashSet<User>| User::exact(user).is_ok_and(|user| users.contains(&user));
+        if is_in(&self.offboarded) {
+            Standing::Offboarded
+        } else if is_in(&self.returned) {
+            Standing::Returned
+        } else {
+            Standing::Here
+        }
+    }
+
+    /// How long identities of a class live, and what becomes of others in their policies; nothing when there is no such class.
+    #[must_use]
+    pub fn life(&self, class: &str) -> Option<Life> {
+        self.class(class).map(|class| class.life)
+    }
+
+    /// Every project that the rules name for identities.
+    #[must_use]
+    pub fn projects(&self) -> BTreeSet<&str> {
+        let classes = self.model.identities.iter();
+        classes.map(|class| class.project.as_str()).collect()
     }
 
     pub(crate) fn class(&self, name: &str) -> Option<&Class> {

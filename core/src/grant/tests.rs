@@ -220,3 +220,51 @@ fn membership_of_a_group_is_enough() {
     assert!(rules.grant(&ask).is_ok());
     assert!(rules.grant(&Ask { groups: &[], ..ask }).is_err());
 }
+
+#[test]
+fn an_identity_that_is_there_is_derived_again_without_a_proof_of_groups() {
+    let rules = everything();
+    let values = per_user("alice@acme.com");
+    let asked = rules
+        .grant(&Ask {
+            class: "personal",
+            ..alice(&values)
+        })
+        .unwrap();
+    assert_eq!(rules.again("research", "personal", &values).unwrap(), asked);
+    let values = BTreeMap::from([
+        (Per::Project, "churn".to_owned()),
+        (Per::Flow, "F".to_owned()),
+        (Per::Step, "start".to_owned()),
+    ]);
+    let again = rules.again("prod", "pipeline", &values).unwrap();
+    assert_eq!((again.user, again.mode), (None, Mode::Direct));
+}
+
+#[test]
+fn what_the_rules_no_longer_give_is_not_derived_again() {
+    let rules = everything();
+    let refused = |namespace, class, user| {
+        let refused = rules.again(namespace, class, &per_user(user)).unwrap_err();
+        refused.reason
+    };
+    assert_eq!(
+        refused("research", "gone", "alice@acme.com"),
+        Reason::UnknownClass
+    );
+    assert_eq!(
+        refused("research", "personal", "eve@elsewhere.com"),
+        Reason::NotEntitled
+    );
+    assert_eq!(
+        refused("research", "project", "alice@acme.com"),
+        Reason::WrongValues
+    );
+    let values = BTreeMap::from([
+        (Per::Project, "churn".to_owned()),
+        (Per::Flow, "F".to_owned()),
+        (Per::Step, "start".to_owned()),
+    ]);
+    let elsewhere = rules.again("research", "pipeline", &values).unwrap_err();
+    assert_eq!(elsewhere.reason, Reason::NotEntitled);
+}

@@ -16,7 +16,9 @@ use super::{
 };
 
 mod grants;
+mod life;
 pub use grants::{Grant, GrantTarget};
+pub use life::{BindBy, ForeignMembers, Life, Span};
 
 /// A named kind of identity.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,6 +33,8 @@ pub(crate) struct Class {
     pub(crate) grants: Vec<Grant>,
     pub(crate) role_bindings: Vec<String>,
     pub(crate) image_pull_secrets: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) life: Life,
 }
 
 /// Who may have an identity of a class: one of the users or a member of one of the groups, in one of the namespaces.
@@ -140,6 +144,7 @@ impl Class {
         let mut names = |key| read_names(&mut fields, key);
         let (role_bindings, image_pull_secrets) =
             (names("roleBindings"), names("imagePullSecrets"));
+        let life = Life::read(&mut fields);
         fields.close();
         let grants = grants.unwrap_or_default();
         Some(Class {
@@ -151,6 +156,7 @@ impl Class {
             grants,
             role_bindings,
             image_pull_secrets,
+            life: life?,
         })
     }
 }

@@ -29,6 +29,7 @@ pub(crate) struct Model {
     pub(crate) allowed_service_accounts: Vec<Glob>,
     pub(crate) pins: BTreeMap<User, Pin>,
     pub(crate) offboarded: BTreeSet<User>,
+    pub(crate) returned: BTreeSet<User>,
 }
 
 /// Who may do what nobody else may.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     glob::Glob,
     text::{is_dns_label, is_dns_subdomain, is_project_id, shown},
+    user::User,
 };
 
 use super::{
@@ -130,10 +131,7 @@ fn read_main(item: &Item<'_>, file: &str, pins: &mut Pins) -> Option<Model> {
     if let Some(fields) = fields.get("pins").and_then(|item| item.fields()) {
         pins.read(file, &fields);
     }
-    let offboarded = fields
-        .get("offboarded")
-        .map(|item| item.read_list(legal::user))
-        .unwrap_or_default();
+    let (offboarded, returned) = read_leavers(&mut fields);
     fields.close();
     let (stack, cluster) = place?;
     let model = Model {
@@ -150,10 +148,28 @@ fn read_main(item: &Item<'_>, file: &str, pins: &mut Pins) -> Option<Model> {
         updaters,
         allowed_service_accounts: allowed.unwrap_or_else(|| vec![Glob::new("default")]),
         pins: BTreeMap::new(),
-        offboarded: offboarded.into_iter().collect(),
+        offboarded,
+        returned,
     };
     check_groups(item, &model);
     Some(model)
+}
+
+/// Who has left, and who of them is back: nobody is both.
+fn read_leavers(fields: &mut Fields<'_>) -> (BTreeSet<User>, BTreeSet<User>) {
+    let offboarded: BTreeSet<User> = fields
+        .get("offboarded")
+        .map(|item| item.read_list(legal::user).into_iter().collect())
+        .unwrap_or_default();
+    let Some(item) = fields.get("returned") else {
+        return (offboarded, BTreeSet::new());
+    };
+    let returned: BTreeSet<User> = item.read_list(legal::user).into_iter().collect();
+    for user in returned.intersection(&offboarded) {
+        let what = format!("{user} is both offboarded and returned");
+        item.report(wrong(what, "remove the user from one of the two"));
+    }
+    (offboarded, returned)
 }
 
 fn read_constant(fields: &mut Fields<'_>, key: &'static str, value: &'static str) {

@@ -48,6 +48,36 @@ fn printed_rules_are_the_same_rules() {
 }
 
 #[test]
+fn who_has_left_is_back_only_when_the_rules_say_so_and_never_both() {
+    let rules = parse(EVERYTHING).unwrap();
+    assert_eq!(rules.standing("mallory@acme.com"), Standing::Offboarded);
+    assert_eq!(rules.standing("grace@acme.com"), Standing::Returned);
+    for user in ["alice@acme.com", "", "no user at all/"] {
+        assert_eq!(rules.standing(user), Standing::Here, "{user}");
+    }
+    let both = problems(
+        "offboarded: [mallory@acme.com]",
+        "offboarded: [mallory@acme.com]\nreturned: [mallory@acme.com]",
+    );
+    assert!(both[0].contains("both offboarded and returned"), "{both:?}");
+}
+
+#[test]
+fn a_span_or_word_of_a_class_that_is_none_is_named() {
+    for (key, value) in [
+        ("idleAfter", "soon"),
+        ("bindBy", "luck"),
+        ("foreignMembers", "shoot"),
+    ] {
+        let wrong = problems("  per: [user]", &format!("  per: [user]\n  {key}: {value}"));
+        assert!(
+            wrong[0].contains(key) && wrong[0].contains(value),
+            "{wrong:?}"
+        );
+    }
+}
+
+#[test]
 fn the_revision_changes_with_the_meaning_only() {
     let rules = parse(EXAMPLE).unwrap();
     assert_eq!(

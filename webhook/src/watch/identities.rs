@@ -53,8 +53,8 @@ fn works(identity: &Identity) -> bool {
 }
 
 fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
-    // What is on its way out is not known: the broker says what to do about it.
-    let stays = identity.metadata.deletion_timestamp.is_none();
+    // What is on its way out, or serves nobody now, is not known: the broker says what to do about it.
+    let stays = identity.metadata.deletion_timestamp.is_none() && identity.phase().serves();
     let uid = identity.service_account_uid().filter(|_| stays);
     let known = Known {
         service_account_uid: uid.map(Into::into),
@@ -103,6 +103,10 @@ mod tests {
     fn an_identity_on_its_way_out_is_not_known() {
         let leaving = seen(|i| i["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
         assert_eq!(leaving.service_account_uid, None);
+        for phase in ["Suspended", "Draining", "Offboarding", "Gone"] {
+            let resting = seen(|i| i["status"]["phase"] = json!(phase));
+            assert_eq!(resting.service_account_uid, None, "{phase}");
+        }
         assert!(seen(|_| {}).service_account_uid.is_some());
     }
 }

@@ -89,6 +89,17 @@ fn grant() -> impl Strategy<Value = Grant> {
         .prop_map(|(role, on)| Grant { role, on })
 }
 
+fn life() -> impl Strategy<Value = Life> {
+    let span = (1u64..5_000_000).prop_map(Span::of_minutes);
+    let bind_by = prop_oneof![Just(BindBy::Name), Just(BindBy::Uid)];
+    let foreign = prop_oneof![Just(ForeignMembers::Report), Just(ForeignMembers::Remove)];
+    (option::of(span), bind_by, foreign).prop_map(|(idle_after, bind_by, foreign_members)| Life {
+        idle_after,
+        bind_by,
+        foreign_members,
+    })
+}
+
 fn class() -> impl Strategy<Value = Class> {
     let entitled = (
         vec(user_glob(), 1..3),
@@ -109,9 +120,10 @@ fn class() -> impl Strategy<Value = Class> {
         vec(grant(), 0..3),
         vec(name(), 0..2),
         vec(name(), 0..2),
+        life(),
     )
         .prop_map(
-            |(entitled, per, mode, grants, role_bindings, image_pull_secrets)| Class {
+            |(entitled, per, mode, grants, role_bindings, image_pull_secrets, life)| Class {
                 name: String::new(),
                 entitled,
                 per: per.into_iter().collect(),
@@ -120,6 +132,7 @@ fn class() -> impl Strategy<Value = Class> {
                 grants,
                 role_bindings,
                 image_pull_secrets,
+                life,
             },
         )
 }
@@ -213,6 +226,7 @@ fn model() -> impl Strategy<Value = Model> {
     let people = (
         prop::collection::btree_set(user(), 0..4),
         prop::collection::btree_set(user(), 0..3),
+        prop::collection::btree_set(user(), 0..3),
     );
     (name(), any::<bool>(), lists, others, people).prop_map(
         |(
@@ -220,7 +234,7 @@ fn model() -> impl Strategy<Value = Model> {
             keep,
             (users, classes, rules),
             (admins, carriers, updaters, allowed),
-            (pinned, offboarded),
+            (pinned, offboarded, returned),
         )| Model {
             api_version: API_VERSION,
             kind: KIND,
@@ -242,6 +256,7 @@ fn model() -> impl Strategy<Value = Model> {
                 .enumerate()
                 .map(|(i, user)| (user, Pin::of(&format!("account-{i}"), "acme")))
                 .collect(),
+            returned: returned.difference(&offboarded).cloned().collect(),
             offboarded,
         },
     )

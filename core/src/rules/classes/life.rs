@@ -1,0 +1,158 @@
+//! How long an identity of a class lives unused, who it is bound to, and who else may act as it.
+
+use serde::{Serialize, Serializer};
+
+use crate::text::shown;
+
+use super::super::{
+    fields::Fields,
+    legal::word,
+    problem::{Wrong, wrong},
+};
+
+/// Longest time that a class may name, in days.
+const MAX_DAYS: u64 = 3650;
+
+/// The keys of a class that are about the life of its identities.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Life {
+    /// An identity that no pod has used for so long is taken down; without it, none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_after: Option<Span>,
+    /// What of the KSA the binding names.
+    pub bind_by: BindBy,
+    /// What becomes of others in the policy of the identity's own GSA.
+    pub foreign_members: ForeignMembers,
+}
+
+/// What of the KSA a binding names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BindBy {
+    /// Namespace and name, as Google documents it.
+    #[default]
+    Name,
+    /// Its UID: a KSA of the same name made later, or in another cluster of the project, is nobody.
+    Uid,
+}
+
+/// What becomes of others in the policy of the identity's own GSA.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ForeignMembers {
+    /// They stay, and the Identity says who they are.
+    #[default]
+    Report,
+    /// They lose every role there.
+    Remove,
+}
+
+/// A time span as rules write it: `30m`, `12h`, `90d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    minutes: u64,
+}
+
+impl Span {
+    const UNITS: [(char, u64); 3] = [('d', 24 * 60), ('h', 60), ('m', 1)];
+
+    /// In seconds.
+    #[must_use]
+    pub const fn seconds(self) -> u64 {
+        self.minutes * 60
+    }
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        let unit = Self::UNITS
+            .into_iter()
+            .find_map(|(unit, minutes)| Some((text.strip_suffix(unit)?, minutes)));
+        let minutes = unit.and_then(|(digits, minutes)| {
+            let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+            digits
+                .parse::<u64>()
+                .ok()
+                .filter(|_| plain)?
+                .checked_mul(minutes)
+        });
+        match minutes {
+            Some(minutes @ 1..) if minutes <= MAX_DAYS * 24 * 60 => Ok(Self { minutes }),
+            _ => Err(wrong(
+                format!("{} is no span of time", shown(text)),
+                format!(
+                    "write a whole number with m, h or d after it, as 90d; at most {MAX_DAYS}d"
+                ),
+            )),
+        }
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let whole = Self::UNITS
+            .into_iter()
+            .find(|(_, minutes)| self.minutes.is_multiple_of(*minutes));
+        let (unit, minutes) = whole.unwrap_or(('m', 1));
+        serializer.serialize_str(&format!("{}{unit}", self.minutes / minutes))
+    }
+}
+
+impl Life {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let by = [("name", BindBy::Name), ("uid", BindBy::Uid)];
+        let foreign = [
+            ("report", ForeignMembers::Report),
+            ("remove", ForeignMembers::Remove),
+        ];
+        let idle_after = fields
+            .get("idleAfter")
+            .map_or(Some(None), |item| item.read(Span::read).map(Some));
+        let bind_by = fields
+            .get("bindBy")
+            .map_or(Some(BindBy::Name), |item| item.read(|t| word(t, &by)));
+        let foreign_members = fields
+            .get("foreignMembers")
+            .map_or(Some(ForeignMembers::Report), |item| {
+                item.read(|t| word(t, &foreign))
+            });
+        Some(Self {
+            idle_after: idle_after?,
+            bind_by: bind_by?,
+            foreign_members: foreign_members?,
+        })
+    }
+}
+
+#[cfg(test)]
+impl Span {
+    pub(crate) const fn of_minutes(minutes: u64) -> Self {
+        Self { minutes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_a_whole_number_with_its_unit() {
+        for (text, seconds) in [("1m", 60), ("12h", 43_200), ("90d", 7_776_000)] {
+            assert_eq!(Span::read(text).unwrap().seconds(), seconds, "{text}");
+        }
+        for text in [
+            "",
+            "d",
+            "0d",
+            "-1d",
+            "1",
+            "1s",
+            "1.5h",
+            "1 d",
+            "01d",
+            "3651d",
+            "99999999999999999999d",
+        ] {
+            assert!(Span::read(text).is_err(), "{text}");
+        }
+    }
+}
