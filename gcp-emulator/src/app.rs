@@ -15,7 +15,7 @@ use crate::authorize::Caller;
 use crate::call::{self, Call};
 use crate::clock::rfc3339;
 use crate::errors::{ApiError, json_response};
-use crate::faults::{Cut, Fault};
+use crate::faults::{Cut, Fault, FaultAnswer};
 use crate::journal::{Entry, redact};
 use crate::state::World;
 use crate::storage::upstream::Upstream;
@@ -48,6 +48,13 @@ impl State {
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits while a planned stop is in force.
+    async fn answering(&self) {
+        let mut stopped = self.world().faults.stopped();
+        // The sender lives in the world, which lives as long as `self`.
+        let _ = stopped.wait_for(|stopped| !stopped).await;
+    }
 }
 
 /// Everything that the emulator serves, on one router. Over a real listener use [`crate::Emulator`], which also
@@ -64,6 +71,7 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
             Err(error) => error.into_response(),
         };
     }
+    state.answering().await;
     let path = format!("/{}", call::segments(parts.uri.path()).join("/"));
     let (caller, fault, latency) = prepare(&state, &parts, &path);
     tokio::time::sleep(latency).await;
@@ -78,7 +86,13 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
         }
         None => serve(&state, &parts, body, caller.clone()).await,
     };
+    if matches!(failure, Some(FaultAnswer::Stop)) {
+        state.world().faults.stop();
+    }
     note(&state, &parts, path, &caller, &response, faulty);
+    if faulty {
+        state.answering().await;
+    }
     response
 }
 

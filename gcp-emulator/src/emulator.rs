@@ -191,7 +191,14 @@ impl State {
         self.world().faults.add(fault)
     }
 
-    /// Forgets every planned failure.
+    /// Waits until a planned [`crate::FaultAnswer::Stop`] has come into force.
+    pub async fn stopped(&self) {
+        let mut stopped = self.world().faults.stopped();
+        // The sender lives in the world, which lives as long as `self`.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Forgets every planned failure, and answers again if one has stopped that.
     pub fn clear_faults(&self) {
         self.world().faults.clear();
     }

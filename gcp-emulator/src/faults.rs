@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::errors::json_response;
 
@@ -46,6 +47,9 @@ pub struct Fault {
 pub enum FaultAnswer {
     /// The connection is cut without an answer.
     Cut,
+    /// From this call on nothing is answered, to anybody, until the faults are cleared: whoever waits can be killed
+    /// exactly here.
+    Stop,
     /// A status with a body; without one, Google's envelope for that status.
     Status {
         /// HTTP status.
@@ -72,6 +76,7 @@ pub(crate) struct Cut;
 pub(crate) struct Faults {
     entries: BTreeMap<u64, Fault>,
     next: u64,
+    stopped: watch::Sender<bool>,
 }
 
 impl Faults {
@@ -82,8 +87,20 @@ impl Faults {
         self.next
     }
 
+    /// Forgets all entries, and answers again if a fault has stopped that.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.stopped.send_replace(false);
+    }
+
+    /// Nothing is answered from now on.
+    pub(crate) fn stop(&mut self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// Says whether a fault has stopped all answers, and when that changes.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.subscribe()
     }
 
     pub(crate) fn list(&self) -> Vec<Value> {
@@ -128,7 +145,8 @@ impl Fault {
 impl FaultAnswer {
     pub(crate) fn response(&self) -> axum::response::Response {
         match self {
-            Self::Cut => {
+            // A stopped call that is still waited for when all goes on again gets no answer either.
+            Self::Cut | Self::Stop => {
                 let mut response =
                     json_response(502, &json!({"error": "connection cut by gcp-emulator"}));
                 response.extensions_mut().insert(Cut);

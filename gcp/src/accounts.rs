@@ -3,8 +3,8 @@
 use google_cloud_iam_admin_v1::model;
 
 use crate::resource::{account_name, check_name};
-use crate::retry::Retry;
-use crate::{Error, Failure, Gcp, classify};
+use crate::retry::{Counted, Retry};
+use crate::{Error, Failure, Gcp, Rate, classify};
 
 /// Most that Google gives on one page.
 const PAGE: i32 = 100;
@@ -60,7 +60,11 @@ impl Gcp {
         let mut answer_lost = false;
         loop {
             let request = self.create_once(&what, project, id, display_name, description);
-            let mut failed = match retry.once(&what, request).await {
+            let counted = Counted {
+                rate: Rate::Create,
+                whose: project,
+            };
+            let mut failed = match retry.once(&what, counted, request).await {
                 Err(error) => error,
                 made => return made,
             };
@@ -104,7 +108,7 @@ impl Gcp {
         loop {
             let page = self
                 .retry()
-                .idempotent(&what, || async {
+                .idempotent(&what, read(project), || async {
                     let request = self
                         .iam
                         .list_service_accounts()
@@ -134,7 +138,7 @@ impl Gcp {
         let name = account_name(project, account)?;
         let what = format!("disable service account {account}");
         self.retry()
-            .idempotent(&what, || async {
+            .idempotent(&what, write(project), || async {
                 let sent = self
                     .iam
                     .disable_service_account()
@@ -154,7 +158,7 @@ impl Gcp {
         let name = account_name(project, account)?;
         let what = format!("enable service account {account}");
         self.retry()
-            .idempotent(&what, || async {
+            .idempotent(&what, write(project), || async {
                 let sent = self
                     .iam
                     .enable_service_account()
@@ -176,7 +180,7 @@ impl Gcp {
         let what = format!("delete service account {account}");
         let done = self
             .retry()
-            .idempotent(&what, || async {
+            .idempotent(&what, write(project), || async {
                 let sent = self
                     .iam
                     .delete_service_account()
@@ -205,7 +209,7 @@ impl Gcp {
         let what = format!("undelete service account {unique_id} of project {project}");
         let mut retry = self.retry();
         let answer = retry
-            .idempotent(&what, || async {
+            .idempotent(&what, write(project), || async {
                 let sent = self
                     .iam
                     .undelete_service_account()
@@ -275,7 +279,7 @@ impl Gcp {
         let name = account_name(project, account)?;
         let what = format!("read service account {account}");
         let found = retry
-            .idempotent(&what, || async {
+            .idempotent(&what, read(project), || async {
                 let sent = self.iam.get_service_account().set_name(&name).send().await;
                 sent.map_err(|e| classify::from_gax(&what, &e))
             })
@@ -285,6 +289,20 @@ impl Gcp {
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn read(project: &str) -> Counted<'_> {
+    Counted {
+        rate: Rate::Read,
+        whose: project,
+    }
+}
+
+fn write(project: &str) -> Counted<'_> {
+    Counted {
+        rate: Rate::Write,
+        whose: project,
     }
 }
 

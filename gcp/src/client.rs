@@ -1,6 +1,7 @@
 //! The client: endpoints, credentials and limits.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::Credentials;
@@ -10,8 +11,9 @@ use google_cloud_gax::retry_result::RetryResult;
 use google_cloud_gax::retry_state::RetryState;
 use google_cloud_iam_admin_v1::client::Iam;
 
-use crate::retry::Retry;
-use crate::{Error, Failure, classify};
+use crate::rates::{Rates, Standing};
+use crate::retry::{Fence, Retry};
+use crate::{Error, Failure, PerMinute, classify};
 
 /// Limit of a call when [`Gcp::within`] sets no other.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -39,6 +41,8 @@ pub struct Gcp {
     pub(crate) http: reqwest::Client,
     pub(crate) credentials: Credentials,
     pub(crate) endpoints: Endpoints,
+    rates: Arc<Rates>,
+    fence: Option<Fence>,
     limit: Duration,
 }
 
@@ -83,8 +87,36 @@ impl Gcp {
             http,
             credentials,
             endpoints,
+            rates: Rates::new(PerMinute::default()),
+            fence: None,
             limit: LIMIT,
         })
+    }
+
+    /// The same client, as fast as this; what it has learned about rates is forgotten. Clones made from it share one
+    /// count.
+    #[must_use]
+    pub fn at(&self, limits: PerMinute) -> Self {
+        Self {
+            rates: Rates::new(limits),
+            ..self.clone()
+        }
+    }
+
+    /// The same client, which changes something at Google only while `fence` says so, and asks it right before each
+    /// request.
+    #[must_use]
+    pub fn fenced(&self, fence: Fence) -> Self {
+        Self {
+            fence: Some(fence),
+            ..self.clone()
+        }
+    }
+
+    /// How each rate that was used stands.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
+        self.rates.standings()
     }
 
     /// The same client with another limit for each call, retries and pauses included. 60 s unless set.
@@ -97,7 +129,7 @@ impl Gcp {
     }
 
     pub(crate) fn retry(&self) -> Retry {
-        Retry::within(self.limit)
+        Retry::within(self.limit, Arc::clone(&self.rates), self.fence.clone())
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Error {
     PoolMissing(Failure),
     /// Google or the way to it is down, or did not answer in time.
     Unavailable(Failure),
+    /// We may not change anything at Google any more: see [`crate::Gcp::fenced`]. Nothing was sent.
+    Fenced(Failure),
     /// Google does not take the request as it is, or its answer makes no sense.
     Invalid(Failure),
 }
@@ -75,6 +77,7 @@ impl Error {
             | Self::NotYetVisible(f)
             | Self::PoolMissing(f)
             | Self::Unavailable(f)
+            | Self::Fenced(f)
             | Self::Invalid(f) => f,
         }
     }
@@ -115,6 +118,7 @@ impl Error {
             Self::NotYetVisible(_) => "NotYetVisible",
             Self::PoolMissing(_) => "PoolMissing",
             Self::Unavailable(_) => "Unavailable",
+            Self::Fenced(_) => "Fenced",
             Self::Invalid(_) => "Invalid",
         }
     }
@@ -139,6 +143,7 @@ impl Error {
             Self::Unavailable(_) => {
                 "it is tried again; check the network to Google if this goes on"
             }
+            Self::Fenced(_) => "the replica that leads now does it",
             Self::Invalid(_) => "correct what the request is made from",
         }
     }

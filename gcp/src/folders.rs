@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::http::{Bearer, url};
 use crate::resource::check_name;
-use crate::retry::Retry;
-use crate::{Error, Gcp};
+use crate::retry::{Counted, Retry};
+use crate::{Error, Gcp, Rate};
 
 impl Gcp {
     /// Whether a bucket has uniform access. Without it, policies on folders and principals without a GSA do not work.
@@ -20,7 +20,7 @@ impl Gcp {
             .append_pair("fields", "iamConfiguration");
         let answer = self
             .retry()
-            .idempotent(&what, || {
+            .idempotent(&what, counted(Rate::StorageRead, bucket), || {
                 self.send(&what, self.http.get(url.clone()), Bearer::Ours)
             })
             .await?;
@@ -39,7 +39,7 @@ impl Gcp {
             &["storage", "v1", "b", bucket, "managedFolders"],
         )?;
         let made = retry
-            .idempotent(&what, || {
+            .idempotent(&what, counted(Rate::StorageWrite, bucket), || {
                 let request = self.http.post(url.clone()).json(&json!({"name": folder}));
                 self.send(&what, request, Bearer::Ours)
             })
@@ -49,4 +49,8 @@ impl Gcp {
             Err(error) => Err(error),
         }
     }
+}
+
+const fn counted(rate: Rate, whose: &str) -> Counted<'_> {
+    Counted { rate, whose }
 }

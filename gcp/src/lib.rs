@@ -2,7 +2,8 @@
 //!
 //! Google's official crate speaks to IAM about accounts and their policies; plain HTTP speaks to the services that it
 //! does not cover (token exchange, buckets, managed folders, projects). Retries are ours in both cases: the official
-//! crates retry neither 429 nor 409 nor a lost answer to a POST. Every call ends by [`Gcp::within`]'s limit.
+//! crates retry neither 429 nor 409 nor a lost answer to a POST. Every request waits for its turn ([`PerMinute`]), and every
+//! call ends by [`Gcp::within`]'s limit.
 
 mod accounts;
 mod classify;
@@ -14,6 +15,7 @@ mod http;
 mod policies;
 mod policy;
 mod projects;
+mod rates;
 mod resource;
 mod retry;
 mod tokens;
@@ -23,7 +25,9 @@ pub use client::{Endpoints, Gcp};
 pub use credentials::application_default;
 pub use error::{Error, Failure};
 pub use policy::{Condition, Policy};
+pub use rates::{PerMinute, Rate, Standing};
 pub use resource::Resource;
+pub use retry::Fence;
 pub use tokens::AccessToken;
 
 #[cfg(test)]

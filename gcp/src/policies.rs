@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::http::{Bearer, invalid, url};
 use crate::resource::{account_name, project_of};
-use crate::retry::Retry;
+use crate::retry::{Counted, Retry};
 use crate::{AccessToken, Error, Gcp, Policy, Resource, classify};
 
 impl Gcp {
@@ -46,7 +46,13 @@ impl Gcp {
                     "the policy came without an etag, and would be overwritten blindly",
                 ));
             }
-            match retry.once(&what, self.write(&what, resource, &after)).await {
+            let whose = resource.counted_for();
+            let counted = Counted {
+                rate: resource.rate(true),
+                whose: &whose,
+            };
+            let write = self.write(&what, resource, &after);
+            match retry.once(&what, counted, write).await {
                 Ok(policy) => {
                     tracing::info!(%resource, "policy changed");
                     return Ok(policy);
@@ -82,9 +88,14 @@ impl Gcp {
                 url
             }
         };
+        let whose = resource.counted_for();
+        let counted = Counted {
+            rate: resource.rate(false),
+            whose: &whose,
+        };
         let answer = self
             .retry()
-            .idempotent(&what, || {
+            .idempotent(&what, counted, || {
                 let request = match resource {
                     Resource::Bucket { .. } | Resource::ManagedFolder { .. } => {
                         self.http.get(base.clone())
@@ -117,8 +128,13 @@ impl Gcp {
 
     async fn read(&self, retry: &mut Retry, resource: &Resource) -> Result<Policy, Error> {
         let what = format!("read the policy of {resource}");
+        let whose = resource.counted_for();
+        let counted = Counted {
+            rate: resource.rate(false),
+            whose: &whose,
+        };
         let json = retry
-            .idempotent(&what, || async {
+            .idempotent(&what, counted, || async {
                 if let Resource::ServiceAccount { email } = resource {
                     return self.read_account(&what, email).await;
                 }

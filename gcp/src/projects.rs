@@ -2,7 +2,8 @@
 
 use crate::http::{Bearer, invalid, url};
 use crate::resource::check_name;
-use crate::{Error, Gcp};
+use crate::retry::Counted;
+use crate::{Error, Gcp, Rate};
 
 impl Gcp {
     /// The number of a project, digits only. Principals without a GSA are named by it.
@@ -16,9 +17,13 @@ impl Gcp {
             &self.endpoints.resource_manager,
             &["v3", "projects", project],
         )?;
+        let counted = Counted {
+            rate: Rate::ProjectRead,
+            whose: project,
+        };
         let answer = self
             .retry()
-            .idempotent(&what, || {
+            .idempotent(&what, counted, || {
                 self.send(&what, self.http.get(url.clone()), Bearer::Ours)
             })
             .await?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Failure};
+use crate::{Error, Failure, Rate};
 
 /// Something at Google that has an allow policy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +45,29 @@ impl fmt::Display for Resource {
 }
 
 impl Resource {
+    /// The rate that requests about its policy are counted in.
+    pub(crate) const fn rate(&self, writes: bool) -> Rate {
+        match (self, writes) {
+            (Self::ServiceAccount { .. }, false) => Rate::Read,
+            (Self::ServiceAccount { .. }, true) => Rate::Write,
+            (Self::Project { .. }, false) => Rate::ProjectRead,
+            (Self::Project { .. }, true) => Rate::ProjectWrite,
+            (Self::Bucket { .. } | Self::ManagedFolder { .. }, false) => Rate::StorageRead,
+            (Self::Bucket { .. } | Self::ManagedFolder { .. }, true) => Rate::StorageWrite,
+        }
+    }
+
+    /// Whose requests they are counted with.
+    pub(crate) fn counted_for(&self) -> String {
+        match self {
+            Self::ServiceAccount { email } => project_of(email),
+            Self::Project { id } => id.clone(),
+            Self::Bucket { name } => name.clone(),
+            // Each folder has a policy, and so a rate, of its own.
+            Self::ManagedFolder { bucket, folder } => format!("{bucket}/{folder}"),
+        }
+    }
+
     /// Refuses names that would change the URL they are put into.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {

@@ -1,29 +1,45 @@
 //! Tries again what may pass by itself, with growing, jittered pauses, until a limit. Nothing waits for ever.
 
+use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{Error, Failure};
+use crate::rates::{Rates, spent};
+use crate::{Error, Failure, Rate};
 
 /// Longest wait for the answer to one request.
 const ATTEMPT: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// Says whether we may still change things at Google: asked right before each request that does.
+pub type Fence = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What a request is counted as, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted<'a> {
+    pub(crate) rate: Rate,
+    pub(crate) whose: &'a str,
+}
+
 /// When to give up, and how long to pause next.
-#[derive(Debug)]
 pub(crate) struct Retry {
+    rates: Arc<Rates>,
+    fence: Option<Fence>,
     end: Instant,
     pause: Duration,
 }
 
 impl Retry {
-    pub(crate) fn within(limit: Duration) -> Self {
+    pub(crate) fn within(limit: Duration, rates: Arc<Rates>, fence: Option<Fence>) -> Self {
         let now = Instant::now();
         Self {
+            rates,
+            fence,
             // An overflow means "practically for ever"; a day is that, too.
             end: now
                 .checked_add(limit)
@@ -32,19 +48,45 @@ impl Retry {
         }
     }
 
-    /// One request, bounded.
+    /// One request when it is its turn, bounded.
     pub(crate) async fn once<T>(
         &self,
         what: &str,
+        counted: Counted<'_>,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.turn(what, counted).await?;
+        let Counted { rate, whose } = counted;
+        if rate.writes() && self.fence.as_ref().is_some_and(|fence| !fence()) {
+            return Err(Error::Fenced(failure(
+                what,
+                "this replica does not lead any more",
+            )));
+        }
         let end = self.end.min(Instant::now() + ATTEMPT);
-        timeout_at(end, request).await.unwrap_or_else(|_| {
-            Err(Error::Unavailable(Failure {
-                what: what.to_owned(),
-                message: "no answer in time".to_owned(),
-            }))
-        })
+        let late = |_| Err(Error::Unavailable(failure(what, "no answer in time")));
+        let done = timeout_at(end, request).await.unwrap_or_else(late);
+        self.rates.learn(rate, whose, &done);
+        done
+    }
+
+    /// Waits for a turn; for a creation also for that of a write, which it is as well.
+    async fn turn(&self, what: &str, Counted { rate, whose }: Counted<'_>) -> Result<(), Error> {
+        let both = [Some(rate), (rate == Rate::Create).then_some(Rate::Write)];
+        for rate in both.into_iter().flatten() {
+            let patience = self.end.saturating_duration_since(Instant::now());
+            match self.rates.turn(rate, whose, patience) {
+                Ok(wait) if wait.is_zero() => {}
+                Ok(wait) => sleep(wait).await,
+                Err(wait) => {
+                    return Err(Error::Throttled {
+                        failure: failure(what, &spent(rate, whose)),
+                        retry_after: Some(wait),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Pauses before the next attempt after `error`; as long as Google says, if it does. Gives the error back when
@@ -70,19 +112,36 @@ impl Retry {
     pub(crate) async fn idempotent<T, F>(
         &mut self,
         what: &str,
+        counted: Counted<'_>,
         request: impl Fn() -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
         loop {
-            match self.once(what, request()).await {
+            match self.once(what, counted, request()).await {
                 // Only the caller knows whether it is worth waiting for this one.
                 Err(error @ Error::NotYetVisible(_)) => return Err(error),
                 Err(error) => self.pause_after(error).await?,
                 done => return done,
             }
         }
+    }
+}
+
+fn failure(what: &str, message: &str) -> Failure {
+    Failure {
+        what: what.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("end", &self.end)
+            .field("pause", &self.pause)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +171,8 @@ mod tests {
             message: "y".to_owned(),
         };
         let error = Error::throttled(failure, Some(Duration::from_secs(60)));
-        let mut retry = Retry::within(Duration::from_secs(30));
+        let rates = Rates::new(crate::PerMinute::default());
+        let mut retry = Retry::within(Duration::from_secs(30), rates, None);
         assert_eq!(retry.pause_after(error.clone()).await, Err(error));
     }
 }

@@ -10,8 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::http::{Bearer, invalid, url};
-use crate::resource::check_name;
-use crate::{Error, Gcp};
+use crate::resource::{check_name, project_of};
+use crate::retry::Counted;
+use crate::{Error, Gcp, Rate};
 
 /// Scope of the tokens that permissions are tested with; policies limit what they can do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -65,9 +66,13 @@ impl Gcp {
     ) -> Result<AccessToken, Error> {
         let what = format!("exchange the KSA's token for {audience}");
         let url = url(&self.endpoints.sts, &["v1", "token"])?;
+        let counted = Counted {
+            rate: Rate::Exchange,
+            whose: pool(audience),
+        };
         let answer = self
             .retry()
-            .idempotent(&what, || {
+            .idempotent(&what, counted, || {
                 let request = self.http.post(url.clone()).form(&[
                     (
                         "grant_type",
@@ -113,13 +118,17 @@ impl Gcp {
         check_name("service account", email)?;
         let what = format!("get an access token of {email} with the KSA's token");
         let verb = format!("{email}:generateAccessToken");
+        let counted = Counted {
+            rate: Rate::Credentials,
+            whose: &project_of(email),
+        };
         let url = url(
             &self.endpoints.iam_credentials,
             &["v1", "projects", "-", "serviceAccounts", &verb],
         )?;
         let answer = self
             .retry()
-            .idempotent(&what, || {
+            .idempotent(&what, counted, || {
                 let body = json!({"scope": [SCOPE], "lifetime": LIFETIME});
                 self.send(
                     &what,
@@ -134,6 +143,13 @@ impl Gcp {
         let expires = expires.ok_or_else(|| invalid(&what, "the answer has no time of expiry"))?;
         Ok(AccessToken::new(token.into(), expires))
     }
+}
+
+/// The pool in an audience; the whole of an audience that has another form.
+fn pool(audience: &str) -> &str {
+    let form = audience.strip_prefix("identitynamespace:");
+    form.and_then(|rest| rest.split(':').next())
+        .unwrap_or(audience)
 }
 
 fn text(answer: &Value, key: &str) -> Option<String> {

@@ -255,3 +255,35 @@ async fn over_a_real_listener_a_cut_connection_gives_no_answer() {
     assert!(error.contains("cannot listen on"), "{error}");
     emulator.stop();
 }
+
+#[tokio::test]
+async fn a_stop_holds_the_call_and_all_that_follow_until_the_faults_are_cleared() {
+    let world = std::sync::Arc::new(World::new());
+    let stop =
+        json!({"method": "POST", "path": GSAS, "skip": 1, "applied": true, "answer": "stop"});
+    world.state.add_fault(serde_json::from_value(stop).unwrap());
+    let create = |id: &'static str| {
+        let world = std::sync::Arc::clone(&world);
+        async move {
+            let body = json!({"accountId": id});
+            world.ask(&world.admin, "POST", GSAS, body).await.status
+        }
+    };
+    assert_eq!(create("the-first").await, 200);
+    let held = tokio::spawn(create("the-second"));
+    world.state.stopped().await;
+    let behind = tokio::spawn(create("the-third"));
+    tokio::task::yield_now().await;
+    assert!(!held.is_finished() && !behind.is_finished());
+    let made = |id: &str| {
+        world.state.listing()["serviceAccounts"]
+            .to_string()
+            .contains(id)
+    };
+    assert!(made("the-second") && !made("the-third"));
+    world.state.clear_faults();
+    // What was stopped is lost; what waited behind it goes on.
+    assert_eq!(held.await.unwrap(), 502);
+    assert_eq!(behind.await.unwrap(), 200);
+    assert!(made("the-third"));
+}

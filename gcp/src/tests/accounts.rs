@@ -95,18 +95,11 @@ async fn a_lost_create_that_google_does_not_show_yet_is_waited_for() {
 
 #[tokio::test]
 async fn a_creation_rate_is_waited_for_within_the_limit_and_reported_beyond_it() {
-    let busy = |delay: &str| {
-        let details =
-            json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}]);
-        Answer::Json(
-            429,
-            json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "A quota.", "details": details}}),
-        )
-    };
     let (gcp, google) = google([busy("0.100s"), ok(account(MARK)), busy("60s")]).await;
     create(&gcp).await.unwrap();
     assert_eq!(google.lines(), [CREATE, CREATE]);
-    let error = create(&gcp).await.unwrap_err();
+    let forgetful = gcp.at(crate::PerMinute::default());
+    let error = create(&forgetful).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
     assert_eq!(google.lines().len(), 3);
 }
@@ -177,5 +170,138 @@ async fn names_that_would_change_the_url_are_never_sent() {
             .await
             .is_err()
     );
+    assert_eq!(google.lines(), [""; 0]);
+}
+
+fn busy(delay: &str) -> Answer {
+    let details =
+        json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}]);
+    Answer::Json(
+        429,
+        json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "A quota.", "details": details}}),
+    )
+}
+
+#[tokio::test]
+async fn a_creation_that_must_wait_makes_the_other_creations_wait_and_no_read() {
+    let (gcp, google) = google([busy("60s"), ok(account(MARK))]).await;
+    assert_eq!(create(&gcp).await.unwrap_err().reason(), "Throttled");
+    let other = gcp
+        .create_service_account("acme", "mf-b", "bob", MARK)
+        .await;
+    let error = other.unwrap_err();
+    assert!(
+        error.retry_after() > Some(Duration::from_secs(59)),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("creations of service accounts for acme"),
+        "{error}"
+    );
+    gcp.get_service_account("acme", EMAIL).await.unwrap();
+    assert_eq!(google.lines(), [CREATE, GET]);
+}
+
+#[tokio::test]
+async fn what_is_over_our_own_rate_is_not_sent() {
+    let (gcp, google) = google([ok(account(MARK)), ok(account(MARK))]).await;
+    let slow = gcp.at(crate::PerMinute {
+        reads: 1,
+        ..crate::PerMinute::default()
+    });
+    slow.get_service_account("acme", EMAIL).await.unwrap();
+    let error = slow.get_service_account("acme", EMAIL).await.unwrap_err();
+    assert_eq!(error.reason(), "Throttled");
+    assert_eq!(google.lines(), [GET]);
+    slow.get_service_account("other", EMAIL).await.unwrap();
+}
+
+#[tokio::test]
+async fn behind_a_fence_nothing_is_changed_and_all_can_be_read() {
+    let (gcp, google) = google([ok(account(MARK))]).await;
+    let gcp = gcp.fenced(Arc::new(|| false));
+    assert_eq!(create(&gcp).await.unwrap_err().reason(), "Fenced");
+    for done in [
+        gcp.disable_service_account("acme", EMAIL).await,
+        gcp.enable_service_account("acme", EMAIL).await,
+        gcp.delete_service_account("acme", EMAIL).await,
+    ] {
+        assert_eq!(done.unwrap_err().reason(), "Fenced");
+    }
+    gcp.get_service_account("acme", EMAIL).await.unwrap();
+    assert_eq!(google.lines(), [GET]);
+}
+
+#[tokio::test]
+async fn a_fence_that_falls_between_read_and_write_stops_the_write() {
+    let policy = json!({"etag": "ACAB"});
+    let (gcp, google) = google([ok(policy)]).await;
+    let gcp = gcp.fenced(Arc::new(|| false));
+    let resource = crate::Resource::ServiceAccount {
+        email: EMAIL.to_owned(),
+    };
+    let done = gcp
+        .modify_policy(&resource, |p| p.add("roles/x", "user:a@acme.com", None))
+        .await;
+    assert_eq!(done.unwrap_err().reason(), "Fenced");
+    assert_eq!(google.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_500_says_nothing_about_whether_it_was_done() {
+    // Not applied, applied, and a delete that was.
+    let broken = || error(500, "INTERNAL", "Internal error encountered.");
+    let (gcp, google) = google([broken(), unknown(), ok(account(MARK))]).await;
+    create(&gcp).await.unwrap();
+    assert_eq!(google.lines(), [CREATE, GET, CREATE]);
+    let (gcp, google) = self::google([broken(), ok(account(MARK))]).await;
+    create(&gcp).await.unwrap();
+    assert_eq!(google.lines(), [CREATE, GET]);
+    let (gcp, _) = self::google([broken(), unknown()]).await;
+    gcp.delete_service_account("acme", EMAIL).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_that_lasts_is_not_tried_again() {
+    for (code, status, reason) in [
+        (400, "INVALID_ARGUMENT", "Invalid"),
+        (401, "UNAUTHENTICATED", "Unauthenticated"),
+        (403, "PERMISSION_DENIED", "PermissionDenied"),
+    ] {
+        let (gcp, google) = google([error(code, status, "no")]).await;
+        assert_eq!(create(&gcp).await.unwrap_err().reason(), reason);
+        assert_eq!(google.lines(), [CREATE]);
+        let (gcp, google) = self::google([error(code, status, "no")]).await;
+        let done = gcp.disable_service_account("acme", EMAIL).await;
+        assert_eq!(done.unwrap_err().reason(), reason);
+        assert_eq!(google.lines().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_undelete_is_settled_by_reading() {
+    let not_deleted = error(400, "FAILED_PRECONDITION", "not deleted");
+    let (gcp, google) = google([Answer::Cut, not_deleted, ok(account(MARK))]).await;
+    let back = gcp.undelete_service_account("acme", "111").await.unwrap();
+    assert_eq!(back.email, EMAIL);
+    assert_eq!(google.lines().len(), 3);
+}
+
+#[tokio::test]
+async fn our_own_credentials_away_for_a_moment_are_waited_for_and_for_good_are_named() {
+    use google_cloud_auth::credentials::testing;
+    let (gcp, google) = google([]).await;
+    for (transient, reason) in [(true, "Unavailable"), (false, "Unauthenticated")] {
+        let credentials = testing::error_credentials(transient);
+        let without = Gcp::connect(gcp.endpoints.clone(), credentials)
+            .await
+            .unwrap();
+        let without = without.within(Duration::from_millis(800));
+        let error = create(&without).await.unwrap_err();
+        assert_eq!(error.reason(), reason, "{error}");
+        assert!(error.to_string().contains("our own credentials"), "{error}");
+    }
     assert_eq!(google.lines(), [""; 0]);
 }

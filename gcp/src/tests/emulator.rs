@@ -332,10 +332,11 @@ async fn quotas_are_told_apart() {
     let world = World::start().await;
     world.settings(&json!({"limits": {"createsPerMinute": 1}}));
     world.create().await.unwrap();
-    let second = || {
-        world
-            .gcp
-            .create_service_account("acme-ids", "mf-second", "", MARK)
+    // What one learns about rates the next does not know.
+    let second = async || {
+        let gcp = world.gcp.at(crate::PerMinute::default());
+        gcp.create_service_account("acme-ids", "mf-second", "", MARK)
+            .await
     };
     let error = second().await.unwrap_err();
     assert_eq!(error.reason(), "Throttled", "{error}");
