@@ -11,7 +11,8 @@ use crate::{
 
 /// Longest requester, in bytes. It stands in every stamp.
 const MAX_REQUESTER_BYTES: usize = 1024;
-const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+/// How the API server names service accounts: this, the namespace, `:`, and the name.
+pub(crate) const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 /// Who made a request: `userInfo` of the admission review. The only proof of a person there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub struct Requester {
     /// Whether `userInfo.extra` has `authentication.kubernetes.io/credential-id`: real tokens of service accounts have it,
     /// impersonation has not.
     pub extra_credential_id: bool,
+}
+
+impl Requester {
+    /// A service account without its credential id is somebody who impersonates it.
+    fn is_itself(&self) -> bool {
+        self.extra_credential_id || !self.username.starts_with(SERVICE_ACCOUNT)
+    }
 }
 
 impl Rules {
@@ -139,9 +147,7 @@ impl Rules {
     /// A service account without its credential id is somebody who impersonates it.
     #[must_use]
     pub fn is_carrier(&self, requester: &Requester, parent: Launcher) -> bool {
-        let is_itself =
-            requester.extra_credential_id || !requester.username.starts_with(SERVICE_ACCOUNT);
-        is_itself && carries(&self.model.carriers, &requester.username, Some(parent))
+        requester.is_itself() && carries(&self.model.carriers, &requester.username, Some(parent))
     }
 
     /// Whether the requester may do what nobody else may: `admins`, by default the group `system:masters`.
@@ -159,11 +165,9 @@ impl Rules {
 
     /// Whether the requester may change what others run, such as Kueue: `updaters`, by default nobody.
     #[must_use]
-    pub fn is_updater(&self, username: &str) -> bool {
-        self.model
-            .updaters
-            .iter()
-            .any(|updater| updater == username)
+    pub fn is_updater(&self, requester: &Requester) -> bool {
+        let updaters = &self.model.updaters;
+        requester.is_itself() && updaters.contains(&requester.username)
     }
 }
 

@@ -201,8 +201,16 @@ fn admins_and_updaters_are_those_that_are_named() {
     assert!(rules.is_admin(&requester("Root@acme.com")));
     assert!(!rules.is_admin(&in_group("system:masters")));
     assert!(!rules.is_admin(&requester("")));
-    assert!(rules.is_updater("system:serviceaccount:kueue-system:kueue-controller-manager"));
-    assert!(!rules.is_updater("alice@acme.com") && !example().is_updater(""));
+    let kueue = requester("system:serviceaccount:kueue-system:kueue-controller-manager");
+    assert!(rules.is_updater(&kueue));
+    let impersonated = Requester {
+        extra_credential_id: false,
+        ..kueue
+    };
+    assert!(!rules.is_updater(&impersonated));
+    assert!(
+        !rules.is_updater(&requester("alice@acme.com")) && !example().is_updater(&requester(""))
+    );
 }
 
 proptest! {

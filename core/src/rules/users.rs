@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::{
+    authors::SERVICE_ACCOUNT,
     glob::Glob,
     text::{is_label_key, shown},
     user::User,
@@ -52,10 +53,15 @@ impl UserRule {
         let requester = requester?;
         let mapping = match (user, claim, may_claim) {
             (None, None, None) => Mapping::Itself {},
-            (Some(user), None, None) => Mapping::Template {
-                user: user.read(|text| template(text, &requester))?,
-            },
+            (Some(user), None, None) => {
+                let user = user.read(|text| template(text, &requester))?;
+                if !keeps_all(&user, &requester) {
+                    check_namespace(item, &requester)?;
+                }
+                Mapping::Template { user }
+            }
             (None, Some(claim), Some(may_claim)) => {
+                check_namespace(item, &requester)?;
                 let claim = claim.read(annotation);
                 let remedy = "write the users that may be claimed, as [\"*@acme.com\"]";
                 let may_claim = may_claim.read_some(user_glob, "nobody may be claimed", remedy)?;
@@ -121,6 +127,42 @@ pub(crate) fn fill(template: &str, captured: &[&str]) -> Option<String> {
     Some(text)
 }
 
+/// Whoever may make a namespace may make any account in it: an entry that speaks for others names its namespace.
+fn check_namespace(item: &Item<'_>, requester: &Glob) -> Option<()> {
+    if !is_any_namespace(requester) {
+        return Some(());
+    }
+    let what = format!(
+        "{requester} matches service accounts of any namespace, and whoever makes one would be somebody else"
+    );
+    item.report(wrong(
+        what,
+        "write the namespace in full, as system:serviceaccount:NAMESPACE:NAME, or make what each * stands for part of user",
+    ));
+    None
+}
+
+/// Whether all that the `*` stand for becomes part of the user, so that two namespaces make two users.
+fn keeps_all(template: &str, requester: &Glob) -> bool {
+    (1..=requester.stars()).all(|star| template.contains(&format!("{{{star}}}")))
+}
+
+/// Whether service accounts of more than one namespace can match.
+fn is_any_namespace(requester: &Glob) -> bool {
+    let mut pieces = requester.as_str().split('*');
+    let first = pieces.next().unwrap_or_default();
+    let namespace = match first.strip_prefix(SERVICE_ACCOUNT) {
+        Some(rest) => rest,
+        None if SERVICE_ACCOUNT.starts_with(first) => "",
+        None => return false,
+    };
+    let is_in_accounts =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:".contains(c);
+    !requester.is_exact()
+        && !namespace.contains(':')
+        && pieces.all(|piece| piece.chars().all(is_in_accounts))
+}
+
 fn template(text: &str, requester: &Glob) -> Result<String, Wrong> {
     let stars = requester.stars();
     let Some(example) = fill(text, &vec!["x"; stars]) else {
@@ -155,6 +197,32 @@ fn annotation(text: &str) -> Result<String, Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_is_named_in_full_where_a_service_account_becomes_somebody() {
+        let any = [
+            "system:serviceaccount:*",
+            "system:serviceaccount:*:hub",
+            "system:*",
+            "*",
+            "*-hub",
+            "system:serviceaccount:hub*",
+        ];
+        for requester in any {
+            assert!(is_any_namespace(&Glob::new(requester)), "{requester}");
+        }
+        let one = [
+            "*@acme.com",
+            "system:serviceaccount:hub:*",
+            "system:serviceaccount:hub:jupyter-*",
+            "system:node:*",
+            "system:serviceaccount:hub:runner",
+            "alice*",
+        ];
+        for requester in one {
+            assert!(!is_any_namespace(&Glob::new(requester)), "{requester}");
+        }
+    }
 
     #[test]
     fn a_template_is_filled_only_with_what_is_there() {

@@ -106,9 +106,7 @@ fn may_change(
     let Some(stamp) = stamp else { return true };
     let asks = requester(&request.user_info);
     let rules = world.rules;
-    if rules.is_carrier(&asks, parent.launcher)
-        || rules.is_updater(&asks.username)
-        || rules.is_admin(&asks)
+    if rules.is_carrier(&asks, parent.launcher) || rules.is_updater(&asks) || rules.is_admin(&asks)
     {
         return true;
     }
