@@ -135,6 +135,10 @@ pub const LOG_FORMAT: &str = "json";
 pub const ENV_IDENTITIES_PER_MINUTE: &str = "NAMESAKE_IDENTITIES_PER_MINUTE";
 /// Default of [`ENV_IDENTITIES_PER_MINUTE`].
 pub const IDENTITIES_PER_MINUTE: u32 = 10;
+/// Members that a policy at Google holds, each occurrence counted, as documented.
+pub const POLICY_PRINCIPALS: usize = 1_500;
+/// Bytes that a policy at Google holds; documented as "a few tens of KB".
+pub const POLICY_BYTES: usize = 64 * 1024;
 /// Base URL of Google's IAM API.
 pub const ENV_IAM_ENDPOINT: &str = "NAMESAKE_IAM_ENDPOINT";
 /// Default of [`ENV_IAM_ENDPOINT`].

@@ -7,6 +7,7 @@ use namesake_api::names;
 use namesake_gcp::Endpoints;
 
 use crate::config::{Config, Timings, system_clock};
+use crate::policies::Room;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,6 +74,7 @@ impl Args {
             namespace: self.namespace.clone(),
             tls_names,
             identities_per_minute: self.identities_per_minute,
+            policy_room: Room::default(),
             timings: Timings::default(),
             clock: system_clock(),
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use namesake_api::names;
 
+use crate::policies::{Room, Spacing};
+
 /// Tells the time; tests give their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -26,6 +28,8 @@ pub struct Config {
     pub tls_names: Vec<String>,
     /// New identities that one user may have in a minute.
     pub identities_per_minute: u32,
+    /// What a policy at Google may hold.
+    pub policy_room: Room,
     /// Intervals and deadlines.
     pub timings: Timings,
     /// Tells the time.
@@ -40,6 +44,7 @@ impl Default for Config {
             namespace: namespace.to_owned(),
             tls_names: vec![format!("{service}.{namespace}.svc")],
             identities_per_minute: names::IDENTITIES_PER_MINUTE,
+            policy_room: Room::default(),
             timings: Timings::default(),
             clock: system_clock(),
         }
@@ -69,6 +74,8 @@ pub struct Timings {
     pub last_used: Duration,
     /// Between two looks at the pods that still wait at their gate.
     pub gates: Duration,
+    /// Between two writes of one policy.
+    pub policies: Spacing,
 }
 
 impl Default for Timings {
@@ -84,6 +91,7 @@ impl Default for Timings {
             step: Duration::from_secs(90),
             last_used: Duration::from_hours(1),
             gates: Duration::from_secs(15),
+            policies: Spacing::default(),
         }
     }
 }
@@ -102,6 +110,11 @@ impl Timings {
             deadline: part(whole.deadline),
             resync: part(whole.resync),
             gates: part(whole.gates),
+            policies: Spacing {
+                storage: part(whole.policies.storage),
+                first: part(whole.policies.first),
+                longest: part(whole.policies.longest),
+            },
             ..whole
         }
     }

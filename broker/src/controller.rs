@@ -19,7 +19,7 @@ use kube::runtime::{WatchStreamExt, applier, watcher};
 use kube::{Api, Client, ResourceExt};
 use namesake_api::Identity;
 use namesake_api::names::FINALIZER;
-use namesake_gcp::{Error as Google, Gcp, Policy, Resource};
+use namesake_gcp::Gcp;
 use tokio::sync::broadcast;
 use tracing::warn;
 
@@ -27,12 +27,13 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::policies::Policies;
 use crate::rules::CurrentRules;
-use crate::turns::Turns;
 use memory::Memories;
 
-/// Identities that are worked on at the same time.
-const CONCURRENCY: u16 = 32;
+/// Identities that are worked on at the same time. Most of them wait for their turn at Google, or for one write of a policy that
+/// they share: fewer would leave that write half empty.
+const CONCURRENCY: u16 = 512;
 
 /// What reconciles share.
 pub struct Context {
@@ -52,7 +53,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Tells the gates which Identity has changed.
     pub changed: broadcast::Sender<ObjectRef<Identity>>,
-    policies: Turns<Resource>,
+    /// The one writer of each policy.
+    pub policies: Policies,
     memories: Memories,
 }
 
@@ -69,9 +71,11 @@ impl Context {
         changed: broadcast::Sender<ObjectRef<Identity>>,
     ) -> Self {
         let events = Events::new(client.clone());
+        // One bounded step at a time: what takes longer is tried again, with a reason in the condition.
+        let gcp = gcp.within(config.timings.step / 3);
         Self {
-            // One bounded step at a time: what takes longer is tried again, with a reason in the condition.
-            gcp: gcp.within(config.timings.step / 3),
+            policies: Policies::new(gcp.clone(), config.timings.policies, config.policy_room),
+            gcp,
             client,
             config,
             rules,
@@ -79,21 +83,8 @@ impl Context {
             events,
             metrics,
             changed,
-            policies: Turns::default(),
             memories: Memories::default(),
         }
-    }
-
-    /// Changes a policy when it is our turn: one writer for each, so that identities that share a project or a bucket do
-    /// not race for its etag.
-    async fn modify(
-        &self,
-        resource: &Resource,
-        change: impl Fn(&mut Policy) + Send + Sync,
-    ) -> Result<(), Google> {
-        let turn = self.policies.of(resource);
-        let _mine = turn.lock().await;
-        self.gcp.modify_policy(resource, change).await.map(|_| ())
     }
 
     fn now(&self) -> Timestamp {

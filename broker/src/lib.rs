@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod namespaces;
 pub mod objects;
 pub mod plan;
+pub mod policies;
 pub mod principal;
 pub mod ready;
 pub mod rules;

@@ -34,6 +34,8 @@ pub enum Error {
     },
     /// A count is used up: waiting does not help.
     QuotaUsedUp(Failure),
+    /// A policy holds no more: waiting does not help.
+    PolicyFull(Failure),
     /// An account that was just made is not known everywhere yet (or does not exist).
     NotYetVisible(Failure),
     /// The workload identity pool is not there.
@@ -74,6 +76,7 @@ impl Error {
             | Self::Conflict(f)
             | Self::Throttled { failure: f, .. }
             | Self::QuotaUsedUp(f)
+            | Self::PolicyFull(f)
             | Self::NotYetVisible(f)
             | Self::PoolMissing(f)
             | Self::Unavailable(f)
@@ -115,6 +118,7 @@ impl Error {
             Self::Conflict(_) => "Conflict",
             Self::Throttled { .. } => "Throttled",
             Self::QuotaUsedUp(_) => "QuotaUsedUp",
+            Self::PolicyFull(_) => "PolicyFull",
             Self::NotYetVisible(_) => "NotYetVisible",
             Self::PoolMissing(_) => "PoolMissing",
             Self::Unavailable(_) => "Unavailable",
@@ -135,6 +139,9 @@ impl Error {
             }
             Self::QuotaUsedUp(_) => {
                 "remove accounts that are not used, or ask Google for a higher quota"
+            }
+            Self::PolicyFull(_) => {
+                "give the role on a folder of each user's own, or to a group that all of them are in"
             }
             Self::NotYetVisible(_) => "wait: Google shows a new account after a minute or more",
             Self::PoolMissing(_) => {

@@ -30,11 +30,36 @@ impl Gcp {
         resource: &Resource,
         change: impl Fn(&mut Policy) + Send + Sync,
     ) -> Result<Policy, Error> {
+        self.modify(resource, true, change).await
+    }
+
+    /// As [`Gcp::modify_policy`], but nothing is made whose policy is to be changed: to take something away.
+    ///
+    /// # Errors
+    /// As [`Gcp::modify_policy`]; `NotFound` also for a managed folder.
+    pub async fn modify_policy_of_existing(
+        &self,
+        resource: &Resource,
+        change: impl Fn(&mut Policy) + Send + Sync,
+    ) -> Result<Policy, Error> {
+        self.modify(resource, false, change).await
+    }
+
+    async fn modify(
+        &self,
+        resource: &Resource,
+        make: bool,
+        change: impl Fn(&mut Policy) + Send + Sync,
+    ) -> Result<Policy, Error> {
         resource.check()?;
         let what = format!("change the policy of {resource}");
         let mut retry = self.retry();
         loop {
-            let before = self.read_or_make(&mut retry, resource).await?;
+            let before = if make {
+                self.read_or_make(&mut retry, resource).await?
+            } else {
+                self.read(&mut retry, resource).await?
+            };
             let mut after = before.clone();
             change(&mut after);
             if after == before {

@@ -12,7 +12,7 @@ pub struct Condition {
 }
 
 /// Who has which role on one resource.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
     bindings: Vec<Value>,
     rest: Map<String, Value>,
@@ -76,36 +76,53 @@ impl Policy {
 
     /// Gives `member` `role`, and drops what is left of deleted accounts of the same e-mail.
     pub fn add(&mut self, role: &str, member: &str, condition: Option<&Condition>) {
-        self.drop_deleted(member);
+        self.put(role, member, condition);
+    }
+
+    /// As [`Policy::add`]; whether it changed anything.
+    pub(crate) fn put(&mut self, role: &str, member: &str, condition: Option<&Condition>) -> bool {
+        let dropped = self.drop_deleted(member);
         if self.has(role, member, condition) {
-            return;
+            return dropped;
         }
         if let Some(binding) = self.bindings.iter_mut().find(|b| is(b, role, condition))
             && let Some(Value::Array(present)) = binding.get_mut(MEMBERS)
         {
             present.push(json!(member));
-            return;
+            return true;
         }
         let mut fresh = json!({"role": role, "members": [member]});
         if let Some(Condition { title, expression }) = condition {
             fresh["condition"] = json!({"title": title, "expression": expression});
         }
         self.bindings.push(fresh);
+        true
     }
 
     /// Takes `role` from `member` under exactly this condition, and drops what is left of deleted accounts of the
     /// same e-mail.
     pub fn remove(&mut self, role: &str, member: &str, condition: Option<&Condition>) {
-        self.drop_deleted(member);
-        self.retain_members(|binding, present| {
+        self.take(role, member, condition);
+    }
+
+    /// As [`Policy::remove`]; whether it changed anything.
+    pub(crate) fn take(&mut self, role: &str, member: &str, condition: Option<&Condition>) -> bool {
+        let dropped = self.drop_deleted(member);
+        let removed = self.retain_members(|binding, present| {
             !(present == member && is(binding, role, condition))
         });
+        dropped || removed
     }
 
     /// Takes every role from `member`, and drops what is left of deleted accounts of the same e-mail.
     pub fn remove_member(&mut self, member: &str) {
-        self.drop_deleted(member);
-        self.retain_members(|_, present| present != member);
+        self.take_all(member);
+    }
+
+    /// As [`Policy::remove_member`]; whether it changed anything.
+    pub(crate) fn take_all(&mut self, member: &str) -> bool {
+        let dropped = self.drop_deleted(member);
+        self.retain_members(|_, present| present != member) || dropped
     }
 
     /// Members, counted at each occurrence, as Google counts them (at most 1,500).
@@ -121,15 +138,16 @@ impl Policy {
     }
 
     // `serviceAccount:E` deleted leaves `deleted:serviceAccount:E?uid=N`, which a new account of that e-mail is not.
-    fn drop_deleted(&mut self, member: &str) {
+    fn drop_deleted(&mut self, member: &str) -> bool {
         let stale = format!("deleted:{member}?uid=");
-        self.retain_members(|_, present| !present.starts_with(&stale));
+        self.retain_members(|_, present| !present.starts_with(&stale))
     }
 
-    fn retain_members(&mut self, keep: impl Fn(&Value, &str) -> bool) {
+    /// Whether any member went.
+    fn retain_members(&mut self, keep: impl Fn(&Value, &str) -> bool) -> bool {
         let dropped = |b: &Value| members(b).any(|present| !keep(b, present));
         if !self.bindings.iter().any(dropped) {
-            return;
+            return false;
         }
         self.bindings.retain_mut(|binding| {
             let kept: Vec<_> = members(binding)
@@ -143,6 +161,7 @@ impl Policy {
             binding[MEMBERS] = Value::Array(kept);
             some
         });
+        true
     }
 
     fn of(&self, role: &str, condition: Option<&Condition>) -> impl Iterator<Item = &Value> {

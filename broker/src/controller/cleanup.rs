@@ -4,7 +4,7 @@
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
 use namesake_api::{Identity, Mode};
-use namesake_gcp::{Error as Google, Resource};
+use namesake_gcp::{Edit, Error as Google, Resource};
 use tracing::info;
 
 use super::advance::write;
@@ -90,29 +90,16 @@ async fn unbind(identity: &Identity, context: &Context, email: &str) -> Result<(
         email: email.to_owned(),
     };
     let member = principal::binding(identity);
-    let removed = context
-        .modify(&resource, |policy| {
-            policy.remove(google::WORKLOAD_IDENTITY_USER, &member, None);
-        })
-        .await;
-    forgive(removed)
+    let edits = vec![Edit::remove(google::WORKLOAD_IDENTITY_USER, member)];
+    let removed = context.policies.change(&resource, edits).await;
+    forgive(removed.map(|_| ()))
 }
 
 async fn revoke(identity: &Identity, context: &Context, member: &str) -> Result<(), Failure> {
     for (resource, roles) in &Desired::of(&identity.spec).grants {
-        // Not `modify_policy` alone: it would make a folder that is not there.
-        match context.gcp.policy(resource).await {
-            Err(Google::NotFound(_)) => continue,
-            Err(error) => return Err(error.into()),
-            Ok(policy) if !roles.iter().any(|role| policy.has(role, member, None)) => continue,
-            Ok(_) => {}
-        }
-        let removed = context.modify(resource, |policy| {
-            for role in roles {
-                policy.remove(role, member, None);
-            }
-        });
-        forgive(removed.await)?;
+        let edits = roles.iter().map(|role| Edit::remove(role, member));
+        let removed = context.policies.change(resource, edits.collect()).await;
+        forgive(removed.map(|_| ()))?;
     }
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! The steps at Google. Each looks before it writes, writes nothing that is not missing, and touches nothing that is not ours.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::ResourceExt;
 use namesake_api::names::{GOOGLE_ACCOUNT_READY, VERIFIED};
 use namesake_api::{Identity, Mode};
-use namesake_gcp::{Error, Gcp, Resource, ServiceAccount};
+use namesake_gcp::{Edit, Error, Gcp, Resource, ServiceAccount};
 
 use super::Context;
 use super::step::Done;
@@ -156,17 +155,9 @@ async fn add(
     roles: &[&str],
     member: &str,
 ) -> Result<bool, Error> {
-    let missing = AtomicBool::new(false);
-    let written = context.modify(resource, |policy| {
-        for role in roles {
-            if !policy.has(role, member, None) {
-                missing.store(true, Ordering::Relaxed);
-                policy.add(role, member, None);
-            }
-        }
-    });
-    written.await?;
-    Ok(missing.into_inner())
+    let edits = roles.iter().map(|role| Edit::add(*role, member)).collect();
+    let written = context.policies.change(resource, edits).await?;
+    Ok(written.changed)
 }
 
 fn found(repaired: bool, account: ServiceAccount) -> Done {

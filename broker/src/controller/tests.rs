@@ -2,7 +2,7 @@
 
 use google_cloud_auth::credentials::anonymous;
 use namesake_api::Mode;
-use namesake_gcp::Endpoints;
+use namesake_gcp::{Endpoints, Policy, Resource};
 use namesake_gcp_emulator::{Emulator, Options};
 use serde_json::{Value, json};
 

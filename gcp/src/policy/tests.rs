@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Edit, Entry};
 
 const ROLE: &str = "roles/storage.objectUser";
 const ALICE: &str = "serviceAccount:mf-alice@acme.iam.gserviceaccount.com";
@@ -186,4 +187,51 @@ fn others(policy: &Policy, condition: Option<&Condition>) -> Vec<String> {
         all.extend(present.map(|m| format!("{m} {} {}", binding["role"], binding["condition"])));
     }
     all
+}
+
+// Ours and a near miss: what a broker writes.
+fn any_edit() -> impl Strategy<Value = Edit> {
+    let member = prop_oneof![Just(ALICE), Just(KSA)];
+    let role = prop_oneof![Just(ROLE), Just("roles/x"), Just("roles/new")];
+    (role, member, any::<bool>(), 0..3).prop_map(|(role, member, limited, kind)| {
+        let entry = Entry {
+            condition: limited.then(condition),
+            ..Entry::new(role, member)
+        };
+        match kind {
+            0 => Edit::RemoveMember(member.to_owned()),
+            1 => Edit::Remove(entry),
+            _ => Edit::Add(entry),
+        }
+    })
+}
+
+const KSA: &str = "serviceAccount:acme.svc.id.goog[research/mf-alice]";
+
+proptest! {
+    #[test]
+    fn whatever_we_change_and_in_whichever_order_what_is_not_ours_stays_byte_for_byte(
+        bindings in prop::collection::vec(any_binding(), 0..6),
+        edits in prop::collection::vec(any_edit(), 0..12),
+    ) {
+        let json = json!({"version": 3, "etag": "e", "auditConfigs": [{"service": "x"}], "novelty": {"a": 1}, "bindings": bindings});
+        let before = Policy::parse(json).unwrap();
+        let mut after = before.clone();
+        for edit in &edits {
+            edit.apply(&mut after);
+        }
+        prop_assert_eq!(foreign_part(&after).to_string(), foreign_part(&before).to_string());
+    }
+}
+
+// The policy without our members, and without bindings that have no other.
+fn foreign_part(policy: &Policy) -> Value {
+    let mut json = policy.to_json();
+    let bindings = json["bindings"].as_array_mut().unwrap();
+    bindings.retain_mut(|binding| {
+        let members = binding["members"].as_array_mut().unwrap();
+        members.retain(|m| *m != ALICE && *m != KSA);
+        !members.is_empty()
+    });
+    json
 }

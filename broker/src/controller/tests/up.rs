@@ -166,11 +166,8 @@ async fn identities_that_share_a_bucket_do_not_lose_each_others_grants() {
     for granted in futures::future::join_all(grants).await {
         assert!(granted.unwrap().repaired);
     }
-    assert_eq!(
-        world.written(before).len(),
-        identities.len(),
-        "a write was lost and done again"
-    );
+    let writes = world.written(before).len();
+    assert!(writes <= 2, "{writes} writes: they did not share one");
     for identity in &identities {
         assert!(world.has(&bucket, USER, &member(identity)).await);
     }

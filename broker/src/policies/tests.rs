@@ -1,0 +1,289 @@
+//! The writer against the emulator, whose journal counts what was written.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use google_cloud_auth::credentials::anonymous;
+use namesake_gcp::{Endpoints, PerMinute};
+use namesake_gcp_emulator::{Emulator, Entry, Options};
+use serde_json::{Value, json};
+
+use super::*;
+
+const ROLE: &str = "roles/storage.objectViewer";
+
+struct World {
+    emulator: Emulator,
+    gcp: Gcp,
+}
+
+impl World {
+    /// A project, a bucket, and so many accounts, with answers that take as long as Google's.
+    async fn with(accounts: usize) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let accounts: Vec<_> = (0..accounts)
+            .map(|n| json!({"project": "acme", "accountId": format!("mf-user{n}")}))
+            .collect();
+        let world = json!({
+            "projects": [{"id": "acme", "number": 123}],
+            "serviceAccounts": accounts,
+            "buckets": [{"name": "acme-mf", "project": "acme"}],
+            "settings": {"anonymousAdmin": true, "latency": {"milliseconds": 40, "jitterMilliseconds": 20},
+                "limits": {"policyBytes": 1_000_000, "serviceAccounts": 10_000}},
+        });
+        let options = Options {
+            world: serde_json::from_value(world).unwrap(),
+            seed: Some(1),
+            ..Options::default()
+        };
+        let emulator = Emulator::start(options).await.unwrap();
+        let url = || emulator.base_url.clone();
+        let endpoints = Endpoints {
+            iam: url(),
+            iam_credentials: url(),
+            sts: url(),
+            storage: url(),
+            resource_manager: url(),
+        };
+        let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build());
+        let gcp = gcp.await.unwrap().at(PerMinute::default());
+        Self {
+            emulator,
+            gcp: gcp.within(Duration::from_secs(30)),
+        }
+    }
+
+    fn policies(&self, room: Room) -> Policies {
+        Policies::new(self.gcp.clone(), Spacing::default(), room)
+    }
+
+    fn fault(&self, fault: Value) {
+        let fault = serde_json::from_value(fault).unwrap();
+        self.emulator.state().add_fault(fault);
+    }
+
+    /// Writes of policies that were answered, with what.
+    fn writes(&self) -> Vec<Entry> {
+        let write = |entry: &Entry| {
+            entry.path.ends_with(":setIamPolicy")
+                || (entry.method == "PUT" && entry.path.ends_with("/iam"))
+        };
+        self.emulator
+            .state()
+            .requests(0)
+            .into_iter()
+            .filter(write)
+            .collect()
+    }
+}
+
+fn project() -> Resource {
+    Resource::Project { id: "acme".into() }
+}
+
+fn bucket() -> Resource {
+    Resource::Bucket {
+        name: "acme-mf".into(),
+    }
+}
+
+fn folder() -> Resource {
+    Resource::ManagedFolder {
+        bucket: "acme-mf".into(),
+        folder: "shared/".into(),
+    }
+}
+
+fn member(n: usize) -> String {
+    format!("serviceAccount:mf-user{n}@acme.iam.gserviceaccount.com")
+}
+
+fn grant(n: usize) -> Vec<Edit> {
+    vec![Edit::add(ROLE, member(n))]
+}
+
+const WIDE: Room = Room {
+    principals: 1_500,
+    bytes: 1_000_000,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_new_users_of_a_project_need_at_most_twenty_writes_of_its_policy() {
+    let world = World::with(1_000).await;
+    let policies = world.policies(WIDE);
+    let mut users = tokio::task::JoinSet::new();
+    for n in 0..1_000 {
+        let policies = policies.clone();
+        users.spawn(async move {
+            // They arrive one after the other, not all at once.
+            tokio::time::sleep(Duration::from_millis(4 * n as u64)).await;
+            policies.change(&project(), grant(n)).await
+        });
+    }
+    for done in users.join_all().await {
+        assert!(done.unwrap().changed);
+    }
+    let writes = world.writes();
+    assert!(writes.len() <= 20, "{} writes", writes.len());
+    assert!(writes.iter().all(|write| write.status == 200));
+    let policy = world.gcp.policy(&project()).await.unwrap();
+    let members: BTreeSet<_> = policy.members(ROLE).collect();
+    assert_eq!(members.len(), 1_000);
+    assert_eq!(policies.sizes()[0].1.principals, policy.principals());
+}
+
+#[tokio::test]
+async fn changes_that_wait_for_a_write_share_the_next_one() {
+    let world = World::with(20).await;
+    let policies = world.policies(WIDE);
+    let all = (0..20).map(|n| {
+        let policies = policies.clone();
+        async move { policies.change(&folder(), grant(n)).await }
+    });
+    for done in futures::future::join_all(all).await {
+        assert!(done.unwrap().changed);
+    }
+    assert!(world.writes().len() <= 2, "{:?}", world.writes());
+}
+
+#[tokio::test]
+async fn a_bucket_is_written_once_a_second_and_google_never_has_to_say_so() {
+    let world = World::with(4).await;
+    let strict = |s: &mut namesake_gcp_emulator::Settings| s.limits.bucket_update_burst = 1;
+    world.emulator.state().change_settings(strict).unwrap();
+    let policies = world.policies(WIDE);
+    for n in 0..4 {
+        policies.change(&bucket(), grant(n)).await.unwrap();
+    }
+    let answers: Vec<_> = world.writes().iter().map(|write| write.status).collect();
+    assert_eq!(answers, [200; 4]);
+}
+
+#[tokio::test]
+async fn a_change_that_google_refuses_does_not_take_the_others_with_it() {
+    let world = World::with(6).await;
+    let policies = world.policies(WIDE);
+    // A member that does not exist, a role that does not, and one whose fault the answer does not tell.
+    let unknown = vec![Edit::add(
+        ROLE,
+        "serviceAccount:gone@acme.iam.gserviceaccount.com",
+    )];
+    let role = vec![Edit::add("projects/acme/roles/none", member(1))];
+    let odd = vec![Edit::add(ROLE, "nobody")];
+    let all = [
+        grant(0),
+        unknown,
+        grant(2),
+        role,
+        grant(3),
+        odd,
+        grant(4),
+        grant(5),
+    ];
+    let all = all.map(|edits| {
+        let policies = policies.clone();
+        async move { policies.change(&project(), edits).await }
+    });
+    let outcome: Vec<_> = futures::future::join_all(all)
+        .await
+        .into_iter()
+        .map(|done| done.map_or_else(|error| error.reason(), |_| "done"))
+        .collect();
+    let bad = ["NotYetVisible", "Invalid", "Invalid"];
+    assert_eq!(
+        outcome,
+        [
+            "done", bad[0], "done", bad[1], "done", bad[2], "done", "done"
+        ]
+    );
+    let policy = world.gcp.policy(&project()).await.unwrap();
+    assert_eq!(policy.members(ROLE).count(), 5);
+}
+
+#[tokio::test]
+async fn two_writers_that_know_nothing_of_each_other_lose_no_member() {
+    let world = World::with(40).await;
+    let (ours, theirs) = (world.policies(WIDE), world.policies(WIDE));
+    let all = (0..40).map(|n| {
+        let policies = if n % 2 == 0 { &ours } else { &theirs };
+        let policies = policies.clone();
+        async move { policies.change(&project(), grant(n)).await }
+    });
+    for done in futures::future::join_all(all).await {
+        done.unwrap();
+    }
+    let policy = world.gcp.policy(&project()).await.unwrap();
+    assert_eq!(policy.members(ROLE).count(), 40);
+    assert!(
+        world.writes().iter().any(|write| write.status == 409),
+        "they never met"
+    );
+}
+
+#[tokio::test]
+async fn a_storm_of_conflicts_ends_with_every_change_written_once() {
+    let world = World::with(3).await;
+    let stale = json!({"method": "POST", "path": "*:setIamPolicy", "times": 3, "answer": {"status": {"code": 409}}});
+    world.fault(stale);
+    let lost = json!({"method": "POST", "path": "*:setIamPolicy", "applied": true, "answer": {"status": {"code": 503}}});
+    world.fault(lost);
+    let policies = world.policies(WIDE);
+    let all = (0..3).map(|n| {
+        let policies = policies.clone();
+        async move { policies.change(&project(), grant(n)).await }
+    });
+    for done in futures::future::join_all(all).await {
+        done.unwrap();
+    }
+    let policy = world.gcp.policy(&project()).await.unwrap();
+    assert_eq!(policy.members(ROLE).count(), 3);
+}
+
+#[tokio::test]
+async fn a_policy_without_room_refuses_before_google_does() {
+    let world = World::with(3).await;
+    let room = Room {
+        principals: 2,
+        ..WIDE
+    };
+    let policies = world.policies(room);
+    policies.change(&folder(), grant(0)).await.unwrap();
+    policies.change(&folder(), grant(1)).await.unwrap();
+    let error = policies.change(&folder(), grant(2)).await.unwrap_err();
+    assert_eq!(error.reason(), "PolicyFull");
+    let said = error.to_string();
+    assert!(
+        said.contains("3 principals, and holds 2") && said.contains("group"),
+        "{said}"
+    );
+    assert_eq!(world.writes().len(), 2);
+    let gone = vec![Edit::RemoveMember(member(0))];
+    assert!(policies.change(&folder(), gone).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn a_folder_is_not_made_to_take_something_away_from_it() {
+    let world = World::with(1).await;
+    let policies = world.policies(WIDE);
+    let gone = vec![Edit::remove(ROLE, member(0))];
+    let error = policies.change(&folder(), gone).await.unwrap_err();
+    assert_eq!(error.reason(), "NotFound");
+    let posts = world.emulator.state().requests(0).into_iter();
+    assert_eq!(posts.filter(|entry| entry.method == "POST").count(), 0);
+}
+
+#[tokio::test]
+async fn who_stops_waiting_gives_up_the_answer_and_not_the_change() {
+    let world = World::with(2).await;
+    let policies = world.policies(WIDE);
+    let project = project();
+    let impatient = policies.change(&project, grant(0));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(1), impatient)
+            .await
+            .is_err()
+    );
+    policies.change(&project, grant(1)).await.unwrap();
+    let policy = world.gcp.policy(&project).await.unwrap();
+    assert_eq!(policy.members(ROLE).count(), 2);
+}
