@@ -1,0 +1,87 @@
+//! A Workflow that only names a template and gives it arguments. As stock Metaflow's trigger, crons and sensors make them.
+
+use super::tree::Node;
+
+/// The template that a Workflow runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference<'t> {
+    /// Its name.
+    pub name: &'t str,
+    /// Whether it is a ClusterWorkflowTemplate.
+    pub cluster_scope: bool,
+}
+
+/// The template that a spec runs as it is: nothing else stands in the spec that says anything. Labels and annotations of a
+/// Workflow never reach its pods.
+#[must_use]
+pub fn pure<'t>(spec: &'t Node<'_>) -> Option<Reference<'t>> {
+    let may = ["workflowTemplateRef", "arguments"];
+    let mut others = spec
+        .members()
+        .iter()
+        .filter(|(name, _)| !may.contains(&name.as_str()));
+    let reference = named(spec)?;
+    others
+        .all(|(_, node)| node.says_nothing())
+        .then_some(reference)
+}
+
+/// The template that a spec names, whatever else stands in it.
+#[must_use]
+pub fn named<'t>(spec: &'t Node<'_>) -> Option<Reference<'t>> {
+    let reference = spec.get("workflowTemplateRef");
+    Some(Reference {
+        name: reference.get("name").text()?,
+        cluster_scope: *reference.get("clusterScope") == Node::Bool(true),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_pure(spec: &str) -> bool {
+        pure(&serde_json::from_str(spec).unwrap()).is_some()
+    }
+
+    #[test]
+    fn what_stock_metaflow_and_argo_write_is_pure() {
+        for spec in [
+            r#"{"workflowTemplateRef":{"name":"flow"}}"#,
+            r#"{"workflowTemplateRef":{"name":"flow"},"arguments":{"parameters":[{"name":"a","value":"1"}]}}"#,
+            r#"{"arguments":{},"workflowTemplateRef":{"name":"flow","clusterScope":true},"entrypoint":"","templates":null,"hooks":{}}"#,
+        ] {
+            assert!(is_pure(spec), "{spec}");
+        }
+    }
+
+    #[test]
+    fn with_anything_else_in_it_it_is_not() {
+        for more in [
+            r#""serviceAccountName":"powerful""#,
+            r#""podMetadata":{"annotations":{"a":"b"}}"#,
+            r#""PodMetadata":{"annotations":{"a":"b"}}"#,
+            r#""entrypoint":"other""#,
+            r#""suspend":false"#,
+            r#""volumes":[{"name":"v"}]"#,
+            r#""hooks":{"exit":{"template":"t"}}"#,
+            r#""parallelism":0"#,
+        ] {
+            assert!(
+                !is_pure(&format!(
+                    r#"{{"workflowTemplateRef":{{"name":"flow"}},{more}}}"#
+                )),
+                "{more}"
+            );
+        }
+        for spec in [
+            r#"{}"#,
+            r#"{"arguments":{}}"#,
+            r#"{"workflowTemplateRef":{"name":""}}"#,
+            r#"{"workflowTemplateRef":"flow"}"#,
+            "[]",
+        ] {
+            assert!(!is_pure(spec), "{spec}");
+        }
+    }
+}

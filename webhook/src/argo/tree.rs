@@ -1,0 +1,192 @@
+//! A part of an object as the tree of what it says; its strings borrow from the request.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+use crate::text::Text;
+
+/// A JSON value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Node<'a> {
+    /// `null`, and what is not there.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string.
+    Text(Text<'a>),
+    /// An array.
+    List(Vec<Node<'a>>),
+    /// An object: its members in the order of their names, each name once.
+    Map(Vec<(Text<'a>, Node<'a>)>),
+}
+
+static NOTHING: Node<'static> = Node::Null;
+
+impl<'a> Node<'a> {
+    /// A member of an object; [`Node::Null`] if it is not there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &Node<'a> {
+        let members = self.members();
+        let found = members.binary_search_by(|(n, _)| n.as_str().cmp(name));
+        found
+            .ok()
+            .and_then(|at| members.get(at))
+            .map_or(&NOTHING, |(_, node)| node)
+    }
+
+    /// The members of an object; none of anything else.
+    #[must_use]
+    pub fn members(&self) -> &[(Text<'a>, Node<'a>)] {
+        match self {
+            Node::Map(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The items of an array; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Node<'a>] {
+        match self {
+            Node::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// A string that is not empty.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Node::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A whole number.
+    #[must_use]
+    pub fn whole(&self) -> Option<i64> {
+        match self {
+            Node::Number(number) => number.as_i64(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is absent, empty, or made of nothing but that.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        match self {
+            Node::Null => true,
+            Node::Bool(_) | Node::Number(_) => false,
+            Node::Text(text) => text.is_empty(),
+            Node::List(items) => items.is_empty(),
+            Node::Map(members) => members.iter().all(|(_, node)| node.says_nothing()),
+        }
+    }
+}
+
+/// An object whose members are in any order; of a name that is there twice the last counts, as a decoder into a map has it.
+pub(super) fn map<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
+    let ordered = members.windows(2).all(|pair| match pair {
+        [(one, _), (other, _)] => one < other,
+        _ => true,
+    });
+    if !ordered {
+        members.reverse();
+        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        members.dedup_by(|(later, _), (first, _)| later == first);
+    }
+    Node::Map(members)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Nodes)
+    }
+}
+
+struct Nodes;
+
+impl<'de> Visitor<'de> for Nodes {
+    type Value = Node<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Node::Text(Text::from(value)))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Node::Text(Text::from(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            all.push(member);
+        }
+        Ok(map(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Node<'_> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_member_is_found_in_any_order_and_of_two_the_last_counts() {
+        let node = read(r#"{"b":1,"a":"x","b":[2,null],"a b":{"c":true}}"#);
+        assert_eq!(node.get("a").text(), Some("x"));
+        assert_eq!(node.get("b").items().first().and_then(Node::whole), Some(2));
+        assert_eq!(node.get("a b").get("c"), &Node::Bool(true));
+        assert_eq!(node.get("a").get("c"), &Node::Null);
+        assert_eq!(node.members().len(), 3);
+    }
+
+    #[test]
+    fn nothing_is_null_empty_and_what_is_made_of_it() {
+        for text in ["null", "{}", "[]", r#""""#, r#"{"a":{"b":[]},"c":""}"#] {
+            assert!(read(text).says_nothing(), "{text}");
+        }
+        for text in ["false", "0", "[null]", r#"{"a":{"b":"x"}}"#] {
+            assert!(!read(text).says_nothing(), "{text}");
+        }
+    }
+}
