@@ -16,6 +16,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use namesake_core::{IdentityName, Source};
@@ -145,7 +147,13 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 /// The state that a case describes.
 pub(crate) fn state(case: &Value) -> State {
     let now = case.get("now").and_then(Value::as_i64).unwrap_or(NOW);
-    let state = State::new(Box::new(move || now));
+    state_at(case, Arc::new(AtomicI64::new(now)))
+}
+
+/// The same, with a clock that moves.
+pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
+    let now = clock.load(Relaxed);
+    let state = State::new(Box::new(move || clock.load(Relaxed)));
     let edits: Vec<(String, String)> = case
         .get("edits")
         .map_or(Vec::new(), |e| serde_json::from_value(e.clone()).unwrap());

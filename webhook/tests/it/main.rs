@@ -11,5 +11,6 @@ mod cases;
 mod fuzz;
 mod golden;
 mod http;
+mod model;
 mod parents;
 mod properties;
