@@ -12,6 +12,7 @@ mod layering;
 mod life;
 mod manifests;
 mod metaflow;
+mod model;
 mod reinvocation;
 mod reviews;
 mod rules_live;

@@ -1,0 +1,245 @@
+//! Random sequences by random people against the real API server and its controllers: a pod never has the account of somebody
+//! who did not ask for it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{
+    batch::v1::{CronJob, Job},
+    core::v1::Pod,
+};
+use kube::ResourceExt;
+use namesake_api::names::{
+    IDENTITY_LABEL, RESOLUTION_ANNOTATION, STAMP_ANNOTATION, USER_ANNOTATION,
+};
+use namesake_tests::{
+    drafts::{Draft, metaflow_job, metaflow_pod},
+    eventually::eventually,
+    namespace::{TestNamespace, account_of, with_namespace},
+    person::Person,
+};
+use serde_json::{Value, json};
+
+/// Sequences, and acts in each.
+const SEQUENCES: u64 = 200;
+const ACTS: u64 = 4;
+/// Whose an object is, as this test knows it. What people write goes by the name of the object, which nobody can change.
+const ROOT: &str = "model.example/root";
+
+/// Numbers that depend on the seed only.
+struct Numbers(u64);
+
+impl Numbers {
+    // SplitMix64.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end.max(1) as u64).unwrap_or_default()
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// The people, what they made, and how often they were let.
+struct Model {
+    numbers: Numbers,
+    people: Vec<Person>,
+    /// Root of the pods → who made it.
+    roots: BTreeMap<String, String>,
+    jobs: Vec<Job>,
+    pods: Vec<Pod>,
+}
+
+impl Model {
+    async fn new(ns: &TestNamespace, seed: u64) -> Result<Self> {
+        Ok(Self {
+            numbers: Numbers(seed),
+            people: vec![ns.alice().await?, ns.bob().await?, ns.mallory().await?],
+            roots: BTreeMap::new(),
+            jobs: Vec::new(),
+            pods: Vec::new(),
+        })
+    }
+
+    fn person(&mut self) -> Person {
+        let index = self.numbers.below(self.people.len());
+        self.people[index].clone()
+    }
+
+    /// Everything of another's that can be worn: annotations, labels, account, owner.
+    fn dressed(&mut self, mut draft: Draft) -> Draft {
+        let (job, pod) = (
+            self.numbers.below(self.jobs.len()),
+            self.numbers.below(self.pods.len()),
+        );
+        let worn = |object: &dyn Fn(&str) -> Option<String>, key| object(key);
+        if let Some(job) = self.jobs.get(job).filter(|_| self.numbers.one_in(2)) {
+            let stamp = worn(&|key| job.annotations().get(key).cloned(), STAMP_ANNOTATION);
+            draft = draft.annotated(STAMP_ANNOTATION, &stamp.unwrap_or_default());
+            if self.numbers.one_in(4) {
+                let (name, uid) = (job.name_any(), job.uid().unwrap_or_default());
+                draft = draft.owned_by("batch/v1", "Job", &name, &uid);
+            }
+            if self.numbers.one_in(6) {
+                draft = draft.labelled("batch.kubernetes.io/job-name", &job.name_any());
+            }
+        }
+        if let Some(pod) = self.pods.get(pod).filter(|_| self.numbers.one_in(2)) {
+            for key in [RESOLUTION_ANNOTATION, USER_ANNOTATION] {
+                let text = pod.annotations().get(key).cloned().unwrap_or_default();
+                draft = draft.annotated(key, &text);
+            }
+            draft = draft
+                .labelled(IDENTITY_LABEL, account_of(pod))
+                .running_as(account_of(pod));
+        }
+        draft
+    }
+
+    fn named(&mut self, person: &Person, draft: Draft) -> Draft {
+        let root = format!("r{}", self.roots.len());
+        self.roots.insert(root.clone(), person.name.clone());
+        draft.labelled(ROOT, &root)
+    }
+
+    async fn create(&mut self) {
+        let person = self.person();
+        let is_pod = self.numbers.one_in(3);
+        let draft = if is_pod {
+            metaflow_pod()
+        } else {
+            metaflow_job()
+        };
+        let mut draft = self.dressed(draft);
+        draft = self.named(&person, draft);
+        if is_pod {
+            self.pods.extend(person.creates::<Pod>(draft).await);
+        } else {
+            if self.numbers.one_in(2) {
+                draft = draft.suspended();
+            }
+            self.jobs.extend(person.creates::<Job>(draft).await);
+        }
+    }
+
+    /// A CronJob that nobody starts but its own Jobs, made by hand as `kubectl create job --from` does.
+    async fn cron(&mut self) {
+        let person = self.person();
+        let name = format!("c{}", self.roots.len());
+        let job = self.dressed(metaflow_job());
+        let job = self.named(&person, job).into_value();
+        let cron = json!({"metadata": {"name": name}, "spec": {"schedule": "0 0 1 1 *",
+            "jobTemplate": {"metadata": {"labels": job["metadata"]["labels"]}, "spec": job["spec"]}}});
+        let Ok(cron) = serde_json::from_value::<CronJob>(cron) else {
+            return;
+        };
+        if person.creates::<CronJob>(cron).await.is_err() {
+            return;
+        }
+        let other = self.person();
+        let changed = json!({"spec": {"jobTemplate": {"spec": {"template": {"metadata": {"annotations": {"inject": other.name}}}}}}});
+        let _ = other.patches::<CronJob>(&name, changed).await;
+    }
+
+    async fn change(&mut self) {
+        let person = self.person();
+        let index = self.numbers.below(self.jobs.len());
+        let Some(job) = self.jobs.get(index).map(ResourceExt::name_any) else {
+            return;
+        };
+        let template = |change: Value| json!({"spec": {"template": {"metadata": change}}});
+        let patch = match self.numbers.below(6) {
+            0 => json!({"spec": {"suspend": false}}),
+            1 => template(json!({"annotations": {"inject": person.name}})),
+            2 => {
+                json!({"spec": {"suspend": false, "template": {"metadata": {"annotations": {"inject": person.name}}}}})
+            }
+            3 => json!({"metadata": {"annotations": {STAMP_ANNOTATION: "v1.k1.e30.AAAA"}}}),
+            4 => json!({"spec": {"suspend": true}}),
+            _ => json!({"metadata": {"labels": {"x": person.name}, "generateName": "other-"}}),
+        };
+        let changed = person.patches::<Job>(&job, patch).await;
+        if let (Ok(changed), Some(kept)) = (changed, self.jobs.get_mut(index)) {
+            *kept = changed;
+        }
+    }
+
+    async fn delete(&mut self) {
+        let person = self.person();
+        let index = self.numbers.below(self.jobs.len());
+        if let Some(job) = self.jobs.get(index) {
+            let _ = person.deletes::<Job>(&job.name_any()).await;
+        }
+    }
+
+    async fn act(&mut self) {
+        match self.numbers.below(12) {
+            0..=5 => self.create().await,
+            6..=8 => self.change().await,
+            9 | 10 => self.cron().await,
+            _ => self.delete().await,
+        }
+    }
+
+    /// How many pods run as somebody who is known to have asked for them.
+    fn check(&self, ns: &TestNamespace, pods: &[Pod]) -> Result<usize> {
+        let mut found = 0;
+        for pod in pods.iter().filter(|pod| account_of(pod).starts_with("mf-")) {
+            let root = pod.labels().get(ROOT).context("a pod of nobody's")?;
+            let asked = &self.roots[root];
+            ensure!(
+                account_of(pod) == ns.name_for(asked),
+                "{asked} asked for pod {}, which runs as {}: {:?}",
+                pod.name_any(),
+                account_of(pod),
+                pod.metadata
+            );
+            let changed = pod.annotations().get("inject");
+            ensure!(
+                changed.is_none_or(|by| by == asked),
+                "{changed:?} changed what runs as {asked}: {:?}",
+                pod.metadata
+            );
+            found += 1;
+        }
+        Ok(found)
+    }
+}
+
+#[test]
+fn whatever_three_people_do_to_one_another_each_pod_runs_as_who_asked_for_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let seed = std::env::var("NAMESAKE_SEED")
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
+        let mut model = Model::new(&ns, seed).await?;
+        for _ in 0..SEQUENCES {
+            for _ in 0..ACTS {
+                model.act().await;
+            }
+            let pods = ns.pods().await?;
+            model
+                .check(&ns, &pods)
+                .with_context(|| format!("NAMESAKE_SEED={seed}"))?;
+            model.pods = pods;
+        }
+        eventually("the controllers have made pods of most Jobs", async || {
+            let pods = ns.pods().await?;
+            let found = model
+                .check(&ns, &pods)
+                .with_context(|| format!("NAMESAKE_SEED={seed}"))?;
+            ensure!(found > 100, "{found} pods");
+            Ok(())
+        })
+        .await
+    })
+}
