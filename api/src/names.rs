@@ -139,6 +139,16 @@ pub const IDENTITIES_PER_MINUTE: u32 = 10;
 pub const POLICY_PRINCIPALS: usize = 1_500;
 /// Bytes that a policy at Google holds; documented as "a few tens of KB".
 pub const POLICY_BYTES: usize = 64 * 1024;
+/// How long the disabled GSA of a user who has left is kept before it is deleted.
+pub const ENV_OFFBOARDING_GRACE: &str = "NAMESAKE_OFFBOARDING_GRACE";
+/// Default of [`ENV_OFFBOARDING_GRACE`].
+pub const OFFBOARDING_GRACE: &str = "30d";
+/// Whether what carries our mark and belongs to no Identity is collected; otherwise it is only reported.
+pub const ENV_COLLECT: &str = "NAMESAKE_COLLECT";
+/// How long such a thing, or an Identity that the rules no longer make, is left alone first.
+pub const ENV_COLLECT_AFTER: &str = "NAMESAKE_COLLECT_AFTER";
+/// Default of [`ENV_COLLECT_AFTER`].
+pub const COLLECT_AFTER: &str = "24h";
 /// Base URL of Google's IAM API.
 pub const ENV_IAM_ENDPOINT: &str = "NAMESAKE_IAM_ENDPOINT";
 /// Default of [`ENV_IAM_ENDPOINT`].

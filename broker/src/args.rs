@@ -1,9 +1,11 @@
 //! Flags; each is an environment variable too.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum};
 use namesake_api::names;
+use namesake_core::Span;
 use namesake_gcp::Endpoints;
 
 use crate::config::{Config, Timings, system_clock};
@@ -34,6 +36,15 @@ pub struct Args {
     /// New identities that one user may have in a minute.
     #[arg(long, env = names::ENV_IDENTITIES_PER_MINUTE, default_value_t = names::IDENTITIES_PER_MINUTE)]
     pub identities_per_minute: u32,
+    /// How long the disabled Google service account of a user who has left is kept before it is deleted, such as 30d or 12h.
+    #[arg(long, env = names::ENV_OFFBOARDING_GRACE, default_value = names::OFFBOARDING_GRACE)]
+    pub offboarding_grace: Span,
+    /// Collect what carries our mark and belongs to no Identity. Without it, it is only reported.
+    #[arg(long, env = names::ENV_COLLECT, default_value_t = false, action = ArgAction::Set)]
+    pub collect: bool,
+    /// How long such a thing, or an Identity that the rules no longer make, is left alone first.
+    #[arg(long, env = names::ENV_COLLECT_AFTER, default_value = names::COLLECT_AFTER)]
+    pub collect_after: Span,
     /// Base URL of Google's IAM API.
     #[arg(long, env = names::ENV_IAM_ENDPOINT, default_value = names::IAM_ENDPOINT)]
     pub iam_endpoint: String,
@@ -75,6 +86,9 @@ impl Args {
             tls_names,
             identities_per_minute: self.identities_per_minute,
             policy_room: Room::default(),
+            offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
+            collect: self.collect,
+            collect_after: Duration::from_secs(self.collect_after.seconds()),
             timings: Timings::default(),
             clock: system_clock(),
         }

@@ -9,7 +9,8 @@ use namesake_api::names::{
 };
 use namesake_api::{Identity, IdentityStatus, Mode};
 
-use crate::plan::Change;
+use crate::phase;
+use crate::plan::{Aim, Change};
 
 /// The conditions that make `Ready`, in the order in which they come true.
 pub const PARTS: [&str; 4] = [
@@ -87,6 +88,7 @@ pub fn record(
     }
     let ready = ready(status, generation);
     set(status, generation, &ready, now);
+    phase::follow(status, generation, now);
     status.observed_generation = generation;
     *status != before
 }
@@ -116,9 +118,15 @@ pub fn service_account(
     record(status, generation, identity.spec.mode, &findings, now) || !same
 }
 
-/// What the conditions say while `changes` are still to do: computed from the plan, so that they cannot disagree with it.
+/// What the conditions say while `changes` are still to do on the way to `aim`: computed from the plan, so that they cannot disagree with it.
 #[must_use]
-pub fn progress(changes: &[Change]) -> Vec<Finding> {
+pub fn progress(aim: Aim, changes: &[Change]) -> Vec<Finding> {
+    match aim {
+        Aim::Serve => {}
+        // Until its last pod is gone an identity works as before.
+        Aim::Drain | Aim::Nothing => return Vec::new(),
+        Aim::Rest | Aim::Leave { .. } => return down(aim, changes),
+    }
     PARTS
         .into_iter()
         .map(|part| {
@@ -128,6 +136,50 @@ pub fn progress(changes: &[Change]) -> Vec<Finding> {
                 .unwrap_or_else(|| done(part))
         })
         .collect()
+}
+
+/// What the conditions say of an identity that serves nobody any more.
+fn down(aim: Aim, changes: &[Change]) -> Vec<Finding> {
+    let left = |change: Change| changes.contains(&change);
+    let binding = if left(Change::Unbind) {
+        (
+            "Unbinding",
+            "it is about to be taken from the identity to act at Google",
+        )
+    } else {
+        ("Unbound", "nobody acts as this identity at Google")
+    };
+    let account = if left(Change::DisableGoogleAccount) {
+        (
+            "Disabling",
+            "the Google service account is about to be disabled",
+        )
+    } else if aim == (Aim::Leave { delete: true }) && !left(Change::DeleteGoogleAccount) {
+        (
+            "Deleted",
+            "the Google service account is deleted; Google can bring it back for 30 days",
+        )
+    } else {
+        ("Disabled", "the Google service account is disabled")
+    };
+    let mut findings = vec![
+        Finding::fails(BINDING_READY, binding.0, binding.1),
+        Finding::fails(GOOGLE_ACCOUNT_READY, account.0, account.1),
+        Finding::fails(VERIFIED, "TakenDown", "there is nothing to prove"),
+    ];
+    if aim != Aim::Rest {
+        let pods = "the service account goes when its last pod is gone";
+        let (reason, message) = if left(Change::DeleteServiceAccount) {
+            ("Draining", pods)
+        } else {
+            (
+                "Removed",
+                "the service account and its RoleBindings are gone",
+            )
+        };
+        findings.push(Finding::fails(SERVICE_ACCOUNT_READY, reason, message));
+    }
+    findings
 }
 
 /// What a condition says while this change, which brings it about, is still to do.
@@ -145,10 +197,19 @@ fn pending(part: &'static str, change: &Change) -> Option<Finding> {
             "WaitingUntilVisible",
             "the Google service account was made; Google does not show it everywhere yet",
         ),
-        Change::Bind | Change::Grant(_) => (
+        Change::Record | Change::Bind | Change::Grant(_) => (
             "Pending",
             "the binding and the grants are about to be written",
         ),
+        Change::Revoke | Change::DeleteGoogleAccount => (
+            "Revoking",
+            "what the rules no longer give is about to be taken back",
+        ),
+        Change::Unbind
+        | Change::DisableGoogleAccount
+        | Change::Drain
+        | Change::DeleteServiceAccount
+        | Change::DeleteIdentity => return None,
         Change::Prove => (
             "Propagating",
             "Google is learning the binding and the grants: that takes 2 to 7 minutes",
@@ -174,9 +235,20 @@ fn done(part: &'static str) -> Finding {
 #[must_use]
 pub const fn condition(change: &Change) -> &'static str {
     match change {
-        Change::CreateServiceAccount | Change::RepairServiceAccount => SERVICE_ACCOUNT_READY,
-        Change::FindGoogleAccount | Change::SeeGoogleAccount => GOOGLE_ACCOUNT_READY,
-        Change::Bind | Change::Grant(_) => BINDING_READY,
+        Change::CreateServiceAccount
+        | Change::RepairServiceAccount
+        | Change::Drain
+        | Change::DeleteServiceAccount
+        | Change::DeleteIdentity => SERVICE_ACCOUNT_READY,
+        Change::FindGoogleAccount | Change::SeeGoogleAccount | Change::DisableGoogleAccount => {
+            GOOGLE_ACCOUNT_READY
+        }
+        Change::Record
+        | Change::Bind
+        | Change::Grant(_)
+        | Change::Unbind
+        | Change::Revoke
+        | Change::DeleteGoogleAccount => BINDING_READY,
         Change::Prove => VERIFIED,
     }
 }
@@ -189,6 +261,9 @@ pub fn holds(status: &IdentityStatus, generation: Option<i64>, condition: &str) 
 }
 
 fn ready(status: &IdentityStatus, generation: Option<i64>) -> Finding {
+    if let Some(refusal) = status.phase.and_then(phase::refusal) {
+        return refusal;
+    }
     let missing = PARTS
         .into_iter()
         .find(|part| !holds(status, generation, part));
@@ -225,116 +300,4 @@ fn set(status: &mut IdentityStatus, generation: Option<i64>, finding: &Finding, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GEN: Option<i64> = Some(1);
-
-    fn now() -> Timestamp {
-        Timestamp::from_second(1).unwrap()
-    }
-
-    fn all() -> Vec<Finding> {
-        PARTS
-            .into_iter()
-            .map(|part| Finding::holds(part, "Done", ""))
-            .collect()
-    }
-
-    fn ready_after(findings: &[Finding]) -> (String, String) {
-        let mut status = IdentityStatus::default();
-        record(&mut status, GEN, Mode::Impersonate, findings, now());
-        let ready = conditions::get(&status.conditions, READY).unwrap();
-        (ready.status.clone(), ready.reason.clone())
-    }
-
-    #[test]
-    fn ready_needs_every_part() {
-        assert_eq!(ready_after(&all()), ("True".into(), "Verified".into()));
-        for part in PARTS {
-            let mut some = all();
-            some.retain(|f| f.condition != part);
-            assert_eq!(
-                ready_after(&some),
-                ("False".into(), "Pending".into()),
-                "{part}"
-            );
-        }
-    }
-
-    #[test]
-    fn ready_says_why_the_first_part_fails() {
-        let mut some = all();
-        some.push(Finding::fails(VERIFIED, "Propagating", "later"));
-        some.push(Finding::fails(GOOGLE_ACCOUNT_READY, "Conflict", "not ours"));
-        assert_eq!(ready_after(&some), ("False".into(), "Conflict".into()));
-    }
-
-    #[test]
-    fn what_held_for_an_older_spec_proves_nothing() {
-        let mut status = IdentityStatus::default();
-        record(&mut status, GEN, Mode::Impersonate, &all(), now());
-        assert!(record(&mut status, Some(2), Mode::Impersonate, &[], now()));
-        let ready = conditions::get(&status.conditions, READY).unwrap();
-        assert_eq!(
-            (ready.status.as_str(), ready.reason.as_str()),
-            ("False", "SpecChanged")
-        );
-    }
-
-    #[test]
-    fn the_same_findings_again_change_nothing() {
-        let mut status = IdentityStatus::default();
-        assert!(record(&mut status, GEN, Mode::Impersonate, &all(), now()));
-        let later = Timestamp::from_second(99).unwrap();
-        assert!(!record(&mut status, GEN, Mode::Impersonate, &all(), later));
-    }
-
-    #[test]
-    fn conditions_follow_what_is_left_of_the_plan() {
-        let left = |changes: &[Change]| -> Vec<bool> {
-            progress(changes)
-                .into_iter()
-                .map(|f| f.status == Status::True)
-                .collect()
-        };
-        assert_eq!(left(&[]), [true, true, true, true]);
-        assert_eq!(left(&[Change::Prove]), [true, true, true, false]);
-        assert_eq!(
-            left(&[Change::Bind, Change::Prove]),
-            [true, true, false, false]
-        );
-        assert_eq!(
-            left(&[Change::SeeGoogleAccount, Change::Bind]),
-            [true, false, false, true]
-        );
-        assert_eq!(
-            left(&[Change::CreateServiceAccount]),
-            [false, true, true, true]
-        );
-    }
-
-    #[test]
-    fn another_account_under_the_name_has_to_be_proven_again() {
-        let identity = crate::fixtures::identity();
-        let mut status = IdentityStatus::default();
-        assert!(service_account(&identity, &mut status, "u-1", now()));
-        record(&mut status, GEN, Mode::Impersonate, &progress(&[]), now());
-        assert!(!service_account(&identity, &mut status, "u-1", now()));
-        assert!(conditions::is_true(&status.conditions, READY));
-        assert!(service_account(&identity, &mut status, "u-2", now()));
-        assert!(!conditions::is_true(&status.conditions, READY));
-        assert_eq!(status.service_account_uid.as_deref(), Some("u-2"));
-    }
-
-    #[test]
-    fn direct_mode_needs_no_google_account() {
-        let mut status = IdentityStatus::default();
-        let some: Vec<_> = all()
-            .into_iter()
-            .filter(|f| f.condition != GOOGLE_ACCOUNT_READY)
-            .collect();
-        record(&mut status, GEN, Mode::Direct, &some, now());
-        assert!(conditions::is_true(&status.conditions, READY));
-    }
-}
+mod tests;

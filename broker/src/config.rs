@@ -30,6 +30,12 @@ pub struct Config {
     pub identities_per_minute: u32,
     /// What a policy at Google may hold.
     pub policy_room: Room,
+    /// How long the disabled GSA of a user who has left is kept.
+    pub offboarding_grace: Duration,
+    /// Whether garbage is collected, or only reported.
+    pub collect: bool,
+    /// How long garbage, or an Identity that the rules no longer make, is left alone.
+    pub collect_after: Duration,
     /// Intervals and deadlines.
     pub timings: Timings,
     /// Tells the time.
@@ -45,6 +51,9 @@ impl Default for Config {
             tls_names: vec![format!("{service}.{namespace}.svc")],
             identities_per_minute: names::IDENTITIES_PER_MINUTE,
             policy_room: Room::default(),
+            offboarding_grace: Duration::from_hours(30 * 24),
+            collect: false,
+            collect_after: Duration::from_hours(24),
             timings: Timings::default(),
             clock: system_clock(),
         }
@@ -76,6 +85,10 @@ pub struct Timings {
     pub gates: Duration,
     /// Between two writes of one policy.
     pub policies: Spacing,
+    /// After so long every replica of the webhook knows that an identity gets no more pods.
+    pub drain: Duration,
+    /// An identity that no pod has used for so long is idle.
+    pub idle: Duration,
 }
 
 impl Default for Timings {
@@ -92,6 +105,8 @@ impl Default for Timings {
             last_used: Duration::from_hours(1),
             gates: Duration::from_secs(15),
             policies: Spacing::default(),
+            drain: Duration::from_mins(2),
+            idle: Duration::from_hours(24),
         }
     }
 }
@@ -115,6 +130,7 @@ impl Timings {
                 first: part(whole.policies.first),
                 longest: part(whole.policies.longest),
             },
+            drain: part(whole.drain),
             ..whole
         }
     }

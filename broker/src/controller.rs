@@ -3,7 +3,10 @@
 
 mod advance;
 mod cleanup;
+mod course;
 mod google;
+mod leave;
+mod leftovers;
 mod memory;
 mod step;
 
@@ -85,6 +88,12 @@ impl Context {
             changed,
             memories: Memories::default(),
         }
+    }
+
+    /// Whether the rules still make this identity.
+    fn is_wanted(&self, identity: &Identity) -> bool {
+        let rules = self.rules.current();
+        rules.is_none_or(|rules| crate::derive::again(&rules, identity).is_ok())
     }
 
     fn now(&self) -> Timestamp {
@@ -175,6 +184,25 @@ pub fn identities(
     (store, requests)
 }
 
+/// Every Identity, each time that the rules change: they say what it is.
+fn on_rules(
+    context: &Context,
+    store: &Store<Identity>,
+) -> impl Stream<Item = Result<ReconcileRequest<Identity>, watcher::Error>> + Send + 'static {
+    let (changes, store) = (context.rules.changes(), store.clone());
+    let rounds = futures::stream::unfold(changes, |mut changes| async move {
+        changes.changed().await.ok()?;
+        Some(((), changes))
+    });
+    rounds.flat_map(move |()| {
+        let all = store.state();
+        let all = all
+            .into_iter()
+            .map(|identity| ObjectRef::from_obj(&*identity));
+        futures::stream::iter(all.map(|object| Ok(ReconcileRequest::from(object))))
+    })
+}
+
 /// Reconciles until `shutdown`: what the watch shows, and what others ask for through `asked`.
 pub async fn run(
     context: Arc<Context>,
@@ -184,6 +212,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let asked = asked.map(|object| Ok(ReconcileRequest::from(object)));
+    let asked = futures::stream::select(asked, on_rules(&context, &store));
     let queue =
         futures::stream::select(watched.boxed(), asked.boxed()).take_until(shutdown.boxed());
     let config = controller::Config::default().concurrency(CONCURRENCY);

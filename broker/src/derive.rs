@@ -46,6 +46,21 @@ pub fn identity(rules: &Rules, ask: &Ask) -> Result<Derived, Refusal> {
     })
 }
 
+/// What the rules make of an Identity that is there today; whether it is suspended stays an admin's to say.
+///
+/// # Errors
+/// As [`Rules::again`].
+pub fn again(rules: &Rules, there: &Identity) -> Result<IdentitySpec, Refusal> {
+    let known = |(key, value): (&String, &String)| Some((Per::of(key)?, value.clone()));
+    let values: BTreeMap<Per, String> = there.spec.values.iter().filter_map(known).collect();
+    let namespace = there.namespace().unwrap_or_default();
+    let granted = rules.again(&namespace, &there.spec.class, &values)?;
+    Ok(IdentitySpec {
+        suspended: there.spec.suspended,
+        ..spec(rules, granted)
+    })
+}
+
 fn spec(rules: &Rules, granted: namesake_core::IdentitySpec) -> IdentitySpec {
     IdentitySpec {
         stack: rules.stack().to_owned(),
@@ -147,6 +162,25 @@ mod tests {
         let mut other = made.clone();
         other.spec.user = "bob@acme.com".into();
         assert!(!is_derived(&other));
+    }
+
+    #[test]
+    fn an_identity_edited_by_hand_is_derived_as_before_but_stays_suspended() {
+        let derived = identity(&fixtures::rules(), &fixtures::ask()).unwrap();
+        let mut edited = crate::objects::identity("research", &derived.name, derived.spec.clone());
+        edited.spec.grants[0].role = "roles/owner".into();
+        edited.spec.google_service_account =
+            Some("root@acme-identities.iam.gserviceaccount.com".into());
+        edited.spec.suspended = true;
+        let again = again(&fixtures::rules(), &edited).unwrap();
+        assert!(again.suspended);
+        assert_eq!(
+            IdentitySpec {
+                suspended: false,
+                ..again
+            },
+            derived.spec
+        );
     }
 
     #[test]

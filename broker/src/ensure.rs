@@ -9,6 +9,9 @@ use serde_json::json;
 
 use crate::objects::{self, Judgement};
 
+mod leave;
+pub use leave::{has_role_bindings, removed};
+
 /// Why an object could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -225,9 +228,12 @@ pub async fn service_account(
             });
         }
     };
-    for binding in objects::role_bindings(identity) {
-        role_binding(client, &namespace, &binding).await?;
+    let bindings = objects::role_bindings(identity);
+    for binding in &bindings {
+        role_binding(client, &namespace, binding).await?;
     }
+    let wanted: Vec<_> = bindings.iter().map(ResourceExt::name_any).collect();
+    leave::role_bindings(client, identity, &wanted).await?;
     Ok(there)
 }
 

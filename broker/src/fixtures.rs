@@ -26,6 +26,19 @@ rules:
 - {name: everyone, match: {user: "*@acme.com"}, identity: research}
 "#;
 
+/// The same, with these lines at the end of the class.
+pub(crate) fn rules_with(lines: &str) -> Rules {
+    let text = RULES.replace(
+        "  imagePullSecrets: [registry]\n",
+        &format!("  imagePullSecrets: [registry]\n{lines}"),
+    );
+    Rules::parse(&[Source {
+        file: "rules.yaml",
+        text: &text,
+    }])
+    .unwrap()
+}
+
 pub(crate) fn rules() -> Rules {
     Rules::parse(&[Source {
         file: "rules.yaml",

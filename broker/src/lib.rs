@@ -22,6 +22,7 @@ mod google;
 pub mod metrics;
 pub mod namespaces;
 pub mod objects;
+pub mod phase;
 pub mod plan;
 pub mod policies;
 pub mod principal;
@@ -33,6 +34,7 @@ pub mod status;
 pub mod telemetry;
 mod turns;
 mod verify;
+pub mod written;
 
 #[cfg(test)]
 mod fixtures;

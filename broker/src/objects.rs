@@ -156,6 +156,14 @@ fn judge_owner(there: &ObjectMeta, wanted: &ObjectMeta) -> Option<Judgement> {
     }
 }
 
+/// Whether an object is owned by this very Identity.
+#[must_use]
+pub fn owns(identity: &Identity, object: &ObjectMeta) -> bool {
+    let uid = identity.uid();
+    let mut owners = object.owner_references.iter().flatten();
+    owners.any(|owner| Some(&owner.uid) == uid.as_ref())
+}
+
 /// The RoleBindings of an identity: one for each ClusterRole that its class names.
 #[must_use]
 pub fn role_bindings(identity: &Identity) -> Vec<RoleBinding> {

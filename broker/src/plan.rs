@@ -11,9 +11,29 @@ pub const SIGHTINGS: u32 = 3;
 /// Consecutive proofs, spaced, before an identity counts as working.
 pub const PROOFS: u32 = 3;
 
+/// What an identity comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// It works.
+    Serve,
+    /// Nobody acts as it; all that is needed to go on stays.
+    Rest,
+    /// It is taken down when its last pod is gone.
+    Drain,
+    /// Nobody acts as it any more; `delete`: nor is there anything left of it.
+    Leave {
+        /// Whether the grace is over.
+        delete: bool,
+    },
+    /// Nothing is left of it, and nothing is to be done.
+    Nothing,
+}
+
 /// What an identity should be at Google, by its spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
+    /// What it comes to.
+    pub aim: Aim,
     /// How pods act at Google.
     pub mode: Mode,
     /// Whether the GSA is somebody else's, and only the binding is ours.
@@ -36,15 +56,22 @@ impl Desired {
             }
         }
         Self {
+            aim: Aim::Serve,
             mode: spec.mode,
             pinned: spec.pinned,
             grants,
         }
     }
+
+    /// The same, coming to something else.
+    #[must_use]
+    pub fn towards(self, aim: Aim) -> Self {
+        Self { aim, ..self }
+    }
 }
 
 /// The policy that a grant is in; none for a grant that names nothing (the API server refuses those).
-fn resource(grant: &Grant) -> Option<Resource> {
+pub(crate) fn resource(grant: &Grant) -> Option<Resource> {
     match (
         grant.project.clone(),
         grant.bucket.clone(),
@@ -94,6 +121,29 @@ pub struct Observed {
     pub proofs: u32,
     /// Whether it was proven to work.
     pub verified: bool,
+    /// Whether all that is to be written is recorded.
+    pub recorded: bool,
+    /// Whether something recorded is not asked for any more.
+    pub stale: bool,
+    /// Whether there is a GSA of its own that mode direct has no use for.
+    pub leftover: bool,
+    /// What is taken down already.
+    pub down: Down,
+}
+
+/// How far an identity is taken down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Down {
+    /// Nobody acts as it.
+    pub unbound: bool,
+    /// Its GSA is disabled.
+    pub disabled: bool,
+    /// Every replica knows, and its last pod is gone.
+    pub drained: bool,
+    /// The grants are taken back.
+    pub revoked: bool,
+    /// Its GSA is deleted.
+    pub deleted: bool,
 }
 
 /// One bounded step.
@@ -111,13 +161,40 @@ pub enum Change {
     Bind,
     /// Give the roles on one resource.
     Grant(Resource),
+    /// Write down what is about to be written at Google.
+    Record,
+    /// Take back what is recorded and not asked for any more.
+    Revoke,
+    /// Delete the GSA.
+    DeleteGoogleAccount,
     /// Go the way of a pod once: token, exchange, impersonation, permissions.
     Prove,
+    /// Let nobody act as the identity.
+    Unbind,
+    /// Disable the GSA.
+    DisableGoogleAccount,
+    /// See that every replica knows that it gets no more pods, and that the last one is gone.
+    Drain,
+    /// Delete the KSA and its RoleBindings.
+    DeleteServiceAccount,
+    /// Delete the Identity; what is left of it goes before it.
+    DeleteIdentity,
 }
 
-/// Everything still to do, in order. Empty: the identity works.
+/// Everything still to do, in order. Empty: the identity is what it comes to.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Change> {
+    match desired.aim {
+        Aim::Serve => serve(desired, observed),
+        Aim::Rest => rest(desired, observed),
+        Aim::Drain if observed.down.drained => vec![Change::DeleteIdentity],
+        Aim::Drain => vec![Change::Drain, Change::DeleteIdentity],
+        Aim::Leave { delete } => leave(desired, observed, delete),
+        Aim::Nothing => Vec::new(),
+    }
+}
+
+fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let mut changes = Vec::new();
     match observed.service_account {
         ServiceAccount::Absent => changes.push(Change::CreateServiceAccount),
@@ -136,17 +213,54 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Change> {
         if !desired.pinned {
             push_missing(&mut changes, &Change::SeeGoogleAccount, seen, SIGHTINGS);
         }
-        if !observed.bound {
-            changes.push(Change::Bind);
-        }
     }
+    push_unless(&mut changes, Change::Record, observed.recorded);
+    let bound = observed.bound || desired.mode == Mode::Direct;
+    push_unless(&mut changes, Change::Bind, bound);
     let missing = desired.grants.keys();
     let missing = missing.filter(|resource| !observed.granted.contains(resource));
     changes.extend(missing.cloned().map(Change::Grant));
+    push_unless(&mut changes, Change::Revoke, !observed.stale);
+    let needed = desired.mode == Mode::Impersonate || !observed.leftover;
+    push_unless(&mut changes, Change::DeleteGoogleAccount, needed);
     if !observed.verified {
         push_missing(&mut changes, &Change::Prove, observed.proofs, PROOFS);
     }
     changes
+}
+
+/// Whoever could act as it cannot any more; then its account cannot act either.
+fn rest(desired: &Desired, observed: &Observed) -> Vec<Change> {
+    let mut changes = Vec::new();
+    push_unless(&mut changes, Change::Unbind, observed.down.unbound);
+    let disabled = observed.down.disabled || !has_account(desired);
+    push_unless(&mut changes, Change::DisableGoogleAccount, disabled);
+    changes
+}
+
+fn leave(desired: &Desired, observed: &Observed, delete: bool) -> Vec<Change> {
+    let down = &observed.down;
+    let mut changes = rest(desired, observed);
+    let gone = observed.service_account == ServiceAccount::Absent;
+    push_unless(&mut changes, Change::Drain, gone || down.drained);
+    push_unless(&mut changes, Change::DeleteServiceAccount, gone);
+    if delete {
+        push_unless(&mut changes, Change::Revoke, down.revoked);
+        let deleted = down.deleted || !has_account(desired);
+        push_unless(&mut changes, Change::DeleteGoogleAccount, deleted);
+    }
+    changes
+}
+
+/// Whether the identity has a GSA of its own.
+const fn has_account(desired: &Desired) -> bool {
+    matches!(desired.mode, Mode::Impersonate) && !desired.pinned
+}
+
+fn push_unless(changes: &mut Vec<Change>, change: Change, done: bool) {
+    if !done {
+        changes.push(change);
+    }
 }
 
 fn push_missing(changes: &mut Vec<Change>, change: &Change, have: u32, want: u32) {

@@ -49,6 +49,15 @@ pub fn by_uid(number: &str, project: &str, uid: &str) -> String {
     )
 }
 
+/// Whether a member is the KSA of this UID.
+#[must_use]
+pub fn is_of_uid(member: &str, uid: &str) -> bool {
+    let tail = member
+        .strip_prefix("principal://")
+        .and_then(|rest| rest.rsplit_once("/kubernetes.serviceaccount.uid/"));
+    tail.is_some_and(|(_, of)| of == uid)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

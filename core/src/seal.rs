@@ -107,6 +107,16 @@ pub enum SealError {
     },
 }
 
+/// What a sealed text says, whoever wrote it: for people to read, never evidence.
+pub(crate) fn unverified<T: DeserializeOwned>(text: &str) -> Option<T> {
+    if text.len() > MAX_SEALED_BYTES {
+        return None;
+    }
+    let payload = text.split('.').nth(2)?;
+    let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
 impl KeyRing {
     /// Key ids with their keys; `current` is the id of the one that signs.
     ///

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     groups::Groups,
-    seal::{KeyRing, Purpose, SealError, near, same},
+    seal::{KeyRing, Purpose, SealError, near, same, unverified},
     user::User,
 };
 
@@ -79,6 +79,12 @@ impl Stamp {
     #[must_use]
     pub fn sign(&self, keys: &KeyRing) -> String {
         keys.seal(Purpose::Stamp, self)
+    }
+
+    /// What the annotation says, whoever wrote it: for lists that people read. Never evidence.
+    #[must_use]
+    pub fn unverified(text: &str) -> Option<Stamp> {
+        unverified(text)
     }
 
     /// The stamp in an annotation, if we signed it for this very object.

@@ -20,6 +20,10 @@ pub enum Reason {
     NotTheWebhook,
     /// The rules do not give this user this class here.
     NotEntitled,
+    /// An admin has suspended the identity.
+    Suspended,
+    /// The identity's user had left, and nobody says that this is the same person.
+    HasLeft,
     /// The namespace has not opted in to this stack.
     NotOptedIn,
     /// No such path.
@@ -45,6 +49,8 @@ impl Reason {
             Self::Unauthenticated => "Unauthenticated",
             Self::NotTheWebhook => "NotTheWebhook",
             Self::NotEntitled => "NotEntitled",
+            Self::Suspended => "Suspended",
+            Self::HasLeft => "HasLeft",
             Self::NotOptedIn => "NotOptedIn",
             Self::NotFound => "NotFound",
             Self::Conflict => "Conflict",

@@ -3,11 +3,14 @@
 use std::sync::{Arc, PoisonError};
 
 use axum::http::StatusCode;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use namesake_core::Rules;
+use namesake_api::{Identity, IdentityStatus, Phase};
+use namesake_core::{Rules, Standing};
 
 use super::{Answer, ApiError, Ask, Broker, Reason};
-use crate::{conditions, derive, ensure, status};
+use crate::{conditions, derive, ensure, phase, status};
 
 /// The identity that is asked for: Identity and KSA are there when this returns.
 pub(super) async fn provision(broker: &Arc<Broker>, ask: &Ask) -> Result<Answer, ApiError> {
@@ -37,12 +40,14 @@ pub(super) async fn provision(broker: &Arc<Broker>, ask: &Ask) -> Result<Answer,
             ensure::identity(client, namespace, name, &derived.spec).await?
         }
     };
+    refuse(&rules, &identity)?;
     let identity = ensure::spec(client, identity, &derived.spec).await?;
     let account = ensure::service_account(client, &identity).await?;
     let uid = account.uid().unwrap_or_default();
     let now = broker.now();
     let written = status::update(client, &identity, |seen, status| {
-        conditions::service_account(seen, status, &uid, now)
+        let revived = revive(status, now);
+        conditions::service_account(seen, status, &uid, now) || revived
     });
     let what = format!("the status of Identity {namespace}/{name}");
     let identity = written.await.map_err(ensure::Error::kube(what))?;
@@ -51,6 +56,33 @@ pub(super) async fn provision(broker: &Arc<Broker>, ask: &Ask) -> Result<Answer,
         name: derived.name,
         service_account_uid: uid,
     })
+}
+
+/// An identity that serves nobody now: suspended, or its user had left. One that is only being drained is not refused.
+fn refuse(rules: &Rules, identity: &Identity) -> Result<(), ApiError> {
+    let back = rules.standing(&identity.spec.user) == Standing::Returned;
+    let reason = match identity.phase() {
+        Phase::Suspended => Reason::Suspended,
+        _ if identity.spec.suspended => Reason::Suspended,
+        Phase::Offboarding | Phase::Gone if !back => Reason::HasLeft,
+        _ => return Ok(()),
+    };
+    let why = phase::refusal(identity.phase()).or_else(|| phase::refusal(Phase::Suspended));
+    let why = why.map(|finding| finding.message).unwrap_or_default();
+    let message = format!("identity {}: {why}", identity.name_any());
+    Err(ApiError::new(StatusCode::FORBIDDEN, reason, message))
+}
+
+/// What is drained or comes back serves again from here on; what Google has of it shows by its conditions.
+fn revive(status: &mut IdentityStatus, now: Timestamp) -> bool {
+    let phase = match status.phase {
+        Some(Phase::Draining) => Phase::Provisioning,
+        Some(Phase::Offboarding | Phase::Gone) => Phase::Returning,
+        _ => return false,
+    };
+    crate::phase::enter(status, phase, now);
+    status.last_used_time = Some(Time(now));
+    true
 }
 
 fn rules(broker: &Broker) -> Result<Arc<Rules>, ApiError> {

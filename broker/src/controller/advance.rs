@@ -3,19 +3,23 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
 use namesake_api::names::{READY, SERVICE_ACCOUNT_READY};
-use namesake_api::{Identity, IdentityStatus};
+use namesake_api::{Identity, IdentityStatus, Phase};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::memory::Memory;
-use super::{Context, Error, step};
+use super::{Context, Error, course, step};
 use crate::conditions::{self, Finding};
 use crate::failure::{Failure, Retry};
-use crate::plan::{self, Change, Desired, plan};
-use crate::{derive, status};
+use crate::plan::{self, Aim, Change, Desired, plan};
+use crate::{derive, status, written};
+
+/// As much of what a user who has left still has is listed in the status.
+const LEFT: usize = 20;
 
 /// Brings an Identity of ours further; those of another cluster, or in a namespace that is not opted in or going away, are left as they are.
 pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action, Error> {
@@ -38,8 +42,15 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
         .await?;
         return Ok(Action::await_change());
     }
+    if let Some(action) = course::set(identity, context, &rules).await? {
+        return Ok(action);
+    }
+    let aim = course::aim(identity, context);
+    if aim == Aim::Nothing {
+        return Ok(Action::requeue(context.config.timings.resync));
+    }
     let mut memory = context.memories.of(identity);
-    let action = advance(identity, context, &mut memory).await;
+    let action = advance(identity, context, &mut memory, aim).await;
     context.memories.keep(identity, memory);
     action
 }
@@ -49,9 +60,10 @@ async fn advance(
     identity: &Identity,
     context: &Context,
     memory: &mut Memory,
+    aim: Aim,
 ) -> Result<Action, Error> {
-    let desired = Desired::of(&identity.spec);
-    let account = match step::look(identity, context).await {
+    let desired = Desired::of(&identity.spec).towards(aim);
+    let account = match step::look(identity, context, memory.looking).await {
         Ok(account) => account,
         Err(failure) => {
             return fail(
@@ -65,17 +77,17 @@ async fn advance(
         }
     };
     let status = identity.status.clone().unwrap_or_default();
-    let observed = memory.observed(identity.metadata.generation, &status, account, &desired);
+    let observed = memory.observed(identity, &status, account, &desired);
     let changes = plan(&desired, &observed);
     let Some(change) = changes.first() else {
-        return finish(identity, context, memory).await;
+        return finish(identity, context, memory, aim).await;
     };
     let early = memory
         .not_before
         .map(|at| at.saturating_duration_since(Instant::now()));
     match early.filter(|wait| !wait.is_zero() && !step::in_cluster(change)) {
         Some(wait) => Ok(Action::requeue(wait)),
-        None => take(identity, context, memory, account, change).await,
+        None => take(identity, context, memory, (aim, account), change).await,
     }
 }
 
@@ -84,7 +96,7 @@ async fn take(
     identity: &Identity,
     context: &Context,
     memory: &mut Memory,
-    account: plan::ServiceAccount,
+    (aim, account): (Aim, plan::ServiceAccount),
     change: &Change,
 ) -> Result<Action, Error> {
     let timings = &context.config.timings;
@@ -99,13 +111,15 @@ async fn take(
     };
     context.metrics.step(step::name(change), "ok");
     debug!(name = %identity.name_any(), ?change, repaired = done.repaired, "step done");
-    memory.did(change, done.repaired);
-    let wait = step::pause(change, timings);
+    if done.again.is_none() {
+        memory.did(change, done.repaired);
+    }
+    let wait = done.again.unwrap_or_else(|| step::pause(change, timings));
     memory.not_before = Some(Instant::now() + wait);
     let account = done.service_account.unwrap_or(account);
     let now = context.now();
     let settle = |seen: &Identity, status: &mut IdentityStatus| {
-        settle(seen, status, &done, memory, account, now)
+        settle(seen, status, &done, memory, (aim, account), now)
     };
     let settled = update(identity, context, settle).await?;
     if settled.is_ready() && !identity.is_ready() {
@@ -125,27 +139,60 @@ pub(super) fn settle(
     status: &mut IdentityStatus,
     done: &step::Done,
     memory: &Memory,
-    account: plan::ServiceAccount,
+    (aim, account): (Aim, plan::ServiceAccount),
     now: Timestamp,
 ) -> bool {
     let before = status.clone();
     let (generation, mode) = (seen.metadata.generation, seen.spec.mode);
+    learn(seen, status, done, now);
+    if !memory.is_quiet() {
+        conditions::record(status, generation, mode, &done.findings, now);
+        let desired = Desired::of(&seen.spec).towards(aim);
+        let left = plan(&desired, &memory.observed(seen, status, account, &desired));
+        conditions::record(
+            status,
+            generation,
+            mode,
+            &conditions::progress(aim, &left),
+            now,
+        );
+    }
+    if let Some(exclusive) = &done.exclusive {
+        conditions::record(
+            status,
+            generation,
+            mode,
+            std::slice::from_ref(exclusive),
+            now,
+        );
+    }
+    *status != before
+}
+
+/// What a step has learned, beside conditions.
+fn learn(seen: &Identity, status: &mut IdentityStatus, done: &step::Done, now: Timestamp) {
     if let Some(uid) = &done.service_account_uid {
         conditions::service_account(seen, status, uid, now);
     }
     if done.google_id.is_some() {
         status.google_service_account_id.clone_from(&done.google_id);
     }
-    if !memory.is_quiet() {
-        conditions::record(status, generation, mode, &done.findings, now);
-        let desired = Desired::of(&seen.spec);
-        let left = plan(
-            &desired,
-            &memory.observed(generation, status, account, &desired),
-        );
-        conditions::record(status, generation, mode, &conditions::progress(&left), now);
+    if done.forget_service_account {
+        status.service_account_uid = None;
     }
-    *status != before
+    if done.forget_google_id {
+        status.google_service_account_id = None;
+    }
+    if let Some(members) = &done.record {
+        written::record(seen, status, members);
+    }
+    written::forget(status, &done.taken);
+    if let Some(left) = &done.left {
+        status.left = left.iter().take(LEFT).cloned().collect();
+    }
+    if done.used {
+        status.last_used_time = Some(Time(now));
+    }
 }
 
 /// An identity that works: nothing to do until it is looked at again for drift.
@@ -153,9 +200,13 @@ async fn finish(
     identity: &Identity,
     context: &Context,
     memory: &mut Memory,
+    aim: Aim,
 ) -> Result<Action, Error> {
     let timings = &context.config.timings;
-    write(identity, context, &conditions::progress(&[])).await?;
+    write(identity, context, &conditions::progress(aim, &[])).await?;
+    if aim == (Aim::Leave { delete: true }) {
+        course::move_to(identity, context, Phase::Gone).await?;
+    }
     let seed = identity.uid().unwrap_or_default();
     // After a start the looks of all identities are spread; later each keeps its own rhythm.
     let period = if memory.looking {
@@ -174,6 +225,7 @@ async fn finish(
     Ok(Action::requeue(wait.max(Duration::from_millis(1))))
 }
 
+/// Writes findings about this generation of an Identity.
 pub(super) async fn write(
     identity: &Identity,
     context: &Context,
@@ -188,7 +240,8 @@ pub(super) async fn write(
     update(identity, context, record).await
 }
 
-async fn update(
+/// Writes a status.
+pub(super) async fn update(
     identity: &Identity,
     context: &Context,
     change: impl Fn(&Identity, &mut IdentityStatus) -> bool,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use namesake_api::names::{GOOGLE_ACCOUNT_READY, VERIFIED};
-use namesake_api::{Identity, Mode};
+use namesake_api::{BindBy, Identity, Mode};
 use namesake_gcp::{Edit, Error, Gcp, Resource, ServiceAccount};
 
 use super::Context;
@@ -14,12 +14,23 @@ use crate::failure::{Failure, Retry};
 use crate::objects;
 use crate::plan::Desired;
 use crate::principal;
+use crate::written::Members;
 
-/// Role of the binding: lets a KSA act as a GSA.
-pub(crate) const WORKLOAD_IDENTITY_USER: &str = "roles/iam.workloadIdentityUser";
+pub(crate) use crate::written::WORKLOAD_IDENTITY_USER;
 
-/// Looks for the GSA; creates it when it is not there and not pinned.
+/// Looks for the GSA; brings it back or creates it when it is not there and not pinned. What will be written is then known.
 pub(crate) async fn find(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let found = look(identity, context).await?;
+    let by_name = identity.spec.bind_by == BindBy::Name;
+    let record = if by_name {
+        Some(members(identity, &context.gcp).await?)
+    } else {
+        None
+    };
+    Ok(Done { record, ..found })
+}
+
+async fn look(identity: &Identity, context: &Context) -> Result<Done, Failure> {
     let spec = &identity.spec;
     let email = email(identity)?;
     let (gcp, project) = (&context.gcp, &spec.project);
@@ -39,8 +50,38 @@ pub(crate) async fn find(identity: &Identity, context: &Context) -> Result<Done,
                 spec.user
             ),
         )),
-        None => create(identity, gcp, project).await,
+        None => match restored(identity, gcp, project).await? {
+            Some(account) => Ok(found(true, account)),
+            None => create(identity, gcp, project).await,
+        },
     }
+}
+
+/// The account that was this identity's, brought back: whoever deleted it, for 30 days it is the same one with all it had.
+async fn restored(
+    identity: &Identity,
+    gcp: &Gcp,
+    project: &str,
+) -> Result<Option<ServiceAccount>, Failure> {
+    let status = identity.status.as_ref();
+    let Some(id) = status.and_then(|status| status.google_service_account_id.as_deref()) else {
+        return Ok(None);
+    };
+    let account = match gcp.undelete_service_account(project, id).await {
+        Ok(account) => account,
+        // Gone for good; or never deleted, and of another project or e-mail than the spec says now.
+        Err(Error::NotFound(_) | Error::Invalid(_) | Error::AlreadyExists(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if Some(&account.email) != identity.spec.google_service_account.as_ref() {
+        return Ok(None);
+    }
+    ours(identity, &account)?;
+    if account.disabled {
+        gcp.enable_service_account(project, &account.unique_id)
+            .await?;
+    }
+    Ok(Some(account))
 }
 
 async fn create(identity: &Identity, gcp: &Gcp, project: &str) -> Result<Done, Failure> {
@@ -99,7 +140,7 @@ pub(crate) async fn see(identity: &Identity, context: &Context) -> Result<Done, 
 pub(crate) async fn bind(identity: &Identity, context: &Context) -> Result<Done, Failure> {
     let email = email(identity)?.to_owned();
     let resource = Resource::ServiceAccount { email };
-    let member = principal::binding(identity);
+    let member = binder(identity, &context.gcp).await?;
     match add(context, &resource, &[WORKLOAD_IDENTITY_USER], &member).await {
         Ok(missing) => Ok(changed(missing)),
         // An account that we have just made: Google's parts learn one by one that it is there, and whose it is.
@@ -132,11 +173,43 @@ pub(crate) async fn grant(
     Ok(changed(add(context, resource, &roles, &member).await?))
 }
 
+/// Writes down who is about to be written into which policy.
+pub(crate) async fn record(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    Ok(Done {
+        record: Some(members(identity, &context.gcp).await?),
+        ..Done::default()
+    })
+}
+
+/// How Google names the identity today.
+pub(crate) async fn members(identity: &Identity, gcp: &Gcp) -> Result<Members, Failure> {
+    let binding = match identity.spec.mode {
+        Mode::Impersonate => Some(binder(identity, gcp).await?),
+        Mode::Direct => None,
+    };
+    Ok(Members {
+        binding,
+        grantee: grantee(identity, gcp).await?,
+    })
+}
+
+/// Who acts as the GSA: the KSA, by its name or by its UID.
+async fn binder(identity: &Identity, gcp: &Gcp) -> Result<String, Failure> {
+    match identity.spec.bind_by {
+        BindBy::Name => Ok(principal::binding(identity)),
+        BindBy::Uid => by_uid(identity, gcp).await,
+    }
+}
+
 /// Who the grants are given to: the GSA, or the KSA itself.
 pub(crate) async fn grantee(identity: &Identity, gcp: &Gcp) -> Result<String, Failure> {
-    if identity.spec.mode == Mode::Impersonate {
-        return Ok(format!("serviceAccount:{}", email(identity)?));
+    match identity.spec.mode {
+        Mode::Impersonate => Ok(format!("serviceAccount:{}", email(identity)?)),
+        Mode::Direct => by_uid(identity, gcp).await,
     }
+}
+
+async fn by_uid(identity: &Identity, gcp: &Gcp) -> Result<String, Failure> {
     let Some(uid) = identity.service_account_uid() else {
         return Err(Failure::passing(
             "Pending",

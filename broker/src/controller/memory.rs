@@ -12,15 +12,17 @@ use namesake_gcp::Resource;
 use tokio::time::Instant;
 
 use crate::conditions::holds;
-use crate::plan::{Change, Desired, GoogleAccount, Observed, ServiceAccount};
+use crate::plan::{Change, Desired, Down, GoogleAccount, Observed, ServiceAccount};
+use crate::written;
 
-/// What a memory is about: generation of the spec, UID of the KSA.
-type About = (Option<i64>, Option<String>);
+/// What a memory is about: generation of the spec, UID of the KSA, whether it serves.
+type About = (Option<i64>, Option<String>, bool);
 
 fn about(identity: &Identity) -> About {
     (
         identity.metadata.generation,
         identity.service_account_uid().map(str::to_owned),
+        identity.phase().serves(),
     )
 }
 
@@ -33,6 +35,7 @@ pub(crate) struct Memory {
     bound: bool,
     granted: BTreeSet<Resource>,
     proofs: u32,
+    down: Down,
     /// A repair that is not proven yet.
     unproven: bool,
     /// Failures in a row.
@@ -60,11 +63,12 @@ impl Memory {
     /// What is known: from the cluster, from the status, from the steps done.
     pub(crate) fn observed(
         &self,
-        generation: Option<i64>,
+        identity: &Identity,
         status: &IdentityStatus,
         account: ServiceAccount,
         desired: &Desired,
     ) -> Observed {
+        let generation = identity.metadata.generation;
         let held = |condition| holds(status, generation, condition);
         let known = |condition| held(condition) && !self.looking;
         let google_account = match (
@@ -91,6 +95,10 @@ impl Memory {
             granted,
             proofs: self.proofs,
             verified: held(VERIFIED) && !self.unproven,
+            recorded: written::is_complete(identity, status),
+            stale: !written::stale(identity, status).is_empty(),
+            leftover: status.google_service_account_id.is_some(),
+            down: self.down,
         }
     }
 
@@ -110,6 +118,13 @@ impl Memory {
                 self.granted.insert(resource.clone());
             }
             Change::Prove => self.proofs += 1,
+            Change::Unbind => self.down.unbound = true,
+            Change::DisableGoogleAccount => self.down.disabled = true,
+            Change::Drain => self.down.drained = true,
+            Change::Revoke => self.down.revoked = true,
+            Change::DeleteGoogleAccount => self.down.deleted = true,
+            // Their marks are in the status and in the cluster.
+            Change::Record | Change::DeleteServiceAccount | Change::DeleteIdentity => {}
         }
     }
 

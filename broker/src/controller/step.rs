@@ -9,7 +9,7 @@ use namesake_api::Identity;
 use namesake_api::conditions;
 use namesake_api::names::{BINDING_READY, VERIFIED};
 
-use super::{Context, google};
+use super::{Context, google, leave};
 use crate::conditions::Finding;
 use crate::config::Timings;
 use crate::ensure;
@@ -17,6 +17,7 @@ use crate::failure::{Failure, Retry};
 use crate::objects::{self, Judgement};
 use crate::plan::{Change, ServiceAccount};
 use crate::verify;
+use crate::written::{Entry, Members};
 
 /// Limit of each call of a proof: why it fails should be known soon, and it is tried again anyway.
 const PROOF: Duration = Duration::from_secs(8);
@@ -30,16 +31,33 @@ pub(crate) struct Done {
     pub(crate) service_account: Option<ServiceAccount>,
     /// UID of the KSA, after a step on it.
     pub(crate) service_account_uid: Option<String>,
+    /// The KSA is gone.
+    pub(crate) forget_service_account: bool,
+    /// The GSA is gone, and nobody will want it back.
+    pub(crate) forget_google_id: bool,
+    /// How the identity is called at Google: to be recorded before it is written there.
+    pub(crate) record: Option<Members>,
+    /// What was taken back at Google.
+    pub(crate) taken: Vec<Entry>,
+    /// What a user who has left still has.
+    pub(crate) left: Option<Vec<String>>,
+    /// Pods run as the identity.
+    pub(crate) used: bool,
+    /// It is not done yet: again after so long.
+    pub(crate) again: Option<Duration>,
     /// `uniqueId` of the GSA, after a look at it.
     pub(crate) google_id: Option<String>,
     /// What is so whatever the plan says.
     pub(crate) findings: Vec<Finding>,
+    /// Who else is in the policy of the GSA.
+    pub(crate) exclusive: Option<Finding>,
 }
 
 /// The KSA as it is.
 pub(crate) async fn look(
     identity: &Identity,
     context: &Context,
+    thorough: bool,
 ) -> Result<ServiceAccount, Failure> {
     let (namespace, name) = (
         identity.namespace().unwrap_or_default(),
@@ -59,6 +77,14 @@ pub(crate) async fn look(
     };
     let same = there.uid().as_deref() == identity.service_account_uid();
     match objects::judge(&there, &wanted) {
+        Judgement::Right if same && thorough => {
+            let complete = ensure::has_role_bindings(&context.client, identity).await?;
+            Ok(if complete {
+                ServiceAccount::Right
+            } else {
+                ServiceAccount::Drifted
+            })
+        }
         Judgement::Right if same => Ok(ServiceAccount::Right),
         Judgement::Right | Judgement::Drifted => Ok(ServiceAccount::Drifted),
         // Said by whoever tries to make it.
@@ -83,6 +109,14 @@ pub(crate) async fn take(
         Change::Prove => verify::prove(identity, &context.client, &context.gcp.within(PROOF))
             .await
             .map(|()| Done::default()),
+        Change::Record => google::record(identity, context).await,
+        Change::Revoke => leave::revoke(identity, context).await,
+        Change::DeleteGoogleAccount => leave::delete_account(identity, context).await,
+        Change::Unbind => leave::unbind(identity, context).await,
+        Change::DisableGoogleAccount => leave::disable(identity, context).await,
+        Change::Drain => leave::drain(identity, context).await,
+        Change::DeleteServiceAccount => leave::delete_service_account(identity, context).await,
+        Change::DeleteIdentity => leave::delete_identity(identity, context).await,
     }
 }
 
@@ -99,7 +133,10 @@ async fn service_account(identity: &Identity, context: &Context) -> Result<Done,
 pub(crate) const fn in_cluster(change: &Change) -> bool {
     matches!(
         change,
-        Change::CreateServiceAccount | Change::RepairServiceAccount
+        Change::CreateServiceAccount
+            | Change::RepairServiceAccount
+            | Change::DeleteServiceAccount
+            | Change::DeleteIdentity
     )
 }
 
@@ -122,6 +159,14 @@ pub(crate) const fn name(change: &Change) -> &'static str {
         Change::Bind => "Bind",
         Change::Grant(_) => "Grant",
         Change::Prove => "Prove",
+        Change::Record => "Record",
+        Change::Revoke => "Revoke",
+        Change::DeleteGoogleAccount => "DeleteGoogleAccount",
+        Change::Unbind => "Unbind",
+        Change::DisableGoogleAccount => "DisableGoogleAccount",
+        Change::Drain => "Drain",
+        Change::DeleteServiceAccount => "DeleteServiceAccount",
+        Change::DeleteIdentity => "DeleteIdentity",
     }
 }
 

@@ -141,6 +141,14 @@ fn member(identity: &Identity) -> String {
     )
 }
 
+/// How Google names an identity that impersonates.
+fn members(identity: &Identity) -> crate::written::Members {
+    crate::written::Members {
+        binding: Some(crate::principal::binding(identity)),
+        grantee: member(identity),
+    }
+}
+
 fn pinned() -> Identity {
     let mut identity = fixtures::identity();
     identity.spec.pinned = true;

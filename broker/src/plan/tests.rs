@@ -9,6 +9,7 @@ fn folder() -> Resource {
 
 fn desired() -> Desired {
     Desired {
+        aim: Aim::Serve,
         mode: Mode::Impersonate,
         pinned: false,
         grants: BTreeMap::from([(
@@ -26,6 +27,10 @@ fn nothing() -> Observed {
         granted: BTreeSet::new(),
         proofs: 0,
         verified: false,
+        recorded: false,
+        stale: false,
+        leftover: false,
+        down: Down::default(),
     }
 }
 
@@ -37,6 +42,10 @@ fn everything() -> Observed {
         granted: BTreeSet::from([folder()]),
         proofs: PROOFS,
         verified: true,
+        recorded: true,
+        stale: false,
+        leftover: true,
+        down: Down::default(),
     }
 }
 
@@ -49,6 +58,7 @@ fn a_new_identity_takes_every_step_in_order() {
         SeeGoogleAccount,
         SeeGoogleAccount,
         SeeGoogleAccount,
+        Record,
         Bind,
         Grant(folder()),
         Prove,

@@ -35,7 +35,7 @@ async fn the_binding_goes_first_and_the_account_last() {
     let identity = fixtures::identity();
     let world = up(&identity).await;
     let before = world.last();
-    cleanup::take_down(&identity, &world.context).await.unwrap();
+    leave::take_down(&identity, &world.context).await.unwrap();
     let order: Vec<_> = world
         .written(before)
         .into_iter()
@@ -64,10 +64,10 @@ fn kind(line: &str) -> &'static str {
 async fn taking_down_again_or_without_the_account_is_no_fault() {
     let identity = fixtures::identity();
     let world = up(&identity).await;
-    cleanup::take_down(&identity, &world.context).await.unwrap();
-    cleanup::take_down(&identity, &world.context).await.unwrap();
+    leave::take_down(&identity, &world.context).await.unwrap();
+    leave::take_down(&identity, &world.context).await.unwrap();
     let never_made = World::new().await;
-    cleanup::take_down(&identity, &never_made.context)
+    leave::take_down(&identity, &never_made.context)
         .await
         .unwrap();
     assert_eq!(never_made.written(0), Vec::<String>::new());
@@ -77,7 +77,7 @@ async fn taking_down_again_or_without_the_account_is_no_fault() {
 async fn an_account_without_our_mark_is_never_touched() {
     let (world, identity) = (World::new().await, fixtures::identity());
     world.others(&identity.name_any());
-    cleanup::take_down(&identity, &world.context).await.unwrap();
+    leave::take_down(&identity, &world.context).await.unwrap();
     assert_eq!(world.written(0), Vec::<String>::new());
     assert!(exists(&world, &identity).await);
 }
@@ -87,7 +87,7 @@ async fn a_pinned_account_loses_the_binding_and_nothing_else() {
     let identity = pinned();
     let world = up(&identity).await;
     let before = world.last();
-    cleanup::take_down(&identity, &world.context).await.unwrap();
+    leave::take_down(&identity, &world.context).await.unwrap();
     let order: Vec<_> = world
         .written(before)
         .into_iter()
@@ -101,7 +101,7 @@ async fn a_pinned_account_loses_the_binding_and_nothing_else() {
 async fn in_direct_mode_the_grants_go() {
     let identity = direct();
     let world = up(&identity).await;
-    cleanup::take_down(&identity, &world.context).await.unwrap();
+    leave::take_down(&identity, &world.context).await.unwrap();
     let policy = world.context.gcp.policy(&folder(&identity)).await.unwrap();
     assert_eq!(policy.principals(), 0);
 }
@@ -112,6 +112,6 @@ async fn an_identity_written_by_hand_takes_nothing_down() {
     let world = up(&identity).await;
     identity.metadata.name = Some("mf-bob-aaaaaaaaaaaaaa".into());
     let before = world.last();
-    cleanup::take_down(&identity, &world.context).await.unwrap();
+    leave::take_down(&identity, &world.context).await.unwrap();
     assert_eq!(world.asked(before), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use namesake_api::{IdentityStatus, conditions};
 use super::*;
 use crate::controller::advance::settle;
 use crate::controller::memory::Memory;
-use crate::plan::{Change, Observed, PROOFS, ServiceAccount, plan};
+use crate::plan::{Aim, Change, Observed, PROOFS, ServiceAccount, plan};
 
 /// An identity on its way: the broker's memory, and what is in the cluster.
 struct Way {
@@ -28,12 +28,8 @@ impl Way {
     fn observed(&self) -> Observed {
         let status = self.identity.status.clone().unwrap_or_default();
         let desired = Desired::of(&self.identity.spec);
-        self.memory.observed(
-            self.identity.metadata.generation,
-            &status,
-            self.account,
-            &desired,
-        )
+        self.memory
+            .observed(&self.identity, &status, self.account, &desired)
     }
 
     fn next(&self) -> Option<Change> {
@@ -54,6 +50,9 @@ impl Way {
             done.service_account = Some(ServiceAccount::Right);
             done.service_account_uid = Some("u-1".into());
         }
+        if matches!(change, Change::FindGoogleAccount | Change::Record) {
+            done.record = Some(members(&self.identity));
+        }
         self.memory.did(&change, repaired);
         let mut status = self.identity.status.clone().unwrap_or_default();
         let now = Timestamp::UNIX_EPOCH;
@@ -62,7 +61,7 @@ impl Way {
             &mut status,
             &done,
             &self.memory,
-            self.account,
+            (Aim::Serve, self.account),
             now,
         );
         self.identity.status = Some(status);

@@ -1,0 +1,263 @@
+//! The steps that take an identity down: nobody acts as it, its account is disabled, no pod is left, nothing is left. Whatever
+//! is gone already counts as done, and what is not ours is left alone.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::{Api, ResourceExt};
+use namesake_api::{Identity, IdentityStatus, Mode, Phase};
+use namesake_gcp::{Edit, Error as Google, Resource, ServiceAccount};
+
+use super::step::Done;
+use super::{Context, google, leftovers};
+use crate::failure::Failure;
+use crate::written::{self, Entry, Members};
+use crate::{ensure, objects, phase};
+
+/// Lets nobody act as the identity: takes the binding back, or the grants where the KSA itself has them.
+pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let status = expected(identity, context).await?;
+    let entries = match identity.spec.mode {
+        Mode::Impersonate => written::bindings(&status),
+        Mode::Direct => written::all(&status),
+    };
+    take_back(context, entries).await
+}
+
+/// Takes back what is recorded and not asked for any more; everything, when the identity is to go.
+pub(super) async fn revoke(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let entries = if identity.phase().serves() {
+        let status = identity.status.clone().unwrap_or_default();
+        written::stale(identity, &status)
+    } else {
+        written::all(&expected(identity, context).await?)
+    };
+    take_back(context, entries).await
+}
+
+/// What is recorded, and what an identity of this spec has even if nobody recorded it. Of an account under its name that is
+/// somebody else's, nothing is the identity's.
+async fn expected(identity: &Identity, context: &Context) -> Result<IdentityStatus, Failure> {
+    let mut status = identity.status.clone().unwrap_or_default();
+    let others = match own_account(identity, context).await? {
+        Own::Others => true,
+        Own::Ours(_) | Own::None => false,
+    };
+    let unmade = identity.spec.mode == Mode::Direct && identity.service_account_uid().is_none();
+    if !others && !unmade {
+        let members: Members = google::members(identity, &context.gcp).await?;
+        written::record(identity, &mut status, &members);
+    }
+    Ok(status)
+}
+
+async fn take_back(context: &Context, entries: Vec<Entry>) -> Result<Done, Failure> {
+    let mut left = entries.clone();
+    while let Some(first) = left.first() {
+        let resource = first.resource.clone();
+        let (here, others): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|e| e.resource == resource);
+        left = others;
+        take_from(context, &resource, here).await?;
+    }
+    Ok(Done {
+        taken: entries,
+        ..Done::default()
+    })
+}
+
+async fn take_from(
+    context: &Context,
+    resource: &Resource,
+    entries: Vec<Entry>,
+) -> Result<(), Failure> {
+    let edits = entries
+        .into_iter()
+        .map(|entry| Edit::remove(entry.role, entry.member));
+    let removed = context.policies.change(resource, edits.collect()).await;
+    forgive(removed.map(|_| ()))
+}
+
+/// Disables the GSA, so that tokens that are out there end too.
+pub(super) async fn disable(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    if let Own::Ours(account) = own_account(identity, context).await?
+        && !account.disabled
+    {
+        let project = &identity.spec.project;
+        let id = &account.unique_id;
+        forgive(context.gcp.disable_service_account(project, id).await)?;
+    }
+    Ok(Done::default())
+}
+
+/// Deletes the GSA, disabled first. By its unique id: a namesake made in between stays.
+pub(super) async fn delete_account(
+    identity: &Identity,
+    context: &Context,
+) -> Result<Done, Failure> {
+    disable(identity, context).await?;
+    if let Own::Ours(account) = own_account(identity, context).await? {
+        let project = &identity.spec.project;
+        let id = &account.unique_id;
+        forgive(context.gcp.delete_service_account(project, id).await)?;
+    }
+    Ok(Done {
+        // Whoever comes back gets it back by this id.
+        forget_google_id: identity.phase().serves(),
+        ..Done::default()
+    })
+}
+
+/// Whose the GSA is that the identity has, or had.
+enum Own {
+    Ours(ServiceAccount),
+    Others,
+    None,
+}
+
+async fn own_account(identity: &Identity, context: &Context) -> Result<Own, Failure> {
+    let recorded = identity.status.as_ref();
+    let recorded = recorded.and_then(|status| status.google_service_account_id.as_deref());
+    let named = match (&identity.spec.google_service_account, identity.spec.pinned) {
+        (_, true) => return Ok(Own::None),
+        (Some(email), false) => email,
+        (None, false) => match recorded {
+            Some(id) => id,
+            None => return Ok(Own::None),
+        },
+    };
+    let project = &identity.spec.project;
+    let found = context.gcp.get_service_account(project, named).await?;
+    let mark = google::mark(identity)?;
+    Ok(match found {
+        None => Own::None,
+        Some(account) if account.description == mark => Own::Ours(account),
+        Some(_) => Own::Others,
+    })
+}
+
+/// Sees whether every replica of the webhook knows by now, and whether the last pod is gone.
+pub(super) async fn drain(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let timings = &context.config.timings;
+    let leaving = identity.phase() == Phase::Offboarding;
+    let known = phase::since(identity, context.now()).unsigned_abs();
+    // One that the rules dropped waits longer: the edit may have been a slip.
+    let bound = if leaving || context.is_wanted(identity) {
+        timings.drain
+    } else {
+        context.config.collect_after
+    };
+    let pods = pods(identity, context).await?;
+    let left = if leaving {
+        let mut left: Vec<_> = pods.iter().map(|pod| format!("Pod {pod}")).collect();
+        left.extend(leftovers::scheduled(identity, context).await);
+        left.sort();
+        Some(left)
+    } else {
+        None
+    };
+    let wait = bound.saturating_sub(known);
+    let again = if !wait.is_zero() {
+        Some(wait.min(timings.resync))
+    } else if !pods.is_empty() {
+        Some(timings.refused)
+    } else {
+        None
+    };
+    Ok(Done {
+        again,
+        left,
+        // An identity that pods run as is not idle.
+        used: !leaving && !pods.is_empty(),
+        ..Done::default()
+    })
+}
+
+/// Names of the pods that run as the identity, or will.
+async fn pods(identity: &Identity, context: &Context) -> Result<Vec<String>, Failure> {
+    let (namespace, name) = (
+        identity.namespace().unwrap_or_default(),
+        identity.name_any(),
+    );
+    let api = Api::<Pod>::namespaced(context.client.clone(), &namespace);
+    let of = ListParams::default().fields(&format!("spec.serviceAccountName={name}"));
+    let found = api.list(&of).await;
+    let what = format!("a list of the pods of service account {namespace}/{name}");
+    let found = found.map_err(ensure::Error::kube(what))?;
+    let ended = |pod: &Pod| {
+        let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
+        matches!(phase, Some("Succeeded" | "Failed"))
+    };
+    let alive = found.items.iter().filter(|pod| !ended(pod));
+    Ok(alive.map(ResourceExt::name_any).collect())
+}
+
+/// Deletes the KSA and its RoleBindings.
+pub(super) async fn delete_service_account(
+    identity: &Identity,
+    context: &Context,
+) -> Result<Done, Failure> {
+    ensure::removed(&context.client, identity).await?;
+    Ok(Done {
+        service_account: Some(crate::plan::ServiceAccount::Absent),
+        forget_service_account: true,
+        ..Done::default()
+    })
+}
+
+/// Deletes the Identity as it was seen: one that was used since stays. Its finalizer takes down the rest.
+pub(super) async fn delete_identity(
+    identity: &Identity,
+    context: &Context,
+) -> Result<Done, Failure> {
+    let (namespace, name) = (
+        identity.namespace().unwrap_or_default(),
+        identity.name_any(),
+    );
+    let api = Api::<Identity>::namespaced(context.client.clone(), &namespace);
+    let seen = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: identity.uid(),
+            resource_version: identity.resource_version(),
+        }),
+        ..DeleteParams::default()
+    };
+    match api.delete(&name, &seen).await {
+        Ok(_) => {}
+        Err(error) if ensure::is_gone(&error) => {}
+        Err(error) if ensure::is_conflict(&error) => {
+            let why = "it was used, or changed, at the last moment: it is looked at again";
+            return Err(Failure::passing("Used", why));
+        }
+        Err(source) => {
+            let what = format!("the deletion of Identity {namespace}/{name}");
+            return Err(ensure::Error::kube(what)(source).into());
+        }
+    }
+    Ok(Done {
+        again: Some(Duration::from_secs(1)),
+        ..Done::default()
+    })
+}
+
+/// Everything at once, for an Identity that is deleted: the binding first, so that nobody acts as it from then on; then the
+/// grants; then the account.
+pub(crate) async fn take_down(identity: &Identity, context: &Context) -> Result<(), Failure> {
+    // Nothing was ever done for one that was written by hand.
+    if !crate::derive::is_derived(identity) || objects::mark(identity).is_err() {
+        return Ok(());
+    }
+    let status = expected(identity, context).await?;
+    take_back(context, written::bindings(&status)).await?;
+    take_back(context, written::grants(&status)).await?;
+    delete_account(identity, context).await.map(|_| ())
+}
+
+/// What is not there need not be removed.
+fn forgive(done: Result<(), Google>) -> Result<(), Failure> {
+    match done {
+        Err(Google::NotFound(_)) => Ok(()),
+        other => Ok(other?),
+    }
+}
