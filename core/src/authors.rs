@@ -65,6 +65,9 @@ impl Rules {
             }
             return Err(self.unknown(raw));
         };
+        if !requester.is_itself() {
+            return Err(impersonated(raw));
+        }
         self.mapped(rule, &name, annotation)
     }
 
@@ -186,6 +189,15 @@ pub(crate) fn check_requester(name: &str) -> Result<(), UserError> {
     name.chars()
         .find(forbidden)
         .map_or(Ok(()), |c| Err(UserError::Character(c)))
+}
+
+/// Real tokens of service accounts carry an id; impersonation does not, nor do the old tokens kept in Secrets.
+fn impersonated(requester: &str) -> Refusal {
+    let message = format!(
+        "{requester} comes without the id of a token of its own, so this is somebody who impersonates that service account, or \
+         a token kept in a Secret. Sign in as yourself, or let the account's own pod make the request."
+    );
+    Refusal::new(Reason::Impersonated, message)
 }
 
 fn illegal(requester: &str, name: &str, error: &UserError) -> Refusal {

@@ -39,6 +39,8 @@ pub enum Reason {
     EmptyRequester,
     /// No entry of `users` matches the requester.
     UnknownRequester,
+    /// A service account that the rules know, impersonated by somebody.
+    Impersonated,
     /// The requester, or what it maps to, is not a legal user.
     IllegalUser,
     /// The requester speaks for others and did not say for whom.
@@ -70,6 +72,7 @@ impl Reason {
         match self {
             Reason::EmptyRequester => "EmptyRequester",
             Reason::UnknownRequester => "UnknownRequester",
+            Reason::Impersonated => "Impersonated",
             Reason::IllegalUser => "IllegalUser",
             Reason::MissingClaim => "MissingClaim",
             Reason::ClaimNotAllowed => "ClaimNotAllowed",

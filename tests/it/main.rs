@@ -1,6 +1,7 @@
 //! The one integration binary: Namesake against a real API server and Google's side on loopback.
 
 mod admission;
+mod airflow;
 mod before_opt_in;
 mod broker_api;
 mod custody;

@@ -189,6 +189,32 @@ fn a_carrier_is_no_user_whatever_the_rules_match() {
 }
 
 #[test]
+fn an_impersonated_service_account_is_nobody() {
+    let impersonated = |username: &str| {
+        let requester = Requester {
+            extra_credential_id: false,
+            ..requester(username)
+        };
+        let user = everything().user(&requester, |_| Some("alice@acme.com".to_owned()));
+        user.map_err(|refusal| refusal.reason)
+    };
+    for account in [
+        "system:serviceaccount:hub:jupyter-alice",
+        "system:serviceaccount:ci:runner",
+    ] {
+        assert_eq!(
+            impersonated(account),
+            Err(Reason::Impersonated),
+            "{account}"
+        );
+    }
+    assert!(
+        impersonated("alice@acme.com").is_ok(),
+        "people's tokens have no such id everywhere"
+    );
+}
+
+#[test]
 fn admins_and_updaters_are_those_that_are_named() {
     let in_group = |group: &str| Requester {
         groups: vec![group.to_owned()],
