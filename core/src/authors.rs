@@ -140,6 +140,15 @@ impl Rules {
         }
     }
 
+    /// The user whom an admin names, in the form in which rules and stamps have it.
+    ///
+    /// # Errors
+    /// A name that is no user.
+    pub fn named_user(&self, name: &str) -> Result<User, Refusal> {
+        self.known(name)
+            .map_err(|error| illegal(name, name, &error))
+    }
+
     /// Which of the groups that rules and classes mention a requester is in, and which not: all that a stamp needs to say.
     #[must_use]
     pub fn mentioned_groups(&self, groups: &[String]) -> Groups {
@@ -153,12 +162,14 @@ impl Rules {
         requester.is_itself() && carries(&self.model.carriers, &requester.username, Some(parent))
     }
 
-    /// Whether the requester may do what nobody else may: `admins`, by default the group `system:masters`.
+    /// Whether the requester may do what nobody else may: `admins`, by default the group `system:masters`. Not who
+    /// impersonates a service account of theirs.
     #[must_use]
     pub fn is_admin(&self, requester: &Requester) -> bool {
         let admins = &self.model.admins;
         let name = canonical_case(&requester.username);
         !name.is_empty()
+            && requester.is_itself()
             && (admins.users.iter().any(|glob| glob.matches(&name))
                 || requester
                     .groups

@@ -12,6 +12,7 @@
 
 mod authors;
 mod decide;
+mod fingerprint;
 mod glob;
 mod grant;
 mod groups;
@@ -28,6 +29,7 @@ mod user;
 
 pub use authors::Requester;
 pub use decide::{Claims, Decision, IdentityChoice, Subject};
+pub use fingerprint::fingerprint;
 pub use glob::Glob;
 pub use grant::{Ask, IdentitySpec};
 pub use groups::{Groups, Membership};
@@ -35,8 +37,8 @@ pub use name::{IdentityName, MANAGED_NAME_PATTERN, is_managed_name};
 pub use refusal::{Reason, Refusal};
 pub use resolution::{Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
 pub use rules::{
-    BindBy, ForeignMembers, Grant, GrantTarget, Launcher, Life, Mode, NoMatch, Per, Problem, Rules,
-    RulesErrors, Source, Span, Standing,
+    BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Launcher, Life, Mode, NoMatch, Per,
+    Problem, Rules, RulesErrors, Source, Span, Standing,
 };
 pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError};
 pub use stamp::{Bound, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};

@@ -1,9 +1,12 @@
 //! Resolutions: what the webhook decided for one pod, signed for the twin that sees the final pod.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     seal::{KeyRing, Purpose, SealError, near, same},
+    stamp::ObjectName,
     user::User,
 };
 
@@ -36,6 +39,10 @@ pub struct Resolution {
     pub rule: Option<String>,
     /// What the decision was.
     pub outcome: Outcome,
+    /// Name of the pod, as far as it was known.
+    pub pod: ObjectName,
+    /// The containers that whoever asked wanted, by name: a digest of what each runs. Listed sidecars are not here.
+    pub containers: BTreeMap<String, String>,
 }
 
 /// What was decided.
@@ -65,6 +72,10 @@ pub struct SeenPod<'a> {
     pub owner_uid: Option<&'a str>,
     /// The service account that the pod names.
     pub service_account: &'a str,
+    /// `metadata.name`; while there is none, the beginning of it.
+    pub name: &'a str,
+    /// `metadata.generateName`.
+    pub generate_name: Option<&'a str>,
 }
 
 impl Resolution {
@@ -79,16 +90,31 @@ impl Resolution {
     /// # Errors
     /// Text that we did not sign, or signed for something else: says which field differs.
     pub fn verify(text: &str, keys: &KeyRing, seen: &SeenPod<'_>) -> Result<Resolution, SealError> {
-        let resolution: Resolution = keys.open(Purpose::Resolution, text)?;
-        same("stack", &resolution.stack, seen.stack)?;
-        same("namespace", &resolution.namespace, seen.namespace)?;
-        same("requester", &resolution.requester, seen.requester)?;
+        let resolution = Resolution::of_request(text, keys, seen)?;
         same(
             "service account",
             &resolution.service_account,
             seen.service_account,
         )?;
+        Ok(resolution)
+    }
+
+    /// The resolution in an annotation, if we signed it in the course of this very request, whatever account the pod
+    /// names by now.
+    ///
+    /// # Errors
+    /// As [`Resolution::verify`].
+    pub fn of_request(
+        text: &str,
+        keys: &KeyRing,
+        seen: &SeenPod<'_>,
+    ) -> Result<Resolution, SealError> {
+        let resolution: Resolution = keys.open(Purpose::Resolution, text)?;
+        same("stack", &resolution.stack, seen.stack)?;
+        same("namespace", &resolution.namespace, seen.namespace)?;
+        same("requester", &resolution.requester, seen.requester)?;
         near(resolution.at, seen.now, RESOLUTION_TOLERANCE)?;
+        resolution.pod.fits(seen.name, seen.generate_name)?;
         if resolution.owner_uid.as_deref() == seen.owner_uid {
             return Ok(resolution);
         }

@@ -13,12 +13,14 @@ mod matching;
 mod model;
 mod node;
 mod pins;
+mod pods;
 mod problem;
 mod read;
 mod users;
 
 pub use classes::{BindBy, ForeignMembers, Grant, GrantTarget, Life, Mode, Per, Span};
 pub use matching::{Launcher, NoMatch};
+pub use pods::Hygiene;
 pub use problem::{Problem, RulesErrors};
 
 pub(crate) use classes::Class;

@@ -96,7 +96,7 @@ impl Stamp {
         same("stack", &stamp.stack, seen.stack)?;
         same("namespace", &stamp.namespace, seen.namespace)?;
         same("kind", &stamp.kind, seen.kind)?;
-        stamp.object.fits(seen)?;
+        stamp.object.fits(seen.name, seen.generate_name)?;
         match &stamp.bound {
             Bound::Written(second) => near(*second, seen.created, STAMP_TOLERANCE)?,
             Bound::Uid(uid) => same("uid", uid, seen.uid)?,
@@ -115,20 +115,16 @@ impl ObjectName {
         }
     }
 
-    fn fits(&self, seen: &SeenObject<'_>) -> Result<(), SealError> {
+    pub(crate) fn fits(&self, seen: &str, generate_name: Option<&str>) -> Result<(), SealError> {
         match self {
-            ObjectName::Name(name) => same("name", name, seen.name),
+            ObjectName::Name(name) => same("name", name, seen),
             ObjectName::GenerateName(beginning) => {
-                same(
-                    "generateName",
-                    beginning,
-                    seen.generate_name.unwrap_or_default(),
-                )?;
+                same("generateName", beginning, generate_name.unwrap_or_default())?;
                 let kept = beginning.get(..KEPT_OF_GENERATE_NAME).unwrap_or(beginning);
-                if seen.name.starts_with(kept) {
+                if seen.starts_with(kept) {
                     Ok(())
                 } else {
-                    same("name", kept, seen.name)
+                    same("name", kept, seen)
                 }
             }
         }

@@ -5,7 +5,7 @@ mod record;
 
 use std::time::Instant;
 
-use namesake_core::Launcher;
+use namesake_core::{Decision, Launcher};
 use serde::de::IgnoredAny;
 
 use crate::kinds::{self, Kind, Parent as ParentKind, Role};
@@ -233,6 +233,15 @@ async fn create(
     let decision = mutate::choose(world, &request.namespace, &asker, metadata, account)
         .map_err(|refused| (refused, mutate::facts(&asker, None)))?;
     let facts = mutate::facts(&asker, Some(&decision));
+    if let Decision::Identity(choice) = &decision
+        && let Err(refused) = twin::gives_identity(
+            world.rules,
+            template.and_then(|t| t.spec.as_ref()),
+            choice.name.as_str(),
+        )
+    {
+        return Err((refused, facts));
+    }
     match identity(state, request, &asker, &decision, deadline).await {
         Ok(have) => {
             let change = mutate::parent(world, request, kind, object, &asker, &decision, have);

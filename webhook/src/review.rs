@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use thiserror::Error;
 
 use crate::text::{Pairs, Text, members, members_or_none};
+use crate::twin::Container;
 
 /// Largest review that is read, in bytes. The API server's own limit on a request is 3 MiB, and UPDATE carries two objects.
 pub const MAX_REVIEW_BYTES: usize = 8 * 1024 * 1024;
@@ -243,6 +244,18 @@ pub struct Spec<'a> {
     /// Pod: scheduling gates.
     #[serde(borrow, default)]
     pub scheduling_gates: Option<Vec<Gate<'a>>>,
+    /// Pod: what runs first.
+    #[serde(borrow, default)]
+    pub init_containers: Option<Vec<Container<'a>>>,
+    /// Pod: what runs.
+    #[serde(borrow, default)]
+    pub containers: Option<Vec<Container<'a>>>,
+    /// Pod: on the network of its node.
+    #[serde(default)]
+    pub host_network: Option<bool>,
+    /// Pod: labels that its node must have.
+    #[serde(borrow, default)]
+    pub node_selector: Option<Pairs<'a>>,
     /// Job: the pods that it will make.
     #[serde(borrow, default, deserialize_with = "members")]
     pub template: Option<Box<Object<'a>>>,

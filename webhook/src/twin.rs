@@ -1,4 +1,10 @@
 //! The twin: sees the final pod, whatever other webhooks did after us, and checks it against what we signed. Pure.
+//!
+//! A resolution is for one request: requester, second, namespace, owner, the pod's name as far as it is known, its account
+//! and what its containers run. One that was copied from another pod fits only a pod that is the same in all of these.
+
+mod containers;
+mod node;
 
 use namesake_api::names::{IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION};
 use namesake_core::{Resolution, SealError, SeenPod, is_managed_name};
@@ -6,6 +12,9 @@ use namesake_core::{Resolution, SealError, SeenPod, is_managed_name};
 use crate::mutate::World;
 use crate::review::{Object, Request, Spec};
 use crate::verdict::{Facts, Refused, Verdict};
+
+pub use containers::{Container, asked_for};
+pub(crate) use node::gives_identity;
 
 /// Checks a final pod at CREATE.
 #[must_use]
@@ -21,25 +30,55 @@ pub fn check(world: &World<'_>, request: &Request<'_>, pod: &Object<'_>) -> Verd
         return without(world, request, account, facts);
     };
     let seen = SeenPod {
-        stack: world.rules.stack(),
-        namespace: &request.namespace,
-        requester: &request.user_info.username,
-        now: world.now,
-        owner_uid: pod.metadata.controller().map(|o| o.uid.as_str()),
         service_account: account,
+        ..seen(world, request, pod)
     };
     match Resolution::verify(text, world.keys, &seen) {
         Ok(resolution) => {
             facts.user = resolution.user.as_ref().map(ToString::to_string);
             facts.rule.clone_from(&resolution.rule);
             facts.class.clone_from(&resolution.class);
-            match tampered(pod, &resolution) {
-                Some(what) => Verdict::refuse(changed(&what), facts),
-                None => Verdict::pass(facts),
+            match final_pod(world, pod, &resolution) {
+                Err(refused) => Verdict::refuse(refused, facts),
+                Ok(()) => Verdict::pass(facts),
             }
         }
         Err(error) => Verdict::refuse(refusal(&error), facts),
     }
+}
+
+/// A pod as resolutions see it.
+pub(crate) fn seen<'a>(
+    world: &World<'a>,
+    request: &'a Request<'_>,
+    pod: &'a Object<'_>,
+) -> SeenPod<'a> {
+    let metadata = &pod.metadata;
+    let names = [&metadata.name, &metadata.generate_name];
+    let mut names = names.into_iter().flatten().filter(|name| !name.is_empty());
+    SeenPod {
+        stack: world.rules.stack(),
+        namespace: &request.namespace,
+        requester: &request.user_info.username,
+        now: world.now,
+        owner_uid: metadata.controller().map(|o| o.uid.as_str()),
+        service_account: pod.spec.as_ref().map_or("default", Spec::account),
+        name: names.next().map_or("", |name| name.as_str()),
+        generate_name: metadata.generate_name.as_deref(),
+    }
+}
+
+// What is left to check of a pod whose resolution was signed for it.
+fn final_pod(world: &World<'_>, pod: &Object<'_>, resolution: &Resolution) -> Result<(), Refused> {
+    if let Some(what) = tampered(pod, resolution) {
+        return Err(changed(&what));
+    }
+    let spec = pod.spec.as_ref();
+    let foreign = spec.and_then(|s| containers::foreign(world.rules, s, &resolution.containers));
+    if let Some(refused) = foreign {
+        return Err(refused);
+    }
+    gives_identity(world.rules, spec, &resolution.service_account)
 }
 
 // A pod that Namesake left as it is: what it names must be open to everybody.

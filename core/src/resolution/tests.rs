@@ -10,6 +10,8 @@ const SEEN: SeenPod<'static> = SeenPod {
     now: 1_795_345_417,
     owner_uid: Some("4a22ac2d-26c4-4194-b2bb-804ae0a41192"),
     service_account: "",
+    name: "t-b2bdfea8-gwtfp-x7k2p",
+    generate_name: Some("t-b2bdfea8-gwtfp-"),
 };
 
 fn golden() -> (KeyRing, Resolution, String) {
@@ -45,13 +47,15 @@ type Change = fn(&mut SeenPod<'_>);
 
 #[test]
 fn a_replayed_resolution_is_void() {
-    let changes: [(&str, Change); 8] = [
+    let changes: [(&str, Change); 10] = [
         ("stack", |seen| seen.stack = "dev"),
         ("namespace", |seen| seen.namespace = "other"),
         ("requester", |seen| seen.requester = "mallory@acme.com"),
         ("service account", |seen| seen.service_account = "default"),
         ("owner", |seen| seen.owner_uid = None),
         ("owner", |seen| seen.owner_uid = Some("another")),
+        ("name", |seen| seen.name = "another"),
+        ("generateName", |seen| seen.generate_name = Some("t-")),
         ("time", |seen| seen.now += 31),
         ("time", |seen| seen.now -= 31),
     ];
@@ -69,6 +73,22 @@ fn a_replayed_resolution_is_void() {
         };
         assert_eq!(different, field);
     }
+}
+
+#[test]
+fn a_resolution_of_this_request_is_known_whatever_the_account_is_by_now() {
+    let (keys, resolution, text) = golden();
+    let other = SeenPod {
+        service_account: "metaflow",
+        ..SEEN
+    };
+    let known = Resolution::of_request(&text, &keys, &other);
+    assert_eq!(known.as_ref(), Ok(&resolution));
+    let of_another = SeenPod {
+        owner_uid: None,
+        ..other
+    };
+    assert!(Resolution::of_request(&text, &keys, &of_another).is_err());
 }
 
 #[test]

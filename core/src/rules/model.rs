@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{glob::Glob, user::User};
 
-use super::{Class, Launcher, NoMatch, Pin, Rule, UserRule};
+use super::{Class, Launcher, NoMatch, Pin, Rule, UserRule, pods::Pods};
 
 pub(crate) const API_VERSION: &str = "namesake.dev/v1alpha1";
 pub(crate) const KIND: &str = "MappingRules";
@@ -27,6 +27,8 @@ pub(crate) struct Model {
     pub(crate) carriers: Vec<Carrier>,
     pub(crate) updaters: Vec<String>,
     pub(crate) allowed_service_accounts: Vec<Glob>,
+    #[serde(flatten)]
+    pub(crate) pods: Pods,
     pub(crate) pins: BTreeMap<User, Pin>,
     pub(crate) offboarded: BTreeSet<User>,
     pub(crate) returned: BTreeSet<User>,

@@ -15,6 +15,7 @@ use super::{
     model::{self, API_VERSION, Admins, Carrier, KIND, Model},
     node::{Node, Value},
     pins::Pins,
+    pods::Pods,
     problem::{At, Log, Wrong, wrong},
 };
 
@@ -128,6 +129,7 @@ fn read_main(item: &Item<'_>, file: &str, pins: &mut Pins) -> Option<Model> {
     let allowed = fields
         .get("allowedServiceAccounts")
         .map(|item| item.read_list(allowed_account));
+    let pods = Pods::read(&mut fields);
     if let Some(fields) = fields.get("pins").and_then(|item| item.fields()) {
         pins.read(file, &fields);
     }
@@ -147,6 +149,7 @@ fn read_main(item: &Item<'_>, file: &str, pins: &mut Pins) -> Option<Model> {
         carriers,
         updaters,
         allowed_service_accounts: allowed.unwrap_or_else(|| vec![Glob::new("default")]),
+        pods,
         pins: BTreeMap::new(),
         offboarded,
         returned,

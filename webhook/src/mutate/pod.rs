@@ -4,15 +4,17 @@
 //! plugin filled in for the account that the pod came with. It only adds and never takes away, so the pod keeps the pull
 //! secrets of that account, and its token volume, which is for whichever account the pod names in the end.
 
+use std::collections::BTreeMap;
+
 use namesake_api::names::{
     GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION, WAITING_ANNOTATION,
 };
-use namesake_core::{Decision, Outcome, Resolution, SeenPod};
+use namesake_core::{Decision, ObjectName, Outcome, Resolution, SeenPod};
 
 use super::{Change, Have, World};
 use crate::patch::Patch;
 use crate::review::{Object, Request, Spec};
-use crate::twin::DRY_RUN;
+use crate::twin::{self, DRY_RUN};
 use crate::verdict::Refused;
 use crate::who::Asker;
 
@@ -36,7 +38,7 @@ const NOTHING: Want<'_> = Want {
 /// pod keeps its account (which the twin refuses if it is written after all).
 ///
 /// # Errors
-/// A pod that needs a gate and cannot have one.
+/// A pod that needs a gate and cannot have one, or that would be its node to Google.
 pub fn pod(
     world: &World<'_>,
     request: &Request<'_>,
@@ -65,6 +67,9 @@ pub fn pod(
     if gate && node(pod).is_some() {
         return Err(no_gate(asker, account, node(pod).unwrap_or_default()));
     }
+    twin::gives_identity(world.rules, pod.spec.as_ref(), account)?;
+    let seen = twin::seen(world, request, pod);
+    let there = pod.metadata.annotation(RESOLUTION_ANNOTATION);
     let resolution = Resolution {
         stack: world.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
@@ -81,12 +86,17 @@ pub fn pod(
         } else {
             Outcome::ServiceAccount
         },
+        pod: ObjectName::of(
+            pod.metadata.name.as_deref(),
+            pod.metadata.generate_name.as_deref(),
+        ),
+        containers: containers(world, pod, there, &seen)?,
     };
     let want = Want {
         account: Some(account),
         identity: identity.map(|i| i.name.as_str()),
         user: asker.user().map(namesake_core::User::as_str),
-        resolution: Some(signed(world, pod, &resolution)),
+        resolution: Some(signed(world, there, &seen, &resolution)),
         gate,
     };
     Ok(change(pod, &want, outcome, None))
@@ -100,18 +110,34 @@ fn rule(decision: &Decision) -> Option<String> {
     }
 }
 
+// What was asked for. When another webhook changed the pod after us, we are called again: what it put in was not asked
+// for, so the list that we signed at first stays.
+fn containers(
+    world: &World<'_>,
+    pod: &Object<'_>,
+    there: Option<&str>,
+    seen: &SeenPod<'_>,
+) -> Result<BTreeMap<String, String>, Refused> {
+    let first = there.and_then(|text| Resolution::of_request(text, world.keys, seen).ok());
+    match (first, &pod.spec) {
+        (Some(first), _) => Ok(first.containers),
+        (None, Some(spec)) => twin::asked_for(world.rules, spec),
+        (None, None) => Ok(BTreeMap::new()),
+    }
+}
+
 // The resolution that is there already, if it says the same: a second pass over our own output changes nothing.
-fn signed(world: &World<'_>, pod: &Object<'_>, wanted: &Resolution) -> String {
-    let there = pod.metadata.annotation(RESOLUTION_ANNOTATION);
+fn signed(
+    world: &World<'_>,
+    there: Option<&str>,
+    seen: &SeenPod<'_>,
+    wanted: &Resolution,
+) -> String {
+    let seen = SeenPod {
+        service_account: &wanted.service_account,
+        ..*seen
+    };
     let same = there.filter(|text| {
-        let seen = SeenPod {
-            stack: &wanted.stack,
-            namespace: &wanted.namespace,
-            requester: &wanted.requester,
-            now: world.now,
-            owner_uid: wanted.owner_uid.as_deref(),
-            service_account: &wanted.service_account,
-        };
         Resolution::verify(text, world.keys, &seen).is_ok_and(|there| {
             Resolution {
                 at: wanted.at,

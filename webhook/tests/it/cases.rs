@@ -23,7 +23,9 @@ use std::time::{Duration, Instant};
 use namesake_core::{IdentityName, Source};
 use namesake_core::{KeyRing, Per, Resolution, Rules, Stamp};
 use namesake_webhook::admit::{Webhook, admit};
+use namesake_webhook::review::Object;
 use namesake_webhook::state::{Files, Known, Parent, State};
+use namesake_webhook::twin::asked_for;
 use serde_json::{Map, Value, json};
 
 pub(crate) const NOW: i64 = 2000;
@@ -111,8 +113,20 @@ fn resolution(over: Value) -> Resolution {
     let base = json!({"stack": "prod", "namespace": "research",
         "requester": "system:serviceaccount:kube-system:job-controller", "at": NOW, "ownerUid": ALICE_JOB,
         "serviceAccount": name_of("alice@acme.com"), "identity": name_of("alice@acme.com"), "user": "alice@acme.com",
-        "class": "research", "rule": "metaflow", "outcome": "identity"});
-    serde_json::from_value(merge(base, over)).unwrap()
+        "class": "research", "rule": "metaflow", "outcome": "identity", "containers": containers()});
+    let mut all = merge(base, over);
+    all.as_object_mut()
+        .unwrap()
+        .entry("pod")
+        .or_insert(json!({"generateName": "t-b2bdfea8-gwtfp-"}));
+    serde_json::from_value(all).unwrap()
+}
+
+/// What the containers of `run-pod.json` run.
+fn containers() -> BTreeMap<String, String> {
+    let pod = read("run-pod.json");
+    let pod: Object<'_> = serde_json::from_str(&pod).unwrap();
+    asked_for(&rules("rules.yaml", &[]), &pod.spec.unwrap()).unwrap()
 }
 
 pub(crate) fn name_of(user: &str) -> String {

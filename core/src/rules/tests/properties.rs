@@ -6,6 +6,7 @@ use super::super::*;
 use crate::rules::{
     classes::Entitled,
     model::{API_VERSION, Admins, Carrier, KIND},
+    pods::{Pods, Sidecar},
 };
 
 /// Names that YAML could take for something else.
@@ -202,6 +203,21 @@ fn user() -> impl Strategy<Value = User> {
     "[a-z#~]{1,6}(@[a-z]{1,4})?".prop_filter_map("legal", |text| User::exact(&text).ok())
 }
 
+fn pods() -> impl Strategy<Value = Pods> {
+    let sidecar = (name(), word_glob()).prop_map(|(name, image)| Sidecar {
+        name: Glob::new(&format!("{name}*")),
+        image,
+    });
+    (vec(sidecar, 0..3), any::<[bool; 3]>()).prop_map(|(sidecars, [require, user, tokens])| Pods {
+        sidecars,
+        require_metadata_server: require,
+        hygiene: Hygiene {
+            set_user: user,
+            strip_tokens: tokens,
+        },
+    })
+}
+
 fn model() -> impl Strategy<Value = Model> {
     let lists = (vec(mapping(), 0..4), vec(class(), 1..4), vec(rule(), 0..5));
     let admins = (vec(proven_glob(), 0..2), vec(group(), 0..2))
@@ -221,7 +237,7 @@ fn model() -> impl Strategy<Value = Model> {
         admins,
         vec(carrier, 0..2),
         vec(group(), 0..2),
-        vec(word_glob(), 0..3),
+        (vec(word_glob(), 0..3), pods()),
     );
     let people = (
         prop::collection::btree_set(user(), 0..4),
@@ -233,7 +249,7 @@ fn model() -> impl Strategy<Value = Model> {
             stack,
             keep,
             (users, classes, rules),
-            (admins, carriers, updaters, allowed),
+            (admins, carriers, updaters, (allowed, pods)),
             (pinned, offboarded, returned),
         )| Model {
             api_version: API_VERSION,
@@ -251,6 +267,7 @@ fn model() -> impl Strategy<Value = Model> {
             carriers,
             updaters,
             allowed_service_accounts: allowed,
+            pods,
             pins: pinned
                 .into_iter()
                 .enumerate()

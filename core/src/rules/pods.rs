@@ -1,0 +1,172 @@
+//! What rules say about every pod with an identity: sidecars, the node's metadata server, what is put right in the environment.
+
+use serde::Serialize;
+
+use crate::{Glob, text::is_dns_label};
+
+use super::{
+    Rules,
+    fields::{Fields, Item},
+    legal,
+    problem::{Wrong, wrong},
+};
+
+/// Longest image that a sidecar's glob may name, in bytes.
+const MAX_IMAGE_BYTES: usize = 1024;
+
+/// A container that other webhooks may add to a pod with an identity.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Sidecar {
+    pub(crate) name: Glob,
+    pub(crate) image: Glob,
+}
+
+/// What is put right in the environment of a parent's pod templates. Nothing, unless the rules say so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hygiene {
+    /// `METAFLOW_USER` and `METAFLOW_OWNER` say who is proven.
+    pub set_user: bool,
+    /// Credentials are taken out of `METAFLOW_SERVICE_HEADERS`.
+    pub strip_tokens: bool,
+}
+
+/// What the rules say about every pod with an identity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Pods {
+    pub(crate) sidecars: Vec<Sidecar>,
+    pub(crate) require_metadata_server: bool,
+    pub(crate) hygiene: Hygiene,
+}
+
+impl Pods {
+    pub(crate) fn read(fields: &mut Fields<'_>) -> Pods {
+        let sidecars = fields
+            .get("sidecars")
+            .map(|item| item.list().iter().filter_map(Sidecar::read).collect());
+        let require = fields.get("requireMetadataServer");
+        let hygiene = fields.get("hygiene");
+        Pods {
+            sidecars: sidecars.unwrap_or_default(),
+            require_metadata_server: require.and_then(|item| item.flag()).unwrap_or_default(),
+            hygiene: hygiene
+                .and_then(|item| Hygiene::read(&item))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Sidecar {
+    fn read(item: &Item<'_>) -> Option<Sidecar> {
+        let mut fields = item.fields()?;
+        let name = fields
+            .need("name", "name the container, as istio-proxy")
+            .and_then(|item| item.read(legal::name_glob("container", is_dns_label)));
+        let image = fields
+            .need(
+                "image",
+                "write the image with its registry, as gcr.io/istio/proxyv2:*",
+            )
+            .and_then(|item| item.read(image));
+        fields.close();
+        let sidecar = Sidecar {
+            name: name?,
+            image: image?,
+        };
+        if sidecar.name.is_everything() && sidecar.image.is_everything() {
+            let remedy =
+                "name the image's registry at least, or any webhook may run anything as anybody";
+            item.report(wrong("this lets every container into every pod", remedy));
+            return None;
+        }
+        Some(sidecar)
+    }
+}
+
+fn image(text: &str) -> Result<Glob, Wrong> {
+    let legal = |c: char| c.is_ascii_graphic();
+    if (1..=MAX_IMAGE_BYTES).contains(&text.len()) && text.chars().all(legal) {
+        return Ok(Glob::new(text));
+    }
+    let what = format!("{} matches no image", crate::text::shown(text));
+    Err(wrong(what, "write an image, with * for any characters"))
+}
+
+impl Hygiene {
+    fn read(item: &Item<'_>) -> Option<Hygiene> {
+        let mut fields = item.fields()?;
+        let mut flag = |key| {
+            fields
+                .get(key)
+                .and_then(|item| item.flag())
+                .unwrap_or_default()
+        };
+        let hygiene = Hygiene {
+            set_user: flag("setUser"),
+            strip_tokens: flag("stripTokens"),
+        };
+        fields.close();
+        Some(hygiene)
+    }
+}
+
+impl Rules {
+    /// Whether another webhook may add a container of this name with this image to a pod with an identity.
+    #[must_use]
+    pub fn is_sidecar(&self, name: &str, image: &str) -> bool {
+        let fits = |sidecar: &Sidecar| sidecar.name.matches(name) && sidecar.image.matches(image);
+        self.model.pods.sidecars.iter().any(fits)
+    }
+
+    /// Whether a pod with an identity must ask for a node with GKE's metadata server.
+    #[must_use]
+    pub fn requires_metadata_server(&self) -> bool {
+        self.model.pods.require_metadata_server
+    }
+
+    /// What is put right in the environment of a parent's pod templates.
+    #[must_use]
+    pub fn hygiene(&self) -> Hygiene {
+        self.model.pods.hygiene
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::everything;
+    use crate::{Rules, Source};
+
+    fn problems(from: &str, to: &str) -> String {
+        let text = include_str!("../../testdata/everything.yaml").replace(from, to);
+        let source = Source {
+            file: "r",
+            text: &text,
+        };
+        Rules::parse(&[source]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_sidecar_fits_by_its_whole_name_and_its_whole_image() {
+        let rules = everything();
+        assert!(rules.is_sidecar("istio-proxy", "gcr.io/istio/proxyv2:1.27"));
+        assert!(!rules.is_sidecar("istio-proxy-2", "gcr.io/istio/proxyv2:1.27"));
+        assert!(!rules.is_sidecar("istio-proxy", "evil.example/gcr.io/istio/proxyv2:1"));
+        assert!(!rules.is_sidecar("other", "gcr.io/istio/proxyv2:1.27"));
+        assert!(rules.requires_metadata_server());
+        assert!(rules.hygiene().set_user && rules.hygiene().strip_tokens);
+    }
+
+    #[test]
+    fn a_sidecar_that_lets_everything_in_is_an_error() {
+        let image = "image: \"gcr.io/istio/proxyv2:*\"";
+        let everything = problems(
+            &format!("name: istio-proxy, {image}"),
+            "name: \"*\", image: \"*\"",
+        );
+        assert!(everything.contains("every container"), "{everything}");
+        assert!(problems(image, "image: \"\"").contains("matches no image"));
+        assert!(problems(image, "tag: x").contains("the key image is missing"));
+        assert!(problems("setUser: true", "setUser: yes please").contains("true or false"));
+    }
+}
