@@ -112,6 +112,9 @@ pub struct IdentitySpec {
     /// Whether a pin of the rules names the GSA: it is not ours then, and only the binding is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pinned: bool,
+    /// Whether it fell over to mode direct, because the project had no room for its GSA when it was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fallen_over: bool,
     /// What of the KSA the binding names; in mode direct it is always the UID.
     #[serde(default, skip_serializing_if = "BindBy::is_name")]
     pub bind_by: BindBy,
@@ -135,13 +138,13 @@ pub struct IdentitySpec {
     pub key: String,
 }
 
-/// One role on one resource: a project, a bucket, or a folder of a bucket.
+/// One role on one resource: a project, a bucket, a part of a bucket, or the identity's own GSA.
 #[derive(
-    KubeSchema, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+    KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[x_kube(
-    validation = Rule::new("has(self.project) != has(self.bucket)").message("a grant names either a project or a bucket"),
-    validation = Rule::new("!has(self.folder) || has(self.bucket)").message("a folder needs the bucket that it is in")
+    validation = Rule::new("[has(self.project), has(self.bucket), has(self.serviceAccount)].exists_one(named, named)").message("a grant names a project, a bucket or the identity's own Google service account"),
+    validation = Rule::new("!has(self.folder) && !has(self.prefix) || has(self.bucket) && has(self.folder) != has(self.prefix)").message("a folder or a prefix needs the bucket that it is in, and not the other")
 )]
 pub struct Grant {
     /// Role, such as `roles/storage.objectUser`.
@@ -159,6 +162,14 @@ pub struct Grant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub folder: Option<String>,
+    /// Beginning of the names of objects in the bucket, such as `users/KEY/`: the role is given on them by a condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub prefix: Option<String>,
+    /// E-mail of the identity's own GSA, when the role is given on that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 254))]
+    pub service_account: Option<String>,
 }
 
 /// A grant as the broker wrote it: what is here and no longer in the spec is taken back.

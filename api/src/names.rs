@@ -135,6 +135,14 @@ pub const LOG_FORMAT: &str = "json";
 pub const ENV_IDENTITIES_PER_MINUTE: &str = "NAMESAKE_IDENTITIES_PER_MINUTE";
 /// Default of [`ENV_IDENTITIES_PER_MINUTE`].
 pub const IDENTITIES_PER_MINUTE: u32 = 10;
+/// Roles that the broker may give, separated by commas: anchored patterns, `*` for any characters; `self:` before one that it may
+/// give on an identity's own GSA only.
+pub const ENV_ALLOWED_ROLES: &str = "NAMESAKE_ALLOWED_ROLES";
+/// Default of [`ENV_ALLOWED_ROLES`]: what a task needs to read, write and compute, and nothing that gives roles to others.
+pub const ALLOWED_ROLES: &str = "roles/storage.objectUser,roles/storage.objectViewer,roles/storage.objectCreator,\
+roles/bigquery.dataViewer,roles/bigquery.dataEditor,roles/bigquery.jobUser,roles/bigquery.user,\
+roles/bigquery.readSessionUser,roles/aiplatform.user,roles/logging.logWriter,roles/monitoring.metricWriter,\
+roles/artifactregistry.reader,self:roles/iam.serviceAccountTokenCreator";
 /// Members that a policy at Google holds, each occurrence counted, as documented.
 pub const POLICY_PRINCIPALS: usize = 1_500;
 /// Bytes that a policy at Google holds; documented as "a few tens of KB".

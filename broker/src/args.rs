@@ -10,6 +10,7 @@ use namesake_gcp::Endpoints;
 
 use crate::config::{Config, Timings, system_clock};
 use crate::policies::Room;
+use crate::roles::AllowedRoles;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,6 +46,9 @@ pub struct Args {
     /// How long such a thing, or an Identity that the rules no longer make, is left alone first.
     #[arg(long, env = names::ENV_COLLECT_AFTER, default_value = names::COLLECT_AFTER)]
     pub collect_after: Span,
+    /// Roles that identities may be given, whatever the rules say, separated by commas.
+    #[arg(long, env = names::ENV_ALLOWED_ROLES, default_value = names::ALLOWED_ROLES)]
+    pub allowed_roles: AllowedRoles,
     /// Base URL of Google's IAM API.
     #[arg(long, env = names::ENV_IAM_ENDPOINT, default_value = names::IAM_ENDPOINT)]
     pub iam_endpoint: String,
@@ -85,6 +89,7 @@ impl Args {
             namespace: self.namespace.clone(),
             tls_names,
             identities_per_minute: self.identities_per_minute,
+            allowed_roles: self.allowed_roles.clone(),
             policy_room: Room::default(),
             offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
             collect: self.collect,

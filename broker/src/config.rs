@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use namesake_api::names;
 
 use crate::policies::{Room, Spacing};
+use crate::roles::AllowedRoles;
 
 /// Tells the time; tests give their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -28,6 +29,8 @@ pub struct Config {
     pub tls_names: Vec<String>,
     /// New identities that one user may have in a minute.
     pub identities_per_minute: u32,
+    /// Roles that may be given to identities, whatever the rules say.
+    pub allowed_roles: AllowedRoles,
     /// What a policy at Google may hold.
     pub policy_room: Room,
     /// How long the disabled GSA of a user who has left is kept.
@@ -50,6 +53,7 @@ impl Default for Config {
             namespace: namespace.to_owned(),
             tls_names: vec![format!("{service}.{namespace}.svc")],
             identities_per_minute: names::IDENTITIES_PER_MINUTE,
+            allowed_roles: AllowedRoles::default(),
             policy_room: Room::default(),
             offboarding_grace: Duration::from_hours(30 * 24),
             collect: false,

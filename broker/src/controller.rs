@@ -26,6 +26,7 @@ use namesake_gcp::Gcp;
 use tokio::sync::broadcast;
 use tracing::warn;
 
+use crate::buckets::Buckets;
 use crate::config::Config;
 use crate::events::Events;
 use crate::metrics::Metrics;
@@ -58,6 +59,7 @@ pub struct Context {
     pub changed: broadcast::Sender<ObjectRef<Identity>>,
     /// The one writer of each policy.
     pub policies: Policies,
+    buckets: Buckets,
     memories: Memories,
 }
 
@@ -86,6 +88,7 @@ impl Context {
             events,
             metrics,
             changed,
+            buckets: Buckets::default(),
             memories: Memories::default(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use namesake_api::{BindBy, Grant, Identity, IdentitySpec, Mode};
-use namesake_core::{GrantTarget, IdentityName, Per, Reason, Refusal, Rules};
+use namesake_core::{GrantTarget, IdentityName, Per, Reason, Refusal, Rules, WhenFull};
 
 use crate::api::Ask;
 
@@ -57,11 +57,12 @@ pub fn again(rules: &Rules, there: &Identity) -> Result<IdentitySpec, Refusal> {
     let granted = rules.again(&namespace, &there.spec.class, &values)?;
     Ok(IdentitySpec {
         suspended: there.spec.suspended,
-        ..spec(rules, granted)
+        ..as_before(rules, &there.spec, spec(rules, granted))
     })
 }
 
 fn spec(rules: &Rules, granted: namesake_core::IdentitySpec) -> IdentitySpec {
+    let account = granted.google_service_account.clone();
     IdentitySpec {
         stack: rules.stack().to_owned(),
         cluster: rules.cluster().to_owned(),
@@ -87,25 +88,64 @@ fn spec(rules: &Rules, granted: namesake_core::IdentitySpec) -> IdentitySpec {
             namesake_core::BindBy::Uid => BindBy::Uid,
         },
         suspended: false,
-        grants: granted.grants.into_iter().map(grant).collect(),
+        fallen_over: false,
+        grants: (granted.grants.into_iter())
+            .map(|granted| grant(granted, account.as_ref()))
+            .collect(),
         role_bindings: granted.role_bindings,
         image_pull_secrets: granted.image_pull_secrets,
         key: granted.key,
     }
 }
 
-fn grant(granted: namesake_core::Grant) -> Grant {
-    let (project, bucket, folder) = match granted.on {
-        GrantTarget::Folder { bucket, folder } => (None, Some(bucket), Some(folder)),
-        GrantTarget::Bucket { bucket } => (None, Some(bucket), None),
-        GrantTarget::Project { project } => (Some(project), None, None),
+fn grant(granted: namesake_core::Grant, account: Option<&String>) -> Grant {
+    let role = granted.role;
+    let on = |bucket| Grant {
+        role: String::new(),
+        bucket: Some(bucket),
+        ..Grant::default()
     };
-    Grant {
-        role: granted.role,
-        project,
-        bucket,
-        folder,
-    }
+    let grant = match granted.on {
+        GrantTarget::Folder { bucket, folder } => Grant {
+            folder: Some(folder),
+            ..on(bucket)
+        },
+        GrantTarget::Prefix { bucket, prefix } => Grant {
+            prefix: Some(prefix),
+            ..on(bucket)
+        },
+        GrantTarget::Bucket { bucket } => on(bucket),
+        GrantTarget::Project { project } => Grant {
+            project: Some(project),
+            ..Grant::default()
+        },
+        GrantTarget::Itself { .. } => Grant {
+            service_account: account.cloned(),
+            ..Grant::default()
+        },
+    };
+    Grant { role, ..grant }
+}
+
+/// The same identity without a GSA, because its project has no room for one. None when the class does not allow that, or it
+/// needs no GSA of its own anyway.
+#[must_use]
+pub fn fallen_over(rules: &Rules, spec: &IdentitySpec) -> Option<IdentitySpec> {
+    let may = rules.when_full(&spec.class) == Some(WhenFull::Direct);
+    let needs = spec.mode == Mode::Impersonate && !spec.pinned;
+    (may && needs).then(|| IdentitySpec {
+        mode: Mode::Direct,
+        google_service_account: None,
+        fallen_over: true,
+        ..spec.clone()
+    })
+}
+
+/// What is derived for an Identity that is there: one that fell over stays so, while its class allows it.
+#[must_use]
+pub fn as_before(rules: &Rules, there: &IdentitySpec, derived: IdentitySpec) -> IdentitySpec {
+    let again = there.fallen_over.then(|| fallen_over(rules, &derived));
+    again.flatten().unwrap_or(derived)
 }
 
 /// Whether an Identity has the name that its spec derives: one that was written by hand under another name is nobody's.
@@ -150,6 +190,36 @@ mod tests {
             (spec.stack.as_str(), spec.user.as_str()),
             ("prod", "alice@acme.com")
         );
+    }
+
+    #[test]
+    fn an_identity_falls_over_only_where_its_class_allows_it_and_stays_so() {
+        let strict = fixtures::rules();
+        let text = fixtures::RULES.replace("  per: [user]", "  per: [user]\n  whenFull: direct");
+        let source = namesake_core::Source {
+            file: "rules.yaml",
+            text: &text,
+        };
+        let loose = Rules::parse(&[source]).unwrap();
+        let derived = identity(&loose, &fixtures::ask()).unwrap().spec;
+        assert_eq!(fallen_over(&strict, &derived), None);
+        let fallen = fallen_over(&loose, &derived).unwrap();
+        assert_eq!(
+            (fallen.mode, &fallen.google_service_account),
+            (Mode::Direct, &None)
+        );
+        assert_eq!(
+            (&fallen.key, &fallen.grants),
+            (&derived.key, &derived.grants)
+        );
+        assert_eq!(as_before(&loose, &fallen, derived.clone()), fallen);
+        assert_eq!(as_before(&strict, &fallen, derived.clone()), derived);
+        assert_eq!(as_before(&loose, &derived, derived.clone()), derived);
+        let pinned = IdentitySpec {
+            pinned: true,
+            ..derived
+        };
+        assert_eq!(fallen_over(&loose, &pinned), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 pub mod api;
 mod args;
+mod buckets;
 pub mod conditions;
 pub mod config;
 pub mod controller;
@@ -19,6 +20,7 @@ pub mod events;
 pub mod failure;
 pub mod gates;
 mod google;
+pub mod grants;
 pub mod metrics;
 pub mod namespaces;
 pub mod objects;
@@ -27,6 +29,7 @@ pub mod plan;
 pub mod policies;
 pub mod principal;
 pub mod ready;
+pub mod roles;
 pub mod rules;
 mod run;
 pub mod signals;

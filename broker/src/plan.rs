@@ -72,14 +72,20 @@ impl Desired {
 
 /// The policy that a grant is in; none for a grant that names nothing (the API server refuses those).
 pub(crate) fn resource(grant: &Grant) -> Option<Resource> {
-    match (
-        grant.project.clone(),
-        grant.bucket.clone(),
-        grant.folder.clone(),
-    ) {
-        (None, Some(bucket), Some(folder)) => Some(Resource::ManagedFolder { bucket, folder }),
-        (None, Some(name), None) => Some(Resource::Bucket { name }),
-        (Some(id), None, None) => Some(Resource::Project { id }),
+    let Grant {
+        project,
+        bucket,
+        folder,
+        service_account,
+        ..
+    } = grant.clone();
+    match (project, bucket, folder, service_account) {
+        (None, Some(bucket), Some(folder), None) => {
+            Some(Resource::ManagedFolder { bucket, folder })
+        }
+        (None, Some(name), None, None) => Some(Resource::Bucket { name }),
+        (Some(id), None, None, None) => Some(Resource::Project { id }),
+        (None, None, None, Some(email)) => Some(Resource::ServiceAccount { email }),
         _ => None,
     }
 }

@@ -12,8 +12,7 @@ use namesake_gcp::{AccessToken, Error, Gcp};
 use secrecy::SecretString;
 
 use crate::failure::{Failure, Retry};
-use crate::plan::Desired;
-use crate::{ensure, principal};
+use crate::{ensure, grants, principal};
 
 /// Shortest life that the API server gives a token, in seconds.
 const TOKEN_SECONDS: i64 = 600;
@@ -45,7 +44,7 @@ async fn witness(identity: &Identity, gcp: &Gcp, federated: &AccessToken) -> Res
         None => Ok(federated.clone()),
     };
     let token = token.map_err(|error| propagating(&error))?;
-    for (resource, roles) in &Desired::of(&identity.spec).grants {
+    for (resource, roles) in &grants::testable(&identity.spec) {
         let wanted = permissions::of(resource, roles.iter().map(String::as_str));
         if wanted.is_empty() {
             continue;

@@ -2,9 +2,9 @@
 //! taken back, so that a restart in between loses nothing. Pure.
 
 use namesake_api::{BindBy, Identity, IdentityStatus, Mode, WrittenBinding, WrittenGrant};
-use namesake_gcp::Resource;
+use namesake_gcp::{Condition, Resource};
 
-use crate::{plan, principal};
+use crate::{grants, plan, principal};
 
 /// Role of the binding: lets a KSA act as a GSA.
 pub const WORKLOAD_IDENTITY_USER: &str = "roles/iam.workloadIdentityUser";
@@ -18,6 +18,8 @@ pub struct Entry {
     pub role: String,
     /// Who has it.
     pub member: String,
+    /// When; always, if there is none.
+    pub condition: Option<Condition>,
 }
 
 /// How Google names an identity today.
@@ -135,6 +137,7 @@ fn of_binding(written: &WrittenBinding) -> Entry {
         },
         role: WORKLOAD_IDENTITY_USER.to_owned(),
         member: written.member.clone(),
+        condition: None,
     }
 }
 
@@ -143,6 +146,7 @@ fn of_grant(written: &WrittenGrant) -> Option<Entry> {
         resource: plan::resource(&written.grant)?,
         role: written.grant.role.clone(),
         member: written.member.clone(),
+        condition: grants::condition(&written.grant),
     })
 }
 

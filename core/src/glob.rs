@@ -10,7 +10,8 @@ pub struct Glob(String);
 
 impl Glob {
     /// Any text is a glob; whether it can match anything legal is for the rules to say.
-    pub(crate) fn new(text: &str) -> Glob {
+    #[must_use]
+    pub fn new(text: &str) -> Glob {
         Glob(text.to_owned())
     }
 

@@ -37,8 +37,8 @@ pub use name::{IdentityName, MANAGED_NAME_PATTERN, is_managed_name};
 pub use refusal::{Reason, Refusal};
 pub use resolution::{Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
 pub use rules::{
-    BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Launcher, Life, Mode, NoMatch, Per,
-    Problem, Rules, RulesErrors, Source, Span, Standing,
+    BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Itself, Launcher, Life, Mode, NoMatch,
+    Per, Problem, Rules, RulesErrors, Source, Span, Standing, WhenFull,
 };
 pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError};
 pub use stamp::{Bound, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};

@@ -18,7 +18,9 @@ mod problem;
 mod read;
 mod users;
 
-pub use classes::{BindBy, ForeignMembers, Grant, GrantTarget, Life, Mode, Per, Span};
+pub use classes::{
+    BindBy, ForeignMembers, Grant, GrantTarget, Itself, Life, Mode, Per, Span, WhenFull,
+};
 pub use matching::{Launcher, NoMatch};
 pub use pods::Hygiene;
 pub use problem::{Problem, RulesErrors};
@@ -163,6 +165,12 @@ impl Rules {
         } else {
             Standing::Here
         }
+    }
+
+    /// What becomes of a new identity of a class when its project is full; nothing when there is no such class.
+    #[must_use]
+    pub fn when_full(&self, class: &str) -> Option<WhenFull> {
+        self.class(class).map(|class| class.when_full)
     }
 
     /// How long identities of a class live, and what becomes of others in their policies; nothing when there is no such class.

@@ -46,6 +46,7 @@ const BROKER_ROLE: (&str, &[&str]) = (
 const FOLDERS_ROLE: (&str, &[&str]) = (
     "projects/acme/roles/namesakeFolders",
     &[
+        "storage.buckets.get",
         "storage.managedFolders.create",
         "storage.managedFolders.get",
         "storage.managedFolders.list",

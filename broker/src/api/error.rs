@@ -24,6 +24,8 @@ pub enum Reason {
     Suspended,
     /// The identity's user had left, and nobody says that this is the same person.
     HasLeft,
+    /// The class gives a role that the broker may not give.
+    RoleNotAllowed,
     /// The namespace has not opted in to this stack.
     NotOptedIn,
     /// No such path.
@@ -51,6 +53,7 @@ impl Reason {
             Self::NotEntitled => "NotEntitled",
             Self::Suspended => "Suspended",
             Self::HasLeft => "HasLeft",
+            Self::RoleNotAllowed => "RoleNotAllowed",
             Self::NotOptedIn => "NotOptedIn",
             Self::NotFound => "NotFound",
             Self::Conflict => "Conflict",

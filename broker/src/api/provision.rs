@@ -28,6 +28,13 @@ pub(super) async fn provision(broker: &Arc<Broker>, ask: &Ask) -> Result<Answer,
         ));
     }
     let derived = derive::identity(&rules, ask).map_err(|refusal| ApiError::refused(&refusal))?;
+    if let Some(message) = broker.config.allowed_roles.refusal(&derived.spec) {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            Reason::RoleNotAllowed,
+            message,
+        ));
+    }
     let lock = broker
         .flights
         .of(&format!("{}/{}", ask.namespace, derived.name));

@@ -11,8 +11,8 @@ use super::Context;
 use super::step::Done;
 use crate::conditions::Finding;
 use crate::failure::{Failure, Retry};
+use crate::grants;
 use crate::objects;
-use crate::plan::Desired;
 use crate::principal;
 use crate::written::Members;
 
@@ -141,8 +141,9 @@ pub(crate) async fn bind(identity: &Identity, context: &Context) -> Result<Done,
     let email = email(identity)?.to_owned();
     let resource = Resource::ServiceAccount { email };
     let member = binder(identity, &context.gcp).await?;
-    match add(context, &resource, &[WORKLOAD_IDENTITY_USER], &member).await {
-        Ok(missing) => Ok(changed(missing)),
+    let edits = vec![Edit::add(WORKLOAD_IDENTITY_USER, member)];
+    match context.policies.change(&resource, edits).await {
+        Ok(written) => Ok(changed(written.changed)),
         // An account that we have just made: Google's parts learn one by one that it is there, and whose it is.
         Err(error @ (Error::NotFound(_) | Error::PermissionDenied(_))) if !identity.spec.pinned => {
             let failure = Failure::from(error);
@@ -161,16 +162,14 @@ pub(crate) async fn grant(
     context: &Context,
     resource: &Resource,
 ) -> Result<Done, Failure> {
-    let desired = Desired::of(&identity.spec);
-    let roles: Vec<_> = desired
-        .grants
-        .get(resource)
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    if let Some(why) = context.config.allowed_roles.refusal(&identity.spec) {
+        return Err(Failure::lasting("RoleNotAllowed", why));
+    }
+    context.buckets.check(&context.gcp, resource).await?;
     let member = grantee(identity, &context.gcp).await?;
-    Ok(changed(add(context, resource, &roles, &member).await?))
+    let edits = grants::edits(&identity.spec, resource, &member);
+    let written = context.policies.change(resource, edits).await?;
+    Ok(changed(written.changed))
 }
 
 /// Writes down who is about to be written into which policy.
@@ -219,18 +218,6 @@ async fn by_uid(identity: &Identity, gcp: &Gcp) -> Result<String, Failure> {
     let project = principal::cluster_project(&identity.spec.cluster);
     let number = gcp.project_number(project).await?;
     Ok(principal::by_uid(&number, project, uid))
-}
-
-/// Adds what is missing; says whether anything was.
-async fn add(
-    context: &Context,
-    resource: &Resource,
-    roles: &[&str],
-    member: &str,
-) -> Result<bool, Error> {
-    let edits = roles.iter().map(|role| Edit::add(*role, member)).collect();
-    let written = context.policies.change(resource, edits).await?;
-    Ok(written.changed)
 }
 
 fn found(repaired: bool, account: ServiceAccount) -> Done {

@@ -72,9 +72,12 @@ async fn take_from(
     resource: &Resource,
     entries: Vec<Entry>,
 ) -> Result<(), Failure> {
-    let edits = entries
-        .into_iter()
-        .map(|entry| Edit::remove(entry.role, entry.member));
+    let edits = entries.into_iter().map(|entry| {
+        Edit::Remove(namesake_gcp::Entry {
+            condition: entry.condition,
+            ..namesake_gcp::Entry::new(entry.role, entry.member)
+        })
+    });
     let removed = context.policies.change(resource, edits.collect()).await;
     forgive(removed.map(|_| ()))
 }

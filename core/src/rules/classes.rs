@@ -17,7 +17,7 @@ use super::{
 
 mod grants;
 mod life;
-pub use grants::{Grant, GrantTarget};
+pub use grants::{Grant, GrantTarget, Itself};
 pub use life::{BindBy, ForeignMembers, Life, Span};
 
 /// A named kind of identity.
@@ -29,6 +29,7 @@ pub(crate) struct Class {
     pub(crate) entitled: Entitled,
     pub(crate) per: BTreeSet<Per>,
     pub(crate) mode: Mode,
+    pub(crate) when_full: WhenFull,
     pub(crate) project: String,
     pub(crate) grants: Vec<Grant>,
     pub(crate) role_bindings: Vec<String>,
@@ -107,6 +108,17 @@ pub enum Mode {
     Direct,
 }
 
+/// What becomes of a new identity when its project has no room for another GSA.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WhenFull {
+    /// It waits, and says why.
+    #[default]
+    Wait,
+    /// It does without: the KSA itself is the principal, as in [`Mode::Direct`].
+    Direct,
+}
+
 impl Class {
     pub(crate) fn read(item: &Item<'_>) -> Option<Class> {
         let mut fields = item.fields()?;
@@ -126,6 +138,7 @@ impl Class {
         let mode = fields.get("mode").map_or(Some(Mode::Impersonate), |item| {
             item.read(|text| word(text, &modes))
         });
+        let when_full = read_when_full(&mut fields, mode);
         let project = fields
             .need("project", "name the Google project of the identities")
             .and_then(|item| {
@@ -140,7 +153,7 @@ impl Class {
             });
         let grants = fields
             .get("grants")
-            .map(|item| item.list().iter().filter_map(Grant::read).collect());
+            .map(|item| read_grants(&item, mode, when_full));
         let mut names = |key| read_names(&mut fields, key);
         let (role_bindings, image_pull_secrets) =
             (names("roleBindings"), names("imagePullSecrets"));
@@ -152,6 +165,7 @@ impl Class {
             entitled: entitled?,
             per: per?,
             mode: mode?,
+            when_full: when_full?,
             project: project?,
             grants,
             role_bindings,
@@ -202,6 +216,39 @@ fn read_per(item: &Item<'_>) -> Option<BTreeSet<Per>> {
         item.report(wrong("a word is given twice", "remove one of the two"));
     }
     Some(per)
+}
+
+fn read_when_full(fields: &mut Fields<'_>, mode: Option<Mode>) -> Option<WhenFull> {
+    let Some(item) = fields.get("whenFull") else {
+        return Some(WhenFull::Wait);
+    };
+    let words = [("wait", WhenFull::Wait), ("direct", WhenFull::Direct)];
+    let when_full = item.read(|text| word(text, &words))?;
+    if mode == Some(Mode::Direct) && when_full == WhenFull::Direct {
+        item.report(wrong(
+            "identities of mode direct need no room for a Google service account",
+            "remove this key",
+        ));
+        return None;
+    }
+    Some(when_full)
+}
+
+/// The grants; none on a GSA that an identity of the class may not have.
+fn read_grants(item: &Item<'_>, mode: Option<Mode>, when_full: Option<WhenFull>) -> Vec<Grant> {
+    let without = mode == Some(Mode::Direct) || when_full == Some(WhenFull::Direct);
+    let read = |item: &Item<'_>| {
+        let grant = Grant::read(item)?;
+        if without && matches!(grant.on, GrantTarget::Itself { .. }) {
+            item.report(wrong(
+                "identities of this class may have no Google service account to give a role on",
+                "use mode: impersonate without whenFull: direct, or remove the grant",
+            ));
+            return None;
+        }
+        Some(grant)
+    };
+    item.list().iter().filter_map(read).collect()
 }
 
 fn read_names(fields: &mut Fields<'_>, key: &'static str) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::text::{is_bucket, is_project_id, is_role, shown};
 
 use super::super::{
     fields::Item,
-    legal::named,
+    legal::{named, word},
     problem::{Wrong, wrong},
 };
 
@@ -39,11 +39,42 @@ pub enum GrantTarget {
         /// Name of the bucket.
         bucket: String,
     },
+    /// The objects of a bucket whose names begin so, by a condition in the bucket's own policy, which holds a few hundred of
+    /// them at most.
+    Prefix {
+        /// Name of the bucket.
+        bucket: String,
+        /// Beginning of the names; it ends with `/`. As `users/{key}/` in rules, with the key filled in elsewhere.
+        prefix: String,
+    },
+    /// The identity's own GSA, as signing as oneself needs it.
+    Itself {
+        /// `self`.
+        #[serde(rename = "serviceAccount")]
+        service_account: Itself,
+    },
     /// A whole project.
     Project {
         /// Id of the project.
         project: String,
     },
+}
+
+/// The word for an identity's own GSA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Itself {
+    /// `self`.
+    #[serde(rename = "self")]
+    Itself,
+}
+
+/// The keys that say on what.
+struct Keys<'n> {
+    bucket: Option<Item<'n>>,
+    folder: Option<Item<'n>>,
+    prefix: Option<Item<'n>>,
+    project: Option<Item<'n>>,
+    account: Option<Item<'n>>,
 }
 
 impl Grant {
@@ -58,9 +89,13 @@ impl Grant {
             });
         let on = GrantTarget::read(
             item,
-            fields.get("bucket"),
-            fields.get("folder"),
-            fields.get("project"),
+            Keys {
+                bucket: fields.get("bucket"),
+                folder: fields.get("folder"),
+                prefix: fields.get("prefix"),
+                project: fields.get("project"),
+                account: fields.get("serviceAccount"),
+            },
         );
         fields.close();
         Some(Grant {
@@ -76,6 +111,10 @@ impl Grant {
                 bucket: bucket.clone(),
                 folder: folder.replace(KEY, key),
             },
+            GrantTarget::Prefix { bucket, prefix } => GrantTarget::Prefix {
+                bucket: bucket.clone(),
+                prefix: prefix.replace(KEY, key),
+            },
             other => other.clone(),
         };
         Grant {
@@ -86,65 +125,104 @@ impl Grant {
 }
 
 impl GrantTarget {
-    fn read(
-        grant: &Item<'_>,
-        bucket: Option<Item<'_>>,
-        folder: Option<Item<'_>>,
-        project: Option<Item<'_>>,
-    ) -> Option<GrantTarget> {
-        let bucket_name = |text: &str| {
-            named(
-                text,
-                "the name of a bucket",
-                is_bucket,
-                "write it without gs://",
-            )
-        };
-        let project_id = |text: &str| {
-            named(
-                text,
-                "the id of a project",
-                is_project_id,
-                "write the id, not the number",
-            )
-        };
-        let (at, wrong) = match (bucket, folder, project) {
-            (Some(bucket), Some(folder), None) => {
-                let (bucket, folder) = (bucket.read(bucket_name), folder.read(read_folder));
-                return Some(GrantTarget::Folder {
-                    bucket: bucket?,
-                    folder: folder?,
-                });
+    fn read(grant: &Item<'_>, keys: Keys<'_>) -> Option<GrantTarget> {
+        let Keys {
+            bucket,
+            folder,
+            prefix,
+            project,
+            account,
+        } = keys;
+        let (at, wrong) = match (bucket, folder, prefix, project, account) {
+            (Some(bucket), folder, prefix, None, None) if folder.is_none() || prefix.is_none() => {
+                return GrantTarget::read_storage(&bucket, folder, prefix);
             }
-            (Some(bucket), None, None) => {
-                return Some(GrantTarget::Bucket {
-                    bucket: bucket.read(bucket_name)?,
-                });
-            }
-            (None, None, Some(project)) => {
+            (None, None, None, Some(project), None) => {
                 return Some(GrantTarget::Project {
                     project: project.read(project_id)?,
                 });
             }
-            (None, Some(folder), _) => (
-                folder,
+            (None, None, None, None, Some(account)) => {
+                return Some(GrantTarget::Itself {
+                    service_account: account.read(|t| word(t, &[("self", Itself::Itself)]))?,
+                });
+            }
+            (Some(_), Some(_), Some(prefix), None, None) => (
+                prefix,
+                wrong(
+                    "both a folder and a prefix",
+                    "keep folder: it has a policy of its own, with room for everybody",
+                ),
+            ),
+            (None, Some(inner), ..) | (None, None, Some(inner), ..) => (
+                inner,
                 wrong("a folder without its bucket", "add bucket: NAME"),
             ),
-            (Some(bucket), _, Some(_)) => (
-                bucket,
-                wrong("both a bucket and a project", "write two grants"),
+            (Some(at), .., Some(_), _)
+            | (Some(at), .., Some(_))
+            | (None, .., Some(at), Some(_)) => (
+                at,
+                wrong(
+                    "the role is given on several things",
+                    "write a grant for each",
+                ),
             ),
-            (None, None, None) => (
+            _ => (
                 grant.clone(),
                 wrong(
                     "the role is given on nothing",
-                    "add bucket: NAME (and folder: PATH/), or project: ID",
+                    "add bucket: NAME (and folder: PATH/), project: ID, or serviceAccount: self",
                 ),
             ),
         };
         at.report(wrong);
         None
     }
+
+    /// A bucket, or a part of it.
+    fn read_storage(
+        bucket: &Item<'_>,
+        folder: Option<Item<'_>>,
+        prefix: Option<Item<'_>>,
+    ) -> Option<GrantTarget> {
+        let name = bucket.read(|text| {
+            let remedy = "write it without gs://";
+            named(text, "the name of a bucket", is_bucket, remedy)
+        });
+        Some(match (folder, prefix) {
+            (Some(folder), _) => {
+                let folder = folder.read(read_folder);
+                GrantTarget::Folder {
+                    bucket: name?,
+                    folder: folder?,
+                }
+            }
+            (_, Some(prefix)) => {
+                let prefix = prefix.read(read_prefix);
+                GrantTarget::Prefix {
+                    bucket: name?,
+                    prefix: prefix?,
+                }
+            }
+            _ => GrantTarget::Bucket { bucket: name? },
+        })
+    }
+}
+
+fn project_id(text: &str) -> Result<String, Wrong> {
+    let remedy = "write the id, not the number";
+    named(text, "the id of a project", is_project_id, remedy)
+}
+
+/// A prefix stands inside a condition: it is a folder's path, and has no quotes.
+fn read_prefix(text: &str) -> Result<String, Wrong> {
+    if text.contains(['"', '\'', '`']) {
+        return Err(wrong(
+            format!("{} is not a prefix: it has quotes", shown(text)),
+            "write a path such as users/{key}/",
+        ));
+    }
+    read_folder(text)
 }
 
 /// A folder's path: no way out of it, nothing that a tool would take for a pattern, `/` at its end.

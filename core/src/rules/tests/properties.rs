@@ -78,6 +78,15 @@ fn grant() -> impl Strategy<Value = Grant> {
             .prop_filter("a letter first", |name| name
                 .starts_with(|c: char| c.is_ascii_lowercase()))
             .prop_map(|project| GrantTarget::Project { project }),
+        ("[a-z]{3,5}", "([a-z0-9=@~]{1,4}/){1,2}").prop_map(|(bucket, prefix)| {
+            GrantTarget::Prefix {
+                bucket,
+                prefix: prefix + "{key}/",
+            }
+        }),
+        Just(GrantTarget::Itself {
+            service_account: Itself::Itself
+        }),
         ("[0-9]{3,5}", "([!-)+-.0-9:-@A-Z^-z]{1,4}/){1,2}").prop_map(|(bucket, folder)| {
             GrantTarget::Folder {
                 bucket,
@@ -113,7 +122,11 @@ fn class() -> impl Strategy<Value = Class> {
             namespaces,
         });
     let per = subsequence(vec![Per::User, Per::Project, Per::Flow, Per::Step], 1..4);
-    let mode = prop_oneof![Just(Mode::Impersonate), Just(Mode::Direct)];
+    let mode = prop_oneof![
+        Just((Mode::Impersonate, WhenFull::Wait)),
+        Just((Mode::Impersonate, WhenFull::Direct)),
+        Just((Mode::Direct, WhenFull::Wait)),
+    ];
     (
         entitled,
         per,
@@ -124,16 +137,31 @@ fn class() -> impl Strategy<Value = Class> {
         life(),
     )
         .prop_map(
-            |(entitled, per, mode, grants, role_bindings, image_pull_secrets, life)| Class {
-                name: String::new(),
+            |(
                 entitled,
-                per: per.into_iter().collect(),
-                mode,
-                project: "null".to_owned(),
-                grants,
+                per,
+                (mode, when_full),
+                mut grants,
                 role_bindings,
                 image_pull_secrets,
                 life,
+            )| {
+                let without = mode == Mode::Direct || when_full == WhenFull::Direct;
+                grants.retain(|grant: &Grant| {
+                    !(without && matches!(grant.on, GrantTarget::Itself { .. }))
+                });
+                Class {
+                    name: String::new(),
+                    entitled,
+                    per: per.into_iter().collect(),
+                    mode,
+                    when_full,
+                    project: "null".to_owned(),
+                    grants,
+                    role_bindings,
+                    image_pull_secrets,
+                    life,
+                }
             },
         )
 }

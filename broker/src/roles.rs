@@ -1,0 +1,243 @@
+//! The roles that this broker may give, by its own configuration: rules choose among them, and add none.
+
+use std::fmt;
+use std::str::FromStr;
+
+use namesake_api::{Grant, IdentitySpec, names};
+use namesake_core::Glob;
+
+/// Before a role that may be given on the identity's own GSA, and nowhere else.
+const ON_ITSELF: &str = "self:";
+
+/// Anchored patterns of roles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedRoles {
+    elsewhere: Vec<Glob>,
+    on_itself: Vec<Glob>,
+}
+
+impl Default for AllowedRoles {
+    fn default() -> Self {
+        Self::of(names::ALLOWED_ROLES)
+    }
+}
+
+impl AllowedRoles {
+    fn of(text: &str) -> Self {
+        let words = text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
+        let (itself, elsewhere): (Vec<_>, Vec<_>) =
+            words.partition(|word| word.starts_with(ON_ITSELF));
+        let on_itself = itself.into_iter();
+        Self {
+            elsewhere: elsewhere.into_iter().map(Glob::new).collect(),
+            on_itself: on_itself
+                .map(|word| Glob::new(word.strip_prefix(ON_ITSELF).unwrap_or(word)))
+                .collect(),
+        }
+    }
+
+    fn allow(&self, grant: &Grant) -> bool {
+        let globs = if grant.service_account.is_some() {
+            &self.on_itself
+        } else {
+            &self.elsewhere
+        };
+        globs.iter().any(|glob| glob.matches(&grant.role))
+    }
+
+    /// Why not all grants of an identity may be given: the first that may not, and what to do.
+    #[must_use]
+    pub fn refusal(&self, spec: &IdentitySpec) -> Option<String> {
+        let grants = spec.grants.iter().filter(|_| !spec.pinned);
+        let mut foreign = grants.clone().filter(|grant| {
+            grant.service_account.is_some() && grant.service_account != spec.google_service_account
+        });
+        if let Some(grant) = foreign.next() {
+            return Some(format!(
+                "class {} gives {} on {}, which is not this identity's own Google service account: delete this Identity and let the broker make another",
+                spec.class,
+                grant.role,
+                grant.service_account.as_deref().unwrap_or_default()
+            ));
+        }
+        let grant = grants.into_iter().find(|grant| !self.allow(grant))?;
+        let (class, role) = (&spec.class, &grant.role);
+        let (entry, on) = if grant.service_account.is_some() {
+            (
+                format!("{ON_ITSELF}{role}"),
+                "the account itself".to_owned(),
+            )
+        } else {
+            (role.clone(), target(grant))
+        };
+        Some(format!(
+            "class {class} gives {role} on {on}, and this broker may not give that role: take the grant out of the rules (identities, {class}, grants), or add {entry} to {} of Deployment {}, if that is meant",
+            names::ENV_ALLOWED_ROLES,
+            names::BROKER_SERVICE_ACCOUNT
+        ))
+    }
+}
+
+fn target(grant: &Grant) -> String {
+    let Grant {
+        project,
+        bucket,
+        folder,
+        prefix,
+        ..
+    } = grant;
+    match (project, bucket, folder.as_ref().or(prefix.as_ref())) {
+        (Some(project), ..) => format!("project {project}"),
+        (_, Some(bucket), Some(inner)) => format!("{inner} in bucket {bucket}"),
+        (_, bucket, _) => format!("bucket {}", bucket.as_deref().unwrap_or_default()),
+    }
+}
+
+impl FromStr for AllowedRoles {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_role = |word: &str| {
+            let word = word.strip_prefix(ON_ITSELF).unwrap_or(word);
+            let legal = |c: char| c.is_ascii_alphanumeric() || "/._-*".contains(c);
+            word.contains("roles/") && word.chars().all(legal)
+        };
+        let words = text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty());
+        for word in words {
+            if !is_role(word) {
+                return Err(format!(
+                    "{word:?} is no pattern of roles: write roles/NAME, projects/P/roles/NAME or organizations/N/roles/NAME, with * for any characters, and self: before a role on the account itself"
+                ));
+            }
+        }
+        Ok(Self::of(text))
+    }
+}
+
+impl fmt::Display for AllowedRoles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = self
+            .on_itself
+            .iter()
+            .map(|g| format!("{ON_ITSELF}{}", g.as_str()));
+        let all: Vec<_> = self
+            .elsewhere
+            .iter()
+            .map(|g| g.as_str().to_owned())
+            .chain(own)
+            .collect();
+        f.write_str(&all.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(grant: Grant) -> IdentitySpec {
+        IdentitySpec {
+            grants: vec![grant],
+            ..crate::fixtures::identity().spec
+        }
+    }
+
+    fn on_project(role: &str) -> IdentitySpec {
+        spec(Grant {
+            role: role.into(),
+            project: Some("acme".into()),
+            ..Grant::default()
+        })
+    }
+
+    fn on_account(role: &str, email: Option<String>) -> IdentitySpec {
+        spec(Grant {
+            role: role.into(),
+            service_account: email,
+            ..Grant::default()
+        })
+    }
+
+    #[test]
+    fn what_makes_more_than_a_user_is_not_given_unless_somebody_says_so() {
+        let allowed = AllowedRoles::default();
+        assert_eq!(allowed.refusal(&crate::fixtures::identity().spec), None);
+        for role in [
+            "roles/owner",
+            "roles/editor",
+            "roles/storage.admin",
+            "roles/iam.serviceAccountTokenCreator",
+            "roles/iam.serviceAccountUser",
+            "projects/acme/roles/mine",
+        ] {
+            assert!(allowed.refusal(&on_project(role)).is_some(), "{role}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_role_class_and_where_to_add_it() {
+        let said = AllowedRoles::default()
+            .refusal(&on_project("roles/owner"))
+            .unwrap();
+        for part in [
+            "roles/owner",
+            "class research",
+            "project acme",
+            "NAMESAKE_ALLOWED_ROLES",
+            "namesake-broker",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_anchored() {
+        let allowed: AllowedRoles = "roles/big*, projects/acme/roles/*".parse().unwrap();
+        assert_eq!(allowed.refusal(&on_project("roles/bigquery.user")), None);
+        assert_eq!(
+            allowed.refusal(&on_project("projects/acme/roles/mine")),
+            None
+        );
+        assert!(
+            allowed
+                .refusal(&on_project("projects/other/roles/big"))
+                .is_some()
+        );
+        assert!(
+            allowed
+                .refusal(&on_project("roles/xbigquery.user"))
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_role_on_oneself_is_none_elsewhere_and_oneself_is_nobody_else() {
+        let allowed = AllowedRoles::default();
+        let signer = "roles/iam.serviceAccountTokenCreator";
+        let own = crate::fixtures::identity().spec.google_service_account;
+        assert_eq!(allowed.refusal(&on_account(signer, own.clone())), None);
+        assert!(
+            allowed
+                .refusal(&on_account("roles/storage.objectUser", own))
+                .is_some()
+        );
+        let said = allowed
+            .refusal(&on_account(signer, Some("root@acme".into())))
+            .unwrap();
+        assert!(said.contains("not this identity's own"), "{said}");
+    }
+
+    #[test]
+    fn what_is_no_role_is_refused_and_what_is_reads_back() {
+        for text in ["owner", "roles/a b", "roles/x;roles/y", "self:owner"] {
+            assert!(text.parse::<AllowedRoles>().is_err(), "{text}");
+        }
+        let default = AllowedRoles::default();
+        assert_eq!(default.to_string().parse(), Ok(default));
+    }
+}
