@@ -117,6 +117,8 @@ pub enum GoogleAccount {
 pub struct Observed {
     /// The KSA.
     pub service_account: ServiceAccount,
+    /// Whether one is recorded, there or not.
+    pub account_recorded: bool,
     /// The GSA.
     pub google_account: GoogleAccount,
     /// Whether the KSA may act as the GSA.
@@ -249,7 +251,8 @@ fn leave(desired: &Desired, observed: &Observed, delete: bool) -> Vec<Change> {
     let mut changes = rest(desired, observed);
     let gone = observed.service_account == ServiceAccount::Absent;
     push_unless(&mut changes, Change::Drain, gone || down.drained);
-    push_unless(&mut changes, Change::DeleteServiceAccount, gone);
+    let forgotten = gone && !observed.account_recorded;
+    push_unless(&mut changes, Change::DeleteServiceAccount, forgotten);
     if delete {
         push_unless(&mut changes, Change::Revoke, down.revoked);
         let deleted = down.deleted || !has_account(desired);

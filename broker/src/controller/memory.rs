@@ -90,6 +90,7 @@ impl Memory {
         };
         Observed {
             service_account,
+            account_recorded: status.service_account_uid.is_some(),
             google_account,
             bound: self.bound || known(BINDING_READY),
             granted,

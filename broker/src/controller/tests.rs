@@ -11,6 +11,7 @@ use crate::failure::Retry;
 use crate::plan::Desired;
 use crate::{fixtures, namespaces};
 
+mod crash;
 mod down;
 mod flow;
 mod up;
@@ -41,7 +42,13 @@ impl World {
         })
         .await
         .unwrap();
-        let url = || emulator.base_url.clone();
+        let context = Self::context(&emulator.base_url, Config::default()).await;
+        Self { emulator, context }
+    }
+
+    /// A broker that knows nothing yet, and speaks to this emulator.
+    async fn context(url: &str, config: Config) -> Context {
+        let url = || url.to_owned();
         let endpoints = Endpoints {
             iam: url(),
             iam_credentials: url(),
@@ -57,8 +64,7 @@ impl World {
             Client::try_from(kube::Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();
         let (namespaces, _) = namespaces::watch(client.clone(), Arc::default());
         let (changed, _) = broadcast::channel(1);
-        let config = Config::default();
-        let context = Context::new(
+        Context::new(
             client,
             &gcp,
             config,
@@ -66,8 +72,7 @@ impl World {
             namespaces,
             Arc::default(),
             changed,
-        );
-        Self { emulator, context }
+        )
     }
 
     /// What was asked of Google since request `after`, reads and all.
