@@ -142,6 +142,7 @@ pub struct IdentitySpec {
 #[derive(
     KubeSchema, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.project), has(self.bucket), has(self.serviceAccount)].exists_one(named, named)").message("a grant names a project, a bucket or the identity's own Google service account"),
     validation = Rule::new("!has(self.folder) && !has(self.prefix) || has(self.bucket) && has(self.folder) != has(self.prefix)").message("a folder or a prefix needs the bucket that it is in, and not the other")

@@ -50,6 +50,8 @@ pub const RULES_KEY: &str = "rules.yaml";
 pub const RULES_KEY_SUFFIX: &str = ".yaml";
 /// ConfigMap with the last accepted rules, same keys; only the broker writes it.
 pub const ACCEPTED_RULES_CONFIG_MAP: &str = "namesake-accepted-rules";
+/// ConfigMap in which the broker says how much of each quota is used, and when it will be used up.
+pub const QUOTA_CONFIG_MAP: &str = "namesake-quota";
 /// Secret of the certificate authority (`tls.crt`, `tls.key`, type `kubernetes.io/tls`).
 pub const AUTHORITY_SECRET: &str = "namesake-authority";
 /// Secret of the stamp keys: key id to 32 random bytes.
@@ -143,6 +145,10 @@ pub const ALLOWED_ROLES: &str = "roles/storage.objectUser,roles/storage.objectVi
 roles/bigquery.dataViewer,roles/bigquery.dataEditor,roles/bigquery.jobUser,roles/bigquery.user,\
 roles/bigquery.readSessionUser,roles/aiplatform.user,roles/logging.logWriter,roles/monitoring.metricWriter,\
 roles/artifactregistry.reader,self:roles/iam.serviceAccountTokenCreator";
+/// Google service accounts that a project may have: what its quota says. Without it, Google is asked until it refuses.
+pub const ENV_ACCOUNTS_PER_PROJECT: &str = "NAMESAKE_ACCOUNTS_PER_PROJECT";
+/// KSAs of a cluster from which on GKE's metadata server may run out of memory.
+pub const SERVICE_ACCOUNTS_PER_CLUSTER: u64 = 3_000;
 /// Members that a policy at Google holds, each occurrence counted, as documented.
 pub const POLICY_PRINCIPALS: usize = 1_500;
 /// Bytes that a policy at Google holds; documented as "a few tens of KB".

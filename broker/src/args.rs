@@ -49,6 +49,9 @@ pub struct Args {
     /// Roles that identities may be given, whatever the rules say, separated by commas.
     #[arg(long, env = names::ENV_ALLOWED_ROLES, default_value = names::ALLOWED_ROLES)]
     pub allowed_roles: AllowedRoles,
+    /// Google service accounts that a project may have, as its quota says; without it, Google is asked until it refuses.
+    #[arg(long, env = names::ENV_ACCOUNTS_PER_PROJECT)]
+    pub accounts_per_project: Option<u64>,
     /// Base URL of Google's IAM API.
     #[arg(long, env = names::ENV_IAM_ENDPOINT, default_value = names::IAM_ENDPOINT)]
     pub iam_endpoint: String,
@@ -90,6 +93,7 @@ impl Args {
             tls_names,
             identities_per_minute: self.identities_per_minute,
             allowed_roles: self.allowed_roles.clone(),
+            accounts_per_project: self.accounts_per_project,
             policy_room: Room::default(),
             offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
             collect: self.collect,

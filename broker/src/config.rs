@@ -31,6 +31,8 @@ pub struct Config {
     pub identities_per_minute: u32,
     /// Roles that may be given to identities, whatever the rules say.
     pub allowed_roles: AllowedRoles,
+    /// Google service accounts that a project may have; without it, Google says when there are enough.
+    pub accounts_per_project: Option<u64>,
     /// What a policy at Google may hold.
     pub policy_room: Room,
     /// How long the disabled GSA of a user who has left is kept.
@@ -54,6 +56,7 @@ impl Default for Config {
             tls_names: vec![format!("{service}.{namespace}.svc")],
             identities_per_minute: names::IDENTITIES_PER_MINUTE,
             allowed_roles: AllowedRoles::default(),
+            accounts_per_project: None,
             policy_room: Room::default(),
             offboarding_grace: Duration::from_hours(30 * 24),
             collect: false,
@@ -87,6 +90,8 @@ pub struct Timings {
     pub last_used: Duration,
     /// Between two looks at the pods that still wait at their gate.
     pub gates: Duration,
+    /// Between two counts of what runs out.
+    pub count: Duration,
     /// Between two writes of one policy.
     pub policies: Spacing,
     /// After so long every replica of the webhook knows that an identity gets no more pods.
@@ -108,6 +113,7 @@ impl Default for Timings {
             step: Duration::from_secs(90),
             last_used: Duration::from_hours(1),
             gates: Duration::from_secs(15),
+            count: Duration::from_mins(10),
             policies: Spacing::default(),
             drain: Duration::from_mins(2),
             idle: Duration::from_hours(24),
@@ -129,6 +135,7 @@ impl Timings {
             deadline: part(whole.deadline),
             resync: part(whole.resync),
             gates: part(whole.gates),
+            count: part(whole.count),
             policies: Spacing {
                 storage: part(whole.policies.storage),
                 first: part(whole.policies.first),

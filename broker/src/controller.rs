@@ -32,6 +32,7 @@ use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::policies::Policies;
+use crate::quota::Quota;
 use crate::rules::CurrentRules;
 use memory::Memories;
 
@@ -59,6 +60,8 @@ pub struct Context {
     pub changed: broadcast::Sender<ObjectRef<Identity>>,
     /// The one writer of each policy.
     pub policies: Policies,
+    /// What is known about the accounts of each project.
+    pub quota: Arc<Quota>,
     buckets: Buckets,
     memories: Memories,
 }
@@ -88,6 +91,7 @@ impl Context {
             events,
             metrics,
             changed,
+            quota: Arc::default(),
             buckets: Buckets::default(),
             memories: Memories::default(),
         }

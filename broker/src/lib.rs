@@ -28,6 +28,7 @@ pub mod phase;
 pub mod plan;
 pub mod policies;
 pub mod principal;
+pub mod quota;
 pub mod ready;
 pub mod roles;
 pub mod rules;

@@ -1,5 +1,7 @@
 //! What the broker counts.
 
+mod quotas;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -47,6 +49,7 @@ pub struct Metrics {
     gates_waiting: Gauge,
     rules_rejected: Counter,
     rules_broken: Gauge,
+    quotas: quotas::Quotas,
     store: ArcSwapOption<Store<Identity>>,
 }
 
@@ -62,6 +65,7 @@ impl Default for Metrics {
             gates_waiting: Gauge::default(),
             rules_rejected: Counter::default(),
             rules_broken: Gauge::default(),
+            quotas: quotas::Quotas::default(),
             store: ArcSwapOption::empty(),
             registry: Registry::default(),
         };
@@ -106,6 +110,7 @@ impl Default for Metrics {
             "1 while the rules as edited are not the rules in force",
             m.rules_broken.clone(),
         );
+        m.quotas.register(&mut registry);
         Self {
             registry,
             ..metrics
@@ -118,6 +123,7 @@ impl Metrics {
     #[must_use]
     pub fn encode(&self) -> String {
         self.count();
+        self.quotas.look();
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -142,6 +148,16 @@ impl Metrics {
     /// Counts the Identities in this store whenever somebody reads the metrics.
     pub fn watch_identities(&self, store: Store<Identity>) {
         self.store.store(Some(Arc::new(store)));
+    }
+
+    /// Shows what was counted.
+    pub fn quota(&self, lines: &[crate::quota::Line]) {
+        self.quotas.counted(lines);
+    }
+
+    /// Shows how this client's rates stand whenever somebody reads the metrics.
+    pub fn watch_google(&self, google: namesake_gcp::Gcp) {
+        self.quotas.watch(google);
     }
 
     fn count(&self) {

@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::gates::{self, Gates};
 use crate::metrics::Metrics;
 use crate::namespaces::{self, Namespaces};
+use crate::quota::{self, Counting};
 use crate::ready::{Part, Ready};
 use crate::rules::{self, CurrentRules};
 
@@ -151,9 +152,23 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         Arc::clone(&parts.metrics),
         changed,
     );
+    let counting = Counting {
+        client: parts.client.clone(),
+        gcp: parts.gcp.clone(),
+        config: parts.config.clone(),
+        rules: Arc::clone(&parts.rules),
+        namespaces: Arc::clone(&parts.namespaces),
+        identities: identities.clone(),
+        policies: context.policies.clone(),
+        quota: Arc::clone(&context.quota),
+        metrics: Arc::clone(&parts.metrics),
+        events: Events::new(parts.client.clone()),
+    };
+    parts.metrics.watch_google(parts.gcp.clone());
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {
         () = controller::run(Arc::new(context), identities, watched, asks, stop) => {}
         () = gates::run(Arc::new(gates)) => {}
+        () = quota::run(counting) => {}
     }
 }

@@ -14,6 +14,7 @@ mod life;
 mod manifests;
 mod metaflow;
 mod model;
+mod quota;
 mod reinvocation;
 mod reviews;
 mod rules_live;

@@ -48,7 +48,8 @@ pub(super) async fn provision(broker: &Arc<Broker>, ask: &Ask) -> Result<Answer,
         }
     };
     refuse(&rules, &identity)?;
-    let identity = ensure::spec(client, identity, &derived.spec).await?;
+    let wanted = derive::as_before(&rules, &identity.spec, derived.spec);
+    let identity = ensure::spec(client, identity, &wanted).await?;
     let account = ensure::service_account(client, &identity).await?;
     let uid = account.uid().unwrap_or_default();
     let now = broker.now();

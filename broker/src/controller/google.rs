@@ -15,6 +15,7 @@ use crate::grants;
 use crate::objects;
 use crate::principal;
 use crate::written::Members;
+use crate::{derive, ensure};
 
 pub(crate) use crate::written::WORKLOAD_IDENTITY_USER;
 
@@ -52,7 +53,7 @@ async fn look(identity: &Identity, context: &Context) -> Result<Done, Failure> {
         )),
         None => match restored(identity, gcp, project).await? {
             Some(account) => Ok(found(true, account)),
-            None => create(identity, gcp, project).await,
+            None => create(identity, context, project).await,
         },
     }
 }
@@ -84,15 +85,21 @@ async fn restored(
     Ok(Some(account))
 }
 
-async fn create(identity: &Identity, gcp: &Gcp, project: &str) -> Result<Done, Failure> {
+async fn create(identity: &Identity, context: &Context, project: &str) -> Result<Done, Failure> {
     let spec = &identity.spec;
     let mark = mark(identity)?;
+    let limit = context.config.accounts_per_project;
+    if let Some(why) = context.quota.refusal(project, limit) {
+        return Err(full(identity, context, why).await);
+    }
     let shown = format!("{} ({})", spec.user, spec.class);
+    let gcp = &context.gcp;
     match gcp
         .create_service_account(project, &identity.name_any(), short(&shown), &mark)
         .await
     {
         Ok(account) => {
+            context.quota.created(project);
             // A look for drift found it gone: what was known of the old one is void.
             let why = "the Google service account was made; Google does not show it everywhere yet";
             let mut done = found(true, account);
@@ -111,7 +118,27 @@ async fn create(identity: &Identity, gcp: &Gcp, project: &str) -> Result<Done, F
                 failure.what
             ),
         )),
+        Err(error @ Error::QuotaUsedUp(_)) => {
+            context.quota.is_full(project);
+            Err(full(identity, context, error.to_string()).await)
+        }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// No room for another GSA: the identity goes on without one, where its class allows that; or it waits.
+async fn full(identity: &Identity, context: &Context, why: String) -> Failure {
+    let rules = context.rules.current();
+    let spec = rules.and_then(|rules| derive::fallen_over(&rules, &identity.spec));
+    let Some(spec) = spec else {
+        return Failure::lasting("QuotaExhausted", why);
+    };
+    match ensure::spec(&context.client, identity.clone(), &spec).await {
+        Ok(_) => Failure::passing(
+            "FallenOver",
+            format!("{why}: the class allows it, and the identity goes on in mode direct"),
+        ),
+        Err(error) => error.into(),
     }
 }
 

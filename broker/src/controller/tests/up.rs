@@ -313,3 +313,53 @@ async fn a_bucket_that_is_missing_or_not_uniform_is_named_and_nothing_is_written
     }
     assert_eq!(world.written(0), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn what_an_admin_says_a_project_holds_is_kept_to_before_google_is_asked() {
+    let mut world = World::new().await;
+    world.context.config.accounts_per_project = Some(1);
+    world.context.quota.counted("acme-identities", 1);
+    let failure = google::find(&fixtures::identity(), &world.context)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.reason, failure.retry),
+        ("QuotaExhausted", Retry::Slowly)
+    );
+    assert!(failure.message.contains("1 of 1"), "{}", failure.message);
+    assert_eq!(world.written(0), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn once_google_has_said_that_a_project_is_full_it_is_not_asked_for_each_user() {
+    let world = World::new().await;
+    world
+        .emulator
+        .state()
+        .change_settings(|s| s.limits.service_accounts = Some(0))
+        .unwrap();
+    for user in 0..5 {
+        let identity = shared(&format!("user{user}@acme.com"));
+        let failure = google::find(&identity, &world.context).await.unwrap_err();
+        assert_eq!(
+            (failure.reason, failure.retry),
+            ("QuotaExhausted", Retry::Slowly)
+        );
+        assert!(
+            failure.message.contains("whenFull") || user == 0,
+            "{}",
+            failure.message
+        );
+    }
+    assert_eq!(world.written(0).len(), 1);
+    // Somebody made room, and the next count sees it.
+    world
+        .emulator
+        .state()
+        .change_settings(|s| s.limits.service_accounts = Some(9))
+        .unwrap();
+    world.context.quota.created("acme-identities");
+    google::find(&shared("user9@acme.com"), &world.context)
+        .await
+        .unwrap();
+}
