@@ -100,6 +100,8 @@ fn seals(c: &mut Criterion) {
         user: None,
         groups: rules(0).mentioned_groups(&["research@acme.com".to_owned()]),
         bound: Bound::Written(0),
+        root: None,
+        runs: Vec::new(),
     };
     let seen = SeenObject {
         stack: "prod",

@@ -12,6 +12,7 @@
 
 mod authors;
 mod decide;
+mod digest;
 mod fingerprint;
 mod glob;
 mod grant;
@@ -29,6 +30,7 @@ mod user;
 
 pub use authors::Requester;
 pub use decide::{Claims, Decision, IdentityChoice, Subject};
+pub use digest::{Digest, digest_of, digest_of_parts, digest_of_pod_template};
 pub use fingerprint::fingerprint;
 pub use glob::Glob;
 pub use grant::{Ask, IdentitySpec};
@@ -41,7 +43,7 @@ pub use rules::{
     Per, Problem, Rules, RulesErrors, Source, Span, Standing, WhenFull,
 };
 pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError};
-pub use stamp::{Bound, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
+pub use stamp::{Bound, MAX_RUNS, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
 pub use user::{MAX_USER_BYTES, User, UserError};
 
 #[cfg(test)]

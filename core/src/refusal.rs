@@ -47,6 +47,12 @@ pub enum Reason {
     MissingClaim,
     /// The requester may not speak for this user.
     ClaimNotAllowed,
+    /// Somebody shows the name of a managed KSA, and no token that was issued to one of its pods.
+    NotAPod,
+    /// A managed KSA that no identity here has.
+    UnknownIdentity,
+    /// A managed KSA that is more than one user's.
+    SharedIdentity,
     /// The user has left.
     Offboarded,
     /// A rule with `deny` matched.
@@ -76,6 +82,9 @@ impl Reason {
             Reason::IllegalUser => "IllegalUser",
             Reason::MissingClaim => "MissingClaim",
             Reason::ClaimNotAllowed => "ClaimNotAllowed",
+            Reason::NotAPod => "NotAPod",
+            Reason::UnknownIdentity => "UnknownIdentity",
+            Reason::SharedIdentity => "SharedIdentity",
             Reason::Offboarded => "Offboarded",
             Reason::DeniedByRule => "DeniedByRule",
             Reason::NoMatch => "NoMatch",

@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    digest::Digest,
     groups::Groups,
+    rules::Launcher,
     seal::{KeyRing, Purpose, SealError, near, same, unverified},
     user::User,
 };
 
 /// How far apart the signing and the object's `creationTimestamp` may be, in seconds.
 pub const STAMP_TOLERANCE: u64 = 30;
+/// How many digests a stamp may have: what would run more different things is not stamped.
+pub const MAX_RUNS: usize = 32;
 /// As much of a `generateName`, in bytes, as the API server keeps in the name that it makes of it.
 const KEPT_OF_GENERATE_NAME: usize = 58;
 
@@ -33,6 +37,13 @@ pub struct Stamp {
     pub groups: Groups,
     /// What ties the stamp to this object and no later one of the same name.
     pub bound: Bound,
+    /// What a person made, if that is not this object but one that this object comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Launcher>,
+    /// What the object would run, each as a digest, if it can change what it runs: nothing else is what the requester
+    /// asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Digest>,
 }
 
 /// What an object is called when it is admitted: a name, or the beginning of one.

@@ -1,22 +1,25 @@
 //! One review from its bytes to its answer: the only place where pure decisions meet the state and the broker.
 
+mod early;
 mod needs;
+mod parent;
 mod record;
 
 use std::time::Instant;
 
-use namesake_core::{Decision, Launcher};
+use namesake_core::Launcher;
 use serde::de::IgnoredAny;
 
-use crate::kinds::{self, Kind, Parent as ParentKind, Role};
-use crate::mutate::{self, Change, Specs, World};
-use crate::review::{self, Malformed, Object, Request, Spec};
+use crate::claims;
+use crate::kinds::{self, Kind, Role, Scope};
+use crate::mutate::{self, Change, World};
+use crate::review::{self, Malformed, Object, Request};
 use crate::state::State;
 use crate::verdict::{Facts, Refused, Verdict};
-use crate::who::{self, Chain};
+use crate::who;
 use crate::{rules_check, twin};
 
-use needs::{identity, parent};
+use needs::{identity, origin};
 use record::record;
 
 /// Which of our webhooks is called.
@@ -111,11 +114,7 @@ async fn decide(
     body: &[u8],
     deadline: Instant,
 ) -> Decided {
-    let facts = || Facts {
-        requester: request.user_info.username.to_string(),
-        ..Facts::default()
-    };
-    let refuse = |refused: Refused| (refused, facts());
+    let refuse = |refused: Refused| (refused, asks(request));
     let kind = kind.filter(|_| request.sub_resource.as_ref().is_none_or(|s| s.is_empty()));
     let (Some(kind), Some(object)) = (kind, &request.object) else {
         return Err(refuse(unasked(request)));
@@ -127,79 +126,63 @@ async fn decide(
         return Err(refuse(not_loaded()));
     };
     let opted_in = state.namespaces.get(&request.namespace, rules.stack());
+    let info = &request.user_info;
+    let known = |name: &str| state.identities.get(&request.namespace, name);
+    let acts_for = who::managed(info, &request.namespace, known);
     let world = World {
         rules: &rules,
         keys: &keys,
         now: state.now(),
         returned: opted_in.as_ref().and_then(|n| n.returned),
+        inside: lives_inside(state, info, rules.stack()),
+        acts_for: acts_for.as_ref(),
     };
+    let opted_in = opted_in.is_some() || kind.scope == Scope::Cluster;
     match (webhook, &kind.role, request.operation.as_str()) {
         (Webhook::Validate, Role::Pod, "CREATE") => Ok(twin::check(&world, request, object)),
-        (Webhook::Mutate, Role::Parent(parent), "UPDATE") => update(
-            &world,
-            request,
-            kind,
-            parent,
-            object,
-            body,
-            opted_in.is_some(),
-        )
-        .map_err(refuse),
-        (Webhook::Mutate, _, "CREATE") if opted_in.is_none() => {
-            Err(refuse(not_opted_in(&world, request)))
+        (Webhook::Mutate, Role::Parent(parent), "UPDATE") => {
+            let changed = parent::Changed {
+                kind,
+                parent,
+                new: object,
+                opted_in,
+            };
+            parent::update(state, &world, request, &changed, body, deadline).await
         }
+        (Webhook::Mutate, _, "CREATE") if !opted_in => Err(refuse(not_opted_in(&world, request))),
         (Webhook::Mutate, Role::Pod, "CREATE") => {
-            pod(state, &world, request, object, deadline).await
+            pod(state, &world, request, kind, object, deadline).await
         }
         (Webhook::Mutate, Role::Parent(parent), "CREATE") => {
-            create(state, &world, request, (kind, parent), object, deadline).await
+            let made = (kind, parent);
+            parent::create(state, &world, request, made, object, body, deadline).await
         }
         _ => Err(refuse(unasked(request))),
     }
+}
+
+// A service account of an opted-in namespace.
+fn lives_inside(state: &State, info: &review::UserInfo<'_>, stack: &str) -> bool {
+    let account = info.username.strip_prefix("system:serviceaccount:");
+    let home = account.and_then(|account| account.split_once(':'));
+    home.is_some_and(|(home, _)| state.namespaces.get(home, stack).is_some())
 }
 
 async fn pod(
     state: &State,
     world: &World<'_>,
     request: &Request<'_>,
+    kind: &'static Kind,
     pod: &Object<'_>,
     deadline: Instant,
 ) -> Decided {
-    let facts = Facts {
-        requester: request.user_info.username.to_string(),
-        ..Facts::default()
-    };
-    let asker = match who::chain(world.rules, request, pod) {
-        Ok(Chain::Asking) => who::asking(
-            world.rules,
-            who::requester(&request.user_info),
-            &pod.metadata,
-            Launcher::Pod,
-        ),
-        Ok(Chain::Carried(kind, launcher, owner)) => {
-            let carried = match parent(state, &request.namespace, kind, owner, deadline).await {
-                Ok(parent) => who::carried(
-                    world,
-                    &request.namespace,
-                    (kind, launcher),
-                    &owner.uid,
-                    &parent,
-                ),
-                Err(refused) => Err(refused),
-            };
-            carried.map_err(|refused| (refused, facts))?
-        }
-        Err(refused) => return Err((refused, facts)),
-    };
-    let account = pod.spec.as_ref().map_or("default", Spec::account);
-    let decision = mutate::choose(
-        world,
-        &request.namespace,
-        &asker,
-        Some(&pod.metadata),
-        account,
-    )
-    .map_err(|refused| (refused, mutate::facts(&asker, None)))?;
+    let made = (kind, Launcher::Pod);
+    let origin = origin(state, world, request, made, &pod.metadata, None, deadline).await;
+    let asker = origin.map_err(|refused| (refused, asks(request)))?.asker;
+    let decision = claims::of_pod(pod, |said| {
+        mutate::choose(world, &request.namespace, &asker, said)
+    });
+    let decision = decision.map_err(|refused| (refused, mutate::facts(&asker, None)))?;
     let facts = mutate::facts(&asker, Some(&decision));
     let change = async {
         let have = identity(state, request, &asker, &decision, deadline).await?;
@@ -211,73 +194,11 @@ async fn pod(
         .map_err(|refused| (refused, facts))
 }
 
-async fn create(
-    state: &State,
-    world: &World<'_>,
-    request: &Request<'_>,
-    (kind, parent): (&'static Kind, &'static ParentKind),
-    object: &Object<'_>,
-    deadline: Instant,
-) -> Decided {
-    let asker = who::asking(
-        world.rules,
-        who::requester(&request.user_info),
-        &object.metadata,
-        parent.launcher,
-    );
-    let template = object.spec.as_ref().and_then(|s| s.template.as_deref());
-    let account = template
-        .and_then(|t| t.spec.as_ref())
-        .map_or("default", Spec::account);
-    let metadata = template.map(|t| &t.metadata);
-    let decision = mutate::choose(world, &request.namespace, &asker, metadata, account)
-        .map_err(|refused| (refused, mutate::facts(&asker, None)))?;
-    let facts = mutate::facts(&asker, Some(&decision));
-    if let Decision::Identity(choice) = &decision
-        && let Err(refused) = twin::gives_identity(
-            world.rules,
-            template.and_then(|t| t.spec.as_ref()),
-            choice.name.as_str(),
-        )
-    {
-        return Err((refused, facts));
+fn asks(request: &Request<'_>) -> Facts {
+    Facts {
+        requester: request.user_info.username.to_string(),
+        ..Facts::default()
     }
-    match identity(state, request, &asker, &decision, deadline).await {
-        Ok(have) => {
-            let change = mutate::parent(world, request, kind, object, &asker, &decision, have);
-            Ok(done(change, facts))
-        }
-        Err(refused) => Err((refused, facts)),
-    }
-}
-
-fn update(
-    world: &World<'_>,
-    request: &Request<'_>,
-    kind: &'static Kind,
-    parent: &ParentKind,
-    new: &Object<'_>,
-    body: &[u8],
-    opted_in: bool,
-) -> Result<Verdict, Refused> {
-    let old = request
-        .old_object
-        .as_ref()
-        .ok_or_else(|| unasked(request))?;
-    let specs = || {
-        let request = review::parse::<Specs>(body).ok()?;
-        Some((request.old_object?, request.object?))
-    };
-    let sign = if opted_in {
-        mutate::Sign::Again
-    } else {
-        mutate::Sign::Never
-    };
-    let (facts, change) = mutate::update(world, request, (kind, parent), old, new, sign, specs);
-    Ok(match change {
-        Ok(change) => done(change, facts),
-        Err(refused) => Verdict::refuse(refused, facts),
-    })
 }
 
 fn done(change: Change, facts: Facts) -> Verdict {

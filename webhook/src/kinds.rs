@@ -1,9 +1,16 @@
 //! The kinds that admission knows, one entry each. Another kind is another entry, with its fixtures.
 
-use namesake_core::Launcher;
+mod argo;
+mod batch;
+mod jobset;
+pub mod template;
+
+use namesake_core::{Digest, Launcher};
 use serde_json::Value;
 
 use crate::review::{GroupVersionKind, Owner};
+
+pub use template::{Odd, Template};
 
 /// One kind.
 #[derive(Debug)]
@@ -14,8 +21,23 @@ pub struct Kind {
     pub kind: &'static str,
     /// Group and kind, as in stamps, messages and metrics.
     pub name: &'static str,
+    /// Name in URLs.
+    pub plural: &'static str,
+    /// The version that is read, unless the API server recommends another.
+    pub version: &'static str,
+    /// Where it lives.
+    pub scope: Scope,
     /// What it is to us.
     pub role: Role,
+}
+
+/// Where objects of a kind live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In a namespace, which must be opted in.
+    Namespaced,
+    /// In none: it is stamped, and never refused.
+    Cluster,
 }
 
 /// What a kind is to us.
@@ -32,10 +54,59 @@ pub enum Role {
 pub struct Parent {
     /// As the rules name it.
     pub launcher: Launcher,
-    /// Labels by which its controller finds its children, and adopts others that have them.
+    /// Name of the kind that its carrier makes of it; none if it is only referred to.
+    pub makes: Option<&'static str>,
+    /// Labels and annotations by which its controller finds what is its, and adopts others that have them.
     pub adopts_by: &'static [&'static str],
     /// Changes of the spec by which anybody may stop it.
     pub stops: &'static [Stop],
+    /// What else, beside the spec, only its user changes: names what differs between old and new.
+    pub also: fn(old: &Parts, new: &Parts) -> Option<String>,
+    /// The pods that it would make, for early evaluation.
+    pub templates: fn(&Parts) -> Result<Vec<Template<'_>>, Odd>,
+    /// Whether, and how, it can change what it runs.
+    pub runs: Runs,
+    /// Whether whoever changes it is its user from then on.
+    pub changes_hands: bool,
+}
+
+/// The parts of an object that say what will run.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Parts {
+    /// Spec.
+    #[serde(default)]
+    pub spec: Value,
+    /// Status.
+    #[serde(default)]
+    pub status: Value,
+}
+
+/// Whether a kind can change what it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Runs {
+    /// It runs what it was made with.
+    Fixed,
+    /// Its stamp signs what it would run; what its carrier makes must show one of these digests.
+    Signed {
+        /// What it would run.
+        own: fn(&Parts) -> Vec<Digest>,
+        /// What an object that its carrier makes shows.
+        made: fn(&Parts) -> Digest,
+    },
+}
+
+impl Runs {
+    /// What a stamp signs: each digest once, in order.
+    #[must_use]
+    pub fn of(&self, parts: &Parts) -> Vec<Digest> {
+        let mut all = match self {
+            Runs::Fixed => Vec::new(),
+            Runs::Signed { own, .. } => own(parts),
+        };
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
 }
 
 /// A member of the spec that anybody may change in one direction.
@@ -47,43 +118,37 @@ pub struct Stop {
     pub stops: fn(old: &Value, new: &Value) -> bool,
 }
 
+/// A member that stops when it becomes true.
+const SUSPEND: Stop = Stop {
+    member: "suspend",
+    stops: |_, new| *new == Value::Bool(true),
+};
+
+const POD: Kind = Kind {
+    group: "",
+    kind: "Pod",
+    name: "Pod",
+    plural: "pods",
+    version: "v1",
+    scope: Scope::Namespaced,
+    role: Role::Pod,
+};
+
 /// Every kind that admission knows.
-pub const KINDS: &[Kind] = &[
-    Kind {
-        group: "",
-        kind: "Pod",
-        name: "Pod",
-        role: Role::Pod,
-    },
-    Kind {
-        group: "batch",
-        kind: "Job",
-        name: "batch/Job",
-        role: Role::Parent(Parent {
-            launcher: Launcher::Job,
-            adopts_by: &[
-                "batch.kubernetes.io/controller-uid",
-                "batch.kubernetes.io/job-name",
-                "controller-uid",
-                "job-name",
-            ],
-            stops: &[
-                Stop {
-                    member: "suspend",
-                    stops: |_, new| *new == Value::Bool(true),
-                },
-                Stop {
-                    member: "parallelism",
-                    stops: |old, new| lower(old.as_i64().or(Some(1)), new.as_i64()),
-                },
-                Stop {
-                    member: "activeDeadlineSeconds",
-                    stops: |old, new| lower(old.as_i64().or(Some(i64::MAX)), new.as_i64()),
-                },
-            ],
-        }),
-    },
+pub static KINDS: [Kind; 8] = [
+    POD,
+    batch::JOB,
+    batch::CRON_JOB,
+    jobset::JOB_SET,
+    argo::WORKFLOW,
+    argo::WORKFLOW_TEMPLATE,
+    argo::CLUSTER_WORKFLOW_TEMPLATE,
+    argo::CRON_WORKFLOW,
 ];
+
+const fn nothing_else(_: &Parts, _: &Parts) -> Option<String> {
+    None
+}
 
 fn lower(old: Option<i64>, new: Option<i64>) -> bool {
     matches!((old, new), (Some(old), Some(new)) if new < old)
@@ -115,41 +180,4 @@ pub fn owner(owner: &Owner<'_>) -> Option<(&'static Kind, &'static Parent)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_owner_is_found_by_group_and_kind_and_not_by_version() {
-        let named = |version: &str, kind: &str| {
-            let text = json!({"apiVersion": version, "kind": kind}).to_string();
-            owner(&serde_json::from_str(&text).unwrap()).map(|(kind, _)| kind.name)
-        };
-        assert_eq!(named("batch/v1", "Job"), Some("batch/Job"));
-        assert_eq!(named("batch/v9", "Job"), Some("batch/Job"));
-        assert_eq!(named("v1", "Job"), None);
-        assert_eq!(named("example.com/v1", "Job"), None);
-        assert_eq!(named("v1", "Pod"), None);
-    }
-
-    #[test]
-    fn stopping_goes_in_one_direction() {
-        let (_, job) = parents().next().unwrap();
-        let stops = |member: &str, old: Value, new: Value| {
-            let stop = job.stops.iter().find(|s| s.member == member).unwrap();
-            (stop.stops)(&old, &new)
-        };
-        assert!(stops("suspend", json!(false), json!(true)));
-        assert!(!stops("suspend", json!(true), json!(false)));
-        assert!(!stops("suspend", json!(true), json!(null)));
-        assert!(stops("parallelism", json!(2), json!(1)));
-        assert!(stops("parallelism", json!(null), json!(0)));
-        assert!(!stops("parallelism", json!(1), json!(2)));
-        assert!(!stops("parallelism", json!(1), json!(null)));
-        assert!(stops("activeDeadlineSeconds", json!(null), json!(60)));
-        assert!(!stops("activeDeadlineSeconds", json!(60), json!(null)));
-        assert!(!stops("activeDeadlineSeconds", json!(60), json!(61)));
-        assert!(!stops("activeDeadlineSeconds", json!(60), json!("1")));
-    }
-}
+mod tests;

@@ -7,17 +7,16 @@ mod parent;
 mod pod;
 mod update;
 
-use namesake_core::{Decision, KeyRing, Rules, Subject};
+use namesake_core::{Decision, KeyRing, Refusal, Rules, Subject, User};
 
-use crate::claims;
+use crate::claims::{self, Said};
 use crate::patch::Patch;
-use crate::review::Metadata;
 use crate::verdict::{Facts, Refused};
 use crate::who::Asker;
 
-pub use parent::parent;
+pub use parent::{Picked, parent, restamped};
 pub use pod::pod;
-pub use update::{Sign, Specs, update};
+pub use update::{Sign, Update, update};
 
 /// What every decision depends on, as of one moment.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +29,10 @@ pub struct World<'a> {
     pub now: i64,
     /// When the namespace came back after it had opted out, if this process saw that.
     pub returned: Option<i64>,
+    /// Whether the requester's own namespace is opted in: no carrier lives there.
+    pub inside: bool,
+    /// For whom the requester asks, if it is a managed KSA.
+    pub acts_for: Option<&'a Result<User, Refusal>>,
 }
 
 /// An identity that exists: its KSA can be named.
@@ -52,7 +55,7 @@ pub struct Change {
     pub outcome: &'static str,
 }
 
-/// Lets the rules decide about a pod, or about the pods of a parent (`template`), that names `account`.
+/// Lets the rules decide about a pod, or about the pods of a parent.
 ///
 /// # Errors
 /// What the rules refuse.
@@ -60,8 +63,7 @@ pub fn choose(
     world: &World<'_>,
     namespace: &str,
     asker: &Asker,
-    template: Option<&Metadata<'_>>,
-    account: &str,
+    said: &Said<'_>,
 ) -> Result<Decision, Refused> {
     let decision = match &asker.user {
         Ok(user) => world.rules.decide(&Subject {
@@ -69,14 +71,14 @@ pub fn choose(
             groups: &asker.groups,
             namespace,
             launcher: asker.launcher,
-            claims: claims::of(template, &|key| template?.label(key)),
+            claims: claims::of(said, &|key| (said.label)(key)),
         }),
         Err(refusal) => world.rules.unmapped(refusal.clone()),
     };
     match decision {
         Decision::Deny(refusal) => Err(refusal.into()),
-        Decision::Keep if !world.rules.allows_service_account(account) => {
-            Err(not_allowed(asker, account))
+        Decision::Keep if !world.rules.allows_service_account(said.account) => {
+            Err(not_allowed(asker, said.account))
         }
         decision => Ok(decision),
     }

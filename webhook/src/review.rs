@@ -130,18 +130,35 @@ pub struct UserInfo<'a> {
 pub struct Extra {
     #[serde(rename = "authentication.kubernetes.io/credential-id", default)]
     credential_id: Option<Vec<IgnoredAny>>,
+    #[serde(rename = "authentication.kubernetes.io/pod-name", default)]
+    pod_name: Option<Vec<IgnoredAny>>,
+    #[serde(rename = "authentication.kubernetes.io/pod-uid", default)]
+    pod_uid: Option<Vec<IgnoredAny>>,
 }
 
 impl UserInfo<'_> {
     /// Whether the request shows a credential of its own. An impersonated request has none.
     #[must_use]
     pub fn has_credential_id(&self) -> bool {
-        let extra = self.extra.as_ref();
-        extra.is_some_and(|e| e.credential_id.as_ref().is_some_and(|ids| !ids.is_empty()))
+        self.extra.as_ref().is_some_and(|e| shows(&e.credential_id))
+    }
+
+    /// Whether the credential is one that a pod was given.
+    #[must_use]
+    pub fn is_pod(&self) -> bool {
+        let is_pod = |e: &Extra| {
+            let all = [&e.credential_id, &e.pod_name, &e.pod_uid];
+            all.into_iter().all(shows)
+        };
+        self.extra.as_ref().is_some_and(is_pod)
     }
 }
 
-/// The part of a Pod or a Job that admission reads.
+fn shows(values: &Option<Vec<IgnoredAny>>) -> bool {
+    values.as_ref().is_some_and(|values| !values.is_empty())
+}
+
+/// The part of a pod or a parent that admission reads at once.
 #[derive(Debug, Default, Deserialize)]
 pub struct Object<'a> {
     /// Metadata.
@@ -228,37 +245,34 @@ pub struct Owner<'a> {
     pub controller: Option<bool>,
 }
 
-/// The part of a pod's or a Job's spec that admission reads.
+/// The part of a pod's spec that admission reads.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spec<'a> {
-    /// Pod: its KSA.
+    /// Its KSA.
     #[serde(borrow, default)]
     pub service_account_name: Option<Text<'a>>,
-    /// Pod: the deprecated second name of the same; the API server lets `serviceAccountName` win.
+    /// The deprecated second name of the same; the API server lets `serviceAccountName` win.
     #[serde(borrow, default)]
     pub service_account: Option<Text<'a>>,
-    /// Pod: the node, if it was chosen already.
+    /// The node, if it was chosen already.
     #[serde(borrow, default)]
     pub node_name: Option<Text<'a>>,
-    /// Pod: scheduling gates.
+    /// Scheduling gates.
     #[serde(borrow, default)]
     pub scheduling_gates: Option<Vec<Gate<'a>>>,
-    /// Pod: what runs first.
+    /// What runs first.
     #[serde(borrow, default)]
     pub init_containers: Option<Vec<Container<'a>>>,
-    /// Pod: what runs.
+    /// What runs.
     #[serde(borrow, default)]
     pub containers: Option<Vec<Container<'a>>>,
-    /// Pod: on the network of its node.
+    /// On the network of its node.
     #[serde(default)]
     pub host_network: Option<bool>,
-    /// Pod: labels that its node must have.
+    /// Labels that its node must have.
     #[serde(borrow, default)]
     pub node_selector: Option<Pairs<'a>>,
-    /// Job: the pods that it will make.
-    #[serde(borrow, default, deserialize_with = "members")]
-    pub template: Option<Box<Object<'a>>>,
 }
 
 impl Spec<'_> {

@@ -1,6 +1,7 @@
 //! All that admission looks at: rules, namespaces, Identities, parents, keys. In memory, and read without waiting.
 
 mod identities;
+mod installed;
 mod namespaces;
 mod parents;
 mod rules;
@@ -18,6 +19,7 @@ use crate::broker::{Answer, Broker, Failure, Flights, Question};
 use crate::metrics::Metrics;
 
 pub use identities::{Identities, Known};
+pub use installed::Installed;
 pub use namespaces::{Namespaces, OptedIn};
 pub use parents::{Parent, Parents};
 pub use rules::{Files, Offer, RulesInForce, parse};
@@ -39,6 +41,8 @@ pub struct State {
     pub identities: Identities,
     /// Parents, as the watches see them.
     pub parents: Parents,
+    /// Which kinds of parents the cluster has.
+    pub installed: Installed,
     /// Opted-in namespaces, as the watch sees them.
     pub namespaces: Namespaces,
     /// What has been loaded since the start.
@@ -60,6 +64,7 @@ impl State {
             rules: RulesInForce::default(),
             identities: Identities::default(),
             parents: Parents::default(),
+            installed: Installed::default(),
             namespaces: Namespaces::default(),
             synced: Synced::default(),
             metrics: Metrics::default(),

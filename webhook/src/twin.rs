@@ -14,7 +14,7 @@ use crate::review::{Object, Request, Spec};
 use crate::verdict::{Facts, Refused, Verdict};
 
 pub use containers::{Container, asked_for};
-pub(crate) use node::gives_identity;
+pub(crate) use node::{gives_identity, will_give_identity};
 
 /// Checks a final pod at CREATE.
 #[must_use]

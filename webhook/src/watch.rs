@@ -1,13 +1,14 @@
 //! Watches that keep the state in step with the cluster: rules, opted-in namespaces, Identities, and parents' metadata.
 
 mod identities;
+mod installed;
 mod namespaces;
 mod parents;
 mod rules;
 
 use std::sync::Arc;
 
-use futures::future::join4;
+use futures::future::join5;
 use futures::{Stream, StreamExt};
 use kube::Client;
 use kube::runtime::WatchStreamExt;
@@ -20,10 +21,11 @@ use crate::state::State;
 
 /// Runs every watch; never returns. Watches start again by themselves, with growing pauses.
 pub(crate) async fn run(client: Client, namespace: &str, state: Arc<State>) {
-    join4(
+    join5(
         rules::current(client.clone(), namespace, state.clone()),
         rules::accepted(client.clone(), namespace, state.clone()),
         identities::run(client.clone(), state.clone()),
+        installed::run(client.clone(), state.clone()),
         namespaces::run(client, state.clone()),
     )
     .await;

@@ -1,19 +1,28 @@
 //! Who asked: what a carrier creates belongs to whoever asked for its parent; everything else to whoever is asking.
 
+mod managed;
+mod planted;
+
 use jiff::Timestamp;
 use namesake_core::{
-    Groups, Launcher, Reason, Refusal, Requester, Rules, SealError, SeenObject, Stamp, User,
+    Digest, Groups, Launcher, Reason, Refusal, Requester, SealError, SeenObject, Stamp, User,
 };
 use thiserror::Error;
 
-use crate::kinds::{self, Kind};
+use crate::kinds::{self, Kind, Parent as ParentKind, Runs};
 use crate::mutate::World;
-use crate::review::{Metadata, Object, Owner, Request, UserInfo};
+use crate::review::{Metadata, Owner, Request, UserInfo};
 use crate::state::Parent;
 use crate::verdict::Refused;
 
+pub use managed::managed;
+pub use planted::{planted_key, planted_owner, planted_template};
+
 /// How much older than a namespace's return a stamp may be, in seconds: replicas see the return at different moments.
 const RETURN_TOLERANCE: i64 = 30;
+
+/// Word for a child that is not what its parent's stamp signed. Reading the parent again may help.
+pub const NOT_AS_SIGNED: &str = "NotAsSigned";
 
 /// Whom a request belongs to.
 #[derive(Clone, Debug)]
@@ -24,7 +33,7 @@ pub struct Asker {
     pub user: Result<User, Refusal>,
     /// Proven groups that the rules mention.
     pub groups: Groups,
-    /// What creates the pod.
+    /// What a person made that the pod comes from.
     pub launcher: Launcher,
 }
 
@@ -36,13 +45,24 @@ impl Asker {
     }
 }
 
-/// Where a pod comes from.
+/// An object that names a parent as its owner.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<'a> {
+    /// The parent's kind.
+    pub kind: &'static Kind,
+    /// What there is to know about it.
+    pub parent: &'static ParentKind,
+    /// Which one.
+    pub owner: &'a Owner<'a>,
+}
+
+/// Where a new object comes from.
 #[derive(Debug)]
 pub enum Chain<'a> {
     /// A carrier made it for this parent.
-    Carried(&'static Kind, Launcher, &'a Owner<'a>),
-    /// Whoever asks made it.
-    Asking,
+    Carried(Link<'a>),
+    /// Whoever asks made it, and names these parents as owners: they must be the asker's own.
+    Asking(Vec<Link<'a>>),
 }
 
 /// The requester, as the rules want it.
@@ -56,109 +76,127 @@ pub fn requester(info: &UserInfo<'_>) -> Requester {
     }
 }
 
-/// Where a new pod comes from.
-///
-/// # Errors
-/// When it is planted: not made by the carrier, but so that a parent's controller would adopt it.
-pub fn chain<'a>(
-    rules: &Rules,
-    request: &'a Request<'_>,
-    pod: &'a Object<'_>,
-) -> Result<Chain<'a>, Refused> {
-    let info = &request.user_info;
-    let carrier = pod.metadata.controller().and_then(|owner| {
-        let (kind, parent) = kinds::owner(owner)?;
-        let carries = rules.is_carrier(&requester(info), parent.launcher);
-        carries.then_some(Chain::Carried(kind, parent.launcher, owner))
-    });
-    if let Some(carried) = carrier {
-        return Ok(carried);
-    }
-    planted(&pod.metadata, &info.username)?;
-    Ok(Chain::Asking)
+/// Whether this request comes from a carrier for parents of this launcher. A controller whose own namespace is opted in
+/// is none: whoever may make pods there could be it.
+#[must_use]
+pub fn is_carrier(world: &World<'_>, asks: &Requester, launcher: Launcher) -> bool {
+    !world.inside && world.rules.is_carrier(asks, launcher)
 }
 
-fn planted(metadata: &Metadata<'_>, requester: &str) -> Result<(), Refused> {
-    let mut owners = metadata.owner_references.iter().flatten();
-    if let Some((owner, (kind, _))) = owners.find_map(|o| Some((o, kinds::owner(o)?))) {
-        return Err(Refused::forbidden(
-            "PlantedPod",
-            format!(
-                "this pod names {} {} as its owner, but {requester} is not the controller that makes its pods: take the \
-                 owner reference away, or create a {} of your own",
-                kind.name, owner.name, kind.kind
-            ),
-        ));
+/// Where a new object comes from.
+#[must_use]
+pub fn chain<'a>(
+    world: &World<'_>,
+    request: &Request<'_>,
+    kind: &Kind,
+    metadata: &'a Metadata<'_>,
+) -> Chain<'a> {
+    let asks = requester(&request.user_info);
+    if let Some(link) = metadata.controller().and_then(link) {
+        let makes = link.parent.makes == Some(kind.name);
+        if makes && is_carrier(world, &asks, link.parent.launcher) {
+            return Chain::Carried(link);
+        }
     }
-    let mut labels =
-        kinds::parents().flat_map(|(kind, p)| p.adopts_by.iter().map(move |l| (kind, *l)));
-    if let Some((kind, label)) = labels.find(|(_, label)| metadata.label(label).is_some()) {
-        return Err(Refused::forbidden(
-            "PlantedPod",
-            format!(
-                "this pod has the label {label}, by which the controller of a {} would adopt it, but {requester} is not \
-                 that controller: take the label away, or create a {} of your own",
-                kind.name, kind.kind
-            ),
-        ));
-    }
-    Ok(())
+    let owners = metadata.owner_references.iter().flatten();
+    Chain::Asking(owners.filter_map(link).collect())
+}
+
+fn link<'a>(owner: &'a Owner<'a>) -> Option<Link<'a>> {
+    let (kind, parent) = kinds::owner(owner)?;
+    Some(Link {
+        kind,
+        parent,
+        owner,
+    })
 }
 
 /// Whoever is asking, for an object that is theirs (a parent, or a pod that no carrier makes).
 #[must_use]
 pub fn asking(
-    rules: &Rules,
-    requester: Requester,
+    world: &World<'_>,
+    info: &UserInfo<'_>,
     metadata: &Metadata<'_>,
     launcher: Launcher,
 ) -> Asker {
-    let claim = |key: &str| metadata.annotation(key).map(str::to_owned);
+    let requester = requester(info);
+    let (user, groups) = match world.acts_for {
+        // Which groups its user is in, nobody says here: unknown, so that they give nothing and are refused.
+        Some(user) => (user.clone(), Groups::default()),
+        None => {
+            let claim = |key: &str| metadata.annotation(key).map(str::to_owned);
+            let groups = world.rules.mentioned_groups(&requester.groups);
+            (world.rules.user(&requester, claim), groups)
+        }
+    };
     Asker {
-        user: rules.user(&requester, claim),
-        groups: rules.mentioned_groups(&requester.groups),
         requester: requester.username,
+        user,
+        groups,
         launcher,
     }
 }
 
-/// Whoever asked for the parent of a carried pod.
+/// Whoever asked for the parent of what a carrier makes; `shown` is what that would run, where the parent can change.
 ///
 /// # Errors
-/// When the parent's stamp is missing or void.
+/// When the parent's stamp is missing or void, or signs something else than what is made.
 pub fn carried(
     world: &World<'_>,
     namespace: &str,
-    (kind, launcher): (&Kind, Launcher),
-    uid: &str,
+    link: &Link<'_>,
     parent: &Parent,
+    shown: Option<&Digest>,
 ) -> Result<Asker, Refused> {
+    let kind = link.kind;
+    let stamp = stamp_of(world, namespace, link, parent)?;
+    if let (Runs::Signed { .. }, Some(shown)) = (link.parent.runs, shown)
+        && !stamp.runs.contains(shown)
+    {
+        return Err(not_as_signed(kind, &parent.name, &stamp));
+    }
+    Ok(of_stamp(&stamp, kind, link.parent, &parent.name))
+}
+
+/// Whoever a stamp names, for an object of this kind and name.
+#[must_use]
+pub fn of_stamp(stamp: &Stamp, kind: &Kind, parent: &ParentKind, name: &str) -> Asker {
+    let unmapped = || unmapped(&stamp.requester, kind, name);
+    Asker {
+        requester: stamp.requester.clone(),
+        user: stamp.user.clone().ok_or_else(unmapped),
+        groups: stamp.groups.clone(),
+        launcher: stamp.root.unwrap_or(parent.launcher),
+    }
+}
+
+/// The stamp of a parent, if it counts.
+///
+/// # Errors
+/// When it is missing or void.
+pub fn stamp_of(
+    world: &World<'_>,
+    namespace: &str,
+    link: &Link<'_>,
+    parent: &Parent,
+) -> Result<Stamp, Refused> {
+    let kind = link.kind;
     let seen = SeenObject {
         stack: world.rules.stack(),
         namespace,
         kind: kind.name,
         name: &parent.name,
         generate_name: parent.generate_name.as_deref(),
-        uid,
+        uid: &link.owner.uid,
         created: parent.created,
     };
     let Some(text) = parent.stamp.as_deref() else {
         let what = "it has no stamp: it was made before the namespace was opted in, or while admission was off";
         return Err(nobodys(kind, &parent.name, what));
     };
-    let stamp = verify(world, text, &seen).map_err(|void| match void {
+    verify(world, text, &seen).map_err(|void| match void {
         Void::Seal(error @ SealError::UnknownKey(_)) => unknown_key(kind, &parent.name, &error),
         void => nobodys(kind, &parent.name, &format!("its stamp is void: {void}")),
-    })?;
-    let user = match stamp.user {
-        Some(user) => Ok(user),
-        None => Err(unmapped(&stamp.requester, kind, &parent.name)),
-    };
-    Ok(Asker {
-        requester: stamp.requester,
-        user,
-        groups: stamp.groups,
-        launcher,
     })
 }
 
@@ -213,6 +251,21 @@ fn nobodys(kind: &Kind, name: &str, what: &str) -> Refused {
         "NoProvenRequester",
         format!(
             "nobody is proven to have asked for {} {name}, so its pods run as nobody: {what}; delete it and run again",
+            kind.name
+        ),
+    )
+}
+
+fn not_as_signed(kind: &Kind, name: &str, stamp: &Stamp) -> Refused {
+    Refused::later(
+        NOT_AS_SIGNED,
+        format!(
+            "this would run something else than {} asked for in {} {name}: it was just changed, and its controller tries \
+             again by itself; if this lasts, it was changed while admission was off: delete it and create it again",
+            stamp
+                .user
+                .as_ref()
+                .map_or(stamp.requester.as_str(), User::as_str),
             kind.name
         ),
     )

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     glob::Glob,
@@ -64,8 +64,9 @@ pub(crate) enum Effect {
     Identity { identity: String },
 }
 
-/// What created a pod, as its owner reference and its creator prove; with `Pod`, the requester did it without a controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// What a person made that a pod comes from, as stamps and creators prove; with `Pod`, the requester did it without a
+/// controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Launcher {
     /// Nobody but the requester.
     Pod,

@@ -48,19 +48,25 @@ pub(crate) struct Carrier {
     pub(crate) parents: BTreeSet<Launcher>,
 }
 
-/// The built-in carrier.
-const JOB_CONTROLLER: (&str, Launcher) = (
-    "system:serviceaccount:kube-system:job-controller",
-    Launcher::Job,
-);
+/// The built-in carriers: the two controllers of every cluster.
+const BUILT_IN: [(&str, Launcher); 2] = [
+    (
+        "system:serviceaccount:kube-system:job-controller",
+        Launcher::Job,
+    ),
+    (
+        "system:serviceaccount:kube-system:cronjob-controller",
+        Launcher::CronJob,
+    ),
+];
 
 /// Whether an account is a carrier for this kind of parent, or for any.
 pub(crate) fn carries(carriers: &[Carrier], account: &str, parent: Option<Launcher>) -> bool {
     let is_parent = |kind: &Launcher| parent.is_none_or(|parent| parent == *kind);
-    let (built_in, kind) = JOB_CONTROLLER;
+    let built_in = |(name, kind): &(&str, Launcher)| *name == account && is_parent(kind);
     let listed =
         |carrier: &Carrier| carrier.account == account && carrier.parents.iter().any(is_parent);
-    (account == built_in && is_parent(&kind)) || carriers.iter().any(listed)
+    BUILT_IN.iter().any(built_in) || carriers.iter().any(listed)
 }
 
 impl Model {

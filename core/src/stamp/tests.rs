@@ -177,6 +177,8 @@ fn the_longest_stamp_is_still_looked_at() {
         groups: Groups::of(&groups.iter().cloned().collect(), &groups),
         object: ObjectName::Name("n".repeat(253)),
         namespace: "n".repeat(63),
+        root: Some(Launcher::Workflow),
+        runs: (0..MAX_RUNS).map(|i| crate::digest_of(&json!(i))).collect(),
         ..stamp
     };
     assert!(longest.sign(&keys).len() <= MAX_SEALED_BYTES);

@@ -3,41 +3,147 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use namesake_core::{Decision, IdentityChoice, Per};
+use namesake_core::{Decision, Digest, IdentityChoice, Launcher, Per};
 
 use crate::broker::{Failure, Question};
-use crate::kinds::Kind;
+use crate::kinds::{Kind, Parts, Runs};
 use crate::metrics::BrokerLabels;
-use crate::mutate::Have;
-use crate::review::{Owner, Request};
+use crate::mutate::{Have, World};
+use crate::review::{Metadata, Request};
 use crate::state::{Parent, State};
 use crate::verdict::Refused;
 use crate::watch;
-use crate::who::Asker;
+use crate::who::{self, Asker, Chain, Link};
 
-// The parent of a carried pod: from memory, or with one GET if our watch is behind. Its UID decides.
-pub(super) async fn parent(
+/// Whose a new object is.
+pub(super) struct Origin {
+    pub(super) asker: Asker,
+    /// Whether a carrier made it of a parent.
+    pub(super) carried: bool,
+}
+
+// Its parent's user if a carrier made it, otherwise whoever asks. `parts` is what it would run.
+pub(super) async fn origin(
+    state: &State,
+    world: &World<'_>,
+    request: &Request<'_>,
+    (kind, launcher): (&Kind, Launcher),
+    metadata: &Metadata<'_>,
+    parts: Option<&Parts>,
+    deadline: Instant,
+) -> Result<Origin, Refused> {
+    let owners = match who::chain(world, request, kind, metadata) {
+        Chain::Carried(link) => {
+            let shown = match (link.parent.runs, parts) {
+                (Runs::Signed { made, .. }, Some(parts)) => Some(made(parts)),
+                _ => None,
+            };
+            let asker = carried(state, world, request, &link, shown.as_ref(), deadline).await?;
+            return Ok(Origin {
+                asker,
+                carried: true,
+            });
+        }
+        Chain::Asking(owners) => owners,
+    };
+    if let Some(Err(refusal)) = world.acts_for {
+        return Err(refusal.clone().into());
+    }
+    let mut asker = who::asking(world, &request.user_info, metadata, launcher);
+    for link in owners {
+        let planted = || who::planted_owner(kind, &link, &request.user_info.username);
+        let parent = match parent(state, &request.namespace, &link, false, deadline).await {
+            Ok(parent) => parent.seen,
+            Err(Missing::Gone(_)) => return Err(planted()),
+            Err(Missing::Away(refused)) => return Err(refused),
+        };
+        let stamp = who::stamp_of(world, &request.namespace, &link, &parent);
+        let stamp = stamp.ok().filter(|stamp| stamp.user.is_some());
+        let Some(stamp) = stamp.filter(|stamp| stamp.user.as_ref() == asker.user()) else {
+            return Err(planted());
+        };
+        // What a task pod makes is part of what its user made.
+        if world.acts_for.is_some() {
+            asker.launcher = stamp.root.unwrap_or(link.parent.launcher);
+        }
+    }
+    who::planted_key(kind, metadata, &request.user_info.username)?;
+    Ok(Origin {
+        asker,
+        carried: false,
+    })
+}
+
+// Memory may be behind what the carrier saw, or ahead of it: it is read once more before anything is refused for that.
+async fn carried(
+    state: &State,
+    world: &World<'_>,
+    request: &Request<'_>,
+    link: &Link<'_>,
+    shown: Option<&Digest>,
+    deadline: Instant,
+) -> Result<Asker, Refused> {
+    let namespace = request.namespace.as_str();
+    let found = parent(state, namespace, link, false, deadline).await?;
+    match who::carried(world, namespace, link, &found.seen, shown) {
+        Err(refused) if refused.reason == who::NOT_AS_SIGNED && !found.fresh => {
+            match parent(state, namespace, link, true, deadline).await {
+                Ok(found) => who::carried(world, namespace, link, &found.seen, shown),
+                Err(_) => Err(refused),
+            }
+        }
+        answer => answer,
+    }
+}
+
+struct Found {
+    seen: Arc<Parent>,
+    fresh: bool,
+}
+
+enum Missing {
+    // There is no such parent.
+    Gone(Refused),
+    // Nobody can say now.
+    Away(Refused),
+}
+
+impl From<Missing> for Refused {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Gone(refused) | Missing::Away(refused) => refused,
+        }
+    }
+}
+
+// The parent of an object: from memory, or with one GET if our watch is behind. Its UID decides.
+async fn parent(
     state: &State,
     namespace: &str,
-    kind: &Kind,
-    owner: &Owner<'_>,
+    link: &Link<'_>,
+    again: bool,
     deadline: Instant,
-) -> Result<Arc<Parent>, Refused> {
-    if let Some(parent) = state.parents.get(namespace, &owner.uid) {
-        return Ok(parent);
+) -> Result<Found, Missing> {
+    let (kind, owner) = (link.kind, link.owner);
+    let known = state.parents.get(namespace, kind.name, &owner.uid);
+    if let Some(seen) = known.filter(|_| !again) {
+        return Ok(Found { seen, fresh: false });
     }
-    let away = |what: String| {
+    let refused = |what: String| {
         let text = format!(
-            "{} {} of this pod could not be read: {what}; the controller tries again by itself",
+            "{} {}, which this belongs to, could not be read: {what}; the controller tries again by itself",
             kind.name, owner.name
         );
         Refused::later("ParentUnknown", text)
     };
+    let away = |what: String| Missing::Away(refused(what));
+    let gone = |what: String| Missing::Gone(refused(what));
     let Some(client) = state.cluster() else {
-        return Err(away("it is not known here".to_owned()));
+        return Err(gone("it is not known here".to_owned()));
     };
     state.metrics.parent_fetches.inc();
-    let fetch = watch::fetch(client, namespace, &owner.name);
+    let resource = state.installed.resource(kind);
+    let fetch = watch::fetch(client, kind, &resource, namespace, &owner.name);
     let found = match tokio::time::timeout_at(deadline.into(), fetch).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return Err(away(error.to_string())),
@@ -45,17 +151,14 @@ pub(super) async fn parent(
     };
     match found {
         Some((uid, parent)) if uid == owner.uid.as_str() => {
-            state.parents.apply(namespace, &uid, parent);
-            state
-                .parents
-                .get(namespace, &uid)
-                .ok_or_else(|| away("it has just gone".to_owned()))
+            let seen = state.parents.apply(namespace, &uid, parent);
+            Ok(Found { seen, fresh: true })
         }
-        Some((uid, _)) => Err(away(format!(
-            "it has UID {uid}, and the pod belongs to UID {}",
+        Some((uid, _)) => Err(gone(format!(
+            "it has UID {uid}, and this belongs to UID {}",
             owner.uid
         ))),
-        None => Err(away("there is none".to_owned())),
+        None => Err(gone("there is none".to_owned())),
     }
 }
 

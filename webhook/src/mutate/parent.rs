@@ -1,27 +1,35 @@
-//! A new parent: stamped with whoever makes it, and refused here if its pods would be.
+//! A parent's stamp: whoever makes it, and what it would run.
 
 use namesake_api::names::STAMP_ANNOTATION;
-use namesake_core::{Bound, Decision, ObjectName, SeenObject, Stamp};
+use namesake_core::{Bound, Digest, ObjectName, SeenObject, Stamp};
 
-use super::{Change, Have, World};
-use crate::kinds::Kind;
+use super::{Change, World};
+use crate::kinds::{Kind, Parent};
 use crate::patch::Patch;
-use crate::review::{Metadata, Object, Request};
+use crate::review::{Metadata, Request};
 use crate::twin::DRY_RUN;
 use crate::who::Asker;
+
+/// What early evaluation found for the pods of a parent.
+#[derive(Clone, Debug, Default)]
+pub struct Picked {
+    /// KSA that its (first) pods will get.
+    pub service_account: Option<String>,
+    /// Whether an identity would be made, were this not a dry run.
+    pub not_made: bool,
+}
 
 /// Writes the patch of a new parent: its stamp, whatever was there before.
 #[must_use]
 pub fn parent(
     world: &World<'_>,
     request: &Request<'_>,
-    kind: &Kind,
-    object: &Object<'_>,
+    (kind, parent): (&Kind, &Parent),
+    metadata: &Metadata<'_>,
     asker: &Asker,
-    decision: &Decision,
-    have: Option<Have>,
+    runs: Vec<Digest>,
+    picked: Picked,
 ) -> Change {
-    let metadata = &object.metadata;
     let stamp = Stamp {
         stack: world.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
@@ -31,25 +39,42 @@ pub fn parent(
         user: asker.user().cloned(),
         groups: asker.groups.clone(),
         bound: Bound::Written(world.now),
+        root: Some(asker.launcher).filter(|root| *root != parent.launcher),
+        runs,
     };
-    let text = signed(world, metadata, &stamp);
+    written(
+        metadata,
+        &signed(world, metadata, &stamp),
+        picked,
+        "stamped",
+    )
+}
+
+/// Writes the patch of a changed parent: this stamp.
+#[must_use]
+pub fn restamped(
+    world: &World<'_>,
+    metadata: &Metadata<'_>,
+    stamp: &Stamp,
+    picked: Picked,
+    outcome: &'static str,
+) -> Change {
+    written(metadata, &stamp.sign(world.keys), picked, outcome)
+}
+
+fn written(metadata: &Metadata<'_>, text: &str, picked: Picked, outcome: &'static str) -> Change {
     let mut patch = Patch::default();
-    let keys = [(STAMP_ANNOTATION, Some(text.as_str()))];
+    let keys = [(STAMP_ANNOTATION, Some(text))];
     patch.set_keys(
         "/metadata/annotations",
         metadata.annotations.as_ref(),
         &keys,
     );
-    let (service_account, new) = match decision {
-        Decision::Identity(choice) => (Some(choice.name.to_string()), have.is_none()),
-        Decision::ServiceAccount { name, .. } => (Some(name.clone()), false),
-        Decision::Keep | Decision::Deny(_) => (None, false),
-    };
     Change {
         patch,
-        warning: new.then_some(DRY_RUN),
-        service_account,
-        outcome: "stamped",
+        warning: picked.not_made.then_some(DRY_RUN),
+        service_account: picked.service_account,
+        outcome,
     }
 }
 

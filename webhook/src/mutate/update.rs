@@ -1,23 +1,15 @@
 //! A changed parent: its stamp is restored, never believed; and what runs as a user is changed only by that user.
 
 use namesake_api::names::STAMP_ANNOTATION;
-use namesake_core::{Bound, ObjectName, SealError, Stamp};
+use namesake_core::{Bound, Digest, ObjectName, SealError, Stamp, User};
 use serde_json::{Map, Value};
 
-use super::{Change, World};
-use crate::kinds::{Kind, Parent};
+use super::{Change, Picked, World, restamped};
+use crate::kinds::{self, Kind, Parent, Parts};
 use crate::patch::Patch;
 use crate::review::{Object, Request};
 use crate::verdict::{Facts, Refused};
-use crate::who::{self, Void, requester, seen, verify};
-
-/// The parts of an object that say what will run.
-#[derive(Debug, Default, serde::Deserialize)]
-pub struct Specs {
-    /// Spec.
-    #[serde(default)]
-    pub spec: Map<String, Value>,
-}
+use crate::who::{self, Asker, Void, is_carrier, requester, seen, verify};
 
 /// Whether a valid stamp may be signed again, now for the object's UID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +20,29 @@ pub enum Sign {
     Never,
 }
 
-/// Writes the patch of a changed parent, and says whose it is. `specs` reads old and new spec, only if they matter.
+/// What becomes of a changed parent.
+#[derive(Debug)]
+pub enum Update {
+    /// This.
+    Done(Change),
+    /// What it runs changes for this user: the rules are asked as for a new one, and then it gets this stamp.
+    Ask(Asker, Box<Stamp>),
+}
+
+// Who changes a parent, to its stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Author {
+    // Whose it is.
+    User,
+    // An admin: what they write is meant.
+    Admin,
+    // A carrier, or an updater such as Kueue: what they write follows from what is there.
+    Controller,
+    // Nobody who is known to it.
+    Other,
+}
+
+/// Decides about a changed parent, and says whose it is.
 ///
 /// # Errors
 /// A change of what runs by somebody whose it is not.
@@ -36,19 +50,13 @@ pub fn update(
     world: &World<'_>,
     request: &Request<'_>,
     (kind, parent): (&Kind, &Parent),
-    old: &Object<'_>,
-    new: &Object<'_>,
+    (old, old_parts): (&Object<'_>, &Parts),
+    (new, new_parts): (&Object<'_>, &Parts),
     sign: Sign,
-    specs: impl FnOnce() -> Option<(Specs, Specs)>,
-) -> (Facts, Result<Change, Refused>) {
+) -> (Facts, Result<Update, Refused>) {
     let text = old.metadata.annotation(STAMP_ANNOTATION);
-    let stamp = text.map(|text| {
-        verify(
-            world,
-            text,
-            &seen(world, &request.namespace, kind, &old.metadata),
-        )
-    });
+    let seen = seen(world, &request.namespace, kind, &old.metadata);
+    let stamp = text.map(|text| verify(world, text, &seen));
     let mut facts = Facts {
         requester: request.user_info.username.to_string(),
         outcome: "restored",
@@ -57,81 +65,157 @@ pub fn update(
     if let Some(Ok(stamp)) = &stamp {
         facts.user = stamp.user.as_ref().map(ToString::to_string);
     }
-    let may = may_change(world, request, parent, old, stamp.as_ref());
-    if !may {
-        let changed = specs().map_or(Some("spec".to_owned()), |(old, new)| {
-            beyond_stopping(parent, &old.spec, &new.spec)
-        });
-        if let Some(member) = changed {
-            let refused = foreign(kind, old, stamp.as_ref(), &facts, &member);
+    let changed = beyond_stopping(parent, old_parts, new_parts);
+    let author = author(world, request, parent, old, stamp.as_ref());
+    if author == Author::Other
+        && let Some(member) = &changed
+    {
+        if parent.changes_hands && sign == Sign::Again {
+            let ask = hand_over(world, request, (kind, parent), new, new_parts);
+            return (facts, Ok(ask));
+        }
+        if stamp.is_some() {
+            let refused = foreign(kind, old, stamp.as_ref(), &facts, member);
             return (facts, Err(refused));
         }
     }
-    let restored = match stamp {
-        Some(Ok(stamp)) if sign == Sign::Again && !matches!(stamp.bound, Bound::Uid(_)) => {
-            let uid = old.metadata.uid.as_deref().unwrap_or_default().to_owned();
-            let restamped = Stamp {
-                object: ObjectName::of(old.metadata.name.as_deref(), None),
-                bound: Bound::Uid(uid),
-                ..stamp
-            };
-            Some(restamped.sign(world.keys))
-        }
-        _ => text.map(str::to_owned),
+    let Some(Ok(stamp)) = stamp.filter(|_| sign == Sign::Again) else {
+        return (facts, Ok(Update::Done(restored(new, text))));
     };
+    let (before, after) = (parent.runs.of(old_parts), parent.runs.of(new_parts));
+    let runs = resigned(author, &stamp.runs, &before, after);
+    let bound = Bound::Uid(old.metadata.uid.as_deref().unwrap_or_default().to_owned());
+    if changed.is_some() && author == Author::User {
+        let asker = who::of_stamp(&stamp, kind, parent, seen.name);
+        let stamp = by_uid(stamp, runs, bound, old);
+        return (facts, Ok(Update::Ask(asker, Box::new(stamp))));
+    }
+    if stamp.bound == bound && stamp.runs == runs {
+        return (facts, Ok(Update::Done(restored(new, text))));
+    }
+    let stamp = by_uid(stamp, runs, bound, old);
+    let change = restamped(world, &new.metadata, &stamp, Picked::default(), "restored");
+    (facts, Ok(Update::Done(change)))
+}
+
+fn by_uid(stamp: Stamp, runs: Vec<Digest>, bound: Bound, old: &Object<'_>) -> Stamp {
+    Stamp {
+        object: ObjectName::of(old.metadata.name.as_deref(), None),
+        bound,
+        runs,
+        ..stamp
+    }
+}
+
+fn restored(new: &Object<'_>, text: Option<&str>) -> Change {
     let mut patch = Patch::default();
-    let keys = [(STAMP_ANNOTATION, restored.as_deref())];
     patch.set_keys(
         "/metadata/annotations",
         new.metadata.annotations.as_ref(),
-        &keys,
+        &[(STAMP_ANNOTATION, text)],
     );
-    let change = Change {
+    Change {
         patch,
         warning: None,
         service_account: None,
         outcome: "restored",
+    }
+}
+
+// What the stamp signs from now on. What was changed while nobody watched stays unsigned, until its user or an admin
+// changes what it runs.
+fn resigned(
+    author: Author,
+    signed: &[Digest],
+    before: &[Digest],
+    after: Vec<Digest>,
+) -> Vec<Digest> {
+    let means_it = matches!(author, Author::User | Author::Admin) && before != after;
+    let follows = author != Author::Other && signed == before;
+    if means_it || follows {
+        after
+    } else {
+        signed.to_vec()
+    }
+}
+
+// Whoever redeploys it is its user from now on.
+fn hand_over(
+    world: &World<'_>,
+    request: &Request<'_>,
+    (kind, parent): (&Kind, &Parent),
+    new: &Object<'_>,
+    parts: &Parts,
+) -> Update {
+    let info = &request.user_info;
+    let asker = who::asking(world, info, &new.metadata, parent.launcher);
+    let stamp = Stamp {
+        stack: world.rules.stack().to_owned(),
+        namespace: request.namespace.to_string(),
+        kind: kind.name.to_owned(),
+        object: ObjectName::of(new.metadata.name.as_deref(), None),
+        requester: asker.requester.clone(),
+        user: asker.user().cloned(),
+        groups: asker.groups.clone(),
+        bound: Bound::Uid(new.metadata.uid.as_deref().unwrap_or_default().to_owned()),
+        root: None,
+        runs: parent.runs.of(parts),
     };
-    (facts, Ok(change))
+    Update::Ask(asker, Box::new(stamp))
 }
 
 // Without any stamp nothing runs as anybody, so there is nothing to guard; a void one may be ours again (a lost key).
-fn may_change(
+fn author(
     world: &World<'_>,
     request: &Request<'_>,
     parent: &Parent,
     old: &Object<'_>,
     stamp: Option<&Result<Stamp, Void>>,
-) -> bool {
-    let Some(stamp) = stamp else { return true };
+) -> Author {
     let asks = requester(&request.user_info);
     let rules = world.rules;
-    if rules.is_carrier(&asks, parent.launcher) || rules.is_updater(&asks) || rules.is_admin(&asks)
+    let owner = old.metadata.controller().and_then(kinds::owner);
+    let mut made_by = owner.into_iter().map(|(_, parent)| parent.launcher);
+    if is_carrier(world, &asks, parent.launcher)
+        || made_by.any(|launcher| is_carrier(world, &asks, launcher))
+        || rules.is_updater(&asks)
     {
-        return true;
+        return Author::Controller;
     }
-    let Ok(stamp) = stamp else { return false };
-    if stamp.requester == asks.username {
-        return true;
+    if rules.is_admin(&asks) {
+        return Author::Admin;
     }
-    let asker = who::asking(rules, asks, &old.metadata, parent.launcher);
-    stamp.user.is_some() && asker.user() == stamp.user.as_ref()
+    let Some(Ok(stamp)) = stamp else {
+        return Author::Other;
+    };
+    if stamp.requester == asks.username && world.acts_for.is_none() {
+        return Author::User;
+    }
+    let asker = who::asking(world, &request.user_info, &old.metadata, parent.launcher);
+    if stamp.user.is_some() && asker.user() == stamp.user.as_ref() {
+        Author::User
+    } else {
+        Author::Other
+    }
 }
 
-// The first member of the spec that differs by more than stopping it.
-fn beyond_stopping(
-    parent: &Parent,
-    old: &Map<String, Value>,
-    new: &Map<String, Value>,
-) -> Option<String> {
-    let members = old.keys().chain(new.keys());
-    let mut changed = members.filter(|m| old.get(*m) != new.get(*m));
-    let found = changed.find(|member| {
-        let stop = parent.stops.iter().find(|s| s.member == member.as_str());
-        let value = |spec: &Map<String, Value>| spec.get(*member).cloned().unwrap_or(Value::Null);
-        !stop.is_some_and(|s| (s.stops)(&value(old), &value(new)))
+// The first part that differs by more than stopping it.
+fn beyond_stopping(parent: &Parent, old: &Parts, new: &Parts) -> Option<String> {
+    let empty = Map::new();
+    let members = |spec| Value::as_object(spec).unwrap_or(&empty);
+    let (before, after) = (members(&old.spec), members(&new.spec));
+    if old.spec.is_object() != new.spec.is_object() {
+        return Some("spec".to_owned());
+    }
+    let names = before.keys().chain(after.keys());
+    let mut changed = names.filter(|name| before.get(*name) != after.get(*name));
+    let found = changed.find(|name| {
+        let stop = parent.stops.iter().find(|s| s.member == name.as_str());
+        let value = |spec: &Map<String, Value>| spec.get(*name).cloned().unwrap_or(Value::Null);
+        !stop.is_some_and(|s| (s.stops)(&value(before), &value(after)))
     });
-    found.cloned()
+    let found = found.map(|member| format!("spec.{member}"));
+    found.or_else(|| (parent.also)(old, new))
 }
 
 fn foreign(
@@ -144,10 +228,8 @@ fn foreign(
     let name = old.metadata.name.as_deref().unwrap_or_default();
     let owner = match stamp {
         Some(Ok(stamp)) => {
-            let user = stamp
-                .user
-                .as_ref()
-                .map_or(stamp.requester.as_str(), namesake_core::User::as_str);
+            let user = stamp.user.as_ref();
+            let user = user.map_or(stamp.requester.as_str(), User::as_str);
             format!("belongs to {user}")
         }
         Some(Err(Void::Seal(error @ SealError::UnknownKey(_)))) => {
@@ -162,7 +244,7 @@ fn foreign(
     Refused::forbidden(
         "NotYours",
         format!(
-            "{} {name} {owner}, and {} may stop or delete it but not change spec.{member}: create one of your own, or ask \
+            "{} {name} {owner}, and {} may stop or delete it but not change {member}: create one of your own, or ask \
              its user or an admin to change it",
             kind.name, facts.requester
         ),

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What is kept of one parent. Only kinds that cannot change what they run are kept (Job).
+/// What is kept of one parent. Its stamp says what it runs, where that can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parent {
+    /// Name of its kind.
+    pub kind: &'static str,
     /// Its name.
     pub name: Box<str>,
     /// The prefix that its name was made from.
@@ -23,18 +25,21 @@ type ByUid = HashMap<Box<str>, Arc<Parent>>;
 pub struct Parents(RwLock<HashMap<Box<str>, ByUid>>);
 
 impl Parents {
-    /// The parent of this UID in this namespace.
+    /// The parent of this kind and UID in this namespace.
     #[must_use]
-    pub fn get(&self, namespace: &str, uid: &str) -> Option<Arc<Parent>> {
+    pub fn get(&self, namespace: &str, kind: &str, uid: &str) -> Option<Arc<Parent>> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        all.get(namespace)?.get(uid).cloned()
+        let found = all.get(namespace)?.get(uid)?;
+        (found.kind == kind).then(|| found.clone())
     }
 
-    /// Adds or replaces one.
-    pub fn apply(&self, namespace: &str, uid: &str, parent: Parent) {
+    /// Adds or replaces one, and returns it.
+    pub fn apply(&self, namespace: &str, uid: &str, parent: Parent) -> Arc<Parent> {
+        let parent = Arc::new(parent);
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let uids = all.entry(namespace.into()).or_default();
-        uids.insert(uid.into(), Arc::new(parent));
+        uids.insert(uid.into(), parent.clone());
+        parent
     }
 
     /// Forgets one.
@@ -45,11 +50,11 @@ impl Parents {
         }
     }
 
-    /// Forgets whatever a complete list of this namespace did not name.
-    pub fn keep_only(&self, namespace: &str, listed: &HashSet<String>) {
+    /// Forgets whatever of a kind a complete list of this namespace did not name.
+    pub fn keep_only(&self, namespace: &str, kind: &str, listed: &HashSet<String>) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(uids) = all.get_mut(namespace) {
-            uids.retain(|uid, _| listed.contains(&**uid));
+            uids.retain(|uid, parent| parent.kind != kind || listed.contains(&**uid));
         }
     }
 
@@ -79,6 +84,7 @@ mod tests {
 
     fn parent(name: &str) -> Parent {
         Parent {
+            kind: "batch/Job",
             name: name.into(),
             generate_name: None,
             created: 7,
@@ -87,14 +93,17 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_is_found_by_its_uid_in_its_own_namespace_only() {
+    fn a_parent_is_found_by_its_kind_and_uid_in_its_own_namespace_only() {
         let all = Parents::default();
+        let get = |namespace: &str, uid: &str| all.get(namespace, "batch/Job", uid);
         all.apply("research", "u1", parent("a"));
         all.apply("research", "u2", parent("b"));
-        assert_eq!(&*all.get("research", "u1").unwrap().name, "a");
-        assert!(all.get("prod", "u1").is_none());
-        all.keep_only("research", &HashSet::from(["u2".to_owned()]));
-        assert!(all.get("research", "u1").is_none());
+        assert_eq!(&*get("research", "u1").unwrap().name, "a");
+        assert!(get("prod", "u1").is_none());
+        assert!(all.get("research", "batch/CronJob", "u1").is_none());
+        all.keep_only("research", "batch/CronJob", &HashSet::new());
+        all.keep_only("research", "batch/Job", &HashSet::from(["u2".to_owned()]));
+        assert!(get("research", "u1").is_none() && get("research", "u2").is_some());
         all.delete("research", "u2");
         assert!(all.is_empty());
         all.apply("research", "u3", parent("c"));

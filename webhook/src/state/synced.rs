@@ -1,6 +1,6 @@
 //! What has been loaded since the start; a replica serves when all of it has.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,8 +13,8 @@ pub struct Synced {
     keys: AtomicBool,
     ca_bundle: AtomicBool,
     leaving: AtomicBool,
-    // Namespaces whose parents are being listed for the first time.
-    parents: Mutex<HashSet<String>>,
+    // Namespaces and kinds whose parents are being listed for the first time.
+    parents: Mutex<BTreeSet<(String, &'static str)>>,
 }
 
 impl Synced {
@@ -48,20 +48,26 @@ impl Synced {
         self.leaving.store(true, Ordering::Release);
     }
 
-    /// Parents of this namespace are being listed. Only those of the first list of namespaces hold a replica back;
+    /// Parents of this namespace and kind are being listed. Only those of the first list of namespaces hold a replica back;
     /// a namespace that opts in later must not take it out of service.
-    pub fn expect_parents(&self, namespace: &str) {
+    pub fn expect_parents(&self, namespace: &str, kind: &'static str) {
         if self.namespaces.load(Ordering::Acquire) {
             return;
         }
         let mut parents = self.parents.lock().unwrap_or_else(PoisonError::into_inner);
-        parents.insert(namespace.to_owned());
+        parents.insert((namespace.to_owned(), kind));
     }
 
-    /// Parents of this namespace were listed, or cannot be.
-    pub fn settle_parents(&self, namespace: &str) {
+    /// Parents of this namespace and kind were listed, or cannot be.
+    pub fn settle_parents(&self, namespace: &str, kind: &'static str) {
         let mut parents = self.parents.lock().unwrap_or_else(PoisonError::into_inner);
-        parents.remove(namespace);
+        parents.remove(&(namespace.to_owned(), kind));
+    }
+
+    /// This namespace opted out.
+    pub fn forget_parents(&self, namespace: &str) {
+        let mut parents = self.parents.lock().unwrap_or_else(PoisonError::into_inner);
+        parents.retain(|(n, _)| n != namespace);
     }
 
     /// What is missing; empty when this replica can serve.
@@ -82,7 +88,7 @@ impl Synced {
         missing.extend(
             parents
                 .iter()
-                .map(|n| format!("Jobs of namespace {n} are not listed")),
+                .map(|(n, kind)| format!("{kind} objects of namespace {n} are not listed")),
         );
         if self.leaving.load(Ordering::Acquire) {
             missing.push("this replica is stopping".to_owned());
@@ -98,7 +104,7 @@ mod tests {
     #[test]
     fn a_replica_serves_when_all_is_loaded_and_a_later_namespace_does_not_stop_it() {
         let synced = Synced::default();
-        synced.expect_parents("research");
+        synced.expect_parents("research", "batch/Job");
         assert_eq!(synced.missing().len(), 6);
         synced.set_rules();
         synced.set_identities();
@@ -107,10 +113,10 @@ mod tests {
         synced.set_ca_bundle();
         assert_eq!(
             synced.missing(),
-            ["Jobs of namespace research are not listed"]
+            ["batch/Job objects of namespace research are not listed"]
         );
-        synced.settle_parents("research");
-        synced.expect_parents("prod");
+        synced.settle_parents("research", "batch/Job");
+        synced.expect_parents("prod", "batch/Job");
         assert!(synced.missing().is_empty());
         synced.set_leaving();
         assert_eq!(synced.missing(), ["this replica is stopping"]);

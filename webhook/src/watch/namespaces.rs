@@ -63,7 +63,9 @@ impl Watches {
         let state = &self.state;
         if state.namespaces.apply(&namespace, &stack, state.now()) {
             tracing::info!(namespace, stack, "namespace opted in");
-            state.synced.expect_parents(&namespace);
+            for (kind, _) in parents::watched() {
+                state.synced.expect_parents(&namespace, kind.name);
+            }
             let watch = parents::run(self.client.clone(), namespace.clone(), state.clone());
             let watch = tokio::spawn(watch).abort_handle();
             if let Some(old) = self.running.insert(namespace.clone(), watch) {
@@ -80,7 +82,7 @@ impl Watches {
         }
         self.state.namespaces.delete(namespace);
         self.state.parents.forget(namespace);
-        self.state.synced.settle_parents(namespace);
+        self.state.synced.forget_parents(namespace);
         self.state.count_cached();
     }
 }

@@ -6,13 +6,13 @@
 //! rules: rules.yaml               # file in testdata; edits: [[from, to]] change its text
 //! namespaces: {research: prod}    # opted in, and to which stack
 //! identities: [{namespace, class, user, ready, uid, recorded: {user, class}}]
-//! parents: [{uid, name, generateName, created, stamp}]
-//! request: {operation, kind, user, groups, token, dryRun, file, object, oldObject}
+//! parents: [{kind, uid, name, generateName, created, stamp}]
+//! request: {operation, kind, user, groups, token, pod, dryRun, file, object, oldObject}   # pod: a pod's own token
 //! ```
 //!
 //! `returned: true`: the namespaces opted out and in again just now. `$ALICE` is the name of Alice's identity.
 //! Anywhere in it, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key that is
-//! not ours).
+//! not ours), and `{$digest: {...}}` the digest of a pod template.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use namesake_core::{IdentityName, Source};
-use namesake_core::{KeyRing, Per, Resolution, Rules, Stamp};
+use namesake_core::{KeyRing, Per, Resolution, Rules, Stamp, digest_of_pod_template};
 use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::review::Object;
 use namesake_webhook::state::{Files, Known, Parent, State};
@@ -65,7 +65,11 @@ pub(crate) fn sign(value: &mut Value) {
             Some(_) => other_keys(),
         };
         match purpose.as_str() {
-            "$stamp" => Some(stamp(body).sign(&ring)),
+            "$stamp" => {
+                sign(&mut body);
+                Some(stamp(body).sign(&ring))
+            }
+            "$digest" => Some(digest_of_pod_template(&body).to_string()),
             "$resolution" => Some(resolution(body).sign(&ring)),
             _ => None,
         }
@@ -206,33 +210,39 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
         };
         state.identities.apply("research", &name_of(user), known);
     }
-    for parent in case
-        .get("parents")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    parents(case, &state);
+    state
+}
+
+fn parents(case: &Value, state: &State) {
+    let all = case.get("parents").and_then(Value::as_array);
+    for parent in all.into_iter().flatten() {
+        let kind = text(parent, "kind").unwrap_or("batch/Job");
+        let mut kinds = namesake_webhook::kinds::parents();
+        let generated =
+            (kind == "batch/Job").then(|| text(parent, "generateName").unwrap_or("t-b2bdfea8-"));
+        let created = parent.get("created").and_then(Value::as_i64);
         let kept = Parent {
+            kind: kinds.find(|(k, _)| k.name == kind).unwrap().0.name,
             name: text(parent, "name").unwrap_or("t-b2bdfea8-gwtfp").into(),
-            generate_name: Some(text(parent, "generateName").unwrap_or("t-b2bdfea8-").into()),
-            created: parent
-                .get("created")
-                .and_then(Value::as_i64)
-                .unwrap_or(NOW - 10),
+            generate_name: generated.map(Into::into),
+            created: created.unwrap_or(NOW - 10),
             stamp: text(parent, "stamp").map(Into::into),
         };
-        state
-            .parents
-            .apply("research", text(parent, "uid").unwrap_or(ALICE_JOB), kept);
+        let uid = text(parent, "uid").unwrap_or(ALICE_JOB);
+        state.parents.apply("research", uid, kept);
     }
-    state
 }
 
 /// The review that a case describes.
 pub(crate) fn review(request: &Value) -> Value {
     let kind = text(request, "kind").unwrap_or("Pod");
     let group = match kind {
-        "Job" => "batch",
+        "Job" | "CronJob" => "batch",
+        "JobSet" => "jobset.x-k8s.io",
+        "Workflow" | "WorkflowTemplate" | "ClusterWorkflowTemplate" | "CronWorkflow" => {
+            "argoproj.io"
+        }
         "ReplicaSet" => "apps",
         _ => "",
     };
@@ -249,6 +259,14 @@ pub(crate) fn review(request: &Value) -> Value {
             "authentication.kubernetes.io/credential-id".to_owned(),
             json!(["JTI=1"]),
         );
+    }
+    if request.get("pod") == Some(&Value::Bool(true)) {
+        for (key, value) in [("pod-name", "p"), ("pod-uid", "u")] {
+            extra.insert(
+                format!("authentication.kubernetes.io/{key}"),
+                json!([value]),
+            );
+        }
     }
     let old = if operation == "UPDATE" {
         object("oldObject")

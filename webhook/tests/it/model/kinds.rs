@@ -104,6 +104,7 @@ pub(crate) fn feed(state: &State, kind: Kind, object: &Value) {
         return;
     }
     let parent = Parent {
+        kind: "batch/Job",
         name: text("/metadata/name").unwrap_or_default().into(),
         generate_name: text("/metadata/generateName").map(Into::into),
         created: text("/metadata/creationTimestamp")

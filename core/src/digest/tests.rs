@@ -1,0 +1,169 @@
+use proptest::{collection::vec, prelude::*};
+use serde_json::json;
+
+use super::*;
+
+/// A template as a person writes it.
+fn written() -> Value {
+    json!({
+        "metadata": {"labels": {"team": "ml"}, "annotations": {"metaflow/step_name": "start"}},
+        "spec": {
+            "containers": [{
+                "name": "main", "image": "python:3.12", "command": ["python", ""],
+                "env": [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                "resources": {"limits": {"cpu": "1000m"}},
+                "ports": [{"containerPort": 80}],
+            }],
+            "volumes": [{"name": "scratch", "emptyDir": {}}, {"name": "s", "secret": {"secretName": "s"}}],
+            "serviceAccount": "robot",
+        },
+    })
+}
+
+/// The same after the API server and the JobSet controller.
+fn filled_in() -> Value {
+    json!({
+        "metadata": {
+            "creationTimestamp": null,
+            "labels": {"team": "ml", "jobset.sigs.k8s.io/jobset-name": "js"},
+            "annotations": {"metaflow/step_name": "start", "jobset.sigs.k8s.io/job-index": "0",
+                "alpha.jobset.sigs.k8s.io/exclusive-topology": "rack"},
+        },
+        "spec": {
+            "dnsPolicy": "ClusterFirst", "restartPolicy": "Always", "schedulerName": "default-scheduler",
+            "securityContext": {}, "terminationGracePeriodSeconds": 30, "subdomain": "js", "hostNetwork": false,
+            "nodeSelector": {"pool": "ml"}, "tolerations": [{"key": "gpu"}], "schedulingGates": [{"name": "kueue"}],
+            "serviceAccount": "robot", "serviceAccountName": "robot",
+            "containers": [{
+                "name": "main", "image": "python:3.12", "command": ["python", ""], "imagePullPolicy": "IfNotPresent",
+                "env": [{"name": "POD", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}}],
+                "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}},
+                "ports": [{"containerPort": 80, "protocol": "TCP"}],
+                "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+            }],
+            "volumes": [{"name": "scratch"}, {"name": "s", "secret": {"secretName": "s", "defaultMode": 420}}],
+        },
+    })
+}
+
+#[test]
+fn what_controllers_and_defaults_fill_in_does_not_change_what_a_template_runs() {
+    assert_eq!(
+        digest_of_pod_template(&written()),
+        digest_of_pod_template(&filled_in())
+    );
+}
+
+#[test]
+fn everything_that_is_executed_is_in_the_digest() {
+    let changes = [
+        ("/metadata/annotations/inject", json!("sidecar")),
+        ("/metadata/labels/team", json!("other")),
+        ("/spec/serviceAccountName", json!("admin")),
+        ("/spec/automountServiceAccountToken", json!(false)),
+        ("/spec/hostNetwork", json!(true)),
+        ("/spec/initContainers", json!([{"name": "i"}])),
+        ("/spec/securityContext/runAsUser", json!(0)),
+        ("/spec/dnsConfig", json!({"nameservers": ["10.0.0.1"]})),
+        ("/spec/hostAliases", json!([{"ip": "10.0.0.1"}])),
+        ("/spec/runtimeClassName", json!("x")),
+        ("/spec/fieldOfTheFuture", json!("x")),
+        ("/spec/containers/0/image", json!("evil")),
+        ("/spec/containers/0/command/1", json!("-c")),
+        ("/spec/containers/0/env/0/value", json!("x")),
+        ("/spec/volumes/0/hostPath", json!({"path": "/"})),
+        ("/spec/volumes/1/secret/secretName", json!("t")),
+    ];
+    for (pointer, value) in changes {
+        let mut changed = filled_in();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let parent = changed.pointer_mut(parent).unwrap();
+        match parent {
+            Value::Array(all) => all[key.parse::<usize>().unwrap()] = value,
+            parent => parent[key] = value,
+        }
+        assert_ne!(
+            digest_of_pod_template(&changed),
+            digest_of_pod_template(&written()),
+            "{pointer}"
+        );
+    }
+}
+
+#[test]
+fn parts_are_not_mixed_up() {
+    let (x, y) = (json!("x"), json!("y"));
+    let both = digest_of_parts(&[("a", &x), ("b", &y)]);
+    assert_ne!(both, digest_of_parts(&[("a", &y), ("b", &x)]));
+    assert_ne!(both, digest_of_parts(&[("ab", &x), ("", &y)]));
+    assert_eq!(both.to_string().len(), 26);
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-z]{0,3}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            vec(("[a-z]{1,3}", inner), 0..4)
+                .prop_map(|all| Value::Object(all.into_iter().collect())),
+        ]
+    })
+}
+
+/// The same value without anything that says nothing; lists keep their length.
+fn pruned(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members
+                .iter()
+                .map(|(key, value)| (key.clone(), pruned(value)));
+            let said = kept.filter(|(_, value)| !is_nothing(value, &|_, _| true));
+            Value::Object(said.collect())
+        }
+        Value::Array(all) => all.iter().map(pruned).collect(),
+        other => other.clone(),
+    }
+}
+
+// What is left when every way to write nothing is the same.
+fn one_nothing(value: Value) -> Value {
+    match value {
+        Value::Object(members) if members.is_empty() => Value::Null,
+        Value::Array(all) if all.is_empty() => Value::Null,
+        Value::String(text) if text.is_empty() => Value::Null,
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .map(|(key, value)| (key, one_nothing(value)))
+                .collect(),
+        ),
+        Value::Array(all) => all.into_iter().map(one_nothing).collect(),
+        other => other,
+    }
+}
+
+proptest! {
+    #[test]
+    fn two_values_have_one_digest_exactly_when_they_say_the_same(a in values(), b in values()) {
+        let same = one_nothing(pruned(&a)) == one_nothing(pruned(&b));
+        prop_assert_eq!(digest_of(&a) == digest_of(&b), same);
+        prop_assert_eq!(digest_of(&a), digest_of(&pruned(&a)));
+    }
+
+    #[test]
+    fn the_order_of_members_does_not_matter(all in vec(("[a-z]{1,3}", values()), 0..5)) {
+        let unique: std::collections::BTreeMap<_, _> = all.into_iter().collect();
+        let text = |all: Vec<(&String, &Value)>| {
+            let all: Vec<_> = all.iter().map(|(k, v)| format!("{k:?}:{v}")).collect();
+            format!("{{{}}}", all.join(","))
+        };
+        let forth: Value = serde_json::from_str(&text(unique.iter().collect())).unwrap();
+        let back: Value = serde_json::from_str(&text(unique.iter().rev().collect())).unwrap();
+        prop_assert_eq!(digest_of(&forth), digest_of(&back));
+    }
+}

@@ -1,0 +1,175 @@
+//! Parents: what a person makes, and what a carrier makes of that.
+
+use std::time::Instant;
+
+use namesake_core::{Digest, MAX_RUNS};
+
+use super::early::evaluate;
+use super::needs::{Origin, origin};
+use super::{Decided, asks, done, unasked};
+use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
+use crate::mutate::{self, Picked, Sign, Update, World};
+use crate::review::{self, Object, Request};
+use crate::state::State;
+use crate::verdict::{Facts, Refused};
+use crate::who::{self, Asker};
+
+/// A parent that changes.
+pub(super) struct Changed<'a> {
+    pub(super) kind: &'static Kind,
+    pub(super) parent: &'static ParentKind,
+    pub(super) new: &'a Object<'a>,
+    pub(super) opted_in: bool,
+}
+
+pub(super) async fn create(
+    state: &State,
+    world: &World<'_>,
+    request: &Request<'_>,
+    (kind, parent): (&'static Kind, &'static ParentKind),
+    object: &Object<'_>,
+    body: &[u8],
+    deadline: Instant,
+) -> Decided {
+    let refuse = |refused: Refused| (refused, asks(request));
+    let (_, parts) = parts(body).map_err(refuse)?;
+    let made = (kind, parent.launcher);
+    let metadata = &object.metadata;
+    // No rules of a namespace, and nobody in the cluster may have to wait for us.
+    if kind.scope == Scope::Cluster {
+        let asker = who::asking(world, &request.user_info, metadata, parent.launcher);
+        let (facts, runs) = (mutate::facts(&asker, None), parent.runs.of(&parts));
+        let none = Picked::default();
+        let change = mutate::parent(world, request, (kind, parent), metadata, &asker, runs, none);
+        return Ok(done(change, facts));
+    }
+    let origin = origin(
+        state,
+        world,
+        request,
+        made,
+        metadata,
+        Some(&parts),
+        deadline,
+    )
+    .await;
+    let Origin { asker, carried } = origin.map_err(refuse)?;
+    let runs = runs(kind, parent, &parts).map_err(refuse)?;
+    let made = (kind, parent, carried);
+    let early = early(state, world, request, made, &asker, &parts, deadline);
+    let (facts, picked) = early.await?;
+    let parent = (kind, parent);
+    let change = mutate::parent(world, request, parent, metadata, &asker, runs, picked);
+    Ok(done(change, facts))
+}
+
+pub(super) async fn update(
+    state: &State,
+    world: &World<'_>,
+    request: &Request<'_>,
+    changed: &Changed<'_>,
+    body: &[u8],
+    deadline: Instant,
+) -> Decided {
+    let refuse = |refused: Refused| (refused, asks(request));
+    let (kind, parent, new) = (changed.kind, changed.parent, changed.new);
+    let old = request.old_object.as_ref();
+    let old = old.ok_or_else(|| refuse(unasked(request)))?;
+    let (old_parts, new_parts) = parts(body).map_err(refuse)?;
+    let sign = if changed.opted_in {
+        Sign::Again
+    } else {
+        Sign::Never
+    };
+    let (facts, update) = mutate::update(
+        world,
+        request,
+        (kind, parent),
+        (old, &old_parts),
+        (new, &new_parts),
+        sign,
+    );
+    match update {
+        Ok(Update::Done(change)) => Ok(done(change, facts)),
+        Ok(Update::Ask(asker, stamp)) => {
+            runs(kind, parent, &new_parts).map_err(|refused| (refused, facts.clone()))?;
+            if kind.scope == Scope::Cluster {
+                let none = Picked::default();
+                let change = mutate::restamped(world, &new.metadata, &stamp, none, "stamped");
+                return Ok(done(change, facts));
+            }
+            let carried = old.metadata.controller().and_then(kinds::owner).is_some();
+            let made = (kind, parent, carried);
+            let early = early(state, world, request, made, &asker, &new_parts, deadline);
+            let (facts, picked) = early.await?;
+            let change = mutate::restamped(world, &new.metadata, &stamp, picked, "stamped");
+            Ok(done(change, facts))
+        }
+        Err(refused) => Err((refused, facts)),
+    }
+}
+
+async fn early(
+    state: &State,
+    world: &World<'_>,
+    request: &Request<'_>,
+    (kind, parent, carried): (&Kind, &ParentKind, bool),
+    asker: &Asker,
+    parts: &Parts,
+    deadline: Instant,
+) -> Result<(Facts, Picked), (Refused, Facts)> {
+    let requester = &request.user_info.username;
+    let templates = templates(
+        kind,
+        parent,
+        parts,
+        (!carried).then_some(requester.as_str()),
+    );
+    let templates = templates.map_err(|refused| (refused, mutate::facts(asker, None)))?;
+    evaluate(state, world, request, asker, &templates, deadline).await
+}
+
+fn templates<'p>(
+    kind: &Kind,
+    parent: &ParentKind,
+    parts: &'p Parts,
+    requester: Option<&str>,
+) -> Result<Vec<Template<'p>>, Refused> {
+    let odd = |odd: Odd| {
+        Refused::bad_request(format!(
+            "this {} cannot be read: {odd}: mend the object and create it again",
+            kind.name
+        ))
+    };
+    let templates = (parent.templates)(parts).map_err(odd)?;
+    if let Some(requester) = requester {
+        let planted = |template| who::planted_template(template, requester);
+        templates.iter().try_for_each(planted)?;
+    }
+    Ok(templates)
+}
+
+fn runs(kind: &Kind, parent: &ParentKind, parts: &Parts) -> Result<Vec<Digest>, Refused> {
+    let runs = parent.runs.of(parts);
+    if runs.len() <= MAX_RUNS {
+        return Ok(runs);
+    }
+    Err(Refused::forbidden(
+        "TooManyTemplates",
+        format!(
+            "this {} would run {} different pod templates, and a stamp can sign {MAX_RUNS}: create several, each with fewer",
+            kind.name,
+            runs.len()
+        ),
+    ))
+}
+
+// Old and new: what they would run.
+fn parts(body: &[u8]) -> Result<(Parts, Parts), Refused> {
+    let request = review::parse::<Parts>(body)
+        .map_err(|error| Refused::bad_request(format!("this object cannot be read: {error}")))?;
+    Ok((
+        request.old_object.unwrap_or_default(),
+        request.object.unwrap_or_default(),
+    ))
+}

@@ -1,0 +1,78 @@
+//! Kubernetes' own: Job and `CronJob`.
+
+use namesake_core::{Launcher, digest_of_pod_template};
+use serde_json::Value;
+
+use super::{Kind, Parent, Role, Runs, SUSPEND, Scope, Stop, lower, nothing_else, template};
+
+/// Runs the template that it was made with; while it is suspended, a few parts of it may change.
+pub(super) const JOB: Kind = Kind {
+    group: "batch",
+    kind: "Job",
+    name: "batch/Job",
+    plural: "jobs",
+    version: "v1",
+    scope: Scope::Namespaced,
+    role: Role::Parent(Parent {
+        launcher: Launcher::Job,
+        makes: Some("Pod"),
+        adopts_by: &[
+            "batch.kubernetes.io/controller-uid",
+            "batch.kubernetes.io/job-name",
+            "controller-uid",
+            "job-name",
+        ],
+        stops: &[
+            SUSPEND,
+            Stop {
+                member: "parallelism",
+                stops: |old, new| lower(old.as_i64().or(Some(1)), new.as_i64()),
+            },
+            Stop {
+                member: "activeDeadlineSeconds",
+                stops: |old, new| lower(old.as_i64().or(Some(i64::MAX)), new.as_i64()),
+            },
+        ],
+        also: nothing_else,
+        templates: |parts| {
+            let template = template::read(&parts.spec, "/template", "spec")?;
+            Ok(template.into_iter().collect())
+        },
+        runs: Runs::Fixed,
+        changes_hands: false,
+    }),
+};
+
+const JOB_TEMPLATE: &str = "/jobTemplate/spec/template";
+
+/// Runs, at each tick, the template that it has then.
+pub(super) const CRON_JOB: Kind = Kind {
+    group: "batch",
+    kind: "CronJob",
+    name: "batch/CronJob",
+    plural: "cronjobs",
+    version: "v1",
+    scope: Scope::Namespaced,
+    role: Role::Parent(Parent {
+        launcher: Launcher::CronJob,
+        makes: Some("batch/Job"),
+        adopts_by: &[],
+        stops: &[SUSPEND],
+        also: nothing_else,
+        templates: |parts| {
+            let template = template::read(&parts.spec, JOB_TEMPLATE, "spec")?;
+            Ok(template.into_iter().collect())
+        },
+        runs: Runs::Signed {
+            own: |parts| {
+                let template = parts.spec.pointer(JOB_TEMPLATE).unwrap_or(&Value::Null);
+                vec![digest_of_pod_template(template)]
+            },
+            made: |job| {
+                let template = job.spec.get("template").unwrap_or(&Value::Null);
+                digest_of_pod_template(template)
+            },
+        },
+        changes_hands: false,
+    }),
+};

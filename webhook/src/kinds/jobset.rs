@@ -1,0 +1,69 @@
+//! `JobSet`: what Metaflow's `@parallel` makes.
+
+use namesake_core::{Launcher, digest_of_pod_template};
+use serde_json::Value;
+
+use super::{Kind, Parent, Parts, Role, Runs, SUSPEND, Scope, Template, nothing_else, template};
+use crate::kinds::Odd;
+
+const TEMPLATE: &str = "/template/spec/template";
+
+/// Makes Jobs of its templates, at once and whenever it restarts; while it is suspended, its templates may change.
+pub(super) const JOB_SET: Kind = Kind {
+    group: "jobset.x-k8s.io",
+    kind: "JobSet",
+    name: "jobset.x-k8s.io/JobSet",
+    plural: "jobsets",
+    version: "v1alpha2",
+    scope: Scope::Namespaced,
+    role: Role::Parent(Parent {
+        launcher: Launcher::JobSet,
+        makes: Some("batch/Job"),
+        // Its headless Service finds pods by the first of them.
+        adopts_by: &[
+            "jobset.sigs.k8s.io/jobset-name",
+            "jobset.sigs.k8s.io/jobset-uid",
+            "jobset.sigs.k8s.io/job-key",
+            "jobset.sigs.k8s.io/replicatedjob-name",
+        ],
+        stops: &[SUSPEND],
+        also: nothing_else,
+        templates,
+        runs: Runs::Signed {
+            own: |parts| {
+                let jobs = parts.spec.get("replicatedJobs").and_then(Value::as_array);
+                let all = jobs.into_iter().flatten();
+                let all = all.map(|job| job.pointer(TEMPLATE).unwrap_or(&Value::Null));
+                all.map(digest_of_pod_template).collect()
+            },
+            made: |job| {
+                let template = job.spec.get("template").unwrap_or(&Value::Null);
+                digest_of_pod_template(template)
+            },
+        },
+        changes_hands: false,
+    }),
+};
+
+fn templates(parts: &Parts) -> Result<Vec<Template<'_>>, Odd> {
+    // Its controller adds volumes of its own then, and no Job would be what the stamp signed.
+    if parts
+        .spec
+        .get("volumeClaimPolicies")
+        .is_some_and(|v| v.as_array().is_none_or(|all| !all.is_empty()))
+    {
+        return Err(Odd::new(
+            "spec.volumeClaimPolicies",
+            "is not supported here",
+        ));
+    }
+    let jobs = match parts.spec.get("replicatedJobs") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(jobs)) => jobs,
+        Some(_) => return Err(Odd::new("spec.replicatedJobs", "is not a list")),
+    };
+    let read = |(i, job)| template::read(job, TEMPLATE, &format!("spec.replicatedJobs[{i}]"));
+    let all = jobs.iter().enumerate().map(read);
+    let all: Vec<Option<Template<'_>>> = all.collect::<Result<_, _>>()?;
+    Ok(all.into_iter().flatten().collect())
+}

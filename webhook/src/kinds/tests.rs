@@ -1,0 +1,95 @@
+use serde_json::json;
+
+use super::*;
+
+fn parent(kind: &str) -> &'static Parent {
+    let mut all = parents();
+    all.find(|(k, _)| k.kind == kind).unwrap().1
+}
+
+#[test]
+fn an_owner_is_found_by_group_and_kind_and_not_by_version() {
+    let named = |version: &str, kind: &str| {
+        let text = json!({"apiVersion": version, "kind": kind}).to_string();
+        owner(&serde_json::from_str(&text).unwrap()).map(|(kind, _)| kind.name)
+    };
+    assert_eq!(named("batch/v1", "Job"), Some("batch/Job"));
+    assert_eq!(named("batch/v9", "Job"), Some("batch/Job"));
+    assert_eq!(
+        named("jobset.x-k8s.io/v1beta1", "JobSet"),
+        Some("jobset.x-k8s.io/JobSet")
+    );
+    assert_eq!(named("v1", "Job"), None);
+    assert_eq!(named("example.com/v1", "Job"), None);
+    assert_eq!(named("v1", "Pod"), None);
+}
+
+#[test]
+fn every_kind_is_there_once_and_what_a_carrier_makes_is_a_kind() {
+    let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+    let unique: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(unique.len(), names.len());
+    for (kind, parent) in parents() {
+        assert!(
+            parent.makes.is_none_or(|made| names.contains(&made)),
+            "{}",
+            kind.name
+        );
+    }
+}
+
+#[test]
+fn stopping_goes_in_one_direction() {
+    let job = parent("Job");
+    let stops = |member: &str, old: Value, new: Value| {
+        let stop = job.stops.iter().find(|s| s.member == member).unwrap();
+        (stop.stops)(&old, &new)
+    };
+    assert!(stops("suspend", json!(false), json!(true)));
+    assert!(!stops("suspend", json!(true), json!(false)));
+    assert!(!stops("suspend", json!(true), json!(null)));
+    assert!(stops("parallelism", json!(2), json!(1)));
+    assert!(stops("parallelism", json!(null), json!(0)));
+    assert!(!stops("parallelism", json!(1), json!(2)));
+    assert!(!stops("parallelism", json!(1), json!(null)));
+    assert!(stops("activeDeadlineSeconds", json!(null), json!(60)));
+    assert!(!stops("activeDeadlineSeconds", json!(60), json!(null)));
+    assert!(!stops("activeDeadlineSeconds", json!(60), json!(61)));
+    assert!(!stops("activeDeadlineSeconds", json!(60), json!("1")));
+}
+
+#[test]
+fn what_a_carrier_makes_shows_what_its_parent_would_run() {
+    let template = json!({"spec": {"containers": [{"name": "main", "image": "a"}]}});
+    let other = json!({"spec": {"containers": [{"name": "main", "image": "b"}]}});
+    let parts = |spec: Value| Parts {
+        spec,
+        ..Parts::default()
+    };
+    let made = parts(json!({"template": template, "backoffLimit": 6}));
+    let cases = [
+        (
+            "CronJob",
+            json!({"jobTemplate": {"spec": {"template": template}}}),
+        ),
+        (
+            "JobSet",
+            json!({"replicatedJobs": [{"template": {"spec": {"template": other}}}, {"template": {"spec": {"template": template}}}]}),
+        ),
+    ];
+    for (kind, spec) in cases {
+        let parent = parent(kind);
+        let Runs::Signed { made: shown, .. } = parent.runs else {
+            panic!("{kind} is fixed");
+        };
+        assert!(
+            parent.runs.of(&parts(spec)).contains(&shown(&made)),
+            "{kind}"
+        );
+        assert!(
+            !parent.runs.of(&parts(json!({}))).contains(&shown(&made)),
+            "{kind}"
+        );
+    }
+    assert!(parent("Job").runs.of(&made).is_empty());
+}

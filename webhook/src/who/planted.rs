@@ -1,0 +1,72 @@
+//! Planted objects: made by somebody else than the controller, but so that it would take them for its own.
+
+use crate::kinds::{self, Kind, Template};
+use crate::review::Metadata;
+use crate::verdict::Refused;
+
+use super::Link;
+
+/// Refuses labels and annotations by which a controller would adopt this object, which it did not make.
+///
+/// # Errors
+/// When the object has one.
+pub fn planted_key(kind: &Kind, metadata: &Metadata<'_>, requester: &str) -> Result<(), Refused> {
+    // Services and log readers go by the keys of any kind on pods; on other objects only their own controller looks.
+    let looks = |makes: Option<&str>| kind.kind == "Pod" || makes == Some(kind.name);
+    let parents = kinds::parents().filter(|(_, parent)| looks(parent.makes));
+    let mut keys = parents.flat_map(|(kind, p)| p.adopts_by.iter().map(move |key| (kind, *key)));
+    let found = keys.find_map(|(kind, key)| {
+        let label = metadata.label(key).map(|_| "label");
+        Some((
+            kind,
+            key,
+            label.or(metadata.annotation(key).map(|_| "annotation"))?,
+        ))
+    });
+    found.map_or(Ok(()), |(parent, key, what)| {
+        let this = noun(kind);
+        Err(planted(format!(
+            "this {this} has the {what} {key}, by which the controller of a {} would adopt it, but {requester} is not that \
+             controller: take the {what} away, or create a {} of your own",
+            parent.name, parent.kind
+        )))
+    })
+}
+
+/// Refuses, in a pod template, the keys of controllers that do not make these pods' parent from it. A Job's own keys are
+/// the API server's, which checks them itself.
+///
+/// # Errors
+/// When the template has one.
+pub fn planted_template(template: &Template<'_>, requester: &str) -> Result<(), Refused> {
+    let parents = kinds::parents().filter(|(kind, _)| kind.group != "batch");
+    let mut keys = parents.flat_map(|(kind, p)| p.adopts_by.iter().map(move |key| (kind, *key)));
+    let has =
+        |key: &str| template.labels.contains_key(key) || template.annotations.contains_key(key);
+    keys.find(|(_, key)| has(key)).map_or(Ok(()), |(kind, key)| {
+        Err(planted(format!(
+            "the pods of {} have the key {key}, by which they would pass for those of a {}, but {requester} is not its \
+             controller: take the key away",
+            template.at, kind.name
+        )))
+    })
+}
+
+/// The refusal of an object that names somebody else's parent as its owner.
+#[must_use]
+pub fn planted_owner(kind: &Kind, link: &Link<'_>, requester: &str) -> Refused {
+    let (this, owner) = (noun(kind), link.kind);
+    planted(format!(
+        "this {this} names {} {} as its owner, but {requester} is not the controller that makes its {this}s: take the owner \
+         reference away, or create a {} of your own",
+        owner.name, link.owner.name, owner.kind
+    ))
+}
+
+fn noun(kind: &Kind) -> &'static str {
+    if kind.kind == "Pod" { "pod" } else { kind.kind }
+}
+
+fn planted(message: String) -> Refused {
+    Refused::forbidden("PlantedPod", message)
+}
