@@ -11,6 +11,16 @@ pub const API_VERSION: &str = "namesake.dev/v1alpha1";
 
 /// Label on a Namespace that opts in; its value is the stack.
 pub const OPT_IN_LABEL: &str = "namesake.dev/stack";
+/// Label on an opted-in Namespace: `enforce` (also without the label), `shadow` or `off`.
+pub const MODE_LABEL: &str = "namesake.dev/mode";
+/// Annotation on an opted-in Namespace: since when it is, RFC 3339. Older stamps are void.
+pub const OPTED_IN_ANNOTATION: &str = "namesake.dev/opted-in-at";
+/// Labels and annotations on a Namespace that decide who is checked there: only admins may write them.
+pub const NAMESPACE_KEYS: [&str; 3] = [OPT_IN_LABEL, MODE_LABEL, OPTED_IN_ANNOTATION];
+/// Annotation on pods of a namespace in shadow mode: what would have become of them. Never evidence.
+pub const SHADOW_ANNOTATION: &str = "namesake.dev/shadow";
+/// Annotation by which an admin gives a parent to the user that it names; it is taken off as it is obeyed.
+pub const ADOPT_ANNOTATION: &str = "namesake.dev/adopt-for";
 /// Annotation on Jobs and the other parents: the signed stamp that names the proven requester.
 pub const STAMP_ANNOTATION: &str = "namesake.dev/stamp";
 /// Annotation on pods: the signed resolution that the twin checks.
@@ -62,6 +72,8 @@ pub const WEBHOOK_CONFIGURATION: &str = "namesake";
 pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
 /// Webhook of the twin, which checks the final object.
 pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
+/// Webhook that writes down since when a namespace is opted in.
+pub const NAMESPACES_WEBHOOK: &str = "namespaces.namesake.dev";
 /// Webhook that refuses a broken edit of the rules.
 pub const RULES_WEBHOOK: &str = "rules.namesake.dev";
 /// Name of the webhook's KSA, Deployment and Service.
@@ -81,6 +93,8 @@ pub const FIELD_MANAGER_BROKER: &str = "namesake-broker";
 
 /// Path of the mutating admission.
 pub const MUTATE_PATH: &str = "/mutate";
+/// Path of the mutating admission of Namespaces.
+pub const MUTATE_NAMESPACES_PATH: &str = "/mutate-namespaces";
 /// Path of the validating admission (the twin).
 pub const VALIDATE_PATH: &str = "/validate";
 /// Path of the validating admission of the ConfigMap of rules.

@@ -4,29 +4,35 @@ mod early;
 mod needs;
 mod parent;
 mod record;
+mod tidy;
 
 use std::time::Instant;
 
+use namesake_api::names;
 use namesake_core::Launcher;
 use serde::de::IgnoredAny;
 
 use crate::claims;
 use crate::kinds::{self, Kind, Role, Scope};
+use crate::mode::{self, Mode};
 use crate::mutate::{self, Change, World};
 use crate::review::{self, Malformed, Object, Request};
 use crate::state::State;
 use crate::verdict::{Facts, Refused, Verdict};
 use crate::who;
-use crate::{rules_check, twin};
+use crate::{opt_in, rules_check, twin};
 
 use needs::{identity, origin};
 use record::record;
+use tidy::tidied;
 
 /// Which of our webhooks is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Webhook {
     /// Stamps parents and patches pods.
     Mutate,
+    /// Writes down since when a namespace is opted in.
+    MutateNamespaces,
     /// Checks final pods.
     Validate,
     /// Checks edits of the rules.
@@ -37,6 +43,7 @@ impl Webhook {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Mutate => "mutate",
+            Self::MutateNamespaces => "mutate-namespaces",
             Self::Validate => "validate",
             Self::ValidateRules => "validate-rules",
         }
@@ -61,15 +68,33 @@ pub async fn admit(
         record(state, webhook, "ConfigMap", &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }
-    let request = match review::parse::<Object<'_>>(body) {
+    let mut request = match review::parse::<Object<'_>>(body) {
         Ok(request) => request,
         Err(Malformed::Json(error)) => return unreadable(state, webhook, body, &error, began),
         Err(malformed) => return Err(malformed),
     };
+    if webhook == Webhook::MutateNamespaces {
+        let verdict = opt_in::write_down(&request, state.now());
+        record(state, webhook, "Namespace", &request, &verdict, began);
+        return Ok(verdict.review(&request.uid)?);
+    }
     let kind = kinds::find(&request.kind);
-    let verdict = match decide(state, webhook, kind, &request, body, deadline).await {
-        Ok(verdict) => verdict,
-        Err((refused, facts)) => Verdict::refuse(refused, facts),
+    let mode = state.rules.get().map_or(Mode::Enforce, |rules| {
+        state.namespaces.mode(&request.namespace, rules.stack())
+    });
+    if mode == Mode::Shadow {
+        // Nothing is made for what only might have been.
+        request.dry_run = Some(true);
+    }
+    let verdict = verdict(state, webhook, kind, &request, body, deadline).await;
+    let verdict = match (mode, webhook, kind, &request.object) {
+        (Mode::Shadow, Webhook::Mutate, Some(kind), Some(object)) => {
+            let creates = request.operation.as_str() == "CREATE";
+            mode::shadowed(&kind.role, object, creates, verdict)
+        }
+        (Mode::Shadow, Webhook::Validate, ..) => mode::shadowed_twin(verdict),
+        (_, Webhook::Mutate, ..) => tidied(state, kind, &request, body, verdict, deadline).await,
+        _ => verdict,
     };
     record(
         state,
@@ -102,6 +127,20 @@ fn unreadable(
     let verdict = Verdict::refuse(refused, facts);
     record(state, webhook, "unreadable", &request, &verdict, began);
     Ok(verdict.review(&request.uid)?)
+}
+
+async fn verdict(
+    state: &State,
+    webhook: Webhook,
+    kind: Option<&'static Kind>,
+    request: &Request<'_>,
+    body: &[u8],
+    deadline: Instant,
+) -> Verdict {
+    match decide(state, webhook, kind, request, body, deadline).await {
+        Ok(verdict) => verdict,
+        Err((refused, facts)) => Verdict::refuse(refused, facts),
+    }
 }
 
 type Decided = Result<Verdict, (Refused, Facts)>;
@@ -243,10 +282,11 @@ fn not_opted_in(world: &World<'_>, request: &Request<'_>) -> Refused {
         "NotOptedIn",
         format!(
             "namespace {} is not seen as opted in to stack {}: try again in a minute; if it lasts, its label {} names \
-             another stack",
+             another stack, or {} is off",
             request.namespace,
             world.rules.stack(),
-            namesake_api::names::OPT_IN_LABEL
+            names::OPT_IN_LABEL,
+            names::MODE_LABEL
         ),
     )
 }

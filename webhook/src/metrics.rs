@@ -44,6 +44,24 @@ pub struct WatchLabels {
     pub watch: &'static str,
 }
 
+/// Labels of what a mode counts.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ModeLabels {
+    /// `enforce` or `shadow`.
+    pub mode: &'static str,
+}
+
+/// Labels of what would have been decided in shadow mode.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ShadowLabels {
+    /// Kind of the object, as the table of kinds has it.
+    pub kind: &'static str,
+    /// What would have been decided.
+    pub outcome: &'static str,
+    /// Why it would have been refused; empty when not.
+    pub reason: &'static str,
+}
+
 /// Labels of the rules in force.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct RulesLabels {
@@ -75,6 +93,12 @@ pub struct Metrics {
     pub parents: Gauge,
     /// Failures of watches.
     pub watch_failures: Family<WatchLabels, Counter>,
+    /// Opted-in namespaces.
+    pub namespaces: Family<ModeLabels, Gauge>,
+    /// Labels that name no mode, each time one is seen.
+    pub unknown_modes: Counter,
+    /// What would have been decided in shadow mode.
+    pub shadow: Family<ShadowLabels, Counter>,
     /// Rules in force.
     pub rules: Family<RulesLabels, Gauge>,
     /// 1 while the rules as written are broken.
@@ -96,10 +120,14 @@ impl Default for Metrics {
             identities: Gauge::default(),
             parents: Gauge::default(),
             watch_failures: Family::default(),
+            namespaces: Family::default(),
+            unknown_modes: Counter::default(),
+            shadow: Family::default(),
             rules: Family::default(),
             rules_invalid: Gauge::default(),
         };
         metrics.register();
+        metrics.register_modes();
         metrics
     }
 }
@@ -154,6 +182,25 @@ impl Metrics {
             "rules_invalid",
             "1 while the rules as written are broken and older ones are in force",
             self.rules_invalid.clone(),
+        );
+    }
+
+    fn register_modes(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "namespaces",
+            "Opted-in namespaces by mode",
+            self.namespaces.clone(),
+        );
+        r.register(
+            "unknown_modes",
+            "Mode labels that name no mode and count as enforce",
+            self.unknown_modes.clone(),
+        );
+        r.register(
+            "shadow",
+            "What would have been decided in namespaces in shadow mode",
+            self.shadow.clone(),
         );
     }
 

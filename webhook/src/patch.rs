@@ -50,6 +50,11 @@ impl Patch {
         self.0.push(Operation::Remove { path: path.into() });
     }
 
+    /// Does what another patch does, after this one.
+    pub fn append(&mut self, other: Patch) {
+        self.0.extend(other.0);
+    }
+
     /// Makes the keys of a map of strings at `path` as wanted (`None` takes a key away); makes the map if it is missing.
     pub fn set_keys(&mut self, path: &str, now: Option<&Pairs<'_>>, want: &[(&str, Option<&str>)]) {
         let Some(now) = now else {

@@ -35,6 +35,7 @@ pub fn app(state: Arc<State>) -> Router {
     let slots = Arc::new(Semaphore::new(MAX_UNDER_WAY));
     Router::new()
         .route(names::MUTATE_PATH, post(mutate))
+        .route(names::MUTATE_NAMESPACES_PATH, post(mutate_namespaces))
         .route(names::VALIDATE_PATH, post(validate))
         .route(names::VALIDATE_RULES_PATH, post(validate_rules))
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
@@ -45,6 +46,10 @@ pub fn app(state: Arc<State>) -> Router {
 
 async fn mutate(Extract(server): Extract<Server>, request: Request) -> Response {
     server.answer(Webhook::Mutate, request).await
+}
+
+async fn mutate_namespaces(Extract(server): Extract<Server>, request: Request) -> Response {
+    server.answer(Webhook::MutateNamespaces, request).await
 }
 
 async fn validate(Extract(server): Extract<Server>, request: Request) -> Response {

@@ -16,11 +16,12 @@ use kube::Client;
 use namesake_core::KeyRing;
 
 use crate::broker::{Answer, Broker, Failure, Flights, Question};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ModeLabels};
+use crate::mode::Mode;
 
 pub use identities::{Identities, Known};
 pub use installed::Installed;
-pub use namespaces::{Namespaces, OptedIn};
+pub use namespaces::{Namespaces, OptedIn, Says};
 pub use parents::{Parent, Parents};
 pub use rules::{Files, Offer, RulesInForce, parse};
 pub use synced::Synced;
@@ -124,6 +125,15 @@ impl State {
     #[must_use]
     pub fn now(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// Writes how many namespaces are in which mode into the metrics.
+    pub fn count_modes(&self) {
+        for (label, mode) in [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)] {
+            let count = i64::try_from(self.namespaces.count(mode)).unwrap_or(i64::MAX);
+            let labels = ModeLabels { mode: label };
+            self.metrics.namespaces.get_or_create(&labels).set(count);
+        }
     }
 
     /// Writes the sizes of the caches into the metrics.

@@ -7,6 +7,7 @@ use namesake_core::Refusal;
 use serde::Serialize;
 
 use crate::broker::Failure;
+use crate::mode::Would;
 use crate::patch::Patch;
 use crate::review::{REVIEW_KIND, REVIEW_VERSION};
 
@@ -104,6 +105,8 @@ pub struct Facts {
     pub service_account: Option<String>,
     /// What was decided: `identity`, `gated`, `service-account`, `kept`, `stamped`, `restored`, `dry-run`, …
     pub outcome: &'static str,
+    /// What would have been decided, in shadow mode.
+    pub would: Option<Would>,
 }
 
 /// The answer to one review.
@@ -193,6 +196,7 @@ impl Verdict {
             ("class", facts.class.as_deref()),
             ("service-account", facts.service_account.as_deref()),
             ("outcome", Some(facts.outcome)),
+            ("would", facts.would.as_ref().map(|w| w.text.as_str())),
             ("reason", self.result.as_ref().err().map(|r| r.reason)),
         ];
         let all = all

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Webhook;
-use crate::metrics::{DecisionLabels, WebhookLabels};
+use crate::metrics::{DecisionLabels, ShadowLabels, WebhookLabels};
 use crate::review::Request;
 use crate::state::State;
 use crate::verdict::Verdict;
@@ -24,6 +24,14 @@ pub(super) fn record<O>(
         reason: refused.map_or("", |r| r.reason),
     };
     state.metrics.decisions.get_or_create(&labels).inc();
+    if let Some(would) = &facts.would {
+        let labels = ShadowLabels {
+            kind,
+            outcome: would.outcome,
+            reason: would.reason,
+        };
+        state.metrics.shadow.get_or_create(&labels).inc();
+    }
     let elapsed = began.elapsed();
     let timed = WebhookLabels {
         webhook: webhook.as_str(),
@@ -46,6 +54,7 @@ pub(super) fn record<O>(
         class = facts.class,
         service_account = facts.service_account,
         outcome = facts.outcome,
+        would = facts.would.as_ref().map(|w| w.text.as_str()),
         reason = refused.map(|r| r.reason),
         refusal = refused.map(|r| r.message.as_str()),
         micros,

@@ -3,15 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client};
-use namesake_api::names::OPT_IN_LABEL;
+use namesake_api::names::{MODE_LABEL, OPT_IN_LABEL, OPTED_IN_ANNOTATION};
 use tokio::task::AbortHandle;
 
 use super::parents;
-use crate::state::State;
+use crate::mode::Mode;
+use crate::state::{Says, State};
 
 /// Keeps the opted-in namespaces in memory, and a watch of the parents of each; never returns.
 pub(super) async fn run(client: Client, state: Arc<State>) {
@@ -58,11 +60,23 @@ struct Watches {
 
 impl Watches {
     fn apply(&mut self, metadata: ObjectMeta) -> Option<String> {
-        let stack = metadata.labels?.remove(OPT_IN_LABEL)?;
+        let labels = metadata.labels?;
+        let stack = labels.get(OPT_IN_LABEL)?;
         let namespace = metadata.name?;
+        let mode = self.mode(&namespace, labels.get(MODE_LABEL).map(String::as_str));
+        if mode == Mode::Off {
+            self.delete(&namespace);
+            self.state.count_modes();
+            return None;
+        }
+        let since = metadata.annotations.as_ref().and_then(|all| {
+            let at: Timestamp = all.get(OPTED_IN_ANNOTATION)?.parse().ok()?;
+            Some(at.as_second())
+        });
+        let says = Says { stack, mode, since };
         let state = &self.state;
-        if state.namespaces.apply(&namespace, &stack, state.now()) {
-            tracing::info!(namespace, stack, "namespace opted in");
+        if state.namespaces.apply(&namespace, says, state.now()) {
+            tracing::info!(namespace, stack, ?mode, since, "namespace opted in");
             for (kind, _) in parents::watched() {
                 state.synced.expect_parents(&namespace, kind.name);
             }
@@ -72,7 +86,20 @@ impl Watches {
                 old.abort();
             }
         }
+        state.count_modes();
         Some(namespace)
+    }
+
+    fn mode(&self, namespace: &str, label: Option<&str>) -> Mode {
+        Mode::of(label).unwrap_or_else(|text| {
+            self.state.metrics.unknown_modes.inc();
+            tracing::warn!(
+                namespace,
+                text,
+                "the label {MODE_LABEL} is no mode: write enforce, shadow or off; the namespace enforces"
+            );
+            Mode::default()
+        })
     }
 
     fn delete(&mut self, namespace: &str) {

@@ -5,6 +5,8 @@
 //! webhook: mutate                 # mutate | validate
 //! rules: rules.yaml               # file in testdata; edits: [[from, to]] change its text
 //! namespaces: {research: prod}    # opted in, and to which stack
+//! mode: shadow                    # of the namespaces; enforce if absent
+//! since: 1990                     # when they opted in, as is written on them
 //! identities: [{namespace, class, user, ready, uid, recorded: {user, class}}]
 //! parents: [{kind, uid, name, generateName, created, stamp}]
 //! request: {operation, kind, user, groups, token, pod, dryRun, file, object, oldObject}   # pod: a pod's own token
@@ -23,8 +25,9 @@ use std::time::{Duration, Instant};
 use namesake_core::{IdentityName, Source};
 use namesake_core::{KeyRing, Per, Resolution, Rules, Stamp, digest_of_pod_template};
 use namesake_webhook::admit::{Webhook, admit};
+use namesake_webhook::mode::Mode;
 use namesake_webhook::review::Object;
-use namesake_webhook::state::{Files, Known, Parent, State};
+use namesake_webhook::state::{Files, Known, Parent, Says, State};
 use namesake_webhook::twin::asked_for;
 use serde_json::{Map, Value, json};
 
@@ -181,19 +184,7 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
         .offer_current(Some(Files::from([("rules.yaml".to_owned(), rules)])));
     assert!(state.rules.get().is_some(), "rules");
     state.set_keys(keys());
-    let default = json!({"research": "prod"});
-    let namespaces = case
-        .get("namespaces")
-        .unwrap_or(&default)
-        .as_object()
-        .unwrap();
-    for (name, stack) in namespaces {
-        state.namespaces.apply(name, stack.as_str().unwrap(), now);
-        if case.get("returned").is_some() {
-            state.namespaces.delete(name);
-            state.namespaces.apply(name, stack.as_str().unwrap(), now);
-        }
-    }
+    opt_in(case, &state, now);
     for identity in case
         .get("identities")
         .and_then(Value::as_array)
@@ -231,6 +222,27 @@ fn parents(case: &Value, state: &State) {
         };
         let uid = text(parent, "uid").unwrap_or(ALICE_JOB);
         state.parents.apply("research", uid, kept);
+    }
+}
+
+fn opt_in(case: &Value, state: &State, now: i64) {
+    let default = json!({"research": "prod"});
+    let namespaces = case
+        .get("namespaces")
+        .unwrap_or(&default)
+        .as_object()
+        .unwrap();
+    for (name, stack) in namespaces {
+        let says = Says {
+            stack: stack.as_str().unwrap(),
+            mode: Mode::of(text(case, "mode")).unwrap(),
+            since: case.get("since").and_then(Value::as_i64),
+        };
+        state.namespaces.apply(name, says, now);
+        if case.get("returned").is_some() {
+            state.namespaces.delete(name);
+            state.namespaces.apply(name, says, now);
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use jiff::Timestamp;
 use namesake_webhook::admit::Webhook;
-use namesake_webhook::state::State;
+use namesake_webhook::mode::Mode;
+use namesake_webhook::state::{Says, State};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -147,7 +148,12 @@ impl Namespace {
     fn opts_out_and_in(&self) {
         self.state.namespaces.delete("research");
         let now = self.clock.fetch_add(7200, Relaxed) + 7200;
-        self.state.namespaces.apply("research", "prod", now);
+        let says = Says {
+            stack: "prod",
+            mode: Mode::Enforce,
+            since: None,
+        };
+        self.state.namespaces.apply("research", says, now);
     }
 
     fn admits(&self, review: &Value) -> Option<Value> {

@@ -1,0 +1,143 @@
+//! What the twin finds in the final pod, whatever webhooks come after ours.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod},
+};
+use kube::{ResourceExt, api::ListParams};
+use namesake_sandbox::users::ALICE;
+use namesake_tests::{
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    meddler::{Again, Meddler},
+    namespace::{TestNamespace, with_namespace},
+    refused::refused,
+};
+use serde_json::{Value, json};
+
+fn miner() -> Value {
+    json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "miner", "image": "evil.example/miner"}}])
+}
+
+/// A meddler, once the API server asks it: pods are not what they were.
+async fn meddler(ns: &TestNamespace, patch: Value) -> Result<Meddler> {
+    // Her identity is there, so that nothing but the change can be the reason.
+    let alice = ns.alice().await?;
+    alice.creates::<Pod>(pod()).await?;
+    let meddler = Meddler::starts(ns, &patch, Again::Never).await?;
+    eventually("the API server asks the meddler", async || {
+        match alice.dry_runs::<Pod>(pod()).await {
+            Ok(made) => {
+                let spec = made.spec.unwrap_or_default();
+                let all = spec
+                    .containers
+                    .iter()
+                    .chain(spec.init_containers.iter().flatten());
+                ensure!(
+                    all.clone()
+                        .any(|c| c.name != "main" || c.image.as_deref() != Some("busybox")),
+                    "not yet"
+                );
+            }
+            Err(kube::Error::Api(status)) => ensure!(status.code == 403, "{status:?}"),
+            Err(other) => return Err(other.into()),
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(meddler)
+}
+
+#[test]
+fn a_container_that_another_webhook_adds_is_refused_even_though_we_are_asked_again() -> Result<()> {
+    with_namespace(|ns| async move {
+        let meddler = meddler(&ns, miner()).await?;
+        let answer = ns.alice().await?.creates::<Pod>(pod()).await;
+        meddler.ends().await?;
+        refused(answer)?
+            .with(403)?
+            .saying("container miner (image evil.example/miner)")?
+            .saying("sidecars")?
+            .saying("validate.namesake.dev")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_job_controllers_pod_is_refused_too_and_the_jobs_events_say_why() -> Result<()> {
+    with_namespace(|ns| async move {
+        let meddler = meddler(&ns, miner()).await?;
+        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let admin = ns.admin().await?;
+        let told = eventually("the Job is told", async || {
+            let events = admin
+                .all::<Event>()
+                .list(&ListParams::default())
+                .await?
+                .items;
+            let messages = events
+                .into_iter()
+                .filter(|e| e.involved_object.name == job.metadata.name);
+            let told: Vec<_> = messages.filter_map(|e| e.message).collect();
+            ensure!(
+                told.iter().any(|m| m.contains("container miner")),
+                "{told:?}"
+            );
+            Ok(told)
+        })
+        .await;
+        meddler.ends().await?;
+        told.map(drop)
+    })
+}
+
+#[test]
+fn a_changed_image_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        let patch = json!([{"op": "replace", "path": "/spec/containers/0/image", "value": "evil.example/busybox"}]);
+        let meddler = meddler(&ns, patch).await?;
+        let answer = ns.alice().await?.creates::<Pod>(pod()).await;
+        meddler.ends().await?;
+        refused(answer)?
+            .with(403)?
+            .saying("what container main runs")?
+            .saying("evil.example/busybox")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_listed_sidecar_is_let_in() -> Result<()> {
+    with_namespace(|ns| async move {
+        let proxy = json!({"name": "istio-proxy", "image": "gcr.io/istio/proxyv2:1.27"});
+        let meddler = meddler(
+            &ns,
+            json!([{"op": "add", "path": "/spec/containers/-", "value": proxy}]),
+        )
+        .await?;
+        let answer = ns.alice().await?.creates::<Pod>(pod()).await;
+        meddler.ends().await?;
+        let made = answer?;
+        ns.runs_as(&made, ALICE).await?;
+        ensure!(
+            made.spec
+                .is_some_and(|s| s.containers.iter().any(|c| c.name == "istio-proxy"))
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_on_the_hosts_network_is_refused_at_the_job() -> Result<()> {
+    with_namespace(|ns| async move {
+        let draft = metaflow_job().pod_field("hostNetwork", json!(true));
+        refused(ns.alice().await?.creates::<Job>(draft).await)?
+            .with(403)?
+            .saying("hostNetwork")?
+            .saying(ALICE)?;
+        let made = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        ensure!(!made.name_any().is_empty());
+        Ok(())
+    })
+}

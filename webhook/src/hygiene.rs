@@ -1,0 +1,306 @@
+//! What the environment of a parent's pods says about who they are for, and the tokens that it carries. Pure.
+//!
+//! Every list `env` anywhere in the spec is looked at: in containers, init containers and sidecars, and in each template of
+//! Argo's objects. Warnings name variables and headers, never a header's value.
+
+use namesake_core::{Hygiene, User};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::patch::{Patch, member};
+
+/// Longest warning, in bytes: the API server cuts longer ones.
+const MAX_WARNING_BYTES: usize = 120;
+/// Who Metaflow says runs a task.
+const USER: &str = "METAFLOW_USER";
+/// Who Metaflow says deployed a flow to Argo.
+const OWNER: &str = "METAFLOW_OWNER";
+/// Headers for the metadata service, as a JSON object.
+const HEADERS: &str = "METAFLOW_SERVICE_HEADERS";
+/// What Metaflow writes as [`USER`] of every flow on Argo: nobody's name.
+const ARGO_USER: &str = "argo-workflows";
+/// Headers that carry somebody's credentials, in lower case.
+const CREDENTIALS: [&str; 4] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-goog-iap-jwt-assertion",
+];
+
+/// The part of an object that is looked at.
+#[derive(Debug, Default, Deserialize)]
+pub struct Looked {
+    /// Spec.
+    #[serde(default)]
+    pub spec: Value,
+}
+
+/// What is put right, and what the person is told.
+#[derive(Debug, Default, PartialEq)]
+pub struct Tidied {
+    /// The new values, by the JSON pointers of the old ones.
+    pub values: Vec<(String, String)>,
+    /// Shown to the person.
+    pub warnings: Vec<String>,
+}
+
+impl Tidied {
+    /// The new values as a patch.
+    #[must_use]
+    pub fn patch(&self) -> Patch {
+        let mut patch = Patch::default();
+        for (path, value) in &self.values {
+            patch.set(path.clone(), value.as_str());
+        }
+        patch
+    }
+
+    fn warn(&mut self, text: &str) {
+        let mut end = text.len().min(MAX_WARNING_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text.get(..end).unwrap_or_default().to_owned();
+        if !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
+    }
+}
+
+/// Looks at the spec of a new or changed parent of `user`. What was there before the change stays as it is: most of it
+/// cannot be changed any more.
+#[must_use]
+pub fn tidy(hygiene: Hygiene, user: &User, old: Option<&Looked>, new: &Looked) -> Tidied {
+    let mut found = Vec::new();
+    variables(&new.spec, "", &mut found);
+    let mut tidied = Tidied::default();
+    for (path, name, value) in found {
+        let was = old
+            .and_then(|o| o.spec.pointer(&path))
+            .and_then(Value::as_str);
+        if was == Some(value) {
+            continue;
+        }
+        let path = format!("/spec{path}");
+        match name {
+            HEADERS => headers(hygiene, path, value, &mut tidied),
+            _ => named(hygiene, user, (path, name, value), &mut tidied),
+        }
+    }
+    tidied
+}
+
+// Pointer, name and value of every variable that matters.
+fn variables<'v>(value: &'v Value, path: &str, found: &mut Vec<(String, &'v str, &'v str)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inside) in map {
+                let path = member(path, key);
+                variables(inside, &path, found);
+                let list = Some(inside)
+                    .filter(|_| key == "env")
+                    .and_then(Value::as_array);
+                for (i, variable) in list.into_iter().flatten().enumerate() {
+                    let text = |key: &str| variable.get(key).and_then(Value::as_str);
+                    if let (Some(name @ (USER | OWNER | HEADERS)), Some(value)) =
+                        (text("name"), text("value"))
+                    {
+                        found.push((format!("{path}/{i}/value"), name, value));
+                    }
+                }
+            }
+        }
+        Value::Array(list) => {
+            for (i, inside) in list.iter().enumerate() {
+                variables(inside, &format!("{path}/{i}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn named(
+    hygiene: Hygiene,
+    user: &User,
+    (path, name, value): (String, &str, &str),
+    tidied: &mut Tidied,
+) {
+    if value == user.as_str() || (name == USER && value == ARGO_USER) {
+        return;
+    }
+    // Metaflow takes the name from the laptop: alice, for alice@acme.com.
+    let local = user.as_str().split('@').next().unwrap_or_default();
+    let told = value.eq_ignore_ascii_case(local) || value.eq_ignore_ascii_case(user.as_str());
+    let shown: String = value.chars().filter(|c| !c.is_control()).take(40).collect();
+    match (hygiene.set_user, told) {
+        (true, false) => tidied.warn(&format!(
+            "namesake: {name} said {shown}, and is set to {user}"
+        )),
+        (false, false) => tidied.warn(&format!("namesake: {name} says {shown}, you are {user}")),
+        (_, true) => {}
+    }
+    if hygiene.set_user {
+        tidied.values.push((path, user.to_string()));
+    }
+}
+
+fn headers(hygiene: Hygiene, path: String, value: &str, tidied: &mut Tidied) {
+    let Ok(mut all) = serde_json::from_str::<Map<String, Value>>(value) else {
+        tidied.warn(&format!(
+            "namesake: {HEADERS} is no JSON object: nobody looks for tokens in it"
+        ));
+        return;
+    };
+    let carries = |name: &str, value: &Value| {
+        let scheme = value
+            .as_str()
+            .and_then(|text| text.trim_start().split(' ').next());
+        CREDENTIALS.contains(&name.to_ascii_lowercase().as_str())
+            || scheme.is_some_and(|s| {
+                s.eq_ignore_ascii_case("bearer") || s.eq_ignore_ascii_case("basic")
+            })
+    };
+    let before = all.len();
+    all.retain(|name, value| !carries(name, value));
+    if all.len() == before {
+        return;
+    }
+    if hygiene.strip_tokens {
+        tidied.warn(&format!(
+            "namesake: a credential was taken out of {HEADERS}: tasks do not have it"
+        ));
+        tidied.values.push((path, Value::Object(all).to_string()));
+    } else {
+        tidied.warn(&format!(
+            "namesake: {HEADERS} carries a credential, which whoever may read pods can read"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ON: Hygiene = Hygiene {
+        set_user: true,
+        strip_tokens: true,
+    };
+    const OFF: Hygiene = Hygiene {
+        set_user: false,
+        strip_tokens: false,
+    };
+
+    fn bob() -> User {
+        User::canonical("bob@acme.com").unwrap()
+    }
+
+    fn looked(env: &Value) -> Looked {
+        let container = json!({"name": "c", "env": env});
+        let spec = json!({"template": {"spec": {"containers": [container], "initContainers": [container]}},
+            "templates": [{"script": container}, {"containerSet": {"containers": [container]}}]});
+        Looked { spec }
+    }
+
+    fn variable(name: &str, value: &str) -> Value {
+        json!([{"name": "A", "value": "b"}, {"name": name, "value": value}])
+    }
+
+    #[test]
+    fn the_user_is_set_wherever_containers_are_and_a_second_look_finds_nothing() {
+        for name in [USER, OWNER] {
+            let mut spec = looked(&variable(name, "mallory"));
+            let tidied = tidy(ON, &bob(), None, &spec);
+            let paths: Vec<_> = tidied
+                .values
+                .iter()
+                .map(|(path, _)| path.as_str())
+                .collect();
+            let wanted = [
+                "/spec/template/spec/containers/0/env/1/value",
+                "/spec/template/spec/initContainers/0/env/1/value",
+                "/spec/templates/0/script/env/1/value",
+                "/spec/templates/1/containerSet/containers/0/env/1/value",
+            ];
+            assert_eq!(paths, wanted);
+            assert_eq!(
+                tidied.warnings,
+                [format!(
+                    "namesake: {name} said mallory, and is set to bob@acme.com"
+                )]
+            );
+            for (path, value) in tidied.values {
+                let path = path.strip_prefix("/spec").unwrap();
+                *spec.spec.pointer_mut(path).unwrap() = json!(value);
+            }
+            assert_eq!(tidy(ON, &bob(), None, &spec), Tidied::default());
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_somebody_elses_is_told_and_left_while_hygiene_is_off() {
+        let tidied = tidy(OFF, &bob(), None, &looked(&variable(USER, "mallory")));
+        assert_eq!(
+            tidied.warnings,
+            ["namesake: METAFLOW_USER says mallory, you are bob@acme.com"]
+        );
+        assert!(tidied.values.is_empty());
+        for fine in ["bob", "Bob", "bob@acme.com", ARGO_USER] {
+            let tidied = tidy(OFF, &bob(), None, &looked(&variable(USER, fine)));
+            assert_eq!(tidied, Tidied::default(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn credentials_leave_the_headers_and_nothing_else_does_and_no_warning_shows_one() {
+        let value =
+            r#"{"Authorization":"Bearer s3cret","x-api-key":"k","X-Own":"bearer s3cret","a":"b"}"#;
+        let tidied = tidy(ON, &bob(), None, &looked(&variable(HEADERS, value)));
+        assert_eq!(tidied.values.len(), 4);
+        assert!(
+            tidied
+                .values
+                .iter()
+                .all(|(_, v)| v == r#"{"a":"b","x-api-key":"k"}"#)
+        );
+        let off = tidy(OFF, &bob(), None, &looked(&variable(HEADERS, value)));
+        assert!(off.values.is_empty() && off.warnings.len() == 1);
+        for warning in tidied.warnings.iter().chain(&off.warnings) {
+            assert!(
+                !warning.contains("s3cret") && warning.len() <= 120,
+                "{warning}"
+            );
+        }
+        assert_eq!(
+            tidy(ON, &bob(), None, &looked(&variable(HEADERS, "{}"))),
+            Tidied::default()
+        );
+        let odd = tidy(
+            ON,
+            &bob(),
+            None,
+            &looked(&variable(HEADERS, "Bearer s3cret")),
+        );
+        assert!(odd.values.is_empty() && !format!("{odd:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn what_was_there_before_a_change_stays() {
+        let old = looked(&variable(USER, "mallory"));
+        assert_eq!(tidy(ON, &bob(), Some(&old), &old), Tidied::default());
+        let new = looked(&variable(USER, "eve"));
+        assert_eq!(tidy(ON, &bob(), Some(&old), &new).values.len(), 4);
+    }
+
+    #[test]
+    fn specs_of_any_shape_are_looked_at_without_a_panic() {
+        for spec in [
+            json!(null),
+            json!([1, {"env": 3}]),
+            json!({"env": [{"name": USER}, {"name": 3, "value": {}}, null]}),
+        ] {
+            assert_eq!(tidy(ON, &bob(), None, &Looked { spec }), Tidied::default());
+        }
+    }
+}
