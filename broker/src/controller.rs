@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::place::Place;
 use crate::policies::Policies;
 use crate::quota::Quota;
 use crate::rules::CurrentRules;
@@ -62,6 +63,8 @@ pub struct Context {
     pub policies: Policies,
     /// What is known about the accounts of each project.
     pub quota: Arc<Quota>,
+    /// Which cluster this is.
+    pub place: Arc<Place>,
     buckets: Buckets,
     memories: Memories,
 }
@@ -92,6 +95,7 @@ impl Context {
             metrics,
             changed,
             quota: Arc::default(),
+            place: Arc::default(),
             buckets: Buckets::default(),
             memories: Memories::default(),
         }

@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod namespaces;
 pub mod objects;
 pub mod phase;
+pub mod place;
 pub mod plan;
 pub mod policies;
 pub mod principal;

@@ -164,11 +164,14 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         metrics: Arc::clone(&parts.metrics),
         events: Events::new(parts.client.clone()),
     };
+    context.place.learn(&parts.client).await;
+    let place = Arc::clone(&context.place);
     parts.metrics.watch_google(parts.gcp.clone());
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {
         () = controller::run(Arc::new(context), identities, watched, asks, stop) => {}
         () = gates::run(Arc::new(gates)) => {}
         () = quota::run(counting) => {}
+        () = place.keep_learning(&parts.client) => {}
     }
 }

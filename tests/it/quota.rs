@@ -2,16 +2,16 @@
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
-use kube::Api;
+use kube::{Api, ResourceExt};
 use namesake_api::{
-    conditions,
+    Mode, conditions,
     names::{GOOGLE_ACCOUNT_READY, QUOTA_CONFIG_MAP, SYSTEM_NAMESPACE},
 };
 use namesake_tests::{
     drafts::metaflow_job,
     eventually::eventually,
-    namespace::{TestNamespace, with_own_stack},
-    stack::Options,
+    namespace::{TestNamespace, account_of, with_own_stack},
+    stack::{Options, SHARED_RULES},
 };
 
 /// How much of the accounts is used, as `kubectl get configmap` shows it.
@@ -27,6 +27,36 @@ async fn said(ns: &TestNamespace) -> Result<String> {
     let data = map.data.context("it is empty")?;
     let line = data.get("google_service_accounts.acme-identities");
     Ok(line.with_context(|| format!("{data:?}"))?.clone())
+}
+
+#[test]
+fn in_a_full_project_an_identity_goes_on_without_an_account_where_its_class_allows_it() -> Result<()>
+{
+    let rules = SHARED_RULES.replacen("    mode: impersonate", "    whenFull: direct", 1);
+    let options = Options {
+        rules,
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        let google = ns.stack.google();
+        // The broker's own is one.
+        google.change(|settings| settings.limits.service_accounts = Some(1))?;
+        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let pod = ns.pod_of(&job).await?;
+        ns.gate_opens(&pod).await?;
+        let identity = ns.identity_of(&pod).await?;
+        ensure!(identity.spec.mode == Mode::Direct && identity.spec.fallen_over);
+        ensure!(identity.spec.google_service_account.is_none());
+        ensure!(google.accounts_of(&ns.name).is_empty());
+        // It stays so, although there is room again.
+        google.change(|settings| settings.limits.service_accounts = Some(10))?;
+        let again = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let again = ns.pod_of(&again).await?;
+        ensure!(account_of(&again) == identity.name_any());
+        let later = ns.identity_of(&again).await?;
+        ensure!(later.spec == identity.spec, "{:?}", later.spec);
+        Ok(())
+    })
 }
 
 #[test]

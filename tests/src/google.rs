@@ -50,7 +50,8 @@ impl Google {
         let broker = format!("user:{BROKER_TOKEN_OF}");
         let world = json!({
             "projects": [
-                {"id": CLUSTER_PROJECT, "number": 123_456_789_012_u64},
+                {"id": CLUSTER_PROJECT, "number": 123_456_789_012_u64,
+                 "bindings": [{"role": "roles/browser", "members": [broker]}]},
                 {"id": IDENTITIES_PROJECT, "number": 210_987_654_321_u64,
                  "bindings": [{"role": "roles/iam.serviceAccountAdmin", "members": [broker]}]},
             ],

@@ -40,7 +40,9 @@ async fn look(identity: &Identity, context: &Context) -> Result<Done, Failure> {
         Some(account) => {
             ours(identity, &account)?;
             if account.disabled {
-                gcp.enable_service_account(project, email).await?;
+                // By its unique id: another of this name is not meant.
+                gcp.enable_service_account(project, &account.unique_id)
+                    .await?;
             }
             Ok(found(account.disabled, account))
         }
@@ -169,6 +171,10 @@ pub(crate) async fn bind(identity: &Identity, context: &Context) -> Result<Done,
     let resource = Resource::ServiceAccount { email };
     let member = binder(identity, &context.gcp).await?;
     let edits = vec![Edit::add(WORKLOAD_IDENTITY_USER, member)];
+    if !is_missing(identity, context, &resource, &edits).await {
+        return Ok(changed(false));
+    }
+    still_ours(identity, context).await?;
     match context.policies.change(&resource, edits).await {
         Ok(written) => Ok(changed(written.changed)),
         // An account that we have just made: Google's parts learn one by one that it is there, and whose it is.
@@ -195,8 +201,37 @@ pub(crate) async fn grant(
     context.buckets.check(&context.gcp, resource).await?;
     let member = grantee(identity, &context.gcp).await?;
     let edits = grants::edits(&identity.spec, resource, &member);
+    if !is_missing(identity, context, resource, &edits).await {
+        return Ok(changed(false));
+    }
+    still_ours(identity, context).await?;
     let written = context.policies.change(resource, edits).await?;
     Ok(changed(written.changed))
+}
+
+/// Whether something of this has to be written. An identity that works lacks nothing, as a rule: then one read is enough.
+async fn is_missing(
+    identity: &Identity,
+    context: &Context,
+    resource: &Resource,
+    edits: &[Edit],
+) -> bool {
+    if !identity.is_ready() {
+        return true;
+    }
+    match context.gcp.policy(resource).await {
+        Ok(mut policy) => edits.iter().any(|edit| edit.apply(&mut policy)),
+        // Whoever writes says what is the matter.
+        Err(_) => true,
+    }
+}
+
+/// Looks again, right before a write, whether the GSA is the one that we made: under its name there may be another by now.
+async fn still_ours(identity: &Identity, context: &Context) -> Result<(), Failure> {
+    if identity.spec.mode == Mode::Direct || identity.spec.pinned {
+        return Ok(());
+    }
+    see(identity, context).await.map(|_| ())
 }
 
 /// Writes down who is about to be written into which policy.

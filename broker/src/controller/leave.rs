@@ -44,6 +44,9 @@ async fn expected(identity: &Identity, context: &Context) -> Result<IdentityStat
         Own::Others => true,
         Own::Ours(_) | Own::None => false,
     };
+    if others {
+        status.bindings.clear();
+    }
     let unmade = identity.spec.mode == Mode::Direct && identity.service_account_uid().is_none();
     if !others && !unmade {
         let members: Members = google::members(identity, &context.gcp).await?;
@@ -247,6 +250,10 @@ pub(super) async fn delete_identity(
 /// Everything at once, for an Identity that is deleted: the binding first, so that nobody acts as it from then on; then the
 /// grants; then the account.
 pub(crate) async fn take_down(identity: &Identity, context: &Context) -> Result<(), Failure> {
+    // A copy of another cluster's Identity: what is at Google is that cluster's.
+    if context.place.is_not(&identity.spec.cluster) {
+        return Ok(());
+    }
     // Nothing was ever done for one that was written by hand.
     if !crate::derive::is_derived(identity) || objects::mark(identity).is_err() {
         return Ok(());

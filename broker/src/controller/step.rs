@@ -98,6 +98,9 @@ pub(crate) async fn take(
     context: &Context,
     change: &Change,
 ) -> Result<Done, Failure> {
+    if at_google(change) {
+        context.place.check(&identity.spec.cluster)?;
+    }
     match change {
         Change::CreateServiceAccount | Change::RepairServiceAccount => {
             service_account(identity, context).await
@@ -137,6 +140,22 @@ pub(crate) const fn in_cluster(change: &Change) -> bool {
             | Change::RepairServiceAccount
             | Change::DeleteServiceAccount
             | Change::DeleteIdentity
+    )
+}
+
+/// Whether a change is one at Google, or speaks to it as the identity.
+const fn at_google(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::FindGoogleAccount
+            | Change::SeeGoogleAccount
+            | Change::Bind
+            | Change::Grant(_)
+            | Change::Prove
+            | Change::Revoke
+            | Change::DeleteGoogleAccount
+            | Change::Unbind
+            | Change::DisableGoogleAccount
     )
 }
 

@@ -14,6 +14,7 @@ use crate::{fixtures, namespaces};
 mod crash;
 mod down;
 mod flow;
+mod two;
 mod up;
 
 /// The emulator, and a context that speaks to it.

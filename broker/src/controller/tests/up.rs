@@ -222,8 +222,8 @@ async fn in_direct_mode_the_account_itself_is_granted_by_its_uid() {
 #[tokio::test]
 async fn a_pool_that_is_missing_is_named() {
     let (world, mut identity) = (World::new().await, fixtures::identity());
-    google::find(&identity, &world.context).await.unwrap();
     identity.spec.cluster = "projects/acme-identities/locations/l/clusters/c".into();
+    google::find(&identity, &world.context).await.unwrap();
     let failure = google::bind(&identity, &world.context).await.unwrap_err();
     assert_eq!((failure.reason, failure.breaks), ("PoolMissing", false));
 }
