@@ -18,5 +18,6 @@ mod modes;
 mod quota;
 mod reinvocation;
 mod reviews;
+mod roads;
 mod rules_live;
 mod twin;

@@ -24,6 +24,8 @@ use crate::{eventually::eventually, manifests, person::Person, refused::refused}
 
 /// Life of the tokens that the harness asks for, in seconds: longer than any run.
 const TOKEN_SECONDS: i64 = 3600;
+/// Other people's kinds, and the accounts of their controllers.
+const FOREIGN: [&str; 1] = [include_str!("../crds/jobset.yaml")];
 /// Kinds of the manifests that are not applied: what runs as a pod there runs in this process here; the configurations and the
 /// rules are each stack's own.
 const NOT_INSTALLED: [&str; 5] = [
@@ -82,6 +84,11 @@ impl Cluster {
     /// Applies the loopback overlay, and waits until the API server holds to it.
     async fn install(&self) -> Result<()> {
         let client = self.control_plane.client(ADMIN).await?;
+        for text in FOREIGN {
+            for object in manifests::objects(text)? {
+                manifests::apply(&client, &object, SYSTEM_NAMESPACE, false).await?;
+            }
+        }
         let text = manifests::rendered(&self.control_plane, "overlays/loopback")?;
         for object in manifests::objects(&text)? {
             if NOT_INSTALLED.iter().all(|kind| object["kind"] != *kind) {

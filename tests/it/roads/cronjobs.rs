@@ -1,0 +1,189 @@
+//! `CronJobs`: what runs at a tick is what their user asked for.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use kube::{ResourceExt, api::ListParams};
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_tests::{
+    drafts::{Draft, metaflow_job},
+    eventually::within,
+    namespace::{TestNamespace, with_namespace},
+    refused::refused,
+};
+use serde_json::{Value, json};
+
+use super::{Parent, evil, job_of, template_of};
+
+/// A schedule that never comes.
+const NEVER: &str = "0 0 30 2 *";
+/// Two ticks of the real controller.
+const TWO_TICKS: Duration = Duration::from_secs(130);
+
+fn cron_job(schedule: &str, draft: Draft) -> Result<CronJob> {
+    let spec =
+        json!({"schedule": schedule, "jobTemplate": {"spec": {"template": template_of(draft)}}});
+    Ok(serde_json::from_value(
+        json!({"metadata": {"name": "nightly"}, "spec": spec}),
+    )?)
+}
+
+fn edit(template: &Value) -> Value {
+    json!({"spec": {"jobTemplate": {"spec": {"template": template}}}})
+}
+
+/// The template as the API server has it now.
+fn stored(cron_job: &CronJob) -> Result<Value> {
+    let value = serde_json::to_value(cron_job)?;
+    Ok(value["spec"]["jobTemplate"]["spec"]["template"].clone())
+}
+
+fn parent(cron_job: &CronJob) -> Result<Parent> {
+    Parent::of("batch/v1", "CronJob", cron_job)
+}
+
+/// A Job as the controller would make it at a tick, with its own token.
+async fn tick(
+    ns: &TestNamespace,
+    cron_job: &CronJob,
+    template: &Value,
+) -> Result<kube::Result<Job>> {
+    let controller = ns.controller("cronjob-controller").await?;
+    Ok(controller
+        .creates::<Job>(job_of(&parent(cron_job)?, template)?)
+        .await)
+}
+
+#[test]
+fn at_a_real_tick_its_pod_runs_as_who_made_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let alice = ns.alice().await?;
+        let made: CronJob = alice
+            .creates(cron_job("* * * * *", metaflow_job())?)
+            .await?;
+        let uid = made.uid().context("no uid")?;
+        let job = within(TWO_TICKS, "the CronJob has a Job", async || {
+            let jobs = alice.all::<Job>().list(&ListParams::default()).await?;
+            let mut jobs = jobs.items.into_iter();
+            jobs.find(|job| job.owner_references().iter().any(|o| o.uid == uid))
+                .context("none yet")
+        })
+        .await?;
+        ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn edited_just_before_its_tick_by_somebody_else_it_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
+        let made: CronJob = alice.creates(cron_job(NEVER, metaflow_job())?).await?;
+        let edits = [
+            edit(&evil(&stored(&made)?)),
+            edit(&json!({"metadata": {"annotations": {"inject": "sidecar"}}})),
+            json!({"spec": {"schedule": "* * * * *"}}),
+        ];
+        for edit in edits {
+            refused(mallory.patches::<CronJob>("nightly", edit).await)?
+                .with(403)?
+                .saying(ALICE)?
+                .saying(MALLORY)?;
+        }
+        let stop = json!({"spec": {"suspend": true}});
+        mallory.patches::<CronJob>("nightly", stop).await?;
+        refused(
+            mallory
+                .patches::<CronJob>("nightly", json!({"spec": {"suspend": false}}))
+                .await,
+        )?
+        .with(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn changed_by_its_user_it_runs_what_it_says_now_and_nothing_else() -> Result<()> {
+    with_namespace(|ns| async move {
+        let alice = ns.alice().await?;
+        let made: CronJob = alice.creates(cron_job(NEVER, metaflow_job())?).await?;
+        let before = stored(&made)?;
+        ns.runs_as(&ns.pod_of(&tick(&ns, &made, &before).await??).await?, ALICE)
+            .await?;
+        let changed = edit(&json!({"metadata": {"annotations": {"version": "2"}}}));
+        let made: CronJob = alice.patches("nightly", changed).await?;
+        let job = tick(&ns, &made, &stored(&made)?).await??;
+        ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
+        for other in [before, evil(&stored(&made)?)] {
+            refused(tick(&ns, &made, &other).await?)?
+                .with(503)?
+                .saying("something else")?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_job_of_it_is_made_by_its_controller_or_by_its_user() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
+        let made: CronJob = alice.creates(cron_job(NEVER, metaflow_job())?).await?;
+        let job = job_of(&parent(&made)?, &stored(&made)?)?;
+        refused(mallory.creates::<Job>(job.clone()).await)?
+            .with(403)?
+            .saying("CronJob")?
+            .saying(MALLORY)?;
+        let user = "system:serviceaccount:kube-system:cronjob-controller";
+        let groups = ["system:masters"];
+        let impostor = ns.stack.cluster().person(user, &groups, &ns.name).await?;
+        refused(impostor.creates::<Job>(job.clone()).await)?.with(403)?;
+        // As `kubectl create job --from=cronjob/nightly` does.
+        let own = alice.creates::<Job>(job).await?;
+        ns.runs_as(&ns.pod_of(&own).await?, ALICE).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_refusal_comes_at_the_cron_job_and_goes_by_what_the_person_made() -> Result<()> {
+    with_namespace(|ns| async move {
+        let alice = ns.alice().await?;
+        let denied = cron_job(NEVER, metaflow_job().of("Never"))?;
+        refused(alice.creates::<CronJob>(denied).await)?
+            .with(403)?
+            .saying("no-nights")?
+            .saying(ALICE)?;
+        // A Job of the same flow is no CronJob's.
+        alice.creates::<Job>(metaflow_job().of("Never")).await?;
+        let made: CronJob = alice.creates(cron_job(NEVER, metaflow_job())?).await?;
+        let annotations = json!({"metadata": {"annotations": {"metaflow/flow_name": "Never"}}});
+        refused(
+            alice
+                .patches::<CronJob>("nightly", edit(&annotations))
+                .await,
+        )?
+        .saying("no-nights")?;
+        drop(made);
+        Ok(())
+    })
+}
+
+#[test]
+fn the_stamp_of_a_job_is_none_on_a_cron_job() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
+        let job = alice.creates::<Job>(metaflow_job().suspended()).await?;
+        let stamp = job.annotations().get(STAMP_ANNOTATION).cloned();
+        let stamp = stamp.context("no stamp")?;
+        let mut own = cron_job(NEVER, metaflow_job())?;
+        let annotations = own.annotations_mut();
+        annotations.insert(STAMP_ANNOTATION.to_owned(), stamp.clone());
+        let made: CronJob = mallory.creates(own).await?;
+        ensure!(made.annotations().get(STAMP_ANNOTATION) != Some(&stamp));
+        let job = tick(&ns, &made, &stored(&made)?).await??;
+        ns.runs_as(&ns.pod_of(&job).await?, MALLORY).await?;
+        Ok(())
+    })
+}
