@@ -112,7 +112,7 @@ fn a_kind_that_nobody_asked_us_about_is_refused_by_name() -> Result<()> {
             ("", "Secret"),
             ("batch", "Pod"),
             ("", "Job"),
-            ("argoproj.io", "Workflow"),
+            ("argoproj.io", "Sensor"),
         ] {
             let mut asked = review(
                 &ns,

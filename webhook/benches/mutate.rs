@@ -28,6 +28,23 @@ fn known_user() -> State {
     state(&case)
 }
 
+// As large as etcd takes it, and changed by its user: both objects are read, compared and signed.
+fn largest_job_set() -> Value {
+    let variable = |i: usize| json!({"name": format!("VARIABLE_{i}"), "value": "x".repeat(64)});
+    let spec = |image: &str| {
+        let env: Vec<_> = (0..14_000).map(variable).collect();
+        let template = json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "metaflow"}},
+            "spec": {"containers": [{"name": "main", "image": image, "env": env}]}});
+        json!({"replicatedJobs": [{"name": "control", "template": {"spec": {"template": template}}}]})
+    };
+    let metadata = json!({"name": "js", "uid": "u", "creationTimestamp": "1970-01-01T00:33:10Z", "annotations": {
+        "namesake.dev/stamp": {"$stamp": {"kind": "jobset.x-k8s.io/JobSet", "object": {"name": "js"}}}}});
+    let mut request = json!({"kind": "JobSet", "operation": "UPDATE", "user": "alice@acme.com",
+        "oldObject": {"metadata": metadata, "spec": spec("a")}, "object": {"metadata": metadata, "spec": spec("b")}});
+    sign(&mut request);
+    reviewed(&request)
+}
+
 fn decisions(criterion: &mut Criterion) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let state = known_user();
@@ -66,6 +83,8 @@ fn decisions(criterion: &mut Criterion) {
     });
     run("job of a known user", Webhook::Mutate, &job);
     run("twin", Webhook::Validate, &last);
+    let largest = largest_job_set();
+    run("update of a JobSet of 1.4 MB", Webhook::Mutate, &largest);
     let body = pod.to_string();
     criterion.bench_function("parse alone", |b| {
         b.iter(|| review::parse::<Object<'_>>(black_box(body.as_bytes())).is_ok());
