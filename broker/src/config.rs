@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use namesake_api::names;
 
+use crate::gates::Patience;
+
 use crate::policies::{Room, Spacing};
 use crate::roles::AllowedRoles;
 
@@ -92,6 +94,8 @@ pub struct Timings {
     pub gates: Duration,
     /// Between two counts of what runs out.
     pub count: Duration,
+    /// How long a pod waits at its gate for what does not pass by itself, and for anything: then it ends with the reason.
+    pub patience: Patience,
     /// Between two writes of one policy.
     pub policies: Spacing,
     /// After so long every replica of the webhook knows that an identity gets no more pods.
@@ -114,6 +118,10 @@ impl Default for Timings {
             last_used: Duration::from_hours(1),
             gates: Duration::from_secs(15),
             count: Duration::from_mins(10),
+            patience: Patience {
+                lasting: Duration::from_mins(2),
+                any: Duration::from_mins(30),
+            },
             policies: Spacing::default(),
             drain: Duration::from_mins(2),
             idle: Duration::from_hours(24),
@@ -136,6 +144,10 @@ impl Timings {
             resync: part(whole.resync),
             gates: part(whole.gates),
             count: part(whole.count),
+            patience: Patience {
+                lasting: part(whole.patience.lasting),
+                ..whole.patience
+            },
             policies: Spacing {
                 storage: part(whole.policies.storage),
                 first: part(whole.policies.first),

@@ -1,6 +1,7 @@
-//! Opens the gates of pods whose identity works. One watch of pods and of managed KSAs for each namespace that opted in.
+//! Opens the gates of pods whose identity works, and ends the pods that wait in vain. One watch of pods and of managed KSAs for each namespace that opted in.
 
 mod decide;
+mod end;
 mod room;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument, info, info_span};
 
 pub use decide::{Gated, Verdict, decide};
+pub use end::{ENDED, Patience, Waited, ends, is_lasting};
 
 use crate::config::Config;
 use crate::events::Events;

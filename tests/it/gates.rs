@@ -162,3 +162,53 @@ fn a_quota_that_is_used_up_is_on_the_identity_and_passes_by_itself() -> Result<(
         ns.gate_opens(&pod).await
     })
 }
+
+/// Google refuses the broker's own account for good.
+fn denied(ns: &TestNamespace) -> Result<()> {
+    let message =
+        "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
+    let body = json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}});
+    ns.stack.google().fails(
+        json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "times": 0,
+        "answer": {"status": {"code": 403, "body": body}}}),
+    )
+}
+
+#[test]
+fn what_does_not_pass_by_itself_ends_the_waiting_pods_and_their_jobs_with_the_reason() -> Result<()>
+{
+    with_own_stack(Options::default(), |ns| async move {
+        denied(&ns)?;
+        let alice = ns.alice().await?;
+        let jobs = [
+            alice.creates::<Job>(metaflow_job()).await?,
+            alice.creates::<Job>(metaflow_job()).await?,
+        ];
+        for job in &jobs {
+            let pod = ns.pod_of(job).await?;
+            eventually("the pod says why it failed", async || {
+                let pod: Pod = alice.all().get(&pod.name_any()).await?;
+                let status = pod.status.unwrap_or_default();
+                ensure!(status.phase.as_deref() == Some("Failed"), "{status:?}");
+                ensure!(
+                    status.reason.as_deref() == Some("IdentityFailed"),
+                    "{status:?}"
+                );
+                let message = status.message.unwrap_or_default();
+                ensure!(message.contains("iam.serviceAccounts.create"), "{message}");
+                ensure!(message.contains(ALICE), "{message}");
+                Ok(())
+            })
+            .await?;
+            eventually("the Job has failed", async || {
+                let job: Job = alice.all().get(&job.name_any()).await?;
+                let conditions = job.status.and_then(|status| status.conditions);
+                let mut conditions = conditions.into_iter().flatten();
+                ensure!(conditions.any(|c| c.type_ == "Failed" && c.status == "True"));
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    })
+}

@@ -1,4 +1,4 @@
-//! What the stock Metaflow client shows a person whose task is refused. Only the Job matters: nothing runs here.
+//! What the stock Metaflow client shows a person whose task is refused, or waited in vain. Only the Job matters: nothing runs here.
 
 use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
@@ -132,6 +132,30 @@ fn the_stock_client_shows_the_admins_own_words_of_a_deny_rule() -> Result<()> {
             &[
                 "Unable to launch Kubernetes job",
                 "bob works elsewhere now: ask #ml-platform",
+                BOB,
+            ],
+        )
+    })
+}
+
+#[test]
+fn the_stock_client_shows_why_a_task_that_waited_in_vain_was_ended() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let message =
+            "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
+        let body =
+            json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}});
+        ns.stack.google().fails(
+            json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts",
+            "times": 0, "answer": {"status": {"code": 403, "body": body}}}),
+        )?;
+        let seen = bob_runs_a_flow(&ns).await?;
+        is_told(
+            &seen,
+            &[
+                "IdentityFailed",
+                "iam.serviceAccounts.create",
+                "start the task again",
                 BOB,
             ],
         )

@@ -16,10 +16,10 @@ use kube::{Api, ResourceExt};
 use namesake_api::{Identity, names};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::{Gated, Gates, Verdict, decide};
+use super::{ENDED, Gated, Gates, Verdict, Waited, decide, ends, is_lasting};
 use crate::{ensure, status};
 
 /// Gates that are opened at the same time.
@@ -27,10 +27,19 @@ const AT_ONCE: usize = 8;
 /// How often one pod is told why it waits, at most.
 const TOLD: u32 = 10;
 
+/// A pod at its gate.
+struct Waiting {
+    pod: Gated,
+    /// How often it was told why.
+    told: u32,
+    /// Since when its reason is one that does not pass by itself.
+    lasting: Option<Instant>,
+}
+
 struct Room {
     gates: Arc<Gates>,
     namespace: String,
-    pods: HashMap<String, (Gated, u32)>,
+    pods: HashMap<String, Waiting>,
     accounts: HashMap<String, String>,
 }
 
@@ -101,14 +110,23 @@ impl Room {
                 if let Some(account) = &account {
                     self.used(account).await;
                 }
-                self.forget(&pod.name_any());
-                if let Some(gated) = Gated::of(&pod) {
+                let before = self.forget(&pod.name_any());
+                if let Some(gated) = Gated::of(&pod).filter(|_| !has_ended(&pod)) {
                     self.gates.metrics.waiting(1);
-                    self.pods.insert(gated.name.clone(), (gated, 0));
+                    // Our own word on the pod comes back as a change of it.
+                    let before = before.filter(|before| before.pod.uid == gated.uid);
+                    let waiting = Waiting {
+                        pod: gated,
+                        told: before.as_ref().map_or(0, |before| before.told),
+                        lasting: before.and_then(|before| before.lasting),
+                    };
+                    self.pods.insert(waiting.pod.name.clone(), waiting);
                     return account.map_or(Of::None, Of::One);
                 }
             }
-            Ok(Event::Delete(pod)) => self.forget(&pod.name_any()),
+            Ok(Event::Delete(pod)) => {
+                self.forget(&pod.name_any());
+            }
             Ok(Event::InitDone) => return Of::All,
             Err(error) => warn!(%error, "the watch of pods broke and is started again"),
         }
@@ -146,9 +164,10 @@ impl Room {
         let candidates = self
             .pods
             .values()
-            .filter(|(pod, _)| of.includes(&pod.service_account));
+            .map(|waiting| &waiting.pod)
+            .filter(|pod| of.includes(&pod.service_account));
         let mut verdicts = Vec::new();
-        for (pod, _) in candidates {
+        for pod in candidates {
             let identity = self.identity(&pod.service_account);
             let live = self.accounts.get(&pod.service_account).map(String::as_str);
             verdicts.push((pod.clone(), decide(pod, identity.as_deref(), live)));
@@ -163,8 +182,49 @@ impl Room {
             self.forget(&name);
         }
         for (pod, verdict) in wait {
-            if let Verdict::Wait { reason, message } = verdict {
+            let waited = self.waited(&pod, &verdict);
+            if let Some(message) = ends(&verdict, waited, self.gates.config.timings.patience) {
+                self.end(&pod, &message).await;
+            } else if let Verdict::Wait { reason, message } = verdict {
                 self.tell(&pod, &reason, &message).await;
+            }
+        }
+    }
+
+    fn waited(&mut self, pod: &Gated, verdict: &Verdict) -> Waited {
+        let since = self.pods.get_mut(&pod.name).and_then(|waiting| {
+            let lasting = is_lasting(verdict).then(|| waiting.lasting.unwrap_or_else(Instant::now));
+            waiting.lasting = lasting;
+            lasting
+        });
+        let now = (self.gates.config.clock)();
+        let all = pod.created.map(|created| now.duration_since(created));
+        Waited {
+            all: all.and_then(|all| all.try_into().ok()).unwrap_or_default(),
+            lasting: since.map(|since| since.elapsed()).unwrap_or_default(),
+        }
+    }
+
+    /// Ends exactly the pod that was decided about. Its controller, and so Metaflow, shows reason and message.
+    async fn end(&mut self, pod: &Gated, message: &str) {
+        let status = json!({"phase": "Failed", "reason": ENDED, "message": message});
+        let patch = Patch::Merge(json!({"metadata": {"uid": pod.uid}, "status": status}));
+        let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);
+        match api.patch_status(&pod.name, &patching(), &patch).await {
+            Ok(_) => {
+                info!(pod = %pod.name, service_account = %pod.service_account, message, "a pod that waited in vain was ended");
+                let about = reference(pod, &self.namespace);
+                self.gates
+                    .events
+                    .warning(&about, "End", ENDED, message)
+                    .await;
+                self.forget(&pod.name);
+            }
+            Err(error) if ensure::is_gone(&error) => {
+                self.forget(&pod.name);
+            }
+            Err(error) => {
+                warn!(%error, pod = %pod.name, "a pod that waits in vain could not be ended yet");
             }
         }
     }
@@ -214,15 +274,15 @@ impl Room {
     /// Says on the pod why it waits: once for each reason, and not without end.
     async fn tell(&mut self, pod: &Gated, reason: &str, message: &str) {
         let says = pod.says.as_deref().and_then(|says| says.split(':').next());
-        let Some((known, told)) = self.pods.get_mut(&pod.name) else {
+        let Some(waiting) = self.pods.get_mut(&pod.name) else {
             return;
         };
-        if says == Some(reason) || *told >= TOLD {
+        if says == Some(reason) || waiting.told >= TOLD {
             return;
         }
-        *told += 1;
+        waiting.told += 1;
         let text = format!("{reason}: {message}");
-        known.says = Some(text.clone());
+        waiting.pod.says = Some(text.clone());
         let patch =
             json!({"metadata": {"uid": pod.uid, "annotations": {names::WAITING_ANNOTATION: text}}});
         let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);
@@ -232,14 +292,7 @@ impl Room {
         {
             warn!(%error, pod = %pod.name, "the pod could not be told why it waits");
         }
-        let about = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Pod".to_owned()),
-            name: Some(pod.name.clone()),
-            namespace: Some(self.namespace.clone()),
-            uid: Some(pod.uid.clone()),
-            ..ObjectReference::default()
-        };
+        let about = reference(pod, &self.namespace);
         self.gates
             .events
             .normal(&about, "Wait", reason, message)
@@ -275,10 +328,12 @@ impl Room {
             .get(&ObjectRef::new(name).within(&self.namespace))
     }
 
-    fn forget(&mut self, pod: &str) {
-        if self.pods.remove(pod).is_some() {
+    fn forget(&mut self, pod: &str) -> Option<Waiting> {
+        let known = self.pods.remove(pod);
+        if known.is_some() {
             self.gates.metrics.waiting(-1);
         }
+        known
     }
 
     fn clear(&mut self) {
@@ -292,6 +347,25 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded"))
+}
+
+fn reference(pod: &Gated, namespace: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        name: Some(pod.name.clone()),
+        namespace: Some(namespace.to_owned()),
+        uid: Some(pod.uid.clone()),
+        ..ObjectReference::default()
     }
 }
 
