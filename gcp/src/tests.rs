@@ -2,6 +2,7 @@
 
 mod accounts;
 mod emulator;
+mod faults;
 mod policies;
 mod tokens;
 

@@ -7,6 +7,7 @@ mod admin;
 mod buckets;
 mod chain;
 mod consistency;
+mod golden;
 mod metadata;
 mod policies;
 mod providers;

@@ -12,24 +12,24 @@ use secrecy::SecretString;
 use super::*;
 use crate::{AccessToken, Resource, ServiceAccount};
 
-const POOL: &str = "acme.svc.id.goog";
-const ISSUER: &str =
+pub(super) const POOL: &str = "acme.svc.id.goog";
+pub(super) const ISSUER: &str =
     "https://container.googleapis.com/v1/projects/acme/locations/us-central1/clusters/ml";
 const ADMIN: &str = "admin@acme.com";
-const KSA: &str = "serviceAccount:acme.svc.id.goog[research/mf-alice]";
+pub(super) const KSA: &str = "serviceAccount:acme.svc.id.goog[research/mf-alice]";
 const MARK: &str = "namesake stack=prod cluster=projects/acme/locations/us-central1/clusters/ml ksa=research/mf-alice";
-const USE: &str = "roles/iam.workloadIdentityUser";
+pub(super) const USE: &str = "roles/iam.workloadIdentityUser";
 const OBJECTS: &str = "roles/storage.objectUser";
 
 /// An emulator with two projects, a pool and a bucket, and our client as its admin.
-struct World {
-    emulator: Emulator,
-    gcp: Gcp,
+pub(super) struct World {
+    pub(super) emulator: Emulator,
+    pub(super) gcp: Gcp,
     key: EcdsaKeyPair,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
@@ -76,31 +76,31 @@ impl World {
         Self { emulator, gcp, key }
     }
 
-    fn settings(&self, change: &Value) {
+    pub(super) fn settings(&self, change: &Value) {
         let merge = |settings: &mut namesake_gcp_emulator::Settings| {
             *settings = settings.merged(change).unwrap();
         };
         self.emulator.state().change_settings(merge).unwrap();
     }
 
-    fn fault(&self, fault: Value) {
+    pub(super) fn fault(&self, fault: Value) {
         let fault = serde_json::from_value(fault).unwrap();
         self.emulator.state().add_fault(fault);
     }
 
-    fn pass(&self, seconds: i64) {
+    pub(super) fn pass(&self, seconds: i64) {
         let clock = self.emulator.state().clock();
         clock.advance(SignedDuration::from_secs(seconds));
     }
 
-    async fn create(&self) -> Result<ServiceAccount, crate::Error> {
+    pub(super) async fn create(&self) -> Result<ServiceAccount, crate::Error> {
         let made = self
             .gcp
             .create_service_account("acme-ids", "mf-alice", "alice", MARK);
         made.await
     }
 
-    async fn bind(&self, email: &str) -> Result<crate::Policy, crate::Error> {
+    pub(super) async fn bind(&self, email: &str) -> Result<crate::Policy, crate::Error> {
         let account = Resource::ServiceAccount {
             email: email.to_owned(),
         };
@@ -109,7 +109,7 @@ impl World {
             .await
     }
 
-    async fn federated(&self) -> AccessToken {
+    pub(super) async fn federated(&self) -> AccessToken {
         let audience = format!("identitynamespace:{POOL}:{ISSUER}");
         let scope = "https://www.googleapis.com/auth/cloud-platform";
         self.gcp
@@ -118,7 +118,7 @@ impl World {
             .unwrap()
     }
 
-    fn ksa_token(&self) -> SecretString {
+    pub(super) fn ksa_token(&self) -> SecretString {
         let now = Timestamp::now().as_second();
         let claims = json!({"aud": [POOL], "iss": ISSUER, "iat": now, "nbf": now, "exp": now + 900,
             "sub": "system:serviceaccount:research:mf-alice", "kubernetes.io": {"namespace": "research",

@@ -1,0 +1,107 @@
+//! Requests and answers as they were recorded from Google and its clients, in one conversation: `testdata/wire.txt`.
+
+use serde_json::Value;
+
+use crate::support::World;
+
+const WIRE: &str = include_str!("../../testdata/wire.txt");
+/// Stands for what differs each time; as a key of an object, for keys that are not compared.
+const REST: &str = "<rest>";
+
+#[tokio::test]
+async fn every_answer_is_as_it_was_recorded() {
+    let world = World::new();
+    let lines = WIRE.lines().enumerate().map(|(n, line)| (n + 1, line));
+    let mut answer = None;
+    let mut compared = 0;
+    for (number, line) in lines.filter(|(_, l)| !l.is_empty() && !l.starts_with('#')) {
+        let (kind, rest) = line.split_at(2);
+        match kind {
+            "! " => {
+                let change: Value = serde_json::from_str(rest).unwrap();
+                world.must("PUT", "/emulator/v1/settings", change).await;
+            }
+            "> " => answer = Some(ask(&world, rest).await),
+            "< " => {
+                let (status, body) = rest.split_once(' ').unwrap();
+                let wanted: Value = serde_json::from_str(body).unwrap();
+                let found = answer.take().unwrap();
+                assert_eq!(
+                    found.status.to_string(),
+                    status,
+                    "line {number}: {}",
+                    found.body
+                );
+                assert!(
+                    fits(&wanted, &found.body),
+                    "line {number}: wanted\n{wanted}\nfound\n{}",
+                    found.body
+                );
+                let content = found.headers["content-type"].to_str().unwrap();
+                assert_eq!(content, "application/json; charset=UTF-8", "line {number}");
+                compared += 1;
+            }
+            other => panic!("line {number}: {other:?}"),
+        }
+    }
+    assert!(compared > 20, "{compared}");
+}
+
+async fn ask(world: &World, request: &str) -> crate::support::Answer {
+    let mut parts = request.splitn(3, ' ');
+    let (method, uri) = (parts.next().unwrap(), parts.next().unwrap());
+    let body = parts
+        .next()
+        .map_or(Value::Null, |body| serde_json::from_str(body).unwrap());
+    world.ask(&world.admin, method, uri, body).await
+}
+
+/// Whether `found` is `wanted`, with its placeholders.
+fn fits(wanted: &Value, found: &Value) -> bool {
+    match (wanted, found) {
+        (Value::String(wanted), _) if wanted == REST => true,
+        (Value::String(wanted), Value::String(found)) => text_fits(wanted, found),
+        (Value::Array(wanted), Value::Array(found)) => {
+            wanted.len() == found.len() && wanted.iter().zip(found).all(|(w, f)| fits(w, f))
+        }
+        (Value::Object(wanted), Value::Object(found)) => {
+            let known = |key: &String| wanted.contains_key(key) || wanted.contains_key(REST);
+            let asked = wanted.iter().filter(|(key, _)| *key != REST);
+            found.keys().all(known)
+                && asked
+                    .into_iter()
+                    .all(|(key, w)| found.get(key).is_some_and(|f| fits(w, f)))
+        }
+        _ => wanted == found,
+    }
+}
+
+fn text_fits(wanted: &str, found: &str) -> bool {
+    match wanted {
+        "<etag>" => data_encoding::BASE64.decode(found.as_bytes()).is_ok() && !found.is_empty(),
+        "<21 digits>" => found.len() == 21 && found.bytes().all(|b| b.is_ascii_digit()),
+        _ => match wanted.split_once(REST) {
+            Some((begin, "")) => found.starts_with(begin),
+            _ => wanted == found,
+        },
+    }
+}
+
+#[test]
+fn a_golden_answer_that_is_not_so_does_not_fit() {
+    use serde_json::json;
+    for (wanted, found) in [
+        (json!({"a": 1}), json!({"a": 1, "b": 2})),
+        (json!({"a": 1, "b": 2}), json!({"a": 1})),
+        (json!("<21 digits>"), json!("12345")),
+        (json!("<etag>"), json!("not base64!")),
+        (json!("x<rest>"), json!("y")),
+        (json!([1]), json!([1, 2])),
+    ] {
+        assert!(!fits(&wanted, &found), "{wanted} {found}");
+    }
+    assert!(fits(
+        &json!({"a": "x<rest>", "<rest>": ""}),
+        &json!({"a": "xyz", "b": 1})
+    ));
+}
