@@ -101,6 +101,8 @@ pub const VALIDATE_PATH: &str = "/validate";
 pub const VALIDATE_RULES_PATH: &str = "/validate-rules";
 /// Path of the broker's API: `POST` makes sure that an identity is there.
 pub const IDENTITIES_PATH: &str = "/v1/identities";
+/// Path of the webhook that lists the parents without a proven person, as JSON.
+pub const UNPROVEN_PATH: &str = "/v1/unproven";
 /// Path that answers 200 while the process lives.
 pub const HEALTH_PATH: &str = "/healthz";
 /// Path that answers 200 when the process can serve.

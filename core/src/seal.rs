@@ -154,6 +154,20 @@ impl KeyRing {
         &self.current
     }
 
+    /// The ids of all keys, sorted.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().map(String::as_str)
+    }
+
+    /// The id of the key that sealed text says it was signed with; nothing is verified.
+    #[must_use]
+    pub fn id_in(text: &str) -> Option<&str> {
+        text.strip_prefix(VERSION)?
+            .strip_prefix('.')?
+            .split('.')
+            .next()
+    }
+
     pub(crate) fn seal<T: Serialize>(&self, purpose: Purpose, payload: &T) -> String {
         #[expect(
             clippy::expect_used,

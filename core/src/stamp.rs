@@ -44,6 +44,9 @@ pub struct Stamp {
     /// asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<Digest>,
+    /// When whoever this names took the object over, in Unix seconds, if they did not make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<i64>,
 }
 
 /// What an object is called when it is admitted: a name, or the beginning of one.

@@ -1,6 +1,7 @@
 //! The one integration binary: Namesake against a real API server and Google's side on loopback.
 
 mod admission;
+mod adoption;
 mod airflow;
 mod before_opt_in;
 mod broker_api;
@@ -8,6 +9,7 @@ mod custody;
 mod failure;
 mod gates;
 mod guards;
+mod hygiene;
 mod identity;
 mod layering;
 mod life;

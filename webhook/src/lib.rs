@@ -9,6 +9,7 @@
 //! user's pod is answered from memory, without a call and without a lock held across a wait. Nothing here talks to Google.
 
 pub mod admit;
+pub mod adopt;
 pub mod argo;
 mod args;
 pub mod broker;

@@ -62,6 +62,22 @@ pub struct ShadowLabels {
     pub reason: &'static str,
 }
 
+/// Labels of parents without a proven person.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct UnprovenLabels {
+    /// Their namespace, which is opted in.
+    pub namespace: String,
+    /// Their kind, as the table of kinds has it.
+    pub kind: &'static str,
+}
+
+/// Labels of stamps that count.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct KeyLabels {
+    /// Id of a key that we have.
+    pub key: String,
+}
+
 /// Labels of the rules in force.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct RulesLabels {
@@ -99,6 +115,10 @@ pub struct Metrics {
     pub unknown_modes: Counter,
     /// What would have been decided in shadow mode.
     pub shadow: Family<ShadowLabels, Counter>,
+    /// Parents without a stamp that counts.
+    pub unproven: Family<UnprovenLabels, Gauge>,
+    /// Stamps that count, by the key that signed them.
+    pub stamps: Family<KeyLabels, Gauge>,
     /// Rules in force.
     pub rules: Family<RulesLabels, Gauge>,
     /// 1 while the rules as written are broken.
@@ -123,6 +143,8 @@ impl Default for Metrics {
             namespaces: Family::default(),
             unknown_modes: Counter::default(),
             shadow: Family::default(),
+            unproven: Family::default(),
+            stamps: Family::default(),
             rules: Family::default(),
             rules_invalid: Gauge::default(),
         };
@@ -201,6 +223,16 @@ impl Metrics {
             "shadow",
             "What would have been decided in namespaces in shadow mode",
             self.shadow.clone(),
+        );
+        r.register(
+            "parents_without_stamp",
+            "Parents whose pods would run as nobody, because no stamp of theirs counts",
+            self.unproven.clone(),
+        );
+        r.register(
+            "stamps",
+            "Stamps that count, by the key that signed them",
+            self.stamps.clone(),
         );
     }
 

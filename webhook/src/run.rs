@@ -24,6 +24,9 @@ use crate::{server, watch};
 /// How long requests under way may take to end after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How many parents without a proven person a line of the log names; `/v1/unproven` has them all.
+const NAMED: usize = 20;
+
 /// How long a connection may stay without any request: whoever holds connections must not fill us up.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
@@ -87,6 +90,7 @@ async fn upkeep(
     state: Arc<State>,
 ) {
     let mut trusted = keeper.bundle_pem().to_owned();
+    let mut unproven = 0;
     keeper
         .run(async |bundle: &str| {
             if trusted != bundle {
@@ -101,9 +105,24 @@ async fn upkeep(
                 Ok(keys) => state.set_keys(keys),
                 Err(error) => tracing::warn!(%error, "stamp keys stay as they were"),
             }
+            report(&state, &mut unproven);
             Ok(())
         })
         .await;
+}
+
+// Says so when there are more or fewer parents without a proven person than a minute ago.
+fn report(state: &State, before: &mut usize) {
+    let unproven = state.survey().unproven;
+    if unproven.len() != *before {
+        *before = unproven.len();
+        let some: Vec<_> = unproven.iter().take(NAMED).collect();
+        tracing::info!(
+            count = unproven.len(),
+            some = ?some.iter().map(|u| format!("{}: {}/{}", u.namespace, u.kind, u.name)).collect::<Vec<_>>(),
+            "parents without a proven person: their pods run as nobody until an admin adopts them"
+        );
+    }
 }
 
 fn ring(keys: StampKeys) -> anyhow::Result<KeyRing> {

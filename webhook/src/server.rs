@@ -40,6 +40,7 @@ pub fn app(state: Arc<State>) -> Router {
         .route(names::VALIDATE_RULES_PATH, post(validate_rules))
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
         .route(names::READY_PATH, get(ready))
+        .route(names::UNPROVEN_PATH, get(unproven))
         .route(names::METRICS_PATH, get(metrics))
         .with_state(Server { state, slots })
 }
@@ -118,7 +119,13 @@ async fn ready(Extract(server): Extract<Server>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
+async fn unproven(Extract(server): Extract<Server>) -> Response {
+    axum::Json(server.state.survey().unproven).into_response()
+}
+
 async fn metrics(Extract(server): Extract<Server>) -> Response {
+    let survey = server.state.survey();
+    server.state.count_surveyed(&survey);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], server.state.metrics.text()).into_response()
 }

@@ -5,6 +5,7 @@ mod installed;
 mod namespaces;
 mod parents;
 mod rules;
+mod survey;
 mod synced;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use installed::Installed;
 pub use namespaces::{Namespaces, OptedIn, Says};
 pub use parents::{Parent, Parents};
 pub use rules::{Files, Offer, RulesInForce, parse};
+pub use survey::{Survey, Unproven};
 pub use synced::Synced;
 
 /// How long an answer of the broker counts before our own watch shows the same.

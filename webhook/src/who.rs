@@ -217,7 +217,8 @@ pub enum Void {
 /// Why it does not.
 pub fn verify(world: &World<'_>, text: &str, seen: &SeenObject<'_>) -> Result<Stamp, Void> {
     let stamp = Stamp::verify(text, world.keys, seen)?;
-    let before = |returned| seen.created.saturating_add(RETURN_TOLERANCE) < returned;
+    let from = stamp.taken.unwrap_or(seen.created);
+    let before = |returned| from.saturating_add(RETURN_TOLERANCE) < returned;
     if world.returned.is_some_and(before) {
         return Err(Void::BeforeReturn);
     }
@@ -250,7 +251,8 @@ fn nobodys(kind: &Kind, name: &str, what: &str) -> Refused {
     Refused::forbidden(
         "NoProvenRequester",
         format!(
-            "nobody is proven to have asked for {} {name}, so its pods run as nobody: {what}; delete it and run again",
+            "nobody is proven to have asked for {} {name}, so its pods run as nobody: {what}; delete it and run again, or ask an \
+             admin to adopt it",
             kind.name
         ),
     )

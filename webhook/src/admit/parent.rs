@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use namesake_api::names;
 use namesake_core::{Digest, MAX_RUNS};
 
 use super::early::evaluate;
 use super::needs::{Origin, origin};
 use super::{Decided, asks, done, unasked};
+use crate::adopt;
 use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
 use crate::mutate::{self, Picked, Sign, Update, World};
 use crate::review::{self, Object, Request};
@@ -35,6 +37,7 @@ pub(super) async fn create(
     let (_, parts) = parts(body).map_err(refuse)?;
     let made = (kind, parent.launcher);
     let metadata = &object.metadata;
+    adopt::not_yet(kind, metadata).map_err(refuse)?;
     // No rules of a namespace, and nobody in the cluster may have to wait for us.
     if kind.scope == Scope::Cluster {
         let asker = who::asking(world, &request.user_info, metadata, parent.launcher);
@@ -92,17 +95,19 @@ pub(super) async fn update(
     match update {
         Ok(Update::Done(change)) => Ok(done(change, facts)),
         Ok(Update::Ask(asker, stamp)) => {
+            let adopted = new.metadata.annotation(names::ADOPT_ANNOTATION).is_some();
+            let outcome = if adopted { "adopted" } else { "stamped" };
             runs(kind, parent, &new_parts).map_err(|refused| (refused, facts.clone()))?;
             if kind.scope == Scope::Cluster {
                 let none = Picked::default();
-                let change = mutate::restamped(world, &new.metadata, &stamp, none, "stamped");
+                let change = mutate::restamped(world, &new.metadata, &stamp, none, outcome);
                 return Ok(done(change, facts));
             }
             let carried = old.metadata.controller().and_then(kinds::owner).is_some();
             let made = (kind, parent, carried);
             let early = early(state, world, request, made, &asker, &new_parts, deadline);
             let (facts, picked) = early.await?;
-            let change = mutate::restamped(world, &new.metadata, &stamp, picked, "stamped");
+            let change = mutate::restamped(world, &new.metadata, &stamp, picked, outcome);
             Ok(done(change, facts))
         }
         Err(refused) => Err((refused, facts)),

@@ -1,6 +1,6 @@
 //! A parent's stamp: whoever makes it, and what it would run.
 
-use namesake_api::names::STAMP_ANNOTATION;
+use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
 use namesake_core::{Bound, Digest, ObjectName, SeenObject, Stamp};
 
 use super::{Change, World};
@@ -41,6 +41,7 @@ pub fn parent(
         bound: Bound::Written(world.now),
         root: Some(asker.launcher).filter(|root| *root != parent.launcher),
         runs,
+        taken: None,
     };
     written(
         metadata,
@@ -64,7 +65,7 @@ pub fn restamped(
 
 fn written(metadata: &Metadata<'_>, text: &str, picked: Picked, outcome: &'static str) -> Change {
     let mut patch = Patch::default();
-    let keys = [(STAMP_ANNOTATION, Some(text))];
+    let keys = [(STAMP_ANNOTATION, Some(text)), (ADOPT_ANNOTATION, None)];
     patch.set_keys(
         "/metadata/annotations",
         metadata.annotations.as_ref(),

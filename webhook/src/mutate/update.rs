@@ -1,10 +1,11 @@
 //! A changed parent: its stamp is restored, never believed; and what runs as a user is changed only by that user.
 
-use namesake_api::names::STAMP_ANNOTATION;
-use namesake_core::{Bound, Digest, ObjectName, SealError, Stamp, User};
+use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
+use namesake_core::{Bound, Digest, KeyRing, ObjectName, SealError, Stamp, User};
 use serde_json::{Map, Value};
 
 use super::{Change, Picked, World, restamped};
+use crate::adopt;
 use crate::kinds::{self, Kind, Parent, Parts};
 use crate::patch::Patch;
 use crate::review::{Object, Request};
@@ -54,6 +55,20 @@ pub fn update(
     (new, new_parts): (&Object<'_>, &Parts),
     sign: Sign,
 ) -> (Facts, Result<Update, Refused>) {
+    match adopt::asked(world, request, (kind, parent), old, (new, new_parts), sign) {
+        Ok(None) => {}
+        Ok(Some((asker, stamp))) => {
+            let facts = super::facts(&asker, None);
+            return (facts, Ok(Update::Ask(asker, Box::new(stamp))));
+        }
+        Err(refused) => {
+            let facts = Facts {
+                requester: request.user_info.username.to_string(),
+                ..Facts::default()
+            };
+            return (facts, Err(refused));
+        }
+    }
     let text = old.metadata.annotation(STAMP_ANNOTATION);
     let seen = seen(world, &request.namespace, kind, &old.metadata);
     let stamp = text.map(|text| verify(world, text, &seen));
@@ -90,7 +105,8 @@ pub fn update(
         let stamp = by_uid(stamp, runs, bound, old);
         return (facts, Ok(Update::Ask(asker, Box::new(stamp))));
     }
-    if stamp.bound == bound && stamp.runs == runs {
+    let current = text.and_then(KeyRing::id_in) == Some(world.keys.current());
+    if stamp.bound == bound && stamp.runs == runs && current {
         return (facts, Ok(Update::Done(restored(new, text))));
     }
     let stamp = by_uid(stamp, runs, bound, old);
@@ -112,7 +128,7 @@ fn restored(new: &Object<'_>, text: Option<&str>) -> Change {
     patch.set_keys(
         "/metadata/annotations",
         new.metadata.annotations.as_ref(),
-        &[(STAMP_ANNOTATION, text)],
+        &[(STAMP_ANNOTATION, text), (ADOPT_ANNOTATION, None)],
     );
     Change {
         patch,
@@ -160,6 +176,7 @@ fn hand_over(
         bound: Bound::Uid(new.metadata.uid.as_deref().unwrap_or_default().to_owned()),
         root: None,
         runs: parent.runs.of(parts),
+        taken: Some(world.now),
     };
     Update::Ask(asker, Box::new(stamp))
 }

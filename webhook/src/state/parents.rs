@@ -58,6 +58,16 @@ impl Parents {
         }
     }
 
+    /// All of a namespace, with their UIDs.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Vec<(Box<str>, Arc<Parent>)> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let found = all.get(namespace).into_iter().flatten();
+        found
+            .map(|(uid, parent)| (uid.clone(), parent.clone()))
+            .collect()
+    }
+
     /// Forgets a namespace that opted out.
     pub fn forget(&self, namespace: &str) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@
 //!
 //! `returned: true`: the namespaces opted out and in again just now. `$ALICE` is the name of Alice's identity.
 //! Anywhere in it, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key that is
-//! not ours), and `{$digest: {...}}` the digest of a pod template.
+//! not ours, `key: old` with one that was ours before), and `{$digest: {...}}` the digest of a pod template.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,7 +45,13 @@ pub(crate) fn read(file: &str) -> String {
 }
 
 pub(crate) fn keys() -> KeyRing {
-    KeyRing::new("k1", [("k1".to_owned(), [7; 32])]).unwrap()
+    ring("k1")
+}
+
+// With a key of before, which only verifies.
+fn ring(current: &str) -> KeyRing {
+    let keys = [("k0".to_owned(), [6; 32]), ("k1".to_owned(), [7; 32])];
+    KeyRing::new(current, keys).unwrap()
 }
 
 fn other_keys() -> KeyRing {
@@ -64,6 +70,7 @@ pub(crate) fn sign(value: &mut Value) {
         let key = body.as_object_mut().and_then(|b| b.remove("key"));
         let ring = match key.as_ref().and_then(Value::as_str) {
             None => keys(),
+            Some("old") => ring("k0"),
             Some("unknown") => unknown_keys(),
             Some(_) => other_keys(),
         };

@@ -1,0 +1,133 @@
+//! Adoption: an admin gives a parent without a proven person to a user, in an UPDATE that says so. Pure.
+//!
+//! Only the request that brings the annotation counts, and it takes it off: one that was there before, or came with a
+//! template, is nobody's word.
+
+use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
+use namesake_core::{Bound, Groups, ObjectName, STAMP_TOLERANCE, Stamp};
+
+use crate::kinds::{self, Kind, Parent, Parts};
+use crate::mutate::{Sign, World};
+use crate::review::{Metadata, Object, Request};
+use crate::verdict::Refused;
+use crate::who::{self, Asker, requester, seen, verify};
+
+/// The user that an admin gives a changed parent to, and the stamp that says so; none if nobody asks for that.
+///
+/// # Errors
+/// Somebody asks who is no admin, or for a name that is no user.
+pub fn asked(
+    world: &World<'_>,
+    request: &Request<'_>,
+    (kind, parent): (&Kind, &Parent),
+    old: &Object<'_>,
+    (new, parts): (&Object<'_>, &Parts),
+    sign: Sign,
+) -> Result<Option<(Asker, Stamp)>, Refused> {
+    if is_child(&new.metadata) {
+        return Ok(None);
+    }
+    let Some(name) = brought(Some(&old.metadata), &new.metadata) else {
+        let again = again(world, request, kind, old, new);
+        return Ok(again.map(|stamp| (asker(&stamp, kind, parent, old), stamp)));
+    };
+    let what = format!(
+        "{} {}",
+        kind.name,
+        old.metadata.name.as_deref().unwrap_or_default()
+    );
+    check_admin(world, request, &what)?;
+    if sign == Sign::Never {
+        let text = format!(
+            "namespace {} is not seen as opted in, so {what} cannot be adopted yet: try again in a minute",
+            request.namespace
+        );
+        return Err(Refused::later("NotOptedIn", text));
+    }
+    let stamp = Stamp {
+        stack: world.rules.stack().to_owned(),
+        namespace: request.namespace.to_string(),
+        kind: kind.name.to_owned(),
+        object: ObjectName::of(old.metadata.name.as_deref(), None),
+        requester: request.user_info.username.to_string(),
+        user: Some(world.rules.named_user(name)?),
+        groups: Groups::default(),
+        bound: Bound::Uid(old.metadata.uid.as_deref().unwrap_or_default().to_owned()),
+        root: None,
+        runs: parent.runs.of(parts),
+        taken: Some(world.now),
+    };
+    Ok(Some((asker(&stamp, kind, parent, old), stamp)))
+}
+
+/// Checks a new parent: it is there before anybody gives it to a user, or webhooks that come after us would undo it.
+///
+/// # Errors
+/// It asks to be adopted.
+pub fn not_yet(kind: &Kind, new: &Metadata<'_>) -> Result<(), Refused> {
+    match brought(None, new).filter(|_| !is_child(new)) {
+        None => Ok(()),
+        Some(_) => Err(Refused::forbidden(
+            "AdoptedTooEarly",
+            format!(
+                "a new {} belongs to whoever makes it: take the annotation {ADOPT_ANNOTATION} away, or create it without, and let \
+                 an admin annotate it then",
+                kind.name
+            ),
+        )),
+    }
+}
+
+// What a carrier makes belongs to its parent's user, whatever its template says.
+fn is_child(metadata: &Metadata<'_>) -> bool {
+    metadata.controller().and_then(kinds::owner).is_some()
+}
+
+fn brought<'m>(old: Option<&Metadata<'_>>, new: &'m Metadata<'_>) -> Option<&'m str> {
+    let was = old.and_then(|old| old.annotation(ADOPT_ANNOTATION));
+    let is = new.annotation(ADOPT_ANNOTATION);
+    is.filter(|is| was != Some(is))
+}
+
+// The stamp of this very request, which we wrote before another webhook changed the object and we were called again.
+fn again(
+    world: &World<'_>,
+    request: &Request<'_>,
+    kind: &Kind,
+    old: &Object<'_>,
+    new: &Object<'_>,
+) -> Option<Stamp> {
+    let text = new.metadata.annotation(STAMP_ANNOTATION)?;
+    if old.metadata.annotation(STAMP_ANNOTATION) == Some(text) {
+        return None;
+    }
+    let stamp = verify(
+        world,
+        text,
+        &seen(world, &request.namespace, kind, &old.metadata),
+    )
+    .ok()?;
+    let now = |at: i64| at.abs_diff(world.now) <= STAMP_TOLERANCE;
+    let ours =
+        stamp.taken.is_some_and(now) && stamp.requester == request.user_info.username.as_str();
+    (ours && check_admin(world, request, kind.name).is_ok()).then_some(stamp)
+}
+
+fn asker(stamp: &Stamp, kind: &Kind, parent: &Parent, old: &Object<'_>) -> Asker {
+    let name = old.metadata.name.as_deref().unwrap_or_default();
+    who::of_stamp(stamp, kind, parent, name)
+}
+
+fn check_admin(world: &World<'_>, request: &Request<'_>, what: &str) -> Result<(), Refused> {
+    if world.acts_for.is_none() && world.rules.is_admin(&requester(&request.user_info)) {
+        return Ok(());
+    }
+    Err(Refused::forbidden(
+        "NotAnAdmin",
+        format!(
+            "only admins of the rules give {what} to a user, not {}: take the annotation {ADOPT_ANNOTATION} away, or ask an \
+             admin to set it",
+            request.user_info.username
+        ),
+    ))
+}
