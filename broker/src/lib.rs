@@ -18,6 +18,7 @@ pub mod derive;
 pub mod ensure;
 pub mod events;
 pub mod failure;
+pub mod foreign;
 pub mod gates;
 mod google;
 pub mod grants;

@@ -4,7 +4,7 @@
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use namesake_api::{Identity, IdentityStatus, names};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ensure::is_conflict;
 
@@ -50,7 +50,7 @@ async fn write(
 ) -> Result<Identity, kube::Error> {
     let patch = json!({
         "metadata": {"uid": seen.uid(), "resourceVersion": seen.resource_version()},
-        "status": status,
+        "status": merge(seen.status.as_ref(), status),
     });
     let params = PatchParams {
         field_manager: Some(names::FIELD_MANAGER_BROKER.to_owned()),
@@ -58,4 +58,38 @@ async fn write(
     };
     api.patch_status(&seen.name_any(), &params, &Patch::Merge(patch))
         .await
+}
+
+/// The new status as a merge patch on the old: what is there no more is taken away, and not only left out.
+fn merge(old: Option<&IdentityStatus>, new: &IdentityStatus) -> Value {
+    let mut patch = json!(new);
+    let old = json!(old.cloned().unwrap_or_default());
+    let (Some(patch_fields), Some(old_fields)) = (patch.as_object_mut(), old.as_object()) else {
+        return patch;
+    };
+    for key in old_fields.keys() {
+        patch_fields.entry(key).or_insert(Value::Null);
+    }
+    patch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_no_more_is_taken_away() {
+        let old = IdentityStatus {
+            service_account_uid: Some("u-1".into()),
+            left: vec!["Job nightly".into()],
+            ..IdentityStatus::default()
+        };
+        let new = IdentityStatus {
+            google_service_account_id: Some("1".into()),
+            ..IdentityStatus::default()
+        };
+        let want = json!({"serviceAccountUid": null, "left": null, "googleServiceAccountId": "1"});
+        assert_eq!(merge(Some(&old), &new), want);
+        assert_eq!(merge(None, &new), json!({"googleServiceAccountId": "1"}));
+    }
 }

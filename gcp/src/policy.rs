@@ -66,6 +66,11 @@ impl Policy {
             .flat_map(members)
     }
 
+    /// Every member of every role, as often as it is there.
+    pub fn everyone(&self) -> impl Iterator<Item = &str> {
+        self.bindings.iter().flat_map(members)
+    }
+
     /// Every role that `member` has, with whether a condition limits it.
     pub fn roles_of<'a>(&'a self, member: &'a str) -> impl Iterator<Item = (&'a str, bool)> {
         self.bindings

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
-use namesake_api::names::{READY, SERVICE_ACCOUNT_READY};
+use namesake_api::conditions::{Status, get};
+use namesake_api::names::{EXCLUSIVE, READY, SERVICE_ACCOUNT_READY};
 use namesake_api::{Identity, IdentityStatus, Phase};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -122,6 +123,7 @@ async fn take(
         settle(seen, status, &done, memory, (aim, account), now)
     };
     let settled = update(identity, context, settle).await?;
+    say_drift(identity, context, change, &done, &settled).await;
     if settled.is_ready() && !identity.is_ready() {
         info!(name = %identity.name_any(), user = %identity.spec.user, "identity works");
         let about = identity.object_ref(&());
@@ -131,6 +133,38 @@ async fn take(
             .await;
     }
     Ok(Action::requeue(wait))
+}
+
+/// Says in Events what of an identity that worked was put back, and who else came into its policy.
+async fn say_drift(
+    identity: &Identity,
+    context: &Context,
+    change: &Change,
+    done: &step::Done,
+    settled: &Identity,
+) {
+    let about = identity.object_ref(&());
+    let repaired = done.repaired || *change == Change::RepairServiceAccount;
+    if repaired && identity.is_ready() {
+        let what = step::name(change);
+        warn!(name = %identity.name_any(), what, "something of an identity was changed by somebody else, and was put back");
+        let note = format!("{what}: something was missing or changed, and was put back");
+        context
+            .events
+            .warning(&about, what, "Repaired", &note)
+            .await;
+    }
+    let said = |identity: &Identity| {
+        let status = identity.status.as_ref()?;
+        get(&status.conditions, EXCLUSIVE).map(|c| (c.status.clone(), c.message.clone()))
+    };
+    if let Some(exclusive) = &done.exclusive
+        && exclusive.status == Status::False
+        && said(identity) != said(settled)
+    {
+        let (reason, note) = (&exclusive.reason, &exclusive.message);
+        context.events.warning(&about, "Bind", reason, note).await;
+    }
 }
 
 /// What the status says after a step: what it learned, and what is left of the plan. Pure.

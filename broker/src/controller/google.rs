@@ -5,12 +5,14 @@ use std::time::Duration;
 use kube::ResourceExt;
 use namesake_api::names::{GOOGLE_ACCOUNT_READY, VERIFIED};
 use namesake_api::{BindBy, Identity, Mode};
-use namesake_gcp::{Edit, Error, Gcp, Resource, ServiceAccount};
+use namesake_core::ForeignMembers;
+use namesake_gcp::{Edit, Error, Gcp, Policy, Resource, ServiceAccount};
 
 use super::Context;
 use super::step::Done;
 use crate::conditions::Finding;
 use crate::failure::{Failure, Retry};
+use crate::foreign;
 use crate::grants;
 use crate::objects;
 use crate::principal;
@@ -176,7 +178,13 @@ pub(crate) async fn bind(identity: &Identity, context: &Context) -> Result<Done,
     }
     still_ours(identity, context).await?;
     match context.policies.change(&resource, edits).await {
-        Ok(written) => Ok(changed(written.changed)),
+        Ok(written) => {
+            let exclusive = exclusive(identity, context, &resource, &written.policy).await?;
+            Ok(Done {
+                exclusive: Some(exclusive),
+                ..changed(written.changed)
+            })
+        }
         // An account that we have just made: Google's parts learn one by one that it is there, and whose it is.
         Err(error @ (Error::NotFound(_) | Error::PermissionDenied(_))) if !identity.spec.pinned => {
             let failure = Failure::from(error);
@@ -187,6 +195,27 @@ pub(crate) async fn bind(identity: &Identity, context: &Context) -> Result<Done,
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Who else is in the policy: removed if the class says so, and in any case said.
+async fn exclusive(
+    identity: &Identity,
+    context: &Context,
+    resource: &Resource,
+    policy: &Policy,
+) -> Result<Finding, Failure> {
+    let own = members(identity, &context.gcp).await?;
+    let status = identity.status.clone().unwrap_or_default();
+    let foreign = foreign::members(policy, &status, &own);
+    let rules = context.rules.current();
+    let life = rules.and_then(|rules| rules.life(&identity.spec.class));
+    let remove = life.is_some_and(|life| life.foreign_members == ForeignMembers::Remove);
+    let remove = remove && !identity.spec.pinned && !foreign.is_empty();
+    if remove {
+        let edits = foreign.iter().cloned().map(Edit::RemoveMember).collect();
+        context.policies.change(resource, edits).await?;
+    }
+    Ok(foreign::finding(identity, &foreign, remove))
 }
 
 /// Gives the roles on one resource.

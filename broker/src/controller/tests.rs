@@ -13,6 +13,7 @@ use crate::{fixtures, namespaces};
 
 mod crash;
 mod down;
+mod drift;
 mod flow;
 mod two;
 mod up;
