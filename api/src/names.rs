@@ -169,6 +169,16 @@ pub const SERVICE_ACCOUNTS_PER_CLUSTER: u64 = 3_000;
 pub const POLICY_PRINCIPALS: usize = 1_500;
 /// Bytes that a policy at Google holds; documented as "a few tens of KB".
 pub const POLICY_BYTES: usize = 64 * 1024;
+/// Stack whose identities `namesake-broker clean` takes down.
+pub const ENV_CLEAN_STACK: &str = "NAMESAKE_CLEAN_STACK";
+/// Namespaces that it cleans, separated by commas.
+pub const ENV_CLEAN_IN: &str = "NAMESAKE_CLEAN_IN";
+/// Whether it only says what it would do.
+pub const ENV_CLEAN_DRY_RUN: &str = "NAMESAKE_CLEAN_DRY_RUN";
+/// Form of what it prints: `text` or `json`.
+pub const ENV_CLEAN_OUTPUT: &str = "NAMESAKE_CLEAN_OUTPUT";
+/// Reads of Google in a minute that looking for drift may cost; Google allows 6,000 of IAM's by default.
+pub const LOOK_READS_PER_MINUTE: u32 = 600;
 /// How long the disabled GSA of a user who has left is kept before it is deleted.
 pub const ENV_OFFBOARDING_GRACE: &str = "NAMESAKE_OFFBOARDING_GRACE";
 /// Default of [`ENV_OFFBOARDING_GRACE`].

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use namesake_api::names;
 use namesake_core::Span;
 use namesake_gcp::Endpoints;
 
+use crate::clean::Clean;
 use crate::config::{Config, Timings, system_clock};
 use crate::policies::Room;
 use crate::roles::AllowedRoles;
@@ -21,10 +22,21 @@ pub enum LogFormat {
     Text,
 }
 
+/// What the broker does instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Take the identities of a stack down, at Google and here, without a running broker: for an uninstall, or for Identities
+    /// whose finalizer holds a namespace back.
+    Clean(Clean),
+}
+
 /// Namesake's broker: makes identities, brings Google in line with them, and opens the gates of their pods.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
 pub struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Namespace of the rules, of the accepted rules and of our own Secret.
     #[arg(long, env = names::ENV_NAMESPACE, default_value = names::SYSTEM_NAMESPACE)]
     pub namespace: String,
@@ -96,6 +108,7 @@ impl Args {
             accounts_per_project: self.accounts_per_project,
             policy_room: Room::default(),
             offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
+            look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
             collect: self.collect,
             collect_after: Duration::from_secs(self.collect_after.seconds()),
             timings: Timings::default(),

@@ -43,6 +43,8 @@ pub struct Config {
     pub collect: bool,
     /// How long garbage, or an Identity that the rules no longer make, is left alone.
     pub collect_after: Duration,
+    /// Reads of Google in a minute that looking for drift may cost: a tenth of the quota.
+    pub look_reads_per_minute: u32,
     /// Intervals and deadlines.
     pub timings: Timings,
     /// Tells the time.
@@ -61,6 +63,7 @@ impl Default for Config {
             accounts_per_project: None,
             policy_room: Room::default(),
             offboarding_grace: Duration::from_hours(30 * 24),
+            look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
             collect: false,
             collect_after: Duration::from_hours(24),
             timings: Timings::default(),
@@ -169,8 +172,8 @@ impl Timings {
 
     /// When the first look for drift at an identity is due after a start: spread over the whole period by `seed`.
     #[must_use]
-    pub fn first_resync(&self, seed: &str) -> Duration {
-        self.resync.mul_f64(fraction(seed))
+    pub fn first_look(period: Duration, seed: &str) -> Duration {
+        period.mul_f64(fraction(seed))
     }
 }
 

@@ -35,6 +35,8 @@ use crate::place::Place;
 use crate::policies::Policies;
 use crate::quota::Quota;
 use crate::rules::CurrentRules;
+use crate::schedule::Looks;
+pub(crate) use leave::take_down;
 use memory::Memories;
 
 /// Identities that are worked on at the same time. Most of them wait for their turn at Google, or for one write of a policy that
@@ -66,6 +68,7 @@ pub struct Context {
     /// Which cluster this is.
     pub place: Arc<Place>,
     buckets: Buckets,
+    looks: Looks,
     memories: Memories,
 }
 
@@ -84,6 +87,7 @@ impl Context {
         let events = Events::new(client.clone());
         // One bounded step at a time: what takes longer is tried again, with a reason in the condition.
         let gcp = gcp.within(config.timings.step / 3);
+        let looks = Looks::per_minute(config.look_reads_per_minute);
         Self {
             policies: Policies::new(gcp.clone(), config.timings.policies, config.policy_room),
             gcp,
@@ -97,6 +101,7 @@ impl Context {
             quota: Arc::default(),
             place: Arc::default(),
             buckets: Buckets::default(),
+            looks,
             memories: Memories::default(),
         }
     }
@@ -107,7 +112,7 @@ impl Context {
         rules.is_none_or(|rules| crate::derive::again(&rules, identity).is_ok())
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         (self.config.clock)()
     }
 }

@@ -98,6 +98,14 @@ fn spec(rules: &Rules, granted: namesake_core::IdentitySpec) -> IdentitySpec {
     }
 }
 
+/// Every grant that an identity of this name could have had, by the classes of today.
+#[must_use]
+pub fn all_grants(rules: &Rules, name: &str) -> Vec<Grant> {
+    let key = name.strip_prefix("mf-").unwrap_or(name);
+    let all = rules.grants_of_key(key).into_iter();
+    all.map(|granted| grant(granted, None)).collect()
+}
+
 fn grant(granted: namesake_core::Grant, account: Option<&String>) -> Grant {
     let role = granted.role;
     let on = |bucket| Grant {

@@ -11,6 +11,7 @@
 pub mod api;
 mod args;
 mod buckets;
+pub mod clean;
 pub mod conditions;
 pub mod config;
 pub mod controller;
@@ -19,6 +20,7 @@ pub mod ensure;
 pub mod events;
 pub mod failure;
 pub mod foreign;
+pub mod garbage;
 pub mod gates;
 mod google;
 pub mod grants;
@@ -35,6 +37,7 @@ pub mod ready;
 pub mod roles;
 pub mod rules;
 mod run;
+pub mod schedule;
 pub mod signals;
 pub mod status;
 pub mod telemetry;
@@ -45,7 +48,7 @@ pub mod written;
 #[cfg(test)]
 mod fixtures;
 
-pub use args::{Args, LogFormat};
+pub use args::{Args, Command, LogFormat};
 pub use config::{Config, Timings};
 pub use google::connect;
 pub use run::run;

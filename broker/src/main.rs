@@ -4,7 +4,8 @@ use std::net::TcpListener;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use namesake_broker::{Args, connect, run, signals, telemetry};
+use namesake_broker::clean::Clean;
+use namesake_broker::{Args, Command, connect, run, signals, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -13,15 +14,34 @@ async fn main() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a crypto provider was installed already"))?;
+    if let Some(Command::Clean(clean)) = &args.command {
+        return cleaned(&args, clean).await;
+    }
     let listener = TcpListener::bind(args.listen).with_context(|| {
         format!(
             "listen on {}: choose another address with --listen",
             args.listen
         )
     })?;
-    let client = kube::Client::try_default()
-        .await
-        .context("no API server: run in a cluster, or set KUBECONFIG")?;
+    let client = cluster().await?;
     let gcp = connect(args.endpoints()).await?;
     run(args.config(), client, gcp, listener, signals::shutdown()?).await
+}
+
+async fn cluster() -> anyhow::Result<kube::Client> {
+    kube::Client::try_default()
+        .await
+        .context("no API server: run in a cluster, or set KUBECONFIG")
+}
+
+#[expect(clippy::print_stdout, reason = "the outcome of a command")]
+async fn cleaned(args: &Args, clean: &Clean) -> anyhow::Result<()> {
+    let gcp = connect(args.endpoints()).await?;
+    let outcomes = clean.run(&cluster().await?, &gcp, args.config()).await?;
+    println!("{}", clean.print(&outcomes));
+    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some());
+    match failed.count() {
+        0 => Ok(()),
+        count => anyhow::bail!("{count} identities stay: see above, mend it, and run this again"),
+    }
 }

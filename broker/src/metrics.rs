@@ -1,5 +1,6 @@
 //! What the broker counts.
 
+mod lives;
 mod quotas;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub struct Metrics {
     gates_waiting: Gauge,
     rules_rejected: Counter,
     rules_broken: Gauge,
+    lives: lives::Lives,
     quotas: quotas::Quotas,
     store: ArcSwapOption<Store<Identity>>,
 }
@@ -65,6 +67,7 @@ impl Default for Metrics {
             gates_waiting: Gauge::default(),
             rules_rejected: Counter::default(),
             rules_broken: Gauge::default(),
+            lives: lives::Lives::default(),
             quotas: quotas::Quotas::default(),
             store: ArcSwapOption::empty(),
             registry: Registry::default(),
@@ -100,16 +103,8 @@ impl Default for Metrics {
             "Pods that wait at their gate now",
             m.gates_waiting.clone(),
         );
-        registry.register(
-            "rules_rejected",
-            "Edits of the rules that were not accepted",
-            m.rules_rejected.clone(),
-        );
-        registry.register(
-            "rules_broken",
-            "1 while the rules as edited are not the rules in force",
-            m.rules_broken.clone(),
-        );
+        m.register_rules(&mut registry);
+        m.lives.register(&mut registry);
         m.quotas.register(&mut registry);
         Self {
             registry,
@@ -119,6 +114,19 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    fn register_rules(&self, registry: &mut Registry) {
+        registry.register(
+            "rules_rejected",
+            "Edits of the rules that were not accepted",
+            self.rules_rejected.clone(),
+        );
+        registry.register(
+            "rules_broken",
+            "1 while the rules as edited are not the rules in force",
+            self.rules_broken.clone(),
+        );
+    }
+
     /// The text that a scraper reads.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -145,6 +153,12 @@ impl Metrics {
         self.steps.get_or_create(&Call { step, outcome }).inc();
     }
 
+    /// How many Identities there are, as far as the watch has shown.
+    #[must_use]
+    pub fn known_identities(&self) -> usize {
+        self.store.load().as_ref().map_or(0, |store| store.len())
+    }
+
     /// Counts the Identities in this store whenever somebody reads the metrics.
     pub fn watch_identities(&self, store: Store<Identity>) {
         self.store.store(Some(Arc::new(store)));
@@ -165,6 +179,7 @@ impl Metrics {
             return;
         };
         self.identities.clear();
+        self.lives.count(&store.state());
         for identity in store.state() {
             for held in identity.status.iter().flat_map(|status| &status.conditions) {
                 let labels = Held {
@@ -174,6 +189,11 @@ impl Metrics {
                 self.identities.get_or_create(&labels).inc();
             }
         }
+    }
+
+    /// So much of this kind carries our mark and belongs to no Identity.
+    pub fn garbage(&self, kind: &'static str, count: usize) {
+        self.lives.garbage(kind, count);
     }
 
     /// One gate came off after so many seconds.

@@ -86,6 +86,15 @@ pub fn working(status: &IdentityStatus, generation: Option<i64>) -> Phase {
     }
 }
 
+/// Whether steps bring an identity from and to this phase: their conditions say so, and nobody sets it.
+#[must_use]
+pub const fn is_followed(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Provisioning | Phase::Verifying | Phase::InUse | Phase::Returning
+    )
+}
+
 /// Follows the conditions while an identity serves.
 pub fn follow(status: &mut IdentityStatus, generation: Option<i64>, now: Timestamp) {
     let phase = status.phase.unwrap_or(Phase::Provisioning);

@@ -19,6 +19,7 @@ use crate::api::{self, Broker};
 use crate::config::Config;
 use crate::controller::{self, Context};
 use crate::events::Events;
+use crate::garbage;
 use crate::gates::{self, Gates};
 use crate::metrics::Metrics;
 use crate::namespaces::{self, Namespaces};
@@ -166,10 +167,12 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
     };
     context.place.learn(&parts.client).await;
     let place = Arc::clone(&context.place);
+    let context = Arc::new(context);
     parts.metrics.watch_google(parts.gcp.clone());
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {
-        () = controller::run(Arc::new(context), identities, watched, asks, stop) => {}
+        () = controller::run(Arc::clone(&context), identities.clone(), watched, asks, stop) => {}
+        () = garbage::run(context, identities) => {}
         () = gates::run(Arc::new(gates)) => {}
         () = quota::run(counting) => {}
         () = place.keep_learning(&parts.client) => {}

@@ -179,6 +179,14 @@ impl Rules {
         self.class(class).map(|class| class.life)
     }
 
+    /// Every grant of every class, as an identity of this key would have it.
+    #[must_use]
+    pub fn grants_of_key(&self, key: &str) -> Vec<Grant> {
+        let classes = self.model.identities.iter();
+        let grants = classes.flat_map(|class| &class.grants);
+        grants.map(|grant| grant.filled(key)).collect()
+    }
+
     /// Every project that the rules name for identities.
     #[must_use]
     pub fn projects(&self) -> BTreeSet<&str> {

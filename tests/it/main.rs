@@ -12,6 +12,7 @@ mod guards;
 mod hygiene;
 mod identity;
 mod layering;
+mod leave;
 mod life;
 mod manifests;
 mod metaflow;

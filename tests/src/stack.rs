@@ -3,13 +3,19 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Secret},
+    jiff::{SignedDuration, Timestamp},
+};
 use kube::{
     Api, Client,
     api::{DeleteParams, Patch, PatchParams},
@@ -47,6 +53,10 @@ pub struct Options {
     pub speed: u32,
     /// How long the webhook waits for the broker.
     pub broker_deadline: Duration,
+    /// Seconds that the broker's clock is ahead; a test may move it on.
+    pub ahead: Arc<AtomicI64>,
+    /// What else the broker is told.
+    pub tune: fn(&mut Config),
 }
 
 impl Default for Options {
@@ -57,6 +67,8 @@ impl Default for Options {
             identities_per_minute: 10_000,
             speed: 50,
             broker_deadline: Duration::from_secs(6),
+            ahead: Arc::default(),
+            tune: |_| {},
         }
     }
 }
@@ -280,13 +292,19 @@ impl Stack {
     }
 
     async fn run_broker(&self, listener: TcpListener) -> Result<()> {
-        let config = Config {
+        let ahead = Arc::clone(&self.options.ahead);
+        let mut config = Config {
             namespace: SYSTEM_NAMESPACE.to_owned(),
             tls_names: vec![Ipv4Addr::LOCALHOST.to_string()],
             identities_per_minute: self.options.identities_per_minute,
             timings: Timings::scaled(self.options.speed),
+            clock: Arc::new(move || {
+                let ahead = SignedDuration::from_secs(ahead.load(Ordering::Relaxed));
+                Timestamp::now().saturating_add(ahead).unwrap_or_default()
+            }),
             ..Config::default()
         };
+        (self.options.tune)(&mut config);
         let kube = self.config_of(BROKER_SERVICE_ACCOUNT).await?;
         let google = self.google.way_in();
         let program = Program::start("broker", async move || {

@@ -8,16 +8,17 @@ use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
 use namesake_api::conditions::{Status, get};
 use namesake_api::names::{EXCLUSIVE, READY, SERVICE_ACCOUNT_READY};
-use namesake_api::{Identity, IdentityStatus, Phase};
+use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::memory::Memory;
 use super::{Context, Error, course, step};
 use crate::conditions::{self, Finding};
+use crate::config::Timings;
 use crate::failure::{Failure, Retry};
 use crate::plan::{self, Aim, Change, Desired, plan};
-use crate::{derive, status, written};
+use crate::{derive, schedule, status, written};
 
 /// As much of what a user who has left still has is listed in the status.
 const LEFT: usize = 20;
@@ -236,27 +237,45 @@ async fn finish(
     memory: &mut Memory,
     aim: Aim,
 ) -> Result<Action, Error> {
-    let timings = &context.config.timings;
     write(identity, context, &conditions::progress(aim, &[])).await?;
     if aim == (Aim::Leave { delete: true }) {
         course::move_to(identity, context, Phase::Gone).await?;
     }
-    let seed = identity.uid().unwrap_or_default();
+    Ok(Action::requeue(next_look(identity, context, memory)))
+}
+
+/// Agrees on the next look for drift, and begins it when it is due and there is a turn for it. Returns when to come back: by
+/// `resync` in any case, because phases follow the clock.
+fn next_look(identity: &Identity, context: &Context, memory: &mut Memory) -> Duration {
+    let timings = &context.config.timings;
+    let per_minute = context.config.look_reads_per_minute;
+    let reads = reads(&identity.spec);
+    let known = context.metrics.known_identities();
+    let period = schedule::period(timings.resync, known, reads, per_minute);
     // After a start the looks of all identities are spread; later each keeps its own rhythm.
-    let period = if memory.looking {
-        timings.resync
+    let next = if memory.looking {
+        period
     } else {
-        timings.first_resync(&seed)
+        Timings::first_look(period, &identity.uid().unwrap_or_default())
     };
-    memory.finished(period);
-    let due = memory
-        .next_look
-        .map(|due| due.saturating_duration_since(Instant::now()));
-    let wait = due.unwrap_or(period);
+    memory.finished(next);
+    let now = Instant::now();
+    let due = memory.next_look.filter(|due| *due > now);
+    let mut wait = due.map_or(Duration::ZERO, |due| due - now);
+    if wait.is_zero() && !memory.reserved {
+        wait = context.looks.turn(reads, now);
+        memory.reserve(wait);
+    }
     if wait.is_zero() {
         memory.look_again();
     }
-    Ok(Action::requeue(wait.max(Duration::from_millis(1))))
+    wait.clamp(Duration::from_millis(1), timings.resync)
+}
+
+/// What one look costs at Google: the account, its policy, and one policy for each grant at most.
+fn reads(spec: &IdentitySpec) -> u32 {
+    let grants = u32::try_from(spec.grants.len()).unwrap_or(u32::MAX);
+    grants.saturating_add(2)
 }
 
 /// Writes findings about this generation of an Identity.

@@ -39,7 +39,7 @@ pub(super) async fn set(
         };
     }
     let next = next(identity, context, rules, derived.is_some());
-    if next == phase {
+    if next == phase || (phase::is_followed(phase) && phase::is_followed(next)) {
         return Ok(None);
     }
     move_to(identity, context, next).await?;

@@ -12,7 +12,7 @@ use namesake_gcp::{Edit, Error as Google, Resource, ServiceAccount};
 use super::step::Done;
 use super::{Context, google, leftovers};
 use crate::failure::Failure;
-use crate::written::{self, Entry, Members};
+use crate::written::{self, Entry};
 use crate::{ensure, objects, phase};
 
 /// Lets nobody act as the identity: takes the binding back, or the grants where the KSA itself has them.
@@ -47,10 +47,20 @@ async fn expected(identity: &Identity, context: &Context) -> Result<IdentityStat
     if others {
         status.bindings.clear();
     }
-    let unmade = identity.spec.mode == Mode::Direct && identity.service_account_uid().is_none();
-    if !others && !unmade {
-        let members: Members = google::members(identity, &context.gcp).await?;
-        written::record(identity, &mut status, &members);
+    if others || written::is_complete(identity, &status) {
+        return Ok(status);
+    }
+    match (
+        google::members(identity, &context.gcp).await,
+        identity.spec.mode,
+    ) {
+        (Ok(members), _) => {
+            written::record(identity, &mut status, &members);
+        }
+        // Its name at Google cannot be told, because its KSA was never made, or the project's number cannot be read: then nothing
+        // was ever written under it that is not recorded.
+        (Err(_), Mode::Direct) => {}
+        (Err(failure), Mode::Impersonate) => return Err(failure),
     }
     Ok(status)
 }

@@ -44,6 +44,8 @@ pub(crate) struct Memory {
     pub(crate) not_before: Option<Instant>,
     /// When an identity that works is looked at again.
     pub(crate) next_look: Option<Instant>,
+    /// Whether that is a turn of ours, within the budget.
+    pub(crate) reserved: bool,
     /// Whether such a look is under way.
     pub(crate) looking: bool,
 }
@@ -159,8 +161,16 @@ impl Memory {
         *self = Self {
             about: self.about.clone(),
             next_look: Some(due),
+            reserved: self.reserved,
+            down: self.down,
             ..Self::default()
         };
+    }
+
+    /// Puts the look that is due off to a turn of its own.
+    pub(crate) fn reserve(&mut self, wait: Duration) {
+        self.next_look = Some(Instant::now() + wait);
+        self.reserved = true;
     }
 }
 

@@ -1,0 +1,212 @@
+//! The rounds of the collector. Without leave to collect it only says what it would take.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::ServiceAccount as Account;
+use kube::api::{DeleteParams, ListParams, Preconditions};
+use kube::runtime::reflector::Store;
+use kube::{Api, ResourceExt};
+use namesake_api::{Identity, names};
+use namesake_core::Rules;
+use namesake_gcp::{Edit, Error as Google, ServiceAccount};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::{Ours, Seen, Wanted};
+use crate::controller::Context;
+use crate::failure::Failure;
+use crate::{derive, ensure, plan};
+
+/// Collects for ever, a round in each `resync`. Ends only when it is dropped.
+pub async fn run(context: Arc<Context>, identities: Store<Identity>) {
+    let mut collector = Collector {
+        context,
+        identities,
+        google: Seen::default(),
+        accounts: Seen::default(),
+    };
+    let mut tick = interval(collector.context.config.timings.resync);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        // Before the watch has shown everything, everything would look like nobody's.
+        if collector.identities.wait_until_ready().await.is_err() {
+            return;
+        }
+        if let Some(rules) = collector.context.rules.current() {
+            collector.round(&rules).await;
+        }
+    }
+}
+
+struct Collector {
+    context: Arc<Context>,
+    identities: Store<Identity>,
+    google: Seen,
+    accounts: Seen,
+}
+
+impl Collector {
+    async fn round(&mut self, rules: &Rules) {
+        let ours = Ours {
+            stack: rules.stack().to_owned(),
+            cluster: rules.cluster().to_owned(),
+        };
+        // With another cluster's rules everything of that cluster would look like nobody's.
+        if self.context.place.is_not(rules.cluster()) {
+            return;
+        }
+        let mut found = Vec::new();
+        for project in rules.projects() {
+            match self.context.gcp.list_service_accounts(project).await {
+                Ok(all) => found.extend(all.into_iter().map(|one| (project.to_owned(), one))),
+                Err(error) => {
+                    warn!(%error, project, "the accounts of a project cannot be listed for garbage");
+                    return;
+                }
+            }
+        }
+        // Listed after Google was: an account that is made meanwhile has its Identity already.
+        let state = self.identities.state();
+        let wanted = Wanted::of(state.iter().map(AsRef::as_ref));
+        found.retain(|(_, account)| ours.is_dead_google_account(account, &wanted));
+        let dead: Vec<_> = found.iter().map(|(_, a)| a.unique_id.clone()).collect();
+        self.report(
+            "Google service account",
+            found.iter().map(|(_, a)| &a.email),
+        );
+        let (now, grace) = (self.context.now(), self.grace());
+        let due = self.google.due(now, grace, &dead);
+        for (project, account) in found {
+            if self.context.config.collect && due.contains(&account.unique_id) {
+                self.take_google(rules, &ours, &project, &account).await;
+            }
+        }
+        self.accounts_round(rules, &ours, &wanted).await;
+    }
+
+    fn grace(&self) -> SignedDuration {
+        let grace = SignedDuration::try_from(self.context.config.collect_after);
+        grace.unwrap_or(SignedDuration::MAX)
+    }
+
+    fn report<'a>(&self, kind: &'static str, found: impl ExactSizeIterator<Item = &'a String>) {
+        self.context.metrics.garbage(kind, found.len());
+        let collect = self.context.config.collect;
+        for name in found {
+            info!(
+                kind,
+                name, collect, "it carries our mark and belongs to no Identity"
+            );
+        }
+    }
+
+    /// Takes a GSA away: what it has, then, a round later, itself. Between the two it is only disabled.
+    async fn take_google(
+        &self,
+        rules: &Rules,
+        ours: &Ours,
+        project: &str,
+        account: &ServiceAccount,
+    ) {
+        let taken = self.try_take_google(rules, ours, project, account).await;
+        let outcome = taken
+            .as_ref()
+            .map_or_else(|failure| failure.reason, |()| "ok");
+        self.context.metrics.step("Collect", outcome);
+        if let Err(failure) = taken {
+            warn!(email = %account.email, message = %failure.message, "garbage could not be collected");
+        }
+    }
+
+    async fn try_take_google(
+        &self,
+        rules: &Rules,
+        ours: &Ours,
+        project: &str,
+        account: &ServiceAccount,
+    ) -> Result<(), Failure> {
+        let Some(mark) = ours.mark(&account.description) else {
+            return Ok(());
+        };
+        let client = &self.context.client;
+        // Our watch may be behind: the API server knows.
+        if let Some(identity) = ensure::find(client, mark.namespace(), mark.name()).await?
+            && identity.spec.google_service_account.as_ref() == Some(&account.email)
+        {
+            return Ok(());
+        }
+        let gcp = &self.context.gcp;
+        if account.disabled {
+            info!(email = %account.email, "garbage is deleted");
+            let deleted = gcp
+                .delete_service_account(project, &account.unique_id)
+                .await;
+            return Ok(deleted?);
+        }
+        let member = format!("serviceAccount:{}", account.email);
+        for grant in derive::all_grants(rules, mark.name()) {
+            let Some(resource) = plan::resource(&grant) else {
+                continue;
+            };
+            let edits = vec![Edit::RemoveMember(member.clone())];
+            match self.context.policies.change(&resource, edits).await {
+                Ok(_) | Err(Google::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        info!(email = %account.email, "garbage is disabled, and deleted in the next round");
+        Ok(gcp
+            .disable_service_account(project, &account.unique_id)
+            .await?)
+    }
+
+    async fn accounts_round(&mut self, rules: &Rules, ours: &Ours, wanted: &Wanted) {
+        let labels = format!("{}={}", names::MANAGED_BY, names::MANAGED_BY_VALUE);
+        let mut found = Vec::new();
+        for namespace in self.context.namespaces.of_stack(rules.stack()) {
+            let api = Api::<Account>::namespaced(self.context.client.clone(), &namespace);
+            match api.list(&ListParams::default().labels(&labels)).await {
+                Ok(all) => found.extend(all.items),
+                Err(error) => {
+                    warn!(%error, namespace, "service accounts cannot be listed for garbage");
+                }
+            }
+        }
+        found.retain(|account| ours.is_dead_account(account, wanted));
+        let names: Vec<_> = found.iter().map(ResourceExt::name_any).collect();
+        self.report("service account", names.iter());
+        let uids: Vec<_> = found.iter().filter_map(ResourceExt::uid).collect();
+        let (now, grace) = (self.context.now(), self.grace());
+        let due = self.accounts.due(now, grace, &uids);
+        for account in found {
+            let Some(uid) = account.uid().filter(|uid| due.contains(uid)) else {
+                continue;
+            };
+            if self.context.config.collect {
+                self.take_account(&account, uid).await;
+            }
+        }
+    }
+
+    async fn take_account(&self, account: &Account, uid: String) {
+        let (namespace, name) = (account.namespace().unwrap_or_default(), account.name_any());
+        let client = &self.context.client;
+        if !matches!(ensure::find(client, &namespace, &name).await, Ok(None)) {
+            return;
+        }
+        let api = Api::<Account>::namespaced(client.clone(), &namespace);
+        let exactly = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(uid),
+                resource_version: account.resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        match api.delete(&name, &exactly).await {
+            Ok(_) => info!(%namespace, %name, "garbage is deleted: a service account"),
+            Err(error) => warn!(%error, %namespace, %name, "garbage could not be collected"),
+        }
+    }
+}
