@@ -5,7 +5,10 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Pod, ServiceAccount},
     rbac::v1::RoleBinding,
 };
-use kube::{Api, ResourceExt, api::PostParams};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, PostParams},
+};
 use namesake_api::{
     Identity,
     names::{
@@ -17,11 +20,56 @@ use namesake_sandbox::{WORKLOAD_POOL, users::BOB};
 use namesake_tests::{
     drafts::pod,
     eventually::eventually,
+    manifests,
     namespace::{TestNamespace, account_of, with_namespace},
     person::Person,
     refused::refused,
 };
 use serde_json::json;
+
+mod adoption;
+mod bindings;
+mod pods;
+mod system;
+mod tokens;
+
+/// Somebody with every ordinary right on everything in the cluster, so that policies alone stand in the way; no admin of ours.
+async fn powerful(ns: &TestNamespace) -> Result<Person> {
+    let group = "rbac.authorization.k8s.io";
+    let verbs = [
+        "get",
+        "list",
+        "watch",
+        "create",
+        "update",
+        "patch",
+        "delete",
+        "deletecollection",
+    ];
+    let role = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": "everything"},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": verbs}],
+    });
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "everything"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "everything"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": POWERFUL}],
+    });
+    let admin = ns.admin().await?;
+    for object in [role, binding] {
+        manifests::apply(admin.client(), &object, &ns.name, false).await?;
+    }
+    let person = ns.person(POWERFUL).await?;
+    eventually("the powerful one has rights", async || {
+        let all = Api::<Pod>::all(person.client().clone());
+        all.list(&ListParams::default().limit(1)).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(person)
+}
+
+const POWERFUL: &str = "powerful@acme.com";
 
 /// Bob's account, made because he needed it.
 async fn bobs_account(ns: &TestNamespace) -> Result<String> {

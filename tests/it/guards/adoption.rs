@@ -1,0 +1,109 @@
+//! Adoption by UPDATE: nobody makes an object another's child.
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+use namesake_sandbox::users::BOB;
+use namesake_tests::{
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    namespace::with_namespace,
+    refused::refused,
+};
+use serde_json::{Value, json};
+
+use super::powerful;
+
+fn owner(kind: &str, version: &str, name: &str, uid: &str) -> Value {
+    json!({"metadata": {"ownerReferences": [
+        {"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": true}]}})
+}
+
+#[test]
+fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
+    with_namespace(|ns| async move {
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let uid = job.uid().context("no uid")?;
+        for person in [ns.mallory().await?, powerful(&ns).await?] {
+            let own = person.creates::<Pod>(pod()).await?;
+            for key in [
+                "batch.kubernetes.io/controller-uid",
+                "controller-uid",
+                "batch.kubernetes.io/job-name",
+                "job-name",
+                "jobset.sigs.k8s.io/jobset-name",
+                "workflows.argoproj.io/workflow",
+            ] {
+                let edit = json!({"metadata": {"labels": {key: uid}}});
+                refused(person.patches::<Pod>(&own.name_any(), edit).await)?
+                    .with(403)?
+                    .saying(key)?
+                    .saying(&person.name)?;
+            }
+            for key in [
+                "workflows.argoproj.io/node-id",
+                "workflows.argoproj.io/node-name",
+                "jobset.sigs.k8s.io/job-index",
+            ] {
+                let edit = json!({"metadata": {"annotations": {key: "bobs-flow-123"}}});
+                refused(person.patches::<Pod>(&own.name_any(), edit).await)?
+                    .with(403)?
+                    .saying(key)?;
+            }
+            for (kind, version) in [
+                ("Job", "batch/v1"),
+                ("JobSet", "jobset.x-k8s.io/v1alpha2"),
+                ("Workflow", "argoproj.io/v1alpha1"),
+            ] {
+                let edit = owner(kind, version, &job.name_any(), &uid);
+                refused(person.patches::<Pod>(&own.name_any(), edit).await)?
+                    .with(403)?
+                    .saying(kind)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_job_is_not_put_under_anothers_job_set_or_workflow() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.mallory().await?;
+        let own = mallory.creates::<Job>(metaflow_job()).await?;
+        let label = json!({"metadata": {"labels": {"jobset.sigs.k8s.io/jobset-name": "bobs"}}});
+        refused(mallory.patches::<Job>(&own.name_any(), label).await)?.with(403)?;
+        let edit = owner(
+            "JobSet",
+            "jobset.x-k8s.io/v1alpha2",
+            "bobs",
+            "5b6a4a1e-0000-4000-8000-000000000000",
+        );
+        refused(mallory.patches::<Job>(&own.name_any(), edit).await)?.with(403)?;
+        let other = json!({"metadata": {"labels": {"team": "ml"}}});
+        mallory.patches::<Job>(&own.name_any(), other).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_job_lost_its_controller_takes_back() -> Result<()> {
+    // The job controller adopts by itself; so does an admin, who may.
+    with_namespace(|ns| async move {
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let made = ns.pod_of(&job).await?;
+        ns.runs_as(&made, BOB).await?;
+        let orphaned = json!({"metadata": {"ownerReferences": null}});
+        let mallory = ns.mallory().await?;
+        mallory.patches::<Pod>(&made.name_any(), orphaned).await?;
+        eventually("the job controller adopts its pod again", async || {
+            let pod: Pod = ns.admin().await?.all().get(&made.name_any()).await?;
+            let owners = pod.metadata.owner_references.unwrap_or_default();
+            anyhow::ensure!(
+                owners.iter().any(|o| Some(&o.uid) == job.uid().as_ref()),
+                "{owners:?}"
+            );
+            Ok(())
+        })
+        .await
+    })
+}

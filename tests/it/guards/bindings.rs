@@ -1,0 +1,78 @@
+//! Rights in the cluster: what a managed account may do comes from its class.
+
+use anyhow::Result;
+use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use namesake_sandbox::users::BOB;
+use namesake_tests::{
+    namespace::{TestNamespace, with_namespace},
+    refused::refused,
+};
+use serde_json::{Value, json};
+
+use super::powerful;
+
+fn binding(name: &str, subject: &Value) -> Value {
+    json!({
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [subject],
+    })
+}
+
+/// Bob's account, by both names that RBAC knows it by.
+fn names_of_bobs(ns: &TestNamespace) -> [Value; 2] {
+    let name = ns.name_for(BOB);
+    let user = format!("system:serviceaccount:{}:{name}", ns.name);
+    [
+        json!({"kind": "ServiceAccount", "name": name, "namespace": ns.name}),
+        json!({"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}),
+    ]
+}
+
+#[test]
+fn nobody_but_broker_and_admins_gives_bobs_account_rights() -> Result<()> {
+    with_namespace(|ns| async move {
+        let somebody = powerful(&ns).await?;
+        for subject in names_of_bobs(&ns) {
+            let gift: RoleBinding = serde_json::from_value(binding("gift", &subject))?;
+            refused(somebody.creates::<RoleBinding>(gift).await)?
+                .with(403)?
+                .saying(&ns.name_for(BOB))?
+                .saying("roleBindings")?
+                .saying(&somebody.name)?;
+            let wide: ClusterRoleBinding = serde_json::from_value(binding(&ns.name, &subject))?;
+            let bindings = Api::<ClusterRoleBinding>::all(somebody.client().clone());
+            refused(bindings.create(&PostParams::default(), &wide).await)?.with(403)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_admins_binding_of_bobs_account_stays_and_others_may_still_add_themselves() -> Result<()> {
+    with_namespace(|ns| async move {
+        let [account, _] = names_of_bobs(&ns);
+        let admin = ns.admin().await?;
+        let given: RoleBinding = serde_json::from_value(binding("given", &account))?;
+        admin.creates::<RoleBinding>(given).await?;
+        let somebody = powerful(&ns).await?;
+        let alice = json!({"kind": "User", "name": "alice@acme.com", "apiGroup": "rbac.authorization.k8s.io"});
+        let both = json!({"subjects": [account, alice]});
+        somebody.patches::<RoleBinding>("given", both).await?;
+        let other = json!({"kind": "ServiceAccount", "name": ns.name_for("x@acme.com"), "namespace": ns.name});
+        let bindings = somebody.all::<RoleBinding>();
+        let more = Patch::Merge(json!({"subjects": [account, other]}));
+        refused(
+            bindings
+                .patch("given", &PatchParams::default(), &more)
+                .await,
+        )?
+        .with(403)?
+        .saying(&ns.name_for("x@acme.com"))?;
+        Ok(())
+    })
+}

@@ -1,0 +1,218 @@
+//! Pods that run as somebody: what is in them does not change under their user.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use namesake_api::names::{
+    BROKER_SERVICE_ACCOUNT, GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, SYSTEM_NAMESPACE,
+    USER_ANNOTATION, WAITING_ANNOTATION,
+};
+use namesake_sandbox::users::BOB;
+use namesake_tests::{
+    drafts::{metaflow_job, pod},
+    namespace::{TestNamespace, with_namespace},
+    person::Person,
+    refused::refused,
+};
+use serde_json::{Value, json};
+
+use super::powerful;
+
+/// A pod of bob's that waits at its gate, because Google is slow.
+async fn gated(ns: &TestNamespace) -> Result<Pod> {
+    let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+    let pod = ns.pod_of(&job).await?;
+    ns.runs_as(&pod, BOB).await?;
+    Ok(pod)
+}
+
+async fn strategic(person: &Person, pod: &str, patch: Value) -> kube::Result<Pod> {
+    let pods: Api<Pod> = person.all();
+    pods.patch(pod, &PatchParams::default(), &Patch::Strategic(patch))
+        .await
+}
+
+fn image(container: &str) -> Value {
+    json!({"spec": {"containers": [{"name": container, "image": "mallorys"}]}})
+}
+
+fn first_container(pod: &Pod) -> String {
+    let spec = pod.spec.as_ref();
+    spec.and_then(|spec| spec.containers.first())
+        .map(|container| container.name.clone())
+        .unwrap_or_default()
+}
+
+#[test]
+fn the_image_of_bobs_pod_is_changed_by_nobody_not_even_its_own_user() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = gated(&ns).await?;
+        let edit = image(&first_container(&pod));
+        for person in [ns.mallory().await?, powerful(&ns).await?, ns.bob().await?] {
+            refused(strategic(&person, &pod.name_any(), edit.clone()).await)?
+                .with(403)?
+                .saying("images")?
+                .saying(&person.name)?;
+        }
+        let admin = ns.admin().await?;
+        strategic(&admin, &pod.name_any(), edit).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn our_keys_on_bobs_pod_are_changed_by_nobody_and_other_keys_by_anybody() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = gated(&ns).await?;
+        let mallory = powerful(&ns).await?;
+        for (of, key) in [
+            ("labels", IDENTITY_LABEL),
+            ("annotations", USER_ANNOTATION),
+            ("annotations", RESOLUTION_ANNOTATION),
+            ("annotations", WAITING_ANNOTATION),
+            ("annotations", "namesake.dev/anything"),
+        ] {
+            let edit = json!({"metadata": {of: {key: "mallorys"}}});
+            refused(mallory.patches::<Pod>(&pod.name_any(), edit.clone()).await)?
+                .with(403)?
+                .saying("namesake.dev/")?;
+            let pods: Api<Pod> = mallory.all();
+            let through_status = pods
+                .patch_status(
+                    &pod.name_any(),
+                    &PatchParams::default(),
+                    &Patch::Merge(edit),
+                )
+                .await;
+            refused(through_status)?.with(403)?;
+        }
+        for key in [IDENTITY_LABEL] {
+            let edit = json!({"metadata": {"labels": {key: null}}});
+            refused(mallory.patches::<Pod>(&pod.name_any(), edit).await)?.with(403)?;
+        }
+        let harmless =
+            json!({"metadata": {"labels": {"team": "ml"}, "annotations": {"note": "hello"}}});
+        mallory.patches::<Pod>(&pod.name_any(), harmless).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_gate_of_bobs_pod_is_opened_by_the_broker_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = gated(&ns).await?;
+        let waits = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.scheduling_gates.as_ref())
+            .is_some_and(|gates| gates.iter().any(|gate| gate.name == GATE));
+        ensure!(waits, "the pod of a new user does not wait");
+        let open = json!({"spec": {"schedulingGates": null}});
+        for person in [ns.mallory().await?, powerful(&ns).await?] {
+            let tried = person.patches::<Pod>(&pod.name_any(), open.clone()).await;
+            // The broker may have been faster: then there is nothing left to open, and nothing to refuse.
+            match tried {
+                Ok(pod) => {
+                    ns.gate_opens(&pod).await?;
+                    return Ok(());
+                }
+                refusal => {
+                    refused(refusal)?
+                        .with(403)?
+                        .saying("gate")?
+                        .saying(&person.name)?;
+                }
+            }
+        }
+        ns.gate_opens(&pod).await
+    })
+}
+
+#[test]
+fn ephemeral_containers_come_into_bobs_pod_by_an_admin_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = gated(&ns).await?;
+        let debug =
+            json!({"spec": {"ephemeralContainers": [{"name": "debug", "image": "busybox"}]}});
+        let patch = Patch::Strategic(debug);
+        let add = async |person: Person| {
+            let pods: Api<Pod> = person.all();
+            let name = pod.name_any();
+            pods.patch_ephemeral_containers(&name, &PatchParams::default(), &patch)
+                .await
+        };
+        refused(add(powerful(&ns).await?).await)?
+            .with(403)?
+            .saying("ephemeral containers")?;
+        add(ns.admin().await?).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_of_nobodys_stays_as_editable_as_it_was() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        let mallory = neighbour.mallory().await?;
+        let own = mallory.creates::<Pod>(pod()).await?;
+        strategic(&mallory, &own.name_any(), image("main")).await?;
+        let ours = json!({"metadata": {"annotations": {"namesake.dev/user": BOB}}});
+        mallory.patches::<Pod>(&own.name_any(), ours).await?;
+        neighbour.delete().await
+    })
+}
+
+#[test]
+fn what_bobs_pod_does_is_reported_in_its_status() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = gated(&ns).await?;
+        let status = json!({"status": {"phase": "Running", "containerStatuses": []}});
+        let pods: Api<Pod> = powerful(&ns).await?.all();
+        let patched = pods
+            .patch_status(
+                &pod.name_any(),
+                &PatchParams::default(),
+                &Patch::Merge(status),
+            )
+            .await?;
+        ensure!(patched.status.and_then(|s| s.phase).as_deref() == Some("Running"));
+        Ok(())
+    })
+}
+
+#[test]
+fn the_broker_itself_opens_gates_and_changes_nothing_else_of_pods() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = gated(&ns).await?;
+        let broker = ns
+            .stack
+            .cluster()
+            .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &ns.name)
+            .await?;
+        for edit in [
+            image(&first_container(&pod)),
+            json!({"metadata": {"annotations": {USER_ANNOTATION: "mallory@acme.com"}}}),
+            json!({"metadata": {"labels": {"team": "ml"}}}),
+            json!({"metadata": {"ownerReferences": null, "finalizers": ["acme.com/x"]}}),
+        ] {
+            refused(strategic(&broker, &pod.name_any(), edit).await)?
+                .with(403)?
+                .saying("fault of the broker")?;
+        }
+        let says = json!({"metadata": {"annotations": {WAITING_ANNOTATION: "Test: it waits"}}});
+        broker.patches::<Pod>(&pod.name_any(), says).await?;
+        let neighbour = ns.neighbour().await?;
+        let others = neighbour
+            .mallory()
+            .await?
+            .creates::<Pod>(super::pod())
+            .await?;
+        let there = broker.in_namespace(&neighbour.name);
+        let says = json!({"metadata": {"annotations": {WAITING_ANNOTATION: "x"}}});
+        refused(there.patches::<Pod>(&others.name_any(), says).await)?.with(403)?;
+        neighbour.delete().await
+    })
+}

@@ -1,0 +1,219 @@
+//! Our own namespace and what there is of us outside it, and the label that opts in: for admins.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::{
+    api::{
+        admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccount},
+        rbac::v1::{ClusterRole, ClusterRoleBinding},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use namesake_api::names::{
+    OPT_IN_LABEL, RULES_CONFIG_MAP, STAMP_KEY_SECRET, SYSTEM_NAMESPACE, WEBHOOK_CONFIGURATION,
+    WEBHOOK_SERVICE_ACCOUNT,
+};
+use namesake_tests::{
+    drafts::pod,
+    namespace::{TestNamespace, with_namespace},
+    person::Person,
+    refused::refused,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::powerful;
+
+#[test]
+fn nobody_but_an_admin_writes_into_our_namespace() -> Result<()> {
+    with_namespace(|ns| async move {
+        let somebody = powerful(&ns).await?.in_namespace(SYSTEM_NAMESPACE);
+        let rules = json!({"data": {"rules.yaml": "mine"}});
+        refused(somebody.patches::<ConfigMap>(RULES_CONFIG_MAP, rules).await)?
+            .with(403)?
+            .saying("namesake-system")?
+            .saying(&somebody.name)?;
+        let key = json!({"data": {"mine": "AAAA"}});
+        refused(somebody.patches::<Secret>(STAMP_KEY_SECRET, key).await)?.with(403)?;
+        refused(somebody.deletes::<Secret>(STAMP_KEY_SECRET).await)?.with(403)?;
+        refused(
+            somebody
+                .creates::<Pod>(pod().running_as(WEBHOOK_SERVICE_ACCOUNT))
+                .await,
+        )?
+        .with(403)?;
+        refused(
+            somebody
+                .deletes::<ServiceAccount>(WEBHOOK_SERVICE_ACCOUNT)
+                .await,
+        )?
+        .with(403)?;
+        let request = serde_json::from_value(json!({"spec": {"audiences": []}}))?;
+        let token = somebody
+            .all::<ServiceAccount>()
+            .create_token_request(WEBHOOK_SERVICE_ACCOUNT, &PostParams::default(), &request)
+            .await;
+        refused(token)?.with(403)?.saying("namesake-system")?;
+        let deployment: Deployment = serde_json::from_value(json!({
+            "metadata": {"name": "mine"}, "spec": {"selector": {"matchLabels": {"a": "b"}},
+                "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "x", "image": "y"}]}}},
+        }))?;
+        refused(somebody.creates::<Deployment>(deployment).await)?.with(403)?;
+        for what in ["exec?command=id", "attach", "portforward"] {
+            let path = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/any/{what}");
+            let request = http::Request::post(path).body(Vec::new())?;
+            let entered = somebody.client().request::<Value>(request).await;
+            refused(entered)?.with(403)?.saying("CONNECT")?;
+        }
+        let collection = somebody
+            .all::<ConfigMap>()
+            .delete_collection(&DeleteParams::default(), &Default::default())
+            .await
+            .map(|_| ());
+        refused(collection)?.with(403)?;
+        let admin = ns.admin().await?.in_namespace(SYSTEM_NAMESPACE);
+        let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": ns.name}}))?;
+        admin.creates::<ConfigMap>(map).await?;
+        admin.deletes::<ConfigMap>(&ns.name).await?;
+        Ok(())
+    })
+}
+
+async fn is_ours<K>(person: &Person, name: &str, patch: Value) -> Result<()>
+where
+    K: kube::Resource<Scope = kube::core::ClusterResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let all: Api<K> = Api::all(person.client().clone());
+    let edited = all
+        .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    refused(edited)?
+        .with(403)?
+        .saying(name)?
+        .saying(&person.name)?;
+    let deleted = all.delete(name, &DeleteParams::default()).await.map(|_| ());
+    refused(deleted)?.with(403)?;
+    Ok(())
+}
+
+#[test]
+fn nobody_but_an_admin_touches_what_there_is_of_us_in_the_cluster() -> Result<()> {
+    with_namespace(|ns| async move {
+        let somebody = powerful(&ns).await?;
+        let note = || json!({"metadata": {"annotations": {"note": "mine"}}});
+        is_ours::<MutatingWebhookConfiguration>(&somebody, WEBHOOK_CONFIGURATION, note()).await?;
+        is_ours::<ValidatingWebhookConfiguration>(&somebody, WEBHOOK_CONFIGURATION, note()).await?;
+        is_ours::<CustomResourceDefinition>(&somebody, "identities.namesake.dev", note()).await?;
+        is_ours::<ClusterRole>(&somebody, "namesake-webhook", note()).await?;
+        is_ours::<ClusterRoleBinding>(&somebody, "namesake-webhook", note()).await?;
+        is_ours::<Namespace>(&somebody, SYSTEM_NAMESPACE, note()).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_webhook_itself_writes_its_ca_bundle_and_nothing_else_of_the_configuration() -> Result<()> {
+    with_namespace(|ns| async move {
+        let webhook = ns
+            .stack
+            .cluster()
+            .service_account(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &ns.name)
+            .await?;
+        let all: Api<MutatingWebhookConfiguration> = Api::all(webhook.client().clone());
+        let there = all.get(WEBHOOK_CONFIGURATION).await?;
+        let selector = json!([{"op": "remove", "path": "/webhooks/0/namespaceSelector"}]);
+        let ignore =
+            json!([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]);
+        let none = json!([{"op": "remove", "path": "/webhooks/0"}]);
+        for patch in [selector, ignore, none] {
+            let patch = Patch::<()>::Json(serde_json::from_value(patch)?);
+            let tried = all
+                .patch(WEBHOOK_CONFIGURATION, &PatchParams::default(), &patch)
+                .await;
+            refused(tried)?.with(403)?.saying(&webhook.name)?;
+        }
+        let bundle = there.webhooks.iter().flatten().next();
+        ensure!(
+            bundle.is_some_and(|w| w.client_config.ca_bundle.is_some()),
+            "it wrote none"
+        );
+        Ok(())
+    })
+}
+
+async fn labelled(person: &Person, name: &str, labels: Value) -> kube::Result<Namespace> {
+    let all: Api<Namespace> = Api::all(person.client().clone());
+    let patch = Patch::Merge(json!({"metadata": {"labels": labels}}));
+    all.patch(name, &PatchParams::default(), &patch).await
+}
+
+#[test]
+fn nobody_but_an_admin_opts_in_or_out() -> Result<()> {
+    with_namespace(|ns| async move {
+        let somebody = powerful(&ns).await?;
+        for value in [json!(null), json!("other")] {
+            refused(labelled(&somebody, &ns.name, json!({OPT_IN_LABEL: value})).await)?
+                .with(403)?
+                .saying(OPT_IN_LABEL)?
+                .saying(&somebody.name)?;
+        }
+        let all: Api<Namespace> = Api::all(somebody.client().clone());
+        let out = Patch::Merge(json!({"metadata": {"labels": {OPT_IN_LABEL: null}}}));
+        let through_status = all
+            .patch_status(&ns.name, &PatchParams::default(), &out)
+            .await;
+        refused(through_status)?.with(403)?;
+        let elsewhere = ns.neighbour().await?;
+        let opts_in =
+            json!({OPT_IN_LABEL: "prod", "pod-security.kubernetes.io/enforce": "baseline"});
+        refused(labelled(&somebody, &elsewhere.name, opts_in.clone()).await)?.with(403)?;
+        let born: Namespace = serde_json::from_value(
+            json!({"metadata": {"name": format!("{}-born", ns.name), "labels": opts_in}}),
+        )?;
+        refused(all.create(&PostParams::default(), &born).await)?.with(403)?;
+        labelled(&somebody, &ns.name, json!({"team": "ml"})).await?;
+        elsewhere.delete().await
+    })
+}
+
+#[test]
+fn opting_in_without_pod_security_is_refused_even_to_an_admin() -> Result<()> {
+    with_namespace(|ns| async move {
+        let admin = ns.admin().await?;
+        let elsewhere = ns.neighbour().await?;
+        for level in [json!(null), json!("privileged")] {
+            let labels = json!({OPT_IN_LABEL: "prod", "pod-security.kubernetes.io/enforce": level});
+            refused(labelled(&admin, &elsewhere.name, labels).await)?
+                .with(403)?
+                .saying("pod-security.kubernetes.io/enforce")?;
+            let weaker = json!({"pod-security.kubernetes.io/enforce": level});
+            refused(labelled(&admin, &ns.name, weaker).await)?.with(403)?;
+        }
+        let stricter = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        labelled(&admin, &ns.name, stricter).await?;
+        elsewhere.delete().await
+    })
+}
+
+#[test]
+fn whoever_may_delete_an_opted_in_namespace_deletes_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let other = ns.neighbour().await?;
+        other.opt_in().await?;
+        let made = other.alice().await?.creates::<Pod>(pod()).await?;
+        ensure!(!made.name_any().is_empty());
+        let all: Api<Namespace> = Api::all(powerful(&ns).await?.client().clone());
+        all.delete(&other.name, &DeleteParams::background()).await?;
+        let ns: TestNamespace = other;
+        ns.is_gone().await
+    })
+}

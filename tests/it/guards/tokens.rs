@@ -1,0 +1,243 @@
+//! Tokens: whoever has one of an account is that account.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{
+    admissionregistration::v1::ValidatingAdmissionPolicyBinding,
+    authentication::v1::TokenRequest,
+    core::v1::{Binding, Pod, Secret, ServiceAccount},
+};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use namesake_sandbox::{
+    NODE, WORKLOAD_POOL,
+    users::{NODE_USER, SCHEDULER},
+};
+use namesake_tests::{
+    drafts::metaflow_job,
+    eventually::eventually,
+    manifests,
+    namespace::{STOCK_ACCOUNT, TestNamespace, account_of, with_namespace, with_own_stack},
+    person::Person,
+    refused::refused,
+    stack::Options,
+};
+use serde_json::{Value, json};
+
+use super::{bobs_account, powerful};
+
+async fn asks(person: &Person, account: &str, spec: Value) -> kube::Result<()> {
+    let request: TokenRequest =
+        serde_json::from_value(json!({"spec": spec})).map_err(kube::Error::SerdeError)?;
+    let accounts: Api<ServiceAccount> = person.all();
+    accounts
+        .create_token_request(account, &PostParams::default(), &request)
+        .await
+        .map(drop)
+}
+
+async fn cluster_role_to(ns: &TestNamespace, role: &str, subject: Value) -> Result<()> {
+    let admin = ns.admin().await?;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": format!("{}-{role}", ns.name)},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [subject],
+    });
+    manifests::apply(admin.client(), &binding, &ns.name, false).await
+}
+
+fn account_subject(ns: &TestNamespace, name: &str) -> Value {
+    json!({"kind": "ServiceAccount", "name": name, "namespace": ns.name})
+}
+
+#[test]
+fn nobody_gets_a_token_of_bobs_account_and_bobs_own_pods_get_theirs_from_their_node() -> Result<()>
+{
+    with_namespace(|ns| async move {
+        let bob = ns.bob().await?;
+        let pod = ns.pod_of(&bob.creates(metaflow_job()).await?).await?;
+        ns.gate_opens(&pod).await?;
+        let name = account_of(&pod);
+        let bound = |pod: &Pod| json!({"apiVersion": "v1", "kind": "Pod", "name": pod.name_any(), "uid": pod.uid()});
+        for person in [ns.mallory().await?, powerful(&ns).await?] {
+            for spec in [
+                json!({"audiences": []}),
+                json!({"audiences": [WORKLOAD_POOL]}),
+                json!({"audiences": [], "boundObjectRef": bound(&pod)}),
+            ] {
+                refused(asks(&person, name, spec).await)?
+                    .with(403)?
+                    .saying(name)?
+                    .saying(&person.name)?
+                    .saying("namesake-token-requester")?;
+            }
+        }
+        let control_plane = &ns.stack.cluster().control_plane;
+        let binding: Binding = serde_json::from_value(json!({
+            "metadata": {"name": pod.name_any()}, "target": {"apiVersion": "v1", "kind": "Node", "name": NODE},
+        }))?;
+        let scheduler: Api<Pod> = Api::namespaced(control_plane.client(SCHEDULER).await?, &ns.name);
+        scheduler
+            .create_subresource::<Binding, Value>(
+                "binding",
+                &pod.name_any(),
+                &PostParams::default(),
+                &binding,
+            )
+            .await?;
+        let node = Person::new(NODE_USER, control_plane.client(NODE_USER).await?, &ns.name);
+        eventually("the node may ask for the pod on it", async || {
+            let spec = json!({"audiences": [WORKLOAD_POOL], "boundObjectRef": bound(&pod)});
+            Ok(asks(&node, name, spec).await?)
+        })
+        .await?;
+        let running = Patch::Merge(json!({"status": {"phase": "Running"}}));
+        let pods: Api<Pod> = node.all();
+        // The authorizer of nodes learns where a pod is a moment later.
+        eventually("the kubelet reports", async || {
+            Ok(pods
+                .patch_status(&pod.name_any(), &PatchParams::default(), &running)
+                .await?)
+        })
+        .await?;
+        refused(asks(&node, name, json!({"audiences": []})).await)?.with(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_tokens_of_carriers_and_mapped_accounts_are_guarded_alike_and_no_others() -> Result<()> {
+    with_namespace(|ns| async move {
+        let somebody = powerful(&ns).await?;
+        for controller in ["job-controller", "cronjob-controller"] {
+            let there = somebody.in_namespace("kube-system");
+            refused(asks(&there, controller, json!({"audiences": []})).await)?
+                .with(403)?
+                .saying(controller)?;
+        }
+        asks(&somebody, STOCK_ACCOUNT, json!({"audiences": []})).await?;
+        for role in ["namesake-guarded", "namesake-carrier"] {
+            let name = format!("a-{role}");
+            somebody
+                .creates::<ServiceAccount>(super::account(&name)?)
+                .await?;
+            asks(&somebody, &name, json!({"audiences": []})).await?;
+            cluster_role_to(&ns, role, account_subject(&ns, &name)).await?;
+            eventually("its tokens are guarded", async || {
+                refused(asks(&somebody, &name, json!({"audiences": []})).await)?.saying(&name)
+            })
+            .await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn whom_an_admin_names_may_ask() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = bobs_account(&ns).await?;
+        let mallory = ns.mallory().await?;
+        mallory
+            .creates::<ServiceAccount>(super::account("vault")?)
+            .await?;
+        cluster_role_to(
+            &ns,
+            "namesake-token-requester",
+            account_subject(&ns, "vault"),
+        )
+        .await?;
+        cluster_role_to(&ns, "edit", account_subject(&ns, "vault")).await?;
+        let vault = ns
+            .stack
+            .cluster()
+            .service_account(&ns.name, "vault", &ns.name)
+            .await?;
+        eventually("the vault may ask", async || {
+            Ok(asks(&vault, &name, json!({"audiences": []})).await?)
+        })
+        .await
+    })
+}
+
+fn secret(name: &str, account: &str) -> Result<Secret> {
+    Ok(serde_json::from_value(json!({
+        "metadata": {"name": name, "annotations": {"kubernetes.io/service-account.name": account}},
+        "type": "kubernetes.io/service-account-token",
+    }))?)
+}
+
+#[test]
+fn a_token_secret_for_bobs_account_is_refused_and_filled_in_for_others() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = bobs_account(&ns).await?;
+        let mallory = ns.mallory().await?;
+        refused(mallory.creates::<Secret>(secret("stolen", &name)?).await)?
+            .with(403)?
+            .saying(&name)?
+            .saying("only admins")?;
+        let there = powerful(&ns).await?.in_namespace("kube-system");
+        let carriers = secret(&format!("{}-stolen", ns.name), "job-controller")?;
+        refused(there.creates::<Secret>(carriers).await)?.with(403)?;
+        // One's own, turned into another's later.
+        mallory
+            .creates::<Secret>(secret("own", STOCK_ACCOUNT)?)
+            .await?;
+        let filled = eventually("the token controller fills it in", async || {
+            let secret: Secret = mallory.all().get("own").await?;
+            let data = secret.data.clone().unwrap_or_default();
+            ensure!(data.contains_key("token"), "not yet");
+            Ok(secret)
+        })
+        .await?;
+        ensure!(filled.type_.as_deref() == Some("kubernetes.io/service-account-token"));
+        let turned =
+            json!({"metadata": {"annotations": {"kubernetes.io/service-account.name": name}}});
+        refused(mallory.patches::<Secret>("own", turned).await)?.with(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn as_shipped_the_guard_of_tokens_warns_and_audits() -> Result<()> {
+    let shipped = manifests::objects(&manifests::file("base/guard-tokens.yaml")?)?;
+    let binding = shipped
+        .iter()
+        .find(|o| {
+            o["kind"] == "ValidatingAdmissionPolicyBinding"
+                && o["metadata"]["name"] == "namesake-tokens"
+        })
+        .context("no binding")?;
+    let actions = binding["spec"]["validationActions"].clone();
+    ensure!(actions == json!(["Warn", "Audit"]), "{actions}");
+    with_own_stack(Options::default(), |ns| async move {
+        let name = bobs_account(&ns).await?;
+        let mallory = ns.mallory().await?;
+        let bindings: Api<ValidatingAdmissionPolicyBinding> =
+            Api::all(ns.admin().await?.client().clone());
+        let become_ = async |actions: &Value| {
+            let patch = Patch::Merge(json!({"spec": {"validationActions": actions}}));
+            bindings
+                .patch("namesake-tokens", &PatchParams::default(), &patch)
+                .await
+        };
+        become_(&actions).await?;
+        let passed = eventually("the guard only warns", async || {
+            Ok(asks(&mallory, &name, json!({"audiences": []})).await?)
+        })
+        .await;
+        let events = ns.stack.cluster().audit_events()?;
+        become_(&json!(["Deny", "Audit"])).await?;
+        passed?;
+        let told = events.iter().any(|event| {
+            event["user"]["username"] == mallory.name
+                && event["objectRef"]["subresource"] == "token"
+                && event["annotations"]["validation.policy.admission.k8s.io/validation_failure"]
+                    .to_string()
+                    .contains("namesake-tokens")
+        });
+        ensure!(told, "the audit log does not have it");
+        Ok(())
+    })
+}
