@@ -74,6 +74,8 @@ pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
 pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
 /// Webhook that writes down since when a namespace is opted in.
 pub const NAMESPACES_WEBHOOK: &str = "namespaces.namesake.dev";
+/// Webhook that guards running pods and what feeds Argo's steps.
+pub const GUARD_WEBHOOK: &str = "guard.namesake.dev";
 /// Webhook that refuses a broken edit of the rules.
 pub const RULES_WEBHOOK: &str = "rules.namesake.dev";
 /// Name of the webhook's KSA, Deployment and Service.
@@ -99,6 +101,8 @@ pub const MUTATE_NAMESPACES_PATH: &str = "/mutate-namespaces";
 pub const VALIDATE_PATH: &str = "/validate";
 /// Path of the validating admission of the ConfigMap of rules.
 pub const VALIDATE_RULES_PATH: &str = "/validate-rules";
+/// Path of the validating admission of what enters running pods and feeds Argo's steps.
+pub const GUARD_PATH: &str = "/guard";
 /// Path of the broker's API: `POST` makes sure that an identity is there.
 pub const IDENTITIES_PATH: &str = "/v1/identities";
 /// Path of the webhook that lists the parents without a proven person, as JSON.

@@ -29,6 +29,7 @@ use serde_json::json;
 
 mod adoption;
 mod bindings;
+mod enter;
 mod pods;
 mod system;
 mod tokens;

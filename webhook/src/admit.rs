@@ -1,6 +1,7 @@
 //! One review from its bytes to its answer: the only place where pure decisions meet the state and the broker.
 
 mod early;
+mod guard;
 mod needs;
 mod parent;
 mod record;
@@ -37,6 +38,8 @@ pub enum Webhook {
     Validate,
     /// Checks edits of the rules.
     ValidateRules,
+    /// Checks who enters running pods, and who feeds Argo's steps.
+    Guard,
 }
 
 impl Webhook {
@@ -46,6 +49,7 @@ impl Webhook {
             Self::MutateNamespaces => "mutate-namespaces",
             Self::Validate => "validate",
             Self::ValidateRules => "validate-rules",
+            Self::Guard => "guard",
         }
     }
 }
@@ -66,6 +70,12 @@ pub async fn admit(
         let request = review::parse::<rules_check::ConfigMap>(body)?;
         let verdict = rules_check::check(&request, state.rules.get().as_deref());
         record(state, webhook, "ConfigMap", &request, &verdict, began);
+        return Ok(verdict.review(&request.uid)?);
+    }
+    if webhook == Webhook::Guard {
+        let request = review::parse::<crate::guard::Guarded<'_>>(body)?;
+        let (kind, verdict) = guard::check(state, &request, deadline).await;
+        record(state, webhook, kind, &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }
     let mut request = match review::parse::<Object<'_>>(body) {
@@ -233,7 +243,7 @@ async fn pod(
         .map_err(|refused| (refused, facts))
 }
 
-fn asks(request: &Request<'_>) -> Facts {
+fn asks<O>(request: &Request<'_, O>) -> Facts {
     Facts {
         requester: request.user_info.username.to_string(),
         ..Facts::default()
@@ -252,7 +262,7 @@ fn done(change: Change, facts: Facts) -> Verdict {
     }
 }
 
-fn unasked(request: &Request<'_>) -> Refused {
+fn unasked<O>(request: &Request<'_, O>) -> Refused {
     let kind = &request.kind;
     let sub = request.sub_resource.as_deref().unwrap_or_default();
     Refused::bad_request(format!(

@@ -14,6 +14,7 @@ pub mod argo;
 mod args;
 pub mod broker;
 mod claims;
+pub mod guard;
 pub mod hygiene;
 pub mod kinds;
 pub mod metrics;

@@ -121,19 +121,19 @@ pub struct UserInfo<'a> {
     #[serde(borrow, default)]
     pub groups: Option<Vec<Text<'a>>>,
     /// What the authenticator adds.
-    #[serde(default)]
-    pub extra: Option<Extra>,
+    #[serde(borrow, default)]
+    pub extra: Option<Extra<'a>>,
 }
 
 /// The part of `userInfo.extra` that is read.
 #[derive(Debug, Default, Deserialize)]
-pub struct Extra {
+pub struct Extra<'a> {
     #[serde(rename = "authentication.kubernetes.io/credential-id", default)]
     credential_id: Option<Vec<IgnoredAny>>,
-    #[serde(rename = "authentication.kubernetes.io/pod-name", default)]
-    pod_name: Option<Vec<IgnoredAny>>,
-    #[serde(rename = "authentication.kubernetes.io/pod-uid", default)]
-    pod_uid: Option<Vec<IgnoredAny>>,
+    #[serde(borrow, rename = "authentication.kubernetes.io/pod-name", default)]
+    pod_name: Option<Vec<Text<'a>>>,
+    #[serde(borrow, rename = "authentication.kubernetes.io/pod-uid", default)]
+    pod_uid: Option<Vec<Text<'a>>>,
 }
 
 impl UserInfo<'_> {
@@ -146,11 +146,15 @@ impl UserInfo<'_> {
     /// Whether the credential is one that a pod was given.
     #[must_use]
     pub fn is_pod(&self) -> bool {
-        let is_pod = |e: &Extra| {
-            let all = [&e.credential_id, &e.pod_name, &e.pod_uid];
-            all.into_iter().all(shows)
-        };
-        self.extra.as_ref().is_some_and(is_pod)
+        self.pod().is_some()
+    }
+
+    /// Name and UID of the pod that the credential was given to.
+    #[must_use]
+    pub fn pod(&self) -> Option<(&str, &str)> {
+        let extra = self.extra.as_ref().filter(|_| self.has_credential_id())?;
+        let name = extra.pod_name.as_ref()?.first()?.as_str();
+        Some((name, extra.pod_uid.as_ref()?.first()?.as_str()))
     }
 }
 

@@ -38,6 +38,7 @@ pub fn app(state: Arc<State>) -> Router {
         .route(names::MUTATE_NAMESPACES_PATH, post(mutate_namespaces))
         .route(names::VALIDATE_PATH, post(validate))
         .route(names::VALIDATE_RULES_PATH, post(validate_rules))
+        .route(names::GUARD_PATH, post(guard))
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
         .route(names::READY_PATH, get(ready))
         .route(names::UNPROVEN_PATH, get(unproven))
@@ -59,6 +60,10 @@ async fn validate(Extract(server): Extract<Server>, request: Request) -> Respons
 
 async fn validate_rules(Extract(server): Extract<Server>, request: Request) -> Response {
     server.answer(Webhook::ValidateRules, request).await
+}
+
+async fn guard(Extract(server): Extract<Server>, request: Request) -> Response {
+    server.answer(Webhook::Guard, request).await
 }
 
 impl Server {

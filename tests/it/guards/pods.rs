@@ -200,7 +200,7 @@ fn the_broker_itself_opens_gates_and_changes_nothing_else_of_pods() -> Result<()
         ] {
             refused(strategic(&broker, &pod.name_any(), edit).await)?
                 .with(403)?
-                .saying("fault of the broker")?;
+                .saying("broker")?;
         }
         let says = json!({"metadata": {"annotations": {WAITING_ANNOTATION: "Test: it waits"}}});
         broker.patches::<Pod>(&pod.name_any(), says).await?;

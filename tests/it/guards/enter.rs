@@ -1,0 +1,158 @@
+//! Who enters a running pod, and who feeds a step of Argo's.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+use namesake_sandbox::users::BOB;
+use namesake_tests::{
+    drafts::{metaflow_job, pod},
+    namespace::{TestNamespace, with_namespace, with_own_stack},
+    person::Person,
+    refused::{Refused, refused},
+    stack::Options,
+};
+use serde_json::Value;
+
+use super::powerful;
+
+const WAYS: [&str; 4] = [
+    "exec?command=id&stdout=true",
+    "attach?stdout=true",
+    "portforward",
+    "proxy",
+];
+
+/// Tries to enter a pod. No kubelet is there, so even who may is told that it did not work out.
+async fn enters(person: &Person, pod: &str, way: &str) -> Result<Refused> {
+    let namespace = person
+        .all::<Pod>()
+        .resource_url()
+        .trim_end_matches("/pods")
+        .to_owned();
+    let (way, query) = way.split_once('?').unwrap_or((way, ""));
+    let request =
+        http::Request::post(format!("{namespace}/pods/{pod}/{way}?{query}")).body(Vec::new())?;
+    refused(person.client().request::<Value>(request).await)
+}
+
+async fn may_enter(person: &Person, pod: &str) -> Result<()> {
+    for way in WAYS {
+        let answer = enters(person, pod, way).await?;
+        ensure!(
+            !answer.message.contains("namesake"),
+            "{} may not {way}: {}",
+            person.name,
+            answer.message
+        );
+    }
+    Ok(())
+}
+
+async fn of_bob(ns: &TestNamespace) -> Result<Pod> {
+    let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+    let pod = ns.pod_of(&job).await?;
+    ns.runs_as(&pod, BOB).await?;
+    Ok(pod)
+}
+
+#[test]
+fn bobs_pod_is_entered_by_bob_and_admins_and_nobody_else() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = of_bob(&ns).await?.name_any();
+        for person in [
+            ns.mallory().await?,
+            ns.alice().await?,
+            ns.person("carol@acme.com").await?,
+        ] {
+            for way in WAYS {
+                enters(&person, &pod, way)
+                    .await?
+                    .with(403)?
+                    .saying("guard.namesake.dev")?
+                    .saying(BOB)?
+                    .saying(&person.name)?;
+            }
+        }
+        may_enter(&ns.bob().await?, &pod).await?;
+        may_enter(&ns.admin().await?, &pod).await
+    })
+}
+
+#[test]
+fn what_a_pods_own_metadata_says_opens_it_to_nobody() -> Result<()> {
+    with_namespace(|ns| async move {
+        // Mallory's own pod says that it is hers, in every key there is; bob's says nothing about her.
+        let mallory = ns.mallory().await?;
+        let own = mallory.creates::<Pod>(pod()).await?.name_any();
+        may_enter(&mallory, &own).await?;
+        let bob = ns.bob().await?;
+        enters(&bob, &own, WAYS[0])
+            .await?
+            .with(403)?
+            .saying(&mallory.name)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_that_is_not_there_is_nobodys_to_enter() -> Result<()> {
+    with_namespace(|ns| async move {
+        enters(&powerful(&ns).await?, "no-such-pod", WAYS[0])
+            .await?
+            .with(403)?
+            .saying("there is no pod no-such-pod")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn with_the_webhook_down_nobody_enters_and_running_pods_end_and_go() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let pod = of_bob(&ns).await?;
+        let job = pod
+            .owner_references()
+            .first()
+            .context("no owner")?
+            .name
+            .clone();
+        ns.stack.webhook_is_killed().await;
+        for person in [ns.mallory().await?, ns.bob().await?] {
+            enters(&person, &pod.name_any(), WAYS[0])
+                .await?
+                .saying("guard.namesake.dev")?;
+        }
+        // It ends, its controller takes its finalizer off, and the garbage collector takes it away with its Job.
+        let admin = ns.admin().await?;
+        let ended = serde_json::json!({"status": {"phase": "Succeeded"}});
+        admin
+            .all::<Pod>()
+            .patch_status(
+                &pod.name_any(),
+                &Default::default(),
+                &kube::api::Patch::Merge(ended),
+            )
+            .await?;
+        namesake_tests::eventually::eventually("the Job counts its pod", async || {
+            let job: Job = admin.all().get(&job).await?;
+            let succeeded = job.status.and_then(|status| status.succeeded);
+            ensure!(succeeded == Some(1), "{succeeded:?}");
+            Ok(())
+        })
+        .await?;
+        ns.mallory().await?.deletes::<Job>(&job).await?;
+        namesake_tests::eventually::eventually("its pod is gone", async || {
+            let found = admin.all::<Pod>().get_opt(&pod.name_any()).await?;
+            ensure!(found.is_none(), "it is there");
+            Ok(())
+        })
+        .await?;
+        let collected = ns
+            .bob()
+            .await?
+            .all::<Job>()
+            .delete_collection(&Default::default(), &Default::default())
+            .await;
+        ensure!(collected.is_ok(), "{collected:?}");
+        ns.stack.webhook_starts().await
+    })
+}

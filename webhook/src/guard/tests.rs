@@ -1,0 +1,138 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const ACCOUNT: &str = "mf-bob-aaaaaaaaaaaaaa";
+
+fn pod() -> RunningPod {
+    RunningPod {
+        name: "flow-1-train-7".to_owned(),
+        uid: "u1".to_owned(),
+        service_account: ACCOUNT.to_owned(),
+        workflow: Some("flow-1".to_owned()),
+        node: Some("flow-1-7".to_owned()),
+    }
+}
+
+fn known(user: &str) -> Known {
+    Known {
+        user: user.to_owned(),
+        class: "research".to_owned(),
+        service_account_uid: None,
+        ready: true,
+    }
+}
+
+fn info(change: impl FnOnce(&mut Value)) -> String {
+    let key = |of: &str| format!("authentication.kubernetes.io/{of}");
+    let mut info = json!({
+        "username": format!("system:serviceaccount:research:{ACCOUNT}"),
+        "extra": {key("credential-id"): ["JTI=1"], key("pod-name"): ["flow-1-train-7"], key("pod-uid"): ["u1"]},
+    });
+    change(&mut info);
+    info.to_string()
+}
+
+fn object(change: impl FnOnce(&mut Value)) -> String {
+    let mut object = json!({
+        "name": "flow-1-7", "labels": {WORKFLOW_LABEL: "flow-1"},
+        "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "flow-1-train-7", "uid": "u1"}],
+    });
+    change(&mut object);
+    object.to_string()
+}
+
+fn writes(info: &str, object: &str, pod: Option<&RunningPod>) -> Result<(), String> {
+    let info = serde_json::from_str(info).unwrap();
+    let object = serde_json::from_str(object).unwrap();
+    result(&info, "research", &object, pod).map_err(|refused| refused.message)
+}
+
+#[test]
+fn a_pod_is_entered_by_its_user_and_a_pod_of_nobodys_by_anybody() {
+    let bob = User::canonical("bob@acme.com").unwrap();
+    let enter = |user: Option<&User>, pod: &RunningPod, known: Option<&Known>| {
+        super::enter("exec", "somebody", user, pod, known).map_err(|refused| refused.message)
+    };
+    assert_eq!(
+        enter(Some(&bob), &pod(), Some(&known("bob@acme.com"))),
+        Ok(())
+    );
+    let refused = enter(Some(&bob), &pod(), Some(&known("alice@acme.com"))).unwrap_err();
+    assert!(
+        refused.contains("alice@acme.com's") && refused.contains("somebody"),
+        "{refused}"
+    );
+    // Shared by a class, on its way out, or asked for by nobody: no user has it.
+    assert!(enter(Some(&bob), &pod(), Some(&known(""))).is_err());
+    assert!(enter(Some(&bob), &pod(), None).is_err());
+    assert!(enter(None, &pod(), Some(&known("bob@acme.com"))).is_err());
+    assert!(enter(None, &pod(), Some(&known(""))).is_err());
+    let other = RunningPod {
+        service_account: "default".to_owned(),
+        ..pod()
+    };
+    assert_eq!(enter(None, &other, None), Ok(()));
+}
+
+#[test]
+fn a_step_writes_its_own_result() {
+    assert_eq!(writes(&info(|_| ()), &object(|_| ()), Some(&pod())), Ok(()));
+}
+
+#[test]
+fn nobody_but_the_steps_own_pod_writes_its_result() {
+    let key = |of: &str| format!("authentication.kubernetes.io/{of}");
+    let others = [
+        info(|i| i["username"] = json!("mallory@acme.com")),
+        info(|i| i["username"] = json!("system:serviceaccount:research:default")),
+        info(|i| i["username"] = json!(format!("system:serviceaccount:other:{ACCOUNT}"))),
+        info(|i| i["extra"] = Value::Null),
+        info(|i| i["extra"][key("credential-id")] = json!([])),
+        info(|i| i["extra"][key("pod-uid")] = json!(["u2"])),
+        info(|i| i["extra"][key("pod-name")] = json!(["another"])),
+    ];
+    for other in others {
+        let refused = writes(&other, &object(|_| ()), Some(&pod())).unwrap_err();
+        assert!(
+            refused.contains("only the step's own pod"),
+            "{other}: {refused}"
+        );
+    }
+    assert!(writes(&info(|_| ()), &object(|_| ()), None).is_err());
+}
+
+#[test]
+fn a_step_does_not_write_another_steps_or_workflows_result() {
+    for other in [
+        object(|o| o["name"] = json!("flow-1-8")),
+        object(|o| o["labels"][WORKFLOW_LABEL] = json!("flow-2")),
+        object(|o| o["labels"] = Value::Null),
+        object(|o| o["ownerReferences"] = json!([])),
+        object(|o| o["ownerReferences"][0]["uid"] = json!("u2")),
+    ] {
+        assert!(
+            writes(&info(|_| ()), &other, Some(&pod())).is_err(),
+            "{other}"
+        );
+    }
+    let stray = RunningPod {
+        workflow: None,
+        ..pod()
+    };
+    assert!(writes(&info(|_| ()), &object(|_| ()), Some(&stray)).is_err());
+}
+
+#[test]
+fn the_status_of_a_task_set_is_written_by_a_pod_of_its_workflow() {
+    let text = info(|_| ());
+    let info: UserInfo<'_> = serde_json::from_str(&text).unwrap();
+    let check = |name: &str, pod: Option<&RunningPod>| {
+        let text = json!({"name": name}).to_string();
+        let object = serde_json::from_str(&text).unwrap();
+        task_set_status(&info, "research", &object, pod).is_ok()
+    };
+    assert!(check("flow-1", Some(&pod())));
+    assert!(!check("flow-2", Some(&pod())));
+    assert!(!check("flow-1", None));
+}
