@@ -11,6 +11,7 @@ use crate::failure::Retry;
 use crate::plan::Desired;
 use crate::{fixtures, namespaces};
 
+mod bad;
 mod crash;
 mod down;
 mod drift;
