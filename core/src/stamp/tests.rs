@@ -177,6 +177,7 @@ fn the_longest_stamp_is_still_looked_at() {
         groups: Groups::of(&groups.iter().cloned().collect(), &groups),
         object: ObjectName::Name("n".repeat(253)),
         namespace: "n".repeat(63),
+        taken: Some(i64::MAX),
         root: Some(Launcher::Workflow),
         runs: (0..MAX_RUNS).map(|i| crate::digest_of(&json!(i))).collect(),
         ..stamp

@@ -16,7 +16,7 @@ use crate::cases::{NOW, ask, name_of, patch, patched, state_at};
 
 mod kinds;
 
-use kinds::{Kind, child, edited, feed, new, runs};
+use kinds::{JOB_SET_CONTROLLER, Kind, child, edited, feed, new, runs};
 
 const PEOPLE: [&str; 3] = ["alice@acme.com", "bob@acme.com", "mallory@acme.com"];
 /// What somebody can copy from another's object onto their own.
@@ -131,9 +131,12 @@ impl Namespace {
     fn new() -> Self {
         let identities = PEOPLE.map(|user| json!({"user": user, "ready": true}));
         let clock = Arc::new(AtomicI64::new(NOW));
+        let carriers =
+            format!("carriers: [{{account: {JOB_SET_CONTROLLER}, parents: [JobSet]}}]\nupdaters:");
+        let case = json!({"identities": identities, "edits": [["updaters:", carriers]]});
         Self {
             runtime: Builder::new_current_thread().enable_all().build().unwrap(),
-            state: state_at(&json!({"identities": identities}), Arc::clone(&clock)),
+            state: state_at(&case, Arc::clone(&clock)),
             clock,
             objects: Vec::new(),
             pods: 0,

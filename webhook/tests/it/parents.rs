@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use kube::Client;
 use kube::client::Body;
-use namesake_webhook::admit::Webhook;
+use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::state::State;
 use serde_json::{Value, json};
 
@@ -14,15 +15,19 @@ use crate::cases::{ALICE_JOB, ask, job_controller, review, sign, state};
 
 /// A state whose API server answers every request with this.
 fn with_answer(status: u16, body: Value) -> (State, Arc<AtomicUsize>) {
+    let case = json!({"identities": [{"user": "alice@acme.com", "ready": true}]});
+    let path = "/apis/batch/v1/namespaces/research/jobs/t-b2bdfea8-gwtfp";
+    let (client, calls) = answering(path, status, body);
+    (state(&case).with_cluster(client), calls)
+}
+
+/// An API server that is asked for the metadata at this path only, and how often it was.
+fn answering(path: &'static str, status: u16, body: Value) -> (Client, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
     let service = tower::service_fn(move |request: axum::http::Request<Body>| {
         counted.fetch_add(1, Ordering::SeqCst);
-        let path = request.uri().path().to_owned();
-        assert_eq!(
-            path,
-            "/apis/batch/v1/namespaces/research/jobs/t-b2bdfea8-gwtfp"
-        );
+        assert_eq!(request.uri().path(), path);
         assert!(
             request.headers()["accept"]
                 .to_str()
@@ -35,11 +40,7 @@ fn with_answer(status: u16, body: Value) -> (State, Arc<AtomicUsize>) {
             .unwrap();
         async move { Ok::<_, Infallible>(answer) }
     });
-    let case = json!({"identities": [{"user": "alice@acme.com", "ready": true}]});
-    (
-        state(&case).with_cluster(Client::new(service, "default")),
-        calls,
-    )
+    (Client::new(service, "default"), calls)
 }
 
 fn job(uid: &str) -> Value {
@@ -86,4 +87,76 @@ async fn a_parent_that_is_gone_or_cannot_be_read_is_503() {
         assert_eq!(answer["auditAnnotations"]["reason"], "ParentUnknown");
         assert_eq!(answer["status"]["code"], 503);
     }
+}
+
+const CRON_JOB: &str = "/apis/batch/v1/namespaces/research/cronjobs/nightly";
+
+/// A Job of alice's CronJob that runs this image, as its controller makes it.
+fn tick(image: &str) -> Value {
+    let owner = json!({"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "cron-uid", "controller": true});
+    let metadata = json!({"name": "nightly-1", "ownerReferences": [owner]});
+    review(
+        &json!({"kind": "Job", "user": "system:serviceaccount:kube-system:cronjob-controller", "token": true,
+        "object": {"metadata": metadata, "spec": {"template": template(image)}}}),
+    )
+}
+
+fn template(image: &str) -> Value {
+    json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "metaflow"}},
+        "spec": {"containers": [{"name": "main", "image": image}]}})
+}
+
+fn stamp_of(image: &str) -> Value {
+    json!({"$stamp": {"kind": "batch/CronJob", "object": {"name": "nightly"}, "runs": [{"$digest": template(image)}]}})
+}
+
+#[tokio::test]
+async fn what_was_changed_a_moment_ago_is_read_once_more() {
+    // Memory still has the stamp of image a; alice has just changed it to image b.
+    let mut now = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {
+        "name": "nightly", "namespace": "research", "uid": "cron-uid", "creationTimestamp": "1970-01-01T00:33:10Z",
+        "annotations": {"namesake.dev/stamp": stamp_of("b")}}});
+    sign(&mut now);
+    let mut case = json!({"identities": [{"user": "alice@acme.com", "ready": true}],
+        "parents": [{"kind": "batch/CronJob", "name": "nightly", "uid": "cron-uid", "stamp": stamp_of("a")}]});
+    sign(&mut case);
+    let (client, calls) = answering(CRON_JOB, 200, now);
+    let state = state(&case).with_cluster(client);
+    let gets = || calls.load(Ordering::SeqCst);
+    let mut ticks = Vec::new();
+    for image in ["a", "b", "b", "c", "a"] {
+        let answer = ask(&state, Webhook::Mutate, &tick(image)).await;
+        let reason = answer["auditAnnotations"]["reason"].clone();
+        ticks.push((image, answer["allowed"] == true, reason, gets()));
+    }
+    let not_signed = json!("NotAsSigned");
+    let want = [
+        ("a", true, Value::Null, 0),
+        ("b", true, Value::Null, 1),
+        ("b", true, Value::Null, 1),
+        ("c", false, not_signed.clone(), 2),
+        ("a", false, not_signed, 3),
+    ];
+    assert_eq!(ticks, want);
+}
+
+#[tokio::test]
+async fn an_object_that_is_nested_too_deep_or_of_an_unknown_version_is_answered() {
+    let case = json!({"identities": [{"user": "alice@acme.com", "ready": true}]});
+    let state = state(&case);
+    let cron_job = json!({"metadata": {"name": "nightly"}, "spec": {"jobTemplate": {"spec": {"template": template("a")}}}});
+    let mut asked =
+        review(&json!({"kind": "CronJob", "user": "alice@acme.com", "object": cron_job}));
+    asked["request"]["kind"]["version"] = json!("v9");
+    let answer = ask(&state, Webhook::Mutate, &asked).await;
+    assert_eq!(answer["allowed"], true, "{answer}");
+    let text = "[".repeat(100_000) + &"]".repeat(100_000);
+    let body = asked
+        .to_string()
+        .replace("\"template\":", &format!("\"deep\":{text},\"template\":"));
+    let now = Instant::now();
+    let deadline = now + Duration::from_secs(5);
+    let answer = admit(&state, Webhook::Mutate, body.as_bytes(), now, deadline).await;
+    let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+    assert_eq!(answer["response"]["status"]["code"], 400, "{answer}");
 }

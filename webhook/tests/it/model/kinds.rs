@@ -4,19 +4,26 @@ use jiff::Timestamp;
 use namesake_webhook::state::{Parent, State};
 use serde_json::{Value, json};
 
+pub(crate) const JOB_SET_CONTROLLER: &str =
+    "system:serviceaccount:jobset-system:jobset-controller-manager";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Pod,
     Job,
+    CronJob,
+    JobSet,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 2] = [Kind::Pod, Kind::Job];
+    pub(crate) const ALL: [Kind; 4] = [Kind::Pod, Kind::Job, Kind::CronJob, Kind::JobSet];
 
     pub(crate) fn gvk(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Kind::Pod => ("", "v1", "Pod"),
             Kind::Job => ("batch", "v1", "Job"),
+            Kind::CronJob => ("batch", "v1", "CronJob"),
+            Kind::JobSet => ("jobset.x-k8s.io", "v1alpha2", "JobSet"),
         }
     }
 
@@ -53,6 +60,14 @@ pub(crate) fn new(kind: Kind, person: &str, shape: u8) -> Value {
         Kind::Job => {
             json!({"metadata": metadata, "spec": {"template": template(person, shape), "suspend": false}})
         }
+        Kind::CronJob => {
+            let job = json!({"spec": {"template": template(person, shape)}});
+            json!({"metadata": metadata, "spec": {"jobTemplate": job, "suspend": false}})
+        }
+        Kind::JobSet => {
+            let job = json!({"spec": {"template": template(person, shape)}});
+            json!({"metadata": metadata, "spec": {"replicatedJobs": [{"template": job}], "suspend": false}})
+        }
     }
 }
 
@@ -71,6 +86,26 @@ pub(crate) fn child(kind: Kind, parent: &Value) -> Option<(Kind, Value, &'static
             let controller = "system:serviceaccount:kube-system:job-controller";
             Some((Kind::Pod, pod, controller))
         }
+        Kind::CronJob | Kind::JobSet => {
+            let (_, version, name) = kind.gvk();
+            let (group, controller) = if kind == Kind::CronJob {
+                (
+                    "batch",
+                    "system:serviceaccount:kube-system:cronjob-controller",
+                )
+            } else {
+                ("jobset.x-k8s.io", JOB_SET_CONTROLLER)
+            };
+            let mut metadata = json!({"generateName": "j-", "annotations": {}});
+            metadata["ownerReferences"] = owner(&format!("{group}/{version}"), name);
+            let mut template = runs(kind, parent).clone();
+            if kind == Kind::JobSet {
+                template["metadata"]["labels"]["jobset.sigs.k8s.io/jobset-name"] = json!("js");
+            }
+            let job =
+                json!({"metadata": metadata, "spec": {"template": template, "suspend": false}});
+            Some((Kind::Job, job, controller))
+        }
     }
 }
 
@@ -81,6 +116,10 @@ pub(crate) fn edited(kind: Kind, old: &Value, person: &str, edit: u8) -> Option<
         (Kind::Pod, _) => return None,
         (_, 0) => new["metadata"]["annotations"]["namesake.dev/stamp"] = json!("v1.k1.e30.AAAA"),
         (_, 1) => new["spec"]["suspend"] = json!(edit & 4 != 0),
+        (Kind::CronJob | Kind::JobSet, 2) => {
+            let template = new.pointer_mut(template_of(kind))?;
+            template["spec"]["containers"][0]["image"] = json!(format!("{edit}-of-{person}"));
+        }
         (Kind::Job, 2) => {
             new["spec"]["template"]["metadata"]["annotations"]["inject"] = json!(person);
         }
@@ -91,9 +130,15 @@ pub(crate) fn edited(kind: Kind, old: &Value, person: &str, edit: u8) -> Option<
 
 /// What an object runs.
 pub(crate) fn runs(kind: Kind, object: &Value) -> &Value {
+    object.pointer(template_of(kind)).unwrap()
+}
+
+fn template_of(kind: Kind) -> &'static str {
     match kind {
-        Kind::Pod => &object["spec"],
-        Kind::Job => &object["spec"]["template"],
+        Kind::Pod => "/spec",
+        Kind::Job => "/spec/template",
+        Kind::CronJob => "/spec/jobTemplate/spec/template",
+        Kind::JobSet => "/spec/replicatedJobs/0/template/spec/template",
     }
 }
 
@@ -104,7 +149,11 @@ pub(crate) fn feed(state: &State, kind: Kind, object: &Value) {
         return;
     }
     let parent = Parent {
-        kind: "batch/Job",
+        kind: match kind {
+            Kind::CronJob => "batch/CronJob",
+            Kind::JobSet => "jobset.x-k8s.io/JobSet",
+            Kind::Pod | Kind::Job => "batch/Job",
+        },
         name: text("/metadata/name").unwrap_or_default().into(),
         generate_name: text("/metadata/generateName").map(Into::into),
         created: text("/metadata/creationTimestamp")
