@@ -102,6 +102,7 @@ fn seals(c: &mut Criterion) {
         bound: Bound::Written(0),
         root: None,
         runs: Vec::new(),
+        containers: std::collections::BTreeMap::new(),
         taken: None,
     };
     let seen = SeenObject {

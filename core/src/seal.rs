@@ -13,7 +13,7 @@ use sha2::Sha256;
 use crate::text::shown;
 
 /// Longest sealed text that is looked at, in bytes; the longest that we sign is shorter.
-pub const MAX_SEALED_BYTES: usize = 16 * 1024;
+pub const MAX_SEALED_BYTES: usize = 24 * 1024;
 /// Shortest key, in bytes: the length of the hash.
 pub const MIN_KEY_BYTES: usize = 32;
 const VERSION: &str = "v1";

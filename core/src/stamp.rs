@@ -1,5 +1,7 @@
 //! Stamps: who made this object, signed by the webhook that saw it being made.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -44,6 +46,10 @@ pub struct Stamp {
     /// asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<Digest>,
+    /// The containers of its pods, by name: a fingerprint of what each runs. Only where pods are as the object has them (a
+    /// Job's); listed sidecars are not here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub containers: BTreeMap<String, String>,
     /// When whoever this names took the object over, in Unix seconds, if they did not make it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<i64>,

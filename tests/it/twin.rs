@@ -23,9 +23,12 @@ fn miner() -> Value {
 /// A meddler, once the API server asks it: pods are not what they were.
 async fn meddler(ns: &TestNamespace, patch: Value) -> Result<Meddler> {
     // Her identity is there, so that nothing but the change can be the reason.
+    ns.alice().await?.creates::<Pod>(pod()).await?;
+    asked(ns, Meddler::starts(ns, &patch, Again::Never).await?).await
+}
+
+async fn asked(ns: &TestNamespace, meddler: Meddler) -> Result<Meddler> {
     let alice = ns.alice().await?;
-    alice.creates::<Pod>(pod()).await?;
-    let meddler = Meddler::starts(ns, &patch, Again::Never).await?;
     eventually("the API server asks the meddler", async || {
         match alice.dry_runs::<Pod>(pod()).await {
             Ok(made) => {
@@ -69,26 +72,44 @@ fn the_job_controllers_pod_is_refused_too_and_the_jobs_events_say_why() -> Resul
     with_namespace(|ns| async move {
         let meddler = meddler(&ns, miner()).await?;
         let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
-        let admin = ns.admin().await?;
-        let told = eventually("the Job is told", async || {
-            let events = admin
-                .all::<Event>()
-                .list(&ListParams::default())
-                .await?
-                .items;
-            let messages = events
-                .into_iter()
-                .filter(|e| e.involved_object.name == job.metadata.name);
-            let told: Vec<_> = messages.filter_map(|e| e.message).collect();
-            ensure!(
-                told.iter().any(|m| m.contains("container miner")),
-                "{told:?}"
-            );
-            Ok(told)
-        })
-        .await;
+        let told = told(&ns, &job, "container miner").await;
         meddler.ends().await?;
-        told.map(drop)
+        told
+    })
+}
+
+/// Waits until a Job's Events say why it gets no pod.
+async fn told(ns: &TestNamespace, job: &Job, why: &str) -> Result<()> {
+    let admin = ns.admin().await?;
+    eventually("the Job is told", async || {
+        let events = admin
+            .all::<Event>()
+            .list(&ListParams::default())
+            .await?
+            .items;
+        let about = events
+            .into_iter()
+            .filter(|e| e.involved_object.name == job.metadata.name);
+        let told: Vec<_> = about.filter_map(|e| e.message).collect();
+        ensure!(told.iter().any(|m| m.contains(why)), "{told:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn what_a_webhook_before_ours_puts_into_a_jobs_pod_is_not_what_its_maker_asked_for() -> Result<()> {
+    with_namespace(|ns| async move {
+        let alice = ns.alice().await?;
+        alice.creates::<Pod>(pod()).await?;
+        let meddler = asked(&ns, Meddler::comes_first(&ns, &miner()).await?).await?;
+        // A pod of her own is hers as it comes: nobody knows what she asked for before that webhook.
+        let bare = alice.creates::<Pod>(pod()).await;
+        let job = alice.creates::<Job>(metaflow_job()).await?;
+        let told = told(&ns, &job, "container miner").await;
+        meddler.ends().await?;
+        ns.runs_as(&bare?, ALICE).await?;
+        told
     })
 }
 

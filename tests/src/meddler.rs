@@ -37,6 +37,18 @@ impl Meddler {
     /// # Errors
     /// No port, no certificate, or the API server refuses.
     pub async fn starts(ns: &TestNamespace, patch: &Value, again: Again) -> Result<Self> {
+        Self::named(&format!("zz-{}", ns.name), ns, patch, again).await
+    }
+
+    /// As [`Meddler::starts`], but it is called before ours.
+    ///
+    /// # Errors
+    /// See [`Meddler::starts`].
+    pub async fn comes_first(ns: &TestNamespace, patch: &Value) -> Result<Self> {
+        Self::named(&format!("aa-{}", ns.name), ns, patch, Again::Never).await
+    }
+
+    async fn named(name: &str, ns: &TestNamespace, patch: &Value, again: Again) -> Result<Self> {
         let client = ns.admin().await?.client().clone();
         let authority = Authority::ensure(&client, &ns.name, Timestamp::now()).await?;
         let names = [Ipv4Addr::LOCALHOST.to_string()];
@@ -57,7 +69,7 @@ impl Meddler {
         let app = Router::new().route("/", post(answer));
         let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
         tokio::spawn(server.serve(app.into_make_service()));
-        let name = format!("zz-{}", ns.name);
+        let name = name.to_owned();
         let again = match again {
             Again::Never => "Never",
             Again::IfNeeded => "IfNeeded",

@@ -9,6 +9,7 @@ use namesake_core::{Bound, Groups, ObjectName, STAMP_TOLERANCE, Stamp};
 use crate::kinds::{self, Kind, Parent, Parts};
 use crate::mutate::{Sign, World};
 use crate::review::{Metadata, Object, Request};
+use crate::twin;
 use crate::verdict::Refused;
 use crate::who::{self, Asker, requester, seen, verify};
 
@@ -55,6 +56,7 @@ pub fn asked(
         bound: Bound::Uid(old.metadata.uid.as_deref().unwrap_or_default().to_owned()),
         root: None,
         runs: parent.runs.of(parts),
+        containers: twin::asked_for_by(world.rules, parent, parts)?,
         taken: Some(world.now),
     };
     Ok(Some((asker(&stamp, kind, parent, old), stamp)))

@@ -13,6 +13,7 @@ use crate::mutate::World;
 use crate::review::{Object, Request, Spec};
 use crate::verdict::{Facts, Refused, Verdict};
 
+pub(crate) use containers::asked_for_by;
 pub use containers::{Container, asked_for};
 pub(crate) use node::{gives_identity, will_give_identity};
 

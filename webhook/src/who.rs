@@ -3,6 +3,8 @@
 mod managed;
 mod planted;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use namesake_core::{
     Digest, Groups, Launcher, Reason, Refusal, Requester, SealError, SeenObject, Stamp, User,
@@ -35,6 +37,8 @@ pub struct Asker {
     pub groups: Groups,
     /// What a person made that the pod comes from.
     pub launcher: Launcher,
+    /// The containers that they asked for, if the parent's stamp says so.
+    pub containers: BTreeMap<String, String>,
 }
 
 impl Asker {
@@ -134,6 +138,7 @@ pub fn asking(
         user,
         groups,
         launcher,
+        containers: BTreeMap::new(),
     }
 }
 
@@ -167,6 +172,7 @@ pub fn of_stamp(stamp: &Stamp, kind: &Kind, parent: &ParentKind, name: &str) -> 
         user: stamp.user.clone().ok_or_else(unmapped),
         groups: stamp.groups.clone(),
         launcher: stamp.root.unwrap_or(parent.launcher),
+        containers: stamp.containers.clone(),
     }
 }
 

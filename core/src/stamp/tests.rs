@@ -183,6 +183,15 @@ fn the_longest_stamp_is_still_looked_at() {
         ..stamp
     };
     assert!(longest.sign(&keys).len() <= MAX_SEALED_BYTES);
+    // What runs as it was made has no digests, and up to 64 containers.
+    let container = |i| (format!("{i:063}"), "f".repeat(22));
+    let of_job = Stamp {
+        runs: Vec::new(),
+        containers: (0..64).map(container).collect(),
+        taken: Some(i64::MIN),
+        ..longest
+    };
+    assert!(of_job.sign(&keys).len() <= MAX_SEALED_BYTES);
 }
 
 proptest! {

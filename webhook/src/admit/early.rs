@@ -52,6 +52,7 @@ pub(super) async fn evaluate(
     let picked = Picked {
         service_account,
         not_made: have.iter().any(Option::is_none),
+        ..Picked::default()
     };
     Ok((facts, picked))
 }

@@ -13,6 +13,7 @@ use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template
 use crate::mutate::{self, Picked, Sign, Update, World};
 use crate::review::{self, Object, Request};
 use crate::state::State;
+use crate::twin;
 use crate::verdict::{Facts, Refused};
 use crate::who::{self, Asker};
 
@@ -60,7 +61,9 @@ pub(super) async fn create(
     let runs = runs(kind, parent, &parts).map_err(refuse)?;
     let made = (kind, parent, carried);
     let early = early(state, world, request, made, &asker, &parts, deadline);
-    let (facts, picked) = early.await?;
+    let (facts, mut picked) = early.await?;
+    let containers = twin::asked_for_by(world.rules, parent, &parts);
+    picked.containers = containers.map_err(|refused| (refused, facts.clone()))?;
     let parent = (kind, parent);
     let change = mutate::parent(world, request, parent, metadata, &asker, runs, picked);
     Ok(done(change, facts))

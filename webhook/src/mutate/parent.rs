@@ -1,5 +1,7 @@
 //! A parent's stamp: whoever makes it, and what it would run.
 
+use std::collections::BTreeMap;
+
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
 use namesake_core::{Bound, Digest, ObjectName, SeenObject, Stamp};
 
@@ -17,6 +19,8 @@ pub struct Picked {
     pub service_account: Option<String>,
     /// Whether an identity would be made, were this not a dry run.
     pub not_made: bool,
+    /// What the containers of its pods run, where that is known.
+    pub containers: BTreeMap<String, String>,
 }
 
 /// Writes the patch of a new parent: its stamp, whatever was there before.
@@ -28,7 +32,7 @@ pub fn parent(
     metadata: &Metadata<'_>,
     asker: &Asker,
     runs: Vec<Digest>,
-    picked: Picked,
+    mut picked: Picked,
 ) -> Change {
     let stamp = Stamp {
         stack: world.rules.stack().to_owned(),
@@ -41,14 +45,10 @@ pub fn parent(
         bound: Bound::Written(world.now),
         root: Some(asker.launcher).filter(|root| *root != parent.launcher),
         runs,
+        containers: std::mem::take(&mut picked.containers),
         taken: None,
     };
-    written(
-        metadata,
-        &signed(world, metadata, &stamp),
-        picked,
-        "stamped",
-    )
+    written(metadata, &signed(world, metadata, stamp), picked, "stamped")
 }
 
 /// Writes the patch of a changed parent: this stamp.
@@ -80,29 +80,37 @@ fn written(metadata: &Metadata<'_>, text: &str, picked: Picked, outcome: &'stati
 }
 
 // The stamp that is there already, if it says the same and is as fresh: a second pass over our own output changes nothing.
-fn signed(world: &World<'_>, metadata: &Metadata<'_>, wanted: &Stamp) -> String {
-    let there = metadata.annotation(STAMP_ANNOTATION);
-    let same = there.filter(|text| {
-        let seen = SeenObject {
-            stack: &wanted.stack,
-            namespace: &wanted.namespace,
-            kind: &wanted.kind,
-            name: metadata
-                .name
-                .as_deref()
-                .or(metadata.generate_name.as_deref())
-                .unwrap_or_default(),
-            generate_name: metadata.generate_name.as_deref(),
-            uid: "",
-            created: world.now,
-        };
-        Stamp::verify(text, world.keys, &seen).is_ok_and(|there| {
-            matches!(there.bound, Bound::Written(_))
-                && Stamp {
-                    bound: wanted.bound.clone(),
-                    ..there
-                } == *wanted
-        })
-    });
-    same.map_or_else(|| wanted.sign(world.keys), str::to_owned)
+// What another webhook put in meanwhile was not asked for: the containers that we signed at first stay.
+fn signed(world: &World<'_>, metadata: &Metadata<'_>, mut wanted: Stamp) -> String {
+    let seen = SeenObject {
+        stack: &wanted.stack,
+        namespace: &wanted.namespace,
+        kind: &wanted.kind,
+        name: metadata
+            .name
+            .as_deref()
+            .or(metadata.generate_name.as_deref())
+            .unwrap_or_default(),
+        generate_name: metadata.generate_name.as_deref(),
+        uid: "",
+        created: world.now,
+    };
+    let text = metadata.annotation(STAMP_ANNOTATION);
+    let there = text.and_then(|text| Some((text, Stamp::verify(text, world.keys, &seen).ok()?)));
+    let Some((text, first)) = there.filter(|(_, there)| matches!(there.bound, Bound::Written(_)))
+    else {
+        return wanted.sign(world.keys);
+    };
+    if first.requester == wanted.requester && !first.containers.is_empty() {
+        wanted.containers.clone_from(&first.containers);
+    }
+    let same = Stamp {
+        bound: wanted.bound.clone(),
+        ..first
+    } == wanted;
+    if same {
+        text.to_owned()
+    } else {
+        wanted.sign(world.keys)
+    }
 }

@@ -90,7 +90,7 @@ pub fn pod(
             pod.metadata.name.as_deref(),
             pod.metadata.generate_name.as_deref(),
         ),
-        containers: containers(world, pod, there, &seen)?,
+        containers: containers(world, pod, asker, there, &seen)?,
     };
     let want = Want {
         account: Some(account),
@@ -110,17 +110,19 @@ fn rule(decision: &Decision) -> Option<String> {
     }
 }
 
-// What was asked for. When another webhook changed the pod after us, we are called again: what it put in was not asked
+// What was asked for: by the parent, where its stamp says so, whatever webhooks did before us. When another webhook changed the pod after us, we are called again: what it put in was not asked
 // for, so the list that we signed at first stays.
 fn containers(
     world: &World<'_>,
     pod: &Object<'_>,
+    asker: &Asker,
     there: Option<&str>,
     seen: &SeenPod<'_>,
 ) -> Result<BTreeMap<String, String>, Refused> {
     let first = there.and_then(|text| Resolution::of_request(text, world.keys, seen).ok());
     match (first, &pod.spec) {
         (Some(first), _) => Ok(first.containers),
+        _ if !asker.containers.is_empty() => Ok(asker.containers.clone()),
         (None, Some(spec)) => twin::asked_for(world.rules, spec),
         (None, None) => Ok(BTreeMap::new()),
     }

@@ -1,5 +1,7 @@
 //! A changed parent: its stamp is restored, never believed; and what runs as a user is changed only by that user.
 
+use std::collections::BTreeMap;
+
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
 use namesake_core::{Bound, Digest, KeyRing, ObjectName, SealError, Stamp, User};
 use serde_json::{Map, Value};
@@ -176,6 +178,7 @@ fn hand_over(
         bound: Bound::Uid(new.metadata.uid.as_deref().unwrap_or_default().to_owned()),
         root: None,
         runs: parent.runs.of(parts),
+        containers: BTreeMap::new(),
         taken: Some(world.now),
     };
     Update::Ask(asker, Box::new(stamp))

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use namesake_core::{Rules, fingerprint};
+use namesake_core::{Launcher, Rules, fingerprint};
 use serde::Deserialize;
 
+use crate::kinds::{Parent, Parts};
 use crate::review::Spec;
 use crate::text::{Text, members};
 use crate::verdict::Refused;
@@ -119,6 +120,27 @@ pub fn asked_for(rules: &Rules, spec: &Spec<'_>) -> Result<BTreeMap<String, Stri
     Err(Refused::forbidden("TooManyContainers", text))
 }
 
+/// The same of the pods of a Job, which are as it has them. Of other parents' pods nobody knows before they are made.
+///
+/// # Errors
+/// As [`asked_for`], and a template that cannot be read.
+pub(crate) fn asked_for_by(
+    rules: &Rules,
+    parent: &Parent,
+    parts: &Parts,
+) -> Result<BTreeMap<String, String>, Refused> {
+    let spec = parts.spec.pointer("/template/spec");
+    let Some(spec) = spec.filter(|_| parent.launcher == Launcher::Job) else {
+        return Ok(BTreeMap::new());
+    };
+    match Spec::deserialize(spec) {
+        Ok(spec) => asked_for(rules, &spec),
+        Err(error) => Err(Refused::bad_request(format!(
+            "this Job's template cannot be read: {error}: mend it and create the Job again"
+        ))),
+    }
+}
+
 /// The first container of the final pod that is not what was asked for: added, changed or taken away.
 pub(super) fn foreign(
     rules: &Rules,
@@ -148,8 +170,7 @@ fn added(name: &str, image: &str) -> Refused {
     Refused::forbidden(
         "ForeignContainer",
         format!(
-            "something added container {name} (image {image}) after Namesake decided, and nobody who asked for this pod \
-             asked for it: find the mutating webhook that does it and let it leave these pods alone, or ask the platform \
+            "something added container {name} (image {image}), and nobody who asked for this pod asked for it: find the mutating webhook that does it and let it leave these pods alone, or ask the platform \
              team to list the container under sidecars in the rules"
         ),
     )
@@ -159,7 +180,7 @@ fn changed(what: &str) -> Refused {
     Refused::forbidden(
         "ChangedAfterwards",
         format!(
-            "something changed {what} after Namesake decided: find the mutating webhook that does it and let it leave these \
+            "something changed {what}, and whoever asked for this pod did not: find the mutating webhook that does it and let it leave these \
              pods alone, or ask the platform team to list the container under sidecars in the rules"
         ),
     )
