@@ -165,6 +165,14 @@ pub const ALLOWED_ROLES: &str = "roles/storage.objectUser,roles/storage.objectVi
 roles/bigquery.dataViewer,roles/bigquery.dataEditor,roles/bigquery.jobUser,roles/bigquery.user,\
 roles/bigquery.readSessionUser,roles/aiplatform.user,roles/logging.logWriter,roles/monitoring.metricWriter,\
 roles/artifactregistry.reader,self:roles/iam.serviceAccountTokenCreator";
+/// Reads of IAM a minute that the project's quota allows.
+pub const ENV_READS_PER_MINUTE: &str = "NAMESAKE_READS_PER_MINUTE";
+/// Default of [`ENV_READS_PER_MINUTE`], as Google documents it.
+pub const READS_PER_MINUTE: u32 = 6_000;
+/// Writes to IAM a minute that the project's quota allows.
+pub const ENV_WRITES_PER_MINUTE: &str = "NAMESAKE_WRITES_PER_MINUTE";
+/// Default of [`ENV_WRITES_PER_MINUTE`], as Google documents it.
+pub const WRITES_PER_MINUTE: u32 = 600;
 /// Google service accounts that a project may have: what its quota says. Without it, Google is asked until it refuses.
 pub const ENV_ACCOUNTS_PER_PROJECT: &str = "NAMESAKE_ACCOUNTS_PER_PROJECT";
 /// KSAs of a cluster from which on GKE's metadata server may run out of memory.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use namesake_api::names;
 use namesake_core::Span;
-use namesake_gcp::Endpoints;
+use namesake_gcp::{Endpoints, PerMinute};
 
 use crate::clean::Clean;
 use crate::config::{Config, Timings, system_clock};
@@ -64,6 +64,12 @@ pub struct Args {
     /// Google service accounts that a project may have, as its quota says; without it, Google is asked until it refuses.
     #[arg(long, env = names::ENV_ACCOUNTS_PER_PROJECT)]
     pub accounts_per_project: Option<u64>,
+    /// Reads of IAM a minute that the quota of the identities' projects allows.
+    #[arg(long, env = names::ENV_READS_PER_MINUTE, default_value_t = names::READS_PER_MINUTE)]
+    pub reads_per_minute: u32,
+    /// Writes to IAM a minute that the quota of the identities' projects allows.
+    #[arg(long, env = names::ENV_WRITES_PER_MINUTE, default_value_t = names::WRITES_PER_MINUTE)]
+    pub writes_per_minute: u32,
     /// Base URL of Google's IAM API.
     #[arg(long, env = names::ENV_IAM_ENDPOINT, default_value = names::IAM_ENDPOINT)]
     pub iam_endpoint: String,
@@ -113,6 +119,16 @@ impl Args {
             collect_after: Duration::from_secs(self.collect_after.seconds()),
             timings: Timings::default(),
             clock: system_clock(),
+        }
+    }
+
+    /// How fast Google may be asked.
+    #[must_use]
+    pub fn rates(&self) -> PerMinute {
+        PerMinute {
+            reads: self.reads_per_minute,
+            writes: self.writes_per_minute,
+            ..PerMinute::default()
         }
     }
 

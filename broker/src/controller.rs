@@ -90,6 +90,7 @@ impl Context {
         let looks = Looks::per_minute(config.look_reads_per_minute);
         Self {
             policies: Policies::new(gcp.clone(), config.timings.policies, config.policy_room),
+            quota: Arc::new(Quota::asking_again_in(config.timings.count)),
             gcp,
             client,
             config,
@@ -98,7 +99,6 @@ impl Context {
             events,
             metrics,
             changed,
-            quota: Arc::default(),
             place: Arc::default(),
             buckets: Buckets::default(),
             looks,

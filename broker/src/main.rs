@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
         )
     })?;
     let client = cluster().await?;
-    let gcp = connect(args.endpoints()).await?;
+    let gcp = connect(args.endpoints()).await?.at(args.rates());
     run(args.config(), client, gcp, listener, signals::shutdown()?).await
 }
 

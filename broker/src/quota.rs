@@ -16,12 +16,11 @@ pub use count::{Counting, run};
 pub use forecast::full_in;
 pub use report::{Line, Of};
 
-/// After Google said that a project is full it is asked again in this time: somebody may have made room, or raised the quota.
-const FULL: Duration = Duration::from_mins(10);
-
 /// What is known about the accounts of each project.
-#[derive(Default)]
-pub struct Quota(Mutex<HashMap<String, Accounts>>);
+pub struct Quota {
+    projects: Mutex<HashMap<String, Accounts>>,
+    again: Duration,
+}
 
 #[derive(Clone, Copy, Default)]
 struct Accounts {
@@ -31,6 +30,16 @@ struct Accounts {
 }
 
 impl Quota {
+    /// Nothing is known yet. After Google said that a project is full it is asked again in this time: somebody may have made
+    /// room, or raised the quota.
+    #[must_use]
+    pub fn asking_again_in(again: Duration) -> Self {
+        Self {
+            projects: Mutex::default(),
+            again,
+        }
+    }
+
     /// So many accounts are there.
     pub fn counted(&self, project: &str, used: u64) {
         let mut accounts = self.lock();
@@ -45,6 +54,14 @@ impl Quota {
         let mut accounts = self.lock();
         let known = accounts.entry(project.to_owned()).or_default();
         known.used = known.used.map(|used| used.saturating_add(1));
+        known.full = None;
+    }
+
+    /// One is gone.
+    pub fn deleted(&self, project: &str) {
+        let mut accounts = self.lock();
+        let known = accounts.entry(project.to_owned()).or_default();
+        known.used = known.used.map(|used| used.saturating_sub(1));
         known.full = None;
     }
 
@@ -69,7 +86,7 @@ impl Quota {
             _ => {}
         }
         let (since, used) = known.full?;
-        if since.elapsed() >= FULL {
+        if since.elapsed() >= self.again {
             return None;
         }
         let have = match used {
@@ -77,8 +94,8 @@ impl Quota {
             used => format!(" It has {used}."),
         };
         Some(format!(
-            "Google makes no more service accounts in project {project}.{have} It is asked again every {} minutes: {remedy}",
-            FULL.as_secs() / 60
+            "Google makes no more service accounts in project {project}.{have} It is asked again in {} s: {remedy}",
+            self.again.saturating_sub(since.elapsed()).as_secs()
         ))
     }
 
@@ -94,7 +111,7 @@ impl Quota {
 
     // Never held across an await.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Accounts>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.projects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_number_that_an_admin_gave_is_kept_to() {
-        let quota = Quota::default();
+        let quota = Quota::asking_again_in(Duration::from_mins(10));
         assert_eq!(quota.refusal("acme", Some(100)), None);
         quota.counted("acme", 99);
         assert_eq!(quota.refusal("acme", Some(100)), None);
@@ -120,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_google_said_is_remembered_until_there_is_room() {
-        let quota = Quota::default();
+        let quota = Quota::asking_again_in(Duration::from_mins(10));
         quota.counted("acme", 100);
         quota.is_full("acme");
         assert!(quota.refusal("acme", None).unwrap().contains("has 100"));
@@ -129,5 +146,11 @@ mod tests {
         assert!(quota.refusal("acme", None).is_some());
         quota.counted("acme", 99);
         assert_eq!(quota.refusal("acme", None), None);
+        quota.is_full("acme");
+        quota.deleted("acme");
+        assert_eq!(quota.refusal("acme", None), None);
+        let hasty = Quota::asking_again_in(Duration::ZERO);
+        hasty.is_full("acme");
+        assert_eq!(hasty.refusal("acme", None), None);
     }
 }

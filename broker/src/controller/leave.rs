@@ -117,6 +117,7 @@ pub(super) async fn delete_account(
         let project = &identity.spec.project;
         let id = &account.unique_id;
         forgive(context.gcp.delete_service_account(project, id).await)?;
+        context.quota.deleted(project);
     }
     Ok(Done {
         // Whoever comes back gets it back by this id.

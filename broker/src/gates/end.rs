@@ -7,7 +7,7 @@ use super::Verdict;
 /// `status.reason` of a pod that is ended at its gate.
 pub const ENDED: &str = "IdentityFailed";
 /// Reasons that do not pass by themselves: a person has to do something first.
-const LASTING: [&str; 14] = [
+const LASTING: [&str; 16] = [
     "BucketMissing",
     "Conflict",
     "DeadlineExceeded",
@@ -16,9 +16,11 @@ const LASTING: [&str; 14] = [
     "Missing",
     "NoIdentity",
     "NotUniform",
+    "OtherCluster",
     "PermissionDenied",
     "PolicyFull",
     "PoolMissing",
+    "QuotaExhausted",
     "QuotaUsedUp",
     "RoleNotAllowed",
     "Suspended",
