@@ -74,6 +74,28 @@ pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
 pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
 /// Webhook that writes down since when a namespace is opted in.
 pub const NAMESPACES_WEBHOOK: &str = "namespaces.namesake.dev";
+/// The ValidatingAdmissionPolicies that protect names, accounts and ourselves, each with a binding of its name that denies.
+pub const GUARDS: [&str; 17] = [
+    "namesake-adoption",
+    "namesake-broker-pod-status",
+    "namesake-broker-pods",
+    "namesake-broker-role-bindings",
+    "namesake-broker-service-accounts",
+    "namesake-broker-tokens",
+    "namesake-identities",
+    "namesake-installation",
+    "namesake-managed-pods",
+    "namesake-mode",
+    "namesake-opt-in",
+    "namesake-pods",
+    "namesake-role-bindings",
+    "namesake-service-accounts",
+    "namesake-system",
+    "namesake-task-results",
+    "namesake-token-secrets",
+];
+/// The one policy that warns until an admin lets it deny.
+pub const TOKEN_GUARD: &str = "namesake-tokens";
 /// Webhook that guards running pods and what feeds Argo's steps.
 pub const GUARD_WEBHOOK: &str = "guard.namesake.dev";
 /// Webhook that refuses a broken edit of the rules.

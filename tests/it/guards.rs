@@ -28,6 +28,7 @@ use namesake_tests::{
 use serde_json::json;
 
 mod adoption;
+mod alarm;
 mod bindings;
 mod enter;
 mod pods;

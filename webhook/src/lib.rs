@@ -16,6 +16,7 @@ pub mod broker;
 mod claims;
 pub mod guard;
 pub mod hygiene;
+pub mod installation;
 pub mod kinds;
 pub mod metrics;
 pub mod mode;

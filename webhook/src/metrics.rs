@@ -123,6 +123,8 @@ pub struct Metrics {
     pub rules: Family<RulesLabels, Gauge>,
     /// 1 while the rules as written are broken.
     pub rules_invalid: Gauge,
+    /// Parts of the installation that are missing or weaker than shipped.
+    pub guard_faults: Gauge,
 }
 
 impl Default for Metrics {
@@ -147,6 +149,7 @@ impl Default for Metrics {
             stamps: Family::default(),
             rules: Family::default(),
             rules_invalid: Gauge::default(),
+            guard_faults: Gauge::default(),
         };
         metrics.register();
         metrics.register_modes();
@@ -199,6 +202,11 @@ impl Metrics {
             "rules",
             "Revision of the rules in force",
             self.rules.clone(),
+        );
+        r.register(
+            "guard_faults",
+            "Policies, bindings and webhooks of ours that are missing or weaker than shipped",
+            self.guard_faults.clone(),
         );
         r.register(
             "rules_invalid",

@@ -1,6 +1,7 @@
 //! Watches that keep the state in step with the cluster: rules, opted-in namespaces, Identities, and parents' metadata.
 
 mod identities;
+mod installation;
 mod installed;
 mod namespaces;
 mod parents;
@@ -8,7 +9,7 @@ mod rules;
 
 use std::sync::Arc;
 
-use futures::future::join5;
+use futures::future::{join, join5};
 use futures::{Stream, StreamExt};
 use kube::Client;
 use kube::runtime::WatchStreamExt;
@@ -21,14 +22,14 @@ use crate::state::State;
 
 /// Runs every watch; never returns. Watches start again by themselves, with growing pauses.
 pub(crate) async fn run(client: Client, namespace: &str, state: Arc<State>) {
-    join5(
+    let watches = join5(
         rules::current(client.clone(), namespace, state.clone()),
         rules::accepted(client.clone(), namespace, state.clone()),
         identities::run(client.clone(), state.clone()),
         installed::run(client.clone(), state.clone()),
-        namespaces::run(client, state.clone()),
-    )
-    .await;
+        namespaces::run(client.clone(), state.clone()),
+    );
+    join(watches, installation::run(client, namespace, state.clone())).await;
 }
 
 /// Feeds each event to `on`; failures are counted, and logged once until the watch works again.
