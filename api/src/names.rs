@@ -175,6 +175,14 @@ pub const LOG: &str = "info";
 pub const ENV_LOG_FORMAT: &str = "NAMESAKE_LOG_FORMAT";
 /// Default of [`ENV_LOG_FORMAT`].
 pub const LOG_FORMAT: &str = "json";
+/// Name of this replica of the broker: its pod's.
+pub const ENV_REPLICA: &str = "NAMESAKE_REPLICA";
+/// How long to go on answering after the first signal to stop.
+pub const ENV_DRAIN: &str = "NAMESAKE_DRAIN";
+/// Default of [`ENV_DRAIN`].
+pub const DRAIN: &str = "5s";
+/// Header of a request to the broker: the revision of the rules that the webhook decided by.
+pub const RULES_REVISION_HEADER: &str = "namesake-rules-revision";
 /// New identities that one user may have in a minute.
 pub const ENV_IDENTITIES_PER_MINUTE: &str = "NAMESAKE_IDENTITIES_PER_MINUTE";
 /// Default of [`ENV_IDENTITIES_PER_MINUTE`].

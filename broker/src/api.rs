@@ -117,9 +117,13 @@ async fn answer(broker: &Arc<Broker>, request: Request) -> Result<Answer, ApiErr
         .callers
         .check(&broker.client, request.headers(), broker.now())
         .await?;
+    let revision = request.headers().get(names::RULES_REVISION_HEADER);
+    let revision = revision
+        .and_then(|revision| revision.to_str().ok())
+        .map(str::to_owned);
     let body = read(request.into_body()).await?;
     let ask = Ask::parse(&body)?;
-    let provisioned = provision::provision(broker, &ask).await;
+    let provisioned = provision::provision(broker, &ask, revision.as_deref()).await;
     let Ask {
         namespace,
         class,

@@ -46,6 +46,12 @@ pub struct Args {
     /// DNS names and IP addresses in the certificate, separated by commas [default: namesake-broker.NAMESPACE.svc]
     #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
     pub tls_names: Vec<String>,
+    /// Name of this replica, for people who look at the Lease.
+    #[arg(long, env = names::ENV_REPLICA, default_value = names::BROKER_SERVICE_ACCOUNT)]
+    pub replica: String,
+    /// How long to go on answering after SIGTERM, until nobody sends any more; such as 5s or 0s.
+    #[arg(long, env = names::ENV_DRAIN, default_value = names::DRAIN)]
+    pub drain: Span,
     /// New identities that one user may have in a minute.
     #[arg(long, env = names::ENV_IDENTITIES_PER_MINUTE, default_value_t = names::IDENTITIES_PER_MINUTE)]
     pub identities_per_minute: u32,
@@ -109,6 +115,8 @@ impl Args {
         Config {
             namespace: self.namespace.clone(),
             tls_names,
+            replica: self.replica.clone(),
+            drain: Duration::from_secs(self.drain.seconds()),
             identities_per_minute: self.identities_per_minute,
             allowed_roles: self.allowed_roles.clone(),
             accounts_per_project: self.accounts_per_project,

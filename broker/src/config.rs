@@ -29,6 +29,10 @@ pub struct Config {
     pub namespace: String,
     /// DNS names and IP addresses in the server's certificate.
     pub tls_names: Vec<String>,
+    /// Name of this replica, for people who look at the Lease.
+    pub replica: String,
+    /// How long to go on answering after the first signal to stop.
+    pub drain: Duration,
     /// New identities that one user may have in a minute.
     pub identities_per_minute: u32,
     /// Roles that may be given to identities, whatever the rules say.
@@ -58,6 +62,8 @@ impl Default for Config {
         Self {
             namespace: namespace.to_owned(),
             tls_names: vec![format!("{service}.{namespace}.svc")],
+            replica: service.to_owned(),
+            drain: Duration::ZERO,
             identities_per_minute: names::IDENTITIES_PER_MINUTE,
             allowed_roles: AllowedRoles::default(),
             accounts_per_project: None,
@@ -75,6 +81,8 @@ impl Default for Config {
 /// Intervals and deadlines. [`Timings::scaled`] makes all of them shorter at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Timings {
+    /// How long nobody else leads after a leader has renewed its Lease for the last time.
+    pub lease: Duration,
     /// How long a positive answer of TokenReview counts.
     pub token_cache: Duration,
     /// Between two looks at a new GSA; Google's reads are eventually consistent.
@@ -110,6 +118,7 @@ pub struct Timings {
 impl Default for Timings {
     fn default() -> Self {
         Self {
+            lease: Duration::from_secs(10),
             token_cache: Duration::from_secs(60),
             sighting: Duration::from_secs(2),
             proof: Duration::from_secs(5),

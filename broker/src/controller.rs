@@ -13,7 +13,7 @@ mod step;
 use std::sync::Arc;
 
 use futures::channel::mpsc;
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
 use kube::runtime::controller::{self, Action, ReconcileRequest};
 use kube::runtime::finalizer::{self, finalizer};
@@ -42,6 +42,9 @@ use memory::Memories;
 /// Identities that are worked on at the same time. Most of them wait for their turn at Google, or for one write of a policy that
 /// they share: fewer would leave that write half empty.
 const CONCURRENCY: u16 = 512;
+
+/// Changed Identities that a listener may be behind; further behind, it looks at all of them.
+const BEHIND: usize = 1024;
 
 /// What reconciles share.
 pub struct Context {
@@ -180,24 +183,79 @@ fn error_policy(identity: &Identity, error: &Error, context: &Context) -> Action
     Action::requeue(wait)
 }
 
-/// The Identities of all namespaces, and the stream that keeps them and says which to reconcile.
+/// Which Identities the watch has seen change.
+#[derive(Clone, Debug)]
+pub enum Touched {
+    /// This one.
+    One(ObjectRef<Identity>),
+    /// Any of them: they were listed anew.
+    All,
+}
+
+/// The Identities of all namespaces, who says which have changed, and the task that keeps them: on every replica, so that
+/// whoever comes to lead knows them already. The task ends only when it is dropped.
 pub fn identities(
     client: Client,
     ready: Arc<crate::ready::Ready>,
 ) -> (
     Store<Identity>,
-    impl Stream<Item = Result<ReconcileRequest<Identity>, watcher::Error>> + Send,
+    broadcast::Sender<Touched>,
+    impl Future<Output = ()> + Send,
 ) {
     let (store, writer) = reflector::store();
+    let (touched, _) = broadcast::channel(BEHIND);
+    let tell = touched.clone();
     let events =
         watcher(Api::<Identity>::all(client), watcher::Config::default()).default_backoff();
-    let events = reflector::reflector(writer, events).inspect_ok(move |event| {
-        if matches!(event, watcher::Event::InitDone) {
-            ready.set(crate::ready::Part::Identities);
+    // Who wrote which field is nobody's question, and the largest part of a small object.
+    let events = events.modify(|identity| identity.metadata.managed_fields = None);
+    let task = async move {
+        let mut events = std::pin::pin!(reflector::reflector(writer, events));
+        while let Some(event) = events.next().await {
+            let touched = match event {
+                Ok(watcher::Event::Apply(identity) | watcher::Event::Delete(identity)) => {
+                    Touched::One(ObjectRef::from_obj(&identity))
+                }
+                Ok(watcher::Event::InitDone) => {
+                    ready.set(crate::ready::Part::Identities);
+                    Touched::All
+                }
+                Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => continue,
+                Err(error) => {
+                    warn!(%error, "the watch of Identities broke and is started again");
+                    continue;
+                }
+            };
+            // Nobody listens on a replica that does not lead.
+            let _ = tell.send(touched);
+        }
+    };
+    (store, touched, task)
+}
+
+/// What to reconcile: all Identities that are there, then each that changes.
+pub fn requests(
+    store: Store<Identity>,
+    touched: broadcast::Receiver<Touched>,
+) -> impl Stream<Item = Result<ReconcileRequest<Identity>, watcher::Error>> + Send {
+    let later = futures::stream::unfold(touched, |mut touched| async move {
+        match touched.recv().await {
+            Ok(next) => Some((next, touched)),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some((Touched::All, touched)),
+            Err(broadcast::error::RecvError::Closed) => None,
         }
     });
-    let requests = controller::trigger_self(events.touched_objects(), ());
-    (store, requests)
+    let all = futures::stream::once(std::future::ready(Touched::All));
+    all.chain(later).flat_map(move |touched| {
+        let some = match touched {
+            Touched::One(one) => vec![one],
+            Touched::All => {
+                let all = store.state();
+                all.iter().map(|i| ObjectRef::from_obj(&**i)).collect()
+            }
+        };
+        futures::stream::iter(some.into_iter().map(|one| Ok(ReconcileRequest::from(one))))
+    })
 }
 
 /// Every Identity, each time that the rules change: they say what it is.

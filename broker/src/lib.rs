@@ -24,6 +24,7 @@ pub mod garbage;
 pub mod gates;
 mod google;
 pub mod grants;
+pub mod leader;
 pub mod metrics;
 pub mod namespaces;
 pub mod objects;

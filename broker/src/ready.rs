@@ -31,6 +31,9 @@ const PARTS: [(Part, &str); 4] = [
     (Part::Certificate, "a certificate"),
 ];
 
+/// Set when the process is about to end.
+const LEAVING: u8 = 1 << 7;
+
 /// Which parts are there.
 #[derive(Debug, Default)]
 pub struct Ready(AtomicU8);
@@ -41,10 +44,18 @@ impl Ready {
         self.0.fetch_or(bit(part), Ordering::Release);
     }
 
+    /// The process is about to end: no new requests should come.
+    pub fn leave(&self) {
+        self.0.fetch_or(LEAVING, Ordering::Release);
+    }
+
     /// The first part that is missing, in words.
     #[must_use]
     pub fn missing(&self) -> Option<&'static str> {
         let there = self.0.load(Ordering::Acquire);
+        if there & LEAVING != 0 {
+            return Some("its end: it is being stopped");
+        }
         let missing = PARTS.into_iter().find(|(part, _)| there & bit(*part) == 0);
         missing.map(|(_, what)| what)
     }
@@ -66,5 +77,7 @@ mod tests {
             ready.set(part);
         }
         assert_eq!(ready.missing(), None);
+        ready.leave();
+        assert!(ready.missing().is_some());
     }
 }

@@ -9,6 +9,8 @@ use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, from_tcp_rustls};
 use futures::channel::mpsc;
 use kube::Client;
+use kube::runtime::reflector::Store;
+use namesake_api::Identity;
 use namesake_certs::{Keeper, server_config};
 use namesake_gcp::Gcp;
 use tokio::sync::broadcast;
@@ -17,10 +19,11 @@ use tracing::info;
 
 use crate::api::{self, Broker};
 use crate::config::Config;
-use crate::controller::{self, Context};
+use crate::controller::{self, Context, Touched};
 use crate::events::Events;
 use crate::garbage;
 use crate::gates::{self, Gates};
+use crate::leader::{Election, Fence};
 use crate::metrics::Metrics;
 use crate::namespaces::{self, Namespaces};
 use crate::quota::{self, Counting};
@@ -51,8 +54,14 @@ pub async fn run(
     let ready = Arc::new(Ready::default());
     ready.set(Part::Certificate);
     let (namespaces, watch_namespaces) = namespaces::watch(client.clone(), Arc::clone(&ready));
-    let (rules, metrics) = (Arc::default(), Arc::default());
+    let (rules, metrics) = (Arc::default(), Arc::<Metrics>::default());
+    let (identities, touched, watch_identities) =
+        controller::identities(client.clone(), Arc::clone(&ready));
+    metrics.watch_identities(identities.clone());
     let parts = Parts {
+        fence: Arc::default(),
+        identities,
+        touched,
         client,
         gcp,
         config,
@@ -75,6 +84,8 @@ pub async fn run(
     let close = async {
         shutdown.cancelled().await;
         info!("stopping");
+        parts.ready.leave();
+        tokio::time::sleep(parts.config.drain).await;
         handle.graceful_shutdown(Some(GRACE));
     };
     // Whatever ends the server ends the rest.
@@ -83,14 +94,24 @@ pub async fn run(
         shutdown.cancel();
         served
     };
+    let election = Election::new(
+        parts.client.clone(),
+        &parts.config,
+        Arc::clone(&parts.fence),
+    );
+    let elected = Box::pin(election.run(&shutdown, async || lead(&parts, shutdown.clone()).await));
     tokio::select! {
-        _ = async { tokio::join!(watch_namespaces, watch_rules, keep) } => anyhow::bail!("the watches ended"),
-        (served, (), ()) = async { tokio::join!(serve, lead(&parts, shutdown.clone()), close) } => served.context("serve"),
+        _ = async { tokio::join!(watch_namespaces, watch_identities, watch_rules, keep) } => anyhow::bail!("the watches ended"),
+        (served, (), ()) = async { tokio::join!(serve, elected, close) } => served.context("serve"),
     }
 }
 
 /// What the API and the controller are made of.
 struct Parts {
+    /// Stops what only the leader may write.
+    fence: Arc<Fence>,
+    identities: Store<Identity>,
+    touched: broadcast::Sender<Touched>,
     client: Client,
     gcp: Gcp,
     config: Config,
@@ -105,6 +126,7 @@ impl Parts {
         rules::Watch {
             client: self.client.clone(),
             namespace: self.config.namespace.clone(),
+            fence: Arc::clone(&self.fence),
             rules: Arc::clone(&self.rules),
             ready: Arc::clone(&self.ready),
             metrics: Arc::clone(&self.metrics),
@@ -123,30 +145,29 @@ impl Parts {
     }
 }
 
-/// What only one replica needs to do: reconcile, and open gates. Every write is one that may be done twice, so a second
-/// replica does no harm; whoever elects a leader calls this when elected. Ends when `shutdown` is cancelled and the
-/// reconciles under way are done.
+/// What only the leader does: reconcile, open gates, count. All its writes pass the fence. Ends when `shutdown` is cancelled
+/// and the reconciles under way are done.
 async fn lead(parts: &Parts, shutdown: CancellationToken) {
     let (changed, _) = broadcast::channel(BEHIND);
     let (asked, asks) = mpsc::unbounded();
-    let (identities, watched) =
-        controller::identities(parts.client.clone(), Arc::clone(&parts.ready));
-    let metrics = Arc::clone(&parts.metrics);
-    metrics.watch_identities(identities.clone());
+    let identities = parts.identities.clone();
+    let watched = controller::requests(identities.clone(), parts.touched.subscribe());
+    let client = parts.fence.before(parts.client.clone());
+    let gcp = parts.gcp.fenced(parts.fence.for_google());
     let gates = Gates {
-        client: parts.client.clone(),
+        client: client.clone(),
         config: parts.config.clone(),
         rules: Arc::clone(&parts.rules),
         namespaces: Arc::clone(&parts.namespaces),
         identities: identities.clone(),
         changed: changed.clone(),
         asked,
-        events: Events::new(parts.client.clone()),
+        events: Events::new(client.clone()),
         metrics: Arc::clone(&parts.metrics),
     };
     let context = Context::new(
-        parts.client.clone(),
-        &parts.gcp,
+        client.clone(),
+        &gcp,
         parts.config.clone(),
         Arc::clone(&parts.rules),
         Arc::clone(&parts.namespaces),
@@ -154,8 +175,8 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         changed,
     );
     let counting = Counting {
-        client: parts.client.clone(),
-        gcp: parts.gcp.clone(),
+        client: client.clone(),
+        gcp: gcp.clone(),
         config: parts.config.clone(),
         rules: Arc::clone(&parts.rules),
         namespaces: Arc::clone(&parts.namespaces),
@@ -163,18 +184,18 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         policies: context.policies.clone(),
         quota: Arc::clone(&context.quota),
         metrics: Arc::clone(&parts.metrics),
-        events: Events::new(parts.client.clone()),
+        events: Events::new(client.clone()),
     };
-    context.place.learn(&parts.client).await;
+    context.place.learn(&client).await;
     let place = Arc::clone(&context.place);
     let context = Arc::new(context);
-    parts.metrics.watch_google(parts.gcp.clone());
+    parts.metrics.watch_google(gcp);
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {
         () = controller::run(Arc::clone(&context), identities.clone(), watched, asks, stop) => {}
         () = garbage::run(context, identities) => {}
         () = gates::run(Arc::new(gates)) => {}
         () = quota::run(counting) => {}
-        () = place.keep_learning(&parts.client) => {}
+        () = place.keep_learning(&client) => {}
     }
 }

@@ -9,6 +9,7 @@ mod custody;
 mod failure;
 mod gates;
 mod guards;
+mod ha;
 mod hygiene;
 mod identity;
 mod layering;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 /// One program that runs until it is killed.
 pub struct Program {
+    stopped: CancellationToken,
     killed: CancellationToken,
     thread: JoinHandle<()>,
 }
@@ -19,7 +20,7 @@ impl Program {
     /// The operating system gives no threads.
     pub fn start(
         name: &'static str,
-        work: impl AsyncFnOnce() -> Result<()> + Send + 'static,
+        work: impl AsyncFnOnce(CancellationToken) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
@@ -28,6 +29,8 @@ impl Program {
             .build()?;
         let killed = CancellationToken::new();
         let until = killed.clone();
+        let stopped = CancellationToken::new();
+        let stop = stopped.clone();
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
@@ -35,12 +38,22 @@ impl Program {
                     tokio::select! {
                         biased;
                         () = until.cancelled() => tracing::info!(name, "killed"),
-                        ended = work() => tracing::error!(name, ?ended, "ended by itself"),
+                        ended = work(stop) => tracing::error!(name, ?ended, "ended by itself"),
                     }
                 });
                 runtime.shutdown_background();
             })?;
-        Ok(Self { killed, thread })
+        Ok(Self {
+            stopped,
+            killed,
+            thread,
+        })
+    }
+
+    /// Asks it to end, as SIGTERM does, and waits until it has.
+    pub async fn is_stopped(self) {
+        self.stopped.cancel();
+        let _ = tokio::task::spawn_blocking(move || self.thread.join()).await;
     }
 
     /// Ends it in the middle of whatever it is doing.

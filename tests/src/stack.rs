@@ -29,7 +29,6 @@ use namesake_sandbox::users::ADMIN;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     cluster::Cluster, eventually::eventually, google::Google, manifests, program::Program,
@@ -39,6 +38,8 @@ use crate::{
 pub const STACK: &str = "prod";
 /// The rules that tests share.
 pub const SHARED_RULES: &str = include_str!("../rules/shared.yaml");
+/// How long the successor of a killed broker waits.
+pub const LEASE: Duration = Duration::from_secs(2);
 /// Who edits the rules, in managedFields.
 const EDITOR: &str = "kubectl-edit";
 
@@ -225,6 +226,25 @@ impl Stack {
         kill(&self.broker).await;
     }
 
+    /// Stops the broker as a rollout does, and waits for its end.
+    pub async fn broker_is_stopped(&self) {
+        if let Some(program) = self.broker.lock().await.take() {
+            program.is_stopped().await;
+        }
+    }
+
+    /// A second broker beside the first, on a port of its own; ready when this returns.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn another_broker(&self) -> Result<Program> {
+        let listener = listener(None)?;
+        let url = format!("https://{}", listener.local_addr()?);
+        let program = self.broker_on(listener).await?;
+        self.is_ready(&url).await?;
+        Ok(program)
+    }
+
     /// Starts the broker again, on the same port.
     ///
     /// # Errors
@@ -283,21 +303,30 @@ impl Stack {
             .chain(flags.into_iter().flatten());
         let args = namesake_webhook::Args::try_parse_from(flags)?;
         let config = self.config_of(WEBHOOK_SERVICE_ACCOUNT).await?;
-        let program = Program::start("webhook", async move || {
+        let program = Program::start("webhook", async move |stop| {
             let client = Client::try_from(config)?;
-            namesake_webhook::run(&args, client, listener, CancellationToken::new()).await
+            namesake_webhook::run(&args, client, listener, stop).await
         })?;
         *self.webhook.lock().await = Some(program);
         Ok(())
     }
 
     async fn run_broker(&self, listener: TcpListener) -> Result<()> {
+        *self.broker.lock().await = Some(self.broker_on(listener).await?);
+        Ok(())
+    }
+
+    async fn broker_on(&self, listener: TcpListener) -> Result<Program> {
         let ahead = Arc::clone(&self.options.ahead);
         let mut config = Config {
             namespace: SYSTEM_NAMESPACE.to_owned(),
             tls_names: vec![Ipv4Addr::LOCALHOST.to_string()],
             identities_per_minute: self.options.identities_per_minute,
-            timings: Timings::scaled(self.options.speed),
+            timings: Timings {
+                // A killed broker's successor should not have to wait for long.
+                lease: LEASE,
+                ..Timings::scaled(self.options.speed)
+            },
             clock: Arc::new(move || {
                 let ahead = SignedDuration::from_secs(ahead.load(Ordering::Relaxed));
                 Timestamp::now().saturating_add(ahead).unwrap_or_default()
@@ -307,12 +336,10 @@ impl Stack {
         (self.options.tune)(&mut config);
         let kube = self.config_of(BROKER_SERVICE_ACCOUNT).await?;
         let google = self.google.way_in();
-        let program = Program::start("broker", async move || {
+        Program::start("broker", async move |stop| {
             let (client, gcp) = (Client::try_from(kube)?, google.connect().await?);
-            namesake_broker::run(config, client, gcp, listener, CancellationToken::new()).await
-        })?;
-        *self.broker.lock().await = Some(program);
-        Ok(())
+            namesake_broker::run(config, client, gcp, listener, stop).await
+        })
     }
 }
 

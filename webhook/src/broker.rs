@@ -19,6 +19,15 @@ pub use flight::Flights;
 /// Reason of a 403 that is about us and not about the user: our token is not the webhook's.
 const NOT_THE_WEBHOOK: &str = "NotTheWebhook";
 
+/// Waits before a call whose connection failed is made again: at once, for another replica, then while the service still
+/// leads to the one that is gone.
+const PAUSES: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(300),
+];
+
 /// What is asked for. The broker checks it, and derives everything else from its own copy of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Question {
@@ -32,6 +41,9 @@ pub struct Question {
     pub groups: Vec<String>,
     /// Values of the class's `per`.
     pub values: BTreeMap<String, String>,
+    /// Revision of the rules that decided, in a header: a broker that has others in force must not answer by them.
+    #[serde(skip)]
+    pub revision: String,
 }
 
 /// An identity that is there: its KSA exists.
@@ -139,7 +151,8 @@ impl Broker {
         self.settings.deadline
     }
 
-    /// Asks once. Nothing here is retried: whoever creates pods does that.
+    /// Asks. A refusal is not asked again here: whoever creates pods does that. A connection that fails is, because the
+    /// broker's replicas come and go, and asking twice makes one identity.
     ///
     /// # Errors
     /// Why there is no identity.
@@ -156,22 +169,40 @@ impl Broker {
 
     async fn call(&self, question: &Question) -> Result<Answer, Failure> {
         let token = self.token().await?;
-        let http = self.http.load_full();
-        let request = http.post(self.address.clone());
-        let request = request
-            .bearer_auth(token.expose_secret())
-            .header("content-type", "application/json")
-            .body(serde_json::to_vec(question).map_err(Failure::away)?);
-        let sent = request.send().await;
-        let response = sent.map_err(|e| Failure::away(root_cause(&e.without_url())))?;
-        let status = response.status();
-        let body = response.bytes().await;
-        let body = body.map_err(|e| Failure::away(root_cause(&e.without_url())))?;
+        let asked = serde_json::to_vec(question).map_err(Failure::away)?;
+        let mut pauses = PAUSES.into_iter();
+        let (status, body) = loop {
+            let failed = match self.once(question, &token, asked.clone()).await {
+                Ok(answer) => break answer,
+                Err(failed) => failed,
+            };
+            let Some(pause) = pauses.next() else {
+                return Err(Failure::away(root_cause(&failed.without_url())));
+            };
+            tokio::time::sleep(pause).await;
+        };
         if status.is_success() {
             return serde_json::from_slice(&body)
                 .map_err(|e| Failure::away(format!("its answer cannot be read: {e}")));
         }
         Err(refused(status.as_u16(), &body))
+    }
+
+    async fn once(
+        &self,
+        question: &Question,
+        token: &SecretString,
+        asked: Vec<u8>,
+    ) -> reqwest::Result<(reqwest::StatusCode, Vec<u8>)> {
+        let http = self.http.load_full();
+        let request = http
+            .post(self.address.clone())
+            .bearer_auth(token.expose_secret())
+            .header("content-type", "application/json")
+            .header(names::RULES_REVISION_HEADER, &question.revision)
+            .body(asked);
+        let response = request.send().await?;
+        Ok((response.status(), response.bytes().await?.to_vec()))
     }
 
     async fn token(&self) -> Result<SecretString, Failure> {
@@ -228,6 +259,11 @@ fn client(roots: RootCertStore) -> anyhow::Result<reqwest::Client> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     fn settings(url: &str) -> Settings {
@@ -271,8 +307,64 @@ mod tests {
             user: "u".to_owned(),
             groups: Vec::new(),
             values: BTreeMap::new(),
+            revision: String::new(),
         };
         let failure = broker.ask(&question).await.unwrap_err();
         assert!(failure.to_string().contains("/nowhere/token"));
+    }
+
+    /// A broker whose first `cut` connections end in the middle of a request; then it answers. Gives its address and how
+    /// many connections came.
+    async fn coming_and_going(cut: usize) -> (String, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let came = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&came);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let number = count.fetch_add(1, Ordering::SeqCst);
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                if number >= cut {
+                    let body = r#"{"name":"n","serviceAccountUid":"u","ready":true}"#;
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                        body.len()
+                    );
+                    let _ = stream.write_all(head.as_bytes()).await;
+                }
+            }
+        });
+        (url, came)
+    }
+
+    fn asked() -> Question {
+        Question {
+            namespace: "n".to_owned(),
+            class: "c".to_owned(),
+            user: "u".to_owned(),
+            groups: Vec::new(),
+            values: BTreeMap::new(),
+            revision: "r".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_ends_in_the_middle_of_a_call_is_not_noticed() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "token").unwrap();
+        for (cut, answered, came) in [(0, true, 1), (1, true, 2), (PAUSES.len() + 1, false, 5)] {
+            let (url, connections) = coming_and_going(cut).await;
+            let settings = Settings {
+                token_file: file.path().to_owned(),
+                deadline: Duration::from_secs(20),
+                ..settings(&url)
+            };
+            let broker = Broker::new(settings, RootCertStore::empty()).unwrap();
+            let answer = broker.ask(&asked()).await;
+            assert_eq!(answer.is_ok(), answered, "{cut}: {answer:?}");
+            assert_eq!(connections.load(Ordering::SeqCst), came, "{cut}");
+        }
     }
 }

@@ -38,6 +38,8 @@ pub enum Reason {
     TooManyIdentities,
     /// No rules are loaded yet.
     RulesNotLoaded,
+    /// The caller decided by other rules than are in force here.
+    RulesDiffer,
     /// The API server did not do what it was asked.
     ApiServer,
 }
@@ -60,6 +62,7 @@ impl Reason {
             Self::Leaving => "Leaving",
             Self::TooManyIdentities => "TooManyIdentities",
             Self::RulesNotLoaded => "RulesNotLoaded",
+            Self::RulesDiffer => "RulesDiffer",
             Self::ApiServer => "ApiServerUnavailable",
         }
     }

@@ -1,6 +1,7 @@
 //! Makes an identity be there: the rules decide and derive it, the API server arbitrates between requests.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -12,9 +13,17 @@ use namesake_core::{Rules, Standing};
 use super::{Answer, ApiError, Ask, Broker, Reason};
 use crate::{conditions, derive, ensure, phase, status};
 
+/// How far the watch of the rules may be behind the caller's.
+const BEHIND: Duration = Duration::from_secs(2);
+
 /// The identity that is asked for: Identity and KSA are there when this returns.
-pub(super) async fn provision(broker: &Arc<Broker>, ask: &Ask) -> Result<Answer, ApiError> {
-    let rules = rules(broker)?;
+/// `revision` names the rules that the caller decided by.
+pub(super) async fn provision(
+    broker: &Arc<Broker>,
+    ask: &Ask,
+    revision: Option<&str>,
+) -> Result<Answer, ApiError> {
+    let rules = rules(broker, revision).await?;
     if !broker.namespaces.opted_in(&ask.namespace, rules.stack()) {
         let message = format!(
             "namespace {} has not opted in to stack {}: an admin labels it namesake.dev/stack={1}",
@@ -93,11 +102,33 @@ fn revive(status: &mut IdentityStatus, now: Timestamp) -> bool {
     true
 }
 
-fn rules(broker: &Broker) -> Result<Arc<Rules>, ApiError> {
-    broker.rules.current().ok_or_else(|| {
+/// The rules in force, which must be those that the caller decided by. One of the two may be behind by a moment: we wait for
+/// ours; a caller who is behind asks again with newer ones.
+async fn rules(broker: &Broker, revision: Option<&str>) -> Result<Arc<Rules>, ApiError> {
+    let mut changes = broker.rules.changes();
+    let same = |rules: &Rules| revision.is_none_or(|asked| asked == rules.revision());
+    let found = async {
+        loop {
+            match broker.rules.current() {
+                Some(rules) if same(&rules) => return rules,
+                _ => drop(changes.changed().await),
+            }
+        }
+    };
+    if let Ok(rules) = tokio::time::timeout(BEHIND, found).await {
+        return Ok(rules);
+    }
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    let Some(ours) = broker.rules.current() else {
         let message = "no rules are loaded yet: create the ConfigMap namesake-rules, or see its Events for what is wrong";
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, Reason::RulesNotLoaded, message)
-    })
+        return Err(ApiError::new(unavailable, Reason::RulesNotLoaded, message));
+    };
+    let message = format!(
+        "the webhook decided by revision {} of the rules, and revision {} is in force in the broker: try again in a moment; if it lasts, one of the two does not take the rules as edited: see the Events of the ConfigMap namesake-rules",
+        revision.unwrap_or_default(),
+        ours.revision()
+    );
+    Err(ApiError::new(unavailable, Reason::RulesDiffer, message))
 }
 
 fn take_token(broker: &Broker, user: &str) -> Result<(), ApiError> {

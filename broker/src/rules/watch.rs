@@ -13,11 +13,12 @@ use tracing::{error, info, warn};
 
 use super::{CurrentRules, accepted, parse};
 use crate::events::Events;
+use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::ready::{Part, Ready};
 
 /// Wait before accepted rules that could not be kept are written again.
-const KEEP_AGAIN: Duration = Duration::from_secs(5);
+const KEEP_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the watch of the rules works with.
 pub struct Watch {
@@ -25,6 +26,8 @@ pub struct Watch {
     pub client: Client,
     /// Our own namespace.
     pub namespace: String,
+    /// Open while this replica leads: only the leader writes down what was accepted.
+    pub fence: Arc<Fence>,
     /// Where the rules in force go.
     pub rules: Arc<CurrentRules>,
     /// Learns that there are rules.
@@ -101,6 +104,9 @@ impl Watch {
                     |rules| format!("revision {} stays in force", rules.revision()),
                 );
                 error!(%errors, %kept, "the rules as edited are not accepted");
+                if !self.fence.is_open() {
+                    return None;
+                }
                 let note = format!("not accepted, {kept}: {errors}");
                 let events = Events::new(self.client.clone());
                 events
@@ -132,6 +138,9 @@ impl Watch {
 
     /// Writes the accepted rules down; returns them when that has to be tried again.
     async fn keep(&self, map: ConfigMap) -> Option<ConfigMap> {
+        if !self.fence.is_open() {
+            return Some(map);
+        }
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let params = PatchParams::apply(names::FIELD_MANAGER_BROKER).force();
         match maps

@@ -190,7 +190,11 @@ pub(super) async fn identity(
         let away = Failure::away("there is none");
         return Err(Refused::from_broker(away));
     };
-    let question = question(&request.namespace, asker, choice);
+    let revision = state.rules.get().map(|rules| rules.revision().to_owned());
+    let question = Question {
+        revision: revision.unwrap_or_default(),
+        ..question(&request.namespace, asker, choice)
+    };
     let asked = question.clone();
     let call = state
         .flights()
@@ -230,6 +234,7 @@ fn question(namespace: &str, asker: &Asker, choice: &IdentityChoice) -> Question
         user: choice.user.to_string(),
         groups: asker.groups.members(),
         values: values.collect(),
+        revision: String::new(),
     }
 }
 
