@@ -9,9 +9,13 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Pod, ServiceAccount},
+    rbac::v1::RoleBinding,
 };
 use kube::{Api, ResourceExt, api::DeleteParams};
-use namesake_api::{Identity, Mode, Phase, names::GSA_ANNOTATION};
+use namesake_api::{
+    Identity, Mode, Phase,
+    names::{BROKER_SERVICE_ACCOUNT, GSA_ANNOTATION, SYSTEM_NAMESPACE},
+};
 use namesake_broker::{
     Config,
     clean::{Clean, Output},
@@ -32,7 +36,11 @@ const DAY: i64 = 24 * 3600;
 fn brisk() -> Options {
     Options {
         speed: 2000,
-        tune: |config| config.collect_after = Duration::ZERO,
+        tune: |config| {
+            config.collect_after = Duration::ZERO;
+            // At this speed the watches of pods and of Identities may be further apart than that.
+            config.timings.patience.lasting = Duration::from_mins(2);
+        },
         ..Options::default()
     }
 }
@@ -293,6 +301,8 @@ fn an_identity_that_nobody_uses_goes_and_comes_back_with_the_next_pod() -> Resul
         comes_to(&ns, &name, Phase::Idle).await?;
         ahead.store(91 * DAY, Ordering::Relaxed);
         is_gone(&ns, &name).await?;
+        // Pods have the API server's time: to a broker that is ahead they have waited for months.
+        ahead.store(0, Ordering::Relaxed);
         let (_, again) = lives(&ns).await?;
         ensure!(again == name, "{again}");
         Ok(())
@@ -335,7 +345,7 @@ fn without_a_broker_the_command_leaves_nothing_that_blocks() -> Result<()> {
 fn what_carries_our_mark_and_belongs_to_nobody_is_collected_and_nothing_else() -> Result<()> {
     let options = Options {
         tune: |config| {
-            config.collect_after = Duration::ZERO;
+            (brisk().tune)(config);
             config.collect = true;
         },
         ..brisk()
@@ -361,6 +371,87 @@ fn what_carries_our_mark_and_belongs_to_nobody_is_collected_and_nothing_else() -
         let left = google.accounts_of(&ns.name);
         ensure!(left.contains(&theirs) && left.contains(&name), "{left:?}");
         ensure!(identity(&ns, &name).await?.is_ready());
+        Ok(())
+    })
+}
+
+#[test]
+fn role_bindings_follow_the_class_and_are_put_back() -> Result<()> {
+    with_own_stack(brisk(), |ns| async move {
+        let (_, name) = lives(&ns).await?;
+        let bindings: Api<RoleBinding> = ns.admin().await?.all();
+        let bound = format!("{name}-namesake-argo-task");
+        let is_there = async |wanted: bool| {
+            eventually("the RoleBinding is as the class says", async || {
+                let there = bindings.get_opt(&bound).await?.is_some();
+                ensure!(there == wanted, "there: {there}");
+                Ok(())
+            })
+            .await
+        };
+        let rules = SHARED_RULES.replacen(
+            "mode: impersonate",
+            "mode: impersonate\n    roleBindings: [namesake-argo-task]",
+            1,
+        );
+        ns.stack.rules_become(&rules).await??;
+        is_there(true).await?;
+        bindings.delete(&bound, &DeleteParams::default()).await?;
+        is_there(true).await?;
+        ns.stack.rules_become(SHARED_RULES).await??;
+        is_there(false).await?;
+        comes_to(&ns, &name, Phase::InUse).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn an_identity_edited_by_hand_is_what_the_rules_say_again() -> Result<()> {
+    with_own_stack(brisk(), |ns| async move {
+        let (_, name) = lives(&ns).await?;
+        let before = identity(&ns, &name).await?.spec;
+        let nonsense = json!({"spec": {
+            "grants": [{"role": "roles/owner", "project": "acme-identities"}],
+            "googleServiceAccount": "root@acme-identities.iam.gserviceaccount.com",
+        }});
+        let admin = ns.admin().await?;
+        admin.patches::<Identity>(&name, nonsense).await?;
+        eventually("the rules say what it is", async || {
+            let identity = identity(&ns, &name).await?;
+            ensure!(identity.spec == before, "{:?}", identity.spec);
+            ensure!(identity.is_ready(), "{:?}", identity.status);
+            Ok(())
+        })
+        .await?;
+        let policies = ns.stack.google().state().listing()["policies"].to_string();
+        ensure!(!policies.contains("roles/owner"), "{policies}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_service_account_of_our_name_that_is_somebody_elses_is_said_and_left_alone() -> Result<()> {
+    with_own_stack(brisk(), |ns| async move {
+        let name = ns.name_for("squatter@acme.com");
+        let cluster = ns.stack.cluster();
+        // Nobody else gets past the policies: it is from before them.
+        let broker = cluster
+            .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &ns.name)
+            .await?;
+        let theirs =
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
+        let theirs: ServiceAccount = serde_json::from_value(theirs)?;
+        let made = broker.creates::<ServiceAccount>(theirs).await?;
+        let newcomer = ns.person("squatter@acme.com").await?;
+        refused(newcomer.creates::<Pod>(pod()).await)?
+            .with(503)?
+            .saying("is not this identity's")?;
+        let there: ServiceAccount = ns.admin().await?.all().get(&name).await?;
+        ensure!(there.uid() == made.uid() && there.metadata.annotations.is_none());
+        ensure!(
+            !ns.stack.google().accounts_of(&ns.name).contains(&name),
+            "half-made"
+        );
         Ok(())
     })
 }
