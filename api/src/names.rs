@@ -70,6 +70,8 @@ pub const STAMP_KEY_SECRET: &str = "namesake-stamp-key";
 pub const WEBHOOK_CONFIGURATION: &str = "namesake";
 /// Webhook that stamps parents and patches pods.
 pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
+/// Webhook that stamps ClusterWorkflowTemplates, which are in no namespace.
+pub const TEMPLATES_WEBHOOK: &str = "templates.namesake.dev";
 /// Webhook of the twin, which checks the final object.
 pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
 /// Webhook that writes down since when a namespace is opted in.

@@ -104,6 +104,7 @@ fn seals(c: &mut Criterion) {
         runs: Vec::new(),
         containers: std::collections::BTreeMap::new(),
         taken: None,
+        argo: None,
     };
     let seen = SeenObject {
         stack: "prod",

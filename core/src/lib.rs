@@ -10,6 +10,7 @@
 //!
 //! Proof (user, groups, namespace, launcher) gives power; claims (labels, flow, step, project) only narrow.
 
+mod argo;
 mod authors;
 mod decide;
 mod digest;
@@ -28,6 +29,7 @@ mod testing;
 mod text;
 mod user;
 
+pub use argo::{Argo, Deployer};
 pub use authors::Requester;
 pub use decide::{Claims, Decision, IdentityChoice, Subject};
 pub use digest::{Digest, digest_of, digest_of_parts, digest_of_pod_template};

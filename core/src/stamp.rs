@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    argo::Argo,
     digest::Digest,
     groups::Groups,
     rules::Launcher,
@@ -53,6 +54,9 @@ pub struct Stamp {
     /// When whoever this names took the object over, in Unix seconds, if they did not make it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<i64>,
+    /// On an object of Argo: what it runs, and whose its pods are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argo: Option<Argo>,
 }
 
 /// What an object is called when it is admitted: a name, or the beginning of one.

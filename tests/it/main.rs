@@ -3,6 +3,7 @@
 mod admission;
 mod adoption;
 mod airflow;
+mod argo;
 mod before_opt_in;
 mod broker_api;
 mod custody;

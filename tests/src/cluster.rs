@@ -25,7 +25,10 @@ use crate::{eventually::eventually, manifests, person::Person, refused::refused}
 /// Life of the tokens that the harness asks for, in seconds: longer than any run.
 const TOKEN_SECONDS: i64 = 3600;
 /// Other people's kinds, and the accounts of their controllers.
-const FOREIGN: [&str; 1] = [include_str!("../crds/jobset.yaml")];
+const FOREIGN: [&str; 2] = [
+    include_str!("../crds/jobset.yaml"),
+    include_str!("../crds/argo.yaml"),
+];
 /// Kinds of the manifests that are not applied: what runs as a pod there runs in this process here; the configurations and the
 /// rules are each stack's own.
 const NOT_INSTALLED: [&str; 5] = [
@@ -35,6 +38,8 @@ const NOT_INSTALLED: [&str; 5] = [
     "ValidatingWebhookConfiguration",
     "ConfigMap",
 ];
+/// Where Argo's controller lives.
+pub const ARGO_NAMESPACE: &str = "argo";
 
 /// A control plane on which Namesake is installed, and nothing of it runs yet.
 #[derive(Debug)]
@@ -109,6 +114,7 @@ impl Cluster {
             Ok(())
         })
         .await?;
+        crate::argo::served(&client).await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client, "default");
         let managed: ServiceAccount =
             serde_json::from_value(json!({"metadata": {"name": "mf-nobody-aaaaaaaaaaaaaa"}}))?;

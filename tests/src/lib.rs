@@ -6,9 +6,10 @@
 //! - [`stack`]: webhook and broker in this process (each a [`program`]), as they are in their pods, and Google's side; [`google`]: what a task sees there.
 //! - [`namespace`]: an opted-in namespace of its own for each test, whose objects are printed when the test fails.
 //! - [`person`]: who asks the API server; [`drafts`]: objects as people and Metaflow write them; [`refused`]: what they are told.
-//! - [`meddler`]: another webhook, called after ours. [`dump`]: what a failing test prints.
+//! - [`argo`]: Argo's controller, replayed. [`meddler`]: another webhook, called after ours. [`dump`]: what a failing test prints.
 //! - [`eventually`]: waits for a condition, and reports the last state.
 
+pub mod argo;
 pub mod cluster;
 pub mod drafts;
 pub mod dump;

@@ -1,5 +1,6 @@
 //! One review from its bytes to its answer: the only place where pure decisions meet the state and the broker.
 
+mod argo;
 mod early;
 mod guard;
 mod needs;
@@ -10,7 +11,7 @@ mod tidy;
 use std::time::Instant;
 
 use namesake_api::names;
-use namesake_core::Launcher;
+use namesake_core::{Decision, Launcher};
 use serde::de::IgnoredAny;
 
 use crate::claims;
@@ -187,6 +188,19 @@ async fn decide(
         acts_for: acts_for.as_ref(),
     };
     let opted_in = opted_in.is_some() || kind.scope == Scope::Cluster;
+    if let (Webhook::Mutate, Some(role)) = (webhook, crate::argo::role(kind)) {
+        let asked = argo::Asked {
+            state,
+            world: &world,
+            request,
+            object,
+            body,
+            deadline,
+            kind,
+            role,
+        };
+        return argo::admit(&asked, opted_in).await;
+    }
     match (webhook, &kind.role, request.operation.as_str()) {
         (Webhook::Validate, Role::Pod, "CREATE") => Ok(twin::check(&world, request, object)),
         (Webhook::Mutate, Role::Parent(parent), "UPDATE") => {
@@ -233,6 +247,10 @@ async fn pod(
     });
     let decision = decision.map_err(|refused| (refused, mutate::facts(&asker, None)))?;
     let facts = mutate::facts(&asker, Some(&decision));
+    let kept = matches!(decision, Decision::Keep);
+    if let Some(refused) = argo::agent(pod, &asker).filter(|_| !kept) {
+        return Err((refused, facts));
+    }
     let change = async {
         let have = identity(state, request, &asker, &decision, deadline).await?;
         mutate::pod(world, request, pod, &asker, &decision, have)

@@ -58,6 +58,7 @@ pub fn asked(
         runs: parent.runs.of(parts),
         containers: twin::asked_for_by(world.rules, parent, parts)?,
         taken: Some(world.now),
+        argo: None,
     };
     Ok(Some((asker(&stamp, kind, parent, old), stamp)))
 }

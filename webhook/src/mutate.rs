@@ -14,7 +14,7 @@ use crate::patch::Patch;
 use crate::verdict::{Facts, Refused};
 use crate::who::Asker;
 
-pub use parent::{Picked, parent, restamped};
+pub use parent::{Picked, of_argo, parent, restamped};
 pub use pod::pod;
 pub use update::{Sign, Update, update};
 

@@ -22,6 +22,9 @@ pub use planted::{planted_key, planted_owner, planted_template};
 
 /// How much older than a namespace's return a stamp may be, in seconds: replicas see the return at different moments.
 const RETURN_TOLERANCE: i64 = 30;
+/// Why an object without a stamp is nobody's.
+pub(crate) const NO_STAMP: &str =
+    "it has no stamp: it was made before the namespace was opted in, or while admission was off";
 
 /// Word for a child that is not what its parent's stamp signed. Reading the parent again may help.
 pub const NOT_AS_SIGNED: &str = "NotAsSigned";
@@ -197,8 +200,7 @@ pub fn stamp_of(
         created: parent.created,
     };
     let Some(text) = parent.stamp.as_deref() else {
-        let what = "it has no stamp: it was made before the namespace was opted in, or while admission was off";
-        return Err(nobodys(kind, &parent.name, what));
+        return Err(nobodys(kind, &parent.name, NO_STAMP));
     };
     verify(world, text, &seen).map_err(|void| match void {
         Void::Seal(error @ SealError::UnknownKey(_)) => unknown_key(kind, &parent.name, &error),
@@ -253,7 +255,7 @@ pub fn seen<'a>(
 }
 
 // No requester is known here: the pod's own is the controller.
-fn nobodys(kind: &Kind, name: &str, what: &str) -> Refused {
+pub(crate) fn nobodys(kind: &Kind, name: &str, what: &str) -> Refused {
     Refused::forbidden(
         "NoProvenRequester",
         format!(
@@ -279,7 +281,7 @@ fn not_as_signed(kind: &Kind, name: &str, stamp: &Stamp) -> Refused {
     )
 }
 
-fn unknown_key(kind: &Kind, name: &str, error: &SealError) -> Refused {
+pub(crate) fn unknown_key(kind: &Kind, name: &str, error: &SealError) -> Refused {
     Refused::later(
         "UnknownKey",
         format!(
@@ -290,7 +292,7 @@ fn unknown_key(kind: &Kind, name: &str, error: &SealError) -> Refused {
     )
 }
 
-fn unmapped(requester: &str, kind: &Kind, name: &str) -> Refusal {
+pub(crate) fn unmapped(requester: &str, kind: &Kind, name: &str) -> Refusal {
     Refusal {
         rule: None,
         reason: Reason::UnknownRequester,

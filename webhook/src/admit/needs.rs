@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use namesake_core::{Decision, Digest, IdentityChoice, Launcher, Per};
+use namesake_core::{Decision, Digest, IdentityChoice, Launcher, Per, Stamp};
 
+use super::argo::asker_of_pod;
+use crate::argo;
 use crate::broker::{Failure, Question};
 use crate::kinds::{Kind, Parts, Runs};
 use crate::metrics::BrokerLabels;
@@ -33,6 +35,14 @@ pub(super) async fn origin(
     deadline: Instant,
 ) -> Result<Origin, Refused> {
     let owners = match who::chain(world, request, kind, metadata) {
+        Chain::Carried(link) if argo::role(link.kind) == Some(argo::Role::Workflow) => {
+            let asker = asker_of_pod(state, world, request, (link.kind, link.owner), deadline);
+            let asker = asker.await?;
+            return Ok(Origin {
+                asker,
+                carried: true,
+            });
+        }
         Chain::Carried(link) => {
             let shown = match (link.parent.runs, parts) {
                 (Runs::Signed { made, .. }, Some(parts)) => Some(made(parts)),
@@ -58,8 +68,9 @@ pub(super) async fn origin(
             Err(Missing::Away(refused)) => return Err(refused),
         };
         let stamp = who::stamp_of(world, &request.namespace, &link, &parent);
-        let stamp = stamp.ok().filter(|stamp| stamp.user.is_some());
-        let Some(stamp) = stamp.filter(|stamp| stamp.user.as_ref() == asker.user()) else {
+        let is_theirs =
+            |stamp: &Stamp| argo::runs_as(stamp).is_some_and(|u| asker.user() == Some(u));
+        let Some(stamp) = stamp.ok().filter(is_theirs) else {
             return Err(planted());
         };
         // What a task pod makes is part of what its user made.

@@ -1,8 +1,8 @@
-//! Argo Workflows' kinds.
+//! Argo Workflows' kinds. What they run, and whose that is, `argo` knows: here is by what their pods are known.
 
-use namesake_core::{Launcher, digest_of_parts};
+use namesake_core::Launcher;
 
-use super::{Kind, Parent, Parts, Role, Runs, SUSPEND, Scope, nothing_else};
+use super::{Kind, Parent, Role, Runs, SUSPEND, Scope, nothing_else};
 
 const GROUP: &str = "argoproj.io";
 const VERSION: &str = "v1alpha1";
@@ -15,16 +15,9 @@ const fn parent(makes: Option<&'static str>) -> Parent {
         stops: &[],
         also: nothing_else,
         templates: |_| Ok(Vec::new()),
-        runs: Runs::Signed {
-            own: |parts| vec![spec(parts)],
-            made: spec,
-        },
+        runs: Runs::Fixed,
         changes_hands: false,
     }
-}
-
-fn spec(parts: &Parts) -> namesake_core::Digest {
-    digest_of_parts(&[("spec", &parts.spec)])
 }
 
 /// What runs: its pods are made by Argo's controller.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
-use namesake_core::{Bound, Digest, ObjectName, SeenObject, Stamp};
+use namesake_core::{Argo, Bound, Digest, ObjectName, SeenObject, Stamp};
 
 use super::{Change, World};
 use crate::kinds::{Kind, Parent};
@@ -47,6 +47,36 @@ pub fn parent(
         runs,
         containers: std::mem::take(&mut picked.containers),
         taken: None,
+        argo: None,
+    };
+    written(metadata, &signed(world, metadata, stamp), picked, "stamped")
+}
+
+/// Writes the patch of a new object of Argo: its stamp, whatever was there before.
+#[must_use]
+pub fn of_argo(
+    world: &World<'_>,
+    request: &Request<'_>,
+    kind: &Kind,
+    metadata: &Metadata<'_>,
+    asker: &Asker,
+    argo: Argo,
+    picked: Picked,
+) -> Change {
+    let stamp = Stamp {
+        stack: world.rules.stack().to_owned(),
+        namespace: request.namespace.to_string(),
+        kind: kind.name.to_owned(),
+        object: ObjectName::of(metadata.name.as_deref(), metadata.generate_name.as_deref()),
+        requester: asker.requester.clone(),
+        user: asker.user().cloned(),
+        groups: asker.groups.clone(),
+        bound: Bound::Written(world.now),
+        root: None,
+        runs: Vec::new(),
+        containers: BTreeMap::new(),
+        taken: None,
+        argo: Some(argo),
     };
     written(metadata, &signed(world, metadata, stamp), picked, "stamped")
 }

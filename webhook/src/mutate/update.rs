@@ -180,6 +180,7 @@ fn hand_over(
         runs: parent.runs.of(parts),
         containers: BTreeMap::new(),
         taken: Some(world.now),
+        argo: None,
     };
     Update::Ask(asker, Box::new(stamp))
 }

@@ -1,0 +1,69 @@
+//! Two people in Argo: who deployed a flow and who started it. What Argo's controller does is replayed by its account.
+
+mod attacks;
+mod stock;
+
+use anyhow::Result;
+use kube::api::DynamicObject;
+use namesake_tests::{
+    argo::{Controller, FLOW, creates, template, trigger},
+    namespace::TestNamespace,
+    person::Person,
+    refused::refused,
+};
+use serde_json::Value;
+
+/// Alice has deployed the flow.
+struct Deployed {
+    ns: TestNamespace,
+    alice: Person,
+    bob: Person,
+    mallory: Person,
+    argo: Controller,
+}
+
+async fn deployed(ns: TestNamespace) -> Result<Deployed> {
+    let (alice, bob, mallory) = (ns.alice().await?, ns.bob().await?, ns.mallory().await?);
+    let argo = Controller::of(&ns).await?;
+    creates(&alice, &template()).await?;
+    Ok(Deployed {
+        ns,
+        alice,
+        bob,
+        mallory,
+        argo,
+    })
+}
+
+impl Deployed {
+    /// Bob has started it, and Argo has stored what it runs.
+    async fn started(&self) -> Result<DynamicObject> {
+        let workflow = creates(&self.bob, &trigger()).await?;
+        refused(self.argo.makes_pod(&workflow, "start").await)?
+            .with(503)?
+            .saying(FLOW)?;
+        Ok(self.argo.stores(&workflow, &template()["spec"]).await?)
+    }
+
+    /// What is deployed, changed by somebody: they run something else.
+    async fn swapped_by(&self, person: &Person) -> Result<Value> {
+        let mut other = template();
+        for template in other["spec"]["templates"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+        {
+            if template.get("container").is_some() {
+                template["container"]["image"] = "evil".into();
+            }
+        }
+        self.deploys(person, &other).await?;
+        Ok(other["spec"].take())
+    }
+
+    /// Somebody deploys a template over the one that is there.
+    async fn deploys(&self, person: &Person, template: &Value) -> Result<DynamicObject> {
+        let spec = serde_json::json!({"spec": template["spec"]});
+        Ok(namesake_tests::argo::patches(person, "WorkflowTemplate", FLOW, spec).await?)
+    }
+}

@@ -1,0 +1,356 @@
+//! What was tried against the real controllers, and what mallory would try next.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+use namesake_api::names::{
+    IDENTITY_LABEL, RESOLUTION_ANNOTATION, STAMP_ANNOTATION, USER_ANNOTATION,
+};
+use namesake_sandbox::users::{ALICE, BOB, MALLORY};
+use namesake_tests::{
+    argo::{FLOW, as_stored, creates, inline, now, owner, patches, pod, template, trigger},
+    drafts::metaflow_job,
+    namespace::with_namespace,
+    refused::refused,
+};
+use serde_json::{Value, json};
+
+use super::deployed;
+
+#[test]
+fn what_a_workflow_runs_is_not_changed_by_who_started_it_nor_by_others() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let name = workflow.name_any();
+        let outputs = json!({"parameters": [{"name": "task-id", "value": "$(id)"}]});
+        for patch in [
+            json!({"status": {"storedWorkflowTemplateSpec": {"serviceAccountName": "powerful"}}}),
+            json!({"status": {"storedWorkflowTemplateSpec": {"podMetadata": {"annotations": {"a": "b"}}}}}),
+            json!({"status": {"storedTemplates": {"namespaced/T/t": {"container": {"image": "evil"}}}}}),
+            json!({"status": {"nodes": {"n": {"phase": "Succeeded"}}}}),
+            json!({"status": {"nodes": {"n": {"outputs": outputs}}}}),
+            json!({"spec": {"serviceAccountName": "powerful", "suspend": true}}),
+            json!({"spec": {"podMetadata": {"annotations": {"a": "b"}}, "suspend": true}}),
+            json!({"spec": {"arguments": {"parameters": [{"name": "q", "value": "x"}]}}}),
+            json!({"metadata": {"labels": {"workflows.argoproj.io/phase": null}}}),
+        ] {
+            for person in [&d.bob, &d.mallory] {
+                let changed = patches(person, "Workflow", &name, patch.clone()).await;
+                refused(changed)?
+                    .with(403)?
+                    .saying(ALICE)?
+                    .saying(&person.name)
+                    .with_context(|| patch.to_string())?;
+            }
+        }
+        d.ns.runs_as(&d.argo.makes_pod(&workflow, "end").await?, ALICE)
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_status_that_comes_with_a_new_workflow_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let mut forged = trigger();
+        forged["status"] = json!({"storedWorkflowTemplateSpec": as_stored(&template()["spec"])});
+        refused(creates(&d.mallory, &forged).await)?
+            .with(403)?
+            .saying("status")?
+            .saying(MALLORY)?;
+        forged["spec"] = inline()["spec"].take();
+        refused(creates(&d.mallory, &forged).await)?
+            .with(403)?
+            .saying("status")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_template_swapped_and_swapped_back_runs_as_nobody() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = creates(&d.bob, &trigger()).await?;
+        let evil = d.swapped_by(&d.mallory).await?;
+        // Argo has read mallory's, and alice deploys her own again before it stores it.
+        d.deploys(&d.alice, &template()).await?;
+        let workflow = d.argo.stores(&workflow, &evil).await?;
+        refused(d.argo.makes_pod(&workflow, "start").await)?
+            .with(403)?
+            .saying("as nobody")?;
+        // Argo's own updates still pass.
+        d.argo
+            .updates(&workflow, json!({"status": {"phase": "Error"}}))
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_template_that_mallory_changed_runs_as_mallory_and_her_swapping_back_does_not_make_it_alices()
+-> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = creates(&d.bob, &trigger()).await?;
+        let evil = d.swapped_by(&d.mallory).await?;
+        let hers = d.argo.stores(&workflow, &evil).await?;
+        d.ns.runs_as(&d.argo.makes_pod(&hers, "start").await?, MALLORY)
+            .await?;
+        d.deploys(&d.mallory, &template()).await?;
+        let workflow = creates(&d.bob, &trigger()).await?;
+        let workflow = d.argo.stores(&workflow, &template()["spec"]).await?;
+        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, MALLORY)
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn ways_around_the_containers_are_refused_where_they_are_written() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let other = json!({"name": "other", "template": "t"});
+        for (pointer, member, value, says) in [
+            (
+                "/spec",
+                "podSpecPatch",
+                json!(r#"{"serviceAccountName":"powerful"}"#),
+                "podSpecPatch",
+            ),
+            (
+                "/spec/templates/2",
+                "podSpecPatch",
+                json!("{}"),
+                "podSpecPatch",
+            ),
+            (
+                "/spec",
+                "executor",
+                json!({"serviceAccountName": "powerful"}),
+                "executor",
+            ),
+            (
+                "/spec/templates/1/dag/tasks/0",
+                "templateRef",
+                other,
+                "templateRef",
+            ),
+            (
+                "/spec/templates/2",
+                "http",
+                json!({"url": "https://x"}),
+                "http",
+            ),
+        ] {
+            let mut template = template();
+            template["metadata"]["name"] = json!("another");
+            let at = template.pointer_mut(pointer).context("no such place")?;
+            at[member] = value;
+            refused(creates(&d.mallory, &template).await)?
+                .with(403)?
+                .saying(says)?
+                .saying(MALLORY)?;
+            let spec = json!({"spec": template["spec"]});
+            refused(patches(&d.mallory, "WorkflowTemplate", FLOW, spec).await)?
+                .with(403)?
+                .saying(says)?;
+            let mut workflow = inline();
+            workflow["spec"] = template["spec"].take();
+            refused(creates(&d.mallory, &workflow).await)?
+                .with(403)?
+                .saying(says)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_reference_with_anything_else_in_it_does_not_run_alices_template() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let mut more = trigger();
+        more["spec"]["podMetadata"] = json!({"annotations": {"a": "b"}});
+        refused(creates(&d.bob, &more).await)?
+            .with(403)?
+            .saying("workflowTemplateRef")?
+            .saying(BOB)?;
+        // Alice may, with her own: it runs as alice, unless the template is another's by then.
+        let workflow = creates(&d.alice, &more).await?;
+        let merged = d.argo.stores(&workflow, &template()["spec"]).await?;
+        d.ns.runs_as(&d.argo.makes_pod(&merged, "start").await?, ALICE)
+            .await?;
+        let workflow = creates(&d.alice, &more).await?;
+        let evil = d.swapped_by(&d.mallory).await?;
+        let workflow = d.argo.stores(&workflow, &evil).await?;
+        refused(d.argo.makes_pod(&workflow, "start").await)?
+            .with(403)?
+            .saying("as nobody")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn keys_rendered_from_parameters_do_not_reach_what_we_write_on_a_pod() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let mut rendered = pod(&workflow, "start");
+        for key in [RESOLUTION_ANNOTATION, USER_ANNOTATION, "metaflow/user"] {
+            rendered["metadata"]["annotations"][key] = json!(BOB);
+        }
+        rendered["metadata"]["labels"][IDENTITY_LABEL] = json!(d.ns.name_for(BOB));
+        let pod = d.argo.makes(rendered).await?;
+        d.ns.runs_as(&pod, ALICE).await?;
+        ensure!(
+            pod.annotations()
+                .get(USER_ANNOTATION)
+                .is_some_and(|user| user == ALICE)
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_stamp_that_argo_launders_into_a_workflow_is_restored() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let alices = creates(&d.alice, &inline()).await?;
+        let stolen = alices
+            .annotations()
+            .get(STAMP_ANNOTATION)
+            .cloned()
+            .context("no stamp")?;
+        let workflow = creates(&d.mallory, &inline()).await?;
+        let laundered =
+            json!({"metadata": {"annotations": {STAMP_ANNOTATION: stolen, "claim": "laundered"}}});
+        let updated = d.argo.updates(&workflow, laundered).await?;
+        ensure!(
+            updated.annotations().get(STAMP_ANNOTATION) != Some(&stolen),
+            "the laundered stamp stayed"
+        );
+        ensure!(
+            updated.annotations().contains_key("claim"),
+            "Argo's update was not written"
+        );
+        d.ns.runs_as(&d.argo.makes_pod(&updated, "start").await?, MALLORY)
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn who_resubmits_alices_workflow_with_all_its_annotations_runs_it_as_themselves() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let alices = creates(&d.alice, &inline()).await?;
+        let mut resubmitted = inline();
+        resubmitted["metadata"]["annotations"] = json!(alices.annotations());
+        resubmitted["metadata"]["labels"] =
+            json!({"workflows.argoproj.io/resubmitted-from-workflow": alices.name_any()});
+        let workflow = creates(&d.bob, &resubmitted).await?;
+        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, BOB)
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_retry_that_rewrites_what_nodes_put_out_is_for_its_user_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = creates(&d.alice, &inline()).await?;
+        let failed = json!({"status": {"phase": "Failed", "nodes": {"n": {"phase": "Failed", "outputs": {"exitCode": "1"}}}},
+            "metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}});
+        let failed = d.argo.updates(&workflow, failed).await?;
+        let retry = json!({"status": {"phase": "Running", "nodes": {"n": {"phase": "Succeeded", "outputs": {"result": "$(id)"}}}},
+            "metadata": {"labels": {"workflows.argoproj.io/completed": null}}});
+        let name = failed.name_any();
+        refused(patches(&d.bob, "Workflow", &name, retry.clone()).await)?
+            .with(403)?
+            .saying(ALICE)?;
+        patches(&d.alice, "Workflow", &name, retry).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_that_says_it_is_a_node_of_anothers_workflow_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = now(&d.bob, &d.started().await?).await?;
+        let owned = pod(&workflow, "start");
+        let mut without_owner = owned.clone();
+        without_owner["metadata"]["ownerReferences"] = json!([]);
+        let mut labelled = without_owner.clone();
+        labelled["metadata"]["annotations"] = json!({});
+        for planted in [owned, without_owner, labelled] {
+            let planted: Pod = serde_json::from_value(planted)?;
+            refused(d.mallory.creates::<Pod>(planted).await)?.with(403)?;
+        }
+        // A Job's pods would say it as well.
+        let id = format!("{}-1", workflow.name_any());
+        let node = metaflow_job().annotated("workflows.argoproj.io/node-id", &id);
+        refused(d.mallory.creates::<Job>(node).await)?
+            .with(403)?
+            .saying("node-id")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_workflow_that_names_a_cron_workflow_it_is_not_of_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let cron = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
+            "spec": {"schedules": ["0 0 * * *"], "workflowSpec": inline()["spec"]}});
+        let cron = creates(&d.alice, &cron).await?;
+        let mut planted = inline();
+        planted["metadata"]["ownerReferences"] = json!([owner(&cron, "CronWorkflow")]);
+        refused(creates(&d.mallory, &planted).await)?
+            .with(403)?
+            .saying("owner")?;
+        // Argo's is alice's, as long as it is what alice's says.
+        let workflow = creates(&d.argo.0, &planted).await?;
+        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, ALICE)
+            .await?;
+        planted["spec"]["podMetadata"]["annotations"]["a"] = json!("b");
+        refused(creates(&d.argo.0, &planted).await)?
+            .with(503)?
+            .saying("nightly")?;
+        let edit = json!({"spec": {"workflowSpec": {"podMetadata": {"labels": {"a": "b"}}}}});
+        refused(patches(&d.mallory, "CronWorkflow", "nightly", edit).await)?
+            .with(403)?
+            .saying(ALICE)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn argos_agent_gets_no_identity() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let mut agent: Value = pod(&workflow, "start");
+        agent["metadata"]["name"] = json!(format!("{}-1340600742-agent", workflow.name_any()));
+        refused(d.argo.makes(agent).await)?
+            .with(403)?
+            .saying("agent")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_template_from_before_opt_in_is_told_to_be_deployed_again() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let before = d.ns.neighbour().await?;
+        creates(&before.alice().await?, &template()).await?;
+        before.opt_in().await?;
+        let workflow = creates(&before.bob().await?, &trigger()).await;
+        refused(workflow)?.with(403)?.saying("deploy it again")?;
+        before.delete().await
+    })
+}

@@ -1,0 +1,218 @@
+//! A new object of Argo: whose it is, and what of it is signed.
+
+use std::collections::BTreeMap;
+
+use namesake_core::{Argo, Launcher, Stamp};
+
+use super::early::{Early, evaluate};
+use super::{Asked, home, needs_later, template};
+use crate::admit::needs::origin;
+use crate::admit::{Decided, done};
+use crate::argo::Role;
+use crate::argo::changes::Parts;
+use crate::argo::object::{Object as Whole, own};
+use crate::argo::reference::{self, Reference};
+use crate::argo::tree::Node;
+use crate::mutate::{self, Picked};
+use crate::review;
+use crate::verdict::{Facts, Refused};
+use crate::who::{self, Asker, Chain};
+
+type Refusal = (Refused, Facts);
+
+/// Stamps it, or refuses it.
+pub(super) async fn create(asked: &Asked<'_>) -> Decided {
+    let facts = || Facts {
+        requester: asked.request.user_info.username.to_string(),
+        ..Facts::default()
+    };
+    let request = review::parse::<Parts<'_>>(asked.body);
+    let request = request.map_err(|error| (Refused::bad_request(error.to_string()), facts()))?;
+    let new = request.object.unwrap_or_default();
+    let asker = asker(asked, &new)
+        .await
+        .map_err(|refused| (refused, facts()))?;
+    let (argo, early) = match asked.role {
+        Role::Workflow => workflow(asked, &asker, &new).await?,
+        Role::CronWorkflow => {
+            let spec = new.spec.get("workflowSpec");
+            let early = match reference::named(spec) {
+                Some(_) => nothing(&asker),
+                None => evaluate(asked, &asker, spec).await?,
+            };
+            (signed(asked, &new.spec), early)
+        }
+        // In no namespace no identity is known: it is evaluated where it is run.
+        Role::Template if home(asked.kind, "x").is_empty() => {
+            (signed(asked, &new.spec), nothing(&asker))
+        }
+        Role::Template => (
+            signed(asked, &new.spec),
+            evaluate(asked, &asker, &new.spec).await?,
+        ),
+    };
+    let picked = Picked {
+        not_made: early.missing,
+        ..Picked::default()
+    };
+    let (world, metadata) = (asked.world, &asked.object.metadata);
+    let change = mutate::of_argo(
+        world,
+        asked.request,
+        asked.kind,
+        metadata,
+        &asker,
+        argo,
+        picked,
+    );
+    Ok(done(change, early.facts))
+}
+
+fn signed(asked: &Asked<'_>, spec: &Node<'_>) -> Argo {
+    Argo::Own {
+        digest: own(asked.role, spec),
+        before: None,
+    }
+}
+
+fn nothing(asker: &Asker) -> Early {
+    Early {
+        facts: mutate::facts(asker, None),
+        missing: false,
+    }
+}
+
+// Whoever asks; for what Argo makes of a CronWorkflow, whoever made that.
+async fn asker(asked: &Asked<'_>, new: &Parts<'_>) -> Result<Asker, Refused> {
+    let (request, world, metadata) = (asked.request, asked.world, &asked.object.metadata);
+    let Chain::Carried(link) = who::chain(world, request, asked.kind, metadata) else {
+        let made = (asked.kind, Launcher::Workflow);
+        let origin = origin(
+            asked.state,
+            world,
+            request,
+            made,
+            metadata,
+            None,
+            asked.deadline,
+        );
+        return Ok(origin.await?.asker);
+    };
+    let (kind, owner) = (link.kind, link.owner);
+    let nobody = who::asking(world, &request.user_info, metadata, Launcher::Workflow);
+    let (namespace, plural) = (request.namespace.as_str(), "cronworkflows");
+    let text = super::fetch(asked.state, namespace, plural, &owner.name, asked.deadline).await?;
+    let text = text.ok_or_else(|| needs_later(&owner.name, "there is no such CronWorkflow"))?;
+    let cron: Whole<'_> = serde_json::from_str(&text)
+        .map_err(|error| needs_later(&owner.name, &error.to_string()))?;
+    let same = cron.metadata.uid.as_deref() == Some(owner.uid.as_str());
+    let stamp = cron.stamp(asked.world, namespace, kind).filter(|_| same);
+    let Some(Ok(stamp)) = stamp else {
+        // Nobody is proven to have made it: what it names may still have a deployer.
+        return Ok(nobody);
+    };
+    let now = crate::argo::stored::digest(&new.spec, &[]);
+    let says = |argo: &Argo| matches!(argo, Argo::Own { digest, .. } if *digest == now);
+    if !stamp.argo.as_ref().is_some_and(says) {
+        return Err(needs_later(
+            &owner.name,
+            "its workflowSpec is not what was signed for it, or not what Argo read",
+        ));
+    }
+    Ok(by(stamp, |requester| {
+        who::unmapped(requester, kind, &owner.name)
+    }))
+}
+
+fn by(stamp: Stamp, unmapped: impl FnOnce(&str) -> namesake_core::Refusal) -> Asker {
+    let user = stamp.user.ok_or_else(|| unmapped(&stamp.requester));
+    Asker {
+        user,
+        requester: stamp.requester,
+        groups: stamp.groups,
+        launcher: Launcher::Workflow,
+        containers: BTreeMap::new(),
+    }
+}
+
+async fn workflow(
+    asked: &Asked<'_>,
+    asker: &Asker,
+    new: &Parts<'_>,
+) -> Result<(Argo, Early), Refusal> {
+    let refuse = |refused| (refused, mutate::facts(asker, None));
+    if !new.status.says_nothing() {
+        return Err(refuse(forged(asked)));
+    }
+    let Some(reference) = reference::named(&new.spec) else {
+        let early = evaluate(asked, asker, &new.spec).await?;
+        return Ok((signed(asked, &new.spec), early));
+    };
+    let pure = reference::pure(&new.spec).is_some();
+    let found = template(asked, reference).await.map_err(refuse)?;
+    let argo = |own| Argo::Reference {
+        template: reference.name.to_owned(),
+        cluster_scope: reference.cluster_scope,
+        own,
+    };
+    let Some(found) = found else {
+        // Argo says so to whoever looks.
+        return if pure {
+            Ok((argo(None), nothing(asker)))
+        } else {
+            Err(refuse(mixed(asked, reference, "there is none")))
+        };
+    };
+    let Some(stamp) = found.stamp(asked.world, &asked.request.namespace) else {
+        return Err(refuse(undeployed(found.kind.kind, reference)));
+    };
+    let whole: Whole<'_> = serde_json::from_str(&found.text)
+        .map_err(|error| refuse(needs_later(reference.name, &error.to_string())))?;
+    if pure {
+        let deployer = by(stamp, |requester| {
+            who::unmapped(requester, found.kind, reference.name)
+        });
+        let early = evaluate(asked, &deployer, &whole.spec).await?;
+        return Ok((argo(None), early));
+    }
+    let mine = asker.user().is_some() && asker.user() == stamp.user.as_ref();
+    let Some(Argo::Own { digest, .. }) = stamp.argo.filter(|_| mine) else {
+        return Err(refuse(mixed(asked, reference, "somebody else deployed it")));
+    };
+    evaluate(asked, asker, &whole.spec).await?;
+    let early = evaluate(asked, asker, &new.spec).await?;
+    Ok((argo(Some(digest)), early))
+}
+
+fn forged(asked: &Asked<'_>) -> Refused {
+    Refused::forbidden(
+        "ForgedStatus",
+        format!(
+            "this Workflow of {} comes with a status, which Argo would obey: take status out, only Argo writes it",
+            asked.request.user_info.username
+        ),
+    )
+}
+
+fn undeployed(kind: &str, reference: Reference<'_>) -> Refused {
+    Refused::forbidden(
+        "NoProvenDeployer",
+        format!(
+            "nobody is proven to have deployed {kind} {}, so what it runs would run as nobody: deploy it again (it was made before \
+             the namespace was opted in, or while admission was off)",
+            reference.name
+        ),
+    )
+}
+
+fn mixed(asked: &Asked<'_>, reference: Reference<'_>, why: &str) -> Refused {
+    Refused::forbidden(
+        "NotAReference",
+        format!(
+            "this Workflow of {} says more than workflowTemplateRef and arguments, so its pods would be its requester's, but they \
+             would run template {}, and {why}: take out the rest, and it runs as whoever deployed the template, or copy the \
+             template into the Workflow",
+            asked.request.user_info.username, reference.name
+        ),
+    )
+}

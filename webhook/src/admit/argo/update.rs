@@ -1,0 +1,223 @@
+//! A changed object of Argo: its stamp is restored, never believed, and signed again for whoever it belongs to.
+
+use std::collections::BTreeMap;
+
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_core::{Argo, Bound, Launcher, ObjectName, Stamp};
+
+use super::early::evaluate;
+use super::{Asked, home, template};
+use crate::admit::{Decided, done};
+use crate::argo::Role;
+use crate::argo::changes::Parts;
+use crate::argo::custody::{self, Standing};
+use crate::argo::object::{self, own};
+use crate::mutate::{self, Change};
+use crate::patch::Patch;
+use crate::review::{self, Metadata};
+use crate::verdict::{Facts, Refused};
+use crate::who;
+
+/// Restores or signs its stamp, or refuses the change. What Argo writes is never refused. `sign`: the namespace is opted in.
+pub(super) async fn update(asked: &Asked<'_>, sign: bool) -> Decided {
+    let mut facts = Facts {
+        requester: asked.request.user_info.username.to_string(),
+        outcome: "restored",
+        ..Facts::default()
+    };
+    let Some(metadata) = asked.request.old_object.as_ref().map(|old| &old.metadata) else {
+        return Err((
+            Refused::bad_request("an UPDATE without its old object"),
+            facts,
+        ));
+    };
+    let found = object::stamp(
+        asked.world,
+        home(asked.kind, &asked.request.namespace),
+        asked.kind,
+        metadata,
+    );
+    let stamp = found.as_ref().and_then(|found| found.as_ref().ok());
+    facts.user = stamp
+        .and_then(|stamp| stamp.user.as_ref())
+        .map(ToString::to_string);
+    let standing = custody::standing(asked.world, asked.request, metadata, stamp);
+    let parts = review::parse::<Parts<'_>>(asked.body).ok();
+    let parts = parts.and_then(|request| Some((request.old_object?, request.object?)));
+    let Some((old, new)) = parts else {
+        // Too deep to be read: nothing of it is signed again.
+        return match standing {
+            Standing::Carrier => Ok(done(
+                restore(asked, metadata.annotation(STAMP_ANNOTATION)),
+                facts,
+            )),
+            _ => Err((
+                Refused::bad_request("this object cannot be read: mend it"),
+                facts,
+            )),
+        };
+    };
+    if asked.role != Role::Template && found.is_some() {
+        let member = custody::refused_change(standing, &old, &new);
+        if let Some(member) = member {
+            let name = metadata.name.as_deref().unwrap_or_default();
+            let refused =
+                custody::not_yours(asked.kind, name, &facts.requester, found.as_ref(), &member);
+            return Err((refused, facts));
+        }
+    }
+    let again = if sign {
+        again(asked, standing, metadata, stamp, (&old, &new)).await?
+    } else {
+        None
+    };
+    // The same text where it says the same: a second pass over our own output changes nothing.
+    let same = again.as_ref().is_some_and(|again| Some(again) == stamp);
+    let text = again
+        .filter(|_| !same)
+        .map(|again| again.sign(asked.world.keys));
+    let text = text.as_deref().or(metadata.annotation(STAMP_ANNOTATION));
+    Ok(done(restore(asked, text), facts))
+}
+
+// The stamp that it gets; none where there is none to go on with.
+async fn again(
+    asked: &Asked<'_>,
+    standing: Standing,
+    metadata: &Metadata<'_>,
+    stamp: Option<&Stamp>,
+    (old, new): (&Parts<'_>, &Parts<'_>),
+) -> Result<Option<Stamp>, (Refused, Facts)> {
+    match (asked.role, stamp) {
+        (Role::Template, stamp) => template_of(asked, standing, metadata, stamp, old, new).await,
+        (_, None) => Ok(None),
+        (role, Some(stamp)) => {
+            let again = workflow(asked, role, standing, metadata, stamp, (old, new)).await?;
+            Ok(Some(again))
+        }
+    }
+}
+
+fn restore(asked: &Asked<'_>, text: Option<&str>) -> Change {
+    let mut patch = Patch::default();
+    let keys = [(STAMP_ANNOTATION, text)];
+    patch.set_keys(
+        "/metadata/annotations",
+        asked.object.metadata.annotations.as_ref(),
+        &keys,
+    );
+    Change {
+        patch,
+        warning: None,
+        service_account: None,
+        outcome: "restored",
+    }
+}
+
+// Of a Workflow or a CronWorkflow, changed by somebody who may.
+async fn workflow(
+    asked: &Asked<'_>,
+    role: Role,
+    standing: Standing,
+    metadata: &Metadata<'_>,
+    stamp: &Stamp,
+    (old, new): (&Parts<'_>, &Parts<'_>),
+) -> Result<Stamp, (Refused, Facts)> {
+    let again = |argo| custody::restamped(stamp.clone(), metadata, argo);
+    if let Some(reference) = custody::awaited(standing, stamp, new) {
+        // What Argo writes is never refused: without an answer its pods wait, and its next change asks again.
+        let Ok(found) = template(asked, reference).await else {
+            return Ok(again(stamp.argo.clone()));
+        };
+        let template = found.and_then(|found| found.stamp(asked.world, &asked.request.namespace));
+        return Ok(again(Some(custody::matched(stamp, template.as_ref(), new))));
+    }
+    let Some(argo) = &stamp.argo else {
+        return Ok(again(None));
+    };
+    if standing == Standing::Owner && old.spec != new.spec && matches!(argo, Argo::Own { .. }) {
+        let info = &asked.request.user_info;
+        let asker = who::asking(asked.world, info, metadata, Launcher::Workflow);
+        let spec = if role == Role::CronWorkflow {
+            new.spec.get("workflowSpec")
+        } else {
+            &new.spec
+        };
+        if crate::argo::reference::named(spec).is_none() {
+            evaluate(asked, &asker, spec).await?;
+        } else if role == Role::Workflow {
+            let member = "spec.workflowTemplateRef".to_owned();
+            let name = metadata.name.as_deref().unwrap_or_default();
+            let refused = custody::not_yours(
+                asked.kind,
+                name,
+                &asker.requester,
+                Some(&Ok(stamp.clone())),
+                &member,
+            );
+            return Err((refused, mutate::facts(&asker, None)));
+        }
+    }
+    Ok(again(Some(custody::signed_again(argo, role, old, new))))
+}
+
+// A template belongs to whoever deployed it last.
+async fn template_of(
+    asked: &Asked<'_>,
+    standing: Standing,
+    metadata: &Metadata<'_>,
+    stamp: Option<&Stamp>,
+    old: &Parts<'_>,
+    new: &Parts<'_>,
+) -> Result<Option<Stamp>, (Refused, Facts)> {
+    if old.spec == new.spec {
+        return Ok(
+            stamp.map(|stamp| custody::restamped(stamp.clone(), metadata, stamp.argo.clone()))
+        );
+    }
+    let digest = own(Role::Template, &new.spec);
+    if let (Standing::Carrier | Standing::Trusted, Some(stamp)) = (standing, stamp) {
+        let argo = Argo::Own {
+            digest,
+            before: None,
+        };
+        return Ok(Some(custody::restamped(
+            stamp.clone(),
+            metadata,
+            Some(argo),
+        )));
+    }
+    let (info, now) = (&asked.request.user_info, &asked.object.metadata);
+    let asker = who::asking(asked.world, info, now, Launcher::Workflow);
+    if !home(asked.kind, "x").is_empty() {
+        evaluate(asked, &asker, &new.spec).await?;
+    }
+    let before = match stamp {
+        Some(Stamp {
+            user,
+            argo: Some(Argo::Own { digest: before, .. }),
+            ..
+        }) if user.is_some()
+            && asker.user() == user.as_ref()
+            && *before == own(Role::Template, &old.spec) =>
+        {
+            Some(before.clone()).filter(|before| *before != digest)
+        }
+        _ => None,
+    };
+    Ok(Some(Stamp {
+        stack: asked.world.rules.stack().to_owned(),
+        namespace: home(asked.kind, &asked.request.namespace).to_owned(),
+        kind: asked.kind.name.to_owned(),
+        object: ObjectName::of(metadata.name.as_deref(), None),
+        user: asker.user().cloned(),
+        requester: asker.requester,
+        groups: asker.groups,
+        bound: Bound::Uid(metadata.uid.as_deref().unwrap_or_default().to_owned()),
+        root: None,
+        runs: Vec::new(),
+        containers: BTreeMap::new(),
+        taken: Some(asked.world.now),
+        argo: Some(Argo::Own { digest, before }),
+    }))
+}

@@ -1,0 +1,99 @@
+//! An object of Argo, as it is read whole: from the API server, or out of a review.
+
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_core::{Argo, Stamp};
+use serde::Deserialize;
+
+use super::stored::{FREE, digest};
+use super::tree::Node;
+use super::{Role, STORED};
+use crate::kinds::Kind;
+use crate::mutate::World;
+use crate::review::Metadata;
+use crate::who::{self, Void};
+
+/// An object of Argo.
+#[derive(Debug, Default, Deserialize)]
+pub struct Object<'a> {
+    /// Metadata.
+    #[serde(borrow, default)]
+    pub metadata: Metadata<'a>,
+    /// Spec.
+    #[serde(borrow, default)]
+    pub spec: Node<'a>,
+    /// Status.
+    #[serde(borrow, default)]
+    pub status: Node<'a>,
+}
+
+impl Object<'_> {
+    /// Its stamp; `None` if it has none.
+    #[must_use]
+    pub fn stamp(
+        &self,
+        world: &World<'_>,
+        namespace: &str,
+        kind: &Kind,
+    ) -> Option<Result<Stamp, Void>> {
+        stamp(world, namespace, kind, &self.metadata)
+    }
+}
+
+/// The stamp in an object's metadata; `None` if it has none. A template and a CronWorkflow outlive that their namespace opts
+/// out and in again: what they say now is compared with what was signed. A Workflow does not: its nodes may have been
+/// written meanwhile.
+#[must_use]
+pub fn stamp(
+    world: &World<'_>,
+    namespace: &str,
+    kind: &Kind,
+    metadata: &Metadata<'_>,
+) -> Option<Result<Stamp, Void>> {
+    let text = metadata.annotation(STAMP_ANNOTATION)?;
+    let returned = world.returned.filter(|_| kind.kind == "Workflow");
+    let world = World { returned, ..*world };
+    let seen = who::seen(&world, namespace, kind, metadata);
+    Some(who::verify(&world, text, &seen))
+}
+
+/// The digest that a stamp signs of an object: of all that says what runs, but of a Workflow not what anybody may change
+/// to stop it.
+#[must_use]
+pub fn own(role: Role, spec: &Node<'_>) -> String {
+    match role {
+        Role::Workflow => digest(spec, STOPPING),
+        Role::CronWorkflow => digest(spec.get("workflowSpec"), &[]),
+        Role::Template => digest(spec, FREE),
+    }
+}
+
+/// The digest of what Argo stored in a Workflow; `None` before it has.
+#[must_use]
+pub fn stored(status: &Node<'_>) -> Option<String> {
+    let stored = status.get(STORED);
+    (!stored.says_nothing()).then(|| digest(stored, FREE))
+}
+
+/// Whether what a stamp signed is what an object says now.
+#[must_use]
+pub fn still_says(argo: &Argo, role: Role, spec: &Node<'_>, status: &Node<'_>) -> bool {
+    match argo {
+        Argo::Own { digest, .. } => *digest == own(role, spec),
+        Argo::Deployed(deployer) => stored(status).as_ref() == Some(&deployer.stored),
+        Argo::Reference { .. } | Argo::Unmatched => true,
+    }
+}
+
+/// What stops a Workflow, and what Argo's `workflowDefaults` add to one.
+const STOPPING: &[&str] = &[
+    "activeDeadlineSeconds",
+    "archiveLogs",
+    "metrics",
+    "parallelism",
+    "podGC",
+    "priority",
+    "shutdown",
+    "suspend",
+    "ttlStrategy",
+    "volumeClaimGC",
+];
