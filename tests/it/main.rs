@@ -20,6 +20,7 @@ mod manifests;
 mod metaflow;
 mod model;
 mod modes;
+mod proven;
 mod quota;
 mod reinvocation;
 mod reviews;

@@ -334,7 +334,7 @@ fn review(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_pod_runs_as_whoever_asked_for_what_it_runs_or_not_at_all(acts in acts()) {
