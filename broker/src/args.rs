@@ -50,8 +50,8 @@ pub struct Args {
     #[arg(long, env = names::ENV_REPLICA, default_value = names::BROKER_SERVICE_ACCOUNT)]
     pub replica: String,
     /// How long to go on answering after SIGTERM, until nobody sends any more; such as 5s or 0s.
-    #[arg(long, env = names::ENV_DRAIN, default_value = names::DRAIN)]
-    pub drain: Span,
+    #[arg(long, env = names::ENV_DRAIN, default_value = names::DRAIN, value_parser = seconds)]
+    pub drain: Duration,
     /// New identities that one user may have in a minute.
     #[arg(long, env = names::ENV_IDENTITIES_PER_MINUTE, default_value_t = names::IDENTITIES_PER_MINUTE)]
     pub identities_per_minute: u32,
@@ -99,6 +99,16 @@ pub struct Args {
     pub log_format: LogFormat,
 }
 
+/// Whole seconds, as `5s`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text
+        .strip_suffix('s')
+        .and_then(|number| number.parse().ok());
+    number
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("{text:?} is no number of seconds: write one as 5s"))
+}
+
 impl Args {
     /// What the broker is told by its flags.
     #[must_use]
@@ -116,7 +126,7 @@ impl Args {
             namespace: self.namespace.clone(),
             tls_names,
             replica: self.replica.clone(),
-            drain: Duration::from_secs(self.drain.seconds()),
+            drain: self.drain,
             identities_per_minute: self.identities_per_minute,
             allowed_roles: self.allowed_roles.clone(),
             accounts_per_project: self.accounts_per_project,
