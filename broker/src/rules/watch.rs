@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
@@ -17,8 +17,17 @@ use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::ready::{Part, Ready};
 
-/// Wait before accepted rules that could not be kept are written again.
+/// Wait before what could not be written is written again.
 const KEEP_AGAIN: Duration = Duration::from_secs(1);
+
+/// What the leader has to write about edits. Whoever does not lead yet keeps it until then.
+#[derive(Default)]
+struct Owed {
+    /// The rules accepted last.
+    keep: Option<ConfigMap>,
+    /// Why the last edit was not accepted, as an Event on it.
+    report: Option<(ObjectReference, String)>,
+}
 
 /// What the watch of the rules works with.
 pub struct Watch {
@@ -43,17 +52,15 @@ pub async fn watch(watch: Watch) {
         watcher::Config::default().fields(&format!("metadata.name={}", names::RULES_CONFIG_MAP));
     let maps: Api<ConfigMap> = Api::namespaced(watch.client.clone(), &watch.namespace);
     let mut events = std::pin::pin!(watcher(maps, config).default_backoff());
-    let mut unkept: Option<ConfigMap> = None;
+    let mut owed = Owed::default();
     loop {
         let event = tokio::select! {
             event = events.next() => event,
-            () = tokio::time::sleep(KEEP_AGAIN), if unkept.is_some() => None,
+            () = tokio::time::sleep(KEEP_AGAIN), if owed.is_some() => None,
         };
         match event {
             Some(Ok(watcher::Event::Apply(map) | watcher::Event::InitApply(map))) => {
-                if let Some(map) = watch.consider(&map).await {
-                    unkept = Some(map);
-                }
+                watch.consider(&map, &mut owed);
             }
             Some(Ok(watcher::Event::Delete(_))) => {
                 warn!("the ConfigMap of rules was deleted: the last accepted rules stay in force");
@@ -61,9 +68,13 @@ pub async fn watch(watch: Watch) {
             Some(Ok(watcher::Event::Init | watcher::Event::InitDone)) | None => {}
             Some(Err(error)) => warn!(%error, "the watch of the rules broke and is started again"),
         }
-        if let Some(map) = unkept.take() {
-            unkept = watch.keep(map).await;
-        }
+        watch.settle(&mut owed).await;
+    }
+}
+
+impl Owed {
+    fn is_some(&self) -> bool {
+        self.keep.is_some() || self.report.is_some()
     }
 }
 
@@ -94,8 +105,8 @@ impl Watch {
         }
     }
 
-    /// Puts edited rules in force if they are good, and returns them to be kept; says what is wrong if they are not.
-    async fn consider(&self, map: &ConfigMap) -> Option<ConfigMap> {
+    /// Puts edited rules in force if they are good; says what is to be written about them.
+    fn consider(&self, map: &ConfigMap, owed: &mut Owed) {
         match parse(map) {
             Err(errors) => {
                 self.metrics.rules(false);
@@ -104,15 +115,8 @@ impl Watch {
                     |rules| format!("revision {} stays in force", rules.revision()),
                 );
                 error!(%errors, %kept, "the rules as edited are not accepted");
-                if !self.fence.is_open() {
-                    return None;
-                }
                 let note = format!("not accepted, {kept}: {errors}");
-                let events = Events::new(self.client.clone());
-                events
-                    .warning(&map.object_ref(&()), "AcceptRules", "RulesRejected", &note)
-                    .await;
-                None
+                owed.report = Some((map.object_ref(&()), note));
             }
             Ok(rules) => {
                 self.metrics.rules(true);
@@ -121,7 +125,7 @@ impl Watch {
                     .current()
                     .is_some_and(|current| current.revision() == rules.revision())
                 {
-                    return None;
+                    return;
                 }
                 info!(
                     revision = rules.revision(),
@@ -131,16 +135,29 @@ impl Watch {
                 let kept = accepted(map, &self.namespace, rules.revision());
                 self.rules.set(rules);
                 self.ready.set(Part::Rules);
-                Some(kept)
+                owed.keep = Some(kept);
             }
+        }
+    }
+
+    /// Writes what is owed, if this replica leads; what has to be tried again stays owed.
+    async fn settle(&self, owed: &mut Owed) {
+        if !self.fence.is_open() {
+            return;
+        }
+        if let Some((about, note)) = owed.report.take() {
+            let events = Events::new(self.client.clone());
+            events
+                .warning(&about, "AcceptRules", "RulesRejected", &note)
+                .await;
+        }
+        if let Some(map) = owed.keep.take() {
+            owed.keep = self.keep(map).await;
         }
     }
 
     /// Writes the accepted rules down; returns them when that has to be tried again.
     async fn keep(&self, map: ConfigMap) -> Option<ConfigMap> {
-        if !self.fence.is_open() {
-            return Some(map);
-        }
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let params = PatchParams::apply(names::FIELD_MANAGER_BROKER).force();
         match maps
