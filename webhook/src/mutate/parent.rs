@@ -35,19 +35,10 @@ pub fn parent(
     mut picked: Picked,
 ) -> Change {
     let stamp = Stamp {
-        stack: world.rules.stack().to_owned(),
-        namespace: request.namespace.to_string(),
-        kind: kind.name.to_owned(),
-        object: ObjectName::of(metadata.name.as_deref(), metadata.generate_name.as_deref()),
-        requester: asker.requester.clone(),
-        user: asker.user().cloned(),
-        groups: asker.groups.clone(),
-        bound: Bound::Written(world.now),
         root: Some(asker.launcher).filter(|root| *root != parent.launcher),
         runs,
         containers: std::mem::take(&mut picked.containers),
-        taken: None,
-        argo: None,
+        ..fresh(world, request, kind, metadata, asker)
     };
     written(metadata, &signed(world, metadata, stamp), picked, "stamped")
 }
@@ -64,6 +55,21 @@ pub fn of_argo(
     picked: Picked,
 ) -> Change {
     let stamp = Stamp {
+        argo: Some(argo),
+        ..fresh(world, request, kind, metadata, asker)
+    };
+    written(metadata, &signed(world, metadata, stamp), picked, "stamped")
+}
+
+// The stamp of a new object: who asked for it, now.
+fn fresh(
+    world: &World<'_>,
+    request: &Request<'_>,
+    kind: &Kind,
+    metadata: &Metadata<'_>,
+    asker: &Asker,
+) -> Stamp {
+    Stamp {
         stack: world.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
         kind: kind.name.to_owned(),
@@ -76,9 +82,8 @@ pub fn of_argo(
         runs: Vec::new(),
         containers: BTreeMap::new(),
         taken: None,
-        argo: Some(argo),
-    };
-    written(metadata, &signed(world, metadata, stamp), picked, "stamped")
+        argo: None,
+    }
 }
 
 /// Writes the patch of a changed parent: this stamp.
