@@ -1,15 +1,12 @@
 //! The one integration binary: Namesake against a real API server and Google's side on loopback.
 
+mod abuse;
 mod admission;
 mod adoption;
 mod airflow;
-mod argo;
-mod before_opt_in;
 mod broker_api;
-mod custody;
 mod failure;
 mod gates;
-mod guards;
 mod ha;
 mod hygiene;
 mod identity;
@@ -18,12 +15,8 @@ mod leave;
 mod life;
 mod manifests;
 mod metaflow;
-mod model;
 mod modes;
 mod proven;
 mod quota;
-mod reinvocation;
 mod reviews;
-mod roads;
 mod rules_live;
-mod twin;
