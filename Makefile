@@ -30,6 +30,7 @@ test: tools build control-plane ## Run every test, the API server and Metaflow i
 
 .PHONY: bench
 bench: rust ## Measure rules, patch, and the webhook beside a floor; writes target/bench/report.json
+	rm -f target/bench/report.json
 	cargo bench -p namesake-core -p namesake-webhook --bench '*'
 
 .PHONY: fuzz

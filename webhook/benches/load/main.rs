@@ -16,10 +16,10 @@ mod load;
 mod process;
 mod report;
 mod reviews;
+mod sections;
 mod serve;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -89,18 +89,7 @@ async fn bench(rounds: usize, requests: usize) -> anyhow::Result<()> {
         figures: Report::median(&all),
     };
     write!(std::io::stdout(), "{report}")?;
-    std::fs::write(
-        folder()?.join("report.json"),
-        serde_json::to_vec_pretty(&report)?,
-    )?;
-    Ok(())
-}
-
-/// Where the report and the servers' logs go.
-fn folder() -> anyhow::Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
+    sections::write("webhook under load", &report)
 }
 
 async fn measure(case: &Case, load: &Load) -> anyhow::Result<Figure> {

@@ -102,7 +102,7 @@ impl Drop for Child {
 
 // The decision log goes where a container's would: somewhere that is written, not thrown away.
 fn log(name: &str) -> anyhow::Result<File> {
-    let path = super::folder()?.join(format!("{name}.log"));
+    let path = super::sections::folder()?.join(format!("{name}.log"));
     File::create(&path).with_context(|| format!("failed to write {}", path.display()))
 }
 

@@ -1,0 +1,30 @@
+//! `target/bench/report.json`: one document for all benches, a section each, so that none writes over another's figures.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Where the report is, and what else a bench leaves behind.
+pub(crate) fn folder() -> anyhow::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Puts the figures of `bench` into the report, in place of those of its last run; what others wrote stays.
+///
+/// # Errors
+/// When the report cannot be written, or is no JSON object (`make bench` begins a new one).
+pub(crate) fn write(bench: &str, figures: &impl Serialize) -> anyhow::Result<()> {
+    let path = folder()?.join("report.json");
+    let mut report: Map<String, Value> = match std::fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .with_context(|| format!("{} is no report: delete it", path.display()))?,
+        Err(_) => Map::new(),
+    };
+    report.insert(bench.to_owned(), serde_json::to_value(figures)?);
+    std::fs::write(&path, serde_json::to_vec_pretty(&report)?)
+        .with_context(|| format!("failed to write {}", path.display()))
+}
