@@ -166,6 +166,7 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
 
     use super::*;
 
@@ -178,6 +179,23 @@ mod tests {
             .filter(|a| !["help", "version"].contains(&a.get_id().as_str()))
         {
             assert!(arg.get_env().is_some(), "{arg}");
+        }
+    }
+
+    #[test]
+    fn it_starts_with_its_defaults_alone() {
+        let args = Args::try_parse_from(["namesake-broker"]).unwrap();
+        assert_eq!(args.config().drain, Duration::from_secs(5));
+        assert!(args.command.is_none());
+        let clean = ["namesake-broker", "clean", "--stack", "prod"];
+        let cleaning = Args::try_parse_from(clean).unwrap().command;
+        assert!(matches!(cleaning, Some(Command::Clean(clean)) if clean.stack == "prod"));
+        for asked in [
+            &["namesake-broker", "--help"][..],
+            &["namesake-broker", "clean", "--help"],
+        ] {
+            let help = Args::try_parse_from(asked).unwrap_err();
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp);
         }
     }
 

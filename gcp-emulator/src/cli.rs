@@ -80,3 +80,20 @@ async fn stopped() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn it_starts_with_its_defaults_alone() {
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from(["gcp-emulator"]).unwrap();
+        assert!(cli.listen.ip().is_loopback());
+        let help = Cli::try_parse_from(["gcp-emulator", "--help"]).unwrap_err();
+        assert_eq!(help.kind(), ErrorKind::DisplayHelp);
+    }
+}

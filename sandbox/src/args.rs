@@ -68,13 +68,24 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, error::ErrorKind};
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_starts_with_its_defaults_alone() {
+        for name in ["demo", "up", "control-plane", "build"] {
+            Cli::try_parse_from(["namesake-sandbox", name]).unwrap();
+            let help = Cli::try_parse_from(["namesake-sandbox", name, "--help"]).unwrap_err();
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp, "{name}");
+        }
+        let all = Cli::command();
+        assert_eq!(all.get_subcommands().count(), 4);
     }
 
     #[test]

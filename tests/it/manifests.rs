@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
+use clap::{CommandFactory as _, Parser as _};
 use namesake_api::names::SYSTEM_NAMESPACE;
 use namesake_core::{Rules, Source};
 use namesake_sandbox::{RESEARCH, users::ADMIN, workdir::workspace_root};
@@ -134,6 +135,49 @@ fn no_right_is_given_that_the_golden_list_does_not_have() -> Result<()> {
         only(&text, &listed),
         only(&listed, &text)
     );
+    Ok(())
+}
+
+/// The environment of a Deployment's container as command-line flags; what has no value here is left out.
+fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
+    let all = objects(&file(path)?)?;
+    let containers = all.iter().find_map(|object| {
+        let deployment = object["kind"] == "Deployment";
+        object
+            .pointer("/spec/template/spec/containers/0/env")
+            .filter(|_| deployment)
+    });
+    let variables = containers
+        .and_then(Value::as_array)
+        .context("no environment")?;
+    let mut flags = vec![command.get_name().to_owned()];
+    for variable in variables {
+        let name = variable["name"].as_str().unwrap_or_default();
+        let argument = command
+            .get_arguments()
+            .find(|a| a.get_env().is_some_and(|env| env == name));
+        let argument = argument.with_context(|| format!("{path}: the program knows no {name}"))?;
+        let long = argument
+            .get_long()
+            .with_context(|| format!("{name} has no flag"))?;
+        if let Some(value) = variable["value"].as_str() {
+            flags.push(format!("--{long}={value}"));
+        }
+    }
+    ensure!(flags.len() > 3, "{path} sets nothing: {flags:?}");
+    Ok(flags)
+}
+
+#[test]
+fn the_programs_understand_every_variable_that_the_manifests_set() -> Result<()> {
+    for overlay in ["base", "overlays/loopback"] {
+        let webhook = namesake_webhook::Args::command();
+        let flags = as_flags(&format!("{overlay}/webhook.yaml"), &webhook)?;
+        namesake_webhook::Args::try_parse_from(flags)?;
+        let broker = namesake_broker::Args::command();
+        let flags = as_flags(&format!("{overlay}/broker.yaml"), &broker)?;
+        namesake_broker::Args::try_parse_from(flags)?;
+    }
     Ok(())
 }
 
