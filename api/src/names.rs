@@ -221,6 +221,10 @@ pub const ENV_CLEAN_IN: &str = "NAMESAKE_CLEAN_IN";
 pub const ENV_CLEAN_DRY_RUN: &str = "NAMESAKE_CLEAN_DRY_RUN";
 /// Form of what it prints: `text` or `json`.
 pub const ENV_CLEAN_OUTPUT: &str = "NAMESAKE_CLEAN_OUTPUT";
+/// Whose rights `namesake-webhook check` is to take for meant, separated by commas.
+pub const ENV_CHECK_TRUST: &str = "NAMESAKE_CHECK_TRUST";
+/// Form of what it prints: `text` or `json`.
+pub const ENV_CHECK_OUTPUT: &str = "NAMESAKE_CHECK_OUTPUT";
 /// Reads of Google in a minute that looking for drift may cost; Google allows 6,000 of IAM's by default.
 pub const LOOK_READS_PER_MINUTE: u32 = 600;
 /// How long the disabled GSA of a user who has left is kept before it is deleted.

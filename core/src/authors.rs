@@ -4,7 +4,7 @@ use crate::{
     decide::Decision,
     groups::Groups,
     refusal::{Reason, Refusal},
-    rules::{Launcher, Mapping, NoMatch, Rules, UserRule, carries, fill},
+    rules::{Launcher, Mapping, NoMatch, Rules, UserRule, built_in_carriers, carries, fill},
     text::shown,
     user::{User, UserError, canonical_case, is_invisible},
 };
@@ -175,6 +175,22 @@ impl Rules {
                     .groups
                     .iter()
                     .any(|group| admins.groups.contains(group)))
+    }
+
+    /// Whether everybody in a group is an admin.
+    #[must_use]
+    pub fn is_admin_group(&self, group: &str) -> bool {
+        self.model
+            .admins
+            .groups
+            .iter()
+            .any(|admins| admins == group)
+    }
+
+    /// The accounts of all carriers, as the API server names them; the built-in ones are the first.
+    pub fn carriers(&self) -> impl Iterator<Item = &str> {
+        let listed = self.model.carriers.iter();
+        built_in_carriers().chain(listed.map(|carrier| carrier.account.as_str()))
     }
 
     /// Whether the requester may change what others run, such as Kueue: `updaters`, by default nobody.

@@ -28,7 +28,7 @@ pub use problem::{Problem, RulesErrors};
 pub(crate) use classes::Class;
 pub(crate) use matching::{Effect, Match, Rule};
 
-pub(crate) use model::{Model, carries};
+pub(crate) use model::{Model, built_in_carriers, carries};
 pub(crate) use pins::{Pin, email as pinned_email};
 pub(crate) use users::{Mapping, UserRule, fill};
 

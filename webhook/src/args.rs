@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use namesake_api::names;
 use reqwest::Url;
 
+use crate::check::Check;
 use crate::review::duration;
 
 /// How log lines look.
@@ -19,10 +20,22 @@ pub enum LogFormat {
     Text,
 }
 
+/// What the webhook does instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Say what is open in this installation, and how to close it. Run by an admin; nothing is changed.
+    ///
+    /// Exit code 0: nothing is open. 1: something is. 2: something could not be looked at.
+    Check(Check),
+}
+
 /// Namesake's admission webhook: stamps who asked, and gives each pod its user's own service account.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
 pub struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Namespace of the rules and of our own Secrets.
     #[arg(long, env = names::ENV_NAMESPACE, default_value = names::SYSTEM_NAMESPACE)]
     pub namespace: String,
@@ -78,12 +91,35 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     use super::*;
 
     #[test]
     fn flags_fit_together() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn it_starts_with_its_defaults_alone() {
+        let args = Args::try_parse_from(["namesake-webhook"]).unwrap();
+        assert_eq!(args.namespace, names::SYSTEM_NAMESPACE);
+        assert_eq!(args.drain, Duration::from_secs(5));
+        assert!(args.command.is_none());
+        let Some(Command::Check(check)) = Args::try_parse_from(["namesake-webhook", "check"])
+            .unwrap()
+            .command
+        else {
+            panic!("no check");
+        };
+        assert!(check.trust.is_empty());
+        for asked in [
+            &["namesake-webhook", "--help"][..],
+            &["namesake-webhook", "check", "--help"],
+        ] {
+            let help = Args::try_parse_from(asked).unwrap_err();
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp);
+        }
     }
 
     #[test]

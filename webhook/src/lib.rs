@@ -13,6 +13,7 @@ pub mod adopt;
 pub mod argo;
 mod args;
 pub mod broker;
+pub mod check;
 mod claims;
 pub mod guard;
 pub mod hygiene;
@@ -36,7 +37,7 @@ pub mod verdict;
 mod watch;
 pub mod who;
 
-pub use args::{Args, LogFormat};
+pub use args::{Args, Command, LogFormat};
 pub use run::run;
 pub use server::app;
 pub use text::{Pairs, Text};

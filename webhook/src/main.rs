@@ -1,26 +1,56 @@
 //! Starts the webhook.
 
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use namesake_webhook::{Args, run, signals, telemetry};
+use namesake_webhook::check::Check;
+use namesake_webhook::{Args, Command, run, signals, telemetry};
+
+/// The check could not look.
+const UNKNOWN: u8 = 2;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    telemetry::start(&args.log, args.log_format)?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a crypto provider was installed already"))?;
+    if let Some(Command::Check(check)) = &args.command {
+        return Ok(checked(&args.namespace, check).await);
+    }
+    telemetry::start(&args.log, args.log_format)?;
     let listener = TcpListener::bind(args.listen).with_context(|| {
         format!(
             "listen on {}: choose another address with --listen",
             args.listen
         )
     })?;
-    let client = kube::Client::try_default()
+    run(&args, cluster().await?, listener, signals::shutdown()?).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn cluster() -> anyhow::Result<kube::Client> {
+    kube::Client::try_default()
         .await
-        .context("no API server: run in a cluster, or set KUBECONFIG")?;
-    run(&args, client, listener, signals::shutdown()?).await
+        .context("no API server: run in a cluster, or set KUBECONFIG")
+}
+
+// Without a log: what it prints is the report alone.
+#[expect(clippy::print_stderr, reason = "the outcome of a command")]
+async fn checked(namespace: &str, check: &Check) -> ExitCode {
+    let report = async { check.run(&cluster().await?, namespace).await };
+    match report.await {
+        Ok(report) => {
+            // A reader that went away has read enough.
+            let _ = writeln!(std::io::stdout(), "{}", check.print(&report));
+            ExitCode::from(report.exit_code())
+        }
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::from(UNKNOWN)
+        }
+    }
 }

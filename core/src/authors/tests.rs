@@ -224,6 +224,7 @@ fn admins_and_updaters_are_those_that_are_named() {
     assert!(!example().is_admin(&in_group("platform@acme.com")));
     let rules = everything();
     assert!(rules.is_admin(&in_group("platform@acme.com")));
+    assert!(rules.is_admin_group("platform@acme.com") && !rules.is_admin_group("system:masters"));
     assert!(rules.is_admin(&requester("Root@acme.com")));
     assert!(!rules.is_admin(&in_group("system:masters")));
     assert!(!rules.is_admin(&requester("")));
@@ -249,5 +250,29 @@ proptest! {
         if let Ok(user) = ask(&everything(), &format!("{begin}{rest}"), claimed.as_deref()) {
             prop_assert!(User::exact(&user).is_ok());
         }
+    }
+}
+
+#[test]
+fn the_carriers_are_the_built_in_ones_and_those_that_the_rules_name() {
+    let rules = everything();
+    let carriers: Vec<_> = rules.carriers().collect();
+    assert_eq!(
+        carriers[..2],
+        [
+            "system:serviceaccount:kube-system:job-controller",
+            "system:serviceaccount:kube-system:cronjob-controller"
+        ]
+    );
+    assert!(carriers.len() > 2, "{carriers:?}");
+    for carrier in carriers {
+        let any = [
+            Launcher::Job,
+            Launcher::CronJob,
+            Launcher::JobSet,
+            Launcher::Workflow,
+        ];
+        let of_any = |kind: &Launcher| rules.is_carrier(&requester(carrier), *kind);
+        assert!(any.iter().any(of_any), "{carrier}");
     }
 }

@@ -60,6 +60,11 @@ const BUILT_IN: [(&str, Launcher); 2] = [
     ),
 ];
 
+/// Accounts of the built-in carriers.
+pub(crate) fn built_in_carriers<'a>() -> impl Iterator<Item = &'a str> {
+    BUILT_IN.iter().map(|(account, _)| *account)
+}
+
 /// Whether an account is a carrier for this kind of parent, or for any.
 pub(crate) fn carries(carriers: &[Carrier], account: &str, parent: Option<Launcher>) -> bool {
     let is_parent = |kind: &Launcher| parent.is_none_or(|parent| parent == *kind);

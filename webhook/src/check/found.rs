@@ -1,0 +1,245 @@
+//! Who holds rights that make somebody into somebody else: rights that are open for one reason, and where. Pure.
+
+use super::rbac::{Bound, Rbac, Right};
+use super::rights::*;
+use super::subject::Trusted;
+use super::{Finding, Holder, Severity, print};
+
+/// Rights that are open for one reason.
+struct Family {
+    check: &'static str,
+    severity: Severity,
+    rights: &'static [Right],
+    /// What follows from having one.
+    so: &'static str,
+    /// What to do besides taking the binding away.
+    instead: &'static str,
+}
+
+const EVERYWHERE: [Family; 8] = [
+    Family {
+        check: "admins",
+        severity: Severity::Critical,
+        rights: &[ADMINISTER],
+        so: "to every policy, and nobody can say who that is: everybody, every account, or whoever may make a pod there",
+        instead: "name the people",
+    },
+    Family {
+        check: "developers",
+        severity: Severity::Critical,
+        rights: &[RUN],
+        so: "in every namespace, so also with the accounts of controllers",
+        instead: "bind the role in the namespaces where they work",
+    },
+    Family {
+        check: "impersonation",
+        severity: Severity::Critical,
+        rights: &[
+            IMPERSONATE_USERS,
+            IMPERSONATE_GROUPS,
+            IMPERSONATE_ACCOUNTS,
+            IMPERSONATE_EXTRAS,
+        ],
+        so: "in the whole cluster: to the API server it is who it says",
+        instead: "limit the role to the names that are needed (resourceNames), and leave userextras out",
+    },
+    Family {
+        check: "tokens",
+        severity: Severity::Critical,
+        rights: &[TOKENS],
+        so: "in every namespace: whoever has a token of an account is that account",
+        instead: "bind the role in the namespaces where they work",
+    },
+    Family {
+        check: "guards",
+        severity: Severity::Critical,
+        rights: &[POLICIES, CONFIGURATIONS],
+        so: ": policies cannot guard policies, and a webhook may change what admins write",
+        instead: "limit the role to the objects that are its own (resourceNames)",
+    },
+    Family {
+        check: "escalation",
+        severity: Severity::Critical,
+        rights: &[ESCALATE, BIND, SIGN],
+        so: "in the whole cluster: that is any right there is",
+        instead: "limit the role to the roles that it may give (resourceNames)",
+    },
+    Family {
+        check: "kubelets",
+        severity: Severity::Critical,
+        rights: &[KUBELETS],
+        so: ": no webhook and no policy sees it",
+        instead: "give nodes/metrics and nodes/stats in place of nodes/proxy",
+    },
+    Family {
+        check: "our-secrets",
+        severity: Severity::Critical,
+        rights: &[SECRETS],
+        so: ": whoever has the stamp key signs as anyone",
+        instead: "bind the role in other namespaces, then rotate the stamp key (docs/operate.md)",
+    },
+];
+
+const HOME_SECRETS: &Family = &EVERYWHERE[7];
+const HOME: Family = Family {
+    check: "our-namespace",
+    severity: Severity::Warning,
+    rights: &[
+        WRITE_SECRETS,
+        WRITE_RULES,
+        RUN,
+        ENTER,
+        of(TOKENS, OUR_ACCOUNTS),
+        of(IMPERSONATE_ACCOUNTS, OUR_ACCOUNTS),
+    ],
+    so: "in our namespace: the policy namesake-system alone stands in the way",
+    instead: "bind the role in other namespaces",
+};
+const HOME_ROLES: Family = Family {
+    check: "escalation",
+    severity: Severity::Critical,
+    rights: &[ESCALATE, BIND],
+    so: "in our namespace",
+    instead: "bind the role in other namespaces",
+};
+const GUARDED_HOME: Family = Family {
+    check: "guarded-accounts",
+    severity: Severity::Critical,
+    rights: &[RUN, ENTER, TOKENS, IMPERSONATE_ACCOUNTS],
+    so: "where a guarded account lives, so it can be that account",
+    instead: "move the account to a namespace of its own",
+};
+const OPTED_IN: Family = Family {
+    check: "opted-in-rights",
+    severity: Severity::Warning,
+    rights: &[TOKENS, IMPERSONATE_ACCOUNTS],
+    so: "of a namespace where each account is somebody",
+    instead: "bind a role without these two rights (docs/trust.md, \"Taking rights away\")",
+};
+const OPTED_IN_DENIED: Family = Family {
+    rights: &[IMPERSONATE_ACCOUNTS],
+    instead: "bind a role without this right (docs/trust.md, \"Taking rights away\")",
+    ..OPTED_IN
+};
+
+/// What bindings give to those who are not expected to have it, and to those who are.
+pub(super) struct Found<'a> {
+    trusted: &'a Trusted<'a>,
+    findings: Vec<Finding>,
+    holders: Vec<Holder>,
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn new(trusted: &'a Trusted<'a>) -> Self {
+        Self {
+            trusted,
+            findings: Vec::new(),
+            holders: Vec::new(),
+        }
+    }
+
+    /// What is given in the whole cluster.
+    pub(super) fn everywhere(&mut self, rbac: &Rbac) {
+        for bound in rbac.everywhere() {
+            for family in &EVERYWHERE {
+                self.look(bound, family, family.severity, family.so);
+            }
+        }
+    }
+
+    /// What is given in our own namespace; `guarded`: whether the policy that protects it is in force.
+    pub(super) fn at_home(&mut self, rbac: &Rbac, guarded: bool) {
+        let (severity, so) = match guarded {
+            true => (HOME.severity, HOME.so),
+            false => (
+                Severity::Critical,
+                "in our namespace, and no policy is in the way",
+            ),
+        };
+        for bound in rbac.everywhere() {
+            self.look(bound, &HOME, severity, so);
+        }
+        for bound in rbac.only_in(self.trusted.home) {
+            self.look(bound, HOME_SECRETS, HOME_SECRETS.severity, HOME_SECRETS.so);
+            self.look(bound, &HOME_ROLES, HOME_ROLES.severity, HOME_ROLES.so);
+            self.look(bound, &HOME, severity, so);
+        }
+    }
+
+    /// What is given where guarded accounts live; namespace, and who lives there.
+    pub(super) fn where_guarded(&mut self, rbac: &Rbac, homes: &[(String, String)]) {
+        for (namespace, who) in homes {
+            let so = format!("{}: {who}", GUARDED_HOME.so);
+            for bound in rbac.only_in(namespace) {
+                self.look(bound, &GUARDED_HOME, GUARDED_HOME.severity, &so);
+            }
+        }
+    }
+
+    /// What is given in a namespace that is opted in; `denied`: whether the guard of tokens refuses.
+    pub(super) fn opted_in(&mut self, rbac: &Rbac, namespace: &str, denied: bool) {
+        let family = if denied { &OPTED_IN_DENIED } else { &OPTED_IN };
+        for bound in rbac.only_in(namespace) {
+            self.look(bound, family, family.severity, family.so);
+        }
+    }
+
+    pub(super) fn into_parts(mut self, mut before: Vec<Finding>) -> (Vec<Finding>, Vec<Holder>) {
+        before.append(&mut self.findings);
+        (before, self.holders)
+    }
+
+    fn look(&mut self, bound: &Bound, family: &Family, severity: Severity, so: &str) {
+        let given: Vec<_> = family
+            .rights
+            .iter()
+            .filter(|right| bound.gives(right))
+            .collect();
+        if given.is_empty() {
+            return;
+        }
+        let place = bound.place();
+        let mut open = Vec::new();
+        for subject in &bound.subjects {
+            match self.trusted.why(subject) {
+                None => open.push(subject.to_string()),
+                Some(trusted) => self.holders.push(Holder {
+                    trusted,
+                    subject: subject.to_string(),
+                    check: family.check,
+                    place: place.clone(),
+                }),
+            }
+        }
+        if open.is_empty() {
+            return;
+        }
+        let words: Vec<_> = given.iter().map(|right| right.words).collect();
+        let space = if so.starts_with(':') { "" } else { " " };
+        self.findings.push(Finding {
+            severity,
+            check: family.check,
+            what: format!("{}{space}{so}", words.join(", ")),
+            remedy: format!("{}: {}", family.instead, take_away(bound, open.len())),
+            subjects: open,
+            place,
+        });
+    }
+}
+
+/// The command that takes a binding away, or the ones whom it should not name out of it.
+fn take_away(bound: &Bound, open: usize) -> String {
+    let verb = if open == bound.subjects.len() {
+        "delete"
+    } else {
+        "edit"
+    };
+    let name = print::quoted(&bound.name);
+    match &bound.namespace {
+        None => format!("kubectl {verb} clusterrolebinding {name}"),
+        Some(namespace) => format!(
+            "kubectl -n {} {verb} rolebinding {name}",
+            print::quoted(namespace)
+        ),
+    }
+}

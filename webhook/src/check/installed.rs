@@ -1,0 +1,126 @@
+//! Whether policies, webhook configurations and network policies are there as shipped. Pure.
+
+use std::collections::BTreeMap;
+
+use namesake_api::names;
+
+use super::{Finding, Seen, Severity, selector};
+use crate::installation::{self, Installation};
+
+const SYSTEM_POLICY: &str = "namesake-system";
+const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k OVERLAY";
+/// First version that has ValidatingAdmissionPolicy v1, which all guards are.
+const LEAST: (u32, u32) = (1, 30);
+
+/// What is missing or weaker.
+pub(super) fn findings(seen: &Seen) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(seen.version.iter().find_map(|version| old(version)));
+    if let Ok(there) = &seen.installation {
+        let faults = installation::faults(there).into_iter();
+        findings.extend(faults.map(|fault| missing("installation", "manifests/base", &fault)));
+        findings.extend(warns_only(there));
+    }
+    if let Ok(policies) = &seen.network_policies {
+        let labels = ("app.kubernetes.io/name", names::WEBHOOK_SERVICE_ACCOUNT);
+        let labels = BTreeMap::from([(labels.0.to_owned(), labels.1.to_owned())]);
+        let mut specs = policies.iter().filter_map(|policy| policy.spec.as_ref());
+        let covered = specs.any(|spec| {
+            let ingress = spec.policy_types.iter().flatten().any(|t| t == "Ingress");
+            let pods = spec.pod_selector.as_ref();
+            ingress && pods.is_none_or(|pods| selector::may_match(pods, &labels))
+        });
+        if !covered {
+            let what = "no network policy keeps others from the webhook: whoever reaches it gets stamps signed as anyone";
+            let place = format!("Namespace {}", seen.home);
+            findings.push(missing("network", &place, what));
+        }
+    }
+    findings
+}
+
+/// Whether the policy of our own namespace is in force; if nobody could look, it is not.
+pub(super) fn guards_home(seen: &Seen) -> bool {
+    let about = |fault: &String| fault.split_whitespace().any(|word| word == SYSTEM_POLICY);
+    seen.installation
+        .as_ref()
+        .is_ok_and(|there| !installation::faults(there).iter().any(about))
+}
+
+/// Whether the guard of tokens refuses; if nobody could look, it does not.
+pub(super) fn tokens_denied(seen: &Seen) -> bool {
+    seen.installation.as_ref().is_ok_and(denies_tokens)
+}
+
+fn denies_tokens(there: &Installation) -> bool {
+    let mut bindings = there.bindings.iter().map(|binding| &binding.spec);
+    bindings.any(|spec| {
+        spec.policy_name == names::TOKEN_GUARD
+            && spec.match_resources.is_none()
+            && spec
+                .validation_actions
+                .iter()
+                .any(|action| action == "Deny")
+    })
+}
+
+fn warns_only(there: &Installation) -> Option<Finding> {
+    let name = names::TOKEN_GUARD;
+    (!denies_tokens(there)).then(|| Finding {
+        severity: Severity::Warning,
+        check: "token-guard",
+        place: format!("ValidatingAdmissionPolicyBinding {name}"),
+        subjects: Vec::new(),
+        what: "tokens of others' accounts are warned about and audited, not refused".to_owned(),
+        remedy: format!(
+            "when the audit log shows nobody who must go on asking, components: [../../token-guard] in your overlay (docs/install-gke.md), \
+             or kubectl patch validatingadmissionpolicybinding {name} --type=merge -p '{{\"spec\":{{\"validationActions\":[\"Deny\",\"Audit\"]}}}}'"
+        ),
+    })
+}
+
+fn missing(check: &'static str, place: &str, what: &str) -> Finding {
+    Finding {
+        severity: Severity::Critical,
+        check,
+        place: place.to_owned(),
+        subjects: Vec::new(),
+        what: what.to_owned(),
+        remedy: APPLY.to_owned(),
+    }
+}
+
+/// A version that lacks what the guards need; one that cannot be read is not judged.
+fn old(version: &str) -> Option<Finding> {
+    let mut numbers = version
+        .trim_start_matches('v')
+        .split('.')
+        .map(|part| part.parse::<u32>().ok());
+    let found = (numbers.next()??, numbers.next()??);
+    (found < LEAST).then(|| Finding {
+        severity: Severity::Critical,
+        check: "version",
+        place: "API server".to_owned(),
+        subjects: Vec::new(),
+        what: format!("{version} has no ValidatingAdmissionPolicy v1, so no guard holds"),
+        remedy: format!(
+            "upgrade the cluster to Kubernetes {}.{} or newer",
+            LEAST.0, LEAST.1
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_without_policies_is_found_and_others_are_not() {
+        for version in ["v1.29.9", "v1.0.0", "v0.31.0"] {
+            assert!(old(version).is_some(), "{version}");
+        }
+        for version in ["v1.30.0", "v1.36.3-gke.100", "v2.0.0", "unknown", ""] {
+            assert_eq!(old(version), None, "{version}");
+        }
+    }
+}

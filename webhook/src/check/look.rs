@@ -1,0 +1,192 @@
+//! Asks the API server for what the check looks at. Of Secrets, names only; nothing is written.
+
+use std::fmt::Debug;
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
+use kube::api::{ListParams, PartialObjectMeta};
+use kube::{Api, Client, Error, Resource, ResourceExt};
+use namesake_api::names::{
+    ACCEPTED_RULES_CONFIG_MAP, RULES_CONFIG_MAP, RULES_KEY_SUFFIX, WEBHOOK_CONFIGURATION,
+};
+use namesake_core::Rules;
+use serde::de::DeserializeOwned;
+
+use super::rbac::{Listing, Rbac};
+use super::{Look, Place, Seen, TokenSecret, Unseen};
+use crate::installation::Installation;
+use crate::state::parse;
+
+/// Type of Secrets with a token, and the annotation that names their account.
+const TOKEN_TYPE: &str = "type=kubernetes.io/service-account-token";
+const TOKEN_ACCOUNT: &str = "kubernetes.io/service-account.name";
+
+/// Looks at all of it. What the caller may not see is in what was seen.
+pub(super) async fn look(client: &Client, home: &str) -> anyhow::Result<Seen> {
+    let version = match client.apiserver_version().await {
+        Ok(info) => Ok(info.git_version),
+        Err(error @ Error::Api(_)) => Err(unseen("the version of the API server", &error)),
+        Err(error) => return Err(error).context("no API server answers"),
+    };
+    let (
+        rules,
+        installation,
+        rbac,
+        namespaces,
+        accounts,
+        token_secrets,
+        webhooks,
+        network_policies,
+    ) = tokio::join!(
+        rules(client, home),
+        installation(client),
+        rbac(client),
+        namespaces(client),
+        accounts(client),
+        token_secrets(client),
+        list(
+            Api::all(client.clone()),
+            "the mutating webhook configurations"
+        ),
+        list(
+            Api::namespaced(client.clone(), home),
+            "the network policies of our namespace"
+        ),
+    );
+    Ok(Seen {
+        home: home.to_owned(),
+        version,
+        rules,
+        installation,
+        rbac,
+        namespaces,
+        accounts,
+        token_secrets,
+        webhooks,
+        network_policies,
+    })
+}
+
+fn unseen(what: &'static str, why: &impl ToString) -> Unseen {
+    Unseen {
+        what,
+        why: why.to_string(),
+    }
+}
+
+async fn list<K>(api: Api<K>, what: &'static str) -> Look<Vec<K>>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let found = api.list(&ListParams::default()).await;
+    found
+        .map(|list| list.items)
+        .map_err(|error| unseen(what, &error))
+}
+
+async fn metadata<K>(
+    api: Api<K>,
+    params: &ListParams,
+    what: &'static str,
+) -> Look<Vec<PartialObjectMeta<K>>>
+where
+    K: Clone + DeserializeOwned + Debug + Resource,
+{
+    let found = api.list_metadata(params).await;
+    found
+        .map(|list| list.items)
+        .map_err(|error| unseen(what, &error))
+}
+
+/// The rules as written; if they are broken, those that the broker accepted last.
+async fn rules(client: &Client, home: &str) -> Look<Rules> {
+    let what = "the rules";
+    let maps = Api::<ConfigMap>::namespaced(client.clone(), home);
+    let mut problems = format!("there is no ConfigMap {home}/{RULES_CONFIG_MAP}");
+    for name in [RULES_CONFIG_MAP, ACCEPTED_RULES_CONFIG_MAP] {
+        let Some(map) = maps
+            .get_opt(name)
+            .await
+            .map_err(|error| unseen(what, &error))?
+        else {
+            continue;
+        };
+        let files = map.data.unwrap_or_default().into_iter();
+        let files = files
+            .filter(|(key, _)| key.ends_with(RULES_KEY_SUFFIX))
+            .collect();
+        match parse(&files) {
+            Ok(rules) => return Ok(rules),
+            Err(error) => problems = format!("ConfigMap {home}/{name}: {error}"),
+        }
+    }
+    Err(unseen(what, &problems))
+}
+
+async fn installation(client: &Client) -> Look<Installation> {
+    let of = |error: Error| unseen("our policies and webhook configurations", &error);
+    let mutating = Api::all(client.clone());
+    let validating = Api::all(client.clone());
+    Ok(Installation {
+        policies: list(Api::all(client.clone()), "the policies").await?,
+        bindings: list(Api::all(client.clone()), "the bindings of policies").await?,
+        mutating: mutating.get_opt(WEBHOOK_CONFIGURATION).await.map_err(of)?,
+        validating: validating
+            .get_opt(WEBHOOK_CONFIGURATION)
+            .await
+            .map_err(of)?,
+    })
+}
+
+async fn rbac(client: &Client) -> Look<Rbac> {
+    let (cluster_roles, roles, cluster_role_bindings, role_bindings) = tokio::try_join!(
+        list(Api::all(client.clone()), "who may do what: ClusterRoles"),
+        list(Api::all(client.clone()), "who may do what: Roles"),
+        list(
+            Api::all(client.clone()),
+            "who may do what: ClusterRoleBindings"
+        ),
+        list(Api::all(client.clone()), "who may do what: RoleBindings"),
+    )?;
+    Ok(Rbac::of(Listing {
+        cluster_roles,
+        roles,
+        cluster_role_bindings,
+        role_bindings,
+    }))
+}
+
+async fn namespaces(client: &Client) -> Look<Vec<Place>> {
+    let api = Api::<Namespace>::all(client.clone());
+    let all = metadata(api, &ListParams::default(), "the namespaces").await?;
+    let places = all.into_iter().map(|one| Place {
+        name: one.name_any(),
+        labels: one.metadata.labels.unwrap_or_default(),
+    });
+    Ok(places.collect())
+}
+
+async fn accounts(client: &Client) -> Look<Vec<(String, String)>> {
+    let api = Api::<ServiceAccount>::all(client.clone());
+    let all = metadata(api, &ListParams::default(), "the service accounts").await?;
+    Ok(all
+        .into_iter()
+        .map(|one| (one.namespace().unwrap_or_default(), one.name_any()))
+        .collect())
+}
+
+async fn token_secrets(client: &Client) -> Look<Vec<TokenSecret>> {
+    let api = Api::<Secret>::all(client.clone());
+    let params = ListParams::default().fields(TOKEN_TYPE);
+    let all = metadata(api, &params, "the names of Secrets with tokens").await?;
+    let secrets = all.into_iter().map(|one| TokenSecret {
+        namespace: one.namespace().unwrap_or_default(),
+        name: one.name_any(),
+        account: one
+            .annotations()
+            .get(TOKEN_ACCOUNT)
+            .cloned()
+            .unwrap_or_default(),
+    });
+    Ok(secrets.collect())
+}

@@ -1,0 +1,111 @@
+//! What is open in namespaces that are opted in. Pure.
+
+use namesake_api::names::{MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL};
+
+use super::{Finding, Place, Seen, Severity, print, selector};
+use crate::mode::Mode;
+
+/// Pod Security's label, and the levels that keep a pod off its node.
+const LEVEL_LABEL: &str = "pod-security.kubernetes.io/enforce";
+const LEVELS: [&str; 2] = ["baseline", "restricted"];
+
+/// What is open in each.
+pub(super) fn findings(seen: &Seen, opted_in: &[&Place]) -> Vec<Finding> {
+    let each = opted_in.iter();
+    let each = each.flat_map(|place| [level(place), mode(place), selected(seen, place)]);
+    each.flatten().collect()
+}
+
+fn finding(
+    place: &Place,
+    severity: Severity,
+    check: &'static str,
+    what: String,
+    remedy: &str,
+) -> Finding {
+    let name = print::quoted(&place.name);
+    Finding {
+        severity,
+        check,
+        place: format!("Namespace {}", place.name),
+        subjects: Vec::new(),
+        what,
+        remedy: remedy.replace("NAMESPACE", &name),
+    }
+}
+
+fn level(place: &Place) -> Option<Finding> {
+    let level = place.labels.get(LEVEL_LABEL).map(String::as_str);
+    if level.is_some_and(|level| LEVELS.contains(&level)) {
+        return None;
+    }
+    let has = level.map_or("no Pod Security level".to_owned(), |level| {
+        format!("Pod Security {level}")
+    });
+    let what = format!("has {has}: a privileged pod takes the tokens of all pods on its node");
+    let remedy =
+        "kubectl label namespace NAMESPACE pod-security.kubernetes.io/enforce=baseline --overwrite";
+    Some(finding(
+        place,
+        Severity::Critical,
+        "pod-security",
+        what,
+        remedy,
+    ))
+}
+
+fn mode(place: &Place) -> Option<Finding> {
+    let label = place.labels.get(MODE_LABEL).map(String::as_str);
+    let (severity, what) = match Mode::of(label) {
+        Ok(Mode::Enforce) => return None,
+        Ok(Mode::Shadow) => (
+            Severity::Warning,
+            "is in shadow mode: what would be refused is only told".to_owned(),
+        ),
+        Ok(Mode::Off) => (
+            Severity::Warning,
+            "is switched off: pods run as the account that they name".to_owned(),
+        ),
+        Err(other) => (
+            Severity::Warning,
+            format!("has mode {other:?}, which is none and counts as enforce"),
+        ),
+    };
+    let remedy = "kubectl label namespace NAMESPACE namesake.dev/mode-";
+    Some(finding(place, severity, "mode", what, remedy))
+}
+
+/// A label that no webhook of ours selects opts in to nothing.
+fn selected(seen: &Seen, place: &Place) -> Option<Finding> {
+    let configuration = seen.installation.as_ref().ok()?.mutating.as_ref()?;
+    let webhook = configuration
+        .webhooks
+        .iter()
+        .flatten()
+        .find(|w| w.name == MUTATE_WEBHOOK)?;
+    let off = Mode::of(place.labels.get(MODE_LABEL).map(String::as_str)) == Ok(Mode::Off);
+    let selected = webhook
+        .namespace_selector
+        .as_ref()
+        .is_none_or(|s| selector::may_match(s, &place.labels));
+    if off || selected {
+        return None;
+    }
+    let stack = place
+        .labels
+        .get(OPT_IN_LABEL)
+        .map(String::as_str)
+        .unwrap_or_default();
+    let what = format!(
+        "has {OPT_IN_LABEL}={stack}, which {MUTATE_WEBHOOK} does not select: nobody checks who runs there"
+    );
+    let remedy = "correct the label (kubectl label namespace NAMESPACE namesake.dev/stack=STACK --overwrite), or the \
+                  namespaceSelectors of both webhook configurations (docs/install-gke.md, step 4)";
+    Some(finding(
+        place,
+        Severity::Critical,
+        "not-checked",
+        what,
+        remedy,
+    ))
+}

@@ -1,0 +1,194 @@
+//! The report in words, and as JSON. Names come from others: they are made harmless for terminals and shells. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::{Finding, Report, Severity, Trust};
+
+/// How many names of a longer list are printed.
+const NAMED: usize = 5;
+
+/// The first of many names.
+#[must_use]
+pub(super) fn some(names: &[&str]) -> String {
+    let first = names
+        .iter()
+        .take(NAMED)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+/// A name as one word of a shell's command.
+#[must_use]
+pub(super) fn quoted(name: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
+    if !name.is_empty() && !name.starts_with('-') && name.chars().all(harmless) {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', "'\\''"))
+}
+
+/// One JSON document.
+#[must_use]
+pub(super) fn json(report: &Report) -> String {
+    // Strings and lists only: there is nothing in it that JSON cannot say.
+    serde_json::to_string_pretty(report).unwrap_or_default()
+}
+
+/// For people.
+#[must_use]
+pub(super) fn text(report: &Report) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        let _ = write!(text, "{}", block(finding));
+    }
+    for unseen in &report.not_looked_at {
+        let _ = writeln!(
+            text,
+            "NOT SEEN  {}\n          {}\n",
+            unseen.what,
+            plain(&unseen.why)
+        );
+    }
+    let _ = write!(text, "{}", trusted(report));
+    let _ = writeln!(text, "This check cannot see:");
+    for beyond in &report.cannot_see {
+        let _ = writeln!(text, "  - {beyond}");
+    }
+    let _ = write!(text, "\n{}", summary(report));
+    text
+}
+
+fn block(finding: &Finding) -> String {
+    let severity = match finding.severity {
+        Severity::Critical => "CRITICAL",
+        Severity::Warning => "WARNING ",
+    };
+    let subjects: Vec<_> = finding.subjects.iter().map(String::as_str).collect();
+    let (who, colon) = (some(&subjects), if subjects.is_empty() { "" } else { ": " });
+    let Finding {
+        check,
+        place,
+        what,
+        remedy,
+        ..
+    } = finding;
+    let lines = [
+        format!("{severity}  {check}: {who}{colon}{what}"),
+        format!("          where: {place}"),
+        format!("          to do: {remedy}"),
+    ];
+    lines.map(|line| plain(&line)).join("\n") + "\n\n"
+}
+
+fn trusted(report: &Report) -> String {
+    let mut by_trust = BTreeMap::<Trust, BTreeSet<&str>>::new();
+    for holder in &report.trusted {
+        by_trust
+            .entry(holder.trusted)
+            .or_default()
+            .insert(&holder.subject);
+    }
+    if by_trust.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "Expected to have such rights (all of them, and by which binding: -o json):\n".to_owned();
+    for (trust, subjects) in by_trust {
+        let subjects: Vec<_> = subjects.into_iter().collect();
+        let _ = writeln!(text, "  {}: {}", trust.as_str(), plain(&some(&subjects)));
+    }
+    text + "\n"
+}
+
+fn summary(report: &Report) -> String {
+    let count = |severity| {
+        report
+            .findings
+            .iter()
+            .filter(|f| f.severity == severity)
+            .count()
+    };
+    let (critical, warnings) = (count(Severity::Critical), count(Severity::Warning));
+    let server = report
+        .server_version
+        .as_deref()
+        .unwrap_or("of unknown version");
+    let namespaces: Vec<_> = report.namespaces.iter().map(String::as_str).collect();
+    let places = match namespaces.len() {
+        0 => "no namespace is opted in".to_owned(),
+        count => format!("{count} opted in: {}", some(&namespaces)),
+    };
+    let open = match (critical, warnings, report.not_looked_at.len()) {
+        (0, 0, 0) => "nothing is open".to_owned(),
+        (_, _, 0) => format!("{critical} critical, {warnings} warnings"),
+        (_, _, unseen) => format!(
+            "{critical} critical, {warnings} warnings, and {unseen} not looked at: run it as somebody who may list them"
+        ),
+    };
+    let trust = match report
+        .findings
+        .iter()
+        .any(|finding| !finding.subjects.is_empty())
+    {
+        true => {
+            "\nWho is meant to have such rights is no finding with --trust NAME, --trust group:NAME."
+        }
+        false => "",
+    };
+    format!(
+        "API server {}; {}. {open}.{trust}",
+        plain(server),
+        plain(&places)
+    )
+}
+
+/// Without what a terminal would obey, or an eye not see.
+fn plain(text: &str) -> String {
+    let odd = |c: char| c.is_control() || (!c.is_ascii() && !c.is_alphanumeric());
+    let each = text.chars().map(|c| {
+        if odd(c) {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    });
+    each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_word_whatever_is_in_it() {
+        assert_eq!(
+            quoted("system:controller:job-controller"),
+            "system:controller:job-controller"
+        );
+        assert_eq!(quoted("$(reboot)"), "'$(reboot)'");
+        assert_eq!(quoted("it's; a"), "'it'\\''s; a'");
+        assert_eq!(quoted("--all"), "'--all'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_long_list_says_how_many_more() {
+        assert_eq!(some(&["a", "b"]), "a, b");
+        assert_eq!(
+            some(&["a", "b", "c", "d", "e", "f", "g"]),
+            "a, b, c, d, e and 2 more"
+        );
+    }
+
+    #[test]
+    fn nothing_in_a_name_reaches_the_terminal_as_a_command() {
+        assert_eq!(plain("a\u{1b}[2Jb\u{202e}\nc"), "a\\u{1b}[2Jb\\u{202e}\\nc");
+        assert_eq!(plain("müller@acme.com"), "müller@acme.com");
+    }
+}

@@ -1,0 +1,212 @@
+//! Which rights make somebody into somebody else. Pure.
+
+use namesake_api::names;
+
+use super::rbac::Right;
+
+const READ: &[&str] = &["get", "list", "watch"];
+const WRITE: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
+const CHANGE: &[&str] = &["create", "update", "patch"];
+const IMPERSONATE: &[&str] = &[
+    "impersonate",
+    // Since Kubernetes 1.35, one verb for each kind of user.
+    "impersonate:user-info",
+    "impersonate:serviceaccount",
+    "impersonate:arbitrary-node",
+];
+const OURS: &[&str] = &[names::AUTHORITY_SECRET, names::STAMP_KEY_SECRET];
+pub(super) const OUR_ACCOUNTS: &[&str] = &[
+    names::WEBHOOK_SERVICE_ACCOUNT,
+    names::BROKER_SERVICE_ACCOUNT,
+];
+/// Whoever binds one of these to himself is at home everywhere.
+const ROLES: &[&str] = &[
+    "cluster-admin",
+    "admin",
+    "edit",
+    "namesake-identities-admin",
+];
+
+const fn right(
+    words: &'static str,
+    verbs: &'static [&'static str],
+    resources: &'static [(&'static str, &'static str)],
+) -> Right {
+    Right {
+        words,
+        verbs,
+        resources,
+        names: &[],
+    }
+}
+
+pub(super) const fn of(right: Right, names: &'static [&'static str]) -> Right {
+    Right { names, ..right }
+}
+
+pub(super) const ADMINISTER: Right = right(
+    "counts as an admin",
+    &["administer"],
+    &[(names::GROUP, "identities")],
+);
+pub(super) const GUARDED: Right =
+    right("is guarded", &["guarded"], &[(names::GROUP, "identities")]);
+pub(super) const CARRY: Right = right("carries", &["carry"], &[(names::GROUP, "identities")]);
+pub(super) const READ_JOBS: Right = right("reads Jobs", &["list"], &[("batch", "jobs")]);
+pub(super) const SECRETS: Right = of(right("reads our Secrets", READ, &[("", "secrets")]), OURS);
+pub(super) const WRITE_SECRETS: Right =
+    of(right("writes our Secrets", WRITE, &[("", "secrets")]), OURS);
+pub(super) const WRITE_RULES: Right = of(
+    right("writes the rules", WRITE, &[("", "configmaps")]),
+    &[names::RULES_CONFIG_MAP, names::ACCEPTED_RULES_CONFIG_MAP],
+);
+pub(super) const RUN: Right = right(
+    "makes or changes pods",
+    CHANGE,
+    &[
+        ("", "pods"),
+        ("", "pods/ephemeralcontainers"),
+        ("", "replicationcontrollers"),
+        ("apps", "daemonsets"),
+        ("apps", "deployments"),
+        ("apps", "replicasets"),
+        ("apps", "statefulsets"),
+        ("batch", "cronjobs"),
+        ("batch", "jobs"),
+    ],
+);
+pub(super) const ENTER: Right = right(
+    "enters pods",
+    &["create", "get"],
+    &[
+        ("", "pods/attach"),
+        ("", "pods/exec"),
+        ("", "pods/portforward"),
+        ("", "pods/proxy"),
+    ],
+);
+pub(super) const TOKENS: Right = right(
+    "asks for tokens of service accounts",
+    &["create"],
+    &[("", "serviceaccounts/token")],
+);
+pub(super) const IMPERSONATE_ACCOUNTS: Right = right(
+    "impersonates service accounts",
+    IMPERSONATE,
+    &[
+        ("", "serviceaccounts"),
+        ("authentication.k8s.io", "serviceaccounts"),
+    ],
+);
+pub(super) const IMPERSONATE_USERS: Right = right(
+    "impersonates users",
+    IMPERSONATE,
+    &[("", "users"), ("authentication.k8s.io", "users")],
+);
+pub(super) const IMPERSONATE_GROUPS: Right = right(
+    "impersonates groups",
+    IMPERSONATE,
+    &[("", "groups"), ("authentication.k8s.io", "groups")],
+);
+// So that impersonation looks like a token of the account's own.
+pub(super) const IMPERSONATE_EXTRAS: Right = right(
+    "writes the extras of whom it impersonates",
+    IMPERSONATE,
+    &[
+        ("authentication.k8s.io", "userextras"),
+        (
+            "authentication.k8s.io",
+            "userextras/authentication.kubernetes.io/credential-id",
+        ),
+        ("authentication.k8s.io", "uids"),
+    ],
+);
+pub(super) const POLICIES: Right = right(
+    "changes admission policies or their bindings",
+    WRITE,
+    &[
+        (
+            "admissionregistration.k8s.io",
+            "validatingadmissionpolicies",
+        ),
+        (
+            "admissionregistration.k8s.io",
+            "validatingadmissionpolicybindings",
+        ),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
+        (
+            "admissionregistration.k8s.io",
+            "mutatingadmissionpolicybindings",
+        ),
+    ],
+);
+pub(super) const CONFIGURATIONS: Right = right(
+    "changes webhook configurations",
+    WRITE,
+    &[
+        (
+            "admissionregistration.k8s.io",
+            "mutatingwebhookconfigurations",
+        ),
+        (
+            "admissionregistration.k8s.io",
+            "validatingwebhookconfigurations",
+        ),
+    ],
+);
+pub(super) const ESCALATE: Right = right(
+    "gives rights that it does not have (escalate)",
+    &["escalate"],
+    &[
+        ("rbac.authorization.k8s.io", "clusterroles"),
+        ("rbac.authorization.k8s.io", "roles"),
+    ],
+);
+pub(super) const BIND: Right = of(
+    right(
+        "binds roles that it does not have (bind)",
+        &["bind"],
+        &[
+            ("rbac.authorization.k8s.io", "clusterroles"),
+            ("rbac.authorization.k8s.io", "roles"),
+        ],
+    ),
+    ROLES,
+);
+pub(super) const SIGN: Right = of(
+    right(
+        "approves client certificates of any user",
+        &["approve", "sign"],
+        &[("certificates.k8s.io", "signers")],
+    ),
+    &["kubernetes.io/kube-apiserver-client", "kubernetes.io/*"],
+);
+pub(super) const KUBELETS: Right = right(
+    "enters any pod by its kubelet, past admission",
+    &["create", "get"],
+    &[("", "nodes/proxy")],
+);
+
+/// Every right that is asked about, so that tests can put each to a real API server.
+pub const RIGHTS: [Right; 20] = [
+    ADMINISTER,
+    GUARDED,
+    CARRY,
+    SECRETS,
+    WRITE_SECRETS,
+    WRITE_RULES,
+    RUN,
+    ENTER,
+    TOKENS,
+    IMPERSONATE_ACCOUNTS,
+    IMPERSONATE_USERS,
+    IMPERSONATE_GROUPS,
+    IMPERSONATE_EXTRAS,
+    POLICIES,
+    CONFIGURATIONS,
+    ESCALATE,
+    BIND,
+    SIGN,
+    KUBELETS,
+    READ_JOBS,
+];

@@ -1,0 +1,229 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use namesake_core::{Rules, Source};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::rbac::{Listing, Rbac};
+use super::*;
+use crate::installation::Installation;
+
+mod places;
+mod who;
+
+const RULES: &str = include_str!("../../../manifests/base/rules.yaml");
+const MANAGED: &str = "mf-alice-aaaaaaaaaaaaaa";
+
+/// Objects of a folder of `manifests/`.
+fn shipped(folder: &str) -> Vec<Value> {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../manifests")
+        .join(folder);
+    let files = std::fs::read_dir(base).unwrap().map(|f| f.unwrap().path());
+    let yaml = files.filter(|f| f.extension().is_some_and(|e| e == "yaml"));
+    let texts: Vec<_> = yaml.map(|f| std::fs::read_to_string(f).unwrap()).collect();
+    let documents = texts.iter().flat_map(|text| text.split("\n---\n"));
+    documents
+        .filter_map(|document| serde_saphyr::from_str::<Value>(document).ok())
+        .collect()
+}
+
+fn of<K: DeserializeOwned>(all: &[Value], kind: &str) -> Vec<K> {
+    let of_kind = all.iter().filter(|object| object["kind"] == kind);
+    of_kind
+        .map(|object| serde_json::from_value(object.clone()).unwrap())
+        .collect()
+}
+
+fn place(name: &str, labels: &[(&str, &str)]) -> Place {
+    let own = [("kubernetes.io/metadata.name", name)];
+    let labels = labels
+        .iter()
+        .copied()
+        .chain(own)
+        .map(|(k, v)| (k.to_owned(), v.to_owned()));
+    Place {
+        name: name.to_owned(),
+        labels: labels.collect::<BTreeMap<_, _>>(),
+    }
+}
+
+const OPTED_IN: [(&str, &str); 2] = [
+    ("namesake.dev/stack", "prod"),
+    ("pod-security.kubernetes.io/enforce", "baseline"),
+];
+
+/// What is shipped, with one opted-in namespace, a hub that the rules know, and an admin; `more` are further objects of RBAC.
+fn installed(more: &[Value]) -> Seen {
+    let mut all = shipped("base");
+    all.extend(shipped("opt-in").into_iter().map(|mut object| {
+        object["metadata"]["namespace"] = json!("research");
+        object
+    }));
+    let (admins, hub) = (
+        subject("Group", "system:masters"),
+        json!({"kind": "Group", "name": "system:serviceaccounts:hub"}),
+    );
+    all.push(json!({"kind": "ClusterRole", "metadata": {"name": "cluster-admin"}, "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}));
+    all.push(binding(None, "cluster-admin", "cluster-admin", &[admins]));
+    all.push(binding(None, "hubs", "namesake-guarded", &[hub]));
+    all.extend(more.iter().cloned());
+    let mut installation = Installation {
+        policies: of(&all, "ValidatingAdmissionPolicy"),
+        bindings: of(&all, "ValidatingAdmissionPolicyBinding"),
+        mutating: of(&all, "MutatingWebhookConfiguration").pop(),
+        validating: of(&all, "ValidatingWebhookConfiguration").pop(),
+    };
+    for binding in &mut installation.bindings {
+        if binding.spec.policy_name == names::TOKEN_GUARD {
+            binding.spec.validation_actions = vec!["Deny".to_owned(), "Audit".to_owned()];
+        }
+    }
+    let text = RULES;
+    let account = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
+    Seen {
+        home: names::SYSTEM_NAMESPACE.to_owned(),
+        version: Ok("v1.36.3".to_owned()),
+        rules: Ok(Rules::parse(&[Source {
+            file: "rules.yaml",
+            text,
+        }])
+        .unwrap()),
+        installation: Ok(installation),
+        rbac: Ok(Rbac::of(Listing {
+            cluster_roles: of(&all, "ClusterRole"),
+            roles: of(&all, "Role"),
+            cluster_role_bindings: of(&all, "ClusterRoleBinding"),
+            role_bindings: of(&all, "RoleBinding"),
+        })),
+        namespaces: Ok(vec![place("research", &OPTED_IN), place("default", &[])]),
+        accounts: Ok(vec![
+            account("kube-system", "job-controller"),
+            account("namesake-system", "namesake-webhook"),
+            account("research", "default"),
+            account("research", MANAGED),
+            account("hub", "jupyter-alice"),
+        ]),
+        token_secrets: Ok(Vec::new()),
+        webhooks: Ok(of(&all, "MutatingWebhookConfiguration")),
+        network_policies: Ok(of(&all, "NetworkPolicy")),
+    }
+}
+
+fn subject(kind: &str, name: &str) -> Value {
+    json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name})
+}
+
+fn account(namespace: &str, name: &str) -> Value {
+    json!({"kind": "ServiceAccount", "name": name, "namespace": namespace})
+}
+
+fn binding(namespace: Option<&str>, name: &str, role: &str, subjects: &[Value]) -> Value {
+    let kind = if namespace.is_some() {
+        "RoleBinding"
+    } else {
+        "ClusterRoleBinding"
+    };
+    json!({
+        "kind": kind, "metadata": {"name": name, "namespace": namespace}, "subjects": subjects,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+    })
+}
+
+fn role(name: &str, group: &str, resources: &[&str], verbs: &[&str]) -> Value {
+    json!({"kind": "ClusterRole", "metadata": {"name": name}, "rules": [{"apiGroups": [group], "resources": resources, "verbs": verbs}]})
+}
+
+/// Findings as `check: subjects`, with what is about nobody in particular by its place.
+fn found(seen: &Seen) -> Vec<String> {
+    let all = report(seen, &[]).findings;
+    let line = |f: &Finding| match f.subjects.as_slice() {
+        [] => format!("{}: {}", f.check, f.place),
+        subjects => format!("{}: {}", f.check, subjects.join(", ")),
+    };
+    all.iter().map(line).collect()
+}
+
+#[test]
+fn what_is_shipped_has_nothing_open_once_tokens_are_refused() {
+    let seen = installed(&[]);
+    let report = report(&seen, &[]);
+    assert_eq!(report.findings, []);
+    assert_eq!(report.not_looked_at, []);
+    assert_eq!(report.exit_code(), 0);
+    let who: Vec<_> = report
+        .trusted
+        .iter()
+        .map(|h| (h.trusted, h.subject.as_str()))
+        .collect();
+    assert!(
+        who.contains(&(Trust::Cluster, "Group system:masters")),
+        "{who:?}"
+    );
+    assert!(
+        who.contains(&(
+            Trust::Namesake,
+            "ServiceAccount namesake-system/namesake-webhook"
+        )),
+        "{who:?}"
+    );
+    assert!(
+        who.iter()
+            .all(|(trust, _)| [Trust::Cluster, Trust::Namesake].contains(trust))
+    );
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_said_and_nothing_passes_for_it() {
+    let mut seen = installed(&[]);
+    let why = Unseen {
+        what: "who may do what: Roles",
+        why: "forbidden".to_owned(),
+    };
+    seen.rbac = Err(why.clone());
+    let report = report(&seen, &[]);
+    assert_eq!(report.not_looked_at, [why]);
+    assert_eq!(report.exit_code(), 2);
+    let check = Check::default();
+    assert!(
+        check
+            .print(&report)
+            .contains("NOT SEEN  who may do what: Roles")
+    );
+}
+
+#[test]
+fn the_report_in_words_and_as_json_says_the_same() {
+    let read = role("r", "", &["secrets"], &["get"]);
+    let seen = installed(&[
+        read,
+        binding(
+            Some(names::SYSTEM_NAMESPACE),
+            "peek",
+            "r",
+            &[subject("User", "mallory@acme.com")],
+        ),
+    ]);
+    let report = report(&seen, &[]);
+    let text = Check::default().print(&report);
+    let first = "CRITICAL  our-secrets: User mallory@acme.com: reads our Secrets: whoever has the stamp key signs as anyone";
+    assert!(text.starts_with(first), "{text}");
+    assert!(
+        text.contains("where: RoleBinding namesake-system/peek, ClusterRole r"),
+        "{text}"
+    );
+    assert!(text.contains("1 critical, 0 warnings"), "{text}");
+    let json = Check {
+        output: Output::Json,
+        ..Check::default()
+    }
+    .print(&report);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        json["findings"][0]["subjects"],
+        json!(["User mallory@acme.com"])
+    );
+    assert_eq!(json["findings"][0]["severity"], "critical");
+    assert_eq!(json["notLookedAt"], json!([]));
+}

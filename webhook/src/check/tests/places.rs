@@ -1,0 +1,113 @@
+//! What is found about namespaces, Secrets and webhooks.
+
+use super::*;
+
+#[test]
+fn a_token_secret_of_somebody_is_found_and_of_nobody_is_not() {
+    let mut seen = installed(&[]);
+    let secret = |namespace: &str, account: &str| TokenSecret {
+        namespace: namespace.to_owned(),
+        name: format!("of-{account}"),
+        account: account.to_owned(),
+    };
+    seen.token_secrets = Ok(vec![
+        secret("research", "default"),
+        secret("research", MANAGED),
+        secret("kube-system", "job-controller"),
+        secret("hub", "jupyter-alice"),
+    ]);
+    assert_eq!(
+        found(&seen),
+        [
+            "token-secrets: Secret hub/of-jupyter-alice",
+            "token-secrets: Secret kube-system/of-job-controller",
+            "token-secrets: Secret research/of-mf-alice-aaaaaaaaaaaaaa"
+        ]
+    );
+}
+
+#[test]
+fn an_opted_in_namespace_has_a_level_a_mode_a_stack_and_rights() {
+    let mut seen = installed(&[]);
+    seen.namespaces = Ok(vec![
+        place("research", &OPTED_IN[..1]),
+        place(
+            "shade",
+            &[OPTED_IN[0], OPTED_IN[1], ("namesake.dev/mode", "shadow")],
+        ),
+        place(
+            "dark",
+            &[OPTED_IN[0], OPTED_IN[1], ("namesake.dev/mode", "off")],
+        ),
+        place(
+            "lost",
+            &[
+                ("namesake.dev/stack", "staging"),
+                ("pod-security.kubernetes.io/enforce", "privileged"),
+            ],
+        ),
+    ]);
+    let mut all = found(&seen);
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            "mode: Namespace dark",
+            "mode: Namespace shade",
+            "not-checked: Namespace lost",
+            "opt-in: Namespace dark",
+            "opt-in: Namespace lost",
+            "opt-in: Namespace shade",
+            "pod-security: Namespace lost",
+            "pod-security: Namespace research",
+        ]
+    );
+}
+
+#[test]
+fn a_webhook_that_is_called_after_ours_is_found_unless_it_cannot_touch_our_pods() {
+    let webhook = |name: &str, resources: &[&str], selector: Value, again: &str| {
+        json!({
+            "metadata": {"name": name},
+            "webhooks": [{
+                "name": "inject.example.com", "admissionReviewVersions": ["v1"], "clientConfig": {}, "sideEffects": "None",
+                "namespaceSelector": selector, "reinvocationPolicy": again,
+                "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": resources}],
+            }],
+        })
+    };
+    let with = |one: Value| {
+        let mut seen = installed(&[]);
+        seen.webhooks
+            .as_mut()
+            .unwrap()
+            .push(serde_json::from_value(one).unwrap());
+        seen
+    };
+    let late = webhook("zz", &["pods"], json!({}), "Never");
+    let (seen, place) = (
+        with(late),
+        "other-webhooks: MutatingWebhookConfiguration zz, webhook inject.example.com",
+    );
+    assert_eq!(found(&seen), [place]);
+    assert_eq!(report(&seen, &["webhook:z*".to_owned()]).findings, []);
+    assert_eq!(
+        found(&with(webhook("aa", &["*"], json!({}), "IfNeeded"))).len(),
+        1
+    );
+    let elsewhere = json!({"matchLabels": {"kubernetes.io/metadata.name": "default"}});
+    for harmless in [
+        webhook("aa", &["pods"], json!({}), "Never"),
+        webhook("zz", &["services"], json!({}), "Never"),
+        webhook("zz", &["pods"], elsewhere, "IfNeeded"),
+    ] {
+        assert_eq!(found(&with(harmless)), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn without_network_policies_whoever_reaches_the_webhook_is_anyone() {
+    let mut seen = installed(&[]);
+    seen.network_policies = Ok(Vec::new());
+    assert_eq!(found(&seen), ["network: Namespace namesake-system"]);
+}

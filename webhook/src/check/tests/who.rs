@@ -1,0 +1,238 @@
+//! Who is found to be able to be somebody else.
+
+use super::*;
+
+#[test]
+fn every_right_that_makes_somebody_into_somebody_else_is_found_with_who_holds_it() {
+    let mallory = [subject("User", "mallory@acme.com")];
+    let rights: [(&str, &str, &[&str], &[&str]); 10] = [
+        ("our-secrets", "", &["secrets"], &["list"]),
+        ("our-namespace", "", &["configmaps"], &["patch"]),
+        ("developers", "batch", &["jobs"], &["create"]),
+        ("impersonation", "", &["users"], &["impersonate"]),
+        (
+            "impersonation",
+            "authentication.k8s.io",
+            &["userextras"],
+            &["impersonate"],
+        ),
+        ("tokens", "", &["serviceaccounts/token"], &["create"]),
+        (
+            "guards",
+            "admissionregistration.k8s.io",
+            &["validatingadmissionpolicybindings"],
+            &["delete"],
+        ),
+        (
+            "escalation",
+            "rbac.authorization.k8s.io",
+            &["roles"],
+            &["bind"],
+        ),
+        ("kubelets", "", &["nodes/proxy"], &["get"]),
+        ("admins", "namesake.dev", &["identities"], &["administer"]),
+    ];
+    for (check, group, resources, verbs) in rights {
+        let whom = if check == "admins" {
+            [subject("Group", "system:authenticated")]
+        } else {
+            mallory.clone()
+        };
+        let seen = installed(&[
+            role("r", group, resources, verbs),
+            binding(None, "b", "r", &whom),
+        ]);
+        let all = found(&seen);
+        let name = whom[0]["name"].as_str().unwrap();
+        assert!(
+            all.iter()
+                .any(|f| f.starts_with(&format!("{check}: ")) && f.contains(name)),
+            "{check}: {all:?}"
+        );
+        assert_eq!(report(&seen, &[]).exit_code(), 1);
+        let trust = [name.to_owned(), format!("group:{name}")];
+        assert_eq!(report(&seen, &trust).findings, [], "{check}");
+    }
+}
+
+#[test]
+fn a_binding_elsewhere_or_of_an_admin_is_no_finding() {
+    let edit = role(
+        "edit",
+        "",
+        &[
+            "secrets",
+            "pods",
+            "pods/exec",
+            "serviceaccounts",
+            "serviceaccounts/token",
+        ],
+        &["*"],
+    );
+    let mallory = [subject("User", "mallory@acme.com")];
+    let ops = [subject("User", "ops@acme.com")];
+    let elsewhere = [
+        edit.clone(),
+        binding(Some("default"), "b", "edit", &mallory),
+    ];
+    assert_eq!(found(&installed(&elsewhere)), Vec::<String>::new());
+    let admin = binding(None, "admins", "namesake-identities-admin", &ops);
+    let seen = installed(&[edit.clone(), admin, binding(None, "b", "edit", &ops)]);
+    let report = report(&seen, &[]);
+    assert_eq!(report.findings, []);
+    assert!(
+        report
+            .trusted
+            .iter()
+            .any(|h| h.trusted == Trust::Admin && h.subject == "User ops@acme.com")
+    );
+}
+
+#[test]
+fn edit_in_our_namespace_reads_the_stamp_key_and_meets_one_policy_otherwise() {
+    let edit = role("edit", "", &["secrets", "pods", "pods/exec"], &["*"]);
+    let bound = binding(
+        Some(names::SYSTEM_NAMESPACE),
+        "devs",
+        "edit",
+        &[subject("Group", "devs"), subject("Group", "system:masters")],
+    );
+    let mut seen = installed(&[edit, bound]);
+    let all = report(&seen, &[]).findings;
+    assert_eq!(
+        all.iter()
+            .map(|f| (f.severity, f.check))
+            .collect::<Vec<_>>(),
+        [
+            (Severity::Critical, "our-secrets"),
+            (Severity::Warning, "our-namespace")
+        ]
+    );
+    assert!(all.iter().all(|f| f.subjects == ["Group devs"]), "{all:?}");
+    assert!(
+        all[0]
+            .remedy
+            .ends_with("kubectl -n namesake-system edit rolebinding devs"),
+        "{}",
+        all[0].remedy
+    );
+    // Without that policy it is worse.
+    let there = seen.installation.as_mut().unwrap();
+    there
+        .bindings
+        .retain(|b| b.spec.policy_name != "namesake-system");
+    let all = report(&seen, &[]).findings;
+    assert!(
+        all.iter().all(|f| f.severity == Severity::Critical),
+        "{all:?}"
+    );
+    assert!(
+        all.iter()
+            .any(|f| f.check == "installation" && f.what.contains("namesake-system")),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn whoever_can_be_a_guarded_account_is_found_and_so_is_an_account_that_nobody_guards() {
+    let edit = role("edit", "", &["pods"], &["create"]);
+    let in_hub = binding(Some("hub"), "team", "edit", &[subject("Group", "hub-team")]);
+    assert_eq!(
+        found(&installed(&[edit, in_hub])),
+        ["guarded-accounts: Group hub-team"]
+    );
+    let mut seen = installed(&[]);
+    seen.accounts
+        .as_mut()
+        .unwrap()
+        .push(("hub2".into(), "runner".into()));
+    let text = RULES.replace(
+        "users:\n",
+        "users:\n  - {requester: \"system:serviceaccount:hub2:runner\", user: bob@acme.com}\n",
+    );
+    let text = format!(
+        "{text}carriers: [{{account: \"system:serviceaccount:argo:argo\", parents: [Workflow]}}]\n"
+    );
+    seen.rules = Ok(Rules::parse(&[Source {
+        file: "rules.yaml",
+        text: &text,
+    }])
+    .unwrap());
+    let all = report(&seen, &[]).findings;
+    let places: Vec<_> = all.iter().map(|f| (f.check, f.place.as_str())).collect();
+    assert_eq!(
+        places,
+        [
+            ("carriers", "ServiceAccount argo/argo"),
+            ("guarded-accounts", "ServiceAccounts argo/argo"),
+            ("guarded-accounts", "ServiceAccounts hub2/runner")
+        ]
+    );
+    assert!(
+        all[2]
+            .remedy
+            .contains("--clusterrole=namesake-guarded --serviceaccount=hub2:runner"),
+        "{}",
+        all[2].remedy
+    );
+}
+
+#[test]
+fn a_carrier_or_a_powerful_account_among_users_is_found() {
+    let carrier = binding(
+        None,
+        "argo",
+        "namesake-carrier",
+        &[account("research", "argo")],
+    );
+    let mut seen = installed(&[
+        carrier,
+        binding(None, "bot", "cluster-admin", &[account("research", "bot")]),
+    ]);
+    seen.accounts
+        .as_mut()
+        .unwrap()
+        .push(("research".into(), "argo".into()));
+    let all = found(&seen);
+    assert!(
+        all.contains(&"carriers: ServiceAccount research/argo".to_owned()),
+        "{all:?}"
+    );
+    assert!(
+        all.contains(&"admins: ServiceAccount research/bot".to_owned()),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn edit_in_an_opted_in_namespace_mints_and_impersonates_until_the_guard_refuses() {
+    let edit = role(
+        "edit",
+        "",
+        &["serviceaccounts", "serviceaccounts/token"],
+        &["create", "impersonate"],
+    );
+    let people = binding(
+        Some("research"),
+        "people",
+        "edit",
+        &[subject("User", "alice"), subject("User", "bob")],
+    );
+    let mut seen = installed(&[edit, people]);
+    let one = |seen: &Seen| {
+        report(seen, &[])
+            .findings
+            .into_iter()
+            .find(|f| f.check == "opted-in-rights")
+            .unwrap()
+    };
+    assert_eq!(one(&seen).subjects, ["User alice", "User bob"]);
+    assert!(!one(&seen).what.contains("tokens"), "{}", one(&seen).what);
+    for binding in &mut seen.installation.as_mut().unwrap().bindings {
+        if binding.spec.policy_name == names::TOKEN_GUARD {
+            binding.spec.validation_actions = vec!["Warn".to_owned(), "Audit".to_owned()];
+        }
+    }
+    assert!(one(&seen).what.contains("tokens"));
+    assert!(found(&seen).iter().any(|f| f.starts_with("token-guard: ")));
+}

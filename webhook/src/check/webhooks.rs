@@ -1,0 +1,80 @@
+//! Others' mutating webhooks that can change a pod after ours. Pure.
+
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
+use kube::ResourceExt;
+use namesake_api::names::WEBHOOK_CONFIGURATION;
+use namesake_core::Glob;
+
+use super::{Finding, Place, Seen, Severity, print, selector};
+
+/// Prefix of `--trust` for webhook configurations.
+const TRUSTED: &str = "webhook:";
+
+/// Webhooks that are called for new pods of opted-in namespaces after ours, or again after ours.
+pub(super) fn findings(seen: &Seen, opted_in: &[&Place], trust: &[String]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for configuration in seen.webhooks.iter().flatten() {
+        let name = configuration.name_any();
+        let mut trusted = trust.iter().filter_map(|one| one.strip_prefix(TRUSTED));
+        if name == WEBHOOK_CONFIGURATION || trusted.any(|glob| Glob::new(glob).matches(&name)) {
+            continue;
+        }
+        for webhook in configuration.webhooks.iter().flatten() {
+            findings.extend(finding(&name, webhook, opted_in));
+        }
+    }
+    findings
+}
+
+fn finding(configuration: &str, webhook: &MutatingWebhook, opted_in: &[&Place]) -> Option<Finding> {
+    // Configurations are called in the order of their names.
+    let after = configuration > WEBHOOK_CONFIGURATION;
+    let again = webhook.reinvocation_policy.as_deref() == Some("IfNeeded");
+    let selects = |place: &&&Place| {
+        let selector = webhook.namespace_selector.as_ref();
+        selector.is_none_or(|selector| selector::may_match(selector, &place.labels))
+    };
+    let places: Vec<_> = opted_in
+        .iter()
+        .filter(selects)
+        .map(|place| place.name.as_str())
+        .collect();
+    if !(after || again) || places.is_empty() || !webhook.rules.iter().flatten().any(makes_pods) {
+        return None;
+    }
+    let when = if after {
+        "is called after Namesake"
+    } else {
+        "is called again after Namesake"
+    };
+    let name = print::quoted(configuration);
+    Some(Finding {
+        severity: Severity::Warning,
+        check: "other-webhooks",
+        place: format!(
+            "MutatingWebhookConfiguration {configuration}, webhook {}",
+            webhook.name
+        ),
+        subjects: Vec::new(),
+        what: format!(
+            "{when} for pods in {}, and can change their account and containers: what it changes there, the twin refuses",
+            print::some(&places)
+        ),
+        remedy: format!(
+            "if it only adds a container, list that under sidecars in the rules and pass --trust webhook:{name}; else keep it out: \
+             kubectl edit mutatingwebhookconfiguration {name} (namespaceSelector)"
+        ),
+    })
+}
+
+fn makes_pods(rule: &RuleWithOperations) -> bool {
+    let has = |list: &Option<Vec<String>>, wanted: &[&str]| {
+        list.iter()
+            .flatten()
+            .any(|item| wanted.contains(&item.as_str()))
+    };
+    has(&rule.api_groups, &["", "*"])
+        && has(&rule.operations, &["CREATE", "*"])
+        && has(&rule.resources, &["pods", "*", "*/*"])
+        && rule.scope.as_deref() != Some("Cluster")
+}
