@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use google_cloud_auth::credentials::{
     CacheableResource, Credentials, CredentialsProvider, EntityTag,
 };
@@ -13,7 +13,8 @@ use namesake_sandbox::{ISSUER, WORKLOAD_POOL};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::namespace::TestNamespace;
+mod task;
+pub use task::Attempt;
 
 /// Where the identities' GSAs live.
 pub const IDENTITIES_PROJECT: &str = "acme-identities";
@@ -23,22 +24,11 @@ const CLUSTER_PROJECT: &str = "acme";
 const BROKER: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
 /// The person who stands for the broker's account; the emulator hands out tokens for people.
 const BROKER_TOKEN_OF: &str = "namesake-broker@acme.com";
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// An emulated Google.
 pub struct Google {
     emulator: Emulator,
     http: reqwest::Client,
-}
-
-/// How a task came to a token, and how it was received: HTTP statuses in the order of the calls.
-#[derive(Debug)]
-pub struct Attempt {
-    /// Of the exchange at STS.
-    pub exchange: u16,
-    /// Of generateAccessToken; 0 if there was nothing to ask with.
-    pub credentials: u16,
-    token: Option<SecretString>,
 }
 
 impl Google {
@@ -201,101 +191,6 @@ impl Google {
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect())
-    }
-
-    /// What a task of this service account does when it starts: token of the cluster, exchange, token of the GSA.
-    ///
-    /// # Errors
-    /// The cluster gives no token, or Google does not answer at all.
-    pub async fn attempt(&self, ns: &TestNamespace, account: &str) -> Result<Attempt> {
-        let subject = ns
-            .stack
-            .cluster()
-            .token(&ns.name, account, &[WORKLOAD_POOL])
-            .await?;
-        let exchanged = self.exchange(&subject).await?;
-        let exchange = exchanged.status().as_u16();
-        let federated: Value = exchanged.json().await?;
-        let Some(federated) = federated["access_token"].as_str() else {
-            return Ok(Attempt {
-                exchange,
-                credentials: 0,
-                token: None,
-            });
-        };
-        let url = format!(
-            "{}/v1/projects/-/serviceAccounts/{}:generateAccessToken",
-            self.base_url(),
-            email(account)
-        );
-        let asked = self
-            .http
-            .post(url)
-            .bearer_auth(federated)
-            .json(&json!({"scope": [SCOPE]}))
-            .send()
-            .await?;
-        let credentials = asked.status().as_u16();
-        let answer: Value = asked.json().await?;
-        let token = answer["accessToken"]
-            .as_str()
-            .map(|token| token.to_owned().into());
-        Ok(Attempt {
-            exchange,
-            credentials,
-            token,
-        })
-    }
-
-    async fn exchange(&self, subject: &SecretString) -> Result<reqwest::Response> {
-        let form = [
-            (
-                "grant_type",
-                "urn:ietf:params:oauth:grant-type:token-exchange",
-            ),
-            (
-                "audience",
-                &format!("identitynamespace:{WORKLOAD_POOL}:{ISSUER}"),
-            ),
-            ("scope", SCOPE),
-            (
-                "requested_token_type",
-                "urn:ietf:params:oauth:token-type:access_token",
-            ),
-            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
-            ("subject_token", subject.expose_secret()),
-        ];
-        Ok(self
-            .http
-            .post(format!("{}/v1/token", self.base_url()))
-            .form(&form)
-            .send()
-            .await?)
-    }
-
-    /// Who Google says a task of this service account is: an e-mail.
-    ///
-    /// # Errors
-    /// Google refuses the task.
-    pub async fn who_is(&self, ns: &TestNamespace, account: &str) -> Result<String> {
-        let attempt = self.attempt(ns, account).await?;
-        let token = attempt
-            .token
-            .as_ref()
-            .with_context(|| format!("Google refuses the task: {attempt:?}"))?;
-        let url = format!("{}/tokeninfo", self.base_url());
-        let asked = self
-            .http
-            .get(url)
-            .query(&[("access_token", token.expose_secret())])
-            .send()
-            .await?;
-        ensure!(asked.status().is_success(), "tokeninfo: {}", asked.status());
-        let info: Value = asked.json().await?;
-        info["email"]
-            .as_str()
-            .map(str::to_owned)
-            .with_context(|| format!("no e-mail in {info}"))
     }
 }
 
