@@ -15,6 +15,9 @@ use crate::conditions::holds;
 use crate::plan::{Change, Desired, Down, GoogleAccount, Observed, ServiceAccount};
 use crate::written;
 
+/// After so many failures in a row a proof may lack what somebody took away at Google since it was written.
+const DOUBT: u32 = 8;
+
 /// What a memory is about: generation of the spec, UID of the KSA, whether it serves.
 type About = (Option<i64>, Option<String>, bool);
 
@@ -131,11 +134,17 @@ impl Memory {
         }
     }
 
-    /// A step failed: proofs and sightings count only in a row.
+    /// A step failed: proofs and sightings count only in a row. What cannot be proven again and again is looked at from the start.
     pub(crate) fn failed(&mut self, change: &Change) {
         self.failures = self.failures.saturating_add(1);
         match change {
             Change::SeeGoogleAccount => self.sightings = 0,
+            Change::Prove if self.failures.is_multiple_of(DOUBT) => {
+                let failures = self.failures;
+                self.look_again();
+                self.failures = failures;
+                self.unproven = true;
+            }
             Change::Prove => self.proofs = 0,
             _ => {}
         }

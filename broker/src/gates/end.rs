@@ -7,15 +7,17 @@ use super::Verdict;
 /// `status.reason` of a pod that is ended at its gate.
 pub const ENDED: &str = "IdentityFailed";
 /// Reasons that do not pass by themselves: a person has to do something first.
-const LASTING: [&str; 16] = [
+const LASTING: [&str; 18] = [
     "BucketMissing",
     "Conflict",
     "DeadlineExceeded",
     "Deleting",
+    "Gone",
     "Invalid",
     "Missing",
     "NoIdentity",
     "NotUniform",
+    "Offboarding",
     "OtherCluster",
     "PermissionDenied",
     "PolicyFull",
@@ -73,7 +75,10 @@ pub fn ends(verdict: &Verdict, waited: Waited, patience: Patience) -> Option<Str
 
 #[cfg(test)]
 mod tests {
+    use namesake_api::Phase;
+
     use super::*;
+    use crate::phase::refusal;
 
     const PATIENCE: Patience = Patience {
         lasting: Duration::from_mins(2),
@@ -104,6 +109,14 @@ mod tests {
             text.contains("PermissionDenied: Google said no") && text.contains("again"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_pod_of_somebody_who_has_left_does_not_hold_what_waits_for_the_last_pod() {
+        for phase in [Phase::Suspended, Phase::Offboarding, Phase::Gone] {
+            let said = refusal(phase).unwrap().reason;
+            assert!(ended(&wait(&said), 5, 2).is_some(), "{said}");
+        }
     }
 
     #[test]

@@ -179,3 +179,30 @@ fn a_changed_spec_is_brought_about_and_proven_anew() {
         (Some(2), "True")
     );
 }
+
+#[test]
+fn what_was_taken_away_before_the_proof_is_looked_for_and_put_back() {
+    let mut way = Way::new();
+    while way.next() != Some(Change::Prove) {
+        way.step(false);
+    }
+    // The binding is gone at Google: no proof succeeds, however often.
+    let mut tried = 0;
+    while way.next() == Some(Change::Prove) {
+        way.memory.failed(&Change::Prove);
+        tried += 1;
+        assert!(tried < 20, "it is never looked for");
+    }
+    assert!(
+        tried > 3,
+        "what Google only has to learn is not looked for at once"
+    );
+    let mut steps = Vec::new();
+    while let Some(change) = way.step(false) {
+        steps.push(change);
+    }
+    let again = [Change::FindGoogleAccount, Change::Bind];
+    assert!(again.iter().all(|c| steps.contains(c)), "{steps:?}");
+    let status = way.identity.status.unwrap();
+    assert!(conditions::is_true(&status.conditions, READY), "{status:?}");
+}
