@@ -37,6 +37,10 @@ bench: rust ## Measure rules, patch, and the webhook beside a floor; writes targ
 fuzz: rust ## Put random reviews to the webhook for ten minutes (SECONDS=… for another time)
 	NAMESAKE_FUZZ_SECONDS=$(or $(SECONDS),600) cargo test -p namesake-webhook --test it fuzz -- --nocapture
 
+.PHONY: soak
+soak: tools build control-plane ## Faults and people at random for ten minutes, then all must be right (SECONDS=…, SEED=…)
+	NAMESAKE_SOAK_SECONDS=$(or $(SECONDS),600) NAMESAKE_SOAK_SEED=$(or $(SEED),1) cargo test -p namesake-tests --test it soak:: -- --nocapture
+
 .PHONY: lint
 lint: rust format clippy deny manifests scripts ## Check everything that can be checked without running it
 

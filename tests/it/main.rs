@@ -20,3 +20,4 @@ mod proven;
 mod quota;
 mod reviews;
 mod rules_live;
+mod soak;

@@ -107,6 +107,21 @@ impl Google {
         Ok(())
     }
 
+    /// Somebody with every right does something here, whatever is planned to fail; what they are answered is theirs to read.
+    pub async fn meddle(&self, method: &str, path: &str, body: &Value) -> u16 {
+        let token = self.state().user_token(BROKER_TOKEN_OF);
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes());
+        match request {
+            Ok(request) => self.state().ask(request).await.0,
+            Err(_) => 0,
+        }
+    }
+
     fn service_accounts(&self) -> Vec<Value> {
         let all = self.state().listing()["serviceAccounts"]
             .as_array()
@@ -175,15 +190,25 @@ impl Google {
             .to_owned())
     }
 
+    /// The name of an account's policy among all policies.
+    ///
+    /// # Errors
+    /// There is no account of this id.
+    pub fn policy_of(&self, id: &str) -> Result<String> {
+        let account = self.account(id)?;
+        let uid = account["uniqueId"].as_str().unwrap_or_default();
+        Ok(format!(
+            "projects/{IDENTITIES_PROJECT}/serviceAccounts/{uid}"
+        ))
+    }
+
     /// Everybody who may act as an account.
     ///
     /// # Errors
     /// There is none of this id.
     pub fn members_of(&self, id: &str) -> Result<Vec<String>> {
-        let account = self.account(id)?;
-        let uid = account["uniqueId"].as_str().unwrap_or_default();
         let policies = self.state().listing()["policies"].clone();
-        let policy = &policies[format!("projects/{IDENTITIES_PROJECT}/serviceAccounts/{uid}")];
+        let policy = &policies[self.policy_of(id)?];
         let bindings = policy["bindings"].as_array().into_iter().flatten();
         let members =
             bindings.flat_map(|binding| binding["members"].as_array().into_iter().flatten());

@@ -98,8 +98,14 @@ impl TestNamespace {
     /// The name of this user's identity here, of the class `research`, by the rules' own derivation.
     #[must_use]
     pub fn name_for(&self, user: &str) -> String {
+        self.name_in("research", user)
+    }
+
+    /// The name of this user's identity here, of a class that has one per user.
+    #[must_use]
+    pub fn name_in(&self, class: &str, user: &str) -> String {
         let values = BTreeMap::from([(Per::User, user.to_owned())]);
-        IdentityName::derive(STACK, CLUSTER, &self.name, "research", &values).to_string()
+        IdentityName::derive(STACK, CLUSTER, &self.name, class, &values).to_string()
     }
 
     /// Every pod here.

@@ -1,0 +1,293 @@
+//! The acts of a soak, done.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease, core::v1::ServiceAccount};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use namesake_api::{
+    Identity, Mark,
+    names::{
+        BROKER_LEASE, BROKER_SERVICE_ACCOUNT, GSA_ANNOTATION, MANAGED_BY, MANAGED_BY_VALUE,
+        MARK_ANNOTATION, SYSTEM_NAMESPACE,
+    },
+};
+use namesake_sandbox::CLUSTER;
+use namesake_tests::{
+    drafts::metaflow_job, google::email, namespace::TestNamespace, person::Person,
+    program::Program, stack::STACK,
+};
+use serde_json::json;
+
+use super::{
+    book::person,
+    plan::{Act, Book, Class, Fault, Meddling},
+    watch::Watch,
+};
+
+/// Who has which Job, by the name of the person.
+const OF: &str = "soak.example/of";
+/// Writes in a burst of conflicts.
+const TOUCHES: usize = 20;
+
+/// Everything that the acts act on.
+pub(super) struct World {
+    pub(super) ns: TestNamespace,
+    pub(super) watch: Watch,
+    pub(super) admin: Person,
+    /// Holds the broker's account: nobody else gets past the policies.
+    pub(super) broker: Person,
+    pub(super) collector: Person,
+    pub(super) book: Book,
+    pub(super) second: Option<Program>,
+    /// Whether the broker has ever been without its rights.
+    pub(super) was_denied: bool,
+    /// What was made in another stack's name, here and at Google: as many of each.
+    pub(super) aliens: usize,
+}
+
+impl World {
+    pub(super) async fn new(ns: &TestNamespace) -> Result<Self> {
+        let cluster = ns.stack.cluster();
+        let account = (SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT);
+        Ok(Self {
+            ns: ns.clone(),
+            watch: Watch::start(ns).await?,
+            admin: ns.admin().await?,
+            broker: cluster
+                .service_account(account.0, account.1, &ns.name)
+                .await?,
+            collector: ns.controller("generic-garbage-collector").await?,
+            book: Book::default(),
+            second: Some(ns.stack.another_broker().await?),
+            was_denied: false,
+            aliens: 0,
+        })
+    }
+
+    /// Does one act; answers how it went. What a person is refused is no fault of the soak.
+    ///
+    /// # Errors
+    /// A part of the stack does not start again.
+    pub(super) async fn act(&mut self, act: &Act) -> Result<String> {
+        let done = match act {
+            Act::Comes { who, class, pods } => self.comes(*who, *class, *pods).await,
+            Act::Ends { who } => self.ends(*who).await,
+            Act::RulesBecome(book) => {
+                self.book.clone_from(book);
+                self.ns.stack.rules_become(&book.rules()).await?.map(drop)
+            }
+            Act::Suspended { who } => self.suspend(*who, json!(true)).await,
+            Act::Resumed { who } => self.suspend(*who, json!(null)).await,
+            Act::EditsIdentity { who } => self.edits_identity(*who).await,
+            Act::DeletesIdentity { who } => {
+                let all: Api<Identity> = self.admin.all();
+                all.delete(&self.name(*who), &DeleteParams::default())
+                    .await
+                    .map(drop)
+            }
+            Act::DeletesAccount { who } => {
+                self.watch.ledger().breaks(&self.name(*who));
+                self.collector
+                    .deletes::<ServiceAccount>(&self.name(*who))
+                    .await
+            }
+            Act::EditsAccount { who } => {
+                let stray = json!({"metadata": {"annotations": {GSA_ANNOTATION: "root@acme.iam.gserviceaccount.com"}}});
+                self.broker
+                    .patches::<ServiceAccount>(&self.name(*who), stray)
+                    .await
+                    .map(drop)
+            }
+            Act::Touches => self.touches().await,
+            other => return self.at_large(other).await.map(|()| "done".to_owned()),
+        };
+        Ok(done.map_or_else(|error| short(&error), |()| "done".to_owned()))
+    }
+
+    async fn at_large(&mut self, act: &Act) -> Result<()> {
+        let stack = std::sync::Arc::clone(&self.ns.stack);
+        match act {
+            Act::Fails(fault) => self.fails(*fault)?,
+            Act::Calm => stack.google().state().clear_faults(),
+            Act::Believes { after, readers } => self.believes(*after, *readers)?,
+            Act::AtGoogle(meddling, who) => self.meddles(*meddling, *who).await,
+            Act::Orphans { n } => self.orphans(*n).await?,
+            Act::KillsBroker { second: false } => {
+                stack.broker_is_killed().await;
+                stack.broker_starts().await?;
+            }
+            Act::RollsBroker { second: false } => {
+                stack.broker_is_stopped().await;
+                stack.broker_starts().await?;
+            }
+            Act::KillsBroker { second: true } => {
+                if let Some(second) = self.second.take() {
+                    second.is_killed().await;
+                }
+                self.second = Some(stack.another_broker().await?);
+            }
+            Act::RollsBroker { second: true } => {
+                let next = stack.another_broker().await?;
+                if let Some(before) = self.second.replace(next) {
+                    before.is_stopped().await;
+                }
+            }
+            Act::StealsLease => self.steals().await?,
+            Act::RestartsWebhook => {
+                stack.webhook_is_killed().await;
+                stack.webhook_starts().await?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The name of somebody's identity of the class that most things happen to.
+    pub(super) fn name(&self, who: usize) -> String {
+        self.ns.name_in(Class::Research.name(), &person(who))
+    }
+
+    async fn comes(&self, who: usize, class: Class, pods: u8) -> kube::Result<()> {
+        let somebody = self.ns.person(&person(who)).await.map_err(lost)?;
+        let job = metaflow_job()
+            .pods(pods.into())
+            .labelled("class", class.name())
+            .labelled(OF, &format!("soak{who}"));
+        somebody.creates::<Job>(job).await.map(drop)
+    }
+
+    pub(super) async fn ends(&self, who: usize) -> kube::Result<()> {
+        let jobs: Api<Job> = self.admin.all();
+        let of = ListParams::default().labels(&format!("{OF}=soak{who}"));
+        jobs.delete_collection(&DeleteParams::background(), &of)
+            .await
+            .map(drop)
+    }
+
+    async fn suspend(&self, who: usize, value: serde_json::Value) -> kube::Result<()> {
+        let patch = json!({"spec": {"suspended": value}});
+        self.admin
+            .patches::<Identity>(&self.name(who), patch)
+            .await
+            .map(drop)
+    }
+
+    async fn edits_identity(&self, who: usize) -> kube::Result<()> {
+        let nonsense = json!({"spec": {
+            "grants": [{"role": "roles/owner", "project": "acme-identities"}],
+            "googleServiceAccount": "root@acme-identities.iam.gserviceaccount.com",
+        }});
+        self.admin
+            .patches::<Identity>(&self.name(who), nonsense)
+            .await
+            .map(drop)
+    }
+
+    async fn touches(&self) -> kube::Result<()> {
+        let all: Api<Identity> = self.admin.all();
+        let names = all.list_metadata(&ListParams::default()).await?.items;
+        for n in 0..TOUCHES {
+            let patch =
+                json!({"metadata": {"annotations": {"soak.example/touched": n.to_string()}}});
+            for name in names.iter().filter_map(|one| one.metadata.name.as_deref()) {
+                let _ = all
+                    .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    fn fails(&mut self, fault: Fault) -> Result<()> {
+        let google = self.ns.stack.google();
+        let broker = "namesake-broker@acme.com";
+        self.was_denied |= fault == Fault::NoPermission;
+        google.fails(match fault {
+            Fault::Status { code, applied } => json!({"path": "*", "caller": broker, "times": 25, "applied": applied, "answer": {"status": {"code": code}}}),
+            Fault::Cut { applied } => json!({"path": "*", "times": 15, "applied": applied, "answer": "cut"}),
+            Fault::NoPermission => json!({"path": "*", "caller": broker, "times": 0, "answer": {"status": {"code": 403}}}),
+            Fault::NoTokens => json!({"path": "/v1/token", "times": 0, "answer": {"status": {"code": 503}}}),
+            Fault::Slow => json!({"path": "*", "times": 0, "delaySeconds": 0.4}),
+        })
+    }
+
+    fn believes(&self, after: u64, readers: u32) -> Result<()> {
+        let seconds = Duration::from_millis(after).as_secs_f64();
+        let delay = Duration::from_millis(after);
+        self.watch.ledger().weather = Some((Instant::now(), delay));
+        self.ns.stack.google().change(|settings| {
+            settings.delays.policy = seconds;
+            settings.delays.policy_read = seconds / 4.0;
+            settings.delays.service_account_get = seconds / 2.0;
+            settings.delays.service_account_member = seconds;
+            settings.delays.service_account_update = seconds / 2.0;
+            settings.delays.service_account_credentials = seconds;
+            settings.replicas = readers;
+        })
+    }
+
+    async fn meddles(&self, meddling: Meddling, who: usize) {
+        let gsa = email(&self.name(who));
+        self.watch.ledger().breaks(&self.name(who));
+        let at = format!("/v1/projects/acme-identities/serviceAccounts/{gsa}");
+        let stranger = json!({"policy": {"bindings": [{"role": "roles/iam.serviceAccountTokenCreator", "members": ["user:mallory@acme.com"]}]}});
+        let (method, path, body) = match meddling {
+            Meddling::Unbinds => ("POST", format!("{at}:setIamPolicy"), json!({"policy": {}})),
+            Meddling::LetsIn => ("POST", format!("{at}:setIamPolicy"), stranger),
+            Meddling::Disables => ("POST", format!("{at}:disable"), json!({})),
+            Meddling::Deletes => ("DELETE", at, json!({})),
+        };
+        self.ns.stack.google().meddle(method, &path, &body).await;
+    }
+
+    /// What nobody wants: an account here and one at Google with our mark; and what only looks like it, which must stay.
+    async fn orphans(&mut self, n: usize) -> Result<()> {
+        let google = self.ns.stack.google();
+        let of = |what: &str| self.ns.name_for(&format!("{what}{n}@acme.com"));
+        let mark = |name: &str, stack: &str| {
+            let mark = Mark::new(stack, CLUSTER, &self.ns.name, name);
+            mark.map(|mark| mark.to_string())
+                .map_err(|error| anyhow!("{error}"))
+        };
+        google.creates_account(&of("lost"), &mark(&of("lost"), STACK)?)?;
+        google.creates_account(&of("theirs"), &mark(&of("theirs"), "dev")?)?;
+        let account = |name: &str, mark: String| {
+            serde_json::from_value::<ServiceAccount>(json!({"metadata": {"name": name,
+                "labels": {MANAGED_BY: MANAGED_BY_VALUE}, "annotations": {MARK_ANNOTATION: mark}}}))
+        };
+        for (what, stack) in [("lone", STACK), ("alien", "dev")] {
+            let orphan = account(&of(what), mark(&of(what), stack)?)?;
+            self.broker.creates::<ServiceAccount>(orphan).await?;
+        }
+        self.aliens += 1;
+        Ok(())
+    }
+
+    async fn steals(&self) -> Result<()> {
+        let leases: Api<Lease> = Api::namespaced(self.admin.client().clone(), SYSTEM_NAMESPACE);
+        let theft = json!({"spec": {"holderIdentity": "thief", "leaseDurationSeconds": 2}});
+        let _ = leases
+            .patch(BROKER_LEASE, &PatchParams::default(), &Patch::Merge(theft))
+            .await;
+        Ok(())
+    }
+}
+
+fn lost(error: anyhow::Error) -> kube::Error {
+    kube::Error::Service(error.into())
+}
+
+/// The first words of a refusal.
+fn short(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => {
+            let text: String = status.message.chars().take(160).collect();
+            format!("{} {text}", status.code)
+        }
+        other => other.to_string(),
+    }
+}

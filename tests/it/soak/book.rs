@@ -1,0 +1,91 @@
+//! The rules of a soak, as its book has them, and who is who.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use super::plan::{Book, Class, PEOPLE};
+
+/// Whom the rules pin, when they do.
+pub(super) const PINNED: usize = 0;
+/// The account that is theirs then.
+pub(super) const PINNED_ACCOUNT: &str = "soak-pinned";
+
+/// A person's name.
+pub(super) fn person(who: usize) -> String {
+    format!("soak{who}@acme.com")
+}
+
+/// Everybody.
+pub(super) fn people() -> impl Iterator<Item = usize> {
+    0..PEOPLE
+}
+
+impl Class {
+    /// Its name in the rules.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Research => "research",
+            Self::Notes => "notes",
+        }
+    }
+}
+
+impl Book {
+    /// The rules in YAML.
+    pub(super) fn rules(&self) -> String {
+        let wider = if self.wider {
+            "\n      - {role: roles/storage.objectViewer, bucket: acme-mf}"
+        } else {
+            ""
+        };
+        let notes = if self.without_notes { "" } else { NOTES_CLASS };
+        let notes_rule = if self.without_notes { "" } else { NOTES_RULE };
+        let mut text = format!(
+            "{HEAD}{wider}{notes}\nrules:{notes_rule}\n  - {{name: everyone, match: {{user: \"*@acme.com\"}}, identity: research}}\nnoMatch: keep\n"
+        );
+        if self.pinned {
+            let _ = writeln!(
+                text,
+                "pins:\n  {}: {PINNED_ACCOUNT}@acme-identities.iam.gserviceaccount.com",
+                person(PINNED)
+            );
+        }
+        for (key, list) in [
+            ("offboarded", &self.offboarded),
+            ("returned", &self.returned),
+        ] {
+            let _ = writeln!(text, "{key}: [{}]", names(list));
+        }
+        text
+    }
+}
+
+fn names(list: &BTreeSet<usize>) -> String {
+    let names: Vec<_> = list.iter().map(|who| person(*who)).collect();
+    names.join(", ")
+}
+
+const HEAD: &str = r#"apiVersion: namesake.dev/v1alpha1
+kind: MappingRules
+stack: prod
+cluster: projects/acme/locations/us-central1/clusters/ml
+users:
+  - {requester: "*@acme.com"}
+identities:
+  - name: research
+    for: {users: ["*@acme.com"]}
+    per: [user]
+    mode: impersonate
+    project: acme-identities
+    foreignMembers: remove
+    grants:
+      - {role: roles/storage.objectUser, bucket: acme-mf, folder: "users/{key}/"}"#;
+const NOTES_CLASS: &str = r#"
+  - name: notes
+    for: {users: ["*@acme.com"]}
+    per: [user]
+    mode: direct
+    project: acme-identities
+    grants:
+      - {role: roles/storage.objectViewer, bucket: acme-mf, folder: "notes/{key}/"}"#;
+const NOTES_RULE: &str = r#"
+  - {name: notes, match: {user: "*@acme.com", labels: {class: notes}}, identity: notes}"#;

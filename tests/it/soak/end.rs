@@ -1,0 +1,384 @@
+//! What must be so when the faults have stopped: compared with what Google has, whatever the Identities say.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{ResourceExt, api::ListParams};
+use namesake_api::{Identity, Mode, Phase};
+use namesake_tests::namespace::TestNamespace;
+use serde_json::Value;
+
+use super::{
+    acts::World,
+    book::{PINNED, PINNED_ACCOUNT, people, person},
+    plan::{Book, Class},
+    watch::is_gated,
+};
+
+/// Reasons with which a pod may be ended: an admin, the rules or Google really said so.
+const TRUE_REASONS: [&str; 7] = [
+    "Suspended",
+    "Offboarding",
+    "Gone",
+    "Draining",
+    "Deleting",
+    "NoIdentity",
+    "DeadlineExceeded",
+];
+
+/// How an identity has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Works,
+    Rests,
+    Gone,
+}
+
+/// By the book, and by whether its user has left before.
+pub(super) fn wanted(identity: &Identity, book: &Book) -> Wanted {
+    let of = |list: &BTreeSet<usize>| list.iter().any(|who| person(*who) == identity.spec.user);
+    let left = matches!(identity.phase(), Phase::Offboarding | Phase::Gone);
+    if of(&book.offboarded) || (left && !of(&book.returned)) {
+        Wanted::Gone
+    } else if identity.spec.suspended {
+        Wanted::Rests
+    } else {
+        Wanted::Works
+    }
+}
+
+/// Who has which role on what.
+type Role = (String, String, String);
+
+/// What Google has of this namespace: accounts with our mark, and every role of an identity here.
+struct Found {
+    accounts: BTreeSet<String>,
+    disabled: BTreeSet<String>,
+    roles: BTreeSet<Role>,
+}
+
+fn found(ns: &TestNamespace, identities: &[(Identity, Option<ServiceAccount>)]) -> Found {
+    let listing = ns.stack.google().state().listing();
+    let mark = format!(
+        "stack=prod cluster={} ksa={}/",
+        namesake_sandbox::CLUSTER,
+        ns.name
+    );
+    let mut found = Found {
+        accounts: BTreeSet::new(),
+        disabled: BTreeSet::new(),
+        roles: BTreeSet::new(),
+    };
+    for account in listing["serviceAccounts"].as_array().into_iter().flatten() {
+        let text = |key: &str| account[key].as_str().unwrap_or_default();
+        if !account["deleted"].is_null() || !text("description").contains(&mark) {
+            continue;
+        }
+        found.accounts.insert(text("email").to_owned());
+        if account["disabled"] == true {
+            found.disabled.insert(text("email").to_owned());
+        }
+    }
+    let uids = identities
+        .iter()
+        .filter_map(|(_, account)| account.as_ref()?.uid());
+    let mut names: Vec<String> = uids.collect();
+    names.extend([
+        format!("[{}/mf-", ns.name),
+        "serviceAccount:mf-".to_owned(),
+        "service_account".to_owned(),
+        "/subject/ns/".to_owned(),
+        "serviceaccount.uid".to_owned(),
+    ]);
+    for (resource, policy) in listing["policies"].as_object().into_iter().flatten() {
+        for binding in policy["bindings"].as_array().into_iter().flatten() {
+            let role = binding["role"].as_str().unwrap_or_default();
+            for member in binding["members"].as_array().into_iter().flatten() {
+                let member = member.as_str().unwrap_or_default();
+                if names.iter().any(|name| member.contains(name.as_str())) {
+                    found
+                        .roles
+                        .insert((resource.clone(), role.to_owned(), member.to_owned()));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The roles that an identity has to have, by the book.
+fn roles(
+    ns: &TestNamespace,
+    book: &Book,
+    identity: &Identity,
+    account: &ServiceAccount,
+) -> Result<BTreeSet<Role>> {
+    let (name, spec) = (identity.name_any(), &identity.spec);
+    let key = name.trim_start_matches("mf-");
+    let folder = |top: &str| format!("projects/_/buckets/acme-mf/managedFolders/{top}/{key}/");
+    let mut roles = BTreeSet::new();
+    let mut add = |on: String, role: &str, member: &str| {
+        roles.insert((on, format!("roles/{role}"), member.to_owned()));
+    };
+    if spec.class == Class::Notes.name() {
+        ensure!(spec.mode == Mode::Direct);
+        let uid = account.uid().context("no UID")?;
+        let pool = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme.svc.id.goog";
+        let member = format!("principal://{pool}/kubernetes.serviceaccount.uid/{uid}");
+        add(folder("notes"), "storage.objectViewer", &member);
+        return Ok(roles);
+    }
+    let pinned = book.pinned && spec.user == person(PINNED);
+    let id = if pinned { PINNED_ACCOUNT } else { &name };
+    let google = ns.stack.google();
+    let member = format!("serviceAccount:acme.svc.id.goog[{}/{name}]", ns.name);
+    add(google.policy_of(id)?, "iam.workloadIdentityUser", &member);
+    if !pinned {
+        let member = format!("serviceAccount:{id}@acme-identities.iam.gserviceaccount.com");
+        add(folder("users"), "storage.objectUser", &member);
+        if book.wider {
+            add(
+                "projects/_/buckets/acme-mf".to_owned(),
+                "storage.objectViewer",
+                &member,
+            );
+        }
+    }
+    Ok(roles)
+}
+
+/// What Google has to have, by the Identities and the book.
+#[derive(Default)]
+struct Expected {
+    accounts: BTreeSet<String>,
+    disabled: BTreeSet<String>,
+    roles: BTreeSet<Role>,
+    /// Of identities that rest: what of their grants changed meanwhile follows when they are back.
+    may_be: BTreeSet<Role>,
+}
+
+impl World {
+    /// Everything is as it should be, once.
+    ///
+    /// # Errors
+    /// What is not.
+    pub(super) async fn is_settled(&self) -> Result<()> {
+        let all: kube::Api<ServiceAccount> = self.admin.all();
+        let accounts = all.list(&ListParams::default()).await?.items;
+        let of = |identity: Identity| {
+            let mut all = accounts.iter();
+            let account = all.find(|account| account.name_any() == identity.name_any());
+            (identity, account.cloned())
+        };
+        let identities: Vec<_> = self.ns.identities().await?.into_iter().map(of).collect();
+        let mut expected = Expected::default();
+        for (identity, account) in &identities {
+            let what = || {
+                let user = &identity.spec.user;
+                format!("{} of {user}: {:?}", identity.name_any(), identity.status)
+            };
+            let part = self.expect(identity, account.as_ref(), &mut expected);
+            part.await.with_context(what)?;
+        }
+        let found = found(&self.ns, &identities);
+        same("accounts at Google", &found.accounts, &expected.accounts)?;
+        same("disabled accounts", &found.disabled, &expected.disabled)?;
+        let is_odd =
+            |role: &&Role| !expected.roles.contains(*role) && !expected.may_be.contains(*role);
+        let odd: Vec<_> = found.roles.iter().filter(is_odd).collect();
+        ensure!(odd.is_empty(), "roles of nobody: {odd:#?}");
+        let missing: Vec<_> = expected.roles.difference(&found.roles).collect();
+        ensure!(missing.is_empty(), "missing roles: {missing:#?}");
+        self.accounts_are_right(&identities, &accounts)?;
+        self.no_pod_is_stuck().await
+    }
+
+    /// Checks one Identity, and says what that makes of Google.
+    async fn expect(
+        &self,
+        identity: &Identity,
+        account: Option<&ServiceAccount>,
+        expected: &mut Expected,
+    ) -> Result<()> {
+        let (name, spec) = (identity.name_any(), &identity.spec);
+        let wanted = wanted(identity, &self.book);
+        if wanted == Wanted::Gone {
+            ensure!(identity.phase() == Phase::Gone, "should be gone");
+            ensure!(account.is_none(), "is gone and has a service account");
+            return Ok(());
+        }
+        let own = spec.mode == Mode::Impersonate && !spec.pinned;
+        let gsa = spec.google_service_account.clone().filter(|_| own);
+        expected.accounts.extend(gsa.clone());
+        if wanted == Wanted::Rests {
+            ensure!(identity.phase() == Phase::Suspended, "should rest");
+            ensure!(!identity.is_ready(), "rests and is ready");
+            expected.disabled.extend(gsa);
+            let mut wide = self.book.clone();
+            wide.wider = true;
+            // Nobody needs the account of one that rests.
+            let Some(account) = account.filter(|_| own) else {
+                return Ok(());
+            };
+            let mut grants = roles(&self.ns, &wide, identity, account)?;
+            grants.retain(|(_, role, _)| role != "roles/iam.workloadIdentityUser");
+            expected.may_be.extend(grants);
+            return Ok(());
+        }
+        ensure!(identity.is_ready(), "should work");
+        let account = account.context("no service account")?;
+        self.ns.stack.google().works(&self.ns, &name, spec).await?;
+        expected
+            .roles
+            .extend(roles(&self.ns, &self.book, identity, account)?);
+        Ok(())
+    }
+
+    /// No service account without an Identity, but the aliens, which are left alone.
+    fn accounts_are_right(
+        &self,
+        identities: &[(Identity, Option<ServiceAccount>)],
+        accounts: &[ServiceAccount],
+    ) -> Result<()> {
+        let known: BTreeSet<_> = identities
+            .iter()
+            .map(|(identity, _)| identity.name_any())
+            .collect();
+        let lone = accounts.iter().filter(|account| {
+            let name = account.name_any();
+            let alien = account
+                .annotations()
+                .values()
+                .any(|text| text.contains("stack=dev"));
+            name.starts_with("mf-") && !known.contains(&name) && !alien
+        });
+        let lone: Vec<_> = lone.map(ResourceExt::name_any).collect();
+        ensure!(lone.is_empty(), "service accounts of nobody: {lone:?}");
+        let aliens = accounts
+            .iter()
+            .filter(|account| {
+                account
+                    .annotations()
+                    .values()
+                    .any(|text| text.contains("stack=dev"))
+            })
+            .count();
+        ensure!(
+            aliens == self.aliens,
+            "{aliens} of {} accounts of another stack are left",
+            self.aliens
+        );
+        let listing = self.ns.stack.google().state().listing();
+        let theirs = listing["serviceAccounts"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|account| {
+                let mark = format!(
+                    "stack=dev cluster={} ksa={}/",
+                    namesake_sandbox::CLUSTER,
+                    self.ns.name
+                );
+                account["description"]
+                    .as_str()
+                    .is_some_and(|text| text.contains(&mark))
+                    && account["deleted"].is_null()
+                    && account["disabled"] != true
+            });
+        let theirs = theirs.count();
+        ensure!(
+            theirs == self.aliens,
+            "{theirs} of {} of another stack at Google are left",
+            self.aliens
+        );
+        Ok(())
+    }
+
+    async fn no_pod_is_stuck(&self) -> Result<()> {
+        for pod in self.ns.pods().await? {
+            let phase = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref());
+            let ended = matches!(phase, Some("Failed" | "Succeeded"));
+            if is_gated(&pod) && !ended && pod.metadata.deletion_timestamp.is_none() {
+                let identity = self
+                    .ns
+                    .identity_of(&pod)
+                    .await
+                    .map(|i| (i.spec.user, i.status));
+                bail!(
+                    "{} waits: {:?}; {identity:?}",
+                    pod.name_any(),
+                    pod.annotations()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What must never have been.
+    ///
+    /// # Errors
+    /// What was.
+    pub(super) fn nothing_was_wrong(&self) -> Result<()> {
+        let ledger = self.watch.ledger();
+        ensure!(
+            ledger.early.is_empty(),
+            "released early: {:#?}",
+            ledger.early
+        );
+        ensure!(ledger.working > 0, "no pod was released");
+        for (pod, message) in &ledger.ended {
+            let reason = message
+                .trim_start_matches("Namesake: ")
+                .split(':')
+                .next()
+                .unwrap_or_default();
+            let denied = reason == "PermissionDenied" && self.was_denied;
+            let late = message.contains("the pod has waited for");
+            ensure!(
+                denied || late || TRUE_REASONS.contains(&reason),
+                "{pod} was ended with a reason that was not true: {message}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether somebody may have a pod in the end, by what the Identity says and the rules.
+    pub(super) async fn serves(&self, who: usize, class: Class) -> Result<bool> {
+        let name = self.ns.name_in(class.name(), &person(who));
+        let all: kube::Api<Identity> = self.admin.all();
+        let there = all.get_opt(&name).await?;
+        let serves = there.is_none_or(|identity| wanted(&identity, &self.book) == Wanted::Works);
+        Ok(serves && !self.book.offboarded.contains(&who))
+    }
+
+    /// Who may have no pods any more loses what they had.
+    pub(super) async fn leavers_end(&self) -> Result<()> {
+        for who in people() {
+            if !self.serves(who, Class::Research).await? || !self.serves(who, Class::Notes).await? {
+                self.ends(who).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same(what: &str, found: &BTreeSet<String>, expected: &BTreeSet<String>) -> Result<()> {
+    let more: Vec<_> = found.difference(expected).collect();
+    let less: Vec<_> = expected.difference(found).collect();
+    ensure!(
+        more.is_empty() && less.is_empty(),
+        "{what}: too many {more:?}, missing {less:?}"
+    );
+    Ok(())
+}
+
+/// Google's side as it is, for who reads a failure.
+pub(super) fn google_side(ns: &TestNamespace) -> String {
+    let listing = ns.stack.google().state().listing();
+    let shown = serde_json::json!({"accounts": listing["serviceAccounts"], "policies": listing["policies"], "faults": listing["faults"]});
+    serde_json::to_string_pretty::<Value>(&shown).unwrap_or_default()
+}

@@ -1,0 +1,269 @@
+//! What happens in a soak, and when: pure, and the same for the same seed and length.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use namesake_tests::numbers::Numbers;
+
+/// So many people come and go.
+pub(super) const PEOPLE: usize = 6;
+/// Longest pause between two acts.
+const PAUSE: usize = 900;
+/// Acts for which a planned failure at Google lasts, at most.
+const STORM: usize = 8;
+/// Jobs of one person that are there at the same time, at most.
+const JOBS: usize = 4;
+
+/// What an identity is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// An account of its own, and a folder.
+    Research,
+    /// No account: the service account itself has a folder.
+    Notes,
+}
+
+/// Where somebody is in the rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Book {
+    pub(super) offboarded: BTreeSet<usize>,
+    pub(super) returned: BTreeSet<usize>,
+    pub(super) pinned: bool,
+    pub(super) wider: bool,
+    pub(super) without_notes: bool,
+}
+
+/// What goes wrong at Google.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Writes fail so often with this status, applied or not.
+    Status { code: u16, applied: bool },
+    /// Connections are cut, applied or not.
+    Cut { applied: bool },
+    /// The broker has lost its rights.
+    NoPermission,
+    /// Nobody gets tokens.
+    NoTokens,
+    /// Every answer takes a while.
+    Slow,
+}
+
+/// What somebody does at Google, past us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meddling {
+    /// The policy of the account is emptied.
+    Unbinds,
+    /// Somebody else gets a role on the account.
+    LetsIn,
+    Disables,
+    Deletes,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    Comes {
+        who: usize,
+        class: Class,
+        pods: u8,
+    },
+    Ends {
+        who: usize,
+    },
+    RulesBecome(Book),
+    Suspended {
+        who: usize,
+    },
+    Resumed {
+        who: usize,
+    },
+    Fails(Fault),
+    Calm,
+    /// Google believes policies after so many milliseconds, with so many readers.
+    Believes {
+        after: u64,
+        readers: u32,
+    },
+    AtGoogle(Meddling, usize),
+    /// An admin writes nonsense into an Identity.
+    EditsIdentity {
+        who: usize,
+    },
+    DeletesIdentity {
+        who: usize,
+    },
+    DeletesAccount {
+        who: usize,
+    },
+    EditsAccount {
+        who: usize,
+    },
+    /// Somebody writes to every Identity again and again.
+    Touches,
+    Orphans {
+        n: usize,
+    },
+    KillsBroker {
+        second: bool,
+    },
+    RollsBroker {
+        second: bool,
+    },
+    StealsLease,
+    RestartsWebhook,
+}
+
+/// An act, and the pause before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) pause: Duration,
+    pub(super) act: Act,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+{} ms {:?}", self.pause.as_millis(), self.act)
+    }
+}
+
+/// An endless sequence of steps; the run ends it.
+pub(super) struct Plan {
+    numbers: Numbers,
+    book: Book,
+    jobs: [usize; PEOPLE],
+    storm: usize,
+    orphans: usize,
+}
+
+impl Plan {
+    pub(super) fn of(seed: u64) -> Self {
+        Self {
+            numbers: Numbers::of(seed),
+            book: Book::default(),
+            jobs: [0; PEOPLE],
+            storm: 0,
+            orphans: 0,
+        }
+    }
+
+    fn act(&mut self) -> Act {
+        if self.storm > 0 {
+            self.storm -= 1;
+            if self.storm == 0 {
+                return Act::Calm;
+            }
+        }
+        let who = self.numbers.below(PEOPLE);
+        match self.numbers.below(100) {
+            0..38 => self.comes(who),
+            38..48 => {
+                self.jobs[who] = 0;
+                Act::Ends { who }
+            }
+            48..60 => self.rules(who),
+            60..63 => Act::Suspended { who },
+            63..66 => Act::Resumed { who },
+            66..75 if self.storm == 0 => self.storm(),
+            66..75 => Act::Touches,
+            75..79 => Act::Believes {
+                after: [0, 300, 1500][self.numbers.below(3)],
+                readers: [1, 3][self.numbers.below(2)],
+            },
+            79..84 => self.meddling(who),
+            84..87 => Act::EditsIdentity { who },
+            87 => Act::DeletesIdentity { who },
+            88..90 => Act::DeletesAccount { who },
+            90 => Act::EditsAccount { who },
+            91..94 => {
+                self.orphans += 1;
+                Act::Orphans { n: self.orphans }
+            }
+            94..96 => Act::KillsBroker {
+                second: self.numbers.one_in(2),
+            },
+            96..98 => Act::RollsBroker {
+                second: self.numbers.one_in(2),
+            },
+            98 => Act::StealsLease,
+            _ => Act::RestartsWebhook,
+        }
+    }
+
+    fn comes(&mut self, who: usize) -> Act {
+        if self.jobs[who] >= JOBS {
+            self.jobs[who] = 0;
+            return Act::Ends { who };
+        }
+        self.jobs[who] += 1;
+        let class = [Class::Research, Class::Research, Class::Notes][self.numbers.below(3)];
+        let pods = 1 + u8::from(self.numbers.one_in(4));
+        Act::Comes { who, class, pods }
+    }
+
+    fn rules(&mut self, who: usize) -> Act {
+        let book = &mut self.book;
+        match self.numbers.below(8) {
+            0..2 => {
+                book.returned.remove(&who);
+                book.offboarded.insert(who);
+            }
+            2..5 => {
+                // Whoever has left longest comes back.
+                let back = book.offboarded.pop_first().unwrap_or(who);
+                book.returned.insert(back);
+            }
+            5 => {
+                // Off both lists: whoever left before stays away.
+                book.offboarded.remove(&who);
+                book.returned.remove(&who);
+            }
+            6 if self.numbers.one_in(3) => book.without_notes = !book.without_notes,
+            6 => book.pinned = !book.pinned,
+            _ => book.wider = !book.wider,
+        }
+        Act::RulesBecome(book.clone())
+    }
+
+    fn storm(&mut self) -> Act {
+        self.storm = 2 + self.numbers.below(STORM);
+        let applied = self.numbers.one_in(2);
+        Act::Fails(match self.numbers.below(7) {
+            0..3 => Fault::Status {
+                code: [429, 500, 503][self.numbers.below(3)],
+                applied,
+            },
+            3 => Fault::Cut { applied },
+            4 => Fault::NoPermission,
+            5 => Fault::NoTokens,
+            _ => Fault::Slow,
+        })
+    }
+
+    fn meddling(&mut self, who: usize) -> Act {
+        let all = [
+            Meddling::Unbinds,
+            Meddling::LetsIn,
+            Meddling::Disables,
+            Meddling::Deletes,
+        ];
+        Act::AtGoogle(all[self.numbers.below(all.len())], who)
+    }
+}
+
+impl Iterator for Plan {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        let pause = Duration::from_millis(self.numbers.below(PAUSE) as u64);
+        Some(Step {
+            pause,
+            act: self.act(),
+        })
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_plan_and_another_is_another() {
+    let of = |seed| Plan::of(seed).take(500).collect::<Vec<_>>();
+    assert_eq!(of(7), of(7));
+    assert_ne!(of(7), of(8));
+}

@@ -1,0 +1,32 @@
+//! Numbers that depend on a seed only: what a random test did can be done again.
+
+/// A sequence of numbers (`SplitMix64`).
+#[derive(Debug, Clone)]
+pub struct Numbers(u64);
+
+impl Numbers {
+    /// The sequence of a seed.
+    #[must_use]
+    pub const fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next one.
+    pub const fn next_number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// One of 0 up to `end`, which is not among them.
+    pub fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next_number() % end.max(1) as u64).unwrap_or_default()
+    }
+
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
