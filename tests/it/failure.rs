@@ -14,6 +14,7 @@ use namesake_tests::{
     drafts::{metaflow_job, pod},
     eventually::eventually,
     namespace::{TestNamespace, account_of, with_own_stack},
+    program::built,
     refused::refused,
     stack::Options,
 };
@@ -298,7 +299,7 @@ fn a_port_that_is_taken_is_named_with_what_to_do() -> Result<()> {
         ("namesake-webhook", "namesake-webhook"),
         ("namesake-broker", "namesake-broker"),
     ] {
-        let output = program_of(package)?
+        let output = built(package)?
             .env("NAMESAKE_LISTEN", &address)
             .env("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")
             .env("KUBECONFIG", "/nowhere")
@@ -315,20 +316,4 @@ fn a_port_that_is_taken_is_named_with_what_to_do() -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// A program of this workspace, as cargo has built it for the tests.
-fn program_of(package: &str) -> Result<std::process::Command> {
-    let tests = std::env::current_exe()?;
-    let folder = tests
-        .parent()
-        .and_then(|deps| deps.parent())
-        .context("no target folder")?;
-    let path = folder.join(package);
-    ensure!(
-        path.exists(),
-        "{} is not built: cargo build --workspace",
-        path.display()
-    );
-    Ok(std::process::Command::new(path))
 }

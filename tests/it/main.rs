@@ -10,6 +10,7 @@ mod gates;
 mod ha;
 mod hygiene;
 mod identity;
+mod install_check;
 mod layering;
 mod leave;
 mod life;

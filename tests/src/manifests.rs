@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use anyhow::{Context, Result, ensure};
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams},
     core::GroupVersionKind,
     discovery::{self, ApiResource, Scope},
 };
@@ -89,31 +89,60 @@ pub fn title(object: &Value) -> String {
 /// # Errors
 /// The API server refuses it.
 pub async fn apply(client: &Client, object: &Value, namespace: &str, dry_run: bool) -> Result<()> {
-    let (resource, scope) = resource_of(client, object)
-        .await
-        .with_context(|| title(object))?;
-    let own = object
-        .pointer("/metadata/namespace")
-        .and_then(Value::as_str);
-    let api: Api<DynamicObject> = match scope {
-        Scope::Cluster => Api::all_with(client.clone(), &resource),
-        Scope::Namespaced => {
-            Api::namespaced_with(client.clone(), own.unwrap_or(namespace), &resource)
-        }
-    };
-    let name = object
-        .pointer("/metadata/name")
-        .and_then(Value::as_str)
-        .with_context(|| format!("{} has no name", title(object)))?;
+    let (api, name) = place_of(client, object, namespace).await?;
     let params = PatchParams {
         dry_run,
         ..PatchParams::apply(FIELD_MANAGER).force()
     }
     .validation_strict();
-    api.patch(name, &params, &Patch::Apply(object))
+    api.patch(&name, &params, &Patch::Apply(object))
         .await
         .with_context(|| format!("the API server refuses {}", title(object)))?;
     Ok(())
+}
+
+/// Applies objects, does some work, and takes the objects away again, whatever came of it.
+///
+/// # Errors
+/// The API server refuses one of them, or the work's.
+pub async fn while_applied<T>(
+    client: &Client,
+    objects: &[Value],
+    namespace: &str,
+    work: impl AsyncFnOnce() -> Result<T>,
+) -> Result<T> {
+    let applied = async {
+        for object in objects {
+            apply(client, object, namespace, false).await?;
+        }
+        work().await
+    }
+    .await;
+    for object in objects {
+        let (api, name) = place_of(client, object, namespace).await?;
+        // One that was refused is not there.
+        let _ = api.delete(&name, &DeleteParams::default()).await;
+    }
+    applied
+}
+
+/// Where an object goes, and its name.
+async fn place_of(
+    client: &Client,
+    object: &Value,
+    namespace: &str,
+) -> Result<(Api<DynamicObject>, String)> {
+    let (resource, scope) = resource_of(client, object)
+        .await
+        .with_context(|| title(object))?;
+    let text = |path: &str| object.pointer(path).and_then(Value::as_str);
+    let namespace = text("/metadata/namespace").unwrap_or(namespace);
+    let api = match scope {
+        Scope::Cluster => Api::all_with(client.clone(), &resource),
+        Scope::Namespaced => Api::namespaced_with(client.clone(), namespace, &resource),
+    };
+    let name = text("/metadata/name").with_context(|| format!("{} has no name", title(object)))?;
+    Ok((api, name.to_owned()))
 }
 
 async fn resource_of(client: &Client, object: &Value) -> Result<(ApiResource, Scope)> {

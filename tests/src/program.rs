@@ -1,10 +1,27 @@
-//! A program of ours in this process, with a runtime of its own: killing it ends every task and connection, as `kill -9` does.
+//! Programs of ours: as cargo has built them; and in this process, each with a runtime of its own: killing it ends every task
+//! and connection, as `kill -9` does.
 
-use std::thread::JoinHandle;
+use std::{path::Path, thread::JoinHandle};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
+
+/// A program of this workspace, as cargo has built it for the tests.
+///
+/// # Errors
+/// It is not built.
+pub fn built(package: &str) -> Result<std::process::Command> {
+    let tests = std::env::current_exe()?;
+    let folder = tests.parent().and_then(Path::parent);
+    let path = folder.context("no target folder")?.join(package);
+    ensure!(
+        path.exists(),
+        "{} is not built: cargo build --workspace",
+        path.display()
+    );
+    Ok(std::process::Command::new(path))
+}
 
 /// One program that runs until it is killed.
 pub struct Program {

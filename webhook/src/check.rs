@@ -160,6 +160,7 @@ pub fn report(seen: &Seen, trust: &[String]) -> Report {
         home: &seen.home,
         rules: seen.rules.as_ref().ok(),
         administer: rbac.map(admins).unwrap_or_default(),
+        carriers: accounts::carriers(seen),
         opted_in: opted_in.iter().map(|place| place.name.clone()).collect(),
         listed: trust,
     };

@@ -19,13 +19,9 @@ struct Known {
 impl Known {
     fn of(seen: &Seen) -> Known {
         let rules = seen.rules.as_ref().ok();
-        let carriers = rules
-            .iter()
-            .flat_map(|rules| rules.carriers())
-            .map(Subject::user);
         let accounts = seen.accounts.iter().flatten().map(subject);
         Known {
-            carriers: carriers.collect(),
+            carriers: carriers(seen),
             mapped: accounts
                 .filter(|a| rules.is_some_and(|rules| speaks(rules, a)))
                 .collect(),
@@ -35,6 +31,12 @@ impl Known {
     fn all(&self) -> impl Iterator<Item = &Subject> {
         self.carriers.iter().chain(&self.mapped)
     }
+}
+
+/// The carriers of the rules, the built-in ones included.
+pub(super) fn carriers(seen: &Seen) -> BTreeSet<Subject> {
+    let rules = seen.rules.iter();
+    rules.flat_map(Rules::carriers).map(Subject::user).collect()
 }
 
 fn subject((namespace, name): &Account) -> Subject {

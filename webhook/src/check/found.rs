@@ -3,7 +3,7 @@
 use super::rbac::{Bound, Rbac, Right};
 use super::rights::*;
 use super::subject::Trusted;
-use super::{Finding, Holder, Severity, print};
+use super::{Finding, Holder, Severity, Trust, print};
 
 /// Rights that are open for one reason.
 struct Family {
@@ -15,6 +15,9 @@ struct Family {
     /// What to do besides taking the binding away.
     instead: &'static str,
 }
+
+/// Checks of what carriers are there to do.
+const OF_CARRIERS: [&str; 2] = ["developers", "our-namespace"];
 
 const EVERYWHERE: [Family; 8] = [
     Family {
@@ -40,8 +43,8 @@ const EVERYWHERE: [Family; 8] = [
             IMPERSONATE_ACCOUNTS,
             IMPERSONATE_EXTRAS,
         ],
-        so: "in the whole cluster: to the API server it is who it says",
-        instead: "limit the role to the names that are needed (resourceNames), and leave userextras out",
+        so: "in the whole cluster: to the API server they are who they say",
+        instead: "a role for the names that are needed, resourceNames, and without userextras",
     },
     Family {
         check: "tokens",
@@ -55,28 +58,28 @@ const EVERYWHERE: [Family; 8] = [
         severity: Severity::Critical,
         rights: &[POLICIES, CONFIGURATIONS],
         so: ": policies cannot guard policies, and a webhook may change what admins write",
-        instead: "limit the role to the objects that are its own (resourceNames)",
+        instead: "a role for the objects that are its own, resourceNames",
     },
     Family {
         check: "escalation",
         severity: Severity::Critical,
         rights: &[ESCALATE, BIND, SIGN],
         so: "in the whole cluster: that is any right there is",
-        instead: "limit the role to the roles that it may give (resourceNames)",
+        instead: "a role for the roles that it may give, resourceNames",
     },
     Family {
         check: "kubelets",
         severity: Severity::Critical,
         rights: &[KUBELETS],
         so: ": no webhook and no policy sees it",
-        instead: "give nodes/metrics and nodes/stats in place of nodes/proxy",
+        instead: "a role with nodes/metrics and nodes/stats",
     },
     Family {
         check: "our-secrets",
         severity: Severity::Critical,
         rights: &[SECRETS],
         so: ": whoever has the stamp key signs as anyone",
-        instead: "bind the role in other namespaces, then rotate the stamp key (docs/operate.md)",
+        instead: "bind the role in other namespaces; and rotate the stamp key, docs/operate.md",
     },
 ];
 
@@ -106,7 +109,7 @@ const GUARDED_HOME: Family = Family {
     check: "guarded-accounts",
     severity: Severity::Critical,
     rights: &[RUN, ENTER, TOKENS, IMPERSONATE_ACCOUNTS],
-    so: "where a guarded account lives, so it can be that account",
+    so: "where a guarded account lives, and so be that account",
     instead: "move the account to a namespace of its own",
 };
 const OPTED_IN: Family = Family {
@@ -114,11 +117,11 @@ const OPTED_IN: Family = Family {
     severity: Severity::Warning,
     rights: &[TOKENS, IMPERSONATE_ACCOUNTS],
     so: "of a namespace where each account is somebody",
-    instead: "bind a role without these two rights (docs/trust.md, \"Taking rights away\")",
+    instead: "a role without these two rights, docs/trust.md, \"Taking rights away\"",
 };
 const OPTED_IN_DENIED: Family = Family {
     rights: &[IMPERSONATE_ACCOUNTS],
-    instead: "bind a role without this right (docs/trust.md, \"Taking rights away\")",
+    instead: "a role without this right, docs/trust.md, \"Taking rights away\"",
     ..OPTED_IN
 };
 
@@ -201,7 +204,9 @@ impl<'a> Found<'a> {
         let place = bound.place();
         let mut open = Vec::new();
         for subject in &bound.subjects {
-            match self.trusted.why(subject) {
+            let carries = OF_CARRIERS.contains(&family.check) && self.trusted.carries(subject);
+            let why = self.trusted.why(subject);
+            match why.or(carries.then_some(Trust::Carrier)) {
                 None => open.push(subject.to_string()),
                 Some(trusted) => self.holders.push(Holder {
                     trusted,
@@ -219,8 +224,12 @@ impl<'a> Found<'a> {
         self.findings.push(Finding {
             severity,
             check: family.check,
-            what: format!("{}{space}{so}", words.join(", ")),
-            remedy: format!("{}: {}", family.instead, take_away(bound, open.len())),
+            what: format!("may {}{space}{so}", words.join(", ")),
+            remedy: format!(
+                "{} (instead: {})",
+                take_away(bound, open.len()),
+                family.instead
+            ),
             subjects: open,
             place,
         });

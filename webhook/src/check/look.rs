@@ -159,7 +159,11 @@ async fn rbac(client: &Client) -> Look<Rbac> {
 async fn namespaces(client: &Client) -> Look<Vec<Place>> {
     let api = Api::<Namespace>::all(client.clone());
     let all = metadata(api, &ListParams::default(), "the namespaces").await?;
-    let places = all.into_iter().map(|one| Place {
+    // In one that is being deleted nothing new is made.
+    let stay = all
+        .into_iter()
+        .filter(|one| one.metadata.deletion_timestamp.is_none());
+    let places = stay.map(|one| Place {
         name: one.name_any(),
         labels: one.metadata.labels.unwrap_or_default(),
     });

@@ -124,11 +124,12 @@ fn summary(report: &Report) -> String {
         0 => "no namespace is opted in".to_owned(),
         count => format!("{count} opted in: {}", some(&namespaces)),
     };
+    let plural = if warnings == 1 { "" } else { "s" };
     let open = match (critical, warnings, report.not_looked_at.len()) {
         (0, 0, 0) => "nothing is open".to_owned(),
-        (_, _, 0) => format!("{critical} critical, {warnings} warnings"),
+        (_, _, 0) => format!("{critical} critical, {warnings} warning{plural}"),
         (_, _, unseen) => format!(
-            "{critical} critical, {warnings} warnings, and {unseen} not looked at: run it as somebody who may list them"
+            "{critical} critical, {warnings} warning{plural}, and {unseen} not looked at: run it as somebody who may list them"
         ),
     };
     let trust = match report

@@ -20,7 +20,7 @@ const NAMELESS: [&str; 2] = ["create", "deletecollection"];
 /// Something that is worth asking about: any of these verbs on any of these resources.
 #[derive(Clone, Copy, Debug)]
 pub struct Right {
-    /// As a finding says it: `reads its Secrets`.
+    /// As a finding says it: may `read our Secrets`.
     pub words: &'static str,
     /// Any of them.
     pub verbs: &'static [&'static str],

@@ -45,23 +45,23 @@ pub(super) const fn of(right: Right, names: &'static [&'static str]) -> Right {
 }
 
 pub(super) const ADMINISTER: Right = right(
-    "counts as an admin",
+    "count as admins",
     &["administer"],
     &[(names::GROUP, "identities")],
 );
 pub(super) const GUARDED: Right =
-    right("is guarded", &["guarded"], &[(names::GROUP, "identities")]);
-pub(super) const CARRY: Right = right("carries", &["carry"], &[(names::GROUP, "identities")]);
-pub(super) const READ_JOBS: Right = right("reads Jobs", &["list"], &[("batch", "jobs")]);
-pub(super) const SECRETS: Right = of(right("reads our Secrets", READ, &[("", "secrets")]), OURS);
+    right("are guarded", &["guarded"], &[(names::GROUP, "identities")]);
+pub(super) const CARRY: Right = right("carry", &["carry"], &[(names::GROUP, "identities")]);
+pub(super) const READ_JOBS: Right = right("read Jobs", &["list"], &[("batch", "jobs")]);
+pub(super) const SECRETS: Right = of(right("read our Secrets", READ, &[("", "secrets")]), OURS);
 pub(super) const WRITE_SECRETS: Right =
-    of(right("writes our Secrets", WRITE, &[("", "secrets")]), OURS);
+    of(right("write our Secrets", WRITE, &[("", "secrets")]), OURS);
 pub(super) const WRITE_RULES: Right = of(
-    right("writes the rules", WRITE, &[("", "configmaps")]),
+    right("write the rules", WRITE, &[("", "configmaps")]),
     &[names::RULES_CONFIG_MAP, names::ACCEPTED_RULES_CONFIG_MAP],
 );
 pub(super) const RUN: Right = right(
-    "makes or changes pods",
+    "make or change pods",
     CHANGE,
     &[
         ("", "pods"),
@@ -76,7 +76,7 @@ pub(super) const RUN: Right = right(
     ],
 );
 pub(super) const ENTER: Right = right(
-    "enters pods",
+    "enter pods",
     &["create", "get"],
     &[
         ("", "pods/attach"),
@@ -86,12 +86,12 @@ pub(super) const ENTER: Right = right(
     ],
 );
 pub(super) const TOKENS: Right = right(
-    "asks for tokens of service accounts",
+    "ask for tokens of service accounts",
     &["create"],
     &[("", "serviceaccounts/token")],
 );
 pub(super) const IMPERSONATE_ACCOUNTS: Right = right(
-    "impersonates service accounts",
+    "impersonate service accounts",
     IMPERSONATE,
     &[
         ("", "serviceaccounts"),
@@ -99,18 +99,18 @@ pub(super) const IMPERSONATE_ACCOUNTS: Right = right(
     ],
 );
 pub(super) const IMPERSONATE_USERS: Right = right(
-    "impersonates users",
+    "impersonate users",
     IMPERSONATE,
     &[("", "users"), ("authentication.k8s.io", "users")],
 );
 pub(super) const IMPERSONATE_GROUPS: Right = right(
-    "impersonates groups",
+    "impersonate groups",
     IMPERSONATE,
     &[("", "groups"), ("authentication.k8s.io", "groups")],
 );
 // So that impersonation looks like a token of the account's own.
 pub(super) const IMPERSONATE_EXTRAS: Right = right(
-    "writes the extras of whom it impersonates",
+    "write the extras of whom they impersonate",
     IMPERSONATE,
     &[
         ("authentication.k8s.io", "userextras"),
@@ -122,7 +122,7 @@ pub(super) const IMPERSONATE_EXTRAS: Right = right(
     ],
 );
 pub(super) const POLICIES: Right = right(
-    "changes admission policies or their bindings",
+    "change admission policies or their bindings",
     WRITE,
     &[
         (
@@ -141,7 +141,7 @@ pub(super) const POLICIES: Right = right(
     ],
 );
 pub(super) const CONFIGURATIONS: Right = right(
-    "changes webhook configurations",
+    "change webhook configurations",
     WRITE,
     &[
         (
@@ -155,7 +155,7 @@ pub(super) const CONFIGURATIONS: Right = right(
     ],
 );
 pub(super) const ESCALATE: Right = right(
-    "gives rights that it does not have (escalate)",
+    "give rights that they do not have (escalate)",
     &["escalate"],
     &[
         ("rbac.authorization.k8s.io", "clusterroles"),
@@ -164,7 +164,7 @@ pub(super) const ESCALATE: Right = right(
 );
 pub(super) const BIND: Right = of(
     right(
-        "binds roles that it does not have (bind)",
+        "bind roles that they do not have (bind)",
         &["bind"],
         &[
             ("rbac.authorization.k8s.io", "clusterroles"),
@@ -175,14 +175,14 @@ pub(super) const BIND: Right = of(
 );
 pub(super) const SIGN: Right = of(
     right(
-        "approves client certificates of any user",
+        "approve client certificates of any user",
         &["approve", "sign"],
         &[("certificates.k8s.io", "signers")],
     ),
     &["kubernetes.io/kube-apiserver-client", "kubernetes.io/*"],
 );
 pub(super) const KUBELETS: Right = right(
-    "enters any pod by its kubelet, past admission",
+    "enter any pod by its kubelet, past admission",
     &["create", "get"],
     &[("", "nodes/proxy")],
 );

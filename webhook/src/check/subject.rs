@@ -39,6 +39,8 @@ pub enum Trust {
     Namesake,
     /// A part of the cluster itself.
     Cluster,
+    /// A carrier, which makes the pods of others.
+    Carrier,
     /// The caller said so.
     Listed,
 }
@@ -51,6 +53,7 @@ impl Trust {
             Self::Admin => "admins",
             Self::Namesake => "Namesake",
             Self::Cluster => "the cluster's own",
+            Self::Carrier => "carriers",
             Self::Listed => "by --trust",
         }
     }
@@ -146,6 +149,8 @@ pub(super) struct Trusted<'a> {
     pub(super) rules: Option<&'a Rules>,
     /// Who may `administer` Identities in the whole cluster.
     pub(super) administer: BTreeSet<Subject>,
+    /// Carriers of the rules: they make the pods of others, wherever their parents are.
+    pub(super) carriers: BTreeSet<Subject>,
     /// Namespaces that are opted in: whoever may make pods there is any account of it.
     pub(super) opted_in: BTreeSet<String>,
     /// Globs over names, `group:` before those of groups.
@@ -174,6 +179,13 @@ impl Trusted<'_> {
         } else {
             None
         }
+    }
+
+    /// Whether somebody is a carrier, and lives where carriers may.
+    pub(super) fn carries(&self, subject: &Subject) -> bool {
+        let is_inside =
+            matches!(subject, Subject::Account(namespace, _) if self.opted_in.contains(namespace));
+        self.carriers.contains(subject) && !is_inside
     }
 
     fn is_listed(&self, subject: &Subject) -> bool {

@@ -207,7 +207,7 @@ fn the_report_in_words_and_as_json_says_the_same() {
     ]);
     let report = report(&seen, &[]);
     let text = Check::default().print(&report);
-    let first = "CRITICAL  our-secrets: User mallory@acme.com: reads our Secrets: whoever has the stamp key signs as anyone";
+    let first = "CRITICAL  our-secrets: User mallory@acme.com: may read our Secrets: whoever has the stamp key signs as anyone";
     assert!(text.starts_with(first), "{text}");
     assert!(
         text.contains("where: RoleBinding namesake-system/peek, ClusterRole r"),

@@ -112,7 +112,7 @@ fn edit_in_our_namespace_reads_the_stamp_key_and_meets_one_policy_otherwise() {
     assert!(
         all[0]
             .remedy
-            .ends_with("kubectl -n namesake-system edit rolebinding devs"),
+            .starts_with("kubectl -n namesake-system edit rolebinding devs "),
         "{}",
         all[0].remedy
     );
@@ -175,6 +175,30 @@ fn whoever_can_be_a_guarded_account_is_found_and_so_is_an_account_that_nobody_gu
         "{}",
         all[2].remedy
     );
+}
+
+#[test]
+fn a_carrier_makes_pods_everywhere_and_reads_our_secrets_no_more_than_others() {
+    let controller = role("controller", "", &["pods", "secrets"], &["create", "get"]);
+    let argo = [account("argo", "argo")];
+    let mut seen = installed(&[
+        controller,
+        binding(None, "argo", "controller", &argo),
+        binding(None, "carriers", "namesake-carrier", &argo),
+    ]);
+    seen.accounts
+        .as_mut()
+        .unwrap()
+        .push(("argo".into(), "argo".into()));
+    let text = format!(
+        "{RULES}carriers: [{{account: \"system:serviceaccount:argo:argo\", parents: [Workflow]}}]\n"
+    );
+    seen.rules = Ok(Rules::parse(&[Source {
+        file: "rules.yaml",
+        text: &text,
+    }])
+    .unwrap());
+    assert_eq!(found(&seen), ["our-secrets: ServiceAccount argo/argo"]);
 }
 
 #[test]
