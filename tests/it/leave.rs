@@ -12,10 +12,7 @@ use k8s_openapi::api::{
     rbac::v1::RoleBinding,
 };
 use kube::{Api, ResourceExt, api::DeleteParams};
-use namesake_api::{
-    Identity, Mode, Phase,
-    names::{BROKER_SERVICE_ACCOUNT, GSA_ANNOTATION, SYSTEM_NAMESPACE},
-};
+use namesake_api::{Identity, Mode, Phase, names::GSA_ANNOTATION};
 use namesake_broker::{
     Config,
     clean::{Clean, Output},
@@ -433,11 +430,8 @@ fn an_identity_edited_by_hand_is_what_the_rules_say_again() -> Result<()> {
 fn a_service_account_of_our_name_that_is_somebody_elses_is_said_and_left_alone() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let name = ns.name_for("squatter@acme.com");
-        let cluster = ns.stack.cluster();
-        // Nobody else gets past the policies: it is from before them.
-        let broker = cluster
-            .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &ns.name)
-            .await?;
+        // It is from before the policies.
+        let broker = ns.broker().await?;
         let theirs =
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
         let theirs: ServiceAccount = serde_json::from_value(theirs)?;

@@ -8,10 +8,7 @@ use k8s_openapi::api::{
 use kube::{Api, ResourceExt, api::DeleteParams};
 use namesake_api::{
     Identity, conditions,
-    names::{
-        BROKER_SERVICE_ACCOUNT, GOOGLE_ACCOUNT_READY, GSA_ANNOTATION, SYSTEM_NAMESPACE,
-        WAITING_ANNOTATION,
-    },
+    names::{GOOGLE_ACCOUNT_READY, GSA_ANNOTATION, WAITING_ANNOTATION},
 };
 use namesake_gcp::Resource;
 use namesake_tests::{
@@ -19,7 +16,6 @@ use namesake_tests::{
     eventually::eventually,
     google::email,
     namespace::{TestNamespace, account_of, with_own_stack},
-    person::Person,
     stack::Options,
 };
 use serde_json::json;
@@ -44,20 +40,12 @@ async fn identity(ns: &TestNamespace, name: &str) -> Result<Identity> {
     Ok(ns.admin().await?.all().get(name).await?)
 }
 
-/// Somebody who holds the broker's account: nobody else gets past the policies.
-async fn as_the_broker(ns: &TestNamespace) -> Result<Person> {
-    let cluster = ns.stack.cluster();
-    cluster
-        .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &ns.name)
-        .await
-}
-
 #[test]
 fn a_link_to_google_that_was_changed_is_put_back() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let name = lives(&ns).await?;
         let stray = json!({"metadata": {"annotations": {GSA_ANNOTATION: "root@acme.iam.gserviceaccount.com", "iam.gke.io/x": "y"}}});
-        let broker = as_the_broker(&ns).await?;
+        let broker = ns.broker().await?;
         broker.patches::<ServiceAccount>(&name, stray).await?;
         eventually("the annotations are as they should be", async || {
             let account: ServiceAccount = ns.admin().await?.all().get(&name).await?;

@@ -6,6 +6,7 @@ mod adoption;
 mod airflow;
 mod broker_api;
 mod failure;
+mod garbage;
 mod gates;
 mod ha;
 mod hygiene;

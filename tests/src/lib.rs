@@ -7,7 +7,7 @@
 //! - [`namespace`]: an opted-in namespace of its own for each test, whose objects are printed when the test fails.
 //! - [`person`]: who asks the API server; [`drafts`]: objects as people and Metaflow write them; [`refused`]: what they are told.
 //! - [`argo`]: Argo's controller, replayed. [`meddler`]: another webhook, called after ours. [`dump`]: what a failing test prints.
-//! - [`numbers`]: what is random, from a seed. [`eventually`]: waits for a condition, and reports the last state.
+//! - [`orphans`]: what belongs to no Identity. [`numbers`]: what is random, from a seed. [`eventually`]: waits for a condition, and reports the last state.
 
 pub mod argo;
 pub mod cluster;
@@ -19,6 +19,7 @@ pub mod manifests;
 pub mod meddler;
 pub mod namespace;
 pub mod numbers;
+pub mod orphans;
 pub mod person;
 pub mod program;
 pub mod refused;

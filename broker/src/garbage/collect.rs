@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::{Ours, Seen, Wanted};
 use crate::controller::Context;
 use crate::failure::Failure;
-use crate::{derive, ensure, plan};
+use crate::{derive, ensure, plan, principal};
 
 /// Collects for ever, a round in each `resync`. Ends only when it is dropped.
 pub async fn run(context: Arc<Context>, identities: Store<Identity>) {
@@ -80,7 +80,8 @@ impl Collector {
         let due = self.google.due(now, grace, &dead);
         for (project, account) in found {
             if self.context.config.collect && due.contains(&account.unique_id) {
-                self.take_google(rules, &ours, &project, &account).await;
+                let taken = self.take_google(rules, &ours, &project, &account).await;
+                self.took("a Google service account", &account.email, taken);
             }
         }
         self.accounts_round(rules, &ours, &wanted).await;
@@ -109,23 +110,6 @@ impl Collector {
         ours: &Ours,
         project: &str,
         account: &ServiceAccount,
-    ) {
-        let taken = self.try_take_google(rules, ours, project, account).await;
-        let outcome = taken
-            .as_ref()
-            .map_or_else(|failure| failure.reason, |()| "ok");
-        self.context.metrics.step("Collect", outcome);
-        if let Err(failure) = taken {
-            warn!(email = %account.email, message = %failure.message, "garbage could not be collected");
-        }
-    }
-
-    async fn try_take_google(
-        &self,
-        rules: &Rules,
-        ours: &Ours,
-        project: &str,
-        account: &ServiceAccount,
     ) -> Result<(), Failure> {
         let Some(mark) = ours.mark(&account.description) else {
             return Ok(());
@@ -138,28 +122,41 @@ impl Collector {
             return Ok(());
         }
         let gcp = &self.context.gcp;
+        // The list may be old: right before the write it has to be what it was.
+        let now = gcp.get_service_account(project, &account.unique_id).await?;
+        if now.as_ref() != Some(account) {
+            return Ok(());
+        }
         if account.disabled {
             info!(email = %account.email, "garbage is deleted");
             let deleted = gcp
                 .delete_service_account(project, &account.unique_id)
                 .await;
-            return Ok(deleted?);
+            deleted?;
+            self.context.quota.deleted(project);
+            return Ok(());
         }
         let member = format!("serviceAccount:{}", account.email);
-        for grant in derive::all_grants(rules, mark.name()) {
+        self.revoke(rules, mark.name(), &member).await?;
+        info!(email = %account.email, "garbage is disabled, and deleted in the next round");
+        Ok(gcp
+            .disable_service_account(project, &account.unique_id)
+            .await?)
+    }
+
+    /// Takes away what the classes of today may have given to it.
+    async fn revoke(&self, rules: &Rules, name: &str, member: &str) -> Result<(), Failure> {
+        for grant in derive::all_grants(rules, name) {
             let Some(resource) = plan::resource(&grant) else {
                 continue;
             };
-            let edits = vec![Edit::RemoveMember(member.clone())];
+            let edits = vec![Edit::RemoveMember(member.to_owned())];
             match self.context.policies.change(&resource, edits).await {
                 Ok(_) | Err(Google::NotFound(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        info!(email = %account.email, "garbage is disabled, and deleted in the next round");
-        Ok(gcp
-            .disable_service_account(project, &account.unique_id)
-            .await?)
+        Ok(())
     }
 
     async fn accounts_round(&mut self, rules: &Rules, ours: &Ours, wanted: &Wanted) {
@@ -185,17 +182,28 @@ impl Collector {
                 continue;
             };
             if self.context.config.collect {
-                self.take_account(&account, uid).await;
+                let taken = self.take_account(rules, &account, uid).await;
+                self.took("a service account", &account.name_any(), taken);
             }
         }
     }
 
-    async fn take_account(&self, account: &Account, uid: String) {
+    /// Takes a KSA away: first what it was given as itself, in mode direct.
+    async fn take_account(
+        &self,
+        rules: &Rules,
+        account: &Account,
+        uid: String,
+    ) -> Result<(), Failure> {
         let (namespace, name) = (account.namespace().unwrap_or_default(), account.name_any());
         let client = &self.context.client;
-        if !matches!(ensure::find(client, &namespace, &name).await, Ok(None)) {
-            return;
+        if ensure::find(client, &namespace, &name).await?.is_some() {
+            return Ok(());
         }
+        let project = principal::cluster_project(rules.cluster());
+        let number = self.context.gcp.project_number(project).await?;
+        let member = principal::by_uid(&number, project, &uid);
+        self.revoke(rules, &name, &member).await?;
         let api = Api::<Account>::namespaced(client.clone(), &namespace);
         let exactly = DeleteParams {
             preconditions: Some(Preconditions {
@@ -204,9 +212,25 @@ impl Collector {
             }),
             ..DeleteParams::default()
         };
+        info!(%namespace, %name, "garbage is deleted: a service account");
         match api.delete(&name, &exactly).await {
-            Ok(_) => info!(%namespace, %name, "garbage is deleted: a service account"),
-            Err(error) => warn!(%error, %namespace, %name, "garbage could not be collected"),
+            Ok(_) => Ok(()),
+            Err(error) if ensure::is_gone(&error) => Ok(()),
+            Err(source) => {
+                let what = format!("the deletion of service account {namespace}/{name}");
+                Err(ensure::Error::kube(what)(source).into())
+            }
+        }
+    }
+
+    /// Counts how it went, and says what did not.
+    fn took(&self, kind: &'static str, name: &str, taken: Result<(), Failure>) {
+        let outcome = taken
+            .as_ref()
+            .map_or_else(|failure| failure.reason, |()| "ok");
+        self.context.metrics.step("Collect", outcome);
+        if let Err(failure) = taken {
+            warn!(kind, name, message = %failure.message, "garbage could not be collected");
         }
     }
 }

@@ -2,20 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease, core::v1::ServiceAccount};
 use kube::{
     Api,
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use namesake_api::{
-    Identity, Mark,
-    names::{
-        BROKER_LEASE, BROKER_SERVICE_ACCOUNT, GSA_ANNOTATION, MANAGED_BY, MANAGED_BY_VALUE,
-        MARK_ANNOTATION, SYSTEM_NAMESPACE,
-    },
+    Identity,
+    names::{BROKER_LEASE, GSA_ANNOTATION, SYSTEM_NAMESPACE},
 };
-use namesake_sandbox::CLUSTER;
 use namesake_tests::{
     drafts::metaflow_job, google::email, namespace::TestNamespace, person::Person,
     program::Program, stack::STACK,
@@ -51,15 +47,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new(ns: &TestNamespace) -> Result<Self> {
-        let cluster = ns.stack.cluster();
-        let account = (SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT);
         Ok(Self {
             ns: ns.clone(),
             watch: Watch::start(ns).await?,
             admin: ns.admin().await?,
-            broker: cluster
-                .service_account(account.0, account.1, &ns.name)
-                .await?,
+            broker: ns.broker().await?,
             collector: ns.controller("generic-garbage-collector").await?,
             book: Book::default(),
             second: Some(ns.stack.another_broker().await?),
@@ -248,21 +240,11 @@ impl World {
     async fn orphans(&mut self, n: usize) -> Result<()> {
         let google = self.ns.stack.google();
         let of = |what: &str| self.ns.name_for(&format!("{what}{n}@acme.com"));
-        let mark = |name: &str, stack: &str| {
-            let mark = Mark::new(stack, CLUSTER, &self.ns.name, name);
-            mark.map(|mark| mark.to_string())
-                .map_err(|error| anyhow!("{error}"))
-        };
-        google.creates_account(&of("lost"), &mark(&of("lost"), STACK)?)?;
-        google.creates_account(&of("theirs"), &mark(&of("theirs"), "dev")?)?;
-        let account = |name: &str, mark: String| {
-            serde_json::from_value::<ServiceAccount>(json!({"metadata": {"name": name,
-                "labels": {MANAGED_BY: MANAGED_BY_VALUE}, "annotations": {MARK_ANNOTATION: mark}}}))
-        };
-        for (what, stack) in [("lone", STACK), ("alien", "dev")] {
-            let orphan = account(&of(what), mark(&of(what), stack)?)?;
-            self.broker.creates::<ServiceAccount>(orphan).await?;
+        for (what, stack) in [("lost", STACK), ("theirs", "dev")] {
+            google.creates_account(&of(what), &self.ns.mark(stack, &of(what))?)?;
         }
+        self.ns.lone_account(STACK, &of("lone")).await?;
+        self.ns.lone_account("dev", &of("alien")).await?;
         self.aliens += 1;
         Ok(())
     }

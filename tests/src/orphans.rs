@@ -1,0 +1,49 @@
+//! What carries a stack's mark and belongs to no Identity.
+
+use anyhow::{Result, anyhow};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use namesake_api::{
+    Mark,
+    names::{
+        BROKER_SERVICE_ACCOUNT, MANAGED_BY, MANAGED_BY_VALUE, MARK_ANNOTATION, SYSTEM_NAMESPACE,
+    },
+};
+use namesake_sandbox::CLUSTER;
+use serde_json::json;
+
+use crate::{namespace::TestNamespace, person::Person};
+
+impl TestNamespace {
+    /// The mark that a stack of this cluster puts on what it makes for a service account here.
+    ///
+    /// # Errors
+    /// The names make no mark.
+    pub fn mark(&self, stack: &str, account: &str) -> Result<String> {
+        let mark = Mark::new(stack, CLUSTER, &self.name, account);
+        let mark = mark.map_err(|error| anyhow!("{error}"))?;
+        Ok(mark.to_string())
+    }
+
+    /// Somebody who holds the broker's account: nobody else gets past the policies.
+    ///
+    /// # Errors
+    /// See [`TestNamespace::alice`].
+    pub async fn broker(&self) -> Result<Person> {
+        let cluster = self.stack.cluster();
+        cluster
+            .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &self.name)
+            .await
+    }
+
+    /// A service account as the broker of that stack makes them, but without an Identity.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn lone_account(&self, stack: &str, name: &str) -> Result<ServiceAccount> {
+        let account = json!({"metadata": {
+            "name": name, "labels": {MANAGED_BY: MANAGED_BY_VALUE}, "annotations": {MARK_ANNOTATION: self.mark(stack, name)?},
+        }});
+        let account: ServiceAccount = serde_json::from_value(account)?;
+        Ok(self.broker().await?.creates(account).await?)
+    }
+}
