@@ -16,6 +16,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::place::Place;
+use crate::rules::CurrentRules;
+
 /// Upper bounds of the gate's histogram, in seconds: IAM takes 2 to 7 minutes to believe a change.
 const GATE_SECONDS: [f64; 11] = [
     1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0, 420.0, 900.0, 1800.0,
@@ -52,7 +55,9 @@ pub struct Metrics {
     rules_broken: Gauge,
     lives: lives::Lives,
     quotas: quotas::Quotas,
+    other_cluster: Gauge,
     store: ArcSwapOption<Store<Identity>>,
+    place: ArcSwapOption<(Arc<Place>, Arc<CurrentRules>)>,
 }
 
 impl Default for Metrics {
@@ -69,7 +74,9 @@ impl Default for Metrics {
             rules_broken: Gauge::default(),
             lives: lives::Lives::default(),
             quotas: quotas::Quotas::default(),
+            other_cluster: Gauge::default(),
             store: ArcSwapOption::empty(),
+            place: ArcSwapOption::empty(),
             registry: Registry::default(),
         };
         let m = &metrics;
@@ -125,6 +132,11 @@ impl Metrics {
             "1 while the rules as edited are not the rules in force",
             self.rules_broken.clone(),
         );
+        registry.register(
+            "other_cluster",
+            "1 while the rules name another cluster than the one that issues tokens here, and nothing is done at Google",
+            self.other_cluster.clone(),
+        );
     }
 
     /// The text that a scraper reads.
@@ -164,6 +176,11 @@ impl Metrics {
         self.store.store(Some(Arc::new(store)));
     }
 
+    /// Shows whether the rules in force are those of this cluster whenever somebody reads the metrics.
+    pub fn watch_place(&self, place: Arc<Place>, rules: Arc<CurrentRules>) {
+        self.place.store(Some(Arc::new((place, rules))));
+    }
+
     /// Shows what was counted.
     pub fn quota(&self, lines: &[crate::quota::Line]) {
         self.quotas.counted(lines);
@@ -175,6 +192,11 @@ impl Metrics {
     }
 
     fn count(&self) {
+        let other = self.place.load().as_ref().is_some_and(|known| {
+            let rules = known.1.current();
+            rules.is_some_and(|rules| known.0.is_not(rules.cluster()))
+        });
+        self.other_cluster.set(i64::from(other));
         let Some(store) = self.store.load_full() else {
             return;
         };

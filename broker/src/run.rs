@@ -188,6 +188,8 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
     };
     context.place.learn(&client).await;
     let place = Arc::clone(&context.place);
+    let rules = Arc::clone(&parts.rules);
+    parts.metrics.watch_place(Arc::clone(&place), rules);
     let context = Arc::new(context);
     parts.metrics.watch_google(gcp);
     let stop = shutdown.clone().cancelled_owned();

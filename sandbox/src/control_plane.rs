@@ -19,7 +19,7 @@ use serde_json::json;
 
 use self::{commands::Ports, keys::Keys};
 use crate::{
-    WorkFolder,
+    ISSUER, WorkFolder,
     binaries::{Binaries, ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER},
     children::{Child, Children, Launch},
     ports,
@@ -59,11 +59,19 @@ impl ControlPlane {
     /// # Errors
     /// Programs that cannot be had, or that do not become ready within 90 s: the message has the end of their logs.
     pub async fn start(folder: &WorkFolder) -> Result<Self> {
+        Self::start_as(folder, ISSUER).await
+    }
+
+    /// As [`ControlPlane::start`], but another issuer's tokens: those of another cluster.
+    ///
+    /// # Errors
+    /// See [`ControlPlane::start`].
+    pub async fn start_as(folder: &WorkFolder, issuer: &str) -> Result<Self> {
         let find = || Binaries::find_or_build(&mut |line| tracing::info!("{line}"));
         let binaries = tokio::task::spawn_blocking(find)
             .await
             .context("the build of the control plane was broken off")??;
-        Self::start_with(folder, binaries, &mut random_ports).await
+        Self::start_with(folder, binaries, issuer, &mut random_ports).await
     }
 
     /// Starts it with programs that are there, and with ports from `next_ports`. A port that is taken in between costs another
@@ -71,6 +79,7 @@ impl ControlPlane {
     async fn start_with(
         folder: &WorkFolder,
         binaries: Binaries,
+        issuer: &str,
         next_ports: &mut dyn FnMut() -> Result<Ports>,
     ) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -82,7 +91,9 @@ impl ControlPlane {
             .with_context(|| format!("cannot write {}", policy.display()))?;
         for attempt in 1.. {
             let error =
-                match Self::start_once(folder, &binaries, &keys, &users, next_ports()?).await {
+                match Self::start_once(folder, &binaries, &keys, &users, issuer, next_ports()?)
+                    .await
+                {
                     Ok(started) => return Ok(started),
                     Err(error) => error,
                 };
@@ -110,6 +121,7 @@ impl ControlPlane {
         binaries: &Binaries,
         keys: &Keys,
         users: &Users,
+        issuer: &str,
         ports: Ports,
     ) -> Result<Self> {
         let server = format!("https://127.0.0.1:{}", ports.api);
@@ -124,7 +136,10 @@ impl ControlPlane {
             ))
         };
         let etcd = launch(ETCD, commands::etcd(ports, folder))?;
-        let api_server = launch(KUBE_APISERVER, commands::api_server(ports, folder, keys))?;
+        let api_server = launch(
+            KUBE_APISERVER,
+            commands::api_server(ports, folder, keys, issuer),
+        )?;
         let mut started = Self {
             server,
             ca_pem: keys.ca_pem.clone(),

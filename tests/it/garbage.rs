@@ -84,6 +84,47 @@ fn policies(ns: &TestNamespace) -> String {
     ns.stack.google().state().listing()["policies"].to_string()
 }
 
+/// What belongs to nobody, of our stack (`lost`, `lone`) and of another (`theirs`, `alien`): at Google, and in the namespace.
+struct Orphans {
+    lost: String,
+    theirs: String,
+    lone: String,
+    alien: String,
+    /// Of `lone`, which has a role by it.
+    uid: String,
+}
+
+async fn orphans(ns: &TestNamespace) -> Result<Orphans> {
+    let google = ns.stack.google();
+    let of = |what: &str| ns.name_for(&format!("{what}@acme.com"));
+    let key = |name: &str| name.trim_start_matches("mf-").to_owned();
+    let (lost, theirs) = (of("lost"), of("theirs"));
+    google.creates_account(&lost, &ns.mark(STACK, &lost)?)?;
+    google.creates_account(&theirs, &ns.mark("dev", &theirs)?)?;
+    for name in [&lost, &theirs] {
+        let member = format!("serviceAccount:{}", email(name));
+        gives(ns, &format!("users/{}/", key(name)), &member).await?;
+    }
+    let (lone, alien) = (of("lone"), of("alien"));
+    let uid = ns
+        .lone_account(STACK, &lone)
+        .await?
+        .uid()
+        .context("no UID")?;
+    ns.lone_account("dev", &alien).await?;
+    let principal = format!(
+        "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme.svc.id.goog/kubernetes.serviceaccount.uid/{uid}"
+    );
+    gives(ns, &format!("steps/{}/", key(&lone)), &principal).await?;
+    Ok(Orphans {
+        lost,
+        theirs,
+        lone,
+        alien,
+        uid,
+    })
+}
+
 #[test]
 fn what_belongs_to_nobody_is_only_counted_until_the_broker_may_collect_and_then_goes_with_all_it_has()
 -> Result<()> {
@@ -93,27 +134,13 @@ fn what_belongs_to_nobody_is_only_counted_until_the_broker_may_collect_and_then_
         let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
         let alice = ns.pod_of(&job).await?;
         ns.gate_opens(&alice).await?;
-        let of = |what: &str| ns.name_for(&format!("{what}@acme.com"));
-        let key = |name: &str| name.trim_start_matches("mf-").to_owned();
-        let (lost, theirs) = (of("lost"), of("theirs"));
-        google.creates_account(&lost, &ns.mark(STACK, &lost)?)?;
-        google.creates_account(&theirs, &ns.mark("dev", &theirs)?)?;
-        for name in [&lost, &theirs] {
-            let member = format!("serviceAccount:{}", email(name));
-            gives(&ns, &format!("users/{}/", key(name)), &member).await?;
-        }
-        let (lone, alien) = (of("lone"), of("alien"));
-        let uid = ns
-            .lone_account(STACK, &lone)
-            .await?
-            .uid()
-            .context("no UID")?;
-        ns.lone_account("dev", &alien).await?;
-        let principal = format!(
-            "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme.svc.id.goog/kubernetes.serviceaccount.uid/{uid}"
-        );
-        gives(&ns, &format!("steps/{}/", key(&lone)), &principal).await?;
-
+        let Orphans {
+            lost,
+            theirs,
+            lone,
+            alien,
+            uid,
+        } = orphans(&ns).await?;
         for kind in ["Google service account", "service account"] {
             eventually("it is counted", async || {
                 ensure!(counted(&ns, kind).await? == 1, "{kind}");

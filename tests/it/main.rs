@@ -5,6 +5,7 @@ mod admission;
 mod adoption;
 mod airflow;
 mod broker_api;
+mod clusters;
 mod failure;
 mod garbage;
 mod gates;

@@ -13,7 +13,7 @@ use k8s_openapi::{
 use kube::{Api, Client, api::PostParams};
 use namesake_api::names::SYSTEM_NAMESPACE;
 use namesake_sandbox::{
-    ControlPlane, WorkFolder,
+    CLUSTER, ControlPlane, WorkFolder,
     users::{self, ADMIN},
 };
 use secrecy::SecretString;
@@ -46,6 +46,8 @@ pub const ARGO_NAMESPACE: &str = "argo";
 pub struct Cluster {
     /// The control plane.
     pub control_plane: ControlPlane,
+    /// Its full name, as the rules of its own stack write it.
+    pub name: String,
     folder: WorkFolder,
 }
 
@@ -56,7 +58,9 @@ impl Cluster {
     /// It does not start.
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceCell<Cluster> = OnceCell::const_new();
-        SHARED.get_or_try_init(Self::start).await
+        SHARED
+            .get_or_try_init(async || Self::start(CLUSTER).await)
+            .await
     }
 
     /// Another one, for tests that stop programs or change the rules: lent to one at a time.
@@ -65,17 +69,22 @@ impl Cluster {
     /// It does not start.
     pub async fn lent() -> Result<MutexGuard<'static, Self>> {
         static LENT: OnceCell<Mutex<Cluster>> = OnceCell::const_new();
-        let start = async || Self::start().await.map(Mutex::new);
+        let start = async || Self::start(CLUSTER).await.map(Mutex::new);
         Ok(LENT.get_or_try_init(start).await?.lock().await)
     }
 
-    async fn start() -> Result<Self> {
+    /// A cluster of this name, for one test. It ends when it is dropped.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start(name: &str) -> Result<Self> {
         let started = Instant::now();
         let folder = WorkFolder::create()?;
         log_to(&folder)?;
-        let control_plane = ControlPlane::start(&folder).await?;
+        let control_plane = ControlPlane::start_as(&folder, &issuer(name)).await?;
         let cluster = Self {
             control_plane,
+            name: name.to_owned(),
             folder,
         };
         cluster.install().await?;
@@ -127,6 +136,12 @@ impl Cluster {
         })
         .await?;
         Ok(())
+    }
+
+    /// Who issues its tokens.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        issuer(&self.name)
     }
 
     /// The work folder, whose logs explain failures.
@@ -226,6 +241,11 @@ impl Cluster {
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect())
     }
+}
+
+/// Who issues the tokens of a cluster on GKE.
+fn issuer(cluster: &str) -> String {
+    format!("https://container.googleapis.com/v1/{cluster}")
 }
 
 /// A client that shows a refusal as kubectl and Metaflow do; kube's own would try again for minutes after a 503.

@@ -9,9 +9,11 @@ use google_cloud_auth::credentials::{
 use google_cloud_gax::error::CredentialsError;
 use namesake_gcp::{Endpoints, Gcp, PerMinute};
 use namesake_gcp_emulator::{Emulator, Fault, Options, Settings, State};
-use namesake_sandbox::{ISSUER, WORKLOAD_POOL};
+use namesake_sandbox::WORKLOAD_POOL;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
 
 mod task;
 pub use task::Attempt;
@@ -32,11 +34,11 @@ pub struct Google {
 }
 
 impl Google {
-    /// Starts one that believes the cluster's tokens and lets the broker do its work.
+    /// Starts one that believes this cluster's tokens and lets the broker do its work.
     ///
     /// # Errors
     /// The listener, or a seed that does not fit.
-    pub async fn start(jwks: &str) -> Result<Self> {
+    pub async fn start(cluster: &Cluster) -> Result<Self> {
         let broker = format!("user:{BROKER_TOKEN_OF}");
         let world = json!({
             "projects": [
@@ -45,7 +47,7 @@ impl Google {
                 {"id": IDENTITIES_PROJECT, "number": 210_987_654_321_u64,
                  "bindings": [{"role": "roles/iam.serviceAccountAdmin", "members": [broker]}]},
             ],
-            "pools": [{"pool": WORKLOAD_POOL, "issuer": ISSUER, "jwks": serde_json::from_str::<Value>(jwks)?}],
+            "pools": [pool(cluster).await?],
             "serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": "namesake-broker"}],
             "buckets": [{"name": "acme-mf", "project": CLUSTER_PROJECT, "bindings": [{"role": "roles/storage.admin", "members": [broker]}]}],
             // All tests of a run share one project and one bucket.
@@ -59,6 +61,15 @@ impl Google {
             emulator: Emulator::start(options).await?,
             http: reqwest::Client::builder().no_proxy().build()?,
         })
+    }
+
+    /// Believes another cluster of the project from now on too.
+    ///
+    /// # Errors
+    /// Its key set is none.
+    pub async fn believes(&self, cluster: &Cluster) -> Result<()> {
+        let pool = serde_json::from_value(pool(cluster).await?)?;
+        self.state().put_pool(pool).map_err(|what| anyhow!(what))
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -217,6 +228,12 @@ impl Google {
             .map(str::to_owned)
             .collect())
     }
+}
+
+/// A cluster as an issuer of the pool that all clusters of its project share.
+async fn pool(cluster: &Cluster) -> Result<Value> {
+    let keys: Value = serde_json::from_str(&cluster.control_plane.jwks().await?)?;
+    Ok(json!({"pool": WORKLOAD_POOL, "issuer": cluster.issuer(), "jwks": keys}))
 }
 
 /// The e-mail of an identity's account.

@@ -20,6 +20,7 @@ use namesake_sandbox::users::{ADMIN, ALICE, BOB, MALLORY};
 use serde_json::json;
 
 use crate::{
+    cluster::Cluster,
     drafts::metaflow_job,
     dump::dump,
     eventually::eventually,
@@ -71,7 +72,7 @@ where
     F: Future<Output = Result<()>>,
 {
     runtime().block_on(async {
-        let lease = crate::cluster::Cluster::lent().await?;
+        let lease = Cluster::lent().await?;
         let stack = Stack::start(lease, options).await?;
         let result = in_namespace(Arc::clone(&stack), test).await;
         stack.end().await?;
@@ -134,6 +135,25 @@ impl TestNamespace {
             stack,
             admin,
         })
+    }
+
+    /// The namespace of the same name in another cluster of the same project, with a stack of its own there that speaks to the same
+    /// Google. Who makes it ends the stack.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn in_another_cluster(&self, cluster: &str, options: Options) -> Result<Self> {
+        let cluster = Cluster::start(cluster).await?;
+        let google = Arc::clone(self.stack.google());
+        google.believes(&cluster).await?;
+        let options = Options {
+            google: Some(google),
+            ..options
+        };
+        let stack = Stack::start_on(cluster, options).await?;
+        let there = Self::create_without_opt_in(stack, &self.name).await?;
+        there.opt_in().await?;
+        Ok(there)
     }
 
     /// A second namespace, which is not opted in; [`TestNamespace::opt_in`] does it later. Who makes it deletes it.

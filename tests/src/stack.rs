@@ -3,10 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -34,6 +31,9 @@ use crate::{
     cluster::Cluster, eventually::eventually, google::Google, manifests, program::Program,
 };
 
+mod options;
+pub use options::Options;
+
 /// The stack's name, in the rules and on namespaces that are opted in.
 pub const STACK: &str = "prod";
 /// The rules that tests share.
@@ -43,47 +43,17 @@ pub const LEASE: Duration = Duration::from_secs(2);
 /// Who edits the rules, in managedFields.
 const EDITOR: &str = "kubectl-edit";
 
-/// What a stack of a test's own may have otherwise.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The rules, at the start.
-    pub rules: String,
-    /// New identities that one user may have in a minute.
-    pub identities_per_minute: u32,
-    /// The broker's waits are this much shorter than in production.
-    pub speed: u32,
-    /// How long the webhook waits for the broker.
-    pub broker_deadline: Duration,
-    /// Seconds that the broker's clock is ahead; a test may move it on.
-    pub ahead: Arc<AtomicI64>,
-    /// What else the broker is told.
-    pub tune: fn(&mut Config),
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            rules: SHARED_RULES.to_owned(),
-            // Alice needs one in nearly every test's namespace.
-            identities_per_minute: 10_000,
-            speed: 50,
-            broker_deadline: Duration::from_secs(6),
-            ahead: Arc::default(),
-            tune: |_| {},
-        }
-    }
-}
-
-/// A cluster that is shared, or lent to one stack.
+/// A cluster that is shared, lent to one stack, or its own.
 enum Home {
     Shared(&'static Cluster),
     Lent(MutexGuard<'static, Cluster>),
+    Own(Box<Cluster>),
 }
 
 /// Webhook, broker and Google's side on one cluster.
 pub struct Stack {
     home: Home,
-    google: Google,
+    google: Arc<Google>,
     options: Options,
     webhook_address: SocketAddr,
     broker_address: SocketAddr,
@@ -116,9 +86,20 @@ impl Stack {
         Self::begin(Home::Lent(cluster), options).await
     }
 
+    /// One on a cluster of its own, which ends with it.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_on(cluster: Cluster, options: Options) -> Result<Arc<Self>> {
+        Self::begin(Home::Own(Box::new(cluster)), options).await
+    }
+
     async fn begin(home: Home, options: Options) -> Result<Arc<Self>> {
         let cluster = home.cluster();
-        let google = Google::start(&cluster.control_plane.jwks().await?).await?;
+        let google = match &options.google {
+            Some(google) => Arc::clone(google),
+            None => Arc::new(Google::start(cluster).await?),
+        };
         let (webhook, broker) = (listener(None)?, listener(None)?);
         let (webhook_address, broker_address) = (webhook.local_addr()?, broker.local_addr()?);
         let client = cluster.control_plane.client(ADMIN).await?;
@@ -166,7 +147,7 @@ impl Stack {
 
     /// Google's side.
     #[must_use]
-    pub fn google(&self) -> &Google {
+    pub fn google(&self) -> &Arc<Google> {
         &self.google
     }
 
@@ -262,7 +243,9 @@ impl Stack {
     pub async fn end(&self) -> Result<()> {
         self.webhook_is_killed().await;
         self.broker_is_killed().await;
-        self.google.stop();
+        if self.options.google.is_none() {
+            self.google.stop();
+        }
         let client = self.cluster().control_plane.client(ADMIN).await?;
         let maps: Api<ConfigMap> = Api::namespaced(client, SYSTEM_NAMESPACE);
         for name in [RULES_CONFIG_MAP, ACCEPTED_RULES_CONFIG_MAP] {
@@ -348,6 +331,7 @@ impl Home {
         match self {
             Self::Shared(cluster) => cluster,
             Self::Lent(cluster) => cluster,
+            Self::Own(cluster) => cluster,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::keys::Keys;
 use crate::{
-    ISSUER, WorkFolder,
+    WorkFolder,
     users::{CONTROLLER_MANAGER, kubeconfig_path},
 };
 
@@ -47,7 +47,12 @@ pub(crate) fn etcd(ports: Ports, folder: &WorkFolder) -> Vec<String> {
     ]
 }
 
-pub(crate) fn api_server(ports: Ports, folder: &WorkFolder, keys: &Keys) -> Vec<String> {
+pub(crate) fn api_server(
+    ports: Ports,
+    folder: &WorkFolder,
+    keys: &Keys,
+    issuer: &str,
+) -> Vec<String> {
     vec![
         format!("--etcd-servers={}", url(ports.etcd)),
         "--bind-address=127.0.0.1".into(),
@@ -58,7 +63,7 @@ pub(crate) fn api_server(ports: Ports, folder: &WorkFolder, keys: &Keys) -> Vec<
         file("cert-dir", &folder.keys()),
         file("tls-cert-file", &keys.serving_cert),
         file("tls-private-key-file", &keys.serving_key),
-        format!("--service-account-issuer={ISSUER}"),
+        format!("--service-account-issuer={issuer}"),
         file("service-account-key-file", &keys.token_public_key),
         file("service-account-signing-key-file", &keys.token_key),
         file("token-auth-file", &folder.keys().join("tokens.csv")),

@@ -38,7 +38,7 @@ async fn it_starts_although_a_port_is_taken_and_knows_its_users() {
         Ok(ports)
     };
     let binaries = Binaries::find_or_build(&mut |_| ()).unwrap();
-    let control_plane = ControlPlane::start_with(&folder, binaries, &mut next)
+    let control_plane = ControlPlane::start_with(&folder, binaries, ISSUER, &mut next)
         .await
         .unwrap();
 
@@ -127,7 +127,7 @@ async fn a_program_that_ends_at_once_is_named_with_its_log() {
     }
     let needed = [ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER];
     let binaries = Binaries::in_assets(fakes.path(), &needed).unwrap();
-    let error = ControlPlane::start_with(&folder, binaries, &mut random_ports)
+    let error = ControlPlane::start_with(&folder, binaries, ISSUER, &mut random_ports)
         .await
         .unwrap_err()
         .to_string();

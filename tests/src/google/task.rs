@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use namesake_api::{Grant, IdentitySpec, Mode};
-use namesake_sandbox::{ISSUER, WORKLOAD_POOL};
+use namesake_sandbox::WORKLOAD_POOL;
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -51,7 +51,9 @@ impl Google {
     ) -> Result<Attempt> {
         let cluster = ns.stack.cluster();
         let subject = cluster.token(&ns.name, account, &[WORKLOAD_POOL]).await?;
-        let (exchange, answer) = self.ask(self.exchange(&subject), way).await?;
+        let (exchange, answer) = self
+            .ask(self.exchange(&subject, &cluster.issuer()), way)
+            .await?;
         let text = |key: &str, answer: &Value| answer[key].as_str().map(str::to_owned);
         let mut attempt = Attempt {
             exchange,
@@ -71,7 +73,7 @@ impl Google {
         Ok(attempt)
     }
 
-    fn exchange(&self, subject: &SecretString) -> RequestBuilder {
+    fn exchange(&self, subject: &SecretString, issuer: &str) -> RequestBuilder {
         let form = [
             (
                 "grant_type",
@@ -79,7 +81,7 @@ impl Google {
             ),
             (
                 "audience",
-                &format!("identitynamespace:{WORKLOAD_POOL}:{ISSUER}"),
+                &format!("identitynamespace:{WORKLOAD_POOL}:{issuer}"),
             ),
             ("scope", SCOPE),
             (
