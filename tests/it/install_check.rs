@@ -1,15 +1,16 @@
 //! What is open in an installation, as `namesake-webhook check` tells its admin, and how to close it.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Namespace};
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{Patch, PatchParams},
 };
 use namesake_api::names::SYSTEM_NAMESPACE;
 use namesake_sandbox::users::{ADMIN, MALLORY};
 use namesake_tests::{
     cluster::ARGO_NAMESPACE,
+    drafts::metaflow_job,
     eventually::eventually,
     manifests,
     meddler::{Again, Meddler},
@@ -186,6 +187,37 @@ fn whoever_may_not_look_is_told_so_and_so_is_whoever_reaches_no_api_server() -> 
         let (code, _) = program(&cluster.folder().data().join("no-kubeconfig"), &[])?;
         ensure!(code == Some(2), "{code:?}");
         Ok(())
+    })
+}
+
+#[test]
+fn what_was_made_before_the_opt_in_is_listed_and_what_is_stamped_is_not() -> Result<()> {
+    with_namespace(|ns| async move {
+        let later = ns.neighbour().await?;
+        let mallory = later.mallory().await?;
+        let early: Job = mallory.creates(metaflow_job()).await?;
+        let workflow = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
+            "spec": {"schedule": "0 3 * * *", "workflowSpec": {"entrypoint": "start", "templates": [{"name": "start", "container": {"image": "busybox"}}]}},
+        });
+        manifests::apply(mallory.client(), &workflow, &later.name, false).await?;
+        later.opt_in().await?;
+        let stamped: Job = mallory.creates(metaflow_job()).await?;
+        let findings = report(&later).await?.findings;
+        let listed = |kind: &str| {
+            let place = format!("Namespace {}, {kind}", later.name);
+            findings
+                .iter()
+                .find(|f| f.check == "no-proven-person" && f.place == place)
+        };
+        let jobs = listed("jobs").with_context(|| format!("{findings:#?}"))?;
+        ensure!(jobs.what.contains(&early.name_any()), "{jobs:?}");
+        ensure!(!jobs.what.contains(&stamped.name_any()), "{jobs:?}");
+        ensure!(
+            listed("cronworkflows").is_some_and(|f| f.what.contains("nightly")),
+            "{findings:#?}"
+        );
+        later.delete().await
     })
 }
 

@@ -18,6 +18,7 @@ pub mod rights;
 mod seen;
 mod selector;
 mod subject;
+mod unproven;
 mod webhooks;
 
 use clap::{Args, ValueEnum};
@@ -25,7 +26,7 @@ use kube::Client;
 use namesake_api::names;
 use serde::Serialize;
 
-pub use seen::{Account, Look, Place, Seen, TokenSecret, Unseen};
+pub use seen::{Account, Look, Place, Seen, TokenSecret, Unseen, Unstamped};
 use subject::Trusted;
 pub use subject::{Subject, Trust};
 
@@ -178,6 +179,7 @@ pub fn report(seen: &Seen, trust: &[String]) -> Report {
         findings.extend(accounts::findings(seen, rbac, &trusted));
     }
     findings.extend(namespaces::findings(seen, &opted_in));
+    findings.extend(unproven::findings(seen));
     findings.extend(webhooks::findings(seen, &opted_in, trust));
     findings.sort();
     findings.dedup();

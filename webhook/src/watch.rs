@@ -15,6 +15,7 @@ use kube::Client;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Error, Event};
 
+pub(crate) use installed::served;
 pub(crate) use parents::fetch;
 
 use crate::metrics::WatchLabels;

@@ -4,19 +4,24 @@ use std::fmt::Debug;
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
-use kube::api::{ListParams, PartialObjectMeta};
+use kube::api::{DynamicObject, ListParams, PartialObjectMeta};
 use kube::{Api, Client, Error, Resource, ResourceExt};
 use namesake_api::names::{
-    ACCEPTED_RULES_CONFIG_MAP, RULES_CONFIG_MAP, RULES_KEY_SUFFIX, WEBHOOK_CONFIGURATION,
+    ACCEPTED_RULES_CONFIG_MAP, MODE_LABEL, RULES_CONFIG_MAP, RULES_KEY_SUFFIX, STAMP_ANNOTATION,
+    WEBHOOK_CONFIGURATION,
 };
 use namesake_core::Rules;
 use serde::de::DeserializeOwned;
 
 use super::rbac::{Listing, Rbac};
-use super::{Look, Place, Seen, TokenSecret, Unseen};
+use super::{Look, Place, Seen, TokenSecret, Unseen, Unstamped};
 use crate::installation::Installation;
+use crate::kinds::{self, Scope};
 use crate::state::parse;
+use crate::watch::served;
 
+/// Jobs that may make pods yet, as far as the API server can tell them apart.
+const NOT_SUCCEEDED: &str = "status.successful=0";
 /// Type of Secrets with a token, and the annotation that names their account.
 const TOKEN_TYPE: &str = "type=kubernetes.io/service-account-token";
 const TOKEN_ACCOUNT: &str = "kubernetes.io/service-account.name";
@@ -53,6 +58,7 @@ pub(super) async fn look(client: &Client, home: &str) -> anyhow::Result<Seen> {
             "the network policies of our namespace"
         ),
     );
+    let unstamped = unstamped(client, &namespaces).await;
     Ok(Seen {
         home: home.to_owned(),
         version,
@@ -62,6 +68,7 @@ pub(super) async fn look(client: &Client, home: &str) -> anyhow::Result<Seen> {
         namespaces,
         accounts,
         token_secrets,
+        unstamped,
         webhooks,
         network_policies,
     })
@@ -168,6 +175,50 @@ async fn namespaces(client: &Client) -> Look<Vec<Place>> {
         labels: one.metadata.labels.unwrap_or_default(),
     });
     Ok(places.collect())
+}
+
+/// What has no stamp where somebody looks for one. What a controller made belongs to what it was made from.
+async fn unstamped(client: &Client, places: &Look<Vec<Place>>) -> Look<Vec<Unstamped>> {
+    let what = "what has no proven person";
+    let served = served(client).await.map_err(|error| unseen(what, &error))?;
+    let off = |place: &&Place| {
+        place
+            .labels
+            .get(MODE_LABEL)
+            .is_some_and(|mode| mode == "off")
+    };
+    let opted_in = places.iter().flatten();
+    let opted_in = opted_in.filter(|place| place.is_opted_in() && !off(place));
+    let mut found = Vec::new();
+    for place in opted_in {
+        let kinds = kinds::parents().filter(|(kind, _)| kind.scope == Scope::Namespaced);
+        for (kind, resource) in kinds.filter_map(|(kind, _)| Some((kind, served.get(kind.name)?))) {
+            let api = Api::<DynamicObject>::namespaced_with(client.clone(), &place.name, resource);
+            let all = ListParams::default();
+            let params = match kind.kind {
+                "Job" => all.fields(NOT_SUCCEEDED),
+                _ => all,
+            };
+            let listed = api.list_metadata(&params).await;
+            let listed = listed
+                .map_err(|error| unseen(what, &error))?
+                .items
+                .into_iter();
+            let is_made = |one: &PartialObjectMeta<DynamicObject>| {
+                one.owner_references()
+                    .iter()
+                    .any(|owner| owner.controller == Some(true))
+            };
+            let bare = listed
+                .filter(|one| !one.annotations().contains_key(STAMP_ANNOTATION) && !is_made(one));
+            found.extend(bare.map(|one| Unstamped {
+                namespace: place.name.clone(),
+                kind: kind.plural,
+                name: one.name_any(),
+            }));
+        }
+    }
+    Ok(found)
 }
 
 async fn accounts(client: &Client) -> Look<Vec<(String, String)>> {

@@ -32,6 +32,15 @@ pub struct Place {
     pub labels: BTreeMap<String, String>,
 }
 
+impl Place {
+    /// Whether it is opted in.
+    #[must_use]
+    pub fn is_opted_in(&self) -> bool {
+        let stack = self.labels.get(OPT_IN_LABEL);
+        stack.is_some_and(|stack| !stack.is_empty())
+    }
+}
+
 /// A service account: namespace and name.
 pub type Account = (String, String);
 
@@ -44,6 +53,17 @@ pub struct TokenSecret {
     pub name: String,
     /// Name of the account.
     pub account: String,
+}
+
+/// What a person makes and a controller makes pods from, and that has no stamp.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unstamped {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its kind, as kubectl names it.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
 }
 
 /// What the check saw.
@@ -65,6 +85,8 @@ pub struct Seen {
     pub accounts: Look<Vec<Account>>,
     /// All Secrets with tokens; nothing of them but what account they are for.
     pub token_secrets: Look<Vec<TokenSecret>>,
+    /// What has no stamp in opted-in namespaces; Jobs that have succeeded excepted.
+    pub unstamped: Look<Vec<Unstamped>>,
     /// All mutating webhook configurations.
     pub webhooks: Look<Vec<MutatingWebhookConfiguration>>,
     /// The network policies of our own namespace.
@@ -76,13 +98,7 @@ impl Seen {
     #[must_use]
     pub fn opted_in(&self) -> Vec<&Place> {
         let all = self.namespaces.iter().flatten();
-        let is_in = |place: &&Place| {
-            place
-                .labels
-                .get(OPT_IN_LABEL)
-                .is_some_and(|s| !s.is_empty())
-        };
-        all.filter(is_in).collect()
+        all.filter(|place| place.is_opted_in()).collect()
     }
 
     /// What could not be looked at.
@@ -96,6 +112,7 @@ impl Seen {
             self.namespaces.as_ref().err(),
             self.accounts.as_ref().err(),
             self.token_secrets.as_ref().err(),
+            self.unstamped.as_ref().err(),
             self.webhooks.as_ref().err(),
             self.network_policies.as_ref().err(),
         ];

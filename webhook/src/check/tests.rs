@@ -106,6 +106,7 @@ fn installed(more: &[Value]) -> Seen {
             account("hub", "jupyter-alice"),
         ]),
         token_secrets: Ok(Vec::new()),
+        unstamped: Ok(Vec::new()),
         webhooks: Ok(of(&all, "MutatingWebhookConfiguration")),
         network_policies: Ok(of(&all, "NetworkPolicy")),
     }

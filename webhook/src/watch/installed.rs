@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(5);
 pub(super) async fn run(client: Client, state: Arc<State>) {
     let mut failing = false;
     loop {
-        match look(&client).await {
+        match served(&client).await {
             Ok(resources) => {
                 failing = false;
                 let new = state.installed.set(resources);
@@ -41,7 +41,8 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
     }
 }
 
-async fn look(client: &Client) -> Result<BTreeMap<&'static str, ApiResource>, Error> {
+/// The kinds of parents that the API server serves, by our names, and how each is read.
+pub(crate) async fn served(client: &Client) -> Result<BTreeMap<&'static str, ApiResource>, Error> {
     let kinds: Vec<&'static Kind> = kinds::parents().map(|(kind, _)| kind).collect();
     let groups: BTreeSet<&str> = kinds.iter().map(|kind| kind.group).collect();
     let served = client.list_api_groups().await?.groups;

@@ -212,7 +212,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn a_right_is_held_exactly_when_kubernetes_allows_a_request_that_it_is_about(rules in prop::collection::vec(any_rule(), 0..4)) {
         let role = ClusterRole {

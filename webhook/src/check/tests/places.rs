@@ -111,3 +111,45 @@ fn without_network_policies_whoever_reaches_the_webhook_is_anyone() {
     seen.network_policies = Ok(Vec::new());
     assert_eq!(found(&seen), ["network: Namespace namesake-system"]);
 }
+
+#[test]
+fn what_has_no_stamp_is_counted_by_namespace_and_kind() {
+    let mut seen = installed(&[]);
+    let one = |kind: &'static str, name: &str| Unstamped {
+        namespace: "research".to_owned(),
+        kind,
+        name: name.to_owned(),
+    };
+    seen.unstamped = Ok(vec![
+        one("jobs", "a"),
+        one("workflows", "w"),
+        one("jobs", "b"),
+    ]);
+    let all = report(&seen, &[]).findings;
+    let lines: Vec<_> = all
+        .iter()
+        .map(|f| (f.place.as_str(), f.what.contains("(a, b)")))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("Namespace research, jobs", true),
+            ("Namespace research, workflows", false)
+        ]
+    );
+}
+
+#[test]
+fn a_guard_of_tokens_that_refuses_somewhere_only_counts_as_a_warning() {
+    let mut seen = installed(&[]);
+    for binding in &mut seen.installation.as_mut().unwrap().bindings {
+        if binding.spec.policy_name == names::TOKEN_GUARD {
+            binding.spec.match_resources = Some(Default::default());
+        }
+    }
+    assert!(
+        found(&seen).iter().any(|f| f.starts_with("token-guard: ")),
+        "{:?}",
+        found(&seen)
+    );
+}
