@@ -1,5 +1,7 @@
 //! Identities that rest, leave, come back, and follow the rules.
 
+mod scheduled;
+
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use namesake_api::{IdentityStatus, Phase};
 
 use super::*;
@@ -53,7 +53,12 @@ struct Life {
     memory: Memory,
     account: ServiceAccount,
     stage: usize,
+    /// How long whoever left stays away after the account is deleted.
+    away: SignedDuration,
 }
+
+/// Longer than Google keeps a deleted account.
+const LONG: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// When the broker dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +77,7 @@ impl Life {
             memory: Memory::default(),
             account: ServiceAccount::Absent,
             stage: 0,
+            away: SignedDuration::ZERO,
         };
         let limits = |s: &mut namesake_gcp_emulator::Settings| {
             s.limits.bucket_updates_per_second = None;
@@ -79,6 +85,13 @@ impl Life {
         life.world.emulator.state().change_settings(limits).unwrap();
         life.restart().await;
         life
+    }
+
+    async fn away_for(away: SignedDuration) -> Self {
+        Self {
+            away,
+            ..Self::new().await
+        }
     }
 
     /// The broker is another process from here on.
@@ -205,6 +218,9 @@ impl Life {
         for (stage, (name, begin)) in STAGES.into_iter().enumerate() {
             self.stage = stage;
             begin(&mut self.identity);
+            if name == "returned" {
+                self.world.emulator.state().clock().advance(self.away);
+            }
             // What is about the identity as it was is void, as the controller has it.
             self.memory = Memory::default();
             while self.step(dies(steps)).await {
@@ -308,5 +324,27 @@ async fn a_broker_that_dies_in_any_call_to_google_ends_as_one_that_does_not() {
                 "killed in call {skip}, applied: {applied}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_too_late_gets_another_account_wherever_the_broker_dies() {
+    let (straight, steps) = Life::away_for(LONG).await.live(|_| Death::Never).await;
+    let (_, returned) = straight.iter().find(|(s, _)| *s == "returned").unwrap();
+    let accounts = returned["accounts"].as_array().unwrap();
+    let live: Vec<_> = accounts.iter().filter(|a| a["deleted"] == false).collect();
+    assert_eq!((accounts.len(), live.len()), (2, 1), "{accounts:?}");
+    assert_eq!(returned["members"].as_array().unwrap().len(), 3);
+    // Until they leave, it is the same life as above.
+    for at in steps / 2..steps {
+        let dies = |step| {
+            if step == at {
+                Death::BeforeTheStatus
+            } else {
+                Death::Never
+            }
+        };
+        let (states, _) = Life::away_for(LONG).await.live(dies).await;
+        same(&states, &straight, &format!("step {at}"));
     }
 }
