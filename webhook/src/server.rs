@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Extract};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -75,6 +75,10 @@ impl Server {
             return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
         };
         let (head, body) = request.into_parts();
+        if head.headers.keys().any(is_a_proxys) {
+            let text = "only the API server itself asks for reviews, and this came through a proxy";
+            return self.malformed(StatusCode::FORBIDDEN, text);
+        }
         let allowed = review::timeout(head.uri.query()).unwrap_or(MAX_TIMEOUT);
         let deadline = came + allowed.min(MAX_TIMEOUT).saturating_sub(MARGIN);
         let body = match read(body, deadline).await {
@@ -93,6 +97,12 @@ impl Server {
         tracing::warn!(%status, text, "a request that is no review");
         (status, format!("{text}\n")).into_response()
     }
+}
+
+// The API server's own calls have none; what it passes on for somebody (services/proxy, pods/proxy) always has, and comes
+// from where its own calls come from.
+fn is_a_proxys(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-forwarded-")
 }
 
 // The whole body, or what to answer instead. Who sends too slowly must not hold a slot.

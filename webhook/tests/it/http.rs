@@ -93,6 +93,21 @@ async fn what_is_no_review_is_a_4xx_with_a_text() {
 }
 
 #[tokio::test]
+async fn what_the_api_server_passes_on_for_somebody_is_no_review_and_gets_nothing_signed() {
+    for name in ["X-Forwarded-For", "x-forwarded-uri", "X-Forwarded-Host"] {
+        for path in ["/mutate", "/validate", "/guard", "/mutate-namespaces"] {
+            let request = Request::post(path).header(name, "/api/v1/namespaces/x/pods/y/proxy");
+            let body = Body::from(review(&job_controller()).to_string());
+            let response = app(state()).oneshot(request.body(body).unwrap()).await;
+            let response = response.unwrap();
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{name} {path}");
+            let bytes = response.into_body().collect().await.unwrap().to_bytes();
+            assert!(!String::from_utf8_lossy(&bytes).contains("patch"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_in_time_is_not_waited_for() {
     let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
     let path = "/mutate?timeout=600ms";
