@@ -36,6 +36,9 @@ struct Waiting {
     lasting: Option<Instant>,
 }
 
+/// Pods in one page of a list: each may be as large as an object gets (1.5 MiB).
+const PAGE: u32 = 50;
+
 struct Room {
     gates: Arc<Gates>,
     namespace: String,
@@ -46,7 +49,9 @@ struct Room {
 /// Watches a namespace's pods and managed KSAs; opens gates as identities come to work. Ends only when it is dropped.
 pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
     // Pods without a node: the ones at a gate, and those that wait for their place. Never by labels: people write those.
-    let pods = watcher::Config::default().fields("spec.nodeName=");
+    let pods = watcher::Config::default()
+        .fields("spec.nodeName=")
+        .page_size(PAGE);
     let ours = format!("{}={}", names::MANAGED_BY, names::MANAGED_BY_VALUE);
     let accounts = watcher::Config::default().labels(&ours);
     let (client, period) = (gates.client.clone(), gates.config.timings.gates);

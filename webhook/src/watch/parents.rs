@@ -13,6 +13,10 @@ use namesake_api::names::STAMP_ANNOTATION;
 use crate::kinds::{self, Kind, Scope};
 use crate::state::{Parent, State};
 
+/// Parents in one page of a list. Metadata alone may be as large as an object gets (1.5 MiB), and whoever writes it must
+/// not decide how much memory a start needs.
+const PAGE: u32 = 20;
+
 type Metadata = PartialObjectMeta<DynamicObject>;
 
 /// The kinds that are watched in each namespace.
@@ -54,7 +58,7 @@ async fn follow(
     state: &State,
 ) {
     let api = Api::<Metadata>::namespaced_with(client.clone(), namespace, resource);
-    let events = watcher(api, Config::default());
+    let events = watcher(api, Config::default().page_size(PAGE));
     let mut listed = HashSet::new();
     super::follow("parents", state, events, |event| {
         match event {
