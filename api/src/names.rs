@@ -77,19 +77,21 @@ pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
 /// Webhook that writes down since when a namespace is opted in.
 pub const NAMESPACES_WEBHOOK: &str = "namespaces.namesake.dev";
 /// The ValidatingAdmissionPolicies that protect names, accounts and ourselves, each with a binding of its name that denies.
-pub const GUARDS: [&str; 17] = [
+pub const GUARDS: [&str; 19] = [
     "namesake-adoption",
     "namesake-broker-pod-status",
     "namesake-broker-pods",
     "namesake-broker-role-bindings",
     "namesake-broker-service-accounts",
     "namesake-broker-tokens",
+    "namesake-guarded-pods",
     "namesake-identities",
     "namesake-installation",
     "namesake-managed-pods",
     "namesake-mode",
     "namesake-opt-in",
     "namesake-pods",
+    "namesake-priority",
     "namesake-role-bindings",
     "namesake-service-accounts",
     "namesake-system",
@@ -106,6 +108,8 @@ pub const RULES_WEBHOOK: &str = "rules.namesake.dev";
 pub const WEBHOOK_SERVICE_ACCOUNT: &str = "namesake-webhook";
 /// Name of the broker's KSA, Deployment and Service.
 pub const BROKER_SERVICE_ACCOUNT: &str = "namesake-broker";
+/// The PriorityClass of our own pods.
+pub const PRIORITY_CLASS: &str = "namesake";
 /// Audience of the token that the webhook shows to the broker.
 pub const BROKER_AUDIENCE: &str = "namesake-broker";
 /// Name of the Lease that the broker's leader holds.

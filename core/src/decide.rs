@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use crate::{
+    glob::Glob,
     grant::check_value,
     groups::{Groups, Membership},
     name::IdentityName,
@@ -110,6 +111,31 @@ impl Rules {
         }
     }
 
+    /// Whether this account is only for whom a rule gives it to: neither managed, nor open to every pod.
+    #[must_use]
+    pub fn keeps_service_account(&self, name: &str) -> bool {
+        let mut rules = self.model.rules.iter();
+        rules.any(|rule| rule.effect.is_account(name)) && !self.allows_service_account(name)
+    }
+
+    /// Whether this user could run a pod as this account here, whatever else the pod says and whoever makes it. What a rule
+    /// asks besides anybody can write, or make.
+    #[must_use]
+    pub fn may_have_service_account(
+        &self,
+        name: &str,
+        (user, groups): (&User, &Groups),
+        namespace: &str,
+    ) -> bool {
+        if self.is_offboarded(user) {
+            return false;
+        }
+        let (of, to) = (&self.model.rules, (user, groups));
+        let mut matching = of.iter().filter(|rule| rule.is_for(to, namespace));
+        let decides = matching.find(|rule| rule.effect.is_account(name) || !rule.on.narrows());
+        decides.is_some_and(|rule| rule.effect.is_account(name))
+    }
+
     fn choose(
         &self,
         rule: &Rule,
@@ -156,28 +182,50 @@ impl Rules {
 
 impl Rule {
     fn matches(&self, subject: &Subject<'_>) -> bool {
-        let in_group = |group: &String| match subject.groups.membership(group) {
+        self.is_for((subject.user, subject.groups), subject.namespace)
+            && self.on.holds_of_pod(subject)
+    }
+
+    /// Whether it is for this user in this namespace, for some pod.
+    fn is_for(&self, (user, groups): (&User, &Groups), namespace: &str) -> bool {
+        let in_group = |group: &String| match groups.membership(group) {
             Membership::In => true,
             Membership::Out => false,
             // What is not known gives nothing, and is refused.
             Membership::Unknown => matches!(self.effect, Effect::Deny { .. }),
         };
-        self.on.group.as_ref().is_none_or(in_group) && self.on.matches_but_group(subject)
+        let on = &self.on;
+        on.group.as_ref().is_none_or(in_group)
+            && fits(&on.user, Some(user.as_str()))
+            && fits(&on.namespace, Some(namespace))
+    }
+}
+
+fn fits(glob: &Option<Glob>, value: Option<&str>) -> bool {
+    let matches = |glob: &Glob| value.is_some_and(|value| glob.matches(value));
+    glob.as_ref().is_none_or(matches)
+}
+
+impl Effect {
+    /// Whether it gives this account.
+    pub(crate) fn is_account(&self, name: &str) -> bool {
+        matches!(self, Effect::ServiceAccount { service_account } if service_account == name)
     }
 }
 
 impl Match {
-    fn matches_but_group(&self, subject: &Subject<'_>) -> bool {
+    /// Whether it asks for something of the pod itself.
+    fn narrows(&self) -> bool {
+        let claims = [&self.flow, &self.step, &self.project];
+        self.launcher.is_some()
+            || claims.into_iter().any(Option::is_some)
+            || !self.labels.is_empty()
+    }
+
+    fn holds_of_pod(&self, subject: &Subject<'_>) -> bool {
         let claims = &subject.claims;
-        let fits = |glob: &Option<crate::Glob>, value: Option<&str>| {
-            glob.as_ref()
-                .is_none_or(|glob| value.is_some_and(|value| glob.matches(value)))
-        };
-        fits(&self.user, Some(subject.user.as_str()))
-            && fits(&self.namespace, Some(subject.namespace))
-            && self
-                .launcher
-                .is_none_or(|launcher| launcher == subject.launcher)
+        self.launcher
+            .is_none_or(|launcher| launcher == subject.launcher)
             && fits(&self.flow, claims.flow)
             && fits(&self.step, claims.step)
             && fits(&self.project, claims.project)

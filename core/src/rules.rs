@@ -140,7 +140,7 @@ impl Rules {
     /// whom it proves only if it is listed by its full name, so that a wide glob does not give it to everybody else.
     #[must_use]
     pub fn allows_service_account(&self, name: &str) -> bool {
-        let given = |rule: &Rule| matches!(&rule.effect, Effect::ServiceAccount { service_account } if service_account == name);
+        let given = |rule: &Rule| rule.effect.is_account(name);
         let allowed: &[Glob] = &self.model.allowed_service_accounts;
         let mut allowed = allowed.iter().filter(|glob| glob.matches(name));
         !is_managed_name(name)

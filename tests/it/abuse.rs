@@ -4,6 +4,7 @@ mod argo;
 mod before_opt_in;
 mod custody;
 mod guards;
+mod lockout;
 mod model;
 mod reinvocation;
 mod roads;

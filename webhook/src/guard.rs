@@ -34,20 +34,26 @@ pub struct RunningPod {
     pub node: Option<String>,
 }
 
-/// Checks who enters a pod; `known` is the Identity of its KSA, `user` whoever asks, if that is a user.
+/// Checks who enters a pod; `known` is the Identity of its KSA, `user` whoever asks, if that is a user. `kept`: its KSA
+/// is only for whom a rule gives it to, and whether that is whoever asks.
 ///
 /// # Errors
-/// A pod of a managed KSA, and somebody else.
+/// A pod of a managed KSA, and somebody else; one of a KSA that a rule gives, and somebody to whom none does.
 pub fn enter(
     what: &str,
     requester: &str,
     user: Option<&User>,
     pod: &RunningPod,
     known: Option<&Known>,
+    kept: Option<bool>,
 ) -> Result<(), Refused> {
     let account = &pod.service_account;
     if !is_managed_name(account) {
-        return Ok(());
+        return if kept == Some(false) {
+            Err(not_given(what, requester, pod))
+        } else {
+            Ok(())
+        };
     }
     let owner = known
         .map(|known| known.user.as_str())
@@ -67,6 +73,17 @@ pub fn enter(
             pod.name
         ),
     ))
+}
+
+fn not_given(what: &str, requester: &str, pod: &RunningPod) -> Refused {
+    Refused::forbidden(
+        "NotYourPod",
+        format!(
+            "pod {} runs as service account {}, which a rule gives to some: whoever is in it is that account, and no rule \
+             gives it to {requester}, who may not use {what} on it: ask an admin, or run a pod of your own",
+            pod.name, pod.service_account
+        ),
+    )
 }
 
 /// Checks who creates a WorkflowTaskResult: the pod of the step that it is the result of. `pod` is the pod that the

@@ -112,7 +112,16 @@ async fn enter(
     let known = state
         .identities
         .get(&request.namespace, &pod.service_account);
-    guard::enter(what, &info.username, asker.user(), &pod, known.as_ref())?;
+    let user = asker.user();
+    let account = &pod.service_account;
+    let may_have = |user| {
+        let to = (user, &asker.groups);
+        let rules = world.rules;
+        rules.may_have_service_account(account, to, &request.namespace)
+    };
+    let kept = world.rules.keeps_service_account(account);
+    let kept = kept.then(|| user.is_some_and(may_have));
+    guard::enter(what, &info.username, user, &pod, known.as_ref(), kept)?;
     Ok(Some(pod.service_account))
 }
 

@@ -52,7 +52,7 @@ fn writes(info: &str, object: &str, pod: Option<&RunningPod>) -> Result<(), Stri
 fn a_pod_is_entered_by_its_user_and_a_pod_of_nobodys_by_anybody() {
     let bob = User::canonical("bob@acme.com").unwrap();
     let enter = |user: Option<&User>, pod: &RunningPod, known: Option<&Known>| {
-        super::enter("exec", "somebody", user, pod, known).map_err(|refused| refused.message)
+        super::enter("exec", "somebody", user, pod, known, None).map_err(|refused| refused.message)
     };
     assert_eq!(
         enter(Some(&bob), &pod(), Some(&known("bob@acme.com"))),
@@ -135,4 +135,20 @@ fn the_status_of_a_task_set_is_written_by_a_pod_of_its_workflow() {
     assert!(check("flow-1", Some(&pod())));
     assert!(!check("flow-2", Some(&pod())));
     assert!(!check("flow-1", None));
+}
+
+#[test]
+fn a_pod_of_an_account_that_a_rule_gives_is_entered_by_whom_it_gives_it_to() {
+    let billing = RunningPod {
+        service_account: "metaflow-billing".to_owned(),
+        ..pod()
+    };
+    let enter =
+        |kept| super::enter("exec", "somebody", None, &billing, None, kept).map_err(|r| r.message);
+    assert_eq!((enter(None), enter(Some(true))), (Ok(()), Ok(())));
+    let refused = enter(Some(false)).unwrap_err();
+    assert!(
+        refused.contains("metaflow-billing") && refused.contains("somebody"),
+        "{refused}"
+    );
 }

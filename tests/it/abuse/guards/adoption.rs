@@ -66,6 +66,22 @@ fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
 }
 
 #[test]
+fn which_part_of_bobs_job_his_pod_is_stays_as_its_controller_wrote_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let pod = ns.pod_of(&job).await?.name_any();
+        let index = "batch.kubernetes.io/job-completion-index";
+        for of in ["labels", "annotations"] {
+            let edit = json!({"metadata": {of: {index: "7"}}});
+            refused(ns.mallory().await?.patches::<Pod>(&pod, edit).await)?
+                .with(403)?
+                .saying(index)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn a_job_is_not_put_under_anothers_job_set_or_workflow() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;

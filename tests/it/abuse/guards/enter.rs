@@ -6,15 +6,17 @@ use kube::ResourceExt;
 use namesake_sandbox::users::BOB;
 use namesake_tests::{
     drafts::{metaflow_job, pod},
-    namespace::{TestNamespace, with_namespace, with_own_stack},
+    namespace::{TestNamespace, account_of, with_namespace, with_own_stack},
     person::Person,
     refused::{Refused, refused},
     stack::Options,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::powerful;
 
+/// The account that a rule of the shared ones gives to bob's flows of billing.
+pub(super) const BILLING: &str = "metaflow-billing";
 const WAYS: [&str; 4] = [
     "exec?command=id&stdout=true",
     "attach?stdout=true",
@@ -46,6 +48,18 @@ async fn may_enter(person: &Person, pod: &str) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A pod of bob's that runs as the account that a rule of the shared ones gives him.
+pub(super) async fn of_billing(ns: &TestNamespace) -> Result<Pod> {
+    let account =
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": BILLING}});
+    namesake_tests::manifests::apply(ns.admin().await?.client(), &account, &ns.name, false).await?;
+    let job = metaflow_job().of("BillingReport");
+    let job = ns.bob().await?.creates::<Job>(job).await?;
+    let pod = ns.pod_of(&job).await?;
+    ensure!(account_of(&pod) == BILLING, "{}", account_of(&pod));
+    Ok(pod)
 }
 
 async fn of_bob(ns: &TestNamespace) -> Result<Pod> {
@@ -91,6 +105,24 @@ fn what_a_pods_own_metadata_says_opens_it_to_nobody() -> Result<()> {
             .with(403)?
             .saying(&mallory.name)?;
         Ok(())
+    })
+}
+
+#[test]
+fn a_pod_of_an_account_that_a_rule_gives_to_bob_is_not_entered_by_others() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = of_billing(&ns).await?.name_any();
+        for person in [ns.mallory().await?, ns.alice().await?] {
+            for way in WAYS {
+                enters(&person, &pod, way)
+                    .await?
+                    .with(403)?
+                    .saying("metaflow-billing")?
+                    .saying(&person.name)?;
+            }
+        }
+        may_enter(&ns.bob().await?, &pod).await?;
+        may_enter(&ns.admin().await?, &pod).await
     })
 }
 

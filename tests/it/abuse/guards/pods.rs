@@ -13,13 +13,18 @@ use namesake_api::names::{
 use namesake_sandbox::users::BOB;
 use namesake_tests::{
     drafts::{metaflow_job, pod},
+    eventually::eventually,
+    manifests,
     namespace::{TestNamespace, with_namespace},
     person::Person,
     refused::refused,
 };
 use serde_json::{Value, json};
 
-use super::powerful;
+use super::{
+    enter::{BILLING, of_billing},
+    powerful,
+};
 
 /// A pod of bob's that waits at its gate, because Google is slow.
 async fn gated(ns: &TestNamespace) -> Result<Pod> {
@@ -58,6 +63,31 @@ fn the_image_of_bobs_pod_is_changed_by_nobody_not_even_its_own_user() -> Result<
                 .saying(&person.name)?;
         }
         let admin = ns.admin().await?;
+        strategic(&admin, &pod.name_any(), edit).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_of_a_guarded_account_that_a_rule_gives_keeps_its_images_too() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = of_billing(&ns).await?;
+        let edit = image(&first_container(&pod));
+        let mallory = ns.mallory().await?;
+        let admin = ns.admin().await?;
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": format!("guarded-{}", ns.name)},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-guarded"},
+            "subjects": [{"kind": "ServiceAccount", "name": BILLING, "namespace": ns.name}],
+        });
+        manifests::apply(admin.client(), &binding, "", false).await?;
+        eventually("mallory is refused", async || {
+            refused(strategic(&mallory, &pod.name_any(), edit.clone()).await)?
+                .with(403)?
+                .saying("images")?;
+            Ok(())
+        })
+        .await?;
         strategic(&admin, &pod.name_any(), edit).await?;
         Ok(())
     })
