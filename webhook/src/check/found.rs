@@ -92,10 +92,18 @@ const HOME: Family = Family {
         WRITE_RULES,
         RUN,
         ENTER,
+        REACH,
         of(TOKENS, OUR_ACCOUNTS),
-        of(IMPERSONATE_ACCOUNTS, OUR_ACCOUNTS),
     ],
     so: "in our namespace: the policy namesake-system alone stands in the way",
+    instead: "bind the role in other namespaces",
+};
+// No policy sees who impersonates whom.
+const HOME_IMPERSONATION: Family = Family {
+    check: "impersonation",
+    severity: Severity::Critical,
+    rights: &[of(IMPERSONATE_ACCOUNTS, OUR_ACCOUNTS)],
+    so: "in our namespace: the webhook's reads the stamp key, and whoever has that signs as anyone",
     instead: "bind the role in other namespaces",
 };
 const HOME_ROLES: Family = Family {
@@ -164,7 +172,9 @@ impl<'a> Found<'a> {
         }
         for bound in rbac.only_in(self.trusted.home) {
             self.look(bound, HOME_SECRETS, HOME_SECRETS.severity, HOME_SECRETS.so);
-            self.look(bound, &HOME_ROLES, HOME_ROLES.severity, HOME_ROLES.so);
+            for family in [&HOME_ROLES, &HOME_IMPERSONATION] {
+                self.look(bound, family, family.severity, family.so);
+            }
             self.look(bound, &HOME, severity, so);
         }
     }

@@ -85,6 +85,12 @@ pub(super) const ENTER: Right = right(
         ("", "pods/proxy"),
     ],
 );
+// Through the API server, which the webhook answers: whoever asks it gets stamps signed.
+pub(super) const REACH: Right = right(
+    "speak to what runs there through the API server",
+    &["create", "get", "update"],
+    &[("", "pods/proxy"), ("", "services/proxy")],
+);
 pub(super) const TOKENS: Right = right(
     "ask for tokens of service accounts",
     &["create"],
@@ -188,7 +194,7 @@ pub(super) const KUBELETS: Right = right(
 );
 
 /// Every right that is asked about, so that tests can put each to a real API server.
-pub const RIGHTS: [Right; 20] = [
+pub const RIGHTS: [Right; 21] = [
     ADMINISTER,
     GUARDED,
     CARRY,
@@ -197,6 +203,7 @@ pub const RIGHTS: [Right; 20] = [
     WRITE_RULES,
     RUN,
     ENTER,
+    REACH,
     TOKENS,
     IMPERSONATE_ACCOUNTS,
     IMPERSONATE_USERS,

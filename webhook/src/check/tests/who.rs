@@ -134,6 +134,23 @@ fn edit_in_our_namespace_reads_the_stamp_key_and_meets_one_policy_otherwise() {
 }
 
 #[test]
+fn who_impersonates_our_accounts_meets_no_policy() {
+    let imposter = role("r", "", &["serviceaccounts"], &["impersonate"]);
+    let mallory = [subject("User", "mallory@acme.com")];
+    let bound = binding(Some(names::SYSTEM_NAMESPACE), "b", "r", &mallory);
+    let all = report(&installed(&[imposter, bound]), &[]).findings;
+    let found: Vec<_> = all.iter().map(|f| (f.severity, f.check)).collect();
+    assert_eq!(found, [(Severity::Critical, "impersonation")]);
+    let proxy = role("r", "", &["services/proxy"], &["create"]);
+    let bound = binding(Some(names::SYSTEM_NAMESPACE), "b", "r", &mallory);
+    let all = report(&installed(&[proxy, bound]), &[]).findings;
+    assert_eq!(
+        (all.len(), all[0].check, all[0].severity),
+        (1, "our-namespace", Severity::Warning)
+    );
+}
+
+#[test]
 fn whoever_can_be_a_guarded_account_is_found_and_so_is_an_account_that_nobody_guards() {
     let edit = role("edit", "", &["pods"], &["create"]);
     let in_hub = binding(Some("hub"), "team", "edit", &[subject("Group", "hub-team")]);
