@@ -231,6 +231,10 @@ pub const ENV_CHECK_TRUST: &str = "NAMESAKE_CHECK_TRUST";
 pub const ENV_CHECK_OUTPUT: &str = "NAMESAKE_CHECK_OUTPUT";
 /// Reads of Google in a minute that looking for drift may cost; Google allows 6,000 of IAM's by default.
 pub const LOOK_READS_PER_MINUTE: u32 = 600;
+/// Proofs that run at the same time; each holds a token of its identity for some seconds.
+pub const ENV_PROOFS_AT_ONCE: &str = "NAMESAKE_PROOFS_AT_ONCE";
+/// Default of [`ENV_PROOFS_AT_ONCE`].
+pub const PROOFS_AT_ONCE: u16 = 32;
 /// How long the disabled GSA of a user who has left is kept before it is deleted.
 pub const ENV_OFFBOARDING_GRACE: &str = "NAMESAKE_OFFBOARDING_GRACE";
 /// Default of [`ENV_OFFBOARDING_GRACE`].

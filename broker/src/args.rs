@@ -76,6 +76,9 @@ pub struct Args {
     /// Writes to IAM a minute that the quota of the identities' projects allows.
     #[arg(long, env = names::ENV_WRITES_PER_MINUTE, default_value_t = names::WRITES_PER_MINUTE)]
     pub writes_per_minute: u32,
+    /// Proofs that identities work which run at the same time; each holds a token of its identity for some seconds.
+    #[arg(long, env = names::ENV_PROOFS_AT_ONCE, default_value_t = names::PROOFS_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
+    pub proofs_at_once: u16,
     /// Base URL of Google's IAM API.
     #[arg(long, env = names::ENV_IAM_ENDPOINT, default_value = names::IAM_ENDPOINT)]
     pub iam_endpoint: String,
@@ -133,6 +136,7 @@ impl Args {
             policy_room: Room::default(),
             offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
             look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
+            proofs_at_once: self.proofs_at_once,
             collect: self.collect,
             collect_after: Duration::from_secs(self.collect_after.seconds()),
             timings: Timings::default(),

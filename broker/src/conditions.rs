@@ -210,7 +210,7 @@ fn pending(part: &'static str, change: &Change) -> Option<Finding> {
         | Change::Drain
         | Change::DeleteServiceAccount
         | Change::DeleteIdentity => return None,
-        Change::Prove => (
+        Change::Prove | Change::ProveAgain => (
             "Propagating",
             "Google is learning the binding and the grants: that takes 2 to 7 minutes",
         ),
@@ -249,7 +249,7 @@ pub const fn condition(change: &Change) -> &'static str {
         | Change::Unbind
         | Change::Revoke
         | Change::DeleteGoogleAccount => BINDING_READY,
-        Change::Prove => VERIFIED,
+        Change::Prove | Change::ProveAgain => VERIFIED,
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Config {
     pub collect_after: Duration,
     /// Reads of Google in a minute that looking for drift may cost: a tenth of the quota.
     pub look_reads_per_minute: u32,
+    /// Proofs that run at the same time.
+    pub proofs_at_once: u16,
     /// Intervals and deadlines.
     pub timings: Timings,
     /// Tells the time.
@@ -70,6 +72,7 @@ impl Default for Config {
             policy_room: Room::default(),
             offboarding_grace: Duration::from_hours(30 * 24),
             look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
+            proofs_at_once: names::PROOFS_AT_ONCE,
             collect: false,
             collect_after: Duration::from_hours(24),
             timings: Timings::default(),

@@ -36,6 +36,7 @@ use crate::policies::Policies;
 use crate::quota::Quota;
 use crate::rules::CurrentRules;
 use crate::schedule::Looks;
+use crate::verify::Proofs;
 pub(crate) use leave::take_down;
 use memory::Memories;
 
@@ -70,6 +71,7 @@ pub struct Context {
     pub quota: Arc<Quota>,
     /// Which cluster this is.
     pub place: Arc<Place>,
+    proofs: Proofs,
     buckets: Buckets,
     looks: Looks,
     memories: Memories,
@@ -91,6 +93,7 @@ impl Context {
         // One bounded step at a time: what takes longer is tried again, with a reason in the condition.
         let gcp = gcp.within(config.timings.step / 3);
         let looks = Looks::per_minute(config.look_reads_per_minute);
+        let proofs = Proofs::new(config.proofs_at_once, Arc::clone(&metrics));
         Self {
             policies: Policies::new(gcp.clone(), config.timings.policies, config.policy_room),
             quota: Arc::new(Quota::asking_again_in(config.timings.count)),
@@ -103,6 +106,7 @@ impl Context {
             metrics,
             changed,
             place: Arc::default(),
+            proofs,
             buckets: Buckets::default(),
             looks,
             memories: Memories::default(),

@@ -1,5 +1,6 @@
 //! What the broker counts.
 
+mod leads;
 mod lives;
 mod quotas;
 
@@ -16,8 +17,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::leader::Fence;
 use crate::place::Place;
 use crate::rules::CurrentRules;
+
+pub(crate) use leads::Counted;
 
 /// Upper bounds of the gate's histogram, in seconds: IAM takes 2 to 7 minutes to believe a change.
 const GATE_SECONDS: [f64; 11] = [
@@ -53,6 +57,7 @@ pub struct Metrics {
     gates_waiting: Gauge,
     rules_rejected: Counter,
     rules_broken: Gauge,
+    leads: leads::Leads,
     lives: lives::Lives,
     quotas: quotas::Quotas,
     other_cluster: Gauge,
@@ -72,6 +77,7 @@ impl Default for Metrics {
             gates_waiting: Gauge::default(),
             rules_rejected: Counter::default(),
             rules_broken: Gauge::default(),
+            leads: leads::Leads::default(),
             lives: lives::Lives::default(),
             quotas: quotas::Quotas::default(),
             other_cluster: Gauge::default(),
@@ -111,6 +117,7 @@ impl Default for Metrics {
             m.gates_waiting.clone(),
         );
         m.register_rules(&mut registry);
+        m.leads.register(&mut registry);
         m.lives.register(&mut registry);
         m.quotas.register(&mut registry);
         Self {
@@ -144,6 +151,7 @@ impl Metrics {
     pub fn encode(&self) -> String {
         self.count();
         self.quotas.look();
+        self.leads.look();
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -184,6 +192,21 @@ impl Metrics {
     /// Shows what was counted.
     pub fn quota(&self, lines: &[crate::quota::Line]) {
         self.quotas.counted(lines);
+    }
+
+    /// Shows whether this replica leads whenever somebody reads the metrics.
+    pub fn watch_fence(&self, fence: Arc<Fence>) {
+        self.leads.watch(fence);
+    }
+
+    /// A proof waits for its turn until this is dropped.
+    pub(crate) fn proof_waits(&self) -> Counted {
+        self.leads.waits()
+    }
+
+    /// A proof runs until this is dropped.
+    pub(crate) fn proof_runs(&self) -> Counted {
+        self.leads.runs()
     }
 
     /// Shows how this client's rates stand whenever somebody reads the metrics.

@@ -129,6 +129,8 @@ pub struct Observed {
     pub proofs: u32,
     /// Whether it was proven to work.
     pub verified: bool,
+    /// Whether that is known to be so still: no look for drift is under way, or its proof is done.
+    pub confirmed: bool,
     /// Whether all that is to be written is recorded.
     pub recorded: bool,
     /// Whether something recorded is not asked for any more.
@@ -177,6 +179,8 @@ pub enum Change {
     DeleteGoogleAccount,
     /// Go the way of a pod once: token, exchange, impersonation, permissions.
     Prove,
+    /// Go it once more as one that worked: a refusal by something else than binding and grants shows in no policy.
+    ProveAgain,
     /// Let nobody act as the identity.
     Unbind,
     /// Disable the GSA.
@@ -231,7 +235,9 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     push_unless(&mut changes, Change::Revoke, !observed.stale);
     let needed = desired.mode == Mode::Impersonate || !observed.leftover;
     push_unless(&mut changes, Change::DeleteGoogleAccount, needed);
-    if !observed.verified {
+    if observed.verified {
+        push_unless(&mut changes, Change::ProveAgain, observed.confirmed);
+    } else {
         push_missing(&mut changes, &Change::Prove, observed.proofs, PROOFS);
     }
     changes

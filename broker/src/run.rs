@@ -70,6 +70,7 @@ pub async fn run(
         ready,
         metrics,
     };
+    parts.metrics.watch_fence(Arc::clone(&parts.fence));
     let watch_rules = rules::watch(parts.watch());
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;

@@ -1,6 +1,7 @@
 //! Proves an identity the way a pod uses it: a token of the KSA, exchanged, turned into one of the GSA, and with that token
 //! the permissions that each grant should give. What Google answers to us as admins proves nothing about a pod.
 
+mod limit;
 mod permissions;
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -14,6 +15,12 @@ use secrecy::SecretString;
 use crate::failure::{Failure, Retry};
 use crate::{ensure, grants, principal};
 
+pub(crate) use limit::Proofs;
+
+/// Word for a proof that Google refused: somebody may not act as the identity, or the identity has not what was granted.
+const REFUSED: &str = "Propagating";
+/// Word for an identity that worked, and does not any more although binding and grants are there.
+const REVOKED: &str = "Revoked";
 /// Shortest life that the API server gives a token, in seconds.
 const TOKEN_SECONDS: i64 = 600;
 /// Pods that a proof stands for. Each has connections of its own, and so, as a rule, replicas of its own to ask.
@@ -35,6 +42,43 @@ pub(crate) async fn prove(identity: &Identity, client: &Client, gcp: &Gcp) -> Re
     witness(identity, gcp, &federated).await?;
     let others = (1..WITNESSES).map(|_| witness(identity, gcp, &federated));
     futures::future::try_join_all(others).await.map(|_| ())
+}
+
+/// Goes the way once, as one that has worked. One answer is enough: no replica of Google's has anything to learn.
+pub(crate) async fn prove_again(
+    identity: &Identity,
+    client: &Client,
+    gcp: &Gcp,
+) -> Result<(), Failure> {
+    let proven = async {
+        let token = service_account_token(identity, client).await?;
+        let federated = federated_token(identity, gcp, &token).await;
+        let federated = federated.map_err(|error| propagating(&error))?;
+        witness(identity, gcp, &federated).await
+    };
+    proven.await.map_err(revoked)
+}
+
+// What Google refuses now it once gave, and nothing that the broker writes is missing.
+fn revoked(failure: Failure) -> Failure {
+    if failure.reason != REFUSED {
+        return failure;
+    }
+    let message = format!(
+        "it worked, binding and grants are there, and Google refuses it all the same: look for a deny policy, an \
+         organisation policy or a changed workload pool. {}",
+        failure.message
+    );
+    Failure {
+        reason: REVOKED,
+        message,
+        ..failure
+    }
+}
+
+/// Whether a failure is Google's no to an identity that worked, and not somebody being away.
+pub(crate) fn is_revoked(failure: &Failure) -> bool {
+    failure.reason == REVOKED
 }
 
 /// The way from the federated token to each permission.
@@ -60,7 +104,7 @@ async fn witness(identity: &Identity, gcp: &Gcp, federated: &AccessToken) -> Res
                 "Google does not give {} on {resource} yet: that takes 2 to 7 minutes after the grant was written",
                 missing.join(", ")
             );
-            return Err(Failure::passing("Propagating", why));
+            return Err(Failure::passing(REFUSED, why));
         }
     }
     Ok(())
@@ -126,7 +170,7 @@ fn propagating(error: &Error) -> Failure {
             );
             Failure {
                 retry: Retry::Soon(std::time::Duration::ZERO),
-                ..Failure::passing("Propagating", why)
+                ..Failure::passing(REFUSED, why)
             }
         }
         other => other.clone().into(),

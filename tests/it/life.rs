@@ -3,12 +3,15 @@
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{Pod, ServiceAccount},
+    core::v1::{Event, Pod, ServiceAccount},
 };
-use kube::{Api, ResourceExt, api::DeleteParams};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams},
+};
 use namesake_api::{
     Identity, conditions,
-    names::{GOOGLE_ACCOUNT_READY, GSA_ANNOTATION, WAITING_ANNOTATION},
+    names::{GOOGLE_ACCOUNT_READY, GSA_ANNOTATION, READY, WAITING_ANNOTATION},
 };
 use namesake_gcp::Resource;
 use namesake_tests::{
@@ -55,6 +58,39 @@ fn a_link_to_google_that_was_changed_is_put_back() -> Result<()> {
                 "{links:?}"
             );
             ensure!(!links.contains_key("iam.gke.io/x"), "{links:?}");
+            Ok(())
+        })
+        .await
+    })
+}
+
+#[test]
+fn what_google_refuses_though_nothing_is_missing_is_noticed_said_and_proven_anew() -> Result<()> {
+    with_own_stack(brisk(), |ns| async move {
+        let name = lives(&ns).await?;
+        let google = ns.stack.google();
+        google.fails(json!({"method": "POST", "path": "*:generateAccessToken", "times": 0, "answer": {"status": {"code": 403}}}))?;
+        eventually("the identity is no longer believed to work", async || {
+            let now = identity(&ns, &name).await?;
+            let conditions = now.status.unwrap_or_default().conditions;
+            let ready = conditions::get(&conditions, READY).context("no Ready")?;
+            ensure!(ready.status == "False", "{ready:?}");
+            Ok(())
+        })
+        .await?;
+        let admin = ns.admin().await?;
+        let said = async || {
+            let events: Vec<Event> = admin.all().list(&ListParams::default()).await?.items;
+            let revoked = |e: &Event| e.reason.as_deref() == Some("Revoked");
+            let said = events.into_iter().find(revoked).context("no Event")?;
+            let note = said.message.unwrap_or_default();
+            ensure!(note.contains("deny policy"), "{note}");
+            Ok(())
+        };
+        eventually("an Event says what to look for", said).await?;
+        google.state().clear_faults();
+        eventually("it is proven anew", async || {
+            ensure!(identity(&ns, &name).await?.is_ready());
             Ok(())
         })
         .await

@@ -18,7 +18,7 @@ use crate::conditions::{self, Finding};
 use crate::config::Timings;
 use crate::failure::{Failure, Retry};
 use crate::plan::{self, Aim, Change, Desired, plan};
-use crate::{derive, schedule, status, written};
+use crate::{derive, schedule, status, verify, written};
 
 /// As much of what a user who has left still has is listed in the status.
 const LEFT: usize = 20;
@@ -102,7 +102,13 @@ async fn take(
     change: &Change,
 ) -> Result<Action, Error> {
     let timings = &context.config.timings;
+    // Its turn may be long in coming, when many are proven at once: that is no fault of the step.
+    let turn = match change {
+        Change::Prove | Change::ProveAgain => Some(context.proofs.turn().await),
+        _ => None,
+    };
     let taken = tokio::time::timeout(timings.step, step::take(identity, context, change)).await;
+    drop(turn);
     let late = || {
         let why = "the step took too long and was given up: it is tried again";
         Err(Failure::passing("Timeout", why))
@@ -272,10 +278,11 @@ fn next_look(identity: &Identity, context: &Context, memory: &mut Memory) -> Dur
     wait.clamp(Duration::from_millis(1), timings.resync)
 }
 
-/// What one look costs at Google: the account, its policy, and one policy for each grant at most.
+/// What one look costs at Google: the account and its policy; a policy for each grant at most; and its proof, which is a token
+/// and a question for each grant.
 fn reads(spec: &IdentitySpec) -> u32 {
     let grants = u32::try_from(spec.grants.len()).unwrap_or(u32::MAX);
-    grants.saturating_add(2)
+    grants.saturating_mul(2).saturating_add(3)
 }
 
 /// Writes findings about this generation of an Identity.
@@ -330,9 +337,11 @@ async fn fail(
         .status
         .as_ref()
         .is_some_and(|s| conditions::holds(s, identity.metadata.generation, READY));
-    if works && !failure.breaks {
+    if works && !failure.breaks && !(verify::is_revoked(&failure) && memory.doubts()) {
         warn!(name = %identity.name_any(), message = %failure.message, "an identity could not be looked at for drift");
-        memory.finished(timings.resync);
+        if !verify::is_revoked(&failure) {
+            memory.finished(timings.resync);
+        }
         return Ok(Action::requeue(wait));
     }
     let written = write(identity, context, &[failure.finding(change)]).await?;

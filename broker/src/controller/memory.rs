@@ -18,6 +18,9 @@ use crate::written;
 /// After so many failures in a row a proof may lack what somebody took away at Google since it was written.
 const DOUBT: u32 = 8;
 
+/// An identity that worked is believed to work until Google has refused it so often in a row: a replica may be behind.
+const REFUSALS: u32 = 5;
+
 /// What a memory is about: generation of the spec, UID of the KSA, whether it serves.
 type About = (Option<i64>, Option<String>, bool);
 
@@ -38,6 +41,8 @@ pub(crate) struct Memory {
     bound: bool,
     granted: BTreeSet<Resource>,
     proofs: u32,
+    /// Whether the look under way has proven it again.
+    confirmed: bool,
     down: Down,
     /// A repair that is not proven yet.
     unproven: bool,
@@ -101,6 +106,7 @@ impl Memory {
             granted,
             proofs: self.proofs,
             verified: held(VERIFIED) && !self.unproven,
+            confirmed: self.confirmed || !self.looking,
             recorded: written::is_complete(identity, status),
             stale: !written::stale(identity, status).is_empty(),
             leftover: status.google_service_account_id.is_some(),
@@ -124,6 +130,7 @@ impl Memory {
                 self.granted.insert(resource.clone());
             }
             Change::Prove => self.proofs += 1,
+            Change::ProveAgain => self.confirmed = true,
             Change::Unbind => self.down.unbound = true,
             Change::DisableGoogleAccount => self.down.disabled = true,
             Change::Drain => self.down.drained = true,
@@ -148,6 +155,13 @@ impl Memory {
             Change::Prove => self.proofs = 0,
             _ => {}
         }
+    }
+
+    /// Google refused again what had worked: whether that was once too often. From then on it has to be proven anew.
+    pub(crate) fn doubts(&mut self) -> bool {
+        let doubts = self.failures >= REFUSALS;
+        self.unproven |= doubts;
+        doubts
     }
 
     /// A look for drift that has found none: it changes nothing in the status.

@@ -112,6 +112,11 @@ pub(crate) async fn take(
         Change::Prove => verify::prove(identity, &context.client, &context.gcp.within(PROOF))
             .await
             .map(|()| Done::default()),
+        Change::ProveAgain => {
+            let google = context.gcp.within(PROOF);
+            let proven = verify::prove_again(identity, &context.client, &google).await;
+            proven.map(|()| Done::default())
+        }
         Change::Record => google::record(identity, context).await,
         Change::Revoke => leave::revoke(identity, context).await,
         Change::DeleteGoogleAccount => leave::delete_account(identity, context).await,
@@ -152,6 +157,7 @@ const fn at_google(change: &Change) -> bool {
             | Change::Bind
             | Change::Grant(_)
             | Change::Prove
+            | Change::ProveAgain
             | Change::Revoke
             | Change::DeleteGoogleAccount
             | Change::Unbind
@@ -178,6 +184,7 @@ pub(crate) const fn name(change: &Change) -> &'static str {
         Change::Bind => "Bind",
         Change::Grant(_) => "Grant",
         Change::Prove => "Prove",
+        Change::ProveAgain => "ProveAgain",
         Change::Record => "Record",
         Change::Revoke => "Revoke",
         Change::DeleteGoogleAccount => "DeleteGoogleAccount",

@@ -30,6 +30,7 @@ fn nothing() -> Observed {
         granted: BTreeSet::new(),
         proofs: 0,
         verified: false,
+        confirmed: true,
         recorded: false,
         stale: false,
         leftover: false,
@@ -46,6 +47,7 @@ fn everything() -> Observed {
         granted: BTreeSet::from([folder()]),
         proofs: PROOFS,
         verified: true,
+        confirmed: true,
         recorded: true,
         stale: false,
         leftover: true,
@@ -248,6 +250,7 @@ fn did(change: &Change, observed: &mut Observed) {
             observed.proofs += 1;
             observed.verified = observed.proofs >= PROOFS;
         }
+        Change::ProveAgain => observed.confirmed = true,
         Change::Unbind => observed.down.unbound = true,
         Change::DisableGoogleAccount => observed.down.disabled = true,
         Change::Drain => observed.down.drained = true,
@@ -270,7 +273,7 @@ fn observed() -> impl Strategy<Value = Observed> {
         (0..=SIGHTINGS).prop_map(GoogleAccount::Found),
         Just(GoogleAccount::Visible)
     ];
-    let flags = proptest::array::uniform12(any::<bool>());
+    let flags = proptest::array::uniform13(any::<bool>());
     (account, google, 0..=PROOFS, flags).prop_map(|(service_account, google_account, proofs, f)| {
         Observed {
             service_account,
@@ -280,6 +283,7 @@ fn observed() -> impl Strategy<Value = Observed> {
             granted: f[2].then(folder).into_iter().collect(),
             proofs,
             verified: f[3],
+            confirmed: f[12],
             recorded: f[4],
             stale: f[5],
             leftover: f[6],

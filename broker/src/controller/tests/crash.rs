@@ -159,7 +159,7 @@ impl Life {
                 done.service_account = Some(ServiceAccount::Absent);
                 done.forget_service_account = true;
             }
-            Change::Prove | Change::Drain => {}
+            Change::Prove | Change::ProveAgain | Change::Drain => {}
             change => {
                 let step = step::take(&self.identity, &self.world.context, change);
                 // Google stopped answering: the broker is killed while it waits.

@@ -150,6 +150,41 @@ fn a_look_for_drift_that_finds_none_leaves_the_status_alone() {
 }
 
 #[test]
+fn a_look_for_drift_ends_with_one_proof_which_is_not_repeated_until_the_next() {
+    let mut way = Way::new();
+    way.finish();
+    for _ in 0..2 {
+        way.memory.look_again();
+        let steps = way.finish();
+        assert_eq!(steps.last(), Some(&Change::ProveAgain), "{steps:?}");
+        assert_eq!(way.next(), None);
+        way.memory.finished(std::time::Duration::ZERO);
+        assert_eq!(way.next(), None);
+    }
+}
+
+#[test]
+fn an_identity_that_google_refuses_again_and_again_has_to_be_proven_anew() {
+    let mut way = Way::new();
+    way.finish();
+    way.memory.look_again();
+    while way.next() != Some(Change::ProveAgain) {
+        way.step(false);
+    }
+    let mut refused = 0;
+    while way.next() == Some(Change::ProveAgain) {
+        way.memory.failed(&Change::ProveAgain);
+        way.memory.doubts();
+        refused += 1;
+        assert!(way.ready() && refused < 20, "it is believed for ever");
+    }
+    assert!(refused > 3, "one replica that is behind proves nothing");
+    let steps = way.finish();
+    assert_eq!(steps, vec![Change::Prove; PROOFS as usize]);
+    assert!(way.ready());
+}
+
+#[test]
 fn what_a_look_for_drift_puts_back_is_proven_before_pods_may_run() {
     let mut way = Way::new();
     way.finish();
