@@ -224,7 +224,7 @@ pub fn pod(workflow: &DynamicObject, step: &str) -> Value {
         annotations[key] = value.clone();
     }
     annotations["metaflow/run_id"] = json!(format!("argo-{name}"));
-    annotations["workflows.argoproj.io/node-id"] = json!(format!("{name}-1"));
+    annotations["workflows.argoproj.io/node-id"] = json!(format!("{name}-{step}"));
     annotations["workflows.argoproj.io/node-name"] = json!(format!("{name}.{step}"));
     let main = json!({"name": "main", "image": "python:3.11", "command": ["/var/run/argo/argoexec", "emissary"]});
     json!({
@@ -237,6 +237,20 @@ pub fn pod(workflow: &DynamicObject, step: &str) -> Value {
             "restartPolicy": "Never", "serviceAccountName": found["serviceAccountName"],
             "initContainers": [{"name": "init", "image": "argoexec"}],
             "containers": [{"name": "wait", "image": "argoexec"}, main]},
+    })
+}
+
+/// The result of a step, as the executor in its pod creates it.
+#[must_use]
+pub fn result_of(workflow: &DynamicObject, pod: &Pod) -> Value {
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTaskResult",
+        "metadata": {
+            "name": pod.annotations().get("workflows.argoproj.io/node-id"),
+            "labels": {
+                "workflows.argoproj.io/workflow": workflow.name_any(),
+                "workflows.argoproj.io/report-outputs-completed": "false"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": pod.name_any(), "uid": pod.uid()}]},
     })
 }
 

@@ -31,6 +31,7 @@ use crate::{
 };
 
 mod look;
+mod task;
 
 /// Everyone who is not alice, bob or mallory edits by this group.
 const EVERYBODY: &str = "everybody@acme.com";

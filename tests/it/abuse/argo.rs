@@ -1,6 +1,9 @@
 //! Two people in Argo: who deployed a flow and who started it. What Argo's controller does is replayed by its account.
 
 mod attacks;
+mod down;
+mod feeding;
+mod parallel;
 mod stock;
 
 use anyhow::Result;

@@ -31,6 +31,7 @@ mod adoption;
 mod alarm;
 mod bindings;
 mod enter;
+mod identities;
 mod pods;
 mod system;
 mod tokens;

@@ -78,7 +78,9 @@ pub(super) async fn origin(
             asker.launcher = stamp.root.unwrap_or(link.parent.launcher);
         }
     }
-    who::planted_key(kind, metadata, &request.user_info.username)?;
+    let asks = who::requester(&request.user_info);
+    let is_controller = |launcher| who::is_carrier(world, &asks, launcher);
+    who::planted_key(kind, metadata, &asks.username, is_controller)?;
     Ok(Origin {
         asker,
         carried: false,

@@ -1,19 +1,27 @@
 //! Planted objects: made by somebody else than the controller, but so that it would take them for its own.
 
+use namesake_core::Launcher;
+
 use crate::kinds::{self, Kind, Template};
 use crate::review::Metadata;
 use crate::verdict::Refused;
 
 use super::Link;
 
-/// Refuses labels and annotations by which a controller would adopt this object, which it did not make.
+/// Refuses labels and annotations by which a controller would adopt this object, which it did not make. `is_controller`:
+/// whether the requester is the one for parents of a launcher, as Argo's is when it makes a pod that collects artifacts.
 ///
 /// # Errors
 /// When the object has one.
-pub fn planted_key(kind: &Kind, metadata: &Metadata<'_>, requester: &str) -> Result<(), Refused> {
+pub fn planted_key(
+    kind: &Kind,
+    metadata: &Metadata<'_>,
+    requester: &str,
+    is_controller: impl Fn(Launcher) -> bool,
+) -> Result<(), Refused> {
     // Services and log readers go by the keys of any kind on pods; on other objects only their own controller looks.
     let looks = |makes: Option<&str>| kind.kind == "Pod" || makes == Some(kind.name);
-    let parents = kinds::parents().filter(|(_, parent)| looks(parent.makes));
+    let parents = kinds::parents().filter(|(_, p)| looks(p.makes) && !is_controller(p.launcher));
     let mut keys = parents.flat_map(|(kind, p)| p.adopts_by.iter().map(move |key| (kind, *key)));
     let found = keys.find_map(|(kind, key)| {
         let label = metadata.label(key).map(|_| "label");

@@ -2,12 +2,18 @@
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, DynamicObject, PostParams},
+};
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_sandbox::users::{ALICE, BOB};
 use namesake_tests::{
-    argo::{FLOW, creates, inline, owner, patches, pod, template, trigger},
-    namespace::with_namespace,
+    argo::{FLOW, creates, inline, kind, owner, patches, pod, template, trigger},
+    eventually::eventually,
+    manifests,
+    namespace::{TestNamespace, with_namespace},
+    person::Person,
     refused::refused,
 };
 use serde_json::json;
@@ -174,32 +180,80 @@ fn who_started_a_run_of_another_may_stop_suspend_and_resume_it() -> Result<()> {
 fn a_cluster_workflow_template_has_a_deployer_too() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
+        let (admin, alice) = (d.ns.admin().await?, cluster_wide(&d.ns).await?);
         let name = format!("{FLOW}-{}", d.ns.name);
-        let admin = d.ns.admin().await?;
-        let mut cluster_wide = template();
-        cluster_wide["kind"] = json!("ClusterWorkflowTemplate");
-        cluster_wide["metadata"]["name"] = json!(name);
-        let all = kube::Api::all_with(
-            admin.client().clone(),
-            &namesake_tests::argo::kind("ClusterWorkflowTemplate"),
-        );
-        let made: kube::api::DynamicObject = all
-            .create(
-                &kube::api::PostParams::default(),
-                &serde_json::from_value(cluster_wide)?,
-            )
-            .await?;
+        let mut run = trigger();
+        run["spec"]["workflowTemplateRef"] = json!({"name": name, "clusterScope": true});
+        let mut of_all = template();
+        of_all["kind"] = json!("ClusterWorkflowTemplate");
+        of_all["metadata"]["name"] = json!(name);
+        let of_all: DynamicObject = serde_json::from_value(of_all)?;
+        let params = PostParams::default();
+        let made = everywhere(&admin).create(&params, &of_all).await?;
         ensure!(
             made.annotations().contains_key(STAMP_ANNOTATION),
             "no stamp: {:?}",
             made.annotations()
         );
-        let mut run = trigger();
-        run["spec"]["workflowTemplateRef"] = json!({"name": name, "clusterScope": true});
         // The admin who deployed it is no user of these rules, and it would run as who deployed it.
         refused(creates(&d.bob, &run).await)?.with(403)?;
-        all.delete(&name, &kube::api::DeleteParams::default())
+        everywhere(&admin)
+            .delete(&name, &DeleteParams::default())
+            .await?;
+        everywhere(&alice).create(&params, &of_all).await?;
+        let workflow = creates(&d.bob, &run).await?;
+        refused(d.argo.makes_pod(&workflow, "start").await)?
+            .with(503)?
+            .saying(&name)?;
+        let workflow = d.argo.stores(&workflow, &template()["spec"]).await?;
+        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, ALICE)
+            .await?;
+        // Bob, who only names it, changes nothing of it; what is stored and is not alice's runs as nobody.
+        let workflow = creates(&d.bob, &run).await?;
+        let mut other = template()["spec"].take();
+        other["podMetadata"]["annotations"]["a"] = json!("b");
+        let workflow = d.argo.stores(&workflow, &other).await?;
+        refused(d.argo.makes_pod(&workflow, "start").await)?
+            .with(403)?
+            .saying("as nobody")?;
+        everywhere(&admin)
+            .delete(&name, &DeleteParams::default())
             .await?;
         Ok(())
     })
+}
+
+fn everywhere(person: &Person) -> Api<DynamicObject> {
+    Api::all_with(person.client().clone(), &kind("ClusterWorkflowTemplate"))
+}
+
+/// Alice, whom an admin lets deploy templates for the whole cluster.
+async fn cluster_wide(ns: &TestNamespace) -> Result<Person> {
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": "deploys-for-all"},
+        "rules": [{"apiGroups": ["argoproj.io"], "resources": ["clusterworkflowtemplates"], "verbs": ["create"]}]});
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "deploys-for-all"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "deploys-for-all"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": ALICE}]});
+    let admin = ns.admin().await?;
+    for object in [role, binding] {
+        manifests::apply(admin.client(), &object, &ns.name, false).await?;
+    }
+    let alice = ns.alice().await?;
+    let mut probe = template();
+    probe["kind"] = json!("ClusterWorkflowTemplate");
+    probe["metadata"]["name"] = json!(format!("probe-{}", ns.name));
+    let probe: DynamicObject = serde_json::from_value(probe)?;
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    eventually("alice may deploy for all", async || {
+        everywhere(&alice).create(&dry_run, &probe).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(alice)
 }

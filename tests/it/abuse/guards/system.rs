@@ -205,6 +205,40 @@ fn opting_in_without_pod_security_is_refused_even_to_an_admin() -> Result<()> {
 }
 
 #[test]
+fn who_opts_in_is_told_what_is_still_open() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (admin, elsewhere) = (ns.admin().await?, ns.neighbour().await?);
+        let labels =
+            json!({OPT_IN_LABEL: "prod", "pod-security.kubernetes.io/enforce": "baseline"});
+        let warned = async |labels: Value| {
+            let patch = serde_json::to_vec(&json!({"metadata": {"labels": labels}}))?;
+            let request = http::Request::patch(format!("/api/v1/namespaces/{}", elsewhere.name))
+                .header("content-type", "application/merge-patch+json")
+                .body(patch.into())?;
+            let answer = admin.client().send(request).await?;
+            ensure!(answer.status().is_success(), "{}", answer.status());
+            let warnings = answer.headers().get_all("warning").into_iter();
+            let texts = warnings.filter_map(|warning| warning.to_str().ok());
+            anyhow::Ok(texts.collect::<Vec<_>>().join("\n"))
+        };
+        let text = warned(labels).await?;
+        for part in [
+            elsewhere.name.as_str(),
+            "who may impersonate accounts there",
+            "write what its tasks read",
+            "Jobs made before run as nobody",
+            "`namesake-webhook check`",
+        ] {
+            ensure!(text.contains(part), "{part:?} is not in {text:?}");
+        }
+        // Once: what else is labelled says nothing.
+        let text = warned(json!({"team": "ml"})).await?;
+        ensure!(text.is_empty(), "{text:?}");
+        elsewhere.delete().await
+    })
+}
+
+#[test]
 fn whoever_may_delete_an_opted_in_namespace_deletes_it() -> Result<()> {
     with_namespace(|ns| async move {
         let other = ns.neighbour().await?;

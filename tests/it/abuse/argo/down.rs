@@ -1,0 +1,113 @@
+//! Argo's controller while every webhook of ours is down, and what it cleans up.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt, api::DeleteParams};
+use namesake_sandbox::users::ALICE;
+use namesake_tests::{
+    argo::{creates, inline, kind, now, patches, pod, result_of},
+    namespace::{account_of, with_namespace, with_own_stack},
+    refused::refused,
+    stack::Options,
+};
+use serde_json::{Value, json};
+
+use super::deployed;
+
+fn labelled(value: &str) -> Value {
+    json!({"metadata": {"labels": {"workflows.argoproj.io/completed": value}}})
+}
+
+#[test]
+fn with_the_webhook_down_argos_pods_end_and_its_workflows_go_on_afterwards() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let name = workflow.name_any();
+        let (step, task) = d.step(&workflow, "start").await?;
+        let result = creates(&task, &result_of(&workflow, &step)).await?;
+        let finalizers = json!({"metadata": {"finalizers": ["workflows.argoproj.io/artifact-gc"]}});
+        d.ns.stack.webhook_is_killed().await;
+        // What runs ends: the executor writes the result, Argo labels the pod, and deletes it.
+        let outputs = json!({"outputs": {"parameters": [{"name": "task-id", "value": "7"}]}});
+        patches(&task, "WorkflowTaskResult", &result.name_any(), outputs).await?;
+        let ended = step.name_any();
+        d.argo.0.patches::<Pod>(&ended, labelled("true")).await?;
+        d.argo.0.deletes::<Pod>(&ended).await?;
+        // Finalizers come and go.
+        patches(&d.argo.0, "Workflow", &name, finalizers).await?;
+        patches(
+            &d.argo.0,
+            "Workflow",
+            &name,
+            json!({"metadata": {"finalizers": null}}),
+        )
+        .await?;
+        // What a Workflow is going to run waits, also for Argo: which of its updates matter, only the webhook can tell.
+        let done = json!({"status": {"nodes": {"n": {"phase": "Succeeded"}}}});
+        for update in [done.clone(), labelled("true")] {
+            refused(d.argo.updates(&workflow, update).await)?
+                .with(500)?
+                .saying("failed calling webhook")?;
+        }
+        refused(d.argo.makes_pod(&workflow, "end").await)?
+            .with(500)?
+            .saying("failed calling webhook")?;
+        d.ns.stack.webhook_starts().await?;
+        // Argo tries again, and it is alice's as it was.
+        let workflow = d.argo.updates(&workflow, done).await?;
+        d.ns.runs_as(&d.argo.makes_pod(&workflow, "end").await?, ALICE)
+            .await?;
+        d.argo.updates(&workflow, labelled("true")).await?;
+        d.ns.stack.webhook_is_killed().await;
+        let workflows = d.mallory.objects(&kind("Workflow"));
+        workflows.delete(&name, &DeleteParams::default()).await?;
+        ensure!(now(&d.alice, &workflow).await.is_err(), "it is still there");
+        d.ns.stack.webhook_starts().await
+    })
+}
+
+/// The pod that Argo makes to delete the artifacts of a Workflow: its owner is a task that says which.
+fn collector(workflow: &kube::api::DynamicObject, task: &Value, account: &str) -> Value {
+    let mut collector = pod(workflow, "start");
+    collector["metadata"] = json!({
+        "name": format!("{}-artgc-wfcomp-2166136261", workflow.name_any()),
+        "labels": {
+            "workflows.argoproj.io/workflow": workflow.name_any(), "workflows.argoproj.io/component": "artifact-gc",
+            "workflows.argoproj.io/completed": "false"},
+        "annotations": {"workflows.argoproj.io/artifact-gc-strategy": "OnWorkflowCompletion"},
+        "ownerReferences": [{
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowArtifactGCTask", "name": task["metadata"]["name"],
+            "uid": "4a22ac2d-26c4-4194-b2bb-804ae0a41192", "controller": true, "blockOwnerDeletion": true}],
+    });
+    collector["spec"] = json!({
+        "restartPolicy": "OnFailure", "serviceAccountName": account,
+        "containers": [{"name": "main", "image": "argoexec", "args": ["artifact", "delete"]}]});
+    collector
+}
+
+#[test]
+fn a_pod_that_collects_artifacts_is_nobodys_whatever_it_names() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = creates(&d.alice, &inline()).await?;
+        let step = d.argo.makes_pod(&workflow, "start").await?;
+        d.ns.runs_as(&step, ALICE).await?;
+        let task = json!({"metadata": {"name": format!("{}-artgc-0", workflow.name_any())}});
+        // Alice's account, for artifacts that whoever may write the task would choose.
+        let hers = collector(&workflow, &task, account_of(&step));
+        refused(d.argo.makes(hers).await)?
+            .with(403)?
+            .saying(account_of(&step))?;
+        let ordinary = d.argo.makes(collector(&workflow, &task, "default")).await?;
+        ensure!(account_of(&ordinary) == "default", "{:?}", ordinary.spec);
+        // Mallory is not Argo.
+        let mut planted = collector(&workflow, &task, "default");
+        planted["metadata"]["name"] = json!("planted");
+        let planted: Pod = serde_json::from_value(planted)?;
+        refused(d.mallory.creates::<Pod>(planted).await)?
+            .with(403)?
+            .saying("workflows.argoproj.io/workflow")?;
+        Ok(())
+    })
+}

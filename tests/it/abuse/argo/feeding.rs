@@ -1,0 +1,173 @@
+//! Nobody else feeds a step: its result is its own pod's to write, with the token that this very pod was given.
+
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    ResourceExt,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+};
+use namesake_sandbox::users::{ALICE, BOB};
+use namesake_tests::{
+    argo::{creates, inline, kind, patches, result_of},
+    eventually::eventually,
+    manifests,
+    namespace::{account_of, with_namespace},
+    person::Person,
+    refused::refused,
+};
+use serde_json::{Value, json};
+
+use super::{Deployed, deployed};
+
+const RESULT: &str = "WorkflowTaskResult";
+const TASK_SET: &str = "WorkflowTaskSet";
+
+impl Deployed {
+    /// The pod of a step, whose account may write results, as Argo's executor needs it.
+    pub(super) async fn step(&self, workflow: &DynamicObject, step: &str) -> Result<(Pod, Person)> {
+        let pod = self.argo.makes_pod(workflow, step).await?;
+        self.ns.may(&pod, "namesake-argo-task").await?;
+        let task = self.ns.as_pod(&pod).await?;
+        let result: DynamicObject = serde_json::from_value(result_of(workflow, &pod))?;
+        let dry_run = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        eventually("its account may write results", async || {
+            let results = task.objects(&kind(RESULT));
+            results.create(&dry_run, &result).await?;
+            Ok(())
+        })
+        .await?;
+        Ok((pod, task))
+    }
+}
+
+fn outputs(value: &str) -> Value {
+    json!({"phase": "Succeeded", "outputs": {"parameters": [{"name": "task-id", "value": value}]}})
+}
+
+async fn refuses(somebody: &Person, result: &Value) -> Result<()> {
+    refused(creates(somebody, result).await)?
+        .with(403)?
+        .saying("guard.namesake.dev")?
+        .saying(&somebody.name)?;
+    Ok(())
+}
+
+#[test]
+fn a_steps_result_is_created_by_its_own_pod_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let (pod, task) = d.step(&workflow, "start").await?;
+        d.ns.runs_as(&pod, ALICE).await?;
+        let result = result_of(&workflow, &pod);
+        // Another pod of alice's, of this Workflow and of another; bob's; and who has the right without a pod.
+        let (_, other_step) = d.step(&workflow, "end").await?;
+        let (_, other_run) = d.step(&d.started().await?, "start").await?;
+        let bobs = creates(&d.bob, &inline()).await?;
+        let (bobs_pod, bobs_task) = d.step(&bobs, "start").await?;
+        d.ns.runs_as(&bobs_pod, BOB).await?;
+        let account = account_of(&pod);
+        let cluster = d.ns.stack.cluster();
+        let minted = cluster
+            .service_account(&d.ns.name, account, &d.ns.name)
+            .await?;
+        for somebody in [
+            &d.mallory,
+            &d.alice,
+            &bobs_task,
+            &other_step,
+            &other_run,
+            &minted,
+        ] {
+            refuses(somebody, &result).await?;
+        }
+        // Its own pod says it, as that pod's, and nothing else.
+        let mut of_nobody = result.clone();
+        of_nobody["metadata"]["ownerReferences"] = json!([]);
+        refuses(&task, &of_nobody).await?;
+        let mut of_another = result.clone();
+        of_another["metadata"]["labels"]["workflows.argoproj.io/workflow"] = json!(bobs.name_any());
+        refuses(&task, &of_another).await?;
+        creates(&task, &result).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_steps_result_is_changed_by_its_own_pod_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let (pod, task) = d.step(&workflow, "start").await?;
+        let result = result_of(&workflow, &pod);
+        let name = creates(&task, &result).await?.name_any();
+        let (_, other_step) = d.step(&workflow, "end").await?;
+        for somebody in [&d.mallory, &d.alice, &d.bob, &other_step] {
+            refused(patches(somebody, RESULT, &name, outputs("$(id)")).await)?
+                .with(403)?
+                .saying("namesake-task-results")?
+                .saying(&somebody.name)?;
+        }
+        // As the executor does: what came out, and that this was all.
+        patches(&task, RESULT, &name, outputs("7")).await?;
+        let all = json!({"metadata": {"labels": {"workflows.argoproj.io/report-outputs-completed": "true"}}});
+        patches(&task, RESULT, &name, all).await?;
+        // Not even its pod makes it another's.
+        let other = json!({"metadata": {"labels": {"workflows.argoproj.io/workflow": "another"}}});
+        refused(patches(&task, RESULT, &name, other).await)?.with(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_an_agent_runs_is_said_by_argo_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let name = workflow.name_any();
+        let task_set = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": TASK_SET,
+            "metadata": {"name": name}, "spec": {"tasks": {}}});
+        for somebody in [&d.mallory, &d.alice, &d.bob] {
+            refused(creates(somebody, &task_set).await)?
+                .with(403)?
+                .saying("guard.namesake.dev")?
+                .saying(&somebody.name)?;
+        }
+        creates(&d.argo.0, &task_set).await?;
+        let tasks = json!({"spec": {"tasks": {"n": {"http": {"url": "https://mallory.example"}}}}});
+        let nodes = json!({"status": {"nodes": {"n": outputs("$(id)")}}});
+        for somebody in [&d.mallory, &d.alice, &d.bob] {
+            refused(patches(somebody, TASK_SET, &name, tasks.clone()).await)?
+                .with(403)?
+                .saying(&somebody.name)?;
+        }
+        // Somebody with the right to its status, and no pod of the Workflow.
+        let admin = d.ns.admin().await?;
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "agent"},
+            "rules": [{"apiGroups": ["argoproj.io"], "resources": ["workflowtasksets/status"], "verbs": ["patch"]}]});
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "agent"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "agent"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": d.mallory.name}]});
+        for object in [role, binding] {
+            manifests::apply(admin.client(), &object, &d.ns.name, false).await?;
+        }
+        eventually("the guard refuses it, no longer RBAC", async || {
+            let sets = d.mallory.objects(&kind(TASK_SET));
+            let nodes = Patch::Merge(nodes.clone());
+            let status = sets
+                .patch_status(&name, &PatchParams::default(), &nodes)
+                .await;
+            refused(status)?
+                .with(403)?
+                .saying("guard.namesake.dev")?
+                .saying(&d.mallory.name)
+        })
+        .await?;
+        patches(&d.argo.0, TASK_SET, &name, tasks).await?;
+        Ok(())
+    })
+}

@@ -1,0 +1,182 @@
+//! `@parallel` on Argo, from the resource step to the pods of its `JobSet`: Argo's, JobSet's and Kubernetes' controllers each
+//! do their part, and all of it is the deployer's.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    ResourceExt,
+    api::{ApiResource, DynamicObject, PostParams},
+    core::GroupVersionKind,
+};
+use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_tests::{
+    argo::{owner, pod},
+    drafts::metaflow_job,
+    eventually::eventually,
+    namespace::{account_of, with_own_stack},
+    person::Person,
+    refused::refused,
+    stack::{Options, SHARED_RULES},
+};
+use serde_json::{Value, json};
+
+use super::{Deployed, deployed};
+
+/// The stack's rules, as docs/rules.md says for Argo: the class gives its accounts what Argo's steps need.
+fn rules() -> Options {
+    let bindings =
+        "mode: impersonate\n    roleBindings: [namesake-argo-task, namesake-argo-parallel]";
+    Options {
+        rules: SHARED_RULES.replacen("mode: impersonate", bindings, 1),
+        ..Options::default()
+    }
+}
+
+fn job_sets(who: &Person) -> kube::Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk("jobset.x-k8s.io", "v1alpha2", "JobSet");
+    who.objects(&ApiResource::from_gvk(&gvk))
+}
+
+/// What the manifest in the resource step says, and Argo adds.
+fn job_set(name: &str, workflow: &DynamicObject) -> Result<DynamicObject> {
+    let template = metaflow_job().into_value()["spec"]["template"].take();
+    let job = |name: &str| json!({"name": name, "replicas": 1, "template": {"spec": {"backoffLimit": 0, "template": template}}});
+    Ok(serde_json::from_value(json!({
+        "apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet",
+        "metadata": {"name": name, "ownerReferences": [owner(workflow, "Workflow")]},
+        "spec": {"replicatedJobs": [job("control"), job("worker")]}}))?)
+}
+
+/// The Job that JobSet's controller makes of one of its templates.
+fn job(job_set: &DynamicObject, of: usize) -> Result<Job> {
+    let (name, index) = (job_set.name_any(), of.to_string());
+    let replicated = &job_set.data["spec"]["replicatedJobs"][of];
+    let mut spec = replicated["template"]["spec"].clone();
+    let key = |key: &str| format!("jobset.sigs.k8s.io/{key}");
+    let marks = json!({key("jobset-name"): name, key("job-index"): index, key("replicatedjob-name"): replicated["name"]});
+    for part in ["labels", "annotations"] {
+        for (key, value) in marks.as_object().into_iter().flatten() {
+            spec["template"]["metadata"][part][key] = value.clone();
+        }
+    }
+    spec["template"]["spec"]["subdomain"] = json!(name);
+    Ok(serde_json::from_value(json!({
+        "metadata": {
+            "name": format!("{name}-{}-0", replicated["name"].as_str().unwrap_or_default()), "labels": marks, "annotations": marks,
+            "ownerReferences": [{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": name, "uid": job_set.uid(),
+                "controller": true, "blockOwnerDeletion": true}]},
+        "spec": spec}))?)
+}
+
+/// Argo's pod for a `resource` template: no account is named in it.
+fn resource_pod(workflow: &DynamicObject) -> Value {
+    let mut resource = pod(workflow, "train");
+    resource["spec"]
+        .as_object_mut()
+        .map(|spec| spec.remove("serviceAccountName"));
+    resource["spec"]["containers"] =
+        json!([{"name": "main", "image": "argoexec", "args": ["resource", "create"]}]);
+    resource
+}
+
+impl Deployed {
+    async fn job_set_controller(&self) -> Result<Person> {
+        let cluster = self.ns.stack.cluster();
+        cluster
+            .service_account("jobset-system", "jobset-controller-manager", &self.ns.name)
+            .await
+    }
+
+    /// The resource pod makes the JobSet with its own token, once the broker has bound what the class says.
+    async fn makes_job_set(&self, workflow: &DynamicObject) -> Result<(Pod, DynamicObject)> {
+        let resource = self.argo.makes(resource_pod(workflow)).await?;
+        let task = self.ns.as_pod(&resource).await?;
+        let wanted = job_set("train", workflow)?;
+        let made = eventually("the resource pod's account may make JobSets", async || {
+            Ok(job_sets(&task)
+                .create(&PostParams::default(), &wanted)
+                .await?)
+        })
+        .await?;
+        Ok((resource, made))
+    }
+}
+
+#[test]
+fn a_parallel_step_runs_as_the_deployer_from_its_resource_pod_to_its_workers() -> Result<()> {
+    with_own_stack(rules(), |ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let (resource, made) = d.makes_job_set(&workflow).await?;
+        d.ns.runs_as(&resource, ALICE).await?;
+        let controller = d.job_set_controller().await?;
+        for of in 0..2 {
+            let made = controller.creates::<Job>(job(&made, of)?).await?;
+            let pod = d.ns.pod_of(&made).await?;
+            d.ns.runs_as(&pod, ALICE).await?;
+            ensure!(account_of(&pod) == account_of(&resource), "another account");
+        }
+        let strangers = d.ns.pods().await?;
+        let theirs = strangers
+            .iter()
+            .filter(|pod| account_of(pod) != account_of(&resource));
+        ensure!(theirs.count() == 0, "somebody else runs here");
+        Ok(())
+    })
+}
+
+#[test]
+fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() -> Result<()> {
+    with_own_stack(rules(), |ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = d.started().await?;
+        let planted: Pod = serde_json::from_value(resource_pod(&workflow))?;
+        refused(d.mallory.creates::<Pod>(planted).await)?
+            .with(403)?
+            .saying(MALLORY)?;
+        let (resource, made) = d.makes_job_set(&workflow).await?;
+        // A JobSet that names alice's Workflow, a Job that names her JobSet.
+        let theirs = job_set("planted", &workflow)?;
+        refused(
+            job_sets(&d.mallory)
+                .create(&PostParams::default(), &theirs)
+                .await,
+        )?
+        .with(403)?
+        .saying(MALLORY)?;
+        refused(d.mallory.creates::<Job>(job(&made, 0)?).await)?
+            .with(403)?
+            .saying(MALLORY)?;
+        // The account of alice's pod, without its pod.
+        let account = account_of(&resource);
+        let minted =
+            d.ns.stack
+                .cluster()
+                .service_account(&d.ns.name, account, &d.ns.name)
+                .await?;
+        refused(
+            job_sets(&minted)
+                .create(&PostParams::default(), &theirs)
+                .await,
+        )?
+        .with(403)?
+        .saying("token")?;
+        // Without alice's names it is mallory's own, whatever account its templates name.
+        let mut own = theirs.clone();
+        own.metadata.owner_references = None;
+        for replicated in own.data["spec"]["replicatedJobs"]
+            .as_array_mut()
+            .context("no list")?
+        {
+            replicated["template"]["spec"]["template"]["spec"]["serviceAccountName"] =
+                json!(account);
+        }
+        let own = job_sets(&d.mallory)
+            .create(&PostParams::default(), &own)
+            .await?;
+        let controller = d.job_set_controller().await?;
+        let made = controller.creates::<Job>(job(&own, 1)?).await?;
+        d.ns.runs_as(&d.ns.pod_of(&made).await?, MALLORY).await?;
+        Ok(())
+    })
+}
