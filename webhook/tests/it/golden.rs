@@ -123,6 +123,8 @@ async fn every_refusal_names_requester_rule_and_remedy() {
             "let it leave",
             "mend",
             "set the",
+            "write what",
+            "copy the",
         ];
         assert!(
             remedies.iter().any(|r| message.contains(r)),
