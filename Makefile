@@ -29,9 +29,15 @@ test: tools build control-plane ## Run every test, the API server and Metaflow i
 	cargo test --workspace
 
 .PHONY: bench
-bench: rust ## Measure rules, patch, and the webhook beside a floor; writes target/bench/report.json
+bench: rust ## Measure rules, patch, the webhook beside a floor, and scale; writes target/bench/report.json
 	rm -f target/bench/report.json
 	cargo bench -p namesake-core -p namesake-webhook --bench '*'
+	$(MAKE) scale
+
+.PHONY: scale
+scale: tools ## Measure a broker with 50,000 identities and 1,000 new users (NAMESAKE_SCALE=500/20 for a look)
+	cargo build --release -p namesake-broker -p namesake-webhook
+	cargo bench -p namesake-tests --bench scale
 
 .PHONY: fuzz
 fuzz: rust ## Put random reviews to the webhook for ten minutes (SECONDS=… for another time)

@@ -209,13 +209,17 @@ pub const READS_PER_MINUTE: u32 = 6_000;
 pub const ENV_WRITES_PER_MINUTE: &str = "NAMESAKE_WRITES_PER_MINUTE";
 /// Default of [`ENV_WRITES_PER_MINUTE`], as Google documents it.
 pub const WRITES_PER_MINUTE: u32 = 600;
+/// Creations of Google service accounts a minute that the quota allows. Without it, found out by what Google refuses.
+pub const ENV_CREATES_PER_MINUTE: &str = "NAMESAKE_CREATES_PER_MINUTE";
 /// Google service accounts that a project may have: what its quota says. Without it, Google is asked until it refuses.
 pub const ENV_ACCOUNTS_PER_PROJECT: &str = "NAMESAKE_ACCOUNTS_PER_PROJECT";
 /// KSAs of a cluster from which on GKE's metadata server may run out of memory.
 pub const SERVICE_ACCOUNTS_PER_CLUSTER: u64 = 3_000;
 /// Members that a policy at Google holds, each occurrence counted, as documented.
 pub const POLICY_PRINCIPALS: usize = 1_500;
-/// Bytes that a policy at Google holds; documented as "a few tens of KB".
+/// Bytes that a policy at Google holds.
+pub const ENV_POLICY_BYTES: &str = "NAMESAKE_POLICY_BYTES";
+/// Default of [`ENV_POLICY_BYTES`]; documented as "a few tens of KB".
 pub const POLICY_BYTES: usize = 64 * 1024;
 /// Stack whose identities `namesake-broker clean` takes down.
 pub const ENV_CLEAN_STACK: &str = "NAMESAKE_CLEAN_STACK";

@@ -79,6 +79,12 @@ pub struct Args {
     /// Proofs that identities work which run at the same time; each holds a token of its identity for some seconds.
     #[arg(long, env = names::ENV_PROOFS_AT_ONCE, default_value_t = names::PROOFS_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
     pub proofs_at_once: u16,
+    /// Creations of service accounts a minute that the quota allows; without it, found out by what Google refuses.
+    #[arg(long, env = names::ENV_CREATES_PER_MINUTE)]
+    pub creates_per_minute: Option<u32>,
+    /// Bytes that a policy at Google may have; Google says no number.
+    #[arg(long, env = names::ENV_POLICY_BYTES, default_value_t = names::POLICY_BYTES)]
+    pub policy_bytes: usize,
     /// Base URL of Google's IAM API.
     #[arg(long, env = names::ENV_IAM_ENDPOINT, default_value = names::IAM_ENDPOINT)]
     pub iam_endpoint: String,
@@ -133,7 +139,10 @@ impl Args {
             identities_per_minute: self.identities_per_minute,
             allowed_roles: self.allowed_roles.clone(),
             accounts_per_project: self.accounts_per_project,
-            policy_room: Room::default(),
+            policy_room: Room {
+                bytes: self.policy_bytes,
+                ..Room::default()
+            },
             offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
             look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
             proofs_at_once: self.proofs_at_once,
@@ -150,6 +159,7 @@ impl Args {
         PerMinute {
             reads: self.reads_per_minute,
             writes: self.writes_per_minute,
+            creates: self.creates_per_minute,
             ..PerMinute::default()
         }
     }

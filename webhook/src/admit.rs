@@ -7,7 +7,6 @@ mod needs;
 mod parent;
 mod record;
 mod tidy;
-mod trees;
 
 use std::time::Instant;
 
@@ -28,7 +27,6 @@ use crate::{opt_in, rules_check, twin};
 use needs::{identity, origin};
 use record::record;
 use tidy::tidied;
-use trees::Trees;
 
 /// Which of our webhooks is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,17 +97,14 @@ pub async fn admit(
         // Nothing is made for what only might have been.
         request.dry_run = Some(true);
     }
-    let mut trees = Trees::new(body);
-    let verdict = verdict(state, webhook, kind, &request, &trees, deadline).await;
+    let verdict = verdict(state, webhook, kind, &request, body, deadline).await;
     let verdict = match (mode, webhook, kind, &request.object) {
         (Mode::Shadow, Webhook::Mutate, Some(kind), Some(object)) => {
             let creates = request.operation.as_str() == "CREATE";
             mode::shadowed(&kind.role, object, creates, verdict)
         }
         (Mode::Shadow, Webhook::Validate, ..) => mode::shadowed_twin(verdict),
-        (_, Webhook::Mutate, ..) => {
-            tidied(state, kind, &request, &mut trees, verdict, deadline).await
-        }
+        (_, Webhook::Mutate, ..) => tidied(state, kind, &request, body, verdict, deadline).await,
         _ => verdict,
     };
     record(
@@ -150,10 +145,10 @@ async fn verdict(
     webhook: Webhook,
     kind: Option<&'static Kind>,
     request: &Request<'_>,
-    trees: &Trees<'_>,
+    body: &[u8],
     deadline: Instant,
 ) -> Verdict {
-    match decide(state, webhook, kind, request, trees, deadline).await {
+    match decide(state, webhook, kind, request, body, deadline).await {
         Ok(verdict) => verdict,
         Err((refused, facts)) => Verdict::refuse(refused, facts),
     }
@@ -166,7 +161,7 @@ async fn decide(
     webhook: Webhook,
     kind: Option<&'static Kind>,
     request: &Request<'_>,
-    trees: &Trees<'_>,
+    body: &[u8],
     deadline: Instant,
 ) -> Decided {
     let refuse = |refused: Refused| (refused, asks(request));
@@ -199,7 +194,7 @@ async fn decide(
             world: &world,
             request,
             object,
-            trees,
+            body,
             deadline,
             kind,
             role,
@@ -215,7 +210,7 @@ async fn decide(
                 new: object,
                 opted_in,
             };
-            parent::update(state, &world, request, &changed, trees, deadline).await
+            parent::update(state, &world, request, &changed, body, deadline).await
         }
         (Webhook::Mutate, _, "CREATE") if !opted_in => Err(refuse(not_opted_in(&world, request))),
         (Webhook::Mutate, Role::Pod, "CREATE") => {
@@ -223,7 +218,7 @@ async fn decide(
         }
         (Webhook::Mutate, Role::Parent(parent), "CREATE") => {
             let made = (kind, parent);
-            parent::create(state, &world, request, made, object, trees, deadline).await
+            parent::create(state, &world, request, made, object, body, deadline).await
         }
         _ => Err(refuse(unasked(request))),
     }

@@ -1,0 +1,212 @@
+//! The cluster of a run: everything installed as an admin does it, with namespaces for all.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use namesake_api::names;
+use namesake_sandbox::run::say;
+use namesake_sandbox::users::ADMIN;
+use namesake_sandbox::{
+    ControlPlane, Google, Node, NodeOptions, STACK, WorkFolder, install, sandbox,
+};
+use namesake_tests::manifests;
+use serde_json::json;
+
+use super::google;
+use super::identities::RULES;
+use super::process::Process;
+use super::size::Size;
+
+/// The group of everybody who works here.
+pub(crate) const PEOPLE: &str = "people@acme.com";
+const LIMIT: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(20);
+
+/// A running cluster. Dropping it ends all its processes.
+pub(crate) struct Home {
+    // Dropped in this order.
+    _node: Node,
+    /// Google's side.
+    pub(crate) google: Google,
+    /// The API server.
+    pub(crate) control_plane: ControlPlane,
+    /// An admin.
+    pub(crate) admin: Client,
+    broker: PathBuf,
+    webhook: PathBuf,
+}
+
+impl Home {
+    /// Starts everything, and installs Namesake.
+    ///
+    /// # Errors
+    /// The first step that fails.
+    pub(crate) async fn start(folder: &WorkFolder, size: &Size) -> anyhow::Result<Self> {
+        let images = sandbox::workspace_images()?;
+        let program = |name: &str| images.get(name).cloned().context(name.to_owned());
+        let (broker, webhook) = (program("namesake-broker")?, program("namesake-webhook")?);
+        say("starting the control plane, Google's side and the node");
+        let control_plane = ControlPlane::start(folder).await?;
+        let google = Google::start(&control_plane, folder, Duration::ZERO).await?;
+        google::prepare(&google)?;
+        let options = NodeOptions {
+            images,
+            google: Some(google.url().to_owned()),
+            ..NodeOptions::default()
+        };
+        let node = Node::start(&control_plane, folder, options).await?;
+        say("installing manifests/ with the loopback overlay");
+        install::install(&control_plane, folder, google.url()).await?;
+        let admin = control_plane.client(ADMIN).await?;
+        let home = Self {
+            _node: node,
+            google,
+            control_plane,
+            admin,
+            broker,
+            webhook,
+        };
+        home.configure().await?;
+        home.opt_in(size).await?;
+        Ok(home)
+    }
+
+    /// Our rules, and what the quotas of this Google say.
+    async fn configure(&self) -> anyhow::Result<()> {
+        let maps = Api::<ConfigMap>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
+        let rules = json!({"data": {names::RULES_KEY: RULES}});
+        let rules = Patch::Merge(rules);
+        maps.patch(names::RULES_CONFIG_MAP, &PatchParams::default(), &rules)
+            .await
+            .context("the rules")?;
+        let quotas = [
+            (
+                names::ENV_CREATES_PER_MINUTE,
+                google::CREATES_PER_MINUTE.to_string(),
+            ),
+            (names::ENV_POLICY_BYTES, google::POLICY_BYTES.to_string()),
+        ];
+        let env = quotas.map(|(name, value)| json!({"name": name, "value": value}));
+        let template = json!({"spec": {"containers": [{"name": "broker", "env": env}]}});
+        self.deployment(json!({"spec": {"template": template}}))
+            .await
+    }
+
+    async fn deployment(&self, change: serde_json::Value) -> anyhow::Result<()> {
+        let all = Api::<Deployment>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
+        let (name, patch) = (names::BROKER_SERVICE_ACCOUNT, Patch::Strategic(change));
+        all.patch(name, &PatchParams::default(), &patch)
+            .await
+            .context("the broker's Deployment")?;
+        Ok(())
+    }
+
+    /// Ends the broker, and waits until it has ended.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub(crate) async fn broker_ends(&self) -> anyhow::Result<()> {
+        self.deployment(json!({"spec": {"replicas": 0}})).await?;
+        let start = Instant::now();
+        while self.broker().is_some() {
+            if start.elapsed() > LIMIT {
+                bail!("the broker does not end");
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Starts the broker: as soon as there is a process.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) async fn broker_starts(&self) -> anyhow::Result<Process> {
+        self.deployment(json!({"spec": {"replicas": 1}})).await?;
+        let start = Instant::now();
+        loop {
+            if let Some(process) = self.broker() {
+                return Ok(process);
+            }
+            if start.elapsed() > LIMIT {
+                bail!("the broker does not start");
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn broker(&self) -> Option<Process> {
+        Process::find(&self.broker, self.api_port())
+    }
+
+    /// The webhook's process.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub(crate) fn webhook(&self) -> anyhow::Result<Process> {
+        Process::find(&self.webhook, self.api_port()).context("the webhook does not run")
+    }
+
+    fn api_port(&self) -> &str {
+        let server = self.control_plane.server();
+        server.rsplit(':').next().unwrap_or_default()
+    }
+
+    /// Where the broker answers.
+    ///
+    /// # Errors
+    /// Its Deployment does not say.
+    pub(crate) async fn broker_url(&self) -> anyhow::Result<String> {
+        let all = Api::<Deployment>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
+        let there = all.get(names::BROKER_SERVICE_ACCOUNT).await?;
+        let spec = there.spec.template.spec;
+        let containers = spec.map(|spec| spec.containers).unwrap_or_default();
+        let mut env = containers
+            .into_iter()
+            .flat_map(|one| one.env.unwrap_or_default());
+        let listen = env.find(|one| one.name == names::ENV_LISTEN);
+        let address = listen.and_then(|one| one.value).context("no address")?;
+        Ok(format!("https://{address}"))
+    }
+
+    async fn opt_in(&self, size: &Size) -> anyhow::Result<()> {
+        let teams = (0..size.teams()).map(|n| format!("team-{n:02}"));
+        let rooms = (0..size.rooms()).map(|n| format!("new-{n}"));
+        let all: Vec<_> = teams.chain(rooms).collect();
+        say(&format!("opting in {} namespaces", all.len()));
+        let rights = manifests::objects(&manifests::file("opt-in/role-bindings.yaml")?)?;
+        let one = |name: String| self.opt_in_one(name, &rights);
+        futures::stream::iter(all)
+            .map(one)
+            .buffer_unordered(8)
+            .try_collect()
+            .await
+    }
+
+    /// Rights first, then the label.
+    async fn opt_in_one(&self, name: String, rights: &[serde_json::Value]) -> anyhow::Result<()> {
+        self.control_plane.namespace(&name, &[]).await?;
+        let people = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "everybody"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": PEOPLE}],
+        });
+        for object in rights.iter().chain([&people]) {
+            manifests::apply(&self.admin, object, &name, false).await?;
+        }
+        let labels = json!({"metadata": {"labels": {
+            names::OPT_IN_LABEL: STACK, "pod-security.kubernetes.io/enforce": "baseline",
+        }}});
+        let labelled = Api::<Namespace>::all(self.admin.clone());
+        labelled
+            .patch(&name, &PatchParams::default(), &Patch::Merge(labels))
+            .await?;
+        Ok(())
+    }
+}

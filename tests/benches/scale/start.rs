@@ -1,0 +1,187 @@
+//! A broker starts where there are many identities already.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use namesake_api::names;
+use namesake_sandbox::run::say;
+
+use super::google::{Asked, READS_PER_MINUTE};
+use super::home::Home;
+use super::identities::{make, planned};
+use super::process::Process;
+use super::report::Report;
+use super::size::Size;
+use super::{google, mebibytes};
+
+const BROKER: &str = "system:serviceaccount:namesake-system:namesake-broker";
+const LIMIT: Duration = Duration::from_secs(180);
+const POLL: Duration = Duration::from_millis(20);
+const MINUTE: usize = 60;
+
+/// Goals: 10 s to be ready, 300 MB of memory, a tenth of the quota of reads.
+const READY_SECONDS: f64 = 10.0;
+const RESIDENT_MEBIBYTES: f64 = 300.0;
+const SHARE_OF_READS: f64 = 0.1;
+
+/// Makes them while no broker runs.
+///
+/// # Errors
+/// The first step that fails.
+pub(crate) async fn fill(home: &Home, size: &Size) -> anyhow::Result<()> {
+    home.broker_ends().await?;
+    let started = Instant::now();
+    let identities = planned(size)?;
+    let ids = google::seed(&home.google, &identities)?;
+    say(&format!(
+        "Google has {} accounts after {:.0} s",
+        ids.len(),
+        started.elapsed().as_secs_f64()
+    ));
+    let groups = [
+        "system:serviceaccounts",
+        "system:serviceaccounts:namesake-system",
+    ];
+    let broker = home.control_plane.client_as(BROKER, &groups).await?;
+    make(&broker, identities, ids).await
+}
+
+/// Starts the broker and watches it.
+///
+/// # Errors
+/// It does not start.
+pub(crate) async fn measure(
+    home: &Home,
+    size: &Size,
+    report: &mut Report,
+) -> anyhow::Result<Process> {
+    let url = format!("{}{}", home.broker_url().await?, names::READY_PATH);
+    let asked = Asked::from_now(&home.google);
+    let process = home.broker_starts().await?;
+    let started = process.started()?;
+    until_ready(&url).await?;
+    let ready = started.elapsed().as_secs_f64();
+    let count = size.identities;
+    report.goal(
+        format!("{count} identities: from start to ready"),
+        ready,
+        READY_SECONDS,
+        "s",
+    );
+    let leads = until_leads(home, started).await?;
+    say(&format!(
+        "the broker was ready after {ready:.1} s and led after {leads:.1} s; now it is watched"
+    ));
+    let (reads, resident) = watch(home, size, &process, (started, asked)).await?;
+    report.figure("the broker leads after", leads, "s");
+    costs(report, size, &process, &reads)?;
+    report.figure(
+        "most memory seen once it was ready",
+        mebibytes(resident),
+        "MB",
+    );
+    let webhook = home.webhook()?.memory()?;
+    report.figure(
+        "memory of the webhook, which watches them too",
+        mebibytes(webhook.resident),
+        "MB",
+    );
+    Ok(process)
+}
+
+/// Reads of IAM in each second since the start, and the most memory.
+async fn watch(
+    home: &Home,
+    size: &Size,
+    process: &Process,
+    (started, mut asked): (Instant, Asked),
+) -> anyhow::Result<(Vec<usize>, u64)> {
+    let (mut reads, mut resident) = (Vec::new(), 0);
+    while started.elapsed() < size.watch {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        asked.look(&home.google);
+        reads.push(std::mem::take(&mut asked.reads));
+        let memory = process.memory()?.resident;
+        resident = resident.max(memory);
+        if reads.len() % 30 == 0 {
+            say(&format!(
+                "{:.0} s: {:.0} MB, {:.1} s of processor time, {} reads of IAM in the last minute",
+                started.elapsed().as_secs_f64(),
+                mebibytes(memory),
+                process.cpu()?.as_secs_f64(),
+                reads.iter().rev().take(MINUTE).sum::<usize>()
+            ));
+        }
+    }
+    Ok((reads, resident))
+}
+
+fn costs(
+    report: &mut Report,
+    size: &Size,
+    process: &Process,
+    reads: &[usize],
+) -> anyhow::Result<()> {
+    let memory = process.memory()?;
+    report.goal(
+        format!("{} identities: most memory of the broker", size.identities),
+        mebibytes(memory.peak),
+        RESIDENT_MEBIBYTES,
+        "MB",
+    );
+    let busiest = reads.windows(MINUTE.min(reads.len().max(1)));
+    let busiest = busiest.map(|all| all.iter().sum::<usize>()).max();
+    report.goal(
+        "reads of IAM in the busiest minute, nobody new",
+        busiest.unwrap_or_default() as f64,
+        f64::from(READS_PER_MINUTE) * SHARE_OF_READS,
+        "",
+    );
+    report.figure(
+        "memory of the broker at the end",
+        mebibytes(memory.resident),
+        "MB",
+    );
+    report.figure(
+        "processor time of the broker in that time",
+        process.cpu()?.as_secs_f64(),
+        "s",
+    );
+    Ok(())
+}
+
+async fn until_ready(url: &str) -> anyhow::Result<()> {
+    // As a kubelet asks: whether it is ready, not who it is.
+    let kubelet = reqwest::Client::builder()
+        .danger_accept_invalid_certs(true)
+        .no_proxy()
+        .build()?;
+    let start = Instant::now();
+    loop {
+        let answer = kubelet.get(url).send().await;
+        if answer.is_ok_and(|answer| answer.status().is_success()) {
+            return Ok(());
+        }
+        if start.elapsed() > LIMIT {
+            bail!("the broker is not ready after {} s", LIMIT.as_secs());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn until_leads(home: &Home, started: Instant) -> anyhow::Result<f64> {
+    let leases = Api::<Lease>::namespaced(home.admin.clone(), names::SYSTEM_NAMESPACE);
+    loop {
+        let lease = leases.get(names::BROKER_LEASE).await.context("the Lease")?;
+        let holder = lease.spec.and_then(|spec| spec.holder_identity);
+        if holder.is_some_and(|holder| !holder.is_empty()) {
+            return Ok(started.elapsed().as_secs_f64());
+        }
+        if started.elapsed() > LIMIT {
+            bail!("the broker does not lead after {} s", LIMIT.as_secs());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
