@@ -1,6 +1,7 @@
 //! `docs/proven.md` says what is proven, in the words of the tests' names, and no more than there are tests.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -19,6 +20,19 @@ proven` writes it anew.
 ";
 /// Tests outside this binary that belong here: what is decided, without a cluster.
 const WITHOUT_A_CLUSTER: [&str; 1] = ["webhook/tests/it/fuzz.rs"];
+
+/// Where tests are that the threat model may name.
+const CRATES: [&str; 9] = [
+    "api/src",
+    "broker/src",
+    "certs/src",
+    "core/src",
+    "gcp/src",
+    "tests/it",
+    "tests/src",
+    "webhook/src",
+    "webhook/tests",
+];
 
 /// All Rust files below a folder, in order.
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -94,6 +108,49 @@ fn the_list_of_what_is_proven_is_the_list_of_tests() -> Result<()> {
     ensure!(
         fs::read_to_string(&place)? == text,
         "docs/proven.md is not what the tests say: run this test with UPDATE_GOLDEN=1"
+    );
+    Ok(())
+}
+
+/// Whether what is quoted is meant as the name of a test: words, and several of them.
+fn is_name(quoted: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == ' ';
+    quoted.chars().all(is_word) && quoted.split(' ').count() > 2
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_is_there_and_every_threat_is_answered() -> Result<()> {
+    let root = workspace_root();
+    let mut there = BTreeSet::new();
+    for krate in CRATES {
+        for file in sources(&root.join(krate))? {
+            let text = fs::read_to_string(&file)?;
+            there.extend(tests(&text).iter().map(|name| name.replace('_', " ")));
+        }
+    }
+    let text = fs::read_to_string(root.join("docs/threat-model.md"))?;
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let mut named = 0;
+    for row in rows {
+        let last = row
+            .trim_end_matches([' ', '|'])
+            .rsplit('|')
+            .next()
+            .unwrap_or_default();
+        ensure!(!row.ends_with("| |"), "nothing shows this: {row}");
+        for quoted in last
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|quoted| is_name(quoted))
+        {
+            ensure!(there.contains(quoted), "there is no test {quoted:?}: {row}");
+            named += 1;
+        }
+    }
+    ensure!(
+        named > 50,
+        "only {named} tests are named: has the page another form?"
     );
     Ok(())
 }

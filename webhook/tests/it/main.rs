@@ -6,6 +6,7 @@
     reason = "helpers of tests, which end the test"
 )]
 
+mod bad_input;
 mod broker;
 mod cases;
 mod fuzz;

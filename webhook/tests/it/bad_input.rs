@@ -1,0 +1,138 @@
+//! What is wrong in a review or its object is named, with a code that the API server takes, and nobody is let in by it.
+
+use namesake_webhook::admit::Webhook;
+use serde_json::{Value, json};
+
+use crate::cases::{ask, job_controller, merge, review, sign, state};
+
+const ALICE: &str = "alice@acme.com";
+
+/// What a row is about, the request, what is put over its review, and what the refusal says.
+type Row = (&'static str, Value, Value, &'static str);
+
+fn job(over: Value) -> Value {
+    merge(
+        json!({"kind": "Job", "user": ALICE, "file": "run-job.json"}),
+        over,
+    )
+}
+
+// Objects that say something else than they should.
+fn objects() -> Vec<Row> {
+    let template = |template: Value| job(json!({"object": {"spec": {"template": template}}}));
+    let named = json!({"metadata": {"name": "x"}});
+    vec![
+        (
+            "a kind that nobody asked about",
+            json!({"kind": "ReplicaSet", "user": ALICE, "object": named}),
+            json!({}),
+            "did not ask for",
+        ),
+        (
+            "a template that is a list",
+            template(json!([])),
+            json!({}),
+            "spec.template is not an object",
+        ),
+        (
+            "a template that is a number",
+            template(json!(1)),
+            json!({}),
+            "spec.template is not an object",
+        ),
+        (
+            "a spec that is a text",
+            job(json!({"object": {"spec": "x"}})),
+            json!({}),
+            "expected an object",
+        ),
+        (
+            "an annotation of a template that is a number",
+            template(json!({"metadata": {"annotations": {"a": 1}}})),
+            json!({}),
+            "a is not a string",
+        ),
+        (
+            "an annotation that is a number",
+            job(json!({"object": {"metadata": {"annotations": {"a": 1}}}})),
+            json!({}),
+            "expected a string",
+        ),
+        (
+            "labels that are a list",
+            job(json!({"object": {"metadata": {"labels": ["a"]}}})),
+            json!({}),
+            "an object whose values are strings",
+        ),
+    ]
+}
+
+// Reviews that do, and what is nested too deep.
+fn reviews() -> Vec<Row> {
+    let template = |template: Value| job(json!({"object": {"spec": {"template": template}}}));
+    let nested = (0..200).fold(json!("x"), |inside, _| json!([inside]));
+    vec![
+        (
+            "nobody's name",
+            job(json!({})),
+            json!({"request": {"userInfo": {"username": null}}}),
+            "",
+        ),
+        (
+            "an empty name",
+            job(json!({})),
+            json!({"request": {"userInfo": {"username": ""}}}),
+            "nobody as the requester",
+        ),
+        (
+            "an object that is a text",
+            job(json!({})),
+            json!({"request": {"object": "x"}}),
+            "cannot be read",
+        ),
+        (
+            "deep nesting in what runs",
+            template(json!({"spec": {"containers": nested}})),
+            json!({}),
+            "cannot be read",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_refused_by_name_and_nobody_is_let_in_by_it() {
+    let state = state(&json!({"identities": [{"user": ALICE, "ready": true}]}));
+    for (about, request, over, says) in objects().into_iter().chain(reviews()) {
+        let asked = merge(review(&request), over);
+        let answer = ask(&state, Webhook::Mutate, &asked).await;
+        assert_eq!(answer["allowed"], false, "{about}: {answer}");
+        let code = answer["status"]["code"].as_u64().unwrap();
+        assert!((400..=403).contains(&code), "{about}: {answer}");
+        let message = answer["status"]["message"].as_str().unwrap();
+        assert!(message.contains(says), "{about}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_stamp_with_control_characters_or_of_100_kb_counts_for_nothing() {
+    for text in [
+        "\u{0}\u{1b}[2J\n".to_owned(),
+        "v1.k1.".to_owned() + &"x".repeat(100_000),
+    ] {
+        let mut case =
+            json!({"identities": [{"user": ALICE, "ready": true}], "parents": [{"stamp": text}]});
+        sign(&mut case);
+        let pod = ask(&state(&case), Webhook::Mutate, &review(&job_controller())).await;
+        assert_eq!(pod["allowed"], false, "{pod}");
+        let message = pod["status"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("stamp") && message.len() < 1000,
+            "{message}"
+        );
+        let own =
+            job(json!({"object": {"metadata": {"annotations": {"namesake.dev/stamp": text}}}}));
+        let answer = ask(&state(&case), Webhook::Mutate, &review(&own)).await;
+        assert_eq!(answer["auditAnnotations"]["user"], ALICE, "{answer}");
+        assert_eq!(answer["allowed"], true, "{answer}");
+    }
+}
