@@ -7,6 +7,7 @@ mod needs;
 mod parent;
 mod record;
 mod tidy;
+mod trees;
 
 use std::time::Instant;
 
@@ -27,6 +28,7 @@ use crate::{opt_in, rules_check, twin};
 use needs::{identity, origin};
 use record::record;
 use tidy::tidied;
+use trees::Trees;
 
 /// Which of our webhooks is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +99,17 @@ pub async fn admit(
         // Nothing is made for what only might have been.
         request.dry_run = Some(true);
     }
-    let verdict = verdict(state, webhook, kind, &request, body, deadline).await;
+    let mut trees = Trees::new(body);
+    let verdict = verdict(state, webhook, kind, &request, &trees, deadline).await;
     let verdict = match (mode, webhook, kind, &request.object) {
         (Mode::Shadow, Webhook::Mutate, Some(kind), Some(object)) => {
             let creates = request.operation.as_str() == "CREATE";
             mode::shadowed(&kind.role, object, creates, verdict)
         }
         (Mode::Shadow, Webhook::Validate, ..) => mode::shadowed_twin(verdict),
-        (_, Webhook::Mutate, ..) => tidied(state, kind, &request, body, verdict, deadline).await,
+        (_, Webhook::Mutate, ..) => {
+            tidied(state, kind, &request, &mut trees, verdict, deadline).await
+        }
         _ => verdict,
     };
     record(
@@ -145,10 +150,10 @@ async fn verdict(
     webhook: Webhook,
     kind: Option<&'static Kind>,
     request: &Request<'_>,
-    body: &[u8],
+    trees: &Trees<'_>,
     deadline: Instant,
 ) -> Verdict {
-    match decide(state, webhook, kind, request, body, deadline).await {
+    match decide(state, webhook, kind, request, trees, deadline).await {
         Ok(verdict) => verdict,
         Err((refused, facts)) => Verdict::refuse(refused, facts),
     }
@@ -161,7 +166,7 @@ async fn decide(
     webhook: Webhook,
     kind: Option<&'static Kind>,
     request: &Request<'_>,
-    body: &[u8],
+    trees: &Trees<'_>,
     deadline: Instant,
 ) -> Decided {
     let refuse = |refused: Refused| (refused, asks(request));
@@ -194,7 +199,7 @@ async fn decide(
             world: &world,
             request,
             object,
-            body,
+            trees,
             deadline,
             kind,
             role,
@@ -210,7 +215,7 @@ async fn decide(
                 new: object,
                 opted_in,
             };
-            parent::update(state, &world, request, &changed, body, deadline).await
+            parent::update(state, &world, request, &changed, trees, deadline).await
         }
         (Webhook::Mutate, _, "CREATE") if !opted_in => Err(refuse(not_opted_in(&world, request))),
         (Webhook::Mutate, Role::Pod, "CREATE") => {
@@ -218,7 +223,7 @@ async fn decide(
         }
         (Webhook::Mutate, Role::Parent(parent), "CREATE") => {
             let made = (kind, parent);
-            parent::create(state, &world, request, made, object, body, deadline).await
+            parent::create(state, &world, request, made, object, trees, deadline).await
         }
         _ => Err(refuse(unasked(request))),
     }

@@ -3,10 +3,12 @@
 //! Every list `env` anywhere in the spec is looked at: in containers, init containers and sidecars, and in each template of
 //! Argo's objects. Warnings name variables and headers, never a header's value.
 
+use std::collections::BTreeMap;
+
 use namesake_core::{Hygiene, User};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::argo::tree::Node;
 use crate::patch::{Patch, member};
 
 /// Longest warning, in bytes: the API server cuts longer ones.
@@ -27,12 +29,47 @@ const CREDENTIALS: [&str; 4] = [
     "x-goog-iap-jwt-assertion",
 ];
 
-/// The part of an object that is looked at.
-#[derive(Debug, Default, Deserialize)]
-pub struct Looked {
-    /// Spec.
-    #[serde(default)]
-    pub spec: Value,
+/// A JSON value, however it is held.
+pub trait Tree: Sized {
+    /// The members of an object; none of anything else.
+    fn members(&self) -> impl Iterator<Item = (&str, &Self)>;
+    /// The items of an array; none of anything else.
+    fn items(&self) -> &[Self];
+    /// The string that a member of an object is.
+    fn text_of(&self, member: &str) -> Option<&str>;
+}
+
+impl Tree for Value {
+    fn members(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let members = self.as_object().into_iter().flatten();
+        members.map(|(name, value)| (name.as_str(), value))
+    }
+
+    fn items(&self) -> &[Self] {
+        self.as_array().map_or(&[], Vec::as_slice)
+    }
+
+    fn text_of(&self, member: &str) -> Option<&str> {
+        self.get(member)?.as_str()
+    }
+}
+
+impl Tree for Node<'_> {
+    fn members(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let members = self.members().iter();
+        members.map(|(name, value)| (name.as_str(), value))
+    }
+
+    fn items(&self) -> &[Self] {
+        self.items()
+    }
+
+    fn text_of(&self, member: &str) -> Option<&str> {
+        match self.get(member) {
+            Node::Text(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// What is put right, and what the person is told.
@@ -70,52 +107,77 @@ impl Tidied {
 /// Looks at the spec of a new or changed parent of `user`. What was there before the change stays as it is: most of it
 /// cannot be changed any more.
 #[must_use]
-pub fn tidy(hygiene: Hygiene, user: &User, old: Option<&Looked>, new: &Looked) -> Tidied {
-    let mut found = Vec::new();
-    variables(&new.spec, "", &mut found);
+pub fn tidy<T: Tree>(hygiene: Hygiene, user: &User, old: &T, new: &T) -> Tidied {
+    let mut was = BTreeMap::new();
+    variables(old, None, &mut |path, _, value| {
+        was.insert(path, value);
+    });
     let mut tidied = Tidied::default();
-    for (path, name, value) in found {
-        let was = old
-            .and_then(|o| o.spec.pointer(&path))
-            .and_then(Value::as_str);
-        if was == Some(value) {
-            continue;
+    variables(new, None, &mut |path, name, value| {
+        if was.get(&path) == Some(&value) {
+            return;
         }
-        let path = format!("/spec{path}");
         match name {
             HEADERS => headers(hygiene, path, value, &mut tidied),
             _ => named(hygiene, user, (path, name, value), &mut tidied),
         }
-    }
+    });
     tidied
 }
 
-// Pointer, name and value of every variable that matters.
-fn variables<'v>(value: &'v Value, path: &str, found: &mut Vec<(String, &'v str, &'v str)>) {
-    match value {
-        Value::Object(map) => {
-            for (key, inside) in map {
-                let path = member(path, key);
-                variables(inside, &path, found);
-                let list = Some(inside)
-                    .filter(|_| key == "env")
-                    .and_then(Value::as_array);
-                for (i, variable) in list.into_iter().flatten().enumerate() {
-                    let text = |key: &str| variable.get(key).and_then(Value::as_str);
-                    if let (Some(name @ (USER | OWNER | HEADERS)), Some(value)) =
-                        (text("name"), text("value"))
-                    {
-                        found.push((format!("{path}/{i}/value"), name, value));
-                    }
-                }
-            }
+/// The way to a value; only what is found needs it written out.
+struct Way<'w> {
+    before: Option<&'w Way<'w>>,
+    step: Step<'w>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'w> {
+    Member(&'w str),
+    Item(usize),
+}
+
+impl Way<'_> {
+    fn pointer(&self) -> String {
+        let before = self.before.map_or("/spec".to_owned(), Way::pointer);
+        match self.step {
+            Step::Member(name) => member(&before, name),
+            Step::Item(at) => format!("{before}/{at}"),
         }
-        Value::Array(list) => {
-            for (i, inside) in list.iter().enumerate() {
-                variables(inside, &format!("{path}/{i}"), found);
-            }
+    }
+}
+
+// Hands over pointer, name and value of every variable that matters.
+fn variables<'v, T: Tree>(
+    value: &'v T,
+    before: Option<&Way<'_>>,
+    found: &mut impl FnMut(String, &'v str, &'v str),
+) {
+    let is_list = matches!(
+        before,
+        Some(Way {
+            step: Step::Member("env"),
+            ..
+        })
+    );
+    for (at, item) in value.items().iter().enumerate() {
+        let way = Way {
+            before,
+            step: Step::Item(at),
+        };
+        if let (true, Some(name @ (USER | OWNER | HEADERS)), Some(text)) =
+            (is_list, item.text_of("name"), item.text_of("value"))
+        {
+            found(format!("{}/value", way.pointer()), name, text);
         }
-        _ => {}
+        variables(item, Some(&way), found);
+    }
+    for (name, inside) in value.members() {
+        let way = Way {
+            before,
+            step: Step::Member(name),
+        };
+        variables(inside, Some(&way), found);
     }
 }
 
@@ -196,11 +258,10 @@ mod tests {
         User::canonical("bob@acme.com").unwrap()
     }
 
-    fn looked(env: &Value) -> Looked {
+    fn looked(env: &Value) -> Value {
         let container = json!({"name": "c", "env": env});
-        let spec = json!({"template": {"spec": {"containers": [container], "initContainers": [container]}},
-            "templates": [{"script": container}, {"containerSet": {"containers": [container]}}]});
-        Looked { spec }
+        json!({"template": {"spec": {"containers": [container], "initContainers": [container]}},
+            "templates": [{"script": container}, {"containerSet": {"containers": [container]}}]})
     }
 
     fn variable(name: &str, value: &str) -> Value {
@@ -211,7 +272,7 @@ mod tests {
     fn the_user_is_set_wherever_containers_are_and_a_second_look_finds_nothing() {
         for name in [USER, OWNER] {
             let mut spec = looked(&variable(name, "mallory"));
-            let tidied = tidy(ON, &bob(), None, &spec);
+            let tidied = tidy(ON, &bob(), &Value::Null, &spec);
             let paths: Vec<_> = tidied
                 .values
                 .iter()
@@ -232,22 +293,27 @@ mod tests {
             );
             for (path, value) in tidied.values {
                 let path = path.strip_prefix("/spec").unwrap();
-                *spec.spec.pointer_mut(path).unwrap() = json!(value);
+                *spec.pointer_mut(path).unwrap() = json!(value);
             }
-            assert_eq!(tidy(ON, &bob(), None, &spec), Tidied::default());
+            assert_eq!(tidy(ON, &bob(), &Value::Null, &spec), Tidied::default());
         }
     }
 
     #[test]
     fn a_name_that_is_somebody_elses_is_told_and_left_while_hygiene_is_off() {
-        let tidied = tidy(OFF, &bob(), None, &looked(&variable(USER, "mallory")));
+        let tidied = tidy(
+            OFF,
+            &bob(),
+            &Value::Null,
+            &looked(&variable(USER, "mallory")),
+        );
         assert_eq!(
             tidied.warnings,
             ["namesake: METAFLOW_USER says mallory, you are bob@acme.com"]
         );
         assert!(tidied.values.is_empty());
         for fine in ["bob", "Bob", "bob@acme.com", ARGO_USER] {
-            let tidied = tidy(OFF, &bob(), None, &looked(&variable(USER, fine)));
+            let tidied = tidy(OFF, &bob(), &Value::Null, &looked(&variable(USER, fine)));
             assert_eq!(tidied, Tidied::default(), "{fine}");
         }
     }
@@ -256,7 +322,7 @@ mod tests {
     fn credentials_leave_the_headers_and_nothing_else_does_and_no_warning_shows_one() {
         let value =
             r#"{"Authorization":"Bearer s3cret","x-api-key":"k","X-Own":"bearer s3cret","a":"b"}"#;
-        let tidied = tidy(ON, &bob(), None, &looked(&variable(HEADERS, value)));
+        let tidied = tidy(ON, &bob(), &Value::Null, &looked(&variable(HEADERS, value)));
         assert_eq!(tidied.values.len(), 4);
         assert!(
             tidied
@@ -264,7 +330,12 @@ mod tests {
                 .iter()
                 .all(|(_, v)| v == r#"{"a":"b","x-api-key":"k"}"#)
         );
-        let off = tidy(OFF, &bob(), None, &looked(&variable(HEADERS, value)));
+        let off = tidy(
+            OFF,
+            &bob(),
+            &Value::Null,
+            &looked(&variable(HEADERS, value)),
+        );
         assert!(off.values.is_empty() && off.warnings.len() == 1);
         for warning in tidied.warnings.iter().chain(&off.warnings) {
             assert!(
@@ -273,13 +344,13 @@ mod tests {
             );
         }
         assert_eq!(
-            tidy(ON, &bob(), None, &looked(&variable(HEADERS, "{}"))),
+            tidy(ON, &bob(), &Value::Null, &looked(&variable(HEADERS, "{}"))),
             Tidied::default()
         );
         let odd = tidy(
             ON,
             &bob(),
-            None,
+            &Value::Null,
             &looked(&variable(HEADERS, "Bearer s3cret")),
         );
         assert!(odd.values.is_empty() && !format!("{odd:?}").contains("s3cret"));
@@ -288,9 +359,26 @@ mod tests {
     #[test]
     fn what_was_there_before_a_change_stays() {
         let old = looked(&variable(USER, "mallory"));
-        assert_eq!(tidy(ON, &bob(), Some(&old), &old), Tidied::default());
+        assert_eq!(tidy(ON, &bob(), &old, &old), Tidied::default());
         let new = looked(&variable(USER, "eve"));
-        assert_eq!(tidy(ON, &bob(), Some(&old), &new).values.len(), 4);
+        assert_eq!(tidy(ON, &bob(), &old, &new).values.len(), 4);
+    }
+
+    #[test]
+    fn a_borrowed_tree_is_looked_at_as_any_other() {
+        let (old, new) = (
+            looked(&variable(USER, "mallory")),
+            looked(&variable(USER, "eve")),
+        );
+        let (was, is) = (old.to_string(), new.to_string());
+        let read = |text| serde_json::from_str::<Node<'_>>(text).unwrap();
+        let fresh = tidy(ON, &bob(), &Node::Null, &read(&is));
+        assert_eq!(fresh, tidy(ON, &bob(), &Value::Null, &new));
+        assert_eq!(fresh.values.len(), 4);
+        assert_eq!(
+            tidy(ON, &bob(), &read(&was), &read(&is)),
+            tidy(ON, &bob(), &old, &new)
+        );
     }
 
     #[test]
@@ -300,7 +388,7 @@ mod tests {
             json!([1, {"env": 3}]),
             json!({"env": [{"name": USER}, {"name": 3, "value": {}}, null]}),
         ] {
-            assert_eq!(tidy(ON, &bob(), None, &Looked { spec }), Tidied::default());
+            assert_eq!(tidy(ON, &bob(), &Value::Null, &spec), Tidied::default());
         }
     }
 }

@@ -10,6 +10,7 @@ use kube::api::GetParams;
 use kube::core::Request as Path;
 use namesake_core::{Launcher, Stamp};
 
+use super::trees::Trees;
 use super::{Decided, not_opted_in, unasked};
 use crate::argo::object::Object as Whole;
 use crate::argo::reference::Reference;
@@ -22,19 +23,19 @@ use crate::verdict::{Facts, Refused};
 use crate::who::Asker;
 
 /// One request about an object of Argo, and what decides it.
-pub(super) struct Asked<'r> {
+pub(super) struct Asked<'r, 'b> {
     pub(super) state: &'r State,
     pub(super) world: &'r World<'r>,
     pub(super) request: &'r Request<'r>,
     pub(super) object: &'r Object<'r>,
-    pub(super) body: &'r [u8],
+    pub(super) trees: &'r Trees<'b>,
     pub(super) deadline: Instant,
     pub(super) kind: &'static Kind,
     pub(super) role: Role,
 }
 
 /// Answers it. `opted_in`: the namespace is seen as opted in; what is in no namespace needs none.
-pub(super) async fn admit(asked: &Asked<'_>, opted_in: bool) -> Decided {
+pub(super) async fn admit(asked: &Asked<'_, '_>, opted_in: bool) -> Decided {
     let sign = opted_in;
     let facts = || Facts {
         requester: asked.request.user_info.username.to_string(),
@@ -103,7 +104,7 @@ impl Template {
 
 /// The template that a Workflow names; `None` if there is none.
 pub(super) async fn template(
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     reference: Reference<'_>,
 ) -> Result<Option<Template>, Refused> {
     let (kind, plural) = if reference.cluster_scope {

@@ -7,11 +7,12 @@ use namesake_core::{Digest, MAX_RUNS};
 
 use super::early::evaluate;
 use super::needs::{Origin, origin};
+use super::trees::Trees;
 use super::{Decided, asks, done, unasked};
 use crate::adopt;
 use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
 use crate::mutate::{self, Picked, Sign, Update, World};
-use crate::review::{self, Object, Request};
+use crate::review::{Object, Request};
 use crate::state::State;
 use crate::twin;
 use crate::verdict::{Facts, Refused};
@@ -31,38 +32,29 @@ pub(super) async fn create(
     request: &Request<'_>,
     (kind, parent): (&'static Kind, &'static ParentKind),
     object: &Object<'_>,
-    body: &[u8],
+    trees: &Trees<'_>,
     deadline: Instant,
 ) -> Decided {
     let refuse = |refused: Refused| (refused, asks(request));
-    let (_, parts) = parts(body).map_err(refuse)?;
+    let parts = &trees.parts().map_err(refuse)?.new;
     let made = (kind, parent.launcher);
     let metadata = &object.metadata;
     adopt::not_yet(kind, metadata).map_err(refuse)?;
     // No rules of a namespace, and nobody in the cluster may have to wait for us.
     if kind.scope == Scope::Cluster {
         let asker = who::asking(world, &request.user_info, metadata, parent.launcher);
-        let (facts, runs) = (mutate::facts(&asker, None), parent.runs.of(&parts));
+        let (facts, runs) = (mutate::facts(&asker, None), parent.runs.of(parts));
         let none = Picked::default();
         let change = mutate::parent(world, request, (kind, parent), metadata, &asker, runs, none);
         return Ok(done(change, facts));
     }
-    let origin = origin(
-        state,
-        world,
-        request,
-        made,
-        metadata,
-        Some(&parts),
-        deadline,
-    )
-    .await;
+    let origin = origin(state, world, request, made, metadata, Some(parts), deadline).await;
     let Origin { asker, carried } = origin.map_err(refuse)?;
-    let runs = runs(kind, parent, &parts).map_err(refuse)?;
+    let runs = runs(kind, parent, parts).map_err(refuse)?;
     let made = (kind, parent, carried);
-    let early = early(state, world, request, made, &asker, &parts, deadline);
+    let early = early(state, world, request, made, &asker, parts, deadline);
     let (facts, mut picked) = early.await?;
-    let containers = twin::asked_for_by(world.rules, parent, &parts);
+    let containers = twin::asked_for_by(world.rules, parent, parts);
     picked.containers = containers.map_err(|refused| (refused, facts.clone()))?;
     let parent = (kind, parent);
     let change = mutate::parent(world, request, parent, metadata, &asker, runs, picked);
@@ -74,14 +66,14 @@ pub(super) async fn update(
     world: &World<'_>,
     request: &Request<'_>,
     changed: &Changed<'_>,
-    body: &[u8],
+    trees: &Trees<'_>,
     deadline: Instant,
 ) -> Decided {
     let refuse = |refused: Refused| (refused, asks(request));
     let (kind, parent, new) = (changed.kind, changed.parent, changed.new);
     let old = request.old_object.as_ref();
     let old = old.ok_or_else(|| refuse(unasked(request)))?;
-    let (old_parts, new_parts) = parts(body).map_err(refuse)?;
+    let parts = trees.parts().map_err(refuse)?;
     let sign = if changed.opted_in {
         Sign::Again
     } else {
@@ -91,8 +83,8 @@ pub(super) async fn update(
         world,
         request,
         (kind, parent),
-        (old, &old_parts),
-        (new, &new_parts),
+        (old, &parts.old),
+        (new, &parts.new),
         sign,
     );
     match update {
@@ -100,7 +92,7 @@ pub(super) async fn update(
         Ok(Update::Ask(asker, stamp)) => {
             let adopted = new.metadata.annotation(names::ADOPT_ANNOTATION).is_some();
             let outcome = if adopted { "adopted" } else { "stamped" };
-            runs(kind, parent, &new_parts).map_err(|refused| (refused, facts.clone()))?;
+            runs(kind, parent, &parts.new).map_err(|refused| (refused, facts.clone()))?;
             if kind.scope == Scope::Cluster {
                 let none = Picked::default();
                 let change = mutate::restamped(world, &new.metadata, &stamp, none, outcome);
@@ -108,7 +100,7 @@ pub(super) async fn update(
             }
             let carried = old.metadata.controller().and_then(kinds::owner).is_some();
             let made = (kind, parent, carried);
-            let early = early(state, world, request, made, &asker, &new_parts, deadline);
+            let early = early(state, world, request, made, &asker, &parts.new, deadline);
             let (facts, picked) = early.await?;
             let change = mutate::restamped(world, &new.metadata, &stamp, picked, outcome);
             Ok(done(change, facts))
@@ -169,15 +161,5 @@ fn runs(kind: &Kind, parent: &ParentKind, parts: &Parts) -> Result<Vec<Digest>, 
             kind.name,
             runs.len()
         ),
-    ))
-}
-
-// Old and new: what they would run.
-fn parts(body: &[u8]) -> Result<(Parts, Parts), Refused> {
-    let request = review::parse::<Parts>(body)
-        .map_err(|error| Refused::bad_request(format!("this object cannot be read: {error}")))?;
-    Ok((
-        request.old_object.unwrap_or_default(),
-        request.object.unwrap_or_default(),
     ))
 }

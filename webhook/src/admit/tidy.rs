@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use namesake_core::User;
-use serde_json::Value;
 
+use super::trees::Trees;
 use super::{Webhook, verdict};
-use crate::hygiene::{self, Looked, Tidied};
 use crate::kinds::{Kind, Role};
-use crate::review::{self, Object, Request};
+use crate::review::Request;
 use crate::state::State;
 use crate::verdict::Verdict;
 
@@ -18,7 +17,7 @@ pub(super) async fn tidied(
     state: &State,
     kind: Option<&'static Kind>,
     request: &Request<'_>,
-    body: &[u8],
+    trees: &mut Trees<'_>,
     decided: Verdict,
     deadline: Instant,
 ) -> Verdict {
@@ -33,45 +32,22 @@ pub(super) async fn tidied(
     else {
         return decided;
     };
-    let Ok(looked) = review::parse::<Looked>(body) else {
-        return decided;
-    };
-    let (Some(new), old) = (&looked.object, looked.old_object.as_ref()) else {
-        return decided;
-    };
-    let tidied = hygiene::tidy(rules.hygiene(), &user, old, new);
-    let mut decided = match rewritten(body, &tidied) {
-        Some(body) => {
-            let Ok(mut again) = review::parse::<Object<'_>>(&body) else {
-                return decided;
-            };
-            again.dry_run = request.dry_run;
-            let again = verdict(state, Webhook::Mutate, kind, &again, &body, deadline).await;
-            let patch = |patch| {
-                let mut all = tidied.patch();
-                all.append(patch);
-                all
-            };
-            Verdict {
-                result: again.result.map(patch),
-                ..again
-            }
+    let tidied = trees.tidied(rules.hygiene(), &user);
+    let mut decided = if tidied.values.is_empty() {
+        decided
+    } else {
+        trees.set(&tidied);
+        let again = verdict(state, Webhook::Mutate, kind, request, trees, deadline).await;
+        let patch = |patch| {
+            let mut all = tidied.patch();
+            all.append(patch);
+            all
+        };
+        Verdict {
+            result: again.result.map(patch),
+            ..again
         }
-        None => decided,
     };
     decided.warnings.extend(tidied.warnings);
     decided
-}
-
-// The review as it would be, had the person written what we put right.
-fn rewritten(body: &[u8], tidied: &Tidied) -> Option<Vec<u8>> {
-    if tidied.values.is_empty() {
-        return None;
-    }
-    let mut review: Value = serde_json::from_slice(body).ok()?;
-    let object = review.pointer_mut("/request/object")?;
-    for (path, value) in &tidied.values {
-        *object.pointer_mut(path)? = Value::from(value.as_str());
-    }
-    serde_json::to_vec(&review).ok()
 }

@@ -25,6 +25,12 @@ pub enum Node<'a> {
     Map(Vec<(Text<'a>, Node<'a>)>),
 }
 
+impl From<String> for Node<'_> {
+    fn from(text: String) -> Self {
+        Node::Text(Text::from(text))
+    }
+}
+
 static NOTHING: Node<'static> = Node::Null;
 
 impl<'a> Node<'a> {
@@ -37,6 +43,23 @@ impl<'a> Node<'a> {
             .ok()
             .and_then(|at| members.get(at))
             .map_or(&NOTHING, |(_, node)| node)
+    }
+
+    /// What a JSON pointer shows, to be changed.
+    pub fn at_mut(&mut self, pointer: &str) -> Option<&mut Node<'a>> {
+        let mut here = self;
+        for step in pointer.split('/').skip(1) {
+            let name = step.replace("~1", "/").replace("~0", "~");
+            here = match here {
+                Node::List(items) => items.get_mut(name.parse::<usize>().ok()?)?,
+                Node::Map(members) => {
+                    let at = members.binary_search_by(|(n, _)| n.as_str().cmp(&name));
+                    &mut members.get_mut(at.ok()?)?.1
+                }
+                _ => return None,
+            };
+        }
+        Some(here)
     }
 
     /// The members of an object; none of anything else.
@@ -178,6 +201,17 @@ mod tests {
         assert_eq!(node.get("a b").get("c"), &Node::Bool(true));
         assert_eq!(node.get("a").get("c"), &Node::Null);
         assert_eq!(node.members().len(), 3);
+    }
+
+    #[test]
+    fn what_a_pointer_shows_can_be_changed() {
+        let mut node = read(r#"{"a/b":[{"c":"x"},1]}"#);
+        *node.at_mut("/a~1b/0/c").unwrap() = "y".to_owned().into();
+        assert_eq!(node, read(r#"{"a/b":[{"c":"y"},1]}"#));
+        assert_eq!(node.at_mut(""), Some(&mut read(r#"{"a/b":[{"c":"y"},1]}"#)));
+        for nowhere in ["/a", "/a~1b/2", "/a~1b/x", "/a~1b/0/c/d"] {
+            assert_eq!(node.at_mut(nowhere), None, "{nowhere}");
+        }
     }
 
     #[test]

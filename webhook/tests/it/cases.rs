@@ -93,7 +93,8 @@ pub(crate) fn sign(value: &mut Value) {
     }
 }
 
-fn merge(base: Value, over: Value) -> Value {
+/// One value over another: objects member by member, null takes away.
+pub(crate) fn merge(base: Value, over: Value) -> Value {
     match (base, over) {
         (Value::Object(mut base), Value::Object(over)) => {
             for (key, value) in over {

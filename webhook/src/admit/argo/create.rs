@@ -14,26 +14,24 @@ use crate::argo::object::{Object as Whole, own};
 use crate::argo::reference::{self, Reference};
 use crate::argo::tree::Node;
 use crate::mutate::{self, Picked};
-use crate::review;
 use crate::verdict::{Facts, Refused};
 use crate::who::{self, Asker, Chain};
 
 type Refusal = (Refused, Facts);
 
 /// Stamps it, or refuses it.
-pub(super) async fn create(asked: &Asked<'_>) -> Decided {
+pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
     let facts = || Facts {
         requester: asked.request.user_info.username.to_string(),
         ..Facts::default()
     };
-    let request = review::parse::<Parts<'_>>(asked.body);
-    let request = request.map_err(|error| (Refused::bad_request(error.to_string()), facts()))?;
-    let new = request.object.unwrap_or_default();
-    let asker = asker(asked, &new)
+    let both = asked.trees.argo().map_err(|refused| (refused, facts()))?;
+    let new = &both.new;
+    let asker = asker(asked, new)
         .await
         .map_err(|refused| (refused, facts()))?;
     let (argo, early) = match asked.role {
-        Role::Workflow => workflow(asked, &asker, &new).await?,
+        Role::Workflow => workflow(asked, &asker, new).await?,
         Role::CronWorkflow => {
             let spec = new.spec.get("workflowSpec");
             let early = match reference::named(spec) {
@@ -68,7 +66,7 @@ pub(super) async fn create(asked: &Asked<'_>) -> Decided {
     Ok(done(change, early.facts))
 }
 
-fn signed(asked: &Asked<'_>, spec: &Node<'_>) -> Argo {
+fn signed(asked: &Asked<'_, '_>, spec: &Node<'_>) -> Argo {
     Argo::Own {
         digest: own(asked.role, spec),
         before: None,
@@ -83,7 +81,7 @@ fn nothing(asker: &Asker) -> Early {
 }
 
 // Whoever asks; for what Argo makes of a CronWorkflow, whoever made that.
-async fn asker(asked: &Asked<'_>, new: &Parts<'_>) -> Result<Asker, Refused> {
+async fn asker(asked: &Asked<'_, '_>, new: &Parts<'_>) -> Result<Asker, Refused> {
     let (request, world, metadata) = (asked.request, asked.world, &asked.object.metadata);
     let Chain::Carried(link) = who::chain(world, request, asked.kind, metadata) else {
         let made = (asked.kind, Launcher::Workflow);
@@ -136,7 +134,7 @@ fn by(stamp: Stamp, unmapped: impl FnOnce(&str) -> namesake_core::Refusal) -> As
 }
 
 async fn workflow(
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     asker: &Asker,
     new: &Parts<'_>,
 ) -> Result<(Argo, Early), Refusal> {
@@ -184,7 +182,7 @@ async fn workflow(
     Ok((argo(Some(digest)), early))
 }
 
-fn forged(asked: &Asked<'_>) -> Refused {
+fn forged(asked: &Asked<'_, '_>) -> Refused {
     Refused::forbidden(
         "ForgedStatus",
         format!(
@@ -205,7 +203,7 @@ fn undeployed(kind: &str, reference: Reference<'_>) -> Refused {
     )
 }
 
-fn mixed(asked: &Asked<'_>, reference: Reference<'_>, why: &str) -> Refused {
+fn mixed(asked: &Asked<'_, '_>, reference: Reference<'_>, why: &str) -> Refused {
     Refused::forbidden(
         "NotAReference",
         format!(

@@ -27,7 +27,7 @@ pub(super) struct Early {
 
 /// Decides about every pod that a spec will make, as whoever it will run as.
 pub(super) async fn evaluate(
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     asker: &Asker,
     spec: &Node<'_>,
 ) -> Result<Early, (Refused, Facts)> {
@@ -44,7 +44,7 @@ pub(super) async fn evaluate(
 
 // Different decisions, by the account that each gives.
 fn decide(
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     asker: &Asker,
     spec: &Node<'_>,
 ) -> Result<BTreeMap<String, Decision>, Box<(Refused, Facts)>> {
@@ -88,7 +88,7 @@ fn decide(
 }
 
 fn choose(
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     asker: &Asker,
     template: Template<'_, '_>,
 ) -> Result<Decision, Refused> {

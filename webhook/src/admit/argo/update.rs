@@ -7,6 +7,7 @@ use namesake_core::{Argo, Bound, Launcher, ObjectName, Stamp};
 
 use super::early::evaluate;
 use super::{Asked, home, template};
+use crate::admit::trees::Both;
 use crate::admit::{Decided, done};
 use crate::argo::Role;
 use crate::argo::changes::Parts;
@@ -14,12 +15,12 @@ use crate::argo::custody::{self, Standing};
 use crate::argo::object::{self, own};
 use crate::mutate::{self, Change};
 use crate::patch::Patch;
-use crate::review::{self, Metadata};
+use crate::review::Metadata;
 use crate::verdict::{Facts, Refused};
 use crate::who;
 
 /// Restores or signs its stamp, or refuses the change. What Argo writes is never refused. `sign`: the namespace is opted in.
-pub(super) async fn update(asked: &Asked<'_>, sign: bool) -> Decided {
+pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
     let mut facts = Facts {
         requester: asked.request.user_info.username.to_string(),
         outcome: "restored",
@@ -42,9 +43,7 @@ pub(super) async fn update(asked: &Asked<'_>, sign: bool) -> Decided {
         .and_then(|stamp| stamp.user.as_ref())
         .map(ToString::to_string);
     let standing = custody::standing(asked.world, asked.request, metadata, stamp);
-    let parts = review::parse::<Parts<'_>>(asked.body).ok();
-    let parts = parts.and_then(|request| Some((request.old_object?, request.object?)));
-    let Some((old, new)) = parts else {
+    let Ok(Both { old, new }) = asked.trees.argo() else {
         // Too deep to be read: nothing of it is signed again.
         return match standing {
             Standing::Carrier => Ok(done(
@@ -58,7 +57,7 @@ pub(super) async fn update(asked: &Asked<'_>, sign: bool) -> Decided {
         };
     };
     if asked.role != Role::Template && found.is_some() {
-        let member = custody::refused_change(standing, &old, &new);
+        let member = custody::refused_change(standing, old, new);
         if let Some(member) = member {
             let name = metadata.name.as_deref().unwrap_or_default();
             let refused =
@@ -67,7 +66,7 @@ pub(super) async fn update(asked: &Asked<'_>, sign: bool) -> Decided {
         }
     }
     let again = if sign {
-        again(asked, standing, metadata, stamp, (&old, &new)).await?
+        again(asked, standing, metadata, stamp, (old, new)).await?
     } else {
         None
     };
@@ -82,7 +81,7 @@ pub(super) async fn update(asked: &Asked<'_>, sign: bool) -> Decided {
 
 // The stamp that it gets; none where there is none to go on with.
 async fn again(
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     standing: Standing,
     metadata: &Metadata<'_>,
     stamp: Option<&Stamp>,
@@ -98,7 +97,7 @@ async fn again(
     }
 }
 
-fn restore(asked: &Asked<'_>, text: Option<&str>) -> Change {
+fn restore(asked: &Asked<'_, '_>, text: Option<&str>) -> Change {
     let mut patch = Patch::default();
     let keys = [(STAMP_ANNOTATION, text)];
     patch.set_keys(
@@ -116,7 +115,7 @@ fn restore(asked: &Asked<'_>, text: Option<&str>) -> Change {
 
 // Of a Workflow or a CronWorkflow, changed by somebody who may.
 async fn workflow(
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     role: Role,
     standing: Standing,
     metadata: &Metadata<'_>,
@@ -163,7 +162,7 @@ async fn workflow(
 
 // A template belongs to whoever deployed it last.
 async fn template_of(
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     standing: Standing,
     metadata: &Metadata<'_>,
     stamp: Option<&Stamp>,

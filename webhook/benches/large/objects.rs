@@ -1,0 +1,210 @@
+//! Objects of nearly 1.5 MB, which is what etcd takes: of many small members, as these cost most, and of 500 templates.
+
+use std::convert::Infallible;
+
+use kube::Client;
+use kube::client::Body;
+use namesake_webhook::admit::Webhook;
+use namesake_webhook::argo::object::own;
+use namesake_webhook::argo::{Role, tree::Node};
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
+
+use crate::cases::{ask, job_controller, patch, patched, review, sign};
+
+/// Variables of about 100 bytes each.
+const VARIABLES: usize = 14_000;
+/// Templates of about 2.9 kB each.
+const TEMPLATES: usize = 500;
+const VARIABLES_OF_A_TEMPLATE: usize = 14;
+const USER: &str = "alice@acme.com";
+pub(crate) const ARGO: &str = "system:serviceaccount:argo:argo";
+
+/// A spec that runs this image.
+type Spec = fn(&str) -> Value;
+
+/// One object, and who does what with it.
+pub(crate) struct Large {
+    pub(crate) name: String,
+    pub(crate) webhook: Webhook,
+    pub(crate) review: Value,
+    /// What the API server has, when it is asked for the object that the review is about.
+    pub(crate) stored: Option<Value>,
+}
+
+/// All that are measured.
+pub(crate) fn all() -> Vec<Large> {
+    let mut all = Vec::new();
+    let batch: [(&str, Spec); 3] = [
+        ("Job", |image| json!({"template": pods(image, VARIABLES)})),
+        (
+            "CronJob",
+            |image| json!({"schedule": "@daily", "jobTemplate": {"spec": {"template": pods(image, VARIABLES)}}}),
+        ),
+        ("JobSet", |image| {
+            let job = json!({"spec": {"template": pods(image, VARIABLES)}});
+            json!({"replicatedJobs": [{"name": "control", "template": job}]})
+        }),
+    ];
+    for (kind, spec) in batch {
+        all.extend(by_its_user(kind, spec, None));
+    }
+    let argo: [(&str, Role, Spec); 3] = [
+        ("WorkflowTemplate", Role::Template, templates),
+        ("Workflow", Role::Workflow, templates),
+        (
+            "CronWorkflow",
+            Role::CronWorkflow,
+            |image| json!({"schedules": ["@daily"], "workflowSpec": templates(image)}),
+        ),
+    ];
+    for (kind, role, spec) in argo {
+        all.extend(by_its_user(kind, spec, Some(role)));
+    }
+    all.push(status_of_argo());
+    all.push(pod_of_argo());
+    all.extend(pod_of_a_job());
+    all
+}
+
+// What hygiene puts right is another value in each version, so that it is put right in changes too.
+fn environment(version: &str, variables: usize) -> Vec<Value> {
+    let variable = |i: usize| json!({"name": format!("VARIABLE_{i}"), "value": "x".repeat(64)});
+    let said = [
+        json!({"name": "METAFLOW_USER", "value": version}),
+        json!({"name": "METAFLOW_SERVICE_HEADERS", "value": format!(r#"{{"authorization":"Bearer {version}"}}"#)}),
+    ];
+    said.into_iter()
+        .chain((0..variables).map(variable))
+        .collect()
+}
+
+fn pods(image: &str, variables: usize) -> Value {
+    json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "metaflow"}},
+        "spec": {"containers": [{"name": "main", "image": image, "env": environment(image, variables)}]}})
+}
+
+fn templates(image: &str) -> Value {
+    let template = |i: usize| {
+        let container = json!({"image": image, "command": ["bash", "-c", "true && ".repeat(120)],
+            "env": environment(image, VARIABLES_OF_A_TEMPLATE), "resources": {"requests": {"cpu": "1", "memory": "4096M"}}});
+        json!({"name": format!("step-{i}"), "container": container, "activeDeadlineSeconds": 432_000,
+            "metadata": {"annotations": {"metaflow/flow_name": "F", "metaflow/step_name": format!("step-{i}")}}})
+    };
+    json!({"entrypoint": "step-0", "podMetadata": {"labels": {"app.kubernetes.io/part-of": "metaflow"}},
+        "templates": (0..TEMPLATES).map(template).collect::<Vec<_>>()})
+}
+
+fn node(value: &Value, with: impl FnOnce(&Node<'_>) -> String) -> String {
+    let text = value.to_string();
+    with(&serde_json::from_str(&text).unwrap())
+}
+
+fn group(kind: &str) -> &'static str {
+    match kind {
+        "Job" | "CronJob" => "batch",
+        "JobSet" => "jobset.x-k8s.io",
+        _ => "argoproj.io",
+    }
+}
+
+// Metadata of an object that exists, with this in its stamp besides whose it is.
+fn metadata(kind: &str, argo: &Value) -> Value {
+    let stamp = json!({"kind": format!("{}/{kind}", group(kind)), "object": {"name": "large"}, "argo": argo});
+    json!({"name": "large", "uid": "u", "creationTimestamp": "1970-01-01T00:33:10Z",
+        "annotations": {"namesake.dev/stamp": {"$stamp": stamp}}})
+}
+
+fn by_its_user(kind: &str, spec: Spec, role: Option<Role>) -> [Large; 2] {
+    let (before, after) = (spec("a"), spec("b"));
+    let argo = role.map(|role| json!({"own": {"digest": node(&before, |spec| own(role, spec))}}));
+    let metadata = metadata(kind, &json!(argo));
+    let create = json!({"kind": kind, "user": USER, "object": {"metadata": {"name": "large"}, "spec": before}});
+    let update = json!({"kind": kind, "user": USER, "operation": "UPDATE",
+        "oldObject": {"metadata": metadata, "spec": before}, "object": {"metadata": metadata, "spec": after}});
+    [
+        large(format!("{kind}, created"), Webhook::Mutate, create),
+        large(
+            format!("{kind}, changed by its user"),
+            Webhook::Mutate,
+            update,
+        ),
+    ]
+}
+
+fn large(name: String, webhook: Webhook, mut request: Value) -> Large {
+    sign(&mut request);
+    Large {
+        name,
+        webhook,
+        review: review(&request),
+        stored: None,
+    }
+}
+
+// A Workflow that runs what its user deployed, as Argo has stored it.
+fn running(phase: &str) -> Value {
+    let stored = templates("a");
+    let digest = node(&stored, |spec| own(Role::Template, spec));
+    let deployed = json!({"requester": USER, "user": USER, "stored": digest,
+        "groups": {"in": [], "out": ["billing@acme.com"]}});
+    let mut workflow = json!({"metadata": metadata("Workflow", &json!({"deployed": deployed})),
+        "spec": {"workflowTemplateRef": {"name": "flow"}},
+        "status": {"phase": phase, "storedWorkflowTemplateSpec": stored}});
+    sign(&mut workflow);
+    workflow
+}
+
+fn status_of_argo() -> Large {
+    let update = json!({"kind": "Workflow", "user": ARGO, "token": true, "operation": "UPDATE",
+        "oldObject": running("Pending"), "object": running("Running")});
+    large(
+        "Workflow, its status written by Argo".to_owned(),
+        Webhook::Mutate,
+        update,
+    )
+}
+
+fn pod_of_argo() -> Large {
+    let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "large", "uid": "u", "controller": true});
+    let pod = json!({"user": ARGO, "token": true, "object": {
+        "metadata": {"name": "p", "ownerReferences": [owner], "labels": {"app.kubernetes.io/part-of": "metaflow"}},
+        "spec": {"containers": [{"name": "main", "image": "a"}]}}});
+    let large = large("pod of such a Workflow".to_owned(), Webhook::Mutate, pod);
+    Large {
+        stored: Some(running("Running")),
+        ..large
+    }
+}
+
+// The pod, and its twin.
+fn pod_of_a_job() -> [Large; 2] {
+    let mut pod = job_controller();
+    pod["object"] = json!({"spec": pods("a", VARIABLES)["spec"]});
+    let made = large("pod of a Job".to_owned(), Webhook::Mutate, pod);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(ask(
+        &crate::state(&made, "{}"),
+        Webhook::Mutate,
+        &made.review,
+    ));
+    let mut last = made.review.clone();
+    last["request"]["object"] = patched(&last["request"]["object"], &patch(&answer));
+    let twin = Large {
+        name: "its twin".to_owned(),
+        webhook: Webhook::Validate,
+        review: last,
+        stored: None,
+    };
+    [made, twin]
+}
+
+/// An API server that has this object, and no other.
+pub(crate) fn api_server(object: &Value) -> Client {
+    let text = object.to_string().into_bytes();
+    let service = tower::service_fn(move |_: axum::http::Request<Body>| {
+        let answer = axum::http::Response::new(Body::from(text.clone()));
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    Client::new(service, "default")
+}
