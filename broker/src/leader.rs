@@ -200,13 +200,11 @@ impl Election {
             .map_err(late)?
     }
 
-    /// Between two renewals, and between two looks at another's Lease.
     fn renewal(&self) -> Duration {
-        self.lease / 5
+        decide::renewal(self.lease)
     }
 
-    /// How long after a renewal we may act: well before another may take the Lease.
     fn hold(&self) -> Duration {
-        self.lease.mul_f64(0.7)
+        decide::hold(self.lease)
     }
 }

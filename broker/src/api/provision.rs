@@ -141,3 +141,6 @@ fn take_token(broker: &Broker, user: &str) -> Result<(), ApiError> {
         ApiError::too_many(user, buckets.limit(), wait)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::*;
 use crate::{config, namespaces};
 
 /// A broker whose API server nobody has started.
-fn broker() -> Arc<Broker> {
+pub(super) fn broker() -> Arc<Broker> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // A port that was free a moment ago: connections are refused.
     let port = std::net::TcpListener::bind("127.0.0.1:0")

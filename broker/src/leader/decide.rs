@@ -20,6 +20,16 @@ pub enum Step {
     Wait(Duration),
 }
 
+/// Between two renewals of a Lease that lasts so long, and between two looks at another's.
+pub(super) fn renewal(lease: Duration) -> Duration {
+    lease / 5
+}
+
+/// How long after a renewal its holder may act: well before another may take the Lease.
+pub(super) fn hold(lease: Duration) -> Duration {
+    lease.mul_f64(0.7)
+}
+
 /// Who holds the Lease, if anybody does.
 pub(super) fn holder(lease: &Lease) -> Option<&String> {
     let holder = lease.spec.as_ref()?.holder_identity.as_ref();
@@ -97,6 +107,34 @@ mod tests {
         assert_eq!(step(&second, at(9)), Step::Wait(OURS));
         assert_eq!(step(&second, at(18)), Step::Wait(Duration::from_secs(1)));
         assert_eq!(step(&second, at(19)), Step::Take(Box::new(second.clone())));
+    }
+
+    /// When one that looks first `phase` after the leader's last renewal takes the Lease, after that renewal.
+    fn taken_after(lease_lasts: Duration, phase: Duration) -> Duration {
+        let (mut seen, renewed) = (Seen::default(), Instant::now());
+        let seconds = i32::try_from(lease_lasts.as_secs()).unwrap();
+        let last = lease("b", "1", seconds);
+        let mut now = renewed + phase;
+        loop {
+            match decide(Some(&last), "a", lease_lasts, &mut seen, now) {
+                Step::Wait(wait) => now += wait.min(renewal(lease_lasts)),
+                _ => return now - renewed,
+            }
+        }
+    }
+
+    #[test]
+    fn as_shipped_another_leads_within_15_s_of_the_leaders_end_and_never_while_it_may_act() {
+        let lasts = crate::config::Timings::default().lease;
+        // Looks and renewals are each one period apart; the leader may die right after it renewed.
+        for tenth in 0..=10 {
+            let phase = renewal(lasts) * tenth / 10;
+            let after = taken_after(lasts, phase);
+            assert!(after > hold(lasts), "{phase:?}: {after:?}");
+            // One call to read the Lease and one to take it: each may need a second.
+            let worst = after + Duration::from_secs(2);
+            assert!(worst <= Duration::from_secs(15), "{phase:?}: {worst:?}");
+        }
     }
 
     #[test]
