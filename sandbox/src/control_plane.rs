@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,17 +18,18 @@ use kube::{
 };
 use serde_json::json;
 
-use self::{commands::Ports, keys::Keys};
+use self::{commands::Ports, keys::Keys, processes::Process};
 use crate::{
     ISSUER, WorkFolder,
     binaries::{Binaries, ETCD, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER},
-    children::{Child, Children, Launch},
+    children::{Children, Launch},
     ports,
     users::{self, ADMIN, PEOPLE, Users},
 };
 
 mod commands;
 mod keys;
+mod processes;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -47,7 +49,7 @@ pub struct ControlPlane {
     kubeconfigs: PathBuf,
     audit_log: PathBuf,
     binaries: Binaries,
-    processes: Vec<Child>,
+    processes: Mutex<Vec<Process>>,
     children: Children,
 }
 
@@ -128,43 +130,33 @@ impl ControlPlane {
         users.write_kubeconfigs(&folder.kubeconfigs(), &server, &keys.ca_pem)?;
         let children = Children::start()?;
         let launch = |program: crate::binaries::Program, args| {
-            children.spawn(&Launch::new(
-                program.name,
-                &binaries.path(program),
-                args,
-                &folder.logs(),
-            ))
+            let path = binaries.path(program);
+            let launch = Launch::new(program.name, &path, args, &folder.logs());
+            let child = children.spawn(&launch)?;
+            anyhow::Ok(Process { launch, child })
         };
         let etcd = launch(ETCD, commands::etcd(ports, folder))?;
         let api_server = launch(
             KUBE_APISERVER,
             commands::api_server(ports, folder, keys, issuer),
         )?;
-        let mut started = Self {
+        let started = Self {
             server,
             ca_pem: keys.ca_pem.clone(),
             kubeconfigs: folder.kubeconfigs(),
             audit_log: folder.logs().join("audit.log"),
             binaries: binaries.clone(),
-            processes: vec![api_server, etcd],
+            processes: Mutex::new(vec![api_server, etcd]),
             children: children.clone(),
         };
-        // As a kubelet asks: whether it is ready, not who it is.
-        let anybody = reqwest::Client::builder()
-            .danger_accept_invalid_certs(true)
-            .build()?;
-        started
-            .until("answer at /readyz", || is_ready(&anybody, &started.server))
-            .await?;
+        started.answers().await?;
         let admin = started.client(ADMIN).await?;
         // Started when there is something to talk to: it would wait longer before it tries again.
-        started.processes.insert(
-            0,
-            launch(
-                KUBE_CONTROLLER_MANAGER,
-                commands::controller_manager(folder, keys),
-            )?,
-        );
+        let manager = launch(
+            KUBE_CONTROLLER_MANAGER,
+            commands::controller_manager(folder, keys),
+        )?;
+        started.processes().insert(0, manager);
         started
             .until("make the default service account", || {
                 has_default_account(&admin)
@@ -186,18 +178,15 @@ impl ControlPlane {
             .await
             .unwrap_or(false)
         {
-            if let Some(dead) = self
-                .processes
-                .iter()
-                .find(|process| process.ended().is_some())
-            {
-                return Err(dead.failure());
+            let processes = self.processes().clone();
+            let mut ended = processes.iter().filter(|p| p.child.ended().is_some());
+            if let Some(dead) = ended.next() {
+                return Err(dead.child.failure());
             }
             if start.elapsed() > START_LIMIT {
-                let reasons: Vec<String> = self
-                    .processes
+                let reasons: Vec<String> = processes
                     .iter()
-                    .map(|process| process.failure().to_string())
+                    .map(|process| process.child.failure().to_string())
                     .collect();
                 bail!(
                     "the control plane did not {what} within {} s\n{}",
@@ -208,6 +197,20 @@ impl ControlPlane {
             tokio::time::sleep(POLL).await;
         }
         Ok(())
+    }
+
+    fn processes(&self) -> std::sync::MutexGuard<'_, Vec<Process>> {
+        let processes = self.processes.lock();
+        processes.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answers(&self) -> Result<()> {
+        // As a kubelet asks: whether it is ready, not who it is.
+        let anybody = reqwest::Client::builder()
+            .danger_accept_invalid_certs(true)
+            .build()?;
+        self.until("answer at /readyz", || is_ready(&anybody, &self.server))
+            .await
     }
 
     /// The API server's URL.
@@ -312,8 +315,9 @@ impl ControlPlane {
 
     /// Ends the processes: controllers first, the store last.
     pub async fn stop(self) {
-        for process in &self.processes {
-            process.stop(STOP_GRACE).await;
+        let processes = self.processes().clone();
+        for process in processes {
+            process.child.stop(STOP_GRACE).await;
         }
         // Waits for the watchdog: not on a thread of the runtime.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;

@@ -5,8 +5,11 @@ use namesake_api::names::{
     BROKER_AUDIENCE, BROKER_SERVICE_ACCOUNT, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
 };
 use namesake_sandbox::users::ALICE;
-use namesake_tests::namespace::{TestNamespace, with_namespace};
-use secrecy::{ExposeSecret, SecretString};
+use namesake_tests::{
+    namespace::{TestNamespace, with_namespace},
+    stack,
+};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 /// What the broker answers: status and body.
@@ -37,39 +40,21 @@ impl Answer {
 }
 
 async fn post(ns: &TestNamespace, token: Option<&SecretString>, body: String) -> Result<Answer> {
-    let url = format!("{}/v1/identities", ns.stack.broker_url());
-    let mut request = ns
+    let (status, body) = ns
         .stack
-        .https()?
-        .post(url)
-        .header("content-type", "application/json")
-        .body(body);
-    if let Some(token) = token {
-        request = request.bearer_auth(token.expose_secret());
-    }
-    let response = request.send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        .post(ns.stack.broker_address(), token, body)
+        .await?;
     Ok(Answer { status, body })
 }
 
 /// Asks as the webhook does.
 async fn asked(ns: &TestNamespace, body: Value) -> Result<Answer> {
-    let token = ns
-        .stack
-        .cluster()
-        .token(
-            SYSTEM_NAMESPACE,
-            WEBHOOK_SERVICE_ACCOUNT,
-            &[BROKER_AUDIENCE],
-        )
-        .await?;
-    post(ns, Some(&token), body.to_string()).await
+    let (status, body) = ns.stack.asked(ns.stack.broker_address(), &body).await?;
+    Ok(Answer { status, body })
 }
 
 fn question(ns: &TestNamespace, user: &str) -> Value {
-    json!({"namespace": ns.name, "class": "research", "user": user, "groups": [], "values": {"user": user}})
+    stack::question(&ns.name, user)
 }
 
 /// The question with one key changed.

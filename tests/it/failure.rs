@@ -13,36 +13,17 @@ use namesake_sandbox::users::{ALICE, BOB};
 use namesake_tests::{
     drafts::{metaflow_job, pod},
     eventually::eventually,
-    namespace::{TestNamespace, account_of, with_own_stack},
+    namespace::{account_of, with_own_stack},
     program::built,
     refused::refused,
     stack::Options,
 };
 use serde_json::json;
 
-/// Waits until a user's pods need nobody any more: the webhook knows that the identity works.
-async fn is_known(ns: &TestNamespace) -> Result<()> {
-    let alice = ns.alice().await?;
-    let first = ns
-        .pod_of(&alice.creates::<Job>(metaflow_job()).await?)
-        .await?;
-    ns.gate_opens(&first).await?;
-    eventually("the webhook knows alice's identity", async || {
-        let made = alice.creates::<Pod>(pod()).await?;
-        let gated = made
-            .spec
-            .as_ref()
-            .is_some_and(|spec| spec.scheduling_gates.is_some());
-        ensure!(!gated, "it is gated");
-        Ok(())
-    })
-    .await
-}
-
 #[test]
 fn without_the_broker_known_users_notice_nothing_and_new_ones_are_told_at_the_job() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        is_known(&ns).await?;
+        ns.alice_is_known().await?;
         ns.stack.broker_is_killed().await;
         let alice = ns.alice().await?;
         let made = ns
@@ -155,7 +136,7 @@ fn a_create_whose_answer_was_lost_leaves_one_account() -> Result<()> {
 #[test]
 fn without_google_a_new_users_pod_waits_and_says_why_and_known_users_go_on() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        is_known(&ns).await?;
+        ns.alice_is_known().await?;
         ns.stack
             .google()
             .fails(json!({"path": "*", "times": 0, "answer": "cut"}))?;

@@ -33,6 +33,8 @@ use crate::{
 mod look;
 mod task;
 
+pub use look::is_gated;
+
 /// Everyone who is not alice, bob or mallory edits by this group.
 const EVERYBODY: &str = "everybody@acme.com";
 /// The one service account of a stock installation, which every task names.

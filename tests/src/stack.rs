@@ -10,29 +10,30 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use k8s_openapi::{
-    api::core::v1::{ConfigMap, Secret},
+    api::core::v1::ConfigMap,
     jiff::{SignedDuration, Timestamp},
 };
-use kube::{
-    Api, Client,
-    api::{DeleteParams, Patch, PatchParams},
-};
+use kube::{Api, Client, api::DeleteParams};
 use namesake_api::names::{
-    ACCEPTED_RULES_CONFIG_MAP, AUTHORITY_SECRET, BROKER_AUDIENCE, BROKER_SERVICE_ACCOUNT,
-    RULES_CONFIG_MAP, RULES_KEY, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
+    ACCEPTED_RULES_CONFIG_MAP, BROKER_AUDIENCE, BROKER_SERVICE_ACCOUNT, RULES_CONFIG_MAP,
+    SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
 };
 use namesake_broker::{Config, Timings};
 use namesake_sandbox::users::ADMIN;
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::{
-    cluster::Cluster, eventually::eventually, google::Google, manifests, program::Program,
-};
-
+mod asked;
+mod installed;
 mod options;
+
+pub use asked::question;
+use installed::{authority, configure, write_rules};
 pub use options::Options;
+
+use crate::{
+    cluster::Cluster, eventually::eventually, google::Google, program::Program, service::Service,
+};
 
 /// The stack's name, in the rules and on namespaces that are opted in.
 pub const STACK: &str = "prod";
@@ -40,8 +41,6 @@ pub const STACK: &str = "prod";
 pub const SHARED_RULES: &str = include_str!("../rules/shared.yaml");
 /// How long the successor of a killed broker waits.
 pub const LEASE: Duration = Duration::from_secs(2);
-/// Who edits the rules, in managedFields.
-const EDITOR: &str = "kubectl-edit";
 
 /// A cluster that is shared, lent to one stack, or its own.
 enum Home {
@@ -219,11 +218,28 @@ impl Stack {
     /// # Errors
     /// It does not become ready.
     pub async fn another_broker(&self) -> Result<Program> {
-        let listener = listener(None)?;
-        let url = format!("https://{}", listener.local_addr()?);
+        Ok(self.broker_at(None).await?.0)
+    }
+
+    /// A broker beside the first, at this address or one of its own; ready when this returns.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn broker_at(&self, address: Option<SocketAddr>) -> Result<(Program, SocketAddr)> {
+        let listener = listener(address)?;
+        let address = listener.local_addr()?;
         let program = self.broker_on(listener).await?;
-        self.is_ready(&url).await?;
-        Ok(program)
+        self.is_ready(&format!("https://{address}")).await?;
+        Ok((program, address))
+    }
+
+    /// Ends the broker, and answers in its place as the Service of several replicas does.
+    ///
+    /// # Errors
+    /// Its port is not free.
+    pub async fn broker_becomes_a_service(&self) -> Result<Service> {
+        self.broker_is_stopped().await;
+        Service::start(listener(Some(self.broker_address))?, self.https()?)
     }
 
     /// Starts the broker again, on the same port.
@@ -345,43 +361,4 @@ async fn kill(program: &Mutex<Option<Program>>) {
 fn listener(address: Option<SocketAddr>) -> Result<TcpListener> {
     let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))
-}
-
-async fn write_rules(client: &Client, text: &str) -> kube::Result<ConfigMap> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RULES_CONFIG_MAP}, "data": {RULES_KEY: text}});
-    maps.patch(
-        RULES_CONFIG_MAP,
-        &PatchParams::apply(EDITOR).force(),
-        &Patch::Apply(&map),
-    )
-    .await
-}
-
-/// Applies the loopback overlay's webhook configurations, for the port that the webhook has here.
-async fn configure(cluster: &Cluster, client: &Client, webhook: SocketAddr) -> Result<()> {
-    let text = manifests::rendered(&cluster.control_plane, "overlays/loopback")?;
-    let text = text.replace("127.0.0.1:10250", &webhook.to_string());
-    let configurations = |object: &Value| {
-        object["kind"]
-            .as_str()
-            .is_some_and(|kind| kind.ends_with("WebhookConfiguration"))
-    };
-    for object in manifests::objects(&text)?
-        .iter()
-        .filter(|object| configurations(object))
-    {
-        manifests::apply(client, object, SYSTEM_NAMESPACE, false).await?;
-    }
-    Ok(())
-}
-
-async fn authority(client: &Client) -> Result<Vec<u8>> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    eventually("there is an authority", async || {
-        let secret = secrets.get(AUTHORITY_SECRET).await?;
-        let certificate = secret.data.and_then(|mut data| data.remove("tls.crt"));
-        Ok(certificate.context("the authority's Secret is empty")?.0)
-    })
-    .await
 }

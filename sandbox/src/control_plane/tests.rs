@@ -24,6 +24,11 @@ fn a_job() -> Job {
     .unwrap()
 }
 
+async fn is_unheard(client: &Client) -> bool {
+    let jobs = Api::<Job>::namespaced(client.clone(), "lab");
+    jobs.list(&ListParams::default()).await.is_err()
+}
+
 /// One control plane for all claims: it takes some seconds to start.
 #[tokio::test]
 async fn it_starts_although_a_port_is_taken_and_knows_its_users() {
@@ -58,7 +63,17 @@ async fn it_starts_although_a_port_is_taken_and_knows_its_users() {
 
     people_edit_their_namespace_only(&control_plane).await;
     a_job_gets_its_pod_from_the_job_controller(&control_plane).await;
-    let pids: Vec<i32> = control_plane.processes.iter().map(Child::pid).collect();
+    assert!(!is_unheard(&alice).await);
+    control_plane.api_server_stops().await;
+    assert!(is_unheard(&alice).await);
+    control_plane.api_server_starts().await.unwrap();
+    assert_eq!(who_am_i(&alice).await.0, ALICE);
+
+    let processes = control_plane.processes().clone();
+    let pids: Vec<i32> = processes
+        .iter()
+        .map(|process| process.child.pid())
+        .collect();
     control_plane.stop().await;
     for pid in pids {
         assert!(!crate::workdir::is_alive(pid));

@@ -13,7 +13,19 @@ use namesake_core::{IdentityName, Per};
 use namesake_sandbox::CLUSTER;
 
 use super::{TestNamespace, account_of};
-use crate::{eventually::eventually, stack::STACK};
+use crate::{
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    stack::STACK,
+};
+
+/// Whether our gate is on a pod.
+#[must_use]
+pub fn is_gated(pod: &Pod) -> bool {
+    let spec = pod.spec.as_ref();
+    let gates = spec.and_then(|spec| spec.scheduling_gates.as_ref());
+    gates.is_some_and(|gates| gates.iter().any(|gate| gate.name == GATE))
+}
 
 impl TestNamespace {
     /// The one pod of a Job, once it is there.
@@ -82,14 +94,26 @@ impl TestNamespace {
             .context("a pod without a name")?;
         eventually(&format!("the gate of {name} opens"), async || {
             let pod = pods.get(name).await?;
-            let gates = pod
-                .spec
-                .iter()
-                .flat_map(|spec| spec.scheduling_gates.iter().flatten());
-            if gates.clone().any(|gate| gate.name == GATE) {
+            if is_gated(&pod) {
                 let identity = self.identity_of(&pod).await?;
                 bail!("{:?}", identity.status.map(|status| status.conditions));
             }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until alice's pods need nobody any more: the webhook knows that her identity works.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub async fn alice_is_known(&self) -> Result<()> {
+        let alice = self.alice().await?;
+        let job = alice.creates::<Job>(metaflow_job()).await?;
+        self.gate_opens(&self.pod_of(&job).await?).await?;
+        eventually("the webhook knows alice's identity", async || {
+            let made = alice.creates::<Pod>(pod()).await?;
+            ensure!(!is_gated(&made), "it is gated");
             Ok(())
         })
         .await

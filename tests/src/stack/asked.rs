@@ -1,0 +1,64 @@
+//! Questions to a broker, as the webhook asks them.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use namesake_api::names::{
+    BROKER_AUDIENCE, IDENTITIES_PATH, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::Stack;
+
+/// Asks for this user's identity of the class `research`.
+#[must_use]
+pub fn question(namespace: &str, user: &str) -> Value {
+    json!({"namespace": namespace, "class": "research", "user": user, "groups": [], "values": {"user": user}})
+}
+
+impl Stack {
+    /// Where the broker is.
+    #[must_use]
+    pub fn broker_address(&self) -> SocketAddr {
+        self.broker_address
+    }
+
+    /// What the broker at this address answers the webhook: status and body.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn asked(&self, broker: SocketAddr, body: &Value) -> Result<(u16, Value)> {
+        let cluster = self.cluster();
+        let audiences = [BROKER_AUDIENCE];
+        let token = cluster.token(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &audiences);
+        self.post(broker, Some(&token.await?), body.to_string())
+            .await
+    }
+
+    /// What the broker at this address answers somebody with this token.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn post(
+        &self,
+        broker: SocketAddr,
+        token: Option<&SecretString>,
+        body: String,
+    ) -> Result<(u16, Value)> {
+        let request = self
+            .https()?
+            .post(format!("https://{broker}{IDENTITIES_PATH}"));
+        let request = request.header("content-type", "application/json");
+        let request = token.iter().fold(request, |request, token| {
+            request.bearer_auth(token.expose_secret())
+        });
+        let response = request.body(body).send().await?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        Ok((
+            status,
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        ))
+    }
+}
