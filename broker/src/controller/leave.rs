@@ -47,7 +47,7 @@ async fn expected(identity: &Identity, context: &Context) -> Result<IdentityStat
     if others {
         status.bindings.clear();
     }
-    if others || written::is_complete(identity, &status) {
+    if others || written::is_complete(identity, &status) || !may_have(identity, context) {
         return Ok(status);
     }
     match (
@@ -63,6 +63,16 @@ async fn expected(identity: &Identity, context: &Context) -> Result<IdentityStat
         (Err(failure), Mode::Impersonate) => return Err(failure),
     }
     Ok(status)
+}
+
+/// Whether an identity of this spec can have anything that is not recorded. Nobody corrects the spec of one whose user has left,
+/// so that a hand may have written another's account, or a role that we never give, into it.
+fn may_have(identity: &Identity, context: &Context) -> bool {
+    let spec = &identity.spec;
+    let own = format!("{}@", identity.name_any());
+    let account = spec.google_service_account.as_ref();
+    let is_own = spec.pinned || account.is_none_or(|email| email.starts_with(&own));
+    is_own && context.config.allowed_roles.refusal(spec).is_none()
 }
 
 async fn take_back(context: &Context, entries: Vec<Entry>) -> Result<Done, Failure> {
@@ -134,24 +144,23 @@ enum Own {
 }
 
 async fn own_account(identity: &Identity, context: &Context) -> Result<Own, Failure> {
-    let recorded = identity.status.as_ref();
-    let recorded = recorded.and_then(|status| status.google_service_account_id.as_deref());
-    let named = match (&identity.spec.google_service_account, identity.spec.pinned) {
-        (_, true) => return Ok(Own::None),
-        (Some(email), false) => email,
-        (None, false) => match recorded {
-            Some(id) => id,
-            None => return Ok(Own::None),
-        },
-    };
-    let project = &identity.spec.project;
-    let found = context.gcp.get_service_account(project, named).await?;
-    let mark = google::mark(identity)?;
-    Ok(match found {
-        None => Own::None,
-        Some(account) if account.description == mark => Own::Ours(account),
-        Some(_) => Own::Others,
-    })
+    if identity.spec.pinned {
+        return Ok(Own::None);
+    }
+    // The record is ours; the spec may be another by now.
+    let status = identity.status.as_ref();
+    let recorded = status.and_then(|status| status.google_service_account_id.clone());
+    let named = identity.spec.google_service_account.clone();
+    let (project, mark) = (&identity.spec.project, google::mark(identity)?);
+    let mut own = Own::None;
+    for account in recorded.into_iter().chain(named) {
+        match context.gcp.get_service_account(project, &account).await? {
+            Some(account) if account.description == mark => return Ok(Own::Ours(account)),
+            Some(_) => own = Own::Others,
+            None => {}
+        }
+    }
+    Ok(own)
 }
 
 /// Sees whether every replica of the webhook knows by now, and whether the last pod is gone.

@@ -115,3 +115,60 @@ async fn an_identity_written_by_hand_takes_nothing_down() {
     leave::take_down(&identity, &world.context).await.unwrap();
     assert_eq!(world.asked(before), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn one_edited_by_hand_loses_what_it_has_and_takes_nothing_from_others() {
+    let mut identity = fixtures::identity();
+    let world = up(&identity).await;
+    let email = identity.spec.google_service_account.clone().unwrap();
+    let there = world
+        .context
+        .gcp
+        .get_service_account("acme-identities", &email);
+    let id = there.await.unwrap().unwrap().unique_id;
+    let members = members(&identity);
+    let mut status = identity.status.clone().unwrap_or_default();
+    crate::written::record(&identity, &mut status, &members);
+    status.google_service_account_id = Some(id);
+    identity.status = Some(status);
+    // Somebody's account and role, written into the spec after the user has left: nobody corrects it then.
+    let root = "root-account@acme-identities.iam.gserviceaccount.com";
+    world.others("root-account");
+    let project = Resource::Project {
+        id: "acme-identities".into(),
+    };
+    let owner = format!("serviceAccount:{root}");
+    let give = |policy: &mut Policy| policy.add("roles/owner", &owner, None);
+    world
+        .context
+        .gcp
+        .modify_policy(&project, give)
+        .await
+        .unwrap();
+    let granted = folder(&identity);
+    identity.spec.google_service_account = Some(root.into());
+    identity.spec.grants = vec![namesake_api::Grant {
+        role: "roles/owner".into(),
+        project: Some("acme-identities".into()),
+        ..Default::default()
+    }];
+    leave::take_down(&identity, &world.context).await.unwrap();
+    assert!(world.has(&project, "roles/owner", &owner).await);
+    let left = world
+        .context
+        .gcp
+        .get_service_account("acme-identities", &email);
+    assert_eq!(left.await.unwrap(), None, "its own account");
+    let policy = world.context.gcp.policy(&granted).await.unwrap();
+    assert_eq!(policy.principals(), 0, "its own grant");
+    let others = world
+        .context
+        .gcp
+        .get_service_account("acme-identities", root);
+    assert!(
+        others
+            .await
+            .unwrap()
+            .is_some_and(|account| !account.disabled)
+    );
+}
