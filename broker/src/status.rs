@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::ensure::is_conflict;
 
-/// How often a write is computed again before it is given up.
-const ATTEMPTS: usize = 5;
+/// How often a write is computed again before it is given up: also while somebody else writes without end.
+const ATTEMPTS: usize = 20;
 
 /// Lets `change` change the status; writes it if it did (it says so). Returns the Identity as it is then.
 ///

@@ -212,3 +212,28 @@ fn what_does_not_pass_by_itself_ends_the_waiting_pods_and_their_jobs_with_the_re
         Ok(())
     })
 }
+
+#[test]
+fn a_pod_that_waits_for_what_may_pass_does_not_wait_for_ever() -> Result<()> {
+    let options = Options {
+        tune: |config| config.timings.patience.any = Duration::from_secs(5),
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        let google = ns.stack.google();
+        google.fails(json!({"path": "*", "times": 0, "answer": "cut"}))?;
+        let alice = ns.alice().await?;
+        let job = alice.creates::<Job>(metaflow_job()).await?;
+        let pod = ns.pod_of(&job).await?;
+        eventually("the pod has ended and says why", async || {
+            let pod: Pod = alice.all().get(&pod.name_any()).await?;
+            let status = pod.status.unwrap_or_default();
+            let message = status.message.unwrap_or_default();
+            ensure!(status.phase.as_deref() == Some("Failed"), "{message}");
+            ensure!(message.contains("the pod has waited"), "{message}");
+            ensure!(message.contains(ALICE), "{message}");
+            Ok(())
+        })
+        .await
+    })
+}

@@ -193,6 +193,19 @@ fn a_pod_says_why_it_waits() -> Result<()> {
             Ok(())
         })
         .await?;
+        eventually("and in an Event on it", async || {
+            let events = ns.admin().await?.all::<Event>();
+            let about = format!("involvedObject.name={}", pod.name_any());
+            let found = events.list(&ListParams::default().fields(&about)).await?;
+            let told = found
+                .items
+                .into_iter()
+                .find(|event| event.reason.as_deref() == Some("Unavailable"));
+            let note = told.and_then(|event| event.message).context("none")?;
+            ensure!(note.contains("alice@acme.com"), "{note}");
+            Ok(())
+        })
+        .await?;
         google.state().clear_faults();
         ns.gate_opens(&pod).await?;
         let pod: Pod = ns.admin().await?.all().get(&pod.name_any()).await?;
