@@ -35,7 +35,7 @@ use crate::place::Place;
 use crate::policies::Policies;
 use crate::quota::Quota;
 use crate::rules::CurrentRules;
-use crate::schedule::Looks;
+use crate::schedule::{Looks, shares};
 use crate::verify::Proofs;
 pub(crate) use leave::take_down;
 use memory::Memories;
@@ -74,6 +74,8 @@ pub struct Context {
     proofs: Proofs,
     buckets: Buckets,
     looks: Looks,
+    /// Turns for pages of accounts.
+    pub listings: Arc<Looks>,
     memories: Memories,
 }
 
@@ -92,7 +94,7 @@ impl Context {
         let events = Events::new(client.clone());
         // One bounded step at a time: what takes longer is tried again, with a reason in the condition.
         let gcp = gcp.within(config.timings.step / 3);
-        let looks = Looks::per_minute(config.look_reads_per_minute);
+        let (looks, listings) = shares(config.look_reads_per_minute);
         let proofs = Proofs::new(config.proofs_at_once, Arc::clone(&metrics));
         Self {
             policies: Policies::new(gcp.clone(), config.timings.policies, config.policy_room),
@@ -108,7 +110,8 @@ impl Context {
             place: Arc::default(),
             proofs,
             buckets: Buckets::default(),
-            looks,
+            looks: Looks::per_minute(looks),
+            listings: Arc::new(Looks::per_minute(listings)),
             memories: Memories::default(),
         }
     }

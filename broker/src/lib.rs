@@ -25,6 +25,7 @@ pub mod gates;
 mod google;
 pub mod grants;
 pub mod leader;
+pub mod listing;
 pub mod metrics;
 pub mod namespaces;
 pub mod objects;

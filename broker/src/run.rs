@@ -182,6 +182,7 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         rules: Arc::clone(&parts.rules),
         namespaces: Arc::clone(&parts.namespaces),
         identities: identities.clone(),
+        listings: Arc::clone(&context.listings),
         policies: context.policies.clone(),
         quota: Arc::clone(&context.quota),
         metrics: Arc::clone(&parts.metrics),

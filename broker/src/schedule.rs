@@ -15,6 +15,14 @@ pub fn period(agreed: Duration, identities: usize, reads_each: u32, per_minute: 
     agreed.max(Duration::from_secs_f64(minutes * 60.0))
 }
 
+/// Of the reads in a minute that Google may be looked at with: those for single identities, and those for lists of all
+/// accounts, which come seldom and are long.
+#[must_use]
+pub fn shares(per_minute: u32) -> (u32, u32) {
+    let lists = (per_minute / 5).max(1);
+    (per_minute.saturating_sub(lists).max(1), lists)
+}
+
 /// Spaces looks out: one look of so many reads makes the next one wait for as long as the budget needs for them.
 #[derive(Debug)]
 pub struct Looks {
@@ -55,6 +63,12 @@ mod tests {
         assert_eq!(period(hour, 0, 3, 600), hour);
         let many = period(hour, 50_000, 3, 600);
         assert_eq!(many, Duration::from_mins(250));
+    }
+
+    #[test]
+    fn the_shares_are_no_more_than_the_whole() {
+        assert_eq!(shares(600), (480, 120));
+        assert_eq!(shares(1), (1, 1));
     }
 
     /// Fifty thousand identities, each with a rhythm of its own that began at random, over six hours of simulated time.

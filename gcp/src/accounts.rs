@@ -96,38 +96,52 @@ impl Gcp {
         self.get(&mut self.retry(), project, account).await
     }
 
-    /// Every account of a project, page by page, in Google's order.
+    /// Every account of a project, in Google's order.
     ///
     /// # Errors
     /// As Google answers.
     pub async fn list_service_accounts(&self, project: &str) -> Result<Vec<ServiceAccount>, Error> {
+        let mut all = Vec::new();
+        let mut token = Some(String::new());
+        while let Some(place) = token {
+            let (page, next) = self.service_accounts_page(project, &place).await?;
+            all.extend(page);
+            token = next;
+        }
+        Ok(all)
+    }
+
+    /// One page of a project's accounts (100 at most): the one that `token` names, the first for an empty one; and the token
+    /// of the next, if there is one.
+    ///
+    /// # Errors
+    /// As Google answers.
+    pub async fn service_accounts_page(
+        &self,
+        project: &str,
+        token: &str,
+    ) -> Result<(Vec<ServiceAccount>, Option<String>), Error> {
         check_name("project", project)?;
         let what = format!("list service accounts of project {project}");
-        let mut all = Vec::new();
-        let mut token = String::new();
-        loop {
-            let page = self
-                .retry()
-                .idempotent(&what, read(project), || async {
-                    let request = self
-                        .iam
-                        .list_service_accounts()
-                        .set_name(format!("projects/{project}"));
-                    let sent = request
-                        .set_page_size(PAGE)
-                        .set_page_token(&token)
-                        .send()
-                        .await;
-                    sent.map_err(|e| classify::from_gax(&what, &e))
-                })
-                .await?;
-            all.extend(page.accounts.into_iter().map(ServiceAccount::from));
-            // A page that names itself as the next would never end.
-            if page.next_page_token.is_empty() || page.next_page_token == token {
-                return Ok(all);
-            }
-            token = page.next_page_token;
-        }
+        let page = self
+            .retry()
+            .idempotent(&what, read(project), || async {
+                let request = self
+                    .iam
+                    .list_service_accounts()
+                    .set_name(format!("projects/{project}"));
+                let sent = request
+                    .set_page_size(PAGE)
+                    .set_page_token(token)
+                    .send()
+                    .await;
+                sent.map_err(|e| classify::from_gax(&what, &e))
+            })
+            .await?;
+        let accounts = page.accounts.into_iter().map(ServiceAccount::from);
+        // A page that names itself as the next would never end.
+        let next = Some(page.next_page_token).filter(|next| !next.is_empty() && next != token);
+        Ok((accounts.collect(), next))
     }
 
     /// Disables an account (e-mail or unique id): its tokens are refused until it is enabled. Twice is once.

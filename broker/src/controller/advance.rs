@@ -254,7 +254,7 @@ async fn finish(
 /// `resync` in any case, because phases follow the clock.
 fn next_look(identity: &Identity, context: &Context, memory: &mut Memory) -> Duration {
     let timings = &context.config.timings;
-    let per_minute = context.config.look_reads_per_minute;
+    let (per_minute, _) = schedule::shares(context.config.look_reads_per_minute);
     let reads = reads(&identity.spec);
     let known = context.metrics.known_identities();
     let period = schedule::period(timings.resync, known, reads, per_minute);

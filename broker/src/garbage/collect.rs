@@ -16,7 +16,10 @@ use tracing::{info, warn};
 use super::{Ours, Seen, Wanted};
 use crate::controller::Context;
 use crate::failure::Failure;
-use crate::{derive, ensure, plan, principal};
+use crate::{derive, ensure, listing, plan, principal};
+
+/// Service accounts of one page.
+const PAGE: u32 = 500;
 
 /// Collects for ever, a round in each `resync`. Ends only when it is dropped.
 pub async fn run(context: Arc<Context>, identities: Store<Identity>) {
@@ -58,15 +61,21 @@ impl Collector {
             return;
         }
         let mut found = Vec::new();
+        // Of thousands, only what may be garbage is kept.
+        let before = Wanted::of(self.identities.state().iter().map(AsRef::as_ref));
         for project in rules.projects() {
-            match self.context.gcp.list_service_accounts(project).await {
-                Ok(all) => found.extend(all.into_iter().map(|one| (project.to_owned(), one))),
-                Err(error) => {
-                    warn!(%error, project, "the accounts of a project cannot be listed for garbage");
-                    return;
+            let (gcp, turns) = (&self.context.gcp, &self.context.listings);
+            let see = |account| {
+                if ours.is_dead_google_account(&account, &before) {
+                    found.push((project.to_owned(), account));
                 }
+            };
+            if let Err(error) = listing::accounts(gcp, turns, project, see).await {
+                warn!(%error, project, "the accounts of a project cannot be listed for garbage");
+                return;
             }
         }
+        drop(before);
         // Listed after Google was: an account that is made meanwhile has its Identity already.
         let state = self.identities.state();
         let wanted = Wanted::of(state.iter().map(AsRef::as_ref));
@@ -164,14 +173,24 @@ impl Collector {
         let mut found = Vec::new();
         for namespace in self.context.namespaces.of_stack(rules.stack()) {
             let api = Api::<Account>::namespaced(self.context.client.clone(), &namespace);
-            match api.list(&ListParams::default().labels(&labels)).await {
-                Ok(all) => found.extend(all.items),
-                Err(error) => {
-                    warn!(%error, namespace, "service accounts cannot be listed for garbage");
+            let mut page = ListParams::default().labels(&labels).limit(PAGE);
+            loop {
+                let all = match api.list(&page).await {
+                    Ok(all) => all,
+                    Err(error) => {
+                        warn!(%error, namespace, "service accounts cannot be listed for garbage");
+                        break;
+                    }
+                };
+                let next = all.metadata.continue_.filter(|token| !token.is_empty());
+                let dead = all.items.into_iter();
+                found.extend(dead.filter(|account| ours.is_dead_account(account, wanted)));
+                match next {
+                    Some(token) => page = page.continue_token(&token),
+                    None => break,
                 }
             }
         }
-        found.retain(|account| ours.is_dead_account(account, wanted));
         let names: Vec<_> = found.iter().map(ResourceExt::name_any).collect();
         self.report("service account", names.iter());
         let uids: Vec<_> = found.iter().filter_map(ResourceExt::uid).collect();

@@ -112,7 +112,9 @@ impl Room {
                     .spec
                     .as_ref()
                     .and_then(|spec| spec.service_account_name.clone());
-                if let Some(account) = &account {
+                // One on its way out is no use of it.
+                let leaves = pod.metadata.deletion_timestamp.is_some();
+                if let Some(account) = account.as_ref().filter(|_| !leaves) {
                     self.used(account).await;
                 }
                 let before = self.forget(&pod.name_any());

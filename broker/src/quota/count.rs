@@ -20,11 +20,13 @@ use super::Quota;
 use super::report::{Line, Of, config_map, name};
 use crate::config::Config;
 use crate::events::Events;
+use crate::listing;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::plan::Desired;
 use crate::policies::Policies;
 use crate::rules::CurrentRules;
+use crate::schedule::Looks;
 
 /// Objects of one page, where the API server does not say how many are left.
 const PAGE: u32 = 500;
@@ -45,6 +47,8 @@ pub struct Counting {
     pub namespaces: Arc<Namespaces>,
     /// Identities of all namespaces: when each was made.
     pub identities: Store<Identity>,
+    /// Turns for pages of accounts.
+    pub listings: Arc<Looks>,
     /// Knows how full policies are.
     pub policies: Policies,
     /// Is told what was counted.
@@ -94,11 +98,10 @@ impl Counting {
         identities: &[Arc<Identity>],
         now: Timestamp,
     ) -> Option<Line> {
-        match self.gcp.list_service_accounts(project).await {
-            Ok(all) => {
-                let used = u64::try_from(all.len()).unwrap_or(u64::MAX);
-                self.quota.counted(project, used);
-            }
+        let mut used = 0_u64;
+        let counted = listing::accounts(&self.gcp, &self.listings, project, |_| used += 1).await;
+        match counted {
+            Ok(()) => self.quota.counted(project, used),
             Err(error) => {
                 debug!(%error, project, "the accounts of a project could not be counted");
             }
@@ -124,15 +127,21 @@ impl Counting {
         let room = self.policies.room();
         let mut sizes = self.policies.sizes();
         sizes.sort_by_key(|(_, size)| std::cmp::Reverse(room.share(*size)));
-        let mut users: BTreeMap<Resource, Vec<Timestamp>> = BTreeMap::new();
+        sizes.truncate(POLICIES);
+        let shown = sizes
+            .iter()
+            .map(|(resource, _)| (resource.clone(), Vec::new()));
+        let mut users: BTreeMap<Resource, Vec<Timestamp>> = shown.collect();
         for identity in identities {
             for resource in Desired::of(&identity.spec).grants.into_keys() {
-                users.entry(resource).or_default().extend(birth(identity));
+                if let Some(users) = users.get_mut(&resource) {
+                    users.extend(birth(identity));
+                }
             }
         }
         let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let mut lines = Vec::new();
-        for (resource, size) in sizes.into_iter().take(POLICIES) {
+        for (resource, size) in sizes {
             let made = users.get(&resource).map(Vec::as_slice).unwrap_or_default();
             let each = size.bytes / size.principals.max(1);
             let line = |of, used, limit, each| {
