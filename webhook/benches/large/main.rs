@@ -7,6 +7,8 @@
     reason = "the cases of the tests, which give the reviews, may"
 )]
 
+#[path = "../load/api_server.rs"]
+mod api_server;
 #[path = "../../tests/it/cases.rs"]
 mod cases;
 mod objects;
@@ -93,7 +95,7 @@ fn state(large: &Large, hygiene: &str) -> State {
     cases::sign(&mut case);
     let state = cases::state(&case);
     match &large.stored {
-        Some(object) => state.with_cluster(objects::api_server(object)),
+        Some(object) => state.with_cluster(api_server::with(object)),
         None => state,
     }
 }

@@ -1,9 +1,5 @@
 //! Objects of nearly 1.5 MB, which is what etcd takes: of many small members, as these cost most, and of 500 templates.
 
-use std::convert::Infallible;
-
-use kube::Client;
-use kube::client::Body;
 use namesake_webhook::admit::Webhook;
 use namesake_webhook::argo::object::own;
 use namesake_webhook::argo::{Role, tree::Node};
@@ -197,14 +193,4 @@ fn pod_of_a_job() -> [Large; 2] {
         stored: None,
     };
     [made, twin]
-}
-
-/// An API server that has this object, and no other.
-pub(crate) fn api_server(object: &Value) -> Client {
-    let text = object.to_string().into_bytes();
-    let service = tower::service_fn(move |_: axum::http::Request<Body>| {
-        let answer = axum::http::Response::new(Body::from(text.clone()));
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    Client::new(service, "default")
 }

@@ -9,6 +9,7 @@
     reason = "the cases of the tests, which give the reviews, may"
 )]
 
+mod api_server;
 #[path = "../../tests/it/cases.rs"]
 mod cases;
 mod floor;
@@ -133,6 +134,20 @@ async fn cases() -> Vec<Case> {
             "webhook",
             "/validate",
             &reviews.patched_pod,
+            ALLOWED,
+        ),
+        case(
+            "guard: exec, with its GET",
+            "webhook",
+            "/guard",
+            &reviews.exec,
+            ALLOWED,
+        ),
+        case(
+            "guard: a step's result, with its GET",
+            "webhook",
+            "/guard",
+            &reviews.result,
             ALLOWED,
         ),
         case(

@@ -4,7 +4,10 @@ use namesake_webhook::admit::Webhook;
 use namesake_webhook::state::State;
 use serde_json::{Value, json};
 
-use super::cases;
+use super::{api_server, cases};
+
+/// Whose everything is.
+const ALICE: &str = "alice@acme.com";
 
 /// The reviews that the load is made of.
 pub(crate) struct Reviews {
@@ -12,6 +15,10 @@ pub(crate) struct Reviews {
     pub(crate) pod: Value,
     /// The same pod as the API server shows it to the twin.
     pub(crate) patched_pod: Value,
+    /// The user enters that pod.
+    pub(crate) exec: Value,
+    /// That pod writes the result of the step that it is.
+    pub(crate) result: Value,
     /// The user's client creates the Job.
     pub(crate) job: Value,
 }
@@ -23,7 +30,32 @@ pub(crate) fn state() -> State {
         "identities": [{"user": "alice@acme.com", "ready": true}],
     });
     cases::sign(&mut case);
-    cases::state(&case)
+    let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow", "uid": "f", "controller": true});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "uid": "u", "ownerReferences": [owner],
+        "annotations": {"workflows.argoproj.io/node-id": "flow-1"}},
+        "spec": {"serviceAccountName": cases::name_of(ALICE), "containers": []}});
+    cases::state(&case).with_cluster(api_server::with(&pod))
+}
+
+fn exec() -> Value {
+    let options = json!({"kind": "PodExecOptions", "apiVersion": "v1", "command": ["sh"]});
+    let mut review = cases::review(
+        &json!({"kind": "PodExecOptions", "operation": "CONNECT", "user": ALICE, "object": options}),
+    );
+    review["request"]["subResource"] = json!("exec");
+    review["request"]["name"] = json!("p");
+    review
+}
+
+fn result() -> Value {
+    let account = format!("system:serviceaccount:research:{}", cases::name_of(ALICE));
+    let object = json!({"metadata": {"name": "flow-1", "labels": {"workflows.argoproj.io/workflow": "flow"},
+        "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}]}});
+    let mut review = cases::review(
+        &json!({"kind": "WorkflowTaskResult", "user": account, "token": true, "pod": true, "object": object}),
+    );
+    review["request"]["kind"]["group"] = json!("argoproj.io");
+    review
 }
 
 /// Builds them; the patched pod is what [`state`] itself makes of the pod.
@@ -39,6 +71,8 @@ pub(crate) async fn reviews() -> Reviews {
     Reviews {
         pod,
         patched_pod,
+        exec: exec(),
+        result: result(),
         job,
     }
 }

@@ -22,20 +22,19 @@ pub(crate) fn serve(name: &str) -> anyhow::Result<()> {
         std::io::stdin().read_to_end(&mut Vec::new()).ok();
         std::process::exit(0);
     });
-    let app = match name {
-        "floor" => floor::app(),
+    match name {
+        "floor" => run(floor::app),
         "webhook" => {
             // As in the real program: one line a decision.
             telemetry::start(names::LOG, LogFormat::Json)?;
-            namesake_webhook::app(Arc::new(reviews::state()))
+            run(|| namesake_webhook::app(Arc::new(reviews::state())))
         }
         other => bail!("no server is called {other}: floor or webhook"),
-    };
-    run(app)
+    }
 }
 
 #[tokio::main]
-async fn run(app: Router) -> anyhow::Result<()> {
+async fn run(app: impl FnOnce() -> Router) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").context("failed to listen")?;
     listener.set_nonblocking(true)?;
     let key = KeyPair::generate()?;
@@ -49,7 +48,7 @@ async fn run(app: Router) -> anyhow::Result<()> {
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let tls = RustlsConfig::from_config(Arc::new(tls));
     axum_server::from_tcp_rustls(listener, tls)?
-        .serve(app.into_make_service())
+        .serve(app().into_make_service())
         .await
         .context("server stopped")
 }
