@@ -3,6 +3,8 @@
 //! Only the request that brings the annotation counts, and it takes it off: one that was there before, or came with a
 //! template, is nobody's word.
 
+use std::collections::BTreeMap;
+
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
 use namesake_core::{Bound, Groups, ObjectName, STAMP_TOLERANCE, Stamp};
 
@@ -28,15 +30,35 @@ pub fn asked(
     if is_child(&new.metadata) {
         return Ok(None);
     }
-    let Some(name) = brought(Some(&old.metadata), &new.metadata) else {
-        let again = again(world, request, kind, old, new);
+    let (old, metadata) = (&old.metadata, &new.metadata);
+    let Some(given) = given(world, request, kind, (old, metadata), sign)? else {
+        let again = again(world, request, kind, old, metadata);
         return Ok(again.map(|stamp| (asker(&stamp, kind, parent, old), stamp)));
     };
-    let what = format!(
-        "{} {}",
-        kind.name,
-        old.metadata.name.as_deref().unwrap_or_default()
-    );
+    let stamp = Stamp {
+        runs: parent.runs.of(parts),
+        containers: twin::asked_for_by(world.rules, parent, parts)?,
+        ..given
+    };
+    Ok(Some((asker(&stamp, kind, parent, old), stamp)))
+}
+
+/// The stamp of an object that an admin gives to a user, without what it runs; none if nobody asks for that. `old` and
+/// `new` are its metadata.
+///
+/// # Errors
+/// Somebody asks who is no admin, or for a name that is no user.
+pub fn given(
+    world: &World<'_>,
+    request: &Request<'_>,
+    kind: &Kind,
+    (old, new): (&Metadata<'_>, &Metadata<'_>),
+    sign: Sign,
+) -> Result<Option<Stamp>, Refused> {
+    let Some(name) = brought(Some(old), new) else {
+        return Ok(None);
+    };
+    let what = format!("{} {}", kind.name, old.name.as_deref().unwrap_or_default());
     check_admin(world, request, &what)?;
     if sign == Sign::Never {
         let text = format!(
@@ -45,22 +67,21 @@ pub fn asked(
         );
         return Err(Refused::later("NotOptedIn", text));
     }
-    let stamp = Stamp {
+    Ok(Some(Stamp {
         stack: world.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
         kind: kind.name.to_owned(),
-        object: ObjectName::of(old.metadata.name.as_deref(), None),
+        object: ObjectName::of(old.name.as_deref(), None),
         requester: request.user_info.username.to_string(),
         user: Some(world.rules.named_user(name)?),
         groups: Groups::default(),
-        bound: Bound::Uid(old.metadata.uid.as_deref().unwrap_or_default().to_owned()),
+        bound: Bound::Uid(old.uid.as_deref().unwrap_or_default().to_owned()),
         root: None,
-        runs: parent.runs.of(parts),
-        containers: twin::asked_for_by(world.rules, parent, parts)?,
+        runs: Vec::new(),
+        containers: BTreeMap::new(),
         taken: Some(world.now),
         argo: None,
-    };
-    Ok(Some((asker(&stamp, kind, parent, old), stamp)))
+    }))
 }
 
 /// Checks a new parent: it is there before anybody gives it to a user, or webhooks that come after us would undo it.
@@ -92,32 +113,29 @@ fn brought<'m>(old: Option<&Metadata<'_>>, new: &'m Metadata<'_>) -> Option<&'m 
     is.filter(|is| was != Some(is))
 }
 
-// The stamp of this very request, which we wrote before another webhook changed the object and we were called again.
-fn again(
+/// The stamp of this very request, which we wrote before another webhook changed the object and we were called again.
+#[must_use]
+pub fn again(
     world: &World<'_>,
     request: &Request<'_>,
     kind: &Kind,
-    old: &Object<'_>,
-    new: &Object<'_>,
+    old: &Metadata<'_>,
+    new: &Metadata<'_>,
 ) -> Option<Stamp> {
-    let text = new.metadata.annotation(STAMP_ANNOTATION)?;
-    if old.metadata.annotation(STAMP_ANNOTATION) == Some(text) {
+    let text = new.annotation(STAMP_ANNOTATION)?;
+    if old.annotation(STAMP_ANNOTATION) == Some(text) {
         return None;
     }
-    let stamp = verify(
-        world,
-        text,
-        &seen(world, &request.namespace, kind, &old.metadata),
-    )
-    .ok()?;
+    let seen = seen(world, &request.namespace, kind, old);
+    let stamp = verify(world, text, &seen).ok()?;
     let now = |at: i64| at.abs_diff(world.now) <= STAMP_TOLERANCE;
     let ours =
         stamp.taken.is_some_and(now) && stamp.requester == request.user_info.username.as_str();
     (ours && check_admin(world, request, kind.name).is_ok()).then_some(stamp)
 }
 
-fn asker(stamp: &Stamp, kind: &Kind, parent: &Parent, old: &Object<'_>) -> Asker {
-    let name = old.metadata.name.as_deref().unwrap_or_default();
+fn asker(stamp: &Stamp, kind: &Kind, parent: &Parent, old: &Metadata<'_>) -> Asker {
+    let name = old.name.as_deref().unwrap_or_default();
     who::of_stamp(stamp, kind, parent, name)
 }
 

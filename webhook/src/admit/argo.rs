@@ -1,5 +1,6 @@
 //! Objects of Argo Workflows: stamped and refused early when they are made, restored and signed again when they change.
 
+mod adopt;
 mod create;
 mod early;
 mod update;

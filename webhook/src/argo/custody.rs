@@ -7,6 +7,7 @@ use namesake_core::{Argo, Bound, Deployer, Launcher, ObjectName, SealError, Stam
 use super::changes::{May, Parts, beyond};
 use super::object::{self, own, still_says};
 use super::reference::{self, Reference};
+use super::tree::Node;
 use super::{Role, STORED};
 use crate::kinds::Kind;
 use crate::mutate::World;
@@ -159,6 +160,34 @@ pub fn signed_again(argo: &Argo, role: Role, old: &Parts<'_>, new: &Parts<'_>) -
     }
 }
 
+/// What the stamp of an object says that an admin gives to a user: what it runs now. None for a Workflow that runs a
+/// template which Argo has not stored in it yet: nobody knows what it will run.
+#[must_use]
+pub fn given(role: Role, stamp: &Stamp, new: &Parts<'_>) -> Option<Argo> {
+    if role == Role::Workflow && reference::named(&new.spec).is_some() {
+        let stored = object::stored(&new.status)?;
+        return Some(Argo::Deployed(Box::new(Deployer {
+            requester: stamp.requester.clone(),
+            user: stamp.user.clone(),
+            groups: stamp.groups.clone(),
+            stored,
+        })));
+    }
+    Some(Argo::Own {
+        digest: own(role, &new.spec),
+        before: None,
+    })
+}
+
+/// The spec that a Workflow runs: what Argo stored of its template, or its own.
+#[must_use]
+pub fn running<'n, 'a>(new: &'n Parts<'a>) -> &'n Node<'a> {
+    match reference::named(&new.spec) {
+        Some(_) => new.status.get(STORED),
+        None => &new.spec,
+    }
+}
+
 /// A stamp for an object that exists: it signs its UID from now on.
 #[must_use]
 pub fn restamped(stamp: Stamp, metadata: &Metadata<'_>, argo: Option<Argo>) -> Stamp {
@@ -222,6 +251,19 @@ fn not_stored(kind: &Kind, name: &str, template: &str) -> Refused {
         format!(
             "{} {name} runs template {template} as whoever deployed it, and what it runs is not stored in its status yet: Argo \
              stores it now, and tries again by itself",
+            kind.name
+        ),
+    )
+}
+
+/// What an admin is told who adopts a Workflow before Argo has stored what it runs.
+#[must_use]
+pub fn nothing_stored(kind: &Kind, name: &str) -> Refused {
+    Refused::later(
+        "NotStoredYet",
+        format!(
+            "what {} {name} runs is not stored in its status yet, so nobody can say whose it is: adopt its template, or try again \
+             when Argo has stored it",
             kind.name
         ),
     )

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::stored::{FREE, digest};
 use super::tree::Node;
-use super::{Role, STORED};
+use super::{Role, STORED, outlives_return};
 use crate::kinds::Kind;
 use crate::mutate::World;
 use crate::review::Metadata;
@@ -39,9 +39,7 @@ impl Object<'_> {
     }
 }
 
-/// The stamp in an object's metadata; `None` if it has none. A template and a CronWorkflow outlive that their namespace opts
-/// out and in again: what they say now is compared with what was signed. A Workflow does not: its nodes may have been
-/// written meanwhile.
+/// The stamp in an object's metadata; `None` if it has none.
 #[must_use]
 pub fn stamp(
     world: &World<'_>,
@@ -50,7 +48,7 @@ pub fn stamp(
     metadata: &Metadata<'_>,
 ) -> Option<Result<Stamp, Void>> {
     let text = metadata.annotation(STAMP_ANNOTATION)?;
-    let returned = world.returned.filter(|_| kind.kind == "Workflow");
+    let returned = world.returned.filter(|_| !outlives_return(kind.name));
     let world = World { returned, ..*world };
     let seen = who::seen(&world, namespace, kind, metadata);
     Some(who::verify(&world, text, &seen))

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use namesake_core::{KeyRing, SeenObject};
+use namesake_core::{Argo, KeyRing, SeenObject, Stamp};
 use serde::Serialize;
 
 use super::State;
+use crate::argo::outlives_return;
 use crate::metrics::{KeyLabels, UnprovenLabels};
 use crate::mutate::World;
 use crate::who::verify;
@@ -26,7 +27,7 @@ pub struct Unproven {
 /// What all stamps in memory say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Parents without a stamp that counts, in order.
+    /// Parents without a stamp that counts and names a user, in order.
     pub unproven: Vec<Unproven>,
     /// How many stamps count that were signed with each key we have.
     pub keys: BTreeMap<String, usize>,
@@ -63,12 +64,17 @@ impl State {
                     uid: &uid,
                     created: parent.created,
                 };
+                let returned = world.returned.filter(|_| !outlives_return(parent.kind));
+                let world = World { returned, ..world };
                 let text = parent.stamp.as_deref();
                 let why = match text.map(|text| verify(&world, text, &seen)) {
-                    Some(Ok(_)) => {
+                    Some(Ok(stamp)) => {
                         let id = text.and_then(KeyRing::id_in).unwrap_or_default();
                         *survey.keys.entry(id.to_owned()).or_default() += 1;
-                        continue;
+                        let Some(why) = nobodys(&stamp) else {
+                            continue;
+                        };
+                        why
                     }
                     Some(Err(void)) => format!("its stamp is void: {void}"),
                     None => "it has no stamp".to_owned(),
@@ -102,4 +108,17 @@ impl State {
             self.metrics.stamps.get_or_create(&labels).set(count);
         }
     }
+}
+
+// Why nobody is proven to have made what has a stamp that counts. Who starts what another deployed may be anybody.
+fn nobodys(stamp: &Stamp) -> Option<String> {
+    let deployed = matches!(
+        stamp.argo,
+        Some(Argo::Reference { .. } | Argo::Deployed(_) | Argo::Unmatched)
+    );
+    let unknown = stamp.user.is_none() && !deployed;
+    unknown.then(|| {
+        let requester = &stamp.requester;
+        format!("{requester}, who made it, is no user that the rules know")
+    })
 }

@@ -8,6 +8,7 @@ use super::early::{Early, evaluate};
 use super::{Asked, home, needs_later, template};
 use crate::admit::needs::origin;
 use crate::admit::{Decided, done};
+use crate::adopt;
 use crate::argo::Role;
 use crate::argo::changes::Parts;
 use crate::argo::object::{Object as Whole, own};
@@ -27,6 +28,7 @@ pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
     };
     let both = asked.trees.argo().map_err(|refused| (refused, facts()))?;
     let new = &both.new;
+    adopt::not_yet(asked.kind, &asked.object.metadata).map_err(|refused| (refused, facts()))?;
     let asker = asker(asked, new)
         .await
         .map_err(|refused| (refused, facts()))?;
@@ -73,7 +75,7 @@ fn signed(asked: &Asked<'_, '_>, spec: &Node<'_>) -> Argo {
     }
 }
 
-fn nothing(asker: &Asker) -> Early {
+pub(super) fn nothing(asker: &Asker) -> Early {
     Early {
         facts: mutate::facts(asker, None),
         missing: false,
@@ -122,7 +124,7 @@ async fn asker(asked: &Asked<'_, '_>, new: &Parts<'_>) -> Result<Asker, Refused>
     }))
 }
 
-fn by(stamp: Stamp, unmapped: impl FnOnce(&str) -> namesake_core::Refusal) -> Asker {
+pub(super) fn by(stamp: Stamp, unmapped: impl FnOnce(&str) -> namesake_core::Refusal) -> Asker {
     let user = stamp.user.ok_or_else(|| unmapped(&stamp.requester));
     Asker {
         user,
@@ -197,7 +199,7 @@ fn undeployed(kind: &str, reference: Reference<'_>) -> Refused {
         "NoProvenDeployer",
         format!(
             "nobody is proven to have deployed {kind} {}, so what it runs would run as nobody: deploy it again (it was made before \
-             the namespace was opted in, or while admission was off)",
+             the namespace was opted in, or while admission was off), or ask an admin to adopt it",
             reference.name
         ),
     )

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use namesake_api::names::STAMP_ANNOTATION;
+use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
 use namesake_core::{Argo, Bound, Launcher, ObjectName, Stamp};
 
+use super::adopt::adopted;
 use super::early::evaluate;
 use super::{Asked, home, template};
 use crate::admit::trees::Both;
@@ -56,6 +57,12 @@ pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
             )),
         };
     };
+    // What Argo writes comes from templates, and is nobody's word.
+    if standing != Standing::Carrier
+        && let Some(verdict) = adopted(asked, metadata, new, sign).await?
+    {
+        return Ok(verdict);
+    }
     if asked.role != Role::Template && found.is_some() {
         let member = custody::refused_change(standing, old, new);
         if let Some(member) = member {
@@ -99,7 +106,7 @@ async fn again(
 
 fn restore(asked: &Asked<'_, '_>, text: Option<&str>) -> Change {
     let mut patch = Patch::default();
-    let keys = [(STAMP_ANNOTATION, text)];
+    let keys = [(STAMP_ANNOTATION, text), (ADOPT_ANNOTATION, None)];
     patch.set_keys(
         "/metadata/annotations",
         asked.object.metadata.annotations.as_ref(),

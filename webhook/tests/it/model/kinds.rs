@@ -1,8 +1,11 @@
 //! The kinds of the model: what people write, what controllers make of it, what can be changed in it.
 
 use jiff::Timestamp;
+use namesake_webhook::kinds::Scope;
 use namesake_webhook::state::{Parent, State};
 use serde_json::{Value, json};
+
+use super::argo;
 
 pub(crate) const JOB_SET_CONTROLLER: &str =
     "system:serviceaccount:jobset-system:jobset-controller-manager";
@@ -13,10 +16,23 @@ pub(crate) enum Kind {
     Job,
     CronJob,
     JobSet,
+    WorkflowTemplate,
+    ClusterWorkflowTemplate,
+    CronWorkflow,
+    Workflow,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 4] = [Kind::Pod, Kind::Job, Kind::CronJob, Kind::JobSet];
+    pub(crate) const ALL: [Kind; 8] = [
+        Kind::Pod,
+        Kind::Job,
+        Kind::CronJob,
+        Kind::JobSet,
+        Kind::WorkflowTemplate,
+        Kind::ClusterWorkflowTemplate,
+        Kind::CronWorkflow,
+        Kind::Workflow,
+    ];
 
     pub(crate) fn gvk(self) -> (&'static str, &'static str, &'static str) {
         match self {
@@ -24,12 +40,33 @@ impl Kind {
             Kind::Job => ("batch", "v1", "Job"),
             Kind::CronJob => ("batch", "v1", "CronJob"),
             Kind::JobSet => ("jobset.x-k8s.io", "v1alpha2", "JobSet"),
+            Kind::WorkflowTemplate => ("argoproj.io", "v1alpha1", "WorkflowTemplate"),
+            Kind::ClusterWorkflowTemplate => ("argoproj.io", "v1alpha1", "ClusterWorkflowTemplate"),
+            Kind::CronWorkflow => ("argoproj.io", "v1alpha1", "CronWorkflow"),
+            Kind::Workflow => ("argoproj.io", "v1alpha1", "Workflow"),
+        }
+    }
+
+    pub(crate) fn plural(self) -> String {
+        format!("{}s", self.gvk().2.to_lowercase())
+    }
+
+    pub(crate) fn is_argos(self) -> bool {
+        self.gvk().0 == "argoproj.io"
+    }
+
+    /// The kind of template that a spec refers to.
+    pub(crate) fn referred(cluster_scope: bool) -> Self {
+        if cluster_scope {
+            Kind::ClusterWorkflowTemplate
+        } else {
+            Kind::WorkflowTemplate
         }
     }
 
     /// Whether whoever writes it anew is who its pods run as from then on.
     pub(crate) fn changes_hands(self) -> bool {
-        false
+        matches!(self, Kind::WorkflowTemplate | Kind::ClusterWorkflowTemplate)
     }
 }
 
@@ -68,37 +105,47 @@ pub(crate) fn new(kind: Kind, person: &str, shape: u8) -> Value {
             let job = json!({"spec": {"template": template(person, shape)}});
             json!({"metadata": metadata, "spec": {"replicatedJobs": [{"template": job}], "suspend": false}})
         }
+        argos => argo::new(argos, person, shape),
     }
 }
 
-/// What a kind's controller makes of an object, and who that controller is.
-pub(crate) fn child(kind: Kind, parent: &Value) -> Option<(Kind, Value, &'static str)> {
-    let owner = |version: &str, name: &str| {
-        json!([{"apiVersion": version, "kind": name, "name": parent["metadata"]["name"],
-            "uid": parent["metadata"]["uid"], "controller": true}])
-    };
+/// The owner reference that an object's controller writes.
+pub(crate) fn owner(kind: Kind, parent: &Value) -> Value {
+    let (group, version, name) = kind.gvk();
+    json!([{"apiVersion": format!("{group}/{version}"), "kind": name, "name": parent["metadata"]["name"],
+        "uid": parent["metadata"]["uid"], "controller": true}])
+}
+
+/// What a kind's controller makes of an object, and who that controller is. `number` is new.
+pub(crate) fn child(
+    kind: Kind,
+    parent: &Value,
+    number: usize,
+) -> Option<(Kind, Value, &'static str)> {
     match kind {
-        Kind::Pod => None,
+        Kind::Pod | Kind::WorkflowTemplate | Kind::ClusterWorkflowTemplate => None,
+        Kind::Workflow => Some((
+            Kind::Pod,
+            argo::pod(parent, &runs(kind, parent)),
+            argo::CONTROLLER,
+        )),
+        Kind::CronWorkflow => Some((Kind::Workflow, argo::tick(parent, number), argo::CONTROLLER)),
         Kind::Job => {
             let mut pod = parent["spec"]["template"].clone();
             pod["metadata"]["generateName"] = json!("p-");
-            pod["metadata"]["ownerReferences"] = owner("batch/v1", "Job");
+            pod["metadata"]["ownerReferences"] = owner(kind, parent);
             let controller = "system:serviceaccount:kube-system:job-controller";
             Some((Kind::Pod, pod, controller))
         }
         Kind::CronJob | Kind::JobSet => {
-            let (_, version, name) = kind.gvk();
-            let (group, controller) = if kind == Kind::CronJob {
-                (
-                    "batch",
-                    "system:serviceaccount:kube-system:cronjob-controller",
-                )
+            let controller = if kind == Kind::CronJob {
+                "system:serviceaccount:kube-system:cronjob-controller"
             } else {
-                ("jobset.x-k8s.io", JOB_SET_CONTROLLER)
+                JOB_SET_CONTROLLER
             };
             let mut metadata = json!({"generateName": "j-", "annotations": {}});
-            metadata["ownerReferences"] = owner(&format!("{group}/{version}"), name);
-            let mut template = runs(kind, parent).clone();
+            metadata["ownerReferences"] = owner(kind, parent);
+            let mut template = runs(kind, parent);
             if kind == Kind::JobSet {
                 template["metadata"]["labels"]["jobset.sigs.k8s.io/jobset-name"] = json!("js");
             }
@@ -123,37 +170,41 @@ pub(crate) fn edited(kind: Kind, old: &Value, person: &str, edit: u8) -> Option<
         (Kind::Job, 2) => {
             new["spec"]["template"]["metadata"]["annotations"]["inject"] = json!(person);
         }
+        (argos, 2) => argo::edited(argos, &mut new, person, edit),
         (_, _) => new["metadata"]["labels"] = json!({"edited-by": person}),
     }
     Some(new)
 }
 
 /// What an object runs.
-pub(crate) fn runs(kind: Kind, object: &Value) -> &Value {
-    object.pointer(template_of(kind)).unwrap()
+pub(crate) fn runs(kind: Kind, object: &Value) -> Value {
+    if kind.is_argos() {
+        return argo::runs(kind, object);
+    }
+    object.pointer(template_of(kind)).unwrap().clone()
 }
 
 fn template_of(kind: Kind) -> &'static str {
     match kind {
-        Kind::Pod => "/spec",
         Kind::Job => "/spec/template",
         Kind::CronJob => "/spec/jobTemplate/spec/template",
         Kind::JobSet => "/spec/replicatedJobs/0/template/spec/template",
+        _ => "/spec",
     }
 }
 
 /// What the watch tells the webhook.
 pub(crate) fn feed(state: &State, kind: Kind, object: &Value) {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str);
-    if kind == Kind::Pod {
+    let (group, _, name) = kind.gvk();
+    let name = format!("{group}/{name}");
+    let mut kinds = namesake_webhook::kinds::parents();
+    let Some((kind, _)) = kinds.find(|(k, _)| k.name == name && k.scope == Scope::Namespaced)
+    else {
         return;
-    }
+    };
     let parent = Parent {
-        kind: match kind {
-            Kind::CronJob => "batch/CronJob",
-            Kind::JobSet => "jobset.x-k8s.io/JobSet",
-            Kind::Pod | Kind::Job => "batch/Job",
-        },
+        kind: kind.name,
         name: text("/metadata/name").unwrap_or_default().into(),
         generate_name: text("/metadata/generateName").map(Into::into),
         created: text("/metadata/creationTimestamp")
@@ -163,9 +214,6 @@ pub(crate) fn feed(state: &State, kind: Kind, object: &Value) {
             .as_second(),
         stamp: text("/metadata/annotations/namesake.dev~1stamp").map(Into::into),
     };
-    state.parents.apply(
-        "research",
-        text("/metadata/uid").unwrap_or_default(),
-        parent,
-    );
+    let uid = text("/metadata/uid").unwrap_or_default();
+    state.parents.apply("research", uid, parent);
 }

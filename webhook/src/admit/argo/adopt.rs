@@ -1,0 +1,72 @@
+//! Adoption of an object of Argo: an admin says whose it is, as it stands now.
+
+use std::collections::BTreeMap;
+
+use namesake_core::Stamp;
+
+use super::Asked;
+use super::create::{by, nothing};
+use super::early::evaluate;
+use crate::admit::{asks, done};
+use crate::adopt;
+use crate::argo::Role;
+use crate::argo::changes::Parts;
+use crate::argo::custody;
+use crate::argo::reference;
+use crate::argo::tree::Node;
+use crate::mutate::{self, Picked, Sign};
+use crate::review::Metadata;
+use crate::verdict::{Facts, Refused, Verdict};
+use crate::who;
+
+/// What becomes of an object that an admin gives to a user; none if nobody asks for that. The rules are asked as if the
+/// user had made it.
+pub(super) async fn adopted(
+    asked: &Asked<'_, '_>,
+    old: &Metadata<'_>,
+    new: &Parts<'_>,
+    opted_in: bool,
+) -> Result<Option<Verdict>, (Refused, Facts)> {
+    let (world, request, kind) = (asked.world, asked.request, asked.kind);
+    let refuse = |refused: Refused| (refused, asks(request));
+    let metadata = &asked.object.metadata;
+    let sign = if opted_in { Sign::Again } else { Sign::Never };
+    let given = adopt::given(world, request, kind, (old, metadata), sign).map_err(refuse)?;
+    let again = || adopt::again(world, request, kind, old, metadata).filter(|_| opted_in);
+    let Some(stamp) = given.or_else(again) else {
+        return Ok(None);
+    };
+    let name = old.name.as_deref().unwrap_or_default();
+    let argo = custody::given(asked.role, &stamp, new);
+    let argo = argo.ok_or_else(|| refuse(custody::nothing_stored(kind, name)))?;
+    let stamp = Stamp {
+        argo: Some(argo),
+        runs: Vec::new(),
+        containers: BTreeMap::new(),
+        ..stamp
+    };
+    let asker = by(stamp.clone(), |requester| {
+        who::unmapped(requester, kind, name)
+    });
+    let early = match runs(asked, new) {
+        Some(spec) => evaluate(asked, &asker, spec).await?,
+        None => nothing(&asker),
+    };
+    let picked = Picked {
+        not_made: early.missing,
+        ..Picked::default()
+    };
+    let change = mutate::restamped(world, metadata, &stamp, picked, "adopted");
+    Ok(Some(done(change, early.facts)))
+}
+
+// The spec whose pods will be its user's; none if that is another object's, or decided where it is run.
+fn runs<'n, 'a>(asked: &Asked<'_, '_>, new: &'n Parts<'a>) -> Option<&'n Node<'a>> {
+    match asked.role {
+        Role::Template => (!super::home(asked.kind, "x").is_empty()).then_some(&new.spec),
+        Role::Workflow => Some(custody::running(new)),
+        Role::CronWorkflow => {
+            Some(new.spec.get("workflowSpec")).filter(|spec| reference::named(spec).is_none())
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Argo's objects in the model, and what its controller does with them, as it was seen to do it.
+
+use serde_json::{Map, Value, json};
+
+use super::kinds::{Kind, owner};
+
+pub(crate) const CONTROLLER: &str = "system:serviceaccount:argo:argo";
+/// Where Argo keeps what a Workflow with a reference runs.
+const STORED: &str = "/status/storedWorkflowTemplateSpec";
+
+/// What somebody writes; `shape` says what it refers to, if to anything, and what more it says.
+pub(crate) fn new(kind: Kind, person: &str, shape: u8) -> Value {
+    let number = (shape >> 1) & 1;
+    let metadata = match kind {
+        Kind::Workflow => json!({"generateName": "t-", "annotations": {}}),
+        Kind::CronWorkflow => json!({"name": format!("cron-{number}"), "annotations": {}}),
+        _ => json!({"name": format!("flow-{number}"), "annotations": {}}),
+    };
+    let spec = match kind {
+        Kind::Workflow | Kind::CronWorkflow if shape & 4 != 0 => reference(person, shape),
+        _ => spec(person, shape),
+    };
+    let spec = if kind == Kind::CronWorkflow {
+        json!({"schedules": ["0 0 * * *"], "suspend": false, "workflowSpec": spec})
+    } else {
+        spec
+    };
+    json!({"metadata": metadata, "spec": spec})
+}
+
+fn spec(person: &str, shape: u8) -> Value {
+    let mut spec = json!({
+        "entrypoint": "start", "arguments": {"parameters": []},
+        "podMetadata": {"labels": {"app.kubernetes.io/part-of": "metaflow"}, "annotations": {"metaflow/user": person}},
+        "templates": [{"name": "start", "metadata": {}, "inputs": {}, "container": {"image": format!("of-{person}")}}]});
+    if shape & 1 != 0 {
+        spec["serviceAccountName"] = json!("metaflow");
+    }
+    spec
+}
+
+fn reference(person: &str, shape: u8) -> Value {
+    let name = format!("flow-{}", (shape >> 1) & 1);
+    let mut spec = json!({"workflowTemplateRef": {"name": name}, "arguments": {}});
+    if shape & 8 != 0 {
+        spec["podMetadata"] = json!({"annotations": {"note": person}});
+    }
+    if shape & 16 != 0 {
+        spec["workflowTemplateRef"]["clusterScope"] = json!(true);
+    }
+    spec
+}
+
+/// The template that a Workflow runs, and whether it says more than that.
+pub(crate) fn referred(workflow: &Value) -> Option<(Kind, &str, bool)> {
+    let spec = &workflow["spec"];
+    let name = spec["workflowTemplateRef"]["name"].as_str()?;
+    let kind = Kind::referred(spec["workflowTemplateRef"]["clusterScope"] == true);
+    Some((kind, name, spec.get("podMetadata").is_none()))
+}
+
+pub(crate) fn is_stored(workflow: &Value) -> bool {
+    workflow.pointer(STORED).is_some()
+}
+
+/// What an object runs, without what says only when, and to whom it is given.
+pub(crate) fn runs(kind: Kind, object: &Value) -> Value {
+    let (mut spec, free): (Value, &[&str]) = match kind {
+        Kind::CronWorkflow => (object["spec"]["workflowSpec"].clone(), &[]),
+        Kind::Workflow => {
+            let spec = object.pointer(STORED).unwrap_or(&object["spec"]);
+            (spec.clone(), &["suspend"])
+        }
+        _ => (
+            object["spec"].clone(),
+            &["suspend", "workflowMetadata", "serviceAccountName"],
+        ),
+    };
+    if let Some(spec) = spec.as_object_mut() {
+        spec.retain(|name, _| !free.contains(&name.as_str()));
+    }
+    spec
+}
+
+/// The change that matters: of what runs, wherever a kind says it.
+pub(crate) fn edited(kind: Kind, new: &mut Value, person: &str, edit: u8) {
+    let image = json!(format!("{edit}-of-{person}"));
+    let evil = json!({"templates": [{"name": "start", "container": {"image": image}}]});
+    match kind {
+        Kind::CronWorkflow => new["spec"]["workflowSpec"]["templates"] = evil["templates"].clone(),
+        Kind::Workflow if referred(new).is_none() => {
+            new["spec"]["templates"] = evil["templates"].clone()
+        }
+        Kind::Workflow if edit & 8 != 0 => {
+            new["spec"]["workflowTemplateRef"]["name"] = json!(format!("flow-{}", (edit >> 4) & 1));
+        }
+        Kind::Workflow if is_stored(new) => {
+            new["status"]["storedWorkflowTemplateSpec"]["templates"] = evil["templates"].clone();
+        }
+        Kind::Workflow => new["status"] = json!({"storedWorkflowTemplateSpec": evil}),
+        _ => new["spec"]["templates"] = evil["templates"].clone(),
+    }
+}
+
+/// The spec that Argo runs: the template's, merged with the Workflow's.
+pub(crate) fn merged(workflow: &Value, template: &Value) -> Value {
+    let mut spec = template["spec"].clone();
+    forget(&mut spec);
+    for (key, value) in workflow["spec"]["podMetadata"]["annotations"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        spec["podMetadata"]["annotations"][key] = value.clone();
+    }
+    spec["workflowTemplateRef"] = workflow["spec"]["workflowTemplateRef"].clone();
+    spec["arguments"] = json!({});
+    spec
+}
+
+/// The Workflow after Argo has stored what it runs. A template's `workflowMetadata` goes over the Workflow's own.
+pub(crate) fn stores(workflow: &Value, template: &Value) -> Value {
+    let mut new = workflow.clone();
+    new["status"] =
+        json!({"phase": "Running", "storedWorkflowTemplateSpec": merged(workflow, template)});
+    for (key, value) in template["spec"]["workflowMetadata"]["annotations"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        new["metadata"]["annotations"][key] = value.clone();
+    }
+    new
+}
+
+/// The Workflow after Argo has written down how far it is.
+pub(crate) fn goes_on(workflow: &Value, number: usize) -> Value {
+    let mut new = workflow.clone();
+    new["status"]["nodes"] = json!({"n": {"phase": "Running", "id": number.to_string()}});
+    new
+}
+
+/// The Workflow that a CronWorkflow starts: its spec as it stands, and no word of its own metadata.
+pub(crate) fn tick(cron: &Value, number: usize) -> Value {
+    let name = format!("{}-{number}", cron["metadata"]["name"].as_str().unwrap());
+    let mut annotations = cron["spec"]["workflowMetadata"]["annotations"].clone();
+    annotations["workflows.argoproj.io/scheduled-time"] = json!("2026-11-26T00:00:00Z");
+    json!({
+        "metadata": {
+            "name": name, "annotations": annotations,
+            "labels": {"workflows.argoproj.io/cron-workflow": cron["metadata"]["name"]},
+            "ownerReferences": owner(Kind::CronWorkflow, cron)},
+        "spec": cron["spec"]["workflowSpec"]})
+}
+
+/// The pod of the one step of what a Workflow runs.
+pub(crate) fn pod(workflow: &Value, spec: &Value) -> Value {
+    let name = &workflow["metadata"]["name"];
+    let mut metadata = spec["podMetadata"].clone();
+    metadata["generateName"] = json!("p-");
+    metadata["labels"]["workflows.argoproj.io/workflow"] = name.clone();
+    metadata["annotations"]["workflows.argoproj.io/node-id"] = name.clone();
+    metadata["ownerReferences"] = owner(Kind::Workflow, workflow);
+    let image = &spec["templates"][0]["container"]["image"];
+    let account = spec.get("serviceAccountName").and_then(Value::as_str);
+    json!({"metadata": metadata, "spec": {
+        "serviceAccountName": account.unwrap_or("default"),
+        "containers": [{"name": "wait", "image": "argoexec"}, {"name": "main", "image": image}]}})
+}
+
+// Go's encoder leaves out what is empty.
+fn forget(value: &mut Value) {
+    let empty = |v: &Value| {
+        v.is_null()
+            || v.as_array().is_some_and(Vec::is_empty)
+            || v.as_object().is_some_and(Map::is_empty)
+    };
+    match value {
+        Value::Object(all) => {
+            all.values_mut().for_each(forget);
+            all.retain(|_, v| !empty(v));
+        }
+        Value::Array(all) => all.iter_mut().for_each(forget),
+        _ => {}
+    }
+}

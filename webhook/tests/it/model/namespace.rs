@@ -1,0 +1,369 @@
+//! The namespace of the model, its webhook, and what really happened.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use jiff::Timestamp;
+use namesake_webhook::admit::Webhook;
+use namesake_webhook::mode::Mode;
+use namesake_webhook::state::{Says, State};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use super::Act;
+use super::argo;
+use super::cluster::Cluster;
+use super::kinds::{JOB_SET_CONTROLLER, Kind, child, feed, new, runs};
+use crate::cases::{NOW, ask, name_of, patch, patched, state_at};
+
+pub(crate) const PEOPLE: [&str; 3] = ["alice@acme.com", "bob@acme.com", "mallory@acme.com"];
+pub(super) const ADOPT_FOR: &str = "namesake.dev/adopt-for";
+/// What somebody can copy from another's object onto their own.
+const DRESS: [&str; 5] = [
+    "namesake.dev/stamp",
+    "namesake.dev/resolution",
+    "namesake.dev/user",
+    "metaflow/user",
+    ADOPT_FOR,
+];
+
+/// Who asked for what a version of an object runs: each of them, if several did so one after another; nobody, if several
+/// had a hand in it.
+pub(super) type Asked = BTreeSet<&'static str>;
+
+/// An object as the API server keeps it, with every version that controllers may still see.
+pub(super) struct Stored {
+    pub(super) kind: Kind,
+    /// Whoever made it, if that was a person.
+    maker: Option<&'static str>,
+    pub(super) versions: Vec<(Value, Asked)>,
+    /// The oldest version that anybody's cache still has.
+    pub(super) oldest: usize,
+    is_there: bool,
+}
+
+impl Stored {
+    pub(super) fn last(&self) -> (Value, Asked) {
+        self.versions.last().cloned().unwrap()
+    }
+
+    /// The version that was the newest so many versions ago.
+    pub(super) fn behind(&self, behind: usize) -> usize {
+        (self.versions.len().saturating_sub(1 + behind)).max(self.oldest)
+    }
+
+    /// Who asked for what a version runs, then or later.
+    pub(super) fn asked_since(&self, version: usize) -> Asked {
+        asked_since(self.kind, &self.versions, version)
+    }
+}
+
+fn asked_since(kind: Kind, versions: &[(Value, Asked)], version: usize) -> Asked {
+    let now = runs(kind, &versions[version].0);
+    let later = versions[version..].iter();
+    let same = later.filter(|(object, _)| runs(kind, object) == now);
+    same.flat_map(|(_, asked)| asked.iter().copied()).collect()
+}
+
+/// The namespace, its webhook, and what really happened.
+pub(crate) struct Namespace {
+    runtime: Runtime,
+    state: State,
+    clock: Arc<AtomicI64>,
+    cluster: Cluster,
+    pub(super) objects: Vec<Stored>,
+    /// How many pods got somebody's account; how many of Workflows; how many of those were started by somebody else.
+    pub(crate) pods: usize,
+    pub(crate) of_workflows: usize,
+    pub(crate) of_another: usize,
+}
+
+impl Namespace {
+    pub(crate) fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let cluster = Cluster::default();
+        let client = {
+            let _inside = runtime.enter();
+            cluster.client()
+        };
+        let identities = PEOPLE.map(|user| json!({"user": user, "ready": true}));
+        let clock = Arc::new(AtomicI64::new(NOW));
+        let carriers = format!(
+            "carriers: [{{account: {JOB_SET_CONTROLLER}, parents: [JobSet]}}, {{account: {}, parents: [Workflow]}}]\nupdaters:",
+            argo::CONTROLLER
+        );
+        let case = json!({"identities": identities, "edits": [["updaters:", carriers]]});
+        Self {
+            state: state_at(&case, Arc::clone(&clock)).with_cluster(client),
+            runtime,
+            clock,
+            cluster,
+            objects: Vec::new(),
+            pods: 0,
+            of_workflows: 0,
+            of_another: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.clock.load(Relaxed)).unwrap()
+    }
+
+    /// Hours pass in which nobody watches.
+    pub(super) fn opts_out_and_in(&self) {
+        self.state.namespaces.delete("research");
+        let now = self.clock.fetch_add(7200, Relaxed) + 7200;
+        let says = Says {
+            stack: "prod",
+            mode: Mode::Enforce,
+            since: None,
+        };
+        self.state.namespaces.apply("research", says, now);
+    }
+
+    pub(super) fn admits(&self, review: &Value) -> Option<Value> {
+        let asked = ask(&self.state, Webhook::Mutate, review);
+        let answer = self.runtime.block_on(asked);
+        let allowed = answer["allowed"] == true;
+        allowed.then(|| patched(&review["request"]["object"], &patch(&answer)))
+    }
+
+    fn create(&mut self, kind: Kind, mut object: Value, who: (&str, bool), asked: Asked) {
+        let review = review(kind, "CREATE", who, (&object, &Value::Null));
+        let Some(admitted) = self.admits(&review) else {
+            return;
+        };
+        object = admitted;
+        let number = self.objects.len();
+        object["metadata"]["uid"] = json!(format!("uid-{number}"));
+        if kind == Kind::Pod {
+            let review = self::review(kind, "CREATE", who, (&object, &Value::Null));
+            let twin = ask(&self.state, Webhook::Validate, &review);
+            if self.runtime.block_on(twin)["allowed"] != true {
+                return;
+            }
+            self.runs_as_who_asked(&object, &asked);
+        }
+        if object["metadata"]["name"].is_null() {
+            object["metadata"]["name"] = json!(format!("t-{number}"));
+        }
+        object["metadata"]["creationTimestamp"] = json!(self.now().to_string());
+        if kind.is_argos() && self.cluster.has(kind, &object) {
+            return;
+        }
+        feed(&self.state, kind, &object);
+        self.cluster.put(kind, &object);
+        self.objects.push(Stored {
+            kind,
+            maker: PEOPLE.into_iter().find(|person| *person == who.0),
+            versions: vec![(object, asked)],
+            oldest: 0,
+            is_there: true,
+        });
+    }
+
+    fn runs_as_who_asked(&mut self, pod: &Value, asked: &Asked) {
+        let account = pod["spec"]["serviceAccountName"].as_str().unwrap();
+        let Some(user) = PEOPLE.into_iter().find(|user| name_of(user) == account) else {
+            return;
+        };
+        assert!(
+            asked.contains(user),
+            "it runs as {user}, and {asked:?} asked for it: {pod}"
+        );
+        self.pods += 1;
+        let owner = &pod["metadata"]["ownerReferences"][0];
+        if owner["kind"] == "Workflow" {
+            self.of_workflows += 1;
+            let is_its = |o: &&Stored| o.versions[0].0["metadata"]["uid"] == owner["uid"];
+            let maker = self.objects.iter().find(is_its).and_then(|o| o.maker);
+            self.of_another += usize::from(maker.is_some_and(|maker| maker != user));
+        }
+    }
+
+    pub(super) fn at(&self, index: usize) -> Option<usize> {
+        let there = self.objects.iter().enumerate().filter(|(_, o)| o.is_there);
+        let there: Vec<usize> = there.map(|(i, _)| i).collect();
+        there.get(index.checked_rem(there.len())?).copied()
+    }
+
+    pub(super) fn dress(&self, kind: Kind, object: &mut Value, like: Option<usize>) {
+        let Some(other) = like.and_then(|like| self.at(like)) else {
+            return;
+        };
+        let (other, _) = self.objects[other].last();
+        for key in DRESS {
+            let worn = &other["metadata"]["annotations"][key];
+            if worn.is_string() {
+                object["metadata"]["annotations"][key] = worn.clone();
+                // What Argo writes on the Workflows that it makes or runs.
+                if kind.is_argos() && kind != Kind::Workflow {
+                    object["spec"]["workflowMetadata"]["annotations"][key] = worn.clone();
+                }
+            }
+        }
+        let account = &other["spec"]["serviceAccountName"];
+        if account.is_string() && object["spec"]["containers"].is_array() {
+            object["spec"]["serviceAccountName"] = account.clone();
+        }
+    }
+
+    pub(crate) fn act(&mut self, act: &Act) {
+        match *act {
+            Act::Create {
+                person,
+                kind,
+                like,
+                shape,
+            } => {
+                let (kind, person) = (Kind::ALL[kind], PEOPLE[person]);
+                let mut object = new(kind, person, shape);
+                self.dress(kind, &mut object, like);
+                self.create(kind, object, (person, false), Asked::from([person]));
+            }
+            Act::Copy { person, object } => self.copy(PEOPLE[person], object),
+            Act::Child {
+                parent,
+                behind,
+                itself,
+            } => self.child(parent, behind, itself),
+            Act::Store {
+                workflow,
+                behind,
+                itself,
+            } => self.store(workflow, behind, itself),
+            Act::Edit {
+                person,
+                object,
+                edit,
+                like,
+            } => self.edit(PEOPLE[person], object, edit, like, true),
+            Act::EditUnseen {
+                person,
+                object,
+                edit,
+            } => self.edit(PEOPLE[person], object, edit, None, false),
+            Act::Back {
+                person,
+                object,
+                behind,
+                seen,
+            } => self.back(PEOPLE[person], object, behind, seen),
+            Act::Adopt { person, object, by } => self.adopt(PEOPLE[person], object, by),
+            Act::Delete { object } => {
+                if let Some(object) = self.at(object).map(|at| &mut self.objects[at]) {
+                    object.is_there = false;
+                    self.cluster.remove(object.kind, &object.last().0);
+                }
+            }
+        }
+    }
+
+    fn copy(&mut self, person: &'static str, object: usize) {
+        let Some(at) = self.at(object) else { return };
+        let kind = self.objects[at].kind;
+        if !kind.is_argos() {
+            return;
+        }
+        let (old, _) = self.objects[at].last();
+        let metadata = &old["metadata"];
+        let mut copy =
+            json!({"metadata": {"annotations": metadata["annotations"]}, "spec": old["spec"]});
+        if kind == Kind::Workflow {
+            copy["metadata"]["generateName"] = json!("t-");
+        } else {
+            copy["metadata"]["name"] = json!(format!("flow-{}", object % 3));
+        }
+        self.create(kind, copy, (person, false), Asked::from([person]));
+    }
+
+    fn child(&mut self, parent: usize, behind: usize, itself: bool) {
+        let Some(at) = self.at(parent) else { return };
+        let stored = &self.objects[at];
+        let version = stored.behind(behind);
+        let (mut seen, _) = stored.versions[version].clone();
+        let mut asked = stored.asked_since(version);
+        if stored.kind == Kind::Workflow
+            && !argo::is_stored(&seen)
+            && argo::referred(&seen).is_some()
+        {
+            // Argo makes the first pod before it stores what the Workflow runs.
+            let Some((template, by)) = self.template_of(at, behind) else {
+                return;
+            };
+            seen = argo::stores(&seen, &template);
+            asked = by;
+        }
+        let number = self.objects.len();
+        if let Some((kind, object, controller)) = child(self.objects[at].kind, &seen, number) {
+            self.create(kind, object, (controller, itself), asked);
+        }
+    }
+
+    // The template that a Workflow runs, as it was some versions ago, and who asked for what both say together.
+    fn template_of(&self, workflow: usize, behind: usize) -> Option<(Value, Asked)> {
+        let (object, asked) = self.objects[workflow].last();
+        let (kind, name, is_pure) = argo::referred(&object)?;
+        let of_name = |o: &&Stored| o.kind == kind && o.versions[0].0["metadata"]["name"] == name;
+        let all = self.objects.iter().filter(of_name);
+        let history: Vec<_> = all.flat_map(|o| o.versions.iter().cloned()).collect();
+        let version = history.len().checked_sub(1)?.saturating_sub(behind);
+        let by = asked_since(kind, &history, version);
+        let by = if is_pure { by } else { &by & &asked };
+        Some((history[version].0.clone(), by))
+    }
+
+    fn store(&mut self, workflow: usize, behind: usize, itself: bool) {
+        let Some(at) = self.at(workflow) else { return };
+        let stored = &self.objects[at];
+        if stored.kind != Kind::Workflow {
+            return;
+        }
+        let (old, asked) = stored.last();
+        let runs_template = argo::referred(&old).is_some() && !argo::is_stored(&old);
+        let (new, asked) = match self.template_of(at, behind).filter(|_| runs_template) {
+            Some((template, by)) => (argo::stores(&old, &template), by),
+            None => (argo::goes_on(&old, stored.versions.len()), asked),
+        };
+        let who = (argo::CONTROLLER, itself);
+        let Some(new) = self.admits(&review(Kind::Workflow, "UPDATE", who, (&new, &old))) else {
+            assert!(!itself, "what Argo writes is refused: {new}");
+            return;
+        };
+        self.changes(at, new, asked);
+    }
+
+    pub(super) fn changes(&mut self, at: usize, new: Value, asked: Asked) {
+        let kind = self.objects[at].kind;
+        feed(&self.state, kind, &new);
+        self.cluster.put(kind, &new);
+        self.objects[at].versions.push((new, asked));
+    }
+}
+
+pub(super) fn review(
+    kind: Kind,
+    operation: &str,
+    (user, token): (&str, bool),
+    (new, old): (&Value, &Value),
+) -> Value {
+    let (group, version, name) = kind.gvk();
+    let extra = if token {
+        json!({"authentication.kubernetes.io/credential-id": ["JTI=1"]})
+    } else {
+        json!({})
+    };
+    let namespace = if kind == Kind::ClusterWorkflowTemplate {
+        ""
+    } else {
+        "research"
+    };
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "review-1", "kind": {"group": group, "version": version, "kind": name}, "namespace": namespace,
+        "operation": operation, "userInfo": {"username": user, "extra": extra}, "object": new, "oldObject": old}})
+}
