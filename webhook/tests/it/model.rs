@@ -140,6 +140,53 @@ proptest! {
     }
 }
 
+/// What happens to one flow that alice has deployed and bob has started.
+fn of_a_flow() -> impl Strategy<Value = Vec<Act>> {
+    let (person, object, behind) = (0..PEOPLE.len(), 0..2_usize, 0..3_usize);
+    let edit = (person.clone(), object.clone(), any::<u8>());
+    let edit = edit.prop_map(|(person, object, edit)| Act::Edit {
+        person,
+        object,
+        edit: edit | 2,
+        like: None,
+    });
+    let back = (person, 1..4_usize);
+    let back = back.prop_map(|(person, behind)| Act::Back {
+        person,
+        object: 0,
+        behind,
+        seen: true,
+    });
+    let store = behind.prop_map(|behind| Act::Store {
+        workflow: 1,
+        behind,
+        itself: true,
+    });
+    let child = Just(Act::Child {
+        parent: 1,
+        behind: 0,
+        itself: true,
+    });
+    let act = prop_oneof![3 => edit, 1 => back, 2 => store, 2 => child];
+    prop::collection::vec(act, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_flow_runs_as_whoever_deployed_what_it_runs(acts in of_a_flow()) {
+        let mut namespace = Namespace::new();
+        let (template, workflow) = (4, 7);
+        for (person, kind, shape) in [(0, template, 0), (1, workflow, 4)] {
+            namespace.act(&Act::Create { person, kind, like: None, shape });
+        }
+        for act in &acts {
+            namespace.act(act);
+        }
+    }
+}
+
 /// The property is not true because nothing ever runs.
 #[test]
 fn in_the_model_pods_do_run() {
