@@ -22,7 +22,9 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// Names of what the webhook lists as nobody's in a namespace, with the reasons.
+mod argo;
+
+/// Kinds and names of what the webhook lists as nobody's in a namespace, with the reasons.
 async fn unproven(ns: &TestNamespace) -> Result<Vec<(String, String)>> {
     let url = format!("{}{UNPROVEN_PATH}", ns.stack.webhook_url());
     let text = ns.stack.https()?.get(url).send().await?.text().await?;
@@ -31,7 +33,10 @@ async fn unproven(ns: &TestNamespace) -> Result<Vec<(String, String)>> {
     let here = all.filter(|one| one["namespace"] == ns.name.as_str());
     let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
     Ok(here
-        .map(|one| (text(one, "name"), text(one, "why")))
+        .map(|one| {
+            let name = format!("{} {}", text(one, "kind"), text(one, "name"));
+            (name, text(one, "why"))
+        })
         .collect())
 }
 
@@ -48,12 +53,13 @@ fn a_job_from_before_the_opt_in_is_listed_and_given_to_its_user_by_an_admin_only
             .annotated(ADOPT_ANNOTATION, "bob@acme.com");
         let job = neighbour.alice().await?.creates::<Job>(planted).await?;
         let name = job.name_any();
+        let listed_as = format!("batch/Job {name}");
         neighbour.opt_in().await?;
         eventually("the Job is listed", async || {
             let listed = unproven(&neighbour).await?;
             let found = listed
                 .iter()
-                .any(|(n, why)| *n == name && why.contains("no stamp"));
+                .any(|(n, why)| *n == listed_as && why.contains("no stamp"));
             ensure!(found, "{listed:?}");
             Ok(())
         })
@@ -90,7 +96,7 @@ fn a_job_from_before_the_opt_in_is_listed_and_given_to_its_user_by_an_admin_only
             .await?;
         eventually("nobody's list is empty", async || {
             let listed = unproven(&neighbour).await?;
-            ensure!(listed.iter().all(|(n, _)| *n != name), "{listed:?}");
+            ensure!(listed.iter().all(|(n, _)| *n != listed_as), "{listed:?}");
             Ok(())
         })
         .await?;
@@ -100,13 +106,13 @@ fn a_job_from_before_the_opt_in_is_listed_and_given_to_its_user_by_an_admin_only
 }
 
 /// The API server's audit log says who gave it to whom.
-async fn audited(ns: &TestNamespace, job: &str) -> Result<()> {
+async fn audited(ns: &TestNamespace, name: &str) -> Result<()> {
     eventually("the adoption's audit event", async || {
         let events = ns.stack.cluster().audit_events()?;
-        let of_job = events.iter().filter(|e| e["objectRef"]["name"] == job);
+        let of_it = events.iter().filter(|e| e["objectRef"]["name"] == name);
         let said =
             |e: &Value, key: &str| e["annotations"][format!("mutate.namesake.dev/{key}")].clone();
-        let mut adopted = of_job.filter(|e| said(e, "outcome") == "adopted");
+        let mut adopted = of_it.filter(|e| said(e, "outcome") == "adopted");
         let event = adopted.next().context("there is none")?;
         ensure!(said(event, "user") == ALICE, "{event}");
         ensure!(

@@ -1,10 +1,17 @@
 //! Adoption by UPDATE: nobody makes an object another's child.
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::ResourceExt;
+use k8s_openapi::api::{
+    batch::v1::{CronJob, Job},
+    core::v1::Pod,
+};
+use kube::{
+    ResourceExt,
+    api::{ApiResource, GroupVersionKind, Patch, PatchParams, PostParams},
+};
 use namesake_sandbox::users::BOB;
 use namesake_tests::{
+    argo,
     drafts::{metaflow_job, pod},
     eventually::eventually,
     namespace::with_namespace,
@@ -97,6 +104,68 @@ fn a_job_is_not_put_under_anothers_job_set_or_workflow() -> Result<()> {
         refused(mallory.patches::<Job>(&own.name_any(), edit).await)?.with(403)?;
         let other = json!({"metadata": {"labels": {"team": "ml"}}});
         mallory.patches::<Job>(&own.name_any(), other).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn an_object_of_argo_or_a_job_set_is_not_put_under_anothers() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.mallory().await?;
+        let uid = "5b6a4a1e-0000-4000-8000-000000000000";
+        let cron = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "hers"},
+            "spec": {"schedules": ["0 0 * * *"], "workflowSpec": argo::template()["spec"]}});
+        for object in [argo::template(), argo::inline(), cron] {
+            let own = argo::creates(&mallory, &object).await?;
+            let (kind, name) = (object["kind"].as_str().unwrap_or_default(), own.name_any());
+            let label =
+                json!({"metadata": {"labels": {"workflows.argoproj.io/cron-workflow": "bobs"}}});
+            refused(argo::patches(&mallory, kind, &name, label).await)?
+                .with(403)?
+                .saying("cron-workflow")?;
+            for of in ["Workflow", "CronWorkflow"] {
+                let edit = owner(of, "argoproj.io/v1alpha1", "bobs", uid);
+                refused(argo::patches(&mallory, kind, &name, edit).await)?
+                    .with(403)?
+                    .saying(of)?;
+            }
+        }
+        let cron = json!({"metadata": {"name": "hers"}, "spec": {"schedule": "0 0 1 1 *",
+            "jobTemplate": {"spec": metaflow_job().into_value()["spec"]}}});
+        mallory
+            .creates::<CronJob>(serde_json::from_value::<CronJob>(cron)?)
+            .await?;
+        let edit = owner("Workflow", "argoproj.io/v1alpha1", "bobs", uid);
+        refused(mallory.patches::<CronJob>("hers", edit).await)?.with(403)?;
+        let job = json!({"name": "w", "replicas": 1, "template": {"spec": metaflow_job().into_value()["spec"]}});
+        let job_set = json!({"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "metadata": {"name": "hers"},
+            "spec": {"replicatedJobs": [job]}});
+        let gvk = GroupVersionKind::gvk("jobset.x-k8s.io", "v1alpha2", "JobSet");
+        let job_sets = mallory.objects(&ApiResource::from_gvk(&gvk));
+        let params = PostParams::default();
+        job_sets
+            .create(&params, &serde_json::from_value(job_set)?)
+            .await?;
+        for (edit, says) in [
+            (
+                owner("Workflow", "argoproj.io/v1alpha1", "bobs", uid),
+                "Workflow",
+            ),
+            (
+                json!({"metadata": {"labels": {"workflows.argoproj.io/workflow": "bobs"}}}),
+                "workflows.argoproj.io/workflow",
+            ),
+        ] {
+            let patch = Patch::Merge(edit);
+            refused(
+                job_sets
+                    .patch("hers", &PatchParams::default(), &patch)
+                    .await,
+            )?
+            .with(403)?
+            .saying(says)?;
+        }
         Ok(())
     })
 }
