@@ -136,7 +136,8 @@ fn what_changes_while_watches_expire_is_not_lost() -> Result<()> {
             ensure!(!accounts.contains(&gone), "{accounts:?}");
             Ok(())
         })
-        .await
+        .await?;
+        later.delete().await
     })
 }
 

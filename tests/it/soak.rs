@@ -82,7 +82,7 @@ fn after_any_faults_everybody_wanted_works_and_nothing_else_is_left() -> Result<
 fn explain(ns: &TestNamespace, seed: u64, seconds: u64, done: &[String]) {
     eprintln!("--- seed {seed}, {seconds} s, what happened:");
     done.iter().for_each(|line| eprintln!("{line}"));
-    eprintln!("--- Google\n{}", end::google_side(ns));
+    eprintln!("--- Google\n{}", google_side(ns));
 }
 
 #[expect(
@@ -189,4 +189,11 @@ async fn comes_at_last(world: &World, who: usize, class: Class) -> Result<()> {
         }
     })
     .await
+}
+
+/// Google's side as it is, for who reads a failure.
+fn google_side(ns: &TestNamespace) -> String {
+    let listing = ns.stack.google().state().listing();
+    let shown = serde_json::json!({"accounts": listing["serviceAccounts"], "policies": listing["policies"], "faults": listing["faults"]});
+    serde_json::to_string_pretty(&shown).unwrap_or_default()
 }

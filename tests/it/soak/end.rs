@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{ResourceExt, api::ListParams};
 use namesake_api::{Identity, Mode, Phase};
 use namesake_tests::{google::email, namespace::TestNamespace};
-use serde_json::Value;
 
 use super::{
     acts::World,
@@ -395,11 +394,4 @@ fn same(what: &str, found: &BTreeSet<String>, expected: &BTreeSet<String>) -> Re
         "{what}: too many {more:?}, missing {less:?}"
     );
     Ok(())
-}
-
-/// Google's side as it is, for who reads a failure.
-pub(super) fn google_side(ns: &TestNamespace) -> String {
-    let listing = ns.stack.google().state().listing();
-    let shown = serde_json::json!({"accounts": listing["serviceAccounts"], "policies": listing["policies"], "faults": listing["faults"]});
-    serde_json::to_string_pretty::<Value>(&shown).unwrap_or_default()
 }

@@ -33,12 +33,8 @@ pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
             facts,
         ));
     };
-    let found = object::stamp(
-        asked.world,
-        home(asked.kind, &asked.request.namespace),
-        asked.kind,
-        metadata,
-    );
+    let home = home(asked.kind, &asked.request.namespace);
+    let found = object::stamp(asked.world, home, asked.kind, metadata);
     let stamp = found.as_ref().and_then(|found| found.as_ref().ok());
     facts.user = stamp
         .and_then(|stamp| stamp.user.as_ref())
@@ -51,10 +47,10 @@ pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
                 restore(asked, metadata.annotation(STAMP_ANNOTATION)),
                 facts,
             )),
-            _ => Err((
-                Refused::bad_request("this object cannot be read: mend it"),
-                facts,
-            )),
+            _ => {
+                let what = "this object cannot be read: mend it";
+                Err((Refused::bad_request(what), facts))
+            }
         };
     };
     // What Argo writes comes from templates, and is nobody's word.

@@ -89,7 +89,7 @@ pub(crate) fn edited(kind: Kind, new: &mut Value, person: &str, edit: u8) {
     match kind {
         Kind::CronWorkflow => new["spec"]["workflowSpec"]["templates"] = evil["templates"].clone(),
         Kind::Workflow if referred(new).is_none() => {
-            new["spec"]["templates"] = evil["templates"].clone()
+            new["spec"]["templates"] = evil["templates"].clone();
         }
         Kind::Workflow if edit & 8 != 0 => {
             new["spec"]["workflowTemplateRef"]["name"] = json!(format!("flow-{}", (edit >> 4) & 1));
