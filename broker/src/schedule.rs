@@ -40,6 +40,11 @@ impl Looks {
         }
     }
 
+    /// Reads a minute, at most.
+    pub fn rate(&self) -> u32 {
+        self.per_minute
+    }
+
     /// Reserves a turn for a look of so many reads; it comes in this time.
     pub fn turn(&self, reads: u32, now: Instant) -> Duration {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);

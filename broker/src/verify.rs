@@ -35,10 +35,7 @@ const SCOPE_ALL: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Google answers from many replicas that learn a change one by one: one success says that one of them knows. The first
 /// goes alone, so that an identity that is not believed yet costs one call and not all of them.
 pub(crate) async fn prove(identity: &Identity, client: &Client, gcp: &Gcp) -> Result<(), Failure> {
-    let token = service_account_token(identity, client).await?;
-    let federated = federated_token(identity, gcp, &token)
-        .await
-        .map_err(|error| propagating(&error))?;
+    let federated = federated_token(identity, client, gcp).await?;
     witness(identity, gcp, &federated).await?;
     let others = (1..WITNESSES).map(|_| witness(identity, gcp, &federated));
     futures::future::try_join_all(others).await.map(|_| ())
@@ -51,9 +48,7 @@ pub(crate) async fn prove_again(
     gcp: &Gcp,
 ) -> Result<(), Failure> {
     let proven = async {
-        let token = service_account_token(identity, client).await?;
-        let federated = federated_token(identity, gcp, &token).await;
-        let federated = federated.map_err(|error| propagating(&error))?;
+        let federated = federated_token(identity, client, gcp).await?;
         witness(identity, gcp, &federated).await
     };
     proven.await.map_err(revoked)
@@ -142,21 +137,20 @@ async fn service_account_token(
     })
 }
 
+/// The way from nothing to the federated token.
 async fn federated_token(
     identity: &Identity,
+    client: &Client,
     gcp: &Gcp,
-    token: &SecretString,
-) -> Result<AccessToken, Error> {
+) -> Result<AccessToken, Failure> {
+    let token = service_account_token(identity, client).await?;
     let scope = match identity.spec.mode {
         Mode::Impersonate => SCOPE_IAM,
         Mode::Direct => SCOPE_ALL,
     };
-    gcp.exchange(
-        token,
-        &principal::exchange_audience(&identity.spec.cluster),
-        scope,
-    )
-    .await
+    let audience = principal::exchange_audience(&identity.spec.cluster);
+    let exchanged = gcp.exchange(&token, &audience, scope).await;
+    exchanged.map_err(|error| propagating(&error))
 }
 
 /// While IAM learns a change it answers 403 and 404; then it is not a person's turn to do something.

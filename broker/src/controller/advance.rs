@@ -254,10 +254,9 @@ async fn finish(
 /// `resync` in any case, because phases follow the clock.
 fn next_look(identity: &Identity, context: &Context, memory: &mut Memory) -> Duration {
     let timings = &context.config.timings;
-    let (per_minute, _) = schedule::shares(context.config.look_reads_per_minute);
     let reads = reads(&identity.spec);
     let known = context.metrics.known_identities();
-    let period = schedule::period(timings.resync, known, reads, per_minute);
+    let period = schedule::period(timings.resync, known, reads, context.looks.rate());
     // After a start the looks of all identities are spread; later each keeps its own rhythm.
     let next = if memory.looking {
         period
@@ -337,9 +336,12 @@ async fn fail(
         .status
         .as_ref()
         .is_some_and(|s| conditions::holds(s, identity.metadata.generation, READY));
-    if works && !failure.breaks && !(verify::is_revoked(&failure) && memory.doubts()) {
+    let revoked = verify::is_revoked(&failure);
+    let breaks = failure.breaks || (revoked && memory.doubts());
+    if works && !breaks {
         warn!(name = %identity.name_any(), message = %failure.message, "an identity could not be looked at for drift");
-        if !verify::is_revoked(&failure) {
+        // A look that Google refused goes on until it is believed.
+        if !revoked {
             memory.finished(timings.resync);
         }
         return Ok(Action::requeue(wait));
