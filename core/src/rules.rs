@@ -187,6 +187,13 @@ impl Rules {
         grants.map(|grant| grant.filled(key)).collect()
     }
 
+    /// Whether identities of some class may act at Google as the KSA itself.
+    #[must_use]
+    pub fn have_direct(&self) -> bool {
+        let mut classes = self.model.identities.iter();
+        classes.any(|class| class.mode == Mode::Direct || class.when_full == WhenFull::Direct)
+    }
+
     /// Every project that the rules name for identities.
     #[must_use]
     pub fn projects(&self) -> BTreeSet<&str> {

@@ -17,6 +17,7 @@ use namesake_tests::{
     namespace::{TestNamespace, account_of, with_own_stack},
     stack::{Options, SHARED_RULES, STACK},
 };
+use serde_json::json;
 
 /// Whether the broker has leave to collect, from its next start on.
 static LEAVE: AtomicBool = AtomicBool::new(false);
@@ -185,5 +186,31 @@ fn what_belongs_to_nobody_is_only_counted_until_the_broker_may_collect_and_then_
         ensure!(account.is_some(), "the other stack's service account");
         google.who_is(&ns, account_of(&alice)).await?;
         Ok(())
+    })
+}
+
+#[test]
+fn where_no_class_acts_as_itself_a_service_account_goes_without_a_look_at_the_project() -> Result<()>
+{
+    let options = Options {
+        rules: SHARED_RULES.to_owned(),
+        tune: |config| {
+            config.collect = true;
+            config.collect_after = Duration::from_secs(1);
+        },
+        ..options()
+    };
+    with_own_stack(options, |ns| async move {
+        // The install guide gives the broker no right to that.
+        ns.stack.google().fails(
+            json!({"path": "/v3/projects/acme", "times": 0, "answer": {"status": {"code": 403}}}),
+        )?;
+        let lone = ns.name_for("lone@acme.com");
+        ns.lone_account(STACK, &lone).await?;
+        eventually("it is gone", async || {
+            ensure!(!ns.managed_accounts().await?.contains(&lone));
+            Ok(())
+        })
+        .await
     })
 }

@@ -219,10 +219,13 @@ impl Collector {
         if ensure::find(client, &namespace, &name).await?.is_some() {
             return Ok(());
         }
-        let project = principal::cluster_project(rules.cluster());
-        let number = self.context.gcp.project_number(project).await?;
-        let member = principal::by_uid(&number, project, &uid);
-        self.revoke(rules, &name, &member).await?;
+        // The right to read the cluster's project is there only if a class needs it.
+        if rules.have_direct() {
+            let project = principal::cluster_project(rules.cluster());
+            let number = self.context.gcp.project_number(project).await?;
+            let member = principal::by_uid(&number, project, &uid);
+            self.revoke(rules, &name, &member).await?;
+        }
         let api = Api::<Account>::namespaced(client.clone(), &namespace);
         let exactly = DeleteParams {
             preconditions: Some(Preconditions {
