@@ -12,10 +12,7 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams, WatchEvent, WatchParams},
 };
-use namesake_api::{
-    Identity,
-    names::{BROKER_SERVICE_ACCOUNT, SYSTEM_NAMESPACE},
-};
+use namesake_api::Identity;
 use namesake_gcp::Resource;
 use namesake_sandbox::users::{ALICE, BOB};
 use namesake_tests::{
@@ -163,11 +160,7 @@ impl Storm<'_> {
     }
 
     async fn service_account(&self) -> Result<()> {
-        let cluster = self.ns.stack.cluster();
-        // Nobody else gets past the policies.
-        let account =
-            cluster.service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &self.ns.name);
-        let broker = account.await?;
+        let broker = self.ns.broker().await?;
         loop {
             let stray = json!({"metadata": {"annotations": {"storm.example/n": self.count(false).to_string()}}});
             let done = broker.patches::<ServiceAccount>(&self.name, stray).await;

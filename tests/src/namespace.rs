@@ -15,7 +15,9 @@ use k8s_openapi::api::{
     core::v1::{Namespace, Pod},
 };
 use kube::{Api, Client, api::DeleteParams};
-use namesake_api::names::OPT_IN_LABEL;
+use namesake_api::names::{
+    BROKER_SERVICE_ACCOUNT, OPT_IN_LABEL, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
+};
 use namesake_sandbox::users::{ADMIN, ALICE, BOB, MALLORY};
 use serde_json::json;
 
@@ -250,6 +252,29 @@ impl TestNamespace {
         self.stack
             .cluster()
             .person(name, &[EVERYBODY], &self.name)
+            .await
+    }
+
+    /// Somebody who holds the broker's account: nobody else gets past the policies.
+    ///
+    /// # Errors
+    /// See [`TestNamespace::alice`].
+    pub async fn broker(&self) -> Result<Person> {
+        self.program(BROKER_SERVICE_ACCOUNT).await
+    }
+
+    /// Somebody who holds the webhook's account.
+    ///
+    /// # Errors
+    /// See [`TestNamespace::alice`].
+    pub async fn webhook(&self) -> Result<Person> {
+        self.program(WEBHOOK_SERVICE_ACCOUNT).await
+    }
+
+    async fn program(&self, account: &str) -> Result<Person> {
+        let cluster = self.stack.cluster();
+        cluster
+            .service_account(SYSTEM_NAMESPACE, account, &self.name)
             .await
     }
 

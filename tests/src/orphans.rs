@@ -4,14 +4,12 @@ use anyhow::{Result, anyhow};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use namesake_api::{
     Mark,
-    names::{
-        BROKER_SERVICE_ACCOUNT, MANAGED_BY, MANAGED_BY_VALUE, MARK_ANNOTATION, SYSTEM_NAMESPACE,
-    },
+    names::{MANAGED_BY, MANAGED_BY_VALUE, MARK_ANNOTATION},
 };
 use namesake_sandbox::CLUSTER;
 use serde_json::json;
 
-use crate::{namespace::TestNamespace, person::Person};
+use crate::namespace::TestNamespace;
 
 impl TestNamespace {
     /// The mark that a stack of this cluster puts on what it makes for a service account here.
@@ -22,17 +20,6 @@ impl TestNamespace {
         let mark = Mark::new(stack, CLUSTER, &self.name, account);
         let mark = mark.map_err(|error| anyhow!("{error}"))?;
         Ok(mark.to_string())
-    }
-
-    /// Somebody who holds the broker's account: nobody else gets past the policies.
-    ///
-    /// # Errors
-    /// See [`TestNamespace::alice`].
-    pub async fn broker(&self) -> Result<Person> {
-        let cluster = self.stack.cluster();
-        cluster
-            .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &self.name)
-            .await
     }
 
     /// A service account as the broker of that stack makes them, but without an Identity.

@@ -28,6 +28,8 @@ pub mod review;
 pub mod rules_check;
 mod run;
 mod server;
+#[cfg(test)]
+mod shipped;
 pub mod signals;
 pub mod state;
 pub mod telemetry;

@@ -10,7 +10,6 @@ use namesake_api::names::STAMP_ANNOTATION;
 use namesake_sandbox::users::BOB;
 use namesake_tests::{
     drafts::metaflow_job,
-    eventually::eventually,
     namespace::{TestNamespace, account_of, with_namespace},
 };
 use serde_json::json;
@@ -26,21 +25,7 @@ async fn bobs_stamp(ns: &TestNamespace) -> Result<String> {
 
 /// Waits until the controller has been told why a Job gets no pod, and that it has none.
 async fn gets_no_pod(ns: &TestNamespace, job: &str, why: &str) -> Result<()> {
-    let admin = ns.admin().await?;
-    eventually(&format!("Job {job} is refused its pod"), async || {
-        let events = admin
-            .all::<Event>()
-            .list(&ListParams::default())
-            .await?
-            .items;
-        let about = events
-            .iter()
-            .filter(|event| event.involved_object.name.as_deref() == Some(job));
-        let told: Vec<_> = about.filter_map(|event| event.message.as_deref()).collect();
-        ensure!(told.iter().any(|message| message.contains(why)), "{told:?}");
-        Ok(())
-    })
-    .await?;
+    ns.is_told(job, why).await?;
     let pods = ns.pods().await?;
     let made: Vec<_> = pods
         .iter()

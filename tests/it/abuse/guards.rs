@@ -11,10 +11,7 @@ use kube::{
 };
 use namesake_api::{
     Identity,
-    names::{
-        ACCEPTED_RULES_CONFIG_MAP, BROKER_SERVICE_ACCOUNT, GSA_ANNOTATION, SYSTEM_NAMESPACE,
-        WEBHOOK_SERVICE_ACCOUNT,
-    },
+    names::{ACCEPTED_RULES_CONFIG_MAP, GSA_ANNOTATION, SYSTEM_NAMESPACE},
 };
 use namesake_sandbox::{WORKLOAD_POOL, users::BOB};
 use namesake_tests::{
@@ -87,12 +84,7 @@ fn account(name: &str) -> Result<ServiceAccount> {
 
 /// Everybody who is not the broker, from least to most power.
 async fn others(ns: &TestNamespace) -> Result<[Person; 3]> {
-    let webhook = ns
-        .stack
-        .cluster()
-        .service_account(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &ns.name)
-        .await?;
-    Ok([ns.mallory().await?, ns.admin().await?, webhook])
+    Ok([ns.mallory().await?, ns.admin().await?, ns.webhook().await?])
 }
 
 #[test]
@@ -235,18 +227,10 @@ fn what_an_identity_is_does_not_change_even_for_an_admin() -> Result<()> {
     })
 }
 
-/// The broker, as whoever has stolen its token.
-async fn broker(ns: &TestNamespace) -> Result<Person> {
-    ns.stack
-        .cluster()
-        .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &ns.name)
-        .await
-}
-
 #[test]
 fn the_broker_itself_writes_managed_accounts_only() -> Result<()> {
     with_namespace(|ns| async move {
-        let broker = broker(&ns).await?;
+        let broker = ns.broker().await?;
         refused(broker.creates::<ServiceAccount>(account("helper")?).await)?
             .with(403)?
             .saying("managed service accounts only")?;
@@ -262,7 +246,7 @@ fn the_broker_itself_writes_managed_accounts_only() -> Result<()> {
 fn the_broker_itself_gets_tokens_for_google_and_managed_accounts_only() -> Result<()> {
     with_namespace(|ns| async move {
         let name = bobs_account(&ns).await?;
-        let accounts: Api<ServiceAccount> = broker(&ns).await?.all();
+        let accounts: Api<ServiceAccount> = ns.broker().await?.all();
         let ask = |name: String, audiences: Vec<String>| {
             let accounts = accounts.clone();
             async move {
@@ -297,7 +281,7 @@ fn the_broker_itself_gets_tokens_for_google_and_managed_accounts_only() -> Resul
 #[test]
 fn the_broker_itself_has_no_rights_where_nobody_opted_in_and_binds_nobody_else() -> Result<()> {
     with_namespace(|ns| async move {
-        let broker = broker(&ns).await?;
+        let broker = ns.broker().await?;
         let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-argo-task"});
         let mallory = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "mallory@acme.com"}]);
         let binding: RoleBinding = serde_json::from_value(
@@ -333,11 +317,7 @@ fn the_broker_itself_has_no_rights_where_nobody_opted_in_and_binds_nobody_else()
 #[test]
 fn the_webhook_makes_nothing_and_reads_no_secret_but_its_own() -> Result<()> {
     with_namespace(|ns| async move {
-        let webhook = ns
-            .stack
-            .cluster()
-            .service_account(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &ns.name)
-            .await?;
+        let webhook = ns.webhook().await?;
         refused(webhook.creates::<Pod>(pod()).await)?.with(403)?;
         refused(
             webhook

@@ -35,15 +35,17 @@ async fn meddler(ns: &TestNamespace, patch: Value, again: Again) -> Result<Meddl
     Ok(meddler)
 }
 
+/// What she is answered who makes a pod.
+async fn alice_asks(ns: &TestNamespace) -> Result<kube::Result<Pod>> {
+    let alice = ns.alice().await?;
+    Ok(alice.creates(pod().labelled("a", "b")).await)
+}
+
 #[test]
 fn a_harmless_webhook_after_ours_changes_nothing_for_us() -> Result<()> {
     with_namespace(|ns| async move {
         let meddler = meddler(&ns, json!([]), Again::IfNeeded).await?;
-        let made = ns
-            .alice()
-            .await?
-            .creates::<Pod>(pod().labelled("a", "b"))
-            .await?;
+        let made = alice_asks(&ns).await??;
         meddler.ends().await?;
         ns.runs_as(&made, ALICE).await?;
         ensure!(
@@ -66,11 +68,7 @@ fn takes_the_account() -> Value {
 fn we_are_asked_again_and_put_the_account_back() -> Result<()> {
     with_namespace(|ns| async move {
         let meddler = meddler(&ns, takes_the_account(), Again::Never).await?;
-        let made = ns
-            .alice()
-            .await?
-            .creates::<Pod>(pod().labelled("a", "b"))
-            .await?;
+        let made = alice_asks(&ns).await??;
         meddler.ends().await?;
         ns.runs_as(&made, ALICE).await?;
         Ok(())
@@ -86,11 +84,7 @@ fn the_twin_refuses_a_pod_whose_account_somebody_insists_on_changing() -> Result
             .creates::<Pod>(pod().labelled("a", "b"))
             .await?;
         let meddler = meddler(&ns, takes_the_account(), Again::IfNeeded).await?;
-        let answer = ns
-            .alice()
-            .await?
-            .creates::<Pod>(pod().labelled("a", "b"))
-            .await;
+        let answer = alice_asks(&ns).await?;
         meddler.ends().await?;
         refused(answer)?
             .with(403)?

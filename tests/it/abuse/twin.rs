@@ -1,11 +1,8 @@
 //! What the twin finds in the final pod, whatever webhooks come after ours.
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{Event, Pod},
-};
-use kube::{ResourceExt, api::ListParams};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
 use namesake_sandbox::users::ALICE;
 use namesake_tests::{
     drafts::{metaflow_job, pod},
@@ -72,29 +69,10 @@ fn the_job_controllers_pod_is_refused_too_and_the_jobs_events_say_why() -> Resul
     with_namespace(|ns| async move {
         let meddler = meddler(&ns, miner()).await?;
         let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
-        let told = told(&ns, &job, "container miner").await;
+        let told = ns.is_told(&job.name_any(), "container miner").await;
         meddler.ends().await?;
         told
     })
-}
-
-/// Waits until a Job's Events say why it gets no pod.
-async fn told(ns: &TestNamespace, job: &Job, why: &str) -> Result<()> {
-    let admin = ns.admin().await?;
-    eventually("the Job is told", async || {
-        let events = admin
-            .all::<Event>()
-            .list(&ListParams::default())
-            .await?
-            .items;
-        let about = events
-            .into_iter()
-            .filter(|e| e.involved_object.name == job.metadata.name);
-        let told: Vec<_> = about.filter_map(|e| e.message).collect();
-        ensure!(told.iter().any(|m| m.contains(why)), "{told:?}");
-        Ok(())
-    })
-    .await
 }
 
 #[test]
@@ -106,7 +84,7 @@ fn what_a_webhook_before_ours_puts_into_a_jobs_pod_is_not_what_its_maker_asked_f
         // A pod of her own is hers as it comes: nobody knows what she asked for before that webhook.
         let bare = alice.creates::<Pod>(pod()).await;
         let job = alice.creates::<Job>(metaflow_job()).await?;
-        let told = told(&ns, &job, "container miner").await;
+        let told = ns.is_told(&job.name_any(), "container miner").await;
         meddler.ends().await?;
         ns.runs_as(&bare?, ALICE).await?;
         told

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{Pod, ServiceAccount},
+    core::v1::{Event, Pod, ServiceAccount},
 };
 use kube::{Api, api::ListParams};
 use namesake_api::{Identity, names::GATE};
@@ -44,6 +44,24 @@ impl TestNamespace {
             let mut found = pods.list(&params).await?.items;
             ensure!(found.len() == 1, "it has {}", found.len());
             found.pop().context("no pod")
+        })
+        .await
+    }
+
+    /// Waits until a Job's Events say why it gets no pod.
+    ///
+    /// # Errors
+    /// They do not.
+    pub async fn is_told(&self, job: &str, why: &str) -> Result<()> {
+        let events: Api<Event> = Api::namespaced(self.admin.clone(), &self.name);
+        eventually(&format!("Job {job} is refused its pod"), async || {
+            let all = events.list(&ListParams::default()).await?.items;
+            let about = all
+                .iter()
+                .filter(|event| event.involved_object.name.as_deref() == Some(job));
+            let told: Vec<_> = about.filter_map(|event| event.message.as_deref()).collect();
+            ensure!(told.iter().any(|message| message.contains(why)), "{told:?}");
+            Ok(())
         })
         .await
     }

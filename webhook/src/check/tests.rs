@@ -1,40 +1,18 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use namesake_core::{Rules, Source};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::rbac::{Listing, Rbac};
 use super::*;
 use crate::installation::Installation;
+use crate::shipped::{of, shipped};
 
 mod places;
 mod who;
 
 const RULES: &str = include_str!("../../../manifests/base/rules.yaml");
 const MANAGED: &str = "mf-alice-aaaaaaaaaaaaaa";
-
-/// Objects of a folder of `manifests/`.
-fn shipped(folder: &str) -> Vec<Value> {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../manifests")
-        .join(folder);
-    let files = std::fs::read_dir(base).unwrap().map(|f| f.unwrap().path());
-    let yaml = files.filter(|f| f.extension().is_some_and(|e| e == "yaml"));
-    let texts: Vec<_> = yaml.map(|f| std::fs::read_to_string(f).unwrap()).collect();
-    let documents = texts.iter().flat_map(|text| text.split("\n---\n"));
-    documents
-        .filter_map(|document| serde_saphyr::from_str::<Value>(document).ok())
-        .collect()
-}
-
-fn of<K: DeserializeOwned>(all: &[Value], kind: &str) -> Vec<K> {
-    let of_kind = all.iter().filter(|object| object["kind"] == kind);
-    of_kind
-        .map(|object| serde_json::from_value(object.clone()).unwrap())
-        .collect()
-}
 
 fn place(name: &str, labels: &[(&str, &str)]) -> Place {
     let own = [("kubernetes.io/metadata.name", name)];

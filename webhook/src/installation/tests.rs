@@ -1,33 +1,12 @@
-use std::path::Path;
-
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, ValidatingAdmissionPolicyBindingSpec,
 };
-use serde_json::Value;
 
 use super::*;
-
-/// All that `manifests/base` has.
-fn shipped() -> Vec<Value> {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/base");
-    let files = std::fs::read_dir(base).unwrap().map(|f| f.unwrap().path());
-    let yaml = files.filter(|f| f.extension().is_some_and(|e| e == "yaml"));
-    let texts: Vec<_> = yaml.map(|f| std::fs::read_to_string(f).unwrap()).collect();
-    let documents = texts.iter().flat_map(|text| text.split("\n---\n"));
-    documents
-        .filter_map(|document| serde_saphyr::from_str::<Value>(document).ok())
-        .collect()
-}
-
-fn of<K: serde::de::DeserializeOwned>(all: &[Value], kind: &str) -> Vec<K> {
-    let of_kind = all.iter().filter(|object| object["kind"] == kind);
-    of_kind
-        .map(|object| serde_json::from_value(object.clone()).unwrap())
-        .collect()
-}
+use crate::shipped::{of, shipped};
 
 fn installed() -> Installation {
-    let all = shipped();
+    let all = shipped("base");
     Installation {
         policies: of(&all, "ValidatingAdmissionPolicy"),
         bindings: of(&all, "ValidatingAdmissionPolicyBinding"),

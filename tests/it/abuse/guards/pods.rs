@@ -7,8 +7,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use namesake_api::names::{
-    BROKER_SERVICE_ACCOUNT, GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, SYSTEM_NAMESPACE,
-    USER_ANNOTATION, WAITING_ANNOTATION,
+    GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION, WAITING_ANNOTATION,
 };
 use namesake_sandbox::users::BOB;
 use namesake_tests::{
@@ -217,11 +216,7 @@ fn what_bobs_pod_does_is_reported_in_its_status() -> Result<()> {
 fn the_broker_itself_opens_gates_and_changes_nothing_else_of_pods() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
-        let broker = ns
-            .stack
-            .cluster()
-            .service_account(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &ns.name)
-            .await?;
+        let broker = ns.broker().await?;
         for edit in [
             image(&first_container(&pod)),
             json!({"metadata": {"annotations": {USER_ANNOTATION: "mallory@acme.com"}}}),

@@ -123,11 +123,7 @@ fn nobody_but_an_admin_touches_what_there_is_of_us_in_the_cluster() -> Result<()
 #[test]
 fn the_webhook_itself_writes_its_ca_bundle_and_nothing_else_of_the_configuration() -> Result<()> {
     with_namespace(|ns| async move {
-        let webhook = ns
-            .stack
-            .cluster()
-            .service_account(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &ns.name)
-            .await?;
+        let webhook = ns.webhook().await?;
         let all: Api<MutatingWebhookConfiguration> = Api::all(webhook.client().clone());
         let there = all.get(WEBHOOK_CONFIGURATION).await?;
         let selector = json!([{"op": "remove", "path": "/webhooks/0/namespaceSelector"}]);
