@@ -8,8 +8,9 @@ use std::fmt;
 
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+
+use crate::tree::{Node, Text};
 
 /// How many bytes of the hash are kept: nobody finds a second text for one of 2^128.
 const KEPT_BYTES: usize = 16;
@@ -25,38 +26,35 @@ impl fmt::Display for Digest {
     }
 }
 
-/// What the API server writes, or leaves out, where nothing was written: members with these values count as absent.
-/// A member is here only if its value means the same as its absence wherever a pod has a member of that name.
-const FILLED_IN: [(&str, Filled); 25] = [
-    ("apiVersion", Filled::Text("v1")),
-    ("defaultMode", Filled::Number(420)),
-    ("dnsPolicy", Filled::Text("ClusterFirst")),
-    ("enableServiceLinks", Filled::Bool(true)),
-    ("expirationSeconds", Filled::Number(3600)),
-    ("failureThreshold", Filled::Number(3)),
-    ("hostIPC", Filled::Bool(false)),
-    ("hostNetwork", Filled::Bool(false)),
-    ("hostPID", Filled::Bool(false)),
-    ("hostPort", Filled::Number(0)),
-    ("imagePullPolicy", Filled::Anything),
-    ("initialDelaySeconds", Filled::Number(0)),
-    ("periodSeconds", Filled::Number(10)),
-    ("protocol", Filled::Text("TCP")),
-    ("readOnly", Filled::Bool(false)),
-    ("restartPolicy", Filled::Text("Always")),
-    ("schedulerName", Filled::Text("default-scheduler")),
-    ("scheme", Filled::Text("HTTP")),
-    ("stdin", Filled::Bool(false)),
-    ("successThreshold", Filled::Number(1)),
-    ("terminationGracePeriodSeconds", Filled::Number(30)),
-    (
-        "terminationMessagePath",
-        Filled::Text("/dev/termination-log"),
-    ),
-    ("terminationMessagePolicy", Filled::Text("File")),
-    ("timeoutSeconds", Filled::Number(1)),
-    ("tty", Filled::Bool(false)),
-];
+// What the API server writes, or leaves out, where nothing was written: members with these values count as absent.
+// A member is here only if its value means the same as its absence wherever a pod has a member of that name.
+fn filled_in(member: &str, value: &Node<'_>) -> bool {
+    let text = |filled: &str| matches!(value, Node::Text(text) if text.as_str() == filled);
+    let number = |filled: i64| value.whole() == Some(filled);
+    match member {
+        "imagePullPolicy" => true,
+        "enableServiceLinks" => *value == Node::Bool(true),
+        "hostIPC" | "hostNetwork" | "hostPID" | "readOnly" | "stdin" | "tty" => {
+            *value == Node::Bool(false)
+        }
+        "apiVersion" => text("v1"),
+        "dnsPolicy" => text("ClusterFirst"),
+        "protocol" => text("TCP"),
+        "restartPolicy" => text("Always"),
+        "schedulerName" => text("default-scheduler"),
+        "scheme" => text("HTTP"),
+        "terminationMessagePath" => text("/dev/termination-log"),
+        "terminationMessagePolicy" => text("File"),
+        "hostPort" | "initialDelaySeconds" => number(0),
+        "successThreshold" | "timeoutSeconds" => number(1),
+        "failureThreshold" => number(3),
+        "periodSeconds" => number(10),
+        "terminationGracePeriodSeconds" => number(30),
+        "defaultMode" => number(420),
+        "expirationSeconds" => number(3600),
+        _ => false,
+    }
+}
 
 /// Members of a pod's spec that say where and how big it runs, not what; controllers and quotas fill them in.
 const PLACEMENT: [&str; 7] = [
@@ -75,67 +73,26 @@ const AMOUNTS: [&str; 3] = ["limits", "requests", "sizeLimit"];
 /// The domain of the labels and annotations that the JobSet controller adds to what it makes.
 const JOBSET_DOMAIN: &str = "jobset.sigs.k8s.io";
 
-enum Filled {
-    Text(&'static str),
-    Number(i64),
-    Bool(bool),
-    Anything,
-}
-
-impl Filled {
-    fn is(&self, value: &Value) -> bool {
-        match self {
-            Filled::Text(text) => value.as_str() == Some(text),
-            Filled::Number(number) => value.as_i64() == Some(*number),
-            Filled::Bool(yes) => value.as_bool() == Some(*yes),
-            Filled::Anything => true,
-        }
-    }
-}
-
-/// The digest of a value: any, whole.
-#[must_use]
-pub fn digest_of(value: &Value) -> Digest {
-    let mut hash = Hash::new("value");
-    hash.value(value, &|_, _| true);
-    hash.end()
-}
-
-/// The digest of several named parts of one object.
-#[must_use]
-pub fn digest_of_parts(parts: &[(&str, &Value)]) -> Digest {
-    let mut hash = Hash::new("parts");
-    for (name, value) in parts {
-        hash.text(name);
-        hash.value(value, &|_, _| true);
-    }
-    hash.end()
-}
-
 /// The digest of what a pod template runs.
 #[must_use]
-pub fn digest_of_pod_template(template: &Value) -> Digest {
-    let nothing = Value::Null;
-    let at = |pointer| template.pointer(pointer).unwrap_or(&nothing);
-    let mut hash = Hash::new("pod-template");
-    for keys in ["/metadata/labels", "/metadata/annotations"] {
-        hash.value(at(keys), &|key, _| !is_jobsets(key));
+pub fn digest_of_pod_template(template: &Node<'_>) -> Digest {
+    let (metadata, spec) = (template.get("metadata"), template.get("spec"));
+    let mut said = Said::new("pod-template");
+    for keys in ["labels", "annotations"] {
+        said.value(metadata.get(keys), &|key, _| !is_jobsets(key));
     }
-    let named = |pointer| at(pointer).as_str().filter(|name| !name.is_empty());
-    let account = named("/spec/serviceAccountName").or(named("/spec/serviceAccount"));
-    hash.text(account.unwrap_or_default());
-    match at("/spec") {
-        Value::Object(spec) => {
+    let named = |member| spec.get(member).text();
+    let account = named("serviceAccountName").or_else(|| named("serviceAccount"));
+    said.text(account.unwrap_or_default());
+    match spec {
+        Node::Map(members) => {
             let kept = |key: &str| !PLACEMENT.contains(&key) && key != "serviceAccountName";
-            hash.members(
-                spec,
-                &|key, value| kept(key) && executes(key, value),
-                &executes,
-            );
+            let here = |key: &str, value: &Node<'_>| kept(key) && executes(key, value);
+            said.members(members, &here, &executes);
         }
-        other => hash.value(other, &executes),
+        other => said.value(other, &executes),
     }
-    hash.end()
+    said.digest()
 }
 
 fn is_jobsets(key: &str) -> bool {
@@ -145,25 +102,25 @@ fn is_jobsets(key: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-fn executes(key: &str, value: &Value) -> bool {
-    let mut filled_in = FILLED_IN.iter();
-    !AMOUNTS.contains(&key) && !filled_in.any(|(name, filled)| *name == key && filled.is(value))
+fn executes(key: &str, value: &Node<'_>) -> bool {
+    !AMOUNTS.contains(&key) && !filled_in(key, value)
 }
 
 /// Which members count: by key and value.
-type Counts<'a> = &'a dyn Fn(&str, &Value) -> bool;
+type Counts<'a> = &'a dyn Fn(&str, &Node<'_>) -> bool;
 
-struct Hash(Sha256);
+/// What is hashed, gathered first: one long text is hashed much faster than many short ones.
+struct Said(Vec<u8>);
 
-impl Hash {
-    fn new(of: &str) -> Hash {
-        let mut hash = Hash(Sha256::new_with_prefix(b"namesake/runs/v1\0"));
-        hash.text(of);
-        hash
+impl Said {
+    fn new(of: &str) -> Said {
+        let mut said = Said(b"namesake/runs/v1\0".to_vec());
+        said.text(of);
+        said
     }
 
-    fn end(self) -> Digest {
-        let hash = self.0.finalize();
+    fn digest(&self) -> Digest {
+        let hash = Sha256::digest(&self.0);
         let kept = hash.get(..KEPT_BYTES).unwrap_or(&hash);
         Digest(BASE32_NOPAD.encode(kept).to_ascii_lowercase())
     }
@@ -174,56 +131,76 @@ impl Hash {
 
     // Tag and length before the bytes: no two different values are written alike.
     fn tagged(&mut self, tag: u8, bytes: &[u8]) {
-        let mut head = [tag; 9];
-        if let Some(length) = head.get_mut(1..) {
-            length.copy_from_slice(&(bytes.len() as u64).to_be_bytes());
-        }
-        self.0.update(head);
-        self.0.update(bytes);
+        self.0.push(tag);
+        self.length(bytes.len());
+        self.0.extend(bytes);
     }
 
-    fn value(&mut self, value: &Value, counts: Counts<'_>) {
-        if is_nothing(value, counts) {
-            return self.tagged(b'0', b"");
+    // Seven bits a byte, the lowest first; the last byte is below 128.
+    fn length(&mut self, mut length: usize) {
+        while length > 127 {
+            self.0.push((length % 128) as u8 | 128);
+            length /= 128;
         }
+        self.0.push(length as u8);
+    }
+
+    fn value(&mut self, value: &Node<'_>, counts: Counts<'_>) {
+        if !self.something(value, counts) {
+            self.tagged(b'0', b"");
+        }
+    }
+
+    // Writes a value, unless it says nothing. `false` and 0 are something: no token mounted, user 0.
+    fn something(&mut self, value: &Node<'_>, counts: Counts<'_>) -> bool {
         match value {
-            Value::Null => {}
-            Value::Bool(yes) => self.tagged(b'b', &[u8::from(*yes)]),
-            Value::Number(number) => self.tagged(b'n', number.to_string().as_bytes()),
-            Value::String(text) => self.text(text),
-            Value::Array(all) => {
-                self.tagged(b'[', &(all.len() as u64).to_be_bytes());
+            Node::Null => return false,
+            Node::Bool(yes) => self.tagged(b'b', &[u8::from(*yes)]),
+            Node::Number(number) => self.tagged(b'n', number.to_string().as_bytes()),
+            Node::Text(text) if text.is_empty() => return false,
+            Node::Text(text) => self.text(text),
+            Node::List(all) if all.is_empty() => return false,
+            Node::List(all) => {
+                self.0.push(b'[');
+                self.length(all.len());
                 all.iter().for_each(|value| self.value(value, counts));
             }
-            Value::Object(members) => self.members(members, counts, counts),
+            Node::Map(members) => {
+                let before = self.0.len();
+                let any = self.members(members, counts, counts);
+                if !any {
+                    self.0.truncate(before);
+                }
+                return any;
+            }
         }
+        true
     }
 
-    // `Map` keeps its keys in order (serde_json without `preserve_order`).
-    fn members(&mut self, members: &Map<String, Value>, here: Counts<'_>, below: Counts<'_>) {
+    // Whether any of them says something. A tree has its members in order.
+    fn members(
+        &mut self,
+        members: &[(Text<'_>, Node<'_>)],
+        here: Counts<'_>,
+        below: Counts<'_>,
+    ) -> bool {
+        let mut any = false;
         self.tagged(b'{', b"");
         for (key, value) in members {
-            if here(key, value) && !is_nothing(value, below) {
+            let before = self.0.len();
+            if here(key, value) {
                 self.text(key);
-                self.value(value, below);
+                if self.something(value, below) {
+                    any = true;
+                } else {
+                    self.0.truncate(before);
+                }
             }
         }
         self.tagged(b'}', b"");
-    }
-}
-
-// `false` and 0 are something: no token mounted, user 0.
-fn is_nothing(value: &Value, counts: Counts<'_>) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(_) | Value::Number(_) => false,
-        Value::String(text) => text.is_empty(),
-        Value::Array(all) => all.is_empty(),
-        Value::Object(members) => members
-            .iter()
-            .all(|(key, value)| !counts(key, value) || is_nothing(value, counts)),
+        any
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

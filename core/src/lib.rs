@@ -27,12 +27,13 @@ mod stamp;
 #[cfg(test)]
 mod testing;
 mod text;
+mod tree;
 mod user;
 
 pub use argo::{Argo, Deployer};
 pub use authors::Requester;
 pub use decide::{Claims, Decision, IdentityChoice, Subject};
-pub use digest::{Digest, digest_of, digest_of_parts, digest_of_pod_template};
+pub use digest::{Digest, digest_of_pod_template};
 pub use fingerprint::fingerprint;
 pub use glob::Glob;
 pub use grant::{Ask, IdentitySpec};
@@ -46,6 +47,7 @@ pub use rules::{
 };
 pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError};
 pub use stamp::{Bound, MAX_RUNS, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
+pub use tree::{Node, Text};
 pub use user::{MAX_USER_BYTES, User, UserError};
 
 #[cfg(test)]

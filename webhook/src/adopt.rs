@@ -24,7 +24,7 @@ pub fn asked(
     request: &Request<'_>,
     (kind, parent): (&Kind, &Parent),
     old: &Object<'_>,
-    (new, parts): (&Object<'_>, &Parts),
+    (new, parts): (&Object<'_>, &Parts<'_>),
     sign: Sign,
 ) -> Result<Option<(Asker, Stamp)>, Refused> {
     if is_child(&new.metadata) {

@@ -17,7 +17,6 @@ pub mod pods;
 mod quantity;
 pub mod reference;
 pub mod stored;
-pub mod tree;
 
 /// API group of Argo Workflows.
 pub const GROUP: &str = "argoproj.io";

@@ -5,8 +5,7 @@ mod batch;
 mod jobset;
 pub mod template;
 
-use namesake_core::{Digest, Launcher};
-use serde_json::Value;
+use namesake_core::{Digest, Launcher, Node};
 
 use crate::review::{GroupVersionKind, Owner};
 
@@ -61,24 +60,38 @@ pub struct Parent {
     /// Changes of the spec by which anybody may stop it.
     pub stops: &'static [Stop],
     /// What else, beside the spec, only its user changes: names what differs between old and new.
-    pub also: fn(old: &Parts, new: &Parts) -> Option<String>,
+    pub also: fn(old: &Parts<'_>, new: &Parts<'_>) -> Option<String>,
     /// The pods that it would make, for early evaluation.
-    pub templates: fn(&Parts) -> Result<Vec<Template<'_>>, Odd>,
+    pub templates: for<'p> fn(&'p Parts<'_>) -> Result<Vec<Template<'p>>, Odd>,
     /// Whether, and how, it can change what it runs.
     pub runs: Runs,
     /// Whether whoever changes it is its user from then on.
     pub changes_hands: bool,
 }
 
-/// The parts of an object that say what will run.
+/// The parts of an object that anything depends on.
 #[derive(Debug, Default, serde::Deserialize)]
-pub struct Parts {
+pub struct Parts<'a> {
+    /// Labels and annotations.
+    #[serde(borrow, default)]
+    pub metadata: Marks<'a>,
     /// Spec.
-    #[serde(default)]
-    pub spec: Value,
-    /// Status.
-    #[serde(default)]
-    pub status: Value,
+    #[serde(borrow, default)]
+    pub spec: Node<'a>,
+    /// Status; Argo keeps its own copy of the spec there.
+    #[serde(borrow, default)]
+    pub status: Node<'a>,
+}
+
+/// Labels and annotations.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Marks<'a> {
+    /// Labels.
+    #[serde(borrow, default)]
+    pub labels: Node<'a>,
+    /// Annotations.
+    #[serde(borrow, default)]
+    pub annotations: Node<'a>,
 }
 
 /// Whether a kind can change what it runs.
@@ -89,16 +102,16 @@ pub enum Runs {
     /// Its stamp signs what it would run; what its carrier makes must show one of these digests.
     Signed {
         /// What it would run.
-        own: fn(&Parts) -> Vec<Digest>,
+        own: fn(&Parts<'_>) -> Vec<Digest>,
         /// What an object that its carrier makes shows.
-        made: fn(&Parts) -> Digest,
+        made: fn(&Parts<'_>) -> Digest,
     },
 }
 
 impl Runs {
     /// What a stamp signs: each digest once, in order.
     #[must_use]
-    pub fn of(&self, parts: &Parts) -> Vec<Digest> {
+    pub fn of(&self, parts: &Parts<'_>) -> Vec<Digest> {
         let mut all = match self {
             Runs::Fixed => Vec::new(),
             Runs::Signed { own, .. } => own(parts),
@@ -115,13 +128,13 @@ pub struct Stop {
     /// Name of the member.
     pub member: &'static str,
     /// Whether going from one value to the other stops, or makes it stop sooner. Absent is null.
-    pub stops: fn(old: &Value, new: &Value) -> bool,
+    pub stops: fn(old: &Node<'_>, new: &Node<'_>) -> bool,
 }
 
 /// A member that stops when it becomes true.
 const SUSPEND: Stop = Stop {
     member: "suspend",
-    stops: |_, new| *new == Value::Bool(true),
+    stops: |_, new| *new == Node::Bool(true),
 };
 
 const POD: Kind = Kind {
@@ -146,7 +159,7 @@ pub static KINDS: [Kind; 8] = [
     argo::CRON_WORKFLOW,
 ];
 
-const fn nothing_else(_: &Parts, _: &Parts) -> Option<String> {
+const fn nothing_else(_: &Parts<'_>, _: &Parts<'_>) -> Option<String> {
     None
 }
 

@@ -42,4 +42,4 @@ pub mod who;
 pub use args::{Args, Command, LogFormat};
 pub use run::run;
 pub use server::app;
-pub use text::{Pairs, Text};
+pub use text::Pairs;

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use namesake_core::Text;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
-use crate::text::{Pairs, Text, members, members_or_none};
+use crate::text::{Pairs, members, members_or_none};
 use crate::twin::Container;
 
 /// Largest review that is read, in bytes. The API server's own limit on a request is 3 MiB, and UPDATE carries two objects.

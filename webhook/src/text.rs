@@ -1,72 +1,11 @@
-//! Strings and maps of strings that borrow from the request: the pod path copies nothing that it only reads.
+//! Maps of strings that borrow from the request: the pod path copies nothing that it only reads.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 
+use namesake_core::Text;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-
-/// A JSON string, borrowed from the request unless it has escapes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Text<'a>(Cow<'a, str>);
-
-impl Text<'_> {
-    /// The string.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'a> From<&'a str> for Text<'a> {
-    fn from(text: &'a str) -> Self {
-        Self(Cow::Borrowed(text))
-    }
-}
-
-impl From<String> for Text<'_> {
-    fn from(text: String) -> Self {
-        Self(Cow::Owned(text))
-    }
-}
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Strings;
-        impl<'de> Visitor<'de> for Strings {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, s: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(s)))
-            }
-
-            fn visit_str<E: Error>(self, s: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(s.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Strings)
-    }
-}
 
 /// A JSON object of strings (labels, annotations), in the order in which it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -158,14 +97,6 @@ mod tests {
                 "{other}"
             );
         }
-    }
-
-    #[test]
-    fn a_string_without_escapes_is_borrowed_and_one_with_them_is_read() {
-        let plain: Text<'_> = serde_json::from_str(r#""alice""#).unwrap();
-        assert!(matches!(plain.0, Cow::Borrowed("alice")));
-        let escaped: Text<'_> = serde_json::from_str(r#""a\n\u00e9""#).unwrap();
-        assert_eq!(escaped.as_str(), "a\né");
     }
 
     #[test]

@@ -179,7 +179,9 @@ fn the_longest_stamp_is_still_looked_at() {
         namespace: "n".repeat(63),
         taken: Some(i64::MAX),
         root: Some(Launcher::Workflow),
-        runs: (0..MAX_RUNS).map(|i| crate::digest_of(&json!(i))).collect(),
+        runs: (0..MAX_RUNS)
+            .map(|i| crate::digest::tests::digest_of(&json!(i)))
+            .collect(),
         ..stamp
     };
     assert!(longest.sign(&keys).len() <= MAX_SEALED_BYTES);

@@ -1,8 +1,9 @@
 //! Objects of nearly 1.5 MB, which is what etcd takes: of many small members, as these cost most, and of 500 templates.
 
+use namesake_core::Node;
 use namesake_webhook::admit::Webhook;
+use namesake_webhook::argo::Role;
 use namesake_webhook::argo::object::own;
-use namesake_webhook::argo::{Role, tree::Node};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 

@@ -31,7 +31,7 @@ pub(super) async fn origin(
     request: &Request<'_>,
     (kind, launcher): (&Kind, Launcher),
     metadata: &Metadata<'_>,
-    parts: Option<&Parts>,
+    parts: Option<&Parts<'_>>,
     deadline: Instant,
 ) -> Result<Origin, Refused> {
     let owners = match who::chain(world, request, kind, metadata) {

@@ -36,7 +36,7 @@ pub(super) async fn create(
     deadline: Instant,
 ) -> Decided {
     let refuse = |refused: Refused| (refused, asks(request));
-    let parts = &trees.parts().map_err(refuse)?.new;
+    let parts = &trees.both().map_err(refuse)?.new;
     let made = (kind, parent.launcher);
     let metadata = &object.metadata;
     adopt::not_yet(kind, metadata).map_err(refuse)?;
@@ -73,7 +73,7 @@ pub(super) async fn update(
     let (kind, parent, new) = (changed.kind, changed.parent, changed.new);
     let old = request.old_object.as_ref();
     let old = old.ok_or_else(|| refuse(unasked(request)))?;
-    let parts = trees.parts().map_err(refuse)?;
+    let parts = trees.both().map_err(refuse)?;
     let sign = if changed.opted_in {
         Sign::Again
     } else {
@@ -115,7 +115,7 @@ async fn early(
     request: &Request<'_>,
     (kind, parent, carried): (&Kind, &ParentKind, bool),
     asker: &Asker,
-    parts: &Parts,
+    parts: &Parts<'_>,
     deadline: Instant,
 ) -> Result<(Facts, Picked), (Refused, Facts)> {
     let requester = &request.user_info.username;
@@ -132,7 +132,7 @@ async fn early(
 fn templates<'p>(
     kind: &Kind,
     parent: &ParentKind,
-    parts: &'p Parts,
+    parts: &'p Parts<'_>,
     requester: Option<&str>,
 ) -> Result<Vec<Template<'p>>, Refused> {
     let odd = |odd: Odd| {
@@ -149,7 +149,7 @@ fn templates<'p>(
     Ok(templates)
 }
 
-fn runs(kind: &Kind, parent: &ParentKind, parts: &Parts) -> Result<Vec<Digest>, Refused> {
+fn runs(kind: &Kind, parent: &ParentKind, parts: &Parts<'_>) -> Result<Vec<Digest>, Refused> {
     let runs = parent.runs.of(parts);
     if runs.len() <= MAX_RUNS {
         return Ok(runs);

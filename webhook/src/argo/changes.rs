@@ -1,34 +1,9 @@
 //! What somebody else may do to a Workflow or a CronWorkflow: stop it. There is no status subresource, so whoever may
 //! update a Workflow writes what its next pods will be: spec, status, and the labels and annotations that Argo obeys.
 
-use serde::Deserialize;
+use namesake_core::Node;
 
-use super::tree::Node;
-
-/// The parts of an object of Argo that anything depends on.
-#[derive(Debug, Default, Deserialize)]
-pub struct Parts<'a> {
-    /// Labels and annotations.
-    #[serde(borrow, default)]
-    pub metadata: Marks<'a>,
-    /// Spec.
-    #[serde(borrow, default)]
-    pub spec: Node<'a>,
-    /// Status; Argo keeps its own copy of the spec there.
-    #[serde(borrow, default)]
-    pub status: Node<'a>,
-}
-
-/// Labels and annotations.
-#[derive(Debug, Default, Deserialize)]
-pub struct Marks<'a> {
-    /// Labels.
-    #[serde(borrow, default)]
-    pub labels: Node<'a>,
-    /// Annotations.
-    #[serde(borrow, default)]
-    pub annotations: Node<'a>,
-}
+use crate::kinds::Parts;
 
 /// How far somebody's changes may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use namesake_core::{Argo, Bound, Deployer, Launcher, ObjectName, SealError, Stamp, User};
 
-use super::changes::{May, Parts, beyond};
+use super::changes::{May, beyond};
 use super::object::{self, own, still_says};
 use super::reference::{self, Reference};
-use super::tree::Node;
 use super::{Role, STORED};
-use crate::kinds::Kind;
+use crate::kinds::{Kind, Parts};
 use crate::mutate::World;
 use crate::review::{Metadata, Request};
 use crate::verdict::Refused;
 use crate::who::{self, Asker, Void};
+use namesake_core::Node;
 
 /// Who asks for a change of an object of Argo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Ways in which a spec would let something else than its author's containers act as the author.
 
 use super::pods::{Template, templates};
-use super::tree::Node;
+use namesake_core::Node;
 
 /// One such way, found in a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,9 @@ fn named<'t, 'a>(node: &'t Node<'a>, name: &str) -> &'t Node<'a> {
 
 // Whether Go's decoder takes one name for the other: in any case, and with the two letters that fold to ASCII.
 fn same(written: &str, name: &str) -> bool {
+    if written.len() < name.len() {
+        return false;
+    }
     let folded = written.chars().map(|c| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

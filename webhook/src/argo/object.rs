@@ -5,12 +5,12 @@ use namesake_core::{Argo, Stamp};
 use serde::Deserialize;
 
 use super::stored::{FREE, digest};
-use super::tree::Node;
 use super::{Role, STORED, outlives_return};
 use crate::kinds::Kind;
 use crate::mutate::World;
 use crate::review::Metadata;
 use crate::who::{self, Void};
+use namesake_core::Node;
 
 /// An object of Argo.
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! The pods that a spec will make, and what Argo will write on them.
 
-use super::tree::Node;
+use namesake_core::Node;
 
 /// Members of a template that make it a template of a pod.
 const KINDS: &[&str] = &["container", "containerSet", "data", "resource", "script"];

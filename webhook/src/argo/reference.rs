@@ -1,6 +1,6 @@
 //! A Workflow that only names a template and gives it arguments. As stock Metaflow's trigger, crons and sensors make them.
 
-use super::tree::Node;
+use namesake_core::Node;
 
 /// The template that a Workflow runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

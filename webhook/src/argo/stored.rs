@@ -5,11 +5,10 @@
 //! keeps a few zeros that mean something else than their absence ([`KEPT`]).
 
 use data_encoding::BASE64URL_NOPAD;
+use namesake_core::{Node, Text};
 use sha2::{Digest, Sha256};
 
 use super::quantity::billionths;
-use super::tree::{Node, map};
-use crate::text::Text;
 
 /// Members of a spec that come from the Workflow or from the controller's `workflowDefaults`, and change neither what a
 /// pod executes nor as whom: when and where it runs, what is cleaned up, and the account, which admission sets.
@@ -65,87 +64,132 @@ const QUANTITY: &[&str] = &["divisor", "sizeLimit", "storage"];
 pub fn digest(spec: &Node<'_>, free: &[&str]) -> String {
     let members = spec.members().iter();
     let counted = members.filter(|(name, _)| !free.contains(&name.as_str()));
-    let said = counted.filter_map(|(name, node)| Some((name.clone(), said(node, name)?)));
-    let mut hash = Sha256::new();
-    write(&mut hash, &Node::Map(said.collect()));
-    BASE64URL_NOPAD.encode(&hash.finalize())
+    let mut said = Said::default();
+    said.members(counted, Said::value);
+    BASE64URL_NOPAD.encode(&Sha256::digest(&said.0))
 }
 
-// What a member says, in the one way that everything is said here; nothing if Argo would not write it back.
-fn said<'a>(node: &Node<'a>, name: &str) -> Option<Node<'a>> {
-    let kept = || KEPT.contains(&name);
-    if QUANTITY.contains(&name) {
-        return Some(amount(node));
-    }
-    match node {
-        Node::Null => None,
-        Node::Bool(false) if !kept() => None,
-        Node::Number(number) if number.as_f64() == Some(0.0) && !kept() => None,
-        Node::Bool(value) if STRINGS.contains(&name) => Some(text(value.to_string())),
-        Node::Number(value) if STRINGS.contains(&name) => Some(text(value.to_string())),
-        Node::Bool(_) | Node::Number(_) => Some(node.clone()),
-        Node::Text(value) => (!value.is_empty()).then(|| node.clone()),
-        Node::List(items) => {
-            let item = |node| said(node, "").unwrap_or_default();
-            (!items.is_empty()).then(|| Node::List(items.iter().map(item).collect()))
+/// What is hashed, gathered first: one long text is hashed much faster than many short ones.
+#[derive(Default)]
+struct Said(Vec<u8>);
+
+// Writes what a member of this name says; `false` if Argo would not write it back.
+type Write = fn(&mut Said, &Node<'_>, &str) -> bool;
+
+impl Said {
+    // Each value has its kind, and its length or its end where that is not plain.
+    fn sized(&mut self, kind: u8, mut size: usize) {
+        self.0.push(kind);
+        while size > 127 {
+            self.0.push((size % 128) as u8 | 128);
+            size /= 128;
         }
-        Node::Map(members) => {
-            let amounts = QUANTITIES.contains(&name);
-            let member = |(name, node): &(Text<'a>, Node<'a>)| {
-                let node = if amounts {
-                    (!node.says_nothing()).then(|| amount(node))?
+        self.0.push(size as u8);
+    }
+
+    fn text(&mut self, kind: u8, text: &str) {
+        self.sized(kind, text.len());
+        self.0.extend(text.as_bytes());
+    }
+
+    // In the one way that everything is said here.
+    fn value(&mut self, node: &Node<'_>, name: &str) -> bool {
+        if QUANTITY.contains(&name) {
+            self.amount(node);
+            return true;
+        }
+        let kept = || KEPT.contains(&name);
+        match node {
+            Node::Null => return false,
+            Node::Bool(false) if !kept() => return false,
+            Node::Number(number) if number.as_f64() == Some(0.0) && !kept() => return false,
+            Node::Bool(value) if STRINGS.contains(&name) => self.text(b's', &value.to_string()),
+            Node::Number(value) if STRINGS.contains(&name) => self.text(b's', &value.to_string()),
+            Node::Text(text) if text.is_empty() => return false,
+            Node::List(items) if items.is_empty() => return false,
+            Node::Bool(_) | Node::Number(_) | Node::Text(_) => self.whole(node),
+            Node::List(items) => {
+                self.sized(b'l', items.len());
+                for item in items {
+                    if !self.value(item, "") {
+                        self.whole(&Node::Null);
+                    }
+                }
+            }
+            Node::Map(members) => {
+                let before = self.0.len();
+                let write = if QUANTITIES.contains(&name) {
+                    Said::amounts
                 } else {
-                    said(node, name)?
+                    Said::value
                 };
-                Some((name.clone(), node))
-            };
-            let members: Vec<_> = members.iter().filter_map(member).collect();
-            (!members.is_empty() || kept()).then(|| map(members))
+                let any = self.members(members.iter(), write);
+                if !any && !kept() {
+                    self.0.truncate(before);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    // Whether any of them says something.
+    fn members<'n, 'a: 'n>(
+        &mut self,
+        members: impl Iterator<Item = &'n (Text<'a>, Node<'a>)>,
+        write: Write,
+    ) -> bool {
+        let mut any = false;
+        self.0.push(b'{');
+        for (name, node) in members {
+            let before = self.0.len();
+            self.text(b's', name);
+            if write(self, node, name) {
+                any = true;
+            } else {
+                self.0.truncate(before);
+            }
+        }
+        self.0.push(b'}');
+        any
+    }
+
+    fn amounts(&mut self, node: &Node<'_>, _: &str) -> bool {
+        let says = !node.says_nothing();
+        if says {
+            self.amount(node);
+        }
+        says
+    }
+
+    fn amount(&mut self, node: &Node<'_>) {
+        let written = match node {
+            Node::Text(value) => value.to_string(),
+            Node::Number(value) => value.to_string(),
+            _ => return self.whole(node),
+        };
+        match billionths(&written) {
+            Some(amount) => self.text(b's', &format!("{amount}n")),
+            None => self.whole(node),
         }
     }
-}
 
-fn text<'a>(value: String) -> Node<'a> {
-    Node::Text(Text::from(value))
-}
-
-fn amount<'a>(node: &Node<'a>) -> Node<'a> {
-    let written = match node {
-        Node::Text(value) => value.to_string(),
-        Node::Number(value) => value.to_string(),
-        _ => return node.clone(),
-    };
-    billionths(&written).map_or_else(|| node.clone(), |amount| text(format!("{amount}n")))
-}
-
-// Each value with its kind, and with its length where its end is not its own.
-fn write(hash: &mut Sha256, node: &Node<'_>) {
-    let sized = |hash: &mut Sha256, kind: u8, size: usize| {
-        hash.update([kind]);
-        hash.update((size as u64).to_be_bytes());
-    };
-    match node {
-        Node::Null => hash.update(b"0"),
-        Node::Bool(value) => hash.update(if *value { b"t" } else { b"f" }),
-        Node::Number(value) => {
-            let value = value.to_string();
-            sized(hash, b'n', value.len());
-            hash.update(value);
-        }
-        Node::Text(value) => {
-            sized(hash, b's', value.len());
-            hash.update(value.as_bytes());
-        }
-        Node::List(items) => {
-            sized(hash, b'l', items.len());
-            items.iter().for_each(|item| write(hash, item));
-        }
-        Node::Map(members) => {
-            sized(hash, b'm', members.len());
-            for (name, node) in members {
-                sized(hash, b's', name.len());
-                hash.update(name.as_bytes());
-                write(hash, node);
+    fn whole(&mut self, node: &Node<'_>) {
+        match node {
+            Node::Null => self.0.push(b'0'),
+            Node::Bool(value) => self.0.push(if *value { b't' } else { b'f' }),
+            Node::Number(value) => self.text(b'n', &value.to_string()),
+            Node::Text(value) => self.text(b's', value),
+            Node::List(items) => {
+                self.sized(b'l', items.len());
+                items.iter().for_each(|item| self.whole(item));
+            }
+            Node::Map(members) => {
+                let write = |said: &mut Said, node: &Node<'_>, _: &str| {
+                    said.whole(node);
+                    true
+                };
+                self.members(members.iter(), write);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Kubernetes' own: Job and `CronJob`.
 
 use namesake_core::{Launcher, digest_of_pod_template};
-use serde_json::Value;
 
 use super::{Kind, Parent, Role, Runs, SUSPEND, Scope, Stop, lower, nothing_else, template};
 
@@ -26,16 +25,16 @@ pub(super) const JOB: Kind = Kind {
             SUSPEND,
             Stop {
                 member: "parallelism",
-                stops: |old, new| lower(old.as_i64().or(Some(1)), new.as_i64()),
+                stops: |old, new| lower(old.whole().or(Some(1)), new.whole()),
             },
             Stop {
                 member: "activeDeadlineSeconds",
-                stops: |old, new| lower(old.as_i64().or(Some(i64::MAX)), new.as_i64()),
+                stops: |old, new| lower(old.whole().or(Some(i64::MAX)), new.whole()),
             },
         ],
         also: nothing_else,
         templates: |parts| {
-            let template = template::read(&parts.spec, "/template", "spec")?;
+            let template = template::read(&parts.spec, &["template"], "spec")?;
             Ok(template.into_iter().collect())
         },
         runs: Runs::Fixed,
@@ -43,7 +42,7 @@ pub(super) const JOB: Kind = Kind {
     }),
 };
 
-const JOB_TEMPLATE: &str = "/jobTemplate/spec/template";
+const JOB_TEMPLATE: [&str; 3] = ["jobTemplate", "spec", "template"];
 
 /// Runs, at each tick, the template that it has then.
 pub(super) const CRON_JOB: Kind = Kind {
@@ -60,18 +59,15 @@ pub(super) const CRON_JOB: Kind = Kind {
         stops: &[SUSPEND],
         also: nothing_else,
         templates: |parts| {
-            let template = template::read(&parts.spec, JOB_TEMPLATE, "spec")?;
+            let template = template::read(&parts.spec, &JOB_TEMPLATE, "spec")?;
             Ok(template.into_iter().collect())
         },
         runs: Runs::Signed {
             own: |parts| {
-                let template = parts.spec.pointer(JOB_TEMPLATE).unwrap_or(&Value::Null);
+                let template = parts.spec.at(&JOB_TEMPLATE);
                 vec![digest_of_pod_template(template)]
             },
-            made: |job| {
-                let template = job.spec.get("template").unwrap_or(&Value::Null);
-                digest_of_pod_template(template)
-            },
+            made: |job| digest_of_pod_template(job.spec.get("template")),
         },
         changes_hands: false,
     }),

@@ -1,12 +1,11 @@
 //! `JobSet`: what Metaflow's `@parallel` makes.
 
-use namesake_core::{Launcher, digest_of_pod_template};
-use serde_json::Value;
+use namesake_core::{Launcher, Node, digest_of_pod_template};
 
 use super::{Kind, Parent, Parts, Role, Runs, SUSPEND, Scope, Template, nothing_else, template};
 use crate::kinds::Odd;
 
-const TEMPLATE: &str = "/template/spec/template";
+const TEMPLATE: [&str; 3] = ["template", "spec", "template"];
 
 /// Makes Jobs of its templates, at once and whenever it restarts; while it is suspended, its templates may change.
 pub(super) const JOB_SET: Kind = Kind {
@@ -31,38 +30,31 @@ pub(super) const JOB_SET: Kind = Kind {
         templates,
         runs: Runs::Signed {
             own: |parts| {
-                let jobs = parts.spec.get("replicatedJobs").and_then(Value::as_array);
-                let all = jobs.into_iter().flatten();
-                let all = all.map(|job| job.pointer(TEMPLATE).unwrap_or(&Value::Null));
-                all.map(digest_of_pod_template).collect()
+                let jobs = parts.spec.get("replicatedJobs").items();
+                let templates = jobs.iter().map(|job| job.at(&TEMPLATE));
+                templates.map(digest_of_pod_template).collect()
             },
-            made: |job| {
-                let template = job.spec.get("template").unwrap_or(&Value::Null);
-                digest_of_pod_template(template)
-            },
+            made: |job| digest_of_pod_template(job.spec.get("template")),
         },
         changes_hands: false,
     }),
 };
 
-fn templates(parts: &Parts) -> Result<Vec<Template<'_>>, Odd> {
+fn templates<'p>(parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, Odd> {
     // Its controller adds volumes of its own then, and no Job would be what the stamp signed.
-    if parts
-        .spec
-        .get("volumeClaimPolicies")
-        .is_some_and(|v| v.as_array().is_none_or(|all| !all.is_empty()))
-    {
+    let policies = parts.spec.get("volumeClaimPolicies");
+    if !matches!(policies, Node::Null) && *policies != Node::List(Vec::new()) {
         return Err(Odd::new(
             "spec.volumeClaimPolicies",
             "is not supported here",
         ));
     }
     let jobs = match parts.spec.get("replicatedJobs") {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Array(jobs)) => jobs,
-        Some(_) => return Err(Odd::new("spec.replicatedJobs", "is not a list")),
+        Node::Null => return Ok(Vec::new()),
+        Node::List(jobs) => jobs,
+        _ => return Err(Odd::new("spec.replicatedJobs", "is not a list")),
     };
-    let read = |(i, job)| template::read(job, TEMPLATE, &format!("spec.replicatedJobs[{i}]"));
+    let read = |(i, job)| template::read(job, &TEMPLATE, &format!("spec.replicatedJobs[{i}]"));
     let all = jobs.iter().enumerate().map(read);
     let all: Vec<Option<Template<'_>>> = all.collect::<Result<_, _>>()?;
     Ok(all.into_iter().flatten().collect())

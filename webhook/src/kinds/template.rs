@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use namesake_core::Node;
 use thiserror::Error;
 
 /// Labels or annotations.
@@ -45,92 +45,81 @@ impl Odd {
     }
 }
 
-/// The pod template at a JSON pointer, if one is there; `base` is what the value itself is called.
+/// The pod template that a path of members shows, if one is there; `base` is what the value itself is called.
 ///
 /// # Errors
 /// When something on the way, or in it, is not of its type.
-pub fn read<'a>(value: &'a Value, pointer: &str, base: &str) -> Result<Option<Template<'a>>, Odd> {
+pub fn read<'n>(
+    value: &'n Node<'_>,
+    path: &[&str],
+    base: &str,
+) -> Result<Option<Template<'n>>, Odd> {
     let mut at = base.to_owned();
     let mut here = object(value, &at)?;
-    for member in pointer.split('/').skip(1) {
-        let Some(members) = here else { return Ok(None) };
+    for member in path {
         at = format!("{at}.{member}");
-        here = member_of(members, member, &at)?;
+        here = object(here.get(member), &at)?;
     }
-    let Some(template) = here else {
+    if matches!(here, Node::Null) {
         return Ok(None);
-    };
+    }
     let (metadata, spec) = (format!("{at}.metadata"), format!("{at}.spec"));
-    let named = member_of(template, "metadata", &metadata)?;
-    let spec_members = member_of(template, "spec", &spec)?;
+    let named = object(here.get("metadata"), &metadata)?;
+    let pods = object(here.get("spec"), &spec)?;
     Ok(Some(Template {
         labels: texts(named, "labels", &metadata)?,
         annotations: texts(named, "annotations", &metadata)?,
-        account: account(spec_members, &spec)?,
-        host_network: host_network(spec_members, &spec)?,
-        node_selector: texts(spec_members, "nodeSelector", &spec)?,
+        account: account(pods, &spec)?,
+        host_network: host_network(pods, &spec)?,
+        node_selector: texts(pods, "nodeSelector", &spec)?,
         at,
     }))
 }
 
-fn object<'a>(value: &'a Value, at: &str) -> Result<Option<&'a Map<String, Value>>, Odd> {
+fn object<'n, 'a>(value: &'n Node<'a>, at: &str) -> Result<&'n Node<'a>, Odd> {
     match value {
-        Value::Null => Ok(None),
-        Value::Object(members) => Ok(Some(members)),
+        Node::Null | Node::Map(_) => Ok(value),
         _ => Err(Odd::new(at, "is not an object")),
     }
 }
 
-fn member_of<'a>(
-    members: &'a Map<String, Value>,
-    member: &str,
-    at: &str,
-) -> Result<Option<&'a Map<String, Value>>, Odd> {
-    members
-        .get(member)
-        .map_or(Ok(None), |value| object(value, at))
-}
-
-/// Labels or annotations in an object's metadata.
-///
-/// # Errors
-/// What is no object of strings.
-pub fn texts<'a>(
-    metadata: Option<&'a Map<String, Value>>,
-    member: &str,
-    at: &str,
-) -> Result<Texts<'a>, Odd> {
+// Labels or annotations in an object's metadata.
+fn texts<'n>(metadata: &'n Node<'_>, member: &str, at: &str) -> Result<Texts<'n>, Odd> {
     let at = format!("{at}.{member}");
-    let found = metadata.map_or(Ok(None), |metadata| member_of(metadata, member, &at))?;
-    let text = |(key, value): (&'a String, &'a Value)| match value {
-        Value::String(text) => Ok((Cow::from(key.as_str()), Cow::from(text.as_str()))),
-        _ => Err(Odd::new(format!("{at}.{key}"), "is not a string")),
-    };
-    found.into_iter().flatten().map(text).collect()
+    let found = object(metadata.get(member), &at)?;
+    let texts = found.members().iter().map(|(key, value)| match value {
+        Node::Text(text) => Ok((Cow::from(key.as_str()), Cow::from(text.as_str()))),
+        _ => Err(Odd::new(
+            format!("{at}.{}", key.as_str()),
+            "is not a string",
+        )),
+    });
+    texts.collect()
 }
 
-fn account<'a>(spec: Option<&'a Map<String, Value>>, at: &str) -> Result<Cow<'a, str>, Odd> {
+fn account<'n>(spec: &'n Node<'_>, at: &str) -> Result<Cow<'n, str>, Odd> {
     for member in ["serviceAccountName", "serviceAccount"] {
-        match spec.and_then(|spec| spec.get(member)) {
-            None | Some(Value::Null) => {}
-            Some(Value::String(name)) if name.is_empty() => {}
-            Some(Value::String(name)) => return Ok(Cow::from(name.as_str())),
-            Some(_) => return Err(Odd::new(format!("{at}.{member}"), "is not a string")),
+        match spec.get(member) {
+            Node::Null => {}
+            Node::Text(name) if name.is_empty() => {}
+            Node::Text(name) => return Ok(Cow::from(name.as_str())),
+            _ => return Err(Odd::new(format!("{at}.{member}"), "is not a string")),
         }
     }
     Ok(Cow::from("default"))
 }
 
-fn host_network(spec: Option<&Map<String, Value>>, at: &str) -> Result<bool, Odd> {
-    match spec.and_then(|spec| spec.get("hostNetwork")) {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(yes)) => Ok(*yes),
-        Some(_) => Err(Odd::new(format!("{at}.hostNetwork"), "is not a boolean")),
+fn host_network(spec: &Node<'_>, at: &str) -> Result<bool, Odd> {
+    match spec.get("hostNetwork") {
+        Node::Null => Ok(false),
+        Node::Bool(yes) => Ok(*yes),
+        _ => Err(Odd::new(format!("{at}.hostNetwork"), "is not a boolean")),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;
@@ -139,18 +128,25 @@ mod tests {
     fn a_template_is_found_where_it_is_and_nowhere_else() {
         let spec = json!({"jobTemplate": {"spec": {"template": {
             "metadata": {"labels": {"a": "b"}, "annotations": null}, "spec": {"serviceAccount": "x"}}}}});
-        let found = read(&spec, "/jobTemplate/spec/template", "spec");
+        let spec = Node::deserialize(&spec).unwrap();
+        let found = read(&spec, &["jobTemplate", "spec", "template"], "spec");
         let found = found.unwrap().unwrap();
         assert_eq!(found.at, "spec.jobTemplate.spec.template");
         assert_eq!(
             (found.labels.get("a"), &*found.account),
             (Some(&"b".into()), "x")
         );
-        assert_eq!(read(&json!({}), "/template", "spec"), Ok(None));
-        assert_eq!(read(&Value::Null, "/template", "spec"), Ok(None));
+        assert_eq!(
+            read(&Node::Map(Vec::new()), &["template"], "spec"),
+            Ok(None)
+        );
+        assert_eq!(read(&Node::Null, &["template"], "spec"), Ok(None));
         let empty = json!({"template": {}});
         assert_eq!(
-            &*read(&empty, "/template", "spec").unwrap().unwrap().account,
+            &*read(&Node::deserialize(&empty).unwrap(), &["template"], "spec")
+                .unwrap()
+                .unwrap()
+                .account,
             "default"
         );
     }
@@ -178,7 +174,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                read(&spec, "/template", "spec").unwrap_err().to_string(),
+                read(&Node::deserialize(&spec).unwrap(), &["template"], "spec")
+                    .unwrap_err()
+                    .to_string(),
                 said
             );
         }

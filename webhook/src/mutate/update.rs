@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
-use namesake_core::{Bound, Digest, KeyRing, ObjectName, SealError, Stamp, User};
-use serde_json::{Map, Value};
+use namesake_core::{Bound, Digest, KeyRing, Node, ObjectName, SealError, Stamp, User};
 
 use super::{Change, Picked, World, restamped};
 use crate::adopt;
@@ -53,8 +52,8 @@ pub fn update(
     world: &World<'_>,
     request: &Request<'_>,
     (kind, parent): (&Kind, &Parent),
-    (old, old_parts): (&Object<'_>, &Parts),
-    (new, new_parts): (&Object<'_>, &Parts),
+    (old, old_parts): (&Object<'_>, &Parts<'_>),
+    (new, new_parts): (&Object<'_>, &Parts<'_>),
     sign: Sign,
 ) -> (Facts, Result<Update, Refused>) {
     match adopt::asked(world, request, (kind, parent), old, (new, new_parts), sign) {
@@ -163,7 +162,7 @@ fn hand_over(
     request: &Request<'_>,
     (kind, parent): (&Kind, &Parent),
     new: &Object<'_>,
-    parts: &Parts,
+    parts: &Parts<'_>,
 ) -> Update {
     let info = &request.user_info;
     let asker = who::asking(world, info, &new.metadata, parent.launcher);
@@ -221,19 +220,17 @@ fn author(
 }
 
 // The first part that differs by more than stopping it.
-fn beyond_stopping(parent: &Parent, old: &Parts, new: &Parts) -> Option<String> {
-    let empty = Map::new();
-    let members = |spec| Value::as_object(spec).unwrap_or(&empty);
-    let (before, after) = (members(&old.spec), members(&new.spec));
-    if old.spec.is_object() != new.spec.is_object() {
+fn beyond_stopping(parent: &Parent, old: &Parts<'_>, new: &Parts<'_>) -> Option<String> {
+    let is_object = |parts: &Parts<'_>| matches!(parts.spec, Node::Map(_));
+    if is_object(old) != is_object(new) {
         return Some("spec".to_owned());
     }
-    let names = before.keys().chain(after.keys());
-    let mut changed = names.filter(|name| before.get(*name) != after.get(*name));
-    let found = changed.find(|name| {
-        let stop = parent.stops.iter().find(|s| s.member == name.as_str());
-        let value = |spec: &Map<String, Value>| spec.get(*name).cloned().unwrap_or(Value::Null);
-        !stop.is_some_and(|s| (s.stops)(&value(before), &value(after)))
+    let members = old.spec.members().iter().chain(new.spec.members());
+    let mut names = members.map(|(name, _)| name.as_str());
+    let found = names.find(|name| {
+        let (before, after) = (old.spec.get(name), new.spec.get(name));
+        let stop = parent.stops.iter().find(|s| s.member == *name);
+        before != after && !stop.is_some_and(|s| (s.stops)(before, after))
     });
     let found = found.map(|member| format!("spec.{member}"));
     found.or_else(|| (parent.also)(old, new))

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use namesake_core::{Launcher, Rules, fingerprint};
+use namesake_core::{Launcher, Node, Rules, Text, fingerprint};
 use serde::Deserialize;
 
 use crate::kinds::{Parent, Parts};
 use crate::review::Spec;
-use crate::text::{Text, members};
+use crate::text::members;
 use crate::verdict::Refused;
 
 /// Containers that a resolution names at most: it must fit into an annotation that is looked at.
@@ -127,12 +127,12 @@ pub fn asked_for(rules: &Rules, spec: &Spec<'_>) -> Result<BTreeMap<String, Stri
 pub(crate) fn asked_for_by(
     rules: &Rules,
     parent: &Parent,
-    parts: &Parts,
+    parts: &Parts<'_>,
 ) -> Result<BTreeMap<String, String>, Refused> {
-    let spec = parts.spec.pointer("/template/spec");
-    let Some(spec) = spec.filter(|_| parent.launcher == Launcher::Job) else {
+    let spec = parts.spec.at(&["template", "spec"]);
+    if parent.launcher != Launcher::Job || matches!(spec, Node::Null) {
         return Ok(BTreeMap::new());
-    };
+    }
     match Spec::deserialize(spec) {
         Ok(spec) => asked_for(rules, &spec),
         Err(error) => Err(Refused::bad_request(format!(

@@ -23,12 +23,13 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use namesake_core::{IdentityName, Source};
-use namesake_core::{KeyRing, Per, Resolution, Rules, Stamp, digest_of_pod_template};
+use namesake_core::{KeyRing, Node, Per, Resolution, Rules, Stamp, digest_of_pod_template};
 use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::mode::Mode;
 use namesake_webhook::review::Object;
 use namesake_webhook::state::{Files, Known, Parent, Says, State};
 use namesake_webhook::twin::asked_for;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub(crate) const NOW: i64 = 2000;
@@ -79,7 +80,10 @@ pub(crate) fn sign(value: &mut Value) {
                 sign(&mut body);
                 Some(stamp(body).sign(&ring))
             }
-            "$digest" => Some(digest_of_pod_template(&body).to_string()),
+            "$digest" => {
+                let template = Node::deserialize(&body).unwrap();
+                Some(digest_of_pod_template(&template).to_string())
+            }
             "$resolution" => Some(resolution(body).sign(&ring)),
             _ => None,
         }

@@ -10,14 +10,14 @@ use super::early::evaluate;
 use crate::admit::{asks, done};
 use crate::adopt;
 use crate::argo::Role;
-use crate::argo::changes::Parts;
 use crate::argo::custody;
 use crate::argo::reference;
-use crate::argo::tree::Node;
+use crate::kinds::Parts;
 use crate::mutate::{self, Picked, Sign};
 use crate::review::Metadata;
 use crate::verdict::{Facts, Refused, Verdict};
 use crate::who;
+use namesake_core::Node;
 
 /// What becomes of an object that an admin gives to a user; none if nobody asks for that. The rules are asked as if the
 /// user had made it.

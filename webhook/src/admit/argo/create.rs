@@ -10,13 +10,13 @@ use crate::admit::needs::origin;
 use crate::admit::{Decided, done};
 use crate::adopt;
 use crate::argo::Role;
-use crate::argo::changes::Parts;
 use crate::argo::object::{Object as Whole, own};
 use crate::argo::reference::{self, Reference};
-use crate::argo::tree::Node;
+use crate::kinds::Parts;
 use crate::mutate::{self, Picked};
 use crate::verdict::{Facts, Refused};
 use crate::who::{self, Asker, Chain};
+use namesake_core::Node;
 
 type Refusal = (Refused, Facts);
 
@@ -26,7 +26,7 @@ pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
         requester: asked.request.user_info.username.to_string(),
         ..Facts::default()
     };
-    let both = asked.trees.argo().map_err(|refused| (refused, facts()))?;
+    let both = asked.trees.both().map_err(|refused| (refused, facts()))?;
     let new = &both.new;
     adopt::not_yet(asked.kind, &asked.object.metadata).map_err(|refused| (refused, facts()))?;
     let asker = asker(asked, new)

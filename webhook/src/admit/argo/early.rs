@@ -9,11 +9,11 @@ use super::Asked;
 use crate::admit::needs::identity;
 use crate::argo::forbidden;
 use crate::argo::pods::{Template, templates};
-use crate::argo::tree::Node;
 use crate::claims::Said;
 use crate::mutate;
 use crate::verdict::{Facts, Refused};
 use crate::who::Asker;
+use namesake_core::Node;
 
 /// So many different identities are asked for when a template is deployed; any others when their pods come.
 const ASKED_FOR: usize = 8;

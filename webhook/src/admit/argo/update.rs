@@ -11,9 +11,9 @@ use super::{Asked, home, template};
 use crate::admit::trees::Both;
 use crate::admit::{Decided, done};
 use crate::argo::Role;
-use crate::argo::changes::Parts;
 use crate::argo::custody::{self, Standing};
 use crate::argo::object::{self, own};
+use crate::kinds::Parts;
 use crate::mutate::{self, Change};
 use crate::patch::Patch;
 use crate::review::Metadata;
@@ -40,7 +40,7 @@ pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
         .and_then(|stamp| stamp.user.as_ref())
         .map(ToString::to_string);
     let standing = custody::standing(asked.world, asked.request, metadata, stamp);
-    let Ok(Both { old, new }) = asked.trees.argo() else {
+    let Ok(Both { old, new }) = asked.trees.both() else {
         // Too deep to be read: nothing of it is signed again.
         return match standing {
             Standing::Carrier => Ok(done(

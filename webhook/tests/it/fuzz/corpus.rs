@@ -5,9 +5,10 @@ use std::convert::Infallible;
 
 use kube::Client;
 use kube::client::Body;
+use namesake_core::Node;
 use namesake_core::Stamp;
+use namesake_webhook::argo::Role;
 use namesake_webhook::argo::object::own;
-use namesake_webhook::argo::{Role, tree::Node};
 use namesake_webhook::state::State;
 use serde_json::{Value, json};
 

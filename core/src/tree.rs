@@ -1,11 +1,14 @@
-//! A part of an object as the tree of what it says; its strings borrow from the request.
+//! JSON as the tree of what it says; its strings borrow from the text that it was read from.
+
+mod give;
+mod text;
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use crate::text::Text;
+pub use text::Text;
 
 /// A JSON value.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,10 +42,14 @@ impl<'a> Node<'a> {
     pub fn get(&self, name: &str) -> &Node<'a> {
         let members = self.members();
         let found = members.binary_search_by(|(n, _)| n.as_str().cmp(name));
-        found
-            .ok()
-            .and_then(|at| members.get(at))
-            .map_or(&NOTHING, |(_, node)| node)
+        let found = found.ok().and_then(|at| members.get(at));
+        found.map_or(&NOTHING, |(_, node)| node)
+    }
+
+    /// What a path of members shows; [`Node::Null`] if it is not there.
+    #[must_use]
+    pub fn at<'n>(&'n self, path: &[&str]) -> &'n Node<'a> {
+        path.iter().fold(self, |here, name| here.get(name))
     }
 
     /// What a JSON pointer shows, to be changed.
@@ -112,7 +119,7 @@ impl<'a> Node<'a> {
 }
 
 /// An object whose members are in any order; of a name that is there twice the last counts, as a decoder into a map has it.
-pub(super) fn map<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
+fn map<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
     let ordered = members.windows(2).all(|pair| match pair {
         [(one, _), (other, _)] => one < other,
         _ => true,
@@ -200,6 +207,8 @@ mod tests {
         assert_eq!(node.get("b").items().first().and_then(Node::whole), Some(2));
         assert_eq!(node.get("a b").get("c"), &Node::Bool(true));
         assert_eq!(node.get("a").get("c"), &Node::Null);
+        assert_eq!(node.at(&["a b", "c"]), &Node::Bool(true));
+        assert_eq!(node.at(&["a b", "x", "y"]), &Node::Null);
         assert_eq!(node.members().len(), 3);
     }
 
