@@ -100,16 +100,17 @@ pub async fn admit(
         request.dry_run = Some(true);
     }
     let mut trees = Trees::new(body);
-    let verdict = verdict(state, webhook, kind, &request, &trees, deadline).await;
+    let verdict = if mode != Mode::Shadow && webhook == Webhook::Mutate {
+        tidied(state, kind, &request, &mut trees, deadline).await
+    } else {
+        verdict(state, webhook, kind, &request, &trees, deadline).await
+    };
     let verdict = match (mode, webhook, kind, &request.object) {
         (Mode::Shadow, Webhook::Mutate, Some(kind), Some(object)) => {
             let creates = request.operation.as_str() == "CREATE";
             mode::shadowed(&kind.role, object, creates, verdict)
         }
         (Mode::Shadow, Webhook::Validate, ..) => mode::shadowed_twin(verdict),
-        (_, Webhook::Mutate, ..) => {
-            tidied(state, kind, &request, &mut trees, verdict, deadline).await
-        }
         _ => verdict,
     };
     record(

@@ -30,6 +30,14 @@ pub struct Kind {
     pub role: Role,
 }
 
+impl Kind {
+    /// Whether a controller makes pods of it.
+    #[must_use]
+    pub const fn is_parent(&self) -> bool {
+        matches!(self.role, Role::Parent(_))
+    }
+}
+
 /// Where objects of a kind live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {

@@ -31,6 +31,14 @@ pub struct Hygiene {
     pub strip_tokens: bool,
 }
 
+impl Hygiene {
+    /// Whether anything is put right.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        self.set_user || self.strip_tokens
+    }
+}
+
 /// What the rules say about every pod with an identity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

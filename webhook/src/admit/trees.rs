@@ -20,6 +20,8 @@ pub(super) struct Both<'b> {
 pub(super) struct Trees<'b> {
     body: &'b [u8],
     both: OnceLock<Result<Both<'b>, Refused>>,
+    /// Whether what was read was put right.
+    changed: bool,
 }
 
 impl<'b> Trees<'b> {
@@ -27,6 +29,7 @@ impl<'b> Trees<'b> {
         Trees {
             body,
             both: OnceLock::new(),
+            changed: false,
         }
     }
 
@@ -42,25 +45,25 @@ impl<'b> Trees<'b> {
         self.both.get_or_init(read).as_ref().map_err(Clone::clone)
     }
 
-    /// What hygiene would put right in what was read for the decision.
-    pub(super) fn tidied(&self, hygiene: Hygiene, user: &User) -> Tidied {
-        match self.both.get() {
-            Some(Ok(both)) => tidy(hygiene, user, &both.old.spec, &both.new.spec),
-            _ => Tidied::default(),
+    /// Puts right what hygiene finds, for this user: from now on that is what the person wrote. For nobody it is as it came.
+    pub(super) fn tidy(&mut self, hygiene: Hygiene, user: Option<&User>) -> Tidied {
+        if std::mem::take(&mut self.changed) {
+            self.both = OnceLock::new();
         }
-    }
-
-    /// Puts it right: from now on this is what the person wrote.
-    pub(super) fn set(&mut self, tidied: &Tidied) {
-        let Some(Ok(both)) = self.both.get_mut() else {
-            return;
+        let Some((user, Ok(Both { old, new }))) = user.map(|user| (user, self.both())) else {
+            return Tidied::default();
         };
-        for (path, value) in &tidied.values {
-            let path = path.strip_prefix("/spec").unwrap_or(path);
-            if let Some(place) = both.new.spec.at_mut(path) {
-                *place = value.clone().into();
+        let tidied = tidy(hygiene, user, &old.spec, &new.spec);
+        if let Some(Ok(both)) = self.both.get_mut() {
+            for (path, value) in &tidied.values {
+                let path = path.strip_prefix("/spec").unwrap_or(path);
+                if let Some(place) = both.new.spec.at_mut(path) {
+                    *place = value.clone().into();
+                    self.changed = true;
+                }
             }
         }
+        tidied
     }
 }
 

@@ -1,8 +1,8 @@
 //! Why an answer that lets something in does no harm. Read from the JSON anew, by the rules, without the code that decided.
 
 use namesake_core::{
-    Bound, Launcher, ObjectName, Requester, Resolution, Rules, SeenObject, SeenPod, Stamp,
-    is_managed_name,
+    Bound, Launcher, MAX_SEALED_BYTES, ObjectName, Requester, Resolution, Rules, SeenObject,
+    SeenPod, Stamp, is_managed_name,
 };
 use namesake_webhook::admit::Webhook;
 use serde_json::{Value, json};
@@ -127,7 +127,9 @@ fn pod(case: &Case, request: &Value, last: &Value) -> Option<String> {
 fn stamped(case: &Case, request: &Value, last: &Value) -> Option<String> {
     let was = text(&request["oldObject"]["metadata"]["annotations"], STAMP);
     let now = text(&last["metadata"]["annotations"], STAMP);
-    if request["kind"]["kind"] == "Pod" || now == was || now.is_empty() {
+    // Nobody looks at a longer one.
+    let void = now.is_empty() || now.len() > MAX_SEALED_BYTES;
+    if request["kind"]["kind"] == "Pod" || now == was || void {
         return None;
     }
     let Some(stamp) = Stamp::unverified(now).filter(|stamp| is_ours(stamp, now)) else {
