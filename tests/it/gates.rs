@@ -1,5 +1,7 @@
 //! The gate: a task starts only when Google has understood who it is.
 
+mod slow;
+
 use std::time::Duration;
 
 use anyhow::{Result, ensure};

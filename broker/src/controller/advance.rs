@@ -36,12 +36,15 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
     }
     if !derive::is_derived(identity) {
         let why = "the name is not the one that the spec derives: delete this Identity; the broker makes them, not people";
-        write(
-            identity,
-            context,
-            &[Finding::fails(SERVICE_ACCOUNT_READY, "Invalid", why)],
-        )
-        .await?;
+        let finding = Finding::fails(SERVICE_ACCOUNT_READY, "Invalid", why);
+        let written = write(identity, context, &[finding]).await?;
+        if written.status != identity.status {
+            let about = identity.object_ref(&());
+            context
+                .events
+                .warning(&about, "Derive", "Invalid", why)
+                .await;
+        }
         return Ok(Action::await_change());
     }
     if let Some(action) = course::set(identity, context, &rules).await? {
@@ -190,13 +193,14 @@ pub(super) fn settle(
         conditions::record(status, generation, mode, &done.findings, now);
         let desired = Desired::of(&seen.spec).towards(aim);
         let left = plan(&desired, &memory.observed(seen, status, account, &desired));
-        conditions::record(
-            status,
-            generation,
-            mode,
-            &conditions::progress(aim, &left),
-            now,
-        );
+        let mut progress = conditions::progress(aim, &left);
+        // Looking again undoes nothing that holds, unless it has found something missing: the deadline counts from when it held.
+        if memory.looking && !done.repaired {
+            progress.retain(|p| {
+                p.status == Status::True || !conditions::holds(status, generation, p.condition)
+            });
+        }
+        conditions::record(status, generation, mode, &progress, now);
     }
     if let Some(exclusive) = &done.exclusive {
         conditions::record(
