@@ -304,6 +304,21 @@ impl Child {
         }
     }
 
+    /// Stops it where it is, as a machine that hangs does, until [`Child::goes_on`].
+    pub fn pauses(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on where it was stopped.
+    pub fn goes_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Ends it in the middle of whatever it is doing.
+    pub fn is_killed(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
     /// Ends it: TERM, and KILL after the grace.
     pub async fn stop(&self, grace: Duration) -> Ended {
         self.signal(Signal::SIGTERM);

@@ -1,5 +1,7 @@
 //! Several brokers: every one answers, one leads, and another goes on where a leader was killed.
 
+mod paused;
+
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},

@@ -18,9 +18,12 @@ use namesake_sandbox::{
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::OnceCell;
 
 use crate::{eventually::eventually, manifests, person::Person, refused::refused};
+
+mod lent;
+pub use lent::Lent;
 
 /// Life of the tokens that the harness asks for, in seconds: longer than any run.
 const TOKEN_SECONDS: i64 = 3600;
@@ -61,16 +64,6 @@ impl Cluster {
         SHARED
             .get_or_try_init(async || Self::start(CLUSTER).await)
             .await
-    }
-
-    /// Another one, for tests that stop programs or change the rules: lent to one at a time.
-    ///
-    /// # Errors
-    /// It does not start.
-    pub async fn lent() -> Result<MutexGuard<'static, Self>> {
-        static LENT: OnceCell<Mutex<Cluster>> = OnceCell::const_new();
-        let start = async || Self::start(CLUSTER).await.map(Mutex::new);
-        Ok(LENT.get_or_try_init(start).await?.lock().await)
     }
 
     /// A cluster of this name, for one test. It ends when it is dropped.

@@ -22,6 +22,8 @@ pub use task::Attempt;
 pub const IDENTITIES_PROJECT: &str = "acme-identities";
 /// Where the workload pool and the bucket are.
 const CLUSTER_PROJECT: &str = "acme";
+const CLUSTER_NUMBER: u64 = 123_456_789_012;
+const IDENTITIES_NUMBER: u64 = 210_987_654_321;
 /// The broker's own account: its requests are told from a task's by it.
 const BROKER: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
 /// The person who stands for the broker's account; the emulator hands out tokens for people.
@@ -42,9 +44,9 @@ impl Google {
         let broker = format!("user:{BROKER_TOKEN_OF}");
         let world = json!({
             "projects": [
-                {"id": CLUSTER_PROJECT, "number": 123_456_789_012_u64,
+                {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER,
                  "bindings": [{"role": "roles/browser", "members": [broker]}]},
-                {"id": IDENTITIES_PROJECT, "number": 210_987_654_321_u64,
+                {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER,
                  "bindings": [{"role": "roles/iam.serviceAccountAdmin", "members": [broker]}]},
             ],
             "pools": [pool(cluster).await?],
@@ -70,6 +72,43 @@ impl Google {
     pub async fn believes(&self, cluster: &Cluster) -> Result<()> {
         let pool = serde_json::from_value(pool(cluster).await?)?;
         self.state().put_pool(pool).map_err(|what| anyhow!(what))
+    }
+
+    /// Has no workload pool any more, until it [believes](Google::believes) a cluster again.
+    ///
+    /// # Errors
+    /// It had none.
+    pub async fn loses_the_pool(&self) -> Result<()> {
+        let url = format!("{}/emulator/v1/pools/{WORKLOAD_POOL}", self.base_url());
+        self.http.delete(url).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Lets a Kubernetes service account, `NAMESPACE/NAME`, do here what the broker may.
+    ///
+    /// # Errors
+    /// The name is none.
+    pub fn lets_manage(&self, account: &str) -> Result<()> {
+        let member = format!("serviceAccount:{WORKLOAD_POOL}[{account}]");
+        let may = |role: &str| json!([{"role": role, "members": [member]}]);
+        let seed = json!({
+            "projects": [
+                {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER, "bindings": may("roles/browser")},
+                {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER, "bindings": may("roles/iam.serviceAccountAdmin")},
+            ],
+            "buckets": [{"name": "acme-mf", "project": CLUSTER_PROJECT, "bindings": may("roles/storage.admin")}],
+        });
+        self.seeds(seed)
+    }
+
+    /// Adds to what is here, in the form of a seed file.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn seeds(&self, seed: Value) -> Result<()> {
+        self.state()
+            .seed(serde_json::from_value(seed)?)
+            .map_err(|what| anyhow!(what))
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -178,9 +217,7 @@ impl Google {
     /// The id is no id.
     pub fn creates_account(&self, id: &str, description: &str) -> Result<()> {
         let seed = json!({"serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": id, "description": description}]});
-        self.state()
-            .seed(serde_json::from_value(seed)?)
-            .map_err(|what| anyhow!(what))
+        self.seeds(seed)
     }
 
     fn account(&self, id: &str) -> Result<Value> {

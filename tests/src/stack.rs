@@ -21,7 +21,7 @@ use namesake_api::names::{
 use namesake_broker::{Config, Timings};
 use namesake_sandbox::users::ADMIN;
 use secrecy::ExposeSecret;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Mutex, OnceCell};
 
 mod asked;
 mod installed;
@@ -32,7 +32,11 @@ use installed::{authority, configure, write_rules};
 pub use options::Options;
 
 use crate::{
-    cluster::Cluster, eventually::eventually, google::Google, program::Program, service::Service,
+    cluster::{Cluster, Lent},
+    eventually::eventually,
+    google::Google,
+    program::Program,
+    service::Service,
 };
 
 /// The stack's name, in the rules and on namespaces that are opted in.
@@ -45,7 +49,7 @@ pub const LEASE: Duration = Duration::from_secs(2);
 /// A cluster that is shared, lent to one stack, or its own.
 enum Home {
     Shared(&'static Cluster),
-    Lent(MutexGuard<'static, Cluster>),
+    Lent(Lent),
     Own(Box<Cluster>),
 }
 
@@ -78,10 +82,7 @@ impl Stack {
     ///
     /// # Errors
     /// It does not start.
-    pub async fn start(
-        cluster: MutexGuard<'static, Cluster>,
-        options: Options,
-    ) -> Result<Arc<Self>> {
+    pub async fn start(cluster: Lent, options: Options) -> Result<Arc<Self>> {
         Self::begin(Home::Lent(cluster), options).await
     }
 
@@ -270,7 +271,7 @@ impl Stack {
         Ok(())
     }
 
-    async fn is_ready(&self, url: &str) -> Result<()> {
+    pub(crate) async fn is_ready(&self, url: &str) -> Result<()> {
         let https = self.https()?;
         eventually(&format!("{url} is ready"), async || {
             let response = https.get(format!("{url}/readyz")).send().await?;
