@@ -31,7 +31,10 @@ pub(super) async fn set(
         info!(name = %identity.name_any(), "the rules make something else of an identity now");
         let written = ensure::spec(&context.client, identity.clone(), spec).await;
         return match written {
-            Ok(_) => Ok(Some(soon)),
+            Ok(_) => {
+                say_edit(identity, context).await;
+                Ok(Some(soon))
+            }
             Err(ensure::Error::Kube { source, .. }) if ensure::is_conflict(&source) => {
                 Ok(Some(soon))
             }
@@ -44,6 +47,20 @@ pub(super) async fn set(
     }
     move_to(identity, context, next).await?;
     Ok(Some(soon))
+}
+
+/// Says that a spec was put back that changed since it was last looked at: the rules did not do that.
+async fn say_edit(identity: &Identity, context: &Context) {
+    let status = identity.status.as_ref();
+    let seen = status.and_then(|status| status.observed_generation);
+    if seen.is_some() && seen != identity.metadata.generation {
+        let about = identity.object_ref(&());
+        let note = "the spec was edited to what the rules do not make, and is as they make it again: edit the rules";
+        context
+            .events
+            .warning(&about, "Derive", "Edited", note)
+            .await;
+    }
 }
 
 fn next(identity: &Identity, context: &Context, rules: &Rules, wanted: bool) -> Phase {
