@@ -10,7 +10,10 @@ mod ledger;
 mod plan;
 mod watch;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
@@ -24,6 +27,7 @@ use namesake_tests::{
 use self::{
     acts::World,
     book::{PINNED_ACCOUNT, people, person},
+    end::{Wanted, wanted},
     plan::{Book, Class, Plan, Step},
 };
 
@@ -33,6 +37,9 @@ const SHORT: u64 = 20;
 const SEED: u64 = 1;
 /// A line that says how far it is, so often.
 const PROGRESS: Duration = Duration::from_secs(15);
+/// So often does a minute pass in which nobody uses what is to be idle, at most; and the wait after each.
+const MINUTES: u32 = 3;
+const IDLE_PATIENCE: Duration = Duration::from_secs(20);
 /// When the faults have stopped, all must be right within.
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -46,8 +53,12 @@ fn options() -> Options {
             config.offboarding_grace = Duration::from_secs(4);
             config.look_reads_per_minute = 100_000;
             config.timings.resync = Duration::from_secs(3);
-            config.timings.deadline = Duration::from_secs(60);
+            // The brokers' clock may go on a minute at once.
+            config.timings.deadline = Duration::from_secs(90);
             config.timings.patience.lasting = Duration::from_secs(6);
+            config.timings.patience.any = Duration::from_hours(10);
+            // Of an identity that is idle after a minute it must be known by the second when it was used.
+            config.timings.last_used = Duration::from_secs(1);
             config.timings.lease = LEASE;
         },
         ..Options::default()
@@ -67,9 +78,11 @@ fn number(variable: &str, otherwise: u64) -> Result<u64> {
 fn after_any_faults_everybody_wanted_works_and_nothing_else_is_left() -> Result<()> {
     let seconds = number("NAMESAKE_SOAK_SECONDS", SHORT)?;
     let seed = number("NAMESAKE_SOAK_SEED", SEED)?;
-    with_own_stack(options(), |ns| async move {
+    let options = options();
+    let ahead = Arc::clone(&options.ahead);
+    with_own_stack(options, |ns| async move {
         let mut done = Vec::new();
-        let outcome = soak(&ns, seed, Duration::from_secs(seconds), &mut done).await;
+        let outcome = soak(&ns, ahead, (seed, Duration::from_secs(seconds)), &mut done).await;
         if outcome.is_err() {
             explain(&ns, seed, seconds, &done);
         }
@@ -100,14 +113,14 @@ fn progress(start: Instant, done: usize, world: &World) {
 
 async fn soak(
     ns: &TestNamespace,
-    seed: u64,
-    length: Duration,
+    ahead: Arc<AtomicI64>,
+    (seed, length): (u64, Duration),
     done: &mut Vec<String>,
 ) -> Result<()> {
     ns.stack
         .google()
         .creates_account(PINNED_ACCOUNT, "bob's own")?;
-    let mut world = World::new(ns).await?;
+    let mut world = World::new(ns, ahead).await?;
     let start = Instant::now();
     let mut next = PROGRESS;
     for step in Plan::of(seed) {
@@ -133,6 +146,7 @@ async fn soak(
             comes_at_last(&world, who, class).await?;
         }
     }
+    idle_ones_go(&world).await?;
     within(PATIENCE, "everything is as it should be", async || {
         world.is_settled().await
     })
@@ -170,6 +184,35 @@ async fn calm(world: &mut World) -> Result<()> {
     google.change(|settings| settings.replicas = 1)?;
     world.book.without_notes = false;
     world.ns.stack.rules_become(&world.book.rules()).await??;
+    Ok(())
+}
+
+/// Nobody uses the class `brief` any more, for longer than it allows: its identities go.
+async fn idle_ones_go(world: &World) -> Result<()> {
+    world.class_ends(Class::Brief).await?;
+    // A broker that is behind may see a pod, and so a use, after the minute has passed.
+    for _ in 1..MINUTES {
+        world.time_passes();
+        let gone = within(IDLE_PATIENCE, "they go", async || are_gone(world).await);
+        if gone.await.is_ok() {
+            return Ok(());
+        }
+    }
+    world.time_passes();
+    within(PATIENCE, "idle identities go", async || {
+        are_gone(world).await
+    })
+    .await
+}
+
+/// Nothing is left of the class `brief` but the names of users who have left.
+async fn are_gone(world: &World) -> Result<()> {
+    let mut left = world.ns.identities().await?;
+    left.retain(|identity| {
+        identity.spec.class == Class::Brief.name() && wanted(identity, &world.book) != Wanted::Gone
+    });
+    let left: Vec<_> = left.iter().map(|i| (&i.spec.user, &i.status)).collect();
+    ensure!(left.is_empty(), "{left:?}");
     Ok(())
 }
 

@@ -1,6 +1,12 @@
 //! The acts of a soak, done.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease, core::v1::ServiceAccount};
@@ -26,12 +32,16 @@ use super::{
 
 /// Who has which Job, by the name of the person.
 const OF: &str = "soak.example/of";
+/// Longer than an identity of the class `brief` may be unused, in seconds.
+const IDLE: i64 = 61;
 /// Writes in a burst of conflicts.
 const TOUCHES: usize = 20;
 
 /// Everything that the acts act on.
 pub(super) struct World {
     pub(super) ns: TestNamespace,
+    /// The brokers' clock.
+    ahead: Arc<AtomicI64>,
     pub(super) watch: Watch,
     pub(super) admin: Person,
     /// Holds the broker's account: nobody else gets past the policies.
@@ -46,9 +56,10 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) async fn new(ns: &TestNamespace) -> Result<Self> {
+    pub(super) async fn new(ns: &TestNamespace, ahead: Arc<AtomicI64>) -> Result<Self> {
         Ok(Self {
             ns: ns.clone(),
+            ahead,
             watch: Watch::start(ns).await?,
             admin: ns.admin().await?,
             broker: ns.broker().await?,
@@ -95,13 +106,17 @@ impl World {
                     .map(drop)
             }
             Act::Touches => self.touches().await,
+            Act::TimePasses => {
+                self.time_passes();
+                Ok(())
+            }
             other => return self.at_large(other).await.map(|()| "done".to_owned()),
         };
         Ok(done.map_or_else(|error| short(&error), |()| "done".to_owned()))
     }
 
     async fn at_large(&mut self, act: &Act) -> Result<()> {
-        let stack = std::sync::Arc::clone(&self.ns.stack);
+        let stack = Arc::clone(&self.ns.stack);
         match act {
             Act::Fails(fault) => self.fails(*fault)?,
             Act::Calm => stack.google().state().clear_faults(),
@@ -133,9 +148,28 @@ impl World {
                 stack.webhook_is_killed().await;
                 stack.webhook_starts().await?;
             }
+            Act::RestartsApiServer => {
+                let control_plane = &stack.cluster().control_plane;
+                control_plane.api_server_stops().await;
+                control_plane.api_server_starts().await?;
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whatever nobody uses has not been used for longer than its class allows.
+    pub(super) fn time_passes(&self) {
+        self.ahead.fetch_add(IDLE, Ordering::Relaxed);
+    }
+
+    /// Nobody uses a class any more.
+    pub(super) async fn class_ends(&self, class: Class) -> kube::Result<()> {
+        let jobs: Api<Job> = self.admin.all();
+        let of = ListParams::default().labels(&format!("class={}", class.name()));
+        jobs.delete_collection(&DeleteParams::background(), &of)
+            .await
+            .map(drop)
     }
 
     /// The name of somebody's identity of the class that most things happen to.

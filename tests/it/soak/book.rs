@@ -25,6 +25,7 @@ impl Class {
         match self {
             Self::Research => "research",
             Self::Notes => "notes",
+            Self::Brief => "brief",
         }
     }
 }
@@ -40,7 +41,7 @@ impl Book {
         let notes = if self.without_notes { "" } else { NOTES_CLASS };
         let notes_rule = if self.without_notes { "" } else { NOTES_RULE };
         let mut text = format!(
-            "{HEAD}{wider}{notes}\nrules:{notes_rule}\n  - {{name: everyone, match: {{user: \"*@acme.com\"}}, identity: research}}\nnoMatch: keep\n"
+            "{HEAD}{wider}{BRIEF_CLASS}{notes}\nrules:{BRIEF_RULE}{notes_rule}\n  - {{name: everyone, match: {{user: \"*@acme.com\"}}, identity: research}}\nnoMatch: keep\n"
         );
         if self.pinned {
             let _ = writeln!(
@@ -79,6 +80,17 @@ identities:
     foreignMembers: remove
     grants:
       - {role: roles/storage.objectUser, bucket: acme-mf, folder: "users/{key}/"}"#;
+const BRIEF_CLASS: &str = r#"
+  - name: brief
+    for: {users: ["*@acme.com"]}
+    per: [user]
+    mode: impersonate
+    project: acme-identities
+    idleAfter: 1m
+    grants:
+      - {role: roles/storage.objectUser, bucket: acme-mf, folder: "brief/{key}/"}"#;
+const BRIEF_RULE: &str = r#"
+  - {name: brief, match: {user: "*@acme.com", labels: {class: brief}}, identity: brief}"#;
 const NOTES_CLASS: &str = r#"
   - name: notes
     for: {users: ["*@acme.com"]}

@@ -233,6 +233,7 @@ impl World {
         }
         let own = spec.mode == Mode::Impersonate && !spec.pinned;
         let gsa = spec.google_service_account.clone().filter(|_| own);
+        ensure!(spec.class != Class::Brief.name(), "should have gone: idle");
         if wanted == Wanted::Rests {
             ensure!(identity.phase() == Phase::Suspended, "should rest");
             ensure!(!identity.is_ready(), "rests and is ready");

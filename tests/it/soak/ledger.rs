@@ -34,6 +34,8 @@ pub(super) enum Judgement {
     Weather,
     /// It stopped to serve, or became another, at the same moment.
     Crossed,
+    /// Our watch was cut: what it was like then was not seen.
+    Unseen,
 }
 
 /// Everything that was seen.
@@ -41,6 +43,12 @@ pub(super) enum Judgement {
 pub(super) struct Ledger {
     versions: HashMap<String, Vec<Version>>,
     broken: HashMap<String, Instant>,
+    /// Whether the watch of Identities is cut.
+    cut: bool,
+    /// The newest version that was seen; when the watch began anew; and between which versions it has shown nothing.
+    top: u64,
+    anew: Option<u64>,
+    gaps: Vec<(u64, u64)>,
     /// When Google was told to believe more slowly, and how slowly.
     pub(super) weather: Option<(Instant, Duration)>,
     /// UIDs of pods that were seen with or without our gate.
@@ -63,10 +71,35 @@ impl Ledger {
             spec: identity.spec.clone(),
             uid: identity.uid(),
         };
+        self.top = self.top.max(version.version);
         self.versions
             .entry(identity.name_any())
             .or_default()
             .push(version);
+    }
+
+    /// The watch of Identities shows nothing for now.
+    pub(super) fn is_cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// It goes on where it was cut, and has missed nothing.
+    pub(super) fn goes_on(&mut self) {
+        self.cut = false;
+    }
+
+    /// It begins anew: what is there now, and not what was meanwhile.
+    pub(super) fn begins_anew(&mut self) {
+        self.cut = true;
+        self.anew.get_or_insert(self.top);
+    }
+
+    /// It has shown all that is there.
+    pub(super) fn is_whole(&mut self) {
+        self.cut = false;
+        if let Some(from) = self.anew.take() {
+            self.gaps.push((from, self.top));
+        }
     }
 
     pub(super) fn breaks(&mut self, name: &str) {
@@ -82,6 +115,10 @@ impl Ledger {
 
     /// Says what is to be thought of a release at `version`, of a pod whose identity did not work at `at`.
     pub(super) fn judge(&self, name: &str, version: u64, at: Instant) -> Judgement {
+        let unseen = |(from, to): &(u64, u64)| *from < version && version <= *to;
+        if self.cut || self.gaps.iter().any(unseen) {
+            return Judgement::Unseen;
+        }
         let Some(ready) = self.last_ready(name, version) else {
             return Judgement::Early;
         };

@@ -20,6 +20,8 @@ pub(super) enum Class {
     Research,
     /// No account: the service account itself has a folder.
     Notes,
+    /// An account of its own, for as long as somebody uses it.
+    Brief,
 }
 
 /// Where somebody is in the rules.
@@ -110,6 +112,9 @@ pub(super) enum Act {
     },
     StealsLease,
     RestartsWebhook,
+    RestartsApiServer,
+    /// So much of it that what nobody uses is idle.
+    TimePasses,
 }
 
 /// An act, and the pause before it.
@@ -159,7 +164,8 @@ impl Plan {
                 self.jobs[who] = 0;
                 Act::Ends { who }
             }
-            48..60 => self.rules(who),
+            48..59 => self.rules(who),
+            59 => Act::TimePasses,
             60..63 => Act::Suspended { who },
             63..66 => Act::Resumed { who },
             66..75 if self.storm == 0 => self.storm(),
@@ -183,6 +189,7 @@ impl Plan {
             96..98 => Act::RollsBroker {
                 second: self.numbers.one_in(2),
             },
+            98 if self.numbers.one_in(3) => Act::RestartsApiServer,
             98 => Act::StealsLease,
             _ => Act::RestartsWebhook,
         }
@@ -194,7 +201,8 @@ impl Plan {
             return Act::Ends { who };
         }
         self.jobs[who] += 1;
-        let class = [Class::Research, Class::Research, Class::Notes][self.numbers.below(3)];
+        let all = [Class::Research, Class::Research, Class::Notes, Class::Brief];
+        let class = all[self.numbers.below(all.len())];
         let pods = 1 + u8::from(self.numbers.one_in(4));
         Act::Comes { who, class, pods }
     }

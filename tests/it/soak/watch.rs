@@ -9,7 +9,10 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt,
-    runtime::{WatchStreamExt, watcher},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
 };
 use namesake_api::{Identity, names::GATE};
 use namesake_broker::gates::ENDED;
@@ -54,10 +57,18 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 
 async fn identities(api: Api<Identity>, ledger: Arc<Mutex<Ledger>>) {
     let events = watcher(api, watcher::Config::default()).default_backoff();
-    let mut events = std::pin::pin!(events.touched_objects());
+    let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
-        if let Ok(identity) = event {
-            lock(&ledger).saw(&identity);
+        let mut ledger = lock(&ledger);
+        match event {
+            Ok(Event::InitApply(identity)) => ledger.saw(&identity),
+            Ok(Event::Apply(identity) | Event::Delete(identity)) => {
+                ledger.saw(&identity);
+                ledger.goes_on();
+            }
+            Ok(Event::Init) => ledger.begins_anew(),
+            Ok(Event::InitDone) => ledger.is_whole(),
+            Err(_) => ledger.is_cut(),
         }
     }
 }
