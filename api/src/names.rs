@@ -171,6 +171,10 @@ pub const BROKER_TOKEN_FILE: &str = "/var/run/secrets/namesake.dev/broker/token"
 pub const ENV_BROKER_DEADLINE: &str = "NAMESAKE_BROKER_DEADLINE";
 /// Default of [`ENV_BROKER_DEADLINE`], a duration with its unit.
 pub const BROKER_DEADLINE: &str = "6s";
+/// How often to look for a new authority, new stamp keys, and a caBundle that somebody took away.
+pub const ENV_UPKEEP: &str = "NAMESAKE_UPKEEP";
+/// Default of [`ENV_UPKEEP`], a duration with its unit.
+pub const UPKEEP: &str = "60s";
 /// DNS names and IP addresses in the server's certificate, separated by commas.
 pub const ENV_TLS_NAMES: &str = "NAMESAKE_TLS_NAMES";
 /// Filter of the log, in the form of `tracing_subscriber::EnvFilter`.

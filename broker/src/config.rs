@@ -106,6 +106,8 @@ pub struct Timings {
     pub last_used: Duration,
     /// Between two looks at the pods that still wait at their gate.
     pub gates: Duration,
+    /// Between two looks for a new authority of our certificates.
+    pub upkeep: Duration,
     /// Between two counts of what runs out.
     pub count: Duration,
     /// How long a pod waits at its gate for what does not pass by itself, and for anything: then it ends with the reason.
@@ -132,6 +134,7 @@ impl Default for Timings {
             step: Duration::from_secs(90),
             last_used: Duration::from_hours(1),
             gates: Duration::from_secs(15),
+            upkeep: Duration::from_secs(60),
             count: Duration::from_mins(10),
             patience: Patience {
                 lasting: Duration::from_mins(2),
@@ -158,6 +161,7 @@ impl Timings {
             deadline: part(whole.deadline),
             resync: part(whole.resync),
             gates: part(whole.gates),
+            upkeep: part(whole.upkeep),
             count: part(whole.count),
             patience: Patience {
                 lasting: part(whole.patience.lasting),

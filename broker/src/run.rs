@@ -81,7 +81,8 @@ pub async fn run(
         .serve(app);
     info!(%address, %namespace, "serving");
 
-    let keep = keeper.run(async |_: &str| Ok(()));
+    let keep = keeper.every(parts.config.timings.upkeep);
+    let keep = keep.run(async |_: &str| Ok(()));
     let close = async {
         shutdown.cancelled().await;
         info!("stopping");

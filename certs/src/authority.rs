@@ -9,6 +9,7 @@ use kube::Client;
 use kube::api::ObjectMeta;
 use namesake_api::names::{AUTHORITY_SECRET, MANAGED_BY, MANAGED_BY_VALUE};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::{Error, Leaf, bundle, leaf, schedule, secrets};
@@ -21,6 +22,7 @@ const REMEDY: &str = "restore it, or delete the secret and restart the webhook a
 /// An authority that signs leaves, and every authority that clients should trust besides.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
     bundle: String,
     not_before: Timestamp,
     not_after: Timestamp,
@@ -45,6 +47,12 @@ impl Authority {
         &self.bundle
     }
 
+    /// Whether clients that were given this bundle trust a leaf.
+    pub(crate) fn trusts(&self, leaf: &Leaf) -> bool {
+        let all = bundle::certificates(self.bundle.as_bytes()).unwrap_or_default();
+        all.iter().any(|certificate| certificate == leaf.signer())
+    }
+
     /// Signs a new leaf for these DNS names and IP addresses, valid for `lifetime` but not longer than the authority.
     ///
     /// # Errors
@@ -56,7 +64,7 @@ impl Authority {
         lifetime: SignedDuration,
     ) -> Result<Leaf, Error> {
         Leaf::issue(
-            &self.issuer,
+            (&self.issuer, &self.certificate),
             names,
             leaf::validity(now, lifetime, self.not_after),
         )
@@ -125,6 +133,7 @@ impl Authority {
             .map_err(|e| broken(CERTIFICATE, &e.to_string()))?;
         Ok(Self {
             issuer,
+            certificate: first.clone(),
             bundle: pem.to_owned(),
             not_before,
             not_after,

@@ -8,7 +8,7 @@ use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 
 use crate::{Error, schedule};
@@ -17,13 +17,14 @@ use crate::{Error, schedule};
 #[derive(Clone)]
 pub struct Leaf {
     certified: Arc<CertifiedKey>,
+    signer: CertificateDer<'static>,
     not_before: Timestamp,
     not_after: Timestamp,
 }
 
 impl Leaf {
     pub(crate) fn issue(
-        issuer: &Issuer<'_, KeyPair>,
+        (issuer, signer): (&Issuer<'_, KeyPair>, &CertificateDer<'static>),
         names: &[String],
         (not_before, not_after): (Timestamp, Timestamp),
     ) -> Result<Self, Error> {
@@ -57,6 +58,7 @@ impl Leaf {
             .map_err(|e| failed(e.to_string()))?;
         Ok(Self {
             certified: Arc::new(CertifiedKey::new(vec![certificate.into()], signing)),
+            signer: signer.clone(),
             not_before,
             not_after,
         })
@@ -78,6 +80,11 @@ impl Leaf {
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         schedule::is_due(self.not_before, self.not_after, now)
+    }
+
+    /// Certificate of the authority that signed it.
+    pub(crate) const fn signer(&self) -> &CertificateDer<'static> {
+        &self.signer
     }
 
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {

@@ -7,6 +7,7 @@ mod airflow;
 mod api_server;
 mod bad_input;
 mod broker_api;
+mod certificates;
 mod clusters;
 mod failure;
 mod faults;

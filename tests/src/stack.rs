@@ -168,14 +168,7 @@ impl Stack {
     /// # Errors
     /// The authority is no certificate.
     pub fn https(&self) -> Result<reqwest::Client> {
-        let roots = namesake_certs::client_roots(std::str::from_utf8(&self.authority)?)?;
-        let tls = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .build()?)
+        https_trusting(std::str::from_utf8(&self.authority)?)
     }
 
     /// Somebody edits the rules.
@@ -290,11 +283,14 @@ impl Stack {
     async fn run_webhook(&self, listener: TcpListener) -> Result<()> {
         let token_file = self.token_file.display().to_string();
         let deadline = format!("{}ms", self.options.broker_deadline.as_millis());
+        let upkeep = Timings::scaled(self.options.speed).upkeep;
+        let upkeep = format!("{}ms", upkeep.as_millis());
         let flags = [
             ["--namespace", SYSTEM_NAMESPACE],
             ["--broker-url", &self.broker_url()],
             ["--broker-token-file", &token_file],
             ["--broker-deadline", &deadline],
+            ["--upkeep", &upkeep],
             ["--tls-names", "127.0.0.1"],
             ["--drain", "0s"],
         ];
@@ -341,6 +337,20 @@ impl Stack {
             namesake_broker::run(config, client, gcp, listener, stop).await
         })
     }
+}
+
+/// A client that trusts these authorities and nobody else.
+///
+/// # Errors
+/// There is none among them.
+pub fn https_trusting(bundle: &str) -> Result<reqwest::Client> {
+    let tls = rustls::ClientConfig::builder()
+        .with_root_certificates(namesake_certs::client_roots(bundle)?)
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        .build()?)
 }
 
 impl Home {

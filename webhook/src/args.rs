@@ -51,6 +51,9 @@ pub struct Args {
     /// Longest wait for the broker, such as 6s; keep it below timeoutSeconds of the webhook configuration.
     #[arg(long, env = names::ENV_BROKER_DEADLINE, default_value = names::BROKER_DEADLINE, value_parser = parse_duration)]
     pub broker_deadline: Duration,
+    /// How often to look for a new authority, new stamp keys, and a caBundle that somebody took away; such as 60s.
+    #[arg(long, env = names::ENV_UPKEEP, default_value = names::UPKEEP, value_parser = parse_duration)]
+    pub upkeep: Duration,
     /// DNS names and IP addresses in the certificate, separated by commas [default: namesake-webhook.NAMESPACE.svc]
     #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
     pub tls_names: Vec<String>,

@@ -68,6 +68,7 @@ pub async fn run(
     tracing::info!(%address, namespace = args.namespace, "serving");
 
     let watches = watch::run(client.clone(), &args.namespace, state.clone());
+    let keeper = keeper.every(args.upkeep);
     let upkeep = upkeep(client, &args.namespace, keeper, broker, state.clone());
     let stop = stop(shutdown, &state, &handle, args.drain);
     tokio::pin!(watches, upkeep, stop, server);
@@ -81,7 +82,7 @@ pub async fn run(
     }
 }
 
-// Every minute: a fresh certificate, the caBundle as it should be, the broker's authority trusted, new stamp keys known.
+// At each look: a fresh certificate, the caBundle as it should be, the broker's authority trusted, new stamp keys known.
 async fn upkeep(
     client: Client,
     namespace: &str,
@@ -111,7 +112,7 @@ async fn upkeep(
         .await;
 }
 
-// Says so when there are more or fewer parents without a proven person than a minute ago.
+// Says so when there are more or fewer parents without a proven person than at the last look.
 fn report(state: &State, before: &mut usize) {
     let unproven = state.survey().unproven;
     if unproven.len() != *before {

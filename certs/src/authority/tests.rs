@@ -98,6 +98,30 @@ fn a_bundle_of_two_trusts_leaves_of_both() {
 }
 
 #[test]
+fn a_leaf_is_trusted_by_bundles_that_have_its_signer() {
+    let now = now();
+    let (old, mut both) = (generate("n", now).unwrap(), generate("n", now).unwrap());
+    let alone = authority(&both).unwrap();
+    let two = text(&both, CERTIFICATE) + &text(&old, CERTIFICATE);
+    set(&mut both, CERTIFICATE, &two);
+    let (old, both) = (authority(&old).unwrap(), authority(&both).unwrap());
+    let leaf = |of: &Authority| of.issue(&names(), now, schedule::LEAF_LIFETIME).unwrap();
+    let (of_old, of_new) = (leaf(&old), leaf(&both));
+    assert!(old.trusts(&of_old) && both.trusts(&of_old) && !alone.trusts(&of_old));
+    assert!(!old.trusts(&of_new) && both.trusts(&of_new) && alone.trusts(&of_new));
+    // New before old: told first. Old before new, and new alone: at once, there is nothing to wait for.
+    let soon = now + SignedDuration::from_hours(1);
+    let waits = |from: &Authority, to: &Authority, leaves, at| {
+        crate::keeper::must_wait(from, to, leaves, at)
+    };
+    assert!(waits(&old, &both, (&of_old, &of_new), soon));
+    assert!(!waits(&both, &both, (&of_old, &of_new), soon));
+    assert!(!waits(&old, &alone, (&of_old, &of_new), soon));
+    let late = now + schedule::LEAF_LIFETIME;
+    assert!(!waits(&old, &both, (&of_old, &of_new), late));
+}
+
+#[test]
 fn a_swapped_leaf_serves_the_next_connection() {
     let now = Timestamp::now();
     let authority = authority(&generate("n", now).unwrap()).unwrap();
