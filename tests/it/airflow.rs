@@ -5,29 +5,14 @@ use k8s_openapi::api::core::v1::Pod;
 use namesake_sandbox::users::{ALICE, BOB, MALLORY};
 use namesake_tests::{
     drafts::{Draft, metaflow_pod},
-    manifests,
     namespace::{TestNamespace, with_namespace},
     person::Person,
     refused::refused,
 };
-use serde_json::json;
-
-const HOME: &str = "airflow";
-const WORKER: &str = "airflow-worker";
 
 /// Airflow's account, with a real token and the rights that it has in a stock installation.
 async fn airflow(ns: &TestNamespace) -> Result<Person> {
-    let cluster = ns.stack.cluster();
-    cluster.control_plane.namespace(HOME, &[]).await?;
-    let admin = ns.admin().await?;
-    let account =
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": WORKER}});
-    manifests::apply(admin.client(), &account, HOME, false).await?;
-    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": HOME},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
-        "subjects": [{"kind": "ServiceAccount", "name": WORKER, "namespace": HOME}]});
-    manifests::apply(admin.client(), &binding, &ns.name, false).await?;
-    cluster.service_account(HOME, WORKER, &ns.name).await
+    ns.editor("airflow", "airflow-worker").await
 }
 
 /// The pod of a task as Airflow's operator makes it.

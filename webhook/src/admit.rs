@@ -8,6 +8,7 @@ mod parent;
 mod record;
 mod tidy;
 mod trees;
+mod unreadable;
 
 use std::time::Instant;
 
@@ -83,7 +84,7 @@ pub async fn admit(
     }
     let mut request = match review::parse::<Object<'_>>(body) {
         Ok(request) => request,
-        Err(Malformed::Json(error)) => return unreadable(state, webhook, body, &error, began),
+        Err(Malformed::Json(error)) => return unread(state, webhook, body, &error, began),
         Err(malformed) => return Err(malformed),
     };
     if webhook == Webhook::MutateNamespaces {
@@ -125,7 +126,7 @@ pub async fn admit(
 }
 
 // A review whose object cannot be read is refused with what is wrong with it; what is no review at all is malformed.
-fn unreadable(
+fn unread(
     state: &State,
     webhook: Webhook,
     body: &[u8],
@@ -133,10 +134,7 @@ fn unreadable(
     began: Instant,
 ) -> Result<Vec<u8>, Malformed> {
     let request = review::parse::<IgnoredAny>(body)?;
-    let refused = Refused::bad_request(format!(
-        "this {} cannot be read: {error}: mend the object and create it again",
-        request.kind.kind
-    ));
+    let refused = unreadable::refused(&request.kind.kind, body, error);
     let facts = Facts {
         requester: request.user_info.username.to_string(),
         ..Facts::default()

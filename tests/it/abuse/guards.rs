@@ -34,7 +34,7 @@ mod system;
 mod tokens;
 
 /// Somebody with every ordinary right on everything in the cluster, so that policies alone stand in the way; no admin of ours.
-async fn powerful(ns: &TestNamespace) -> Result<Person> {
+pub(super) async fn powerful(ns: &TestNamespace) -> Result<Person> {
     let group = "rbac.authorization.k8s.io";
     let verbs = [
         "get",

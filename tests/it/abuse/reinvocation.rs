@@ -3,12 +3,13 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use namesake_sandbox::users::ALICE;
+use namesake_api::names::RESOLUTION_ANNOTATION;
+use namesake_sandbox::users::{ALICE, BOB};
 use namesake_tests::{
     drafts::pod,
     eventually::eventually,
     meddler::{Again, Meddler},
-    namespace::{TestNamespace, with_namespace},
+    namespace::{TestNamespace, account_of, with_namespace},
     refused::refused,
 };
 use serde_json::{Value, json};
@@ -111,6 +112,29 @@ fn the_twin_refuses_a_pod_whose_resolution_somebody_takes_away() -> Result<()> {
             .await;
         meddler.ends().await?;
         refused(answer)?.with(403)?.saying("has no resolution")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_twin_refuses_a_pod_on_which_somebody_puts_bobs_resolution_and_account() -> Result<()> {
+    with_namespace(|ns| async move {
+        let bobs = ns.bob().await?.creates::<Pod>(pod()).await?;
+        ns.runs_as(&bobs, BOB).await?;
+        ns.alice().await?.creates::<Pod>(pod()).await?;
+        let path = RESOLUTION_ANNOTATION.replace('/', "~1");
+        let stolen = json!([
+            {"op": "add", "path": format!("/metadata/annotations/{path}"), "value": bobs.annotations()[RESOLUTION_ANNOTATION]},
+            {"op": "add", "path": "/spec/serviceAccountName", "value": account_of(&bobs)},
+            {"op": "add", "path": "/spec/serviceAccount", "value": account_of(&bobs)},
+        ]);
+        let meddler = meddler(&ns, stolen, Again::IfNeeded).await?;
+        let answer = alice_asks(&ns).await?;
+        meddler.ends().await?;
+        refused(answer)?
+            .with(403)?
+            .saying("resolution")?
+            .saying("validate.namesake.dev")?;
         Ok(())
     })
 }

@@ -3,6 +3,8 @@
 mod accounts;
 mod cronjobs;
 mod jobsets;
+mod refusals;
+mod requesters;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::batch::v1::Job;

@@ -8,8 +8,9 @@ use namesake_tests::{
     drafts::{metaflow_job, pod},
     eventually::eventually,
     meddler::{Again, Meddler},
-    namespace::{TestNamespace, with_namespace},
+    namespace::{TestNamespace, account_of, with_namespace, with_own_stack},
     refused::refused,
+    stack::{Options, SHARED_RULES},
 };
 use serde_json::{Value, json};
 
@@ -137,6 +138,51 @@ fn a_pod_on_the_hosts_network_is_refused_at_the_job() -> Result<()> {
             .saying(ALICE)?;
         let made = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
         ensure!(!made.name_any().is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_that_no_rule_matches_keeps_an_allowed_account_and_gets_no_other() -> Result<()> {
+    with_namespace(|ns| async move {
+        let dave = ns.person("dave@elsewhere.example").await?;
+        let made = dave.creates::<Pod>(pod()).await?;
+        ensure!(account_of(&made) == "default", "{}", account_of(&made));
+        let alices = ns.alice().await?.creates::<Pod>(pod()).await?;
+        for account in ["metaflow", account_of(&alices)] {
+            refused(dave.creates::<Pod>(pod().running_as(account)).await)?
+                .with(403)?
+                .saying(account)?
+                .saying(&dave.name)?;
+            let job = metaflow_job().running_as(account);
+            refused(dave.creates::<Job>(job).await)?
+                .with(403)?
+                .saying(account)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn where_the_rules_ask_for_the_metadata_server_a_pod_elsewhere_is_refused_at_the_job() -> Result<()>
+{
+    with_own_stack(Options::default(), |ns| async move {
+        let (alice, selector) = (ns.alice().await?, "iam.gke.io/gke-metadata-server-enabled");
+        let rules = format!("{SHARED_RULES}requireMetadataServer: true\n");
+        ns.stack.rules_become(&rules).await??;
+        eventually("the rules are in force", async || {
+            refused(alice.dry_runs::<Job>(metaflow_job()).await)?
+                .with(403)?
+                .saying(selector)?
+                .saying(ALICE)
+        })
+        .await?;
+        refused(alice.creates::<Pod>(pod()).await)?
+            .with(403)?
+            .saying(selector)?;
+        let there = metaflow_job().pod_field("nodeSelector", json!({selector: "true"}));
+        let job = alice.creates::<Job>(there).await?;
+        ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
         Ok(())
     })
 }

@@ -131,6 +131,35 @@ fn what_an_adopted_cron_workflow_starts_runs_as_its_user() -> Result<()> {
 }
 
 #[test]
+fn a_workflow_that_a_cron_workflow_started_is_adopted_itself() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        let cron = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
+            "spec": {"schedules": ["0 0 * * *"], "workflowSpec": template()["spec"]}});
+        let cron = creates(&neighbour.alice().await?, &cron).await?;
+        let argo = Controller::of(&neighbour).await?;
+        let mut running = inline();
+        running["metadata"] =
+            json!({"name": "nightly-1", "ownerReferences": [owner(&cron, "CronWorkflow")]});
+        let running = creates(&argo.0, &running).await?;
+        neighbour.opt_in().await?;
+        is_listed(&neighbour, "Workflow", "nightly-1").await?;
+        refused(argo.makes_pod(&running, "start").await)?.with(403)?;
+        // What its schedule starts from now on is another matter, and this one already runs.
+        only_an_admin_adopts(&neighbour, "Workflow", "nightly-1").await?;
+        let running = now(&argo.0, &running).await?;
+        let pod = argo.makes_pod(&running, "start").await?;
+        neighbour.runs_as(&pod, ALICE).await?;
+        let mut later = inline();
+        later["metadata"] =
+            json!({"name": "nightly-2", "ownerReferences": [owner(&cron, "CronWorkflow")]});
+        refused(creates(&argo.0, &later).await)?.with(403)?;
+        neighbour.delete().await
+    })
+}
+
+#[test]
 fn a_workflow_that_ran_before_the_opt_in_goes_on_as_its_user_once_it_is_adopted() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;

@@ -31,7 +31,8 @@ fn what_a_leaver_has_scheduled_is_listed_and_refused_when_its_time_comes() -> Re
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "weekly"},
             "spec": {"schedule": NEVER, "workflowSpec": argo::inline()["spec"]},
         });
-        argo::creates(&alice, &flow).await?;
+        let weekly = argo::creates(&alice, &flow).await?;
+        argo::creates(&alice, &argo::template()).await?;
         let bobs = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "bobs"},
             "spec": {"schedule": NEVER, "workflowSpec": argo::inline()["spec"]},
@@ -62,6 +63,20 @@ fn what_a_leaver_has_scheduled_is_listed_and_refused_when_its_time_comes() -> Re
         refused(controller.creates::<Job>(tick).await)?
             .with(403)?
             .saying("has left")?;
+        let mut tick = argo::inline();
+        tick["metadata"] = json!({
+            "name": "weekly-1", "labels": {"workflows.argoproj.io/cron-workflow": "weekly"},
+            "ownerReferences": [argo::owner(&weekly, "CronWorkflow")]});
+        let controller = argo::Controller::of(&ns).await?;
+        refused(argo::creates(&controller.0, &tick).await)?
+            .with(403)?
+            .saying("has left")?
+            .saying(ALICE)?;
+        // What she deployed, and others start.
+        refused(argo::creates(&ns.bob().await?, &argo::trigger()).await)?
+            .with(403)?
+            .saying("has left")?
+            .saying(ALICE)?;
         Ok(())
     })
 }

@@ -1,4 +1,5 @@
-//! A running task: its account, with the token that its pod was given, and with rights that an admin gives it.
+//! A running task: its account, with the token that its pod was given, and with rights that an admin gives it. And accounts of
+//! other programs, at home elsewhere.
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::{
@@ -41,6 +42,24 @@ impl TestNamespace {
         config.default_retry = false;
         let user = format!("system:serviceaccount:{}:{account}", self.name);
         Ok(Person::new(&user, Client::try_from(config)?, &self.name))
+    }
+
+    /// An account of another namespace, with a real token, which may edit here: a hub's, or Airflow's.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn editor(&self, home: &str, account: &str) -> Result<Person> {
+        let cluster = self.stack.cluster();
+        cluster.control_plane.namespace(home, &[]).await?;
+        let made =
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}});
+        manifests::apply(&self.admin, &made, home, false).await?;
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": format!("{home}-{account}")},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": home}]});
+        manifests::apply(&self.admin, &binding, &self.name, false).await?;
+        cluster.service_account(home, account, &self.name).await
     }
 
     /// An admin lets the account of a pod do here what a ClusterRole says.

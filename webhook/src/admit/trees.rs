@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use namesake_core::{Hygiene, User};
 
+use super::unreadable;
 use crate::hygiene::{Tidied, tidy};
 use crate::kinds::Parts;
 use crate::review;
@@ -36,13 +37,20 @@ impl<'b> Trees<'b> {
     /// What a parent says.
     pub(super) fn both(&self) -> Result<&Both<'b>, Refused> {
         let read = || {
-            let request = review::parse::<Parts<'b>>(self.body).map_err(unreadable)?;
+            let request = review::parse::<Parts<'b>>(self.body).map_err(|e| self.unreadable(&e))?;
             Ok(Both {
                 old: request.old_object.unwrap_or_default(),
                 new: request.object.unwrap_or_default(),
             })
         };
         self.both.get_or_init(read).as_ref().map_err(Clone::clone)
+    }
+
+    fn unreadable(&self, error: &review::Malformed) -> Refused {
+        match error {
+            review::Malformed::Json(error) => unreadable::refused("object", self.body, error),
+            other => Refused::bad_request(other.to_string()),
+        }
     }
 
     /// Puts right what hygiene finds, for this user: from now on that is what the person wrote. For nobody it is as it came.
@@ -65,9 +73,4 @@ impl<'b> Trees<'b> {
         }
         tidied
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unreadable(error: review::Malformed) -> Refused {
-    Refused::bad_request(format!("this object cannot be read: {error}"))
 }

@@ -42,3 +42,26 @@ fn nobody_takes_the_finalizer_off_bobs_identity_by_any_path() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn an_admin_may_write_an_identity_and_nobody_else_whatever_their_role() -> Result<()> {
+    with_namespace(|ns| async move {
+        let bobs: Identity = ns
+            .admin()
+            .await?
+            .all()
+            .get(&bobs_account(&ns).await?)
+            .await?;
+        let wish = Identity::new(&ns.name_for("carol@acme.com"), bobs.spec);
+        for person in [ns.mallory().await?, ns.bob().await?, ns.webhook().await?] {
+            refused(person.dry_runs::<Identity>(wish.clone()).await)?.with(403)?;
+        }
+        let somebody = powerful(&ns).await?;
+        refused(somebody.dry_runs::<Identity>(wish.clone()).await)?
+            .with(403)?
+            .saying("only Namesake's broker and admins")?
+            .saying(&somebody.name)?;
+        ns.admin().await?.dry_runs::<Identity>(wish).await?;
+        Ok(())
+    })
+}

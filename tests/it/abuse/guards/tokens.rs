@@ -200,6 +200,37 @@ fn a_token_secret_for_bobs_account_is_refused_and_filled_in_for_others() -> Resu
 }
 
 #[test]
+fn a_token_secret_for_a_mapped_account_or_a_carrier_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        let somebody = powerful(&ns).await?;
+        for role in ["namesake-guarded", "namesake-carrier"] {
+            let name = format!("of-{role}");
+            somebody
+                .creates::<ServiceAccount>(super::account(&name)?)
+                .await?;
+            cluster_role_to(&ns, role, account_subject(&ns, &name)).await?;
+            // The policy learns of the binding a moment later.
+            let stolen = secret(&format!("{name}-stolen"), &name)?;
+            eventually("its Secrets are guarded", async || {
+                refused(somebody.dry_runs::<Secret>(stolen.clone()).await)?
+                    .with(403)?
+                    .saying(&name)?
+                    .saying("only admins")
+            })
+            .await?;
+            let turned =
+                json!({"metadata": {"annotations": {"kubernetes.io/service-account.name": name}}});
+            let own = format!("own-{role}");
+            somebody
+                .creates::<Secret>(secret(&own, STOCK_ACCOUNT)?)
+                .await?;
+            refused(somebody.patches::<Secret>(&own, turned).await)?.with(403)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn as_shipped_the_guard_of_tokens_warns_and_audits() -> Result<()> {
     let shipped = manifests::objects(&manifests::file("base/guard-tokens.yaml")?)?;
     let binding = shipped

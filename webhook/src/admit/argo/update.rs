@@ -40,18 +40,14 @@ pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
         .and_then(|stamp| stamp.user.as_ref())
         .map(ToString::to_string);
     let standing = custody::standing(asked.world, asked.request, metadata, stamp);
-    let Ok(Both { old, new }) = asked.trees.both() else {
+    let Both { old, new } = match asked.trees.both() {
+        Ok(both) => both,
         // Too deep to be read: nothing of it is signed again.
-        return match standing {
-            Standing::Carrier => Ok(done(
-                restore(asked, metadata.annotation(STAMP_ANNOTATION)),
-                facts,
-            )),
-            _ => {
-                let what = "this object cannot be read: mend it";
-                Err((Refused::bad_request(what), facts))
-            }
-        };
+        Err(_) if standing == Standing::Carrier => {
+            let change = restore(asked, metadata.annotation(STAMP_ANNOTATION));
+            return Ok(done(change, facts));
+        }
+        Err(refused) => return Err((refused, facts)),
     };
     // What Argo writes comes from templates, and is nobody's word.
     if standing != Standing::Carrier

@@ -1,0 +1,134 @@
+//! As large as the API server takes it: 256 KiB of annotations on an object, and objects of near 1.5 MB.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_tests::{
+    argo::{Controller, creates, inline, template},
+    drafts::{metaflow_job, metaflow_pod},
+    namespace::with_namespace,
+};
+use serde_json::{Value, json};
+
+use super::{Answer, maker, place, sends, still_answers};
+
+/// The API server's own limit on the annotations of one object, keys and values, in bytes.
+const ANNOTATIONS: usize = 256 * 1024;
+/// Room for what Metaflow and we write beside it.
+const OURS: usize = 8 * 1024;
+/// etcd takes 1.5 MiB in one request.
+const OBJECT: usize = 1_450_000;
+
+#[test]
+fn a_job_with_all_the_annotations_that_the_api_server_takes_runs_as_who_made_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.mallory().await?;
+        let full = "x".repeat(ANNOTATIONS - OURS);
+        let job = mallory
+            .creates::<Job>(metaflow_job().annotated("fat", &full))
+            .await?;
+        let pod = ns.pod_of(&job).await?;
+        ns.runs_as(&pod, MALLORY).await?;
+        ensure!(pod.annotations()["fat"].len() == full.len(), "it was cut");
+        let bare = mallory
+            .creates::<Pod>(metaflow_pod().annotated("fat", &full))
+            .await?;
+        ns.runs_as(&bare, MALLORY).await?;
+        still_answers(&ns).await
+    })
+}
+
+#[test]
+fn with_a_megabyte_of_annotations_it_is_refused_by_the_api_server_in_its_words() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.mallory().await?;
+        let megabyte = "x".repeat(1024 * 1024);
+        // Full to the last byte: then ours is what does not fit any more.
+        let fat = metaflow_job().annotated("fat", "").into_value();
+        let all = fat["metadata"]["annotations"].as_object();
+        let bytes =
+            |(key, value): (&String, &Value)| key.len() + value.as_str().map_or(0, str::len);
+        let there: usize = all.into_iter().flatten().map(bytes).sum();
+        for draft in [
+            metaflow_job().annotated("fat", &megabyte),
+            metaflow_job().annotated("fat", &"x".repeat(ANNOTATIONS - there)),
+        ] {
+            let made = Answer(mallory.creates::<Job>(draft).await.map(|_| Value::Null));
+            made.tells(&["metadata.annotations", "Too long"])?;
+        }
+        let pod = metaflow_pod().annotated("fat", &megabyte);
+        let made = Answer(mallory.creates::<Pod>(pod).await.map(|_| Value::Null));
+        made.tells(&["metadata.annotations", "Too long"])?;
+        still_answers(&ns).await
+    })
+}
+
+/// A spec of Argo's with many templates and large arguments.
+fn large() -> Value {
+    let mut large = template()["spec"].take();
+    let start = large["templates"].as_array().and_then(|all| {
+        all.iter()
+            .find(|template| template.get("container").is_some())
+            .cloned()
+    });
+    let mut templates = large["templates"].as_array().cloned().unwrap_or_default();
+    let mut size = large.to_string().len();
+    for number in 0.. {
+        let mut one = start.clone().unwrap_or_default();
+        one["name"] = json!(format!("t{number}"));
+        one["container"]["args"] = json!(["x".repeat(2000)]);
+        size += one.to_string().len() + 1;
+        if size > OBJECT {
+            break;
+        }
+        templates.push(one);
+    }
+    large["templates"] = json!(templates);
+    large
+}
+
+#[test]
+fn objects_near_one_and_a_half_megabytes_are_stamped_changed_and_run() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
+        let argo = Controller::of(&ns).await?;
+        let mut workflow = inline();
+        workflow["spec"] = large();
+        ensure!(workflow.to_string().len() > OBJECT - 10_000, "it is small");
+        let made = creates(&alice, &workflow).await?;
+        ensure!(maker(&serde_json::to_value(&made)?)? == ALICE);
+        // UPDATE carries it twice.
+        let path = place("argoproj.io/v1alpha1/workflows", &ns.name);
+        let path = format!("{path}/{}", made.name_any());
+        let change = json!({"spec": {"templates": []}});
+        sends(&mallory, "PATCH", &path, &change).await?.tells(&[
+            "spec.templates",
+            ALICE,
+            MALLORY,
+        ])?;
+        let stop = json!({"spec": {"suspend": true}, "metadata": {"annotations": {STAMP_ANNOTATION: "x"}}});
+        let stopped = sends(&mallory, "PATCH", &path, &stop).await?.kept()?;
+        ensure!(maker(&stopped)? == ALICE);
+        ns.runs_as(&argo.makes_pod(&made, "start").await?, ALICE)
+            .await?;
+        still_answers(&ns).await
+    })
+}
+
+#[test]
+fn what_is_larger_than_the_api_server_takes_is_refused_in_its_words() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.mallory().await?;
+        let mut workflow = inline();
+        for (bytes, says) in [(1_700_000, "too large"), (3_300_000, "limit is 3145728")] {
+            workflow["spec"]["arguments"] = json!({"x": "x".repeat(bytes)});
+            let made = creates(&mallory, &workflow).await;
+            let told = namesake_tests::refused::refused(made)?;
+            ensure!(told.code != 503, "{told:?}");
+            told.saying(says).context(bytes)?;
+        }
+        still_answers(&ns).await
+    })
+}

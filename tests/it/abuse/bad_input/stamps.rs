@@ -1,0 +1,92 @@
+//! What stands where a stamp or a resolution belongs, and is none: it counts for nothing, and nobody is refused for it who would
+//! not have been.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use namesake_api::names::{
+    IDENTITY_LABEL, RESOLUTION_ANNOTATION, STAMP_ANNOTATION, USER_ANNOTATION,
+};
+use namesake_sandbox::users::MALLORY;
+use namesake_tests::{
+    drafts::metaflow_pod,
+    namespace::{TestNamespace, with_namespace},
+};
+use serde_json::{Value, json};
+
+use super::{maker, parents, place, sends, still_answers};
+
+/// Control characters, a text as large as annotations get, and what looks like ours and is not.
+fn texts() -> Vec<String> {
+    vec![
+        "\u{0}\u{1b}[2J\r\n\u{7f}\u{9b}".to_owned(),
+        format!("v1.k1.{}", "x".repeat(100_000)),
+        format!("v1.{}.e30.AAAA", "k".repeat(1000)),
+        "v1...".to_owned(),
+        "\u{202e}v1.k1.e30.AAAA\u{feff}".to_owned(),
+        String::new(),
+    ]
+}
+
+fn with_stamp(of: &str, object: &Value, name: &str, text: &str) -> Value {
+    let (api_version, _) = of.rsplit_once('/').unwrap_or_default();
+    let mut object = object.clone();
+    object["apiVersion"] = json!(api_version);
+    object["metadata"] = json!({"name": name, "annotations": {STAMP_ANNOTATION: text}});
+    object
+}
+
+async fn is_of(ns: &TestNamespace, object: &Value, who: &str) -> Result<()> {
+    let maker =
+        maker(object).with_context(|| format!("{:.300}", object["metadata"].to_string()))?;
+    ensure!(maker == who, "{}: {maker}", ns.name);
+    Ok(())
+}
+
+#[test]
+fn a_stamp_with_control_characters_or_of_100_kb_counts_for_nothing_on_any_kind() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
+        for (of, object) in parents() {
+            let place = place(of, &ns.name);
+            let alices = with_stamp(of, &object, "alices", "x");
+            sends(&alice, "POST", &place, &alices).await?.kept()?;
+            for (number, text) in texts().iter().enumerate() {
+                let about = || format!("{of}, text {number}");
+                let own = with_stamp(of, &object, &format!("own-{number}"), text);
+                let made = sends(&mallory, "POST", &place, &own).await?;
+                is_of(&ns, &made.kept().with_context(about)?, &mallory.name).await?;
+                let over = json!({"metadata": {"annotations": {STAMP_ANNOTATION: text}}});
+                let path = format!("{place}/alices");
+                let changed = sends(&mallory, "PATCH", &path, &over).await?;
+                let changed = changed.kept().with_context(about)?;
+                is_of(&ns, &changed, &alice.name)
+                    .await
+                    .with_context(about)?;
+            }
+        }
+        still_answers(&ns).await
+    })
+}
+
+#[test]
+fn a_pod_with_such_texts_for_stamp_and_resolution_runs_as_who_made_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.mallory().await?;
+        for text in texts() {
+            let mut pod = metaflow_pod();
+            for key in [STAMP_ANNOTATION, RESOLUTION_ANNOTATION, USER_ANNOTATION] {
+                // All three have to fit.
+                let part: String = text.chars().take(80_000).collect();
+                pod = pod.annotated(key, &part);
+            }
+            let pod = pod.labelled(IDENTITY_LABEL, "mf-bob-aaaaaaaaaaaaaa");
+            let pod = mallory.creates::<Pod>(pod).await?;
+            ns.runs_as(&pod, MALLORY).await?;
+            let resolution = &pod.annotations()[RESOLUTION_ANNOTATION];
+            ensure!(resolution.split('.').count() == 4, "{resolution:.80}");
+            ensure!(!text.starts_with(resolution.as_str()), "{resolution:.80}");
+        }
+        still_answers(&ns).await
+    })
+}

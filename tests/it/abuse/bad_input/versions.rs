@@ -1,0 +1,136 @@
+//! Versions of other people's kinds that nobody had heard of when this was written: the same objects under another name.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::{
+    api::core::v1::Pod,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_tests::{
+    argo::{Controller, creates, inline, pod, template},
+    drafts::metaflow_job,
+    eventually::eventually,
+    namespace::{TestNamespace, with_own_stack},
+    person::Person,
+    refused::refused,
+    stack::Options,
+};
+use serde_json::{Value, json};
+
+use super::{maker, place, sends, still_answers};
+
+/// The definitions that get a version `v1` here, and the version that is stored.
+const KINDS: [(&str, &str); 5] = [
+    ("argoproj.io/v1/workflows", "Workflow"),
+    ("argoproj.io/v1/workflowtemplates", "WorkflowTemplate"),
+    ("argoproj.io/v1/cronworkflows", "CronWorkflow"),
+    ("argoproj.io/v1/workflowtaskresults", "WorkflowTaskResult"),
+    ("jobset.x-k8s.io/v1/jobsets", "JobSet"),
+];
+
+/// Serves a version `v1` of each beside what there is, or no longer does.
+async fn serve(ns: &TestNamespace, serve: bool) -> Result<()> {
+    let admin = ns.admin().await?;
+    let kinds: Api<CustomResourceDefinition> = Api::all(admin.client().clone());
+    for (of, _) in KINDS {
+        let mut parts = of.split('/');
+        let (group, plural) = (parts.next().unwrap_or_default(), parts.next_back());
+        let name = format!("{}.{group}", plural.unwrap_or_default());
+        let mut versions = kinds.get(&name).await?.spec.versions;
+        versions.retain(|version| version.name != "v1");
+        if serve {
+            let mut another = versions[0].clone();
+            another.name = "v1".to_owned();
+            another.storage = false;
+            versions.push(another);
+        }
+        let patch = Patch::Merge(json!({"spec": {"versions": versions}}));
+        kinds.patch(&name, &PatchParams::default(), &patch).await?;
+    }
+    for (of, _) in KINDS {
+        let path = place(of, &ns.name);
+        eventually("the versions are served as they should be", async || {
+            let request = http::Request::get(&path).body(Vec::new())?;
+            let there = admin.client().request::<Value>(request).await.is_ok();
+            ensure!(there == serve, "{path}: {there}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+fn of_alice(of: &str, kind: &str) -> Value {
+    let job = metaflow_job().into_value();
+    let jobs = json!([{"name": "a", "template": {"spec": {"template": job["spec"]["template"]}}}]);
+    let (api_version, _) = of.rsplit_once('/').unwrap_or_default();
+    let spec = match kind {
+        "JobSet" => json!({"replicatedJobs": jobs, "suspend": true}),
+        "CronWorkflow" => json!({"schedules": ["0 0 30 2 *"], "workflowSpec": inline()["spec"]}),
+        _ => template()["spec"].take(),
+    };
+    json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "newer"}, "spec": spec})
+}
+
+fn change(kind: &str) -> Value {
+    match kind {
+        "JobSet" => json!({"spec": {"replicatedJobs": [], "suspend": false}}),
+        "CronWorkflow" => {
+            json!({"spec": {"workflowSpec": {"podMetadata": {"labels": {"a": "b"}}}}})
+        }
+        _ => json!({"spec": {"podMetadata": {"labels": {"a": "b"}}}}),
+    }
+}
+
+/// What is made and changed at the newer version goes through the same hands.
+async fn is_the_same(ns: &TestNamespace, alice: &Person, mallory: &Person) -> Result<()> {
+    for (of, kind) in KINDS {
+        let place = place(of, &ns.name);
+        let mine = of_alice(of, kind);
+        if kind == "WorkflowTaskResult" {
+            let fed = sends(mallory, "POST", &place, &mine).await?;
+            fed.tells(&["guard.namesake.dev", MALLORY])?;
+            continue;
+        }
+        let made = sends(alice, "POST", &place, &mine).await?.kept()?;
+        ensure!(maker(&made)? == ALICE, "{kind}");
+        let path = format!("{place}/newer");
+        let changed = sends(mallory, "PATCH", &path, &change(kind)).await?;
+        if kind == "WorkflowTemplate" {
+            // Whoever deploys it again is its deployer.
+            ensure!(maker(&changed.kept()?)? == MALLORY, "{kind}");
+        } else {
+            changed.tells(&[ALICE, MALLORY])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_unknown_version_of_a_known_kind_is_admitted_as_the_one_we_know() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
+        serve(&ns, true).await?;
+        let same = is_the_same(&ns, &alice, &mallory).await;
+        // A child that names its owner by the newer version.
+        let owned = async {
+            let argo = Controller::of(&ns).await?;
+            let workflow = creates(&alice, &inline()).await?;
+            let mut step = pod(&workflow, "start");
+            step["metadata"]["ownerReferences"][0]["apiVersion"] = json!("argoproj.io/v1");
+            let planted: Pod = serde_json::from_value(step.clone())?;
+            refused(mallory.creates::<Pod>(planted).await)?.with(403)?;
+            ns.runs_as(&argo.makes(step).await?, ALICE).await?;
+            anyhow::Ok(())
+        }
+        .await;
+        serve(&ns, false).await?;
+        same?;
+        owned?;
+        still_answers(&ns).await
+    })
+}
