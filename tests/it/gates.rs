@@ -141,6 +141,18 @@ fn while_iam_does_not_believe_it_the_gate_stays_and_the_identity_says_why() -> R
 }
 
 #[test]
+fn a_gate_opens_when_its_identity_works_and_not_at_the_next_round_of_all_gates() -> Result<()> {
+    let options = Options {
+        tune: |config| config.timings.gates = Duration::from_mins(10),
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        ns.gate_opens(&ns.pod_of(&job).await?).await
+    })
+}
+
+#[test]
 fn a_quota_that_is_used_up_is_on_the_identity_and_passes_by_itself() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();

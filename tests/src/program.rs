@@ -23,11 +23,17 @@ pub fn built(package: &str) -> Result<std::process::Command> {
     Ok(std::process::Command::new(path))
 }
 
-/// One program that runs until it is killed.
+/// One program that runs until it is killed; one that a failing test forgets would go on in the next test.
 pub struct Program {
     stopped: CancellationToken,
     killed: CancellationToken,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.killed.cancel();
+    }
 }
 
 impl Program {
@@ -63,20 +69,26 @@ impl Program {
         Ok(Self {
             stopped,
             killed,
-            thread,
+            thread: Some(thread),
         })
     }
 
     /// Asks it to end, as SIGTERM does, and waits until it has.
-    pub async fn is_stopped(self) {
+    pub async fn is_stopped(mut self) {
         self.stopped.cancel();
-        let _ = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        self.has_ended().await;
     }
 
     /// Ends it in the middle of whatever it is doing.
-    pub async fn is_killed(self) {
+    pub async fn is_killed(mut self) {
         self.killed.cancel();
-        // Joins on a thread that may wait.
-        let _ = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        self.has_ended().await;
+    }
+
+    async fn has_ended(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // Joins on a thread that may wait.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
     }
 }

@@ -10,13 +10,13 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use k8s_openapi::{
-    api::core::v1::ConfigMap,
+    api::{coordination::v1::Lease, core::v1::ConfigMap},
     jiff::{SignedDuration, Timestamp},
 };
 use kube::{Api, Client, api::DeleteParams};
 use namesake_api::names::{
-    ACCEPTED_RULES_CONFIG_MAP, BROKER_AUDIENCE, BROKER_SERVICE_ACCOUNT, RULES_CONFIG_MAP,
-    SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
+    ACCEPTED_RULES_CONFIG_MAP, BROKER_AUDIENCE, BROKER_LEASE, BROKER_SERVICE_ACCOUNT,
+    RULES_CONFIG_MAP, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
 };
 use namesake_broker::{Config, Timings};
 use namesake_sandbox::users::ADMIN;
@@ -257,6 +257,9 @@ impl Stack {
             self.google.stop();
         }
         let client = self.cluster().control_plane.client(ADMIN).await?;
+        // Whoever comes next would wait until it runs out.
+        let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+        let _ = leases.delete(BROKER_LEASE, &DeleteParams::default()).await;
         let maps: Api<ConfigMap> = Api::namespaced(client, SYSTEM_NAMESPACE);
         for name in [RULES_CONFIG_MAP, ACCEPTED_RULES_CONFIG_MAP] {
             let _ = maps.delete(name, &DeleteParams::default()).await;
