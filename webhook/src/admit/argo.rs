@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use kube::api::GetParams;
 use kube::core::Request as Path;
-use namesake_core::{Launcher, Stamp};
+use namesake_core::{Launcher, Node, Stamp};
 
 use super::trees::Trees;
 use super::{Decided, not_opted_in, unasked};
@@ -96,10 +96,14 @@ pub(super) struct Template {
 impl Template {
     /// Its stamp, if it counts.
     pub(super) fn stamp(&self, world: &World<'_>, namespace: &str) -> Option<Stamp> {
+        Some(self.proven(world, namespace)?.0)
+    }
+
+    /// Its stamp, if it counts, and its spec.
+    pub(super) fn proven(&self, world: &World<'_>, namespace: &str) -> Option<(Stamp, Node<'_>)> {
         let whole: Whole<'_> = serde_json::from_str(&self.text).ok()?;
-        whole
-            .stamp(world, home(self.kind, namespace), self.kind)?
-            .ok()
+        let stamp = whole.stamp(world, home(self.kind, namespace), self.kind)?;
+        Some((stamp.ok()?, whole.spec))
     }
 }
 

@@ -7,6 +7,7 @@ use namesake_core::{Argo, Bound, Deployer, Launcher, ObjectName, SealError, Stam
 use super::changes::{May, beyond};
 use super::object::{self, own, still_says};
 use super::reference::{self, Reference};
+use super::stored::is_merged;
 use super::{Role, STORED};
 use crate::kinds::{Kind, Parts};
 use crate::mutate::World;
@@ -99,11 +100,12 @@ pub fn awaited<'n>(standing: Standing, stamp: &Stamp, new: &'n Parts<'_>) -> Opt
 }
 
 /// Whose a Workflow is whose stored spec is there: its deployer's, if what is stored is what the template's stamp signed.
+/// `template`: its stamp, if it counts, and its spec.
 #[must_use]
-pub fn matched(stamp: &Stamp, template: Option<&Stamp>, new: &Parts<'_>) -> Argo {
+pub fn matched(stamp: &Stamp, template: Option<&(Stamp, Node<'_>)>, new: &Parts<'_>) -> Argo {
     let matched = || {
         let stored = object::stored(&new.status)?;
-        let template = template?;
+        let (template, spec) = template?;
         let Some(Argo::Own { digest, before }) = &template.argo else {
             return None;
         };
@@ -115,9 +117,13 @@ pub fn matched(stamp: &Stamp, template: Option<&Stamp>, new: &Parts<'_>) -> Argo
                 *digest == stored || before.as_ref() == Some(&stored),
                 template,
             ),
-            // Merged with more than a reference: the requester's, if the template is theirs, and the one that was seen then.
+            // Merged with more than a reference: the requester's, if the template is theirs, the one that was seen then, and
+            // what Argo has read of it too.
             Some(own) => (
-                own == digest && stamp.user.is_some() && stamp.user == template.user,
+                own == digest
+                    && stamp.user.is_some()
+                    && stamp.user == template.user
+                    && is_merged(new.status.get(STORED), spec, &new.spec),
                 stamp,
             ),
         };

@@ -4,6 +4,8 @@
 //! Argo drops nulls, empty members and zeros, and writes quantities and parameters in its own way: so does [`digest`]. Go
 //! keeps a few zeros that mean something else than their absence ([`KEPT`]).
 
+use std::collections::BTreeSet;
+
 use data_encoding::BASE64URL_NOPAD;
 use namesake_core::{Node, Text};
 use sha2::{Digest, Sha256};
@@ -67,6 +69,45 @@ pub fn digest(spec: &Node<'_>, free: &[&str]) -> String {
     let mut said = Said::default();
     said.members(counted, Said::value);
     BASE64URL_NOPAD.encode(&Sha256::digest(&said.0))
+}
+
+/// Whether a stored spec is what a template says and, over it, the Workflow that names it: nothing else, and nothing of an
+/// earlier version of the template.
+#[must_use]
+pub fn is_merged(stored: &Node<'_>, template: &Node<'_>, own: &Node<'_>) -> bool {
+    merges([stored, template, own], |name| !FREE.contains(&name))
+}
+
+fn merges([stored, template, own]: [&Node<'_>; 3], counts: fn(&str) -> bool) -> bool {
+    let names = [stored, template, own].into_iter().flat_map(Node::members);
+    let names: BTreeSet<&str> = names.map(|(name, _)| name.as_str()).collect();
+    let merged = |name: &str| is_merge(stored.get(name), template.get(name), own.get(name), name);
+    names.into_iter().filter(|name| counts(name)).all(merged)
+}
+
+fn is_merge(stored: &Node<'_>, template: &Node<'_>, own: &Node<'_>, name: &str) -> bool {
+    match (template, own) {
+        (template, own) if own.says_nothing() => says_same(stored, template, name),
+        (Node::Map(_), Node::Map(_)) if !QUANTITIES.contains(&name) => {
+            merges([stored, template, own], |_| true)
+        }
+        // Argo merges lists by keys of their items: each comes from the one or the other, and none of its own is lost.
+        (Node::List(before), Node::List(over)) => {
+            let is_in = |all: &[Node<'_>], item| all.iter().any(|i| says_same(i, item, ""));
+            let items = stored.items();
+            items.iter().all(|i| is_in(before, i) || is_in(over, i))
+                && over.iter().all(|i| is_in(items, i))
+        }
+        _ => says_same(stored, own, name),
+    }
+}
+
+fn says_same(one: &Node<'_>, other: &Node<'_>, name: &str) -> bool {
+    let said = |node| {
+        let mut said = Said::default();
+        said.value(node, name).then_some(said.0)
+    };
+    said(one) == said(other)
 }
 
 /// What is hashed, gathered first: one long text is hashed much faster than many short ones.

@@ -178,7 +178,8 @@ fn a_reference_with_anything_else_in_it_does_not_run_alices_template() -> Result
             .saying(BOB)?;
         // Alice may, with her own: it runs as alice, unless the template is another's by then.
         let workflow = creates(&d.alice, &more).await?;
-        let merged = d.argo.stores(&workflow, &template()["spec"]).await?;
+        let both = merged(&template()["spec"], &more);
+        let merged = d.argo.stores(&workflow, &both).await?;
         d.ns.runs_as(&d.argo.makes_pod(&merged, "start").await?, ALICE)
             .await?;
         let workflow = creates(&d.alice, &more).await?;
@@ -187,6 +188,35 @@ fn a_reference_with_anything_else_in_it_does_not_run_alices_template() -> Result
         refused(d.argo.makes_pod(&workflow, "start").await)?
             .with(403)?
             .saying("as nobody")?;
+        Ok(())
+    })
+}
+
+/// What Argo stores of a template and a Workflow that says more than its name.
+fn merged(template: &Value, more: &Value) -> Value {
+    let mut spec = template.clone();
+    json_patch::merge(&mut spec["podMetadata"], &more["spec"]["podMetadata"]);
+    spec
+}
+
+#[test]
+fn what_argo_still_has_of_alices_template_does_not_run_as_bob_who_deployed_over_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let bobs = d.swapped_by(&d.bob).await?;
+        let mut more = trigger();
+        more["spec"]["podMetadata"] = json!({"annotations": {"a": "b"}});
+        let workflow = creates(&d.bob, &more).await?;
+        // Argo's cache is behind: it stores the version before.
+        let alices = merged(&template()["spec"], &more);
+        let late = d.argo.stores(&workflow, &alices).await?;
+        refused(d.argo.makes_pod(&late, "start").await)?
+            .with(403)?
+            .saying("as nobody")?;
+        let workflow = creates(&d.bob, &more).await?;
+        let workflow = d.argo.stores(&workflow, &merged(&bobs, &more)).await?;
+        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, BOB)
+            .await?;
         Ok(())
     })
 }

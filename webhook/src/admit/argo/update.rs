@@ -127,7 +127,10 @@ async fn workflow(
         let Ok(found) = template(asked, reference).await else {
             return Ok(again(stamp.argo.clone()));
         };
-        let template = found.and_then(|found| found.stamp(asked.world, &asked.request.namespace));
+        let namespace = &asked.request.namespace;
+        let template = found
+            .as_ref()
+            .and_then(|found| found.proven(asked.world, namespace));
         return Ok(again(Some(custody::matched(stamp, template.as_ref(), new))));
     }
     let Some(argo) = &stamp.argo else {

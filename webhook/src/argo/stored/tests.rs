@@ -128,3 +128,33 @@ fn forget(value: &mut Value) {
         _ => {}
     }
 }
+
+#[test]
+fn a_merge_says_what_the_template_says_and_over_it_the_workflow_and_nothing_else() {
+    let template = r#"{"entrypoint":"a","podMetadata":{"labels":{"x":"1","y":"2"}},"volumes":[{"name":"v"}],
+        "templates":[{"name":"a","container":{"image":"new","args":[]}}]}"#;
+    let own = r#"{"workflowTemplateRef":{"name":"t"},"podMetadata":{"labels":{"y":"3"}},"volumes":[{"name":"w"}]}"#;
+    let good = r#"{"entrypoint":"a","podMetadata":{"labels":{"x":"1","y":"3"}},"volumes":[{"name":"w"},{"name":"v"}],
+        "templates":[{"name":"a","inputs":{},"container":{"image":"new"}}],"workflowTemplateRef":{"name":"t"}}"#;
+    let merged = |stored: &str| is_merged(&node(stored), &node(template), &node(own));
+    assert!(merged(good));
+    for (from, to) in [
+        ("new", "old"),
+        (r#""x":"1""#, r#""x":"0""#),
+        (r#""y":"3""#, r#""y":"2""#),
+        (r#""x":"1","#, ""),
+        (r#""x":"1""#, r#""x":"1","z":"1""#),
+        (r#"{"name":"w"},"#, ""),
+        (r#"{"name":"v"}"#, r#"{"name":"u"}"#),
+        (
+            r#""entrypoint":"a""#,
+            r#""entrypoint":"a","hooks":{"exit":{"template":"b"}}"#,
+        ),
+    ] {
+        assert!(!merged(&good.replace(from, to)), "{from} -> {to}");
+    }
+}
+
+fn node(text: &str) -> Node<'_> {
+    serde_json::from_str(text).unwrap()
+}
