@@ -1,0 +1,198 @@
+//! Argo's kinds in the model. Its controller is replayed, with its own account: it may be behind, and somebody may say to be it.
+
+mod controller;
+mod objects;
+mod people;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, DynamicObject},
+};
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_tests::{
+    argo::{Controller, kind},
+    cluster::ARGO_NAMESPACE,
+    manifests,
+    namespace::TestNamespace,
+    person::Person,
+};
+use serde_json::{Value, json};
+
+use super::{Asked, Model, ROOT};
+use objects::of_pods;
+
+const TEMPLATE: &str = "WorkflowTemplate";
+const CLUSTER_TEMPLATE: &str = "ClusterWorkflowTemplate";
+const CRON: &str = "CronWorkflow";
+const WORKFLOW: &str = "Workflow";
+
+/// Each version of what an object runs, and who wrote it.
+type Versions = Vec<(Value, Asked)>;
+
+/// Who wrote exactly what a version says, then or at another time.
+fn asked_for(versions: &Versions, at: usize) -> Asked {
+    let same = versions
+        .iter()
+        .filter(|(says, _)| of_pods(says) == of_pods(&versions[at].0));
+    same.flat_map(|(_, by)| by.iter().cloned()).collect()
+}
+
+/// Only they themselves, if they had asked before: what several had a hand in belongs to none of them.
+fn alone(asked: &Asked, person: &Person) -> Asked {
+    asked
+        .iter()
+        .filter(|by| **by == person.name)
+        .cloned()
+        .collect()
+}
+
+/// A CronWorkflow, whether or not it is still there.
+struct Cron {
+    object: DynamicObject,
+    versions: Versions,
+}
+
+/// A Workflow, with every version of it that Argo may still see.
+struct Run {
+    name: String,
+    starter: Option<String>,
+    versions: Vec<(DynamicObject, Asked)>,
+}
+
+/// Argo's objects here, and what really happened to them.
+pub(super) struct Flows {
+    argo: Controller,
+    /// Somebody who says to be Argo's controller, and has no token of it.
+    impostor: Controller,
+    /// By kind and name; what was deleted and made again goes on here.
+    templates: BTreeMap<(&'static str, String), Versions>,
+    crons: BTreeMap<String, Cron>,
+    runs: Vec<Run>,
+    stamps: Vec<String>,
+    /// Pods of Workflows that run as somebody; and as somebody else than who started them.
+    pods: usize,
+    of_another: usize,
+}
+
+impl Flows {
+    pub(super) async fn of(ns: &TestNamespace) -> Result<Self> {
+        let user = format!("system:serviceaccount:{ARGO_NAMESPACE}:argo");
+        let groups = ["system:masters"];
+        let impostor = ns.stack.cluster().person(&user, &groups, &ns.name).await?;
+        Ok(Self {
+            argo: Controller::of(ns).await?,
+            impostor: Controller(impostor),
+            templates: BTreeMap::new(),
+            crons: BTreeMap::new(),
+            runs: Vec::new(),
+            stamps: Vec::new(),
+            pods: 0,
+            of_another: 0,
+        })
+    }
+
+    pub(super) fn did_run(&self) -> Result<()> {
+        let (pods, of_another) = (self.pods, self.of_another);
+        ensure!(
+            pods > 20 && of_another > 2,
+            "{pods} pods, {of_another} of another than their starter"
+        );
+        Ok(())
+    }
+
+    fn saw(&mut self, object: &DynamicObject) {
+        self.stamps
+            .extend(object.annotations().get(STAMP_ANNOTATION).cloned());
+    }
+}
+
+/// The people may deploy for the whole cluster while this test runs.
+pub(super) async fn while_all_deploy_for_all(
+    ns: &TestNamespace,
+    work: impl AsyncFnOnce() -> Result<()>,
+) -> Result<()> {
+    let group = "rbac.authorization.k8s.io";
+    let name = format!("deploy-for-all-{}", ns.name);
+    let people = [ns.alice().await?, ns.bob().await?, ns.mallory().await?];
+    let subjects =
+        people.map(|person| json!({"apiGroup": group, "kind": "User", "name": person.name}));
+    let role = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": name},
+        "rules": [{"apiGroups": ["argoproj.io"], "resources": ["clusterworkflowtemplates"],
+            "verbs": ["get", "create", "update", "delete"]}]});
+    let binding = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": name},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name}, "subjects": subjects});
+    let admin = ns.admin().await?;
+    let worked = manifests::while_applied(admin.client(), &[role, binding], &ns.name, work).await;
+    for number in 0..2 {
+        let all: Api<DynamicObject> =
+            Api::all_with(admin.client().clone(), &kind(CLUSTER_TEMPLATE));
+        let _ = all
+            .delete(&format!("{}-{number}", ns.name), &DeleteParams::default())
+            .await;
+    }
+    worked
+}
+
+fn api(person: &Person, of: &str) -> Api<DynamicObject> {
+    let resource = kind(of);
+    if of == CLUSTER_TEMPLATE {
+        Api::all_with(person.client().clone(), &resource)
+    } else {
+        person.objects(&resource)
+    }
+}
+
+fn object(of: &str, metadata: &Value, spec: &Value) -> Value {
+    json!({"apiVersion": "argoproj.io/v1alpha1", "kind": of, "metadata": metadata, "spec": spec})
+}
+
+impl Model {
+    /// Something happens to Argo's objects.
+    pub(super) async fn of_argo(&mut self, ns: &TestNamespace) -> Result<()> {
+        match self.numbers.below(16) {
+            0 | 1 => self.deploy(ns).await,
+            2..=4 => self.start(ns).await,
+            5 => self.schedule(ns).await,
+            6 => self.tick().await,
+            7..=9 => self.store(ns).await?,
+            10..=12 => self.step(ns).await?,
+            13 | 14 => self.edit().await,
+            _ => self.forget().await,
+        }
+        Ok(())
+    }
+
+    fn named_template(&mut self, ns: &TestNamespace) -> (&'static str, String) {
+        let number = self.numbers.below(2);
+        if self.numbers.one_in(4) {
+            (CLUSTER_TEMPLATE, format!("{}-{number}", ns.name))
+        } else {
+            (TEMPLATE, format!("flow-{number}"))
+        }
+    }
+
+    /// Annotations of another's, worn on one's own.
+    fn worn(&mut self) -> Value {
+        let at = self.numbers.below(self.flows.stamps.len() + 1);
+        let of_jobs = self.jobs.get(self.numbers.below(self.jobs.len()));
+        let of_jobs = of_jobs.and_then(|job| job.annotations().get(STAMP_ANNOTATION));
+        match self.flows.stamps.get(at).or(of_jobs) {
+            Some(stamp) => json!({STAMP_ANNOTATION: stamp}),
+            None => json!({}),
+        }
+    }
+
+    fn started(&mut self, made: DynamicObject, starter: Option<String>, asked: Asked) {
+        self.flows.saw(&made);
+        self.flows.runs.push(Run {
+            name: made.name_any(),
+            starter,
+            versions: vec![(made, asked)],
+        });
+    }
+}

@@ -1,0 +1,144 @@
+//! What Argo's controller does, or somebody who says to be it; it may see what was there some versions ago.
+
+use anyhow::{Context, Result};
+use kube::{ResourceExt, api::DynamicObject};
+use namesake_tests::{
+    argo::{Controller, creates, owner, patches},
+    namespace::{TestNamespace, account_of},
+    person::Person,
+};
+use serde_json::{Map, Value, json};
+
+use super::objects::{is_stored, merged, pod, referred, runs};
+use super::{Asked, CRON, Model, ROOT, Versions, WORKFLOW, asked_for, object};
+
+impl Model {
+    /// Argo, or who says to be it.
+    fn controller(&mut self) -> (Person, bool) {
+        let itself = !self.numbers.one_in(8);
+        let by = if itself {
+            &self.flows.argo
+        } else {
+            &self.flows.impostor
+        };
+        (by.0.clone(), itself)
+    }
+
+    pub(super) async fn tick(&mut self) {
+        let (by, _) = self.controller();
+        let (at, behind) = (
+            self.numbers.below(self.flows.crons.len()),
+            self.numbers.below(3),
+        );
+        let Some((name, cron)) = self.flows.crons.iter().nth(at) else {
+            return;
+        };
+        let version = cron.versions.len().saturating_sub(1 + behind);
+        let (spec, asked) = (
+            cron.versions[version].0.clone(),
+            asked_for(&cron.versions, version),
+        );
+        let annotations = &cron.object.data["spec"]["workflowMetadata"]["annotations"];
+        let metadata = json!({
+            "generateName": format!("{name}-"), "annotations": annotations,
+            "labels": {"workflows.argoproj.io/cron-workflow": name},
+            "ownerReferences": [owner(&cron.object, CRON)]});
+        if let Ok(made) = creates(&by, &object(WORKFLOW, &metadata, &spec)).await {
+            self.started(made, None, asked);
+        }
+    }
+
+    /// The template that a Workflow names, as Argo sees it, and who asked for what both say together.
+    fn template_of(&mut self, workflow: &DynamicObject, asked: &Asked) -> Option<(Value, Asked)> {
+        let (key, is_pure) = referred(workflow)?;
+        let behind = self.numbers.below(3);
+        let versions = self.flows.templates.get(&key)?;
+        let at = versions.len().saturating_sub(1 + behind);
+        let by = asked_for(versions, at);
+        let by = if is_pure { by } else { &by & asked };
+        Some((versions.get(at)?.0.clone(), by))
+    }
+
+    pub(super) async fn store(&mut self, ns: &TestNamespace) -> Result<()> {
+        let at = self.numbers.below(self.flows.runs.len());
+        let Some((old, asked)) = self
+            .flows
+            .runs
+            .get(at)
+            .and_then(|run| run.versions.last())
+            .cloned()
+        else {
+            return Ok(());
+        };
+        let unread = referred(&old).is_some() && !is_stored(&old);
+        let found = if unread {
+            self.template_of(&old, &asked)
+        } else {
+            None
+        };
+        let (change, asked) = match found {
+            Some((template, by)) => (
+                json!({
+                    "metadata": {"annotations": template["workflowMetadata"]["annotations"].as_object().unwrap_or(&Map::new())},
+                    "status": {"phase": "Running", "storedWorkflowTemplateSpec": merged(&old, &template)}}),
+                by,
+            ),
+            None => {
+                let nodes =
+                    json!({"n": {"phase": "Running", "id": self.numbers.below(1000).to_string()}});
+                (json!({"status": {"nodes": nodes}}), asked)
+            }
+        };
+        let (by, itself) = self.controller();
+        let name = old.name_any();
+        match patches(&by, WORKFLOW, &name, change).await {
+            Ok(new) => self.flows.runs[at].versions.push((new, asked)),
+            Err(kube::Error::Api(status)) if status.code == 404 || !itself => {}
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("{}: what Argo writes is refused", ns.name));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn step(&mut self, ns: &TestNamespace) -> Result<()> {
+        let at = self.numbers.below(self.flows.runs.len());
+        let Some(run) = self.flows.runs.get(at) else {
+            return Ok(());
+        };
+        let behind = self.numbers.below(3);
+        let version = run.versions.len().saturating_sub(1 + behind);
+        // What it has stored itself it does not forget.
+        let stored = run.versions.iter().position(|(o, _)| is_stored(o));
+        let version = version.max(stored.unwrap_or(0));
+        let (seen, asked) = run.versions[version].clone();
+        let starter = run.starter.clone();
+        let (spec, asked) = if referred(&seen).is_some() && !is_stored(&seen) {
+            // Argo makes the first pod before it stores what the Workflow runs.
+            let Some((template, by)) = self.template_of(&seen, &asked) else {
+                return Ok(());
+            };
+            (merged(&seen, &template), by)
+        } else {
+            let versions: Versions = run
+                .versions
+                .iter()
+                .map(|(o, by)| (runs(o), by.clone()))
+                .collect();
+            (runs(&seen), asked_for(&versions, version))
+        };
+        let mut made = pod(&seen, &spec);
+        made["metadata"]["labels"][ROOT] = json!(self.root(asked.clone()));
+        let (by, _) = self.controller();
+        let Ok(pod) = Controller(by).makes(made).await else {
+            return Ok(());
+        };
+        if account_of(&pod).starts_with("mf-") {
+            let user = self.runs_as(ns, &pod, &asked)?;
+            self.flows.pods += 1;
+            self.flows.of_another += usize::from(starter.is_some_and(|starter| starter != user));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Small objects of Argo's, and what its controller makes of them, as it was seen to do it.
+
+use kube::{ResourceExt, api::DynamicObject};
+use namesake_tests::argo::{as_stored, owner};
+use serde_json::{Value, json};
+
+use super::{CLUSTER_TEMPLATE, TEMPLATE, WORKFLOW};
+
+/// What somebody has run.
+pub(super) fn spec_of(person: &str, number: usize) -> Value {
+    json!({
+        "entrypoint": "start", "arguments": {"parameters": []},
+        "podMetadata": {
+            "labels": {"app.kubernetes.io/part-of": "metaflow"}, "annotations": {"metaflow/user": person}},
+        "templates": [{"name": "start", "metadata": {}, "inputs": {}, "container": {"image": format!("{number}-of-{person}")}}]})
+}
+
+/// What names a template and says nothing else.
+pub(super) fn reference(of: &str, name: &str) -> Value {
+    let mut spec = json!({"workflowTemplateRef": {"name": name}, "arguments": {}});
+    if of == CLUSTER_TEMPLATE {
+        spec["workflowTemplateRef"]["clusterScope"] = json!(true);
+    }
+    spec
+}
+
+/// The template that a Workflow names, and whether it says nothing else.
+pub(super) fn referred(workflow: &DynamicObject) -> Option<((&'static str, String), bool)> {
+    let spec = &workflow.data["spec"];
+    let reference = &spec["workflowTemplateRef"];
+    let of = if reference["clusterScope"] == true {
+        CLUSTER_TEMPLATE
+    } else {
+        TEMPLATE
+    };
+    let is_pure = ["podMetadata", "templates"]
+        .iter()
+        .all(|name| spec.get(*name).is_none());
+    Some(((of, reference["name"].as_str()?.to_owned()), is_pure))
+}
+
+pub(super) fn is_stored(workflow: &DynamicObject) -> bool {
+    stored(workflow).is_some()
+}
+
+fn stored(workflow: &DynamicObject) -> Option<&Value> {
+    workflow.data["status"].get("storedWorkflowTemplateSpec")
+}
+
+/// What a Workflow runs: what Argo has stored, or what it says itself.
+pub(super) fn runs(workflow: &DynamicObject) -> Value {
+    of_pods(stored(workflow).unwrap_or(&workflow.data["spec"]))
+}
+
+/// Of a spec what its pods are made of: without what says when, and what is only written on the Workflow.
+pub(super) fn of_pods(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Some(members) = spec.as_object_mut() {
+        members.retain(|name, _| !["suspend", "workflowMetadata"].contains(&name.as_str()));
+    }
+    spec
+}
+
+/// What Argo runs: the template, and over it what the Workflow says.
+pub(super) fn merged(workflow: &DynamicObject, template: &Value) -> Value {
+    let mut spec = as_stored(template);
+    let own = &workflow.data["spec"];
+    if let Some(metadata) = own.get("podMetadata") {
+        json_patch::merge(&mut spec["podMetadata"], metadata);
+    }
+    spec["workflowTemplateRef"] = own["workflowTemplateRef"].clone();
+    spec
+}
+
+/// The pod of the one step of a Workflow.
+pub(super) fn pod(workflow: &DynamicObject, spec: &Value) -> Value {
+    let name = workflow.name_any();
+    let mut metadata =
+        json!({"generateName": "p-", "ownerReferences": [owner(workflow, WORKFLOW)]});
+    json_patch::merge(&mut metadata, &spec["podMetadata"]);
+    metadata["labels"]["workflows.argoproj.io/workflow"] = json!(name);
+    metadata["annotations"]["workflows.argoproj.io/node-id"] = json!(name);
+    let image = &spec["templates"][0]["container"]["image"];
+    json!({"metadata": metadata, "spec": {
+        "restartPolicy": "Never",
+        "containers": [{"name": "wait", "image": "argoexec"}, {"name": "main", "image": image}]}})
+}

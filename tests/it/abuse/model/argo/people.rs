@@ -1,0 +1,189 @@
+//! What people do to Argo's objects.
+
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, DynamicObject, PostParams},
+};
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_tests::{
+    argo::{creates, owner, patches},
+    namespace::TestNamespace,
+};
+use serde_json::json;
+
+use super::objects::{reference, runs, spec_of};
+use super::{Asked, CRON, Cron, Model, WORKFLOW, alone, api, object};
+
+impl Model {
+    pub(super) async fn deploy(&mut self, ns: &TestNamespace) {
+        let (person, (of, name)) = (self.person(), self.named_template(ns));
+        let key = (of, name.clone());
+        let before = self.flows.templates.get(&key).map_or(0, Vec::len);
+        let mut spec = spec_of(&person.name, self.numbers.below(1000));
+        if before > 0 && self.numbers.one_in(3) {
+            spec = self.flows.templates[&key][self.numbers.below(before)]
+                .0
+                .clone();
+        }
+        let metadata = json!({"name": name, "annotations": self.worn()});
+        if self.numbers.one_in(3) {
+            spec["workflowMetadata"] = json!({"annotations": self.worn()});
+        }
+        let Ok(mut wish) = serde_json::from_value::<DynamicObject>(object(of, &metadata, &spec))
+        else {
+            return;
+        };
+        let api = api(&person, of);
+        let deployed = match api.get_opt(&name).await {
+            Ok(Some(there)) => {
+                wish.metadata.resource_version = there.metadata.resource_version;
+                api.replace(&name, &PostParams::default(), &wish).await
+            }
+            _ => api.create(&PostParams::default(), &wish).await,
+        };
+        if let Ok(deployed) = deployed {
+            self.flows.saw(&deployed);
+            let versions = self.flows.templates.entry(key).or_default();
+            versions.push((deployed.data["spec"].clone(), Asked::from([person.name])));
+        }
+    }
+
+    pub(super) async fn start(&mut self, ns: &TestNamespace) {
+        let (person, (of, name)) = (self.person(), self.named_template(ns));
+        let mut spec = reference(of, &name);
+        let mut metadata = json!({"generateName": "run-", "annotations": self.worn()});
+        let mut wish = json!({});
+        match self.numbers.below(10) {
+            0 | 1 => spec = spec_of(&person.name, self.numbers.below(1000)),
+            2 => spec["podMetadata"] = json!({"annotations": {"note": person.name}}),
+            3 => wish["status"] = json!({"storedWorkflowTemplateSpec": spec_of(&person.name, 0)}),
+            4 => {
+                // As `resubmit` does: all its annotations, and what it says.
+                let at = self.numbers.below(self.flows.runs.len());
+                let last = self.flows.runs.get(at).and_then(|run| run.versions.last());
+                if let Some((other, _)) = last {
+                    metadata["annotations"] = json!(other.annotations());
+                    spec = other.data["spec"].clone();
+                }
+            }
+            5 => {
+                let cron = self.flows.crons.values().next();
+                if let Some(cron) = cron {
+                    metadata["ownerReferences"] = json!([owner(&cron.object, CRON)]);
+                    spec = cron.object.data["spec"]["workflowSpec"].clone();
+                }
+            }
+            _ => {}
+        }
+        json_patch::merge(&mut wish, &object(WORKFLOW, &metadata, &spec));
+        let asked = Asked::from([person.name.clone()]);
+        if let Ok(made) = creates(&person, &wish).await {
+            self.started(made, Some(person.name), asked);
+        }
+    }
+
+    pub(super) async fn schedule(&mut self, ns: &TestNamespace) {
+        let person = self.person();
+        let name = format!("cron-{}", self.numbers.below(3));
+        let mut spec = spec_of(&person.name, self.numbers.below(1000));
+        if self.numbers.one_in(2) {
+            let (of, template) = self.named_template(ns);
+            spec = reference(of, &template);
+        }
+        let Some(cron) = self.flows.crons.get_mut(&name) else {
+            let spec = json!({"schedules": ["0 0 30 2 *"], "workflowSpec": spec,
+                "workflowMetadata": {"annotations": self.worn()}});
+            let wish = object(
+                CRON,
+                &json!({"name": name, "annotations": self.worn()}),
+                &spec,
+            );
+            if let Ok(made) = creates(&person, &wish).await {
+                self.flows.saw(&made);
+                let versions = vec![(
+                    made.data["spec"]["workflowSpec"].clone(),
+                    Asked::from([person.name]),
+                )];
+                self.flows.crons.insert(
+                    name,
+                    Cron {
+                        object: made,
+                        versions,
+                    },
+                );
+            }
+            return;
+        };
+        let change = match self.numbers.below(4) {
+            0 => json!({"spec": {"workflowSpec": {"templates": spec["templates"]}}}),
+            1 => {
+                json!({"spec": {"workflowSpec": {"workflowTemplateRef": spec["workflowTemplateRef"]}}})
+            }
+            2 => json!({"spec": {"suspend": true}}),
+            _ => json!({"spec": {"suspend": false}}),
+        };
+        if let Ok(changed) = patches(&person, CRON, &name, change).await {
+            let (says, asked) = cron.versions.last().cloned().unwrap_or_default();
+            let now = changed.data["spec"]["workflowSpec"].clone();
+            let asked = if now == says {
+                asked
+            } else {
+                alone(&asked, &person)
+            };
+            cron.versions.push((now, asked));
+            cron.object = changed;
+        }
+    }
+
+    pub(super) async fn edit(&mut self) {
+        let person = self.person();
+        let at = self.numbers.below(self.flows.runs.len());
+        let evil = spec_of(&person.name, self.numbers.below(1000));
+        let change = match self.numbers.below(8) {
+            0 => json!({"metadata": {"annotations": self.worn()}}),
+            1 => json!({"spec": {"suspend": self.numbers.one_in(2)}}),
+            2 => json!({"spec": {"templates": evil["templates"]}}),
+            3 => json!({"spec": {"podMetadata": {"annotations": {"note": person.name}}}}),
+            4 => {
+                json!({"spec": {"workflowTemplateRef": {"name": format!("flow-{}", self.numbers.below(2))}}})
+            }
+            5 => {
+                json!({"status": {"storedWorkflowTemplateSpec": {"templates": evil["templates"]}}})
+            }
+            6 => json!({"status": {"storedWorkflowTemplateSpec": evil}}),
+            _ => {
+                json!({"metadata": {"labels": {"edited-by": person.name}, "annotations": {STAMP_ANNOTATION: null}}})
+            }
+        };
+        let Some(run) = self.flows.runs.get_mut(at) else {
+            return;
+        };
+        let Ok(new) = patches(&person, WORKFLOW, &run.name, change).await else {
+            return;
+        };
+        if let Some((old, asked)) = run.versions.last() {
+            let asked = if runs(&new) == runs(old) {
+                asked.clone()
+            } else {
+                alone(asked, &person)
+            };
+            run.versions.push((new, asked));
+        }
+    }
+
+    pub(super) async fn forget(&mut self) {
+        let person = self.person();
+        let params = DeleteParams::default();
+        if self.numbers.one_in(2) {
+            let at = self.numbers.below(self.flows.templates.len());
+            if let Some(((of, name), _)) = self.flows.templates.iter().nth(at) {
+                let _ = api(&person, of).delete(name, &params).await;
+            }
+            return;
+        }
+        let at = self.numbers.below(self.flows.runs.len());
+        if let Some(run) = self.flows.runs.get(at) {
+            let _ = api(&person, WORKFLOW).delete(&run.name, &params).await;
+        }
+    }
+}
