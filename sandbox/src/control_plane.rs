@@ -45,6 +45,7 @@ const FIELD_MANAGER: &str = "namesake-sandbox";
 #[derive(Debug)]
 pub struct ControlPlane {
     server: String,
+    etcd: String,
     ca_pem: String,
     kubeconfigs: PathBuf,
     audit_log: PathBuf,
@@ -142,6 +143,7 @@ impl ControlPlane {
         )?;
         let started = Self {
             server,
+            etcd: commands::url(ports.etcd),
             ca_pem: keys.ca_pem.clone(),
             kubeconfigs: folder.kubeconfigs(),
             audit_log: folder.logs().join("audit.log"),
@@ -217,6 +219,12 @@ impl ControlPlane {
     #[must_use]
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// The URL of etcd, which asks nobody who they are.
+    #[must_use]
+    pub fn etcd(&self) -> &str {
+        &self.etcd
     }
 
     /// The certificate authority of the API server, in PEM.

@@ -100,7 +100,7 @@ pub(crate) fn controller_manager(folder: &WorkFolder, keys: &Keys) -> Vec<String
     ]
 }
 
-fn url(port: u16) -> String {
+pub(crate) fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 

@@ -1,10 +1,8 @@
 //! Identities that are there already: as the broker would have made them, long ago.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
-use futures::{StreamExt, TryStreamExt};
+use anyhow::{Context, anyhow, ensure};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -17,14 +15,13 @@ use namesake_broker::written::{self, Members};
 use namesake_broker::{conditions, derive, objects, principal};
 use namesake_core::{Rules, Source};
 use namesake_sandbox::run::say;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::etcd::{Etcd, Stored};
 use super::size::Size;
 
 /// The rules of the bench.
 pub(crate) const RULES: &str = include_str!("rules.yaml");
-/// Identities that are made at the same time.
-const AT_ONCE: usize = 48;
 
 /// The user of this number.
 pub(crate) fn user(number: usize) -> String {
@@ -61,46 +58,57 @@ pub(crate) fn planned(size: &Size) -> anyhow::Result<Vec<Identity>> {
     (0..size.identities).map(one).collect()
 }
 
-/// Makes all of them in the cluster, through the API server, in the broker's name. `ids` are those of their Google accounts.
+/// Makes all of them in the cluster: the first through the API server, in the broker's name; the others as it was stored.
+/// `ids` are those of their Google accounts.
 ///
 /// # Errors
-/// The first that the API server refuses.
+/// The first that is refused.
 pub(crate) async fn make(
     broker: &Client,
-    identities: Vec<Identity>,
-    ids: HashMap<String, String>,
-) -> anyhow::Result<()> {
-    let (all, ids) = (identities.len(), Arc::new(ids));
-    let step = (all / 10).max(1);
-    let made = futures::stream::iter(identities)
-        .map(|identity| {
-            let (client, ids) = (broker.clone(), Arc::clone(&ids));
-            let name = identity.name_any();
-            tokio::spawn(async move { one(&client, identity, &ids).await.context(name) })
-        })
-        .buffer_unordered(AT_ONCE);
-    let count = made.map(|made| made?).try_fold(0, |done, ()| async move {
-        let done = done + 1;
-        if done % step == 0 {
-            say(&format!("{done} of {all} identities are there"));
-        }
-        Ok(done)
-    });
-    count.await.map(drop)
-}
-
-async fn one(
-    client: &Client,
-    identity: Identity,
+    etcd: &Etcd,
+    identities: &[Identity],
     ids: &HashMap<String, String>,
 ) -> anyhow::Result<()> {
-    let namespace = identity.namespace().unwrap_or_default();
+    let (first, others) = identities.split_first().context("none")?;
+    let stored = one(broker, first, ids).await?;
+    for one in &stored {
+        ensure!(
+            etcd.has(&one.key).await?,
+            "nothing is stored at {}",
+            one.key
+        );
+    }
+    let step = (identities.len() / 10).max(1);
+    for (part, some) in others.chunks(step).enumerate() {
+        let all = some.iter().enumerate();
+        let copies = all.map(|(n, identity)| copies(&stored, identity, part * step + n, ids));
+        let copies = copies.collect::<anyhow::Result<Vec<_>>>()?;
+        etcd.store(&copies.concat()).await?;
+        let done = part * step + some.len() + 1;
+        say(&format!(
+            "{done} of {} identities are there",
+            identities.len()
+        ));
+    }
+    Ok(())
+}
+
+/// Makes one, and answers what is stored of it: the Identity and its KSA.
+async fn one(
+    client: &Client,
+    identity: &Identity,
+    ids: &HashMap<String, String>,
+) -> anyhow::Result<[Stored; 2]> {
+    let (namespace, name) = (
+        identity.namespace().unwrap_or_default(),
+        identity.name_any(),
+    );
     let params = PostParams {
         field_manager: Some(names::FIELD_MANAGER_BROKER.to_owned()),
         ..PostParams::default()
     };
     let identities = Api::<Identity>::namespaced(client.clone(), &namespace);
-    let identity = identities.create(&params, &identity).await?;
+    let identity = identities.create(&params, identity).await?;
     let account = objects::service_account(&identity, &objects::mark(&identity)?);
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
     let account = accounts.create(&params, &account).await?;
@@ -110,10 +118,71 @@ async fn one(
         ..PatchParams::default()
     };
     let patch = Patch::Merge(json!({"status": status}));
-    identities
-        .patch_status(&identity.name_any(), &params, &patch)
-        .await?;
-    Ok(())
+    let identity = identities.patch_status(&name, &params, &patch).await?;
+    Ok([
+        of_identity(json!(identity), &identity),
+        of_account(json!(account), &account),
+    ])
+}
+
+fn of_identity(object: Value, identity: &Identity) -> Stored {
+    let (namespace, name) = (
+        identity.namespace().unwrap_or_default(),
+        identity.name_any(),
+    );
+    stored(
+        format!("/registry/namesake.dev/identities/{namespace}/{name}"),
+        object,
+    )
+}
+
+fn of_account(object: Value, account: &ServiceAccount) -> Stored {
+    let (namespace, name) = (account.namespace().unwrap_or_default(), account.name_any());
+    stored(
+        format!("/registry/serviceaccounts/{namespace}/{name}"),
+        object,
+    )
+}
+
+/// Its version is etcd's to say.
+fn stored(key: String, mut object: Value) -> Stored {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("resourceVersion");
+    }
+    Stored { key, object }
+}
+
+/// What the API server would have stored of this one, had it been made as the first was.
+fn copies(
+    [first, account]: &[Stored; 2],
+    identity: &Identity,
+    number: usize,
+    ids: &HashMap<String, String>,
+) -> anyhow::Result<Vec<Stored>> {
+    let mut identity = identity.clone();
+    identity.metadata.uid = Some(uid(1, number));
+    identity.metadata.generation = Some(1);
+    let mut wanted = objects::service_account(&identity, &objects::mark(&identity)?);
+    wanted.metadata.uid = Some(uid(2, number));
+    identity.status = Some(status(&identity, &uid(2, number), ids));
+    Ok(vec![
+        of_identity(over(&first.object, json!(identity)), &identity),
+        of_account(over(&account.object, json!(wanted)), &wanted),
+    ])
+}
+
+/// The second, with what only the API server adds taken from the first.
+fn over(first: &Value, mut second: Value) -> Value {
+    for field in ["creationTimestamp", "managedFields", "generation"] {
+        if let Some(value) = first["metadata"].get(field) {
+            second["metadata"][field] = value.clone();
+        }
+    }
+    second
+}
+
+fn uid(kind: u8, number: usize) -> String {
+    format!("{number:08x}-0000-4000-8000-{kind:012x}")
 }
 
 /// Everything done and proven.

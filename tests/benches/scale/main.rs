@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod crowd;
+mod etcd;
 mod google;
 mod home;
 mod identities;

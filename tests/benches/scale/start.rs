@@ -8,6 +8,7 @@ use kube::Api;
 use namesake_api::names;
 use namesake_sandbox::run::say;
 
+use super::etcd::Etcd;
 use super::google::{Asked, READS_PER_MINUTE};
 use super::home::Home;
 use super::identities::{make, planned};
@@ -45,7 +46,8 @@ pub(crate) async fn fill(home: &Home, size: &Size) -> anyhow::Result<()> {
         "system:serviceaccounts:namesake-system",
     ];
     let broker = home.control_plane.client_as(BROKER, &groups).await?;
-    make(&broker, identities, ids).await
+    let etcd = Etcd::at(home.control_plane.etcd())?;
+    make(&broker, &etcd, &identities, &ids).await
 }
 
 /// Starts the broker and watches it.
