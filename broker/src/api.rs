@@ -19,6 +19,7 @@ use axum::routing::{get, post};
 use futures::StreamExt;
 use kube::Client;
 use namesake_api::names;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 pub use auth::Callers;
@@ -27,6 +28,7 @@ pub use limit::Buckets;
 pub use request::{Answer, Ask};
 
 use crate::config::Config;
+use crate::identities::Identities;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::ready::Ready;
@@ -50,6 +52,8 @@ pub struct Broker {
     pub rules: Arc<CurrentRules>,
     /// The namespaces that opted in.
     pub namespaces: Arc<Namespaces>,
+    /// The Identities that there are.
+    pub identities: Identities,
     /// Who may call.
     pub callers: Callers,
     /// New identities of each user.
@@ -60,6 +64,8 @@ pub struct Broker {
     pub metrics: Arc<Metrics>,
     /// One call at a time for each identity; the others find what the first has made.
     flights: Turns<String>,
+    /// What is written after the answer.
+    afterwards: TaskTracker,
 }
 
 impl Broker {
@@ -70,6 +76,7 @@ impl Broker {
         config: Config,
         rules: Arc<CurrentRules>,
         namespaces: Arc<Namespaces>,
+        identities: Identities,
         ready: Arc<Ready>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -77,13 +84,21 @@ impl Broker {
             callers: Callers::new(&config),
             buckets: Mutex::new(Buckets::per_minute(config.identities_per_minute)),
             flights: Turns::default(),
+            afterwards: TaskTracker::new(),
             client,
             config,
             rules,
             namespaces,
+            identities,
             ready,
             metrics,
         }
+    }
+
+    /// Waits for what is written after answers that were given, once no more are.
+    pub async fn finish(&self) {
+        self.afterwards.close();
+        self.afterwards.wait().await;
     }
 }
 
@@ -177,7 +192,12 @@ async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
 
 async fn metrics(State(broker): State<Arc<Broker>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], broker.metrics.encode()).into_response()
+    // Every Identity is counted: whoever waits for an answer is served meanwhile.
+    let text = tokio::task::spawn_blocking(move || broker.metrics.encode()).await;
+    text.map_or_else(
+        |_| StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        |text| ([(header::CONTENT_TYPE, kind)], text).into_response(),
+    )
 }
 
 impl Broker {

@@ -11,7 +11,6 @@ use namesake_api::{Identity, names};
 use namesake_gcp::Gcp;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::broadcast;
 
 use crate::config::Config;
 use crate::controller::{self, Context};
@@ -145,9 +144,8 @@ impl Clean {
 
 fn context(client: &Client, gcp: &Gcp, config: Config) -> Context {
     let (namespaces, _) = namespaces::watch(client.clone(), Arc::default());
-    let (changed, _) = broadcast::channel(1);
     let (client, rules, metrics) = (client.clone(), Arc::default(), Arc::default());
-    Context::new(client, gcp, config, rules, namespaces, metrics, changed)
+    Context::new(client, gcp, config, rules, namespaces, metrics)
 }
 
 /// Google's side first; then the finalizer, and the Identity with what it owns.

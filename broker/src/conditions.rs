@@ -260,6 +260,13 @@ pub fn holds(status: &IdentityStatus, generation: Option<i64>, condition: &str) 
         .is_some_and(|c| c.status == Status::True.as_str() && c.observed_generation == generation)
 }
 
+/// Whether the identity is known to work, as its spec is now.
+#[must_use]
+pub fn works(identity: &namesake_api::Identity) -> bool {
+    let status = identity.status.as_ref();
+    status.is_some_and(|status| holds(status, identity.metadata.generation, READY))
+}
+
 fn ready(status: &IdentityStatus, generation: Option<i64>) -> Finding {
     if let Some(refusal) = status.phase.and_then(phase::refusal) {
         return refusal;

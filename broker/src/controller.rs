@@ -15,20 +15,21 @@ use std::sync::Arc;
 use futures::channel::mpsc;
 use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
+use kube::runtime::applier;
 use kube::runtime::controller::{self, Action, ReconcileRequest};
 use kube::runtime::finalizer::{self, finalizer};
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{WatchStreamExt, applier, watcher};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, ResourceExt};
 use namesake_api::Identity;
 use namesake_api::names::FINALIZER;
 use namesake_gcp::Gcp;
-use tokio::sync::broadcast;
 use tracing::warn;
 
 use crate::buckets::Buckets;
 use crate::config::Config;
 use crate::events::Events;
+use crate::gates::{Accounts, Changes};
+use crate::identities::{Identities, Kept, Touched, requests};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::place::Place;
@@ -43,9 +44,6 @@ use memory::Memories;
 /// Identities that are worked on at the same time. Most of them wait for their turn at Google, or for one write of a policy that
 /// they share: fewer would leave that write half empty.
 const CONCURRENCY: u16 = 512;
-
-/// Changed Identities that a listener may be behind; further behind, it looks at all of them.
-const BEHIND: usize = 1024;
 
 /// What reconciles share.
 pub struct Context {
@@ -64,7 +62,9 @@ pub struct Context {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Tells the gates which Identity has changed.
-    pub changed: broadcast::Sender<ObjectRef<Identity>>,
+    pub changed: Changes,
+    /// Managed KSAs, as the gates' watches show them.
+    pub accounts: Arc<Accounts>,
     /// The one writer of each policy.
     pub policies: Policies,
     /// What is known about the accounts of each project.
@@ -89,7 +89,6 @@ impl Context {
         rules: Arc<CurrentRules>,
         namespaces: Arc<Namespaces>,
         metrics: Arc<Metrics>,
-        changed: broadcast::Sender<ObjectRef<Identity>>,
     ) -> Self {
         let events = Events::new(client.clone());
         // One bounded step at a time: what takes longer is tried again, with a reason in the condition.
@@ -106,7 +105,8 @@ impl Context {
             namespaces,
             events,
             metrics,
-            changed,
+            changed: Changes::default(),
+            accounts: Arc::default(),
             place: Arc::default(),
             proofs,
             buckets: Buckets::default(),
@@ -150,20 +150,20 @@ pub enum Error {
 ///
 /// # Errors
 /// When the API server refuses, or a deletion cannot be finished yet.
-pub async fn reconcile(identity: Arc<Identity>, context: Arc<Context>) -> Result<Action, Error> {
-    // Nobody listening is no fault: the gates may not run yet.
-    let _ = context.changed.send(ObjectRef::from_obj(&*identity));
+pub async fn reconcile(kept: Arc<Kept>, context: Arc<Context>) -> Result<Action, Error> {
+    let Some(identity) = kept.unpack() else {
+        return Ok(Action::await_change());
+    };
+    let namespace = identity.namespace().unwrap_or_default();
+    context.changed.tell(&namespace, &identity.name_any());
     let Some(rules) = context.rules.current() else {
         return Ok(Action::requeue(context.config.timings.retry.1));
     };
     if rules.stack() != identity.spec.stack {
         return Ok(Action::await_change());
     }
-    let api: Api<Identity> = Api::namespaced(
-        context.client.clone(),
-        &identity.namespace().unwrap_or_default(),
-    );
-    let done = finalizer(&api, FINALIZER, identity, |event| async {
+    let api: Api<Identity> = Api::namespaced(context.client.clone(), &namespace);
+    let done = finalizer(&api, FINALIZER, Arc::new(identity), |event| async {
         match event {
             finalizer::Event::Apply(identity) => advance::apply(&identity, &context).await,
             finalizer::Event::Cleanup(identity) => cleanup::cleanup(&identity, &context).await,
@@ -190,117 +190,34 @@ fn error_policy(identity: &Identity, error: &Error, context: &Context) -> Action
     Action::requeue(wait)
 }
 
-/// Which Identities the watch has seen change.
-#[derive(Clone, Debug)]
-pub enum Touched {
-    /// This one.
-    One(ObjectRef<Identity>),
-    /// Any of them: they were listed anew.
-    All,
-}
-
-/// The Identities of all namespaces, who says which have changed, and the task that keeps them: on every replica, so that
-/// whoever comes to lead knows them already. The task ends only when it is dropped.
-pub fn identities(
-    client: Client,
-    ready: Arc<crate::ready::Ready>,
-) -> (
-    Store<Identity>,
-    broadcast::Sender<Touched>,
-    impl Future<Output = ()> + Send,
-) {
-    let (store, writer) = reflector::store();
-    let (touched, _) = broadcast::channel(BEHIND);
-    let tell = touched.clone();
-    let events =
-        watcher(Api::<Identity>::all(client), watcher::Config::default()).default_backoff();
-    // Who wrote which field is nobody's question, and the largest part of a small object.
-    let events = events.modify(|identity| identity.metadata.managed_fields = None);
-    let task = async move {
-        let mut events = std::pin::pin!(reflector::reflector(writer, events));
-        while let Some(event) = events.next().await {
-            let touched = match event {
-                Ok(watcher::Event::Apply(identity) | watcher::Event::Delete(identity)) => {
-                    Touched::One(ObjectRef::from_obj(&identity))
-                }
-                Ok(watcher::Event::InitDone) => {
-                    ready.set(crate::ready::Part::Identities);
-                    Touched::All
-                }
-                Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => continue,
-                Err(error) => {
-                    warn!(%error, "the watch of Identities broke and is started again");
-                    continue;
-                }
-            };
-            // Nobody listens on a replica that does not lead.
-            let _ = tell.send(touched);
-        }
-    };
-    (store, touched, task)
-}
-
-/// What to reconcile: all Identities that are there, then each that changes.
-pub fn requests(
-    store: Store<Identity>,
-    touched: broadcast::Receiver<Touched>,
-) -> impl Stream<Item = Result<ReconcileRequest<Identity>, watcher::Error>> + Send {
-    let later = futures::stream::unfold(touched, |mut touched| async move {
-        match touched.recv().await {
-            Ok(next) => Some((next, touched)),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some((Touched::All, touched)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    });
-    let all = futures::stream::once(std::future::ready(Touched::All));
-    all.chain(later).flat_map(move |touched| {
-        let some = match touched {
-            Touched::One(one) => vec![one],
-            Touched::All => {
-                let all = store.state();
-                all.iter().map(|i| ObjectRef::from_obj(&**i)).collect()
-            }
-        };
-        futures::stream::iter(some.into_iter().map(|one| Ok(ReconcileRequest::from(one))))
-    })
-}
-
 /// Every Identity, each time that the rules change: they say what it is.
-fn on_rules(
-    context: &Context,
-    store: &Store<Identity>,
-) -> impl Stream<Item = Result<ReconcileRequest<Identity>, watcher::Error>> + Send + 'static {
-    let (changes, store) = (context.rules.changes(), store.clone());
-    let rounds = futures::stream::unfold(changes, |mut changes| async move {
+fn on_rules(context: &Context) -> impl Stream<Item = Touched> + Send + 'static {
+    futures::stream::unfold(context.rules.changes(), |mut changes| async move {
         changes.changed().await.ok()?;
-        Some(((), changes))
-    });
-    rounds.flat_map(move |()| {
-        let all = store.state();
-        let all = all
-            .into_iter()
-            .map(|identity| ObjectRef::from_obj(&*identity));
-        futures::stream::iter(all.map(|object| Ok(ReconcileRequest::from(object))))
+        Some((Touched::All, changes))
     })
 }
 
-/// Reconciles until `shutdown`: what the watch shows, and what others ask for through `asked`.
+/// Reconciles until `shutdown`: all that are there, what `touched` says has changed, and what others ask for through `asked`.
 pub async fn run(
     context: Arc<Context>,
-    store: Store<Identity>,
-    watched: impl Stream<Item = Result<ReconcileRequest<Identity>, watcher::Error>> + Send + 'static,
-    asked: mpsc::UnboundedReceiver<ObjectRef<Identity>>,
+    identities: Identities,
+    touched: impl Stream<Item = Touched> + Send + 'static,
+    asked: mpsc::UnboundedReceiver<ObjectRef<Kept>>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
+    let touched = futures::stream::select(touched, on_rules(&context));
+    let watched = requests(identities.clone(), touched);
     let asked = asked.map(|object| Ok(ReconcileRequest::from(object)));
-    let asked = futures::stream::select(asked, on_rules(&context, &store));
     let queue =
         futures::stream::select(watched.boxed(), asked.boxed()).take_until(shutdown.boxed());
     let config = controller::Config::default().concurrency(CONCURRENCY);
-    let policy = |identity: Arc<Identity>, error: &Error, context: Arc<Context>| {
-        error_policy(&identity, error, &context)
+    let policy = |kept: Arc<Kept>, error: &Error, context: Arc<Context>| match kept.unpack() {
+        Some(identity) => error_policy(&identity, error, &context),
+        None => Action::await_change(),
     };
-    let reconciler = |identity, context| reconcile(identity, context).boxed();
+    let reconciler = |kept, context| reconcile(kept, context).boxed();
+    let store = identities.store();
     applier(reconciler, policy, context, store, queue, config)
         .for_each(|result| async move {
             match result {

@@ -144,6 +144,15 @@ pub fn accept(there: Identity, asked: &IdentitySpec) -> Result<Identity, Error> 
     Ok(there)
 }
 
+/// An Identity that is there.
+#[derive(Clone, Debug)]
+pub enum Made {
+    /// By this call: nobody has done anything with it yet.
+    Now(Identity),
+    /// By another.
+    Before(Identity),
+}
+
 /// Creates the Identity, or finds the one that a request at the same time has created.
 ///
 /// # Errors
@@ -153,14 +162,15 @@ pub async fn identity(
     namespace: &str,
     name: &str,
     spec: &IdentitySpec,
-) -> Result<Identity, Error> {
+) -> Result<Made, Error> {
     let what = || format!("Identity {namespace}/{name}");
     let api = Api::<Identity>::namespaced(client.clone(), namespace);
     let wanted = objects::identity(namespace, name, spec.clone());
     match api.create(&creating(), &wanted).await {
-        Ok(made) => Ok(made),
+        Ok(made) => Ok(Made::Now(made)),
         Err(error) if is_there(&error) => {
-            accept(api.get(name).await.map_err(Error::kube(what()))?, spec)
+            let there = api.get(name).await.map_err(Error::kube(what()))?;
+            accept(there, spec).map(Made::Before)
         }
         Err(source) => Err(Error::Kube {
             what: what(),
@@ -188,16 +198,20 @@ pub async fn spec(
     }
     let (namespace, name) = (there.namespace().unwrap_or_default(), there.name_any());
     let api = Api::<Identity>::namespaced(client.clone(), &namespace);
-    let mut wanted = there;
-    wanted.spec = derived;
-    // A whole write: a merge would leave what the rules have dropped.
-    let replaced = api.replace(&name, &creating(), &wanted).await;
-    replaced.map_err(Error::kube(format!(
-        "the spec of Identity {namespace}/{name}"
-    )))
+    // The whole spec: a merge would leave what the rules have dropped. Of exactly this version, or the API server says that it
+    // is another.
+    let patch = json!([
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": there.resource_version()},
+        {"op": "replace", "path": "/spec", "value": derived},
+    ]);
+    let what = format!("the spec of Identity {namespace}/{name}");
+    let patch = serde_json::from_value(patch).map(Patch::<()>::Json);
+    let patch = patch.map_err(|error| Error::kube(&what)(kube::Error::SerdeError(error)))?;
+    let replaced = api.patch(&name, &patching(), &patch).await;
+    replaced.map_err(Error::kube(what))
 }
 
-/// Makes the KSA and its RoleBindings be there and be right.
+/// Makes the KSA and its RoleBindings be there and be right, and those be gone that the rules have dropped.
 ///
 /// # Errors
 /// When something of the name is there that we did not make, or the API server refuses.
@@ -205,36 +219,55 @@ pub async fn service_account(
     client: &Client,
     identity: &Identity,
 ) -> Result<ServiceAccount, Error> {
+    let there = new_service_account(client, identity).await?;
+    let bindings = objects::role_bindings(identity);
+    let wanted: Vec<_> = bindings.iter().map(ResourceExt::name_any).collect();
+    leave::role_bindings(client, identity, &wanted).await?;
+    Ok(there)
+}
+
+/// The same for an Identity that was made just now: there is nothing yet that the rules could have dropped.
+///
+/// # Errors
+/// As [`service_account`].
+pub async fn new_service_account(
+    client: &Client,
+    identity: &Identity,
+) -> Result<ServiceAccount, Error> {
+    let there = account(client, identity).await?;
+    let namespace = identity.namespace().unwrap_or_default();
+    // Only now: a role must not be given to an account of this name that is not ours.
+    let bindings = objects::role_bindings(identity);
+    let made = bindings
+        .iter()
+        .map(|binding| role_binding(client, &namespace, binding));
+    futures::future::try_join_all(made).await?;
+    Ok(there)
+}
+
+async fn account(client: &Client, identity: &Identity) -> Result<ServiceAccount, Error> {
     let namespace = identity.namespace().unwrap_or_default();
     let name = identity.name_any();
     let what = || format!("service account {namespace}/{name}");
     let wanted = objects::service_account(identity, &objects::mark(identity)?);
     let api = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
-    let there = match api.create(&creating(), &wanted).await {
-        Ok(made) => made,
+    match api.create(&creating(), &wanted).await {
+        Ok(made) => Ok(made),
         Err(error) if is_there(&error) => {
             let there = api.get(&name).await.map_err(Error::kube(what()))?;
             match verdict("service account", &there, objects::judge(&there, &wanted))? {
-                Judgement::Drifted => repair(&api, &there, &wanted)
-                    .await
-                    .map_err(Error::kube(what()))?,
-                _ => there,
+                Judgement::Drifted => {
+                    let repaired = repair(&api, &there, &wanted).await;
+                    repaired.map_err(Error::kube(what()))
+                }
+                _ => Ok(there),
             }
         }
-        Err(source) => {
-            return Err(Error::Kube {
-                what: what(),
-                source,
-            });
-        }
-    };
-    let bindings = objects::role_bindings(identity);
-    for binding in &bindings {
-        role_binding(client, &namespace, binding).await?;
+        Err(source) => Err(Error::Kube {
+            what: what(),
+            source,
+        }),
     }
-    let wanted: Vec<_> = bindings.iter().map(ResourceExt::name_any).collect();
-    leave::role_bindings(client, identity, &wanted).await?;
-    Ok(there)
 }
 
 /// Puts back what was changed, on exactly the object that was judged.

@@ -3,6 +3,7 @@
 mod collect;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ServiceAccount as Account;
@@ -22,30 +23,49 @@ pub struct Ours {
     pub cluster: String,
 }
 
-/// The names of all Identities, and the accounts at Google that they have.
+/// The names of all Identities, and the accounts at Google that they have: as hashes, because there may be many thousands.
+/// Two that have the same make something look wanted that is not, never the other way round.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    identities: HashSet<(String, String)>,
-    emails: HashSet<String>,
-    ids: HashSet<String>,
+    seen: HashSet<u64>,
+    hasher: RandomState,
+}
+
+/// What an Identity has.
+#[derive(Hash)]
+enum Has<'a> {
+    Name(&'a str, &'a str),
+    Email(&'a str),
+    Id(&'a str),
 }
 
 impl Wanted {
     /// Of these Identities, whatever phase they are in.
     pub fn of<'a>(identities: impl Iterator<Item = &'a Identity>) -> Self {
         let mut wanted = Self::default();
-        for identity in identities {
-            let namespace = identity.namespace().unwrap_or_default();
-            wanted.identities.insert((namespace, identity.name_any()));
-            wanted
-                .emails
-                .extend(identity.spec.google_service_account.clone());
-            let status = identity.status.as_ref();
-            wanted
-                .ids
-                .extend(status.and_then(|s| s.google_service_account_id.clone()));
-        }
+        identities.for_each(|one| wanted.add(one));
         wanted
+    }
+
+    /// One Identity more.
+    pub fn add(&mut self, identity: &Identity) {
+        let namespace = identity.namespace().unwrap_or_default();
+        self.insert(&Has::Name(&namespace, &identity.name_any()));
+        if let Some(email) = &identity.spec.google_service_account {
+            self.insert(&Has::Email(email));
+        }
+        let status = identity.status.as_ref();
+        if let Some(id) = status.and_then(|status| status.google_service_account_id.as_ref()) {
+            self.insert(&Has::Id(id));
+        }
+    }
+
+    fn insert(&mut self, what: &Has<'_>) {
+        self.seen.insert(self.hasher.hash_one(what));
+    }
+
+    fn has(&self, what: &Has<'_>) -> bool {
+        self.seen.contains(&self.hasher.hash_one(what))
     }
 }
 
@@ -64,8 +84,8 @@ impl Ours {
         let id = account.email.split('@').next().unwrap_or_default();
         self.mark(&account.description)
             .is_some_and(|mark| mark.name() == id)
-            && !wanted.emails.contains(&account.email)
-            && !wanted.ids.contains(&account.unique_id)
+            && !wanted.has(&Has::Email(&account.email))
+            && !wanted.has(&Has::Id(&account.unique_id))
     }
 
     /// Whether a KSA is ours and nobody's.
@@ -75,7 +95,7 @@ impl Ours {
         let mark = account.annotations().get(names::MARK_ANNOTATION);
         mark.and_then(|text| self.mark(text))
             .is_some_and(|mark| (mark.namespace(), mark.name()) == (&*at.0, &*at.1))
-            && !wanted.identities.contains(&at)
+            && !wanted.has(&Has::Name(&at.0, &at.1))
     }
 }
 

@@ -1,25 +1,29 @@
 //! Opens the gates of pods whose identity works, and ends the pods that wait in vain. One watch of pods and of managed KSAs for each namespace that opted in.
 
+mod accounts;
+mod changes;
 mod decide;
 mod end;
 mod room;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::channel::mpsc;
 use kube::Client;
-use kube::runtime::reflector::{ObjectRef, Store};
-use namesake_api::Identity;
-use tokio::sync::broadcast;
+use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinHandle;
 use tracing::{Instrument, info, info_span};
 
+pub use accounts::Accounts;
+pub use changes::Changes;
 pub use decide::{Gated, Verdict, decide};
 pub use end::{ENDED, Patience, Waited, ends, is_lasting};
 
 use crate::config::Config;
 use crate::events::Events;
+use crate::identities::{Identities, Kept};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::rules::CurrentRules;
@@ -35,11 +39,13 @@ pub struct Gates {
     /// Namespaces that opted in.
     pub namespaces: Arc<Namespaces>,
     /// Identities of all namespaces.
-    pub identities: Store<Identity>,
+    pub identities: Identities,
     /// Says which Identity has changed.
-    pub changed: broadcast::Sender<ObjectRef<Identity>>,
+    pub changed: Changes,
+    /// Is told which managed KSAs there are.
+    pub accounts: Arc<Accounts>,
     /// Asks for a reconcile: the KSA of that Identity has changed.
-    pub asked: mpsc::UnboundedSender<ObjectRef<Identity>>,
+    pub asked: mpsc::UnboundedSender<ObjectRef<Kept>>,
     /// Events on pods.
     pub events: Events,
     /// What is counted.

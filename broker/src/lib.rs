@@ -24,6 +24,7 @@ pub mod garbage;
 pub mod gates;
 mod google;
 pub mod grants;
+pub mod identities;
 pub mod leader;
 pub mod listing;
 pub mod metrics;

@@ -7,8 +7,6 @@ mod quotas;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use kube::runtime::reflector::Store;
-use namesake_api::Identity;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::identities::Identities;
 use crate::leader::Fence;
 use crate::place::Place;
 use crate::rules::CurrentRules;
@@ -61,7 +60,7 @@ pub struct Metrics {
     lives: lives::Lives,
     quotas: quotas::Quotas,
     other_cluster: Gauge,
-    store: ArcSwapOption<Store<Identity>>,
+    store: ArcSwapOption<Identities>,
     place: ArcSwapOption<(Arc<Place>, Arc<CurrentRules>)>,
 }
 
@@ -180,7 +179,7 @@ impl Metrics {
     }
 
     /// Counts the Identities in this store whenever somebody reads the metrics.
-    pub fn watch_identities(&self, store: Store<Identity>) {
+    pub fn watch_identities(&self, store: Identities) {
         self.store.store(Some(Arc::new(store)));
     }
 
@@ -224,16 +223,18 @@ impl Metrics {
             return;
         };
         self.identities.clear();
-        self.lives.count(&store.state());
-        for identity in store.state() {
-            for held in identity.status.iter().flat_map(|status| &status.conditions) {
+        let mut count = self.lives.count();
+        store.glance(|identity| {
+            count.one(identity);
+            for held in identity.conditions() {
                 let labels = Held {
-                    condition: held.type_.clone(),
-                    status: held.status.clone(),
+                    condition: held.condition.to_string(),
+                    status: held.status.to_string(),
                 };
                 self.identities.get_or_create(&labels).inc();
             }
-        }
+        });
+        count.done();
     }
 
     /// So much of this kind carries our mark and belongs to no Identity.

@@ -37,6 +37,11 @@ impl Namespaces {
             .collect()
     }
 
+    /// Waits until the watch has shown all; false when it has ended before.
+    pub async fn are_listed(&self) -> bool {
+        self.store.wait_until_ready().await.is_ok()
+    }
+
     /// Wakes whoever waits when the list may have changed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {

@@ -7,6 +7,7 @@ use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt};
 use namesake_api::{Identity, IdentitySpec, Mark, MarkError, Mode, names};
+use sha2::{Digest as _, Sha256};
 
 /// GKE's annotation that lets a KSA without a GSA show its principal where a client asks for an e-mail.
 const PRINCIPAL_AS_EMAIL: &str = "iam.gke.io/return-principal-id-as-email";
@@ -123,6 +124,34 @@ pub fn judge(there: &ServiceAccount, wanted: &ServiceAccount) -> Judgement {
     } else {
         Judgement::Drifted
     }
+}
+
+/// Digest of what [`judge`] looks at in a KSA's metadata.
+pub type Digest = [u8; 16];
+
+/// Two KSAs with the same digest look the same to [`judge`], but for what is not metadata.
+#[must_use]
+pub fn digest(metadata: &ObjectMeta) -> Digest {
+    let none = BTreeMap::new();
+    let ours = [names::MANAGED_BY, names::IDENTITY_LABEL];
+    let labels = metadata.labels.as_ref().unwrap_or(&none).iter();
+    let labels: Vec<_> = labels
+        .filter(|(key, _)| ours.contains(&key.as_str()))
+        .collect();
+    let ours = [names::MARK_ANNOTATION, names::USER_ANNOTATION];
+    let annotations = metadata.annotations.as_ref().unwrap_or(&none);
+    let about = annotations
+        .iter()
+        .filter(|(key, _)| ours.contains(&key.as_str()));
+    let annotations: Vec<_> = about.chain(links(annotations)).collect();
+    let owners = metadata.owner_references.iter().flatten();
+    let owners: Vec<_> = owners
+        .map(|o| (&o.api_version, &o.kind, &o.name, &o.uid))
+        .collect();
+    // Writing this as JSON cannot fail: it has text only.
+    let text = serde_json::to_vec(&(labels, annotations, owners)).unwrap_or_default();
+    let whole = <[u8; 32]>::from(Sha256::digest(text));
+    std::array::from_fn(|at| whole[at])
 }
 
 /// What a RoleBinding that is there is to us.
@@ -284,6 +313,42 @@ mod tests {
         });
         assert_eq!(added, Judgement::Drifted);
         assert_eq!(with(|a| a.image_pull_secrets = None), Judgement::Drifted);
+    }
+
+    #[test]
+    fn a_digest_is_another_as_soon_as_the_account_is_not_right() {
+        let same = |change: fn(&mut ServiceAccount)| {
+            let mut there = wanted();
+            change(&mut there);
+            digest(&there.metadata) == digest(&wanted().metadata)
+        };
+        assert!(same(|a| a.metadata.uid = Some("u".into())));
+        assert!(same(|a| {
+            a.annotations_mut().insert("team".into(), "ml".into());
+            a.labels_mut().insert("team".into(), "ml".into());
+        }));
+        let wrong: [fn(&mut ServiceAccount); 6] = [
+            |a| a.metadata.annotations = None,
+            |a| a.metadata.labels = None,
+            |a| a.metadata.owner_references = None,
+            |a| {
+                drop(
+                    a.annotations_mut()
+                        .insert(names::GSA_ANNOTATION.into(), "root@x".into()),
+                )
+            },
+            |a| {
+                drop(
+                    a.annotations_mut()
+                        .insert("iam.gke.io/other".into(), "x".into()),
+                )
+            },
+            |a| drop(a.annotations_mut().remove(names::USER_ANNOTATION)),
+        ];
+        for change in wrong {
+            assert!(!same(change));
+            assert_ne!(with(change), Judgement::Right);
+        }
     }
 
     #[test]

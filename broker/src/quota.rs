@@ -2,6 +2,7 @@
 //! on a slow cycle, forecast from the identities made lately, said in metrics, in a ConfigMap and in Events; and a creation for
 //! which there is no room is refused before Google does it.
 
+mod births;
 mod count;
 mod forecast;
 mod report;

@@ -9,20 +9,19 @@ use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, from_tcp_rustls};
 use futures::channel::mpsc;
 use kube::Client;
-use kube::runtime::reflector::Store;
-use namesake_api::Identity;
 use namesake_certs::{Keeper, server_config};
 use namesake_gcp::Gcp;
-use tokio::sync::broadcast;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::api::{self, Broker};
 use crate::config::Config;
-use crate::controller::{self, Context, Touched};
+use crate::controller::{self, Context};
 use crate::events::Events;
 use crate::garbage;
 use crate::gates::{self, Gates};
+use crate::identities::{self, Identities, Touches};
 use crate::leader::{Election, Fence};
 use crate::metrics::Metrics;
 use crate::namespaces::{self, Namespaces};
@@ -32,8 +31,6 @@ use crate::rules::{self, CurrentRules};
 
 /// How long requests under way may take to end after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
-/// Changed Identities that the gates may be behind; further behind, they look at all their pods.
-const BEHIND: usize = 1024;
 
 /// Serves on `listener` and reconciles until `shutdown`, and then until what is under way is done.
 ///
@@ -56,8 +53,11 @@ pub async fn run(
     let (namespaces, watch_namespaces) = namespaces::watch(client.clone(), Arc::clone(&ready));
     let (rules, metrics) = (Arc::default(), Arc::<Metrics>::default());
     let (identities, touched, watch_identities) =
-        controller::identities(client.clone(), Arc::clone(&ready));
+        identities::watch(client.clone(), Arc::clone(&ready));
     metrics.watch_identities(identities.clone());
+    // A task of its own: a list of thousands is read beside everything else. It ends when this function does.
+    let mut watching = JoinSet::new();
+    watching.spawn(watch_identities);
     let parts = Parts {
         fence: Arc::default(),
         identities,
@@ -75,7 +75,8 @@ pub async fn run(
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let handle = Handle::new();
-    let app = api::app(Arc::new(parts.broker())).into_make_service();
+    let broker = Arc::new(parts.broker());
+    let app = api::app(Arc::clone(&broker)).into_make_service();
     let server = from_tcp_rustls(listener, tls)?
         .handle(handle.clone())
         .serve(app);
@@ -93,17 +94,13 @@ pub async fn run(
     // Whatever ends the server ends the rest.
     let serve = async {
         let served = server.await;
+        broker.finish().await;
         shutdown.cancel();
         served
     };
-    let election = Election::new(
-        parts.client.clone(),
-        &parts.config,
-        Arc::clone(&parts.fence),
-    );
-    let elected = Box::pin(election.run(&shutdown, async || lead(&parts, shutdown.clone()).await));
+    let elected = Box::pin(elect(&parts, &shutdown));
     tokio::select! {
-        _ = async { tokio::join!(watch_namespaces, watch_identities, watch_rules, keep) } => anyhow::bail!("the watches ended"),
+        _ = async { tokio::join!(watch_namespaces, watching.join_next(), watch_rules, keep) } => anyhow::bail!("the watches ended"),
         (served, (), ()) = async { tokio::join!(serve, elected, close) } => served.context("serve"),
     }
 }
@@ -112,8 +109,8 @@ pub async fn run(
 struct Parts {
     /// Stops what only the leader may write.
     fence: Arc<Fence>,
-    identities: Store<Identity>,
-    touched: broadcast::Sender<Touched>,
+    identities: Identities,
+    touched: Touches,
     client: Client,
     gcp: Gcp,
     config: Config,
@@ -141,32 +138,39 @@ impl Parts {
             self.config.clone(),
             Arc::clone(&self.rules),
             Arc::clone(&self.namespaces),
+            self.identities.clone(),
             Arc::clone(&self.ready),
             Arc::clone(&self.metrics),
         )
     }
 }
 
+/// Leads whenever it may, once there is something to lead: who does not know the Identities yet would only be in the way of
+/// the lists.
+async fn elect(parts: &Parts, shutdown: &CancellationToken) {
+    let listed =
+        async { parts.identities.are_listed().await && parts.namespaces.are_listed().await };
+    tokio::select! {
+        true = listed => {}
+        () = shutdown.cancelled() => return,
+    }
+    let election = Election::new(
+        parts.client.clone(),
+        &parts.config,
+        Arc::clone(&parts.fence),
+    );
+    let leads = async || lead(parts, shutdown.clone()).await;
+    election.run(shutdown, leads).await;
+}
+
 /// What only the leader does: reconcile, open gates, count. All its writes pass the fence. Ends when `shutdown` is cancelled
 /// and the reconciles under way are done.
 async fn lead(parts: &Parts, shutdown: CancellationToken) {
-    let (changed, _) = broadcast::channel(BEHIND);
     let (asked, asks) = mpsc::unbounded();
     let identities = parts.identities.clone();
-    let watched = controller::requests(identities.clone(), parts.touched.subscribe());
+    let touched = parts.touched.listen();
     let client = parts.fence.before(parts.client.clone());
     let gcp = parts.gcp.fenced(parts.fence.for_google());
-    let gates = Gates {
-        client: client.clone(),
-        config: parts.config.clone(),
-        rules: Arc::clone(&parts.rules),
-        namespaces: Arc::clone(&parts.namespaces),
-        identities: identities.clone(),
-        changed: changed.clone(),
-        asked,
-        events: Events::new(client.clone()),
-        metrics: Arc::clone(&parts.metrics),
-    };
     let context = Context::new(
         client.clone(),
         &gcp,
@@ -174,8 +178,19 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         Arc::clone(&parts.rules),
         Arc::clone(&parts.namespaces),
         Arc::clone(&parts.metrics),
-        changed,
     );
+    let gates = Gates {
+        client: client.clone(),
+        config: parts.config.clone(),
+        rules: Arc::clone(&parts.rules),
+        namespaces: Arc::clone(&parts.namespaces),
+        identities: identities.clone(),
+        changed: context.changed.clone(),
+        accounts: Arc::clone(&context.accounts),
+        asked,
+        events: Events::new(client.clone()),
+        metrics: Arc::clone(&parts.metrics),
+    };
     let counting = Counting {
         client: client.clone(),
         gcp: gcp.clone(),
@@ -197,7 +212,7 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
     parts.metrics.watch_google(gcp);
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {
-        () = controller::run(Arc::clone(&context), identities.clone(), watched, asks, stop) => {}
+        () = controller::run(Arc::clone(&context), identities.clone(), touched, asks, stop) => {}
         () = garbage::run(context, identities) => {}
         () = gates::run(Arc::new(gates)) => {}
         () = quota::run(counting) => {}

@@ -9,8 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use namesake_api::{Identity, IdentityStatus, Phase};
 use namesake_core::{Rules, Standing};
+use tracing::warn;
 
 use super::{Answer, ApiError, Ask, Broker, Reason};
+use crate::ensure::Made;
 use crate::{conditions, derive, ensure, phase, status};
 
 /// How far the watch of the rules may be behind the caller's.
@@ -49,30 +51,72 @@ pub(super) async fn provision(
         .of(&format!("{}/{}", ask.namespace, derived.name));
     let _one_at_a_time = lock.lock().await;
     let (client, namespace, name) = (&broker.client, &ask.namespace, &derived.name);
-    let identity = match ensure::find(client, namespace, name).await? {
+    // None that the watch has shown: then nobody has to be asked before it is created.
+    let there = if broker.identities.lack(namespace, name) {
+        None
+    } else {
+        ensure::find(client, namespace, name).await?
+    };
+    let there = match there {
         Some(there) => ensure::accept(there, &derived.spec)?,
         None => {
             take_token(broker, &ask.user)?;
-            ensure::identity(client, namespace, name, &derived.spec).await?
+            match ensure::identity(client, namespace, name, &derived.spec).await? {
+                Made::Now(identity) => return newcomer(broker, identity).await,
+                Made::Before(identity) => identity,
+            }
         }
     };
-    refuse(&rules, &identity)?;
-    let wanted = derive::as_before(&rules, &identity.spec, derived.spec);
-    let identity = ensure::spec(client, identity, &wanted).await?;
+    refuse(&rules, &there)?;
+    let wanted = derive::as_before(&rules, &there.spec, derived.spec);
+    let identity = ensure::spec(client, there, &wanted).await?;
     let account = ensure::service_account(client, &identity).await?;
     let uid = account.uid().unwrap_or_default();
-    let now = broker.now();
-    let written = status::update(client, &identity, |seen, status| {
-        let revived = revive(status, now);
-        conditions::service_account(seen, status, &uid, now) || revived
-    });
-    let what = format!("the status of Identity {namespace}/{name}");
-    let identity = written.await.map_err(ensure::Error::kube(what))?;
+    let identity = record(broker, &identity, &uid).await?;
     Ok(Answer {
         ready: identity.is_ready(),
         name: derived.name,
         service_account_uid: uid,
     })
+}
+
+/// What an Identity needs that was made just now. That its KSA is there is written down after the answer: nobody waits for it,
+/// and the controller does it again when it was lost.
+async fn newcomer(broker: &Arc<Broker>, identity: Identity) -> Result<Answer, ApiError> {
+    let account = ensure::new_service_account(&broker.client, &identity).await?;
+    let uid = account.uid().unwrap_or_default();
+    let answer = Answer {
+        ready: false,
+        name: identity.name_any(),
+        service_account_uid: uid.clone(),
+    };
+    let later = Arc::clone(broker);
+    broker.afterwards.spawn(async move {
+        if let Err(error) = record(&later, &identity, &uid).await {
+            let name = identity.name_any();
+            warn!(%name, %error, "that an identity has its account could not be written down: the controller does");
+        }
+    });
+    Ok(answer)
+}
+
+/// Writes down which KSA an Identity has; it serves again, if it did not.
+async fn record(
+    broker: &Broker,
+    identity: &Identity,
+    uid: &str,
+) -> Result<Identity, ensure::Error> {
+    let now = broker.now();
+    let written = status::update(&broker.client, identity, |seen, status| {
+        let revived = revive(status, now);
+        conditions::service_account(seen, status, uid, now) || revived
+    });
+    let (namespace, name) = (
+        identity.namespace().unwrap_or_default(),
+        identity.name_any(),
+    );
+    let what = format!("the status of Identity {namespace}/{name}");
+    written.await.map_err(ensure::Error::kube(what))
 }
 
 /// An identity that serves nobody now: suspended, or its user had left. One that is only being drained is not refused.

@@ -17,7 +17,11 @@ pub(super) fn broker() -> Arc<Broker> {
         .unwrap()
         .port();
     let url = format!("http://127.0.0.1:{port}").parse().unwrap();
-    let client = Client::try_from(kube::Config::new(url)).unwrap();
+    broker_of(Client::try_from(kube::Config::new(url)).unwrap())
+}
+
+/// A broker whose API server is this.
+pub(super) fn broker_of(client: Client) -> Arc<Broker> {
     let ready = Arc::new(Ready::default());
     let (namespaces, _) = namespaces::watch(client.clone(), Arc::clone(&ready));
     let config = config::Config::default();
@@ -26,6 +30,7 @@ pub(super) fn broker() -> Arc<Broker> {
         config,
         Arc::default(),
         namespaces,
+        crate::identities::Identities::none(),
         ready,
         Arc::default(),
     ))

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
 use namesake_api::conditions::{Status, get};
-use namesake_api::names::{EXCLUSIVE, READY, SERVICE_ACCOUNT_READY};
+use namesake_api::names::{EXCLUSIVE, SERVICE_ACCOUNT_READY};
 use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -47,6 +47,12 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
         }
         return Ok(Action::await_change());
     }
+    let mut memory = context.memories.of(identity);
+    let moment = context.config.timings.retry.0;
+    if let Some(wait) = memory.leaves_to_api(identity, moment, Instant::now()) {
+        context.memories.keep(identity, memory);
+        return Ok(Action::requeue(wait));
+    }
     if let Some(action) = course::set(identity, context, &rules).await? {
         return Ok(action);
     }
@@ -54,7 +60,13 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
     if aim == Aim::Nothing {
         return Ok(Action::requeue(context.config.timings.resync));
     }
-    let mut memory = context.memories.of(identity);
+    // Its gates ask for it when the accounts of its namespace are listed: until then, a read of each would be needed.
+    let works = conditions::works(identity) && !memory.looking;
+    if works && aim == Aim::Serve && !context.accounts.are_listed(&namespace) {
+        let (within, seed) = (context.config.timings.retry.1, identity.uid());
+        let wait = Timings::first_look(within, &seed.unwrap_or_default());
+        return Ok(Action::requeue(within + wait));
+    }
     let action = advance(identity, context, &mut memory, aim).await;
     context.memories.keep(identity, memory);
     action
@@ -125,14 +137,27 @@ async fn take(
     if done.again.is_none() {
         memory.did(change, done.repaired);
     }
-    let wait = done.again.unwrap_or_else(|| step::pause(change, timings));
-    memory.not_before = Some(Instant::now() + wait);
     let account = done.service_account.unwrap_or(account);
     let now = context.now();
+    // As long as it may be, in case that the status cannot be written.
+    let longest = done
+        .again
+        .unwrap_or_else(|| step::pause(change, Some(change), timings));
+    memory.not_before = Some(Instant::now() + longest);
     let settle = |seen: &Identity, status: &mut IdentityStatus| {
         settle(seen, status, &done, memory, (aim, account), now)
     };
     let settled = update(identity, context, settle).await?;
+    let wait = done.again.unwrap_or_else(|| {
+        let status = settled.status.clone().unwrap_or_default();
+        let desired = Desired::of(&settled.spec).towards(aim);
+        let left = plan(
+            &desired,
+            &memory.observed(&settled, &status, account, &desired),
+        );
+        step::pause(change, left.first(), timings)
+    });
+    memory.not_before = Some(Instant::now() + wait);
     say_drift(identity, context, change, &done, &settled).await;
     if settled.is_ready() && !identity.is_ready() {
         info!(name = %identity.name_any(), user = %identity.spec.user, "identity works");
@@ -336,10 +361,7 @@ async fn fail(
     memory.not_before = Some(Instant::now() + wait);
     let failure = step::overdue(identity, context, change, failure);
     // An identity that works goes on working while nobody can be asked about it.
-    let works = identity
-        .status
-        .as_ref()
-        .is_some_and(|s| conditions::holds(s, identity.metadata.generation, READY));
+    let works = conditions::works(identity);
     let revoked = verify::is_revoked(&failure);
     let breaks = failure.breaks || (revoked && memory.doubts());
     if works && !breaks {

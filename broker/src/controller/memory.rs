@@ -169,6 +169,22 @@ impl Memory {
         self.looking && !self.unproven
     }
 
+    /// How long an Identity that was made just now, and says nothing yet, is left to the API, which is about to make its KSA:
+    /// two that do the same at the same time only get in each other's way. What it writes wakes the controller.
+    pub(crate) fn leaves_to_api(
+        &mut self,
+        identity: &Identity,
+        wait: Duration,
+        now: Instant,
+    ) -> Option<Duration> {
+        if identity.status.is_some() {
+            return None;
+        }
+        let until = *self.not_before.get_or_insert(now + wait);
+        let left = until.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+
     /// Looks at everything again, without giving up what is known to work.
     pub(crate) fn look_again(&mut self) {
         *self = Self {

@@ -53,7 +53,7 @@ pub(crate) struct Done {
     pub(crate) exclusive: Option<Finding>,
 }
 
-/// The KSA as it is.
+/// The KSA as it is. Unless this is to be thorough, what the watch has shown is enough.
 pub(crate) async fn look(
     identity: &Identity,
     context: &Context,
@@ -67,6 +67,10 @@ pub(crate) async fn look(
         identity,
         &objects::mark(identity).map_err(ensure::Error::from)?,
     );
+    let recorded = identity.service_account_uid();
+    if !thorough && recorded.is_some_and(|uid| context.accounts.is_right(&wanted, uid)) {
+        return Ok(ServiceAccount::Right);
+    }
     let api = Api::<Account>::namespaced(context.client.clone(), &namespace);
     let found = api.get_opt(&name).await;
     let found = found.map_err(ensure::Error::kube(format!(
@@ -75,8 +79,12 @@ pub(crate) async fn look(
     let Some(there) = found else {
         return Ok(ServiceAccount::Absent);
     };
-    let same = there.uid().as_deref() == identity.service_account_uid();
-    match objects::judge(&there, &wanted) {
+    let same = there.uid().as_deref() == recorded;
+    let judged = objects::judge(&there, &wanted);
+    if judged == Judgement::Right {
+        context.accounts.found_right(&there.metadata);
+    }
+    match judged {
         Judgement::Right if same && thorough => {
             let complete = ensure::has_role_bindings(&context.client, identity).await?;
             Ok(if complete {
@@ -165,11 +173,11 @@ const fn at_google(change: &Change) -> bool {
     )
 }
 
-/// How long to wait after a step before the next.
-pub(crate) fn pause(change: &Change, timings: &Timings) -> Duration {
-    match change {
-        Change::SeeGoogleAccount | Change::FindGoogleAccount => timings.sighting,
-        Change::Prove => timings.proof,
+/// How long to wait after a step before the next: only looks and proofs of the same thing have to be apart.
+pub(crate) fn pause(change: &Change, next: Option<&Change>, timings: &Timings) -> Duration {
+    match (change, next) {
+        (Change::SeeGoogleAccount, Some(Change::SeeGoogleAccount)) => timings.sighting,
+        (Change::Prove, Some(Change::Prove)) => timings.proof,
         _ => Duration::ZERO,
     }
 }
@@ -228,5 +236,27 @@ fn words(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds => format!("{} minutes", seconds / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_and_proofs_are_apart_and_nothing_else_is_waited_for() {
+        let timings = Timings::default();
+        let wait = |change: Change, next: Option<Change>| pause(&change, next.as_ref(), &timings);
+        let see = || Change::SeeGoogleAccount;
+        assert_eq!(wait(see(), Some(see())), timings.sighting);
+        assert_eq!(wait(Change::Prove, Some(Change::Prove)), timings.proof);
+        for (change, next) in [
+            (Change::FindGoogleAccount, Some(see())),
+            (see(), Some(Change::Bind)),
+            (Change::Bind, Some(Change::Prove)),
+            (Change::Prove, None),
+        ] {
+            assert_eq!(wait(change, next), Duration::ZERO);
+        }
     }
 }

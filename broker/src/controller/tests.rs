@@ -66,7 +66,6 @@ impl World {
         let client =
             Client::try_from(kube::Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();
         let (namespaces, _) = namespaces::watch(client.clone(), Arc::default());
-        let (changed, _) = broadcast::channel(1);
         Context::new(
             client,
             &gcp,
@@ -74,7 +73,6 @@ impl World {
             Arc::default(),
             namespaces,
             Arc::default(),
-            changed,
         )
     }
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::ServiceAccount as Account;
 use kube::api::{DeleteParams, ListParams, Preconditions};
-use kube::runtime::reflector::Store;
 use kube::{Api, ResourceExt};
-use namesake_api::{Identity, names};
+use namesake_api::names;
 use namesake_core::Rules;
 use namesake_gcp::{Edit, Error as Google, ServiceAccount};
 use tokio::time::{MissedTickBehavior, interval};
@@ -16,13 +15,14 @@ use tracing::{info, warn};
 use super::{Ours, Seen, Wanted};
 use crate::controller::Context;
 use crate::failure::Failure;
+use crate::identities::Identities;
 use crate::{derive, ensure, listing, plan, principal};
 
 /// Service accounts of one page.
 const PAGE: u32 = 500;
 
 /// Collects for ever, a round in each `resync`. Ends only when it is dropped.
-pub async fn run(context: Arc<Context>, identities: Store<Identity>) {
+pub async fn run(context: Arc<Context>, identities: Identities) {
     let mut collector = Collector {
         context,
         identities,
@@ -34,7 +34,7 @@ pub async fn run(context: Arc<Context>, identities: Store<Identity>) {
     loop {
         tick.tick().await;
         // Before the watch has shown everything, everything would look like nobody's.
-        if collector.identities.wait_until_ready().await.is_err() {
+        if !collector.identities.are_listed().await {
             return;
         }
         if let Some(rules) = collector.context.rules.current() {
@@ -45,7 +45,7 @@ pub async fn run(context: Arc<Context>, identities: Store<Identity>) {
 
 struct Collector {
     context: Arc<Context>,
-    identities: Store<Identity>,
+    identities: Identities,
     google: Seen,
     accounts: Seen,
 }
@@ -62,7 +62,7 @@ impl Collector {
         }
         let mut found = Vec::new();
         // Of thousands, only what may be garbage is kept.
-        let before = Wanted::of(self.identities.state().iter().map(AsRef::as_ref));
+        let before = self.wanted().await;
         for project in rules.projects() {
             let (gcp, turns) = (&self.context.gcp, &self.context.listings);
             let see = |account| {
@@ -77,8 +77,7 @@ impl Collector {
         }
         drop(before);
         // Listed after Google was: an account that is made meanwhile has its Identity already.
-        let state = self.identities.state();
-        let wanted = Wanted::of(state.iter().map(AsRef::as_ref));
+        let wanted = self.wanted().await;
         found.retain(|(_, account)| ours.is_dead_google_account(account, &wanted));
         let dead: Vec<_> = found.iter().map(|(_, a)| a.unique_id.clone()).collect();
         self.report(
@@ -94,6 +93,12 @@ impl Collector {
             }
         }
         self.accounts_round(rules, &ours, &wanted).await;
+    }
+
+    async fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        self.identities.each(|identity| wanted.add(&identity)).await;
+        wanted
     }
 
     fn grace(&self) -> SignedDuration {

@@ -1,6 +1,6 @@
 //! The gates of one namespace.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -15,11 +15,13 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 use namesake_api::{Identity, names};
 use serde_json::json;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::waiting::{Pods, Waiting};
 use super::{ENDED, Gated, Gates, Verdict, Waited, decide, ends, is_lasting};
+use crate::identities::Kept;
 use crate::{ensure, status};
 
 /// Gates that are opened at the same time.
@@ -27,23 +29,13 @@ const AT_ONCE: usize = 8;
 /// How often one pod is told why it waits, at most.
 const TOLD: u32 = 10;
 
-/// A pod at its gate.
-struct Waiting {
-    pod: Gated,
-    /// How often it was told why.
-    told: u32,
-    /// Since when its reason is one that does not pass by itself.
-    lasting: Option<Instant>,
-}
-
 /// Pods in one page of a list: each may be as large as an object gets (1.5 MiB).
 const PAGE: u32 = 50;
 
 struct Room {
     gates: Arc<Gates>,
     namespace: String,
-    pods: HashMap<String, Waiting>,
-    accounts: HashMap<String, String>,
+    pods: Pods,
 }
 
 /// Watches a namespace's pods and managed KSAs; opens gates as identities come to work. Ends only when it is dropped.
@@ -62,24 +54,19 @@ pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
     )
     .default_backoff();
     let (mut pods, mut accounts) = (std::pin::pin!(pods), std::pin::pin!(accounts));
-    let mut changed = gates.changed.subscribe();
+    let mut changed = gates.changed.of(&namespace);
     let mut tick = interval(period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut room = Room {
         gates,
         namespace,
-        pods: HashMap::new(),
-        accounts: HashMap::new(),
+        pods: Pods::default(),
     };
     loop {
         let account = tokio::select! {
             Some(event) = pods.next() => room.pod(event).await,
             Some(event) = accounts.next() => room.account(event),
-            identity = changed.recv() => match identity {
-                Ok(identity) if identity.namespace.as_deref() == Some(&room.namespace) => Of::One(identity.name),
-                Ok(_) => Of::None,
-                Err(RecvError::Lagged(_) | RecvError::Closed) => Of::All,
-            },
+            Some(first) = changed.recv() => Of::Some(all(first, &mut changed)),
             _ = tick.tick() => Of::All,
         };
         room.open(&account).await;
@@ -89,18 +76,23 @@ pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
 /// Whose pods to look at.
 enum Of {
     None,
-    One(String),
+    Some(BTreeSet<String>),
     All,
 }
 
 impl Of {
-    fn includes(&self, account: &str) -> bool {
-        match self {
-            Self::None => false,
-            Self::One(one) => one == account,
-            Self::All => true,
-        }
+    fn one(account: String) -> Self {
+        Self::Some(BTreeSet::from([account]))
     }
+}
+
+/// This one, and all that have come since.
+fn all(first: String, changed: &mut UnboundedReceiver<String>) -> BTreeSet<String> {
+    let mut all = BTreeSet::from([first]);
+    while let Ok(one) = changed.try_recv() {
+        all.insert(one);
+    }
+    all
 }
 
 impl Room {
@@ -127,8 +119,8 @@ impl Room {
                         told: before.as_ref().map_or(0, |before| before.told),
                         lasting: before.and_then(|before| before.lasting),
                     };
-                    self.pods.insert(waiting.pod.name.clone(), waiting);
-                    return account.map_or(Of::None, Of::One);
+                    self.pods.insert(waiting);
+                    return account.map_or(Of::None, Of::one);
                 }
             }
             Ok(Event::Delete(pod)) => {
@@ -141,43 +133,61 @@ impl Room {
     }
 
     fn account(&mut self, event: watcher::Result<Event<PartialObjectMeta<ServiceAccount>>>) -> Of {
-        let (account, there) = match event {
-            Ok(Event::Apply(account) | Event::InitApply(account)) => (account, true),
-            Ok(Event::Delete(account)) => (account, false),
+        let (accounts, namespace) = (&self.gates.accounts, &self.namespace);
+        let name = match event {
             Ok(Event::Init) => {
-                self.accounts.clear();
+                accounts.begin(namespace);
                 return Of::None;
             }
-            Ok(Event::InitDone) => return Of::All,
+            Ok(Event::InitApply(account)) => {
+                accounts.apply(namespace, &account.metadata);
+                return Of::None;
+            }
+            Ok(Event::InitDone) => {
+                accounts.done(namespace);
+                let all = self.gates.identities.of_namespace(namespace);
+                all.into_iter().for_each(|one| self.ask(one));
+                return Of::All;
+            }
+            Ok(Event::Apply(account)) => {
+                accounts.apply(namespace, &account.metadata);
+                account.name_any()
+            }
+            Ok(Event::Delete(account)) => {
+                accounts.remove(namespace, &account.name_any());
+                account.name_any()
+            }
             Err(error) => {
                 warn!(%error, "the watch of service accounts broke and is started again");
                 return Of::None;
             }
         };
-        let name = account.name_any();
-        match account.uid().filter(|_| there) {
-            Some(uid) => self.accounts.insert(name.clone(), uid),
-            None => self.accounts.remove(&name),
-        };
-        // The controller repairs what is changed on it. Nobody listening: the broker is shutting down.
-        let _ = self
-            .gates
-            .asked
-            .unbounded_send(ObjectRef::new(&name).within(&self.namespace));
-        Of::One(name)
+        self.ask(ObjectRef::new(&name).within(&self.namespace));
+        Of::one(name)
+    }
+
+    /// The controller repairs what is changed on an account.
+    fn ask(&self, identity: ObjectRef<Kept>) {
+        // Nobody listening: the broker is shutting down.
+        let _ = self.gates.asked.unbounded_send(identity);
     }
 
     async fn open(&mut self, of: &Of) {
-        let candidates = self
-            .pods
-            .values()
-            .map(|waiting| &waiting.pod)
-            .filter(|pod| of.includes(&pod.service_account));
+        let accounts = match of {
+            Of::None => return,
+            Of::Some(some) => some.iter().cloned().collect(),
+            Of::All => self.pods.accounts(),
+        };
         let mut verdicts = Vec::new();
-        for pod in candidates {
-            let identity = self.identity(&pod.service_account);
-            let live = self.accounts.get(&pod.service_account).map(String::as_str);
-            verdicts.push((pod.clone(), decide(pod, identity.as_deref(), live)));
+        for account in accounts {
+            let mut pods = self.pods.of(&account).peekable();
+            if pods.peek().is_none() {
+                continue;
+            }
+            let identity = self.identity(&account);
+            let live = self.gates.accounts.uid(&self.namespace, &account);
+            let verdict = |pod: &Gated| decide(pod, identity.as_ref(), live.as_deref());
+            verdicts.extend(pods.map(|pod| (pod.clone(), verdict(pod))));
         }
         let (open, wait): (Vec<_>, Vec<_>) =
             verdicts.into_iter().partition(|(_, v)| *v == Verdict::Open);
@@ -289,16 +299,15 @@ impl Room {
         }
         waiting.told += 1;
         let text = format!("{reason}: {message}");
-        waiting.pod.says = Some(text.clone());
-        let patch =
-            json!({"metadata": {"uid": pod.uid, "annotations": {names::WAITING_ANNOTATION: text}}});
+        let patch = json!({"metadata": {"uid": pod.uid, "annotations": {names::WAITING_ANNOTATION: &text}}});
         let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);
-        if let Err(error) = api
-            .patch_metadata(&pod.name, &patching(), &Patch::Merge(patch))
-            .await
-        {
+        let patch = Patch::Merge(patch);
+        if let Err(error) = api.patch_metadata(&pod.name, &patching(), &patch).await {
             warn!(%error, pod = %pod.name, "the pod could not be told why it waits");
+            return;
         }
+        // Only now: what the pod does not say cannot be taken off it, and its gate would stay shut.
+        waiting.pod.says = Some(text);
         let about = reference(pod, &self.namespace);
         self.gates
             .events
@@ -329,10 +338,8 @@ impl Room {
         }
     }
 
-    fn identity(&self, name: &str) -> Option<Arc<Identity>> {
-        self.gates
-            .identities
-            .get(&ObjectRef::new(name).within(&self.namespace))
+    fn identity(&self, name: &str) -> Option<Identity> {
+        self.gates.identities.get(&self.namespace, name)
     }
 
     fn forget(&mut self, pod: &str) -> Option<Waiting> {
@@ -354,6 +361,7 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.clear();
+        self.gates.accounts.forget(&self.namespace);
     }
 }
 
@@ -382,3 +390,6 @@ fn patching() -> PatchParams {
         ..PatchParams::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

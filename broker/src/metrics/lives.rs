@@ -1,12 +1,12 @@
 //! Where identities are in their lives, as metrics, and what is left of none.
 
-use std::sync::Arc;
-
-use namesake_api::{Identity, Phase};
+use namesake_api::Phase;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use crate::identities::Glance;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InPhase {
@@ -45,24 +45,41 @@ impl Lives {
         );
     }
 
-    pub(super) fn count(&self, identities: &[Arc<Identity>]) {
+    /// Counts anew.
+    pub(super) fn count(&self) -> Count<'_> {
         self.phases.clear();
-        let mut left = 0;
-        for identity in identities {
-            let phase = identity.phase();
-            let labels = InPhase {
-                phase: phase.as_str(),
-            };
-            self.phases.get_or_create(&labels).inc();
-            if phase == Phase::Offboarding {
-                left += identity.status.as_ref().map_or(0, |s| s.left.len());
-            }
+        Count {
+            lives: self,
+            left: 0,
         }
-        self.left.set(i64::try_from(left).unwrap_or(i64::MAX));
     }
 
     pub(super) fn garbage(&self, kind: &'static str, count: usize) {
         let gauge = self.garbage.get_or_create(&Kind { kind });
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}
+
+/// A count under way.
+pub(super) struct Count<'a> {
+    lives: &'a Lives,
+    left: usize,
+}
+
+impl Count<'_> {
+    pub(super) fn one(&mut self, identity: &Glance<'_>) {
+        let phase = identity.phase();
+        let labels = InPhase {
+            phase: phase.as_str(),
+        };
+        self.lives.phases.get_or_create(&labels).inc();
+        if phase == Phase::Offboarding {
+            self.left += identity.left();
+        }
+    }
+
+    pub(super) fn done(self) {
+        let left = i64::try_from(self.left).unwrap_or(i64::MAX);
+        self.lives.left.set(left);
     }
 }

@@ -9,22 +9,22 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference, ServiceAccount};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::Store;
-use kube::{Api, Client, Resource as _};
-use namesake_api::{Identity, Mode, names};
+use kube::{Api, Client};
+use namesake_api::names;
 use namesake_gcp::{Gcp, Resource};
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
 use super::Quota;
+use super::births::Births;
 use super::report::{Line, Of, config_map, name};
 use crate::config::Config;
 use crate::events::Events;
+use crate::identities::Identities;
 use crate::listing;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
-use crate::plan::Desired;
-use crate::policies::Policies;
+use crate::policies::{Policies, Size};
 use crate::rules::CurrentRules;
 use crate::schedule::Looks;
 
@@ -46,7 +46,7 @@ pub struct Counting {
     /// Namespaces that opted in.
     pub namespaces: Arc<Namespaces>,
     /// Identities of all namespaces: when each was made.
-    pub identities: Store<Identity>,
+    pub identities: Identities,
     /// Turns for pages of accounts.
     pub listings: Arc<Looks>,
     /// Knows how full policies are.
@@ -80,24 +80,26 @@ pub async fn run(counting: Counting) {
 impl Counting {
     async fn lines(&self) -> Vec<Line> {
         let now = (self.config.clock)();
-        let identities = self.identities.state();
-        let mut lines = Vec::new();
+        let mut sizes = self.policies.sizes();
+        let room = self.policies.room();
+        sizes.sort_by_key(|(_, size)| std::cmp::Reverse(room.share(*size)));
+        sizes.truncate(POLICIES);
         let rules = self.rules.current();
         let projects = rules.as_ref().map(|rules| rules.projects());
-        for project in projects.into_iter().flatten() {
-            lines.extend(self.accounts(project, &identities, now).await);
+        let projects: Vec<_> = projects.into_iter().flatten().collect();
+        let policies = sizes.iter().map(|(resource, _)| resource.clone());
+        let mut births = Births::of(projects.iter().copied(), policies);
+        self.identities.each(|identity| births.add(&identity)).await;
+        let mut lines = Vec::new();
+        for project in projects {
+            lines.extend(self.accounts(project, &births, now).await);
         }
-        lines.extend(self.policies(&identities, now));
-        lines.extend(self.cluster(&identities, now).await);
+        lines.extend(self.policies(sizes, &births, now));
+        lines.extend(self.cluster(&births, now).await);
         lines
     }
 
-    async fn accounts(
-        &self,
-        project: &str,
-        identities: &[Arc<Identity>],
-        now: Timestamp,
-    ) -> Option<Line> {
+    async fn accounts(&self, project: &str, births: &Births, now: Timestamp) -> Option<Line> {
         let mut used = 0_u64;
         let counted = listing::accounts(&self.gcp, &self.listings, project, |_| used += 1).await;
         match counted {
@@ -108,41 +110,22 @@ impl Counting {
         }
         let (used, found) = self.quota.used(project);
         let limit = self.config.accounts_per_project.or(found);
-        let ours = |identity: &Identity| {
-            let spec = &identity.spec;
-            spec.project == project && spec.mode == Mode::Impersonate && !spec.pinned
-        };
-        let made = made(identities, ours);
         Some(Line::new(
             Of::GoogleAccounts,
             project,
             used?,
             limit,
             1,
-            (&made, now),
+            (births.in_project(project), now),
         ))
     }
 
-    fn policies(&self, identities: &[Arc<Identity>], now: Timestamp) -> Vec<Line> {
+    fn policies(&self, sizes: Vec<(Resource, Size)>, births: &Births, now: Timestamp) -> Vec<Line> {
         let room = self.policies.room();
-        let mut sizes = self.policies.sizes();
-        sizes.sort_by_key(|(_, size)| std::cmp::Reverse(room.share(*size)));
-        sizes.truncate(POLICIES);
-        let shown = sizes
-            .iter()
-            .map(|(resource, _)| (resource.clone(), Vec::new()));
-        let mut users: BTreeMap<Resource, Vec<Timestamp>> = shown.collect();
-        for identity in identities {
-            for resource in Desired::of(&identity.spec).grants.into_keys() {
-                if let Some(users) = users.get_mut(&resource) {
-                    users.extend(birth(identity));
-                }
-            }
-        }
         let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let mut lines = Vec::new();
         for (resource, size) in sizes {
-            let made = users.get(&resource).map(Vec::as_slice).unwrap_or_default();
+            let made = births.in_policy(&resource);
             let each = size.bytes / size.principals.max(1);
             let line = |of, used, limit, each| {
                 let (used, limit) = (wide(used), Some(wide(limit)));
@@ -160,7 +143,7 @@ impl Counting {
     }
 
     /// Accounts of the namespaces that opted in, and one for each other namespace: more the broker may not see.
-    async fn cluster(&self, identities: &[Arc<Identity>], now: Timestamp) -> Option<Line> {
+    async fn cluster(&self, births: &Births, now: Timestamp) -> Option<Line> {
         let stack = self.rules.current()?.stack().to_owned();
         let ours = self.namespaces.of_stack(&stack);
         let counted = async {
@@ -182,7 +165,6 @@ impl Counting {
                 return None;
             }
         };
-        let made = made(identities, |_| true);
         let limit = Some(names::SERVICE_ACCOUNTS_PER_CLUSTER);
         Some(Line::new(
             Of::ServiceAccounts,
@@ -190,7 +172,7 @@ impl Counting {
             used,
             limit,
             1,
-            (&made, now),
+            (births.all(), now),
         ))
     }
 
@@ -231,15 +213,6 @@ impl Counting {
             }
         }
     }
-}
-
-fn made(identities: &[Arc<Identity>], which: impl Fn(&Identity) -> bool) -> Vec<Timestamp> {
-    let identities = identities.iter().filter(|identity| which(identity));
-    identities.filter_map(|identity| birth(identity)).collect()
-}
-
-fn birth(identity: &Identity) -> Option<Timestamp> {
-    identity.meta().creation_timestamp.as_ref().map(|at| at.0)
 }
 
 fn namespaced<K>(client: &Client, namespace: &str) -> Api<PartialObjectMeta<K>>

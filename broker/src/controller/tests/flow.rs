@@ -241,3 +241,21 @@ fn what_was_taken_away_before_the_proof_is_looked_for_and_put_back() {
     let status = way.identity.status.unwrap();
     assert!(conditions::is_true(&status.conditions, READY), "{status:?}");
 }
+
+#[test]
+fn an_identity_that_was_made_just_now_is_left_to_the_api_for_a_moment_and_no_longer() {
+    let (mut memory, mut identity) = (Memory::default(), fixtures::identity());
+    let (start, second) = (
+        tokio::time::Instant::now(),
+        std::time::Duration::from_secs(1),
+    );
+    let mut left = |identity: &Identity, after: u32| {
+        memory.leaves_to_api(identity, 2 * second, start + second * after)
+    };
+    assert_eq!(left(&identity, 0), Some(2 * second));
+    assert_eq!(left(&identity, 1), Some(second));
+    assert_eq!(left(&identity, 2), None);
+    // The API has written what it did.
+    identity.status = Some(IdentityStatus::default());
+    assert_eq!(left(&identity, 0), None);
+}
