@@ -116,7 +116,12 @@ fn with_a_minute_of_propagation_no_task_ever_sees_a_403() -> Result<()> {
 
 #[test]
 fn while_iam_does_not_believe_it_the_gate_stays_and_the_identity_says_why() -> Result<()> {
-    with_own_stack(Options::default(), |ns| async move {
+    let options = Options {
+        // It opens when the identity works, and not at the next round of all gates.
+        tune: |config| config.timings.gates = Duration::from_mins(10),
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
         let google = ns.stack.google();
         google.change(|settings| settings.delays.policy = PROPAGATION)?;
         let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
@@ -137,18 +142,6 @@ fn while_iam_does_not_believe_it_the_gate_stays_and_the_identity_says_why() -> R
             .clock()
             .advance(SignedDuration::from_secs(61));
         ns.gate_opens(&pod).await
-    })
-}
-
-#[test]
-fn a_gate_opens_when_its_identity_works_and_not_at_the_next_round_of_all_gates() -> Result<()> {
-    let options = Options {
-        tune: |config| config.timings.gates = Duration::from_mins(10),
-        ..Options::default()
-    };
-    with_own_stack(options, |ns| async move {
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
-        ns.gate_opens(&ns.pod_of(&job).await?).await
     })
 }
 

@@ -350,6 +350,8 @@ async fn fail(
     failure: Failure,
 ) -> Result<Action, Error> {
     let timings = &context.config.timings;
+    // First: what is overdue is tried slowly.
+    let failure = step::overdue(identity, context, change, failure);
     context.metrics.step(step::name(change), failure.reason);
     memory.failed(change);
     let wait = match failure.retry {
@@ -359,7 +361,6 @@ async fn fail(
         Retry::Slowly => timings.refused,
     };
     memory.not_before = Some(Instant::now() + wait);
-    let failure = step::overdue(identity, context, change, failure);
     // An identity that works goes on working while nobody can be asked about it.
     let works = conditions::works(identity);
     let revoked = verify::is_revoked(&failure);

@@ -180,6 +180,12 @@ fn what_google_does_not_believe_within_the_deadline_ends_the_pod_with_the_reason
             .state()
             .clock()
             .advance(SignedDuration::from_hours(1));
+        eventually("the identity works after all", async || {
+            let identity = ns.identity_of(&pod).await?;
+            ensure!(identity.is_ready(), "{:?}", identity.status);
+            Ok(())
+        })
+        .await?;
         let again = alice.creates::<Job>(metaflow_job()).await?;
         ns.gate_opens(&ns.pod_of(&again).await?).await
     })
