@@ -25,19 +25,29 @@ const REVOKED: &str = "Revoked";
 const TOKEN_SECONDS: i64 = 600;
 /// Pods that a proof stands for. Each has connections of its own, and so, as a rule, replicas of its own to ask.
 const WITNESSES: usize = 8;
+/// How many of them ask for permissions, too, while further proofs are to come: projects can be read 100 times a second, and
+/// may be shared by everybody.
+const ASKING: usize = 4;
 /// Scope of a federated token that is only used to impersonate.
 const SCOPE_IAM: &str = "https://www.googleapis.com/auth/iam";
 /// Scope of a federated token that acts itself.
 const SCOPE_ALL: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Goes the way once, as several pods at the same time would. Tokens live in memory for the length of this call.
+/// Goes the way once, as several pods at the same time would. Tokens live in memory for the length of this call. `last`: with
+/// this proof the identity counts as working.
 ///
 /// Google answers from many replicas that learn a change one by one: one success says that one of them knows. The first
 /// goes alone, so that an identity that is not believed yet costs one call and not all of them.
-pub(crate) async fn prove(identity: &Identity, client: &Client, gcp: &Gcp) -> Result<(), Failure> {
+pub(crate) async fn prove(
+    identity: &Identity,
+    client: &Client,
+    gcp: &Gcp,
+    last: bool,
+) -> Result<(), Failure> {
     let federated = federated_token(identity, client, gcp).await?;
-    witness(identity, gcp, &federated).await?;
-    let others = (1..WITNESSES).map(|_| witness(identity, gcp, &federated));
+    witness(identity, gcp, &federated, true).await?;
+    let asking = if last { WITNESSES } else { ASKING };
+    let others = (1..WITNESSES).map(|number| witness(identity, gcp, &federated, number < asking));
     futures::future::try_join_all(others).await.map(|_| ())
 }
 
@@ -49,7 +59,7 @@ pub(crate) async fn prove_again(
 ) -> Result<(), Failure> {
     let proven = async {
         let federated = federated_token(identity, client, gcp).await?;
-        witness(identity, gcp, &federated).await
+        witness(identity, gcp, &federated, true).await
     };
     proven.await.map_err(revoked)
 }
@@ -76,13 +86,21 @@ pub(crate) fn is_revoked(failure: &Failure) -> bool {
     failure.reason == REVOKED
 }
 
-/// The way from the federated token to each permission.
-async fn witness(identity: &Identity, gcp: &Gcp, federated: &AccessToken) -> Result<(), Failure> {
+/// The way from the federated token to a token of the identity, and to each permission if it `asks` for them.
+async fn witness(
+    identity: &Identity,
+    gcp: &Gcp,
+    federated: &AccessToken,
+    asks: bool,
+) -> Result<(), Failure> {
     let token = match &identity.spec.google_service_account {
         Some(email) => gcp.generate_access_token(federated, email).await,
         None => Ok(federated.clone()),
     };
     let token = token.map_err(|error| propagating(&error))?;
+    if !asks {
+        return Ok(());
+    }
     for (resource, roles) in &grants::testable(&identity.spec) {
         let wanted = permissions::of(resource, roles.iter().map(String::as_str));
         if wanted.is_empty() {

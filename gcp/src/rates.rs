@@ -207,9 +207,11 @@ impl Rates {
         all
     }
 
-    /// As [`Self::with`], but of what has no bound and was never refused nothing is kept: there are many folders.
+    /// As [`Self::with`], but of what has no bound and was never refused nothing is kept: there are many folders. Of projects
+    /// there are few, and what went tells how much may go.
     fn known<T>(&self, rate: Rate, whose: &str, f: impl FnOnce(&mut Bucket) -> T) -> Option<T> {
-        if rate == Rate::Create || self.limits.of(rate).is_some() {
+        let of_project = matches!(rate, Rate::Create | Rate::ProjectRead | Rate::ProjectWrite);
+        if of_project || self.limits.of(rate).is_some() {
             return Some(self.with(rate, whose, f));
         }
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -122,7 +122,8 @@ async fn take(
         Change::Prove | Change::ProveAgain => Some(context.proofs.turn().await),
         _ => None,
     };
-    let taken = tokio::time::timeout(timings.step, step::take(identity, context, change)).await;
+    let step = step::take(identity, context, change, memory.proves_last());
+    let taken = tokio::time::timeout(timings.step, step).await;
     drop(turn);
     let late = || {
         let why = "the step took too long and was given up: it is tried again";

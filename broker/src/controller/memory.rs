@@ -12,7 +12,7 @@ use namesake_gcp::Resource;
 use tokio::time::Instant;
 
 use crate::conditions::holds;
-use crate::plan::{Change, Desired, Down, GoogleAccount, Observed, ServiceAccount};
+use crate::plan::{Change, Desired, Down, GoogleAccount, Observed, PROOFS, ServiceAccount};
 use crate::written;
 
 /// After so many failures in a row a proof may lack what somebody took away at Google since it was written.
@@ -155,6 +155,11 @@ impl Memory {
             Change::Prove => self.proofs = 0,
             _ => {}
         }
+    }
+
+    /// Whether the next proof is the last before the identity counts as working.
+    pub(crate) const fn proves_last(&self) -> bool {
+        self.proofs + 1 >= PROOFS
     }
 
     /// Google refused again what had worked: whether that was once too often. From then on it has to be proven anew.

@@ -100,11 +100,12 @@ pub(crate) async fn look(
     }
 }
 
-/// Does one change.
+/// Does one change. `last`: none of its kind is to follow.
 pub(crate) async fn take(
     identity: &Identity,
     context: &Context,
     change: &Change,
+    last: bool,
 ) -> Result<Done, Failure> {
     if at_google(change) {
         context.place.check(&identity.spec.cluster)?;
@@ -117,9 +118,11 @@ pub(crate) async fn take(
         Change::SeeGoogleAccount => google::see(identity, context).await,
         Change::Bind => google::bind(identity, context).await,
         Change::Grant(resource) => google::grant(identity, context, resource).await,
-        Change::Prove => verify::prove(identity, &context.client, &context.gcp.within(PROOF))
-            .await
-            .map(|()| Done::default()),
+        Change::Prove => {
+            let google = context.gcp.within(PROOF);
+            let proven = verify::prove(identity, &context.client, &google, last).await;
+            proven.map(|()| Done::default())
+        }
         Change::ProveAgain => {
             let google = context.gcp.within(PROOF);
             let proven = verify::prove_again(identity, &context.client, &google).await;

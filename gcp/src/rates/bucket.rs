@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const GROWTH_PERIOD: Duration = Duration::from_secs(600);
 const GROWTH: f64 = 1.1;
 /// A rate is never found to be lower: a refusal may be for what others did.
-const LEAST: u32 = 5;
+const LEAST: f64 = 5.0;
 
 /// Turns of one rate.
 #[derive(Debug)]
@@ -23,7 +23,10 @@ pub(super) struct Bucket {
     /// What went in the last minute, while the rate has to be found out.
     recent: VecDeque<Instant>,
     found_out: bool,
+    /// Of the last refusal, or try of a higher rate.
     since: Instant,
+    /// When the rate was found to be lower.
+    lowered: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,7 @@ impl Bucket {
             recent: VecDeque::new(),
             found_out: per_minute.is_none(),
             since: now,
+            lowered: None,
         }
     }
 
@@ -90,23 +94,38 @@ impl Bucket {
         let until = now + wait.unwrap_or(PAUSE);
         self.not_before = Some(self.not_before.map_or(until, |at| at.max(until)));
         if self.found_out {
-            self.forget(now);
-            let went = u32::try_from(self.recent.len()).unwrap_or(u32::MAX);
-            let went = f64::from(went.max(LEAST));
-            // Several requests under way are refused together: the first has said it all.
-            let least = self.rate.as_ref().map_or(went, |l| l.per_minute.min(went));
-            self.rate = Some(Limit {
-                per_minute: least,
-                // No bursts: what was saved up would be too much for the minute.
-                capacity: (least / 10.0).max(1.0),
-                level: 1.0,
-                at: now,
-            });
-            self.since = now;
+            self.lower(now);
         } else if let Some(limit) = &mut self.rate {
             limit.fill(now);
             limit.level = limit.level.min(0.0);
         }
+    }
+
+    // The rate is what went in the minute before the first refusal. Those under way are refused together, and others may have
+    // used it up: once a minute at most it is lowered, and by half at most.
+    fn lower(&mut self, now: Instant) {
+        self.since = now;
+        self.forget(now);
+        let went = f64::from(u32::try_from(self.recent.len()).unwrap_or(u32::MAX));
+        let lowered = |at: Instant| now.saturating_duration_since(at) < MINUTE;
+        let per_minute = match &self.rate {
+            // Nothing is known about it yet: the pause must do.
+            None if self.recent.is_empty() => return,
+            None => went,
+            Some(limit) if self.lowered.is_some_and(lowered) => limit.per_minute,
+            Some(limit) => went.clamp(limit.per_minute / 2.0, limit.per_minute),
+        };
+        let per_minute = per_minute.max(LEAST);
+        if self.rate.as_ref().is_none_or(|l| per_minute < l.per_minute) {
+            self.lowered = Some(now);
+        }
+        self.rate = Some(Limit {
+            per_minute,
+            // No bursts: what was saved up would be too much for the minute.
+            capacity: (per_minute / 10.0).max(1.0),
+            level: 1.0,
+            at: now,
+        });
     }
 
     /// Turns a minute, turns left, and how long Google made us wait.
@@ -229,9 +248,31 @@ mod tests {
     }
 
     #[test]
+    fn refusals_that_go_on_do_not_lower_a_rate_to_nothing() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(None, start);
+        (0..600).for_each(|_| bucket.went(start));
+        bucket.refused(start + seconds(1), None);
+        let rate = |bucket: &mut Bucket, at| bucket.standing(start + seconds(at)).0;
+        assert_eq!(rate(&mut bucket, 1), Some(600.0));
+        // Little went while all were refused: that says nothing about the rate.
+        for second in 2..61 {
+            bucket.refused(start + seconds(second), None);
+        }
+        assert_eq!(rate(&mut bucket, 61), Some(600.0));
+        for _ in 0..9 {
+            bucket.refused(start + seconds(61), None);
+        }
+        assert_eq!(rate(&mut bucket, 61), Some(300.0));
+    }
+
+    #[test]
     fn a_rate_that_was_found_out_is_tried_higher_in_time() {
         let start = Instant::now();
         let mut bucket = Bucket::new(None, start);
+        bucket.refused(start, None);
+        assert_eq!(bucket.standing(start).0, None, "nothing is known yet");
+        bucket.went(start);
         bucket.refused(start, None);
         assert_eq!(bucket.standing(start).0, Some(5.0));
         assert!(bucket.take(start + seconds(601), LONG).is_ok());

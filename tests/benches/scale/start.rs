@@ -20,6 +20,9 @@ use super::{google, mebibytes};
 const BROKER: &str = "system:serviceaccount:namesake-system:namesake-broker";
 const LIMIT: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(20);
+/// Who uses less processor time than this in that time rests.
+const REST: Duration = Duration::from_secs(5);
+const RESTS: Duration = Duration::from_millis(30);
 const MINUTE: usize = 60;
 
 /// Goals: 10 s to be ready, 300 MB of memory, a tenth of the quota of reads.
@@ -47,7 +50,24 @@ pub(crate) async fn fill(home: &Home, size: &Size) -> anyhow::Result<()> {
     ];
     let broker = home.control_plane.client_as(BROKER, &groups).await?;
     let etcd = Etcd::at(home.control_plane.etcd())?;
-    make(&broker, &etcd, &identities, &ids).await
+    make(&broker, &etcd, &identities, &ids).await?;
+    settle(home).await
+}
+
+/// Waits until the webhook, which watches them too, has nothing more to read: in a cluster they were not made a second ago.
+async fn settle(home: &Home) -> anyhow::Result<()> {
+    let (webhook, started) = (home.webhook()?, Instant::now());
+    let mut before = webhook.cpu()?;
+    while started.elapsed() < LIMIT {
+        tokio::time::sleep(REST).await;
+        let now = webhook.cpu()?;
+        if now.saturating_sub(before) < RESTS {
+            say("everybody who watches has seen them");
+            return Ok(());
+        }
+        before = now;
+    }
+    bail!("the webhook still reads identities after {LIMIT:?}")
 }
 
 /// Starts the broker and watches it.

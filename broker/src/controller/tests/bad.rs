@@ -7,7 +7,7 @@ use crate::plan::Change;
 /// What the condition of the step says, and that Google was not written to.
 async fn refused(world: &World, identity: &Identity, change: &Change) -> Failure {
     let before = world.last();
-    let failure = step::take(identity, &world.context, change)
+    let failure = step::take(identity, &world.context, change, true)
         .await
         .unwrap_err();
     let finding = failure.finding(change);
@@ -83,7 +83,7 @@ async fn a_google_account_of_our_name_that_is_somebody_elses_gets_nothing_and_lo
         Change::DeleteGoogleAccount,
         Change::Unbind,
     ] {
-        step::take(&identity, &world.context, &change)
+        step::take(&identity, &world.context, &change, true)
             .await
             .unwrap();
     }

@@ -161,7 +161,7 @@ impl Life {
             }
             Change::Prove | Change::ProveAgain | Change::Drain => {}
             change => {
-                let step = step::take(&self.identity, &self.world.context, change);
+                let step = step::take(&self.identity, &self.world.context, change, true);
                 // Google stopped answering: the broker is killed while it waits.
                 let killed = |_| crate::failure::Failure::passing("Killed", "in the middle");
                 let limit = Duration::from_millis(300);

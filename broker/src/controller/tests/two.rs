@@ -239,7 +239,9 @@ async fn a_copy_of_a_cluster_with_its_rules_does_nothing_to_the_identities_of_th
         crate::plan::Change::Unbind,
         crate::plan::Change::DeleteGoogleAccount,
     ] {
-        let failure = step::take(&identity, &copy, &change).await.unwrap_err();
+        let failure = step::take(&identity, &copy, &change, true)
+            .await
+            .unwrap_err();
         assert_eq!(failure.reason, "OtherCluster");
     }
     leave::take_down(&identity, &copy).await.unwrap();
