@@ -60,7 +60,9 @@ impl Failure {
 
 impl From<namesake_gcp::Error> for Failure {
     fn from(error: namesake_gcp::Error) -> Self {
-        let retry = if error.is_retryable() {
+        // A fence that was shut for a moment: whoever leads, and be it this one again, goes on at once.
+        let fenced = matches!(error, namesake_gcp::Error::Fenced(_));
+        let retry = if fenced || error.is_retryable() {
             Retry::Soon(error.retry_after().unwrap_or_default())
         } else {
             Retry::Slowly
@@ -86,5 +88,20 @@ impl From<ensure::Error> for Failure {
             }
             ensure::Error::Kube { .. } => Self::passing("ApiServerUnavailable", message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_fence_has_stopped_is_tried_again_soon() {
+        let stopped = namesake_gcp::Failure {
+            what: "change a policy".to_owned(),
+            message: "this replica does not lead any more".to_owned(),
+        };
+        let failure = Failure::from(namesake_gcp::Error::Fenced(stopped));
+        assert!(matches!(failure.retry, Retry::Soon(_)));
     }
 }

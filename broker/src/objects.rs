@@ -315,6 +315,11 @@ mod tests {
         assert_eq!(with(|a| a.image_pull_secrets = None), Judgement::Drifted);
     }
 
+    fn annotate(account: &mut ServiceAccount, key: &str, value: &str) {
+        let annotations = account.annotations_mut();
+        annotations.insert(key.to_owned(), value.to_owned());
+    }
+
     #[test]
     fn a_digest_is_another_as_soon_as_the_account_is_not_right() {
         let same = |change: fn(&mut ServiceAccount)| {
@@ -331,18 +336,8 @@ mod tests {
             |a| a.metadata.annotations = None,
             |a| a.metadata.labels = None,
             |a| a.metadata.owner_references = None,
-            |a| {
-                drop(
-                    a.annotations_mut()
-                        .insert(names::GSA_ANNOTATION.into(), "root@x".into()),
-                )
-            },
-            |a| {
-                drop(
-                    a.annotations_mut()
-                        .insert("iam.gke.io/other".into(), "x".into()),
-                )
-            },
+            |a| annotate(a, names::GSA_ANNOTATION, "root@x"),
+            |a| annotate(a, "iam.gke.io/other", "x"),
             |a| drop(a.annotations_mut().remove(names::USER_ANNOTATION)),
         ];
         for change in wrong {

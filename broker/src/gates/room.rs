@@ -17,7 +17,7 @@ use namesake_api::{Identity, names};
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::waiting::{Pods, Waiting};
 use super::{ENDED, Gated, Gates, Verdict, Waited, decide, ends, is_lasting};
@@ -280,7 +280,12 @@ impl Room {
                 Some(pod.name)
             }
             Err(error) if ensure::is_gone(&error) => Some(pod.name),
-            // Changed since: the watch is about to say how. Anything else: the next look tries again.
+            // Changed since, or open already: the watch is about to say how.
+            Err(kube::Error::Api(status)) if status.code == 422 => {
+                debug!(pod = %pod.name, "the pod is not as the watch last showed it");
+                None
+            }
+            // The next look tries again.
             Err(error) => {
                 warn!(%error, pod = %pod.name, "the gate could not be opened yet");
                 None

@@ -41,6 +41,14 @@ fn last(google: &Google) -> u64 {
     google.state().requests(0).last().map_or(0, |r| r.number)
 }
 
+async fn sees_that_it_does_not_lead(replica: &Replica) -> Result<()> {
+    eventually("it sees that it does not lead", async || {
+        ensure!(replica.says("leading no more"));
+        Ok(())
+    })
+    .await
+}
+
 #[test]
 fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_follows()
 -> Result<()> {
@@ -79,11 +87,7 @@ fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_f
         let (then, before) = (last(google), first.wrote_in_the_cluster(&ns)?);
         ensure!(!before.is_empty(), "the audit log does not tell them apart");
         first.goes_on();
-        eventually("it sees that it does not lead", async || {
-            ensure!(first.says("leading no more"));
-            Ok(())
-        })
-        .await?;
+        sees_that_it_does_not_lead(&first).await?;
         for pod in &pods {
             ns.gate_opens(pod).await?;
             google.who_is(&ns, account_of(pod)).await?;
