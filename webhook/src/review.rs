@@ -122,7 +122,7 @@ pub struct UserInfo<'a> {
     #[serde(borrow, default)]
     pub groups: Option<Vec<Text<'a>>>,
     /// What the authenticator adds.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "members")]
     pub extra: Option<Extra<'a>>,
 }
 

@@ -26,10 +26,10 @@ pub(super) fn harm(case: &Case, webhook: Webhook, request: &Value, last: &Value)
     match webhook {
         Webhook::MutateNamespaces | Webhook::ValidateRules => None,
         Webhook::Guard => guarded(case, request),
+        Webhook::Mutate | Webhook::Validate if case.shadow => None,
         Webhook::Mutate | Webhook::Validate if !last["metadata"].is_object() => {
             Some("an object without metadata".to_owned())
         }
-        Webhook::Mutate | Webhook::Validate if case.shadow => None,
         Webhook::Mutate | Webhook::Validate => {
             pod(case, request, last).or_else(|| stamped(case, request, last))
         }
