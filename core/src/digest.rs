@@ -8,8 +8,8 @@ use std::fmt;
 
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use crate::gathered::Gathered;
 use crate::tree::{Node, Text};
 
 /// How many bytes of the hash are kept: nobody finds a second text for one of 2^128.
@@ -109,45 +109,28 @@ fn executes(key: &str, value: &Node<'_>) -> bool {
 /// Which members count: by key and value.
 type Counts<'a> = &'a dyn Fn(&str, &Node<'_>) -> bool;
 
-/// What is hashed, gathered first: one long text is hashed much faster than many short ones.
-struct Said(Vec<u8>);
+struct Said(Gathered);
 
 impl Said {
     fn new(of: &str) -> Said {
-        let mut said = Said(b"namesake/runs/v1\0".to_vec());
+        let mut said = Said(Gathered::of(b"namesake/runs/v1\0"));
         said.text(of);
         said
     }
 
     fn digest(&self) -> Digest {
-        let hash = Sha256::digest(&self.0);
+        let hash = self.0.hash();
         let kept = hash.get(..KEPT_BYTES).unwrap_or(&hash);
         Digest(BASE32_NOPAD.encode(kept).to_ascii_lowercase())
     }
 
     fn text(&mut self, text: &str) {
-        self.tagged(b's', text.as_bytes());
-    }
-
-    // Tag and length before the bytes: no two different values are written alike.
-    fn tagged(&mut self, tag: u8, bytes: &[u8]) {
-        self.0.push(tag);
-        self.length(bytes.len());
-        self.0.extend(bytes);
-    }
-
-    // Seven bits a byte, the lowest first; the last byte is below 128.
-    fn length(&mut self, mut length: usize) {
-        while length > 127 {
-            self.0.push((length % 128) as u8 | 128);
-            length /= 128;
-        }
-        self.0.push(length as u8);
+        self.0.bytes(b's', text.as_bytes());
     }
 
     fn value(&mut self, value: &Node<'_>, counts: Counts<'_>) {
         if !self.something(value, counts) {
-            self.tagged(b'0', b"");
+            self.0.bytes(b'0', b"");
         }
     }
 
@@ -155,21 +138,20 @@ impl Said {
     fn something(&mut self, value: &Node<'_>, counts: Counts<'_>) -> bool {
         match value {
             Node::Null => return false,
-            Node::Bool(yes) => self.tagged(b'b', &[u8::from(*yes)]),
-            Node::Number(number) => self.tagged(b'n', number.to_string().as_bytes()),
+            Node::Bool(yes) => self.0.bytes(b'b', &[u8::from(*yes)]),
+            Node::Number(number) => self.0.bytes(b'n', number.to_string().as_bytes()),
             Node::Text(text) if text.is_empty() => return false,
             Node::Text(text) => self.text(text),
             Node::List(all) if all.is_empty() => return false,
             Node::List(all) => {
-                self.0.push(b'[');
-                self.length(all.len());
+                self.0.sized(b'[', all.len());
                 all.iter().for_each(|value| self.value(value, counts));
             }
             Node::Map(members) => {
-                let before = self.0.len();
+                let before = self.0.size();
                 let any = self.members(members, counts, counts);
                 if !any {
-                    self.0.truncate(before);
+                    self.0.take_back(before);
                 }
                 return any;
             }
@@ -185,19 +167,19 @@ impl Said {
         below: Counts<'_>,
     ) -> bool {
         let mut any = false;
-        self.tagged(b'{', b"");
+        self.0.bytes(b'{', b"");
         for (key, value) in members {
-            let before = self.0.len();
+            let before = self.0.size();
             if here(key, value) {
                 self.text(key);
                 if self.something(value, below) {
                     any = true;
                 } else {
-                    self.0.truncate(before);
+                    self.0.take_back(before);
                 }
             }
         }
-        self.tagged(b'}', b"");
+        self.0.bytes(b'}', b"");
         any
     }
 }

@@ -7,8 +7,7 @@
 use std::collections::BTreeSet;
 
 use data_encoding::BASE64URL_NOPAD;
-use namesake_core::{Node, Text};
-use sha2::{Digest, Sha256};
+use namesake_core::{Gathered, Node, Text};
 
 use super::quantity::billionths;
 
@@ -68,7 +67,7 @@ pub fn digest(spec: &Node<'_>, free: &[&str]) -> String {
     let counted = members.filter(|(name, _)| !free.contains(&name.as_str()));
     let mut said = Said::default();
     said.members(counted, Said::value);
-    BASE64URL_NOPAD.encode(&Sha256::digest(&said.0))
+    BASE64URL_NOPAD.encode(&said.0.hash())
 }
 
 /// Whether a stored spec is what a template says and, over it, the Workflow that names it: nothing else, and nothing of an
@@ -110,27 +109,15 @@ fn says_same(one: &Node<'_>, other: &Node<'_>, name: &str) -> bool {
     said(one) == said(other)
 }
 
-/// What is hashed, gathered first: one long text is hashed much faster than many short ones.
 #[derive(Default)]
-struct Said(Vec<u8>);
+struct Said(Gathered);
 
 // Writes what a member of this name says; `false` if Argo would not write it back.
 type Write = fn(&mut Said, &Node<'_>, &str) -> bool;
 
 impl Said {
-    // Each value has its kind, and its length or its end where that is not plain.
-    fn sized(&mut self, kind: u8, mut size: usize) {
-        self.0.push(kind);
-        while size > 127 {
-            self.0.push((size % 128) as u8 | 128);
-            size /= 128;
-        }
-        self.0.push(size as u8);
-    }
-
     fn text(&mut self, kind: u8, text: &str) {
-        self.sized(kind, text.len());
-        self.0.extend(text.as_bytes());
+        self.0.bytes(kind, text.as_bytes());
     }
 
     // In the one way that everything is said here.
@@ -150,7 +137,7 @@ impl Said {
             Node::List(items) if items.is_empty() => return false,
             Node::Bool(_) | Node::Number(_) | Node::Text(_) => self.whole(node),
             Node::List(items) => {
-                self.sized(b'l', items.len());
+                self.0.sized(b'l', items.len());
                 for item in items {
                     if !self.value(item, "") {
                         self.whole(&Node::Null);
@@ -158,7 +145,7 @@ impl Said {
                 }
             }
             Node::Map(members) => {
-                let before = self.0.len();
+                let before = self.0.size();
                 let write = if QUANTITIES.contains(&name) {
                     Said::amounts
                 } else {
@@ -166,7 +153,7 @@ impl Said {
                 };
                 let any = self.members(members.iter(), write);
                 if !any && !kept() {
-                    self.0.truncate(before);
+                    self.0.take_back(before);
                     return false;
                 }
             }
@@ -181,17 +168,17 @@ impl Said {
         write: Write,
     ) -> bool {
         let mut any = false;
-        self.0.push(b'{');
+        self.0.kind(b'{');
         for (name, node) in members {
-            let before = self.0.len();
+            let before = self.0.size();
             self.text(b's', name);
             if write(self, node, name) {
                 any = true;
             } else {
-                self.0.truncate(before);
+                self.0.take_back(before);
             }
         }
-        self.0.push(b'}');
+        self.0.kind(b'}');
         any
     }
 
@@ -217,12 +204,12 @@ impl Said {
 
     fn whole(&mut self, node: &Node<'_>) {
         match node {
-            Node::Null => self.0.push(b'0'),
-            Node::Bool(value) => self.0.push(if *value { b't' } else { b'f' }),
+            Node::Null => self.0.kind(b'0'),
+            Node::Bool(value) => self.0.kind(if *value { b't' } else { b'f' }),
             Node::Number(value) => self.text(b'n', &value.to_string()),
             Node::Text(value) => self.text(b's', value),
             Node::List(items) => {
-                self.sized(b'l', items.len());
+                self.0.sized(b'l', items.len());
                 items.iter().for_each(|item| self.whole(item));
             }
             Node::Map(members) => {

@@ -1,0 +1,53 @@
+//! What is hashed, gathered first: one long text is hashed much faster than many short ones.
+
+use sha2::{Digest, Sha256};
+
+/// Bytes to be hashed. Each value has its kind, and its length where its end is not plain, so that no two are written alike.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Gathered(Vec<u8>);
+
+impl Gathered {
+    /// Begins with these bytes, which say what is hashed.
+    #[must_use]
+    pub fn of(what: &[u8]) -> Self {
+        Self(what.to_vec())
+    }
+
+    /// A kind, and nothing more.
+    pub fn kind(&mut self, kind: u8) {
+        self.0.push(kind);
+    }
+
+    /// A kind and a size: seven bits a byte, the lowest first; the last byte is below 128.
+    pub fn sized(&mut self, kind: u8, mut size: usize) {
+        self.0.push(kind);
+        while size > 127 {
+            self.0.push((size % 128) as u8 | 128);
+            size /= 128;
+        }
+        self.0.push(size as u8);
+    }
+
+    /// A kind, and bytes with their length.
+    pub fn bytes(&mut self, kind: u8, bytes: &[u8]) {
+        self.sized(kind, bytes.len());
+        self.0.extend(bytes);
+    }
+
+    /// How much there is.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes back what came after so much.
+    pub fn take_back(&mut self, size: usize) {
+        self.0.truncate(size);
+    }
+
+    /// SHA-256 of it.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
+    }
+}
