@@ -23,6 +23,8 @@ pub struct Resolution {
     pub namespace: String,
     /// Who made the request for the pod, as the API server said.
     pub requester: String,
+    /// Whether that request showed a credential of its own: whoever impersonates a name shows none.
+    pub credential: bool,
     /// When it was decided, in Unix seconds.
     pub at: i64,
     /// UID of the pod's controller, if it has one.
@@ -66,6 +68,8 @@ pub struct SeenPod<'a> {
     pub namespace: &'a str,
     /// Who makes this request.
     pub requester: &'a str,
+    /// Whether this request shows a credential of its own.
+    pub credential: bool,
     /// The present second, in Unix seconds.
     pub now: i64,
     /// UID of the pod's controller, if it has one.
@@ -113,6 +117,12 @@ impl Resolution {
         same("stack", &resolution.stack, seen.stack)?;
         same("namespace", &resolution.namespace, seen.namespace)?;
         same("requester", &resolution.requester, seen.requester)?;
+        let shows = |credential| if credential { "one" } else { "none" };
+        same(
+            "credential",
+            shows(resolution.credential),
+            shows(seen.credential),
+        )?;
         near(resolution.at, seen.now, RESOLUTION_TOLERANCE)?;
         resolution.pod.fits(seen.name, seen.generate_name)?;
         if resolution.owner_uid.as_deref() == seen.owner_uid {

@@ -86,7 +86,7 @@ pub enum SealError {
         shown(seen)
     )]
     Differs {
-        /// What differs: `stack`, `namespace`, `kind`, `name`, `uid`, `requester`, `owner`, `service account`.
+        /// What differs: `stack`, `namespace`, `kind`, `name`, `uid`, `requester`, `credential`, `owner`, `service account`.
         field: &'static str,
         /// What was signed.
         signed: String,

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::review::{Metadata, UserInfo};
 use crate::state::Known;
+use crate::text::{objects_only, or_default};
 use crate::verdict::Refused;
 
 /// Label on a WorkflowTaskResult: name of the Workflow that reads it.
@@ -13,11 +14,14 @@ const WORKFLOW_LABEL: &str = "workflows.argoproj.io/workflow";
 
 /// The part of a guarded object that is read; options of `exec` and the like have none of it.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Guarded<'a> {
     /// Metadata.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
 }
+
+objects_only!(Guarded);
 
 /// What there is to know about a running pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

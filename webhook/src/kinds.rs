@@ -8,6 +8,7 @@ pub mod template;
 use namesake_core::{Digest, Launcher, Node};
 
 use crate::review::{GroupVersionKind, Owner};
+use crate::text::{objects_only, or_default};
 
 pub use template::{Odd, Template};
 
@@ -79,9 +80,10 @@ pub struct Parent {
 
 /// The parts of an object that anything depends on.
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(remote = "Self")]
 pub struct Parts<'a> {
     /// Labels and annotations.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub metadata: Marks<'a>,
     /// Spec.
     #[serde(borrow, default)]
@@ -93,6 +95,7 @@ pub struct Parts<'a> {
 
 /// Labels and annotations.
 #[derive(Debug, Default, serde::Deserialize)]
+#[serde(remote = "Self")]
 pub struct Marks<'a> {
     /// Labels.
     #[serde(borrow, default)]
@@ -101,6 +104,8 @@ pub struct Marks<'a> {
     #[serde(borrow, default)]
     pub annotations: Node<'a>,
 }
+
+objects_only!(Parts, Marks);
 
 /// Whether a kind can change what it runs.
 #[derive(Clone, Copy, Debug)]

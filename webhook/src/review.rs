@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
-use crate::text::{Pairs, members, members_or_none};
+use crate::text::{Pairs, objects_only, or_default};
 use crate::twin::Container;
 
 /// Largest review that is read, in bytes. The API server's own limit on a request is 3 MiB, and UPDATE carries two objects.
@@ -44,7 +44,7 @@ pub enum Malformed {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 #[serde(bound(deserialize = "O: Deserialize<'de>"))]
 struct Review<'a, O> {
     #[serde(borrow, default)]
@@ -57,7 +57,7 @@ struct Review<'a, O> {
 
 /// One admission request; `O` is the part of the object that is read.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 #[serde(bound(deserialize = "O: Deserialize<'de>"))]
 pub struct Request<'a, O = Object<'a>> {
     /// Echoed in the answer.
@@ -100,6 +100,7 @@ impl<O> Request<'_, O> {
 
 /// Group, version and kind.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct GroupVersionKind<'a> {
     /// API group; empty for the core group.
     #[serde(borrow, default)]
@@ -114,6 +115,7 @@ pub struct GroupVersionKind<'a> {
 
 /// Who the API server says asks.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct UserInfo<'a> {
     /// Name of the person, service account or node.
     #[serde(borrow, default)]
@@ -122,12 +124,13 @@ pub struct UserInfo<'a> {
     #[serde(borrow, default)]
     pub groups: Option<Vec<Text<'a>>>,
     /// What the authenticator adds.
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     pub extra: Option<Extra<'a>>,
 }
 
 /// The part of `userInfo.extra` that is read.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Extra<'a> {
     #[serde(rename = "authentication.kubernetes.io/credential-id", default)]
     credential_id: Option<Vec<IgnoredAny>>,
@@ -165,18 +168,19 @@ fn shows(values: &Option<Vec<IgnoredAny>>) -> bool {
 
 /// The part of a pod or a parent that admission reads at once.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Object<'a> {
     /// Metadata.
-    #[serde(borrow, default, deserialize_with = "members_or_none")]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
     /// Spec.
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     pub spec: Option<Spec<'a>>,
 }
 
 /// The part of an object's metadata that admission reads.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Metadata<'a> {
     /// Name.
     #[serde(borrow, default)]
@@ -231,7 +235,7 @@ impl Metadata<'_> {
 
 /// One owner reference.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Owner<'a> {
     /// Group and version.
     #[serde(borrow, default)]
@@ -252,7 +256,7 @@ pub struct Owner<'a> {
 
 /// The part of a pod's spec that admission reads.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Spec<'a> {
     /// Its KSA.
     #[serde(borrow, default)]
@@ -292,11 +296,25 @@ impl Spec<'_> {
 
 /// One scheduling gate.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Gate<'a> {
     /// Name.
     #[serde(borrow, default)]
     pub name: Text<'a>,
 }
+
+objects_only!(
+    Review<O>,
+    Request<O>,
+    GroupVersionKind,
+    UserInfo,
+    Extra,
+    Object,
+    Metadata,
+    Owner,
+    Spec,
+    Gate
+);
 
 /// Reads a review. What the object is made of is the caller's choice of `O`.
 ///

@@ -1,11 +1,9 @@
 //! Maps of strings that borrow from the request: the pod path copies nothing that it only reads.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use namesake_core::Text;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A JSON object of strings (labels, annotations), in the order in which it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,61 +40,71 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
-/// Reads a JSON object or null. By itself serde takes a list for a struct too, member by member.
-pub(crate) fn members<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    struct Objects<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Objects<T> {
-        type Value = Option<T>;
+/// Lets structs be read from JSON objects only. By itself serde takes a list for a struct too, member by member: no API
+/// server sends one, and whoever reads the same JSON by its names would see something else than we did. The structs say
+/// `#[serde(remote = "Self")]`, so that this is their only way in.
+macro_rules! objects_only {
+    ($($name:ident $(<$part:ident>)?),+ $(,)?) => {$(
+        impl<'de: 'a, 'a $(, $part: serde::Deserialize<'de>)?> serde::Deserialize<'de> for $name<'a $(, $part)?> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Members<T>(std::marker::PhantomData<T>);
+                impl<'de: 'a, 'a $(, $part: serde::Deserialize<'de>)?> serde::de::Visitor<'de>
+                    for Members<$name<'a $(, $part)?>>
+                {
+                    type Value = $name<'a $(, $part)?>;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
 
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Ok(None)
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                        // The one that serde derives.
+                        $name::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    }
+                }
+                deserializer.deserialize_map(Members::<Self>(std::marker::PhantomData))
+            }
         }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-        }
-    }
-    deserializer.deserialize_any(Objects(PhantomData))
+    )+};
 }
+pub(crate) use objects_only;
 
-/// As [`members`]; null is an object without members.
-pub(crate) fn members_or_none<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+/// Null is as good as nothing.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    members(deserializer).map(Option::unwrap_or_default)
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+    #[serde(remote = "Self")]
+    struct Named<'a> {
+        #[serde(borrow, default)]
+        name: Option<Text<'a>>,
+    }
+    objects_only!(Named);
+
     #[test]
     fn a_list_is_no_object() {
-        #[derive(Debug, Default, PartialEq, serde::Deserialize)]
-        struct Named {
-            #[serde(default)]
-            name: Option<String>,
+        let name = serde_json::from_str(r#""a""#).unwrap();
+        let read = serde_json::from_str::<Named<'_>>;
+        assert_eq!(read(r#"{"name":"a","x":1}"#).unwrap(), Named { name });
+        for other in [r#"["a"]"#, "[]", "1", r#""a""#, "true", "null"] {
+            let error = read(other).unwrap_err().to_string();
+            assert!(error.contains("expected an object"), "{other}: {error}");
         }
-        let read = |json: &str| members::<_, Named>(&mut serde_json::Deserializer::from_str(json));
-        let name = Some("a".to_owned());
-        assert_eq!(read(r#"{"name":"a","x":1}"#).unwrap(), Some(Named { name }));
-        assert_eq!(read("null").unwrap(), None);
-        for other in [r#"["a"]"#, "[]", "1", r#""a""#, "true"] {
-            assert!(
-                read(other).unwrap_err().to_string().contains("an object"),
-                "{other}"
-            );
-        }
+        let all = serde_json::from_str::<Vec<Option<Named<'_>>>>;
+        assert_eq!(all("[{},null]").unwrap(), [Some(Named::default()), None]);
+        assert!(all(r#"[["a"]]"#).is_err());
+        let or_default = |json| or_default::<_, Named<'_>>(&mut serde_json::Deserializer::from_str(json));
+        assert_eq!(or_default("null").unwrap(), Named::default());
+        assert!(or_default("[]").is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The twin: sees the final pod, whatever other webhooks did after us, and checks it against what we signed. Pure.
 //!
-//! A resolution is for one request: requester, second, namespace, owner, the pod's name as far as it is known, its account
+//! A resolution is for one request: requester, whether it showed a credential, second, namespace, owner, the pod's name as far as it is known, its account
 //! and what its containers run. One that was copied from another pod fits only a pod that is the same in all of these.
 
 mod containers;
@@ -61,6 +61,7 @@ pub(crate) fn seen<'a>(
         stack: world.rules.stack(),
         namespace: &request.namespace,
         requester: &request.user_info.username,
+        credential: request.user_info.has_credential_id(),
         now: world.now,
         owner_uid: metadata.controller().map(|o| o.uid.as_str()),
         service_account: pod.spec.as_ref().map_or("default", Spec::account),

@@ -7,6 +7,7 @@ const SEEN: SeenPod<'static> = SeenPod {
     stack: "prod",
     namespace: "research",
     requester: "system:serviceaccount:kube-system:job-controller",
+    credential: true,
     now: 1_795_345_417,
     owner_uid: Some("4a22ac2d-26c4-4194-b2bb-804ae0a41192"),
     service_account: "",
@@ -47,10 +48,11 @@ type Change = fn(&mut SeenPod<'_>);
 
 #[test]
 fn a_replayed_resolution_is_void() {
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
         ("stack", |seen| seen.stack = "dev"),
         ("namespace", |seen| seen.namespace = "other"),
         ("requester", |seen| seen.requester = "mallory@acme.com"),
+        ("credential", |seen| seen.credential = false),
         ("service account", |seen| seen.service_account = "default"),
         ("owner", |seen| seen.owner_uid = None),
         ("owner", |seen| seen.owner_uid = Some("another")),

@@ -22,6 +22,15 @@ impl Process {
 }
 
 impl ControlPlane {
+    /// Its programs, by name, with their process ids.
+    #[must_use]
+    pub fn programs(&self) -> Vec<(String, i32)> {
+        let all = self.processes();
+        all.iter()
+            .map(|p| (p.launch.name.clone(), p.child.pid()))
+            .collect()
+    }
+
     /// Ends the API server alone, as an upgrade of the control plane does; what is stored stays.
     pub async fn api_server_stops(&self) {
         let found = self.processes().iter().find(|p| p.is_api_server()).cloned();

@@ -24,6 +24,7 @@ use super::mebibytes;
 use super::process::Process;
 use super::report::{Report, Times};
 use super::size::Size;
+use super::spent::Spent;
 
 /// Pods of known users in a second, and bare service accounts.
 const KNOWN_PER_SECOND: u32 = 10;
@@ -73,6 +74,7 @@ pub(crate) async fn measure(
     let (ready, done) = (Arc::<Mutex<Ready>>::default(), CancellationToken::new());
     let watches = watch(home, size, &ready);
     let mut asked = Asked::from_now(&home.google);
+    let spent = Spent::from_now(home)?;
     let (began, all_came) = (Instant::now(), CancellationToken::new());
     let first = async {
         let every = (size.users, size.users_per_second);
@@ -103,6 +105,7 @@ pub(crate) async fn measure(
         until_done,
     )?;
     drop(watches);
+    spent.tell(report, began.elapsed())?;
     compare(report, &(first, bare), &(known, known_idle), &bare_idle);
     let (count, last) = {
         let ready = lock(&ready);

@@ -145,6 +145,25 @@ impl Home {
         Process::find(&self.broker, self.api_port())
     }
 
+    /// Everybody who shares the processors, by name. Google's side, the node and the crowd are this process.
+    ///
+    /// # Errors
+    /// One of them does not run.
+    pub(crate) fn everybody(&self) -> anyhow::Result<Vec<(String, Process)>> {
+        let mut all = vec![
+            ("the broker".to_owned(), self.broker().context("no broker")?),
+            ("the webhook".to_owned(), self.webhook()?),
+            (
+                "Google's side, node and crowd".to_owned(),
+                Process::of(std::process::id()),
+            ),
+        ];
+        for (name, pid) in self.control_plane.programs() {
+            all.push((name, Process::of(pid.try_into()?)));
+        }
+        Ok(all)
+    }
+
     /// The webhook's process.
     ///
     /// # Errors

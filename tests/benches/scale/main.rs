@@ -12,6 +12,7 @@ mod report;
 #[path = "../../../webhook/benches/load/sections.rs"]
 mod sections;
 mod size;
+mod spent;
 mod start;
 
 use std::io::Write;

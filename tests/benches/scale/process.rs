@@ -39,6 +39,12 @@ impl Process {
         Some(Self { folder })
     }
 
+    /// The one with this id.
+    pub(crate) fn of(pid: u32) -> Self {
+        let folder = Path::new("/proc").join(pid.to_string());
+        Self { folder }
+    }
+
     /// When it started, to a hundredth of a second.
     ///
     /// # Errors

@@ -9,14 +9,16 @@ use super::{Role, STORED, outlives_return};
 use crate::kinds::Kind;
 use crate::mutate::World;
 use crate::review::Metadata;
+use crate::text::{objects_only, or_default};
 use crate::who::{self, Void};
 use namesake_core::Node;
 
 /// An object of Argo.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Object<'a> {
     /// Metadata.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
     /// Spec.
     #[serde(borrow, default)]
@@ -25,6 +27,8 @@ pub struct Object<'a> {
     #[serde(borrow, default)]
     pub status: Node<'a>,
 }
+
+objects_only!(Object);
 
 impl Object<'_> {
     /// Its stamp; `None` if it has none.

@@ -74,6 +74,7 @@ pub fn pod(
         stack: world.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
         requester: request.user_info.username.to_string(),
+        credential: request.user_info.has_credential_id(),
         at: world.now,
         owner_uid: pod.metadata.controller().map(|o| o.uid.to_string()),
         service_account: account.to_owned(),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::kinds::{Parent, Parts};
 use crate::review::Spec;
-use crate::text::members;
+use crate::text::objects_only;
 use crate::verdict::Refused;
 
 /// Containers that a resolution names at most: it must fit into an annotation that is looked at.
@@ -16,7 +16,7 @@ const MOST: usize = 64;
 /// The part of a container that says what runs. Not its environment, volumes and resources: other webhooks rightly
 /// change these, and the API server admits no webhook that an admin did not install.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Container<'a> {
     #[serde(borrow, default)]
     name: Option<Text<'a>>,
@@ -28,36 +28,40 @@ pub struct Container<'a> {
     args: Option<Vec<Text<'a>>>,
     #[serde(borrow, default)]
     restart_policy: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     lifecycle: Option<Lifecycle<'a>>,
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     liveness_probe: Option<Handler<'a>>,
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     readiness_probe: Option<Handler<'a>>,
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     startup_probe: Option<Handler<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 struct Lifecycle<'a> {
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     post_start: Option<Handler<'a>>,
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     pre_stop: Option<Handler<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 struct Handler<'a> {
-    #[serde(borrow, default, deserialize_with = "members")]
+    #[serde(borrow, default)]
     exec: Option<Exec<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 struct Exec<'a> {
     #[serde(borrow, default)]
     command: Option<Vec<Text<'a>>>,
 }
+
+objects_only!(Container, Lifecycle, Handler, Exec);
 
 impl Container<'_> {
     fn name(&self) -> &str {

@@ -130,7 +130,7 @@ fn stamp(over: Value) -> Stamp {
 
 fn resolution(over: Value) -> Resolution {
     let base = json!({"stack": "prod", "namespace": "research",
-        "requester": "system:serviceaccount:kube-system:job-controller", "at": NOW, "ownerUid": ALICE_JOB,
+        "requester": "system:serviceaccount:kube-system:job-controller", "credential": true, "at": NOW, "ownerUid": ALICE_JOB,
         "serviceAccount": name_of("alice@acme.com"), "identity": name_of("alice@acme.com"), "user": "alice@acme.com",
         "class": "research", "rule": "metaflow", "outcome": "identity", "containers": containers()});
     let mut all = merge(base, over);

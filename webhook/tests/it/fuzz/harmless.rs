@@ -103,6 +103,7 @@ fn pod(case: &Case, request: &Value, last: &Value) -> Option<String> {
         stack: rules.stack(),
         namespace: text(request, "namespace"),
         requester: text(&request["userInfo"], "username"),
+        credential: requester(request).extra_credential_id,
         now: case.state.now(),
         owner_uid: owner,
         service_account: account,
