@@ -102,7 +102,8 @@ mod tests {
         let all = serde_json::from_str::<Vec<Option<Named<'_>>>>;
         assert_eq!(all("[{},null]").unwrap(), [Some(Named::default()), None]);
         assert!(all(r#"[["a"]]"#).is_err());
-        let or_default = |json| or_default::<_, Named<'_>>(&mut serde_json::Deserializer::from_str(json));
+        let or_default =
+            |json| or_default::<_, Named<'_>>(&mut serde_json::Deserializer::from_str(json));
         assert_eq!(or_default("null").unwrap(), Named::default());
         assert!(or_default("[]").is_err());
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use namesake_api::names::{
     GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION, WAITING_ANNOTATION,
 };
-use namesake_core::{Decision, ObjectName, Outcome, Resolution, SeenPod};
+use namesake_core::{Decision, MAX_SEALED_BYTES, ObjectName, Outcome, Resolution, SeenPod};
 
 use super::{Change, Have, World};
 use crate::patch::Patch;
@@ -97,7 +97,7 @@ pub fn pod(
         account: Some(account),
         identity: identity.map(|i| i.name.as_str()),
         user: asker.user().map(namesake_core::User::as_str),
-        resolution: Some(signed(world, there, &seen, &resolution)),
+        resolution: Some(signed(world, there, &seen, &resolution)?),
         gate,
     };
     Ok(change(pod, &want, outcome, None))
@@ -135,7 +135,7 @@ fn signed(
     there: Option<&str>,
     seen: &SeenPod<'_>,
     wanted: &Resolution,
-) -> String {
+) -> Result<String, Refused> {
     let seen = SeenPod {
         service_account: &wanted.service_account,
         ..*seen
@@ -148,7 +148,20 @@ fn signed(
             } == *wanted
         })
     });
-    same.map_or_else(|| wanted.sign(world.keys), str::to_owned)
+    let text = same.map_or_else(|| wanted.sign(world.keys), str::to_owned);
+    match text.len() {
+        0..=MAX_SEALED_BYTES => Ok(text),
+        bytes => Err(too_long(bytes)),
+    }
+}
+
+// The twin would not look at it. The API server limits names only after us, and an owner's UID not at all.
+fn too_long(bytes: usize) -> Refused {
+    let message = format!(
+        "what Namesake would sign for this pod has {bytes} bytes, and at most {MAX_SEALED_BYTES} are looked at: shorten its \
+         name, its generateName, the UID of its owner or the names of its containers, and create it again"
+    );
+    Refused::bad_request(message)
 }
 
 fn node<'a>(pod: &'a Object<'_>) -> Option<&'a str> {

@@ -70,6 +70,7 @@ fn objects() -> Vec<Row> {
 // Reviews that do, and what is nested too deep.
 fn reviews() -> Vec<Row> {
     let template = |template: Value| job(json!({"object": {"spec": {"template": template}}}));
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u".repeat(30_000), "controller": true});
     let nested = (0..200).fold(json!("x"), |inside, _| json!([inside]));
     vec![
         (
@@ -89,6 +90,19 @@ fn reviews() -> Vec<Row> {
             job(json!({})),
             json!({"request": {"object": "x"}}),
             "cannot be read",
+        ),
+        (
+            "an object that is a list of its members",
+            job(json!({})),
+            json!({"request": {"object": [{"name": "x"}, {}]}}),
+            "cannot be read",
+        ),
+        (
+            "a pod whose owner's UID is too long to be signed",
+            json!({"user": ALICE, "object": {"metadata": {"name": "x", "labels": {"app.kubernetes.io/part-of": "metaflow"}, "ownerReferences": [owner]},
+                "spec": {"containers": [{"name": "c", "image": "a"}]}}}),
+            json!({}),
+            "shorten its name",
         ),
         (
             "deep nesting in what runs",
