@@ -9,6 +9,7 @@ mod leave;
 mod leftovers;
 mod memory;
 mod step;
+mod take;
 
 use std::sync::Arc;
 

@@ -6,12 +6,13 @@ mod touched;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use kube::api::WatchParams;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use namesake_api::Identity;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{info, warn};
 
 pub use kept::{Glance, Held, Kept};
 pub use touched::{Touched, Touches, requests};
@@ -115,8 +116,10 @@ pub fn watch(
     let touches = Touches::default();
     let tell = touches.clone();
     let (all, listed) = watch::channel(false);
-    let events = watcher(Api::<Kept>::all(client), watcher::Config::default()).default_backoff();
     let task = async move {
+        let api = Api::<Kept>::all(client);
+        let config = as_they_are_listed(&api).await;
+        let events = watcher(api, config).default_backoff();
         let mut events = std::pin::pin!(reflector::reflector(writer, events));
         while let Some(event) = events.next().await {
             match event {
@@ -136,6 +139,19 @@ pub fn watch(
         }
     };
     (Identities { store, listed }, touches, task)
+}
+
+/// Those that are there at the start come as a watch where the API server can do that (Kubernetes 1.34): it sends while we read.
+/// Of pages, each waits for the one before. Whether it can, a watch of none of them tells.
+async fn as_they_are_listed(api: &Api<Kept>) -> watcher::Config {
+    let none = WatchParams::streaming_lists().fields("metadata.name=-");
+    match api.watch(&none, "0").await {
+        Ok(_) => watcher::Config::default().streaming_lists(),
+        Err(error) => {
+            info!(%error, "the API server does not list as a watch: Identities are read page by page");
+            watcher::Config::default()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 mod limit;
 mod permissions;
 
+use std::time::Duration;
+
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
@@ -11,6 +13,7 @@ use kube::{Api, Client, ResourceExt};
 use namesake_api::{Identity, Mode};
 use namesake_gcp::{AccessToken, Error, Gcp};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use crate::failure::{Failure, Retry};
 use crate::{ensure, grants, principal};
@@ -23,6 +26,8 @@ const REFUSED: &str = "Propagating";
 const REVOKED: &str = "Revoked";
 /// Shortest life that the API server gives a token, in seconds.
 const TOKEN_SECONDS: i64 = 600;
+/// How long a token of a KSA is used: well before it ends.
+const FRESH: Duration = Duration::from_secs(300);
 /// Pods that a proof stands for. Each has connections of its own, and so, as a rule, replicas of its own to ask.
 const WITNESSES: usize = 8;
 /// How many of them ask for permissions, too, while further proofs are to come: projects can be read 100 times a second, and
@@ -33,8 +38,21 @@ const SCOPE_IAM: &str = "https://www.googleapis.com/auth/iam";
 /// Scope of a federated token that acts itself.
 const SCOPE_ALL: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Goes the way once, as several pods at the same time would. Tokens live in memory for the length of this call. `last`: with
-/// this proof the identity counts as working.
+/// A token of a KSA: proofs that follow one another start from the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Minted {
+    token: SecretString,
+    at: Instant,
+}
+
+impl Minted {
+    fn is_fresh(&self) -> bool {
+        self.at.elapsed() < FRESH
+    }
+}
+
+/// Goes the way once, as several pods at the same time would. `token` is kept for the next proof; all others live in memory for
+/// the length of this call. `last`: with this proof the identity counts as working.
 ///
 /// Google answers from many replicas that learn a change one by one: one success says that one of them knows. The first
 /// goes alone, so that an identity that is not believed yet costs one call and not all of them.
@@ -43,8 +61,17 @@ pub(crate) async fn prove(
     client: &Client,
     gcp: &Gcp,
     last: bool,
+    token: &mut Option<Minted>,
 ) -> Result<(), Failure> {
-    let federated = federated_token(identity, client, gcp).await?;
+    let minted = match token.take().filter(Minted::is_fresh) {
+        Some(minted) => minted,
+        None => Minted {
+            token: service_account_token(identity, client).await?,
+            at: Instant::now(),
+        },
+    };
+    let federated = federated_token(identity, gcp, &minted.token).await?;
+    *token = Some(minted);
     witness(identity, gcp, &federated, true).await?;
     let asking = if last { WITNESSES } else { ASKING };
     let others = (1..WITNESSES).map(|number| witness(identity, gcp, &federated, number < asking));
@@ -58,7 +85,8 @@ pub(crate) async fn prove_again(
     gcp: &Gcp,
 ) -> Result<(), Failure> {
     let proven = async {
-        let federated = federated_token(identity, client, gcp).await?;
+        let token = service_account_token(identity, client).await?;
+        let federated = federated_token(identity, gcp, &token).await?;
         witness(identity, gcp, &federated, true).await
     };
     proven.await.map_err(revoked)
@@ -155,19 +183,18 @@ async fn service_account_token(
     })
 }
 
-/// The way from nothing to the federated token.
+/// The way from a token of the KSA to the federated token.
 async fn federated_token(
     identity: &Identity,
-    client: &Client,
     gcp: &Gcp,
+    token: &SecretString,
 ) -> Result<AccessToken, Failure> {
-    let token = service_account_token(identity, client).await?;
     let scope = match identity.spec.mode {
         Mode::Impersonate => SCOPE_IAM,
         Mode::Direct => SCOPE_ALL,
     };
     let audience = principal::exchange_audience(&identity.spec.cluster);
-    let exchanged = gcp.exchange(&token, &audience, scope).await;
+    let exchanged = gcp.exchange(token, &audience, scope).await;
     exchanged.map_err(|error| propagating(&error))
 }
 

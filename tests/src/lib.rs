@@ -15,6 +15,7 @@ pub mod drafts;
 pub mod dump;
 pub mod eventually;
 pub mod google;
+pub mod jobset;
 pub mod manifests;
 pub mod meddler;
 pub mod namespace;

@@ -109,7 +109,10 @@ async fn record(
     let now = broker.now();
     let written = status::update(&broker.client, identity, |seen, status| {
         let revived = revive(status, now);
-        conditions::service_account(seen, status, uid, now) || revived
+        // A pod is about to be made.
+        let used = status.last_used_time.is_none();
+        status.last_used_time.get_or_insert(Time(now));
+        conditions::service_account(seen, status, uid, now) || revived || used
     });
     let (namespace, name) = (
         identity.namespace().unwrap_or_default(),

@@ -1,27 +1,21 @@
-//! One Identity, one step further: look, plan, do the first change, write down how it went.
+//! One Identity, further: look, plan, do what has not to wait, write down how it went.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
-use namesake_api::conditions::{Status, get};
-use namesake_api::names::{EXCLUSIVE, SERVICE_ACCOUNT_READY};
+use namesake_api::names::SERVICE_ACCOUNT_READY;
 use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use super::memory::Memory;
+use super::take::{Way, fail};
 use super::{Context, Error, course, step};
 use crate::conditions::{self, Finding};
 use crate::config::Timings;
-use crate::failure::{Failure, Retry};
-use crate::plan::{self, Aim, Change, Desired, plan};
-use crate::{derive, schedule, status, verify, written};
-
-/// As much of what a user who has left still has is listed in the status.
-const LEFT: usize = 20;
+use crate::plan::{Aim, Change};
+use crate::{derive, schedule, status};
 
 /// Brings an Identity of ours further; those of another cluster, or in a namespace that is not opted in or going away, are left as they are.
 pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action, Error> {
@@ -46,6 +40,10 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
                 .await;
         }
         return Ok(Action::await_change());
+    }
+    // The watch has not shown yet what we wrote last, and is about to.
+    if context.memories.is_behind(identity) {
+        return Ok(Action::requeue(context.config.timings.retry.0));
     }
     let mut memory = context.memories.of(identity);
     let moment = context.config.timings.retry.0;
@@ -72,14 +70,14 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
     action
 }
 
-/// Does the first change of the plan, unless it is too early, and writes down how far the identity is.
+/// Does what the plan says, step by step, as long as none has to wait: a step is bounded, and so is this. Writes down how far
+/// the identity is.
 async fn advance(
     identity: &Identity,
     context: &Context,
     memory: &mut Memory,
     aim: Aim,
 ) -> Result<Action, Error> {
-    let desired = Desired::of(&identity.spec).towards(aim);
     let account = match step::look(identity, context, memory.looking).await {
         Ok(account) => account,
         Err(failure) => {
@@ -93,176 +91,21 @@ async fn advance(
             .await;
         }
     };
-    let status = identity.status.clone().unwrap_or_default();
-    let observed = memory.observed(identity, &status, account, &desired);
-    let changes = plan(&desired, &observed);
-    let Some(change) = changes.first() else {
-        return finish(identity, context, memory, aim).await;
-    };
-    let early = memory
-        .not_before
-        .map(|at| at.saturating_duration_since(Instant::now()));
-    match early.filter(|wait| !wait.is_zero() && !step::in_cluster(change)) {
-        Some(wait) => Ok(Action::requeue(wait)),
-        None => take(identity, context, memory, (aim, account), change).await,
-    }
-}
-
-/// Takes one step and writes down what came of it.
-async fn take(
-    identity: &Identity,
-    context: &Context,
-    memory: &mut Memory,
-    (aim, account): (Aim, plan::ServiceAccount),
-    change: &Change,
-) -> Result<Action, Error> {
-    let timings = &context.config.timings;
-    // Its turn may be long in coming, when many are proven at once: that is no fault of the step.
-    let turn = match change {
-        Change::Prove | Change::ProveAgain => Some(context.proofs.turn().await),
-        _ => None,
-    };
-    let step = step::take(identity, context, change, memory.proves_last());
-    let taken = tokio::time::timeout(timings.step, step).await;
-    drop(turn);
-    let late = || {
-        let why = "the step took too long and was given up: it is tried again";
-        Err(Failure::passing("Timeout", why))
-    };
-    let done = match taken.unwrap_or_else(|_| late()) {
-        Ok(done) => done,
-        Err(failure) => return fail(identity, context, memory, change, failure).await,
-    };
-    context.metrics.step(step::name(change), "ok");
-    debug!(name = %identity.name_any(), ?change, repaired = done.repaired, "step done");
-    if done.again.is_none() {
-        memory.did(change, done.repaired);
-    }
-    let account = done.service_account.unwrap_or(account);
-    let now = context.now();
-    // As long as it may be, in case that the status cannot be written.
-    let longest = done
-        .again
-        .unwrap_or_else(|| step::pause(change, Some(change), timings));
-    memory.not_before = Some(Instant::now() + longest);
-    let settle = |seen: &Identity, status: &mut IdentityStatus| {
-        settle(seen, status, &done, memory, (aim, account), now)
-    };
-    let settled = update(identity, context, settle).await?;
-    let wait = done.again.unwrap_or_else(|| {
-        let status = settled.status.clone().unwrap_or_default();
-        let desired = Desired::of(&settled.spec).towards(aim);
-        let left = plan(
-            &desired,
-            &memory.observed(&settled, &status, account, &desired),
-        );
-        step::pause(change, left.first(), timings)
-    });
-    memory.not_before = Some(Instant::now() + wait);
-    say_drift(identity, context, change, &done, &settled).await;
-    if settled.is_ready() && !identity.is_ready() {
-        info!(name = %identity.name_any(), user = %identity.spec.user, "identity works");
-        let about = identity.object_ref(&());
-        context
-            .events
-            .normal(&about, "Prove", "Ready", "the identity works")
-            .await;
-    }
-    Ok(Action::requeue(wait))
-}
-
-/// Says in Events what of an identity that worked was put back, and who else came into its policy.
-async fn say_drift(
-    identity: &Identity,
-    context: &Context,
-    change: &Change,
-    done: &step::Done,
-    settled: &Identity,
-) {
-    let about = identity.object_ref(&());
-    let repaired = done.repaired || *change == Change::RepairServiceAccount;
-    if repaired && identity.is_ready() {
-        let what = step::name(change);
-        warn!(name = %identity.name_any(), what, "something of an identity was changed by somebody else, and was put back");
-        let note = format!("{what}: something was missing or changed, and was put back");
-        context
-            .events
-            .warning(&about, what, "Repaired", &note)
-            .await;
-    }
-    let said = |identity: &Identity| {
-        let status = identity.status.as_ref()?;
-        get(&status.conditions, EXCLUSIVE).map(|c| (c.status.clone(), c.message.clone()))
-    };
-    if let Some(exclusive) = &done.exclusive
-        && exclusive.status == Status::False
-        && said(identity) != said(settled)
-    {
-        let (reason, note) = (&exclusive.reason, &exclusive.message);
-        context.events.warning(&about, "Bind", reason, note).await;
-    }
-}
-
-/// What the status says after a step: what it learned, and what is left of the plan. Pure.
-pub(super) fn settle(
-    seen: &Identity,
-    status: &mut IdentityStatus,
-    done: &step::Done,
-    memory: &Memory,
-    (aim, account): (Aim, plan::ServiceAccount),
-    now: Timestamp,
-) -> bool {
-    let before = status.clone();
-    let (generation, mode) = (seen.metadata.generation, seen.spec.mode);
-    learn(seen, status, done, now);
-    if !memory.is_quiet() {
-        conditions::record(status, generation, mode, &done.findings, now);
-        let desired = Desired::of(&seen.spec).towards(aim);
-        let left = plan(&desired, &memory.observed(seen, status, account, &desired));
-        let mut progress = conditions::progress(aim, &left);
-        // Looking again undoes nothing that holds, unless it has found something missing: the deadline counts from when it held.
-        if memory.looking && !done.repaired {
-            progress.retain(|p| {
-                p.status == Status::True || !conditions::holds(status, generation, p.condition)
-            });
+    let until = Instant::now() + context.config.timings.step;
+    let mut way = Way::of(identity.clone(), aim, account);
+    loop {
+        let Some(change) = way.next(memory) else {
+            return finish(&way.identity, context, memory, aim).await;
+        };
+        let early = memory
+            .not_before
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        if let Some(wait) = early.filter(|wait| !wait.is_zero() && !step::in_cluster(&change)) {
+            return Ok(Action::requeue(wait));
         }
-        conditions::record(status, generation, mode, &progress, now);
-    }
-    if let Some(exclusive) = &done.exclusive {
-        conditions::record(
-            status,
-            generation,
-            mode,
-            std::slice::from_ref(exclusive),
-            now,
-        );
-    }
-    *status != before
-}
-
-/// What a step has learned, beside conditions.
-fn learn(seen: &Identity, status: &mut IdentityStatus, done: &step::Done, now: Timestamp) {
-    if let Some(uid) = &done.service_account_uid {
-        conditions::service_account(seen, status, uid, now);
-    }
-    if done.google_id.is_some() {
-        status.google_service_account_id.clone_from(&done.google_id);
-    }
-    if done.forget_service_account {
-        status.service_account_uid = None;
-    }
-    if done.forget_google_id {
-        status.google_service_account_id = None;
-    }
-    if let Some(members) = &done.record {
-        written::record(seen, status, members);
-    }
-    written::forget(status, &done.taken);
-    if let Some(left) = &done.left {
-        status.left = left.iter().take(LEFT).cloned().collect();
-    }
-    if done.used {
-        status.last_used_time = Some(Time(now));
+        if let Some(action) = way.take(context, memory, &change, until).await? {
+            return Ok(action);
+        }
     }
 }
 
@@ -336,53 +179,10 @@ pub(super) async fn update(
     change: impl Fn(&Identity, &mut IdentityStatus) -> bool,
 ) -> Result<Identity, Error> {
     let written = status::update(&context.client, identity, change).await;
-    written.map_err(|source| Error::Kube {
+    let written = written.map_err(|source| Error::Kube {
         what: "the status of an Identity",
         source,
-    })
-}
-
-/// Says in the conditions and in an Event why a step failed, and comes back later.
-async fn fail(
-    identity: &Identity,
-    context: &Context,
-    memory: &mut Memory,
-    change: &Change,
-    failure: Failure,
-) -> Result<Action, Error> {
-    let timings = &context.config.timings;
-    // First: what is overdue is tried slowly.
-    let failure = step::overdue(identity, context, change, failure);
-    context.metrics.step(step::name(change), failure.reason);
-    memory.failed(change);
-    let wait = match failure.retry {
-        Retry::Soon(at_least) => timings
-            .backoff(memory.failures, &identity.uid().unwrap_or_default())
-            .max(at_least),
-        Retry::Slowly => timings.refused,
-    };
-    memory.not_before = Some(Instant::now() + wait);
-    // An identity that works goes on working while nobody can be asked about it.
-    let works = conditions::works(identity);
-    let revoked = verify::is_revoked(&failure);
-    let breaks = failure.breaks || (revoked && memory.doubts());
-    if works && !breaks {
-        warn!(name = %identity.name_any(), message = %failure.message, "an identity could not be looked at for drift");
-        // A look that Google refused goes on until it is believed.
-        if !revoked {
-            memory.finished(timings.resync);
-        }
-        return Ok(Action::requeue(wait));
-    }
-    let written = write(identity, context, &[failure.finding(change)]).await?;
-    if written.status != identity.status {
-        let (name, reason, message) = (identity.name_any(), failure.reason, &failure.message);
-        warn!(%name, user = %identity.spec.user, ?change, reason, %message, wait_ms = wait.as_millis(), "step failed");
-        let about = identity.object_ref(&());
-        context
-            .events
-            .warning(&about, step::name(change), failure.reason, &failure.message)
-            .await;
-    }
-    Ok(Action::requeue(wait))
+    })?;
+    context.memories.wrote(&written);
+    Ok(written)
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::conditions::holds;
 use crate::plan::{Change, Desired, Down, GoogleAccount, Observed, PROOFS, ServiceAccount};
+use crate::verify::Minted;
 use crate::written;
 
 /// After so many failures in a row a proof may lack what somebody took away at Google since it was written.
@@ -20,6 +21,9 @@ const DOUBT: u32 = 8;
 
 /// An identity that worked is believed to work until Google has refused it so often in a row: a replica may be behind.
 const REFUSALS: u32 = 5;
+
+/// How long a watch may be behind. What it shows for longer is so: versions start anew when a cluster is restored.
+const BEHIND: Duration = Duration::from_secs(60);
 
 /// What a memory is about: generation of the spec, UID of the KSA, whether it serves.
 type About = (Option<i64>, Option<String>, bool);
@@ -44,6 +48,8 @@ pub(crate) struct Memory {
     /// Whether the look under way has proven it again.
     confirmed: bool,
     down: Down,
+    /// The token of the KSA that proofs start from, while they follow one another.
+    pub(crate) token: Option<Minted>,
     /// A repair that is not proven yet.
     unproven: bool,
     /// Failures in a row.
@@ -220,22 +226,52 @@ impl Memory {
 
 /// The memory of all identities, by their UID.
 #[derive(Default)]
-pub(crate) struct Memories(Mutex<HashMap<String, Memory>>);
+pub(crate) struct Memories(Mutex<HashMap<String, Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    memory: Memory,
+    /// The version that our last write made, and when that was.
+    wrote: Option<(u64, Instant)>,
+}
 
 impl Memories {
     pub(crate) fn of(&self, identity: &Identity) -> Memory {
-        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let memory = memories.get(&identity.uid().unwrap_or_default()).cloned();
-        memory.unwrap_or_default().at(about(identity))
+        let memory = self.with(identity, |kept| kept.memory.clone());
+        memory.at(about(identity))
     }
 
     pub(crate) fn keep(&self, identity: &Identity, memory: Memory) {
-        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.insert(identity.uid().unwrap_or_default(), memory);
+        self.with(identity, |kept| kept.memory = memory);
+    }
+
+    /// This is what our last write made of it.
+    pub(crate) fn wrote(&self, identity: &Identity) {
+        let wrote = version(identity).map(|version| (version, Instant::now()));
+        self.with(identity, |kept| kept.wrote = wrote);
+    }
+
+    /// Whether this is older than what our last write made of it: to act on it would be to do things twice.
+    pub(crate) fn is_behind(&self, identity: &Identity) -> bool {
+        let wrote = self.with(identity, |kept| kept.wrote);
+        let wrote = wrote.filter(|(_, at)| at.elapsed() < BEHIND);
+        wrote.is_some_and(|(wrote, _)| version(identity).is_some_and(|version| version < wrote))
     }
 
     pub(crate) fn forget(&self, identity: &Identity) {
         let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(&identity.uid().unwrap_or_default());
     }
+
+    fn with<T>(&self, identity: &Identity, see: impl FnOnce(&mut Kept) -> T) -> T {
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        see(memories
+            .entry(identity.uid().unwrap_or_default())
+            .or_default())
+    }
+}
+
+/// Versions of one kind can be compared as numbers (Kubernetes documents that since 1.35; etcd made them so before).
+fn version(identity: &Identity) -> Option<u64> {
+    identity.metadata.resource_version.as_deref()?.parse().ok()
 }

@@ -9,6 +9,7 @@ use namesake_api::Identity;
 use namesake_api::conditions;
 use namesake_api::names::{BINDING_READY, VERIFIED};
 
+use super::memory::Memory;
 use super::{Context, google, leave};
 use crate::conditions::Finding;
 use crate::config::Timings;
@@ -100,12 +101,28 @@ pub(crate) async fn look(
     }
 }
 
-/// Does one change. `last`: none of its kind is to follow.
+impl Done {
+    /// Whether a restart would only do it again: nothing that the status must know.
+    pub(crate) fn may_be_forgotten(&self, identity: &Identity) -> bool {
+        let status = identity.status.as_ref();
+        let known = status.and_then(|status| status.google_service_account_id.as_deref());
+        let learned = self
+            .google_id
+            .as_deref()
+            .is_some_and(|id| Some(id) != known);
+        let forgets = self.forget_service_account || self.forget_google_id;
+        let records = self.record.is_some() || !self.taken.is_empty() || self.left.is_some();
+        let waits = self.again.is_some() || self.used;
+        !(learned || forgets || records || waits || self.service_account_uid.is_some())
+    }
+}
+
+/// Does one change.
 pub(crate) async fn take(
     identity: &Identity,
     context: &Context,
     change: &Change,
-    last: bool,
+    memory: &mut Memory,
 ) -> Result<Done, Failure> {
     if at_google(change) {
         context.place.check(&identity.spec.cluster)?;
@@ -120,7 +137,9 @@ pub(crate) async fn take(
         Change::Grant(resource) => google::grant(identity, context, resource).await,
         Change::Prove => {
             let google = context.gcp.within(PROOF);
-            let proven = verify::prove(identity, &context.client, &google, last).await;
+            let last = memory.proves_last();
+            let (client, token) = (&context.client, &mut memory.token);
+            let proven = verify::prove(identity, client, &google, last, token).await;
             proven.map(|()| Done::default())
         }
         Change::ProveAgain => {

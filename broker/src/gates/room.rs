@@ -1,34 +1,28 @@
 //! The gates of one namespace.
 
-use std::collections::BTreeSet;
+mod acts;
+
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
-use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{PartialObjectMeta, Patch, PatchParams};
+use kube::api::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 use namesake_api::{Identity, names};
-use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{debug, info, warn};
+use tracing::warn;
 
 use super::waiting::{Pods, Waiting};
-use super::{ENDED, Gated, Gates, Verdict, Waited, decide, ends, is_lasting};
+use super::{Gated, Gates, Verdict, Waited, decide, ends, is_lasting};
 use crate::identities::Kept;
-use crate::{ensure, status};
 
 /// Gates that are opened at the same time.
 const AT_ONCE: usize = 8;
-/// How often one pod is told why it waits, at most.
-const TOLD: u32 = 10;
-
 /// Pods in one page of a list: each may be as large as an object gets (1.5 MiB).
 const PAGE: u32 = 50;
 
@@ -36,6 +30,8 @@ struct Room {
     gates: Arc<Gates>,
     namespace: String,
     pods: Pods,
+    /// UIDs of those whose gate we opened, until the watch shows that: it may be behind.
+    opened: HashSet<String>,
 }
 
 /// Watches a namespace's pods and managed KSAs; opens gates as identities come to work. Ends only when it is dropped.
@@ -61,6 +57,7 @@ pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
         gates,
         namespace,
         pods: Pods::default(),
+        opened: HashSet::new(),
     };
     loop {
         let account = tokio::select! {
@@ -110,13 +107,19 @@ impl Room {
                     self.used(account).await;
                 }
                 let before = self.forget(&pod.name_any());
-                if let Some(gated) = Gated::of(&pod).filter(|_| !has_ended(&pod)) {
+                let gated = Gated::of(&pod).filter(|_| !has_ended(&pod));
+                if gated.is_none() {
+                    self.opened
+                        .remove(pod.metadata.uid.as_deref().unwrap_or_default());
+                }
+                if let Some(gated) = gated.filter(|gated| !self.opened.contains(&gated.uid)) {
                     self.gates.metrics.waiting(1);
                     // Our own word on the pod comes back as a change of it.
                     let before = before.filter(|before| before.pod.uid == gated.uid);
                     let waiting = Waiting {
                         pod: gated,
                         told: before.as_ref().map_or(0, |before| before.told),
+                        told_at: before.as_ref().and_then(|before| before.told_at),
                         lasting: before.and_then(|before| before.lasting),
                     };
                     self.pods.insert(waiting);
@@ -124,6 +127,8 @@ impl Room {
                 }
             }
             Ok(Event::Delete(pod)) => {
+                self.opened
+                    .remove(pod.metadata.uid.as_deref().unwrap_or_default());
                 self.forget(&pod.name_any());
             }
             Ok(Event::InitDone) => return Of::All,
@@ -195,15 +200,17 @@ impl Room {
             .map(|(pod, _)| self.release(pod))
             .buffer_unordered(AT_ONCE);
         let opened: Vec<_> = opened.filter_map(std::future::ready).collect().await;
-        for name in opened {
-            self.forget(&name);
+        for pod in opened {
+            self.forget(&pod.name);
+            self.opened.insert(pod.uid);
         }
         for (pod, verdict) in wait {
             let waited = self.waited(&pod, &verdict);
+            let lasting = is_lasting(&verdict);
             if let Some(message) = ends(&verdict, waited, self.gates.config.timings.patience) {
                 self.end(&pod, &message).await;
             } else if let Verdict::Wait { reason, message } = verdict {
-                self.tell(&pod, &reason, &message).await;
+                self.tell(&pod, (&reason, &message), lasting).await;
             }
         }
     }
@@ -219,127 +226,6 @@ impl Room {
         Waited {
             all: all.and_then(|all| all.try_into().ok()).unwrap_or_default(),
             lasting: since.map(|since| since.elapsed()).unwrap_or_default(),
-        }
-    }
-
-    /// Ends exactly the pod that was decided about. Its controller, and so Metaflow, shows reason and message.
-    async fn end(&mut self, pod: &Gated, message: &str) {
-        let status = json!({"phase": "Failed", "reason": ENDED, "message": message});
-        let patch = Patch::Merge(json!({"metadata": {"uid": pod.uid}, "status": status}));
-        let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);
-        match api.patch_status(&pod.name, &patching(), &patch).await {
-            Ok(_) => {
-                info!(pod = %pod.name, service_account = %pod.service_account, message, "a pod that waited in vain was ended");
-                let about = reference(pod, &self.namespace);
-                self.gates
-                    .events
-                    .warning(&about, "End", ENDED, message)
-                    .await;
-                self.forget(&pod.name);
-            }
-            Err(error) if ensure::is_gone(&error) => {
-                self.forget(&pod.name);
-            }
-            Err(error) => {
-                warn!(%error, pod = %pod.name, "a pod that waits in vain could not be ended yet");
-            }
-        }
-    }
-
-    /// Takes our gate off exactly the pod that was decided about. Returns its name when there is no more to do.
-    async fn release(&self, pod: Gated) -> Option<String> {
-        let at = format!("/spec/schedulingGates/{}", pod.index);
-        let mut patch = vec![
-            json!({"op": "test", "path": "/metadata/uid", "value": pod.uid}),
-            json!({"op": "test", "path": "/spec/serviceAccountName", "value": pod.service_account}),
-            json!({"op": "test", "path": at, "value": {"name": names::GATE}}),
-            json!({"op": "remove", "path": at}),
-        ];
-        if pod.says.is_some() {
-            let annotation = names::WAITING_ANNOTATION.replace('/', "~1");
-            patch.push(
-                json!({"op": "remove", "path": format!("/metadata/annotations/{annotation}")}),
-            );
-        }
-        let patch = match serde_json::from_value(json!(patch)) {
-            Ok(patch) => Patch::<()>::Json(patch),
-            Err(error) => {
-                warn!(%error, pod = %pod.name, "the patch that opens the gate cannot be made");
-                return None;
-            }
-        };
-        let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);
-        match api.patch(&pod.name, &patching(), &patch).await {
-            Ok(_) => {
-                let now = (self.gates.config.clock)();
-                let waited = pod
-                    .created
-                    .map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
-                self.gates.metrics.released(waited);
-                info!(pod = %pod.name, service_account = %pod.service_account, waited_s = waited, "gate opened");
-                Some(pod.name)
-            }
-            Err(error) if ensure::is_gone(&error) => Some(pod.name),
-            // Changed since, or open already: the watch is about to say how.
-            Err(kube::Error::Api(status)) if status.code == 422 => {
-                debug!(pod = %pod.name, "the pod is not as the watch last showed it");
-                None
-            }
-            // The next look tries again.
-            Err(error) => {
-                warn!(%error, pod = %pod.name, "the gate could not be opened yet");
-                None
-            }
-        }
-    }
-
-    /// Says on the pod why it waits: once for each reason, and not without end.
-    async fn tell(&mut self, pod: &Gated, reason: &str, message: &str) {
-        let says = pod.says.as_deref().and_then(|says| says.split(':').next());
-        let Some(waiting) = self.pods.get_mut(&pod.name) else {
-            return;
-        };
-        if says == Some(reason) || waiting.told >= TOLD {
-            return;
-        }
-        waiting.told += 1;
-        let text = format!("{reason}: {message}");
-        let patch = json!({"metadata": {"uid": pod.uid, "annotations": {names::WAITING_ANNOTATION: &text}}});
-        let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);
-        let patch = Patch::Merge(patch);
-        if let Err(error) = api.patch_metadata(&pod.name, &patching(), &patch).await {
-            warn!(%error, pod = %pod.name, "the pod could not be told why it waits");
-            return;
-        }
-        // Only now: what the pod does not say cannot be taken off it, and its gate would stay shut.
-        waiting.pod.says = Some(text);
-        let about = reference(pod, &self.namespace);
-        self.gates
-            .events
-            .normal(&about, "Wait", reason, message)
-            .await;
-    }
-
-    /// A pod of this identity was made: keeps its time of last use, coarsely.
-    async fn used(&self, account: &str) {
-        let Some(identity) = self.identity(account) else {
-            return;
-        };
-        let now = (self.gates.config.clock)();
-        let period = SignedDuration::try_from(self.gates.config.timings.last_used)
-            .unwrap_or(SignedDuration::MAX);
-        let update = status::update(&self.gates.client, &identity, |_, status| {
-            let fresh = status
-                .last_used_time
-                .as_ref()
-                .is_some_and(|last| now.duration_since(last.0) < period);
-            if !fresh {
-                status.last_used_time = Some(Time(now));
-            }
-            !fresh
-        });
-        if let Err(error) = update.await {
-            warn!(%error, name = %account, "the time of last use could not be written");
         }
     }
 
@@ -360,6 +246,7 @@ impl Room {
             .metrics
             .waiting(-i64::try_from(self.pods.len()).unwrap_or_default());
         self.pods.clear();
+        self.opened.clear();
     }
 }
 
@@ -376,24 +263,6 @@ fn has_ended(pod: &Pod) -> bool {
         .as_ref()
         .and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Failed" | "Succeeded"))
-}
-
-fn reference(pod: &Gated, namespace: &str) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("Pod".to_owned()),
-        name: Some(pod.name.clone()),
-        namespace: Some(namespace.to_owned()),
-        uid: Some(pod.uid.clone()),
-        ..ObjectReference::default()
-    }
-}
-
-fn patching() -> PatchParams {
-    PatchParams {
-        field_manager: Some(names::FIELD_MANAGER_BROKER.to_owned()),
-        ..PatchParams::default()
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub(super) struct Waiting {
     pub(super) pod: Gated,
     /// How often it was told why.
     pub(super) told: u32,
+    /// When it was told last.
+    pub(super) told_at: Option<Instant>,
     /// Since when its reason is one that does not pass by itself.
     pub(super) lasting: Option<Instant>,
 }
@@ -87,6 +89,7 @@ mod tests {
         Waiting {
             pod,
             told: 0,
+            told_at: None,
             lasting: None,
         }
     }

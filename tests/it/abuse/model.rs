@@ -2,6 +2,7 @@
 //! who did not ask for it.
 
 mod argo;
+mod jobsets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ use namesake_tests::{
 use serde_json::{Value, json};
 
 use argo::Flows;
+use jobsets::Sets;
 
 /// Sequences, and acts in each.
 const SEQUENCES: u64 = 200;
@@ -43,6 +45,7 @@ struct Model {
     jobs: Vec<Job>,
     pods: Vec<Pod>,
     flows: Flows,
+    sets: Sets,
 }
 
 impl Model {
@@ -54,6 +57,7 @@ impl Model {
             jobs: Vec::new(),
             pods: Vec::new(),
             flows: Flows::of(ns).await?,
+            sets: Sets::of(ns).await?,
         })
     }
 
@@ -174,11 +178,12 @@ impl Model {
     }
 
     async fn act(&mut self, ns: &TestNamespace) -> Result<()> {
-        match self.numbers.below(24) {
+        match self.numbers.below(28) {
             0..=5 => self.create().await,
             6..=8 => self.change().await,
             9 | 10 => self.cron().await,
             11 => self.delete().await,
+            12..=15 => self.of_job_sets().await,
             _ => self.of_argo(ns).await?,
         }
         Ok(())
@@ -244,6 +249,7 @@ async fn acts(ns: &TestNamespace, seed: u64) -> Result<()> {
     }
     // The property is not true because nothing ever runs.
     model.flows.did_run()?;
+    model.sets.did_run()?;
     eventually("the controllers have made pods of most Jobs", async || {
         let pods = ns.pods().await?;
         let found = model.check(ns, &pods)?;

@@ -8,7 +8,7 @@ mod requesters;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::batch::v1::Job;
-use kube::{ResourceExt, api::DynamicObject};
+use kube::ResourceExt;
 use namesake_tests::drafts::{Draft, metaflow_job};
 use serde_json::{Value, json};
 
@@ -57,9 +57,4 @@ impl Parent {
             uid: object.uid().context("no uid")?,
         })
     }
-}
-
-/// An object of a kind that has no Rust type.
-fn dynamic(value: Value) -> Result<DynamicObject> {
-    Ok(serde_json::from_value(value)?)
 }

@@ -1,13 +1,14 @@
 //! What people can get wrong: each is said where it is looked for, with what to do, and leaves nothing half-made.
 
 use super::*;
+use crate::controller::memory::Memory;
 use crate::failure::Failure;
 use crate::plan::Change;
 
 /// What the condition of the step says, and that Google was not written to.
 async fn refused(world: &World, identity: &Identity, change: &Change) -> Failure {
     let before = world.last();
-    let failure = step::take(identity, &world.context, change, true)
+    let failure = step::take(identity, &world.context, change, &mut Memory::default())
         .await
         .unwrap_err();
     let finding = failure.finding(change);
@@ -83,7 +84,7 @@ async fn a_google_account_of_our_name_that_is_somebody_elses_gets_nothing_and_lo
         Change::DeleteGoogleAccount,
         Change::Unbind,
     ] {
-        step::take(&identity, &world.context, &change, true)
+        step::take(&identity, &world.context, &change, &mut Memory::default())
             .await
             .unwrap();
     }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use namesake_api::{IdentityStatus, Phase};
 
 use super::*;
-use crate::controller::advance::settle;
 use crate::controller::memory::Memory;
+use crate::controller::take::settle;
 use crate::phase;
 use crate::plan::{Aim, Change, ServiceAccount, plan};
 
@@ -133,7 +133,7 @@ impl Life {
             settle(
                 &self.identity,
                 &mut status,
-                done,
+                std::iter::once(done),
                 &self.memory,
                 towards,
                 now,
@@ -161,7 +161,12 @@ impl Life {
             }
             Change::Prove | Change::ProveAgain | Change::Drain => {}
             change => {
-                let step = step::take(&self.identity, &self.world.context, change, true);
+                let step = step::take(
+                    &self.identity,
+                    &self.world.context,
+                    change,
+                    &mut self.memory,
+                );
                 // Google stopped answering: the broker is killed while it waits.
                 let killed = |_| crate::failure::Failure::passing("Killed", "in the middle");
                 let limit = Duration::from_millis(300);

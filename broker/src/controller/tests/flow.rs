@@ -5,8 +5,8 @@ use namesake_api::names::READY;
 use namesake_api::{IdentityStatus, conditions};
 
 use super::*;
-use crate::controller::advance::settle;
 use crate::controller::memory::Memory;
+use crate::controller::take::settle;
 use crate::plan::{Aim, Change, Observed, PROOFS, ServiceAccount, plan};
 
 /// An identity on its way: the broker's memory, and what is in the cluster.
@@ -59,7 +59,7 @@ impl Way {
         settle(
             &self.identity,
             &mut status,
-            &done,
+            std::iter::once(&done),
             &self.memory,
             (Aim::Serve, self.account),
             now,
@@ -258,4 +258,24 @@ fn an_identity_that_was_made_just_now_is_left_to_the_api_for_a_moment_and_no_lon
     // The API has written what it did.
     identity.status = Some(IdentityStatus::default());
     assert_eq!(left(&identity, 0), None);
+}
+
+#[test]
+fn what_the_watch_shows_from_before_our_last_write_is_not_acted_on() {
+    let memories = crate::controller::memory::Memories::default();
+    let of = |version: &str| {
+        let mut identity = fixtures::identity();
+        identity.metadata.uid = Some("u".into());
+        identity.metadata.resource_version = Some(version.into());
+        identity
+    };
+    assert!(!memories.is_behind(&of("9")));
+    memories.wrote(&of("10"));
+    assert!(memories.is_behind(&of("9")));
+    memories.keep(&of("10"), Memory::default());
+    assert!(memories.is_behind(&of("9")), "it is kept beside the rest");
+    assert!(!memories.is_behind(&of("10")) && !memories.is_behind(&of("11")));
+    assert!(!memories.is_behind(&of("no number")));
+    memories.forget(&of("10"));
+    assert!(!memories.is_behind(&of("9")));
 }

@@ -10,6 +10,7 @@ use google_cloud_auth::credentials::{
 use google_cloud_auth::errors::CredentialsError;
 
 use super::*;
+use crate::controller::memory::Memory;
 use crate::principal;
 
 const USER: &str = "roles/storage.objectUser";
@@ -239,7 +240,7 @@ async fn a_copy_of_a_cluster_with_its_rules_does_nothing_to_the_identities_of_th
         crate::plan::Change::Unbind,
         crate::plan::Change::DeleteGoogleAccount,
     ] {
-        let failure = step::take(&identity, &copy, &change, true)
+        let failure = step::take(&identity, &copy, &change, &mut Memory::default())
             .await
             .unwrap_err();
         assert_eq!(failure.reason, "OtherCluster");

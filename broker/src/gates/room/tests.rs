@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use kube::Client;
 use kube::client::Body;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Config;
@@ -56,32 +56,43 @@ impl Cluster {
             gates: Arc::new(gates),
             namespace: "research".to_owned(),
             pods: Pods::default(),
+            opened: HashSet::new(),
         }
     }
 }
 
-/// What is taken off a pod when its gate opens, after it was told why it waits.
-async fn taken_off_after_telling(takes: bool) -> Vec<String> {
-    let cluster = Cluster {
-        takes,
-        sent: Arc::default(),
-    };
-    let mut room = cluster.room();
-    let pod = Gated {
+fn pod() -> Gated {
+    Gated {
         name: "t-1".into(),
         uid: "p".into(),
         service_account: "mf-a".into(),
         index: 0,
         created: None,
         says: None,
+    }
+}
+
+/// A room where this pod waits, and its cluster.
+fn waiting(takes: bool) -> (Cluster, Room) {
+    let cluster = Cluster {
+        takes,
+        sent: Arc::default(),
     };
+    let mut room = cluster.room();
     room.pods.insert(Waiting {
-        pod: pod.clone(),
+        pod: pod(),
         told: 0,
+        told_at: None,
         lasting: None,
     });
-    room.tell(&pod, "Pending", "it was asked for just now")
-        .await;
+    (cluster, room)
+}
+
+/// What is taken off a pod when its gate opens, after it was told why it waits.
+async fn taken_off_after_telling(takes: bool) -> Vec<String> {
+    let (cluster, mut room) = waiting(takes);
+    let why = ("Pending", "it was asked for just now");
+    room.tell(&pod(), why, false).await;
     let now = room.pods.of("mf-a").next().unwrap().clone();
     room.release(now).await;
     let last = cluster.sent.lock().unwrap().last().cloned().unwrap();
@@ -103,4 +114,46 @@ async fn what_a_pod_could_not_be_told_is_not_taken_off_it() {
     );
     // The whole patch would fail, again and again, for something that is not there.
     assert_eq!(taken_off_after_telling(false).await, [gate]);
+}
+
+#[tokio::test]
+async fn a_pod_is_told_the_first_reason_then_not_each_but_at_once_what_somebody_has_to_mend() {
+    let (cluster, mut room) = waiting(true);
+    let told = || {
+        let sent = cluster.sent.lock().unwrap();
+        let patches = sent
+            .iter()
+            .filter(|body| body.contains(names::WAITING_ANNOTATION));
+        patches.count()
+    };
+    for (reason, at_once, so_far) in [
+        ("Pending", false, 1),
+        ("Propagating", false, 1),
+        ("Denied", true, 2),
+    ] {
+        room.tell(&pod(), (reason, "why"), at_once).await;
+        assert_eq!(told(), so_far, "{reason}");
+    }
+    let before = Instant::now().checked_sub(room.gates.config.timings.gates);
+    room.pods.get_mut("t-1").unwrap().told_at = before;
+    room.tell(&pod(), ("Propagating", "why"), false).await;
+    assert_eq!(told(), 3);
+}
+
+#[tokio::test]
+async fn a_gate_that_was_opened_is_not_opened_again_because_the_watch_is_behind() {
+    let (_, mut room) = waiting(true);
+    let seen = |gates: Value| -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "t-1", "uid": "p"},
+            "spec": {"containers": [], "serviceAccountName": "mf-a", "schedulingGates": gates}}))
+        .unwrap()
+    };
+    let gated = || seen(json!([{"name": names::GATE}]));
+    room.opened.insert("p".to_owned());
+    room.pod(Ok(Event::Apply(gated()))).await;
+    assert_eq!(room.pods.len(), 0);
+    room.pod(Ok(Event::Apply(seen(json!([]))))).await;
+    assert!(room.opened.is_empty());
+    room.pod(Ok(Event::Apply(gated()))).await;
+    assert_eq!(room.pods.len(), 1);
 }

@@ -3,18 +3,14 @@
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::{
-    ResourceExt,
-    api::{ApiResource, DynamicObject, PostParams},
-    core::GroupVersionKind,
-};
+use kube::api::{DynamicObject, PostParams};
 use namesake_sandbox::users::{ALICE, MALLORY};
 use namesake_tests::{
     argo::{owner, pod},
     drafts::metaflow_job,
     eventually::eventually,
+    jobset::{self, job_of, job_sets},
     namespace::{account_of, with_own_stack},
-    person::Person,
     refused::refused,
     stack::{Options, SHARED_RULES},
 };
@@ -32,40 +28,11 @@ fn rules() -> Options {
     }
 }
 
-fn job_sets(who: &Person) -> kube::Api<DynamicObject> {
-    let gvk = GroupVersionKind::gvk("jobset.x-k8s.io", "v1alpha2", "JobSet");
-    who.objects(&ApiResource::from_gvk(&gvk))
-}
-
 /// What the manifest in the resource step says, and Argo adds.
 fn job_set(name: &str, workflow: &DynamicObject) -> Result<DynamicObject> {
     let template = metaflow_job().into_value()["spec"]["template"].take();
-    let job = |name: &str| json!({"name": name, "replicas": 1, "template": {"spec": {"backoffLimit": 0, "template": template}}});
-    Ok(serde_json::from_value(json!({
-        "apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet",
-        "metadata": {"name": name, "ownerReferences": [owner(workflow, "Workflow")]},
-        "spec": {"replicatedJobs": [job("control"), job("worker")]}}))?)
-}
-
-/// The Job that JobSet's controller makes of one of its templates.
-fn job(job_set: &DynamicObject, of: usize) -> Result<Job> {
-    let (name, index) = (job_set.name_any(), of.to_string());
-    let replicated = &job_set.data["spec"]["replicatedJobs"][of];
-    let mut spec = replicated["template"]["spec"].clone();
-    let key = |key: &str| format!("jobset.sigs.k8s.io/{key}");
-    let marks = json!({key("jobset-name"): name, key("job-index"): index, key("replicatedjob-name"): replicated["name"]});
-    for part in ["labels", "annotations"] {
-        for (key, value) in marks.as_object().into_iter().flatten() {
-            spec["template"]["metadata"][part][key] = value.clone();
-        }
-    }
-    spec["template"]["spec"]["subdomain"] = json!(name);
-    Ok(serde_json::from_value(json!({
-        "metadata": {
-            "name": format!("{name}-{}-0", replicated["name"].as_str().unwrap_or_default()), "labels": marks, "annotations": marks,
-            "ownerReferences": [{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": name, "uid": job_set.uid(),
-                "controller": true, "blockOwnerDeletion": true}]},
-        "spec": spec}))?)
+    let metadata = json!({"name": name, "ownerReferences": [owner(workflow, "Workflow")]});
+    jobset::job_set(&metadata, &template)
 }
 
 /// Argo's pod for a `resource` template: no account is named in it.
@@ -80,13 +47,6 @@ fn resource_pod(workflow: &DynamicObject) -> Value {
 }
 
 impl Deployed {
-    async fn job_set_controller(&self) -> Result<Person> {
-        let cluster = self.ns.stack.cluster();
-        cluster
-            .service_account("jobset-system", "jobset-controller-manager", &self.ns.name)
-            .await
-    }
-
     /// The resource pod makes the JobSet with its own token, once the broker has bound what the class says.
     async fn makes_job_set(&self, workflow: &DynamicObject) -> Result<(Pod, DynamicObject)> {
         let resource = self.argo.makes(resource_pod(workflow)).await?;
@@ -109,9 +69,9 @@ fn a_parallel_step_runs_as_the_deployer_from_its_resource_pod_to_its_workers() -
         let workflow = d.started().await?;
         let (resource, made) = d.makes_job_set(&workflow).await?;
         d.ns.runs_as(&resource, ALICE).await?;
-        let controller = d.job_set_controller().await?;
+        let controller = jobset::controller(&d.ns).await?;
         for of in 0..2 {
-            let made = controller.creates::<Job>(job(&made, of)?).await?;
+            let made = controller.creates::<Job>(job_of(&made, of)?).await?;
             let pod = d.ns.pod_of(&made).await?;
             d.ns.runs_as(&pod, ALICE).await?;
             ensure!(account_of(&pod) == account_of(&resource), "another account");
@@ -144,7 +104,7 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
         )?
         .with(403)?
         .saying(MALLORY)?;
-        refused(d.mallory.creates::<Job>(job(&made, 0)?).await)?
+        refused(d.mallory.creates::<Job>(job_of(&made, 0)?).await)?
             .with(403)?
             .saying(MALLORY)?;
         // The account of alice's pod, without its pod.
@@ -174,8 +134,8 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
         let own = job_sets(&d.mallory)
             .create(&PostParams::default(), &own)
             .await?;
-        let controller = d.job_set_controller().await?;
-        let made = controller.creates::<Job>(job(&own, 1)?).await?;
+        let controller = jobset::controller(&d.ns).await?;
+        let made = controller.creates::<Job>(job_of(&own, 1)?).await?;
         d.ns.runs_as(&d.ns.pod_of(&made).await?, MALLORY).await?;
         Ok(())
     })

@@ -1,0 +1,287 @@
+//! One step of the plan, taken, and what status, Events and metrics say of it.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::controller::Action;
+use kube::{Resource as _, ResourceExt};
+use namesake_api::conditions::{Status, get};
+use namesake_api::names::EXCLUSIVE;
+use namesake_api::{Identity, IdentityStatus};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::advance::{update, write};
+use super::memory::Memory;
+use super::step::Done;
+use super::{Context, Error, step};
+use crate::conditions;
+use crate::failure::{Failure, Retry};
+use crate::plan::{self, Aim, Change, Desired, plan};
+use crate::{verify, written};
+
+/// As much of what a user who has left still has is listed in the status.
+const LEFT: usize = 20;
+
+/// An identity on its way: as it is after the steps so far. Nobody waits for the watch to show what was just written.
+pub(super) struct Way {
+    pub(super) identity: Identity,
+    aim: Aim,
+    account: plan::ServiceAccount,
+    /// Steps that the status does not tell yet: a restart would only repeat them.
+    untold: Vec<(Change, Done)>,
+}
+
+impl Way {
+    /// Where it begins.
+    pub(super) fn of(identity: Identity, aim: Aim, account: plan::ServiceAccount) -> Self {
+        Self {
+            identity,
+            aim,
+            account,
+            untold: Vec::new(),
+        }
+    }
+
+    /// The next change of the plan.
+    pub(super) fn next(&self, memory: &Memory) -> Option<Change> {
+        left(&self.identity, memory, (self.aim, self.account))
+            .into_iter()
+            .next()
+    }
+
+    /// Takes one step and writes down what came of it: at once what must not be forgotten, the rest when it has to wait, or
+    /// when it is `until`. Returns what to do instead of going on.
+    pub(super) async fn take(
+        &mut self,
+        context: &Context,
+        memory: &mut Memory,
+        change: &Change,
+        until: Instant,
+    ) -> Result<Option<Action>, Error> {
+        let timings = &context.config.timings;
+        // Its turn may be long in coming, when many are proven at once: that is no fault of the step.
+        let turn = match change {
+            Change::Prove | Change::ProveAgain => Some(context.proofs.turn().await),
+            _ => None,
+        };
+        let step = step::take(&self.identity, context, change, memory);
+        let taken = tokio::time::timeout(timings.step, step).await;
+        drop(turn);
+        let late = || {
+            let why = "the step took too long and was given up: it is tried again";
+            Err(Failure::passing("Timeout", why))
+        };
+        let done = match taken.unwrap_or_else(|_| late()) {
+            Ok(done) => done,
+            Err(failure) => {
+                self.tell(context, memory).await?;
+                let failed = fail(&self.identity, context, memory, change, failure).await;
+                return failed.map(Some);
+            }
+        };
+        context.metrics.step(step::name(change), "ok");
+        debug!(name = %self.identity.name_any(), ?change, repaired = done.repaired, "step done");
+        if done.again.is_none() {
+            memory.did(change, done.repaired);
+        }
+        self.account = done.service_account.unwrap_or(self.account);
+        // As long as it may be, in case that the status cannot be written.
+        let again = done.again;
+        let longest = again.unwrap_or_else(|| step::pause(change, Some(change), timings));
+        memory.not_before = Some(Instant::now() + longest);
+        let must_tell = memory.looking || !done.may_be_forgotten(&self.identity);
+        self.untold.push((change.clone(), done));
+        if must_tell {
+            self.tell(context, memory).await?;
+        }
+        let next = self.next(memory);
+        let wait = again.unwrap_or_else(|| step::pause(change, next.as_ref(), timings));
+        let serves = self.aim == Aim::Serve && next.as_ref() != Some(change);
+        let goes_on = serves && wait.is_zero() && Instant::now() < until;
+        if next.is_none() || !goes_on {
+            self.tell(context, memory).await?;
+        }
+        memory.not_before = Some(Instant::now() + wait);
+        Ok((!goes_on).then(|| Action::requeue(wait)))
+    }
+
+    /// Writes down what the steps have done that nobody was told of.
+    async fn tell(&mut self, context: &Context, memory: &Memory) -> Result<(), Error> {
+        if self.untold.is_empty() {
+            return Ok(());
+        }
+        let steps = std::mem::take(&mut self.untold);
+        let (aim, now) = ((self.aim, self.account), context.now());
+        let dones = || steps.iter().map(|(_, done)| done);
+        let settle = |seen: &Identity, status: &mut IdentityStatus| {
+            settle(seen, status, dones(), memory, aim, now)
+        };
+        let settled = update(&self.identity, context, settle).await?;
+        let before = std::mem::replace(&mut self.identity, settled);
+        for (change, done) in &steps {
+            say_drift(&before, context, change, done, &self.identity).await;
+        }
+        if self.identity.is_ready() && !before.is_ready() {
+            info!(name = %before.name_any(), user = %before.spec.user, "identity works");
+            let (events, about) = (&context.events, before.object_ref(&()));
+            let note = "the identity works";
+            events.normal(&about, "Prove", "Ready", note).await;
+        }
+        Ok(())
+    }
+}
+
+/// What is left of the plan.
+fn left(
+    identity: &Identity,
+    memory: &Memory,
+    (aim, account): (Aim, plan::ServiceAccount),
+) -> Vec<Change> {
+    let status = identity.status.clone().unwrap_or_default();
+    let desired = Desired::of(&identity.spec).towards(aim);
+    plan(
+        &desired,
+        &memory.observed(identity, &status, account, &desired),
+    )
+}
+
+/// Says in Events what of an identity that worked was put back, and who else came into its policy.
+async fn say_drift(
+    identity: &Identity,
+    context: &Context,
+    change: &Change,
+    done: &Done,
+    settled: &Identity,
+) {
+    let about = identity.object_ref(&());
+    let repaired = done.repaired || *change == Change::RepairServiceAccount;
+    if repaired && identity.is_ready() {
+        let what = step::name(change);
+        warn!(name = %identity.name_any(), what, "something of an identity was changed by somebody else, and was put back");
+        let note = format!("{what}: something was missing or changed, and was put back");
+        context
+            .events
+            .warning(&about, what, "Repaired", &note)
+            .await;
+    }
+    let said = |identity: &Identity| {
+        let status = identity.status.as_ref()?;
+        get(&status.conditions, EXCLUSIVE).map(|c| (c.status.clone(), c.message.clone()))
+    };
+    if let Some(exclusive) = &done.exclusive
+        && exclusive.status == Status::False
+        && said(identity) != said(settled)
+    {
+        let (reason, note) = (&exclusive.reason, &exclusive.message);
+        context.events.warning(&about, "Bind", reason, note).await;
+    }
+}
+
+/// What the status says after some steps: what they learned, and what is left of the plan. Pure.
+pub(super) fn settle<'d>(
+    seen: &Identity,
+    status: &mut IdentityStatus,
+    steps: impl Iterator<Item = &'d Done>,
+    memory: &Memory,
+    (aim, account): (Aim, plan::ServiceAccount),
+    now: Timestamp,
+) -> bool {
+    let before = status.clone();
+    let (generation, mode) = (seen.metadata.generation, seen.spec.mode);
+    let mut repaired = false;
+    for done in steps {
+        learn(seen, status, done, now);
+        repaired |= done.repaired;
+        if !memory.is_quiet() {
+            conditions::record(status, generation, mode, &done.findings, now);
+        }
+        if let Some(exclusive) = &done.exclusive {
+            let exclusive = std::slice::from_ref(exclusive);
+            conditions::record(status, generation, mode, exclusive, now);
+        }
+    }
+    if !memory.is_quiet() {
+        let desired = Desired::of(&seen.spec).towards(aim);
+        let left = plan(&desired, &memory.observed(seen, status, account, &desired));
+        let mut progress = conditions::progress(aim, &left);
+        // Looking again undoes nothing that holds, unless it has found something missing: the deadline counts from when it held.
+        if memory.looking && !repaired {
+            progress.retain(|p| {
+                p.status == Status::True || !conditions::holds(status, generation, p.condition)
+            });
+        }
+        conditions::record(status, generation, mode, &progress, now);
+    }
+    *status != before
+}
+
+/// What a step has learned, beside conditions.
+fn learn(seen: &Identity, status: &mut IdentityStatus, done: &Done, now: Timestamp) {
+    if let Some(uid) = &done.service_account_uid {
+        conditions::service_account(seen, status, uid, now);
+    }
+    if done.google_id.is_some() {
+        status.google_service_account_id.clone_from(&done.google_id);
+    }
+    if done.forget_service_account {
+        status.service_account_uid = None;
+    }
+    if done.forget_google_id {
+        status.google_service_account_id = None;
+    }
+    if let Some(members) = &done.record {
+        written::record(seen, status, members);
+    }
+    written::forget(status, &done.taken);
+    if let Some(left) = &done.left {
+        status.left = left.iter().take(LEFT).cloned().collect();
+    }
+    if done.used {
+        status.last_used_time = Some(Time(now));
+    }
+}
+
+/// Says in the conditions and in an Event why a step failed, and comes back later.
+pub(super) async fn fail(
+    identity: &Identity,
+    context: &Context,
+    memory: &mut Memory,
+    change: &Change,
+    failure: Failure,
+) -> Result<Action, Error> {
+    let timings = &context.config.timings;
+    // First: what is overdue is tried slowly.
+    let failure = step::overdue(identity, context, change, failure);
+    context.metrics.step(step::name(change), failure.reason);
+    memory.failed(change);
+    let wait = match failure.retry {
+        Retry::Soon(at_least) => timings
+            .backoff(memory.failures, &identity.uid().unwrap_or_default())
+            .max(at_least),
+        Retry::Slowly => timings.refused,
+    };
+    memory.not_before = Some(Instant::now() + wait);
+    // An identity that works goes on working while nobody can be asked about it.
+    let works = conditions::works(identity);
+    let revoked = verify::is_revoked(&failure);
+    let breaks = failure.breaks || (revoked && memory.doubts());
+    if works && !breaks {
+        warn!(name = %identity.name_any(), message = %failure.message, "an identity could not be looked at for drift");
+        // A look that Google refused goes on until it is believed.
+        if !revoked {
+            memory.finished(timings.resync);
+        }
+        return Ok(Action::requeue(wait));
+    }
+    let written = write(identity, context, &[failure.finding(change)]).await?;
+    if written.status != identity.status {
+        let (name, reason, message) = (identity.name_any(), failure.reason, &failure.message);
+        warn!(%name, user = %identity.spec.user, ?change, reason, %message, wait_ms = wait.as_millis(), "step failed");
+        let about = identity.object_ref(&());
+        context
+            .events
+            .warning(&about, step::name(change), failure.reason, &failure.message)
+            .await;
+    }
+    Ok(Action::requeue(wait))
+}

@@ -1,0 +1,135 @@
+//! `JobSet` in the model: what people do to their own and one another's, and its controller, who may be behind.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::batch::v1::Job;
+use kube::{
+    ResourceExt,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+};
+use namesake_tests::{
+    drafts::metaflow_job,
+    jobset::{controller, job_of, job_set, job_sets},
+    namespace::TestNamespace,
+    person::Person,
+};
+use serde_json::{Value, json};
+
+use super::Model;
+
+/// The JobSets here, each with every version that its controller may still see.
+pub(super) struct Sets {
+    controller: Person,
+    /// Somebody who says to be the controller, and has no token of it.
+    impostor: Person,
+    all: Vec<Vec<DynamicObject>>,
+    /// Jobs that the controller was let make, and that it was not.
+    made: usize,
+    refused: usize,
+}
+
+impl Sets {
+    pub(super) async fn of(ns: &TestNamespace) -> Result<Self> {
+        let controller = controller(ns).await?;
+        let groups = ["system:masters"];
+        let cluster = ns.stack.cluster();
+        Ok(Self {
+            impostor: cluster.person(&controller.name, &groups, &ns.name).await?,
+            controller,
+            all: Vec::new(),
+            made: 0,
+            refused: 0,
+        })
+    }
+
+    pub(super) fn did_run(&self) -> Result<()> {
+        let (made, refused) = (self.made, self.refused);
+        ensure!(
+            made > 10 && refused > 2,
+            "JobSet's controller made {made} Jobs and was refused {refused}"
+        );
+        Ok(())
+    }
+}
+
+impl Model {
+    /// Something happens to JobSets.
+    pub(super) async fn of_job_sets(&mut self) {
+        match self.numbers.below(8) {
+            0 | 1 => self.starts_set().await,
+            2 | 3 => self.changes_set().await,
+            _ => self.makes_job().await,
+        }
+    }
+
+    async fn starts_set(&mut self) {
+        let person = self.person();
+        let draft = self.dressed(metaflow_job());
+        let mut job = self.named(&person, draft).into_value();
+        let metadata = json!({"name": format!("set-{}", self.sets.all.len()),
+            "annotations": job["metadata"]["annotations"], "ownerReferences": job["metadata"]["ownerReferences"]});
+        let Ok(mut wish) = job_set(&metadata, &job["spec"]["template"].take()) else {
+            return;
+        };
+        wish.data["spec"]["suspend"] = json!(self.numbers.one_in(2));
+        let made = job_sets(&person)
+            .create(&PostParams::default(), &wish)
+            .await;
+        self.sets.all.extend(made.map(|made| vec![made]));
+    }
+
+    async fn changes_set(&mut self) {
+        let person = self.person();
+        let at = self.numbers.below(self.sets.all.len());
+        let Some(last) = self.sets.all.get(at).and_then(|all| all.last()) else {
+            return;
+        };
+        let suspend = |is: bool| json!({"suspend": is});
+        let mut injected = last.data["spec"]["replicatedJobs"].clone();
+        for job in injected.as_array_mut().into_iter().flatten() {
+            job["template"]["spec"]["template"]["metadata"]["annotations"]["inject"] =
+                json!(person.name);
+        }
+        let spec: Value = match self.numbers.below(4) {
+            0 => suspend(true),
+            1 => suspend(false),
+            2 => json!({"replicatedJobs": injected}),
+            _ => json!({"replicatedJobs": injected, "suspend": false}),
+        };
+        let name = last.name_any();
+        let patch = Patch::Merge(json!({"spec": spec}));
+        let sets = job_sets(&person);
+        let changed = sets.patch(&name, &PatchParams::default(), &patch).await;
+        self.sets.all[at].extend(changed);
+    }
+
+    /// The controller makes one of its Jobs, of any version that was ever true; or somebody else makes it.
+    async fn makes_job(&mut self) {
+        let at = self.numbers.below(self.sets.all.len());
+        let Some(versions) = self.sets.all.get(at) else {
+            return;
+        };
+        let seen = &versions[self.numbers.below(versions.len())];
+        let Ok(job) = job_of(seen, self.numbers.below(2)) else {
+            return;
+        };
+        let by = match self.numbers.below(8) {
+            0 => self.sets.impostor.clone(),
+            1 => self.person(),
+            _ => {
+                let made = self.sets.controller.creates::<Job>(job).await;
+                match made {
+                    Ok(made) => {
+                        self.sets.made += 1;
+                        self.jobs.push(made);
+                    }
+                    Err(kube::Error::Api(status)) if status.reason != "AlreadyExists" => {
+                        self.sets.refused += 1;
+                    }
+                    Err(_) => {}
+                }
+                return;
+            }
+        };
+        self.jobs.extend(by.creates::<Job>(job).await);
+    }
+}
