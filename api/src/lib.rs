@@ -2,6 +2,7 @@
 //!
 //! Types only: nothing here talks to anything, reads a clock or decides.
 
+mod backoff;
 pub mod conditions;
 mod crd;
 mod identity;
@@ -9,6 +10,7 @@ mod mark;
 pub mod names;
 mod phase;
 
+pub use backoff::WatchBackoff;
 pub use crd::crd_yaml;
 pub use identity::{
     BindBy, Grant, Identity, IdentitySpec, IdentityStatus, Mode, WrittenBinding, WrittenGrant,

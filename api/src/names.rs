@@ -35,6 +35,9 @@ pub const MARK_ANNOTATION: &str = "namesake.dev/mark";
 pub const GATE: &str = "namesake.dev/identity";
 /// Annotation on pods: why the gate still holds, for people to read.
 pub const WAITING_ANNOTATION: &str = "namesake.dev/waiting";
+/// What it says from the first moment: the webhook writes it, and the broker something else only when that takes long.
+pub const WAITING_AT_FIRST: &str =
+    "Pending: its identity is being made and proven at Google, which takes minutes for a new user";
 /// Finalizer on Identities: the Google side is taken down before the Identity goes.
 pub const FINALIZER: &str = "namesake.dev/google";
 /// GKE's annotation on a KSA: the e-mail of the GSA it acts as.

@@ -125,7 +125,7 @@ impl Default for Timings {
         Self {
             lease: Duration::from_secs(10),
             token_cache: Duration::from_secs(60),
-            sighting: Duration::from_millis(500),
+            sighting: Duration::from_millis(250),
             proof: Duration::from_secs(5),
             retry: (Duration::from_secs(2), Duration::from_secs(60)),
             refused: Duration::from_mins(5),

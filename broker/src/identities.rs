@@ -6,21 +6,22 @@ mod touched;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use kube::api::WatchParams;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
-use namesake_api::Identity;
+use namesake_api::{Identity, WatchBackoff};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::warn;
 
 pub use kept::{Glance, Held, Kept};
 pub use touched::{Touched, Touches, requests};
 
-use crate::ready::{Part, Ready};
-
 /// Identities that are unpacked in a row before others have their turn.
 const IN_A_ROW: usize = 100;
+
+/// Identities in one page of a list, of 4 KB each: the API server makes fewer, larger pages in less time. (A list that comes as
+/// a watch takes it twice as long as pages do: each object is a message of its own.)
+const PAGE: u32 = 2_000;
 
 /// All Identities that the watch has shown. Cheap to clone.
 #[derive(Clone)]
@@ -108,18 +109,15 @@ impl Identities {
 }
 
 /// The Identities, who says which have changed, and the task that keeps them. The task ends only when it is dropped.
-pub fn watch(
-    client: Client,
-    ready: Arc<Ready>,
-) -> (Identities, Touches, impl Future<Output = ()> + Send) {
+pub fn watch(client: Client) -> (Identities, Touches, impl Future<Output = ()> + Send) {
     let (store, writer) = reflector::store();
     let touches = Touches::default();
     let tell = touches.clone();
     let (all, listed) = watch::channel(false);
     let task = async move {
         let api = Api::<Kept>::all(client);
-        let config = as_they_are_listed(&api).await;
-        let events = watcher(api, config).default_backoff();
+        let config = watcher::Config::default().page_size(PAGE);
+        let events = watcher(api, config).backoff(WatchBackoff::default());
         let mut events = std::pin::pin!(reflector::reflector(writer, events));
         while let Some(event) = events.next().await {
             match event {
@@ -128,7 +126,6 @@ pub fn watch(
                 }
                 Ok(watcher::Event::InitDone) => {
                     all.send_replace(true);
-                    ready.set(Part::Identities);
                     tell.tell(Touched::All);
                 }
                 Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
@@ -139,19 +136,6 @@ pub fn watch(
         }
     };
     (Identities { store, listed }, touches, task)
-}
-
-/// Those that are there at the start come as a watch where the API server can do that (Kubernetes 1.34): it sends while we read.
-/// Of pages, each waits for the one before. Whether it can, a watch of none of them tells.
-async fn as_they_are_listed(api: &Api<Kept>) -> watcher::Config {
-    let none = WatchParams::streaming_lists().fields("metadata.name=-");
-    match api.watch(&none, "0").await {
-        Ok(_) => watcher::Config::default().streaming_lists(),
-        Err(error) => {
-            info!(%error, "the API server does not list as a watch: Identities are read page by page");
-            watcher::Config::default()
-        }
-    }
 }
 
 #[cfg(test)]

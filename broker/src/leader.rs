@@ -3,6 +3,7 @@
 
 mod decide;
 mod fence;
+mod pace;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tracing::{info, warn};
 
 pub use decide::{Seen, Step, decide};
 pub use fence::{Fence, NotLeading};
+pub use pace::{AT_ONCE, paced};
 
 use crate::config::{Clock, Config};
 use crate::ensure;

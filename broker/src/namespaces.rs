@@ -8,7 +8,7 @@ use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
-use namesake_api::names;
+use namesake_api::{WatchBackoff, names};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -62,8 +62,8 @@ pub fn watch(
     let (store, writer) = reflector::store();
     let (changed, changes) = watch::channel(());
     let config = watcher::Config::default().labels(names::OPT_IN_LABEL);
-    let events =
-        watcher(Api::<PartialObjectMeta<Namespace>>::all(client), config).default_backoff();
+    let events = watcher(Api::<PartialObjectMeta<Namespace>>::all(client), config)
+        .backoff(WatchBackoff::default());
     let task = async move {
         let mut events = std::pin::pin!(reflector::reflector(writer, events));
         while let Some(event) = events.next().await {

@@ -1,4 +1,6 @@
-//! What must be there before the broker can serve; `/readyz` names what is missing.
+//! What must be there before the broker can serve; `/readyz` names what is missing. Not the Identities: until they are all read,
+//! which takes a while where they are thousands, the API asks for each, and nobody's pod is refused for that. Only who is to
+//! lead waits for them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -9,13 +11,11 @@ pub enum Part {
     Rules,
     /// The list of namespaces that opted in.
     Namespaces,
-    /// The list of Identities.
-    Identities,
     /// A certificate to serve with.
     Certificate,
 }
 
-const PARTS: [(Part, &str); 4] = [
+const PARTS: [(Part, &str); 3] = [
     (
         Part::Rules,
         "rules: create the ConfigMap namesake-rules, or look at its Events",
@@ -23,10 +23,6 @@ const PARTS: [(Part, &str); 4] = [
     (
         Part::Namespaces,
         "the list of namespaces from the API server",
-    ),
-    (
-        Part::Identities,
-        "the list of Identities from the API server",
     ),
     (Part::Certificate, "a certificate"),
 ];

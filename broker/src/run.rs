@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, from_tcp_rustls};
 use futures::channel::mpsc;
+use jiff::Timestamp;
 use kube::Client;
 use namesake_certs::{Keeper, server_config};
 use namesake_gcp::Gcp;
@@ -22,7 +23,7 @@ use crate::events::Events;
 use crate::garbage;
 use crate::gates::{self, Gates};
 use crate::identities::{self, Identities, Touches};
-use crate::leader::{Election, Fence};
+use crate::leader::{self, Election, Fence};
 use crate::metrics::Metrics;
 use crate::namespaces::{self, Namespaces};
 use crate::quota::{self, Counting};
@@ -45,15 +46,15 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let (namespace, names) = (config.namespace.clone(), config.tls_names.clone());
-    let keeper = Keeper::start(client.clone(), &namespace, names, (config.clock)()).await;
+    // By the clock of the machine, as whoever verifies it goes by theirs.
+    let keeper = Keeper::start(client.clone(), &namespace, names, Timestamp::now()).await;
     let keeper = keeper.context("the certificate cannot be made")?;
     let tls = RustlsConfig::from_config(server_config(keeper.resolver())?);
     let ready = Arc::new(Ready::default());
     ready.set(Part::Certificate);
     let (namespaces, watch_namespaces) = namespaces::watch(client.clone(), Arc::clone(&ready));
     let (rules, metrics) = (Arc::default(), Arc::<Metrics>::default());
-    let (identities, touched, watch_identities) =
-        identities::watch(client.clone(), Arc::clone(&ready));
+    let (identities, touched, watch_identities) = identities::watch(client.clone());
     metrics.watch_identities(identities.clone());
     // A task of its own: a list of thousands is read beside everything else. It ends when this function does.
     let mut watching = JoinSet::new();
@@ -169,7 +170,8 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
     let (asked, asks) = mpsc::unbounded();
     let identities = parts.identities.clone();
     let touched = parts.touched.listen();
-    let client = parts.fence.before(parts.client.clone());
+    // The fence is asked last, right before a write.
+    let client = leader::paced(parts.fence.before(parts.client.clone()), leader::AT_ONCE);
     let gcp = parts.gcp.fenced(parts.fence.for_google());
     let context = Context::new(
         client.clone(),

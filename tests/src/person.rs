@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use anyhow::{Result, ensure};
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource,
@@ -92,6 +93,18 @@ impl Person {
             ..PostParams::default()
         };
         self.all().create(&dry_run, &object.into()).await
+    }
+
+    /// Sends a request that succeeds, and answers the warnings that came with it, a line each.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn is_warned(&self, request: http::Request<Vec<u8>>) -> Result<String> {
+        let answer = self.client.send(request.map(Into::into)).await?;
+        ensure!(answer.status().is_success(), "{}", answer.status());
+        let warnings = answer.headers().get_all("warning").into_iter();
+        let texts = warnings.filter_map(|warning| warning.to_str().ok());
+        Ok(texts.collect::<Vec<_>>().join("\n"))
     }
 
     /// Changes an object by a merge patch.

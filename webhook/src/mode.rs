@@ -56,11 +56,14 @@ pub fn shadowed(role: &Role, object: &Object<'_>, creates: bool, verdict: Verdic
             let text = would(&facts, &result);
             let mut patch = Patch::default();
             let keys = [(SHADOW_ANNOTATION, Some(text.as_str()))];
-            patch.set_keys(
-                "/metadata/annotations",
-                annotations(&object.metadata),
-                &keys,
-            );
+            // Without a name there may be no metadata to write to, and the API server refuses it by itself.
+            if object.metadata.is_named() {
+                patch.set_keys(
+                    "/metadata/annotations",
+                    annotations(&object.metadata),
+                    &keys,
+                );
+            }
             seen(result.err(), patch, text, facts)
         }
         (Role::Parent(_), Ok(patch)) => {

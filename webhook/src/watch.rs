@@ -14,6 +14,7 @@ use futures::{Stream, StreamExt};
 use kube::Client;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Error, Event};
+use namesake_api::WatchBackoff;
 
 pub(crate) use installed::served;
 pub(crate) use parents::fetch;
@@ -40,7 +41,7 @@ async fn follow<K>(
     events: impl Stream<Item = Result<Event<K>, Error>>,
     mut on: impl FnMut(Option<Event<K>>),
 ) {
-    let mut events = std::pin::pin!(events.default_backoff());
+    let mut events = std::pin::pin!(events.backoff(WatchBackoff::default()));
     let mut failing = false;
     while let Some(event) = events.next().await {
         match event {

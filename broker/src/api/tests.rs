@@ -98,7 +98,7 @@ async fn readiness_names_what_is_missing() {
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("namesake-rules"), "{body}");
     use crate::ready::Part::*;
-    for part in [Rules, Namespaces, Identities, Certificate] {
+    for part in [Rules, Namespaces, Certificate] {
         broker.ready.set(part);
     }
     assert_eq!(

@@ -12,7 +12,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
-use namesake_api::{Identity, names};
+use namesake_api::{Identity, WatchBackoff, names};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::warn;
@@ -43,12 +43,13 @@ pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
     let ours = format!("{}={}", names::MANAGED_BY, names::MANAGED_BY_VALUE);
     let accounts = watcher::Config::default().labels(&ours);
     let (client, period) = (gates.client.clone(), gates.config.timings.gates);
-    let pods = watcher(Api::<Pod>::namespaced(client.clone(), &namespace), pods).default_backoff();
+    let pods = watcher(Api::<Pod>::namespaced(client.clone(), &namespace), pods)
+        .backoff(WatchBackoff::default());
     let accounts = watcher(
         Api::<PartialObjectMeta<ServiceAccount>>::namespaced(client, &namespace),
         accounts,
     )
-    .default_backoff();
+    .backoff(WatchBackoff::default());
     let (mut pods, mut accounts) = (std::pin::pin!(pods), std::pin::pin!(accounts));
     let mut changed = gates.changed.of(&namespace);
     let mut tick = interval(period);
@@ -118,6 +119,9 @@ impl Room {
                     let before = before.filter(|before| before.pod.uid == gated.uid);
                     let waiting = Waiting {
                         pod: gated,
+                        since: before
+                            .as_ref()
+                            .map_or_else(Instant::now, |before| before.since),
                         told: before.as_ref().map_or(0, |before| before.told),
                         told_at: before.as_ref().and_then(|before| before.told_at),
                         lasting: before.and_then(|before| before.lasting),

@@ -13,6 +13,8 @@ pub(super) struct Waiting {
     pub(super) pod: Gated,
     /// How often it was told why.
     pub(super) told: u32,
+    /// Since when it is known to wait.
+    pub(super) since: Instant,
     /// When it was told last.
     pub(super) told_at: Option<Instant>,
     /// Since when its reason is one that does not pass by itself.
@@ -89,6 +91,7 @@ mod tests {
         Waiting {
             pod,
             told: 0,
+            since: Instant::now(),
             told_at: None,
             lasting: None,
         }

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
-use namesake_api::names;
+use namesake_api::{WatchBackoff, names};
 use tracing::{error, info, warn};
 
 use super::{CurrentRules, accepted, parse};
@@ -51,7 +51,7 @@ pub async fn watch(watch: Watch) {
     let config =
         watcher::Config::default().fields(&format!("metadata.name={}", names::RULES_CONFIG_MAP));
     let maps: Api<ConfigMap> = Api::namespaced(watch.client.clone(), &watch.namespace);
-    let mut events = std::pin::pin!(watcher(maps, config).default_backoff());
+    let mut events = std::pin::pin!(watcher(maps, config).backoff(WatchBackoff::default()));
     let mut owed = Owed::default();
     loop {
         let event = tokio::select! {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use namesake_api::names::{
     GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION, WAITING_ANNOTATION,
+    WAITING_AT_FIRST,
 };
 use namesake_core::{Decision, MAX_SEALED_BYTES, ObjectName, Outcome, Resolution, SeenPod};
 
@@ -180,7 +181,7 @@ fn change(
     let annotations = [
         (USER_ANNOTATION, want.user),
         (RESOLUTION_ANNOTATION, want.resolution.as_deref()),
-        (WAITING_ANNOTATION, None),
+        (WAITING_ANNOTATION, want.gate.then_some(WAITING_AT_FIRST)),
     ];
     patch.set_keys(
         "/metadata/labels",

@@ -150,3 +150,14 @@ async fn a_stamp_with_control_characters_or_of_100_kb_counts_for_nothing() {
         assert_eq!(answer["allowed"], true, "{answer}");
     }
 }
+
+#[tokio::test]
+async fn in_shadow_mode_a_pod_without_metadata_is_left_to_the_api_server() {
+    let state = state(&json!({"mode": "shadow"}));
+    for object in [json!({"spec": {}}), json!({"metadata": null, "spec": {}})] {
+        let request = json!({"user": ALICE, "object": object});
+        let answer = ask(&state, Webhook::Mutate, &review(&request)).await;
+        assert_eq!(answer["allowed"], true, "{answer}");
+        assert_eq!(crate::cases::patch(&answer), json!([]), "{answer}");
+    }
+}

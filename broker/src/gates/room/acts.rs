@@ -102,7 +102,8 @@ impl Room {
             return;
         };
         let period = self.gates.config.timings.gates;
-        let early = waiting.told_at.is_some_and(|at| at.elapsed() < period);
+        // It came with a first word.
+        let early = waiting.told_at.unwrap_or(waiting.since).elapsed() < period;
         if says == Some(reason) || waiting.told >= TOLD || (early && !at_once) {
             return;
         }

@@ -82,6 +82,7 @@ fn waiting(takes: bool) -> (Cluster, Room) {
     room.pods.insert(Waiting {
         pod: pod(),
         told: 0,
+        since: Instant::now(),
         told_at: None,
         lasting: None,
     });
@@ -92,7 +93,7 @@ fn waiting(takes: bool) -> (Cluster, Room) {
 async fn taken_off_after_telling(takes: bool) -> Vec<String> {
     let (cluster, mut room) = waiting(takes);
     let why = ("Pending", "it was asked for just now");
-    room.tell(&pod(), why, false).await;
+    room.tell(&pod(), why, true).await;
     let now = room.pods.of("mf-a").next().unwrap().clone();
     room.release(now).await;
     let last = cluster.sent.lock().unwrap().last().cloned().unwrap();
@@ -126,6 +127,14 @@ async fn a_pod_is_told_the_first_reason_then_not_each_but_at_once_what_somebody_
             .filter(|body| body.contains(names::WAITING_ANNOTATION));
         patches.count()
     };
+    let period = room.gates.config.timings.gates;
+    room.tell(&pod(), ("Pending", "why"), false).await;
+    assert_eq!(told(), 0, "it may be over in a moment");
+    let before = |room: &mut Room, set: fn(&mut Waiting, Instant)| {
+        let then = Instant::now().checked_sub(period).unwrap();
+        set(room.pods.get_mut("t-1").unwrap(), then);
+    };
+    before(&mut room, |waiting, then| waiting.since = then);
     for (reason, at_once, so_far) in [
         ("Pending", false, 1),
         ("Propagating", false, 1),
@@ -134,8 +143,7 @@ async fn a_pod_is_told_the_first_reason_then_not_each_but_at_once_what_somebody_
         room.tell(&pod(), (reason, "why"), at_once).await;
         assert_eq!(told(), so_far, "{reason}");
     }
-    let before = Instant::now().checked_sub(room.gates.config.timings.gates);
-    room.pods.get_mut("t-1").unwrap().told_at = before;
+    before(&mut room, |waiting, then| waiting.told_at = Some(then));
     room.tell(&pod(), ("Propagating", "why"), false).await;
     assert_eq!(told(), 3);
 }

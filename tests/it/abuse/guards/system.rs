@@ -210,12 +210,8 @@ fn who_opts_in_is_told_what_is_still_open() -> Result<()> {
             let patch = serde_json::to_vec(&json!({"metadata": {"labels": labels}}))?;
             let request = http::Request::patch(format!("/api/v1/namespaces/{}", elsewhere.name))
                 .header("content-type", "application/merge-patch+json")
-                .body(patch.into())?;
-            let answer = admin.client().send(request).await?;
-            ensure!(answer.status().is_success(), "{}", answer.status());
-            let warnings = answer.headers().get_all("warning").into_iter();
-            let texts = warnings.filter_map(|warning| warning.to_str().ok());
-            anyhow::Ok(texts.collect::<Vec<_>>().join("\n"))
+                .body(patch)?;
+            admin.is_warned(request).await
         };
         let text = warned(labels).await?;
         for part in [

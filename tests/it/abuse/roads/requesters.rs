@@ -2,14 +2,18 @@
 //! somebody's groups.
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::ServiceAccount};
+use kube::ResourceExt;
 use namesake_sandbox::users::{ALICE, BOB};
 use namesake_tests::{
     drafts::metaflow_job,
-    namespace::{with_namespace, with_own_stack},
+    eventually::eventually,
+    namespace::{account_of, with_namespace, with_own_stack},
     refused::refused,
     stack::{Options, SHARED_RULES},
 };
+
+use serde_json::json;
 
 use crate::abuse::raw::stamped;
 
@@ -69,5 +73,58 @@ fn a_stamp_has_the_groups_that_rules_mention_and_no_others() -> Result<()> {
         let says = stamped(&serde_json::to_value(job)?)?;
         ensure!(says["groups"]["out"][0] == "research@acme.com", "{says}");
         Ok(())
+    })
+}
+
+#[test]
+fn of_a_group_that_rules_mention_only_later_nobody_knows_who_is_in_it() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let person = async |name: &str, group: &str| {
+            // The first may write here.
+            let groups = ["everybody@acme.com", group];
+            ns.stack.cluster().person(name, &groups, &ns.name).await
+        };
+        let dora = person("dora@acme.com", "night@acme.com").await?;
+        let erin = person("erin@acme.com", "day@acme.com").await?;
+        let billing = json!({"metadata": {"name": "metaflow-billing"}});
+        let billing: ServiceAccount = serde_json::from_value(billing)?;
+        ns.admin().await?.creates::<ServiceAccount>(billing).await?;
+        let before = dora.creates::<Job>(metaflow_job().suspended()).await?;
+        let rules = |group: &str, word: &str| {
+            let rule = format!("rules:\n  - {{name: late, match: {{group: {group}}}, {word}}}");
+            SHARED_RULES.replacen("rules:", &rule, 1)
+        };
+        let starts = async |is: bool| {
+            let suspend = json!({"spec": {"suspend": !is}});
+            dora.patches::<Job>(&before.name_any(), suspend).await
+        };
+        // A deny of a group that she is not in: what was made before does not say so.
+        let deny = rules("day@acme.com", "deny: \"nobody by day\"");
+        ns.stack.rules_become(&deny).await??;
+        eventually("the rules are in force", async || {
+            let made = erin.dry_runs::<Job>(metaflow_job()).await;
+            refused(made)?.with(403)?.saying("nobody by day")?;
+            Ok(())
+        })
+        .await?;
+        dora.dry_runs::<Job>(metaflow_job()).await?;
+        match starts(true).await {
+            Ok(_) => ns.is_told(&before.name_any(), "nobody by day").await?,
+            early => drop(refused(early)?.with(403)?.saying("nobody by day")?),
+        }
+        starts(false).await?;
+        // A service account for a group that she is in: for those alone who are proven to be.
+        let gives = rules("night@acme.com", "serviceAccount: metaflow-billing");
+        ns.stack.rules_become(&gives).await??;
+        eventually("whoever makes a Job now is in it", async || {
+            let made = dora.creates::<Job>(metaflow_job()).await?;
+            let pod = ns.pod_of(&made).await?;
+            ensure!(account_of(&pod) == "metaflow-billing", "{:?}", pod.metadata);
+            Ok(())
+        })
+        .await?;
+        starts(true).await?;
+        let pod = ns.pod_of(&before).await?;
+        ns.runs_as(&pod, "dora@acme.com").await.map(drop)
     })
 }
