@@ -138,6 +138,14 @@ pub fn progress(aim: Aim, changes: &[Change]) -> Vec<Finding> {
         .collect()
 }
 
+/// Whether the last that was done to its GSA was to disable it.
+#[must_use]
+pub fn was_disabled(identity: &Identity) -> bool {
+    let status = identity.status.as_ref();
+    let ready = status.and_then(|status| conditions::get(&status.conditions, GOOGLE_ACCOUNT_READY));
+    ready.is_some_and(|ready| matches!(ready.reason.as_str(), "Disabling" | "Disabled"))
+}
+
 /// What the conditions say of an identity that serves nobody any more.
 fn down(aim: Aim, changes: &[Change]) -> Vec<Finding> {
     let left = |change: Change| changes.contains(&change);

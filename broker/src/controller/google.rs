@@ -10,7 +10,7 @@ use namesake_gcp::{Edit, Error, Gcp, Policy, Resource, ServiceAccount};
 
 use super::Context;
 use super::step::Done;
-use crate::conditions::Finding;
+use crate::conditions::{self, Finding};
 use crate::failure::{Failure, Retry};
 use crate::foreign;
 use crate::grants;
@@ -41,7 +41,8 @@ async fn look(identity: &Identity, context: &Context) -> Result<Done, Failure> {
         Some(account) if spec.pinned => usable_pin(identity, &account),
         Some(account) => {
             ours(identity, &account)?;
-            if account.disabled {
+            // We may have disabled it a moment ago, and Google show what was before.
+            if account.disabled || conditions::was_disabled(identity) {
                 // By its unique id: another of this name is not meant.
                 gcp.enable_service_account(project, &account.unique_id)
                     .await?;

@@ -27,6 +27,8 @@ pub(super) struct Way {
     pub(super) identity: Identity,
     aim: Aim,
     account: plan::ServiceAccount,
+    /// What the way is right for: with another spec or phase it is another's.
+    about: About,
     /// Steps that the status does not tell yet: a restart would only repeat them.
     untold: Vec<(Change, Done)>,
 }
@@ -35,6 +37,7 @@ impl Way {
     /// Where it begins.
     pub(super) fn of(identity: Identity, aim: Aim, account: plan::ServiceAccount) -> Self {
         Self {
+            about: about(&identity),
             identity,
             aim,
             account,
@@ -97,10 +100,12 @@ impl Way {
         let next = self.next(memory);
         let wait = again.unwrap_or_else(|| step::pause(change, next.as_ref(), timings));
         let serves = self.aim == Aim::Serve && next.as_ref() != Some(change);
-        let goes_on = serves && wait.is_zero() && Instant::now() < until;
-        if next.is_none() || !goes_on {
+        let on = serves && wait.is_zero() && Instant::now() < until;
+        if next.is_none() || !on {
             self.tell(context, memory).await?;
         }
+        // Somebody else may have changed it meanwhile: then the course is set anew.
+        let goes_on = on && self.about == about(&self.identity);
         memory.not_before = Some(Instant::now() + wait);
         Ok((!goes_on).then(|| Action::requeue(wait)))
     }
@@ -129,6 +134,15 @@ impl Way {
         }
         Ok(())
     }
+}
+
+/// Generation, whether it serves, whether it is on its way out.
+type About = (Option<i64>, bool, bool);
+
+fn about(identity: &Identity) -> About {
+    let metadata = &identity.metadata;
+    let leaves = metadata.deletion_timestamp.is_some();
+    (metadata.generation, identity.phase().serves(), leaves)
 }
 
 /// What is left of the plan.
