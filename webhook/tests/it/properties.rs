@@ -98,7 +98,7 @@ fn others(pod: &Value) -> Value {
     let mut pod = pod.clone();
     for (part, keys) in [
         ("labels", vec!["identity"]),
-        ("annotations", vec!["user", "resolution"]),
+        ("annotations", vec!["user", "resolution", "waiting"]),
     ] {
         let map = pod["metadata"][part]
             .as_object()
@@ -167,6 +167,8 @@ proptest! {
         prop_assert_eq!(&after["metadata"]["annotations"]["namesake.dev/user"], &json!("alice@acme.com"));
         let gates = after["spec"]["schedulingGates"].as_array().unwrap();
         prop_assert_eq!(gates.iter().filter(|g| g["name"] == "namesake.dev/identity").count(), 1);
+        let waits = after["metadata"]["annotations"]["namesake.dev/waiting"].as_str().unwrap();
+        prop_assert!(waits.starts_with("Pending: "), "{}", waits);
         prop_assert_eq!(others(&after), others(&pod));
         question["request"]["object"] = after;
         let again = runtime.block_on(ask(&state, Webhook::Mutate, &question));

@@ -1,7 +1,10 @@
 //! Bringing an identity up.
 
 use super::*;
+use crate::conditions::Finding;
 use crate::principal;
+use namesake_api::IdentityStatus;
+use namesake_api::names::GOOGLE_ACCOUNT_READY;
 
 const USER: &str = "roles/storage.objectUser";
 
@@ -67,6 +70,25 @@ async fn a_disabled_account_of_ours_is_enabled_again() {
         .unwrap()
         .unwrap();
     assert!(!account.disabled);
+}
+
+#[tokio::test]
+async fn who_comes_back_is_enabled_also_when_google_shows_the_account_as_it_was_before() {
+    let (world, mut identity) = (World::new().await, fixtures::identity());
+    google::find(&identity, &world.context).await.unwrap();
+    let enabled = |lines: Vec<String>| lines.iter().any(|line| line.contains(":enable"));
+    let before = world.last();
+    google::find(&identity, &world.context).await.unwrap();
+    assert!(!enabled(world.written(before)), "nobody had disabled it");
+    // The status says that we disabled it; a replica of Google's shows that it is enabled.
+    let mut status = IdentityStatus::default();
+    let disabled = Finding::fails(GOOGLE_ACCOUNT_READY, "Disabled", "it is disabled");
+    let (mode, now) = (identity.spec.mode, jiff::Timestamp::UNIX_EPOCH);
+    crate::conditions::record(&mut status, None, mode, &[disabled], now);
+    identity.status = Some(status);
+    let before = world.last();
+    google::find(&identity, &world.context).await.unwrap();
+    assert!(enabled(world.written(before)));
 }
 
 #[tokio::test]
