@@ -212,7 +212,9 @@ impl Room {
             let waited = self.waited(&pod, &verdict);
             let lasting = is_lasting(&verdict);
             if let Some(message) = ends(&verdict, waited, self.gates.config.timings.patience) {
-                self.end(&pod, &message).await;
+                if self.is_so(&pod.service_account).await {
+                    self.end(&pod, &message).await;
+                }
             } else if let Verdict::Wait { reason, message } = verdict {
                 self.tell(&pod, (&reason, &message), lasting).await;
             }

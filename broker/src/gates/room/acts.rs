@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Api;
 use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use namesake_api::{Identity, names};
 use serde_json::json;
 use tokio::time::Instant;
@@ -18,6 +18,14 @@ use crate::{ensure, phase, status};
 const TOLD: u32 = 10;
 
 impl Room {
+    /// Whether the watch shows this Identity, or that there is none, as it is now: nobody's pod is ended because a watch is behind.
+    pub(super) async fn is_so(&self, name: &str) -> bool {
+        let version = |identity: Option<Identity>| identity.map(|one| one.resource_version());
+        let shown = version(self.identity(name));
+        let there = ensure::find(&self.gates.client, &self.namespace, name).await;
+        there.is_ok_and(|there| version(there) == shown)
+    }
+
     /// Ends exactly the pod that was decided about. Its controller, and so Metaflow, shows reason and message.
     pub(super) async fn end(&mut self, pod: &Gated, message: &str) {
         let status = json!({"phase": "Failed", "reason": ENDED, "message": message});
