@@ -237,23 +237,27 @@ struct Kept {
 
 impl Memories {
     pub(crate) fn of(&self, identity: &Identity) -> Memory {
-        let memory = self.with(identity, |kept| kept.memory.clone());
-        memory.at(about(identity))
+        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = memories.get(&identity.uid().unwrap_or_default());
+        let memory = kept.map(|kept| kept.memory.clone());
+        memory.unwrap_or_default().at(about(identity))
     }
 
     pub(crate) fn keep(&self, identity: &Identity, memory: Memory) {
-        self.with(identity, |kept| kept.memory = memory);
+        self.change(identity, |kept| kept.memory = memory);
     }
 
     /// This is what our last write made of it.
     pub(crate) fn wrote(&self, identity: &Identity) {
         let wrote = version(identity).map(|version| (version, Instant::now()));
-        self.with(identity, |kept| kept.wrote = wrote);
+        self.change(identity, |kept| kept.wrote = wrote);
     }
 
     /// Whether this is older than what our last write made of it: to act on it would be to do things twice.
     pub(crate) fn is_behind(&self, identity: &Identity) -> bool {
-        let wrote = self.with(identity, |kept| kept.wrote);
+        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = memories.get(&identity.uid().unwrap_or_default());
+        let wrote = kept.and_then(|kept| kept.wrote);
         let wrote = wrote.filter(|(_, at)| at.elapsed() < BEHIND);
         wrote.is_some_and(|(wrote, _)| version(identity).is_some_and(|version| version < wrote))
     }
@@ -263,11 +267,14 @@ impl Memories {
         memories.remove(&identity.uid().unwrap_or_default());
     }
 
-    fn with<T>(&self, identity: &Identity, see: impl FnOnce(&mut Kept) -> T) -> T {
+    // Only of an identity that is worked on: thousands are only looked at.
+    fn change(&self, identity: &Identity, change: impl FnOnce(&mut Kept)) {
         let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        see(memories
-            .entry(identity.uid().unwrap_or_default())
-            .or_default())
+        change(
+            memories
+                .entry(identity.uid().unwrap_or_default())
+                .or_default(),
+        );
     }
 }
 

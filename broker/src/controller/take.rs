@@ -47,7 +47,9 @@ impl Way {
 
     /// The next change of the plan.
     pub(super) fn next(&self, memory: &Memory) -> Option<Change> {
-        left(&self.identity, memory, (self.aim, self.account))
+        let status = self.identity.status.clone().unwrap_or_default();
+        let towards = (self.aim, self.account);
+        left(&self.identity, &status, memory, towards)
             .into_iter()
             .next()
     }
@@ -145,17 +147,17 @@ fn about(identity: &Identity) -> About {
     (metadata.generation, identity.phase().serves(), leaves)
 }
 
-/// What is left of the plan.
+/// What is left of the plan when the status says this.
 fn left(
     identity: &Identity,
+    status: &IdentityStatus,
     memory: &Memory,
     (aim, account): (Aim, plan::ServiceAccount),
 ) -> Vec<Change> {
-    let status = identity.status.clone().unwrap_or_default();
     let desired = Desired::of(&identity.spec).towards(aim);
     plan(
         &desired,
-        &memory.observed(identity, &status, account, &desired),
+        &memory.observed(identity, status, account, &desired),
     )
 }
 
@@ -215,8 +217,7 @@ pub(super) fn settle<'d>(
         }
     }
     if !memory.is_quiet() {
-        let desired = Desired::of(&seen.spec).towards(aim);
-        let left = plan(&desired, &memory.observed(seen, status, account, &desired));
+        let left = left(seen, status, memory, (aim, account));
         let mut progress = conditions::progress(aim, &left);
         // Looking again undoes nothing that holds, unless it has found something missing: the deadline counts from when it held.
         if memory.looking && !repaired {

@@ -119,11 +119,10 @@ impl Room {
                     let before = before.filter(|before| before.pod.uid == gated.uid);
                     let waiting = Waiting {
                         pod: gated,
-                        since: before
-                            .as_ref()
-                            .map_or_else(Instant::now, |before| before.since),
                         told: before.as_ref().map_or(0, |before| before.told),
-                        told_at: before.as_ref().and_then(|before| before.told_at),
+                        told_at: before
+                            .as_ref()
+                            .map_or_else(Instant::now, |before| before.told_at),
                         lasting: before.and_then(|before| before.lasting),
                     };
                     self.pods.insert(waiting);

@@ -13,10 +13,8 @@ pub(super) struct Waiting {
     pub(super) pod: Gated,
     /// How often it was told why.
     pub(super) told: u32,
-    /// Since when it is known to wait.
-    pub(super) since: Instant,
-    /// When it was told last.
-    pub(super) told_at: Option<Instant>,
+    /// When it was told last, or began to wait: it comes with a first word.
+    pub(super) told_at: Instant,
     /// Since when its reason is one that does not pass by itself.
     pub(super) lasting: Option<Instant>,
 }
@@ -91,8 +89,7 @@ mod tests {
         Waiting {
             pod,
             told: 0,
-            since: Instant::now(),
-            told_at: None,
+            told_at: Instant::now(),
             lasting: None,
         }
     }

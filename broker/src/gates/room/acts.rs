@@ -110,13 +110,12 @@ impl Room {
             return;
         };
         let period = self.gates.config.timings.gates;
-        // It came with a first word.
-        let early = waiting.told_at.unwrap_or(waiting.since).elapsed() < period;
+        let early = waiting.told_at.elapsed() < period;
         if says == Some(reason) || waiting.told >= TOLD || (early && !at_once) {
             return;
         }
         waiting.told += 1;
-        waiting.told_at = Some(Instant::now());
+        waiting.told_at = Instant::now();
         let text = format!("{reason}: {message}");
         let patch = json!({"metadata": {"uid": pod.uid, "annotations": {names::WAITING_ANNOTATION: &text}}});
         let api = Api::<Pod>::namespaced(self.gates.client.clone(), &self.namespace);

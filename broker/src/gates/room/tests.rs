@@ -82,8 +82,7 @@ fn waiting(takes: bool) -> (Cluster, Room) {
     room.pods.insert(Waiting {
         pod: pod(),
         told: 0,
-        since: Instant::now(),
-        told_at: None,
+        told_at: Instant::now(),
         lasting: None,
     });
     (cluster, room)
@@ -130,11 +129,11 @@ async fn a_pod_is_told_the_first_reason_then_not_each_but_at_once_what_somebody_
     let period = room.gates.config.timings.gates;
     room.tell(&pod(), ("Pending", "why"), false).await;
     assert_eq!(told(), 0, "it may be over in a moment");
-    let before = |room: &mut Room, set: fn(&mut Waiting, Instant)| {
+    let a_period_later = |room: &mut Room| {
         let then = Instant::now().checked_sub(period).unwrap();
-        set(room.pods.get_mut("t-1").unwrap(), then);
+        room.pods.get_mut("t-1").unwrap().told_at = then;
     };
-    before(&mut room, |waiting, then| waiting.since = then);
+    a_period_later(&mut room);
     for (reason, at_once, so_far) in [
         ("Pending", false, 1),
         ("Propagating", false, 1),
@@ -143,7 +142,7 @@ async fn a_pod_is_told_the_first_reason_then_not_each_but_at_once_what_somebody_
         room.tell(&pod(), (reason, "why"), at_once).await;
         assert_eq!(told(), so_far, "{reason}");
     }
-    before(&mut room, |waiting, then| waiting.told_at = Some(then));
+    a_period_later(&mut room);
     room.tell(&pod(), ("Propagating", "why"), false).await;
     assert_eq!(told(), 3);
 }
