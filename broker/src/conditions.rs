@@ -138,12 +138,15 @@ pub fn progress(aim: Aim, changes: &[Change]) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether the last that was done to its GSA was to disable it.
+/// Whether its GSA, which was there, was disabled the last time, or what was done to it failed.
 #[must_use]
-pub fn was_disabled(identity: &Identity) -> bool {
-    let status = identity.status.as_ref();
-    let ready = status.and_then(|status| conditions::get(&status.conditions, GOOGLE_ACCOUNT_READY));
-    ready.is_some_and(|ready| matches!(ready.reason.as_str(), "Disabling" | "Disabled"))
+pub fn may_be_disabled(identity: &Identity) -> bool {
+    let Some(status) = &identity.status else {
+        return false;
+    };
+    let ready = conditions::get(&status.conditions, GOOGLE_ACCOUNT_READY);
+    status.google_service_account_id.is_some()
+        && ready.is_some_and(|ready| ready.status == Status::False.as_str())
 }
 
 /// What the conditions say of an identity that serves nobody any more.

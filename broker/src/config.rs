@@ -90,6 +90,8 @@ pub struct Timings {
     pub token_cache: Duration,
     /// Between two looks at a new GSA; Google's reads are eventually consistent.
     pub sighting: Duration,
+    /// For so long Google may show what was before a write (policies may take seven minutes to be known everywhere).
+    pub stale_reads: Duration,
     /// Between two proofs of one identity; Google's replicas learn a binding one by one.
     pub proof: Duration,
     /// First and longest wait after something that may pass by itself.
@@ -126,6 +128,7 @@ impl Default for Timings {
             lease: Duration::from_secs(10),
             token_cache: Duration::from_secs(60),
             sighting: Duration::from_millis(250),
+            stale_reads: Duration::from_mins(7),
             proof: Duration::from_secs(5),
             retry: (Duration::from_secs(2), Duration::from_secs(60)),
             refused: Duration::from_mins(5),
@@ -155,6 +158,7 @@ impl Timings {
         let part = |d: Duration| d / times.max(1);
         Self {
             sighting: part(whole.sighting),
+            stale_reads: part(whole.stale_reads),
             proof: part(whole.proof),
             retry: (part(whole.retry.0), part(whole.retry.1)),
             refused: part(whole.refused),

@@ -7,7 +7,7 @@ mod pace;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use namesake_gcp::{Edit, Error, Failure, Gcp, Policy, Resource};
+use namesake_gcp::{Edit, Error, Failure, Gcp, Manner, Policy, Resource};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -74,11 +74,28 @@ impl Policies {
     /// # Errors
     /// `PolicyFull` when the policy has no room for it; what Google says to this change, or to all that were in its write.
     pub async fn change(&self, resource: &Resource, edits: Vec<Edit>) -> Result<Written, Error> {
-        let (answer, outcome) = oneshot::channel();
-        let waiting = Waiting {
-            change: Change(edits),
-            answer,
+        let change = Change {
+            edits,
+            confirmed: false,
         };
+        self.make(resource, change).await
+    }
+
+    /// As [`Policies::change`], for what is forgotten afterwards: written even when the policy is read as being so already.
+    ///
+    /// # Errors
+    /// As [`Policies::change`].
+    pub async fn confirm(&self, resource: &Resource, edits: Vec<Edit>) -> Result<Written, Error> {
+        let change = Change {
+            edits,
+            confirmed: true,
+        };
+        self.make(resource, change).await
+    }
+
+    async fn make(&self, resource: &Resource, change: Change) -> Result<Written, Error> {
+        let (answer, outcome) = oneshot::channel();
+        let waiting = Waiting { change, answer };
         if self.queue(resource, waiting) {
             tokio::spawn(Arc::clone(&self.0).work(resource.clone()));
         }
@@ -180,13 +197,12 @@ impl Inner {
         let change = |policy: &mut Policy| {
             *lock(&verdicts) = apply(policy, &changes, self.room);
         };
-        // Nothing is made to take something away from it.
-        let written = if changes.iter().any(|change| change.adds()) {
-            self.gcp.modify_policy(resource, change).await?
-        } else {
-            let written = self.gcp.modify_policy_of_existing(resource, change);
-            written.await?
+        let manner = Manner {
+            // Nothing is made to take something away from it.
+            makes: changes.iter().any(|change| change.adds()),
+            confirms: changes.iter().any(|change| change.confirmed),
         };
+        let written = self.gcp.modify_policy_as(manner, resource, change).await?;
         let verdicts = verdicts.into_inner();
         Ok((written, verdicts.unwrap_or_else(PoisonError::into_inner)))
     }

@@ -26,6 +26,7 @@ pub use client::{Endpoints, Gcp};
 pub use credentials::application_default;
 pub use edit::{Edit, Entry};
 pub use error::{Error, Failure};
+pub use policies::Manner;
 pub use policy::{Condition, Policy};
 pub use rates::{PerMinute, Rate, Standing};
 pub use resource::Resource;

@@ -9,6 +9,16 @@ use crate::resource::{account_name, project_of};
 use crate::retry::{Counted, Retry};
 use crate::{AccessToken, Error, Gcp, Policy, Resource, classify};
 
+/// How a policy is changed, whatever the change.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// A managed folder that is not there is made.
+    pub makes: bool,
+    /// What shows nothing to change is written, too. A read may be older than the last write ("eventually consistent"),
+    /// and only Google's comparison of the etag tells.
+    pub confirms: bool,
+}
+
 impl Gcp {
     /// The policy of a resource, conditions included.
     ///
@@ -30,42 +40,39 @@ impl Gcp {
         resource: &Resource,
         change: impl Fn(&mut Policy) + Send + Sync,
     ) -> Result<Policy, Error> {
-        self.modify(resource, true, change).await
+        let manner = Manner {
+            makes: true,
+            confirms: false,
+        };
+        self.modify_policy_as(manner, resource, change).await
     }
 
-    /// As [`Gcp::modify_policy`], but nothing is made whose policy is to be changed: to take something away.
+    /// As [`Gcp::modify_policy`], in another manner.
     ///
     /// # Errors
-    /// As [`Gcp::modify_policy`]; `NotFound` also for a managed folder.
-    pub async fn modify_policy_of_existing(
+    /// As [`Gcp::modify_policy`]; `NotFound` also for a managed folder that is not made.
+    pub async fn modify_policy_as(
         &self,
+        manner: Manner,
         resource: &Resource,
-        change: impl Fn(&mut Policy) + Send + Sync,
-    ) -> Result<Policy, Error> {
-        self.modify(resource, false, change).await
-    }
-
-    async fn modify(
-        &self,
-        resource: &Resource,
-        make: bool,
         change: impl Fn(&mut Policy) + Send + Sync,
     ) -> Result<Policy, Error> {
         resource.check()?;
         let what = format!("change the policy of {resource}");
         let mut retry = self.retry();
         loop {
-            let before = if make {
+            let before = if manner.makes {
                 self.read_or_make(&mut retry, resource).await?
             } else {
                 self.read(&mut retry, resource).await?
             };
             let mut after = before.clone();
             change(&mut after);
-            if after == before {
+            let etag_less = before.etag().is_none_or(str::is_empty);
+            if after == before && (etag_less || !manner.confirms) {
                 return Ok(before);
             }
-            if before.etag().is_none_or(str::is_empty) {
+            if etag_less {
                 return Err(invalid(
                     &what,
                     "the policy came without an etag, and would be overwritten blindly",

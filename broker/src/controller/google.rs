@@ -42,7 +42,7 @@ async fn look(identity: &Identity, context: &Context) -> Result<Done, Failure> {
         Some(account) => {
             ours(identity, &account)?;
             // We may have disabled it a moment ago, and Google show what was before.
-            if account.disabled || conditions::was_disabled(identity) {
+            if account.disabled || conditions::may_be_disabled(identity) {
                 // By its unique id: another of this name is not meant.
                 gcp.enable_service_account(project, &account.unique_id)
                     .await?;

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::{Api, ResourceExt};
 use namesake_api::{Identity, IdentityStatus, Mode, Phase};
-use namesake_gcp::{Edit, Error as Google, Resource, ServiceAccount};
+use namesake_gcp::{Edit, Error as Google, ServiceAccount};
 
 use super::step::Done;
 use super::{Context, google, leftovers};
@@ -22,7 +22,7 @@ pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Don
         Mode::Impersonate => written::bindings(&status),
         Mode::Direct => written::all(&status),
     };
-    take_back(context, entries).await
+    take_back(identity, context, entries).await
 }
 
 /// Takes back what is recorded and not asked for any more; everything, when the identity is to go.
@@ -33,7 +33,7 @@ pub(super) async fn revoke(identity: &Identity, context: &Context) -> Result<Don
     } else {
         written::all(&expected(identity, context).await?)
     };
-    take_back(context, entries).await
+    take_back(identity, context, entries).await
 }
 
 /// What is recorded, and what an identity of this spec has even if nobody recorded it. Of an account under its name that is
@@ -75,14 +75,28 @@ fn may_have(identity: &Identity, context: &Context) -> bool {
     is_own && context.config.allowed_roles.refusal(spec).is_none()
 }
 
-async fn take_back(context: &Context, entries: Vec<Entry>) -> Result<Done, Failure> {
+async fn take_back(
+    identity: &Identity,
+    context: &Context,
+    entries: Vec<Entry>,
+) -> Result<Done, Failure> {
+    let recorded = identity.status.as_ref().map(written::all);
+    let recorded = recorded.unwrap_or_default();
     let mut left = entries.clone();
     while let Some(first) = left.first() {
         let resource = first.resource.clone();
         let (here, others): (Vec<_>, Vec<_>) =
             left.into_iter().partition(|e| e.resource == resource);
         left = others;
-        take_from(context, &resource, here).await?;
+        // What was written is forgotten after this, and then nobody would look for it any more.
+        let was_written = here.iter().any(|entry| recorded.contains(entry));
+        let edits = here.into_iter().map(removal).collect();
+        let removed = if was_written {
+            context.policies.confirm(&resource, edits).await
+        } else {
+            context.policies.change(&resource, edits).await
+        };
+        forgive(removed.map(|_| ()))?;
     }
     Ok(Done {
         taken: entries,
@@ -90,25 +104,20 @@ async fn take_back(context: &Context, entries: Vec<Entry>) -> Result<Done, Failu
     })
 }
 
-async fn take_from(
-    context: &Context,
-    resource: &Resource,
-    entries: Vec<Entry>,
-) -> Result<(), Failure> {
-    let edits = entries.into_iter().map(|entry| {
-        Edit::Remove(namesake_gcp::Entry {
-            condition: entry.condition,
-            ..namesake_gcp::Entry::new(entry.role, entry.member)
-        })
-    });
-    let removed = context.policies.change(resource, edits.collect()).await;
-    forgive(removed.map(|_| ()))
+fn removal(entry: Entry) -> Edit {
+    Edit::Remove(namesake_gcp::Entry {
+        condition: entry.condition,
+        ..namesake_gcp::Entry::new(entry.role, entry.member)
+    })
 }
 
 /// Disables the GSA, so that tokens that are out there end too.
 pub(super) async fn disable(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    // It may have served a moment ago, and Google show what was before.
+    let doubtful =
+        phase::since(identity, context.now()).unsigned_abs() < context.config.timings.stale_reads;
     if let Own::Ours(account) = own_account(identity, context).await?
-        && !account.disabled
+        && (!account.disabled || doubtful)
     {
         let project = &identity.spec.project;
         let id = &account.unique_id;
@@ -279,8 +288,8 @@ pub(crate) async fn take_down(identity: &Identity, context: &Context) -> Result<
         return Ok(());
     }
     let status = expected(identity, context).await?;
-    take_back(context, written::bindings(&status)).await?;
-    take_back(context, written::grants(&status)).await?;
+    take_back(identity, context, written::bindings(&status)).await?;
+    take_back(identity, context, written::grants(&status)).await?;
     delete_account(identity, context).await.map(|_| ())
 }
 

@@ -7,11 +7,15 @@ use super::Size;
 
 /// Edits that belong together.
 #[derive(Clone, Debug)]
-pub(super) struct Change(pub(super) Vec<Edit>);
+pub(super) struct Change {
+    pub(super) edits: Vec<Edit>,
+    /// Written also when the policy is read as being so already.
+    pub(super) confirmed: bool,
+}
 
 impl Change {
     pub(super) fn adds(&self) -> bool {
-        self.0.iter().any(Edit::adds)
+        self.edits.iter().any(Edit::adds)
     }
 }
 
@@ -76,8 +80,8 @@ pub(super) fn apply(policy: &mut Policy, changes: &[&Change], room: Room) -> Vec
         if !change.adds() {
             return verdict(make(policy, change));
         }
-        bytes += change.0.iter().map(bytes_of).sum::<usize>();
-        principals += change.0.len();
+        bytes += change.edits.iter().map(bytes_of).sum::<usize>();
+        principals += change.edits.len();
         if bytes <= room.bytes && principals <= room.principals {
             return verdict(make(policy, change));
         }
@@ -94,7 +98,7 @@ pub(super) fn apply(policy: &mut Policy, changes: &[&Change], room: Room) -> Vec
 }
 
 fn make(policy: &mut Policy, change: &Change) -> bool {
-    let edits = change.0.iter();
+    let edits = change.edits.iter();
     edits.fold(false, |changed, edit| edit.apply(policy) | changed)
 }
 
@@ -121,7 +125,7 @@ fn bytes_of(edit: &Edit) -> usize {
 
 /// Which of these changes a refusal is about; none when it does not say, or blames all of them.
 pub(super) fn split(changes: &[&Change], message: &str) -> Option<Vec<bool>> {
-    let blamed = |change: &&Change| change.0.iter().any(|edit| edit.is_blamed(message));
+    let blamed = |change: &&Change| change.edits.iter().any(|edit| edit.is_blamed(message));
     let blamed: Vec<bool> = changes.iter().map(blamed).collect();
     let count = blamed.iter().filter(|blamed| **blamed).count();
     (0 < count && count < changes.len()).then_some(blamed)
@@ -134,10 +138,14 @@ mod tests {
     use super::*;
 
     fn add(n: usize) -> Change {
-        Change(vec![Edit::add(
-            "roles/viewer",
-            format!("user:{n}@acme.com"),
-        )])
+        change(Edit::add("roles/viewer", format!("user:{n}@acme.com")))
+    }
+
+    fn change(edit: Edit) -> Change {
+        Change {
+            edits: vec![edit],
+            confirmed: false,
+        }
     }
 
     fn policy_of(members: usize) -> Policy {
@@ -155,7 +163,7 @@ mod tests {
             ..Room::default()
         };
         let mut policy = policy_of(2);
-        let gone = Change(vec![Edit::RemoveMember("user:0@acme.com".into())]);
+        let gone = change(Edit::RemoveMember("user:0@acme.com".into()));
         let changes = [add(7), add(8), gone, add(9), add(9)];
         let verdicts = apply(&mut policy, &changes.each_ref(), room);
         assert_eq!(verdicts[0], Verdict::Changed);
@@ -195,7 +203,7 @@ mod tests {
             ..Room::default()
         };
         let mut policy = policy_of(5);
-        let gone = Change(vec![Edit::RemoveMember("user:0@acme.com".into())]);
+        let gone = change(Edit::RemoveMember("user:0@acme.com".into()));
         assert_eq!(apply(&mut policy, &[&gone], room), [Verdict::Changed]);
     }
 

@@ -1,6 +1,8 @@
 //! Taking an identity down.
 
 use super::*;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use namesake_api::{IdentityStatus, Phase};
 
 async fn up(identity: &Identity) -> World {
     let world = World::new().await;
@@ -58,6 +60,50 @@ fn kind(line: &str) -> &'static str {
         .into_iter()
         .find(|(part, _)| line.contains(part))
         .map_or("other", |(_, kind)| kind)
+}
+
+#[tokio::test]
+async fn what_was_written_is_taken_back_also_when_google_does_not_show_it_yet() {
+    let mut identity = fixtures::identity();
+    let world = World::new().await;
+    // Policies are shown as they were before, for longer than this test takes; writes are compared with what is.
+    let stale = |s: &mut namesake_gcp_emulator::Settings| s.delays.policy_read = 1.0;
+    google::find(&identity, &world.context).await.unwrap();
+    world.emulator.state().change_settings(stale).unwrap();
+    google::bind(&identity, &world.context).await.unwrap();
+    let mut status = identity.status.clone().unwrap_or_default();
+    crate::written::record(&identity, &mut status, &members(&identity));
+    identity.status = Some(status);
+    let done = leave::unbind(&identity, &world.context).await.unwrap();
+    assert!(!done.taken.is_empty());
+    let fresh = |s: &mut namesake_gcp_emulator::Settings| s.delays.policy_read = 0.0;
+    world.emulator.state().change_settings(fresh).unwrap();
+    let policy = world.context.gcp.policy(&account(&identity)).await.unwrap();
+    assert_eq!(policy.principals(), 0);
+}
+
+#[tokio::test]
+async fn who_leaves_is_disabled_also_when_google_shows_the_account_as_it_was_before() {
+    let mut identity = fixtures::identity();
+    let world = up(&identity).await;
+    let disabled = |before| {
+        let mut lines = world.written(before).into_iter();
+        lines.any(|line| line.contains(":disable"))
+    };
+    let mut leaves = async |seconds: i64| {
+        let since = world.context.now() - jiff::SignedDuration::from_secs(seconds);
+        identity.status = Some(IdentityStatus {
+            phase: Some(Phase::Suspended),
+            phase_time: Some(Time(since)),
+            ..IdentityStatus::default()
+        });
+        let before = world.last();
+        leave::disable(&identity, &world.context).await.unwrap();
+        disabled(before)
+    };
+    assert!(leaves(0).await);
+    assert!(leaves(1).await, "it may have been enabled a moment ago");
+    assert!(!leaves(3600).await, "that is known everywhere");
 }
 
 #[tokio::test]

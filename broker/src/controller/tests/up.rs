@@ -81,14 +81,19 @@ async fn who_comes_back_is_enabled_also_when_google_shows_the_account_as_it_was_
     google::find(&identity, &world.context).await.unwrap();
     assert!(!enabled(world.written(before)), "nobody had disabled it");
     // The status says that we disabled it; a replica of Google's shows that it is enabled.
-    let mut status = IdentityStatus::default();
-    let disabled = Finding::fails(GOOGLE_ACCOUNT_READY, "Disabled", "it is disabled");
-    let (mode, now) = (identity.spec.mode, jiff::Timestamp::UNIX_EPOCH);
-    crate::conditions::record(&mut status, None, mode, &[disabled], now);
-    identity.status = Some(status);
-    let before = world.last();
-    google::find(&identity, &world.context).await.unwrap();
-    assert!(enabled(world.written(before)));
+    for reason in ["Disabled", "Disabling", "Throttled"] {
+        let mut status = IdentityStatus {
+            google_service_account_id: Some("1".into()),
+            ..IdentityStatus::default()
+        };
+        let disabled = Finding::fails(GOOGLE_ACCOUNT_READY, reason, "it is disabled, or may be");
+        let (mode, now) = (identity.spec.mode, jiff::Timestamp::UNIX_EPOCH);
+        crate::conditions::record(&mut status, None, mode, &[disabled], now);
+        identity.status = Some(status);
+        let before = world.last();
+        google::find(&identity, &world.context).await.unwrap();
+        assert!(enabled(world.written(before)), "{reason}");
+    }
 }
 
 #[tokio::test]
