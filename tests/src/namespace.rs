@@ -289,6 +289,15 @@ impl TestNamespace {
             .await
     }
 
+    /// Somebody who may impersonate anybody, and says to be this user.
+    ///
+    /// # Errors
+    /// When there is no token for them.
+    pub async fn impostor(&self, user: &str) -> Result<Person> {
+        let groups = ["system:masters"];
+        self.stack.cluster().person(user, &groups, &self.name).await
+    }
+
     /// Prints what is here, on the test's own thread.
     #[expect(clippy::print_stderr, reason = "the failure's explanation")]
     async fn explain(&self) {

@@ -292,8 +292,7 @@ fn a_pod_that_names_bobs_job_as_its_owner_is_refused() -> Result<()> {
         // Not even an admin is the carrier, and neither is who only says to be it.
         refused(ns.admin().await?.creates::<Pod>(planted.clone()).await)?.with(403)?;
         let user = "system:serviceaccount:kube-system:job-controller";
-        let groups = ["system:masters"];
-        let impostor = ns.stack.cluster().person(user, &groups, &ns.name).await?;
+        let impostor = ns.impostor(user).await?;
         refused(impostor.creates::<Pod>(planted).await)?.with(403)?;
         Ok(())
     })

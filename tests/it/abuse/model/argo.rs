@@ -80,11 +80,9 @@ pub(super) struct Flows {
 impl Flows {
     pub(super) async fn of(ns: &TestNamespace) -> Result<Self> {
         let user = format!("system:serviceaccount:{ARGO_NAMESPACE}:argo");
-        let groups = ["system:masters"];
-        let impostor = ns.stack.cluster().person(&user, &groups, &ns.name).await?;
         Ok(Self {
             argo: Controller::of(ns).await?,
-            impostor: Controller(impostor),
+            impostor: Controller(ns.impostor(&user).await?),
             templates: BTreeMap::new(),
             crons: BTreeMap::new(),
             runs: Vec::new(),

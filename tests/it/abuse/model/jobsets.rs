@@ -30,10 +30,8 @@ pub(super) struct Sets {
 impl Sets {
     pub(super) async fn of(ns: &TestNamespace) -> Result<Self> {
         let controller = controller(ns).await?;
-        let groups = ["system:masters"];
-        let cluster = ns.stack.cluster();
         Ok(Self {
-            impostor: cluster.person(&controller.name, &groups, &ns.name).await?,
+            impostor: ns.impostor(&controller.name).await?,
             controller,
             all: Vec::new(),
             made: 0,

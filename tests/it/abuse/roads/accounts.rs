@@ -36,8 +36,7 @@ fn who_shows_another_token_of_its_account_is_refused() -> Result<()> {
         let minted = cluster
             .service_account(&ns.name, account_of(&pod), &ns.name)
             .await?;
-        let groups = ["system:masters"];
-        let impostor = cluster.person(&minted.name, &groups, &ns.name).await?;
+        let impostor = ns.impostor(&minted.name).await?;
         for somebody in [minted, impostor] {
             refused(somebody.creates::<Job>(metaflow_job()).await)?
                 .with(403)?

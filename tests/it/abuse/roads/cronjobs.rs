@@ -136,8 +136,7 @@ fn a_job_of_it_is_made_by_its_controller_or_by_its_user() -> Result<()> {
             .saying("CronJob")?
             .saying(MALLORY)?;
         let user = "system:serviceaccount:kube-system:cronjob-controller";
-        let groups = ["system:masters"];
-        let impostor = ns.stack.cluster().person(user, &groups, &ns.name).await?;
+        let impostor = ns.impostor(user).await?;
         refused(impostor.creates::<Job>(job.clone()).await)?.with(403)?;
         // As `kubectl create job --from=cronjob/nightly` does.
         let own = alice.creates::<Job>(job).await?;
