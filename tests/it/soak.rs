@@ -6,6 +6,7 @@
 mod acts;
 mod book;
 mod end;
+mod found;
 mod ledger;
 mod plan;
 mod watch;

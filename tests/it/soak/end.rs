@@ -11,6 +11,7 @@ use namesake_tests::{google::email, namespace::TestNamespace};
 use super::{
     acts::World,
     book::{PINNED, PINNED_ACCOUNT, people, person},
+    found::{Role, found},
     plan::{Book, Class},
     watch::is_gated,
 };
@@ -45,65 +46,6 @@ pub(super) fn wanted(identity: &Identity, book: &Book) -> Wanted {
     } else {
         Wanted::Works
     }
-}
-
-/// Who has which role on what.
-type Role = (String, String, String);
-
-/// What Google has of this namespace: accounts with our mark, and every role of an identity here.
-struct Found {
-    accounts: BTreeSet<String>,
-    disabled: BTreeSet<String>,
-    roles: BTreeSet<Role>,
-}
-
-fn found(ns: &TestNamespace, identities: &[(Identity, Option<ServiceAccount>)]) -> Found {
-    let listing = ns.stack.google().state().listing();
-    let mark = format!(
-        "stack=prod cluster={} ksa={}/",
-        namesake_sandbox::CLUSTER,
-        ns.name
-    );
-    let mut found = Found {
-        accounts: BTreeSet::new(),
-        disabled: BTreeSet::new(),
-        roles: BTreeSet::new(),
-    };
-    for account in listing["serviceAccounts"].as_array().into_iter().flatten() {
-        let text = |key: &str| account[key].as_str().unwrap_or_default();
-        if !account["deleted"].is_null() || !text("description").contains(&mark) {
-            continue;
-        }
-        found.accounts.insert(text("email").to_owned());
-        if account["disabled"] == true {
-            found.disabled.insert(text("email").to_owned());
-        }
-    }
-    let uids = identities
-        .iter()
-        .filter_map(|(_, account)| account.as_ref()?.uid());
-    let mut names: Vec<String> = uids.collect();
-    names.extend([
-        format!("[{}/mf-", ns.name),
-        "serviceAccount:mf-".to_owned(),
-        "service_account".to_owned(),
-        "/subject/ns/".to_owned(),
-        "serviceaccount.uid".to_owned(),
-    ]);
-    for (resource, policy) in listing["policies"].as_object().into_iter().flatten() {
-        for binding in policy["bindings"].as_array().into_iter().flatten() {
-            let role = binding["role"].as_str().unwrap_or_default();
-            for member in binding["members"].as_array().into_iter().flatten() {
-                let member = member.as_str().unwrap_or_default();
-                if names.iter().any(|name| member.contains(name.as_str())) {
-                    found
-                        .roles
-                        .insert((resource.clone(), role.to_owned(), member.to_owned()));
-                }
-            }
-        }
-    }
-    found
 }
 
 /// The roles that an identity has to have, by the book.
