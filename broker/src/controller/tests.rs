@@ -18,6 +18,7 @@ mod drift;
 mod flow;
 mod two;
 mod up;
+mod way;
 
 /// The emulator, and a context that speaks to it.
 struct World {

@@ -14,11 +14,26 @@ use crate::namespaces;
 #[derive(Clone)]
 struct Cluster {
     takes: bool,
+    /// Whether an Identity is there, of which no watch has told.
+    has_identity: bool,
     sent: Arc<Mutex<Vec<String>>>,
 }
 
 impl Cluster {
     async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
+        if request.uri().path().contains("/identities/") {
+            let there = crate::fixtures::identity();
+            let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "reason": "NotFound"});
+            let (code, answer) = if self.has_identity {
+                (200, json!(there))
+            } else {
+                (404, gone)
+            };
+            let answer = http::Response::builder()
+                .status(code)
+                .body(answer.to_string());
+            return answer.unwrap().map(|text| Body::from(text.into_bytes()));
+        }
         let body = request.into_body().collect_bytes().await.unwrap();
         let sent = String::from_utf8(body.to_vec()).unwrap();
         self.sent.lock().unwrap().push(sent);
@@ -76,6 +91,7 @@ fn pod() -> Gated {
 fn waiting(takes: bool) -> (Cluster, Room) {
     let cluster = Cluster {
         takes,
+        has_identity: false,
         sent: Arc::default(),
     };
     let mut room = cluster.room();
@@ -163,4 +179,33 @@ async fn a_gate_that_was_opened_is_not_opened_again_because_the_watch_is_behind(
     assert!(room.opened.is_empty());
     room.pod(Ok(Event::Apply(gated()))).await;
     assert_eq!(room.pods.len(), 1);
+}
+
+#[tokio::test]
+async fn a_pod_without_an_identity_is_ended_only_when_the_api_server_says_so_too() {
+    for (has_identity, ends) in [(true, false), (false, true)] {
+        let (cluster, _) = waiting(true);
+        let cluster = Cluster {
+            has_identity,
+            ..cluster
+        };
+        let mut room = cluster.room();
+        // It has waited for as long as anybody may.
+        let pod = Gated {
+            created: Some(jiff::Timestamp::UNIX_EPOCH),
+            ..pod()
+        };
+        room.pods.insert(Waiting {
+            pod,
+            told: 0,
+            told_at: Instant::now(),
+            lasting: None,
+        });
+        room.open(&Of::All).await;
+        let sent = cluster.sent.lock().unwrap();
+        let ended = sent
+            .iter()
+            .any(|body| body.contains("\"phase\":\"Failed\""));
+        assert_eq!(ended, ends, "{sent:?}");
+    }
 }
