@@ -216,7 +216,7 @@ pub const READS_PER_MINUTE: u32 = 6_000;
 pub const ENV_WRITES_PER_MINUTE: &str = "NAMESAKE_WRITES_PER_MINUTE";
 /// Default of [`ENV_WRITES_PER_MINUTE`], as Google documents it.
 pub const WRITES_PER_MINUTE: u32 = 600;
-/// Creations of Google service accounts a minute that the quota allows. Without it, found out by what Google refuses.
+/// Creations of Google service accounts a minute that the quota allows. Without it half of the writes, or fewer when Google refuses.
 pub const ENV_CREATES_PER_MINUTE: &str = "NAMESAKE_CREATES_PER_MINUTE";
 /// Google service accounts that a project may have: what its quota says. Without it, Google is asked until it refuses.
 pub const ENV_ACCOUNTS_PER_PROJECT: &str = "NAMESAKE_ACCOUNTS_PER_PROJECT";

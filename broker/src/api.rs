@@ -29,6 +29,7 @@ pub use request::{Answer, Ask};
 
 use crate::config::Config;
 use crate::identities::Identities;
+use crate::leader::Pace;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::ready::Ready;
@@ -64,6 +65,8 @@ pub struct Broker {
     pub metrics: Arc<Metrics>,
     /// One call at a time for each identity; the others find what the first has made.
     flights: Turns<String>,
+    /// Slowed down while somebody waits for an answer.
+    pace: Arc<Pace>,
     /// What is written after the answer.
     afterwards: TaskTracker,
 }
@@ -84,6 +87,7 @@ impl Broker {
             callers: Callers::new(&config),
             buckets: Mutex::new(Buckets::per_minute(config.identities_per_minute)),
             flights: Turns::default(),
+            pace: Arc::default(),
             afterwards: TaskTracker::new(),
             client,
             config,
@@ -93,6 +97,12 @@ impl Broker {
             ready,
             metrics,
         }
+    }
+
+    /// The same, which slows this pace down while somebody waits for an answer.
+    #[must_use]
+    pub fn with_pace(self, pace: Arc<Pace>) -> Self {
+        Self { pace, ..self }
     }
 
     /// Waits for what is written after answers that were given, once no more are.
@@ -138,6 +148,7 @@ async fn answer(broker: &Arc<Broker>, request: Request) -> Result<Answer, ApiErr
         .map(str::to_owned);
     let body = read(request.into_body()).await?;
     let ask = Ask::parse(&body)?;
+    let _waits = broker.pace.somebody_waits();
     let provisioned = provision::provision(broker, &ask, revision.as_deref()).await;
     let Ask {
         namespace,

@@ -79,7 +79,7 @@ pub struct Args {
     /// Proofs that identities work which run at the same time; each holds a token of its identity for some seconds.
     #[arg(long, env = names::ENV_PROOFS_AT_ONCE, default_value_t = names::PROOFS_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
     pub proofs_at_once: u16,
-    /// Creations of service accounts a minute that the quota allows; without it, found out by what Google refuses.
+    /// Creations of service accounts a minute that the quota allows; without it half of the writes, or fewer when Google refuses.
     #[arg(long, env = names::ENV_CREATES_PER_MINUTE)]
     pub creates_per_minute: Option<u32>,
     /// Bytes that a policy at Google may have; Google says no number.

@@ -138,7 +138,11 @@ pub fn progress(aim: Aim, changes: &[Change]) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether its GSA, which was there, was disabled the last time, or what was done to it failed.
+/// Why a GSA that was made just now does not count yet.
+pub const UNSEEN: &str = "WaitingUntilVisible";
+
+/// Whether its GSA, which was there, was disabled the last time, or what was done to it failed. One that was made and is not
+/// shown everywhere yet is not.
 #[must_use]
 pub fn may_be_disabled(identity: &Identity) -> bool {
     let Some(status) = &identity.status else {
@@ -146,7 +150,8 @@ pub fn may_be_disabled(identity: &Identity) -> bool {
     };
     let ready = conditions::get(&status.conditions, GOOGLE_ACCOUNT_READY);
     status.google_service_account_id.is_some()
-        && ready.is_some_and(|ready| ready.status == Status::False.as_str())
+        && ready
+            .is_some_and(|ready| ready.status == Status::False.as_str() && ready.reason != UNSEEN)
 }
 
 /// What the conditions say of an identity that serves nobody any more.
@@ -205,7 +210,7 @@ fn pending(part: &'static str, change: &Change) -> Option<Finding> {
         ),
         Change::FindGoogleAccount => ("Pending", "the Google service account is about to be made"),
         Change::SeeGoogleAccount => (
-            "WaitingUntilVisible",
+            UNSEEN,
             "the Google service account was made; Google does not show it everywhere yet",
         ),
         Change::Record | Change::Bind | Change::Grant(_) => (

@@ -6,6 +6,9 @@ use crate::conditions::{Finding, condition};
 use crate::ensure;
 use crate::plan::Change;
 
+/// As [`namesake_gcp::Error::Queued`] says it.
+const QUEUED: &str = "Queued";
+
 /// When the step is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -49,6 +52,12 @@ impl Failure {
             retry: Retry::Soon(Duration::ZERO),
             breaks: false,
         }
+    }
+
+    /// Whether others go before, and nothing else is wrong.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        self.reason == QUEUED
     }
 
     /// As the condition that `change` was to bring about says it.

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 pub use decide::{Seen, Step, decide};
 pub use fence::{Fence, NotLeading};
-pub use pace::{AT_ONCE, paced};
+pub use pace::{Pace, Waits, paced};
 
 use crate::config::{Clock, Config};
 use crate::ensure;

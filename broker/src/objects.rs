@@ -96,6 +96,12 @@ pub fn service_account(identity: &Identity, mark: &Mark) -> ServiceAccount {
     }
 }
 
+/// Whether an identity is in the cluster nothing but its KSA: no RoleBinding goes with it.
+#[must_use]
+pub fn is_alone(identity: &Identity) -> bool {
+    identity.spec.role_bindings.is_empty()
+}
+
 /// What a KSA that is there is to us: `wanted` is [`service_account`] of the same identity.
 #[must_use]
 pub fn judge(there: &ServiceAccount, wanted: &ServiceAccount) -> Judgement {

@@ -23,7 +23,7 @@ use crate::events::Events;
 use crate::garbage;
 use crate::gates::{self, Gates};
 use crate::identities::{self, Identities, Touches};
-use crate::leader::{self, Election, Fence};
+use crate::leader::{self, Election, Fence, Pace};
 use crate::metrics::Metrics;
 use crate::namespaces::{self, Namespaces};
 use crate::quota::{self, Counting};
@@ -61,6 +61,7 @@ pub async fn run(
     watching.spawn(watch_identities);
     let parts = Parts {
         fence: Arc::default(),
+        pace: Arc::default(),
         identities,
         touched,
         client,
@@ -110,6 +111,8 @@ pub async fn run(
 struct Parts {
     /// Stops what only the leader may write.
     fence: Arc<Fence>,
+    /// How fast the leader writes.
+    pace: Arc<Pace>,
     identities: Identities,
     touched: Touches,
     client: Client,
@@ -143,6 +146,7 @@ impl Parts {
             Arc::clone(&self.ready),
             Arc::clone(&self.metrics),
         )
+        .with_pace(Arc::clone(&self.pace))
     }
 }
 
@@ -171,7 +175,10 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
     let identities = parts.identities.clone();
     let touched = parts.touched.listen();
     // The fence is asked last, right before a write.
-    let client = leader::paced(parts.fence.before(parts.client.clone()), leader::AT_ONCE);
+    let client = leader::paced(
+        parts.fence.before(parts.client.clone()),
+        Arc::clone(&parts.pace),
+    );
     let gcp = parts.gcp.fenced(parts.fence.for_google());
     let context = Context::new(
         client.clone(),

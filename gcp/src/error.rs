@@ -32,6 +32,13 @@ pub enum Error {
         /// How long Google wants us to wait, if it says so.
         retry_after: Option<Duration>,
     },
+    /// It is not our turn yet: as many as Google allows in a minute go before. Nothing was sent.
+    Queued {
+        /// What was tried.
+        failure: Failure,
+        /// When it would be.
+        turn: Duration,
+    },
     /// A count is used up: waiting does not help.
     QuotaUsedUp(Failure),
     /// A policy holds no more: waiting does not help.
@@ -75,6 +82,7 @@ impl Error {
             | Self::Unauthenticated(f)
             | Self::Conflict(f)
             | Self::Throttled { failure: f, .. }
+            | Self::Queued { failure: f, .. }
             | Self::QuotaUsedUp(f)
             | Self::PolicyFull(f)
             | Self::NotYetVisible(f)
@@ -93,16 +101,18 @@ impl Error {
             self,
             Self::Conflict(_)
                 | Self::Throttled { .. }
+                | Self::Queued { .. }
                 | Self::NotYetVisible(_)
                 | Self::Unavailable(_)
         )
     }
 
-    /// How long Google wants us to wait, if it says so.
+    /// How long Google wants us to wait, if it says so, or until it is our turn.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after, .. } => *retry_after,
+            Self::Queued { turn, .. } => Some(*turn),
             _ => None,
         }
     }
@@ -117,6 +127,7 @@ impl Error {
             Self::Unauthenticated(_) => "Unauthenticated",
             Self::Conflict(_) => "Conflict",
             Self::Throttled { .. } => "Throttled",
+            Self::Queued { .. } => "Queued",
             Self::QuotaUsedUp(_) => "QuotaUsedUp",
             Self::PolicyFull(_) => "PolicyFull",
             Self::NotYetVisible(_) => "NotYetVisible",
@@ -134,7 +145,7 @@ impl Error {
             Self::PermissionDenied(_) => "grant it; a new grant takes up to 7 minutes to work",
             Self::Unauthenticated(_) => "check the credentials of the caller",
             Self::Conflict(_) => "somebody else keeps changing it; it is tried again",
-            Self::Throttled { .. } => {
+            Self::Throttled { .. } | Self::Queued { .. } => {
                 "it is tried again later; ask Google for a higher rate if this goes on"
             }
             Self::QuotaUsedUp(_) => {

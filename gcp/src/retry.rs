@@ -13,6 +13,8 @@ use crate::{Error, Failure, Rate};
 
 /// Longest wait for the answer to one request.
 const ATTEMPT: Duration = Duration::from_secs(15);
+/// Time that is left for the answer when a turn has come.
+const ANSWER: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -70,23 +72,28 @@ impl Retry {
         done
     }
 
-    /// Waits for a turn; for a creation also for that of a write, which it is as well.
+    /// Waits for a turn; for a creation also for that of a write, which it is as well. One that leaves no time for the answer
+    /// is not taken.
     async fn turn(&self, what: &str, Counted { rate, whose }: Counted<'_>) -> Result<(), Error> {
-        let both = [Some(rate), (rate == Rate::Create).then_some(Rate::Write)];
-        for rate in both.into_iter().flatten() {
-            let patience = self.end.saturating_duration_since(Instant::now());
-            match self.rates.turn(rate, whose, patience) {
-                Ok(wait) if wait.is_zero() => {}
-                Ok(wait) => sleep(wait).await,
-                Err(wait) => {
-                    return Err(Error::Throttled {
-                        failure: failure(what, &spent(rate, whose)),
-                        retry_after: Some(wait),
-                    });
-                }
+        let both = [rate, Rate::Write];
+        let rates = if rate == Rate::Create {
+            &both[..]
+        } else {
+            &both[..1]
+        };
+        let left = self.end.saturating_duration_since(Instant::now());
+        let patience = left.saturating_sub(ANSWER.min(left / 4));
+        match self.rates.turns(rates, whose, patience) {
+            Ok(wait) if wait.is_zero() => Ok(()),
+            Ok(wait) => {
+                sleep(wait).await;
+                Ok(())
             }
+            Err((rate, turn)) => Err(Error::Queued {
+                failure: failure(what, &spent(rate, whose)),
+                turn,
+            }),
         }
-        Ok(())
     }
 
     /// Pauses before the next attempt after `error`; as long as Google says, if it does. Gives the error back when

@@ -189,15 +189,15 @@ fn a_ca_bundle_that_somebody_takes_away_is_put_back() -> Result<()> {
         let bundle = read(&system).await?.certificate;
         is_published(&ns, &bundle).await?;
         let all: Api<MutatingWebhookConfiguration> = Api::all(admin.client().clone());
-        let mut taken = all.get(WEBHOOK_CONFIGURATION).await?;
-        for webhook in taken.webhooks.iter_mut().flatten() {
-            webhook.client_config.ca_bundle = None;
-        }
-        all.replace(WEBHOOK_CONFIGURATION, &PostParams::default(), &taken)
-            .await?;
-        // Asked meanwhile, or the API server may first look in the middle of the next change, and keep what it saw then.
         let alice = ns.alice().await?;
+        // Taken away again and again: it may be back before the API server has looked.
         eventually("the API server has seen it", async || {
+            let mut taken = all.get(WEBHOOK_CONFIGURATION).await?;
+            for webhook in taken.webhooks.iter_mut().flatten() {
+                webhook.client_config.ca_bundle = None;
+            }
+            all.replace(WEBHOOK_CONFIGURATION, &PostParams::default(), &taken)
+                .await?;
             refused(alice.dry_runs::<Job>(metaflow_job()).await)?.saying("x509")
         })
         .await?;

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::{Answer, ApiError, Ask, Broker, Reason};
 use crate::ensure::Made;
-use crate::{conditions, derive, ensure, phase, status};
+use crate::{conditions, derive, ensure, objects, phase, status};
 
 /// How far the watch of the rules may be behind the caller's.
 const BEHIND: Duration = Duration::from_secs(2);
@@ -80,8 +80,8 @@ pub(super) async fn provision(
     })
 }
 
-/// What an Identity needs that was made just now. That its KSA is there is written down after the answer: nobody waits for it,
-/// and the controller does it again when it was lost.
+/// What an Identity needs that was made just now. That all of it is there is written down after the answer: nobody waits for it,
+/// and the controller does it again when it was lost. Of a KSA that is alone it learns by itself.
 async fn newcomer(broker: &Arc<Broker>, identity: Identity) -> Result<Answer, ApiError> {
     let account = ensure::new_service_account(&broker.client, &identity).await?;
     let uid = account.uid().unwrap_or_default();
@@ -90,6 +90,9 @@ async fn newcomer(broker: &Arc<Broker>, identity: Identity) -> Result<Answer, Ap
         name: identity.name_any(),
         service_account_uid: uid.clone(),
     };
+    if objects::is_alone(&identity) {
+        return Ok(answer);
+    }
     let later = Arc::clone(broker);
     broker.afterwards.spawn(async move {
         if let Err(error) = record(&later, &identity, &uid).await {

@@ -15,7 +15,7 @@ use super::{Context, Error, course, step};
 use crate::conditions::{self, Finding};
 use crate::config::Timings;
 use crate::plan::{Aim, Change};
-use crate::{derive, schedule, status};
+use crate::{derive, objects, schedule, status};
 
 /// Brings an Identity of ours further; those of another cluster, or in a namespace that is not opted in or going away, are left as they are.
 pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action, Error> {
@@ -47,7 +47,9 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
     }
     let mut memory = context.memories.of(identity);
     let moment = context.config.timings.retry.0;
-    if let Some(wait) = memory.leaves_to_api(identity, moment, Instant::now()) {
+    let shown = || context.accounts.uid(&namespace, &identity.name_any());
+    let made = objects::is_alone(identity) && shown().is_some();
+    if let Some(wait) = memory.leaves_to_api(identity, made, moment, Instant::now()) {
         context.memories.keep(identity, memory);
         return Ok(Action::requeue(wait));
     }
@@ -78,8 +80,8 @@ async fn advance(
     memory: &mut Memory,
     aim: Aim,
 ) -> Result<Action, Error> {
-    let account = match step::look(identity, context, memory.looking).await {
-        Ok(account) => account,
+    let seen = match step::look(identity, context, memory.looking).await {
+        Ok(seen) => seen,
         Err(failure) => {
             return fail(
                 identity,
@@ -91,8 +93,11 @@ async fn advance(
             .await;
         }
     };
+    if let Some(uid) = &seen.learned {
+        memory.learn(uid);
+    }
     let until = Instant::now() + context.config.timings.step;
-    let mut way = Way::of(identity.clone(), aim, account);
+    let mut way = Way::of(identity.clone(), aim, seen, context.now());
     loop {
         let Some(change) = way.next(memory) else {
             return finish(&way.identity, context, memory, aim).await;

@@ -110,7 +110,7 @@ async fn create(identity: &Identity, context: &Context, project: &str) -> Result
             let mut done = found(true, account);
             done.findings.push(Finding::fails(
                 GOOGLE_ACCOUNT_READY,
-                "WaitingUntilVisible",
+                conditions::UNSEEN,
                 why,
             ));
             Ok(done)

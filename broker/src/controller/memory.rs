@@ -40,6 +40,8 @@ fn about(identity: &Identity) -> About {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     about: About,
+    /// UID of the KSA that it is about, while the status does not say so yet.
+    learned: Option<String>,
     found: bool,
     sightings: u32,
     bound: bool,
@@ -70,10 +72,26 @@ impl Memory {
         if self.about == about {
             return self;
         }
+        let (generation, account, serves) = &about;
+        let known = (*generation, None, *serves) == self.about;
+        if known && account.is_some() && *account == self.learned {
+            return Self { about, ..self };
+        }
         Self {
             about,
             ..Self::default()
         }
+    }
+
+    /// A look has shown this KSA, of which the status does not tell yet. What was done for another counts no more.
+    pub(crate) fn learn(&mut self, uid: &str) {
+        if self.learned.as_deref().is_some_and(|before| before != uid) {
+            *self = Self {
+                about: self.about.clone(),
+                ..Self::default()
+            };
+        }
+        self.learned = Some(uid.to_owned());
     }
 
     /// What is known: from the cluster, from the status, from the steps done.
@@ -181,14 +199,20 @@ impl Memory {
     }
 
     /// How long an Identity that was made just now, and says nothing yet, is left to the API, which is about to make its KSA:
-    /// two that do the same at the same time only get in each other's way. What it writes wakes the controller.
+    /// two that do the same at the same time only get in each other's way. What it writes wakes the controller: the status, or
+    /// all that it had to make, which is `made` then.
     pub(crate) fn leaves_to_api(
         &mut self,
         identity: &Identity,
+        made: bool,
         wait: Duration,
         now: Instant,
     ) -> Option<Duration> {
         if identity.status.is_some() {
+            return None;
+        }
+        if made {
+            self.not_before = None;
             return None;
         }
         let until = *self.not_before.get_or_insert(now + wait);

@@ -54,12 +54,31 @@ pub(crate) struct Done {
     pub(crate) exclusive: Option<Finding>,
 }
 
-/// The KSA as it is. Unless this is to be thorough, what the watch has shown is enough.
+/// What a look at the KSA has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// The KSA as it is.
+    pub(crate) account: ServiceAccount,
+    /// Its UID, where it is right and the status does not say so yet.
+    pub(crate) learned: Option<String>,
+}
+
+impl From<ServiceAccount> for Look {
+    fn from(account: ServiceAccount) -> Self {
+        Self {
+            account,
+            learned: None,
+        }
+    }
+}
+
+/// The KSA as it is. Unless this is to be thorough, what the watch has shown is enough. One that nobody has recorded is right
+/// only when nothing but itself had to be made.
 pub(crate) async fn look(
     identity: &Identity,
     context: &Context,
     thorough: bool,
-) -> Result<ServiceAccount, Failure> {
+) -> Result<Look, Failure> {
     let (namespace, name) = (
         identity.namespace().unwrap_or_default(),
         identity.name_any(),
@@ -69,8 +88,19 @@ pub(crate) async fn look(
         &objects::mark(identity).map_err(ensure::Error::from)?,
     );
     let recorded = identity.service_account_uid();
-    if !thorough && recorded.is_some_and(|uid| context.accounts.is_right(&wanted, uid)) {
-        return Ok(ServiceAccount::Right);
+    let may_learn = recorded.is_none() && !thorough && objects::is_alone(identity);
+    let right = |uid: String| Look {
+        account: ServiceAccount::Right,
+        learned: may_learn.then_some(uid),
+    };
+    let shown = || context.accounts.uid(&namespace, &name);
+    let known = match recorded {
+        Some(uid) => Some(uid.to_owned()),
+        None => may_learn.then(shown).flatten(),
+    };
+    let is_right = |uid: &String| !thorough && context.accounts.is_right(&wanted, uid);
+    if let Some(uid) = known.filter(is_right) {
+        return Ok(right(uid));
     }
     let api = Api::<Account>::namespaced(context.client.clone(), &namespace);
     let found = api.get_opt(&name).await;
@@ -78,9 +108,10 @@ pub(crate) async fn look(
         "a look at service account {namespace}/{name}"
     )))?;
     let Some(there) = found else {
-        return Ok(ServiceAccount::Absent);
+        return Ok(ServiceAccount::Absent.into());
     };
-    let same = there.uid().as_deref() == recorded;
+    let uid = there.uid().unwrap_or_default();
+    let same = may_learn || Some(uid.as_str()) == recorded;
     let judged = objects::judge(&there, &wanted);
     if judged == Judgement::Right {
         context.accounts.found_right(&there.metadata);
@@ -89,15 +120,15 @@ pub(crate) async fn look(
         Judgement::Right if same && thorough => {
             let complete = ensure::has_role_bindings(&context.client, identity).await?;
             Ok(if complete {
-                ServiceAccount::Right
+                right(uid)
             } else {
-                ServiceAccount::Drifted
+                ServiceAccount::Drifted.into()
             })
         }
-        Judgement::Right if same => Ok(ServiceAccount::Right),
-        Judgement::Right | Judgement::Drifted => Ok(ServiceAccount::Drifted),
+        Judgement::Right if same => Ok(right(uid)),
+        Judgement::Right | Judgement::Drifted => Ok(ServiceAccount::Drifted.into()),
         // Said by whoever tries to make it.
-        Judgement::Leftover | Judgement::Foreign(_) => Ok(ServiceAccount::Absent),
+        Judgement::Leftover | Judgement::Foreign(_) => Ok(ServiceAccount::Absent.into()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! One step of the plan, taken, and what status, Events and metrics say of it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
@@ -12,7 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::advance::{update, write};
 use super::memory::Memory;
-use super::step::Done;
+use super::step::{Done, Look};
 use super::{Context, Error, step};
 use crate::conditions;
 use crate::failure::{Failure, Retry};
@@ -35,13 +37,24 @@ pub(super) struct Way {
 
 impl Way {
     /// Where it begins.
-    pub(super) fn of(identity: Identity, aim: Aim, account: plan::ServiceAccount) -> Self {
+    pub(super) fn of(mut identity: Identity, aim: Aim, seen: Look, now: Timestamp) -> Self {
+        let mut untold = Vec::new();
+        if let Some(uid) = seen.learned {
+            let mut status = identity.status.take().unwrap_or_default();
+            conditions::service_account(&identity, &mut status, &uid, now);
+            identity.status = Some(status);
+            let done = Done {
+                service_account_uid: Some(uid),
+                ..Done::default()
+            };
+            untold.push((Change::CreateServiceAccount, done));
+        }
         Self {
             about: about(&identity),
             identity,
             aim,
-            account,
-            untold: Vec::new(),
+            account: seen.account,
+            untold,
         }
     }
 
@@ -79,6 +92,12 @@ impl Way {
         let done = match taken.unwrap_or_else(|_| late()) {
             Ok(done) => done,
             Err(failure) => {
+                // Many came at once, and each has its turn: they are not told one by one, unless it takes long.
+                if failure.is_queued() && is_new(&self.identity, context) {
+                    let wait = waits(&self.identity, context, memory, change, &failure);
+                    debug!(name = %self.identity.name_any(), ?change, wait_ms = wait.as_millis(), "waits for its turn");
+                    return Ok(Some(Action::requeue(wait)));
+                }
                 self.tell(context, memory).await?;
                 let failed = fail(&self.identity, context, memory, change, failure).await;
                 return failed.map(Some);
@@ -234,6 +253,8 @@ pub(super) fn settle<'d>(
 fn learn(seen: &Identity, status: &mut IdentityStatus, done: &Done, now: Timestamp) {
     if let Some(uid) = &done.service_account_uid {
         conditions::service_account(seen, status, uid, now);
+        // It was made for a pod.
+        status.last_used_time.get_or_insert(Time(now));
     }
     if done.google_id.is_some() {
         status.google_service_account_id.clone_from(&done.google_id);
@@ -256,6 +277,40 @@ fn learn(seen: &Identity, status: &mut IdentityStatus, done: &Done, now: Timesta
     }
 }
 
+/// Whether it was made a moment ago: nobody wonders yet why it does not work.
+fn is_new(identity: &Identity, context: &Context) -> bool {
+    let Some(made) = identity.creation_timestamp() else {
+        return false;
+    };
+    let age = context.now().duration_since(made.0).unsigned_abs();
+    age < context.config.timings.retry.1
+}
+
+/// Counts a failed step: how long to wait before it is tried again.
+fn waits(
+    identity: &Identity,
+    context: &Context,
+    memory: &mut Memory,
+    change: &Change,
+    failure: &Failure,
+) -> Duration {
+    let timings = &context.config.timings;
+    context.metrics.step(step::name(change), failure.reason);
+    // Nothing has gone wrong with who only waits for a turn, which it must not miss.
+    if !failure.is_queued() {
+        memory.failed(change);
+    }
+    let wait = match failure.retry {
+        Retry::Soon(turn) if failure.is_queued() => turn,
+        Retry::Soon(at_least) => timings
+            .backoff(memory.failures, &identity.uid().unwrap_or_default())
+            .max(at_least),
+        Retry::Slowly => timings.refused,
+    };
+    memory.not_before = Some(Instant::now() + wait);
+    wait
+}
+
 /// Says in the conditions and in an Event why a step failed, and comes back later.
 pub(super) async fn fail(
     identity: &Identity,
@@ -264,18 +319,9 @@ pub(super) async fn fail(
     change: &Change,
     failure: Failure,
 ) -> Result<Action, Error> {
-    let timings = &context.config.timings;
     // First: what is overdue is tried slowly.
     let failure = step::overdue(identity, context, change, failure);
-    context.metrics.step(step::name(change), failure.reason);
-    memory.failed(change);
-    let wait = match failure.retry {
-        Retry::Soon(at_least) => timings
-            .backoff(memory.failures, &identity.uid().unwrap_or_default())
-            .max(at_least),
-        Retry::Slowly => timings.refused,
-    };
-    memory.not_before = Some(Instant::now() + wait);
+    let wait = waits(identity, context, memory, change, &failure);
     // An identity that works goes on working while nobody can be asked about it.
     let works = conditions::works(identity);
     let revoked = verify::is_revoked(&failure);
@@ -284,7 +330,7 @@ pub(super) async fn fail(
         warn!(name = %identity.name_any(), message = %failure.message, "an identity could not be looked at for drift");
         // A look that Google refused goes on until it is believed.
         if !revoked {
-            memory.finished(timings.resync);
+            memory.finished(context.config.timings.resync);
         }
         return Ok(Action::requeue(wait));
     }

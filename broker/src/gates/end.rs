@@ -121,7 +121,13 @@ mod tests {
 
     #[test]
     fn what_may_pass_ends_only_after_the_longest_wait() {
-        for reason in ["Propagating", "Unavailable", "Throttled", "Pending"] {
+        for reason in [
+            "Propagating",
+            "Unavailable",
+            "Throttled",
+            "Queued",
+            "Pending",
+        ] {
             assert_eq!(ended(&wait(reason), 29, 29), None, "{reason}");
             assert!(ended(&wait(reason), 30, 0).unwrap().contains("30 minutes"));
         }

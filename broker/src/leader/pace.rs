@@ -1,28 +1,80 @@
-//! The leader's writes come a few at a time. What it has to do can wait; the admission of pods, which the API server does
-//! beside it, cannot: a thousand newcomers at once must not slow down everybody else.
+//! The leader's writes come a few at a time, and one by one while somebody waits for an answer of the API. What the leader has
+//! to do can wait; the admission of pods, which the API server does beside it, cannot: a thousand newcomers at once must not
+//! slow down everybody else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kube::Client;
 use kube::client::Body;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Writes on their way at the same time. With answers within 20 ms that is 200 a second.
-pub const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 4;
 
-/// The same client, which reads as ever, and sends no more than `at_once` writes before one is answered.
+/// How many writes go at once.
+#[derive(Debug)]
+pub struct Pace {
+    turns: Semaphore,
+    /// Whose turn it is while somebody waits.
+    alone: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::of(AT_ONCE)
+    }
+}
+
+/// Somebody waits for an answer of the API, until this is dropped.
+#[derive(Debug)]
+pub struct Waits<'p>(&'p Pace);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pace {
+    fn of(at_once: usize) -> Self {
+        Self {
+            turns: Semaphore::new(at_once),
+            alone: Semaphore::new(1),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Somebody waits for an answer from now on.
+    #[must_use]
+    pub fn somebody_waits(&self) -> Waits<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(self)
+    }
+
+    // Neither is ever closed.
+    async fn turn(&self) -> [Option<SemaphorePermit<'_>>; 2] {
+        let alone = if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.alone.acquire().await.ok()
+        } else {
+            None
+        };
+        [alone, self.turns.acquire().await.ok()]
+    }
+}
+
+/// The same client, which reads as ever, and writes at this pace.
 #[must_use]
-pub fn paced(client: Client, at_once: usize) -> Client {
-    let turns = Arc::new(Semaphore::new(at_once));
+pub fn paced(client: Client, pace: Arc<Pace>) -> Client {
     let namespace = client.default_namespace().to_owned();
     let paced = tower::service_fn(move |request: http::Request<Body>| {
-        let (turns, client) = (Arc::clone(&turns), client.clone());
+        let (pace, client) = (Arc::clone(&pace), client.clone());
         async move {
-            let _turn = match *request.method() {
-                http::Method::GET => None,
-                // It is never closed.
-                _ => turns.acquire().await.ok(),
-            };
+            if *request.method() == http::Method::GET {
+                return client.send(request).await;
+            }
+            let _turn = pace.turn().await;
             client.send(request).await
         }
     });
@@ -39,8 +91,8 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn no_more_writes_than_agreed_are_on_their_way_and_reads_do_not_wait() {
+    /// The most writes that are on their way at once, of six that are wanted; and a read in between.
+    async fn most(pace: Arc<Pace>) -> usize {
         let (inside, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let go = Arc::new(Semaphore::new(0));
         let (seen, peak, gate) = (Arc::clone(&inside), Arc::clone(&most), Arc::clone(&go));
@@ -57,11 +109,11 @@ mod tests {
                 Ok::<_, kube::Error>(http::Response::new(Body::from(map)))
             }
         });
-        let maps: Api<ConfigMap> = Api::default_namespaced(paced(Client::new(server, "n"), 2));
+        let maps: Api<ConfigMap> = Api::default_namespaced(paced(Client::new(server, "n"), pace));
         let (map, params) = (ConfigMap::default(), PostParams::default());
         let writes = futures::future::join_all((0..6).map(|_| maps.create(&params, &map)));
         let reads = async {
-            while inside.load(Ordering::SeqCst) < 2 {
+            while inside.load(Ordering::SeqCst) == 0 {
                 tokio::task::yield_now().await;
             }
             maps.get("m").await.unwrap();
@@ -69,6 +121,18 @@ mod tests {
         };
         let (written, ()) = tokio::join!(writes, reads);
         assert!(written.iter().all(Result::is_ok));
-        assert_eq!(most.load(Ordering::SeqCst), 2);
+        most.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn no_more_writes_than_agreed_are_on_their_way_and_one_alone_while_somebody_waits() {
+        let pace = Arc::new(Pace::of(2));
+        assert_eq!(most(Arc::clone(&pace)).await, 2);
+        let (one, another) = (pace.somebody_waits(), pace.somebody_waits());
+        assert_eq!(most(Arc::clone(&pace)).await, 1);
+        drop(one);
+        assert_eq!(most(Arc::clone(&pace)).await, 1);
+        drop(another);
+        assert_eq!(most(Arc::clone(&pace)).await, 2);
     }
 }

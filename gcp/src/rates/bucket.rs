@@ -23,6 +23,8 @@ pub(super) struct Bucket {
     /// What went in the last minute, while the rate has to be found out.
     recent: VecDeque<Instant>,
     found_out: bool,
+    /// It is never tried to be higher.
+    most: f64,
     /// Of the last refusal, or try of a higher rate.
     since: Instant,
     /// When the rate was found to be lower.
@@ -54,8 +56,18 @@ impl Bucket {
             not_before: None,
             recent: VecDeque::new(),
             found_out: per_minute.is_none(),
+            most: f64::INFINITY,
             since: now,
             lowered: None,
+        }
+    }
+
+    /// A full bucket of so many turns a minute, until something is refused: then it was too many.
+    pub(super) fn assumed(per_minute: u32, now: Instant) -> Self {
+        Self {
+            found_out: true,
+            most: f64::from(per_minute),
+            ..Self::new(Some(per_minute), now)
         }
     }
 
@@ -79,6 +91,13 @@ impl Bucket {
             limit.level -= 1.0;
         }
         Ok(wait)
+    }
+
+    /// A turn that was taken is not used after all.
+    pub(super) fn give_back(&mut self) {
+        if let Some(limit) = &mut self.rate {
+            limit.level += 1.0;
+        }
     }
 
     /// A request went well.
@@ -146,7 +165,8 @@ impl Bucket {
         }
         self.since = now;
         if let Some(limit) = &mut self.rate {
-            limit.per_minute = (limit.per_minute * GROWTH).max(limit.per_minute + 1.0);
+            let higher = (limit.per_minute * GROWTH).max(limit.per_minute + 1.0);
+            limit.per_minute = higher.min(self.most).max(limit.per_minute);
         }
     }
 
@@ -224,6 +244,25 @@ mod tests {
         let wait = bucket.take(start + seconds(1), LONG).unwrap();
         assert_eq!(wait, seconds(59));
         assert_eq!(bucket.take(start + seconds(61), LONG), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_assumed_rate_holds_until_something_is_refused_and_is_never_exceeded() {
+        let start = Instant::now();
+        let mut bucket = Bucket::assumed(30, start);
+        let at_once = (0..40).filter(|_| bucket.take(start, Duration::ZERO).is_ok());
+        assert_eq!(at_once.count(), 30);
+        let later = start + GROWTH_PERIOD;
+        (0..20).for_each(|_| bucket.went(later));
+        assert_eq!(bucket.take(later, LONG), Ok(Duration::ZERO));
+        assert_eq!(bucket.standing(later).0, Some(30.0));
+        bucket.refused(later, None);
+        assert_eq!(bucket.standing(later).0, Some(20.0));
+        let much_later = later + 9 * GROWTH_PERIOD;
+        for n in 1..=9 {
+            let _ = bucket.take(later + n * GROWTH_PERIOD, LONG);
+        }
+        assert_eq!(bucket.standing(much_later).0, Some(30.0));
     }
 
     #[test]

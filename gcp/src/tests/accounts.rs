@@ -213,7 +213,7 @@ async fn what_is_over_our_own_rate_is_not_sent() {
     });
     slow.get_service_account("acme", EMAIL).await.unwrap();
     let error = slow.get_service_account("acme", EMAIL).await.unwrap_err();
-    assert_eq!(error.reason(), "Throttled");
+    assert_eq!(error.reason(), "Queued");
     assert_eq!(google.lines(), [GET]);
     slow.get_service_account("other", EMAIL).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! With every webhook of ours down: what there is goes as it always did, and nothing becomes anybody's.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{core::v1::Pod, rbac::v1::ClusterRoleBinding};
 use kube::ResourceExt;
 use kube::{
     Api,
@@ -65,7 +65,13 @@ fn whole_collections_of_every_kind_go_and_so_does_their_namespace() -> Result<()
         }
         other.delete().await?;
         other.is_gone().await?;
-        ns.stack.webhook_starts().await
+        ns.stack.webhook_starts().await?;
+        // Others get this cluster, and ask who has such rights.
+        let rights: Api<ClusterRoleBinding> = Api::all(ns.admin().await?.client().clone());
+        rights
+            .delete("everything", &DeleteParams::default())
+            .await?;
+        Ok(())
     })
 }
 

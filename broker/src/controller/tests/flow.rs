@@ -249,15 +249,17 @@ fn an_identity_that_was_made_just_now_is_left_to_the_api_for_a_moment_and_no_lon
         tokio::time::Instant::now(),
         std::time::Duration::from_secs(1),
     );
-    let mut left = |identity: &Identity, after: u32| {
-        memory.leaves_to_api(identity, 2 * second, start + second * after)
+    let left = |memory: &mut Memory, identity: &Identity, after: u32| {
+        memory.leaves_to_api(identity, false, 2 * second, start + second * after)
     };
-    assert_eq!(left(&identity, 0), Some(2 * second));
-    assert_eq!(left(&identity, 1), Some(second));
-    assert_eq!(left(&identity, 2), None);
-    // The API has written what it did.
+    assert_eq!(left(&mut memory, &identity, 0), Some(2 * second));
+    assert_eq!(left(&mut memory, &identity, 1), Some(second));
+    assert_eq!(left(&mut memory, &identity, 2), None);
+    // The API has made all that there was to make, or written what it did.
+    let none = memory.leaves_to_api(&identity, true, 2 * second, start);
+    assert_eq!((none, memory.not_before), (None, None));
     identity.status = Some(IdentityStatus::default());
-    assert_eq!(left(&identity, 0), None);
+    assert_eq!(left(&mut memory, &identity, 0), None);
 }
 
 #[test]
@@ -278,4 +280,39 @@ fn what_the_watch_shows_from_before_our_last_write_is_not_acted_on() {
     assert!(!memories.is_behind(&of("no number")));
     memories.forget(&of("10"));
     assert!(!memories.is_behind(&of("9")));
+}
+
+#[test]
+fn what_was_done_for_a_service_account_that_nobody_recorded_yet_counts_for_that_one_alone() {
+    let memories = crate::controller::memory::Memories::default();
+    let mut identity = fixtures::identity();
+    identity.metadata.uid = Some("u".into());
+    let found = |identity: &Identity| {
+        let desired = Desired::of(&identity.spec);
+        let status = identity.status.clone().unwrap_or_default();
+        let memory = memories.of(identity);
+        let plan = plan(
+            &desired,
+            &memory.observed(identity, &status, ServiceAccount::Right, &desired),
+        );
+        !plan.contains(&Change::FindGoogleAccount)
+    };
+    let keep = |identity: &Identity, uid: &str| {
+        let mut memory = memories.of(identity);
+        memory.learn(uid);
+        memory.did(&Change::FindGoogleAccount, false);
+        memories.keep(identity, memory);
+    };
+    keep(&identity, "u-1");
+    assert!(found(&identity));
+    identity.status.get_or_insert_default().service_account_uid = Some("u-1".into());
+    assert!(found(&identity), "the status says now which it is");
+    identity.status.get_or_insert_default().service_account_uid = Some("u-2".into());
+    assert!(!found(&identity), "it is another");
+    identity.status = None;
+    keep(&identity, "u-1");
+    let mut memory = memories.of(&identity);
+    memory.learn("u-2");
+    memories.keep(&identity, memory);
+    assert!(!found(&identity), "it is another before the status says so");
 }

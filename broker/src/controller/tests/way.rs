@@ -2,8 +2,10 @@
 
 use std::sync::Mutex;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::client::Body;
 use namesake_api::{IdentityStatus, Phase};
+use namesake_gcp::PerMinute;
 use tokio::time::Instant;
 
 use super::*;
@@ -11,10 +13,14 @@ use crate::controller::memory::Memory;
 use crate::controller::take::Way;
 use crate::plan::{Aim, Change, ServiceAccount};
 
-/// An API server that answers each write of a status with this Identity.
-fn answering(identity: &Identity) -> (Client, Arc<Mutex<usize>>) {
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::UNIX_EPOCH
+}
+
+/// An API server that answers whatever is asked with this object, and counts writes of a status.
+fn answering(object: &impl serde::Serialize) -> (Client, Arc<Mutex<usize>>) {
     let writes = Arc::<Mutex<usize>>::default();
-    let (answer, counted) = (json!(identity).to_string(), Arc::clone(&writes));
+    let (answer, counted) = (json!(object).to_string(), Arc::clone(&writes));
     let serve = tower::service_fn(move |request: http::Request<Body>| {
         if request.uri().path().ends_with("/status") {
             *counted.lock().unwrap() += 1;
@@ -31,7 +37,7 @@ async fn goes_on(answer: &Identity) -> bool {
     let (client, writes) = answering(answer);
     world.context.client = client;
     let (mut memory, account) = (Memory::default(), ServiceAccount::Right);
-    let mut way = Way::of(fixtures::identity(), Aim::Serve, account);
+    let mut way = Way::of(fixtures::identity(), Aim::Serve, account.into(), now());
     let (change, until) = (
         Change::FindGoogleAccount,
         Instant::now() + std::time::Duration::from_secs(60),
@@ -54,4 +60,84 @@ async fn the_next_step_follows_at_once_unless_somebody_has_changed_the_identity(
         ..IdentityStatus::default()
     });
     assert!(!goes_on(&leaves).await, "it serves nobody any more");
+}
+
+/// How often an Identity that was made so long ago is told that it has to wait for its turn at Google.
+async fn told(seconds: i64) -> usize {
+    let mut world = World::new().await;
+    let mut identity = fixtures::identity();
+    let (client, writes) = answering(&identity);
+    world.context.client = client;
+    // As many as may be are made already.
+    world.context.gcp = world.context.gcp.at(PerMinute {
+        writes: 1,
+        ..PerMinute::default()
+    });
+    let made = world.context.now() - jiff::SignedDuration::from_secs(seconds);
+    identity.metadata.creation_timestamp = Some(Time(made));
+    let mut memory = Memory::default();
+    for _ in 0..2 {
+        let mut way = Way::of(
+            identity.clone(),
+            Aim::Serve,
+            ServiceAccount::Right.into(),
+            now(),
+        );
+        let until = Instant::now() + std::time::Duration::from_secs(60);
+        let change = Change::FindGoogleAccount;
+        let instead = way.take(&world.context, &mut memory, &change, until).await;
+        assert!(instead.is_ok());
+        other_account(&mut identity);
+    }
+    *writes.lock().unwrap()
+}
+
+fn other_account(identity: &mut Identity) {
+    identity.metadata.name = Some("mf-bob-aaaaaaaaaaaaaa".into());
+    let email = "mf-bob-aaaaaaaaaaaaaa@acme-identities.iam.gserviceaccount.com";
+    identity.spec.google_service_account = Some(email.into());
+}
+
+#[tokio::test]
+async fn who_waits_for_a_turn_is_told_only_when_it_takes_long() {
+    assert_eq!(told(1).await, 1, "the account that was made");
+    assert_eq!(told(3600).await, 2);
+}
+
+#[tokio::test]
+async fn the_service_account_that_the_api_has_made_is_learned_of_and_told_with_the_next_step() {
+    let mut identity = fixtures::identity();
+    let roles = std::mem::take(&mut identity.spec.role_bindings);
+    let mut world = World::new().await;
+    let mark = crate::objects::mark(&identity).unwrap();
+    let mut account = crate::objects::service_account(&identity, &mark);
+    account.metadata.uid = Some("u-9".into());
+    let (client, writes) = answering(&account);
+    world.context.client = client;
+    let look = async |identity: &Identity, thorough| {
+        let seen = step::look(identity, &world.context, thorough).await;
+        seen.unwrap()
+    };
+    let drifted = step::Look::from(ServiceAccount::Drifted);
+    let seen = look(&identity, false).await;
+    assert_eq!(
+        (seen.account, seen.learned.as_deref()),
+        (ServiceAccount::Right, Some("u-9"))
+    );
+    let way = Way::of(identity.clone(), Aim::Serve, seen, now());
+    assert_eq!(way.identity.service_account_uid(), Some("u-9"));
+    assert_eq!(
+        way.next(&Memory::default()),
+        Some(Change::FindGoogleAccount)
+    );
+    assert_eq!(*writes.lock().unwrap(), 0);
+    assert_eq!(look(&identity, true).await, drifted);
+    // Another than the one that is recorded: everything of it is proven anew.
+    let mut other = identity.clone();
+    other.status.get_or_insert_default().service_account_uid = Some("u-1".into());
+    assert_eq!(look(&other, false).await, drifted);
+    // Whether its RoleBindings are there, its account does not tell.
+    identity.spec.role_bindings = roles;
+    assert!(!identity.spec.role_bindings.is_empty());
+    assert_eq!(look(&identity, false).await, drifted);
 }
