@@ -6,14 +6,13 @@ use crate::conditions::{Finding, condition};
 use crate::ensure;
 use crate::plan::Change;
 
-/// As [`namesake_gcp::Error::Queued`] says it.
-const QUEUED: &str = "Queued";
-
 /// When the step is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// It may pass by itself: with growing waits, at least this long.
     Soon(Duration),
+    /// Others go before, and nothing else is wrong: when its turn comes, after this long.
+    Turn(Duration),
     /// A person has to do something first: slowly.
     Slowly,
 }
@@ -54,12 +53,6 @@ impl Failure {
         }
     }
 
-    /// Whether others go before, and nothing else is wrong.
-    #[must_use]
-    pub fn is_queued(&self) -> bool {
-        self.reason == QUEUED
-    }
-
     /// As the condition that `change` was to bring about says it.
     #[must_use]
     pub fn finding(&self, change: &Change) -> Finding {
@@ -71,10 +64,12 @@ impl From<namesake_gcp::Error> for Failure {
     fn from(error: namesake_gcp::Error) -> Self {
         // A fence that was shut for a moment: whoever leads, and be it this one again, goes on at once.
         let fenced = matches!(error, namesake_gcp::Error::Fenced(_));
-        let retry = if fenced || error.is_retryable() {
-            Retry::Soon(error.retry_after().unwrap_or_default())
-        } else {
-            Retry::Slowly
+        let retry = match error {
+            namesake_gcp::Error::Queued { turn, .. } => Retry::Turn(turn),
+            _ if fenced || error.is_retryable() => {
+                Retry::Soon(error.retry_after().unwrap_or_default())
+            }
+            _ => Retry::Slowly,
         };
         Self {
             reason: error.reason(),

@@ -75,11 +75,10 @@ impl Retry {
     /// Waits for a turn; for a creation also for that of a write, which it is as well. One that leaves no time for the answer
     /// is not taken.
     async fn turn(&self, what: &str, Counted { rate, whose }: Counted<'_>) -> Result<(), Error> {
-        let both = [rate, Rate::Write];
-        let rates = if rate == Rate::Create {
-            &both[..]
+        let rates: &[Rate] = if rate == Rate::Create {
+            &[Rate::Create, Rate::Write]
         } else {
-            &both[..1]
+            &[rate]
         };
         let left = self.end.saturating_duration_since(Instant::now());
         let patience = left.saturating_sub(ANSWER.min(left / 4));

@@ -48,7 +48,7 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
     let mut memory = context.memories.of(identity);
     let moment = context.config.timings.retry.0;
     let shown = || context.accounts.uid(&namespace, &identity.name_any());
-    let made = objects::is_alone(identity) && shown().is_some();
+    let made = || objects::is_alone(identity) && shown().is_some();
     if let Some(wait) = memory.leaves_to_api(identity, made, moment, Instant::now()) {
         context.memories.keep(identity, memory);
         return Ok(Action::requeue(wait));
@@ -100,6 +100,7 @@ async fn advance(
     let mut way = Way::of(identity.clone(), aim, seen, context.now());
     loop {
         let Some(change) = way.next(memory) else {
+            way.tell(context, memory).await?;
             return finish(&way.identity, context, memory, aim).await;
         };
         let early = memory

@@ -200,18 +200,18 @@ impl Memory {
 
     /// How long an Identity that was made just now, and says nothing yet, is left to the API, which is about to make its KSA:
     /// two that do the same at the same time only get in each other's way. What it writes wakes the controller: the status, or
-    /// all that it had to make, which is `made` then.
+    /// all that it had to make, once that is `made`.
     pub(crate) fn leaves_to_api(
         &mut self,
         identity: &Identity,
-        made: bool,
+        made: impl FnOnce() -> bool,
         wait: Duration,
         now: Instant,
     ) -> Option<Duration> {
         if identity.status.is_some() {
             return None;
         }
-        if made {
+        if made() {
             self.not_before = None;
             return None;
         }
@@ -261,9 +261,7 @@ struct Kept {
 
 impl Memories {
     pub(crate) fn of(&self, identity: &Identity) -> Memory {
-        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = memories.get(&identity.uid().unwrap_or_default());
-        let memory = kept.map(|kept| kept.memory.clone());
+        let memory = self.see(identity, |kept| kept.memory.clone());
         memory.unwrap_or_default().at(about(identity))
     }
 
@@ -279,9 +277,7 @@ impl Memories {
 
     /// Whether this is older than what our last write made of it: to act on it would be to do things twice.
     pub(crate) fn is_behind(&self, identity: &Identity) -> bool {
-        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = memories.get(&identity.uid().unwrap_or_default());
-        let wrote = kept.and_then(|kept| kept.wrote);
+        let wrote = self.see(identity, |kept| kept.wrote).flatten();
         let wrote = wrote.filter(|(_, at)| at.elapsed() < BEHIND);
         wrote.is_some_and(|(wrote, _)| version(identity).is_some_and(|version| version < wrote))
     }
@@ -289,6 +285,11 @@ impl Memories {
     pub(crate) fn forget(&self, identity: &Identity) {
         let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memories.remove(&identity.uid().unwrap_or_default());
+    }
+
+    fn see<T>(&self, identity: &Identity, see: impl FnOnce(&Kept) -> T) -> Option<T> {
+        let memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.get(&identity.uid().unwrap_or_default()).map(see)
     }
 
     // Only of an identity that is worked on: thousands are only looked at.

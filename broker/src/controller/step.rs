@@ -89,17 +89,14 @@ pub(crate) async fn look(
     );
     let recorded = identity.service_account_uid();
     let may_learn = recorded.is_none() && !thorough && objects::is_alone(identity);
-    let right = |uid: String| Look {
+    let right = |uid: &str| Look {
         account: ServiceAccount::Right,
-        learned: may_learn.then_some(uid),
+        learned: may_learn.then(|| uid.to_owned()),
     };
     let shown = || context.accounts.uid(&namespace, &name);
-    let known = match recorded {
-        Some(uid) => Some(uid.to_owned()),
-        None => may_learn.then(shown).flatten(),
-    };
-    let is_right = |uid: &String| !thorough && context.accounts.is_right(&wanted, uid);
-    if let Some(uid) = known.filter(is_right) {
+    let shown = may_learn.then(shown).flatten();
+    let is_right = |uid: &&str| !thorough && context.accounts.is_right(&wanted, uid);
+    if let Some(uid) = recorded.or(shown.as_deref()).filter(is_right) {
         return Ok(right(uid));
     }
     let api = Api::<Account>::namespaced(context.client.clone(), &namespace);
@@ -120,12 +117,12 @@ pub(crate) async fn look(
         Judgement::Right if same && thorough => {
             let complete = ensure::has_role_bindings(&context.client, identity).await?;
             Ok(if complete {
-                right(uid)
+                right(&uid)
             } else {
                 ServiceAccount::Drifted.into()
             })
         }
-        Judgement::Right if same => Ok(right(uid)),
+        Judgement::Right if same => Ok(right(&uid)),
         Judgement::Right | Judgement::Drifted => Ok(ServiceAccount::Drifted.into()),
         // Said by whoever tries to make it.
         Judgement::Leftover | Judgement::Foreign(_) => Ok(ServiceAccount::Absent.into()),

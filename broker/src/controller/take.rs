@@ -93,7 +93,7 @@ impl Way {
             Ok(done) => done,
             Err(failure) => {
                 // Many came at once, and each has its turn: they are not told one by one, unless it takes long.
-                if failure.is_queued() && is_new(&self.identity, context) {
+                if matches!(failure.retry, Retry::Turn(_)) && is_new(&self.identity, context) {
                     let wait = waits(&self.identity, context, memory, change, &failure);
                     debug!(name = %self.identity.name_any(), ?change, wait_ms = wait.as_millis(), "waits for its turn");
                     return Ok(Some(Action::requeue(wait)));
@@ -132,7 +132,7 @@ impl Way {
     }
 
     /// Writes down what the steps have done that nobody was told of.
-    async fn tell(&mut self, context: &Context, memory: &Memory) -> Result<(), Error> {
+    pub(super) async fn tell(&mut self, context: &Context, memory: &Memory) -> Result<(), Error> {
         if self.untold.is_empty() {
             return Ok(());
         }
@@ -297,11 +297,11 @@ fn waits(
     let timings = &context.config.timings;
     context.metrics.step(step::name(change), failure.reason);
     // Nothing has gone wrong with who only waits for a turn, which it must not miss.
-    if !failure.is_queued() {
+    if !matches!(failure.retry, Retry::Turn(_)) {
         memory.failed(change);
     }
     let wait = match failure.retry {
-        Retry::Soon(turn) if failure.is_queued() => turn,
+        Retry::Turn(turn) => turn,
         Retry::Soon(at_least) => timings
             .backoff(memory.failures, &identity.uid().unwrap_or_default())
             .max(at_least),

@@ -1,6 +1,7 @@
 //! The acts of a soak, done.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -53,6 +54,8 @@ pub(super) struct World {
     pub(super) was_denied: bool,
     /// What was made in another stack's name, here and at Google: as many of each.
     pub(super) aliens: usize,
+    /// Policies of accounts that somebody deleted at Google.
+    pub(super) deleted: BTreeSet<String>,
 }
 
 impl World {
@@ -68,6 +71,7 @@ impl World {
             second: Some(ns.stack.another_broker().await?),
             was_denied: false,
             aliens: 0,
+            deleted: BTreeSet::new(),
         })
     }
 
@@ -256,8 +260,12 @@ impl World {
         })
     }
 
-    async fn meddles(&self, meddling: Meddling, who: usize) {
+    async fn meddles(&mut self, meddling: Meddling, who: usize) {
         let gsa = email(&self.name(who));
+        if meddling == Meddling::Deletes {
+            let policy = self.ns.stack.google().policy_of(&self.name(who));
+            self.deleted.extend(policy);
+        }
         self.watch.ledger().breaks(&self.name(who));
         let at = format!("/v1/projects/acme-identities/serviceAccounts/{gsa}");
         let stranger = json!({"policy": {"bindings": [{"role": "roles/iam.serviceAccountTokenCreator", "members": ["user:mallory@acme.com"]}]}});

@@ -136,7 +136,7 @@ impl World {
             let part = self.expect(identity, account.as_ref(), &mut expected);
             part.await.with_context(what)?;
         }
-        let found = found(&self.ns, &identities);
+        let found = found(&self.ns, &identities, &self.deleted);
         let resting = found.accounts.intersection(&expected.may_rest);
         let resting: BTreeSet<_> = resting.cloned().collect();
         same("disabled accounts", &found.disabled, &resting)?;

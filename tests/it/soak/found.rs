@@ -17,9 +17,11 @@ pub(super) struct Found {
     pub(super) roles: BTreeSet<Role>,
 }
 
+/// `deleted`: policies of accounts that somebody else than the broker deleted.
 pub(super) fn found(
     ns: &TestNamespace,
     identities: &[(Identity, Option<ServiceAccount>)],
+    deleted: &BTreeSet<String>,
 ) -> Found {
     let listing = ns.stack.google().state().listing();
     let mark = format!(
@@ -32,11 +34,11 @@ pub(super) fn found(
         disabled: BTreeSet::new(),
         roles: BTreeSet::new(),
     };
-    let mut deleted = BTreeSet::new();
+    let mut gone = BTreeSet::new();
     for account in listing["serviceAccounts"].as_array().into_iter().flatten() {
         let text = |key: &str| account[key].as_str().unwrap_or_default();
         if !account["deleted"].is_null() {
-            deleted.insert(text("uniqueId").to_owned());
+            gone.insert(text("uniqueId").to_owned());
             continue;
         }
         if !text("description").contains(&mark) {
@@ -60,7 +62,8 @@ pub(super) fn found(
     ]);
     for (resource, policy) in listing["policies"].as_object().into_iter().flatten() {
         // Somebody deleted it with all it had: nobody acts as it, nor can its policy be changed.
-        if deleted.iter().any(|id| resource.ends_with(id.as_str())) {
+        let id = resource.rsplit('/').next().unwrap_or_default();
+        if gone.contains(id) && deleted.contains(resource) {
             continue;
         }
         for binding in policy["bindings"].as_array().into_iter().flatten() {

@@ -105,3 +105,17 @@ async fn a_newcomer_waits_for_its_account_and_not_for_what_is_written_about_it()
         format!("PATCH /apis/namesake.dev/v1alpha1/namespaces/research/identities/{name}/status");
     assert_eq!(cluster.asked(), [status]);
 }
+
+#[tokio::test]
+async fn of_a_newcomer_with_nothing_but_its_account_nothing_is_written_down() {
+    let cluster = Cluster::default();
+    let broker = broker_of(cluster.client());
+    let mut alone = identity();
+    alone.spec.role_bindings.clear();
+    let answer = newcomer(&broker, alone).await.ok().unwrap();
+    assert_eq!(answer.service_account_uid, "u-1");
+    cluster.go.notify_one();
+    broker.finish().await;
+    let made = ["POST /api/v1/namespaces/research/serviceaccounts"];
+    assert_eq!(cluster.asked(), made);
+}

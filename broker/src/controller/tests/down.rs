@@ -32,6 +32,12 @@ async fn exists(world: &World, identity: &Identity) -> bool {
         .is_some()
 }
 
+/// How many have a role there.
+async fn principals(world: &World, on: &Resource) -> usize {
+    let policy = world.context.gcp.policy(on).await.unwrap();
+    policy.principals()
+}
+
 #[tokio::test]
 async fn the_binding_goes_first_and_the_account_last() {
     let identity = fixtures::identity();
@@ -45,8 +51,7 @@ async fn the_binding_goes_first_and_the_account_last() {
         .collect();
     assert_eq!(order, ["binding", "grant", "disable", "delete"]);
     assert!(!exists(&world, &identity).await);
-    let policy = world.context.gcp.policy(&folder(&identity)).await.unwrap();
-    assert_eq!(policy.principals(), 0);
+    assert_eq!(principals(&world, &folder(&identity)).await, 0);
 }
 
 fn kind(line: &str) -> &'static str {
@@ -78,8 +83,7 @@ async fn what_was_written_is_taken_back_also_when_google_does_not_show_it_yet() 
     assert!(!done.taken.is_empty());
     let fresh = |s: &mut namesake_gcp_emulator::Settings| s.delays.policy_read = 0.0;
     world.emulator.state().change_settings(fresh).unwrap();
-    let policy = world.context.gcp.policy(&account(&identity)).await.unwrap();
-    assert_eq!(policy.principals(), 0);
+    assert_eq!(principals(&world, &account(&identity)).await, 0);
 }
 
 #[tokio::test]
@@ -148,8 +152,7 @@ async fn in_direct_mode_the_grants_go() {
     let identity = direct();
     let world = up(&identity).await;
     leave::take_down(&identity, &world.context).await.unwrap();
-    let policy = world.context.gcp.policy(&folder(&identity)).await.unwrap();
-    assert_eq!(policy.principals(), 0);
+    assert_eq!(principals(&world, &folder(&identity)).await, 0);
 }
 
 #[tokio::test]

@@ -250,13 +250,13 @@ fn an_identity_that_was_made_just_now_is_left_to_the_api_for_a_moment_and_no_lon
         std::time::Duration::from_secs(1),
     );
     let left = |memory: &mut Memory, identity: &Identity, after: u32| {
-        memory.leaves_to_api(identity, false, 2 * second, start + second * after)
+        memory.leaves_to_api(identity, || false, 2 * second, start + second * after)
     };
     assert_eq!(left(&mut memory, &identity, 0), Some(2 * second));
     assert_eq!(left(&mut memory, &identity, 1), Some(second));
     assert_eq!(left(&mut memory, &identity, 2), None);
     // The API has made all that there was to make, or written what it did.
-    let none = memory.leaves_to_api(&identity, true, 2 * second, start);
+    let none = memory.leaves_to_api(&identity, || true, 2 * second, start);
     assert_eq!((none, memory.not_before), (None, None));
     identity.status = Some(IdentityStatus::default());
     assert_eq!(left(&mut memory, &identity, 0), None);

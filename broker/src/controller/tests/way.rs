@@ -124,7 +124,7 @@ async fn the_service_account_that_the_api_has_made_is_learned_of_and_told_with_t
         (seen.account, seen.learned.as_deref()),
         (ServiceAccount::Right, Some("u-9"))
     );
-    let way = Way::of(identity.clone(), Aim::Serve, seen, now());
+    let mut way = Way::of(identity.clone(), Aim::Serve, seen, now());
     assert_eq!(way.identity.service_account_uid(), Some("u-9"));
     assert_eq!(
         way.next(&Memory::default()),
@@ -140,4 +140,12 @@ async fn the_service_account_that_the_api_has_made_is_learned_of_and_told_with_t
     identity.spec.role_bindings = roles;
     assert!(!identity.spec.role_bindings.is_empty());
     assert_eq!(look(&identity, false).await, drifted);
+    // Told once, also when no step follows.
+    let (client, writes) = answering(&identity);
+    world.context.client = client;
+    for _ in 0..2 {
+        let told = way.tell(&world.context, &Memory::default()).await;
+        assert!(told.is_ok());
+        assert_eq!(*writes.lock().unwrap(), 1);
+    }
 }

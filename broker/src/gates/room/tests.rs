@@ -21,25 +21,21 @@ struct Cluster {
 
 impl Cluster {
     async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
-        if request.uri().path().contains("/identities/") {
-            let there = crate::fixtures::identity();
-            let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "reason": "NotFound"});
-            let (code, answer) = if self.has_identity {
-                (200, json!(there))
-            } else {
-                (404, gone)
-            };
-            let answer = http::Response::builder()
-                .status(code)
-                .body(answer.to_string());
-            return answer.unwrap().map(|text| Body::from(text.into_bytes()));
-        }
+        let about_identity = request.uri().path().contains("/identities/");
         let body = request.into_body().collect_bytes().await.unwrap();
         let sent = String::from_utf8(body.to_vec()).unwrap();
         self.sent.lock().unwrap().push(sent);
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "t-1"}});
-        let away = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 503, "reason": "Away"});
-        let (code, answer) = if self.takes { (200, pod) } else { (503, away) };
+        let fails = |code: u16, reason: &str| {
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason});
+            (code, status)
+        };
+        let (code, answer) = match (about_identity, self.has_identity, self.takes) {
+            (true, true, _) => (200, json!(crate::fixtures::identity())),
+            (true, false, _) => fails(404, "NotFound"),
+            (false, _, true) => (200, pod),
+            (false, _, false) => fails(503, "Away"),
+        };
         let answer = http::Response::builder()
             .status(code)
             .body(answer.to_string());
@@ -89,9 +85,14 @@ fn pod() -> Gated {
 
 /// A room where this pod waits, and its cluster.
 fn waiting(takes: bool) -> (Cluster, Room) {
+    waiting_beside(takes, false)
+}
+
+/// The same, beside an Identity, or none.
+fn waiting_beside(takes: bool, has_identity: bool) -> (Cluster, Room) {
     let cluster = Cluster {
         takes,
-        has_identity: false,
+        has_identity,
         sent: Arc::default(),
     };
     let mut room = cluster.room();
@@ -184,23 +185,10 @@ async fn a_gate_that_was_opened_is_not_opened_again_because_the_watch_is_behind(
 #[tokio::test]
 async fn a_pod_without_an_identity_is_ended_only_when_the_api_server_says_so_too() {
     for (has_identity, ends) in [(true, false), (false, true)] {
-        let (cluster, _) = waiting(true);
-        let cluster = Cluster {
-            has_identity,
-            ..cluster
-        };
-        let mut room = cluster.room();
+        let (cluster, mut room) = waiting_beside(true, has_identity);
         // It has waited for as long as anybody may.
-        let pod = Gated {
-            created: Some(jiff::Timestamp::UNIX_EPOCH),
-            ..pod()
-        };
-        room.pods.insert(Waiting {
-            pod,
-            told: 0,
-            told_at: Instant::now(),
-            lasting: None,
-        });
+        let pod = &mut room.pods.get_mut("t-1").unwrap().pod;
+        pod.created = Some(jiff::Timestamp::UNIX_EPOCH);
         room.open(&Of::All).await;
         let sent = cluster.sent.lock().unwrap();
         let ended = sent

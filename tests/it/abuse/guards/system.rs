@@ -157,10 +157,9 @@ fn nobody_but_an_admin_opts_in_or_out() -> Result<()> {
     with_namespace(|ns| async move {
         let somebody = powerful(&ns).await?;
         for value in [json!(null), json!("other")] {
-            // Two policies refuse it, and the API server says whichever it asked first.
             refused(labelled(&somebody, &ns.name, json!({OPT_IN_LABEL: value})).await)?
                 .with(403)?
-                .saying("namesake.dev/")?
+                .saying(OPT_IN_LABEL)?
                 .saying(&somebody.name)?;
         }
         let all: Api<Namespace> = Api::all(somebody.client().clone());
