@@ -1,11 +1,9 @@
 //! JSON as the tree of what it says; its strings borrow from the text that it was read from.
 
 mod give;
+mod read;
 mod text;
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
 pub use text::Text;
@@ -115,80 +113,6 @@ impl<'a> Node<'a> {
             Node::List(items) => items.is_empty(),
             Node::Map(members) => members.iter().all(|(_, node)| node.says_nothing()),
         }
-    }
-}
-
-/// An object whose members are in any order; of a name that is there twice the last counts, as a decoder into a map has it.
-fn map<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
-    let ordered = members.windows(2).all(|pair| match pair {
-        [(one, _), (other, _)] => one < other,
-        _ => true,
-    });
-    if !ordered {
-        members.reverse();
-        members.sort_by(|(one, _), (other, _)| one.cmp(other));
-        members.dedup_by(|(later, _), (first, _)| later == first);
-    }
-    Node::Map(members)
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Nodes)
-    }
-}
-
-struct Nodes;
-
-impl<'de> Visitor<'de> for Nodes {
-    type Value = Node<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
-    }
-
-    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
-        Ok(Node::Text(Text::from(value)))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Node::Text(Text::from(value.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Node::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut all = Vec::new();
-        while let Some(member) = members.next_entry()? {
-            all.push(member);
-        }
-        Ok(map(all))
     }
 }
 

@@ -3,8 +3,6 @@
 //! Every list `env` anywhere in the spec is looked at: in containers, init containers and sidecars, and in each template of
 //! Argo's objects. Warnings name variables and headers, never a header's value.
 
-use std::collections::BTreeMap;
-
 use namesake_core::{Hygiene, Node, User};
 use serde_json::{Map, Value};
 
@@ -64,18 +62,16 @@ impl Tidied {
 /// cannot be changed any more.
 #[must_use]
 pub fn tidy(hygiene: Hygiene, user: &User, old: &Node<'_>, new: &Node<'_>) -> Tidied {
-    let mut was = BTreeMap::new();
-    variables(old, None, &mut |path, _, value| {
-        was.insert(path, value);
-    });
     let mut tidied = Tidied::default();
-    variables(new, None, &mut |path, name, value| {
-        if was.get(&path) == Some(&value) {
+    variables(new, None, &mut |way, variable| {
+        if matters(way.seen_from(old)) == Some(variable) {
             return;
         }
+        let (name, value) = variable;
+        let path = || format!("{}/value", way.pointer());
         match name {
-            HEADERS => headers(hygiene, path, value, &mut tidied),
-            _ => named(hygiene, user, (path, name, value), &mut tidied),
+            HEADERS => headers(hygiene, &path, value, &mut tidied),
+            _ => named(hygiene, user, (&path, name, value), &mut tidied),
         }
     });
     tidied
@@ -101,13 +97,31 @@ impl Way<'_> {
             Step::Item(at) => format!("{before}/{at}"),
         }
     }
+
+    // What stands at its end in another spec.
+    fn seen_from<'n, 'a>(&self, spec: &'n Node<'a>) -> &'n Node<'a> {
+        let before = self.before.map_or(spec, |before| before.seen_from(spec));
+        match self.step {
+            Step::Member(name) => before.get(name),
+            Step::Item(at) => before.items().get(at).unwrap_or(&Node::Null),
+        }
+    }
 }
 
-// Hands over pointer, name and value of every variable that matters.
+// Name and value of a variable that matters.
+fn matters<'v>(item: &'v Node<'_>) -> Option<(&'v str, &'v str)> {
+    let name = item.get("name").text()?;
+    match item.get("value") {
+        Node::Text(value) if matches!(name, USER | OWNER | HEADERS) => Some((name, value)),
+        _ => None,
+    }
+}
+
+// Hands over every variable that matters.
 fn variables<'v>(
     value: &'v Node<'_>,
     before: Option<&Way<'_>>,
-    found: &mut impl FnMut(String, &'v str, &'v str),
+    found: &mut impl FnMut(&Way<'_>, (&'v str, &'v str)),
 ) {
     let is_list = matches!(
         before,
@@ -121,11 +135,8 @@ fn variables<'v>(
             before,
             step: Step::Item(at),
         };
-        if is_list
-            && let Some(name @ (USER | OWNER | HEADERS)) = item.get("name").text()
-            && let Node::Text(text) = item.get("value")
-        {
-            found(format!("{}/value", way.pointer()), name, text);
+        if is_list && let Some(variable) = matters(item) {
+            found(&way, variable);
         }
         variables(item, Some(&way), found);
     }
@@ -141,7 +152,7 @@ fn variables<'v>(
 fn named(
     hygiene: Hygiene,
     user: &User,
-    (path, name, value): (String, &str, &str),
+    (path, name, value): (&dyn Fn() -> String, &str, &str),
     tidied: &mut Tidied,
 ) {
     if value == user.as_str() || (name == USER && value == ARGO_USER) {
@@ -159,11 +170,11 @@ fn named(
         (_, true) => {}
     }
     if hygiene.set_user {
-        tidied.values.push((path, user.to_string()));
+        tidied.values.push((path(), user.to_string()));
     }
 }
 
-fn headers(hygiene: Hygiene, path: String, value: &str, tidied: &mut Tidied) {
+fn headers(hygiene: Hygiene, path: &dyn Fn() -> String, value: &str, tidied: &mut Tidied) {
     let Ok(mut all) = serde_json::from_str::<Map<String, Value>>(value) else {
         tidied.warn(&format!(
             "namesake: {HEADERS} is no JSON object: nobody looks for tokens in it"
@@ -188,7 +199,7 @@ fn headers(hygiene: Hygiene, path: String, value: &str, tidied: &mut Tidied) {
         tidied.warn(&format!(
             "namesake: a credential was taken out of {HEADERS}: tasks do not have it"
         ));
-        tidied.values.push((path, Value::Object(all).to_string()));
+        tidied.values.push((path(), Value::Object(all).to_string()));
     } else {
         tidied.warn(&format!(
             "namesake: {HEADERS} carries a credential, which whoever may read pods can read"

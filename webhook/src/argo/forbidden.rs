@@ -36,9 +36,12 @@ pub fn find(spec: &Node<'_>) -> Option<Found> {
         })
     };
     let of_templates = || templates(spec).into_iter().find_map(agent);
-    anywhere(spec, "spec")
-        .or_else(of_spec)
-        .or_else(of_templates)
+    let of_any = || {
+        let found = anywhere(spec)?;
+        let member = format!("spec{}", found.member);
+        Some(Found { member, ..found })
+    };
+    of_any().or_else(of_spec).or_else(of_templates)
 }
 
 fn agent(template: Template<'_, '_>) -> Option<Found> {
@@ -70,17 +73,13 @@ fn inside(node: &Node<'_>, path: &str, name: &str, why: &'static str) -> Option<
 }
 
 // Argo decodes what stands inside steps with Go's encoding/json, which takes a name in any case.
-fn anywhere(node: &Node<'_>, path: &str) -> Option<Found> {
+fn anywhere(node: &Node<'_>) -> Option<Found> {
     let found = |name: &str, why| {
-        Some(Found {
-            member: format!("{path}.{name}"),
-            why,
-        })
+        let member = format!(".{name}");
+        Some(Found { member, why })
     };
-    for item in node.items() {
-        if let Some(found) = anywhere(item, path) {
-            return Some(found);
-        }
+    if let Some(found) = node.items().iter().find_map(anywhere) {
+        return Some(found);
     }
     for (name, value) in node.members() {
         if same(name, "templateRef") && !value.members().is_empty() {
@@ -92,21 +91,21 @@ fn anywhere(node: &Node<'_>, path: &str) -> Option<Found> {
         if same(name, "executor") && !named(value, "serviceAccountName").says_nothing() {
             return found(&format!("{}.serviceAccountName", name.as_str()), EXECUTOR);
         }
-        if !value.members().is_empty() || !value.items().is_empty() {
-            let found = anywhere(value, &step(path, node, name));
-            if found.is_some() {
-                return found;
-            }
+        if let Some(inside) = anywhere(value) {
+            return Some(Found {
+                member: step(node, name) + &inside.member,
+                ..inside
+            });
         }
     }
     None
 }
 
 // A place that a person finds again: the names of templates and steps, not their numbers.
-fn step(path: &str, node: &Node<'_>, name: &str) -> String {
+fn step(node: &Node<'_>, name: &str) -> String {
     match node.get("name").text() {
-        Some(of) => format!("{path}[{of}].{name}"),
-        None => format!("{path}.{name}"),
+        Some(of) => format!("[{of}].{name}"),
+        None => format!(".{name}"),
     }
 }
 

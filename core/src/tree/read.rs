@@ -1,0 +1,97 @@
+//! Text read as a tree. Members and items are gathered on one heap and taken off it once their number is known: lists that
+//! grow one by one, thousands of them, would be a sixth of the cost of a large object.
+
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+use super::{Node, Text};
+
+/// What is read so far of the lists and objects that have begun and not ended.
+#[derive(Default)]
+struct Begun<'a> {
+    items: Vec<Node<'a>>,
+    members: Vec<(Text<'a>, Node<'a>)>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(&mut Begun::default())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Begun<'de> {
+    type Value = Node<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Begun<'de> {
+    type Value = Node<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Node::Text(Text::from(value)))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Node::Text(Text::from(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let begin = self.items.len();
+        while let Some(item) = items.next_element_seed(&mut *self)? {
+            self.items.push(item);
+        }
+        Ok(Node::List(self.items.split_off(begin)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let begin = self.members.len();
+        while let Some(name) = members.next_key()? {
+            let node = members.next_value_seed(&mut *self)?;
+            self.members.push((name, node));
+        }
+        Ok(map(self.members.split_off(begin)))
+    }
+}
+
+/// An object whose members are in any order; of a name that is there twice the last counts, as a decoder into a map has it.
+fn map<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
+    let ordered = members.windows(2).all(|pair| match pair {
+        [(one, _), (other, _)] => one < other,
+        _ => true,
+    });
+    if !ordered {
+        members.reverse();
+        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        members.dedup_by(|(later, _), (first, _)| later == first);
+    }
+    Node::Map(members)
+}
