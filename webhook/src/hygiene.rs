@@ -334,8 +334,9 @@ mod tests {
     fn what_was_there_before_a_change_stays() {
         let old = looked(&variable(USER, "mallory"));
         assert_eq!(look(ON, &bob(), &old, &old), Tidied::default());
-        let new = looked(&variable(USER, "eve"));
-        assert_eq!(look(ON, &bob(), &old, &new).values.len(), 4);
+        for new in [variable(USER, "eve"), variable(OWNER, "mallory")] {
+            assert_eq!(look(ON, &bob(), &old, &looked(&new)).values.len(), 4);
+        }
     }
 
     #[test]
