@@ -2,6 +2,7 @@
 //! is repeatable, and nothing is remembered that a restart would miss: `status` and Google say where to go on.
 
 mod advance;
+mod allowed;
 mod cleanup;
 mod course;
 mod google;
@@ -36,6 +37,7 @@ use crate::namespaces::Namespaces;
 use crate::place::Place;
 use crate::policies::Policies;
 use crate::quota::Quota;
+use crate::rights::Rights;
 use crate::rules::CurrentRules;
 use crate::schedule::{Looks, shares};
 use crate::verify::Proofs;
@@ -74,6 +76,7 @@ pub struct Context {
     pub place: Arc<Place>,
     proofs: Proofs,
     buckets: Buckets,
+    rights: Rights,
     looks: Looks,
     /// Turns for pages of accounts.
     pub listings: Arc<Looks>,
@@ -111,6 +114,7 @@ impl Context {
             place: Arc::default(),
             proofs,
             buckets: Buckets::default(),
+            rights: Rights::default(),
             looks: Looks::per_minute(looks),
             listings: Arc::new(Looks::per_minute(listings)),
             memories: Memories::default(),

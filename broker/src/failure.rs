@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use namesake_api::IdentitySpec;
+
 use crate::conditions::{Finding, condition};
 use crate::ensure;
 use crate::plan::Change;
@@ -51,6 +53,16 @@ impl Failure {
             retry: Retry::Soon(Duration::ZERO),
             breaks: false,
         }
+    }
+
+    /// Says whose grants these are, where Google says that they make no sense.
+    #[must_use]
+    pub(crate) fn of_grants(mut self, spec: &IdentitySpec) -> Self {
+        if self.reason == "Invalid" {
+            let class = &spec.class;
+            self.message += &format!(": see the grants of class {class} in the rules");
+        }
+        self
     }
 
     /// As the condition that `change` was to bring about says it.

@@ -37,6 +37,7 @@ pub mod policies;
 pub mod principal;
 pub mod quota;
 pub mod ready;
+mod rights;
 pub mod roles;
 pub mod rules;
 mod run;

@@ -109,6 +109,28 @@ impl Gcp {
         token: &AccessToken,
         permissions: &[&str],
     ) -> Result<Vec<String>, Error> {
+        self.test_as(Bearer::Token(token), resource, permissions)
+            .await
+    }
+
+    /// As [`Gcp::test_iam_permissions`], of our own.
+    ///
+    /// # Errors
+    /// `NotFound` when the resource is not there.
+    pub async fn own_permissions(
+        &self,
+        resource: &Resource,
+        permissions: &[&str],
+    ) -> Result<Vec<String>, Error> {
+        self.test_as(Bearer::Ours, resource, permissions).await
+    }
+
+    async fn test_as(
+        &self,
+        bearer: Bearer<'_>,
+        resource: &Resource,
+        permissions: &[&str],
+    ) -> Result<Vec<String>, Error> {
         resource.check()?;
         let what = format!("test permissions on {resource}");
         let base = match self.policy_url(resource)? {
@@ -137,7 +159,7 @@ impl Gcp {
                         .post(base.clone())
                         .json(&json!({"permissions": permissions})),
                 };
-                self.send(&what, request, Bearer::Token(token))
+                self.send(&what, request, bearer)
             })
             .await?;
         let held = answer["permissions"].as_array();

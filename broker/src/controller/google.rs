@@ -8,8 +8,8 @@ use namesake_api::{BindBy, Identity, Mode};
 use namesake_core::ForeignMembers;
 use namesake_gcp::{Edit, Error, Gcp, Policy, Resource, ServiceAccount};
 
-use super::Context;
 use super::step::Done;
+use super::{Context, allowed};
 use crate::conditions::{self, Finding};
 use crate::failure::{Failure, Retry};
 use crate::foreign;
@@ -25,7 +25,7 @@ pub(crate) use crate::written::WORKLOAD_IDENTITY_USER;
 pub(crate) async fn find(identity: &Identity, context: &Context) -> Result<Done, Failure> {
     let found = look(identity, context).await?;
     let by_name = identity.spec.bind_by == BindBy::Name;
-    let record = if by_name && are_allowed(identity, context).is_ok() {
+    let record = if by_name && allowed::record(identity, context).await.is_ok() {
         Some(members(identity, &context.gcp).await?)
     } else {
         None
@@ -219,21 +219,13 @@ async fn exclusive(
     Ok(foreign::finding(identity, &foreign, remove))
 }
 
-/// What is never written is not recorded either: nobody could take it back, where the broker has no right to the policy.
-fn are_allowed(identity: &Identity, context: &Context) -> Result<(), Failure> {
-    match context.config.allowed_roles.refusal(&identity.spec) {
-        Some(why) => Err(Failure::lasting("RoleNotAllowed", why)),
-        None => Ok(()),
-    }
-}
-
 /// Gives the roles on one resource.
 pub(crate) async fn grant(
     identity: &Identity,
     context: &Context,
     resource: &Resource,
 ) -> Result<Done, Failure> {
-    are_allowed(identity, context)?;
+    allowed::give(identity, context)?;
     context.buckets.check(&context.gcp, resource).await?;
     let member = grantee(identity, &context.gcp).await?;
     let edits = grants::edits(&identity.spec, resource, &member);
@@ -242,14 +234,7 @@ pub(crate) async fn grant(
     }
     still_ours(identity, context).await?;
     let written = context.policies.change(resource, edits).await;
-    let written = written.map_err(|error| {
-        let (class, invalid) = (&identity.spec.class, matches!(error, Error::Invalid(_)));
-        let mut failure = Failure::from(error);
-        if invalid {
-            failure.message += &format!(": see the grants of class {class} in the rules");
-        }
-        failure
-    })?;
+    let written = written.map_err(|error| Failure::from(error).of_grants(&identity.spec))?;
     Ok(changed(written.changed))
 }
 
@@ -280,7 +265,9 @@ async fn still_ours(identity: &Identity, context: &Context) -> Result<(), Failur
 
 /// Writes down who is about to be written into which policy.
 pub(crate) async fn record(identity: &Identity, context: &Context) -> Result<Done, Failure> {
-    are_allowed(identity, context)?;
+    allowed::record(identity, context).await?;
+    // What is recorded is taken back one day: from somebody else's account, if a hand has written that into the spec.
+    still_ours(identity, context).await?;
     Ok(Done {
         record: Some(members(identity, &context.gcp).await?),
         ..Done::default()

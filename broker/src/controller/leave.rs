@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, Preconditions};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource as _, ResourceExt};
 use namesake_api::{Identity, IdentityStatus, Mode, Phase};
-use namesake_gcp::{Edit, Error as Google, ServiceAccount};
+use namesake_gcp::{Edit, Error as Google, Resource, ServiceAccount};
+use tracing::warn;
 
 use super::step::Done;
 use super::{Context, google, leftovers};
@@ -22,7 +23,8 @@ pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Don
         Mode::Impersonate => written::bindings(&status),
         Mode::Direct => written::all(&status),
     };
-    take_back(identity, context, entries).await
+    let taken = take_back(identity, context, entries, Grantee::of(identity)).await?;
+    Ok(done(taken))
 }
 
 /// Takes back what is recorded and not asked for any more; everything, when the identity is to go.
@@ -33,7 +35,15 @@ pub(super) async fn revoke(identity: &Identity, context: &Context) -> Result<Don
     } else {
         written::all(&expected(identity, context).await?)
     };
-    take_back(identity, context, entries).await
+    let taken = take_back(identity, context, entries, Grantee::of(identity)).await?;
+    Ok(done(taken))
+}
+
+fn done(taken: Vec<Entry>) -> Done {
+    Done {
+        taken,
+        ..Done::default()
+    }
 }
 
 /// What is recorded, and what an identity of this spec has even if nobody recorded it. Of an account under its name that is
@@ -75,14 +85,32 @@ fn may_have(identity: &Identity, context: &Context) -> bool {
     is_own && context.config.allowed_roles.refusal(spec).is_none()
 }
 
+/// Whether what has a grant stays, or is deleted next: then nobody has what is left in a policy that Google keeps from us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grantee {
+    Stays,
+    Goes,
+}
+
+impl Grantee {
+    fn of(identity: &Identity) -> Self {
+        match identity.phase() {
+            Phase::Offboarding | Phase::Gone => Self::Goes,
+            _ => Self::Stays,
+        }
+    }
+}
+
+/// Takes entries out of their policies. Returns those that are out.
 async fn take_back(
     identity: &Identity,
     context: &Context,
     entries: Vec<Entry>,
-) -> Result<Done, Failure> {
+    grantee: Grantee,
+) -> Result<Vec<Entry>, Failure> {
     let recorded = identity.status.as_ref().map(written::all);
     let recorded = recorded.unwrap_or_default();
-    let mut left = entries.clone();
+    let (mut taken, mut left) = (Vec::new(), entries);
     while let Some(first) = left.first() {
         let resource = first.resource.clone();
         let (here, others): (Vec<_>, Vec<_>) =
@@ -90,18 +118,41 @@ async fn take_back(
         left = others;
         // What was written is forgotten after this, and then nobody would look for it any more.
         let was_written = here.iter().any(|entry| recorded.contains(entry));
-        let edits = here.into_iter().map(removal).collect();
+        let edits = here.iter().cloned().map(removal).collect();
         let removed = if was_written {
             context.policies.confirm(&resource, edits).await
         } else {
             context.policies.change(&resource, edits).await
         };
-        forgive(removed.map(|_| ()))?;
+        let may_stay = !was_written || grantee == Grantee::Goes;
+        match removed {
+            Err(Google::PermissionDenied(why)) if may_stay && !is_account(&resource) => {
+                if was_written {
+                    say_left(identity, context, &resource, &why.message).await;
+                }
+            }
+            removed => {
+                forgive(removed.map(|_| ()))?;
+                taken.extend(here);
+            }
+        }
     }
-    Ok(Done {
-        taken: entries,
-        ..Done::default()
-    })
+    Ok(taken)
+}
+
+/// Whoever is in the policy of an account may act as it.
+const fn is_account(resource: &Resource) -> bool {
+    matches!(resource, Resource::ServiceAccount { .. })
+}
+
+async fn say_left(identity: &Identity, context: &Context, on: &Resource, why: &str) {
+    let note = format!(
+        "what it was given on {on} stays in the policy there, in the name of an account that is deleted, so that nobody has it: {why}"
+    );
+    warn!(name = %identity.name_any(), user = %identity.spec.user, %on, why, "a grant could not be taken back; who had it is deleted");
+    let about = identity.object_ref(&());
+    let events = &context.events;
+    events.warning(&about, "Revoke", "Left", &note).await;
 }
 
 fn removal(entry: Entry) -> Edit {
@@ -288,8 +339,9 @@ pub(crate) async fn take_down(identity: &Identity, context: &Context) -> Result<
         return Ok(());
     }
     let status = expected(identity, context).await?;
-    take_back(identity, context, written::bindings(&status)).await?;
-    take_back(identity, context, written::grants(&status)).await?;
+    for entries in [written::bindings(&status), written::grants(&status)] {
+        take_back(identity, context, entries, Grantee::Goes).await?;
+    }
     delete_account(identity, context).await.map(|_| ())
 }
 

@@ -96,7 +96,10 @@ impl World {
 
     /// Writes since request `after`.
     fn written(&self, after: u64) -> Vec<String> {
-        let read = |line: &String| line.starts_with("GET ") || line.ends_with(":getIamPolicy");
+        let read = |line: &String| {
+            let asks = [":getIamPolicy", ":testIamPermissions"];
+            line.starts_with("GET ") || asks.iter().any(|verb| line.ends_with(verb))
+        };
         self.asked(after)
             .into_iter()
             .filter(|line| !read(line))
@@ -110,6 +113,12 @@ impl World {
             .await
             .unwrap()
             .has(role, member, None)
+    }
+
+    /// Google fails calls in this way from now on.
+    fn fails(&self, fault: Value) {
+        let fault = serde_json::from_value(fault).unwrap();
+        self.emulator.state().add_fault(fault);
     }
 
     /// Makes a GSA of this id that is somebody else's.

@@ -156,6 +156,15 @@ async fn permissions_are_tested_as_the_bearer_on_every_kind_of_resource() {
 }
 
 #[tokio::test]
+async fn our_own_permissions_are_tested_as_ourselves() {
+    let (gcp, google) = google([ok(json!({"permissions": ["b"]}))]).await;
+    let project = Resource::Project { id: "acme".into() };
+    let held = gcp.own_permissions(&project, &["a", "b"]).await.unwrap();
+    assert_eq!(held, ["b"]);
+    assert_eq!(google.seen(0).bearer.as_deref(), Some("Bearer ours"));
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable_until_the_limit() {
     let (gcp, _) = google([]).await;
     let mut endpoints = gcp.endpoints.clone();

@@ -103,3 +103,79 @@ fn an_identity_edited_into_nonsense_is_nobodys() {
     identity.metadata.name = Some("mf-bob-aaaaaaaaaaaaaa".into());
     assert!(!crate::derive::is_derived(&identity));
 }
+
+/// A role that the broker may give, on a project.
+fn on_project(identity: &mut Identity) -> Resource {
+    let grant = &mut identity.spec.grants[0];
+    (grant.bucket, grant.folder) = (None, None);
+    grant.project = Some("acme".into());
+    folder(identity)
+}
+
+/// Google lets the broker do this on the project, and no more.
+fn lets(world: &World, permissions: &[&str]) {
+    world.emulator.state().clear_faults();
+    let body = json!({"permissions": permissions});
+    world.fails(
+        json!({"path": "*/projects/acme:testIamPermissions", "times": 0,
+        "answer": {"status": {"code": 200, "body": body}}}),
+    );
+}
+
+#[tokio::test]
+async fn what_could_not_be_taken_back_is_not_recorded() {
+    let (world, mut identity) = (World::new().await, fixtures::identity());
+    on_project(&mut identity);
+    let (read, write) = (
+        "resourcemanager.projects.getIamPolicy",
+        "resourcemanager.projects.setIamPolicy",
+    );
+    for (held, lacks) in [(vec![], read), (vec![read], write)] {
+        lets(&world, &held);
+        let found = google::find(&identity, &world.context).await.unwrap();
+        assert_eq!(found.record, None, "{held:?}");
+        let failure = refused(&world, &identity, &Change::Record).await;
+        assert_eq!(failure.reason, "PermissionDenied");
+        for part in [lacks, "project acme", "class research"] {
+            assert!(failure.message.contains(part), "{}", failure.message);
+        }
+    }
+    lets(&world, &[read, write]);
+    let done = google::record(&identity, &world.context).await.unwrap();
+    assert!(done.record.is_some());
+    // It was asked a moment ago.
+    let before = world.last();
+    google::record(&identity, &world.context).await.unwrap();
+    let asked = world.asked(before);
+    assert!(
+        !asked.iter().any(|line| line.contains("testIam")),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_recorded_is_not_asked_about_again() {
+    let (world, mut identity) = (World::new().await, fixtures::identity());
+    google::find(&identity, &world.context).await.unwrap();
+    let mut status = identity.status.clone().unwrap_or_default();
+    crate::written::record(&identity, &mut status, &members(&identity));
+    identity.status = Some(status);
+    let before = world.last();
+    let done = google::find(&identity, &world.context).await.unwrap();
+    assert!(done.record.is_some());
+    let asked = world.asked(before);
+    assert!(
+        asked.iter().all(|line| !line.contains("estPermissions")),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_for_an_account_that_is_not_ours() {
+    let (world, mut identity) = (World::new().await, fixtures::identity());
+    let root = "root-account@acme-identities.iam.gserviceaccount.com";
+    world.others("root-account");
+    identity.spec.google_service_account = Some(root.into());
+    let failure = refused(&world, &identity, &Change::Record).await;
+    assert_eq!(failure.reason, "Conflict");
+}

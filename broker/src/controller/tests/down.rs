@@ -221,3 +221,61 @@ async fn one_edited_by_hand_loses_what_it_has_and_takes_nothing_from_others() {
             .is_some_and(|account| !account.disabled)
     );
 }
+
+/// Google keeps the policy of the folder from us.
+async fn kept_from_us() -> (World, Identity) {
+    let mut identity = fixtures::identity();
+    let world = up(&identity).await;
+    let mut status = identity.status.clone().unwrap_or_default();
+    crate::written::record(&identity, &mut status, &members(&identity));
+    identity.status = Some(status);
+    world.fails(serde_json::json!({"path": "*/managedFolders/*", "times": 0, "answer": {"status": {"code": 403}}}));
+    (world, identity)
+}
+
+#[tokio::test]
+async fn a_policy_that_is_kept_from_us_holds_up_nobody_who_is_deleted() {
+    let (world, identity) = kept_from_us().await;
+    leave::take_down(&identity, &world.context).await.unwrap();
+    assert!(!exists(&world, &identity).await);
+}
+
+#[tokio::test]
+async fn what_could_not_be_taken_back_stays_recorded_for_who_comes_back() {
+    let (world, mut identity) = kept_from_us().await;
+    identity.status.as_mut().unwrap().phase = Some(Phase::Offboarding);
+    let done = leave::revoke(&identity, &world.context).await.unwrap();
+    let resources: Vec<_> = done.taken.into_iter().map(|entry| entry.resource).collect();
+    assert_eq!(resources, [account(&identity)]);
+}
+
+#[tokio::test]
+async fn whoever_stays_is_not_done_while_a_grant_stays() {
+    let (world, mut identity) = kept_from_us().await;
+    identity.spec.grants.clear();
+    let failure = leave::revoke(&identity, &world.context).await.unwrap_err();
+    assert_eq!(failure.reason, "PermissionDenied");
+}
+
+#[tokio::test]
+async fn what_nobody_wrote_where_we_have_no_right_holds_up_nobody() {
+    let (world, mut identity) = kept_from_us().await;
+    identity.status.as_mut().unwrap().grants.clear();
+    identity.status.as_mut().unwrap().phase = Some(Phase::Suspended);
+    let done = leave::unbind(&identity, &world.context).await.unwrap();
+    assert_eq!(done.taken.len(), 1, "the binding");
+    let everything = leave::revoke(&identity, &world.context).await.unwrap();
+    assert_eq!(everything.taken.len(), 1, "the binding, not the grant");
+}
+
+#[tokio::test]
+async fn a_binding_that_cannot_be_taken_back_does_hold_it_up() {
+    let (world, identity) = kept_from_us().await;
+    world.emulator.state().clear_faults();
+    world.fails(serde_json::json!({"path": "*:getIamPolicy", "times": 0, "answer": {"status": {"code": 403}}}));
+    let failure = leave::take_down(&identity, &world.context)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.reason, "PermissionDenied");
+    assert!(exists(&world, &identity).await);
+}
