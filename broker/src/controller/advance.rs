@@ -15,7 +15,7 @@ use super::{Context, Error, course, step};
 use crate::conditions::{self, Finding};
 use crate::config::Timings;
 use crate::plan::{Aim, Change};
-use crate::{derive, objects, schedule, status};
+use crate::{derive, objects, schedule, status, written};
 
 /// Brings an Identity of ours further; those of another cluster, or in a namespace that is not opted in or going away, are left as they are.
 pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action, Error> {
@@ -142,7 +142,14 @@ fn next_look(identity: &Identity, context: &Context, memory: &mut Memory) -> Dur
     } else {
         Timings::first_look(period, &identity.uid().unwrap_or_default())
     };
-    memory.finished(next);
+    // Something is left that Google keeps from us: perhaps it does not for long.
+    let status = identity.status.as_ref();
+    let is_left = status.is_some_and(|status| !written::stale(identity, status).is_empty());
+    memory.finished(if is_left {
+        next.min(timings.refused)
+    } else {
+        next
+    });
     let now = Instant::now();
     let due = memory.next_look.filter(|due| *due > now);
     let mut wait = due.map_or(Duration::ZERO, |due| due - now);

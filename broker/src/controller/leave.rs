@@ -23,7 +23,12 @@ pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Don
         Mode::Impersonate => written::bindings(&status),
         Mode::Direct => written::all(&status),
     };
-    let taken = take_back(identity, context, entries, Grantee::of(identity)).await?;
+    // Of who leaves, the service account itself is about to go.
+    let denied = match identity.phase() {
+        Phase::Offboarding => Denied::IsSaid,
+        _ => Denied::HoldsUp,
+    };
+    let taken = take_back(identity, context, entries, denied).await?;
     Ok(done(taken))
 }
 
@@ -35,7 +40,7 @@ pub(super) async fn revoke(identity: &Identity, context: &Context) -> Result<Don
     } else {
         written::all(&expected(identity, context).await?)
     };
-    let taken = take_back(identity, context, entries, Grantee::of(identity)).await?;
+    let taken = take_back(identity, context, entries, Denied::IsSaid).await?;
     Ok(done(taken))
 }
 
@@ -85,20 +90,13 @@ fn may_have(identity: &Identity, context: &Context) -> bool {
     is_own && context.config.allowed_roles.refusal(spec).is_none()
 }
 
-/// Whether what has a grant stays, or is deleted next: then nobody has what is left in a policy that Google keeps from us.
+/// What a grant does that cannot be taken back, because Google keeps its policy from us.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Grantee {
-    Stays,
-    Goes,
-}
-
-impl Grantee {
-    fn of(identity: &Identity) -> Self {
-        match identity.phase() {
-            Phase::Offboarding | Phase::Gone => Self::Goes,
-            _ => Self::Stays,
-        }
-    }
+enum Denied {
+    /// It holds up the step: whoever has it is to act no more, and still could.
+    HoldsUp,
+    /// It stays, and that is said: nobody has less of it while we wait.
+    IsSaid,
 }
 
 /// Takes entries out of their policies. Returns those that are out.
@@ -106,7 +104,7 @@ async fn take_back(
     identity: &Identity,
     context: &Context,
     entries: Vec<Entry>,
-    grantee: Grantee,
+    denied: Denied,
 ) -> Result<Vec<Entry>, Failure> {
     let recorded = identity.status.as_ref().map(written::all);
     let recorded = recorded.unwrap_or_default();
@@ -124,7 +122,7 @@ async fn take_back(
         } else {
             context.policies.change(&resource, edits).await
         };
-        let may_stay = !was_written || grantee == Grantee::Goes;
+        let may_stay = !was_written || denied == Denied::IsSaid;
         match removed {
             Err(Google::PermissionDenied(why)) if may_stay && !is_account(&resource) => {
                 if was_written {
@@ -146,10 +144,13 @@ const fn is_account(resource: &Resource) -> bool {
 }
 
 async fn say_left(identity: &Identity, context: &Context, on: &Resource, why: &str) {
-    let note = format!(
-        "what it was given on {on} stays in the policy there, in the name of an account that is deleted, so that nobody has it: {why}"
-    );
-    warn!(name = %identity.name_any(), user = %identity.spec.user, %on, why, "a grant could not be taken back; who had it is deleted");
+    let so = if identity.phase().serves() && identity.metadata.deletion_timestamp.is_none() {
+        "is not asked for any more, and stays: take it away there, or give the broker a role that lets it"
+    } else {
+        "stays in the name of an account that is deleted, so that nobody has it"
+    };
+    let note = format!("what was given on {on} {so}: {why}");
+    warn!(name = %identity.name_any(), user = %identity.spec.user, %note, "a grant could not be taken back");
     let about = identity.object_ref(&());
     let events = &context.events;
     events.warning(&about, "Revoke", "Left", &note).await;
@@ -340,7 +341,7 @@ pub(crate) async fn take_down(identity: &Identity, context: &Context) -> Result<
     }
     let status = expected(identity, context).await?;
     for entries in [written::bindings(&status), written::grants(&status)] {
-        take_back(identity, context, entries, Grantee::Goes).await?;
+        take_back(identity, context, entries, Denied::IsSaid).await?;
     }
     delete_account(identity, context).await.map(|_| ())
 }

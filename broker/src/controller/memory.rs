@@ -132,7 +132,8 @@ impl Memory {
             verified: held(VERIFIED) && !self.unproven,
             confirmed: self.confirmed || !self.looking,
             recorded: written::is_complete(identity, status),
-            stale: !written::stale(identity, status).is_empty(),
+            // What Google keeps from us stays recorded.
+            stale: !written::stale(identity, status).is_empty() && !self.down.revoked,
             leftover: status.google_service_account_id.is_some(),
             down: self.down,
         }

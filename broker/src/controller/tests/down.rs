@@ -4,6 +4,8 @@ use super::*;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use namesake_api::{IdentityStatus, Phase};
 
+use crate::controller::memory::Memory;
+
 async fn up(identity: &Identity) -> World {
     let world = World::new().await;
     if identity.spec.pinned {
@@ -250,11 +252,45 @@ async fn what_could_not_be_taken_back_stays_recorded_for_who_comes_back() {
 }
 
 #[tokio::test]
-async fn whoever_stays_is_not_done_while_a_grant_stays() {
+async fn a_dropped_grant_in_a_policy_that_is_kept_from_us_holds_up_nobody_who_serves() {
     let (world, mut identity) = kept_from_us().await;
     identity.spec.grants.clear();
-    let failure = leave::revoke(&identity, &world.context).await.unwrap_err();
+    let done = leave::revoke(&identity, &world.context).await.unwrap();
+    assert_eq!(done.taken, [], "it stays recorded");
+    let status = identity.status.clone().unwrap();
+    let desired = Desired::of(&identity.spec);
+    let mut memory = Memory::default();
+    let stale = |memory: &Memory| {
+        let account = crate::plan::ServiceAccount::Right;
+        memory.observed(&identity, &status, account, &desired).stale
+    };
+    assert!(stale(&memory));
+    memory.did(&crate::plan::Change::Revoke, false);
+    assert!(!stale(&memory), "the plan goes on");
+    memory.look_again();
+    assert!(stale(&memory), "the next look tries it again");
+}
+
+#[tokio::test]
+async fn whoever_is_suspended_is_not_done_while_the_account_itself_has_a_grant() {
+    let (world, mut identity) = (World::new().await, direct());
+    let granted = google::grant(&identity, &world.context, &folder(&identity)).await;
+    granted.unwrap();
+    let members = google::members(&identity, &world.context.gcp)
+        .await
+        .unwrap();
+    let mut status = identity.status.clone().unwrap_or_default();
+    crate::written::record(&identity, &mut status, &members);
+    identity.status = Some(status);
+    world.fails(serde_json::json!({"path": "*/managedFolders/*", "times": 0, "answer": {"status": {"code": 403}}}));
+    let mut unbinds = async |phase| {
+        identity.status.as_mut().unwrap().phase = Some(phase);
+        leave::unbind(&identity, &world.context).await
+    };
+    let failure = unbinds(Phase::Suspended).await.unwrap_err();
     assert_eq!(failure.reason, "PermissionDenied");
+    // Its service account is deleted next.
+    assert_eq!(unbinds(Phase::Offboarding).await.unwrap().taken, []);
 }
 
 #[tokio::test]
