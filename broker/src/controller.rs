@@ -25,7 +25,8 @@ use kube::{Api, Client, ResourceExt};
 use namesake_api::Identity;
 use namesake_api::names::FINALIZER;
 use namesake_gcp::Gcp;
-use tracing::warn;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, warn};
 
 use crate::buckets::Buckets;
 use crate::config::Config;
@@ -178,6 +179,22 @@ pub async fn reconcile(kept: Arc<Kept>, context: Arc<Context>) -> Result<Action,
         .map_err(|error| Error::Finalizer(Box::new(error)))
 }
 
+/// A reconcile as a task, which ends when nobody waits for it any more. The controller polls all that are under way whenever one
+/// can go on: hundreds of whole reconciles would be entered each time.
+async fn on_its_own(
+    reconcile: impl Future<Output = Result<Action, Error>> + Send + 'static,
+) -> Result<Action, Error> {
+    let task = AbortOnDropHandle::new(tokio::spawn(reconcile.in_current_span()));
+    match task.await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// Waits longer after each failure of the same Identity.
 fn error_policy(identity: &Identity, error: &Error, context: &Context) -> Action {
     let mut memory = context.memories.of(identity);
@@ -221,7 +238,7 @@ pub async fn run(
         Some(identity) => error_policy(&identity, error, &context),
         None => Action::await_change(),
     };
-    let reconciler = |kept, context| reconcile(kept, context).boxed();
+    let reconciler = |kept, context| on_its_own(reconcile(kept, context)).boxed();
     let store = identities.store();
     applier(reconciler, policy, context, store, queue, config)
         .for_each(|result| async move {

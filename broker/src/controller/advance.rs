@@ -97,7 +97,20 @@ async fn advance(
         memory.learn(uid);
     }
     let until = Instant::now() + context.config.timings.step;
-    let mut way = Way::of(identity.clone(), aim, seen, context.now());
+    let untold = std::mem::take(&mut memory.untold);
+    let mut way = Way::of(identity.clone(), aim, seen, untold, context.now());
+    let action = go(&mut way, context, memory, (aim, until)).await;
+    memory.untold = way.leaves();
+    action
+}
+
+/// Goes on until something has to wait, or it is `until`.
+async fn go(
+    way: &mut Way,
+    context: &Context,
+    memory: &mut Memory,
+    (aim, until): (Aim, Instant),
+) -> Result<Action, Error> {
     loop {
         let Some(change) = way.next(memory) else {
             way.tell(context, memory).await?;

@@ -11,6 +11,7 @@ use namesake_api::{Identity, IdentityStatus};
 use namesake_gcp::Resource;
 use tokio::time::Instant;
 
+use super::take::Untold;
 use crate::conditions::holds;
 use crate::plan::{Change, Desired, Down, GoogleAccount, Observed, PROOFS, ServiceAccount};
 use crate::verify::Minted;
@@ -54,6 +55,8 @@ pub(crate) struct Memory {
     pub(crate) token: Option<Minted>,
     /// A repair that is not proven yet.
     unproven: bool,
+    /// Steps done that the status does not tell yet.
+    pub(crate) untold: Untold,
     /// Failures in a row.
     pub(crate) failures: u32,
     /// No step before this: a write of the status wakes the controller earlier than agreed.

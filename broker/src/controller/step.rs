@@ -24,7 +24,7 @@ use crate::written::{Entry, Members};
 const PROOF: Duration = Duration::from_secs(8);
 
 /// What a step has done and learned.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Done {
     /// The step found something missing and put it there.
     pub(crate) repaired: bool,

@@ -31,23 +31,33 @@ pub(super) struct Way {
     account: plan::ServiceAccount,
     /// What the way is right for: with another spec or phase it is another's.
     about: About,
-    /// Steps that the status does not tell yet: a restart would only repeat them.
-    untold: Vec<(Change, Done)>,
+    untold: Untold,
 }
 
+/// Steps that the status does not tell yet: a restart would only repeat them.
+pub(super) type Untold = Vec<(Change, Done)>;
+
 impl Way {
-    /// Where it begins.
-    pub(super) fn of(mut identity: Identity, aim: Aim, seen: Look, now: Timestamp) -> Self {
-        let mut untold = Vec::new();
+    /// Where it begins, or goes on with what is `untold`.
+    pub(super) fn of(
+        mut identity: Identity,
+        aim: Aim,
+        seen: Look,
+        mut untold: Untold,
+        now: Timestamp,
+    ) -> Self {
         if let Some(uid) = seen.learned {
             let mut status = identity.status.take().unwrap_or_default();
             conditions::service_account(&identity, &mut status, &uid, now);
             identity.status = Some(status);
             let done = Done {
-                service_account_uid: Some(uid),
+                service_account_uid: Some(uid.clone()),
                 ..Done::default()
             };
-            untold.push((Change::CreateServiceAccount, done));
+            let known = |(_, done): &(_, Done)| done.service_account_uid.as_ref() == Some(&uid);
+            if !untold.iter().any(known) {
+                untold.push((Change::CreateServiceAccount, done));
+            }
         }
         Self {
             about: about(&identity),
@@ -67,8 +77,13 @@ impl Way {
             .next()
     }
 
-    /// Takes one step and writes down what came of it: at once what must not be forgotten, the rest when it has to wait, or
-    /// when it is `until`. Returns what to do instead of going on.
+    /// What is still untold when the way breaks off.
+    pub(super) fn leaves(self) -> Untold {
+        self.untold
+    }
+
+    /// Takes one step and writes down what came of it: at once what must not be forgotten, the rest when it has to wait for
+    /// more than the spacing of steps. Returns what to do instead of going on, also when it is `until`.
     pub(super) async fn take(
         &mut self,
         context: &Context,
@@ -122,7 +137,9 @@ impl Way {
         let wait = again.unwrap_or_else(|| step::pause(change, next.as_ref(), timings));
         let serves = self.aim == Aim::Serve && next.as_ref() != Some(change);
         let on = serves && wait.is_zero() && Instant::now() < until;
-        if next.is_none() || !on {
+        // Told in a moment, with what comes then: each write of a status is one more that newcomers wait for.
+        let soon = self.aim == Aim::Serve && again.is_none() && wait <= timings.proof;
+        if next.is_none() || !soon {
             self.tell(context, memory).await?;
         }
         // Somebody else may have changed it meanwhile: then the course is set anew.
@@ -142,7 +159,13 @@ impl Way {
         let settle = |seen: &Identity, status: &mut IdentityStatus| {
             settle(seen, status, dones(), memory, aim, now)
         };
-        let settled = update(&self.identity, context, settle).await?;
+        let settled = match update(&self.identity, context, settle).await {
+            Ok(settled) => settled,
+            Err(error) => {
+                self.untold = steps;
+                return Err(error);
+            }
+        };
         let before = std::mem::replace(&mut self.identity, settled);
         for (change, done) in &steps {
             say_drift(&before, context, change, done, &self.identity).await;

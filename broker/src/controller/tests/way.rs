@@ -37,7 +37,13 @@ async fn goes_on(answer: &Identity) -> bool {
     let (client, writes) = answering(answer);
     world.context.client = client;
     let (mut memory, account) = (Memory::default(), ServiceAccount::Right);
-    let mut way = Way::of(fixtures::identity(), Aim::Serve, account.into(), now());
+    let mut way = Way::of(
+        fixtures::identity(),
+        Aim::Serve,
+        account.into(),
+        Vec::new(),
+        now(),
+    );
     let (change, until) = (
         Change::FindGoogleAccount,
         Instant::now() + std::time::Duration::from_secs(60),
@@ -81,6 +87,7 @@ async fn told(seconds: i64) -> usize {
             identity.clone(),
             Aim::Serve,
             ServiceAccount::Right.into(),
+            Vec::new(),
             now(),
         );
         let until = Instant::now() + std::time::Duration::from_secs(60);
@@ -124,7 +131,7 @@ async fn the_service_account_that_the_api_has_made_is_learned_of_and_told_with_t
         (seen.account, seen.learned.as_deref()),
         (ServiceAccount::Right, Some("u-9"))
     );
-    let mut way = Way::of(identity.clone(), Aim::Serve, seen, now());
+    let mut way = Way::of(identity.clone(), Aim::Serve, seen, Vec::new(), now());
     assert_eq!(way.identity.service_account_uid(), Some("u-9"));
     assert_eq!(
         way.next(&Memory::default()),
@@ -148,4 +155,46 @@ async fn the_service_account_that_the_api_has_made_is_learned_of_and_told_with_t
         assert!(told.is_ok());
         assert_eq!(*writes.lock().unwrap(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_follows_in_a_moment_is_told_together_and_nothing_of_it_is_lost() {
+    let mut identity = fixtures::identity();
+    let mut status = IdentityStatus::default();
+    crate::conditions::service_account(&identity, &mut status, "u-1", now());
+    let mut world = World::new().await;
+    let found = google::find(&identity, &world.context).await.unwrap();
+    status.google_service_account_id = found.google_id;
+    identity.status = Some(status);
+    let (client, writes) = answering(&identity);
+    world.context.client = client;
+    let mut memory = Memory::default();
+    memory.did(&Change::FindGoogleAccount, false);
+    let until = Instant::now() + std::time::Duration::from_secs(60);
+    let way = |untold| {
+        Way::of(
+            identity.clone(),
+            Aim::Serve,
+            ServiceAccount::Right.into(),
+            untold,
+            now(),
+        )
+    };
+    let told = || *writes.lock().unwrap();
+    let mut first = way(Vec::new());
+    for (change, waits) in [(Change::SeeGoogleAccount, true), (Change::Bind, false)] {
+        let instead = first.take(&world.context, &mut memory, &change, until);
+        assert_eq!(instead.await.unwrap().is_some(), waits, "{change:?}");
+        assert_eq!(told(), 0, "{change:?}");
+    }
+    // The API server is away for a moment.
+    let (away, _) = answering(&json!({"kind": "Status", "code": 500}));
+    let (here, mut second) = (world.context.client.clone(), way(first.leaves()));
+    world.context.client = away;
+    assert!(second.tell(&world.context, &memory).await.is_err());
+    world.context.client = here;
+    let mut third = way(second.leaves());
+    third.tell(&world.context, &memory).await.unwrap();
+    assert_eq!(told(), 1);
+    assert!(third.leaves().is_empty());
 }

@@ -110,6 +110,8 @@ impl Room {
             return;
         };
         let period = self.gates.config.timings.gates;
+        // Who comes to work at once needs not to hear why that was not before.
+        let period = if waiting.told == 0 { 2 * period } else { period };
         let early = waiting.told_at.elapsed() < period;
         if says == Some(reason) || waiting.told >= TOLD || (early && !at_once) {
             return;
