@@ -29,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 
 use crate::buckets::Buckets;
+use crate::conditions;
 use crate::config::Config;
 use crate::events::Events;
 use crate::gates::{Accounts, Changes};
@@ -168,6 +169,16 @@ pub async fn reconcile(kept: Arc<Kept>, context: Arc<Context>) -> Result<Action,
     if rules.stack() != identity.spec.stack {
         return Ok(Action::await_change());
     }
+    let at_rest = conditions::works(&identity);
+    let work = finalized(identity, context);
+    if at_rest {
+        return work.await;
+    }
+    on_its_own(work).await
+}
+
+async fn finalized(identity: Identity, context: Arc<Context>) -> Result<Action, Error> {
+    let namespace = identity.namespace().unwrap_or_default();
     let api: Api<Identity> = Api::namespaced(context.client.clone(), &namespace);
     let done = finalizer(&api, FINALIZER, Arc::new(identity), |event| async {
         match event {
@@ -180,11 +191,11 @@ pub async fn reconcile(kept: Arc<Kept>, context: Arc<Context>) -> Result<Action,
 }
 
 /// A reconcile as a task, which ends when nobody waits for it any more. The controller polls all that are under way whenever one
-/// can go on: hundreds of whole reconciles would be entered each time.
+/// can go on: hundreds of newcomers' would be entered each time.
 async fn on_its_own(
-    reconcile: impl Future<Output = Result<Action, Error>> + Send + 'static,
+    work: impl Future<Output = Result<Action, Error>> + Send + 'static,
 ) -> Result<Action, Error> {
-    let task = AbortOnDropHandle::new(tokio::spawn(reconcile.in_current_span()));
+    let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     match task.await {
         Ok(done) => done,
         Err(ended) => match ended.try_into_panic() {
@@ -238,7 +249,7 @@ pub async fn run(
         Some(identity) => error_policy(&identity, error, &context),
         None => Action::await_change(),
     };
-    let reconciler = |kept, context| on_its_own(reconcile(kept, context)).boxed();
+    let reconciler = |kept, context| reconcile(kept, context).boxed();
     let store = identities.store();
     applier(reconciler, policy, context, store, queue, config)
         .for_each(|result| async move {

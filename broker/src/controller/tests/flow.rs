@@ -316,3 +316,16 @@ fn what_was_done_for_a_service_account_that_nobody_recorded_yet_counts_for_that_
     memories.keep(&identity, memory);
     assert!(!found(&identity), "it is another before the status says so");
 }
+
+#[tokio::test]
+async fn a_reconcile_that_nobody_waits_for_any_more_ends() {
+    let (held, ended) = tokio::sync::oneshot::channel::<()>();
+    let work = async move {
+        let _held = held;
+        std::future::pending().await
+    };
+    let mut reconcile = Box::pin(on_its_own(work));
+    assert!(futures::poll!(&mut reconcile).is_pending());
+    drop(reconcile);
+    assert!(ended.await.is_err());
+}

@@ -111,7 +111,11 @@ impl Room {
         };
         let period = self.gates.config.timings.gates;
         // Who comes to work at once needs not to hear why that was not before.
-        let period = if waiting.told == 0 { 2 * period } else { period };
+        let period = if waiting.told == 0 {
+            2 * period
+        } else {
+            period
+        };
         let early = waiting.told_at.elapsed() < period;
         if says == Some(reason) || waiting.told >= TOLD || (early && !at_once) {
             return;
