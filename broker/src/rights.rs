@@ -28,7 +28,7 @@ impl Rights {
             if wanted.is_empty() || self.is_known(&resource) {
                 continue;
             }
-            let held = match gcp.own_permissions(&resource, &wanted).await {
+            let held = match gcp.own_permissions(&resource, wanted).await {
                 Ok(held) => held,
                 Err(Error::NotFound(_)) => continue,
                 Err(error) => return Err(Failure::from(error).of_grants(spec)),
