@@ -1,22 +1,15 @@
 //! Buckets that roles are given on: each must be there, and have uniform bucket-level access, or what is in it follows lists
 //! of its own beside the policy.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use namesake_gcp::{Error, Gcp, Resource};
-use tokio::time::Instant;
 use tracing::debug;
 
 use crate::failure::Failure;
-
-/// How long a good answer counts.
-const TRUSTED: Duration = Duration::from_hours(1);
+use crate::known::Known;
 
 /// Buckets that were fit when they were last looked at.
 #[derive(Default)]
-pub(crate) struct Buckets(Mutex<HashMap<String, Instant>>);
+pub(crate) struct Buckets(Known<String>);
 
 impl Buckets {
     /// Whether roles may be given on this; always, on what is no bucket. Who may not ask goes on: Google refuses a managed
@@ -26,12 +19,12 @@ impl Buckets {
         else {
             return Ok(());
         };
-        if self.is_known(name) {
+        if self.0.has(name) {
             return Ok(());
         }
         match gcp.bucket_has_uniform_access(name).await {
             Ok(true) => {
-                self.lock().insert(name.clone(), Instant::now());
+                self.0.keep(name.clone());
                 Ok(())
             }
             Ok(false) => Err(Failure::lasting(
@@ -52,15 +45,5 @@ impl Buckets {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn is_known(&self, name: &str) -> bool {
-        let seen = self.lock().get(name).copied();
-        seen.is_some_and(|seen| seen.elapsed() < TRUSTED)
-    }
-
-    // Never held across an await.
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -25,6 +25,7 @@ pub mod gates;
 mod google;
 pub mod grants;
 pub mod identities;
+mod known;
 pub mod leader;
 pub mod listing;
 pub mod metrics;

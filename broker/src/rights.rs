@@ -1,23 +1,16 @@
 //! Policies that roles are given in, beside an identity's own: who may not write one gives nothing there, and records nothing
 //! that could never be taken back.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use namesake_api::IdentitySpec;
 use namesake_gcp::{Error, Gcp, Resource};
-use tokio::time::Instant;
 
 use crate::failure::{Failure, Retry};
+use crate::known::Known;
 use crate::plan::Desired;
-
-/// How long a good answer counts.
-const TRUSTED: Duration = Duration::from_hours(1);
 
 /// Policies that the broker could write when it last asked.
 #[derive(Default)]
-pub(crate) struct Rights(Mutex<HashMap<Resource, Instant>>);
+pub(crate) struct Rights(Known<Resource>);
 
 impl Rights {
     /// Whether the broker may write each policy that the grants of an identity are in. What is not there has no policy yet:
@@ -25,7 +18,7 @@ impl Rights {
     pub(crate) async fn check(&self, gcp: &Gcp, spec: &IdentitySpec) -> Result<(), Failure> {
         for resource in Desired::of(spec).grants.into_keys() {
             let wanted = needed(&resource);
-            if wanted.is_empty() || self.is_known(&resource) {
+            if wanted.is_empty() || self.0.has(&resource) {
                 continue;
             }
             let held = match gcp.own_permissions(&resource, wanted).await {
@@ -36,26 +29,12 @@ impl Rights {
             if let Some(lacks) = wanted.iter().find(|p| !held.iter().any(|held| held == *p)) {
                 return Err(lacking(lacks, &resource, spec));
             }
-            self.trust(resource);
+            // A folder is one identity's, and asked about once: there may be as many as users.
+            if !matches!(resource, Resource::ManagedFolder { .. }) {
+                self.0.keep(resource);
+            }
         }
         Ok(())
-    }
-
-    fn is_known(&self, resource: &Resource) -> bool {
-        let seen = self.lock().get(resource).copied();
-        seen.is_some_and(|seen| seen.elapsed() < TRUSTED)
-    }
-
-    /// A folder is one identity's, and asked about once: there may be as many as users.
-    fn trust(&self, resource: Resource) {
-        if !matches!(resource, Resource::ManagedFolder { .. }) {
-            self.lock().insert(resource, Instant::now());
-        }
-    }
-
-    // Never held across an await.
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Resource, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -95,7 +95,7 @@ fn may_have(identity: &Identity, context: &Context) -> bool {
 enum Denied {
     /// It holds up the step: whoever has it is to act no more, and still could.
     HoldsUp,
-    /// It stays, and that is said: nobody has less of it while we wait.
+    /// It stays, and that is said: to wait would take it from nobody.
     IsSaid,
 }
 
