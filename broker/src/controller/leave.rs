@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::{Api, Resource as _, ResourceExt};
@@ -16,6 +17,10 @@ use crate::failure::Failure;
 use crate::written::{self, Entry};
 use crate::{ensure, objects, phase};
 
+/// For so long a policy that Google keeps from us holds up whoever goes: a right that is missing may come back, and what is
+/// forgotten nobody takes away.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
+
 /// Lets nobody act as the identity: takes the binding back, or the grants where the KSA itself has them.
 pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Done, Failure> {
     let status = expected(identity, context).await?;
@@ -25,7 +30,7 @@ pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Don
     };
     // Of who leaves, the service account itself is about to go.
     let denied = match identity.phase() {
-        Phase::Offboarding => Denied::IsSaid,
+        Phase::Offboarding => Denied::after(phase::since(identity, context.now())),
         _ => Denied::HoldsUp,
     };
     let taken = take_back(identity, context, entries, denied).await?;
@@ -34,13 +39,18 @@ pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Don
 
 /// Takes back what is recorded and not asked for any more; everything, when the identity is to go.
 pub(super) async fn revoke(identity: &Identity, context: &Context) -> Result<Done, Failure> {
-    let entries = if identity.phase().serves() {
+    let (entries, denied) = if identity.phase().serves() {
         let status = identity.status.clone().unwrap_or_default();
-        written::stale(identity, &status)
+        // It stays recorded, and is tried again.
+        (written::stale(identity, &status), Denied::IsSaid)
     } else {
-        written::all(&expected(identity, context).await?)
+        let entries = written::all(&expected(identity, context).await?);
+        let grace = SignedDuration::try_from(context.config.offboarding_grace);
+        let grace = grace.unwrap_or(SignedDuration::MAX);
+        let over = phase::since(identity, context.now()).saturating_sub(grace);
+        (entries, Denied::after(over))
     };
-    let taken = take_back(identity, context, entries, Denied::IsSaid).await?;
+    let taken = take_back(identity, context, entries, denied).await?;
     Ok(done(taken))
 }
 
@@ -97,6 +107,17 @@ enum Denied {
     HoldsUp,
     /// It stays, and that is said: to wait would take it from nobody.
     IsSaid,
+}
+
+impl Denied {
+    /// Of who should be gone for so long already.
+    fn after(waited: SignedDuration) -> Self {
+        if waited < PATIENCE {
+            Self::HoldsUp
+        } else {
+            Self::IsSaid
+        }
+    }
 }
 
 /// Takes entries out of their policies. Returns those that are out.
@@ -340,8 +361,11 @@ pub(crate) async fn take_down(identity: &Identity, context: &Context) -> Result<
         return Ok(());
     }
     let status = expected(identity, context).await?;
+    let deleted = identity.metadata.deletion_timestamp.as_ref();
+    let waited = deleted.map(|deleted| context.now().duration_since(deleted.0));
+    let denied = Denied::after(waited.unwrap_or_default());
     for entries in [written::bindings(&status), written::grants(&status)] {
-        take_back(identity, context, entries, Denied::IsSaid).await?;
+        take_back(identity, context, entries, denied).await?;
     }
     delete_account(identity, context).await.map(|_| ())
 }

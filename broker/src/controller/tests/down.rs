@@ -224,6 +224,11 @@ async fn one_edited_by_hand_loses_what_it_has_and_takes_nothing_from_others() {
     );
 }
 
+fn ago(world: &World, minutes: u64) -> Time {
+    let ago = std::time::Duration::from_secs(60 * minutes);
+    Time(world.context.now() - ago)
+}
+
 /// Google keeps the policy of the folder from us.
 async fn kept_from_us() -> (World, Identity) {
     let mut identity = fixtures::identity();
@@ -236,8 +241,15 @@ async fn kept_from_us() -> (World, Identity) {
 }
 
 #[tokio::test]
-async fn a_policy_that_is_kept_from_us_holds_up_nobody_who_is_deleted() {
-    let (world, identity) = kept_from_us().await;
+async fn a_policy_that_is_kept_from_us_holds_up_who_is_deleted_for_an_hour() {
+    let (world, mut identity) = kept_from_us().await;
+    for minutes in [0, 59] {
+        identity.metadata.deletion_timestamp = Some(ago(&world, minutes));
+        let failure = leave::take_down(&identity, &world.context).await;
+        assert_eq!(failure.unwrap_err().reason, "PermissionDenied");
+        assert!(exists(&world, &identity).await, "the right may come back");
+    }
+    identity.metadata.deletion_timestamp = Some(ago(&world, 60));
     leave::take_down(&identity, &world.context).await.unwrap();
     assert!(!exists(&world, &identity).await);
 }
@@ -245,7 +257,16 @@ async fn a_policy_that_is_kept_from_us_holds_up_nobody_who_is_deleted() {
 #[tokio::test]
 async fn what_could_not_be_taken_back_stays_recorded_for_who_comes_back() {
     let (world, mut identity) = kept_from_us().await;
-    identity.status.as_mut().unwrap().phase = Some(Phase::Offboarding);
+    let grace = world.context.config.offboarding_grace.as_secs() / 60;
+    let status = identity.status.as_mut().unwrap();
+    status.phase = Some(Phase::Offboarding);
+    status.phase_time = Some(ago(&world, grace + 59));
+    let failure = leave::revoke(&identity, &world.context).await.unwrap_err();
+    assert_eq!(
+        failure.reason, "PermissionDenied",
+        "the right may come back"
+    );
+    identity.status.as_mut().unwrap().phase_time = Some(ago(&world, grace + 60));
     let done = leave::revoke(&identity, &world.context).await.unwrap();
     let resources: Vec<_> = done.taken.into_iter().map(|entry| entry.resource).collect();
     assert_eq!(resources, [account(&identity)]);
@@ -283,14 +304,18 @@ async fn whoever_is_suspended_is_not_done_while_the_account_itself_has_a_grant()
     crate::written::record(&identity, &mut status, &members);
     identity.status = Some(status);
     world.fails(serde_json::json!({"path": "*/managedFolders/*", "times": 0, "answer": {"status": {"code": 403}}}));
-    let mut unbinds = async |phase| {
-        identity.status.as_mut().unwrap().phase = Some(phase);
+    let mut unbinds = async |phase, minutes| {
+        let status = identity.status.as_mut().unwrap();
+        status.phase = Some(phase);
+        status.phase_time = Some(ago(&world, minutes));
         leave::unbind(&identity, &world.context).await
     };
-    let failure = unbinds(Phase::Suspended).await.unwrap_err();
-    assert_eq!(failure.reason, "PermissionDenied");
+    for (phase, minutes) in [(Phase::Suspended, 600), (Phase::Offboarding, 59)] {
+        let failure = unbinds(phase, minutes).await.unwrap_err();
+        assert_eq!(failure.reason, "PermissionDenied");
+    }
     // Its service account is deleted next.
-    assert_eq!(unbinds(Phase::Offboarding).await.unwrap().taken, []);
+    assert_eq!(unbinds(Phase::Offboarding, 60).await.unwrap().taken, []);
 }
 
 #[tokio::test]
