@@ -31,6 +31,8 @@ pub const USER_ANNOTATION: &str = "namesake.dev/user";
 pub const IDENTITY_LABEL: &str = "namesake.dev/identity";
 /// Annotation on what the broker owns: the text of [`crate::Mark`].
 pub const MARK_ANNOTATION: &str = "namesake.dev/mark";
+/// Annotation on an Identity and on the KSA that was made with it at the same time, when there was no UID yet to own it by.
+pub const CREATION_ANNOTATION: &str = "namesake.dev/creation";
 /// Scheduling gate that holds a pod until its identity really works.
 pub const GATE: &str = "namesake.dev/identity";
 /// Annotation on pods: why the gate still holds, for people to read.

@@ -221,7 +221,8 @@ fn pending(part: &'static str, change: &Change) -> Option<Finding> {
             "Revoking",
             "what the rules no longer give is about to be taken back",
         ),
-        Change::Unbind
+        Change::OwnServiceAccount
+        | Change::Unbind
         | Change::DisableGoogleAccount
         | Change::Drain
         | Change::DeleteServiceAccount
@@ -253,6 +254,7 @@ pub const fn condition(change: &Change) -> &'static str {
     match change {
         Change::CreateServiceAccount
         | Change::RepairServiceAccount
+        | Change::OwnServiceAccount
         | Change::Drain
         | Change::DeleteServiceAccount
         | Change::DeleteIdentity => SERVICE_ACCOUNT_READY,

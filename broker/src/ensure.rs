@@ -9,7 +9,9 @@ use serde_json::json;
 
 use crate::objects::{self, Judgement};
 
+mod account;
 mod leave;
+pub use account::{owned, unowned_removed};
 pub use leave::{has_role_bindings, removed};
 
 /// Why an object could not be made.
@@ -44,6 +46,9 @@ pub enum Error {
     /// The names are too long for a mark.
     #[error(transparent)]
     Mark(#[from] MarkError),
+    /// The system has no random bytes for us.
+    #[error("the system gives no random bytes: check the kernel's getrandom")]
+    Random,
     /// The API server refused or did not answer.
     #[error("the API server did not take {what}: {source}{}", remedy(source))]
     Kube {
@@ -147,36 +152,64 @@ pub fn accept(there: Identity, asked: &IdentitySpec) -> Result<Identity, Error> 
 /// An Identity that is there.
 #[derive(Clone, Debug)]
 pub enum Made {
-    /// By this call: nobody has done anything with it yet.
-    Now(Identity),
+    /// By this call, and its KSA: nobody has done anything with them yet.
+    Now(Box<(Identity, ServiceAccount)>),
     /// By another.
     Before(Identity),
 }
 
-/// Creates the Identity, or finds the one that a request at the same time has created.
+/// Creates Identity and KSA, or finds the Identity that a request at the same time has created. Both are asked for at once:
+/// a person waits, and one after the other takes twice as long. The KSA is not owned then; a number that we made up for the
+/// two ties it to its Identity, until that is looked at for drift.
 ///
 /// # Errors
-/// When one of the name is there that is not the same, or the API server refuses.
-pub async fn identity(
+/// When one of the name is there that is not the same, or the API server refuses. No KSA stays behind without its Identity,
+/// unless we die now: then it is garbage.
+pub async fn newcomer(
     client: &Client,
     namespace: &str,
     name: &str,
     spec: &IdentitySpec,
 ) -> Result<Made, Error> {
-    let what = || format!("Identity {namespace}/{name}");
+    let mut wanted = objects::identity(namespace, name, spec.clone());
+    let number = number()?;
+    let annotations = wanted.annotations_mut();
+    annotations.insert(names::CREATION_ANNOTATION.to_owned(), number);
+    let (made, early) = tokio::join!(create(client, &wanted), account::early(client, &wanted));
+    if let Ok(Some(identity)) = made {
+        let account = complete(client, &identity, early?).await?;
+        return Ok(Made::Now(Box::new((identity, account))));
+    }
+    if let Ok(Some(early)) = early {
+        account::undo(client, &early).await;
+    }
+    made?;
     let api = Api::<Identity>::namespaced(client.clone(), namespace);
-    let wanted = objects::identity(namespace, name, spec.clone());
-    match api.create(&creating(), &wanted).await {
-        Ok(made) => Ok(Made::Now(made)),
-        Err(error) if is_there(&error) => {
-            let there = api.get(name).await.map_err(Error::kube(what()))?;
-            accept(there, spec).map(Made::Before)
-        }
+    let what = format!("Identity {namespace}/{name}");
+    let there = api.get(name).await.map_err(Error::kube(what))?;
+    accept(there, spec).map(Made::Before)
+}
+
+/// The Identity, if it was not there.
+async fn create(client: &Client, wanted: &Identity) -> Result<Option<Identity>, Error> {
+    let (namespace, name) = (wanted.namespace().unwrap_or_default(), wanted.name_any());
+    let api = Api::<Identity>::namespaced(client.clone(), &namespace);
+    match api.create(&creating(), wanted).await {
+        Ok(made) => Ok(Some(made)),
+        Err(error) if is_there(&error) => Ok(None),
         Err(source) => Err(Error::Kube {
-            what: what(),
+            what: format!("Identity {namespace}/{name}"),
             source,
         }),
     }
+}
+
+/// A number that nobody guesses.
+fn number() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| Error::Random)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 /// Brings the spec in line with what the rules derive today: grants and the like, never whose identity it is, nor whether an
@@ -219,22 +252,23 @@ pub async fn service_account(
     client: &Client,
     identity: &Identity,
 ) -> Result<ServiceAccount, Error> {
-    let there = new_service_account(client, identity).await?;
+    let there = complete(client, identity, None).await?;
     let bindings = objects::role_bindings(identity);
     let wanted: Vec<_> = bindings.iter().map(ResourceExt::name_any).collect();
     leave::role_bindings(client, identity, &wanted).await?;
     Ok(there)
 }
 
-/// The same for an Identity that was made just now: there is nothing yet that the rules could have dropped.
-///
-/// # Errors
-/// As [`service_account`].
-pub async fn new_service_account(
+/// The KSA, made now unless it is there, and the RoleBindings: nothing is there that the rules could have dropped.
+async fn complete(
     client: &Client,
     identity: &Identity,
+    early: Option<ServiceAccount>,
 ) -> Result<ServiceAccount, Error> {
-    let there = account(client, identity).await?;
+    let there = match early {
+        Some(early) => early,
+        None => account::is_there(client, identity).await?,
+    };
     let namespace = identity.namespace().unwrap_or_default();
     // Only now: a role must not be given to an account of this name that is not ours.
     let bindings = objects::role_bindings(identity);
@@ -243,60 +277,6 @@ pub async fn new_service_account(
         .map(|binding| role_binding(client, &namespace, binding));
     futures::future::try_join_all(made).await?;
     Ok(there)
-}
-
-async fn account(client: &Client, identity: &Identity) -> Result<ServiceAccount, Error> {
-    let namespace = identity.namespace().unwrap_or_default();
-    let name = identity.name_any();
-    let what = || format!("service account {namespace}/{name}");
-    let wanted = objects::service_account(identity, &objects::mark(identity)?);
-    let api = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
-    match api.create(&creating(), &wanted).await {
-        Ok(made) => Ok(made),
-        Err(error) if is_there(&error) => {
-            let there = api.get(&name).await.map_err(Error::kube(what()))?;
-            match verdict("service account", &there, objects::judge(&there, &wanted))? {
-                Judgement::Drifted => {
-                    let repaired = repair(&api, &there, &wanted).await;
-                    repaired.map_err(Error::kube(what()))
-                }
-                _ => Ok(there),
-            }
-        }
-        Err(source) => Err(Error::Kube {
-            what: what(),
-            source,
-        }),
-    }
-}
-
-/// Puts back what was changed, on exactly the object that was judged.
-async fn repair(
-    api: &Api<ServiceAccount>,
-    there: &ServiceAccount,
-    wanted: &ServiceAccount,
-) -> Result<ServiceAccount, kube::Error> {
-    let mut annotations = json!(wanted.annotations());
-    for key in there
-        .annotations()
-        .keys()
-        .filter(|key| key.starts_with("iam.gke.io/"))
-    {
-        if !wanted.annotations().contains_key(key) {
-            annotations[key] = json!(null);
-        }
-    }
-    let patch = json!({
-        "metadata": {
-            "uid": there.uid(),
-            "resourceVersion": there.resource_version(),
-            "labels": wanted.labels(),
-            "annotations": annotations,
-        },
-        "imagePullSecrets": wanted.image_pull_secrets,
-    });
-    api.patch(&there.name_any(), &patching(), &Patch::Merge(patch))
-        .await
 }
 
 async fn role_binding(client: &Client, namespace: &str, wanted: &RoleBinding) -> Result<(), Error> {
@@ -343,3 +323,6 @@ fn verdict(
         ours => Ok(ours),
     }
 }
+
+#[cfg(test)]
+mod tests;

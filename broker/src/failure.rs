@@ -99,6 +99,7 @@ impl From<ensure::Error> for Failure {
             ensure::Error::Conflict { .. } => Self::lasting("Conflict", message),
             ensure::Error::Mark(_) => Self::lasting("Invalid", message),
             ensure::Error::Leaving { .. } => Self::passing("Leaving", message),
+            ensure::Error::Random => Self::passing("NoRandomBytes", message),
             ensure::Error::Kube { source, .. } if ensure::is_forbidden(&source) => {
                 Self::passing("Forbidden", message)
             }

@@ -17,10 +17,14 @@ const PRINCIPAL_AS_EMAIL: &str = "iam.gke.io/return-principal-id-as-email";
 pub enum Judgement {
     /// Ours and as it should be.
     Right,
+    /// The same, made together with its Identity, and not owned by it yet.
+    Unowned,
     /// Ours, but something on it was changed.
     Drifted,
     /// Of an Identity of the same name that is gone: the garbage collector is about to remove it.
     Leftover,
+    /// Made together with an Identity that is another, or that was never there: nobody's, and nobody's it may become.
+    Cut,
     /// Not made by us for this identity; the words say what speaks against it.
     Foreign(String),
 }
@@ -66,7 +70,8 @@ pub fn mismatch(there: &IdentitySpec, asked: &IdentitySpec) -> Option<String> {
         .then(|| format!("its values are {:?}, not {:?}", there.values, asked.values))
 }
 
-/// The KSA of an identity. The Identity must have been read from the API server: the owner reference needs its UID.
+/// The KSA of an identity. The Identity must have been read from the API server: the owner reference needs its UID. Of one that
+/// was not, it is the KSA that is made at the same time, which only its annotation ties to it.
 #[must_use]
 pub fn service_account(identity: &Identity, mark: &Mark) -> ServiceAccount {
     let spec = &identity.spec;
@@ -74,6 +79,9 @@ pub fn service_account(identity: &Identity, mark: &Mark) -> ServiceAccount {
         (names::MARK_ANNOTATION.to_owned(), mark.to_string()),
         (names::USER_ANNOTATION.to_owned(), spec.user.clone()),
     ]);
+    if let Some(creation) = identity.annotations().get(names::CREATION_ANNOTATION) {
+        annotations.insert(names::CREATION_ANNOTATION.to_owned(), creation.clone());
+    }
     match (spec.mode, &spec.google_service_account) {
         (Mode::Impersonate, Some(email)) => {
             annotations.insert(names::GSA_ANNOTATION.to_owned(), email.clone());
@@ -117,19 +125,45 @@ pub fn judge(there: &ServiceAccount, wanted: &ServiceAccount) -> Judgement {
         }
         Some(_) => {}
     }
-    if let Some(other) = judge_owner(&there.metadata, &wanted.metadata) {
-        return other;
-    }
+    let owned = match judge_owner(&there.metadata, &wanted.metadata) {
+        Some(Judgement::Foreign(why)) => match together(there, wanted) {
+            Some(true) => Judgement::Unowned,
+            Some(false) => return Judgement::Cut,
+            None => return Judgement::Foreign(why),
+        },
+        Some(other) => return other,
+        None => Judgement::Right,
+    };
     let right = includes(there.labels(), wanted.labels())
         && includes(there.annotations(), wanted.annotations())
         && links(there.annotations()).eq(links(wanted.annotations()))
         && there.image_pull_secrets.as_deref().unwrap_or_default()
             == wanted.image_pull_secrets.as_deref().unwrap_or_default();
-    if right {
-        Judgement::Right
-    } else {
-        Judgement::Drifted
+    if right { owned } else { Judgement::Drifted }
+}
+
+/// Whether a KSA that nobody owns was made together with this Identity; none when it does not look made so at all. Nobody but
+/// us can have known the number before both were there.
+fn together(there: &ServiceAccount, wanted: &ServiceAccount) -> Option<bool> {
+    let creation = |of: &ServiceAccount| of.annotations().get(names::CREATION_ANNOTATION).cloned();
+    let alone = there.owner_references().is_empty() && includes(there.labels(), wanted.labels());
+    let made = creation(there).filter(|_| alone)?;
+    Some(creation(wanted).is_some_and(|wanted| wanted == made))
+}
+
+/// What a KSA is that looks like this; none when somebody should look closely.
+#[must_use]
+pub fn judge_looks(looks: &Digest, wanted: &ObjectMeta) -> Option<Judgement> {
+    if *looks == digest(wanted) {
+        return Some(Judgement::Right);
     }
+    let annotations = wanted.annotations.as_ref();
+    let together = annotations.is_some_and(|all| all.contains_key(names::CREATION_ANNOTATION));
+    let unowned = ObjectMeta {
+        owner_references: None,
+        ..wanted.clone()
+    };
+    (together && *looks == digest(&unowned)).then_some(Judgement::Unowned)
 }
 
 /// Digest of what [`judge`] looks at in a KSA's metadata.
@@ -144,7 +178,11 @@ pub fn digest(metadata: &ObjectMeta) -> Digest {
     let labels: Vec<_> = labels
         .filter(|(key, _)| ours.contains(&key.as_str()))
         .collect();
-    let ours = [names::MARK_ANNOTATION, names::USER_ANNOTATION];
+    let ours = [
+        names::MARK_ANNOTATION,
+        names::USER_ANNOTATION,
+        names::CREATION_ANNOTATION,
+    ];
     let annotations = metadata.annotations.as_ref().unwrap_or(&none);
     let about = annotations
         .iter()
@@ -254,122 +292,4 @@ fn links(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = (&Strin
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures;
-
-    fn wanted() -> ServiceAccount {
-        let identity = fixtures::identity();
-        service_account(&identity, &mark(&identity).unwrap())
-    }
-
-    fn with(change: impl FnOnce(&mut ServiceAccount)) -> Judgement {
-        let mut there = wanted();
-        change(&mut there);
-        judge(&there, &wanted())
-    }
-
-    #[test]
-    fn our_own_account_is_right_also_with_what_others_added() {
-        assert_eq!(with(|_| {}), Judgement::Right);
-        let added = with(|a| {
-            a.annotations_mut().insert("team".into(), "ml".into());
-        });
-        assert_eq!(added, Judgement::Right);
-    }
-
-    #[test]
-    fn an_account_without_our_mark_or_with_another_is_foreign() {
-        let bare = with(|a| a.metadata.annotations = None);
-        assert!(matches!(bare, Judgement::Foreign(_)), "{bare:?}");
-        let other = with(|a| {
-            let mark = "namesake stack=dev cluster=c ksa=research/x";
-            a.annotations_mut()
-                .insert(names::MARK_ANNOTATION.into(), mark.into());
-        });
-        assert!(matches!(other, Judgement::Foreign(_)), "{other:?}");
-    }
-
-    #[test]
-    fn a_copied_mark_without_our_owner_is_foreign() {
-        let judged = with(|a| a.metadata.owner_references = None);
-        assert!(matches!(judged, Judgement::Foreign(_)), "{judged:?}");
-    }
-
-    #[test]
-    fn an_account_of_an_identity_that_is_gone_is_a_leftover() {
-        let judged = with(|a| {
-            for owner in a.metadata.owner_references.iter_mut().flatten() {
-                owner.uid = "older".into();
-            }
-        });
-        assert_eq!(judged, Judgement::Leftover);
-    }
-
-    #[test]
-    fn a_changed_or_added_link_to_google_is_drift() {
-        let changed = with(|a| {
-            a.annotations_mut()
-                .insert(names::GSA_ANNOTATION.into(), "root@x".into());
-        });
-        assert_eq!(changed, Judgement::Drifted);
-        let added = with(|a| {
-            a.annotations_mut()
-                .insert("iam.gke.io/other".into(), "x".into());
-        });
-        assert_eq!(added, Judgement::Drifted);
-        assert_eq!(with(|a| a.image_pull_secrets = None), Judgement::Drifted);
-    }
-
-    fn annotate(account: &mut ServiceAccount, key: &str, value: &str) {
-        let annotations = account.annotations_mut();
-        annotations.insert(key.to_owned(), value.to_owned());
-    }
-
-    #[test]
-    fn a_digest_is_another_as_soon_as_the_account_is_not_right() {
-        let same = |change: fn(&mut ServiceAccount)| {
-            let mut there = wanted();
-            change(&mut there);
-            digest(&there.metadata) == digest(&wanted().metadata)
-        };
-        assert!(same(|a| a.metadata.uid = Some("u".into())));
-        assert!(same(|a| {
-            a.annotations_mut().insert("team".into(), "ml".into());
-            a.labels_mut().insert("team".into(), "ml".into());
-        }));
-        let wrong: [fn(&mut ServiceAccount); 6] = [
-            |a| a.metadata.annotations = None,
-            |a| a.metadata.labels = None,
-            |a| a.metadata.owner_references = None,
-            |a| annotate(a, names::GSA_ANNOTATION, "root@x"),
-            |a| annotate(a, "iam.gke.io/other", "x"),
-            |a| drop(a.annotations_mut().remove(names::USER_ANNOTATION)),
-        ];
-        for change in wrong {
-            assert!(!same(change));
-            assert_ne!(with(change), Judgement::Right);
-        }
-    }
-
-    #[test]
-    fn a_role_binding_that_gives_something_else_is_foreign() {
-        let wanted = role_bindings(&fixtures::identity()).remove(0);
-        assert_eq!(judge_role_binding(&wanted, &wanted), Judgement::Right);
-        let mut other = wanted.clone();
-        other.role_ref.name = "cluster-admin".into();
-        assert!(matches!(
-            judge_role_binding(&other, &wanted),
-            Judgement::Foreign(_)
-        ));
-    }
-
-    #[test]
-    fn an_identity_of_somebody_else_under_the_same_name_is_a_mismatch() {
-        let asked = fixtures::identity().spec;
-        assert_eq!(mismatch(&asked, &asked), None);
-        let mut there = asked.clone();
-        there.user = "bob@acme.com".into();
-        assert!(mismatch(&there, &asked).unwrap().contains("user"));
-    }
-}
+mod tests;

@@ -97,6 +97,8 @@ pub enum ServiceAccount {
     Absent,
     /// Ours, but something on it was changed.
     Drifted,
+    /// Ours and as it should be, but for its owner.
+    Unowned,
     /// Ours and as it should be.
     Right,
 }
@@ -163,6 +165,8 @@ pub enum Change {
     CreateServiceAccount,
     /// Put back what was changed on the KSA.
     RepairServiceAccount,
+    /// Make the Identity the owner of the KSA that was made together with it.
+    OwnServiceAccount,
     /// Look for the GSA, create it when it is not there.
     FindGoogleAccount,
     /// Look whether Google shows the GSA.
@@ -211,7 +215,7 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     match observed.service_account {
         ServiceAccount::Absent => changes.push(Change::CreateServiceAccount),
         ServiceAccount::Drifted => changes.push(Change::RepairServiceAccount),
-        ServiceAccount::Right => {}
+        ServiceAccount::Unowned | ServiceAccount::Right => {}
     }
     if desired.mode == Mode::Impersonate {
         let seen = match observed.google_account {
@@ -235,6 +239,9 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     push_unless(&mut changes, Change::Revoke, !observed.stale);
     let needed = desired.mode == Mode::Impersonate || !observed.leftover;
     push_unless(&mut changes, Change::DeleteGoogleAccount, needed);
+    // Late: those who come at once have enough to write.
+    let owned = observed.service_account != ServiceAccount::Unowned;
+    push_unless(&mut changes, Change::OwnServiceAccount, owned);
     if observed.verified {
         push_unless(&mut changes, Change::ProveAgain, observed.confirmed);
     } else {

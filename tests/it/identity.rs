@@ -103,12 +103,14 @@ fn an_account_says_whose_it_is_and_who_made_it() -> Result<()> {
             mark.contains(&format!("ksa={}/{}", ns.name, account.name_any())),
             "{mark}"
         );
-        let owner = account
-            .owner_references()
-            .first()
-            .map(|owner| owner.uid.clone());
-        ensure!(owner == identity.uid(), "its owner is {owner:?}");
-        Ok(())
+        eventually("its Identity owns it", async || {
+            let now: ServiceAccount = ns.admin().await?.all().get(account_of(&made)).await?;
+            ensure!(now.uid() == account.uid(), "it was made anew");
+            let owner = now.owner_references().first().map(|owner| &owner.uid);
+            ensure!(owner == identity.uid().as_ref(), "its owner is {owner:?}");
+            Ok(())
+        })
+        .await
     })
 }
 

@@ -178,7 +178,7 @@ impl From<ensure::Error> for ApiError {
             ensure::Error::Leaving { .. } => {
                 Self::new(StatusCode::CONFLICT, Reason::Leaving, message)
             }
-            ensure::Error::Kube { .. } => Self::away(message),
+            ensure::Error::Random | ensure::Error::Kube { .. } => Self::away(message),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use namesake_api::{Identity, IdentityStatus, Phase};
@@ -61,8 +62,8 @@ pub(super) async fn provision(
         Some(there) => ensure::accept(there, &derived.spec)?,
         None => {
             take_token(broker, &ask.user)?;
-            match ensure::identity(client, namespace, name, &derived.spec).await? {
-                Made::Now(identity) => return newcomer(broker, identity).await,
+            match ensure::newcomer(client, namespace, name, &derived.spec).await? {
+                Made::Now(made) => return Ok(newcomer(broker, made.0, &made.1)),
                 Made::Before(identity) => identity,
             }
         }
@@ -80,10 +81,9 @@ pub(super) async fn provision(
     })
 }
 
-/// What an Identity needs that was made just now. That all of it is there is written down after the answer: nobody waits for it,
+/// The answer about an Identity that was made just now. That all of it is there is written down after it: nobody waits for that,
 /// and the controller does it again when it was lost. Of a KSA that is alone it learns by itself.
-async fn newcomer(broker: &Arc<Broker>, identity: Identity) -> Result<Answer, ApiError> {
-    let account = ensure::new_service_account(&broker.client, &identity).await?;
+fn newcomer(broker: &Arc<Broker>, identity: Identity, account: &ServiceAccount) -> Answer {
     let uid = account.uid().unwrap_or_default();
     let answer = Answer {
         ready: false,
@@ -91,7 +91,7 @@ async fn newcomer(broker: &Arc<Broker>, identity: Identity) -> Result<Answer, Ap
         service_account_uid: uid.clone(),
     };
     if objects::is_alone(&identity) {
-        return Ok(answer);
+        return answer;
     }
     let later = Arc::clone(broker);
     broker.afterwards.spawn(async move {
@@ -100,7 +100,7 @@ async fn newcomer(broker: &Arc<Broker>, identity: Identity) -> Result<Answer, Ap
             warn!(%name, %error, "that an identity has its account could not be written down: the controller does");
         }
     });
-    Ok(answer)
+    answer
 }
 
 /// Writes down which KSA an Identity has; it serves again, if it did not.

@@ -367,7 +367,8 @@ pub(crate) async fn take_down(identity: &Identity, context: &Context) -> Result<
     for entries in [written::bindings(&status), written::grants(&status)] {
         take_back(identity, context, entries, denied).await?;
     }
-    delete_account(identity, context).await.map(|_| ())
+    delete_account(identity, context).await?;
+    Ok(ensure::unowned_removed(&context.client, identity).await?)
 }
 
 /// What is not there need not be removed.

@@ -122,7 +122,9 @@ impl Memory {
             self.granted.clone()
         };
         let service_account = match account {
-            ServiceAccount::Right if !held(SERVICE_ACCOUNT_READY) => ServiceAccount::Drifted,
+            ServiceAccount::Right | ServiceAccount::Unowned if !held(SERVICE_ACCOUNT_READY) => {
+                ServiceAccount::Drifted
+            }
             other => other,
         };
         Observed {
@@ -165,7 +167,10 @@ impl Memory {
             Change::Revoke => self.down.revoked = true,
             Change::DeleteGoogleAccount => self.down.deleted = true,
             // Their marks are in the status and in the cluster.
-            Change::Record | Change::DeleteServiceAccount | Change::DeleteIdentity => {}
+            Change::OwnServiceAccount
+            | Change::Record
+            | Change::DeleteServiceAccount
+            | Change::DeleteIdentity => {}
         }
     }
 

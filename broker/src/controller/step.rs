@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::TryFutureExt;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::ServiceAccount as Account;
 use kube::{Api, ResourceExt};
@@ -89,15 +90,17 @@ pub(crate) async fn look(
     );
     let recorded = identity.service_account_uid();
     let may_learn = recorded.is_none() && !thorough && objects::is_alone(identity);
-    let right = |uid: &str| Look {
-        account: ServiceAccount::Right,
+    let looks = |account: ServiceAccount, uid: &str| Look {
+        account,
         learned: may_learn.then(|| uid.to_owned()),
     };
     let shown = || context.accounts.uid(&namespace, &name);
     let shown = may_learn.then(shown).flatten();
-    let is_right = |uid: &&str| !thorough && context.accounts.is_right(&wanted, uid);
-    if let Some(uid) = recorded.or(shown.as_deref()).filter(is_right) {
-        return Ok(right(uid));
+    let judged = |uid| context.accounts.judge(&wanted, uid);
+    if let Some(uid) = recorded.or(shown.as_deref()).filter(|_| !thorough)
+        && let Some(judged) = judged(uid)
+    {
+        return Ok(looks(right(&judged), uid));
     }
     let api = Api::<Account>::namespaced(context.client.clone(), &namespace);
     let found = api.get_opt(&name).await;
@@ -110,22 +113,31 @@ pub(crate) async fn look(
     let uid = there.uid().unwrap_or_default();
     let same = may_learn || Some(uid.as_str()) == recorded;
     let judged = objects::judge(&there, &wanted);
-    if judged == Judgement::Right {
-        context.accounts.found_right(&there.metadata);
-    }
     match judged {
-        Judgement::Right if same && thorough => {
-            let complete = ensure::has_role_bindings(&context.client, identity).await?;
-            Ok(if complete {
-                right(&uid)
-            } else {
-                ServiceAccount::Drifted.into()
-            })
+        Judgement::Right | Judgement::Unowned => {
+            context.accounts.found_right(&there.metadata);
+            let complete =
+                || ensure::has_role_bindings(&context.client, identity).map_err(Failure::from);
+            if same && (!thorough || complete().await?) {
+                return Ok(looks(right(&judged), &uid));
+            }
+            Ok(ServiceAccount::Drifted.into())
         }
-        Judgement::Right if same => Ok(right(&uid)),
-        Judgement::Right | Judgement::Drifted => Ok(ServiceAccount::Drifted.into()),
-        // Said by whoever tries to make it.
-        Judgement::Leftover | Judgement::Foreign(_) => Ok(ServiceAccount::Absent.into()),
+        Judgement::Drifted => Ok(ServiceAccount::Drifted.into()),
+        // What is recorded is ours, whatever was done to its number.
+        Judgement::Cut if same && recorded.is_some() => Ok(ServiceAccount::Drifted.into()),
+        // Said, or made anew, by whoever tries to make it.
+        Judgement::Leftover | Judgement::Cut | Judgement::Foreign(_) => {
+            Ok(ServiceAccount::Absent.into())
+        }
+    }
+}
+
+/// One that is as it should be, but perhaps for its owner.
+fn right(judged: &Judgement) -> ServiceAccount {
+    match judged {
+        Judgement::Unowned => ServiceAccount::Unowned,
+        _ => ServiceAccount::Right,
     }
 }
 
@@ -159,6 +171,7 @@ pub(crate) async fn take(
         Change::CreateServiceAccount | Change::RepairServiceAccount => {
             service_account(identity, context).await
         }
+        Change::OwnServiceAccount => own(identity, context).await,
         Change::FindGoogleAccount => google::find(identity, context).await,
         Change::SeeGoogleAccount => google::see(identity, context).await,
         Change::Bind => google::bind(identity, context).await,
@@ -195,12 +208,31 @@ async fn service_account(identity: &Identity, context: &Context) -> Result<Done,
     })
 }
 
+/// Makes the Identity the owner of its KSA, all of which is seen on this occasion.
+async fn own(identity: &Identity, context: &Context) -> Result<Done, Failure> {
+    let (account, judged) = ensure::owned(&context.client, identity).await?;
+    let right = judged == Judgement::Right;
+    if right {
+        context.accounts.found_right(&account.metadata);
+    }
+    let now = if right {
+        ServiceAccount::Right
+    } else {
+        ServiceAccount::Drifted
+    };
+    Ok(Done {
+        service_account: Some(now),
+        ..Done::default()
+    })
+}
+
 /// Whether a change is one in the cluster: those do not wait for Google.
 pub(crate) const fn in_cluster(change: &Change) -> bool {
     matches!(
         change,
         Change::CreateServiceAccount
             | Change::RepairServiceAccount
+            | Change::OwnServiceAccount
             | Change::DeleteServiceAccount
             | Change::DeleteIdentity
     )
@@ -237,6 +269,7 @@ pub(crate) const fn name(change: &Change) -> &'static str {
     match change {
         Change::CreateServiceAccount => "CreateServiceAccount",
         Change::RepairServiceAccount => "RepairServiceAccount",
+        Change::OwnServiceAccount => "OwnServiceAccount",
         Change::FindGoogleAccount => "FindGoogleAccount",
         Change::SeeGoogleAccount => "SeeGoogleAccount",
         Change::Bind => "Bind",

@@ -25,7 +25,7 @@ pub async fn removed(client: &Client, identity: &Identity) -> Result<(), Error> 
         return Ok(());
     };
     match objects::judge(&there, &wanted) {
-        Judgement::Right | Judgement::Drifted => {}
+        Judgement::Right | Judgement::Unowned | Judgement::Drifted | Judgement::Cut => {}
         Judgement::Leftover | Judgement::Foreign(_) => return Ok(()),
     }
     match api.delete(&name, &exactly(&there)).await {
@@ -84,7 +84,7 @@ pub async fn has_role_bindings(client: &Client, identity: &Identity) -> Result<b
 }
 
 /// The very object that was seen, and no namesake made since.
-fn exactly(there: &impl ResourceExt) -> DeleteParams {
+pub(super) fn exactly(there: &impl ResourceExt) -> DeleteParams {
     DeleteParams {
         preconditions: Some(Preconditions {
             uid: there.uid(),

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::objects::{Digest, digest};
+use crate::objects::{Digest, Judgement, digest, judge_looks};
 
 /// What the watches have shown.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ struct Namespace {
     accounts: ByName,
     /// Those of before, while they are listed anew.
     before: ByName,
+    /// Hashes of versions that were read, and were right, before the watch has shown them.
+    read: HashMap<Box<str>, u64>,
 }
 
 type ByName = HashMap<Box<str>, Shown>;
@@ -45,6 +47,7 @@ impl Accounts {
         let here = all.entry(namespace.to_owned()).or_default();
         here.listed = false;
         here.before = std::mem::take(&mut here.accounts);
+        here.read = HashMap::new();
     }
 
     /// All of a namespace are there.
@@ -71,11 +74,15 @@ impl Accounts {
         };
         // What is there at the start is looked at in its turn, as everything is.
         let doubt = before.map_or(here.known, |old| old.doubt || old.version != version);
+        let was_read = here.read.get(name) == Some(&version);
+        if was_read {
+            here.read.remove(name);
+        }
         let shown = Shown {
             uid: uid.into(),
             version,
             looks: digest(account),
-            doubt,
+            doubt: doubt && !was_read,
         };
         here.accounts.insert(name.into(), shown);
     }
@@ -84,6 +91,7 @@ impl Accounts {
     pub fn remove(&self, namespace: &str, name: &str) {
         if let Some(here) = self.write().get_mut(namespace) {
             here.accounts.remove(name);
+            here.read.remove(name);
         }
     }
 
@@ -106,22 +114,20 @@ impl Accounts {
         Some(shown.uid.to_string())
     }
 
-    /// Whether the one with this UID is there and looks as it is wanted. False says only that somebody should look.
+    /// What the one with this UID is, if it is there and looks as it is wanted. None says only that somebody should look: at one
+    /// that is not owned yet, whoever makes it so will.
     #[must_use]
-    pub fn is_right(&self, wanted: &ServiceAccount, uid: &str) -> bool {
+    pub fn judge(&self, wanted: &ServiceAccount, uid: &str) -> Option<Judgement> {
         let metadata = &wanted.metadata;
-        let (Some(namespace), Some(name)) = (&metadata.namespace, metadata.name.as_deref()) else {
-            return false;
-        };
+        let (namespace, name) = (metadata.namespace.as_ref()?, metadata.name.as_deref()?);
         let all = self.read();
-        let here = all.get(namespace).filter(|here| here.listed);
-        let shown = here.and_then(|here| here.accounts.get(name));
-        shown.is_some_and(|shown| {
-            !shown.doubt && *shown.uid == *uid && shown.looks == digest(metadata)
-        })
+        let here = all.get(namespace).filter(|here| here.listed)?;
+        let shown = here.accounts.get(name)?;
+        let judged = judge_looks(&shown.looks, metadata).filter(|_| *shown.uid == *uid);
+        judged.filter(|judged| !shown.doubt || *judged == Judgement::Unowned)
     }
 
-    /// All of this one was read, and it was as it is wanted.
+    /// All of this one was read, and it was as it is wanted. The watch may not have shown it yet.
     pub fn found_right(&self, account: &ObjectMeta) {
         let (Some(namespace), Some(name)) = (&account.namespace, account.name.as_deref()) else {
             return;
@@ -133,6 +139,8 @@ impl Accounts {
             && shown.version == version
         {
             shown.doubt = false;
+        } else if let Some(here) = all.get_mut(namespace) {
+            here.read.insert(name.into(), version);
         }
     }
 
@@ -153,6 +161,9 @@ fn hash(version: Option<&str>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use kube::ResourceExt;
+    use namesake_api::names;
+
     use super::*;
     use crate::fixtures;
     use crate::objects::{mark, service_account};
@@ -174,7 +185,7 @@ mod tests {
     }
 
     fn right(accounts: &Accounts) -> bool {
-        accounts.is_right(&account("?"), "u-1")
+        accounts.judge(&account("?"), "u-1") == Some(Judgement::Right)
     }
 
     #[test]
@@ -186,7 +197,7 @@ mod tests {
         assert!(!accounts.are_listed(HERE));
         accounts.done(HERE);
         assert!(right(&accounts) && accounts.are_listed(HERE));
-        assert!(!accounts.is_right(&account("1"), "u-2"));
+        assert_eq!(accounts.judge(&account("1"), "u-2"), None);
         let name = account("1").metadata.name.unwrap();
         assert_eq!(accounts.uid(HERE, &name).as_deref(), Some("u-1"));
         accounts.remove(HERE, &name);
@@ -204,6 +215,39 @@ mod tests {
         assert!(!right(&accounts), "that was an older one");
         accounts.found_right(&account("2").metadata);
         assert!(right(&accounts));
+    }
+
+    #[test]
+    fn what_was_read_before_the_watch_has_shown_it_need_not_be_read_again() {
+        let accounts = Accounts::default();
+        listed(&accounts, "1");
+        accounts.found_right(&account("2").metadata);
+        accounts.apply(HERE, &account("2").metadata);
+        assert!(right(&accounts));
+        accounts.apply(HERE, &account("3").metadata);
+        assert!(!right(&accounts));
+        accounts.found_right(&account("4").metadata);
+        accounts.apply(HERE, &account("5").metadata);
+        assert!(!right(&accounts), "another was read");
+    }
+
+    #[test]
+    fn one_that_is_new_and_not_owned_yet_is_read_by_who_makes_it_so() {
+        let mut identity = fixtures::identity();
+        let number = (names::CREATION_ANNOTATION.to_owned(), "1f".to_owned());
+        identity.annotations_mut().extend([number]);
+        let wanted = service_account(&identity, &mark(&identity).unwrap());
+        let mut new = wanted.metadata.clone();
+        new.uid = Some("u-1".into());
+        let accounts = Accounts::default();
+        listed(&accounts, "1");
+        accounts.remove(HERE, new.name.as_deref().unwrap());
+        accounts.apply(HERE, &new);
+        assert_eq!(accounts.judge(&wanted, "u-1"), None, "nobody has read it");
+        new.owner_references = None;
+        accounts.apply(HERE, &new);
+        let judged = accounts.judge(&wanted, "u-1");
+        assert_eq!(judged, Some(Judgement::Unowned));
     }
 
     #[test]

@@ -2,17 +2,18 @@
 //! kept, and few are looked at in a minute.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
-use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
+use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase, names};
 use serde::{Deserialize, Deserializer, Serialize};
 use tracing::error;
 
-/// An Identity, packed. What nobody here asks for is left out: its labels, and who wrote which field.
+/// An Identity, packed. What nobody here asks for is left out: its labels, annotations that are not ours, and who wrote which field.
 #[derive(Clone, Debug)]
 pub struct Kept {
     /// Name, namespace and version only: what a watch needs to go on.
@@ -40,6 +41,8 @@ struct Metadata {
     deletion_timestamp: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finalizers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -100,6 +103,8 @@ impl Glance<'_> {
 
 impl Kept {
     fn pack(mut all: Packed) -> Result<Self, serde_json::Error> {
+        let annotations = &mut all.metadata.annotations;
+        annotations.retain(|key, _| key == names::CREATION_ANNOTATION);
         let metadata = ObjectMeta {
             name: all.metadata.name.take(),
             namespace: all.metadata.namespace.take(),
@@ -125,6 +130,7 @@ impl Kept {
             creation_timestamp: metadata.creation_timestamp,
             deletion_timestamp: metadata.deletion_timestamp,
             finalizers: metadata.finalizers,
+            annotations: (!metadata.annotations.is_empty()).then_some(metadata.annotations),
             ..self.metadata.clone()
         };
         Some(Identity {
@@ -220,6 +226,8 @@ mod tests {
         metadata.resource_version = Some("7".into());
         metadata.creation_timestamp = Some(Time(now));
         metadata.deletion_timestamp = Some(Time(now));
+        let number = (names::CREATION_ANNOTATION.to_owned(), "1f".to_owned());
+        metadata.annotations = Some(BTreeMap::from([number]));
         identity
     }
 
@@ -228,6 +236,7 @@ mod tests {
         let mut sent = json!(identity);
         sent["metadata"]["managedFields"] =
             json!([{"manager": "m", "fieldsV1": {"f:spec": {".": {}}}}]);
+        sent["metadata"]["annotations"]["kubectl.kubernetes.io/x"] = json!("y");
         sent
     }
 
@@ -240,6 +249,7 @@ mod tests {
         let mut identity = identity();
         let unpacked = kept(&identity).unpack().unwrap();
         identity.metadata.labels = None;
+        assert!(identity.metadata.annotations.is_some());
         assert_eq!(unpacked, identity);
         identity.status = None;
         assert_eq!(kept(&identity).unpack().unwrap(), identity);

@@ -98,6 +98,13 @@ fn each_loss_is_repaired_by_its_own_step() {
         ),
         (
             Observed {
+                service_account: ServiceAccount::Unowned,
+                ..everything()
+            },
+            vec![Change::OwnServiceAccount],
+        ),
+        (
+            Observed {
                 google_account: GoogleAccount::Found(2),
                 ..everything()
             },
@@ -220,7 +227,7 @@ fn what_the_rules_dropped_goes_before_the_proof() {
 /// What a step brings about.
 fn did(change: &Change, observed: &mut Observed) {
     match change {
-        Change::CreateServiceAccount | Change::RepairServiceAccount => {
+        Change::CreateServiceAccount | Change::RepairServiceAccount | Change::OwnServiceAccount => {
             observed.service_account = ServiceAccount::Right;
             observed.account_recorded = true;
         }
@@ -266,6 +273,7 @@ fn observed() -> impl Strategy<Value = Observed> {
     let account = prop_oneof![
         Just(ServiceAccount::Absent),
         Just(ServiceAccount::Drifted),
+        Just(ServiceAccount::Unowned),
         Just(ServiceAccount::Right)
     ];
     let google = prop_oneof![

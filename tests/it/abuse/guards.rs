@@ -133,6 +133,12 @@ fn generate_name_does_not_get_round_the_guard() -> Result<()> {
 fn nobody_but_the_broker_points_bobs_account_elsewhere_or_deletes_it() -> Result<()> {
     with_namespace(|ns| async move {
         let name = bobs_account(&ns).await?;
+        eventually("its Identity owns it", async || {
+            let account: ServiceAccount = ns.admin().await?.all().get(&name).await?;
+            ensure!(!account.owner_references().is_empty());
+            Ok(())
+        })
+        .await?;
         let edits = [
             json!({"metadata": {"annotations": {GSA_ANNOTATION: "mallory@acme-identities.iam.gserviceaccount.com"}}}),
             json!({"metadata": {"labels": {"namesake.dev/identity": "mf-x"}}}),

@@ -6,7 +6,13 @@ use k8s_openapi::api::{
     rbac::v1::RoleBinding,
 };
 use kube::{Api, ResourceExt, api::DeleteParams};
-use namesake_api::{Identity, Mode, Phase, names::GSA_ANNOTATION};
+use namesake_api::{
+    Identity, Mode, Phase,
+    names::{
+        CREATION_ANNOTATION, GSA_ANNOTATION, IDENTITY_LABEL, MANAGED_BY, MANAGED_BY_VALUE,
+        MARK_ANNOTATION,
+    },
+};
 use namesake_tests::{
     drafts::pod, eventually::eventually, namespace::with_own_stack, refused::refused,
     stack::SHARED_RULES,
@@ -182,6 +188,41 @@ fn a_service_account_of_our_name_that_is_somebody_elses_is_said_and_left_alone()
             !ns.stack.google().accounts_of(&ns.name).contains(&name),
             "half-made"
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_service_account_dressed_as_ours_by_somebody_else_becomes_nobodys() -> Result<()> {
+    with_own_stack(brisk(), |ns| async move {
+        let (_, lives) = lives(&ns).await?;
+        let name = ns.name_for("dressed@acme.com");
+        // As mallory makes it before the namespace is opted in, with everything copied from an account that is ours.
+        let broker = ns.broker().await?;
+        let ours: ServiceAccount = broker.all().get(&lives).await?;
+        let copied = |key: &str| ours.annotations().get(key).cloned().unwrap_or_default();
+        let mark = copied(MARK_ANNOTATION).replace(&lives, &name);
+        ensure!(mark.ends_with(&name), "{mark}");
+        let theirs = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {
+            "name": name,
+            "labels": {MANAGED_BY: MANAGED_BY_VALUE, IDENTITY_LABEL: name},
+            "annotations": {MARK_ANNOTATION: mark, CREATION_ANNOTATION: copied(CREATION_ANNOTATION)},
+        }});
+        let theirs: ServiceAccount = serde_json::from_value(theirs)?;
+        let forged = broker.creates::<ServiceAccount>(theirs).await?;
+        let newcomer = ns.person("dressed@acme.com").await?;
+        newcomer.creates::<Pod>(pod()).await?;
+        let there: ServiceAccount = ns.admin().await?.all().get(&name).await?;
+        ensure!(
+            there.uid() != forged.uid(),
+            "its tokens would be the newcomer's"
+        );
+        comes_to(&ns, &name, Phase::InUse).await?;
+        let uid = identity(&ns, &name)
+            .await?
+            .service_account_uid()
+            .map(str::to_owned);
+        ensure!(uid == there.uid(), "{uid:?}");
         Ok(())
     })
 }

@@ -149,7 +149,9 @@ impl Life {
     async fn take(&mut self, change: &Change) -> Result<step::Done, crate::failure::Failure> {
         let mut done = step::Done::default();
         match change {
-            Change::CreateServiceAccount | Change::RepairServiceAccount => {
+            Change::CreateServiceAccount
+            | Change::RepairServiceAccount
+            | Change::OwnServiceAccount => {
                 self.account = ServiceAccount::Right;
                 done.service_account = Some(ServiceAccount::Right);
                 done.service_account_uid = Some("u-1".into());
