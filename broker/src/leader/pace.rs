@@ -1,16 +1,20 @@
-//! The leader's writes come a few at a time, and one by one while somebody waits for an answer of the API. What the leader has
-//! to do can wait; the admission of pods, which the API server does beside it, cannot: a thousand newcomers at once must not
-//! slow down everybody else.
+//! The leader's writes come a few at a time, with a rest after each, and one by one while somebody waits for an answer of the
+//! API. What the leader has to do can wait; the admission of pods, which the API server does beside it, cannot: a thousand
+//! newcomers at once must not slow down everybody else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use kube::Client;
 use kube::client::Body;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
-/// Writes on their way at the same time. With answers within 20 ms that is 200 a second.
-const AT_ONCE: usize = 4;
+/// Writes on their way at the same time. With answers within 20 ms, and as long a rest after each, that is 50 a second.
+const AT_ONCE: usize = 2;
+/// No rest is longer than this: an API server that answers late may have been away, not busy.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// How many writes go at once.
 #[derive(Debug)]
@@ -75,10 +79,19 @@ pub fn paced(client: Client, pace: Arc<Pace>) -> Client {
                 return client.send(request).await;
             }
             let _turn = pace.turn().await;
-            client.send(request).await
+            let began = Instant::now();
+            let answer = client.send(request).await;
+            tokio::time::sleep(rest(began.elapsed())).await;
+            answer
         }
     });
     Client::new(paced, namespace)
+}
+
+/// The rest after a write that took so long: whoever answers slowly has others to serve. Hundreds go on at once when a policy that
+/// they share is written.
+fn rest(took: Duration) -> Duration {
+    took.min(LONGEST_REST)
 }
 
 #[cfg(test)]
@@ -122,6 +135,29 @@ mod tests {
         let (written, ()) = tokio::join!(writes, reads);
         assert!(written.iter().all(Result::is_ok));
         most.load(Ordering::SeqCst)
+    }
+
+    /// Two writes, one at a time, each answered after so long; how long both took.
+    async fn two(answers_after: Duration) -> Duration {
+        let server = tower::service_fn(move |_: http::Request<Body>| async move {
+            tokio::time::sleep(answers_after).await;
+            let map = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"}}"#.to_vec();
+            Ok::<_, kube::Error>(http::Response::new(Body::from(map)))
+        });
+        let client = paced(Client::new(server, "n"), Arc::new(Pace::of(1)));
+        let maps: Api<ConfigMap> = Api::default_namespaced(client);
+        let (map, params, began) = (ConfigMap::default(), PostParams::default(), Instant::now());
+        let write = || maps.create(&params, &map);
+        let (one, other) = tokio::join!(write(), write());
+        assert!(one.is_ok() && other.is_ok());
+        began.elapsed()
+    }
+
+    #[tokio::test]
+    async fn after_a_write_it_rests_as_long_as_that_took_and_not_longer_than_agreed() {
+        let took = two(Duration::from_millis(20)).await;
+        assert!(took >= Duration::from_millis(80), "{took:?}");
+        assert_eq!(rest(Duration::from_secs(5)), LONGEST_REST);
     }
 
     #[tokio::test]
