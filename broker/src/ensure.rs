@@ -153,9 +153,9 @@ pub fn accept(there: Identity, asked: &IdentitySpec) -> Result<Identity, Error> 
 #[derive(Clone, Debug)]
 pub enum Made {
     /// By this call, and its KSA: nobody has done anything with them yet.
-    Now(Box<(Identity, ServiceAccount)>),
+    Now(Box<Identity>, Box<ServiceAccount>),
     /// By another.
-    Before(Identity),
+    Before(Box<Identity>),
 }
 
 /// Creates Identity and KSA, or finds the Identity that a request at the same time has created. Both are asked for at once:
@@ -178,7 +178,7 @@ pub async fn newcomer(
     let (made, early) = tokio::join!(create(client, &wanted), account::early(client, &wanted));
     if let Ok(Some(identity)) = made {
         let account = complete(client, &identity, early?).await?;
-        return Ok(Made::Now(Box::new((identity, account))));
+        return Ok(Made::Now(Box::new(identity), Box::new(account)));
     }
     if let Ok(Some(early)) = early {
         account::undo(client, &early).await;
@@ -187,7 +187,7 @@ pub async fn newcomer(
     let api = Api::<Identity>::namespaced(client.clone(), namespace);
     let what = format!("Identity {namespace}/{name}");
     let there = api.get(name).await.map_err(Error::kube(what))?;
-    accept(there, spec).map(Made::Before)
+    accept(there, spec).map(|there| Made::Before(Box::new(there)))
 }
 
 /// The Identity, if it was not there.

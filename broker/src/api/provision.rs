@@ -63,8 +63,8 @@ pub(super) async fn provision(
         None => {
             take_token(broker, &ask.user)?;
             match ensure::newcomer(client, namespace, name, &derived.spec).await? {
-                Made::Now(made) => return Ok(newcomer(broker, made.0, &made.1)),
-                Made::Before(identity) => identity,
+                Made::Now(identity, account) => return Ok(newcomer(broker, *identity, &account)),
+                Made::Before(identity) => *identity,
             }
         }
     };

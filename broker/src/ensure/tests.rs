@@ -127,7 +127,7 @@ impl Cluster {
 
 fn now(made: Made) -> (Identity, ServiceAccount) {
     match made {
-        Made::Now(both) => *both,
+        Made::Now(identity, account) => (*identity, *account),
         Made::Before(identity) => panic!("{identity:?}"),
     }
 }
