@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kube::Resource as _;
+use kube::client::Body;
+use kube::{Client, Resource as _};
 use namesake_api::Identity;
 use namesake_core::{Rules, Source};
 
@@ -55,6 +56,20 @@ pub(crate) fn ask() -> Ask {
         groups: vec![],
         values: BTreeMap::from([("user".into(), "alice@acme.com".into())]),
     }
+}
+
+/// A client of an API server that answers like this.
+pub(crate) fn client<A>(
+    answer: impl Fn(http::Request<Body>) -> A + Clone + Send + 'static,
+) -> Client
+where
+    A: Future<Output = http::Response<Body>> + Send + 'static,
+{
+    let serve = tower::service_fn(move |request| {
+        let answer = answer(request);
+        async { Ok::<_, kube::Error>(answer.await) }
+    });
+    Client::new(serve, "default")
 }
 
 pub(crate) fn identity() -> Identity {

@@ -159,11 +159,11 @@ pub fn judge_looks(looks: &Digest, wanted: &ObjectMeta) -> Option<Judgement> {
     }
     let annotations = wanted.annotations.as_ref();
     let together = annotations.is_some_and(|all| all.contains_key(names::CREATION_ANNOTATION));
-    let unowned = ObjectMeta {
+    let unowned = || ObjectMeta {
         owner_references: None,
         ..wanted.clone()
     };
-    (together && *looks == digest(&unowned)).then_some(Judgement::Unowned)
+    (together && *looks == digest(&unowned())).then_some(Judgement::Unowned)
 }
 
 /// Digest of what [`judge`] looks at in a KSA's metadata.

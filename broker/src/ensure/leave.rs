@@ -84,7 +84,7 @@ pub async fn has_role_bindings(client: &Client, identity: &Identity) -> Result<b
 }
 
 /// The very object that was seen, and no namesake made since.
-pub(super) fn exactly(there: &impl ResourceExt) -> DeleteParams {
+fn exactly(there: &impl ResourceExt) -> DeleteParams {
     DeleteParams {
         preconditions: Some(Preconditions {
             uid: there.uid(),

@@ -13,6 +13,7 @@ use crate::fixtures;
 
 const IDENTITIES: &str = "/apis/namesake.dev/v1alpha1/namespaces/research/identities";
 const ACCOUNTS: &str = "/api/v1/namespaces/research/serviceaccounts";
+const ROLE_BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/research/rolebindings";
 
 /// Objects by path, with versions and UIDs in the order of writes.
 #[derive(Clone, Default)]
@@ -33,11 +34,7 @@ fn failure(code: u16, reason: &str) -> (u16, Value) {
 impl Cluster {
     fn client(&self) -> Client {
         let cluster = self.clone();
-        let serve = tower::service_fn(move |request| {
-            let answer = cluster.clone().answer(request);
-            async { Ok::<_, kube::Error>(answer.await) }
-        });
-        Client::new(serve, "default")
+        fixtures::client(move |request| cluster.clone().answer(request))
     }
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
@@ -196,6 +193,15 @@ async fn an_account_made_for_an_identity_that_was_refused_is_taken_back() {
 async fn what_another_request_made_first_is_what_both_get() {
     let cluster = Cluster::default();
     let (first, _) = now(cluster.newcomer().await.unwrap());
+    let bound = cluster.has(ROLE_BINDINGS);
+    let of = json!([[first.uid(), first.name_any()]]);
+    let to = |b: &Value| {
+        json!([
+            b["metadata"]["ownerReferences"][0]["uid"],
+            b["subjects"][0]["name"]
+        ])
+    };
+    assert_eq!(json!(bound.iter().map(to).collect::<Vec<_>>()), of);
     let account = cluster.has(ACCOUNTS).remove(0);
     let Made::Before(there) = cluster.newcomer().await.unwrap() else {
         panic!("made twice");
@@ -224,6 +230,7 @@ async fn an_account_that_only_looks_like_ours_is_nobodys_and_its_uid_is_gone() {
         "{refused:?}"
     );
     assert_eq!(cluster.has(ACCOUNTS).len(), 1);
+    assert_eq!(cluster.has(ROLE_BINDINGS), Vec::<Value>::new());
 }
 
 /// A number on an Identity can be edited away by an admin: pods that run as its account keep it.

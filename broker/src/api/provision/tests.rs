@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::api::tests::{broker, broker_of};
-use crate::fixtures::{identity, rules_with};
+use crate::fixtures::{self, identity, rules_with};
 
 #[tokio::test]
 async fn a_broker_with_other_rules_than_the_webhooks_waits_for_those_and_then_says_503() {
@@ -66,11 +66,7 @@ impl Cluster {
 
     fn client(&self) -> Client {
         let cluster = self.clone();
-        let serve = tower::service_fn(move |request| {
-            let answer = cluster.clone().answer(request);
-            async { Ok::<_, kube::Error>(answer.await) }
-        });
-        Client::new(serve, "default")
+        fixtures::client(move |request| cluster.clone().answer(request))
     }
 
     fn asked(&self) -> Vec<String> {
