@@ -27,8 +27,9 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// A service account without its credential id is somebody who impersonates it.
-    fn is_itself(&self) -> bool {
+    /// Whether the name is proven: a service account without its credential id is somebody who impersonates it.
+    #[must_use]
+    pub fn is_itself(&self) -> bool {
         self.extra_credential_id || !self.username.starts_with(SERVICE_ACCOUNT)
     }
 }

@@ -1,5 +1,6 @@
 //! Who asked: what a carrier creates belongs to whoever asked for its parent; everything else to whoever is asking.
 
+mod author;
 mod managed;
 mod planted;
 
@@ -17,6 +18,7 @@ use crate::review::{Metadata, Owner, Request, UserInfo};
 use crate::state::Parent;
 use crate::verdict::Refused;
 
+pub use author::{Author, Trust};
 pub use managed::managed;
 pub use planted::{planted_key, planted_owner, planted_template};
 

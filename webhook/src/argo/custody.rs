@@ -13,7 +13,7 @@ use crate::kinds::{Kind, Parts};
 use crate::mutate::World;
 use crate::review::{Metadata, Request};
 use crate::verdict::Refused;
-use crate::who::{self, Asker, Void};
+use crate::who::{self, Asker, Author, Trust, Void};
 use namesake_core::Node;
 
 /// Who asks for a change of an object of Argo.
@@ -39,25 +39,20 @@ pub fn standing(
     old: &Metadata<'_>,
     stamp: Option<&Stamp>,
 ) -> Standing {
-    let asks = who::requester(&request.user_info);
-    let rules = world.rules;
-    if who::is_carrier(world, &asks, Launcher::Workflow) {
-        return Standing::Carrier;
-    }
-    if rules.is_updater(&asks) || rules.is_admin(&asks) {
-        return Standing::Trusted;
+    let author = Author::of(world, &request.user_info, old, [Launcher::Workflow]);
+    match author.trust {
+        Trust::Carrier => return Standing::Carrier,
+        Trust::Updater | Trust::Admin => return Standing::Trusted,
+        Trust::Nothing => {}
     }
     let Some(stamp) = stamp else {
         return Standing::Other;
     };
-    let name = asks.username;
-    let asker = who::asking(world, &request.user_info, old, Launcher::Workflow);
-    let is = |requester: &str, user: Option<&User>| {
-        requester == name || (user.is_some() && asker.user() == user)
-    };
-    let asked = is(&stamp.requester, stamp.user.as_ref());
+    let asked = author.is(&stamp.requester, stamp.user.as_ref());
     match &stamp.argo {
-        Some(Argo::Deployed(deployer)) if is(&deployer.requester, deployer.user.as_ref()) => {
+        Some(Argo::Deployed(deployer))
+            if author.is(&deployer.requester, deployer.user.as_ref()) =>
+        {
             Standing::Owner
         }
         Some(Argo::Deployed(_) | Argo::Unmatched | Argo::Reference { own: None, .. }) if asked => {

@@ -11,7 +11,7 @@ use crate::kinds::{self, Kind, Parent, Parts};
 use crate::patch::Patch;
 use crate::review::{Object, Request};
 use crate::verdict::{Facts, Refused};
-use crate::who::{self, Asker, Void, is_carrier, requester, seen, verify};
+use crate::who::{self, Asker, Author, Trust, Void, seen, verify};
 
 /// Whether a valid stamp may be signed again, now for the object's UID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub enum Update {
 
 // Who changes a parent, to its stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Author {
+enum Standing {
     // Whose it is.
     User,
     // An admin: what they write is meant.
@@ -82,8 +82,8 @@ pub fn update(
         facts.user = stamp.user.as_ref().map(ToString::to_string);
     }
     let changed = beyond_stopping(parent, old_parts, new_parts);
-    let author = author(world, request, parent, old, stamp.as_ref());
-    if author == Author::Other
+    let standing = standing(world, request, parent, old, stamp.as_ref());
+    if standing == Standing::Other
         && let Some(member) = &changed
     {
         if parent.changes_hands && sign == Sign::Again {
@@ -99,9 +99,9 @@ pub fn update(
         return (facts, Ok(Update::Done(restored(new, text))));
     };
     let (before, after) = (parent.runs.of(old_parts), parent.runs.of(new_parts));
-    let runs = resigned(author, &stamp.runs, &before, after);
+    let runs = resigned(standing, &stamp.runs, &before, after);
     let bound = Bound::Uid(old.metadata.uid.as_deref().unwrap_or_default().to_owned());
-    if changed.is_some() && author == Author::User {
+    if changed.is_some() && standing == Standing::User {
         let asker = who::of_stamp(&stamp, kind, parent, seen.name);
         let stamp = by_uid(stamp, runs, bound, old);
         return (facts, Ok(Update::Ask(asker, Box::new(stamp))));
@@ -142,13 +142,13 @@ fn restored(new: &Object<'_>, text: Option<&str>) -> Change {
 // What the stamp signs from now on. What was changed while nobody watched stays unsigned, until its user or an admin
 // changes what it runs.
 fn resigned(
-    author: Author,
+    standing: Standing,
     signed: &[Digest],
     before: &[Digest],
     after: Vec<Digest>,
 ) -> Vec<Digest> {
-    let means_it = matches!(author, Author::User | Author::Admin) && before != after;
-    let follows = author != Author::Other && signed == before;
+    let means_it = matches!(standing, Standing::User | Standing::Admin) && before != after;
+    let follows = standing != Standing::Other && signed == before;
     if means_it || follows {
         after
     } else {
@@ -185,37 +185,27 @@ fn hand_over(
 }
 
 // Without any stamp nothing runs as anybody, so there is nothing to guard; a void one may be ours again (a lost key).
-fn author(
+fn standing(
     world: &World<'_>,
     request: &Request<'_>,
     parent: &Parent,
     old: &Object<'_>,
     stamp: Option<&Result<Stamp, Void>>,
-) -> Author {
-    let asks = requester(&request.user_info);
-    let rules = world.rules;
+) -> Standing {
     let owner = old.metadata.controller().and_then(kinds::owner);
-    let mut made_by = owner.into_iter().map(|(_, parent)| parent.launcher);
-    if is_carrier(world, &asks, parent.launcher)
-        || made_by.any(|launcher| is_carrier(world, &asks, launcher))
-        || rules.is_updater(&asks)
-    {
-        return Author::Controller;
-    }
-    if rules.is_admin(&asks) {
-        return Author::Admin;
-    }
-    let Some(Ok(stamp)) = stamp else {
-        return Author::Other;
-    };
-    if stamp.requester == asks.username && world.acts_for.is_none() {
-        return Author::User;
-    }
-    let asker = who::asking(world, &request.user_info, &old.metadata, parent.launcher);
-    if stamp.user.is_some() && asker.user() == stamp.user.as_ref() {
-        Author::User
-    } else {
-        Author::Other
+    let launchers = [
+        Some(parent.launcher),
+        owner.map(|(_, owner)| owner.launcher),
+    ];
+    let launchers = launchers.into_iter().flatten();
+    let author = Author::of(world, &request.user_info, &old.metadata, launchers);
+    match (author.trust, stamp) {
+        (Trust::Carrier | Trust::Updater, _) => Standing::Controller,
+        (Trust::Admin, _) => Standing::Admin,
+        (Trust::Nothing, Some(Ok(stamp))) if author.is(&stamp.requester, stamp.user.as_ref()) => {
+            Standing::User
+        }
+        (Trust::Nothing, _) => Standing::Other,
     }
 }
 
