@@ -30,7 +30,8 @@ pub enum Command {
     ControlPlane(ControlPlaneArgs),
     /// Build or install whatever the other commands need, and end.
     ///
-    /// The control plane's programs come from KUBEBUILDER_ASSETS if it is set, else from `go build` (about 6 minutes, once).
+    /// The control plane's programs come from KUBEBUILDER_ASSETS if it is set, else from `go build` (about 6 minutes, once);
+    /// Argo Workflows' from there too if that folder has them, else from `go build` (about 4 minutes, once).
     Build,
 }
 

@@ -3,28 +3,25 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use thiserror::Error;
 
 use crate::{
-    children::{Launch, run_to_end, tail},
+    go_build::{self, GoBuild},
     workdir::workspace_root,
 };
 
 /// The convention of the field for "use the programs that I already have".
 pub const ASSETS: &str = "KUBEBUILDER_ASSETS";
-const PROGRESS: Duration = Duration::from_secs(10);
 
 /// A program and the Go package that it is built from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Program {
     /// The file name.
     pub name: &'static str,
-    package: &'static str,
+    pub(crate) package: &'static str,
 }
 
 /// The store behind the API server.
@@ -151,102 +148,17 @@ impl Binaries {
     fn build(root: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
         let folder = root.join("target").join("control-plane");
         let module = root.join("sandbox").join("control-plane");
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        // Two runs at once must not write the same file: the second waits, and then finds it built.
-        let lock = fs::File::create(folder.join(".lock")).context("cannot make a lock file")?;
-        lock.lock()
-            .context("cannot lock the folder of the control plane's programs")?;
-        let stamp = stamp(&module)?;
-        let binaries = Self {
-            folder: folder.clone(),
+        let _lock = go_build::lock(&folder)?;
+        let build = GoBuild {
+            ldflags: ldflags(&module)?,
+            stamp: go_build::stamp(&module, &["go.mod", "go.sum"])?,
+            module,
+            modfile: None,
+            target: folder.clone(),
         };
-        for (number, program) in ALL.iter().enumerate() {
-            let stamp_file = folder.join(format!(".{}.stamp", program.name));
-            let built = binaries.path(*program).is_file()
-                && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp);
-            if !built {
-                let title = format!(
-                    "building {} ({} of {})",
-                    program.name,
-                    number + 1,
-                    ALL.len()
-                );
-                build_one(*program, &module, &folder, &title, progress)?;
-                fs::write(&stamp_file, &stamp)
-                    .with_context(|| format!("cannot write {}", stamp_file.display()))?;
-            }
-        }
-        Ok(binaries)
+        build.build_missing(&ALL, progress)?;
+        Ok(Self { folder })
     }
-}
-
-/// What a build depends on: Go's version and the module's exact versions.
-fn stamp(module: &Path) -> Result<String> {
-    let read = |name: &str| {
-        let path = module.join(name);
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
-    let version = Command::new("go").arg("version").current_dir(module).output().map_err(|_| Error::NoTool {
-        tool: "go",
-        remedy: "install Go 1.26 or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder that has \
-                 etcd, kube-apiserver, kube-controller-manager, kubectl and fake-gcs-server",
-    })?;
-    Ok(format!(
-        "{}{}{}",
-        String::from_utf8_lossy(&version.stdout),
-        read("go.mod")?,
-        read("go.sum")?
-    ))
-}
-
-fn build_one(
-    program: Program,
-    module: &Path,
-    folder: &Path,
-    title: &str,
-    progress: &mut dyn FnMut(&str),
-) -> Result<()> {
-    let target = folder.join(program.name);
-    // Built beside its place: a build that is broken off leaves no half program.
-    let fresh = folder.join(format!(".{}.new", program.name));
-    let flags = ldflags(module)?;
-    let out = fresh.display().to_string();
-    let args = [
-        "build",
-        "-mod=readonly",
-        "-ldflags",
-        &flags,
-        "-o",
-        &out,
-        program.package,
-    ];
-    let mut launch = Launch::new(
-        "go-build",
-        Path::new("go"),
-        args.map(str::to_owned).into(),
-        folder,
-    );
-    launch.folder = Some(module.to_path_buf());
-    launch.log = folder.join(format!("{}.build.log", program.name));
-    let _ = fs::remove_file(&launch.log);
-    progress(title);
-    let mut said = Duration::ZERO;
-    let ended = run_to_end(&launch, &mut |since| {
-        if since >= said + PROGRESS {
-            said = since;
-            progress(&format!("{title}: {} s", since.as_secs()));
-        }
-    })?;
-    if ended.code != 0 {
-        let (tail, log) = (tail(&launch.log, 10), launch.log);
-        return Err(Error::Build {
-            program: program.name,
-            log,
-            tail,
-        }
-        .into());
-    }
-    fs::rename(&fresh, &target).with_context(|| format!("cannot write {}", target.display()))
 }
 
 /// Without these the API server says that it is v0.0.0.

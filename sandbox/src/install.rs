@@ -2,8 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -15,8 +14,8 @@ use serde_json::json;
 
 use crate::{
     ControlPlane, RESEARCH, STACK, WorkFolder,
-    binaries::KUBECTL,
     children::tail,
+    kubectl::Kubectl,
     ports,
     users::{ADMIN, ALICE},
     workdir::workspace_root,
@@ -36,10 +35,7 @@ pub async fn install(
     folder: &WorkFolder,
     google: &str,
 ) -> Result<()> {
-    let kubectl = Kubectl {
-        program: control_plane.binaries().path(KUBECTL),
-        kubeconfig: control_plane.kubeconfig(ADMIN),
-    };
+    let kubectl = Kubectl::of_admin(control_plane);
     let place = folder.path().join("install");
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
     let google_port = google.rsplit(':').next().unwrap_or_default().to_owned();
@@ -63,10 +59,7 @@ pub async fn install(
 /// Rights first, then the label: from then on the namespace's pods pass through the webhook.
 async fn opt_in(control_plane: &ControlPlane) -> Result<()> {
     control_plane.namespace(RESEARCH, &[]).await?;
-    let kubectl = Kubectl {
-        program: control_plane.binaries().path(KUBECTL),
-        kubeconfig: control_plane.kubeconfig(ADMIN),
-    };
+    let kubectl = Kubectl::of_admin(control_plane);
     let rights = workspace_root()
         .join("manifests")
         .join("opt-in")
@@ -90,29 +83,6 @@ async fn opt_in(control_plane: &ControlPlane) -> Result<()> {
         ("pod-security.kubernetes.io/enforce", "baseline"),
     ];
     control_plane.namespace(RESEARCH, &labels).await
-}
-
-struct Kubectl {
-    program: PathBuf,
-    kubeconfig: PathBuf,
-}
-
-impl Kubectl {
-    fn run(&self, args: &[&str]) -> Result<String> {
-        let output = Command::new(&self.program)
-            .args(args)
-            .env("KUBECONFIG", &self.kubeconfig)
-            .output();
-        let output = output.with_context(|| format!("cannot start {}", self.program.display()))?;
-        if !output.status.success() {
-            bail!(
-                "kubectl {} failed:\n{}",
-                args.join(" "),
-                String::from_utf8_lossy(&output.stderr).trim_end()
-            );
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
 }
 
 fn apply(kubectl: &Kubectl, place: &Path, ports: &[(&str, String)]) -> Result<()> {

@@ -9,13 +9,16 @@
 //! - [`google`], [`storage`]: Google's side. [`install`]: Namesake from `manifests/`. [`sandbox`]: all of it.
 //! - [`demo`]: two people, one flow. [`args`], [`run`], [`up`]: the program.
 
+pub mod argo;
 pub mod args;
 pub mod binaries;
 pub mod children;
 pub mod control_plane;
 pub mod demo;
+mod go_build;
 pub mod google;
 pub mod install;
+mod kubectl;
 pub mod metadata;
 pub mod node;
 pub mod ports;

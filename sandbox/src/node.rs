@@ -1,12 +1,14 @@
 //! A stand-in for the cluster's node and scheduler: runs each pod's containers as local processes.
 //!
 //! What differs from a real node: there is no isolation (no mount, network or user namespaces: paths under mounts are rewritten,
-//! see `mounts`), no image is pulled (an image of ours becomes a program of this workspace, another one's `command` must be here),
-//! no exec, attach or logs through the API server (logs are files), and what the network around a real node would do is put into
-//! the environment (see [`NodeOptions::env`]).
+//! see `mounts`) but for the pods of images that need it ([`NodeOptions::isolated`], see `isolation`), no image is pulled (an image
+//! of ours becomes a program of this workspace, another one's `command` must be here), no attach or logs through the API server
+//! (logs are files), exec streams nothing (see `exec`), and what the network around a real node would do is put into the environment
+//! (see [`NodeOptions::env`]).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::SocketAddr,
     path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
@@ -27,7 +29,7 @@ use kube::{
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 
-use self::tokens::PodIdentity;
+use self::{exec::Containers, isolation::Isolation, tokens::PodIdentity};
 use crate::{
     ControlPlane, NODE, WorkFolder,
     children::Children,
@@ -35,6 +37,8 @@ use crate::{
 };
 
 mod env;
+mod exec;
+mod isolation;
 mod metadata;
 mod mounts;
 mod pod;
@@ -54,6 +58,8 @@ pub struct NodeOptions {
     pub path: Vec<PathBuf>,
     /// The URL of Google's side: with it, every pod gets a metadata server as on GKE.
     pub google: Option<String>,
+    /// Names of images, as in `images`, whose pods run in mount and PID namespaces: they rely on fixed paths.
+    pub isolated: BTreeSet<String>,
     /// Environment of every container, below its own: what a GKE node and its network make unnecessary.
     pub env: Vec<(String, String)>,
 }
@@ -61,15 +67,29 @@ pub struct NodeOptions {
 impl NodeOptions {
     /// The program that stands for an image.
     fn program(&self, image: &str) -> Option<&Path> {
-        let name = image
-            .split('@')
-            .next()?
-            .rsplit('/')
-            .next()?
-            .split(':')
-            .next()?;
-        self.images.get(name).map(PathBuf::as_path)
+        self.images.get(short_name(image)).map(PathBuf::as_path)
     }
+
+    /// Whether a pod runs in namespaces of its own.
+    fn is_isolated(&self, pod: &Pod) -> bool {
+        let spec = pod.spec.iter();
+        let mut containers = spec.flat_map(|spec| {
+            spec.containers
+                .iter()
+                .chain(spec.init_containers.iter().flatten())
+        });
+        containers.any(|it| {
+            let image = it.image.as_deref().unwrap_or_default();
+            self.isolated.contains(short_name(image))
+        })
+    }
+}
+
+/// An image's name without registry, tag and digest.
+fn short_name(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    name.split(':').next().unwrap_or_default()
 }
 
 /// A running node stand-in. Only one may be alive for a control plane.
@@ -77,6 +97,7 @@ impl NodeOptions {
 pub struct Node {
     watch: JoinHandle<()>,
     children: Children,
+    exec: axum_server::Handle<SocketAddr>,
 }
 
 /// What all pods share.
@@ -89,6 +110,11 @@ struct Context {
     logs: PathBuf,
     children: Children,
     options: NodeOptions,
+    /// How pods get namespaces, or why they cannot; nothing was tried if no pod needs them.
+    isolation: Option<Result<Isolation, String>>,
+    /// Folders that isolated containers see as they are.
+    kept: Vec<PathBuf>,
+    containers: Containers,
 }
 
 impl Node {
@@ -105,20 +131,34 @@ impl Node {
         let logs = folder.logs().join("pods");
         std::fs::create_dir_all(&logs)
             .with_context(|| format!("cannot make {}", logs.display()))?;
+        let pods = folder.pods();
+        let isolation = match options.isolated.is_empty() {
+            true => None,
+            false => Some(Isolation::probe(&pods)),
+        };
+        let containers = Containers::default();
+        let (address, exec) = exec::serve(folder, containers.clone())?;
         let context = Context {
             node: control_plane.client(NODE_USER).await?,
             scheduler: control_plane.client(SCHEDULER).await?,
             server: control_plane.server().to_owned(),
             ca_pem: control_plane.ca_pem().to_owned(),
-            pods: folder.pods(),
+            kept: kept_folders(&pods, &options)?,
+            pods,
             logs,
             children: Children::start()?,
             options,
+            isolation,
+            containers,
         };
-        register(&context.node).await?;
+        register(&context.node, address.port()).await?;
         let children = context.children.clone();
         let watch = tokio::spawn(watch_pods(Arc::new(context)));
-        Ok(Self { watch, children })
+        Ok(Self {
+            watch,
+            children,
+            exec,
+        })
     }
 
     /// Stops looking at pods and ends all their processes.
@@ -131,6 +171,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.watch.abort();
+        self.exec.shutdown();
         self.children.end_all();
     }
 }
@@ -168,7 +209,24 @@ impl Context {
     }
 }
 
-async fn register(client: &Client) -> Result<()> {
+/// The pods' own folders, and what stands for images; true paths, because a link would lead out of a container's root.
+fn kept_folders(pods: &Path, options: &NodeOptions) -> Result<Vec<PathBuf>> {
+    let programs = options.images.values().filter_map(|it| it.parent());
+    let folders = programs
+        .chain(options.path.iter().filter_map(|it| it.parent()))
+        .chain([pods]);
+    let folders = folders.map(|folder| {
+        folder
+            .canonicalize()
+            .with_context(|| format!("no folder {}", folder.display()))
+    });
+    Ok(folders
+        .collect::<Result<BTreeSet<_>>>()?
+        .into_iter()
+        .collect())
+}
+
+async fn register(client: &Client, exec_port: u16) -> Result<()> {
     let nodes = Api::<NodeObject>::all(client.clone());
     let node = json!({
         "apiVersion": "v1", "kind": "Node",
@@ -188,6 +246,7 @@ async fn register(client: &Client) -> Result<()> {
         json!({"cpu": "1000", "memory": "1000Gi", "ephemeral-storage": "1000Gi", "pods": "1000"});
     let status = json!({"status": {
         "capacity": capacity, "allocatable": capacity,
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": exec_port}},
         "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE}],
         "conditions": [{"type": "Ready", "status": "True", "reason": "SandboxReady", "message": "runs pods as local processes"}],
     }});

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     ControlPlane, WorkFolder,
+    argo::ArgoPrograms,
     args::{Cli, Command, ControlPlaneArgs, SandboxArgs},
     demo::{self, laptop::Laptop},
     sandbox::{self, Options, Sandbox},
@@ -63,12 +64,18 @@ pub fn run(cli: &Cli) -> ExitCode {
 }
 
 async fn build() -> ExitCode {
-    let built = tokio::task::spawn_blocking(|| sandbox::prepare(say));
+    let built = tokio::task::spawn_blocking(|| {
+        let (binaries, python) = sandbox::prepare(say)?;
+        // Only the tests run Argo.
+        let argo = ArgoPrograms::find_or_build(&mut |line| say(line))?;
+        anyhow::Ok((binaries, argo, python))
+    });
     match built.await.context("the build was broken off") {
-        Ok(Ok((binaries, python))) => {
+        Ok(Ok((binaries, argo, python))) => {
             say(&format!(
-                "built: {} and {}",
+                "built: {}, {} and {}",
                 binaries.folder().display(),
+                argo.controller().display(),
                 python.bin().display()
             ));
             ExitCode::SUCCESS

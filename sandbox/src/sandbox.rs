@@ -1,6 +1,10 @@
 //! All of it: control plane, Google's side, node, and Namesake installed from `manifests/`.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -52,6 +56,7 @@ impl Sandbox {
         let node_options = NodeOptions {
             images: options.images,
             path: vec![python.bin()],
+            isolated: BTreeSet::new(),
             env: around_a_pod(google.url()),
             google: Some(google.url().to_owned()),
         };

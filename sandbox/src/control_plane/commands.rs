@@ -63,6 +63,11 @@ pub(crate) fn api_server(
         file("cert-dir", &folder.keys()),
         file("tls-cert-file", &keys.serving_cert),
         file("tls-private-key-file", &keys.serving_key),
+        // How it asks the node to execute something; the node's names are in no DNS.
+        file("kubelet-certificate-authority", &keys.ca),
+        file("kubelet-client-certificate", &keys.node_client_cert),
+        file("kubelet-client-key", &keys.node_client_key),
+        "--kubelet-preferred-address-types=InternalIP".into(),
         format!("--service-account-issuer={issuer}"),
         file("service-account-key-file", &keys.token_public_key),
         file("service-account-signing-key-file", &keys.token_key),

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 
 use crate::users::write_private;
 
@@ -14,6 +17,9 @@ pub(crate) struct Keys {
     pub(crate) ca: PathBuf,
     pub(crate) serving_cert: PathBuf,
     pub(crate) serving_key: PathBuf,
+    /// The API server as a client of nodes.
+    pub(crate) node_client_cert: PathBuf,
+    pub(crate) node_client_key: PathBuf,
     /// Signs service account tokens (ES256).
     pub(crate) token_key: PathBuf,
     /// Its public half: the API server takes no PKCS #8 key where it verifies.
@@ -55,10 +61,22 @@ impl Keys {
             .signed_by(&serving_key, &issuer)
             .context("cannot sign a certificate")?;
 
+        let node_client_key = KeyPair::generate().context("cannot make a key")?;
+        let mut node_client = CertificateParams::default();
+        node_client
+            .distinguished_name
+            .push(DnType::CommonName, "kube-apiserver-kubelet-client");
+        node_client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let node_client_cert = node_client
+            .signed_by(&node_client_key, &issuer)
+            .context("cannot sign a certificate")?;
+
         let keys = Self {
             ca: folder.join("ca.crt"),
             serving_cert: folder.join("apiserver.crt"),
             serving_key: folder.join("apiserver.key"),
+            node_client_cert: folder.join("node-client.crt"),
+            node_client_key: folder.join("node-client.key"),
             token_key: folder.join("service-accounts.key"),
             token_public_key: folder.join("service-accounts.pub"),
             ca_pem,
@@ -67,6 +85,8 @@ impl Keys {
         write_private(&keys.ca, &keys.ca_pem)?;
         write_private(&keys.serving_cert, &serving_cert.pem())?;
         write_private(&keys.serving_key, &serving_key.serialize_pem())?;
+        write_private(&keys.node_client_cert, &node_client_cert.pem())?;
+        write_private(&keys.node_client_key, &node_client_key.serialize_pem())?;
         write_private(&keys.token_key, &token_key.serialize_pem())?;
         write_private(&keys.token_public_key, &token_key.public_key_pem())?;
         Ok(keys)

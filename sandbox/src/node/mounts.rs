@@ -1,5 +1,5 @@
-//! Mount paths: there is no mount namespace, so a path under a mount becomes a path under the pod's folder wherever a container
-//! is told of it, in its environment, command and arguments.
+//! Mount paths. A container without a mount namespace is told other ones: a path under a mount becomes a path
+//! under the pod's folder wherever a container is told of it, in its environment, command and arguments.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,14 @@ impl Mounts {
             .collect();
         mounts.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         Self(mounts)
+    }
+
+    /// What is mounted and where, a mount path before those below it.
+    pub(super) fn outermost_first(&self) -> Vec<(PathBuf, String)> {
+        let mounts = self.0.iter().rev();
+        mounts
+            .map(|(path, folder)| (folder.clone(), path.clone()))
+            .collect()
     }
 
     /// The folder behind a mount path, if there is one.

@@ -181,6 +181,8 @@ impl<'a> Living<'a> {
             events: sender,
             end: CancellationToken::new(),
             grace: grace.min(LONGEST_GRACE),
+            containers: self.context.containers.clone(),
+            pod: (self.identity.namespace.clone(), self.identity.pod.clone()),
         };
         let stop = keeper.end.clone();
         let _stopped_with_us = stop.clone().drop_guard();

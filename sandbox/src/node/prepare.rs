@@ -17,6 +17,7 @@ use kube::Api;
 use super::{
     Context,
     env::{self, Sources},
+    isolation::{Isolation, Room},
     metadata,
     mounts::Mounts,
     run::{Plan, Restart},
@@ -64,9 +65,10 @@ impl Preparation<'_> {
         } else {
             Restart::OnFailure
         };
+        let isolation = self.isolation()?;
         let plan = |containers: &[Container], is_init: bool| -> Result<Vec<Plan>> {
             let plans = containers.iter().enumerate().map(|(index, container)| {
-                let launch = self.launch(container, &sources, &metadata_env)?;
+                let launch = self.launch(container, &sources, &metadata_env, isolation)?;
                 let restart = if is_init { again } else { policy };
                 Ok(Plan {
                     index,
@@ -74,6 +76,7 @@ impl Preparation<'_> {
                     container: container.clone(),
                     launch,
                     restart,
+                    isolation,
                 })
             });
             plans.collect()
@@ -128,11 +131,22 @@ impl Preparation<'_> {
         Ok(sources)
     }
 
+    /// How this pod gets namespaces of its own, if it needs them.
+    fn isolation(&self) -> Result<Option<Isolation>> {
+        if !self.context.options.is_isolated(self.pod) {
+            return Ok(None);
+        }
+        let isolation = self.context.isolation.as_ref();
+        let isolation = isolation.context("namespaces were not tried")?;
+        isolation.clone().map(Some).map_err(anyhow::Error::msg)
+    }
+
     fn launch(
         &self,
         container: &Container,
         sources: &Sources,
         metadata_env: &[(String, String)],
+        isolation: Option<Isolation>,
     ) -> Result<Launch> {
         let mounts = Mounts::of(container, &self.folder.join("volumes"));
         let home = self.folder.join(&container.name);
@@ -142,11 +156,27 @@ impl Preparation<'_> {
         }
         let mut node_env = self.context.node_env(&home, &temporary);
         node_env.extend_from_slice(metadata_env);
-        if let Some(account) = mounts.folder("/var/run/secrets/kubernetes.io/serviceaccount") {
+        let rewrite = |text: &str| match isolation {
+            None => mounts.rewrite(text),
+            Some(_) => text.to_owned(),
+        };
+        if isolation.is_some() {
+            // In it, /tmp is its own, and the API server is found by the account's files.
+            node_env.retain(|(name, _)| name != "TMPDIR");
+        } else if let Some(account) = mounts.folder("/var/run/secrets/kubernetes.io/serviceaccount")
+        {
             node_env.push((
                 "KUBECONFIG".into(),
                 self.kubeconfig(account, &home)?.display().to_string(),
             ));
+        }
+        let image = container.image.as_deref().unwrap_or_default();
+        let ours = self.context.options.program(image);
+        if let (Some(_), Some(folder)) = (isolation, ours.and_then(Path::parent)) {
+            // As an image has its program in PATH.
+            for (_, path) in node_env.iter_mut().filter(|(name, _)| name == "PATH") {
+                *path = format!("{}:{path}", folder.display());
+            }
         }
         let env = env::environment(self.pod, container, sources, &node_env)?;
         let words = container
@@ -154,9 +184,8 @@ impl Preparation<'_> {
             .iter()
             .flatten()
             .chain(container.args.iter().flatten());
-        let mut argv = words.map(|word| mounts.rewrite(&env::expand(word, &env)));
-        let image = container.image.as_deref().unwrap_or_default();
-        let program = match (self.context.options.program(image), &container.command) {
+        let mut argv = words.map(|word| rewrite(&env::expand(word, &env)));
+        let program = match (ours, &container.command) {
             (Some(ours), command) => {
                 if command.is_some() {
                     let _the_images_own_name = argv.next();
@@ -173,19 +202,45 @@ impl Preparation<'_> {
             "{}_{}_{}.log",
             self.identity.namespace, self.identity.pod, container.name
         ));
-        let env = env
-            .iter()
-            .map(|(name, value)| (name.clone(), mounts.rewrite(value)))
-            .collect();
-        Ok(Launch {
+        let launch = Launch {
             name: container.name.clone(),
             program,
             args: argv.collect(),
-            env,
+            env: env
+                .iter()
+                .map(|(name, value)| (name.clone(), rewrite(value)))
+                .collect(),
             only_env: true,
             folder: Some(work),
             log,
-        })
+        };
+        match isolation {
+            None => Ok(launch),
+            Some(isolation) => self.inside(isolation, launch, &mounts, &home),
+        }
+    }
+
+    /// The same in namespaces of its own, with its volumes mounted.
+    fn inside(
+        &self,
+        isolation: Isolation,
+        launch: Launch,
+        mounts: &Mounts,
+        home: &Path,
+    ) -> Result<Launch> {
+        let root = home.join("root");
+        let mounts = mounts.outermost_first();
+        // A path below a volume may be there only once it is mounted.
+        let folders = mounts.iter().map(|(folder, _)| folder.as_path());
+        for made in folders.filter(|it| !it.exists()).chain([root.as_path()]) {
+            fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
+        }
+        let room = Room {
+            root: &root,
+            kept: &self.context.kept,
+            mounts,
+        };
+        Ok(isolation.inside(launch, &room))
     }
 
     /// A client in a pod finds its API server by files at a fixed path, which there is not: it gets a kubeconfig that names the

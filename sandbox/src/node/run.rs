@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Container;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{probe, status::End};
+use super::{exec::Containers, isolation::Isolation, probe, status::End};
 use crate::children::{Child, Children, Launch, tail};
 
 /// A kubelet waits 10 s, 20 s, … 5 min; a sandbox is not to be waited for.
@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub(super) container: Container,
     pub(super) launch: Launch,
     pub(super) restart: Restart,
+    /// How it got namespaces of its own, if it has them.
+    pub(super) isolation: Option<Isolation>,
 }
 
 /// A pod's restart policy.
@@ -74,6 +76,10 @@ pub(super) struct Keeper {
     pub(super) end: CancellationToken,
     /// How long a container may take to end by itself when `end` is cancelled.
     pub(super) grace: Duration,
+    /// Where containers are noted into which commands may be sent.
+    pub(super) containers: Containers,
+    /// Namespace and name of the pod.
+    pub(super) pod: (String, String),
 }
 
 impl Keeper {
@@ -115,6 +121,12 @@ impl Keeper {
         let since = Timestamp::now();
         let (code, message) = match self.children.spawn(&plan.launch) {
             Ok(child) => {
+                let _noted = plan.isolation.map(|isolation| {
+                    let (namespace, pod) = self.pod.clone();
+                    let place = (namespace, pod, plan.container.name.clone());
+                    self.containers
+                        .note(place, isolation, child.pid(), &plan.launch.env)
+                });
                 self.tell(plan, Happening::Started(since)).await;
                 let code = self.attend(plan, &child).await;
                 (
@@ -183,6 +195,7 @@ mod tests {
             container,
             launch,
             restart,
+            isolation: None,
         }
     }
 
@@ -192,6 +205,8 @@ mod tests {
             events,
             end: end.clone(),
             grace: Duration::from_secs(5),
+            containers: Containers::default(),
+            pod: ("lab".into(), "p".into()),
         }
     }
 

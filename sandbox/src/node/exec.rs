@@ -1,0 +1,201 @@
+//! `pods/exec`, as far as Argo needs it: the API server asks the node, which runs the command in the container's namespaces and
+//! then refuses the stream. Who asks sees that it was run, and never its output.
+
+use std::{
+    collections::HashMap,
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use axum::{
+    Router,
+    extract::{Path as UrlPath, RawQuery, State},
+    http::StatusCode,
+    routing::any,
+};
+use axum_server::tls_rustls::RustlsConfig;
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+
+use super::isolation::Isolation;
+use crate::WorkFolder;
+
+/// A command that ends a container ends at once.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Namespace, pod and container.
+type Place = (String, String, String);
+
+/// A running container that has namespaces of its own.
+#[derive(Debug, Clone)]
+struct Running {
+    isolation: Isolation,
+    /// The process that made the namespaces.
+    process: i32,
+    env: Vec<(String, String)>,
+}
+
+/// The running containers into which a command may be sent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Containers(Arc<Mutex<HashMap<Place, Running>>>);
+
+impl Containers {
+    /// Notes a container as running until what is returned is dropped.
+    pub(super) fn note(
+        &self,
+        place: Place,
+        isolation: Isolation,
+        process: i32,
+        env: &[(String, String)],
+    ) -> Noted {
+        let running = Running {
+            isolation,
+            process,
+            env: env.to_vec(),
+        };
+        self.lock().insert(place.clone(), running);
+        Noted {
+            containers: self.clone(),
+            place,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, Running>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn command(&self, place: &Place, command: &[String]) -> Result<Command> {
+        let running = self.lock().get(place).cloned();
+        // A container without namespaces of its own shares its process 1 with this machine.
+        let running = running.with_context(|| {
+            let (namespace, pod, container) = place;
+            format!("container {container} of pod {namespace}/{pod} does not run in namespaces of its own on this node")
+        })?;
+        let mut enter = running.isolation.enter(running.process, command)?;
+        enter.env_clear().envs(running.env);
+        Ok(enter)
+    }
+}
+
+/// A container that is noted as running.
+#[derive(Debug)]
+pub(super) struct Noted {
+    containers: Containers,
+    place: Place,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.containers.lock().remove(&self.place);
+    }
+}
+
+/// Serves on loopback to the API server alone, which shows a certificate of the cluster's CA, until the handle shuts it down.
+pub(super) fn serve(
+    folder: &WorkFolder,
+    containers: Containers,
+) -> Result<(SocketAddr, axum_server::Handle<SocketAddr>)> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .context("no port for the node's exec endpoint")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let tls = RustlsConfig::from_config(Arc::new(tls(&folder.keys())?));
+    let router = Router::new()
+        .route("/exec/{namespace}/{pod}/{container}", any(run))
+        .with_state(containers);
+    let handle = axum_server::Handle::new();
+    let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
+    tokio::spawn(async move {
+        if let Err(error) = server.serve(router.into_make_service()).await {
+            tracing::warn!(%error, "the node's exec endpoint has ended");
+        }
+    });
+    Ok((address, handle))
+}
+
+fn tls(keys: &Path) -> Result<ServerConfig> {
+    let read = |name: &str| {
+        let path = keys.join(name);
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let certificate = |name: &str| -> Result<CertificateDer<'static>> {
+        CertificateDer::from_pem_slice(&read(name)?)
+            .map_err(|error| anyhow!("{name} is not a certificate: {error}"))
+    };
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate("ca.crt")?)?;
+    let api_server = WebPkiClientVerifier::builder(Arc::new(roots)).build()?;
+    let key = PrivateKeyDer::from_pem_slice(&read("apiserver.key")?)
+        .map_err(|error| anyhow!("apiserver.key is not a key: {error}"))?;
+    Ok(ServerConfig::builder()
+        .with_client_cert_verifier(api_server)
+        .with_single_cert(vec![certificate("apiserver.crt")?], key)?)
+}
+
+async fn run(
+    State(containers): State<Containers>,
+    UrlPath(place): UrlPath<Place>,
+    RawQuery(query): RawQuery,
+) -> (StatusCode, String) {
+    let command = command_of(query.as_deref().unwrap_or_default());
+    let (code, said) = match containers.command(&place, &command) {
+        Ok(enter) => match to_end(enter).await {
+            Ok(said) => (StatusCode::NOT_IMPLEMENTED, said),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
+        },
+        Err(error) => (StatusCode::NOT_FOUND, format!("{error:#}")),
+    };
+    tracing::info!(pod = place.1, container = place.2, ?command, said, "exec");
+    (code, said)
+}
+
+async fn to_end(enter: Command) -> Result<String> {
+    let mut enter = tokio::process::Command::from(enter);
+    let output = enter.kill_on_drop(true).output();
+    let output = tokio::time::timeout(LIMIT, output)
+        .await
+        .context("the command did not end in time")?
+        .context("nsenter cannot be started")?;
+    Ok(format!(
+        "the command was run in the container ({}); this node streams no output\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    ))
+}
+
+/// The words of the command in a query, in their order.
+fn command_of(query: &str) -> Vec<String> {
+    form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == "command")
+        .map(|(_, word)| word.into_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_read_word_by_word() {
+        let query = "command=%2Fvar%2Frun%2Fargo%2Fargoexec&command=kill&command=15&command=1&container=main&stderr=true";
+        let expected = ["/var/run/argo/argoexec", "kill", "15", "1"];
+        assert_eq!(command_of(query), expected);
+    }
+
+    #[test]
+    fn a_command_for_a_container_without_namespaces_never_runs() {
+        let place = ("research".into(), "p".into(), "main".into());
+        let error = Containers::default().command(&place, &["kill".into()]);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("main of pod research/p"), "{error}");
+    }
+}
