@@ -1,6 +1,6 @@
 //! Google's side of one stack: the emulator, and what a task with a service account's token finds there.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use anyhow::{Context, Result, anyhow};
 use google_cloud_auth::credentials::{
@@ -8,8 +8,8 @@ use google_cloud_auth::credentials::{
 };
 use google_cloud_gax::error::CredentialsError;
 use namesake_gcp::{Endpoints, Gcp, PerMinute};
-use namesake_gcp_emulator::{Emulator, Fault, Options, Settings, State};
-use namesake_sandbox::WORKLOAD_POOL;
+use namesake_gcp_emulator::{Emulator, Fault, Options, Seed, Settings, State};
+use namesake_sandbox::{WORKLOAD_POOL, ports, storage::Storage};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -22,6 +22,8 @@ pub use task::Attempt;
 pub const IDENTITIES_PROJECT: &str = "acme-identities";
 /// Where the workload pool and the bucket are.
 const CLUSTER_PROJECT: &str = "acme";
+/// Where everybody keeps their objects, each in a folder of their own.
+pub const BUCKET: &str = "acme-mf";
 const CLUSTER_NUMBER: u64 = 123_456_789_012;
 const IDENTITIES_NUMBER: u64 = 210_987_654_321;
 /// The broker's own account: its requests are told from a task's by it.
@@ -33,6 +35,8 @@ const BROKER_TOKEN_OF: &str = "namesake-broker@acme.com";
 pub struct Google {
     emulator: Emulator,
     http: reqwest::Client,
+    /// Objects of buckets; without it there are buckets and permissions only.
+    _storage: Option<Storage>,
 }
 
 impl Google {
@@ -41,28 +45,55 @@ impl Google {
     /// # Errors
     /// The listener, or a seed that does not fit.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
-        let broker = format!("user:{BROKER_TOKEN_OF}");
-        let world = json!({
-            "projects": [
-                {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER,
-                 "bindings": [{"role": "roles/browser", "members": [broker]}]},
-                {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER,
-                 "bindings": [{"role": "roles/iam.serviceAccountAdmin", "members": [broker]}]},
-            ],
-            "pools": [pool(cluster).await?],
-            "serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": "namesake-broker"}],
-            "buckets": [{"name": "acme-mf", "project": CLUSTER_PROJECT, "bindings": [{"role": "roles/storage.admin", "members": [broker]}]}],
-            // All tests of a run share one project and one bucket.
-            "settings": {"limits": {"serviceAccounts": 100_000, "writesPerMinute": 100_000, "readsPerMinute": 100_000, "bucketUpdatesPerSecond": null}},
-        });
         let options = Options {
-            world: serde_json::from_value(world)?,
+            world: world(cluster).await?,
             ..Options::default()
         };
+        Self::begin(options, None).await
+    }
+
+    /// As [`Google::start`], with a storage behind it in which tasks and people keep objects.
+    ///
+    /// # Errors
+    /// See [`Google::start`]; or the storage does not start.
+    pub async fn start_with_storage(cluster: &Cluster) -> Result<Self> {
+        let port = ports::free()?;
+        let control_plane = &cluster.control_plane;
+        let storage = Storage::start(
+            control_plane.children(),
+            control_plane.binaries(),
+            cluster.folder(),
+            &format!("http://127.0.0.1:{port}"),
+        )
+        .await?;
+        let options = Options {
+            listen: (Ipv4Addr::LOCALHOST, port).into(),
+            world: world(cluster).await?,
+            storage_upstream: Some(storage.url().to_owned()),
+            ..Options::default()
+        };
+        Self::begin(options, Some(storage)).await
+    }
+
+    async fn begin(options: Options, storage: Option<Storage>) -> Result<Self> {
         Ok(Self {
             emulator: Emulator::start(options).await?,
             http: reqwest::Client::builder().no_proxy().build()?,
+            _storage: storage,
         })
+    }
+
+    /// Lets a person write into a folder of the bucket from their laptop.
+    ///
+    /// # Errors
+    /// The name is not a folder's.
+    pub fn gives_folder(&self, person: &str, folder: &str) -> Result<()> {
+        let binding =
+            json!({"role": "roles/storage.objectUser", "members": [format!("user:{person}")]});
+        let folder = json!({"name": folder, "bindings": [binding]});
+        let bucket =
+            json!({"name": BUCKET, "project": CLUSTER_PROJECT, "managedFolders": [folder]});
+        self.seeds(json!({"buckets": [bucket]}))
     }
 
     /// Believes another cluster of the project from now on too.
@@ -96,7 +127,7 @@ impl Google {
                 {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER, "bindings": may("roles/browser")},
                 {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER, "bindings": may("roles/iam.serviceAccountAdmin")},
             ],
-            "buckets": [{"name": "acme-mf", "project": CLUSTER_PROJECT, "bindings": may("roles/storage.admin")}],
+            "buckets": [{"name": BUCKET, "project": CLUSTER_PROJECT, "bindings": may("roles/storage.admin")}],
         });
         self.seeds(seed)
     }
@@ -265,6 +296,25 @@ impl Google {
             .map(str::to_owned)
             .collect())
     }
+}
+
+/// What an admin set up before, and for the broker.
+async fn world(cluster: &Cluster) -> Result<Seed> {
+    let broker = format!("user:{BROKER_TOKEN_OF}");
+    let world = json!({
+        "projects": [
+            {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER,
+             "bindings": [{"role": "roles/browser", "members": [broker]}]},
+            {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER,
+             "bindings": [{"role": "roles/iam.serviceAccountAdmin", "members": [broker]}]},
+        ],
+        "pools": [pool(cluster).await?],
+        "serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": "namesake-broker"}],
+        "buckets": [{"name": BUCKET, "project": CLUSTER_PROJECT, "bindings": [{"role": "roles/storage.admin", "members": [broker]}]}],
+        // All tests of a run share one project and one bucket.
+        "settings": {"limits": {"serviceAccounts": 100_000, "writesPerMinute": 100_000, "readsPerMinute": 100_000, "bucketUpdatesPerSecond": null}},
+    });
+    Ok(serde_json::from_value(world)?)
 }
 
 /// A cluster as an issuer of the pool that all clusters of its project share.

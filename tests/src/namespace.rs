@@ -85,7 +85,10 @@ where
     })
 }
 
-async fn in_namespace<F>(stack: Arc<Stack>, test: impl FnOnce(TestNamespace) -> F) -> Result<()>
+pub(crate) async fn in_namespace<F>(
+    stack: Arc<Stack>,
+    test: impl FnOnce(TestNamespace) -> F,
+) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {

@@ -61,7 +61,6 @@ impl ArgoController {
         folder: &WorkFolder,
         programs: &ArgoPrograms,
     ) -> Result<Self> {
-        control_plane.namespace(ARGO_NAMESPACE, &[]).await?;
         let kubectl = Kubectl::of_admin(control_plane);
         let manifests = programs.manifests().join("cluster-install");
         let place = folder.path().join("argo");
@@ -116,30 +115,32 @@ impl ArgoController {
 
 fn install(kubectl: &Kubectl, manifests: &Path, place: &Path) -> Result<()> {
     fs::create_dir_all(place).with_context(|| format!("cannot make {}", place.display()))?;
+    // Its manifests leave that to the admin. Nobody of those who edit other namespaces has rights here.
+    let namespace = place.join("namespace.json");
+    let object =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ARGO_NAMESPACE}});
+    write_private(&namespace, &object.to_string())?;
+    apply(kubectl, &namespace)?;
     let all = kubectl.run(&["kustomize", &manifests.display().to_string()])?;
     let rendered = place.join("argo.yaml");
     fs::write(&rendered, installed(&all))
         .with_context(|| format!("cannot write {}", rendered.display()))?;
-    let file = rendered.display().to_string();
-    kubectl.run(&[
+    apply(kubectl, &rendered)?;
+    let extra = place.join("extra.json");
+    write_private(&extra, &extra_objects().to_string())?;
+    apply(kubectl, &extra)
+}
+
+fn apply(kubectl: &Kubectl, file: &Path) -> Result<()> {
+    let file = file.display().to_string();
+    let args = [
         "apply",
         "--server-side",
         "--force-conflicts",
         "--filename",
         &file,
-    ])?;
-    let extra = place.join("extra.json");
-    write_private(&extra, &extra_objects().to_string())?;
-    let file = extra.display().to_string();
-    kubectl
-        .run(&[
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--filename",
-            &file,
-        ])
-        .map(drop)
+    ];
+    kubectl.run(&args).map(drop)
 }
 
 /// The documents that are installed, by their kinds.
