@@ -17,6 +17,7 @@ mod pods;
 mod problem;
 mod read;
 mod users;
+mod yaml;
 
 pub use classes::{
     BindBy, ForeignMembers, Grant, GrantTarget, Itself, Life, Mode, Per, Span, WhenFull,

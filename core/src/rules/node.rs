@@ -8,7 +8,10 @@ use serde::{
 };
 use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 
-use super::problem::{At, Wrong, wrong};
+use super::{
+    problem::{At, Wrong},
+    yaml,
+};
 
 /// A value and where it begins.
 #[derive(Clone, Debug)]
@@ -41,13 +44,7 @@ impl Node {
                 line: l.line(),
                 column: l.column(),
             });
-            (
-                at,
-                wrong(
-                    format!("this is not YAML that can be read: {error}"),
-                    "correct the file at this place; a value that begins with * or { stands in quotes",
-                ),
-            )
+            (at, yaml::explain(&error))
         })
     }
 

@@ -24,9 +24,28 @@ const MAX_STACK_AND_CLUSTER: usize = 133;
 /// All groups that rules may mention together, in bytes: they are in every stamp.
 const MAX_GROUPS_BYTES: usize = 4096;
 const START: At = At { line: 1, column: 1 };
+/// All files together, in bytes. A ConfigMap holds 1,048,576 with its keys; the rules are refused in plain words before that.
+pub(super) const MAX_BYTES: usize = 1_000_000;
+
+/// Refuses files that are too large before they are parsed.
+fn check_size(sources: &[Source<'_>]) -> Result<(), RulesErrors> {
+    let bytes: usize = sources.iter().map(|source| source.text.len()).sum();
+    let largest = sources.iter().max_by_key(|source| source.text.len());
+    let Some(largest) = largest.filter(|_| bytes > MAX_BYTES) else {
+        return Ok(());
+    };
+    let what = format!(
+        "all files of rules have {bytes} bytes together, and at most {MAX_BYTES} are read, because one ConfigMap holds them all"
+    );
+    let remedy = "remove pins: only a user who must keep an account that exists already needs one";
+    Err(RulesErrors {
+        problems: vec![problem(largest.file, START, wrong(what, remedy))],
+    })
+}
 
 /// Reads and checks everything.
 pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
+    check_size(sources)?;
     let mut problems = Vec::new();
     let mut trees = Vec::new();
     for source in sources {

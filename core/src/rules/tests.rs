@@ -145,6 +145,19 @@ fn a_file_that_is_no_yaml_is_reported_at_its_place() {
             "rules.yaml:1:21: this is not YAML that can be read: ",
         ),
         (
+            "stack: *prod",
+            "rules.yaml:1:8: this is not YAML that can be read: a value begins with *, which",
+        ),
+        (
+            "users: &all\n- *all",
+            "rules.yaml:2:3: this is not YAML that can be read: a value contains a reference (*) to itself: write",
+        ),
+        ("stack: \"prod", "rules.yaml:1:"),
+        (
+            "stack: [a]]",
+            "rules.yaml:1:11: this is not YAML that can be read: ",
+        ),
+        (
             "",
             "rules.yaml:1:1: a map is expected, and this is nothing: ",
         ),
@@ -156,6 +169,46 @@ fn a_file_that_is_no_yaml_is_reported_at_its_place() {
     ] {
         let error = parse(text).unwrap_err().to_string();
         assert!(error.starts_with(begins), "{error}");
+        assert!(!has_jargon(&error), "{error}");
+    }
+}
+
+/// Words of the YAML library that mean nothing to people.
+fn has_jargon(text: &str) -> bool {
+    let words = [
+        "recursion",
+        "weak",
+        "budget",
+        "breach",
+        "Nodes",
+        "replay",
+        "scalar",
+        "deserializ",
+        "from_str",
+    ];
+    words.iter().any(|word| text.contains(word))
+}
+
+#[test]
+fn a_file_that_is_too_large_for_the_parser_is_refused_in_plain_words() {
+    let wide = format!("users: [{}]", "1,".repeat(260_000));
+    let deep = format!("users: {}{}", "[".repeat(100), "]".repeat(100));
+    let many = format!(
+        "users:\n- &a [{}]\n{}",
+        "1,".repeat(1000),
+        "- *a\n".repeat(5000)
+    );
+    for (text, what) in [
+        (&wide, "keys and values, more than are read: write fewer"),
+        (&deep, "deep, which is deeper than any rules need: look for"),
+        (&many, "references"),
+    ] {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(
+            error.starts_with("rules.yaml:") && error.contains(what),
+            "{error}"
+        );
+        assert!(!has_jargon(&error), "{error}");
     }
 }
 
@@ -192,6 +245,35 @@ fn pins_of_all_files_count() {
     let rules = Rules::parse(&[more, main]).unwrap();
     assert_eq!(rules.pins.len(), 2);
     assert_eq!(parse(rules.to_yaml()).unwrap(), rules);
+}
+
+#[test]
+fn pins_up_to_the_largest_size_are_read_and_more_are_refused_in_plain_words() {
+    let pin = |n: usize| {
+        format!("user{n:05}@acme.com: user{n:05}-ml@acme-data.iam.gserviceaccount.com\n")
+    };
+    let count = (super::read::MAX_BYTES - EXAMPLE.len()) / pin(0).len();
+    let pins: String = (0..count).map(pin).collect();
+    let read = |pins: &str| {
+        Rules::parse(&[
+            Source {
+                file: "rules.yaml",
+                text: EXAMPLE,
+            },
+            Source {
+                file: "pins.yaml",
+                text: pins,
+            },
+        ])
+    };
+    let rules = read(&pins).unwrap();
+    assert!(rules.pins.len() > count && count > 14_000, "{count}");
+    let error = read(&(pins + &pin(count))).unwrap_err().to_string();
+    assert!(
+        error.starts_with("pins.yaml:1:1: all files of rules have 1000")
+            && error.contains("remove pins"),
+        "{error}"
+    );
 }
 
 #[test]
