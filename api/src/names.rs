@@ -252,6 +252,10 @@ pub const PROOFS_AT_ONCE: u16 = 32;
 pub const ENV_OFFBOARDING_GRACE: &str = "NAMESAKE_OFFBOARDING_GRACE";
 /// Default of [`ENV_OFFBOARDING_GRACE`].
 pub const OFFBOARDING_GRACE: &str = "30d";
+/// How long after a user was put under `offboarded` taking the entry back undoes it.
+pub const ENV_OFFBOARDING_UNDO: &str = "NAMESAKE_OFFBOARDING_UNDO";
+/// Default of [`ENV_OFFBOARDING_UNDO`].
+pub const OFFBOARDING_UNDO: &str = "10m";
 /// Whether what carries our mark and belongs to no Identity is collected; otherwise it is only reported.
 pub const ENV_COLLECT: &str = "NAMESAKE_COLLECT";
 /// How long such a thing, or an Identity that the rules no longer make, is left alone first.
@@ -293,3 +297,5 @@ pub const VERIFIED: &str = "Verified";
 pub const READY: &str = "Ready";
 /// Condition, not part of [`READY`]: nobody but its KSA has a role on the identity's GSA.
 pub const EXCLUSIVE: &str = "Exclusive";
+/// Condition: a pod waited in vain for a reason that does not pass by itself, so new Jobs are refused with that reason.
+pub const STALLED: &str = "Stalled";

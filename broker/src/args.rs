@@ -58,6 +58,9 @@ pub struct Args {
     /// How long the disabled Google service account of a user who has left is kept before it is deleted, such as 30d or 12h.
     #[arg(long, env = names::ENV_OFFBOARDING_GRACE, default_value = names::OFFBOARDING_GRACE)]
     pub offboarding_grace: Span,
+    /// How long after a user was put under `offboarded` taking the entry back undoes it. Nobody acts as the user meanwhile.
+    #[arg(long, env = names::ENV_OFFBOARDING_UNDO, default_value = names::OFFBOARDING_UNDO)]
+    pub offboarding_undo: Span,
     /// Collect what carries our mark and belongs to no Identity. Without it, it is only reported.
     #[arg(long, env = names::ENV_COLLECT, default_value_t = false, action = ArgAction::Set)]
     pub collect: bool,
@@ -144,6 +147,7 @@ impl Args {
                 ..Room::default()
             },
             offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
+            offboarding_undo: Duration::from_secs(self.offboarding_undo.seconds()),
             look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
             proofs_at_once: self.proofs_at_once,
             collect: self.collect,

@@ -6,6 +6,7 @@ use tracing::debug;
 
 use crate::failure::Failure;
 use crate::known::Known;
+use crate::reason::ConditionReason;
 
 /// Buckets that were fit when they were last looked at.
 #[derive(Default)]
@@ -28,13 +29,13 @@ impl Buckets {
                 Ok(())
             }
             Ok(false) => Err(Failure::lasting(
-                "NotUniform",
+                ConditionReason::NotUniform,
                 format!(
                     "bucket {name} has no uniform bucket-level access, so that its objects would follow lists of their own: gcloud storage buckets update gs://{name} --uniform-bucket-level-access"
                 ),
             )),
             Err(Error::NotFound(_)) => Err(Failure::lasting(
-                "BucketMissing",
+                ConditionReason::BucketMissing,
                 format!(
                     "bucket {name} does not exist: create it, or correct the grants in the rules"
                 ),

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use namesake_api::conditions::{self, News, Status};
 use namesake_api::names::{
-    BINDING_READY, GOOGLE_ACCOUNT_READY, READY, SERVICE_ACCOUNT_READY, VERIFIED,
+    BINDING_READY, GOOGLE_ACCOUNT_READY, READY, SERVICE_ACCOUNT_READY, STALLED, VERIFIED,
 };
 use namesake_api::{Identity, IdentityStatus, Mode};
 
 use crate::phase;
 use crate::plan::{Aim, Change};
+use crate::reason::ConditionReason;
 
 /// The conditions that make `Ready`, in the order in which they come true.
 pub const PARTS: [&str; 4] = [
@@ -38,13 +39,13 @@ impl Finding {
     #[must_use]
     pub fn holds(
         condition: &'static str,
-        reason: &'static str,
+        reason: ConditionReason,
         message: impl Into<String>,
     ) -> Self {
         Self {
             condition,
             status: Status::True,
-            reason: reason.into(),
+            reason: reason.as_str().into(),
             message: message.into(),
         }
     }
@@ -53,13 +54,13 @@ impl Finding {
     #[must_use]
     pub fn fails(
         condition: &'static str,
-        reason: &'static str,
+        reason: ConditionReason,
         message: impl Into<String>,
     ) -> Self {
         Self {
             condition,
             status: Status::False,
-            reason: reason.into(),
+            reason: reason.as_str().into(),
             message: message.into(),
         }
     }
@@ -82,15 +83,48 @@ pub fn record(
         set(
             status,
             generation,
-            &Finding::holds(GOOGLE_ACCOUNT_READY, "NotNeeded", none),
+            &Finding::holds(GOOGLE_ACCOUNT_READY, ConditionReason::NotNeeded, none),
             now,
         );
     }
     let ready = ready(status, generation);
     set(status, generation, &ready, now);
+    update_stalled(status, generation, &ready, now);
     phase::follow(status, generation, now);
     status.observed_generation = generation;
     *status != before
+}
+
+/// A pod waited in vain for this identity: says so until the reason is another. Returns whether anything changed.
+pub fn stall(status: &mut IdentityStatus, generation: Option<i64>, now: Timestamp) -> bool {
+    let before = status.clone();
+    let ready = conditions::get(&status.conditions, READY).cloned();
+    if let Some(ready) = ready.filter(|ready| {
+        ready.status == Status::False.as_str() && ConditionReason::is_lasting(&ready.reason)
+    }) {
+        let stalled = Finding {
+            condition: STALLED,
+            status: Status::True,
+            reason: ready.reason.into(),
+            message: ready.message,
+        };
+        set(status, generation, &stalled, now);
+    }
+    *status != before
+}
+
+/// An identity that works, or waits for something that passes by itself, is not stalled.
+fn update_stalled(
+    status: &mut IdentityStatus,
+    generation: Option<i64>,
+    ready: &Finding,
+    now: Timestamp,
+) {
+    if ready.status == Status::True || !ConditionReason::is_lasting(&ready.reason) {
+        status.conditions.retain(|c| c.type_ != STALLED);
+    } else if conditions::is_true(&status.conditions, STALLED) {
+        stall(status, generation, now);
+    }
 }
 
 /// The KSA is there and has this UID. Another UID than before is another account: nothing proven of the old one counts.
@@ -104,14 +138,18 @@ pub fn service_account(
     let same = before.as_deref() == Some(uid);
     let mut findings = vec![Finding::holds(
         SERVICE_ACCOUNT_READY,
-        "Created",
+        ConditionReason::Created,
         "the service account is there",
     )];
     if before.is_some() && !same {
         let why = "the service account was made anew: it is proven again before pods may use it";
-        findings.push(Finding::fails(VERIFIED, "Recreated", why));
+        findings.push(Finding::fails(VERIFIED, ConditionReason::Recreated, why));
         if identity.spec.mode == Mode::Direct {
-            findings.push(Finding::fails(BINDING_READY, "Recreated", why));
+            findings.push(Finding::fails(
+                BINDING_READY,
+                ConditionReason::Recreated,
+                why,
+            ));
         }
     }
     let generation = identity.metadata.generation;
@@ -139,7 +177,7 @@ pub fn progress(aim: Aim, changes: &[Change]) -> Vec<Finding> {
 }
 
 /// Why a GSA that was made just now does not count yet.
-pub const UNSEEN: &str = "WaitingUntilVisible";
+pub const UNSEEN: ConditionReason = ConditionReason::WaitingUntilVisible;
 
 /// Whether its GSA, which was there, was disabled the last time, or what was done to it failed. One that was made and is not
 /// shown everywhere yet is not.
@@ -150,8 +188,9 @@ pub fn may_be_disabled(identity: &Identity) -> bool {
     };
     let ready = conditions::get(&status.conditions, GOOGLE_ACCOUNT_READY);
     status.google_service_account_id.is_some()
-        && ready
-            .is_some_and(|ready| ready.status == Status::False.as_str() && ready.reason != UNSEEN)
+        && ready.is_some_and(|ready| {
+            ready.status == Status::False.as_str() && ready.reason != UNSEEN.as_str()
+        })
 }
 
 /// What the conditions say of an identity that serves nobody any more.
@@ -159,37 +198,47 @@ fn down(aim: Aim, changes: &[Change]) -> Vec<Finding> {
     let left = |change: Change| changes.contains(&change);
     let binding = if left(Change::Unbind) {
         (
-            "Unbinding",
+            ConditionReason::Unbinding,
             "it is about to be taken from the identity to act at Google",
         )
     } else {
-        ("Unbound", "nobody acts as this identity at Google")
+        (
+            ConditionReason::Unbound,
+            "nobody acts as this identity at Google",
+        )
     };
     let account = if left(Change::DisableGoogleAccount) {
         (
-            "Disabling",
+            ConditionReason::Disabling,
             "the Google service account is about to be disabled",
         )
     } else if aim == (Aim::Leave { delete: true }) && !left(Change::DeleteGoogleAccount) {
         (
-            "Deleted",
+            ConditionReason::Deleted,
             "the Google service account is deleted; Google can bring it back for 30 days",
         )
     } else {
-        ("Disabled", "the Google service account is disabled")
+        (
+            ConditionReason::Disabled,
+            "the Google service account is disabled",
+        )
     };
     let mut findings = vec![
         Finding::fails(BINDING_READY, binding.0, binding.1),
         Finding::fails(GOOGLE_ACCOUNT_READY, account.0, account.1),
-        Finding::fails(VERIFIED, "TakenDown", "there is nothing to prove"),
+        Finding::fails(
+            VERIFIED,
+            ConditionReason::TakenDown,
+            "there is nothing to prove",
+        ),
     ];
     if aim != Aim::Rest {
         let pods = "the service account goes when its last pod is gone";
         let (reason, message) = if left(Change::DeleteServiceAccount) {
-            ("Draining", pods)
+            (ConditionReason::Draining, pods)
         } else {
             (
-                "Removed",
+                ConditionReason::Removed,
                 "the service account and its RoleBindings are gone",
             )
         };
@@ -205,20 +254,23 @@ fn pending(part: &'static str, change: &Change) -> Option<Finding> {
     }
     let (reason, message) = match change {
         Change::CreateServiceAccount | Change::RepairServiceAccount => (
-            "Pending",
+            ConditionReason::Pending,
             "the service account is about to be made or repaired",
         ),
-        Change::FindGoogleAccount => ("Pending", "the Google service account is about to be made"),
+        Change::FindGoogleAccount => (
+            ConditionReason::Pending,
+            "the Google service account is about to be made",
+        ),
         Change::SeeGoogleAccount => (
             UNSEEN,
             "the Google service account was made; Google does not show it everywhere yet",
         ),
         Change::Record | Change::Bind | Change::Grant(_) => (
-            "Pending",
+            ConditionReason::Pending,
             "the binding and the grants are about to be written",
         ),
         Change::Revoke | Change::DeleteGoogleAccount => (
-            "Revoking",
+            ConditionReason::Revoking,
             "what the rules no longer give is about to be taken back",
         ),
         Change::OwnServiceAccount
@@ -228,7 +280,7 @@ fn pending(part: &'static str, change: &Change) -> Option<Finding> {
         | Change::DeleteServiceAccount
         | Change::DeleteIdentity => return None,
         Change::Prove | Change::ProveAgain => (
-            "Propagating",
+            ConditionReason::Propagating,
             "Google is learning the binding and the grants: that takes 2 to 7 minutes",
         ),
     };
@@ -237,11 +289,17 @@ fn pending(part: &'static str, change: &Change) -> Option<Finding> {
 
 fn done(part: &'static str) -> Finding {
     let (reason, message) = match part {
-        SERVICE_ACCOUNT_READY => ("Created", "the service account is there"),
-        GOOGLE_ACCOUNT_READY => ("Visible", "the Google service account is there"),
-        BINDING_READY => ("Bound", "the binding and the grants are written"),
+        SERVICE_ACCOUNT_READY => (ConditionReason::Created, "the service account is there"),
+        GOOGLE_ACCOUNT_READY => (
+            ConditionReason::Visible,
+            "the Google service account is there",
+        ),
+        BINDING_READY => (
+            ConditionReason::Bound,
+            "the binding and the grants are written",
+        ),
         _ => (
-            "Verified",
+            ConditionReason::Verified,
             "the way of a pod to Google was gone several times",
         ),
     };
@@ -293,15 +351,19 @@ fn ready(status: &IdentityStatus, generation: Option<i64>) -> Finding {
         .into_iter()
         .find(|part| !holds(status, generation, part));
     let Some(part) = missing else {
-        return Finding::holds(READY, "Verified", "the identity works");
+        return Finding::holds(READY, ConditionReason::Verified, "the identity works");
     };
     let Some(why) = conditions::get(&status.conditions, part) else {
-        return Finding::fails(READY, "Pending", format!("waiting for {part}"));
+        return Finding::fails(
+            READY,
+            ConditionReason::Pending,
+            format!("waiting for {part}"),
+        );
     };
     if why.status == Status::True.as_str() {
         return Finding::fails(
             READY,
-            "SpecChanged",
+            ConditionReason::SpecChanged,
             format!("{part} is being checked again for the changed spec"),
         );
     }

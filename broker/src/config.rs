@@ -43,6 +43,8 @@ pub struct Config {
     pub policy_room: Room,
     /// How long the disabled GSA of a user who has left is kept.
     pub offboarding_grace: Duration,
+    /// For so long after a user was put under `offboarded`, taking the entry back undoes it.
+    pub offboarding_undo: Duration,
     /// Whether garbage is collected, or only reported.
     pub collect: bool,
     /// How long garbage, or an Identity that the rules no longer make, is left alone.
@@ -71,6 +73,7 @@ impl Default for Config {
             accounts_per_project: None,
             policy_room: Room::default(),
             offboarding_grace: Duration::from_hours(30 * 24),
+            offboarding_undo: Duration::from_mins(10),
             look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
             proofs_at_once: names::PROOFS_AT_ONCE,
             collect: false,

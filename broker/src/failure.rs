@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use namesake_api::IdentitySpec;
+use namesake_api::conditions::Status;
 
 use crate::conditions::{Finding, condition};
 use crate::ensure;
 use crate::plan::Change;
+use crate::reason::ConditionReason;
 
 /// When the step is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +37,9 @@ pub struct Failure {
 impl Failure {
     /// Something in the way that only a person can remove.
     #[must_use]
-    pub fn lasting(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn lasting(reason: ConditionReason, message: impl Into<String>) -> Self {
         Self {
-            reason,
+            reason: reason.as_str(),
             message: message.into(),
             retry: Retry::Slowly,
             breaks: true,
@@ -46,9 +48,9 @@ impl Failure {
 
     /// Something that may pass by itself.
     #[must_use]
-    pub fn passing(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn passing(reason: ConditionReason, message: impl Into<String>) -> Self {
         Self {
-            reason,
+            reason: reason.as_str(),
             message: message.into(),
             retry: Retry::Soon(Duration::ZERO),
             breaks: false,
@@ -58,7 +60,7 @@ impl Failure {
     /// Says whose grants these are, where Google says that they make no sense.
     #[must_use]
     pub(crate) fn of_grants(mut self, spec: &IdentitySpec) -> Self {
-        if self.reason == "Invalid" {
+        if self.reason == ConditionReason::Invalid.as_str() {
             let class = &spec.class;
             self.message += &format!(": see the grants of class {class} in the rules");
         }
@@ -68,7 +70,12 @@ impl Failure {
     /// As the condition that `change` was to bring about says it.
     #[must_use]
     pub fn finding(&self, change: &Change) -> Finding {
-        Finding::fails(condition(change), self.reason, &self.message)
+        Finding {
+            condition: condition(change),
+            status: Status::False,
+            reason: self.reason.into(),
+            message: self.message.clone(),
+        }
     }
 }
 
@@ -84,7 +91,7 @@ impl From<namesake_gcp::Error> for Failure {
             _ => Retry::Slowly,
         };
         Self {
-            reason: error.reason(),
+            reason: ConditionReason::from(&error).as_str(),
             message: error.to_string(),
             retry,
             breaks: false,
@@ -96,14 +103,16 @@ impl From<ensure::Error> for Failure {
     fn from(error: ensure::Error) -> Self {
         let message = error.to_string();
         match error {
-            ensure::Error::Conflict { .. } => Self::lasting("Conflict", message),
-            ensure::Error::Mark(_) => Self::lasting("Invalid", message),
-            ensure::Error::Leaving { .. } => Self::passing("Leaving", message),
-            ensure::Error::Random => Self::passing("NoRandomBytes", message),
+            ensure::Error::Conflict { .. } => Self::lasting(ConditionReason::Conflict, message),
+            ensure::Error::Mark(_) => Self::lasting(ConditionReason::Invalid, message),
+            ensure::Error::Leaving { .. } => Self::passing(ConditionReason::Leaving, message),
+            ensure::Error::Random => Self::passing(ConditionReason::NoRandomBytes, message),
             ensure::Error::Kube { source, .. } if ensure::is_forbidden(&source) => {
-                Self::passing("Forbidden", message)
+                Self::passing(ConditionReason::Forbidden, message)
             }
-            ensure::Error::Kube { .. } => Self::passing("ApiServerUnavailable", message),
+            ensure::Error::Kube { .. } => {
+                Self::passing(ConditionReason::ApiServerUnavailable, message)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use namesake_api::{Identity, IdentityStatus};
 use namesake_gcp::Policy;
 
 use crate::conditions::Finding;
+use crate::reason::ConditionReason;
 use crate::written::{self, Members};
 
 /// As many are named.
@@ -36,7 +37,7 @@ pub fn finding(identity: &Identity, foreign: &[String], removed: bool) -> Findin
         } else {
             "nobody but this identity has a role on its Google service account".to_owned()
         };
-        return Finding::holds(EXCLUSIVE, "OnlyOurs", message);
+        return Finding::holds(EXCLUSIVE, ConditionReason::OnlyOurs, message);
     }
     let what = if identity.spec.pinned {
         "the pinned account is shared, and stays so"
@@ -47,7 +48,7 @@ pub fn finding(identity: &Identity, foreign: &[String], removed: bool) -> Findin
         "others have a role on its Google service account: {}: {what}",
         some(foreign)
     );
-    Finding::fails(EXCLUSIVE, "ForeignMembers", message)
+    Finding::fails(EXCLUSIVE, ConditionReason::ForeignMembers, message)
 }
 
 fn some(members: &[String]) -> String {

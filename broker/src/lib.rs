@@ -38,6 +38,7 @@ pub mod policies;
 pub mod principal;
 pub mod quota;
 pub mod ready;
+pub mod reason;
 mod rights;
 pub mod roles;
 pub mod rules;

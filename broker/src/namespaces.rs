@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -26,6 +26,31 @@ impl Namespaces {
     pub fn opted_in(&self, namespace: &str, stack: &str) -> bool {
         let found = self.store.get(&ObjectRef::new(namespace));
         found.is_some_and(|n| is_in(&n, stack))
+    }
+
+    /// Why a namespace has not opted in to this stack, and what to do.
+    #[must_use]
+    pub fn why_not(&self, namespace: &str, stack: &str) -> String {
+        let label = names::OPT_IN_LABEL;
+        let Some(found) = self.store.get(&ObjectRef::new(namespace)) else {
+            return format!(
+                "namespace {namespace} does not have the label {label}: an admin sets it to {stack}"
+            );
+        };
+        if found.metadata.deletion_timestamp.is_some() {
+            return format!("namespace {namespace} is being deleted: use another");
+        }
+        let other = found.labels().get(label).map_or("", String::as_str);
+        format!(
+            "namespace {namespace} has opted in to stack {other}, and this broker serves stack {stack}: an admin changes its label {label}"
+        )
+    }
+
+    /// Whether the watch has shown all namespaces since this process started.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let ready = self.store.wait_until_ready().now_or_never();
+        ready.is_some_and(|ready| ready.is_ok())
     }
 
     /// Names of all namespaces that have opted in to this stack and are not being deleted.

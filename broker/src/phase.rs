@@ -6,6 +6,8 @@
 //! Returning ◀─ Offboarding ─▶ Gone ─▶ Returning
 //! ```
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use namesake_api::names::{BINDING_READY, READY};
@@ -14,6 +16,7 @@ use namesake_core::{Life, Standing};
 
 use crate::conditions::{Finding, PARTS, holds};
 use crate::plan::Aim;
+use crate::reason::ConditionReason;
 
 /// How long ago an identity was used last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct Facts {
     pub wanted: bool,
     /// How long ago it was used last.
     pub used: Use,
+    /// Whether its user was put under `offboarded` so short a time ago that taking the entry back undoes it.
+    pub just_left: bool,
 }
 
 /// Where an identity goes from `phase`; `working` is how far it is by its conditions.
@@ -46,8 +51,10 @@ pub fn next(phase: Phase, working: Phase, facts: &Facts) -> Phase {
     match facts.standing {
         Standing::Offboarded if phase == Phase::Gone => return Phase::Gone,
         Standing::Offboarded => return Phase::Offboarding,
-        // Off the list of leavers is not back: whoever has the address now may be somebody else.
-        Standing::Here if left => return phase,
+        // Taken off the list at once, the entry was a mistake. Later, whoever has the address may be somebody else.
+        Standing::Here if left && !(phase == Phase::Offboarding && facts.just_left) => {
+            return phase;
+        }
         Standing::Here | Standing::Returned => {}
     }
     // Who comes back was away, not idle.
@@ -163,25 +170,39 @@ pub fn since(identity: &Identity, now: Timestamp) -> SignedDuration {
     entered.map_or(SignedDuration::ZERO, |time| now.duration_since(time.0))
 }
 
+/// Whether its user was put under `offboarded` less than `undo` ago. Without a record of when, no.
+#[must_use]
+pub fn just_left(identity: &Identity, undo: Duration, now: Timestamp) -> bool {
+    let status = identity.status.as_ref();
+    let entered = status.and_then(|status| status.phase_time.as_ref());
+    let undo = SignedDuration::try_from(undo).unwrap_or(SignedDuration::MAX);
+    identity.phase() == Phase::Offboarding
+        && entered.is_some_and(|entered| now.duration_since(entered.0) < undo)
+}
+
 /// Why an identity in this phase serves nobody; nothing when it serves.
 #[must_use]
 pub fn refusal(phase: Phase) -> Option<Finding> {
-    let message = match phase {
-        Phase::Suspended => {
-            "an admin has suspended this identity, and nobody acts as it: ask your admin, who takes spec.suspended away"
-        }
-        Phase::Draining => {
-            "the rules no longer make this identity, or nobody has used it for as long as its class allows: it is taken down when its last pod is gone, and a pod that may have it brings it back"
-        }
-        Phase::Offboarding => {
-            "the user of this identity has left: it is being taken down; whether this is the same person again, an admin says under returned in the rules"
-        }
-        Phase::Gone => {
-            "the user of this identity has left, and it is taken down; its name stays taken, so that nobody inherits it: an admin lists the same person under returned in the rules, and gives somebody else with the same address another user"
-        }
+    let (reason, message) = match phase {
+        Phase::Suspended => (
+            ConditionReason::Suspended,
+            "an admin has suspended this identity, and nobody acts as it: ask your admin, who takes spec.suspended away",
+        ),
+        Phase::Draining => (
+            ConditionReason::Draining,
+            "the rules no longer make this identity, or nobody has used it for as long as its class allows: it is taken down when its last pod is gone, and a pod that may have it brings it back",
+        ),
+        Phase::Offboarding => (
+            ConditionReason::Offboarding,
+            "the user of this identity has left, and it is being taken down: if that was a mistake, an admin takes the user off offboarded within NAMESAKE_OFFBOARDING_UNDO (10 minutes by default), and after that lists the same person under returned",
+        ),
+        Phase::Gone => (
+            ConditionReason::Gone,
+            "the user of this identity has left, and it is taken down; its name stays taken, so that nobody inherits it: an admin lists the same person under returned in the rules, and gives somebody else with the same address another user",
+        ),
         _ => return None,
     };
-    Some(Finding::fails(READY, phase.as_str(), message))
+    Some(Finding::fails(READY, reason, message))
 }
 
 #[cfg(test)]

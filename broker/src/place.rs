@@ -10,6 +10,7 @@ use tracing::{debug, error};
 
 use crate::failure::Failure;
 use crate::principal;
+use crate::reason::ConditionReason;
 
 /// Where the API server says who issues its tokens; service accounts may read it.
 const DISCOVERY: &str = "/.well-known/openid-configuration";
@@ -63,7 +64,7 @@ impl Place {
         let why = format!(
             "the rules name cluster {cluster}, and the tokens of this one are issued by {issuer}: write this cluster's own name under cluster in the rules. With another's name its identities would be taken for that cluster's, and taken down with ours; nothing is done at Google"
         );
-        Err(Failure::lasting("OtherCluster", why))
+        Err(Failure::lasting(ConditionReason::OtherCluster, why))
     }
 
     async fn ask(&self, client: &Client) {

@@ -7,6 +7,7 @@ use namesake_gcp::{Error, Gcp, Resource};
 use crate::failure::{Failure, Retry};
 use crate::known::Known;
 use crate::plan::Desired;
+use crate::reason::ConditionReason;
 
 /// Policies that the broker could write when it last asked.
 #[derive(Default)]
@@ -63,7 +64,7 @@ fn lacking(permission: &str, resource: &Resource, spec: &IdentitySpec) -> Failur
         "class {class} gives a role on {resource}, and the broker lacks {permission} there: give the broker a role that has it, or take the grant out of the rules (identities, {class}, grants)"
     );
     Failure {
-        reason: "PermissionDenied",
+        reason: ConditionReason::PermissionDenied.as_str(),
         message,
         retry: Retry::Slowly,
         breaks: false,

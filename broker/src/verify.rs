@@ -16,14 +16,15 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::failure::{Failure, Retry};
+use crate::reason::ConditionReason;
 use crate::{ensure, grants, principal};
 
 pub(crate) use limit::Proofs;
 
 /// Word for a proof that Google refused: somebody may not act as the identity, or the identity has not what was granted.
-const REFUSED: &str = "Propagating";
+const REFUSED: ConditionReason = ConditionReason::Propagating;
 /// Word for an identity that worked, and does not any more although binding and grants are there.
-const REVOKED: &str = "Revoked";
+const REVOKED: ConditionReason = ConditionReason::Revoked;
 /// Shortest life that the API server gives a token, in seconds.
 const TOKEN_SECONDS: i64 = 600;
 /// How long a token of a KSA is used: well before it ends.
@@ -94,7 +95,7 @@ pub(crate) async fn prove_again(
 
 // What Google refuses now it once gave, and nothing that the broker writes is missing.
 fn revoked(failure: Failure) -> Failure {
-    if failure.reason != REFUSED {
+    if failure.reason != REFUSED.as_str() {
         return failure;
     }
     let message = format!(
@@ -103,7 +104,7 @@ fn revoked(failure: Failure) -> Failure {
         failure.message
     );
     Failure {
-        reason: REVOKED,
+        reason: REVOKED.as_str(),
         message,
         ..failure
     }
@@ -111,7 +112,7 @@ fn revoked(failure: Failure) -> Failure {
 
 /// Whether a failure is Google's no to an identity that worked, and not somebody being away.
 pub(crate) fn is_revoked(failure: &Failure) -> bool {
-    failure.reason == REVOKED
+    failure.reason == REVOKED.as_str()
 }
 
 /// The way from the federated token to a token of the identity, and to each permission if it `asks` for them.
@@ -177,7 +178,7 @@ async fn service_account_token(
     let token = made.status.and_then(|status| status.token);
     token.map(SecretString::from).ok_or_else(|| {
         Failure::passing(
-            "ApiServerUnavailable",
+            ConditionReason::ApiServerUnavailable,
             format!("the API server gave no {what}"),
         )
     })

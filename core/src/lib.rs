@@ -20,6 +20,7 @@ mod glob;
 mod grant;
 mod groups;
 mod name;
+mod reasons;
 mod refusal;
 mod resolution;
 mod rules;

@@ -1,7 +1,5 @@
 //! Refusals: why a pod gets no identity, as a sentence for the person who reads it.
 
-use std::fmt;
-
 /// A refusal for a person: which rule, who asked, what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -32,73 +30,42 @@ impl Refusal {
     }
 }
 
-/// The kinds of refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    /// The API server named no requester.
-    EmptyRequester,
-    /// No entry of `users` matches the requester.
-    UnknownRequester,
-    /// A service account that the rules know, impersonated by somebody.
-    Impersonated,
-    /// The requester, or what it maps to, is not a legal user.
-    IllegalUser,
-    /// The requester speaks for others and did not say for whom.
-    MissingClaim,
-    /// The requester may not speak for this user.
-    ClaimNotAllowed,
-    /// Somebody shows the name of a managed KSA, and no token that was issued to one of its pods.
-    NotAPod,
-    /// A managed KSA that no identity here has.
-    UnknownIdentity,
-    /// A managed KSA that is more than one user's.
-    SharedIdentity,
-    /// The user has left.
-    Offboarded,
-    /// A rule with `deny` matched.
-    DeniedByRule,
-    /// No rule matched, and the rules say `noMatch: deny`.
-    NoMatch,
-    /// The class is not for this user, or not in this namespace.
-    NotEntitled,
-    /// The rules have no class of this name.
-    UnknownClass,
-    /// The class makes one identity per something that the pod does not name.
-    MissingValue,
-    /// A value of `per` is not legal.
-    IllegalValue,
-    /// The values of `per` are not the ones that the class asks for.
-    WrongValues,
-}
-
-impl Reason {
-    /// `CamelCase`, as in reasons of Kubernetes conditions.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::EmptyRequester => "EmptyRequester",
-            Reason::UnknownRequester => "UnknownRequester",
-            Reason::Impersonated => "Impersonated",
-            Reason::IllegalUser => "IllegalUser",
-            Reason::MissingClaim => "MissingClaim",
-            Reason::ClaimNotAllowed => "ClaimNotAllowed",
-            Reason::NotAPod => "NotAPod",
-            Reason::UnknownIdentity => "UnknownIdentity",
-            Reason::SharedIdentity => "SharedIdentity",
-            Reason::Offboarded => "Offboarded",
-            Reason::DeniedByRule => "DeniedByRule",
-            Reason::NoMatch => "NoMatch",
-            Reason::NotEntitled => "NotEntitled",
-            Reason::UnknownClass => "UnknownClass",
-            Reason::MissingValue => "MissingValue",
-            Reason::IllegalValue => "IllegalValue",
-            Reason::WrongValues => "WrongValues",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+crate::reasons! {
+    /// Why the rules refuse.
+    pub enum Reason {
+        /// The API server named no requester.
+        EmptyRequester,
+        /// No entry of `users` matches the requester.
+        UnknownRequester,
+        /// A service account that the rules know, impersonated by somebody.
+        Impersonated,
+        /// The requester, or what it maps to, is not a legal user.
+        IllegalUser,
+        /// The requester speaks for others and did not say for whom.
+        MissingClaim,
+        /// The requester may not speak for this user.
+        ClaimNotAllowed,
+        /// Somebody shows the name of a managed KSA, and no token that was issued to one of its pods.
+        NotAPod,
+        /// A managed KSA that no identity here has.
+        UnknownIdentity,
+        /// A managed KSA that is more than one user's.
+        SharedIdentity,
+        /// The user has left.
+        Offboarded,
+        /// A rule with `deny` matched.
+        DeniedByRule,
+        /// No rule matched, and the rules say `noMatch: deny`.
+        NoMatch,
+        /// The class is not for this user, or not in this namespace.
+        NotEntitled,
+        /// The rules have no class of this name.
+        UnknownClass,
+        /// The class makes one identity per something that the pod does not name.
+        MissingValue,
+        /// A value of `per` is not legal.
+        IllegalValue,
+        /// The values of `per` are not the ones that the class asks for.
+        WrongValues,
     }
 }

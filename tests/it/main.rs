@@ -25,6 +25,7 @@ mod metaflow;
 mod modes;
 mod proven;
 mod quota;
+mod reasons;
 mod reviews;
 mod rules_live;
 mod soak;

@@ -52,6 +52,8 @@ fn options() -> Options {
             config.collect = true;
             config.collect_after = Duration::from_secs(2);
             config.offboarding_grace = Duration::from_secs(4);
+            // The book knows no second thoughts.
+            config.offboarding_undo = Duration::ZERO;
             config.look_reads_per_minute = 100_000;
             config.timings.resync = Duration::from_secs(3);
             // The brokers' clock may go on a minute at once.

@@ -20,6 +20,7 @@ use crate::claims;
 use crate::kinds::{self, Kind, Role, Scope};
 use crate::mode::{self, Mode};
 use crate::mutate::{self, Change, World};
+use crate::reason::RefusalReason;
 use crate::review::{self, Malformed, Object, Request};
 use crate::state::State;
 use crate::verdict::{Facts, Refused, Verdict};
@@ -183,6 +184,9 @@ async fn decide(
     let info = &request.user_info;
     let known = |name: &str| state.identities.get(&request.namespace, name);
     let acts_for = who::managed(info, &request.namespace, known);
+    if matches!(acts_for, Some(Err(_))) && !state.synced.has_identities() {
+        return Err(refuse(just_started("the Identities")));
+    }
     let world = World {
         rules: &rules,
         keys: &keys,
@@ -216,7 +220,9 @@ async fn decide(
             };
             parent::update(state, &world, request, &changed, trees, deadline).await
         }
-        (Webhook::Mutate, _, "CREATE") if !opted_in => Err(refuse(not_opted_in(&world, request))),
+        (Webhook::Mutate, _, "CREATE") if !opted_in => {
+            Err(refuse(not_opted_in(state, &world, request)))
+        }
         (Webhook::Mutate, Role::Pod, "CREATE") => {
             pod(state, &world, request, kind, object, deadline).await
         }
@@ -303,15 +309,29 @@ fn nameless(kind: &Kind) -> Refused {
 
 fn not_loaded() -> Refused {
     Refused::later(
-        "RulesNotLoaded",
+        RefusalReason::RulesNotLoaded,
         "Namesake has no rules in force yet: try again in a minute; if it lasts, ask the platform team to look at the \
          ConfigMap namesake-rules and the log of namesake-webhook",
     )
 }
 
-fn not_opted_in(world: &World<'_>, request: &Request<'_>) -> Refused {
+// What was not read yet says nothing about the request.
+fn just_started(what: &str) -> Refused {
     Refused::later(
-        "NotOptedIn",
+        RefusalReason::NotSynced,
+        format!(
+            "this replica of namesake-webhook has just started, and has not read {what} yet: try again in a moment; if it \
+             lasts, ask the platform team to look at the log of namesake-webhook"
+        ),
+    )
+}
+
+fn not_opted_in(state: &State, world: &World<'_>, request: &Request<'_>) -> Refused {
+    if !state.synced.has_namespaces() {
+        return just_started("the namespaces");
+    }
+    Refused::later(
+        RefusalReason::NotOptedIn,
         format!(
             "namespace {} is not seen as opted in to stack {}: try again in a minute; if it lasts, its label {} names \
              another stack, or {} is off",

@@ -10,6 +10,7 @@ use namesake_core::{Bound, Groups, ObjectName, STAMP_TOLERANCE, Stamp};
 
 use crate::kinds::{self, Kind, Parent, Parts};
 use crate::mutate::{Sign, World};
+use crate::reason::RefusalReason;
 use crate::review::{Metadata, Object, Request};
 use crate::twin;
 use crate::verdict::Refused;
@@ -65,7 +66,7 @@ pub fn given(
             "namespace {} is not seen as opted in, so {what} cannot be adopted yet: try again in a minute",
             request.namespace
         );
-        return Err(Refused::later("NotOptedIn", text));
+        return Err(Refused::later(RefusalReason::NotOptedIn, text));
     }
     Ok(Some(Stamp {
         stack: world.rules.stack().to_owned(),
@@ -92,7 +93,7 @@ pub fn not_yet(kind: &Kind, new: &Metadata<'_>) -> Result<(), Refused> {
     match brought(None, new).filter(|_| !is_child(new)) {
         None => Ok(()),
         Some(_) => Err(Refused::forbidden(
-            "AdoptedTooEarly",
+            RefusalReason::AdoptedTooEarly,
             format!(
                 "a new {} belongs to whoever makes it: take the annotation {ADOPT_ANNOTATION} away, or create it without, and let \
                  an admin annotate it then",
@@ -144,7 +145,7 @@ fn check_admin(world: &World<'_>, request: &Request<'_>, what: &str) -> Result<(
         return Ok(());
     }
     Err(Refused::forbidden(
-        "NotAnAdmin",
+        RefusalReason::NotAnAdmin,
         format!(
             "only admins of the rules give {what} to a user, not {}: take the annotation {ADOPT_ANNOTATION} away, or ask an \
              admin to set it",

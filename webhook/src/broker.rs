@@ -16,6 +16,8 @@ use thiserror::Error;
 
 pub use flight::Flights;
 
+use crate::reason::RefusalReason;
+
 /// Reason of a 403 that is about us and not about the user: our token is not the webhook's.
 const NOT_THE_WEBHOOK: &str = "NotTheWebhook";
 
@@ -61,9 +63,14 @@ pub struct Answer {
 /// Why there is no identity.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
-    /// The broker's own copy of the rules says no; asking again does not help.
-    #[error("{0}")]
-    NotEntitled(String),
+    /// The broker says no; asking again does not help.
+    #[error("{message}")]
+    Refused {
+        /// The broker's own word.
+        reason: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// What may pass by itself: a conflict, a limit, or a broker that is away.
     #[error("{message}")]
     Later {
@@ -77,7 +84,7 @@ pub enum Failure {
 impl Failure {
     pub(crate) fn away(what: impl std::fmt::Display) -> Self {
         Self::Later {
-            reason: "BrokerUnavailable".to_owned(),
+            reason: RefusalReason::BrokerUnavailable.to_string(),
             message: format!(
                 "the broker, which makes identities, did not answer ({what}); users who have theirs already are not \
                  affected: try again in a minute, and if it lasts ask the platform team to look at the namesake-broker pods"
@@ -225,7 +232,10 @@ impl Broker {
 fn refused(status: u16, body: &[u8]) -> Failure {
     match serde_json::from_slice::<Refusal>(body) {
         Ok(refusal) if status == 403 && refusal.error.reason != NOT_THE_WEBHOOK => {
-            Failure::NotEntitled(refusal.error.message)
+            Failure::Refused {
+                reason: refusal.error.reason,
+                message: refusal.error.message,
+            }
         }
         Ok(refusal) => Failure::Later {
             reason: refusal.error.reason,
@@ -286,7 +296,10 @@ mod tests {
         let body = br#"{"error":{"code":1,"reason":"R","message":"ask #ml"}}"#;
         assert_eq!(
             refused(403, body),
-            Failure::NotEntitled("ask #ml".to_owned())
+            Failure::Refused {
+                reason: "NotEntitled".to_owned(),
+                message: "ask #ml".to_owned()
+            }
         );
         for status in [400, 401, 404, 409, 429, 500, 503] {
             assert!(

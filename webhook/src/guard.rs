@@ -4,6 +4,7 @@
 use namesake_core::{User, is_managed_name};
 use serde::Deserialize;
 
+use crate::reason::RefusalReason;
 use crate::review::{Metadata, UserInfo};
 use crate::state::Known;
 use crate::text::{objects_only, or_default};
@@ -70,7 +71,7 @@ pub fn enter(
         |owner| format!("{owner}'s"),
     );
     Err(Refused::forbidden(
-        "NotYourPod",
+        RefusalReason::NotYourPod,
         format!(
             "pod {} runs as service account {account}, which is {whose}: whoever is in it is that identity, so {requester} \
              may not use {what} on it: ask its user or an admin, or run a pod of your own",
@@ -81,7 +82,7 @@ pub fn enter(
 
 fn not_given(what: &str, requester: &str, pod: &RunningPod) -> Refused {
     Refused::forbidden(
-        "NotYourPod",
+        RefusalReason::NotYourPod,
         format!(
             "pod {} runs as service account {}, which a rule gives to some: whoever is in it is that account, and no rule \
              gives it to {requester}, who may not use {what} on it: ask an admin, or run a pod of your own",
@@ -111,7 +112,7 @@ pub fn result(
         let step = pod.node.as_deref().unwrap_or("none");
         let flow = pod.workflow.as_deref().unwrap_or("none");
         return Err(Refused::forbidden(
-            "NotYourStep",
+            RefusalReason::NotYourStep,
             format!(
                 "{of}: pod {} of {} is step {step} of workflow {flow}, and writes that step's result only: run a Workflow of \
                  your own",
@@ -124,7 +125,7 @@ pub fn result(
         return Ok(());
     }
     Err(Refused::forbidden(
-        "NotYourStep",
+        RefusalReason::NotYourStep,
         format!(
             "{of} does not name its pod {} as its owner, by which its later changes are checked: let Argo's executor write it",
             pod.name
@@ -153,7 +154,7 @@ pub fn task_set_status(
 pub fn task_set(info: &UserInfo<'_>, object: &Metadata<'_>) -> Refused {
     let name = object.name.as_deref().unwrap_or_default();
     Refused::forbidden(
-        "NotYourStep",
+        RefusalReason::NotYourStep,
         format!(
             "workflowtaskset {name} says what the agent of workflow {name} runs, and only Argo's controller, a carrier of the \
              rules, may write it, not {}: run a Workflow of your own",
@@ -178,7 +179,7 @@ fn own_pod<'p>(
 
 fn not_its_pod(of: &str, info: &UserInfo<'_>) -> Refused {
     Refused::forbidden(
-        "NotYourStep",
+        RefusalReason::NotYourStep,
         format!(
             "{of} becomes part of what the next steps run, and only the step's own pod writes it, with the token that it was \
              given, not {}: run a Workflow of your own",

@@ -24,6 +24,7 @@ pub mod mode;
 pub mod mutate;
 pub mod opt_in;
 pub mod patch;
+pub mod reason;
 pub mod review;
 pub mod rules_check;
 mod run;

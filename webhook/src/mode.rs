@@ -159,6 +159,7 @@ fn would(facts: &Facts, result: &Result<Patch, Refused>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::RefusalReason;
 
     #[test]
     fn a_mode_that_nobody_knows_is_no_mode_and_nothing_looser() {
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_would_have_been_fits_into_an_annotation_whatever_the_message() {
-        let refused = Refused::forbidden("NoMatch", "\u{e9}\n".repeat(3000));
+        let refused = Refused::forbidden(RefusalReason::NotYours, "\u{e9}\n".repeat(3000));
         let text = would(&Facts::default(), &Err(refused));
         assert!(
             text.len() <= MAX_TEXT_BYTES && !text.contains('\n'),

@@ -11,6 +11,7 @@ use namesake_core::{Decision, KeyRing, Refusal, Rules, Subject, User};
 
 use crate::claims::{self, Said};
 use crate::patch::Patch;
+use crate::reason::RefusalReason;
 use crate::verdict::{Facts, Refused};
 use crate::who::Asker;
 
@@ -86,7 +87,7 @@ pub fn choose(
 
 fn not_allowed(asker: &Asker, account: &str) -> Refused {
     Refused::forbidden(
-        "AccountNotAllowed",
+        RefusalReason::AccountNotAllowed,
         format!(
             "no rule gives the pods of {} an identity, and service account {account} is not one that such pods may name: \
              name one of allowedServiceAccounts, or ask the platform team for a rule",

@@ -6,6 +6,7 @@ use namesake_api::names::{RULES_CONFIG_MAP, RULES_KEY_SUFFIX};
 use namesake_core::Rules;
 use serde::Deserialize;
 
+use crate::reason::RefusalReason;
 use crate::review::Request;
 use crate::state::parse;
 use crate::verdict::{Facts, Refused, Verdict};
@@ -53,7 +54,7 @@ pub fn check(request: &Request<'_, ConfigMap>, in_force: Option<&Rules>) -> Verd
         }
         Err(errors) => {
             let refused = Refused::forbidden(
-                "BrokenRules",
+                RefusalReason::BrokenRules,
                 format!(
                     "these rules are broken, and the ones before stay in force; mend each of these and write them again:\n{errors}"
                 ),

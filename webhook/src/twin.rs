@@ -10,6 +10,7 @@ use namesake_api::names::{IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION
 use namesake_core::{Resolution, SealError, SeenPod, is_managed_name};
 
 use crate::mutate::World;
+use crate::reason::RefusalReason;
 use crate::review::{Object, Request, Spec};
 use crate::verdict::{Facts, Refused, Verdict};
 
@@ -89,7 +90,7 @@ fn without(world: &World<'_>, request: &Request<'_>, account: &str, mut facts: F
     let requester = &facts.requester;
     if is_managed_name(account) {
         let refused = Refused::forbidden(
-            "ManagedAccount",
+            RefusalReason::ManagedAccount,
             format!(
                 "service account {account} belongs to one identity, and this pod of {requester} has no resolution that \
                  gives it: take serviceAccountName out of the pod, Namesake sets it"
@@ -106,7 +107,7 @@ fn without(world: &World<'_>, request: &Request<'_>, account: &str, mut facts: F
         return verdict;
     }
     let refused = Refused::forbidden(
-        "AccountNotAllowed",
+        RefusalReason::AccountNotAllowed,
         format!(
             "service account {account} is not one that a pod without an identity may name: name \
              one of allowedServiceAccounts, or ask the platform team for a rule; if the pod was given an identity, \
@@ -138,7 +139,7 @@ fn tampered(pod: &Object<'_>, resolution: &Resolution) -> Option<String> {
 
 fn changed(what: &str) -> Refused {
     Refused::forbidden(
-        "ChangedAfterwards",
+        RefusalReason::ChangedAfterwards,
         format!(
             "something changed {what} after Namesake decided: find the mutating webhook or policy that does it, and \
              let it leave these pods alone"
@@ -154,13 +155,13 @@ fn refusal(error: &SealError) -> Refused {
             seen,
         } => changed(&format!("serviceAccountName from {signed} to {seen}")),
         SealError::UnknownKey(_) => Refused::later(
-            "UnknownKey",
+            RefusalReason::UnknownKey,
             format!(
                 "the pod's resolution cannot be checked yet: {error}; keys are read again every minute: try again"
             ),
         ),
         _ => Refused::forbidden(
-            "VoidResolution",
+            RefusalReason::VoidResolution,
             format!(
                 "the pod's resolution does not count: {error}; take the annotation {RESOLUTION_ANNOTATION} out of what you \
                  create, Namesake writes it"

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
-use namesake_core::Refusal;
+use namesake_core::{Reason, Refusal};
 use serde::Serialize;
 
 use crate::broker::Failure;
 use crate::mode::Would;
 use crate::patch::Patch;
+use crate::reason::RefusalReason;
 use crate::review::{REVIEW_KIND, REVIEW_VERSION};
 
 /// A refusal. The message is for the person who made the object: what was wrong, who asked, what to do.
@@ -16,7 +17,7 @@ use crate::review::{REVIEW_KIND, REVIEW_VERSION};
 pub struct Refused {
     /// HTTP-like code: 400 (cannot be read), 403 (the rules say no), 503 (may pass by itself; controllers try again).
     pub code: u16,
-    /// `CamelCase` word for programs.
+    /// Stable `CamelCase` word, from [`RefusalReason`] or [`namesake_core::Reason`]. The message that is answered begins with it.
     pub reason: &'static str,
     /// The rule that refused, if one did.
     pub rule: Option<String>,
@@ -26,27 +27,33 @@ pub struct Refused {
 
 impl Refused {
     /// The rules, or what they stand for, say no.
-    pub fn forbidden(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn forbidden(reason: RefusalReason, message: impl Into<String>) -> Self {
         Self::new(403, reason, message)
     }
 
     /// What may pass by itself.
-    pub fn later(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn later(reason: RefusalReason, message: impl Into<String>) -> Self {
         Self::new(503, reason, message)
     }
 
     /// A request that makes no sense to us.
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(400, "BadRequest", message)
+        Self::new(400, RefusalReason::BadRequest, message)
     }
 
-    fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+    fn new(code: u16, reason: RefusalReason, message: impl Into<String>) -> Self {
         Self {
             code,
-            reason,
+            reason: reason.as_str(),
             rule: None,
             message: message.into(),
         }
+    }
+
+    /// What people see: the word by which docs/reasons.md is keyed, and the message.
+    #[must_use]
+    pub fn answer(&self) -> String {
+        format!("{}: {}", self.reason, self.message)
     }
 
     // As the API server names the codes, so that clients treat them as usual.
@@ -75,18 +82,42 @@ impl Refused {
     #[must_use]
     pub fn from_broker(failure: Failure) -> Self {
         match failure {
-            Failure::NotEntitled(message) => Self::forbidden("NotEntitled", message),
-            Failure::Later { reason, message } => {
-                let reason = match reason.as_str() {
-                    "TooManyIdentities" => "TooManyIdentities",
-                    "Conflict" => "IdentityConflict",
-                    "Leaving" => "IdentityLeaving",
-                    "RulesNotLoaded" => "RulesNotLoaded",
-                    _ => "BrokerUnavailable",
-                };
-                Self::later(reason, message)
-            }
+            Failure::Refused { reason, message } => Self {
+                code: 403,
+                reason: refused_by_broker(&reason),
+                rule: None,
+                message,
+            },
+            Failure::Later { reason, message } => Self::later(failed_broker(&reason), message),
         }
+    }
+}
+
+/// The word for what the broker refuses for good: its own where it is known here.
+fn refused_by_broker(word: &str) -> &'static str {
+    let own = [
+        RefusalReason::HasLeft,
+        RefusalReason::RoleNotAllowed,
+        RefusalReason::Suspended,
+    ];
+    let own = own.map(RefusalReason::as_str).into_iter();
+    let of_the_rules = Reason::ALL.iter().map(|reason| reason.as_str());
+    own.chain(of_the_rules)
+        .find(|known| *known == word)
+        .unwrap_or(Reason::NotEntitled.as_str())
+}
+
+/// The word for what the broker could not do now.
+fn failed_broker(word: &str) -> RefusalReason {
+    match word {
+        "TooManyIdentities" => RefusalReason::TooManyIdentities,
+        "Conflict" => RefusalReason::IdentityConflict,
+        "Leaving" => RefusalReason::IdentityLeaving,
+        "NotOptedIn" => RefusalReason::NotOptedIn,
+        "NotSynced" => RefusalReason::NotSynced,
+        "RulesDiffer" => RefusalReason::RulesDiffer,
+        "RulesNotLoaded" => RefusalReason::RulesNotLoaded,
+        _ => RefusalReason::BrokerUnavailable,
     }
 }
 
@@ -170,7 +201,7 @@ impl Verdict {
             status: "Failure",
             code: r.code,
             reason: r.status_reason(),
-            message: &r.message,
+            message: r.answer(),
         });
         serde_json::to_vec(&Review {
             api_version: REVIEW_VERSION,
@@ -236,7 +267,7 @@ struct Status<'a> {
     status: &'a str,
     code: u16,
     reason: &'a str,
-    message: &'a str,
+    message: String,
 }
 
 #[cfg(test)]
@@ -263,10 +294,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_a_status_with_code_and_message() {
-        let refused = Refused::later("BrokerUnavailable", "try again");
+    fn a_refusal_is_a_status_whose_message_begins_with_the_reason() {
+        let refused = Refused::later(RefusalReason::BrokerUnavailable, "try again");
         let answer = answer(&Verdict::refuse(refused, Facts::default()));
-        let want = json!({"status": "Failure", "code": 503, "reason": "ServiceUnavailable", "message": "try again"});
+        let want = json!({"status": "Failure", "code": 503, "reason": "ServiceUnavailable",
+            "message": "BrokerUnavailable: try again"});
         assert_eq!(answer["response"]["status"], want);
         assert_eq!(answer["response"]["allowed"], false);
         assert_eq!(

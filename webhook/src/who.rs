@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::kinds::{self, Kind, Parent as ParentKind, Runs};
 use crate::mutate::World;
+use crate::reason::RefusalReason;
 use crate::review::{Metadata, Owner, Request, UserInfo};
 use crate::state::Parent;
 use crate::verdict::Refused;
@@ -27,9 +28,6 @@ const RETURN_TOLERANCE: i64 = 30;
 /// Why an object without a stamp is nobody's.
 pub(crate) const NO_STAMP: &str =
     "it has no stamp: it was made before the namespace was opted in, or while admission was off";
-
-/// Word for a child that is not what its parent's stamp signed. Reading the parent again may help.
-pub const NOT_AS_SIGNED: &str = "NotAsSigned";
 
 /// Whom a request belongs to.
 #[derive(Clone, Debug)]
@@ -259,7 +257,7 @@ pub fn seen<'a>(
 // No requester is known here: the pod's own is the controller.
 pub(crate) fn nobodys(kind: &Kind, name: &str, what: &str) -> Refused {
     Refused::forbidden(
-        "NoProvenRequester",
+        RefusalReason::NoProvenRequester,
         format!(
             "nobody is proven to have asked for {} {name}, so its pods run as nobody: {what}; delete it and run again, or ask an \
              admin to adopt it",
@@ -270,7 +268,7 @@ pub(crate) fn nobodys(kind: &Kind, name: &str, what: &str) -> Refused {
 
 fn not_as_signed(kind: &Kind, name: &str, stamp: &Stamp) -> Refused {
     Refused::later(
-        NOT_AS_SIGNED,
+        RefusalReason::NotAsSigned,
         format!(
             "this would run something else than {} asked for in {} {name}: it was just changed, and its controller tries \
              again by itself; if this lasts, it was changed while admission was off: delete it and create it again",
@@ -285,7 +283,7 @@ fn not_as_signed(kind: &Kind, name: &str, stamp: &Stamp) -> Refused {
 
 pub(crate) fn unknown_key(kind: &Kind, name: &str, error: &SealError) -> Refused {
     Refused::later(
-        "UnknownKey",
+        RefusalReason::UnknownKey,
         format!(
             "the stamp of {} {name} cannot be checked yet: {error}; keys are read again every minute, and the controller \
              tries again by itself",

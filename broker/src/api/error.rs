@@ -9,62 +9,41 @@ use serde_json::json;
 
 use crate::ensure;
 
-/// Why a call was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The request is not what this API takes.
-    BadRequest,
-    /// No token, or not one for us.
-    Unauthenticated,
-    /// The caller is not the webhook.
-    NotTheWebhook,
-    /// The rules do not give this user this class here.
-    NotEntitled,
-    /// An admin has suspended the identity.
-    Suspended,
-    /// The identity's user had left, and nobody says that this is the same person.
-    HasLeft,
-    /// The class gives a role that the broker may not give.
-    RoleNotAllowed,
-    /// The namespace has not opted in to this stack.
-    NotOptedIn,
-    /// No such path.
-    NotFound,
-    /// Something of the name is not ours.
-    Conflict,
-    /// What was there is still being deleted.
-    Leaving,
-    /// The user made too many identities in the last minute.
-    TooManyIdentities,
-    /// No rules are loaded yet.
-    RulesNotLoaded,
-    /// The caller decided by other rules than are in force here.
-    RulesDiffer,
-    /// The API server did not do what it was asked.
-    ApiServer,
-}
-
-impl Reason {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BadRequest => "BadRequest",
-            Self::Unauthenticated => "Unauthenticated",
-            Self::NotTheWebhook => "NotTheWebhook",
-            Self::NotEntitled => "NotEntitled",
-            Self::Suspended => "Suspended",
-            Self::HasLeft => "HasLeft",
-            Self::RoleNotAllowed => "RoleNotAllowed",
-            Self::NotOptedIn => "NotOptedIn",
-            Self::NotFound => "NotFound",
-            Self::Conflict => "Conflict",
-            Self::Leaving => "Leaving",
-            Self::TooManyIdentities => "TooManyIdentities",
-            Self::RulesNotLoaded => "RulesNotLoaded",
-            Self::RulesDiffer => "RulesDiffer",
-            Self::ApiServer => "ApiServerUnavailable",
-        }
+namesake_core::reasons! {
+    /// Why a call was refused.
+    pub enum Reason {
+        /// The request is not what this API takes.
+        BadRequest,
+        /// No token, or not one for us.
+        Unauthenticated,
+        /// The caller is not the webhook.
+        NotTheWebhook,
+        /// The rules do not give this user this class here.
+        NotEntitled,
+        /// An admin has suspended the identity.
+        Suspended,
+        /// The identity's user had left, and nobody says that this is the same person.
+        HasLeft,
+        /// The class gives a role that the broker may not give.
+        RoleNotAllowed,
+        /// The namespace has not opted in to this stack.
+        NotOptedIn,
+        /// This replica has just started, and has not read everything yet.
+        NotSynced,
+        /// No such path.
+        NotFound,
+        /// Something of the name is not ours.
+        Conflict,
+        /// What was there is still being deleted.
+        Leaving,
+        /// The user made too many identities in the last minute.
+        TooManyIdentities,
+        /// No rules are loaded yet.
+        RulesNotLoaded,
+        /// The caller decided by other rules than are in force here.
+        RulesDiffer,
+        /// The API server did not do what it was asked.
+        ApiServerUnavailable,
     }
 }
 
@@ -128,7 +107,11 @@ impl ApiError {
     }
 
     pub(crate) fn away(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, Reason::ApiServer, message)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Reason::ApiServerUnavailable,
+            message,
+        )
     }
 
     pub(crate) fn method() -> Self {

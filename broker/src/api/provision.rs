@@ -27,18 +27,7 @@ pub(super) async fn provision(
     revision: Option<&str>,
 ) -> Result<Answer, ApiError> {
     let rules = rules(broker, revision).await?;
-    if !broker.namespaces.opted_in(&ask.namespace, rules.stack()) {
-        let message = format!(
-            "namespace {} has not opted in to stack {}: an admin labels it namesake.dev/stack={1}",
-            ask.namespace,
-            rules.stack()
-        );
-        return Err(ApiError::new(
-            StatusCode::NOT_FOUND,
-            Reason::NotOptedIn,
-            message,
-        ));
-    }
+    is_opted_in(broker, &ask.namespace, rules.stack()).await?;
     let derived = derive::identity(&rules, ask).map_err(|refusal| ApiError::refused(&refusal))?;
     if let Some(message) = broker.config.allowed_roles.refusal(&derived.spec) {
         return Err(ApiError::new(
@@ -68,7 +57,7 @@ pub(super) async fn provision(
             }
         }
     };
-    refuse(&rules, &there)?;
+    refuse(broker, &rules, &there)?;
     let wanted = derive::as_before(&rules, &there.spec, derived.spec);
     let identity = ensure::spec(client, there, &wanted).await?;
     let account = ensure::service_account(client, &identity).await?;
@@ -126,8 +115,13 @@ async fn record(
 }
 
 /// An identity that serves nobody now: suspended, or its user had left. One that is only being drained is not refused.
-fn refuse(rules: &Rules, identity: &Identity) -> Result<(), ApiError> {
-    let back = rules.standing(&identity.spec.user) == Standing::Returned;
+fn refuse(broker: &Broker, rules: &Rules, identity: &Identity) -> Result<(), ApiError> {
+    let undo = broker.config.offboarding_undo;
+    let back = match rules.standing(&identity.spec.user) {
+        Standing::Returned => true,
+        Standing::Here => phase::just_left(identity, undo, broker.now()),
+        Standing::Offboarded => false,
+    };
     let reason = match identity.phase() {
         Phase::Suspended => Reason::Suspended,
         _ if identity.spec.suspended => Reason::Suspended,
@@ -179,6 +173,34 @@ async fn rules(broker: &Broker, revision: Option<&str>) -> Result<Arc<Rules>, Ap
         ours.revision()
     );
     Err(ApiError::new(unavailable, Reason::RulesDiffer, message))
+}
+
+/// Refuses for a namespace that has not opted in. Our watch may be behind the caller's: we wait for it, and say so when it has
+/// not shown any namespace yet.
+async fn is_opted_in(broker: &Broker, namespace: &str, stack: &str) -> Result<(), ApiError> {
+    let namespaces = &broker.namespaces;
+    let mut changes = namespaces.changes();
+    let found = async {
+        while !namespaces.opted_in(namespace, stack) {
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    if tokio::time::timeout(BEHIND, found).await.is_ok() {
+        return Ok(());
+    }
+    if !namespaces.is_complete() {
+        let message = "the broker has just started, and has not read the namespaces yet: try again in a moment";
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        return Err(ApiError::new(unavailable, Reason::NotSynced, message));
+    }
+    let message = namespaces.why_not(namespace, stack);
+    Err(ApiError::new(
+        StatusCode::NOT_FOUND,
+        Reason::NotOptedIn,
+        message,
+    ))
 }
 
 fn take_token(broker: &Broker, user: &str) -> Result<(), ApiError> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::reason::ConditionReason;
 
 const GEN: Option<i64> = Some(1);
 
@@ -9,7 +10,7 @@ fn now() -> Timestamp {
 fn all() -> Vec<Finding> {
     PARTS
         .into_iter()
-        .map(|part| Finding::holds(part, "Done", ""))
+        .map(|part| Finding::holds(part, ConditionReason::Created, ""))
         .collect()
 }
 
@@ -37,9 +38,45 @@ fn ready_needs_every_part() {
 #[test]
 fn ready_says_why_the_first_part_fails() {
     let mut some = all();
-    some.push(Finding::fails(VERIFIED, "Propagating", "later"));
-    some.push(Finding::fails(GOOGLE_ACCOUNT_READY, "Conflict", "not ours"));
+    some.push(Finding::fails(
+        VERIFIED,
+        ConditionReason::Propagating,
+        "later",
+    ));
+    some.push(Finding::fails(
+        GOOGLE_ACCOUNT_READY,
+        ConditionReason::Conflict,
+        "not ours",
+    ));
     assert_eq!(ready_after(&some), ("False".into(), "Conflict".into()));
+}
+
+#[test]
+fn an_identity_is_stalled_once_a_pod_waited_in_vain_and_until_the_reason_is_another() {
+    let denied = |why: &str| Finding::fails(BINDING_READY, ConditionReason::PermissionDenied, why);
+    let said = |status: &IdentityStatus| {
+        let stalled = conditions::get(&status.conditions, STALLED)?;
+        Some(format!(
+            "{} {}: {}",
+            stalled.status, stalled.reason, stalled.message
+        ))
+    };
+    let mut status = IdentityStatus::default();
+    record(&mut status, GEN, Mode::Impersonate, &all(), now());
+    assert!(!stall(&mut status, GEN, now()), "it works");
+    let step = |status: &mut IdentityStatus, finding| {
+        record(status, GEN, Mode::Impersonate, &[finding], now());
+    };
+    step(&mut status, denied("no"));
+    assert_eq!(said(&status), None, "no pod has waited in vain");
+    assert!(stall(&mut status, GEN, now()));
+    assert_eq!(said(&status).unwrap(), "True PermissionDenied: no");
+    step(&mut status, denied("still no"));
+    assert_eq!(said(&status).unwrap(), "True PermissionDenied: still no");
+    let pending = Finding::fails(BINDING_READY, ConditionReason::Pending, "");
+    step(&mut status, pending);
+    assert_eq!(said(&status), None);
+    assert!(!stall(&mut status, GEN, now()), "this passes by itself");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::{Context, Error, course, step};
 use crate::conditions::{self, Finding};
 use crate::config::Timings;
 use crate::plan::{Aim, Change};
+use crate::reason::ConditionReason;
 use crate::{derive, objects, schedule, status, written};
 
 /// Brings an Identity of ours further; those of another cluster, or in a namespace that is not opted in or going away, are left as they are.
@@ -30,13 +31,13 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
     }
     if !derive::is_derived(identity) {
         let why = "the name is not the one that the spec derives: delete this Identity; the broker makes them, not people";
-        let finding = Finding::fails(SERVICE_ACCOUNT_READY, "Invalid", why);
+        let finding = Finding::fails(SERVICE_ACCOUNT_READY, ConditionReason::Invalid, why);
         let written = write(identity, context, &[finding]).await?;
         if written.status != identity.status {
             let about = identity.object_ref(&());
             context
                 .events
-                .warning(&about, "Derive", "Invalid", why)
+                .warning(&about, "Derive", ConditionReason::Invalid.as_str(), why)
                 .await;
         }
         return Ok(Action::await_change());

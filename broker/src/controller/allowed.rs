@@ -4,12 +4,13 @@ use namesake_api::Identity;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::reason::ConditionReason;
 use crate::written;
 
 /// Whether the broker's own configuration lets it give these roles.
 pub(super) fn give(identity: &Identity, context: &Context) -> Result<(), Failure> {
     match context.config.allowed_roles.refusal(&identity.spec) {
-        Some(why) => Err(Failure::lasting("RoleNotAllowed", why)),
+        Some(why) => Err(Failure::lasting(ConditionReason::RoleNotAllowed, why)),
         None => Ok(()),
     }
 }

@@ -10,12 +10,18 @@ use super::advance::write;
 use super::{Context, Error, leave};
 use crate::conditions::Finding;
 use crate::failure::Failure;
+use crate::reason::ConditionReason;
 
 /// Takes it all down. The finalizer goes when this succeeds; while Google is away the Identity waits, and says why.
 pub(super) async fn cleanup(identity: &Identity, context: &Context) -> Result<Action, Error> {
     let limit = context.config.timings.step;
     let done = tokio::time::timeout(limit, leave::take_down(identity, context)).await;
-    let late = || Err(Failure::passing("Timeout", "Google took too long"));
+    let late = || {
+        Err(Failure::passing(
+            ConditionReason::Timeout,
+            "Google took too long",
+        ))
+    };
     let name = identity.name_any();
     match done.unwrap_or_else(|_| late()) {
         Ok(()) => {
@@ -29,7 +35,8 @@ pub(super) async fn cleanup(identity: &Identity, context: &Context) -> Result<Ac
                 "the Identity waits until its Google side is gone: {}",
                 failure.message
             );
-            let finding = Finding::fails(GOOGLE_ACCOUNT_READY, "Deleting", why.clone());
+            let finding =
+                Finding::fails(GOOGLE_ACCOUNT_READY, ConditionReason::Deleting, why.clone());
             // In a namespace that is going away neither needs to be possible.
             let _ = write(identity, context, &[finding]).await;
             context

@@ -14,6 +14,7 @@ use super::{Context, Error};
 use crate::conditions;
 use crate::phase::{self, Facts};
 use crate::plan::Aim;
+use crate::reason::ConditionReason;
 use crate::{derive, ensure};
 
 /// Sets the course of an identity. Returns what to do instead of going on, when something about it was written.
@@ -58,7 +59,7 @@ async fn say_edit(identity: &Identity, context: &Context) {
         let note = "the spec was edited to what the rules do not make, and is as they make it again: edit the rules";
         context
             .events
-            .warning(&about, "Derive", "Edited", note)
+            .warning(&about, "Derive", ConditionReason::Edited.as_str(), note)
             .await;
     }
 }
@@ -75,6 +76,7 @@ fn next(identity: &Identity, context: &Context, rules: &Rules, wanted: bool) -> 
             idle,
             context.now(),
         ),
+        just_left: phase::just_left(identity, context.config.offboarding_undo, context.now()),
     };
     let status = identity.status.clone().unwrap_or_default();
     let working = phase::working(&status, identity.metadata.generation);

@@ -16,6 +16,7 @@ use crate::foreign;
 use crate::grants;
 use crate::objects;
 use crate::principal;
+use crate::reason::ConditionReason;
 use crate::written::Members;
 use crate::{derive, ensure};
 
@@ -50,7 +51,7 @@ async fn look(identity: &Identity, context: &Context) -> Result<Done, Failure> {
             Ok(found(account.disabled, account))
         }
         None if spec.pinned => Err(Failure::lasting(
-            "Missing",
+            ConditionReason::Missing,
             format!(
                 "the rules pin {} to {email}, which does not exist: create it, or correct the pin",
                 spec.user
@@ -117,7 +118,7 @@ async fn create(identity: &Identity, context: &Context, project: &str) -> Result
         }
         // Made a moment ago, perhaps by us before a restart: the next look tells whose it is.
         Err(Error::AlreadyExists(failure)) => Err(Failure::passing(
-            "NotYetVisible",
+            ConditionReason::NotYetVisible,
             format!(
                 "{}: it is there, and Google does not show yet whose it is: it is looked at again",
                 failure.what
@@ -136,11 +137,11 @@ async fn full(identity: &Identity, context: &Context, why: String) -> Failure {
     let rules = context.rules.current();
     let spec = rules.and_then(|rules| derive::fallen_over(&rules, &identity.spec));
     let Some(spec) = spec else {
-        return Failure::lasting("QuotaExhausted", why);
+        return Failure::lasting(ConditionReason::QuotaExhausted, why);
     };
     match ensure::spec(&context.client, identity.clone(), &spec).await {
         Ok(_) => Failure::passing(
-            "FallenOver",
+            ConditionReason::FallenOver,
             format!("{why}: the class allows it, and the identity goes on in mode direct"),
         ),
         Err(error) => error.into(),
@@ -153,7 +154,7 @@ pub(crate) async fn see(identity: &Identity, context: &Context) -> Result<Done, 
     let project = &identity.spec.project;
     let unseen = || {
         Failure::passing(
-            "NotYetVisible",
+            ConditionReason::NotYetVisible,
             format!("Google does not show {email} everywhere yet"),
         )
     };
@@ -305,7 +306,7 @@ pub(crate) async fn grantee(identity: &Identity, gcp: &Gcp) -> Result<String, Fa
 async fn by_uid(identity: &Identity, gcp: &Gcp) -> Result<String, Failure> {
     let Some(uid) = identity.service_account_uid() else {
         return Err(Failure::passing(
-            "Pending",
+            ConditionReason::Pending,
             "the service account is not made yet",
         ));
     };
@@ -324,7 +325,7 @@ fn found(repaired: bool, account: ServiceAccount) -> Done {
 /// What was put back has to be proven again.
 fn changed(repaired: bool) -> Done {
     let again = "something at Google was missing and was put back: the identity is proven again";
-    let findings = repaired.then(|| Finding::fails(VERIFIED, "Propagating", again));
+    let findings = repaired.then(|| Finding::fails(VERIFIED, ConditionReason::Propagating, again));
     Done {
         repaired,
         findings: findings.into_iter().collect(),
@@ -338,7 +339,7 @@ fn usable_pin(identity: &Identity, account: &ServiceAccount) -> Result<Done, Fai
         let why = format!(
             "the rules pin {user} to {email}, which is disabled: enable it, or correct the pin"
         );
-        return Err(Failure::lasting("Missing", why));
+        return Err(Failure::lasting(ConditionReason::Missing, why));
     }
     Ok(found(false, account.clone()))
 }
@@ -352,19 +353,19 @@ fn ours(identity: &Identity, account: &ServiceAccount) -> Result<(), Failure> {
         "Google service account {} exists and is not this identity's: its description is {:?}: delete it, or pin the user to an account of your own; Namesake takes over nothing that it did not make",
         account.email, account.description
     );
-    Err(Failure::lasting("Conflict", why))
+    Err(Failure::lasting(ConditionReason::Conflict, why))
 }
 
 pub(crate) fn mark(identity: &Identity) -> Result<String, Failure> {
-    let mark =
-        objects::mark(identity).map_err(|error| Failure::lasting("Invalid", error.to_string()))?;
+    let mark = objects::mark(identity)
+        .map_err(|error| Failure::lasting(ConditionReason::Invalid, error.to_string()))?;
     Ok(mark.to_string())
 }
 
 pub(crate) fn email(identity: &Identity) -> Result<&str, Failure> {
     let missing = || {
         Failure::lasting(
-            "Invalid",
+            ConditionReason::Invalid,
             "spec.googleServiceAccount is missing in mode impersonate: delete this Identity and let the broker make another",
         )
     };

@@ -14,6 +14,7 @@ use tracing::warn;
 use super::step::Done;
 use super::{Context, google, leftovers};
 use crate::failure::Failure;
+use crate::reason::ConditionReason;
 use crate::written::{self, Entry};
 use crate::{ensure, objects, phase};
 
@@ -174,7 +175,9 @@ async fn say_left(identity: &Identity, context: &Context, on: &Resource, why: &s
     warn!(name = %identity.name_any(), user = %identity.spec.user, %note, "a grant could not be taken back");
     let about = identity.object_ref(&());
     let events = &context.events;
-    events.warning(&about, "Revoke", "Left", &note).await;
+    events
+        .warning(&about, "Revoke", ConditionReason::Left.as_str(), &note)
+        .await;
 }
 
 fn removal(entry: Entry) -> Edit {
@@ -336,7 +339,7 @@ pub(super) async fn delete_identity(
         Err(error) if ensure::is_gone(&error) => {}
         Err(error) if ensure::is_conflict(&error) => {
             let why = "it was used, or changed, at the last moment: it is looked at again";
-            return Err(Failure::passing("Used", why));
+            return Err(Failure::passing(ConditionReason::Used, why));
         }
         Err(source) => {
             let what = format!("the deletion of Identity {namespace}/{name}");

@@ -18,6 +18,7 @@ use crate::ensure;
 use crate::failure::{Failure, Retry};
 use crate::objects::{self, Judgement};
 use crate::plan::{Change, ServiceAccount};
+use crate::reason::ConditionReason;
 use crate::verify;
 use crate::written::{Entry, Members};
 
@@ -308,7 +309,7 @@ pub(crate) fn overdue(
     let (waited, why) = (words(context.config.timings.deadline), &failure.message);
     let message = format!("not proven within {waited}, which is longer than Google needs: {why}");
     Failure {
-        reason: "DeadlineExceeded",
+        reason: ConditionReason::DeadlineExceeded.as_str(),
         message,
         retry: Retry::Slowly,
         ..failure

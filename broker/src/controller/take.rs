@@ -19,6 +19,7 @@ use super::{Context, Error, step};
 use crate::conditions;
 use crate::failure::{Failure, Retry};
 use crate::plan::{self, Aim, Change, Desired, plan};
+use crate::reason::ConditionReason;
 use crate::{verify, written};
 
 /// As much of what a user who has left still has is listed in the status.
@@ -102,7 +103,7 @@ impl Way {
         drop(turn);
         let late = || {
             let why = "the step took too long and was given up: it is tried again";
-            Err(Failure::passing("Timeout", why))
+            Err(Failure::passing(ConditionReason::Timeout, why))
         };
         let done = match taken.unwrap_or_else(|_| late()) {
             Ok(done) => done,
@@ -174,7 +175,9 @@ impl Way {
             info!(name = %before.name_any(), user = %before.spec.user, "identity works");
             let (events, about) = (&context.events, before.object_ref(&()));
             let note = "the identity works";
-            events.normal(&about, "Prove", "Ready", note).await;
+            events
+                .normal(&about, "Prove", ConditionReason::Ready.as_str(), note)
+                .await;
         }
         Ok(())
     }
@@ -219,7 +222,7 @@ async fn say_drift(
         let note = format!("{what}: something was missing or changed, and was put back");
         context
             .events
-            .warning(&about, what, "Repaired", &note)
+            .warning(&about, what, ConditionReason::Repaired.as_str(), &note)
             .await;
     }
     let said = |identity: &Identity| {

@@ -7,6 +7,7 @@ use namesake_api::names::{GATE, READY, WAITING_ANNOTATION};
 use namesake_api::{Identity, conditions};
 
 use crate::conditions::holds;
+use crate::reason::ConditionReason;
 
 /// What matters of a pod that waits at our gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,22 +71,26 @@ pub fn decide(pod: &Gated, identity: Option<&Identity>, live: Option<&str>) -> V
     let account = &pod.service_account;
     let Some(identity) = identity else {
         return wait(
-            "NoIdentity",
+            ConditionReason::NoIdentity.as_str(),
             format!("service account {account} has no Identity: start the task again"),
         );
     };
     if identity.metadata.deletion_timestamp.is_some() {
         return wait(
-            "Deleting",
+            ConditionReason::Deleting.as_str(),
             format!("Identity {account} is being deleted: start the task again when it is gone"),
         );
     }
     let status = identity.status.clone().unwrap_or_default();
     if !holds(&status, identity.metadata.generation, READY) {
         let ready = conditions::get(&status.conditions, READY).filter(|c| c.status != "True");
-        let (reason, message) = ready.map_or(("Pending", "it was asked for just now"), |c| {
-            (&c.reason, &c.message)
-        });
+        let (reason, message) = ready.map_or(
+            (
+                ConditionReason::Pending.as_str(),
+                "it was asked for just now",
+            ),
+            |c| (c.reason.as_str(), c.message.as_str()),
+        );
         return wait(
             reason,
             format!(
@@ -97,7 +102,7 @@ pub fn decide(pod: &Gated, identity: Option<&Identity>, live: Option<&str>) -> V
     match (live, identity.service_account_uid()) {
         (Some(live), Some(proven)) if live == proven => Verdict::Open,
         _ => wait(
-            "Recreated",
+            ConditionReason::Recreated.as_str(),
             format!("service account {account} is not the one that was proven: it is proven again"),
         ),
     }
@@ -140,7 +145,7 @@ mod tests {
         };
         let all: Vec<_> = PARTS
             .into_iter()
-            .map(|part| Finding::holds(part, "Done", ""))
+            .map(|part| Finding::holds(part, ConditionReason::Created, ""))
             .collect();
         record(
             &mut status,

@@ -3,30 +3,10 @@
 use std::time::Duration;
 
 use super::Verdict;
+use crate::reason::ConditionReason;
 
 /// `status.reason` of a pod that is ended at its gate.
-pub const ENDED: &str = "IdentityFailed";
-/// Reasons that do not pass by themselves: a person has to do something first.
-const LASTING: [&str; 18] = [
-    "BucketMissing",
-    "Conflict",
-    "DeadlineExceeded",
-    "Deleting",
-    "Gone",
-    "Invalid",
-    "Missing",
-    "NoIdentity",
-    "NotUniform",
-    "Offboarding",
-    "OtherCluster",
-    "PermissionDenied",
-    "PolicyFull",
-    "PoolMissing",
-    "QuotaExhausted",
-    "QuotaUsedUp",
-    "RoleNotAllowed",
-    "Suspended",
-];
+pub const ENDED: &str = ConditionReason::IdentityFailed.as_str();
 
 /// How long a pod may wait.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +29,7 @@ pub struct Waited {
 /// Whether what a pod waits for does not pass by itself.
 #[must_use]
 pub fn is_lasting(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Wait { reason, .. } if LASTING.contains(&reason.as_str()))
+    matches!(verdict, Verdict::Wait { reason, .. } if ConditionReason::is_lasting(reason))
 }
 
 /// `status.message` of the pod, if it has waited in vain.

@@ -213,6 +213,9 @@ impl Room {
             if let Some(message) = ends(&verdict, waited, self.gates.config.timings.patience) {
                 if self.is_so(&pod.service_account).await {
                     self.end(&pod, &message).await;
+                    if lasting {
+                        self.stall(&pod.service_account).await;
+                    }
                 }
             } else if let Verdict::Wait { reason, message } = verdict {
                 self.tell(&pod, (&reason, &message), lasting).await;

@@ -209,6 +209,7 @@ mod tests {
     use super::*;
     use crate::conditions::{self, Finding, PARTS};
     use crate::fixtures;
+    use crate::reason::ConditionReason;
 
     fn identity() -> Identity {
         let mut identity = fixtures::identity();
@@ -218,7 +219,8 @@ mod tests {
             service_account_uid: Some("u-1".into()),
             ..IdentityStatus::default()
         };
-        let done = PARTS.map(|part| Finding::holds(part, "Done", "it is \"done\""));
+        let done =
+            PARTS.map(|part| Finding::holds(part, ConditionReason::Created, "it is \"done\""));
         let (mode, now) = (identity.spec.mode, Timestamp::UNIX_EPOCH);
         conditions::record(&mut status, Some(1), mode, &done, now);
         identity.status = Some(status);

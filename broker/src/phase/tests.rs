@@ -20,6 +20,7 @@ const FINE: Facts = Facts {
     suspended: false,
     wanted: true,
     used: Use::Recent,
+    just_left: false,
 };
 
 /// From, how far by conditions, what is so, to.
@@ -110,6 +111,47 @@ fn who_leaves_is_taken_down_and_comes_back_by_the_entry_alone() {
     ]);
 }
 
+#[test]
+fn an_entry_under_offboarded_that_is_taken_back_at_once_is_undone() {
+    let undone = Facts {
+        just_left: true,
+        ..FINE
+    };
+    let dropped = Facts {
+        just_left: true,
+        ..DROPPED
+    };
+    let listed = Facts {
+        just_left: true,
+        ..OFFBOARDED
+    };
+    all_go(&[
+        (Offboarding, Provisioning, undone, Returning),
+        (Offboarding, Provisioning, listed, Offboarding),
+        (Offboarding, Provisioning, dropped, Draining),
+        (Gone, Provisioning, undone, Gone),
+    ]);
+}
+
+#[test]
+fn leaving_can_be_undone_for_a_bounded_time_that_is_recorded() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let undo = Duration::from_secs(600);
+    let mut identity = crate::fixtures::identity();
+    let status = identity.status.get_or_insert_default();
+    status.phase = Some(Offboarding);
+    assert!(
+        !just_left(&identity, undo, at(1)),
+        "nobody knows since when"
+    );
+    identity.status.get_or_insert_default().phase_time = Some(Time(at(1)));
+    assert!(just_left(&identity, undo, at(600)));
+    assert!(!just_left(&identity, undo, at(601)));
+    assert!(!just_left(&identity, Duration::ZERO, at(1)));
+    identity.status.get_or_insert_default().phase = Some(Gone);
+    assert!(!just_left(&identity, undo, at(2)));
+}
+
 fn facts() -> impl Strategy<Value = Facts> {
     let standing = prop_oneof![
         Just(Standing::Here),
@@ -117,14 +159,14 @@ fn facts() -> impl Strategy<Value = Facts> {
         Just(Standing::Returned)
     ];
     let used = prop_oneof![Just(Use::Recent), Just(Use::Idle), Just(Use::TooLong)];
-    (standing, any::<bool>(), any::<bool>(), used).prop_map(
-        |(standing, suspended, wanted, used)| Facts {
-            standing,
-            suspended,
-            wanted,
-            used,
-        },
-    )
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (standing, flags, used).prop_map(|(standing, (suspended, wanted, just_left), used)| Facts {
+        standing,
+        suspended,
+        wanted,
+        used,
+        just_left,
+    })
 }
 
 fn working_phase() -> impl Strategy<Value = Phase> {
@@ -140,7 +182,7 @@ proptest! {
     }
 
     #[test]
-    fn who_has_left_serves_again_only_by_the_explicit_entry(
+    fn who_has_left_serves_again_only_by_the_explicit_entry_or_because_leaving_was_undone_at_once(
         gone in any::<bool>(),
         working in working_phase(),
         way in prop::collection::vec(facts(), 1..20),
@@ -149,7 +191,8 @@ proptest! {
         for facts in way {
             let to = next(phase, working, &facts);
             let left = matches!(phase, Offboarding | Gone);
-            prop_assert!(!left || !to.serves() || facts.standing == Standing::Returned);
+            let undone = phase == Offboarding && facts.just_left && facts.standing == Standing::Here;
+            prop_assert!(!left || !to.serves() || undone || facts.standing == Standing::Returned);
             phase = to;
         }
     }

@@ -25,6 +25,7 @@ use crate::listing;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::policies::{Policies, Size};
+use crate::reason::ConditionReason;
 use crate::rules::CurrentRules;
 use crate::schedule::Looks;
 
@@ -208,7 +209,12 @@ impl Counting {
             if said.insert(key) {
                 warn!(%note, "a quota is nearly used up");
                 self.events
-                    .warning(&about, "Count", "QuotaNearlyUsedUp", &note)
+                    .warning(
+                        &about,
+                        "Count",
+                        ConditionReason::QuotaNearlyUsedUp.as_str(),
+                        &note,
+                    )
                     .await;
             }
         }

@@ -16,6 +16,7 @@ use crate::events::Events;
 use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::ready::{Part, Ready};
+use crate::reason::ConditionReason;
 
 /// Wait before what could not be written is written again.
 const KEEP_AGAIN: Duration = Duration::from_secs(1);
@@ -148,7 +149,12 @@ impl Watch {
         if let Some((about, note)) = owed.report.take() {
             let events = Events::new(self.client.clone());
             events
-                .warning(&about, "AcceptRules", "RulesRejected", &note)
+                .warning(
+                    &about,
+                    "AcceptRules",
+                    ConditionReason::RulesRejected.as_str(),
+                    &note,
+                )
                 .await;
         }
         if let Some(map) = owed.keep.take() {

@@ -18,6 +18,7 @@ use crate::argo::reference::Reference;
 use crate::argo::{AGENT, GROUP, Role, custody};
 use crate::kinds::{self, Kind};
 use crate::mutate::World;
+use crate::reason::RefusalReason;
 use crate::review::{GroupVersionKind, Object, Owner, Request};
 use crate::state::State;
 use crate::verdict::{Facts, Refused};
@@ -45,7 +46,10 @@ pub(super) async fn admit(asked: &Asked<'_, '_>, opted_in: bool) -> Decided {
     match asked.request.operation.as_str() {
         "UPDATE" => update::update(asked, sign).await,
         "CREATE" if sign => create::create(asked).await,
-        "CREATE" => Err((not_opted_in(asked.world, asked.request), facts())),
+        "CREATE" => Err((
+            not_opted_in(asked.state, asked.world, asked.request),
+            facts(),
+        )),
         _ => Err((unasked(asked.request), facts())),
     }
 }
@@ -76,7 +80,7 @@ pub(super) fn agent(pod: &Object<'_>, asker: &Asker) -> Option<Refused> {
     let is_agents = asker.launcher == Launcher::Workflow && name.ends_with(AGENT);
     is_agents.then(|| {
         Refused::forbidden(
-            "AgentPod",
+            RefusalReason::AgentPod,
             format!(
                 "{name} is Argo's agent, which makes the calls of http and plugin templates for whoever can write its \
                  WorkflowTaskSet, so it gets no identity of {}: make the calls in a container",
@@ -179,12 +183,12 @@ pub(super) async fn fetch(
 /// What may pass by itself: an object that could not be read.
 fn needs_later(name: &str, what: &str) -> Refused {
     let text = format!("{name} could not be read: {what}; the controller tries again by itself");
-    Refused::later("ParentUnknown", text)
+    Refused::later(RefusalReason::ParentUnknown, text)
 }
 
 fn unread(name: &str, what: &str) -> Refused {
     let text = format!(
         "{name} of Argo could not be read: {what}; try again in a minute, controllers do so by themselves"
     );
-    Refused::later("ParentUnknown", text)
+    Refused::later(RefusalReason::ParentUnknown, text)
 }

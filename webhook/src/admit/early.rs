@@ -11,6 +11,7 @@ use super::needs::identity;
 use crate::claims;
 use crate::kinds::Template;
 use crate::mutate::{self, Picked, World};
+use crate::reason::RefusalReason;
 use crate::review::Request;
 use crate::state::State;
 use crate::twin;
@@ -44,6 +45,9 @@ pub(super) async fn evaluate(
     }
     let have: Result<Vec<_>, _> = stream::iter(all).buffered(AT_ONCE).try_collect().await;
     let have = have.map_err(|refused| (refused, facts.clone()))?;
+    if let Some(refused) = stalled(state, request, asker, &decisions) {
+        return Err((refused, facts));
+    }
     let service_account = first.and_then(|decision| match decision {
         Decision::Identity(choice) => Some(choice.name.to_string()),
         Decision::ServiceAccount { name, .. } => Some(name.clone()),
@@ -55,6 +59,36 @@ pub(super) async fn evaluate(
         ..Picked::default()
     };
     Ok((facts, picked))
+}
+
+/// Kinds whose pods begin at once. What runs later may find its identity well again.
+const BEGIN_AT_ONCE: [&str; 2] = ["Job", "JobSet"];
+
+/// Refuses what would only wait in vain, as others before it: here the reason reaches the person. A pod could not say it, because
+/// Metaflow's client without a metadata service hides why a task failed.
+fn stalled(
+    state: &State,
+    request: &Request<'_>,
+    asker: &Asker,
+    decisions: &[Decision],
+) -> Option<Refused> {
+    let begins = BEGIN_AT_ONCE.contains(&request.kind.kind.as_str());
+    if !begins || request.operation.as_str() != "CREATE" {
+        return None;
+    }
+    decisions.iter().find_map(|decision| {
+        let Decision::Identity(choice) = decision else {
+            return None;
+        };
+        let name = choice.name.as_str();
+        let why = state.identities.get(&request.namespace, name)?.stalled?;
+        let message = format!(
+            "identity {name} of {} does not work, and a task has waited for it in vain: {why}; it is tried again every few \
+             minutes: start the run again when this is put right",
+            asker.requester
+        );
+        Some(Refused::forbidden(RefusalReason::IdentityFailed, message))
+    })
 }
 
 fn decide(

@@ -7,10 +7,11 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
 use namesake_core::Launcher;
 
-use super::{asks, lives_inside, not_loaded, unasked};
+use super::{asks, just_started, lives_inside, not_loaded, unasked};
 use crate::guard::{self, Guarded, RunningPod};
 use crate::mode::{self, Mode};
 use crate::mutate::World;
+use crate::reason::RefusalReason;
 use crate::review::{Metadata, Request};
 use crate::state::State;
 use crate::verdict::{Facts, Refused, Verdict};
@@ -65,6 +66,9 @@ async fn decide(
     let info = &request.user_info;
     let known = |name: &str| state.identities.get(&request.namespace, name);
     let acts_for = who::managed(info, &request.namespace, known);
+    if matches!(acts_for, Some(Err(_))) && !state.synced.has_identities() {
+        return (kind, Err(just_started("the Identities")));
+    }
     let world = World {
         rules: &rules,
         keys: &keys,
@@ -100,7 +104,7 @@ async fn enter(
     let name = request.name.as_deref().unwrap_or_default();
     let Some(pod) = pod(state, &request.namespace, name, deadline).await? else {
         return Err(Refused::forbidden(
-            "UnknownPod",
+            RefusalReason::UnknownPod,
             format!(
                 "there is no pod {name} in namespace {}, so nobody knows whose {} would enter: look at its name",
                 request.namespace, request.user_info.username
@@ -159,7 +163,7 @@ async fn pod(
 ) -> Result<Option<RunningPod>, Refused> {
     let away = |what: String| {
         let text = format!("pod {name}, whose this is about, could not be read: {what}; try again");
-        Refused::later("PodUnknown", text)
+        Refused::later(RefusalReason::PodUnknown, text)
     };
     let client = state
         .cluster()

@@ -11,6 +11,7 @@ use crate::broker::{Failure, Question};
 use crate::kinds::{Kind, Parts, Runs};
 use crate::metrics::BrokerLabels;
 use crate::mutate::{Have, World};
+use crate::reason::RefusalReason;
 use crate::review::{Metadata, Request};
 use crate::state::{Parent, State};
 use crate::verdict::Refused;
@@ -99,7 +100,7 @@ async fn carried(
     let namespace = request.namespace.as_str();
     let found = parent(state, namespace, link, false, deadline).await?;
     match who::carried(world, namespace, link, &found.seen, shown) {
-        Err(refused) if refused.reason == who::NOT_AS_SIGNED && !found.fresh => {
+        Err(refused) if refused.reason == RefusalReason::NotAsSigned.as_str() && !found.fresh => {
             match parent(state, namespace, link, true, deadline).await {
                 Ok(found) => who::carried(world, namespace, link, &found.seen, shown),
                 Err(_) => Err(refused),
@@ -147,7 +148,7 @@ async fn parent(
             "{} {}, which this belongs to, could not be read: {what}; the controller tries again by itself",
             kind.name, owner.name
         );
-        Refused::later("ParentUnknown", text)
+        Refused::later(RefusalReason::ParentUnknown, text)
     };
     let away = |what: String| Missing::Away(refused(what));
     let gone = |what: String| Missing::Gone(refused(what));
@@ -219,7 +220,7 @@ pub(super) async fn identity(
         .unwrap_or_else(|| Err(Failure::away("not in time")));
     let result = match &answer {
         Ok(_) => "ok",
-        Err(Failure::NotEntitled(_)) => "refused",
+        Err(Failure::Refused { .. }) => "refused",
         Err(Failure::Later { .. }) => "later",
     };
     state
@@ -253,7 +254,7 @@ fn question(namespace: &str, asker: &Asker, choice: &IdentityChoice) -> Question
 
 fn conflict(asker: &Asker, choice: &IdentityChoice, user: &str, class: &str) -> Refused {
     Refused::later(
-        "IdentityConflict",
+        RefusalReason::IdentityConflict,
         format!(
             "identity {} is recorded for user {user:?} and class {class:?}, and {} would get it as user {:?} and class {:?}: \
              ask the platform team to look at the Identity of this name",
@@ -267,7 +268,7 @@ fn conflict(asker: &Asker, choice: &IdentityChoice, user: &str, class: &str) -> 
 
 fn other_rules(asker: &Asker, name: &str, answered: &str) -> Refused {
     Refused::later(
-        "RulesDiffer",
+        RefusalReason::RulesDiffer,
         format!(
             "the broker calls the identity of {} {answered}, and this webhook {name}: one of them does not have the newest \
              rules yet; try again in a minute",

@@ -12,6 +12,7 @@ use super::{Decided, asks, done, unasked};
 use crate::adopt;
 use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
 use crate::mutate::{self, Picked, Sign, Update, World};
+use crate::reason::RefusalReason;
 use crate::review::{Object, Request};
 use crate::state::State;
 use crate::twin;
@@ -155,7 +156,7 @@ fn runs(kind: &Kind, parent: &ParentKind, parts: &Parts<'_>) -> Result<Vec<Diges
         return Ok(runs);
     }
     Err(Refused::forbidden(
-        "TooManyTemplates",
+        RefusalReason::TooManyTemplates,
         format!(
             "this {} would run {} different pod templates, and a stamp can sign {MAX_RUNS}: create several, each with fewer",
             kind.name,

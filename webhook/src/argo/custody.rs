@@ -11,6 +11,7 @@ use super::stored::is_merged;
 use super::{Role, STORED};
 use crate::kinds::{Kind, Parts};
 use crate::mutate::World;
+use crate::reason::RefusalReason;
 use crate::review::{Metadata, Request};
 use crate::verdict::Refused;
 use crate::who::{self, Asker, Author, Trust, Void};
@@ -248,7 +249,7 @@ pub fn asker(
 
 fn not_stored(kind: &Kind, name: &str, template: &str) -> Refused {
     Refused::later(
-        "NotStoredYet",
+        RefusalReason::NotStoredYet,
         format!(
             "{} {name} runs template {template} as whoever deployed it, and what it runs is not stored in its status yet: Argo \
              stores it now, and tries again by itself",
@@ -261,7 +262,7 @@ fn not_stored(kind: &Kind, name: &str, template: &str) -> Refused {
 #[must_use]
 pub fn nothing_stored(kind: &Kind, name: &str) -> Refused {
     Refused::later(
-        "NotStoredYet",
+        RefusalReason::NotStoredYet,
         format!(
             "what {} {name} runs is not stored in its status yet, so nobody can say whose it is: adopt its template, or try again \
              when Argo has stored it",
@@ -272,7 +273,7 @@ pub fn nothing_stored(kind: &Kind, name: &str) -> Refused {
 
 fn unmatched(kind: &Kind, name: &str) -> Refused {
     Refused::forbidden(
-        "NoProvenDeployer",
+        RefusalReason::NoProvenDeployer,
         format!(
             "what {} {name} runs is not what the user of its template deployed, so its pods run as nobody: somebody changed the \
              template in between, or the controller's workflowDefaults change what runs; deploy the template again and start \
@@ -284,7 +285,7 @@ fn unmatched(kind: &Kind, name: &str) -> Refused {
 
 fn changed(kind: &Kind, name: &str) -> Refused {
     Refused::later(
-        "ChangedWorkflow",
+        RefusalReason::ChangedWorkflow,
         format!(
             "what {} {name} runs is not what was signed for it: it was changed where nobody watched; the controller tries again \
              by itself, and if it lasts, start the run anew",
@@ -328,7 +329,7 @@ pub fn not_yours(
         _ => "has a void stamp, so nobody knows whose it is".to_owned(),
     };
     Refused::forbidden(
-        "NotYours",
+        RefusalReason::NotYours,
         format!(
             "{} {name} {belongs}, and {requester} may stop or delete it but not change {member}: start a run of your own, or ask \
              its user or an admin to change it",

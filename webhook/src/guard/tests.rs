@@ -20,6 +20,7 @@ fn known(user: &str) -> Known {
         class: "research".to_owned(),
         service_account_uid: None,
         ready: true,
+        stalled: None,
     }
 }
 

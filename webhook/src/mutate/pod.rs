@@ -14,6 +14,7 @@ use namesake_core::{Decision, MAX_SEALED_BYTES, ObjectName, Outcome, Resolution,
 
 use super::{Change, Have, World};
 use crate::patch::Patch;
+use crate::reason::RefusalReason;
 use crate::review::{Object, Request, Spec};
 use crate::twin::{self, DRY_RUN};
 use crate::verdict::Refused;
@@ -237,7 +238,7 @@ fn gates(patch: &mut Patch, spec: Option<&Spec<'_>>, gate: bool) {
 
 fn no_gate(asker: &Asker, name: &str, node: &str) -> Refused {
     Refused::later(
-        "NotReadyYet",
+        RefusalReason::NotReadyYet,
         format!(
             "identity {name} of {} is being made at Google, and a pod that names its node ({node}) cannot wait at a \
              scheduling gate: try again in a few minutes, or leave nodeName out",

@@ -9,6 +9,7 @@ use super::{Change, Picked, World, restamped};
 use crate::adopt;
 use crate::kinds::{self, Kind, Parent, Parts};
 use crate::patch::Patch;
+use crate::reason::RefusalReason;
 use crate::review::{Object, Request};
 use crate::verdict::{Facts, Refused};
 use crate::who::{self, Asker, Author, Trust, Void, seen, verify};
@@ -245,12 +246,12 @@ fn foreign(
                 "the stamp of {} {name} cannot be checked yet: {error}; try again in a minute",
                 kind.name
             );
-            return Refused::later("UnknownKey", text);
+            return Refused::later(RefusalReason::UnknownKey, text);
         }
         _ => "has a void stamp, so nobody knows whose it is".to_owned(),
     };
     Refused::forbidden(
-        "NotYours",
+        RefusalReason::NotYours,
         format!(
             "{} {name} {owner}, and {} may stop or delete it but not change {member}: create one of your own, or ask \
              its user or an admin to change it",

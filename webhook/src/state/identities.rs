@@ -14,6 +14,8 @@ pub struct Known {
     pub service_account_uid: Option<Box<str>>,
     /// Whether it is known to work: no gate is needed.
     pub ready: bool,
+    /// Why it does not work and will not by itself, if a pod has waited for it in vain.
+    pub stalled: Option<Box<str>>,
 }
 
 type ByName = HashMap<Box<str>, Known>;
@@ -81,6 +83,7 @@ mod tests {
             class: "research".to_owned(),
             service_account_uid: Some("u".into()),
             ready: true,
+            stalled: None,
         }
     }
 

@@ -70,6 +70,18 @@ impl Synced {
         parents.retain(|(n, _)| n != namespace);
     }
 
+    /// Whether the namespaces were listed.
+    #[must_use]
+    pub fn has_namespaces(&self) -> bool {
+        self.namespaces.load(Ordering::Acquire)
+    }
+
+    /// Whether the Identities were listed.
+    #[must_use]
+    pub fn has_identities(&self) -> bool {
+        self.identities.load(Ordering::Acquire)
+    }
+
     /// What is missing; empty when this replica can serve.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {

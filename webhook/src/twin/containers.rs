@@ -6,6 +6,7 @@ use namesake_core::{Launcher, Node, Rules, Text, fingerprint};
 use serde::Deserialize;
 
 use crate::kinds::{Parent, Parts};
+use crate::reason::RefusalReason;
 use crate::review::Spec;
 use crate::text::objects_only;
 use crate::verdict::Refused;
@@ -121,7 +122,7 @@ pub fn asked_for(rules: &Rules, spec: &Spec<'_>) -> Result<BTreeMap<String, Stri
         "this pod has {} containers, and a pod with an identity has {MOST} at most: take some out, or create several pods",
         asked.len()
     );
-    Err(Refused::forbidden("TooManyContainers", text))
+    Err(Refused::forbidden(RefusalReason::TooManyContainers, text))
 }
 
 /// The same of the pods of a Job, which are as it has them. Of other parents' pods nobody knows before they are made.
@@ -172,7 +173,7 @@ pub(super) fn foreign(
 
 fn added(name: &str, image: &str) -> Refused {
     Refused::forbidden(
-        "ForeignContainer",
+        RefusalReason::ForeignContainer,
         format!(
             "something added container {name} (image {image}), and nobody who asked for this pod asked for it: find the mutating webhook that does it and let it leave these pods alone, or ask the platform \
              team to list the container under sidecars in the rules"
@@ -182,7 +183,7 @@ fn added(name: &str, image: &str) -> Refused {
 
 fn changed(what: &str) -> Refused {
     Refused::forbidden(
-        "ChangedAfterwards",
+        RefusalReason::ChangedAfterwards,
         format!(
             "something changed {what}, and whoever asked for this pod did not: find the mutating webhook that does it and let it leave these \
              pods alone, or ask the platform team to list the container under sidecars in the rules"

@@ -3,6 +3,7 @@
 use namesake_core::{Rules, is_managed_name};
 
 use crate::kinds::Template;
+use crate::reason::RefusalReason;
 use crate::review::Spec;
 use crate::verdict::Refused;
 
@@ -51,7 +52,7 @@ fn on_node(
         let text = format!(
             "a pod on the host's network is its node to Google, not {account}: take hostNetwork out of the pod"
         );
-        return Err(Refused::forbidden("HostNetwork", text));
+        return Err(Refused::forbidden(RefusalReason::HostNetwork, text));
     }
     if rules.requires_metadata_server() && selected != Some("true") {
         let text = format!(
@@ -59,7 +60,7 @@ fn on_node(
              {METADATA_SERVER}: \"true\" (Metaflow: METAFLOW_KUBERNETES_NODE_SELECTOR={METADATA_SERVER}=true, or \
              @kubernetes(node_selector=...))"
         );
-        return Err(Refused::forbidden("NoMetadataServer", text));
+        return Err(Refused::forbidden(RefusalReason::NoMetadataServer, text));
     }
     Ok(())
 }

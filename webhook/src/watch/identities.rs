@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client};
-use namesake_api::names::READY;
+use namesake_api::names::{READY, STALLED};
 use namesake_api::{Identity, conditions};
 
 use crate::state::{Known, State};
@@ -52,6 +52,15 @@ fn works(identity: &Identity) -> bool {
     ready.is_some_and(|c| c.status == "True" && fresh(c.observed_generation))
 }
 
+// Why it does not work, if that does not pass by itself. Of another spec it says nothing.
+fn stalled(identity: &Identity) -> Option<Box<str>> {
+    let conditions = identity.status.as_ref().map(|status| &status.conditions)?;
+    let stalled = conditions::get(conditions, STALLED)?;
+    let fresh = stalled.observed_generation == identity.metadata.generation;
+    let text = || format!("{}: {}", stalled.reason, stalled.message).into();
+    (stalled.status == "True" && fresh).then(text)
+}
+
 fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
     // What is on its way out, or serves nobody now, is not known: the broker says what to do about it.
     let stays = identity.metadata.deletion_timestamp.is_none() && identity.phase().serves();
@@ -59,6 +68,7 @@ fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
     let known = Known {
         service_account_uid: uid.map(Into::into),
         ready: works(&identity),
+        stalled: stalled(&identity),
         user: identity.spec.user,
         class: identity.spec.class,
     };
@@ -97,6 +107,21 @@ mod tests {
         assert!(!seen(|i| i["metadata"]["generation"] = json!(3)).ready);
         assert!(!seen(|i| i["status"]["conditions"][0]["status"] = json!("False")).ready);
         assert!(!seen(|i| i["status"] = Value::Null).ready);
+    }
+
+    #[test]
+    fn a_stalled_identity_is_known_with_its_reason_until_its_spec_changes() {
+        let stall = |i: &mut Value| {
+            i["status"]["conditions"] = json!([{"type": "Stalled", "status": "True", "reason": "PermissionDenied",
+                "message": "grant it", "observedGeneration": 2, "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+        };
+        let known = seen(stall).stalled;
+        assert_eq!(known.as_deref(), Some("PermissionDenied: grant it"));
+        let changed = seen(|i| {
+            stall(i);
+            i["metadata"]["generation"] = json!(3);
+        });
+        assert_eq!((changed.stalled, seen(|_| {}).stalled), (None, None));
     }
 
     #[test]

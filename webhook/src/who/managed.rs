@@ -84,6 +84,7 @@ mod tests {
                 class: "research".to_owned(),
                 service_account_uid: None,
                 ready: true,
+                stalled: None,
             })
         };
         let answer = managed(&info, "research", known)?;

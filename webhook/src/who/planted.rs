@@ -3,6 +3,7 @@
 use namesake_core::Launcher;
 
 use crate::kinds::{self, Kind, Template};
+use crate::reason::RefusalReason;
 use crate::review::Metadata;
 use crate::verdict::Refused;
 
@@ -76,5 +77,5 @@ fn noun(kind: &Kind) -> &'static str {
 }
 
 fn planted(message: String) -> Refused {
-    Refused::forbidden("PlantedPod", message)
+    Refused::forbidden(RefusalReason::PlantedPod, message)
 }

@@ -197,6 +197,10 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
     assert!(state.rules.get().is_some(), "rules");
     state.set_keys(keys());
     opt_in(case, &state, now);
+    if case.get("listed") != Some(&Value::Bool(false)) {
+        state.synced.set_namespaces();
+        state.synced.set_identities();
+    }
     for identity in case
         .get("identities")
         .and_then(Value::as_array)
@@ -210,6 +214,7 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
             class: text(recorded, "class").unwrap_or("research").to_owned(),
             service_account_uid: Some(text(identity, "uid").unwrap_or("ksa-uid").into()),
             ready: identity.get("ready") == Some(&Value::Bool(true)),
+            stalled: text(identity, "stalled").map(Into::into),
         };
         state.identities.apply("research", &name_of(user), known);
     }

@@ -107,3 +107,47 @@ async fn of_a_newcomer_with_nothing_but_its_account_nothing_is_written_down() {
     broker.finish().await;
     assert_eq!(cluster.asked(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_broker_that_has_not_read_the_namespaces_yet_does_not_say_that_one_has_not_opted_in() {
+    let broker = broker();
+    let error = is_opted_in(&broker, "research", "prod").await.unwrap_err();
+    assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(error.reason(), "NotSynced");
+    assert!(!error.message().contains("opted"), "{}", error.message());
+}
+
+/// An API server with one namespace.
+async fn one_namespace(request: http::Request<Body>) -> http::Response<Body> {
+    if request
+        .uri()
+        .query()
+        .is_some_and(|query| query.contains("watch=true"))
+    {
+        std::future::pending::<()>().await;
+    }
+    let namespace = json!({"metadata": {"name": "research", "resourceVersion": "1", "labels": {"namesake.dev/stack": "dev"}}});
+    let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": "1"}, "items": [namespace]});
+    http::Response::new(Body::from(list.to_string().into_bytes()))
+}
+
+#[tokio::test]
+async fn a_namespace_that_has_not_opted_in_is_told_what_its_label_says() {
+    let (namespaces, task) =
+        crate::namespaces::watch(fixtures::client(one_namespace), Arc::default());
+    let task = tokio::spawn(task);
+    assert!(namespaces.are_listed().await && namespaces.is_complete());
+    assert!(namespaces.opted_in("research", "dev"));
+    let other = namespaces.why_not("research", "prod");
+    assert!(
+        other.contains("stack dev") && other.contains("stack prod"),
+        "{other}"
+    );
+    let none = namespaces.why_not("lab", "prod");
+    assert!(
+        none.contains("does not have the label namesake.dev/stack"),
+        "{none}"
+    );
+    task.abort();
+}

@@ -11,6 +11,7 @@ use crate::controller::memory::Memory;
 use crate::controller::take::settle;
 use crate::phase;
 use crate::plan::{Aim, Change, ServiceAccount, plan};
+use crate::reason::ConditionReason;
 
 /// A name, and what happens to the identity.
 type Stage = (&'static str, fn(&mut Identity));
@@ -170,7 +171,8 @@ impl Life {
                     &mut self.memory,
                 );
                 // Google stopped answering: the broker is killed while it waits.
-                let killed = |_| crate::failure::Failure::passing("Killed", "in the middle");
+                let killed =
+                    |_| crate::failure::Failure::passing(ConditionReason::Timeout, "in the middle");
                 let limit = Duration::from_millis(300);
                 let taken = tokio::time::timeout(limit, step).await.map_err(killed);
                 self.world.emulator.state().clear_faults();

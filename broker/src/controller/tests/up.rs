@@ -3,6 +3,7 @@
 use super::*;
 use crate::conditions::Finding;
 use crate::principal;
+use crate::reason::ConditionReason;
 use namesake_api::IdentityStatus;
 use namesake_api::names::GOOGLE_ACCOUNT_READY;
 
@@ -81,7 +82,11 @@ async fn who_comes_back_is_enabled_also_when_google_shows_the_account_as_it_was_
     google::find(&identity, &world.context).await.unwrap();
     assert!(!enabled(world.written(before)), "nobody had disabled it");
     // The status says that we disabled it; a replica of Google's shows that it is enabled.
-    for reason in ["Disabled", "Disabling", "Throttled"] {
+    for reason in [
+        ConditionReason::Disabled,
+        ConditionReason::Disabling,
+        ConditionReason::Throttled,
+    ] {
         let mut status = IdentityStatus {
             google_service_account_id: Some("1".into()),
             ..IdentityStatus::default()

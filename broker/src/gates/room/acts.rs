@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::{Gated, Room};
 use crate::gates::ENDED;
-use crate::{ensure, phase, status};
+use crate::{conditions, ensure, phase, status};
 
 /// How often one pod is told why it waits, at most.
 const TOLD: u32 = 10;
@@ -47,6 +47,21 @@ impl Room {
             Err(error) => {
                 warn!(%error, pod = %pod.name, "a pod that waits in vain could not be ended yet");
             }
+        }
+    }
+
+    /// Says on the Identity that a pod waited for it in vain, so that new Jobs are refused at once.
+    pub(super) async fn stall(&self, account: &str) {
+        let Some(identity) = self.identity(account) else {
+            return;
+        };
+        let now = (self.gates.config.clock)();
+        let generation = identity.metadata.generation;
+        let update = status::update(&self.gates.client, &identity, |seen, status| {
+            seen.metadata.generation == generation && conditions::stall(status, generation, now)
+        });
+        if let Err(error) = update.await {
+            warn!(%error, name = %account, "that pods wait in vain for an identity could not be written down");
         }
     }
 

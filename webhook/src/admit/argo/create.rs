@@ -14,6 +14,7 @@ use crate::argo::object::{Object as Whole, own};
 use crate::argo::reference::{self, Reference};
 use crate::kinds::Parts;
 use crate::mutate::{self, Picked};
+use crate::reason::RefusalReason;
 use crate::verdict::{Facts, Refused};
 use crate::who::{self, Asker, Chain};
 use namesake_core::Node;
@@ -186,7 +187,7 @@ async fn workflow(
 
 fn forged(asked: &Asked<'_, '_>) -> Refused {
     Refused::forbidden(
-        "ForgedStatus",
+        RefusalReason::ForgedStatus,
         format!(
             "this Workflow of {} comes with a status, which Argo would obey: take status out, only Argo writes it",
             asked.request.user_info.username
@@ -196,7 +197,7 @@ fn forged(asked: &Asked<'_, '_>) -> Refused {
 
 fn undeployed(kind: &str, reference: Reference<'_>) -> Refused {
     Refused::forbidden(
-        "NoProvenDeployer",
+        RefusalReason::NoProvenDeployer,
         format!(
             "nobody is proven to have deployed {kind} {}, so what it runs would run as nobody: deploy it again (it was made before \
              the namespace was opted in, or while admission was off), or ask an admin to adopt it",
@@ -207,7 +208,7 @@ fn undeployed(kind: &str, reference: Reference<'_>) -> Refused {
 
 fn mixed(asked: &Asked<'_, '_>, reference: Reference<'_>, why: &str) -> Refused {
     Refused::forbidden(
-        "NotAReference",
+        RefusalReason::NotAReference,
         format!(
             "this Workflow of {} says more than workflowTemplateRef and arguments, so its pods would be its requester's, but they \
              would run template {}, and {why}: take out the rest, and it runs as whoever deployed the template, or copy the \

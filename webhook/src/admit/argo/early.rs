@@ -11,6 +11,7 @@ use crate::argo::forbidden;
 use crate::argo::pods::{Template, templates};
 use crate::claims::Said;
 use crate::mutate;
+use crate::reason::RefusalReason;
 use crate::verdict::{Facts, Refused};
 use crate::who::Asker;
 use namesake_core::Node;
@@ -73,7 +74,7 @@ fn decide(
     if let Some(found) = forbidden::find(spec).filter(|_| powered || (asker.user.is_ok() && !kept))
     {
         let refused = Refused::forbidden(
-            "NotAsSomebody",
+            RefusalReason::NotAsSomebody,
             format!(
                 "{} of this {} cannot run as {}: {}",
                 found.member, asked.kind.kind, asker.requester, found.why
