@@ -20,6 +20,7 @@ use namesake_tests::{
     drafts::metaflow_job,
     eventually::{eventually, within},
     namespace::{TestNamespace, account_of, with_own_stack},
+    person::Person,
     stack::{LEASE, Options, question},
 };
 use serde_json::json;
@@ -232,6 +233,61 @@ fn a_rollout_of_the_brokers_while_new_users_come_loses_no_request() -> Result<()
         }
         Ok(())
     })
+}
+
+#[test]
+fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
+    // As in the manifests, and as many times shorter as the looks at readiness here are.
+    let drain = Duration::from_millis(500);
+    with_own_stack(Options::default(), |ns| async move {
+        let service = ns.stack.webhook_becomes_a_service().await?;
+        let mut replicas = Vec::new();
+        for _ in 0..2 {
+            let (program, address) = ns.stack.webhook_at(None, drain).await?;
+            service.has(address);
+            replicas.push((program, address));
+        }
+        let alice = ns.alice().await?;
+        eventually("the Service has a replica", async || {
+            alice.dry_runs::<Job>(metaflow_job()).await?;
+            Ok(())
+        })
+        .await?;
+        let (done, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let restart = async {
+            let mut next = Vec::new();
+            for (program, _) in replicas {
+                // maxSurge: 1, maxUnavailable: 0: the new one is ready before the old one is stopped.
+                let (newer, address) = ns.stack.webhook_at(None, drain).await?;
+                service.has(address);
+                program.is_stopped().await;
+                next.push(newer);
+                let before = count.load(Ordering::Relaxed);
+                eventually("more Jobs come", async || {
+                    ensure!(count.load(Ordering::Relaxed) >= before + 20);
+                    Ok(())
+                })
+                .await?;
+            }
+            done.store(true, Ordering::Relaxed);
+            anyhow::Ok(next)
+        };
+        let (next, ()) = tokio::try_join!(restart, many_jobs(&alice, &done, &count))?;
+        for program in next {
+            program.is_stopped().await;
+        }
+        Ok(())
+    })
+}
+
+/// Alice asks for one Job after the other, until `done`; none is refused. What is decided without the broker is asked as a dry run.
+async fn many_jobs(alice: &Person, done: &AtomicBool, count: &AtomicUsize) -> Result<()> {
+    while !done.load(Ordering::Relaxed) {
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        let job = alice.dry_runs::<Job>(metaflow_job()).await;
+        job.with_context(|| format!("after {number} others"))?;
+    }
+    Ok(())
 }
 
 /// One new user after the other makes a Job, until `done`; none is refused.

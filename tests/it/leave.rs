@@ -183,6 +183,43 @@ fn who_leaves_loses_everything_in_order_and_comes_back_by_the_entry_alone() -> R
 }
 
 #[test]
+fn an_entry_under_offboarded_is_undone_by_taking_it_back_at_once_and_nobody_acts_meanwhile()
+-> Result<()> {
+    let options = brisk();
+    let ahead = Arc::clone(&options.ahead);
+    with_own_stack(options, |ns| async move {
+        let (_, name) = lives(&ns).await?;
+        let before = identity(&ns, &name).await?.status.unwrap_or_default();
+        let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
+        ns.stack.rules_become(&offboarded).await??;
+        comes_to(&ns, &name, Phase::Offboarding).await?;
+        is_nobody(&ns, &name).await?;
+        refused(ns.alice().await?.creates::<Pod>(pod()).await)?.with(403)?;
+        ns.stack.rules_become(SHARED_RULES).await??;
+        comes_to(&ns, &name, Phase::InUse).await?;
+        lives(&ns).await?;
+        let after = identity(&ns, &name).await?.status.unwrap_or_default();
+        ensure!(
+            after.google_service_account_id == before.google_service_account_id,
+            "another account"
+        );
+        // Longer than NAMESAKE_OFFBOARDING_UNDO: the address may be somebody else's by then.
+        ns.stack.rules_become(&offboarded).await??;
+        comes_to(&ns, &name, Phase::Offboarding).await?;
+        ahead.store(11 * 60, Ordering::Relaxed);
+        ns.stack.rules_become(SHARED_RULES).await??;
+        eventually("it takes an entry under returned", async || {
+            let refusal = refused(ns.alice().await?.creates::<Pod>(pod()).await)?;
+            refusal.with(403)?.saying("HasLeft")?.saying("returned")?;
+            Ok(())
+        })
+        .await?;
+        ensure!(identity(&ns, &name).await?.phase() == Phase::Offboarding);
+        Ok(())
+    })
+}
+
+#[test]
 fn an_identity_that_nobody_uses_goes_and_comes_back_with_the_next_pod() -> Result<()> {
     let options = brisk();
     let ahead = Arc::clone(&options.ahead);

@@ -195,6 +195,32 @@ impl Stack {
         self.is_ready(&self.webhook_url()).await
     }
 
+    /// A webhook beside the first, on a port of its own or at this address; ready when this returns. When it is stopped, it answers
+    /// for as long as `drain` says before it closes its port.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn webhook_at(
+        &self,
+        address: Option<SocketAddr>,
+        drain: Duration,
+    ) -> Result<(Program, SocketAddr)> {
+        let listener = listener(address)?;
+        let address = listener.local_addr()?;
+        let program = self.webhook_on(listener, drain).await?;
+        self.is_ready(&format!("https://{address}")).await?;
+        Ok((program, address))
+    }
+
+    /// Ends the webhook, and answers in its place as the Service of several replicas does.
+    ///
+    /// # Errors
+    /// Its port is not free.
+    pub async fn webhook_becomes_a_service(&self) -> Result<Service> {
+        self.webhook_is_killed().await;
+        Service::start(listener(Some(self.webhook_address))?, self.https()?)
+    }
+
     /// Ends the broker in the middle of whatever it is doing.
     pub async fn broker_is_killed(&self) {
         kill(&self.broker).await;
@@ -284,10 +310,16 @@ impl Stack {
     }
 
     async fn run_webhook(&self, listener: TcpListener) -> Result<()> {
+        *self.webhook.lock().await = Some(self.webhook_on(listener, Duration::ZERO).await?);
+        Ok(())
+    }
+
+    async fn webhook_on(&self, listener: TcpListener, drain: Duration) -> Result<Program> {
         let token_file = self.token_file.display().to_string();
         let deadline = format!("{}ms", self.options.broker_deadline.as_millis());
         let upkeep = Timings::scaled(self.options.speed).upkeep;
         let upkeep = format!("{}ms", upkeep.as_millis());
+        let drain = format!("{}ms", drain.as_millis());
         let flags = [
             ["--namespace", SYSTEM_NAMESPACE],
             ["--broker-url", &self.broker_url()],
@@ -295,19 +327,17 @@ impl Stack {
             ["--broker-deadline", &deadline],
             ["--upkeep", &upkeep],
             ["--tls-names", "127.0.0.1"],
-            ["--drain", "0s"],
+            ["--drain", &drain],
         ];
         let flags = ["namesake-webhook"]
             .into_iter()
             .chain(flags.into_iter().flatten());
         let args = namesake_webhook::Args::try_parse_from(flags)?;
         let config = self.config_of(WEBHOOK_SERVICE_ACCOUNT).await?;
-        let program = Program::start("webhook", async move |stop| {
+        Program::start("webhook", async move |stop| {
             let client = Client::try_from(config)?;
             namesake_webhook::run(&args, client, listener, stop).await
-        })?;
-        *self.webhook.lock().await = Some(program);
-        Ok(())
+        })
     }
 
     async fn run_broker(&self, listener: TcpListener) -> Result<()> {

@@ -186,7 +186,11 @@ fn what_google_does_not_believe_within_the_deadline_ends_the_pod_with_the_reason
             Ok(())
         })
         .await?;
-        let again = alice.creates::<Job>(metaflow_job()).await?;
+        // The webhook's watch shows a moment later that the identity is not stalled any more.
+        let again = eventually("new Jobs are taken again", async || {
+            Ok(alice.creates::<Job>(metaflow_job()).await?)
+        })
+        .await?;
         ns.gate_opens(&ns.pod_of(&again).await?).await
     })
 }
