@@ -52,14 +52,9 @@ export PATH="$path"
 exec "$@"
 "#;
 
-/// How this machine lets us make namespaces.
+/// Proof that this machine lets us make namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Isolation {
-    /// As root.
-    Root,
-    /// As an ordinary user, who is root in a user namespace.
-    UserNamespace,
-}
+pub(super) struct Isolation(());
 
 /// What one container gets.
 #[derive(Debug)]
@@ -75,22 +70,19 @@ pub(super) struct Room<'a> {
 impl Isolation {
     /// Tries it. An error says why this machine does not allow it, and what would.
     pub(super) fn probe(folder: &Path) -> Result<Self, String> {
-        let mut said = String::new();
-        for way in [Self::Root, Self::UserNamespace] {
-            match way.tries(folder) {
-                Ok(()) => return Ok(way),
-                Err(error) => said = format!("{error:#}"),
-            }
+        let isolation = Self(());
+        match isolation.tries(folder) {
+            Ok(()) => Ok(isolation),
+            Err(error) => Err(format!(
+                "this pod needs mount and PID namespaces and an overlay of the machine's files, which this machine does not \
+                 allow: {error:#}; run as root (a user namespace is not enough), with util-linux's unshare, nsenter and mount \
+                 installed"
+            )),
         }
-        Err(format!(
-            "this pod needs mount and PID namespaces, which this machine does not allow: {said}; run as root, or allow \
-             unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), with util-linux's unshare, nsenter and \
-             mount installed"
-        ))
     }
 
     fn tries(self, folder: &Path) -> Result<()> {
-        let root = folder.join(format!("probe-{self:?}"));
+        let root = folder.join("probe");
         std::fs::create_dir_all(&root)
             .with_context(|| format!("cannot make {}", root.display()))?;
         let launch = Launch::new("probe", Path::new("true"), Vec::new(), folder);
@@ -125,9 +117,6 @@ impl Isolation {
         let mut args: Vec<String> = ["--mount", "--pid", "--fork", "--kill-child"]
             .map(str::to_owned)
             .into();
-        if self == Self::UserNamespace {
-            args.extend(["--user", "--map-root-user"].map(str::to_owned));
-        }
         args.extend(["/bin/sh", "-c", MAKE_ROOT, "sandbox"].map(str::to_owned));
         args.extend([
             text(room.root),
@@ -159,9 +148,6 @@ impl Isolation {
         let first = first.context("the container has no process")?;
         let mut enter = Command::new("nsenter");
         enter.args(["--target", first, "--mount", "--pid", "--root", "--wd"]);
-        if self == Self::UserNamespace {
-            enter.args(["--user", "--preserve-credentials"]);
-        }
         enter.arg("--").args(command).stdin(Stdio::null());
         Ok(enter)
     }
