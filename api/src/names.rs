@@ -25,6 +25,8 @@ pub const ADOPT_ANNOTATION: &str = "namesake.dev/adopt-for";
 pub const STAMP_ANNOTATION: &str = "namesake.dev/stamp";
 /// Annotation on pods: the signed resolution that the twin checks.
 pub const RESOLUTION_ANNOTATION: &str = "namesake.dev/resolution";
+/// Annotation on a WorkflowTaskResult of Argo: UID of the pod that created it, and that alone may change it.
+pub const RESULT_POD_ANNOTATION: &str = "namesake.dev/pod-uid";
 /// Annotation on pods and KSAs: the user, for people to read. Never evidence.
 pub const USER_ANNOTATION: &str = "namesake.dev/user";
 /// Label on pods and KSAs: the identity's name.
@@ -82,8 +84,9 @@ pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
 /// Webhook that writes down since when a namespace is opted in.
 pub const NAMESPACES_WEBHOOK: &str = "namespaces.namesake.dev";
 /// The ValidatingAdmissionPolicies that protect names, accounts and ourselves, each with a binding of its name that denies.
-pub const GUARDS: [&str; 19] = [
+pub const GUARDS: [&str; 20] = [
     "namesake-adoption",
+    "namesake-argo-pods",
     "namesake-broker-pod-status",
     "namesake-broker-pods",
     "namesake-broker-role-bindings",

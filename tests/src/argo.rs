@@ -10,6 +10,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
 };
+use namesake_webhook::argo::nodes::node_id;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -224,8 +225,9 @@ pub fn pod(workflow: &DynamicObject, step: &str) -> Value {
         annotations[key] = value.clone();
     }
     annotations["metaflow/run_id"] = json!(format!("argo-{name}"));
-    annotations["workflows.argoproj.io/node-id"] = json!(format!("{name}-{step}"));
-    annotations["workflows.argoproj.io/node-name"] = json!(format!("{name}.{step}"));
+    let node = format!("{name}.{step}");
+    annotations["workflows.argoproj.io/node-id"] = json!(node_id(&name, &node));
+    annotations["workflows.argoproj.io/node-name"] = json!(node);
     let main = json!({"name": "main", "image": "python:3.11", "command": ["/var/run/argo/argoexec", "emissary"]});
     json!({
         "metadata": {
@@ -240,7 +242,7 @@ pub fn pod(workflow: &DynamicObject, step: &str) -> Value {
     })
 }
 
-/// The result of a step, as the executor in its pod creates it.
+/// The result of a step, as the executor in its pod creates it since Argo 3.5.2.
 #[must_use]
 pub fn result_of(workflow: &DynamicObject, pod: &Pod) -> Value {
     json!({
@@ -250,7 +252,8 @@ pub fn result_of(workflow: &DynamicObject, pod: &Pod) -> Value {
             "labels": {
                 "workflows.argoproj.io/workflow": workflow.name_any(),
                 "workflows.argoproj.io/report-outputs-completed": "false"},
-            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": pod.name_any(), "uid": pod.uid()}]},
+            "ownerReferences": [{
+                "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": workflow.name_any(), "uid": workflow.uid()}]},
     })
 }
 

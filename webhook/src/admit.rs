@@ -25,7 +25,7 @@ use crate::review::{self, Malformed, Object, Request};
 use crate::state::State;
 use crate::verdict::{Facts, Refused, Verdict};
 use crate::who;
-use crate::{opt_in, rules_check, twin};
+use crate::{opt_in, rules_check, task_result, twin};
 
 use needs::{identity, origin};
 use record::record;
@@ -91,6 +91,12 @@ pub async fn admit(
     if webhook == Webhook::MutateNamespaces {
         let verdict = opt_in::write_down(&request, state.now());
         record(state, webhook, "Namespace", &request, &verdict, began);
+        return Ok(verdict.review(&request.uid)?);
+    }
+    if webhook == Webhook::Mutate && task_result::is_created(&request) {
+        let verdict = task_result::write_down(&request);
+        let kind = "argoproj.io/WorkflowTaskResult";
+        record(state, webhook, kind, &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }
     let kind = kinds::find(&request.kind);
@@ -210,7 +216,11 @@ async fn decide(
         return argo::admit(&asked, opted_in).await;
     }
     match (webhook, &kind.role, request.operation.as_str()) {
-        (Webhook::Validate, Role::Pod, "CREATE") => Ok(twin::check(&world, request, object)),
+        (Webhook::Validate, Role::Pod, "CREATE") => {
+            let verdict = twin::check(&world, request, object);
+            let checked = argo::checked(state, &world, request, object, verdict, deadline);
+            Ok(checked.await)
+        }
         (Webhook::Mutate, Role::Parent(parent), "UPDATE") => {
             let changed = parent::Changed {
                 kind,
@@ -252,6 +262,8 @@ async fn pod(
     let made = (kind, Launcher::Pod);
     let origin = origin(state, world, request, made, &pod.metadata, None, deadline).await;
     let asker = origin.map_err(|refused| (refused, asks(request)))?.asker;
+    let belongs = argo::belongs(state, world, request, pod, asker.user(), deadline).await;
+    belongs.map_err(|refused| (refused, mutate::facts(&asker, None)))?;
     let decision = claims::of_pod(pod, |said| {
         mutate::choose(world, &request.namespace, &asker, said)
     });

@@ -12,10 +12,13 @@ use crate::kinds::Kind;
 pub mod changes;
 pub mod custody;
 pub mod forbidden;
+pub mod nodes;
 pub mod object;
+pub mod pod_keys;
 pub mod pods;
 mod quantity;
 pub mod reference;
+pub mod retry;
 pub mod stored;
 
 /// API group of Argo Workflows.

@@ -1,25 +1,38 @@
 //! Guards of what runs: who enters a pod is its user to Google, and what an Argo step is fed with becomes part of it. Pure:
 //! the pod and its Identity are arguments.
 
-use namesake_core::{User, is_managed_name};
+use namesake_api::names::RESULT_POD_ANNOTATION;
+use namesake_core::{Text, User, is_managed_name};
 use serde::Deserialize;
 
+use crate::argo::nodes::WORKFLOW_LABEL;
 use crate::reason::RefusalReason;
-use crate::review::{Metadata, UserInfo};
+use crate::review::{Metadata, Owner, UserInfo};
 use crate::state::Known;
 use crate::text::{objects_only, or_default};
 use crate::verdict::Refused;
 
-/// Label on a WorkflowTaskResult: name of the Workflow that reads it.
-const WORKFLOW_LABEL: &str = "workflows.argoproj.io/workflow";
+/// SIGTERM and SIGKILL, which Argo sends.
+const SIGNALS: [&str; 2] = ["15", "9"];
+/// How Argo's executor is called in a container: by its name where it is the image's own, by its path where it was copied.
+const EXECUTORS: [&str; 2] = ["argoexec", "/var/run/argo/argoexec"];
 
-/// The part of a guarded object that is read; options of `exec` and the like have none of it.
+/// The part of a guarded object that is read: metadata of an object, or the options of `exec`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self")]
 pub struct Guarded<'a> {
     /// Metadata.
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
+    /// What is executed.
+    #[serde(borrow, default)]
+    pub command: Option<Vec<Text<'a>>>,
+    /// Whether it reads what the requester writes.
+    #[serde(default)]
+    pub stdin: Option<bool>,
+    /// Whether it has a terminal.
+    #[serde(default)]
+    pub tty: Option<bool>,
 }
 
 objects_only!(Guarded);
@@ -33,10 +46,35 @@ pub struct RunningPod {
     pub uid: String,
     /// KSA that it runs as: says whose it is, as its own labels and annotations do not.
     pub service_account: String,
-    /// Name of the Workflow whose controller made it.
-    pub workflow: Option<String>,
+    /// The Workflow that is its controller.
+    pub workflow: Option<WorkflowOfPod>,
     /// Node of that Workflow that it is.
     pub node: Option<String>,
+}
+
+/// A Workflow, as the owner reference of one of its pods names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkflowOfPod {
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+}
+
+/// Whether this is how Argo's controller stops a container: a signal to its first process, and nothing else. What the
+/// annotations `kill-cmd-…` of a pod say is not.
+#[must_use]
+pub fn is_kill_command(options: &Guarded<'_>) -> bool {
+    let command: Vec<&str> = options.command.iter().flatten().map(Text::as_str).collect();
+    let interactive = options.stdin == Some(true) || options.tty == Some(true);
+    !interactive
+        && match command[..] {
+            [executor, "kill", signal, "1"] => {
+                EXECUTORS.contains(&executor) && SIGNALS.contains(&signal)
+            }
+            ["/bin/sh", "-c", text] => SIGNALS.iter().any(|s| text == format!("kill -{s} 1")),
+            _ => false,
+        }
 }
 
 /// Checks who enters a pod; `known` is the Identity of its KSA, `user` whoever asks, if that is a user. `kept`: its KSA
@@ -92,7 +130,7 @@ fn not_given(what: &str, requester: &str, pod: &RunningPod) -> Refused {
 }
 
 /// Checks who creates a WorkflowTaskResult: the pod of the step that it is the result of. `pod` is the pod that the
-/// requester's credential was given to.
+/// requester's credential was given to. Its UID has been written into the result, so that only it changes that later.
 ///
 /// # Errors
 /// Anybody else, and another step's result.
@@ -103,14 +141,13 @@ pub fn result(
     pod: Option<&RunningPod>,
 ) -> Result<(), Refused> {
     let name = object.name.as_deref().unwrap_or_default();
-    let workflow = object.label(WORKFLOW_LABEL).unwrap_or_default();
-    let of = format!("workflowtaskresult {name} of workflow {workflow:?}");
+    let label = object.label(WORKFLOW_LABEL).unwrap_or_default();
+    let of = format!("workflowtaskresult {name} of workflow {label:?}");
     let pod = own_pod(info, namespace, pod).ok_or_else(|| not_its_pod(&of, info))?;
-    let is_its_step =
-        pod.workflow.as_deref() == Some(workflow) && pod.node.as_deref() == Some(name);
-    if !is_its_step {
+    let workflow = pod.workflow.as_ref().filter(|w| w.name == label);
+    let Some(workflow) = workflow.filter(|_| pod.node.as_deref() == Some(name)) else {
         let step = pod.node.as_deref().unwrap_or("none");
-        let flow = pod.workflow.as_deref().unwrap_or("none");
+        let flow = pod.workflow.as_ref().map_or("none", |w| w.name.as_str());
         return Err(Refused::forbidden(
             RefusalReason::NotYourStep,
             format!(
@@ -119,18 +156,32 @@ pub fn result(
                 pod.name, info.username
             ),
         ));
-    }
-    let mut owners = object.owner_references.iter().flatten();
-    if owners.any(|o| o.kind.as_str() == "Pod" && o.uid.as_str() == pod.uid) {
+    };
+    let mut owners = object.owner_references.iter().flatten().peekable();
+    let is_owned = owners.peek().is_some() && owners.all(|o| owns_result(o, workflow, pod));
+    if is_owned && object.annotation(RESULT_POD_ANNOTATION) == Some(&pod.uid) {
         return Ok(());
     }
     Err(Refused::forbidden(
         RefusalReason::NotYourStep,
         format!(
-            "{of} does not name its pod {} as its owner, by which its later changes are checked: let Argo's executor write it",
+            "{of} is not owned by that Workflow or by its pod {} alone, or does not name that pod in its annotation \
+             {RESULT_POD_ANNOTATION}, which Namesake writes: let Argo's executor write it",
             pod.name
         ),
     ))
+}
+
+// The Workflow since Argo 3.5.2, the pod (by two spellings) before.
+fn owns_result(owner: &Owner<'_>, workflow: &WorkflowOfPod, pod: &RunningPod) -> bool {
+    let (group, kind) = (owner.api_version.split_once('/'), owner.kind.as_str());
+    match (group.map_or("", |(group, _)| group), kind) {
+        ("argoproj.io", "Workflow") => {
+            owner.uid.as_str() == workflow.uid && owner.name.as_str() == workflow.name
+        }
+        ("", "Pod" | "pods") => owner.uid.as_str() == pod.uid,
+        _ => false,
+    }
 }
 
 /// Checks who writes the status of a WorkflowTaskSet: a pod of the Workflow of that name.
@@ -145,7 +196,8 @@ pub fn task_set_status(
 ) -> Result<(), Refused> {
     let name = object.name.as_deref().unwrap_or_default();
     let of = format!("status of workflowtaskset {name}");
-    let pod = own_pod(info, namespace, pod).filter(|pod| pod.workflow.as_deref() == Some(name));
+    let pod = own_pod(info, namespace, pod)
+        .filter(|pod| pod.workflow.as_ref().is_some_and(|w| w.name == name));
     pod.map(|_| ()).ok_or_else(|| not_its_pod(&of, info))
 }
 

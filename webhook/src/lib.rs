@@ -33,6 +33,7 @@ mod server;
 mod shipped;
 pub mod signals;
 pub mod state;
+mod task_result;
 pub mod telemetry;
 mod text;
 pub mod twin;

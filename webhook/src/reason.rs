@@ -33,8 +33,12 @@ namesake_core::reasons! {
         IdentityFailed,
         /// What had the identity's name is still being deleted.
         IdentityLeaving,
+        /// Pods or results of an earlier Workflow of the same name are still there.
+        LeftBehind,
         /// A pod names the account of an identity that it was not given.
         ManagedAccount,
+        /// A Workflow that is named like a node of somebody else's Workflow.
+        NameOfANode,
         /// A pod may land on a node without GKE's metadata server.
         NoMetadataServer,
         /// Nobody is proven to have deployed what a Workflow runs.

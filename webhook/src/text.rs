@@ -16,6 +16,11 @@ impl Pairs<'_> {
         let found = self.0.iter().rev().find(|(k, _)| k.as_str() == key);
         found.map(|(_, v)| v.as_str())
     }
+
+    /// All keys, as often as they are written.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(k, _)| k.as_str())
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {

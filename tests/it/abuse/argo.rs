@@ -4,6 +4,7 @@ mod attacks;
 mod down;
 mod feeding;
 mod parallel;
+mod pods;
 mod stock;
 
 use anyhow::Result;

@@ -32,7 +32,7 @@ pub(crate) fn state() -> State {
     cases::sign(&mut case);
     let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow", "uid": "f", "controller": true});
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "uid": "u", "ownerReferences": [owner],
-        "annotations": {"workflows.argoproj.io/node-id": "flow-1"}},
+        "annotations": {"workflows.argoproj.io/node-id": "flow", "workflows.argoproj.io/node-name": "flow"}},
         "spec": {"serviceAccountName": cases::name_of(ALICE), "containers": []}});
     cases::state(&case).with_cluster(api_server::with(&pod))
 }
@@ -49,8 +49,9 @@ fn exec() -> Value {
 
 fn result() -> Value {
     let account = format!("system:serviceaccount:research:{}", cases::name_of(ALICE));
-    let object = json!({"metadata": {"name": "flow-1", "labels": {"workflows.argoproj.io/workflow": "flow"},
-        "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}]}});
+    let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow", "uid": "f"});
+    let object = json!({"metadata": {"name": "flow", "labels": {"workflows.argoproj.io/workflow": "flow"},
+        "annotations": {"namesake.dev/pod-uid": "u"}, "ownerReferences": [owner]}});
     let mut review = cases::review(
         &json!({"kind": "WorkflowTaskResult", "user": account, "token": true, "pod": true, "object": object}),
     );

@@ -3,6 +3,8 @@
 mod adopt;
 mod create;
 mod early;
+mod pod;
+mod same_name;
 mod update;
 
 use std::time::Instant;
@@ -13,6 +15,9 @@ use namesake_core::{Launcher, Node, Stamp};
 
 use super::trees::Trees;
 use super::{Decided, not_opted_in, unasked};
+
+pub(super) use pod::{belongs, checked};
+
 use crate::argo::object::Object as Whole;
 use crate::argo::reference::Reference;
 use crate::argo::{AGENT, GROUP, Role, custody};

@@ -8,7 +8,8 @@ use kube::{Api, ResourceExt};
 use namesake_core::Launcher;
 
 use super::{asks, just_started, lives_inside, not_loaded, unasked};
-use crate::guard::{self, Guarded, RunningPod};
+use crate::argo::nodes::{NODE_ID, NODE_NAME, node_id};
+use crate::guard::{self, Guarded, RunningPod, WorkflowOfPod};
 use crate::mode::{self, Mode};
 use crate::mutate::World;
 use crate::reason::RefusalReason;
@@ -16,9 +17,6 @@ use crate::review::{Metadata, Request};
 use crate::state::State;
 use crate::verdict::{Facts, Refused, Verdict};
 use crate::who;
-
-/// Annotation on Argo's pods: the node of the Workflow. The policy namesake-adoption keeps it as it was made.
-const NODE_ANNOTATION: &str = "workflows.argoproj.io/node-id";
 
 /// Checks one guarded request; also says of which kind it is, for the log and metrics.
 pub(super) async fn check(
@@ -112,6 +110,11 @@ async fn enter(
         ));
     };
     let info = &request.user_info;
+    let is_argo = who::is_carrier(world, &who::requester(info), Launcher::Workflow);
+    let stops = what == "exec" && request.object.as_ref().is_some_and(guard::is_kill_command);
+    if is_argo && stops && pod.workflow.is_some() {
+        return Ok(Some(pod.service_account));
+    }
     let asker = who::asking(world, info, &Metadata::default(), Launcher::Pod);
     let known = state
         .identities
@@ -183,8 +186,15 @@ fn running(pod: Pod) -> RunningPod {
             && o.kind == "Workflow"
             && o.api_version.starts_with("argoproj.io/")
     });
-    let workflow = workflows.next().map(|o| o.name.clone());
-    let node = pod.annotations().get(NODE_ANNOTATION).cloned();
+    let workflow = workflows.next().map(|o| WorkflowOfPod {
+        name: o.name.clone(),
+        uid: o.uid.clone(),
+    });
+    // Both as Argo made them: the policy namesake-argo-pods keeps them so.
+    let annotation = |key: &str| pod.annotations().get(key);
+    let named = workflow.as_ref().zip(annotation(NODE_NAME));
+    let node = named.map(|(workflow, name)| node_id(&workflow.name, name));
+    let node = node.filter(|id| annotation(NODE_ID) == Some(id));
     RunningPod {
         name: pod.name_any(),
         uid: pod.uid().unwrap_or_default(),

@@ -23,6 +23,8 @@ pub(super) struct Origin {
     pub(super) asker: Asker,
     /// Whether a carrier made it of a parent.
     pub(super) carried: bool,
+    /// The name of a Workflow of the asker's own that it names as its owner.
+    pub(super) workflow: Option<String>,
 }
 
 // Its parent's user if a carrier made it, otherwise whoever asks. `parts` is what it would run.
@@ -42,6 +44,7 @@ pub(super) async fn origin(
             return Ok(Origin {
                 asker,
                 carried: true,
+                workflow: None,
             });
         }
         Chain::Carried(link) => {
@@ -53,6 +56,7 @@ pub(super) async fn origin(
             return Ok(Origin {
                 asker,
                 carried: true,
+                workflow: None,
             });
         }
         Chain::Asking(owners) => owners,
@@ -61,6 +65,7 @@ pub(super) async fn origin(
         return Err(refusal.clone().into());
     }
     let mut asker = who::asking(world, &request.user_info, metadata, launcher);
+    let mut workflow = None;
     for link in owners {
         let planted = || who::planted_owner(kind, &link, &request.user_info.username);
         let parent = match parent(state, &request.namespace, &link, false, deadline).await {
@@ -74,6 +79,9 @@ pub(super) async fn origin(
         let Some(stamp) = stamp.ok().filter(is_theirs) else {
             return Err(planted());
         };
+        if argo::role(link.kind) == Some(argo::Role::Workflow) {
+            workflow = Some(parent.name.to_string());
+        }
         // What a task pod makes is part of what its user made.
         if world.acts_for.is_some() {
             asker.launcher = stamp.root.unwrap_or(link.parent.launcher);
@@ -85,6 +93,7 @@ pub(super) async fn origin(
     Ok(Origin {
         asker,
         carried: false,
+        workflow,
     })
 }
 

@@ -10,6 +10,7 @@ use super::needs::{Origin, origin};
 use super::trees::Trees;
 use super::{Decided, asks, done, unasked};
 use crate::adopt;
+use crate::argo;
 use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
 use crate::mutate::{self, Picked, Sign, Update, World};
 use crate::reason::RefusalReason;
@@ -50,9 +51,18 @@ pub(super) async fn create(
         return Ok(done(change, facts));
     }
     let origin = origin(state, world, request, made, metadata, Some(parts), deadline).await;
-    let Origin { asker, carried } = origin.map_err(refuse)?;
+    let Origin {
+        asker,
+        carried,
+        workflow,
+    } = origin.map_err(refuse)?;
     let runs = runs(kind, parent, parts).map_err(refuse)?;
-    let made = (kind, parent, carried);
+    let made = Made {
+        kind,
+        parent,
+        carried,
+        workflow: workflow.as_deref(),
+    };
     let early = early(state, world, request, made, &asker, parts, deadline);
     let (facts, mut picked) = early.await?;
     let containers = twin::asked_for_by(world.rules, parent, parts);
@@ -99,8 +109,15 @@ pub(super) async fn update(
                 let change = mutate::restamped(world, &new.metadata, &stamp, none, outcome);
                 return Ok(done(change, facts));
             }
-            let carried = old.metadata.controller().and_then(kinds::owner).is_some();
-            let made = (kind, parent, carried);
+            let owner = old.metadata.controller();
+            let of = owner.and_then(|o| Some((kinds::owner(o)?.0, o.name.as_str())));
+            let workflow = of.filter(|(kind, _)| argo::role(kind) == Some(argo::Role::Workflow));
+            let made = Made {
+                kind,
+                parent,
+                carried: of.is_some() && workflow.is_none(),
+                workflow: workflow.map(|(_, name)| name),
+            };
             let early = early(state, world, request, made, &asker, &parts.new, deadline);
             let (facts, picked) = early.await?;
             let change = mutate::restamped(world, &new.metadata, &stamp, picked, outcome);
@@ -110,41 +127,45 @@ pub(super) async fn update(
     }
 }
 
+/// A parent, and where it comes from.
+struct Made<'a> {
+    kind: &'static Kind,
+    parent: &'static ParentKind,
+    /// Whether a carrier made it of another parent.
+    carried: bool,
+    /// The Workflow that it belongs to.
+    workflow: Option<&'a str>,
+}
+
 async fn early(
     state: &State,
     world: &World<'_>,
     request: &Request<'_>,
-    (kind, parent, carried): (&Kind, &ParentKind, bool),
+    made: Made<'_>,
     asker: &Asker,
     parts: &Parts<'_>,
     deadline: Instant,
 ) -> Result<(Facts, Picked), (Refused, Facts)> {
-    let requester = &request.user_info.username;
-    let templates = templates(
-        kind,
-        parent,
-        parts,
-        (!carried).then_some(requester.as_str()),
-    );
+    let requester = request.user_info.username.as_str();
+    let templates = templates(&made, parts, requester);
     let templates = templates.map_err(|refused| (refused, mutate::facts(asker, None)))?;
     evaluate(state, world, request, asker, &templates, deadline).await
 }
 
 fn templates<'p>(
-    kind: &Kind,
-    parent: &ParentKind,
+    made: &Made<'_>,
     parts: &'p Parts<'_>,
-    requester: Option<&str>,
+    requester: &str,
 ) -> Result<Vec<Template<'p>>, Refused> {
     let odd = |odd: Odd| {
         Refused::bad_request(format!(
             "this {} cannot be read: {odd}: mend the object and create it again",
-            kind.name
+            made.kind.name
         ))
     };
-    let templates = (parent.templates)(parts).map_err(odd)?;
-    if let Some(requester) = requester {
-        let planted = |template| who::planted_template(template, requester);
+    let templates = (made.parent.templates)(parts).map_err(odd)?;
+    if !made.carried {
+        let planted = |template| who::planted_template(template, requester, made.workflow);
         templates.iter().try_for_each(planted)?;
     }
     Ok(templates)

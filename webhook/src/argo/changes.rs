@@ -61,11 +61,15 @@ fn stops(may: May, name: &str, old: &Node<'_>, new: &Node<'_>) -> bool {
 
 // The first label or annotation of Argo's that differs.
 fn obeyed(old: &Node<'_>, new: &Node<'_>) -> Option<String> {
-    let argos = |key: &str| {
-        let domain = key.split_once('/').map_or("", |(domain, _)| domain);
-        (domain == "argoproj.io" || domain.ends_with(".argoproj.io")) && !SAID.contains(&key)
-    };
-    differing(old, new, |key, _, _| argos(key))
+    differing(old, new, |key, old, new| !is_said(key, old, new))
+}
+
+/// Whether a label or annotation, which differs, is nothing that Argo obeys.
+#[must_use]
+pub fn is_said(key: &str, _: &Node<'_>, _: &Node<'_>) -> bool {
+    let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+    let is_argos = domain == "argoproj.io" || domain.ends_with(".argoproj.io");
+    !is_argos || SAID.contains(&key)
 }
 
 // The first member that differs and counts; what says nothing is as good as not there.

@@ -7,6 +7,7 @@ use namesake_core::{Argo, Bound, Deployer, Launcher, ObjectName, SealError, Stam
 use super::changes::{May, beyond};
 use super::object::{self, own, still_says};
 use super::reference::{self, Reference};
+use super::retry::is_retry;
 use super::stored::is_merged;
 use super::{Role, STORED};
 use crate::kinds::{Kind, Parts};
@@ -69,6 +70,7 @@ pub fn standing(
 pub fn refused_change(standing: Standing, old: &Parts<'_>, new: &Parts<'_>) -> Option<String> {
     match standing {
         Standing::Carrier | Standing::Trusted | Standing::Owner => None,
+        Standing::Starter if is_retry(old, new) => None,
         Standing::Starter => beyond(old, new, May::Suspend),
         Standing::Other => beyond(old, new, May::Stop),
     }

@@ -1,5 +1,6 @@
 //! Ways in which a spec would let something else than its author's containers act as the author.
 
+use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL};
 use super::pods::{Template, templates};
 use namesake_core::Node;
 
@@ -18,6 +19,8 @@ const POD_SPEC_PATCH: &str = "it may put anything into the pod, also from parame
 const EXECUTOR: &str = "its token would lie in the pod next to your own: leave it out, the executor uses the pod's account";
 const AGENT: &str = "one agent pod makes these calls for the whole Workflow, and gets no identity: do it in a container";
 const PLUGINS: &str = "they run in an agent pod, which gets no identity: do it in a container";
+const RESERVED: &str =
+    "Argo finds the pods of a Workflow by it, or obeys it: leave it out, the pods would be refused";
 const ARTIFACT_GC: &str =
     "pods that collect artifacts belong to nobody and get no identity: leave its account out";
 
@@ -41,7 +44,51 @@ pub fn find(spec: &Node<'_>) -> Option<Found> {
         let member = format!("spec{}", found.member);
         Some(Found { member, ..found })
     };
-    of_any().or_else(of_spec).or_else(of_templates)
+    of_any()
+        .or_else(of_spec)
+        .or_else(of_templates)
+        .or_else(|| reserved(spec))
+}
+
+// Keys that only Argo may write onto pods, where they stand as such: what is made of parameters only the pod shows.
+fn reserved(spec: &Node<'_>) -> Option<Found> {
+    let of_spec = [
+        ("podMetadata", spec.get("podMetadata")),
+        (
+            "templateDefaults.metadata",
+            spec.get("templateDefaults").get("metadata"),
+        ),
+        (
+            "artifactGC.podMetadata",
+            spec.get("artifactGC").get("podMetadata"),
+        ),
+    ];
+    let found = of_spec.into_iter().find_map(|(at, metadata)| {
+        let key = reserved_key(metadata)?;
+        Some(format!("{key} in spec.{at}"))
+    });
+    let of_templates = || {
+        templates(spec).into_iter().find_map(|template| {
+            let key = reserved_key(template.itself.get("metadata"))?;
+            Some(format!("{key} in metadata of template {}", template.name()))
+        })
+    };
+    let member = found.or_else(of_templates)?;
+    Some(Found {
+        member,
+        why: RESERVED,
+    })
+}
+
+fn reserved_key<'n>(metadata: &'n Node<'_>) -> Option<&'n str> {
+    let maps = [metadata.get("labels"), metadata.get("annotations")];
+    let mut keys = maps
+        .into_iter()
+        .flat_map(Node::members)
+        .map(|(k, _)| k.as_str());
+    keys.find(|key| {
+        [WORKFLOW_LABEL, NODE_ID, NODE_NAME].contains(key) || key.starts_with(KILL_COMMAND)
+    })
 }
 
 fn agent(template: Template<'_, '_>) -> Option<Found> {
@@ -190,6 +237,22 @@ mod tests {
             (
                 r#"{"templates":[{"steps":[[{"inline":{"HTTP":{"url":"x"}}}]]}]}"#,
                 "http of template without a name",
+            ),
+            (
+                r#"{"podMetadata":{"labels":{"workflows.argoproj.io/workflow":"bobs"}}}"#,
+                "workflows.argoproj.io/workflow in spec.podMetadata",
+            ),
+            (
+                r#"{"artifactGC":{"podMetadata":{"annotations":{"workflows.argoproj.io/node-id":"x"}}}}"#,
+                "workflows.argoproj.io/node-id in spec.artifactGC.podMetadata",
+            ),
+            (
+                r#"{"templates":[{"name":"t","metadata":{"annotations":{"workflows.argoproj.io/kill-cmd-main":"x"}}}]}"#,
+                "workflows.argoproj.io/kill-cmd-main in metadata of template t",
+            ),
+            (
+                r#"{"templateDefaults":{"metadata":{"annotations":{"workflows.argoproj.io/node-name":"x"}}}}"#,
+                "workflows.argoproj.io/node-name in spec.templateDefaults.metadata",
             ),
         ] {
             assert_eq!(found(spec).as_deref(), Some(member), "{spec}");

@@ -9,7 +9,10 @@ fn pod() -> RunningPod {
         name: "flow-1-train-7".to_owned(),
         uid: "u1".to_owned(),
         service_account: ACCOUNT.to_owned(),
-        workflow: Some("flow-1".to_owned()),
+        workflow: Some(WorkflowOfPod {
+            name: "flow-1".to_owned(),
+            uid: "w1".to_owned(),
+        }),
         node: Some("flow-1-7".to_owned()),
     }
 }
@@ -37,7 +40,9 @@ fn info(change: impl FnOnce(&mut Value)) -> String {
 fn object(change: impl FnOnce(&mut Value)) -> String {
     let mut object = json!({
         "name": "flow-1-7", "labels": {WORKFLOW_LABEL: "flow-1"},
-        "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "flow-1-train-7", "uid": "u1"}],
+        "annotations": {RESULT_POD_ANNOTATION: "u1"},
+        "ownerReferences": [
+            {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow-1", "uid": "w1"}],
     });
     change(&mut object);
     object.to_string()
@@ -79,6 +84,80 @@ fn a_pod_is_entered_by_its_user_and_a_pod_of_nobodys_by_anybody() {
 #[test]
 fn a_step_writes_its_own_result() {
     assert_eq!(writes(&info(|_| ()), &object(|_| ()), Some(&pod())), Ok(()));
+}
+
+#[test]
+fn a_result_is_owned_by_its_workflow_or_as_before_argo_3_5_2_by_its_pod() {
+    let owned_by = |owners: Value| object(|o| o["ownerReferences"] = owners);
+    let pod_as = |kind: &str, uid: &str| json!({"apiVersion": "v1", "kind": kind, "name": "flow-1-train-7", "uid": uid});
+    let workflow = |group: &str, name: &str, uid: &str| json!({"apiVersion": format!("{group}/v1alpha1"), "kind": "Workflow", "name": name, "uid": uid});
+    let own = workflow("argoproj.io", "flow-1", "w1");
+    for owners in [
+        json!([pod_as("Pod", "u1")]),
+        json!([pod_as("pods", "u1")]),
+        json!([own, pod_as("Pod", "u1")]),
+    ] {
+        let result = owned_by(owners);
+        assert_eq!(writes(&info(|_| ()), &result, Some(&pod())), Ok(()));
+    }
+    for owners in [
+        json!([pod_as("Pod", "u2")]),
+        json!([workflow("argoproj.io", "flow-1", "w2")]),
+        json!([workflow("argoproj.io", "flow-2", "w1")]),
+        json!([workflow("mallory.io", "flow-1", "w1")]),
+        json!([own, workflow("argoproj.io", "flow-2", "w2")]),
+        json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "flow-1", "uid": "u1"}]),
+    ] {
+        let result = owned_by(owners);
+        assert!(
+            writes(&info(|_| ()), &result, Some(&pod())).is_err(),
+            "{result}"
+        );
+    }
+    // Written into it as it is created, whatever it came with.
+    let unmarked = object(|o| o["annotations"] = json!({RESULT_POD_ANNOTATION: "u2"}));
+    assert!(writes(&info(|_| ()), &unmarked, Some(&pod())).is_err());
+}
+
+#[test]
+fn argo_stops_a_container_by_a_signal_and_executes_nothing_else() {
+    let is_kill = |options: Value| {
+        let text = options.to_string();
+        is_kill_command(&serde_json::from_str(&text).unwrap())
+    };
+    let command = |command: Value| {
+        is_kill(
+            json!({"kind": "PodExecOptions", "stdout": true, "stderr": true, "container": "main", "command": command}),
+        )
+    };
+    for recorded in [
+        json!(["argoexec", "kill", "15", "1"]),
+        json!(["/var/run/argo/argoexec", "kill", "15", "1"]),
+        json!(["/var/run/argo/argoexec", "kill", "9", "1"]),
+        json!(["/bin/sh", "-c", "kill -15 1"]),
+        json!(["/bin/sh", "-c", "kill -9 1"]),
+    ] {
+        assert!(command(recorded.clone()), "{recorded}");
+    }
+    for other in [
+        Value::Null,
+        json!([]),
+        json!(["kill", "-15", "1"]),
+        json!(["/tmp/argoexec", "kill", "15", "1"]),
+        json!(["argoexec", "kill", "15", "1", "x"]),
+        json!(["argoexec", "kill", "15", "2"]),
+        json!(["argoexec", "kill", "1 5", "1"]),
+        json!(["argoexec", "wait"]),
+        json!(["/bin/sh", "-c", "kill -15 1; id"]),
+        json!(["/bin/sh", "-c", "kill -15 1", "x"]),
+        json!(["/bin/bash", "-c", "kill -15 1"]),
+        json!(["sh", "-c", "gcloud auth print-access-token"]),
+    ] {
+        assert!(!command(other.clone()), "{other}");
+    }
+    let kill = json!(["/bin/sh", "-c", "kill -15 1"]);
+    assert!(!is_kill(json!({"command": kill, "stdin": true})));
+    assert!(!is_kill(json!({"command": kill, "tty": true})));
 }
 
 #[test]

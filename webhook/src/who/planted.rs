@@ -2,6 +2,7 @@
 
 use namesake_core::Launcher;
 
+use crate::argo::nodes::WORKFLOW_LABEL;
 use crate::kinds::{self, Kind, Template};
 use crate::reason::RefusalReason;
 use crate::review::Metadata;
@@ -43,15 +44,23 @@ pub fn planted_key(
 }
 
 /// Refuses, in a pod template, the keys of controllers that do not make these pods' parent from it. A Job's own keys are
-/// the API server's, which checks them itself.
+/// the API server's, which checks them itself. `workflow` is the Workflow that the object is proven to belong to: stock
+/// Metaflow labels the pods of a JobSet with it.
 ///
 /// # Errors
 /// When the template has one.
-pub fn planted_template(template: &Template<'_>, requester: &str) -> Result<(), Refused> {
+pub fn planted_template(
+    template: &Template<'_>,
+    requester: &str,
+    workflow: Option<&str>,
+) -> Result<(), Refused> {
     let parents = kinds::parents().filter(|(kind, _)| kind.group != "batch");
     let mut keys = parents.flat_map(|(kind, p)| p.adopts_by.iter().map(move |key| (kind, *key)));
-    let has =
-        |key: &str| template.labels.contains_key(key) || template.annotations.contains_key(key);
+    let has = |key: &str| {
+        let label = template.labels.get(key);
+        let is_own = || key == WORKFLOW_LABEL && label.map(AsRef::as_ref) == workflow;
+        template.annotations.contains_key(key) || (label.is_some() && !is_own())
+    };
     keys.find(|(_, key)| has(key)).map_or(Ok(()), |(kind, key)| {
         Err(planted(format!(
             "the pods of {} have the key {key}, by which they would pass for those of a {}, but {requester} is not its \

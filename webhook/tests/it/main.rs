@@ -15,3 +15,4 @@ mod http;
 mod model;
 mod parents;
 mod properties;
+mod recorded;

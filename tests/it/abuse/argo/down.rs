@@ -93,7 +93,7 @@ fn a_pod_that_collects_artifacts_is_nobodys_whatever_it_names() -> Result<()> {
         let workflow = creates(&d.alice, &inline()).await?;
         let step = d.argo.makes_pod(&workflow, "start").await?;
         d.ns.runs_as(&step, ALICE).await?;
-        let task = json!({"metadata": {"name": format!("{}-artgc-0", workflow.name_any())}});
+        let task = json!({"metadata": {"name": format!("{}-artgc-wfcomp-2166136261-0", workflow.name_any())}});
         // Alice's account, for artifacts that whoever may write the task would choose.
         let hers = collector(&workflow, &task, account_of(&step));
         refused(d.argo.makes(hers).await)?

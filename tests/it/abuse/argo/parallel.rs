@@ -3,7 +3,10 @@
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::api::{DynamicObject, PostParams};
+use kube::{
+    ResourceExt,
+    api::{DynamicObject, PostParams},
+};
 use namesake_sandbox::users::{ALICE, MALLORY};
 use namesake_tests::{
     argo::{owner, pod},
@@ -30,7 +33,8 @@ fn rules() -> Options {
 
 /// What the manifest in the resource step says, and Argo adds.
 fn job_set(name: &str, workflow: &DynamicObject) -> Result<DynamicObject> {
-    let template = metaflow_job().into_value()["spec"]["template"].take();
+    let mut template = metaflow_job().into_value()["spec"]["template"].take();
+    template["metadata"]["labels"]["workflows.argoproj.io/workflow"] = json!(workflow.name_any());
     let metadata = json!({"name": name, "ownerReferences": [owner(workflow, "Workflow")]});
     jobset::job_set(&metadata, &template)
 }
@@ -107,6 +111,16 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
         refused(d.mallory.creates::<Job>(job_of(&made, 0)?).await)?
             .with(403)?
             .saying(MALLORY)?;
+        // Her own JobSet, labelled as alice's Workflow's.
+        let mut labelled = theirs.clone();
+        labelled.metadata.owner_references = None;
+        refused(
+            job_sets(&d.mallory)
+                .create(&PostParams::default(), &labelled)
+                .await,
+        )?
+        .with(403)?
+        .saying("workflows.argoproj.io/workflow")?;
         // The account of alice's pod, without its pod.
         let account = account_of(&resource);
         let minted =
@@ -128,8 +142,11 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
             .as_array_mut()
             .context("no list")?
         {
-            replicated["template"]["spec"]["template"]["spec"]["serviceAccountName"] =
-                json!(account);
+            let template = &mut replicated["template"]["spec"]["template"];
+            template["spec"]["serviceAccountName"] = json!(account);
+            template["metadata"]["labels"]
+                .as_object_mut()
+                .map(|labels| labels.remove("workflows.argoproj.io/workflow"));
         }
         let own = job_sets(&d.mallory)
             .create(&PostParams::default(), &own)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use namesake_core::{Argo, Launcher, Stamp};
 
 use super::early::{Early, evaluate};
-use super::{Asked, home, needs_later, template};
+use super::{Asked, home, needs_later, same_name, template};
 use crate::admit::needs::origin;
 use crate::admit::{Decided, done};
 use crate::adopt;
@@ -20,6 +20,9 @@ use crate::who::{self, Asker, Chain};
 use namesake_core::Node;
 
 type Refusal = (Refused, Facts);
+
+/// Where Argo's tools leave the templates that they resolved, when they create a Workflow that names some.
+const RESOLVED: &str = "storedTemplates";
 
 /// Stamps it, or refuses it.
 pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
@@ -57,7 +60,7 @@ pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
         ..Picked::default()
     };
     let (world, metadata) = (asked.world, &asked.object.metadata);
-    let change = mutate::of_argo(
+    let mut change = mutate::of_argo(
         world,
         asked.request,
         asked.kind,
@@ -66,6 +69,10 @@ pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
         argo,
         picked,
     );
+    // What Argo's own tools resolved to check it: Argo resolves it again, and what stands here nobody proved.
+    if asked.role == Role::Workflow && !new.status.get(RESOLVED).says_nothing() {
+        change.patch.remove(format!("/status/{RESOLVED}"));
+    }
     Ok(done(change, early.facts))
 }
 
@@ -142,11 +149,15 @@ async fn workflow(
     new: &Parts<'_>,
 ) -> Result<(Argo, Early), Refusal> {
     let refuse = |refused| (refused, mutate::facts(asker, None));
-    if !new.status.says_nothing() {
+    let mut members = new.status.members().iter();
+    let is_empty = new.status.says_nothing() || matches!(new.status, Node::Map(_));
+    if !is_empty || members.any(|(name, node)| name.as_str() != RESOLVED && !node.says_nothing()) {
         return Err(refuse(forged(asked)));
     }
     let Some(reference) = reference::named(&new.spec) else {
         let early = evaluate(asked, asker, &new.spec).await?;
+        let named = same_name::check(asked, asker.user()).await;
+        named.map_err(|refused| (refused, early.facts.clone()))?;
         return Ok((signed(asked, &new.spec), early));
     };
     let pure = reference::pure(&new.spec).is_some();
@@ -159,6 +170,7 @@ async fn workflow(
     let Some(found) = found else {
         // Argo says so to whoever looks.
         return if pure {
+            same_name::check(asked, None).await.map_err(refuse)?;
             Ok((argo(None), nothing(asker)))
         } else {
             Err(refuse(mixed(asked, reference, "there is none")))
@@ -174,6 +186,8 @@ async fn workflow(
             who::unmapped(requester, found.kind, reference.name)
         });
         let early = evaluate(asked, &deployer, &whole.spec).await?;
+        let named = same_name::check(asked, deployer.user()).await;
+        named.map_err(|refused| (refused, early.facts.clone()))?;
         return Ok((argo(None), early));
     }
     let mine = asker.user().is_some() && asker.user() == stamp.user.as_ref();
@@ -182,6 +196,8 @@ async fn workflow(
     };
     evaluate(asked, asker, &whole.spec).await?;
     let early = evaluate(asked, asker, &new.spec).await?;
+    let named = same_name::check(asked, asker.user()).await;
+    named.map_err(|refused| (refused, early.facts.clone()))?;
     Ok((argo(Some(digest)), early))
 }
 

@@ -8,6 +8,7 @@ use kube::client::Body;
 use namesake_core::Node;
 use namesake_core::Stamp;
 use namesake_webhook::argo::Role;
+use namesake_webhook::argo::nodes::node_id;
 use namesake_webhook::argo::object::own;
 use namesake_webhook::state::State;
 use serde_json::{Value, json};
@@ -155,9 +156,9 @@ fn guarded() -> Vec<Value> {
             all.push(connect(user, sub, kind));
         }
     }
-    let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"});
-    let result = json!({"metadata": {"name": "flow-1", "labels": {"workflows.argoproj.io/workflow": "flow"},
-        "ownerReferences": [owner]}, "outputs": {"parameters": [{"name": "x", "value": "$(id)"}]}});
+    let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow", "uid": "u"});
+    let result = json!({"metadata": {"name": node_id("flow", "flow.a"), "labels": {"workflows.argoproj.io/workflow": "flow"},
+        "annotations": {"namesake.dev/pod-uid": "u"}, "ownerReferences": [owner]}, "outputs": {"parameters": [{"name": "x", "value": "$(id)"}]}});
     let group = json!({"kind": {"group": "argoproj.io"}});
     for user in [account.as_str(), ARGO, "bob@acme.com"] {
         all.push(json!({"kind": "WorkflowTaskResult", "user": user, "token": true, "pod": true, "object": result,
@@ -210,7 +211,8 @@ fn api_server() -> Client {
         "metadata": metadata("WorkflowTemplate", &signed(Role::Template, &spec)), "spec": spec});
     let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow", "uid": "u", "controller": true});
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "research", "uid": "u",
-        "ownerReferences": [owner], "annotations": {"workflows.argoproj.io/node-id": "flow-1"}},
+        "ownerReferences": [owner], "annotations": {
+            "workflows.argoproj.io/node-id": node_id("flow", "flow.a"), "workflows.argoproj.io/node-name": "flow.a"}},
         "spec": {"serviceAccountName": name_of(ALICE), "containers": []}});
     cases::sign(&mut workflow);
     cases::sign(&mut template);

@@ -160,6 +160,7 @@ pub(crate) fn pod(workflow: &Value, spec: &Value) -> Value {
     metadata["generateName"] = json!("p-");
     metadata["labels"]["workflows.argoproj.io/workflow"] = name.clone();
     metadata["annotations"]["workflows.argoproj.io/node-id"] = name.clone();
+    metadata["annotations"]["workflows.argoproj.io/node-name"] = name.clone();
     metadata["ownerReferences"] = owner(Kind::Workflow, workflow);
     let image = &spec["templates"][0]["container"]["image"];
     let account = spec.get("serviceAccountName").and_then(Value::as_str);

@@ -80,6 +80,7 @@ pub(super) fn pod(workflow: &DynamicObject, spec: &Value) -> Value {
     json_patch::merge(&mut metadata, &spec["podMetadata"]);
     metadata["labels"]["workflows.argoproj.io/workflow"] = json!(name);
     metadata["annotations"]["workflows.argoproj.io/node-id"] = json!(name);
+    metadata["annotations"]["workflows.argoproj.io/node-name"] = json!(name);
     let image = &spec["templates"][0]["container"]["image"];
     json!({"metadata": metadata, "spec": {
         "restartPolicy": "Never",

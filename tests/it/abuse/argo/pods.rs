@@ -1,0 +1,106 @@
+//! Argo takes a pod for a node of a Workflow because of what stands on it: that must be true when the pod is created, and
+//! stay as it was.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use namesake_sandbox::users::BOB;
+use namesake_tests::{
+    argo::{creates, inline, pod, trigger},
+    namespace::with_namespace,
+    refused::refused,
+};
+use serde_json::{Value, json};
+
+use super::deployed;
+
+const LABEL: &str = "workflows.argoproj.io/workflow";
+const NODE_ID: &str = "workflows.argoproj.io/node-id";
+
+#[test]
+fn what_argo_obeys_on_bobs_pod_is_changed_by_argo_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let workflow = creates(&d.bob, &inline()).await?;
+        let pod = d.argo.makes_pod(&workflow, "start").await?;
+        d.ns.runs_as(&pod, BOB).await?;
+        let name = pod.name_any();
+        let labels = |key: &str, value: Value| json!({"metadata": {"labels": {key: value}}});
+        let annotations =
+            |key: &str, value: Value| json!({"metadata": {"annotations": {key: value}}});
+        let completed = labels("workflows.argoproj.io/completed", json!("true"));
+        for change in [
+            completed.clone(),
+            labels(LABEL, json!("mallorys")),
+            labels(LABEL, Value::Null),
+            labels("workflows.argoproj.io/on-exit", json!("true")),
+            annotations(NODE_ID, Value::Null),
+            annotations("workflows.argoproj.io/kill-cmd-main", json!(r#"["sh"]"#)),
+        ] {
+            for person in [&d.mallory, &d.alice, &d.bob] {
+                refused(person.patches::<Pod>(&name, change.clone()).await)?
+                    .with(403)?
+                    .saying("workflows.argoproj.io/")?
+                    .saying(&person.name)?;
+            }
+        }
+        // What Argo does not look at is anybody's with the right.
+        d.mallory
+            .patches::<Pod>(&name, annotations("note", json!("x")))
+            .await?;
+        d.argo.0.patches::<Pod>(&name, completed).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_of_mallorys_workflow_is_not_a_node_of_bobs() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let bobs = creates(&d.bob, &inline()).await?;
+        // Named like a node of bob's run.
+        let node = pod(&bobs, "start")["metadata"]["annotations"][NODE_ID].take();
+        let mut named = inline();
+        named["metadata"] = json!({"name": node});
+        let hers = creates(&d.mallory, &named).await?;
+        let made = pod(&hers, "start");
+        let changed = |map: &str, key: &str, value: &Value| {
+            let mut made = made.clone();
+            made["metadata"][map][key] = value.clone();
+            made
+        };
+        for planted in [
+            changed("labels", LABEL, &json!(bobs.name_any())),
+            changed("annotations", NODE_ID, &node),
+            changed(
+                "annotations",
+                "workflows.argoproj.io/kill-cmd-main",
+                &json!("[]"),
+            ),
+        ] {
+            refused(d.argo.makes(planted).await)?
+                .with(403)?
+                .saying("podMetadata")?;
+        }
+        d.argo.makes(made).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn templates_that_come_resolved_with_a_reference_are_taken_out() -> Result<()> {
+    with_namespace(|ns| async move {
+        let d = deployed(ns).await?;
+        let evil = json!({"name": "start", "container": {"image": "evil"}});
+        let mut from = trigger();
+        from["status"] = json!({"storedTemplates": {"namespaced/trainflow/start": evil}});
+        let made = creates(&d.bob, &from).await?;
+        let status = &made.data["status"];
+        ensure!(status["storedTemplates"].is_null(), "{status}");
+        from["status"]["storedWorkflowTemplateSpec"] = json!({"templates": [evil]});
+        refused(creates(&d.bob, &from).await)?
+            .with(403)?
+            .saying("status")?;
+        Ok(())
+    })
+}

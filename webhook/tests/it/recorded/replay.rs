@@ -1,0 +1,323 @@
+//! Recorded requests, as this admission would have met them: what it patched in one request is there in the next, and a
+//! task pod asks as the account that it was given.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use jiff::Timestamp;
+use namesake_webhook::admit::Webhook;
+use namesake_webhook::state::State;
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use super::api_server::ApiServer;
+use crate::cases::{ask, patch, patched, read, state_at};
+
+const ARGO: &str = "system:serviceaccount:argo:argo";
+const JOB_SET: &str = "system:serviceaccount:jobset-system:jobset-controller-manager";
+/// The account that the recorded pods ran as.
+const RECORDED_ACCOUNT: &str = "system:serviceaccount:research:default";
+
+/// A request that was refused.
+#[derive(Debug, PartialEq)]
+pub(super) struct Refusal {
+    /// Which request, for people: operation, resource, name, user.
+    pub(super) request: String,
+    /// HTTP code.
+    pub(super) code: u64,
+    /// The message.
+    pub(super) message: String,
+}
+
+/// The webhook, and the cluster around it.
+pub(super) struct Replay {
+    runtime: Runtime,
+    state: State,
+    clock: Arc<AtomicI64>,
+    /// What is there.
+    pub(super) api_server: ApiServer,
+    /// The account that each pod was given, by UID.
+    accounts: BTreeMap<String, String>,
+    /// Pods of Argo's that it was told to try again.
+    postponed: Vec<Value>,
+    /// How many pods Argo had to try again.
+    pub(super) repeated: usize,
+    shipped: Vec<Called>,
+}
+
+impl Replay {
+    /// Alice and Bob have identities that work; Argo and JobSet are carriers.
+    pub(super) fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let api_server = ApiServer::default();
+        let client = {
+            let _inside = runtime.enter();
+            api_server.client()
+        };
+        let carriers = format!(
+            "carriers: [{{account: {JOB_SET}, parents: [JobSet]}}, {{account: {ARGO}, parents: [Workflow]}}]\nupdaters:"
+        );
+        let everything = [
+            r#"match: {user: "*@acme.com", labels: {app.kubernetes.io/part-of: metaflow}}"#,
+            r#"match: {user: "*@acme.com"}"#,
+        ];
+        let clock = Arc::new(AtomicI64::new(1_795_910_000));
+        let identities = ["alice@acme.com", "bob@acme.com", "mallory@acme.com"]
+            .map(|user| json!({"user": user, "ready": true}));
+        let case =
+            json!({"identities": identities, "edits": [["updaters:", carriers], everything]});
+        Self {
+            state: state_at(&case, Arc::clone(&clock)).with_cluster(client),
+            runtime,
+            clock,
+            api_server,
+            accounts: BTreeMap::new(),
+            postponed: Vec::new(),
+            repeated: 0,
+            shipped: shipped(),
+        }
+    }
+
+    /// Replays a scenario until a request is refused for good.
+    pub(super) fn scenario(&mut self, name: &str) -> Result<(), Refusal> {
+        requests(name).iter().try_for_each(|r| self.request(r))
+    }
+
+    /// Puts one recorded request to the webhooks that are called for it.
+    pub(super) fn request(&mut self, recorded: &Value) -> Result<(), Refusal> {
+        self.admit(recorded, false)
+    }
+
+    fn admit(&mut self, recorded: &Value, is_repeated: bool) -> Result<(), Refusal> {
+        let mut request = recorded.clone();
+        let plural = text(&request["resource"]["resource"]).to_owned();
+        let operation = text(&request["operation"]).to_owned();
+        let sub_resource = text(&request["subResource"]).to_owned();
+        if operation == "DELETE" {
+            let name = text(&request["oldObject"]["metadata"]["name"]);
+            // A pod is there until its node has ended it.
+            let by_node = text(&request["userInfo"]["username"]).starts_with("system:node:");
+            if plural != "pods" || by_node {
+                self.api_server.remove(&plural, name);
+            }
+            return Ok(());
+        }
+        self.ask_as_its_account(&mut request);
+        if operation == "UPDATE" {
+            let name = text(&request["name"]).to_owned();
+            // Its creation was refused, and is reported.
+            let Some(old) = self.api_server.get(&plural, &name) else {
+                return Ok(());
+            };
+            request["object"] = patched(&old, &request["changes"]);
+            request["oldObject"] = old;
+        }
+        if operation == "CREATE" {
+            self.set_clock(&request["object"]);
+        }
+        if operation == "CREATE" {
+            self.made_of_its_parent(&plural, &mut request["object"]);
+        }
+        let mut review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
+        review["request"]["uid"] = json!("review-1");
+        if operation == "CREATE" {
+            as_it_is_first_seen(&mut review["request"]);
+        }
+        for webhook in self.webhooks(&plural, &sub_resource, &operation) {
+            if webhook != Webhook::Mutate && operation == "CREATE" {
+                let name = &request["object"]["metadata"]["name"];
+                review["request"]["object"]["metadata"]["name"] = name.clone();
+            }
+            let answer = self.runtime.block_on(ask(&self.state, webhook, &review));
+            if answer["allowed"] != true {
+                let code = answer["status"]["code"].as_u64().unwrap_or_default();
+                if code == 503 && plural == "pods" && operation == "CREATE" && !is_repeated {
+                    self.postponed.push(recorded.clone());
+                    return Ok(());
+                }
+                let user = text(&recorded["userInfo"]["username"]);
+                let named = text(&request["object"]["metadata"]["name"]);
+                return Err(Refusal {
+                    request: format!("{operation} {plural} {named} {user}"),
+                    code,
+                    message: text(&answer["status"]["message"]).to_owned(),
+                });
+            }
+            let object = patched(&review["request"]["object"], &patch(&answer));
+            review["request"]["object"] = object;
+        }
+        if operation != "CONNECT" {
+            self.store(
+                &plural,
+                &request["object"],
+                review["request"]["object"].take(),
+            );
+        }
+        let name = text(&request["name"]).to_owned();
+        self.try_again(&plural, &operation, &name)
+    }
+
+    // Argo tries again what it was told to, once the pod's Workflow is written.
+    fn try_again(&mut self, plural: &str, operation: &str, name: &str) -> Result<(), Refusal> {
+        if (plural, operation) != ("workflows", "UPDATE") {
+            return Ok(());
+        }
+        let is_of_it = |pod: &mut Value| {
+            let owner = &pod["object"]["metadata"]["ownerReferences"][0];
+            owner["name"] == name
+        };
+        let again: Vec<_> = self.postponed.extract_if(.., is_of_it).collect();
+        self.repeated += again.len();
+        again.iter().try_for_each(|pod| self.admit(pod, true))
+    }
+
+    // The API server's own: what it gives an object when it writes it.
+    fn store(&mut self, plural: &str, recorded: &Value, mut object: Value) {
+        for key in [
+            "name",
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "namespace",
+        ] {
+            if let Some(value) = recorded["metadata"].get(key) {
+                object["metadata"][key] = value.clone();
+            }
+        }
+        if plural == "pods" {
+            let uid = text(&object["metadata"]["uid"]).to_owned();
+            let account = text(&object["spec"]["serviceAccountName"]);
+            let account = format!("system:serviceaccount:research:{account}");
+            self.accounts.insert(uid, account);
+        }
+        let name = text(&object["metadata"]["name"]).to_owned();
+        self.api_server.put(plural, &name, object);
+    }
+
+    // Which of our webhooks the API server calls, in its order.
+    fn webhooks(&self, plural: &str, sub_resource: &str, operation: &str) -> Vec<Webhook> {
+        let resource = match sub_resource {
+            "" => plural.to_owned(),
+            sub_resource => format!("{plural}/{sub_resource}"),
+        };
+        let is_called = |called: &&Called| {
+            let mut rules = called.rules.iter();
+            rules.any(|r| lists(&r["resources"], &resource) && lists(&r["operations"], operation))
+        };
+        let called = self.shipped.iter().filter(is_called);
+        called.map(|called| called.webhook).collect()
+    }
+
+    // A controller makes it of what is there now: admission has put right the environment of its parent.
+    fn made_of_its_parent(&self, plural: &str, object: &mut Value) {
+        let owner = &object["metadata"]["ownerReferences"][0];
+        let (kind, name) = (
+            text(&owner["kind"]).to_owned(),
+            text(&owner["name"]).to_owned(),
+        );
+        let label = &object["metadata"]["labels"]["jobset.sigs.k8s.io/replicatedjob-name"];
+        let (parents, template) = match (plural, kind.as_str()) {
+            ("jobs", "JobSet") => ("jobsets", "/template/spec/template/spec/containers"),
+            ("pods", "Job") => ("jobs", "/spec/template/spec/containers"),
+            _ => return,
+        };
+        let mut parent = self.api_server.get(parents, &name).unwrap();
+        if let Some(jobs) = parent["spec"]["replicatedJobs"].as_array() {
+            let of_it = jobs.iter().find(|job| job["name"] == *label);
+            parent = of_it.cloned().unwrap();
+        }
+        let containers = parent.pointer(template).unwrap().as_array().unwrap();
+        let into = match plural {
+            "jobs" => "/spec/template/spec/containers",
+            _ => "/spec/containers",
+        };
+        let made = object.pointer_mut(into).unwrap().as_array_mut().unwrap();
+        for (made, container) in made.iter_mut().zip(containers) {
+            made["env"] = container["env"].clone();
+        }
+    }
+
+    fn ask_as_its_account(&self, request: &mut Value) {
+        let info = &mut request["userInfo"];
+        let pod = &info["extra"]["authentication.kubernetes.io/pod-uid"][0];
+        let account = pod.as_str().and_then(|uid| self.accounts.get(uid));
+        if info["username"] == RECORDED_ACCOUNT
+            && let Some(account) = account
+        {
+            info["username"] = json!(account);
+        }
+    }
+
+    fn set_clock(&self, object: &Value) {
+        let created = object["metadata"]["creationTimestamp"].as_str();
+        if let Some(created) = created.and_then(|text| text.parse::<Timestamp>().ok()) {
+            self.clock.store(created.as_second(), Relaxed);
+        }
+    }
+}
+
+/// The requests of a recorded scenario.
+pub(super) fn requests(scenario: &str) -> Vec<Value> {
+    let text = read(&format!("recorded/{scenario}.jsonl"));
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+// What the API server fills in after the mutating webhooks.
+fn as_it_is_first_seen(request: &mut Value) {
+    let metadata = request["object"]["metadata"].as_object_mut().unwrap();
+    for key in ["uid", "creationTimestamp", "generation"] {
+        metadata.remove(key);
+    }
+    if metadata.contains_key("generateName") {
+        metadata.remove("name");
+    }
+    if request["kind"]["kind"] == "Job" {
+        let spec = request["object"]["spec"].as_object_mut().unwrap();
+        spec.remove("selector");
+        let labels = spec["template"]["metadata"]["labels"].as_object_mut();
+        labels.unwrap().retain(|key, _| {
+            !key.starts_with("batch.kubernetes.io/")
+                && !["controller-uid", "job-name"].contains(&key.as_str())
+        });
+    }
+}
+
+/// A webhook of ours, and the rules by which the API server calls it.
+struct Called {
+    webhook: Webhook,
+    rules: Vec<Value>,
+}
+
+// As the shipped configurations say.
+fn shipped() -> Vec<Called> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../manifests/base/webhook-configurations.yaml"
+    );
+    let text = std::fs::read_to_string(path).unwrap();
+    let configurations = text.split("\n---\n");
+    let configurations = configurations.map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+    let webhooks = configurations.flat_map(|c| c["webhooks"].as_array().cloned().unwrap());
+    let called = webhooks.filter_map(|webhook| {
+        let rules = webhook["rules"].as_array().cloned().unwrap();
+        let webhook = match self::text(&webhook["name"]) {
+            "mutate.namesake.dev" => Webhook::Mutate,
+            "validate.namesake.dev" => Webhook::Validate,
+            "guard.namesake.dev" => Webhook::Guard,
+            _ => return None,
+        };
+        Some(Called { webhook, rules })
+    });
+    called.collect()
+}
+
+fn lists(list: &Value, wanted: &str) -> bool {
+    let mut items = list.as_array().into_iter().flatten();
+    items.any(|item| item == wanted)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
