@@ -179,25 +179,8 @@ impl Preparation<'_> {
             }
         }
         let env = env::environment(self.pod, container, sources, &node_env)?;
-        let words = container
-            .command
-            .iter()
-            .flatten()
-            .chain(container.args.iter().flatten());
-        let mut argv = words.map(|word| rewrite(&env::expand(word, &env)));
-        let program = match (ours, &container.command) {
-            (Some(ours), command) => {
-                if command.is_some() {
-                    let _the_images_own_name = argv.next();
-                }
-                ours.to_path_buf()
-            }
-            (None, Some(_)) => PathBuf::from(argv.next().unwrap_or_default()),
-            (None, None) => anyhow::bail!(
-                "container {:?} names no command, and its image is not ours",
-                container.name
-            ),
-        };
+        let (program, args) =
+            command_line(container, ours, &|word| rewrite(&env::expand(word, &env)))?;
         let log = self.context.logs.join(format!(
             "{}_{}_{}.log",
             self.identity.namespace, self.identity.pod, container.name
@@ -205,7 +188,7 @@ impl Preparation<'_> {
         let launch = Launch {
             name: container.name.clone(),
             program,
-            args: argv.collect(),
+            args,
             env: env
                 .iter()
                 .map(|(name, value)| (name.clone(), rewrite(value)))
@@ -258,4 +241,32 @@ impl Preparation<'_> {
         write_private(&path, &text)?;
         Ok(path)
     }
+}
+
+/// What a container starts: the program that stands for its image, or else its own command.
+fn command_line(
+    container: &Container,
+    ours: Option<&Path>,
+    word: &dyn Fn(&str) -> String,
+) -> Result<(PathBuf, Vec<String>)> {
+    let words = container
+        .command
+        .iter()
+        .flatten()
+        .chain(container.args.iter().flatten());
+    let mut argv = words.map(|text| word(text));
+    let program = match (ours, &container.command) {
+        (Some(ours), command) => {
+            if command.is_some() {
+                let _the_images_own_name = argv.next();
+            }
+            ours.to_path_buf()
+        }
+        (None, Some(_)) => PathBuf::from(argv.next().unwrap_or_default()),
+        (None, None) => anyhow::bail!(
+            "container {:?} names no command, and its image is not ours",
+            container.name
+        ),
+    };
+    Ok((program, argv.collect()))
 }
