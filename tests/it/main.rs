@@ -5,6 +5,7 @@ mod admission;
 mod adoption;
 mod airflow;
 mod api_server;
+mod argo;
 mod bad_input;
 mod broker_api;
 mod certificates;

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Longest run of a Workflow: a busy machine starts a dozen programs for each step.
-const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 /// What the class of the shared rules gives its accounts besides, as docs/rules.md says for Argo.
 const BINDINGS: &str =
     "mode: impersonate\n    roleBindings: [namesake-argo-task, namesake-argo-parallel]";
