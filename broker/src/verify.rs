@@ -31,8 +31,8 @@ const TOKEN_SECONDS: i64 = 600;
 const FRESH: Duration = Duration::from_secs(300);
 /// Pods that a proof stands for. Each has connections of its own, and so, as a rule, replicas of its own to ask.
 const WITNESSES: usize = 8;
-/// How many of them ask for permissions, too, while further proofs are to come: projects can be read 100 times a second, and
-/// may be shared by everybody.
+/// How many of them ask for permissions, too, while further proofs are to come: reads of a project are limited (by Resource
+/// Manager v1 to 10 a second), and a project may be shared by everybody.
 const ASKING: usize = 4;
 /// Scope of a federated token that is only used to impersonate.
 const SCOPE_IAM: &str = "https://www.googleapis.com/auth/iam";

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use data_encoding::BASE64;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// Deleted accounts can be brought back for this long.
 const RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The etag of every service account: it does not change with the account.
+const ETAG: &str = "MDEwMjE5MjA=";
 
 /// One service account. A re-created e-mail is another `Account`.
 #[derive(Debug)]
@@ -15,7 +17,6 @@ pub(crate) struct Account {
     pub(crate) uid: String,
     pub(crate) project: String,
     pub(crate) email: String,
-    pub(crate) oauth2_client_id: String,
     pub(crate) created: Timestamp,
     /// Oldest first, never empty after [`Accounts::insert`].
     history: Vec<(Timestamp, State)>,
@@ -28,8 +29,6 @@ pub(crate) struct State {
     pub(crate) description: String,
     pub(crate) disabled: bool,
     pub(crate) deleted: Option<Timestamp>,
-    /// Counts changes; the etag is made of it.
-    pub(crate) revision: u64,
 }
 
 impl Account {
@@ -37,7 +36,6 @@ impl Account {
         uid: String,
         project: &str,
         id: &str,
-        client_id: String,
         created: Timestamp,
         state: State,
     ) -> Self {
@@ -45,7 +43,6 @@ impl Account {
             email: email(project, id),
             uid,
             project: project.to_owned(),
-            oauth2_client_id: client_id,
             created,
             history: vec![(created, state)],
         }
@@ -75,7 +72,6 @@ impl Account {
     pub(crate) fn change(&mut self, now: Timestamp, change: impl FnOnce(&mut State)) {
         let mut state = self.current();
         change(&mut state);
-        state.revision += 1;
         self.history.push((now, state));
         if self.history.len() > 64 {
             self.history.remove(0);
@@ -96,18 +92,17 @@ impl Account {
 
     /// The resource as the API shows it in `state`; empty fields are left out.
     pub(crate) fn render(&self, state: &State) -> Value {
-        let etag =
-            BASE64.encode(&[b"\x07\x05".as_slice(), &state.revision.to_be_bytes()[2..]].concat());
         let mut object = Map::new();
+        let name = self.name();
         for (key, text) in [
-            ("name", &self.name()),
+            ("name", name.as_str()),
             ("projectId", &self.project),
             ("uniqueId", &self.uid),
             ("email", &self.email),
             ("displayName", &state.display_name),
-            ("etag", &etag),
+            ("etag", ETAG),
             ("description", &state.description),
-            ("oauth2ClientId", &self.oauth2_client_id),
+            ("oauth2ClientId", &self.uid),
         ] {
             if !text.is_empty() {
                 object.insert(key.to_owned(), json!(text));

@@ -35,6 +35,10 @@ impl Caller {
 pub(crate) struct Target {
     pub(crate) chain: Vec<Resource>,
     pub(crate) name: String,
+    /// The name in a refusal, as the request had it: it must not tell whether there is such a resource.
+    pub(crate) shown: Option<String>,
+    /// The roles whose bindings a setIamPolicy call changes; `None` for another call.
+    pub(crate) modified_roles: Option<Vec<String>>,
     pub(crate) kind: &'static str,
     pub(crate) service: &'static str,
     pub(crate) list_prefix: Option<String>,
@@ -61,9 +65,19 @@ impl Target {
         Self {
             chain,
             name: resource.full_name(),
+            shown: None,
+            modified_roles: None,
             kind,
             service,
             list_prefix: None,
+        }
+    }
+
+    /// The same, under the name that the request had for it.
+    pub(crate) fn shown_as(self, name: &str) -> Self {
+        Self {
+            shown: Some(name.to_owned()),
+            ..self
         }
     }
 }
@@ -120,8 +134,23 @@ impl World {
         }
         match self.allows(&grant.principal, permission, target) {
             true => Ok(()),
-            false => Err(ApiError::denied(permission, &target.name)),
+            false => Err(ApiError::denied(
+                permission,
+                Some(target.shown.as_ref().unwrap_or(&target.name)),
+            )),
         }
+    }
+
+    /// Whether the caller may have a call counted for `project`: what the header `x-goog-user-project` asks for.
+    pub(crate) fn may_use_project(&mut self, caller: &Caller, project: &str) -> bool {
+        let Caller::Known(grant) = caller else {
+            return true;
+        };
+        let Some(id) = self.project(project).map(|project| project.id.clone()) else {
+            return false;
+        };
+        let target = Target::of(&Resource::Project(id), self);
+        self.allows(&grant.principal, "serviceusage.services.use", &target)
     }
 
     /// Whether some policy on the way up, as the data path sees it now, grants `permission`.
@@ -171,6 +200,7 @@ impl World {
             kind: target.kind,
             service: target.service,
             list_prefix: target.list_prefix.as_deref(),
+            modified_roles: target.modified_roles.as_deref(),
         };
         condition::holds(&condition.program, &about)
     }

@@ -36,6 +36,8 @@ pub(crate) struct Call {
     /// The JSON body, or the form as an object; `{}` when there is none.
     pub(crate) body: Value,
     pub(crate) caller: Caller,
+    /// The header `x-goog-user-project`, or the parameter `userProject`: for whom the call is to be counted.
+    pub(crate) user_project: Option<String>,
 }
 
 impl Call {
@@ -62,6 +64,7 @@ impl Call {
             query: query(uri),
             body: read_body(headers, body)?,
             caller,
+            user_project: user_project(uri, headers),
         })
     }
 
@@ -151,6 +154,22 @@ pub(crate) fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option
         .map(|(_, value)| value.as_str())
 }
 
+/// The project that a call is to be counted for, if it names one.
+pub(crate) fn user_project(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let header = headers.get("x-goog-user-project");
+    let named = header
+        .and_then(|project| project.to_str().ok())
+        .map(str::to_owned);
+    named
+        .or_else(|| parameter(&query(uri), "userProject").map(str::to_owned))
+        .filter(|project| !project.is_empty())
+}
+
+/// Whether a parameter says yes: Google's client for Python writes `True`.
+pub(crate) fn is_true(query: &[(String, String)], name: &str) -> bool {
+    parameter(query, name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
 /// The bearer token of a request, never to be logged.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers
@@ -174,7 +193,8 @@ pub(crate) fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
         .filter(|value| !value.is_null())
 }
 
-fn snake(camel: &str) -> String {
+/// `displayName` as `display_name`.
+pub(crate) fn snake(camel: &str) -> String {
     let mut snake = String::new();
     for letter in camel.chars() {
         if letter.is_ascii_uppercase() {

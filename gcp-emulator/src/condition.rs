@@ -1,12 +1,15 @@
-//! IAM conditions: CEL with `request.time`, `resource.*` and `api.getAttribute`.
+//! IAM conditions: CEL with `request.time`, `resource.*`, `api.getAttribute` and `hasOnly`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use cel::extractors::This;
 use cel::{Context, Program, Value};
 use jiff::Timestamp;
 
 use crate::clock::rfc3339;
+
+mod references;
 
 /// Operators of one condition, at most (documented by Google).
 const MAX_OPERATORS: usize = 12;
@@ -22,6 +25,8 @@ pub(crate) struct Attributes<'a> {
     pub(crate) service: &'a str,
     /// `prefix` of a listing.
     pub(crate) list_prefix: Option<&'a str>,
+    /// The roles whose bindings a setIamPolicy call changes.
+    pub(crate) modified_roles: Option<&'a [String]>,
 }
 
 /// Parses an expression.
@@ -39,7 +44,9 @@ pub(crate) fn compile(expression: &str) -> Result<Program, String> {
             "{operators} logic operators: at most {MAX_OPERATORS}"
         ));
     }
-    Program::compile(expression).map_err(|errors| errors.to_string())
+    let program = Program::compile(expression).map_err(|errors| errors.to_string())?;
+    references::check(program.expression())?;
+    Ok(program)
 }
 
 /// `!` that is not part of `!=`.
@@ -76,14 +83,22 @@ fn context(about: &Attributes<'_>) -> Option<Context<'static, 'static>> {
         ]),
     );
     let prefix = about.list_prefix.map(str::to_owned);
+    let roles = about.modified_roles.map(<[String]>::to_vec);
     let attribute = move |name: Arc<String>, default: Value| -> Value {
-        match (&prefix, name.as_str()) {
-            (Some(prefix), "storage.googleapis.com/objectListPrefix") => prefix.as_str().into(),
+        match (name.as_str(), &prefix, &roles) {
+            ("storage.googleapis.com/objectListPrefix", Some(prefix), _) => prefix.as_str().into(),
+            ("iam.googleapis.com/modifiedGrantsByRole", _, Some(roles)) => roles.clone().into(),
             _ => default,
         }
     };
     context.add_function("api.getAttribute", attribute).ok()?;
+    context.add_function("hasOnly", has_only).ok()?;
     Some(context)
+}
+
+/// `LIST.hasOnly(ALLOWED)`: whether every element of the list is allowed; so is an empty list.
+fn has_only(This(list): This<Arc<Vec<Value>>>, allowed: Arc<Vec<Value>>) -> bool {
+    list.iter().all(|each| allowed.contains(each))
 }
 
 #[cfg(test)]
@@ -100,8 +115,34 @@ mod tests {
                 kind: "storage.googleapis.com/Object",
                 service: "storage.googleapis.com",
                 list_prefix,
+                modified_roles: None,
             },
         )
+    }
+
+    #[test]
+    fn roles_that_a_call_changes_are_compared_with_those_allowed() {
+        let expression = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', [])\
+                          .hasOnly(['roles/a', 'roles/b'])";
+        let program = compile(expression).unwrap();
+        let changed = |roles: Option<&[&str]>| {
+            let roles: Option<Vec<String>> =
+                roles.map(|roles| roles.iter().map(|&role| role.to_owned()).collect());
+            let about = Attributes {
+                now: "2026-06-01T12:00:00Z".parse().unwrap(),
+                name: "projects/p",
+                kind: "cloudresourcemanager.googleapis.com/Project",
+                service: "cloudresourcemanager.googleapis.com",
+                list_prefix: None,
+                modified_roles: roles.as_deref(),
+            };
+            holds(&program, &about)
+        };
+        assert!(changed(Some(&["roles/a"])));
+        assert!(changed(Some(&[])));
+        assert!(!changed(Some(&["roles/a", "roles/owner"])));
+        // A call that changes no policy, such as testIamPermissions.
+        assert!(changed(None));
     }
 
     #[test]
@@ -131,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_evaluated_grants_nothing() {
-        assert!(!ask("nobody.knows == 1", "", None));
+        assert!(!ask("resource.name.extract('/{x}') == 'y'", "", None));
         assert!(!ask("'text'", "", None));
         assert!(compile("request.time <").is_err());
         assert!(compile("").is_err());

@@ -1,4 +1,4 @@
-//! IAM credentials: generateAccessToken.
+//! IAM credentials: access tokens, ID tokens and signatures in the name of an account.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -12,7 +12,14 @@ use crate::quota::Quota;
 use crate::state::{Resource, World};
 use crate::tokens::covers;
 
-const PERMISSION: &str = "iam.serviceAccounts.getAccessToken";
+mod id_token;
+mod key;
+mod sign;
+
+pub(crate) use id_token::generate_id_token;
+pub(crate) use key::{certificates, json_web_keys};
+pub(crate) use sign::{sign_blob, sign_jwt};
+
 const DELEGATION: &str = "iam.serviceAccounts.implicitDelegation";
 const MAX_LIFETIME: i64 = 3_600;
 
@@ -27,6 +34,25 @@ pub(crate) fn generate_access_token(
     name: &str,
 ) -> Result<Value, ApiError> {
     call.only(&[], &["scope", "lifetime", "delegates", "name"])?;
+    let scopes = scopes(call)?;
+    let lifetime = lifetime(call)?;
+    let permission = "iam.serviceAccounts.getAccessToken";
+    let principal = act_as(world, call, project, name, permission)?;
+    let now = world.clock.token_now();
+    let (token, issued) = world
+        .tokens
+        .issue(&mut world.random, principal, scopes, lifetime, now);
+    Ok(json!({"accessToken": token, "expireTime": rfc3339(issued.expires)}))
+}
+
+/// The account that the caller may use by `permission`, through the delegates of the request.
+fn act_as(
+    world: &mut World,
+    call: &Call,
+    project: &str,
+    name: &str,
+    permission: &str,
+) -> Result<Principal, ApiError> {
     let grant = match &call.caller {
         Caller::Anonymous => return Err(ApiError::credentials_missing()),
         Caller::Invalid => return Err(ApiError::credentials_invalid("ACCESS_TOKEN_EXPIRED")),
@@ -39,18 +65,19 @@ pub(crate) fn generate_access_token(
              \"-\"."
         )));
     }
-    let scopes = scopes(call)?;
-    let lifetime = lifetime(call)?;
     let mut principal = grant.principal;
     for delegate in delegates(call)? {
         principal = step(world, &principal, &delegate, DELEGATION)?;
     }
-    let principal = step(world, &principal, name, PERMISSION)?;
-    let now = world.clock.token_now();
-    let (token, issued) = world
-        .tokens
-        .issue(&mut world.random, principal, scopes, lifetime, now);
-    Ok(json!({"accessToken": token, "expireTime": rfc3339(issued.expires)}))
+    step(world, &principal, name, permission)
+}
+
+/// E-mail and unique id of an account.
+fn email_and_uid(principal: &Principal) -> (&str, &str) {
+    match principal {
+        Principal::ServiceAccount { email, uid } => (email, uid),
+        other => (other.name(), other.name()),
+    }
 }
 
 /// From `principal` to the account `name`, if the policies let it.
@@ -88,7 +115,7 @@ fn step(
     };
     let target = Target::of(&resource, world);
     if !world.allows(principal, permission, &target) {
-        return Err(ApiError::denied(permission, &target.name));
+        return Err(ApiError::denied(permission, None));
     }
     let account = Principal::ServiceAccount { email, uid };
     match world.in_good_standing(&account) {

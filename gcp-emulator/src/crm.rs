@@ -30,21 +30,23 @@ pub(crate) fn project(
         Some(other) => return Err(ApiError::not_found(format!("Method {other} not found."))),
     };
     let Some(found) = world.project(project).cloned() else {
-        return Err(denied(permission, project));
+        return Err(ApiError::denied(
+            permission,
+            Some(&format!("projects/{project}")),
+        ));
     };
     let resource = Resource::Project(found.id.clone());
     if !permission.is_empty() {
-        let target = Target::of(&resource, world);
-        world
-            .require(&call.caller, SCOPES, permission, &target)
-            .map_err(|error| match error.code {
-                403 if error.status == "PERMISSION_DENIED" => denied(permission, project),
-                _ => error,
-            })?;
+        let target = Target {
+            modified_roles: policies::modified_roles(world, call, &resource),
+            ..Target::of(&resource, world).shown_as(&format!("projects/{project}"))
+        };
+        world.require(&call.caller, SCOPES, permission, &target)?;
     }
     let (now, limits) = (world.clock.now(), world.settings.limits.clone());
-    let quota = match verb {
-        Some("setIamPolicy") => Quota::Write,
+    let quota = match (verb, version) {
+        (Some("setIamPolicy"), _) => Quota::Write,
+        (_, "v1") => Quota::ProjectRead,
         _ => Quota::Read,
     };
     world.quotas.take(quota, found.number, &limits, now)?;
@@ -63,8 +65,4 @@ pub(crate) fn project(
             "state": "ACTIVE",
         })),
     }
-}
-
-fn denied(permission: &str, project: &str) -> ApiError {
-    ApiError::denied(permission, &format!("projects/{project}"))
 }

@@ -79,8 +79,16 @@ impl ApiError {
         Self::rpc(501, "UNIMPLEMENTED", "notImplemented", message)
     }
 
-    /// No grant, or no such resource: the two are not told apart.
-    pub(crate) fn denied(permission: &str, resource: &str) -> Self {
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::rpc(500, "INTERNAL", "backendError", message)
+    }
+
+    /// No grant, or no such resource: the two are not told apart. `resource` is what the request named.
+    pub(crate) fn denied(permission: &str, resource: Option<&str>) -> Self {
+        let mut metadata = json!({"permission": permission});
+        if let (Some(resource), Some(metadata)) = (resource, metadata.as_object_mut()) {
+            metadata.insert("resource".to_owned(), json!(resource));
+        }
         Self::rpc(
             403,
             "PERMISSION_DENIED",
@@ -91,8 +99,31 @@ impl ApiError {
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
             "reason": "IAM_PERMISSION_DENIED",
             "domain": "iam.googleapis.com",
-            "metadata": {"permission": permission, "resource": resource},
+            "metadata": metadata,
         }))
+    }
+
+    /// The caller may not have calls of `service` counted for `project`.
+    pub(crate) fn user_project_denied(project: &str, service: &str) -> Self {
+        let page = format!(
+            "https://console.developers.google.com/iam-admin/iam/project?project={project}"
+        );
+        let message = format!(
+            "Caller does not have required permission to use project {project}. Grant the caller the \
+             roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use \
+             permission, by visiting {page} and then retry. Propagation of the new permission may take a few minutes."
+        );
+        Self::rpc(403, "PERMISSION_DENIED", "forbidden", message)
+            .with_detail(json!({
+                "@type": "type.googleapis.com/google.rpc.Help",
+                "links": [{"description": "Google developer console IAM admin", "url": page}],
+            }))
+            .with_detail(json!({
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "USER_PROJECT_DENIED",
+                "domain": "googleapis.com",
+                "metadata": {"consumer": format!("projects/{project}"), "service": service},
+            }))
     }
 
     pub(crate) fn scopes() -> Self {

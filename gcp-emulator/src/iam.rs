@@ -12,6 +12,8 @@ use crate::state::{Resource, World};
 
 pub(crate) mod lifecycle;
 pub(crate) mod list;
+pub(crate) mod permissions;
+pub(crate) mod roles;
 
 /// Scopes that open IAM, besides cloud-platform.
 pub(crate) const SCOPES: &[&str] = &["iam"];
@@ -43,8 +45,8 @@ pub(crate) fn create(world: &mut World, call: &Call, project: &str) -> Result<Va
         return Err(taken(&project, &address));
     }
     check_count(world, &project)?;
-    let (uid, client) = (world.random.unique_id(), world.random.unique_id());
-    let account = Account::new(uid, &project, &id, client, now, state);
+    let uid = world.random.unique_id();
+    let account = Account::new(uid, &project, &id, now, state);
     let answer = account.render(&account.current());
     world.accounts.insert(account);
     Ok(answer)
@@ -99,17 +101,6 @@ pub(crate) fn policy(
     policies::serve(world, call, &resource, verb)
 }
 
-/// `GET /v1/roles/{role}` and `GET /v1/projects/{project}/roles/{role}`
-///
-/// # Errors
-/// 404.
-pub(crate) fn role(world: &World, name: &str) -> Result<Value, ApiError> {
-    world
-        .roles
-        .render(name)
-        .ok_or_else(|| ApiError::not_found(format!("The role named {name} was not found.")))
-}
-
 /// The unique id of the account that a path names, if the caller may do `permission` to it. An empty permission
 /// asks for nothing (testIamPermissions).
 pub(crate) fn find(
@@ -132,15 +123,19 @@ pub(crate) fn find(
                     .project(project)
                     .is_some_and(|project| project.id == *home)
         });
+    let shown = format!("projects/{project}/serviceAccounts/{name}");
     let Some((uid, home)) = found else {
-        return Err(missing(world, call, project, name, permission));
+        return Err(missing(world, call, project, &shown, permission));
     };
     if !permission.is_empty() {
         let resource = Resource::ServiceAccount {
             uid: uid.clone(),
             project: home.clone(),
         };
-        let target = Target::of(&resource, world);
+        let target = Target {
+            modified_roles: policies::modified_roles(world, call, &resource),
+            ..Target::of(&resource, world).shown_as(&shown)
+        };
         world.require(&call.caller, SCOPES, permission, &target)?;
     }
     let (now, limits, number) = (
@@ -157,7 +152,7 @@ fn missing(
     world: &mut World,
     call: &Call,
     project: &str,
-    name: &str,
+    shown: &str,
     permission: &str,
 ) -> ApiError {
     let open = permission.is_empty();
@@ -167,12 +162,9 @@ fn missing(
         permission
     };
     let Some(home) = world.project(project).map(|project| project.id.clone()) else {
-        return ApiError::denied(
-            permission,
-            &format!("projects/{project}/serviceAccounts/{name}"),
-        );
+        return ApiError::denied(permission, Some(shown));
     };
-    let target = Target::of(&Resource::Project(home), world);
+    let target = Target::of(&Resource::Project(home), world).shown_as(shown);
     match world.require(&call.caller, SCOPES, permission, &target) {
         Err(error) if !open => error,
         _ => unknown(),
@@ -186,10 +178,22 @@ pub(crate) fn on_project(
     project: &str,
     permission: &str,
 ) -> Result<String, ApiError> {
+    let shown = format!("projects/{project}");
+    allowed_in(world, call, project, permission, &shown)
+}
+
+/// The same; a refusal names `shown`.
+pub(crate) fn allowed_in(
+    world: &mut World,
+    call: &Call,
+    project: &str,
+    permission: &str,
+    shown: &str,
+) -> Result<String, ApiError> {
     let Some(id) = world.project(project).map(|project| project.id.clone()) else {
-        return Err(ApiError::denied(permission, &format!("projects/{project}")));
+        return Err(ApiError::denied(permission, Some(shown)));
     };
-    let target = Target::of(&Resource::Project(id.clone()), world);
+    let target = Target::of(&Resource::Project(id.clone()), world).shown_as(shown);
     world.require(&call.caller, SCOPES, permission, &target)?;
     Ok(id)
 }

@@ -113,6 +113,11 @@ fn object(value: &Value) -> Response {
     (kind, value.to_string()).into_response()
 }
 
+fn moved(place: &'static str) -> Response {
+    let place = [(header::LOCATION, place)];
+    (StatusCode::MOVED_PERMANENTLY, place).into_response()
+}
+
 fn missing() -> Response {
     (StatusCode::NOT_FOUND, "Not Found\n").into_response()
 }
@@ -129,6 +134,12 @@ async fn answer(State(server): State<Server>, request: Request) -> Response {
             ["project", "project-id"] => text(&place.project_id),
             ["project", "numeric-project-id"] => text(place.project_number.to_string()),
             ["universe", "universe-domain" | "universe_domain"] => text("googleapis.com"),
+            [] | [""] => text("instance/\nproject/\nuniverse/\n"),
+            // Node's library asks for exactly this to learn whether there is a metadata server.
+            ["instance"] => moved("/computeMetadata/v1/instance/"),
+            ["instance", ""] => text("attributes/\nhostname\nid\nservice-accounts/\nzone\n"),
+            ["project"] => moved("/computeMetadata/v1/project/"),
+            ["project", ""] => text("numeric-project-id\nproject-id\n"),
             ["instance", "zone"] => text(format!(
                 "projects/{}/zones/{}",
                 place.project_number, place.zone
@@ -187,6 +198,7 @@ async fn accounts(server: &Server, path: &[&str], query: &[(String, String)]) ->
         ["email"] => text(email),
         ["scopes"] => text(DEFAULT_SCOPES.map(|scope| format!("{scope}\n")).concat()),
         ["token"] => token(server, query).await,
+        ["identity"] => identity_token(server, query).await,
         _ => missing(),
     }
 }
@@ -199,6 +211,18 @@ async fn token(server: &Server, query: &[(String, String)]) -> Response {
     }
     match server.identity.token(scopes).await {
         Ok(token) => object(&token.shown()),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn identity_token(server: &Server, query: &[(String, String)]) -> Response {
+    let audience = call::parameter(query, "audience").unwrap_or_default();
+    if audience.is_empty() {
+        let words = "non-empty audience parameter required\n";
+        return (StatusCode::BAD_REQUEST, words).into_response();
+    }
+    match server.identity.identity_token(audience.to_owned()).await {
+        Ok(token) => text(token),
         Err(error) => error.into_response(),
     }
 }

@@ -1,5 +1,7 @@
 //! getIamPolicy, setIamPolicy and testIamPermissions, the same for every google.rpc resource.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::authorize::{Caller, Target};
@@ -73,9 +75,7 @@ fn write(world: &mut World, call: &Call, resource: &Resource) -> Result<Value, A
     let empty = json!({});
     let mut policy = call.field("policy").unwrap_or(&empty).clone();
     check_fields(&policy)?;
-    let mask = call.text("updateMask");
-    let bindings = mask.is_empty() || mask.split(',').any(|path| path.trim() == "bindings");
-    if !bindings {
+    if !writes_bindings(call) {
         let current = world.policies.current(resource).render(resource, 3, world);
         if let Some(policy) = policy.as_object_mut() {
             policy.insert("version".to_owned(), json!(3));
@@ -86,6 +86,67 @@ fn write(world: &mut World, call: &Call, resource: &Resource) -> Result<Value, A
         }
     }
     policy_write::set(world, resource, &policy)
+}
+
+/// The roles whose bindings a setIamPolicy call changes (`iam.googleapis.com/modifiedGrantsByRole`); `None` for
+/// another call. Whether the policy is valid is asked later.
+pub(crate) fn modified_roles(
+    world: &World,
+    call: &Call,
+    resource: &Resource,
+) -> Option<Vec<String>> {
+    if call.verb.as_deref() != Some("setIamPolicy") {
+        return None;
+    }
+    if !writes_bindings(call) {
+        return Some(Vec::new());
+    }
+    let current = world.policies.current(resource).render(resource, 3, world);
+    let wanted = call.field("policy").cloned().unwrap_or_default();
+    Some(modified_grants(&current, &wanted))
+}
+
+/// Whether the update mask includes the bindings, as it does by default.
+fn writes_bindings(call: &Call) -> bool {
+    let mask = call.text("updateMask");
+    mask.is_empty() || mask.split(',').any(|path| path.trim() == "bindings")
+}
+
+/// The roles whose members, under one condition or another, differ between two policies.
+fn modified_grants(before: &Value, after: &Value) -> Vec<String> {
+    let (before, after) = (grants(before), grants(after));
+    let changed: BTreeSet<&String> = before
+        .symmetric_difference(&after)
+        .map(|(role, ..)| role)
+        .collect();
+    changed.into_iter().cloned().collect()
+}
+
+/// Role, member and condition of each grant. E-mail addresses are compared without regard to case.
+fn grants(policy: &Value) -> BTreeSet<(String, String, String)> {
+    let list = |value: &Value, name: &str| {
+        let list = value.get(name).and_then(Value::as_array);
+        list.cloned().unwrap_or_default()
+    };
+    let mut grants = BTreeSet::new();
+    for binding in list(policy, "bindings") {
+        let role = binding.get("role").and_then(Value::as_str);
+        let condition = binding.get("condition").filter(|it| !it.is_null());
+        let condition = condition.map(Value::to_string).unwrap_or_default();
+        for member in list(&binding, "members") {
+            let member = member.as_str().unwrap_or_default();
+            let member = match member.split_once(':') {
+                Some(("user" | "group", _)) => member.to_ascii_lowercase(),
+                _ => member.to_owned(),
+            };
+            grants.insert((
+                role.unwrap_or_default().to_owned(),
+                member,
+                condition.clone(),
+            ));
+        }
+    }
+    grants
 }
 
 fn check_fields(policy: &Value) -> Result<(), ApiError> {
@@ -153,4 +214,41 @@ pub(crate) fn permissions(
         }
     }
     Ok(granted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_counts_as_modified_when_its_members_or_their_condition_change() {
+        let condition = json!({"title": "t", "expression": "true"});
+        let before = json!({"bindings": [
+            {"role": "roles/a", "members": ["user:x@acme.com", "user:y@acme.com"]},
+            {"role": "roles/b", "members": ["user:x@acme.com"]},
+            {"role": "roles/c", "members": ["user:x@acme.com"], "condition": condition},
+        ]});
+        assert_eq!(modified_grants(&before, &before), Vec::<String>::new());
+        let reordered = json!({"bindings": [
+            {"role": "roles/c", "members": ["user:x@acme.com"], "condition": condition},
+            {"role": "roles/b", "members": ["user:X@acme.com"], "condition": null},
+            {"role": "roles/a", "members": ["user:y@acme.com"]},
+            {"role": "roles/a", "members": ["user:x@acme.com"]},
+        ]});
+        assert_eq!(modified_grants(&before, &reordered), Vec::<String>::new());
+        let changed = json!({"bindings": [
+            {"role": "roles/a", "members": ["user:x@acme.com"]},
+            {"role": "roles/b", "members": ["user:x@acme.com"]},
+            {"role": "roles/c", "members": ["user:x@acme.com"]},
+            {"role": "roles/d", "members": ["user:x@acme.com"]},
+        ]});
+        assert_eq!(
+            modified_grants(&before, &changed),
+            ["roles/a", "roles/c", "roles/d"]
+        );
+        assert_eq!(
+            modified_grants(&before, &Value::Null),
+            ["roles/a", "roles/b", "roles/c"]
+        );
+    }
 }

@@ -14,6 +14,9 @@ use crate::roles;
 use crate::state::{Resource, World};
 
 const MAX_CONDITIONS_PER_GRANT: usize = 20;
+/// Bytes of a condition's title and description.
+const MAX_TITLE: usize = 100;
+const MAX_DESCRIPTION: usize = 256;
 
 /// Replaces the policy of `resource` by `wanted` (the Policy JSON) if its etag, version, roles, members and
 /// conditions pass; answers the policy as stored.
@@ -184,6 +187,7 @@ fn binding(
                 "Invalid value at 'policy.bindings[{place}].members'."
             ))
         })?;
+        check_public(resource, text)?;
         extend(&mut members, vec![member::parse(text, world)?]);
     }
     let condition = match each.get("condition") {
@@ -227,6 +231,46 @@ fn check_role(world: &World, resource: &Resource, role: &str) -> Result<(), ApiE
     }
 }
 
+/// Everybody may be a member of what is in storage only.
+fn check_public(resource: &Resource, member: &str) -> Result<(), ApiError> {
+    match matches!(member, "allUsers" | "allAuthenticatedUsers") && !resource.in_storage() {
+        true => Err(ApiError::invalid(format!(
+            "Member {member} is invalid due to membership type restrictions on the resource."
+        ))),
+        false => Ok(()),
+    }
+}
+
+fn text<'a>(condition: &'a Value, name: &str) -> &'a str {
+    let text = condition.get(name).and_then(Value::as_str);
+    text.unwrap_or_default()
+}
+
+/// A condition has a title; it and the description are short.
+fn check_texts(condition: &Value) -> Result<(), ApiError> {
+    let known = ["expression", "title", "description", "location"];
+    let fields = condition.as_object().ok_or_else(|| {
+        ApiError::invalid("Invalid value at 'policy.bindings.condition': not an object.")
+    })?;
+    if let Some(unknown) = fields.keys().find(|key| !known.contains(&key.as_str())) {
+        let place = "Cannot find field at 'policy.bindings.condition'.";
+        return Err(ApiError::unknown_field(unknown, place));
+    }
+    if text(condition, "title").trim().is_empty() {
+        return Err(ApiError::invalid(
+            "The condition's title must not be empty.",
+        ));
+    }
+    for (name, most) in [("title", MAX_TITLE), ("description", MAX_DESCRIPTION)] {
+        if text(condition, name).len() > most {
+            return Err(ApiError::invalid(format!(
+                "The condition's {name} is longer than {most} bytes."
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn check_condition(
     world: &World,
     resource: &Resource,
@@ -248,10 +292,8 @@ fn check_condition(
             "Conditional role bindings can only be added to buckets that have uniform bucket-level access enabled.",
         ));
     }
-    let expression = condition
-        .get("expression")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    check_texts(condition)?;
+    let expression = text(condition, "expression");
     let program = condition::compile(expression).map_err(|error| {
         ApiError::invalid(format!("Condition expression compilation failed: {error}."))
     })?;

@@ -11,6 +11,8 @@ use crate::settings::Limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Quota {
     Read,
+    /// Reads of a project by Resource Manager v1.
+    ProjectRead,
     Write,
     Create,
     Credentials,
@@ -43,6 +45,7 @@ impl Quotas {
     ) -> Result<(), ApiError> {
         let limit = match quota {
             Quota::Read => limits.reads_per_minute,
+            Quota::ProjectRead => limits.project_reads_per_minute,
             Quota::Write => limits.writes_per_minute,
             Quota::Create => limits.creates_per_minute,
             Quota::Credentials => limits.credentials_per_minute,
@@ -134,6 +137,11 @@ fn refusal(quota: Quota, number: u64) -> ApiError {
     };
     match quota {
         Quota::Read => generic("Read requests", "Read requests", "iam.googleapis.com"),
+        Quota::ProjectRead => generic(
+            "Read requests",
+            "Read requests",
+            "cloudresourcemanager.googleapis.com",
+        ),
         Quota::Write => generic("Write requests", "Write requests", "iam.googleapis.com"),
         Quota::Credentials => generic(
             "Generate credentials request",

@@ -12,10 +12,16 @@ use crate::{credentials, crm, iam, sts, tokeninfo};
 /// # Errors
 /// As the handlers; 404 for a path that Google does not have, 501 for one that only the emulator lacks.
 pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    if let Some(project) = &call.user_project
+        && !world.may_use_project(&call.caller, project)
+    {
+        return Err(ApiError::user_project_denied(project, service(call)));
+    }
     let method = call.method.as_str();
     let verb = call.verb.as_deref();
     match (method, call.parts().as_slice(), verb) {
         ("POST", ["v1", "token"], None) => sts::exchange(world, call),
+        ("POST", ["v1", "introspect"], None) => sts::introspect(world, call),
         (_, ["tokeninfo"] | ["oauth2", "v1" | "v2" | "v3", "tokeninfo"], None) => {
             tokeninfo::tokeninfo(world, call)
         }
@@ -28,15 +34,68 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError
         (_, ["v1", "projects", project, "serviceAccounts", name], _) => {
             account(world, call, project, name)
         }
-        ("GET", ["v1", "roles", role], None) => iam::role(world, &format!("roles/{role}")),
-        ("GET", ["v1", "projects", project, "roles", role], None) => {
-            iam::role(world, &format!("projects/{project}/roles/{role}"))
-        }
         ("GET", [version @ ("v1" | "v3"), "projects", project], None)
         | ("POST", [version @ ("v1" | "v3"), "projects", project], Some(_)) => {
             crm::project(world, call, version, project)
         }
+        _ => roles_and_keys(world, call),
+    }
+}
+
+/// Roles, published keys, and what is known not to be emulated.
+fn roles_and_keys(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    let method = call.method.as_str();
+    match (method, call.parts().as_slice(), call.verb.as_deref()) {
+        ("POST", ["v1", "permissions"], Some("queryTestablePermissions")) => {
+            iam::permissions::query_testable(world, call)
+        }
+        ("GET", ["v1", "roles"], None) => iam::roles::list_predefined(world, call),
+        ("GET", ["v1", "roles", role], None) => iam::roles::predefined(world, role),
+        (_, ["v1", "projects", project, "roles"], _) => {
+            iam::roles::of_project(world, call, project, None)
+        }
+        (_, ["v1", "projects", project, "roles", role], _) => {
+            iam::roles::of_project(world, call, project, Some(role))
+        }
+        ("GET", ["oauth2", "v1", "certs"] | ["robot", "v1", "metadata", "x509", _], None) => {
+            credentials::certificates()
+        }
+        (
+            "GET",
+            ["oauth2", "v3", "certs"]
+            | ["robot", "v1", "metadata", "jwk", _]
+            | ["service_accounts", "v1", "jwk", _],
+            None,
+        ) => credentials::json_web_keys(),
+        (_, ["v2", "policies", ..], _) => Err(ApiError::unimplemented(
+            "gcp-emulator does not emulate deny policies (IAM v2)",
+        )),
+        (
+            _,
+            [
+                "v2",
+                "projects" | "folders" | "organizations",
+                _,
+                "policies" | "constraints",
+                ..,
+            ],
+            _,
+        ) => Err(ApiError::unimplemented(
+            "gcp-emulator does not emulate organization policies (Organization Policy v2)",
+        )),
         _ => Err(nothing(call)),
+    }
+}
+
+/// The service that a path belongs to.
+fn service(call: &Call) -> &'static str {
+    match (call.parts().as_slice(), call.verb.as_deref()) {
+        (
+            [.., "serviceAccounts", _],
+            Some("generateAccessToken" | "generateIdToken" | "signBlob" | "signJwt"),
+        ) => "iamcredentials.googleapis.com",
+        ([_, "projects", _], _) => "cloudresourcemanager.googleapis.com",
+        _ => "iam.googleapis.com",
     }
 }
 
@@ -56,14 +115,17 @@ fn account(world: &mut World, call: &Call, project: &str, name: &str) -> Result<
         ("POST", Some(verb @ ("getIamPolicy" | "setIamPolicy" | "testIamPermissions"))) => {
             iam::policy(world, call, project, name, verb)
         }
-        ("POST", Some(verb @ ("generateIdToken" | "signBlob" | "signJwt"))) => Err(
-            ApiError::unimplemented(format!("gcp-emulator does not emulate {verb}")),
-        ),
+        ("POST", Some("generateIdToken")) => {
+            credentials::generate_id_token(world, call, project, name)
+        }
+        ("POST", Some("signBlob")) => credentials::sign_blob(world, call, project, name),
+        ("POST", Some("signJwt")) => credentials::sign_jwt(world, call, project, name),
         _ => Err(nothing(call)),
     }
 }
 
-fn nothing(call: &Call) -> ApiError {
+/// 404 for a path that is not served.
+pub(crate) fn nothing(call: &Call) -> ApiError {
     let verb = call
         .verb
         .as_ref()

@@ -133,7 +133,7 @@ impl World {
                 .extend(people);
         }
         for role in seed.roles {
-            self.roles.custom.insert(role.name.clone(), role);
+            self.roles.put(role);
         }
         let mut policies = Vec::new();
         for project in seed.projects {
@@ -191,9 +191,9 @@ impl World {
                 ..AccountState::default()
             };
             let since = long_ago(self.clock.now());
-            let (uid, client) = (self.random.unique_id(), self.random.unique_id());
+            let uid = self.random.unique_id();
             self.accounts
-                .insert(Account::new(uid, project, id, client, since, state));
+                .insert(Account::new(uid, project, id, since, state));
         }
         let account = self
             .accounts

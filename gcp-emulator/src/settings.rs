@@ -51,6 +51,8 @@ pub struct Delays {
 pub struct Limits {
     /// IAM reads per minute and project.
     pub reads_per_minute: Option<u32>,
+    /// Reads of a project by Resource Manager v1, per minute and project.
+    pub project_reads_per_minute: Option<u32>,
     /// IAM writes per minute and project.
     pub writes_per_minute: Option<u32>,
     /// Service account creations per minute and project: Google's value varies and is not published.
@@ -97,6 +99,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             reads_per_minute: Some(6_000),
+            project_reads_per_minute: Some(600),
             writes_per_minute: Some(600),
             creates_per_minute: None,
             service_accounts: Some(100),

@@ -14,22 +14,40 @@ mod ask;
 pub(crate) mod bucket;
 pub(crate) mod folder;
 mod front;
+mod list_prefixes;
+mod precondition;
 mod resources;
 mod upload;
 pub(crate) mod upstream;
 
 /// Whether the storage API serves that path. `/storage`, `/upload`, `/download` and `/batch` are its own; any other
-/// path that no other API has may be the XML API's `/BUCKET/OBJECT`.
+/// path that no other API has may be the XML API's `/BUCKET/OBJECT`. A version (`v2`, `v1beta1`) begins the path of
+/// another API.
 pub(crate) fn is_storage(path: &str) -> bool {
     let first = path
         .trim_start_matches('/')
         .split('/')
         .next()
         .unwrap_or_default();
-    !matches!(
+    let named = matches!(
         first,
-        "v1" | "v3" | "tokeninfo" | "oauth2" | "emulator" | ""
-    )
+        "tokeninfo" | "oauth2" | "robot" | "service_accounts" | "emulator" | ""
+    );
+    !named && !is_version(first)
+}
+
+/// `v` and a number, with `alpha` or `beta` and a number after it or not.
+fn is_version(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(rest) = text.strip_prefix('v') else {
+        return false;
+    };
+    let (number, stage) = match rest.find(|letter: char| !letter.is_ascii_digit()) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let stage = stage.strip_prefix("alpha").or(stage.strip_prefix("beta"));
+    is_number(number) && (rest == number || stage.is_some_and(|it| it.is_empty() || is_number(it)))
 }
 
 /// Serves one storage call: resources from the world, objects by the store behind, after IAM has been asked.
@@ -62,6 +80,7 @@ async fn served(
     caller: Caller,
 ) -> Result<Response, ApiError> {
     front::check_host(parts)?;
+    access::check_user_project(state, parts, &caller)?;
     match ask::parse(parts) {
         ask::Ask::Resource => {
             let body = read(body).await?;
@@ -91,5 +110,26 @@ async fn served(
                 parts.uri.path()
             ),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_other_apis_are_not_buckets() {
+        for path in [
+            "/v1/projects/p",
+            "/v2/policies/x",
+            "/v1beta1/x",
+            "/v3alpha",
+            "/oauth2/v3/certs",
+        ] {
+            assert!(!is_storage(path), "{path}");
+        }
+        for path in ["/storage/v1/b", "/vault/o", "/v1bucket/o", "/v/o", "/v2x/o"] {
+            assert!(is_storage(path), "{path}");
+        }
     }
 }

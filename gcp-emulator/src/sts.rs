@@ -1,4 +1,4 @@
-//! STS: a Kubernetes token in, a federated access token out.
+//! STS: a Kubernetes token in, a federated access token out, and what such a token is worth.
 
 use std::sync::Arc;
 
@@ -74,6 +74,32 @@ fn exchanged(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         "issued_token_type": ACCESS_TOKEN,
         "token_type": "Bearer",
         "expires_in": LIFETIME.as_secs(),
+    }))
+}
+
+/// `POST /v1/introspect`: what a federated token is worth. gcloud asks this to learn the name of such a bearer.
+///
+/// # Errors
+/// 400 without a token.
+pub(crate) fn introspect(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    let token = call.text("token");
+    if token.is_empty() {
+        return Err(invalid_request("Invalid value for \"token\"."));
+    }
+    let grant = world.tokens.get(&token, world.clock.token_now());
+    let Some((grant, Principal::Federated(federated))) =
+        grant.map(|grant| (grant, &grant.principal))
+    else {
+        return Ok(json!({"active": false}));
+    };
+    Ok(json!({
+        "active": true,
+        "iss": "https://sts.googleapis.com/",
+        "sub": federated.id,
+        "username": federated.id,
+        "scope": grant.scopes.join(" "),
+        "iat": grant.issued.as_second(),
+        "exp": grant.expires.as_second(),
     }))
 }
 

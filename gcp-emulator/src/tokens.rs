@@ -13,6 +13,7 @@ use crate::random::Random;
 pub(crate) struct Grant {
     pub(crate) principal: Principal,
     pub(crate) scopes: Vec<String>,
+    pub(crate) issued: Timestamp,
     pub(crate) expires: Timestamp,
 }
 
@@ -42,6 +43,7 @@ impl Tokens {
         let grant = Grant {
             principal,
             scopes,
+            issued: now,
             expires: now.saturating_add(lifetime).unwrap_or(now),
         };
         if self.grants.len() >= self.sweep_at {

@@ -167,6 +167,7 @@ fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
         name: name.to_owned(),
         title: String::new(),
         included_permissions: permissions.iter().map(|&it| it.to_owned()).collect(),
+        ..CustomRole::default()
     };
     let project = |id: &str, number: u64, bindings: Vec<Value>| ProjectSeed {
         id: id.to_owned(),

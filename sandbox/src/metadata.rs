@@ -44,10 +44,10 @@ impl MetadataServer {
         })
     }
 
-    /// On GKE the server is at 169.254.169.254; Google's libraries look here instead.
+    /// On GKE the server is at 169.254.169.254; Google's libraries look here instead, and gcloud at the root.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
-        ["GCE_METADATA_HOST", "GCE_METADATA_IP"]
+        ["GCE_METADATA_HOST", "GCE_METADATA_IP", "GCE_METADATA_ROOT"]
             .map(|name| (name.to_owned(), self.address.to_string()))
             .into()
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{check_count, description, display_name, find, on_project, taken, unknown};
+use super::{allowed_in, check_count, description, display_name, find, taken, unknown};
 use crate::call::{Call, field};
 use crate::errors::ApiError;
 use crate::quota::Quota;
@@ -173,6 +173,7 @@ pub(crate) fn undelete(
             "undelete needs the unique id of the service account.",
         ));
     }
+    let shown = format!("projects/{project}/serviceAccounts/{name}");
     let now = world.clock.now();
     let found = world
         .accounts
@@ -188,15 +189,12 @@ pub(crate) fn undelete(
         });
     let Some((uid, home, email, state)) = found else {
         if project == "-" {
-            return Err(ApiError::denied(
-                PERMISSION,
-                &format!("projects/-/serviceAccounts/{name}"),
-            ));
+            return Err(ApiError::denied(PERMISSION, Some(&shown)));
         }
-        on_project(world, call, project, PERMISSION)?;
+        allowed_in(world, call, project, PERMISSION, &shown)?;
         return Err(unknown());
     };
-    on_project(world, call, &home, PERMISSION)?;
+    allowed_in(world, call, &home, PERMISSION, &shown)?;
     let (limits, number) = (world.settings.limits.clone(), world.number(&home));
     world.quotas.take(Quota::Write, number, &limits, now)?;
     if state.deleted.is_none() {

@@ -16,6 +16,14 @@ pub trait Identity: Send + Sync + 'static {
     fn email(&self) -> BoxFuture<'_, Result<String, MetadataError>>;
     /// An access token with these scopes.
     fn token(&self, scopes: Vec<String>) -> BoxFuture<'_, Result<AccessToken, MetadataError>>;
+    /// An ID token for an audience: only a Google account has one.
+    fn identity_token(&self, _audience: String) -> BoxFuture<'_, Result<String, MetadataError>> {
+        let none = MetadataError {
+            status: 404,
+            message: "there is no Google service account to issue an ID token for".to_owned(),
+        };
+        Box::pin(std::future::ready(Err(none)))
+    }
 }
 
 /// A token and when it ends.

@@ -127,6 +127,28 @@ impl<S: TokenSource> Pod<S> {
         ))
     }
 
+    /// An ID token of the linked account, by IAM credentials.
+    async fn id_token(&self, audience: String) -> Result<String, MetadataError> {
+        let account = self.account().await?;
+        let Some(gsa) = google_account(&account) else {
+            return Err(MetadataError {
+                status: 404,
+                message: format!(
+                    "service account {}/{} has no annotation {GSA_ANNOTATION}: only a Google service account has ID tokens",
+                    account.namespace, account.name
+                ),
+            });
+        };
+        let (federated, _) = self.exchange(CLOUD_PLATFORM).await?;
+        let path = format!("/v1/projects/-/serviceAccounts/{gsa}:generateIdToken");
+        let request = json!({"audience": audience, "includeEmail": true});
+        let answer = self.http.post(&path, Some(&federated), &request).await?;
+        match answer.status {
+            200 => Ok(answer.text("token").to_owned()),
+            status => Err(refused("Unable to generate ID token; IAM", status, &answer)),
+        }
+    }
+
     async fn impersonate(
         &self,
         federated: &SecretString,
@@ -180,6 +202,10 @@ impl<S: TokenSource> Identity for Pod<S> {
 
     fn token(&self, scopes: Vec<String>) -> BoxFuture<'_, Result<AccessToken, MetadataError>> {
         self.access_token(scopes).boxed()
+    }
+
+    fn identity_token(&self, audience: String) -> BoxFuture<'_, Result<String, MetadataError>> {
+        self.id_token(audience).boxed()
     }
 }
 

@@ -25,6 +25,10 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
         "resourcemanager.projects.get resourcemanager.projects.getIamPolicy resourcemanager.projects.setIamPolicy",
     ),
     ("@role.read", "iam.roles.get iam.roles.list"),
+    (
+        "@role.write",
+        "iam.roles.create iam.roles.delete iam.roles.undelete iam.roles.update",
+    ),
     ("@object.read", "storage.objects.get storage.objects.list"),
     (
         "@object.write",
@@ -61,11 +65,12 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     ("roles/owner", "Owner",
-        "@account.admin iam.serviceAccounts.actAs @project.iam @role.read @bucket.make"),
+        "@account.admin iam.serviceAccounts.actAs @project.iam @role.read @role.write @bucket.make \
+         serviceusage.services.use"),
     ("roles/editor", "Editor",
         "@account.read iam.serviceAccounts.actAs iam.serviceAccounts.create iam.serviceAccounts.delete \
          iam.serviceAccounts.update iam.serviceAccounts.disable iam.serviceAccounts.enable \
-         resourcemanager.projects.get @role.read @bucket.make"),
+         resourcemanager.projects.get @role.read @bucket.make serviceusage.services.use"),
     ("roles/viewer", "Viewer",
         "@account.read iam.serviceAccounts.getIamPolicy resourcemanager.projects.get \
          resourcemanager.projects.getIamPolicy @role.read storage.buckets.list"),
@@ -78,6 +83,9 @@ pub(super) const TABLE: &[Row] = &[
         "@account.read iam.serviceAccounts.getIamPolicy resourcemanager.projects.get \
          resourcemanager.projects.getIamPolicy @role.read storage.buckets.getIamPolicy storage.buckets.list \
          @folder.read storage.managedFolders.getIamPolicy storage.objects.list storage.objects.getIamPolicy"),
+    ("roles/serviceusage.serviceUsageConsumer", "Service Usage Consumer",
+        "serviceusage.services.use serviceusage.services.get serviceusage.services.list"),
+    ("roles/iam.roleAdmin", "Role Administrator", "@role.read @role.write resourcemanager.projects.get"),
     ("roles/iam.roleViewer", "Role Viewer", "@role.read resourcemanager.projects.get"),
     ("roles/iam.serviceAccountAdmin", "Service Account Admin", "@account.admin resourcemanager.projects.get"),
     ("roles/iam.serviceAccountCreator", "Create Service Accounts",

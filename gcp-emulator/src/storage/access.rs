@@ -1,8 +1,12 @@
 //! IAM for storage: managed folders, the bucket, its project, in storage's words.
 
+use http::request::Parts;
+
 use super::ask::{Check, On};
 use super::bucket::Bucket;
+use crate::app::State;
 use crate::authorize::{Caller, Target};
+use crate::call;
 use crate::errors::ApiError;
 use crate::principal::Principal;
 use crate::state::{Resource, World};
@@ -27,7 +31,33 @@ pub(crate) fn check(world: &mut World, caller: &Caller, check: &Check) -> Result
     require(world, caller, check.permission, &target)
 }
 
-/// The same for a bucket or a managed folder itself.
+/// Refuses a call that is to be counted for a project which its caller may not use.
+///
+/// # Errors
+/// 403.
+pub(crate) fn check_user_project(
+    state: &State,
+    parts: &Parts,
+    caller: &Caller,
+) -> Result<(), ApiError> {
+    let Some(project) = call::user_project(&parts.uri, &parts.headers) else {
+        return Ok(());
+    };
+    match state.world().may_use_project(caller, &project) {
+        true => Ok(()),
+        false => Err(ApiError::storage(
+            403,
+            "forbidden",
+            format!(
+                "{} does not have serviceusage.services.use access to the Google Cloud project. Permission \
+                 'serviceusage.services.use' denied on resource (or it may not exist).",
+                caller.name()
+            ),
+        )),
+    }
+}
+
+/// As [`check`], for a bucket or a managed folder itself.
 ///
 /// # Errors
 /// 401, 403.
@@ -77,6 +107,8 @@ fn target(bucket: &Bucket, on: &On) -> Target {
     Target {
         chain,
         name,
+        shown: None,
+        modified_roles: None,
         kind,
         service: "storage.googleapis.com",
         list_prefix,

@@ -5,12 +5,15 @@ use serde_json::{Value, json};
 use super::access;
 use super::resources::{missing, policy};
 use super::upstream::encode;
-use crate::call::Call;
+use crate::call::{Call, is_true};
 use crate::clock::rfc3339;
 use crate::errors::ApiError;
 use crate::state::{Resource, World};
 
-/// A managed folder's name: ends with `/`, has no empty part, no control character.
+/// Managed folders may be nested this deep (documented).
+const MAX_DEPTH: usize = 15;
+
+/// A managed folder's name: ends with `/`, has no empty part, no control character, and at most 15 parts.
 ///
 /// # Errors
 /// Storage's 400.
@@ -23,8 +26,17 @@ pub(crate) fn check_name(name: &str) -> Result<(), ApiError> {
                 .all(|part| !part.is_empty() && part != "." && part != "..")
         })
         && !name.chars().any(char::is_control);
+    let depth = name.matches('/').count();
     match good {
-        true => Ok(()),
+        true if depth <= MAX_DEPTH => Ok(()),
+        true => Err(ApiError::storage(
+            400,
+            "invalid",
+            format!(
+                "Invalid managed folder name: \"{name}\". Managed folders can be nested up to {MAX_DEPTH} levels deep, \
+                 this one is at level {depth}."
+            ),
+        )),
         false => Err(ApiError::storage(
             400,
             "invalid",
@@ -190,7 +202,7 @@ fn list(world: &mut World, call: &Call, bucket: &str, base: &str) -> Result<Valu
 fn delete(world: &mut World, call: &Call, bucket: &str, name: &str) -> Result<(), ApiError> {
     around(world, call, "storage.managedFolders.delete", bucket, name)?;
     exists(world, bucket, name)?;
-    let forced = call.parameter("allowNonEmpty") == Some("true");
+    let forced = is_true(&call.query, "allowNonEmpty");
     let parent = world
         .buckets
         .get_mut(bucket)

@@ -1,17 +1,19 @@
 //! Objects: IAM first, then the store behind.
 
 use axum::body::Body;
-use axum::response::Response;
-use http::header;
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
+use http::{Method, StatusCode, header};
 use serde_json::Value;
 
-use super::access;
 use super::ask::{Check, Objects, On};
+use super::precondition::{self, Outcome, Preconditions, Version};
 use super::upstream::Upstream;
+use super::{access, list_prefixes};
 use crate::app::{State, read};
 use crate::authorize::Caller;
-use crate::errors::ApiError;
+use crate::call;
+use crate::errors::{ApiError, json_response};
 
 /// Refuses a Host that names a bucket: the store would serve `BUCKET.host/…` as another object than was checked.
 ///
@@ -55,7 +57,7 @@ pub(crate) fn base(parts: &Parts) -> String {
 /// Serves an object request if every check passes.
 ///
 /// # Errors
-/// 401, 403, 404; 503 without a store.
+/// 401, 403, 404, 412; 503 without a store.
 pub(crate) async fn objects(
     state: &State,
     parts: &Parts,
@@ -77,6 +79,9 @@ pub(crate) async fn objects(
     for check in &ask.checks {
         store.ensure_bucket(&check.bucket).await?;
     }
+    if let Some(unchanged) = check_preconditions(store, parts, &ask).await? {
+        return Ok(unchanged);
+    }
     let query = parts
         .uri
         .query()
@@ -87,7 +92,111 @@ pub(crate) async fn objects(
     if ask.composes {
         headers.remove(header::CONTENT_LENGTH);
     }
-    store.forward(&parts.method, &headers, &path, body).await
+    let response = store.forward(&parts.method, &headers, &path, body).await?;
+    as_google_answers(state, parts, &ask, response).await
+}
+
+/// Asks the store for what the preconditions are about; the answer for a reader who has this version already. Two
+/// writers at the same instant are not kept apart: only the store could do that, and it does for uploads.
+///
+/// # Errors
+/// 404 for a source that does not exist, 412.
+async fn check_preconditions(
+    store: &Upstream,
+    parts: &Parts,
+    ask: &Objects,
+) -> Result<Option<Response>, ApiError> {
+    let query = call::query(&parts.uri);
+    let parameter = |name: &str| call::parameter(&query, name);
+    let (source, target) = match ask.checks.as_slice() {
+        [target] => (None, target),
+        [source, target] => (Some(source), target),
+        _ => return Ok(None),
+    };
+    if let Some(source) = source {
+        let wanted = Preconditions::on_source(&query)?;
+        let generation = parameter("sourceGeneration");
+        compare(store, &wanted, source, generation, &Method::POST).await?;
+    }
+    let wanted = Preconditions::on_target(&query, &parts.headers)?;
+    compare(
+        store,
+        &wanted,
+        target,
+        parameter("generation"),
+        &parts.method,
+    )
+    .await
+}
+
+/// Compares one object with what is wanted of it. A missing object that is read or changed is not refused here: the
+/// store says that it does not exist.
+async fn compare(
+    store: &Upstream,
+    wanted: &Preconditions,
+    check: &Check,
+    generation: Option<&str>,
+    method: &Method,
+) -> Result<Option<Response>, ApiError> {
+    let On::Object(object) = &check.on else {
+        return Ok(None);
+    };
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let found = store.metadata(&check.bucket, object, generation).await?;
+    if found.is_none() && check.permission != "storage.objects.create" {
+        return Ok(None);
+    }
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    match wanted.check(found.as_ref().map(Version::of)) {
+        Outcome::Hold => Ok(None),
+        Outcome::Unchanged if reads => Ok(Some(StatusCode::NOT_MODIFIED.into_response())),
+        Outcome::Unchanged | Outcome::Fail => Err(precondition::failed()),
+    }
+}
+
+/// The store's answer where Google's differs: no body after a DELETE, the name of an object that does not exist,
+/// folders among the prefixes of a listing.
+///
+/// # Errors
+/// 404 with the object's name.
+async fn as_google_answers(
+    state: &State,
+    parts: &Parts,
+    ask: &Objects,
+    response: Response,
+) -> Result<Response, ApiError> {
+    let status = response.status();
+    let Some(first) = ask.checks.first() else {
+        return Ok(response);
+    };
+    match &first.on {
+        On::Object(object) if status == StatusCode::NOT_FOUND && !ask.composes => {
+            Err(ApiError::storage(
+                404,
+                "notFound",
+                format!("No such object: {}/{object}", first.bucket),
+            ))
+        }
+        On::Object(_) if status.is_success() && parts.method == Method::DELETE => {
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        On::List(_) if status.is_success() => {
+            let query = call::query(&parts.uri);
+            if !list_prefixes::wanted(&query) {
+                return Ok(response);
+            }
+            let body = read(response.into_body()).await?;
+            let mut listing: Value = serde_json::from_slice(&body)
+                .map_err(|error| ApiError::storage(503, "backendError", error.to_string()))?;
+            if let Some(bucket) = state.world().buckets.get(&first.bucket) {
+                list_prefixes::add_folders(&mut listing, &query, bucket.folders.keys());
+            }
+            Ok(json_response(200, &listing))
+        }
+        _ => Ok(response),
+    }
 }
 
 /// A chunk of an upload that was let in at its start.

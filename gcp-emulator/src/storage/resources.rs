@@ -6,7 +6,7 @@ use super::bucket::Bucket;
 use super::front::store;
 use super::{access, folder};
 use crate::app::State;
-use crate::call::Call;
+use crate::call::{Call, is_true};
 use crate::errors::ApiError;
 use crate::policies;
 use crate::policy_write;
@@ -41,7 +41,7 @@ pub(crate) async fn empty(state: &State, call: &Call) -> Result<(), ApiError> {
                 "storage.managedFolders.delete",
                 &resource,
             )?;
-            let forced = call.parameter("allowNonEmpty") == Some("true");
+            let forced = is_true(&call.query, "allowNonEmpty");
             store(state)?.ensure_bucket(bucket).await?;
             match !forced && store(state)?.has_prefix(bucket, name).await? {
                 true => Err(folder::not_empty()),

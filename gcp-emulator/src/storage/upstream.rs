@@ -135,12 +135,48 @@ impl Upstream {
             .is_success())
     }
 
+    /// The resource of an object, or of one generation of it; `None` if there is none.
+    ///
+    /// # Errors
+    /// 503 when the store is away.
+    pub(crate) async fn metadata(
+        &self,
+        bucket: &str,
+        object: &str,
+        generation: Option<&str>,
+    ) -> Result<Option<serde_json::Value>, ApiError> {
+        let generation = generation
+            .map(|it| format!("?generation={}", encode(it)))
+            .unwrap_or_default();
+        let path = format!(
+            "/storage/v1/b/{}/o/{}{generation}",
+            encode(bucket),
+            encode(object)
+        );
+        let response = self
+            .forward(&Method::GET, &HeaderMap::new(), &path, Body::empty())
+            .await?;
+        match response.status().is_success() {
+            true => self.json(response).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    async fn json(&self, response: Response) -> Result<serde_json::Value, ApiError> {
+        use http_body_util::BodyExt;
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| self.away(&error))?;
+        Ok(serde_json::from_slice(&body.to_bytes()).unwrap_or_default())
+    }
+
     /// Whether some object's name begins with `prefix`.
     ///
     /// # Errors
     /// 503 when the store is away.
     pub(crate) async fn has_prefix(&self, bucket: &str, prefix: &str) -> Result<bool, ApiError> {
-        use http_body_util::BodyExt;
         let path = format!(
             "/storage/v1/b/{}/o?prefix={}&maxResults=1",
             encode(bucket),
@@ -149,13 +185,7 @@ impl Upstream {
         let response = self
             .forward(&Method::GET, &HeaderMap::new(), &path, Body::empty())
             .await?;
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| self.away(&error))?;
-        let listing: serde_json::Value =
-            serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+        let listing = self.json(response).await?;
         Ok(listing.pointer("/items/0").is_some())
     }
 

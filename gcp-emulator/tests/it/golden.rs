@@ -1,4 +1,4 @@
-//! Requests and answers as they were recorded from Google and its clients, in one conversation: `testdata/wire.txt`.
+//! One conversation, as it was recorded from Google, reported, documented or assumed: `testdata/wire.txt` says which.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ const WIRE: &str = include_str!("../../testdata/wire.txt");
 const REST: &str = "<rest>";
 
 #[tokio::test]
-async fn every_answer_is_as_it_was_recorded() {
+async fn every_answer_is_as_the_file_has_it() {
     let world = World::new();
     let lines = WIRE.lines().enumerate().map(|(n, line)| (n + 1, line));
     let mut answer = None;

@@ -314,3 +314,47 @@ async fn a_workstation_is_its_person() {
         "alice@acme.com"
     );
 }
+
+#[tokio::test]
+async fn the_root_of_the_instance_exists_as_nodes_library_expects() {
+    let running = running().await;
+    let request = Request::get("/computeMetadata/v1/instance")
+        .header("Metadata-Flavor", "Google")
+        .body(Body::empty())
+        .unwrap();
+    let moved = running.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(moved.status(), 301);
+    assert_eq!(moved.headers()["metadata-flavor"], "Google");
+    let place = moved.headers()["location"].to_str().unwrap();
+    let (status, listing) = get(&running.router, place).await;
+    assert_eq!(status, 200);
+    assert!(listing.contains("service-accounts/"), "{listing}");
+}
+
+#[tokio::test]
+async fn an_id_token_is_that_of_the_linked_account() {
+    let running = running().await;
+    let uri = format!("{ACCOUNT}/identity?audience=https://acme.com&format=full");
+    assert_eq!(get(&running.router, &uri).await.0, 404);
+    let email = running.world.account("mf-alice-1").await;
+    running
+        .world
+        .bind(&email, "roles/iam.workloadIdentityUser", &ALICE.member())
+        .await;
+    let annotation = ("iam.gke.io/gcp-service-account".to_owned(), email.clone());
+    running
+        .cluster
+        .annotations
+        .lock()
+        .unwrap()
+        .extend([annotation]);
+    let (status, token) = get(&running.router, &uri).await;
+    assert_eq!(status, 200, "{token}");
+    let claims = crate::signing::claims_of(&running.world, &token).await;
+    assert_eq!(
+        (&claims["aud"], &claims["email"]),
+        (&"https://acme.com".into(), &email.into())
+    );
+    let without = format!("{ACCOUNT}/identity");
+    assert_eq!(get(&running.router, &without).await.0, 400);
+}

@@ -179,8 +179,35 @@ async fn broken_policies_are_refused() {
             "does not exist in the resource's hierarchy",
         ),
         (
-            json!({"version": 3, "bindings": [{"role": USER, "members": ["allUsers"], "condition": {"expression": "((", "title": "t"}}]}),
+            json!({"version": 3, "bindings": [{"role": USER, "members": ["user:a@acme.com"], "condition": {"expression": "((", "title": "t"}}]}),
             "compilation failed",
+        ),
+        (
+            json!({"version": 3, "bindings": [{"role": USER, "members": ["user:a@acme.com"],
+                "condition": {"expression": "nobody.knows == 1", "title": "t"}}]}),
+            "undeclared reference to 'nobody'",
+        ),
+        (
+            json!({"version": 3, "bindings": [{"role": USER, "members": ["user:a@acme.com"],
+                "condition": {"expression": "resource.colour == 'red'", "title": "t"}}]}),
+            "undefined field 'colour'",
+        ),
+        (
+            json!({"version": 3, "bindings": [{"role": USER, "members": ["user:a@acme.com"], "condition": {"expression": "true"}}]}),
+            "title must not be empty",
+        ),
+        (
+            json!({"version": 3, "bindings": [{"role": USER, "members": ["user:a@acme.com"],
+                "condition": {"expression": "true", "title": "t", "colour": "red"}}]}),
+            "Unknown name \"colour\"",
+        ),
+        (
+            policy(USER, "allUsers"),
+            "Member allUsers is invalid due to membership type restrictions on the resource.",
+        ),
+        (
+            policy(USER, "allAuthenticatedUsers"),
+            "Member allAuthenticatedUsers is invalid",
         ),
         (
             json!({"bindings": [{"role": USER, "members": many}]}),

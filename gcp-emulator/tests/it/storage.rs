@@ -93,7 +93,7 @@ async fn a_folders_grant_opens_that_folder_only() {
         ("GET", format!("{b}/users%2Falice2%2Fx"), 403),
         ("GET", format!("{b}/shared%2Fx"), 200),
         ("DELETE", format!("{b}/shared%2Fx"), 403),
-        ("DELETE", format!("{b}/users%2Falice%2Fx"), 200),
+        ("DELETE", format!("{b}/users%2Falice%2Fx"), 204),
         ("PATCH", format!("{b}/users%2Falice%2Fx"), 200),
         ("GET", format!("{b}?prefix=users/alice/"), 200),
         ("GET", format!("{b}?prefix=users/"), 403),

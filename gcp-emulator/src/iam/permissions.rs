@@ -1,0 +1,51 @@
+//! queryTestablePermissions: gcloud asks it before it makes a role.
+
+use serde_json::{Map, Value, json};
+
+use crate::authorize::Caller;
+use crate::call::Call;
+use crate::errors::ApiError;
+use crate::state::World;
+
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+
+/// `POST /v1/permissions:queryTestablePermissions`: every permission that is known here, whatever the resource.
+///
+/// # Errors
+/// 400 without a resource, 401.
+pub(crate) fn query_testable(world: &World, call: &Call) -> Result<Value, ApiError> {
+    call.only(&[], &["fullResourceName", "pageSize", "pageToken"])?;
+    match &call.caller {
+        Caller::Anonymous if !world.settings.anonymous_admin => {
+            return Err(ApiError::credentials_missing());
+        }
+        Caller::Invalid => return Err(ApiError::credentials_invalid("ACCESS_TOKEN_EXPIRED")),
+        _ => {}
+    }
+    if !call.text("fullResourceName").starts_with("//") {
+        return Err(ApiError::invalid(
+            "full_resource_name must be the full name of a resource, such as \
+             //cloudresourcemanager.googleapis.com/projects/PROJECT.",
+        ));
+    }
+    let asked = call.field("pageSize").and_then(Value::as_u64);
+    let size = match asked.and_then(|size| usize::try_from(size).ok()) {
+        None | Some(0) => DEFAULT_PAGE,
+        Some(size) => size.min(MAX_PAGE),
+    };
+    let from = call.text("pageToken");
+    let all = world.roles.permissions();
+    let mut left = all.range(from.as_str()..);
+    let page: Vec<Value> = left
+        .by_ref()
+        .take(size)
+        .map(|name| json!({"name": name, "stage": "GA"}))
+        .collect();
+    let mut answer = Map::new();
+    answer.insert("permissions".to_owned(), json!(page));
+    if let Some(next) = left.next() {
+        answer.insert("nextPageToken".to_owned(), json!(next));
+    }
+    Ok(Value::Object(answer))
+}

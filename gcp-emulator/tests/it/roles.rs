@@ -1,0 +1,204 @@
+//! A project's own roles: made, changed, deleted, and what that does to those who have them.
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const ROLES: &str = "/v1/projects/acme/roles";
+
+fn reader() -> Value {
+    json!({"roleId": "reader", "role": {"title": "Reader", "description": "reads", "stage": "GA",
+        "includedPermissions": ["resourcemanager.projects.get"]}})
+}
+
+#[tokio::test]
+async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
+    let world = World::new();
+    let made = world.must("POST", ROLES, reader()).await;
+    assert_eq!(made["name"], "projects/acme/roles/reader");
+    assert_eq!(
+        made["includedPermissions"],
+        json!(["resourcemanager.projects.get"])
+    );
+    let listed = world.must("GET", ROLES, Value::Null).await;
+    assert_eq!(listed["roles"][0]["title"], "Reader");
+    assert!(listed["roles"][0].get("includedPermissions").is_none());
+    let full = world
+        .must("GET", &format!("{ROLES}?view=FULL"), Value::Null)
+        .await;
+    assert_eq!(
+        full["roles"][0]["includedPermissions"],
+        made["includedPermissions"]
+    );
+    let uri = format!("{ROLES}/reader");
+    let change = json!({"title": "R", "description": "not asked for"});
+    let changed = world
+        .must("PATCH", &format!("{uri}?updateMask=title"), change)
+        .await;
+    assert_eq!(
+        (&changed["title"], &changed["description"]),
+        (&json!("R"), &json!("reads"))
+    );
+    assert_ne!(changed["etag"], made["etag"]);
+    let stale = json!({"title": "S", "etag": made["etag"]});
+    let stale = world.ask(&world.admin, "PATCH", &uri, stale).await;
+    assert_eq!((stale.status, stale.code()), (409, "ABORTED"));
+    let deleted = world.must("DELETE", &uri, Value::Null).await;
+    assert_eq!(deleted["deleted"], true);
+    assert_eq!(world.must("GET", ROLES, Value::Null).await, json!({}));
+    let all = world
+        .must("GET", &format!("{ROLES}?showDeleted=true"), Value::Null)
+        .await;
+    assert_eq!(all["roles"][0]["deleted"], true);
+    let again = world.ask(&world.admin, "POST", ROLES, reader()).await;
+    assert_eq!((again.status, again.code()), (400, "FAILED_PRECONDITION"));
+    let back = world
+        .must("POST", &format!("{uri}:undelete"), json!({}))
+        .await;
+    assert!(back.get("deleted").is_none());
+    let taken = world.ask(&world.admin, "POST", ROLES, reader()).await;
+    assert_eq!((taken.status, taken.code()), (409, "ALREADY_EXISTS"));
+    assert_eq!(
+        taken.message(),
+        "A role named reader in projects/acme already exists."
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_role_has_no_effect_and_is_gone_after_a_week() {
+    let world = World::new();
+    world.must("POST", ROLES, reader()).await;
+    let mut policy = world
+        .must("POST", "/v1/projects/acme:getIamPolicy", Value::Null)
+        .await;
+    let binding = json!({"role": "projects/acme/roles/reader", "members": ["user:alice@acme.com"]});
+    policy["bindings"].as_array_mut().unwrap().push(binding);
+    let policy = json!({"policy": policy});
+    world
+        .must("POST", "/v1/projects/acme:setIamPolicy", policy)
+        .await;
+    let alice = world.state.user_token("alice@acme.com");
+    let status = async || {
+        world
+            .ask(&alice, "GET", "/v1/projects/acme", Value::Null)
+            .await
+            .status
+    };
+    assert_eq!(status().await, 200);
+    let uri = format!("{ROLES}/reader");
+    world.must("DELETE", &uri, Value::Null).await;
+    assert_eq!(status().await, 403);
+    world
+        .must("POST", &format!("{uri}:undelete"), json!({}))
+        .await;
+    assert_eq!(status().await, 200);
+    let disabled = json!({"stage": "DISABLED"});
+    world
+        .must("PATCH", &format!("{uri}?updateMask=stage"), disabled)
+        .await;
+    assert_eq!(status().await, 403);
+    world.must("DELETE", &uri, Value::Null).await;
+    world.pass(8 * 86_400);
+    let late = world
+        .ask(&world.admin, "POST", &format!("{uri}:undelete"), json!({}))
+        .await;
+    assert_eq!(late.status, 404);
+    assert_eq!(
+        world
+            .ask(&world.admin, "POST", ROLES, reader())
+            .await
+            .status,
+        400
+    );
+    world.pass(30 * 86_400);
+    world.must("POST", ROLES, reader()).await;
+}
+
+#[tokio::test]
+async fn roles_that_break_a_rule_are_refused_and_others_may_not_write_any() {
+    let world = World::new();
+    for (id, role) in [
+        ("ab", json!({})),
+        ("a-dash", json!({})),
+        (
+            "wild",
+            json!({"includedPermissions": ["storage.objects.*"]}),
+        ),
+        ("short", json!({"includedPermissions": ["storage.get"]})),
+        ("stage", json!({"stage": "SOON"})),
+        ("title", json!({"title": "x".repeat(101)})),
+    ] {
+        let body = json!({"roleId": id, "role": role});
+        let answer = world.ask(&world.admin, "POST", ROLES, body).await;
+        assert_eq!(answer.status, 400, "{id}: {}", answer.body);
+    }
+    let alice = world.state.user_token("alice@acme.com");
+    let refused = world.ask(&alice, "POST", ROLES, reader()).await;
+    assert!(
+        refused.message().contains("iam.roles.create"),
+        "{}",
+        refused.body
+    );
+}
+
+#[tokio::test]
+async fn permissions_that_can_be_tested_are_listed_in_pages() {
+    let world = World::new();
+    let uri = "/v1/permissions:queryTestablePermissions";
+    let resource = "//cloudresourcemanager.googleapis.com/projects/acme";
+    let mut names = Vec::new();
+    let mut token = String::new();
+    loop {
+        let asked = json!({"fullResourceName": resource, "pageSize": 20, "pageToken": token});
+        let page = world.must("POST", uri, asked).await;
+        let permissions = page["permissions"].as_array().unwrap();
+        assert!(permissions.len() <= 20);
+        names.extend(
+            permissions
+                .iter()
+                .map(|each| each["name"].as_str().unwrap().to_owned()),
+        );
+        match page["nextPageToken"].as_str() {
+            Some(next) => token = next.to_owned(),
+            None => break,
+        }
+    }
+    assert!(names.is_sorted() && names.len() > 40, "{names:?}");
+    assert!(names.contains(&"storage.managedFolders.create".to_owned()));
+    let bad = world.ask(&world.admin, "POST", uri, json!({})).await;
+    assert_eq!(bad.status, 400);
+}
+
+#[tokio::test]
+async fn googles_own_roles_are_listed_in_pages() {
+    let world = World::new();
+    let mut names = Vec::new();
+    let mut token = String::new();
+    loop {
+        let uri = format!("/v1/roles?pageSize=10&pageToken={token}");
+        let page = world.must("GET", &uri, Value::Null).await;
+        let roles = page["roles"].as_array().unwrap();
+        assert!(roles.len() <= 10);
+        names.extend(
+            roles
+                .iter()
+                .map(|role| role["name"].as_str().unwrap().to_owned()),
+        );
+        match page["nextPageToken"].as_str() {
+            Some(next) => token = next.replace('/', "%2F"),
+            None => break,
+        }
+    }
+    assert!(
+        names.len() > 20 && names.contains(&"roles/owner".to_owned()),
+        "{names:?}"
+    );
+    let role = world
+        .must("GET", "/v1/roles/iam.roleAdmin", Value::Null)
+        .await;
+    assert!(
+        role["includedPermissions"]
+            .to_string()
+            .contains("iam.roles.create")
+    );
+}
