@@ -25,7 +25,7 @@ sandbox: tools build ## Leave the demo's cluster up, and print how to talk to it
 	$(SANDBOX) up
 
 .PHONY: test
-test: tools build control-plane ## Run every test, the API server and Metaflow included
+test: tools go build control-plane ## Run every test, the API server and Metaflow included
 	cargo test --workspace
 
 .PHONY: bench
@@ -99,6 +99,10 @@ scripts:
 .PHONY: rust
 rust:
 	@$(call need,cargo,see https://rustup.rs (Rust 1.95 or newer))
+
+.PHONY: go
+go: # also where the control plane is built already: the tests of Google's clients build one
+	@$(call need,go,Go 1.26 or newer builds Google's client for Go: see https://go.dev/dl)
 
 .PHONY: tools
 tools: rust

@@ -3,6 +3,7 @@
 //!
 //! # Layout
 //! - [`binaries`], [`python`]: the control plane's programs, built once from a Go module of our own; Metaflow, installed once.
+//! - [`clients`]: Google's clients for Python, Node.js and Go, which the tests run against the emulator.
 //! - [`children`]: child processes that never outlive us; [`workdir`]: the work folder of a run; [`ports`]: free ports.
 //! - [`control_plane`]: etcd, kube-apiserver, kube-controller-manager, with their users ([`users`]), keys and audit log.
 //! - [`node`]: runs pods as local processes, each with a [`metadata`] server.
@@ -13,6 +14,7 @@ pub mod argo;
 pub mod args;
 pub mod binaries;
 pub mod children;
+pub mod clients;
 pub mod control_plane;
 pub mod demo;
 mod go_build;

@@ -31,13 +31,26 @@ impl Python {
     /// # Errors
     /// There is no Python 3, or a package cannot be had: the message says what to do, or has the installer's words.
     pub fn find_or_install(progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        Self::environment(Path::new("python"), Path::new("python"), progress)
+    }
+
+    /// The environment in `target/<target>` of what `sandbox/<pins>/requirements.txt` pins.
+    ///
+    /// # Errors
+    /// As [`Python::find_or_install`].
+    pub(crate) fn environment(
+        target: &Path,
+        pins: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
         let root = workspace_root();
-        let target = root.join("target").join("python");
-        fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
-        let lock = fs::File::create(target.join(".lock")).context("cannot make a lock file")?;
-        lock.lock()
-            .context("cannot lock the folder of the Python environment")?;
-        let pins = root.join("sandbox").join("python").join(REQUIREMENTS);
+        let pins = root.join("sandbox").join(pins).join(REQUIREMENTS);
+        let title = format!(
+            "installing Python packages into target/{}",
+            target.display()
+        );
+        let target = root.join("target").join(target);
+        let _lock = locked(&target)?;
         let wanted =
             fs::read_to_string(&pins).with_context(|| format!("cannot read {}", pins.display()))?;
         let found = Self {
@@ -49,27 +62,25 @@ impl Python {
         {
             return Ok(found);
         }
-        progress("installing Metaflow and Google's Python packages into target/python");
-        let log = target.join("install.log");
+        progress(&title);
+        found.install(&pins, &target.join("install.log"))?;
+        fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+        Ok(found)
+    }
+
+    /// Makes the environment anew.
+    fn install(&self, pins: &Path, log: &Path) -> Result<()> {
         let path = std::env::var_os("PATH");
         let python = python3(path.as_deref())?;
         let uv = match found_in(path.as_deref(), "uv") {
             Some(uv) => uv,
-            None => own_uv(&target, &python, &log)?,
+            None => own_uv(&python)?,
         };
         let text = |path: &Path| path.display().to_string();
-        run(
-            &uv,
-            &[
-                "venv",
-                "--clear",
-                "--python",
-                &text(&python),
-                &text(&found.folder),
-            ],
-            &log,
-        )?;
-        let (pins, interpreter) = (text(&pins), text(&found.program()));
+        let (python, folder) = (text(&python), text(&self.folder));
+        let make = ["venv", "--clear", "--python", &python, &folder];
+        run(&uv, &make, log)?;
+        let (pins, interpreter) = (text(pins), text(&self.program()));
         let install = [
             "pip",
             "install",
@@ -79,9 +90,7 @@ impl Python {
             "--python",
             &interpreter,
         ];
-        run(&uv, &install, &log)?;
-        fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
-        Ok(found)
+        run(&uv, &install, log)
     }
 
     /// The folder of `python` and of the installed commands.
@@ -114,43 +123,63 @@ fn python3(path: Option<&OsStr>) -> Result<PathBuf, Error> {
         })
 }
 
-fn found_in(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
+pub(crate) fn found_in(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
     std::env::split_paths(path?)
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
 }
 
-/// A pinned uv in an environment of its own.
-fn own_uv(target: &Path, python: &Path, log: &Path) -> Result<PathBuf> {
-    let folder = target.join("uv");
+/// A pinned uv in an environment of its own, which all our environments share.
+fn own_uv(python: &Path) -> Result<PathBuf> {
+    let target = workspace_root().join("target").join("uv");
+    let _lock = locked(&target)?;
+    let log = target.join("install.log");
+    let folder = target.join(UV);
     let uv = folder.join("bin").join("uv");
     if !uv.is_file() {
         let target = folder.display().to_string();
         run(
-            python, &["-m", "venv", "--clear", &target], log).context(
+            python, &["-m", "venv", "--clear", &target], &log).context(
             "no uv on PATH, and no environment for one: install uv (https://docs.astral.sh/uv), or Python's venv module \
              (python3-venv on Debian)",
         )?;
         run(
             &folder.join("bin").join("python"),
             &["-m", "pip", "install", UV],
-            log,
+            &log,
         )?;
     }
     Ok(uv)
+}
+
+/// Makes the folder and locks it: two runs at once must not install into the same place.
+pub(crate) fn locked(folder: &Path) -> Result<fs::File> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let lock = fs::File::create(folder.join(".lock")).context("cannot make a lock file")?;
+    lock.lock()
+        .with_context(|| format!("cannot lock {}", folder.display()))?;
+    Ok(lock)
 }
 
 fn run(program: &Path, args: &[&str], log: &Path) -> Result<()> {
     let args = args.iter().map(|&it| it.to_owned()).collect();
     let mut launch = Launch::new("install", program, args, Path::new(""));
     launch.log = log.to_path_buf();
-    let ended = run_to_end(&launch, &mut |_| ())?;
+    run_install(&launch)
+}
+
+/// Runs an installer to its end.
+///
+/// # Errors
+/// It fails: the message has the end of its log.
+pub(crate) fn run_install(launch: &Launch) -> Result<()> {
+    let ended = run_to_end(launch, &mut |_| ())?;
     if ended.code != 0 {
         anyhow::bail!(
             "{} failed; its log {} ends:\n{}",
-            program.display(),
-            log.display(),
-            tail(log, 10)
+            launch.program.display(),
+            launch.log.display(),
+            tail(&launch.log, 10)
         );
     }
     Ok(())
