@@ -83,8 +83,13 @@ fn every_reason_that_the_code_gives_is_documented_and_no_other() -> Result<()> {
 #[test]
 fn every_reason_that_a_type_lists_is_given_somewhere() -> Result<()> {
     let root = workspace_root();
+    // The webhook gives some of the rules' reasons itself.
+    let also = |folder| match folder {
+        "core/src" => "webhook/src",
+        other => other,
+    };
     for folder in ["core/src", "webhook/src", "broker/src"] {
-        let code = code(&root.join(folder))?;
+        let code = code(&root.join(folder))? + &code(&root.join(also(folder)))?;
         let words = reasons().into_iter().filter(|(of, _)| *of == folder);
         let dead: Vec<_> = words
             .map(|(_, word)| word)

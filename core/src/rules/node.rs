@@ -13,6 +13,11 @@ use super::{
     yaml,
 };
 
+/// Lists and maps within each other; rules have six at most.
+const MAX_DEPTH: usize = 20;
+/// Keys and values of one file.
+const MAX_NODES: usize = 100_000;
+
 /// A value and where it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -38,6 +43,8 @@ impl Node {
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             merge_keys: MergeKeyPolicy::AsOrdinary,
             with_snippet: false,
+            // Each level of nesting takes stack, and a megabyte of pins has half as many values.
+            budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_nodes: MAX_NODES },
         };
         serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let at = error.location().map_or(At { line: 1, column: 1 }, |l| At {
