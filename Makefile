@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SANDBOX := $(TARGET)/debug/namesake-sandbox
-OVERLAYS := manifests/base manifests/overlays/gke manifests/overlays/gke/research manifests/overlays/loopback
+OVERLAYS := manifests/base manifests/overlays/gke manifests/overlays/gke/research manifests/overlays/gke/try manifests/overlays/loopback
 # One that is there already: the given programs, the ones the sandbox built, or the user's own.
 KUBECTL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/kubectl target/control-plane/kubectl) $(shell command -v kubectl))
 

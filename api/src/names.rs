@@ -152,10 +152,12 @@ pub const METRICS_PATH: &str = "/metrics";
 
 // Ports. 10250 is one that the control plane of a private GKE cluster reaches without a firewall rule.
 
-/// TCP port of the webhook (HTTPS; admission, health and metrics).
+/// TCP port of the webhook (HTTPS; admission and health).
 pub const WEBHOOK_PORT: u16 = 10250;
-/// TCP port of the broker (HTTPS; API, health and metrics).
+/// TCP port of the broker (HTTPS; API and health).
 pub const BROKER_PORT: u16 = 10251;
+/// TCP port of the metrics of both programs (HTTP; nothing else). Whoever may scrape must not reach admission or the API.
+pub const METRICS_PORT: u16 = 9402;
 
 // Environment variables (each also a flag) and their defaults.
 
@@ -167,6 +169,10 @@ pub const ENV_LISTEN: &str = "NAMESAKE_LISTEN";
 pub const WEBHOOK_LISTEN: &str = "0.0.0.0:10250";
 /// Default of [`ENV_LISTEN`] for the broker.
 pub const BROKER_LISTEN: &str = "0.0.0.0:10251";
+/// Address and port to serve metrics on.
+pub const ENV_METRICS_LISTEN: &str = "NAMESAKE_METRICS_LISTEN";
+/// Default of [`ENV_METRICS_LISTEN`].
+pub const METRICS_LISTEN: &str = "0.0.0.0:9402";
 /// URL of the broker, for the webhook.
 pub const ENV_BROKER_URL: &str = "NAMESAKE_BROKER_URL";
 /// Default of [`ENV_BROKER_URL`].

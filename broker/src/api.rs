@@ -112,16 +112,22 @@ impl Broker {
     }
 }
 
-/// The whole API as a router.
+/// The routes of the API's port.
 pub fn app(broker: Arc<Broker>) -> Router {
     Router::new()
         .route(names::IDENTITIES_PATH, post(identities))
         .route(names::HEALTH_PATH, get(|| async { "ok" }))
         .route(names::READY_PATH, get(readyz))
-        .route(names::METRICS_PATH, get(metrics))
         .method_not_allowed_fallback(|| async { ApiError::method() })
         .fallback(|| async { ApiError::path() })
         .with_state(broker)
+}
+
+/// The routes of the metrics port, which others than the webhook may reach: nothing here makes anything.
+pub fn metrics_app(metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route(names::METRICS_PATH, get(encoded))
+        .with_state(metrics)
 }
 
 async fn identities(State(broker): State<Arc<Broker>>, request: Request) -> Response {
@@ -201,10 +207,10 @@ async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
     }
 }
 
-async fn metrics(State(broker): State<Arc<Broker>>) -> Response {
+async fn encoded(State(metrics): State<Arc<Metrics>>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     // Every Identity is counted: whoever waits for an answer is served meanwhile.
-    let text = tokio::task::spawn_blocking(move || broker.metrics.encode()).await;
+    let text = tokio::task::spawn_blocking(move || metrics.encode()).await;
     text.map_or_else(
         |_| StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         |text| ([(header::CONTENT_TYPE, kind)], text).into_response(),

@@ -43,6 +43,9 @@ pub struct Args {
     /// Address and port to serve HTTPS on.
     #[arg(long, env = names::ENV_LISTEN, default_value = names::BROKER_LISTEN)]
     pub listen: SocketAddr,
+    /// Address and port to serve metrics on, over HTTP.
+    #[arg(long, env = names::ENV_METRICS_LISTEN, default_value = names::METRICS_LISTEN)]
+    pub metrics_listen: SocketAddr,
     /// DNS names and IP addresses in the certificate, separated by commas [default: namesake-broker.NAMESPACE.svc]
     #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
     pub tls_names: Vec<String>,

@@ -1,6 +1,6 @@
 //! Starts the broker.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -17,15 +17,17 @@ async fn main() -> anyhow::Result<()> {
     if let Some(Command::Clean(clean)) = &args.command {
         return cleaned(&args, clean).await;
     }
-    let listener = TcpListener::bind(args.listen).with_context(|| {
-        format!(
-            "listen on {}: choose another address with --listen",
-            args.listen
-        )
-    })?;
+    let listener = listen(args.listen, "--listen")?;
+    let metrics = listen(args.metrics_listen, "--metrics-listen")?;
     let client = cluster().await?;
     let gcp = connect(args.endpoints()).await?.at(args.rates());
-    run(args.config(), client, gcp, listener, signals::shutdown()?).await
+    let (config, shutdown) = (args.config(), signals::shutdown()?);
+    run(config, client, gcp, listener, metrics, shutdown).await
+}
+
+fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("listen on {address}: choose another address with {flag}"))
 }
 
 async fn cluster() -> anyhow::Result<kube::Client> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum_server::tls_rustls::RustlsConfig;
-use axum_server::{Handle, from_tcp_rustls};
+use axum_server::{Handle, from_tcp, from_tcp_rustls};
 use futures::channel::mpsc;
 use jiff::Timestamp;
 use kube::Client;
@@ -33,7 +33,10 @@ use crate::rules::{self, CurrentRules};
 /// How long requests under way may take to end after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves on `listener` and reconciles until `shutdown`, and then until what is under way is done.
+/// How long a connection to the metrics may stay without any request.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+
+/// Serves its API on `listener` and metrics on `metrics`, and reconciles until `shutdown`, and then until what is under way is done.
 ///
 /// # Errors
 /// When the certificate or the server cannot be set up; what to do is in the message. Later failures (API server away,
@@ -43,6 +46,7 @@ pub async fn run(
     client: Client,
     gcp: Gcp,
     listener: TcpListener,
+    metrics_listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let (namespace, names) = (config.namespace.clone(), config.tls_names.clone());
@@ -82,7 +86,12 @@ pub async fn run(
     let server = from_tcp_rustls(listener, tls)?
         .handle(handle.clone())
         .serve(app);
-    info!(%address, %namespace, "serving");
+    let metrics_address = metrics_listener.local_addr()?;
+    metrics_listener.set_nonblocking(true)?;
+    let metrics_server = from_tcp(metrics_listener)?
+        .first_request_timeout(FIRST_REQUEST)
+        .serve(api::metrics_app(Arc::clone(&parts.metrics)).into_make_service());
+    info!(%address, metrics = %metrics_address, %namespace, "serving");
 
     let keep = keeper.every(parts.config.timings.upkeep);
     let keep = keep.run(async |_: &str| Ok(()));
@@ -103,6 +112,7 @@ pub async fn run(
     let elected = Box::pin(elect(&parts, &shutdown));
     tokio::select! {
         _ = async { tokio::join!(watch_namespaces, watching.join_next(), watch_rules, keep) } => anyhow::bail!("the watches ended"),
+        _ = metrics_server => anyhow::bail!("the metrics server ended"),
         (served, (), ()) = async { tokio::join!(serve, elected, close) } => served.context("serve"),
     }
 }

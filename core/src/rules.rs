@@ -11,6 +11,7 @@ mod fields;
 mod legal;
 mod matching;
 mod model;
+mod namespaces;
 mod node;
 mod pins;
 mod pods;

@@ -165,8 +165,7 @@ fn stamps_outlive_the_key_that_signs_until_it_is_removed() -> Result<()> {
         ns.runs_as(&ns.pod_of(&resumed).await?, ALICE).await?;
         let new: Job = alice.creates(metaflow_job()).await?;
         ensure!(key_of(&new) == Some("next"));
-        let metrics = format!("{}/metrics", ns.stack.webhook_url());
-        let text = ns.stack.https()?.get(metrics).send().await?.text().await?;
+        let text = ns.stack.webhook_metrics().await?;
         let still = format!("namesake_webhook_stamps{{key=\"{old}\"}} 1");
         ensure!(text.contains(&still), "{still} is not in {text}");
         keys_change(&ns, json!({"data": {old.as_str(): null}})).await?;

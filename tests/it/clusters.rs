@@ -65,8 +65,7 @@ fn at_google(ns: &TestNamespace, name: &str) -> Result<Value> {
 /// Whether the broker says that the rules name another cluster.
 async fn counts_another_cluster(ns: &TestNamespace, wanted: bool) -> Result<()> {
     eventually("the metric says which cluster this is", async || {
-        let url = format!("{}/metrics", ns.stack.broker_url());
-        let text = ns.stack.https()?.get(url).send().await?.text().await?;
+        let text = ns.stack.broker_metrics().await?;
         let line = format!("namesake_broker_other_cluster {}", u8::from(wanted));
         ensure!(text.lines().any(|l| l == line), "{text}");
         Ok(())

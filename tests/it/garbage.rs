@@ -44,8 +44,7 @@ fn options() -> Options {
 
 /// What the broker counts of a kind that belongs to nobody.
 async fn counted(ns: &TestNamespace, kind: &str) -> Result<u32> {
-    let url = format!("{}/metrics", ns.stack.broker_url());
-    let text = ns.stack.https()?.get(url).send().await?.text().await?;
+    let text = ns.stack.broker_metrics().await?;
     let start = format!("namesake_broker_garbage{{kind=\"{kind}\"}} ");
     let line = text.lines().find_map(|line| line.strip_prefix(&start));
     Ok(line.context("not counted")?.parse()?)

@@ -17,6 +17,7 @@ mod gates;
 mod ha;
 mod hygiene;
 mod identity;
+mod install;
 mod install_check;
 mod layering;
 mod leave;

@@ -14,6 +14,9 @@ use namesake_tests::{
 };
 use serde_json::Value;
 
+mod network;
+pub(crate) mod stack;
+
 /// Set to write golden files anew.
 const UPDATE: &str = "UPDATE_GOLDEN";
 
@@ -276,7 +279,7 @@ fn no_webhook_selects_by_what_a_user_writes() -> Result<()> {
 fn the_rules_that_come_with_the_manifests_are_good() -> Result<()> {
     for path in [
         "base/rules.yaml",
-        "overlays/gke/rules.yaml",
+        "overlays/gke/rules/rules.yaml",
         "overlays/loopback/rules.yaml",
     ] {
         let text = &file(path)?;

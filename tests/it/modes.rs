@@ -101,8 +101,7 @@ fn in_shadow_mode_nothing_changes_and_everything_is_told() -> Result<()> {
 
 /// The metrics say what would have been, and why.
 async fn counted(ns: &TestNamespace) -> Result<()> {
-    let metrics = format!("{}/metrics", ns.stack.webhook_url());
-    let text = ns.stack.https()?.get(metrics).send().await?.text().await?;
+    let text = ns.stack.webhook_metrics().await?;
     let has = |part: &str| {
         let mut lines = text
             .lines()

@@ -1,6 +1,7 @@
 //! What the webhook answers to bodies that the API server would not send, and to some that it might.
 
 use anyhow::{Context, Result, ensure};
+use namesake_api::names::{IDENTITIES_PATH, METRICS_PATH, MUTATE_PATH, VALIDATE_PATH};
 use namesake_sandbox::users::ALICE;
 use namesake_tests::{
     drafts::{metaflow_job, metaflow_pod},
@@ -230,7 +231,7 @@ fn a_resolution_asked_for_outside_the_opt_in_is_not_signed() -> Result<()> {
 }
 
 #[test]
-fn health_readiness_and_metrics_are_served() -> Result<()> {
+fn health_and_readiness_are_served_and_metrics_on_a_port_of_their_own() -> Result<()> {
     with_namespace(|ns| async move {
         let (https, url) = (ns.stack.https()?, ns.stack.webhook_url());
         for path in ["healthz", "readyz"] {
@@ -239,16 +240,37 @@ fn health_readiness_and_metrics_are_served() -> Result<()> {
                 "{path}"
             );
         }
-        let metrics = https
-            .get(format!("{url}/metrics"))
-            .send()
-            .await?
-            .text()
-            .await?;
+        let metrics = ns.stack.webhook_metrics().await?;
         let line = metrics
             .lines()
             .find(|line| line.starts_with("namesake_webhook_decisions_total"));
         line.context("no decision was counted")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn nobody_who_only_reaches_the_metrics_port_gets_a_review_answered_or_an_identity() -> Result<()> {
+    with_namespace(|ns| async move {
+        let asked = review(&ns, &metaflow_job().into_value(), ALICE).to_string();
+        let (webhook, broker) = (
+            ns.stack.webhook_metrics_url()?,
+            ns.stack.broker_metrics_url()?,
+        );
+        let plain = reqwest::Client::builder().no_proxy().build()?;
+        for url in [
+            format!("{webhook}{MUTATE_PATH}"),
+            format!("{webhook}{VALIDATE_PATH}"),
+            format!("{broker}{IDENTITIES_PATH}"),
+        ] {
+            let answer = plain.post(&url).body(asked.clone()).send().await?;
+            ensure!(answer.status() == 404, "{url}: {}", answer.status());
+        }
+        let https = ns.stack.https()?;
+        for url in [ns.stack.webhook_url(), ns.stack.broker_url()] {
+            let answer = https.get(format!("{url}{METRICS_PATH}")).send().await?;
+            ensure!(answer.status() == 404, "{url}: {}", answer.status());
+        }
         Ok(())
     })
 }

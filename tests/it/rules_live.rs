@@ -195,14 +195,7 @@ fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_it_is_said
         )
         .await?;
         eventually("the webhook's metric says it", async || {
-            let metrics = ns
-                .stack
-                .https()?
-                .get(format!("{}/metrics", ns.stack.webhook_url()))
-                .send()
-                .await?
-                .text()
-                .await?;
+            let metrics = ns.stack.webhook_metrics().await?;
             ensure!(
                 metrics.contains("namesake_webhook_rules_invalid 1"),
                 "{metrics}"

@@ -7,13 +7,16 @@
 //! - [`namespace`]: an opted-in namespace of its own for each test, whose objects are printed when the test fails.
 //! - [`person`]: who asks the API server; [`drafts`]: objects as people and Metaflow write them; [`refused`]: what they are told.
 //! - [`replica`]: a broker in a process of its own; [`service`]: what several are behind. [`argo`]: Argo's controller, replayed. [`real_argo`]: Argo itself, and a node that runs its pods. [`meddler`]: another webhook, called after ours. [`dump`]: what a failing test prints.
+//! - [`documents`]: the commands that the documents tell people to run; [`gcloud`]: those of Google's side.
 //! - [`orphans`]: what belongs to no Identity. [`numbers`]: what is random, from a seed. [`eventually`]: waits for a condition, and reports the last state.
 
 pub mod argo;
 pub mod cluster;
+pub mod documents;
 pub mod drafts;
 pub mod dump;
 pub mod eventually;
+pub mod gcloud;
 pub mod google;
 pub mod jobset;
 pub mod manifests;

@@ -15,7 +15,9 @@ use namesake_sandbox::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::{eventually::eventually, google::Google, namespace::TestNamespace, program::built};
+use crate::{
+    eventually::eventually, google::Google, namespace::TestNamespace, program::built, stack::scrape,
+};
 
 /// Longer than a broker takes to end in good order.
 const GRACE: Duration = Duration::from_secs(10);
@@ -24,6 +26,8 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Replica {
     /// Where it answers.
     pub address: SocketAddr,
+    /// Where it serves its metrics.
+    metrics: SocketAddr,
     child: Child,
     /// Its own Kubernetes service account, as a part of the name that Google has for it.
     caller: String,
@@ -56,11 +60,12 @@ impl Replica {
         let child = cluster.control_plane.children().spawn(&launch)?;
         let mut replica = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            metrics: SocketAddr::from(([127, 0, 0, 1], 0)),
             child,
             caller,
             credential,
         };
-        replica.address = replica.listens().await?;
+        (replica.address, replica.metrics) = replica.listens().await?;
         let url = format!("https://{}", replica.address);
         stack.is_ready(&url).await?;
         Ok(replica)
@@ -91,9 +96,8 @@ impl Replica {
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn leads(&self, ns: &TestNamespace) -> Result<bool> {
-        let url = format!("https://{}/metrics", self.address);
-        let text = ns.stack.https()?.get(url).send().await?.text().await?;
+    pub async fn leads(&self) -> Result<bool> {
+        let text = scrape(&format!("http://{}", self.metrics)).await?;
         Ok(text.lines().any(|line| line == "namesake_broker_leading 1"))
     }
 
@@ -135,7 +139,7 @@ impl Replica {
     }
 
     /// Where it listens: it says so when it does.
-    async fn listens(&self) -> Result<SocketAddr> {
+    async fn listens(&self) -> Result<(SocketAddr, SocketAddr)> {
         eventually("it listens", async || {
             ensure!(self.child.ended().is_none(), "{}", self.child.failure());
             let log = std::fs::read_to_string(self.child.log())?;
@@ -144,7 +148,11 @@ impl Replica {
                 .filter_map(|line| serde_json::from_str(line).ok());
             let mut serving = lines.filter(|line: &Value| line["message"] == "serving");
             let line = serving.next_back().context("not yet")?;
-            Ok(line["address"].as_str().context("no address")?.parse()?)
+            let address = |key: &str| {
+                let address = line[key].as_str();
+                anyhow::Ok(address.context("no address")?.parse()?)
+            };
+            Ok((address("address")?, address("metrics")?))
         })
         .await
     }
@@ -216,6 +224,7 @@ impl Files {
             ("GOOGLE_APPLICATION_CREDENTIALS", text(&self.google)),
             ("NO_PROXY", "127.0.0.1".to_owned()),
             (names::ENV_LISTEN, "127.0.0.1:0".to_owned()),
+            (names::ENV_METRICS_LISTEN, "127.0.0.1:0".to_owned()),
             (names::ENV_TLS_NAMES, "127.0.0.1".to_owned()),
             (names::ENV_REPLICA, self.name.clone()),
             (names::ENV_DRAIN, "0s".to_owned()),

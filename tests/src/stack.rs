@@ -25,10 +25,13 @@ use tokio::sync::{Mutex, OnceCell};
 
 mod asked;
 mod installed;
+mod metrics;
 mod options;
 
 pub use asked::question;
 use installed::{authority, configure, write_rules};
+use metrics::MetricsAddresses;
+pub use metrics::scrape;
 pub use options::Options;
 
 use crate::{
@@ -60,6 +63,7 @@ pub struct Stack {
     options: Options,
     webhook_address: SocketAddr,
     broker_address: SocketAddr,
+    metrics: MetricsAddresses,
     token_file: PathBuf,
     authority: Vec<u8>,
     webhook: Mutex<Option<Program>>,
@@ -125,6 +129,7 @@ impl Stack {
             options,
             webhook_address,
             broker_address,
+            metrics: MetricsAddresses::default(),
             token_file,
             authority: Vec::new(),
             webhook: Mutex::new(None),
@@ -248,7 +253,7 @@ impl Stack {
     pub async fn broker_at(&self, address: Option<SocketAddr>) -> Result<(Program, SocketAddr)> {
         let listener = listener(address)?;
         let address = listener.local_addr()?;
-        let program = self.broker_on(listener).await?;
+        let program = self.broker_on(listener, self::listener(None)?).await?;
         self.is_ready(&format!("https://{address}")).await?;
         Ok((program, address))
     }
@@ -334,18 +339,20 @@ impl Stack {
             .chain(flags.into_iter().flatten());
         let args = namesake_webhook::Args::try_parse_from(flags)?;
         let config = self.config_of(WEBHOOK_SERVICE_ACCOUNT).await?;
+        let metrics = self.metrics.listen_for_webhook()?;
         Program::start("webhook", async move |stop| {
             let client = Client::try_from(config)?;
-            namesake_webhook::run(&args, client, listener, stop).await
+            namesake_webhook::run(&args, client, listener, metrics, stop).await
         })
     }
 
     async fn run_broker(&self, listener: TcpListener) -> Result<()> {
-        *self.broker.lock().await = Some(self.broker_on(listener).await?);
+        let metrics = self.metrics.listen_for_broker()?;
+        *self.broker.lock().await = Some(self.broker_on(listener, metrics).await?);
         Ok(())
     }
 
-    async fn broker_on(&self, listener: TcpListener) -> Result<Program> {
+    async fn broker_on(&self, listener: TcpListener, metrics: TcpListener) -> Result<Program> {
         let ahead = Arc::clone(&self.options.ahead);
         let mut config = Config {
             namespace: SYSTEM_NAMESPACE.to_owned(),
@@ -367,7 +374,7 @@ impl Stack {
         let google = self.google.way_in();
         Program::start("broker", async move |stop| {
             let (client, gcp) = (Client::try_from(kube)?, google.connect().await?);
-            namesake_broker::run(config, client, gcp, listener, stop).await
+            namesake_broker::run(config, client, gcp, listener, metrics, stop).await
         })
     }
 }

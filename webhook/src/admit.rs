@@ -73,7 +73,9 @@ pub async fn admit(
 ) -> Result<Vec<u8>, Malformed> {
     if webhook == Webhook::ValidateRules {
         let request = review::parse::<rules_check::ConfigMap>(body)?;
-        let verdict = rules_check::check(&request, state.rules.get().as_deref());
+        let verdict = rules_check::check(&request, state.rules.get().as_deref(), |stack| {
+            state.namespaces.of_stack(stack)
+        });
         record(state, webhook, "ConfigMap", &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }
@@ -89,7 +91,7 @@ pub async fn admit(
         Err(malformed) => return Err(malformed),
     };
     if webhook == Webhook::MutateNamespaces {
-        let verdict = opt_in::write_down(&request, state.now());
+        let verdict = opt_in::write_down(&request, state.rules.get().as_deref(), state.now());
         record(state, webhook, "Namespace", &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }

@@ -42,6 +42,9 @@ pub struct Args {
     /// Address and port to serve HTTPS on.
     #[arg(long, env = names::ENV_LISTEN, default_value = names::WEBHOOK_LISTEN)]
     pub listen: SocketAddr,
+    /// Address and port to serve metrics on, over HTTP.
+    #[arg(long, env = names::ENV_METRICS_LISTEN, default_value = names::METRICS_LISTEN)]
+    pub metrics_listen: SocketAddr,
     /// Base URL of the broker.
     #[arg(long, env = names::ENV_BROKER_URL, default_value = names::BROKER_URL)]
     pub broker_url: Url,

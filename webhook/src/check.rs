@@ -14,6 +14,7 @@ mod look;
 mod namespaces;
 mod print;
 pub mod rbac;
+mod remedy;
 pub mod rights;
 mod seen;
 mod selector;

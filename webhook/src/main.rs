@@ -1,7 +1,7 @@
 //! Starts the webhook.
 
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -22,14 +22,16 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(checked(&args.namespace, check).await);
     }
     telemetry::start(&args.log, args.log_format)?;
-    let listener = TcpListener::bind(args.listen).with_context(|| {
-        format!(
-            "listen on {}: choose another address with --listen",
-            args.listen
-        )
-    })?;
-    run(&args, cluster().await?, listener, signals::shutdown()?).await?;
+    let listener = listen(args.listen, "--listen")?;
+    let metrics = listen(args.metrics_listen, "--metrics-listen")?;
+    let client = cluster().await?;
+    run(&args, client, listener, metrics, signals::shutdown()?).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("listen on {address}: choose another address with {flag}"))
 }
 
 async fn cluster() -> anyhow::Result<kube::Client> {

@@ -3,15 +3,17 @@
 
 use jiff::Timestamp;
 use namesake_api::names::{MODE_LABEL, OPT_IN_LABEL, OPTED_IN_ANNOTATION};
+use namesake_core::Rules;
 
 use crate::mode::Mode;
 use crate::patch::Patch;
 use crate::review::{Metadata, Object, Request};
 use crate::verdict::{Facts, Verdict};
 
-/// Answers a CREATE or UPDATE of a Namespace. Whatever the request says about the second, ours is what counts.
+/// Answers a CREATE or UPDATE of a Namespace. Whatever the request says about the second, ours is what counts. Warns when a
+/// namespace opts in and no rule can match there.
 #[must_use]
-pub fn write_down(request: &Request<'_>, now: i64) -> Verdict {
+pub fn write_down(request: &Request<'_>, rules: Option<&Rules>, now: i64) -> Verdict {
     let mut facts = Facts {
         requester: request.user_info.username.to_string(),
         outcome: "unchanged",
@@ -36,13 +38,34 @@ pub fn write_down(request: &Request<'_>, now: i64) -> Verdict {
         }
         (None, _) => None,
     };
+    let warnings = match rules {
+        Some(rules) if facts.outcome == "opted-in" => {
+            let name = new.name.as_deref().or(request.name.as_deref());
+            no_rule_matches(rules, name.unwrap_or_default())
+        }
+        _ => Vec::new(),
+    };
     let mut patch = Patch::default();
     let keys = [(OPTED_IN_ANNOTATION, at.as_deref())];
     patch.set_keys("/metadata/annotations", new.annotations.as_ref(), &keys);
     Verdict {
         result: Ok(patch),
+        warnings,
         ..Verdict::pass(facts)
     }
+}
+
+// What an admin sees who opts in a namespace that the rules do not mention: Jobs there would silently run as before.
+fn no_rule_matches(rules: &Rules, namespace: &str) -> Vec<String> {
+    if rules.can_match_in(namespace) {
+        return Vec::new();
+    }
+    vec![
+        format!("namesake: no rule can match in namespace {namespace}"),
+        "namesake: its pods will be refused, or run as the account that they name, never as their user"
+            .to_owned(),
+        "namesake: add it to match.namespace of a rule and for.namespaces of its class (docs/rules.md)".to_owned(),
+    ]
 }
 
 // The stack that a namespace is opted in to; none while its mode is off.
@@ -71,7 +94,7 @@ mod tests {
         let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
             "uid": "u", "userInfo": {"username": "root@acme.com"}, "object": object(new), "oldObject": object(old)}});
         let body = body.to_string();
-        let verdict = write_down(&review::parse(body.as_bytes()).unwrap(), 100);
+        let verdict = write_down(&review::parse(body.as_bytes()).unwrap(), None, 100);
         let patch = serde_json::to_value(verdict.result.unwrap()).unwrap();
         patch.get(0).cloned().unwrap_or_default()
     }
@@ -114,5 +137,44 @@ mod tests {
         let older = json!({OPT_IN_LABEL: "prod"});
         assert_eq!(at(&older, &older), Value::Null);
         assert_eq!(at(&older, &inside)["op"], "remove");
+    }
+
+    const RULES: &str = include_str!("../testdata/rules.yaml");
+
+    fn warnings(rules: &str, namespace: &str, old: &Value, new: &Value) -> Vec<String> {
+        let labelled = |labels: &Value| json!({"metadata": {"name": namespace, "labels": labels}});
+        let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "u", "name": namespace, "userInfo": {"username": "root@acme.com"},
+            "object": labelled(new), "oldObject": labelled(old)}});
+        let file = "rules.yaml";
+        let rules = Rules::parse(&[namesake_core::Source { file, text: rules }]).unwrap();
+        write_down(
+            &review::parse(body.to_string().as_bytes()).unwrap(),
+            Some(&rules),
+            100,
+        )
+        .warnings
+    }
+
+    #[test]
+    fn opting_in_a_namespace_in_which_no_rule_can_match_warns() {
+        let rules = RULES.replace(
+            "match: {group: billing",
+            "match: {namespace: research, group: billing",
+        );
+        let (outside, inside) = (json!({}), json!({OPT_IN_LABEL: "prod"}));
+        let warned = warnings(&rules, "try", &outside, &inside);
+        assert_eq!(warned.len(), 3, "{warned:?}");
+        assert!(warned[0].ends_with("namespace try"), "{warned:?}");
+        assert!(warned.iter().all(|text| text.len() <= 120), "{warned:?}");
+        let none: Vec<String> = Vec::new();
+        assert_eq!(warnings(&rules, "research", &outside, &inside), none);
+        assert_eq!(
+            warnings(&rules, "try", &inside, &inside),
+            none,
+            "it is in already"
+        );
+        let off = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "off"});
+        assert_eq!(warnings(&rules, "try", &inside, &off), none);
     }
 }

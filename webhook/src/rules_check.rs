@@ -25,9 +25,14 @@ struct Metadata {
     name: Option<String>,
 }
 
-/// Checks a ConfigMap as it would be written; `in_force` are the rules of now, to warn about what changes every name.
+/// Checks a ConfigMap as it would be written. Warns about what changes every name, for which `in_force` are the rules of now; and
+/// about opted-in namespaces in which no rule could match any more, which `opted_in` lists for a stack.
 #[must_use]
-pub fn check(request: &Request<'_, ConfigMap>, in_force: Option<&Rules>) -> Verdict {
+pub fn check(
+    request: &Request<'_, ConfigMap>,
+    in_force: Option<&Rules>,
+    opted_in: impl FnOnce(&str) -> Vec<String>,
+) -> Verdict {
     let facts = Facts {
         requester: request.user_info.username.to_string(),
         outcome: "rules-checked",
@@ -50,6 +55,9 @@ pub fn check(request: &Request<'_, ConfigMap>, in_force: Option<&Rules>) -> Verd
             verdict.warnings = in_force
                 .map(|old| warnings(old, &rules))
                 .unwrap_or_default();
+            verdict
+                .warnings
+                .extend(unmatched(&rules, opted_in(rules.stack())));
             verdict
         }
         Err(errors) => {
@@ -75,6 +83,28 @@ fn warnings(old: &Rules, new: &Rules) -> Vec<String> {
     warnings
 }
 
+/// Longest list of namespaces in a warning, in bytes.
+const NAMES_BYTES: usize = 60;
+
+fn unmatched(rules: &Rules, opted_in: Vec<String>) -> Option<String> {
+    let mut without = opted_in
+        .into_iter()
+        .filter(|namespace| !rules.can_match_in(namespace));
+    let mut names = without.next()?;
+    let mut more = 0;
+    for name in without {
+        if more == 0 && names.len() + name.len() <= NAMES_BYTES {
+            names += &format!(", {name}");
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        names += &format!(" and {more} more");
+    }
+    Some(format!("namesake: no rule can match in opted-in {names}"))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -94,7 +124,29 @@ mod tests {
             text: GOOD,
         }])
         .unwrap();
-        check(&review::parse(body.as_bytes()).unwrap(), Some(&in_force))
+        let opted_in = |stack: &str| {
+            assert_eq!(stack, "prod");
+            ["research", "try"].map(str::to_owned).to_vec()
+        };
+        check(
+            &review::parse(body.as_bytes()).unwrap(),
+            Some(&in_force),
+            opted_in,
+        )
+    }
+
+    #[test]
+    fn an_edit_that_leaves_opted_in_namespaces_without_a_rule_warns() {
+        let only_research = GOOD.replace("{group: billing", "{namespace: research, group: billing");
+        let warned = verdict(RULES_CONFIG_MAP, &only_research).warnings;
+        assert_eq!(warned, ["namesake: no rule can match in opted-in try"]);
+        let rules = Rules::parse(&[namesake_core::Source {
+            file: "rules.yaml",
+            text: &only_research,
+        }]);
+        let many = (0..1000).map(|n| format!("team-{n}-of-acme")).collect();
+        let one = unmatched(&rules.unwrap(), many).unwrap();
+        assert!(one.len() <= 120 && one.ends_with(" and 996 more"), "{one}");
     }
 
     #[test]

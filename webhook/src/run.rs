@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum_server::tls_rustls::RustlsConfig;
-use axum_server::{Handle, from_tcp_rustls};
+use axum_server::{Handle, from_tcp, from_tcp_rustls};
 use jiff::Timestamp;
 use kube::Client;
 use namesake_api::names::WEBHOOK_CONFIGURATION;
@@ -30,7 +30,7 @@ const NAMED: usize = 20;
 /// How long a connection may stay without any request: whoever holds connections must not fill us up.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
-/// Serves on `listener` until `shutdown`, and then until what is under way has been answered.
+/// Serves admission on `listener` and metrics on `metrics` until `shutdown`, and then until what is under way has been answered.
 ///
 /// # Errors
 /// When the certificate, the stamp keys or the server cannot be set up; what to do is in the message. Later failures
@@ -39,6 +39,7 @@ pub async fn run(
     args: &Args,
     client: Client,
     listener: TcpListener,
+    metrics: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let names = args.certificate_names();
@@ -65,19 +66,26 @@ pub async fn run(
         .http1_only()
         .first_request_timeout(FIRST_REQUEST)
         .serve(server::app(state.clone()).into_make_service());
-    tracing::info!(%address, namespace = args.namespace, "serving");
+    let metrics_address = metrics.local_addr()?;
+    metrics.set_nonblocking(true)?;
+    let metrics = from_tcp(metrics)?
+        .http1_only()
+        .first_request_timeout(FIRST_REQUEST)
+        .serve(server::metrics_app(state.clone()).into_make_service());
+    tracing::info!(%address, metrics = %metrics_address, namespace = args.namespace, "serving");
 
     let watches = watch::run(client.clone(), &args.namespace, state.clone());
     let keeper = keeper.every(args.upkeep);
     let upkeep = upkeep(client, &args.namespace, keeper, broker, state.clone());
     let stop = stop(shutdown, &state, &handle, args.drain);
-    tokio::pin!(watches, upkeep, stop, server);
+    tokio::pin!(watches, upkeep, stop, server, metrics);
     loop {
         tokio::select! {
             () = &mut watches => anyhow::bail!("the watches ended"),
             () = &mut upkeep => anyhow::bail!("the upkeep of the certificate ended"),
             () = &mut stop => {},
             served = &mut server => return served.context("serve"),
+            _ = &mut metrics => anyhow::bail!("the metrics server ended"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP: reviews in, answers out, health and metrics.
+//! HTTP: reviews in, answers out, and health; metrics on a port of their own.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ struct Server {
     slots: Arc<Semaphore>,
 }
 
-/// All routes.
+/// The routes of the admission port.
 pub fn app(state: Arc<State>) -> Router {
     let slots = Arc::new(Semaphore::new(MAX_UNDER_WAY));
     Router::new()
@@ -42,8 +42,14 @@ pub fn app(state: Arc<State>) -> Router {
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
         .route(names::READY_PATH, get(ready))
         .route(names::UNPROVEN_PATH, get(unproven))
-        .route(names::METRICS_PATH, get(metrics))
         .with_state(Server { state, slots })
+}
+
+/// The routes of the metrics port, which others than the API server may reach: nothing here decides anything.
+pub fn metrics_app(state: Arc<State>) -> Router {
+    Router::new()
+        .route(names::METRICS_PATH, get(metrics))
+        .with_state(state)
 }
 
 async fn mutate(Extract(server): Extract<Server>, request: Request) -> Response {
@@ -138,9 +144,9 @@ async fn unproven(Extract(server): Extract<Server>) -> Response {
     axum::Json(server.state.survey().unproven).into_response()
 }
 
-async fn metrics(Extract(server): Extract<Server>) -> Response {
-    let survey = server.state.survey();
-    server.state.count_surveyed(&survey);
+async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
+    let survey = state.survey();
+    state.count_surveyed(&survey);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], server.state.metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, kind)], state.metrics.text()).into_response()
 }

@@ -115,13 +115,12 @@ impl ApiError {
     }
 
     pub(crate) fn method() -> Self {
-        let message =
-            "this path takes another method: POST /v1/identities, GET /healthz, /readyz, /metrics";
+        let message = "this path takes another method: POST /v1/identities, GET /healthz, /readyz";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, Reason::BadRequest, message)
     }
 
     pub(crate) fn path() -> Self {
-        let message = "no such path: POST /v1/identities, GET /healthz, /readyz, /metrics";
+        let message = "no such path: POST /v1/identities, GET /healthz, /readyz";
         Self::new(StatusCode::NOT_FOUND, Reason::NotFound, message)
     }
 

@@ -111,15 +111,33 @@ async fn readiness_names_what_is_missing() {
     );
 }
 
+async fn scraped(broker: &Arc<Broker>, request: HttpRequest<Body>) -> (StatusCode, String) {
+    let app = metrics_app(Arc::clone(&broker.metrics));
+    let response = app.oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
 #[tokio::test]
 async fn answers_are_counted() {
     let broker = broker();
     send(&broker, post(None, "{}")).await;
-    let (_, text) = send(&broker, get(names::METRICS_PATH)).await;
+    let (_, text) = scraped(&broker, get(names::METRICS_PATH)).await;
     assert!(
         text.contains("namesake_broker_requests_total{code=\"401\"} 1"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn the_metrics_port_has_no_api_and_the_apis_port_has_no_metrics() {
+    let broker = broker();
+    let (status, _) = send(&broker, get(names::METRICS_PATH)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    for request in [post(None, "{}"), get(names::READY_PATH), get("/")] {
+        assert_eq!(scraped(&broker, request).await.0, StatusCode::NOT_FOUND);
+    }
 }
 
 #[test]

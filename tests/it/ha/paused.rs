@@ -23,9 +23,9 @@ fn asked(google: &Google) -> u64 {
     MANY - left.as_u64().unwrap_or(MANY)
 }
 
-async fn leads(ns: &TestNamespace, replica: &Replica) -> Result<()> {
+async fn leads(replica: &Replica) -> Result<()> {
     eventually("it leads", async || {
-        ensure!(replica.leads(ns).await?);
+        ensure!(replica.leads().await?);
         Ok(())
     })
     .await
@@ -56,7 +56,7 @@ fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_f
         let google = ns.stack.google();
         let service = ns.stack.broker_becomes_a_service().await?;
         let first = Replica::start(&ns, "first").await?;
-        leads(&ns, &first).await?;
+        leads(&first).await?;
         let second = Replica::start(&ns, "second").await?;
         service.has(second.address);
         // Answered while it stands still: when it goes on, it has in its hands what it wants to write to.
@@ -99,12 +99,12 @@ fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_f
         ensure!(wrote.is_empty(), "it wrote in the cluster: {wrote:#?}");
         let accounts = google.accounts_of(&ns.name).len();
         ensure!(accounts == pods.len(), "{accounts} accounts");
-        ensure!(!first.leads(&ns).await? && second.leads(&ns).await?);
+        ensure!(!first.leads().await? && second.leads().await?);
 
         // It follows: when the other one goes, it leads again, and does what there is to do.
         service.has(first.address);
         second.is_stopped().await;
-        leads(&ns, &first).await?;
+        leads(&first).await?;
         comes(&ns, "last").await?;
         eventually("it makes the next account", async || {
             let wrote = first.wrote_at_google(&ns, then);

@@ -1,9 +1,10 @@
 //! Who holds rights that make somebody into somebody else: rights that are open for one reason, and where. Pure.
 
 use super::rbac::{Bound, Rbac, Right};
+use super::remedy::{self, Narrow};
 use super::rights::*;
-use super::subject::Trusted;
-use super::{Finding, Holder, Severity, Trust, print};
+use super::subject::{Subject, Trusted};
+use super::{Finding, Holder, Severity, Trust};
 
 /// Rights that are open for one reason.
 struct Family {
@@ -14,6 +15,8 @@ struct Family {
     so: &'static str,
     /// What to do besides taking the binding away.
     instead: &'static str,
+    /// How a program goes on that holds such a right in the whole cluster.
+    narrow: Narrow,
 }
 
 /// Checks of what carriers are there to do.
@@ -26,6 +29,7 @@ const EVERYWHERE: [Family; 8] = [
         rights: &[ADMINISTER],
         so: "to every policy, and nobody can say who that is: everybody, every account, or whoever may make a pod there",
         instead: "name the people",
+        narrow: Narrow::AsInstead,
     },
     Family {
         check: "developers",
@@ -33,6 +37,7 @@ const EVERYWHERE: [Family; 8] = [
         rights: &[RUN],
         so: "in every namespace, so also with the accounts of controllers",
         instead: "bind the role in the namespaces where they work",
+        narrow: Narrow::ByNamespaceOrCarrier,
     },
     Family {
         check: "impersonation",
@@ -45,6 +50,7 @@ const EVERYWHERE: [Family; 8] = [
         ],
         so: "in the whole cluster: to the API server they are who they say",
         instead: "a role for the names that are needed, resourceNames, and without userextras",
+        narrow: Narrow::ByName,
     },
     Family {
         check: "tokens",
@@ -52,6 +58,7 @@ const EVERYWHERE: [Family; 8] = [
         rights: &[TOKENS],
         so: "in every namespace: whoever has a token of an account is that account",
         instead: "bind the role in the namespaces where they work",
+        narrow: Narrow::ByNamespace,
     },
     Family {
         check: "guards",
@@ -59,6 +66,7 @@ const EVERYWHERE: [Family; 8] = [
         rights: &[POLICIES, CONFIGURATIONS],
         so: ": policies cannot guard policies, and a webhook may change what admins write",
         instead: "a role for the objects that are its own, resourceNames",
+        narrow: Narrow::ByName,
     },
     Family {
         check: "escalation",
@@ -66,6 +74,7 @@ const EVERYWHERE: [Family; 8] = [
         rights: &[ESCALATE, BIND, SIGN],
         so: "in the whole cluster: that is any right there is",
         instead: "a role for the roles that it may give, resourceNames",
+        narrow: Narrow::ByName,
     },
     Family {
         check: "kubelets",
@@ -73,6 +82,7 @@ const EVERYWHERE: [Family; 8] = [
         rights: &[KUBELETS],
         so: ": no webhook and no policy sees it",
         instead: "a role with nodes/metrics and nodes/stats",
+        narrow: Narrow::AsInstead,
     },
     Family {
         check: "our-secrets",
@@ -80,6 +90,7 @@ const EVERYWHERE: [Family; 8] = [
         rights: &[SECRETS],
         so: ": whoever has the stamp key signs as anyone",
         instead: "bind the role in other namespaces; and rotate the stamp key, docs/operate.md",
+        narrow: Narrow::ByNamespace,
     },
 ];
 
@@ -97,6 +108,7 @@ const HOME: Family = Family {
     ],
     so: "in our namespace: the policy namesake-system alone stands in the way",
     instead: "bind the role in other namespaces",
+    narrow: Narrow::ByNamespace,
 };
 // No policy sees who impersonates whom.
 const HOME_IMPERSONATION: Family = Family {
@@ -105,6 +117,7 @@ const HOME_IMPERSONATION: Family = Family {
     rights: &[of(IMPERSONATE_ACCOUNTS, OUR_ACCOUNTS)],
     so: "in our namespace: the webhook's reads the stamp key, and whoever has that signs as anyone",
     instead: "bind the role in other namespaces",
+    narrow: Narrow::ByName,
 };
 const HOME_ROLES: Family = Family {
     check: "escalation",
@@ -112,6 +125,7 @@ const HOME_ROLES: Family = Family {
     rights: &[ESCALATE, BIND],
     so: "in our namespace",
     instead: "bind the role in other namespaces",
+    narrow: Narrow::ByName,
 };
 const GUARDED_HOME: Family = Family {
     check: "guarded-accounts",
@@ -119,6 +133,7 @@ const GUARDED_HOME: Family = Family {
     rights: &[RUN, ENTER, TOKENS, IMPERSONATE_ACCOUNTS],
     so: "where a guarded account lives, and so be that account",
     instead: "move the account to a namespace of its own",
+    narrow: Narrow::AsInstead,
 };
 const OPTED_IN: Family = Family {
     check: "opted-in-rights",
@@ -126,6 +141,7 @@ const OPTED_IN: Family = Family {
     rights: &[TOKENS, IMPERSONATE_ACCOUNTS],
     so: "of a namespace where each account is somebody",
     instead: "a role without these two rights, docs/trust.md, \"Taking rights away\"",
+    narrow: Narrow::AsInstead,
 };
 const OPTED_IN_DENIED: Family = Family {
     rights: &[IMPERSONATE_ACCOUNTS],
@@ -212,12 +228,13 @@ impl<'a> Found<'a> {
             return;
         }
         let place = bound.place();
-        let mut open = Vec::new();
+        let (mut people, mut programs) = (Vec::new(), Vec::new());
         for subject in &bound.subjects {
             let carries = OF_CARRIERS.contains(&family.check) && self.trusted.carries(subject);
             let why = self.trusted.why(subject);
             match why.or(carries.then_some(Trust::Carrier)) {
-                None => open.push(subject.to_string()),
+                None if self.is_program_elsewhere(subject) => programs.push(subject),
+                None => people.push(subject),
                 Some(trusted) => self.holders.push(Holder {
                     trusted,
                     subject: subject.to_string(),
@@ -226,39 +243,39 @@ impl<'a> Found<'a> {
                 }),
             }
         }
-        if open.is_empty() {
-            return;
-        }
         let words: Vec<_> = given.iter().map(|right| right.words).collect();
         let space = if so.starts_with(':') { "" } else { " " };
-        self.findings.push(Finding {
+        let finding = |subjects: &[&Subject], remedy: String| Finding {
             severity,
             check: family.check,
             what: format!("may {}{space}{so}", words.join(", ")),
-            remedy: format!(
-                "{} (instead: {})",
-                take_away(bound, open.len()),
-                family.instead
-            ),
-            subjects: open,
-            place,
-        });
+            remedy,
+            subjects: subjects.iter().map(ToString::to_string).collect(),
+            place: place.clone(),
+        };
+        if !people.is_empty() {
+            let without = remedy::take_away(bound, people.len());
+            let remedy = format!("{without} (instead: {})", family.instead);
+            self.findings.push(finding(&people, remedy));
+        }
+        if !programs.is_empty() {
+            let less = remedy::Less {
+                bound,
+                programs: &programs,
+                check: family.check,
+                rights: &given,
+                instead: family.instead,
+                narrow: family.narrow,
+            };
+            let remedy = less.to_string();
+            self.findings.push(finding(&programs, remedy));
+        }
     }
-}
 
-/// The command that takes a binding away, or the ones whom it should not name out of it.
-fn take_away(bound: &Bound, open: usize) -> String {
-    let verb = if open == bound.subjects.len() {
-        "delete"
-    } else {
-        "edit"
-    };
-    let name = print::quoted(&bound.name);
-    match &bound.namespace {
-        None => format!("kubectl {verb} clusterrolebinding {name}"),
-        Some(namespace) => format!(
-            "kubectl -n {} {verb} rolebinding {name}",
-            print::quoted(namespace)
-        ),
+    /// A program that does not live among users: it has its rights because it needs some of them.
+    fn is_program_elsewhere(&self, subject: &Subject) -> bool {
+        let inside = subject.namespace();
+        let inside = inside.is_some_and(|namespace| self.trusted.opted_in.contains(namespace));
+        subject.is_program() && !inside
     }
 }

@@ -99,8 +99,8 @@ fn selected(seen: &Seen, place: &Place) -> Option<Finding> {
     let what = format!(
         "has {OPT_IN_LABEL}={stack}, which {MUTATE_WEBHOOK} does not select: nobody checks who runs there"
     );
-    let remedy = "correct the label (kubectl label namespace NAMESPACE namesake.dev/stack=STACK --overwrite), or the \
-                  namespaceSelectors of both webhook configurations (docs/install-gke.md, step 4)";
+    let remedy = "correct the label (kubectl label namespace NAMESPACE namesake.dev/stack=STACK --overwrite), or stack in the \
+                  rules of the overlay (docs/install-gke.md, step 4)";
     Some(finding(
         place,
         Severity::Critical,

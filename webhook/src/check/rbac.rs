@@ -189,6 +189,41 @@ impl Bound {
     }
 }
 
+impl Bound {
+    /// A right that it gives, as flags of `kubectl create role`: the verbs and resources of its rules, nothing beyond the right.
+    #[must_use]
+    pub fn flags_of(&self, right: &Right) -> String {
+        let mut verbs = BTreeSet::new();
+        let mut resources = BTreeSet::new();
+        for rule in self.rules.iter() {
+            for (group, resource) in right.resources {
+                let gives = |verb: &&&str| {
+                    let names = (!NAMELESS.contains(*verb) || resource.contains('/'))
+                        .then_some(right.names);
+                    allows(rule, verb, group, resource, names)
+                };
+                let given: Vec<_> = right.verbs.iter().filter(gives).copied().collect();
+                if !given.is_empty() {
+                    resources.insert(in_group(resource, group));
+                }
+                verbs.extend(given);
+            }
+        }
+        let list = |all: BTreeSet<&str>| all.into_iter().collect::<Vec<_>>().join(",");
+        let resources = resources.iter().map(String::as_str).collect();
+        format!("--verb={} --resource={}", list(verbs), list(resources))
+    }
+}
+
+/// A resource as kubectl names it: `jobs.batch`, `pods/exec`.
+fn in_group(resource: &str, group: &str) -> String {
+    match (group, resource.split_once('/')) {
+        ("", _) => resource.to_owned(),
+        (group, None) => format!("{resource}.{group}"),
+        (group, Some((resource, sub))) => format!("{resource}.{group}/{sub}"),
+    }
+}
+
 /// Whether a rule allows a verb on a resource; `names` are the objects that matter (empty: any), none: the request names none.
 fn allows(
     rule: &PolicyRule,

@@ -117,6 +117,26 @@ impl Subject {
         }
     }
 
+    /// A program's own account, or all accounts of one namespace: what a person is not, and what stops working without its rights.
+    pub(super) fn is_program(&self) -> bool {
+        match self {
+            Self::Account(..) => true,
+            Self::Group(name) => name
+                .strip_prefix(ACCOUNTS)
+                .is_some_and(|rest| rest.starts_with(':')),
+            Self::User(_) => false,
+        }
+    }
+
+    /// The namespace of a program.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Account(namespace, _) => Some(namespace),
+            Self::Group(name) => name.strip_prefix(ACCOUNTS)?.strip_prefix(':'),
+            Self::User(_) => None,
+        }
+    }
+
     fn is_of_cluster(&self) -> bool {
         match self {
             // Names that begin so are the API server's to give.

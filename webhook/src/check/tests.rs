@@ -9,6 +9,7 @@ use crate::installation::Installation;
 use crate::shipped::{of, shipped};
 
 mod places;
+mod stock;
 mod who;
 
 const RULES: &str = include_str!("../../../manifests/base/rules.yaml");

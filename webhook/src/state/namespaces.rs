@@ -99,6 +99,16 @@ impl Namespaces {
         names.sort_unstable();
         names
     }
+
+    /// Names of those that opted in to this stack, in order.
+    #[must_use]
+    pub fn of_stack(&self, stack: &str) -> Vec<String> {
+        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let of_it = seen.here.iter().filter(|(_, n)| n.stack == stack);
+        let mut names: Vec<_> = of_it.map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +130,8 @@ mod tests {
         assert!(!all.apply("research", of("prod"), 6));
         assert_eq!(all.get("research", "prod").unwrap().returned, None);
         assert!(all.get("research", "dev").is_none() && all.get("x", "prod").is_none());
+        all.apply("lab", of("dev"), 7);
+        assert_eq!(all.of_stack("prod"), ["research"]);
     }
 
     #[test]

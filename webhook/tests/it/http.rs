@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use namesake_webhook::app;
+use namesake_api::names;
 use namesake_webhook::review::MAX_REVIEW_BYTES;
 use namesake_webhook::state::State;
+use namesake_webhook::{app, metrics_app};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -31,7 +32,16 @@ async fn call(
         .uri(path)
         .body(body.into())
         .unwrap();
-    let response: Response<Body> = app(state).oneshot(request).await.unwrap();
+    answered(app(state).oneshot(request).await.unwrap()).await
+}
+
+async fn scraped(state: Arc<State>, method: &str, path: &str) -> (StatusCode, String) {
+    let request = Request::builder().method(method).uri(path);
+    let request = request.body(Body::empty()).unwrap();
+    answered(metrics_app(state).oneshot(request).await.unwrap()).await
+}
+
+async fn answered(response: Response<Body>) -> (StatusCode, String) {
     let status = response.status();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(bytes.to_vec()).unwrap())
@@ -170,9 +180,30 @@ async fn decisions_are_counted_by_kind_outcome_and_reason() {
     )
     .await;
     call(state.clone(), "POST", "/mutate", "x").await;
-    let (_, text) = call(state, "GET", "/metrics", "").await;
+    let (_, text) = scraped(state, "GET", "/metrics").await;
     let line = "namesake_webhook_decisions_total{webhook=\"mutate\",kind=\"Pod\",outcome=\"identity\",reason=\"\"} 1";
     assert!(text.contains(line), "{text}");
     assert!(text.contains("namesake_webhook_malformed_total 1"));
     assert!(text.contains("namesake_webhook_decision_seconds_count{webhook=\"mutate\"} 1"));
+}
+
+#[tokio::test]
+async fn the_metrics_port_serves_no_admission_and_the_admission_port_no_metrics() {
+    let (status, _) = call(state(), "GET", "/metrics", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let admission = [
+        names::MUTATE_PATH,
+        names::MUTATE_NAMESPACES_PATH,
+        names::VALIDATE_PATH,
+        names::VALIDATE_RULES_PATH,
+        names::GUARD_PATH,
+    ];
+    for path in admission {
+        let (status, _) = scraped(state(), "POST", path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in [names::UNPROVEN_PATH, names::READY_PATH, "/"] {
+        let (status, _) = scraped(state(), "GET", path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+    }
 }

@@ -17,10 +17,8 @@ use namesake_tests::{
 use serde_json::json;
 
 async fn faults_are(ns: &TestNamespace, count: u32) -> Result<()> {
-    let https = ns.stack.https()?;
-    let url = format!("{}/metrics", ns.stack.webhook_url());
     eventually(&format!("the webhook counts {count} faults"), async || {
-        let text = https.get(&url).send().await?.text().await?;
+        let text = ns.stack.webhook_metrics().await?;
         let line = text
             .lines()
             .find(|line| line.starts_with("namesake_webhook_guard_faults "))
