@@ -35,6 +35,8 @@ pub const IDENTITY_LABEL: &str = "namesake.dev/identity";
 pub const MARK_ANNOTATION: &str = "namesake.dev/mark";
 /// Annotation on an Identity and on the KSA that was made with it at the same time, when there was no UID yet to own it by.
 pub const CREATION_ANNOTATION: &str = "namesake.dev/creation";
+/// Annotation of an Identity: an admin writes another value, and what Google refused is tried again at once.
+pub const RETRY_ANNOTATION: &str = "namesake.dev/retry";
 /// Scheduling gate that holds a pod until its identity really works.
 pub const GATE: &str = "namesake.dev/identity";
 /// Annotation on pods: why the gate still holds, for people to read.

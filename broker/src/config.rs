@@ -99,7 +99,7 @@ pub struct Timings {
     pub proof: Duration,
     /// First and longest wait after something that may pass by itself.
     pub retry: (Duration, Duration),
-    /// Wait after a refusal that a person has to lift.
+    /// Wait after a refusal that a person has to lift; the first wait after one that an administrator of the organization has to.
     pub refused: Duration,
     /// How long proving may take before the condition says that it takes too long.
     pub deadline: Duration,
@@ -193,6 +193,16 @@ impl Timings {
         doubled.mul_f64(0.5 + fraction((seed, failures)) / 2.0)
     }
 
+    /// Wait before attempt `failures` + 1 after a refusal that only an administrator of the organization lifts: doubled each time,
+    /// at most as long as between two looks for drift, and spread by `seed` as in [`Timings::backoff`].
+    #[must_use]
+    pub fn rarely(&self, failures: u32, seed: &str) -> Duration {
+        let times = 1 << failures.saturating_sub(1).min(16);
+        let longest = self.resync.max(self.refused);
+        let doubled = self.refused.saturating_mul(times).min(longest);
+        doubled.mul_f64(0.75 + fraction((seed, failures)) / 4.0)
+    }
+
     /// When the first look for drift at an identity is due after a start: spread over the whole period by `seed`.
     #[must_use]
     pub fn first_look(period: Duration, seed: &str) -> Duration {
@@ -220,6 +230,20 @@ mod tests {
             assert!(wait >= whole / 2 && wait <= whole, "{failures}: {wait:?}");
         }
         assert_ne!(timings.backoff(3, "a"), timings.backoff(3, "b"));
+    }
+
+    #[test]
+    fn what_the_organization_refuses_is_tried_more_and_more_rarely_and_at_least_once_in_an_hour() {
+        let timings = Timings::default();
+        for (failures, minutes) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (60, 60)] {
+            let wait = timings.rarely(failures, "uid");
+            let whole = Duration::from_mins(minutes);
+            assert!(
+                wait >= whole.mul_f64(0.75) && wait <= whole,
+                "{failures}: {wait:?}"
+            );
+        }
+        assert_ne!(timings.rarely(9, "a"), timings.rarely(9, "b"));
     }
 
     #[test]

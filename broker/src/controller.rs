@@ -39,6 +39,7 @@ use crate::namespaces::Namespaces;
 use crate::place::Place;
 use crate::policies::Policies;
 use crate::quota::Quota;
+use crate::refused::RefusedCreations;
 use crate::rights::Rights;
 use crate::rules::CurrentRules;
 use crate::schedule::{Looks, shares};
@@ -79,6 +80,7 @@ pub struct Context {
     proofs: Proofs,
     buckets: Buckets,
     rights: Rights,
+    refused_creations: RefusedCreations,
     looks: Looks,
     /// Turns for pages of accounts.
     pub listings: Arc<Looks>,
@@ -117,6 +119,7 @@ impl Context {
             proofs,
             buckets: Buckets::default(),
             rights: Rights::default(),
+            refused_creations: RefusedCreations::default(),
             looks: Looks::per_minute(looks),
             listings: Arc::new(Looks::per_minute(listings)),
             memories: Memories::default(),

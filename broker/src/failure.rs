@@ -19,6 +19,16 @@ pub enum Retry {
     Turn(Duration),
     /// A person has to do something first: slowly.
     Slowly,
+    /// An administrator of the organization has to do something first: more and more slowly.
+    Rarely,
+}
+
+impl Retry {
+    /// Whether it does not pass by itself.
+    #[must_use]
+    pub const fn needs_a_person(self) -> bool {
+        matches!(self, Self::Slowly | Self::Rarely)
+    }
 }
 
 /// A step that did not do what it should.
@@ -32,6 +42,10 @@ pub struct Failure {
     pub retry: Retry,
     /// Whether an identity that worked until now does not any more. Google being away proves nothing about it.
     pub breaks: bool,
+    /// Whether it is Google's no to an identity that worked, and not somebody being away.
+    pub revokes: bool,
+    /// What is in the message, and is another one in each answer of Google although nothing else has changed.
+    pub changing_id: Option<String>,
 }
 
 impl Failure {
@@ -43,6 +57,8 @@ impl Failure {
             message: message.into(),
             retry: Retry::Slowly,
             breaks: true,
+            revokes: false,
+            changing_id: None,
         }
     }
 
@@ -54,7 +70,32 @@ impl Failure {
             message: message.into(),
             retry: Retry::Soon(Duration::ZERO),
             breaks: false,
+            revokes: false,
+            changing_id: None,
         }
+    }
+
+    /// Whether a message says the same as this failure, but for an id that is another one in each answer.
+    #[must_use]
+    pub fn says_the_same_as(&self, message: &str) -> bool {
+        let Some(id) = &self.changing_id else {
+            return self.message == message;
+        };
+        let Some((before, _)) = self.message.split_once(id.as_str()) else {
+            return self.message == message;
+        };
+        let Some(rest) = message.strip_prefix(before) else {
+            return false;
+        };
+        let other = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        let other = other.into_iter().next().unwrap_or_default();
+        self.message.replace(id.as_str(), other) == message
+    }
+
+    /// Whether the organization around the project refuses it: a verdict of Google's, however often it is asked.
+    #[must_use]
+    pub const fn is_of_the_organization(&self) -> bool {
+        matches!(self.retry, Retry::Rarely)
     }
 
     /// Says whose grants these are, where Google says that they make no sense.
@@ -85,6 +126,7 @@ impl From<namesake_gcp::Error> for Failure {
         let fenced = matches!(error, namesake_gcp::Error::Fenced(_));
         let retry = match error {
             namesake_gcp::Error::Queued { turn, .. } => Retry::Turn(turn),
+            namesake_gcp::Error::Refused { .. } => Retry::Rarely,
             _ if fenced || error.is_retryable() => {
                 Retry::Soon(error.retry_after().unwrap_or_default())
             }
@@ -95,6 +137,11 @@ impl From<namesake_gcp::Error> for Failure {
             message: error.to_string(),
             retry,
             breaks: false,
+            revokes: false,
+            changing_id: error
+                .refusal()
+                .and_then(namesake_gcp::Refusal::changing_id)
+                .map(str::to_owned),
         }
     }
 }

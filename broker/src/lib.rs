@@ -10,6 +10,7 @@
 
 pub mod api;
 mod args;
+pub mod asked;
 mod buckets;
 pub mod clean;
 pub mod conditions;
@@ -39,6 +40,7 @@ pub mod principal;
 pub mod quota;
 pub mod ready;
 pub mod reason;
+mod refused;
 mod rights;
 pub mod roles;
 pub mod rules;

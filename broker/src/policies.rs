@@ -2,6 +2,7 @@
 //! learns what became of their own. A change that Google refuses does not take the others with it.
 
 mod batch;
+mod blame;
 mod pace;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use tracing::debug;
 
 pub use batch::Room;
 use batch::{Change, Verdict, apply, split};
+use blame::Next;
 use pace::Pace;
 pub use pace::Spacing;
 
@@ -171,7 +173,12 @@ impl Inner {
             pace.wrote(Instant::now());
             match written {
                 Ok((policy, verdicts)) => self.tell(resource, &policy, group, verdicts),
-                Err(error) if is_refusal(&error) && group.len() > 1 => {
+                Err(Failed { error, before }) if error.refusal().is_some() => {
+                    let others = refused(group, &error, &before);
+                    debug!(%resource, %error, others = others.len(), "the organization refuses a write of a policy");
+                    groups.extend(others);
+                }
+                Err(Failed { error, .. }) if is_refusal(&error) && group.len() > 1 => {
                     let (refused, others) = divide(group, &error);
                     debug!(%resource, %error, refused = refused.len(), "a change was refused: the others go on");
                     match others {
@@ -182,7 +189,7 @@ impl Inner {
                         Others::Halves(other) => groups.extend([refused, other]),
                     }
                 }
-                Err(error) => fail(group, &error),
+                Err(Failed { error, .. }) => fail(group, &error),
             }
         }
     }
@@ -191,10 +198,11 @@ impl Inner {
         &self,
         resource: &Resource,
         group: &[Waiting],
-    ) -> Result<(Policy, Vec<Verdict>), Error> {
+    ) -> Result<(Policy, Vec<Verdict>), Failed> {
         let changes: Vec<&Change> = group.iter().map(|waiting| &waiting.change).collect();
-        let verdicts = Mutex::new(Vec::new());
+        let (verdicts, before) = (Mutex::new(Vec::new()), Mutex::new(Policy::default()));
         let change = |policy: &mut Policy| {
+            lock(&before).clone_from(policy);
             *lock(&verdicts) = apply(policy, &changes, self.room);
         };
         let manner = Manner {
@@ -202,9 +210,16 @@ impl Inner {
             makes: changes.iter().any(|change| change.adds()),
             confirms: changes.iter().any(|change| change.confirmed),
         };
-        let written = self.gcp.modify_policy_as(manner, resource, change).await?;
+        let written = self.gcp.modify_policy_as(manner, resource, change).await;
         let verdicts = verdicts.into_inner();
-        Ok((written, verdicts.unwrap_or_else(PoisonError::into_inner)))
+        let before = before.into_inner();
+        match written {
+            Ok(policy) => Ok((policy, verdicts.unwrap_or_else(PoisonError::into_inner))),
+            Err(error) => Err(Failed {
+                error,
+                before: before.unwrap_or_else(PoisonError::into_inner),
+            }),
+        }
     }
 
     fn tell(
@@ -246,6 +261,43 @@ impl Inner {
     }
 }
 
+/// A write that failed, and the policy as it was read for it.
+struct Failed {
+    error: Error,
+    before: Policy,
+}
+
+/// Tells those whom the organization refuses, and gives back the groups that are to be written now.
+fn refused(group: Vec<Waiting>, error: &Error, before: &Policy) -> Vec<Vec<Waiting>> {
+    let changes: Vec<&Change> = group.iter().map(|waiting| &waiting.change).collect();
+    let next = error
+        .refusal()
+        .map_or(Next::Nothing, |refusal| blame::next(&changes, refusal));
+    let (failed, others) = match next {
+        Next::Nothing => (group, Vec::new()),
+        Next::Without(blamed) => {
+            let (failed, others) = parted(group, blamed);
+            (failed, vec![others])
+        }
+        Next::Apart(first) => {
+            let (first, others) = parted(group, first);
+            (Vec::new(), vec![others, first])
+        }
+    };
+    for waiting in failed {
+        let error = blame::explain(error, before, &waiting.change);
+        let _ = waiting.answer.send(Err(error));
+    }
+    others
+}
+
+fn parted(group: Vec<Waiting>, marked: Vec<bool>) -> (Vec<Waiting>, Vec<Waiting>) {
+    let mut marked = marked.into_iter();
+    group
+        .into_iter()
+        .partition(|_| marked.next().unwrap_or_default())
+}
+
 /// What is left after a refusal: those that it is not about, or one of two halves.
 enum Others {
     One(Vec<Waiting>),
@@ -260,10 +312,7 @@ fn divide(group: Vec<Waiting>, error: &Error) -> (Vec<Waiting>, Others) {
         let second = first.split_off(first.len() / 2);
         return (first, Others::Halves(second));
     };
-    let mut at = blamed.into_iter();
-    let (refused, others) = group
-        .into_iter()
-        .partition(|_| at.next().unwrap_or_default());
+    let (refused, others) = parted(group, blamed);
     (refused, Others::One(others))
 }
 

@@ -1,13 +1,15 @@
 //! The stable words that the broker writes: reasons of conditions, of Events, and of why pods wait. docs/reasons.md explains
 //! each.
 
-use namesake_gcp::Error;
+use namesake_gcp::{Error, Refusal};
 
 namesake_core::reasons! {
     /// A reason of a condition, of an Event, or of why a pod waits.
     pub enum ConditionReason {
         /// Something of this name is there already at Google.
         AlreadyExists,
+        /// An API of Google's is not enabled.
+        ApiDisabled,
         /// The API server did not do what it was asked.
         ApiServerUnavailable,
         /// Binding and grants are written.
@@ -18,6 +20,8 @@ namesake_core::reasons! {
         Conflict,
         /// The service account is there.
         Created,
+        /// A workload identity provider rejects the token by its attribute condition.
+        CredentialRejected,
         /// The identity could not be proven within the time that Google needs.
         DeadlineExceeded,
         /// The Google service account is deleted.
@@ -68,10 +72,14 @@ namesake_core::reasons! {
         Offboarding,
         /// Nobody else has a role on the identity's Google account.
         OnlyOurs,
+        /// An organization policy of Google's forbids it.
+        OrganizationPolicy,
         /// The rules name another cluster than this one.
         OtherCluster,
         /// About to be done.
         Pending,
+        /// A perimeter of VPC Service Controls refuses the call.
+        Perimeter,
         /// Google does not allow it to the broker.
         PermissionDenied,
         /// A policy at Google holds no more.
@@ -135,9 +143,11 @@ namesake_core::reasons! {
 
 impl ConditionReason {
     /// Reasons that do not pass by themselves: a person has to do something first.
-    const LASTING: [Self; 18] = [
+    const LASTING: [Self; 22] = [
+        Self::ApiDisabled,
         Self::BucketMissing,
         Self::Conflict,
+        Self::CredentialRejected,
         Self::DeadlineExceeded,
         Self::Deleting,
         Self::Gone,
@@ -146,7 +156,9 @@ impl ConditionReason {
         Self::NoIdentity,
         Self::NotUniform,
         Self::Offboarding,
+        Self::OrganizationPolicy,
         Self::OtherCluster,
+        Self::Perimeter,
         Self::PermissionDenied,
         Self::PolicyFull,
         Self::PoolMissing,
@@ -179,6 +191,12 @@ impl From<&Error> for ConditionReason {
             Error::PoolMissing(_) => Self::PoolMissing,
             Error::Unavailable(_) => Self::Unavailable,
             Error::Fenced(_) => Self::Fenced,
+            Error::Refused { by, .. } => match by {
+                Refusal::OrganizationPolicy { .. } => Self::OrganizationPolicy,
+                Refusal::Perimeter { .. } => Self::Perimeter,
+                Refusal::ApiDisabled { .. } => Self::ApiDisabled,
+                Refusal::CredentialRejected { .. } => Self::CredentialRejected,
+            },
             Error::Invalid(_) => Self::Invalid,
         }
     }

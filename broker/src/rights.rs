@@ -68,5 +68,7 @@ fn lacking(permission: &str, resource: &Resource, spec: &IdentitySpec) -> Failur
         message,
         retry: Retry::Slowly,
         breaks: false,
+        revokes: false,
+        changing_id: None,
     }
 }

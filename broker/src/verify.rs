@@ -3,6 +3,7 @@
 
 mod limit;
 mod permissions;
+mod suspicion;
 
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use crate::reason::ConditionReason;
 use crate::{ensure, grants, principal};
 
 pub(crate) use limit::Proofs;
+pub(crate) use suspicion::suspicion;
 
 /// Word for a proof that Google refused: somebody may not act as the identity, or the identity has not what was granted.
-const REFUSED: ConditionReason = ConditionReason::Propagating;
+pub(crate) const REFUSED: ConditionReason = ConditionReason::Propagating;
 /// Word for an identity that worked, and does not any more although binding and grants are there.
 const REVOKED: ConditionReason = ConditionReason::Revoked;
 /// Shortest life that the API server gives a token, in seconds.
@@ -31,8 +33,8 @@ const TOKEN_SECONDS: i64 = 600;
 const FRESH: Duration = Duration::from_secs(300);
 /// Pods that a proof stands for. Each has connections of its own, and so, as a rule, replicas of its own to ask.
 const WITNESSES: usize = 8;
-/// How many of them ask for permissions, too, while further proofs are to come: reads of a project are limited (by Resource
-/// Manager v1 to 10 a second), and a project may be shared by everybody.
+/// How many of them ask for permissions, too, while further proofs are to come: a project that is shared by everybody can be read
+/// some ten times a second only (Google documents that for version 1 of its Resource Manager).
 const ASKING: usize = 4;
 /// Scope of a federated token that is only used to impersonate.
 const SCOPE_IAM: &str = "https://www.googleapis.com/auth/iam";
@@ -95,6 +97,14 @@ pub(crate) async fn prove_again(
 
 // What Google refuses now it once gave, and nothing that the broker writes is missing.
 fn revoked(failure: Failure) -> Failure {
+    if failure.is_of_the_organization() {
+        // Believed when it is heard several times, as any refusal of what has worked.
+        return Failure {
+            retry: Retry::Soon(Duration::ZERO),
+            revokes: true,
+            ..failure
+        };
+    }
     if failure.reason != REFUSED.as_str() {
         return failure;
     }
@@ -106,13 +116,9 @@ fn revoked(failure: Failure) -> Failure {
     Failure {
         reason: REVOKED.as_str(),
         message,
+        revokes: true,
         ..failure
     }
-}
-
-/// Whether a failure is Google's no to an identity that worked, and not somebody being away.
-pub(crate) fn is_revoked(failure: &Failure) -> bool {
-    failure.reason == REVOKED.as_str()
 }
 
 /// The way from the federated token to a token of the identity, and to each permission if it `asks` for them.
@@ -209,7 +215,7 @@ fn propagating(error: &Error) -> Failure {
                 failure.what, failure.message
             );
             Failure {
-                retry: Retry::Soon(std::time::Duration::ZERO),
+                retry: Retry::Soon(Duration::ZERO),
                 ..Failure::passing(REFUSED, why)
             }
         }

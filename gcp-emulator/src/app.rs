@@ -20,7 +20,7 @@ use crate::faults::{Cut, Fault, FaultAnswer};
 use crate::journal::{Entry, redact};
 use crate::state::World;
 use crate::storage::upstream::Upstream;
-use crate::{admin, route, storage};
+use crate::{admin, refusals, route, storage};
 
 /// API requests are small: more than this many bytes is refused.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -95,7 +95,10 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
             }
             answer.response()
         }
-        None => serve(&state, &parts, body, caller.clone()).await,
+        None => match refusals::of_call(&state, &parts, &path) {
+            Some(refusal) => refusal,
+            None => serve(&state, &parts, body, caller.clone()).await,
+        },
     };
     if matches!(failure, Some(FaultAnswer::Stop)) {
         state.world().faults.stop();

@@ -160,6 +160,9 @@ impl World {
         permission: &str,
         target: &Target,
     ) -> bool {
+        if self.settings.refusals.denies(principal, permission) {
+            return false;
+        }
         let horizon = self.seen(self.settings.delays.policy);
         let policies: Vec<Arc<Policy>> = target
             .chain

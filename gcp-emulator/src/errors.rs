@@ -26,6 +26,8 @@ pub(crate) struct ApiError {
     reason: &'static str,
     details: Vec<Value>,
     shape: Shape,
+    /// The whole body, whatever the shape.
+    whole: Option<Value>,
 }
 
 impl ApiError {
@@ -42,6 +44,15 @@ impl ApiError {
             reason,
             details: Vec::new(),
             shape: Shape::Rpc,
+            whole: None,
+        }
+    }
+
+    /// A refusal whose body is known as a whole.
+    pub(crate) fn with_body(code: u16, body: Value) -> Self {
+        Self {
+            whole: Some(body),
+            ..Self::rpc(code, "", "", "")
         }
     }
 
@@ -201,6 +212,9 @@ impl ApiError {
 
     /// The body as it goes over the wire.
     pub(crate) fn body(&self) -> Value {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         if self.shape == Shape::OAuth {
             return json!({"error": self.status, "error_description": self.message});
         }

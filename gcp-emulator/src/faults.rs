@@ -196,7 +196,7 @@ fn envelope(code: u16) -> Value {
 }
 
 /// Whether `text` is `pattern`, where `*` stands for any text.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;
     };

@@ -8,6 +8,7 @@ use crate::call::{Call, field};
 use crate::errors::ApiError;
 use crate::policies;
 use crate::quota::Quota;
+use crate::refusals;
 use crate::state::{Resource, World};
 
 pub(crate) mod lifecycle;
@@ -27,6 +28,7 @@ const DESCRIPTION_BYTES: usize = 256;
 pub(crate) fn create(world: &mut World, call: &Call, project: &str) -> Result<Value, ApiError> {
     call.only(&[], &["accountId", "serviceAccount", "name"])?;
     let project = on_project(world, call, project, "iam.serviceAccounts.create")?;
+    refusals::of_creation(world, &project)?;
     let id = call.text("accountId");
     check_id(&id)?;
     let empty = json!({});

@@ -10,6 +10,7 @@ use crate::condition;
 use crate::errors::{ApiError, Shape};
 use crate::member::{self, Member};
 use crate::policy::{Binding, Condition};
+use crate::refusals;
 use crate::roles;
 use crate::state::{Resource, World};
 
@@ -22,12 +23,13 @@ const MAX_DESCRIPTION: usize = 256;
 /// conditions pass; answers the policy as stored.
 ///
 /// # Errors
-/// 400 for a policy that breaks a rule, 409 (storage: 412) for a stale etag.
+/// 400 for a policy that breaks a rule, 409 (storage: 412) for a stale etag; what an organization policy refuses.
 pub(crate) fn set(
     world: &mut World,
     resource: &Resource,
     wanted: &Value,
 ) -> Result<Value, ApiError> {
+    refusals::of_policy(world, resource, wanted)?;
     let now = world.clock.now();
     set_since(world, resource, wanted, now)
 }

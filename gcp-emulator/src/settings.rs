@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::refusals::Refusals;
+
 /// The knobs. Defaults: no delay, no latency, the quotas that Google documents.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -19,6 +21,8 @@ pub struct Settings {
     /// Readers behind the load balancer: reader k of n sees a change after k/n of the delay, and each read is
     /// served by one of them, so that with more than one what was visible may vanish again.
     pub replicas: u32,
+    /// What the organization around the projects refuses.
+    pub refusals: Refusals,
 }
 
 /// Consistency windows in seconds (google-iam facts: 1.7).
@@ -91,6 +95,7 @@ impl Default for Settings {
             limits: Limits::default(),
             latency: Latency::default(),
             replicas: 1,
+            refusals: Refusals::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::jwt::{self, Claims};
 use crate::pools::Issuer;
 use crate::principal::{Federated, Principal, pool_name};
 use crate::quota::Quota;
+use crate::refusals;
 use crate::state::World;
 use crate::tokens::split_scopes;
 
@@ -177,6 +178,7 @@ fn verify(
     issuer.keys.verify(token).map_err(invalid_grant)?;
     check_audience(&claims, pool, number, issuer)?;
     check_times(&claims, world.clock.token_now().as_second())?;
+    refusals::of_subject(world, &claims.sub)?;
     if issuer.provider.is_some() {
         if claims.sub.len() > MAX_SUBJECT {
             return Err(invalid_request(

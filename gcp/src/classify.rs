@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use google_cloud_gax::error::rpc::StatusDetails;
 use serde_json::Value;
 
-use crate::{Error, Failure};
+use crate::details::{Details, Violation};
+use crate::{Error, Failure, Refusal};
 
 /// Longer texts are cut: they go into conditions and logs.
 const MESSAGE_CHARS: usize = 600;
@@ -20,7 +20,10 @@ pub(crate) struct Answer {
     /// `error.errors[0].reason`, such as `rateLimitExceeded`.
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// Of the header; what the details say goes first.
     pub(crate) retry_after: Option<Duration>,
+    /// `error.details`.
+    pub(crate) details: Details,
 }
 
 impl Answer {
@@ -38,17 +41,13 @@ impl Answer {
         } else {
             message
         };
-        let details = error["details"].as_array();
-        let wait = details
-            .into_iter()
-            .flatten()
-            .find_map(|d| duration(d["retryDelay"].as_str()?));
         Self {
             http: Some(http),
             status,
             reason: text(&error["errors"][0]["reason"]),
             message,
-            retry_after: wait.or(retry_after),
+            retry_after,
+            details: Details::parse(&error["details"]),
         }
     }
 
@@ -56,21 +55,53 @@ impl Answer {
     pub(crate) fn error(self, what: &str) -> Error {
         let failure = Failure {
             what: what.to_owned(),
-            message: self.message.chars().take(MESSAGE_CHARS).collect(),
+            message: self.whole_message(),
         };
+        let wait = self.details.retry_delay.or(self.retry_after);
+        let may_be_refusal = matches!(self.http, Some(400 | 401 | 403 | 412));
+        if let Some(by) = Refusal::of(&self).filter(|_| may_be_refusal) {
+            return Error::Refused { failure, by };
+        }
         match self.http {
-            Some(429) => Error::throttled(failure, self.retry_after),
-            Some(403) if is_rate(&self.reason) => Error::throttled(failure, self.retry_after),
+            Some(429) => Error::throttled(failure, wait),
+            Some(403) if is_rate(&self.reason) => Error::throttled(failure, wait),
             Some(400) => bad_request(failure, &self.status),
             Some(401) => Error::Unauthenticated(failure),
             Some(403) => Error::PermissionDenied(failure),
             Some(404) => Error::NotFound(failure),
             Some(409) if self.status == "ABORTED" => Error::Conflict(failure),
             Some(409) => Error::AlreadyExists(failure),
-            Some(412) => Error::Conflict(failure),
+            Some(412) if is_about_an_etag(&self.message) => Error::Conflict(failure),
             Some(408 | 500..=599) | None => Error::Unavailable(failure),
             Some(_) => Error::Invalid(failure),
         }
+    }
+
+    /// Changes the texts that an error shows to people.
+    pub(crate) fn change_texts(&mut self, change: impl Fn(String) -> String) {
+        self.message = change(std::mem::take(&mut self.message));
+        for violation in &mut self.details.violations {
+            violation.subject = change(std::mem::take(&mut violation.subject));
+            violation.description = change(std::mem::take(&mut violation.description));
+        }
+    }
+
+    /// The message with what the violations say beyond it.
+    fn whole_message(&self) -> String {
+        let mut message = self.message.clone();
+        for Violation {
+            kind, description, ..
+        } in &self.details.violations
+        {
+            // A perimeter says nothing there but the id that is in the message.
+            if kind.starts_with("constraints/") && !message.contains(description.as_str()) {
+                let length = message.trim_end_matches('.').len();
+                message.truncate(length);
+                message.push_str(": ");
+                message.push_str(description);
+            }
+        }
+        message.chars().take(MESSAGE_CHARS).collect()
     }
 }
 
@@ -99,7 +130,8 @@ pub(crate) fn from_gax(what: &str, error: &google_cloud_gax::error::Error) -> Er
         status: status.map(|s| s.code.name().to_owned()).unwrap_or_default(),
         reason: String::new(),
         message: status.map_or_else(|| source_text(error), |s| s.message.clone()),
-        retry_after: status.and_then(|s| s.details.iter().find_map(retry_delay)),
+        retry_after: None,
+        details: status.map_or_else(Details::default, |s| Details::from_gax(&s.details)),
     };
     answer.error(what)
 }
@@ -151,17 +183,11 @@ fn is_rate(reason: &str) -> bool {
     )
 }
 
-fn retry_delay(detail: &StatusDetails) -> Option<Duration> {
-    match detail {
-        StatusDetails::RetryInfo(info) => info.retry_delay?.try_into().ok(),
-        _ => None,
-    }
-}
-
-// As protobuf writes it in JSON: `60s`, `1.5s`.
-fn duration(text: &str) -> Option<Duration> {
-    let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+/// Storage says "somebody else was faster" by 412, and violated constraints as well.
+fn is_about_an_etag(message: &str) -> bool {
+    let message = message.to_lowercase();
+    let words = ["pre-condition", "precondition", "conditionnotmet", "etag"];
+    words.iter().any(|word| message.contains(word))
 }
 
 #[cfg(test)]

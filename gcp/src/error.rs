@@ -1,7 +1,10 @@
 //! What can go wrong at Google, and what to do about it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+
+use crate::Refusal;
 
 /// What was tried, and what Google said. Never holds a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,13 @@ pub enum Error {
     Unavailable(Failure),
     /// We may not change anything at Google any more: see [`crate::Gcp::fenced`]. Nothing was sent.
     Fenced(Failure),
+    /// The organization around the project refuses it, until an administrator changes something.
+    Refused {
+        /// What was tried.
+        failure: Failure,
+        /// Who refuses, and why.
+        by: Refusal,
+    },
     /// Google does not take the request as it is, or its answer makes no sense.
     Invalid(Failure),
 }
@@ -83,6 +93,7 @@ impl Error {
             | Self::Conflict(f)
             | Self::Throttled { failure: f, .. }
             | Self::Queued { failure: f, .. }
+            | Self::Refused { failure: f, .. }
             | Self::QuotaUsedUp(f)
             | Self::PolicyFull(f)
             | Self::NotYetVisible(f)
@@ -134,12 +145,14 @@ impl Error {
             Self::PoolMissing(_) => "PoolMissing",
             Self::Unavailable(_) => "Unavailable",
             Self::Fenced(_) => "Fenced",
+            Self::Refused { by, .. } => by.reason(),
             Self::Invalid(_) => "Invalid",
         }
     }
 
-    const fn remedy(&self) -> &'static str {
-        match self {
+    fn remedy(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Refused { by, .. } => return by.remedy(),
             Self::AlreadyExists(_) => "look at its description to see whose it is",
             Self::NotFound(_) => "check its name and its project",
             Self::PermissionDenied(_) => "grant it; a new grant takes up to 7 minutes to work",
@@ -163,6 +176,15 @@ impl Error {
             }
             Self::Fenced(_) => "the replica that leads now does it",
             Self::Invalid(_) => "correct what the request is made from",
+        })
+    }
+
+    /// Who refuses, if the organization around the project does.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { by, .. } => Some(by),
+            _ => None,
         }
     }
 }

@@ -52,7 +52,7 @@ impl Gcp {
         let body = read(response, what).await?;
         if !status.is_success() {
             let mut answer = Answer::parse(status.as_u16(), &body, wait);
-            answer.message = without_secret(answer.message, bearer);
+            answer.change_texts(|text| without_secret(text, bearer));
             return Err(answer.error(what));
         }
         if body.is_empty() {

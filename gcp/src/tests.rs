@@ -4,6 +4,7 @@ mod accounts;
 mod emulator;
 mod faults;
 mod policies;
+mod refusals;
 mod tokens;
 
 use std::collections::VecDeque;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::http::{Bearer, invalid, url};
 use crate::resource::{check_name, project_of};
 use crate::retry::Counted;
-use crate::{Error, Gcp, Rate};
+use crate::{Error, Gcp, Rate, Refusal, refusal};
 
 /// Scope of the tokens that permissions are tested with; policies limit what they can do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -57,7 +57,8 @@ impl Gcp {
     /// name); `scope` is a URL, `…/auth/iam` when the token is only used to impersonate.
     ///
     /// # Errors
-    /// `PoolMissing` when there is no such pool or provider, `Invalid` when the KSA's token is not accepted.
+    /// `PoolMissing` when there is no such pool or provider, `Invalid` when the KSA's token is not accepted, `Refused` when
+    /// the provider's attribute condition rejects it.
     pub async fn exchange(
         &self,
         subject_token: &SecretString,
@@ -96,7 +97,8 @@ impl Gcp {
                     },
                 )
             })
-            .await?;
+            .await
+            .map_err(|error| with_audience(error, audience))?;
         let token = text(&answer, "access_token")
             .ok_or_else(|| invalid(&what, "the answer has no token"))?;
         let seconds = answer["expires_in"].as_i64().unwrap_or(0).clamp(0, 86_400);
@@ -142,6 +144,20 @@ impl Gcp {
         let expires = text(&answer, "expireTime").and_then(|t| t.parse().ok());
         let expires = expires.ok_or_else(|| invalid(&what, "the answer has no time of expiry"))?;
         Ok(AccessToken::new(token.into(), expires))
+    }
+}
+
+/// The same error, naming pool and provider, if they reject the token: Google does not.
+fn with_audience(error: Error, audience: &str) -> Error {
+    match error {
+        Error::Refused {
+            failure,
+            by: Refusal::CredentialRejected { .. },
+        } => Error::Refused {
+            failure,
+            by: refusal::of_audience(audience),
+        },
+        other => other,
     }
 }
 

@@ -28,6 +28,7 @@ mod modes;
 mod proven;
 mod quota;
 mod reasons;
+mod refusals;
 mod reviews;
 mod rules_live;
 mod soak;

@@ -12,6 +12,7 @@ use tracing::debug;
 use super::memory::Memory;
 use super::take::{Way, fail};
 use super::{Context, Error, course, step};
+use crate::asked::Asked;
 use crate::conditions::{self, Finding};
 use crate::config::Timings;
 use crate::plan::{Aim, Change};
@@ -48,6 +49,9 @@ pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Acti
     }
     let mut memory = context.memories.of(identity);
     let moment = context.config.timings.retry.0;
+    if memory.is_asked_again(&Asked::of(identity, Some(&rules))) {
+        context.refused_creations.forget(moment, Instant::now());
+    }
     let shown = || context.accounts.uid(&namespace, &identity.name_any());
     let made = || objects::is_alone(identity) && shown().is_some();
     if let Some(wait) = memory.leaves_to_api(identity, made, moment, Instant::now()) {

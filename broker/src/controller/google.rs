@@ -7,6 +7,7 @@ use namesake_api::names::{GOOGLE_ACCOUNT_READY, VERIFIED};
 use namesake_api::{BindBy, Identity, Mode};
 use namesake_core::ForeignMembers;
 use namesake_gcp::{Edit, Error, Gcp, Policy, Resource, ServiceAccount};
+use tokio::time::Instant;
 
 use super::step::Done;
 use super::{Context, allowed};
@@ -92,18 +93,12 @@ async fn restored(
 }
 
 async fn create(identity: &Identity, context: &Context, project: &str) -> Result<Done, Failure> {
-    let spec = &identity.spec;
     let mark = mark(identity)?;
     let limit = context.config.accounts_per_project;
     if let Some(why) = context.quota.refusal(project, limit) {
         return Err(full(identity, context, why).await);
     }
-    let shown = format!("{} ({})", spec.user, spec.class);
-    let gcp = &context.gcp;
-    match gcp
-        .create_service_account(project, &identity.name_any(), short(&shown), &mark)
-        .await
-    {
+    match create_unless_refused(identity, context, project, &mark).await {
         Ok(account) => {
             context.quota.created(project);
             // A look for drift found it gone: what was known of the old one is void.
@@ -130,6 +125,30 @@ async fn create(identity: &Identity, context: &Context, project: &str) -> Result
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Creates the account, unless the organization has refused that in this project a moment ago.
+async fn create_unless_refused(
+    identity: &Identity,
+    context: &Context,
+    project: &str,
+    mark: &str,
+) -> Result<ServiceAccount, Error> {
+    let (spec, name) = (&identity.spec, identity.name_any());
+    let rules = context.rules.current();
+    let revision = rules.as_ref().map_or("", |rules| rules.revision());
+    let refused = &context.refused_creations;
+    let what = format!("create service account {name} in project {project}");
+    let until = (context.config.timings.refused, Instant::now());
+    if let Some(refusal) = refused.standing(project, what, until, revision) {
+        return Err(refusal);
+    }
+    let shown = format!("{} ({})", spec.user, spec.class);
+    let gcp = &context.gcp;
+    let created = gcp.create_service_account(project, &name, short(&shown), mark);
+    let created = created.await;
+    refused.learn(project, revision, &created, Instant::now());
+    created
 }
 
 /// No room for another GSA: the identity goes on without one, where its class allows that; or it waits.

@@ -34,8 +34,15 @@ pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Don
         Phase::Offboarding => Denied::after(phase::since(identity, context.now())),
         _ => Denied::HoldsUp,
     };
-    let taken = take_back(identity, context, entries, denied).await?;
-    Ok(done(taken))
+    match take_back(identity, context, entries, denied).await {
+        Ok(taken) => Ok(done(taken)),
+        Err(failure) if failure.is_of_the_organization() => {
+            // The binding stays as long as the organization blocks its policy: nobody is to act as the account meanwhile.
+            disable(identity, context).await?;
+            Err(failure)
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Takes back what is recorded and not asked for any more; everything, when the identity is to go.
@@ -146,9 +153,10 @@ async fn take_back(
         };
         let may_stay = !was_written || denied == Denied::IsSaid;
         match removed {
-            Err(Google::PermissionDenied(why)) if may_stay && !is_account(&resource) => {
+            Err(error) if is_kept_from_us(&error) && may_stay && !is_account(&resource) => {
                 if was_written {
-                    say_left(identity, context, &resource, &why.message).await;
+                    let why = &error.failure().message;
+                    say_left(identity, context, &resource, why).await;
                 }
             }
             removed => {
@@ -158,6 +166,11 @@ async fn take_back(
         }
     }
     Ok(taken)
+}
+
+/// Whether Google does not let us change a policy: we lack the right, or the organization refuses it.
+const fn is_kept_from_us(error: &Google) -> bool {
+    matches!(error, Google::PermissionDenied(_) | Google::Refused { .. })
 }
 
 /// Whoever is in the policy of an account may act as it.

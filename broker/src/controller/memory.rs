@@ -12,6 +12,7 @@ use namesake_gcp::Resource;
 use tokio::time::Instant;
 
 use super::take::Untold;
+use crate::asked::Asked;
 use crate::conditions::holds;
 use crate::plan::{Change, Desired, Down, GoogleAccount, Observed, PROOFS, ServiceAccount};
 use crate::verify::Minted;
@@ -61,6 +62,8 @@ pub(crate) struct Memory {
     pub(crate) failures: u32,
     /// No step before this: a write of the status wakes the controller earlier than agreed.
     pub(crate) not_before: Option<Instant>,
+    /// What was asked for when a step was refused that does not pass by itself.
+    pub(crate) refused: Option<Asked>,
     /// When an identity that works is looked at again.
     pub(crate) next_look: Option<Instant>,
     /// Whether that is a turn of ours, within the budget.
@@ -144,9 +147,18 @@ impl Memory {
         }
     }
 
+    /// Whether a step was refused and somebody has changed since what may lift that: then it is tried at once.
+    pub(crate) fn is_asked_again(&mut self, asked: &Asked) -> bool {
+        let again = self.refused.as_ref().is_some_and(|before| before != asked);
+        if again {
+            (self.refused, self.not_before, self.failures) = (None, None, 0);
+        }
+        again
+    }
+
     /// A step was done; `repaired`: it found something missing.
     pub(crate) fn did(&mut self, change: &Change, repaired: bool) {
-        self.failures = 0;
+        (self.failures, self.refused) = (0, None);
         if repaired && self.looking {
             self.unproven = true;
             self.proofs = 0;

@@ -303,11 +303,14 @@ pub(crate) fn overdue(
         .filter_map(|c| conditions::get(&status.conditions, c));
     let since = times.map(|c| c.last_transition_time.0).max();
     let late = since.is_some_and(|since| context.now().duration_since(since) > deadline);
-    if *change != Change::Prove || !late {
+    // What the organization refuses it says itself.
+    if *change != Change::Prove || !late || failure.is_of_the_organization() {
         return failure;
     }
     let (waited, why) = (words(context.config.timings.deadline), &failure.message);
-    let message = format!("not proven within {waited}, which is longer than Google needs: {why}");
+    let suspicion = verify::suspicion(identity, &failure);
+    let message =
+        format!("not proven within {waited}, which is longer than Google needs: {why}{suspicion}");
     Failure {
         reason: ConditionReason::DeadlineExceeded.as_str(),
         message,

@@ -16,11 +16,12 @@ use super::advance::{update, write};
 use super::memory::Memory;
 use super::step::{Done, Look};
 use super::{Context, Error, step};
+use crate::asked::Asked;
 use crate::conditions;
 use crate::failure::{Failure, Retry};
 use crate::plan::{self, Aim, Change, Desired, plan};
 use crate::reason::ConditionReason;
-use crate::{verify, written};
+use crate::written;
 
 /// As much of what a user who has left still has is listed in the status.
 const LEFT: usize = 20;
@@ -332,9 +333,34 @@ fn waits(
             .backoff(memory.failures, &identity.uid().unwrap_or_default())
             .max(at_least),
         Retry::Slowly => timings.refused,
+        Retry::Rarely => timings.rarely(memory.failures, &identity.uid().unwrap_or_default()),
     };
+    memory.refused = failure.retry.needs_a_person().then(|| {
+        let rules = context.rules.current();
+        Asked::of(identity, rules.as_deref())
+    });
     memory.not_before = Some(Instant::now() + wait);
     wait
+}
+
+/// The failure in the words in which the condition gives it already, where only an id of Google's is another one: what is the
+/// same is said once.
+fn as_said_before(identity: &Identity, change: &Change, failure: Failure) -> Failure {
+    let status = identity.status.as_ref();
+    let said = status.and_then(|status| get(&status.conditions, conditions::condition(change)));
+    let same = said.filter(|said| {
+        said.status == Status::False.as_str()
+            && said.reason == failure.reason
+            && failure.says_the_same_as(&said.message)
+    });
+    match same {
+        Some(said) => Failure {
+            message: said.message.clone(),
+            changing_id: None,
+            ..failure
+        },
+        None => failure,
+    }
 }
 
 /// Says in the conditions and in an Event why a step failed, and comes back later.
@@ -347,10 +373,11 @@ pub(super) async fn fail(
 ) -> Result<Action, Error> {
     // First: what is overdue is tried slowly.
     let failure = step::overdue(identity, context, change, failure);
+    let failure = as_said_before(identity, change, failure);
     let wait = waits(identity, context, memory, change, &failure);
     // An identity that works goes on working while nobody can be asked about it.
     let works = conditions::works(identity);
-    let revoked = verify::is_revoked(&failure);
+    let revoked = failure.revokes;
     let breaks = failure.breaks || (revoked && memory.doubts());
     if works && !breaks {
         warn!(name = %identity.name_any(), message = %failure.message, "an identity could not be looked at for drift");

@@ -16,6 +16,7 @@ mod crash;
 mod down;
 mod drift;
 mod flow;
+mod refused;
 mod two;
 mod up;
 mod way;

@@ -104,7 +104,8 @@ impl Glance<'_> {
 impl Kept {
     fn pack(mut all: Packed) -> Result<Self, serde_json::Error> {
         let annotations = &mut all.metadata.annotations;
-        annotations.retain(|key, _| key == names::CREATION_ANNOTATION);
+        let ours = [names::CREATION_ANNOTATION, names::RETRY_ANNOTATION];
+        annotations.retain(|key, _| ours.contains(&key.as_str()));
         let metadata = ObjectMeta {
             name: all.metadata.name.take(),
             namespace: all.metadata.namespace.take(),

@@ -287,3 +287,72 @@ async fn who_stops_waiting_gives_up_the_answer_and_not_the_change() {
     let policy = world.gcp.policy(&project).await.unwrap();
     assert_eq!(policy.members(ROLE).count(), 2);
 }
+
+/// Who may be in a policy that is written.
+fn allows_only(world: &World, owners: &[&str]) {
+    let owners = owners.iter().map(|&owner| owner.to_owned()).collect();
+    let change = |s: &mut namesake_gcp_emulator::Settings| {
+        s.refusals.allowed_policy_member_domains = Some(owners);
+    };
+    world.emulator.state().change_settings(change).unwrap();
+}
+
+async fn is_in_already(world: &World, on: &Resource, member: &str) {
+    let add = |policy: &mut Policy| policy.add(ROLE, member, None);
+    world.gcp.modify_policy(on, add).await.unwrap();
+}
+
+/// What became of grants to so many users, asked for at once.
+async fn granted(policies: &Policies, on: &Resource, users: usize) -> Vec<Result<(), Error>> {
+    let all = (0..users).map(|n| async move { policies.change(on, grant(n)).await.map(drop) });
+    futures::future::join_all(all).await
+}
+
+#[tokio::test]
+async fn an_older_member_that_is_not_allowed_costs_one_write_and_is_named_and_blocks_no_other_policy()
+ {
+    let world = World::with(20).await;
+    let policies = world.policies(WIDE);
+    let eve = "user:eve@other.com";
+    is_in_already(&world, &project(), eve).await;
+    is_in_already(&world, &bucket(), eve).await;
+    allows_only(&world, &["acme.com", "acme"]);
+    let before = world.writes().len();
+    for (on, says) in [
+        (project(), "in the policy already: user:eve@other.com"),
+        (bucket(), "not of our projects: user:eve@other.com"),
+    ] {
+        for outcome in granted(&policies, &on, 20).await {
+            let error = outcome.unwrap_err();
+            assert_eq!(error.reason(), "OrganizationPolicy");
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+    let refused = world.writes().len() - before;
+    assert!(refused <= 4, "{refused} writes for forty changes");
+    for outcome in granted(&policies, &folder(), 20).await {
+        outcome.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_new_member_that_is_not_allowed_fails_alone() {
+    let world = World::with(2).await;
+    let policies = world.policies(WIDE);
+    let account = json!([{"project": "vendor", "accountId": "mf-user9"}]);
+    let seed = json!({"projects": [{"id": "vendor", "number": 9}], "serviceAccounts": account});
+    let seed = serde_json::from_value(seed).unwrap();
+    world.emulator.state().seed(seed).unwrap();
+    allows_only(&world, &["acme.com", "acme"]);
+    let foreign = "serviceAccount:mf-user9@vendor.iam.gserviceaccount.com";
+    for on in [project(), bucket()] {
+        let all = [grant(0), vec![Edit::add(ROLE, foreign)], grant(1)];
+        let all = all.map(|edits| policies.change(&on, edits));
+        let outcome: Vec<_> = futures::future::join_all(all).await;
+        let words: Vec<_> = outcome
+            .iter()
+            .map(|done| done.as_ref().map_or_else(Error::reason, |_| "done"))
+            .collect();
+        assert_eq!(words, ["done", "OrganizationPolicy", "done"], "{on}");
+    }
+}
