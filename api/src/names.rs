@@ -86,9 +86,10 @@ pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
 /// Webhook that writes down since when a namespace is opted in.
 pub const NAMESPACES_WEBHOOK: &str = "namespaces.namesake.dev";
 /// The ValidatingAdmissionPolicies that protect names, accounts and ourselves, each with a binding of its name that denies.
-pub const GUARDS: [&str; 20] = [
+pub const GUARDS: [&str; 25] = [
     "namesake-adoption",
     "namesake-argo-pods",
+    "namesake-bindings",
     "namesake-broker-pod-status",
     "namesake-broker-pods",
     "namesake-broker-role-bindings",
@@ -100,10 +101,14 @@ pub const GUARDS: [&str; 20] = [
     "namesake-managed-pods",
     "namesake-mode",
     "namesake-opt-in",
+    "namesake-opt-in-role-bindings",
+    "namesake-placement",
     "namesake-pods",
     "namesake-priority",
     "namesake-role-bindings",
     "namesake-service-accounts",
+    "namesake-service-proxy",
+    "namesake-status",
     "namesake-system",
     "namesake-task-results",
     "namesake-token-secrets",

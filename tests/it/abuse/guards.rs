@@ -29,7 +29,12 @@ mod alarm;
 mod bindings;
 mod enter;
 mod identities;
+mod nodes;
+mod owner;
+mod placement;
 mod pods;
+mod proxy;
+mod status;
 mod system;
 mod tokens;
 

@@ -4,16 +4,20 @@ use anyhow::Result;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
 use kube::{
     Api,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use namesake_sandbox::users::BOB;
 use namesake_tests::{
+    eventually::eventually,
     namespace::{TestNamespace, with_namespace},
     refused::refused,
 };
 use serde_json::{Value, json};
 
-use super::powerful;
+use super::{
+    owner::{with_every_right, with_stock_admin},
+    powerful,
+};
 
 fn binding(name: &str, subject: &Value) -> Value {
     json!({
@@ -74,5 +78,50 @@ fn an_admins_binding_of_bobs_account_stays_and_others_may_still_add_themselves()
         .with(403)?
         .saying(&ns.name_for("x@acme.com"))?;
         Ok(())
+    })
+}
+
+#[test]
+fn who_is_admin_of_a_namespace_does_not_take_our_rights_there_away() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (delete, owner) = (DeleteParams::default(), with_every_right(&ns).await?);
+        for name in ["namesake-webhook", "namesake-broker"] {
+            for person in [&with_stock_admin(&ns).await?, &owner, &powerful(&ns).await?] {
+                let bindings = person.all::<RoleBinding>();
+                let this = ListParams::default().fields(&format!("metadata.name={name}"));
+                let all = bindings.delete_collection(&delete, &this).await.map(|_| ());
+                for deleted in [bindings.delete(name, &delete).await.map(|_| ()), all] {
+                    refused(deleted)?
+                        .with(403)?
+                        .saying(name)?
+                        .saying("which is opted in")?
+                        .saying(&person.name)?;
+                }
+            }
+            let note = json!({"metadata": {"labels": {"team": "ml"}}});
+            owner.patches::<RoleBinding>(name, note).await?;
+            let other = json!([{"kind": "ServiceAccount", "name": "x", "namespace": ns.name}]);
+            for subjects in [json!([]), other] {
+                let edit = json!({"subjects": subjects});
+                refused(owner.patches::<RoleBinding>(name, edit).await)?
+                    .with(403)?
+                    .saying("which is opted in")?;
+            }
+        }
+        let dry_run = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
+        let admin = ns.admin().await?;
+        admin
+            .all::<RoleBinding>()
+            .delete("namesake-webhook", &dry_run)
+            .await?;
+        // Once the namespace is opted out, they are its admin's to tidy up.
+        ns.opt_out().await?;
+        eventually("the API server has seen the opt-out", async || {
+            Ok(owner.deletes::<RoleBinding>("namesake-broker").await?)
+        })
+        .await
     })
 }
