@@ -43,7 +43,7 @@ pub use grant::{Ask, IdentitySpec};
 pub use groups::{Groups, Membership};
 pub use name::{IdentityName, MANAGED_NAME_PATTERN, is_managed_name};
 pub use refusal::{Reason, Refusal};
-pub use resolution::{Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
+pub use resolution::{ExistingPod, Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
 pub use rules::{
     BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Itself, Launcher, Life, Mode, NoMatch,
     Per, Problem, Rules, RulesErrors, Source, Span, Standing, WhenFull,

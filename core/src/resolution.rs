@@ -82,6 +82,21 @@ pub struct SeenPod<'a> {
     pub generate_name: Option<&'a str>,
 }
 
+/// A pod that exists, as it is seen now.
+#[derive(Clone, Copy, Debug)]
+pub struct ExistingPod<'a> {
+    /// Our own stack.
+    pub stack: &'a str,
+    /// Namespace of the pod.
+    pub namespace: &'a str,
+    /// The service account that the pod names.
+    pub service_account: &'a str,
+    /// `metadata.name`.
+    pub name: &'a str,
+    /// `metadata.generateName`.
+    pub generate_name: Option<&'a str>,
+}
+
 impl Resolution {
     /// The annotation's text.
     #[must_use]
@@ -100,6 +115,25 @@ impl Resolution {
             &resolution.service_account,
             seen.service_account,
         )?;
+        Ok(resolution)
+    }
+
+    /// The resolution in the annotation of a pod that exists, if we signed it for a pod of this name and service account. Who
+    /// asked, when, and which owner the pod had at that time is not compared: the pod may have lost its owner since.
+    ///
+    /// # Errors
+    /// Text that we did not sign, or signed for something else: says which field differs.
+    pub fn of_existing(
+        text: &str,
+        keys: &KeyRing,
+        pod: &ExistingPod<'_>,
+    ) -> Result<Resolution, SealError> {
+        let resolution: Resolution = keys.open(Purpose::Resolution, text)?;
+        same("stack", &resolution.stack, pod.stack)?;
+        same("namespace", &resolution.namespace, pod.namespace)?;
+        let account = &resolution.service_account;
+        same("service account", account, pod.service_account)?;
+        resolution.pod.fits(pod.name, pod.generate_name)?;
         Ok(resolution)
     }
 

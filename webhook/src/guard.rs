@@ -5,6 +5,8 @@ use namesake_api::names::RESULT_POD_ANNOTATION;
 use namesake_core::{Text, User, is_managed_name};
 use serde::Deserialize;
 
+pub mod adoption;
+
 use crate::argo::nodes::WORKFLOW_LABEL;
 use crate::reason::RefusalReason;
 use crate::review::{Metadata, Owner, UserInfo};
@@ -33,9 +35,46 @@ pub struct Guarded<'a> {
     /// Whether it has a terminal.
     #[serde(default)]
     pub tty: Option<bool>,
+    /// Spec, of a pod.
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    pub spec: Account<'a>,
 }
 
-objects_only!(Guarded);
+/// The account in a pod's spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub struct Account<'a> {
+    #[serde(borrow, default)]
+    service_account_name: Option<Text<'a>>,
+}
+
+impl Guarded<'_> {
+    /// The KSA that a pod names.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.spec
+            .service_account_name
+            .as_deref()
+            .unwrap_or_default()
+    }
+}
+
+objects_only!(Guarded, Account);
+
+/// The pod in the name of a CONNECT request. The API server's proxy takes `[SCHEME:]NAME[:PORT]`, as
+/// `k8s.io/apimachinery/pkg/util/net.SplitSchemeNamePort` reads it; the others take a name.
+#[must_use]
+pub fn entered<'n>(sub_resource: &str, name: &'n str) -> &'n str {
+    if sub_resource != "proxy" {
+        return name;
+    }
+    let parts: Vec<&str> = name.split(':').collect();
+    match parts[..] {
+        [pod, _] | ["" | "http" | "https", pod, _] => pod,
+        // One that it does not read is no pod's.
+        _ => name,
+    }
+}
 
 /// What there is to know about a running pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

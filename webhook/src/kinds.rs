@@ -205,5 +205,17 @@ pub fn owner(owner: &Owner<'_>) -> Option<(&'static Kind, &'static Parent)> {
     parents().find(|(kind, _)| kind.group == group && kind.kind == owner.kind.as_str())
 }
 
+/// The entry of the parent of this kind, whatever the API group: controllers of Kubernetes do not look at the group of an owner.
+#[must_use]
+pub fn of_kind(kind: &str) -> Option<(&'static Kind, &'static Parent)> {
+    parents().find(|(known, _)| known.kind == kind)
+}
+
+/// The entry of the parent of this name, such as `batch/Job`.
+#[must_use]
+pub fn named(name: &str) -> Option<(&'static Kind, &'static Parent)> {
+    parents().find(|(kind, _)| kind.name == name)
+}
+
 #[cfg(test)]
 mod tests;

@@ -53,6 +53,8 @@ namesake_core::reasons! {
         NotAsSigned,
         /// A template would run as one user for another.
         NotAsSomebody,
+        /// A pod would get a controller of another user's.
+        NotItsOwner,
         /// The namespace is not seen as opted in.
         NotOptedIn,
         /// Whether the identity works cannot be told yet.

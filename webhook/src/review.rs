@@ -234,7 +234,7 @@ impl Metadata<'_> {
 }
 
 /// One owner reference.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Owner<'a> {
     /// Group and version.

@@ -15,7 +15,7 @@ use crate::review::{REVIEW_KIND, REVIEW_VERSION};
 /// A refusal. The message is for the person who made the object: what was wrong, who asked, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// HTTP-like code: 400 (cannot be read), 403 (the rules say no), 503 (may pass by itself; controllers try again).
+    /// HTTP-like code: 400 (cannot be read), 403 (the rules say no), 404 (a controller goes on without it), 503 (may pass by itself; controllers try again).
     pub code: u16,
     /// Stable `CamelCase` word, from [`RefusalReason`] or [`namesake_core::Reason`]. The message that is answered begins with it.
     pub reason: &'static str,
@@ -34,6 +34,12 @@ impl Refused {
     /// What may pass by itself.
     pub fn later(reason: RefusalReason, message: impl Into<String>) -> Self {
         Self::new(503, reason, message)
+    }
+
+    /// The rules say no to a controller of Kubernetes that wants to adopt something. It takes this answer for an object that is
+    /// gone meanwhile, and goes on without it; after any other refusal it would stop and try again.
+    pub fn not_to_be_adopted(reason: RefusalReason, message: impl Into<String>) -> Self {
+        Self::new(404, reason, message)
     }
 
     /// A request that makes no sense to us.
@@ -60,6 +66,7 @@ impl Refused {
     const fn status_reason(&self) -> &'static str {
         match self.code {
             403 => "Forbidden",
+            404 => "NotFound",
             503 => "ServiceUnavailable",
             _ => "BadRequest",
         }

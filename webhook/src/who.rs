@@ -16,12 +16,14 @@ use crate::kinds::{self, Kind, Parent as ParentKind, Runs};
 use crate::mutate::World;
 use crate::reason::RefusalReason;
 use crate::review::{Metadata, Owner, Request, UserInfo};
-use crate::state::Parent;
+use crate::state::{Parent, Parents};
 use crate::verdict::Refused;
 
 pub use author::{Author, Trust};
 pub use managed::managed;
-pub use planted::{planted_key, planted_owner, planted_template};
+pub use planted::{
+    names_another_job, planted_key, planted_labels, planted_owner, planted_template,
+};
 
 /// How much older than a namespace's return a stamp may be, in seconds: replicas see the return at different moments.
 const RETURN_TOLERANCE: i64 = 30;
@@ -68,8 +70,8 @@ pub struct Link<'a> {
 pub enum Chain<'a> {
     /// A carrier made it for this parent.
     Carried(Link<'a>),
-    /// Whoever asks made it, and names these parents as owners: they must be the asker's own.
-    Asking(Vec<Link<'a>>),
+    /// Whoever asks made it, and names these owners: those that are parents must be the asker's own.
+    Asking(Vec<&'a Owner<'a>>),
 }
 
 /// The requester, as the rules want it.
@@ -105,12 +107,29 @@ pub fn chain<'a>(
             return Chain::Carried(link);
         }
     }
-    let owners = metadata.owner_references.iter().flatten();
-    Chain::Asking(owners.filter_map(link).collect())
+    Chain::Asking(metadata.owner_references.iter().flatten().collect())
 }
 
 fn link<'a>(owner: &'a Owner<'a>) -> Option<Link<'a>> {
     let (kind, parent) = kinds::owner(owner)?;
+    Some(Link {
+        kind,
+        parent,
+        owner,
+    })
+}
+
+/// The parent that an owner reference may stand for to some controller: the object of that UID in memory, of whatever kind, or
+/// one of the kind that it names. Controllers of Kubernetes do not look at the API group of an owner.
+#[must_use]
+pub fn possible_parent<'a>(
+    parents: &Parents,
+    namespace: &str,
+    owner: &'a Owner<'a>,
+) -> Option<Link<'a>> {
+    let known = parents.by_uid(namespace, &owner.uid);
+    let known = known.and_then(|known| kinds::named(known.kind));
+    let (kind, parent) = known.or_else(|| kinds::of_kind(owner.kind.as_str()))?;
     Some(Link {
         kind,
         parent,

@@ -30,6 +30,7 @@ mod bindings;
 mod enter;
 mod identities;
 mod nodes;
+mod orphans;
 mod owner;
 mod placement;
 mod pods;

@@ -1,6 +1,8 @@
 //! Brings the pod and the Identity to the pure guards. The pod is asked for each time: a name is soon another pod's, and
 //! whoever is let into the wrong one is somebody else.
 
+mod adoption;
+
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -53,7 +55,7 @@ async fn decide(
 ) -> (&'static str, Result<Option<String>, Refused>) {
     let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
     let kind = match (request.operation.as_str(), request.kind.kind.as_str()) {
-        ("CONNECT", _) => "Pod",
+        ("CONNECT", _) | ("UPDATE", "Pod") => "Pod",
         ("CREATE", "WorkflowTaskResult") => "argoproj.io/WorkflowTaskResult",
         ("CREATE" | "UPDATE", "WorkflowTaskSet") => "argoproj.io/WorkflowTaskSet",
         _ => return ("other", Err(unasked(request))),
@@ -67,17 +69,22 @@ async fn decide(
     if matches!(acts_for, Some(Err(_))) && !state.synced.has_identities() {
         return (kind, Err(just_started("the Identities")));
     }
+    let opted_in = state.namespaces.get(&request.namespace, rules.stack());
     let world = World {
         rules: &rules,
         keys: &keys,
         now: state.now(),
-        returned: None,
+        returned: opted_in.and_then(|namespace| namespace.returned),
         inside: lives_inside(state, info, rules.stack()),
         acts_for: acts_for.as_ref(),
     };
     let requester = who::requester(info);
     if rules.is_admin(&requester) {
         return (kind, Ok(None));
+    }
+    if request.operation.as_str() == "UPDATE" && kind == "Pod" {
+        let checked = adoption::check(state, &world, request, deadline).await;
+        return (kind, checked);
     }
     if kind == "Pod" {
         return (
@@ -99,7 +106,7 @@ async fn enter(
     what: &str,
     deadline: Instant,
 ) -> Result<Option<String>, Refused> {
-    let name = request.name.as_deref().unwrap_or_default();
+    let name = guard::entered(what, request.name.as_deref().unwrap_or_default());
     let Some(pod) = pod(state, &request.namespace, name, deadline).await? else {
         return Err(Refused::forbidden(
             RefusalReason::UnknownPod,

@@ -8,7 +8,7 @@ use namesake_core::{Decision, Digest, IdentityChoice, Launcher, Per, Stamp};
 use super::argo::asker_of_pod;
 use crate::argo;
 use crate::broker::{Failure, Question};
-use crate::kinds::{Kind, Parts, Runs};
+use crate::kinds::{self, Kind, Parts, Runs};
 use crate::metrics::BrokerLabels;
 use crate::mutate::{Have, World};
 use crate::reason::RefusalReason;
@@ -53,6 +53,9 @@ pub(super) async fn origin(
                 _ => None,
             };
             let asker = carried(state, world, request, &link, shown.as_ref(), deadline).await?;
+            if !kind.is_parent() {
+                who::names_another_job(&link, metadata)?;
+            }
             return Ok(Origin {
                 asker,
                 carried: true,
@@ -66,13 +69,23 @@ pub(super) async fn origin(
     }
     let mut asker = who::asking(world, &request.user_info, metadata, launcher);
     let mut workflow = None;
-    for link in owners {
+    for owner in owners {
+        let Some(link) = who::possible_parent(&state.parents, &request.namespace, owner) else {
+            continue;
+        };
         let planted = || who::planted_owner(kind, &link, &request.user_info.username);
+        let is_of_its_kind = kinds::owner(owner).is_some();
         let parent = match parent(state, &request.namespace, &link, false, deadline).await {
             Ok(parent) => parent.seen,
+            // Another API group's kind of the same name, which has nothing to do with us.
+            Err(Missing::Gone(_)) if !is_of_its_kind => continue,
             Err(Missing::Gone(_)) => return Err(planted()),
             Err(Missing::Away(refused)) => return Err(refused),
         };
+        // Some controllers go by the UID, others by the name: both have to be of one object.
+        if !is_of_its_kind || *parent.name != *owner.name.as_str() {
+            return Err(planted());
+        }
         let stamp = who::stamp_of(world, &request.namespace, &link, &parent);
         let is_theirs =
             |stamp: &Stamp| argo::runs_as(stamp).is_some_and(|u| asker.user() == Some(u));
@@ -119,12 +132,12 @@ async fn carried(
     }
 }
 
-struct Found {
-    seen: Arc<Parent>,
+pub(super) struct Found {
+    pub(super) seen: Arc<Parent>,
     fresh: bool,
 }
 
-enum Missing {
+pub(super) enum Missing {
     // There is no such parent.
     Gone(Refused),
     // Nobody can say now.
@@ -140,7 +153,7 @@ impl From<Missing> for Refused {
 }
 
 // The parent of an object: from memory, or with one GET if our watch is behind. Its UID decides.
-async fn parent(
+pub(super) async fn parent(
     state: &State,
     namespace: &str,
     link: &Link<'_>,

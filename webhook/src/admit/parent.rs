@@ -14,7 +14,7 @@ use crate::argo;
 use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
 use crate::mutate::{self, Picked, Sign, Update, World};
 use crate::reason::RefusalReason;
-use crate::review::{Object, Request};
+use crate::review::{Metadata, Object, Request};
 use crate::state::State;
 use crate::twin;
 use crate::verdict::{Facts, Refused};
@@ -146,16 +146,17 @@ async fn early(
     parts: &Parts<'_>,
     deadline: Instant,
 ) -> Result<(Facts, Picked), (Refused, Facts)> {
-    let requester = request.user_info.username.as_str();
-    let templates = templates(&made, parts, requester);
-    let templates = templates.map_err(|refused| (refused, mutate::facts(asker, None)))?;
+    let refuse = |refused| (refused, mutate::facts(asker, None));
+    let templates = templates(&made, parts).map_err(refuse)?;
+    if !made.carried {
+        planted(request, &made, parts, &templates).map_err(refuse)?;
+    }
     evaluate(state, world, request, asker, &templates, deadline).await
 }
 
 fn templates<'p>(
     made: &Made<'_>,
     parts: &'p Parts<'_>,
-    requester: &str,
 ) -> Result<Vec<Template<'p>>, Refused> {
     let odd = |odd: Odd| {
         Refused::bad_request(format!(
@@ -163,12 +164,24 @@ fn templates<'p>(
             made.kind.name
         ))
     };
-    let templates = (made.parent.templates)(parts).map_err(odd)?;
-    if !made.carried {
-        let planted = |template| who::planted_template(template, requester, made.workflow);
-        templates.iter().try_for_each(planted)?;
-    }
-    Ok(templates)
+    (made.parent.templates)(parts).map_err(odd)
+}
+
+// Whether pods of it would pass for those of another parent.
+fn planted(
+    request: &Request<'_>,
+    made: &Made<'_>,
+    parts: &Parts<'_>,
+    templates: &[Template<'_>],
+) -> Result<(), Refused> {
+    let requester = request.user_info.username.as_str();
+    let spec = (request.operation.as_str() == "CREATE", &parts.spec);
+    let none = Metadata::default();
+    let metadata = request.object.as_ref().map_or(&none, |o| &o.metadata);
+    templates.iter().try_for_each(|template| {
+        who::planted_template(template, requester, made.workflow)?;
+        who::planted_labels(made.kind, metadata, spec, template, requester)
+    })
 }
 
 fn runs(kind: &Kind, parent: &ParentKind, parts: &Parts<'_>) -> Result<Vec<Digest>, Refused> {

@@ -33,6 +33,13 @@ impl Parents {
         (found.kind == kind).then(|| found.clone())
     }
 
+    /// The parent of this UID in this namespace, of whatever kind.
+    #[must_use]
+    pub fn by_uid(&self, namespace: &str, uid: &str) -> Option<Arc<Parent>> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(namespace)?.get(uid).cloned()
+    }
+
     /// Adds or replaces one, and returns it.
     pub fn apply(&self, namespace: &str, uid: &str, parent: Parent) -> Arc<Parent> {
         let parent = Arc::new(parent);
@@ -111,6 +118,7 @@ mod tests {
         assert_eq!(&*get("research", "u1").unwrap().name, "a");
         assert!(get("prod", "u1").is_none());
         assert!(all.get("research", "batch/CronJob", "u1").is_none());
+        assert!(all.by_uid("research", "u1").is_some() && all.by_uid("prod", "u1").is_none());
         all.keep_only("research", "batch/CronJob", &HashSet::new());
         all.keep_only("research", "batch/Job", &HashSet::from(["u2".to_owned()]));
         assert!(get("research", "u1").is_none() && get("research", "u2").is_some());

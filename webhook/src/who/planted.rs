@@ -1,6 +1,6 @@
 //! Planted objects: made by somebody else than the controller, but so that it would take them for its own.
 
-use namesake_core::Launcher;
+use namesake_core::{Launcher, Node};
 
 use crate::argo::nodes::WORKFLOW_LABEL;
 use crate::kinds::{self, Kind, Template};
@@ -39,6 +39,80 @@ pub fn planted_key(
             "this {this} has the {what} {key}, by which the controller of a {} would adopt it, but {requester} is not that \
              controller: take the {what} away, or create a {} of your own",
             parent.name, parent.kind
+        )))
+    })
+}
+
+/// Labels by which Jobs find their pods, and whether they have the Job's UID or its name.
+const JOB_LABELS: [(&str, Names); 4] = [
+    ("batch.kubernetes.io/controller-uid", Names::Uid),
+    ("controller-uid", Names::Uid),
+    ("batch.kubernetes.io/job-name", Names::Name),
+    ("job-name", Names::Name),
+];
+
+#[derive(Clone, Copy)]
+enum Names {
+    Uid,
+    Name,
+}
+
+/// Refuses a pod that a Job's controller makes and whose labels name another Job, which would adopt it as soon as it has lost
+/// its own.
+///
+/// # Errors
+/// When a label names another Job.
+pub fn names_another_job(link: &Link<'_>, pod: &Metadata<'_>) -> Result<(), Refused> {
+    if link.kind.name != "batch/Job" {
+        return Ok(());
+    }
+    let owner = link.owner;
+    let found = JOB_LABELS.iter().find_map(|(key, names)| {
+        let own = match names {
+            Names::Uid => owner.uid.as_str(),
+            Names::Name => owner.name.as_str(),
+        };
+        let value = pod.label(key)?;
+        (value != own).then_some((key, value))
+    });
+    found.map_or(Ok(()), |(key, value)| {
+        Err(planted(format!(
+            "a pod of Job {} has the label {key}: {value}, which is that of the pods of another Job: take the label out of the \
+             template of the Job",
+            owner.name
+        )))
+    })
+}
+
+/// Refuses, in the template of a Job, labels that name another Job. Where the API server chooses the selector of a new Job, it
+/// checks them itself; `creates`: whether the Job is new.
+///
+/// # Errors
+/// When the template has such a label.
+pub fn planted_labels(
+    kind: &Kind,
+    job: &Metadata<'_>,
+    (creates, spec): (bool, &Node<'_>),
+    template: &Template<'_>,
+    requester: &str,
+) -> Result<(), Refused> {
+    let selects = *spec.get("manualSelector") == Node::Bool(true);
+    if kind.name != "batch/Job" || (creates && !selects) {
+        return Ok(());
+    }
+    let found = JOB_LABELS.iter().find_map(|(key, names)| {
+        let own = match names {
+            Names::Uid => job.uid.as_deref(),
+            Names::Name => job.name.as_deref(),
+        };
+        let value = template.labels.get(*key)?;
+        (Some(&**value) != own).then_some((key, value))
+    });
+    found.map_or(Ok(()), |(key, value)| {
+        Err(planted(format!(
+            "the pods of {} would have the label {key}: {value}, by which another Job finds its pods, and {requester} may not \
+             write it: take it away; to take over pods of your own, select them by another label",
+            template.at
         )))
     })
 }
