@@ -34,6 +34,7 @@ mod orphans;
 mod owner;
 mod placement;
 mod pods;
+mod port;
 mod proxy;
 mod status;
 mod system;
