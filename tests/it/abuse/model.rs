@@ -3,6 +3,7 @@
 
 mod argo;
 mod jobsets;
+mod orphans;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 
 use argo::Flows;
 use jobsets::Sets;
+use orphans::Orphans;
 
 /// Sequences: at least so many, and more until each kind has been seen to run, which with some seeds takes longer.
 const SEQUENCES: std::ops::Range<u64> = 200..800;
@@ -47,6 +49,7 @@ struct Model {
     pods: Vec<Pod>,
     flows: Flows,
     sets: Sets,
+    orphans: Orphans,
 }
 
 impl Model {
@@ -59,6 +62,7 @@ impl Model {
             pods: Vec::new(),
             flows: Flows::of(ns).await?,
             sets: Sets::of(ns).await?,
+            orphans: Orphans::default(),
         })
     }
 
@@ -179,7 +183,8 @@ impl Model {
     }
 
     async fn act(&mut self, ns: &TestNamespace) -> Result<()> {
-        match self.numbers.below(28) {
+        match self.numbers.below(35) {
+            28.. => self.of_orphans().await,
             0..=5 => self.create().await,
             6..=8 => self.change().await,
             9 | 10 => self.cron().await,
@@ -210,6 +215,7 @@ impl Model {
     /// The property is not true because nothing ever runs.
     fn did_run(&self) -> Result<()> {
         self.flows.did_run()?;
+        self.orphans.did_run()?;
         self.sets.did_run()
     }
 
@@ -255,6 +261,7 @@ async fn acts(ns: &TestNamespace, seed: u64) -> Result<()> {
         }
         let pods = ns.pods().await?;
         model.check(ns, &pods)?;
+        model.check_orphans(ns, &pods).await?;
         model.pods = pods;
     }
     model.did_run()?;

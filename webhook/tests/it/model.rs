@@ -8,6 +8,7 @@ mod changes;
 mod cluster;
 mod kinds;
 mod namespace;
+mod orphans;
 
 use kinds::Kind;
 use namespace::{Namespace, PEOPLE};
@@ -62,6 +63,17 @@ enum Act {
         object: usize,
         by: Option<usize>,
     },
+    /// Somebody creates a pod or a Job that says to be a child of another object.
+    Plant {
+        person: usize,
+        kind: usize,
+        under: usize,
+        disguise: u8,
+    },
+    /// A pod loses its owners.
+    Orphan { object: usize },
+    /// The controller of a Job looks for pods without a controller.
+    Claim { object: usize },
     /// Somebody deletes an object.
     Delete { object: usize },
 }
@@ -114,8 +126,18 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     });
     let adopt = (person(), object(), prop::option::weighted(0.3, person()));
     let adopt = adopt.prop_map(|(person, object, by)| Act::Adopt { person, object, by });
+    let plant = (person(), 0..2_usize, object(), any::<u8>());
+    let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
+        person,
+        kind,
+        under,
+        disguise,
+    });
     let act = prop_oneof![
         6 => create,
+        2 => plant,
+        3 => object().prop_map(|object| Act::Orphan { object }),
+        3 => object().prop_map(|object| Act::Claim { object }),
         1 => copy,
         8 => child,
         6 => store,
@@ -185,6 +207,78 @@ proptest! {
             namespace.act(act);
         }
     }
+}
+
+/// What happens to pods and Jobs that lose each other and find others.
+fn of_orphans() -> impl Strategy<Value = Vec<Act>> {
+    let (person, object) = (0..PEOPLE.len(), 0..16_usize);
+    // Pods and Jobs, most of them with a selector or a label of their own.
+    let create = (
+        person.clone(),
+        0..2_usize,
+        any::<u8>(),
+        prop::option::of(object.clone()),
+    );
+    let create = create.prop_map(|(person, kind, shape, like)| Act::Create {
+        person,
+        kind,
+        like,
+        shape: (shape & 0b1000_0000) | 32 * u8::from(shape & 3 != 0),
+    });
+    let plant = (person, 0..2_usize, object.clone(), any::<u8>());
+    let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
+        person,
+        kind,
+        under,
+        disguise,
+    });
+    let child = object.clone().prop_map(|parent| Act::Child {
+        parent,
+        behind: 0,
+        itself: true,
+    });
+    let act = prop_oneof![
+        3 => create,
+        1 => plant,
+        3 => child,
+        2 => object.clone().prop_map(|object| Act::Orphan { object }),
+        3 => object.prop_map(|object| Act::Claim { object }),
+    ];
+    prop::collection::vec(act, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_becomes_of_a_pod_counts_for_a_job_of_its_own_user(acts in of_orphans()) {
+        let mut namespace = Namespace::new();
+        for act in &acts {
+            namespace.act(act);
+        }
+    }
+}
+
+/// The property is not true because nothing is ever adopted.
+#[test]
+fn in_the_model_jobs_adopt_pods_of_their_own_users() {
+    let mut namespace = Namespace::new();
+    let (pod, job) = (0, 1);
+    for person in 0..PEOPLE.len() {
+        for kind in [pod, job] {
+            namespace.act(&Act::Create {
+                person,
+                kind,
+                like: None,
+                shape: 32,
+            });
+        }
+    }
+    for object in 0..namespace.len() {
+        namespace.act(&Act::Claim { object });
+    }
+    // Each Job looks at each pod that is still without a controller: its own user's it takes, the others' it leaves.
+    assert_eq!((namespace.adopted, namespace.not_adopted), (3, 3));
 }
 
 /// The property is not true because nothing ever runs.

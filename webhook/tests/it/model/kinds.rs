@@ -5,7 +5,7 @@ use namesake_webhook::kinds::Scope;
 use namesake_webhook::state::{Parent, State};
 use serde_json::{Value, json};
 
-use super::argo;
+use super::{argo, orphans};
 
 pub(crate) const JOB_SET_CONTROLLER: &str =
     "system:serviceaccount:jobset-system:jobset-controller-manager";
@@ -92,10 +92,11 @@ pub(crate) fn new(kind: Kind, person: &str, shape: u8) -> Value {
         Kind::Pod => {
             let mut pod = template(person, shape);
             pod["metadata"]["generateName"] = json!("p-");
-            pod
+            orphans::with_labels(pod, shape)
         }
         Kind::Job => {
-            json!({"metadata": metadata, "spec": {"template": template(person, shape), "suspend": false}})
+            let spec = json!({"template": template(person, shape), "suspend": false});
+            orphans::with_selector(json!({"metadata": metadata, "spec": spec}), shape)
         }
         Kind::CronJob => {
             let job = json!({"spec": {"template": template(person, shape)}});
@@ -134,6 +135,7 @@ pub(crate) fn child(
             let mut pod = parent["spec"]["template"].clone();
             pod["metadata"]["generateName"] = json!("p-");
             pod["metadata"]["ownerReferences"] = owner(kind, parent);
+            orphans::label(&mut pod, parent);
             let controller = "system:serviceaccount:kube-system:job-controller";
             Some((Kind::Pod, pod, controller))
         }

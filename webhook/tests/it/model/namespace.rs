@@ -15,6 +15,7 @@ use super::Act;
 use super::argo;
 use super::cluster::Cluster;
 use super::kinds::{JOB_SET_CONTROLLER, Kind, child, feed, new, runs};
+use super::orphans;
 use crate::cases::{NOW, ask, name_of, patch, patched, state_at};
 
 pub(crate) const PEOPLE: [&str; 3] = ["alice@acme.com", "bob@acme.com", "mallory@acme.com"];
@@ -68,8 +69,8 @@ fn asked_since(kind: Kind, versions: &[(Value, Asked)], version: usize) -> Asked
 
 /// The namespace, its webhook, and what really happened.
 pub(crate) struct Namespace {
-    runtime: Runtime,
-    state: State,
+    pub(super) runtime: Runtime,
+    pub(super) state: State,
     clock: Arc<AtomicI64>,
     cluster: Cluster,
     pub(super) objects: Vec<Stored>,
@@ -77,6 +78,9 @@ pub(crate) struct Namespace {
     pub(crate) pods: usize,
     pub(crate) of_workflows: usize,
     pub(crate) of_another: usize,
+    /// How many pods without a controller Jobs were let adopt, and how many not.
+    pub(crate) adopted: usize,
+    pub(crate) not_adopted: usize,
 }
 
 impl Namespace {
@@ -103,6 +107,8 @@ impl Namespace {
             pods: 0,
             of_workflows: 0,
             of_another: 0,
+            adopted: 0,
+            not_adopted: 0,
         }
     }
 
@@ -148,6 +154,7 @@ impl Namespace {
                 return;
             }
             self.runs_as_who_asked(&object, &asked);
+            self.counts_for_a_job(&object);
         }
         if object["metadata"]["name"].is_null() {
             object["metadata"]["name"] = json!(format!("t-{number}"));
@@ -186,6 +193,10 @@ impl Namespace {
         }
     }
 
+    pub(super) fn is_there(&self, at: usize) -> bool {
+        self.objects[at].is_there
+    }
+
     pub(super) fn at(&self, index: usize) -> Option<usize> {
         let there = self.objects.iter().enumerate().filter(|(_, o)| o.is_there);
         let there: Vec<usize> = there.map(|(i, _)| i).collect();
@@ -207,6 +218,7 @@ impl Namespace {
                 }
             }
         }
+        orphans::dress(kind, object, &other);
         let account = &other["spec"]["serviceAccountName"];
         if account.is_string() && object["spec"]["containers"].is_array() {
             object["spec"]["serviceAccountName"] = account.clone();
@@ -226,6 +238,14 @@ impl Namespace {
                 self.dress(kind, &mut object, like);
                 self.create(kind, object, (person, false), Asked::from([person]));
             }
+            Act::Plant {
+                person,
+                kind,
+                under,
+                disguise,
+            } => self.plant(PEOPLE[person], Kind::ALL[kind], under, disguise),
+            Act::Orphan { object } => self.orphan(object),
+            Act::Claim { object } => self.claim(object),
             Act::Copy { person, object } => self.copy(PEOPLE[person], object),
             Act::Child {
                 parent,
@@ -262,6 +282,19 @@ impl Namespace {
                 }
             }
         }
+    }
+
+    fn plant(&mut self, person: &'static str, kind: Kind, under: usize, disguise: u8) {
+        let Some(parent) = self.at(under).map(|at| &self.objects[at]) else {
+            return;
+        };
+        if parent.kind == Kind::Pod {
+            return;
+        }
+        let owners = orphans::disguised(parent.kind, &parent.last().0, disguise);
+        let mut object = new(kind, person, 0);
+        object["metadata"]["ownerReferences"] = owners;
+        self.create(kind, object, (person, false), Asked::from([person]));
     }
 
     fn copy(&mut self, person: &'static str, object: usize) {
