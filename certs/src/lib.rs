@@ -21,5 +21,5 @@ pub use configurations::apply_ca_bundle;
 pub use error::Error;
 pub use keeper::Keeper;
 pub use leaf::Leaf;
-pub use resolver::{Resolver, server_config};
+pub use resolver::{Resolver, server_config, server_config_asking_clients};
 pub use stamp_keys::{StampKeys, ensure_stamp_keys};

@@ -60,6 +60,10 @@ pub struct Args {
     /// DNS names and IP addresses in the certificate, separated by commas [default: namesake-webhook.NAMESPACE.svc]
     #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
     pub tls_names: Vec<String>,
+    /// File with the authorities (PEM) of the API server's client certificate for webhooks. Reviews that come without such a
+    /// certificate are refused then. It is read at the start [default: none, reviews are for whoever reaches the port]
+    #[arg(long, env = "NAMESAKE_CLIENT_CA_FILE")]
+    pub client_ca_file: Option<PathBuf>,
     /// How long to go on serving after SIGTERM, until the API server has stopped sending; such as 5s or 0s.
     #[arg(long, env = "NAMESAKE_DRAIN", default_value = "5s", value_parser = parse_duration)]
     pub drain: Duration,

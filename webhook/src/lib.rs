@@ -43,5 +43,5 @@ pub mod who;
 
 pub use args::{Args, Command, LogFormat};
 pub use run::run;
-pub use server::{app, metrics_app};
+pub use server::{Askers, app, app_for, metrics_app};
 pub use text::Pairs;

@@ -12,12 +12,14 @@ use kube::Client;
 use namesake_api::names::WEBHOOK_CONFIGURATION;
 use namesake_certs::{
     Keeper, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
+    server_config_asking_clients,
 };
 use namesake_core::KeyRing;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
 use crate::broker::{Broker, Settings};
+use crate::server::Askers;
 use crate::state::{State, system_clock};
 use crate::{server, watch};
 
@@ -57,7 +59,16 @@ pub async fn run(
     state.set_keys(ring(keys)?);
     let state = Arc::new(state);
 
-    let tls = RustlsConfig::from_config(server_config(keeper.resolver())?);
+    let (tls, askers) = match &args.client_ca_file {
+        None => (server_config(keeper.resolver())?, Askers::Anyone),
+        Some(path) => {
+            let authorities = std::fs::read_to_string(path)
+                .with_context(|| format!("--client-ca-file {}", path.display()))?;
+            let tls = server_config_asking_clients(keeper.resolver(), &authorities)?;
+            (tls, Askers::Certified)
+        }
+    };
+    let tls = RustlsConfig::from_config(tls);
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let handle = Handle::new();
@@ -65,7 +76,7 @@ pub async fn run(
         .handle(handle.clone())
         .http1_only()
         .first_request_timeout(FIRST_REQUEST)
-        .serve(server::app(state.clone()).into_make_service());
+        .serve(server::app_for(state.clone(), askers).into_make_service());
     let metrics_address = metrics.local_addr()?;
     metrics.set_nonblocking(true)?;
     let metrics = from_tcp(metrics)?

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Extract};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{Extensions, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum_server::tls::TlsInfo;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use namesake_api::names;
 use tokio::sync::Semaphore;
@@ -24,14 +25,29 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 /// Left of the API server's timeout for the answer's way back.
 const MARGIN: Duration = Duration::from_millis(500);
 
+/// Who may ask for reviews.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Askers {
+    /// Whoever reaches the port.
+    Anyone,
+    /// Whoever showed a certificate of an authority that the TLS configuration trusts: the API server.
+    Certified,
+}
+
 #[derive(Clone)]
 struct Server {
     state: Arc<State>,
     slots: Arc<Semaphore>,
+    askers: Askers,
 }
 
-/// The routes of the admission port.
+/// The routes of the admission port, for whoever reaches it.
 pub fn app(state: Arc<State>) -> Router {
+    app_for(state, Askers::Anyone)
+}
+
+/// All routes; reviews are for these askers only.
+pub fn app_for(state: Arc<State>, askers: Askers) -> Router {
     let slots = Arc::new(Semaphore::new(MAX_UNDER_WAY));
     Router::new()
         .route(names::MUTATE_PATH, post(mutate))
@@ -42,7 +58,11 @@ pub fn app(state: Arc<State>) -> Router {
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
         .route(names::READY_PATH, get(ready))
         .route(names::UNPROVEN_PATH, get(unproven))
-        .with_state(Server { state, slots })
+        .with_state(Server {
+            state,
+            slots,
+            askers,
+        })
 }
 
 /// The routes of the metrics port, which others than the API server may reach: nothing here decides anything.
@@ -85,6 +105,11 @@ impl Server {
             let text = "only the API server itself asks for reviews, and this came through a proxy";
             return self.malformed(StatusCode::FORBIDDEN, text);
         }
+        if self.askers == Askers::Certified && !showed_certificate(&head.extensions) {
+            let text = "reviews are for the API server only, and this connection showed no certificate of its authority: see \
+                        --client-ca-file";
+            return self.malformed(StatusCode::FORBIDDEN, text);
+        }
         let allowed = review::timeout(head.uri.query()).unwrap_or(MAX_TIMEOUT);
         let deadline = came + allowed.min(MAX_TIMEOUT).saturating_sub(MARGIN);
         let body = match read(body, deadline).await {
@@ -109,6 +134,12 @@ impl Server {
 // from where its own calls come from.
 fn is_a_proxys(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-forwarded-")
+}
+
+// One that did not fit ended the handshake.
+fn showed_certificate(extensions: &Extensions) -> bool {
+    let info = extensions.get::<Arc<TlsInfo>>();
+    info.is_some_and(|info| !info.peer_certificates.is_empty())
 }
 
 // The whole body, or what to answer instead. Who sends too slowly must not hold a slot.

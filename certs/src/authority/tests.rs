@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ServerConnection};
+use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
 use super::*;
-use crate::{Resolver, client_roots, server_config};
+use crate::{Resolver, client_roots, server_config, server_config_asking_clients};
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
@@ -41,7 +42,14 @@ fn handshake(bundle: &str, resolver: Arc<Resolver>, name: &str) -> Result<(), ru
         .with_safe_default_protocol_versions()?
         .with_root_certificates(client_roots(bundle).unwrap())
         .with_no_client_auth();
-    let server = server_config(resolver)?;
+    meet(client, server_config(resolver)?, name).map(|_| ())
+}
+
+fn meet(
+    client: ClientConfig,
+    server: Arc<ServerConfig>,
+    name: &str,
+) -> Result<ServerConnection, rustls::Error> {
     let mut client = ClientConnection::new(
         Arc::new(client),
         ServerName::try_from(name.to_owned()).unwrap(),
@@ -57,7 +65,58 @@ fn handshake(bundle: &str, resolver: Arc<Resolver>, name: &str) -> Result<(), ru
         client.read_tls(&mut wire.as_slice()).unwrap();
         client.process_new_packets()?;
     }
-    Ok(())
+    // With TLS 1.3 the client is done first, and hears of its certificate afterwards.
+    Ok(server)
+}
+
+/// An authority of clients, and a client's certificate and key of it.
+fn of_client() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = params.self_signed(&authority_key).unwrap().pem();
+    let issuer = Issuer::new(params, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["kube-apiserver".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    (pem, certificate.into(), key)
+}
+
+#[test]
+fn a_client_shows_a_certificate_of_the_authority_that_is_asked_for_or_none() {
+    let now = Timestamp::now();
+    let authority = authority(&generate("n", now).unwrap()).unwrap();
+    let names = names();
+    let leaf = authority
+        .issue(&names, now, schedule::LEAF_LIFETIME)
+        .unwrap();
+    let (pem, certificate, key) = of_client();
+    let (_, of_another, anothers_key) = of_client();
+    let server = || {
+        let resolver = Arc::new(Resolver::new(&leaf));
+        server_config_asking_clients(resolver, &pem).unwrap()
+    };
+    let client = || {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(client_roots(authority.bundle_pem()).unwrap())
+    };
+    let certified = client()
+        .with_client_auth_cert(vec![certificate], key)
+        .unwrap();
+    let met = meet(certified, server(), &names[0]).unwrap();
+    assert_eq!(met.peer_certificates().map(<[_]>::len), Some(1));
+    let met = meet(client().with_no_client_auth(), server(), &names[0]).unwrap();
+    assert!(met.peer_certificates().is_none());
+    let other = client()
+        .with_client_auth_cert(vec![of_another], anothers_key)
+        .unwrap();
+    assert!(meet(other, server(), &names[0]).is_err());
+    assert!(server_config_asking_clients(Arc::new(Resolver::new(&leaf)), "none").is_err());
 }
 
 #[test]

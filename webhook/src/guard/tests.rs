@@ -232,3 +232,15 @@ fn a_pod_of_an_account_that_a_rule_gives_is_entered_by_whom_it_gives_it_to() {
         "{refused}"
     );
 }
+
+#[test]
+fn the_proxy_takes_scheme_and_port_with_the_name_of_a_pod_and_the_others_do_not() {
+    for name in ["p", "p:80", "p:http", "http:p:80", "https:p:", ":p:80"] {
+        assert_eq!(entered("proxy", name), "p", "{name}");
+    }
+    // Names no pod, which refuses it.
+    for name in ["ftp:p:21", "a:b:c:d", ""] {
+        assert_eq!(entered("proxy", name), name);
+    }
+    assert_eq!(entered("exec", "p:80"), "p:80");
+}

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
+use axum_server::tls::TlsInfo;
 use http_body_util::BodyExt;
 use namesake_api::names;
 use namesake_webhook::review::MAX_REVIEW_BYTES;
 use namesake_webhook::state::State;
-use namesake_webhook::{app, metrics_app};
+use namesake_webhook::{Askers, app, app_for, metrics_app};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -100,6 +101,32 @@ async fn what_is_no_review_is_a_4xx_with_a_text() {
         call(state(), "POST", "/other", "").await.0,
         StatusCode::NOT_FOUND
     );
+}
+
+#[tokio::test]
+async fn where_a_client_authority_is_given_only_who_shows_its_certificate_gets_reviews_answered() {
+    let mut shown = TlsInfo::default();
+    shown.peer_certificates = vec![b"der".to_vec()];
+    for (info, expected) in [
+        (None, StatusCode::FORBIDDEN),
+        (Some(TlsInfo::default()), StatusCode::FORBIDDEN),
+        (Some(shown), StatusCode::OK),
+    ] {
+        for path in ["/mutate", "/validate", "/guard"] {
+            let mut request = Request::post(path)
+                .body(Body::from(review(&job_controller()).to_string()))
+                .unwrap();
+            if let Some(info) = info.clone() {
+                request.extensions_mut().insert(Arc::new(info));
+            }
+            let answer = app_for(state(), Askers::Certified).oneshot(request).await;
+            assert_eq!(answer.unwrap().status(), expected, "{path}");
+        }
+        // Kubelets probe without a certificate.
+        let probe = Request::get("/healthz").body(Body::empty()).unwrap();
+        let answer = app_for(state(), Askers::Certified).oneshot(probe).await;
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
+    }
 }
 
 #[tokio::test]
