@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use kube::Client;
 use namesake_api::names::WEBHOOK_CONFIGURATION;
 use namesake_certs::{
-    Keeper, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
+    Keeper, Resolver, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
     server_config_asking_clients,
 };
 use namesake_core::KeyRing;
+use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Args;
@@ -59,15 +60,7 @@ pub async fn run(
     state.set_keys(ring(keys)?);
     let state = Arc::new(state);
 
-    let (tls, askers) = match &args.client_ca_file {
-        None => (server_config(keeper.resolver())?, Askers::Anyone),
-        Some(path) => {
-            let authorities = std::fs::read_to_string(path)
-                .with_context(|| format!("--client-ca-file {}", path.display()))?;
-            let tls = server_config_asking_clients(keeper.resolver(), &authorities)?;
-            (tls, Askers::Certified)
-        }
-    };
+    let (tls, askers) = tls(args, keeper.resolver())?;
     let tls = RustlsConfig::from_config(tls);
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
@@ -99,6 +92,17 @@ pub async fn run(
             _ = &mut metrics => anyhow::bail!("the metrics server ended"),
         }
     }
+}
+
+// Who is served how: reviews are for whoever shows a certificate of the authority in the file, if one is given.
+fn tls(args: &Args, resolver: Arc<Resolver>) -> anyhow::Result<(Arc<ServerConfig>, Askers)> {
+    let Some(path) = &args.client_ca_file else {
+        return Ok((server_config(resolver)?, Askers::Anyone));
+    };
+    let authorities = std::fs::read_to_string(path)
+        .with_context(|| format!("--client-ca-file {}", path.display()))?;
+    let tls = server_config_asking_clients(resolver, &authorities)?;
+    Ok((tls, Askers::Certified))
 }
 
 // At each look: a fresh certificate, the caBundle as it should be, the broker's authority trusted, new stamp keys known.

@@ -154,10 +154,7 @@ async fn early(
     evaluate(state, world, request, asker, &templates, deadline).await
 }
 
-fn templates<'p>(
-    made: &Made<'_>,
-    parts: &'p Parts<'_>,
-) -> Result<Vec<Template<'p>>, Refused> {
+fn templates<'p>(made: &Made<'_>, parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, Refused> {
     let odd = |odd: Odd| {
         Refused::bad_request(format!(
             "this {} cannot be read: {odd}: mend the object and create it again",
