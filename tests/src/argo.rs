@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::{
-    api::core::v1::Pod,
+    api::{authorization::v1::SelfSubjectAccessReview, core::v1::Pod},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -14,7 +14,8 @@ use namesake_webhook::argo::nodes::node_id;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cluster::ARGO_NAMESPACE, eventually::eventually, namespace::TestNamespace, person::Person,
+    cluster::ARGO_NAMESPACE, eventually::eventually, manifests, namespace::TestNamespace,
+    person::Person,
 };
 
 /// What stock Metaflow deploys for a flow with a foreach.
@@ -141,17 +142,36 @@ pub async fn patches(
 pub struct Controller(pub Person);
 
 impl Controller {
-    /// With a token of its own.
+    /// With a token of its own, and bound to `namesake-carrier` as docs/install-gke.md says.
     ///
     /// # Errors
     /// There is no such account.
     pub async fn of(ns: &TestNamespace) -> Result<Self> {
         let cluster = ns.stack.cluster();
-        Ok(Self(
-            cluster
-                .service_account(ARGO_NAMESPACE, "argo", &ns.name)
-                .await?,
-        ))
+        let controller = cluster
+            .service_account(ARGO_NAMESPACE, "argo", &ns.name)
+            .await?;
+        let group = "rbac.authorization.k8s.io";
+        let binding = json!({
+            "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "argo-is-a-carrier"},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "namesake-carrier"},
+            "subjects": [{"kind": "ServiceAccount", "name": "argo", "namespace": ARGO_NAMESPACE}]});
+        let admin = ns.admin().await?;
+        manifests::apply(admin.client(), &binding, &ns.name, false).await?;
+        let carries: SelfSubjectAccessReview =
+            serde_json::from_value(json!({"spec": {"resourceAttributes": {
+            "group": "namesake.dev", "resource": "identities", "verb": "carry"}}}))?;
+        eventually("Argo's account is a carrier", async || {
+            let reviews = Api::all(controller.client().clone());
+            let answer = reviews.create(&PostParams::default(), &carries).await?;
+            ensure!(
+                answer.status.is_some_and(|status| status.allowed),
+                "not yet"
+            );
+            Ok(())
+        })
+        .await?;
+        Ok(Self(controller))
     }
 
     /// Makes the pod of a step.

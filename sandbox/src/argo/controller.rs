@@ -155,7 +155,8 @@ fn installed(all: &str) -> String {
 }
 
 /// The controller's configuration, without the ports that a second sandbox on this machine would want too; and what Argo
-/// recommends for accounts of steps (its Role `executor`), of which it installs nothing.
+/// recommends for accounts of steps (its Role `executor`), of which it installs nothing. Argo's account is bound to Namesake's
+/// ClusterRole for carriers, as docs/install-gke.md says; where Namesake is not installed, that role does not exist.
 fn extra_objects() -> serde_json::Value {
     let off = "enabled: false\n";
     let rule = |resources: &[&str], verbs: &[&str]| json!({"apiGroups": ["argoproj.io"], "resources": resources, "verbs": verbs});
@@ -165,6 +166,9 @@ fn extra_objects() -> serde_json::Value {
          "data": {"metricsConfig": off, "telemetryConfig": off}},
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": EXECUTOR_ROLE},
          "rules": [rule(&["workflowtaskresults"], &["create", "patch"])]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "argo-is-a-carrier"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-carrier"},
+         "subjects": [{"kind": "ServiceAccount", "name": "argo", "namespace": ARGO_NAMESPACE}]},
     ]})
 }
 

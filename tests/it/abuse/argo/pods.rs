@@ -62,7 +62,10 @@ fn a_pod_of_mallorys_workflow_is_not_a_node_of_bobs() -> Result<()> {
         let node = pod(&bobs, "start")["metadata"]["annotations"][NODE_ID].take();
         let mut named = inline();
         named["metadata"] = json!({"name": node});
-        let hers = creates(&d.mallory, &named).await?;
+        refused(creates(&d.mallory, &named).await)?
+            .with(403)?
+            .saying("NameOfANode")?;
+        let hers = creates(&d.mallory, &inline()).await?;
         let made = pod(&hers, "start");
         let changed = |map: &str, key: &str, value: &Value| {
             let mut made = made.clone();

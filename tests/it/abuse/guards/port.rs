@@ -35,7 +35,8 @@ async fn signed_for_bob(
     let patch = answer["response"]["patch"].as_str().context("no patch")?;
     let patch = data_encoding::BASE64.decode(patch.as_bytes())?;
     let mut signed = new.clone();
-    json_patch::patch(&mut signed, &serde_json::from_slice(&patch)?)?;
+    let changes: json_patch::Patch = serde_json::from_slice(&patch)?;
+    json_patch::patch(&mut signed, &changes)?;
     let stamp = signed["metadata"]["annotations"][STAMP_ANNOTATION].as_str();
     Ok(stamp.context("no stamp")?.to_owned())
 }
