@@ -108,7 +108,7 @@ mod tests {
                 owners
                     .iter()
                     .map(|owner| code(CONTROLLER, pod, owner).is_none())
-                    .collect()
+                    .collect::<Vec<_>>()
             })
             .collect();
         let expected: [Vec<bool>; 3] = [
