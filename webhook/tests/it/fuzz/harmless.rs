@@ -181,7 +181,7 @@ fn guarded(case: &Case, request: &Value) -> Option<String> {
         return (!is).then(|| "entered by another".to_owned());
     }
     // Who adopts a pod is not told by who asks.
-    if request["kind"]["group"] != "argoproj.io" {
+    if request["kind"]["kind"] == "Pod" {
         return None;
     }
     let account = format!(
