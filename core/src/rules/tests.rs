@@ -193,11 +193,7 @@ fn has_jargon(text: &str) -> bool {
 fn a_file_that_is_too_large_for_the_parser_is_refused_in_plain_words() {
     let wide = format!("users: [{}]", "1,".repeat(100_001));
     let deep = format!("users: {}{}", "[".repeat(100), "]".repeat(100));
-    let many = format!(
-        "users:\n- &a [{}]\n{}",
-        "1,".repeat(1000),
-        "- *a\n".repeat(5000)
-    );
+    let many = format!("users:\n- &a 1\n{}", "- *a\n".repeat(5000));
     for (text, what) in [
         (&wide, "keys and values, more than are read: write fewer"),
         (&deep, "deep, which is deeper than any rules need: look for"),

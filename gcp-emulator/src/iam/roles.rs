@@ -272,7 +272,7 @@ fn change(role: &mut CustomRole, wanted: &Value, paths: &[&str]) -> Result<(), A
         match *path {
             "title" => role.title = super::text(wanted, "title", MAX_TITLE)?,
             "description" => {
-                role.description = super::text(wanted, "description", MAX_DESCRIPTION)?
+                role.description = super::text(wanted, "description", MAX_DESCRIPTION)?;
             }
             "stage" => {
                 let stage = super::text(wanted, "stage", MAX_TITLE)?;
