@@ -92,13 +92,12 @@ fn context(about: &Attributes<'_>) -> Option<Context<'static, 'static>> {
         }
     };
     context.add_function("api.getAttribute", attribute).ok()?;
+    // `LIST.hasOnly(ALLOWED)`: whether every element of the list is allowed; so is an empty list.
+    let has_only = |This(list): This<Arc<Vec<Value>>>, allowed: Arc<Vec<Value>>| -> bool {
+        list.iter().all(|each| allowed.contains(each))
+    };
     context.add_function("hasOnly", has_only).ok()?;
     Some(context)
-}
-
-/// `LIST.hasOnly(ALLOWED)`: whether every element of the list is allowed; so is an empty list.
-fn has_only(This(list): This<Arc<Vec<Value>>>, allowed: Arc<Vec<Value>>) -> bool {
-    list.iter().all(|each| allowed.contains(each))
 }
 
 #[cfg(test)]

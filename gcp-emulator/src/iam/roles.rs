@@ -34,11 +34,7 @@ pub(crate) fn list_predefined(world: &World, call: &Call) -> Result<Value, ApiEr
         &["pageSize", "pageToken", "view", "showDeleted", "parent"],
         &[],
     )?;
-    page(
-        world,
-        call,
-        world.roles.predefined().map(str::to_owned).collect(),
-    )
+    page(world, call, world.roles.predefined())
 }
 
 /// Serves `/v1/projects/{project}/roles` and what is below it.
@@ -103,11 +99,16 @@ fn list(world: &World, call: &Call, project: &str) -> Result<Value, ApiError> {
         let existence = world.roles.existence(name, now);
         existence == Existence::Live || (all && existence == Existence::Deleted)
     });
-    page(world, call, names.map(str::to_owned).collect())
+    page(world, call, names)
 }
 
 /// One page of roles; what they permit is in it with `view=FULL` only. The page token is the name that comes next.
-fn page(world: &World, call: &Call, names: Vec<String>) -> Result<Value, ApiError> {
+fn page<'n>(
+    world: &World,
+    call: &Call,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<Value, ApiError> {
+    let names: Vec<&str> = names.collect();
     let size = match call.parameter("pageSize").map(str::parse::<usize>) {
         None | Some(Ok(0)) => DEFAULT_PAGE,
         Some(Ok(size)) => size.min(MAX_PAGE),
@@ -124,7 +125,7 @@ fn page(world: &World, call: &Call, names: Vec<String>) -> Result<Value, ApiErro
         None => 0,
         Some(token) => names
             .iter()
-            .position(|name| name == token)
+            .position(|&name| name == token)
             .ok_or_else(|| ApiError::invalid("Invalid page token."))?,
     };
     let full = call.parameter("view") == Some("FULL");

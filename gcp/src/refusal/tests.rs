@@ -18,7 +18,7 @@ fn refusal(http: u16, body: &Value) -> Refusal {
     refusal.unwrap_or_else(|| panic!("{} {found}", found.reason()))
 }
 
-fn envelope(code: u16, status: &str, message: &str, details: Value) -> Value {
+fn envelope(code: u16, status: &str, message: &str, details: &Value) -> Value {
     json!({"error": {"code": code, "message": message, "status": status, "details": details}})
 }
 
@@ -27,7 +27,7 @@ fn precondition(kind: &str, subject: &str, description: &str) -> Value {
         "violations": [{"type": kind, "subject": subject, "description": description}]})
 }
 
-fn info(reason: &str, metadata: Value) -> Value {
+fn info(reason: &str, metadata: &Value) -> Value {
     json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com", "metadata": metadata})
 }
 
@@ -48,7 +48,7 @@ fn domain_restricted_sharing_names_constraint_and_member_where_google_does() {
     let subject = "orgpolicy:projects/acme?configvalue=agent%40billing.iam.gserviceaccount.com";
     let body = |description| {
         let details = json!([precondition(ALLOWED_DOMAINS, subject, description)]);
-        envelope(400, "FAILED_PRECONDITION", NOT_PERMITTED_TEXT, details)
+        envelope(400, "FAILED_PRECONDITION", NOT_PERMITTED_TEXT, &details)
     };
     let expected = organization_policy(ALLOWED_DOMAINS, &["agent@billing.iam.gserviceaccount.com"]);
     assert_eq!(refusal(400, &body(said)), expected);
@@ -100,7 +100,7 @@ fn creation_of_accounts_that_is_disabled_names_the_constraint_and_what_else_can_
         400,
         "FAILED_PRECONDITION",
         said,
-        json!([precondition(kind, subject, said)]),
+        &json!([precondition(kind, subject, said)]),
     );
     assert_eq!(refusal(400, &body), organization_policy(kind, &[]));
     let text = error(400, &body).to_string();
@@ -120,24 +120,24 @@ fn managed_and_custom_constraints_are_organization_policies() {
     );
     let details = json!([info(
         "CUSTOM_ORG_POLICY_VIOLATION",
-        json!({"customConstraints": managed, "resource": "projects/acme"})
+        &json!({"customConstraints": managed, "resource": "projects/acme"})
     )]);
-    let body = envelope(400, "FAILED_PRECONDITION", &said, details);
+    let body = envelope(400, "FAILED_PRECONDITION", &said, &details);
     let found = refusal(400, &body);
     assert_eq!(found, organization_policy(managed, &[]));
     assert!(found.is_about_members());
     let custom = "customConstraints/custom.noGrantsOnProjects";
     let said = format!("Operation denied by org policy: [\"{custom}\": \"No.\"].");
-    let body = envelope(400, "FAILED_PRECONDITION", &said, json!([]));
+    let body = envelope(400, "FAILED_PRECONDITION", &said, &json!([]));
     let found = refusal(400, &body);
     assert_eq!(found, organization_policy(custom, &[]));
     assert!(!found.is_about_members());
     let said = "Request is disallowed by organization's constraints/gcp.restrictServiceUsage constraint for 'projects/1' attempting to use service 'iam.googleapis.com'.";
     let details = json!([info(
         "RESOURCE_USAGE_RESTRICTION_VIOLATED",
-        json!({"consumer": "projects/1"})
+        &json!({"consumer": "projects/1"})
     )]);
-    let body = envelope(403, "PERMISSION_DENIED", said, details);
+    let body = envelope(403, "PERMISSION_DENIED", said, &details);
     let expected = organization_policy("constraints/gcp.restrictServiceUsage", &[]);
     assert_eq!(refusal(403, &body), expected);
 }
@@ -151,9 +151,9 @@ fn a_perimeter_is_named_with_the_id_of_its_violation() {
         json!({"uid": VIOLATION, "service": "iam.googleapis.com", "consumer": "projects/acme"});
     let details = json!([
         precondition("VPC_SERVICE_CONTROLS", "", VIOLATION),
-        info("SECURITY_POLICY_VIOLATED", metadata)
+        info("SECURITY_POLICY_VIOLATED", &metadata)
     ]);
-    let body = envelope(403, "PERMISSION_DENIED", &said, details);
+    let body = envelope(403, "PERMISSION_DENIED", &said, &details);
     let found = refusal(403, &body);
     let expected = |service: &str| Refusal::Perimeter {
         violation: VIOLATION.to_owned(),
@@ -177,7 +177,7 @@ fn an_api_that_is_disabled_comes_with_the_command_that_enables_it() {
         403,
         "PERMISSION_DENIED",
         said,
-        json!([info("SERVICE_DISABLED", metadata)]),
+        &json!([info("SERVICE_DISABLED", &metadata)]),
     );
     let older = json!({"error": {"code": 403, "message": said, "errors": [{"reason": "accessNotConfigured"}]}});
     for body in [body, older] {
@@ -221,8 +221,8 @@ fn a_plain_refusal_stays_what_it_was() {
     let denied =
         "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
     let metadata = json!({"permission": "iam.serviceAccounts.create"});
-    let details = json!([info("IAM_PERMISSION_DENIED", metadata)]);
-    let body = envelope(403, "PERMISSION_DENIED", denied, details);
+    let details = json!([info("IAM_PERMISSION_DENIED", &metadata)]);
+    let body = envelope(403, "PERMISSION_DENIED", denied, &details);
     assert_eq!(error(403, &body).reason(), "PermissionDenied");
     let details =
         json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "60s"}]);
@@ -230,7 +230,7 @@ fn a_plain_refusal_stays_what_it_was() {
         429,
         "RESOURCE_EXHAUSTED",
         "constraints/a.b is no reason here",
-        details,
+        &details,
     );
     assert_eq!(
         error(429, &body).retry_after(),

@@ -57,8 +57,8 @@ impl Gcloud {
         self
     }
 
-    /// The same as the admin of the project.
-    fn as_admin(self, google: &Google) -> Self {
+    /// The same, run by the admin of the project.
+    fn by_admin(self, google: &Google) -> Self {
         let token = google.emulator.state().user_token("admin@acme.com");
         let file = google.folder.path().join("token");
         std::fs::write(&file, token).unwrap();
@@ -81,7 +81,7 @@ async fn gcloud_removes_objects_and_managed_folders() {
     let Some(gcloud) = Gcloud::find(&google) else {
         return;
     };
-    let gcloud = gcloud.as_admin(&google);
+    let gcloud = gcloud.by_admin(&google);
     let file = google.folder.path().join("file");
     std::fs::write(&file, "x").unwrap();
     let source = shown(&file);
@@ -102,7 +102,7 @@ async fn gcloud_makes_the_role_of_the_broker_as_the_installation_says_and_lists_
     let Some(gcloud) = Gcloud::find(&google) else {
         return;
     };
-    let gcloud = gcloud.as_admin(&google);
+    let gcloud = gcloud.by_admin(&google);
     gcloud
         .run("iam roles create namesakeBroker --project=acme --permissions=iam.serviceAccounts.create,resourcemanager.projects.get")
         .await;

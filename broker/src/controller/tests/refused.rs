@@ -302,7 +302,7 @@ async fn whoever_is_suspended_does_not_act_although_the_organization_blocks_the_
     google::find(&identity, &world.context).await.unwrap();
     google::bind(&identity, &world.context).await.unwrap();
     let eve = |policy: &mut Policy| {
-        policy.add("roles/iam.serviceAccountUser", "user:eve@other.com", None)
+        policy.add("roles/iam.serviceAccountUser", "user:eve@other.com", None);
     };
     let on = account(&identity);
     world.context.gcp.modify_policy(&on, eve).await.unwrap();
