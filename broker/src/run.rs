@@ -1,5 +1,6 @@
 //! Puts the parts together: certificate, rules, watches, API, controller, gates.
 
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +50,7 @@ pub async fn run(
     metrics_listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (namespace, names) = (config.namespace.clone(), config.tls_names.clone());
-    // By the clock of the machine, as whoever verifies it goes by theirs.
-    let keeper = Keeper::start(client.clone(), &namespace, names, Timestamp::now()).await;
-    let keeper = keeper.context("the certificate cannot be made")?;
+    let (keeper, namespace) = (keeper(&client, &config).await?, config.namespace.clone());
     let tls = RustlsConfig::from_config(server_config(keeper.resolver())?);
     let ready = Arc::new(Ready::default());
     ready.set(Part::Certificate);
@@ -87,10 +85,7 @@ pub async fn run(
         .handle(handle.clone())
         .serve(app);
     let metrics_address = metrics_listener.local_addr()?;
-    metrics_listener.set_nonblocking(true)?;
-    let metrics_server = from_tcp(metrics_listener)?
-        .first_request_timeout(FIRST_REQUEST)
-        .serve(api::metrics_app(Arc::clone(&parts.metrics)).into_make_service());
+    let metrics_server = serve_metrics(metrics_listener, &parts.metrics)?;
     info!(%address, metrics = %metrics_address, %namespace, "serving");
 
     let keep = keeper.every(parts.config.timings.upkeep);
@@ -115,6 +110,25 @@ pub async fn run(
         _ = metrics_server => anyhow::bail!("the metrics server ended"),
         (served, (), ()) = async { tokio::join!(serve, elected, close) } => served.context("serve"),
     }
+}
+
+/// Keeps the certificate of the API.
+async fn keeper(client: &Client, config: &Config) -> anyhow::Result<Keeper> {
+    let (client, names) = (client.clone(), config.tls_names.clone());
+    // By the clock of the machine, as whoever verifies it goes by theirs.
+    let keeper = Keeper::start(client, &config.namespace, names, Timestamp::now()).await;
+    keeper.context("the certificate cannot be made")
+}
+
+/// Serves the metrics, as long as it is polled.
+fn serve_metrics(
+    listener: TcpListener,
+    metrics: &Arc<Metrics>,
+) -> io::Result<impl Future<Output = io::Result<()>>> {
+    listener.set_nonblocking(true)?;
+    let app = api::metrics_app(Arc::clone(metrics)).into_make_service();
+    let server = from_tcp(listener)?.first_request_timeout(FIRST_REQUEST);
+    Ok(server.serve(app))
 }
 
 /// What the API and the controller are made of.
