@@ -13,7 +13,7 @@ mod unreadable;
 use std::time::Instant;
 
 use namesake_api::names;
-use namesake_core::{Decision, Launcher};
+use namesake_core::{Decision, Launcher, Refusal, User};
 use serde::de::IgnoredAny;
 
 use crate::claims;
@@ -115,12 +115,8 @@ pub async fn admit(
     } else {
         verdict(state, webhook, kind, &request, &trees, deadline).await
     };
-    let verdict = match (mode, webhook, kind, &request.object) {
-        (Mode::Shadow, Webhook::Mutate, Some(kind), Some(object)) => {
-            let creates = request.operation.as_str() == "CREATE";
-            mode::shadowed(&kind.role, object, creates, verdict)
-        }
-        (Mode::Shadow, Webhook::Validate, ..) => mode::shadowed_twin(verdict),
+    let verdict = match mode {
+        Mode::Shadow => shadowed(webhook, kind, &request, verdict),
         _ => verdict,
     };
     record(
@@ -132,6 +128,23 @@ pub async fn admit(
         began,
     );
     Ok(verdict.review(&request.uid)?)
+}
+
+// What is answered in a namespace where nothing is enforced.
+fn shadowed(
+    webhook: Webhook,
+    kind: Option<&'static Kind>,
+    request: &Request<'_>,
+    verdict: Verdict,
+) -> Verdict {
+    match (webhook, kind, &request.object) {
+        (Webhook::Mutate, Some(kind), Some(object)) => {
+            let creates = request.operation.as_str() == "CREATE";
+            mode::shadowed(&kind.role, object, creates, verdict)
+        }
+        (Webhook::Validate, ..) => mode::shadowed_twin(verdict),
+        _ => verdict,
+    }
 }
 
 // A review whose object cannot be read is refused with what is wrong with it; what is no review at all is malformed.
@@ -178,29 +191,18 @@ async fn decide(
     deadline: Instant,
 ) -> Decided {
     let refuse = |refused: Refused| (refused, asks(request));
-    let kind = kind.filter(|_| request.sub_resource.as_ref().is_none_or(|s| s.is_empty()));
-    let (Some(kind), Some(object)) = (kind, &request.object) else {
-        return Err(refuse(unasked(request)));
-    };
-    if !object.metadata.is_named() {
-        return Err(refuse(nameless(kind)));
-    }
+    let (kind, object) = subject(kind, request).map_err(refuse)?;
     let (Some(rules), Some(keys)) = (state.rules.get(), state.keys()) else {
         return Err(refuse(not_loaded()));
     };
     let opted_in = state.namespaces.get(&request.namespace, rules.stack());
-    let info = &request.user_info;
-    let known = |name: &str| state.identities.get(&request.namespace, name);
-    let acts_for = who::managed(info, &request.namespace, known);
-    if matches!(acts_for, Some(Err(_))) && !state.synced.has_identities() {
-        return Err(refuse(just_started("the Identities")));
-    }
+    let acts_for = acts_for(state, request).map_err(refuse)?;
     let world = World {
         rules: &rules,
         keys: &keys,
         now: state.now(),
         returned: opted_in.as_ref().and_then(|n| n.returned),
-        inside: lives_inside(state, info, rules.stack()),
+        inside: lives_inside(state, &request.user_info, rules.stack()),
         acts_for: acts_for.as_ref(),
     };
     let opted_in = opted_in.is_some() || kind.scope == Scope::Cluster;
@@ -244,6 +246,35 @@ async fn decide(
         }
         _ => Err(refuse(unasked(request))),
     }
+}
+
+// What a review is about: an object of a kind of ours that has a name, or will get one.
+fn subject<'r, 'a>(
+    kind: Option<&'static Kind>,
+    request: &'r Request<'a>,
+) -> Result<(&'static Kind, &'r Object<'a>), Refused> {
+    let kind = kind.filter(|_| request.sub_resource.as_ref().is_none_or(|s| s.is_empty()));
+    let (Some(kind), Some(object)) = (kind, &request.object) else {
+        return Err(unasked(request));
+    };
+    if object.metadata.is_named() {
+        Ok((kind, object))
+    } else {
+        Err(nameless(kind))
+    }
+}
+
+// The user of the managed account that asks, if one asks.
+fn acts_for(
+    state: &State,
+    request: &Request<'_>,
+) -> Result<Option<Result<User, Refusal>>, Refused> {
+    let known = |name: &str| state.identities.get(&request.namespace, name);
+    let acts_for = who::managed(&request.user_info, &request.namespace, known);
+    if matches!(acts_for, Some(Err(_))) && !state.synced.has_identities() {
+        return Err(just_started("the Identities"));
+    }
+    Ok(acts_for)
 }
 
 // A service account of an opted-in namespace.

@@ -12,7 +12,7 @@ use crate::kinds::{self, Kind, Parts, Runs};
 use crate::metrics::BrokerLabels;
 use crate::mutate::{Have, World};
 use crate::reason::RefusalReason;
-use crate::review::{Metadata, Request};
+use crate::review::{Metadata, Owner, Request};
 use crate::state::{Parent, State};
 use crate::verdict::Refused;
 use crate::watch;
@@ -70,34 +70,14 @@ pub(super) async fn origin(
     let mut asker = who::asking(world, &request.user_info, metadata, launcher);
     let mut workflow = None;
     for owner in owners {
-        let Some(link) = who::possible_parent(&state.parents, &request.namespace, owner) else {
+        let named = named_parent(state, world, request, (kind, owner), &asker, deadline);
+        let Some(named) = named.await? else {
             continue;
         };
-        let planted = || who::planted_owner(kind, &link, &request.user_info.username);
-        let is_of_its_kind = kinds::owner(owner).is_some();
-        let parent = match parent(state, &request.namespace, &link, false, deadline).await {
-            Ok(parent) => parent.seen,
-            // Another API group's kind of the same name, which has nothing to do with us.
-            Err(Missing::Gone(_)) if !is_of_its_kind => continue,
-            Err(Missing::Gone(_)) => return Err(planted()),
-            Err(Missing::Away(refused)) => return Err(refused),
-        };
-        // Some controllers go by the UID, others by the name: both have to be of one object.
-        if !is_of_its_kind || *parent.name != *owner.name.as_str() {
-            return Err(planted());
-        }
-        let stamp = who::stamp_of(world, &request.namespace, &link, &parent);
-        let is_theirs =
-            |stamp: &Stamp| argo::runs_as(stamp).is_some_and(|u| asker.user() == Some(u));
-        let Some(stamp) = stamp.ok().filter(is_theirs) else {
-            return Err(planted());
-        };
-        if argo::role(link.kind) == Some(argo::Role::Workflow) {
-            workflow = Some(parent.name.to_string());
-        }
+        workflow = named.workflow.or(workflow);
         // What a task pod makes is part of what its user made.
         if world.acts_for.is_some() {
-            asker.launcher = stamp.root.unwrap_or(link.parent.launcher);
+            asker.launcher = named.launcher;
         }
     }
     let asks = who::requester(&request.user_info);
@@ -108,6 +88,52 @@ pub(super) async fn origin(
         carried: false,
         workflow,
     })
+}
+
+/// A parent that the asker made themselves.
+struct NamedParent {
+    /// Its name, if it is a Workflow.
+    workflow: Option<String>,
+    /// What its user used first.
+    launcher: Launcher,
+}
+
+// The parent that an owner reference of a new object names; none if it names no parent of ours. Refused if it is not the
+// asker's own.
+async fn named_parent(
+    state: &State,
+    world: &World<'_>,
+    request: &Request<'_>,
+    (kind, owner): (&Kind, &Owner<'_>),
+    asker: &Asker,
+    deadline: Instant,
+) -> Result<Option<NamedParent>, Refused> {
+    let Some(link) = who::possible_parent(&state.parents, &request.namespace, owner) else {
+        return Ok(None);
+    };
+    let planted = || who::planted_owner(kind, &link, &request.user_info.username);
+    let is_of_its_kind = kinds::owner(owner).is_some();
+    let parent = match parent(state, &request.namespace, &link, false, deadline).await {
+        Ok(parent) => parent.seen,
+        // Another API group's kind of the same name, which has nothing to do with us.
+        Err(Missing::Gone(_)) if !is_of_its_kind => return Ok(None),
+        Err(Missing::Gone(_)) => return Err(planted()),
+        Err(Missing::Away(refused)) => return Err(refused),
+    };
+    // Some controllers go by the UID, others by the name: both have to be of one object.
+    if !is_of_its_kind || *parent.name != *owner.name.as_str() {
+        return Err(planted());
+    }
+    let stamp = who::stamp_of(world, &request.namespace, &link, &parent);
+    let is_theirs = |stamp: &Stamp| argo::runs_as(stamp).is_some_and(|u| asker.user() == Some(u));
+    let Some(stamp) = stamp.ok().filter(is_theirs) else {
+        return Err(planted());
+    };
+    let is_workflow = argo::role(link.kind) == Some(argo::Role::Workflow);
+    Ok(Some(NamedParent {
+        workflow: is_workflow.then(|| parent.name.to_string()),
+        launcher: stamp.root.unwrap_or(link.parent.launcher),
+    }))
 }
 
 // Memory may be behind what the carrier saw, or ahead of it: it is read once more before anything is refused for that.

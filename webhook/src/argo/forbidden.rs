@@ -185,77 +185,80 @@ mod tests {
         find(&serde_json::from_str(spec).unwrap()).map(|found| found.member)
     }
 
+    /// Each way by which a spec gets around admission, and the member that is named for it.
+    const WAYS: &[(&str, &str)] = &[
+        (r#"{"podSpecPatch":"{}"}"#, "spec.podSpecPatch"),
+        (
+            r#"{"templates":[{"name":"t","podSpecPatch":"{}"}]}"#,
+            "spec.templates.podSpecPatch",
+        ),
+        (
+            r#"{"templateDefaults":{"podSpecPatch":"{}"}}"#,
+            "spec.templateDefaults.podSpecPatch",
+        ),
+        (
+            r#"{"artifactGC":{"podSpecPatch":"{}"}}"#,
+            "spec.artifactGC.podSpecPatch",
+        ),
+        (
+            r#"{"artifactGC":{"serviceAccountName":"x"}}"#,
+            "artifactGC.serviceAccountName",
+        ),
+        (
+            r#"{"executor":{"serviceAccountName":"x"}}"#,
+            "spec.executor.serviceAccountName",
+        ),
+        (r#"{"executorPlugins":[{"name":"x"}]}"#, "executorPlugins"),
+        (
+            r#"{"templates":[{"name":"t","executor":{"serviceAccountName":"x"}}]}"#,
+            "spec.templates.executor.serviceAccountName",
+        ),
+        (
+            r#"{"templates":[{"name":"t","dag":{"tasks":[{"name":"a","templateRef":{"name":"b"}}]}}]}"#,
+            "spec.templates[t].dag.tasks.templateRef",
+        ),
+        (
+            r#"{"templates":[{"name":"t","steps":[[{"name":"a","inline":{"PodſpecPatch":"{}"}}]]}]}"#,
+            "spec.templates[t].steps[a].inline.PodſpecPatch",
+        ),
+        (
+            r#"{"hooks":{"exit":{"templateRef":{"name":"b"}}}}"#,
+            "spec.hooks.exit.templateRef",
+        ),
+        (
+            r#"{"templates":[{"name":"t","http":{"url":"x"}}]}"#,
+            "http of template t",
+        ),
+        (
+            r#"{"templates":[{"name":"t","plugin":{}}]}"#,
+            "plugin of template t",
+        ),
+        (
+            r#"{"templates":[{"steps":[[{"inline":{"HTTP":{"url":"x"}}}]]}]}"#,
+            "http of template without a name",
+        ),
+        (
+            r#"{"podMetadata":{"labels":{"workflows.argoproj.io/workflow":"bobs"}}}"#,
+            "workflows.argoproj.io/workflow in spec.podMetadata",
+        ),
+        (
+            r#"{"artifactGC":{"podMetadata":{"annotations":{"workflows.argoproj.io/node-id":"x"}}}}"#,
+            "workflows.argoproj.io/node-id in spec.artifactGC.podMetadata",
+        ),
+        (
+            r#"{"templates":[{"name":"t","metadata":{"annotations":{"workflows.argoproj.io/kill-cmd-main":"x"}}}]}"#,
+            "workflows.argoproj.io/kill-cmd-main in metadata of template t",
+        ),
+        (
+            r#"{"templateDefaults":{"metadata":{"annotations":{"workflows.argoproj.io/node-name":"x"}}}}"#,
+            "workflows.argoproj.io/node-name in spec.templateDefaults.metadata",
+        ),
+    ];
+
     #[test]
     fn each_way_is_found_wherever_it_stands() {
-        for (spec, member) in [
-            (r#"{"podSpecPatch":"{}"}"#, "spec.podSpecPatch"),
-            (
-                r#"{"templates":[{"name":"t","podSpecPatch":"{}"}]}"#,
-                "spec.templates.podSpecPatch",
-            ),
-            (
-                r#"{"templateDefaults":{"podSpecPatch":"{}"}}"#,
-                "spec.templateDefaults.podSpecPatch",
-            ),
-            (
-                r#"{"artifactGC":{"podSpecPatch":"{}"}}"#,
-                "spec.artifactGC.podSpecPatch",
-            ),
-            (
-                r#"{"artifactGC":{"serviceAccountName":"x"}}"#,
-                "artifactGC.serviceAccountName",
-            ),
-            (
-                r#"{"executor":{"serviceAccountName":"x"}}"#,
-                "spec.executor.serviceAccountName",
-            ),
-            (r#"{"executorPlugins":[{"name":"x"}]}"#, "executorPlugins"),
-            (
-                r#"{"templates":[{"name":"t","executor":{"serviceAccountName":"x"}}]}"#,
-                "spec.templates.executor.serviceAccountName",
-            ),
-            (
-                r#"{"templates":[{"name":"t","dag":{"tasks":[{"name":"a","templateRef":{"name":"b"}}]}}]}"#,
-                "spec.templates[t].dag.tasks.templateRef",
-            ),
-            (
-                r#"{"templates":[{"name":"t","steps":[[{"name":"a","inline":{"PodſpecPatch":"{}"}}]]}]}"#,
-                "spec.templates[t].steps[a].inline.PodſpecPatch",
-            ),
-            (
-                r#"{"hooks":{"exit":{"templateRef":{"name":"b"}}}}"#,
-                "spec.hooks.exit.templateRef",
-            ),
-            (
-                r#"{"templates":[{"name":"t","http":{"url":"x"}}]}"#,
-                "http of template t",
-            ),
-            (
-                r#"{"templates":[{"name":"t","plugin":{}}]}"#,
-                "plugin of template t",
-            ),
-            (
-                r#"{"templates":[{"steps":[[{"inline":{"HTTP":{"url":"x"}}}]]}]}"#,
-                "http of template without a name",
-            ),
-            (
-                r#"{"podMetadata":{"labels":{"workflows.argoproj.io/workflow":"bobs"}}}"#,
-                "workflows.argoproj.io/workflow in spec.podMetadata",
-            ),
-            (
-                r#"{"artifactGC":{"podMetadata":{"annotations":{"workflows.argoproj.io/node-id":"x"}}}}"#,
-                "workflows.argoproj.io/node-id in spec.artifactGC.podMetadata",
-            ),
-            (
-                r#"{"templates":[{"name":"t","metadata":{"annotations":{"workflows.argoproj.io/kill-cmd-main":"x"}}}]}"#,
-                "workflows.argoproj.io/kill-cmd-main in metadata of template t",
-            ),
-            (
-                r#"{"templateDefaults":{"metadata":{"annotations":{"workflows.argoproj.io/node-name":"x"}}}}"#,
-                "workflows.argoproj.io/node-name in spec.templateDefaults.metadata",
-            ),
-        ] {
-            assert_eq!(found(spec).as_deref(), Some(member), "{spec}");
+        for (spec, member) in WAYS {
+            assert_eq!(found(spec).as_deref(), Some(*member), "{spec}");
         }
     }
 

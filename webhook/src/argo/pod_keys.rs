@@ -5,6 +5,7 @@ use super::GROUP;
 use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL, node_id};
 use crate::reason::RefusalReason;
 use crate::review::{Metadata, Owner};
+use crate::text::Pairs;
 use crate::verdict::Refused;
 
 /// Checks what of Argo's stands on a new pod. `by_argo`: Argo's controller makes it. Returns the Workflow that the label of
@@ -74,7 +75,7 @@ fn not_a_node(metadata: &Metadata<'_>, nodes: [Option<&str>; 2]) -> Result<(), R
 
 fn keys<'m>(metadata: &'m Metadata<'_>) -> impl Iterator<Item = &'m str> {
     let maps = [&metadata.annotations, &metadata.labels];
-    maps.into_iter().flatten().flat_map(|pairs| pairs.keys())
+    maps.into_iter().flatten().flat_map(Pairs::keys)
 }
 
 fn is_argos(owner: &Owner<'_>) -> bool {

@@ -78,10 +78,20 @@ enum Act {
     Delete { object: usize },
 }
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let person = || 0..PEOPLE.len();
-    let object = || any::<prop::sample::Index>().prop_map(|i| i.index(64));
-    let like = || prop::option::weighted(0.5, object());
+fn person() -> impl Strategy<Value = usize> {
+    0..PEOPLE.len()
+}
+
+fn object() -> impl Strategy<Value = usize> {
+    any::<prop::sample::Index>().prop_map(|i| i.index(64))
+}
+
+fn like() -> impl Strategy<Value = Option<usize>> {
+    prop::option::weighted(0.5, object())
+}
+
+// Somebody or a controller makes something, and Argo stores what a Workflow runs.
+fn creations() -> impl Strategy<Value = Act> {
     let behind = || 0..3_usize;
     let itself = || prop::bool::weighted(0.9);
     let create = (person(), 0..Kind::ALL.len(), like(), any::<u8>());
@@ -104,6 +114,24 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         behind,
         itself,
     });
+    let plant = (person(), 0..2_usize, object(), any::<u8>());
+    let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
+        person,
+        kind,
+        under,
+        disguise,
+    });
+    prop_oneof![
+        6 => create,
+        2 => plant,
+        1 => copy,
+        8 => child,
+        6 => store,
+    ]
+}
+
+// What becomes of an object that is there.
+fn changes() -> impl Strategy<Value = Act> {
     let edit = (person(), object(), any::<u8>(), like());
     let edit = edit.prop_map(|(person, object, edit, like)| Act::Edit {
         person,
@@ -126,28 +154,19 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     });
     let adopt = (person(), object(), prop::option::weighted(0.3, person()));
     let adopt = adopt.prop_map(|(person, object, by)| Act::Adopt { person, object, by });
-    let plant = (person(), 0..2_usize, object(), any::<u8>());
-    let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
-        person,
-        kind,
-        under,
-        disguise,
-    });
-    let act = prop_oneof![
-        6 => create,
-        2 => plant,
+    prop_oneof![
         3 => object().prop_map(|object| Act::Orphan { object }),
         3 => object().prop_map(|object| Act::Claim { object }),
-        1 => copy,
-        8 => child,
-        6 => store,
         5 => edit,
         2 => back,
         1 => unseen,
         1 => adopt,
         1 => object().prop_map(|object| Act::Delete { object }),
-    ];
-    prop::collection::vec(act, 1..60)
+    ]
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    prop::collection::vec(prop_oneof![23 => creations(), 16 => changes()], 1..60)
 }
 
 proptest! {
@@ -223,7 +242,7 @@ fn of_orphans() -> impl Strategy<Value = Vec<Act>> {
         person,
         kind,
         like,
-        shape: (shape & 0b1000_0000) | 32 * u8::from(shape & 3 != 0),
+        shape: (shape & 0b1000_0000) | (32 * u8::from(shape & 3 != 0)),
     });
     let plant = (person, 0..2_usize, object.clone(), any::<u8>());
     let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {

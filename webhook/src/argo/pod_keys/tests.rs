@@ -124,7 +124,7 @@ fn of_any_other_pod_the_label_is_to_be_proven_and_it_is_not_a_node() {
         }
     }
     let kill = pod(|m| {
-        *m = json!({"name": "p", "annotations": {"workflows.argoproj.io/kill-cmd-main": "x"}})
+        *m = json!({"name": "p", "annotations": {"workflows.argoproj.io/kill-cmd-main": "x"}});
     });
     assert!(checked(&kill, false).unwrap_err().contains("kill-cmd-main"));
 }

@@ -95,12 +95,7 @@ impl Replay {
         let operation = text(&request["operation"]).to_owned();
         let sub_resource = text(&request["subResource"]).to_owned();
         if operation == "DELETE" {
-            let name = text(&request["oldObject"]["metadata"]["name"]);
-            // A pod is there until its node has ended it.
-            let by_node = text(&request["userInfo"]["username"]).starts_with("system:node:");
-            if plural != "pods" || by_node {
-                self.api_server.remove(&plural, name);
-            }
+            self.delete(&plural, &request);
             return Ok(());
         }
         self.ask_as_its_account(&mut request);
@@ -115,8 +110,6 @@ impl Replay {
         }
         if operation == "CREATE" {
             self.set_clock(&request["object"]);
-        }
-        if operation == "CREATE" {
             self.made_of_its_parent(&plural, &mut request["object"]);
         }
         let mut review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
@@ -156,6 +149,15 @@ impl Replay {
         }
         let name = text(&request["name"]).to_owned();
         self.try_again(&plural, &operation, &name)
+    }
+
+    fn delete(&mut self, plural: &str, request: &Value) {
+        let name = text(&request["oldObject"]["metadata"]["name"]);
+        // A pod is there until its node has ended it.
+        let by_node = text(&request["userInfo"]["username"]).starts_with("system:node:");
+        if plural != "pods" || by_node {
+            self.api_server.remove(plural, name);
+        }
     }
 
     // Argo tries again what it was told to, once the pod's Workflow is written.
