@@ -95,10 +95,7 @@ fn every_reason_that_a_type_lists_is_given_somewhere() -> Result<()> {
             .map(|(_, word)| word)
             .filter(|word| {
                 let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
-                !code
-                    .split(&format!("::{word}"))
-                    .skip(1)
-                    .any(|rest| is_end(rest))
+                !code.split(&format!("::{word}")).skip(1).any(is_end)
             })
             .collect();
         ensure!(dead.is_empty(), "nothing in {folder} gives {dead:?}");

@@ -94,6 +94,7 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
     with_own_stack(rules(), |ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
+        let (hers, post) = (job_sets(&d.mallory), PostParams::default());
         let planted: Pod = serde_json::from_value(resource_pod(&workflow))?;
         refused(d.mallory.creates::<Pod>(planted).await)?
             .with(403)?
@@ -101,26 +102,18 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
         let (resource, made) = d.makes_job_set(&workflow).await?;
         // A JobSet that names alice's Workflow, a Job that names her JobSet.
         let theirs = job_set("planted", &workflow)?;
-        refused(
-            job_sets(&d.mallory)
-                .create(&PostParams::default(), &theirs)
-                .await,
-        )?
-        .with(403)?
-        .saying(MALLORY)?;
+        refused(hers.create(&post, &theirs).await)?
+            .with(403)?
+            .saying(MALLORY)?;
         refused(d.mallory.creates::<Job>(job_of(&made, 0)?).await)?
             .with(403)?
             .saying(MALLORY)?;
         // Her own JobSet, labelled as alice's Workflow's.
         let mut labelled = theirs.clone();
         labelled.metadata.owner_references = None;
-        refused(
-            job_sets(&d.mallory)
-                .create(&PostParams::default(), &labelled)
-                .await,
-        )?
-        .with(403)?
-        .saying("workflows.argoproj.io/workflow")?;
+        refused(hers.create(&post, &labelled).await)?
+            .with(403)?
+            .saying("workflows.argoproj.io/workflow")?;
         // The account of alice's pod, without its pod.
         let account = account_of(&resource);
         let minted =
@@ -128,13 +121,9 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
                 .cluster()
                 .service_account(&d.ns.name, account, &d.ns.name)
                 .await?;
-        refused(
-            job_sets(&minted)
-                .create(&PostParams::default(), &theirs)
-                .await,
-        )?
-        .with(403)?
-        .saying("token")?;
+        refused(job_sets(&minted).create(&post, &theirs).await)?
+            .with(403)?
+            .saying("token")?;
         // Without alice's names it is mallory's own, whatever account its templates name.
         let mut own = theirs.clone();
         own.metadata.owner_references = None;
@@ -148,9 +137,7 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
                 .as_object_mut()
                 .map(|labels| labels.remove("workflows.argoproj.io/workflow"));
         }
-        let own = job_sets(&d.mallory)
-            .create(&PostParams::default(), &own)
-            .await?;
+        let own = hers.create(&post, &own).await?;
         let controller = jobset::controller(&d.ns).await?;
         let made = controller.creates::<Job>(job_of(&own, 1)?).await?;
         d.ns.runs_as(&d.ns.pod_of(&made).await?, MALLORY).await?;
