@@ -110,7 +110,11 @@ impl Tried {
     async fn for_a_day(&mut self) -> usize {
         let (mut passed, mut tries) = (Duration::ZERO, 0);
         while passed < Duration::from_hours(24) {
-            passed += self.once().await;
+            let wait = self.once().await;
+            // Google's day goes on as well: its quotas count updates of a bucket by the second.
+            let clock = self.world.emulator.state().clock();
+            clock.advance(wait.try_into().unwrap());
+            passed += wait;
             tries += 1;
             assert!(tries < 100, "a storm: {tries} tries in {passed:?}");
         }
@@ -169,10 +173,12 @@ async fn what_the_organization_refuses_for_a_day_is_said_once_and_tried_thirty_t
         let before = tried.world.last();
         let tries = tried.for_a_day().await;
         assert!((20..=40).contains(&tries), "{what}: {tries} tries");
-        let asked = tried.world.asked(before).len();
+        let asked = tried.world.asked(before);
+        // Account, policy, write; and once for the bucket and a folder that is made.
         assert!(
-            asked <= 3 * tries + 5,
-            "{what}: {asked} requests in {tries} tries"
+            asked.len() <= 3 * tries + 5,
+            "{what}: {} requests in {tries} tries: {asked:#?}",
+            asked.len()
         );
         let written = tried.written.lock().unwrap();
         assert_eq!(
