@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(
             refused(403, body),
             Failure::Refused {
-                reason: "NotEntitled".to_owned(),
+                reason: "R".to_owned(),
                 message: "ask #ml".to_owned()
             }
         );
