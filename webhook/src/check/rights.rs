@@ -146,19 +146,23 @@ pub(super) const POLICIES: Right = right(
         ),
     ],
 );
-pub(super) const CONFIGURATIONS: Right = right(
-    "change webhook configurations",
-    WRITE,
-    &[
-        (
-            "admissionregistration.k8s.io",
-            "mutatingwebhookconfigurations",
-        ),
-        (
-            "admissionregistration.k8s.io",
-            "validatingwebhookconfigurations",
-        ),
-    ],
+/// A program with a webhook has to write its own configurations, and keeps that right by their names.
+pub(super) const CONFIGURATIONS: Right = of(
+    right(
+        "change webhook configurations",
+        WRITE,
+        &[
+            (
+                "admissionregistration.k8s.io",
+                "mutatingwebhookconfigurations",
+            ),
+            (
+                "admissionregistration.k8s.io",
+                "validatingwebhookconfigurations",
+            ),
+        ],
+    ),
+    &[names::WEBHOOK_CONFIGURATION],
 );
 pub(super) const ESCALATE: Right = right(
     "give rights that they do not have (escalate)",
