@@ -226,6 +226,18 @@ impl ArgoNamespace {
         Ok(all.filter(is_of).collect())
     }
 
+    /// Waits for a pod of a Workflow, however it ends.
+    ///
+    /// # Errors
+    /// There is none in time.
+    pub async fn first_pod_of(&self, workflow: &str) -> Result<Pod> {
+        within(PATIENCE, &format!("{workflow} has a pod"), async || {
+            let pods = self.pods_of(workflow).await?;
+            pods.into_iter().next().context("none yet")
+        })
+        .await
+    }
+
     /// Checks that there were at least so many pods of a Workflow, and whose each was.
     ///
     /// # Errors
