@@ -13,10 +13,11 @@ pub const API_VERSION: &str = "namesake.dev/v1alpha1";
 pub const OPT_IN_LABEL: &str = "namesake.dev/stack";
 /// Label on an opted-in Namespace: `enforce` (also without the label), `shadow` or `off`.
 pub const MODE_LABEL: &str = "namesake.dev/mode";
-/// Annotation on an opted-in Namespace: since when it is, RFC 3339. Older stamps are void.
-pub const OPTED_IN_ANNOTATION: &str = "namesake.dev/opted-in-at";
+/// Annotation on an opted-in Namespace: a random text, another one each time that it is opted in. What was signed in another
+/// epoch is void.
+pub const EPOCH_ANNOTATION: &str = "namesake.dev/epoch";
 /// Labels and annotations on a Namespace that decide who is checked there: only admins may write them.
-pub const NAMESPACE_KEYS: [&str; 3] = [OPT_IN_LABEL, MODE_LABEL, OPTED_IN_ANNOTATION];
+pub const NAMESPACE_KEYS: [&str; 3] = [OPT_IN_LABEL, MODE_LABEL, EPOCH_ANNOTATION];
 /// Annotation on pods of a namespace in shadow mode: what would have become of them. Never evidence.
 pub const SHADOW_ANNOTATION: &str = "namesake.dev/shadow";
 /// Annotation by which an admin gives a parent to the user that it names; it is taken off as it is obeyed.
@@ -83,10 +84,10 @@ pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
 pub const TEMPLATES_WEBHOOK: &str = "templates.namesake.dev";
 /// Webhook of the twin, which checks the final object.
 pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
-/// Webhook that writes down since when a namespace is opted in.
+/// Webhook that writes an epoch onto a namespace as it is opted in.
 pub const NAMESPACES_WEBHOOK: &str = "namespaces.namesake.dev";
 /// The ValidatingAdmissionPolicies that protect names, accounts and ourselves, each with a binding of its name that denies.
-pub const GUARDS: [&str; 25] = [
+pub const GUARDS: [&str; 27] = [
     "namesake-adoption",
     "namesake-argo-pods",
     "namesake-bindings",
@@ -95,9 +96,11 @@ pub const GUARDS: [&str; 25] = [
     "namesake-broker-role-bindings",
     "namesake-broker-service-accounts",
     "namesake-broker-tokens",
+    "namesake-epochs",
     "namesake-guarded-pods",
     "namesake-identities",
     "namesake-installation",
+    "namesake-keys",
     "namesake-managed-pods",
     "namesake-mode",
     "namesake-opt-in",

@@ -106,6 +106,7 @@ fn seals(c: &mut Criterion) {
         taken: None,
         argo: None,
     };
+    const EPOCH: &str = "epoch-of-the-bench";
     let seen = SeenObject {
         stack: "prod",
         namespace: "research",
@@ -114,9 +115,12 @@ fn seals(c: &mut Criterion) {
         generate_name: Some("t-b2bdfea8-"),
         uid: "",
         created: 0,
+        epoch: EPOCH,
     };
-    let text = stamp.sign(&keys);
-    c.bench_function("stamp/sign", |b| b.iter(|| black_box(&stamp).sign(&keys)));
+    let text = stamp.sign(&keys, EPOCH);
+    c.bench_function("stamp/sign", |b| {
+        b.iter(|| black_box(&stamp).sign(&keys, EPOCH))
+    });
     c.bench_function("stamp/verify", |b| {
         b.iter(|| Stamp::verify(black_box(&text), &keys, &seen));
     });

@@ -73,13 +73,33 @@ const AMOUNTS: [&str; 3] = ["limits", "requests", "sizeLimit"];
 /// The domain of the labels and annotations that the JobSet controller adds to what it makes.
 const JOBSET_DOMAIN: &str = "jobset.sigs.k8s.io";
 
+/// Labels by which a Job finds its pods. The API server writes them into the template of a new Job.
+const JOB_LABELS: [&str; 4] = [
+    "batch.kubernetes.io/controller-uid",
+    "batch.kubernetes.io/job-name",
+    "controller-uid",
+    "job-name",
+];
+
 /// The digest of what a pod template runs.
 #[must_use]
 pub fn digest_of_pod_template(template: &Node<'_>) -> Digest {
+    digest(template, &|key| !is_jobsets(key))
+}
+
+/// The digest of what the pods of a Job run, the same before and after the API server labelled its template.
+#[must_use]
+pub fn digest_of_job_template(template: &Node<'_>) -> Digest {
+    digest(template, &|key| {
+        !is_jobsets(key) && !JOB_LABELS.contains(&key)
+    })
+}
+
+fn digest(template: &Node<'_>, counts: &dyn Fn(&str) -> bool) -> Digest {
     let (metadata, spec) = (template.get("metadata"), template.get("spec"));
     let mut said = Said::new("pod-template");
     for keys in ["labels", "annotations"] {
-        said.value(metadata.get(keys), &|key, _| !is_jobsets(key));
+        said.value(metadata.get(keys), &|key, _| counts(key));
     }
     let named = |member| spec.get(member).text();
     let account = named("serviceAccountName").or_else(|| named("serviceAccount"));

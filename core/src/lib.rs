@@ -35,7 +35,7 @@ mod user;
 pub use argo::{Argo, Deployer};
 pub use authors::Requester;
 pub use decide::{Claims, Decision, IdentityChoice, Subject};
-pub use digest::{Digest, digest_of_pod_template};
+pub use digest::{Digest, digest_of_job_template, digest_of_pod_template};
 pub use fingerprint::fingerprint;
 pub use gathered::Gathered;
 pub use glob::Glob;
@@ -48,7 +48,7 @@ pub use rules::{
     BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Itself, Launcher, Life, Mode, NoMatch,
     Per, Problem, Rules, RulesErrors, Source, Span, Standing, WhenFull,
 };
-pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError};
+pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError, is_epoch};
 pub use stamp::{Bound, MAX_RUNS, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
 pub use tree::{Node, Text};
 pub use user::{MAX_USER_BYTES, User, UserError};

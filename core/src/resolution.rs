@@ -72,6 +72,8 @@ pub struct SeenPod<'a> {
     pub credential: bool,
     /// The present second, in Unix seconds.
     pub now: i64,
+    /// The epoch of the namespace.
+    pub epoch: &'a str,
     /// UID of the pod's controller, if it has one.
     pub owner_uid: Option<&'a str>,
     /// The service account that the pod names.
@@ -95,13 +97,15 @@ pub struct ExistingPod<'a> {
     pub name: &'a str,
     /// `metadata.generateName`.
     pub generate_name: Option<&'a str>,
+    /// The epoch of the namespace.
+    pub epoch: &'a str,
 }
 
 impl Resolution {
-    /// The annotation's text.
+    /// The annotation's text, for a pod in a namespace of this epoch.
     #[must_use]
-    pub fn sign(&self, keys: &KeyRing) -> String {
-        keys.seal(Purpose::Resolution, self)
+    pub fn sign(&self, keys: &KeyRing, epoch: &str) -> String {
+        keys.seal(Purpose::Resolution, epoch, self)
     }
 
     /// The resolution in an annotation, if we signed it for this very pod.
@@ -128,7 +132,7 @@ impl Resolution {
         keys: &KeyRing,
         pod: &ExistingPod<'_>,
     ) -> Result<Resolution, SealError> {
-        let resolution: Resolution = keys.open(Purpose::Resolution, text)?;
+        let resolution: Resolution = keys.open(Purpose::Resolution, pod.epoch, text)?;
         same("stack", &resolution.stack, pod.stack)?;
         same("namespace", &resolution.namespace, pod.namespace)?;
         let account = &resolution.service_account;
@@ -147,7 +151,7 @@ impl Resolution {
         keys: &KeyRing,
         seen: &SeenPod<'_>,
     ) -> Result<Resolution, SealError> {
-        let resolution: Resolution = keys.open(Purpose::Resolution, text)?;
+        let resolution: Resolution = keys.open(Purpose::Resolution, seen.epoch, text)?;
         same("stack", &resolution.stack, seen.stack)?;
         same("namespace", &resolution.namespace, seen.namespace)?;
         same("requester", &resolution.requester, seen.requester)?;

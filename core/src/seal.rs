@@ -1,6 +1,10 @@
-//! Seals: signed text that travels on objects. `v1.KEY_ID.PAYLOAD.MAC`, payload and MAC in base64url.
+//! Seals: signed text that travels on objects. `v2.KEY_ID.EPOCH.PAYLOAD.MAC`, payload and MAC in base64url.
 //!
-//! The MAC is HMAC-SHA256 over a tag for the purpose, the length of the key id, the key id and the payload's bytes.
+//! The epoch is the random text that the object's namespace got when it was opted in; it is empty for an object in no
+//! namespace. It stands outside the payload so that a policy of the API server can compare it with the namespace.
+//!
+//! The MAC is HMAC-SHA256 over a tag for the purpose, key id and epoch (each with its length before it) and the payload's
+//! bytes.
 //! The payload is parsed only after the MAC has been verified, from exactly the bytes that were signed.
 
 use std::{collections::BTreeMap, fmt};
@@ -16,7 +20,9 @@ use crate::text::shown;
 pub const MAX_SEALED_BYTES: usize = 24 * 1024;
 /// Shortest key, in bytes: the length of the hash.
 pub const MIN_KEY_BYTES: usize = 32;
-const VERSION: &str = "v1";
+/// Shortest epoch, in bytes: nobody guesses one.
+const MIN_EPOCH_BYTES: usize = 16;
+const VERSION: &str = "v2";
 
 /// What a seal is for. A seal for one purpose never verifies for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +35,8 @@ impl Purpose {
     /// No tag is the beginning of another.
     fn tag(self) -> &'static [u8] {
         match self {
-            Purpose::Stamp => b"namesake/stamp/v1\0",
-            Purpose::Resolution => b"namesake/resolution/v1\0",
+            Purpose::Stamp => b"namesake/stamp/v2\0",
+            Purpose::Resolution => b"namesake/resolution/v2\0",
         }
     }
 }
@@ -67,8 +73,8 @@ pub enum SealError {
     /// More than [`MAX_SEALED_BYTES`].
     #[error("it has {0} bytes, and at most {MAX_SEALED_BYTES} are looked at")]
     TooLong(usize),
-    /// Not of the form `v1.KEY_ID.PAYLOAD.MAC`.
-    #[error("it is not of the form v1.KEY_ID.PAYLOAD.MAC")]
+    /// Not of the form `v2.KEY_ID.EPOCH.PAYLOAD.MAC`.
+    #[error("it is not of the form v2.KEY_ID.EPOCH.PAYLOAD.MAC")]
     Malformed,
     /// Signed with a key that is not in the ring.
     #[error("it was signed with key {0}, which is not known here")]
@@ -79,6 +85,9 @@ pub enum SealError {
     /// Rightly signed, but not something that this version understands.
     #[error("it was signed by a version that this one does not understand")]
     Payload,
+    /// It was signed in another epoch of the namespace: nobody watched who wrote what between the two.
+    #[error("it is from before the namespace was last opted in")]
+    Epoch,
     /// It was signed for something else than what is seen here.
     #[error(
         "it was signed for {field} {}, and this is {}",
@@ -112,7 +121,7 @@ pub(crate) fn unverified<T: DeserializeOwned>(text: &str) -> Option<T> {
     if text.len() > MAX_SEALED_BYTES {
         return None;
     }
-    let payload = text.split('.').nth(2)?;
+    let payload = text.split('.').nth(3)?;
     let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?;
     serde_json::from_slice(&payload).ok()
 }
@@ -168,7 +177,8 @@ impl KeyRing {
             .next()
     }
 
-    pub(crate) fn seal<T: Serialize>(&self, purpose: Purpose, payload: &T) -> String {
+    /// The epoch may not have a dot in it: see [`is_epoch`].
+    pub(crate) fn seal<T: Serialize>(&self, purpose: Purpose, epoch: &str, payload: &T) -> String {
         #[expect(
             clippy::expect_used,
             reason = "stamps and resolutions are strings and numbers: they always print"
@@ -179,25 +189,28 @@ impl KeyRing {
             reason = "`new` makes no ring without its current key, and nothing takes keys out"
         )]
         let mac = self
-            .mac(&self.current, purpose, &payload)
+            .mac(&self.current, purpose, epoch, &payload)
             .expect("the current key is in the ring");
         let (payload, mac) = (
             BASE64URL_NOPAD.encode(&payload),
             BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()),
         );
-        format!("{VERSION}.{}.{payload}.{mac}", self.current)
+        format!("{VERSION}.{}.{epoch}.{payload}.{mac}", self.current)
     }
 
+    /// What was signed for this purpose in this epoch.
     pub(crate) fn open<T: DeserializeOwned>(
         &self,
         purpose: Purpose,
+        epoch: &str,
         text: &str,
     ) -> Result<T, SealError> {
         if text.len() > MAX_SEALED_BYTES {
             return Err(SealError::TooLong(text.len()));
         }
         let mut parts = text.split('.');
-        let (Some(VERSION), Some(id), Some(payload), Some(mac), None) = (
+        let (Some(VERSION), Some(id), Some(signed_in), Some(payload), Some(mac), None) = (
+            parts.next(),
             parts.next(),
             parts.next(),
             parts.next(),
@@ -213,18 +226,23 @@ impl KeyRing {
         };
         let (payload, signature) = (decode(payload)?, decode(mac)?);
         let mac = self
-            .mac(id, purpose, &payload)
+            .mac(id, purpose, signed_in, &payload)
             .ok_or_else(|| SealError::UnknownKey(shown(id)))?;
         mac.verify_slice(&signature)
             .map_err(|_| SealError::Forged)?;
+        if signed_in != epoch {
+            return Err(SealError::Epoch);
+        }
         serde_json::from_slice(&payload).map_err(|_| SealError::Payload)
     }
 
-    fn mac(&self, id: &str, purpose: Purpose, payload: &[u8]) -> Option<Hmac<Sha256>> {
+    fn mac(&self, id: &str, purpose: Purpose, epoch: &str, payload: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = self.keys.get(id)?.clone();
         mac.update(purpose.tag());
-        mac.update(&(id.len() as u64).to_be_bytes());
-        mac.update(id.as_bytes());
+        for text in [id, epoch] {
+            mac.update(&(text.len() as u64).to_be_bytes());
+            mac.update(text.as_bytes());
+        }
         mac.update(payload);
         Some(mac)
     }
@@ -239,6 +257,12 @@ impl fmt::Debug for KeyRing {
             .field("ids", &ids)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a text can be an epoch: 16 to 63 letters, digits, hyphens and underscores.
+#[must_use]
+pub fn is_epoch(text: &str) -> bool {
+    text.len() >= MIN_EPOCH_BYTES && is_key_id(text)
 }
 
 fn is_key_id(id: &str) -> bool {

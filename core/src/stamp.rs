@@ -43,8 +43,8 @@ pub struct Stamp {
     /// What a person made, if that is not this object but one that this object comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<Launcher>,
-    /// What the object would run, each as a digest, if it can change what it runs: nothing else is what the requester
-    /// asked for.
+    /// What the object would run, each as a digest: nothing else is what the requester asked for. Empty on an object of
+    /// Argo, which has digests of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<Digest>,
     /// The containers of its pods, by name: a fingerprint of what each runs. Only where pods are as the object has them (a
@@ -96,13 +96,15 @@ pub struct SeenObject<'a> {
     pub uid: &'a str,
     /// `metadata.creationTimestamp`, in Unix seconds.
     pub created: i64,
+    /// The epoch of its namespace; empty if it is in none.
+    pub epoch: &'a str,
 }
 
 impl Stamp {
-    /// The annotation's text.
+    /// The annotation's text, for an object in a namespace of this epoch; empty for one in no namespace.
     #[must_use]
-    pub fn sign(&self, keys: &KeyRing) -> String {
-        keys.seal(Purpose::Stamp, self)
+    pub fn sign(&self, keys: &KeyRing, epoch: &str) -> String {
+        keys.seal(Purpose::Stamp, epoch, self)
     }
 
     /// What the annotation says, whoever wrote it: for lists that people read. Never evidence.
@@ -116,7 +118,7 @@ impl Stamp {
     /// # Errors
     /// Text that we did not sign, or signed for something else: says which field differs.
     pub fn verify(text: &str, keys: &KeyRing, seen: &SeenObject<'_>) -> Result<Stamp, SealError> {
-        let stamp: Stamp = keys.open(Purpose::Stamp, text)?;
+        let stamp: Stamp = keys.open(Purpose::Stamp, seen.epoch, text)?;
         same("stack", &stamp.stack, seen.stack)?;
         same("namespace", &stamp.namespace, seen.namespace)?;
         same("kind", &stamp.kind, seen.kind)?;

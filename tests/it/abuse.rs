@@ -5,6 +5,7 @@ mod bad_input;
 mod before_opt_in;
 mod custody;
 mod down;
+mod epochs;
 mod guards;
 mod lockout;
 mod model;

@@ -112,7 +112,7 @@ impl Installation {
         eventually("opting in is seen by the webhook", async || {
             let there = namespaces.create(&params, &probe).await?;
             let annotations = there.metadata.annotations.unwrap_or_default();
-            ensure!(annotations.contains_key(names::OPTED_IN_ANNOTATION));
+            ensure!(annotations.contains_key(names::EPOCH_ANNOTATION));
             Ok(())
         })
         .await

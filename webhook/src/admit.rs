@@ -25,7 +25,7 @@ use crate::review::{self, Malformed, Object, Request};
 use crate::state::State;
 use crate::verdict::{Facts, Refused, Verdict};
 use crate::who;
-use crate::{opt_in, rules_check, task_result, twin};
+use crate::{epoch, opt_in, rules_check, task_result, twin};
 
 use needs::{identity, origin};
 use record::record;
@@ -37,7 +37,7 @@ use trees::Trees;
 pub enum Webhook {
     /// Stamps parents and patches pods.
     Mutate,
-    /// Writes down since when a namespace is opted in.
+    /// Writes an epoch onto a namespace as it is opted in.
     MutateNamespaces,
     /// Checks final pods.
     Validate,
@@ -91,7 +91,11 @@ pub async fn admit(
         Err(malformed) => return Err(malformed),
     };
     if webhook == Webhook::MutateNamespaces {
-        let verdict = opt_in::write_down(&request, state.rules.get().as_deref(), state.now());
+        let rules = state.rules.get();
+        let verdict = match epoch::draw() {
+            Ok(epoch) => opt_in::write_epoch(&request, rules.as_deref(), &epoch),
+            Err(refused) => Verdict::refuse(refused, asks(&request)),
+        };
         record(state, webhook, "Namespace", &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }
@@ -195,17 +199,23 @@ async fn decide(
     let (Some(rules), Some(keys)) = (state.rules.get(), state.keys()) else {
         return Err(refuse(not_loaded()));
     };
-    let opted_in = state.namespaces.get(&request.namespace, rules.stack());
+    let namespace = match kind.scope {
+        Scope::Namespaced => request.namespace.as_str(),
+        Scope::Cluster => "",
+    };
+    let opted_in = state.namespaces.get(namespace, rules.stack());
     let acts_for = acts_for(state, request).map_err(refuse)?;
     let world = World {
         rules: &rules,
         keys: &keys,
         now: state.now(),
-        returned: opted_in.as_ref().and_then(|n| n.returned),
+        epoch: opted_in.as_ref().map_or("", |n| n.epoch.as_str()),
         inside: lives_inside(state, &request.user_info, rules.stack()),
         acts_for: acts_for.as_ref(),
     };
-    let opted_in = opted_in.is_some() || kind.scope == Scope::Cluster;
+    if webhook == Webhook::Mutate && opted_in.is_none() && kind.scope == Scope::Namespaced {
+        return Err(refuse(not_opted_in(state, &world, request)));
+    }
     if let (Webhook::Mutate, Some(role)) = (webhook, crate::argo::role(kind)) {
         let asked = argo::Asked {
             state,
@@ -217,7 +227,7 @@ async fn decide(
             kind,
             role,
         };
-        return argo::admit(&asked, opted_in).await;
+        return argo::admit(&asked).await;
     }
     match (webhook, &kind.role, request.operation.as_str()) {
         (Webhook::Validate, Role::Pod, "CREATE") => {
@@ -230,12 +240,8 @@ async fn decide(
                 kind,
                 parent,
                 new: object,
-                opted_in,
             };
             parent::update(state, &world, request, &changed, trees, deadline).await
-        }
-        (Webhook::Mutate, _, "CREATE") if !opted_in => {
-            Err(refuse(not_opted_in(state, &world, request)))
         }
         (Webhook::Mutate, Role::Pod, "CREATE") => {
             pod(state, &world, request, kind, object, deadline).await
@@ -371,7 +377,7 @@ fn just_started(what: &str) -> Refused {
     )
 }
 
-fn not_opted_in(state: &State, world: &World<'_>, request: &Request<'_>) -> Refused {
+fn not_opted_in<O>(state: &State, world: &World<'_>, request: &Request<'_, O>) -> Refused {
     if !state.synced.has_namespaces() {
         return just_started("the namespaces");
     }
@@ -379,11 +385,12 @@ fn not_opted_in(state: &State, world: &World<'_>, request: &Request<'_>) -> Refu
         RefusalReason::NotOptedIn,
         format!(
             "namespace {} is not seen as opted in to stack {}: try again in a minute; if it lasts, its label {} names \
-             another stack, or {} is off",
+             another stack, {} is off, or it has no annotation {} (an admin takes the label off and sets it again)",
             request.namespace,
             world.rules.stack(),
             names::OPT_IN_LABEL,
-            names::MODE_LABEL
+            names::MODE_LABEL,
+            names::EPOCH_ANNOTATION
         ),
     )
 }

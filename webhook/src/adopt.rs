@@ -9,7 +9,7 @@ use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
 use namesake_core::{Bound, Groups, ObjectName, STAMP_TOLERANCE, Stamp};
 
 use crate::kinds::{self, Kind, Parent, Parts};
-use crate::mutate::{Sign, World};
+use crate::mutate::World;
 use crate::reason::RefusalReason;
 use crate::review::{Metadata, Object, Request};
 use crate::twin;
@@ -26,13 +26,12 @@ pub fn asked(
     (kind, parent): (&Kind, &Parent),
     old: &Object<'_>,
     (new, parts): (&Object<'_>, &Parts<'_>),
-    sign: Sign,
 ) -> Result<Option<(Asker, Stamp)>, Refused> {
     if is_child(&new.metadata) {
         return Ok(None);
     }
     let (old, metadata) = (&old.metadata, &new.metadata);
-    let Some(given) = given(world, request, kind, (old, metadata), sign)? else {
+    let Some(given) = given(world, request, kind, (old, metadata))? else {
         let again = again(world, request, kind, old, metadata);
         return Ok(again.map(|stamp| (asker(&stamp, kind, parent, old), stamp)));
     };
@@ -54,20 +53,12 @@ pub fn given(
     request: &Request<'_>,
     kind: &Kind,
     (old, new): (&Metadata<'_>, &Metadata<'_>),
-    sign: Sign,
 ) -> Result<Option<Stamp>, Refused> {
     let Some(name) = brought(Some(old), new) else {
         return Ok(None);
     };
     let what = format!("{} {}", kind.name, old.name.as_deref().unwrap_or_default());
     check_admin(world, request, &what)?;
-    if sign == Sign::Never {
-        let text = format!(
-            "namespace {} is not seen as opted in, so {what} cannot be adopted yet: try again in a minute",
-            request.namespace
-        );
-        return Err(Refused::later(RefusalReason::NotOptedIn, text));
-    }
     Ok(Some(Stamp {
         stack: world.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),

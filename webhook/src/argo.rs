@@ -51,13 +51,6 @@ pub fn role(kind: &Kind) -> Option<Role> {
     }
 }
 
-/// Whether a stamp on an object of this kind outlives that its namespace opts out and in again: what a template and a
-/// CronWorkflow say now is compared with what was signed. A Workflow's is not: its nodes may have been written meanwhile.
-#[must_use]
-pub fn outlives_return(kind: &str) -> bool {
-    kind == "argoproj.io/CronWorkflow" || kind.ends_with("WorkflowTemplate")
-}
-
 /// Whose the pods of an object are, as far as its stamp says: its deployer's, or whoever made it.
 #[must_use]
 pub fn runs_as(stamp: &Stamp) -> Option<&User> {

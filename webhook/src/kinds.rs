@@ -72,7 +72,7 @@ pub struct Parent {
     pub also: fn(old: &Parts<'_>, new: &Parts<'_>) -> Option<String>,
     /// The pods that it would make, for early evaluation.
     pub templates: for<'p> fn(&'p Parts<'_>) -> Result<Vec<Template<'p>>, Odd>,
-    /// Whether, and how, it can change what it runs.
+    /// How its stamp says what it runs.
     pub runs: Runs,
     /// Whether whoever changes it is its user from then on.
     pub changes_hands: bool,
@@ -107,11 +107,16 @@ pub struct Marks<'a> {
 
 objects_only!(Parts, Marks);
 
-/// Whether a kind can change what it runs.
+/// How a stamp says what an object runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Runs {
-    /// It runs what it was made with.
-    Fixed,
+    /// Not with digests of pod templates: Argo's objects have digests of their own.
+    Elsewhere,
+    /// Its pods run what its own spec says, and the stamp signs that. The object must still show it.
+    Itself {
+        /// What it shows.
+        own: fn(&Parts<'_>) -> Digest,
+    },
     /// Its stamp signs what it would run; what its carrier makes must show one of these digests.
     Signed {
         /// What it would run.
@@ -126,7 +131,8 @@ impl Runs {
     #[must_use]
     pub fn of(&self, parts: &Parts<'_>) -> Vec<Digest> {
         let mut all = match self {
-            Runs::Fixed => Vec::new(),
+            Runs::Elsewhere => Vec::new(),
+            Runs::Itself { own } => vec![own(parts)],
             Runs::Signed { own, .. } => own(parts),
         };
         all.sort_unstable();

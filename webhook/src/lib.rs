@@ -15,6 +15,7 @@ mod args;
 pub mod broker;
 pub mod check;
 mod claims;
+mod epoch;
 pub mod guard;
 pub mod hygiene;
 pub mod installation;

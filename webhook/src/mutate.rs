@@ -17,7 +17,7 @@ use crate::who::Asker;
 
 pub use parent::{Picked, of_argo, parent, restamped};
 pub use pod::pod;
-pub use update::{Sign, Update, update};
+pub use update::{Update, update};
 
 /// What every decision depends on, as of one moment.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +28,8 @@ pub struct World<'a> {
     pub keys: &'a KeyRing,
     /// Seconds since 1970.
     pub now: i64,
-    /// When the namespace came back after it had opted out, if this process saw that.
-    pub returned: Option<i64>,
+    /// The epoch of the namespace; empty if it is not seen as opted in.
+    pub epoch: &'a str,
     /// Whether the requester's own namespace is opted in: no carrier lives there.
     pub inside: bool,
     /// For whom the requester asks, if it is a managed KSA.

@@ -1,19 +1,19 @@
-//! Since when a namespace is opted in, written on it as it opts in: stamps from before are void, on every replica and after
-//! every restart. Pure.
+//! The epoch of a namespace, written onto it as it opts in: what was signed in another epoch is void, on every replica and
+//! after every restart, whatever their clocks say. Pure.
 
-use jiff::Timestamp;
-use namesake_api::names::{MODE_LABEL, OPT_IN_LABEL, OPTED_IN_ANNOTATION};
-use namesake_core::Rules;
+use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
+use namesake_core::{Rules, is_epoch};
 
 use crate::mode::Mode;
 use crate::patch::Patch;
 use crate::review::{Metadata, Object, Request};
 use crate::verdict::{Facts, Verdict};
 
-/// Answers a CREATE or UPDATE of a Namespace. Whatever the request says about the second, ours is what counts. Warns when a
-/// namespace opts in and no rule can match there.
+/// Answers a CREATE or UPDATE of a Namespace: it gets the epoch `fresh` as it opts in, and keeps the one that it has as long
+/// as it stays. Whatever the request says about its epoch does not count. Warns when a namespace opts in and no rule can match
+/// there.
 #[must_use]
-pub fn write_down(request: &Request<'_>, rules: Option<&Rules>, now: i64) -> Verdict {
+pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, fresh: &str) -> Verdict {
     let mut facts = Facts {
         requester: request.user_info.username.to_string(),
         outcome: "unchanged",
@@ -27,14 +27,13 @@ pub fn write_down(request: &Request<'_>, rules: Option<&Rules>, now: i64) -> Ver
         .as_ref()
         .map(|o: &Object<'_>| &o.metadata);
     let before = old.and_then(stack);
-    let at = match (stack(new), before) {
-        (Some(now_in), Some(before)) if now_in == before => {
-            let kept = old.and_then(|o| o.annotation(OPTED_IN_ANNOTATION));
-            kept.map(str::to_owned)
-        }
+    let kept = old.and_then(|o| o.annotation(EPOCH_ANNOTATION));
+    let kept = kept.filter(|epoch| is_epoch(epoch));
+    let epoch = match (stack(new), before) {
+        (Some(is_in), Some(before)) if is_in == before && kept.is_some() => kept,
         (Some(_), _) => {
             facts.outcome = "opted-in";
-            Timestamp::from_second(now).ok().map(|t| t.to_string())
+            Some(fresh)
         }
         (None, _) => None,
     };
@@ -46,7 +45,7 @@ pub fn write_down(request: &Request<'_>, rules: Option<&Rules>, now: i64) -> Ver
         _ => Vec::new(),
     };
     let mut patch = Patch::default();
-    let keys = [(OPTED_IN_ANNOTATION, at.as_deref())];
+    let keys = [(EPOCH_ANNOTATION, epoch)];
     patch.set_keys("/metadata/annotations", new.annotations.as_ref(), &keys);
     Verdict {
         result: Ok(patch),
@@ -81,77 +80,89 @@ mod tests {
     use super::*;
     use crate::review;
 
-    fn at(old: &Value, new: &Value) -> Value {
+    const FRESH: &str = "a-fresh-epoch-of-its-own";
+    const OLD: &str = "an-older-epoch-of-it";
+
+    // What becomes of the annotation. `epoch` among the labels is the annotation that is there.
+    fn epoch(old: &Value, new: &Value) -> Value {
         let object = |labels: &Value| {
             if labels.is_null() {
                 return Value::Null;
             }
             let mut labels = labels.clone();
-            let at = labels.as_object_mut().unwrap().remove("at");
-            let annotations = at.map_or(json!({}), |at| json!({OPTED_IN_ANNOTATION: at}));
+            let epoch = labels.as_object_mut().unwrap().remove("epoch");
+            let annotations = epoch.map_or(json!({}), |epoch| json!({EPOCH_ANNOTATION: epoch}));
             json!({"metadata": {"name": "n", "labels": labels, "annotations": annotations}})
         };
         let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
             "uid": "u", "userInfo": {"username": "root@acme.com"}, "object": object(new), "oldObject": object(old)}});
         let body = body.to_string();
-        let verdict = write_down(&review::parse(body.as_bytes()).unwrap(), None, 100);
+        let verdict = write_epoch(&review::parse(body.as_bytes()).unwrap(), None, FRESH);
         let patch = serde_json::to_value(verdict.result.unwrap()).unwrap();
         patch.get(0).cloned().unwrap_or_default()
     }
 
     #[test]
-    fn the_second_is_written_whenever_a_namespace_comes_in() {
-        let first = json!("1970-01-01T00:01:40Z");
+    fn a_namespace_gets_another_epoch_whenever_it_comes_in() {
         let (inside, none) = (json!({OPT_IN_LABEL: "prod"}), json!({}));
-        let off = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "off", "at": "old"});
+        let off = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "off", "epoch": OLD});
         for (old, new) in [
             (&Value::Null, &inside),
             (&none, &inside),
             (
-                &json!({OPT_IN_LABEL: "dev", "at": "old"}),
-                &json!({OPT_IN_LABEL: "prod", "at": "old"}),
+                &json!({OPT_IN_LABEL: "dev", "epoch": OLD}),
+                &json!({OPT_IN_LABEL: "prod", "epoch": OLD}),
             ),
             (
                 &off,
-                &json!({OPT_IN_LABEL: "prod", MODE_LABEL: "shadow", "at": "old"}),
+                &json!({OPT_IN_LABEL: "prod", MODE_LABEL: "shadow", "epoch": OLD}),
             ),
-            (
-                &none,
-                &json!({OPT_IN_LABEL: "prod", "at": "1960-01-01T00:00:00Z"}),
-            ),
+            (&none, &json!({OPT_IN_LABEL: "prod", "epoch": OLD})),
+            // It was labelled before this webhook was installed, or somebody wrote nonsense meanwhile.
+            (&inside, &inside),
+            (&json!({OPT_IN_LABEL: "prod", "epoch": "e"}), &inside),
         ] {
-            assert_eq!(at(old, new)["value"], first, "{old} {new}");
+            assert_eq!(
+                epoch(old, new)["value"][EPOCH_ANNOTATION]
+                    .as_str()
+                    .or(epoch(old, new)["value"].as_str()),
+                Some(FRESH),
+                "{old} {new}"
+            );
         }
     }
 
     #[test]
-    fn the_second_stays_as_it_is_while_a_namespace_is_in() {
-        let inside = json!({OPT_IN_LABEL: "prod", "at": "t"});
-        assert_eq!(at(&inside, &inside), Value::Null);
-        let moved = at(&inside, &json!({OPT_IN_LABEL: "prod", "at": "earlier"}));
-        assert_eq!(moved["value"], "t", "somebody else wrote it");
-        assert_eq!(at(&inside, &json!({OPT_IN_LABEL: "prod"}))["value"], "t");
-        let shadow = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "shadow", "at": "t"});
-        assert_eq!(at(&inside, &shadow), Value::Null);
-        // Opted in before there was such an annotation: its stamps must not become void by this.
-        let older = json!({OPT_IN_LABEL: "prod"});
-        assert_eq!(at(&older, &older), Value::Null);
-        assert_eq!(at(&older, &inside)["op"], "remove");
+    fn the_epoch_stays_as_it_is_while_a_namespace_is_in() {
+        let inside = json!({OPT_IN_LABEL: "prod", "epoch": OLD});
+        assert_eq!(epoch(&inside, &inside), Value::Null);
+        let moved = epoch(&inside, &json!({OPT_IN_LABEL: "prod", "epoch": FRESH}));
+        assert_eq!(moved["value"], OLD, "somebody else wrote it");
+        let without = epoch(&inside, &json!({OPT_IN_LABEL: "prod"}));
+        assert_eq!(
+            without["value"][EPOCH_ANNOTATION]
+                .as_str()
+                .or(without["value"].as_str()),
+            Some(OLD)
+        );
+        let shadow = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "shadow", "epoch": OLD});
+        assert_eq!(epoch(&inside, &shadow), Value::Null);
+        assert_eq!(epoch(&inside, &json!({"epoch": OLD}))["op"], "remove");
     }
 
     const RULES: &str = include_str!("../testdata/rules.yaml");
 
     fn warnings(rules: &str, namespace: &str, old: &Value, new: &Value) -> Vec<String> {
-        let labelled = |labels: &Value| json!({"metadata": {"name": namespace, "labels": labels}});
+        let labelled = |labels: &Value| json!({"metadata": {"name": namespace, "labels": labels, "annotations": {EPOCH_ANNOTATION: OLD}}});
         let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
             "uid": "u", "name": namespace, "userInfo": {"username": "root@acme.com"},
             "object": labelled(new), "oldObject": labelled(old)}});
         let file = "rules.yaml";
         let rules = Rules::parse(&[namesake_core::Source { file, text: rules }]).unwrap();
-        write_down(
+        write_epoch(
             &review::parse(body.to_string().as_bytes()).unwrap(),
             Some(&rules),
-            100,
+            FRESH,
         )
         .warnings
     }

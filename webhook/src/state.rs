@@ -22,7 +22,7 @@ use crate::mode::Mode;
 
 pub use identities::{Identities, Known};
 pub use installed::Installed;
-pub use namespaces::{Namespaces, OptedIn, Says};
+pub use namespaces::{Namespaces, OptedIn};
 pub use parents::{Parent, Parents};
 pub use rules::{Files, Offer, RulesInForce, parse};
 pub use survey::{Survey, Unproven};

@@ -64,6 +64,7 @@ pub(crate) fn seen<'a>(
         requester: &request.user_info.username,
         credential: request.user_info.has_credential_id(),
         now: world.now,
+        epoch: world.epoch,
         owner_uid: metadata.controller().map(|o| o.uid.as_str()),
         service_account: pod.spec.as_ref().map_or("default", Spec::account),
         name: names.next().map_or("", |name| name.as_str()),
@@ -159,6 +160,12 @@ fn refusal(error: &SealError) -> Refused {
             format!(
                 "the pod's resolution cannot be checked yet: {error}; keys are read again every minute: try again"
             ),
+        ),
+        // This replica, or the one that signed, does not see yet that the namespace was opted in anew.
+        SealError::Epoch => Refused::later(
+            RefusalReason::NotOptedIn,
+            "the pod was decided about in another epoch of its namespace, which has just been opted in: try again in a minute"
+                .to_owned(),
         ),
         _ => Refused::forbidden(
             RefusalReason::VoidResolution,

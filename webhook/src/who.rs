@@ -6,18 +6,16 @@ mod planted;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use namesake_core::{
-    Digest, Groups, Launcher, Reason, Refusal, Requester, SealError, SeenObject, Stamp, User,
-};
-use thiserror::Error;
-
 use crate::kinds::{self, Kind, Parent as ParentKind, Runs};
 use crate::mutate::World;
 use crate::reason::RefusalReason;
 use crate::review::{Metadata, Owner, Request, UserInfo};
 use crate::state::{Parent, Parents};
 use crate::verdict::Refused;
+use jiff::Timestamp;
+use namesake_core::{
+    Digest, Groups, Launcher, Reason, Refusal, Requester, SealError, SeenObject, Stamp, User,
+};
 
 pub use author::{Author, Trust};
 pub use managed::managed;
@@ -25,8 +23,6 @@ pub use planted::{
     names_another_job, planted_key, planted_labels, planted_owner, planted_template,
 };
 
-/// How much older than a namespace's return a stamp may be, in seconds: replicas see the return at different moments.
-const RETURN_TOLERANCE: i64 = 30;
 /// Why an object without a stamp is nobody's.
 pub(crate) const NO_STAMP: &str =
     "it has no stamp: it was made before the namespace was opted in, or while admission was off";
@@ -217,39 +213,43 @@ pub fn stamp_of(
         generate_name: parent.generate_name.as_deref(),
         uid: &link.owner.uid,
         created: parent.created,
+        epoch: epoch_of(world, namespace),
     };
     let Some(text) = parent.stamp.as_deref() else {
         return Err(nobodys(kind, &parent.name, NO_STAMP));
     };
-    verify(world, text, &seen).map_err(|void| match void {
-        Void::Seal(error @ SealError::UnknownKey(_)) => unknown_key(kind, &parent.name, &error),
+    let stamp = verify(world, text, &seen).map_err(|void| match void {
+        SealError::UnknownKey(_) => unknown_key(kind, &parent.name, &void),
         void => nobodys(kind, &parent.name, &format!("its stamp is void: {void}")),
-    })
+    })?;
+    let shows = |runs: &Digest| stamp.runs.contains(runs);
+    match link.parent.runs {
+        Runs::Itself { .. } if !parent.runs.as_ref().is_some_and(shows) => {
+            Err(not_as_signed(kind, &parent.name, &stamp))
+        }
+        _ => Ok(stamp),
+    }
 }
 
-/// Why a stamp says nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Void {
-    /// We did not sign it for this very object.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// It was signed before the namespace opted out and in again: nobody watched who edited what in between.
-    #[error("it is from before the namespace was opted in again")]
-    BeforeReturn,
-}
-
-/// The stamp in an annotation, if it counts for this object.
+/// The stamp in an annotation, if we signed it for this very object in the present epoch of its namespace.
 ///
 /// # Errors
-/// Why it does not.
-pub fn verify(world: &World<'_>, text: &str, seen: &SeenObject<'_>) -> Result<Stamp, Void> {
-    let stamp = Stamp::verify(text, world.keys, seen)?;
-    let from = stamp.taken.unwrap_or(seen.created);
-    let before = |returned| from.saturating_add(RETURN_TOLERANCE) < returned;
-    if world.returned.is_some_and(before) {
-        return Err(Void::BeforeReturn);
+/// Why it does not count.
+pub fn verify(world: &World<'_>, text: &str, seen: &SeenObject<'_>) -> Result<Stamp, SealError> {
+    if seen.epoch.is_empty() && !seen.namespace.is_empty() {
+        return Err(SealError::Epoch);
     }
-    Ok(stamp)
+    Stamp::verify(text, world.keys, seen)
+}
+
+/// The epoch in which stamps of this namespace count; empty for objects in no namespace.
+#[must_use]
+pub fn epoch_of<'a>(world: &World<'a>, namespace: &str) -> &'a str {
+    if namespace.is_empty() {
+        ""
+    } else {
+        world.epoch
+    }
 }
 
 /// An existing object as stamps see it.
@@ -270,6 +270,7 @@ pub fn seen<'a>(
         generate_name: metadata.generate_name.as_deref(),
         uid: metadata.uid.as_deref().unwrap_or_default(),
         created: created.map_or(i64::MIN, Timestamp::as_second),
+        epoch: epoch_of(world, namespace),
     }
 }
 
@@ -290,7 +291,7 @@ fn not_as_signed(kind: &Kind, name: &str, stamp: &Stamp) -> Refused {
         RefusalReason::NotAsSigned,
         format!(
             "this would run something else than {} asked for in {} {name}: it was just changed, and its controller tries \
-             again by itself; if this lasts, it was changed while admission was off: delete it and create it again",
+             again by itself; if this lasts, it was changed where Namesake did not see it: delete it and create it again",
             stamp
                 .user
                 .as_ref()

@@ -3,12 +3,15 @@ use serde_json::Value;
 
 use super::*;
 
+const EPOCH: &str = "q3ltf7xmw2c6nsa5";
+
 const SEEN: SeenPod<'static> = SeenPod {
     stack: "prod",
     namespace: "research",
     requester: "system:serviceaccount:kube-system:job-controller",
     credential: true,
     now: 1_795_345_417,
+    epoch: EPOCH,
     owner_uid: Some("4a22ac2d-26c4-4194-b2bb-804ae0a41192"),
     service_account: "",
     name: "t-b2bdfea8-gwtfp-x7k2p",
@@ -33,7 +36,7 @@ fn golden() -> (KeyRing, Resolution, String) {
 #[test]
 fn resolutions_are_those_of_the_golden_vectors() {
     let (keys, resolution, text) = golden();
-    assert_eq!(resolution.sign(&keys), text);
+    assert_eq!(resolution.sign(&keys, EPOCH), text);
     let seen = SeenPod {
         service_account: &resolution.service_account,
         ..SEEN
@@ -48,7 +51,8 @@ type Change = fn(&mut SeenPod<'_>);
 
 #[test]
 fn a_replayed_resolution_is_void() {
-    let changes: [(&str, Change); 11] = [
+    let changes: [(&str, Change); 12] = [
+        ("epoch", |seen| seen.epoch = "r3ltf7xmw2c6nsa5"),
         ("stack", |seen| seen.stack = "dev"),
         ("namespace", |seen| seen.namespace = "other"),
         ("requester", |seen| seen.requester = "mallory@acme.com"),
@@ -71,6 +75,7 @@ fn a_replayed_resolution_is_void() {
         let different = match Resolution::verify(&text, &keys, &seen).unwrap_err() {
             SealError::Differs { field, .. } => field,
             SealError::Time { .. } => "time",
+            SealError::Epoch => "epoch",
             other => panic!("{other}"),
         };
         assert_eq!(different, field);

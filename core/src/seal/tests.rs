@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const EPOCH: &str = "q3ltf7xmw2c6nsa5";
+
 fn ring(current: &str, ids: &[(&str, u8)]) -> KeyRing {
     KeyRing::new(
         current,
@@ -12,19 +14,19 @@ fn ring(current: &str, ids: &[(&str, u8)]) -> KeyRing {
 
 #[test]
 fn what_an_older_key_signed_still_verifies() {
-    let old = ring("a", &[("a", 1)]).seal(Purpose::Stamp, &"payload");
+    let old = ring("a", &[("a", 1)]).seal(Purpose::Stamp, EPOCH, &"payload");
     let rotated = ring("b", &[("a", 1), ("b", 2)]);
     assert_eq!(
-        rotated.open::<String>(Purpose::Stamp, &old),
+        rotated.open::<String>(Purpose::Stamp, EPOCH, &old),
         Ok("payload".to_owned())
     );
     assert!(
         rotated
-            .seal(Purpose::Stamp, &"payload")
-            .starts_with("v1.b.")
+            .seal(Purpose::Stamp, EPOCH, &"payload")
+            .starts_with("v2.b.")
     );
     assert_eq!(
-        ring("b", &[("b", 2)]).open::<String>(Purpose::Stamp, &old),
+        ring("b", &[("b", 2)]).open::<String>(Purpose::Stamp, EPOCH, &old),
         Err(SealError::UnknownKey("\"a\"".to_owned()))
     );
 }
@@ -32,9 +34,9 @@ fn what_an_older_key_signed_still_verifies() {
 #[test]
 fn a_seal_for_one_purpose_is_void_for_another() {
     let keys = ring("a", &[("a", 1)]);
-    let text = keys.seal(Purpose::Stamp, &"payload");
+    let text = keys.seal(Purpose::Stamp, EPOCH, &"payload");
     assert_eq!(
-        keys.open::<String>(Purpose::Resolution, &text),
+        keys.open::<String>(Purpose::Resolution, EPOCH, &text),
         Err(SealError::Forged)
     );
 }
@@ -43,40 +45,69 @@ fn a_seal_for_one_purpose_is_void_for_another() {
 fn a_seal_does_not_verify_under_another_id_of_the_same_key() {
     let keys = ring("a", &[("a", 1), ("b", 1)]);
     let text = keys
-        .seal(Purpose::Stamp, &"payload")
-        .replacen("v1.a.", "v1.b.", 1);
+        .seal(Purpose::Stamp, EPOCH, &"payload")
+        .replacen("v2.a.", "v2.b.", 1);
     assert_eq!(
-        keys.open::<String>(Purpose::Stamp, &text),
+        keys.open::<String>(Purpose::Stamp, EPOCH, &text),
         Err(SealError::Forged)
     );
 }
 
 #[test]
+fn a_seal_of_another_epoch_is_void_and_its_epoch_is_signed() {
+    let keys = ring("a", &[("a", 1)]);
+    let text = keys.seal(Purpose::Stamp, EPOCH, &"payload");
+    let another = EPOCH.replace('q', "r");
+    assert_eq!(
+        keys.open::<String>(Purpose::Stamp, &another, &text),
+        Err(SealError::Epoch)
+    );
+    let moved = text.replace(EPOCH, &another);
+    assert_eq!(
+        keys.open::<String>(Purpose::Stamp, &another, &moved),
+        Err(SealError::Forged)
+    );
+    let none = keys.seal(Purpose::Stamp, "", &"payload");
+    assert_eq!(
+        keys.open::<String>(Purpose::Stamp, "", &none),
+        Ok("payload".to_owned())
+    );
+}
+
+#[test]
+fn an_epoch_is_long_and_stays_one_part_of_a_seal() {
+    assert!(is_epoch(EPOCH));
+    for text in ["", "short", "with.a.dot.in.it", &"e".repeat(64)] {
+        assert!(!is_epoch(text), "{text}");
+    }
+}
+
+#[test]
 fn what_is_not_a_seal_is_named() {
     let keys = ring("a", &[("a", 1)]);
-    let long = "v1.".repeat(MAX_SEALED_BYTES);
+    let long = "v2.".repeat(MAX_SEALED_BYTES);
     for (text, error) in [
         (long.as_str(), SealError::TooLong(long.len())),
         ("", SealError::Malformed),
-        ("v1.a.e30", SealError::Malformed),
-        ("v2.a.e30.e30", SealError::Malformed),
-        ("v1.a.e30.e30.e30", SealError::Malformed),
-        ("v1.a.e30=.e30", SealError::Malformed),
-        ("v1.a.e3\u{0}.e30", SealError::Malformed),
-        ("v1..e30.e30", SealError::UnknownKey("\"\"".to_owned())),
-        ("v1.a.e30.", SealError::Forged),
-        ("v1.a.e30.e30", SealError::Forged),
+        ("v2.a.e.e30", SealError::Malformed),
+        ("v1.a.e.e30.e30", SealError::Malformed),
+        ("v2.a.e.e30.e30.e30", SealError::Malformed),
+        ("v2.a.e.e30=.e30", SealError::Malformed),
+        ("v2.a.e.e3\u{0}.e30", SealError::Malformed),
+        ("v2..e.e30.e30", SealError::UnknownKey("\"\"".to_owned())),
+        ("v2.a.e.e30.", SealError::Forged),
+        ("v2.a.e.e30.e30", SealError::Forged),
     ] {
         assert_eq!(
-            keys.open::<String>(Purpose::Stamp, text),
+            keys.open::<String>(Purpose::Stamp, EPOCH, text),
             Err(error),
             "{}",
             text.len()
         );
     }
-    let other = keys.seal(Purpose::Stamp, &3);
+    let other = keys.seal(Purpose::Stamp, EPOCH, &3);
     assert_eq!(
-        keys.open::<String>(Purpose::Stamp, &other),
+        keys.open::<String>(Purpose::Stamp, EPOCH, &other),
         Err(SealError::Payload)
     );
 }
@@ -109,9 +140,9 @@ fn a_ring_never_shows_its_keys() {
 
 proptest! {
     #[test]
-    fn no_text_makes_opening_panic(text in any::<String>(), tail in "v1\\.a\\.[A-Za-z0-9_-]{0,20}\\.[A-Za-z0-9_-]{0,50}") {
+    fn no_text_makes_opening_panic(text in any::<String>(), tail in "v2\\.a\\.e?\\.[A-Za-z0-9_-]{0,20}\\.[A-Za-z0-9_-]{0,50}") {
         let keys = ring("a", &[("a", 1)]);
-        prop_assert!(keys.open::<serde_json::Value>(Purpose::Stamp, &text).is_err());
-        prop_assert!(keys.open::<serde_json::Value>(Purpose::Stamp, &tail).is_err());
+        prop_assert!(keys.open::<serde_json::Value>(Purpose::Stamp, EPOCH, &text).is_err());
+        prop_assert!(keys.open::<serde_json::Value>(Purpose::Stamp, EPOCH, &tail).is_err());
     }
 }

@@ -6,6 +6,8 @@ use crate::MAX_SEALED_BYTES;
 
 const GOLDEN: &str = include_str!("../../testdata/seals.json");
 
+const EPOCH: &str = "q3ltf7xmw2c6nsa5";
+
 const SEEN: SeenObject<'static> = SeenObject {
     stack: "prod",
     namespace: "research",
@@ -14,6 +16,7 @@ const SEEN: SeenObject<'static> = SeenObject {
     generate_name: Some("t-b2bdfea8-"),
     uid: "4a22ac2d-26c4-4194-b2bb-804ae0a41192",
     created: 1_795_345_415,
+    epoch: EPOCH,
 };
 
 const CRON: SeenObject<'static> = SeenObject {
@@ -42,10 +45,10 @@ fn golden(which: &str) -> (KeyRing, Stamp, String) {
 #[test]
 fn stamps_are_those_of_the_golden_vectors() {
     let (keys, stamp, text) = golden("stamp");
-    assert_eq!(stamp.sign(&keys), text);
+    assert_eq!(stamp.sign(&keys, EPOCH), text);
     assert_eq!(Stamp::verify(&text, &keys, &SEEN), Ok(stamp));
     let (keys, stamp, text) = golden("uidStamp");
-    assert_eq!(stamp.sign(&keys), text);
+    assert_eq!(stamp.sign(&keys, EPOCH), text);
     assert_eq!(Stamp::verify(&text, &keys, &CRON), Ok(stamp));
 }
 
@@ -55,6 +58,7 @@ fn differs(which: &str, seen: &SeenObject<'_>) -> &'static str {
     match Stamp::verify(&text, &keys, seen).unwrap_err() {
         SealError::Differs { field, .. } => field,
         SealError::Time { .. } => "time",
+        SealError::Epoch => "epoch",
         other => panic!("{other}"),
     }
 }
@@ -63,7 +67,8 @@ type Change = fn(&mut SeenObject<'static>);
 
 #[test]
 fn a_copied_stamp_is_void() {
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 10] = [
+        ("epoch", |seen| seen.epoch = "r3ltf7xmw2c6nsa5"),
         ("stack", |seen| seen.stack = "dev"),
         ("namespace", |seen| seen.namespace = "other"),
         ("kind", |seen| seen.kind = "batch/CronJob"),
@@ -88,7 +93,7 @@ fn a_generate_name_that_the_api_server_cuts_still_fits() {
     let (keys, stamp, _) = golden("stamp");
     let beginning = "a".repeat(80);
     let object = ObjectName::GenerateName(beginning.clone());
-    let text = Stamp { object, ..stamp }.sign(&keys);
+    let text = Stamp { object, ..stamp }.sign(&keys, EPOCH);
     let (made, shorter) = ("a".repeat(58) + "x7k2m", "a".repeat(57) + "x7k2m");
     let mut seen = SeenObject {
         generate_name: Some(&beginning),
@@ -144,7 +149,7 @@ fn a_signed_payload_of_another_shape_is_not_understood() {
     let signed = |change: fn(&mut Value)| {
         let mut payload = serde_json::to_value(&stamp).unwrap();
         change(&mut payload);
-        Stamp::verify(&keys.seal(Purpose::Stamp, &payload), &keys, &SEEN)
+        Stamp::verify(&keys.seal(Purpose::Stamp, EPOCH, &payload), &keys, &SEEN)
     };
     assert!(signed(|_| {}).is_ok());
     assert_eq!(
@@ -184,7 +189,7 @@ fn the_longest_stamp_is_still_looked_at() {
             .collect(),
         ..stamp
     };
-    assert!(longest.sign(&keys).len() <= MAX_SEALED_BYTES);
+    assert!(longest.sign(&keys, EPOCH).len() <= MAX_SEALED_BYTES);
     // What runs as it was made has no digests, and up to 64 containers.
     let container = |i| (format!("{i:063}"), "f".repeat(22));
     let of_job = Stamp {
@@ -193,7 +198,7 @@ fn the_longest_stamp_is_still_looked_at() {
         taken: Some(i64::MIN),
         ..longest
     };
-    assert!(of_job.sign(&keys).len() <= MAX_SEALED_BYTES);
+    assert!(of_job.sign(&keys, EPOCH).len() <= MAX_SEALED_BYTES);
 }
 
 proptest! {
@@ -220,6 +225,6 @@ proptest! {
         let groups = Groups::of(&mentioned, &groups);
         let stamp = Stamp { requester, groups, bound: Bound::Written(second), ..stamp };
         let seen = SeenObject { created: second, ..SEEN };
-        prop_assert_eq!(Stamp::verify(&stamp.sign(&keys), &keys, &seen), Ok(stamp));
+        prop_assert_eq!(Stamp::verify(&stamp.sign(&keys, EPOCH), &keys, &seen), Ok(stamp));
     }
 }

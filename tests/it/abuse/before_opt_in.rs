@@ -24,7 +24,7 @@ async fn bobs_stamp(ns: &TestNamespace) -> Result<String> {
 }
 
 /// Waits until the controller has been told why a Job gets no pod, and that it has none.
-async fn gets_no_pod(ns: &TestNamespace, job: &str, why: &str) -> Result<()> {
+pub(super) async fn gets_no_pod(ns: &TestNamespace, job: &str, why: &str) -> Result<()> {
     ns.is_told(job, why).await?;
     let pods = ns.pods().await?;
     let made: Vec<_> = pods

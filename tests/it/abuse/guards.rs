@@ -31,7 +31,7 @@ mod enter;
 mod identities;
 mod nodes;
 mod orphans;
-mod owner;
+pub(super) mod owner;
 mod placement;
 mod pods;
 mod port;

@@ -4,6 +4,7 @@
 mod argo;
 mod jobsets;
 mod orphans;
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ use serde_json::{Value, json};
 use argo::Flows;
 use jobsets::Sets;
 use orphans::Orphans;
+use past::Past;
 
 /// Sequences: at least so many, and more until each kind has been seen to run, which with some seeds takes longer.
 const SEQUENCES: std::ops::Range<u64> = 200..800;
@@ -50,6 +52,7 @@ struct Model {
     flows: Flows,
     sets: Sets,
     orphans: Orphans,
+    past: Past,
 }
 
 impl Model {
@@ -63,6 +66,7 @@ impl Model {
             flows: Flows::of(ns).await?,
             sets: Sets::of(ns).await?,
             orphans: Orphans::default(),
+            past: Past::of(ns).await?,
         })
     }
 
@@ -164,7 +168,7 @@ impl Model {
             2 => {
                 json!({"spec": {"suspend": false, "template": {"metadata": {"annotations": {"inject": person.name}}}}})
             }
-            3 => json!({"metadata": {"annotations": {STAMP_ANNOTATION: "v1.k1.e30.AAAA"}}}),
+            3 => json!({"metadata": {"annotations": {STAMP_ANNOTATION: "v2.k1.e.e30.AAAA"}}}),
             4 => json!({"spec": {"suspend": true}}),
             _ => json!({"metadata": {"labels": {"x": person.name}, "generateName": "other-"}}),
         };
@@ -183,8 +187,10 @@ impl Model {
     }
 
     async fn act(&mut self, ns: &TestNamespace) -> Result<()> {
-        match self.numbers.below(35) {
-            28.. => self.of_orphans().await,
+        match self.numbers.below(38) {
+            30.. => self.of_orphans().await,
+            28 => self.through_status().await,
+            29 => self.as_controller().await,
             0..=5 => self.create().await,
             6..=8 => self.change().await,
             9 | 10 => self.cron().await,

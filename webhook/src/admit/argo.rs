@@ -14,7 +14,7 @@ use kube::core::Request as Path;
 use namesake_core::{Launcher, Node, Stamp};
 
 use super::trees::Trees;
-use super::{Decided, not_opted_in, unasked};
+use super::{Decided, asks, unasked};
 
 pub(super) use pod::{belongs, checked};
 
@@ -26,7 +26,7 @@ use crate::mutate::World;
 use crate::reason::RefusalReason;
 use crate::review::{GroupVersionKind, Object, Owner, Request};
 use crate::state::State;
-use crate::verdict::{Facts, Refused};
+use crate::verdict::Refused;
 use crate::who::Asker;
 
 /// One request about an object of Argo, and what decides it.
@@ -41,21 +41,12 @@ pub(super) struct Asked<'r, 'b> {
     pub(super) role: Role,
 }
 
-/// Answers it. `opted_in`: the namespace is seen as opted in; what is in no namespace needs none.
-pub(super) async fn admit(asked: &Asked<'_, '_>, opted_in: bool) -> Decided {
-    let sign = opted_in;
-    let facts = || Facts {
-        requester: asked.request.user_info.username.to_string(),
-        ..Facts::default()
-    };
+/// Answers it.
+pub(super) async fn admit(asked: &Asked<'_, '_>) -> Decided {
     match asked.request.operation.as_str() {
-        "UPDATE" => update::update(asked, sign).await,
-        "CREATE" if sign => create::create(asked).await,
-        "CREATE" => Err((
-            not_opted_in(asked.state, asked.world, asked.request),
-            facts(),
-        )),
-        _ => Err((unasked(asked.request), facts())),
+        "UPDATE" => update::update(asked).await,
+        "CREATE" => create::create(asked).await,
+        _ => Err((unasked(asked.request), asks(asked.request))),
     }
 }
 

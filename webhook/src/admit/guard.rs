@@ -74,7 +74,7 @@ async fn decide(
         rules: &rules,
         keys: &keys,
         now: state.now(),
-        returned: opted_in.and_then(|namespace| namespace.returned),
+        epoch: opted_in.as_ref().map_or("", |n| n.epoch.as_str()),
         inside: lives_inside(state, info, rules.stack()),
         acts_for: acts_for.as_ref(),
     };

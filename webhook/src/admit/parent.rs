@@ -12,7 +12,7 @@ use super::{Decided, asks, done, unasked};
 use crate::adopt;
 use crate::argo;
 use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
-use crate::mutate::{self, Picked, Sign, Update, World};
+use crate::mutate::{self, Picked, Update, World};
 use crate::reason::RefusalReason;
 use crate::review::{Metadata, Object, Request};
 use crate::state::State;
@@ -25,7 +25,6 @@ pub(super) struct Changed<'a> {
     pub(super) kind: &'static Kind,
     pub(super) parent: &'static ParentKind,
     pub(super) new: &'a Object<'a>,
-    pub(super) opted_in: bool,
 }
 
 pub(super) async fn create(
@@ -85,18 +84,12 @@ pub(super) async fn update(
     let old = request.old_object.as_ref();
     let old = old.ok_or_else(|| refuse(unasked(request)))?;
     let parts = trees.both().map_err(refuse)?;
-    let sign = if changed.opted_in {
-        Sign::Again
-    } else {
-        Sign::Never
-    };
     let (facts, update) = mutate::update(
         world,
         request,
         (kind, parent),
         (old, &parts.old),
         (new, &parts.new),
-        sign,
     );
     match update {
         Ok(Update::Done(change)) => Ok(done(change, facts)),

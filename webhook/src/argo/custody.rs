@@ -15,7 +15,7 @@ use crate::mutate::World;
 use crate::reason::RefusalReason;
 use crate::review::{Metadata, Request};
 use crate::verdict::Refused;
-use crate::who::{self, Asker, Author, Trust, Void};
+use crate::who::{self, Asker, Author, Trust};
 use namesake_core::Node;
 
 /// Who asks for a change of an object of Argo.
@@ -216,7 +216,7 @@ pub fn asker(
     let name = workflow.metadata.name.as_deref().unwrap_or_default();
     let stamp = match workflow.stamp(world, namespace, kind) {
         Some(Ok(stamp)) => stamp,
-        Some(Err(Void::Seal(error @ SealError::UnknownKey(_)))) => {
+        Some(Err(error @ SealError::UnknownKey(_))) => {
             return Err(who::unknown_key(kind, name, &error));
         }
         Some(Err(void)) => {
@@ -302,7 +302,7 @@ pub fn not_yours(
     kind: &Kind,
     name: &str,
     requester: &str,
-    stamp: Option<&Result<Stamp, Void>>,
+    stamp: Option<&Result<Stamp, SealError>>,
     member: &str,
 ) -> Refused {
     let belongs = match stamp {
@@ -325,7 +325,7 @@ pub fn not_yours(
                 _ => format!("belongs to {user}"),
             }
         }
-        Some(Err(Void::Seal(error @ SealError::UnknownKey(_)))) => {
+        Some(Err(error @ SealError::UnknownKey(_))) => {
             return who::unknown_key(kind, name, error);
         }
         _ => "has a void stamp, so nobody knows whose it is".to_owned(),

@@ -1,16 +1,16 @@
 //! An object of Argo, as it is read whole: from the API server, or out of a review.
 
 use namesake_api::names::STAMP_ANNOTATION;
-use namesake_core::{Argo, Stamp};
+use namesake_core::{Argo, SealError, Stamp};
 use serde::Deserialize;
 
 use super::stored::{FREE, digest};
-use super::{Role, STORED, outlives_return};
+use super::{Role, STORED};
 use crate::kinds::Kind;
 use crate::mutate::World;
 use crate::review::Metadata;
 use crate::text::{objects_only, or_default};
-use crate::who::{self, Void};
+use crate::who;
 use namesake_core::Node;
 
 /// An object of Argo.
@@ -38,7 +38,7 @@ impl Object<'_> {
         world: &World<'_>,
         namespace: &str,
         kind: &Kind,
-    ) -> Option<Result<Stamp, Void>> {
+    ) -> Option<Result<Stamp, SealError>> {
         stamp(world, namespace, kind, &self.metadata)
     }
 }
@@ -50,12 +50,10 @@ pub fn stamp(
     namespace: &str,
     kind: &Kind,
     metadata: &Metadata<'_>,
-) -> Option<Result<Stamp, Void>> {
+) -> Option<Result<Stamp, SealError>> {
     let text = metadata.annotation(STAMP_ANNOTATION)?;
-    let returned = world.returned.filter(|_| !outlives_return(kind.name));
-    let world = World { returned, ..*world };
-    let seen = who::seen(&world, namespace, kind, metadata);
-    Some(who::verify(&world, text, &seen))
+    let seen = who::seen(world, namespace, kind, metadata);
+    Some(who::verify(world, text, &seen))
 }
 
 /// The digest that a stamp signs of an object: of all that says what runs, but of a Workflow not what anybody may change

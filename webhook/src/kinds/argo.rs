@@ -15,7 +15,7 @@ const fn parent(makes: Option<&'static str>) -> Parent {
         stops: &[],
         also: nothing_else,
         templates: |_| Ok(Vec::new()),
-        runs: Runs::Fixed,
+        runs: Runs::Elsewhere,
         changes_hands: false,
     }
 }

@@ -1,10 +1,10 @@
 //! Kubernetes' own: Job and `CronJob`.
 
-use namesake_core::{Launcher, digest_of_pod_template};
+use namesake_core::{Launcher, digest_of_job_template, digest_of_pod_template};
 
 use super::{Kind, Parent, Role, Runs, SUSPEND, Scope, Stop, lower, nothing_else, template};
 
-/// Runs the template that it was made with; while it is suspended, a few parts of it may change.
+/// Runs its template, of which a few parts may change while it is suspended.
 pub(super) const JOB: Kind = Kind {
     group: "batch",
     kind: "Job",
@@ -37,7 +37,9 @@ pub(super) const JOB: Kind = Kind {
             let template = template::read(&parts.spec, &["template"], "spec")?;
             Ok(template.into_iter().collect())
         },
-        runs: Runs::Fixed,
+        runs: Runs::Itself {
+            own: |parts| digest_of_job_template(parts.spec.get("template")),
+        },
         changes_hands: false,
     }),
 };

@@ -100,5 +100,22 @@ fn what_a_carrier_makes_shows_what_its_parent_would_run() {
             "{kind}"
         );
     }
-    assert!(parent("Job").runs.of(&made).is_empty());
+}
+
+#[test]
+fn a_job_shows_what_its_pods_run_before_and_after_the_api_server_labelled_its_template() {
+    let container =
+        json!([{"name": "main", "image": "i", "env": [{"name": "BASH_ENV", "value": "/x"}]}]);
+    let template = |labels: Value| json!({"template": {"metadata": {"labels": labels}, "spec": {"containers": container}}});
+    let runs = |spec: &Value| parent("Job").runs.of(&parts(spec));
+    let (before, uid) = (template(json!({})), "4a22ac2d-26c4-4194-b2bb-804ae0a41192");
+    let after = template(
+        json!({"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": "j",
+        "controller-uid": uid, "job-name": "j"}),
+    );
+    assert_eq!(runs(&before), runs(&after));
+    assert_ne!(runs(&before), runs(&template(json!({"app": "x"}))));
+    let mut other = before.clone();
+    other["template"]["spec"]["containers"][0]["env"][0]["value"] = json!("/y");
+    assert_ne!(runs(&before), runs(&other));
 }

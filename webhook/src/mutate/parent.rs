@@ -95,7 +95,12 @@ pub fn restamped(
     picked: Picked,
     outcome: &'static str,
 ) -> Change {
-    written(metadata, &stamp.sign(world.keys), picked, outcome)
+    written(
+        metadata,
+        &stamp.sign(world.keys, world.epoch),
+        picked,
+        outcome,
+    )
 }
 
 fn written(metadata: &Metadata<'_>, text: &str, picked: Picked, outcome: &'static str) -> Change {
@@ -129,12 +134,13 @@ fn signed(world: &World<'_>, metadata: &Metadata<'_>, mut wanted: Stamp) -> Stri
         generate_name: metadata.generate_name.as_deref(),
         uid: "",
         created: world.now,
+        epoch: world.epoch,
     };
     let text = metadata.annotation(STAMP_ANNOTATION);
     let there = text.and_then(|text| Some((text, Stamp::verify(text, world.keys, &seen).ok()?)));
     let Some((text, first)) = there.filter(|(_, there)| matches!(there.bound, Bound::Written(_)))
     else {
-        return wanted.sign(world.keys);
+        return wanted.sign(world.keys, world.epoch);
     };
     if first.requester == wanted.requester && !first.containers.is_empty() {
         wanted.containers.clone_from(&first.containers);
@@ -146,6 +152,6 @@ fn signed(world: &World<'_>, metadata: &Metadata<'_>, mut wanted: Stamp) -> Stri
     if same {
         text.to_owned()
     } else {
-        wanted.sign(world.keys)
+        wanted.sign(world.keys, world.epoch)
     }
 }

@@ -150,7 +150,7 @@ fn signed(
             } == *wanted
         })
     });
-    let text = same.map_or_else(|| wanted.sign(world.keys), str::to_owned);
+    let text = same.map_or_else(|| wanted.sign(world.keys, world.epoch), str::to_owned);
     match text.len() {
         0..=MAX_SEALED_BYTES => Ok(text),
         bytes => Err(too_long(bytes)),

@@ -12,16 +12,7 @@ use crate::patch::Patch;
 use crate::reason::RefusalReason;
 use crate::review::{Object, Request};
 use crate::verdict::{Facts, Refused};
-use crate::who::{self, Asker, Author, Trust, Void, seen, verify};
-
-/// Whether a valid stamp may be signed again, now for the object's UID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
-    /// Yes.
-    Again,
-    /// The namespace is not seen as opted in: we sign nothing there.
-    Never,
-}
+use crate::who::{self, Asker, Author, Trust, seen, verify};
 
 /// What becomes of a changed parent.
 #[derive(Debug)]
@@ -55,9 +46,8 @@ pub fn update(
     (kind, parent): (&Kind, &Parent),
     (old, old_parts): (&Object<'_>, &Parts<'_>),
     (new, new_parts): (&Object<'_>, &Parts<'_>),
-    sign: Sign,
 ) -> (Facts, Result<Update, Refused>) {
-    match adopt::asked(world, request, (kind, parent), old, (new, new_parts), sign) {
+    match adopt::asked(world, request, (kind, parent), old, (new, new_parts)) {
         Ok(None) => {}
         Ok(Some((asker, stamp))) => {
             let facts = super::facts(&asker, None);
@@ -87,7 +77,7 @@ pub fn update(
     if standing == Standing::Other
         && let Some(member) = &changed
     {
-        if parent.changes_hands && sign == Sign::Again {
+        if parent.changes_hands {
             let ask = hand_over(world, request, (kind, parent), new, new_parts);
             return (facts, Ok(ask));
         }
@@ -96,7 +86,7 @@ pub fn update(
             return (facts, Err(refused));
         }
     }
-    let Some(Ok(stamp)) = stamp.filter(|_| sign == Sign::Again) else {
+    let Some(Ok(stamp)) = stamp else {
         return (facts, Ok(Update::Done(restored(new, text))));
     };
     let (before, after) = (parent.runs.of(old_parts), parent.runs.of(new_parts));
@@ -191,7 +181,7 @@ fn standing(
     request: &Request<'_>,
     parent: &Parent,
     old: &Object<'_>,
-    stamp: Option<&Result<Stamp, Void>>,
+    stamp: Option<&Result<Stamp, SealError>>,
 ) -> Standing {
     let owner = old.metadata.controller().and_then(kinds::owner);
     let launchers = [
@@ -230,7 +220,7 @@ fn beyond_stopping(parent: &Parent, old: &Parts<'_>, new: &Parts<'_>) -> Option<
 fn foreign(
     kind: &Kind,
     old: &Object<'_>,
-    stamp: Option<&Result<Stamp, Void>>,
+    stamp: Option<&Result<Stamp, SealError>>,
     facts: &Facts,
     member: &str,
 ) -> Refused {
@@ -241,7 +231,7 @@ fn foreign(
             let user = user.map_or(stamp.requester.as_str(), User::as_str);
             format!("belongs to {user}")
         }
-        Some(Err(Void::Seal(error @ SealError::UnknownKey(_)))) => {
+        Some(Err(error @ SealError::UnknownKey(_))) => {
             let text = format!(
                 "the stamp of {} {name} cannot be checked yet: {error}; try again in a minute",
                 kind.name

@@ -1,9 +1,11 @@
-//! What the watch knows of the objects that pods come from: their metadata, by namespace and UID.
+//! What the watch knows of the objects that pods come from: their metadata and what they run, by namespace and UID.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What is kept of one parent. Its stamp says what it runs, where that can change.
+use namesake_core::Digest;
+
+/// What is kept of one parent. Its stamp says what it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parent {
     /// Name of its kind.
@@ -16,6 +18,8 @@ pub struct Parent {
     pub created: i64,
     /// Its stamp, as written; checked at every use.
     pub stamp: Option<Box<str>>,
+    /// What its pods run, as its spec shows it. Only of a kind whose stamp signs that.
+    pub runs: Option<Digest>,
 }
 
 type ByUid = HashMap<Box<str>, Arc<Parent>>;
@@ -106,6 +110,7 @@ mod tests {
             generate_name: None,
             created: 7,
             stamp: None,
+            runs: None,
         }
     }
 

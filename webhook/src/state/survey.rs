@@ -6,7 +6,6 @@ use namesake_core::{Argo, KeyRing, SeenObject, Stamp};
 use serde::Serialize;
 
 use super::State;
-use crate::argo::outlives_return;
 use crate::metrics::{KeyLabels, UnprovenLabels};
 use crate::mutate::World;
 use crate::who::verify;
@@ -50,7 +49,7 @@ impl State {
                 rules: &rules,
                 keys: &keys,
                 now: self.now(),
-                returned: opted_in.returned,
+                epoch: &opted_in.epoch,
                 inside: false,
                 acts_for: None,
             };
@@ -63,9 +62,8 @@ impl State {
                     generate_name: parent.generate_name.as_deref(),
                     uid: &uid,
                     created: parent.created,
+                    epoch: &opted_in.epoch,
                 };
-                let returned = world.returned.filter(|_| !outlives_return(parent.kind));
-                let world = World { returned, ..world };
                 let text = parent.stamp.as_deref();
                 let why = match text.map(|text| verify(&world, text, &seen)) {
                     Some(Ok(stamp)) => {

@@ -3,17 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client};
-use namesake_api::names::{MODE_LABEL, OPT_IN_LABEL, OPTED_IN_ANNOTATION};
+use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
+use namesake_core::is_epoch;
 use tokio::task::AbortHandle;
 
 use super::parents;
 use crate::mode::Mode;
-use crate::state::{Says, State};
+use crate::state::{OptedIn, State};
 
 /// Keeps the opted-in namespaces in memory, and a watch of the parents of each; never returns.
 pub(super) async fn run(client: Client, state: Arc<State>) {
@@ -61,22 +61,33 @@ struct Watches {
 impl Watches {
     fn apply(&mut self, metadata: ObjectMeta) -> Option<String> {
         let labels = metadata.labels?;
-        let stack = labels.get(OPT_IN_LABEL)?;
+        let stack = labels.get(OPT_IN_LABEL)?.clone();
         let namespace = metadata.name?;
         let mode = self.mode(&namespace, labels.get(MODE_LABEL).map(String::as_str));
-        if mode == Mode::Off {
-            self.delete(&namespace);
-            self.state.count_modes();
-            return None;
-        }
-        let since = metadata.annotations.as_ref().and_then(|all| {
-            let at: Timestamp = all.get(OPTED_IN_ANNOTATION)?.parse().ok()?;
-            Some(at.as_second())
-        });
-        let says = Says { stack, mode, since };
+        let epoch = metadata
+            .annotations
+            .and_then(|mut all| all.remove(EPOCH_ANNOTATION))
+            .filter(|epoch| is_epoch(epoch));
+        let epoch = match (mode, epoch) {
+            (Mode::Enforce | Mode::Shadow, Some(epoch)) => epoch,
+            (mode, _) => {
+                if mode != Mode::Off {
+                    tracing::warn!(
+                        namespace,
+                        "the namespace has no annotation {EPOCH_ANNOTATION}, so nothing is admitted there: take the label \
+                         {OPT_IN_LABEL} off and set it again"
+                    );
+                }
+                self.delete(&namespace);
+                self.state.count_modes();
+                return None;
+            }
+        };
         let state = &self.state;
-        if state.namespaces.apply(&namespace, says, state.now()) {
-            tracing::info!(namespace, stack, ?mode, since, "namespace opted in");
+        let opted_in = OptedIn { stack, mode, epoch };
+        if state.namespaces.apply(&namespace, opted_in.clone()) {
+            let OptedIn { stack, epoch, .. } = &opted_in;
+            tracing::info!(namespace, stack, ?mode, epoch, "namespace opted in");
             for (kind, _) in parents::watched() {
                 state.synced.expect_parents(&namespace, kind.name);
             }

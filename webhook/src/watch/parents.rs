@@ -1,23 +1,66 @@
-//! Metadata of the parents in one namespace, slim: a watch per kind that the cluster has.
+//! The parents in one namespace, slim: a watch per kind that the cluster has, of metadata where that is all that is kept.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use kube::api::{DynamicObject, ObjectMeta, PartialObjectMeta};
-use kube::core::ApiResource;
+use kube::api::{DynamicObject, PartialObjectMeta};
+use kube::core::{ApiResource, DynamicResourceScope};
 use kube::runtime::watcher::{Config, Event, watcher};
-use kube::{Api, Client};
+use kube::{Api, Client, Resource, ResourceExt};
 use namesake_api::names::STAMP_ANNOTATION;
+use namesake_core::Digest;
+use serde::de::DeserializeOwned;
 
-use crate::kinds::{self, Kind, Scope};
+use crate::kinds::{self, Kind, Parts, Role, Runs, Scope};
 use crate::state::{Parent, State};
 
 /// Parents in one page of a list. Metadata alone may be as large as an object gets (1.5 MiB), and whoever writes it must
 /// not decide how much memory a start needs.
 const PAGE: u32 = 20;
 
+/// What is read of a parent.
+trait Read:
+    Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Send
+    + 'static
+{
+    /// What its pods run.
+    fn runs(&self, kind: &Kind) -> Option<Digest>;
+}
+
+/// Of most kinds: its stamp says what its pods run.
 type Metadata = PartialObjectMeta<DynamicObject>;
+
+impl Read for Metadata {
+    fn runs(&self, _: &Kind) -> Option<Digest> {
+        None
+    }
+}
+
+/// Of a kind whose pods run what the object itself says.
+impl Read for DynamicObject {
+    fn runs(&self, kind: &Kind) -> Option<Digest> {
+        let own = of_itself(kind)?;
+        let parts = Parts::deserialize(&self.data).ok()?;
+        Some(own(&parts))
+    }
+}
+
+// How a kind whose pods run what the object itself says shows what that is.
+fn of_itself(kind: &Kind) -> Option<fn(&Parts<'_>) -> Digest> {
+    match kind.role {
+        Role::Parent(kinds::Parent {
+            runs: Runs::Itself { own },
+            ..
+        }) => Some(own),
+        _ => None,
+    }
+}
 
 /// The kinds that are watched in each namespace.
 pub(super) fn watched() -> impl Iterator<Item = (&'static Kind, &'static kinds::Parent)> {
@@ -36,8 +79,12 @@ async fn of_kind(client: &Client, namespace: &str, kind: &'static Kind, state: &
         let resource = state.installed.looked(kind).await;
         let changed = state.installed.changed(kind, resource.as_ref());
         match &resource {
+            Some(resource) if of_itself(kind).is_some() => tokio::select! {
+                () = follow::<DynamicObject>(client, namespace, kind, resource, state) => {}
+                () = changed => {}
+            },
             Some(resource) => tokio::select! {
-                () = follow(client, namespace, kind, resource, state) => {}
+                () = follow::<Metadata>(client, namespace, kind, resource, state) => {}
                 () = changed => {}
             },
             None => {
@@ -50,21 +97,21 @@ async fn of_kind(client: &Client, namespace: &str, kind: &'static Kind, state: &
 
 // A first failure settles the namespace too: one namespace without rights must not keep the others waiting, and what
 // carriers make in it costs one GET each.
-async fn follow(
+async fn follow<K: Read>(
     client: &Client,
     namespace: &str,
     kind: &'static Kind,
     resource: &ApiResource,
     state: &State,
 ) {
-    let api = Api::<Metadata>::namespaced_with(client.clone(), namespace, resource);
+    let api = Api::<K>::namespaced_with(client.clone(), namespace, resource);
     let events = watcher(api, Config::default().page_size(PAGE));
     let mut listed = HashSet::new();
     super::follow("parents", state, events, |event| {
         match event {
             Some(Event::Init) => listed.clear(),
             Some(Event::InitApply(object)) => {
-                listed.extend(apply(state, namespace, kind, object.metadata));
+                listed.extend(apply(state, namespace, kind, &object));
             }
             Some(Event::InitDone) => {
                 state.parents.keep_only(namespace, kind.name, &listed);
@@ -72,10 +119,10 @@ async fn follow(
                 state.synced.settle_parents(namespace, kind.name);
             }
             Some(Event::Apply(object)) => {
-                apply(state, namespace, kind, object.metadata);
+                apply(state, namespace, kind, &object);
             }
             Some(Event::Delete(object)) => {
-                let uid = object.metadata.uid.unwrap_or_default();
+                let uid = object.uid().unwrap_or_default();
                 state.parents.delete(namespace, &uid);
             }
             None => state.synced.settle_parents(namespace, kind.name),
@@ -85,33 +132,33 @@ async fn follow(
     .await;
 }
 
-fn apply(
+fn apply<K: Read>(
     state: &State,
     namespace: &str,
     kind: &'static Kind,
-    metadata: ObjectMeta,
+    object: &K,
 ) -> Option<String> {
-    let (uid, parent) = parent_of(kind, metadata)?;
+    let (uid, parent) = parent_of(kind, object)?;
     state.parents.apply(namespace, &uid, parent);
     Some(uid)
 }
 
-// What is kept of a parent's metadata, with its UID.
-fn parent_of(kind: &'static Kind, metadata: ObjectMeta) -> Option<(String, Parent)> {
-    let stamp = metadata
-        .annotations
-        .and_then(|mut all| all.remove(STAMP_ANNOTATION));
+// What is kept of a parent, with its UID.
+fn parent_of<K: Read>(kind: &'static Kind, object: &K) -> Option<(String, Parent)> {
+    let metadata = object.meta();
+    let stamp = object.annotations().get(STAMP_ANNOTATION);
     let parent = Parent {
         kind: kind.name,
-        name: metadata.name?.into(),
-        generate_name: metadata.generate_name.map(Into::into),
-        created: metadata.creation_timestamp?.0.as_second(),
-        stamp: stamp.map(Into::into),
+        name: metadata.name.as_deref()?.into(),
+        generate_name: metadata.generate_name.as_deref().map(Into::into),
+        created: metadata.creation_timestamp.as_ref()?.0.as_second(),
+        stamp: stamp.map(|stamp| stamp.as_str().into()),
+        runs: object.runs(kind),
     };
-    Some((metadata.uid?, parent))
+    Some((metadata.uid.clone()?, parent))
 }
 
-/// Fetches one parent's metadata by name; `None` when there is none.
+/// Fetches one parent by name; `None` when there is none.
 ///
 /// # Errors
 /// When the API server refuses or does not answer.
@@ -122,11 +169,25 @@ pub(crate) async fn fetch(
     namespace: &str,
     name: &str,
 ) -> Result<Option<(String, Parent)>, kube::Error> {
+    if of_itself(kind).is_some() {
+        fetch_as::<DynamicObject>(client, kind, resource, namespace, name).await
+    } else {
+        fetch_as::<Metadata>(client, kind, resource, namespace, name).await
+    }
+}
+
+async fn fetch_as<K: Read>(
+    client: &Client,
+    kind: &'static Kind,
+    resource: &ApiResource,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<(String, Parent)>, kube::Error> {
     let client = client.clone();
     let api = match kind.scope {
-        Scope::Namespaced => Api::<Metadata>::namespaced_with(client, namespace, resource),
-        Scope::Cluster => Api::<Metadata>::all_with(client, resource),
+        Scope::Namespaced => Api::<K>::namespaced_with(client, namespace, resource),
+        Scope::Cluster => Api::<K>::all_with(client, resource),
     };
     let found = api.get_opt(name).await?;
-    Ok(found.and_then(|object| parent_of(kind, object.metadata)))
+    Ok(found.and_then(|object| parent_of(kind, &object)))
 }

@@ -6,13 +6,12 @@
 //! rules: rules.yaml               # file in testdata; edits: [[from, to]] change its text
 //! namespaces: {research: prod}    # opted in, and to which stack
 //! mode: shadow                    # of the namespaces; enforce if absent
-//! since: 1990                     # when they opted in, as is written on them
 //! identities: [{namespace, class, user, ready, uid, recorded: {user, class}}]
-//! parents: [{kind, uid, name, generateName, created, stamp}]
+//! parents: [{kind, uid, name, generateName, created, stamp, runs}]
 //! request: {operation, kind, user, groups, token, pod, dryRun, file, object, oldObject}   # pod: a pod's own token
 //! ```
 //!
-//! `returned: true`: the namespaces opted out and in again just now. `$ALICE` is the name of Alice's identity.
+//! `returned: true`: the namespaces are opted in again since whatever is signed here. `$ALICE` is the name of Alice's identity.
 //! Anywhere in it, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key that is
 //! not ours, `key: old` with one that was ours before), and `{$digest: {...}}` the digest of a pod template.
 
@@ -27,12 +26,16 @@ use namesake_core::{KeyRing, Node, Per, Resolution, Rules, Stamp, digest_of_pod_
 use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::mode::Mode;
 use namesake_webhook::review::Object;
-use namesake_webhook::state::{Files, Known, Parent, Says, State};
+use namesake_webhook::state::{Files, Known, OptedIn, Parent, State};
 use namesake_webhook::twin::asked_for;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub(crate) const NOW: i64 = 2000;
+/// The epoch of the namespaces.
+pub(crate) const EPOCH: &str = "epoch-of-the-tests";
+/// What a Job's pods run, and what its stamp signs, unless a case says something else.
+const JOB_RUNS: &str = "what-the-job-runs";
 pub(crate) const ALICE_JOB: &str = "4a22ac2d-26c4-4194-b2bb-804ae0a41192";
 
 pub(crate) fn testdata(file: &str) -> PathBuf {
@@ -78,13 +81,19 @@ pub(crate) fn sign(value: &mut Value) {
         match purpose.as_str() {
             "$stamp" => {
                 sign(&mut body);
-                Some(stamp(body).sign(&ring))
+                let stamp = stamp(body);
+                let epoch = if stamp.namespace.is_empty() {
+                    ""
+                } else {
+                    EPOCH
+                };
+                Some(stamp.sign(&ring, epoch))
             }
             "$digest" => {
                 let template = Node::deserialize(&body).unwrap();
                 Some(digest_of_pod_template(&template).to_string())
             }
-            "$resolution" => Some(resolution(body).sign(&ring)),
+            "$resolution" => Some(resolution(body).sign(&ring, EPOCH)),
             _ => None,
         }
     });
@@ -122,6 +131,9 @@ fn stamp(over: Value) -> Stamp {
     map.entry("object")
         .or_insert(json!({"generateName": "t-b2bdfea8-"}));
     map.entry("bound").or_insert(json!({"written": NOW - 10}));
+    if map["kind"] == "batch/Job" {
+        map.entry("runs").or_insert(json!([JOB_RUNS]));
+    }
     if map.get("user") == Some(&json!("nobody")) {
         map.insert("user".to_owned(), Value::Null);
     }
@@ -185,7 +197,6 @@ pub(crate) fn state(case: &Value) -> State {
 
 /// The same, with a clock that moves.
 pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
-    let now = clock.load(Relaxed);
     let state = State::new(Box::new(move || clock.load(Relaxed)));
     let edits: Vec<(String, String)> = case
         .get("edits")
@@ -196,7 +207,7 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
         .offer_current(Some(Files::from([("rules.yaml".to_owned(), rules)])));
     assert!(state.rules.get().is_some(), "rules");
     state.set_keys(keys());
-    opt_in(case, &state, now);
+    opt_in(case, &state);
     if case.get("listed") != Some(&Value::Bool(false)) {
         state.synced.set_namespaces();
         state.synced.set_identities();
@@ -236,13 +247,17 @@ fn parents(case: &Value, state: &State) {
             generate_name: generated.map(Into::into),
             created: created.unwrap_or(NOW - 10),
             stamp: text(parent, "stamp").map(Into::into),
+            runs: (kind == "batch/Job").then(|| {
+                let runs = text(parent, "runs").unwrap_or(JOB_RUNS);
+                serde_json::from_value(json!(runs)).unwrap()
+            }),
         };
         let uid = text(parent, "uid").unwrap_or(ALICE_JOB);
         state.parents.apply("research", uid, kept);
     }
 }
 
-fn opt_in(case: &Value, state: &State, now: i64) {
+fn opt_in(case: &Value, state: &State) {
     let default = json!({"research": "prod"});
     let namespaces = case
         .get("namespaces")
@@ -250,16 +265,13 @@ fn opt_in(case: &Value, state: &State, now: i64) {
         .as_object()
         .unwrap();
     for (name, stack) in namespaces {
-        let says = Says {
-            stack: stack.as_str().unwrap(),
+        let returned = case.get("returned").is_some();
+        let opted_in = OptedIn {
+            stack: stack.as_str().unwrap().to_owned(),
             mode: Mode::of(text(case, "mode")).unwrap(),
-            since: case.get("since").and_then(Value::as_i64),
+            epoch: if returned { "another-epoch" } else { EPOCH }.to_owned(),
         };
-        state.namespaces.apply(name, says, now);
-        if case.get("returned").is_some() {
-            state.namespaces.delete(name);
-            state.namespaces.apply(name, says, now);
-        }
+        state.namespaces.apply(name, opted_in);
     }
 }
 

@@ -11,11 +11,11 @@ fn unsealed(value: &mut Value) {
     match value {
         Value::String(text) => {
             let parts: Vec<_> = text.split('.').collect();
-            if let ["v1", key, payload, _] = parts[..]
+            if let ["v2", key, epoch, payload, _] = parts[..]
                 && let Ok(bytes) = BASE64URL_NOPAD.decode(payload.as_bytes())
                 && let Ok(payload) = serde_json::from_slice::<Value>(&bytes)
             {
-                *value = json!({"$signed": {"key": key, "payload": payload}});
+                *value = json!({"$signed": {"key": key, "epoch": epoch, "payload": payload}});
             }
         }
         Value::Object(map) => map.values_mut().for_each(unsealed),

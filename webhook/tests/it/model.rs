@@ -9,19 +9,23 @@ mod cluster;
 mod kinds;
 mod namespace;
 mod orphans;
+mod stored;
 
+use changes::CONTROLLERS;
 use kinds::Kind;
 use namespace::{Namespace, PEOPLE};
 
 /// What somebody does; numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
 enum Act {
-    /// A person creates an object, with another's name and annotations if they like.
+    /// A person creates an object, with another's name and annotations if they like, or has an account create it that the
+    /// rules let say for whom it asks.
     Create {
         person: usize,
         kind: usize,
         like: Option<usize>,
         shape: u8,
+        by_runner: bool,
     },
     /// A person creates a copy of an object of Argo's, with all its annotations, as `resubmit` does.
     Copy { person: usize, object: usize },
@@ -37,26 +41,24 @@ enum Act {
         behind: usize,
         itself: bool,
     },
-    /// Somebody changes what an object runs.
+    /// Somebody changes what an object runs, under their own name or under that of a controller.
     Edit {
         person: usize,
         object: usize,
         edit: u8,
         like: Option<usize>,
+        as_controller: Option<usize>,
     },
+    /// Somebody copies our annotations onto an object through its status.
+    Status { object: usize, like: usize },
     /// Somebody writes back what an object said some versions ago.
     Back {
         person: usize,
         object: usize,
         behind: usize,
-        seen: bool,
     },
-    /// The same as an edit while the namespace is opted out; then it is opted in again.
-    EditUnseen {
-        person: usize,
-        object: usize,
-        edit: u8,
-    },
+    /// The namespace is switched off, or on again, some seconds later.
+    Switch { seconds: i64 },
     /// An admin gives an object to a person, or somebody tries who is none.
     Adopt {
         person: usize,
@@ -94,12 +96,14 @@ fn like() -> impl Strategy<Value = Option<usize>> {
 fn creations() -> impl Strategy<Value = Act> {
     let behind = || 0..3_usize;
     let itself = || prop::bool::weighted(0.9);
-    let create = (person(), 0..Kind::ALL.len(), like(), any::<u8>());
-    let create = create.prop_map(|(person, kind, like, shape)| Act::Create {
+    let by_runner = prop::bool::weighted(0.2);
+    let create = (person(), 0..Kind::ALL.len(), like(), any::<u8>(), by_runner);
+    let create = create.prop_map(|(person, kind, like, shape, by_runner)| Act::Create {
         person,
         kind,
         like,
         shape,
+        by_runner,
     });
     let copy = (person(), object()).prop_map(|(person, object)| Act::Copy { person, object });
     let child = (object(), behind(), itself());
@@ -132,25 +136,22 @@ fn creations() -> impl Strategy<Value = Act> {
 
 // What becomes of an object that is there.
 fn changes() -> impl Strategy<Value = Act> {
-    let edit = (person(), object(), any::<u8>(), like());
-    let edit = edit.prop_map(|(person, object, edit, like)| Act::Edit {
+    let controller = prop::option::weighted(0.3, 0..CONTROLLERS.len());
+    let edit = (person(), object(), any::<u8>(), like(), controller);
+    let edit = edit.prop_map(|(person, object, edit, like, as_controller)| Act::Edit {
         person,
         object,
         edit,
         like,
+        as_controller,
     });
-    let back = (person(), object(), 1..4_usize, prop::bool::weighted(0.8));
-    let back = back.prop_map(|(person, object, behind, seen)| Act::Back {
+    let status = (object(), object());
+    let status = status.prop_map(|(object, like)| Act::Status { object, like });
+    let back = (person(), object(), 1..4_usize);
+    let back = back.prop_map(|(person, object, behind)| Act::Back {
         person,
         object,
         behind,
-        seen,
-    });
-    let unseen = (person(), object(), any::<u8>());
-    let unseen = unseen.prop_map(|(person, object, edit)| Act::EditUnseen {
-        person,
-        object,
-        edit,
     });
     let adopt = (person(), object(), prop::option::weighted(0.3, person()));
     let adopt = adopt.prop_map(|(person, object, by)| Act::Adopt { person, object, by });
@@ -159,14 +160,15 @@ fn changes() -> impl Strategy<Value = Act> {
         3 => object().prop_map(|object| Act::Claim { object }),
         5 => edit,
         2 => back,
-        1 => unseen,
+        1 => (0..40_i64).prop_map(|seconds| Act::Switch { seconds }),
+        2 => status,
         1 => adopt,
         1 => object().prop_map(|object| Act::Delete { object }),
     ]
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    prop::collection::vec(prop_oneof![23 => creations(), 16 => changes()], 1..60)
+    prop::collection::vec(prop_oneof![23 => creations(), 18 => changes()], 1..60)
 }
 
 proptest! {
@@ -190,13 +192,13 @@ fn of_a_flow() -> impl Strategy<Value = Vec<Act>> {
         object,
         edit: edit | 2,
         like: None,
+        as_controller: None,
     });
     let back = (person, 1..4_usize);
     let back = back.prop_map(|(person, behind)| Act::Back {
         person,
         object: 0,
         behind,
-        seen: true,
     });
     let store = behind.prop_map(|behind| Act::Store {
         workflow: 1,
@@ -220,7 +222,7 @@ proptest! {
         let mut namespace = Namespace::new();
         let (template, workflow) = (4, 7);
         for (person, kind, shape) in [(0, template, 0), (1, workflow, 4)] {
-            namespace.act(&Act::Create { person, kind, like: None, shape });
+            namespace.act(&Act::Create { person, kind, like: None, shape, by_runner: false });
         }
         for act in &acts {
             namespace.act(act);
@@ -243,6 +245,7 @@ fn of_orphans() -> impl Strategy<Value = Vec<Act>> {
         kind,
         like,
         shape: (shape & 0b1000_0000) | (32 * u8::from(shape & 3 != 0)),
+        by_runner: false,
     });
     let plant = (person, 0..2_usize, object.clone(), any::<u8>());
     let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
@@ -290,6 +293,7 @@ fn in_the_model_jobs_adopt_pods_of_their_own_users() {
                 kind,
                 like: None,
                 shape: 32,
+                by_runner: false,
             });
         }
     }
@@ -312,6 +316,7 @@ fn in_the_model_pods_do_run() {
             kind,
             like: None,
             shape,
+            by_runner: false,
         });
     }
     for _ in 0..4 {

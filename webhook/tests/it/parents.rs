@@ -21,18 +21,19 @@ fn with_answer(status: u16, body: Value) -> (State, Arc<AtomicUsize>) {
     (state(&case).with_cluster(client), calls)
 }
 
-/// An API server that is asked for the metadata at this path only, and how often it was.
+/// An API server that is asked for the object at this path only, and how often it was.
 fn answering(path: &'static str, status: u16, body: Value) -> (Client, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
     let service = tower::service_fn(move |request: axum::http::Request<Body>| {
         counted.fetch_add(1, Ordering::SeqCst);
         assert_eq!(request.uri().path(), path);
-        assert!(
-            request.headers()["accept"]
-                .to_str()
-                .unwrap()
-                .contains("PartialObjectMetadata")
+        let accepts = request.headers().get("accept");
+        let accepts = accepts.map_or("", |accepts| accepts.to_str().unwrap());
+        // Of a Job what it runs is read too.
+        assert_eq!(
+            accepts.contains("PartialObjectMetadata"),
+            !path.contains("/jobs/")
         );
         let answer = axum::http::Response::builder().status(status);
         let answer = answer
@@ -44,11 +45,26 @@ fn answering(path: &'static str, status: u16, body: Value) -> (Client, Arc<Atomi
 }
 
 fn job(uid: &str) -> Value {
-    let mut job = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {
+    let stamp = json!({"$stamp": {"runs": [{"$digest": template("a")}]}});
+    let mut job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {
         "name": "t-b2bdfea8-gwtfp", "generateName": "t-b2bdfea8-", "namespace": "research", "uid": uid,
-        "creationTimestamp": "1970-01-01T00:33:10Z", "annotations": {"namesake.dev/stamp": {"$stamp": {}}}}});
+        "creationTimestamp": "1970-01-01T00:33:10Z", "annotations": {"namesake.dev/stamp": stamp}},
+        "spec": {"template": template("a")}});
     sign(&mut job);
     job
+}
+
+#[tokio::test]
+async fn a_job_that_no_longer_runs_what_its_stamp_signs_runs_as_nobody() {
+    let mut changed = job(ALICE_JOB);
+    changed["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "BASH_ENV", "value": "/of/mallory"}]);
+    let (state, _) = with_answer(200, changed);
+    let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
+    assert_eq!(
+        answer["auditAnnotations"]["reason"], "NotAsSigned",
+        "{answer}"
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::argo::Role;
 use crate::argo::custody;
 use crate::argo::reference;
 use crate::kinds::Parts;
-use crate::mutate::{self, Picked, Sign};
+use crate::mutate::{self, Picked};
 use crate::review::Metadata;
 use crate::verdict::{Facts, Refused, Verdict};
 use crate::who;
@@ -25,14 +25,12 @@ pub(super) async fn adopted(
     asked: &Asked<'_, '_>,
     old: &Metadata<'_>,
     new: &Parts<'_>,
-    opted_in: bool,
 ) -> Result<Option<Verdict>, (Refused, Facts)> {
     let (world, request, kind) = (asked.world, asked.request, asked.kind);
     let refuse = |refused: Refused| (refused, asks(request));
     let metadata = &asked.object.metadata;
-    let sign = if opted_in { Sign::Again } else { Sign::Never };
-    let given = adopt::given(world, request, kind, (old, metadata), sign).map_err(refuse)?;
-    let again = || adopt::again(world, request, kind, old, metadata).filter(|_| opted_in);
+    let given = adopt::given(world, request, kind, (old, metadata)).map_err(refuse)?;
+    let again = || adopt::again(world, request, kind, old, metadata);
     let Some(stamp) = given.or_else(again) else {
         return Ok(None);
     };

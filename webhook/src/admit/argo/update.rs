@@ -21,7 +21,7 @@ use crate::verdict::{Facts, Refused};
 use crate::who;
 
 /// Restores or signs its stamp, or refuses the change. What Argo writes is never refused. `sign`: the namespace is opted in.
-pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
+pub(super) async fn update(asked: &Asked<'_, '_>) -> Decided {
     let mut facts = Facts {
         requester: asked.request.user_info.username.to_string(),
         outcome: "restored",
@@ -51,7 +51,7 @@ pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
     };
     // What Argo writes comes from templates, and is nobody's word.
     if standing != Standing::Carrier
-        && let Some(verdict) = adopted(asked, metadata, new, sign).await?
+        && let Some(verdict) = adopted(asked, metadata, new).await?
     {
         return Ok(verdict);
     }
@@ -64,16 +64,12 @@ pub(super) async fn update(asked: &Asked<'_, '_>, sign: bool) -> Decided {
             return Err((refused, facts));
         }
     }
-    let again = if sign {
-        again(asked, standing, metadata, stamp, (old, new)).await?
-    } else {
-        None
-    };
+    let again = again(asked, standing, metadata, stamp, (old, new)).await?;
     // The same text where it says the same: a second pass over our own output changes nothing.
     let same = again.as_ref().is_some_and(|again| Some(again) == stamp);
     let text = again
         .filter(|_| !same)
-        .map(|again| again.sign(asked.world.keys));
+        .map(|again| again.sign(asked.world.keys, asked.world.epoch));
     let text = text.as_deref().or(metadata.annotation(STAMP_ANNOTATION));
     Ok(done(restore(asked, text), facts))
 }

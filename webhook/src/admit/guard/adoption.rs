@@ -6,7 +6,7 @@ use namesake_api::names::RESOLUTION_ANNOTATION;
 use namesake_core::{ExistingPod, Resolution, SealError, User, is_managed_name};
 
 use super::super::needs::{self, Missing};
-use super::super::unasked;
+use super::super::{not_opted_in, unasked};
 use crate::argo;
 use crate::guard::Guarded;
 use crate::guard::adoption::{OwnerOf, RunsAs, adopt};
@@ -28,6 +28,9 @@ pub(super) async fn check(
     let (Some(new), Some(old)) = (&request.object, &request.old_object) else {
         return Err(unasked(request));
     };
+    if world.epoch.is_empty() {
+        return Err(not_opted_in(state, world, request));
+    }
     let account = old.account();
     let pod = new.metadata.name.as_deref().unwrap_or_default();
     let runs_as = runs_as(state, world, &request.namespace, old)?;
@@ -89,10 +92,10 @@ fn resolution(
         service_account: account,
         name: metadata.name.as_deref().unwrap_or_default(),
         generate_name: metadata.generate_name.as_deref(),
+        epoch: world.epoch,
     };
     match Resolution::of_existing(text, world.keys, &pod) {
-        // Nobody watched what was written onto pods before the namespace came back.
-        Ok(found) if world.returned.is_none_or(|returned| found.at >= returned) => Ok(Some(found)),
+        Ok(found) => Ok(Some(found)),
         Err(error @ SealError::UnknownKey(_)) => Err(Refused::later(
             RefusalReason::UnknownKey,
             format!(

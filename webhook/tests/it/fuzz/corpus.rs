@@ -176,7 +176,7 @@ fn guarded() -> Vec<Value> {
 fn others() -> Vec<Value> {
     let namespace = |stack: &str| {
         json!({"metadata": {"name": "research", "labels": {"namesake.dev/stack": stack},
-            "annotations": {"namesake.dev/opted-in-at": "1970-01-01T00:00:00Z"}}})
+            "annotations": {"namesake.dev/epoch": "an-epoch-from-before"}}})
     };
     let rules = json!({"metadata": {"name": "namesake-rules"}, "data": {"rules.yaml": cases::read("rules.yaml")}});
     let mut all = vec![

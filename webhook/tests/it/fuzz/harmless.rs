@@ -8,7 +8,7 @@ use namesake_webhook::admit::Webhook;
 use serde_json::{Value, json};
 
 use super::corpus::Case;
-use crate::cases::{self, keys, merge, name_of};
+use crate::cases::{self, EPOCH, keys, merge, name_of};
 
 const STAMP: &str = "namesake.dev/stamp";
 const RESOLUTION: &str = "namesake.dev/resolution";
@@ -105,6 +105,7 @@ fn pod(case: &Case, request: &Value, last: &Value) -> Option<String> {
         requester: text(&request["userInfo"], "username"),
         credential: requester(request).extra_credential_id,
         now: case.state.now(),
+        epoch: EPOCH,
         owner_uid: owner,
         service_account: account,
         name: names
@@ -161,6 +162,11 @@ fn is_ours(stamp: &Stamp, text: &str) -> bool {
         generate_name,
         uid,
         created,
+        epoch: if stamp.kind == "argoproj.io/ClusterWorkflowTemplate" {
+            ""
+        } else {
+            EPOCH
+        },
     };
     Stamp::verify(text, &keys(), &seen).is_ok()
 }

@@ -2,13 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::kinds::{Kind, edited, runs};
-use super::namespace::{ADOPT_FOR, Asked, Namespace, PEOPLE, review};
+use super::argo;
+use super::kinds::{JOB_SET_CONTROLLER, Kind, edited, runs};
+use super::namespace::{ADOPT_FOR, Namespace, PEOPLE, review};
+use super::stored::Asked;
 
 const ADMIN: &str = "root@acme.com";
+/// What our annotations may carry from one object to another.
+const OURS: [&str; 2] = ["namesake.dev/stamp", "namesake.dev/resolution"];
+/// An account that the rules let say for whom it asks.
+pub(super) const RUNNER: &str = "system:serviceaccount:ci:runner";
+/// Accounts that rules let act for others, and that a person may impersonate.
+pub(super) const CONTROLLERS: [&str; 4] = [
+    JOB_SET_CONTROLLER,
+    argo::CONTROLLER,
+    "system:serviceaccount:kube-system:cronjob-controller",
+    RUNNER,
+];
 
 impl Namespace {
-    pub(super) fn back(&mut self, person: &'static str, object: usize, behind: usize, seen: bool) {
+    pub(super) fn back(&mut self, person: &'static str, object: usize, behind: usize) {
         let Some(at) = self.at(object) else { return };
         let stored = &self.objects[at];
         if !stored.kind.is_argos() || stored.kind == Kind::Workflow {
@@ -16,40 +29,53 @@ impl Namespace {
         }
         let mut new = stored.last().0;
         new["spec"] = stored.versions[stored.behind(behind)].0["spec"].clone();
-        self.edit_to(at, person, new, seen);
+        self.edit_to(at, person, person, new);
     }
 
     pub(super) fn edit(
         &mut self,
         person: &'static str,
+        as_controller: Option<usize>,
         object: usize,
         edit: u8,
         like: Option<usize>,
-        seen: bool,
     ) {
         let Some(at) = self.at(object) else { return };
         let kind = self.objects[at].kind;
         let Some(mut new) = edited(kind, &self.objects[at].last().0, person, edit) else {
             return;
         };
-        if seen {
-            self.dress(kind, &mut new, like);
-        }
-        self.edit_to(at, person, new, seen);
+        self.dress(kind, &mut new, like);
+        let who = as_controller.map_or(person, |which| CONTROLLERS[which]);
+        self.edit_to(at, person, who, new);
     }
 
-    fn edit_to(&mut self, at: usize, person: &'static str, mut new: Value, seen: bool) {
+    /// Somebody copies our annotations onto a Job or CronJob through its status, which no webhook sees.
+    pub(super) fn status(&mut self, object: usize, like: usize) {
+        let (Some(at), Some(like)) = (self.at(object), self.at(like)) else {
+            return;
+        };
+        if !matches!(self.objects[at].kind, Kind::Job | Kind::CronJob) {
+            return;
+        }
+        let (mut new, asked) = self.objects[at].last();
+        let (other, _) = self.objects[like].last();
+        for key in OURS {
+            new["metadata"]["annotations"][key] = other["metadata"]["annotations"][key].clone();
+        }
+        self.changes(at, new, asked);
+    }
+
+    // `who` is the name under which the person asks.
+    fn edit_to(&mut self, at: usize, person: &'static str, who: &str, mut new: Value) {
         let kind = self.objects[at].kind;
         let (old, asked) = self.objects[at].last();
-        if seen {
-            let review = review(kind, "UPDATE", (person, false), (&new, &old));
-            let Some(admitted) = self.admits(&review) else {
-                return;
-            };
-            new = admitted;
-        } else {
-            self.opts_out_and_in();
-        }
+        let seen = !self.is_off || kind == Kind::ClusterWorkflowTemplate;
+        let review = review(kind, "UPDATE", (who, false), (&new, &old));
+        let Some(admitted) = self.admits(&review) else {
+            return;
+        };
+        new = admitted;
         let mut same = runs(kind, &new) == runs(kind, &old);
         if kind.changes_hands() && seen {
             same = new["spec"] == old["spec"];
@@ -77,7 +103,7 @@ impl Namespace {
         let Some(at) = self.at(object) else { return };
         let kind = self.objects[at].kind;
         let (old, asked) = self.objects[at].last();
-        if kind == Kind::Pod {
+        if kind == Kind::Pod || self.is_off {
             return;
         }
         let mut new = old.clone();

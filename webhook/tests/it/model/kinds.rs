@@ -1,8 +1,10 @@
 //! The kinds of the model: what people write, what controllers make of it, what can be changed in it.
 
 use jiff::Timestamp;
+use namesake_core::{Node, digest_of_job_template};
 use namesake_webhook::kinds::Scope;
 use namesake_webhook::state::{Parent, State};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{argo, orphans};
@@ -163,7 +165,7 @@ pub(crate) fn edited(kind: Kind, old: &Value, person: &str, edit: u8) -> Option<
     let mut new = old.clone();
     match (kind, edit % 4) {
         (Kind::Pod, _) => return None,
-        (_, 0) => new["metadata"]["annotations"]["namesake.dev/stamp"] = json!("v1.k1.e30.AAAA"),
+        (_, 0) => new["metadata"]["annotations"]["namesake.dev/stamp"] = json!("v2.k1.e.e30.AAAA"),
         (_, 1) => new["spec"]["suspend"] = json!(edit & 4 != 0),
         (Kind::CronJob | Kind::JobSet, 2) => {
             let template = new.pointer_mut(template_of(kind))?;
@@ -215,6 +217,10 @@ pub(crate) fn feed(state: &State, kind: Kind, object: &Value) {
             .unwrap()
             .as_second(),
         stamp: text("/metadata/annotations/namesake.dev~1stamp").map(Into::into),
+        runs: (kind.name == "batch/Job").then(|| {
+            let template = &object["spec"]["template"];
+            digest_of_job_template(&Node::deserialize(template).unwrap())
+        }),
     };
     let uid = text("/metadata/uid").unwrap_or_default();
     state.parents.apply("research", uid, parent);

@@ -1,21 +1,22 @@
 //! The namespace of the model, its webhook, and what really happened.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use jiff::Timestamp;
 use namesake_webhook::admit::Webhook;
 use namesake_webhook::mode::Mode;
-use namesake_webhook::state::{Says, State};
+use namesake_webhook::state::{OptedIn, State};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use super::Act;
 use super::argo;
+use super::changes::RUNNER;
 use super::cluster::Cluster;
-use super::kinds::{JOB_SET_CONTROLLER, Kind, child, feed, new, runs};
+use super::kinds::{JOB_SET_CONTROLLER, Kind, child, feed, new};
 use super::orphans;
+use super::stored::{Asked, Stored, asked_since};
 use crate::cases::{NOW, ask, name_of, patch, patched, state_at};
 
 pub(crate) const PEOPLE: [&str; 3] = ["alice@acme.com", "bob@acme.com", "mallory@acme.com"];
@@ -29,49 +30,14 @@ const DRESS: [&str; 5] = [
     ADOPT_FOR,
 ];
 
-/// Who asked for what a version of an object runs: each of them, if several did so one after another; nobody, if several
-/// had a hand in it.
-pub(super) type Asked = BTreeSet<&'static str>;
-
-/// An object as the API server keeps it, with every version that controllers may still see.
-pub(super) struct Stored {
-    pub(super) kind: Kind,
-    /// Whoever made it, if that was a person.
-    maker: Option<&'static str>,
-    pub(super) versions: Vec<(Value, Asked)>,
-    /// The oldest version that anybody's cache still has.
-    pub(super) oldest: usize,
-    is_there: bool,
-}
-
-impl Stored {
-    pub(super) fn last(&self) -> (Value, Asked) {
-        self.versions.last().cloned().unwrap()
-    }
-
-    /// The version that was the newest so many versions ago.
-    pub(super) fn behind(&self, behind: usize) -> usize {
-        (self.versions.len().saturating_sub(1 + behind)).max(self.oldest)
-    }
-
-    /// Who asked for what a version runs, then or later.
-    pub(super) fn asked_since(&self, version: usize) -> Asked {
-        asked_since(self.kind, &self.versions, version)
-    }
-}
-
-fn asked_since(kind: Kind, versions: &[(Value, Asked)], version: usize) -> Asked {
-    let now = runs(kind, &versions[version].0);
-    let later = versions[version..].iter();
-    let same = later.filter(|(object, _)| runs(kind, object) == now);
-    same.flat_map(|(_, asked)| asked.iter().copied()).collect()
-}
-
 /// The namespace, its webhook, and what really happened.
 pub(crate) struct Namespace {
     pub(super) runtime: Runtime,
     pub(super) state: State,
     clock: Arc<AtomicI64>,
+    /// Whether the namespace is switched off, and how often it was switched on again.
+    pub(super) is_off: bool,
+    epoch: usize,
     cluster: Cluster,
     pub(super) objects: Vec<Stored>,
     /// How many pods got somebody's account; how many of Workflows; how many of those were started by somebody else.
@@ -102,6 +68,8 @@ impl Namespace {
             state: state_at(&case, Arc::clone(&clock)).with_cluster(client),
             runtime,
             clock,
+            is_off: false,
+            epoch: 0,
             cluster,
             objects: Vec::new(),
             pods: 0,
@@ -120,19 +88,32 @@ impl Namespace {
         Timestamp::from_second(self.clock.load(Relaxed)).unwrap()
     }
 
-    /// Hours pass in which nobody watches.
-    pub(super) fn opts_out_and_in(&self) {
-        self.state.namespaces.delete("research");
-        let now = self.clock.fetch_add(7200, Relaxed) + 7200;
-        let says = Says {
-            stack: "prod",
+    /// An admin switches the namespace off, or on again, some seconds later.
+    pub(super) fn switch(&mut self, seconds: i64) {
+        self.clock.fetch_add(seconds, Relaxed);
+        self.is_off = !self.is_off;
+        if self.is_off {
+            self.state.namespaces.delete("research");
+            self.state.parents.forget("research");
+            return;
+        }
+        self.epoch += 1;
+        let opted_in = OptedIn {
+            stack: "prod".to_owned(),
             mode: Mode::Enforce,
-            since: None,
+            epoch: format!("epoch-of-the-model-{}", self.epoch),
         };
-        self.state.namespaces.apply("research", says, now);
+        self.state.namespaces.apply("research", opted_in);
+        for object in self.objects.iter().filter(|object| object.is_there) {
+            feed(&self.state, object.kind, &object.last().0);
+        }
     }
 
     pub(super) fn admits(&self, review: &Value) -> Option<Value> {
+        // Templates in no namespace are stamped all the same.
+        if self.is_off && review["request"]["namespace"] != "" {
+            return Some(review["request"]["object"].clone());
+        }
         let asked = ask(&self.state, Webhook::Mutate, review);
         let answer = self.runtime.block_on(asked);
         let allowed = answer["allowed"] == true;
@@ -147,7 +128,13 @@ impl Namespace {
         object = admitted;
         let number = self.objects.len();
         object["metadata"]["uid"] = json!(format!("uid-{number}"));
-        if kind == Kind::Pod {
+        if kind == Kind::Pod && self.is_off {
+            // The policy namesake-pods.
+            let account = object["spec"]["serviceAccountName"].as_str();
+            if account.is_some_and(|account| PEOPLE.iter().any(|user| name_of(user) == account)) {
+                return;
+            }
+        } else if kind == Kind::Pod {
             let review = self::review(kind, "CREATE", who, (&object, &Value::Null));
             let twin = ask(&self.state, Webhook::Validate, &review);
             if self.runtime.block_on(twin)["allowed"] != true {
@@ -163,7 +150,7 @@ impl Namespace {
         if kind.is_argos() && self.cluster.has(kind, &object) {
             return;
         }
-        feed(&self.state, kind, &object);
+        self.sees(kind, &object);
         self.cluster.put(kind, &object);
         self.objects.push(Stored {
             kind,
@@ -172,6 +159,13 @@ impl Namespace {
             oldest: 0,
             is_there: true,
         });
+    }
+
+    // What the watch tells the webhook; there is none while the namespace is off.
+    fn sees(&self, kind: Kind, object: &Value) {
+        if !self.is_off {
+            feed(&self.state, kind, object);
+        }
     }
 
     fn runs_as_who_asked(&mut self, pod: &Value, asked: &Asked) {
@@ -232,11 +226,16 @@ impl Namespace {
                 kind,
                 like,
                 shape,
+                by_runner,
             } => {
                 let (kind, person) = (Kind::ALL[kind], PEOPLE[person]);
                 let mut object = new(kind, person, shape);
                 self.dress(kind, &mut object, like);
-                self.create(kind, object, (person, false), Asked::from([person]));
+                if by_runner {
+                    object["metadata"]["annotations"]["metaflow/user"] = json!(person);
+                }
+                let who = if by_runner { RUNNER } else { person };
+                self.create(kind, object, (who, by_runner), Asked::from([person]));
             }
             Act::Plant {
                 person,
@@ -262,18 +261,15 @@ impl Namespace {
                 object,
                 edit,
                 like,
-            } => self.edit(PEOPLE[person], object, edit, like, true),
-            Act::EditUnseen {
-                person,
-                object,
-                edit,
-            } => self.edit(PEOPLE[person], object, edit, None, false),
+                as_controller,
+            } => self.edit(PEOPLE[person], as_controller, object, edit, like),
+            Act::Status { object, like } => self.status(object, like),
+            Act::Switch { seconds } => self.switch(seconds),
             Act::Back {
                 person,
                 object,
                 behind,
-                seen,
-            } => self.back(PEOPLE[person], object, behind, seen),
+            } => self.back(PEOPLE[person], object, behind),
             Act::Adopt { person, object, by } => self.adopt(PEOPLE[person], object, by),
             Act::Delete { object } => {
                 if let Some(object) = self.at(object).map(|at| &mut self.objects[at]) {
@@ -373,7 +369,7 @@ impl Namespace {
 
     pub(super) fn changes(&mut self, at: usize, new: Value, asked: Asked) {
         let kind = self.objects[at].kind;
-        feed(&self.state, kind, &new);
+        self.sees(kind, &new);
         self.cluster.put(kind, &new);
         self.objects[at].versions.push((new, asked));
     }

@@ -4,7 +4,8 @@ use namesake_webhook::admit::Webhook;
 use serde_json::{Value, json};
 
 use super::kinds::{Kind, owner};
-use super::namespace::{Asked, Namespace, PEOPLE, review};
+use super::namespace::{Namespace, PEOPLE, review};
+use super::stored::{Asked, Stored};
 use crate::cases::{ask, name_of};
 
 const JOB_CONTROLLER: &str = "system:serviceaccount:kube-system:job-controller";
@@ -102,7 +103,8 @@ impl Namespace {
     /// The controller of a Job looks for pods without a controller.
     pub(super) fn claim(&mut self, object: usize) {
         let Some(at) = self.at(object) else { return };
-        if self.objects[at].kind != Kind::Job {
+        // Whoever adopts is not watched while the namespace is off.
+        if self.objects[at].kind != Kind::Job || self.is_off {
             return;
         }
         let (job, asked) = self.objects[at].last();
@@ -135,7 +137,7 @@ impl Namespace {
         let Some(controller) = controller_of(pod) else {
             return;
         };
-        let is_its = |object: &&super::namespace::Stored| {
+        let is_its = |object: &&Stored| {
             object.kind == Kind::Job && object.last().0["metadata"]["uid"] == controller["uid"]
         };
         if let Some(job) = self.objects.iter().find(is_its) {

@@ -1,0 +1,72 @@
+//! What goes past the webhook, or says to come from somebody else: subresources, and impersonated controllers.
+
+use anyhow::Result;
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_tests::namespace::TestNamespace;
+use namesake_tests::person::Person;
+use serde_json::json;
+
+use super::Model;
+use crate::abuse::guards::owner::with_every_right;
+
+/// Controllers whose changes of an object follow from what is there.
+const CONTROLLERS: [&str; 3] = [
+    "system:serviceaccount:kube-system:job-controller",
+    "system:serviceaccount:kube-system:cronjob-controller",
+    "system:serviceaccount:jobset-system:jobset-controller-manager",
+];
+
+/// Somebody with every right in the namespace, and somebody who impersonates each controller.
+pub(super) struct Past {
+    owner: Person,
+    impostors: Vec<Person>,
+}
+
+impl Past {
+    pub(super) async fn of(ns: &TestNamespace) -> Result<Self> {
+        let owner = with_every_right(ns).await?;
+        let mut impostors = Vec::new();
+        for name in CONTROLLERS {
+            let groups = ["system:serviceaccounts"];
+            impostors.push(ns.stack.cluster().person(name, &groups, &ns.name).await?);
+        }
+        Ok(Self { owner, impostors })
+    }
+}
+
+impl Model {
+    /// A stamp moves from one Job to another through its status.
+    pub(super) async fn through_status(&mut self) {
+        let (from, to) = (
+            self.numbers.below(self.jobs.len()),
+            self.numbers.below(self.jobs.len()),
+        );
+        let (Some(from), Some(to)) = (self.jobs.get(from), self.jobs.get(to)) else {
+            return;
+        };
+        let stamp = from.annotations().get(STAMP_ANNOTATION);
+        let patch = json!({"metadata": {"annotations": {STAMP_ANNOTATION: stamp}}});
+        let jobs = self.past.owner.all::<Job>();
+        let params = PatchParams::default();
+        let _ = jobs
+            .patch_status(&to.name_any(), &params, &Patch::Merge(patch))
+            .await;
+    }
+
+    /// Somebody who impersonates a controller changes what a Job runs.
+    pub(super) async fn as_controller(&mut self) {
+        let (which, index) = (
+            self.numbers.below(CONTROLLERS.len()),
+            self.numbers.below(self.jobs.len()),
+        );
+        let Some(job) = self.jobs.get(index).map(ResourceExt::name_any) else {
+            return;
+        };
+        let inject = json!({"annotations": {"inject": self.past.owner.name}});
+        let patch = json!({"spec": {"suspend": false, "template": {"metadata": inject}}});
+        let _ = self.past.impostors[which].patches::<Job>(&job, patch).await;
+    }
+}
