@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::argo;
-use super::kinds::{JOB_SET_CONTROLLER, Kind, edited, runs};
+use super::kinds::{JOB_SET_CONTROLLER, Kind, edited, has_a_parent, runs};
 use super::namespace::{ADOPT_FOR, Namespace, PEOPLE, review};
 use super::stored::Asked;
 
@@ -113,7 +113,7 @@ impl Namespace {
             return;
         };
         // What a carrier makes of a Job's parent is its parent's, and what was planted is nobody's word.
-        let child = kind == Kind::Job && old["metadata"]["ownerReferences"].is_array();
+        let child = kind == Kind::Job && has_a_parent(&old);
         let planted = old["metadata"]["annotations"][ADOPT_FOR] == person;
         assert!(who == ADMIN || planted || child, "{who} may adopt");
         let asked = if child || planted {

@@ -119,6 +119,16 @@ pub(crate) fn owner(kind: Kind, parent: &Value) -> Value {
         "uid": parent["metadata"]["uid"], "controller": true}])
 }
 
+/// Whether an object's controller is of a kind that makes such objects, and not of one that only has the same name.
+pub(crate) fn has_a_parent(object: &Value) -> bool {
+    let owner = &object["metadata"]["ownerReferences"][0];
+    Kind::ALL.iter().any(|kind| {
+        let (group, _, name) = kind.gvk();
+        let of_group = owner["apiVersion"].as_str().unwrap_or_default();
+        owner["kind"] == name && of_group.split_once('/').map_or("", |(group, _)| group) == group
+    })
+}
+
 /// What a kind's controller makes of an object, and who that controller is. `number` is new.
 pub(crate) fn child(
     kind: Kind,
