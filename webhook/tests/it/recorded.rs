@@ -1,34 +1,49 @@
 //! What the real controllers sent, replayed request by request (`testdata/recorded`).
 
 mod api_server;
+mod pods;
 mod replay;
 
-use replay::{Refusal, Replay, requests};
-use serde_json::json;
+use std::collections::BTreeMap;
 
-/// Scenarios in which each request is let through.
-const ADMITTED: &[&str] = &[
-    "metaflow-create-trigger",
-    "metaflow-foreach",
-    "metaflow-schedule",
-    "metaflow-parallel-on-argo",
-    "argo-submit-from",
-    "argo-resubmit",
-    "argo-stop",
-    "argo-terminate",
-    "daemon-step",
-    "deadline-step",
-    "deadline-timeout",
-    "deadline-workflow",
-    "delete-workflow",
-    "onexit-hook",
-    "sidecar",
-    "podgc",
-    "ttl",
-    "redeploy",
+use replay::{Refusal, Replay, requests};
+use serde_json::{Value, json};
+
+use crate::cases::name_of;
+
+const ALICE: &str = "alice@acme.com";
+const BOB: &str = "bob@acme.com";
+
+/// Scenarios in which each request is let through, and as whom all of their pods run.
+const ADMITTED: &[(&str, &str)] = &[
+    ("metaflow-run", ALICE),
+    ("metaflow-run-parallel", ALICE),
+    ("jobset-max-restarts", BOB),
+    // Alice suspends it, Bob lets it go on.
+    ("jobset-suspend-resume", BOB),
+    ("metaflow-create-trigger", ALICE),
+    // Bob starts what Alice deployed.
+    ("metaflow-foreach", ALICE),
+    ("metaflow-schedule", ALICE),
+    ("metaflow-parallel-on-argo", ALICE),
+    ("argo-submit-from", ALICE),
+    ("argo-resubmit", ALICE),
+    ("argo-stop", ALICE),
+    ("argo-terminate", ALICE),
+    ("daemon-step", ALICE),
+    ("deadline-step", ALICE),
+    ("deadline-timeout", ALICE),
+    ("deadline-workflow", ALICE),
+    ("delete-workflow", ALICE),
+    ("onexit-hook", ALICE),
+    ("sidecar", ALICE),
+    ("podgc", ALICE),
+    ("ttl", ALICE),
+    // Bob deploys it anew while Alice's runs.
+    ("redeploy", ALICE),
 ];
 
-/// Scenarios up to a request that is refused, which one that is, and what its refusal says.
+/// Scenarios up to a request that is refused, which one that is, and what its refusal says. The pods before it are Alice's.
 const REFUSED: &[(&str, &str, &str)] = &[
     (
         "argo-submit-ref",
@@ -75,20 +90,33 @@ fn with_the_template() -> Replay {
     replay
 }
 
-fn replayed(scenario: &str) -> Result<(), Refusal> {
-    with_the_template().scenario(scenario)
+/// A scenario, as far as it went.
+struct Replayed {
+    replay: Replay,
+    /// What was let through.
+    admitted: Vec<Value>,
+    refusal: Option<Refusal>,
+}
+
+fn replayed(scenario: &str) -> Replayed {
+    let mut replay = with_the_template();
+    let mut admitted = requests(scenario);
+    let mut answers = admitted.iter().map(|r| replay.request(r)).enumerate();
+    let refused = answers.find_map(|(at, answer)| Some((at, answer.err()?)));
+    let (at, refusal) = refused.unzip();
+    admitted.truncate(at.unwrap_or(usize::MAX));
+    Replayed {
+        replay,
+        admitted,
+        refusal,
+    }
 }
 
 #[test]
 fn what_the_real_controllers_send_for_stock_flows_is_admitted() {
-    let refused = ADMITTED.iter().filter_map(|scenario| {
-        let r = replayed(scenario).err()?;
-        let Refusal {
-            request,
-            code,
-            message,
-        } = r;
-        Some(format!("{scenario}: {request}: {code} {message}"))
+    let refused = ADMITTED.iter().filter_map(|(scenario, _)| {
+        let refused = replayed(scenario).refusal?;
+        Some(format!("{scenario}: {refused:?}"))
     });
     let refused: Vec<_> = refused.collect();
     assert!(refused.is_empty(), "{}", refused.join("\n"));
@@ -97,13 +125,44 @@ fn what_the_real_controllers_send_for_stock_flows_is_admitted() {
 #[test]
 fn what_changes_anothers_run_or_gets_no_identity_is_refused_at_that_request() {
     let wrong = REFUSED.iter().filter_map(|(scenario, request, says)| {
-        let answer = replayed(scenario);
-        let refused = answer.as_ref().err();
-        let fits = refused.is_some_and(|r| r.request == *request && r.message.contains(says));
-        (!fits).then(|| format!("{scenario}: {answer:?}"))
+        let refused = replayed(scenario).refusal;
+        let fits = |r: &Refusal| r.request == *request && r.message.contains(says);
+        (!refused.as_ref().is_some_and(fits)).then(|| format!("{scenario}: {refused:?}"))
     });
     let wrong: Vec<_> = wrong.collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+// Each scenario, and whose its pods are.
+fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let refused = REFUSED.iter().map(|(scenario, ..)| (*scenario, ALICE));
+    ADMITTED.iter().copied().chain(refused)
+}
+
+#[test]
+fn each_pod_that_the_real_controllers_made_has_the_account_of_whose_it_is() {
+    for (scenario, whose) in all() {
+        let Replayed {
+            replay, admitted, ..
+        } = replayed(scenario);
+        let created = pods::created(&admitted).map(|pod| (pods::name(pod), name_of(whose)));
+        let expected: BTreeMap<_, _> = created.collect();
+        assert_eq!(replay.pods, expected, "{scenario}");
+    }
+}
+
+#[test]
+fn argo_tries_the_first_pod_of_each_run_of_a_template_once_more_and_no_other() {
+    let mut all_first = 0;
+    for (scenario, _) in all() {
+        let Replayed {
+            replay, admitted, ..
+        } = replayed(scenario);
+        let first = pods::first_of_runs_of_templates(&admitted);
+        all_first += first.len();
+        assert_eq!(replay.repeated, first, "{scenario}");
+    }
+    assert_eq!(all_first, 9, "runs of templates");
 }
 
 fn refused(answer: Result<(), Refusal>, says: &str) {
@@ -239,4 +298,28 @@ fn who_started_a_run_of_another_retries_it_and_nobody_else() {
         "NotYours",
     );
     replay.request(&retry("bob@acme.com", "Running")).unwrap();
+}
+
+#[test]
+fn who_suspended_the_job_set_of_another_does_not_let_it_go_on() {
+    let requests = requests("jobset-suspend-resume");
+    let by_people =
+        |r: &&Value| r["resource"]["resource"] == "jobsets" && r["operation"] == "UPDATE";
+    let last = requests.iter().rposition(|r| by_people(&r)).unwrap();
+    let mut replay = Replay::new();
+    for request in &requests[..last] {
+        replay.request(request).unwrap();
+    }
+    let mut resume = requests[last].clone();
+    assert_eq!(resume["userInfo"]["username"], BOB);
+    resume["userInfo"]["username"] = json!(ALICE);
+    refused(replay.request(&resume), "belongs to bob@acme.com");
+    // And its Jobs are its controller's, suspended or not.
+    let mut job = requests[last + 1].clone();
+    assert_eq!(job["resource"]["resource"], "jobs");
+    job["userInfo"] = json!({"username": ALICE, "groups": ["system:authenticated"]});
+    refused(replay.request(&job), "belongs to bob@acme.com");
+    requests[last..]
+        .iter()
+        .for_each(|r| replay.request(r).unwrap());
 }

@@ -41,8 +41,10 @@ pub(super) struct Replay {
     accounts: BTreeMap<String, String>,
     /// Pods of Argo's that it was told to try again.
     postponed: Vec<Value>,
-    /// How many pods Argo had to try again.
-    pub(super) repeated: usize,
+    /// The pods that Argo had to try again, in that order.
+    pub(super) repeated: Vec<String>,
+    /// The account of each pod that was ever there, by name.
+    pub(super) pods: BTreeMap<String, String>,
     shipped: Vec<Called>,
 }
 
@@ -74,14 +76,10 @@ impl Replay {
             api_server,
             accounts: BTreeMap::new(),
             postponed: Vec::new(),
-            repeated: 0,
+            repeated: Vec::new(),
+            pods: BTreeMap::new(),
             shipped: shipped(),
         }
-    }
-
-    /// Replays a scenario until a request is refused for good.
-    pub(super) fn scenario(&mut self, name: &str) -> Result<(), Refusal> {
-        requests(name).iter().try_for_each(|r| self.request(r))
     }
 
     /// Puts one recorded request to the webhooks that are called for it.
@@ -170,7 +168,7 @@ impl Replay {
             owner["name"] == name
         };
         let again: Vec<_> = self.postponed.extract_if(.., is_of_it).collect();
-        self.repeated += again.len();
+        self.repeated.extend(again.iter().map(super::pods::name));
         again.iter().try_for_each(|pod| self.admit(pod, true))
     }
 
@@ -189,7 +187,9 @@ impl Replay {
         }
         if plural == "pods" {
             let uid = text(&object["metadata"]["uid"]).to_owned();
-            let account = text(&object["spec"]["serviceAccountName"]);
+            let account = text(&object["spec"]["serviceAccountName"]).to_owned();
+            let name = text(&object["metadata"]["name"]).to_owned();
+            self.pods.insert(name, account.clone());
             let account = format!("system:serviceaccount:research:{account}");
             self.accounts.insert(uid, account);
         }
@@ -236,7 +236,14 @@ impl Replay {
         };
         let made = object.pointer_mut(into).unwrap().as_array_mut().unwrap();
         for (made, container) in made.iter_mut().zip(containers) {
-            made["env"] = container["env"].clone();
+            let variables = |of: &Value| of["env"].as_array().cloned().unwrap_or_default();
+            let mut env = variables(container);
+            // The job controller's own.
+            let is_added = |v: &Value| v["name"] == "JOB_COMPLETION_INDEX";
+            env.extend(variables(made).into_iter().filter(is_added));
+            if !env.is_empty() {
+                made["env"] = Value::Array(env);
+            }
         }
     }
 
