@@ -17,16 +17,18 @@ use crate::{
     children::tail,
     kubectl::Kubectl,
     ports,
+    service::Service,
     users::{ADMIN, ALICE},
     workdir::workspace_root,
 };
 
-const DEPLOYMENTS: [&str; 2] = ["namesake-broker", "namesake-webhook"];
+/// Port numbers of the overlay that stand for Services, and the names of those and of their Deployments.
+const SERVICES: [(&str, &str); 2] = [("10250", "namesake-webhook"), ("10251", "namesake-broker")];
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(200);
 
 /// Installs the manifests, waits until both Deployments are available, opts the namespace `research` in, and waits until a Job
-/// there would be stamped.
+/// there would be stamped. Webhook and broker are reached as long as their Services, which it returns, are kept.
 ///
 /// # Errors
 /// What kubectl said, or the end of the logs of what does not become ready.
@@ -34,26 +36,31 @@ pub async fn install(
     control_plane: &ControlPlane,
     folder: &WorkFolder,
     google: &str,
-) -> Result<()> {
+) -> Result<Vec<Service>> {
     let kubectl = Kubectl::of_admin(control_plane);
     let place = folder.path().join("install");
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
     let google_port = google.rsplit(':').next().unwrap_or_default().to_owned();
-    let taken = [
-        ("10250", ports::free()?.to_string()),
-        ("10251", ports::free()?.to_string()),
-        ("10252", google_port),
-    ];
+    let admin = control_plane.client(ADMIN).await?;
+    let mut taken = vec![("10252", google_port)];
+    let mut services = Vec::new();
+    for (stands_for, name) in SERVICES {
+        let listener = ports::listener()?;
+        taken.push((stands_for, listener.local_addr()?.port().to_string()));
+        let pods = Api::namespaced(admin.clone(), SYSTEM_NAMESPACE);
+        let label = format!("app.kubernetes.io/name={name}");
+        services.push(Service::of_pods(listener, pods, &label)?);
+    }
     let applied = place.clone();
     tokio::task::spawn_blocking(move || apply(&kubectl, &applied, &taken))
         .await
         .context("the installation was broken off")??;
-    let admin = control_plane.client(ADMIN).await?;
-    for name in DEPLOYMENTS {
+    for (_, name) in SERVICES {
         until_available(&admin, name, folder).await?;
     }
     opt_in(control_plane).await?;
-    until_stamped(&control_plane.client(ALICE).await?).await
+    until_stamped(&control_plane.client(ALICE).await?).await?;
+    Ok(services)
 }
 
 /// Rights first, then the label: from then on the namespace's pods pass through the webhook.

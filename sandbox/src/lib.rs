@@ -7,7 +7,8 @@
 //! - [`children`]: child processes that never outlive us; [`workdir`]: the work folder of a run; [`ports`]: free ports.
 //! - [`control_plane`]: etcd, kube-apiserver, kube-controller-manager, with their users ([`users`]), keys and audit log.
 //! - [`node`]: runs pods as local processes, each with a [`metadata`] server.
-//! - [`google`], [`storage`]: Google's side. [`install`]: Namesake from `manifests/`. [`sandbox`]: all of it.
+//! - [`google`], [`storage`]: Google's side. [`install`]: Namesake from `manifests/`, behind
+//!   [`service`]s. [`sandbox`]: all of it.
 //! - [`demo`]: two people, one flow. [`args`], [`run`], [`up`]: the program.
 
 pub mod argo;
@@ -27,6 +28,7 @@ pub mod ports;
 pub mod python;
 pub mod run;
 pub mod sandbox;
+pub mod service;
 pub mod storage;
 pub mod up;
 pub mod users;

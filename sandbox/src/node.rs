@@ -36,6 +36,7 @@ use crate::{
     users::{NODE_USER, SCHEDULER},
 };
 
+mod address;
 mod env;
 mod exec;
 mod isolation;

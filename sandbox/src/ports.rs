@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// Below the range from which the kernel takes ports for outgoing connections, so that none of those takes ours in between.
 const FIRST: u64 = 20_000;
@@ -30,6 +30,16 @@ pub fn free() -> Result<u16> {
         "no free port between {FIRST} and {} on 127.0.0.1: end what listens there",
         FIRST + COUNT
     )
+}
+
+/// A listener on such a port.
+///
+/// # Errors
+/// No free port was found, or somebody took it in between.
+pub fn listener() -> Result<TcpListener> {
+    let port = free()?;
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .with_context(|| format!("cannot listen on port {port} of 127.0.0.1"))
 }
 
 /// Whether nobody listens on the port now.

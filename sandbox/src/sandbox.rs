@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     ControlPlane, Node, NodeOptions, WorkFolder, binaries::Binaries, google::Google, install,
-    python::Python,
+    python::Python, service::Service,
 };
 
 /// Programs of this workspace that run as pods, by the names of their images.
@@ -29,6 +29,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Sandbox {
     // Dropped in this order.
+    _services: Vec<Service>,
     node: Node,
     /// The emulator and its storage.
     pub google: Google,
@@ -62,8 +63,9 @@ impl Sandbox {
         };
         let node = Node::start(&control_plane, folder, node_options).await?;
         say("installing manifests/ with the loopback overlay");
-        install::install(&control_plane, folder, google.url()).await?;
+        let services = install::install(&control_plane, folder, google.url()).await?;
         Ok(Self {
+            _services: services,
             node,
             google,
             control_plane,

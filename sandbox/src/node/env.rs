@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVarSource, Pod};
 
+use super::address;
+
 /// Name → keys → values, of the Secrets or ConfigMaps that a pod names and that exist.
 pub(super) type Objects = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
@@ -139,8 +141,10 @@ pub(super) fn field(pod: &Pod, path: &str) -> Result<String> {
         "metadata.annotations" => Some(lines(meta.annotations.as_ref())),
         "spec.nodeName" => Some(crate::NODE.to_owned()),
         "spec.serviceAccountName" => spec.and_then(|spec| spec.service_account_name.clone()),
-        "status.hostIP" | "status.hostIPs" | "status.podIP" | "status.podIPs" => {
-            Some("127.0.0.1".to_owned())
+        "status.hostIP" | "status.hostIPs" => Some("127.0.0.1".to_owned()),
+        "status.podIP" | "status.podIPs" => {
+            let uid = meta.uid.as_deref().unwrap_or_default();
+            Some(address::of_pod(uid).to_string())
         }
         _ => {
             let of = |prefix: &str| path.strip_prefix(prefix)?.strip_suffix("']");

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context,
+    Context, address,
     prepare::{Preparation, Prepared},
     run::{Event, Keeper, Plan},
     status::{PodRecord, Record, State},
@@ -183,6 +183,7 @@ impl<'a> Living<'a> {
             grace: grace.min(LONGEST_GRACE),
             containers: self.context.containers.clone(),
             pod: (self.identity.namespace.clone(), self.identity.pod.clone()),
+            address: address::of_pod(&self.identity.uid),
         };
         let stop = keeper.end.clone();
         let _stopped_with_us = stop.clone().drop_guard();

@@ -1,6 +1,6 @@
 //! Readiness probes.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use k8s_openapi::{
     api::core::v1::{Container, Probe},
@@ -12,8 +12,8 @@ use tokio::{net::TcpStream, sync::mpsc};
 /// than it must.
 const EAGER: Duration = Duration::from_millis(300);
 
-/// Tells whether the container is ready, whenever that changes, for as long as somebody listens.
-pub(super) async fn watch(container: Container, changes: mpsc::Sender<bool>) {
+/// Tells whether the container of the pod at this address is ready, whenever that changes, for as long as somebody listens.
+pub(super) async fn watch(container: Container, address: Ipv4Addr, changes: mpsc::Sender<bool>) {
     let Some(probe) = container.readiness_probe.clone() else {
         let _ = changes.send(true).await;
         return;
@@ -23,7 +23,7 @@ pub(super) async fn watch(container: Container, changes: mpsc::Sender<bool>) {
     let failures_allowed = probe.failure_threshold.unwrap_or(3);
     let (mut is_ready, mut failures) = (false, 0);
     loop {
-        let answers = tokio::time::timeout(limit, answers(&container, &probe))
+        let answers = tokio::time::timeout(limit, answers(&container, address, &probe))
             .await
             .unwrap_or(false);
         failures = if answers { 0 } else { failures + 1 };
@@ -47,7 +47,7 @@ fn seconds(value: Option<i32>, default: u64) -> Duration {
     )
 }
 
-async fn answers(container: &Container, probe: &Probe) -> bool {
+async fn answers(container: &Container, address: Ipv4Addr, probe: &Probe) -> bool {
     if let Some(http) = &probe.http_get {
         let Some(port) = port(container, &http.port) else {
             return false;
@@ -58,7 +58,7 @@ async fn answers(container: &Container, probe: &Probe) -> bool {
             .unwrap_or("HTTP")
             .to_ascii_lowercase();
         let url = format!(
-            "{scheme}://127.0.0.1:{port}{}",
+            "{scheme}://{address}:{port}{}",
             http.path.as_deref().unwrap_or("/")
         );
         // As a kubelet does: who asks for readiness knows no certificate authority.
@@ -77,7 +77,7 @@ async fn answers(container: &Container, probe: &Probe) -> bool {
         let Some(port) = port(container, &tcp.port) else {
             return false;
         };
-        return TcpStream::connect(("127.0.0.1", port)).await.is_ok();
+        return TcpStream::connect((address, port)).await.is_ok();
     }
     tracing::warn!(
         container = container.name,
@@ -130,7 +130,7 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let probe = json!({"tcpSocket": {"port": port}, "periodSeconds": 1, "failureThreshold": 1});
-        tokio::spawn(watch(container(&probe), sender));
+        tokio::spawn(watch(container(&probe), Ipv4Addr::LOCALHOST, sender));
         assert_eq!(changes.recv().await, Some(true));
         drop(listener);
         assert_eq!(changes.recv().await, Some(false));
@@ -139,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn a_container_without_a_probe_is_ready_at_once() {
         let (sender, mut changes) = mpsc::channel(4);
-        watch(container(&json!(null)), sender).await;
+        watch(container(&json!(null)), Ipv4Addr::LOCALHOST, sender).await;
         assert_eq!(changes.recv().await, Some(true));
     }
 }

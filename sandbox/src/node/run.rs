@@ -1,6 +1,6 @@
 //! One container: a local process, started again as its pod's restart policy says.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
@@ -80,6 +80,8 @@ pub(super) struct Keeper {
     pub(super) containers: Containers,
     /// Namespace and name of the pod.
     pub(super) pod: (String, String),
+    /// The address of the pod.
+    pub(super) address: Ipv4Addr,
 }
 
 impl Keeper {
@@ -151,7 +153,7 @@ impl Keeper {
     /// Waits for the process, passing on whether it is ready, and ends it when asked.
     async fn attend(&self, plan: &Plan, child: &Child) -> i32 {
         let (sender, mut changes) = mpsc::channel(4);
-        let probe = tokio::spawn(probe::watch(plan.container.clone(), sender));
+        let probe = tokio::spawn(probe::watch(plan.container.clone(), self.address, sender));
         let code = loop {
             tokio::select! {
                 ended = child.wait() => break ended.code,
@@ -207,6 +209,7 @@ mod tests {
             grace: Duration::from_secs(5),
             containers: Containers::default(),
             pod: ("lab".into(), "p".into()),
+            address: Ipv4Addr::LOCALHOST,
         }
     }
 

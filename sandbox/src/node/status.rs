@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::address;
 use super::run::Happening;
 
 /// What a container is doing.
@@ -149,6 +150,7 @@ impl PodRecord {
             self.ready_since = (is_ready, now);
         }
         let condition = |kind: &str, holds: bool, since: Timestamp| json!({"type": kind, "status": if holds { "True" } else { "False" }, "lastTransitionTime": seconds(since)});
+        let address = address::of_pod(&self.uid).to_string();
         let initialized = self.init.iter().all(|it| it.is_final) && !self.has_failed_init();
         json!({
             "metadata": {"uid": self.uid},
@@ -157,7 +159,7 @@ impl PodRecord {
                 "reason": self.reason,
                 "startTime": seconds(self.start),
                 "hostIP": "127.0.0.1", "hostIPs": [{"ip": "127.0.0.1"}],
-                "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}],
+                "podIP": address, "podIPs": [{"ip": address}],
                 "conditions": [
                     condition("PodScheduled", true, self.start),
                     condition("Initialized", initialized, self.start),

@@ -176,6 +176,7 @@ async fn a_job_runs_with_its_volumes_and_its_token(alice: &Client, folder: &Work
             "volumeMounts": [{"name": "share", "mountPath": "/share"}]}],
         "containers": [{
             "name": "main", "image": "x", "command": ["sh", "-c", script],
+                "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
             "env": [{"name": "WHO", "valueFrom": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}}}, {"name": "MARK", "value": "m"}],
             "volumeMounts": [
                 {"name": "words", "mountPath": "/etc/words"}, {"name": "tok", "mountPath": "/run/tok"},
@@ -277,11 +278,12 @@ async fn a_deployment_becomes_available_and_goes(
 ) {
     let admin = control_plane.client(ADMIN).await.unwrap();
     let port = crate::ports::free().unwrap();
-    let script = format!("exec python3 -m http.server --bind 127.0.0.1 {port}");
+    let script = format!("exec python3 -m http.server --bind $POD_IP {port}");
     let deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
             "containers": [{"name": "main", "image": "x", "command": ["sh", "-c", script],
+                "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
                 "ports": [{"name": "http", "containerPort": port}],
                 "readinessProbe": {"httpGet": {"path": "/", "port": "http"}}}],
         }}},

@@ -62,9 +62,10 @@ impl Home {
         };
         let node = Node::start(&control_plane, folder, options).await?;
         say("installing manifests/ with the loopback overlay");
-        install::install(&control_plane, folder, google.url()).await?;
+        let services = install::install(&control_plane, folder, google.url()).await?;
         let admin = control_plane.client(ADMIN).await?;
         let home = Self {
+            _services: services,
             _node: node,
             google,
             control_plane,
@@ -94,7 +95,8 @@ impl Home {
         ];
         let env = quotas.map(|(name, value)| json!({"name": name, "value": value}));
         let template = json!({"spec": {"containers": [{"name": "broker", "env": env}]}});
-        self.deployment(json!({"spec": {"template": template}}))
+        // One, because it is one process that is measured.
+        self.deployment(json!({"spec": {"replicas": 1, "template": template}}))
             .await
     }
 
