@@ -29,7 +29,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Sandbox {
     // Dropped in this order.
-    _services: Vec<Service>,
+    services: Vec<Service>,
     node: Node,
     /// The emulator and its storage.
     pub google: Google,
@@ -65,7 +65,7 @@ impl Sandbox {
         say("installing manifests/ with the loopback overlay");
         let services = install::install(&control_plane, folder, google.url()).await?;
         Ok(Self {
-            _services: services,
+            services,
             node,
             google,
             control_plane,
@@ -75,6 +75,7 @@ impl Sandbox {
 
     /// Ends everything: pods first, the control plane last.
     pub async fn stop(self) {
+        drop(self.services);
         self.node.stop().await;
         drop(self.google);
         self.control_plane.stop().await;
