@@ -127,7 +127,9 @@ impl Installation {
         ensure!(!said.contains("nobody checks"), "{said}");
         let alice = self.stack.cluster().user(ALICE, "try").await?;
         eventually("the webhook sees the namespace", async || {
-            let job = namesake_tests::drafts::metaflow_job();
+            // The rules of GKE ask for nodes with a metadata server.
+            let selector = json!({"iam.gke.io/gke-metadata-server-enabled": "true"});
+            let job = namesake_tests::drafts::metaflow_job().pod_field("nodeSelector", selector);
             let job = alice
                 .dry_runs::<k8s_openapi::api::batch::v1::Job>(job)
                 .await?;
