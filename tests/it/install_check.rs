@@ -1,14 +1,15 @@
 //! What is open in an installation, as `namesake-webhook check` tells its admin, and how to close it.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Namespace};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Namespace, rbac::v1::ClusterRoleBinding};
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams},
 };
 use namesake_api::names::SYSTEM_NAMESPACE;
 use namesake_sandbox::users::{ADMIN, MALLORY};
 use namesake_tests::{
+    argo::CARRIER_BINDING,
     cluster::ARGO_NAMESPACE,
     drafts::metaflow_job,
     eventually::eventually,
@@ -89,6 +90,15 @@ fn program(kubeconfig: &std::path::Path, flags: &[&str]) -> Result<(Option<i32>,
 fn a_clean_installation_has_open_what_edit_opens_and_the_carriers_that_nobody_guards() -> Result<()>
 {
     with_own_stack(Options::default(), |ns| async move {
+        // A test that had this cluster before may have had Argo's controller on it, guarded.
+        let bindings: Api<ClusterRoleBinding> = Api::all(ns.admin().await?.client().clone());
+        match bindings
+            .delete(CARRIER_BINDING, &DeleteParams::default())
+            .await
+        {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            left => drop(left?),
+        }
         let report = eventually("the namespaces of tests before are gone", async || {
             let report = report(&ns).await?;
             let alone = report.namespaces == [ns.name.clone()];

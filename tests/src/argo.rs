@@ -138,6 +138,9 @@ pub async fn patches(
         .await
 }
 
+/// The ClusterRoleBinding by which Argo's account is a carrier, once a test has Argo's controller on its cluster.
+pub const CARRIER_BINDING: &str = "argo-is-a-carrier";
+
 /// Argo's controller, at work in a namespace.
 pub struct Controller(pub Person);
 
@@ -153,7 +156,7 @@ impl Controller {
             .await?;
         let group = "rbac.authorization.k8s.io";
         let binding = json!({
-            "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "argo-is-a-carrier"},
+            "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": CARRIER_BINDING},
             "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "namesake-carrier"},
             "subjects": [{"kind": "ServiceAccount", "name": "argo", "namespace": ARGO_NAMESPACE}]});
         let admin = ns.admin().await?;
