@@ -6,7 +6,7 @@ use std::{fs, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::{Api, api::ListParams, api::PostParams};
+use kube::{Api, api::ListParams};
 use namesake_api::{Identity, names};
 use namesake_sandbox::{
     CLUSTER,
@@ -98,21 +98,18 @@ impl Installation {
         self.stack.cluster().control_plane.client(ADMIN).await
     }
 
-    /// The API server asks the webhook about namespaces of our stack.
+    /// The API server asks the webhook about namespaces of our stack, and the policies know the stack.
     async fn until_in_force(&self) -> Result<()> {
-        let namespaces: Api<Namespace> = Api::all(self.admin().await?);
-        let probe = json!({"metadata": {"name": "probe", "labels": {
-            names::OPT_IN_LABEL: BLUE, "pod-security.kubernetes.io/enforce": "baseline",
-        }}});
-        let probe: Namespace = serde_json::from_value(probe)?;
-        let params = PostParams {
-            dry_run: true,
-            ..PostParams::default()
-        };
-        eventually("opting in is seen by the webhook", async || {
-            let there = namespaces.create(&params, &probe).await?;
-            let annotations = there.metadata.annotations.unwrap_or_default();
-            ensure!(annotations.contains_key(names::EPOCH_ANNOTATION));
+        let probe = format!(
+            "kubectl create namespace probe --dry-run=client -o yaml |\n\
+             kubectl label --local -f - -o yaml {}={BLUE} pod-security.kubernetes.io/enforce=baseline |\n\
+             kubectl create --dry-run=server -o yaml -f -",
+            names::OPT_IN_LABEL
+        );
+        eventually("opting in is seen by webhook and policies", async || {
+            let said = self.run(ADMIN, &probe).await?;
+            ensure!(said.contains(names::EPOCH_ANNOTATION), "{said}");
+            ensure!(!said.contains("nobody checks"), "{said}");
             Ok(())
         })
         .await
