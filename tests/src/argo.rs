@@ -1,5 +1,6 @@
-//! Argo Workflows without its controller, which is in no package registry: its kinds, its account, and what it writes,
-//! replayed as it was seen to write it. Proven by replay, not by the controller itself.
+//! Argo Workflows with its controller's part played by a test: its kinds, its account, and what it writes, made of what the
+//! real one was recorded to write. For what cannot be timed, or must go wrong, with the real controller, which runs in
+//! [`crate::real_argo`].
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::{
@@ -14,14 +15,20 @@ use namesake_webhook::argo::nodes::node_id;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cluster::ARGO_NAMESPACE, eventually::eventually, manifests, namespace::TestNamespace,
+    cluster::ARGO_NAMESPACE,
+    eventually::eventually,
+    manifests,
+    namespace::TestNamespace,
     person::Person,
+    recorded::{FOREACH, PARALLEL_ON_ARGO, TRIGGER, as_sent, created, first_added, renamed},
 };
 
-/// What stock Metaflow deploys for a flow with a foreach.
-const TEMPLATE: &str = include_str!("../../webhook/testdata/argo-workflowtemplate.json");
 /// Name of the template that tests deploy.
 pub const FLOW: &str = "trainflow";
+/// The account that its steps name: METAFLOW_KUBERNETES_SERVICE_ACCOUNT, which was not set when it was recorded.
+const ACCOUNT: &str = "metaflow";
+/// The step whose pod makes the `JobSet` of a `@parallel` one: a template of it names no account.
+pub const RESOURCE_STEP: &str = "train";
 
 /// A kind of Argo's.
 #[must_use]
@@ -44,26 +51,26 @@ pub(crate) async fn served(client: &Client) -> Result<()> {
     .await
 }
 
-/// The WorkflowTemplate of the flow.
+/// The WorkflowTemplate that stock Metaflow deploys for a flow with a foreach.
 #[must_use]
 pub fn template() -> Value {
-    let mut template: Value = serde_json::from_str(TEMPLATE).unwrap_or_default();
-    template["metadata"]["name"] = json!(FLOW);
-    template["metadata"]
-        .as_object_mut()
-        .map(|metadata| metadata.remove("namespace"));
+    let recorded = created(&FOREACH, "workflowtemplates").next();
+    let mut template = recorded.map_or(Value::Null, as_sent);
+    let steps = template["spec"]["templates"].as_array_mut();
+    for step in steps.into_iter().flatten() {
+        if step.get("container").is_some() {
+            step["serviceAccountName"] = json!(ACCOUNT);
+        }
+    }
     template
 }
 
 /// The Workflow that `argo-workflows trigger` makes.
 #[must_use]
 pub fn trigger() -> Value {
-    json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
-        "metadata": {
-            "generateName": format!("{FLOW}-"),
-            "annotations": {"metaflow/triggered_by_user": r#"{"type":"user","name":"alice@acme.com"}"#}},
-        "spec": {"arguments": {"parameters": []}, "workflowTemplateRef": {"name": FLOW}},
+    let recorded = created(&TRIGGER, "workflows").next();
+    recorded.map_or(Value::Null, |workflow| {
+        renamed(&as_sent(workflow), &[("linearflow", FLOW)])
     })
 }
 
@@ -80,13 +87,22 @@ pub fn inline() -> Value {
 pub fn as_stored(spec: &Value) -> Value {
     let mut stored = spec.clone();
     forget(&mut stored);
-    stored["arguments"] = json!({});
+    if stored.get("arguments").is_none() {
+        stored["arguments"] = json!({});
+    }
     stored["workflowTemplateRef"] = json!({"name": FLOW});
     for template in stored["templates"].as_array_mut().into_iter().flatten() {
         for part in ["inputs", "outputs", "metadata"] {
             if template.get(part).is_none() {
                 template[part] = json!({});
             }
+        }
+        let container = template.get_mut("container").and_then(Value::as_object_mut);
+        container.map(|it| it.entry("resources").or_insert(json!({})));
+        let groups = template.get_mut("steps").and_then(Value::as_array_mut);
+        let steps = groups.into_iter().flatten().filter_map(Value::as_array_mut);
+        for step in steps.flatten().filter_map(Value::as_object_mut) {
+            step.entry("arguments").or_insert(json!({}));
         }
     }
     stored
@@ -101,7 +117,9 @@ fn forget(value: &mut Value) {
     };
     match value {
         Value::Object(all) => {
-            all.values_mut().for_each(forget);
+            // The value of a parameter is a pointer, which Go keeps.
+            let members = all.iter_mut().filter(|(name, _)| *name != "parameters");
+            members.for_each(|(_, v)| forget(v));
             all.retain(|name, v| name == "emptyDir" || !empty(v));
         }
         Value::Array(all) => all.iter_mut().for_each(forget),
@@ -203,12 +221,21 @@ impl Controller {
         workflow: &DynamicObject,
         spec: &Value,
     ) -> kube::Result<DynamicObject> {
-        let status = json!({
-            "phase": "Running", "startedAt": "2026-11-26T00:00:00Z", "nodes": {"n": {"phase": "Pending"}},
-            "storedWorkflowTemplateSpec": as_stored(spec),
-        });
-        let labels = json!({"workflows.argoproj.io/phase": "Running", "workflows.argoproj.io/workflow-template": FLOW});
-        let metadata = json!({"labels": labels, "annotations": {"workflows.argoproj.io/pod-name-format": "v2"}});
+        let (run, uid) = recorded_run(&FOREACH);
+        let name = workflow.name_any();
+        let added = |path: &str| first_added(&FOREACH, "workflows", path);
+        let start = digits(&node_id(&name, &format!("{name}.start")));
+        let recorded_start = digits(&node_id(run, &format!("{run}.start")));
+        let names = [
+            (recorded_start.as_str(), start.as_str()),
+            (run, &name),
+            (uid, &workflow.uid().unwrap_or_default()),
+        ];
+        let mut status = renamed(added("/status"), &names);
+        status["storedWorkflowTemplateSpec"] = as_stored(spec);
+        let format = "/metadata/annotations/workflows.argoproj.io~1pod-name-format";
+        let metadata = json!({"labels": added("/metadata/labels"),
+            "annotations": {"workflows.argoproj.io/pod-name-format": added(format)}});
         self.updates(workflow, json!({"metadata": metadata, "status": status}))
             .await
     }
@@ -226,58 +253,80 @@ impl Controller {
     }
 }
 
-/// The pod that Argo makes for a step of a Workflow.
+/// The pod that Argo makes for a step of a Workflow: of a flow with a foreach (`start`, `score`, `join`, `end`), or
+/// [`RESOURCE_STEP`].
 #[must_use]
 pub fn pod(workflow: &DynamicObject, step: &str) -> Value {
+    let of_step = |(_, pod): &(_, &Value)| node_name(pod).rsplit('.').next() == Some(step);
+    let recordings = [FOREACH.as_slice(), PARALLEL_ON_ARGO.as_slice()].into_iter();
+    let mut pods = recordings.flat_map(|all| created(all, "pods").map(move |pod| (all, pod)));
+    let Some((recording, recorded)) = pods.find(of_step) else {
+        return Value::Null;
+    };
+    let (run, uid) = recorded_run(recording);
     let name = workflow.name_any();
-    let spec = template()["spec"].take();
-    let of_step = |template: &&Value| template["name"] == step;
-    let found = spec["templates"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(of_step)
-        .cloned();
-    let found = found.unwrap_or_default();
-    let mut annotations = spec["podMetadata"]["annotations"].clone();
-    for (key, value) in found["metadata"]["annotations"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        annotations[key] = value.clone();
+    let recorded_node = node_name(recorded);
+    let node = recorded_node.replacen(run, &name, 1);
+    let mut pod = renamed(
+        &as_sent(recorded),
+        &[
+            (
+                &digits(&node_id(run, recorded_node)),
+                &digits(&node_id(&name, &node)),
+            ),
+            (run, &name),
+            (uid, &workflow.uid().unwrap_or_default()),
+        ],
+    );
+    if step != RESOURCE_STEP {
+        pod["spec"]["serviceAccountName"] = json!(ACCOUNT);
     }
-    annotations["metaflow/run_id"] = json!(format!("argo-{name}"));
-    let node = format!("{name}.{step}");
-    annotations["workflows.argoproj.io/node-id"] = json!(node_id(&name, &node));
-    annotations["workflows.argoproj.io/node-name"] = json!(node);
-    let main = json!({"name": "main", "image": "python:3.11", "command": ["/var/run/argo/argoexec", "emissary"]});
-    json!({
-        "metadata": {
-            "name": format!("{name}-{step}-{}", workflow.resource_version().unwrap_or_default()),
-            "labels": {"workflows.argoproj.io/completed": "false", "workflows.argoproj.io/workflow": name},
-            "annotations": annotations,
-            "ownerReferences": [owner(workflow, "Workflow")]},
-        "spec": {
-            "restartPolicy": "Never", "serviceAccountName": found["serviceAccountName"],
-            "initContainers": [{"name": "init", "image": "argoexec"}],
-            "containers": [{"name": "wait", "image": "argoexec"}, main]},
-    })
+    // A test may make several pods for one node.
+    let version = workflow.resource_version().unwrap_or_default();
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    pod["metadata"]["name"] = json!(format!("{name}-{version}"));
+    pod
 }
 
-/// The result of a step, as the executor in its pod creates it since Argo 3.5.2.
+/// The result of a step, as the executor in its pod creates it.
 #[must_use]
 pub fn result_of(workflow: &DynamicObject, pod: &Pod) -> Value {
-    json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTaskResult",
-        "metadata": {
-            "name": pod.annotations().get("workflows.argoproj.io/node-id"),
-            "labels": {
-                "workflows.argoproj.io/workflow": workflow.name_any(),
-                "workflows.argoproj.io/report-outputs-completed": "false"},
-            "ownerReferences": [{
-                "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": workflow.name_any(), "uid": workflow.uid()}]},
-    })
+    let Some(recorded) = created(&FOREACH, "workflowtaskresults").next() else {
+        return Value::Null;
+    };
+    let (run, uid) = recorded_run(&FOREACH);
+    let node = pod.annotations().get("workflows.argoproj.io/node-id");
+    renamed(
+        &as_sent(recorded),
+        &[
+            (
+                recorded["metadata"]["name"].as_str().unwrap_or_default(),
+                node.map_or("", String::as_str),
+            ),
+            (run, &workflow.name_any()),
+            (uid, &workflow.uid().unwrap_or_default()),
+        ],
+    )
+}
+
+// Name and UID of the Workflow of a recording.
+fn recorded_run(recording: &[Value]) -> (&str, &str) {
+    let workflow = created(recording, "workflows").next();
+    let text = |key: &str| workflow.and_then(|it| it["metadata"][key].as_str());
+    (
+        text("name").unwrap_or_default(),
+        text("uid").unwrap_or_default(),
+    )
+}
+
+fn node_name(pod: &Value) -> &str {
+    let name = &pod["metadata"]["annotations"]["workflows.argoproj.io/node-name"];
+    name.as_str().unwrap_or_default()
+}
+
+// What a node's id adds to its Workflow's name.
+fn digits(node_id: &str) -> String {
+    node_id.rsplit('-').next().unwrap_or_default().to_owned()
 }
 
 /// The owner reference that Argo writes.
@@ -299,4 +348,19 @@ pub async fn now(person: &Person, workflow: &DynamicObject) -> Result<DynamicObj
         .get_opt(&workflow.name_any())
         .await?;
     found.with_context(|| format!("{} is gone", workflow.name_any()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_is_stored_as_argo_was_recorded_to_store_it() {
+        let template = created(&FOREACH, "workflowtemplates").next().unwrap();
+        let mut spec = template["spec"].clone();
+        let run = created(&FOREACH, "workflows").next().unwrap();
+        spec["arguments"] = run["spec"]["arguments"].clone();
+        let stored = &first_added(&FOREACH, "workflows", "/status")["storedWorkflowTemplateSpec"];
+        assert_eq!(&as_stored(&spec), stored);
+    }
 }

@@ -27,6 +27,7 @@ pub mod orphans;
 pub mod person;
 pub mod program;
 pub mod real_argo;
+mod recorded;
 pub mod refused;
 pub mod replica;
 pub mod runtime;

@@ -9,7 +9,7 @@ use kube::{
 };
 use namesake_sandbox::users::{ALICE, MALLORY};
 use namesake_tests::{
-    argo::{owner, pod},
+    argo::{RESOURCE_STEP, owner, pod},
     drafts::metaflow_job,
     eventually::eventually,
     jobset::{self, job_of, job_sets},
@@ -41,13 +41,7 @@ fn job_set(name: &str, workflow: &DynamicObject) -> Result<DynamicObject> {
 
 /// Argo's pod for a `resource` template: no account is named in it.
 fn resource_pod(workflow: &DynamicObject) -> Value {
-    let mut resource = pod(workflow, "train");
-    resource["spec"]
-        .as_object_mut()
-        .map(|spec| spec.remove("serviceAccountName"));
-    resource["spec"]["containers"] =
-        json!([{"name": "main", "image": "argoexec", "args": ["resource", "create"]}]);
-    resource
+    pod(workflow, RESOURCE_STEP)
 }
 
 impl Deployed {
