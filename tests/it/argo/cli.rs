@@ -9,16 +9,34 @@ use kube::ResourceExt;
 use namesake_sandbox::users::{ALICE, BOB};
 use namesake_tests::{
     argo::{creates, patches},
+    eventually::within,
     namespace::account_of,
-    real_argo::{file, scripts, with_real_argo},
+    real_argo::{PATIENCE, file, scripts, with_real_argo},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How the container `main` of a pod ended: its exit code, if it has ended.
 fn main_ended(pod: &Pod) -> Option<i32> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     let main = statuses.iter().find(|it| it.name == "main")?;
     Some(main.state.as_ref()?.terminated.as_ref()?.exit_code)
+}
+
+/// How a step may end, decided while it waits or between two tries.
+fn outside(code: &str) -> ConfigMap {
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some("outside".to_owned()),
+            ..ObjectMeta::default()
+        },
+        data: Some([("code".to_owned(), code.to_owned())].into()),
+        ..ConfigMap::default()
+    }
+}
+
+/// The environment of a container that starts when [`outside`] is there.
+fn code_from_outside() -> Value {
+    json!([{"name": "CODE", "valueFrom": {"configMapKeyRef": {"name": "outside", "key": "code"}}}])
 }
 
 #[test]
@@ -80,18 +98,9 @@ fn a_failed_workflow_that_alice_retries_goes_on_as_alice() -> Result<()> {
 fn a_failed_run_of_alices_template_that_bob_started_and_retries_goes_on_as_alice() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
-        let outside = |code: &str| ConfigMap {
-            metadata: ObjectMeta {
-                name: Some("outside".to_owned()),
-                ..ObjectMeta::default()
-            },
-            data: Some([("code".to_owned(), code.to_owned())].into()),
-            ..ConfigMap::default()
-        };
         alice.creates::<ConfigMap>(outside("3")).await?;
         let mut flow = scripts("WorkflowTemplate", "flaky", &[("main", "exit $CODE")]);
-        flow["spec"]["templates"][0]["container"]["env"] = json!([{"name": "CODE", "valueFrom":
-            {"configMapKeyRef": {"name": "outside", "key": "code"}}}]);
+        flow["spec"]["templates"][0]["container"]["env"] = code_from_outside();
         creates(&alice, &flow).await?;
         let from = [
             "submit",
@@ -107,6 +116,50 @@ fn a_failed_run_of_alices_template_that_bob_started_and_retries_goes_on_as_alice
         argo.argo(BOB, &["retry", "run"]).await?.succeeded()?;
         argo.reaches("run", "Succeeded").await?;
         argo.all_ran_as("run", 1, ALICE).await
+    })
+}
+
+#[test]
+fn a_run_of_alices_template_that_bob_started_waits_and_goes_on_as_alice_when_he_says() -> Result<()>
+{
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let steps = [("first", "exit $CODE"), ("last", "true")];
+        let mut flow = scripts("WorkflowTemplate", "waits", &steps);
+        let templates = flow["spec"]["templates"].as_array_mut();
+        let templates = templates.context("no list")?;
+        // It starts when alice lets it, so that bob's word comes first.
+        templates[0]["container"]["env"] = code_from_outside();
+        let step = |name: &str| json!([{"name": name, "template": name}]);
+        templates.push(json!({"name": "all", "steps": [step("first"), step("last")]}));
+        flow["spec"]["entrypoint"] = json!("all");
+        creates(&alice, &flow).await?;
+        let from = [
+            "submit",
+            "--from",
+            "workflowtemplate/waits",
+            "--name",
+            "run",
+        ];
+        argo.argo(BOB, &from).await?.succeeded()?;
+        argo.first_pod_of("run").await?;
+        argo.argo(BOB, &["suspend", "run"]).await?.succeeded()?;
+        alice.creates::<ConfigMap>(outside("0")).await?;
+        within(PATIENCE, "the first step has ended", async || {
+            let run = argo.workflow("run").await?;
+            let nodes = run.data["status"]["nodes"].as_object();
+            let has_ended =
+                |node: &Value| node["templateName"] == "first" && node["phase"] == "Succeeded";
+            let mut nodes = nodes.context("no nodes")?.values();
+            ensure!(nodes.any(has_ended), "not yet");
+            Ok(())
+        })
+        .await?;
+        let pods = argo.pods_of("run").await?;
+        ensure!(pods.len() == 1, "it went on: {} pods", pods.len());
+        argo.argo(BOB, &["resume", "run"]).await?.succeeded()?;
+        argo.reaches("run", "Succeeded").await?;
+        argo.all_ran_as("run", 2, ALICE).await
     })
 }
 
