@@ -16,7 +16,7 @@ use namesake_api::{
     Identity, conditions,
     names::{READY, RETRY_ANNOTATION, WAITING_ANNOTATION},
 };
-use namesake_gcp_emulator::Refusals;
+use namesake_gcp_emulator::{Denied, Refusals};
 use namesake_tests::{
     drafts::metaflow_job,
     eventually::eventually,
@@ -36,7 +36,7 @@ struct Case {
     says: &'static [&'static str],
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     Case {
         user: "creates@acme.com",
         refuse: |refusals| {
@@ -73,12 +73,42 @@ const CASES: [Case; 3] = [
             "attribute condition",
         ],
     },
+    Case {
+        user: "impersonates@acme.com",
+        refuse: |refusals| {
+            let services = &mut refusals.perimeter;
+            services.insert("iamcredentials.googleapis.com".to_owned());
+        },
+        path: ":generateAccessToken",
+        reason: "Perimeter",
+        says: &["ingress rule", "iamcredentials.googleapis.com"],
+    },
 ];
 
-/// Calls of this path that Google has refused.
+/// What looks like a grant that Google has not learned yet, until it has lasted too long for that.
+const DENIED: Case = Case {
+    user: "denied@acme.com",
+    refuse: |refusals| {
+        refusals.denied = vec![Denied {
+            principal: "mf-*".to_owned(),
+            permission: "storage.objects.*".to_owned(),
+        }];
+    },
+    path: "/iam/testPermissions",
+    reason: "DeadlineExceeded",
+    says: &[
+        "not proven within",
+        "a deny policy or a principal access boundary may forbid it",
+        "gcloud iam policies list --kind=denypolicies",
+        "gcloud policy-intelligence troubleshoot-policy iam RESOURCE --principal-email=mf-",
+    ],
+};
+
+/// Calls of this path that Google has refused, or, asked for permissions, has answered.
 fn refused(google: &Google, path: &str) -> usize {
+    let asks = path.ends_with("/testPermissions");
     let all = google.state().requests(0).into_iter();
-    all.filter(|r| r.path.ends_with(path) && r.method != "GET" && r.status >= 400)
+    all.filter(|r| r.path.ends_with(path) && (asks || (r.method != "GET" && r.status >= 400)))
         .count()
 }
 
@@ -172,4 +202,19 @@ fn what_the_organization_refuses_is_said_once_and_tried_at_once_when_an_admin_as
         }
         Ok(())
     })
+}
+
+#[test]
+fn a_grant_that_a_deny_policy_keeps_from_working_ends_in_a_reason_that_names_deny_policies()
+-> Result<()> {
+    let options = Options {
+        tune: |config| {
+            // Google learns each change at once here.
+            config.timings.deadline = Duration::from_secs(1);
+            config.timings.refused = Duration::from_mins(30);
+            config.timings.patience.lasting = Duration::from_mins(10);
+        },
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move { refuses(&ns, &DENIED).await })
 }

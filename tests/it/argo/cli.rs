@@ -6,12 +6,12 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::ResourceExt;
-use namesake_sandbox::users::{ALICE, BOB};
+use namesake_sandbox::users::{ALICE, BOB, MALLORY};
 use namesake_tests::{
     argo::{creates, patches},
-    eventually::within,
+    eventually::{eventually, within},
     namespace::account_of,
-    real_argo::{PATIENCE, file, scripts, with_real_argo},
+    real_argo::{ArgoNamespace, PATIENCE, file, scripts, with_real_argo},
 };
 use serde_json::{Value, json};
 
@@ -94,28 +94,63 @@ fn a_failed_workflow_that_alice_retries_goes_on_as_alice() -> Result<()> {
     })
 }
 
+/// A run of alice's template, `run`, that bob has started: it fails until alice says in a ConfigMap that it does not.
+async fn fails(argo: &ArgoNamespace) -> Result<()> {
+    let alice = argo.ns.alice().await?;
+    alice.creates::<ConfigMap>(outside("3")).await?;
+    let mut flow = scripts("WorkflowTemplate", "flaky", &[("main", "exit $CODE")]);
+    flow["spec"]["templates"][0]["container"]["env"] = code_from_outside();
+    creates(&alice, &flow).await?;
+    let from = [
+        "submit",
+        "--from",
+        "workflowtemplate/flaky",
+        "--name",
+        "run",
+    ];
+    argo.argo(BOB, &from).await?.succeeded()?;
+    argo.reaches("run", "Failed").await?;
+    Ok(())
+}
+
+async fn goes_on_as_alice(argo: &ArgoNamespace) -> Result<()> {
+    let alice = argo.ns.alice().await?;
+    let fixed = json!({"data": {"code": "0"}});
+    alice.patches::<ConfigMap>("outside", fixed).await?;
+    argo.argo(BOB, &["retry", "run"]).await?.succeeded()?;
+    argo.reaches("run", "Succeeded").await?;
+    argo.all_ran_as("run", 1, ALICE).await
+}
+
 #[test]
 fn a_failed_run_of_alices_template_that_bob_started_and_retries_goes_on_as_alice() -> Result<()> {
     with_real_argo(|argo| async move {
-        let alice = argo.ns.alice().await?;
-        alice.creates::<ConfigMap>(outside("3")).await?;
-        let mut flow = scripts("WorkflowTemplate", "flaky", &[("main", "exit $CODE")]);
-        flow["spec"]["templates"][0]["container"]["env"] = code_from_outside();
-        creates(&alice, &flow).await?;
-        let from = [
-            "submit",
-            "--from",
-            "workflowtemplate/flaky",
-            "--name",
-            "run",
-        ];
-        argo.argo(BOB, &from).await?.succeeded()?;
-        argo.reaches("run", "Failed").await?;
-        let fixed = json!({"data": {"code": "0"}});
-        alice.patches::<ConfigMap>("outside", fixed).await?;
-        argo.argo(BOB, &["retry", "run"]).await?.succeeded()?;
-        argo.reaches("run", "Succeeded").await?;
-        argo.all_ran_as("run", 1, ALICE).await
+        fails(&argo).await?;
+        goes_on_as_alice(&argo).await
+    })
+}
+
+#[test]
+fn a_retry_by_somebody_else_costs_a_run_its_finished_pods_and_nothing_more() -> Result<()> {
+    with_real_argo(|argo| async move {
+        fails(&argo).await?;
+        let before = argo.workflow("run").await?;
+        ensure!(argo.pods_of("run").await?.len() == 1, "its pod is there");
+        // `argo` deletes the pods, as anyone with the right may, before it asks for a change of the Workflow.
+        let hers = argo.argo(MALLORY, &["retry", "run"]).await?;
+        hers.failed_saying(ALICE)?;
+        eventually("the failed pod is gone", async || {
+            let left = argo.pods_of("run").await?;
+            ensure!(left.is_empty(), "{} pods", left.len());
+            Ok(())
+        })
+        .await?;
+        let after = argo.workflow("run").await?;
+        for part in ["phase", "message", "nodes"] {
+            let (was, is) = (&before.data["status"][part], &after.data["status"][part]);
+            ensure!(was == is, "{part} was {was}, and is {is}");
+        }
+        goes_on_as_alice(&argo).await
     })
 }
 

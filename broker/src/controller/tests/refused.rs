@@ -24,7 +24,7 @@ struct Written {
     events: Vec<String>,
 }
 
-/// An API server that has one Identity, and keeps what is written into its status.
+/// An API server that has one Identity, keeps what is written into its status, and gives tokens that nobody reads.
 fn api_server(identity: &Identity) -> (Client, Arc<Mutex<Written>>) {
     let written = Arc::<Mutex<Written>>::default();
     let (object, kept) = (json!(identity), Arc::clone(&written));
@@ -43,6 +43,12 @@ fn api_server(identity: &Identity) -> (Client, Arc<Mutex<Written>>) {
                     .push(body["note"].as_str().unwrap_or_default().to_owned());
             }
             object["status"] = kept.status.clone();
+            if parts.uri.path().ends_with("/token") {
+                object = json!({
+                    "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {},
+                    "spec": {"audiences": []},
+                    "status": {"token": "a.b.c", "expirationTimestamp": "1970-01-01T01:00:00Z"}});
+            }
             Ok::<_, kube::Error>(http::Response::new(Body::from(
                 object.to_string().into_bytes(),
             )))
@@ -123,7 +129,7 @@ impl Tried {
 }
 
 /// The refusals by switch, the step that meets each, its reason, and what the Identity has to say.
-fn cases() -> [(Value, Change, &'static str, &'static [&'static str]); 6] {
+fn cases() -> [(Value, Change, &'static str, &'static [&'static str]); 8] {
     let folder = || Change::Grant(folder(&fixtures::identity()));
     [
         (
@@ -161,6 +167,18 @@ fn cases() -> [(Value, Change, &'static str, &'static [&'static str]); 6] {
             folder(),
             "Perimeter",
             &["ingress rule"],
+        ),
+        (
+            json!({"perimeter": ["sts.googleapis.com"]}),
+            Change::Prove,
+            "Perimeter",
+            &["ingress rule", "vpcServiceControlsUniqueId="],
+        ),
+        (
+            json!({"disabledApis": ["sts.googleapis.com"]}),
+            Change::Prove,
+            "ApiDisabled",
+            &["gcloud services enable sts.googleapis.com --project="],
         ),
     ]
 }
