@@ -11,6 +11,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use namesake_api::names;
 use namesake_sandbox::run::say;
+use namesake_sandbox::service::Service;
 use namesake_sandbox::users::ADMIN;
 use namesake_sandbox::{
     ControlPlane, Google, Node, NodeOptions, STACK, WorkFolder, install, sandbox,
@@ -31,6 +32,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// A running cluster. Dropping it ends all its processes.
 pub(crate) struct Home {
     // Dropped in this order.
+    _services: Vec<Service>,
     _node: Node,
     /// Google's side.
     pub(crate) google: Google,
