@@ -119,7 +119,7 @@ fn seals(c: &mut Criterion) {
     };
     let text = stamp.sign(&keys, EPOCH);
     c.bench_function("stamp/sign", |b| {
-        b.iter(|| black_box(&stamp).sign(&keys, EPOCH))
+        b.iter(|| black_box(&stamp).sign(&keys, EPOCH));
     });
     c.bench_function("stamp/verify", |b| {
         b.iter(|| Stamp::verify(black_box(&text), &keys, &seen));

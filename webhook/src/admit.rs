@@ -91,11 +91,7 @@ pub async fn admit(
         Err(malformed) => return Err(malformed),
     };
     if webhook == Webhook::MutateNamespaces {
-        let rules = state.rules.get();
-        let verdict = match epoch::draw() {
-            Ok(epoch) => opt_in::write_epoch(&request, rules.as_deref(), &epoch),
-            Err(refused) => Verdict::refuse(refused, asks(&request)),
-        };
+        let verdict = opted_in(state, &request);
         record(state, webhook, "Namespace", &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }
@@ -132,6 +128,14 @@ pub async fn admit(
         began,
     );
     Ok(verdict.review(&request.uid)?)
+}
+
+// What is answered about a namespace: it gets a new epoch when it is opted in.
+fn opted_in(state: &State, request: &Request<'_>) -> Verdict {
+    match epoch::draw() {
+        Ok(epoch) => opt_in::write_epoch(request, state.rules.get().as_deref(), &epoch),
+        Err(refused) => Verdict::refuse(refused, asks(request)),
+    }
 }
 
 // What is answered in a namespace where nothing is enforced.
