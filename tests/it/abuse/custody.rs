@@ -66,7 +66,7 @@ fn a_forged_stamp_is_overwritten() -> Result<()> {
     with_namespace(|ns| async move {
         let forged = metaflow_job().annotated(
             STAMP_ANNOTATION,
-            "v1.k1.eyJ1c2VyIjoiYm9iQGFjbWUuY29tIn0.AAAA",
+            "v2.k1.e.eyJ1c2VyIjoiYm9iQGFjbWUuY29tIn0.AAAA",
         );
         let job = ns.mallory().await?.creates::<Job>(forged.clone()).await?;
         let stamp = annotation(&job, STAMP_ANNOTATION)?;

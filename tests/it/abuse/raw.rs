@@ -68,7 +68,7 @@ pub(super) fn stamped(object: &Value) -> Result<Value> {
     let stamp = stamp.with_context(|| format!("no stamp: {}", object["metadata"]))?;
     let payload = stamp
         .split('.')
-        .nth(2)
+        .nth(3)
         .context("a stamp without a payload")?;
     let payload = BASE64URL_NOPAD.decode(payload.as_bytes())?;
     Ok(serde_json::from_slice(&payload)?)

@@ -20,8 +20,8 @@ use super::{maker, parents, place, sends, still_answers};
 fn texts() -> Vec<String> {
     vec![
         "\u{0}\u{1b}[2J\r\n\u{7f}\u{9b}".to_owned(),
-        format!("v1.k1.{}", "x".repeat(100_000)),
-        format!("v1.{}.e30.AAAA", "k".repeat(1000)),
+        format!("v2.k1.e.{}", "x".repeat(100_000)),
+        format!("v2.{}.e.e30.AAAA", "k".repeat(1000)),
         "v1...".to_owned(),
         "\u{202e}v1.k1.e30.AAAA\u{feff}".to_owned(),
         String::new(),
