@@ -141,6 +141,9 @@ fn no_right_is_given_that_the_golden_list_does_not_have() -> Result<()> {
     Ok(())
 }
 
+/// The variable with the address of the pod, which the loopback overlay sets.
+const POD_IP: &str = "POD_IP";
+
 /// The environment of a Deployment's container as command-line flags; what has no value here is left out.
 fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
     let all = objects(&file(path)?)?;
@@ -156,6 +159,10 @@ fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
     let mut flags = vec![command.get_name().to_owned()];
     for variable in variables {
         let name = variable["name"].as_str().unwrap_or_default();
+        // For other variables, which name it.
+        if name == POD_IP {
+            continue;
+        }
         let argument = command
             .get_arguments()
             .find(|a| a.get_env().is_some_and(|env| env == name));
@@ -164,6 +171,7 @@ fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
             .get_long()
             .with_context(|| format!("{name} has no flag"))?;
         if let Some(value) = variable["value"].as_str() {
+            let value = value.replace(&format!("$({POD_IP})"), "127.128.0.1");
             flags.push(format!("--{long}={value}"));
         }
     }
