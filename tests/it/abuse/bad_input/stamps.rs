@@ -22,8 +22,8 @@ fn texts() -> Vec<String> {
         "\u{0}\u{1b}[2J\r\n\u{7f}\u{9b}".to_owned(),
         format!("v2.k1.e.{}", "x".repeat(100_000)),
         format!("v2.{}.e.e30.AAAA", "k".repeat(1000)),
-        "v1...".to_owned(),
-        "\u{202e}v1.k1.e30.AAAA\u{feff}".to_owned(),
+        "v2....".to_owned(),
+        "\u{202e}v2.k1.e.e30.AAAA\u{feff}".to_owned(),
         String::new(),
     ]
 }
@@ -84,7 +84,7 @@ fn a_pod_with_such_texts_for_stamp_and_resolution_runs_as_who_made_it() -> Resul
             let pod = mallory.creates::<Pod>(pod).await?;
             ns.runs_as(&pod, MALLORY).await?;
             let resolution = &pod.annotations()[RESOLUTION_ANNOTATION];
-            ensure!(resolution.split('.').count() == 4, "{resolution:.80}");
+            ensure!(resolution.split('.').count() == 5, "{resolution:.80}");
             ensure!(!text.starts_with(resolution.as_str()), "{resolution:.80}");
         }
         still_answers(&ns).await
