@@ -10,6 +10,9 @@ use namesake_core::{
     SeenObject, Source, Stamp, Subject,
 };
 
+/// As many pins as the largest size of the rules takes (docs/rules.md, "Size").
+const MOST_PINS: usize = 14_000;
+
 /// The rules of the design with this many pins.
 fn rules(pins: usize) -> Rules {
     let pin = |i| format!("user-{i}@acme.com: pin-{i:06}@acme-data.iam.gserviceaccount.com\n");
@@ -33,7 +36,7 @@ fn rules(pins: usize) -> Rules {
 }
 
 fn matching(c: &mut Criterion) {
-    for pins in [10, 10_000] {
+    for pins in [10, 10_000, MOST_PINS] {
         let rules = rules(pins);
         let requester = Requester {
             username: "User-7@acme.com".to_owned(),
@@ -126,21 +129,44 @@ fn seals(c: &mut Criterion) {
     });
 }
 
+fn parse(text: &str) -> Result<Rules, namesake_core::RulesErrors> {
+    Rules::parse(&[Source {
+        file: "rules.yaml",
+        text,
+    }])
+}
+
+/// What the largest rules take, kept several times. First, so that nothing else has left memory that is free.
+#[expect(clippy::print_stdout, reason = "Criterion measures time only")]
+fn memory(_: &mut Criterion) {
+    let text = rules(MOST_PINS).to_yaml().to_owned();
+    let before = resident();
+    let kept = [(); 8].map(|()| parse(&text));
+    let each = resident().saturating_sub(before) / kept.len();
+    let of_text = text.len() / 1024;
+    println!("memory/{MOST_PINS} pins: {each} KiB, of {of_text} KiB of text");
+}
+
 fn parsing(c: &mut Criterion) {
-    let text = rules(10_000).to_yaml().to_owned();
-    c.bench_function("parse/10000 pins", |b| {
-        b.iter(|| {
-            Rules::parse(&[Source {
-                file: "rules.yaml",
-                text: black_box(&text),
-            }])
+    for pins in [10, 10_000, MOST_PINS] {
+        let text = rules(pins).to_yaml().to_owned();
+        c.bench_function(&format!("parse/{pins} pins"), |b| {
+            b.iter(|| parse(black_box(&text)));
         });
-    });
+    }
+}
+
+/// The memory of this process, in KiB; 0 where there is no such file.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.trim().parse().ok()).unwrap_or(0)
 }
 
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1)).sample_size(20);
-    targets = matching, names, seals, parsing
+    targets = memory, matching, names, seals, parsing
 }
 criterion_main!(benches);
