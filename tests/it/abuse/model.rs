@@ -93,6 +93,9 @@ impl Model {
                 draft = draft.labelled("batch.kubernetes.io/job-name", &job.name_any());
             }
         }
+        if let Some(run) = self.some_run().filter(|_| self.numbers.one_in(8)) {
+            draft = draft.labelled("workflows.argoproj.io/workflow", &run);
+        }
         if let Some(pod) = self.pods.get(pod).filter(|_| self.numbers.one_in(2)) {
             for key in [RESOLUTION_ANNOTATION, USER_ANNOTATION] {
                 let text = pod.annotations().get(key).cloned().unwrap_or_default();
@@ -203,6 +206,7 @@ impl Model {
 
     /// How many pods run as somebody who is known to have asked for them.
     fn check(&self, ns: &TestNamespace, pods: &[Pod]) -> Result<usize> {
+        self.check_keys(pods)?;
         let mut found = 0;
         for pod in pods.iter().filter(|pod| account_of(pod).starts_with("mf-")) {
             let root = pod.labels().get(ROOT).context("a pod of nobody's")?;
@@ -222,6 +226,7 @@ impl Model {
     fn did_run(&self) -> Result<()> {
         self.flows.did_run()?;
         self.orphans.did_run()?;
+        self.past.did_run()?;
         self.sets.did_run()
     }
 

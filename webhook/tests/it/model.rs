@@ -7,13 +7,16 @@ mod argo;
 mod changes;
 mod cluster;
 mod kinds;
+mod like;
 mod namespace;
 mod orphans;
 mod stored;
+mod strategies;
 
-use changes::CONTROLLERS;
 use kinds::Kind;
+use like::Like;
 use namespace::{Namespace, PEOPLE};
+use strategies::{acts, of_a_flow, of_orphans, of_stamps, of_workflows};
 
 /// What somebody does; numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -23,7 +26,7 @@ enum Act {
     Create {
         person: usize,
         kind: usize,
-        like: Option<usize>,
+        like: Option<Like>,
         shape: u8,
         by_runner: bool,
     },
@@ -46,7 +49,7 @@ enum Act {
         person: usize,
         object: usize,
         edit: u8,
-        like: Option<usize>,
+        like: Option<Like>,
         as_controller: Option<usize>,
     },
     /// Somebody copies our annotations onto an object through its status.
@@ -80,97 +83,6 @@ enum Act {
     Delete { object: usize },
 }
 
-fn person() -> impl Strategy<Value = usize> {
-    0..PEOPLE.len()
-}
-
-fn object() -> impl Strategy<Value = usize> {
-    any::<prop::sample::Index>().prop_map(|i| i.index(64))
-}
-
-fn like() -> impl Strategy<Value = Option<usize>> {
-    prop::option::weighted(0.5, object())
-}
-
-// Somebody or a controller makes something, and Argo stores what a Workflow runs.
-fn creations() -> impl Strategy<Value = Act> {
-    let behind = || 0..3_usize;
-    let itself = || prop::bool::weighted(0.9);
-    let by_runner = prop::bool::weighted(0.2);
-    let create = (person(), 0..Kind::ALL.len(), like(), any::<u8>(), by_runner);
-    let create = create.prop_map(|(person, kind, like, shape, by_runner)| Act::Create {
-        person,
-        kind,
-        like,
-        shape,
-        by_runner,
-    });
-    let copy = (person(), object()).prop_map(|(person, object)| Act::Copy { person, object });
-    let child = (object(), behind(), itself());
-    let child = child.prop_map(|(parent, behind, itself)| Act::Child {
-        parent,
-        behind,
-        itself,
-    });
-    let store = (object(), behind(), itself());
-    let store = store.prop_map(|(workflow, behind, itself)| Act::Store {
-        workflow,
-        behind,
-        itself,
-    });
-    let plant = (person(), 0..2_usize, object(), any::<u8>());
-    let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
-        person,
-        kind,
-        under,
-        disguise,
-    });
-    prop_oneof![
-        6 => create,
-        2 => plant,
-        1 => copy,
-        8 => child,
-        6 => store,
-    ]
-}
-
-// What becomes of an object that is there.
-fn changes() -> impl Strategy<Value = Act> {
-    let controller = prop::option::weighted(0.3, 0..CONTROLLERS.len());
-    let edit = (person(), object(), any::<u8>(), like(), controller);
-    let edit = edit.prop_map(|(person, object, edit, like, as_controller)| Act::Edit {
-        person,
-        object,
-        edit,
-        like,
-        as_controller,
-    });
-    let status = (object(), object());
-    let status = status.prop_map(|(object, like)| Act::Status { object, like });
-    let back = (person(), object(), 1..4_usize);
-    let back = back.prop_map(|(person, object, behind)| Act::Back {
-        person,
-        object,
-        behind,
-    });
-    let adopt = (person(), object(), prop::option::weighted(0.3, person()));
-    let adopt = adopt.prop_map(|(person, object, by)| Act::Adopt { person, object, by });
-    prop_oneof![
-        3 => object().prop_map(|object| Act::Orphan { object }),
-        3 => object().prop_map(|object| Act::Claim { object }),
-        5 => edit,
-        2 => back,
-        1 => (0..40_i64).prop_map(|seconds| Act::Switch { seconds }),
-        2 => status,
-        1 => adopt,
-        1 => object().prop_map(|object| Act::Delete { object }),
-    ]
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    prop::collection::vec(prop_oneof![23 => creations(), 18 => changes()], 1..60)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -181,37 +93,6 @@ proptest! {
             namespace.act(act);
         }
     }
-}
-
-/// What happens to one flow that alice has deployed and bob has started.
-fn of_a_flow() -> impl Strategy<Value = Vec<Act>> {
-    let (person, object, behind) = (0..PEOPLE.len(), 0..2_usize, 0..3_usize);
-    let edit = (person.clone(), object.clone(), any::<u8>());
-    let edit = edit.prop_map(|(person, object, edit)| Act::Edit {
-        person,
-        object,
-        edit: edit | 2,
-        like: None,
-        as_controller: None,
-    });
-    let back = (person, 1..4_usize);
-    let back = back.prop_map(|(person, behind)| Act::Back {
-        person,
-        object: 0,
-        behind,
-    });
-    let store = behind.prop_map(|behind| Act::Store {
-        workflow: 1,
-        behind,
-        itself: true,
-    });
-    let child = Just(Act::Child {
-        parent: 1,
-        behind: 0,
-        itself: true,
-    });
-    let act = prop_oneof![3 => edit, 1 => back, 2 => store, 2 => child];
-    prop::collection::vec(act, 1..12)
 }
 
 proptest! {
@@ -230,50 +111,35 @@ proptest! {
     }
 }
 
-/// What happens to pods and Jobs that lose each other and find others.
-fn of_orphans() -> impl Strategy<Value = Vec<Act>> {
-    let (person, object) = (0..PEOPLE.len(), 0..16_usize);
-    // Pods and Jobs, most of them with a selector or a label of their own.
-    let create = (
-        person.clone(),
-        0..2_usize,
-        any::<u8>(),
-        prop::option::of(object.clone()),
-    );
-    let create = create.prop_map(|(person, kind, shape, like)| Act::Create {
-        person,
-        kind,
-        like,
-        shape: (shape & 0b1000_0000) | (32 * u8::from(shape & 3 != 0)),
-        by_runner: false,
-    });
-    let plant = (person, 0..2_usize, object.clone(), any::<u8>());
-    let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
-        person,
-        kind,
-        under,
-        disguise,
-    });
-    let child = object.clone().prop_map(|parent| Act::Child {
-        parent,
-        behind: 0,
-        itself: true,
-    });
-    let act = prop_oneof![
-        3 => create,
-        1 => plant,
-        3 => child,
-        2 => object.clone().prop_map(|object| Act::Orphan { object }),
-        3 => object.prop_map(|object| Act::Claim { object }),
-    ];
-    prop::collection::vec(act, 1..40)
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_becomes_of_a_pod_counts_for_a_job_of_its_own_user(acts in of_orphans()) {
+        let mut namespace = Namespace::new();
+        for act in &acts {
+            namespace.act(act);
+        }
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_becomes_of_a_pod_counts_for_a_job_of_its_own_user(acts in of_orphans()) {
+    fn a_stamp_counts_for_what_it_was_signed_for_and_in_its_own_epoch(acts in of_stamps()) {
+        let mut namespace = Namespace::new();
+        for act in &acts {
+            namespace.act(act);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn argo_takes_a_pod_for_one_of_the_workflow_that_it_runs(acts in of_workflows()) {
         let mut namespace = Namespace::new();
         for act in &acts {
             namespace.act(act);
@@ -302,6 +168,66 @@ fn in_the_model_jobs_adopt_pods_of_their_own_users() {
     }
     // Each Job looks at each pod that is still without a controller: its own user's it takes, the others' it leaves.
     assert_eq!((namespace.adopted, namespace.not_adopted), (3, 3));
+}
+
+/// The property is not true because nobody's pods ever name another Workflow.
+#[test]
+fn in_the_model_the_pod_of_a_workflow_that_names_another_is_refused() {
+    let mut namespace = Namespace::new();
+    let (workflow, label_as_argo_renders_it) = (7, 1 | 64);
+    let named = Like {
+        object: 0,
+        keys: label_as_argo_renders_it,
+    };
+    for (person, like) in [(0, None), (1, Some(named))] {
+        namespace.act(&Act::Create {
+            person,
+            kind: workflow,
+            like,
+            shape: 0,
+            by_runner: false,
+        });
+    }
+    assert_eq!(namespace.len(), 2, "both Workflows are there");
+    for parent in [0, 1] {
+        namespace.act(&Act::Child {
+            parent,
+            behind: 0,
+            itself: true,
+        });
+    }
+    assert_eq!((namespace.len(), namespace.pods), (3, 1));
+}
+
+/// As somebody tried it: bob's stamp on mallory's Job of the same name, which has his containers, and more around them.
+#[test]
+fn in_the_model_a_stamp_that_moved_to_another_job_counts_for_nothing() {
+    let mut namespace = Namespace::new();
+    let (bob, mallory, job, shared_name) = (1, 2, 1, 2);
+    let his_containers = Like {
+        object: 0,
+        keys: 32,
+    };
+    for (person, like) in [(bob, None), (mallory, Some(his_containers))] {
+        namespace.act(&Act::Create {
+            person,
+            kind: job,
+            like,
+            shape: shared_name,
+            by_runner: false,
+        });
+    }
+    for act in [
+        Act::Status { object: 1, like: 0 },
+        Act::Child {
+            parent: 1,
+            behind: 0,
+            itself: true,
+        },
+    ] {
+        namespace.act(&act);
+    }
+    assert_eq!((namespace.len(), namespace.pods), (2, 0));
 }
 
 /// The property is not true because nothing ever runs.

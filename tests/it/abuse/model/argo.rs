@@ -3,6 +3,7 @@
 mod controller;
 mod objects;
 mod people;
+mod pod_keys;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 
 use super::{Asked, Model, ROOT};
 use objects::of_pods;
+use pod_keys::Tried;
 
 const TEMPLATE: &str = "WorkflowTemplate";
 const CLUSTER_TEMPLATE: &str = "ClusterWorkflowTemplate";
@@ -72,6 +74,7 @@ pub(super) struct Flows {
     crons: BTreeMap<String, Cron>,
     runs: Vec<Run>,
     stamps: Vec<String>,
+    keys: Tried,
     /// Pods of Workflows that run as somebody; and as somebody else than who started them.
     pods: usize,
     of_another: usize,
@@ -87,12 +90,14 @@ impl Flows {
             crons: BTreeMap::new(),
             runs: Vec::new(),
             stamps: Vec::new(),
+            keys: Tried::default(),
             pods: 0,
             of_another: 0,
         })
     }
 
     pub(super) fn did_run(&self) -> Result<()> {
+        self.keys.did_run()?;
         let (pods, of_another) = (self.pods, self.of_another);
         ensure!(
             pods > 20 && of_another > 2,
@@ -152,7 +157,7 @@ fn object(of: &str, metadata: &Value, spec: &Value) -> Value {
 impl Model {
     /// Something happens to Argo's objects.
     pub(super) async fn of_argo(&mut self, ns: &TestNamespace) -> Result<()> {
-        match self.numbers.below(16) {
+        match self.numbers.below(18) {
             0 | 1 => self.deploy(ns).await,
             2..=4 => self.start(ns).await,
             5 => self.schedule(ns).await,
@@ -160,6 +165,7 @@ impl Model {
             7..=9 => self.store(ns).await?,
             10..=12 => self.step(ns).await?,
             13 | 14 => self.edit().await,
+            16 | 17 => self.writes_argos_keys().await?,
             _ => self.forget().await,
         }
         Ok(())

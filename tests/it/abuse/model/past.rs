@@ -1,6 +1,6 @@
 //! What goes past the webhook, or says to come from somebody else: subresources, and impersonated controllers.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -23,6 +23,27 @@ const CONTROLLERS: [&str; 3] = [
 pub(super) struct Past {
     owner: Person,
     impostors: Vec<Person>,
+    through_status: Tried,
+    as_controller: Tried,
+}
+
+/// How often something was tried on a Job that was there.
+#[derive(Default)]
+struct Tried {
+    refused: usize,
+    accepted: usize,
+}
+
+impl Tried {
+    /// Counts what somebody was answered who would have changed something.
+    fn counts(&mut self, answer: &kube::Result<Job>) {
+        match answer {
+            Ok(_) => self.accepted += 1,
+            // Not that the Job is gone, runs already, or was changed meanwhile.
+            Err(kube::Error::Api(status)) if status.code == 403 => self.refused += 1,
+            Err(_) => {}
+        }
+    }
 }
 
 impl Past {
@@ -33,7 +54,26 @@ impl Past {
             let groups = ["system:serviceaccounts"];
             impostors.push(ns.stack.cluster().person(name, &groups, &ns.name).await?);
         }
-        Ok(Self { owner, impostors })
+        Ok(Self {
+            owner,
+            impostors,
+            through_status: Tried::default(),
+            as_controller: Tried::default(),
+        })
+    }
+
+    pub(super) fn did_run(&self) -> Result<()> {
+        for (what, tried) in [
+            ("wrote the status of", &self.through_status),
+            ("changed, as a controller,", &self.as_controller),
+        ] {
+            let (refused, accepted) = (tried.refused, tried.accepted);
+            ensure!(
+                refused > 3,
+                "somebody {what} {accepted} Jobs and was refused {refused}"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -51,9 +91,12 @@ impl Model {
         let patch = json!({"metadata": {"annotations": {STAMP_ANNOTATION: stamp}}});
         let jobs = self.past.owner.all::<Job>();
         let params = PatchParams::default();
-        let _ = jobs
-            .patch_status(&to.name_any(), &params, &Patch::Merge(patch))
-            .await;
+        if to.annotations().get(STAMP_ANNOTATION) == stamp {
+            return;
+        }
+        let (name, patch) = (to.name_any(), Patch::Merge(patch));
+        let answer = jobs.patch_status(&name, &params, &patch).await;
+        self.past.through_status.counts(&answer);
     }
 
     /// Somebody who impersonates a controller changes what a Job runs.
@@ -67,6 +110,7 @@ impl Model {
         };
         let inject = json!({"annotations": {"inject": self.past.owner.name}});
         let patch = json!({"spec": {"suspend": false, "template": {"metadata": inject}}});
-        let _ = self.past.impostors[which].patches::<Job>(&job, patch).await;
+        let answer = self.past.impostors[which].patches::<Job>(&job, patch).await;
+        self.past.as_controller.counts(&answer);
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::kinds::{Kind, owner};
+use super::like::{NODE_ID, NODE_NAME, WORKFLOW, rendered};
 
 pub(crate) const CONTROLLER: &str = "system:serviceaccount:argo:argo";
 /// Where Argo keeps what a Workflow with a reference runs.
@@ -106,12 +107,8 @@ pub(crate) fn edited(kind: Kind, new: &mut Value, person: &str, edit: u8) {
 pub(crate) fn merged(workflow: &Value, template: &Value) -> Value {
     let mut spec = template["spec"].clone();
     forget(&mut spec);
-    for (key, value) in workflow["spec"]["podMetadata"]["annotations"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        spec["podMetadata"]["annotations"][key] = value.clone();
+    if let Some(own) = workflow["spec"].get("podMetadata") {
+        json_patch::merge(&mut spec["podMetadata"], own);
     }
     spec["workflowTemplateRef"] = workflow["spec"]["workflowTemplateRef"].clone();
     spec["arguments"] = json!({});
@@ -153,15 +150,16 @@ pub(crate) fn tick(cron: &Value, number: usize) -> Value {
         "spec": cron["spec"]["workflowSpec"]})
 }
 
-/// The pod of the one step of what a Workflow runs.
+/// The pod of the one step of what a Workflow runs. What people write of its metadata goes over Argo's own.
 pub(crate) fn pod(workflow: &Value, spec: &Value) -> Value {
     let name = &workflow["metadata"]["name"];
-    let mut metadata = spec["podMetadata"].clone();
-    metadata["generateName"] = json!("p-");
-    metadata["labels"]["workflows.argoproj.io/workflow"] = name.clone();
-    metadata["annotations"]["workflows.argoproj.io/node-id"] = name.clone();
-    metadata["annotations"]["workflows.argoproj.io/node-name"] = name.clone();
-    metadata["ownerReferences"] = owner(Kind::Workflow, workflow);
+    let mut metadata = json!({
+        "generateName": "p-", "ownerReferences": owner(Kind::Workflow, workflow),
+        "labels": {WORKFLOW: name}, "annotations": {NODE_ID: name, NODE_NAME: name}});
+    let theirs = ["/podMetadata", "/templates/0/metadata"];
+    for theirs in theirs.into_iter().filter_map(|path| spec.pointer(path)) {
+        json_patch::merge(&mut metadata, &rendered(theirs));
+    }
     let image = &spec["templates"][0]["container"]["image"];
     let account = spec.get("serviceAccountName").and_then(Value::as_str);
     json!({"metadata": metadata, "spec": {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::argo;
 use super::kinds::{JOB_SET_CONTROLLER, Kind, edited, has_a_parent, runs};
+use super::like::Like;
 use super::namespace::{ADOPT_FOR, Namespace, PEOPLE, review};
 use super::stored::Asked;
 
@@ -38,7 +39,7 @@ impl Namespace {
         as_controller: Option<usize>,
         object: usize,
         edit: u8,
-        like: Option<usize>,
+        like: Option<Like>,
     ) {
         let Some(at) = self.at(object) else { return };
         let kind = self.objects[at].kind;

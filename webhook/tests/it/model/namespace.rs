@@ -21,15 +21,6 @@ use crate::cases::{NOW, ask, name_of, patch, patched, state_at};
 
 pub(crate) const PEOPLE: [&str; 3] = ["alice@acme.com", "bob@acme.com", "mallory@acme.com"];
 pub(super) const ADOPT_FOR: &str = "namesake.dev/adopt-for";
-/// What somebody can copy from another's object onto their own.
-const DRESS: [&str; 5] = [
-    "namesake.dev/stamp",
-    "namesake.dev/resolution",
-    "namesake.dev/user",
-    "metaflow/user",
-    ADOPT_FOR,
-];
-
 /// The namespace, its webhook, and what really happened.
 pub(crate) struct Namespace {
     pub(super) runtime: Runtime,
@@ -142,6 +133,7 @@ impl Namespace {
             }
             self.runs_as_who_asked(&object, &asked);
             self.counts_for_a_job(&object);
+            self.is_of_the_workflow_that_it_names(&object);
         }
         if object["metadata"]["name"].is_null() {
             object["metadata"]["name"] = json!(format!("t-{number}"));
@@ -195,28 +187,6 @@ impl Namespace {
         let there = self.objects.iter().enumerate().filter(|(_, o)| o.is_there);
         let there: Vec<usize> = there.map(|(i, _)| i).collect();
         there.get(index.checked_rem(there.len())?).copied()
-    }
-
-    pub(super) fn dress(&self, kind: Kind, object: &mut Value, like: Option<usize>) {
-        let Some(other) = like.and_then(|like| self.at(like)) else {
-            return;
-        };
-        let (other, _) = self.objects[other].last();
-        for key in DRESS {
-            let worn = &other["metadata"]["annotations"][key];
-            if worn.is_string() {
-                object["metadata"]["annotations"][key] = worn.clone();
-                // What Argo writes on the Workflows that it makes or runs.
-                if kind.is_argos() && kind != Kind::Workflow {
-                    object["spec"]["workflowMetadata"]["annotations"][key] = worn.clone();
-                }
-            }
-        }
-        orphans::dress(kind, object, &other);
-        let account = &other["spec"]["serviceAccountName"];
-        if account.is_string() && object["spec"]["containers"].is_array() {
-            object["spec"]["serviceAccountName"] = account.clone();
-        }
     }
 
     pub(crate) fn act(&mut self, act: &Act) {

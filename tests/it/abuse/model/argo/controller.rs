@@ -10,6 +10,7 @@ use namesake_tests::{
 use serde_json::{Map, Value, json};
 
 use super::objects::{is_stored, merged, pod, referred, runs};
+use super::pod_keys::is_named;
 use super::{Asked, CRON, Model, ROOT, Versions, WORKFLOW, asked_for, object};
 
 impl Model {
@@ -130,10 +131,13 @@ impl Model {
         };
         let mut made = pod(&seen, &spec);
         made["metadata"]["labels"][ROOT] = json!(self.root(asked.clone()));
-        let (by, _) = self.controller();
+        let (by, itself) = self.controller();
+        let named = usize::from(itself && is_named(&spec));
         let Ok(pod) = Controller(by).makes(made).await else {
+            self.flows.keys.refused += named;
             return Ok(());
         };
+        self.flows.keys.let_through += named;
         if account_of(&pod).starts_with("mf-") {
             let user = self.runs_as(ns, &pod, &asked)?;
             self.flows.pods += 1;

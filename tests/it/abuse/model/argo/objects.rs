@@ -4,6 +4,7 @@ use kube::{ResourceExt, api::DynamicObject};
 use namesake_tests::argo::{as_stored, owner};
 use serde_json::{Value, json};
 
+use super::pod_keys::{LABEL, NODE_ID, NODE_NAME, rendered};
 use super::{CLUSTER_TEMPLATE, TEMPLATE, WORKFLOW};
 
 /// What somebody has run.
@@ -72,15 +73,16 @@ pub(super) fn merged(workflow: &DynamicObject, template: &Value) -> Value {
     spec
 }
 
-/// The pod of the one step of a Workflow.
+/// The pod of the one step of a Workflow. What people write of its metadata goes over Argo's own.
 pub(super) fn pod(workflow: &DynamicObject, spec: &Value) -> Value {
     let name = workflow.name_any();
-    let mut metadata =
-        json!({"generateName": "p-", "ownerReferences": [owner(workflow, WORKFLOW)]});
-    json_patch::merge(&mut metadata, &spec["podMetadata"]);
-    metadata["labels"]["workflows.argoproj.io/workflow"] = json!(name);
-    metadata["annotations"]["workflows.argoproj.io/node-id"] = json!(name);
-    metadata["annotations"]["workflows.argoproj.io/node-name"] = json!(name);
+    let mut metadata = json!({
+        "generateName": "p-", "ownerReferences": [owner(workflow, WORKFLOW)],
+        "labels": {LABEL: name}, "annotations": {NODE_ID: name, NODE_NAME: name}});
+    let theirs = ["/podMetadata", "/templates/0/metadata"];
+    for theirs in theirs.into_iter().filter_map(|path| spec.pointer(path)) {
+        json_patch::merge(&mut metadata, &rendered(theirs));
+    }
     let image = &spec["templates"][0]["container"]["image"];
     json!({"metadata": metadata, "spec": {
         "restartPolicy": "Never",

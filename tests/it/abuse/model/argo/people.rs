@@ -19,7 +19,8 @@ impl Model {
         let (person, (of, name)) = (self.person(), self.named_template(ns));
         let key = (of, name.clone());
         let before = self.flows.templates.get(&key).map_or(0, Vec::len);
-        let mut spec = spec_of(&person.name, self.numbers.below(1000));
+        let spec = spec_of(&person.name, self.numbers.below(1000));
+        let mut spec = self.naming_another(spec);
         if before > 0 && self.numbers.one_in(3) {
             spec = self.flows.templates[&key][self.numbers.below(before)]
                 .0
@@ -54,7 +55,10 @@ impl Model {
         let mut metadata = json!({"generateName": "run-", "annotations": self.worn()});
         let mut wish = json!({});
         match self.numbers.below(10) {
-            0 | 1 => spec = spec_of(&person.name, self.numbers.below(1000)),
+            0 | 1 => {
+                spec = spec_of(&person.name, self.numbers.below(1000));
+                spec = self.naming_another(spec);
+            }
             2 => spec["podMetadata"] = json!({"annotations": {"note": person.name}}),
             3 => wish["status"] = json!({"storedWorkflowTemplateSpec": spec_of(&person.name, 0)}),
             4 => {
@@ -85,7 +89,8 @@ impl Model {
     pub(super) async fn schedule(&mut self, ns: &TestNamespace) {
         let person = self.person();
         let name = format!("cron-{}", self.numbers.below(3));
-        let mut spec = spec_of(&person.name, self.numbers.below(1000));
+        let spec = spec_of(&person.name, self.numbers.below(1000));
+        let mut spec = self.naming_another(spec);
         if self.numbers.one_in(2) {
             let (of, template) = self.named_template(ns);
             spec = reference(of, &template);
@@ -139,11 +144,12 @@ impl Model {
         let person = self.person();
         let at = self.numbers.below(self.flows.runs.len());
         let evil = spec_of(&person.name, self.numbers.below(1000));
+        let evil = self.naming_another(evil);
         let change = match self.numbers.below(8) {
             0 => json!({"metadata": {"annotations": self.worn()}}),
             1 => json!({"spec": {"suspend": self.numbers.one_in(2)}}),
             2 => json!({"spec": {"templates": evil["templates"]}}),
-            3 => json!({"spec": {"podMetadata": {"annotations": {"note": person.name}}}}),
+            3 => json!({"spec": {"podMetadata": evil["podMetadata"]}}),
             4 => {
                 json!({"spec": {"workflowTemplateRef": {"name": format!("flow-{}", self.numbers.below(2))}}})
             }

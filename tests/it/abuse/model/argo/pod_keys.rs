@@ -1,0 +1,168 @@
+//! What of Argo's stands on pods: people write it into their objects and onto pods, naming another's Workflow and its nodes.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::{Model, WORKFLOW};
+
+pub(super) const PREFIX: &str = "workflows.argoproj.io/";
+pub(super) const LABEL: &str = "workflows.argoproj.io/workflow";
+pub(super) const NODE_ID: &str = "workflows.argoproj.io/node-id";
+pub(super) const NODE_NAME: &str = "workflows.argoproj.io/node-name";
+const COMPLETED: &str = "workflows.argoproj.io/completed";
+const KILL: &str = "workflows.argoproj.io/kill-cmd-main";
+
+/// A parameter of a Workflow that has the prefix for its value.
+const PARAMETER: &str = "{{workflow.parameters.argos}}";
+
+/// How often it was tried.
+#[derive(Default)]
+pub(super) struct Tried {
+    /// Pods that Argo made of what names another Workflow: refused, or let through, because it is the pod's own.
+    pub(super) refused: usize,
+    pub(super) let_through: usize,
+    /// Changes of pods that were refused.
+    changes: usize,
+}
+
+impl Tried {
+    pub(super) fn did_run(&self) -> Result<()> {
+        let (refused, let_through, changes) = (self.refused, self.let_through, self.changes);
+        ensure!(
+            refused > 3 && let_through > 0 && changes > 10,
+            "Argo's keys on pods: {refused} pods refused, {let_through} let through, {changes} changes refused"
+        );
+        Ok(())
+    }
+}
+
+/// Argo's keys on a pod.
+fn keys(pod: &Pod) -> BTreeMap<&String, &String> {
+    let all = pod.labels().iter().chain(pod.annotations());
+    all.filter(|(key, _)| key.starts_with(PREFIX)).collect()
+}
+
+/// Whether what people write on pods names a Workflow or a node.
+pub(super) fn is_named(spec: &Value) -> bool {
+    let theirs = ["/podMetadata", "/templates/0/metadata"];
+    let mut theirs = theirs.into_iter().filter_map(|path| spec.pointer(path));
+    theirs.any(|metadata| rendered(metadata).to_string().contains(PREFIX))
+}
+
+/// Metadata as Argo renders it.
+pub(super) fn rendered(metadata: &Value) -> Value {
+    replaced(metadata, PARAMETER, PREFIX)
+}
+
+fn replaced(value: &Value, from: &str, to: &str) -> Value {
+    let text = value.to_string().replace(from, to);
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+impl Model {
+    /// The name of some Workflow, most likely another's.
+    pub(crate) fn some_run(&mut self) -> Option<String> {
+        let at = self.numbers.below(self.flows.runs.len());
+        self.flows.runs.get(at).map(|run| run.name.clone())
+    }
+
+    /// Metadata for pods with which Argo would take them for another Workflow's, or obey them.
+    pub(super) fn argos_keys(&mut self) -> Value {
+        let Some(run) = self.some_run() else {
+            return json!({});
+        };
+        match self.numbers.below(6) {
+            0 => json!({"labels": {LABEL: run}}),
+            1 => json!({"annotations": {NODE_ID: run, NODE_NAME: run}}),
+            2 => json!({"labels": {COMPLETED: "true"}}),
+            3 => json!({"annotations": {KILL: "[\"sh\"]"}}),
+            _ => json!({"labels": {LABEL: run}, "annotations": {NODE_ID: run, NODE_NAME: run}}),
+        }
+    }
+
+    /// The same in a spec of Argo's, now and then.
+    pub(super) fn naming_another(&mut self, mut spec: Value) -> Value {
+        if self.numbers.one_in(4) {
+            let mut keys = self.argos_keys();
+            if self.numbers.one_in(2) {
+                keys = replaced(&keys, PREFIX, PARAMETER);
+            }
+            let of_a_template = self.numbers.one_in(2);
+            let metadata = match spec.pointer_mut("/templates/0/metadata") {
+                Some(metadata) if of_a_template => metadata,
+                _ => &mut spec["podMetadata"],
+            };
+            json_patch::merge(metadata, &keys);
+        }
+        spec
+    }
+
+    /// Somebody writes them onto a pod that is there.
+    pub(super) async fn writes_argos_keys(&mut self) -> Result<()> {
+        let (person, metadata) = (self.person(), self.argos_keys());
+        let at = self.numbers.below(self.pods.len());
+        let Some(pod) = self.pods.get(at) else {
+            return Ok(());
+        };
+        let change = json!({"metadata": metadata});
+        match person.patches::<Pod>(&pod.name_any(), change).await {
+            Ok(changed) => ensure!(
+                keys(&changed) == keys(pod),
+                "{} changed what Argo goes by: {:?}",
+                person.name,
+                changed.metadata
+            ),
+            Err(kube::Error::Api(status)) if status.code == 403 => self.flows.keys.changes += 1,
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Argo takes each pod for one of the Workflow that it runs; pods that it has not made name one of their own user at most.
+    pub(crate) fn check_keys(&self, pods: &[Pod]) -> Result<()> {
+        for pod in pods {
+            let metadata = &pod.metadata;
+            let text = |key| pod.labels().get(key).or(pod.annotations().get(key));
+            let obeyed = keys(pod).into_keys().find(|key| key.contains("kill-cmd"));
+            ensure!(
+                obeyed.is_none(),
+                "Argo would execute what somebody wrote: {metadata:?}"
+            );
+            let (label, nodes) = (text(LABEL), [text(NODE_ID), text(NODE_NAME)]);
+            let owner = pod
+                .owner_references()
+                .iter()
+                .find(|owner| owner.kind == WORKFLOW);
+            if let Some(owner) = owner {
+                let own = Some(&owner.name);
+                ensure!(
+                    label == own,
+                    "a pod of another Workflow than it runs: {metadata:?}"
+                );
+                ensure!(nodes == [own; 2], "another node than it runs: {metadata:?}");
+                continue;
+            }
+            // Somebody may have taken the owner off a pod that Argo made.
+            ensure!(
+                nodes == [None; 2] || nodes == [label; 2],
+                "it says that it is a node of another Workflow: {metadata:?}"
+            );
+            let Some(label) = label else { continue };
+            let user = pod.annotations().get(namesake_api::names::USER_ANNOTATION);
+            let mut versions = self.flows.runs.iter().filter(|run| run.name == *label);
+            let is_theirs = versions.any(|run| {
+                let mut asked = run.versions.iter().map(|(_, asked)| asked);
+                user.is_some_and(|user| asked.any(|asked| asked.contains(user)))
+            });
+            ensure!(
+                is_theirs,
+                "a pod of {user:?} names a Workflow of another: {metadata:?}"
+            );
+        }
+        Ok(())
+    }
+}
