@@ -37,13 +37,27 @@ exec chroot . /bin/sh -c "$second" sandbox "$path" "$folder" "$@"
 "#;
 
 /// In the new root: mounts the volumes, and becomes the program. Arguments: PATH, folder; pairs of a volume's folder and its mount
-/// path, `--`; the program and its arguments.
+/// path, `--`; the program and its arguments. A volume at `/tmp` hides the folders of others that are below it, so all are bound
+/// elsewhere first.
 const MOUNT_VOLUMES: &str = r#"set -eu
 path=$1 folder=$2
 shift 2
+held=/.sandbox-volumes
+mkdir -p "$held"
+number=0 source=
+for it; do
+  if [ "$it" = -- ]; then break; fi
+  if [ -z "$source" ]; then source=$it; continue; fi
+  number=$((number + 1))
+  if [ -d "$source" ]; then mkdir -p "$held/$number"; else : >>"$held/$number"; fi
+  mount --bind "$source" "$held/$number"
+  source=
+done
+number=0
 while [ "$1" != -- ]; do
-  if [ -d "$1" ]; then mkdir -p "$2"; else mkdir -p "$(dirname "$2")"; : >>"$2"; fi
-  mount --bind "$1" "$2"
+  number=$((number + 1))
+  if [ -d "$held/$number" ]; then mkdir -p "$2"; else mkdir -p "$(dirname "$2")"; : >>"$2"; fi
+  mount --bind "$held/$number" "$2"
   shift 2
 done
 shift
@@ -128,6 +142,11 @@ impl Isolation {
         args.extend(machine_mounts(&mounts).into_iter().chain([end()]));
         for (source, place) in &room.mounts {
             args.extend([text(source), place.clone()]);
+        }
+        // Once more where a volume hides them.
+        let is_hidden = |kept: &&PathBuf| room.mounts.iter().any(|(_, at)| kept.starts_with(at));
+        for kept in room.kept.iter().filter(is_hidden) {
+            args.extend([text(kept), text(kept)]);
         }
         args.extend([end(), text(&launch.program)]);
         args.extend(launch.args.iter().cloned());
@@ -227,6 +246,23 @@ mod tests {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{errors}");
         Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    #[test]
+    fn a_volume_that_hides_the_folder_of_another_does_not_take_it_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outer, word) = (folder.path().join("outer"), folder.path().join("word"));
+        std::fs::create_dir(&outer).unwrap();
+        std::fs::write(&word, "hello").unwrap();
+        let above = folder.path().parent().unwrap().display().to_string();
+        let place = "/var/run/namesake-isolation-test".to_owned();
+        let script = format!("cat {place} && cat {} && ls -A {above}", word.display());
+        let mounts = vec![(outer, above), (word.clone(), place)];
+        let Some(output) = run_inside(folder.path(), &script, mounts) else {
+            return;
+        };
+        let own = folder.path().file_name().unwrap().display();
+        assert_eq!(output, format!("hellohello{own}\n"));
     }
 
     #[test]
