@@ -94,7 +94,7 @@ pub(super) async fn origin(
 struct NamedParent {
     /// Its name, if it is a Workflow.
     workflow: Option<String>,
-    /// What its user used first.
+    /// What a person made that it comes from.
     launcher: Launcher,
 }
 
