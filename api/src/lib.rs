@@ -1,8 +1,10 @@
-//! The Identity custom resource, and every label, annotation, gate, environment variable, port and default.
+//! The Identity custom resource, what webhook and broker say to each other, and every label, annotation, gate, environment
+//! variable, port and default.
 //!
 //! Types only: nothing here talks to anything, reads a clock or decides.
 
 mod backoff;
+pub mod broker_api;
 pub mod conditions;
 mod crd;
 mod identity;

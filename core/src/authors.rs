@@ -3,7 +3,8 @@
 use crate::{
     decide::Decision,
     groups::Groups,
-    refusal::{Reason, Refusal},
+    reason::Reason,
+    refusal::Refusal,
     rules::{Launcher, Mapping, NoMatch, Rules, UserRule, built_in_carriers, carries, fill},
     text::shown,
     user::{User, UserError, canonical_case, is_invisible},

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     name::IdentityName,
-    refusal::{Reason, Refusal},
+    reason::Reason,
+    refusal::Refusal,
     rules::{BindBy, Class, Grant, Mode, Per, Rules, pinned_email},
     text::shown,
     user::User,

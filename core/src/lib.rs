@@ -20,6 +20,7 @@ mod glob;
 mod grant;
 mod groups;
 mod name;
+mod reason;
 mod reasons;
 mod refusal;
 mod resolution;
@@ -42,7 +43,8 @@ pub use glob::Glob;
 pub use grant::{Ask, IdentitySpec};
 pub use groups::{Groups, Membership};
 pub use name::{IdentityName, MANAGED_NAME_PATTERN, is_managed_name};
-pub use refusal::{Reason, Refusal};
+pub use reason::{Reason, UnknownReason};
+pub use refusal::Refusal;
 pub use resolution::{ExistingPod, Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
 pub use rules::{
     BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Itself, Launcher, Life, Mode, NoMatch,

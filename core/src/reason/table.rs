@@ -1,0 +1,256 @@
+//! All reasons: word, kind, meaning, and what to do about it. docs/reasons.md is generated from this table.
+
+super::reasons! {
+    "The rules refuse":
+    NoMatch(Lasting) "no rule matches, and the rules say `noMatch: deny`"
+        => "ask for a rule, or start the pod where one matches";
+    DeniedByRule(Lasting) "a rule with `deny` matches; the message is the rule's own"
+        => "do what the message says";
+    NotEntitled(Lasting) "the class is not for this user, group or namespace"
+        => "ask for it to be added to `for` of the class";
+    Offboarded(Lasting) "the user is listed under `offboarded`"
+        => "an admin removes the user from the list, see docs/operate.md, \"The life of an identity\"";
+    UnknownRequester(Lasting) "no entry of `users` matches the requester"
+        => "add an entry";
+    EmptyRequester(Lasting) "the API server named no requester"
+        => "check the authentication of the API server";
+    IllegalUser(Lasting) "the requester, or the user that an entry maps it to, is not a legal user name"
+        => "correct the entry; see docs/rules.md, \"Users\"";
+    Impersonated(Lasting) "a service account that the rules know is impersonated"
+        => "use a token of the service account itself";
+    MissingClaim(Lasting) "the requester acts for other users and did not name the user"
+        => "set the annotation that the message names";
+    ClaimNotAllowed(Lasting) "the requester is not allowed to act for this user"
+        => "add the user to `mayClaim`";
+    NotAPod(Lasting) "the requester has the name of a managed account, but no token that was issued to one of its pods"
+        => "run it in a pod of that user";
+    UnknownIdentity(Lasting) "the requester is a managed account without an Identity"
+        => "delete the service account";
+    SharedIdentity(Lasting) "the requester is a managed account that several users share, so no single user is proven"
+        => "start it as a person";
+    UnknownClass(Lasting) "a rule names a class that the rules do not define"
+        => "correct the rules";
+    MissingValue(Lasting) "the class has one identity for each flow, step or project, and the pod names none"
+        => "start it with Metaflow, or set the label or annotation that the message names";
+    IllegalValue(Lasting) "the name of the flow, step or project is too long, or has characters that are not allowed"
+        => "choose another name";
+    WrongValues(Lasting) "the request has other values than the class asks for"
+        => "webhook and broker have different versions: finish the upgrade";
+
+    "Pods and their containers":
+    AccountNotAllowed(Lasting) "no rule gives the pod an identity, and such pods may not use the service account that it names"
+        => "name one of `allowedServiceAccounts`, or ask for a rule";
+    ManagedAccount(Lasting) "the pod names the service account of an identity that it was not given"
+        => "remove `serviceAccountName`; Namesake sets it";
+    ChangedAfterwards(Lasting) "another webhook or policy changed the pod after Namesake had decided"
+        => "configure it to leave the service account, the containers and Namesake's annotations alone";
+    InvalidResolution(Lasting) "Namesake's signature on the pod does not match the pod"
+        => "configure other webhooks to leave Namesake's annotations alone";
+    ForeignContainer(Lasting) "another webhook added a container"
+        => "configure it to skip these pods, or list the container under `sidecars`";
+    TooManyContainers(Lasting) "the pod has more containers than Namesake can sign (64)"
+        => "use several pods";
+    HostNetwork(Lasting) "the pod uses the network of its node, where Google would take it for the node"
+        => "remove `hostNetwork`";
+    NoMetadataServer(Lasting) "the pod may be scheduled to a node without GKE's metadata server"
+        => "set the nodeSelector that the message names";
+    ForgedController(Lasting) "a pod or Job claims to have been created by a controller"
+        => "create it without the owner reference, label or annotation that the message names";
+    NotReadyYet(Passing) "the identity is still being created, and a pod that names its node cannot wait for it"
+        => "try again in a few minutes, or remove `nodeName`";
+
+    "Jobs, other parents of pods, and adoption":
+    NoProvenRequester(Lasting) "nothing proves who created the parent of the pod: it was created before the opt-in, or its stamp is not valid"
+        => "create it again, or adopt it: docs/operate.md, \"What has no proven person\"";
+    NotAsSigned(Passing) "a controller creates something that is not what was signed for its parent"
+        => "wait: the parent was just changed; if it lasts, delete it and create it again";
+    NotItsOwner(Lasting) "a pod would be adopted by a controller of another user"
+        => "delete the pod, or remove the labels by which the controller selects it";
+    NotYours(Lasting) "the request changes an object that runs as another user"
+        => "stop or delete it, or ask its user or an admin to change it";
+    ParentLookupFailed(Passing) "the parent of the pod could not be read"
+        => "wait";
+    UnknownKey(Passing) "the key of a signature is not in the Secret of stamp keys"
+        => "see docs/operate.md, \"Stamp keys\"";
+    TooManyTemplates(Lasting) "the parent has more pod templates than a stamp can sign"
+        => "create several, each with fewer";
+    NotAnAdmin(Lasting) "only admins of the rules may adopt"
+        => "ask an admin";
+    AdoptedTooEarly(Lasting) "a new object cannot be adopted"
+        => "create it without the annotation";
+
+    "Argo Workflows":
+    NoProvenDeployer(Lasting) "nothing proves who deployed the template"
+        => "deploy it again, or adopt it";
+    NotAReference(Lasting) "the Workflow contains more than the reference to a template"
+        => "remove the rest, or copy the template into the Workflow";
+    ForgedStatus(Lasting) "a new Workflow has a status"
+        => "remove `status`";
+    CannotRunAsOneUser(Lasting) "the Workflow asks for something that cannot run as one user"
+        => "use what the message names instead";
+    AgentPod(Lasting) "Argo's agent would send requests that other users wrote"
+        => "send the requests from a container";
+    NameStillInUse(Passing) "pods or results of an earlier Workflow of this name still exist, and Argo would take them for the new one's"
+        => "wait until they are deleted, delete them, or use another name (`generateName`)";
+    NodeNameCollision(Lasting) "the Workflow has the name of a node of another user's Workflow, and Argo would take its pod for that node's"
+        => "use another name (`generateName`)";
+    NotStoredYet(Passing) "Argo has not stored yet what the Workflow runs"
+        => "wait";
+    ChangedWorkflow(Passing) "what the Workflow runs was changed while Namesake was not watching"
+        => "if it lasts, start the run again";
+    NotYourStep(Lasting) "a WorkflowTaskResult or WorkflowTaskSet is written by something else than the step's own pod or Argo; a legacy token Secret (`executor.serviceAccountName`) does not identify a pod"
+        => "let Argo's executor write it";
+
+    "Running pods":
+    NotYourPod(Lasting) "`exec`, `attach`, `portforward` or `proxy` to a pod that runs as another user"
+        => "ask its user, or run a pod of your own";
+    PodNotFound(Lasting) "`exec`, `attach`, `portforward` or `proxy` to a pod that does not exist"
+        => "check its name";
+    PodLookupFailed(Passing) "the pod could not be read"
+        => "try again";
+
+    "Rules, broker and namespace":
+    InvalidRules(Lasting) "an edit of the rules has problems; the previous rules stay in force"
+        => "correct each problem that the message names";
+    RulesNotLoaded(Passing) "no rules are in force yet"
+        => "create the ConfigMap `namesake-rules`, or look at its Events";
+    RulesDiffer(Passing) "webhook and broker have different revisions of the rules"
+        => "wait; if it lasts, look at the Events of `namesake-rules`";
+    NotSynced(Passing) "a replica of the webhook or of the broker has just started, and has not read everything yet"
+        => "wait";
+    NotOptedIn(Passing) "Namesake does not see the namespace as opted in"
+        => "wait; if it lasts, check its labels `namesake.dev/stack` and `namesake.dev/mode`";
+    BrokerUnavailable(Passing) "the broker did not answer"
+        => "check the pods of `namesake-broker`; users who already have their identity are not affected";
+    TooManyIdentities(Passing, 429) "the user created too many identities in the last minute"
+        => "wait";
+    Terminating(Passing, 409) "an object that had the identity's name is still being deleted"
+        => "wait";
+    PreviouslyOffboarded(Lasting) "an earlier user of this name was offboarded, and nothing says that this is the same person"
+        => "an admin lists the same person under `returned`";
+    BadRequest(Lasting, 400) "the request cannot be read, or the webhook configuration sends what Namesake does not ask for"
+        => "apply the manifests of this version";
+    NotTheWebhook(Passing, 403) "the caller of the broker is not the webhook; in the broker's log and the webhook's message"
+        => "give the webhook its own service account";
+
+    "Done or in progress":
+    Pending(Passing) "about to be done" => "";
+    Created(Done) "the service account exists" => "";
+    Visible(Done) "the Google service account exists" => "";
+    Bound(Done) "binding and grants are written" => "";
+    Verified(Done) "a pod's full path to Google was verified" => "";
+    NotNeeded(Done) "mode direct needs no Google service account" => "";
+    NoForeignMembers(Done) "nobody else has a role on the identity's Google service account" => "";
+    Ready(Done) "the identity works" => "";
+    WaitingUntilVisible(Passing) "a new Google service account does not show up everywhere yet"
+        => "wait a minute or two";
+    NotYetVisible(Passing) "Google does not find a new Google service account everywhere yet"
+        => "wait a minute or two";
+    Propagating(Passing) "Google is distributing a change"
+        => "wait 2 to 7 minutes";
+    Queued(Passing) "there are more changes than Google's rate limits allow, and each waits for its turn" => "";
+    SpecChanged(Passing) "the spec has changed, and the condition is verified again" => "";
+    Recreated(Passing) "the service account was created again, and is verified again" => "";
+    Revoking(Passing) "grants that the rules no longer give are being revoked" => "";
+    Used(Passing) "the identity was used right before it would have been removed" => "";
+    Unbinding(Passing) "the binding is about to be removed"
+        => "see docs/operate.md, \"The life of an identity\"";
+    Unbound(Done) "nothing acts as the identity"
+        => "see docs/operate.md, \"The life of an identity\"";
+    Disabling(Passing) "the Google service account is about to be disabled"
+        => "see docs/operate.md, \"The life of an identity\"";
+    Disabled(Done) "the Google service account is disabled"
+        => "see docs/operate.md, \"The life of an identity\"";
+    TakenDown(Done) "the identity is removed, so there is nothing to verify"
+        => "see docs/operate.md, \"The life of an identity\"";
+    Draining(Passing) "the identity gets no new pods, and is removed after its last pod"
+        => "see docs/operate.md, \"The life of an identity\"";
+    Removed(Done) "the service account and its RoleBindings are deleted"
+        => "see docs/operate.md, \"The life of an identity\"";
+    Deleted(Done) "the Google service account is deleted"
+        => "see docs/operate.md, \"The life of an identity\"";
+    FellBackToDirect(Done) "the project has no room for a Google service account, and the identity uses mode direct" => "";
+
+    "May pass by itself":
+    Throttled(Passing) "Google takes no more requests for now"
+        => "nothing; ask Google for a higher rate if it goes on";
+    Unavailable(Passing) "Google does not answer"
+        => "check the network to Google if it goes on";
+    Timeout(Passing) "Google answers too slowly"
+        => "check the network to Google if it goes on";
+    Unauthenticated(Passing, 401) "credentials are missing or not accepted: the broker's own at Google, or the caller's at the broker"
+        => "check the broker's Google service account and its binding, or the caller's token";
+    NotFound(Passing, 404) "something that the message names does not exist"
+        => "create it, or correct the name";
+    AlreadyExists(Passing) "something of this name exists at Google already"
+        => "remove what the message names";
+    ApiServerUnavailable(Passing) "the API server did not do what it was asked"
+        => "check the API server";
+    NoRandomBytes(Passing) "the operating system returned no random bytes"
+        => "check the node";
+    Forbidden(Passing) "RBAC or a policy denies the broker something"
+        => "apply the opt-in again: docs/install-gke.md, step 5";
+    LeadershipLost(Passing) "this replica is not the leader any more" => "";
+
+    "Lasting, until somebody does something":
+    PermissionDenied(Lasting) "Google denies it to the broker"
+        => "grant what the message names; the broker tries again every five minutes";
+    Conflict(Lasting, 409) "something has the identity's name and does not belong to it, or somebody else keeps changing it"
+        => "see docs/operate.md, \"conflict\"";
+    DeadlineExceeded(Lasting) "the identity could not be verified within the time that Google needs"
+        => "the message has Google's words; where Google refuses what is granted, look for a deny policy or a principal access boundary: docs/operate.md, \"What the organization refuses\"";
+    OrganizationPolicy(Lasting) "an organization policy forbids it; the message names the constraint, and the member where Google does"
+        => "see docs/operate.md, \"What the organization refuses\"";
+    Perimeter(Lasting) "a perimeter of VPC Service Controls refuses the call; the message has the id of the violation"
+        => "see docs/operate.md, \"What the organization refuses\"";
+    ApiDisabled(Lasting) "an API of Google is not enabled"
+        => "run the command in the message; it takes some minutes to take effect";
+    CredentialRejected(Lasting) "the attribute condition of a workload identity provider rejects the token; the message names pool and provider"
+        => "change the condition, or correct `cluster`";
+    Invalid(Lasting) "Google does not accept the grants, or the spec is not one that the rules derive"
+        => "correct the class in the rules, or delete the Identity";
+    Missing(Lasting) "the pinned account does not exist, or is disabled"
+        => "create or enable it, or correct the pin";
+    BucketMissing(Lasting) "a bucket of the grants does not exist"
+        => "create it, or correct the grants";
+    NotUniform(Lasting) "the bucket does not have uniform bucket-level access"
+        => "run the command in the message";
+    PoolMissing(Lasting) "the project has no cluster with Workload Identity Federation yet, or the rules name another"
+        => "enable it, or correct `cluster`";
+    OtherCluster(Lasting) "`cluster` in the rules is not this cluster"
+        => "correct it before anything else";
+    PolicyFull(Lasting) "an IAM policy has reached its largest size"
+        => "see docs/operate.md, \"What runs out\"";
+    QuotaExhausted(Lasting) "the project has no room for another Google service account"
+        => "raise the quota, or delete accounts";
+    RoleNotAllowed(Lasting) "the class grants a role that `NAMESAKE_ALLOWED_ROLES` of the broker does not list"
+        => "change the class, or the broker's configuration";
+    NoIdentity(Lasting) "the service account of the pod has no Identity any more"
+        => "start the task again";
+    Deleting(Lasting) "the Identity is being deleted"
+        => "start the task again";
+    Suspended(Lasting) "an admin has suspended the identity"
+        => "ask the admin";
+    Offboarding(Lasting) "the user is offboarded, and the identity is being removed"
+        => "see docs/operate.md, \"The life of an identity\"";
+    Gone(Lasting) "the user is offboarded, and the identity is removed"
+        => "see docs/operate.md, \"The life of an identity\"";
+    IdentityFailed(Lasting) "the identity does not work, and a pod that waited for it was ended; the message has the reason"
+        => "look up that reason; until it is fixed, new Jobs are refused instead of waiting";
+
+    "In Events only":
+    Revoked(Passing) "Google refuses an identity that worked, though nothing is missing"
+        => "look for a deny policy, an organization policy or a changed pool";
+    ForeignMembers(Passing) "somebody else has a role on the identity's Google service account"
+        => "remove them, or set `foreignMembers: remove`";
+    Repaired(Done) "somebody changed something at Google by hand, and it was restored"
+        => "change the rules instead";
+    Edited(Done) "somebody edited the spec, and it was restored"
+        => "change the rules instead";
+    GrantNotRevoked(Passing) "a grant could not be revoked"
+        => "revoke it by hand, or give the broker the permission";
+    RulesRejected(Lasting) "the rules as edited are not in force"
+        => "correct what the Event names";
+    QuotaNearlyExhausted(Passing) "a quota will be exhausted soon"
+        => "see docs/operate.md, \"What runs out\"";
+}
