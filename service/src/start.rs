@@ -1,0 +1,77 @@
+//! What a program does before it serves.
+
+use std::net::{SocketAddr, TcpListener};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{LogFormat, ServerArgs};
+
+/// Starts the log of the process, on standard output.
+///
+/// # Errors
+/// When the filter cannot be parsed, or the log was started before.
+pub fn start_log(args: &ServerArgs) -> anyhow::Result<()> {
+    let filter =
+        EnvFilter::try_new(&args.log).with_context(|| format!("log filter {:?}", args.log))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    let started = match args.log_format {
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("start the log: {error}"))
+}
+
+/// Makes ring the crypto provider of rustls for the whole process.
+///
+/// # Errors
+/// When a provider was installed before.
+pub fn install_crypto_provider() -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a crypto provider was installed before"))
+}
+
+/// Binds the address that this flag gives.
+///
+/// # Errors
+/// When the address cannot be bound; the message names the flag.
+pub fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("listen on {address}: choose another address with {flag}"))
+}
+
+/// A client for the API server, configured by the cluster or by KUBECONFIG.
+///
+/// # Errors
+/// When neither configures one.
+pub async fn connect_to_cluster() -> anyhow::Result<kube::Client> {
+    kube::Client::try_default()
+        .await
+        .context("no API server: run in a cluster, or set KUBECONFIG")
+}
+
+/// A token that the first SIGTERM or SIGINT cancels.
+///
+/// # Errors
+/// When the signal handlers cannot be installed.
+pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(token)
+}
