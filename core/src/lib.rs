@@ -10,50 +10,32 @@
 //!
 //! Proof (user, groups, namespace, launcher) gives power; claims (labels, flow, step, project) only narrow.
 
-mod argo;
-mod authors;
-mod decide;
-mod digest;
-mod fingerprint;
-mod gathered;
-mod glob;
-mod grant;
-mod groups;
-mod name;
+mod decision;
+mod json;
+mod names;
 mod reason;
 mod reasons;
-mod refusal;
-mod resolution;
 mod rules;
-mod seal;
-mod stamp;
-#[cfg(test)]
-mod testing;
-mod text;
-mod tree;
+mod signed;
 mod user;
 
-pub use argo::{Argo, Deployer};
-pub use authors::Requester;
-pub use decide::{Claims, Decision, IdentityChoice, Subject};
-pub use digest::{Digest, digest_of_job_template, digest_of_pod_template};
-pub use fingerprint::fingerprint;
-pub use gathered::Gathered;
-pub use glob::Glob;
-pub use grant::{Ask, IdentitySpec};
-pub use groups::{Groups, Membership};
-pub use name::{IdentityName, MANAGED_NAME_PATTERN, is_managed_name};
+pub use decision::{
+    Ask, Claims, Decision, IdentityChoice, IdentitySpec, Refusal, Standing, Subject,
+};
+pub use json::{Node, Text};
+pub use names::{Glob, IdentityName, MANAGED_NAME_PATTERN, Per, is_managed_name};
 pub use reason::{Reason, UnknownReason};
-pub use refusal::Refusal;
-pub use resolution::{ExistingPod, Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
 pub use rules::{
     BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Itself, Launcher, Life, Mode, NoMatch,
-    Per, Problem, Rules, RulesErrors, Source, Span, Standing, WhenFull,
+    Problem, Rules, RulesErrors, Source, Span, WhenFull,
 };
-pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError, is_epoch};
-pub use stamp::{Bound, MAX_RUNS, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
-pub use tree::{Node, Text};
-pub use user::{MAX_USER_BYTES, User, UserError};
+pub use signed::{
+    Argo, Bound, Deployer, Digest, ExistingPod, Gathered, KeyRing, KeyRingError, MAX_RUNS,
+    MAX_SEALED_BYTES, MIN_KEY_BYTES, ObjectName, Outcome, RESOLUTION_TOLERANCE, Resolution,
+    STAMP_TOLERANCE, SealError, SeenObject, SeenPod, Stamp, digest_of_job_template,
+    digest_of_pod_template, fingerprint, is_epoch,
+};
+pub use user::{Groups, MAX_USER_BYTES, Membership, Requester, User, UserError};
 
 #[cfg(test)]
 mod tests {

@@ -4,46 +4,33 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-use crate::{glob::Glob, name::is_managed_name, user::User};
+use crate::user::User;
 
 mod classes;
-mod fields;
-mod legal;
+mod document;
+mod files;
+mod lookup;
 mod matching;
 mod model;
-mod namespaces;
-mod node;
 mod pins;
 mod pods;
-mod problem;
-mod read;
+mod trusted;
 mod users;
 mod yaml;
 
-pub use classes::{
-    BindBy, ForeignMembers, Grant, GrantTarget, Itself, Life, Mode, Per, Span, WhenFull,
-};
+pub use classes::{BindBy, ForeignMembers, Grant, GrantTarget, Itself, Life, Mode, Span, WhenFull};
 pub use matching::{Launcher, NoMatch};
 pub use pods::Hygiene;
-pub use problem::{Problem, RulesErrors};
+pub use yaml::{Problem, RulesErrors};
 
 pub(crate) use classes::Class;
 pub(crate) use matching::{Effect, Match, Rule};
-
-pub(crate) use model::{Model, built_in_carriers, carries};
-pub(crate) use pins::{Pin, email as pinned_email};
+pub(crate) use pins::email as pinned_email;
+pub(crate) use trusted::{built_in_carriers, carries};
 pub(crate) use users::{Mapping, UserRule, fill};
 
-/// Where a user stands in the rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Neither of the two below.
-    Here,
-    /// Has left.
-    Offboarded,
-    /// Has left and is back: the same person, who gets the same identity again.
-    Returned,
-}
+use model::Model;
+use pins::Pin;
 
 /// One file of rules or pins.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +62,7 @@ impl Rules {
     /// # Errors
     /// All problems of all files at once, each with file, line, column, key, value and what to do.
     pub fn parse(sources: &[Source<'_>]) -> Result<Rules, RulesErrors> {
-        let model = read::read(sources)?;
+        let model = files::read(sources)?;
         let text =
             serde_saphyr::to_string(&model).map_err(|error| RulesErrors::unprintable(&error))?;
         let digest = Sha256::digest(text.as_bytes());
@@ -137,78 +124,6 @@ impl Rules {
     pub fn no_match(&self) -> NoMatch {
         self.model.no_match
     }
-
-    /// Whether a pod that is kept as it is may name this service account. Never a managed one; one that a rule gives to
-    /// whom it proves only if it is listed by its full name, so that a wide glob does not give it to everybody else.
-    #[must_use]
-    pub fn allows_service_account(&self, name: &str) -> bool {
-        let given = |rule: &Rule| rule.effect.is_account(name);
-        let allowed: &[Glob] = &self.model.allowed_service_accounts;
-        let mut allowed = allowed.iter().filter(|glob| glob.matches(name));
-        !is_managed_name(name)
-            && allowed.any(|glob| glob.is_exact() || !self.model.rules.iter().any(given))
-    }
-
-    /// Whether a user has left.
-    #[must_use]
-    pub fn is_offboarded(&self, user: &User) -> bool {
-        self.offboarded.contains(user)
-    }
-
-    /// Where a user stands, as an Identity names the user; the user of a class that is not per user, the empty one, is here.
-    #[must_use]
-    pub fn standing(&self, user: &str) -> Standing {
-        let is_in =
-            |users: &HashSet<User>| User::exact(user).is_ok_and(|user| users.contains(&user));
-        if is_in(&self.offboarded) {
-            Standing::Offboarded
-        } else if is_in(&self.returned) {
-            Standing::Returned
-        } else {
-            Standing::Here
-        }
-    }
-
-    /// What becomes of a new identity of a class when its project is full; nothing when there is no such class.
-    #[must_use]
-    pub fn when_full(&self, class: &str) -> Option<WhenFull> {
-        self.class(class).map(|class| class.when_full)
-    }
-
-    /// How long identities of a class live, and what becomes of others in their policies; nothing when there is no such class.
-    #[must_use]
-    pub fn life(&self, class: &str) -> Option<Life> {
-        self.class(class).map(|class| class.life)
-    }
-
-    /// Every grant of every class, as an identity of this key would have it.
-    #[must_use]
-    pub fn grants_of_key(&self, key: &str) -> Vec<Grant> {
-        let classes = self.model.identities.iter();
-        let grants = classes.flat_map(|class| &class.grants);
-        grants.map(|grant| grant.filled(key)).collect()
-    }
-
-    /// Whether identities of some class may act at Google as the KSA itself.
-    #[must_use]
-    pub fn have_direct(&self) -> bool {
-        let mut classes = self.model.identities.iter();
-        classes.any(|class| class.mode == Mode::Direct || class.when_full == WhenFull::Direct)
-    }
-
-    /// Every project that the rules name for identities.
-    #[must_use]
-    pub fn projects(&self) -> BTreeSet<&str> {
-        let classes = self.model.identities.iter();
-        classes.map(|class| class.project.as_str()).collect()
-    }
-
-    pub(crate) fn class(&self, name: &str) -> Option<&Class> {
-        self.model
-            .identities
-            .iter()
-            .find(|class| class.name == name)
-    }
 }
 
 /// Rules are the same if they mean the same.
@@ -221,4 +136,4 @@ impl PartialEq for Rules {
 impl Eq for Rules {}
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,15 @@ use std::{borrow::Borrow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::shown;
+use crate::names::quoted;
+
+mod groups;
+mod requester;
+
+pub use groups::{Groups, Membership};
+pub use requester::Requester;
+
+pub(crate) use requester::{SERVICE_ACCOUNT, check_requester};
 
 /// Longest user, in bytes: the longest e-mail address there is (RFC 5321).
 pub const MAX_USER_BYTES: usize = 254;
@@ -154,7 +162,7 @@ impl TryFrom<String> for User {
     type Error = String;
 
     fn try_from(name: String) -> Result<User, String> {
-        User::exact(&name).map_err(|error| format!("{} is not a user: {error}", shown(&name)))
+        User::exact(&name).map_err(|error| format!("{} is not a user: {error}", quoted(&name)))
     }
 }
 

@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::{
-    glob::Glob,
-    text::{is_dns_label, is_project_id},
-};
+use crate::names::{Glob, Per, is_dns_label, is_project_id};
 
-use super::{
-    fields::{Fields, Item},
-    legal::{group, label, name_glob, named, object_name, user_glob, word},
-    problem::wrong,
+use super::yaml::{
+    Fields, Item,
+    values::{group, label, name_glob, named, object_name, user_glob, word},
+    wrong,
 };
 
 mod grants;
@@ -52,49 +49,6 @@ impl Entitled {
     /// Whether it takes a proof: not everybody is in it.
     pub(crate) fn is_proof(&self) -> bool {
         !self.users.iter().any(Glob::is_everything)
-    }
-}
-
-/// What a class makes one identity for each of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Per {
-    /// The proven user.
-    User,
-    /// Metaflow's project, as the pod claims it.
-    Project,
-    /// The flow, as the pod claims it.
-    Flow,
-    /// The step, as the pod claims it.
-    Step,
-}
-
-impl Per {
-    const WORDS: [(&'static str, Per); 4] = [
-        ("user", Per::User),
-        ("project", Per::Project),
-        ("flow", Per::Flow),
-        ("step", Per::Step),
-    ];
-
-    /// The word in the rules.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Per::User => "user",
-            Per::Project => "project",
-            Per::Flow => "flow",
-            Per::Step => "step",
-        }
-    }
-
-    /// The value of the word in the rules.
-    #[must_use]
-    pub fn of(word: &str) -> Option<Per> {
-        Per::WORDS
-            .iter()
-            .find(|(known, _)| *known == word)
-            .map(|(_, per)| *per)
     }
 }
 

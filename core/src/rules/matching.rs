@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    glob::Glob,
-    text::{is_dns_label, is_label_key, is_label_value, is_metaflow_name, shown},
-};
+use crate::names::{Glob, is_dns_label, is_label_key, is_label_value, is_metaflow_name, quoted};
 
 use super::{
     classes::Class,
-    fields::{Fields, Item},
-    legal::{group, label, name_glob, service_account, user_glob, word},
-    problem::wrong,
+    yaml::{
+        Fields, Item,
+        values::{group, label, name_glob, service_account, user_glob, word},
+        wrong,
+    },
 };
 
 /// Longest message of a `deny`, in bytes.
@@ -247,7 +246,7 @@ impl Effect {
         match (deny, account, identity) {
             (Some(deny), None, None) => deny.read(|text| {
                 let legal = !text.trim().is_empty() && text.len() <= MAX_DENY_BYTES && !text.chars().any(char::is_control);
-                let what = || format!("{} is no message", shown(text));
+                let what = || format!("{} is no message", quoted(text));
                 let remedy = || format!("write one line of at most {MAX_DENY_BYTES} bytes that tells people what to do");
                 if legal { Ok(Effect::Deny { deny: text.to_owned() }) } else { Err(wrong(what(), remedy())) }
             }),
@@ -260,7 +259,7 @@ impl Effect {
                 }
                 let known: Vec<&str> = class_names.iter().copied().collect();
                 let remedy = format!("add it to identities, or write one of: {}", known.join(", "));
-                Err(wrong(format!("there is no class {}", shown(text)), remedy))
+                Err(wrong(format!("there is no class {}", quoted(text)), remedy))
             }),
             _ => {
                 let remedy = "write exactly one of deny, serviceAccount and identity";

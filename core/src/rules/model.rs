@@ -4,9 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::{glob::Glob, user::User};
+use crate::{names::Glob, user::User};
 
-use super::{Class, Launcher, NoMatch, Pin, Rule, UserRule, pods::Pods};
+use super::{
+    classes::Class,
+    matching::{NoMatch, Rule},
+    pins::Pin,
+    pods::Pods,
+    trusted::{Admins, Carrier},
+    users::UserRule,
+};
 
 pub(crate) const API_VERSION: &str = "namesake.dev/v1alpha1";
 pub(crate) const KIND: &str = "MappingRules";
@@ -32,46 +39,6 @@ pub(crate) struct Model {
     pub(crate) pins: BTreeMap<User, Pin>,
     pub(crate) offboarded: BTreeSet<User>,
     pub(crate) returned: BTreeSet<User>,
-}
-
-/// Who may do what nobody else may.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Admins {
-    pub(crate) users: Vec<Glob>,
-    pub(crate) groups: Vec<String>,
-}
-
-/// A controller whose children belong to their parent's user, for these kinds of parents.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Carrier {
-    pub(crate) account: String,
-    pub(crate) parents: BTreeSet<Launcher>,
-}
-
-/// The built-in carriers: the two controllers of every cluster.
-const BUILT_IN: [(&str, Launcher); 2] = [
-    (
-        "system:serviceaccount:kube-system:job-controller",
-        Launcher::Job,
-    ),
-    (
-        "system:serviceaccount:kube-system:cronjob-controller",
-        Launcher::CronJob,
-    ),
-];
-
-/// Accounts of the built-in carriers.
-pub(crate) fn built_in_carriers<'a>() -> impl Iterator<Item = &'a str> {
-    BUILT_IN.iter().map(|(account, _)| *account)
-}
-
-/// Whether an account is a carrier for this kind of parent, or for any.
-pub(crate) fn carries(carriers: &[Carrier], account: &str, parent: Option<Launcher>) -> bool {
-    let is_parent = |kind: &Launcher| parent.is_none_or(|parent| parent == *kind);
-    let built_in = |(name, kind): &(&str, Launcher)| *name == account && is_parent(kind);
-    let listed =
-        |carrier: &Carrier| carrier.account == account && carrier.parents.iter().any(is_parent);
-    BUILT_IN.iter().any(built_in) || carriers.iter().any(listed)
 }
 
 impl Model {

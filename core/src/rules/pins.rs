@@ -5,16 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use crate::{
-    name::is_managed_name,
-    text::{is_account_id, is_project_id, shown},
+    names::{is_account_id, is_managed_name, is_project_id, quoted},
     user::User,
 };
 
-use super::{
-    fields::{Fields, Item},
-    legal,
-    problem::{Wrong, wrong},
-};
+use super::yaml::{Fields, Item, Wrong, values, wrong};
 
 const DOMAIN: &str = ".iam.gserviceaccount.com";
 
@@ -41,7 +36,10 @@ impl Pin {
         let remedy = "write ID@PROJECT.iam.gserviceaccount.com, in lower case";
         match split(text) {
             Some((id, _)) if is_managed_name(id) => {
-                let what = format!("{} is a name of the kind that identities have", shown(text));
+                let what = format!(
+                    "{} is a name of the kind that identities have",
+                    quoted(text)
+                );
                 Err(wrong(
                     what,
                     "pin an account that the admin made, or remove the pin",
@@ -51,7 +49,7 @@ impl Pin {
                 Ok(Pin(text.to_owned()))
             }
             _ => Err(wrong(
-                format!("{} is not a Google service account", shown(text)),
+                format!("{} is not a Google service account", quoted(text)),
                 remedy,
             )),
         }
@@ -79,7 +77,7 @@ impl Pins {
     /// Adds the pins of one map of one file; reports what is doubled, here or between files.
     pub(crate) fn read(&mut self, file: &str, fields: &Fields<'_>) {
         for (key, at, item) in fields.all() {
-            let user = legal::user(key)
+            let user = values::user(key)
                 .map_err(|wrong| fields.report_key(at, key, wrong))
                 .ok();
             let (Some(user), Some(pin)) = (user, item.read(Pin::read)) else {

@@ -2,14 +2,9 @@
 
 use serde::Serialize;
 
-use crate::{Glob, text::is_dns_label};
+use crate::names::{Glob, is_dns_label, quoted};
 
-use super::{
-    Rules,
-    fields::{Fields, Item},
-    legal,
-    problem::{Wrong, wrong},
-};
+use super::yaml::{Fields, Item, Wrong, values, wrong};
 
 /// Longest image that a sidecar's glob may name, in bytes.
 const MAX_IMAGE_BYTES: usize = 1024;
@@ -70,7 +65,7 @@ impl Sidecar {
         let mut fields = item.fields()?;
         let name = fields
             .need("name", "name the container, as istio-proxy")
-            .and_then(|item| item.read(legal::name_glob("container", is_dns_label)));
+            .and_then(|item| item.read(values::name_glob("container", is_dns_label)));
         let image = fields
             .need(
                 "image",
@@ -97,7 +92,7 @@ fn image(text: &str) -> Result<Glob, Wrong> {
     if (1..=MAX_IMAGE_BYTES).contains(&text.len()) && text.chars().all(legal) {
         return Ok(Glob::new(text));
     }
-    let what = format!("{} matches no image", crate::text::shown(text));
+    let what = format!("{} matches no image", quoted(text));
     Err(wrong(what, "write an image, with * for any characters"))
 }
 
@@ -119,31 +114,9 @@ impl Hygiene {
     }
 }
 
-impl Rules {
-    /// Whether another webhook may add a container of this name with this image to a pod with an identity.
-    #[must_use]
-    pub fn is_sidecar(&self, name: &str, image: &str) -> bool {
-        let fits = |sidecar: &Sidecar| sidecar.name.matches(name) && sidecar.image.matches(image);
-        self.model.pods.sidecars.iter().any(fits)
-    }
-
-    /// Whether a pod with an identity must ask for a node with GKE's metadata server.
-    #[must_use]
-    pub fn requires_metadata_server(&self) -> bool {
-        self.model.pods.require_metadata_server
-    }
-
-    /// What is put right in the environment of a parent's pod templates.
-    #[must_use]
-    pub fn hygiene(&self) -> Hygiene {
-        self.model.pods.hygiene
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::testing::everything;
-    use crate::{Rules, Source};
+    use crate::rules::{Rules, Source, tests::fixtures::everything};
 
     fn problems(from: &str, to: &str) -> String {
         let text = include_str!("../../testdata/everything.yaml").replace(from, to);

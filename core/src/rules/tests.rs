@@ -1,5 +1,7 @@
 use super::*;
+use crate::Standing;
 
+pub(crate) mod fixtures;
 mod properties;
 
 const EXAMPLE: &str = include_str!("../../testdata/example.yaml");
@@ -248,7 +250,7 @@ fn pins_up_to_the_largest_size_are_read_and_more_are_refused_in_plain_words() {
     let pin = |n: usize| {
         format!("user{n:05}@acme.com: user{n:05}-ml@acme-data.iam.gserviceaccount.com\n")
     };
-    let count = (super::read::MAX_BYTES - EXAMPLE.len()) / pin(0).len();
+    let count = (super::files::MAX_BYTES - EXAMPLE.len()) / pin(0).len();
     let pins: String = (0..count).map(pin).collect();
     let read = |pins: &str| {
         Rules::parse(&[

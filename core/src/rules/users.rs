@@ -3,16 +3,14 @@
 use serde::Serialize;
 
 use crate::{
-    authors::SERVICE_ACCOUNT,
-    glob::Glob,
-    text::{is_label_key, shown},
-    user::User,
+    names::{Glob, is_label_key, quoted},
+    user::{SERVICE_ACCOUNT, User},
 };
 
-use super::{
-    fields::Item,
-    legal::{requester_glob, user_glob},
-    problem::{Wrong, wrong},
+use super::yaml::{
+    Item, Wrong,
+    values::{requester_glob, user_glob},
+    wrong,
 };
 
 const ANNOTATION: &str = "annotation:";
@@ -166,7 +164,7 @@ fn is_any_namespace(requester: &Glob) -> bool {
 fn template(text: &str, requester: &Glob) -> Result<String, Wrong> {
     let stars = requester.stars();
     let Some(example) = fill(text, &vec!["x"; stars]) else {
-        let what = format!("{} names a part that requester does not have", shown(text));
+        let what = format!("{} names a part that requester does not have", quoted(text));
         return Err(wrong(
             what,
             format!("write {{1}} up to {{{stars}}}: requester has {stars} *"),
@@ -175,7 +173,7 @@ fn template(text: &str, requester: &Glob) -> Result<String, Wrong> {
     match User::exact(&example) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => {
-            let what = format!("{} makes no user: {error}", shown(text));
+            let what = format!("{} makes no user: {error}", quoted(text));
             Err(wrong(
                 what,
                 "write a user in lower case, such as {1}@acme.com",
@@ -188,7 +186,7 @@ fn annotation(text: &str) -> Result<String, Wrong> {
     match text.strip_prefix(ANNOTATION) {
         Some(key) if is_label_key(key) => Ok(text.to_owned()),
         _ => Err(wrong(
-            format!("{} names no annotation", shown(text)),
+            format!("{} names no annotation", quoted(text)),
             "write annotation:KEY, as annotation:metaflow/user",
         )),
     }

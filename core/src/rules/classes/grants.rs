@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use crate::text::{is_bucket, is_project_id, is_role, shown};
-
-use super::super::{
-    fields::Item,
-    legal::{named, word},
-    problem::{Wrong, wrong},
+use crate::{
+    names::{is_bucket, is_project_id, is_role, quoted},
+    rules::yaml::{
+        Item, Wrong,
+        values::{named, word},
+        wrong,
+    },
 };
 
 /// Stands for the identity's key in a folder.
@@ -218,7 +219,7 @@ fn project_id(text: &str) -> Result<String, Wrong> {
 fn read_prefix(text: &str) -> Result<String, Wrong> {
     if text.contains(['"', '\'', '`']) {
         return Err(wrong(
-            format!("{} is not a prefix: it has quotes", shown(text)),
+            format!("{} is not a prefix: it has quotes", quoted(text)),
             "write a path such as users/{key}/",
         ));
     }
@@ -248,7 +249,7 @@ fn read_folder(text: &str) -> Result<String, Wrong> {
         return Ok(text.to_owned());
     };
     Err(wrong(
-        format!("{} is not a folder: {why}", shown(text)),
+        format!("{} is not a folder: {why}", quoted(text)),
         "write a path such as users/{key}/",
     ))
 }

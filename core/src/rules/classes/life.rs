@@ -2,12 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::text::shown;
-
-use super::super::{
-    fields::Fields,
-    legal::word,
-    problem::{Wrong, wrong},
+use crate::{
+    names::quoted,
+    rules::yaml::{Fields, Wrong, values::word, wrong},
 };
 
 /// Longest time that a class may name, in days.
@@ -78,7 +75,7 @@ impl Span {
         match minutes {
             Some(minutes @ 1..) if minutes <= MAX_DAYS * 24 * 60 => Ok(Self { minutes }),
             _ => Err(wrong(
-                format!("{} is no span of time", shown(text)),
+                format!("{} is no span of time", quoted(text)),
                 format!(
                     "write a whole number with m, h or d after it, as 90d; at most {MAX_DAYS}d"
                 ),

@@ -3,10 +3,15 @@
 use proptest::{collection::vec, option, prelude::*, sample::subsequence};
 
 use super::super::*;
-use crate::rules::{
-    classes::Entitled,
-    model::{API_VERSION, Admins, Carrier, KIND},
-    pods::{Pods, Sidecar},
+use crate::{
+    names::{Glob, Per},
+    rules::{
+        classes::Entitled,
+        model::{API_VERSION, KIND},
+        pods::{Pods, Sidecar},
+        trusted::{Admins, Carrier},
+        yaml::values,
+    },
 };
 
 /// Names that YAML could take for something else.
@@ -32,7 +37,7 @@ fn name() -> impl Strategy<Value = String> {
 fn user_glob() -> impl Strategy<Value = Glob> {
     let listed = prop::sample::select(&USERS[..]).prop_map(str::to_owned);
     let made = "[a-z!#$%&'+=?^_`{|}~:,\"-]{1,6}(\\*)?(@[a-z-]{1,5}(\\*)?)?";
-    prop_oneof![listed, made].prop_filter_map("legal", |text| legal::user_glob(&text).ok())
+    prop_oneof![listed, made].prop_filter_map("legal", |text| values::user_glob(&text).ok())
 }
 
 fn proven_glob() -> impl Strategy<Value = Glob> {

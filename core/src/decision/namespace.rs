@@ -1,0 +1,93 @@
+//! Whether the rules give anybody anything in a namespace, whoever asks.
+
+use crate::rules::{Effect, Match, Rule, Rules};
+
+impl Rules {
+    /// Whether some pod of this namespace could get an identity or a service account from a rule. What the rule asks about the
+    /// user or the pod is not looked at; only that no earlier rule refuses every pod of the namespace.
+    #[must_use]
+    pub fn can_match_in(&self, namespace: &str) -> bool {
+        let mut here = self
+            .model
+            .rules
+            .iter()
+            .filter(|rule| rule.on.is_for(namespace));
+        let first = here.find(|rule| self.gives_in(rule, namespace) || rule.on.is_every_pod());
+        first.is_some_and(|rule| self.gives_in(rule, namespace))
+    }
+
+    fn gives_in(&self, rule: &Rule, namespace: &str) -> bool {
+        match &rule.effect {
+            Effect::Deny { .. } => false,
+            Effect::ServiceAccount { .. } => true,
+            Effect::Identity { identity } => {
+                let class = self.class(identity);
+                let namespaces = class.and_then(|class| class.entitled.namespaces.as_ref());
+                namespaces.is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace)))
+            }
+        }
+    }
+}
+
+impl Match {
+    fn is_for(&self, namespace: &str) -> bool {
+        let glob = self.namespace.as_ref();
+        glob.is_none_or(|glob| glob.matches(namespace))
+    }
+
+    /// Whether it matches every pod of the namespaces that it is for.
+    fn is_every_pod(&self) -> bool {
+        let everywhere = Match {
+            anyone: self.anyone,
+            namespace: self.namespace.clone(),
+            ..Match::default()
+        };
+        *self == everywhere
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Rules, Source};
+
+    fn rules(rules: &str) -> Rules {
+        let text = format!(
+            "apiVersion: namesake.dev/v1alpha1\nkind: MappingRules\nstack: prod\n\
+             cluster: projects/acme/locations/us-central1/clusters/ml\nusers: [{{requester: \"*@acme.com\"}}]\n\
+             identities:\n- {{name: lab, for: {{users: [\"*@acme.com\"], namespaces: [research, \"team-*\"]}}, per: [user], project: acme-identities}}\n\
+             - {{name: any, for: {{users: [\"*@acme.com\"]}}, per: [user], project: acme-identities}}\n\
+             rules:\n{rules}"
+        );
+        let file = "rules.yaml";
+        Rules::parse(&[Source { file, text: &text }]).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn a_rule_matches_only_in_namespaces_of_the_rule_and_of_its_class() {
+        let both = rules(
+            "- {name: a, match: {user: \"*@acme.com\", namespace: research}, identity: lab}\n",
+        );
+        assert!(both.can_match_in("research"));
+        assert!(!both.can_match_in("try") && !both.can_match_in("team-a"));
+        let class_only = rules("- {name: a, match: {user: \"*@acme.com\"}, identity: lab}\n");
+        assert!(class_only.can_match_in("team-a") && !class_only.can_match_in("try"));
+        assert!(
+            rules("- {name: a, match: {user: \"*@acme.com\"}, identity: any}\n")
+                .can_match_in("try")
+        );
+        let account =
+            "- {name: a, match: {group: ops@acme.com, namespace: try}, serviceAccount: robot}\n";
+        assert!(rules(account).can_match_in("try"));
+    }
+
+    #[test]
+    fn a_refusal_gives_nothing_and_one_of_every_pod_hides_later_rules() {
+        let gives = "- {name: b, match: {user: \"*@acme.com\"}, identity: any}\n";
+        let all = format!("- {{name: a, match: {{namespace: try}}, deny: closed}}\n{gives}");
+        assert!(!rules(&all).can_match_in("try") && rules(&all).can_match_in("research"));
+        let some = format!(
+            "- {{name: a, match: {{namespace: try, launcher: Pod}}, deny: use a Job}}\n{gives}"
+        );
+        assert!(rules(&some).can_match_in("try"));
+    }
+}

@@ -1,0 +1,326 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::rules::tests::fixtures::{everything, example, groups, subject, user};
+use crate::{Claims, Groups, Launcher, Per};
+
+fn denied(decision: Decision) -> (Option<String>, Reason, String) {
+    match decision {
+        Decision::Deny(refusal) => (refusal.rule, refusal.reason, refusal.message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_example_gives_alice_her_identity() {
+    let (rules, alice) = (example(), user("alice@acme.com"));
+    let groups = groups(&rules, &[]);
+    let labels = |key: &str| (key == "team").then_some("ml");
+    let pod = subject(&alice, &groups);
+    let decision = rules.decide(&Subject {
+        claims: Claims {
+            labels: &labels,
+            ..pod.claims
+        },
+        ..pod
+    });
+    let Decision::Identity(choice) = decision else {
+        panic!("{decision:?}")
+    };
+    assert_eq!(
+        (choice.rule.as_str(), choice.class.as_str()),
+        ("everyone", "research")
+    );
+    assert_eq!(
+        choice.values,
+        BTreeMap::from([(Per::User, "alice@acme.com".to_owned())])
+    );
+    assert_eq!(choice.name.as_str(), "mf-alice-4k72lwgc2tsmxd");
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let (rules, alice) = (everything(), user("alice@acme.com"));
+    let member = groups(&rules, &["billing@acme.com"]);
+    let gpu = |key: &str| (key == "gpu").then_some("");
+    let pod = Subject {
+        namespace: "prod",
+        ..subject(&alice, &member)
+    };
+    let billing = Claims {
+        flow: Some("BillingFlow"),
+        ..pod.claims
+    };
+    let account = Decision::ServiceAccount {
+        rule: "billing".to_owned(),
+        name: "metaflow-billing".to_owned(),
+    };
+    assert_eq!(
+        rules.decide(&Subject {
+            claims: billing,
+            ..pod
+        }),
+        account
+    );
+    let (rule, reason, message) = denied(rules.decide(&Subject {
+        claims: Claims {
+            labels: &gpu,
+            ..billing
+        },
+        ..pod
+    }));
+    assert_eq!(
+        (rule.as_deref(), reason),
+        (Some("no-gpu"), Reason::DeniedByRule)
+    );
+    assert_eq!(
+        message,
+        "Rule no-gpu refuses pods of alice@acme.com here: GPUs are on the other cluster: ask #ml-platform"
+    );
+}
+
+#[test]
+fn every_condition_must_hold() {
+    let (rules, alice) = (everything(), user("alice@acme.com"));
+    let (member, other) = (groups(&rules, &["billing@acme.com"]), groups(&rules, &[]));
+    let pod = Subject {
+        namespace: "prod",
+        ..subject(&alice, &member)
+    };
+    let billing = Subject {
+        claims: Claims {
+            flow: Some("BillingFlow"),
+            ..pod.claims
+        },
+        ..pod
+    };
+    let is_billing =
+        |subject: &Subject<'_>| matches!(rules.decide(subject), Decision::ServiceAccount { .. });
+    assert!(is_billing(&billing));
+    assert!(!is_billing(&pod));
+    assert!(!is_billing(&Subject {
+        groups: &other,
+        ..billing
+    }));
+    assert!(!is_billing(&Subject {
+        namespace: "research",
+        ..billing
+    }));
+    assert!(!is_billing(&Subject {
+        claims: Claims {
+            flow: Some("XBilling"),
+            ..pod.claims
+        },
+        ..billing
+    }));
+}
+
+#[test]
+fn an_unknown_group_satisfies_no_allow_and_every_deny() {
+    let (rules, alice) = (everything(), user("alice@acme.com"));
+    let unknown = Groups::default();
+    let pod = Subject {
+        namespace: "prod",
+        ..subject(&alice, &unknown)
+    };
+    let billing = Subject {
+        claims: Claims {
+            flow: Some("BillingFlow"),
+            ..pod.claims
+        },
+        ..pod
+    };
+    assert_eq!(denied(rules.decide(&billing)).0.as_deref(), Some("barred"));
+    let known = groups(&rules, &[]);
+    assert!(
+        !matches!(rules.decide(&Subject { groups: &known, ..billing }), Decision::Deny(r) if r.rule.as_deref() == Some("barred"))
+    );
+}
+
+#[test]
+fn a_class_is_given_only_to_those_it_is_for() {
+    let (rules, alice) = (everything(), user("alice@acme.com"));
+    let (release, none) = (groups(&rules, &["release@acme.com"]), groups(&rules, &[]));
+    let claims = Claims {
+        flow: Some("F"),
+        step: Some("start"),
+        project: Some("churn"),
+        labels: &|_| None,
+    };
+    let pod = Subject {
+        namespace: "prod-eu",
+        claims,
+        ..subject(&alice, &release)
+    };
+    assert!(
+        matches!(rules.decide(&pod), Decision::Identity(choice) if choice.class == "pipeline" && choice.values.len() == 3)
+    );
+    let (rule, reason, message) = denied(rules.decide(&Subject {
+        groups: &none,
+        ..pod
+    }));
+    assert_eq!(
+        (rule.as_deref(), reason),
+        (Some("release"), Reason::NotEntitled)
+    );
+    assert!(
+        message.starts_with("Rule release matched this pod. Class pipeline is not for alice@acme.com, nor for a group"),
+        "{message}"
+    );
+    let (_, _, message) = denied(rules.decide(&Subject {
+        namespace: "production",
+        ..pod
+    }));
+    assert!(
+        message.starts_with(
+            "Rule release matched this pod. Class pipeline is not for namespace \"production\""
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_value_that_the_pod_does_not_name_is_a_refusal() {
+    let (rules, alice) = (everything(), user("alice@acme.com"));
+    let release = groups(&rules, &["release@acme.com"]);
+    let whole = Claims {
+        flow: Some("F"),
+        step: Some("start"),
+        project: Some("churn"),
+        labels: &|_| None,
+    };
+    let ask = |claims| {
+        denied(rules.decide(&Subject {
+            namespace: "prod",
+            claims,
+            ..subject(&alice, &release)
+        }))
+    };
+    for claims in [
+        Claims {
+            project: None,
+            ..whole
+        },
+        Claims {
+            step: Some(""),
+            ..whole
+        },
+        Claims {
+            flow: None,
+            ..whole
+        },
+    ] {
+        assert_eq!(ask(claims).1, Reason::MissingValue);
+    }
+    assert_eq!(
+        ask(Claims {
+            project: None,
+            ..whole
+        })
+        .2,
+        "Rule release matched this pod. Class pipeline makes one identity for each project, and this pod of alice@acme.com names none. Start it with Metaflow \
+         so that it names its project (add @project to the flow), or ask your admin for another class."
+    );
+    for claims in [
+        Claims {
+            project: Some("../x"),
+            ..whole
+        },
+        Claims {
+            step: Some("a\nb"),
+            ..whole
+        },
+    ] {
+        assert_eq!(ask(claims).1, Reason::IllegalValue);
+    }
+}
+
+#[test]
+fn a_pod_that_no_rule_matches_is_refused_or_kept() {
+    let alice = user("alice@acme.com");
+    let rules = example();
+    let known = groups(&rules, &[]);
+    let pod = subject(&alice, &known);
+    let (rule, reason, message) = denied(rules.decide(&Subject {
+        claims: Claims {
+            flow: Some("Hello"),
+            ..pod.claims
+        },
+        ..pod
+    }));
+    assert_eq!((rule, reason), (None, Reason::NoMatch));
+    assert_eq!(
+        message,
+        "No rule matched this pod of alice@acme.com (namespace research, launcher Job, flow \"Hello\"). Change what the pod says \
+         about itself so that a rule of stack prod matches, or ask your admin for a rule."
+    );
+    let (rules, bob) = (everything(), user("bob@elsewhere.example"));
+    let known = groups(&rules, &[]);
+    assert_eq!(rules.decide(&subject(&bob, &known)), Decision::Keep);
+}
+
+#[test]
+fn who_has_left_gets_nothing() {
+    let mallory = user("mallory@acme.com");
+    for rules in [example(), everything()] {
+        let known = groups(&rules, &[]);
+        assert_eq!(
+            denied(rules.decide(&subject(&mallory, &known))).1,
+            Reason::Offboarded
+        );
+    }
+}
+
+#[test]
+fn the_launcher_is_what_created_the_pod() {
+    let (rules, alice) = (everything(), user("alice@acme.com"));
+    let release = groups(&rules, &["release@acme.com"]);
+    let pod = Subject {
+        namespace: "prod",
+        launcher: Launcher::Pod,
+        ..subject(&alice, &release)
+    };
+    assert!(matches!(rules.decide(&pod), Decision::Identity(choice) if choice.rule == "everyone"));
+}
+
+proptest! {
+    #[test]
+    fn no_claim_makes_deciding_panic_or_widens_what_proof_gives(
+        flow in any::<Option<String>>(), step in any::<Option<String>>(), project in any::<Option<String>>(), value in any::<String>()
+    ) {
+        let (rules, eve) = (everything(), user("eve@elsewhere.example"));
+        let known = groups(&rules, &[]);
+        let labels = |_: &str| Some(value.as_str());
+        let claims = Claims { flow: flow.as_deref(), step: step.as_deref(), project: project.as_deref(), labels: &labels };
+        let decision = rules.decide(&Subject { claims, ..subject(&eve, &known) });
+        let is_power = matches!(decision, Decision::ServiceAccount { .. } | Decision::Identity(_));
+        // The one rule that says `anyone: true` asks for a project and a step.
+        prop_assert!(!is_power || (step.as_deref() == Some("start") && project.is_some_and(|name| name.starts_with("churn"))));
+    }
+}
+
+#[test]
+fn an_account_of_a_rule_is_for_whoever_could_run_a_pod_as_it_and_for_nobody_else() {
+    let rules = everything();
+    assert!(rules.keeps_service_account("metaflow-billing"));
+    assert!(!rules.keeps_service_account("default"));
+    let may = |who: &str, of: &[&str], namespace: &str| {
+        let groups = groups(&rules, of);
+        rules.may_have_service_account("metaflow-billing", (&user(who), &groups), namespace)
+    };
+    let billing = ["billing@acme.com"];
+    assert!(may("alice@acme.com", &billing, "prod"));
+    assert!(!may("alice@acme.com", &[], "prod"), "not in the group");
+    assert!(!may("alice@acme.com", &billing, "research"), "elsewhere");
+    let barred = ["billing@acme.com", "barred@acme.com"];
+    assert!(
+        !may("alice@acme.com", &barred, "prod"),
+        "a rule before it refuses"
+    );
+    assert!(!may("mallory@acme.com", &billing, "prod"), "has left");
+    let unknown = Groups::default();
+    let alice = user("alice@acme.com");
+    assert!(!rules.may_have_service_account("metaflow-billing", (&alice, &unknown), "prod"));
+}

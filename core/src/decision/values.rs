@@ -1,0 +1,82 @@
+//! The values of `per`: what the identity of a class is for.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    names::{Per, quoted},
+    reason::Reason,
+    rules::Class,
+    user::User,
+};
+
+use super::{Refusal, Subject};
+
+impl Class {
+    /// The values of `per` for a pod: the user is the proven one, the others are what the pod says.
+    pub(super) fn values(&self, subject: &Subject<'_>) -> Result<BTreeMap<Per, String>, Refusal> {
+        let value_of = |per: &Per| match per {
+            Per::User => Some(subject.user.as_str()),
+            Per::Project => subject.claims.project,
+            Per::Flow => subject.claims.flow,
+            Per::Step => subject.claims.step,
+        };
+        let value = |per: &Per| {
+            let Some(value) = value_of(per).filter(|value| !value.is_empty()) else {
+                let message = format!(
+                    "Class {} makes one identity for each {}, and this pod of {} names none. Start it with Metaflow so that it \
+                     names its {}{}, or ask your admin for another class.",
+                    self.name,
+                    per.as_str(),
+                    subject.user,
+                    per.as_str(),
+                    if *per == Per::Project {
+                        " (add @project to the flow)"
+                    } else {
+                        ""
+                    }
+                );
+                return Err(Refusal::new(Reason::MissingValue, message));
+            };
+            check_value(*per, value).map(|()| (*per, value.to_owned()))
+        };
+        self.per.iter().map(value).collect()
+    }
+
+    pub(super) fn check_values(
+        &self,
+        user: Option<&User>,
+        values: &BTreeMap<Per, String>,
+    ) -> Result<(), Refusal> {
+        let wrong = |what: &str| {
+            let message = format!(
+                "The values for an identity of class {} are wrong: {what}. Ask with those that the class names in per.",
+                self.name
+            );
+            Refusal::new(Reason::WrongValues, message)
+        };
+        if !self.per.iter().eq(values.keys()) {
+            return Err(wrong("they are not those that it asks for"));
+        }
+        if values
+            .get(&Per::User)
+            .is_some_and(|value| user.is_none_or(|user| value != user.as_str()))
+        {
+            return Err(wrong("the user is somebody else"));
+        }
+        values
+            .iter()
+            .try_for_each(|(per, value)| check_value(*per, value))
+    }
+}
+
+/// A value of `per` may be anything that can be a user, and names of any language.
+pub(super) fn check_value(per: Per, value: &str) -> Result<(), Refusal> {
+    User::exact(value).map(drop).map_err(|error| {
+        let message = format!(
+            "The {} {} cannot have an identity: {error}. Rename it.",
+            per.as_str(),
+            quoted(value)
+        );
+        Refusal::new(Reason::IllegalValue, message)
+    })
+}

@@ -1,0 +1,159 @@
+//! JSON as the tree of what it says; its strings borrow from the text that it was read from.
+
+mod from_text;
+mod into_type;
+mod text;
+
+use serde_json::Number;
+
+pub use text::Text;
+
+/// A JSON value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Node<'a> {
+    /// `null`, and what is not there.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string.
+    Text(Text<'a>),
+    /// An array.
+    List(Vec<Node<'a>>),
+    /// An object: its members in the order of their names, each name once.
+    Map(Vec<(Text<'a>, Node<'a>)>),
+}
+
+impl From<String> for Node<'_> {
+    fn from(text: String) -> Self {
+        Node::Text(Text::from(text))
+    }
+}
+
+static NOTHING: Node<'static> = Node::Null;
+
+impl<'a> Node<'a> {
+    /// A member of an object; [`Node::Null`] if it is not there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &Node<'a> {
+        let members = self.members();
+        let found = members.binary_search_by(|(n, _)| n.as_str().cmp(name));
+        let found = found.ok().and_then(|at| members.get(at));
+        found.map_or(&NOTHING, |(_, node)| node)
+    }
+
+    /// What a path of members shows; [`Node::Null`] if it is not there.
+    #[must_use]
+    pub fn at<'n>(&'n self, path: &[&str]) -> &'n Node<'a> {
+        path.iter().fold(self, |here, name| here.get(name))
+    }
+
+    /// What a JSON pointer shows, to be changed.
+    pub fn at_mut(&mut self, pointer: &str) -> Option<&mut Node<'a>> {
+        let mut here = self;
+        for step in pointer.split('/').skip(1) {
+            let name = step.replace("~1", "/").replace("~0", "~");
+            here = match here {
+                Node::List(items) => items.get_mut(name.parse::<usize>().ok()?)?,
+                Node::Map(members) => {
+                    let at = members.binary_search_by(|(n, _)| n.as_str().cmp(&name));
+                    &mut members.get_mut(at.ok()?)?.1
+                }
+                _ => return None,
+            };
+        }
+        Some(here)
+    }
+
+    /// The members of an object; none of anything else.
+    #[must_use]
+    pub fn members(&self) -> &[(Text<'a>, Node<'a>)] {
+        match self {
+            Node::Map(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The items of an array; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Node<'a>] {
+        match self {
+            Node::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// A string that is not empty.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Node::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A whole number.
+    #[must_use]
+    pub fn whole(&self) -> Option<i64> {
+        match self {
+            Node::Number(number) => number.as_i64(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is absent, empty, or made of nothing but that.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        match self {
+            Node::Null => true,
+            Node::Bool(_) | Node::Number(_) => false,
+            Node::Text(text) => text.is_empty(),
+            Node::List(items) => items.is_empty(),
+            Node::Map(members) => members.iter().all(|(_, node)| node.says_nothing()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Node<'_> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_member_is_found_in_any_order_and_of_two_the_last_counts() {
+        let node = read(r#"{"b":1,"a":"x","b":[2,null],"a b":{"c":true}}"#);
+        assert_eq!(node.get("a").text(), Some("x"));
+        assert_eq!(node.get("b").items().first().and_then(Node::whole), Some(2));
+        assert_eq!(node.get("a b").get("c"), &Node::Bool(true));
+        assert_eq!(node.get("a").get("c"), &Node::Null);
+        assert_eq!(node.at(&["a b", "c"]), &Node::Bool(true));
+        assert_eq!(node.at(&["a b", "x", "y"]), &Node::Null);
+        assert_eq!(node.members().len(), 3);
+    }
+
+    #[test]
+    fn what_a_pointer_shows_can_be_changed() {
+        let mut node = read(r#"{"a/b":[{"c":"x"},1]}"#);
+        *node.at_mut("/a~1b/0/c").unwrap() = "y".to_owned().into();
+        assert_eq!(node, read(r#"{"a/b":[{"c":"y"},1]}"#));
+        assert_eq!(node.at_mut(""), Some(&mut read(r#"{"a/b":[{"c":"y"},1]}"#)));
+        for nowhere in ["/a", "/a~1b/2", "/a~1b/x", "/a~1b/0/c/d"] {
+            assert_eq!(node.at_mut(nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_null_empty_and_what_is_made_of_it() {
+        for text in ["null", "{}", "[]", r#""""#, r#"{"a":{"b":[]},"c":""}"#] {
+            assert!(read(text).says_nothing(), "{text}");
+        }
+        for text in ["false", "0", "[null]", r#"{"a":{"b":"x"}}"#] {
+            assert!(!read(text).says_nothing(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `per`: what an identity class makes one identity for each of.
+
+use serde::Serialize;
+
+/// What a class makes one identity for each of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Per {
+    /// The proven user.
+    User,
+    /// Metaflow's project, as the pod claims it.
+    Project,
+    /// The flow, as the pod claims it.
+    Flow,
+    /// The step, as the pod claims it.
+    Step,
+}
+
+impl Per {
+    pub(crate) const WORDS: [(&'static str, Per); 4] = [
+        ("user", Per::User),
+        ("project", Per::Project),
+        ("flow", Per::Flow),
+        ("step", Per::Step),
+    ];
+
+    /// The word in the rules.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Per::User => "user",
+            Per::Project => "project",
+            Per::Flow => "flow",
+            Per::Step => "step",
+        }
+    }
+
+    /// The value of the word in the rules.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Per> {
+        Per::WORDS
+            .iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, per)| *per)
+    }
+}

@@ -1,0 +1,228 @@
+//! Reading the main file: every key of the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    names::{Glob, is_dns_label, is_dns_subdomain, is_project_id, quoted},
+    user::User,
+};
+
+use super::{
+    classes::Class,
+    matching::{NoMatch, Rule},
+    model::{API_VERSION, KIND, Model},
+    pins::Pins,
+    pods::Pods,
+    trusted::{Admins, Carrier, carries},
+    users::UserRule,
+    yaml::{Fields, Item, Node, Value, Wrong, values, wrong},
+};
+
+/// Longest stack and cluster together, in bytes: both stand in the mark of a GSA, whose description has 256.
+const MAX_STACK_AND_CLUSTER: usize = 133;
+/// All groups that rules may mention together, in bytes: they are in every stamp.
+const MAX_GROUPS_BYTES: usize = 4096;
+pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Option<Model> {
+    let mut fields = item.fields()?;
+    read_constant(&mut fields, "apiVersion", API_VERSION);
+    read_constant(&mut fields, "kind", KIND);
+    let place = read_place(&mut fields);
+    let carriers = read_list(&mut fields, "carriers", Carrier::read);
+    let users = read_list(&mut fields, "users", |item| read_user(item, &carriers));
+    let identities = read_list(&mut fields, "identities", Class::read);
+    let names = names_of(&mut fields, "identities");
+    let rules = read_list(&mut fields, "rules", |item| {
+        Rule::read(item, &identities, &names)
+    });
+    names_of(&mut fields, "rules");
+    let no_matches = [("deny", NoMatch::Deny), ("keep", NoMatch::Keep)];
+    let no_match = fields.get("noMatch").map_or(Some(NoMatch::Deny), |item| {
+        item.read(|text| values::word(text, &no_matches))
+    });
+    let admins = fields
+        .get("admins")
+        .map_or_else(|| Some(Admins::default()), |item| Admins::read(&item));
+    let updaters = fields
+        .get("updaters")
+        .map(|item| item.read_list(values::account))
+        .unwrap_or_default();
+    let allowed = fields
+        .get("allowedServiceAccounts")
+        .map(|item| item.read_list(allowed_account));
+    let pods = Pods::read(&mut fields);
+    if let Some(fields) = fields.get("pins").and_then(|item| item.fields()) {
+        pins.read(file, &fields);
+    }
+    let (offboarded, returned) = read_leavers(&mut fields);
+    fields.close();
+    let (stack, cluster) = place?;
+    let model = Model {
+        api_version: API_VERSION,
+        kind: KIND,
+        stack,
+        cluster,
+        users,
+        identities,
+        rules,
+        no_match: no_match?,
+        admins: admins?,
+        carriers,
+        updaters,
+        allowed_service_accounts: allowed.unwrap_or_else(|| vec![Glob::new("default")]),
+        pods,
+        pins: BTreeMap::new(),
+        offboarded,
+        returned,
+    };
+    check_groups(item, &model);
+    Some(model)
+}
+
+/// Who has left, and who of them is back: nobody is both.
+fn read_leavers(fields: &mut Fields<'_>) -> (BTreeSet<User>, BTreeSet<User>) {
+    let offboarded: BTreeSet<User> = fields
+        .get("offboarded")
+        .map(|item| item.read_list(values::user).into_iter().collect())
+        .unwrap_or_default();
+    let Some(item) = fields.get("returned") else {
+        return (offboarded, BTreeSet::new());
+    };
+    let returned: BTreeSet<User> = item.read_list(values::user).into_iter().collect();
+    for user in returned.intersection(&offboarded) {
+        let what = format!("{user} is both offboarded and returned");
+        item.report(wrong(what, "remove the user from one of the two"));
+    }
+    (offboarded, returned)
+}
+
+fn read_constant(fields: &mut Fields<'_>, key: &'static str, value: &'static str) {
+    if let Some(item) = fields.need(key, &format!("write {key}: {value}")) {
+        item.read(|text| values::word(text, &[(value, ())]));
+    }
+}
+
+/// Stack and cluster: part of every generated name.
+fn read_place(fields: &mut Fields<'_>) -> Option<(String, String)> {
+    let stack = fields
+        .need("stack", "name this installation")
+        .and_then(|item| {
+            item.read(|text| {
+                values::named(
+                    text,
+                    "the name of a stack",
+                    is_dns_label,
+                    "write lower-case letters, digits and hyphens",
+                )
+            })
+        });
+    let cluster = fields
+        .need("cluster", "write projects/P/locations/L/clusters/C")
+        .and_then(|item| {
+            item.read(|text| {
+                values::named(
+                    text,
+                    "the name of a cluster",
+                    is_cluster,
+                    "write projects/P/locations/L/clusters/C",
+                )
+            })
+        });
+    let (stack, cluster) = (stack?, cluster?);
+    if stack.len() + cluster.len() > MAX_STACK_AND_CLUSTER {
+        let what =
+            format!("stack and cluster have more than {MAX_STACK_AND_CLUSTER} bytes together");
+        fields
+            .item
+            .report(wrong(what, "choose a shorter name for the stack"));
+    }
+    Some((stack, cluster))
+}
+
+fn is_cluster(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [
+        "projects",
+        project,
+        "locations",
+        location,
+        "clusters",
+        cluster,
+    ] = parts.as_slice()
+    else {
+        return false;
+    };
+    is_project_id(project) && is_dns_label(location) && is_dns_label(cluster) && cluster.len() <= 40
+}
+
+fn read_list<T>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    read: impl Fn(&Item<'_>) -> Option<T>,
+) -> Vec<T> {
+    fields
+        .get(key)
+        .map(|item| item.list().iter().filter_map(read).collect())
+        .unwrap_or_default()
+}
+
+/// The names in a list of named things, also of those that could not be read; reports names that are there twice.
+fn names_of<'n>(fields: &mut Fields<'n>, key: &'static str) -> BTreeSet<&'n str> {
+    let mut names = BTreeSet::new();
+    let Some(item) = fields
+        .get(key)
+        .filter(|item| matches!(item.node.value, Value::List(_)))
+    else {
+        return names;
+    };
+    for item in item.list() {
+        let Value::Map(entries) = &item.node.value else {
+            continue;
+        };
+        let is_name = |key: &Node| matches!(&key.value, Value::Text(text) if text == "name");
+        let Some((_, name)) = entries.iter().find(|(key, _)| is_name(key)) else {
+            continue;
+        };
+        let Value::Text(text) = &name.value else {
+            continue;
+        };
+        if !names.insert(text.as_str()) {
+            item.report(wrong(
+                format!("the name {} is given twice in {key}", quoted(text)),
+                "rename one of the two",
+            ));
+        }
+    }
+    names
+}
+
+fn read_user(item: &Item<'_>, carriers: &[Carrier]) -> Option<UserRule> {
+    let rule = UserRule::read(item)?;
+    if carries(carriers, rule.requester.as_str(), None) {
+        let remedy = "remove the entry: what a carrier makes belongs to its parent's user";
+        item.report(wrong(
+            format!("{} is a carrier, not a person", rule.requester),
+            remedy,
+        ));
+    }
+    Some(rule)
+}
+
+fn allowed_account(text: &str) -> Result<Glob, Wrong> {
+    let glob = values::name_glob("service account", is_dns_subdomain)(text)?;
+    if glob.is_exact() {
+        values::service_account(text).map(|_| glob)
+    } else {
+        Ok(glob)
+    }
+}
+
+/// All mentioned groups must fit into a stamp.
+fn check_groups(item: &Item<'_>, model: &Model) {
+    let groups: BTreeSet<&str> = model.mentioned_groups().collect();
+    if groups.iter().map(|group| group.len() + 3).sum::<usize>() > MAX_GROUPS_BYTES {
+        let what = format!(
+            "the groups in rules and identities have more than {MAX_GROUPS_BYTES} bytes together"
+        );
+        item.report(wrong(what, "mention fewer groups: they are in every stamp"));
+    }
+}

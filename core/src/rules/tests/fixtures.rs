@@ -1,0 +1,52 @@
+//! What the tests of several modules share.
+
+use crate::{Claims, Groups, Launcher, Rules, Source, Subject, User};
+
+/// Rules of `testdata/everything.yaml`.
+pub(crate) fn everything() -> Rules {
+    rules(include_str!("../../../testdata/everything.yaml"))
+}
+
+/// Rules of `testdata/example.yaml`, those of the design.
+pub(crate) fn example() -> Rules {
+    rules(include_str!("../../../testdata/example.yaml"))
+}
+
+pub(crate) fn rules(text: &str) -> Rules {
+    Rules::parse(&[Source {
+        file: "rules.yaml",
+        text,
+    }])
+    .unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+pub(crate) fn user(name: &str) -> User {
+    User::exact(name).unwrap()
+}
+
+/// What the rules know about a requester in these groups.
+pub(crate) fn groups(rules: &Rules, groups: &[&str]) -> Groups {
+    rules.mentioned_groups(
+        &groups
+            .iter()
+            .map(|group| (*group).to_owned())
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// A pod of a Job in namespace `research`, that claims nothing.
+pub(crate) fn subject<'a>(user: &'a User, groups: &'a Groups) -> Subject<'a> {
+    let claims = Claims {
+        flow: None,
+        step: None,
+        project: None,
+        labels: &|_| None,
+    };
+    Subject {
+        user,
+        groups,
+        namespace: "research",
+        launcher: Launcher::Job,
+        claims,
+    }
+}

@@ -1,0 +1,68 @@
+//! Says in plain words what is wrong with a file that the YAML library cannot read.
+
+use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter, budget::BudgetBreach};
+
+use super::problem::{Wrong, wrong};
+
+/// What is wrong, and what to do about it.
+pub(super) fn explain(error: &Error) -> Wrong {
+    let (what, remedy) = match error.without_snippet() {
+        Error::AliasError { error, .. } => return explain(error),
+        Error::UnknownAnchor { .. } => (
+            "a value begins with *, which in YAML refers to a value marked with & elsewhere, and there is none of this name"
+                .to_owned(),
+            "write the value in quotes",
+        ),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => (
+            "a value contains a reference (*) to itself".to_owned(),
+            "write out what is meant, or write the value in quotes if it is no reference",
+        ),
+        Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            ("the references (*) in this file stand for too many values".to_owned(), WRITE_OUT)
+        }
+        Error::Budget { breach, .. } => too_much(breach),
+        Error::Eof { .. } => (
+            "the file ends in the middle of a value".to_owned(),
+            "close every quote, [ and {",
+        ),
+        Error::MultipleDocuments { .. } => (
+            "a second YAML document begins here, after ---".to_owned(),
+            "write everything in one document",
+        ),
+        Error::ContainerEndMismatch { .. } => (
+            "a ] or } closes nothing".to_owned(),
+            "remove it, or write the [ or { that it closes",
+        ),
+        other => (
+            format!("the YAML parser says: {}", UserMessageFormatter.format_message(other)),
+            "correct the file at this place; a value that begins with * or { stands in quotes",
+        ),
+    };
+    wrong(format!("this is not YAML that can be read: {what}"), remedy)
+}
+
+const WRITE_OUT: &str = "write out what is meant";
+
+fn too_much(breach: &BudgetBreach) -> (String, &'static str) {
+    match breach {
+        BudgetBreach::Depth { depth } => (
+            format!("lists and maps are nested {depth} deep, which is deeper than any rules need"),
+            "look for brackets that are not closed",
+        ),
+        BudgetBreach::Nodes { nodes } => (
+            format!("the file has {nodes} keys and values, more than are read"),
+            "write fewer",
+        ),
+        BudgetBreach::Events { .. } | BudgetBreach::ScalarBytes { .. } => (
+            "the file has more in it than is read".to_owned(),
+            "write less",
+        ),
+        _ => (
+            "the file has more references (& and *) or merge keys (<<) than are read".to_owned(),
+            WRITE_OUT,
+        ),
+    }
+}

@@ -1,0 +1,186 @@
+//! Reading single values: globs that can match something legal, users, groups, names.
+
+use crate::{
+    names::{Glob, is_dns_label, is_dns_subdomain, is_managed_name, quoted},
+    user::{User, UserError, canonical_case, check_requester},
+};
+
+use super::problem::{Wrong, wrong};
+
+/// A glob over canonical users.
+pub(crate) fn user_glob(text: &str) -> Result<Glob, Wrong> {
+    let glob = Glob::new(text);
+    let example = glob.example();
+    let user = if glob.is_exact() {
+        User::listed(&example)
+    } else {
+        User::canonical(&example)
+    };
+    match user {
+        Ok(user) if user.as_str() == example => Ok(glob),
+        Ok(_) => Err(not_canonical(text)),
+        Err(error) => Err(wrong(
+            format!("{} matches no user: {error}", quoted(text)),
+            remedy_for(&error),
+        )),
+    }
+}
+
+/// A glob over requesters, as the API server names them.
+pub(crate) fn requester_glob(text: &str) -> Result<Glob, Wrong> {
+    let glob = Glob::new(text);
+    let example = glob.example();
+    if canonical_case(&example) != example {
+        return Err(not_canonical(text));
+    }
+    let non_ascii = example
+        .chars()
+        .find(|c| !c.is_ascii())
+        .filter(|_| !glob.is_exact());
+    match non_ascii.map_or_else(
+        || check_requester(&example),
+        |c| Err(UserError::NotAscii(c)),
+    ) {
+        Ok(()) => Ok(glob),
+        Err(error) => Err(wrong(
+            format!("{} matches no requester: {error}", quoted(text)),
+            remedy_for(&error),
+        )),
+    }
+}
+
+/// A glob over names of one kind.
+pub(crate) fn name_glob(
+    kind: &str,
+    is_legal: impl Fn(&str) -> bool,
+) -> impl Fn(&str) -> Result<Glob, Wrong> {
+    move |text| {
+        let glob = Glob::new(text);
+        if is_legal(&glob.example()) {
+            return Ok(glob);
+        }
+        Err(wrong(
+            format!("{} matches no {kind}", quoted(text)),
+            format!("write a {kind}, with * for any characters"),
+        ))
+    }
+}
+
+/// A canonical user, without `*`.
+pub(crate) fn user(text: &str) -> Result<User, Wrong> {
+    User::exact(text).map_err(|error| match error {
+        UserError::NotCanonical(_) => not_canonical(text),
+        error => wrong(
+            format!("{} is not a user: {error}", quoted(text)),
+            remedy_for(&error),
+        ),
+    })
+}
+
+/// A group, exactly as the API server names it.
+pub(crate) fn group(text: &str) -> Result<String, Wrong> {
+    match check_requester(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => {
+            let remedy = "write the group exactly as the API server names it, without *";
+            Err(wrong(
+                format!("{} is not a group: {error}", quoted(text)),
+                remedy,
+            ))
+        }
+    }
+}
+
+/// A requester, exactly as the API server names it.
+pub(crate) fn account(text: &str) -> Result<String, Wrong> {
+    match check_requester(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => {
+            let remedy = "write the name exactly as the API server gives it, as system:serviceaccount:NAMESPACE:NAME";
+            Err(wrong(
+                format!("{} is not an account: {error}", quoted(text)),
+                remedy,
+            ))
+        }
+    }
+}
+
+/// A name for a rule or a class.
+pub(crate) fn label(text: &str) -> Result<String, Wrong> {
+    named(
+        text,
+        "a name",
+        is_dns_label,
+        "write at most 63 lower-case letters, digits and hyphens",
+    )
+}
+
+/// The name of an object in Kubernetes.
+pub(crate) fn object_name(text: &str) -> Result<String, Wrong> {
+    named(
+        text,
+        "the name of an object",
+        is_dns_subdomain,
+        "write lower-case letters, digits, hyphens and dots",
+    )
+}
+
+/// A service account that is not one of ours.
+pub(crate) fn service_account(text: &str) -> Result<String, Wrong> {
+    if is_managed_name(text) {
+        let what = format!(
+            "{} is a name of the kind that identities have",
+            quoted(text)
+        );
+        return Err(wrong(
+            what,
+            "name an account that the admin made, or use identity: CLASS",
+        ));
+    }
+    object_name(text)
+}
+
+/// Text that a function accepts.
+pub(crate) fn named(
+    text: &str,
+    kind: &str,
+    is_legal: impl Fn(&str) -> bool,
+    remedy: &str,
+) -> Result<String, Wrong> {
+    if is_legal(text) {
+        return Ok(text.to_owned());
+    }
+    Err(wrong(format!("{} is not {kind}", quoted(text)), remedy))
+}
+
+/// One of a few words.
+pub(crate) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, value)) => Ok(*value),
+        None => {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            Err(wrong(
+                format!("{} is unknown", quoted(text)),
+                format!("write one of: {}", known.join(", ")),
+            ))
+        }
+    }
+}
+
+fn not_canonical(text: &str) -> Wrong {
+    let what = format!(
+        "{} matches nobody, because e-mail addresses are compared in lower case",
+        quoted(text)
+    );
+    wrong(
+        what,
+        format!("write {}", quoted(&text.to_ascii_lowercase())),
+    )
+}
+
+fn remedy_for(error: &UserError) -> &'static str {
+    match error {
+        UserError::NotAscii(_) => "write the one name in full, without *, also in users",
+        _ => "write the name as the API server gives it, such as alice@acme.com or *@acme.com",
+    }
+}

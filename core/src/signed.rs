@@ -1,0 +1,18 @@
+//! What is signed and travels on objects: stamps (who made an object) and resolutions (what was decided for a pod), with the
+//! digests that they hold.
+
+mod argo;
+mod digest;
+mod fingerprint;
+mod hash_input;
+mod resolution;
+mod seal;
+mod stamp;
+
+pub use argo::{Argo, Deployer};
+pub use digest::{Digest, digest_of_job_template, digest_of_pod_template};
+pub use fingerprint::fingerprint;
+pub use hash_input::Gathered;
+pub use resolution::{ExistingPod, Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
+pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError, is_epoch};
+pub use stamp::{Bound, MAX_RUNS, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
