@@ -3,6 +3,7 @@
 
 mod auth;
 mod error;
+mod keyed_mutex;
 mod limit;
 mod provision;
 mod request;
@@ -27,14 +28,14 @@ pub use error::{ApiError, Reason};
 pub use limit::Buckets;
 pub use request::{Answer, Ask};
 
-use crate::config::Config;
-use crate::identities::Identities;
-use crate::leader::Pace;
-use crate::metrics::Metrics;
-use crate::namespaces::Namespaces;
-use crate::ready::Ready;
-use crate::rules::CurrentRules;
-use crate::turns::Turns;
+use crate::api::keyed_mutex::Turns;
+use crate::cluster::leader::Pace;
+use crate::cluster::namespaces::Namespaces;
+use crate::identity::store::Identities;
+use crate::server::config::Config;
+use crate::server::metrics::Metrics;
+use crate::server::ready::Ready;
+use crate::server::rules::CurrentRules;
 
 /// Longest body of a request, in bytes; a real one has a few hundred.
 const BODY_BYTES: usize = 64 * 1024;

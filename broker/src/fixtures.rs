@@ -73,8 +73,8 @@ where
 }
 
 pub(crate) fn identity() -> Identity {
-    let derived = crate::derive::identity(&rules(), &ask()).unwrap();
-    let mut identity = crate::objects::identity("research", &derived.name, derived.spec);
+    let derived = crate::identity::derive::identity(&rules(), &ask()).unwrap();
+    let mut identity = crate::identity::objects::identity("research", &derived.name, derived.spec);
     identity.meta_mut().uid = Some("11111111-aaaa".into());
     identity.meta_mut().generation = Some(1);
     identity

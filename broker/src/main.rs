@@ -4,8 +4,13 @@ use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use namesake_broker::clean::Clean;
-use namesake_broker::{Args, Command, connect, run, signals, telemetry};
+use namesake_broker::Args;
+use namesake_broker::Command;
+use namesake_broker::connect;
+use namesake_broker::run;
+use namesake_broker::server::clean::Clean;
+use namesake_broker::server::signals;
+use namesake_broker::server::telemetry;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

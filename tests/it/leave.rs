@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt, api::DeleteParams};
 use namesake_api::{Identity, Phase};
 use namesake_broker::{
     Config,
-    clean::{Clean, Output},
+    server::clean::{Clean, Output},
 };
 use namesake_sandbox::users::ALICE;
 use namesake_tests::{

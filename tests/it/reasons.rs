@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use namesake_broker::{api, reason::ConditionReason};
+use namesake_broker::api;
+use namesake_broker::identity::reason::ConditionReason;
 use namesake_core::Reason;
 use namesake_sandbox::workdir::workspace_root;
 use namesake_webhook::reason::RefusalReason;

@@ -18,7 +18,8 @@ use namesake_api::names::{
     ACCEPTED_RULES_CONFIG_MAP, BROKER_AUDIENCE, BROKER_LEASE, BROKER_SERVICE_ACCOUNT,
     RULES_CONFIG_MAP, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
 };
-use namesake_broker::{Config, Timings};
+use namesake_broker::Config;
+use namesake_broker::Timings;
 use namesake_sandbox::users::ADMIN;
 use secrecy::ExposeSecret;
 use tokio::sync::{Mutex, OnceCell};

@@ -13,7 +13,7 @@ use namesake_api::names;
 use sha2::{Digest, Sha256};
 
 use super::{ApiError, Reason};
-use crate::config::Config;
+use crate::server::config::Config;
 
 /// Most tokens remembered; each replica of the webhook has one at a time.
 const REMEMBERED: usize = 256;

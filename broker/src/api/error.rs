@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Json, Response};
 use namesake_core::{Reason as Refused, Refusal};
 use serde_json::json;
 
-use crate::ensure;
+use crate::cluster::ensure;
 
 namesake_core::reasons! {
     /// Why a call was refused.

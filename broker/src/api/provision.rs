@@ -13,8 +13,13 @@ use namesake_core::{Rules, Standing};
 use tracing::warn;
 
 use super::{Answer, ApiError, Ask, Broker, Reason};
-use crate::ensure::Made;
-use crate::{conditions, derive, ensure, objects, phase, status};
+use crate::cluster::ensure;
+use crate::cluster::ensure::Made;
+use crate::identity::conditions;
+use crate::identity::derive;
+use crate::identity::objects;
+use crate::identity::phase;
+use crate::identity::status;
 
 /// How far the watch of the rules may be behind the caller's.
 const BEHIND: Duration = Duration::from_secs(2);
@@ -141,7 +146,7 @@ fn revive(status: &mut IdentityStatus, now: Timestamp) -> bool {
         Some(Phase::Offboarding | Phase::Gone) => Phase::Returning,
         _ => return false,
     };
-    crate::phase::enter(status, phase, now);
+    crate::identity::phase::enter(status, phase, now);
     status.last_used_time = Some(Time(now));
     true
 }

@@ -5,7 +5,8 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::{config, namespaces};
+use crate::cluster::namespaces;
+use crate::server::config;
 
 /// A broker whose API server nobody has started.
 pub(super) fn broker() -> Arc<Broker> {
@@ -30,7 +31,7 @@ pub(super) fn broker_of(client: Client) -> Arc<Broker> {
         config,
         Arc::default(),
         namespaces,
-        crate::identities::Identities::none(),
+        crate::identity::store::Identities::none(),
         ready,
         Arc::default(),
     ))
@@ -97,7 +98,7 @@ async fn readiness_names_what_is_missing() {
     let (status, body) = send(&broker, get(names::READY_PATH)).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("namesake-rules"), "{body}");
-    use crate::ready::Part::*;
+    use crate::server::ready::Part::*;
     for part in [Rules, Namespaces, Certificate] {
         broker.ready.set(part);
     }

@@ -12,7 +12,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 use namesake_api::{Identity, names};
 use namesake_broker::Timings;
-use namesake_broker::plan::PROOFS;
+use namesake_broker::identity::plan::PROOFS;
 use namesake_sandbox::run::say;
 use tokio_util::sync::CancellationToken;
 

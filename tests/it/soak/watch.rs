@@ -15,7 +15,7 @@ use kube::{
     },
 };
 use namesake_api::{Identity, names::GATE};
-use namesake_broker::gates::ENDED;
+use namesake_broker::controllers::gates::ENDED;
 use namesake_tests::namespace::{TestNamespace, account_of};
 
 use super::ledger::{Judgement, Ledger, version};

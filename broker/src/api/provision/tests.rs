@@ -135,7 +135,7 @@ async fn one_namespace(request: http::Request<Body>) -> http::Response<Body> {
 #[tokio::test]
 async fn a_namespace_that_has_not_opted_in_is_told_what_its_label_says() {
     let (namespaces, task) =
-        crate::namespaces::watch(fixtures::client(one_namespace), Arc::default());
+        crate::cluster::namespaces::watch(fixtures::client(one_namespace), Arc::default());
     let task = tokio::spawn(task);
     assert!(namespaces.are_listed().await && namespaces.is_complete());
     assert!(namespaces.opted_in("research", "dev"));

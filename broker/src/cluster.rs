@@ -1,0 +1,7 @@
+//! What the broker reads and writes in its cluster.
+
+pub mod cluster_id;
+pub mod ensure;
+pub mod events;
+pub mod leader;
+pub mod namespaces;

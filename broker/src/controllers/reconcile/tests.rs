@@ -1,0 +1,188 @@
+//! The steps at Google, against the emulator. What needs an API server is in the integration tests.
+
+use google_cloud_auth::credentials::anonymous;
+use namesake_api::Mode;
+use namesake_gcp::{Endpoints, Policy, Resource};
+use namesake_gcp_emulator::{Emulator, Options};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cluster::namespaces;
+use crate::fixtures;
+use crate::identity::failure::Retry;
+use crate::identity::plan::Desired;
+
+mod bad;
+mod crash;
+mod down;
+mod drift;
+mod flow;
+mod refused;
+mod two;
+mod up;
+mod way;
+
+/// The emulator, and a context that speaks to it.
+struct World {
+    emulator: Emulator,
+    context: Context,
+}
+
+impl World {
+    async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // The example of RFC 7517: nobody here shows a token.
+        let key = json!({"kty": "EC", "crv": "P-256", "kid": "1", "alg": "ES256", "use": "sig",
+            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"});
+        let world = json!({
+            "projects": [{"id": "acme", "number": 123}, {"id": "acme-identities", "number": 456}],
+            "pools": [{"pool": "acme.svc.id.goog", "jwks": {"keys": [key]},
+                "issuer": "https://container.googleapis.com/v1/projects/acme/locations/us-central1/clusters/ml"}],
+            "buckets": [{"name": "acme-mf", "project": "acme", "uniformBucketLevelAccess": true}],
+            "settings": {"anonymousAdmin": true},
+        });
+        let world = serde_json::from_value(world).unwrap();
+        let emulator = Emulator::start(Options {
+            world,
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let context = Self::context(&emulator.base_url, Config::default()).await;
+        Self { emulator, context }
+    }
+
+    /// A broker that knows nothing yet, and speaks to this emulator.
+    async fn context(url: &str, config: Config) -> Context {
+        let url = || url.to_owned();
+        let endpoints = Endpoints {
+            iam: url(),
+            iam_credentials: url(),
+            sts: url(),
+            storage: url(),
+            resource_manager: url(),
+        };
+        let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build())
+            .await
+            .unwrap();
+        // Nobody is there: these steps ask Google only.
+        let client =
+            Client::try_from(kube::Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();
+        let (namespaces, _) = namespaces::watch(client.clone(), Arc::default());
+        Context::new(
+            client,
+            &gcp,
+            config,
+            Arc::default(),
+            namespaces,
+            Arc::default(),
+        )
+    }
+
+    /// What was asked of Google since request `after`, reads and all.
+    fn asked(&self, after: u64) -> Vec<String> {
+        let requests = self.emulator.state().requests(after);
+        requests
+            .into_iter()
+            .map(|r| format!("{} {}", r.method, r.path))
+            .collect()
+    }
+
+    fn last(&self) -> u64 {
+        self.emulator
+            .state()
+            .requests(0)
+            .last()
+            .map_or(0, |r| r.number)
+    }
+
+    /// Writes since request `after`.
+    fn written(&self, after: u64) -> Vec<String> {
+        let read = |line: &String| {
+            let asks = [":getIamPolicy", ":testIamPermissions"];
+            line.starts_with("GET ") || asks.iter().any(|verb| line.ends_with(verb))
+        };
+        self.asked(after)
+            .into_iter()
+            .filter(|line| !read(line))
+            .collect()
+    }
+
+    async fn has(&self, resource: &Resource, role: &str, member: &str) -> bool {
+        self.context
+            .gcp
+            .policy(resource)
+            .await
+            .unwrap()
+            .has(role, member, None)
+    }
+
+    /// Google fails calls in this way from now on.
+    fn fails(&self, fault: Value) {
+        let fault = serde_json::from_value(fault).unwrap();
+        self.emulator.state().add_fault(fault);
+    }
+
+    /// Makes a GSA of this id that is somebody else's.
+    fn others(&self, id: &str) {
+        let account =
+            json!({"project": "acme-identities", "accountId": id, "description": "billing"});
+        self.seed(json!({"serviceAccounts": [account]}));
+    }
+
+    fn seed(&self, seed: Value) {
+        self.emulator
+            .state()
+            .seed(serde_json::from_value(seed).unwrap())
+            .unwrap();
+    }
+}
+
+fn account(identity: &Identity) -> Resource {
+    Resource::ServiceAccount {
+        email: identity.spec.google_service_account.clone().unwrap(),
+    }
+}
+
+fn folder(identity: &Identity) -> Resource {
+    Desired::of(&identity.spec)
+        .grants
+        .into_keys()
+        .next()
+        .unwrap()
+}
+
+fn member(identity: &Identity) -> String {
+    format!(
+        "serviceAccount:{}",
+        identity.spec.google_service_account.as_ref().unwrap()
+    )
+}
+
+/// How Google names an identity that impersonates.
+fn members(identity: &Identity) -> crate::google::written::Members {
+    crate::google::written::Members {
+        binding: Some(crate::google::principal::binding(identity)),
+        grantee: member(identity),
+    }
+}
+
+fn pinned() -> Identity {
+    let mut identity = fixtures::identity();
+    identity.spec.pinned = true;
+    identity.spec.google_service_account =
+        Some("alice-ml@acme-identities.iam.gserviceaccount.com".into());
+    identity
+}
+
+fn direct() -> Identity {
+    let mut identity = fixtures::identity();
+    identity.spec.mode = Mode::Direct;
+    identity.spec.google_service_account = None;
+    let status = namesake_api::IdentityStatus {
+        service_account_uid: Some("u-1".into()),
+        ..Default::default()
+    };
+    identity.status = Some(status);
+    identity
+}

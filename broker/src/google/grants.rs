@@ -1,0 +1,123 @@
+//! What grants are at Google: which edits of which policies, under which condition. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use namesake_api::{Grant, IdentitySpec};
+use namesake_gcp::{Condition, Edit, Entry, Resource};
+
+use crate::identity::plan::resource;
+
+/// Title of our conditions, for people; and part of what tells our bindings from others'.
+const TITLE: &str = "namesake";
+
+/// The condition that a grant is given under: only on objects whose names begin so, and on lists of those.
+#[must_use]
+pub fn condition(grant: &Grant) -> Option<Condition> {
+    let (bucket, prefix) = (grant.bucket.as_ref()?, grant.prefix.as_ref()?);
+    let name = quoted(&format!("projects/_/buckets/{bucket}/objects/{prefix}"));
+    let listed = quoted(prefix);
+    Some(Condition {
+        title: TITLE.to_owned(),
+        expression: format!(
+            "resource.name.startsWith({name}) || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith({listed})"
+        ),
+    })
+}
+
+/// What gives an identity its roles in one policy. A pinned GSA gets none.
+#[must_use]
+pub fn edits(spec: &IdentitySpec, on: &Resource, member: &str) -> Vec<Edit> {
+    let grants = spec.grants.iter().filter(|_| !spec.pinned);
+    let here = grants.filter(|grant| resource(grant).as_ref() == Some(on));
+    here.map(|grant| Edit::Add(entry(grant, member))).collect()
+}
+
+/// The roles by policy that can be tested there: what is given under a condition on objects does not show on their bucket.
+#[must_use]
+pub fn testable(spec: &IdentitySpec) -> BTreeMap<Resource, BTreeSet<String>> {
+    let mut roles: BTreeMap<Resource, BTreeSet<String>> = BTreeMap::new();
+    let plain = spec.grants.iter().filter(|g| g.prefix.is_none());
+    for grant in plain.filter(|_| !spec.pinned) {
+        if let Some(resource) = resource(grant) {
+            roles
+                .entry(resource)
+                .or_default()
+                .insert(grant.role.clone());
+        }
+    }
+    roles
+}
+
+fn entry(grant: &Grant, member: &str) -> Entry {
+    Entry {
+        condition: condition(grant),
+        ..Entry::new(&grant.role, member)
+    }
+}
+
+/// A text in CEL: as in JSON, whatever is in it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "roles/storage.objectUser";
+
+    fn prefix() -> Grant {
+        Grant {
+            role: ROLE.into(),
+            bucket: Some("acme-mf".into()),
+            prefix: Some("users/a/".into()),
+            ..Grant::default()
+        }
+    }
+
+    fn spec(grants: Vec<Grant>) -> IdentitySpec {
+        IdentitySpec {
+            grants,
+            ..crate::fixtures::identity().spec
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_a_condition_on_objects_and_on_lists_of_them() {
+        assert_eq!(
+            condition(&prefix()).unwrap().expression,
+            r#"resource.name.startsWith("projects/_/buckets/acme-mf/objects/users/a/") || api.getAttribute("storage.googleapis.com/objectListPrefix", "").startsWith("users/a/")"#
+        );
+        let folder = Grant {
+            folder: Some("users/a/".into()),
+            prefix: None,
+            ..prefix()
+        };
+        assert_eq!(condition(&folder), None);
+    }
+
+    #[test]
+    fn a_prefix_written_by_hand_cannot_break_out_of_its_condition() {
+        let grant = Grant {
+            prefix: Some(r#"x") || true || ("" == ""#.into()),
+            ..prefix()
+        };
+        let expression = condition(&grant).unwrap().expression;
+        assert!(
+            expression.contains(r#"objects/x\") || true"#),
+            "{expression}"
+        );
+    }
+
+    #[test]
+    fn only_what_shows_on_a_resource_is_tested_there() {
+        assert_eq!(testable(&spec(vec![prefix()])), BTreeMap::new());
+        let mut pinned = spec(vec![Grant {
+            prefix: None,
+            ..prefix()
+        }]);
+        assert_eq!(testable(&pinned).len(), 1);
+        pinned.pinned = true;
+        assert!(testable(&pinned).is_empty());
+    }
+}

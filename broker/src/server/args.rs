@@ -1,0 +1,230 @@
+//! Flags; each is an environment variable too.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use namesake_api::names;
+use namesake_core::Span;
+use namesake_gcp::{Endpoints, PerMinute};
+
+use crate::google::policies::Room;
+use crate::google::roles::AllowedRoles;
+use crate::server::clean::Clean;
+use crate::server::config::{Config, Timings, system_clock};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What the broker does instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Take the identities of a stack down, at Google and here, without a running broker: for an uninstall, or for Identities
+    /// whose finalizer holds a namespace back.
+    Clean(Clean),
+}
+
+/// Namesake's broker: makes identities, brings Google in line with them, and opens the gates of their pods.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about)]
+pub struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Namespace of the rules, of the accepted rules and of our own Secret.
+    #[arg(long, env = names::ENV_NAMESPACE, default_value = names::SYSTEM_NAMESPACE)]
+    pub namespace: String,
+    /// Address and port to serve HTTPS on.
+    #[arg(long, env = names::ENV_LISTEN, default_value = names::BROKER_LISTEN)]
+    pub listen: SocketAddr,
+    /// Address and port to serve metrics on, over HTTP.
+    #[arg(long, env = names::ENV_METRICS_LISTEN, default_value = names::METRICS_LISTEN)]
+    pub metrics_listen: SocketAddr,
+    /// DNS names and IP addresses in the certificate, separated by commas [default: namesake-broker.NAMESPACE.svc]
+    #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
+    pub tls_names: Vec<String>,
+    /// Name of this replica, for people who look at the Lease.
+    #[arg(long, env = names::ENV_REPLICA, default_value = names::BROKER_SERVICE_ACCOUNT)]
+    pub replica: String,
+    /// How long to go on answering after SIGTERM, until nobody sends any more; such as 5s or 0s.
+    #[arg(long, env = names::ENV_DRAIN, default_value = names::DRAIN, value_parser = seconds)]
+    pub drain: Duration,
+    /// New identities that one user may have in a minute.
+    #[arg(long, env = names::ENV_IDENTITIES_PER_MINUTE, default_value_t = names::IDENTITIES_PER_MINUTE)]
+    pub identities_per_minute: u32,
+    /// How long the disabled Google service account of a user who has left is kept before it is deleted, such as 30d or 12h.
+    #[arg(long, env = names::ENV_OFFBOARDING_GRACE, default_value = names::OFFBOARDING_GRACE)]
+    pub offboarding_grace: Span,
+    /// How long after a user was put under `offboarded` taking the entry back undoes it. Nobody acts as the user meanwhile.
+    #[arg(long, env = names::ENV_OFFBOARDING_UNDO, default_value = names::OFFBOARDING_UNDO)]
+    pub offboarding_undo: Span,
+    /// Collect what carries our mark and belongs to no Identity. Without it, it is only reported.
+    #[arg(long, env = names::ENV_COLLECT, default_value_t = false, action = ArgAction::Set)]
+    pub collect: bool,
+    /// How long such a thing, or an Identity that the rules no longer make, is left alone first.
+    #[arg(long, env = names::ENV_COLLECT_AFTER, default_value = names::COLLECT_AFTER)]
+    pub collect_after: Span,
+    /// Roles that identities may be given, whatever the rules say, separated by commas.
+    #[arg(long, env = names::ENV_ALLOWED_ROLES, default_value = names::ALLOWED_ROLES)]
+    pub allowed_roles: AllowedRoles,
+    /// Google service accounts that a project may have, as its quota says; without it, Google is asked until it refuses.
+    #[arg(long, env = names::ENV_ACCOUNTS_PER_PROJECT)]
+    pub accounts_per_project: Option<u64>,
+    /// Reads of IAM a minute that the quota of the identities' projects allows.
+    #[arg(long, env = names::ENV_READS_PER_MINUTE, default_value_t = names::READS_PER_MINUTE)]
+    pub reads_per_minute: u32,
+    /// Writes to IAM a minute that the quota of the identities' projects allows.
+    #[arg(long, env = names::ENV_WRITES_PER_MINUTE, default_value_t = names::WRITES_PER_MINUTE)]
+    pub writes_per_minute: u32,
+    /// Proofs that identities work which run at the same time; each holds a token of its identity for some seconds.
+    #[arg(long, env = names::ENV_PROOFS_AT_ONCE, default_value_t = names::PROOFS_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
+    pub proofs_at_once: u16,
+    /// Creations of service accounts a minute that the quota allows; without it half of the writes, or fewer when Google refuses.
+    #[arg(long, env = names::ENV_CREATES_PER_MINUTE)]
+    pub creates_per_minute: Option<u32>,
+    /// Bytes that a policy at Google may have; Google says no number.
+    #[arg(long, env = names::ENV_POLICY_BYTES, default_value_t = names::POLICY_BYTES)]
+    pub policy_bytes: usize,
+    /// Base URL of Google's IAM API.
+    #[arg(long, env = names::ENV_IAM_ENDPOINT, default_value = names::IAM_ENDPOINT)]
+    pub iam_endpoint: String,
+    /// Base URL of Google's IAM Service Account Credentials API.
+    #[arg(long, env = names::ENV_IAM_CREDENTIALS_ENDPOINT, default_value = names::IAM_CREDENTIALS_ENDPOINT)]
+    pub iam_credentials_endpoint: String,
+    /// Base URL of Google's Security Token Service.
+    #[arg(long, env = names::ENV_STS_ENDPOINT, default_value = names::STS_ENDPOINT)]
+    pub sts_endpoint: String,
+    /// Base URL of Google's Cloud Storage JSON API.
+    #[arg(long, env = names::ENV_STORAGE_ENDPOINT, default_value = names::STORAGE_ENDPOINT)]
+    pub storage_endpoint: String,
+    /// Base URL of Google's Resource Manager API.
+    #[arg(long, env = names::ENV_RESOURCE_MANAGER_ENDPOINT, default_value = names::RESOURCE_MANAGER_ENDPOINT)]
+    pub resource_manager_endpoint: String,
+    /// Filter of the log, such as info or namesake_broker=debug.
+    #[arg(long, env = names::ENV_LOG, default_value = names::LOG)]
+    pub log: String,
+    /// Form of the log.
+    #[arg(long, env = names::ENV_LOG_FORMAT, default_value = names::LOG_FORMAT, value_enum)]
+    pub log_format: LogFormat,
+}
+
+/// Whole seconds, as `5s`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text
+        .strip_suffix('s')
+        .and_then(|number| number.parse().ok());
+    number
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("{text:?} is no number of seconds: write one as 5s"))
+}
+
+impl Args {
+    /// What the broker is told by its flags.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        let given = self.tls_names.iter().map(|name| name.trim().to_owned());
+        let mut tls_names: Vec<_> = given.filter(|name| !name.is_empty()).collect();
+        if tls_names.is_empty() {
+            tls_names.push(format!(
+                "{}.{}.svc",
+                names::BROKER_SERVICE_ACCOUNT,
+                self.namespace
+            ));
+        }
+        Config {
+            namespace: self.namespace.clone(),
+            tls_names,
+            replica: self.replica.clone(),
+            drain: self.drain,
+            identities_per_minute: self.identities_per_minute,
+            allowed_roles: self.allowed_roles.clone(),
+            accounts_per_project: self.accounts_per_project,
+            policy_room: Room {
+                bytes: self.policy_bytes,
+                ..Room::default()
+            },
+            offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
+            offboarding_undo: Duration::from_secs(self.offboarding_undo.seconds()),
+            look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
+            proofs_at_once: self.proofs_at_once,
+            collect: self.collect,
+            collect_after: Duration::from_secs(self.collect_after.seconds()),
+            timings: Timings::default(),
+            clock: system_clock(),
+        }
+    }
+
+    /// How fast Google may be asked.
+    #[must_use]
+    pub fn rates(&self) -> PerMinute {
+        PerMinute {
+            reads: self.reads_per_minute,
+            writes: self.writes_per_minute,
+            creates: self.creates_per_minute,
+            ..PerMinute::default()
+        }
+    }
+
+    /// Where Google is.
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints {
+            iam: self.iam_endpoint.clone(),
+            iam_credentials: self.iam_credentials_endpoint.clone(),
+            sts: self.sts_endpoint.clone(),
+            storage: self.storage_endpoint.clone(),
+            resource_manager: self.resource_manager_endpoint.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_is_well_formed_and_has_a_variable() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        for arg in command
+            .get_arguments()
+            .filter(|a| !["help", "version"].contains(&a.get_id().as_str()))
+        {
+            assert!(arg.get_env().is_some(), "{arg}");
+        }
+    }
+
+    #[test]
+    fn it_starts_with_its_defaults_alone() {
+        let args = Args::try_parse_from(["namesake-broker"]).unwrap();
+        assert_eq!(args.config().drain, Duration::from_secs(5));
+        assert!(args.command.is_none());
+        let clean = ["namesake-broker", "clean", "--stack", "prod"];
+        let cleaning = Args::try_parse_from(clean).unwrap().command;
+        assert!(matches!(cleaning, Some(Command::Clean(clean)) if clean.stack == "prod"));
+        for asked in [
+            &["namesake-broker", "--help"][..],
+            &["namesake-broker", "clean", "--help"],
+        ] {
+            let help = Args::try_parse_from(asked).unwrap_err();
+            assert_eq!(help.kind(), ErrorKind::DisplayHelp);
+        }
+    }
+
+    #[test]
+    fn without_names_the_certificate_is_for_the_service() {
+        let args = Args::parse_from(["namesake-broker", "--namespace", "ids"]);
+        assert_eq!(args.config().tls_names, ["namesake-broker.ids.svc"]);
+        let args = Args::parse_from(["namesake-broker", "--tls-names", "localhost, 127.0.0.1"]);
+        assert_eq!(args.config().tls_names, ["localhost", "127.0.0.1"]);
+    }
+}
