@@ -7,7 +7,7 @@ use namesake_broker::api;
 use namesake_broker::identity::reason::ConditionReason;
 use namesake_core::Reason;
 use namesake_sandbox::workdir::workspace_root;
-use namesake_webhook::reason::RefusalReason;
+use namesake_webhook::review::reason::RefusalReason;
 
 /// Every reason, with the folder whose code gives it.
 fn reasons() -> Vec<(&'static str, &'static str)> {

@@ -11,7 +11,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
 };
-use namesake_webhook::argo::nodes::node_id;
+use namesake_webhook::decide::argo::nodes::node_id;
 use serde_json::{Map, Value, json};
 
 use crate::{

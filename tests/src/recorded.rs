@@ -11,25 +11,25 @@ pub(crate) type Recording = LazyLock<Vec<Value>>;
 /// A flow with a parameter and a foreach, deployed and run by Argo: alice's, started by bob.
 pub(crate) static FOREACH: Recording = LazyLock::new(|| {
     requests(include_str!(
-        "../../webhook/testdata/recorded/metaflow-foreach.jsonl"
+        "../../webhook/testdata/recorded/metaflow/foreach.jsonl"
     ))
 });
 /// A flow without parameters, the same.
 pub(crate) static TRIGGER: Recording = LazyLock::new(|| {
     requests(include_str!(
-        "../../webhook/testdata/recorded/metaflow-create-trigger.jsonl"
+        "../../webhook/testdata/recorded/metaflow/create-trigger.jsonl"
     ))
 });
 /// A flow with a `@parallel` step, run by Argo.
 pub(crate) static PARALLEL_ON_ARGO: Recording = LazyLock::new(|| {
     requests(include_str!(
-        "../../webhook/testdata/recorded/metaflow-parallel-on-argo.jsonl"
+        "../../webhook/testdata/recorded/metaflow/parallel-on-argo.jsonl"
     ))
 });
 /// The same, run from a laptop.
 pub(crate) static PARALLEL: Recording = LazyLock::new(|| {
     requests(include_str!(
-        "../../webhook/testdata/recorded/metaflow-run-parallel.jsonl"
+        "../../webhook/testdata/recorded/metaflow/run-parallel.jsonl"
     ))
 });
 

@@ -2,6 +2,7 @@
 
 mod argo;
 mod early;
+mod epoch;
 mod guard;
 mod needs;
 mod parent;
@@ -16,16 +17,21 @@ use namesake_api::names;
 use namesake_core::{Decision, Launcher, Refusal, User};
 use serde::de::IgnoredAny;
 
-use crate::claims;
-use crate::kinds::{self, Kind, Role, Scope};
-use crate::mode::{self, Mode};
-use crate::mutate::{self, Change, World};
-use crate::reason::RefusalReason;
+use crate::decide::context::AdmissionContext;
+use crate::decide::kinds::{self, Kind, Role, Scope};
+use crate::decide::mode::Mode;
+use crate::decide::mutate::opt_in;
+use crate::decide::mutate::shadow;
+use crate::decide::mutate::task_result;
+use crate::decide::mutate::{self, Change};
+use crate::decide::pod_model::claims;
+use crate::decide::validate::final_check;
+use crate::decide::validate::rules;
+use crate::decide::who;
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::{Facts, Refused, Verdict};
 use crate::review::{self, Malformed, Object, Request};
 use crate::state::State;
-use crate::verdict::{Facts, Refused, Verdict};
-use crate::who;
-use crate::{epoch, opt_in, rules_check, task_result, twin};
 
 use needs::{identity, origin};
 use record::record;
@@ -72,15 +78,15 @@ pub async fn admit(
     deadline: Instant,
 ) -> Result<Vec<u8>, Malformed> {
     if webhook == Webhook::ValidateRules {
-        let request = review::parse::<rules_check::ConfigMap>(body)?;
-        let verdict = rules_check::check(&request, state.rules.get().as_deref(), |stack| {
+        let request = review::parse::<rules::ConfigMap>(body)?;
+        let verdict = rules::check(&request, state.rules.get().as_deref(), |stack| {
             state.namespaces.of_stack(stack)
         });
         record(state, webhook, "ConfigMap", &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
     }
     if webhook == Webhook::Guard {
-        let request = review::parse::<crate::guard::Guarded<'_>>(body)?;
+        let request = review::parse::<crate::decide::validate::guard::Guarded<'_>>(body)?;
         let (kind, verdict) = guard::check(state, &request, deadline).await;
         record(state, webhook, kind, &request, &verdict, began);
         return Ok(verdict.review(&request.uid)?);
@@ -148,9 +154,9 @@ fn shadowed(
     match (webhook, kind, &request.object) {
         (Webhook::Mutate, Some(kind), Some(object)) => {
             let creates = request.operation.as_str() == "CREATE";
-            mode::shadowed(&kind.role, object, creates, verdict)
+            shadow::shadowed(&kind.role, object, creates, verdict)
         }
-        (Webhook::Validate, ..) => mode::shadowed_twin(verdict),
+        (Webhook::Validate, ..) => shadow::final_check(verdict),
         _ => verdict,
     }
 }
@@ -209,7 +215,7 @@ async fn decide(
     };
     let opted_in = state.namespaces.get(namespace, rules.stack());
     let acts_for = acts_for(state, request).map_err(refuse)?;
-    let world = World {
+    let context = AdmissionContext {
         rules: &rules,
         keys: &keys,
         now: state.now(),
@@ -218,12 +224,12 @@ async fn decide(
         acts_for: acts_for.as_ref(),
     };
     if webhook == Webhook::Mutate && opted_in.is_none() && kind.scope == Scope::Namespaced {
-        return Err(refuse(not_opted_in(state, &world, request)));
+        return Err(refuse(not_opted_in(state, &context, request)));
     }
-    if let (Webhook::Mutate, Some(role)) = (webhook, crate::argo::role(kind)) {
+    if let (Webhook::Mutate, Some(role)) = (webhook, crate::decide::argo::role(kind)) {
         let asked = argo::Asked {
             state,
-            world: &world,
+            context: &context,
             request,
             object,
             trees,
@@ -235,8 +241,8 @@ async fn decide(
     }
     match (webhook, &kind.role, request.operation.as_str()) {
         (Webhook::Validate, Role::Pod, "CREATE") => {
-            let verdict = twin::check(&world, request, object);
-            let checked = argo::checked(state, &world, request, object, verdict, deadline);
+            let verdict = final_check::check(&context, request, object);
+            let checked = argo::checked(state, &context, request, object, verdict, deadline);
             Ok(checked.await)
         }
         (Webhook::Mutate, Role::Parent(parent), "UPDATE") => {
@@ -245,14 +251,14 @@ async fn decide(
                 parent,
                 new: object,
             };
-            parent::update(state, &world, request, &changed, trees, deadline).await
+            parent::update(state, &context, request, &changed, trees, deadline).await
         }
         (Webhook::Mutate, Role::Pod, "CREATE") => {
-            pod(state, &world, request, kind, object, deadline).await
+            pod(state, &context, request, kind, object, deadline).await
         }
         (Webhook::Mutate, Role::Parent(parent), "CREATE") => {
             let made = (kind, parent);
-            parent::create(state, &world, request, made, object, trees, deadline).await
+            parent::create(state, &context, request, made, object, trees, deadline).await
         }
         _ => Err(refuse(unasked(request))),
     }
@@ -296,19 +302,19 @@ fn lives_inside(state: &State, info: &review::UserInfo<'_>, stack: &str) -> bool
 
 async fn pod(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     kind: &'static Kind,
     pod: &Object<'_>,
     deadline: Instant,
 ) -> Decided {
     let made = (kind, Launcher::Pod);
-    let origin = origin(state, world, request, made, &pod.metadata, None, deadline).await;
+    let origin = origin(state, context, request, made, &pod.metadata, None, deadline).await;
     let asker = origin.map_err(|refused| (refused, asks(request)))?.asker;
-    let belongs = argo::belongs(state, world, request, pod, asker.user(), deadline).await;
+    let belongs = argo::belongs(state, context, request, pod, asker.user(), deadline).await;
     belongs.map_err(|refused| (refused, mutate::facts(&asker, None)))?;
     let decision = claims::of_pod(pod, |said| {
-        mutate::choose(world, &request.namespace, &asker, said)
+        mutate::choose(context, &request.namespace, &asker, said)
     });
     let decision = decision.map_err(|refused| (refused, mutate::facts(&asker, None)))?;
     let facts = mutate::facts(&asker, Some(&decision));
@@ -318,7 +324,7 @@ async fn pod(
     }
     let change = async {
         let have = identity(state, request, &asker, &decision, deadline).await?;
-        mutate::pod(world, request, pod, &asker, &decision, have)
+        mutate::pod(context, request, pod, &asker, &decision, have)
     };
     change
         .await
@@ -381,7 +387,11 @@ fn just_started(what: &str) -> Refused {
     )
 }
 
-fn not_opted_in<O>(state: &State, world: &World<'_>, request: &Request<'_, O>) -> Refused {
+fn not_opted_in<O>(
+    state: &State,
+    context: &AdmissionContext<'_>,
+    request: &Request<'_, O>,
+) -> Refused {
     if !state.synced.has_namespaces() {
         return just_started("the namespaces");
     }
@@ -391,7 +401,7 @@ fn not_opted_in<O>(state: &State, world: &World<'_>, request: &Request<'_, O>) -
             "namespace {} is not seen as opted in to stack {}: try again in a minute; if it lasts, its label {} names \
              another stack, {} is off, or it has no annotation {} (an admin takes the label off and sets it again)",
             request.namespace,
-            world.rules.stack(),
+            context.rules.stack(),
             names::OPT_IN_LABEL,
             names::MODE_LABEL,
             names::EPOCH_ANNOTATION

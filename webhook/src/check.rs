@@ -7,18 +7,13 @@
 //!
 //! `look` alone asks the API server; all else is pure.
 
-mod accounts;
-mod found;
 mod installed;
 mod look;
 mod namespaces;
 mod print;
 pub mod rbac;
-mod remedy;
-pub mod rights;
 mod seen;
 mod selector;
-mod subject;
 mod unproven;
 mod webhooks;
 
@@ -27,9 +22,10 @@ use kube::Client;
 use namesake_api::names;
 use serde::Serialize;
 
+use rbac::subject::Trusted;
+pub use rbac::subject::{Subject, Trust};
+use rbac::{accounts, found, rights};
 pub use seen::{Account, Look, Place, Seen, TokenSecret, Unseen, Unstamped};
-use subject::Trusted;
-pub use subject::{Subject, Trust};
 
 /// How the report is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

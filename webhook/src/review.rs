@@ -2,6 +2,12 @@
 //!
 //! The object itself is never rebuilt, so fields that this program has never heard of pass through untouched.
 
+pub mod patch;
+mod pod;
+pub mod reason;
+pub mod text;
+pub mod verdict;
+
 use std::time::Duration;
 
 use namesake_core::Text;
@@ -9,8 +15,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
-use crate::text::{Pairs, objects_only, or_default};
-use crate::twin::Container;
+use crate::review::text::{Pairs, objects_only, or_default};
+
+pub use pod::{Container, Gate, Spec};
 
 /// Largest review that is read, in bytes. The API server's own limit on a request is 3 MiB, and UPDATE carries two objects.
 pub const MAX_REVIEW_BYTES: usize = 8 * 1024 * 1024;
@@ -254,55 +261,6 @@ pub struct Owner<'a> {
     pub controller: Option<bool>,
 }
 
-/// The part of a pod's spec that admission reads.
-#[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
-pub struct Spec<'a> {
-    /// Its KSA.
-    #[serde(borrow, default)]
-    pub service_account_name: Option<Text<'a>>,
-    /// The deprecated second name of the same; the API server lets `serviceAccountName` win.
-    #[serde(borrow, default)]
-    pub service_account: Option<Text<'a>>,
-    /// The node, if it was chosen already.
-    #[serde(borrow, default)]
-    pub node_name: Option<Text<'a>>,
-    /// Scheduling gates.
-    #[serde(borrow, default)]
-    pub scheduling_gates: Option<Vec<Gate<'a>>>,
-    /// What runs first.
-    #[serde(borrow, default)]
-    pub init_containers: Option<Vec<Container<'a>>>,
-    /// What runs.
-    #[serde(borrow, default)]
-    pub containers: Option<Vec<Container<'a>>>,
-    /// On the network of its node.
-    #[serde(default)]
-    pub host_network: Option<bool>,
-    /// Labels that its node must have.
-    #[serde(borrow, default)]
-    pub node_selector: Option<Pairs<'a>>,
-}
-
-impl Spec<'_> {
-    /// The KSA that a pod names; `default` when it names none, as the API server has it.
-    #[must_use]
-    pub fn account(&self) -> &str {
-        let named = [&self.service_account_name, &self.service_account];
-        let mut named = named.into_iter().flatten().map(Text::as_str);
-        named.find(|name| !name.is_empty()).unwrap_or("default")
-    }
-}
-
-/// One scheduling gate.
-#[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
-pub struct Gate<'a> {
-    /// Name.
-    #[serde(borrow, default)]
-    pub name: Text<'a>,
-}
-
 objects_only!(
     Review<O>,
     Request<O>,
@@ -311,9 +269,7 @@ objects_only!(
     Extra,
     Object,
     Metadata,
-    Owner,
-    Spec,
-    Gate
+    Owner
 );
 
 /// Reads a review. What the object is made of is the caller's choice of `O`.
@@ -370,5 +326,4 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[path = "review_tests.rs"]
 mod tests;

@@ -1,5 +1,8 @@
 //! HTTP: reviews in, answers out, and health; metrics on a port of their own.
 
+pub(crate) mod args;
+pub(crate) mod run;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,12 +1,15 @@
 //! All that admission looks at: rules, namespaces, Identities, parents, keys. In memory, and read without waiting.
 
+pub mod broker;
 mod identities;
+pub mod installation;
 mod installed;
+pub mod metrics;
 mod namespaces;
 mod parents;
 mod rules;
-mod survey;
 mod synced;
+pub(crate) mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +19,16 @@ use jiff::Timestamp;
 use kube::Client;
 use namesake_core::KeyRing;
 
-use crate::broker::{Answer, Broker, Failure, Flights, Question};
-use crate::metrics::{Metrics, ModeLabels};
-use crate::mode::Mode;
+use crate::decide::mode::Mode;
+use crate::state::broker::{Answer, Broker, Failure, Flights, Question};
+use crate::state::metrics::{Metrics, ModeLabels};
 
-pub use identities::{Identities, Known};
+pub use crate::decide::validate::rules::Files;
+pub use identities::Identities;
 pub use installed::Installed;
 pub use namespaces::{Namespaces, OptedIn};
-pub use parents::{Parent, Parents};
-pub use rules::{Files, Offer, RulesInForce, parse};
-pub use survey::{Survey, Unproven};
+pub use parents::Parents;
+pub use rules::{Offer, RulesInForce};
 pub use synced::Synced;
 
 /// How long an answer of the broker counts before our own watch shows the same.

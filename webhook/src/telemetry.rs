@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::LogFormat;
+use crate::server::args::LogFormat;
 
 /// Starts the log for the whole process.
 ///

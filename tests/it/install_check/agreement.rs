@@ -17,7 +17,7 @@ use namesake_tests::{
 use namesake_webhook::check::{
     Subject,
     rbac::{Listing, Rbac, Right},
-    rights::RIGHTS,
+    rbac::rights::RIGHTS,
 };
 use serde_json::json;
 

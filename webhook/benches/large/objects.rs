@@ -2,8 +2,8 @@
 
 use namesake_core::Node;
 use namesake_webhook::admit::Webhook;
-use namesake_webhook::argo::Role;
-use namesake_webhook::argo::object::own;
+use namesake_webhook::decide::argo::Role;
+use namesake_webhook::decide::argo::object::own;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 

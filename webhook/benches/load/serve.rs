@@ -9,7 +9,8 @@ use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use data_encoding::BASE64;
 use namesake_api::names;
-use namesake_webhook::{LogFormat, telemetry};
+use namesake_webhook::LogFormat;
+use namesake_webhook::telemetry;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 

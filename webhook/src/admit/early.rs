@@ -8,15 +8,16 @@ use futures::{StreamExt, TryStreamExt, stream};
 use namesake_core::Decision;
 
 use super::needs::identity;
-use crate::claims;
-use crate::kinds::Template;
-use crate::mutate::{self, Picked, World};
-use crate::reason::RefusalReason;
+use crate::decide::context::AdmissionContext;
+use crate::decide::kinds::Template;
+use crate::decide::mutate::{self, Picked};
+use crate::decide::pod_model::claims;
+use crate::decide::pod_model::node;
+use crate::decide::who::Asker;
 use crate::review::Request;
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::{Facts, Refused};
 use crate::state::State;
-use crate::twin;
-use crate::verdict::{Facts, Refused};
-use crate::who::Asker;
 
 /// Calls of the broker at once for one parent.
 const AT_ONCE: usize = 8;
@@ -24,13 +25,13 @@ const AT_ONCE: usize = 8;
 // What the pods of a parent will get, or why one of them would be refused.
 pub(super) async fn evaluate(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     asker: &Asker,
     templates: &[Template<'_>],
     deadline: Instant,
 ) -> Result<(Facts, Picked), (Refused, Facts)> {
-    let decisions = decide(world, request, asker, templates).map_err(|boxed| *boxed)?;
+    let decisions = decide(context, request, asker, templates).map_err(|boxed| *boxed)?;
     let first = decisions.first();
     let facts = mutate::facts(asker, first);
     let mut distinct = BTreeMap::new();
@@ -92,25 +93,25 @@ fn stalled(
 }
 
 fn decide(
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     asker: &Asker,
     templates: &[Template<'_>],
 ) -> Result<Vec<Decision>, Box<(Refused, Facts)>> {
     let facts = |decision: Option<&Decision>| mutate::facts(asker, decision);
     if let (true, Err(refusal)) = (templates.is_empty(), &asker.user) {
-        return match world.rules.unmapped(refusal.clone()) {
+        return match context.rules.unmapped(refusal.clone()) {
             Decision::Deny(refusal) => Err(Box::new((refusal.into(), facts(None)))),
             _ => Ok(Vec::new()),
         };
     }
     let choose = |template: &Template<'_>| {
         let decision = claims::of_template(template, |said| {
-            mutate::choose(world, &request.namespace, asker, said)
+            mutate::choose(context, &request.namespace, asker, said)
         });
         let decision = decision.map_err(|refused| Box::new((refused, facts(None))))?;
         if let Decision::Identity(choice) = &decision {
-            twin::will_give_identity(world.rules, template, choice.name.as_str())
+            node::will_give_identity(context.rules, template, choice.name.as_str())
                 .map_err(|refused| Box::new((refused, facts(Some(&decision)))))?;
         }
         Ok(decision)

@@ -10,15 +10,16 @@ use kube::{Api, ResourceExt};
 use namesake_core::Launcher;
 
 use super::{asks, just_started, lives_inside, not_loaded, unasked};
-use crate::argo::nodes::{NODE_ID, NODE_NAME, node_id};
-use crate::guard::{self, Guarded, RunningPod, WorkflowOfPod};
-use crate::mode::{self, Mode};
-use crate::mutate::World;
-use crate::reason::RefusalReason;
+use crate::decide::argo::nodes::{NODE_ID, NODE_NAME, node_id};
+use crate::decide::context::AdmissionContext;
+use crate::decide::mode::Mode;
+use crate::decide::mutate::shadow;
+use crate::decide::validate::guard::{self, Guarded, RunningPod, WorkflowOfPod};
+use crate::decide::who;
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::{Facts, Refused, Verdict};
 use crate::review::{Metadata, Request};
 use crate::state::State;
-use crate::verdict::{Facts, Refused, Verdict};
-use crate::who;
 
 /// Checks one guarded request; also says of which kind it is, for the log and metrics.
 pub(super) async fn check(
@@ -43,7 +44,7 @@ pub(super) async fn check(
     });
     // Nobody's pod is anything else in shadow; but one that runs as somebody is theirs in every mode.
     if shadow && request.operation.as_str() != "CONNECT" {
-        return (kind, mode::shadowed_twin(verdict));
+        return (kind, shadow::final_check(verdict));
     }
     (kind, verdict)
 }
@@ -70,7 +71,7 @@ async fn decide(
         return (kind, Err(just_started("the Identities")));
     }
     let opted_in = state.namespaces.get(&request.namespace, rules.stack());
-    let world = World {
+    let context = AdmissionContext {
         rules: &rules,
         keys: &keys,
         now: state.now(),
@@ -83,16 +84,16 @@ async fn decide(
         return (kind, Ok(None));
     }
     if request.operation.as_str() == "UPDATE" && kind == "Pod" {
-        let checked = adoption::check(state, &world, request, deadline).await;
+        let checked = adoption::check(state, &context, request, deadline).await;
         return (kind, checked);
     }
     if kind == "Pod" {
         return (
             kind,
-            enter(state, &world, request, sub_resource, deadline).await,
+            enter(state, &context, request, sub_resource, deadline).await,
         );
     }
-    if who::is_carrier(&world, &requester, Launcher::Workflow) {
+    if who::is_carrier(&context, &requester, Launcher::Workflow) {
         return (kind, Ok(None));
     }
     let fed = feed(state, request, sub_resource, deadline).await;
@@ -101,7 +102,7 @@ async fn decide(
 
 async fn enter(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_, Guarded<'_>>,
     what: &str,
     deadline: Instant,
@@ -117,12 +118,12 @@ async fn enter(
         ));
     };
     let info = &request.user_info;
-    let is_argo = who::is_carrier(world, &who::requester(info), Launcher::Workflow);
+    let is_argo = who::is_carrier(context, &who::requester(info), Launcher::Workflow);
     let stops = what == "exec" && request.object.as_ref().is_some_and(guard::is_kill_command);
     if is_argo && stops && pod.workflow.is_some() {
         return Ok(Some(pod.service_account));
     }
-    let asker = who::asking(world, info, &Metadata::default(), Launcher::Pod);
+    let asker = who::asking(context, info, &Metadata::default(), Launcher::Pod);
     let known = state
         .identities
         .get(&request.namespace, &pod.service_account);
@@ -130,10 +131,10 @@ async fn enter(
     let account = &pod.service_account;
     let may_have = |user| {
         let to = (user, &asker.groups);
-        let rules = world.rules;
+        let rules = context.rules;
         rules.may_have_service_account(account, to, &request.namespace)
     };
-    let kept = world.rules.keeps_service_account(account);
+    let kept = context.rules.keeps_service_account(account);
     let kept = kept.then(|| user.is_some_and(may_have));
     guard::enter(what, &info.username, user, &pod, known.as_ref(), kept)?;
     Ok(Some(pod.service_account))

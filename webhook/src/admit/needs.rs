@@ -5,18 +5,20 @@ use std::time::Instant;
 
 use namesake_core::{Decision, Digest, IdentityChoice, Launcher, Per, Stamp};
 
-use super::argo::asker_of_pod;
-use crate::argo;
-use crate::broker::{Failure, Question};
-use crate::kinds::{self, Kind, Parts, Runs};
-use crate::metrics::BrokerLabels;
-use crate::mutate::{Have, World};
-use crate::reason::RefusalReason;
+use super::argo::pod::asker_of_pod;
+use crate::decide::argo;
+use crate::decide::context::AdmissionContext;
+use crate::decide::kinds::{self, Kind, Parts, Runs};
+use crate::decide::known::KnownParent;
+use crate::decide::mutate::Available;
+use crate::decide::who::{self, Asker, Chain, Link};
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::Refused;
 use crate::review::{Metadata, Owner, Request};
-use crate::state::{Parent, State};
-use crate::verdict::Refused;
-use crate::watch;
-use crate::who::{self, Asker, Chain, Link};
+use crate::state::State;
+use crate::state::broker::{Failure, Question};
+use crate::state::metrics::BrokerLabels;
+use crate::state::watch;
 
 /// Whose a new object is.
 pub(super) struct Origin {
@@ -30,16 +32,16 @@ pub(super) struct Origin {
 // Its parent's user if a carrier made it, otherwise whoever asks. `parts` is what it would run.
 pub(super) async fn origin(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     (kind, launcher): (&Kind, Launcher),
     metadata: &Metadata<'_>,
     parts: Option<&Parts<'_>>,
     deadline: Instant,
 ) -> Result<Origin, Refused> {
-    let owners = match who::chain(world, request, kind, metadata) {
+    let owners = match who::chain(context, request, kind, metadata) {
         Chain::Carried(link) if argo::role(link.kind) == Some(argo::Role::Workflow) => {
-            let asker = asker_of_pod(state, world, request, (link.kind, link.owner), deadline);
+            let asker = asker_of_pod(state, context, request, (link.kind, link.owner), deadline);
             let asker = asker.await?;
             return Ok(Origin {
                 asker,
@@ -52,7 +54,7 @@ pub(super) async fn origin(
                 (Runs::Signed { made, .. }, Some(parts)) => Some(made(parts)),
                 _ => None,
             };
-            let asker = carried(state, world, request, &link, shown.as_ref(), deadline).await?;
+            let asker = carried(state, context, request, &link, shown.as_ref(), deadline).await?;
             if !kind.is_parent() {
                 who::names_another_job(&link, metadata)?;
             }
@@ -64,24 +66,24 @@ pub(super) async fn origin(
         }
         Chain::Asking(owners) => owners,
     };
-    if let Some(Err(refusal)) = world.acts_for {
+    if let Some(Err(refusal)) = context.acts_for {
         return Err(refusal.clone().into());
     }
-    let mut asker = who::asking(world, &request.user_info, metadata, launcher);
+    let mut asker = who::asking(context, &request.user_info, metadata, launcher);
     let mut workflow = None;
     for owner in owners {
-        let named = named_parent(state, world, request, (kind, owner), &asker, deadline);
+        let named = named_parent(state, context, request, (kind, owner), &asker, deadline);
         let Some(named) = named.await? else {
             continue;
         };
         workflow = named.workflow.or(workflow);
         // What a task pod makes is part of what its user made.
-        if world.acts_for.is_some() {
+        if context.acts_for.is_some() {
             asker.launcher = named.launcher;
         }
     }
     let asks = who::requester(&request.user_info);
-    let is_controller = |launcher| who::is_carrier(world, &asks, launcher);
+    let is_controller = |launcher| who::is_carrier(context, &asks, launcher);
     who::planted_key(kind, metadata, &asks.username, is_controller)?;
     Ok(Origin {
         asker,
@@ -102,13 +104,14 @@ struct NamedParent {
 // asker's own.
 async fn named_parent(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     (kind, owner): (&Kind, &Owner<'_>),
     asker: &Asker,
     deadline: Instant,
 ) -> Result<Option<NamedParent>, Refused> {
-    let Some(link) = who::possible_parent(&state.parents, &request.namespace, owner) else {
+    let known = state.parents.by_uid(&request.namespace, &owner.uid);
+    let Some(link) = who::possible_parent(known.as_deref(), owner) else {
         return Ok(None);
     };
     let planted = || who::planted_owner(kind, &link, &request.user_info.username);
@@ -124,7 +127,7 @@ async fn named_parent(
     if !is_of_its_kind || *parent.name != *owner.name.as_str() {
         return Err(planted());
     }
-    let stamp = who::stamp_of(world, &request.namespace, &link, &parent);
+    let stamp = who::stamp_of(context, &request.namespace, &link, &parent);
     let is_theirs = |stamp: &Stamp| argo::runs_as(stamp).is_some_and(|u| asker.user() == Some(u));
     let Some(stamp) = stamp.ok().filter(is_theirs) else {
         return Err(planted());
@@ -139,7 +142,7 @@ async fn named_parent(
 // Memory may be behind what the carrier saw, or ahead of it: it is read once more before anything is refused for that.
 async fn carried(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     link: &Link<'_>,
     shown: Option<&Digest>,
@@ -147,10 +150,10 @@ async fn carried(
 ) -> Result<Asker, Refused> {
     let namespace = request.namespace.as_str();
     let found = parent(state, namespace, link, false, deadline).await?;
-    match who::carried(world, namespace, link, &found.seen, shown) {
+    match who::carried(context, namespace, link, &found.seen, shown) {
         Err(refused) if refused.reason == RefusalReason::NotAsSigned.as_str() && !found.fresh => {
             match parent(state, namespace, link, true, deadline).await {
-                Ok(found) => who::carried(world, namespace, link, &found.seen, shown),
+                Ok(found) => who::carried(context, namespace, link, &found.seen, shown),
                 Err(_) => Err(refused),
             }
         }
@@ -159,7 +162,7 @@ async fn carried(
 }
 
 pub(super) struct Found {
-    pub(super) seen: Arc<Parent>,
+    pub(super) seen: Arc<KnownParent>,
     fresh: bool,
 }
 
@@ -231,7 +234,7 @@ pub(super) async fn identity(
     asker: &Asker,
     decision: &Decision,
     deadline: Instant,
-) -> Result<Option<Have>, Refused> {
+) -> Result<Option<Available>, Refused> {
     let Decision::Identity(choice) = decision else {
         return Ok(None);
     };
@@ -242,7 +245,7 @@ pub(super) async fn identity(
             return Err(conflict(asker, choice, &known.user, &known.class));
         }
         if known.service_account_uid.is_some() {
-            return Ok(Some(Have { ready: known.ready }));
+            return Ok(Some(Available { ready: known.ready }));
         }
     }
     if request.is_dry_run() {
@@ -280,7 +283,7 @@ pub(super) async fn identity(
     if answer.name != name {
         return Err(other_rules(asker, name, &answer.name));
     }
-    Ok(Some(Have {
+    Ok(Some(Available {
         ready: answer.ready,
     }))
 }

@@ -9,16 +9,17 @@ use super::early::evaluate;
 use super::needs::{Origin, origin};
 use super::trees::Trees;
 use super::{Decided, asks, done, unasked};
-use crate::adopt;
-use crate::argo;
-use crate::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
-use crate::mutate::{self, Picked, Update, World};
-use crate::reason::RefusalReason;
+use crate::decide::argo;
+use crate::decide::context::AdmissionContext;
+use crate::decide::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
+use crate::decide::mutate::{self, Picked, Update};
+use crate::decide::pod_model::containers;
+use crate::decide::who::adopt;
+use crate::decide::who::{self, Asker};
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::{Facts, Refused};
 use crate::review::{Metadata, Object, Request};
 use crate::state::State;
-use crate::twin;
-use crate::verdict::{Facts, Refused};
-use crate::who::{self, Asker};
 
 /// A parent that changes.
 pub(super) struct Changed<'a> {
@@ -29,7 +30,7 @@ pub(super) struct Changed<'a> {
 
 pub(super) async fn create(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     (kind, parent): (&'static Kind, &'static ParentKind),
     object: &Object<'_>,
@@ -43,13 +44,30 @@ pub(super) async fn create(
     adopt::not_yet(kind, metadata).map_err(refuse)?;
     // No rules of a namespace, and nobody in the cluster may have to wait for us.
     if kind.scope == Scope::Cluster {
-        let asker = who::asking(world, &request.user_info, metadata, parent.launcher);
+        let asker = who::asking(context, &request.user_info, metadata, parent.launcher);
         let (facts, runs) = (mutate::facts(&asker, None), parent.runs.of(parts));
         let none = Picked::default();
-        let change = mutate::parent(world, request, (kind, parent), metadata, &asker, runs, none);
+        let change = mutate::parent(
+            context,
+            request,
+            (kind, parent),
+            metadata,
+            &asker,
+            runs,
+            none,
+        );
         return Ok(done(change, facts));
     }
-    let origin = origin(state, world, request, made, metadata, Some(parts), deadline).await;
+    let origin = origin(
+        state,
+        context,
+        request,
+        made,
+        metadata,
+        Some(parts),
+        deadline,
+    )
+    .await;
     let Origin {
         asker,
         carried,
@@ -62,18 +80,18 @@ pub(super) async fn create(
         carried,
         workflow: workflow.as_deref(),
     };
-    let early = early(state, world, request, made, &asker, parts, deadline);
+    let early = early(state, context, request, made, &asker, parts, deadline);
     let (facts, mut picked) = early.await?;
-    let containers = twin::asked_for_by(world.rules, parent, parts);
+    let containers = containers::asked_for_by(context.rules, parent, parts);
     picked.containers = containers.map_err(|refused| (refused, facts.clone()))?;
     let parent = (kind, parent);
-    let change = mutate::parent(world, request, parent, metadata, &asker, runs, picked);
+    let change = mutate::parent(context, request, parent, metadata, &asker, runs, picked);
     Ok(done(change, facts))
 }
 
 pub(super) async fn update(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     changed: &Changed<'_>,
     trees: &Trees<'_>,
@@ -85,7 +103,7 @@ pub(super) async fn update(
     let old = old.ok_or_else(|| refuse(unasked(request)))?;
     let parts = trees.both().map_err(refuse)?;
     let (facts, update) = mutate::update(
-        world,
+        context,
         request,
         (kind, parent),
         (old, &parts.old),
@@ -99,7 +117,7 @@ pub(super) async fn update(
             runs(kind, parent, &parts.new).map_err(|refused| (refused, facts.clone()))?;
             if kind.scope == Scope::Cluster {
                 let none = Picked::default();
-                let change = mutate::restamped(world, &new.metadata, &stamp, none, outcome);
+                let change = mutate::restamped(context, &new.metadata, &stamp, none, outcome);
                 return Ok(done(change, facts));
             }
             let owner = old.metadata.controller();
@@ -111,9 +129,9 @@ pub(super) async fn update(
                 carried: of.is_some() && workflow.is_none(),
                 workflow: workflow.map(|(_, name)| name),
             };
-            let early = early(state, world, request, made, &asker, &parts.new, deadline);
+            let early = early(state, context, request, made, &asker, &parts.new, deadline);
             let (facts, picked) = early.await?;
-            let change = mutate::restamped(world, &new.metadata, &stamp, picked, outcome);
+            let change = mutate::restamped(context, &new.metadata, &stamp, picked, outcome);
             Ok(done(change, facts))
         }
         Err(refused) => Err((refused, facts)),
@@ -132,7 +150,7 @@ struct Made<'a> {
 
 async fn early(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_>,
     made: Made<'_>,
     asker: &Asker,
@@ -144,7 +162,7 @@ async fn early(
     if !made.carried {
         planted(request, &made, parts, &templates).map_err(refuse)?;
     }
-    evaluate(state, world, request, asker, &templates, deadline).await
+    evaluate(state, context, request, asker, &templates, deadline).await
 }
 
 fn templates<'p>(made: &Made<'_>, parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, Refused> {

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::Webhook;
-use crate::metrics::{DecisionLabels, ShadowLabels, WebhookLabels};
 use crate::review::Request;
+use crate::review::verdict::Verdict;
 use crate::state::State;
-use crate::verdict::Verdict;
+use crate::state::metrics::{DecisionLabels, ShadowLabels, WebhookLabels};
 
 pub(super) fn record<O>(
     state: &State,

@@ -7,12 +7,12 @@ use namesake_core::User;
 
 use super::trees::Trees;
 use super::{Webhook, verdict};
-use crate::hygiene::Tidied;
-use crate::kinds::Kind;
+use crate::decide::kinds::Kind;
+use crate::decide::mutate::environment::Tidied;
+use crate::decide::who;
 use crate::review::Request;
+use crate::review::verdict::Verdict;
 use crate::state::State;
-use crate::verdict::Verdict;
-use crate::who;
 
 /// Decides about a request with what it says put right for the user whose it is. Mostly that is who asks: so the largest
 /// objects are decided about once.

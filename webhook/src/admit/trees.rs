@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 use namesake_core::{Hygiene, User};
 
 use super::unreadable;
-use crate::hygiene::{Tidied, tidy};
-use crate::kinds::Parts;
+use crate::decide::kinds::Parts;
+use crate::decide::mutate::environment::{Tidied, tidy};
 use crate::review;
-use crate::verdict::Refused;
+use crate::review::verdict::Refused;
 
 /// The object of a review as it is, and as it would be. What is not there says nothing.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::review::verdict::Refused;
 use crate::review::{self, Object};
-use crate::verdict::Refused;
 
 /// The refusal of an object of this kind. The parser's own place is in the review, which its author never sees.
 pub(super) fn refused(kind: &str, body: &[u8], error: &serde_json::Error) -> Refused {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use namesake_api::names;
 
 use super::{Finding, Seen, Severity, selector};
-use crate::installation::{self, Installation};
+use crate::state::installation::{self, Installation};
 
 const SYSTEM_POLICY: &str = "namesake-system";
 const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k OVERLAY";

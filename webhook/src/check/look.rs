@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 
 use super::rbac::{Listing, Rbac};
 use super::{Look, Place, Seen, TokenSecret, Unseen, Unstamped};
-use crate::installation::Installation;
-use crate::kinds::{self, Scope};
-use crate::state::parse;
-use crate::watch::served;
+use crate::decide::kinds::{self, Scope};
+use crate::decide::validate::rules::parse;
+use crate::state::installation::Installation;
+use crate::state::watch::served;
 
 /// Jobs that may make pods yet, as far as the API server can tell them apart.
 const NOT_SUCCEEDED: &str = "status.successful=0";

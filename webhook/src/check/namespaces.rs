@@ -3,7 +3,7 @@
 use namesake_api::names::{MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL};
 
 use super::{Finding, Place, Seen, Severity, print, selector};
-use crate::mode::Mode;
+use crate::decide::mode::Mode;
 
 /// Pod Security's label, and the levels that keep a pod off its node.
 const LEVEL_LABEL: &str = "pod-security.kubernetes.io/enforce";

@@ -2,6 +2,12 @@
 //!
 //! Rules are matched as Kubernetes does (`plugin/pkg/auth/authorizer/rbac`, `pkg/apis/rbac/v1/evaluation_helpers.go`).
 
+pub(super) mod accounts;
+pub(super) mod found;
+mod remedy;
+pub mod rights;
+pub(super) mod subject;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,7 +17,7 @@ use k8s_openapi::api::rbac::v1::{
 use kube::ResourceExt;
 
 use super::selector;
-use super::subject::Subject;
+use subject::Subject;
 
 /// Verbs whose requests name no object, so that a rule that names objects never gives them. A subresource's `create` does
 /// name one.

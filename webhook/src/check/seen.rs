@@ -9,7 +9,7 @@ use namesake_core::Rules;
 use serde::Serialize;
 
 use super::rbac::Rbac;
-use crate::installation::Installation;
+use crate::state::installation::Installation;
 
 /// Something that could not be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

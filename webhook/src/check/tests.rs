@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::rbac::{Listing, Rbac};
 use super::*;
-use crate::installation::Installation;
-use crate::shipped::{of, shipped};
+use crate::state::installation::Installation;
+use crate::state::installation::shipped::{of, shipped};
 
 mod places;
 mod stock;

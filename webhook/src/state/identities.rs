@@ -3,22 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 
-/// What is kept of one Identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Canonical user, as the Identity records it; empty when its class is not per user.
-    pub user: String,
-    /// Class, as the Identity records it.
-    pub class: String,
-    /// UID of the KSA that the broker made; `None` while it has not.
-    pub service_account_uid: Option<Box<str>>,
-    /// Whether it is known to work: no gate is needed.
-    pub ready: bool,
-    /// Why it does not work and will not by itself, if a pod has waited for it in vain.
-    pub stalled: Option<Box<str>>,
-}
+use crate::decide::known::KnownIdentity;
 
-type ByName = HashMap<Box<str>, Known>;
+type ByName = HashMap<Box<str>, KnownIdentity>;
 
 /// All Identities that the watch has seen, by namespace and name.
 #[derive(Debug, Default)]
@@ -27,13 +14,13 @@ pub struct Identities(RwLock<HashMap<Box<str>, ByName>>);
 impl Identities {
     /// The Identity of this name in this namespace.
     #[must_use]
-    pub fn get(&self, namespace: &str, name: &str) -> Option<Known> {
+    pub fn get(&self, namespace: &str, name: &str) -> Option<KnownIdentity> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.get(namespace)?.get(name).cloned()
     }
 
     /// Adds or replaces one.
-    pub fn apply(&self, namespace: &str, name: &str, known: Known) {
+    pub fn apply(&self, namespace: &str, name: &str, known: KnownIdentity) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let names = all.entry(namespace.into()).or_default();
         names.insert(name.into(), known);
@@ -77,8 +64,8 @@ impl Identities {
 mod tests {
     use super::*;
 
-    fn known(user: &str) -> Known {
-        Known {
+    fn known(user: &str) -> KnownIdentity {
+        KnownIdentity {
             user: user.to_owned(),
             class: "research".to_owned(),
             service_account_uid: Some("u".into()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::core::{ApiResource, GroupVersionKind};
 use tokio::sync::watch;
 
-use crate::kinds::Kind;
+use crate::decide::kinds::Kind;
 
 #[derive(Clone, Debug, Default)]
 struct Seen {
@@ -74,7 +74,7 @@ fn as_known(kind: &Kind) -> ApiResource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds;
+    use crate::decide::kinds;
 
     #[tokio::test]
     async fn a_kind_that_is_installed_later_is_noticed() {

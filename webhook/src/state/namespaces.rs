@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use crate::mode::Mode;
+use crate::decide::mode::Mode;
 
 /// A namespace that opted in.
 #[derive(Clone, Debug, PartialEq, Eq)]

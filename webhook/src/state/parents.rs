@@ -3,26 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use namesake_core::Digest;
+use crate::decide::known::KnownParent;
 
-/// What is kept of one parent. Its stamp says what it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parent {
-    /// Name of its kind.
-    pub kind: &'static str,
-    /// Its name.
-    pub name: Box<str>,
-    /// The prefix that its name was made from.
-    pub generate_name: Option<Box<str>>,
-    /// When it was made: seconds since 1970.
-    pub created: i64,
-    /// Its stamp, as written; checked at every use.
-    pub stamp: Option<Box<str>>,
-    /// What its pods run, as its spec shows it. Only of a kind whose stamp signs that.
-    pub runs: Option<Digest>,
-}
-
-type ByUid = HashMap<Box<str>, Arc<Parent>>;
+type ByUid = HashMap<Box<str>, Arc<KnownParent>>;
 
 /// All parents that the watches have seen, by namespace and UID.
 #[derive(Debug, Default)]
@@ -31,7 +14,7 @@ pub struct Parents(RwLock<HashMap<Box<str>, ByUid>>);
 impl Parents {
     /// The parent of this kind and UID in this namespace.
     #[must_use]
-    pub fn get(&self, namespace: &str, kind: &str, uid: &str) -> Option<Arc<Parent>> {
+    pub fn get(&self, namespace: &str, kind: &str, uid: &str) -> Option<Arc<KnownParent>> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let found = all.get(namespace)?.get(uid)?;
         (found.kind == kind).then(|| found.clone())
@@ -39,13 +22,13 @@ impl Parents {
 
     /// The parent of this UID in this namespace, of whatever kind.
     #[must_use]
-    pub fn by_uid(&self, namespace: &str, uid: &str) -> Option<Arc<Parent>> {
+    pub fn by_uid(&self, namespace: &str, uid: &str) -> Option<Arc<KnownParent>> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.get(namespace)?.get(uid).cloned()
     }
 
     /// Adds or replaces one, and returns it.
-    pub fn apply(&self, namespace: &str, uid: &str, parent: Parent) -> Arc<Parent> {
+    pub fn apply(&self, namespace: &str, uid: &str, parent: KnownParent) -> Arc<KnownParent> {
         let parent = Arc::new(parent);
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let uids = all.entry(namespace.into()).or_default();
@@ -71,7 +54,7 @@ impl Parents {
 
     /// All of a namespace, with their UIDs.
     #[must_use]
-    pub fn of(&self, namespace: &str) -> Vec<(Box<str>, Arc<Parent>)> {
+    pub fn of(&self, namespace: &str) -> Vec<(Box<str>, Arc<KnownParent>)> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let found = all.get(namespace).into_iter().flatten();
         found
@@ -103,8 +86,8 @@ impl Parents {
 mod tests {
     use super::*;
 
-    fn parent(name: &str) -> Parent {
-        Parent {
+    fn parent(name: &str) -> KnownParent {
+        KnownParent {
             kind: "batch/Job",
             name: name.into(),
             generate_name: None,

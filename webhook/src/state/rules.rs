@@ -1,14 +1,11 @@
 //! The rules in force: the last that were accepted, while the ones as written are broken.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use namesake_api::names::RULES_KEY;
-use namesake_core::{Rules, RulesErrors, Source};
+use namesake_core::Rules;
 
-/// Files of rules: key of the ConfigMap to text.
-pub type Files = BTreeMap<String, String>;
+use crate::decide::validate::rules::{Files, parse};
 
 /// What came of a new text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,25 +100,13 @@ impl RulesInForce {
     }
 }
 
-/// Reads files of rules, the main one first.
-///
-/// # Errors
-/// Every problem, each with its file, line and column.
-pub fn parse(files: &Files) -> Result<Rules, RulesErrors> {
-    let main = files.iter().filter(|(key, _)| *key == RULES_KEY);
-    let others = files.iter().filter(|(key, _)| *key != RULES_KEY);
-    let sources: Vec<_> = main
-        .chain(others)
-        .map(|(file, text)| Source { file, text })
-        .collect();
-    Rules::parse(&sources)
-}
-
 #[cfg(test)]
 mod tests {
+    use namesake_api::names::RULES_KEY;
+
     use super::*;
 
-    const GOOD: &str = include_str!("../../testdata/rules.yaml");
+    const GOOD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
 
     fn files(text: &str) -> Option<Files> {
         Some(Files::from([(RULES_KEY.to_owned(), text.to_owned())]))

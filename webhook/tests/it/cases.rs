@@ -24,10 +24,11 @@ use std::time::{Duration, Instant};
 use namesake_core::{IdentityName, Source};
 use namesake_core::{KeyRing, Node, Per, Resolution, Rules, Stamp, digest_of_pod_template};
 use namesake_webhook::admit::{Webhook, admit};
-use namesake_webhook::mode::Mode;
+use namesake_webhook::decide::known::{KnownIdentity, KnownParent};
+use namesake_webhook::decide::mode::Mode;
+use namesake_webhook::decide::pod_model::containers::asked_for;
 use namesake_webhook::review::Object;
-use namesake_webhook::state::{Files, Known, OptedIn, Parent, State};
-use namesake_webhook::twin::asked_for;
+use namesake_webhook::state::{Files, OptedIn, State};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -155,7 +156,7 @@ fn resolution(over: Value) -> Resolution {
 
 /// What the containers of `run-pod.json` run.
 fn containers() -> BTreeMap<String, String> {
-    let pod = read("run-pod.json");
+    let pod = read("objects/run-pod.json");
     let pod: Object<'_> = serde_json::from_str(&pod).unwrap();
     asked_for(&rules("rules.yaml", &[]), &pod.spec.unwrap()).unwrap()
 }
@@ -220,7 +221,7 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
     {
         let user = text(identity, "user").unwrap();
         let recorded = identity.get("recorded").unwrap_or(identity);
-        let known = Known {
+        let known = KnownIdentity {
             user: text(recorded, "user").unwrap().to_owned(),
             class: text(recorded, "class").unwrap_or("research").to_owned(),
             service_account_uid: Some(text(identity, "uid").unwrap_or("ksa-uid").into()),
@@ -237,11 +238,11 @@ fn parents(case: &Value, state: &State) {
     let all = case.get("parents").and_then(Value::as_array);
     for parent in all.into_iter().flatten() {
         let kind = text(parent, "kind").unwrap_or("batch/Job");
-        let mut kinds = namesake_webhook::kinds::parents();
+        let mut kinds = namesake_webhook::decide::kinds::parents();
         let generated =
             (kind == "batch/Job").then(|| text(parent, "generateName").unwrap_or("t-b2bdfea8-"));
         let created = parent.get("created").and_then(Value::as_i64);
-        let kept = Parent {
+        let kept = KnownParent {
             kind: kinds.find(|(k, _)| k.name == kind).unwrap().0.name,
             name: text(parent, "name").unwrap_or("t-b2bdfea8-gwtfp").into(),
             generate_name: generated.map(Into::into),
@@ -288,8 +289,9 @@ pub(crate) fn review(request: &Value) -> Value {
         _ => "",
     };
     let object = |key: &str| {
-        let base =
-            text(request, "file").map_or(Value::Null, |f| serde_json::from_str(&read(f)).unwrap());
+        let base = text(request, "file").map_or(Value::Null, |f| {
+            serde_json::from_str(&read(&format!("objects/{f}"))).unwrap()
+        });
         let given = request.get(key).cloned().unwrap_or_default();
         merge(base, given)
     };

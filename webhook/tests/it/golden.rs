@@ -1,4 +1,4 @@
-//! Every `testdata/NAME.input.yaml` with its `NAME.golden.yaml`. `UPDATE_GOLDEN=1` writes the latter.
+//! Every `testdata/cases/KIND/NAME.input.yaml` with its `NAME.golden.yaml`. `UPDATE_GOLDEN=1` writes the latter.
 
 use data_encoding::BASE64URL_NOPAD;
 use namesake_webhook::admit::Webhook;
@@ -56,9 +56,15 @@ async fn answer(name: &str, case: &Value) -> Value {
     shown
 }
 
+/// All cases, as `cases/KIND/NAME`.
 pub(crate) fn names() -> Vec<String> {
-    let files = std::fs::read_dir(testdata("")).unwrap();
-    let files = files.map(|f| f.unwrap().file_name().into_string().unwrap());
+    let list = |folder: &str| {
+        let files = std::fs::read_dir(testdata(folder)).unwrap();
+        files.map(|f| f.unwrap().file_name().into_string().unwrap())
+    };
+    let files = list("cases").flat_map(|kind| {
+        list(&format!("cases/{kind}")).map(move |file| format!("cases/{kind}/{file}"))
+    });
     let mut names: Vec<_> = files
         .filter_map(|f| Some(f.strip_suffix(".input.yaml")?.to_owned()))
         .collect();

@@ -7,9 +7,12 @@ use axum::http::{Request, Response, StatusCode};
 use axum_server::tls::TlsInfo;
 use http_body_util::BodyExt;
 use namesake_api::names;
+use namesake_webhook::Askers;
+use namesake_webhook::app;
+use namesake_webhook::app_for;
+use namesake_webhook::metrics_app;
 use namesake_webhook::review::MAX_REVIEW_BYTES;
 use namesake_webhook::state::State;
-use namesake_webhook::{Askers, app, app_for, metrics_app};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

@@ -77,7 +77,7 @@ fn pods() -> impl Strategy<Value = Value> {
         anything(),
     )
         .prop_map(|(labels, annotations, gates, name, deprecated, unknown)| {
-            let mut pod: Value = serde_json::from_str(&read("run-pod.json")).unwrap();
+            let mut pod: Value = serde_json::from_str(&read("objects/run-pod.json")).unwrap();
             let mut labels = labels;
             if let Some(map) = labels.as_object_mut() {
                 map.insert("app.kubernetes.io/part-of".to_owned(), "metaflow".into());

@@ -16,67 +16,67 @@ const BOB: &str = "bob@acme.com";
 
 /// Scenarios in which each request is let through, and as whom all of their pods run.
 const ADMITTED: &[(&str, &str)] = &[
-    ("metaflow-run", ALICE),
-    ("metaflow-run-parallel", ALICE),
-    ("jobset-max-restarts", BOB),
+    ("metaflow/run", ALICE),
+    ("metaflow/run-parallel", ALICE),
+    ("jobset/max-restarts", BOB),
     // Alice suspends it, Bob lets it go on.
-    ("jobset-suspend-resume", BOB),
-    ("metaflow-create-trigger", ALICE),
+    ("jobset/suspend-resume", BOB),
+    ("metaflow/create-trigger", ALICE),
     // Bob starts what Alice deployed.
-    ("metaflow-foreach", ALICE),
-    ("metaflow-schedule", ALICE),
-    ("metaflow-parallel-on-argo", ALICE),
-    ("argo-submit-from", ALICE),
-    ("argo-resubmit", ALICE),
-    ("argo-stop", ALICE),
-    ("argo-terminate", ALICE),
-    ("daemon-step", ALICE),
-    ("deadline-step", ALICE),
-    ("deadline-timeout", ALICE),
-    ("deadline-workflow", ALICE),
-    ("delete-workflow", ALICE),
-    ("onexit-hook", ALICE),
-    ("sidecar", ALICE),
-    ("podgc", ALICE),
-    ("ttl", ALICE),
+    ("metaflow/foreach", ALICE),
+    ("metaflow/schedule", ALICE),
+    ("metaflow/parallel-on-argo", ALICE),
+    ("argo-cli/submit-from", ALICE),
+    ("argo-cli/resubmit", ALICE),
+    ("argo-cli/stop", ALICE),
+    ("argo-cli/terminate", ALICE),
+    ("argo/daemon-step", ALICE),
+    ("argo/deadline-step", ALICE),
+    ("argo/deadline-timeout", ALICE),
+    ("argo/deadline-workflow", ALICE),
+    ("argo/delete-workflow", ALICE),
+    ("argo/onexit-hook", ALICE),
+    ("argo/sidecar", ALICE),
+    ("argo/podgc", ALICE),
+    ("argo/ttl", ALICE),
     // Bob deploys it anew while Alice's runs.
-    ("redeploy", ALICE),
+    ("argo/redeploy", ALICE),
 ];
 
 /// Scenarios up to a request that is refused, which one that is, and what its refusal says. The pods before it are Alice's.
 const REFUSED: &[(&str, &str, &str)] = &[
     (
-        "argo-submit-ref",
+        "argo-cli/submit-ref",
         "CREATE workflows tref-78wcx bob@acme.com",
         "other people's templates would run as you",
     ),
     (
-        "argo-retry",
+        "argo-cli/retry",
         "UPDATE workflows retry-2vhvl bob@acme.com",
         "belongs to alice@acme.com",
     ),
     (
-        "argo-suspend-resume",
+        "argo-cli/suspend-resume",
         "UPDATE workflows susp-c7nzg bob@acme.com",
         "belongs to alice@acme.com",
     ),
     (
-        "argo-cron-inline",
+        "argo-cli/cron-inline",
         "UPDATE cronworkflows tick bob@acme.com",
         "may stop or delete it but not change spec.suspend",
     ),
     (
-        "artifact-gc",
+        "argo/artifact-gc",
         "CREATE pods agcc-4nvwd-artgc-wfcomp-2166136261 system:serviceaccount:argo:argo",
         "do not know the requester",
     ),
     (
-        "http-agent",
+        "argo/http-agent",
         "CREATE workflows http-scjbj alice@acme.com",
         "one agent pod makes these calls",
     ),
     (
-        "podmetadata-overwrite",
+        "argo/podmetadata-overwrite",
         "CREATE workflows over-vprzd alice@acme.com",
         "workflows.argoproj.io/workflow in spec.podMetadata",
     ),
@@ -85,7 +85,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
 // The template that these scenarios found there.
 fn with_the_template() -> Replay {
     let mut replay = Replay::new();
-    let deployed = &requests("argo-submit-from")[0];
+    let deployed = &requests("argo-cli/submit-from")[0];
     replay.request(deployed).unwrap();
     replay
 }
@@ -172,7 +172,7 @@ fn refused(answer: Result<(), Refusal>, says: &str) {
 
 #[test]
 fn a_pod_that_says_of_itself_that_it_is_anothers_node_is_refused_wherever_that_came_from() {
-    let mut requests = requests("podmetadata-overwrite");
+    let mut requests = requests("argo/podmetadata-overwrite");
     // The same keys made of parameters: the Workflow does not show them, and its pod does.
     let spec = requests[0]["object"]["spec"].as_object_mut().unwrap();
     spec.remove("podMetadata");
@@ -183,7 +183,7 @@ fn a_pod_that_says_of_itself_that_it_is_anothers_node_is_refused_wherever_that_c
 
 #[test]
 fn what_tools_resolved_is_taken_out_whatever_it_says() {
-    let mut workflow = requests("argo-submit-from")[1].clone();
+    let mut workflow = requests("argo-cli/submit-from")[1].clone();
     let resolved = &mut workflow["object"]["status"]["storedTemplates"];
     resolved["namespaced/greet/say"]["container"]["image"] = json!("evil");
     let mut replay = with_the_template();
@@ -203,7 +203,7 @@ fn what_tools_resolved_is_taken_out_whatever_it_says() {
 
 #[test]
 fn a_workflow_does_not_inherit_what_an_earlier_one_of_its_name_left_behind() {
-    let requests = requests("argo-stop");
+    let requests = requests("argo-cli/stop");
     let mut replay = Replay::new();
     for request in &requests[..5] {
         replay.request(request).unwrap();
@@ -225,7 +225,7 @@ fn a_workflow_does_not_inherit_what_an_earlier_one_of_its_name_left_behind() {
 
 #[test]
 fn a_workflow_is_not_called_like_a_node_of_anothers() {
-    let requests = requests("argo-stop");
+    let requests = requests("argo-cli/stop");
     let mut replay = Replay::new();
     replay.request(&requests[0]).unwrap();
     let mut named = requests[0].clone();
@@ -240,7 +240,7 @@ fn a_workflow_is_not_called_like_a_node_of_anothers() {
 
 #[test]
 fn argo_executes_its_kill_commands_in_pods_of_workflows_and_nothing_else() {
-    let requests = requests("argo-stop");
+    let requests = requests("argo-cli/stop");
     let mut replay = Replay::new();
     for request in &requests[..6] {
         replay.request(request).unwrap();
@@ -266,7 +266,7 @@ fn argo_executes_its_kill_commands_in_pods_of_workflows_and_nothing_else() {
 #[test]
 fn who_started_a_run_of_another_retries_it_and_nobody_else() {
     let mut replay = with_the_template();
-    let requests = requests("argo-submit-from");
+    let requests = requests("argo-cli/submit-from");
     requests[1..13]
         .iter()
         .for_each(|r| replay.request(r).unwrap());
@@ -302,7 +302,7 @@ fn who_started_a_run_of_another_retries_it_and_nobody_else() {
 
 #[test]
 fn who_suspended_the_job_set_of_another_does_not_let_it_go_on() {
-    let requests = requests("jobset-suspend-resume");
+    let requests = requests("jobset/suspend-resume");
     let by_people =
         |r: &&Value| r["resource"]["resource"] == "jobsets" && r["operation"] == "UPDATE";
     let last = requests.iter().rposition(|r| by_people(&r)).unwrap();

@@ -8,15 +8,15 @@ use super::Asked;
 use super::create::{by, nothing};
 use super::early::evaluate;
 use crate::admit::{asks, done};
-use crate::adopt;
-use crate::argo::Role;
-use crate::argo::custody;
-use crate::argo::reference;
-use crate::kinds::Parts;
-use crate::mutate::{self, Picked};
+use crate::decide::argo::Role;
+use crate::decide::argo::custody;
+use crate::decide::argo::reference;
+use crate::decide::kinds::Parts;
+use crate::decide::mutate::{self, Picked};
+use crate::decide::who;
+use crate::decide::who::adopt;
 use crate::review::Metadata;
-use crate::verdict::{Facts, Refused, Verdict};
-use crate::who;
+use crate::review::verdict::{Facts, Refused, Verdict};
 use namesake_core::Node;
 
 /// What becomes of an object that an admin gives to a user; none if nobody asks for that. The rules are asked as if the
@@ -26,11 +26,11 @@ pub(super) async fn adopted(
     old: &Metadata<'_>,
     new: &Parts<'_>,
 ) -> Result<Option<Verdict>, (Refused, Facts)> {
-    let (world, request, kind) = (asked.world, asked.request, asked.kind);
+    let (context, request, kind) = (asked.context, asked.request, asked.kind);
     let refuse = |refused: Refused| (refused, asks(request));
     let metadata = &asked.object.metadata;
-    let given = adopt::given(world, request, kind, (old, metadata)).map_err(refuse)?;
-    let again = || adopt::again(world, request, kind, old, metadata);
+    let given = adopt::given(context, request, kind, (old, metadata)).map_err(refuse)?;
+    let again = || adopt::again(context, request, kind, old, metadata);
     let Some(stamp) = given.or_else(again) else {
         return Ok(None);
     };
@@ -54,14 +54,14 @@ pub(super) async fn adopted(
         not_made: early.missing,
         ..Picked::default()
     };
-    let change = mutate::restamped(world, metadata, &stamp, picked, "adopted");
+    let change = mutate::restamped(context, metadata, &stamp, picked, "adopted");
     Ok(Some(done(change, early.facts)))
 }
 
 // The spec whose pods will be its user's; none if that is another object's, or decided where it is run.
 fn runs<'n, 'a>(asked: &Asked<'_, '_>, new: &'n Parts<'a>) -> Option<&'n Node<'a>> {
     match asked.role {
-        Role::Template => (!super::home(asked.kind, "x").is_empty()).then_some(&new.spec),
+        Role::Template => (!super::fetch::home(asked.kind, "x").is_empty()).then_some(&new.spec),
         Role::Workflow => Some(custody::running(new)),
         Role::CronWorkflow => {
             Some(new.spec.get("workflowSpec")).filter(|spec| reference::named(spec).is_none())

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use namesake_core::{Argo, Launcher, Stamp};
 
 use super::early::{Early, evaluate};
-use super::{Asked, home, needs_later, same_name, template};
+use super::fetch::{fetch, home, needs_later, template};
+use super::{Asked, same_name};
 use crate::admit::needs::origin;
 use crate::admit::{Decided, done};
-use crate::adopt;
-use crate::argo::Role;
-use crate::argo::object::{Object as Whole, own};
-use crate::argo::reference::{self, Reference};
-use crate::kinds::Parts;
-use crate::mutate::{self, Picked};
-use crate::reason::RefusalReason;
-use crate::verdict::{Facts, Refused};
-use crate::who::{self, Asker, Chain};
+use crate::decide::argo::Role;
+use crate::decide::argo::object::{Object as Whole, own};
+use crate::decide::argo::reference::{self, Reference};
+use crate::decide::kinds::Parts;
+use crate::decide::mutate::{self, Picked};
+use crate::decide::who::adopt;
+use crate::decide::who::{self, Asker, Chain};
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::{Facts, Refused};
 use namesake_core::Node;
 
 type Refusal = (Refused, Facts);
@@ -59,9 +60,9 @@ pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
         not_made: early.missing,
         ..Picked::default()
     };
-    let (world, metadata) = (asked.world, &asked.object.metadata);
+    let (context, metadata) = (asked.context, &asked.object.metadata);
     let mut change = mutate::of_argo(
-        world,
+        context,
         asked.request,
         asked.kind,
         metadata,
@@ -92,12 +93,12 @@ pub(super) fn nothing(asker: &Asker) -> Early {
 
 // Whoever asks; for what Argo makes of a CronWorkflow, whoever made that.
 async fn asker(asked: &Asked<'_, '_>, new: &Parts<'_>) -> Result<Asker, Refused> {
-    let (request, world, metadata) = (asked.request, asked.world, &asked.object.metadata);
-    let Chain::Carried(link) = who::chain(world, request, asked.kind, metadata) else {
+    let (request, context, metadata) = (asked.request, asked.context, &asked.object.metadata);
+    let Chain::Carried(link) = who::chain(context, request, asked.kind, metadata) else {
         let made = (asked.kind, Launcher::Workflow);
         let origin = origin(
             asked.state,
-            world,
+            context,
             request,
             made,
             metadata,
@@ -107,19 +108,19 @@ async fn asker(asked: &Asked<'_, '_>, new: &Parts<'_>) -> Result<Asker, Refused>
         return Ok(origin.await?.asker);
     };
     let (kind, owner) = (link.kind, link.owner);
-    let nobody = who::asking(world, &request.user_info, metadata, Launcher::Workflow);
+    let nobody = who::asking(context, &request.user_info, metadata, Launcher::Workflow);
     let (namespace, plural) = (request.namespace.as_str(), "cronworkflows");
-    let text = super::fetch(asked.state, namespace, plural, &owner.name, asked.deadline).await?;
+    let text = fetch(asked.state, namespace, plural, &owner.name, asked.deadline).await?;
     let text = text.ok_or_else(|| needs_later(&owner.name, "there is no such CronWorkflow"))?;
     let cron: Whole<'_> = serde_json::from_str(&text)
         .map_err(|error| needs_later(&owner.name, &error.to_string()))?;
     let same = cron.metadata.uid.as_deref() == Some(owner.uid.as_str());
-    let stamp = cron.stamp(asked.world, namespace, kind).filter(|_| same);
+    let stamp = cron.stamp(asked.context, namespace, kind).filter(|_| same);
     let Some(Ok(stamp)) = stamp else {
         // Nobody is proven to have made it: what it names may still have a deployer.
         return Ok(nobody);
     };
-    let now = crate::argo::stored::digest(&new.spec, &[]);
+    let now = crate::decide::argo::stored::digest(&new.spec, &[]);
     let says = |argo: &Argo| matches!(argo, Argo::Own { digest, .. } if *digest == now);
     if !stamp.argo.as_ref().is_some_and(says) {
         return Err(needs_later(
@@ -161,7 +162,14 @@ async fn workflow(
         return Ok((signed(asked, &new.spec), early));
     };
     let pure = reference::pure(&new.spec).is_some();
-    let found = template(asked, reference).await.map_err(refuse)?;
+    let found = template(
+        asked.state,
+        &asked.request.namespace,
+        reference,
+        asked.deadline,
+    )
+    .await
+    .map_err(refuse)?;
     let argo = |own| Argo::Reference {
         template: reference.name.to_owned(),
         cluster_scope: reference.cluster_scope,
@@ -176,7 +184,7 @@ async fn workflow(
             Err(refuse(mixed(asked, reference, "there is none")))
         };
     };
-    let Some(stamp) = found.stamp(asked.world, &asked.request.namespace) else {
+    let Some(stamp) = found.stamp(asked.context, &asked.request.namespace) else {
         return Err(refuse(undeployed(found.kind.kind, reference)));
     };
     let whole: Whole<'_> = serde_json::from_str(&found.text)

@@ -7,13 +7,13 @@ use namesake_core::Decision;
 
 use super::Asked;
 use crate::admit::needs::identity;
-use crate::argo::forbidden;
-use crate::argo::pods::{Template, templates};
-use crate::claims::Said;
-use crate::mutate;
-use crate::reason::RefusalReason;
-use crate::verdict::{Facts, Refused};
-use crate::who::Asker;
+use crate::decide::argo::forbidden;
+use crate::decide::argo::pods::{Template, templates};
+use crate::decide::mutate;
+use crate::decide::pod_model::claims::Said;
+use crate::decide::who::Asker;
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::{Facts, Refused};
 use namesake_core::Node;
 
 /// So many different identities are asked for when a template is deployed; any others when their pods come.
@@ -98,5 +98,5 @@ fn choose(
         label: &|key| template.label(key),
         account: template.account(),
     };
-    mutate::choose(asked.world, &asked.request.namespace, asker, &said)
+    mutate::choose(asked.context, &asked.request.namespace, asker, &said)
 }

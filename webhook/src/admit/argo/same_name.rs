@@ -6,13 +6,14 @@ use kube::core::Request as Path;
 use namesake_core::{Launcher, User};
 use serde::Deserialize;
 
-use super::{Asked, fetch, named, unread};
-use crate::argo::nodes::WORKFLOW_LABEL;
-use crate::argo::object::Object as Whole;
-use crate::argo::{GROUP, runs_as};
-use crate::reason::RefusalReason;
-use crate::verdict::Refused;
-use crate::who;
+use super::Asked;
+use super::fetch::{fetch, named, unread};
+use crate::decide::argo::nodes::WORKFLOW_LABEL;
+use crate::decide::argo::object::Object as Whole;
+use crate::decide::argo::{GROUP, runs_as};
+use crate::decide::who;
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::Refused;
 
 /// What Argo finds by the name of a Workflow, and outputs or outcomes come from.
 const FOUND_BY_NAME: [(&str, &str); 2] = [
@@ -36,7 +37,7 @@ pub(super) async fn check(asked: &Asked<'_, '_>, user: Option<&User>) -> Result<
         }
     }
     let asks = who::requester(&asked.request.user_info);
-    let by_argo = who::is_carrier(asked.world, &asks, Launcher::Workflow);
+    let by_argo = who::is_carrier(asked.context, &asks, Launcher::Workflow);
     match of_node(name).filter(|_| !by_argo) {
         Some(workflow) => node_of_another(asked, name, workflow, user).await,
         None => Ok(()),
@@ -55,7 +56,7 @@ async fn node_of_another(
     workflow: &str,
     user: Option<&User>,
 ) -> Result<(), Refused> {
-    let (world, namespace) = (asked.world, asked.request.namespace.as_str());
+    let (context, namespace) = (asked.context, asked.request.namespace.as_str());
     let Some(text) = fetch(
         asked.state,
         namespace,
@@ -69,7 +70,7 @@ async fn node_of_another(
     };
     let other: Whole<'_> =
         serde_json::from_str(&text).map_err(|error| unread(workflow, &error.to_string()))?;
-    let stamp = named("Workflow").and_then(|kind| other.stamp(world, namespace, kind));
+    let stamp = named("Workflow").and_then(|kind| other.stamp(context, namespace, kind));
     let stamp = stamp.and_then(Result::ok);
     let runs_as = stamp.as_ref().and_then(runs_as);
     if user.is_some() && runs_as == user {

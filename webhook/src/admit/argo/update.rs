@@ -5,20 +5,21 @@ use std::collections::BTreeMap;
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
 use namesake_core::{Argo, Bound, Launcher, ObjectName, Stamp};
 
+use super::Asked;
 use super::adopt::adopted;
 use super::early::evaluate;
-use super::{Asked, home, template};
+use super::fetch::{home, template};
 use crate::admit::trees::Both;
 use crate::admit::{Decided, done};
-use crate::argo::Role;
-use crate::argo::custody::{self, Standing};
-use crate::argo::object::{self, own};
-use crate::kinds::Parts;
-use crate::mutate::{self, Change};
-use crate::patch::Patch;
+use crate::decide::argo::Role;
+use crate::decide::argo::custody::{self, Standing};
+use crate::decide::argo::object::{self, own};
+use crate::decide::kinds::Parts;
+use crate::decide::mutate::{self, Change};
+use crate::decide::who;
 use crate::review::Metadata;
-use crate::verdict::{Facts, Refused};
-use crate::who;
+use crate::review::patch::Patch;
+use crate::review::verdict::{Facts, Refused};
 
 /// Restores or signs its stamp, or refuses the change. What Argo writes is never refused. `sign`: the namespace is opted in.
 pub(super) async fn update(asked: &Asked<'_, '_>) -> Decided {
@@ -34,12 +35,12 @@ pub(super) async fn update(asked: &Asked<'_, '_>) -> Decided {
         ));
     };
     let home = home(asked.kind, &asked.request.namespace);
-    let found = object::stamp(asked.world, home, asked.kind, metadata);
+    let found = object::stamp(asked.context, home, asked.kind, metadata);
     let stamp = found.as_ref().and_then(|found| found.as_ref().ok());
     facts.user = stamp
         .and_then(|stamp| stamp.user.as_ref())
         .map(ToString::to_string);
-    let standing = custody::standing(asked.world, asked.request, metadata, stamp);
+    let standing = custody::standing(asked.context, asked.request, metadata, stamp);
     let Both { old, new } = match asked.trees.both() {
         Ok(both) => both,
         // Too deep to be read: nothing of it is signed again.
@@ -69,7 +70,7 @@ pub(super) async fn update(asked: &Asked<'_, '_>) -> Decided {
     let same = again.as_ref().is_some_and(|again| Some(again) == stamp);
     let text = again
         .filter(|_| !same)
-        .map(|again| again.sign(asked.world.keys, asked.world.epoch));
+        .map(|again| again.sign(asked.context.keys, asked.context.epoch));
     let text = text.as_deref().or(metadata.annotation(STAMP_ANNOTATION));
     Ok(done(restore(asked, text), facts))
 }
@@ -120,13 +121,20 @@ async fn workflow(
     let again = |argo| custody::restamped(stamp.clone(), metadata, argo);
     if let Some(reference) = custody::awaited(standing, stamp, new) {
         // What Argo writes is never refused: without an answer its pods wait, and its next change asks again.
-        let Ok(found) = template(asked, reference).await else {
+        let Ok(found) = template(
+            asked.state,
+            &asked.request.namespace,
+            reference,
+            asked.deadline,
+        )
+        .await
+        else {
             return Ok(again(stamp.argo.clone()));
         };
         let namespace = &asked.request.namespace;
         let template = found
             .as_ref()
-            .and_then(|found| found.proven(asked.world, namespace));
+            .and_then(|found| found.proven(asked.context, namespace));
         return Ok(again(Some(custody::matched(stamp, template.as_ref(), new))));
     }
     let Some(argo) = &stamp.argo else {
@@ -134,13 +142,13 @@ async fn workflow(
     };
     if standing == Standing::Owner && old.spec != new.spec && matches!(argo, Argo::Own { .. }) {
         let info = &asked.request.user_info;
-        let asker = who::asking(asked.world, info, metadata, Launcher::Workflow);
+        let asker = who::asking(asked.context, info, metadata, Launcher::Workflow);
         let spec = if role == Role::CronWorkflow {
             new.spec.get("workflowSpec")
         } else {
             &new.spec
         };
-        if crate::argo::reference::named(spec).is_none() {
+        if crate::decide::argo::reference::named(spec).is_none() {
             evaluate(asked, &asker, spec).await?;
         } else if role == Role::Workflow {
             let member = "spec.workflowTemplateRef".to_owned();
@@ -185,7 +193,7 @@ async fn template_of(
         )));
     }
     let (info, now) = (&asked.request.user_info, &asked.object.metadata);
-    let asker = who::asking(asked.world, info, now, Launcher::Workflow);
+    let asker = who::asking(asked.context, info, now, Launcher::Workflow);
     if !home(asked.kind, "x").is_empty() {
         evaluate(asked, &asker, &new.spec).await?;
     }
@@ -203,7 +211,7 @@ async fn template_of(
         _ => None,
     };
     Ok(Some(Stamp {
-        stack: asked.world.rules.stack().to_owned(),
+        stack: asked.context.rules.stack().to_owned(),
         namespace: home(asked.kind, &asked.request.namespace).to_owned(),
         kind: asked.kind.name.to_owned(),
         object: ObjectName::of(metadata.name.as_deref(), None),
@@ -214,7 +222,7 @@ async fn template_of(
         root: None,
         runs: Vec::new(),
         containers: BTreeMap::new(),
-        taken: Some(asked.world.now),
+        taken: Some(asked.context.now),
         argo: Some(Argo::Own { digest, before }),
     }))
 }

@@ -7,40 +7,40 @@ use namesake_core::{ExistingPod, Resolution, SealError, User, is_managed_name};
 
 use super::super::needs::{self, Missing};
 use super::super::{not_opted_in, unasked};
-use crate::argo;
-use crate::guard::Guarded;
-use crate::guard::adoption::{OwnerOf, RunsAs, adopt};
-use crate::kinds;
-use crate::mutate::World;
-use crate::reason::RefusalReason;
+use crate::decide::argo;
+use crate::decide::context::AdmissionContext;
+use crate::decide::kinds;
+use crate::decide::validate::guard::Guarded;
+use crate::decide::validate::guard::adoption::{OwnerOf, RunsAs, adopt};
+use crate::decide::who;
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::Refused;
 use crate::review::{Metadata, Owner, Request};
 use crate::state::State;
-use crate::verdict::Refused;
-use crate::who;
 
 /// Checks each controller that a pod has after an update and did not have before.
 pub(super) async fn check(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     request: &Request<'_, Guarded<'_>>,
     deadline: Instant,
 ) -> Result<Option<String>, Refused> {
     let (Some(new), Some(old)) = (&request.object, &request.old_object) else {
         return Err(unasked(request));
     };
-    if world.epoch.is_empty() {
-        return Err(not_opted_in(state, world, request));
+    if context.epoch.is_empty() {
+        return Err(not_opted_in(state, context, request));
     }
     let account = old.account();
     let pod = new.metadata.name.as_deref().unwrap_or_default();
-    let runs_as = runs_as(state, world, &request.namespace, old)?;
+    let runs_as = runs_as(state, context, &request.namespace, old)?;
     let is_new = |owner: &&Owner<'_>| {
         let mut before = old.metadata.owner_references.iter().flatten();
         owner.controller == Some(true) && !before.any(|o| o == *owner)
     };
     let owners = new.metadata.owner_references.iter().flatten();
     for owner in owners.filter(is_new) {
-        let of = owner_of(state, world, &request.namespace, owner, deadline).await?;
+        let of = owner_of(state, context, &request.namespace, owner, deadline).await?;
         let object = format!("{} {}", owner.kind, owner.name);
         adopt(&request.user_info.username, (pod, &runs_as), (&object, &of))?;
     }
@@ -50,7 +50,7 @@ pub(super) async fn check(
 // The Identity of a managed account says whose it is, also when the key of the resolution is gone.
 fn runs_as(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     namespace: &str,
     pod: &Guarded<'_>,
 ) -> Result<RunsAs, Refused> {
@@ -68,7 +68,7 @@ fn runs_as(
         RunsAs::Nobody
     };
     Ok(
-        match resolution(world, namespace, &pod.metadata, account)? {
+        match resolution(context, namespace, &pod.metadata, account)? {
             Some(Resolution {
                 user: Some(user), ..
             }) => RunsAs::User(user),
@@ -78,7 +78,7 @@ fn runs_as(
 }
 
 fn resolution(
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     namespace: &str,
     metadata: &Metadata<'_>,
     account: &str,
@@ -87,14 +87,14 @@ fn resolution(
         return Ok(None);
     };
     let pod = ExistingPod {
-        stack: world.rules.stack(),
+        stack: context.rules.stack(),
         namespace,
         service_account: account,
         name: metadata.name.as_deref().unwrap_or_default(),
         generate_name: metadata.generate_name.as_deref(),
-        epoch: world.epoch,
+        epoch: context.epoch,
     };
-    match Resolution::of_existing(text, world.keys, &pod) {
+    match Resolution::of_existing(text, context.keys, &pod) {
         Ok(found) => Ok(Some(found)),
         Err(error @ SealError::UnknownKey(_)) => Err(Refused::later(
             RefusalReason::UnknownKey,
@@ -110,12 +110,13 @@ fn resolution(
 
 async fn owner_of(
     state: &State,
-    world: &World<'_>,
+    context: &AdmissionContext<'_>,
     namespace: &str,
     owner: &Owner<'_>,
     deadline: Instant,
 ) -> Result<OwnerOf, Refused> {
-    let Some(link) = who::possible_parent(&state.parents, namespace, owner) else {
+    let known = state.parents.by_uid(namespace, &owner.uid);
+    let Some(link) = who::possible_parent(known.as_deref(), owner) else {
         return Ok(OwnerOf::Unstamped);
     };
     let found = match needs::parent(state, namespace, &link, false, deadline).await {
@@ -128,7 +129,7 @@ async fn owner_of(
     if *found.name != *owner.name.as_str() || kinds::owner(owner).is_none() {
         return Ok(OwnerOf::NoSuchObject);
     }
-    let stamp = match who::stamp_of(world, namespace, &link, &found) {
+    let stamp = match who::stamp_of(context, namespace, &link, &found) {
         Ok(stamp) => stamp,
         Err(refused) if refused.code == 503 => return Err(refused),
         Err(_) => return Ok(OwnerOf::Nobody),

@@ -2,7 +2,10 @@
 
 use super::*;
 
-const STOCK: &str = include_str!("../../../testdata/stock-argo-and-jobset.yaml");
+const STOCK: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/testdata/stock-argo-and-jobset.yaml"
+));
 
 /// The stock objects, as `change` leaves each ClusterRole, beside what is shipped; the rules name both controllers as carriers.
 fn stock(change: impl Fn(&str, &mut Vec<Value>), more: &[Value]) -> Seen {

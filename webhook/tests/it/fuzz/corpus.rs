@@ -7,9 +7,9 @@ use kube::Client;
 use kube::client::Body;
 use namesake_core::Node;
 use namesake_core::Stamp;
-use namesake_webhook::argo::Role;
-use namesake_webhook::argo::nodes::node_id;
-use namesake_webhook::argo::object::own;
+use namesake_webhook::decide::argo::Role;
+use namesake_webhook::decide::argo::nodes::node_id;
+use namesake_webhook::decide::argo::object::own;
 use namesake_webhook::state::State;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use crate::golden::names;
 
 const ALICE: &str = "alice@acme.com";
 const ARGO: &str = "system:serviceaccount:argo:argo";
-const TEMPLATE: &str = "argo-workflowtemplate.json";
+const TEMPLATE: &str = "objects/argo-workflowtemplate.json";
 /// Argo's controller is a carrier.
 const CARRIERS: &str = "noMatch: deny\ncarriers: [{account: \"system:serviceaccount:argo:argo\", parents: [Workflow]}]";
 

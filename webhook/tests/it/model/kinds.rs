@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use namesake_core::{Node, digest_of_job_template};
-use namesake_webhook::kinds::Scope;
-use namesake_webhook::state::{Parent, State};
+use namesake_webhook::decide::kinds::Scope;
+use namesake_webhook::decide::known::KnownParent;
+use namesake_webhook::state::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -212,12 +213,12 @@ pub(crate) fn feed(state: &State, kind: Kind, object: &Value) {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str);
     let (group, _, name) = kind.gvk();
     let name = format!("{group}/{name}");
-    let mut kinds = namesake_webhook::kinds::parents();
+    let mut kinds = namesake_webhook::decide::kinds::parents();
     let Some((kind, _)) = kinds.find(|(k, _)| k.name == name && k.scope == Scope::Namespaced)
     else {
         return;
     };
-    let parent = Parent {
+    let parent = KnownParent {
         kind: kind.name,
         name: text("/metadata/name").unwrap_or_default().into(),
         generate_name: text("/metadata/generateName").map(Into::into),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use jiff::Timestamp;
 use namesake_webhook::admit::Webhook;
-use namesake_webhook::mode::Mode;
+use namesake_webhook::decide::mode::Mode;
 use namesake_webhook::state::{OptedIn, State};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};

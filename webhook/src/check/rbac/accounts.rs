@@ -1,0 +1,265 @@
+//! Accounts that are somebody: carriers, those that speak for others, and whoever has cluster-wide power over Namesake. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use namesake_core::{Reason, Requester, Rules, is_managed_name};
+
+use super::Rbac;
+use super::rights::{CARRY, GUARDED, READ_JOBS};
+use super::subject::{Subject, Trusted};
+use crate::check::{Account, Finding, Seen, Severity, print};
+use namesake_api::names::WEBHOOK_SERVICE_ACCOUNT;
+
+/// Accounts that the rules know: carriers, and those that are or speak for users.
+struct Known {
+    carriers: BTreeSet<Subject>,
+    mapped: BTreeSet<Subject>,
+}
+
+impl Known {
+    fn of(seen: &Seen) -> Known {
+        let rules = seen.rules.as_ref().ok();
+        let accounts = seen.accounts.iter().flatten().map(subject);
+        Known {
+            carriers: carriers(seen),
+            mapped: accounts
+                .filter(|a| rules.is_some_and(|rules| speaks(rules, a)))
+                .collect(),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Subject> {
+        self.carriers.iter().chain(&self.mapped)
+    }
+}
+
+/// The carriers of the rules, the built-in ones included.
+pub(in crate::check) fn carriers(seen: &Seen) -> BTreeSet<Subject> {
+    let rules = seen.rules.iter();
+    rules.flat_map(Rules::carriers).map(Subject::user).collect()
+}
+
+fn subject((namespace, name): &Account) -> Subject {
+    Subject::Account(namespace.clone(), name.clone())
+}
+
+/// Whether the rules take an account for a user, or let it speak for one. Managed accounts are guarded by their name.
+fn speaks(rules: &Rules, account: &Subject) -> bool {
+    let requester = Requester {
+        username: account.api_name(),
+        groups: Vec::new(),
+        extra_credential_id: true,
+    };
+    let managed = matches!(account, Subject::Account(_, name) if is_managed_name(name));
+    let user = rules.user(&requester, |_| None);
+    !managed && !matches!(user, Err(refusal) if refusal.reason == Reason::UnknownRequester)
+}
+
+/// Namespaces with guarded accounts, our own and those that are opted in excepted; and who lives there.
+pub(in crate::check) fn homes(
+    seen: &Seen,
+    rbac: &Rbac,
+    trusted: &Trusted<'_>,
+) -> Vec<(String, String)> {
+    let known = Known::of(seen);
+    let accounts = seen.accounts.iter().flatten().map(subject);
+    let holders = rbac.holders(&GUARDED);
+    let guarded = accounts.filter(|account| holders.has(account));
+    let mut homes = BTreeMap::<String, BTreeSet<String>>::new();
+    for account in known.all().cloned().chain(guarded) {
+        if let Subject::Account(namespace, name) = account {
+            homes.entry(namespace).or_default().insert(name);
+        }
+    }
+    let apart = homes.into_iter().filter(|(namespace, _)| {
+        namespace.as_str() != trusted.home && !trusted.opted_in.contains(namespace)
+    });
+    apart
+        .map(|(namespace, names)| {
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            (namespace, print::some(&names))
+        })
+        .collect()
+}
+
+/// What is open about them.
+pub(in crate::check) fn findings(seen: &Seen, rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
+    let known = Known::of(seen);
+    let mut findings = inside(seen, rbac, trusted, &known);
+    findings.extend(absent(seen, &known));
+    findings.extend(not_guarded(rbac, &known));
+    findings.extend(token_secrets(seen, rbac, &known));
+    findings.extend(without_rights(rbac, trusted));
+    findings
+}
+
+fn finding(
+    severity: Severity,
+    check: &'static str,
+    about: &Subject,
+    what: &str,
+    remedy: String,
+) -> Finding {
+    Finding {
+        severity,
+        check,
+        place: about.to_string(),
+        subjects: Vec::new(),
+        what: what.to_owned(),
+        remedy,
+    }
+}
+
+/// Carriers among the people whose pods they make.
+fn inside(seen: &Seen, rbac: &Rbac, trusted: &Trusted<'_>, known: &Known) -> Vec<Finding> {
+    let accounts = seen.accounts.iter().flatten().map(subject);
+    let holders = rbac.holders(&CARRY);
+    let carriers = accounts.filter(|account| holders.has(account));
+    let all: BTreeSet<_> = carriers.chain(known.carriers.iter().cloned()).collect();
+    let lives_inside = |account: &Subject| matches!(account, Subject::Account(namespace, _) if trusted.opted_in.contains(namespace));
+    let what = "is a carrier in a namespace that is opted in: whoever may make a pod there would be it, so nothing that it makes \
+                is anybody's";
+    let remedy = "move the controller to a namespace of its own, and name it there (carriers of the rules, ClusterRole \
+                  namesake-carrier)";
+    all.iter()
+        .filter(|account| lives_inside(account))
+        .map(|account| {
+            finding(
+                Severity::Critical,
+                "carriers",
+                account,
+                what,
+                remedy.to_owned(),
+            )
+        })
+        .collect()
+}
+
+/// Carriers that are not there: whoever makes one is it.
+fn absent(seen: &Seen, known: &Known) -> Vec<Finding> {
+    let Ok(accounts) = &seen.accounts else {
+        return Vec::new();
+    };
+    let there: BTreeSet<_> = accounts.iter().map(subject).collect();
+    let absent = known
+        .carriers
+        .iter()
+        .filter(|carrier| !there.contains(carrier) && !is_built_in(carrier));
+    let what = "is a carrier of the rules and does not exist: whoever may make it, or its namespace, is taken for it";
+    absent
+        .map(|carrier| {
+            let remedy = "take it out of carriers in the rules until it is installed".to_owned();
+            finding(Severity::Warning, "carriers", carrier, what, remedy)
+        })
+        .collect()
+}
+
+/// Accounts of kube-system: the policies name the built-in carriers themselves.
+fn is_built_in(account: &Subject) -> bool {
+    matches!(account, Subject::Account(namespace, _) if namespace == "kube-system")
+}
+
+/// Accounts whose tokens no policy guards: the rules know them, and no binding says so.
+fn not_guarded(rbac: &Rbac, known: &Known) -> Vec<Finding> {
+    let holders = rbac.holders(&GUARDED);
+    let open = |account: &&Subject| !is_built_in(account) && !holders.has(account);
+    let of = |role: &str, what: &str, accounts: &BTreeSet<Subject>| {
+        let mut by_home = BTreeMap::<&str, Vec<&str>>::new();
+        for account in accounts.iter().filter(open) {
+            if let Subject::Account(namespace, name) = account {
+                by_home.entry(namespace).or_default().push(name);
+            }
+        }
+        let each = by_home.into_iter().map(|(namespace, names)| Finding {
+            severity: Severity::Warning,
+            check: "guarded-accounts",
+            place: format!("ServiceAccounts {namespace}/{}", print::some(&names)),
+            subjects: Vec::new(),
+            what: format!("{what}, and no policy guards the tokens: bind {role}"),
+            remedy: names
+                .first()
+                .map(|name| bind(role, namespace, name, names.len()))
+                .unwrap_or_default(),
+        });
+        each.collect::<Vec<_>>()
+    };
+    let mut findings = of(
+        "namesake-carrier",
+        "are carriers of the rules",
+        &known.carriers,
+    );
+    findings.extend(of(
+        "namesake-guarded",
+        "are users to the rules, or speak for some",
+        &known.mapped,
+    ));
+    findings
+}
+
+fn bind(role: &str, namespace: &str, name: &str, count: usize) -> String {
+    let whom = match count {
+        1 => format!(
+            "--serviceaccount={}",
+            print::quoted(&format!("{namespace}:{name}"))
+        ),
+        _ => format!(
+            "--group={}",
+            print::quoted(&format!("system:serviceaccounts:{namespace}"))
+        ),
+    };
+    let binding = print::quoted(&format!("{role}-{namespace}"));
+    format!("kubectl create clusterrolebinding {binding} --clusterrole={role} {whom}")
+}
+
+/// Secrets that make whoever reads them somebody.
+fn token_secrets(seen: &Seen, rbac: &Rbac, known: &Known) -> Vec<Finding> {
+    let holders = rbac.holders(&GUARDED);
+    let guarded = |account: &Subject| {
+        matches!(account, Subject::Account(_, name) if is_managed_name(name))
+            || known.all().any(|one| one == account)
+            || holders.has(account)
+    };
+    let secrets = seen.token_secrets.iter().flatten();
+    secrets
+        .filter_map(|secret| {
+            let account = Subject::Account(secret.namespace.clone(), secret.account.clone());
+            guarded(&account).then(|| Finding {
+                severity: Severity::Critical,
+                check: "token-secrets",
+                place: format!("Secret {}/{}", secret.namespace, secret.name),
+                subjects: Vec::new(),
+                what: format!(
+                    "has a token of {account}, for ever: whoever reads it is that account"
+                ),
+                remedy: format!(
+                    "kubectl -n {} delete secret {}",
+                    print::quoted(&secret.namespace),
+                    print::quoted(&secret.name)
+                ),
+            })
+        })
+        .collect()
+}
+
+/// Opted-in namespaces in which the webhook may not read.
+fn without_rights(rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
+    let webhook = Subject::Account(trusted.home.to_owned(), WEBHOOK_SERVICE_ACCOUNT.to_owned());
+    let reads = |namespace: &String| rbac.holders_in(namespace, &READ_JOBS).has(&webhook);
+    let open = trusted
+        .opted_in
+        .iter()
+        .filter(|namespace| !reads(namespace));
+    open.map(|namespace| Finding {
+        severity: Severity::Warning,
+        check: "opt-in",
+        place: format!("Namespace {namespace}"),
+        subjects: Vec::new(),
+        what: "is opted in, and the webhook may not read there: new pods are refused or wait"
+            .to_owned(),
+        remedy: format!(
+            "kubectl apply --server-side -n {} -f manifests/opt-in/role-bindings.yaml",
+            print::quoted(namespace)
+        ),
+    })
+    .collect()
+}

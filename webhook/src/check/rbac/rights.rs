@@ -1,0 +1,225 @@
+//! Which rights make somebody into somebody else. Pure.
+
+use namesake_api::names;
+
+use super::Right;
+
+const READ: &[&str] = &["get", "list", "watch"];
+const WRITE: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
+const CHANGE: &[&str] = &["create", "update", "patch"];
+const IMPERSONATE: &[&str] = &[
+    "impersonate",
+    // Since Kubernetes 1.35, one verb for each kind of user.
+    "impersonate:user-info",
+    "impersonate:serviceaccount",
+    "impersonate:arbitrary-node",
+];
+const OURS: &[&str] = &[names::AUTHORITY_SECRET, names::STAMP_KEY_SECRET];
+pub(in crate::check) const OUR_ACCOUNTS: &[&str] = &[
+    names::WEBHOOK_SERVICE_ACCOUNT,
+    names::BROKER_SERVICE_ACCOUNT,
+];
+/// Whoever binds one of these to himself is at home everywhere.
+const ROLES: &[&str] = &[
+    "cluster-admin",
+    "admin",
+    "edit",
+    "namesake-identities-admin",
+];
+
+const fn right(
+    words: &'static str,
+    verbs: &'static [&'static str],
+    resources: &'static [(&'static str, &'static str)],
+) -> Right {
+    Right {
+        words,
+        verbs,
+        resources,
+        names: &[],
+    }
+}
+
+pub(in crate::check) const fn of(right: Right, names: &'static [&'static str]) -> Right {
+    Right { names, ..right }
+}
+
+pub(in crate::check) const ADMINISTER: Right = right(
+    "count as admins",
+    &["administer"],
+    &[(names::GROUP, "identities")],
+);
+pub(in crate::check) const GUARDED: Right =
+    right("are guarded", &["guarded"], &[(names::GROUP, "identities")]);
+pub(in crate::check) const CARRY: Right =
+    right("carry", &["carry"], &[(names::GROUP, "identities")]);
+pub(in crate::check) const READ_JOBS: Right = right("read Jobs", &["list"], &[("batch", "jobs")]);
+pub(in crate::check) const SECRETS: Right =
+    of(right("read our Secrets", READ, &[("", "secrets")]), OURS);
+pub(in crate::check) const WRITE_SECRETS: Right =
+    of(right("write our Secrets", WRITE, &[("", "secrets")]), OURS);
+pub(in crate::check) const WRITE_RULES: Right = of(
+    right("write the rules", WRITE, &[("", "configmaps")]),
+    &[names::RULES_CONFIG_MAP, names::ACCEPTED_RULES_CONFIG_MAP],
+);
+pub(in crate::check) const RUN: Right = right(
+    "make or change pods",
+    CHANGE,
+    &[
+        ("", "pods"),
+        ("", "pods/ephemeralcontainers"),
+        ("", "replicationcontrollers"),
+        ("apps", "daemonsets"),
+        ("apps", "deployments"),
+        ("apps", "replicasets"),
+        ("apps", "statefulsets"),
+        ("batch", "cronjobs"),
+        ("batch", "jobs"),
+    ],
+);
+pub(in crate::check) const ENTER: Right = right(
+    "enter pods",
+    &["create", "get"],
+    &[
+        ("", "pods/attach"),
+        ("", "pods/exec"),
+        ("", "pods/portforward"),
+        ("", "pods/proxy"),
+    ],
+);
+// Through the API server, which the webhook answers: whoever asks it gets stamps signed.
+pub(in crate::check) const REACH: Right = right(
+    "speak to what runs there through the API server",
+    &["create", "get", "update"],
+    &[("", "pods/proxy"), ("", "services/proxy")],
+);
+pub(in crate::check) const TOKENS: Right = right(
+    "ask for tokens of service accounts",
+    &["create"],
+    &[("", "serviceaccounts/token")],
+);
+pub(in crate::check) const IMPERSONATE_ACCOUNTS: Right = right(
+    "impersonate service accounts",
+    IMPERSONATE,
+    &[
+        ("", "serviceaccounts"),
+        ("authentication.k8s.io", "serviceaccounts"),
+    ],
+);
+pub(in crate::check) const IMPERSONATE_USERS: Right = right(
+    "impersonate users",
+    IMPERSONATE,
+    &[("", "users"), ("authentication.k8s.io", "users")],
+);
+pub(in crate::check) const IMPERSONATE_GROUPS: Right = right(
+    "impersonate groups",
+    IMPERSONATE,
+    &[("", "groups"), ("authentication.k8s.io", "groups")],
+);
+// So that impersonation looks like a token of the account's own.
+pub(in crate::check) const IMPERSONATE_EXTRAS: Right = right(
+    "write the extras of whom they impersonate",
+    IMPERSONATE,
+    &[
+        ("authentication.k8s.io", "userextras"),
+        (
+            "authentication.k8s.io",
+            "userextras/authentication.kubernetes.io/credential-id",
+        ),
+        ("authentication.k8s.io", "uids"),
+    ],
+);
+pub(in crate::check) const POLICIES: Right = right(
+    "change admission policies or their bindings",
+    WRITE,
+    &[
+        (
+            "admissionregistration.k8s.io",
+            "validatingadmissionpolicies",
+        ),
+        (
+            "admissionregistration.k8s.io",
+            "validatingadmissionpolicybindings",
+        ),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
+        (
+            "admissionregistration.k8s.io",
+            "mutatingadmissionpolicybindings",
+        ),
+    ],
+);
+/// A program with a webhook has to write its own configurations, and keeps that right by their names.
+pub(in crate::check) const CONFIGURATIONS: Right = of(
+    right(
+        "change webhook configurations",
+        WRITE,
+        &[
+            (
+                "admissionregistration.k8s.io",
+                "mutatingwebhookconfigurations",
+            ),
+            (
+                "admissionregistration.k8s.io",
+                "validatingwebhookconfigurations",
+            ),
+        ],
+    ),
+    &[names::WEBHOOK_CONFIGURATION],
+);
+pub(in crate::check) const ESCALATE: Right = right(
+    "give rights that they do not have (escalate)",
+    &["escalate"],
+    &[
+        ("rbac.authorization.k8s.io", "clusterroles"),
+        ("rbac.authorization.k8s.io", "roles"),
+    ],
+);
+pub(in crate::check) const BIND: Right = of(
+    right(
+        "bind roles that they do not have (bind)",
+        &["bind"],
+        &[
+            ("rbac.authorization.k8s.io", "clusterroles"),
+            ("rbac.authorization.k8s.io", "roles"),
+        ],
+    ),
+    ROLES,
+);
+pub(in crate::check) const SIGN: Right = of(
+    right(
+        "approve client certificates of any user",
+        &["approve", "sign"],
+        &[("certificates.k8s.io", "signers")],
+    ),
+    &["kubernetes.io/kube-apiserver-client", "kubernetes.io/*"],
+);
+pub(in crate::check) const KUBELETS: Right = right(
+    "enter any pod by its kubelet, past admission",
+    &["create", "get"],
+    &[("", "nodes/proxy")],
+);
+
+/// Every right that is asked about, so that tests can put each to a real API server.
+pub const RIGHTS: [Right; 21] = [
+    ADMINISTER,
+    GUARDED,
+    CARRY,
+    SECRETS,
+    WRITE_SECRETS,
+    WRITE_RULES,
+    RUN,
+    ENTER,
+    REACH,
+    TOKENS,
+    IMPERSONATE_ACCOUNTS,
+    IMPERSONATE_USERS,
+    IMPERSONATE_GROUPS,
+    IMPERSONATE_EXTRAS,
+    POLICIES,
+    CONFIGURATIONS,
+    ESCALATE,
+    BIND,
+    SIGN,
+    KUBELETS,
+    READ_JOBS,
+];

@@ -1,0 +1,12 @@
+//! What is decided about a request, and nothing else: no I/O, no clock, no state. Everything that a decision depends on is an
+//! argument; `admit` brings it.
+
+pub mod argo;
+pub mod context;
+pub mod kinds;
+pub mod known;
+pub mod mode;
+pub mod mutate;
+pub mod pod_model;
+pub mod validate;
+pub mod who;

@@ -1,0 +1,62 @@
+//! Argo Workflows: what of its objects admission has to understand, and why.
+//!
+//! Argo decodes an object, fills it in and writes it back, so that two texts of the same spec differ: [`stored`] compares
+//! what they say. A Workflow runs what its template said at one moment, under `status.storedWorkflowTemplateSpec`; whose
+//! pods those are, [`reference`] and [`custody`] say together. [`pods`] lists the pods that a spec will make, [`forbidden`]
+//! the ways in which a spec would let others into them, and [`changes`] what somebody else may still do to a Workflow.
+
+use namesake_core::{Argo, Stamp, User};
+
+use crate::decide::kinds::Kind;
+
+pub mod changes;
+pub mod custody;
+pub mod forbidden;
+pub mod nodes;
+pub mod object;
+pub mod pod_keys;
+pub mod pods;
+mod quantity;
+pub mod reference;
+pub mod retry;
+pub mod stored;
+
+/// API group of Argo Workflows.
+pub const GROUP: &str = "argoproj.io";
+/// Where Argo keeps the spec that a Workflow with a reference runs.
+pub const STORED: &str = "storedWorkflowTemplateSpec";
+/// Ending of the name of the one pod that makes the calls of `http` and `plugin` templates.
+pub const AGENT: &str = "-agent";
+/// What a kind of Argo's is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Runs: its pods are its requester's, or its deployer's.
+    Workflow,
+    /// Makes Workflows by the clock.
+    CronWorkflow,
+    /// Is run by Workflows that name it: also a ClusterWorkflowTemplate.
+    Template,
+}
+
+/// What a kind is to us, if it is Argo's.
+#[must_use]
+pub fn role(kind: &Kind) -> Option<Role> {
+    match kind.name {
+        "argoproj.io/Workflow" => Some(Role::Workflow),
+        "argoproj.io/CronWorkflow" => Some(Role::CronWorkflow),
+        "argoproj.io/WorkflowTemplate" | "argoproj.io/ClusterWorkflowTemplate" => {
+            Some(Role::Template)
+        }
+        _ => None,
+    }
+}
+
+/// Whose the pods of an object are, as far as its stamp says: its deployer's, or whoever made it.
+#[must_use]
+pub fn runs_as(stamp: &Stamp) -> Option<&User> {
+    match &stamp.argo {
+        Some(Argo::Deployed(deployer)) => deployer.user.as_ref(),
+        Some(Argo::Reference { own: None, .. } | Argo::Unmatched) => None,
+        Some(Argo::Reference { .. } | Argo::Own { .. }) | None => stamp.user.as_ref(),
+    }
+}

@@ -1,0 +1,286 @@
+//! Ways in which a spec would let something else than its author's containers act as the author.
+
+use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL};
+use super::pods::{Template, templates};
+use namesake_core::Node;
+
+/// One such way, found in a spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The member, as it stands in the spec.
+    pub member: String,
+    /// Why not, and what to do.
+    pub why: &'static str,
+}
+
+const TEMPLATE_REF: &str = "other people's templates would run as you, and whoever may edit them could change your run: copy the \
+                            template into this object";
+const POD_SPEC_PATCH: &str = "it may put anything into the pod, also from parameters of whoever starts the run: write what it adds into the template";
+const EXECUTOR: &str = "its token would lie in the pod next to your own: leave it out, the executor uses the pod's account";
+const AGENT: &str = "one agent pod makes these calls for the whole Workflow, and gets no identity: do it in a container";
+const PLUGINS: &str = "they run in an agent pod, which gets no identity: do it in a container";
+const RESERVED: &str =
+    "Argo finds the pods of a Workflow by it, or obeys it: leave it out, the pods would be refused";
+const ARTIFACT_GC: &str =
+    "pods that collect artifacts belong to nobody and get no identity: leave its account out";
+
+/// The first of them in a spec; none in one that may run as somebody.
+#[must_use]
+pub fn find(spec: &Node<'_>) -> Option<Found> {
+    let of_spec = || {
+        let plugins = member(spec, "executorPlugins", PLUGINS);
+        plugins.or_else(|| {
+            inside(
+                spec.get("artifactGC"),
+                "artifactGC",
+                "serviceAccountName",
+                ARTIFACT_GC,
+            )
+        })
+    };
+    let of_templates = || templates(spec).into_iter().find_map(agent);
+    let of_any = || {
+        let found = anywhere(spec)?;
+        let member = format!("spec{}", found.member);
+        Some(Found { member, ..found })
+    };
+    of_any()
+        .or_else(of_spec)
+        .or_else(of_templates)
+        .or_else(|| reserved(spec))
+}
+
+// Keys that only Argo may write onto pods, where they stand as such: what is made of parameters only the pod shows.
+fn reserved(spec: &Node<'_>) -> Option<Found> {
+    let of_spec = [
+        ("podMetadata", spec.get("podMetadata")),
+        (
+            "templateDefaults.metadata",
+            spec.get("templateDefaults").get("metadata"),
+        ),
+        (
+            "artifactGC.podMetadata",
+            spec.get("artifactGC").get("podMetadata"),
+        ),
+    ];
+    let found = of_spec.into_iter().find_map(|(at, metadata)| {
+        let key = reserved_key(metadata)?;
+        Some(format!("{key} in spec.{at}"))
+    });
+    let of_templates = || {
+        templates(spec).into_iter().find_map(|template| {
+            let key = reserved_key(template.itself.get("metadata"))?;
+            Some(format!("{key} in metadata of template {}", template.name()))
+        })
+    };
+    let member = found.or_else(of_templates)?;
+    Some(Found {
+        member,
+        why: RESERVED,
+    })
+}
+
+fn reserved_key<'n>(metadata: &'n Node<'_>) -> Option<&'n str> {
+    let maps = [metadata.get("labels"), metadata.get("annotations")];
+    let mut keys = maps
+        .into_iter()
+        .flat_map(Node::members)
+        .map(|(k, _)| k.as_str());
+    keys.find(|key| {
+        [WORKFLOW_LABEL, NODE_ID, NODE_NAME].contains(key) || key.starts_with(KILL_COMMAND)
+    })
+}
+
+fn agent(template: Template<'_, '_>) -> Option<Found> {
+    let name = template.name();
+    let kinds = ["http", "plugin"];
+    let kind = kinds
+        .iter()
+        .find(|kind| !matches!(named(template.itself, kind), Node::Null))?;
+    Some(Found {
+        member: format!("{kind} of template {name}"),
+        why: AGENT,
+    })
+}
+
+fn member(node: &Node<'_>, name: &str, why: &'static str) -> Option<Found> {
+    let found = !named(node, name).says_nothing();
+    found.then(|| Found {
+        member: name.to_owned(),
+        why,
+    })
+}
+
+fn inside(node: &Node<'_>, path: &str, name: &str, why: &'static str) -> Option<Found> {
+    let found = member(node, name, why)?;
+    Some(Found {
+        member: format!("{path}.{}", found.member),
+        ..found
+    })
+}
+
+// Argo decodes what stands inside steps with Go's encoding/json, which takes a name in any case.
+fn anywhere(node: &Node<'_>) -> Option<Found> {
+    let found = |name: &str, why| {
+        let member = format!(".{name}");
+        Some(Found { member, why })
+    };
+    if let Some(found) = node.items().iter().find_map(anywhere) {
+        return Some(found);
+    }
+    for (name, value) in node.members() {
+        if same(name, "templateRef") && !value.members().is_empty() {
+            return found(name, TEMPLATE_REF);
+        }
+        if same(name, "podSpecPatch") && value.text().is_some() {
+            return found(name, POD_SPEC_PATCH);
+        }
+        if same(name, "executor") && !named(value, "serviceAccountName").says_nothing() {
+            return found(&format!("{}.serviceAccountName", name.as_str()), EXECUTOR);
+        }
+        if let Some(inside) = anywhere(value) {
+            return Some(Found {
+                member: step(node, name) + &inside.member,
+                ..inside
+            });
+        }
+    }
+    None
+}
+
+// A place that a person finds again: the names of templates and steps, not their numbers.
+fn step(node: &Node<'_>, name: &str) -> String {
+    match node.get("name").text() {
+        Some(of) => format!("[{of}].{name}"),
+        None => format!(".{name}"),
+    }
+}
+
+fn named<'t, 'a>(node: &'t Node<'a>, name: &str) -> &'t Node<'a> {
+    let found = node
+        .members()
+        .iter()
+        .find(|(n, node)| same(n, name) && !matches!(node, Node::Null));
+    found.map_or_else(|| node.get(name), |(_, node)| node)
+}
+
+// Whether Go's decoder takes one name for the other: in any case, and with the two letters that fold to ASCII.
+fn same(written: &str, name: &str) -> bool {
+    if written.len() < name.len() {
+        return false;
+    }
+    let folded = written.chars().map(|c| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    });
+    folded.eq(name.chars().map(|c| c.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(spec: &str) -> Option<String> {
+        find(&serde_json::from_str(spec).unwrap()).map(|found| found.member)
+    }
+
+    /// Each way by which a spec gets around admission, and the member that is named for it.
+    const WAYS: &[(&str, &str)] = &[
+        (r#"{"podSpecPatch":"{}"}"#, "spec.podSpecPatch"),
+        (
+            r#"{"templates":[{"name":"t","podSpecPatch":"{}"}]}"#,
+            "spec.templates.podSpecPatch",
+        ),
+        (
+            r#"{"templateDefaults":{"podSpecPatch":"{}"}}"#,
+            "spec.templateDefaults.podSpecPatch",
+        ),
+        (
+            r#"{"artifactGC":{"podSpecPatch":"{}"}}"#,
+            "spec.artifactGC.podSpecPatch",
+        ),
+        (
+            r#"{"artifactGC":{"serviceAccountName":"x"}}"#,
+            "artifactGC.serviceAccountName",
+        ),
+        (
+            r#"{"executor":{"serviceAccountName":"x"}}"#,
+            "spec.executor.serviceAccountName",
+        ),
+        (r#"{"executorPlugins":[{"name":"x"}]}"#, "executorPlugins"),
+        (
+            r#"{"templates":[{"name":"t","executor":{"serviceAccountName":"x"}}]}"#,
+            "spec.templates.executor.serviceAccountName",
+        ),
+        (
+            r#"{"templates":[{"name":"t","dag":{"tasks":[{"name":"a","templateRef":{"name":"b"}}]}}]}"#,
+            "spec.templates[t].dag.tasks.templateRef",
+        ),
+        (
+            r#"{"templates":[{"name":"t","steps":[[{"name":"a","inline":{"PodſpecPatch":"{}"}}]]}]}"#,
+            "spec.templates[t].steps[a].inline.PodſpecPatch",
+        ),
+        (
+            r#"{"hooks":{"exit":{"templateRef":{"name":"b"}}}}"#,
+            "spec.hooks.exit.templateRef",
+        ),
+        (
+            r#"{"templates":[{"name":"t","http":{"url":"x"}}]}"#,
+            "http of template t",
+        ),
+        (
+            r#"{"templates":[{"name":"t","plugin":{}}]}"#,
+            "plugin of template t",
+        ),
+        (
+            r#"{"templates":[{"steps":[[{"inline":{"HTTP":{"url":"x"}}}]]}]}"#,
+            "http of template without a name",
+        ),
+        (
+            r#"{"podMetadata":{"labels":{"workflows.argoproj.io/workflow":"bobs"}}}"#,
+            "workflows.argoproj.io/workflow in spec.podMetadata",
+        ),
+        (
+            r#"{"artifactGC":{"podMetadata":{"annotations":{"workflows.argoproj.io/node-id":"x"}}}}"#,
+            "workflows.argoproj.io/node-id in spec.artifactGC.podMetadata",
+        ),
+        (
+            r#"{"templates":[{"name":"t","metadata":{"annotations":{"workflows.argoproj.io/kill-cmd-main":"x"}}}]}"#,
+            "workflows.argoproj.io/kill-cmd-main in metadata of template t",
+        ),
+        (
+            r#"{"templateDefaults":{"metadata":{"annotations":{"workflows.argoproj.io/node-name":"x"}}}}"#,
+            "workflows.argoproj.io/node-name in spec.templateDefaults.metadata",
+        ),
+    ];
+
+    #[test]
+    fn each_way_is_found_wherever_it_stands() {
+        for (spec, member) in WAYS {
+            assert_eq!(found(spec).as_deref(), Some(*member), "{spec}");
+        }
+    }
+
+    #[test]
+    fn what_stock_metaflow_deploys_has_none() {
+        let text = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/testdata/objects/argo-workflowtemplate.json"
+        ));
+        let template: Node<'_> = serde_json::from_str(text).unwrap();
+        assert_eq!(find(template.get("spec")), None);
+        assert_eq!(
+            found(
+                r#"{"templates":[{"inputs":{"artifacts":[{"http":{"url":"x"}}]},"container":{}}]}"#
+            ),
+            None
+        );
+        assert_eq!(
+            found(
+                r#"{"podMetadata":{"annotations":{"templateRef":"x"}},"podSpecPatch":"","executor":{}}"#
+            ),
+            None
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Kubernetes' own: Job and `CronJob`.
+
+use namesake_core::{Launcher, digest_of_job_template, digest_of_pod_template};
+
+use super::{Kind, Parent, Role, Runs, SUSPEND, Scope, Stop, lower, nothing_else, template};
+
+/// Runs its template, of which a few parts may change while it is suspended.
+pub(super) const JOB: Kind = Kind {
+    group: "batch",
+    kind: "Job",
+    name: "batch/Job",
+    plural: "jobs",
+    version: "v1",
+    scope: Scope::Namespaced,
+    role: Role::Parent(Parent {
+        launcher: Launcher::Job,
+        makes: Some("Pod"),
+        adopts_by: &[
+            "batch.kubernetes.io/controller-uid",
+            "batch.kubernetes.io/job-name",
+            "controller-uid",
+            "job-name",
+        ],
+        stops: &[
+            SUSPEND,
+            Stop {
+                member: "parallelism",
+                stops: |old, new| lower(old.whole().or(Some(1)), new.whole()),
+            },
+            Stop {
+                member: "activeDeadlineSeconds",
+                stops: |old, new| lower(old.whole().or(Some(i64::MAX)), new.whole()),
+            },
+        ],
+        also: nothing_else,
+        templates: |parts| {
+            let template = template::read(&parts.spec, &["template"], "spec")?;
+            Ok(template.into_iter().collect())
+        },
+        runs: Runs::Itself {
+            own: |parts| digest_of_job_template(parts.spec.get("template")),
+        },
+    }),
+};
+
+const JOB_TEMPLATE: [&str; 3] = ["jobTemplate", "spec", "template"];
+
+/// Runs, at each tick, the template that it has then.
+pub(super) const CRON_JOB: Kind = Kind {
+    group: "batch",
+    kind: "CronJob",
+    name: "batch/CronJob",
+    plural: "cronjobs",
+    version: "v1",
+    scope: Scope::Namespaced,
+    role: Role::Parent(Parent {
+        launcher: Launcher::CronJob,
+        makes: Some("batch/Job"),
+        adopts_by: &[],
+        stops: &[SUSPEND],
+        also: nothing_else,
+        templates: |parts| {
+            let template = template::read(&parts.spec, &JOB_TEMPLATE, "spec")?;
+            Ok(template.into_iter().collect())
+        },
+        runs: Runs::Signed {
+            own: |parts| {
+                let template = parts.spec.at(&JOB_TEMPLATE);
+                vec![digest_of_pod_template(template)]
+            },
+            made: |job| digest_of_pod_template(job.spec.get("template")),
+        },
+    }),
+};

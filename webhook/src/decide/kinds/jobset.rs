@@ -1,0 +1,60 @@
+//! `JobSet`: what Metaflow's `@parallel` makes.
+
+use namesake_core::{Launcher, Node, digest_of_pod_template};
+
+use super::{Kind, Parent, Parts, Role, Runs, SUSPEND, Scope, Template, nothing_else, template};
+use crate::decide::kinds::Odd;
+
+const TEMPLATE: [&str; 3] = ["template", "spec", "template"];
+
+/// Makes Jobs of its templates, at once and whenever it restarts; while it is suspended, its templates may change.
+pub(super) const JOB_SET: Kind = Kind {
+    group: "jobset.x-k8s.io",
+    kind: "JobSet",
+    name: "jobset.x-k8s.io/JobSet",
+    plural: "jobsets",
+    version: "v1alpha2",
+    scope: Scope::Namespaced,
+    role: Role::Parent(Parent {
+        launcher: Launcher::JobSet,
+        makes: Some("batch/Job"),
+        // Its headless Service finds pods by the first of them.
+        adopts_by: &[
+            "jobset.sigs.k8s.io/jobset-name",
+            "jobset.sigs.k8s.io/jobset-uid",
+            "jobset.sigs.k8s.io/job-key",
+            "jobset.sigs.k8s.io/replicatedjob-name",
+        ],
+        stops: &[SUSPEND],
+        also: nothing_else,
+        templates,
+        runs: Runs::Signed {
+            own: |parts| {
+                let jobs = parts.spec.get("replicatedJobs").items();
+                let templates = jobs.iter().map(|job| job.at(&TEMPLATE));
+                templates.map(digest_of_pod_template).collect()
+            },
+            made: |job| digest_of_pod_template(job.spec.get("template")),
+        },
+    }),
+};
+
+fn templates<'p>(parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, Odd> {
+    // Its controller adds volumes of its own then, and no Job would be what the stamp signed.
+    let policies = parts.spec.get("volumeClaimPolicies");
+    if !matches!(policies, Node::Null) && *policies != Node::List(Vec::new()) {
+        return Err(Odd::new(
+            "spec.volumeClaimPolicies",
+            "is not supported here",
+        ));
+    }
+    let jobs = match parts.spec.get("replicatedJobs") {
+        Node::Null => return Ok(Vec::new()),
+        Node::List(jobs) => jobs,
+        _ => return Err(Odd::new("spec.replicatedJobs", "is not a list")),
+    };
+    let read = |(i, job)| template::read(job, &TEMPLATE, &format!("spec.replicatedJobs[{i}]"));
+    let all = jobs.iter().enumerate().map(read);
+    let all: Vec<Option<Template<'_>>> = all.collect::<Result<_, _>>()?;
+    Ok(all.into_iter().flatten().collect())
+}

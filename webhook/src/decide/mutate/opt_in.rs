@@ -1,0 +1,191 @@
+//! The epoch of a namespace, written onto it as it opts in: what was signed in another epoch is void, on every replica and
+//! after every restart, whatever their clocks say. Pure.
+
+use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
+use namesake_core::{Rules, is_epoch};
+
+use crate::decide::mode::Mode;
+use crate::review::patch::Patch;
+use crate::review::verdict::{Facts, Verdict};
+use crate::review::{Metadata, Object, Request};
+
+/// Answers a CREATE or UPDATE of a Namespace: it gets the epoch `fresh` as it opts in, and keeps the one that it has as long
+/// as it stays. Whatever the request says about its epoch does not count. Warns when a namespace opts in and no rule can match
+/// there.
+#[must_use]
+pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, fresh: &str) -> Verdict {
+    let mut facts = Facts {
+        requester: request.user_info.username.to_string(),
+        outcome: "unchanged",
+        ..Facts::default()
+    };
+    let Some(new) = request.object.as_ref().map(|o| &o.metadata) else {
+        return Verdict::pass(facts);
+    };
+    let old = request
+        .old_object
+        .as_ref()
+        .map(|o: &Object<'_>| &o.metadata);
+    let before = old.and_then(stack);
+    let kept = old.and_then(|o| o.annotation(EPOCH_ANNOTATION));
+    let kept = kept.filter(|epoch| is_epoch(epoch));
+    let epoch = match (stack(new), before) {
+        (Some(is_in), Some(before)) if is_in == before && kept.is_some() => kept,
+        (Some(_), _) => {
+            facts.outcome = "opted-in";
+            Some(fresh)
+        }
+        (None, _) => None,
+    };
+    let warnings = match rules {
+        Some(rules) if facts.outcome == "opted-in" => {
+            let name = new.name.as_deref().or(request.name.as_deref());
+            no_rule_matches(rules, name.unwrap_or_default())
+        }
+        _ => Vec::new(),
+    };
+    let mut patch = Patch::default();
+    let keys = [(EPOCH_ANNOTATION, epoch)];
+    patch.set_keys("/metadata/annotations", new.annotations.as_ref(), &keys);
+    Verdict {
+        result: Ok(patch),
+        warnings,
+        ..Verdict::pass(facts)
+    }
+}
+
+// What an admin sees who opts in a namespace that the rules do not mention: Jobs there would silently run as before.
+fn no_rule_matches(rules: &Rules, namespace: &str) -> Vec<String> {
+    if rules.can_match_in(namespace) {
+        return Vec::new();
+    }
+    vec![
+        format!("namesake: no rule can match in namespace {namespace}"),
+        "namesake: its pods will be refused, or run as the account that they name, never as their user"
+            .to_owned(),
+        "namesake: add it to match.namespace of a rule and for.namespaces of its class (docs/rules.md)".to_owned(),
+    ]
+}
+
+// The stack that a namespace is opted in to; none while its mode is off.
+fn stack<'m>(metadata: &'m Metadata<'_>) -> Option<&'m str> {
+    let off = Mode::of(metadata.label(MODE_LABEL)) == Ok(Mode::Off);
+    metadata.label(OPT_IN_LABEL).filter(|_| !off)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::review;
+
+    const FRESH: &str = "a-fresh-epoch-of-its-own";
+    const OLD: &str = "an-older-epoch-of-it";
+
+    // What becomes of the annotation. `epoch` among the labels is the annotation that is there.
+    fn epoch(old: &Value, new: &Value) -> Value {
+        let object = |labels: &Value| {
+            if labels.is_null() {
+                return Value::Null;
+            }
+            let mut labels = labels.clone();
+            let epoch = labels.as_object_mut().unwrap().remove("epoch");
+            let annotations = epoch.map_or(json!({}), |epoch| json!({EPOCH_ANNOTATION: epoch}));
+            json!({"metadata": {"name": "n", "labels": labels, "annotations": annotations}})
+        };
+        let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "u", "userInfo": {"username": "root@acme.com"}, "object": object(new), "oldObject": object(old)}});
+        let body = body.to_string();
+        let verdict = write_epoch(&review::parse(body.as_bytes()).unwrap(), None, FRESH);
+        let patch = serde_json::to_value(verdict.result.unwrap()).unwrap();
+        patch.get(0).cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_namespace_gets_another_epoch_whenever_it_comes_in() {
+        let (inside, none) = (json!({OPT_IN_LABEL: "prod"}), json!({}));
+        let off = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "off", "epoch": OLD});
+        for (old, new) in [
+            (&Value::Null, &inside),
+            (&none, &inside),
+            (
+                &json!({OPT_IN_LABEL: "dev", "epoch": OLD}),
+                &json!({OPT_IN_LABEL: "prod", "epoch": OLD}),
+            ),
+            (
+                &off,
+                &json!({OPT_IN_LABEL: "prod", MODE_LABEL: "shadow", "epoch": OLD}),
+            ),
+            (&none, &json!({OPT_IN_LABEL: "prod", "epoch": OLD})),
+            // It was labelled before this webhook was installed, or somebody wrote nonsense meanwhile.
+            (&inside, &inside),
+            (&json!({OPT_IN_LABEL: "prod", "epoch": "e"}), &inside),
+        ] {
+            assert_eq!(
+                epoch(old, new)["value"][EPOCH_ANNOTATION]
+                    .as_str()
+                    .or(epoch(old, new)["value"].as_str()),
+                Some(FRESH),
+                "{old} {new}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_epoch_stays_as_it_is_while_a_namespace_is_in() {
+        let inside = json!({OPT_IN_LABEL: "prod", "epoch": OLD});
+        assert_eq!(epoch(&inside, &inside), Value::Null);
+        let moved = epoch(&inside, &json!({OPT_IN_LABEL: "prod", "epoch": FRESH}));
+        assert_eq!(moved["value"], OLD, "somebody else wrote it");
+        let without = epoch(&inside, &json!({OPT_IN_LABEL: "prod"}));
+        assert_eq!(
+            without["value"][EPOCH_ANNOTATION]
+                .as_str()
+                .or(without["value"].as_str()),
+            Some(OLD)
+        );
+        let shadow = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "shadow", "epoch": OLD});
+        assert_eq!(epoch(&inside, &shadow), Value::Null);
+        assert_eq!(epoch(&inside, &json!({"epoch": OLD}))["op"], "remove");
+    }
+
+    const RULES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
+
+    fn warnings(rules: &str, namespace: &str, old: &Value, new: &Value) -> Vec<String> {
+        let labelled = |labels: &Value| json!({"metadata": {"name": namespace, "labels": labels, "annotations": {EPOCH_ANNOTATION: OLD}}});
+        let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "u", "name": namespace, "userInfo": {"username": "root@acme.com"},
+            "object": labelled(new), "oldObject": labelled(old)}});
+        let file = "rules.yaml";
+        let rules = Rules::parse(&[namesake_core::Source { file, text: rules }]).unwrap();
+        write_epoch(
+            &review::parse(body.to_string().as_bytes()).unwrap(),
+            Some(&rules),
+            FRESH,
+        )
+        .warnings
+    }
+
+    #[test]
+    fn opting_in_a_namespace_in_which_no_rule_can_match_warns() {
+        let rules = RULES.replace(
+            "match: {group: billing",
+            "match: {namespace: research, group: billing",
+        );
+        let (outside, inside) = (json!({}), json!({OPT_IN_LABEL: "prod"}));
+        let warned = warnings(&rules, "try", &outside, &inside);
+        assert_eq!(warned.len(), 3, "{warned:?}");
+        assert!(warned[0].ends_with("namespace try"), "{warned:?}");
+        assert!(warned.iter().all(|text| text.len() <= 120), "{warned:?}");
+        let none: Vec<String> = Vec::new();
+        assert_eq!(warnings(&rules, "research", &outside, &inside), none);
+        assert_eq!(
+            warnings(&rules, "try", &inside, &inside),
+            none,
+            "it is in already"
+        );
+        let off = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "off"});
+        assert_eq!(warnings(&rules, "try", &inside, &off), none);
+    }
+}

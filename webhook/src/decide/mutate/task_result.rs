@@ -1,0 +1,79 @@
+//! WorkflowTaskResults of Argo, as they are created: which pod does it is written into them, so that a policy can tell later
+//! who may change them, also while every webhook is down. Whether it may create them at all is for the guard to say.
+
+use namesake_api::names::RESULT_POD_ANNOTATION;
+
+use crate::review::patch::Patch;
+use crate::review::verdict::{Facts, Verdict};
+use crate::review::{Object, Request};
+
+/// Whether a request creates one.
+#[must_use]
+pub(crate) fn is_created<O>(request: &Request<'_, O>) -> bool {
+    request.kind.group.as_str() == crate::decide::argo::GROUP
+        && request.kind.kind.as_str() == "WorkflowTaskResult"
+        && request.operation.as_str() == "CREATE"
+        && request.sub_resource.as_ref().is_none_or(|s| s.is_empty())
+}
+
+/// Writes down the pod that the requester's credential was given to, whatever stood there.
+#[must_use]
+pub(crate) fn write_down(request: &Request<'_, Object<'_>>) -> Verdict {
+    let pod = request.user_info.pod().map(|(_, uid)| uid);
+    let mut patch = Patch::default();
+    if let Some(object) = &request.object {
+        let there = object.metadata.annotations.as_ref();
+        patch.set_keys(
+            "/metadata/annotations",
+            there,
+            &[(RESULT_POD_ANNOTATION, pod)],
+        );
+    }
+    Verdict {
+        result: Ok(patch),
+        warnings: Vec::new(),
+        facts: Facts {
+            requester: request.user_info.username.to_string(),
+            outcome: "stamped",
+            ..Facts::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::review::parse;
+
+    fn patch(user_extra: &str, annotations: &str) -> String {
+        let body = format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","operation":"CREATE",
+            "kind":{{"group":"argoproj.io","version":"v1alpha1","kind":"WorkflowTaskResult"}},
+            "userInfo":{{"username":"system:serviceaccount:research:x","extra":{user_extra}}},
+            "object":{{"metadata":{{"name":"r"{annotations}}}}}}}}}"#
+        );
+        let request = parse::<Object<'_>>(body.as_bytes()).unwrap();
+        assert!(is_created(&request));
+        serde_json::to_string(&write_down(&request).result.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_pod_is_written_down_whatever_stood_there_and_only_if_a_pod_asks() {
+        let pod = r#"{"authentication.kubernetes.io/credential-id":["JTI=1"],
+            "authentication.kubernetes.io/pod-name":["p"],"authentication.kubernetes.io/pod-uid":["u1"]}"#;
+        assert_eq!(
+            patch(pod, ""),
+            r#"[{"op":"add","path":"/metadata/annotations","value":{"namesake.dev/pod-uid":"u1"}}]"#
+        );
+        let there = r#","annotations":{"namesake.dev/pod-uid":"u2"}"#;
+        assert_eq!(
+            patch(pod, there),
+            r#"[{"op":"add","path":"/metadata/annotations/namesake.dev~1pod-uid","value":"u1"}]"#
+        );
+        assert_eq!(patch(pod, &there.replace("u2", "u1")), "[]");
+        assert_eq!(
+            patch("{}", there),
+            r#"[{"op":"remove","path":"/metadata/annotations/namesake.dev~1pod-uid"}]"#
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! Refuses a broken edit of the rules when it is written.
+
+use std::collections::BTreeMap;
+
+use namesake_api::names::{RULES_CONFIG_MAP, RULES_KEY, RULES_KEY_SUFFIX};
+use namesake_core::{Rules, RulesErrors, Source};
+use serde::Deserialize;
+
+use crate::review::Request;
+use crate::review::reason::RefusalReason;
+use crate::review::verdict::{Facts, Refused, Verdict};
+
+/// Files of rules: key of the ConfigMap to text.
+pub type Files = BTreeMap<String, String>;
+
+/// Reads files of rules, the main one first.
+///
+/// # Errors
+/// Every problem, each with its file, line and column.
+pub fn parse(files: &Files) -> Result<Rules, RulesErrors> {
+    let main = files.iter().filter(|(key, _)| *key == RULES_KEY);
+    let others = files.iter().filter(|(key, _)| *key != RULES_KEY);
+    let sources: Vec<_> = main
+        .chain(others)
+        .map(|(file, text)| Source { file, text })
+        .collect();
+    Rules::parse(&sources)
+}
+
+/// The part of a ConfigMap that is read.
+#[derive(Debug, Default, Deserialize)]
+pub struct ConfigMap {
+    metadata: Metadata,
+    #[serde(default)]
+    data: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// Checks a ConfigMap as it would be written. Warns about what changes every name, for which `in_force` are the rules of now; and
+/// about opted-in namespaces in which no rule could match any more, which `opted_in` lists for a stack.
+#[must_use]
+pub fn check(
+    request: &Request<'_, ConfigMap>,
+    in_force: Option<&Rules>,
+    opted_in: impl FnOnce(&str) -> Vec<String>,
+) -> Verdict {
+    let facts = Facts {
+        requester: request.user_info.username.to_string(),
+        outcome: "rules-checked",
+        ..Facts::default()
+    };
+    let Some(map) = &request.object else {
+        return Verdict::pass(facts);
+    };
+    if map.metadata.name.as_deref() != Some(RULES_CONFIG_MAP) {
+        return Verdict::pass(facts);
+    }
+    let files = map.data.iter().flatten();
+    let files = files.filter(|(key, _)| key.ends_with(RULES_KEY_SUFFIX));
+    let files = files
+        .map(|(key, text)| (key.clone(), text.clone()))
+        .collect();
+    match parse(&files) {
+        Ok(rules) => {
+            let mut verdict = Verdict::pass(facts);
+            verdict.warnings = in_force
+                .map(|old| warnings(old, &rules))
+                .unwrap_or_default();
+            verdict
+                .warnings
+                .extend(unmatched(&rules, opted_in(rules.stack())));
+            verdict
+        }
+        Err(errors) => {
+            let refused = Refused::forbidden(
+                RefusalReason::BrokenRules,
+                format!(
+                    "these rules are broken, and the ones before stay in force; mend each of these and write them again:\n{errors}"
+                ),
+            );
+            Verdict::refuse(refused, facts)
+        }
+    }
+}
+
+fn warnings(old: &Rules, new: &Rules) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if old.stack() != new.stack() {
+        warnings.push("namesake: another stack: opted-in namespaces, identities and stamps of the old one no longer count".to_owned());
+    }
+    if old.cluster() != new.cluster() {
+        warnings.push("namesake: another cluster: every user gets another identity".to_owned());
+    }
+    warnings
+}
+
+/// Longest list of namespaces in a warning, in bytes.
+const NAMES_BYTES: usize = 60;
+
+fn unmatched(rules: &Rules, opted_in: Vec<String>) -> Option<String> {
+    let mut without = opted_in
+        .into_iter()
+        .filter(|namespace| !rules.can_match_in(namespace));
+    let mut names = without.next()?;
+    let mut more = 0;
+    for name in without {
+        if more == 0 && names.len() + name.len() <= NAMES_BYTES {
+            names += &format!(", {name}");
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        names += &format!(" and {more} more");
+    }
+    Some(format!("namesake: no rule can match in opted-in {names}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::review;
+
+    const GOOD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
+
+    fn verdict(name: &str, text: &str) -> Verdict {
+        let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "u", "userInfo": {"username": "root@acme.com"},
+            "object": {"metadata": {"name": name}, "data": {"rules.yaml": text, "README": "not: [rules"}}}});
+        let body = body.to_string();
+        let in_force = Rules::parse(&[namesake_core::Source {
+            file: "rules.yaml",
+            text: GOOD,
+        }])
+        .unwrap();
+        let opted_in = |stack: &str| {
+            assert_eq!(stack, "prod");
+            ["research", "try"].map(str::to_owned).to_vec()
+        };
+        check(
+            &review::parse(body.as_bytes()).unwrap(),
+            Some(&in_force),
+            opted_in,
+        )
+    }
+
+    #[test]
+    fn an_edit_that_leaves_opted_in_namespaces_without_a_rule_warns() {
+        let only_research = GOOD.replace("{group: billing", "{namespace: research, group: billing");
+        let warned = verdict(RULES_CONFIG_MAP, &only_research).warnings;
+        assert_eq!(warned, ["namesake: no rule can match in opted-in try"]);
+        let rules = Rules::parse(&[namesake_core::Source {
+            file: "rules.yaml",
+            text: &only_research,
+        }]);
+        let many = (0..1000).map(|n| format!("team-{n}-of-acme")).collect();
+        let one = unmatched(&rules.unwrap(), many).unwrap();
+        assert!(one.len() <= 120 && one.ends_with(" and 996 more"), "{one}");
+    }
+
+    #[test]
+    fn a_broken_edit_is_refused_with_every_problem_and_its_place() {
+        let broken = GOOD
+            .replace("noMatch: deny", "noMatch: perhaps")
+            .replace("per: [user]", "per: [shoe]");
+        let refused = verdict(RULES_CONFIG_MAP, &broken).result.unwrap_err();
+        let places: Vec<_> = refused
+            .message
+            .lines()
+            .filter(|l| l.starts_with("rules.yaml:"))
+            .collect();
+        assert!(places.len() >= 2, "{}", refused.message);
+        assert!(refused.message.contains("root@acme.com"));
+    }
+
+    #[test]
+    fn good_rules_and_other_config_maps_pass() {
+        assert_eq!(
+            verdict(RULES_CONFIG_MAP, GOOD).result.unwrap(),
+            crate::review::patch::Patch::default()
+        );
+        verdict("something-else", "nonsense: [").result.unwrap();
+    }
+
+    #[test]
+    fn another_cluster_is_warned_about() {
+        let moved = GOOD.replace("clusters/ml", "clusters/other");
+        let warnings = verdict(RULES_CONFIG_MAP, &moved).warnings;
+        assert!(
+            warnings.len() == 1 && warnings[0].len() <= 120,
+            "{warnings:?}"
+        );
+    }
+}

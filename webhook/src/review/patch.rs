@@ -1,0 +1,124 @@
+//! A JSON patch of exactly what changes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::review::text::Pairs;
+
+/// One operation, as RFC 6902 writes it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub enum Operation {
+    /// Sets a member, or inserts into an array.
+    Add {
+        /// JSON pointer.
+        path: String,
+        /// What is set.
+        value: Value,
+    },
+    /// Takes a member away.
+    Remove {
+        /// JSON pointer.
+        path: String,
+    },
+}
+
+/// A JSON patch; empty when nothing changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Patch(Vec<Operation>);
+
+impl Patch {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Sets a member, whether it is there or not (RFC 6902: `add` replaces what is there).
+    pub fn set(&mut self, path: impl Into<String>, value: impl Into<Value>) {
+        self.0.push(Operation::Add {
+            path: path.into(),
+            value: value.into(),
+        });
+    }
+
+    /// Takes away a member that is there.
+    pub fn remove(&mut self, path: impl Into<String>) {
+        self.0.push(Operation::Remove { path: path.into() });
+    }
+
+    /// Does what another patch does, after this one.
+    pub fn append(&mut self, other: Patch) {
+        self.0.extend(other.0);
+    }
+
+    /// Makes the keys of a map of strings at `path` as wanted (`None` takes a key away); makes the map if it is missing.
+    pub fn set_keys(&mut self, path: &str, now: Option<&Pairs<'_>>, want: &[(&str, Option<&str>)]) {
+        let Some(now) = now else {
+            let all = want.iter().filter_map(|(k, v)| Some((*k, (*v)?)));
+            let all: BTreeMap<_, _> = all.collect();
+            if !all.is_empty() {
+                let all = all.into_iter().map(|(k, v)| (k.to_owned(), v.into()));
+                self.set(path, Value::Object(all.collect()));
+            }
+            return;
+        };
+        for (key, value) in want {
+            match (now.get(key), value) {
+                (Some(old), Some(new)) if old == *new => {}
+                (_, Some(new)) => self.set(member(path, key), *new),
+                (Some(_), None) => self.remove(member(path, key)),
+                (None, None) => {}
+            }
+        }
+    }
+}
+
+/// JSON pointer of a member of the object at `path`.
+#[must_use]
+pub fn member(path: &str, key: &str) -> String {
+    format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(map: Option<&str>, want: &[(&str, Option<&str>)]) -> String {
+        let map: Option<Pairs<'_>> = map.map(|m| serde_json::from_str(m).unwrap());
+        let mut patch = Patch::default();
+        patch.set_keys("/metadata/labels", map.as_ref(), want);
+        serde_json::to_string(&patch).unwrap()
+    }
+
+    #[test]
+    fn only_what_differs_is_patched() {
+        let want = [
+            ("a/b", Some("1")),
+            ("c", Some("2")),
+            ("d", None),
+            ("e", None),
+        ];
+        assert_eq!(
+            keys(Some(r#"{"c":"2","d":"x"}"#), &want),
+            r#"[{"op":"add","path":"/metadata/labels/a~1b","value":"1"},{"op":"remove","path":"/metadata/labels/d"}]"#
+        );
+    }
+
+    #[test]
+    fn a_missing_map_is_made_and_an_empty_one_is_not() {
+        assert_eq!(
+            keys(None, &[("a", Some("1")), ("b", None)]),
+            r#"[{"op":"add","path":"/metadata/labels","value":{"a":"1"}}]"#
+        );
+        assert_eq!(keys(None, &[("b", None)]), "[]");
+    }
+
+    #[test]
+    fn pointers_are_escaped() {
+        assert_eq!(member("/m", "a~b/c"), "/m/a~0b~1c");
+    }
+}

@@ -1,0 +1,115 @@
+//! The part of a pod that admission reads.
+
+use namesake_core::Text;
+use serde::Deserialize;
+
+use crate::review::text::{Pairs, objects_only};
+
+/// The part of a pod's spec that admission reads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub struct Spec<'a> {
+    /// Its KSA.
+    #[serde(borrow, default)]
+    pub service_account_name: Option<Text<'a>>,
+    /// The deprecated second name of the same; the API server lets `serviceAccountName` win.
+    #[serde(borrow, default)]
+    pub service_account: Option<Text<'a>>,
+    /// The node, if it was chosen already.
+    #[serde(borrow, default)]
+    pub node_name: Option<Text<'a>>,
+    /// Scheduling gates.
+    #[serde(borrow, default)]
+    pub scheduling_gates: Option<Vec<Gate<'a>>>,
+    /// What runs first.
+    #[serde(borrow, default)]
+    pub init_containers: Option<Vec<Container<'a>>>,
+    /// What runs.
+    #[serde(borrow, default)]
+    pub containers: Option<Vec<Container<'a>>>,
+    /// On the network of its node.
+    #[serde(default)]
+    pub host_network: Option<bool>,
+    /// Labels that its node must have.
+    #[serde(borrow, default)]
+    pub node_selector: Option<Pairs<'a>>,
+}
+
+impl Spec<'_> {
+    /// The KSA that a pod names; `default` when it names none, as the API server has it.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        let named = [&self.service_account_name, &self.service_account];
+        let mut named = named.into_iter().flatten().map(Text::as_str);
+        named.find(|name| !name.is_empty()).unwrap_or("default")
+    }
+}
+
+/// One scheduling gate.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Gate<'a> {
+    /// Name.
+    #[serde(borrow, default)]
+    pub name: Text<'a>,
+}
+
+/// The part of a container that says what runs. Not its environment, volumes and resources: other webhooks rightly
+/// change these, and the API server admits no webhook that an admin did not install.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub struct Container<'a> {
+    #[serde(borrow, default)]
+    pub(crate) name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) image: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) command: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    pub(crate) args: Option<Vec<Text<'a>>>,
+    #[serde(borrow, default)]
+    pub(crate) restart_policy: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) lifecycle: Option<Lifecycle<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) liveness_probe: Option<Handler<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) readiness_probe: Option<Handler<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) startup_probe: Option<Handler<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub(crate) struct Lifecycle<'a> {
+    #[serde(borrow, default)]
+    pub(crate) post_start: Option<Handler<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) pre_stop: Option<Handler<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub(crate) struct Handler<'a> {
+    #[serde(borrow, default)]
+    pub(crate) exec: Option<Exec<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub(crate) struct Exec<'a> {
+    #[serde(borrow, default)]
+    pub(crate) command: Option<Vec<Text<'a>>>,
+}
+
+objects_only!(Spec, Gate, Container, Lifecycle, Handler, Exec);
+
+impl Container<'_> {
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn image(&self) -> &str {
+        self.image.as_deref().unwrap_or_default()
+    }
+}

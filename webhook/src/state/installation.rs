@@ -1,0 +1,94 @@
+//! Whether what protects us is there as it was shipped. Policies cannot guard policies, so the webhook looks. Pure.
+
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
+};
+use kube::ResourceExt;
+use namesake_api::names;
+
+/// What is installed, as the API server shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Installation {
+    /// All policies.
+    pub policies: Vec<ValidatingAdmissionPolicy>,
+    /// All bindings of policies.
+    pub bindings: Vec<ValidatingAdmissionPolicyBinding>,
+    /// Our mutating configuration.
+    pub mutating: Option<MutatingWebhookConfiguration>,
+    /// Our validating configuration.
+    pub validating: Option<ValidatingWebhookConfiguration>,
+}
+
+/// What is missing or refuses less than it was shipped to, one sentence each. The policies' expressions are the admin's to
+/// change; that each policy fails closed, is bound, and denies everywhere is not.
+#[must_use]
+pub fn faults(there: &Installation) -> Vec<String> {
+    let mut faults = Vec::new();
+    for name in names::GUARDS {
+        faults.extend(policy(there, name));
+        faults.extend(binding(there, name, true));
+    }
+    faults.extend(policy(there, names::TOKEN_GUARD));
+    faults.extend(binding(there, names::TOKEN_GUARD, false));
+    let mutating = there
+        .mutating
+        .iter()
+        .flat_map(|c| c.webhooks.iter().flatten());
+    let validating = there
+        .validating
+        .iter()
+        .flat_map(|c| c.webhooks.iter().flatten());
+    let webhooks: Vec<_> = mutating
+        .map(|w| (w.name.as_str(), w.failure_policy.as_deref()))
+        .chain(validating.map(|w| (w.name.as_str(), w.failure_policy.as_deref())))
+        .collect();
+    for name in [
+        names::MUTATE_WEBHOOK,
+        names::NAMESPACES_WEBHOOK,
+        names::VALIDATE_WEBHOOK,
+        names::GUARD_WEBHOOK,
+    ] {
+        match webhooks.iter().find(|(webhook, _)| *webhook == name) {
+            None => faults.push(format!("webhook {name} is missing")),
+            Some((_, Some("Fail"))) => {}
+            Some((_, policy)) => faults.push(format!(
+                "webhook {name} has failurePolicy {}, not Fail",
+                policy.unwrap_or("none")
+            )),
+        }
+    }
+    faults
+}
+
+fn policy(there: &Installation, name: &str) -> Option<String> {
+    let Some(found) = there.policies.iter().find(|p| p.name_any() == name) else {
+        return Some(format!("policy {name} is missing"));
+    };
+    let spec = found.spec.as_ref();
+    let fails = spec.and_then(|s| s.failure_policy.as_deref()) == Some("Fail");
+    let validates = spec.is_some_and(|s| s.validations.iter().flatten().next().is_some());
+    match (fails, validates) {
+        (true, true) => None,
+        (false, _) => Some(format!("policy {name} does not have failurePolicy Fail")),
+        (true, false) => Some(format!("policy {name} has no validations")),
+    }
+}
+
+fn binding(there: &Installation, name: &str, denies: bool) -> Option<String> {
+    let mut bindings = there.bindings.iter().map(|b| &b.spec);
+    let mut of_it = bindings.by_ref().filter(|b| b.policy_name == name);
+    let holds = of_it.any(|b| {
+        let actions = b.validation_actions.iter();
+        let everywhere = b.match_resources.is_none() && b.param_ref.is_none();
+        let mut actions = actions.map(String::as_str);
+        everywhere && actions.any(|a| a == "Deny" || (!denies && a == "Audit"))
+    });
+    let what = if denies { "Deny" } else { "Deny or Audit" };
+    (!holds).then(|| format!("policy {name} has no binding with {what} for all that it matches"))
+}
+
+#[cfg(test)]
+pub(crate) mod shipped;
+#[cfg(test)]
+mod tests;

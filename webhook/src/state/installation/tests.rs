@@ -1,0 +1,83 @@
+use k8s_openapi::api::admissionregistration::v1::{
+    MatchResources, ValidatingAdmissionPolicyBindingSpec,
+};
+
+use super::*;
+use crate::state::installation::shipped::{of, shipped};
+
+fn installed() -> Installation {
+    let all = shipped("base");
+    Installation {
+        policies: of(&all, "ValidatingAdmissionPolicy"),
+        bindings: of(&all, "ValidatingAdmissionPolicyBinding"),
+        mutating: of(&all, "MutatingWebhookConfiguration").pop(),
+        validating: of(&all, "ValidatingWebhookConfiguration").pop(),
+    }
+}
+
+#[test]
+fn what_is_shipped_has_no_fault_and_every_policy_of_it_is_looked_at() {
+    let there = installed();
+    assert_eq!(faults(&there), Vec::<String>::new());
+    let mut policies: Vec<_> = there.policies.iter().map(ResourceExt::name_any).collect();
+    // Advice refuses nothing.
+    policies.retain(|name| name != names::TOKEN_GUARD && name != "namesake-opt-in-advice");
+    policies.sort();
+    assert_eq!(policies, names::GUARDS);
+}
+
+#[test]
+fn each_part_that_is_missing_is_a_fault() {
+    let all = faults(&Installation::default());
+    assert_eq!(all.len(), 2 * (names::GUARDS.len() + 1) + 4);
+    let mut there = installed();
+    there.validating = None;
+    assert_eq!(faults(&there).len(), 2);
+}
+
+#[test]
+fn a_policy_that_no_longer_denies_everywhere_is_a_fault() {
+    let weaker = |change: &dyn Fn(&mut Installation)| {
+        let mut there = installed();
+        change(&mut there);
+        faults(&there).len()
+    };
+    assert_eq!(
+        weaker(&|i| i.policies[0].spec.as_mut().unwrap().failure_policy = Some("Ignore".to_owned())),
+        1
+    );
+    assert_eq!(
+        weaker(&|i| i.policies[0].spec.as_mut().unwrap().validations = None),
+        1
+    );
+    let binding = |i: &mut Installation| {
+        let found = i
+            .bindings
+            .iter_mut()
+            .find(|b| b.name_any() == names::GUARDS[0]);
+        found.unwrap().spec.clone()
+    };
+    let changes: [fn(&mut ValidatingAdmissionPolicyBindingSpec); 3] = [
+        |b| b.validation_actions = vec!["Warn".to_owned(), "Audit".to_owned()],
+        |b| "another".clone_into(&mut b.policy_name),
+        |b| b.match_resources = Some(MatchResources::default()),
+    ];
+    for change in changes {
+        let mut there = installed();
+        let mut spec = binding(&mut there);
+        change(&mut spec);
+        let found = there
+            .bindings
+            .iter_mut()
+            .find(|b| b.name_any() == names::GUARDS[0]);
+        found.unwrap().spec = spec;
+        assert_eq!(faults(&there).len(), 1);
+    }
+    assert_eq!(
+        weaker(&|i| {
+            let webhooks = i.mutating.as_mut().unwrap().webhooks.as_mut().unwrap();
+            webhooks[0].failure_policy = Some("Ignore".to_owned());
+        }),
+        1
+    );
+}

@@ -1,0 +1,63 @@
+//! Which kinds of parents the cluster has: looked up every minute, so that one installed later works without a restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::core::ApiResource;
+use kube::{Client, Error, discovery};
+
+use crate::decide::kinds::{self, Kind};
+use crate::state::State;
+use crate::state::metrics::WatchLabels;
+
+const EVERY: Duration = Duration::from_secs(60);
+/// After a failure.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Keeps what is installed in memory; never returns.
+pub(super) async fn run(client: Client, state: Arc<State>) {
+    let mut failing = false;
+    loop {
+        match served(&client).await {
+            Ok(resources) => {
+                failing = false;
+                let new = state.installed.set(resources);
+                if !new.is_empty() {
+                    tracing::info!(kinds = new.join(" "), "parents of these kinds are watched");
+                }
+                tokio::time::sleep(EVERY).await;
+            }
+            Err(error) => {
+                let labels = WatchLabels { watch: "installed" };
+                state.metrics.watch_failures.get_or_create(&labels).inc();
+                if !failing {
+                    tracing::warn!(%error, "which kinds are installed cannot be looked up; what is in memory stays in use");
+                }
+                failing = true;
+                tokio::time::sleep(SOON).await;
+            }
+        }
+    }
+}
+
+/// The kinds of parents that the API server serves, by our names, and how each is read.
+pub(crate) async fn served(client: &Client) -> Result<BTreeMap<&'static str, ApiResource>, Error> {
+    let kinds: Vec<&'static Kind> = kinds::parents().map(|(kind, _)| kind).collect();
+    let groups: BTreeSet<&str> = kinds.iter().map(|kind| kind.group).collect();
+    let served = client.list_api_groups().await?.groups;
+    let mut found = BTreeMap::new();
+    for group in groups {
+        if !served.iter().any(|g| g.name == group) {
+            continue;
+        }
+        let group = discovery::group(client, group).await?;
+        let here = kinds.iter().filter(|kind| kind.group == group.name());
+        for kind in here {
+            if let Some((resource, _)) = group.recommended_kind(kind.kind) {
+                found.insert(kind.name, resource);
+            }
+        }
+    }
+    Ok(found)
+}
