@@ -8,6 +8,4 @@ mod start;
 pub use args::{LogFormat, ServerArgs};
 pub use duration::parse_duration;
 pub use rules::{RulesFiles, parse_rules, rules_files};
-pub use start::{
-    bind, connect_to_cluster, install_crypto_provider, shutdown_on_signal, start_log,
-};
+pub use start::{bind, connect_to_cluster, install_crypto_provider, shutdown_on_signal, start_log};

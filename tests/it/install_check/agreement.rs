@@ -16,8 +16,8 @@ use namesake_tests::{
 };
 use namesake_webhook::check::{
     Subject,
-    rbac::{Listing, Rbac, Right},
     rbac::rights::RIGHTS,
+    rbac::{Listing, Rbac, Right},
 };
 use serde_json::json;
 
