@@ -1,38 +1,36 @@
-//! The authority: signs leaves; its Secret is shared by replicas of webhook and broker.
+//! The certificate authority: it signs leaf certificates, and its Secret is shared by the replicas of webhook and broker.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
-use kube::api::ObjectMeta;
-use namesake_api::names::{AUTHORITY_SECRET, MANAGED_BY, MANAGED_BY_VALUE};
+use namesake_api::names::AUTHORITY_SECRET;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::CertificateDer;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::{Error, Leaf, bundle, leaf, schedule, secrets};
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
-const TYPE: &str = "kubernetes.io/tls";
-const REMEDY: &str = "restore it, or delete the secret and restart the webhook and the broker: a new authority is made";
+const REMEDY: &str = "restore it, or delete the secret and restart the webhook and the broker: they create a new authority";
 
-/// An authority that signs leaves, and every authority that clients should trust besides.
+/// The authority that signs leaf certificates, and all authorities that clients should trust.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
+    /// PEM of the trusted authorities, the signing one first.
     bundle: String,
     not_before: Timestamp,
     not_after: Timestamp,
 }
 
 impl Authority {
-    /// Reads the authority's Secret in `namespace`, or makes it.
+    /// Reads the authority's Secret in `namespace`, or creates it.
     ///
     /// # Errors
-    /// When the API server refuses, or the Secret is broken or expired; the message says what to do.
+    /// The API server refuses, or the Secret is invalid or expired; the message says what to do.
     pub async fn ensure(client: &Client, namespace: &str, now: Timestamp) -> Result<Self, Error> {
         let secret = secrets::get_or_create(client, namespace, AUTHORITY_SECRET, || {
             generate(namespace, now)
@@ -41,13 +39,13 @@ impl Authority {
         Self::read(&secret, namespace, now)
     }
 
-    /// Certificates of every authority to trust, in PEM; the one that signs is the first.
+    /// Certificates of all trusted authorities, in PEM; the signing one is the first.
     #[must_use]
     pub fn bundle_pem(&self) -> &str {
         &self.bundle
     }
 
-    /// Whether clients that were given this bundle trust a leaf.
+    /// Whether clients with this bundle trust a leaf.
     pub(crate) fn trusts(&self, leaf: &Leaf) -> bool {
         let all = bundle::certificates(self.bundle.as_bytes()).unwrap_or_default();
         all.iter().any(|certificate| certificate == leaf.signer())
@@ -56,7 +54,7 @@ impl Authority {
     /// Signs a new leaf for these DNS names and IP addresses, valid for `lifetime` but not longer than the authority.
     ///
     /// # Errors
-    /// When there is no name, or one is neither a DNS name nor an IP address.
+    /// There is no name, or one is neither a DNS name nor an IP address.
     pub fn issue(
         &self,
         names: &[String],
@@ -70,75 +68,83 @@ impl Authority {
         )
     }
 
-    /// Whether so little life is left that an admin should replace it.
+    /// Whether the authority expires so soon that an admin should replace it.
     #[must_use]
     pub fn is_old(&self, now: Timestamp) -> bool {
         schedule::authority_is_old(self.not_before, self.not_after, now)
     }
 
     fn read(secret: &Secret, namespace: &str, now: Timestamp) -> Result<Self, Error> {
-        let broken = |key: &str, problem: &str| Error::BrokenSecret {
+        Self::parse(secret, now).map_err(|Invalid { key, problem }| Error::BrokenSecret {
             namespace: namespace.to_owned(),
             name: AUTHORITY_SECRET,
             key: key.to_owned(),
-            problem: problem.to_owned(),
+            problem,
             remedy: REMEDY,
-        };
-        let value = |key: &str| {
-            let found = secret.data.as_ref().and_then(|d| d.get(key));
-            let bytes = found.ok_or_else(|| broken(key, "is missing"))?;
-            std::str::from_utf8(&bytes.0).map_err(|_| broken(key, "is not text"))
-        };
-        let pem = value(CERTIFICATE)?;
-        // The parser's own error may quote what it parsed, which is a private key.
-        let key = KeyPair::from_pem(value(KEY)?)
-            .map_err(|_| broken(KEY, "is no private key in PKCS #8 and PEM"))?;
+        })
+    }
 
-        let all = bundle::certificates(pem.as_bytes())
-            .map_err(|e| broken(CERTIFICATE, &e.to_string()))?;
-        let Some(first) = all.first() else {
-            return Err(broken(CERTIFICATE, "holds no certificate"));
+    fn parse(secret: &Secret, now: Timestamp) -> Result<Self, Invalid> {
+        let invalid = |problem: String| Invalid {
+            key: CERTIFICATE,
+            problem,
         };
-        let (_, parsed) = X509Certificate::from_der(first).map_err(|e| {
-            broken(
-                CERTIFICATE,
-                &format!("its first certificate does not parse: {e}"),
-            )
+        let pem = entry(secret, CERTIFICATE)?;
+        // The parser's own error may quote its input, which is a private key.
+        let key = KeyPair::from_pem(entry(secret, KEY)?).map_err(|_| Invalid {
+            key: KEY,
+            problem: "is not a private key in PKCS #8 and PEM".to_owned(),
         })?;
+        let all = bundle::certificates(pem.as_bytes()).map_err(|e| invalid(e.to_string()))?;
+        let Some(first) = all.first() else {
+            return Err(invalid("holds no certificate".to_owned()));
+        };
+        let (_, parsed) = X509Certificate::from_der(first)
+            .map_err(|e| invalid(format!("its first certificate does not parse: {e}")))?;
         if !parsed.is_ca() {
-            return Err(broken(CERTIFICATE, "its first certificate is no authority"));
+            let problem = "its first certificate is not a certificate authority";
+            return Err(invalid(problem.to_owned()));
         }
         if parsed.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
-            return Err(broken(
-                KEY,
-                "does not belong to the first certificate of tls.crt",
-            ));
+            return Err(Invalid {
+                key: KEY,
+                problem: "does not belong to the first certificate of tls.crt".to_owned(),
+            });
         }
         let validity = parsed.validity();
-        let time = |t: i64| {
-            Timestamp::from_second(t)
-                .map_err(|_| broken(CERTIFICATE, "its validity is out of range"))
+        let time = |t: ASN1Time| {
+            Timestamp::from_second(t.timestamp())
+                .map_err(|_| invalid("its validity is out of range".to_owned()))
         };
-        let (not_before, not_after) = (
-            time(validity.not_before.timestamp())?,
-            time(validity.not_after.timestamp())?,
-        );
+        let (not_before, not_after) = (time(validity.not_before)?, time(validity.not_after)?);
         if now >= not_after {
-            return Err(broken(
-                CERTIFICATE,
-                &format!("its first certificate expired at {not_after}"),
-            ));
+            let problem = format!("its first certificate expired at {not_after}");
+            return Err(invalid(problem));
         }
-        let issuer = Issuer::from_ca_cert_der(first, key)
-            .map_err(|e| broken(CERTIFICATE, &e.to_string()))?;
         Ok(Self {
-            issuer,
+            issuer: Issuer::from_ca_cert_der(first, key).map_err(|e| invalid(e.to_string()))?,
             certificate: first.clone(),
             bundle: pem.to_owned(),
             not_before,
             not_after,
         })
     }
+}
+
+/// What is wrong with which entry of the Secret.
+struct Invalid {
+    key: &'static str,
+    problem: String,
+}
+
+fn entry<'a>(secret: &'a Secret, key: &'static str) -> Result<&'a str, Invalid> {
+    let invalid = |problem: &str| Invalid {
+        key,
+        problem: problem.to_owned(),
+    };
+    let found = secret.data.as_ref().and_then(|data| data.get(key));
+    let bytes = found.ok_or_else(|| invalid("is missing"))?;
+    std::str::from_utf8(&bytes.0).map_err(|_| invalid("is not text"))
 }
 
 impl fmt::Debug for Authority {
@@ -158,7 +164,7 @@ fn generate(namespace: &str, now: Timestamp) -> Result<Secret, Error> {
     let key = KeyPair::generate().map_err(failed)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    // The time tells authorities that follow each other apart.
+    // The time distinguishes an authority from the one that replaces it.
     params.distinguished_name.push(
         DnType::CommonName,
         format!("namesake authority {}", now.as_second()),
@@ -168,20 +174,11 @@ fn generate(namespace: &str, now: Timestamp) -> Result<Secret, Error> {
     let (not_before, not_after) = leaf::validity(now, schedule::AUTHORITY_LIFETIME, Timestamp::MAX);
     leaf::set_validity(&mut params, not_before, not_after);
     let certificate = params.self_signed(&key).map_err(failed)?;
-    let data = [(CERTIFICATE, certificate.pem()), (KEY, key.serialize_pem())];
+    let data = [(CERTIFICATE, certificate.pem()), (KEY, key.serialize_pem())]
+        .map(|(key, pem)| (key.to_owned(), pem.into_bytes()));
     Ok(Secret {
-        metadata: ObjectMeta {
-            name: Some(AUTHORITY_SECRET.to_owned()),
-            namespace: Some(namespace.to_owned()),
-            labels: Some([(MANAGED_BY.to_owned(), MANAGED_BY_VALUE.to_owned())].into()),
-            ..ObjectMeta::default()
-        },
-        type_: Some(TYPE.to_owned()),
-        data: Some(
-            data.map(|(k, v)| (k.to_owned(), ByteString(v.into_bytes())))
-                .into(),
-        ),
-        ..Secret::default()
+        type_: Some("kubernetes.io/tls".to_owned()),
+        ..secrets::new(namespace, AUTHORITY_SECRET, data)
     })
 }
 

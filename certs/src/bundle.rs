@@ -1,4 +1,4 @@
-//! A bundle: one or more certificates of authorities in PEM.
+//! A bundle: the certificates of one or more authorities in PEM.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -9,7 +9,7 @@ use crate::Error;
 /// Every certificate of a bundle, in order.
 ///
 /// # Errors
-/// When the text holds no certificate, or one that is cut.
+/// The text holds no certificate, or a truncated one.
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let all: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
@@ -20,16 +20,16 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, E
     Ok(all)
 }
 
-/// Roots that trust every authority of a bundle, for a TLS client.
+/// Root certificates for a TLS client that trusts every authority of a bundle.
 ///
 /// # Errors
-/// When the bundle holds no certificate, or one that cannot be an authority.
+/// The bundle holds no certificate, or one that cannot be an authority.
 pub fn client_roots(bundle_pem: &str) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(bundle_pem.as_bytes())? {
-        roots
-            .add(certificate)
-            .map_err(|e| Error::Bundle(format!("a certificate is no authority: {e}")))?;
+        roots.add(certificate).map_err(|e| {
+            Error::Bundle(format!("a certificate is not a certificate authority: {e}"))
+        })?;
     }
     Ok(roots)
 }
@@ -39,10 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_or_cut_bundle_is_an_error() {
-        let cut = "-----BEGIN CERTIFICATE-----\nMIIB";
+    fn an_empty_or_truncated_bundle_is_an_error() {
+        let truncated = "-----BEGIN CERTIFICATE-----\nMIIB";
         let garbage = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
-        for bundle in ["", "hello", cut, garbage] {
+        for bundle in ["", "hello", truncated, garbage] {
             assert!(client_roots(bundle).is_err(), "{bundle:?}");
         }
     }

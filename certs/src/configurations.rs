@@ -1,14 +1,14 @@
 //! The caBundle of our webhook configurations.
 //!
-//! Server-side apply of the webhooks' names and `clientConfig.caBundle` only: `webhooks` is a map by name and
-//! `clientConfig` a map by field, so the rest stays with whoever applied the manifests, and their next apply, which
-//! does not name caBundle, leaves ours alone.
+//! It is set by server-side apply of the webhooks' names and `clientConfig.caBundle` only. `webhooks` is a map by name and
+//! `clientConfig` a map by field, so all other fields stay with whoever applied the manifests, and applying the manifests
+//! again, which do not set caBundle, does not remove it.
 
 use std::fmt::Debug;
 
 use data_encoding::BASE64;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource};
@@ -18,36 +18,24 @@ use serde_json::{Value, json};
 
 use crate::Error;
 
-/// Sets the caBundle of every webhook in the Mutating- and the ValidatingWebhookConfiguration of this name; writes
-/// nothing when all have it.
+/// Sets the caBundle of every webhook in the Mutating- and the ValidatingWebhookConfiguration of this name, unless all
+/// have it already.
 ///
 /// # Errors
-/// When a configuration is missing, or the API server refuses.
+/// A configuration is missing, or the API server refuses.
 pub async fn apply_ca_bundle(
     client: &Client,
     configuration: &str,
     bundle_pem: &str,
 ) -> Result<(), Error> {
     apply::<MutatingWebhookConfiguration>(client, configuration, bundle_pem, |c| {
-        let all = c.webhooks.iter().flatten();
-        all.map(|w| {
-            (
-                w.name.clone(),
-                w.client_config.ca_bundle.as_ref().map(|b| b.0.clone()),
-            )
-        })
-        .collect()
+        let all = c.webhooks.into_iter().flatten();
+        all.map(|w| present(w.name, w.client_config)).collect()
     })
     .await?;
     apply::<ValidatingWebhookConfiguration>(client, configuration, bundle_pem, |c| {
-        let all = c.webhooks.iter().flatten();
-        all.map(|w| {
-            (
-                w.name.clone(),
-                w.client_config.ca_bundle.as_ref().map(|b| b.0.clone()),
-            )
-        })
-        .collect()
+        let all = c.webhooks.into_iter().flatten();
+        all.map(|w| present(w.name, w.client_config)).collect()
     })
     .await
 }
@@ -55,11 +43,15 @@ pub async fn apply_ca_bundle(
 /// A webhook's name and its present caBundle.
 type Present = (String, Option<Vec<u8>>);
 
+fn present(name: String, config: WebhookClientConfig) -> Present {
+    (name, config.ca_bundle.map(|bundle| bundle.0))
+}
+
 async fn apply<K>(
     client: &Client,
     name: &str,
     bundle_pem: &str,
-    webhooks: fn(&K) -> Vec<Present>,
+    webhooks: fn(K) -> Vec<Present>,
 ) -> Result<(), Error>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
@@ -73,19 +65,19 @@ where
         &K::api_version(&()),
         &kind,
         name,
-        &webhooks(&found),
+        &webhooks(found),
         bundle_pem,
     ) else {
         return Ok(());
     };
-    // Ours by right: nobody else makes our certificates.
+    // Forced, because nobody else issues our certificates.
     let params = PatchParams::apply(FIELD_MANAGER_WEBHOOK).force();
     api.patch(name, &params, &Patch::Apply(patch))
         .await
         .map_err(Error::kubernetes(format!(
             "apply the caBundle of {kind} {name}"
         )))?;
-    tracing::info!(kind = %kind, name, "caBundle applied");
+    tracing::info!(kind = %kind, name, "applied the caBundle");
     Ok(())
 }
 
@@ -103,7 +95,7 @@ fn patch(
     {
         return None;
     }
-    // All of them, changed or not: what an applied object leaves out, it gives up.
+    // All of them, changed or not: server-side apply gives up the fields that it leaves out.
     let webhooks: Vec<_> = present
         .iter()
         .map(|(name, _)| json!({"name": name, "clientConfig": {"caBundle": BASE64.encode(wanted)}}))
@@ -117,20 +109,20 @@ fn patch(
 mod tests {
     use super::*;
 
-    fn present(name: &str, bundle: Option<&str>) -> Present {
+    fn webhook(name: &str, bundle: Option<&str>) -> Present {
         (name.to_owned(), bundle.map(|b| b.as_bytes().to_vec()))
     }
 
     #[test]
-    fn a_bundle_that_is_everywhere_is_not_written_again() {
-        let all = [present("a", Some("pem")), present("b", Some("pem"))];
+    fn nothing_is_written_when_every_webhook_has_the_bundle() {
+        let all = [webhook("a", Some("pem")), webhook("b", Some("pem"))];
         assert_eq!(patch("v1", "K", "namesake", &all, "pem"), None);
         assert_eq!(patch("v1", "K", "namesake", &[], "pem"), None);
     }
 
     #[test]
-    fn a_patch_names_every_webhook_and_nothing_but_its_bundle() {
-        let all = [present("a", Some("pem")), present("b", None)];
+    fn a_patch_has_every_webhook_with_its_name_and_bundle_only() {
+        let all = [webhook("a", Some("pem")), webhook("b", None)];
         let bundle = BASE64.encode(b"pem");
         assert_eq!(
             patch(

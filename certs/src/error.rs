@@ -1,4 +1,4 @@
-//! What can go wrong, and what to do about it.
+//! The error of this crate: what failed, and what to do about it.
 
 /// Error of this crate. No variant holds a key.
 #[derive(Debug, thiserror::Error)]
@@ -12,12 +12,12 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
-    /// A Secret of ours holds something that it must not.
+    /// One of our Secrets has an invalid entry.
     #[error("secret {namespace}/{name}: {key}: {problem}: {remedy}")]
     BrokenSecret {
-        /// Its namespace.
+        /// The Secret's namespace.
         namespace: String,
-        /// Its name.
+        /// The Secret's name.
         name: &'static str,
         /// The key (or annotation) that is wrong.
         key: String,
@@ -29,16 +29,16 @@ pub enum Error {
     /// A bundle of certificates that cannot be used.
     #[error("bundle of authorities: {0}")]
     Bundle(String),
-    /// A certificate that cannot be made.
+    /// A certificate that cannot be issued.
     #[error("certificate for {names:?}: {problem}")]
     Issue {
-        /// DNS names and addresses that it was for.
+        /// The DNS names and addresses that it was for.
         names: Vec<String>,
         /// Why not.
         problem: String,
     },
-    /// The system has no random bytes for us.
-    #[error("the system gives no random bytes: check the kernel's getrandom")]
+    /// The system returned no random bytes.
+    #[error("cannot get random bytes from the system: check the kernel's getrandom")]
     Random,
 }
 
@@ -51,14 +51,12 @@ impl Error {
     }
 }
 
-// Shorter than kube's own text, which prints the status twice; and an answer that does not parse is not quoted,
-// because it may be a Secret.
+// Shorter than kube's own text, which prints the status twice. A response that does not parse is not quoted, because it
+// may be a Secret.
 fn kubernetes(source: &kube::Error) -> String {
     match source {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
-        kube::Error::SerdeError(_) => {
-            "the API server's answer is not what was asked for".to_owned()
-        }
+        kube::Error::SerdeError(_) => "the API server's response has an unexpected form".to_owned(),
         other => other.to_string(),
     }
 }

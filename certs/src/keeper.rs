@@ -1,7 +1,8 @@
-//! Keeps a server's certificate fresh, and tells when the bundle should be published.
+//! Renews a server's certificate, and publishes the bundle that clients trust.
 //!
-//! Who comes with a new authority while the old one is still trusted must not be refused meanwhile: its leaf is served a look
-//! after its bundle was published, when every replica and every client has heard of it.
+//! When the authority is replaced while the old one is still trusted, no client must be locked out: the new bundle is
+//! published first, and a leaf of the new authority is served one interval later, when all replicas and clients have the
+//! bundle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,13 @@ use kube::Client;
 
 use crate::{Authority, Error, Leaf, Resolver, schedule};
 
-/// Between two looks at the authority's Secret, unless somebody says otherwise.
+/// Default time between two reads of the authority's Secret.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// After the first failure; twice as long after each further one. A webhook that starts while its own configuration is still
-/// being applied is ready a second later.
+/// Pause after the first failure, doubled after each further one. It is short because a webhook may start while its own
+/// configuration is still being applied.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A server's certificate: the authority, the present leaf, and the resolver that serves it.
+/// A server's certificate: the authority, the current leaf, and the resolver that serves it.
 pub struct Keeper {
     client: Client,
     namespace: String,
@@ -25,19 +26,20 @@ pub struct Keeper {
     lifetime: SignedDuration,
     authority: Authority,
     leaf: Leaf,
-    next: Option<Next>,
+    pending: Option<PendingLeaf>,
     resolver: Arc<Resolver>,
     interval: Duration,
 }
 
-/// A leaf of an authority that clients are being told of.
-struct Next {
+/// A leaf of a new authority whose bundle clients do not all have yet.
+struct PendingLeaf {
     leaf: Leaf,
+    /// Whether the bundle has been published once.
     is_published: bool,
 }
 
 impl Keeper {
-    /// Reads or makes the authority in `namespace` and issues a leaf for `names` (DNS names and IP addresses).
+    /// Reads or creates the authority in `namespace` and issues a leaf for `names` (DNS names and IP addresses).
     ///
     /// # Errors
     /// As [`Authority::ensure`] and [`Authority::issue`].
@@ -58,52 +60,53 @@ impl Keeper {
             lifetime,
             authority,
             leaf,
-            next: None,
+            pending: None,
             resolver,
             interval: INTERVAL,
         })
     }
 
-    /// Looks at the Secret at this interval, at most every second.
+    /// Reads the Secret at this interval, at most once a second.
     #[must_use]
     pub fn every(self, interval: Duration) -> Self {
         let interval = interval.max(RETRY);
         Self { interval, ..self }
     }
 
-    /// Serves the present leaf, and each later one.
+    /// The resolver that serves the current leaf, and each later one.
     #[must_use]
     pub fn resolver(&self) -> Arc<Resolver> {
         Arc::clone(&self.resolver)
     }
 
-    /// Certificates of every authority to trust, in PEM.
+    /// Certificates of all trusted authorities, in PEM.
     #[must_use]
     pub fn bundle_pem(&self) -> &str {
         self.authority.bundle_pem()
     }
 
-    /// Looks at the Secret again; issues a new leaf when the authority changed or the leaf is due. Returns whether it did.
+    /// Reads the Secret again, and issues a new leaf if the authority has changed or the leaf is due. Returns whether it did.
     ///
     /// # Errors
-    /// As [`Authority::ensure`] and [`Authority::issue`]; the present leaf goes on serving.
+    /// As [`Authority::ensure`] and [`Authority::issue`]; the current leaf stays in use.
     pub async fn refresh(&mut self, now: Timestamp) -> Result<bool, Error> {
         let authority = Authority::ensure(&self.client, &self.namespace, now).await?;
         let same = authority.bundle_pem() == self.authority.bundle_pem();
-        if same && (self.next.is_some() || !self.leaf.is_due(now)) {
+        if same && (self.pending.is_some() || !self.leaf.is_due(now)) {
             return Ok(false);
         }
         let leaf = authority.issue(&self.names, now, self.lifetime)?;
         if authority.is_old(now) {
             tracing::warn!(
-                "the authority ends soon: put a new certificate and key in front of its secret's"
+                "the certificate authority expires soon: put a new certificate first in its secret, with its key"
             );
         }
-        let waits = !same && must_wait(&self.authority, &authority, (&self.leaf, &leaf), now);
+        let publish_first =
+            !same && must_publish_first(&self.authority, &authority, (&self.leaf, &leaf), now);
         self.authority = authority;
-        if waits {
-            tracing::info!(not_after = %leaf.not_after(), "a new authority is published before its certificate is served");
-            self.next = Some(Next {
+        if publish_first {
+            tracing::info!(not_after = %leaf.not_after(), "publishing the bundle of a new authority before serving its certificate");
+            self.pending = Some(PendingLeaf {
                 leaf,
                 is_published: false,
             });
@@ -116,37 +119,36 @@ impl Keeper {
     fn serve(&mut self, leaf: Leaf) {
         self.resolver.swap(&leaf);
         tracing::info!(not_after = %leaf.not_after(), "serving a new certificate");
-        (self.leaf, self.next) = (leaf, None);
+        (self.leaf, self.pending) = (leaf, None);
     }
 
-    // Where clients look for it there is the bundle now; whoever was slow has it a look later.
-    fn published(&mut self) {
-        match self.next.take() {
-            Some(next) if next.is_published => self.serve(next.leaf),
-            Some(next) => {
-                self.next = Some(Next {
+    // The pending leaf is served when its bundle is published for the second time, one interval after the first.
+    fn on_published(&mut self) {
+        match self.pending.take() {
+            Some(pending) if pending.is_published => self.serve(pending.leaf),
+            pending => {
+                self.pending = pending.map(|pending| PendingLeaf {
                     is_published: true,
-                    ..next
+                    ..pending
                 });
             }
-            None => {}
         }
     }
 
-    /// Refreshes at the interval and then calls `publish` with the bundle (for the webhook: [`crate::apply_ca_bundle`],
-    /// which repairs a caBundle that somebody removed). Failures are logged and tried again, soon at first. Never
-    /// returns: drop the future to stop.
+    /// Refreshes at the interval, and each time calls `publish` with the bundle (for the webhook:
+    /// [`crate::apply_ca_bundle`], which restores a caBundle that somebody removed). Failures are logged and retried with a
+    /// growing pause. Never returns: drop the future to stop.
     pub async fn run(mut self, mut publish: impl AsyncFnMut(&str) -> Result<(), Error>) {
         let mut retry = RETRY;
         loop {
             let refreshed = self.refresh(Timestamp::now()).await;
             if let Err(error) = &refreshed {
-                tracing::warn!(%error, not_after = %self.leaf.not_after(), "certificate not refreshed");
+                tracing::warn!(%error, not_after = %self.leaf.not_after(), "failed to refresh the certificate");
             }
             let published = publish(self.authority.bundle_pem()).await;
             match &published {
-                Ok(()) => self.published(),
-                Err(error) => tracing::warn!(%error, "bundle not published"),
+                Ok(()) => self.on_published(),
+                Err(error) => tracing::warn!(%error, "failed to publish the bundle"),
             }
             let wait = if refreshed.is_ok() && published.is_ok() {
                 retry = RETRY;
@@ -160,14 +162,15 @@ impl Keeper {
     }
 }
 
-/// Whether the new leaf of a new authority has to wait: clients have not been told of it, and the present one still counts.
-pub(crate) fn must_wait(
+/// Whether the bundle of a new authority must be published before its leaf `next` is served: clients do not trust it yet,
+/// and they still trust the current leaf.
+pub(crate) fn must_publish_first(
     old: &Authority,
     new: &Authority,
-    (present, next): (&Leaf, &Leaf),
+    (current, next): (&Leaf, &Leaf),
     now: Timestamp,
 ) -> bool {
-    !old.trusts(next) && new.trusts(present) && !present.is_due(now)
+    !old.trusts(next) && new.trusts(current) && !current.is_due(now)
 }
 
 #[cfg(test)]
@@ -175,9 +178,9 @@ mod tests {
     use super::*;
     use crate::apply_ca_bundle;
 
-    // Compiles only while a caller can spawn it.
+    // Compiles only if a caller can spawn it.
     #[expect(dead_code, reason = "only compiled")]
-    fn running_can_move_to_another_thread(keeper: Keeper, client: Client) {
+    fn run_can_move_to_another_thread(keeper: Keeper, client: Client) {
         fn moves<T: Send + 'static>(_: T) {}
         moves(keeper.run(async move |pem: &str| apply_ca_bundle(&client, "namesake", pem).await));
     }

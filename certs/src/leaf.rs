@@ -1,4 +1,4 @@
-//! A leaf: the certificate and key that one replica serves with. In memory only.
+//! A leaf: the certificate and key of one replica. It is kept in memory only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,15 +34,14 @@ impl Leaf {
         };
         let Some(first) = names.first() else {
             return Err(failed(
-                "no name to issue it for: set the DNS names and addresses it is served at"
-                    .to_owned(),
+                "no name: set the DNS names and addresses that the server is reached at".to_owned(),
             ));
         };
         let broken = |e: rcgen::Error| failed(e.to_string());
         let key = KeyPair::generate().map_err(broken)?;
         let mut params = CertificateParams::new(names.to_vec()).map_err(broken)?;
         params.distinguished_name = rcgen::DistinguishedName::new();
-        // A common name holds 64 characters; the names that count are the alternative ones.
+        // A common name holds at most 64 characters; clients check the subject alternative names.
         params.distinguished_name.push(
             DnType::CommonName,
             first.chars().take(64).collect::<String>(),
@@ -64,25 +63,25 @@ impl Leaf {
         })
     }
 
-    /// When it begins.
+    /// Start of its validity.
     #[must_use]
     pub const fn not_before(&self) -> Timestamp {
         self.not_before
     }
 
-    /// When it ends.
+    /// End of its validity.
     #[must_use]
     pub const fn not_after(&self) -> Timestamp {
         self.not_after
     }
 
-    /// Whether it must be renewed now.
+    /// Whether it must be renewed at `now`.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         schedule::is_due(self.not_before, self.not_after, now)
     }
 
-    /// Certificate of the authority that signed it.
+    /// The certificate of the authority that signed it.
     pub(crate) const fn signer(&self) -> &CertificateDer<'static> {
         &self.signer
     }
@@ -101,7 +100,7 @@ impl fmt::Debug for Leaf {
     }
 }
 
-// X.509 counts whole seconds; times before 1970 do not occur.
+// X.509 has whole seconds; times before 1970 do not occur.
 pub(crate) fn set_validity(
     params: &mut CertificateParams,
     not_before: Timestamp,
@@ -115,7 +114,7 @@ pub(crate) fn set_validity(
     params.not_after = time(not_after);
 }
 
-/// Validity from a little before `now` to `lifetime` after it, but not beyond `limit`.
+/// Validity from [`schedule::SKEW`] before `now` to `lifetime` after it, but not beyond `limit`.
 pub(crate) fn validity(
     now: Timestamp,
     lifetime: SignedDuration,

@@ -1,8 +1,8 @@
-//! Certificates: an authority in one Secret shared by replicas, a leaf per replica, and the caBundle.
+//! Certificates: a certificate authority in one Secret that replicas share, a leaf per replica, and the caBundle.
 //!
-//! The authority's Secret is made by whichever replica comes first; the others read it. `tls.crt` may hold several
+//! The first replica to start creates the authority's Secret; the others read it. `tls.crt` may hold several
 //! certificates: the first one signs with `tls.key`, all of them are trusted, so that an authority can be replaced
-//! while leaves of the old one still serve. Leaves live in memory only. Nothing here logs or prints a key.
+//! while leaves of the old one are still in use. Leaves are kept in memory only. Nothing here logs or prints a key.
 
 mod authority;
 mod bundle;
@@ -11,7 +11,7 @@ mod error;
 mod keeper;
 mod leaf;
 mod resolver;
-pub mod schedule;
+mod schedule;
 mod secrets;
 mod stamp_keys;
 
@@ -21,5 +21,5 @@ pub use configurations::apply_ca_bundle;
 pub use error::Error;
 pub use keeper::Keeper;
 pub use leaf::Leaf;
-pub use resolver::{Resolver, server_config, server_config_asking_clients};
+pub use resolver::{Resolver, server_config, server_config_with_client_auth};
 pub use stamp_keys::{StampKeys, ensure_stamp_keys};

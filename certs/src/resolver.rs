@@ -1,4 +1,4 @@
-//! Serves the current leaf; a new one is swapped in while connections go on.
+//! Serves the current leaf; a new one is swapped in without closing connections.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use rustls::sign::CertifiedKey;
 use crate::bundle::client_roots;
 use crate::{Error, Leaf};
 
-/// Gives every new connection the newest leaf, without a lock.
+/// Serves the newest leaf on every new connection, without a lock.
 #[derive(Debug)]
 pub struct Resolver(ArcSwap<CertifiedKey>);
 
 impl Resolver {
-    /// Serves this leaf until another is swapped in.
+    /// Serves `leaf` until another is swapped in.
     #[must_use]
     pub fn new(leaf: &Leaf) -> Self {
         Self(ArcSwap::new(leaf.certified()))
     }
 
-    /// Serves another leaf from the next connection on.
+    /// Serves `leaf` from the next connection on.
     pub fn swap(&self, leaf: &Leaf) {
         self.0.store(leaf.certified());
     }
@@ -35,22 +35,22 @@ impl ResolvesServerCert for Resolver {
     }
 }
 
-/// TLS 1.2 and 1.3 without client certificates, HTTP/1.1: the API server speaks it to webhooks, because one HTTP/2
-/// connection would send everything to one replica.
+/// TLS 1.2 and 1.3 without client certificates. HTTP/1.1 only, because over one HTTP/2 connection the API server would
+/// send all its requests to one replica.
 ///
 /// # Errors
-/// When the crypto provider does not know these versions.
+/// The crypto provider does not support these versions.
 pub fn server_config(resolver: Arc<Resolver>) -> Result<Arc<ServerConfig>, rustls::Error> {
     config(resolver, provider(), Arc::new(NoClientAuth))
 }
 
-/// As [`server_config`], and asks clients for a certificate of one of these authorities. A client that shows none is served
-/// too, because a kubelet probes without one: who may ask for what is the server's to decide. A certificate of any other
-/// authority ends the handshake.
+/// As [`server_config`], but requests a client certificate of one of these authorities. A client without a certificate is
+/// accepted too, because the kubelet probes without one: the server decides who is allowed to do what. A certificate of
+/// another authority ends the handshake.
 ///
 /// # Errors
-/// A text that holds no authority.
-pub fn server_config_asking_clients(
+/// `authorities_pem` holds no authority.
+pub fn server_config_with_client_auth(
     resolver: Arc<Resolver>,
     authorities_pem: &str,
 ) -> Result<Arc<ServerConfig>, Error> {

@@ -1,22 +1,46 @@
-//! A Secret that whichever replica comes first makes, and the others read.
+//! Secrets that the first replica creates and the others read.
 
 use std::time::Duration;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::PostParams;
+use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
+use namesake_api::names::{MANAGED_BY, MANAGED_BY_VALUE};
 
 use crate::Error;
 
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Reads the Secret, or makes it. When another replica makes it at the same time, reads the other's.
+/// A Secret of ours with this data, not yet created.
+pub(crate) fn new(
+    namespace: &str,
+    name: &str,
+    data: impl IntoIterator<Item = (String, Vec<u8>)>,
+) -> Secret {
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some([(MANAGED_BY.to_owned(), MANAGED_BY_VALUE.to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        data: Some(
+            data.into_iter()
+                .map(|(key, value)| (key, ByteString(value)))
+                .collect(),
+        ),
+        ..Secret::default()
+    }
+}
+
+/// Reads the Secret, or creates it. If another replica creates it at the same time, reads that one.
 pub(crate) async fn get_or_create(
     client: &Client,
     namespace: &str,
     name: &str,
-    make: impl FnOnce() -> Result<Secret, Error> + Send,
+    generate: impl FnOnce() -> Result<Secret, Error> + Send,
 ) -> Result<Secret, Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let read = || async {
@@ -27,11 +51,11 @@ pub(crate) async fn get_or_create(
     if let Some(found) = read().await? {
         return Ok(found);
     }
-    let fresh = make()?;
+    let fresh = generate()?;
     let mut attempt = 1;
     loop {
         let failed = match api.create(&PostParams::default(), &fresh).await {
-            Ok(made) => return Ok(made),
+            Ok(created) => return Ok(created),
             Err(kube::Error::Api(status)) if status.is_already_exists() => match read().await? {
                 Some(found) => return Ok(found),
                 None => kube::Error::Api(status),
@@ -42,7 +66,7 @@ pub(crate) async fn get_or_create(
                 ))(other));
             }
         };
-        // It was there and is gone again: somebody deletes it as fast as it is made.
+        // It existed and is gone again: somebody keeps deleting it.
         if attempt == ATTEMPTS {
             return Err(Error::kubernetes(format!(
                 "create secret {namespace}/{name}"

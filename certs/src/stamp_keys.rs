@@ -1,28 +1,26 @@
-//! The keys that stamps are signed with, in a Secret of their own.
+//! The keys that sign stamps, in their own Secret.
 
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
-use kube::api::ObjectMeta;
-use namesake_api::names::{CURRENT_KEY_ANNOTATION, MANAGED_BY, MANAGED_BY_VALUE, STAMP_KEY_SECRET};
+use namesake_api::names::{CURRENT_KEY_ANNOTATION, STAMP_KEY_SECRET};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{Error, secrets};
 
 const KEY_BYTES: usize = 32;
-const ID_BYTES: usize = 32;
-const REMEDY: &str = "restore it, or delete the secret and restart the webhook: a new key is made, and every stamp \
-                      signed before is void";
+const MAX_ID_BYTES: usize = 32;
+const REMEDY: &str = "restore it, or delete the secret and restart the webhook: it creates a new key, and every stamp \
+                      signed before becomes void";
 
-/// Every key that verifies, and which one signs.
+/// All keys that verify stamps, and which of them signs.
 #[derive(Clone)]
 pub struct StampKeys {
-    /// Id of the key that signs; always one of `keys`.
+    /// Id of the signing key; always one of `keys`.
     pub current: String,
-    /// Id (1 to 32 of `a-z`, `0-9`, `-`) and 32 bytes of every key, sorted by id.
+    /// Id (1 to 32 characters of `a-z`, `0-9`, `-`) and 32 bytes of each key, sorted by id.
     pub keys: Vec<(String, Vec<u8>)>,
 }
 
@@ -36,10 +34,10 @@ impl fmt::Debug for StampKeys {
     }
 }
 
-/// Reads the Secret of stamp keys in `namespace`, or makes it with one key.
+/// Reads the Secret of stamp keys in `namespace`, or creates it with one key.
 ///
 /// # Errors
-/// When the API server refuses, or the Secret is broken; the message says what to do.
+/// The API server refuses, or the Secret is invalid; the message says what to do.
 pub async fn ensure_stamp_keys(client: &Client, namespace: &str) -> Result<StampKeys, Error> {
     let secret =
         secrets::get_or_create(client, namespace, STAMP_KEY_SECRET, || generate(namespace)).await?;
@@ -52,17 +50,10 @@ fn generate(namespace: &str) -> Result<Secret, Error> {
     random.fill(&mut id).map_err(|_| Error::Random)?;
     random.fill(&mut key).map_err(|_| Error::Random)?;
     let id = HEXLOWER.encode(&id);
-    Ok(Secret {
-        metadata: ObjectMeta {
-            name: Some(STAMP_KEY_SECRET.to_owned()),
-            namespace: Some(namespace.to_owned()),
-            labels: Some([(MANAGED_BY.to_owned(), MANAGED_BY_VALUE.to_owned())].into()),
-            annotations: Some([(CURRENT_KEY_ANNOTATION.to_owned(), id.clone())].into()),
-            ..ObjectMeta::default()
-        },
-        data: Some([(id, ByteString(key.to_vec()))].into()),
-        ..Secret::default()
-    })
+    let current = (CURRENT_KEY_ANNOTATION.to_owned(), id.clone());
+    let mut secret = secrets::new(namespace, STAMP_KEY_SECRET, [(id, key.to_vec())]);
+    secret.metadata.annotations = Some([current].into());
+    Ok(secret)
 }
 
 fn read(secret: &Secret, namespace: &str) -> Result<StampKeys, Error> {
@@ -78,7 +69,7 @@ fn read(secret: &Secret, namespace: &str) -> Result<StampKeys, Error> {
         if !is_id(id) {
             return Err(broken(
                 id,
-                format!("a key's id is 1 to {ID_BYTES} of a-z, 0-9 and -"),
+                format!("a key's id must be 1 to {MAX_ID_BYTES} characters of a-z, 0-9 and -"),
             ));
         }
         if key.0.len() != KEY_BYTES {
@@ -99,7 +90,7 @@ fn read(secret: &Secret, namespace: &str) -> Result<StampKeys, Error> {
     if !keys.iter().any(|(id, _)| id == current) {
         return Err(broken(
             CURRENT_KEY_ANNOTATION,
-            format!("the annotation names {current:?}, and there is no such key"),
+            format!("the annotation names {current:?}, which is not a key of the secret"),
         ));
     }
     Ok(StampKeys {
@@ -109,7 +100,7 @@ fn read(secret: &Secret, namespace: &str) -> Result<StampKeys, Error> {
 }
 
 fn is_id(id: &str) -> bool {
-    (1..=ID_BYTES).contains(&id.len())
+    (1..=MAX_ID_BYTES).contains(&id.len())
         && id
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -117,10 +108,12 @@ fn is_id(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::ByteString;
+
     use super::*;
 
     #[test]
-    fn a_new_secret_reads_back_with_one_key_that_signs() {
+    fn a_new_secret_has_one_key_which_signs() {
         let keys = read(&generate("n").unwrap(), "n").unwrap();
         assert_eq!(keys.keys.len(), 1);
         assert_eq!(keys.keys[0].0, keys.current);
@@ -129,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_the_secret_verifies() {
+    fn all_keys_of_the_secret_are_read() {
         let mut secret = generate("n").unwrap();
         let old = ByteString(vec![7; 32]);
         secret.data.as_mut().unwrap().insert("2025".to_owned(), old);
@@ -139,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_secret_says_what_is_wrong_and_shows_no_key() {
+    fn the_error_for_an_invalid_secret_says_what_is_wrong_and_shows_no_key() {
         let with = |id: &str, bytes: usize| {
             let mut secret = generate("n").unwrap();
             let key = ByteString(vec![b'K'; bytes]);
@@ -151,10 +144,10 @@ mod tests {
         let mut gone = generate("n").unwrap();
         gone.data = None;
         for (secret, problem) in [
-            (with("a.b", 32), "a key's id is"),
+            (with("a.b", 32), "a key's id must be"),
             (with("short", 31), "has 31 bytes, not 32"),
             (unnamed, "the annotation is missing"),
-            (gone, "there is no such key"),
+            (gone, "is not a key of the secret"),
         ] {
             let error = read(&secret, "namesake-system").unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
@@ -167,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_prints_a_key() {
+    fn debug_output_shows_no_key() {
         let mut secret = generate("n").unwrap();
         secret
             .data

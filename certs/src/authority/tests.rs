@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
+use k8s_openapi::ByteString;
 use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
 use super::*;
-use crate::{Resolver, client_roots, server_config, server_config_asking_clients};
+use crate::{Resolver, client_roots, server_config, server_config_with_client_auth};
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
@@ -31,8 +32,8 @@ fn names() -> Vec<String> {
     ]
 }
 
-// A whole handshake in memory. The client's verifier reads the system's clock, so leaves for it are made now.
-fn shake(bundle: &str, leaf: &Leaf, name: &str) -> Result<(), rustls::Error> {
+// A whole handshake in memory. The client's verifier reads the system's clock, so the leaves must be valid now.
+fn connect(bundle: &str, leaf: &Leaf, name: &str) -> Result<(), rustls::Error> {
     handshake(bundle, Arc::new(Resolver::new(leaf)), name)
 }
 
@@ -42,10 +43,10 @@ fn handshake(bundle: &str, resolver: Arc<Resolver>, name: &str) -> Result<(), ru
         .with_safe_default_protocol_versions()?
         .with_root_certificates(client_roots(bundle).unwrap())
         .with_no_client_auth();
-    meet(client, server_config(resolver)?, name).map(|_| ())
+    complete_handshake(client, server_config(resolver)?, name).map(|_| ())
 }
 
-fn meet(
+fn complete_handshake(
     client: ClientConfig,
     server: Arc<ServerConfig>,
     name: &str,
@@ -65,12 +66,12 @@ fn meet(
         client.read_tls(&mut wire.as_slice()).unwrap();
         client.process_new_packets()?;
     }
-    // With TLS 1.3 the client is done first, and hears of its certificate afterwards.
+    // With TLS 1.3 the client finishes first, and learns afterwards that its certificate was rejected.
     Ok(server)
 }
 
-/// An authority of clients, and a client's certificate and key of it.
-fn of_client() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
+/// PEM of an authority for clients, and a client's certificate and key that it signed.
+fn client_authority() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
     let authority_key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -85,18 +86,18 @@ fn of_client() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
 }
 
 #[test]
-fn a_client_shows_a_certificate_of_the_authority_that_is_asked_for_or_none() {
+fn a_client_shows_a_certificate_of_the_requested_authority_or_none() {
     let now = Timestamp::now();
     let authority = authority(&generate("n", now).unwrap()).unwrap();
     let names = names();
     let leaf = authority
         .issue(&names, now, schedule::LEAF_LIFETIME)
         .unwrap();
-    let (pem, certificate, key) = of_client();
-    let (_, of_another, anothers_key) = of_client();
+    let (pem, certificate, key) = client_authority();
+    let (_, other_certificate, other_key) = client_authority();
     let server = || {
         let resolver = Arc::new(Resolver::new(&leaf));
-        server_config_asking_clients(resolver, &pem).unwrap()
+        server_config_with_client_auth(resolver, &pem).unwrap()
     };
     let client = || {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -108,41 +109,42 @@ fn a_client_shows_a_certificate_of_the_authority_that_is_asked_for_or_none() {
     let certified = client()
         .with_client_auth_cert(vec![certificate], key)
         .unwrap();
-    let met = meet(certified, server(), &names[0]).unwrap();
-    assert_eq!(met.peer_certificates().map(<[_]>::len), Some(1));
-    let met = meet(client().with_no_client_auth(), server(), &names[0]).unwrap();
-    assert!(met.peer_certificates().is_none());
+    let server_side = complete_handshake(certified, server(), &names[0]).unwrap();
+    assert_eq!(server_side.peer_certificates().map(<[_]>::len), Some(1));
+    let server_side =
+        complete_handshake(client().with_no_client_auth(), server(), &names[0]).unwrap();
+    assert!(server_side.peer_certificates().is_none());
     let other = client()
-        .with_client_auth_cert(vec![of_another], anothers_key)
+        .with_client_auth_cert(vec![other_certificate], other_key)
         .unwrap();
-    assert!(meet(other, server(), &names[0]).is_err());
-    assert!(server_config_asking_clients(Arc::new(Resolver::new(&leaf)), "none").is_err());
+    assert!(complete_handshake(other, server(), &names[0]).is_err());
+    assert!(server_config_with_client_auth(Arc::new(Resolver::new(&leaf)), "none").is_err());
 }
 
 #[test]
-fn a_client_that_trusts_the_bundle_talks_to_a_leaf_by_name_and_address() {
+fn a_client_with_the_bundle_accepts_a_leaf_by_name_and_by_address() {
     let now = Timestamp::now();
     let authority = authority(&generate("n", now).unwrap()).unwrap();
     let leaf = authority
         .issue(&names(), now, schedule::LEAF_LIFETIME)
         .unwrap();
     for name in names() {
-        shake(authority.bundle_pem(), &leaf, &name).unwrap();
+        connect(authority.bundle_pem(), &leaf, &name).unwrap();
     }
-    assert!(shake(authority.bundle_pem(), &leaf, "elsewhere.example").is_err());
+    assert!(connect(authority.bundle_pem(), &leaf, "elsewhere.example").is_err());
 }
 
 #[test]
-fn a_client_with_another_bundle_refuses_the_leaf() {
+fn a_client_with_another_bundle_rejects_the_leaf() {
     let now = Timestamp::now();
     let ours = authority(&generate("n", now).unwrap()).unwrap();
     let other = authority(&generate("n", now).unwrap()).unwrap();
     let leaf = ours.issue(&names(), now, schedule::LEAF_LIFETIME).unwrap();
-    assert!(shake(other.bundle_pem(), &leaf, "127.0.0.1").is_err());
+    assert!(connect(other.bundle_pem(), &leaf, "127.0.0.1").is_err());
 }
 
 #[test]
-fn a_bundle_of_two_trusts_leaves_of_both() {
+fn a_bundle_of_two_authorities_trusts_leaves_of_both() {
     let now = Timestamp::now();
     let (old, mut new) = (generate("n", now).unwrap(), generate("n", now).unwrap());
     let both = text(&new, CERTIFICATE) + &text(&old, CERTIFICATE);
@@ -152,12 +154,12 @@ fn a_bundle_of_two_trusts_leaves_of_both() {
         let leaf = signer
             .issue(&names(), now, schedule::LEAF_LIFETIME)
             .unwrap();
-        shake(new.bundle_pem(), &leaf, "127.0.0.1").unwrap();
+        connect(new.bundle_pem(), &leaf, "127.0.0.1").unwrap();
     }
 }
 
 #[test]
-fn a_leaf_is_trusted_by_bundles_that_have_its_signer() {
+fn a_leaf_is_trusted_with_every_bundle_that_has_its_signer() {
     let now = now();
     let (old, mut both) = (generate("n", now).unwrap(), generate("n", now).unwrap());
     let alone = authority(&both).unwrap();
@@ -165,23 +167,22 @@ fn a_leaf_is_trusted_by_bundles_that_have_its_signer() {
     set(&mut both, CERTIFICATE, &two);
     let (old, both) = (authority(&old).unwrap(), authority(&both).unwrap());
     let leaf = |of: &Authority| of.issue(&names(), now, schedule::LEAF_LIFETIME).unwrap();
-    let (of_old, of_new) = (leaf(&old), leaf(&both));
-    assert!(old.trusts(&of_old) && both.trusts(&of_old) && !alone.trusts(&of_old));
-    assert!(!old.trusts(&of_new) && both.trusts(&of_new) && alone.trusts(&of_new));
-    // New before old: told first. Old before new, and new alone: at once, there is nothing to wait for.
+    let (by_old, by_new) = (leaf(&old), leaf(&both));
+    assert!(old.trusts(&by_old) && both.trusts(&by_old) && !alone.trusts(&by_old));
+    assert!(!old.trusts(&by_new) && both.trusts(&by_new) && alone.trusts(&by_new));
+    // From the old authority to the new one with the old one still trusted, the bundle goes first. If clients trust the new
+    // leaf already, or do not trust the current one any more, nothing is gained by waiting.
     let soon = now + SignedDuration::from_hours(1);
-    let waits = |from: &Authority, to: &Authority, leaves, at| {
-        crate::keeper::must_wait(from, to, leaves, at)
-    };
-    assert!(waits(&old, &both, (&of_old, &of_new), soon));
-    assert!(!waits(&both, &both, (&of_old, &of_new), soon));
-    assert!(!waits(&old, &alone, (&of_old, &of_new), soon));
+    let waits = crate::keeper::must_publish_first;
+    assert!(waits(&old, &both, (&by_old, &by_new), soon));
+    assert!(!waits(&both, &both, (&by_old, &by_new), soon));
+    assert!(!waits(&old, &alone, (&by_old, &by_new), soon));
     let late = now + schedule::LEAF_LIFETIME;
-    assert!(!waits(&old, &both, (&of_old, &of_new), late));
+    assert!(!waits(&old, &both, (&by_old, &by_new), late));
 }
 
 #[test]
-fn a_swapped_leaf_serves_the_next_connection() {
+fn a_swapped_leaf_is_served_on_the_next_connection() {
     let now = Timestamp::now();
     let authority = authority(&generate("n", now).unwrap()).unwrap();
     let leaf = |name: &str| {
@@ -198,7 +199,7 @@ fn a_swapped_leaf_serves_the_next_connection() {
 }
 
 #[test]
-fn a_leaf_lives_as_long_as_asked_but_not_longer_than_its_authority() {
+fn a_leaf_is_valid_as_long_as_requested_but_not_longer_than_its_authority() {
     let authority = authority(&generate("n", now()).unwrap()).unwrap();
     let leaf = authority
         .issue(&names(), now(), SignedDuration::from_hours(1))
@@ -214,7 +215,7 @@ fn a_leaf_lives_as_long_as_asked_but_not_longer_than_its_authority() {
 }
 
 #[test]
-fn names_that_no_certificate_can_hold_are_refused() {
+fn names_that_a_certificate_cannot_hold_are_refused() {
     let authority = authority(&generate("n", now()).unwrap()).unwrap();
     for names in [vec![], vec!["bücher.example".to_owned()]] {
         let error = authority
@@ -225,7 +226,7 @@ fn names_that_no_certificate_can_hold_are_refused() {
 }
 
 #[test]
-fn a_broken_secret_says_which_key_is_wrong_and_shows_no_key() {
+fn the_error_for_an_invalid_secret_names_the_entry_and_shows_no_key() {
     let good = generate("n", now()).unwrap();
     let other = generate("n", now()).unwrap();
     let leaf_pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
@@ -237,7 +238,7 @@ fn a_broken_secret_says_which_key_is_wrong_and_shows_no_key() {
             text(&other, CERTIFICATE),
             "does not belong to the first certificate",
         ),
-        (KEY, "secret".to_owned(), "no private key"),
+        (KEY, "secret".to_owned(), "not a private key"),
         (
             KEY,
             text(&other, KEY),
@@ -278,7 +279,7 @@ fn an_expired_authority_is_an_error() {
 }
 
 #[test]
-fn nothing_prints_a_key() {
+fn debug_output_shows_no_key() {
     let secret = generate("n", now()).unwrap();
     let authority = authority(&secret).unwrap();
     let leaf = authority

@@ -12,7 +12,7 @@ use kube::Client;
 use namesake_api::names::WEBHOOK_CONFIGURATION;
 use namesake_certs::{
     Keeper, Resolver, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
-    server_config_asking_clients,
+    server_config_with_client_auth,
 };
 use namesake_core::KeyRing;
 use rustls::ServerConfig;
@@ -102,7 +102,7 @@ fn tls(args: &Args, resolver: Arc<Resolver>) -> anyhow::Result<(Arc<ServerConfig
     };
     let authorities = std::fs::read_to_string(path)
         .with_context(|| format!("--client-ca-file {}", path.display()))?;
-    let tls = server_config_asking_clients(resolver, &authorities)?;
+    let tls = server_config_with_client_auth(resolver, &authorities)?;
     Ok((tls, Askers::Certified))
 }
 
