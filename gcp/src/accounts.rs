@@ -2,9 +2,10 @@
 
 use google_cloud_iam_admin_v1::model;
 
-use crate::resource::{account_name, check_name};
-use crate::retry::{Counted, Retry};
-use crate::{Error, Failure, Gcp, Rate, classify};
+use crate::error::classify;
+use crate::transport::names::{account_name, check_name};
+use crate::transport::retry::{Counted, Retry};
+use crate::{Error, Failure, Gcp, Rate};
 
 /// Most that Google gives on one page.
 const PAGE: i32 = 100;

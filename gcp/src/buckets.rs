@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::http::{Bearer, url};
-use crate::resource::check_name;
-use crate::retry::{Counted, Retry};
+use crate::transport::http::{Bearer, url};
+use crate::transport::names::check_name;
+use crate::transport::retry::{Counted, Retry};
 use crate::{Error, Gcp, Rate};
 
 impl Gcp {

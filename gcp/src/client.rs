@@ -11,9 +11,10 @@ use google_cloud_gax::retry_result::RetryResult;
 use google_cloud_gax::retry_state::RetryState;
 use google_cloud_iam_admin_v1::client::Iam;
 
-use crate::rates::{Rates, Standing};
-use crate::retry::{Fence, Retry};
-use crate::{Error, Failure, PerMinute, classify};
+use crate::error::classify;
+use crate::transport::rates::{Rates, Standing};
+use crate::transport::retry::{Fence, Retry};
+use crate::{Error, Failure, PerMinute};
 
 /// Limit of a call when [`Gcp::within`] sets no other.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -4,6 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) mod answer;
+pub(crate) mod classify;
+mod details;
+pub(crate) mod refusal;
+
 use crate::Refusal;
 
 /// What was tried, and what Google said. Never holds a token.

@@ -6,35 +6,26 @@
 //! call ends by [`Gcp::within`]'s limit.
 
 mod accounts;
-mod classify;
+mod buckets;
 mod client;
-mod credentials;
-mod details;
-mod edit;
 mod error;
-mod folders;
-mod http;
-mod policies;
 mod policy;
 mod projects;
-mod rates;
-mod refusal;
-mod resource;
-mod retry;
 mod tokens;
+mod transport;
 
 pub use accounts::ServiceAccount;
 pub use client::{Endpoints, Gcp};
-pub use credentials::application_default;
-pub use edit::{Edit, Entry};
+pub use error::refusal::Refusal;
 pub use error::{Error, Failure};
-pub use policies::Manner;
+pub use policy::edit::{Edit, Entry};
+pub use policy::modify::Manner;
+pub use policy::resource::Resource;
 pub use policy::{Condition, Policy};
-pub use rates::{PerMinute, Rate, Standing};
-pub use refusal::Refusal;
-pub use resource::Resource;
-pub use retry::Fence;
 pub use tokens::AccessToken;
+pub use transport::credentials::application_default;
+pub use transport::rates::{PerMinute, Rate, Standing};
+pub use transport::retry::Fence;
 
 #[cfg(test)]
 mod tests;

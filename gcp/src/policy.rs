@@ -1,5 +1,9 @@
 //! An allow policy, as JSON: what is not ours stays as it is, known to us or not. Pure.
 
+pub(crate) mod edit;
+pub(crate) mod modify;
+pub(crate) mod resource;
+
 use serde_json::{Map, Value, json};
 
 /// When a binding applies.

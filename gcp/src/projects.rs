@@ -1,8 +1,8 @@
 //! Projects.
 
-use crate::http::{Bearer, invalid, url};
-use crate::resource::check_name;
-use crate::retry::Counted;
+use crate::transport::http::{Bearer, invalid, url};
+use crate::transport::names::check_name;
+use crate::transport::retry::Counted;
 use crate::{Error, Gcp, Rate};
 
 impl Gcp {

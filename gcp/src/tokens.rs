@@ -9,10 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::http::{Bearer, invalid, url};
-use crate::resource::{check_name, project_of};
-use crate::retry::Counted;
-use crate::{Error, Gcp, Rate, Refusal, refusal};
+use crate::error::refusal;
+use crate::transport::http::{Bearer, invalid, url};
+use crate::transport::names::{check_name, project_of};
+use crate::transport::retry::Counted;
+use crate::{Error, Gcp, Rate, Refusal};
 
 /// Scope of the tokens that permissions are tested with; policies limit what they can do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";

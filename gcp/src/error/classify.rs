@@ -1,56 +1,11 @@
 //! From what Google answers to [`Error`]. Pure.
 
-use std::time::Duration;
-
-use serde_json::Value;
-
-use crate::details::{Details, Violation};
-use crate::{Error, Failure, Refusal};
-
-/// Longer texts are cut: they go into conditions and logs.
-const MESSAGE_CHARS: usize = 600;
-
-/// What matters of an answer that is not a success.
-#[derive(Debug, Default)]
-pub(crate) struct Answer {
-    /// HTTP status code; none when the request got no answer.
-    pub(crate) http: Option<u16>,
-    /// `error.status`, such as `ABORTED`; or the OAuth error, such as `invalid_grant`.
-    pub(crate) status: String,
-    /// `error.errors[0].reason`, such as `rateLimitExceeded`.
-    pub(crate) reason: String,
-    pub(crate) message: String,
-    /// Of the header; what the details say goes first.
-    pub(crate) retry_after: Option<Duration>,
-    /// `error.details`.
-    pub(crate) details: Details,
-}
+use super::answer::{Answer, MESSAGE_CHARS};
+use super::details::Details;
+use super::{Error, Failure};
+use crate::Refusal;
 
 impl Answer {
-    /// Reads the body of an answer: the envelope of Google's APIs, or the OAuth form of the token exchange.
-    pub(crate) fn parse(http: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
-        let json: Value = serde_json::from_slice(body).unwrap_or_default();
-        let error = &json["error"];
-        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        let (status, message) = match error {
-            Value::String(code) => (code.clone(), text(&json["error_description"])),
-            _ => (text(&error["status"]), text(&error["message"])),
-        };
-        let message = if message.is_empty() {
-            format!("HTTP {http}")
-        } else {
-            message
-        };
-        Self {
-            http: Some(http),
-            status,
-            reason: text(&error["errors"][0]["reason"]),
-            message,
-            retry_after,
-            details: Details::parse(&error["details"]),
-        }
-    }
-
     /// The error that it means.
     pub(crate) fn error(self, what: &str) -> Error {
         let failure = Failure {
@@ -75,33 +30,6 @@ impl Answer {
             Some(408 | 500..=599) | None => Error::Unavailable(failure),
             Some(_) => Error::Invalid(failure),
         }
-    }
-
-    /// Changes the texts that an error shows to people.
-    pub(crate) fn change_texts(&mut self, change: impl Fn(String) -> String) {
-        self.message = change(std::mem::take(&mut self.message));
-        for violation in &mut self.details.violations {
-            violation.subject = change(std::mem::take(&mut violation.subject));
-            violation.description = change(std::mem::take(&mut violation.description));
-        }
-    }
-
-    /// The message with what the violations say beyond it.
-    fn whole_message(&self) -> String {
-        let mut message = self.message.clone();
-        for Violation {
-            kind, description, ..
-        } in &self.details.violations
-        {
-            // A perimeter says nothing there but the id that is in the message.
-            if kind.starts_with("constraints/") && !message.contains(description.as_str()) {
-                let length = message.trim_end_matches('.').len();
-                message.truncate(length);
-                message.push_str(": ");
-                message.push_str(description);
-            }
-        }
-        message.chars().take(MESSAGE_CHARS).collect()
     }
 }
 

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use reqwest::Url;
 
-use crate::classify::Answer;
-use crate::details::Violation;
+use super::answer::Answer;
+use super::details::Violation;
 
 /// The constraint that Google's older APIs do not name, but describe.
 const ALLOWED_DOMAINS: &str = "constraints/iam.allowedPolicyMemberDomains";

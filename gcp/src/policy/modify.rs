@@ -4,10 +4,11 @@ use google_cloud_iam_v1::model as iam;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::http::{Bearer, invalid, url};
-use crate::resource::{account_name, project_of};
-use crate::retry::{Counted, Retry};
-use crate::{AccessToken, Error, Gcp, Policy, Resource, classify};
+use crate::error::classify;
+use crate::transport::http::{Bearer, invalid, url};
+use crate::transport::names::{account_name, project_of};
+use crate::transport::retry::{Counted, Retry};
+use crate::{AccessToken, Error, Gcp, Policy, Resource};
 
 /// How a policy is changed, whatever the change.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,8 @@ use google_cloud_gax::error::CredentialsError;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use crate::{Error, Failure, classify};
+use crate::error::classify;
+use crate::{Error, Failure};
 
 /// Credentials that failed for good are made anew after this.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -7,7 +7,8 @@ use reqwest::{RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::classify::{self, Answer};
+use crate::error::answer::Answer;
+use crate::error::classify;
 use crate::{AccessToken, Error, Failure, Gcp};
 
 /// Google's answers to us are small; a policy is a few tens of KB.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::rates::{Rates, spent};
+use crate::transport::rates::{Rates, spent};
 use crate::{Error, Failure, Rate};
 
 /// Longest wait for the answer to one request.

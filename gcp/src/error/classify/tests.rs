@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 fn error(http: u16, body: &str) -> Error {
