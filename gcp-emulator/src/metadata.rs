@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::call;
+use crate::api::call;
 
 mod client;
 mod identity;
@@ -61,7 +61,7 @@ pub async fn serve(
     identity: Arc<dyn Identity>,
     stop: CancellationToken,
 ) {
-    crate::server::serve(listener, router(place, identity), stop).await;
+    crate::emulator::listener::serve(listener, router(place, identity), stop).await;
 }
 
 /// The same as a router.
@@ -205,7 +205,7 @@ async fn accounts(server: &Server, path: &[&str], query: &[(String, String)]) ->
 
 async fn token(server: &Server, query: &[(String, String)]) -> Response {
     let asked = call::parameter(query, "scopes").unwrap_or_default();
-    let mut scopes = crate::tokens::split_scopes(asked);
+    let mut scopes = crate::api::caller::split_scopes(asked);
     if scopes.is_empty() {
         scopes = DEFAULT_SCOPES.map(str::to_owned).to_vec();
     }

@@ -2,10 +2,17 @@
 
 use serde_json::Value;
 
-use crate::call::Call;
-use crate::errors::ApiError;
-use crate::state::World;
-use crate::{credentials, crm, iam, sts, tokeninfo};
+use crate::api::call::Call;
+use crate::api::errors::ApiError;
+use crate::api::paths::service;
+use crate::world::World;
+
+mod credentials;
+pub(crate) mod iam;
+mod resource_manager;
+pub(crate) mod storage;
+mod sts;
+mod tokeninfo;
 
 /// Serves one IAM, credentials, STS, resource manager or tokeninfo call.
 ///
@@ -15,7 +22,8 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError
     if let Some(project) = &call.user_project
         && !world.may_use_project(&call.caller, project)
     {
-        return Err(ApiError::user_project_denied(project, service(call)));
+        let service = service(&call.path()).unwrap_or("iam.googleapis.com");
+        return Err(ApiError::user_project_denied(project, service));
     }
     let method = call.method.as_str();
     let verb = call.verb.as_deref();
@@ -36,7 +44,7 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError
         }
         ("GET", [version @ ("v1" | "v3"), "projects", project], None)
         | ("POST", [version @ ("v1" | "v3"), "projects", project], Some(_)) => {
-            crm::project(world, call, version, project)
+            resource_manager::project(world, call, version, project)
         }
         _ => roles_and_keys(world, call),
     }
@@ -83,19 +91,7 @@ fn roles_and_keys(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         ) => Err(ApiError::unimplemented(
             "gcp-emulator does not emulate organization policies (Organization Policy v2)",
         )),
-        _ => Err(nothing(call)),
-    }
-}
-
-/// The service that a path belongs to.
-fn service(call: &Call) -> &'static str {
-    match (call.parts().as_slice(), call.verb.as_deref()) {
-        (
-            [.., "serviceAccounts", _],
-            Some("generateAccessToken" | "generateIdToken" | "signBlob" | "signJwt"),
-        ) => "iamcredentials.googleapis.com",
-        ([_, "projects", _], _) => "cloudresourcemanager.googleapis.com",
-        _ => "iam.googleapis.com",
+        _ => Err(call.not_served()),
     }
 }
 
@@ -120,20 +116,6 @@ fn account(world: &mut World, call: &Call, project: &str, name: &str) -> Result<
         }
         ("POST", Some("signBlob")) => credentials::sign_blob(world, call, project, name),
         ("POST", Some("signJwt")) => credentials::sign_jwt(world, call, project, name),
-        _ => Err(nothing(call)),
+        _ => Err(call.not_served()),
     }
-}
-
-/// 404 for a path that is not served.
-pub(crate) fn nothing(call: &Call) -> ApiError {
-    let verb = call
-        .verb
-        .as_ref()
-        .map(|verb| format!(":{verb}"))
-        .unwrap_or_default();
-    ApiError::not_found(format!(
-        "Method not found: {} /{}{verb} (gcp-emulator serves no such path).",
-        call.method,
-        call.segments.join("/")
-    ))
 }

@@ -4,75 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::accounts::Accounts;
-use crate::clock::{Clock, ago};
-use crate::faults::Faults;
-use crate::journal::Journal;
-use crate::policy::Policies;
-use crate::pools::Pools;
-use crate::principal::Principal;
-use crate::quota::Quotas;
-use crate::random::Random;
-use crate::roles::Roles;
-use crate::settings::Settings;
-use crate::storage::bucket::Bucket;
-use crate::tokens::Tokens;
+use crate::api::principal::Principal;
+use crate::world::accounts::Accounts;
+use crate::world::buckets::Bucket;
+use crate::world::controls::clock::{Clock, ago};
+use crate::world::controls::faults::Faults;
+use crate::world::controls::quotas::Quotas;
+use crate::world::controls::random::Random;
+use crate::world::controls::request_log::Journal;
+use crate::world::controls::settings::Settings;
+use crate::world::policies::Policies;
+use crate::world::pools::Pools;
+use crate::world::roles::Roles;
+use crate::world::tokens::Tokens;
 
-/// Something that has a policy.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Resource {
-    /// By project id.
-    Project(String),
-    /// By unique id: a re-created account starts without a policy.
-    ServiceAccount {
-        uid: String,
-        project: String,
-    },
-    Bucket(String),
-    /// `folder` ends with `/`.
-    ManagedFolder {
-        bucket: String,
-        folder: String,
-    },
-}
-
-impl Resource {
-    pub(crate) fn in_storage(&self) -> bool {
-        matches!(self, Self::Bucket(_) | Self::ManagedFolder { .. })
-    }
-
-    /// The relative resource name.
-    pub(crate) fn full_name(&self) -> String {
-        match self {
-            Self::Project(id) => format!("projects/{id}"),
-            Self::ServiceAccount { uid, project } => {
-                format!("projects/{project}/serviceAccounts/{uid}")
-            }
-            Self::Bucket(name) => format!("projects/_/buckets/{name}"),
-            Self::ManagedFolder { bucket, folder } => {
-                format!("projects/_/buckets/{bucket}/managedFolders/{folder}")
-            }
-        }
-    }
-
-    /// `resource.service` and `resource.type` of conditions.
-    pub(crate) fn kind(&self) -> (&'static str, &'static str) {
-        match self {
-            Self::Project(_) => (
-                "cloudresourcemanager.googleapis.com",
-                "cloudresourcemanager.googleapis.com/Project",
-            ),
-            Self::ServiceAccount { .. } => {
-                ("iam.googleapis.com", "iam.googleapis.com/ServiceAccount")
-            }
-            Self::Bucket(_) => ("storage.googleapis.com", "storage.googleapis.com/Bucket"),
-            Self::ManagedFolder { .. } => (
-                "storage.googleapis.com",
-                "storage.googleapis.com/ManagedFolder",
-            ),
-        }
-    }
-}
+pub(crate) mod accounts;
+pub(crate) mod buckets;
+pub(crate) mod controls;
+pub(crate) mod jwt;
+pub(crate) mod members;
+pub(crate) mod object_store;
+pub(crate) mod policies;
+pub(crate) mod pools;
+pub(crate) mod resource;
+pub(crate) mod roles;
+pub(crate) mod state;
+pub(crate) mod tokens;
 
 /// A project: id and number.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
 use serde_json::{Map, Value};
 
-use crate::authorize::Caller;
-use crate::errors::ApiError;
+use crate::api::caller::Caller;
+use crate::api::errors::ApiError;
 
 /// Query parameters that every Google API takes.
 const SYSTEM_PARAMETERS: [&str; 13] = [
@@ -71,6 +71,22 @@ impl Call {
     /// The path's parts, for matching.
     pub(crate) fn parts(&self) -> Vec<&str> {
         self.segments.iter().map(String::as_str).collect()
+    }
+
+    /// The percent-decoded path with its verb.
+    pub(crate) fn path(&self) -> String {
+        let verb = self.verb.as_ref();
+        let verb = verb.map(|verb| format!(":{verb}")).unwrap_or_default();
+        format!("/{}{verb}", self.segments.join("/"))
+    }
+
+    /// 404 for a path that is not served.
+    pub(crate) fn not_served(&self) -> ApiError {
+        ApiError::not_found(format!(
+            "Method not found: {} {} (gcp-emulator serves no such path).",
+            self.method,
+            self.path()
+        ))
     }
 
     /// The first query parameter of that name.

@@ -8,15 +8,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::app::State;
-use crate::call;
-use crate::clock::rfc3339;
-use crate::errors::{ApiError, json_response};
-use crate::faults::Fault;
-use crate::pools::PoolSeed;
-use crate::principal::Principal;
-use crate::seed::Seed;
-use crate::state::World;
+use super::listing;
+use crate::api::call;
+use crate::api::errors::{ApiError, json_response};
+use crate::api::principal::Principal;
+use crate::emulator::seed::Seed;
+use crate::world::World;
+use crate::world::controls::clock::rfc3339;
+use crate::world::controls::faults::Fault;
+use crate::world::pools::PoolSeed;
+use crate::world::state::State;
 
 /// `POST /emulator/v1/userTokens`
 #[derive(Debug, Deserialize)]
@@ -65,7 +66,7 @@ fn dispatch(world: &mut World, parts: &Parts, body: &Bytes) -> Result<Value, Api
                 .map_err(ApiError::invalid)?;
             Ok(json!(world.settings))
         }
-        ("GET", ["state"]) => Ok(crate::listing::state(world)),
+        ("GET", ["state"]) => Ok(listing::state(world)),
         ("GET", ["requests"]) => {
             let query = call::query(&parts.uri);
             let after = call::parameter(&query, "after").and_then(|after| after.parse().ok());

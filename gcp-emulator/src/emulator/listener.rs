@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::faults::Cut;
+use crate::world::controls::faults::Cut;
 
 /// Serves `router` until `stop` is cancelled, and ends every connection then.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::clock::rfc3339;
-use crate::state::World;
+use crate::world::World;
+use crate::world::controls::clock::rfc3339;
 
 pub(crate) fn state(world: &World) -> Value {
     let projects: Vec<Value> = world

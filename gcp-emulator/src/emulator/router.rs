@@ -1,70 +1,36 @@
 //! The one door: every request goes through faults, latency, its handler and the journal.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as Extract};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::request::Parts;
-use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
-use crate::authorize::Caller;
-use crate::call::{self, Call};
-use crate::clock::rfc3339;
-use crate::errors::{ApiError, json_response};
-use crate::faults::{Cut, Fault, FaultAnswer};
-use crate::journal::{Entry, redact};
-use crate::state::World;
-use crate::storage::upstream::Upstream;
-use crate::{admin, refusals, route, storage};
-
-/// API requests are small: more than this many bytes is refused.
-const MAX_BODY: usize = 8 * 1024 * 1024;
-
-/// The emulated world, shared by every connection. Cloning is cheap.
-#[derive(Clone, Debug)]
-pub struct State {
-    world: Arc<Mutex<World>>,
-    objects: Option<Arc<Upstream>>,
-}
+use super::admin;
+use crate::api::body::read_body;
+use crate::api::call::{self, Call};
+use crate::api::caller::Caller;
+use crate::api::errors::json_response;
+use crate::api::paths::is_storage;
+use crate::policy::refusals;
+use crate::services::{self, storage};
+use crate::world::controls::clock::rfc3339;
+use crate::world::controls::faults::{Cut, Fault, FaultAnswer};
+use crate::world::controls::request_log::{Entry, redact};
+use crate::world::state::State;
 
 impl State {
-    pub(crate) fn of(world: World, objects: Option<Upstream>) -> Self {
-        Self {
-            world: Arc::new(Mutex::new(world)),
-            objects: objects.map(Arc::new),
-        }
-    }
-
-    /// Where objects are kept, if anywhere.
-    pub(crate) fn objects(&self) -> Option<&Upstream> {
-        self.objects.as_deref()
-    }
-
-    /// The world, until the guard is dropped: never hold it across an await.
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What is really so: answers a request without planned failures, latency, or a line in the journal. Status and body.
     pub async fn ask(&self, request: http::Request<Vec<u8>>) -> (u16, Value) {
         let (parts, body) = request.into_parts();
         let caller = self.world().caller(call::bearer(&parts.headers));
         let response = serve(self, &parts, Body::from(body), caller).await;
         let status = response.status().as_u16();
-        let body = read(response.into_body()).await.unwrap_or_default();
+        let body = read_body(response.into_body()).await.unwrap_or_default();
         (status, serde_json::from_slice(&body).unwrap_or_default())
-    }
-
-    /// Waits while a planned stop is in force.
-    async fn answering(&self) {
-        let mut stopped = self.world().faults.stopped();
-        // The sender lives in the world, which lives as long as `self`.
-        let _ = stopped.wait_for(|stopped| !stopped).await;
     }
 }
 
@@ -77,7 +43,7 @@ pub fn app(state: State) -> Router {
 async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     if parts.uri.path().starts_with("/emulator/v1/") {
-        return match read(body).await {
+        return match read_body(body).await {
             Ok(body) => admin::serve(&state, &parts, &body),
             Err(error) => error.into_response(),
         };
@@ -95,7 +61,7 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
             }
             answer.response()
         }
-        None => match refusals::of_call(&state, &parts, &path) {
+        None => match refused(&state, &path) {
             Some(refusal) => refusal,
             None => serve(&state, &parts, body, caller.clone()).await,
         },
@@ -108,6 +74,10 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
         state.answering().await;
     }
     response
+}
+
+fn refused(state: &State, path: &str) -> Option<Response> {
+    refusals::of_call(&mut state.world(), path).map(IntoResponse::into_response)
 }
 
 /// Who calls, whether this call is to fail, and how long to wait first.
@@ -129,10 +99,10 @@ fn prepare(state: &State, parts: &Parts, path: &str) -> (Caller, Option<Fault>, 
 }
 
 async fn serve(state: &State, parts: &Parts, body: Body, caller: Caller) -> Response {
-    if storage::is_storage(parts.uri.path()) {
+    if is_storage(parts.uri.path()) {
         return storage::serve(state, parts, body, caller).await;
     }
-    let body = match read(body).await {
+    let body = match read_body(body).await {
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
@@ -143,19 +113,9 @@ async fn serve(state: &State, parts: &Parts, body: Body, caller: Caller) -> Resp
         &body,
         caller,
     );
-    match call.and_then(|call| route::dispatch(&mut state.world(), &call)) {
+    match call.and_then(|call| services::dispatch(&mut state.world(), &call)) {
         Ok(answer) => json_response(200, &answer),
         Err(error) => error.into_response(),
-    }
-}
-
-/// The whole body, up to [`MAX_BODY`].
-pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) => Err(ApiError::invalid(format!(
-            "Request payload cannot be read: {error}."
-        ))),
     }
 }
 

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::accounts::{Account, State as AccountState, email};
-use crate::clock::long_ago;
-use crate::errors::ApiError;
-use crate::iam::check_id;
-use crate::policy_write;
-use crate::pools::PoolSeed;
-use crate::roles::CustomRole;
-use crate::state::{Project, Resource, World};
-use crate::storage::bucket::Bucket;
-use crate::storage::folder;
+use crate::api::errors::ApiError;
+use crate::policy::write;
+use crate::services::iam::check_id;
+use crate::services::storage::managed_folders;
+use crate::world::accounts::{Account, State as AccountState, email};
+use crate::world::buckets::Bucket;
+use crate::world::controls::clock::long_ago;
+use crate::world::pools::PoolSeed;
+use crate::world::resource::Resource;
+use crate::world::roles::CustomRole;
+use crate::world::{Project, World};
 
 /// Projects, pools, accounts, buckets and who may use them. All of it has been known everywhere for long: delays
 /// do not apply. What exists already stays, and the bindings named here are added to its own.
@@ -217,7 +218,7 @@ impl World {
         }
         let mut policies = vec![(Resource::Bucket(name.clone()), seed.bindings)];
         for each in seed.managed_folders {
-            folder::check_name(&each.name)
+            managed_folders::check_name(&each.name)
                 .map_err(|error| format!("bucket {name}: {}", error.message))?;
             if let Some(bucket) = self.buckets.get_mut(&name) {
                 bucket.folders.entry(each.name.clone()).or_insert(since);
@@ -244,6 +245,6 @@ impl World {
         bindings.extend_from_slice(more);
         let wanted = json!({"version": 3, "bindings": bindings});
         let since = long_ago(self.clock.now());
-        policy_write::set_since(self, resource, &wanted, since).map(drop)
+        write::set_since(self, resource, &wanted, since).map(drop)
     }
 }

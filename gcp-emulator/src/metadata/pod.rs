@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, Http};
 use super::identity::{AccessToken, Cache, Identity, MetadataError};
-use crate::principal::pool_name;
+use crate::api::principal::pool_name;
 
 const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 const PRINCIPAL_ANNOTATION: &str = "iam.gke.io/return-principal-id-as-email";

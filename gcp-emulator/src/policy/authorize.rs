@@ -2,33 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::condition::{self, Attributes};
-use crate::errors::ApiError;
-use crate::policy::{Binding, Policy};
-use crate::principal::Principal;
-use crate::state::{Resource, World};
-use crate::tokens::{Grant, covers};
-
-/// Who makes a request.
-#[derive(Clone, Debug)]
-pub(crate) enum Caller {
-    /// No Authorization header.
-    Anonymous,
-    /// A token that is unknown, expired, or of a disabled account.
-    Invalid,
-    Known(Grant),
-}
-
-impl Caller {
-    /// For the request log.
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Self::Anonymous => "",
-            Self::Invalid => "invalid token",
-            Self::Known(grant) => grant.principal.name(),
-        }
-    }
-}
+use crate::api::caller::{Caller, covers};
+use crate::api::errors::ApiError;
+use crate::api::principal::Principal;
+use crate::policy::conditions::{self, Attributes};
+use crate::world::World;
+use crate::world::policies::{Binding, Policy};
+use crate::world::resource::Resource;
 
 /// What is asked for: a chain of resources, the innermost first, and what conditions see of it.
 #[derive(Clone, Debug)]
@@ -205,7 +185,7 @@ impl World {
             list_prefix: target.list_prefix.as_deref(),
             modified_roles: target.modified_roles.as_deref(),
         };
-        condition::holds(&condition.program, &about)
+        conditions::holds(&condition.program, &about)
     }
 
     fn has_basic_role(

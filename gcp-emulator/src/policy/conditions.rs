@@ -7,7 +7,7 @@ use cel::extractors::This;
 use cel::{Context, Program, Value};
 use jiff::Timestamp;
 
-use crate::clock::rfc3339;
+use crate::world::controls::clock::rfc3339;
 
 mod references;
 

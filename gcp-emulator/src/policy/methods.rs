@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::authorize::{Caller, Target};
-use crate::call::{Call, field};
-use crate::errors::ApiError;
-use crate::policy_write;
-use crate::state::{Resource, World};
+use crate::api::call::{Call, field};
+use crate::api::caller::Caller;
+use crate::api::errors::ApiError;
+use crate::policy::authorize::Target;
+use crate::policy::write;
+use crate::world::World;
+use crate::world::resource::Resource;
 
 /// Serves the policy method `verb` on `resource`, which the caller may use already.
 ///
@@ -85,7 +87,7 @@ fn write(world: &mut World, call: &Call, resource: &Resource) -> Result<Value, A
             );
         }
     }
-    policy_write::set(world, resource, &policy)
+    write::set(world, resource, &policy)
 }
 
 /// The roles whose bindings a setIamPolicy call changes (`iam.googleapis.com/modifiedGrantsByRole`); `None` for

@@ -1,21 +1,15 @@
 //! What the organization around the projects refuses: one switch for each refusal, and Google's body for it in a file.
 
-mod judge;
-
-use std::collections::BTreeSet;
-
-use axum::response::{IntoResponse, Response};
-use http::request::Parts;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::app::State;
-use crate::errors::ApiError;
-use crate::faults::glob;
-use crate::principal::Principal;
-use crate::state::{Resource, World};
-use crate::storage;
+use crate::api::errors::ApiError;
+use crate::api::paths::{is_storage, service};
+use crate::world::World;
+use crate::world::controls::glob::glob;
+use crate::world::resource::Resource;
+
+mod members;
 
 const MEMBER_DOMAINS: &str = include_str!("refusals/bodies/allowed-policy-member-domains.json");
 const MEMBER_DOMAINS_STORAGE: &str =
@@ -27,49 +21,8 @@ const PERIMETER_STORAGE: &str = include_str!("refusals/bodies/perimeter.storage.
 const API_DISABLED: &str = include_str!("refusals/bodies/api-disabled.json");
 const ATTRIBUTE_CONDITION: &str = include_str!("refusals/bodies/attribute-condition.json");
 
-/// Refusals that are switched on. None, unless said otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Refusals {
-    /// Organization policy `iam.allowedPolicyMemberDomains`: domains, and projects with their accounts and pools, whose
-    /// principals may be in a policy that is written. `null` allows everybody.
-    pub allowed_policy_member_domains: Option<BTreeSet<String>>,
-    /// Organization policy `iam.managed.allowedPolicyMembers`, in the same form; its answer names no member.
-    pub allowed_policy_members: Option<BTreeSet<String>>,
-    /// Organization policy `iam.disableServiceAccountCreation`: projects in which it is enforced.
-    pub disable_service_account_creation: BTreeSet<String>,
-    /// VPC Service Controls: APIs (`iam.googleapis.com`) that may not be called from here.
-    pub perimeter: BTreeSet<String>,
-    /// APIs that are not enabled.
-    pub disabled_apis: BTreeSet<String>,
-    /// Subjects of Kubernetes tokens (`system:serviceaccount:NAMESPACE:NAME`, `*` stands for any text) that the attribute
-    /// condition of a provider rejects.
-    pub attribute_condition: Vec<String>,
-    /// Deny policies and principal access boundaries: they look like a grant that is missing.
-    pub denied: Vec<Denied>,
-}
-
-/// What a deny policy denies to whom.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Denied {
-    /// E-mail or principal identifier; `*` stands for any text.
-    pub principal: String,
-    /// Permission; `*` stands for any text.
-    pub permission: String,
-}
-
-impl Refusals {
-    pub(crate) fn denies(&self, principal: &Principal, permission: &str) -> bool {
-        self.denied.iter().any(|denied| {
-            glob(&denied.principal, principal.name()) && glob(&denied.permission, permission)
-        })
-    }
-}
-
 /// The refusal of a call as such, before anybody looks at what it asks for.
-pub(crate) fn of_call(state: &State, parts: &Parts, path: &str) -> Option<Response> {
-    let mut world = state.world();
+pub(crate) fn of_call(world: &mut World, path: &str) -> Option<ApiError> {
     let service = service(path)?;
     let refusals = &world.settings.refusals;
     let (disabled, outside) = (
@@ -79,7 +32,7 @@ pub(crate) fn of_call(state: &State, parts: &Parts, path: &str) -> Option<Respon
     if !disabled && !outside {
         return None;
     }
-    let project = consumer(&world, path);
+    let project = consumer(world, path);
     let error = if disabled {
         let values = [
             ("title", title(service)),
@@ -95,14 +48,14 @@ pub(crate) fn of_call(state: &State, parts: &Parts, path: &str) -> Option<Respon
             ("service", service),
             ("project", &project),
         ];
-        let body = if storage::is_storage(parts.uri.path()) {
+        let body = if is_storage(path) {
             PERIMETER_STORAGE
         } else {
             PERIMETER
         };
         refused(403, body, &values)
     };
-    Some(error.into_response())
+    Some(error)
 }
 
 /// The refusal of a policy that is to be written: every member of it is judged, older ones as well.
@@ -117,7 +70,7 @@ pub(crate) fn of_policy(
     let refusals = &world.settings.refusals;
     let name = resource.full_name();
     if let Some(allowed) = &refusals.allowed_policy_member_domains {
-        let foreign = judge::foreign(wanted, allowed);
+        let foreign = members::foreign(wanted, allowed);
         if !foreign.is_empty() && resource.in_storage() {
             return Err(refused(412, MEMBER_DOMAINS_STORAGE, &[]));
         }
@@ -126,7 +79,7 @@ pub(crate) fn of_policy(
         }
     }
     let allowed = refusals.allowed_policy_members.as_ref();
-    if allowed.is_some_and(|allowed| !judge::foreign(wanted, allowed).is_empty()) {
+    if allowed.is_some_and(|allowed| !members::foreign(wanted, allowed).is_empty()) {
         return Err(refused(400, MEMBERS, &[("resource", &name)]));
     }
     Ok(())
@@ -203,31 +156,6 @@ fn fill(json: &mut Value, values: &[(&str, &str)]) {
     }
 }
 
-/// The API that serves a path; none for what no organization switches off.
-fn service(path: &str) -> Option<&'static str> {
-    if storage::is_storage(path) {
-        return Some("storage.googleapis.com");
-    }
-    let path = path.trim_start_matches('/');
-    let credentials = [
-        ":generateAccessToken",
-        ":generateIdToken",
-        ":signBlob",
-        ":signJwt",
-    ];
-    if path == "v1/token" {
-        Some("sts.googleapis.com")
-    } else if credentials.iter().any(|verb| path.ends_with(verb)) {
-        Some("iamcredentials.googleapis.com")
-    } else if path.contains("/serviceAccounts") || path.contains("roles/") {
-        Some("iam.googleapis.com")
-    } else if path.starts_with("v1/projects/") || path.starts_with("v3/projects/") {
-        Some("cloudresourcemanager.googleapis.com")
-    } else {
-        None
-    }
-}
-
 fn title(service: &str) -> &'static str {
     match service {
         "iam.googleapis.com" => "Identity and Access Management (IAM) API",
@@ -253,30 +181,6 @@ fn consumer(world: &World, path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_path_belongs_to_the_api_that_serves_it() {
-        let email = "/v1/projects/-/serviceAccounts/a@p.iam.gserviceaccount.com";
-        for (path, expected) in [
-            ("/v1/token".to_owned(), Some("sts.googleapis.com")),
-            (
-                format!("{email}:generateAccessToken"),
-                Some("iamcredentials.googleapis.com"),
-            ),
-            (format!("{email}:getIamPolicy"), Some("iam.googleapis.com")),
-            (
-                "/v3/projects/acme:getIamPolicy".to_owned(),
-                Some("cloudresourcemanager.googleapis.com"),
-            ),
-            (
-                "/storage/v1/b/acme-mf/iam".to_owned(),
-                Some("storage.googleapis.com"),
-            ),
-            ("/tokeninfo".to_owned(), None),
-        ] {
-            assert_eq!(service(&path), expected, "{path}");
-        }
-    }
 
     #[test]
     fn every_body_is_json_and_nothing_in_it_stays_unfilled() {

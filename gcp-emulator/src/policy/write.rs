@@ -6,13 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::condition;
-use crate::errors::{ApiError, Shape};
-use crate::member::{self, Member};
-use crate::policy::{Binding, Condition};
-use crate::refusals;
-use crate::roles;
-use crate::state::{Resource, World};
+use crate::api::errors::{ApiError, Shape};
+use crate::policy::{conditions, members, refusals};
+use crate::world::members::Member;
+use crate::world::policies::{Binding, Condition};
+use crate::world::resource::Resource;
+use crate::world::{World, roles};
 
 const MAX_CONDITIONS_PER_GRANT: usize = 20;
 /// Bytes of a condition's title and description.
@@ -190,7 +189,7 @@ fn binding(
             ))
         })?;
         check_public(resource, text)?;
-        extend(&mut members, vec![member::parse(text, world)?]);
+        extend(&mut members, vec![members::parse(text, world)?]);
     }
     let condition = match each.get("condition") {
         None | Some(Value::Null) => None,
@@ -296,7 +295,7 @@ fn check_condition(
     }
     check_texts(condition)?;
     let expression = text(condition, "expression");
-    let program = condition::compile(expression).map_err(|error| {
+    let program = conditions::compile(expression).map_err(|error| {
         ApiError::invalid(format!("Condition expression compilation failed: {error}."))
     })?;
     Ok(Condition {

@@ -3,14 +3,15 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::authorize::{Caller, Target};
-use crate::call::Call;
-use crate::clock::rfc3339;
-use crate::errors::ApiError;
-use crate::principal::Principal;
-use crate::quota::Quota;
-use crate::state::{Resource, World};
-use crate::tokens::covers;
+use crate::api::call::Call;
+use crate::api::caller::{Caller, covers};
+use crate::api::errors::ApiError;
+use crate::api::principal::Principal;
+use crate::policy::authorize::Target;
+use crate::world::World;
+use crate::world::controls::clock::rfc3339;
+use crate::world::controls::quotas::Quota;
+use crate::world::resource::Resource;
 
 mod id_token;
 mod key;

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::accounts::{Account, State, email};
-use crate::authorize::Target;
-use crate::call::{Call, field};
-use crate::errors::ApiError;
-use crate::policies;
-use crate::quota::Quota;
-use crate::refusals;
-use crate::state::{Resource, World};
+use crate::api::call::{Call, field};
+use crate::api::errors::ApiError;
+use crate::policy::authorize::Target;
+use crate::policy::{methods, refusals};
+use crate::world::World;
+use crate::world::accounts::{Account, State, email};
+use crate::world::controls::quotas::Quota;
+use crate::world::resource::Resource;
 
 pub(crate) mod lifecycle;
 pub(crate) mod list;
@@ -100,7 +100,7 @@ pub(crate) fn policy(
         uid,
         project: account.project.clone(),
     };
-    policies::serve(world, call, &resource, verb)
+    methods::serve(world, call, &resource, verb)
 }
 
 /// The unique id of the account that a path names, if the caller may do `permission` to it. An empty permission
@@ -135,7 +135,7 @@ pub(crate) fn find(
             project: home.clone(),
         };
         let target = Target {
-            modified_roles: policies::modified_roles(world, call, &resource),
+            modified_roles: methods::modified_roles(world, call, &resource),
             ..Target::of(&resource, world).shown_as(&shown)
         };
         world.require(&call.caller, SCOPES, permission, &target)?;

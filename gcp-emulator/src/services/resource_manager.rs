@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::authorize::Target;
-use crate::call::Call;
-use crate::errors::ApiError;
-use crate::policies;
-use crate::quota::Quota;
-use crate::state::{Resource, World};
+use crate::api::call::Call;
+use crate::api::errors::ApiError;
+use crate::policy::authorize::Target;
+use crate::policy::methods;
+use crate::world::World;
+use crate::world::controls::quotas::Quota;
+use crate::world::resource::Resource;
 
 const SCOPES: &[&str] = &["cloudplatformprojects", "cloudplatformprojects.readonly"];
 
@@ -38,7 +39,7 @@ pub(crate) fn project(
     let resource = Resource::Project(found.id.clone());
     if !permission.is_empty() {
         let target = Target {
-            modified_roles: policies::modified_roles(world, call, &resource),
+            modified_roles: methods::modified_roles(world, call, &resource),
             ..Target::of(&resource, world).shown_as(&format!("projects/{project}"))
         };
         world.require(&call.caller, SCOPES, permission, &target)?;
@@ -51,7 +52,7 @@ pub(crate) fn project(
     };
     world.quotas.take(quota, found.number, &limits, now)?;
     match (verb, version) {
-        (Some(verb), _) => policies::serve(world, call, &resource, verb),
+        (Some(verb), _) => methods::serve(world, call, &resource, verb),
         (None, "v1") => Ok(json!({
             "projectId": found.id,
             "projectNumber": found.number.to_string(),

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::call::Call;
-use crate::errors::{ApiError, Shape};
-use crate::jwt::{self, Claims};
-use crate::pools::Issuer;
-use crate::principal::{Federated, Principal, pool_name};
-use crate::quota::Quota;
-use crate::refusals;
-use crate::state::World;
-use crate::tokens::split_scopes;
+use crate::api::call::Call;
+use crate::api::caller::split_scopes;
+use crate::api::errors::{ApiError, Shape};
+use crate::api::principal::{Federated, Principal, pool_name};
+use crate::policy::refusals;
+use crate::world::World;
+use crate::world::controls::quotas::Quota;
+use crate::world::jwt::{self, Claims};
+use crate::world::pools::Issuer;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";

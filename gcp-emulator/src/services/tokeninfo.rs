@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::call::Call;
-use crate::errors::ApiError;
-use crate::principal::Principal;
-use crate::state::World;
+use crate::api::call::Call;
+use crate::api::errors::ApiError;
+use crate::api::principal::Principal;
+use crate::world::World;
 
 /// Who a token is to Google. For a federated token, which Google's tokeninfo does not describe, `email` and `sub`
 /// are the principal identifier.

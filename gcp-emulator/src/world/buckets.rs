@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::clock::rfc3339;
-use crate::member::Member;
-use crate::policy::Binding;
-use crate::state::{Resource, World};
+use crate::world::World;
+use crate::world::controls::clock::rfc3339;
+use crate::world::members::Member;
+use crate::world::policies::Binding;
+use crate::world::resource::Resource;
 
 /// A bucket and its managed folders.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::errors::ApiError;
+use crate::api::errors::ApiError;
 
 /// Headers that are about one connection, and those that must not reach the store: it knows no IAM, and a
 /// method override would make another request of the one that was checked.
@@ -29,14 +29,14 @@ const DROPPED: [HeaderName; 8] = [
 
 /// A fake-gcs-server.
 #[derive(Debug)]
-pub(crate) struct Upstream {
+pub(crate) struct ObjectStore {
     base: String,
     client: Client<HttpConnector, Body>,
     /// Buckets that it is known to have.
     buckets: Mutex<HashSet<String>>,
 }
 
-impl Upstream {
+impl ObjectStore {
     /// # Errors
     /// A sentence, if `base` is not an http URL.
     pub(crate) fn new(base: &str) -> Result<Self, String> {

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::clock::ago;
-use crate::member::Member;
-use crate::state::{Resource, World};
+use crate::world::World;
+use crate::world::controls::clock::ago;
+use crate::world::members::Member;
+use crate::world::resource::Resource;
 
 /// Older versions than this are never shown to anybody, in seconds: the largest delay there is.
 const HISTORY: f64 = 86_400.0;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::jwt::Keys;
+use crate::world::jwt::Keys;
 
 /// A pool as `PUT /emulator/v1/pools/{pool}` and seed files give it. A PUT adds or replaces the one issuer.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -49,7 +49,7 @@ pub(crate) struct Issuer {
 /// Pools by name.
 pub(crate) type Pools = BTreeMap<String, Pool>;
 
-impl crate::state::World {
+impl crate::world::World {
     /// Adds an issuer to a pool, and the pool if it is new (then known to IAM from `since` on).
     ///
     /// # Errors

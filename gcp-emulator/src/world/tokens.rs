@@ -5,17 +5,9 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::principal::Principal;
-use crate::random::Random;
-
-/// What a token is worth.
-#[derive(Clone, Debug)]
-pub(crate) struct Grant {
-    pub(crate) principal: Principal,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) issued: Timestamp,
-    pub(crate) expires: Timestamp,
-}
+use crate::api::caller::Grant;
+use crate::api::principal::Principal;
+use crate::world::controls::random::Random;
 
 /// Every live token, by its SHA-256: the tokens themselves are not kept.
 #[derive(Debug, Default)]
@@ -68,24 +60,6 @@ impl Tokens {
 
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
-}
-
-/// Scopes that let a token call a service. `cloud-platform` opens all of them.
-pub(crate) fn covers(scopes: &[String], accepted: &[&str]) -> bool {
-    scopes.iter().any(|scope| {
-        let short = scope
-            .strip_prefix("https://www.googleapis.com/auth/")
-            .unwrap_or(scope);
-        short == "cloud-platform" || accepted.contains(&short)
-    })
-}
-
-/// Scopes as they are sent: separated by spaces or commas.
-pub(crate) fn split_scopes(text: &str) -> Vec<String> {
-    text.split([' ', ','])
-        .filter(|scope| !scope.is_empty())
-        .map(str::to_owned)
-        .collect()
 }
 
 #[cfg(test)]

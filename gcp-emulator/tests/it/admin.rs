@@ -1,16 +1,16 @@
-//! The emulator's own API, faults, and a real listener.
+//! The emulator's own API, planned faults, and a real listener.
 
 use std::time::Duration;
 
-use namesake_gcp_emulator::{Emulator, Options, Seed, State};
-use serde_json::{Value, json};
+use namesake_gcp_emulator::{Emulator, Options, Seed};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{ALICE, GSAS, World, options};
 
 #[tokio::test]
-async fn no_token_is_ever_in_state_or_requests() {
+async fn no_token_appears_in_the_state_or_the_request_log() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     world
@@ -18,18 +18,9 @@ async fn no_token_is_ever_in_state_or_requests() {
         .await;
     let federated = world.federated(&ALICE).await;
     world.impersonate(&federated, &email).await;
-    world
-        .ask(
-            "",
-            "GET",
-            &format!("/tokeninfo?access_token={federated}"),
-            Value::Null,
-        )
-        .await;
-    let requests = world
-        .must("GET", "/emulator/v1/requests", Value::Null)
-        .await;
-    let state = world.must("GET", "/emulator/v1/state", Value::Null).await;
+    world.token_info(&federated).await;
+    let requests = world.get("/emulator/v1/requests").await;
+    let state = world.get("/emulator/v1/state").await;
     for shown in [requests.to_string(), state.to_string()] {
         assert!(!shown.contains("ya29."), "{shown}");
     }
@@ -51,33 +42,29 @@ async fn no_token_is_ever_in_state_or_requests() {
 }
 
 #[tokio::test]
-async fn a_fault_fails_a_call_that_may_have_taken_effect() {
+async fn a_fault_can_fail_a_call_before_or_after_it_takes_effect() {
     let world = World::new();
     let fault = |applied: bool, code: u16| json!({"method": "POST", "path": GSAS, "applied": applied, "answer": {"status": {"code": code, "retryAfter": 7}}});
-    world
-        .must("POST", "/emulator/v1/faults", fault(false, 503))
-        .await;
-    world
-        .must("POST", "/emulator/v1/faults", fault(true, 500))
-        .await;
+    world.post("/emulator/v1/faults", fault(false, 503)).await;
+    world.post("/emulator/v1/faults", fault(true, 500)).await;
     let body = json!({"accountId": "mf-alice-1"});
-    let lost = world.ask(&world.admin, "POST", GSAS, body.clone()).await;
-    assert_eq!((lost.status, lost.code()), (503, "UNAVAILABLE"));
+    let lost = world
+        .admin
+        .post(GSAS, body.clone())
+        .await
+        .refused_as(503, "UNAVAILABLE");
     assert_eq!(lost.headers["retry-after"], "7");
-    let applied = world.ask(&world.admin, "POST", GSAS, body.clone()).await;
-    assert_eq!((applied.status, applied.code()), (500, "INTERNAL"));
-    assert_eq!(
-        world.ask(&world.admin, "POST", GSAS, body).await.status,
-        409
-    );
-    assert_eq!(
-        world.must("GET", "/emulator/v1/faults", Value::Null).await["faults"],
-        json!([])
-    );
+    world
+        .admin
+        .post(GSAS, body.clone())
+        .await
+        .refused_as(500, "INTERNAL");
+    world.admin.post(GSAS, body).await.refused(409);
+    assert_eq!(world.get("/emulator/v1/faults").await["faults"], json!([]));
 }
 
 #[tokio::test]
-async fn the_own_api_says_what_it_does_not_understand() {
+async fn bad_requests_to_the_emulators_own_api_are_refused_with_a_reason() {
     let world = World::new();
     for (method, uri, body) in [
         (
@@ -112,73 +99,46 @@ async fn the_own_api_says_what_it_does_not_understand() {
             json!({"buckets": [{"name": "b", "project": "nope"}]}),
         ),
     ] {
-        let answer = world.ask("", method, uri, body).await;
-        assert_eq!(answer.status, 400, "{uri}");
-        assert!(!answer.message().is_empty());
+        let answer = world.anonymous.request(method, uri, body).await;
+        assert!(!answer.refused(400).message().is_empty());
     }
-    assert_eq!(
-        world
-            .ask("", "GET", "/emulator/v1/nothing", Value::Null)
-            .await
-            .status,
-        404
-    );
-}
-
-#[tokio::test]
-async fn anonymous_admin_is_a_setting_and_does_not_help_those_with_a_token() {
-    let world = World::new();
     world
-        .must(
-            "PUT",
-            "/emulator/v1/settings",
-            json!({"anonymousAdmin": true}),
-        )
-        .await;
-    assert_eq!(
-        world
-            .ask("", "POST", GSAS, json!({"accountId": "mf-alice-1"}))
-            .await
-            .status,
-        200
-    );
-    let mallory = world.state.user_token("mallory@acme.com");
-    assert_eq!(
-        world.ask(&mallory, "GET", GSAS, Value::Null).await.status,
-        403
-    );
+        .anonymous
+        .get("/emulator/v1/nothing")
+        .await
+        .refused(404);
 }
 
 #[tokio::test]
-async fn a_clock_is_moved_by_request_and_tokens_only_on_demand() {
+async fn with_anonymous_admin_a_request_without_a_token_may_do_anything_and_one_with_a_token_may_not()
+ {
+    let world = World::new();
+    world.change_settings(json!({"anonymousAdmin": true})).await;
+    world
+        .anonymous
+        .post(GSAS, json!({"accountId": "mf-alice-1"}))
+        .await
+        .ok();
+    let mallory = world.user("mallory@acme.com");
+    mallory.get(GSAS).await.refused(403);
+}
+
+#[tokio::test]
+async fn the_clock_moves_on_request_and_the_token_clock_only_when_asked_to() {
     let world = World::new();
     let answer = world
-        .must(
-            "POST",
-            "/emulator/v1/clock:advance",
-            json!({"seconds": 7200}),
-        )
+        .post("/emulator/v1/clock:advance", json!({"seconds": 7200}))
         .await;
     assert_eq!(answer["now"], "2026-11-22T14:00:00Z");
-    world.must("GET", GSAS, Value::Null).await;
+    world.get(GSAS).await;
     world
-        .must(
-            "POST",
-            "/emulator/v1/clock:advance",
-            json!({"tokenSeconds": 3600}),
-        )
+        .post("/emulator/v1/clock:advance", json!({"tokenSeconds": 3600}))
         .await;
-    assert_eq!(
-        world
-            .ask(&world.admin, "GET", GSAS, Value::Null)
-            .await
-            .status,
-        401
-    );
+    world.admin.get(GSAS).await.refused(401);
 }
 
 #[tokio::test]
-async fn a_seed_that_is_wrong_names_the_entry() {
+async fn the_error_for_a_bad_seed_names_the_entry() {
     let mut options = options();
     let seed = json!({"projects": [{"id": "p", "number": 1}], "serviceAccounts": [{"project": "p", "accountId": "x"}]});
     options.world = serde_json::from_value::<Seed>(seed).unwrap();
@@ -196,19 +156,12 @@ settings: {delays: {policy: 60}}
 ";
 
 #[tokio::test]
-async fn a_seed_in_yaml_is_in_force_at_once() {
+async fn a_seed_in_yaml_takes_effect_at_once() {
     let mut options = options();
     options.world = Seed::parse(YAML).unwrap();
-    let world = World::of(State::new(options).unwrap());
-    let owner = world.state.user_token("a@acme.com");
-    let listed = world
-        .ask(
-            &owner,
-            "GET",
-            "/v1/projects/acme/serviceAccounts",
-            Value::Null,
-        )
-        .await;
+    let world = World::with(options);
+    let owner = world.user("a@acme.com");
+    let listed = owner.get("/v1/projects/acme/serviceAccounts").await;
     assert_eq!(listed.body["accounts"].as_array().unwrap().len(), 1);
     let folder = "projects/_/buckets/acme-mf/managedFolders/users/alice/";
     let policy = &world.state.listing()["policies"][folder];
@@ -229,7 +182,7 @@ async fn talk(address: &str, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn over_a_real_listener_a_cut_connection_gives_no_answer() {
+async fn over_a_real_listener_a_cut_connection_gets_no_answer() {
     let emulator = Emulator::start(options()).await.unwrap();
     let address = emulator
         .base_url
@@ -257,17 +210,14 @@ async fn over_a_real_listener_a_cut_connection_gives_no_answer() {
 }
 
 #[tokio::test]
-async fn a_stop_holds_the_call_and_all_that_follow_until_the_faults_are_cleared() {
-    let world = std::sync::Arc::new(World::new());
+async fn a_stop_holds_its_call_and_all_later_ones_until_the_faults_are_cleared() {
+    let world = World::new();
     let stop =
         json!({"method": "POST", "path": GSAS, "skip": 1, "applied": true, "answer": "stop"});
     world.state.add_fault(serde_json::from_value(stop).unwrap());
     let create = |id: &'static str| {
-        let world = std::sync::Arc::clone(&world);
-        async move {
-            let body = json!({"accountId": id});
-            world.ask(&world.admin, "POST", GSAS, body).await.status
-        }
+        let admin = world.admin.clone();
+        async move { admin.post(GSAS, json!({"accountId": id})).await.status }
     };
     assert_eq!(create("the-first").await, 200);
     let held = tokio::spawn(create("the-second"));
@@ -275,15 +225,15 @@ async fn a_stop_holds_the_call_and_all_that_follow_until_the_faults_are_cleared(
     let behind = tokio::spawn(create("the-third"));
     tokio::task::yield_now().await;
     assert!(!held.is_finished() && !behind.is_finished());
-    let made = |id: &str| {
+    let exists = |id: &str| {
         world.state.listing()["serviceAccounts"]
             .to_string()
             .contains(id)
     };
-    assert!(made("the-second") && !made("the-third"));
+    assert!(exists("the-second") && !exists("the-third"));
     world.state.clear_faults();
-    // What was stopped is lost; what waited behind it goes on.
+    // The stopped call gets no answer; the one that waited behind it proceeds.
     assert_eq!(held.await.unwrap(), 502);
     assert_eq!(behind.await.unwrap(), 200);
-    assert!(made("the-third"));
+    assert!(exists("the-third"));
 }

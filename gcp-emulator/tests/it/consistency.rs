@@ -6,44 +6,30 @@ use crate::support::{ALICE, GSAS, World};
 
 const USER: &str = "roles/iam.workloadIdentityUser";
 
-async fn settings(world: &World, change: Value) {
-    world.must("PUT", "/emulator/v1/settings", change).await;
-}
-
 #[tokio::test]
 async fn a_new_account_is_seen_here_and_there_at_different_times() {
     let world = World::new();
     let delays = json!({"serviceAccountGet": 10, "serviceAccountList": 20, "serviceAccountMember": 30,
         "serviceAccountCredentials": 40});
-    settings(&world, json!({ "delays": delays })).await;
+    world.change_settings(json!({ "delays": delays })).await;
     let target = world.account("mf-target").await;
     world.pass(60);
     let email = world.account("mf-alice-1").await;
     let uri = format!("{GSAS}/{email}");
-    let again = world
-        .ask(
-            &world.admin,
-            "POST",
-            GSAS,
-            json!({"accountId": "mf-alice-1"}),
-        )
-        .await;
-    assert_eq!(again.status, 409, "writes are consistent");
-    assert_eq!(
-        world
-            .ask(&world.admin, "GET", &uri, Value::Null)
-            .await
-            .status,
-        404
-    );
+    world
+        .admin
+        .post(GSAS, json!({"accountId": "mf-alice-1"}))
+        .await
+        .refused(409);
+    world.admin.get(&uri).await.refused(404);
     world.pass(11);
-    world.must("GET", &uri, Value::Null).await;
+    world.get(&uri).await;
     let listed = |page: &Value| page["accounts"].as_array().map_or(0, Vec::len);
-    assert_eq!(listed(&world.must("GET", GSAS, Value::Null).await), 1);
+    assert_eq!(listed(&world.get(GSAS).await), 1);
     world.bind(&email, USER, &ALICE.member()).await;
     let member = json!({"policy": {"bindings": [{"role": USER, "members": [format!("serviceAccount:{email}")]}]}});
     let set = format!("{GSAS}/{target}:setIamPolicy");
-    let early = world.ask(&world.admin, "POST", &set, member.clone()).await;
+    let early = world.admin.post(&set, member.clone()).await;
     assert_eq!(
         (early.status, early.message()),
         (
@@ -52,73 +38,60 @@ async fn a_new_account_is_seen_here_and_there_at_different_times() {
         )
     );
     world.pass(10);
-    assert_eq!(listed(&world.must("GET", GSAS, Value::Null).await), 2);
+    assert_eq!(listed(&world.get(GSAS).await), 2);
     let federated = world.federated(&ALICE).await;
-    assert_eq!(world.impersonate(&federated, &email).await.status, 404);
+    world.impersonate(&federated, &email).await.refused(404);
     world.pass(10);
-    world.must("POST", &set, member).await;
+    world.post(&set, member).await;
     world.pass(10);
-    assert_eq!(world.impersonate(&federated, &email).await.status, 200);
+    world.impersonate(&federated, &email).await.ok();
 }
 
 #[tokio::test]
 async fn a_policy_reaches_the_data_path_after_it_can_be_read_and_so_does_its_end() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
-    settings(&world, json!({"delays": {"policy": 120, "policyRead": 5}})).await;
+    world
+        .change_settings(json!({"delays": {"policy": 120, "policyRead": 5}}))
+        .await;
     let federated = world.federated(&ALICE).await;
     let set = world.bind(&email, USER, &ALICE.member()).await;
     let read = format!("{GSAS}/{email}:getIamPolicy");
-    assert_eq!(
-        world.must("POST", &read, json!({})).await,
-        json!({"etag": "ACAB"})
-    );
+    assert_eq!(world.post(&read, json!({})).await, json!({"etag": "ACAB"}));
     world.pass(6);
-    assert_eq!(world.must("POST", &read, json!({})).await, set);
-    assert_eq!(world.impersonate(&federated, &email).await.status, 403);
+    assert_eq!(world.post(&read, json!({})).await, set);
+    world.impersonate(&federated, &email).await.refused(403);
     world.pass(120);
-    assert_eq!(world.impersonate(&federated, &email).await.status, 200);
+    world.impersonate(&federated, &email).await.ok();
     world
-        .must(
-            "POST",
+        .post(
             &format!("{GSAS}/{email}:setIamPolicy"),
             json!({"policy": {}}),
         )
         .await;
     world.pass(60);
-    assert_eq!(
-        world.impersonate(&federated, &email).await.status,
-        200,
-        "revocation is slow too"
-    );
+    world.impersonate(&federated, &email).await.ok();
     world.pass(61);
-    assert_eq!(world.impersonate(&federated, &email).await.status, 403);
+    world.impersonate(&federated, &email).await.refused(403);
 }
 
 #[tokio::test]
 async fn with_several_replicas_what_was_seen_may_vanish_again() {
     let world = World::new();
-    settings(
-        &world,
-        json!({"replicas": 4, "delays": {"serviceAccountGet": 40}}),
-    )
-    .await;
+    world
+        .change_settings(json!({"replicas": 4, "delays": {"serviceAccountGet": 40}}))
+        .await;
     let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
     world.pass(20);
     let mut statuses = Vec::new();
     for _ in 0..40 {
-        statuses.push(
-            world
-                .ask(&world.admin, "GET", &uri, Value::Null)
-                .await
-                .status,
-        );
+        statuses.push(world.admin.get(&uri).await.status);
     }
     let flip = statuses.windows(2).any(|pair| pair == [200, 404]);
     assert!(flip, "{statuses:?}");
     world.pass(21);
     for _ in 0..40 {
-        world.must("GET", &uri, Value::Null).await;
+        world.get(&uri).await;
     }
 }
 
@@ -126,76 +99,55 @@ async fn with_several_replicas_what_was_seen_may_vanish_again() {
 async fn a_change_of_an_account_is_read_late() {
     let world = World::new();
     let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
-    settings(
-        &world,
-        json!({"delays": {"serviceAccountUpdate": 10, "serviceAccountState": 30}}),
-    )
-    .await;
-    world.pass(60);
     world
-        .must("POST", &format!("{uri}:disable"), json!({}))
+        .change_settings(json!({"delays": {"serviceAccountUpdate": 10, "serviceAccountState": 30}}))
         .await;
-    assert!(
-        world
-            .must("GET", &uri, Value::Null)
-            .await
-            .get("disabled")
-            .is_none()
-    );
+    world.pass(60);
+    world.post(&format!("{uri}:disable"), json!({})).await;
+    assert!(world.get(&uri).await.get("disabled").is_none());
     world.pass(11);
-    assert_eq!(world.must("GET", &uri, Value::Null).await["disabled"], true);
-    world.must("DELETE", &uri, Value::Null).await;
-    world.must("GET", &uri, Value::Null).await;
+    assert_eq!(world.get(&uri).await["disabled"], true);
+    world.delete(&uri).await;
+    world.get(&uri).await;
     world.pass(11);
-    assert_eq!(
-        world
-            .ask(&world.admin, "GET", &uri, Value::Null)
-            .await
-            .status,
-        404
-    );
+    world.admin.get(&uri).await.refused(404);
 }
 
 #[tokio::test]
 async fn a_pool_is_not_there_at_once() {
     let world = World::new();
-    settings(&world, json!({"delays": {"pool": 30}})).await;
+    world.change_settings(json!({"delays": {"pool": 30}})).await;
     let email = world.account("mf-alice-1").await;
     let jwks = crate::support::Issuer::new().jwks();
     let pool = json!({"project": "acme-identities", "issuer": "https://other", "jwks": jwks});
     world
-        .must(
-            "PUT",
-            "/emulator/v1/pools/acme-identities.svc.id.goog",
-            pool,
-        )
+        .put("/emulator/v1/pools/acme-identities.svc.id.goog", pool)
         .await;
     let member = "serviceAccount:acme-identities.svc.id.goog[a/b]";
     let policy = json!({"policy": {"bindings": [{"role": USER, "members": [member]}]}});
     let set = format!("{GSAS}/{email}:setIamPolicy");
-    let early = world.ask(&world.admin, "POST", &set, policy.clone()).await;
+    let early = world.admin.post(&set, policy.clone()).await;
     assert!(
         early
             .message()
             .starts_with("Identity Pool does not exist (acme-identities.svc.id.goog)")
     );
     world.pass(31);
-    world.must("POST", &set, policy).await;
+    world.post(&set, policy).await;
 }
 
 #[tokio::test]
 async fn quotas_refuse_in_googles_words_and_say_when_to_return() {
     let world = World::new();
-    settings(
-        &world,
-        json!({"limits": {"createsPerMinute": 2, "serviceAccounts": 3, "writesPerMinute": null}}),
+    world.change_settings(json!({"limits": {"createsPerMinute": 2, "serviceAccounts": 3, "writesPerMinute": null}}),
     )
     .await;
     world.account("mf-user-1").await;
     world.account("mf-user-2").await;
-    let create = |id: &'static str| world.ask(&world.admin, "POST", GSAS, json!({"accountId": id}));
-    let rate = create("mf-user-3").await;
-    assert_eq!((rate.status, rate.code()), (429, "RESOURCE_EXHAUSTED"));
+    let create = |id: &'static str| world.admin.post(GSAS, json!({"accountId": id}));
+    let rate = create("mf-user-3")
+        .await
+        .refused_as(429, "RESOURCE_EXHAUSTED");
     assert_eq!(
         rate.message(),
         "A quota has been reached for project number 210987654321: Service accounts created per minute per project."
@@ -205,7 +157,7 @@ async fn quotas_refuse_in_googles_words_and_say_when_to_return() {
         json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "60s"}])
     );
     world.pass(60);
-    assert_eq!(create("mf-user-3").await.status, 200);
+    create("mf-user-3").await.ok();
     let count = create("mf-user-4").await;
     assert_eq!(
         (count.status, count.message()),
@@ -216,47 +168,37 @@ async fn quotas_refuse_in_googles_words_and_say_when_to_return() {
     );
     assert_eq!(count.body["error"]["details"][0]["retryDelay"], "86401s");
     world
-        .must(
-            "DELETE",
-            &format!("{GSAS}/mf-user-1@acme-identities.iam.gserviceaccount.com"),
-            Value::Null,
-        )
+        .delete(&format!(
+            "{GSAS}/mf-user-1@acme-identities.iam.gserviceaccount.com"
+        ))
         .await;
     world.pass(60);
-    assert_eq!(
-        create("mf-user-4").await.status,
-        200,
-        "deleted accounts do not count"
-    );
+    create("mf-user-4").await.ok();
 }
 
 #[tokio::test]
 async fn reads_writes_and_exchanges_have_quotas_of_their_own() {
     let world = World::new();
     let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
-    settings(
-        &world,
-        json!({"limits": {"readsPerMinute": 1, "writesPerMinute": 1, "stsPerMinute": 1}}),
-    )
-    .await;
-    world.must("GET", &uri, Value::Null).await;
-    let read = world.ask(&world.admin, "GET", &uri, Value::Null).await;
+    world
+        .change_settings(
+            json!({"limits": {"readsPerMinute": 1, "writesPerMinute": 1, "stsPerMinute": 1}}),
+        )
+        .await;
+    world.get(&uri).await;
+    let read = world.admin.get(&uri).await;
     assert!(
         read.message()
             .starts_with("Quota exceeded for quota metric 'Read requests'"),
         "{}",
         read.message()
     );
+    world.post(&format!("{uri}:disable"), json!({})).await;
     world
-        .must("POST", &format!("{uri}:disable"), json!({}))
-        .await;
-    assert_eq!(
-        world
-            .ask(&world.admin, "POST", &format!("{uri}:enable"), json!({}))
-            .await
-            .status,
-        429
-    );
+        .admin
+        .post(&format!("{uri}:enable"), json!({}))
+        .await
+        .refused(429);
     world.federated(&ALICE).await;
     let again = world
         .exchange(&crate::support::Issuer::new().token(&ALICE, world.clock.token_now()))

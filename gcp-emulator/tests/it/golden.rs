@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::World;
+use crate::support::{Answer, World};
 
 const WIRE: &str = include_str!("../../testdata/wire.txt");
 /// Stands for what differs each time; as a key of an object, for keys that are not compared.
@@ -19,7 +19,7 @@ async fn every_answer_is_as_the_file_has_it() {
         match kind {
             "! " => {
                 let change: Value = serde_json::from_str(rest).unwrap();
-                world.must("PUT", "/emulator/v1/settings", change).await;
+                world.change_settings(change).await;
             }
             "> " => answer = Some(ask(&world, rest).await),
             "< " => {
@@ -47,13 +47,13 @@ async fn every_answer_is_as_the_file_has_it() {
     assert!(compared > 20, "{compared}");
 }
 
-async fn ask(world: &World, request: &str) -> crate::support::Answer {
+async fn ask(world: &World, request: &str) -> Answer {
     let mut parts = request.splitn(3, ' ');
     let (method, uri) = (parts.next().unwrap(), parts.next().unwrap());
     let body = parts
         .next()
         .map_or(Value::Null, |body| serde_json::from_str(body).unwrap());
-    world.ask(&world.admin, method, uri, body).await
+    world.admin.request(method, uri, body).await
 }
 
 /// Whether `found` is `wanted`, with its placeholders.

@@ -2,21 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests: also in their helpers")]
 
-mod accounts;
 mod admin;
-mod buckets;
-mod chain;
 mod consistency;
 mod golden;
-mod limits_on_grants;
+mod iam;
 mod metadata;
-mod objects;
-mod paths;
-mod policies;
-mod providers;
-mod roles;
-mod signing;
 mod storage;
 mod support;
-mod user_project;
+mod tokens;
 mod wire;

@@ -9,16 +9,17 @@ use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
+use namesake_gcp_emulator::Emulator;
 use namesake_gcp_emulator::metadata::{
     self, Identity, Place, Pod, PodAccount, SourceError, TokenSource, Workstation,
 };
-use namesake_gcp_emulator::{Clock, Emulator, Options};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::support::{ALICE, CLUSTER, GSAS, Issuer, POOL, World, options};
+use crate::support::{ALICE, CLUSTER, GSAS, Issuer, POOL, World};
 
+const GSA: &str = "iam.gke.io/gcp-service-account";
 const ACCOUNT: &str = "/computeMetadata/v1/instance/service-accounts/default";
 
 #[derive(Clone, Default)]
@@ -54,21 +55,16 @@ fn place() -> Place {
     }
 }
 
+/// A world and the metadata server of one pod in it.
 struct Running {
     world: World,
     cluster: Cluster,
     router: Router,
-    base_url: String,
-    _emulator: Emulator,
+    emulator: Emulator,
 }
 
 async fn running() -> Running {
-    let emulator = Emulator::start(Options {
-        clock: Clock::system(),
-        ..options()
-    })
-    .await
-    .unwrap();
+    let (world, emulator) = World::listening().await;
     let cluster = Cluster::default();
     let pod = Pod::new(
         &emulator.base_url,
@@ -78,11 +74,23 @@ async fn running() -> Running {
         cluster.clone(),
     );
     Running {
-        world: World::of(emulator.state().clone()),
+        world,
         router: metadata::router(place(), Arc::new(pod) as Arc<dyn Identity>),
-        base_url: emulator.base_url.clone(),
         cluster,
-        _emulator: emulator,
+        emulator,
+    }
+}
+
+impl Running {
+    /// Sets an annotation of the pod's KSA.
+    fn annotate(&self, key: &str, value: &str) {
+        let annotation = (key.to_owned(), value.to_owned());
+        let mut annotations = self.cluster.annotations.lock().unwrap();
+        annotations.extend([annotation]);
+    }
+
+    async fn get(&self, uri: &str) -> (u16, String) {
+        get(&self.router, uri).await
     }
 }
 
@@ -106,18 +114,12 @@ async fn an_annotated_ksa_is_its_gsa() {
         .world
         .bind(&email, "roles/iam.workloadIdentityUser", &ALICE.member())
         .await;
-    let annotation = ("iam.gke.io/gcp-service-account".to_owned(), email.clone());
-    running
-        .cluster
-        .annotations
-        .lock()
-        .unwrap()
-        .extend([annotation]);
+    running.annotate(GSA, &email);
     assert_eq!(
-        get(&running.router, &format!("{ACCOUNT}/email")).await,
+        running.get(&format!("{ACCOUNT}/email")).await,
         (200, email.clone())
     );
-    let (_, about) = get(&running.router, &format!("{ACCOUNT}/?recursive=true")).await;
+    let (_, about) = running.get(&format!("{ACCOUNT}/?recursive=true")).await;
     let about: Value = serde_json::from_str(&about).unwrap();
     assert_eq!(
         (&about["email"], &about["aliases"]),
@@ -129,17 +131,14 @@ async fn an_annotated_ksa_is_its_gsa() {
         format!("{ACCOUNT}/token?{scopes}"),
         format!("{by_email}/token?{scopes}"),
     ] {
-        let (status, token) = get(&running.router, &uri).await;
+        let (status, token) = running.get(&uri).await;
         assert_eq!(status, 200, "{token}");
         let token: Value = serde_json::from_str(&token).unwrap();
-        let info = format!(
-            "/tokeninfo?access_token={}",
-            token["access_token"].as_str().unwrap()
-        );
-        let info = running.world.ask("", "GET", &info, Value::Null).await;
-        assert_eq!(info.body["email"], email);
+        let secret = token["access_token"].as_str().unwrap();
+        let info = running.world.token_info(secret).await;
+        assert_eq!(info["email"], email);
         assert_eq!(
-            info.body["scope"],
+            info["scope"],
             "https://www.googleapis.com/auth/devstorage.read_only"
         );
         assert!(token["expires_in"].as_u64().unwrap() > 3_500);
@@ -155,25 +154,16 @@ async fn an_annotated_ksa_is_its_gsa() {
 async fn a_wrong_gsa_shows_as_iam_said_it_and_recovers() {
     let running = running().await;
     let email = running.world.account("mf-alice-1").await;
-    let annotate = |gsa: &str| {
-        let annotation = ("iam.gke.io/gcp-service-account".to_owned(), gsa.to_owned());
-        running
-            .cluster
-            .annotations
-            .lock()
-            .unwrap()
-            .extend([annotation]);
-    };
-    annotate("gone@acme-identities.iam.gserviceaccount.com");
-    let (status, text) = get(&running.router, &format!("{ACCOUNT}/token")).await;
+    running.annotate(GSA, "gone@acme-identities.iam.gserviceaccount.com");
+    let (status, text) = running.get(&format!("{ACCOUNT}/token")).await;
     assert_eq!(status, 404);
     assert_eq!(
         text.trim(),
         "Unable to generate access token; IAM returned 404 Not Found: Not found; Gaia id not found for email \
          gone@acme-identities.iam.gserviceaccount.com"
     );
-    annotate(&email);
-    let (status, text) = get(&running.router, &format!("{ACCOUNT}/token")).await;
+    running.annotate(GSA, &email);
+    let (status, text) = running.get(&format!("{ACCOUNT}/token")).await;
     assert_eq!(status, 403);
     assert!(text.contains(
         "IAM returned 403 Forbidden: Permission 'iam.serviceAccounts.getAccessToken' denied"
@@ -182,52 +172,31 @@ async fn a_wrong_gsa_shows_as_iam_said_it_and_recovers() {
         .world
         .bind(&email, "roles/iam.workloadIdentityUser", &ALICE.member())
         .await;
-    assert_eq!(
-        get(&running.router, &format!("{ACCOUNT}/token")).await.0,
-        200
-    );
+    assert_eq!(running.get(&format!("{ACCOUNT}/token")).await.0, 200);
     running
         .world
-        .must("DELETE", &format!("/emulator/v1/pools/{POOL}"), Value::Null)
+        .delete(&format!("/emulator/v1/pools/{POOL}"))
         .await;
-    let (status, text) = get(&running.router, &format!("{ACCOUNT}/token?scopes=other")).await;
+    let (status, text) = running.get(&format!("{ACCOUNT}/token?scopes=other")).await;
     assert_eq!(status, 500);
     assert!(
         text.contains("STS returned 400 Bad Request: invalid_target"),
         "{text}"
     );
-    running
-        .world
-        .must("DELETE", &format!("{GSAS}/{email}"), Value::Null)
-        .await;
+    running.world.delete(&format!("{GSAS}/{email}")).await;
 }
 
 #[tokio::test]
 async fn an_unlinked_ksa_is_its_principal() {
     let running = running().await;
-    assert_eq!(
-        get(&running.router, &format!("{ACCOUNT}/email")).await.1,
-        POOL
-    );
+    assert_eq!(running.get(&format!("{ACCOUNT}/email")).await.1, POOL);
     let principal = format!(
         "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/{POOL}/subject/ns/\
          research/sa/mf-alice"
     );
-    let annotation = (
-        "iam.gke.io/return-principal-id-as-email".to_owned(),
-        "true".to_owned(),
-    );
-    running
-        .cluster
-        .annotations
-        .lock()
-        .unwrap()
-        .extend([annotation]);
-    assert_eq!(
-        get(&running.router, &format!("{ACCOUNT}/email")).await.1,
-        principal
-    );
-    let (_, token) = get(&running.router, &format!("{ACCOUNT}/token")).await;
+    running.annotate("iam.gke.io/return-principal-id-as-email", "true");
+    assert_eq!(running.get(&format!("{ACCOUNT}/email")).await.1, principal);
+    let (_, token) = running.get(&format!("{ACCOUNT}/token")).await;
     let token: Value = serde_json::from_str(&token).unwrap();
     assert!(
         token["access_token"]
@@ -261,18 +230,14 @@ async fn the_places_facts_are_where_libraries_look() {
             "us-central1",
         ),
     ] {
-        assert_eq!(
-            get(&running.router, path).await,
-            (200, text.to_owned()),
-            "{path}"
-        );
+        assert_eq!(running.get(path).await, (200, text.to_owned()), "{path}");
     }
     for path in [
         format!("{ACCOUNT}/identity?audience=x"),
         ACCOUNT.replace("default", "other@x.iam.gserviceaccount.com"),
         "/computeMetadata/v1/nothing".to_owned(),
     ] {
-        assert_eq!(get(&running.router, &path).await.0, 404, "{path}");
+        assert_eq!(running.get(&path).await.0, 404, "{path}");
     }
 }
 
@@ -296,8 +261,10 @@ async fn without_the_header_nothing_is_told() {
 #[tokio::test]
 async fn a_workstation_is_its_person() {
     let running = running().await;
-    let identity: Arc<dyn Identity> =
-        Arc::new(Workstation::new(&running.base_url, "alice@acme.com"));
+    let identity: Arc<dyn Identity> = Arc::new(Workstation::new(
+        &running.emulator.base_url,
+        "alice@acme.com",
+    ));
     let router = metadata::router(place(), identity);
     assert_eq!(
         get(&router, &format!("{ACCOUNT}/email")).await.1,
@@ -305,14 +272,9 @@ async fn a_workstation_is_its_person() {
     );
     let (_, token) = get(&router, &format!("{ACCOUNT}/token")).await;
     let token: Value = serde_json::from_str(&token).unwrap();
-    let info = format!(
-        "/tokeninfo?access_token={}",
-        token["access_token"].as_str().unwrap()
-    );
-    assert_eq!(
-        running.world.ask("", "GET", &info, Value::Null).await.body["email"],
-        "alice@acme.com"
-    );
+    let secret = token["access_token"].as_str().unwrap();
+    let info = running.world.token_info(secret).await;
+    assert_eq!(info["email"], "alice@acme.com");
 }
 
 #[tokio::test]
@@ -326,7 +288,7 @@ async fn the_root_of_the_instance_exists_as_nodes_library_expects() {
     assert_eq!(moved.status(), 301);
     assert_eq!(moved.headers()["metadata-flavor"], "Google");
     let place = moved.headers()["location"].to_str().unwrap();
-    let (status, listing) = get(&running.router, place).await;
+    let (status, listing) = running.get(place).await;
     assert_eq!(status, 200);
     assert!(listing.contains("service-accounts/"), "{listing}");
 }
@@ -335,26 +297,20 @@ async fn the_root_of_the_instance_exists_as_nodes_library_expects() {
 async fn an_id_token_is_that_of_the_linked_account() {
     let running = running().await;
     let uri = format!("{ACCOUNT}/identity?audience=https://acme.com&format=full");
-    assert_eq!(get(&running.router, &uri).await.0, 404);
+    assert_eq!(running.get(&uri).await.0, 404);
     let email = running.world.account("mf-alice-1").await;
     running
         .world
         .bind(&email, "roles/iam.workloadIdentityUser", &ALICE.member())
         .await;
-    let annotation = ("iam.gke.io/gcp-service-account".to_owned(), email.clone());
-    running
-        .cluster
-        .annotations
-        .lock()
-        .unwrap()
-        .extend([annotation]);
-    let (status, token) = get(&running.router, &uri).await;
+    running.annotate(GSA, &email);
+    let (status, token) = running.get(&uri).await;
     assert_eq!(status, 200, "{token}");
-    let claims = crate::signing::claims_of(&running.world, &token).await;
+    let claims = crate::tokens::signing::claims_of(&running.world, &token).await;
     assert_eq!(
         (&claims["aud"], &claims["email"]),
         (&"https://acme.com".into(), &email.into())
     );
     let without = format!("{ACCOUNT}/identity");
-    assert_eq!(get(&running.router, &without).await.0, 400);
+    assert_eq!(running.get(&without).await.0, 400);
 }

@@ -18,12 +18,12 @@ async fn raw(world: &World, method: &str, uri: &str, kind: Option<&str>, body: &
         .header(
             "x-goog-api-client",
             "gl-rust/1.95.0 gax/0.7.21 rest/0.7.21-reqwest gapic/1.13.0",
-        )
-        .header("authorization", format!("Bearer {}", world.admin));
+        );
     if let Some(kind) = kind {
         request = request.header("content-type", kind);
     }
     world
+        .admin
         .send(request.body(Body::from(body.to_owned())).unwrap())
         .await
 }
@@ -125,11 +125,7 @@ async fn a_condition_as_gcloud_writes_it_and_google_auths_null_delegates_pass() 
         "condition": {"expression": "request.time < timestamp(\"2027-01-01T00:00:00Z\")", "title": "t", "description": null}});
     let policy = json!({"policy": {"version": 3, "etag": "ACAB", "bindings": [binding]}});
     world
-        .must(
-            "POST",
-            &format!("{P}/serviceAccounts/{EMAIL}:setIamPolicy"),
-            policy,
-        )
+        .post(&format!("{P}/serviceAccounts/{EMAIL}:setIamPolicy"), policy)
         .await;
     let federated = world.federated(&ALICE).await;
     let encoded = EMAIL.replace('@', "%40");
@@ -139,7 +135,7 @@ async fn a_condition_as_gcloud_writes_it_and_google_auths_null_delegates_pass() 
     ] {
         let uri = format!("/v1/projects/-/serviceAccounts/{email}:generateAccessToken{alt}");
         let body = json!({"delegates": null, "scope": ["https://www.googleapis.com/auth/iam"], "lifetime": "3600s"});
-        let answer = world.ask(&federated, "POST", &uri, body).await;
+        let answer = world.bearer(&federated).post(&uri, body).await;
         assert_eq!(answer.status, 200, "{uri}: {}", answer.body);
     }
 }

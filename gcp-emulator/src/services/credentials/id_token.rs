@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::key::SigningKey;
 use super::{act_as, email_and_uid};
-use crate::call::Call;
-use crate::errors::ApiError;
-use crate::state::World;
+use crate::api::call::Call;
+use crate::api::errors::ApiError;
+use crate::world::World;
 
 /// Seconds that an ID token lives.
 const LIFETIME: i64 = 3_600;

@@ -8,7 +8,7 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::errors::ApiError;
+use crate::api::errors::ApiError;
 
 /// PKCS #8.
 const PRIVATE_KEY: &[u8] = include_bytes!("key.der");

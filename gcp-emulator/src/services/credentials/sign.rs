@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::act_as;
 use super::key::SigningKey;
-use crate::call::Call;
-use crate::errors::ApiError;
-use crate::state::World;
+use crate::api::call::Call;
+use crate::api::errors::ApiError;
+use crate::world::World;
 
 /// A signed token may live this long, in seconds.
 const MAX_TOKEN_LIFETIME: i64 = 12 * 3_600;

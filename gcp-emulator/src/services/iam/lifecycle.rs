@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{allowed_in, check_count, description, display_name, find, taken, unknown};
-use crate::call::{Call, field};
-use crate::errors::ApiError;
-use crate::quota::Quota;
-use crate::state::World;
+use crate::api::call::{Call, field};
+use crate::api::errors::ApiError;
+use crate::world::World;
+use crate::world::controls::quotas::Quota;
 
 /// `PATCH /v1/{name}`: answers the name and the patched fields only, as Google does.
 ///
@@ -211,7 +211,7 @@ pub(crate) fn undelete(
     Ok(json!({"restoredAccount": account.render(&account.current())}))
 }
 
-fn change(world: &mut World, uid: &str, change: impl FnOnce(&mut crate::accounts::State)) {
+fn change(world: &mut World, uid: &str, change: impl FnOnce(&mut crate::world::accounts::State)) {
     let now = world.clock.now();
     world.accounts.change(uid, now, change);
 }

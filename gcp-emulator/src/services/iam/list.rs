@@ -4,10 +4,10 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};
 
 use super::on_project;
-use crate::call::Call;
-use crate::errors::ApiError;
-use crate::quota::Quota;
-use crate::state::World;
+use crate::api::call::Call;
+use crate::api::errors::ApiError;
+use crate::world::World;
+use crate::world::controls::quotas::Quota;
 
 const DEFAULT_PAGE: usize = 20;
 const MAX_PAGE: usize = 100;

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::authorize::Caller;
-use crate::call::Call;
-use crate::errors::ApiError;
-use crate::state::World;
+use crate::api::call::Call;
+use crate::api::caller::Caller;
+use crate::api::errors::ApiError;
+use crate::world::World;
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;

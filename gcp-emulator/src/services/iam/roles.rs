@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::on_project;
-use crate::call::{Call, field, is_true};
-use crate::errors::ApiError;
-use crate::quota::Quota;
-use crate::roles::{CustomRole, Existence};
-use crate::state::World;
+use crate::api::call::{Call, field, is_true};
+use crate::api::errors::ApiError;
+use crate::world::World;
+use crate::world::controls::quotas::Quota;
+use crate::world::roles::{CustomRole, Existence};
 
 const DEFAULT_PAGE: usize = 300;
 const MAX_PAGE: usize = 1_000;
@@ -55,7 +55,7 @@ pub(crate) fn of_project(
         ("PATCH", Some(_), None) => "iam.roles.update",
         ("DELETE", Some(_), None) => "iam.roles.delete",
         ("POST", Some(_), Some("undelete")) => "iam.roles.undelete",
-        _ => return Err(crate::route::nothing(call)),
+        _ => return Err(call.not_served()),
     };
     let project = on_project(world, call, project, permission)?;
     let quota = match method {
@@ -207,7 +207,7 @@ fn patch(world: &mut World, call: &Call, name: &str) -> Result<Value, ApiError> 
         .into_iter()
         .filter(|path| match mask {
             "" => call.field(path).is_some(),
-            _ => asked.contains(path) || asked.contains(&crate::call::snake(path).as_str()),
+            _ => asked.contains(path) || asked.contains(&crate::api::call::snake(path).as_str()),
         })
         .collect();
     change(&mut role, &call.body, &paths)?;

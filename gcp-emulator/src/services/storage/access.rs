@@ -2,15 +2,16 @@
 
 use http::request::Parts;
 
-use super::ask::{Check, On};
-use super::bucket::Bucket;
-use crate::app::State;
-use crate::authorize::{Caller, Target};
-use crate::call;
-use crate::errors::ApiError;
-use crate::principal::Principal;
-use crate::state::{Resource, World};
-use crate::tokens::covers;
+use super::request::{Check, On};
+use crate::api::call;
+use crate::api::caller::{Caller, covers};
+use crate::api::errors::ApiError;
+use crate::api::principal::Principal;
+use crate::policy::authorize::Target;
+use crate::world::World;
+use crate::world::buckets::Bucket;
+use crate::world::resource::Resource;
+use crate::world::state::State;
 
 const READ: &[&str] = &[
     "devstorage.read_only",
@@ -71,8 +72,35 @@ pub(crate) fn on_resource(
     require(world, caller, permission, &target)
 }
 
+/// Who replaces an object must also be allowed to delete it.
+///
+/// # Errors
+/// 403.
+pub(crate) async fn check_overwrite(
+    state: &State,
+    caller: &Caller,
+    create: &Check,
+) -> Result<(), ApiError> {
+    let On::Object(object) = &create.on else {
+        return Ok(());
+    };
+    if create.permission != "storage.objects.create" {
+        return Ok(());
+    }
+    let delete = Check::object(&create.bucket, "storage.objects.delete", object);
+    let denied = check(&mut state.world(), caller, &delete).err();
+    match denied {
+        Some(denied) if state.object_store()?.has(&create.bucket, object).await? => Err(denied),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn no_bucket() -> ApiError {
     ApiError::storage(404, "notFound", "The specified bucket does not exist.")
+}
+
+pub(crate) fn missing() -> ApiError {
+    ApiError::storage(404, "notFound", "Not Found")
 }
 
 /// Managed folders whose names begin the object's (or the listing's prefix), longest first; bucket; project.

@@ -2,22 +2,22 @@
 
 use serde_json::{Value, json};
 
-use super::bucket::Bucket;
-use super::front::store;
-use super::{access, folder};
-use crate::app::State;
-use crate::call::{Call, is_true};
-use crate::errors::ApiError;
-use crate::policies;
-use crate::policy_write;
-use crate::state::{Resource, World};
+use super::access::{self, missing};
+use super::managed_folders;
+use super::policies::{self, count_update};
+use crate::api::call::{Call, is_true};
+use crate::api::errors::ApiError;
+use crate::world::World;
+use crate::world::buckets::Bucket;
+use crate::world::resource::Resource;
+use crate::world::state::State;
 
 /// Before something is deleted: may the caller, and is it empty in the store behind?
 ///
 /// # Errors
 /// 401, 403, 409.
 pub(crate) async fn empty(state: &State, call: &Call) -> Result<(), ApiError> {
-    if call.method != http::Method::DELETE || state.objects().is_none() {
+    if call.method != http::Method::DELETE || state.object_store().is_err() {
         return Ok(());
     }
     match call.parts().as_slice() {
@@ -30,11 +30,11 @@ pub(crate) async fn empty(state: &State, call: &Call) -> Result<(), ApiError> {
                 "storage.buckets.delete",
                 &resource,
             )?;
-            store(state)?.delete_bucket(bucket).await
+            state.object_store()?.delete_bucket(bucket).await
         }
         ["storage", "v1", "b", bucket, "managedFolders", name] => {
             known(&state.world(), bucket)?;
-            let resource = folder::resource(bucket, name);
+            let resource = managed_folders::resource(bucket, name);
             access::on_resource(
                 &mut state.world(),
                 &call.caller,
@@ -42,9 +42,9 @@ pub(crate) async fn empty(state: &State, call: &Call) -> Result<(), ApiError> {
                 &resource,
             )?;
             let forced = is_true(&call.query, "allowNonEmpty");
-            store(state)?.ensure_bucket(bucket).await?;
-            match !forced && store(state)?.has_prefix(bucket, name).await? {
-                true => Err(folder::not_empty()),
+            state.object_store()?.ensure_bucket(bucket).await?;
+            match !forced && state.object_store()?.has_prefix(bucket, name).await? {
+                true => Err(managed_folders::not_empty()),
                 false => Ok(()),
             }
         }
@@ -75,10 +75,10 @@ pub(crate) fn dispatch(
                 ("GET", ["storageLayout"]) => layout(world, call, bucket).map(Some),
                 (_, ["iam", rest @ ..]) => {
                     let resource = Resource::Bucket((*bucket).to_owned());
-                    policy(world, call, &resource, "storage.buckets", rest).map(Some)
+                    policies::serve(world, call, &resource, "storage.buckets", rest).map(Some)
                 }
                 (_, ["managedFolders", rest @ ..]) => {
-                    folder::dispatch(world, call, bucket, rest, base)
+                    managed_folders::dispatch(world, call, bucket, rest, base)
                 }
                 _ => Err(missing()),
             }
@@ -87,73 +87,10 @@ pub(crate) fn dispatch(
     }
 }
 
-pub(crate) fn missing() -> ApiError {
-    ApiError::storage(404, "notFound", "Not Found")
-}
-
 fn known(world: &World, bucket: &str) -> Result<(), ApiError> {
     match world.buckets.contains_key(bucket) {
         true => Ok(()),
         false => Err(access::no_bucket()),
-    }
-}
-
-/// Takes one from the update quota of a bucket, or of a managed folder (which has one of its own: assumed).
-fn count_update(world: &mut World, resource: &Resource) -> Result<(), ApiError> {
-    let (now, limits) = (world.clock.now(), world.settings.limits.clone());
-    let name = match resource {
-        Resource::ManagedFolder { bucket, folder } => format!("{bucket}/{folder}"),
-        Resource::Bucket(bucket) => bucket.clone(),
-        other => other.full_name(),
-    };
-    world.quotas.update_bucket(&name, &limits, now)
-}
-
-/// `…/iam` and `…/iam/testPermissions` of a bucket or a managed folder; `family` begins its permissions.
-pub(crate) fn policy(
-    world: &mut World,
-    call: &Call,
-    resource: &Resource,
-    family: &str,
-    rest: &[&str],
-) -> Result<Value, ApiError> {
-    match (call.method.as_str(), rest) {
-        ("GET", []) => {
-            access::on_resource(
-                world,
-                &call.caller,
-                &format!("{family}.getIamPolicy"),
-                resource,
-            )?;
-            let asked = call.parameter("optionsRequestedPolicyVersion");
-            let version = asked.map_or(Ok(1), str::parse).unwrap_or(-1);
-            policies::requested(world, resource, version)
-        }
-        ("PUT", []) => {
-            access::on_resource(
-                world,
-                &call.caller,
-                &format!("{family}.setIamPolicy"),
-                resource,
-            )?;
-            count_update(world, resource)?;
-            policy_write::set(world, resource, &call.body)
-        }
-        ("GET", ["testPermissions"]) => {
-            let wanted: Vec<&str> = call
-                .query
-                .iter()
-                .filter(|(name, _)| name == "permissions")
-                .map(|(_, value)| value.as_str())
-                .collect();
-            let granted = policies::permissions(world, &call.caller, resource, &wanted)?;
-            let mut answer = json!({"kind": "storage#testIamPermissionsResponse"});
-            if let (Some(answer), false) = (answer.as_object_mut(), granted.is_empty()) {
-                answer.insert("permissions".to_owned(), json!(granted));
-            }
-            Ok(answer)
-        }
-        _ => Err(missing()),
     }
 }
 
@@ -264,7 +201,9 @@ fn delete(world: &mut World, call: &Call, name: &str) -> Result<(), ApiError> {
     access::on_resource(world, &call.caller, "storage.buckets.delete", &resource)?;
     if let Some(bucket) = world.buckets.remove(name) {
         for each in bucket.folders.keys() {
-            world.policies.remove(&folder::resource(name, each));
+            world
+                .policies
+                .remove(&managed_folders::resource(name, each));
         }
     }
     world.policies.remove(&resource);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::call::{is_true, parameter};
+use crate::api::call::{is_true, parameter};
 
 /// Whether a listing asks for folders: only with the delimiter `/`, as documented.
 pub(crate) fn wanted(query: &[(String, String)]) -> bool {

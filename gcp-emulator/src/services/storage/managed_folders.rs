@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::access;
-use super::resources::{missing, policy};
-use super::upstream::encode;
-use crate::call::{Call, is_true};
-use crate::clock::rfc3339;
-use crate::errors::ApiError;
-use crate::state::{Resource, World};
+use super::access::{self, missing};
+use super::policies;
+use crate::api::call::{Call, is_true};
+use crate::api::errors::ApiError;
+use crate::world::World;
+use crate::world::controls::clock::rfc3339;
+use crate::world::object_store::encode;
+use crate::world::resource::Resource;
 
 /// Managed folders may be nested this deep (documented).
 const MAX_DEPTH: usize = 15;
@@ -78,7 +79,7 @@ pub(crate) fn dispatch(
         ("DELETE", [name]) => delete(world, call, bucket, name).map(|()| None),
         (_, [name, "iam", rest @ ..]) => {
             exists(world, bucket, name)?;
-            policy(
+            policies::serve(
                 world,
                 call,
                 &resource(bucket, name),

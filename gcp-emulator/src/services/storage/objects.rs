@@ -6,14 +6,16 @@ use http::request::Parts;
 use http::{Method, StatusCode, header};
 use serde_json::Value;
 
-use super::ask::{Check, Objects, On};
-use super::precondition::{self, Outcome, Preconditions, Version};
-use super::upstream::Upstream;
+use super::json_body::plain_keys;
+use super::preconditions::{self, Outcome, Preconditions, Version};
+use super::request::{Check, Objects, On};
 use super::{access, list_prefixes};
-use crate::app::{State, read};
-use crate::authorize::Caller;
-use crate::call;
-use crate::errors::{ApiError, json_response};
+use crate::api::body::read_body;
+use crate::api::call;
+use crate::api::caller::Caller;
+use crate::api::errors::{ApiError, json_response};
+use crate::world::object_store::ObjectStore;
+use crate::world::state::State;
 
 /// Refuses a Host that names a bucket: the store would serve `BUCKET.host/…` as another object than was checked.
 ///
@@ -73,9 +75,9 @@ pub(crate) async fn objects(
         access::check(&mut state.world(), caller, check)?;
     }
     for check in &ask.checks {
-        overwrite(state, caller, check).await?;
+        access::check_overwrite(state, caller, check).await?;
     }
-    let store = store(state)?;
+    let store = state.object_store()?;
     for check in &ask.checks {
         store.ensure_bucket(&check.bucket).await?;
     }
@@ -102,7 +104,7 @@ pub(crate) async fn objects(
 /// # Errors
 /// 404 for a source that does not exist, 412.
 async fn check_preconditions(
-    store: &Upstream,
+    store: &ObjectStore,
     parts: &Parts,
     ask: &Objects,
 ) -> Result<Option<Response>, ApiError> {
@@ -132,7 +134,7 @@ async fn check_preconditions(
 /// Compares one object with what is wanted of it. A missing object that is read or changed is not refused here: the
 /// store says that it does not exist.
 async fn compare(
-    store: &Upstream,
+    store: &ObjectStore,
     wanted: &Preconditions,
     check: &Check,
     generation: Option<&str>,
@@ -152,7 +154,7 @@ async fn compare(
     match wanted.check(found.as_ref().map(Version::of)) {
         Outcome::Hold => Ok(None),
         Outcome::Unchanged if reads => Ok(Some(StatusCode::NOT_MODIFIED.into_response())),
-        Outcome::Unchanged | Outcome::Fail => Err(precondition::failed()),
+        Outcome::Unchanged | Outcome::Fail => Err(preconditions::failed()),
     }
 }
 
@@ -187,7 +189,7 @@ async fn as_google_answers(
             if !list_prefixes::wanted(&query) {
                 return Ok(response);
             }
-            let body = read(response.into_body()).await?;
+            let body = read_body(response.into_body()).await?;
             let mut listing: Value = serde_json::from_slice(&body)
                 .map_err(|error| ApiError::storage(503, "backendError", error.to_string()))?;
             if let Some(bucket) = state.world().buckets.get(&first.bucket) {
@@ -212,52 +214,16 @@ pub(crate) async fn session(
         .uri
         .path_and_query()
         .map_or("/", http::uri::PathAndQuery::as_str);
-    store(state)?
+    state
+        .object_store()?
         .forward(&parts.method, &parts.headers, path, body)
         .await
-}
-
-/// Who replaces an object must also be allowed to delete it.
-///
-/// # Errors
-/// 403.
-pub(crate) async fn overwrite(
-    state: &State,
-    caller: &Caller,
-    create: &Check,
-) -> Result<(), ApiError> {
-    let On::Object(object) = &create.on else {
-        return Ok(());
-    };
-    if create.permission != "storage.objects.create" {
-        return Ok(());
-    }
-    let delete = Check::object(&create.bucket, "storage.objects.delete", object);
-    let denied = access::check(&mut state.world(), caller, &delete).err();
-    match denied {
-        Some(denied) if store(state)?.has(&create.bucket, object).await? => Err(denied),
-        _ => Ok(()),
-    }
-}
-
-/// The store behind.
-///
-/// # Errors
-/// 503 if there is none.
-pub(crate) fn store(state: &State) -> Result<&Upstream, ApiError> {
-    state.objects().ok_or_else(|| {
-        ApiError::storage(
-            503,
-            "backendError",
-            "gcp-emulator keeps no objects: start it with --storage-upstream and a fake-gcs-server",
-        )
-    })
 }
 
 /// The objects that a compose request reads, and its body as this side understood it: the store must not find
 /// another meaning in it.
 async fn sources(ask: &Objects, body: Body) -> Result<(Vec<Check>, Body), ApiError> {
-    let body = read(body).await?;
+    let body = read_body(body).await?;
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| ApiError::storage(400, "parseError", error.to_string()))?;
     plain_keys(&body)?;
@@ -281,33 +247,4 @@ async fn sources(ask: &Objects, body: Body) -> Result<(Vec<Check>, Body), ApiErr
         checks.push(Check::object(&bucket, "storage.objects.get", name));
     }
     Ok((checks, Body::from(body.to_string())))
-}
-
-/// Refuses keys that a reader who ignores case would take for others.
-///
-/// # Errors
-/// 400.
-pub(crate) fn plain_keys(object: &Value) -> Result<(), ApiError> {
-    let known = ["name", "bucket", "sourceObjects"];
-    let Some(fields) = object.as_object() else {
-        return Err(ApiError::storage(
-            400,
-            "parseError",
-            "Parse Error: not an object",
-        ));
-    };
-    let doubtful = |key: &&String| {
-        !key.is_ascii()
-            || known
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(key) && name != key)
-    };
-    match fields.keys().find(doubtful) {
-        Some(key) => Err(ApiError::storage(
-            400,
-            "invalid",
-            format!("Unknown field \"{key}\""),
-        )),
-        None => Ok(()),
-    }
 }

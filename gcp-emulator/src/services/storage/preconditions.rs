@@ -3,8 +3,8 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::call::parameter;
-use crate::errors::ApiError;
+use crate::api::call::parameter;
+use crate::api::errors::ApiError;
 
 /// Generation and metageneration of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

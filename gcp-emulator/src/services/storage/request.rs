@@ -3,7 +3,7 @@
 use http::Method;
 use http::request::Parts;
 
-use crate::call::{self, parameter};
+use crate::api::call::{self, parameter};
 
 /// A storage request, understood.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,13 +9,15 @@ use http::header;
 use http::request::Parts;
 use serde_json::Value;
 
-use super::ask::Check;
-use super::front::{overwrite, plain_keys, store};
-use super::{access, upstream};
-use crate::app::{State, read};
-use crate::authorize::Caller;
-use crate::call;
-use crate::errors::ApiError;
+use super::access;
+use super::json_body::plain_keys;
+use super::request::Check;
+use crate::api::body::read_body;
+use crate::api::call;
+use crate::api::caller::Caller;
+use crate::api::errors::ApiError;
+use crate::world::object_store::encode;
+use crate::world::state::State;
 
 /// The metadata part must end within this many bytes.
 const MAX_METADATA: usize = 256 * 1024;
@@ -72,8 +74,8 @@ pub(crate) async fn start(
     };
     let check = Check::object(bucket, "storage.objects.create", &object);
     access::check(&mut state.world(), caller, &check)?;
-    overwrite(state, caller, &check).await?;
-    let store = store(state)?;
+    access::check_overwrite(state, caller, &check).await?;
+    let store = state.object_store()?;
     store.ensure_bucket(bucket).await?;
     let mut headers = parts.headers.clone();
     if kind == "resumable" {
@@ -89,20 +91,16 @@ fn invalid(message: String) -> ApiError {
 
 /// The query with `name` set to the name that was checked.
 fn with_name(query: &[(String, String)], object: &str) -> String {
-    let mut out = format!("name={}", upstream::encode(object));
+    let mut out = format!("name={}", encode(object));
     for (name, value) in query.iter().filter(|(name, _)| name != "name") {
-        out.push_str(&format!(
-            "&{}={}",
-            upstream::encode(name),
-            upstream::encode(value)
-        ));
+        out.push_str(&format!("&{}={}", encode(name), encode(value)));
     }
     out
 }
 
 /// The JSON metadata of a resumable upload, and the body as this side understood it, without a bucket.
 async fn json_body(bucket: &str, body: Body) -> Result<(Value, Body), ApiError> {
-    let bytes = read(body).await?;
+    let bytes = read_body(body).await?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok((Value::Null, Body::empty()));
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::errors::ApiError;
-use crate::settings::Limits;
+use crate::api::errors::ApiError;
+use crate::world::controls::settings::Limits;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -165,7 +165,7 @@ fn refusal(quota: Quota, number: u64) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ago;
+    use crate::world::controls::clock::ago;
 
     #[test]
     fn a_bucket_empties_and_fills_with_time() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::refusals::Refusals;
+use crate::world::controls::refusals::Refusals;
 
 /// The knobs. Defaults: no delay, no latency, the quotas that Google documents.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

@@ -1,6 +1,6 @@
 //! Service accounts: making, reading, changing, deleting, bringing back.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{GSAS, World};
 
@@ -8,7 +8,7 @@ use crate::support::{GSAS, World};
 async fn an_account_looks_like_googles() {
     let world = World::new();
     let body = json!({"accountId": "mf-alice-1", "serviceAccount": {"displayName": "Alice", "description": "d"}});
-    let account = world.must("POST", &format!("{GSAS}?alt=json"), body).await;
+    let account = world.post(&format!("{GSAS}?alt=json"), body).await;
     let email = "mf-alice-1@acme-identities.iam.gserviceaccount.com";
     assert_eq!(account["email"], email);
     assert_eq!(
@@ -29,7 +29,7 @@ async fn an_account_looks_like_googles() {
             email.replace('@', "%40")
         ),
     ] {
-        assert_eq!(world.must("GET", &uri, Value::Null).await, account, "{uri}");
+        assert_eq!(world.get(&uri).await, account, "{uri}");
     }
 }
 
@@ -38,14 +38,10 @@ async fn a_second_account_of_the_same_id_is_a_conflict() {
     let world = World::new();
     world.account("mf-alice-1").await;
     let again = world
-        .ask(
-            &world.admin,
-            "POST",
-            GSAS,
-            json!({"accountId": "mf-alice-1"}),
-        )
-        .await;
-    assert_eq!((again.status, again.code()), (409, "ALREADY_EXISTS"));
+        .admin
+        .post(GSAS, json!({"accountId": "mf-alice-1"}))
+        .await
+        .refused_as(409, "ALREADY_EXISTS");
     assert_eq!(
         again.message(),
         "Service account ID already exists within project projects/acme-identities."
@@ -71,21 +67,13 @@ async fn what_google_does_not_take_is_refused() {
         json!({"accountId": "good-one", "serviceAccount": {"displayName": "é".repeat(51)}}),
         json!({"accountId": "good-one", "typo": 1}),
     ] {
-        let answer = world.ask(&world.admin, "POST", GSAS, body.clone()).await;
-        assert_eq!(
-            (answer.status, answer.code()),
-            (400, "INVALID_ARGUMENT"),
-            "{body}"
-        );
+        world
+            .admin
+            .post(GSAS, body.clone())
+            .await
+            .refused_as(400, "INVALID_ARGUMENT");
     }
-    let answer = world
-        .ask(
-            &world.admin,
-            "GET",
-            &format!("{GSAS}?pagesize=1"),
-            Value::Null,
-        )
-        .await;
+    let answer = world.admin.get(&format!("{GSAS}?pagesize=1")).await;
     assert!(
         answer.message().contains("Unknown name \"pagesize\""),
         "{}",
@@ -97,16 +85,17 @@ async fn what_google_does_not_take_is_refused() {
 async fn unknown_is_404_and_403_through_the_wildcard() {
     let world = World::new();
     let email = "nobody@acme-identities.iam.gserviceaccount.com";
-    let named = world
-        .ask(&world.admin, "GET", &format!("{GSAS}/{email}"), Value::Null)
-        .await;
+    let named = world.admin.get(&format!("{GSAS}/{email}")).await;
     assert_eq!(
         (named.status, named.message()),
         (404, "Unknown service account")
     );
     let uri = format!("/v1/projects/-/serviceAccounts/{email}");
-    let any = world.ask(&world.admin, "GET", &uri, Value::Null).await;
-    assert_eq!((any.status, any.code()), (403, "PERMISSION_DENIED"));
+    world
+        .admin
+        .get(&uri)
+        .await
+        .refused_as(403, "PERMISSION_DENIED");
 }
 
 #[tokio::test]
@@ -115,19 +104,15 @@ async fn patch_answers_what_it_changed_and_put_changes_the_name_only() {
     let email = world.account("mf-alice-1").await;
     let uri = format!("{GSAS}/{email}");
     let body = json!({"serviceAccount": {"description": "new", "displayName": "no"}, "updateMask": "description"});
-    let patched = world.must("PATCH", &uri, body).await;
+    let patched = world.patch(&uri, body).await;
     assert_eq!(
         patched,
         json!({"description": "new", "name": format!("projects/acme-identities/serviceAccounts/{email}")})
     );
     world
-        .must(
-            "PUT",
-            &uri,
-            json!({"displayName": "Alice", "description": "no"}),
-        )
+        .put(&uri, json!({"displayName": "Alice", "description": "no"}))
         .await;
-    let account = world.must("GET", &uri, Value::Null).await;
+    let account = world.get(&uri).await;
     assert_eq!(
         (&account["displayName"], &account["description"]),
         (&json!("Alice"), &json!("new"))
@@ -140,26 +125,16 @@ async fn disabling_and_enabling_may_be_repeated() {
     let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
     for _ in 0..2 {
         assert_eq!(
-            world
-                .must("POST", &format!("{uri}:disable"), json!({}))
-                .await,
+            world.post(&format!("{uri}:disable"), json!({})).await,
             json!({})
         );
     }
-    assert_eq!(world.must("GET", &uri, Value::Null).await["disabled"], true);
+    assert_eq!(world.get(&uri).await["disabled"], true);
     assert_eq!(
-        world
-            .must("POST", &format!("{uri}%3Aenable"), json!({}))
-            .await,
+        world.post(&format!("{uri}%3Aenable"), json!({})).await,
         json!({})
     );
-    assert!(
-        world
-            .must("GET", &uri, Value::Null)
-            .await
-            .get("disabled")
-            .is_none()
-    );
+    assert!(world.get(&uri).await.get("disabled").is_none());
 }
 
 #[tokio::test]
@@ -172,11 +147,7 @@ async fn pages_follow_each_other_without_loss() {
     let mut token = String::new();
     loop {
         let page = world
-            .must(
-                "GET",
-                &format!("{GSAS}?pageSize=2&pageToken={token}"),
-                Value::Null,
-            )
+            .get(&format!("{GSAS}?pageSize=2&pageToken={token}"))
             .await;
         seen.extend(
             page["accounts"]
@@ -192,98 +163,61 @@ async fn pages_follow_each_other_without_loss() {
     }
     assert_eq!(seen.len(), 5);
     assert_eq!(
-        world
-            .must("GET", "/v1/projects/acme/serviceAccounts", Value::Null)
-            .await,
+        world.get("/v1/projects/acme/serviceAccounts").await,
         json!({})
     );
-    let bad = world
-        .ask(
-            &world.admin,
-            "GET",
-            &format!("{GSAS}?pageToken=x"),
-            Value::Null,
-        )
-        .await;
-    assert_eq!(bad.status, 400);
+    world
+        .admin
+        .get(&format!("{GSAS}?pageToken=x"))
+        .await
+        .refused(400);
 }
 
 #[tokio::test]
 async fn a_deleted_account_returns_by_its_number_within_thirty_days() {
     let world = World::new();
-    let account = world
-        .must("POST", GSAS, json!({"accountId": "mf-alice-1"}))
-        .await;
+    let account = world.post(GSAS, json!({"accountId": "mf-alice-1"})).await;
     let (email, uid) = (
         account["email"].as_str().unwrap(),
         account["uniqueId"].as_str().unwrap(),
     );
     let uri = format!("{GSAS}/{email}");
-    assert_eq!(world.must("DELETE", &uri, Value::Null).await, json!({}));
-    assert_eq!(
-        world
-            .ask(&world.admin, "GET", &uri, Value::Null)
-            .await
-            .status,
-        404
-    );
-    assert_eq!(
-        world
-            .ask(&world.admin, "DELETE", &uri, Value::Null)
-            .await
-            .status,
-        404
-    );
+    assert_eq!(world.delete(&uri).await, json!({}));
+    world.admin.get(&uri).await.refused(404);
+    world.admin.delete(&uri).await.refused(404);
     let undelete = format!("/v1/projects/-/serviceAccounts/{uid}:undelete");
-    let restored = world.must("POST", &undelete, json!({})).await;
+    let restored = world.post(&undelete, json!({})).await;
     assert_eq!(restored["restoredAccount"]["uniqueId"], uid);
     assert_eq!(
-        world
-            .ask(&world.admin, "POST", &undelete, json!({}))
-            .await
-            .code(),
+        world.admin.post(&undelete, json!({})).await.code(),
         "FAILED_PRECONDITION"
     );
-    world.must("DELETE", &uri, Value::Null).await;
+    world.delete(&uri).await;
     world.pass(31 * 86_400);
-    let late = world
-        .ask(
-            &world.admin,
-            "POST",
-            &format!("{GSAS}/{uid}:undelete"),
-            json!({}),
-        )
-        .await;
-    assert_eq!(late.status, 404);
+    world
+        .admin
+        .post(&format!("{GSAS}/{uid}:undelete"), json!({}))
+        .await
+        .refused(404);
 }
 
 #[tokio::test]
 async fn a_name_in_use_cannot_be_taken_back() {
     let world = World::new();
-    let first = world
-        .must("POST", GSAS, json!({"accountId": "mf-alice-1"}))
-        .await;
+    let first = world.post(GSAS, json!({"accountId": "mf-alice-1"})).await;
     let uri = format!("{GSAS}/{}", first["email"].as_str().unwrap());
-    world.must("DELETE", &uri, Value::Null).await;
-    let second = world
-        .must("POST", GSAS, json!({"accountId": "mf-alice-1"}))
-        .await;
+    world.delete(&uri).await;
+    let second = world.post(GSAS, json!({"accountId": "mf-alice-1"})).await;
     assert_ne!(first["uniqueId"], second["uniqueId"]);
     let undelete = format!("{GSAS}/{}:undelete", first["uniqueId"].as_str().unwrap());
-    assert_eq!(
-        world
-            .ask(&world.admin, "POST", &undelete, json!({}))
-            .await
-            .status,
-        409
-    );
+    world.admin.post(&undelete, json!({})).await.refused(409);
 }
 
 #[tokio::test]
 async fn who_has_no_grant_sees_nothing() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
-    let mallory = world.state.user_token("mallory@acme.com");
+    let mallory = world.user("mallory@acme.com");
     for (method, uri, permission) in [
         ("POST", GSAS.to_owned(), "create"),
         ("GET", GSAS.to_owned(), "list"),
@@ -295,12 +229,10 @@ async fn who_has_no_grant_sees_nothing() {
             "setIamPolicy",
         ),
     ] {
-        let answer = world.ask(&mallory, method, &uri, json!({})).await;
-        assert_eq!(
-            (answer.status, answer.code()),
-            (403, "PERMISSION_DENIED"),
-            "{method} {uri}"
-        );
+        let answer = mallory
+            .request(method, &uri, json!({}))
+            .await
+            .refused_as(403, "PERMISSION_DENIED");
         let permission = format!("iam.serviceAccounts.{permission}");
         assert_eq!(
             answer.message(),
@@ -315,14 +247,11 @@ async fn who_has_no_grant_sees_nothing() {
             permission
         );
     }
-    let nobody = world.ask("", "GET", GSAS, Value::Null).await;
-    assert_eq!((nobody.status, nobody.code()), (401, "UNAUTHENTICATED"));
+    let nobody = world
+        .anonymous
+        .get(GSAS)
+        .await
+        .refused_as(401, "UNAUTHENTICATED");
     assert!(nobody.headers.contains_key("www-authenticate"));
-    assert_eq!(
-        world
-            .ask("ya29.forged", "GET", GSAS, Value::Null)
-            .await
-            .status,
-        401
-    );
+    world.bearer("ya29.forged").get(GSAS).await.refused(401);
 }

@@ -17,26 +17,20 @@ async fn a_policy_that_was_never_set_has_only_an_etag() {
     let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
     let read = format!("{uri}:getIamPolicy?alt=json&options.requestedPolicyVersion=3");
     assert_eq!(
-        world.must("POST", &read, Value::Null).await,
+        world.post(&read, Value::Null).await,
         json!({"etag": "ACAB"})
     );
     let mut wanted = policy(USER, &ALICE.member());
     wanted["etag"] = json!("ACAB");
     wanted["version"] = json!(3);
     let set = world
-        .must(
-            "POST",
-            &format!("{uri}:setIamPolicy"),
-            json!({"policy": wanted}),
-        )
+        .post(&format!("{uri}:setIamPolicy"), json!({"policy": wanted}))
         .await;
     assert_eq!(set["version"], 1);
     assert!(set["etag"].as_str().unwrap().starts_with("Bw"));
     let emptied =
         json!({"policy": {"etag": set["etag"], "version": 3}, "updateMask": "bindings,etag"});
-    let empty = world
-        .must("POST", &format!("{uri}:setIamPolicy"), emptied)
-        .await;
+    let empty = world.post(&format!("{uri}:setIamPolicy"), emptied).await;
     assert_eq!(empty, json!({"etag": empty["etag"], "version": 1}));
 }
 
@@ -45,25 +39,18 @@ async fn a_stale_etag_is_refused_and_a_missing_one_overwrites() {
     let world = World::new();
     let uri = format!("{GSAS}/{}:setIamPolicy", world.account("mf-alice-1").await);
     let first = world
-        .must(
-            "POST",
-            &uri,
-            json!({"policy": policy(USER, &ALICE.member())}),
-        )
+        .post(&uri, json!({"policy": policy(USER, &ALICE.member())}))
         .await;
     world
-        .must(
-            "POST",
-            &uri,
-            json!({"policy": policy(USER, "user:bob@acme.com")}),
-        )
+        .post(&uri, json!({"policy": policy(USER, "user:bob@acme.com")}))
         .await;
     let mut late = policy(USER, &ALICE.member());
     late["etag"] = first["etag"].clone();
     let refused = world
-        .ask(&world.admin, "POST", &uri, json!({"policy": late}))
-        .await;
-    assert_eq!((refused.status, refused.code()), (409, "ABORTED"));
+        .admin
+        .post(&uri, json!({"policy": late}))
+        .await
+        .refused_as(409, "ABORTED");
     assert!(
         refused
             .message()
@@ -80,18 +67,18 @@ async fn conditions_need_version_three_and_are_hidden_below_it() {
     let email = world.account("mf-alice-1").await;
     let uri = format!("{GSAS}/{email}");
     let set = format!("{uri}:setIamPolicy");
-    let low = world
-        .ask(&world.admin, "POST", &set, json!({"policy": wanted}))
-        .await;
-    assert_eq!(low.status, 400);
+    world
+        .admin
+        .post(&set, json!({"policy": wanted}))
+        .await
+        .refused(400);
     wanted["version"] = json!(3);
     assert_eq!(
-        world.must("POST", &set, json!({"policy": wanted})).await["version"],
+        world.post(&set, json!({"policy": wanted})).await["version"],
         3
     );
     let full = world
-        .must(
-            "POST",
+        .post(
             &format!("{uri}:getIamPolicy?options.requestedPolicyVersion=3"),
             json!({}),
         )
@@ -100,9 +87,7 @@ async fn conditions_need_version_three_and_are_hidden_below_it() {
         (&full["version"], &full["bindings"][0]["condition"]),
         (&json!(3), &condition)
     );
-    let stripped = world
-        .must("POST", &format!("{uri}:getIamPolicy"), json!({}))
-        .await;
+    let stripped = world.post(&format!("{uri}:getIamPolicy"), json!({})).await;
     assert_eq!(stripped["version"], 1);
     let role = stripped["bindings"][0]["role"].as_str().unwrap();
     let hash = role
@@ -111,17 +96,15 @@ async fn conditions_need_version_three_and_are_hidden_below_it() {
     assert_eq!(hash.len(), 20);
     let mut low = policy(USER, &ALICE.member());
     low["etag"] = full["etag"].clone();
-    assert_eq!(
-        world
-            .ask(&world.admin, "POST", &set, json!({"policy": low}))
-            .await
-            .status,
-        400
-    );
+    world
+        .admin
+        .post(&set, json!({"policy": low}))
+        .await
+        .refused(400);
     let federated = world.federated(&ALICE).await;
-    assert_eq!(world.impersonate(&federated, &email).await.status, 200);
+    world.impersonate(&federated, &email).await.ok();
     world.pass(60 * 86_400);
-    assert_eq!(world.impersonate(&federated, &email).await.status, 403);
+    world.impersonate(&federated, &email).await.refused(403);
 }
 
 #[tokio::test]
@@ -215,13 +198,10 @@ async fn broken_policies_are_refused() {
         ),
     ] {
         let answer = world
-            .ask(&world.admin, "POST", &uri, json!({"policy": policy}))
-            .await;
-        assert_eq!(
-            (answer.status, answer.code()),
-            (400, "INVALID_ARGUMENT"),
-            "{words}"
-        );
+            .admin
+            .post(&uri, json!({"policy": policy}))
+            .await
+            .refused_as(400, "INVALID_ARGUMENT");
         assert!(answer.message().contains(words), "{}", answer.message());
     }
 }
@@ -229,9 +209,7 @@ async fn broken_policies_are_refused() {
 #[tokio::test]
 async fn a_deleted_account_shows_as_deleted_in_every_policy_and_its_successor_gets_nothing() {
     let world = World::new();
-    let old = world
-        .must("POST", GSAS, json!({"accountId": "mf-alice-1"}))
-        .await;
+    let old = world.post(GSAS, json!({"accountId": "mf-alice-1"})).await;
     let (email, uid) = (
         old["email"].as_str().unwrap(),
         old["uniqueId"].as_str().unwrap(),
@@ -241,16 +219,13 @@ async fn a_deleted_account_shows_as_deleted_in_every_policy_and_its_successor_ge
     let creator = "roles/iam.serviceAccountTokenCreator";
     world.bind(&target, creator, &member).await;
     world.bind(email, USER, &ALICE.member()).await;
-    world
-        .must("DELETE", &format!("{GSAS}/{email}"), Value::Null)
-        .await;
+    world.delete(&format!("{GSAS}/{email}")).await;
     let read = format!("{GSAS}/{target}:getIamPolicy");
     let deleted = format!("deleted:{member}?uid={uid}");
-    let shown = world.must("POST", &read, json!({})).await;
+    let shown = world.post(&read, json!({})).await;
     assert_eq!(shown["bindings"][0]["members"], json!([deleted]));
     let kept = world
-        .must(
-            "POST",
+        .post(
             &format!("{GSAS}/{target}:setIamPolicy"),
             json!({"policy": shown}),
         )
@@ -264,17 +239,17 @@ async fn a_deleted_account_shows_as_deleted_in_every_policy_and_its_successor_ge
         .await
         .body["accessToken"]
         .clone();
-    let refused = world.impersonate(token.as_str().unwrap(), &target).await;
-    assert_eq!(refused.status, 403);
+    world
+        .impersonate(token.as_str().unwrap(), &target)
+        .await
+        .refused(403);
 
+    world.delete(&format!("{GSAS}/{email}")).await;
     world
-        .must("DELETE", &format!("{GSAS}/{email}"), Value::Null)
-        .await;
-    world
-        .must("POST", &format!("{GSAS}/{uid}:undelete"), json!({}))
+        .post(&format!("{GSAS}/{uid}:undelete"), json!({}))
         .await;
     assert_eq!(
-        world.must("POST", &read, json!({})).await["bindings"][0]["members"],
+        world.post(&read, json!({})).await["bindings"][0]["members"],
         json!([member])
     );
 }
@@ -282,99 +257,63 @@ async fn a_deleted_account_shows_as_deleted_in_every_policy_and_its_successor_ge
 #[tokio::test]
 async fn projects_have_policies_in_both_versions_of_the_api_and_hand_them_down() {
     let world = World::new();
-    let mallory = world.state.user_token("mallory@acme.com");
+    let mallory = world.user("mallory@acme.com");
     let body = json!({"options": {"requestedPolicyVersion": 3}});
     let mut current = world
-        .must(
-            "POST",
-            &format!("{PROJECT}:getIamPolicy?alt=json"),
-            body.clone(),
-        )
+        .post(&format!("{PROJECT}:getIamPolicy?alt=json"), body.clone())
         .await;
     assert_eq!(
         current,
         world
-            .must("POST", "/v3/projects/210987654321:getIamPolicy", body)
+            .post("/v3/projects/210987654321:getIamPolicy", body)
             .await
     );
-    assert_eq!(
-        world.ask(&mallory, "GET", GSAS, Value::Null).await.status,
-        403
-    );
+    mallory.get(GSAS).await.refused(403);
     let binding =
         json!({"role": "roles/iam.serviceAccountAdmin", "members": ["user:Mallory@acme.com"]});
     current["bindings"].as_array_mut().unwrap().push(binding);
     world
-        .must(
-            "POST",
+        .post(
             &format!("{PROJECT}:setIamPolicy"),
             json!({"policy": current}),
         )
         .await;
-    assert_eq!(
-        world.ask(&mallory, "GET", GSAS, Value::Null).await.status,
-        200
-    );
-    let project = world.must("GET", "/v1/projects/acme", Value::Null).await;
+    mallory.get(GSAS).await.ok();
+    let project = world.get("/v1/projects/acme").await;
     assert_eq!(
         (&project["projectNumber"], &project["lifecycleState"]),
         (&json!("123456789012"), &json!("ACTIVE"))
     );
-    assert_eq!(
-        world
-            .ask(&world.admin, "GET", "/v1/projects/nope", Value::Null)
-            .await
-            .status,
-        403
-    );
+    world.admin.get("/v1/projects/nope").await.refused(403);
 }
 
 #[tokio::test]
 async fn roles_can_be_read() {
     let world = World::new();
-    let role = world.must("GET", &format!("/v1/{USER}"), Value::Null).await;
+    let role = world.get(&format!("/v1/{USER}")).await;
     let permissions = role["includedPermissions"].as_array().unwrap();
     assert!(permissions.contains(&json!("iam.serviceAccounts.getAccessToken")));
-    assert_eq!(
-        world
-            .ask(&world.admin, "GET", "/v1/roles/none", Value::Null)
-            .await
-            .status,
-        404
-    );
+    world.admin.get("/v1/roles/none").await.refused(404);
 }
 
 #[tokio::test]
 async fn a_principal_learns_which_permissions_it_has() {
     let world = World::new();
-    let mallory = world.state.user_token("mallory@acme.com");
+    let mallory = world.user("mallory@acme.com");
     let policy = policy("roles/iam.serviceAccountAdmin", "user:mallory@acme.com");
     let set = format!("{PROJECT}:setIamPolicy");
-    world.must("POST", &set, json!({ "policy": policy })).await;
+    world.post(&set, json!({ "policy": policy })).await;
     let test = json!({"permissions": ["iam.serviceAccounts.create", "resourcemanager.projects.setIamPolicy"]});
-    let granted = world
-        .ask(
-            &mallory,
-            "POST",
-            &format!("{PROJECT}:testIamPermissions"),
-            test,
-        )
+    let granted = mallory
+        .post(&format!("{PROJECT}:testIamPermissions"), test)
         .await;
     assert_eq!(
         granted.body,
         json!({"permissions": ["iam.serviceAccounts.create"]})
     );
     let wild = json!({"permissions": ["iam.*"]});
-    assert_eq!(
-        world
-            .ask(
-                &mallory,
-                "POST",
-                &format!("{PROJECT}:testIamPermissions"),
-                wild
-            )
-            .await
-            .status,
-        400
-    );
+    mallory
+        .post(&format!("{PROJECT}:testIamPermissions"), wild)
+        .await
+        .refused(400);
 }

@@ -1,6 +1,6 @@
 //! Paths that are not served, and refusals that must not tell what exists.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{GSAS, World};
 
@@ -22,7 +22,7 @@ async fn paths_of_apis_that_are_not_emulated_are_not_taken_for_buckets() {
         ("/v1beta1/projects/acme", 404, "Method not found"),
         ("/v2/nothing", 404, "Method not found"),
     ] {
-        let answer = world.ask(&world.admin, "GET", path, Value::Null).await;
+        let answer = world.admin.get(path).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
         assert!(answer.message().contains(words), "{path}: {}", answer.body);
         assert!(!answer.code().is_empty(), "{path}: {}", answer.body);
@@ -33,7 +33,7 @@ async fn paths_of_apis_that_are_not_emulated_are_not_taken_for_buckets() {
 async fn a_refusal_is_the_same_whether_the_account_exists_or_not() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
-    let mallory = world.state.user_token("mallory@acme.com");
+    let mallory = world.user("mallory@acme.com");
     for project in ["acme-identities", "210987654321", "-"] {
         for (method, verb) in [
             ("GET", ""),
@@ -44,7 +44,7 @@ async fn a_refusal_is_the_same_whether_the_account_exists_or_not() {
         ] {
             let ask = async |email: &str| {
                 let uri = format!("/v1/projects/{project}/serviceAccounts/{email}{verb}");
-                let answer = world.ask(&mallory, method, &uri, json!({})).await;
+                let answer = mallory.request(method, &uri, json!({})).await;
                 let text = answer.body.to_string().replace(email, "EMAIL");
                 (answer.status, text)
             };
@@ -60,16 +60,11 @@ async fn a_refusal_is_the_same_whether_the_account_exists_or_not() {
         }
     }
     // The unique id of an account, in a refusal, would be the same as saying that it exists.
-    let refused = world
-        .ask(&mallory, "GET", &format!("{GSAS}/{email}"), Value::Null)
-        .await;
-    let account = world
-        .must("GET", &format!("{GSAS}/{email}"), Value::Null)
-        .await;
+    let refused = mallory.get(&format!("{GSAS}/{email}")).await;
+    let account = world.get(&format!("{GSAS}/{email}")).await;
     let uid = account["uniqueId"].as_str().unwrap();
     assert!(!refused.body.to_string().contains(uid));
-    let credentials = world.impersonate(&mallory, &email).await;
-    assert_eq!(credentials.status, 403);
+    let credentials = world.impersonate(&mallory.token, &email).await.refused(403);
     let details = &credentials.body["error"]["details"][0]["metadata"];
     assert_eq!(
         details,
@@ -82,11 +77,11 @@ async fn an_accounts_client_id_is_its_unique_id_and_its_etag_does_not_change() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     let uri = format!("{GSAS}/{email}");
-    let before = world.must("GET", &uri, Value::Null).await;
+    let before = world.get(&uri).await;
     assert_eq!(before["oauth2ClientId"], before["uniqueId"]);
     let change = json!({"serviceAccount": {"displayName": "n"}, "updateMask": "displayName"});
-    world.must("PATCH", &uri, change).await;
-    let after = world.must("GET", &uri, Value::Null).await;
+    world.patch(&uri, change).await;
+    let after = world.get(&uri).await;
     assert_eq!(after["displayName"], "n");
     assert_eq!(
         (&before["etag"], &after["etag"]),

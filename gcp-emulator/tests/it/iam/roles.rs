@@ -14,18 +14,16 @@ fn reader() -> Value {
 #[tokio::test]
 async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
     let world = World::new();
-    let made = world.must("POST", ROLES, reader()).await;
+    let made = world.post(ROLES, reader()).await;
     assert_eq!(made["name"], "projects/acme/roles/reader");
     assert_eq!(
         made["includedPermissions"],
         json!(["resourcemanager.projects.get"])
     );
-    let listed = world.must("GET", ROLES, Value::Null).await;
+    let listed = world.get(ROLES).await;
     assert_eq!(listed["roles"][0]["title"], "Reader");
     assert!(listed["roles"][0].get("includedPermissions").is_none());
-    let full = world
-        .must("GET", &format!("{ROLES}?view=FULL"), Value::Null)
-        .await;
+    let full = world.get(&format!("{ROLES}?view=FULL")).await;
     assert_eq!(
         full["roles"][0]["includedPermissions"],
         made["includedPermissions"]
@@ -33,7 +31,7 @@ async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
     let uri = format!("{ROLES}/reader");
     let change = json!({"title": "R", "description": "not asked for"});
     let changed = world
-        .must("PATCH", &format!("{uri}?updateMask=title"), change)
+        .patch(&format!("{uri}?updateMask=title"), change)
         .await;
     assert_eq!(
         (&changed["title"], &changed["description"]),
@@ -41,23 +39,28 @@ async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
     );
     assert_ne!(changed["etag"], made["etag"]);
     let stale = json!({"title": "S", "etag": made["etag"]});
-    let stale = world.ask(&world.admin, "PATCH", &uri, stale).await;
-    assert_eq!((stale.status, stale.code()), (409, "ABORTED"));
-    let deleted = world.must("DELETE", &uri, Value::Null).await;
+    world
+        .admin
+        .patch(&uri, stale)
+        .await
+        .refused_as(409, "ABORTED");
+    let deleted = world.delete(&uri).await;
     assert_eq!(deleted["deleted"], true);
-    assert_eq!(world.must("GET", ROLES, Value::Null).await, json!({}));
-    let all = world
-        .must("GET", &format!("{ROLES}?showDeleted=true"), Value::Null)
-        .await;
+    assert_eq!(world.get(ROLES).await, json!({}));
+    let all = world.get(&format!("{ROLES}?showDeleted=true")).await;
     assert_eq!(all["roles"][0]["deleted"], true);
-    let again = world.ask(&world.admin, "POST", ROLES, reader()).await;
-    assert_eq!((again.status, again.code()), (400, "FAILED_PRECONDITION"));
-    let back = world
-        .must("POST", &format!("{uri}:undelete"), json!({}))
-        .await;
+    world
+        .admin
+        .post(ROLES, reader())
+        .await
+        .refused_as(400, "FAILED_PRECONDITION");
+    let back = world.post(&format!("{uri}:undelete"), json!({})).await;
     assert!(back.get("deleted").is_none());
-    let taken = world.ask(&world.admin, "POST", ROLES, reader()).await;
-    assert_eq!((taken.status, taken.code()), (409, "ALREADY_EXISTS"));
+    let taken = world
+        .admin
+        .post(ROLES, reader())
+        .await
+        .refused_as(409, "ALREADY_EXISTS");
     assert_eq!(
         taken.message(),
         "A role named reader in projects/acme already exists."
@@ -67,51 +70,32 @@ async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
 #[tokio::test]
 async fn a_deleted_role_has_no_effect_and_is_gone_after_a_week() {
     let world = World::new();
-    world.must("POST", ROLES, reader()).await;
-    let mut policy = world
-        .must("POST", "/v1/projects/acme:getIamPolicy", Value::Null)
-        .await;
+    world.post(ROLES, reader()).await;
     let binding = json!({"role": "projects/acme/roles/reader", "members": ["user:alice@acme.com"]});
-    policy["bindings"].as_array_mut().unwrap().push(binding);
-    let policy = json!({"policy": policy});
-    world
-        .must("POST", "/v1/projects/acme:setIamPolicy", policy)
-        .await;
-    let alice = world.state.user_token("alice@acme.com");
-    let status = async || {
-        world
-            .ask(&alice, "GET", "/v1/projects/acme", Value::Null)
-            .await
-            .status
-    };
+    world.add_to_project(binding).await;
+    let alice = world.user("alice@acme.com");
+    let status = async || alice.get("/v1/projects/acme").await.status;
     assert_eq!(status().await, 200);
     let uri = format!("{ROLES}/reader");
-    world.must("DELETE", &uri, Value::Null).await;
+    world.delete(&uri).await;
     assert_eq!(status().await, 403);
-    world
-        .must("POST", &format!("{uri}:undelete"), json!({}))
-        .await;
+    world.post(&format!("{uri}:undelete"), json!({})).await;
     assert_eq!(status().await, 200);
     let disabled = json!({"stage": "DISABLED"});
     world
-        .must("PATCH", &format!("{uri}?updateMask=stage"), disabled)
+        .patch(&format!("{uri}?updateMask=stage"), disabled)
         .await;
     assert_eq!(status().await, 403);
-    world.must("DELETE", &uri, Value::Null).await;
+    world.delete(&uri).await;
     world.pass(8 * 86_400);
-    let late = world
-        .ask(&world.admin, "POST", &format!("{uri}:undelete"), json!({}))
-        .await;
-    assert_eq!(late.status, 404);
-    assert_eq!(
-        world
-            .ask(&world.admin, "POST", ROLES, reader())
-            .await
-            .status,
-        400
-    );
+    world
+        .admin
+        .post(&format!("{uri}:undelete"), json!({}))
+        .await
+        .refused(404);
+    world.admin.post(ROLES, reader()).await.refused(400);
     world.pass(30 * 86_400);
-    world.must("POST", ROLES, reader()).await;
+    world.post(ROLES, reader()).await;
 }
 
 #[tokio::test]
@@ -129,11 +113,10 @@ async fn roles_that_break_a_rule_are_refused_and_others_may_not_write_any() {
         ("title", json!({"title": "x".repeat(101)})),
     ] {
         let body = json!({"roleId": id, "role": role});
-        let answer = world.ask(&world.admin, "POST", ROLES, body).await;
-        assert_eq!(answer.status, 400, "{id}: {}", answer.body);
+        world.admin.post(ROLES, body).await.refused(400);
     }
-    let alice = world.state.user_token("alice@acme.com");
-    let refused = world.ask(&alice, "POST", ROLES, reader()).await;
+    let alice = world.user("alice@acme.com");
+    let refused = alice.post(ROLES, reader()).await;
     assert!(
         refused.message().contains("iam.roles.create"),
         "{}",
@@ -150,7 +133,7 @@ async fn permissions_that_can_be_tested_are_listed_in_pages() {
     let mut token = String::new();
     loop {
         let asked = json!({"fullResourceName": resource, "pageSize": 20, "pageToken": token});
-        let page = world.must("POST", uri, asked).await;
+        let page = world.post(uri, asked).await;
         let permissions = page["permissions"].as_array().unwrap();
         assert!(permissions.len() <= 20);
         names.extend(
@@ -165,8 +148,7 @@ async fn permissions_that_can_be_tested_are_listed_in_pages() {
     }
     assert!(names.is_sorted() && names.len() > 40, "{names:?}");
     assert!(names.contains(&"storage.managedFolders.create".to_owned()));
-    let bad = world.ask(&world.admin, "POST", uri, json!({})).await;
-    assert_eq!(bad.status, 400);
+    world.admin.post(uri, json!({})).await.refused(400);
 }
 
 #[tokio::test]
@@ -176,7 +158,7 @@ async fn googles_own_roles_are_listed_in_pages() {
     let mut token = String::new();
     loop {
         let uri = format!("/v1/roles?pageSize=10&pageToken={token}");
-        let page = world.must("GET", &uri, Value::Null).await;
+        let page = world.get(&uri).await;
         let roles = page["roles"].as_array().unwrap();
         assert!(roles.len() <= 10);
         names.extend(
@@ -193,9 +175,7 @@ async fn googles_own_roles_are_listed_in_pages() {
         names.len() > 20 && names.contains(&"roles/owner".to_owned()),
         "{names:?}"
     );
-    let role = world
-        .must("GET", "/v1/roles/iam.roleAdmin", Value::Null)
-        .await;
+    let role = world.get("/v1/roles/iam.roleAdmin").await;
     assert!(
         role["includedPermissions"]
             .to_string()

@@ -6,10 +6,9 @@ use axum::extract::Request as Incoming;
 use axum::response::{IntoResponse, Json, Response};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use namesake_gcp_emulator::{Options, State};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, options};
+use crate::support::{Answer, Client, World};
 
 /// Answers what it was asked; an object whose name begins with `absent` is not there.
 async fn echo(request: Incoming) -> Response {
@@ -30,53 +29,41 @@ async fn echo(request: Incoming) -> Response {
 
 struct Store {
     world: World,
-    alice: String,
+    alice: Client,
 }
 
 impl Store {
     /// alice may use `users/alice/` by its managed folder, and read `shared/` by a condition on the bucket.
     async fn new() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let upstream = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(echo)).await });
-        let options = Options {
-            storage_upstream: Some(upstream),
-            ..options()
-        };
-        let world = World::of(State::new(options).unwrap());
+        let world = World::with_store(Router::new().fallback(echo)).await;
         let folder = "/storage/v1/b/acme-mf/managedFolders";
-        world
-            .must("POST", folder, json!({"name": "users/alice/"}))
-            .await;
+        world.post(folder, json!({"name": "users/alice/"})).await;
         let policy = json!({"bindings": [{"role": "roles/storage.objectUser", "members": ["user:alice@acme.com"]}]});
         world
-            .must("PUT", &format!("{folder}/users%2Falice%2F/iam"), policy)
+            .put(&format!("{folder}/users%2Falice%2F/iam"), policy)
             .await;
         let expression = "resource.name.startsWith('projects/_/buckets/acme-mf/objects/shared/') || \
                           api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('shared/')";
-        let mut policy = world
-            .must("GET", "/storage/v1/b/acme-mf/iam", Value::Null)
-            .await;
+        let mut policy = world.get("/storage/v1/b/acme-mf/iam").await;
         policy["version"] = json!(3);
         policy["bindings"].as_array_mut().unwrap().push(json!({
             "role": "roles/storage.objectViewer", "members": ["user:alice@acme.com"],
             "condition": {"title": "shared", "expression": expression},
         }));
-        world.must("PUT", "/storage/v1/b/acme-mf/iam", policy).await;
-        let alice = world.state.user_token("alice@acme.com");
+        world.put("/storage/v1/b/acme-mf/iam", policy).await;
+        let alice = world.user("alice@acme.com");
         Self { world, alice }
     }
 
     async fn alice(&self, method: &str, uri: &str) -> Answer {
-        self.world.ask(&self.alice, method, uri, Value::Null).await
+        self.alice.request(method, uri, Value::Null).await
     }
 
     async fn upload(&self, uri: &str, kind: &str, body: &str) -> Answer {
         let request = Request::post(uri)
-            .header("authorization", format!("Bearer {}", self.alice))
             .header("content-type", kind)
             .header("host", "127.0.0.1:1234");
-        self.world
+        self.alice
             .send(request.body(Body::from(body.to_owned())).unwrap())
             .await
     }
@@ -147,9 +134,10 @@ async fn a_refusal_is_in_storages_words() {
     assert_eq!(download.body, json!(words));
     let nobody = store
         .world
-        .ask("", "GET", "/storage/v1/b/acme-mf/o/x", Value::Null)
-        .await;
-    assert_eq!(nobody.status, 401);
+        .anonymous
+        .get("/storage/v1/b/acme-mf/o/x")
+        .await
+        .refused(401);
     assert!(
         nobody
             .message()
@@ -161,24 +149,17 @@ async fn a_refusal_is_in_storages_words() {
 async fn the_store_gets_the_clients_host_and_not_its_token() {
     let store = Store::new().await;
     let uri = "/storage/v1/b/acme-mf/o/users%2Falice%2Fx?alt=media";
-    let request = Request::get(uri)
-        .header("authorization", format!("Bearer {}", store.alice))
-        .header("host", "127.0.0.1:1234");
-    let answer = store.world.send(request.body(Body::empty()).unwrap()).await;
+    let request = Request::get(uri).header("host", "127.0.0.1:1234");
+    let answer = store.alice.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.body["uri"], uri);
     assert_eq!(answer.body["host"], "127.0.0.1:1234");
     assert_eq!(answer.body["authorized"], false);
-    let elsewhere = Request::get("/acme-mf/users/alice/x")
-        .header("authorization", format!("Bearer {}", store.alice))
-        .header("host", "victim.127.0.0.1:1234");
-    assert_eq!(
-        store
-            .world
-            .send(elsewhere.body(Body::empty()).unwrap())
-            .await
-            .status,
-        400
-    );
+    let elsewhere = Request::get("/acme-mf/users/alice/x").header("host", "victim.127.0.0.1:1234");
+    store
+        .alice
+        .send(elsewhere.body(Body::empty()).unwrap())
+        .await
+        .refused(400);
 }
 
 #[tokio::test]
@@ -292,41 +273,21 @@ async fn compose_reads_its_sources() {
     let uri = "/storage/v1/b/acme-mf/o/users%2Falice%2Fall/compose";
     let body =
         |source: &str| json!({"sourceObjects": [{"name": "users/alice/x"}, {"name": source}]});
-    assert_eq!(
-        store
-            .world
-            .ask(&store.alice, "POST", uri, body("shared/y"))
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        store
-            .world
-            .ask(&store.alice, "POST", uri, body("users/bob/y"))
-            .await
-            .status,
-        403
-    );
+    store.alice.post(uri, body("shared/y")).await.ok();
+    store
+        .alice
+        .post(uri, body("users/bob/y"))
+        .await
+        .refused(403);
     let hidden = json!({"SourceObjects": [{"name": "users/bob/y"}]});
-    assert_eq!(
-        store
-            .world
-            .ask(&store.alice, "POST", uri, hidden)
-            .await
-            .status,
-        400
-    );
+    store.alice.post(uri, hidden).await.refused(400);
 }
 
 #[tokio::test]
 async fn who_may_only_create_may_not_replace() {
     let store = Store::new().await;
     let policy = json!({"bindings": [{"role": "roles/storage.objectCreator", "members": ["user:alice@acme.com"]}]});
-    store
-        .world
-        .must("PUT", "/storage/v1/b/acme-mf/iam", policy)
-        .await;
+    store.world.put("/storage/v1/b/acme-mf/iam", policy).await;
     let new = store
         .upload(
             "/upload/storage/v1/b/acme-mf/o?uploadType=media&name=absent",
@@ -355,19 +316,13 @@ async fn a_tokens_scopes_count() {
     let read_only = json!({"email": "alice@acme.com", "scopes": ["https://www.googleapis.com/auth/devstorage.read_only"]});
     let answer = store
         .world
-        .ask("", "POST", "/emulator/v1/userTokens", read_only)
+        .anonymous
+        .post("/emulator/v1/userTokens", read_only)
         .await;
     let token = answer.body["accessToken"].as_str().unwrap();
     let object = "/storage/v1/b/acme-mf/o/users%2Falice%2Fx";
-    assert_eq!(
-        store
-            .world
-            .ask(token, "GET", object, Value::Null)
-            .await
-            .status,
-        200
-    );
-    let refused = store.world.ask(token, "DELETE", object, Value::Null).await;
+    store.world.bearer(token).get(object).await.ok();
+    let refused = store.world.bearer(token).delete(object).await;
     assert_eq!(
         refused.message(),
         "Request had insufficient authentication scopes."

@@ -4,10 +4,9 @@ use axum::Router;
 use axum::extract::Request as Incoming;
 use axum::response::{IntoResponse, Json, Response};
 use http::{Method, StatusCode};
-use namesake_gcp_emulator::{Options, State};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, options};
+use crate::support::{Answer, World};
 
 const OBJECTS: &str = "/storage/v1/b/acme-mf/o";
 
@@ -30,24 +29,13 @@ async fn store(request: Incoming) -> Response {
 }
 
 async fn world() -> World {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let upstream = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(store)).await });
-    let options = Options {
-        storage_upstream: Some(upstream),
-        ..options()
-    };
-    World::of(State::new(options).unwrap())
+    World::with_store(Router::new().fallback(store)).await
 }
 
 async fn ask(world: &World, method: &str, path: &str) -> Answer {
     world
-        .ask(
-            &world.admin,
-            method,
-            &format!("{OBJECTS}{path}"),
-            Value::Null,
-        )
+        .admin
+        .request(method, &format!("{OBJECTS}{path}"), Value::Null)
         .await
 }
 
@@ -55,7 +43,7 @@ async fn ask(world: &World, method: &str, path: &str) -> Answer {
 async fn deleting_an_object_answers_without_a_body() {
     let world = world().await;
     for uri in [format!("{OBJECTS}/there"), "/acme-mf/there".to_owned()] {
-        let answer = world.ask(&world.admin, "DELETE", &uri, Value::Null).await;
+        let answer = world.admin.delete(&uri).await;
         assert_eq!((answer.status, &answer.body), (204, &json!("")), "{uri}");
     }
 }
@@ -123,8 +111,7 @@ async fn a_missing_object_is_named() {
         ("PATCH", "/x", "x"),
         ("POST", "/x/rewriteTo/b/acme-mf/o/there", "x"),
     ] {
-        let answer = ask(&world, method, path).await;
-        assert_eq!(answer.status, 404, "{method} {path}");
+        let answer = ask(&world, method, path).await.refused(404);
         assert_eq!(
             answer.message(),
             format!("No such object: acme-mf/{object}")
@@ -139,7 +126,7 @@ async fn a_listing_has_empty_managed_folders_when_it_asks_for_folders() {
     let world = world().await;
     for folder in ["users/alice/", "users/bob/deep/"] {
         let uri = "/storage/v1/b/acme-mf/managedFolders";
-        world.must("POST", uri, json!({"name": folder})).await;
+        world.post(uri, json!({"name": folder})).await;
     }
     for (query, prefixes) in [
         (
@@ -164,7 +151,7 @@ async fn managed_folders_are_at_most_15_deep() {
     let uri = "/storage/v1/b/acme-mf/managedFolders";
     for (depth, status) in [(15, 200), (16, 400), (17, 400)] {
         let name = json!({"name": "d/".repeat(depth)});
-        let answer = world.ask(&world.admin, "POST", uri, name).await;
+        let answer = world.admin.post(uri, name).await;
         assert_eq!(answer.status, status, "{depth}: {}", answer.body);
     }
 }

@@ -20,29 +20,15 @@ async fn a_bound_ksa_becomes_its_gsa() {
     let token = answer.body["accessToken"].as_str().unwrap();
     assert!(token.starts_with("ya29.c."));
     assert_eq!(answer.body["expireTime"], "2026-11-22T13:00:00Z");
-    let info = world
-        .ask(
-            "",
-            "GET",
-            &format!("/tokeninfo?access_token={token}"),
-            Value::Null,
-        )
-        .await;
-    assert_eq!(info.body["email"], email);
-    assert_eq!(info.body["expires_in"], "3600");
-    let info = world
-        .ask(
-            "",
-            "GET",
-            &format!("/tokeninfo?access_token={federated}"),
-            Value::Null,
-        )
-        .await;
+    let info = world.token_info(token).await;
+    assert_eq!(info["email"], email);
+    assert_eq!(info["expires_in"], "3600");
+    let info = world.token_info(&federated).await;
     let principal = format!(
         "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/{POOL}/subject/ns/\
          research/sa/mf-alice"
     );
-    assert_eq!(info.body["email"], principal);
+    assert_eq!(info["email"], principal);
 }
 
 #[tokio::test]
@@ -70,20 +56,12 @@ async fn every_spelling_of_the_member_binds_and_no_other_ksa_passes() {
         format!("principalSet://{pool}/namespace/research"),
     ] {
         world.bind(&email, USER, &member).await;
-        assert_eq!(
-            world.impersonate(&alice, &email).await.status,
-            200,
-            "{member}"
-        );
-        assert_eq!(
-            world.impersonate(&bob, &email).await.status,
-            403,
-            "{member}"
-        );
+        world.impersonate(&alice, &email).await.ok();
+        world.impersonate(&bob, &email).await.refused(403);
     }
     let cluster = format!("principalSet://{pool}/kubernetes.cluster/{CLUSTER}");
     world.bind(&email, USER, &cluster).await;
-    assert_eq!(world.impersonate(&bob, &email).await.status, 200);
+    world.impersonate(&bob, &email).await.ok();
 }
 
 #[tokio::test]
@@ -104,8 +82,10 @@ async fn a_recreated_ksa_is_not_the_uid_that_was_bound() {
             ..ALICE
         })
         .await;
-    let refused = world.impersonate(&again, &email).await;
-    assert_eq!((refused.status, refused.code()), (403, "PERMISSION_DENIED"));
+    let refused = world
+        .impersonate(&again, &email)
+        .await
+        .refused_as(403, "PERMISSION_DENIED");
     assert_eq!(
         refused.message(),
         "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
@@ -143,7 +123,7 @@ async fn the_three_encodings_of_an_exchange_are_one() {
             .header("content-type", kind)
             .body(Body::from(body))
             .unwrap();
-        let answer = world.send(request).await;
+        let answer = world.anonymous.send(request).await;
         assert_eq!(answer.status, 200, "{kind}: {}", answer.body);
         assert_eq!(answer.body["token_type"], "Bearer");
         assert_eq!(answer.body["expires_in"], 3_599);
@@ -232,7 +212,7 @@ async fn a_wrong_exchange_says_what_is_wrong() {
     ] {
         let mut request = exchange(&token);
         request[field] = json!(value);
-        let answer = world.ask("", "POST", "/v1/token", request).await;
+        let answer = world.anonymous.post("/v1/token", request).await;
         assert_eq!(
             (answer.status, &answer.body["error"]),
             (400, &json!(error)),
@@ -248,42 +228,25 @@ async fn an_account_that_is_gone_or_off_gives_no_token() {
     let email = world.account("mf-alice-1").await;
     world.bind(&email, USER, &ALICE.member()).await;
     let federated = world.federated(&ALICE).await;
-    let held = world.impersonate(&federated, &email).await.body["accessToken"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let token = world.impersonate(&federated, &email).await.ok();
+    let holder = world.bearer(token["accessToken"].as_str().unwrap());
     let test = format!("{GSAS}/{email}:testIamPermissions");
     let permissions = json!({"permissions": ["iam.serviceAccounts.get"]});
-    assert_eq!(
-        world
-            .ask(&held, "POST", &test, permissions.clone())
-            .await
-            .status,
-        200
-    );
+    holder.post(&test, permissions.clone()).await.ok();
     world
-        .must("POST", &format!("{GSAS}/{email}:disable"), json!({}))
+        .post(&format!("{GSAS}/{email}:disable"), json!({}))
         .await;
-    assert_eq!(world.impersonate(&federated, &email).await.status, 400);
-    assert_eq!(
-        world
-            .ask(&held, "POST", &test, permissions.clone())
-            .await
-            .status,
-        401
-    );
+    world.impersonate(&federated, &email).await.refused(400);
+    holder.post(&test, permissions.clone()).await.refused(401);
     world
-        .must("POST", &format!("{GSAS}/{email}:enable"), json!({}))
+        .post(&format!("{GSAS}/{email}:enable"), json!({}))
         .await;
-    assert_eq!(
-        world.ask(&held, "POST", &test, permissions).await.status,
-        200
-    );
-    world
-        .must("DELETE", &format!("{GSAS}/{email}"), Value::Null)
-        .await;
-    let gone = world.impersonate(&federated, &email).await;
-    assert_eq!((gone.status, gone.code()), (404, "NOT_FOUND"));
+    holder.post(&test, permissions).await.ok();
+    world.delete(&format!("{GSAS}/{email}")).await;
+    let gone = world
+        .impersonate(&federated, &email)
+        .await
+        .refused_as(404, "NOT_FOUND");
     assert_eq!(
         gone.message(),
         format!("Not found; Gaia id not found for email {email}")
@@ -305,30 +268,21 @@ async fn a_token_request_is_checked_before_it_is_granted() {
         (&any, json!({"scope": [SCOPE], "delegates": ["x"]})),
         (&named, json!({"scope": [SCOPE]})),
     ] {
-        assert_eq!(
-            world
-                .ask(&federated, "POST", uri, body.clone())
-                .await
-                .status,
-            400,
-            "{uri} {body}"
-        );
-    }
-    assert_eq!(
         world
-            .ask("", "POST", &any, json!({"scope": [SCOPE]}))
+            .bearer(&federated)
+            .post(uri, body.clone())
             .await
-            .status,
-        401
-    );
+            .refused(400);
+    }
+    world
+        .anonymous
+        .post(&any, json!({"scope": [SCOPE]}))
+        .await
+        .refused(401);
     let encoded = any.replace('@', "%40").replace(":generate", "%3Agenerate");
     let short = world
-        .ask(
-            &federated,
-            "POST",
-            &encoded,
-            json!({"scope": [SCOPE], "lifetime": "600s"}),
-        )
+        .bearer(&federated)
+        .post(&encoded, json!({"scope": [SCOPE], "lifetime": "600s"}))
         .await;
     assert_eq!(short.body["expireTime"], "2026-11-22T12:10:00Z");
 }
@@ -344,14 +298,11 @@ async fn a_chain_of_delegates_needs_every_link() {
     world
         .bind(&last, creator, &format!("serviceAccount:{first}"))
         .await;
-    let alice = world.state.user_token("alice@acme.com");
+    let alice = world.user("alice@acme.com");
     let uri = format!("/v1/projects/-/serviceAccounts/{last}:generateAccessToken");
     let body =
         json!({"scope": [SCOPE], "delegates": [format!("projects/-/serviceAccounts/{first}")]});
-    assert_eq!(
-        world.ask(&alice, "POST", &uri, body.clone()).await.status,
-        403
-    );
+    alice.post(&uri, body.clone()).await.refused(403);
     world.bind(&first, creator, "group:research@acme.com").await;
-    assert_eq!(world.ask(&alice, "POST", &uri, body).await.status, 200);
+    alice.post(&uri, body).await.ok();
 }

@@ -13,7 +13,7 @@ async fn world(extra: Value) -> World {
     if let (Some(pool), Some(extra)) = (pool.as_object_mut(), extra.as_object()) {
         pool.extend(extra.clone());
     }
-    world.must("PUT", "/emulator/v1/pools/kind", pool).await;
+    world.put("/emulator/v1/pools/kind", pool).await;
     world
 }
 
@@ -24,7 +24,7 @@ async fn ask(world: &World, change: impl FnOnce(&mut Value)) -> Value {
     change(&mut claims);
     let mut request = exchange(&Issuer::new().sign(&claims));
     request["audience"] = json!(PROVIDER);
-    world.ask("", "POST", "/v1/token", request).await.body
+    world.anonymous.post("/v1/token", request).await.body
 }
 
 #[tokio::test]
@@ -37,11 +37,11 @@ async fn the_subject_is_the_tokens_and_binds_by_principal() {
         .to_owned();
     let member = "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/kind/\
                   subject/system:serviceaccount:research:mf-alice";
-    assert_eq!(world.impersonate(&token, &email).await.status, 403);
+    world.impersonate(&token, &email).await.refused(403);
     world
         .bind(&email, "roles/iam.workloadIdentityUser", member)
         .await;
-    assert_eq!(world.impersonate(&token, &email).await.status, 200);
+    world.impersonate(&token, &email).await.ok();
 }
 
 #[tokio::test]

@@ -18,15 +18,12 @@ async fn account(world: &World) -> (String, String) {
 
 async fn call(world: &World, token: &str, email: &str, verb: &str, body: Value) -> Answer {
     let uri = format!("/v1/projects/-/serviceAccounts/{email}:{verb}");
-    world.ask(token, "POST", &uri, body).await
+    world.bearer(token).post(&uri, body).await
 }
 
 /// Whether the published key made the signature.
 async fn verifies(world: &World, message: &[u8], signature: &[u8]) -> bool {
-    let keys = world
-        .ask("", "GET", "/oauth2/v3/certs", Value::Null)
-        .await
-        .body;
+    let keys = world.anonymous.get("/oauth2/v3/certs").await.body;
     let part =
         |name: &str| BASE64URL_NOPAD.decode(keys["keys"][0][name].as_str().unwrap().as_bytes());
     let key = RsaPublicKeyComponents {
@@ -58,7 +55,7 @@ async fn blobs_and_tokens_are_signed_by_the_published_key() {
     assert!(verifies(&world, b"to be signed", &signature).await);
     assert!(!verifies(&world, b"something else", &signature).await);
     let certificates = format!("/robot/v1/metadata/x509/{email}");
-    let certificates = world.ask("", "GET", &certificates, Value::Null).await.body;
+    let certificates = world.anonymous.get(&certificates).await.body;
     let certificate = &certificates[signed.body["keyId"].as_str().unwrap()];
     assert!(
         certificate
@@ -100,8 +97,9 @@ async fn an_id_token_names_the_account_and_the_audience() {
     let answer = call(&world, &token, &email, "generateIdToken", plain).await;
     let claims = claims_of(&world, answer.body["token"].as_str().unwrap()).await;
     assert!(claims.get("email").is_none());
-    let answer = call(&world, &token, &email, "generateIdToken", json!({})).await;
-    assert_eq!(answer.status, 400);
+    call(&world, &token, &email, "generateIdToken", json!({}))
+        .await
+        .refused(400);
 }
 
 #[tokio::test]
@@ -122,42 +120,43 @@ async fn each_of_them_needs_its_own_permission() {
             "iam.serviceAccounts.signJwt",
         ),
     ] {
-        let refused = call(&world, &token, &email, verb, body).await;
-        assert_eq!(refused.status, 403);
+        let refused = call(&world, &token, &email, verb, body).await.refused(403);
         let words = format!("Permission '{permission}' denied");
         assert!(refused.message().starts_with(&words), "{}", refused.body);
     }
     let asked = json!({"audience": "x"});
-    assert_eq!(
-        call(&world, &token, &email, "generateIdToken", asked)
-            .await
-            .status,
-        200
-    );
+    call(&world, &token, &email, "generateIdToken", asked)
+        .await
+        .ok();
     let bad = json!({"payload": "not base64!"});
-    assert_eq!(
-        call(&world, &token, &email, "signBlob", bad).await.status,
-        400
-    );
+    call(&world, &token, &email, "signBlob", bad)
+        .await
+        .refused(400);
 }
 
 #[tokio::test]
 async fn introspection_says_whose_a_federated_token_is() {
     let world = World::new();
     let token = world.federated(&ALICE).await;
-    let ask = async |token: &str| {
+    let introspect = async |token: &str| {
         let request = Request::post("/v1/introspect")
             .header("authorization", "Basic Y2xpZW50OnNlY3JldA==")
             .header("content-type", "application/x-www-form-urlencoded");
         let body =
             format!("token={token}&token_type_hint=urn:ietf:params:oauth:token-type:access_token");
-        world.send(request.body(body.into()).unwrap()).await
+        world
+            .anonymous
+            .send(request.body(body.into()).unwrap())
+            .await
     };
-    let found = ask(&token).await;
+    let found = introspect(&token).await;
     assert_eq!((found.status, &found.body["active"]), (200, &json!(true)));
     let principal = "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/\
                      acme.svc.id.goog/subject/ns/research/sa/mf-alice";
     assert_eq!(found.body["username"], principal);
-    assert_eq!(ask("ya29.d.unknown").await.body, json!({"active": false}));
-    assert_eq!(ask("").await.status, 400);
+    assert_eq!(
+        introspect("ya29.d.unknown").await.body,
+        json!({"active": false})
+    );
+    introspect("").await.refused(400);
 }

@@ -1,0 +1,7 @@
+//! IAM's own API: service accounts, roles and policies.
+
+mod accounts;
+mod conditional_grants;
+mod policies;
+mod refusals;
+mod roles;

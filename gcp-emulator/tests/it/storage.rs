@@ -1,0 +1,5 @@
+//! Cloud Storage: buckets, managed folders, and objects behind IAM.
+
+mod access;
+mod buckets;
+mod objects;
