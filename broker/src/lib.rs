@@ -19,6 +19,6 @@ pub mod server;
 mod fixtures;
 
 pub use google::connect::connect;
-pub use server::args::{Args, Command, LogFormat};
+pub use server::args::{Args, Command};
 pub use server::config::{Config, Timings};
 pub use server::run::run;

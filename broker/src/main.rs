@@ -1,54 +1,40 @@
 //! Starts the broker.
 
-use std::net::{SocketAddr, TcpListener};
-
-use anyhow::Context as _;
 use clap::Parser as _;
-use namesake_broker::Args;
-use namesake_broker::Command;
-use namesake_broker::connect;
-use namesake_broker::run;
 use namesake_broker::server::clean::Clean;
-use namesake_broker::server::signals;
-use namesake_broker::server::telemetry;
+use namesake_broker::{Args, Command, connect, run};
+use namesake_service::{
+    bind, connect_to_cluster, install_crypto_provider, shutdown_on_signal, start_log,
+};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    telemetry::start(&args.log, args.log_format)?;
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a crypto provider was installed already"))?;
+    start_log(&args.server)?;
+    install_crypto_provider()?;
     if let Some(Command::Clean(clean)) = &args.command {
         return cleaned(&args, clean).await;
     }
-    let listener = listen(args.listen, "--listen")?;
-    let metrics = listen(args.metrics_listen, "--metrics-listen")?;
-    let client = cluster().await?;
+    let listener = bind(args.listen, "--listen")?;
+    let metrics = bind(args.server.metrics_listen, "--metrics-listen")?;
+    let client = connect_to_cluster().await?;
     let gcp = connect(args.endpoints()).await?.at(args.rates());
-    let (config, shutdown) = (args.config(), signals::shutdown()?);
+    let (config, shutdown) = (args.config(), shutdown_on_signal()?);
     run(config, client, gcp, listener, metrics, shutdown).await
-}
-
-fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .with_context(|| format!("listen on {address}: choose another address with {flag}"))
-}
-
-async fn cluster() -> anyhow::Result<kube::Client> {
-    kube::Client::try_default()
-        .await
-        .context("no API server: run in a cluster, or set KUBECONFIG")
 }
 
 #[expect(clippy::print_stdout, reason = "the outcome of a command")]
 async fn cleaned(args: &Args, clean: &Clean) -> anyhow::Result<()> {
     let gcp = connect(args.endpoints()).await?;
-    let outcomes = clean.run(&cluster().await?, &gcp, args.config()).await?;
+    let outcomes = clean
+        .run(&connect_to_cluster().await?, &gcp, args.config())
+        .await?;
     println!("{}", clean.print(&outcomes));
     let failed = outcomes.iter().filter(|outcome| outcome.error.is_some());
     match failed.count() {
         0 => Ok(()),
-        count => anyhow::bail!("{count} identities stay: see above, mend it, and run this again"),
+        count => anyhow::bail!(
+            "{count} identities were not removed: fix what is listed above, and run this again"
+        ),
     }
 }

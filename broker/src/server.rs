@@ -1,4 +1,4 @@
-//! The program around API and controllers: flags, start, readiness, rules in force, metrics, log.
+//! The program around API and controllers: flags, start, readiness, rules in force, metrics.
 
 pub mod args;
 pub mod clean;
@@ -7,5 +7,3 @@ pub mod metrics;
 pub mod ready;
 pub mod rules;
 pub mod run;
-pub mod signals;
-pub mod telemetry;

@@ -3,24 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand};
 use namesake_api::names;
 use namesake_core::Span;
 use namesake_gcp::{Endpoints, PerMinute};
+use namesake_service::ServerArgs;
 
 use crate::google::policies::Room;
 use crate::google::roles::AllowedRoles;
 use crate::server::clean::Clean;
 use crate::server::config::{Config, Timings, system_clock};
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
 
 /// What the broker does instead of serving.
 #[derive(Clone, Debug, Subcommand)]
@@ -37,24 +29,12 @@ pub struct Args {
     /// What to do instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Namespace of the rules, of the accepted rules and of our own Secret.
-    #[arg(long, env = names::ENV_NAMESPACE, default_value = names::SYSTEM_NAMESPACE)]
-    pub namespace: String,
     /// Address and port to serve HTTPS on.
     #[arg(long, env = names::ENV_LISTEN, default_value = names::BROKER_LISTEN)]
     pub listen: SocketAddr,
-    /// Address and port to serve metrics on, over HTTP.
-    #[arg(long, env = names::ENV_METRICS_LISTEN, default_value = names::METRICS_LISTEN)]
-    pub metrics_listen: SocketAddr,
-    /// DNS names and IP addresses in the certificate, separated by commas [default: namesake-broker.NAMESPACE.svc]
-    #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
-    pub tls_names: Vec<String>,
     /// Name of this replica, for people who look at the Lease.
     #[arg(long, env = names::ENV_REPLICA, default_value = names::BROKER_SERVICE_ACCOUNT)]
     pub replica: String,
-    /// How long to go on answering after SIGTERM, until nobody sends any more; such as 5s or 0s.
-    #[arg(long, env = names::ENV_DRAIN, default_value = names::DRAIN, value_parser = seconds)]
-    pub drain: Duration,
     /// New identities that one user may have in a minute.
     #[arg(long, env = names::ENV_IDENTITIES_PER_MINUTE, default_value_t = names::IDENTITIES_PER_MINUTE)]
     pub identities_per_minute: u32,
@@ -106,42 +86,20 @@ pub struct Args {
     /// Base URL of Google's Resource Manager API.
     #[arg(long, env = names::ENV_RESOURCE_MANAGER_ENDPOINT, default_value = names::RESOURCE_MANAGER_ENDPOINT)]
     pub resource_manager_endpoint: String,
-    /// Filter of the log, such as info or namesake_broker=debug.
-    #[arg(long, env = names::ENV_LOG, default_value = names::LOG)]
-    pub log: String,
-    /// Form of the log.
-    #[arg(long, env = names::ENV_LOG_FORMAT, default_value = names::LOG_FORMAT, value_enum)]
-    pub log_format: LogFormat,
-}
-
-/// Whole seconds, as `5s`.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text
-        .strip_suffix('s')
-        .and_then(|number| number.parse().ok());
-    number
-        .map(Duration::from_secs)
-        .ok_or_else(|| format!("{text:?} is no number of seconds: write one as 5s"))
+    /// Flags that both programs have.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 impl Args {
     /// What the broker is told by its flags.
     #[must_use]
     pub fn config(&self) -> Config {
-        let given = self.tls_names.iter().map(|name| name.trim().to_owned());
-        let mut tls_names: Vec<_> = given.filter(|name| !name.is_empty()).collect();
-        if tls_names.is_empty() {
-            tls_names.push(format!(
-                "{}.{}.svc",
-                names::BROKER_SERVICE_ACCOUNT,
-                self.namespace
-            ));
-        }
         Config {
-            namespace: self.namespace.clone(),
-            tls_names,
+            namespace: self.server.namespace.clone(),
+            tls_names: self.server.certificate_names(names::BROKER_SERVICE_ACCOUNT),
             replica: self.replica.clone(),
-            drain: self.drain,
+            drain: self.server.drain,
             identities_per_minute: self.identities_per_minute,
             allowed_roles: self.allowed_roles.clone(),
             accounts_per_project: self.accounts_per_project,
@@ -218,13 +176,5 @@ mod tests {
             let help = Args::try_parse_from(asked).unwrap_err();
             assert_eq!(help.kind(), ErrorKind::DisplayHelp);
         }
-    }
-
-    #[test]
-    fn without_names_the_certificate_is_for_the_service() {
-        let args = Args::parse_from(["namesake-broker", "--namespace", "ids"]);
-        assert_eq!(args.config().tls_names, ["namesake-broker.ids.svc"]);
-        let args = Args::parse_from(["namesake-broker", "--tls-names", "localhost, 127.0.0.1"]);
-        assert_eq!(args.config().tls_names, ["localhost", "127.0.0.1"]);
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
-use namesake_core::{Rules, RulesErrors, Source};
+use namesake_core::{Rules, RulesErrors};
+use namesake_service::{parse_rules, rules_files};
 use tokio::sync::watch as channel;
 
 pub use watch::{Watch, watch};
@@ -49,26 +50,12 @@ impl CurrentRules {
     }
 }
 
-/// The files of rules in a ConfigMap, the main one first.
-#[must_use]
-pub fn files(map: &ConfigMap) -> BTreeMap<&str, &str> {
-    let files = map.data.iter().flatten();
-    files
-        .filter(|(key, _)| key.ends_with(names::RULES_KEY_SUFFIX))
-        .map(|(k, v)| (k.as_str(), v.as_str()))
-        .collect()
-}
-
-/// Reads the rules in a ConfigMap.
+/// Parses the rules in a ConfigMap.
 ///
 /// # Errors
-/// Everything that is wrong with them, each with file, line and column.
+/// All problems, each with its file, line and column.
 pub fn parse(map: &ConfigMap) -> Result<Rules, RulesErrors> {
-    let sources: Vec<_> = files(map)
-        .into_iter()
-        .map(|(file, text)| Source { file, text })
-        .collect();
-    Rules::parse(&sources)
+    parse_rules(&rules_files(map.data.as_ref()))
 }
 
 /// The accepted rules as the broker keeps them: the same files, and their revision.
@@ -86,12 +73,7 @@ pub fn accepted(map: &ConfigMap, namespace: &str, revision: &str) -> ConfigMap {
         revision.to_owned(),
     );
     kept.metadata.annotations = Some(BTreeMap::from([revision]));
-    kept.data = Some(
-        files(map)
-            .into_iter()
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .collect(),
-    );
+    kept.data = Some(rules_files(map.data.as_ref()));
     kept
 }
 
@@ -114,8 +96,8 @@ mod tests {
     fn only_yaml_keys_are_rules_and_all_of_them_are_kept() {
         let map = map(&[("rules.yaml", "a"), ("pins.yaml", "b"), ("README", "c")]);
         let kept = accepted(&map, "namesake-system", "0123456789ab");
-        assert_eq!(files(&kept), files(&map));
-        assert_eq!(files(&kept).len(), 2);
+        let kept_files: Vec<_> = kept.data.iter().flatten().map(|(key, _)| key).collect();
+        assert_eq!(kept_files, ["pins.yaml", "rules.yaml"]);
         let annotations = kept.metadata.annotations.unwrap_or_default();
         assert_eq!(
             annotations[names::RULES_REVISION_ANNOTATION],
