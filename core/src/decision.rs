@@ -1,4 +1,4 @@
-//! What the rules decide: who a requester is, what a pod gets, and what its identity is at Google.
+//! What the rules decide: which user a requester is, what a pod gets, and what an identity consists of.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -23,22 +23,22 @@ pub use entitlement::Standing;
 pub use identity::{Ask, IdentitySpec};
 pub use refusal::Refusal;
 
-/// The pod that is decided about: what is proven, and what it claims.
+/// A pod for which a decision is needed: what is proven about it, and what it claims.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// Whose pod it is.
+    /// The user whose pod it is.
     pub user: &'a User,
-    /// The groups of the requester that was proven.
+    /// The groups of the proven requester.
     pub groups: &'a Groups,
     /// Namespace of the pod.
     pub namespace: &'a str,
-    /// What created the pod.
+    /// The kind of object from which the pod was created.
     pub launcher: Launcher,
-    /// What the pod says about itself.
+    /// What the labels and annotations of the pod claim.
     pub claims: Claims<'a>,
 }
 
-/// What anybody can write on a pod. Narrows, and never gives.
+/// What anybody can write on a pod. It can narrow what the pod gets, and never widen it.
 #[derive(Clone, Copy)]
 pub struct Claims<'a> {
     /// Metaflow's flow.
@@ -47,32 +47,32 @@ pub struct Claims<'a> {
     pub step: Option<&'a str>,
     /// Metaflow's project.
     pub project: Option<&'a str>,
-    /// The value of a label.
+    /// Returns the value of a label.
     pub labels: &'a dyn Fn(&str) -> Option<&'a str>,
 }
 
-/// What becomes of a pod.
+/// What a pod gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It gets an identity.
+    /// An identity.
     Identity(IdentityChoice),
-    /// It gets a service account that the admin made.
+    /// A service account that an admin created.
     ServiceAccount {
-        /// The rule that says so.
+        /// The rule that matched.
         rule: String,
         /// Name of the service account.
         name: String,
     },
-    /// It stays as it is, if its account is allowed: see [`Rules::allows_service_account`].
+    /// Nothing: it keeps its service account if that is allowed, see [`Rules::allows_service_account`](crate::Rules::allows_service_account).
     Keep,
-    /// It is refused.
+    /// Nothing: it is refused.
     Deny(Refusal),
 }
 
 /// The identity that a pod gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityChoice {
-    /// The rule that says so.
+    /// The rule that matched.
     pub rule: String,
     /// The class.
     pub class: String,
@@ -80,13 +80,13 @@ pub struct IdentityChoice {
     pub name: IdentityName,
     /// The values of `per`.
     pub values: BTreeMap<Per, String>,
-    /// Whose pod it is.
+    /// The user whose pod it is.
     pub user: User,
 }
 
 impl Subject<'_> {
-    /// What rules see of the pod, for messages.
-    fn described(&self) -> String {
+    /// What the conditions of rules are compared with, for messages.
+    fn describe(&self) -> String {
         let claim = |name: &str, value: Option<&str>| {
             value.map(|value| format!(", {name} {}", quoted(value)))
         };

@@ -1,4 +1,4 @@
-//! JSON as the tree of what it says; its strings borrow from the text that it was read from.
+//! JSON as a tree. Its strings borrow from the text from which it was read.
 
 mod from_text;
 mod into_type;
@@ -11,7 +11,7 @@ pub use text::Text;
 /// A JSON value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Node<'a> {
-    /// `null`, and what is not there.
+    /// `null`, or absent.
     #[default]
     Null,
     /// `true` or `false`.
@@ -22,7 +22,7 @@ pub enum Node<'a> {
     Text(Text<'a>),
     /// An array.
     List(Vec<Node<'a>>),
-    /// An object: its members in the order of their names, each name once.
+    /// An object: its members sorted by name, each name once.
     Map(Vec<(Text<'a>, Node<'a>)>),
 }
 
@@ -32,25 +32,25 @@ impl From<String> for Node<'_> {
     }
 }
 
-static NOTHING: Node<'static> = Node::Null;
+static NULL: Node<'static> = Node::Null;
 
 impl<'a> Node<'a> {
-    /// A member of an object; [`Node::Null`] if it is not there.
+    /// A member of an object; [`Node::Null`] if it does not exist.
     #[must_use]
     pub fn get(&self, name: &str) -> &Node<'a> {
         let members = self.members();
         let found = members.binary_search_by(|(n, _)| n.as_str().cmp(name));
         let found = found.ok().and_then(|at| members.get(at));
-        found.map_or(&NOTHING, |(_, node)| node)
+        found.map_or(&NULL, |(_, node)| node)
     }
 
-    /// What a path of members shows; [`Node::Null`] if it is not there.
+    /// The value at a path of members; [`Node::Null`] if it does not exist.
     #[must_use]
     pub fn at<'n>(&'n self, path: &[&str]) -> &'n Node<'a> {
         path.iter().fold(self, |here, name| here.get(name))
     }
 
-    /// What a JSON pointer shows, to be changed.
+    /// The value at a JSON pointer, to change it.
     pub fn at_mut(&mut self, pointer: &str) -> Option<&mut Node<'a>> {
         let mut here = self;
         for step in pointer.split('/').skip(1) {
@@ -67,7 +67,7 @@ impl<'a> Node<'a> {
         Some(here)
     }
 
-    /// The members of an object; none of anything else.
+    /// The members of an object; empty for other values.
     #[must_use]
     pub fn members(&self) -> &[(Text<'a>, Node<'a>)] {
         match self {
@@ -76,7 +76,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The items of an array; none of anything else.
+    /// The items of an array; empty for other values.
     #[must_use]
     pub fn items(&self) -> &[Node<'a>] {
         match self {
@@ -85,7 +85,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A string that is not empty.
+    /// The string, if it is one and not empty.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -94,7 +94,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A whole number.
+    /// The number, if it is an integer.
     #[must_use]
     pub fn whole(&self) -> Option<i64> {
         match self {
@@ -103,7 +103,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Whether it is absent, empty, or made of nothing but that.
+    /// Whether it is absent, null, an empty string or array, or an object whose members all are.
     #[must_use]
     pub fn says_nothing(&self) -> bool {
         match self {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_found_in_any_order_and_of_two_the_last_counts() {
+    fn members_are_found_in_any_order_and_the_last_of_a_name_counts() {
         let node = read(r#"{"b":1,"a":"x","b":[2,null],"a b":{"c":true}}"#);
         assert_eq!(node.get("a").text(), Some("x"));
         assert_eq!(node.get("b").items().first().and_then(Node::whole), Some(2));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pointer_shows_can_be_changed() {
+    fn the_value_at_a_pointer_can_be_changed() {
         let mut node = read(r#"{"a/b":[{"c":"x"},1]}"#);
         *node.at_mut("/a~1b/0/c").unwrap() = "y".to_owned().into();
         assert_eq!(node, read(r#"{"a/b":[{"c":"y"},1]}"#));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_null_empty_and_what_is_made_of_it() {
+    fn null_and_values_that_contain_nothing_are_empty() {
         for text in ["null", "{}", "[]", r#""""#, r#"{"a":{"b":[]},"c":""}"#] {
             assert!(read(text).says_nothing(), "{text}");
         }

@@ -1,14 +1,15 @@
-//! What Namesake decides, and nothing else: no I/O, no clock, no environment.
+//! What Namesake decides. This crate does no I/O, and reads no clock and no environment.
 //!
 //! ```text
 //! requester ──users──▶ user ──┐
 //! namespace, launcher, claims ┴─rules──▶ class ──per──▶ identity (one name for KSA, GSA and Identity)
 //!
-//! stamp       who made an object, signed: the only evidence that travels
-//! resolution  what was decided for a pod, signed for the twin
+//! stamp       who created an object, signed: the only evidence that objects carry
+//! resolution  what was decided for a pod, signed for the final check
 //! ```
 //!
-//! Proof (user, groups, namespace, launcher) gives power; claims (labels, flow, step, project) only narrow.
+//! Only what is proven (user, groups, namespace, launcher) gives a pod an identity; what a pod claims (labels, flow, step,
+//! project) can only narrow which one.
 
 mod decision;
 mod json;
@@ -39,7 +40,7 @@ pub use user::{Groups, MAX_USER_BYTES, Membership, Requester, User, UserError};
 
 #[cfg(test)]
 mod tests {
-    /// Parsing, printing, hashing: nothing that could do I/O, read a clock or the environment.
+    /// Parsing, printing and hashing. None of these does I/O, or reads a clock or the environment.
     const ALLOWED: [&str; 7] = [
         "serde",
         "serde_json",
@@ -51,7 +52,7 @@ mod tests {
     ];
 
     #[test]
-    fn core_depends_on_nothing_that_does_anything() {
+    fn core_depends_on_no_crate_that_does_io() {
         let manifest = include_str!("../Cargo.toml");
         let section = manifest
             .split("[dependencies]\n")

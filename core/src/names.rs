@@ -1,4 +1,4 @@
-//! Names: what each kind may look like, patterns over them, and the names of identities, which are derived.
+//! Names: the syntax of each kind, patterns, and the names of identities, which are derived.
 
 mod glob;
 mod identity_name;
@@ -14,10 +14,10 @@ pub(crate) use syntax::{
     is_metaflow_name, is_project_id, is_role,
 };
 
-/// Longest piece of somebody else's text that a message repeats, in characters.
+/// Longest piece of text from others that a message repeats, in characters.
 const QUOTED_CHARACTERS: usize = 100;
 
-/// Quotes text that others wrote, so that it can stand in a message or a log line: escaped and truncated.
+/// Text from others, escaped and truncated for a message or a log line.
 pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_CHARACTERS) {
         Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! Rules: what the admin wrote, checked as a whole, with the lookups that decisions need.
+//! The rules that an admin wrote: read, checked as a whole, and prepared for lookups.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -24,10 +24,10 @@ pub use pods::Hygiene;
 pub use yaml::{Problem, RulesErrors};
 
 pub(crate) use classes::Class;
-pub(crate) use matching::{Effect, Match, Rule};
-pub(crate) use pins::email as pinned_email;
-pub(crate) use trusted::{built_in_carriers, carries};
-pub(crate) use users::{Mapping, UserRule, fill};
+pub(crate) use matching::{Conditions, Effect, Rule};
+pub(crate) use pins::gsa_email;
+pub(crate) use trusted::{built_in_carriers, is_carrier};
+pub(crate) use users::{Mapping, UserRule, fill_in};
 
 use model::Model;
 use pins::Pin;
@@ -41,23 +41,23 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
-/// Rules in force: parsed, checked as a whole, never changed.
+/// Valid rules. They never change.
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub(crate) model: Model,
     pub(crate) pins: HashMap<User, Pin>,
     pub(crate) offboarded: HashSet<User>,
     pub(crate) returned: HashSet<User>,
-    /// Names that `users` lists exactly: these may have letters that are not ASCII.
-    pub(crate) listed: HashSet<String>,
+    /// Names that `users` lists exactly. Only these may have letters that are not ASCII.
+    pub(crate) listed_names: HashSet<String>,
     /// Groups that a rule or a class mentions.
-    pub(crate) mentioned: BTreeSet<String>,
+    pub(crate) mentioned_groups: BTreeSet<String>,
     text: String,
     revision: String,
 }
 
 impl Rules {
-    /// Reads one file of rules (`kind: MappingRules`) and any number of files of pins (a map from user to GSA).
+    /// Reads one file of rules (`kind: MappingRules`) and any number of files of pins (maps from users to GSAs).
     ///
     /// # Errors
     /// All problems of all files at once, each with file, line, column, key, value and what to do.
@@ -76,38 +76,38 @@ impl Rules {
                 .collect(),
             offboarded: model.offboarded.iter().cloned().collect(),
             returned: model.returned.iter().cloned().collect(),
-            listed: model
+            listed_names: model
                 .users
                 .iter()
-                .filter_map(UserRule::listed)
+                .filter_map(UserRule::listed_name)
                 .map(str::to_owned)
                 .collect(),
-            mentioned: model.mentioned_groups().map(str::to_owned).collect(),
+            mentioned_groups: model.mentioned_groups().map(str::to_owned).collect(),
             text,
             revision,
             model,
         })
     }
 
-    /// The rules in one file, with every default written out; parsing it gives the same rules again.
+    /// The rules as one file with all defaults filled in. Parsing it gives the same rules.
     #[must_use]
     pub fn to_yaml(&self) -> &str {
         &self.text
     }
 
-    /// 12 hex digits of the SHA-256 of [`Rules::to_yaml`]: the same for rules that mean the same.
+    /// 12 hex digits of the SHA-256 of [`Rules::to_yaml`]: equal for rules with the same meaning.
     #[must_use]
     pub fn revision(&self) -> &str {
         &self.revision
     }
 
-    /// Name of this installation.
+    /// Name of the installation.
     #[must_use]
     pub fn stack(&self) -> &str {
         &self.model.stack
     }
 
-    /// `projects/P/locations/L/clusters/C`.
+    /// The cluster, as `projects/P/locations/L/clusters/C`.
     #[must_use]
     pub fn cluster(&self) -> &str {
         &self.model.cluster
@@ -119,14 +119,14 @@ impl Rules {
         format!("{}.svc.id.goog", self.model.cluster_project())
     }
 
-    /// What happens to a pod that no rule matches, or whose requester is nobody's.
+    /// What happens to a pod that no rule matches, or whose requester is unknown.
     #[must_use]
     pub fn no_match(&self) -> NoMatch {
         self.model.no_match
     }
 }
 
-/// Rules are the same if they mean the same.
+/// Rules are equal if they have the same meaning.
 impl PartialEq for Rules {
     fn eq(&self, other: &Rules) -> bool {
         self.model == other.model

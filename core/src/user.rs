@@ -1,4 +1,4 @@
-//! Users: canonical names of the people that pods run for.
+//! Users: the canonical names of the people that pods run as, and the requesters that they are mapped from.
 
 use std::{borrow::Borrow, fmt};
 
@@ -17,29 +17,29 @@ pub(crate) use requester::{SERVICE_ACCOUNT, check_requester};
 /// Longest user, in bytes: the longest e-mail address there is (RFC 5321).
 pub const MAX_USER_BYTES: usize = 254;
 
-/// The person a pod runs for, in canonical form: never empty, at most [`MAX_USER_BYTES`], e-mail addresses in lower case.
+/// The person that a pod runs as, in canonical form: not empty, at most [`MAX_USER_BYTES`], e-mail addresses in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct User(String);
 
-/// Why a name is no user.
+/// Why a name is not a user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserError {
-    /// Nothing there.
+    /// It is empty.
     #[error("it is empty")]
     Empty,
-    /// Longer than it may be.
-    #[error("it has {bytes} bytes, and at most {most} are allowed")]
+    /// It is too long.
+    #[error("it has {bytes} bytes, and at most {maximum} are allowed")]
     TooLong {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
-        /// How long it may be: [`MAX_USER_BYTES`] for users.
-        most: usize,
+        /// The longest that is allowed: [`MAX_USER_BYTES`] for users.
+        maximum: usize,
     },
     /// A control character, white space, or one of `/ \ *`.
     #[error("the character {0:?} is not allowed")]
     Character(char),
-    /// Not ASCII, and the rules do not list this very name.
+    /// It is not ASCII, and the rules do not list exactly this name.
     #[error("the character {0:?} is not ASCII, and the rules do not list exactly this name")]
     NotAscii(char),
     /// `a..b`, `.a`, `a.`, also on either side of the `@`.
@@ -48,16 +48,16 @@ pub enum UserError {
     /// More than one `@`, or nothing on one side of it.
     #[error("an e-mail address has one @ with something on both sides")]
     At,
-    /// A name that was to be canonical and is not.
+    /// A name that must be canonical and is not.
     #[error("the canonical form is {0}")]
     NotCanonical(String),
 }
 
 impl User {
-    /// The canonical form of a name: e-mail addresses in (ASCII) lower case, anything else as it is.
+    /// The canonical form of a name: e-mail addresses in lower case (ASCII letters only), anything else unchanged.
     ///
     /// # Errors
-    /// A name that is empty, too long, not ASCII, or that could be mistaken for another or for a path.
+    /// A name that is empty, too long or not ASCII, or that could be confused with another name or a path.
     pub fn canonical(name: &str) -> Result<User, UserError> {
         match name.chars().find(|c| !c.is_ascii() && !is_forbidden(*c)) {
             Some(c) => Err(UserError::NotAscii(c)),
@@ -101,7 +101,7 @@ impl User {
         if name.len() > MAX_USER_BYTES {
             return Err(UserError::TooLong {
                 bytes: name.len(),
-                most: MAX_USER_BYTES,
+                maximum: MAX_USER_BYTES,
             });
         }
         if let Some(c) = name.chars().find(|c| is_forbidden(*c)) {
@@ -130,12 +130,12 @@ pub(crate) fn canonical_case(name: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// Characters that would make a name look like a path, a glob, or something that cannot be seen.
+/// Characters that are invisible, or that make a name look like a path or a glob.
 fn is_forbidden(c: char) -> bool {
     c.is_control() || c.is_whitespace() || is_invisible(c) || matches!(c, '/' | '\\' | '*')
 }
 
-/// Marks that change how text looks without being seen: soft hyphen, zero widths, directions, byte order mark.
+/// Invisible characters that change how text looks: soft hyphen, zero-width characters, text direction, byte order mark.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_mail_addresses_are_lower_cased() {
+    fn only_email_addresses_are_changed_to_lower_case() {
         assert_eq!(
             User::canonical("Alice@ACME.com").unwrap().as_str(),
             "alice@acme.com"
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_be_mistaken_are_refused() {
+    fn names_that_could_be_confused_with_others_are_refused() {
         let long = format!("{}@acme.com", "a".repeat(300));
         for (name, error) in [
             ("", UserError::Empty),
@@ -188,7 +188,7 @@ mod tests {
                 &long,
                 UserError::TooLong {
                     bytes: 309,
-                    most: 254,
+                    maximum: 254,
                 },
             ),
             ("a b@acme.com", UserError::Character(' ')),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_name_may_have_letters_of_its_own_language() {
+    fn a_listed_name_may_have_letters_that_are_not_ascii() {
         assert_eq!(
             User::listed("Müller@acme.com").unwrap().as_str(),
             "müller@acme.com"

@@ -176,7 +176,7 @@ fn stamps_outlive_the_key_that_signs_until_it_is_removed() -> Result<()> {
         )?
         .with(503)?
         .saying(&old)?
-        .saying("not known here")?;
+        .saying("which is unknown")?;
         ns.runs_as(
             &ns.pod_of(&alice.creates(metaflow_job()).await?).await?,
             ALICE,

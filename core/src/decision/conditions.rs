@@ -1,8 +1,8 @@
-//! Whether a rule matches a pod.
+//! The conditions of rules: whether a rule matches a pod.
 
 use crate::{
     names::Glob,
-    rules::{Effect, Match, Rule},
+    rules::{Conditions, Effect, Rule},
     user::{Groups, Membership, User},
 };
 
@@ -10,46 +10,46 @@ use super::Subject;
 
 impl Rule {
     pub(super) fn matches(&self, subject: &Subject<'_>) -> bool {
-        self.is_for((subject.user, subject.groups), subject.namespace)
-            && self.on.holds_of_pod(subject)
+        self.can_match((subject.user, subject.groups), subject.namespace)
+            && self.conditions.match_pod(subject)
     }
 
-    /// Whether it is for this user in this namespace, for some pod.
-    pub(super) fn is_for(&self, (user, groups): (&User, &Groups), namespace: &str) -> bool {
+    /// Whether it can match some pod of this user in this namespace.
+    pub(super) fn can_match(&self, (user, groups): (&User, &Groups), namespace: &str) -> bool {
         let in_group = |group: &String| match groups.membership(group) {
             Membership::In => true,
             Membership::Out => false,
-            // What is not known gives nothing, and is refused.
+            // An unknown membership never gives anything, and never avoids a `deny`.
             Membership::Unknown => matches!(self.effect, Effect::Deny { .. }),
         };
-        let on = &self.on;
-        on.group.as_ref().is_none_or(in_group)
-            && fits(&on.user, Some(user.as_str()))
-            && fits(&on.namespace, Some(namespace))
+        let conditions = &self.conditions;
+        conditions.group.as_ref().is_none_or(in_group)
+            && matches(&conditions.user, Some(user.as_str()))
+            && matches(&conditions.namespace, Some(namespace))
     }
 }
 
-fn fits(glob: &Option<Glob>, value: Option<&str>) -> bool {
+fn matches(glob: &Option<Glob>, value: Option<&str>) -> bool {
     let matches = |glob: &Glob| value.is_some_and(|value| glob.matches(value));
     glob.as_ref().is_none_or(matches)
 }
 
-impl Match {
-    /// Whether it asks for something of the pod itself.
-    pub(super) fn narrows(&self) -> bool {
+impl Conditions {
+    /// Whether there is a condition on the pod itself, besides its user, group and namespace.
+    pub(super) fn depend_on_pod(&self) -> bool {
         let claims = [&self.flow, &self.step, &self.project];
         self.launcher.is_some()
             || claims.into_iter().any(Option::is_some)
             || !self.labels.is_empty()
     }
 
-    fn holds_of_pod(&self, subject: &Subject<'_>) -> bool {
+    fn match_pod(&self, subject: &Subject<'_>) -> bool {
         let claims = &subject.claims;
         self.launcher
             .is_none_or(|launcher| launcher == subject.launcher)
-            && fits(&self.flow, claims.flow)
-            && fits(&self.step, claims.step)
-            && fits(&self.project, claims.project)
+            && matches(&self.flow, claims.flow)
+            && matches(&self.step, claims.step)
+            && matches(&self.project, claims.project)
             && self
                 .labels
                 .iter()

@@ -1,4 +1,4 @@
-//! Who may have an identity of a class, and who is offboarded.
+//! Who is allowed to have an identity of a class, and who is offboarded.
 
 use std::collections::HashSet;
 
@@ -11,25 +11,25 @@ use crate::{
 
 use super::Refusal;
 
-/// Where a user stands in the rules.
+/// Whether a user is offboarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Neither of the two below.
+    /// Not offboarded.
     Here,
-    /// Has left.
+    /// Listed under `offboarded`.
     Offboarded,
-    /// Has left and is back: the same person, who gets the same identity again.
+    /// Listed under `returned`: the same person as before, who gets the same identity again.
     Returned,
 }
 
 impl Rules {
-    /// Whether a user has left.
+    /// Whether a user is offboarded.
     #[must_use]
     pub fn is_offboarded(&self, user: &User) -> bool {
         self.offboarded.contains(user)
     }
 
-    /// Where a user stands, as an Identity names the user; the user of a class that is not per user, the empty one, is here.
+    /// Whether the user in the spec of an Identity is offboarded. An empty one, of a class that is not per user, never is.
     #[must_use]
     pub fn standing(&self, user: &str) -> Standing {
         let is_in =
@@ -43,7 +43,7 @@ impl Rules {
         }
     }
 
-    /// `for:` of a class: the user or one of the groups, in one of the namespaces.
+    /// Checks `for` of a class: it must have the user or one of the groups, and the namespace.
     pub(crate) fn check_entitled(
         &self,
         class: &Class,
@@ -52,7 +52,7 @@ impl Rules {
         namespace: &str,
     ) -> Result<(), Refusal> {
         let entitled = &class.entitled;
-        self.check_namespace(class, user.as_str(), namespace)?;
+        self.check_namespace(class, Some(user), namespace)?;
         if entitled
             .users
             .iter()
@@ -65,30 +65,32 @@ impl Rules {
             "Class {} is not for {user}, nor for a group that {user} is proven to be in.",
             class.name
         );
-        Err(self.not_entitled(&what))
+        Err(self.not_entitled(&what, "the user"))
     }
 
     pub(super) fn check_namespace(
         &self,
         class: &Class,
-        user: &str,
+        user: Option<&User>,
         namespace: &str,
     ) -> Result<(), Refusal> {
         let globs = class.entitled.namespaces.as_ref();
         if globs.is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace))) {
             return Ok(());
         }
+        let by = user.map(|user| format!(", where {user} requested it"));
         let what = format!(
-            "Class {} is not for namespace {}, where {user} asks for it.",
+            "Class {} is not for namespace {}{}.",
             class.name,
-            quoted(namespace)
+            quoted(namespace),
+            by.unwrap_or_default()
         );
-        Err(self.not_entitled(&what))
+        Err(self.not_entitled(&what, "the namespace"))
     }
 
-    fn not_entitled(&self, what: &str) -> Refusal {
+    fn not_entitled(&self, what: &str, missing: &str) -> Refusal {
         let message = format!(
-            "{what} Ask the admin of stack {} to add it to the class, or for another rule.",
+            "{what} Ask the admin of stack {} to add {missing} to the class, or for another rule.",
             self.stack()
         );
         Refusal::new(Reason::NotEntitled, message)
@@ -96,7 +98,7 @@ impl Rules {
 
     pub(crate) fn offboarded(&self, user: &User) -> Refusal {
         let message = format!(
-            "{user} has left: the rules of stack {} list this user as offboarded. Ask your admin if that is wrong.",
+            "{user} is offboarded in the rules of stack {}. Ask your admin if that is wrong.",
             self.stack()
         );
         Refusal::new(Reason::Offboarded, message)
@@ -104,7 +106,7 @@ impl Rules {
 
     pub(crate) fn unknown_class(&self, class: &str) -> Refusal {
         let message = format!(
-            "The rules of stack {} have no class {}. Try again when the rules have settled.",
+            "The rules of stack {} have no class {}. Try again in a minute, or ask your admin if it lasts.",
             self.stack(),
             quoted(class)
         );

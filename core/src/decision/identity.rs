@@ -1,75 +1,75 @@
-//! What the broker gives: a class that a user may have, with everything derived from the rules.
+//! What an identity consists of: everything that the broker creates, derived from the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     names::{IdentityName, Per, quoted},
     reason::Reason,
-    rules::{BindBy, Class, Grant, Mode, Rules, pinned_email},
+    rules::{BindBy, Class, Grant, Mode, Rules, gsa_email},
     user::User,
 };
 
 use super::Refusal;
 
-/// What the webhook asks the broker for. Everything in it is checked again.
+/// The identity that the webhook requests from the broker, which checks everything in it again.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     /// Namespace of the pod.
     pub namespace: &'a str,
     /// Name of the class.
     pub class: &'a str,
-    /// Whose pod it is, canonical.
+    /// The user whose pod it is, canonical.
     pub user: &'a str,
     /// Groups that the requester is proven to be in.
     pub groups: &'a [String],
-    /// The values of `per`: exactly those that the class asks for.
+    /// The values of the class's `per`.
     pub values: &'a BTreeMap<Per, String>,
 }
 
-/// One identity, complete: what the broker makes true.
+/// All of one identity: what the broker creates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentitySpec {
     /// Name of KSA, GSA and `Identity`.
     pub name: IdentityName,
-    /// What `{key}` in grants stands for.
+    /// What replaces `{key}` in grants.
     pub key: String,
     /// The class.
     pub class: String,
-    /// The user, if the class makes identities per user.
+    /// The user, if the class has one identity per user.
     pub user: Option<User>,
     /// The values of `per`.
     pub values: BTreeMap<Per, String>,
-    /// What it is to Google.
+    /// How its pods act at Google.
     pub mode: Mode,
-    /// The project of the GSA: the pinned one's own, otherwise the class's.
+    /// The project of the GSA: that of the pinned GSA, otherwise the class's.
     pub project: String,
     /// E-mail address of the GSA; none in [`Mode::Direct`].
     pub google_service_account: Option<String>,
-    /// Whether the GSA was there before: only its binding is ours.
+    /// Whether the GSA is pinned: it existed before, and Namesake manages only its binding.
     pub pinned: bool,
-    /// What of the KSA the binding names.
+    /// How the binding names the KSA.
     pub bind_by: BindBy,
-    /// What it may do at Google, with the key filled in.
+    /// Its roles at Google, with the key filled in.
     pub grants: Vec<Grant>,
-    /// `ClusterRole`s that the KSA gets in its namespace.
+    /// `ClusterRole`s that are bound to the KSA in its namespace.
     pub role_bindings: Vec<String>,
     /// Secrets with which the KSA pulls images.
     pub image_pull_secrets: Vec<String>,
 }
 
 impl Rules {
-    /// The identity of a class for a user, if the user may have it. Derives the same name as [`Rules::decide`].
+    /// Derives the requested identity, if the user is allowed to have it. Its name is the same as [`Rules::decide`] chooses.
     ///
     /// # Errors
-    /// A user who is not canonical, has left, or may not have the class here; a class that is not there; values that are not
-    /// exactly those that the class asks for.
+    /// A user who is not canonical, is offboarded, or is not allowed to have the class here; a class that does not exist; values
+    /// for other keys than the class's `per`.
     pub fn grant(&self, ask: &Ask<'_>) -> Result<IdentitySpec, Refusal> {
         let user = self
-            .known(ask.user)
+            .parse_user(ask.user)
             .and_then(|_| User::exact(ask.user))
             .map_err(|error| {
                 let message = format!(
-                    "{} is not a user: {error}. Ask with the canonical name.",
+                    "{} is not a user: {error}. Request it with the canonical name.",
                     quoted(ask.user)
                 );
                 Refusal::new(Reason::IllegalUser, message)
@@ -90,11 +90,11 @@ impl Rules {
         Ok(self.spec(class, Some(&user), ask.namespace, ask.values))
     }
 
-    /// An identity that is there, as the rules make it today. Who may have it was proven when it was asked for; as far as that
-    /// can be told without the proof (groups), it is asked again.
+    /// Derives an existing identity from the rules of today. Everything is checked again except membership in groups, which was
+    /// proven only when the identity was requested.
     ///
     /// # Errors
-    /// A class that is not there or asks for other values; a user or namespace that it is not for.
+    /// A class that does not exist or needs other values; a user or namespace that it is not for.
     pub fn again(
         &self,
         namespace: &str,
@@ -105,10 +105,10 @@ impl Rules {
         let user = values
             .get(&Per::User)
             .and_then(|user| User::exact(user).ok());
-        // Groups, and who stands behind an identity that is not per user, are known only while somebody asks.
+        // Groups, and the requester of an identity that is not per user, are known only during a request.
         match &user {
             Some(user) => self.check_entitled(class, user, |_| true, namespace)?,
-            None => self.check_namespace(class, "who uses it", namespace)?,
+            None => self.check_namespace(class, None, namespace)?,
         }
         class.check_values(user.as_ref(), values)?;
         Ok(self.spec(class, user.as_ref(), namespace, values))
@@ -122,7 +122,7 @@ impl Rules {
         values: &BTreeMap<Per, String>,
     ) -> IdentitySpec {
         let name = self.identity_name(namespace, &class.name, values);
-        // A pin is for the person: an identity that is finer, or shared, has a GSA of its own.
+        // A pin is for the person: an identity of one flow, or a shared one, has its own GSA.
         let is_personal =
             class.per == BTreeSet::from([Per::User]) && class.mode == Mode::Impersonate;
         let pin = user
@@ -130,7 +130,7 @@ impl Rules {
             .filter(|_| is_personal);
         let email = || {
             pin.map_or_else(
-                || pinned_email(name.as_str(), &class.project),
+                || gsa_email(name.as_str(), &class.project),
                 |pin| pin.email().to_owned(),
             )
         };
@@ -149,7 +149,7 @@ impl Rules {
             grants: class
                 .grants
                 .iter()
-                .map(|grant| grant.filled(name.key()))
+                .map(|grant| grant.with_key(name.key()))
                 .collect(),
             role_bindings: class.role_bindings.clone(),
             image_pull_secrets: class.image_pull_secrets.clone(),

@@ -1,22 +1,23 @@
-//! Whether the rules give anybody anything in a namespace, whoever asks.
+//! Whether any pod of a namespace can get anything from the rules.
 
-use crate::rules::{Effect, Match, Rule, Rules};
+use crate::rules::{Conditions, Effect, Rule, Rules};
 
 impl Rules {
-    /// Whether some pod of this namespace could get an identity or a service account from a rule. What the rule asks about the
-    /// user or the pod is not looked at; only that no earlier rule refuses every pod of the namespace.
+    /// Whether a rule could give some pod of this namespace an identity or a service account. Ignores conditions on users and
+    /// pods, except that an earlier rule may refuse every pod of the namespace.
     #[must_use]
     pub fn can_match_in(&self, namespace: &str) -> bool {
-        let mut here = self
+        let mut rules = self
             .model
             .rules
             .iter()
-            .filter(|rule| rule.on.is_for(namespace));
-        let first = here.find(|rule| self.gives_in(rule, namespace) || rule.on.is_every_pod());
-        first.is_some_and(|rule| self.gives_in(rule, namespace))
+            .filter(|rule| rule.conditions.include(namespace));
+        let first =
+            rules.find(|rule| self.can_give(rule, namespace) || rule.conditions.match_every_pod());
+        first.is_some_and(|rule| self.can_give(rule, namespace))
     }
 
-    fn gives_in(&self, rule: &Rule, namespace: &str) -> bool {
+    fn can_give(&self, rule: &Rule, namespace: &str) -> bool {
         match &rule.effect {
             Effect::Deny { .. } => false,
             Effect::ServiceAccount { .. } => true,
@@ -29,20 +30,20 @@ impl Rules {
     }
 }
 
-impl Match {
-    fn is_for(&self, namespace: &str) -> bool {
+impl Conditions {
+    fn include(&self, namespace: &str) -> bool {
         let glob = self.namespace.as_ref();
         glob.is_none_or(|glob| glob.matches(namespace))
     }
 
-    /// Whether it matches every pod of the namespaces that it is for.
-    fn is_every_pod(&self) -> bool {
-        let everywhere = Match {
+    /// Whether they match every pod of their namespaces.
+    fn match_every_pod(&self) -> bool {
+        let only_namespace = Conditions {
             anyone: self.anyone,
             namespace: self.namespace.clone(),
-            ..Match::default()
+            ..Conditions::default()
         };
-        *self == everywhere
+        *self == only_namespace
     }
 }
 
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_matches_only_in_namespaces_of_the_rule_and_of_its_class() {
+    fn a_rule_matches_only_in_its_own_namespaces_and_those_of_its_class() {
         let both = rules(
             "- {name: a, match: {user: \"*@acme.com\", namespace: research}, identity: lab}\n",
         );
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_gives_nothing_and_one_of_every_pod_hides_later_rules() {
+    fn a_deny_gives_nothing_and_one_for_every_pod_hides_later_rules() {
         let gives = "- {name: b, match: {user: \"*@acme.com\"}, identity: any}\n";
         let all = format!("- {{name: a, match: {{namespace: try}}, deny: closed}}\n{gives}");
         assert!(!rules(&all).can_match_in("try") && rules(&all).can_match_in("research"));

@@ -1,4 +1,4 @@
-//! What a pod gets: the first rule that matches decides.
+//! Deciding what a pod gets: the first rule that matches applies.
 
 use crate::{
     reason::Reason,
@@ -9,7 +9,7 @@ use crate::{
 use super::{Decision, IdentityChoice, Refusal, Subject};
 
 impl Rules {
-    /// Decides about a pod. The cost does not depend on the number of pins.
+    /// Decides what a pod gets. The cost does not depend on the number of pins.
     #[must_use]
     pub fn decide(&self, subject: &Subject<'_>) -> Decision {
         if self.is_offboarded(subject.user) {
@@ -18,7 +18,7 @@ impl Rules {
         let Some(rule) = self.model.rules.iter().find(|rule| rule.matches(subject)) else {
             return match self.no_match() {
                 NoMatch::Keep => Decision::Keep,
-                NoMatch::Deny => Decision::Deny(self.no_rule(subject)),
+                NoMatch::Deny => Decision::Deny(self.no_rule_matches(subject)),
             };
         };
         match &rule.effect {
@@ -33,7 +33,7 @@ impl Rules {
                 rule: rule.name.clone(),
                 name: service_account.clone(),
             },
-            Effect::Identity { identity } => match self.choose(rule, identity, subject) {
+            Effect::Identity { identity } => match self.choose_identity(rule, identity, subject) {
                 Ok(choice) => Decision::Identity(choice),
                 Err(Refusal {
                     reason, message, ..
@@ -45,7 +45,7 @@ impl Rules {
         }
     }
 
-    fn choose(
+    fn choose_identity(
         &self,
         rule: &Rule,
         class: &str,
@@ -68,12 +68,12 @@ impl Rules {
         })
     }
 
-    fn no_rule(&self, subject: &Subject<'_>) -> Refusal {
+    fn no_rule_matches(&self, subject: &Subject<'_>) -> Refusal {
         let message = format!(
-            "No rule matched this pod of {} ({}). Change what the pod says about itself so that a rule of stack {} matches, or \
+            "No rule matched this pod of {} ({}). Change the pod so that a rule of stack {} matches, or \
              ask your admin for a rule.",
             subject.user,
-            subject.described(),
+            subject.describe(),
             self.stack()
         );
         Refusal::new(Reason::NoMatch, message)

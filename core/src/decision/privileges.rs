@@ -1,20 +1,19 @@
-//! Requesters with privileges: admins, carriers and updaters.
+//! Requesters with privileges: admins, updaters, and carriers (trusted controllers).
 
 use crate::{
-    rules::{Launcher, Rules, built_in_carriers, carries},
+    rules::{Launcher, Rules, built_in_carriers, is_carrier},
     user::{Requester, canonical_case},
 };
 
 impl Rules {
-    /// Whether the requester is a controller whose children belong to their parent's user, for this kind of parent.
-    /// A service account without its credential id is somebody who impersonates it.
+    /// Whether the requester is a carrier for this kind of parent: a trusted controller, and what it creates belongs to the
+    /// user of its parent. Nobody who impersonates the controller is one.
     #[must_use]
     pub fn is_carrier(&self, requester: &Requester, parent: Launcher) -> bool {
-        requester.is_itself() && carries(&self.model.carriers, &requester.username, Some(parent))
+        requester.is_itself() && is_carrier(&self.model.carriers, &requester.username, Some(parent))
     }
 
-    /// Whether the requester may do what nobody else may: `admins`, by default the group `system:masters`. Not who
-    /// impersonates a service account of theirs.
+    /// Whether the requester is in `admins`, by default the group `system:masters`. Nobody who impersonates a service account is.
     #[must_use]
     pub fn is_admin(&self, requester: &Requester) -> bool {
         let admins = &self.model.admins;
@@ -28,7 +27,7 @@ impl Rules {
                     .any(|group| admins.groups.contains(group)))
     }
 
-    /// Whether everybody in a group is an admin.
+    /// Whether every member of a group is an admin.
     #[must_use]
     pub fn is_admin_group(&self, group: &str) -> bool {
         self.model
@@ -38,13 +37,13 @@ impl Rules {
             .any(|admins| admins == group)
     }
 
-    /// The accounts of all carriers, as the API server names them; the built-in ones are the first.
+    /// The usernames of all carriers, the built-in ones first.
     pub fn carriers(&self) -> impl Iterator<Item = &str> {
         let listed = self.model.carriers.iter();
         built_in_carriers().chain(listed.map(|carrier| carrier.account.as_str()))
     }
 
-    /// Whether the requester may change what others run, such as Kueue: `updaters`, by default nobody.
+    /// Whether the requester is in `updaters`, such as Kueue: allowed to change objects of all users. By default nobody is.
     #[must_use]
     pub fn is_updater(&self, requester: &Requester) -> bool {
         let updaters = &self.model.updaters;

@@ -1,8 +1,8 @@
-//! Refusals: why a pod gets no identity, as a sentence for the person who reads it.
+//! Refusals of the rules.
 
 use crate::reason::Reason;
 
-/// A refusal for a person: which rule, who asked, what to do.
+/// Why the rules refuse a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
@@ -10,7 +10,7 @@ pub struct Refusal {
     pub rule: Option<String>,
     /// The word for programs, metrics and docs/reasons.md.
     pub reason: Reason,
-    /// Whole sentences: which rule, who asked, what to do.
+    /// Whole sentences for the requester: which rule refused whom, and what to do.
     pub message: String,
 }
 

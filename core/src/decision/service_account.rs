@@ -1,4 +1,4 @@
-//! Which service accounts that are not managed a pod may run as.
+//! Service accounts that are not managed: which pods are allowed to run as them.
 
 use crate::{
     names::{Glob, is_managed_name},
@@ -7,26 +7,26 @@ use crate::{
 };
 
 impl Rules {
-    /// Whether a pod that is kept as it is may name this service account. Never a managed one; one that a rule gives to
-    /// whom it proves only if it is listed by its full name, so that a wide glob does not give it to everybody else.
+    /// Whether a pod that gets nothing may name this service account. A managed one never; one that a rule gives only if
+    /// `allowedServiceAccounts` has its full name, so that a wide glob does not give it to everybody.
     #[must_use]
     pub fn allows_service_account(&self, name: &str) -> bool {
-        let given = |rule: &Rule| rule.effect.is_account(name);
+        let is_given = |rule: &Rule| rule.effect.gives_account(name);
         let allowed: &[Glob] = &self.model.allowed_service_accounts;
         let mut allowed = allowed.iter().filter(|glob| glob.matches(name));
         !is_managed_name(name)
-            && allowed.any(|glob| glob.is_exact() || !self.model.rules.iter().any(given))
+            && allowed.any(|glob| glob.is_exact() || !self.model.rules.iter().any(is_given))
     }
 
-    /// Whether this account is only for whom a rule gives it to: neither managed, nor open to every pod.
+    /// Whether only rules give this service account: a rule names it, and [`Rules::allows_service_account`] does not allow it.
     #[must_use]
     pub fn keeps_service_account(&self, name: &str) -> bool {
         let mut rules = self.model.rules.iter();
-        rules.any(|rule| rule.effect.is_account(name)) && !self.allows_service_account(name)
+        rules.any(|rule| rule.effect.gives_account(name)) && !self.allows_service_account(name)
     }
 
-    /// Whether this user could run a pod as this account here, whatever else the pod says and whoever makes it. What a rule
-    /// asks besides anybody can write, or make.
+    /// Whether this user could get some pod to run as this service account here. Conditions on the pod itself are ignored,
+    /// because the user can fulfill them.
     #[must_use]
     pub fn may_have_service_account(
         &self,
@@ -37,16 +37,19 @@ impl Rules {
         if self.is_offboarded(user) {
             return false;
         }
-        let (of, to) = (&self.model.rules, (user, groups));
-        let mut matching = of.iter().filter(|rule| rule.is_for(to, namespace));
-        let decides = matching.find(|rule| rule.effect.is_account(name) || !rule.on.narrows());
-        decides.is_some_and(|rule| rule.effect.is_account(name))
+        let rules = self.model.rules.iter();
+        let mut rules = rules.filter(|rule| rule.can_match((user, groups), namespace));
+        let decides =
+            |rule: &&Rule| rule.effect.gives_account(name) || !rule.conditions.depend_on_pod();
+        rules
+            .find(decides)
+            .is_some_and(|rule| rule.effect.gives_account(name))
     }
 }
 
 impl Effect {
-    /// Whether it gives this account.
-    pub(crate) fn is_account(&self, name: &str) -> bool {
+    /// Whether it gives this service account.
+    fn gives_account(&self, name: &str) -> bool {
         matches!(self, Effect::ServiceAccount { service_account } if service_account == name)
     }
 }

@@ -1,20 +1,20 @@
-//! Who asked: from the requester, whom the API server names, to the user.
+//! Which user a requester is: `users` of the rules.
 
 use crate::{
     names::quoted,
     reason::Reason,
-    rules::{Mapping, NoMatch, Rules, UserRule, carries, fill},
+    rules::{Mapping, NoMatch, Rules, UserRule, fill_in, is_carrier},
     user::{Groups, Requester, User, UserError, canonical_case, check_requester},
 };
 
 use super::{Decision, Refusal};
 
 impl Rules {
-    /// The user that a requester is. `annotation` reads the annotations of the object that the requester makes; it is asked
-    /// only where the rules let this requester speak for others.
+    /// The user that a requester is. `annotation` reads an annotation of the object in the request. It is called only if the
+    /// rules let this requester act for other users.
     ///
     /// # Errors
-    /// A requester whom the rules do not know, who is no legal user, or who may not speak for the user that it names.
+    /// No entry of `users` matches the requester, its user is not legal, or it is not allowed to act for the user that it names.
     pub fn user(
         &self,
         requester: &Requester,
@@ -22,13 +22,14 @@ impl Rules {
     ) -> Result<User, Refusal> {
         let raw = requester.username.as_str();
         if raw.is_empty() {
-            let message = "The API server named nobody as the requester. Sign in to the cluster and try again.";
+            let message =
+                "The API server named no requester. Sign in to the cluster and try again.";
             return Err(Refusal::new(Reason::EmptyRequester, message.to_owned()));
         }
-        check_requester(raw).map_err(|error| illegal(raw, raw, &error))?;
+        check_requester(raw).map_err(|error| illegal_user(raw, raw, &error))?;
         let name = canonical_case(raw);
-        // A carrier is nobody's name: what it makes belongs to its parent's user, or to nobody.
-        let is_carrier = carries(&self.model.carriers, raw, None);
+        // A carrier is not a person: what it creates belongs to the user of the parent object, or to no one.
+        let is_carrier = is_carrier(&self.model.carriers, raw, None);
         let not_ascii = name.chars().find(|c| !c.is_ascii());
         let is_for = |rule: &&UserRule| {
             !is_carrier
@@ -37,58 +38,60 @@ impl Rules {
         };
         let Some(rule) = self.model.users.iter().find(is_for) else {
             if let Some(c) = not_ascii {
-                return Err(illegal(raw, raw, &UserError::NotAscii(c)));
+                return Err(illegal_user(raw, raw, &UserError::NotAscii(c)));
             }
-            return Err(self.unknown(raw));
+            return Err(self.unknown_requester(raw));
         };
         if !requester.is_itself() {
             return Err(impersonated(raw));
         }
-        self.mapped(rule, &name, annotation)
+        self.map_requester(rule, &name, annotation)
     }
 
-    fn unknown(&self, requester: &str) -> Refusal {
+    fn unknown_requester(&self, requester: &str) -> Refusal {
         let message = format!(
-            "The rules of stack {} do not know the requester {}: no entry of users matches. Sign in with an account that \
-             they know, or ask your admin to add it.",
+            "No entry of users in the rules of stack {} matches the requester {}. Sign in with another account, or ask your \
+             admin to add an entry.",
             self.stack(),
             quoted(requester)
         );
         Refusal::new(Reason::UnknownRequester, message)
     }
 
-    fn mapped(
+    fn map_requester(
         &self,
         rule: &UserRule,
         name: &str,
         annotation: impl Fn(&str) -> Option<String>,
     ) -> Result<User, Refusal> {
         match &rule.mapping {
-            Mapping::Itself {} => User::listed(name).map_err(|error| illegal(name, name, &error)),
+            Mapping::Identical {} => {
+                User::listed(name).map_err(|error| illegal_user(name, name, &error))
+            }
             Mapping::Template { user } => {
                 let captured = rule.requester.captures(name).unwrap_or_default();
-                let filled =
-                    fill(user, &captured).ok_or_else(|| illegal(name, user, &UserError::Empty))?;
-                self.known(&filled)
-                    .map_err(|error| illegal(name, &filled, &error))
+                let filled = fill_in(user, &captured)
+                    .ok_or_else(|| illegal_user(name, user, &UserError::Empty))?;
+                self.parse_user(&filled)
+                    .map_err(|error| illegal_user(name, &filled, &error))
             }
             Mapping::Claim { claim, may_claim } => {
                 let key = Mapping::annotation(claim);
                 let Some(claimed) = annotation(key).filter(|claimed| !claimed.is_empty()) else {
                     let message = format!(
-                        "{} speaks for others, and does not say for whom. Set the annotation {key} to a user.",
+                        "{} acts for other users, and this request does not say for which. Set the annotation {key} to a user.",
                         quoted(name)
                     );
                     return Err(Refusal::new(Reason::MissingClaim, message));
                 };
                 let user = self
-                    .known(&claimed)
-                    .map_err(|error| illegal(name, &claimed, &error))?;
+                    .parse_user(&claimed)
+                    .map_err(|error| illegal_user(name, &claimed, &error))?;
                 if may_claim.iter().any(|glob| glob.matches(user.as_str())) {
                     return Ok(user);
                 }
                 let message = format!(
-                    "{} may not speak for {user}, whom the annotation {key} names. Ask your admin to add the user to mayClaim, \
+                    "{} is not allowed to act for {user}, whom the annotation {key} names. Ask your admin to add the user to mayClaim, \
                      or start the run as that user.",
                     quoted(name)
                 );
@@ -97,9 +100,9 @@ impl Rules {
         }
     }
 
-    /// A user made of somebody's text: not ASCII only if the rules list it.
-    pub(crate) fn known(&self, name: &str) -> Result<User, UserError> {
-        let listed = self.listed.contains(canonical_case(name).as_ref());
+    /// Reads a user from text that others wrote: letters that are not ASCII are legal only if the rules list exactly this name.
+    pub(super) fn parse_user(&self, name: &str) -> Result<User, UserError> {
+        let listed = self.listed_names.contains(canonical_case(name).as_ref());
         if listed {
             User::listed(name)
         } else {
@@ -107,16 +110,16 @@ impl Rules {
         }
     }
 
-    /// The user whom an admin names, in the form in which rules and stamps have it.
+    /// The user that an admin names, in canonical form.
     ///
     /// # Errors
-    /// A name that is no user.
+    /// A name that is not a user.
     pub fn named_user(&self, name: &str) -> Result<User, Refusal> {
-        self.known(name)
-            .map_err(|error| illegal(name, name, &error))
+        self.parse_user(name)
+            .map_err(|error| illegal_user(name, name, &error))
     }
 
-    /// What becomes of a pod whose requester is no user: kept if the rules keep what they do not know, otherwise refused.
+    /// What a pod gets if its requester is not a user: `noMatch` applies to unknown requesters, all others are refused.
     #[must_use]
     pub fn unmapped(&self, refusal: Refusal) -> Decision {
         match (refusal.reason, self.no_match()) {
@@ -125,23 +128,23 @@ impl Rules {
         }
     }
 
-    /// Which of the groups that rules and classes mention a requester is in, and which not: all that a stamp needs to say.
+    /// For each group that rules and classes mention, whether a requester is in it. Stamps record only these.
     #[must_use]
     pub fn mentioned_groups(&self, groups: &[String]) -> Groups {
-        Groups::of(&self.mentioned, groups)
+        Groups::new(&self.mentioned_groups, groups)
     }
 }
 
-/// Real tokens of service accounts carry an id; impersonation does not, nor do the old tokens kept in Secrets.
+/// Bound tokens of service accounts have a credential id; impersonation and legacy token Secrets do not.
 fn impersonated(requester: &str) -> Refusal {
     let message = format!(
-        "{requester} comes without the id of a token of its own, so this is somebody who impersonates that service account, or \
-         a token kept in a Secret. Sign in as yourself, or let the account's own pod make the request."
+        "The request of {requester} has no credential id: somebody impersonates this service account, or uses a legacy token \
+         Secret. Sign in as yourself, or send the request from a pod of the account."
     );
     Refusal::new(Reason::Impersonated, message)
 }
 
-fn illegal(requester: &str, name: &str, error: &UserError) -> Refusal {
+fn illegal_user(requester: &str, name: &str, error: &UserError) -> Refusal {
     let who = if requester == name {
         String::new()
     } else {

@@ -1,4 +1,4 @@
-//! The values of `per`: what the identity of a class is for.
+//! The values of `per`: whose identity of a class it is.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
 use super::{Refusal, Subject};
 
 impl Class {
-    /// The values of `per` for a pod: the user is the proven one, the others are what the pod says.
+    /// The values of `per` for a pod: the proven user, and the project, flow and step that the pod claims.
     pub(super) fn values(&self, subject: &Subject<'_>) -> Result<BTreeMap<Per, String>, Refusal> {
         let value_of = |per: &Per| match per {
             Per::User => Some(subject.user.as_str()),
@@ -23,11 +23,12 @@ impl Class {
         let value = |per: &Per| {
             let Some(value) = value_of(per).filter(|value| !value.is_empty()) else {
                 let message = format!(
-                    "Class {} makes one identity for each {}, and this pod of {} names none. Start it with Metaflow so that it \
+                    "Class {} has one identity for each {}, and this pod of {} names no {}. Start it with Metaflow so that it \
                      names its {}{}, or ask your admin for another class.",
                     self.name,
                     per.as_str(),
                     subject.user,
+                    per.as_str(),
                     per.as_str(),
                     if *per == Per::Project {
                         " (add @project to the flow)"
@@ -42,6 +43,7 @@ impl Class {
         self.per.iter().map(value).collect()
     }
 
+    /// The values must be for exactly the keys of `per`, and for this user.
     pub(super) fn check_values(
         &self,
         user: Option<&User>,
@@ -49,19 +51,19 @@ impl Class {
     ) -> Result<(), Refusal> {
         let wrong = |what: &str| {
             let message = format!(
-                "The values for an identity of class {} are wrong: {what}. Ask with those that the class names in per.",
+                "The values for an identity of class {} are wrong: {what}. Request it with a value for each key of the class's per, and no others.",
                 self.name
             );
             Refusal::new(Reason::WrongValues, message)
         };
         if !self.per.iter().eq(values.keys()) {
-            return Err(wrong("they are not those that it asks for"));
+            return Err(wrong("their keys are not those of its per"));
         }
         if values
             .get(&Per::User)
             .is_some_and(|value| user.is_none_or(|user| value != user.as_str()))
         {
-            return Err(wrong("the user is somebody else"));
+            return Err(wrong("the user is not the user of the request"));
         }
         values
             .iter()
@@ -69,7 +71,7 @@ impl Class {
     }
 }
 
-/// A value of `per` may be anything that can be a user, and names of any language.
+/// The same characters are allowed in every value of `per` as in users that the rules list.
 pub(super) fn check_value(per: Per, value: &str) -> Result<(), Refusal> {
     User::exact(value).map(drop).map_err(|error| {
         let message = format!(

@@ -1,5 +1,5 @@
-//! Text read as a tree. Members and items are gathered on one heap and taken off it once their number is known: lists that
-//! grow one by one, thousands of them, would be a sixth of the cost of a large object.
+//! Reading text as a tree. Members and items are collected on one stack and taken off it when their number is known: growing
+//! thousands of lists one by one would be a sixth of the cost of a large object.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use serde_json::Number;
 
 use super::{Node, Text};
 
-/// What is read so far of the lists and objects that have begun and not ended.
+/// What has been read of the arrays and objects that have not ended yet.
 #[derive(Default)]
-struct Begun<'a> {
+struct Unfinished<'a> {
     items: Vec<Node<'a>>,
     members: Vec<(Text<'a>, Node<'a>)>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(&mut Begun::default())
+        deserializer.deserialize_any(&mut Unfinished::default())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Begun<'de> {
+impl<'de> DeserializeSeed<'de> for &mut Unfinished<'de> {
     type Value = Node<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -29,7 +29,7 @@ impl<'de> DeserializeSeed<'de> for &mut Begun<'de> {
     }
 }
 
-impl<'de> Visitor<'de> for &mut Begun<'de> {
+impl<'de> Visitor<'de> for &mut Unfinished<'de> {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,12 +78,12 @@ impl<'de> Visitor<'de> for &mut Begun<'de> {
             let node = members.next_value_seed(&mut *self)?;
             self.members.push((name, node));
         }
-        Ok(map(self.members.split_off(begin)))
+        Ok(object(self.members.split_off(begin)))
     }
 }
 
-/// An object whose members are in any order; of a name that is there twice the last counts, as a decoder into a map has it.
-fn map<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
+/// An object from members in any order. The last of several members with the same name counts, as when decoding into a map.
+fn object<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
     let ordered = members.windows(2).all(|pair| match pair {
         [(one, _), (other, _)] => one < other,
         _ => true,

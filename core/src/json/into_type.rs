@@ -1,4 +1,4 @@
-//! A tree read again as a type that knows what it wants.
+//! Deserializing a tree into another type.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_is_read_as_the_text_that_it_came_from() {
+    fn a_tree_is_deserialized_like_the_text_from_which_it_was_read() {
         let node: Node<'_> = serde_json::from_str(
             r#"{"name":"a","on":null,"counts":[1,-2],"other":{"x":[true,"s"]}}"#,
         )

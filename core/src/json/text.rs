@@ -1,4 +1,4 @@
-//! Strings that borrow from the text that they were read from.
+//! Strings that borrow from the text from which they were read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_string_without_escapes_is_borrowed_and_one_with_them_is_read() {
+    fn a_string_is_borrowed_unless_it_has_escapes() {
         let plain: Text<'_> = serde_json::from_str(r#""alice""#).unwrap();
         assert!(matches!(plain.0, Cow::Borrowed("alice")));
         let escaped: Text<'_> = serde_json::from_str(r#""a\n\u00e9""#).unwrap();

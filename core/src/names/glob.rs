@@ -1,15 +1,15 @@
-//! Globs: anchored patterns in which `*` stands for any run of characters, also an empty one. Nothing else is special.
+//! Globs: patterns that must match a whole text. `*` matches any number of characters, also none; nothing else is special.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// An anchored pattern that matches whole values. Matching costs no memory and no backtracking.
+/// A pattern that must match a whole text. Matching allocates nothing and does not backtrack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
 
 impl Glob {
-    /// Any text is a glob; whether it can match anything legal is for the rules to say.
+    /// Any text is a glob. The rules check whether it can match anything legal.
     #[must_use]
     pub fn new(text: &str) -> Glob {
         Glob(text.to_owned())
@@ -18,14 +18,14 @@ impl Glob {
     /// Whether the whole of `value` matches.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
-        self.walk(value, |_| {})
+        self.match_pieces(value, |_| {})
     }
 
-    /// What each `*` stands for in `value`, the shortest for the first one; nothing if the glob does not match.
+    /// What each `*` matches in `value`, as little as possible for the first one; `None` if the glob does not match.
     #[must_use]
     pub fn captures<'v>(&self, value: &'v str) -> Option<Vec<&'v str>> {
         let mut captured = Vec::new();
-        self.walk(value, |piece| captured.push(piece))
+        self.match_pieces(value, |piece| captured.push(piece))
             .then_some(captured)
     }
 
@@ -40,8 +40,8 @@ impl Glob {
         !self.0.contains('*')
     }
 
-    /// Whether every value matches, so that the glob is no condition.
-    pub(crate) fn is_everything(&self) -> bool {
+    /// Whether every value matches, so that the glob is not a condition.
+    pub(crate) fn matches_everything(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|b| b == b'*')
     }
 
@@ -51,12 +51,12 @@ impl Glob {
     }
 
     /// How many `*` there are.
-    pub(crate) fn stars(&self) -> usize {
+    pub(crate) fn count_stars(&self) -> usize {
         self.0.matches('*').count()
     }
 
-    /// Matches piece by piece from the left; `star` is told what each `*` stands for.
-    fn walk<'v>(&self, value: &'v str, mut star: impl FnMut(&'v str)) -> bool {
+    /// Matches piece by piece from the left, and calls `star` with what each `*` matches.
+    fn match_pieces<'v>(&self, value: &'v str, mut star: impl FnMut(&'v str)) -> bool {
         let mut pieces = self.0.split('*');
         let first = pieces.next().unwrap_or_default();
         let Some(mut rest) = value.strip_prefix(first) else {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn globs_match_whole_values_only() {
+    fn a_glob_matches_whole_values_only() {
         for (pattern, yes, no) in [
             (
                 "*@acme.com",
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn captures_are_the_shortest_from_the_left() {
+    fn each_star_captures_as_little_as_possible_from_the_left() {
         let glob = Glob::new("system:serviceaccount:*:jupyter-*");
         assert_eq!(
             glob.captures("system:serviceaccount:hub:jupyter-a-b"),

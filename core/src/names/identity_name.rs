@@ -1,4 +1,4 @@
-//! Names: one name for the KSA, the GSA and the `Identity`, derived from what the identity is for.
+//! Names of identities: one name for KSA, GSA and `Identity`, derived from what the identity is for.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,15 +8,15 @@ use sha2::{Digest, Sha256};
 
 use super::Per;
 
-/// What every generated name begins with.
+/// Beginning of every generated name.
 const PREFIX: &str = "mf-";
 /// Longest readable part, in characters.
 const SLUG_LENGTH: usize = 12;
-/// Length of the hash in base32 characters: 70 bits. Ten million users collide with odds of 4e-8.
+/// Length of the hash in base32 characters: 70 bits. Among ten million users, a collision has a probability of 4e-8.
 const HASH_LENGTH: usize = 14;
-/// The readable part of a name whose values have no character that may stand in one.
+/// The readable part of a name if its value has no character that is allowed there.
 const FALLBACK_SLUG: &str = "id";
-/// Says what is hashed, and how; another way of hashing would need another tag.
+/// Part of what is hashed. Another way of hashing would need another version.
 const HASH_VERSION: &str = "namesake/name/v1";
 
 /// Regular expression of all generated names, the same as [`is_managed_name`], for policies in the API server.
@@ -27,8 +27,8 @@ pub const MANAGED_NAME_PATTERN: &str = "^mf-[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?-[
 pub struct IdentityName(String);
 
 impl IdentityName {
-    /// `mf-` + slug + `-` + hash. The hash covers every field with its length, so that no two inputs are alike;
-    /// the slug is for people only.
+    /// `mf-` + slug + `-` + hash. The hash covers every field with its length, so that different fields never give the same
+    /// input; the slug is for people only.
     #[must_use]
     pub fn derive(
         stack: &str,
@@ -61,7 +61,7 @@ impl IdentityName {
         &self.0
     }
 
-    /// What `{key}` in a grant stands for: slug and hash, without the prefix. As unique as the name.
+    /// What replaces `{key}` in a grant: slug and hash, without the prefix. As unique as the name.
     #[must_use]
     pub fn key(&self) -> &str {
         self.0.strip_prefix(PREFIX).unwrap_or(&self.0)
@@ -74,7 +74,7 @@ impl fmt::Display for IdentityName {
     }
 }
 
-/// Whether a name is reserved for generated identities. Every derived name is; nobody else may use such a name.
+/// Whether a name is reserved for identities. Every derived name is, and nothing else is allowed to have such a name.
 #[must_use]
 pub fn is_managed_name(name: &str) -> bool {
     let Some((slug, hash)) = name
@@ -94,7 +94,7 @@ pub fn is_managed_name(name: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || matches!(b, b'2'..=b'7'))
 }
 
-/// The readable part: the local part of an address, in lower case, anything illegal as one hyphen.
+/// The readable part: the local part of an e-mail address in lower case, with one hyphen for any characters that are not allowed.
 fn slug(value: &str) -> String {
     let local = value.split('@').next().unwrap_or_default();
     let words = local

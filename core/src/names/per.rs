@@ -1,8 +1,8 @@
-//! `per`: what an identity class makes one identity for each of.
+//! `per`: what an identity class has one identity for each of.
 
 use serde::Serialize;
 
-/// What a class makes one identity for each of.
+/// What a class has one identity for each of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Per {
@@ -35,7 +35,7 @@ impl Per {
         }
     }
 
-    /// The value of the word in the rules.
+    /// Reads the word of the rules.
     #[must_use]
     pub fn of(word: &str) -> Option<Per> {
         Per::WORDS

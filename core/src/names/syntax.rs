@@ -36,7 +36,7 @@ fn is_qualified_part(text: &str) -> bool {
         && edge(text.bytes().next_back())
 }
 
-/// Name of a flow, step or project: what Python allows in a name, and what Metaflow makes of it.
+/// Name of a flow, step or project: what Python and Metaflow allow in a name.
 pub(crate) fn is_metaflow_name(text: &str) -> bool {
     let inner = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     !text.is_empty() && text.len() <= 254 && text.chars().all(inner)
@@ -57,8 +57,8 @@ pub(crate) fn is_bucket(text: &str) -> bool {
     let inner =
         |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let most = if text.contains('.') { 222 } else { 63 };
-    (3..=most).contains(&text.len())
+    let maximum = if text.contains('.') { 222 } else { 63 };
+    (3..=maximum).contains(&text.len())
         && text.bytes().all(inner)
         && text.starts_with(edge)
         && text.ends_with(edge)

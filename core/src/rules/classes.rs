@@ -1,4 +1,4 @@
-//! `identities`: the classes. Who may have one, per what, in which project, with which grants.
+//! `identities`: the classes. Who is allowed to have an identity of the class, one per what, in which project, with which grants.
 
 use std::collections::BTreeSet;
 
@@ -35,41 +35,41 @@ pub(crate) struct Class {
     pub(crate) life: Life,
 }
 
-/// Who may have an identity of a class: one of the users or a member of one of the groups, in one of the namespaces.
+/// Who is allowed to have an identity of a class: the users and the members of the groups, in the namespaces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Entitled {
     pub(crate) users: Vec<Glob>,
     pub(crate) groups: Vec<String>,
-    /// None: in every namespace that opted in.
+    /// `None` means all opted-in namespaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespaces: Option<Vec<Glob>>,
 }
 
 impl Entitled {
-    /// Whether it takes a proof: not everybody is in it.
-    pub(crate) fn is_proof(&self) -> bool {
-        !self.users.iter().any(Glob::is_everything)
+    /// Whether it is restricted to some users or groups.
+    pub(crate) fn requires_proof(&self) -> bool {
+        !self.users.iter().any(Glob::matches_everything)
     }
 }
 
-/// What an identity is to Google.
+/// How pods of an identity act at Google.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
-    /// Its own GSA, which the KSA acts as.
+    /// The KSA impersonates a GSA of its own.
     Impersonate,
     /// The KSA itself is the principal.
     Direct,
 }
 
-/// What becomes of a new identity when its project has no room for another GSA.
+/// What happens to a new identity when its project has no room for another GSA.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WhenFull {
     /// It waits, and says why.
     #[default]
     Wait,
-    /// It does without: the KSA itself is the principal, as in [`Mode::Direct`].
+    /// It gets no GSA: the KSA itself is the principal, as in [`Mode::Direct`].
     Direct,
 }
 
@@ -77,16 +77,16 @@ impl Class {
     pub(crate) fn read(item: &Item<'_>) -> Option<Class> {
         let mut fields = item.fields()?;
         let name = fields
-            .need("name", "give the class a name")
+            .require("name", "give the class a name")
             .and_then(|item| item.read(label));
         let entitled = fields
-            .need(
+            .require(
                 "for",
-                "say who may have such an identity: {users: [...], groups: [...]}",
+                "say who is allowed to have such an identity: {users: [...], groups: [...]}",
             )
             .and_then(|item| Entitled::read(&item));
         let per = fields
-            .need("per", "say what gets an identity of its own, as [user]")
+            .require("per", "say what gets an identity of its own, as [user]")
             .and_then(|item| read_per(&item));
         let modes = [("impersonate", Mode::Impersonate), ("direct", Mode::Direct)];
         let mode = fields.get("mode").map_or(Some(Mode::Impersonate), |item| {
@@ -94,7 +94,7 @@ impl Class {
         });
         let when_full = read_when_full(&mut fields, mode);
         let project = fields
-            .need("project", "name the Google project of the identities")
+            .require("project", "name the Google project of the identities")
             .and_then(|item| {
                 item.read(|text| {
                     named(
@@ -112,7 +112,7 @@ impl Class {
         let (role_bindings, image_pull_secrets) =
             (names("roleBindings"), names("imagePullSecrets"));
         let life = Life::read(&mut fields);
-        fields.close();
+        fields.report_unknown_keys();
         let grants = grants.unwrap_or_default();
         Some(Class {
             name: name?,
@@ -143,12 +143,12 @@ impl Entitled {
         let namespaces = fields.get("namespaces").and_then(|item| {
             let remedy = "name namespaces, or remove the key: then it is for all of them";
             let read = name_glob("namespace", is_dns_label);
-            item.read_some(read, "nobody may have such an identity anywhere", remedy)
+            item.read_non_empty_list(read, "no namespace is listed", remedy)
         });
-        fields.close();
+        fields.report_unknown_keys();
         if users.is_empty() && groups.is_empty() {
             item.report(wrong(
-                "nobody may have such an identity",
+                "no user or group is listed",
                 "name users or groups, as users: [\"*@acme.com\"]",
             ));
             return None;
@@ -164,7 +164,7 @@ impl Entitled {
 fn read_per(item: &Item<'_>) -> Option<BTreeSet<Per>> {
     let remedy = "write at least one of: user, project, flow, step";
     let read = |text: &str| word(text, &Per::WORDS);
-    let values = item.read_some(read, "there is nothing to make identities for", remedy)?;
+    let values = item.read_non_empty_list(read, "the list is empty", remedy)?;
     let per: BTreeSet<Per> = values.iter().copied().collect();
     if per.len() < values.len() {
         item.report(wrong("a word is given twice", "remove one of the two"));
@@ -180,7 +180,7 @@ fn read_when_full(fields: &mut Fields<'_>, mode: Option<Mode>) -> Option<WhenFul
     let when_full = item.read(|text| word(text, &words))?;
     if mode == Some(Mode::Direct) && when_full == WhenFull::Direct {
         item.report(wrong(
-            "identities of mode direct need no room for a Google service account",
+            "identities of mode direct have no Google service account",
             "remove this key",
         ));
         return None;
@@ -188,14 +188,14 @@ fn read_when_full(fields: &mut Fields<'_>, mode: Option<Mode>) -> Option<WhenFul
     Some(when_full)
 }
 
-/// The grants; none on a GSA that an identity of the class may not have.
+/// The grants. A grant on the identity's own GSA is a problem if identities of the class may have none.
 fn read_grants(item: &Item<'_>, mode: Option<Mode>, when_full: Option<WhenFull>) -> Vec<Grant> {
-    let without = mode == Some(Mode::Direct) || when_full == Some(WhenFull::Direct);
+    let may_lack_gsa = mode == Some(Mode::Direct) || when_full == Some(WhenFull::Direct);
     let read = |item: &Item<'_>| {
         let grant = Grant::read(item)?;
-        if without && matches!(grant.on, GrantTarget::Itself { .. }) {
+        if may_lack_gsa && matches!(grant.on, GrantTarget::Itself { .. }) {
             item.report(wrong(
-                "identities of this class may have no Google service account to give a role on",
+                "some identities of this class have no Google service account",
                 "use mode: impersonate without whenFull: direct, or remove the grant",
             ));
             return None;

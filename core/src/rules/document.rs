@@ -1,4 +1,4 @@
-//! Reading the main file: every key of the rules.
+//! Reading the main file: every top-level key of the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +13,20 @@ use super::{
     model::{API_VERSION, KIND, Model},
     pins::Pins,
     pods::Pods,
-    trusted::{Admins, Carrier, carries},
+    trusted::{Admins, Carrier, is_carrier},
     users::UserRule,
     yaml::{Fields, Item, Node, Value, Wrong, values, wrong},
 };
 
-/// Longest stack and cluster together, in bytes: both stand in the mark of a GSA, whose description has 256.
+/// Largest size of stack and cluster together, in bytes: both are part of the mark in the description of a GSA, which holds 256.
 const MAX_STACK_AND_CLUSTER: usize = 133;
-/// All groups that rules may mention together, in bytes: they are in every stamp.
+/// Largest size of all groups that the rules mention, in bytes: they are part of every stamp.
 const MAX_GROUPS_BYTES: usize = 4096;
 pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Option<Model> {
     let mut fields = item.fields()?;
     read_constant(&mut fields, "apiVersion", API_VERSION);
     read_constant(&mut fields, "kind", KIND);
-    let place = read_place(&mut fields);
+    let stack_and_cluster = read_stack_and_cluster(&mut fields);
     let carriers = read_list(&mut fields, "carriers", Carrier::read);
     let users = read_list(&mut fields, "users", |item| read_user(item, &carriers));
     let identities = read_list(&mut fields, "identities", Class::read);
@@ -53,9 +53,9 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
     if let Some(fields) = fields.get("pins").and_then(|item| item.fields()) {
         pins.read(file, &fields);
     }
-    let (offboarded, returned) = read_leavers(&mut fields);
-    fields.close();
-    let (stack, cluster) = place?;
+    let (offboarded, returned) = read_offboarded(&mut fields);
+    fields.report_unknown_keys();
+    let (stack, cluster) = stack_and_cluster?;
     let model = Model {
         api_version: API_VERSION,
         kind: KIND,
@@ -78,8 +78,8 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
     Some(model)
 }
 
-/// Who has left, and who of them is back: nobody is both.
-fn read_leavers(fields: &mut Fields<'_>) -> (BTreeSet<User>, BTreeSet<User>) {
+/// `offboarded` and `returned`. No user may be in both.
+fn read_offboarded(fields: &mut Fields<'_>) -> (BTreeSet<User>, BTreeSet<User>) {
     let offboarded: BTreeSet<User> = fields
         .get("offboarded")
         .map(|item| item.read_list(values::user).into_iter().collect())
@@ -96,15 +96,15 @@ fn read_leavers(fields: &mut Fields<'_>) -> (BTreeSet<User>, BTreeSet<User>) {
 }
 
 fn read_constant(fields: &mut Fields<'_>, key: &'static str, value: &'static str) {
-    if let Some(item) = fields.need(key, &format!("write {key}: {value}")) {
+    if let Some(item) = fields.require(key, &format!("write {key}: {value}")) {
         item.read(|text| values::word(text, &[(value, ())]));
     }
 }
 
-/// Stack and cluster: part of every generated name.
-fn read_place(fields: &mut Fields<'_>) -> Option<(String, String)> {
+/// Stack and cluster, which are part of every generated name.
+fn read_stack_and_cluster(fields: &mut Fields<'_>) -> Option<(String, String)> {
     let stack = fields
-        .need("stack", "name this installation")
+        .require("stack", "name this installation")
         .and_then(|item| {
             item.read(|text| {
                 values::named(
@@ -116,7 +116,7 @@ fn read_place(fields: &mut Fields<'_>) -> Option<(String, String)> {
             })
         });
     let cluster = fields
-        .need("cluster", "write projects/P/locations/L/clusters/C")
+        .require("cluster", "write projects/P/locations/L/clusters/C")
         .and_then(|item| {
             item.read(|text| {
                 values::named(
@@ -165,7 +165,7 @@ fn read_list<T>(
         .unwrap_or_default()
 }
 
-/// The names in a list of named things, also of those that could not be read; reports names that are there twice.
+/// The names in a list of items, also of items that could not be read. Reports names that are given twice.
 fn names_of<'n>(fields: &mut Fields<'n>, key: &'static str) -> BTreeSet<&'n str> {
     let mut names = BTreeSet::new();
     let Some(item) = fields
@@ -197,8 +197,8 @@ fn names_of<'n>(fields: &mut Fields<'n>, key: &'static str) -> BTreeSet<&'n str>
 
 fn read_user(item: &Item<'_>, carriers: &[Carrier]) -> Option<UserRule> {
     let rule = UserRule::read(item)?;
-    if carries(carriers, rule.requester.as_str(), None) {
-        let remedy = "remove the entry: what a carrier makes belongs to its parent's user";
+    if is_carrier(carriers, rule.requester.as_str(), None) {
+        let remedy = "remove the entry: what a carrier creates belongs to its parent's user";
         item.report(wrong(
             format!("{} is a carrier, not a person", rule.requester),
             remedy,
@@ -216,7 +216,7 @@ fn allowed_account(text: &str) -> Result<Glob, Wrong> {
     }
 }
 
-/// All mentioned groups must fit into a stamp.
+/// All mentioned groups together must fit into a stamp.
 fn check_groups(item: &Item<'_>, model: &Model) {
     let groups: BTreeSet<&str> = model.mentioned_groups().collect();
     if groups.iter().map(|group| group.len() + 3).sum::<usize>() > MAX_GROUPS_BYTES {

@@ -1,4 +1,4 @@
-//! Reading all files at once, so that every problem of every file is reported.
+//! Reading all files of the rules. Every problem of every file is reported.
 
 use super::{
     Source,
@@ -8,8 +8,9 @@ use super::{
     yaml::{At, Item, Log, Node, Problem, RulesErrors, Value, Wrong, wrong},
 };
 
-const START: At = At { line: 1, column: 1 };
-/// All files together, in bytes. A ConfigMap holds 1,048,576 with its keys; the rules are refused in plain words before that.
+const START_OF_FILE: At = At { line: 1, column: 1 };
+/// Largest size of all files together, in bytes. A ConfigMap holds 1,048,576 with its keys; the rules are refused with a clear
+/// message before that.
 pub(super) const MAX_BYTES: usize = 1_000_000;
 
 /// Refuses files that are too large before they are parsed.
@@ -24,7 +25,7 @@ fn check_size(sources: &[Source<'_>]) -> Result<(), RulesErrors> {
     );
     let remedy = "remove pins: only a user who must keep an account that exists already needs one";
     Err(RulesErrors {
-        problems: vec![problem(largest.file, START, wrong(what, remedy))],
+        problems: vec![problem(largest.file, START_OF_FILE, wrong(what, remedy))],
     })
 }
 
@@ -46,7 +47,7 @@ pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
         let remedy = "keep one file of rules; other files hold pins only, user: GSA";
         problems.push(problem(
             file,
-            START,
+            START_OF_FILE,
             wrong("this is a second file of rules", remedy),
         ));
     }
@@ -55,10 +56,10 @@ pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
         let file = sources.first().map_or("rules.yaml", |source| source.file);
         problems.push(problem(
             file,
-            START,
+            START_OF_FILE,
             wrong(
                 what,
-                "write one; the example in the documentation is a beginning",
+                "write one, starting from the example in docs/rules.md",
             ),
         ));
     }

@@ -1,4 +1,4 @@
-//! What the rules say about one class, about all of them, and about every pod with an identity.
+//! Lookups of what the rules say about a class, about all classes, and about all pods with an identity.
 
 use std::collections::BTreeSet;
 
@@ -9,34 +9,34 @@ use super::{
 };
 
 impl Rules {
-    /// What becomes of a new identity of a class when its project is full; nothing when there is no such class.
+    /// What happens to a new identity of a class when its project has no room for another GSA; `None` for an unknown class.
     #[must_use]
     pub fn when_full(&self, class: &str) -> Option<WhenFull> {
         self.class(class).map(|class| class.when_full)
     }
 
-    /// How long identities of a class live, and what becomes of others in their policies; nothing when there is no such class.
+    /// The lifecycle of identities of a class; `None` for an unknown class.
     #[must_use]
     pub fn life(&self, class: &str) -> Option<Life> {
         self.class(class).map(|class| class.life)
     }
 
-    /// Every grant of every class, as an identity of this key would have it.
+    /// Every grant of every class, as an identity with this key would have it.
     #[must_use]
     pub fn grants_of_key(&self, key: &str) -> Vec<Grant> {
         let classes = self.model.identities.iter();
         let grants = classes.flat_map(|class| &class.grants);
-        grants.map(|grant| grant.filled(key)).collect()
+        grants.map(|grant| grant.with_key(key)).collect()
     }
 
-    /// Whether identities of some class may act at Google as the KSA itself.
+    /// Whether identities of some class can be in [`Mode::Direct`].
     #[must_use]
     pub fn have_direct(&self) -> bool {
         let mut classes = self.model.identities.iter();
         classes.any(|class| class.mode == Mode::Direct || class.when_full == WhenFull::Direct)
     }
 
-    /// Every project that the rules name for identities.
+    /// The projects of all classes.
     #[must_use]
     pub fn projects(&self) -> BTreeSet<&str> {
         let classes = self.model.identities.iter();
@@ -50,20 +50,21 @@ impl Rules {
             .find(|class| class.name == name)
     }
 
-    /// Whether another webhook may add a container of this name with this image to a pod with an identity.
+    /// Whether other webhooks may add a container with this name and image to a pod with an identity.
     #[must_use]
     pub fn is_sidecar(&self, name: &str, image: &str) -> bool {
-        let fits = |sidecar: &Sidecar| sidecar.name.matches(name) && sidecar.image.matches(image);
-        self.model.pods.sidecars.iter().any(fits)
+        let matches =
+            |sidecar: &Sidecar| sidecar.name.matches(name) && sidecar.image.matches(image);
+        self.model.pods.sidecars.iter().any(matches)
     }
 
-    /// Whether a pod with an identity must ask for a node with GKE's metadata server.
+    /// Whether a pod with an identity must require a node with GKE's metadata server.
     #[must_use]
     pub fn requires_metadata_server(&self) -> bool {
         self.model.pods.require_metadata_server
     }
 
-    /// What is put right in the environment of a parent's pod templates.
+    /// What is corrected in the environment of pod templates.
     #[must_use]
     pub fn hygiene(&self) -> Hygiene {
         self.model.pods.hygiene

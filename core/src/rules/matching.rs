@@ -1,4 +1,4 @@
-//! `rules`: which pods get what.
+//! `rules`: conditions, and what pods that match them get.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,19 +18,19 @@ use super::{
 /// Longest message of a `deny`, in bytes.
 const MAX_DENY_BYTES: usize = 1000;
 
-/// One rule: the first one that matches decides.
+/// One rule. The first one that matches applies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Rule {
     pub(crate) name: String,
     #[serde(rename = "match")]
-    pub(crate) on: Match,
+    pub(crate) conditions: Conditions,
     #[serde(flatten)]
     pub(crate) effect: Effect,
 }
 
-/// Conditions on a pod; all that are there must hold.
+/// Conditions on a pod; all that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub(crate) struct Match {
+pub(crate) struct Conditions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<Glob>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,23 +51,22 @@ pub(crate) struct Match {
     pub(crate) labels: BTreeMap<String, Glob>,
 }
 
-/// What a rule gives.
+/// What a pod that a rule matches gets.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub(crate) enum Effect {
-    /// Nothing: the message of the admin.
+    /// A refusal with the admin's message.
     Deny { deny: String },
-    /// An account that the admin made.
+    /// A service account that an admin created.
     ServiceAccount { service_account: String },
     /// An identity of this class.
     Identity { identity: String },
 }
 
-/// What a person made that a pod comes from, as stamps and creators prove; with `Pod`, the requester did it without a
-/// controller.
+/// The kind of object that a person created and from which the pod was created, as stamps and requesters prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Launcher {
-    /// Nobody but the requester.
+    /// The pod itself: no controller created it.
     Pod,
     /// A Job.
     Job,
@@ -88,7 +87,7 @@ impl Launcher {
         ("Workflow", Launcher::Workflow),
     ];
 
-    /// The word in the rules: the kind.
+    /// The word in the rules, which is the kind.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -101,13 +100,13 @@ impl Launcher {
     }
 }
 
-/// What happens to a pod that no rule matches.
+/// `noMatch`: what happens to a pod that no rule matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NoMatch {
     /// It is refused.
     Deny,
-    /// It stays as it is.
+    /// It is not changed.
     Keep,
 }
 
@@ -117,28 +116,28 @@ impl Rule {
         classes: &[Class],
         class_names: &BTreeSet<&str>,
     ) -> Option<Rule> {
-        let problems = item.problems();
+        let problems = item.count_problems();
         let mut fields = item.fields()?;
         let name = fields
-            .need("name", "give the rule a name")
+            .require("name", "give the rule a name")
             .and_then(|item| item.read(label));
-        let on = fields
-            .need("match", "say which pods; {} is all of them")
-            .and_then(|item| Match::read(&item));
+        let conditions = fields
+            .require("match", "say which pods; {} is all of them")
+            .and_then(|item| Conditions::read(&item));
         let effect = Effect::read(&mut fields, class_names);
-        fields.close();
+        fields.report_unknown_keys();
         let rule = Rule {
             name: name?,
-            on: on?,
+            conditions: conditions?,
             effect: effect?,
         };
-        // A condition that could not be read is missing here, and has been reported.
+        // A condition that could not be read has been reported, and is missing here.
         if let Some(gives) = rule
             .gives_without_proof(classes)
-            .filter(|_| item.problems() == problems)
+            .filter(|_| item.count_problems() == problems)
         {
             let what = format!(
-                "the rule gives {gives} to whoever writes the right labels, because it asks for no user (* is everybody) and no group"
+                "the rule gives {gives} to anyone who writes the right labels, because it requires no user (* matches everyone) and no group"
             );
             item.report(wrong(
                 what,
@@ -148,9 +147,9 @@ impl Rule {
         Some(rule)
     }
 
-    /// Power comes from proof: what the rule gives although neither it nor the class asks who it is.
+    /// What the rule gives although neither the rule nor the class requires a proven user or group.
     fn gives_without_proof(&self, classes: &[Class]) -> Option<String> {
-        if self.on.is_proof() || self.on.anyone {
+        if self.conditions.require_proof() || self.conditions.anyone {
             return None;
         }
         match &self.effect {
@@ -160,21 +159,26 @@ impl Rule {
             }
             Effect::Identity { identity } => {
                 let class = classes.iter().find(|class| class.name == *identity)?;
-                (!class.entitled.is_proof()).then(|| format!("an identity of class {identity}"))
+                (!class.entitled.requires_proof())
+                    .then(|| format!("an identity of class {identity}"))
             }
         }
     }
 }
 
-impl Match {
-    /// Whether it asks for something that only proof can give.
-    fn is_proof(&self) -> bool {
-        self.group.is_some() || self.user.as_ref().is_some_and(|user| !user.is_everything())
+impl Conditions {
+    /// Whether they require a proven user or group.
+    fn require_proof(&self) -> bool {
+        self.group.is_some()
+            || self
+                .user
+                .as_ref()
+                .is_some_and(|user| !user.matches_everything())
     }
 
-    fn read(item: &Item<'_>) -> Option<Match> {
+    fn read(item: &Item<'_>) -> Option<Conditions> {
         let mut fields = item.fields()?;
-        let read = Match {
+        let conditions = Conditions {
             user: fields.get("user").and_then(|item| item.read(user_glob)),
             group: fields.get("group").and_then(|item| item.read(group)),
             anyone: fields
@@ -192,14 +196,14 @@ impl Match {
                 .map(|item| read_labels(&item))
                 .unwrap_or_default(),
         };
-        if read.anyone && (read.user.is_some() || read.group.is_some()) {
+        if conditions.anyone && (conditions.user.is_some() || conditions.group.is_some()) {
             item.report(wrong(
                 "anyone: true together with user or group",
                 "remove one of them",
             ));
         }
-        fields.close();
-        Some(read)
+        fields.report_unknown_keys();
+        Some(conditions)
     }
 }
 
@@ -245,25 +249,42 @@ impl Effect {
         );
         match (deny, account, identity) {
             (Some(deny), None, None) => deny.read(|text| {
-                let legal = !text.trim().is_empty() && text.len() <= MAX_DENY_BYTES && !text.chars().any(char::is_control);
-                let what = || format!("{} is no message", quoted(text));
-                let remedy = || format!("write one line of at most {MAX_DENY_BYTES} bytes that tells people what to do");
-                if legal { Ok(Effect::Deny { deny: text.to_owned() }) } else { Err(wrong(what(), remedy())) }
+                let legal = !text.trim().is_empty()
+                    && text.len() <= MAX_DENY_BYTES
+                    && !text.chars().any(char::is_control);
+                let what = || format!("{} is not a message", quoted(text));
+                let remedy = || {
+                    format!("write one line of at most {MAX_DENY_BYTES} bytes that says what to do")
+                };
+                if legal {
+                    Ok(Effect::Deny {
+                        deny: text.to_owned(),
+                    })
+                } else {
+                    Err(wrong(what(), remedy()))
+                }
             }),
-            (None, Some(account), None) => {
-                Some(Effect::ServiceAccount { service_account: account.read(service_account)? })
-            }
+            (None, Some(account), None) => Some(Effect::ServiceAccount {
+                service_account: account.read(service_account)?,
+            }),
             (None, None, Some(identity)) => identity.read(|text| {
                 if class_names.contains(text) {
-                    return Ok(Effect::Identity { identity: text.to_owned() });
+                    return Ok(Effect::Identity {
+                        identity: text.to_owned(),
+                    });
                 }
                 let known: Vec<&str> = class_names.iter().copied().collect();
-                let remedy = format!("add it to identities, or write one of: {}", known.join(", "));
+                let remedy = format!(
+                    "add it to identities, or write one of: {}",
+                    known.join(", ")
+                );
                 Err(wrong(format!("there is no class {}", quoted(text)), remedy))
             }),
             _ => {
                 let remedy = "write exactly one of deny, serviceAccount and identity";
-                fields.item.report(wrong("the rule must give exactly one thing", remedy));
+                fields
+                    .item
+                    .report(wrong("the rule must have exactly one effect", remedy));
                 None
             }
         }

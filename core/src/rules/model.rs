@@ -1,4 +1,4 @@
-//! The rules as data, printed by serde in the form that they are read in.
+//! The rules as data. Serialized, they have the same form as the file that they are read from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use super::{
 pub(crate) const API_VERSION: &str = "namesake.dev/v1alpha1";
 pub(crate) const KIND: &str = "MappingRules";
 
-/// Everything that the files say, with defaults filled in.
+/// Everything in the files, with defaults filled in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Model {
@@ -42,12 +42,12 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Groups that a rule or a class asks about.
+    /// Groups in a rule or a class.
     pub(crate) fn mentioned_groups(&self) -> impl Iterator<Item = &str> {
         let of_rules = self
             .rules
             .iter()
-            .filter_map(|rule| rule.on.group.as_deref());
+            .filter_map(|rule| rule.conditions.group.as_deref());
         let of_classes = self
             .identities
             .iter()

@@ -1,4 +1,4 @@
-//! `pins`: users with a Google service account that is there already. In the rules, or in files of their own.
+//! `pins`: users with an existing Google service account. In the main file, or in files of their own.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,27 +22,24 @@ impl Pin {
         &self.0
     }
 
-    /// The project that the account lives in.
+    /// The project of the account.
     pub(crate) fn project(&self) -> &str {
-        split(&self.0).map_or("", |(_, project)| project)
+        split_email(&self.0).map_or("", |(_, project)| project)
     }
 
     #[cfg(test)]
-    pub(crate) fn of(id: &str, project: &str) -> Pin {
-        Pin(email(id, project))
+    pub(crate) fn new(id: &str, project: &str) -> Pin {
+        Pin(gsa_email(id, project))
     }
 
     fn read(text: &str) -> Result<Pin, Wrong> {
         let remedy = "write ID@PROJECT.iam.gserviceaccount.com, in lower case";
-        match split(text) {
+        match split_email(text) {
             Some((id, _)) if is_managed_name(id) => {
-                let what = format!(
-                    "{} is a name of the kind that identities have",
-                    quoted(text)
-                );
+                let what = format!("{} is a name that is reserved for identities", quoted(text));
                 Err(wrong(
                     what,
-                    "pin an account that the admin made, or remove the pin",
+                    "pin an account that an admin created, or remove the pin",
                 ))
             }
             Some((id, project)) if is_account_id(id) && is_project_id(project) => {
@@ -57,15 +54,15 @@ impl Pin {
 }
 
 /// The e-mail address of a GSA.
-pub(crate) fn email(id: &str, project: &str) -> String {
+pub(crate) fn gsa_email(id: &str, project: &str) -> String {
     format!("{id}@{project}{DOMAIN}")
 }
 
-fn split(email: &str) -> Option<(&str, &str)> {
+fn split_email(email: &str) -> Option<(&str, &str)> {
     email.strip_suffix(DOMAIN)?.split_once('@')
 }
 
-/// Pins of all files, with where each stands.
+/// Pins of all files, and the place of each.
 #[derive(Debug, Default)]
 pub(crate) struct Pins {
     pub(crate) by_user: BTreeMap<User, Pin>,
@@ -74,7 +71,7 @@ pub(crate) struct Pins {
 }
 
 impl Pins {
-    /// Adds the pins of one map of one file; reports what is doubled, here or between files.
+    /// Adds the pins of one map in one file. Reports a user or an account that is pinned twice, also in several files.
     pub(crate) fn read(&mut self, file: &str, fields: &Fields<'_>) {
         for (key, at, item) in fields.all() {
             let user = values::user(key)

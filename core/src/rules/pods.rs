@@ -1,4 +1,4 @@
-//! What rules say about every pod with an identity: sidecars, the node's metadata server, what is put right in the environment.
+//! `sidecars`, `requireMetadataServer` and `hygiene`: what the rules say about all pods with an identity.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::names::{Glob, is_dns_label, quoted};
 
 use super::yaml::{Fields, Item, Wrong, values, wrong};
 
-/// Longest image that a sidecar's glob may name, in bytes.
+/// Longest glob for images of sidecars, in bytes.
 const MAX_IMAGE_BYTES: usize = 1024;
 
 /// A container that other webhooks may add to a pod with an identity.
@@ -16,25 +16,25 @@ pub(crate) struct Sidecar {
     pub(crate) image: Glob,
 }
 
-/// What is put right in the environment of a parent's pod templates. Nothing, unless the rules say so.
+/// What is corrected in the environment of pod templates. By default nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hygiene {
-    /// `METAFLOW_USER` and `METAFLOW_OWNER` say who is proven.
+    /// `METAFLOW_USER` and `METAFLOW_OWNER` are set to the proven user.
     pub set_user: bool,
-    /// Credentials are taken out of `METAFLOW_SERVICE_HEADERS`.
+    /// Credentials are removed from `METAFLOW_SERVICE_HEADERS`.
     pub strip_tokens: bool,
 }
 
 impl Hygiene {
-    /// Whether anything is put right.
+    /// Whether anything is corrected.
     #[must_use]
     pub const fn changes(&self) -> bool {
         self.set_user || self.strip_tokens
     }
 }
 
-/// What the rules say about every pod with an identity.
+/// What the rules say about all pods with an identity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pods {
@@ -64,23 +64,22 @@ impl Sidecar {
     fn read(item: &Item<'_>) -> Option<Sidecar> {
         let mut fields = item.fields()?;
         let name = fields
-            .need("name", "name the container, as istio-proxy")
+            .require("name", "name the container, as istio-proxy")
             .and_then(|item| item.read(values::name_glob("container", is_dns_label)));
         let image = fields
-            .need(
+            .require(
                 "image",
                 "write the image with its registry, as gcr.io/istio/proxyv2:*",
             )
             .and_then(|item| item.read(image));
-        fields.close();
+        fields.report_unknown_keys();
         let sidecar = Sidecar {
             name: name?,
             image: image?,
         };
-        if sidecar.name.is_everything() && sidecar.image.is_everything() {
-            let remedy =
-                "name the image's registry at least, or any webhook may run anything as anybody";
-            item.report(wrong("this lets every container into every pod", remedy));
+        if sidecar.name.matches_everything() && sidecar.image.matches_everything() {
+            let remedy = "name at least the registry of the image: otherwise any webhook can run any image as any user";
+            item.report(wrong("this allows every container in every pod", remedy));
             return None;
         }
         Some(sidecar)
@@ -109,7 +108,7 @@ impl Hygiene {
             set_user: flag("setUser"),
             strip_tokens: flag("stripTokens"),
         };
-        fields.close();
+        fields.report_unknown_keys();
         Some(hygiene)
     }
 }
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_fits_by_its_whole_name_and_its_whole_image() {
+    fn a_sidecar_matches_by_its_whole_name_and_image() {
         let rules = everything();
         assert!(rules.is_sidecar("istio-proxy", "gcr.io/istio/proxyv2:1.27"));
         assert!(!rules.is_sidecar("istio-proxy-2", "gcr.io/istio/proxyv2:1.27"));
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_that_lets_everything_in_is_an_error() {
+    fn a_sidecar_that_allows_every_container_is_an_error() {
         let image = "image: \"gcr.io/istio/proxyv2:*\"";
         let everything = problems(
             &format!("name: istio-proxy, {image}"),

@@ -1,4 +1,4 @@
-//! `admins` and `carriers`: requesters that may do more than others.
+//! `admins` and `carriers`: requesters that are allowed to do more than others.
 
 use std::collections::BTreeSet;
 
@@ -11,21 +11,21 @@ use super::{
     yaml::{Item, values},
 };
 
-/// Who may do what nobody else may.
+/// Who is allowed to change objects of all users, to adopt, and to opt in namespaces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Admins {
     pub(crate) users: Vec<Glob>,
     pub(crate) groups: Vec<String>,
 }
 
-/// A controller whose children belong to their parent's user, for these kinds of parents.
+/// A trusted controller: what it creates for parents of these kinds belongs to the parent's user.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Carrier {
     pub(crate) account: String,
     pub(crate) parents: BTreeSet<Launcher>,
 }
 
-/// The built-in carriers: the two controllers of every cluster.
+/// The carriers of every cluster: the two controllers that are part of Kubernetes.
 const BUILT_IN: [(&str, Launcher); 2] = [
     (
         "system:serviceaccount:kube-system:job-controller",
@@ -37,13 +37,13 @@ const BUILT_IN: [(&str, Launcher); 2] = [
     ),
 ];
 
-/// Accounts of the built-in carriers.
+/// Usernames of the built-in carriers.
 pub(crate) fn built_in_carriers<'a>() -> impl Iterator<Item = &'a str> {
     BUILT_IN.iter().map(|(account, _)| *account)
 }
 
-/// Whether an account is a carrier for this kind of parent, or for any.
-pub(crate) fn carries(carriers: &[Carrier], account: &str, parent: Option<Launcher>) -> bool {
+/// Whether an account is a carrier for this kind of parent; without one, for any kind.
+pub(crate) fn is_carrier(carriers: &[Carrier], account: &str, parent: Option<Launcher>) -> bool {
     let is_parent = |kind: &Launcher| parent.is_none_or(|parent| parent == *kind);
     let built_in = |(name, kind): &(&str, Launcher)| *name == account && is_parent(kind);
     let listed =
@@ -70,7 +70,7 @@ impl Admins {
         let groups = fields
             .get("groups")
             .map(|item| item.read_list(values::group));
-        fields.close();
+        fields.report_unknown_keys();
         Some(Admins {
             users,
             groups: groups.unwrap_or_else(|| Admins::default().groups),
@@ -82,22 +82,18 @@ impl Carrier {
     pub(crate) fn read(item: &Item<'_>) -> Option<Carrier> {
         let mut fields = item.fields()?;
         let account = fields
-            .need("account", "name the controller's account")
+            .require("account", "name the controller's account")
             .and_then(|item| item.read(values::account));
         let kinds = Launcher::WORDS.get(1..).unwrap_or_default();
-        let parents = fields.need(
+        let parents = fields.require(
             "parents",
-            "name the kinds whose children the controller makes, as [Job]",
+            "name the kinds of parents for which the controller creates objects, as [Job]",
         );
         let parents = parents.and_then(|item| {
             let read = |text: &str| values::word(text, kinds);
-            item.read_some(
-                read,
-                "the controller makes nothing",
-                "name at least one kind",
-            )
+            item.read_non_empty_list(read, "no kind is listed", "name at least one kind")
         });
-        fields.close();
+        fields.report_unknown_keys();
         Some(Carrier {
             account: account?,
             parents: parents?.into_iter().collect(),

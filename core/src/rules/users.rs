@@ -1,4 +1,4 @@
-//! `users`: which requester is which user.
+//! `users`: how requesters are mapped to users.
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::yaml::{
 
 const ANNOTATION: &str = "annotation:";
 
-/// One entry of `users`: requesters, and the user that they are.
+/// One entry of `users`: requesters, and the user that each is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct UserRule {
     pub(crate) requester: Glob,
@@ -23,46 +23,48 @@ pub(crate) struct UserRule {
     pub(crate) mapping: Mapping,
 }
 
-/// How a requester becomes a user.
+/// How a requester is mapped to a user.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub(crate) enum Mapping {
-    /// Speaks for others: the user that the annotation names, if `may_claim` allows. `claim` is `annotation:KEY`.
+    /// The requester acts for other users: the user that the annotation names, if `may_claim` allows it. `claim` is
+    /// `annotation:KEY`.
     Claim { claim: String, may_claim: Vec<Glob> },
-    /// The text, with `{1}` for what the first `*` of the requester stands for.
+    /// The text, with `{1}` replaced by what the first `*` of `requester` matches.
     Template { user: String },
-    /// The requester.
-    Itself {},
+    /// The requester's own name.
+    Identical {},
 }
 
 impl UserRule {
     pub(crate) fn read(item: &Item<'_>) -> Option<UserRule> {
         let mut fields = item.fields()?;
         let requester = fields
-            .need(
+            .require(
                 "requester",
-                "write the requester as the API server names it, with * for any characters",
+                "write the requester as the API server reports it, with * for any characters",
             )
             .and_then(|item| item.read(requester_glob));
         let user = fields.get("user");
         let claim = fields.get("claim");
         let may_claim = fields.get("mayClaim");
-        fields.close();
+        fields.report_unknown_keys();
         let requester = requester?;
         let mapping = match (user, claim, may_claim) {
-            (None, None, None) => Mapping::Itself {},
+            (None, None, None) => Mapping::Identical {},
             (Some(user), None, None) => {
-                let user = user.read(|text| template(text, &requester))?;
-                if !keeps_all(&user, &requester) {
+                let user = user.read(|text| read_template(text, &requester))?;
+                if !uses_all_stars(&user, &requester) {
                     check_namespace(item, &requester)?;
                 }
                 Mapping::Template { user }
             }
             (None, Some(claim), Some(may_claim)) => {
                 check_namespace(item, &requester)?;
-                let claim = claim.read(annotation);
+                let claim = claim.read(read_claim);
                 let remedy = "write the users that may be claimed, as [\"*@acme.com\"]";
-                let may_claim = may_claim.read_some(user_glob, "nobody may be claimed", remedy)?;
+                let may_claim =
+                    may_claim.read_non_empty_list(user_glob, "the list is empty", remedy)?;
                 Mapping::Claim {
                     claim: claim?,
                     may_claim,
@@ -95,8 +97,8 @@ impl UserRule {
 }
 
 impl UserRule {
-    /// The one name that the entry lists: its user if there is one, otherwise its requester.
-    pub(crate) fn listed(&self) -> Option<&str> {
+    /// The exact name in the entry, if there is one: its user, otherwise its requester.
+    pub(crate) fn listed_name(&self) -> Option<&str> {
         match &self.mapping {
             Mapping::Template { user } => (!user.contains('{')).then_some(user),
             _ => self.requester.is_exact().then(|| self.requester.as_str()),
@@ -111,9 +113,9 @@ impl Mapping {
     }
 }
 
-/// Fills a template with what each `*` of the requester stands for, in one pass: what is filled in is not looked at again.
-/// Nothing, if it names a `*` that is not there, or that stands for nothing.
-pub(crate) fn fill(template: &str, captured: &[&str]) -> Option<String> {
+/// Fills a template in with what each `*` of the requester matched, in one pass: what is filled in is not filled in again.
+/// `None` if the template names a `*` that does not exist or matched nothing.
+pub(crate) fn fill_in(template: &str, captured: &[&str]) -> Option<String> {
     let mut pieces = template.split('{');
     let mut text = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -125,28 +127,28 @@ pub(crate) fn fill(template: &str, captured: &[&str]) -> Option<String> {
     Some(text)
 }
 
-/// Whoever may make a namespace may make any account in it: an entry that speaks for others names its namespace.
+/// Who can create a namespace can create any service account in it, so the requester must name its namespace.
 fn check_namespace(item: &Item<'_>, requester: &Glob) -> Option<()> {
-    if !is_any_namespace(requester) {
+    if !matches_several_namespaces(requester) {
         return Some(());
     }
     let what = format!(
-        "{requester} matches service accounts of any namespace, and whoever makes one would be somebody else"
+        "{requester} matches service accounts of several namespaces, and anyone who creates one could act as another user"
     );
     item.report(wrong(
         what,
-        "write the namespace in full, as system:serviceaccount:NAMESPACE:NAME, or make what each * stands for part of user",
+        "write the namespace in full, as system:serviceaccount:NAMESPACE:NAME, or use what each * matches in user",
     ));
     None
 }
 
-/// Whether all that the `*` stand for becomes part of the user, so that two namespaces make two users.
-fn keeps_all(template: &str, requester: &Glob) -> bool {
-    (1..=requester.stars()).all(|star| template.contains(&format!("{{{star}}}")))
+/// Whether the user contains what each `*` matches, so that two namespaces give two users.
+fn uses_all_stars(template: &str, requester: &Glob) -> bool {
+    (1..=requester.count_stars()).all(|star| template.contains(&format!("{{{star}}}")))
 }
 
 /// Whether service accounts of more than one namespace can match.
-fn is_any_namespace(requester: &Glob) -> bool {
+fn matches_several_namespaces(requester: &Glob) -> bool {
     let mut pieces = requester.as_str().split('*');
     let first = pieces.next().unwrap_or_default();
     let namespace = match first.strip_prefix(SERVICE_ACCOUNT) {
@@ -161,9 +163,9 @@ fn is_any_namespace(requester: &Glob) -> bool {
         && pieces.all(|piece| piece.chars().all(is_in_accounts))
 }
 
-fn template(text: &str, requester: &Glob) -> Result<String, Wrong> {
-    let stars = requester.stars();
-    let Some(example) = fill(text, &vec!["x"; stars]) else {
+fn read_template(text: &str, requester: &Glob) -> Result<String, Wrong> {
+    let stars = requester.count_stars();
+    let Some(example) = fill_in(text, &vec!["x"; stars]) else {
         let what = format!("{} names a part that requester does not have", quoted(text));
         return Err(wrong(
             what,
@@ -173,7 +175,7 @@ fn template(text: &str, requester: &Glob) -> Result<String, Wrong> {
     match User::exact(&example) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => {
-            let what = format!("{} makes no user: {error}", quoted(text));
+            let what = format!("{} does not give a user: {error}", quoted(text));
             Err(wrong(
                 what,
                 "write a user in lower case, such as {1}@acme.com",
@@ -182,11 +184,11 @@ fn template(text: &str, requester: &Glob) -> Result<String, Wrong> {
     }
 }
 
-fn annotation(text: &str) -> Result<String, Wrong> {
+fn read_claim(text: &str) -> Result<String, Wrong> {
     match text.strip_prefix(ANNOTATION) {
         Some(key) if is_label_key(key) => Ok(text.to_owned()),
         _ => Err(wrong(
-            format!("{} names no annotation", quoted(text)),
+            format!("{} does not name an annotation", quoted(text)),
             "write annotation:KEY, as annotation:metaflow/user",
         )),
     }
@@ -197,8 +199,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_namespace_is_named_in_full_where_a_service_account_becomes_somebody() {
-        let any = [
+    fn a_requester_with_a_star_in_the_namespace_matches_several_namespaces() {
+        let several = [
             "system:serviceaccount:*",
             "system:serviceaccount:*:hub",
             "system:*",
@@ -206,8 +208,11 @@ mod tests {
             "*-hub",
             "system:serviceaccount:hub*",
         ];
-        for requester in any {
-            assert!(is_any_namespace(&Glob::new(requester)), "{requester}");
+        for requester in several {
+            assert!(
+                matches_several_namespaces(&Glob::new(requester)),
+                "{requester}"
+            );
         }
         let one = [
             "*@acme.com",
@@ -218,15 +223,18 @@ mod tests {
             "alice*",
         ];
         for requester in one {
-            assert!(!is_any_namespace(&Glob::new(requester)), "{requester}");
+            assert!(
+                !matches_several_namespaces(&Glob::new(requester)),
+                "{requester}"
+            );
         }
     }
 
     #[test]
-    fn a_template_is_filled_only_with_what_is_there() {
-        assert_eq!(fill("{2}-{1}", &["a", "b"]).as_deref(), Some("b-a"));
-        assert_eq!(fill("plain", &[]).as_deref(), Some("plain"));
-        assert_eq!(fill("{1}", &["{1}"]).as_deref(), Some("{1}"));
+    fn a_template_is_filled_in_only_with_what_was_matched() {
+        assert_eq!(fill_in("{2}-{1}", &["a", "b"]).as_deref(), Some("b-a"));
+        assert_eq!(fill_in("plain", &[]).as_deref(), Some("plain"));
+        assert_eq!(fill_in("{1}", &["{1}"]).as_deref(), Some("{1}"));
         for (template, captured) in [
             ("u-{1}", &[""][..]),
             ("{0}", &["a"]),
@@ -234,7 +242,7 @@ mod tests {
             ("{x}", &["a"]),
             ("{1", &["a"]),
         ] {
-            assert_eq!(fill(template, captured), None, "{template}");
+            assert_eq!(fill_in(template, captured), None, "{template}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading YAML: values that know their place, and every problem with place, key, value and what to do.
+//! Reading YAML: values with their place in the file, and all problems, each with place, key, value and what to do.
 
 mod explain;
 mod fields;

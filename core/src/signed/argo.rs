@@ -1,47 +1,47 @@
-//! What a stamp on an object of Argo says besides who made it: what was signed, and whose the pods are.
+//! What a stamp on an object of Argo contains besides the requester: what was signed, and which user its pods run as.
 
 use serde::{Deserialize, Serialize};
 
 use crate::user::{Groups, User};
 
-/// What was signed of an object of Argo. Digests are of what a spec says.
+/// What was signed of an object of Argo. Digests are of specs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub enum Argo {
-    /// A spec of its own: a template, a CronWorkflow, a Workflow that names no template.
+    /// The object's own spec: of a template, a CronWorkflow, or a Workflow that names no template.
     Own {
-        /// What it says.
+        /// Digest of the spec.
         digest: String,
-        /// What it said before, if the same user changed it: Argo may still run that.
+        /// Digest of the previous spec if the same user changed it: Argo may still run that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<String>,
     },
-    /// A Workflow that runs a template, before Argo has stored what the template says.
+    /// A Workflow that runs a template, before Argo has stored the template's spec.
     Reference {
         /// Name of the template.
         template: String,
         /// Whether it is a ClusterWorkflowTemplate.
         cluster_scope: bool,
-        /// With more than the reference in it, the Workflow is its requester's: what the requester's own template said.
+        /// Digest of the requester's own template, if the Workflow contains more than the reference and so is the requester's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         own: Option<String>,
     },
-    /// A Workflow whose stored spec is what its deployer stamped.
+    /// A Workflow whose stored spec is the one that its deployer stamped.
     Deployed(Box<Deployer>),
-    /// A Workflow whose stored spec nobody stamped: a template changed in between.
+    /// A Workflow whose stored spec has no stamp: the template was changed in between.
     Unmatched,
 }
 
-/// Who deployed what a Workflow runs.
+/// Who deployed the template that a Workflow runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Deployer {
-    /// Who made the template, as the API server said.
+    /// Who created the template, as the API server reported.
     pub requester: String,
-    /// The user that the rules made of them.
+    /// The user that the rules mapped the requester to.
     pub user: Option<User>,
     /// Their groups, as in [`crate::Stamp::groups`].
     pub groups: Groups,
-    /// What Argo stored.
+    /// Digest of the spec that Argo stored.
     pub stored: String,
 }

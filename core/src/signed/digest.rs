@@ -1,8 +1,8 @@
-//! Digests of what an object would run: a stamp signs them, and what is made of the object later must show one of them.
+//! Digests of what an object would run: a stamp signs them, and what is created from the object later must have one of them.
 //!
-//! A digest does not depend on the order of members, nor on how "nothing" is written (absent, null, empty). The one of
-//! a pod template covers everything but what controllers, quotas and the API server fill in by themselves, so that it
-//! is the same before and after they did.
+//! A digest does not depend on the order of members, nor on whether a value is absent, null or empty. The digest of a pod
+//! template covers everything except what controllers, quotas and the API server fill in, so that it is the same before and
+//! after that.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use crate::json::{Node, Text};
 
 use super::hash_input::Gathered;
 
-/// How many bytes of the hash are kept: nobody finds a second text for one of 2^128.
+/// Bytes of the hash that are kept: 128 bits, for which no second text can be found.
 const KEPT_BYTES: usize = 16;
 
-/// What would run, as one word.
+/// The digest of what would run, in base32.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
@@ -27,11 +27,11 @@ impl fmt::Display for Digest {
     }
 }
 
-// What the API server writes, or leaves out, where nothing was written: members with these values count as absent.
-// A member is here only if its value means the same as its absence wherever a pod has a member of that name.
-fn filled_in(member: &str, value: &Node<'_>) -> bool {
-    let text = |filled: &str| matches!(value, Node::Text(text) if text.as_str() == filled);
-    let number = |filled: i64| value.whole() == Some(filled);
+// Whether a member has the default that the API server fills in, and counts as absent. A member is here only if this value has the
+// same meaning as its absence wherever a pod has a member of that name.
+fn is_default(member: &str, value: &Node<'_>) -> bool {
+    let text = |default: &str| matches!(value, Node::Text(text) if text.as_str() == default);
+    let number = |default: i64| value.whole() == Some(default);
     match member {
         "imagePullPolicy" => true,
         "enableServiceLinks" => *value == Node::Bool(true),
@@ -57,7 +57,7 @@ fn filled_in(member: &str, value: &Node<'_>) -> bool {
     }
 }
 
-/// Members of a pod's spec that say where and how big it runs, not what; controllers and quotas fill them in.
+/// Members of a pod's spec that say where it runs, not what; controllers and quotas fill them in.
 const PLACEMENT: [&str; 7] = [
     "affinity",
     "nodeSelector",
@@ -68,13 +68,13 @@ const PLACEMENT: [&str; 7] = [
     "topologySpreadConstraints",
 ];
 
-/// Amounts, which the API server writes in its own way (`1000m` is `1`).
-const AMOUNTS: [&str; 3] = ["limits", "requests", "sizeLimit"];
+/// Quantities, which the API server normalizes (`1000m` becomes `1`).
+const QUANTITIES: [&str; 3] = ["limits", "requests", "sizeLimit"];
 
-/// The domain of the labels and annotations that the JobSet controller adds to what it makes.
+/// The domain of the labels and annotations that the JobSet controller adds to what it creates.
 const JOBSET_DOMAIN: &str = "jobset.sigs.k8s.io";
 
-/// Labels by which a Job finds its pods. The API server writes them into the template of a new Job.
+/// Labels by which a Job finds its pods. The API server adds them to the template of a new Job.
 const JOB_LABELS: [&str; 4] = [
     "batch.kubernetes.io/controller-uid",
     "batch.kubernetes.io/job-name",
@@ -85,58 +85,59 @@ const JOB_LABELS: [&str; 4] = [
 /// The digest of what a pod template runs.
 #[must_use]
 pub fn digest_of_pod_template(template: &Node<'_>) -> Digest {
-    digest(template, &|key| !is_jobsets(key))
+    digest(template, &|key| !is_of_jobset(key))
 }
 
-/// The digest of what the pods of a Job run, the same before and after the API server labelled its template.
+/// The digest of what the pods of a Job run, the same before and after the API server adds labels to its template.
 #[must_use]
 pub fn digest_of_job_template(template: &Node<'_>) -> Digest {
     digest(template, &|key| {
-        !is_jobsets(key) && !JOB_LABELS.contains(&key)
+        !is_of_jobset(key) && !JOB_LABELS.contains(&key)
     })
 }
 
 fn digest(template: &Node<'_>, counts: &dyn Fn(&str) -> bool) -> Digest {
     let (metadata, spec) = (template.get("metadata"), template.get("spec"));
-    let mut said = Said::new("pod-template");
+    let mut writer = DigestWriter::new("pod-template");
     for keys in ["labels", "annotations"] {
-        said.value(metadata.get(keys), &|key, _| counts(key));
+        writer.value(metadata.get(keys), &|key, _| counts(key));
     }
     let named = |member| spec.get(member).text();
     let account = named("serviceAccountName").or_else(|| named("serviceAccount"));
-    said.text(account.unwrap_or_default());
+    writer.text(account.unwrap_or_default());
     match spec {
         Node::Map(members) => {
             let kept = |key: &str| !PLACEMENT.contains(&key) && key != "serviceAccountName";
-            let here = |key: &str, value: &Node<'_>| kept(key) && executes(key, value);
-            said.members(members, &here, &executes);
+            let counts_here = |key: &str, value: &Node<'_>| kept(key) && is_executed(key, value);
+            writer.members(members, &counts_here, &is_executed);
         }
-        other => said.value(other, &executes),
+        other => writer.value(other, &is_executed),
     }
-    said.digest()
+    writer.digest()
 }
 
-fn is_jobsets(key: &str) -> bool {
+fn is_of_jobset(key: &str) -> bool {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     domain
         .strip_suffix(JOBSET_DOMAIN)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-fn executes(key: &str, value: &Node<'_>) -> bool {
-    !AMOUNTS.contains(&key) && !filled_in(key, value)
+fn is_executed(key: &str, value: &Node<'_>) -> bool {
+    !QUANTITIES.contains(&key) && !is_default(key, value)
 }
 
-/// Which members count: by key and value.
+/// Decides by key and value whether a member counts.
 type Counts<'a> = &'a dyn Fn(&str, &Node<'_>) -> bool;
 
-struct Said(Gathered);
+/// Writes values into the input of a hash.
+struct DigestWriter(Gathered);
 
-impl Said {
-    fn new(of: &str) -> Said {
-        let mut said = Said(Gathered::of(b"namesake/runs/v1\0"));
-        said.text(of);
-        said
+impl DigestWriter {
+    fn new(of: &str) -> DigestWriter {
+        let mut writer = DigestWriter(Gathered::of(b"namesake/runs/v1\0"));
+        writer.text(of);
+        writer
     }
 
     fn digest(&self) -> Digest {
@@ -150,13 +151,13 @@ impl Said {
     }
 
     fn value(&mut self, value: &Node<'_>, counts: Counts<'_>) {
-        if !self.something(value, counts) {
+        if !self.value_unless_empty(value, counts) {
             self.0.bytes(b'0', b"");
         }
     }
 
-    // Writes a value, unless it says nothing. `false` and 0 are something: no token mounted, user 0.
-    fn something(&mut self, value: &Node<'_>, counts: Counts<'_>) -> bool {
+    // Writes a value unless it is empty, and returns whether it did. `false` and 0 are not empty: no token mounted, user 0.
+    fn value_unless_empty(&mut self, value: &Node<'_>, counts: Counts<'_>) -> bool {
         match value {
             Node::Null => return false,
             Node::Bool(yes) => self.0.bytes(b'b', &[u8::from(*yes)]),
@@ -180,20 +181,20 @@ impl Said {
         true
     }
 
-    // Whether any of them says something. A tree has its members in order.
+    // Writes the members that count and are not empty, and returns whether there are any. They are sorted by name already.
     fn members(
         &mut self,
         members: &[(Text<'_>, Node<'_>)],
-        here: Counts<'_>,
-        below: Counts<'_>,
+        counts: Counts<'_>,
+        counts_below: Counts<'_>,
     ) -> bool {
         let mut any = false;
         self.0.bytes(b'{', b"");
         for (key, value) in members {
             let before = self.0.size();
-            if here(key, value) {
+            if counts(key, value) {
                 self.text(key);
-                if self.something(value, below) {
+                if self.value_unless_empty(value, counts_below) {
                     any = true;
                 } else {
                     self.0.take_back(before);

@@ -1,11 +1,11 @@
-//! Fingerprints of what a container runs, short enough to travel in a resolution.
+//! Fingerprints of what a container runs, short enough for a resolution.
 
 use sha2::{Digest, Sha256};
 
-/// Bytes of the hash that are kept: nobody finds a second text for one of 2^128.
+/// Bytes of the hash that are kept: 128 bits, for which no second text can be found.
 const KEPT_BYTES: usize = 16;
 
-/// A fingerprint of these texts in this order. No two lists have the same, wherever one text ends and the next begins.
+/// A fingerprint of these texts in this order. It also covers where one text ends and the next begins.
 pub fn fingerprint<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for text in texts {
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_is_of_the_texts_and_of_where_each_ends() {
+    fn a_fingerprint_covers_the_texts_and_where_each_ends() {
         assert_eq!(fingerprint([]), "47DEQpj8HBSa-_TImW-5JA");
         assert_eq!(fingerprint(["ab", "c"]), fingerprint(["ab", "c"]));
         assert_ne!(fingerprint(["ab", "c"]), fingerprint(["a", "bc"]));

@@ -1,24 +1,25 @@
-//! What is hashed, gathered first: one long text is hashed much faster than many short ones.
+//! Collects what is hashed: one long text is hashed much faster than many short ones.
 
 use sha2::{Digest, Sha256};
 
-/// Bytes to be hashed. Each value has its kind, and its length where its end is not plain, so that no two are written alike.
+/// Bytes to be hashed. Each value has a tag, and its length where its end is ambiguous, so that different values never give the
+/// same bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Gathered(Vec<u8>);
 
 impl Gathered {
-    /// Begins with these bytes, which say what is hashed.
+    /// Starts with these bytes, which say what is hashed.
     #[must_use]
     pub fn of(what: &[u8]) -> Self {
         Self(what.to_vec())
     }
 
-    /// A kind, and nothing more.
+    /// Adds a tag.
     pub fn kind(&mut self, kind: u8) {
         self.0.push(kind);
     }
 
-    /// A kind and a size: seven bits a byte, the lowest first; the last byte is below 128.
+    /// Adds a tag and a size: seven bits in each byte, the lowest first; the last byte is below 128.
     pub fn sized(&mut self, kind: u8, mut size: usize) {
         self.0.push(kind);
         while size > 127 {
@@ -28,24 +29,24 @@ impl Gathered {
         self.0.push(size as u8);
     }
 
-    /// A kind, and bytes with their length.
+    /// Adds a tag, and bytes with their length.
     pub fn bytes(&mut self, kind: u8, bytes: &[u8]) {
         self.sized(kind, bytes.len());
         self.0.extend(bytes);
     }
 
-    /// How much there is.
+    /// Number of bytes so far.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.0.len()
     }
 
-    /// Takes back what came after so much.
+    /// Removes everything after this many bytes.
     pub fn take_back(&mut self, size: usize) {
         self.0.truncate(size);
     }
 
-    /// SHA-256 of it.
+    /// SHA-256 of all bytes.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()

@@ -1,4 +1,4 @@
-//! Resolutions: what the webhook decided for one pod, signed for the twin that sees the final pod.
+//! Resolutions: what the webhook decided for one pod, signed for the final check of the pod.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::user::User;
 
 use super::{
-    seal::{KeyRing, Purpose, SealError, near, same},
+    seal::{KeyRing, Purpose, SealError, check_near, check_same},
     stamp::ObjectName,
 };
 
-/// How far apart the decision and the final look at the pod may be, in seconds.
+/// Largest difference between the decision and the final check of the pod, in seconds.
 pub const RESOLUTION_TOLERANCE: u64 = 30;
 
-/// What was decided for a pod: counts only for this request, this second, this owner and this service account.
+/// What was decided for a pod. It is valid only for this request at this time, this owner and this service account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Resolution {
@@ -22,9 +22,9 @@ pub struct Resolution {
     pub stack: String,
     /// Namespace of the pod.
     pub namespace: String,
-    /// Who made the request for the pod, as the API server said.
+    /// Who requested the pod, as the API server reported.
     pub requester: String,
-    /// Whether that request showed a credential of its own: whoever impersonates a name shows none.
+    /// Whether that request had a credential id: impersonation has none.
     pub credential: bool,
     /// When it was decided, in Unix seconds.
     pub at: i64,
@@ -34,17 +34,17 @@ pub struct Resolution {
     pub service_account: String,
     /// Name of the identity, if the pod got one.
     pub identity: Option<String>,
-    /// The user the pod runs for, if one is known.
+    /// The user that the pod runs as, if one is proven.
     pub user: Option<User>,
     /// The class of the identity, if the pod got one.
     pub class: Option<String>,
-    /// The rule that decided, if one matched.
+    /// The rule that matched, if any.
     pub rule: Option<String>,
     /// What the decision was.
     pub outcome: Outcome,
     /// Name of the pod, as far as it was known.
     pub pod: ObjectName,
-    /// The containers that whoever asked wanted, by name: a digest of what each runs. Listed sidecars are not here.
+    /// Fingerprints of what the requested containers run, by name. Listed sidecars are not included.
     pub containers: BTreeMap<String, String>,
 }
 
@@ -56,22 +56,22 @@ pub enum Outcome {
     Identity,
     /// The pod got a service account that a rule names.
     ServiceAccount,
-    /// The pod keeps the account that it came with.
+    /// The pod keeps the service account that it names.
     Kept,
 }
 
-/// The final pod, as the twin sees it.
+/// The pod of an admission request, at the final check or an earlier one.
 #[derive(Clone, Copy, Debug)]
 pub struct SeenPod<'a> {
     /// Our own stack.
     pub stack: &'a str,
     /// Namespace of the pod.
     pub namespace: &'a str,
-    /// Who makes this request.
+    /// Who sent this request.
     pub requester: &'a str,
-    /// Whether this request shows a credential of its own.
+    /// Whether this request has a credential id.
     pub credential: bool,
-    /// The present second, in Unix seconds.
+    /// The current time, in Unix seconds.
     pub now: i64,
     /// The epoch of the namespace.
     pub epoch: &'a str,
@@ -79,13 +79,13 @@ pub struct SeenPod<'a> {
     pub owner_uid: Option<&'a str>,
     /// The service account that the pod names.
     pub service_account: &'a str,
-    /// `metadata.name`; while there is none, the beginning of it.
+    /// `metadata.name`; its beginning if it has none yet.
     pub name: &'a str,
     /// `metadata.generateName`.
     pub generate_name: Option<&'a str>,
 }
 
-/// A pod that exists, as it is seen now.
+/// An existing pod, as it is now.
 #[derive(Clone, Copy, Debug)]
 pub struct ExistingPod<'a> {
     /// Our own stack.
@@ -103,19 +103,19 @@ pub struct ExistingPod<'a> {
 }
 
 impl Resolution {
-    /// The annotation's text, for a pod in a namespace of this epoch.
+    /// The text of the annotation. `epoch` is that of the pod's namespace.
     #[must_use]
     pub fn sign(&self, keys: &KeyRing, epoch: &str) -> String {
         keys.seal(Purpose::Resolution, epoch, self)
     }
 
-    /// The resolution in an annotation, if we signed it for this very pod.
+    /// The resolution in an annotation, if it was signed for exactly this pod.
     ///
     /// # Errors
-    /// Text that we did not sign, or signed for something else: says which field differs.
+    /// The text was not signed by us, or for something else; the error names the field that differs.
     pub fn verify(text: &str, keys: &KeyRing, seen: &SeenPod<'_>) -> Result<Resolution, SealError> {
         let resolution = Resolution::of_request(text, keys, seen)?;
-        same(
+        check_same(
             "service account",
             &resolution.service_account,
             seen.service_account,
@@ -123,27 +123,27 @@ impl Resolution {
         Ok(resolution)
     }
 
-    /// The resolution in the annotation of a pod that exists, if we signed it for a pod of this name and service account. Who
-    /// asked, when, and which owner the pod had at that time is not compared: the pod may have lost its owner since.
+    /// The resolution in the annotation of an existing pod, if it was signed for a pod of this name and service account. The
+    /// requester, time and owner of its creation are not compared: the pod may have lost its owner since.
     ///
     /// # Errors
-    /// Text that we did not sign, or signed for something else: says which field differs.
+    /// The text was not signed by us, or for something else; the error names the field that differs.
     pub fn of_existing(
         text: &str,
         keys: &KeyRing,
         pod: &ExistingPod<'_>,
     ) -> Result<Resolution, SealError> {
         let resolution: Resolution = keys.open(Purpose::Resolution, pod.epoch, text)?;
-        same("stack", &resolution.stack, pod.stack)?;
-        same("namespace", &resolution.namespace, pod.namespace)?;
+        check_same("stack", &resolution.stack, pod.stack)?;
+        check_same("namespace", &resolution.namespace, pod.namespace)?;
         let account = &resolution.service_account;
-        same("service account", account, pod.service_account)?;
-        resolution.pod.fits(pod.name, pod.generate_name)?;
+        check_same("service account", account, pod.service_account)?;
+        resolution.pod.check(pod.name, pod.generate_name)?;
         Ok(resolution)
     }
 
-    /// The resolution in an annotation, if we signed it in the course of this very request, whatever account the pod
-    /// names by now.
+    /// The resolution in an annotation, if it was signed during this request. The service account that the pod names now is not
+    /// compared.
     ///
     /// # Errors
     /// As [`Resolution::verify`].
@@ -153,26 +153,26 @@ impl Resolution {
         seen: &SeenPod<'_>,
     ) -> Result<Resolution, SealError> {
         let resolution: Resolution = keys.open(Purpose::Resolution, seen.epoch, text)?;
-        same("stack", &resolution.stack, seen.stack)?;
-        same("namespace", &resolution.namespace, seen.namespace)?;
-        same("requester", &resolution.requester, seen.requester)?;
-        let shows = |credential| if credential { "one" } else { "none" };
-        same(
+        check_same("stack", &resolution.stack, seen.stack)?;
+        check_same("namespace", &resolution.namespace, seen.namespace)?;
+        check_same("requester", &resolution.requester, seen.requester)?;
+        let word = |credential| if credential { "one" } else { "none" };
+        check_same(
             "credential",
-            shows(resolution.credential),
-            shows(seen.credential),
+            word(resolution.credential),
+            word(seen.credential),
         )?;
-        near(resolution.at, seen.now, RESOLUTION_TOLERANCE)?;
-        resolution.pod.fits(seen.name, seen.generate_name)?;
+        check_near(resolution.at, seen.now, RESOLUTION_TOLERANCE)?;
+        resolution.pod.check(seen.name, seen.generate_name)?;
         if resolution.owner_uid.as_deref() == seen.owner_uid {
             return Ok(resolution);
         }
-        let shown = |uid: Option<&str>| uid.unwrap_or("nobody").to_owned();
-        let signed = shown(resolution.owner_uid.as_deref());
+        let or_none = |uid: Option<&str>| uid.unwrap_or("none").to_owned();
+        let signed = or_none(resolution.owner_uid.as_deref());
         Err(SealError::Differs {
             field: "owner",
             signed,
-            seen: shown(seen.owner_uid),
+            seen: or_none(seen.owner_uid),
         })
     }
 }

@@ -1,11 +1,10 @@
-//! Seals: signed text that travels on objects. `v2.KEY_ID.EPOCH.PAYLOAD.MAC`, payload and MAC in base64url.
+//! Seals: signed text in annotations. `v2.KEY_ID.EPOCH.PAYLOAD.MAC`, payload and MAC in base64url.
 //!
-//! The epoch is the random text that the object's namespace got when it was opted in; it is empty for an object in no
-//! namespace. It stands outside the payload so that a policy of the API server can compare it with the namespace.
+//! The epoch is a random text that the object's namespace got when it was opted in; it is empty for an object in no namespace.
+//! It is outside the payload so that an admission policy can compare it with the namespace.
 //!
-//! The MAC is HMAC-SHA256 over a tag for the purpose, key id and epoch (each with its length before it) and the payload's
-//! bytes.
-//! The payload is parsed only after the MAC has been verified, from exactly the bytes that were signed.
+//! The MAC is HMAC-SHA256 over a tag for the purpose, key id and epoch (each after its length), and the payload's bytes. The
+//! payload is parsed only after the MAC has been verified, from exactly the bytes that were signed.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,15 +15,15 @@ use sha2::Sha256;
 
 use crate::names::quoted;
 
-/// Longest sealed text that is looked at, in bytes; the longest that we sign is shorter.
+/// Longest sealed text that is read, in bytes. The longest that is signed is shorter.
 pub const MAX_SEALED_BYTES: usize = 24 * 1024;
-/// Shortest key, in bytes: the length of the hash.
+/// Shortest key, in bytes: as long as the hash.
 pub const MIN_KEY_BYTES: usize = 32;
-/// Shortest epoch, in bytes: nobody guesses one.
+/// Shortest epoch, in bytes: too long to be guessed.
 const MIN_EPOCH_BYTES: usize = 16;
 const VERSION: &str = "v2";
 
-/// What a seal is for. A seal for one purpose never verifies for another.
+/// What a seal is for. A seal for one purpose is not valid for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Stamp,
@@ -32,7 +31,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// No tag is the beginning of another.
+    /// No tag is a prefix of another.
     fn tag(self) -> &'static [u8] {
         match self {
             Purpose::Stamp => b"namesake/stamp/v2\0",
@@ -41,54 +40,54 @@ impl Purpose {
     }
 }
 
-/// The keys: one signs, all verify, so that what an older key signed lives on.
+/// The keys. One signs and all verify, so that what an older key signed stays valid.
 #[derive(Clone)]
 pub struct KeyRing {
     current: String,
     keys: BTreeMap<String, Hmac<Sha256>>,
 }
 
-/// Why keys make no ring.
+/// Why keys are not a key ring.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRingError {
-    /// The key that is to sign is not there.
+    /// The signing key is missing.
     #[error("the current key {0} is not among the keys: name one that is")]
-    NoCurrent(String),
+    CurrentMissing(String),
     /// An id is empty, longer than 63 bytes, or has other characters than letters, digits, `-` and `_`.
     #[error("key id {0} is not legal: use at most 63 letters, digits, hyphens and underscores")]
     Id(String),
     /// Fewer than [`MIN_KEY_BYTES`].
     #[error("key {id} has {bytes} bytes: at least {MIN_KEY_BYTES} are needed")]
     TooShort {
-        /// Which key.
+        /// Id of the key.
         id: String,
-        /// How long it is.
+        /// Its length.
         bytes: usize,
     },
 }
 
-/// Why sealed text does not count.
+/// Why sealed text is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// More than [`MAX_SEALED_BYTES`].
-    #[error("it has {0} bytes, and at most {MAX_SEALED_BYTES} are looked at")]
+    #[error("it has {0} bytes, and at most {MAX_SEALED_BYTES} are read")]
     TooLong(usize),
     /// Not of the form `v2.KEY_ID.EPOCH.PAYLOAD.MAC`.
     #[error("it is not of the form v2.KEY_ID.EPOCH.PAYLOAD.MAC")]
     Malformed,
     /// Signed with a key that is not in the ring.
-    #[error("it was signed with key {0}, which is not known here")]
+    #[error("it was signed with key {0}, which is unknown")]
     UnknownKey(String),
-    /// The MAC does not fit: somebody else wrote it, it was changed, or it was signed for another purpose.
-    #[error("its signature does not fit")]
+    /// The MAC does not match: others wrote or changed the text, or it was signed for another purpose.
+    #[error("its signature does not match")]
     Forged,
-    /// Rightly signed, but not something that this version understands.
-    #[error("it was signed by a version that this one does not understand")]
+    /// Its signature is valid, but this version cannot read the payload.
+    #[error("it was signed by a version of Namesake that this one does not understand")]
     Payload,
-    /// It was signed in another epoch of the namespace: nobody watched who wrote what between the two.
+    /// It was signed in another epoch of the namespace. Between the two, nothing recorded who wrote what.
     #[error("it is from before the namespace was last opted in")]
     Epoch,
-    /// It was signed for something else than what is seen here.
+    /// It was signed for something else.
     #[error(
         "it was signed for {field} {}, and this is {}",
         quoted(signed),
@@ -99,25 +98,25 @@ pub enum SealError {
         field: &'static str,
         /// What was signed.
         signed: String,
-        /// What is there.
+        /// What was compared with it.
         seen: String,
     },
-    /// It was signed too long before or after the moment it belongs to.
+    /// It was signed too long before or after the time for which it is valid.
     #[error(
-        "it was signed at second {signed}, and belongs to second {seen}: more than {tolerance} seconds apart"
+        "it was signed at {signed} and is for {seen} in Unix seconds, which differ by more than {tolerance}"
     )]
     Time {
         /// When it was signed, in Unix seconds.
         signed: i64,
-        /// The moment it belongs to, in Unix seconds.
+        /// The time for which it is valid, in Unix seconds.
         seen: i64,
-        /// How far apart they may be, in seconds.
+        /// The largest difference that is allowed, in seconds.
         tolerance: u64,
     },
 }
 
-/// What a sealed text says, whoever wrote it: for people to read, never evidence.
-pub(crate) fn unverified<T: DeserializeOwned>(text: &str) -> Option<T> {
+/// Reads sealed text without verifying it: for people to read, never evidence.
+pub(super) fn read_unverified<T: DeserializeOwned>(text: &str) -> Option<T> {
     if text.len() > MAX_SEALED_BYTES {
         return None;
     }
@@ -127,10 +126,10 @@ pub(crate) fn unverified<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 impl KeyRing {
-    /// Key ids with their keys; `current` is the id of the one that signs.
+    /// A ring of keys by id; `current` is the id of the one that signs.
     ///
     /// # Errors
-    /// An id that is not legal, a key that is too short, a current key that is not there.
+    /// An id is not legal, a key is too short, or the current key is missing.
     pub fn new<I, K>(current: &str, keys: I) -> Result<KeyRing, KeyRingError>
     where
         I: IntoIterator<Item = (String, K)>,
@@ -149,7 +148,7 @@ impl KeyRing {
             };
         }
         if !ring.contains_key(current) {
-            return Err(KeyRingError::NoCurrent(quoted(current)));
+            return Err(KeyRingError::CurrentMissing(quoted(current)));
         }
         Ok(KeyRing {
             current: current.to_owned(),
@@ -168,7 +167,7 @@ impl KeyRing {
         self.keys.keys().map(String::as_str)
     }
 
-    /// The id of the key that sealed text says it was signed with; nothing is verified.
+    /// The key id in sealed text, which is not verified.
     #[must_use]
     pub fn id_in(text: &str) -> Option<&str> {
         text.strip_prefix(VERSION)?
@@ -177,16 +176,16 @@ impl KeyRing {
             .next()
     }
 
-    /// The epoch may not have a dot in it: see [`is_epoch`].
+    /// Signs a payload. The epoch must not contain a dot: see [`is_epoch`].
     pub(crate) fn seal<T: Serialize>(&self, purpose: Purpose, epoch: &str, payload: &T) -> String {
         #[expect(
             clippy::expect_used,
-            reason = "stamps and resolutions are strings and numbers: they always print"
+            reason = "stamps and resolutions contain only strings and numbers, which always serialize"
         )]
-        let payload = serde_json::to_vec(payload).expect("plain data prints as JSON");
+        let payload = serde_json::to_vec(payload).expect("plain data serializes as JSON");
         #[expect(
             clippy::expect_used,
-            reason = "`new` makes no ring without its current key, and nothing takes keys out"
+            reason = "`new` returns no ring without its current key, and keys are never removed"
         )]
         let mac = self
             .mac(&self.current, purpose, epoch, &payload)
@@ -198,7 +197,7 @@ impl KeyRing {
         format!("{VERSION}.{}.{epoch}.{payload}.{mac}", self.current)
     }
 
-    /// What was signed for this purpose in this epoch.
+    /// Verifies sealed text and reads its payload, which must be signed for this purpose in this epoch.
     pub(crate) fn open<T: DeserializeOwned>(
         &self,
         purpose: Purpose,
@@ -248,7 +247,7 @@ impl KeyRing {
     }
 }
 
-/// Names the keys; never shows one.
+/// Shows the ids only, never a key.
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<&String> = self.keys.keys().collect();
@@ -272,8 +271,8 @@ fn is_key_id(id: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// The signed and the seen value of a field must be the same.
-pub(crate) fn same(field: &'static str, signed: &str, seen: &str) -> Result<(), SealError> {
+/// The signed and the present value of a field must be equal.
+pub(super) fn check_same(field: &'static str, signed: &str, seen: &str) -> Result<(), SealError> {
     if signed == seen {
         return Ok(());
     }
@@ -284,8 +283,8 @@ pub(crate) fn same(field: &'static str, signed: &str, seen: &str) -> Result<(), 
     })
 }
 
-/// The signed second must be within `tolerance` seconds of the one that it belongs to.
-pub(crate) fn near(signed: i64, seen: i64, tolerance: u64) -> Result<(), SealError> {
+/// The time of signing must be within `tolerance` seconds of the time for which it is valid.
+pub(super) fn check_near(signed: i64, seen: i64, tolerance: u64) -> Result<(), SealError> {
     if signed.abs_diff(seen) <= tolerance {
         Ok(())
     } else {

@@ -1,4 +1,4 @@
-//! Stamps: who made this object, signed by the webhook that saw it being made.
+//! Stamps: who created an object, signed by the webhook that admitted it.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use crate::{
 use super::{
     argo::Argo,
     digest::Digest,
-    seal::{KeyRing, Purpose, SealError, near, same, unverified},
+    seal::{KeyRing, Purpose, SealError, check_near, check_same, read_unverified},
 };
 
-/// How far apart the signing and the object's `creationTimestamp` may be, in seconds.
+/// Largest difference between signing and the object's `creationTimestamp`, in seconds.
 pub const STAMP_TOLERANCE: u64 = 30;
-/// How many digests a stamp may have: what would run more different things is not stamped.
+/// Largest number of digests in a stamp. An object with more different pod templates is not stamped.
 pub const MAX_RUNS: usize = 32;
-/// As much of a `generateName`, in bytes, as the API server keeps in the name that it makes of it.
+/// Bytes of a `generateName` that the API server keeps in the name that it generates.
 const KEPT_OF_GENERATE_NAME: usize = 58;
 
-/// The proven requester of one object. Counts only on the very object it was signed for.
+/// The proven requester of one object. It is valid only on the object for which it was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Stamp {
@@ -32,56 +32,55 @@ pub struct Stamp {
     pub namespace: String,
     /// Group and kind of the object, as `batch/Job`.
     pub kind: String,
-    /// Name of the object, as far as it was known.
+    /// Name of the object, as far as it was known at admission.
     pub object: ObjectName,
-    /// Who made the object, as the API server said.
+    /// Who created the object, as the API server reported.
     pub requester: String,
-    /// The user that the rules of that moment made of the requester; none if they knew nobody.
+    /// The user that the rules of that time mapped the requester to, if any.
     pub user: Option<User>,
-    /// In which of the groups that the rules of that moment mention the requester was.
+    /// In which of the groups that the rules of that time mention the requester was.
     pub groups: Groups,
-    /// What ties the stamp to this object and no later one of the same name.
+    /// Binds the stamp to this object and to no later one of the same name.
     pub bound: Bound,
-    /// What a person made, if that is not this object but one that this object comes from.
+    /// Kind of the object that a person created, if that is not this object but one from which it was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<Launcher>,
-    /// What the object would run, each as a digest: nothing else is what the requester asked for. Empty on an object of
-    /// Argo, which has digests of its own.
+    /// Digests of the pod templates that the requester wanted to run. Empty on an object of Argo, whose digests are in `argo`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<Digest>,
-    /// The containers of its pods, by name: a fingerprint of what each runs. Only where pods are as the object has them (a
-    /// Job's); listed sidecars are not here.
+    /// Fingerprints of what the containers of its pods run, by name. Only for a Job, whose pods are as its template; listed sidecars
+    /// are not included.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub containers: BTreeMap<String, String>,
-    /// When whoever this names took the object over, in Unix seconds, if they did not make it.
+    /// When the user adopted the object or took it over by an update, in Unix seconds. Absent if the user created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<i64>,
-    /// On an object of Argo: what it runs, and whose its pods are.
+    /// On an object of Argo: what it runs, and which user its pods run as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argo: Option<Argo>,
 }
 
-/// What an object is called when it is admitted: a name, or the beginning of one.
+/// Name of an object at its admission: complete, or its beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ObjectName {
     /// `metadata.name`.
     Name(String),
-    /// `metadata.generateName`: the API server gives the name later.
+    /// `metadata.generateName`, from which the API server generates the name later.
     GenerateName(String),
 }
 
-/// What ties a stamp to one object.
+/// What binds a stamp to one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Bound {
-    /// Signed at creation, in Unix seconds: the object has no UID yet. Must fit its `creationTimestamp`.
+    /// The time of signing, in Unix seconds, at creation: the object has no UID yet. It must be near its `creationTimestamp`.
     Written(i64),
-    /// Signed later, for the object with this UID.
+    /// UID of the object, if it was signed later.
     Uid(String),
 }
 
-/// The object that carries a stamp, as it is seen now.
+/// An object with a stamp, as it is now.
 #[derive(Clone, Copy, Debug)]
 pub struct SeenObject<'a> {
     /// Our own stack.
@@ -98,43 +97,43 @@ pub struct SeenObject<'a> {
     pub uid: &'a str,
     /// `metadata.creationTimestamp`, in Unix seconds.
     pub created: i64,
-    /// The epoch of its namespace; empty if it is in none.
+    /// The epoch of its namespace; empty if it is in no namespace.
     pub epoch: &'a str,
 }
 
 impl Stamp {
-    /// The annotation's text, for an object in a namespace of this epoch; empty for one in no namespace.
+    /// The text of the annotation. `epoch` is that of the object's namespace; empty if it is in no namespace.
     #[must_use]
     pub fn sign(&self, keys: &KeyRing, epoch: &str) -> String {
         keys.seal(Purpose::Stamp, epoch, self)
     }
 
-    /// What the annotation says, whoever wrote it: for lists that people read. Never evidence.
+    /// Reads an annotation that anyone may have written, for lists that people read. Never evidence.
     #[must_use]
     pub fn unverified(text: &str) -> Option<Stamp> {
-        unverified(text)
+        read_unverified(text)
     }
 
-    /// The stamp in an annotation, if we signed it for this very object.
+    /// The stamp in an annotation, if it was signed for exactly this object.
     ///
     /// # Errors
-    /// Text that we did not sign, or signed for something else: says which field differs.
+    /// The text was not signed by us, or for something else; the error names the field that differs.
     pub fn verify(text: &str, keys: &KeyRing, seen: &SeenObject<'_>) -> Result<Stamp, SealError> {
         let stamp: Stamp = keys.open(Purpose::Stamp, seen.epoch, text)?;
-        same("stack", &stamp.stack, seen.stack)?;
-        same("namespace", &stamp.namespace, seen.namespace)?;
-        same("kind", &stamp.kind, seen.kind)?;
-        stamp.object.fits(seen.name, seen.generate_name)?;
+        check_same("stack", &stamp.stack, seen.stack)?;
+        check_same("namespace", &stamp.namespace, seen.namespace)?;
+        check_same("kind", &stamp.kind, seen.kind)?;
+        stamp.object.check(seen.name, seen.generate_name)?;
         match &stamp.bound {
-            Bound::Written(second) => near(*second, seen.created, STAMP_TOLERANCE)?,
-            Bound::Uid(uid) => same("uid", uid, seen.uid)?,
+            Bound::Written(second) => check_near(*second, seen.created, STAMP_TOLERANCE)?,
+            Bound::Uid(uid) => check_same("uid", uid, seen.uid)?,
         }
         Ok(stamp)
     }
 }
 
 impl ObjectName {
-    /// As the API server treats the two fields of a new object: a name wins over the beginning of one.
+    /// The name of a new object. As in the API server, `name` takes precedence over `generateName`.
     #[must_use]
     pub fn of(name: Option<&str>, generate_name: Option<&str>) -> ObjectName {
         match (name.filter(|name| !name.is_empty()), generate_name) {
@@ -143,16 +142,17 @@ impl ObjectName {
         }
     }
 
-    pub(crate) fn fits(&self, seen: &str, generate_name: Option<&str>) -> Result<(), SealError> {
+    /// Whether an object with this name and `generateName` can be the admitted one.
+    pub(super) fn check(&self, seen: &str, generate_name: Option<&str>) -> Result<(), SealError> {
         match self {
-            ObjectName::Name(name) => same("name", name, seen),
+            ObjectName::Name(name) => check_same("name", name, seen),
             ObjectName::GenerateName(beginning) => {
-                same("generateName", beginning, generate_name.unwrap_or_default())?;
+                check_same("generateName", beginning, generate_name.unwrap_or_default())?;
                 let kept = beginning.get(..KEPT_OF_GENERATE_NAME).unwrap_or(beginning);
                 if seen.starts_with(kept) {
                     Ok(())
                 } else {
-                    same("name", kept, seen)
+                    check_same("name", kept, seen)
                 }
             }
         }

@@ -1,48 +1,51 @@
-//! Groups of a requester: only those that the rules mention, each with what is known about it.
+//! Groups of a requester: whether the requester is in each group that the rules mention.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// What is known about a requester's groups: of each group that the rules mentioned when it was written down, in or out.
+/// For each group that the rules mentioned when this was recorded: whether the requester was in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Groups {
     #[serde(rename = "in")]
     members: BTreeSet<String>,
     #[serde(rename = "out")]
-    others: BTreeSet<String>,
+    not_members: BTreeSet<String>,
 }
 
 /// Whether a requester is in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Membership {
-    /// Proven to be in.
+    /// Proven to be in the group.
     In,
-    /// Proven to be out.
+    /// Proven not to be in the group.
     Out,
-    /// The rules did not mention the group when the requester was seen: satisfies no allow, and every deny.
+    /// The rules did not mention the group when this was recorded. No rule that gives something matches; every rule with `deny` does.
     Unknown,
 }
 
 impl Groups {
-    /// Of the `mentioned` groups, those that the requester `has`, and the rest.
-    pub(crate) fn of(mentioned: &BTreeSet<String>, has: &[String]) -> Groups {
-        let members: BTreeSet<String> = has
+    /// Of the `mentioned` groups, those in which the requester is (`groups`), and the others.
+    pub(crate) fn new(mentioned: &BTreeSet<String>, groups: &[String]) -> Groups {
+        let members: BTreeSet<String> = groups
             .iter()
             .filter(|group| mentioned.contains(*group))
             .cloned()
             .collect();
-        let others = mentioned.difference(&members).cloned().collect();
-        Groups { members, others }
+        let not_members = mentioned.difference(&members).cloned().collect();
+        Groups {
+            members,
+            not_members,
+        }
     }
 
-    /// What is known about one group.
+    /// Whether the requester is in this group.
     #[must_use]
     pub fn membership(&self, group: &str) -> Membership {
         if self.members.contains(group) {
             Membership::In
-        } else if self.others.contains(group) {
+        } else if self.not_members.contains(group) {
             Membership::Out
         } else {
             Membership::Unknown
@@ -63,7 +66,7 @@ mod tests {
     #[test]
     fn a_group_that_was_not_mentioned_is_unknown() {
         let mentioned = ["a", "b"].map(String::from).into();
-        let groups = Groups::of(&mentioned, &["b".to_owned(), "c".to_owned()]);
+        let groups = Groups::new(&mentioned, &["b".to_owned(), "c".to_owned()]);
         assert_eq!(groups.membership("a"), Membership::Out);
         assert_eq!(groups.membership("b"), Membership::In);
         assert_eq!(groups.membership("c"), Membership::Unknown);

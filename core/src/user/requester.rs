@@ -2,32 +2,32 @@
 
 use super::{UserError, is_invisible};
 
-/// Longest requester, in bytes. It stands in every stamp.
+/// Longest name of a requester, in bytes: every stamp contains it.
 const MAX_REQUESTER_BYTES: usize = 1024;
-/// How the API server names service accounts: this, the namespace, `:`, and the name.
+/// Beginning of the usernames of service accounts: `system:serviceaccount:NAMESPACE:NAME`.
 pub(crate) const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
-/// Who made a request: `userInfo` of the admission review. The only proof of a person there is.
+/// Who made a request: `userInfo` of the admission review. Nothing else proves who a person is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requester {
     /// `userInfo.username`.
     pub username: String,
     /// `userInfo.groups`.
     pub groups: Vec<String>,
-    /// Whether `userInfo.extra` has `authentication.kubernetes.io/credential-id`: real tokens of service accounts have it,
-    /// impersonation has not.
+    /// Whether `userInfo.extra` has `authentication.kubernetes.io/credential-id`: bound tokens of service accounts have it,
+    /// impersonation and legacy token Secrets do not.
     pub extra_credential_id: bool,
 }
 
 impl Requester {
-    /// Whether the name is proven: a service account without its credential id is somebody who impersonates it.
+    /// Whether the username is proven: a service account without a credential id may be impersonated.
     #[must_use]
     pub fn is_itself(&self) -> bool {
         self.extra_credential_id || !self.username.starts_with(SERVICE_ACCOUNT)
     }
 }
 
-/// A requester may have any characters but those that cannot be seen and those that globs use.
+/// A requester may have any characters except `*` and invisible ones.
 pub(crate) fn check_requester(name: &str) -> Result<(), UserError> {
     if name.is_empty() {
         return Err(UserError::Empty);
@@ -35,7 +35,7 @@ pub(crate) fn check_requester(name: &str) -> Result<(), UserError> {
     if name.len() > MAX_REQUESTER_BYTES {
         return Err(UserError::TooLong {
             bytes: name.len(),
-            most: MAX_REQUESTER_BYTES,
+            maximum: MAX_REQUESTER_BYTES,
         });
     }
     let forbidden = |c: &char| c.is_control() || c.is_whitespace() || is_invisible(*c) || *c == '*';

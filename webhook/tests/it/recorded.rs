@@ -68,7 +68,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "argo/artifact-gc",
         "CREATE pods agcc-4nvwd-artgc-wfcomp-2166136261 system:serviceaccount:argo:argo",
-        "do not know the requester",
+        "matches the requester",
     ),
     (
         "argo/http-agent",

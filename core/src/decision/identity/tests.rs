@@ -8,7 +8,7 @@ fn per_user(name: &str) -> BTreeMap<Per, String> {
     BTreeMap::from([(Per::User, name.to_owned())])
 }
 
-/// What the webhook asks for alice's pod in namespace `research`.
+/// What the webhook requests for alice's pod in namespace `research`.
 fn alice(values: &BTreeMap<Per, String>) -> Ask<'_> {
     Ask {
         namespace: "research",
@@ -129,7 +129,7 @@ fn a_pinned_user_keeps_their_account_in_personal_classes_only() {
 }
 
 #[test]
-fn a_direct_identity_has_no_account_at_google_and_a_shared_one_no_user() {
+fn a_direct_identity_has_no_google_account_and_a_shared_one_no_user() {
     let values = [
         (Per::Project, "churn"),
         (Per::Flow, "F"),
@@ -154,7 +154,7 @@ fn a_direct_identity_has_no_account_at_google_and_a_shared_one_no_user() {
 type Change = fn(&mut Ask<'_>);
 
 #[test]
-fn what_is_not_due_is_refused() {
+fn what_the_rules_do_not_give_is_refused() {
     let changes: [(Reason, Change); 8] = [
         (Reason::IllegalUser, |ask| ask.user = "Alice@acme.com"),
         (Reason::IllegalUser, |ask| ask.user = ""),
@@ -178,7 +178,7 @@ fn what_is_not_due_is_refused() {
 }
 
 #[test]
-fn values_are_exactly_those_that_the_class_asks_for() {
+fn values_are_for_exactly_the_keys_of_per() {
     let refusal = |rules: &Rules, class: &str, per: Per, value: &str| {
         let mut values = per_user("alice@acme.com");
         values.insert(per, value.to_owned());
@@ -222,7 +222,7 @@ fn membership_of_a_group_is_enough() {
 }
 
 #[test]
-fn an_identity_that_is_there_is_derived_again_without_a_proof_of_groups() {
+fn an_existing_identity_is_derived_again_without_proof_of_groups() {
     let rules = everything();
     let values = per_user("alice@acme.com");
     let asked = rules

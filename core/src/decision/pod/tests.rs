@@ -41,7 +41,7 @@ fn the_example_gives_alice_her_identity() {
 }
 
 #[test]
-fn the_first_rule_that_matches_decides() {
+fn the_first_rule_that_matches_applies() {
     let (rules, alice) = (everything(), user("alice@acme.com"));
     let member = groups(&rules, &["billing@acme.com"]);
     let gpu = |key: &str| (key == "gpu").then_some("");
@@ -118,7 +118,7 @@ fn every_condition_must_hold() {
 }
 
 #[test]
-fn an_unknown_group_satisfies_no_allow_and_every_deny() {
+fn an_unknown_group_matches_no_rule_that_gives_something_and_every_deny() {
     let (rules, alice) = (everything(), user("alice@acme.com"));
     let unknown = Groups::default();
     let pod = Subject {
@@ -140,7 +140,7 @@ fn an_unknown_group_satisfies_no_allow_and_every_deny() {
 }
 
 #[test]
-fn a_class_is_given_only_to_those_it_is_for() {
+fn a_class_is_only_for_those_in_its_for() {
     let (rules, alice) = (everything(), user("alice@acme.com"));
     let (release, none) = (groups(&rules, &["release@acme.com"]), groups(&rules, &[]));
     let claims = Claims {
@@ -182,7 +182,7 @@ fn a_class_is_given_only_to_those_it_is_for() {
 }
 
 #[test]
-fn a_value_that_the_pod_does_not_name_is_a_refusal() {
+fn a_pod_that_does_not_name_a_value_of_per_is_refused() {
     let (rules, alice) = (everything(), user("alice@acme.com"));
     let release = groups(&rules, &["release@acme.com"]);
     let whole = Claims {
@@ -191,7 +191,7 @@ fn a_value_that_the_pod_does_not_name_is_a_refusal() {
         project: Some("churn"),
         labels: &|_| None,
     };
-    let ask = |claims| {
+    let decide = |claims| {
         denied(rules.decide(&Subject {
             namespace: "prod",
             claims,
@@ -212,15 +212,15 @@ fn a_value_that_the_pod_does_not_name_is_a_refusal() {
             ..whole
         },
     ] {
-        assert_eq!(ask(claims).1, Reason::MissingValue);
+        assert_eq!(decide(claims).1, Reason::MissingValue);
     }
     assert_eq!(
-        ask(Claims {
+        decide(Claims {
             project: None,
             ..whole
         })
         .2,
-        "Rule release matched this pod. Class pipeline makes one identity for each project, and this pod of alice@acme.com names none. Start it with Metaflow \
+        "Rule release matched this pod. Class pipeline has one identity for each project, and this pod of alice@acme.com names no project. Start it with Metaflow \
          so that it names its project (add @project to the flow), or ask your admin for another class."
     );
     for claims in [
@@ -233,7 +233,7 @@ fn a_value_that_the_pod_does_not_name_is_a_refusal() {
             ..whole
         },
     ] {
-        assert_eq!(ask(claims).1, Reason::IllegalValue);
+        assert_eq!(decide(claims).1, Reason::IllegalValue);
     }
 }
 
@@ -253,8 +253,8 @@ fn a_pod_that_no_rule_matches_is_refused_or_kept() {
     assert_eq!((rule, reason), (None, Reason::NoMatch));
     assert_eq!(
         message,
-        "No rule matched this pod of alice@acme.com (namespace research, launcher Job, flow \"Hello\"). Change what the pod says \
-         about itself so that a rule of stack prod matches, or ask your admin for a rule."
+        "No rule matched this pod of alice@acme.com (namespace research, launcher Job, flow \"Hello\"). Change the pod \
+         so that a rule of stack prod matches, or ask your admin for a rule."
     );
     let (rules, bob) = (everything(), user("bob@elsewhere.example"));
     let known = groups(&rules, &[]);
@@ -262,7 +262,7 @@ fn a_pod_that_no_rule_matches_is_refused_or_kept() {
 }
 
 #[test]
-fn who_has_left_gets_nothing() {
+fn an_offboarded_user_gets_nothing() {
     let mallory = user("mallory@acme.com");
     for rules in [example(), everything()] {
         let known = groups(&rules, &[]);
@@ -287,7 +287,7 @@ fn the_launcher_is_what_created_the_pod() {
 
 proptest! {
     #[test]
-    fn no_claim_makes_deciding_panic_or_widens_what_proof_gives(
+    fn no_claim_causes_a_panic_or_gives_more_than_is_proven(
         flow in any::<Option<String>>(), step in any::<Option<String>>(), project in any::<Option<String>>(), value in any::<String>()
     ) {
         let (rules, eve) = (everything(), user("eve@elsewhere.example"));

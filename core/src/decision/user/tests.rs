@@ -12,8 +12,8 @@ fn requester(username: &str) -> Requester {
     }
 }
 
-/// The user that a requester is, or the reason why it is none; the annotation of the claim is `claimed`.
-fn ask(rules: &Rules, username: &str, claimed: Option<&str>) -> Result<String, Reason> {
+/// The user that a requester is, or the reason why it is not one; `claimed` is the value of the annotation.
+fn user_of(rules: &Rules, username: &str, claimed: Option<&str>) -> Result<String, Reason> {
     let annotation = |key: &str| {
         claimed
             .filter(|_| key == "metaflow/user")
@@ -40,7 +40,7 @@ fn requesters_become_users_as_the_rules_say() {
         ("oidc:Bob@Elsewhere.example", "bob@elsewhere.example"),
     ] {
         assert_eq!(
-            ask(&rules, username, None),
+            user_of(&rules, username, None),
             Ok(user.to_owned()),
             "{username}"
         );
@@ -48,7 +48,7 @@ fn requesters_become_users_as_the_rules_say() {
 }
 
 #[test]
-fn requesters_that_are_no_users_are_refused() {
+fn requesters_that_are_not_users_are_refused() {
     let rules = everything();
     let long = format!("{}@acme.com", "a".repeat(300));
     for (username, reason) in [
@@ -76,17 +76,17 @@ fn requesters_that_are_no_users_are_refused() {
         ),
         ("oidc:../bob", Reason::IllegalUser),
     ] {
-        assert_eq!(ask(&rules, username, None), Err(reason), "{username}");
+        assert_eq!(user_of(&rules, username, None), Err(reason), "{username}");
     }
 }
 
 #[test]
-fn what_stands_for_a_star_is_not_filled_again() {
+fn what_a_star_matched_is_not_filled_in_again() {
     let text = include_str!("../../../testdata/everything.yaml")
         .replace("\"{2}.{1}@bots.acme.com\"", "\"{1}.{2}@bots.acme.com\"");
     let sneaky = "system:serviceaccount:{2}:bot-bob";
     assert_eq!(
-        ask(&rules(&text), sneaky, None),
+        user_of(&rules(&text), sneaky, None),
         Ok("{2}.bob@bots.acme.com".to_owned())
     );
 }
@@ -96,34 +96,34 @@ fn a_claim_counts_only_within_may_claim() {
     let rules = everything();
     let ci = "system:serviceaccount:ci:runner";
     assert_eq!(
-        ask(&rules, ci, Some("Alice@acme.com")),
+        user_of(&rules, ci, Some("Alice@acme.com")),
         Ok("alice@acme.com".to_owned())
     );
     assert_eq!(
-        ask(&rules, ci, Some("müller@acme.com")),
+        user_of(&rules, ci, Some("müller@acme.com")),
         Ok("müller@acme.com".to_owned())
     );
     assert_eq!(
-        ask(&rules, ci, Some("alice@evil.com")),
+        user_of(&rules, ci, Some("alice@evil.com")),
         Err(Reason::ClaimNotAllowed)
     );
     assert_eq!(
-        ask(&rules, ci, Some("мallory@acme.com")),
+        user_of(&rules, ci, Some("мallory@acme.com")),
         Err(Reason::IllegalUser)
     );
-    assert_eq!(ask(&rules, ci, Some("")), Err(Reason::MissingClaim));
-    assert_eq!(ask(&rules, ci, None), Err(Reason::MissingClaim));
+    assert_eq!(user_of(&rules, ci, Some("")), Err(Reason::MissingClaim));
+    assert_eq!(user_of(&rules, ci, None), Err(Reason::MissingClaim));
 }
 
 #[test]
-fn a_claim_of_anybody_else_is_not_even_read() {
+fn a_claim_of_another_requester_is_not_read() {
     let alice = requester("alice@acme.com");
     let user = example().user(&alice, |key| panic!("{key} was read"));
     assert_eq!(user.map(String::from), Ok("alice@acme.com".to_owned()));
 }
 
 #[test]
-fn only_unknown_requesters_are_kept() {
+fn only_unknown_requesters_are_handled_by_no_match() {
     for (rules, is_kept) in [(everything(), true), (example(), false)] {
         let unmapped = |username: &str| {
             rules.unmapped(rules.user(&requester(username), |_| None).unwrap_err())
@@ -139,7 +139,7 @@ fn only_unknown_requesters_are_kept() {
 }
 
 #[test]
-fn a_refusal_says_who_asked_and_what_to_do() {
+fn a_refusal_names_the_requester_and_what_to_do() {
     let message = |username: &str| {
         example()
             .user(&requester(username), |_| None)
@@ -148,8 +148,8 @@ fn a_refusal_says_who_asked_and_what_to_do() {
     };
     assert_eq!(
         message("eve@evil.com"),
-        "The rules of stack prod do not know the requester \"eve@evil.com\": no entry of users matches. Sign in with an \
-         account that they know, or ask your admin to add it."
+        "No entry of users in the rules of stack prod matches the requester \"eve@evil.com\". Sign in with another account, or \
+         ask your admin to add an entry."
     );
     assert_eq!(
         message("a\u{7}b@acme.com"),
@@ -160,7 +160,7 @@ fn a_refusal_says_who_asked_and_what_to_do() {
 }
 
 #[test]
-fn only_the_controller_itself_is_a_carrier() {
+fn a_carrier_that_is_impersonated_is_not_one() {
     let rules = everything();
     let job_controller = requester("system:serviceaccount:kube-system:job-controller");
     let impersonated = Requester {
@@ -178,19 +178,19 @@ fn only_the_controller_itself_is_a_carrier() {
 }
 
 #[test]
-fn a_carrier_is_no_user_whatever_the_rules_match() {
+fn a_carrier_is_not_a_user_whatever_the_rules_match() {
     let text = include_str!("../../../testdata/example.yaml").replace("\"*@acme.com\"}", "\"*\"}");
     let rules = rules(&text);
-    assert!(ask(&rules, "system:serviceaccount:any:thing", None).is_ok());
+    assert!(user_of(&rules, "system:serviceaccount:any:thing", None).is_ok());
     let job_controller = "system:serviceaccount:kube-system:job-controller";
     assert_eq!(
-        ask(&rules, job_controller, None),
+        user_of(&rules, job_controller, None),
         Err(Reason::UnknownRequester)
     );
 }
 
 #[test]
-fn an_impersonated_service_account_is_nobody() {
+fn an_impersonated_service_account_is_not_a_user() {
     let impersonated = |username: &str| {
         let requester = Requester {
             extra_credential_id: false,
@@ -211,7 +211,7 @@ fn an_impersonated_service_account_is_nobody() {
     }
     assert!(
         impersonated("alice@acme.com").is_ok(),
-        "people's tokens have no such id everywhere"
+        "tokens of people have a credential id on some clusters only"
     );
 }
 
@@ -243,12 +243,12 @@ fn admins_and_updaters_are_those_that_are_named() {
 
 proptest! {
     #[test]
-    fn whoever_asks_a_user_is_canonical(
+    fn every_user_is_canonical_whatever_the_requester(
         begin in prop_oneof![Just(""), Just("oidc:"), Just("system:serviceaccount:hub:jupyter-"), Just("system:serviceaccount:ci:runner")],
         rest in any::<String>(),
         claimed in any::<Option<String>>(),
     ) {
-        if let Ok(user) = ask(&everything(), &format!("{begin}{rest}"), claimed.as_deref()) {
+        if let Ok(user) = user_of(&everything(), &format!("{begin}{rest}"), claimed.as_deref()) {
             prop_assert!(User::exact(&user).is_ok());
         }
     }

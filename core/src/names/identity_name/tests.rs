@@ -14,7 +14,7 @@ struct Vector {
 }
 
 #[test]
-fn names_are_those_of_the_golden_vectors() {
+fn names_are_as_in_the_golden_vectors() {
     let vectors: Vec<Vector> =
         serde_json::from_str(include_str!("../../../testdata/names.json")).unwrap();
     assert!(vectors.len() > 10);
@@ -81,7 +81,7 @@ fn only_names_of_the_pattern_are_managed() {
 
 type Input = (String, String, String, String, BTreeMap<Per, String>);
 
-/// Short fields of few characters: neighbours that differ only in where one field ends are common.
+/// Short fields of few characters, so that inputs that differ only in where one field ends are common.
 fn input() -> impl Strategy<Value = Input> {
     let field = || "[aAb@._]{0,3}";
     let per = prop_oneof![
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn a_character_that_moves_to_the_next_field_makes_another_name(a in "[ab]{1,4}", b in "[ab]{0,4}") {
+    fn a_character_that_moves_to_the_next_field_gives_another_name(a in "[ab]{1,4}", b in "[ab]{0,4}") {
         let values = BTreeMap::from([(Per::User, "u".to_owned())]);
         let (head, last) = a.split_at(a.len() - 1);
         let moved = format!("{last}{b}");

@@ -1,4 +1,4 @@
-//! `grants`: what an identity may do at Google.
+//! `grants`: the roles of an identity at Google.
 
 use serde::Serialize;
 
@@ -11,20 +11,20 @@ use crate::{
     },
 };
 
-/// Stands for the identity's key in a folder.
+/// Replaced by the identity's key in folders and prefixes.
 const KEY: &str = "{key}";
 
-/// One role on one thing.
+/// One role on one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Grant {
     /// `roles/NAME`, `projects/P/roles/NAME` or `organizations/N/roles/NAME`.
     pub role: String,
-    /// What the role is given on.
+    /// The resource.
     #[serde(flatten)]
     pub on: GrantTarget,
 }
 
-/// What a role is given on.
+/// The resource on which a role is granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum GrantTarget {
@@ -40,12 +40,12 @@ pub enum GrantTarget {
         /// Name of the bucket.
         bucket: String,
     },
-    /// The objects of a bucket whose names begin so, by a condition in the bucket's own policy, which holds a few hundred of
-    /// them at most.
+    /// The objects of a bucket whose names start with a prefix. Granted by a condition in the bucket's policy, which holds a few
+    /// hundred of them at most.
     Prefix {
         /// Name of the bucket.
         bucket: String,
-        /// Beginning of the names; it ends with `/`. As `users/{key}/` in rules, with the key filled in elsewhere.
+        /// The prefix; it ends with `/`. As `users/{key}/` in rules, with the key filled in elsewhere.
         prefix: String,
     },
     /// The identity's own GSA, as signing as oneself needs it.
@@ -69,8 +69,8 @@ pub enum Itself {
     Itself,
 }
 
-/// The keys that say on what.
-struct Keys<'n> {
+/// The keys of a grant that name its resource.
+struct ResourceKeys<'n> {
     bucket: Option<Item<'n>>,
     folder: Option<Item<'n>>,
     prefix: Option<Item<'n>>,
@@ -82,7 +82,7 @@ impl Grant {
     pub(super) fn read(item: &Item<'_>) -> Option<Grant> {
         let mut fields = item.fields()?;
         let role = fields
-            .need("role", "write a role, as roles/storage.objectUser")
+            .require("role", "write a role, as roles/storage.objectUser")
             .and_then(|item| {
                 let remedy =
                     "write roles/NAME, projects/P/roles/NAME or organizations/N/roles/NAME";
@@ -90,7 +90,7 @@ impl Grant {
             });
         let on = GrantTarget::read(
             item,
-            Keys {
+            ResourceKeys {
                 bucket: fields.get("bucket"),
                 folder: fields.get("folder"),
                 prefix: fields.get("prefix"),
@@ -98,15 +98,15 @@ impl Grant {
                 account: fields.get("serviceAccount"),
             },
         );
-        fields.close();
+        fields.report_unknown_keys();
         Some(Grant {
             role: role?,
             on: on?,
         })
     }
 
-    /// The grant of one identity: its key in place of `{key}`.
-    pub(crate) fn filled(&self, key: &str) -> Grant {
+    /// The grant of one identity: `{key}` is replaced by its key.
+    pub(crate) fn with_key(&self, key: &str) -> Grant {
         let on = match &self.on {
             GrantTarget::Folder { bucket, folder } => GrantTarget::Folder {
                 bucket: bucket.clone(),
@@ -126,8 +126,8 @@ impl Grant {
 }
 
 impl GrantTarget {
-    fn read(grant: &Item<'_>, keys: Keys<'_>) -> Option<GrantTarget> {
-        let Keys {
+    fn read(grant: &Item<'_>, keys: ResourceKeys<'_>) -> Option<GrantTarget> {
+        let ResourceKeys {
             bucket,
             folder,
             prefix,
@@ -152,26 +152,26 @@ impl GrantTarget {
                 prefix,
                 wrong(
                     "both a folder and a prefix",
-                    "keep folder: it has a policy of its own, with room for everybody",
+                    "keep folder: it has an IAM policy of its own",
                 ),
             ),
             (None, Some(inner), ..) | (None, None, Some(inner), ..) => (
                 inner,
-                wrong("a folder without its bucket", "add bucket: NAME"),
+                wrong("a folder or prefix without its bucket", "add bucket: NAME"),
             ),
             (Some(at), .., Some(_), _)
             | (Some(at), .., Some(_))
             | (None, .., Some(at), Some(_)) => (
                 at,
                 wrong(
-                    "the role is given on several things",
-                    "write a grant for each",
+                    "the grant names several resources",
+                    "write one grant for each resource",
                 ),
             ),
             _ => (
                 grant.clone(),
                 wrong(
-                    "the role is given on nothing",
+                    "the grant names no resource",
                     "add bucket: NAME (and folder: PATH/), project: ID, or serviceAccount: self",
                 ),
             ),
@@ -180,7 +180,7 @@ impl GrantTarget {
         None
     }
 
-    /// A bucket, or a part of it.
+    /// Reads a grant on a bucket or a part of one.
     fn read_storage(
         bucket: &Item<'_>,
         folder: Option<Item<'_>>,
@@ -215,7 +215,7 @@ fn project_id(text: &str) -> Result<String, Wrong> {
     named(text, "the id of a project", is_project_id, remedy)
 }
 
-/// A prefix stands inside a condition: it is a folder's path, and has no quotes.
+/// A prefix has the syntax of a folder. Quotes are not allowed, because it becomes part of a condition.
 fn read_prefix(text: &str) -> Result<String, Wrong> {
     if text.contains(['"', '\'', '`']) {
         return Err(wrong(
@@ -226,7 +226,7 @@ fn read_prefix(text: &str) -> Result<String, Wrong> {
     read_folder(text)
 }
 
-/// A folder's path: no way out of it, nothing that a tool would take for a pattern, `/` at its end.
+/// Path of a folder: ends with `/`, has no `..` and no characters that tools treat as patterns.
 fn read_folder(text: &str) -> Result<String, Wrong> {
     let path = text.replace(KEY, "x");
     let why = if path.len() > 512 {

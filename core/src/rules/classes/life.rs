@@ -1,4 +1,4 @@
-//! How long an identity of a class lives unused, who it is bound to, and who else may act as it.
+//! The lifecycle of identities: how long an unused one is kept, how it is bound, and who else may act as it.
 
 use serde::{Serialize, Serializer};
 
@@ -7,41 +7,41 @@ use crate::{
     rules::yaml::{Fields, Wrong, values::word, wrong},
 };
 
-/// Longest time that a class may name, in days.
+/// Longest duration, in days.
 const MAX_DAYS: u64 = 3650;
 
-/// The keys of a class that are about the life of its identities.
+/// The keys of a class about the lifecycle of its identities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Life {
-    /// An identity that no pod has used for so long is taken down; without it, none is.
+    /// An identity that no pod has used for this long is removed. By default none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_after: Option<Span>,
-    /// What of the KSA the binding names.
+    /// How the binding names the KSA.
     pub bind_by: BindBy,
-    /// What becomes of others in the policy of the identity's own GSA.
+    /// What happens to others in the IAM policy of the identity's own GSA.
     pub foreign_members: ForeignMembers,
 }
 
-/// What of the KSA a binding names.
+/// How a binding names the KSA.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BindBy {
-    /// Namespace and name, as Google documents it.
+    /// By namespace and name, as Google documents it.
     #[default]
     Name,
-    /// Its UID: a KSA of the same name made later, or in another cluster of the project, is nobody.
+    /// By UID: a KSA of the same name that is created later, or in another cluster of the project, is not bound.
     Uid,
 }
 
-/// What becomes of others in the policy of the identity's own GSA.
+/// What happens to others in the IAM policy of the identity's own GSA.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ForeignMembers {
-    /// They stay, and the Identity says who they are.
+    /// They stay, and the status of the Identity lists them.
     #[default]
     Report,
-    /// They lose every role there.
+    /// They are removed from it.
     Remove,
 }
 
@@ -75,10 +75,8 @@ impl Span {
         match minutes {
             Some(minutes @ 1..) if minutes <= MAX_DAYS * 24 * 60 => Ok(Self { minutes }),
             _ => Err(wrong(
-                format!("{} is no span of time", quoted(text)),
-                format!(
-                    "write a whole number with m, h or d after it, as 90d; at most {MAX_DAYS}d"
-                ),
+                format!("{} is not a duration", quoted(text)),
+                format!("write a whole number followed by m, h or d, as 90d; at most {MAX_DAYS}d"),
             )),
         }
     }
@@ -140,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_a_whole_number_with_its_unit() {
+    fn a_duration_is_a_whole_number_with_its_unit() {
         for (text, seconds) in [("1m", 60), ("12h", 43_200), ("90d", 7_776_000)] {
             assert_eq!(Span::read(text).unwrap().seconds(), seconds, "{text}");
         }

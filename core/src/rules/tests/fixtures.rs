@@ -1,4 +1,4 @@
-//! What the tests of several modules share.
+//! Rules and pods that the tests of several modules use.
 
 use crate::{Claims, Groups, Launcher, Rules, Source, Subject, User};
 
@@ -7,7 +7,7 @@ pub(crate) fn everything() -> Rules {
     rules(include_str!("../../../testdata/everything.yaml"))
 }
 
-/// Rules of `testdata/example.yaml`, those of the design.
+/// Rules of `testdata/example.yaml`.
 pub(crate) fn example() -> Rules {
     rules(include_str!("../../../testdata/example.yaml"))
 }
@@ -24,7 +24,7 @@ pub(crate) fn user(name: &str) -> User {
     User::exact(name).unwrap()
 }
 
-/// What the rules know about a requester in these groups.
+/// The recorded groups of a requester who is in these groups.
 pub(crate) fn groups(rules: &Rules, groups: &[&str]) -> Groups {
     rules.mentioned_groups(
         &groups
@@ -34,7 +34,7 @@ pub(crate) fn groups(rules: &Rules, groups: &[&str]) -> Groups {
     )
 }
 
-/// A pod of a Job in namespace `research`, that claims nothing.
+/// A pod of a Job in namespace `research` that claims nothing.
 pub(crate) fn subject<'a>(user: &'a User, groups: &'a Groups) -> Subject<'a> {
     let claims = Claims {
         flow: None,

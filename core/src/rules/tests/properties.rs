@@ -1,4 +1,4 @@
-//! Generated rules: what is printed is read back as it was, and no text makes reading panic.
+//! Properties of generated rules: what is printed is read back unchanged, and reading never panics.
 
 use proptest::{collection::vec, option, prelude::*, sample::subsequence};
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Names that YAML could take for something else.
+/// Names that YAML could read as something other than text.
 const NAMES: [&str; 12] = [
     "research", "null", "true", "no", "on", "y", "1", "1e3", "0x1f", "12-34", "0o7", "e-1",
 ];
@@ -41,7 +41,7 @@ fn user_glob() -> impl Strategy<Value = Glob> {
 }
 
 fn proven_glob() -> impl Strategy<Value = Glob> {
-    user_glob().prop_filter("a proof", |glob| !glob.is_everything())
+    user_glob().prop_filter("a proof", |glob| !glob.matches_everything())
 }
 
 fn word_glob() -> impl Strategy<Value = Glob> {
@@ -59,7 +59,7 @@ fn mapping() -> impl Strategy<Value = (Glob, Mapping)> {
         may_claim,
     });
     prop_oneof![
-        user_glob().prop_map(|requester| (requester, Mapping::Itself {})),
+        user_glob().prop_map(|requester| (requester, Mapping::Identical {})),
         Just((
             Glob::new("oidc:*"),
             Mapping::Template {
@@ -175,7 +175,7 @@ fn launcher() -> impl Strategy<Value = Launcher> {
     prop::sample::select(&Launcher::WORDS[..]).prop_map(|(_, launcher)| launcher)
 }
 
-fn conditions() -> impl Strategy<Value = Match> {
+fn conditions() -> impl Strategy<Value = Conditions> {
     let words = (
         option::of(word_glob()),
         option::of(word_glob()),
@@ -184,7 +184,7 @@ fn conditions() -> impl Strategy<Value = Match> {
     );
     let labels = prop::collection::btree_map(name(), word_glob(), 0..3);
     (option::of(group()), words, option::of(launcher()), labels).prop_map(
-        |(group, (namespace, flow, step, project), launcher, labels)| Match {
+        |(group, (namespace, flow, step, project), launcher, labels)| Conditions {
             user: None,
             group,
             anyone: false,
@@ -200,9 +200,9 @@ fn conditions() -> impl Strategy<Value = Match> {
 
 fn rule() -> impl Strategy<Value = Rule> {
     let deny = "[ -~é—]{1,80}".prop_filter("not blank", |text: &String| !text.trim().is_empty());
-    let rule = |on, effect| Rule {
+    let rule = |conditions, effect| Rule {
         name: String::new(),
-        on,
+        conditions,
         effect,
     };
     let given = prop_oneof![
@@ -212,18 +212,19 @@ fn rule() -> impl Strategy<Value = Rule> {
         }),
     ];
     prop_oneof![
-        (conditions(), deny).prop_map(move |(on, deny)| rule(on, Effect::Deny { deny })),
-        (conditions(), proven_glob(), given).prop_map(move |(on, user, effect)| rule(
-            Match {
+        (conditions(), deny)
+            .prop_map(move |(conditions, deny)| rule(conditions, Effect::Deny { deny })),
+        (conditions(), proven_glob(), given).prop_map(move |(conditions, user, effect)| rule(
+            Conditions {
                 user: Some(user),
-                ..on
+                ..conditions
             },
             effect
         )),
     ]
 }
 
-/// Gives each element a name of its own, the first one always the same.
+/// Gives each element its own name, and the first one always the same.
 fn named<T>(items: Vec<T>, name: impl Fn(T, String) -> T) -> Vec<T> {
     items
         .into_iter()
@@ -304,7 +305,7 @@ fn model() -> impl Strategy<Value = Model> {
             pins: pinned
                 .into_iter()
                 .enumerate()
-                .map(|(i, user)| (user, Pin::of(&format!("account-{i}"), "acme")))
+                .map(|(i, user)| (user, Pin::new(&format!("account-{i}"), "acme")))
                 .collect(),
             returned: returned.difference(&offboarded).cloned().collect(),
             offboarded,
@@ -316,20 +317,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn what_is_printed_is_read_back_as_it_was(model in model()) {
+    fn what_is_printed_is_read_back_unchanged(model in model()) {
         let text = serde_saphyr::to_string(&model).unwrap();
         let rules = Rules::parse(&[Source { file: "rules.yaml", text: &text }]);
         prop_assert_eq!(rules.map(|rules| rules.model).map_err(|e| format!("{e}\n{text}")), Ok(model));
     }
 
     #[test]
-    fn no_text_makes_reading_panic(text in any::<String>()) {
+    fn reading_never_panics(text in any::<String>()) {
         let parsed = Rules::parse(&[Source { file: "rules.yaml", text: &text }]);
         prop_assert!(parsed.is_err());
     }
 
     #[test]
-    fn no_change_of_rules_makes_reading_panic(at in any::<prop::sample::Index>(), piece in "[\\[\\]{}:,&*#!|>\"'%@`a-z0-9 \\n-]{0,5}", length in 0_usize..20) {
+    fn reading_changed_rules_never_panics(at in any::<prop::sample::Index>(), piece in "[\\[\\]{}:,&*#!|>\"'%@`a-z0-9 \\n-]{0,5}", length in 0_usize..20) {
         let text = super::EVERYTHING;
         let start = text.floor_char_boundary(at.index(text.len()));
         let end = text.floor_char_boundary((start + length).min(text.len()));

@@ -1,4 +1,4 @@
-//! Says in plain words what is wrong with a file that the YAML library cannot read.
+//! Explains what is wrong with a file that the YAML library cannot read.
 
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter, budget::BudgetBreach};
 
@@ -15,15 +15,15 @@ pub(super) fn explain(error: &Error) -> Wrong {
         ),
         Error::RecursiveReferencesRequireWeakTypes { .. } => (
             "a value contains a reference (*) to itself".to_owned(),
-            "write out what is meant, or write the value in quotes if it is no reference",
+            "write the value out, or put it in quotes if it is not a reference",
         ),
         Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => {
-            ("the references (*) in this file stand for too many values".to_owned(), WRITE_OUT)
+            ("the references (*) in this file expand to too many values".to_owned(), WRITE_OUT)
         }
-        Error::Budget { breach, .. } => too_much(breach),
+        Error::Budget { breach, .. } => explain_limit(breach),
         Error::Eof { .. } => (
             "the file ends in the middle of a value".to_owned(),
             "close every quote, [ and {",
@@ -38,30 +38,30 @@ pub(super) fn explain(error: &Error) -> Wrong {
         ),
         other => (
             format!("the YAML parser says: {}", UserMessageFormatter.format_message(other)),
-            "correct the file at this place; a value that begins with * or { stands in quotes",
+            "correct the file at this place; put a value that begins with * or { in quotes",
         ),
     };
-    wrong(format!("this is not YAML that can be read: {what}"), remedy)
+    wrong(format!("this is not valid YAML: {what}"), remedy)
 }
 
-const WRITE_OUT: &str = "write out what is meant";
+const WRITE_OUT: &str = "write the values out";
 
-fn too_much(breach: &BudgetBreach) -> (String, &'static str) {
+fn explain_limit(breach: &BudgetBreach) -> (String, &'static str) {
     match breach {
         BudgetBreach::Depth { depth } => (
-            format!("lists and maps are nested {depth} deep, which is deeper than any rules need"),
+            format!("lists and maps are nested {depth} deep, deeper than rules ever need"),
             "look for brackets that are not closed",
         ),
         BudgetBreach::Nodes { nodes } => (
-            format!("the file has {nodes} keys and values, more than are read"),
+            format!("the file has {nodes} keys and values, more than are allowed"),
             "write fewer",
         ),
         BudgetBreach::Events { .. } | BudgetBreach::ScalarBytes { .. } => (
-            "the file has more in it than is read".to_owned(),
+            "the file is larger than is allowed".to_owned(),
             "write less",
         ),
         _ => (
-            "the file has more references (& and *) or merge keys (<<) than are read".to_owned(),
+            "the file has more references (& and *) or merge keys (<<) than are allowed".to_owned(),
             WRITE_OUT,
         ),
     }

@@ -1,4 +1,4 @@
-//! Reading a tree of YAML: every wrong, missing, doubled or unknown key is reported, and reading goes on.
+//! Reading a tree of YAML. Every invalid, missing, duplicate or unknown key is reported, and reading goes on.
 
 use crate::names::quoted;
 
@@ -7,7 +7,7 @@ use super::{
     problem::{At, Log, Wrong, wrong},
 };
 
-/// One value at its path.
+/// A value and its path.
 #[derive(Clone, Debug)]
 pub(crate) struct Item<'n> {
     pub(crate) node: &'n Node,
@@ -30,7 +30,7 @@ impl<'n> Item<'n> {
     }
 
     /// How many problems the file has so far.
-    pub(crate) fn problems(&self) -> usize {
+    pub(crate) fn count_problems(&self) -> usize {
         self.log.count()
     }
 
@@ -38,8 +38,8 @@ impl<'n> Item<'n> {
     pub(crate) fn text(&self) -> Option<&'n str> {
         match &self.node.value {
             Value::Text(text) => Some(text),
-            Value::Number | Value::Flag(_) => self.unexpected("text", "put it in quotes"),
-            _ => self.unexpected("text", "write one value"),
+            Value::Number | Value::Flag(_) => self.report_unexpected("text", "put it in quotes"),
+            _ => self.report_unexpected("text", "write one value"),
         }
     }
 
@@ -47,7 +47,7 @@ impl<'n> Item<'n> {
     pub(crate) fn flag(&self) -> Option<bool> {
         match self.node.value {
             Value::Flag(flag) => Some(flag),
-            _ => self.unexpected("true or false", "write one of them, without quotes"),
+            _ => self.report_unexpected("true or false", "write one of them, without quotes"),
         }
     }
 
@@ -56,13 +56,13 @@ impl<'n> Item<'n> {
         read(self.text()?).map_err(|wrong| self.report(wrong)).ok()
     }
 
-    /// The values of a list; none if it is no list.
+    /// The values of a list; none if it is not a list.
     pub(crate) fn list(&self) -> Vec<Item<'n>> {
         let Value::List(nodes) = &self.node.value else {
             return self
-                .unexpected(
+                .report_unexpected(
                     "a list",
-                    "write [a, b], or one value a line with a hyphen before it",
+                    "write [a, b], or each value on its own line after a hyphen",
                 )
                 .unwrap_or_default();
         };
@@ -78,30 +78,30 @@ impl<'n> Item<'n> {
             .collect()
     }
 
-    /// As [`Item::read_list`], for a list that would mean nothing if it were empty.
-    pub(crate) fn read_some<T>(
+    /// As [`Item::read_list`]; an empty list is a problem.
+    pub(crate) fn read_non_empty_list<T>(
         &self,
         read: impl Fn(&str) -> Result<T, Wrong>,
         empty: &str,
         remedy: &str,
     ) -> Option<Vec<T>> {
-        let before = self.problems();
+        let before = self.count_problems();
         let values = self.read_list(read);
-        if values.is_empty() && self.problems() == before {
+        if values.is_empty() && self.count_problems() == before {
             self.report(wrong(empty, remedy));
         }
         (!values.is_empty()).then_some(values)
     }
 
-    /// The entries of a map, without those whose key is no text or was there before.
+    /// The entries of a map, except those whose key is not text or is a duplicate.
     pub(crate) fn fields(&self) -> Option<Fields<'n>> {
         let Value::Map(nodes) = &self.node.value else {
-            return self.unexpected("a map", "write keys with values");
+            return self.report_unexpected("a map", "write keys with values");
         };
         let mut fields = Fields {
             item: self.clone(),
             entries: Vec::with_capacity(nodes.len()),
-            asked: Vec::new(),
+            known: Vec::new(),
         };
         let mut keys = std::collections::HashSet::with_capacity(nodes.len());
         for (key, node) in nodes {
@@ -142,7 +142,7 @@ impl<'n> Item<'n> {
         }
     }
 
-    fn unexpected<T>(&self, expected: &str, remedy: &str) -> Option<T> {
+    fn report_unexpected<T>(&self, expected: &str, remedy: &str) -> Option<T> {
         self.report(wrong(
             format!("{expected} is expected, and this is {}", self.node.kind()),
             remedy,
@@ -151,20 +151,20 @@ impl<'n> Item<'n> {
     }
 }
 
-/// The entries of a map, asked for one by one.
+/// The entries of a map. A key is known once it was read with [`Fields::get`].
 #[derive(Debug)]
 pub(crate) struct Fields<'n> {
     /// The map itself.
     pub(crate) item: Item<'n>,
     entries: Vec<(&'n str, At, Item<'n>)>,
-    asked: Vec<&'static str>,
+    known: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
-    /// The value of a key, if it is there.
+    /// The value of an optional key.
     pub(crate) fn get(&mut self, key: &'static str) -> Option<Item<'n>> {
-        if !self.asked.contains(&key) {
-            self.asked.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
         }
         self.entries
             .iter()
@@ -172,8 +172,8 @@ impl<'n> Fields<'n> {
             .map(|(.., item)| item.clone())
     }
 
-    /// The value of a key that must be there.
-    pub(crate) fn need(&mut self, key: &'static str, remedy: &str) -> Option<Item<'n>> {
+    /// The value of a required key.
+    pub(crate) fn require(&mut self, key: &'static str, remedy: &str) -> Option<Item<'n>> {
         let item = self.get(key);
         if item.is_none() {
             self.item
@@ -182,23 +182,23 @@ impl<'n> Fields<'n> {
         item
     }
 
-    /// Every entry, for a map whose keys are free.
+    /// All entries of a map that may have any keys.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'n str, At, &Item<'n>)> {
         self.entries
             .iter()
             .map(|(name, at, item)| (*name, *at, item))
     }
 
-    /// Reports a problem at a key of a map whose keys are free.
+    /// Reports a problem at a key of a map that may have any keys.
     pub(crate) fn report_key(&self, at: At, key: &str, wrong: Wrong) {
         self.item.log.add(at, &self.item.join(key), wrong);
     }
 
-    /// Reports every key that nobody asked for.
-    pub(crate) fn close(self) {
+    /// Reports all unknown keys.
+    pub(crate) fn report_unknown_keys(self) {
         for (name, at, item) in &self.entries {
-            if !self.asked.contains(name) {
-                let remedy = format!("remove it, or write one of: {}", self.asked.join(", "));
+            if !self.known.contains(name) {
+                let remedy = format!("remove it, or write one of: {}", self.known.join(", "));
                 self.item
                     .log
                     .add(*at, &item.path, wrong("this key is unknown", remedy));

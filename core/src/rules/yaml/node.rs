@@ -1,4 +1,4 @@
-//! YAML as a tree in which every node knows its place, so that one pass can report every problem.
+//! YAML as a tree of values with their places in the file, so that one pass can report all problems.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use super::{
     problem::{At, Wrong},
 };
 
-/// Lists and maps within each other; rules have six at most.
+/// Deepest nesting of lists and maps; rules have six at most.
 const MAX_DEPTH: usize = 20;
-/// Keys and values of one file.
+/// Largest number of keys and values in a file.
 const MAX_NODES: usize = 100_000;
 
 /// A value and where it begins.
@@ -32,7 +32,7 @@ pub(crate) enum Value {
     Number,
     Text(String),
     List(Vec<Node>),
-    /// In the order of the file, keys as often as they are given.
+    /// In the order of the file, with duplicate keys.
     Map(Vec<(Node, Node)>),
 }
 
@@ -43,7 +43,7 @@ impl Node {
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             merge_keys: MergeKeyPolicy::AsOrdinary,
             with_snippet: false,
-            // Each level of nesting takes stack, and a megabyte of pins has half as many values.
+            // Each level of nesting needs stack. A megabyte of pins has half of these nodes.
             budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_nodes: MAX_NODES },
         };
         serde_saphyr::from_str_with_options(text, options).map_err(|error| {

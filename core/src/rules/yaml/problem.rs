@@ -1,19 +1,19 @@
-//! Problems in rules: where, what, and what to do about it.
+//! Problems in rules: where, what is wrong, and what to do.
 
 use std::{cell::RefCell, fmt};
 
-/// Everything that is wrong with the rules, in the order of the files.
+/// All problems of the rules, in the order of the files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.lines())]
+#[error("{}", self.join_lines())]
 pub struct RulesErrors {
-    /// At least one.
+    /// The problems, at least one.
     pub problems: Vec<Problem>,
 }
 
 impl RulesErrors {
     pub(crate) fn unprintable(error: &dyn fmt::Display) -> RulesErrors {
         let what = format!("the rules cannot be printed: {error}");
-        let remedy = "report this as a fault of the product".to_owned();
+        let remedy = "report this as a bug of Namesake".to_owned();
         let problem = Problem {
             file: "rules".to_owned(),
             line: 1,
@@ -27,7 +27,7 @@ impl RulesErrors {
         }
     }
 
-    fn lines(&self) -> String {
+    fn join_lines(&self) -> String {
         self.problems
             .iter()
             .map(Problem::to_string)
@@ -36,7 +36,7 @@ impl RulesErrors {
     }
 }
 
-/// One thing that is wrong. Shown as `file:line:column: key: what: what to do`.
+/// One problem. Printed as `file:line:column: key: what: what to do`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Name of the file.
@@ -70,7 +70,7 @@ pub(crate) struct At {
     pub(crate) column: u64,
 }
 
-/// What is wrong with one value, before it is known where it stands.
+/// What is wrong with a value, without its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
     pub(crate) what: String,

@@ -1,4 +1,4 @@
-//! Reading single values: globs that can match something legal, users, groups, names.
+//! Reading single values: users, groups, names, and globs that can match something legal.
 
 use crate::{
     names::{Glob, is_dns_label, is_dns_subdomain, is_managed_name, quoted},
@@ -26,7 +26,7 @@ pub(crate) fn user_glob(text: &str) -> Result<Glob, Wrong> {
     }
 }
 
-/// A glob over requesters, as the API server names them.
+/// A glob over requesters, as the API server reports them.
 pub(crate) fn requester_glob(text: &str) -> Result<Glob, Wrong> {
     let glob = Glob::new(text);
     let example = glob.example();
@@ -77,12 +77,12 @@ pub(crate) fn user(text: &str) -> Result<User, Wrong> {
     })
 }
 
-/// A group, exactly as the API server names it.
+/// A group, exactly as the API server reports it.
 pub(crate) fn group(text: &str) -> Result<String, Wrong> {
     match check_requester(text) {
         Ok(()) => Ok(text.to_owned()),
         Err(error) => {
-            let remedy = "write the group exactly as the API server names it, without *";
+            let remedy = "write the group exactly as the API server reports it, without *";
             Err(wrong(
                 format!("{} is not a group: {error}", quoted(text)),
                 remedy,
@@ -91,12 +91,12 @@ pub(crate) fn group(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// A requester, exactly as the API server names it.
+/// A requester, exactly as the API server reports it.
 pub(crate) fn account(text: &str) -> Result<String, Wrong> {
     match check_requester(text) {
         Ok(()) => Ok(text.to_owned()),
         Err(error) => {
-            let remedy = "write the name exactly as the API server gives it, as system:serviceaccount:NAMESPACE:NAME";
+            let remedy = "write the name exactly as the API server reports it, as system:serviceaccount:NAMESPACE:NAME";
             Err(wrong(
                 format!("{} is not an account: {error}", quoted(text)),
                 remedy,
@@ -125,22 +125,19 @@ pub(crate) fn object_name(text: &str) -> Result<String, Wrong> {
     )
 }
 
-/// A service account that is not one of ours.
+/// A service account that is not managed by Namesake.
 pub(crate) fn service_account(text: &str) -> Result<String, Wrong> {
     if is_managed_name(text) {
-        let what = format!(
-            "{} is a name of the kind that identities have",
-            quoted(text)
-        );
+        let what = format!("{} is a name that is reserved for identities", quoted(text));
         return Err(wrong(
             what,
-            "name an account that the admin made, or use identity: CLASS",
+            "name an account that an admin created, or use identity: CLASS",
         ));
     }
     object_name(text)
 }
 
-/// Text that a function accepts.
+/// Text that is legal according to a function.
 pub(crate) fn named(
     text: &str,
     kind: &str,
@@ -169,7 +166,7 @@ pub(crate) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong>
 
 fn not_canonical(text: &str) -> Wrong {
     let what = format!(
-        "{} matches nobody, because e-mail addresses are compared in lower case",
+        "{} never matches, because e-mail addresses are compared in lower case",
         quoted(text)
     );
     wrong(
@@ -180,7 +177,7 @@ fn not_canonical(text: &str) -> Wrong {
 
 fn remedy_for(error: &UserError) -> &'static str {
     match error {
-        UserError::NotAscii(_) => "write the one name in full, without *, also in users",
-        _ => "write the name as the API server gives it, such as alice@acme.com or *@acme.com",
+        UserError::NotAscii(_) => "write the name in full, without *, also in users",
+        _ => "write the name as the API server reports it, such as alice@acme.com or *@acme.com",
     }
 }

@@ -3,11 +3,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// The digest of a value: any, whole.
+/// The digest of any value, in which every member counts.
 pub(crate) fn digest_of(value: &Value) -> Digest {
-    let mut said = Said::new("value");
-    said.value(&node(value), &|_, _| true);
-    said.digest()
+    let mut writer = DigestWriter::new("value");
+    writer.value(&node(value), &|_, _| true);
+    writer.digest()
 }
 
 fn node(value: &Value) -> Node<'_> {
@@ -35,7 +35,7 @@ fn written() -> Value {
     })
 }
 
-/// The same after the API server and the JobSet controller.
+/// The same template after the API server and the JobSet controller filled it in.
 fn filled_in() -> Value {
     json!({
         "metadata": {
@@ -62,7 +62,7 @@ fn filled_in() -> Value {
 }
 
 #[test]
-fn what_controllers_and_defaults_fill_in_does_not_change_what_a_template_runs() {
+fn what_controllers_and_defaults_fill_in_does_not_change_the_digest() {
     assert_eq!(of_template(&written()), of_template(&filled_in()));
 }
 
@@ -114,23 +114,23 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The same value without anything that says nothing; lists keep their length.
+/// The same value without empty members; lists keep their length.
 fn pruned(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let kept = members
                 .iter()
                 .map(|(key, value)| (key.clone(), pruned(value)));
-            let said = kept.filter(|(_, value)| !node(value).says_nothing());
-            Value::Object(said.collect())
+            let not_empty = kept.filter(|(_, value)| !node(value).says_nothing());
+            Value::Object(not_empty.collect())
         }
         Value::Array(all) => all.iter().map(pruned).collect(),
         other => other.clone(),
     }
 }
 
-// What is left when every way to write nothing is the same.
-fn one_nothing(value: Value) -> Value {
+// The same value with null for every empty value.
+fn nulls_for_empty(value: Value) -> Value {
     match value {
         Value::Object(members) if members.is_empty() => Value::Null,
         Value::Array(all) if all.is_empty() => Value::Null,
@@ -138,18 +138,18 @@ fn one_nothing(value: Value) -> Value {
         Value::Object(members) => Value::Object(
             members
                 .into_iter()
-                .map(|(key, value)| (key, one_nothing(value)))
+                .map(|(key, value)| (key, nulls_for_empty(value)))
                 .collect(),
         ),
-        Value::Array(all) => all.into_iter().map(one_nothing).collect(),
+        Value::Array(all) => all.into_iter().map(nulls_for_empty).collect(),
         other => other,
     }
 }
 
 proptest! {
     #[test]
-    fn two_values_have_one_digest_exactly_when_they_say_the_same(a in values(), b in values()) {
-        let same = one_nothing(pruned(&a)) == one_nothing(pruned(&b));
+    fn two_values_have_the_same_digest_exactly_if_they_are_equal_but_for_empty_values(a in values(), b in values()) {
+        let same = nulls_for_empty(pruned(&a)) == nulls_for_empty(pruned(&b));
         prop_assert_eq!(digest_of(&a) == digest_of(&b), same);
         prop_assert_eq!(digest_of(&a), digest_of(&pruned(&a)));
     }

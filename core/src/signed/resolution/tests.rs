@@ -34,7 +34,7 @@ fn golden() -> (KeyRing, Resolution, String) {
 }
 
 #[test]
-fn resolutions_are_those_of_the_golden_vectors() {
+fn resolutions_are_as_in_the_golden_vectors() {
     let (keys, resolution, text) = golden();
     assert_eq!(resolution.sign(&keys, EPOCH), text);
     let seen = SeenPod {
@@ -50,7 +50,7 @@ fn resolutions_are_those_of_the_golden_vectors() {
 type Change = fn(&mut SeenPod<'_>);
 
 #[test]
-fn a_replayed_resolution_is_void() {
+fn a_replayed_resolution_is_not_valid() {
     let changes: [(&str, Change); 12] = [
         ("epoch", |seen| seen.epoch = "r3ltf7xmw2c6nsa5"),
         ("stack", |seen| seen.stack = "dev"),
@@ -83,7 +83,7 @@ fn a_replayed_resolution_is_void() {
 }
 
 #[test]
-fn a_resolution_of_this_request_is_known_whatever_the_account_is_by_now() {
+fn a_resolution_of_this_request_is_valid_whatever_service_account_the_pod_names_now() {
     let (keys, resolution, text) = golden();
     let other = SeenPod {
         service_account: "metaflow",
@@ -99,7 +99,7 @@ fn a_resolution_of_this_request_is_known_whatever_the_account_is_by_now() {
 }
 
 #[test]
-fn a_stamp_is_no_resolution() {
+fn a_stamp_is_not_a_resolution() {
     let (keys, _, _) = golden();
     let golden: Value = serde_json::from_str(include_str!("../../../testdata/seals.json")).unwrap();
     let stamp = golden["stamp"]["text"].as_str().unwrap();

@@ -32,7 +32,7 @@ fn what_an_older_key_signed_still_verifies() {
 }
 
 #[test]
-fn a_seal_for_one_purpose_is_void_for_another() {
+fn a_seal_for_one_purpose_is_not_valid_for_another() {
     let keys = ring("a", &[("a", 1)]);
     let text = keys.seal(Purpose::Stamp, EPOCH, &"payload");
     assert_eq!(
@@ -42,7 +42,7 @@ fn a_seal_for_one_purpose_is_void_for_another() {
 }
 
 #[test]
-fn a_seal_does_not_verify_under_another_id_of_the_same_key() {
+fn a_seal_is_not_valid_with_another_id_of_the_same_key() {
     let keys = ring("a", &[("a", 1), ("b", 1)]);
     let text = keys
         .seal(Purpose::Stamp, EPOCH, &"payload")
@@ -54,7 +54,7 @@ fn a_seal_does_not_verify_under_another_id_of_the_same_key() {
 }
 
 #[test]
-fn a_seal_of_another_epoch_is_void_and_its_epoch_is_signed() {
+fn a_seal_of_another_epoch_is_not_valid_and_its_epoch_is_signed() {
     let keys = ring("a", &[("a", 1)]);
     let text = keys.seal(Purpose::Stamp, EPOCH, &"payload");
     let another = EPOCH.replace('q', "r");
@@ -75,7 +75,7 @@ fn a_seal_of_another_epoch_is_void_and_its_epoch_is_signed() {
 }
 
 #[test]
-fn an_epoch_is_long_and_stays_one_part_of_a_seal() {
+fn an_epoch_is_long_and_has_no_dot() {
     assert!(is_epoch(EPOCH));
     for text in ["", "short", "with.a.dot.in.it", &"e".repeat(64)] {
         assert!(!is_epoch(text), "{text}");
@@ -83,7 +83,7 @@ fn an_epoch_is_long_and_stays_one_part_of_a_seal() {
 }
 
 #[test]
-fn what_is_not_a_seal_is_named() {
+fn text_that_is_not_a_seal_is_refused_with_the_cause() {
     let keys = ring("a", &[("a", 1)]);
     let long = "v2.".repeat(MAX_SEALED_BYTES);
     for (text, error) in [
@@ -113,11 +113,11 @@ fn what_is_not_a_seal_is_named() {
 }
 
 #[test]
-fn keys_that_make_no_ring_are_refused() {
+fn invalid_keys_are_refused() {
     let one = |id: &str, key: Vec<u8>| KeyRing::new("a", [(id.to_owned(), key)]).map(|_| ());
     assert_eq!(
         one("b", vec![0; 32]),
-        Err(KeyRingError::NoCurrent("\"a\"".to_owned()))
+        Err(KeyRingError::CurrentMissing("\"a\"".to_owned()))
     );
     assert_eq!(
         one("a", vec![0; 31]),
@@ -133,14 +133,14 @@ fn keys_that_make_no_ring_are_refused() {
 }
 
 #[test]
-fn a_ring_never_shows_its_keys() {
+fn a_key_ring_never_shows_its_keys() {
     let shown = format!("{:?}", ring("a", &[("a", 77)]));
     assert_eq!(shown, "KeyRing { current: \"a\", ids: [\"a\"], .. }");
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_opening_panic(text in any::<String>(), tail in "v2\\.a\\.e?\\.[A-Za-z0-9_-]{0,20}\\.[A-Za-z0-9_-]{0,50}") {
+    fn opening_never_panics(text in any::<String>(), tail in "v2\\.a\\.e?\\.[A-Za-z0-9_-]{0,20}\\.[A-Za-z0-9_-]{0,50}") {
         let keys = ring("a", &[("a", 1)]);
         prop_assert!(keys.open::<serde_json::Value>(Purpose::Stamp, EPOCH, &text).is_err());
         prop_assert!(keys.open::<serde_json::Value>(Purpose::Stamp, EPOCH, &tail).is_err());

@@ -43,7 +43,7 @@ fn golden(which: &str) -> (KeyRing, Stamp, String) {
 }
 
 #[test]
-fn stamps_are_those_of_the_golden_vectors() {
+fn stamps_are_as_in_the_golden_vectors() {
     let (keys, stamp, text) = golden("stamp");
     assert_eq!(stamp.sign(&keys, EPOCH), text);
     assert_eq!(Stamp::verify(&text, &keys, &SEEN), Ok(stamp));
@@ -52,7 +52,7 @@ fn stamps_are_those_of_the_golden_vectors() {
     assert_eq!(Stamp::verify(&text, &keys, &CRON), Ok(stamp));
 }
 
-/// Which field a seen object differs in.
+/// The field in which an object differs from the signed one.
 fn differs(which: &str, seen: &SeenObject<'_>) -> &'static str {
     let (keys, _, text) = golden(which);
     match Stamp::verify(&text, &keys, seen).unwrap_err() {
@@ -66,7 +66,7 @@ fn differs(which: &str, seen: &SeenObject<'_>) -> &'static str {
 type Change = fn(&mut SeenObject<'static>);
 
 #[test]
-fn a_copied_stamp_is_void() {
+fn a_copied_stamp_is_not_valid() {
     let changes: [(&str, Change); 10] = [
         ("epoch", |seen| seen.epoch = "r3ltf7xmw2c6nsa5"),
         ("stack", |seen| seen.stack = "dev"),
@@ -89,15 +89,15 @@ fn a_copied_stamp_is_void() {
 }
 
 #[test]
-fn a_generate_name_that_the_api_server_cuts_still_fits() {
+fn a_generate_name_that_the_api_server_truncates_still_matches() {
     let (keys, stamp, _) = golden("stamp");
     let beginning = "a".repeat(80);
     let object = ObjectName::GenerateName(beginning.clone());
     let text = Stamp { object, ..stamp }.sign(&keys, EPOCH);
-    let (made, shorter) = ("a".repeat(58) + "x7k2m", "a".repeat(57) + "x7k2m");
+    let (generated, shorter) = ("a".repeat(58) + "x7k2m", "a".repeat(57) + "x7k2m");
     let mut seen = SeenObject {
         generate_name: Some(&beginning),
-        name: &made,
+        name: &generated,
         ..SEEN
     };
     Stamp::verify(&text, &keys, &seen).unwrap();
@@ -106,7 +106,7 @@ fn a_generate_name_that_the_api_server_cuts_still_fits() {
 }
 
 #[test]
-fn a_stamp_for_a_uid_is_void_for_another_uid_or_name() {
+fn a_stamp_for_a_uid_is_not_valid_for_another_uid_or_name() {
     let changes: [(&str, Change); 2] = [
         ("uid", |seen| seen.uid = "another"),
         ("name", |seen| seen.name = "hourly"),
@@ -127,7 +127,7 @@ fn thirty_seconds_between_signing_and_creation_are_allowed() {
 }
 
 #[test]
-fn a_name_wins_over_the_beginning_of_one() {
+fn a_name_takes_precedence_over_generate_name() {
     assert_eq!(
         ObjectName::of(Some("a"), Some("b-")),
         ObjectName::Name("a".to_owned())
@@ -144,7 +144,7 @@ fn a_name_wins_over_the_beginning_of_one() {
 }
 
 #[test]
-fn a_signed_payload_of_another_shape_is_not_understood() {
+fn a_signed_payload_with_other_fields_is_refused() {
     let (keys, stamp, _) = golden("stamp");
     let signed = |change: fn(&mut Value)| {
         let mut payload = serde_json::to_value(&stamp).unwrap();
@@ -171,7 +171,7 @@ fn a_signed_payload_of_another_shape_is_not_understood() {
 }
 
 #[test]
-fn the_longest_stamp_is_still_looked_at() {
+fn the_longest_stamp_is_still_read() {
     let (keys, stamp, _) = golden("stamp");
     let groups = (0..16)
         .map(|i| format!("{i:02}{}", "\"".repeat(250)))
@@ -179,7 +179,7 @@ fn the_longest_stamp_is_still_looked_at() {
     let longest = Stamp {
         requester: "\"".repeat(1024),
         user: Some(User::exact(&"\"".repeat(254)).unwrap()),
-        groups: Groups::of(&groups.iter().cloned().collect(), &groups),
+        groups: Groups::new(&groups.iter().cloned().collect(), &groups),
         object: ObjectName::Name("n".repeat(253)),
         namespace: "n".repeat(63),
         taken: Some(i64::MAX),
@@ -190,7 +190,7 @@ fn the_longest_stamp_is_still_looked_at() {
         ..stamp
     };
     assert!(longest.sign(&keys, EPOCH).len() <= MAX_SEALED_BYTES);
-    // What runs as it was made has no digests, and up to 64 containers.
+    // A Job has no digests, and up to 64 containers.
     let container = |i| (format!("{i:063}"), "f".repeat(22));
     let of_job = Stamp {
         runs: Vec::new(),
@@ -222,7 +222,7 @@ proptest! {
     fn a_stamp_survives_signing(requester in "[ -~é]{1,40}", groups in prop::collection::vec("[a-z@.]{1,9}", 0..5), second in any::<i64>()) {
         let (keys, stamp, _) = golden("stamp");
         let mentioned = groups.iter().cloned().chain(["other".to_owned()]).collect();
-        let groups = Groups::of(&mentioned, &groups);
+        let groups = Groups::new(&mentioned, &groups);
         let stamp = Stamp { requester, groups, bound: Bound::Written(second), ..stamp };
         let seen = SeenObject { created: second, ..SEEN };
         prop_assert_eq!(Stamp::verify(&stamp.sign(&keys, EPOCH), &keys, &seen), Ok(stamp));
