@@ -9,7 +9,12 @@ use namesake_gcp_emulator::{
 };
 use serde_json::{Value, json};
 
-use crate::{ControlPlane, ISSUER, WORKLOAD_POOL, WorkFolder, ports, storage::Storage};
+use crate::{
+    ControlPlane, ISSUER, WORKLOAD_POOL, WorkFolder, google::storage::Storage, host::ports,
+};
+
+pub mod metadata;
+pub mod storage;
 
 /// The cluster's project.
 pub const PROJECT: &str = "acme";

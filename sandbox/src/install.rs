@@ -14,12 +14,12 @@ use serde_json::json;
 
 use crate::{
     ControlPlane, RESEARCH, STACK, WorkFolder,
-    children::tail,
-    kubectl::Kubectl,
-    ports,
-    service::Service,
-    users::{ADMIN, ALICE},
-    workdir::workspace_root,
+    host::{children::tail, ports, work_folder::workspace_root},
+    kubernetes::{
+        kubectl::Kubectl,
+        service::Service,
+        users::{ADMIN, ALICE},
+    },
 };
 
 /// Port numbers of the overlay that stand for Services, and the names of those and of their Deployments.

@@ -2,43 +2,29 @@
 //! storage and Google's side.
 //!
 //! # Layout
-//! - [`binaries`], [`python`]: the control plane's programs, built once from a Go module of our own; Metaflow, installed once.
-//! - [`clients`]: Google's clients for Python, Node.js and Go, which the tests run against the emulator.
-//! - [`children`]: child processes that never outlive us; [`workdir`]: the work folder of a run; [`ports`]: free ports.
-//! - [`control_plane`]: etcd, kube-apiserver, kube-controller-manager, with their users ([`users`]), keys and audit log.
-//! - [`node`]: runs pods as local processes, each with a [`metadata`] server.
-//! - [`google`], [`storage`]: Google's side. [`install`]: Namesake from `manifests/`, behind
-//!   [`service`]s. [`sandbox`]: all of it.
-//! - [`demo`]: two people, one flow. [`args`], [`run`], [`up`]: the program.
+//! - [`kubernetes`]: the cluster. A real control plane (etcd, kube-apiserver, kube-controller-manager) with users, keys and audit
+//!   log, a node that runs pods as local processes, the network of its Services, and Argo Workflows.
+//! - [`google`]: Google's side: the emulator, object storage, a metadata server per pod.
+//! - [`install`]: Namesake from `manifests/`. [`sandbox`]: all of the above together.
+//! - [`cli`]: the program `namesake-sandbox`, with the demo.
+//! - [`programs`]: what is built or installed once, pinned: Kubernetes, Argo, Metaflow, Google's clients.
+//! - [`host`]: child processes that never outlive us, free ports, the work folder of a run.
 
-pub mod argo;
-pub mod args;
-pub mod binaries;
-pub mod children;
-pub mod clients;
-pub mod control_plane;
-pub mod demo;
-mod go_build;
+pub mod cli;
 pub mod google;
+pub mod host;
 pub mod install;
-mod kubectl;
-pub mod metadata;
-pub mod node;
-pub mod ports;
-pub mod python;
-pub mod run;
+pub mod kubernetes;
+pub mod programs;
 pub mod sandbox;
-pub mod service;
-pub mod storage;
-pub mod up;
-pub mod users;
-pub mod workdir;
 
-pub use control_plane::ControlPlane;
 pub use google::Google;
-pub use node::{Node, NodeOptions};
+pub use host::work_folder::WorkFolder;
+pub use kubernetes::{
+    control_plane::ControlPlane,
+    node::{Node, NodeOptions},
+};
 pub use sandbox::Sandbox;
-pub use workdir::WorkFolder;
 
 /// The issuer of the cluster's tokens, as a GKE cluster of that name has it.
 pub const ISSUER: &str =

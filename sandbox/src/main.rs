@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use namesake_sandbox::{args::Cli, run};
+use namesake_sandbox::cli::{self, args::Cli};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -12,5 +12,5 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    run::run(&Cli::parse())
+    cli::run(&Cli::parse())
 }

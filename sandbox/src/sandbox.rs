@@ -9,8 +9,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    ControlPlane, Node, NodeOptions, WorkFolder, binaries::Binaries, google::Google, install,
-    python::Python, service::Service,
+    ControlPlane, Node, NodeOptions, WorkFolder,
+    google::Google,
+    install,
+    kubernetes::service::Service,
+    programs::{kubernetes::Binaries, python::Python},
 };
 
 /// Programs of this workspace that run as pods, by the names of their images.

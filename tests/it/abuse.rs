@@ -2,14 +2,9 @@
 
 mod argo;
 mod bad_input;
-mod before_opt_in;
-mod custody;
-mod down;
-mod epochs;
+mod final_check;
 mod guards;
-mod lockout;
 mod model;
 mod raw;
-mod reinvocation;
 mod roads;
-mod twin;
+mod stamps;

@@ -14,15 +14,22 @@ use kube::{Api, Client, api::PostParams};
 use namesake_api::names::SYSTEM_NAMESPACE;
 use namesake_sandbox::{
     CLUSTER, ControlPlane, WorkFolder,
-    users::{self, ADMIN},
+    kubernetes::users::{self, ADMIN},
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{eventually::eventually, manifests, person::Person, refused::refused};
+use crate::{
+    cluster::{manifests, person::Person, refusal::refused},
+    eventually::eventually,
+};
 
+pub mod dump;
 mod lent;
+pub mod manifests;
+pub mod person;
+pub mod refusal;
 pub use lent::Lent;
 
 /// Life of the tokens that the harness asks for, in seconds: longer than any run.
@@ -41,6 +48,8 @@ const NOT_INSTALLED: [&str; 5] = [
     "ValidatingWebhookConfiguration",
     "ConfigMap",
 ];
+/// Kinds that tests need, each the last of its file.
+const SERVED: [&str; 2] = ["identities.namesake.dev", "workflowtasksets.argoproj.io"];
 /// Where Argo's controller lives.
 pub const ARGO_NAMESPACE: &str = "argo";
 
@@ -102,21 +111,9 @@ impl Cluster {
                 manifests::apply(&client, &object, SYSTEM_NAMESPACE, false).await?;
             }
         }
-        let kinds: Api<CustomResourceDefinition> = Api::all(client.clone());
-        eventually("Identities are served", async || {
-            let kind = kinds.get("identities.namesake.dev").await?;
-            let conditions = kind
-                .status
-                .and_then(|status| status.conditions)
-                .unwrap_or_default();
-            let established = conditions
-                .iter()
-                .any(|c| c.type_ == "Established" && c.status == "True");
-            ensure!(established, "{conditions:?}");
-            Ok(())
-        })
-        .await?;
-        crate::argo::served(&client).await?;
+        for kind in SERVED {
+            is_served(&client, kind).await?;
+        }
         let accounts: Api<ServiceAccount> = Api::namespaced(client, "default");
         let managed: ServiceAccount =
             serde_json::from_value(json!({"metadata": {"name": "mf-nobody-aaaaaaaaaaaaaa"}}))?;
@@ -234,6 +231,21 @@ impl Cluster {
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect())
     }
+}
+
+/// Waits until the API server serves a custom resource.
+async fn is_served(client: &Client, name: &str) -> Result<()> {
+    let kinds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    eventually(&format!("{name} is served"), async || {
+        let status = kinds.get(name).await?.status;
+        let conditions = status.and_then(|s| s.conditions).unwrap_or_default();
+        let established = conditions
+            .iter()
+            .any(|c| c.type_ == "Established" && c.status == "True");
+        ensure!(established, "{conditions:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// Who issues the tokens of a cluster on GKE.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use namesake_sandbox::workdir::workspace_root;
+use namesake_sandbox::host::work_folder::workspace_root;
 
 /// The `sh` blocks of one section of a document in `docs/`, in order: from its heading to the next one of the same level or above.
 ///

@@ -9,14 +9,13 @@ use google_cloud_auth::credentials::{
 use google_cloud_gax::error::CredentialsError;
 use namesake_gcp::{Endpoints, Gcp, PerMinute};
 use namesake_gcp_emulator::{Emulator, Fault, Options, Seed, Settings, State};
-use namesake_sandbox::{WORKLOAD_POOL, ports, storage::Storage};
+use namesake_sandbox::{WORKLOAD_POOL, google::storage::Storage, host::ports};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 
-mod task;
-pub use task::Attempt;
+pub mod gcloud;
 
 /// Where the identities' GSAs live.
 pub const IDENTITIES_PROJECT: &str = "acme-identities";
@@ -146,6 +145,11 @@ impl Google {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.emulator.base_url
+    }
+
+    /// The client by which tasks reach it.
+    pub(crate) const fn http(&self) -> &reqwest::Client {
+        &self.http
     }
 
     /// The emulated world: settings, clock, planned failures, the journal of requests.

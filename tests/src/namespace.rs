@@ -18,22 +18,22 @@ use kube::{Api, Client, api::DeleteParams};
 use namesake_api::names::{
     BROKER_SERVICE_ACCOUNT, OPT_IN_LABEL, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
 };
-use namesake_sandbox::users::{ADMIN, ALICE, BOB, MALLORY};
+use namesake_sandbox::kubernetes::users::{ADMIN, ALICE, BOB, MALLORY};
 use serde_json::json;
 
 use crate::{
-    cluster::Cluster,
+    cluster::{Cluster, dump::dump, manifests, person::Person},
     drafts::metaflow_job,
-    dump::dump,
     eventually::eventually,
-    manifests,
-    person::Person,
-    runtime::runtime,
+    namespace::runtime::runtime,
     stack::{Options, Stack},
 };
 
+mod accounts;
+mod google;
 mod look;
-mod task;
+pub mod orphans;
+pub mod runtime;
 
 pub use look::is_gated;
 

@@ -1,11 +1,11 @@
 //! google.golang.org/api.
 
-use namesake_sandbox::clients;
+use namesake_sandbox::programs::google_clients;
 
 use crate::google::{Google, run};
 
 async fn go(google: &Google, name: &str) {
-    let built = tokio::task::spawn_blocking(|| clients::go(&mut |_| ()));
+    let built = tokio::task::spawn_blocking(|| google_clients::go(&mut |_| ()));
     let program = built.await.unwrap().unwrap();
     let said = run(&program, &[name], google.env()).await;
     assert_eq!(said, format!("ok {name}\n"));

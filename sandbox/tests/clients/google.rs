@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use data_encoding::BASE64URL_NOPAD;
 use namesake_gcp_emulator::{Emulator, Options, PoolSeed, Seed};
 use namesake_sandbox::{
-    ISSUER, WORKLOAD_POOL, WorkFolder, binaries::Binaries, children::Children, storage::Storage,
+    ISSUER, WORKLOAD_POOL, WorkFolder, google::storage::Storage, host::children::Children,
+    programs::kubernetes::Binaries,
 };
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -48,7 +49,7 @@ impl Google {
         let folder = WorkFolder::create().unwrap();
         let children = Children::start().unwrap();
         // The store must know where clients find it before the front, which needs the store, can listen there.
-        let port = namesake_sandbox::ports::free().unwrap();
+        let port = namesake_sandbox::host::ports::free().unwrap();
         let url = format!("http://127.0.0.1:{port}");
         let storage = Storage::start(&children, &binaries, &folder, &url)
             .await

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use namesake_gcp_emulator::metadata::{Pod, PodAccount, SourceError, TokenSource};
-use namesake_sandbox::{ISSUER, WORKLOAD_POOL, metadata::MetadataServer};
+use namesake_sandbox::{ISSUER, WORKLOAD_POOL, google::metadata::MetadataServer};
 use secrecy::SecretString;
 
 use crate::google::{ACCOUNT, Google, service_account_token};

@@ -1,14 +1,14 @@
 //! google-auth, google-cloud-storage and google-api-python-client.
 
-use namesake_sandbox::clients;
+use namesake_sandbox::programs::google_clients;
 
 use crate::google::{Google, run};
 use crate::pod;
 
 async fn python(google: &Google, name: &str, more: Vec<(String, String)>) {
-    let found = tokio::task::spawn_blocking(|| clients::python(&mut |_| ()));
+    let found = tokio::task::spawn_blocking(|| google_clients::python(&mut |_| ()));
     let program = found.await.unwrap().unwrap().program();
-    let client = clients::program_folder("python").join("client.py");
+    let client = google_clients::program_folder("python").join("client.py");
     let env = google.env().into_iter().chain(more).collect();
     let said = run(&program, &[&client.display().to_string(), name], env).await;
     assert_eq!(said, format!("ok {name}\n"));

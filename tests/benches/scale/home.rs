@@ -10,13 +10,13 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use namesake_api::names;
-use namesake_sandbox::run::say;
-use namesake_sandbox::service::Service;
-use namesake_sandbox::users::ADMIN;
+use namesake_sandbox::cli::say;
+use namesake_sandbox::kubernetes::service::Service;
+use namesake_sandbox::kubernetes::users::ADMIN;
 use namesake_sandbox::{
     ControlPlane, Google, Node, NodeOptions, STACK, WorkFolder, install, sandbox,
 };
-use namesake_tests::manifests;
+use namesake_tests::cluster::manifests;
 use serde_json::json;
 
 use super::google;

@@ -10,10 +10,9 @@ mod stock;
 use anyhow::Result;
 use kube::api::DynamicObject;
 use namesake_tests::{
-    argo::{Controller, FLOW, creates, template, trigger},
+    cluster::{person::Person, refusal::refused},
+    controllers::replayed_argo::{Controller, FLOW, creates, template, trigger},
     namespace::TestNamespace,
-    person::Person,
-    refused::refused,
 };
 use serde_json::Value;
 
@@ -68,6 +67,12 @@ impl Deployed {
     /// Somebody deploys a template over the one that is there.
     async fn deploys(&self, person: &Person, template: &Value) -> Result<DynamicObject> {
         let spec = serde_json::json!({"spec": template["spec"]});
-        Ok(namesake_tests::argo::patches(person, "WorkflowTemplate", FLOW, spec).await?)
+        Ok(namesake_tests::controllers::replayed_argo::patches(
+            person,
+            "WorkflowTemplate",
+            FLOW,
+            spec,
+        )
+        .await?)
     }
 }

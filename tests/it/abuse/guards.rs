@@ -13,32 +13,27 @@ use namesake_api::{
     Identity,
     names::{ACCEPTED_RULES_CONFIG_MAP, GSA_ANNOTATION, SYSTEM_NAMESPACE},
 };
-use namesake_sandbox::{WORKLOAD_POOL, users::BOB};
+use namesake_sandbox::{WORKLOAD_POOL, kubernetes::users::BOB};
 use namesake_tests::{
+    cluster::{manifests, person::Person, refusal::refused},
     drafts::pod,
     eventually::eventually,
-    manifests,
     namespace::{TestNamespace, account_of, with_namespace},
-    person::Person,
-    refused::refused,
 };
 use serde_json::json;
 
-mod adoption;
 mod alarm;
 mod bindings;
 mod enter;
 mod identities;
-mod nodes;
-mod orphans;
+mod lockout;
 pub(super) mod owner;
-mod placement;
 mod pods;
 mod port;
 mod proxy;
-mod status;
 mod system;
 mod tokens;
+mod webhooks_down;
 
 /// Somebody with every ordinary right on everything in the cluster, so that policies alone stand in the way; no admin of ours.
 pub(super) async fn powerful(ns: &TestNamespace) -> Result<Person> {

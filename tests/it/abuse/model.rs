@@ -18,11 +18,11 @@ use namesake_api::names::{
     IDENTITY_LABEL, RESOLUTION_ANNOTATION, STAMP_ANNOTATION, USER_ANNOTATION,
 };
 use namesake_tests::{
+    cluster::person::Person,
     drafts::{Draft, metaflow_job, metaflow_pod},
     eventually::eventually,
     namespace::{TestNamespace, account_of, with_namespace},
-    numbers::Numbers,
-    person::Person,
+    random::Numbers,
 };
 use serde_json::{Value, json};
 

@@ -4,10 +4,9 @@ use anyhow::{Context, Result, ensure};
 use data_encoding::BASE64URL_NOPAD;
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_tests::{
-    argo::{inline, template},
+    cluster::{person::Person, refusal::refused},
+    controllers::replayed_argo::{inline, template},
     drafts::metaflow_job,
-    person::Person,
-    refused::refused,
 };
 use serde_json::{Value, json};
 

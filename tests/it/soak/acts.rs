@@ -20,8 +20,11 @@ use namesake_api::{
     names::{BROKER_LEASE, GSA_ANNOTATION, SYSTEM_NAMESPACE},
 };
 use namesake_tests::{
-    drafts::metaflow_job, google::email, namespace::TestNamespace, person::Person,
-    program::Program, stack::STACK,
+    cluster::person::Person,
+    drafts::metaflow_job,
+    google::email,
+    namespace::TestNamespace,
+    stack::{STACK, program::Program},
 };
 use serde_json::json;
 

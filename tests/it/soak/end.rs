@@ -191,7 +191,7 @@ impl World {
         ensure!(identity.is_ready(), "should work");
         let account = account.context("no service account")?;
         expected.accounts.extend(gsa);
-        self.ns.stack.google().works(&self.ns, &name, spec).await?;
+        self.ns.works_at_google(&name, spec).await?;
         expected
             .roles
             .extend(roles(&self.ns, &self.book, identity, account)?);

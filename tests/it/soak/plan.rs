@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-use namesake_tests::numbers::Numbers;
+use namesake_tests::random::Numbers;
 
 /// So many people come and go.
 pub(super) const PEOPLE: usize = 6;

@@ -139,12 +139,12 @@ async fn works(
         .map(|v| v.spec.clone());
     let mut outcome = Err(anyhow::anyhow!("its identity was never ready"));
     if let Some(spec) = known {
-        outcome = google.works(ns, name, &spec).await;
+        outcome = ns.works_at_google(name, &spec).await;
     }
     if outcome.is_err() {
         let now: Option<Identity> = ns.admin().await?.all().get_opt(name).await?;
         if let Some(identity) = now.filter(Identity::is_ready) {
-            outcome = google.works(ns, name, &identity.spec).await;
+            outcome = ns.works_at_google(name, &identity.spec).await;
         }
     }
     outcome

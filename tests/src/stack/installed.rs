@@ -11,7 +11,10 @@ use kube::{
 use namesake_api::names::{AUTHORITY_SECRET, RULES_CONFIG_MAP, RULES_KEY, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 
-use crate::{cluster::Cluster, eventually::eventually, manifests};
+use crate::{
+    cluster::{Cluster, manifests},
+    eventually::eventually,
+};
 
 /// Who edits the rules, in managedFields.
 const EDITOR: &str = "kubectl-edit";

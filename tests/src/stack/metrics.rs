@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use namesake_api::names::METRICS_PATH;
 
-use super::{Stack, listener};
+use super::{Stack, programs::listener};
 
 /// The addresses of the programs that run now; another one after each restart.
 #[derive(Default)]

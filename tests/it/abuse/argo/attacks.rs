@@ -6,12 +6,14 @@ use kube::ResourceExt;
 use namesake_api::names::{
     IDENTITY_LABEL, RESOLUTION_ANNOTATION, STAMP_ANNOTATION, USER_ANNOTATION,
 };
-use namesake_sandbox::users::{ALICE, BOB, MALLORY};
+use namesake_sandbox::kubernetes::users::{ALICE, BOB, MALLORY};
 use namesake_tests::{
-    argo::{FLOW, as_stored, creates, inline, now, owner, patches, pod, template, trigger},
+    cluster::refusal::refused,
+    controllers::replayed_argo::{
+        FLOW, as_stored, creates, inline, now, owner, patches, pod, template, trigger,
+    },
     drafts::metaflow_job,
     namespace::with_namespace,
-    refused::refused,
 };
 use serde_json::{Value, json};
 

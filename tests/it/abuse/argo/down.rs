@@ -3,11 +3,11 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::DeleteParams};
-use namesake_sandbox::users::ALICE;
+use namesake_sandbox::kubernetes::users::ALICE;
 use namesake_tests::{
-    argo::{creates, inline, kind, now, patches, pod, result_of},
+    cluster::refusal::refused,
+    controllers::replayed_argo::{creates, inline, kind, now, patches, pod, result_of},
     namespace::{account_of, with_namespace, with_own_stack},
-    refused::refused,
     stack::Options,
 };
 use serde_json::{Value, json};

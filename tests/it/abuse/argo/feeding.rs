@@ -6,14 +6,12 @@ use kube::{
     ResourceExt,
     api::{DynamicObject, Patch, PatchParams, PostParams},
 };
-use namesake_sandbox::users::{ALICE, BOB};
+use namesake_sandbox::kubernetes::users::{ALICE, BOB};
 use namesake_tests::{
-    argo::{creates, inline, kind, patches, result_of},
+    cluster::{manifests, person::Person, refusal::refused},
+    controllers::replayed_argo::{creates, inline, kind, patches, result_of},
     eventually::eventually,
-    manifests,
     namespace::{account_of, with_namespace},
-    person::Person,
-    refused::refused,
 };
 use serde_json::{Value, json};
 

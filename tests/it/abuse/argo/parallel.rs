@@ -7,14 +7,16 @@ use kube::{
     ResourceExt,
     api::{DynamicObject, PostParams},
 };
-use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_sandbox::kubernetes::users::{ALICE, MALLORY};
 use namesake_tests::{
-    argo::{RESOURCE_STEP, owner, pod},
+    cluster::refusal::refused,
+    controllers::{
+        jobset::{self, job_of, job_sets},
+        replayed_argo::{RESOURCE_STEP, owner, pod},
+    },
     drafts::metaflow_job,
     eventually::eventually,
-    jobset::{self, job_of, job_sets},
     namespace::{account_of, with_own_stack},
-    refused::refused,
     stack::{Options, SHARED_RULES},
 };
 use serde_json::{Value, json};

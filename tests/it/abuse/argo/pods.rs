@@ -4,11 +4,11 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use namesake_sandbox::users::BOB;
+use namesake_sandbox::kubernetes::users::BOB;
 use namesake_tests::{
-    argo::{creates, inline, pod, trigger},
+    cluster::refusal::refused,
+    controllers::replayed_argo::{creates, inline, pod, trigger},
     namespace::with_namespace,
-    refused::refused,
 };
 use serde_json::{Value, json};
 

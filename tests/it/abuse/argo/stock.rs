@@ -6,14 +6,12 @@ use kube::{
     api::{DeleteParams, DynamicObject, PostParams},
 };
 use namesake_api::names::STAMP_ANNOTATION;
-use namesake_sandbox::users::ALICE;
+use namesake_sandbox::kubernetes::users::ALICE;
 use namesake_tests::{
-    argo::{FLOW, creates, kind, patches, template, trigger},
+    cluster::{manifests, person::Person, refusal::refused},
+    controllers::replayed_argo::{FLOW, creates, kind, patches, template, trigger},
     eventually::eventually,
-    manifests,
     namespace::{TestNamespace, with_namespace},
-    person::Person,
-    refused::refused,
 };
 use serde_json::json;
 

@@ -272,7 +272,7 @@ fn a_change_to_the_wrong_shape_is_refused_and_changes_nothing() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let (of, kind) = WORKFLOWS;
-        let flow = json!({"spec": namesake_tests::argo::inline()["spec"]});
+        let flow = json!({"spec": namesake_tests::controllers::replayed_argo::inline()["spec"]});
         let made = object(of, kind, 0, &flow);
         let place = place(of, &ns.name);
         sends(&alice, "POST", &place, &made).await?.kept()?;

@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use namesake_api::names::STAMP_ANNOTATION;
-use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_sandbox::kubernetes::users::{ALICE, MALLORY};
 use namesake_tests::{
-    argo::{Controller, creates, inline, template},
+    controllers::replayed_argo::{Controller, creates, inline, template},
     drafts::{metaflow_job, metaflow_pod},
     namespace::with_namespace,
 };
@@ -125,7 +125,7 @@ fn what_is_larger_than_the_api_server_takes_is_refused_in_its_words() -> Result<
         for (bytes, says) in [(1_700_000, "too large"), (3_300_000, "limit is 3145728")] {
             workflow["spec"]["arguments"] = json!({"x": "x".repeat(bytes)});
             let made = creates(&mallory, &workflow).await;
-            let told = namesake_tests::refused::refused(made)?;
+            let told = namesake_tests::cluster::refusal::refused(made)?;
             ensure!(told.code != 503, "{told:?}");
             told.saying(says).context(bytes)?;
         }

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use namesake_api::names::{
     IDENTITY_LABEL, RESOLUTION_ANNOTATION, STAMP_ANNOTATION, USER_ANNOTATION,
 };
-use namesake_sandbox::users::MALLORY;
+use namesake_sandbox::kubernetes::users::MALLORY;
 use namesake_tests::{
     drafts::metaflow_pod,
     namespace::{TestNamespace, with_namespace},

@@ -9,14 +9,13 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_sandbox::kubernetes::users::{ALICE, MALLORY};
 use namesake_tests::{
-    argo::{Controller, creates, inline, pod, template},
+    cluster::{person::Person, refusal::refused},
+    controllers::replayed_argo::{Controller, creates, inline, pod, template},
     drafts::metaflow_job,
     eventually::eventually,
     namespace::{TestNamespace, with_own_stack},
-    person::Person,
-    refused::refused,
     stack::Options,
 };
 use serde_json::{Value, json};

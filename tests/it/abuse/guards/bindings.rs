@@ -6,11 +6,11 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
-use namesake_sandbox::users::BOB;
+use namesake_sandbox::kubernetes::users::BOB;
 use namesake_tests::{
+    cluster::refusal::refused,
     eventually::eventually,
     namespace::{TestNamespace, with_namespace},
-    refused::refused,
 };
 use serde_json::{Value, json};
 

@@ -3,12 +3,14 @@
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
-use namesake_sandbox::users::BOB;
+use namesake_sandbox::kubernetes::users::BOB;
 use namesake_tests::{
+    cluster::{
+        person::Person,
+        refusal::{Refused, refused},
+    },
     drafts::{metaflow_job, pod},
     namespace::{TestNamespace, account_of, with_namespace, with_own_stack},
-    person::Person,
-    refused::{Refused, refused},
     stack::Options,
 };
 use serde_json::{Value, json};
@@ -54,7 +56,13 @@ async fn may_enter(person: &Person, pod: &str) -> Result<()> {
 pub(super) async fn of_billing(ns: &TestNamespace) -> Result<Pod> {
     let account =
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": BILLING}});
-    namesake_tests::manifests::apply(ns.admin().await?.client(), &account, &ns.name, false).await?;
+    namesake_tests::cluster::manifests::apply(
+        ns.admin().await?.client(),
+        &account,
+        &ns.name,
+        false,
+    )
+    .await?;
     let job = metaflow_job().of("BillingReport");
     let job = ns.bob().await?.creates::<Job>(job).await?;
     let pod = ns.pod_of(&job).await?;

@@ -6,7 +6,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use namesake_api::Identity;
-use namesake_tests::{namespace::with_namespace, refused::refused};
+use namesake_tests::{cluster::refusal::refused, namespace::with_namespace};
 use serde_json::{Value, json};
 
 use super::{bobs_account, powerful};

@@ -3,7 +3,11 @@
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
-use namesake_tests::{eventually::eventually, manifests, namespace::TestNamespace, person::Person};
+use namesake_tests::{
+    cluster::{manifests, person::Person},
+    eventually::eventually,
+    namespace::TestNamespace,
+};
 use serde_json::json;
 
 const RBAC: &str = "rbac.authorization.k8s.io";

@@ -9,14 +9,12 @@ use kube::{
 use namesake_api::names::{
     GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION, WAITING_ANNOTATION,
 };
-use namesake_sandbox::users::BOB;
+use namesake_sandbox::kubernetes::users::BOB;
 use namesake_tests::{
+    cluster::{manifests, person::Person, refusal::refused},
     drafts::{metaflow_job, pod},
     eventually::eventually,
-    manifests,
     namespace::{TestNamespace, with_namespace},
-    person::Person,
-    refused::refused,
 };
 use serde_json::{Value, json};
 
@@ -24,6 +22,12 @@ use super::{
     enter::{BILLING, of_billing},
     powerful,
 };
+
+mod adoption;
+mod nodes;
+mod owner_references;
+mod placement;
+mod status;
 
 /// A pod of bob's that waits at its gate, because Google is slow.
 async fn gated(ns: &TestNamespace) -> Result<Pod> {

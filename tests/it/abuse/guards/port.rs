@@ -8,11 +8,11 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use namesake_api::names::STAMP_ANNOTATION;
-use namesake_sandbox::users::{BOB, MALLORY};
+use namesake_sandbox::kubernetes::users::{BOB, MALLORY};
 use namesake_tests::{
+    cluster::refusal::refused,
     drafts::metaflow_job,
     namespace::{TestNamespace, with_namespace},
-    refused::refused,
 };
 use serde_json::{Value, json};
 

@@ -6,12 +6,14 @@ use k8s_openapi::api::{
     core::v1::{Pod, Service},
 };
 use kube::ResourceExt;
-use namesake_sandbox::users::BOB;
+use namesake_sandbox::kubernetes::users::BOB;
 use namesake_tests::{
+    cluster::{
+        person::Person,
+        refusal::{Refused, refused},
+    },
     drafts::metaflow_job,
     namespace::{TestNamespace, with_namespace},
-    person::Person,
-    refused::{Refused, refused},
 };
 use serde_json::{Value, json};
 

@@ -19,10 +19,9 @@ use namesake_api::names::{
     WEBHOOK_SERVICE_ACCOUNT,
 };
 use namesake_tests::{
+    cluster::{person::Person, refusal::refused},
     drafts::pod,
     namespace::{TestNamespace, with_namespace},
-    person::Person,
-    refused::refused,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};

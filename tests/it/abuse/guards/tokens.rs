@@ -12,15 +12,13 @@ use kube::{
 };
 use namesake_sandbox::{
     NODE, WORKLOAD_POOL,
-    users::{NODE_USER, SCHEDULER},
+    kubernetes::users::{NODE_USER, SCHEDULER},
 };
 use namesake_tests::{
+    cluster::{manifests, person::Person, refusal::refused},
     drafts::metaflow_job,
     eventually::eventually,
-    manifests,
     namespace::{STOCK_ACCOUNT, TestNamespace, account_of, with_namespace, with_own_stack},
-    person::Person,
-    refused::refused,
     stack::Options,
 };
 use serde_json::{Value, json};
@@ -232,7 +230,7 @@ fn a_token_secret_for_a_mapped_account_or_a_carrier_is_refused() -> Result<()> {
 
 #[test]
 fn as_shipped_the_guard_of_tokens_warns_and_audits() -> Result<()> {
-    let shipped = manifests::objects(&manifests::file("base/guard-tokens.yaml")?)?;
+    let shipped = manifests::objects(&manifests::file("base/policies/accounts/tokens.yaml")?)?;
     let binding = shipped
         .iter()
         .find(|o| {

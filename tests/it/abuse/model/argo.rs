@@ -14,11 +14,9 @@ use kube::{
 };
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_tests::{
-    argo::{Controller, kind},
-    cluster::ARGO_NAMESPACE,
-    manifests,
+    cluster::{ARGO_NAMESPACE, manifests, person::Person},
+    controllers::replayed_argo::{Controller, kind},
     namespace::TestNamespace,
-    person::Person,
 };
 use serde_json::{Value, json};
 

@@ -7,10 +7,10 @@ use kube::{
     api::{DynamicObject, Patch, PatchParams, PostParams},
 };
 use namesake_tests::{
+    cluster::person::Person,
+    controllers::jobset::{controller, job_of, job_set, job_sets},
     drafts::metaflow_job,
-    jobset::{controller, job_of, job_set, job_sets},
     namespace::TestNamespace,
-    person::Person,
 };
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use namesake_api::names::STAMP_ANNOTATION;
+use namesake_tests::cluster::person::Person;
 use namesake_tests::namespace::TestNamespace;
-use namesake_tests::person::Person;
 use serde_json::json;
 
 use super::Model;

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use namesake_sandbox::users::ALICE;
+use namesake_sandbox::kubernetes::users::ALICE;
 use namesake_tests::{
+    cluster::refusal::refused,
     drafts::metaflow_job,
     namespace::{TestNamespace, account_of, with_namespace},
-    refused::refused,
 };
 
 /// Alice's pod, whose account an admin lets make Jobs here.

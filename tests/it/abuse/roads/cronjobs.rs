@@ -6,12 +6,12 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use kube::{ResourceExt, api::ListParams};
 use namesake_api::names::STAMP_ANNOTATION;
-use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_sandbox::kubernetes::users::{ALICE, MALLORY};
 use namesake_tests::{
+    cluster::refusal::refused,
     drafts::{Draft, metaflow_job},
     eventually::within,
     namespace::{TestNamespace, with_namespace},
-    refused::refused,
 };
 use serde_json::{Value, json};
 

@@ -6,13 +6,12 @@ use kube::{
     ResourceExt,
     api::{DynamicObject, Patch, PatchParams, PostParams},
 };
-use namesake_sandbox::users::{ALICE, MALLORY};
+use namesake_sandbox::kubernetes::users::{ALICE, MALLORY};
 use namesake_tests::{
+    cluster::{person::Person, refusal::refused},
+    controllers::jobset::{self, controller, job_of, job_sets},
     drafts::{metaflow_job, metaflow_pod},
-    jobset::{self, controller, job_of, job_sets},
     namespace::with_namespace,
-    person::Person,
-    refused::refused,
 };
 use serde_json::{Value, json};
 

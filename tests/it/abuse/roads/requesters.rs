@@ -4,12 +4,12 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::ServiceAccount};
 use kube::ResourceExt;
-use namesake_sandbox::users::{ALICE, BOB};
+use namesake_sandbox::kubernetes::users::{ALICE, BOB};
 use namesake_tests::{
+    cluster::refusal::refused,
     drafts::metaflow_job,
     eventually::eventually,
     namespace::{account_of, with_namespace, with_own_stack},
-    refused::refused,
     stack::{Options, SHARED_RULES},
 };
 

@@ -303,7 +303,7 @@ struct Called {
 fn shipped() -> Vec<Called> {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../manifests/base/webhook-configurations.yaml"
+        "/../manifests/base/webhook/configurations.yaml"
     );
     let text = std::fs::read_to_string(path).unwrap();
     let configurations = text.split("\n---\n");

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use kube::{ResourceExt, api::DynamicObject};
 use namesake_tests::{
-    argo::{Controller, creates, owner, patches},
+    cluster::person::Person,
+    controllers::replayed_argo::{Controller, creates, owner, patches},
     namespace::{TestNamespace, account_of},
-    person::Person,
 };
 use serde_json::{Map, Value, json};
 

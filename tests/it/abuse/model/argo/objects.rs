@@ -1,7 +1,7 @@
 //! Small objects of Argo's, and what its controller makes of them, as it was seen to do it.
 
 use kube::{ResourceExt, api::DynamicObject};
-use namesake_tests::argo::{as_stored, owner};
+use namesake_tests::controllers::replayed_argo::{as_stored, owner};
 use serde_json::{Value, json};
 
 use super::pod_keys::{LABEL, NODE_ID, NODE_NAME, rendered};

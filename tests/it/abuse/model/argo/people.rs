@@ -6,7 +6,7 @@ use kube::{
 };
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_tests::{
-    argo::{creates, owner, patches},
+    controllers::replayed_argo::{creates, owner, patches},
     namespace::TestNamespace,
 };
 use serde_json::json;

@@ -1,0 +1,171 @@
+//! What the program does: one function per subcommand, and how it is ended.
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result};
+use nix::unistd::getppid;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    ControlPlane, WorkFolder,
+    cli::{
+        args::{Cli, Command, ControlPlaneArgs, SandboxArgs},
+        demo::laptop::Laptop,
+        output::{print, say},
+    },
+    kubernetes::{
+        argo::ArgoPrograms,
+        users::{ADMIN, ALICE, BOB},
+    },
+    sandbox::{self, Options, Sandbox},
+};
+
+pub mod args;
+pub mod demo;
+pub mod instructions;
+pub mod output;
+
+/// Runs a subcommand until it has ended or is to end. 0: all went well; 1: it did not; 130: it was ended.
+#[must_use]
+pub fn run(cli: &Cli) -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let code = runtime.block_on(async {
+        match &cli.command {
+            Command::Demo(args) => {
+                with_folder(args.keep, async |folder| {
+                    demo::run(folder, options(args)?).await
+                })
+                .await
+            }
+            Command::Up(args) => {
+                with_folder(args.keep, async |folder| stay_up(folder, args).await).await
+            }
+            Command::ControlPlane(args) => {
+                with_folder(args.keep, async |folder| control_plane(folder, args).await).await
+            }
+            Command::Build => build().await,
+        }
+    });
+    // A build that is broken off runs in a thread that nobody waits for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code
+}
+
+async fn build() -> ExitCode {
+    let built = tokio::task::spawn_blocking(|| {
+        let (binaries, python) = sandbox::prepare(say)?;
+        // Only the tests run Argo.
+        let argo = ArgoPrograms::find_or_build(&mut |line| say(line))?;
+        anyhow::Ok((binaries, argo, python))
+    });
+    match built.await.context("the build was broken off") {
+        Ok(Ok((binaries, argo, python))) => {
+            say(&format!(
+                "built: {}, {} and {}",
+                binaries.folder().display(),
+                argo.controller().display(),
+                python.bin().display()
+            ));
+            ExitCode::SUCCESS
+        }
+        Ok(Err(error)) | Err(error) => failed(&error),
+    }
+}
+
+/// Runs something in a work folder until it ends or we are asked to end; keeps the folder, and names it, if that went wrong.
+async fn with_folder(keep: bool, work: impl AsyncFnOnce(&WorkFolder) -> Result<bool>) -> ExitCode {
+    let folder = match WorkFolder::create() {
+        Ok(folder) => folder,
+        Err(error) => return failed(&error),
+    };
+    let outcome = tokio::select! {
+        outcome = work(&folder) => Some(outcome),
+        reason = asked_to_end() => {
+            say(&format!("ending: {reason}"));
+            None
+        }
+    };
+    let code = match &outcome {
+        Some(Ok(true)) | None => None,
+        Some(Ok(false)) => Some(ExitCode::FAILURE),
+        Some(Err(error)) => Some(failed(error)),
+    };
+    if keep || code.is_some() {
+        folder.keep();
+        print(&format!("logs are kept in {}", folder.logs().display()));
+    }
+    code.unwrap_or(if outcome.is_none() {
+        ExitCode::from(130)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr().lock(), "error: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Ends when somebody asks us to, or when who started us is gone.
+async fn asked_to_end() -> &'static str {
+    let parent = getppid();
+    let orphaned = async {
+        while getppid() == parent {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let received = async |kind| match signal(kind) {
+        Ok(mut signals) => {
+            signals.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = received(SignalKind::interrupt()) => "interrupted",
+        () = received(SignalKind::terminate()) => "asked to terminate",
+        () = received(SignalKind::hangup()) => "the terminal is gone",
+        () = orphaned => "the process that started this one is gone",
+    }
+}
+
+fn options(args: &SandboxArgs) -> Result<Options> {
+    Ok(Options {
+        propagation: args.propagation,
+        images: sandbox::workspace_images()?,
+    })
+}
+
+async fn stay_up(folder: &WorkFolder, args: &SandboxArgs) -> Result<bool> {
+    let sandbox = Sandbox::start(folder, options(args)?, say).await?;
+    let laptops = [
+        Laptop::open(&sandbox, folder, ALICE, ALICE).await?,
+        Laptop::open(&sandbox, folder, BOB, BOB).await?,
+    ];
+    say("up");
+    print(&instructions::how_to_talk_to(&sandbox, folder, &laptops)?);
+    std::future::pending().await
+}
+
+async fn control_plane(folder: &WorkFolder, args: &ControlPlaneArgs) -> Result<bool> {
+    let control_plane = ControlPlane::start(folder).await?;
+    let env = format!(
+        "export KUBECONFIG={}\nexport PATH={}:$PATH",
+        control_plane.kubeconfig(ADMIN).display(),
+        control_plane.binaries().folder().display()
+    );
+    if args.print_env {
+        print(&env);
+    } else {
+        say(&format!(
+            "the API server answers at {}; kubeconfigs are in {}",
+            control_plane.server(),
+            folder.kubeconfigs().display()
+        ));
+        print(&format!("\n{env}\n\nCtrl-C ends it."));
+    }
+    std::future::pending().await
+}

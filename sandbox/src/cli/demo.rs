@@ -1,0 +1,248 @@
+//! The demo: alice and bob run one flow at once, and see who they are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use kube::{Api, Client, api::ListParams};
+use namesake_api::names::GSA_ANNOTATION;
+use tokio::time::{Instant, sleep};
+
+use self::{
+    laptop::Laptop,
+    report::{Expected, Report, Task, Told, read_output},
+};
+use crate::{
+    RESEARCH, Sandbox, WorkFolder,
+    cli::output::{print, say},
+    host::{children::Child, work_folder::workspace_root},
+    kubernetes::users::{ADMIN, ALICE, BOB},
+    sandbox::Options,
+};
+
+pub mod laptop;
+mod report;
+
+const STEPS: [&str; 2] = ["start", "end"];
+/// A flow takes about half a minute; on a busy machine longer.
+const LIMIT: Duration = Duration::from_secs(300);
+const POLL: Duration = Duration::from_millis(200);
+
+/// Runs the demo. `true`: everything holds that Namesake promises.
+///
+/// # Errors
+/// A part of the sandbox that does not start.
+pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
+    let propagation = options.propagation.as_secs_f64();
+    let sandbox = Sandbox::start(folder, options, say).await?;
+    say(&format!(
+        "Namesake is up; IAM believes a change after {propagation} s here (2 to 7 minutes at Google)"
+    ));
+    let laptops = [
+        Laptop::open(&sandbox, folder, ALICE, ALICE).await?,
+        // Stock Metaflow believes this, and writes it on every object. It proves nothing, and changes nothing.
+        Laptop::open(&sandbox, folder, BOB, ALICE).await?,
+    ];
+    say(
+        "alice and bob each type: python whoami_flow.py run --with kubernetes (bob with METAFLOW_USER=alice@acme.com)",
+    );
+    let flags = laptops
+        .each_ref()
+        .map(|laptop| laptop.flow_flags(&laptops, sandbox.google.url()));
+    let runs = laptops
+        .iter()
+        .zip(&flags)
+        .map(|(laptop, flags)| follow(laptop, &sandbox, flags));
+    let ended: Vec<Result<bool>> = join_all(runs).await;
+    let admin = sandbox.control_plane.client(ADMIN).await?;
+    let (mut tasks, mut problems) = (Vec::new(), Vec::new());
+    for (laptop, ended) in laptops.iter().zip(ended) {
+        match ended {
+            Ok(true) => {}
+            Ok(false) => problems.push(format!("the flow of {} failed", laptop.person())),
+            Err(error) => problems.push(format!("the flow of {}: {error:#}", laptop.person())),
+        }
+        tasks.extend(tasks_of(laptop, &admin, folder).await?);
+    }
+    let expected = laptops.each_ref().map(|laptop| Expected {
+        user: laptop.person().to_owned(),
+        identity: laptop.identity().to_string(),
+        steps: STEPS.into(),
+    });
+    let report = Report::new(tasks, &expected, problems);
+    let path = write(&report)?;
+    print(&format!("\n{}\n", report.table()));
+    report
+        .problems
+        .iter()
+        .for_each(|problem| print(&format!("NOT AS PROMISED: {problem}")));
+    if report.ok {
+        print(
+            "Each task was its own user to Google, read its own data, and was refused the other's.",
+        );
+    }
+    say(&format!("written to {}", path.display()));
+    sandbox.stop().await;
+    Ok(report.ok)
+}
+
+/// Runs the flow of a laptop and passes its output on, line by line. `true`: it succeeded.
+async fn follow(laptop: &Laptop, sandbox: &Sandbox, flags: &[String]) -> Result<bool> {
+    let name = laptop.person().split('@').next().unwrap_or_default();
+    let client = laptop.run(sandbox, flags)?;
+    let start = Instant::now();
+    let mut shown = 0;
+    loop {
+        let ended = client.ended();
+        shown = show_new_lines(&client, name, shown);
+        match ended {
+            Some(end) => return Ok(end.code == 0),
+            None if start.elapsed() > LIMIT => {
+                client.stop(Duration::from_secs(1)).await;
+                anyhow::bail!("it had not ended after {} s", LIMIT.as_secs());
+            }
+            None => sleep(POLL).await,
+        }
+    }
+}
+
+/// Shows what the client wrote since: returns how many bytes were shown in all.
+fn show_new_lines(client: &Child, name: &str, shown: usize) -> usize {
+    let text = fs::read(client.log()).unwrap_or_default();
+    let new = text.get(shown..).unwrap_or_default();
+    let Some(end) = new.iter().rposition(|byte| *byte == b'\n') else {
+        return shown;
+    };
+    let whole = new.get(..=end).unwrap_or_default();
+    for line in String::from_utf8_lossy(whole)
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+    {
+        say(&format!("{name:5} | {}", without_time(line)));
+    }
+    shown + whole.len()
+}
+
+/// Metaflow's lines begin with a date and a time; ours have a time already.
+fn without_time(line: &str) -> &str {
+    let rest = line
+        .get(24..)
+        .filter(|_| line.starts_with("20") && line.get(10..11) == Some(" "));
+    rest.unwrap_or(line)
+}
+
+/// A person's tasks: what the cluster knows of each pod, beside what the task printed.
+async fn tasks_of(laptop: &Laptop, admin: &Client, folder: &WorkFolder) -> Result<Vec<Task>> {
+    let name = laptop
+        .folder()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let output = fs::read(folder.logs().join(format!("metaflow-{name}.log"))).unwrap_or_default();
+    let (run, told) = read_output(&String::from_utf8_lossy(&output));
+    let pods = Api::<Pod>::namespaced(admin.clone(), RESEARCH)
+        .list(&ListParams::default())
+        .await
+        .context("no pods")?;
+    let annotation = |pod: &Pod, key: &str| {
+        pod.metadata
+            .annotations
+            .as_ref()
+            .and_then(|all| all.get(key))
+            .cloned()
+    };
+    let mut tasks = Vec::new();
+    for pod in pods
+        .items
+        .iter()
+        .filter(|pod| run.is_some() && annotation(pod, "metaflow/run_id") == run)
+    {
+        let step = annotation(pod, "metaflow/step_name").unwrap_or_default();
+        let account = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.service_account_name.clone())
+            .unwrap_or_default();
+        let linked = Api::<ServiceAccount>::namespaced(admin.clone(), RESEARCH)
+            .get_opt(&account)
+            .await
+            .ok()
+            .flatten();
+        let linked = linked.and_then(|it| it.metadata.annotations?.get(GSA_ANNOTATION).cloned());
+        let found = told.iter().find(|it| it.step == step);
+        tasks.push(task(
+            laptop,
+            step,
+            pod,
+            account,
+            linked.unwrap_or_default(),
+            found,
+        ));
+    }
+    tasks.sort_by_key(|task| STEPS.iter().position(|step| *step == task.step));
+    Ok(tasks)
+}
+
+fn task(
+    laptop: &Laptop,
+    step: String,
+    pod: &Pod,
+    account: String,
+    linked: String,
+    told: Option<&Told>,
+) -> Task {
+    let silent = || "the task told nothing".to_owned();
+    let own = |told: &Told| {
+        if told.mine == format!("read: {}", laptop.notes()) {
+            "read".into()
+        } else {
+            told.mine.clone()
+        }
+    };
+    Task {
+        user: laptop.person().to_owned(),
+        step,
+        pod: pod.metadata.name.clone().unwrap_or_default(),
+        service_account: account,
+        google_service_account: linked,
+        tokeninfo_email: told.map_or_else(silent, |it| it.me.clone()),
+        own_data: told.map_or_else(silent, own),
+        others_data: told.map_or_else(silent, |it| it.theirs.clone()),
+    }
+}
+
+fn write(report: &Report) -> Result<PathBuf> {
+    let folder = workspace_root().join("target").join("demo");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join("report.json");
+    let text = serde_json::to_string_pretty(report)?;
+    fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path
+        .strip_prefix(workspace_root())
+        .map(Path::to_path_buf)
+        .unwrap_or(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_metaflows_own_time_is_taken_off() {
+        assert_eq!(
+            without_time("2026-11-22 22:00:00.123 Workflow starting"),
+            "Workflow starting"
+        );
+        assert_eq!(
+            without_time("Metaflow 2.19.39 executing"),
+            "Metaflow 2.19.39 executing"
+        );
+        assert_eq!(without_time("20"), "20");
+    }
+}

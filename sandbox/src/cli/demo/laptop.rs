@@ -1,0 +1,230 @@
+//! A data scientist's laptop: the stock Metaflow client, a kubeconfig, and the person's own Google credentials.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use namesake_core::{IdentityName, Per};
+use namesake_gcp_emulator::metadata::Workstation;
+use serde_json::json;
+
+use crate::{
+    CLASS, CLUSTER, RESEARCH, STACK, Sandbox, WorkFolder,
+    google::{BUCKET, folder_of, metadata::MetadataServer},
+    host::{
+        children::{Child, Launch},
+        work_folder::workspace_root,
+    },
+};
+
+/// The flow that people run.
+const FLOW: &str = "whoami_flow.py";
+
+/// One person's laptop.
+#[derive(Debug)]
+pub struct Laptop {
+    person: &'static str,
+    identity: IdentityName,
+    folder: PathBuf,
+    logs: PathBuf,
+    python: PathBuf,
+    env: Vec<(String, String)>,
+    _metadata: MetadataServer,
+}
+
+impl Laptop {
+    /// Sets a laptop up: Metaflow's configuration, the flow, and the person's notes in their own folder of the bucket.
+    /// `claims_to_be` goes into METAFLOW_USER, which anybody may set to anything.
+    ///
+    /// # Errors
+    /// The work folder cannot be written, or the storage refuses the person's notes.
+    pub async fn open(
+        sandbox: &Sandbox,
+        folder: &WorkFolder,
+        person: &'static str,
+        claims_to_be: &str,
+    ) -> Result<Self> {
+        let values = BTreeMap::from([(Per::User, person.to_owned())]);
+        let identity = IdentityName::derive(STACK, CLUSTER, RESEARCH, CLASS, &values);
+        let google = sandbox.google.url();
+        sandbox.google.give_folder(person, &identity)?;
+        let metadata =
+            MetadataServer::start(Arc::new(Workstation::new(google, person)), "laptop").await?;
+        let home = folder
+            .path()
+            .join("laptops")
+            .join(person.split('@').next().unwrap_or(person));
+        let mut env = metadata.env();
+        env.extend(
+            [
+                ("HOME", home.display().to_string()),
+                (
+                    "PATH",
+                    format!(
+                        "{}:/usr/local/bin:/usr/bin:/bin",
+                        sandbox.python.bin().display()
+                    ),
+                ),
+                ("LANG", "C.UTF-8".to_owned()),
+                ("PYTHONUNBUFFERED", "1".to_owned()),
+                (
+                    "KUBECONFIG",
+                    sandbox
+                        .control_plane
+                        .kubeconfig(person)
+                        .display()
+                        .to_string(),
+                ),
+                ("METAFLOW_USER", claims_to_be.to_owned()),
+                // storage.googleapis.com is Google's.
+                ("API_ENDPOINT_OVERRIDE", google.to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        let laptop = Self {
+            person,
+            identity,
+            folder: home,
+            logs: folder.logs(),
+            python: sandbox.python.program(),
+            env,
+            _metadata: metadata,
+        };
+        laptop.write_files()?;
+        laptop.upload_notes(sandbox).await?;
+        Ok(laptop)
+    }
+
+    fn write_files(&self) -> Result<()> {
+        let config = self.folder.join(".metaflowconfig");
+        fs::create_dir_all(&config).with_context(|| format!("cannot make {}", config.display()))?;
+        let settings = json!({
+            "METAFLOW_DEFAULT_DATASTORE": "gs",
+            "METAFLOW_DATASTORE_SYSROOT_GS": format!("gs://{BUCKET}/{}metaflow", folder_of(&self.identity)),
+            "METAFLOW_KUBERNETES_NAMESPACE": RESEARCH,
+            "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "python:3.11",
+        });
+        fs::write(config.join("config.json"), settings.to_string())
+            .context("cannot write Metaflow's configuration")?;
+        let flow = workspace_root().join("sandbox").join("demo").join(FLOW);
+        fs::copy(&flow, self.folder.join(FLOW))
+            .with_context(|| format!("cannot copy {}", flow.display()))?;
+        Ok(())
+    }
+
+    /// As the person, from their laptop.
+    async fn upload_notes(&self, sandbox: &Sandbox) -> Result<()> {
+        let token = sandbox.google.emulator().state().user_token(self.person);
+        let url = format!("{}/upload/storage/v1/b/{BUCKET}/o", sandbox.google.url());
+        let name = format!("{}notes.txt", folder_of(&self.identity));
+        let request = reqwest::Client::new()
+            .post(url)
+            .query(&[("uploadType", "media"), ("name", name.as_str())])
+            .bearer_auth(token)
+            .body(self.notes());
+        let answer = request
+            .send()
+            .await
+            .context("the storage does not answer")?;
+        if !answer.status().is_success() {
+            let status = answer.status();
+            bail!(
+                "{} may not write {name}: {status}: {}",
+                self.person,
+                answer.text().await.unwrap_or_default()
+            );
+        }
+        Ok(())
+    }
+
+    /// What the person wrote down.
+    #[must_use]
+    pub fn notes(&self) -> String {
+        format!("notes of {}", self.person)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn notes_url(&self) -> String {
+        format!("gs://{BUCKET}/{}notes.txt", folder_of(&self.identity))
+    }
+
+    /// Whose laptop it is.
+    #[must_use]
+    pub fn person(&self) -> &'static str {
+        self.person
+    }
+
+    /// The name of the identity that the rules give this person.
+    #[must_use]
+    pub fn identity(&self) -> &IdentityName {
+        &self.identity
+    }
+
+    /// The home folder, which has the flow.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The flow's parameters: one's own notes, those of somebody else, and where Google is asked.
+    #[must_use]
+    pub fn flow_flags(&self, laptops: &[Self], google: &str) -> Vec<String> {
+        let theirs = laptops
+            .iter()
+            .find(|other| other.person != self.person)
+            .map(Self::notes_url)
+            .unwrap_or_default();
+        vec![
+            "--notes".to_owned(),
+            self.notes_url(),
+            "--colleagues-notes".to_owned(),
+            theirs,
+            "--tokeninfo".to_owned(),
+            format!("{google}/tokeninfo"),
+        ]
+    }
+
+    /// Runs the flow: `python whoami_flow.py run --with kubernetes …`.
+    ///
+    /// # Errors
+    /// Python cannot be started.
+    pub fn run(&self, sandbox: &Sandbox, flags: &[String]) -> Result<Child> {
+        let args = [FLOW, "run", "--with", "kubernetes"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(flags.iter().cloned());
+        let name = format!(
+            "metaflow-{}",
+            self.folder
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+        );
+        let mut launch = Launch::new(&name, &self.python, args.collect(), &self.logs);
+        launch.env.clone_from(&self.env);
+        launch.only_env = true;
+        launch.folder = Some(self.folder.clone());
+        sandbox.control_plane.children().spawn(&launch)
+    }
+
+    /// Writes the laptop's environment as a file for a shell.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_env(&self) -> Result<PathBuf> {
+        let path = self.folder.join("env.sh");
+        let quoted = |value: &str| format!("'{}'", value.replace('\'', r"'\''"));
+        let lines: String = self
+            .env
+            .iter()
+            .map(|(name, value)| format!("export {name}={}\n", quoted(value)))
+            .collect();
+        fs::write(&path, lines).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+}

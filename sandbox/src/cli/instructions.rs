@@ -1,0 +1,59 @@
+//! How to talk to a sandbox that stays up.
+
+use anyhow::{Context, Result};
+use namesake_api::names;
+
+use crate::{
+    Sandbox, WorkFolder,
+    cli::demo::laptop::Laptop,
+    kubernetes::users::{ADMIN, ALICE},
+    sandbox::workspace_images,
+};
+
+/// A text for whoever started it: kubeconfigs, Google's side, and commands to begin with.
+///
+/// # Errors
+/// The work folder cannot be written, or the webhook is not built.
+pub fn how_to_talk_to(
+    sandbox: &Sandbox,
+    folder: &WorkFolder,
+    laptops: &[Laptop],
+) -> Result<String> {
+    let google = sandbox.google.url();
+    let images = workspace_images()?;
+    let webhook = images.get(names::WEBHOOK_SERVICE_ACCOUNT);
+    let mut text = format!(
+        "\nEverything is in {folder}\n\n\
+         as the admin:\n  export KUBECONFIG={admin} PATH={programs}:$PATH\n  \
+           kubectl get deployments --namespace namesake-system\n  kubectl get identities --all-namespaces\n  \
+           {webhook} check   # what is open here\n\n\
+         Google's side ({google}), with gcloud as the owner of its projects:\n  \
+           curl {google}/emulator/v1/state\n  \
+           curl -s {google}/emulator/v1/userTokens -d '{{\"email\":\"{owner}\"}}' | sed 's/.*\"accessToken\": *\"\\([^\"]*\\).*/\\1/' > {token}\n  \
+           export CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM={google}/ CLOUDSDK_AUTH_ACCESS_TOKEN_FILE={token}\n  \
+           gcloud iam service-accounts list --project {identities}\n",
+        folder = folder.path().display(),
+        admin = sandbox.control_plane.kubeconfig(ADMIN).display(),
+        programs = sandbox.control_plane.binaries().folder().display(),
+        webhook = webhook.context("no webhook is built")?.display(),
+        identities = crate::google::IDENTITIES,
+        owner = crate::google::OWNER,
+        token = folder.path().join("google-owner.token").display(),
+    );
+    for laptop in laptops {
+        let script = laptop.write_env()?;
+        let flags = laptop.flow_flags(laptops, google);
+        text += &format!(
+            "\nas {person}, with Metaflow, from their laptop:\n  cd {place}\n  . {script}\n  python whoami_flow.py run --with kubernetes {flags}\n",
+            person = laptop.person(),
+            place = laptop.folder().display(),
+            script = script.display(),
+            flags = flags.join(" "),
+        );
+    }
+    text += &format!(
+        "\nas {ALICE}, with kubectl:\n  KUBECONFIG={} kubectl auth whoami\n\nCtrl-C ends it.",
+        sandbox.control_plane.kubeconfig(ALICE).display()
+    );
+    Ok(text)
+}

@@ -1,0 +1,102 @@
+//! Cloud Storage's API without its permissions: fake-gcs-server. The emulator stands in front of it and decides who may.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    WorkFolder,
+    host::{
+        children::{Child, Children, Launch},
+        ports,
+    },
+    programs::kubernetes::{Binaries, FAKE_GCS_SERVER},
+};
+
+const START_TRIES: u32 = 5;
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// A running storage server.
+#[derive(Debug)]
+pub struct Storage {
+    url: String,
+    process: Child,
+}
+
+impl Storage {
+    /// Starts it, in memory. `public_url` is the front's: it is what the server writes into its answers, or resumable uploads
+    /// would go round the front.
+    ///
+    /// # Errors
+    /// It does not start: the message has the end of its log.
+    pub async fn start(
+        children: &Children,
+        binaries: &Binaries,
+        folder: &WorkFolder,
+        public_url: &str,
+    ) -> Result<Self> {
+        let public_host = public_url.trim_start_matches("http://");
+        for attempt in 1.. {
+            let port = ports::free()?;
+            let args = [
+                ["-scheme", "http"],
+                ["-host", "127.0.0.1"],
+                ["-port", &port.to_string()],
+                ["-backend", "memory"],
+                ["-public-host", public_host],
+                ["-external-url", public_url],
+                ["-log-level", "warn"],
+            ];
+            let args = args.into_iter().flatten().map(str::to_owned).collect();
+            let launch = Launch::new(
+                FAKE_GCS_SERVER.name,
+                &binaries.path(FAKE_GCS_SERVER),
+                args,
+                &folder.logs(),
+            );
+            let storage = Self {
+                url: format!("http://127.0.0.1:{port}"),
+                process: children.spawn(&launch)?,
+            };
+            match storage.until_ready().await {
+                Ok(()) => return Ok(storage),
+                // Most likely the port was taken in between.
+                Err(_) if attempt < START_TRIES && storage.process.ended().is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bail!("the storage was not started")
+    }
+
+    async fn until_ready(&self) -> Result<()> {
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(2))
+            .build()
+            .context("no HTTP client")?;
+        let health = format!("{}/_internal/healthcheck", self.url);
+        let deadline = tokio::time::Instant::now() + START_LIMIT;
+        while !client
+            .get(&health)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
+            if self.process.ended().is_some() || tokio::time::Instant::now() > deadline {
+                return Err(self.process.failure());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Ends it.
+    pub async fn stop(self) {
+        self.process.stop(Duration::ZERO).await;
+    }
+
+    /// Where it listens. Whoever asks here is not asked who they are: for the emulator only.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}

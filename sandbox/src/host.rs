@@ -1,0 +1,5 @@
+//! What a run takes of this machine: child processes, free ports and a work folder.
+
+pub mod children;
+pub mod ports;
+pub mod work_folder;

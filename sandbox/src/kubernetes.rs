@@ -1,0 +1,8 @@
+//! The cluster itself: control plane and its users, a node, the network of its Services, and Argo Workflows.
+
+pub mod argo;
+pub mod control_plane;
+pub(crate) mod kubectl;
+pub mod node;
+pub mod service;
+pub mod users;

@@ -1,0 +1,239 @@
+//! Argo's installation from its own manifests, and its controller as a process under its own service account.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::{
+    api::{
+        authentication::v1::{TokenRequest, TokenRequestSpec},
+        core::v1::ServiceAccount,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{Api, Client, api::PostParams};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::ArgoPrograms;
+use crate::{
+    ControlPlane, WorkFolder,
+    host::children::{Child, Launch},
+    kubernetes::{
+        kubectl::Kubectl,
+        users::{ADMIN, kubeconfig, write_private},
+    },
+};
+
+/// Where Argo is installed.
+pub const ARGO_NAMESPACE: &str = "argo";
+/// The service account that its manifests give the controller.
+const ACCOUNT: &str = "argo";
+/// What the controller puts into pods; the node stand-in has a program for it.
+pub const EXECUTOR_IMAGE: &str = "quay.io/argoproj/argoexec:v4.0.5";
+/// The Role that Argo recommends for the accounts of steps, here for the whole cluster to bind.
+pub const EXECUTOR_ROLE: &str = "argo-executor";
+/// Longer than any run.
+const TOKEN_SECONDS: i64 = 24 * 3600;
+/// Kinds of Argo's manifests that are not installed: what runs as a pod there is a process here, and nobody needs its server.
+const NOT_INSTALLED: [&str; 3] = ["Deployment", "Service", "PriorityClass"];
+/// The controller's own health check, at every address of the machine; it has no flag for it.
+const HEALTH_PORT: u16 = 6060;
+const LIMIT: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Argo's running controller. It ends with the control plane's processes.
+#[derive(Debug)]
+pub struct ArgoController {
+    child: Child,
+    _health_port: Option<TcpListener>,
+}
+
+impl ArgoController {
+    /// Installs Argo with its full CRDs and its own roles, and starts its controller as `system:serviceaccount:argo:argo`.
+    ///
+    /// # Errors
+    /// The API server refuses a manifest, or the controller ends at once.
+    pub async fn start(
+        control_plane: &ControlPlane,
+        folder: &WorkFolder,
+        programs: &ArgoPrograms,
+    ) -> Result<Self> {
+        let kubectl = Kubectl::of_admin(control_plane);
+        let manifests = programs.manifests().join("cluster-install");
+        let place = folder.path().join("argo");
+        let apply = move || install(&kubectl, &manifests, &place);
+        tokio::task::spawn_blocking(apply)
+            .await
+            .context("the installation of Argo was broken off")??;
+        let admin = control_plane.client(ADMIN).await?;
+        until_served(&admin).await?;
+        let kubeconfig = write_kubeconfig(control_plane, &admin, folder).await?;
+        Self::launch(control_plane, folder, programs, &kubeconfig)
+    }
+
+    fn launch(
+        control_plane: &ControlPlane,
+        folder: &WorkFolder,
+        programs: &ArgoPrograms,
+        kubeconfig: &Path,
+    ) -> Result<Self> {
+        // Held, so that the controller cannot listen there: nothing of a sandbox is reachable from elsewhere. Whoever has it
+        // already does as well.
+        let health_port = TcpListener::bind((Ipv4Addr::LOCALHOST, HEALTH_PORT)).ok();
+        let kubeconfig = kubeconfig.display().to_string();
+        let args = [
+            ["--kubeconfig", &kubeconfig],
+            ["--namespace", ARGO_NAMESPACE],
+            ["--executor-image", EXECUTOR_IMAGE],
+            ["--qps", "200"],
+            ["--burst", "400"],
+        ];
+        let args = args.into_iter().flatten().map(str::to_owned).collect();
+        let program = programs.controller();
+        let mut launch = Launch::new("workflow-controller", &program, args, &folder.logs());
+        launch.env = vec![("LEADER_ELECTION_DISABLE".into(), "true".into())];
+        Ok(Self {
+            child: control_plane.children().spawn(&launch)?,
+            _health_port: health_port,
+        })
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.child.log()
+    }
+
+    /// Ends it.
+    pub async fn stop(self) {
+        self.child.stop(Duration::from_secs(3)).await;
+    }
+}
+
+fn install(kubectl: &Kubectl, manifests: &Path, place: &Path) -> Result<()> {
+    fs::create_dir_all(place).with_context(|| format!("cannot make {}", place.display()))?;
+    // Its manifests leave that to the admin. Nobody of those who edit other namespaces has rights here.
+    let namespace = place.join("namespace.json");
+    let object =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ARGO_NAMESPACE}});
+    write_private(&namespace, &object.to_string())?;
+    apply(kubectl, &namespace)?;
+    let all = kubectl.run(&["kustomize", &manifests.display().to_string()])?;
+    let rendered = place.join("argo.yaml");
+    fs::write(&rendered, installed(&all))
+        .with_context(|| format!("cannot write {}", rendered.display()))?;
+    apply(kubectl, &rendered)?;
+    let extra = place.join("extra.json");
+    write_private(&extra, &extra_objects().to_string())?;
+    apply(kubectl, &extra)
+}
+
+fn apply(kubectl: &Kubectl, file: &Path) -> Result<()> {
+    let file = file.display().to_string();
+    let args = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--filename",
+        &file,
+    ];
+    kubectl.run(&args).map(drop)
+}
+
+/// The documents that are installed, by their kinds.
+fn installed(all: &str) -> String {
+    let kept = all.split("\n---\n").filter(|document| {
+        let kind = document
+            .lines()
+            .find_map(|line| line.strip_prefix("kind: "));
+        !kind.is_some_and(|kind| NOT_INSTALLED.contains(&kind))
+    });
+    kept.collect::<Vec<_>>().join("\n---\n")
+}
+
+/// The controller's configuration, without the ports that a second sandbox on this machine would want too; and what Argo
+/// recommends for accounts of steps (its Role `executor`), of which it installs nothing. Argo's account is bound to Namesake's
+/// ClusterRole for carriers, as docs/install-gke.md says; where Namesake is not installed, that role does not exist.
+fn extra_objects() -> serde_json::Value {
+    let off = "enabled: false\n";
+    let rule = |resources: &[&str], verbs: &[&str]| json!({"apiGroups": ["argoproj.io"], "resources": resources, "verbs": verbs});
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "ConfigMap",
+         "metadata": {"name": "workflow-controller-configmap", "namespace": ARGO_NAMESPACE},
+         "data": {"metricsConfig": off, "telemetryConfig": off}},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": EXECUTOR_ROLE},
+         "rules": [rule(&["workflowtaskresults"], &["create", "patch"])]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "argo-is-a-carrier"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-carrier"},
+         "subjects": [{"kind": "ServiceAccount", "name": "argo", "namespace": ARGO_NAMESPACE}]},
+    ]})
+}
+
+async fn until_served(admin: &Client) -> Result<()> {
+    let kinds: Api<CustomResourceDefinition> = Api::all(admin.clone());
+    let names = ["workflows", "cronworkflows", "workflowtaskresults"];
+    let start = Instant::now();
+    for name in names {
+        let name = format!("{name}.argoproj.io");
+        loop {
+            let status = kinds.get(&name).await?.status.unwrap_or_default();
+            let mut conditions = status.conditions.into_iter().flatten();
+            if conditions.any(|it| it.type_ == "Established" && it.status == "True") {
+                break;
+            }
+            if start.elapsed() > LIMIT {
+                bail!("{name} is not served after {} s", LIMIT.as_secs());
+            }
+            sleep(POLL).await;
+        }
+    }
+    Ok(())
+}
+
+async fn write_kubeconfig(
+    control_plane: &ControlPlane,
+    admin: &Client,
+    folder: &WorkFolder,
+) -> Result<PathBuf> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), ARGO_NAMESPACE);
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec {
+            expiration_seconds: Some(TOKEN_SECONDS),
+            ..TokenRequestSpec::default()
+        }),
+        ..TokenRequest::default()
+    };
+    let answer = accounts
+        .create_token_request(ACCOUNT, &PostParams::default(), &request)
+        .await
+        .context("no token for Argo's controller")?;
+    let token = answer.status.and_then(|status| status.token);
+    let token = token.context("a TokenRequest without a token")?;
+    let path = folder.kubeconfigs().join("argo.yaml");
+    let text = kubeconfig(
+        ACCOUNT,
+        control_plane.server(),
+        control_plane.ca_pem(),
+        &format!("token: {token}"),
+    );
+    write_private(&path, &text)?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_argo_would_run_as_pods_is_not_installed() {
+        let all = "apiVersion: v1\nkind: ServiceAccount\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {}\n---\nkind: ClusterRole\n";
+        let kept = installed(all);
+        assert!(kept.contains("ServiceAccount") && kept.contains("ClusterRole"));
+        assert!(!kept.contains("Deployment"), "{kept}");
+    }
+}

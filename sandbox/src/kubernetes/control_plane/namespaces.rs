@@ -1,0 +1,55 @@
+//! Namespaces in which people work.
+
+use anyhow::Result;
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Namespace, ServiceAccount},
+    rbac::v1::RoleBinding,
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{ControlPlane, FIELD_MANAGER};
+use crate::kubernetes::users::{ADMIN, PEOPLE};
+
+impl ControlPlane {
+    /// Makes a namespace with these labels in which alice, bob and mallory may `edit`, and waits until pods can be made there.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
+        let client = self.client(ADMIN).await?;
+        let labels: serde_json::Map<_, _> = labels
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), json!(value)))
+            .collect();
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+        let apply = PatchParams::apply(FIELD_MANAGER).force();
+        Api::<Namespace>::all(client.clone())
+            .patch(name, &apply, &Patch::Apply(&namespace))
+            .await?;
+        let subjects = PEOPLE.map(
+            |user| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}),
+        );
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "people"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}, "subjects": subjects,
+        });
+        let bindings = Api::<RoleBinding>::namespaced(client.clone(), name);
+        bindings
+            .patch("people", &apply, &Patch::Apply(&binding))
+            .await?;
+        self.until("prepare the namespace", || is_prepared(&client, name))
+            .await
+    }
+}
+
+/// Whether the controllers have made what every pod of a namespace needs.
+pub(super) async fn is_prepared(client: &Client, namespace: &str) -> bool {
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
+    let config_maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
+    matches!(accounts.get_opt("default").await, Ok(Some(_)))
+        && matches!(config_maps.get_opt("kube-root-ca.crt").await, Ok(Some(_)))
+}

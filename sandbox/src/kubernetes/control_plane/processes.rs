@@ -1,0 +1,52 @@
+//! The control plane's programs, and the restart of one of them.
+
+use anyhow::Result;
+
+use super::{ControlPlane, STOP_GRACE};
+use crate::{
+    host::children::{Child, Launch},
+    programs::kubernetes::KUBE_APISERVER,
+};
+
+/// A program, and how it was started.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    pub(super) launch: Launch,
+    pub(super) child: Child,
+}
+
+impl Process {
+    fn is_api_server(&self) -> bool {
+        self.launch.name == KUBE_APISERVER.name
+    }
+}
+
+impl ControlPlane {
+    /// Its programs, by name, with their process ids.
+    #[must_use]
+    pub fn programs(&self) -> Vec<(String, i32)> {
+        let all = self.processes();
+        all.iter()
+            .map(|p| (p.launch.name.clone(), p.child.pid()))
+            .collect()
+    }
+
+    /// Ends the API server alone, as an upgrade of the control plane does; what is stored stays.
+    pub async fn api_server_stops(&self) {
+        let found = self.processes().iter().find(|p| p.is_api_server()).cloned();
+        if let Some(process) = found {
+            process.child.stop(STOP_GRACE).await;
+        }
+    }
+
+    /// Starts the API server again, at the same address, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not become ready within 90 s: the message has the end of its log.
+    pub async fn api_server_starts(&self) -> Result<()> {
+        for process in self.processes().iter_mut().filter(|p| p.is_api_server()) {
+            process.child = self.children.spawn(&process.launch)?;
+        }
+        self.answers().await
+    }
+}

@@ -1,0 +1,367 @@
+//! A stand-in for the cluster's node and scheduler: runs each pod's containers as local processes.
+//!
+//! What differs from a real node: there is no isolation (no mount, network or user namespaces: paths under mounts are rewritten,
+//! see `mounts`) but for the pods of images that need it ([`NodeOptions::isolated`], see `isolation`), no image is pulled (an image
+//! of ours becomes a program of this workspace, another one's `command` must be here), no attach or logs through the API server
+//! (logs are files), exec streams nothing (see `exec`), and what the network around a real node would do is put into the environment
+//! (see [`NodeOptions::env`]).
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Node as NodeObject, Pod};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event},
+    },
+};
+use serde_json::json;
+use tokio::{sync::watch, task::JoinHandle};
+
+use self::{exec::Containers, isolation::Isolation, tokens::PodIdentity};
+use crate::{
+    ControlPlane, NODE, WorkFolder,
+    host::children::Children,
+    kubernetes::users::{NODE_USER, SCHEDULER},
+};
+
+mod address;
+mod env;
+mod events;
+mod exec;
+mod isolation;
+mod metadata;
+mod mounts;
+mod pod;
+mod prepare;
+mod probe;
+mod run;
+mod status;
+pub mod tokens;
+mod volumes;
+
+/// What this node adds to pods.
+#[derive(Debug, Clone, Default)]
+pub struct NodeOptions {
+    /// Image name without registry, tag and digest (`namesake-webhook`) → the program that stands for it.
+    pub images: BTreeMap<String, PathBuf>,
+    /// Folders in front of PATH, as an image's own would be.
+    pub path: Vec<PathBuf>,
+    /// The URL of Google's side: with it, every pod gets a metadata server as on GKE.
+    pub google: Option<String>,
+    /// Names of images, as in `images`, whose pods run in mount and PID namespaces: they rely on fixed paths.
+    pub isolated: BTreeSet<String>,
+    /// Environment of every container, below its own: what a GKE node and its network make unnecessary.
+    pub env: Vec<(String, String)>,
+}
+
+impl NodeOptions {
+    /// The program that stands for an image.
+    fn program(&self, image: &str) -> Option<&Path> {
+        self.images.get(short_name(image)).map(PathBuf::as_path)
+    }
+
+    /// Whether a pod runs in namespaces of its own.
+    fn is_isolated(&self, pod: &Pod) -> bool {
+        let spec = pod.spec.iter();
+        let mut containers = spec.flat_map(|spec| {
+            spec.containers
+                .iter()
+                .chain(spec.init_containers.iter().flatten())
+        });
+        containers.any(|it| {
+            let image = it.image.as_deref().unwrap_or_default();
+            self.isolated.contains(short_name(image))
+        })
+    }
+}
+
+/// An image's name without registry, tag and digest.
+fn short_name(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    name.split(':').next().unwrap_or_default()
+}
+
+/// A running node stand-in. Only one may be alive for a control plane.
+#[derive(Debug)]
+pub struct Node {
+    watch: JoinHandle<()>,
+    children: Children,
+    exec: axum_server::Handle<SocketAddr>,
+}
+
+/// What all pods share.
+struct Context {
+    node: Client,
+    scheduler: Client,
+    server: String,
+    ca_pem: String,
+    pods: PathBuf,
+    logs: PathBuf,
+    children: Children,
+    options: NodeOptions,
+    /// How pods get namespaces, or why they cannot; nothing was tried if no pod needs them.
+    isolation: Option<Result<Isolation, String>>,
+    /// Folders that isolated containers see as they are.
+    kept: Vec<PathBuf>,
+    containers: Containers,
+}
+
+impl Node {
+    /// Registers the node `loopback` and begins to run pods, in the current tokio runtime. Containers' logs are files
+    /// `<logs>/<namespace>_<pod>_<container>.log` of the work folder.
+    ///
+    /// # Errors
+    /// The API server refuses the node.
+    pub async fn start(
+        control_plane: &ControlPlane,
+        folder: &WorkFolder,
+        options: NodeOptions,
+    ) -> Result<Self> {
+        let logs = folder.logs().join("pods");
+        std::fs::create_dir_all(&logs)
+            .with_context(|| format!("cannot make {}", logs.display()))?;
+        let pods = folder.pods();
+        let isolation = match options.isolated.is_empty() {
+            true => None,
+            false => Some(Isolation::probe(&pods)),
+        };
+        let containers = Containers::default();
+        let (address, exec) = exec::serve(folder, containers.clone())?;
+        let context = Context {
+            node: control_plane.client(NODE_USER).await?,
+            scheduler: control_plane.client(SCHEDULER).await?,
+            server: control_plane.server().to_owned(),
+            ca_pem: control_plane.ca_pem().to_owned(),
+            kept: kept_folders(&pods, &options)?,
+            pods,
+            logs,
+            children: Children::start()?,
+            options,
+            isolation,
+            containers,
+        };
+        register(&context.node, address.port()).await?;
+        let children = context.children.clone();
+        let watch = tokio::spawn(watch_pods(Arc::new(context)));
+        Ok(Self {
+            watch,
+            children,
+            exec,
+        })
+    }
+
+    /// Stops looking at pods and ends all their processes.
+    pub async fn stop(self) {
+        // Waits for processes: not on a thread of the runtime.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.watch.abort();
+        self.exec.shutdown();
+        self.children.end_all();
+    }
+}
+
+impl Context {
+    fn folder_of(&self, pod: &PodIdentity) -> PathBuf {
+        self.pods
+            .join(format!("{}_{}_{}", pod.namespace, pod.pod, pod.uid))
+    }
+
+    /// The environment that an image and a runtime give to every container.
+    fn node_env(&self, home: &Path, temporary: &Path) -> Vec<(String, String)> {
+        let inherited =
+            std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
+        let path: Vec<String> = self
+            .options
+            .path
+            .iter()
+            .map(|it| it.display().to_string())
+            .chain([inherited])
+            .collect();
+        let port = self.server.rsplit(':').next().unwrap_or_default();
+        let mut env: Vec<(String, String)> = [
+            ("PATH", path.join(":")),
+            ("HOME", home.display().to_string()),
+            ("TMPDIR", temporary.display().to_string()),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("KUBERNETES_SERVICE_HOST", "127.0.0.1".to_owned()),
+            ("KUBERNETES_SERVICE_PORT", port.to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        env.extend_from_slice(&self.options.env);
+        env
+    }
+}
+
+/// The pods' own folders, and what stands for images; true paths, because a link would lead out of a container's root.
+fn kept_folders(pods: &Path, options: &NodeOptions) -> Result<Vec<PathBuf>> {
+    let programs = options.images.values().filter_map(|it| it.parent());
+    let folders = programs
+        .chain(options.path.iter().filter_map(|it| it.parent()))
+        .chain([pods]);
+    let folders = folders.map(|folder| {
+        folder
+            .canonicalize()
+            .with_context(|| format!("no folder {}", folder.display()))
+    });
+    Ok(folders
+        .collect::<Result<BTreeSet<_>>>()?
+        .into_iter()
+        .collect())
+}
+
+async fn register(client: &Client, exec_port: u16) -> Result<()> {
+    let nodes = Api::<NodeObject>::all(client.clone());
+    let node = json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": NODE, "labels": {
+            "kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux", "topology.kubernetes.io/zone": "loopback-a",
+        }},
+    });
+    match nodes
+        .create(&PostParams::default(), &serde_json::from_value(node)?)
+        .await
+    {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        Err(error) => return Err(error).context("cannot register the node"),
+    }
+    let capacity =
+        json!({"cpu": "1000", "memory": "1000Gi", "ephemeral-storage": "1000Gi", "pods": "1000"});
+    let status = json!({"status": {
+        "capacity": capacity, "allocatable": capacity,
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": exec_port}},
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE}],
+        "conditions": [{"type": "Ready", "status": "True", "reason": "SandboxReady", "message": "runs pods as local processes"}],
+    }});
+    nodes
+        .patch_status(NODE, &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .context("cannot write the node's status")?;
+    Ok(())
+}
+
+/// Pods by UID that were taken on, with the means to end them.
+type Taken = HashMap<String, watch::Sender<Option<Duration>>>;
+
+async fn watch_pods(context: Arc<Context>) {
+    // The scheduler may watch all pods; a node only its own.
+    let pods = Api::<Pod>::all(context.scheduler.clone());
+    let mut events = pin!(watcher::watcher(pods, watcher::Config::default()).default_backoff());
+    let mut taken = Taken::new();
+    let mut seen = HashSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(pod)) => look_at(&context, &mut taken, pod),
+            Ok(Event::InitApply(pod)) => {
+                seen.extend(pod.metadata.uid.clone());
+                look_at(&context, &mut taken, pod);
+            }
+            Ok(Event::Delete(pod)) => {
+                end(&mut taken, pod.metadata.uid.as_deref().unwrap_or_default());
+            }
+            Ok(Event::Init) => seen.clear(),
+            Ok(Event::InitDone) => {
+                let gone: Vec<String> = taken
+                    .keys()
+                    .filter(|uid| !seen.contains(*uid))
+                    .cloned()
+                    .collect();
+                gone.iter().for_each(|uid| end(&mut taken, uid));
+            }
+            Err(error) => tracing::debug!(%error, "the watch of pods begins again"),
+        }
+    }
+}
+
+fn end(taken: &mut Taken, uid: &str) {
+    if let Some(sender) = taken.remove(uid) {
+        sender.send_replace(Some(Duration::ZERO));
+    }
+}
+
+fn look_at(context: &Arc<Context>, taken: &mut Taken, pod: Pod) {
+    let uid = pod.metadata.uid.clone().unwrap_or_default();
+    if let Some(sender) = taken.get(&uid) {
+        if pod.metadata.deletion_timestamp.is_some() {
+            let grace = pod
+                .metadata
+                .deletion_grace_period_seconds
+                .and_then(|it| u64::try_from(it).ok())
+                .unwrap_or(0);
+            sender.send_if_modified(|end| end.replace(Duration::from_secs(grace)).is_none());
+        }
+        return;
+    }
+    let next = next_step(&pod);
+    if next == Next::Nothing {
+        return;
+    }
+    let (sender, ending) = watch::channel(None);
+    if pod.metadata.deletion_timestamp.is_some() {
+        sender.send_replace(Some(Duration::ZERO));
+    }
+    taken.insert(uid, sender);
+    let context = Arc::clone(context);
+    tokio::spawn(async move {
+        if next == Next::Bind && !pod::bind(&context, &pod).await {
+            return;
+        }
+        pod::live(context, pod, ending).await;
+    });
+}
+
+/// What to do with a pod that we have not taken on.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    Bind,
+    Run,
+}
+
+fn next_step(pod: &Pod) -> Next {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref())
+        .unwrap_or("Pending");
+    let Some(spec) = &pod.spec else {
+        return Next::Nothing;
+    };
+    let is_gated = spec
+        .scheduling_gates
+        .as_ref()
+        .is_some_and(|gates| !gates.is_empty());
+    let is_ours = spec
+        .scheduler_name
+        .as_deref()
+        .is_none_or(|name| name == "default-scheduler");
+    match spec.node_name.as_deref() {
+        _ if matches!(phase, "Succeeded" | "Failed") => Next::Nothing,
+        Some(NODE) => Next::Run,
+        Some(_) => Next::Nothing,
+        None if is_gated || !is_ours || pod.metadata.deletion_timestamp.is_some() => Next::Nothing,
+        None => Next::Bind,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! What happens to a container while it runs.
+
+use jiff::Timestamp;
+
+/// What happened to a container.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) index: usize,
+    pub(super) is_init: bool,
+    pub(super) what: Happening,
+}
+
+#[derive(Debug)]
+pub(super) enum Happening {
+    Started(Timestamp),
+    Ready(bool),
+    Ended { end: End, is_final: bool },
+    BackOff { message: String },
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) code: i32,
+    pub(super) since: Timestamp,
+    pub(super) until: Timestamp,
+    /// The end of its log, if it failed.
+    pub(super) message: String,
+}

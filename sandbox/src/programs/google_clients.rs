@@ -1,0 +1,110 @@
+//! Google's clients for Python, Node.js and Go, installed pinned into `target/clients`: the tests run them unchanged
+//! against the emulator. Their programs are in `sandbox/clients`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    host::{children::Launch, work_folder::workspace_root},
+    programs::{
+        Error,
+        python::{Python, found_in, locked, run_install},
+    },
+};
+
+/// The folder of the clients' programs, and below `target` that of what is installed for them.
+const CLIENTS: &str = "clients";
+
+/// Node.js with Google's authentication library.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The interpreter.
+    pub program: PathBuf,
+    /// The folder of the installed packages, for `NODE_PATH`.
+    pub modules: PathBuf,
+}
+
+/// The folder of the program for one language.
+#[must_use]
+pub fn program_folder(language: &str) -> PathBuf {
+    let root = workspace_root();
+    root.join("sandbox").join(CLIENTS).join(language)
+}
+
+/// Google's clients for Python; Node.js and npm are in the same environment.
+///
+/// # Errors
+/// There is no Python 3, or a package cannot be had.
+pub fn python(progress: &mut dyn FnMut(&str)) -> Result<Python> {
+    let folder = Path::new(CLIENTS).join("python");
+    Python::environment(&folder, &folder, progress)
+}
+
+/// Google's authentication library for Node.js.
+///
+/// # Errors
+/// A package cannot be had.
+pub fn node(progress: &mut dyn FnMut(&str)) -> Result<Node> {
+    let bin = python(progress)?.bin();
+    let folder = installed("node");
+    let _lock = locked(&folder)?;
+    let found = Node {
+        program: bin.join("node"),
+        modules: folder.join("node_modules"),
+    };
+    let source = program_folder("node");
+    let lock_file = source.join("package-lock.json");
+    let wanted = fs::read_to_string(&lock_file)
+        .with_context(|| format!("cannot read {}", lock_file.display()))?;
+    let stamp = folder.join("installed.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(found);
+    }
+    progress("installing Google's packages for Node.js into target/clients/node");
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(source.join(name), folder.join(name))
+            .with_context(|| format!("cannot copy {name}"))?;
+    }
+    let args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+    let args = args.map(str::to_owned).into();
+    let mut launch = Launch::new("npm", &bin.join("npm"), args, &folder);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path)))?;
+    launch.env = vec![("PATH".to_owned(), path.to_string_lossy().into_owned())];
+    launch.folder = Some(folder.clone());
+    run_install(&launch)?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(found)
+}
+
+/// The program for Go, built. Go itself knows whether it must be built anew.
+///
+/// # Errors
+/// Go is not installed, or the build fails.
+pub fn go(progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH");
+    let go = found_in(path.as_deref(), "go").ok_or(Error::NoTool {
+        tool: "go, 1.26 or newer,",
+        remedy: "install it; it builds Google's client for Go, which the tests run",
+    })?;
+    let folder = installed("go");
+    let _lock = locked(&folder)?;
+    progress("building Google's client for Go into target/clients/go");
+    let program = folder.join("client");
+    let output = program.display().to_string();
+    let args = ["build", "-mod=readonly", "-o", &output, "."];
+    let args = args.map(str::to_owned).into();
+    let mut launch = Launch::new("go-build", &go, args, &folder);
+    launch.folder = Some(program_folder("go"));
+    run_install(&launch)?;
+    Ok(program)
+}
+
+fn installed(language: &str) -> PathBuf {
+    let target = workspace_root().join("target");
+    target.join(CLIENTS).join(language)
+}

@@ -1,0 +1,175 @@
+//! The control plane's programs: taken from KUBEBUILDER_ASSETS, or built once from our own Go module.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    host::work_folder::workspace_root,
+    programs::{
+        ASSETS, Error, Program,
+        go_module::{self, GoBuild},
+    },
+};
+
+/// The store behind the API server.
+pub const ETCD: Program = Program {
+    name: "etcd",
+    package: "go.etcd.io/etcd/server/v3",
+};
+/// The API server.
+pub const KUBE_APISERVER: Program = Program {
+    name: "kube-apiserver",
+    package: "k8s.io/kubernetes/cmd/kube-apiserver",
+};
+/// The controllers of Jobs, Deployments, namespaces, tokens and so on.
+pub const KUBE_CONTROLLER_MANAGER: Program = Program {
+    name: "kube-controller-manager",
+    package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+};
+/// The command line that installs manifests.
+pub const KUBECTL: Program = Program {
+    name: "kubectl",
+    package: "k8s.io/kubernetes/cmd/kubectl",
+};
+/// Cloud Storage's API without its permissions.
+pub const FAKE_GCS_SERVER: Program = Program {
+    name: "fake-gcs-server",
+    package: "github.com/fsouza/fake-gcs-server",
+};
+
+/// Every program of the Go module, in the order in which they are built.
+pub const ALL: [Program; 5] = [
+    ETCD,
+    KUBE_APISERVER,
+    KUBE_CONTROLLER_MANAGER,
+    KUBECTL,
+    FAKE_GCS_SERVER,
+];
+
+/// A folder that has the programs.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    folder: PathBuf,
+}
+
+impl Binaries {
+    /// Finds all programs, or builds what is missing; `progress` gets a line about every 10 s while it builds.
+    ///
+    /// # Errors
+    /// See [`Error`]: each says what to do.
+    pub fn find_or_build(progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        match std::env::var_os(ASSETS) {
+            Some(folder) if !folder.is_empty() => Self::in_assets(Path::new(&folder), &ALL),
+            _ => Self::build(&workspace_root(), progress),
+        }
+    }
+
+    /// Takes the programs from a folder that the user named.
+    ///
+    /// # Errors
+    /// It lacks one of `needed`.
+    pub fn in_assets(folder: &Path, needed: &[Program]) -> Result<Self> {
+        let missing: Vec<&str> = needed
+            .iter()
+            .filter(|it| !folder.join(it.name).is_file())
+            .map(|it| it.name)
+            .collect();
+        if !missing.is_empty() {
+            return Err(Error::Lacking {
+                folder: folder.to_path_buf(),
+                missing: missing.join(", "),
+            }
+            .into());
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// The path of a program.
+    #[must_use]
+    pub fn path(&self, program: Program) -> PathBuf {
+        self.folder.join(program.name)
+    }
+
+    /// The folder of all of them.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn build(root: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        let folder = root.join("target").join("control-plane");
+        let module = root.join("sandbox").join("control-plane");
+        let _lock = go_module::lock(&folder)?;
+        let build = GoBuild {
+            ldflags: ldflags(&module)?,
+            stamp: go_module::stamp(&module, &["go.mod", "go.sum"])?,
+            module,
+            modfile: None,
+            target: folder.clone(),
+        };
+        build.build_missing(&ALL, progress)?;
+        Ok(Self { folder })
+    }
+}
+
+/// Without these the API server says that it is v0.0.0.
+fn ldflags(module: &Path) -> Result<String> {
+    let text = fs::read_to_string(module.join("go.mod")).context("cannot read go.mod")?;
+    let version = kubernetes_version(&text).context("go.mod requires no k8s.io/kubernetes")?;
+    let mut parts = version.trim_start_matches('v').split('.');
+    let (major, minor) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let of = "k8s.io/component-base/version.git";
+    Ok(format!(
+        "-s -w -X {of}Version={version} -X {of}Major={major} -X {of}Minor={minor}"
+    ))
+}
+
+fn kubernetes_version(go_mod: &str) -> Option<&str> {
+    go_mod.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix("k8s.io/kubernetes ")?
+            .split_whitespace()
+            .next()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_assets_that_lacks_a_program_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("etcd"), "").unwrap();
+        let error = Binaries::in_assets(folder.path(), &[ETCD, KUBECTL])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("lacks kubectl:"), "{error}");
+        fs::write(folder.path().join("kubectl"), "").unwrap();
+        Binaries::in_assets(folder.path(), &[ETCD, KUBECTL]).unwrap();
+    }
+
+    #[test]
+    fn the_version_that_clients_see_is_that_of_the_go_module() {
+        let module = workspace_root().join("sandbox").join("control-plane");
+        let flags = ldflags(&module).unwrap();
+        assert!(
+            flags.contains("gitVersion=v1.") && flags.contains("gitMajor=1 "),
+            "{flags}"
+        );
+        assert_eq!(
+            kubernetes_version("require (\n\tk8s.io/kubernetes v1.2.3 // indirect\n)"),
+            Some("v1.2.3")
+        );
+        assert_eq!(kubernetes_version("module x"), None);
+    }
+}

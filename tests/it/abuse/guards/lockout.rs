@@ -1,0 +1,61 @@
+//! Locking others out: what one person writes neither outlives everybody's power to take it away, nor takes their place.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams},
+};
+use namesake_api::names::PRIORITY_CLASS;
+use namesake_sandbox::kubernetes::users::BOB;
+use namesake_tests::{
+    cluster::refusal::refused,
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    namespace::with_namespace,
+};
+use serde_json::json;
+
+/// More than a policy may compare each with each.
+const KEYS: usize = 3000;
+
+#[test]
+fn a_pod_with_thousands_of_keys_in_our_name_starts_and_is_counted_and_goes() -> Result<()> {
+    with_namespace(|ns| async move {
+        let job = (0..KEYS).fold(metaflow_job(), |job, i| {
+            job.annotated(&format!("namesake.dev/k{i}"), "x")
+        });
+        let job = ns.bob().await?.creates::<Job>(job).await?;
+        let pod = ns.pod_of(&job).await?;
+        ns.runs_as(&pod, BOB).await?;
+        ns.gate_opens(&pod).await?;
+        let admin = ns.admin().await?;
+        let ended = Patch::Merge(json!({"status": {"phase": "Succeeded"}}));
+        let pods = admin.all::<Pod>();
+        pods.patch_status(&pod.name_any(), &PatchParams::default(), &ended)
+            .await?;
+        eventually("the Job counts its pod", async || {
+            let job: Job = admin.all().get(&job.name_any()).await?;
+            let succeeded = job.status.and_then(|status| status.succeeded);
+            ensure!(succeeded == Some(1), "{succeeded:?}");
+            Ok(())
+        })
+        .await
+    })
+}
+
+#[test]
+fn nobody_takes_the_room_of_others_with_our_priority() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.mallory().await?;
+        let greedy = || pod().pod_field("priorityClassName", json!(PRIORITY_CLASS));
+        refused(mallory.creates::<Pod>(greedy()).await)?
+            .with(403)?
+            .saying(PRIORITY_CLASS)?
+            .saying(&mallory.name)?;
+        let neighbour = ns.neighbour().await?;
+        let elsewhere = neighbour.mallory().await?.creates::<Pod>(greedy()).await;
+        refused(elsewhere)?.with(403)?.saying(PRIORITY_CLASS)?;
+        neighbour.delete().await
+    })
+}

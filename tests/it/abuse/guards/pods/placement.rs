@@ -1,0 +1,190 @@
+//! Where a pod of somebody's runs: nobody but admins and schedulers changes that.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{authorization::v1::SelfSubjectAccessReview, core::v1::Pod};
+use kube::{Api, ResourceExt, api::PostParams};
+use namesake_sandbox::kubernetes::users::{BOB, SCHEDULER};
+use namesake_tests::{
+    cluster::{manifests, person::Person, refusal::refused},
+    drafts::{Draft, metaflow_job, pod},
+    eventually::eventually,
+    namespace::{TestNamespace, with_namespace},
+};
+use serde_json::{Value, json};
+
+use crate::abuse::guards::{owner::with_every_right, powerful};
+
+/// A pod that waits at a gate of its maker's, whatever our broker does.
+fn held() -> Draft {
+    pod().pod_field("schedulingGates", json!([{"name": "acme.com/hold"}]))
+}
+
+async fn held_pod_of_bob(ns: &TestNamespace) -> Result<String> {
+    let made = ns.bob().await?.creates::<Pod>(held()).await?;
+    ns.runs_as(&made, BOB).await?;
+    Ok(made.name_any())
+}
+
+/// Each change of where a gated pod runs that the API server accepts.
+fn placements(pod: &Pod) -> Result<Vec<Value>> {
+    let there = pod.spec.as_ref().context("no spec")?.tolerations.clone();
+    let mut tolerations = serde_json::to_value(there.unwrap_or_default())?;
+    let all = tolerations.as_array_mut().context("not a list")?;
+    all.push(json!({"key": "pool", "operator": "Equal", "value": "no-metadata-server", "effect": "NoSchedule"}));
+    let expression = json!({"key": "pool", "operator": "In", "values": ["no-metadata-server"]});
+    let term = json!({"matchExpressions": [expression]});
+    Ok(vec![
+        json!({"spec": {"nodeSelector": {"pool": "no-metadata-server"}}}),
+        json!({"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [term]}}}}}),
+        json!({"spec": {"tolerations": tolerations}}),
+    ])
+}
+
+async fn changes_placement(person: &Person, name: &str) -> Result<()> {
+    let there: Pod = person.all().get(name).await?;
+    for edit in placements(&there)? {
+        let edited = person.patches::<Pod>(name, edit.clone()).await;
+        edited.with_context(|| format!("{} and {edit}", person.name))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn where_bobs_gated_pod_runs_is_changed_by_nobody_not_even_its_own_user() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = held_pod_of_bob(&ns).await?;
+        let others = [
+            ns.mallory().await?,
+            ns.bob().await?,
+            powerful(&ns).await?,
+            with_every_right(&ns).await?,
+        ];
+        let there: Pod = ns.admin().await?.all().get(&name).await?;
+        for person in others {
+            for edit in placements(&there)? {
+                refused(person.patches::<Pod>(&name, edit).await)?
+                    .with(403)?
+                    .saying("node selector")?
+                    .saying(&person.name)?;
+            }
+            let harmless = json!({"metadata": {"labels": {"team": "ml"}}});
+            person.patches::<Pod>(&name, harmless).await?;
+        }
+        changes_placement(&ns.admin().await?, &name).await
+    })
+}
+
+#[test]
+fn a_scheduler_that_an_admin_names_places_bobs_gated_pod() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = held_pod_of_bob(&ns).await?;
+        let kueue = ns.person("kueue@acme.com").await?;
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": format!("placement-{}", ns.name)},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-placement"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": kueue.name}],
+        });
+        let admin = ns.admin().await?;
+        manifests::while_applied(admin.client(), &[binding], "", async || {
+            has_right(&kueue, "place").await?;
+            changes_placement(&kueue, &name).await
+        })
+        .await
+    })
+}
+
+async fn has_right(person: &Person, verb: &str) -> Result<()> {
+    let reviews = Api::<SelfSubjectAccessReview>::all(person.client().clone());
+    let review = serde_json::from_value(json!({"spec": {"resourceAttributes": {
+        "group": "namesake.dev", "resource": "identities", "verb": verb}}}))?;
+    eventually(&format!("{} may {verb}", person.name), async || {
+        let answer = reviews.create(&PostParams::default(), &review).await?;
+        ensure!(answer.status.is_some_and(|status| status.allowed));
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn where_a_pod_of_nobodys_runs_is_changed_by_whoever_may() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        let mallory = neighbour.mallory().await?;
+        let own = mallory.creates::<Pod>(held()).await?.name_any();
+        changes_placement(&mallory, &own).await?;
+        neighbour.delete().await
+    })
+}
+
+/// Binds a pod to a node, with this metadata of the Binding.
+async fn binds(person: &Person, pod: &str, metadata: Value) -> kube::Result<Value> {
+    let url = person.all::<Pod>().resource_url().to_owned();
+    let mut metadata = metadata;
+    metadata["name"] = json!(pod);
+    let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": metadata,
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "no-metadata-server"}});
+    let request = http::Request::post(format!("{url}/{pod}/binding"))
+        .header("content-type", "application/json")
+        .body(binding.to_string().into_bytes())
+        .map_err(kube::Error::HttpError)?;
+    person.client().request(request).await
+}
+
+#[test]
+fn a_node_is_chosen_by_schedulers_of_the_whole_cluster_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let made = ns.bob().await?.creates::<Pod>(pod()).await?;
+        ns.gate_opens(&made).await?;
+        let name = made.name_any();
+        let owner = with_every_right(&ns).await?;
+        refused(binds(&owner, &name, json!({})).await)?
+            .with(403)?
+            .saying("only schedulers")?
+            .saying(&owner.name)?;
+        let scheduler = ns.stack.cluster().user(SCHEDULER, &ns.name).await?;
+        binds(
+            &scheduler,
+            &name,
+            json!({"labels": {"topology.kubernetes.io/zone": "a"}}),
+        )
+        .await?;
+        let bound: Pod = ns.admin().await?.all().get(&name).await?;
+        let node = bound.spec.and_then(|spec| spec.node_name);
+        ensure!(node.as_deref() == Some("no-metadata-server"), "{node:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_binding_writes_no_key_that_says_whose_a_pod_is() -> Result<()> {
+    with_namespace(|ns| async move {
+        let job = ns.bob().await?.creates(metaflow_job()).await?;
+        let bobs: Pod = ns.pod_of(&job).await?;
+        let somebody = powerful(&ns).await?;
+        let own = somebody.creates::<Pod>(pod()).await?.name_any();
+        let controller = bobs.labels()["controller-uid"].clone();
+        for (of, key, value) in [
+            ("labels", "controller-uid", controller.as_str()),
+            (
+                "labels",
+                "batch.kubernetes.io/controller-uid",
+                controller.as_str(),
+            ),
+            ("labels", "jobset.sigs.k8s.io/jobset-name", "bobs"),
+            ("labels", "workflows.argoproj.io/workflow", "bobs-flow"),
+            (
+                "annotations",
+                "workflows.argoproj.io/node-id",
+                "bobs-flow-1",
+            ),
+            ("annotations", "namesake.dev/user", BOB),
+        ] {
+            refused(binds(&somebody, &own, json!({of: {key: value}})).await)?
+                .with(403)?
+                .saying(key)?
+                .saying(&somebody.name)?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,105 @@
+//! What became of a pod or a Job: its node and its controller say so, and nobody who has rights in one namespace only.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    Resource, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use namesake_sandbox::kubernetes::users::SCHEDULER;
+use namesake_tests::{
+    cluster::{
+        person::{Namespaced, Person},
+        refusal::refused,
+    },
+    controllers::jobset::{job_set, job_sets},
+    drafts::{metaflow_job, metaflow_pod},
+    namespace::with_namespace,
+};
+use serde_json::{Value, json};
+
+use crate::abuse::guards::owner::with_every_right;
+
+async fn reports<K: Namespaced>(person: &Person, name: &str, status: Value) -> kube::Result<K>
+where
+    <K as Resource>::DynamicType: Default,
+{
+    let patch = Patch::Merge(json!({"status": status}));
+    let all = person.all::<K>();
+    all.patch_status(name, &PatchParams::default(), &patch)
+        .await
+}
+
+#[test]
+fn who_has_every_right_in_the_namespace_says_nothing_about_what_became_of_bobs_pods() -> Result<()>
+{
+    with_namespace(|ns| async move {
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let bobs = ns.pod_of(&job).await?.name_any();
+        let owner = with_every_right(&ns).await?;
+        let own = owner.creates::<Pod>(metaflow_pod()).await?.name_any();
+        // On her own pod too: the proxy goes to whatever address it says.
+        for (pod, status) in [
+            (&bobs, json!({"phase": "Succeeded"})),
+            (&bobs, json!({"nominatedNodeName": "no-metadata-server"})),
+            (
+                &own,
+                json!({"podIP": "10.0.0.7", "podIPs": [{"ip": "10.0.0.7"}]}),
+            ),
+        ] {
+            refused(reports::<Pod>(&owner, pod, status).await)?
+                .with(403)?
+                .saying("says what became of it")?
+                .saying(&owner.name)?;
+        }
+        refused(reports::<Job>(&owner, &job.name_any(), json!({"failed": 1})).await)?
+            .with(403)?
+            .saying("jobs")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_status_of_bobs_job_set_is_its_controllers() -> Result<()> {
+    with_namespace(|ns| async move {
+        let template = metaflow_job().into_value()["spec"]["template"].take();
+        let wish = job_set(&json!({"name": "bobs"}), &template)?;
+        let sets = job_sets(&ns.bob().await?);
+        sets.create(&Default::default(), &wish).await?;
+        let owner = with_every_right(&ns).await?;
+        let done = Patch::Merge(json!({"status": {"terminalState": "Completed"}}));
+        let params = PatchParams::default();
+        refused(job_sets(&owner).patch_status("bobs", &params, &done).await)?
+            .with(403)?
+            .saying("jobsets")?;
+        let controller = namesake_tests::controllers::jobset::controller(&ns).await?;
+        job_sets(&controller)
+            .patch_status("bobs", &params, &done)
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn scheduler_admins_and_controllers_say_what_became_of_pods() -> Result<()> {
+    with_namespace(|ns| async move {
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let pod = ns.pod_of(&job).await?.name_any();
+        let scheduler = ns.stack.cluster().user(SCHEDULER, &ns.name).await?;
+        let unschedulable = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]});
+        reports::<Pod>(&scheduler, &pod, unschedulable).await?;
+        let collector = ns.controller("pod-garbage-collector").await?;
+        reports::<Pod>(&collector, &pod, json!({"reason": "Lost"})).await?;
+        let admin = ns.admin().await?;
+        let done: Pod = reports(&admin, &pod, json!({"phase": "Succeeded"})).await?;
+        ensure!(done.status.and_then(|status| status.phase).as_deref() == Some("Succeeded"));
+        // And the job controller writes what became of the Job.
+        namesake_tests::eventually::eventually("the Job is done", async || {
+            let job: Job = admin.all().get(&job.name_any()).await?;
+            let succeeded = job.status.and_then(|status| status.succeeded);
+            ensure!(succeeded == Some(1), "{succeeded:?}");
+            Ok(())
+        })
+        .await
+    })
+}

@@ -1,0 +1,111 @@
+//! With every webhook of ours down: what there is goes as it always did, and nothing becomes anybody's.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{core::v1::Pod, rbac::v1::ClusterRoleBinding};
+use kube::ResourceExt;
+use kube::{
+    Api,
+    api::{DeleteParams, DynamicObject, PostParams},
+};
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_sandbox::kubernetes::users::BOB;
+use namesake_tests::{
+    cluster::refusal::refused,
+    controllers::replayed_argo::{FLOW, creates, kind, template, trigger},
+    drafts::metaflow_pod,
+    eventually::eventually,
+    namespace::{TestNamespace, with_own_stack},
+    stack::Options,
+};
+use serde_json::{Value, json};
+
+use super::powerful;
+use crate::abuse::raw::{parents, place, sends};
+
+/// Of each kind one of alice's, with a finalizer on what may have one of its controller's; answers where they are.
+async fn one_of_each(ns: &TestNamespace) -> Result<Vec<String>> {
+    let alice = ns.alice().await?;
+    let mut places = Vec::new();
+    for (of, mut object) in parents() {
+        let (api_version, _) = of.rsplit_once('/').unwrap_or_default();
+        object["apiVersion"] = json!(api_version);
+        object["metadata"]["name"] = json!("there");
+        let place = place(of, &ns.name);
+        sends(&alice, "POST", &place, &object).await?.kept()?;
+        places.push(place);
+    }
+    let pod = alice.creates::<Pod>(metaflow_pod()).await?;
+    ns.gate_opens(&pod).await?;
+    places.push(place("v1/pods", &ns.name));
+    Ok(places)
+}
+
+#[test]
+fn whole_collections_of_every_kind_go_and_so_does_their_namespace() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let places = one_of_each(&ns).await?;
+        let other = ns.neighbour().await?;
+        other.opt_in().await?;
+        one_of_each(&other).await?;
+        let somebody = powerful(&ns).await?;
+        ns.stack.webhook_is_killed().await;
+        for place in &places {
+            sends(&somebody, "DELETE", place, &json!({}))
+                .await?
+                .kept()
+                .context(place.clone())?;
+            eventually("the collection is empty", async || {
+                let request = http::Request::get(place).body(Vec::new())?;
+                let left = somebody.client().request::<Value>(request).await?;
+                let names = left["items"].as_array().map_or(0, Vec::len);
+                ensure!(names == 0, "{place}: {names}");
+                Ok(())
+            })
+            .await?;
+        }
+        other.delete().await?;
+        other.is_gone().await?;
+        ns.stack.webhook_starts().await?;
+        // Others get this cluster, and ask who has such rights.
+        let rights: Api<ClusterRoleBinding> = Api::all(ns.admin().await?.client().clone());
+        rights
+            .delete("everything", &DeleteParams::default())
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_cluster_workflow_template_that_came_while_the_webhook_was_down_is_nobodys() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let (admin, bob) = (ns.admin().await?, ns.bob().await?);
+        let all: Api<DynamicObject> =
+            Api::all_with(admin.client().clone(), &kind("ClusterWorkflowTemplate"));
+        let name = format!("{FLOW}-{}", ns.name);
+        let mut wide = template();
+        wide["kind"] = json!("ClusterWorkflowTemplate");
+        wide["metadata"]["name"] = json!(name);
+        // With a stamp of bob's own, from his own template.
+        let own = creates(&bob, &template()).await?;
+        wide["metadata"]["annotations"][STAMP_ANNOTATION] =
+            json!(own.annotations().get(STAMP_ANNOTATION));
+        ns.stack.webhook_is_killed().await;
+        // It lets pass what it cannot stamp: a template runs nothing by itself.
+        all.create(&PostParams::default(), &serde_json::from_value(wide)?)
+            .await?;
+        ns.stack.webhook_starts().await?;
+        let mut run = trigger();
+        run["spec"]["workflowTemplateRef"] = json!({"name": name, "clusterScope": true});
+        let started = eventually("the webhook answers again", async || {
+            let told = refused(creates(&bob, &run).await)?;
+            ensure!(told.code == 403, "{told:?}");
+            Ok(told)
+        })
+        .await;
+        all.delete(&name, &DeleteParams::default()).await?;
+        started?
+            .saying("nobody is proven to have deployed")?
+            .saying(BOB)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,131 @@
+//! What was made before a namespace opted in has no proven person, whatever is written in it.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{
+    batch::v1::{CronJob, Job},
+    core::v1::Event,
+};
+use kube::{ResourceExt, api::ListParams};
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_sandbox::kubernetes::users::BOB;
+use namesake_tests::{
+    drafts::metaflow_job,
+    namespace::{TestNamespace, account_of, with_namespace},
+};
+use serde_json::json;
+
+/// A stamp that was really signed for bob.
+async fn bobs_stamp(ns: &TestNamespace) -> Result<String> {
+    let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+    job.annotations()
+        .get(STAMP_ANNOTATION)
+        .cloned()
+        .context("bob's Job has no stamp")
+}
+
+/// Waits until the controller has been told why a Job gets no pod, and that it has none.
+pub(super) async fn gets_no_pod(ns: &TestNamespace, job: &str, why: &str) -> Result<()> {
+    ns.is_told(job, why).await?;
+    let pods = ns.pods().await?;
+    let made: Vec<_> = pods
+        .iter()
+        .filter(|pod| pod.labels().get("job-name").is_some_and(|name| name == job))
+        .collect();
+    ensure!(
+        made.is_empty(),
+        "it has pods: {:?}",
+        made.iter().map(|pod| account_of(pod)).collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_job_with_a_planted_stamp_of_bobs_runs_as_nobody() -> Result<()> {
+    with_namespace(|ns| async move {
+        let stamp = bobs_stamp(&ns).await?;
+        let neighbour = ns.neighbour().await?;
+        let mallory = neighbour.mallory().await?;
+        let planted = metaflow_job()
+            .suspended()
+            .claiming(BOB)
+            .annotated(STAMP_ANNOTATION, &stamp);
+        let job = mallory.creates::<Job>(planted).await?;
+        neighbour.opt_in().await?;
+        // Whoever resumes it does not become its person: an admin, as Kueue or GitOps would.
+        let admin = neighbour.admin().await?;
+        admin
+            .patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+            .await?;
+        gets_no_pod(&neighbour, &job.name_any(), "stamp").await?;
+        neighbour.delete().await
+    })
+}
+
+#[test]
+fn a_job_without_any_stamp_runs_as_nobody() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        let mallory = neighbour.mallory().await?;
+        let job = mallory
+            .creates::<Job>(metaflow_job().suspended().claiming(BOB))
+            .await?;
+        neighbour.opt_in().await?;
+        mallory
+            .patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+            .await?;
+        gets_no_pod(&neighbour, &job.name_any(), "stamp").await?;
+        neighbour.delete().await
+    })
+}
+
+#[test]
+fn a_cron_job_whose_template_says_bob_runs_as_nobody() -> Result<()> {
+    with_namespace(|ns| async move {
+        let stamp = bobs_stamp(&ns).await?;
+        let neighbour = ns.neighbour().await?;
+        let job = metaflow_job()
+            .claiming(BOB)
+            .annotated(STAMP_ANNOTATION, &stamp)
+            .without_account()
+            .into_value();
+        let template = json!({"metadata": {"annotations": job["metadata"]["annotations"].clone()}, "spec": job["spec"].clone()});
+        let cron: CronJob = serde_json::from_value(json!({
+            "metadata": {"name": "tick"}, "spec": {"schedule": "* * * * *", "jobTemplate": template},
+        }))?;
+        neighbour.mallory().await?.creates::<CronJob>(cron).await?;
+        neighbour.opt_in().await?;
+        let admin = neighbour.admin().await?;
+        // The real controller, at the next minute; or the refusal of its Job.
+        let outcome = namesake_tests::eventually::within(
+            std::time::Duration::from_secs(90),
+            "the CronJob ticks",
+            async || {
+                let pods = neighbour.pods().await?;
+                if let Some(pod) = pods.first() {
+                    return Ok(format!("a pod as {}", account_of(pod)));
+                }
+                let events = admin
+                    .all::<Event>()
+                    .list(&ListParams::default())
+                    .await?
+                    .items;
+                let refused = events
+                    .into_iter()
+                    .find(|event| event.reason.as_deref() == Some("FailedCreate"));
+                refused
+                    .and_then(|event| event.message)
+                    .context("no pod and no refusal yet")
+            },
+        )
+        .await?;
+        ensure!(
+            outcome == "a pod as default" || outcome.contains("cronjob-controller"),
+            "its pod is not nobody's, or nobody is told why there is none: {outcome}"
+        );
+        ensure!(
+            neighbour.identities().await?.is_empty(),
+            "an identity was made"
+        );
+        neighbour.delete().await
+    })
+}

@@ -1,0 +1,343 @@
+//! Who asked, and who only says so: whatever people write, a pod runs as whoever asked for it.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{apps::v1::ReplicaSet, batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+use namesake_api::names::{
+    IDENTITY_LABEL, RESOLUTION_ANNOTATION, STAMP_ANNOTATION, USER_ANNOTATION,
+};
+use namesake_sandbox::kubernetes::users::{BOB, MALLORY};
+use namesake_tests::{
+    cluster::refusal::refused,
+    drafts::{Draft, metaflow_job, metaflow_pod},
+    eventually::eventually,
+    namespace::{TestNamespace, account_of, with_namespace},
+};
+use serde_json::{Value, json};
+
+/// Bob's Job and its pod, for others to copy from.
+async fn of_bob(ns: &TestNamespace) -> Result<(Job, Pod)> {
+    let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+    let pod = ns.pod_of(&job).await?;
+    ns.runs_as(&pod, BOB).await?;
+    Ok((job, pod))
+}
+
+fn annotation(object: &impl ResourceExt, key: &str) -> Result<String> {
+    let found = object.annotations().get(key).cloned();
+    found.with_context(|| format!("no annotation {key}: {:?}", object.annotations()))
+}
+
+/// Everything that a pod of bob's has from us, written by somebody else.
+fn dressed_as(draft: Draft, job: &Job, pod: &Pod) -> Result<Draft> {
+    Ok(draft
+        .claiming(BOB)
+        .annotated(STAMP_ANNOTATION, &annotation(job, STAMP_ANNOTATION)?)
+        .annotated(
+            RESOLUTION_ANNOTATION,
+            &annotation(pod, RESOLUTION_ANNOTATION)?,
+        )
+        .annotated(USER_ANNOTATION, BOB)
+        .labelled(IDENTITY_LABEL, account_of(pod))
+        .running_as(account_of(pod)))
+}
+
+#[test]
+fn a_spoofed_user_in_annotation_and_environment_changes_nothing() -> Result<()> {
+    with_namespace(|ns| async move {
+        let job = ns
+            .mallory()
+            .await?
+            .creates::<Job>(metaflow_job().claiming(BOB))
+            .await?;
+        let pod = ns.pod_of(&job).await?;
+        ns.runs_as(&pod, MALLORY).await?;
+        ensure!(annotation(&pod, USER_ANNOTATION)? == MALLORY);
+        ensure!(
+            annotation(&pod, "metaflow/user")? == BOB,
+            "a claim is not ours to change"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_forged_stamp_is_overwritten() -> Result<()> {
+    with_namespace(|ns| async move {
+        let forged = metaflow_job().annotated(
+            STAMP_ANNOTATION,
+            "v2.k1.e.eyJ1c2VyIjoiYm9iQGFjbWUuY29tIn0.AAAA",
+        );
+        let job = ns.mallory().await?.creates::<Job>(forged.clone()).await?;
+        let stamp = annotation(&job, STAMP_ANNOTATION)?;
+        ensure!(
+            Some(stamp.as_str())
+                != forged.into_value()["metadata"]["annotations"][STAMP_ANNOTATION].as_str()
+        );
+        ns.runs_as(&ns.pod_of(&job).await?, MALLORY).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_copied_stamp_is_void_even_under_the_same_generate_name() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (bobs, pod) = of_bob(&ns).await?;
+        let copy = dressed_as(metaflow_job(), &bobs, &pod)?;
+        let job = ns.mallory().await?.creates::<Job>(copy).await?;
+        ensure!(
+            job.metadata.generate_name == bobs.metadata.generate_name,
+            "the names differ"
+        );
+        ns.runs_as(&ns.pod_of(&job).await?, MALLORY).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_changed_generate_name_does_not_void_bobs_stamp() -> Result<()> {
+    with_namespace(|ns| async move {
+        let bob = ns.bob().await?;
+        let job = bob.creates::<Job>(metaflow_job().suspended()).await?;
+        // The API server takes this change from anybody, and the stamp speaks of that name.
+        let renamed = json!({"metadata": {"generateName": "other-"}});
+        let mallory = ns.mallory().await?;
+        mallory.patches::<Job>(&job.name_any(), renamed).await?;
+        bob.patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+            .await?;
+        ns.runs_as(&ns.pod_of(&job).await?, BOB).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_bare_pod_dressed_as_bobs_runs_as_who_made_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (bobs, pod) = of_bob(&ns).await?;
+        let bare = dressed_as(metaflow_pod(), &bobs, &pod)?;
+        let pod = ns.mallory().await?.creates::<Pod>(bare).await?;
+        ns.runs_as(&pod, MALLORY).await?;
+        ensure!(annotation(&pod, USER_ANNOTATION)? == MALLORY);
+        Ok(())
+    })
+}
+
+/// A ReplicaSet: its controller is no carrier, so nobody is behind its pods.
+fn replica_set(template: &Value, labels: &[(&str, &str)]) -> Result<ReplicaSet> {
+    let mut template =
+        json!({"metadata": template["metadata"].clone(), "spec": template["spec"].clone()});
+    template["spec"]["restartPolicy"] = json!("Always");
+    template["spec"]
+        .as_object_mut()
+        .map(|spec| spec.remove("activeDeadlineSeconds"));
+    for (key, value) in labels {
+        template["metadata"]["labels"][key] = json!(value);
+    }
+    let spec =
+        json!({"replicas": 1, "selector": {"matchLabels": {"app": "rs"}}, "template": template});
+    Ok(serde_json::from_value(
+        json!({"metadata": {"name": "rs"}, "spec": spec}),
+    )?)
+}
+
+#[test]
+fn a_replica_sets_pod_dressed_as_bobs_is_nobodys() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (bobs, pod) = of_bob(&ns).await?;
+        let dressed = dressed_as(metaflow_pod(), &bobs, &pod)?.without_account();
+        let mallory = ns.mallory().await?;
+        mallory
+            .creates::<ReplicaSet>(replica_set(&dressed.into_value(), &[("app", "rs")])?)
+            .await?;
+        let pod = eventually("the ReplicaSet has its pod", async || {
+            let mut pods = ns.pods().await?;
+            pods.retain(|pod| pod.labels().get("app").is_some_and(|app| app == "rs"));
+            pods.pop().context("none yet")
+        })
+        .await?;
+        ensure!(
+            account_of(&pod) == "default",
+            "it runs as {}",
+            account_of(&pod)
+        );
+        ensure!(
+            !pod.annotations().contains_key(RESOLUTION_ANNOTATION),
+            "it kept bob's resolution"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_replica_set_that_names_bobs_account_gets_no_pod() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (_, pod) = of_bob(&ns).await?;
+        let named = metaflow_pod().running_as(account_of(&pod)).into_value();
+        let mallory = ns.mallory().await?;
+        mallory
+            .creates::<ReplicaSet>(replica_set(&named, &[("app", "rs")])?)
+            .await?;
+        eventually("the ReplicaSet is told why", async || {
+            let set = mallory.all::<ReplicaSet>().get("rs").await?;
+            let conditions = set
+                .status
+                .and_then(|status| status.conditions)
+                .unwrap_or_default();
+            let told = conditions.iter().any(|c| {
+                c.message
+                    .as_deref()
+                    .is_some_and(|m| m.contains(account_of(&pod)))
+            });
+            ensure!(told, "{conditions:?}");
+            Ok(())
+        })
+        .await
+    })
+}
+
+#[test]
+fn what_bobs_suspended_job_runs_is_changed_by_bob_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (bob, mallory) = (ns.bob().await?, ns.mallory().await?);
+        let job = bob.creates::<Job>(metaflow_job().suspended()).await?;
+        let name = job.name_any();
+        let annotated =
+            json!({"spec": {"template": {"metadata": {"annotations": {"inject": "sidecar"}}}}});
+        let elsewhere =
+            json!({"spec": {"template": {"spec": {"nodeSelector": {"owner": "mallory"}}}}});
+        for edit in [
+            annotated.clone(),
+            elsewhere,
+            json!({"spec": {"suspend": false}}),
+            json!({"spec": {"parallelism": 2}}),
+        ] {
+            refused(mallory.patches::<Job>(&name, edit).await)?
+                .with(403)?
+                .saying(BOB)?
+                .saying(MALLORY)?;
+        }
+        bob.patches::<Job>(&name, annotated).await?;
+        bob.patches::<Job>(&name, json!({"spec": {"suspend": false}}))
+            .await?;
+        let pod = ns.pod_of(&job).await?;
+        ns.runs_as(&pod, BOB).await?;
+        ensure!(annotation(&pod, "inject")? == "sidecar");
+        Ok(())
+    })
+}
+
+#[test]
+fn anybody_may_stop_bobs_job() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.mallory().await?;
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        ns.pod_of(&job).await?;
+        // As Metaflow's client stops a task, as kubectl does, and for good.
+        mallory
+            .patches::<Job>(&job.name_any(), json!({"spec": {"parallelism": 0}}))
+            .await?;
+        mallory
+            .patches::<Job>(&job.name_any(), json!({"spec": {"suspend": true}}))
+            .await?;
+        mallory.deletes::<Job>(&job.name_any()).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_stamp_cannot_be_edited_into_or_out_of_a_job() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (bobs, _) = of_bob(&ns).await?;
+        let mallory = ns.mallory().await?;
+        let own = mallory.creates::<Job>(metaflow_job().suspended()).await?;
+        let bobs_stamp = annotation(&bobs, STAMP_ANNOTATION)?;
+        for value in [json!(bobs_stamp), json!("nonsense"), Value::Null] {
+            let patch = json!({"metadata": {"annotations": {STAMP_ANNOTATION: value}}, "spec": {"suspend": true}});
+            let edited: Job = mallory.patches(&own.name_any(), patch).await?;
+            let stamp = annotation(&edited, STAMP_ANNOTATION)?;
+            ensure!(
+                stamp != bobs_stamp && stamp != "nonsense",
+                "the edit was kept: {stamp}"
+            );
+            let patch = json!({"metadata": {"annotations": {STAMP_ANNOTATION: value}}});
+            let edited: Job = mallory.patches(&bobs.name_any(), patch).await?;
+            ensure!(
+                annotation(&edited, STAMP_ANNOTATION)? != "nonsense",
+                "the edit was kept"
+            );
+        }
+        mallory
+            .patches::<Job>(&own.name_any(), json!({"spec": {"suspend": false}}))
+            .await?;
+        ns.runs_as(&ns.pod_of(&own).await?, MALLORY).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_that_names_bobs_job_as_its_owner_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (job, pod) = of_bob(&ns).await?;
+        let uid = job.uid().context("no uid")?;
+        let planted = dressed_as(metaflow_pod(), &job, &pod)?.owned_by(
+            "batch/v1",
+            "Job",
+            &job.name_any(),
+            &uid,
+        );
+        refused(ns.mallory().await?.creates::<Pod>(planted.clone()).await)?
+            .with(403)?
+            .saying(&job.name_any())?
+            .saying(MALLORY)?;
+        // Not even an admin is the carrier, and neither is who only says to be it.
+        refused(ns.admin().await?.creates::<Pod>(planted.clone()).await)?.with(403)?;
+        let user = "system:serviceaccount:kube-system:job-controller";
+        let impostor = ns.impostor(user).await?;
+        refused(impostor.creates::<Pod>(planted).await)?.with(403)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_pod_with_the_labels_by_which_bobs_job_adopts_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (job, _) = of_bob(&ns).await?;
+        let (uid, mallory) = (job.uid().context("no uid")?, ns.mallory().await?);
+        let labels = [
+            "batch.kubernetes.io/controller-uid",
+            "controller-uid",
+            "batch.kubernetes.io/job-name",
+            "job-name",
+        ];
+        for label in labels {
+            let value = if label.ends_with("uid") {
+                uid.clone()
+            } else {
+                job.name_any()
+            };
+            let planted = metaflow_pod().labelled(label, &value);
+            refused(mallory.creates::<Pod>(planted).await)?
+                .with(403)?
+                .saying(label)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_job_controller_with_its_own_token_carries_bobs_pod() -> Result<()> {
+    // Shows that the refusals above are about who asks, not about the pod.
+    with_namespace(|ns| async move {
+        let job = ns
+            .bob()
+            .await?
+            .creates::<Job>(metaflow_job().suspended())
+            .await?;
+        let uid = job.uid().context("no uid")?;
+        let controller = ns.controller("job-controller").await?;
+        let pod = metaflow_pod().owned_by("batch/v1", "Job", &job.name_any(), &uid);
+        let pod = controller.creates::<Pod>(pod).await?;
+        ns.runs_as(&pod, BOB).await?;
+        Ok(())
+    })
+}

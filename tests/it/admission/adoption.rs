@@ -1,0 +1,193 @@
+//! What has no proven person: listed, and given to a user by an admin only. And stamps while their keys change.
+
+use anyhow::{Context, Result, ensure};
+use data_encoding::BASE64;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use namesake_api::names::{
+    ADOPT_ANNOTATION, CURRENT_KEY_ANNOTATION, STAMP_ANNOTATION, STAMP_KEY_SECRET, SYSTEM_NAMESPACE,
+    UNPROVEN_PATH,
+};
+use namesake_core::KeyRing;
+use namesake_sandbox::kubernetes::users::ALICE;
+use namesake_tests::{
+    cluster::refusal::refused,
+    drafts::metaflow_job,
+    eventually::eventually,
+    namespace::{TestNamespace, with_namespace, with_own_stack},
+    stack::Options,
+};
+use serde_json::{Value, json};
+
+mod argo;
+
+/// Kinds and names of what the webhook lists as nobody's in a namespace, with the reasons.
+async fn unproven(ns: &TestNamespace) -> Result<Vec<(String, String)>> {
+    let url = format!("{}{UNPROVEN_PATH}", ns.stack.webhook_url());
+    let text = ns.stack.https()?.get(url).send().await?.text().await?;
+    let all: Value = serde_json::from_str(&text)?;
+    let all = all.as_array().context("no list")?.iter();
+    let here = all.filter(|one| one["namespace"] == ns.name.as_str());
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    Ok(here
+        .map(|one| {
+            let name = format!("{} {}", text(one, "kind"), text(one, "name"));
+            (name, text(one, "why"))
+        })
+        .collect())
+}
+
+fn adopt_for(user: &str) -> Value {
+    json!({"metadata": {"annotations": {ADOPT_ANNOTATION: user}}})
+}
+
+#[test]
+fn a_job_from_before_the_opt_in_is_listed_and_given_to_its_user_by_an_admin_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        let planted = metaflow_job()
+            .suspended()
+            .annotated(ADOPT_ANNOTATION, "bob@acme.com");
+        let job = neighbour.alice().await?.creates::<Job>(planted).await?;
+        let name = job.name_any();
+        let listed_as = format!("batch/Job {name}");
+        neighbour.opt_in().await?;
+        eventually("the Job is listed", async || {
+            let listed = unproven(&neighbour).await?;
+            let found = listed
+                .iter()
+                .any(|(n, why)| *n == listed_as && why.contains("no stamp"));
+            ensure!(found, "{listed:?}");
+            Ok(())
+        })
+        .await?;
+        let mallory = neighbour.mallory().await?;
+        refused(
+            mallory
+                .patches::<Job>(&name, adopt_for("mallory@acme.com"))
+                .await,
+        )?
+        .with(403)?
+        .saying("only admins")?
+        .saying("mallory@acme.com")?;
+        let admin = neighbour.admin().await?;
+        // What was planted is nobody's word: an admin who changes something else does not obey it.
+        let note = json!({"metadata": {"annotations": {"note": "x"}}});
+        let seen: Job = admin.patches(&name, note).await?;
+        ensure!(!seen.annotations().contains_key(STAMP_ANNOTATION));
+        ensure!(!seen.annotations().contains_key(ADOPT_ANNOTATION));
+        refused(
+            admin
+                .patches::<Job>(&name, adopt_for("carl@contractor.example"))
+                .await,
+        )?
+        .with(403)?
+        .saying("contractors")?;
+        let adopted: Job = admin.patches(&name, adopt_for("Alice@acme.com")).await?;
+        ensure!(adopted.annotations().contains_key(STAMP_ANNOTATION));
+        ensure!(!adopted.annotations().contains_key(ADOPT_ANNOTATION));
+        let resume = json!({"spec": {"suspend": false}});
+        let resumed: Job = neighbour.alice().await?.patches(&name, resume).await?;
+        neighbour
+            .runs_as(&neighbour.pod_of(&resumed).await?, ALICE)
+            .await?;
+        eventually("nobody's list is empty", async || {
+            let listed = unproven(&neighbour).await?;
+            ensure!(listed.iter().all(|(n, _)| *n != listed_as), "{listed:?}");
+            Ok(())
+        })
+        .await?;
+        audited(&neighbour, &name).await?;
+        neighbour.delete().await
+    })
+}
+
+/// The API server's audit log says who gave it to whom.
+async fn audited(ns: &TestNamespace, name: &str) -> Result<()> {
+    eventually("the adoption's audit event", async || {
+        let events = ns.stack.cluster().audit_events()?;
+        let of_it = events.iter().filter(|e| e["objectRef"]["name"] == name);
+        let said =
+            |e: &Value, key: &str| e["annotations"][format!("mutate.namesake.dev/{key}")].clone();
+        let mut adopted = of_it.filter(|e| said(e, "outcome") == "adopted");
+        let event = adopted.next().context("there is none")?;
+        ensure!(said(event, "user") == ALICE, "{event}");
+        ensure!(
+            said(event, "requester") == event["user"]["username"],
+            "{event}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+fn key_of(job: &Job) -> Option<&str> {
+    job.annotations()
+        .get(STAMP_ANNOTATION)
+        .and_then(|text| KeyRing::id_in(text))
+}
+
+/// An admin changes the Secret of stamp keys, and the webhook reads it anew.
+async fn keys_change(ns: &TestNamespace, patch: Value) -> Result<()> {
+    let client = ns.admin().await?.client().clone();
+    let secrets: Api<Secret> = Api::namespaced(client, SYSTEM_NAMESPACE);
+    secrets
+        .patch(
+            STAMP_KEY_SECRET,
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await?;
+    ns.stack.webhook_is_killed().await;
+    ns.stack.webhook_starts().await
+}
+
+#[test]
+fn stamps_outlive_the_key_that_signs_until_it_is_removed() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let alice = ns.alice().await?;
+        let first: Job = alice.creates(metaflow_job().suspended()).await?;
+        let second: Job = alice.creates(metaflow_job().suspended()).await?;
+        let old = key_of(&first).context("no stamp")?.to_owned();
+        let key = BASE64.encode(&[9; 32]);
+        let rotated = json!({"data": {"next": key}, "metadata": {"annotations": {CURRENT_KEY_ANNOTATION: "next"}}});
+        keys_change(&ns, rotated).await?;
+        let resume = json!({"spec": {"suspend": false}});
+        let resumed: Job = alice.patches(&first.name_any(), resume.clone()).await?;
+        ensure!(
+            key_of(&resumed) == Some("next"),
+            "an update signs again: {:?}",
+            key_of(&resumed)
+        );
+        ns.runs_as(&ns.pod_of(&resumed).await?, ALICE).await?;
+        let new: Job = alice.creates(metaflow_job()).await?;
+        ensure!(key_of(&new) == Some("next"));
+        let text = ns.stack.webhook_metrics().await?;
+        let still = format!("namesake_webhook_stamps{{key=\"{old}\"}} 1");
+        ensure!(text.contains(&still), "{still} is not in {text}");
+        keys_change(&ns, json!({"data": {old.as_str(): null}})).await?;
+        refused(
+            alice
+                .patches::<Job>(&second.name_any(), resume.clone())
+                .await,
+        )?
+        .with(503)?
+        .saying(&old)?
+        .saying("which is unknown")?;
+        ns.runs_as(
+            &ns.pod_of(&alice.creates(metaflow_job()).await?).await?,
+            ALICE,
+        )
+        .await?;
+        // An admin says whose it is, and it goes on.
+        let admin = ns.admin().await?;
+        let adopted: Job = admin.patches(&second.name_any(), adopt_for(ALICE)).await?;
+        ensure!(key_of(&adopted) == Some("next"));
+        let resumed: Job = alice.patches(&second.name_any(), resume).await?;
+        ns.runs_as(&ns.pod_of(&resumed).await?, ALICE).await?;
+        Ok(())
+    })
+}

@@ -1,0 +1,249 @@
+//! Objects of Argo that nobody is proven to have made: given to a user by an admin only, and then what Argo makes of them is
+//! the user's. What Argo's controller does is replayed by its account.
+
+use anyhow::{Result, ensure};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
+};
+use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
+use namesake_sandbox::kubernetes::users::ALICE;
+use namesake_tests::{
+    cluster::refusal::refused,
+    controllers::replayed_argo::{
+        Controller, FLOW, creates, inline, kind, now, owner, patches, template, trigger,
+    },
+    eventually::eventually,
+    namespace::{TestNamespace, with_namespace},
+};
+use serde_json::{Value, json};
+
+use super::{adopt_for, audited, unproven};
+
+/// Waits until an object is in the list of what is nobody's.
+async fn is_listed(ns: &TestNamespace, of: &str, name: &str) -> Result<()> {
+    let wanted = format!("argoproj.io/{of} {name}");
+    eventually("it is listed", async || {
+        let listed = unproven(ns).await?;
+        let found = listed
+            .iter()
+            .any(|(n, why)| *n == wanted && why.contains("no stamp"));
+        ensure!(found, "{wanted} is not in {listed:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// An admin gives an object to alice, after everybody else has tried.
+async fn only_an_admin_adopts(ns: &TestNamespace, of: &str, name: &str) -> Result<DynamicObject> {
+    for person in [ns.alice().await?, ns.mallory().await?] {
+        refused(patches(&person, of, name, adopt_for(ALICE)).await)?
+            .with(403)?
+            .saying("only admins")?
+            .saying(&person.name)?;
+    }
+    // Argo writes what stands in templates: it is not refused, where it may write at all, and not obeyed.
+    let argo = Controller::of(ns).await?;
+    if let Ok(seen) = patches(&argo.0, of, name, adopt_for(ALICE)).await {
+        ensure!(!seen.annotations().contains_key(STAMP_ANNOTATION));
+        ensure!(!seen.annotations().contains_key(ADOPT_ANNOTATION));
+    }
+    let admin = ns.admin().await?;
+    refused(patches(&admin, of, name, adopt_for("carl@contractor.example")).await)?
+        .with(403)?
+        .saying("contractors")?;
+    let adopted = patches(&admin, of, name, adopt_for(ALICE)).await?;
+    ensure!(adopted.annotations().contains_key(STAMP_ANNOTATION));
+    ensure!(!adopted.annotations().contains_key(ADOPT_ANNOTATION));
+    audited(ns, name).await?;
+    Ok(adopted)
+}
+
+#[test]
+fn a_template_from_before_the_opt_in_is_given_to_its_user_by_an_admin_only() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        // What came with it is nobody's word.
+        let mut planted = template();
+        planted["metadata"]["annotations"][ADOPT_ANNOTATION] = json!("mallory@acme.com");
+        creates(&neighbour.mallory().await?, &planted).await?;
+        neighbour.opt_in().await?;
+        is_listed(&neighbour, "WorkflowTemplate", FLOW).await?;
+        let bob = neighbour.bob().await?;
+        refused(creates(&bob, &trigger()).await)?
+            .with(403)?
+            .saying("ask an admin to adopt it")?;
+        let note = json!({"metadata": {"annotations": {"note": "x"}}});
+        let admin = neighbour.admin().await?;
+        let noted = patches(&admin, "WorkflowTemplate", FLOW, note).await?;
+        ensure!(!noted.annotations().contains_key(STAMP_ANNOTATION));
+        only_an_admin_adopts(&neighbour, "WorkflowTemplate", FLOW).await?;
+        let identities = neighbour.identities().await?;
+        ensure!(
+            identities.len() == 1 && identities[0].spec.user == ALICE,
+            "the identity is not asked for: {identities:?}"
+        );
+        let argo = Controller::of(&neighbour).await?;
+        let workflow = creates(&bob, &trigger()).await?;
+        let workflow = argo.stores(&workflow, &template()["spec"]).await?;
+        let pod = argo.makes_pod(&workflow, "start").await?;
+        neighbour.runs_as(&pod, ALICE).await?;
+        eventually("nobody's list is empty", async || {
+            let listed = unproven(&neighbour).await?;
+            ensure!(listed.is_empty(), "{listed:?}");
+            Ok(())
+        })
+        .await?;
+        neighbour.delete().await
+    })
+}
+
+#[test]
+fn what_an_adopted_cron_workflow_starts_runs_as_its_user() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        let cron = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
+            "spec": {"schedules": ["0 0 * * *"], "workflowSpec": template()["spec"]}});
+        let cron = creates(&neighbour.alice().await?, &cron).await?;
+        neighbour.opt_in().await?;
+        is_listed(&neighbour, "CronWorkflow", "nightly").await?;
+        let argo = Controller::of(&neighbour).await?;
+        let tick = |number: u32| {
+            let mut made = inline();
+            made["metadata"] = json!({
+                "name": format!("nightly-{number}"), "labels": {"workflows.argoproj.io/cron-workflow": "nightly"},
+                "annotations": {"workflows.argoproj.io/scheduled-time": "2026-11-26T00:00:00Z"},
+                "ownerReferences": [owner(&cron, "CronWorkflow")]});
+            made
+        };
+        refused(creates(&argo.0, &tick(1)).await)?.with(403)?;
+        only_an_admin_adopts(&neighbour, "CronWorkflow", "nightly").await?;
+        let workflow = creates(&argo.0, &tick(2)).await?;
+        let pod = argo.makes_pod(&workflow, "start").await?;
+        neighbour.runs_as(&pod, ALICE).await?;
+        // What it runs is alice's now: nobody else changes it.
+        let image = json!({"spec": {"workflowSpec": {"serviceAccountName": "powerful"}}});
+        let mallory = neighbour.mallory().await?;
+        refused(patches(&mallory, "CronWorkflow", "nightly", image).await)?
+            .with(403)?
+            .saying(ALICE)?;
+        neighbour.delete().await
+    })
+}
+
+#[test]
+fn a_workflow_that_a_cron_workflow_started_is_adopted_itself() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        let cron = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
+            "spec": {"schedules": ["0 0 * * *"], "workflowSpec": template()["spec"]}});
+        let cron = creates(&neighbour.alice().await?, &cron).await?;
+        let argo = Controller::of(&neighbour).await?;
+        let mut running = inline();
+        running["metadata"] =
+            json!({"name": "nightly-1", "ownerReferences": [owner(&cron, "CronWorkflow")]});
+        let running = creates(&argo.0, &running).await?;
+        neighbour.opt_in().await?;
+        is_listed(&neighbour, "Workflow", "nightly-1").await?;
+        refused(argo.makes_pod(&running, "start").await)?.with(403)?;
+        // What its schedule starts from now on is another matter, and this one already runs.
+        only_an_admin_adopts(&neighbour, "Workflow", "nightly-1").await?;
+        let running = now(&argo.0, &running).await?;
+        let pod = argo.makes_pod(&running, "start").await?;
+        neighbour.runs_as(&pod, ALICE).await?;
+        let mut later = inline();
+        later["metadata"] =
+            json!({"name": "nightly-2", "ownerReferences": [owner(&cron, "CronWorkflow")]});
+        refused(creates(&argo.0, &later).await)?.with(403)?;
+        neighbour.delete().await
+    })
+}
+
+#[test]
+fn a_workflow_that_ran_before_the_opt_in_goes_on_as_its_user_once_it_is_adopted() -> Result<()> {
+    with_namespace(|ns| async move {
+        let neighbour = ns.neighbour().await?;
+        let alice = neighbour.alice().await?;
+        let argo = Controller::of(&neighbour).await?;
+        creates(&alice, &template()).await?;
+        let running = creates(&alice, &trigger()).await?;
+        let running = argo.stores(&running, &template()["spec"]).await?;
+        let waiting = creates(&alice, &trigger()).await?;
+        neighbour.opt_in().await?;
+        let (name, waiting) = (running.name_any(), waiting.name_any());
+        is_listed(&neighbour, "Workflow", &name).await?;
+        refused(argo.makes_pod(&running, "start").await)?
+            .with(403)?
+            .saying("ask an admin")?;
+        only_an_admin_adopts(&neighbour, "Workflow", &name).await?;
+        let running = now(&alice, &running).await?;
+        let pod = argo.makes_pod(&running, "start").await?;
+        neighbour.runs_as(&pod, ALICE).await?;
+        let forged =
+            json!({"status": {"storedWorkflowTemplateSpec": {"serviceAccountName": "powerful"}}});
+        let mallory = neighbour.mallory().await?;
+        refused(patches(&mallory, "Workflow", &name, forged).await)?
+            .with(403)?
+            .saying(ALICE)?;
+        // Nobody knows yet what this one will run.
+        let admin = neighbour.admin().await?;
+        refused(patches(&admin, "Workflow", &waiting, adopt_for(ALICE)).await)?
+            .with(503)?
+            .saying("not stored")?;
+        neighbour.delete().await
+    })
+}
+
+#[test]
+fn the_annotation_asks_for_nothing_on_a_new_object_nor_out_of_a_template() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (bob, mallory, admin) = (ns.bob().await?, ns.mallory().await?, ns.admin().await?);
+        for mut object in [template(), inline()] {
+            object["metadata"]["annotations"][ADOPT_ANNOTATION] = json!(ALICE);
+            for person in [&mallory, &admin] {
+                refused(creates(person, &object).await)?
+                    .with(403)?
+                    .saying("a new")?;
+            }
+        }
+        // Argo writes a template's workflowMetadata on the Workflow.
+        let argo = Controller::of(&ns).await?;
+        let workflow = creates(&bob, &inline()).await?;
+        let laundered = argo.updates(&workflow, adopt_for(ALICE)).await?;
+        ensure!(!laundered.annotations().contains_key(ADOPT_ANNOTATION));
+        let pod = argo.makes_pod(&laundered, "start").await?;
+        ns.runs_as(&pod, &bob.name).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_cluster_workflow_template_of_no_user_is_adopted_for_one() -> Result<()> {
+    with_namespace(|ns| async move {
+        let name = format!("{FLOW}-{}", ns.name);
+        let (admin, bob) = (ns.admin().await?, ns.bob().await?);
+        let all: Api<DynamicObject> =
+            Api::all_with(admin.client().clone(), &kind("ClusterWorkflowTemplate"));
+        let mut cluster_wide: Value = template();
+        cluster_wide["kind"] = json!("ClusterWorkflowTemplate");
+        cluster_wide["metadata"]["name"] = json!(name);
+        let object = serde_json::from_value(cluster_wide)?;
+        all.create(&PostParams::default(), &object).await?;
+        let mut run = trigger();
+        run["spec"]["workflowTemplateRef"] = json!({"name": name, "clusterScope": true});
+        // The admin who deployed it is no user of these rules.
+        refused(creates(&bob, &run).await)?.with(403)?;
+        let patch = Patch::Merge(adopt_for(ALICE));
+        let adopted = all.patch(&name, &PatchParams::default(), &patch).await?;
+        ensure!(!adopted.annotations().contains_key(ADOPT_ANNOTATION));
+        let argo = Controller::of(&ns).await?;
+        let workflow = creates(&bob, &run).await?;
+        let workflow = argo.stores(&workflow, &template()["spec"]).await?;
+        let pod = argo.makes_pod(&workflow, "start").await?;
+        ns.runs_as(&pod, ALICE).await?;
+        all.delete(&name, &DeleteParams::default()).await?;
+        Ok(())
+    })
+}

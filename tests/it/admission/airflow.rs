@@ -1,0 +1,58 @@
+//! Airflow's operator makes bare pods, as its own account; whose they are it says in an annotation.
+
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Pod;
+use namesake_sandbox::kubernetes::users::{ALICE, BOB, MALLORY};
+use namesake_tests::{
+    cluster::{person::Person, refusal::refused},
+    drafts::{Draft, metaflow_pod},
+    namespace::{TestNamespace, with_namespace},
+};
+
+/// Airflow's account, with a real token and the rights that it has in a stock installation.
+async fn airflow(ns: &TestNamespace) -> Result<Person> {
+    ns.editor("airflow", "airflow-worker").await
+}
+
+/// The pod of a task as Airflow's operator makes it.
+fn task_of(owner: &str) -> Draft {
+    metaflow_pod()
+        .named("train-")
+        .labelled("app.kubernetes.io/created-by", "somebody")
+        .annotated("metaflow/owner", owner)
+}
+
+#[test]
+fn a_pod_that_airflow_makes_for_alice_runs_as_alice() -> Result<()> {
+    with_namespace(|ns| async move {
+        let airflow = airflow(&ns).await?;
+        let pod = airflow.creates::<Pod>(task_of(ALICE).claiming(BOB)).await?;
+        ns.runs_as(&pod, ALICE).await?;
+        let pod = airflow.creates::<Pod>(task_of(BOB)).await?;
+        ns.runs_as(&pod, BOB).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn airflow_speaks_only_for_those_whom_the_rules_let_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let airflow = airflow(&ns).await?;
+        let foreign = airflow
+            .creates::<Pod>(task_of("eve@contractor.example"))
+            .await;
+        refused(foreign)?.with(403)?.saying("mayClaim")?;
+        let nobody = airflow.creates::<Pod>(metaflow_pod().named("train-")).await;
+        refused(nobody)?.with(403)?.saying("metaflow/owner")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_airflow_writes_proves_nothing_when_mallory_writes_it() -> Result<()> {
+    with_namespace(|ns| async move {
+        let pod = ns.mallory().await?.creates::<Pod>(task_of(ALICE)).await?;
+        ns.runs_as(&pod, MALLORY).await?;
+        Ok(())
+    })
+}

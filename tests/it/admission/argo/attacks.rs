@@ -1,0 +1,147 @@
+//! What mallory, who may `edit` in the namespace, tries with the real controller at work.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt, api::DynamicObject};
+use namesake_sandbox::kubernetes::users::{BOB, MALLORY};
+use namesake_tests::{
+    cluster::refusal::refused,
+    controllers::{
+        argo::{ArgoNamespace, scripts, with_real_argo},
+        replayed_argo::{creates, patches},
+    },
+    eventually::eventually,
+    namespace::account_of,
+};
+use serde_json::{Value, json};
+
+/// Bob's run: it waits for his approval, and then deploys.
+fn approval() -> Result<Value> {
+    let mut flow = scripts("Workflow", "release", &[("deploy", "true")]);
+    let templates = flow["spec"]["templates"]
+        .as_array_mut()
+        .context("no list")?;
+    let step = |name: &str| json!([{"name": name, "template": name}]);
+    templates.push(json!({"name": "approve", "suspend": {}}));
+    templates.push(json!({"name": "all", "steps": [step("approve"), step("deploy")]}));
+    flow["spec"]["entrypoint"] = json!("all");
+    Ok(flow)
+}
+
+/// The id of the node of this template, once it runs.
+async fn node_of(argo: &ArgoNamespace, workflow: &str, template: &str) -> Result<String> {
+    eventually(&format!("{workflow} is at {template}"), async || {
+        let workflow: DynamicObject = argo.workflow(workflow).await?;
+        let nodes = workflow.data["status"]["nodes"]
+            .as_object()
+            .context("no nodes")?;
+        let is_there =
+            |node: &&Value| node["templateName"] == template && node["phase"] == "Running";
+        let node = nodes.values().find(is_there).context("not yet")?;
+        Ok(node["id"].as_str().context("no id")?.to_owned())
+    })
+    .await
+}
+
+/// No pod that is not bob's may be taken for one of his Workflow.
+async fn has_only_bobs_pods(argo: &ArgoNamespace, workflow: &str) -> Result<()> {
+    for pod in argo.pods_of(workflow).await? {
+        let whose = argo.ns.runs_as(&pod, BOB).await;
+        whose.with_context(|| format!("{} counts as a pod of {workflow}", pod.name_any()))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_pod_of_mallorys_workflow_is_never_taken_for_a_node_of_bobs() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let (bob, mallory) = (argo.ns.bob().await?, argo.ns.mallory().await?);
+        creates(&bob, &approval()?).await?;
+        let node = node_of(&argo, "release", "approve").await?;
+        // Her Workflow has the name of his node, and its pods say that they are his Workflow's.
+        let label = "workflows.argoproj.io/workflow";
+        let mut hers = scripts("Workflow", &node, &[("main", "true")]);
+        hers["spec"]["podMetadata"] = json!({"labels": {label: "release"}});
+        let plain = creates(&mallory, &hers).await;
+        // The same with a key that Argo renders.
+        let mut rendered = scripts("Workflow", &node, &[("main", "true")]);
+        rendered["metadata"]["name"] = json!(format!("{node}x"));
+        rendered["spec"]["arguments"] = json!({"parameters": [{"name": "key", "value": label}]});
+        rendered["spec"]["podMetadata"] =
+            json!({"labels": {"{{workflow.parameters.key}}": "release"}});
+        let rendered = creates(&mallory, &rendered).await;
+        for made in [plain, rendered].into_iter().flatten() {
+            // If it may exist, it comes to an end without a pod, or with one that is hers.
+            let name = made.name_any();
+            eventually("mallory's Workflow has ended", async || {
+                let phase = argo.workflow(&name).await?.data["status"]["phase"].take();
+                ensure!(
+                    ["Error", "Failed", "Succeeded"]
+                        .iter()
+                        .any(|it| phase == **it),
+                    "{phase}"
+                );
+                Ok(())
+            })
+            .await?;
+        }
+        has_only_bobs_pods(&argo, "release").await?;
+        let release = argo.workflow("release").await?;
+        ensure!(
+            release.data["status"]["nodes"][&node]["phase"] == "Running",
+            "mallory has approved for bob: {}",
+            release.data["status"]
+        );
+        argo.argo(BOB, &["resume", "release"]).await?.succeeded()?;
+        argo.reaches("release", "Succeeded").await?;
+        argo.all_ran_as("release", 1, BOB).await
+    })
+}
+
+#[test]
+fn mallory_cannot_have_argo_execute_a_command_in_bobs_pod() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let (bob, mallory) = (argo.ns.bob().await?, argo.ns.mallory().await?);
+        creates(&bob, &scripts("Workflow", "long", &[("main", "sleep 600")])).await?;
+        let pod = argo.runs("long", "long").await?;
+        ensure!(account_of(&pod) == argo.ns.name_for(BOB), "not bob's");
+        let kill = json!({"metadata": {"annotations": {
+            "workflows.argoproj.io/kill-cmd-main": r#"["sh", "-c", "touch /var/run/argo/owned"]"#}}});
+        let written = mallory.patches::<Pod>(&pod.name_any(), kill).await;
+        refused(written)?.with(403)?.saying(MALLORY)?;
+        let done = json!({"metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}});
+        refused(mallory.patches::<Pod>(&pod.name_any(), done).await)?.with(403)?;
+        // She may end it, and it ends.
+        let end = json!({"spec": {"shutdown": "Terminate"}});
+        patches(&mallory, "Workflow", "long", end).await?;
+        argo.reaches("long", "Failed").await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_workflow_that_mallory_gives_kill_commands_is_refused_or_gets_no_pod() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let mallory = argo.ns.mallory().await?;
+        let key = "workflows.argoproj.io/kill-cmd-main";
+        let command = r#"["sh", "-c", "true"]"#;
+        let mut plain = scripts("Workflow", "plain", &[("main", "sleep 600")]);
+        plain["spec"]["podMetadata"] = json!({"annotations": {key: command}});
+        refused(creates(&mallory, &plain).await)?
+            .with(403)?
+            .saying(key)?
+            .saying(MALLORY)?;
+        // The same with a key that Argo renders: the Workflow does not show it, and the pod that Argo would make does.
+        let mut rendered = scripts("Workflow", "rendered", &[("main", "sleep 600")]);
+        rendered["spec"]["arguments"] = json!({"parameters": [{"name": "key", "value": key}]});
+        rendered["spec"]["podMetadata"] =
+            json!({"annotations": {"{{workflow.parameters.key}}": command}});
+        creates(&mallory, &rendered).await?;
+        let ended = argo.reaches("rendered", "Error").await?;
+        let message = ended.data["status"].to_string();
+        ensure!(message.contains("PlantedPod"), "{message}");
+        let pods = argo.ns.pods().await?;
+        ensure!(pods.is_empty(), "{} pods", pods.len());
+        Ok(())
+    })
+}

@@ -1,0 +1,392 @@
+//! What people do with the `argo` command line, and what Argo's controller makes of it.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::ResourceExt;
+use namesake_sandbox::kubernetes::users::{ALICE, BOB, MALLORY};
+use namesake_tests::{
+    controllers::{
+        argo::{ArgoNamespace, PATIENCE, file, scripts, with_real_argo},
+        replayed_argo::{creates, patches},
+    },
+    eventually::{eventually, within},
+    namespace::account_of,
+};
+use serde_json::{Value, json};
+
+/// How the container `main` of a pod ended: its exit code, if it has ended.
+fn main_ended(pod: &Pod) -> Option<i32> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let main = statuses.iter().find(|it| it.name == "main")?;
+    Some(main.state.as_ref()?.terminated.as_ref()?.exit_code)
+}
+
+/// How a step may end, decided while it waits or between two tries.
+fn outside(code: &str) -> ConfigMap {
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some("outside".to_owned()),
+            ..ObjectMeta::default()
+        },
+        data: Some([("code".to_owned(), code.to_owned())].into()),
+        ..ConfigMap::default()
+    }
+}
+
+/// The environment of a container that starts when [`outside`] is there.
+fn code_from_outside() -> Value {
+    json!([{"name": "CODE", "valueFrom": {"configMapKeyRef": {"name": "outside", "key": "code"}}}])
+}
+
+#[test]
+fn what_bob_submits_from_alices_template_and_submits_again_runs_as_alice() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let greet = scripts("WorkflowTemplate", "greet", &[("hello", "echo hello")]);
+        creates(&alice, &greet).await?;
+        let from = [
+            "submit",
+            "--from",
+            "workflowtemplate/greet",
+            "--name",
+            "first",
+        ];
+        argo.argo(BOB, &from).await?.succeeded()?;
+        argo.reaches("first", "Succeeded").await?;
+        argo.all_ran_as("first", 1, ALICE).await?;
+        argo.argo(BOB, &["resubmit", "first"]).await?.succeeded()?;
+        let second = argo.new_workflow(&["first"]).await?.name_any();
+        argo.reaches(&second, "Succeeded").await?;
+        argo.all_ran_as(&second, 1, ALICE).await
+    })
+}
+
+#[test]
+fn what_bob_resubmits_of_a_spec_that_alice_wrote_runs_as_bob() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        creates(&alice, &scripts("Workflow", "hers", &[("hello", "true")])).await?;
+        argo.reaches("hers", "Succeeded").await?;
+        argo.all_ran_as("hers", 1, ALICE).await?;
+        argo.argo(BOB, &["resubmit", "hers"]).await?.succeeded()?;
+        let his = argo.new_workflow(&["hers"]).await?.name_any();
+        argo.reaches(&his, "Succeeded").await?;
+        argo.all_ran_as(&his, 1, BOB).await
+    })
+}
+
+#[test]
+fn a_failed_workflow_that_alice_retries_goes_on_as_alice() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let script = "exit {{workflow.parameters.code}}";
+        let mut flow = scripts("Workflow", "fails", &[("main", script)]);
+        flow["spec"]["arguments"] = json!({"parameters": [{"name": "code", "value": "3"}]});
+        creates(&alice, &flow).await?;
+        argo.reaches("fails", "Failed").await?;
+        let retry = ["retry", "fails", "-p", "code=0"];
+        let bobs = argo.argo(BOB, &retry).await?;
+        bobs.failed_saying(ALICE)?;
+        argo.argo(ALICE, &retry).await?.succeeded()?;
+        argo.reaches("fails", "Succeeded").await?;
+        argo.all_ran_as("fails", 1, ALICE).await
+    })
+}
+
+/// A run of alice's template, `run`, that bob has started: it fails until alice says in a ConfigMap that it does not.
+async fn fails(argo: &ArgoNamespace) -> Result<()> {
+    let alice = argo.ns.alice().await?;
+    alice.creates::<ConfigMap>(outside("3")).await?;
+    let mut flow = scripts("WorkflowTemplate", "flaky", &[("main", "exit $CODE")]);
+    flow["spec"]["templates"][0]["container"]["env"] = code_from_outside();
+    creates(&alice, &flow).await?;
+    let from = [
+        "submit",
+        "--from",
+        "workflowtemplate/flaky",
+        "--name",
+        "run",
+    ];
+    argo.argo(BOB, &from).await?.succeeded()?;
+    argo.reaches("run", "Failed").await?;
+    Ok(())
+}
+
+async fn goes_on_as_alice(argo: &ArgoNamespace) -> Result<()> {
+    let alice = argo.ns.alice().await?;
+    let fixed = json!({"data": {"code": "0"}});
+    alice.patches::<ConfigMap>("outside", fixed).await?;
+    argo.argo(BOB, &["retry", "run"]).await?.succeeded()?;
+    argo.reaches("run", "Succeeded").await?;
+    argo.all_ran_as("run", 1, ALICE).await
+}
+
+#[test]
+fn a_failed_run_of_alices_template_that_bob_started_and_retries_goes_on_as_alice() -> Result<()> {
+    with_real_argo(|argo| async move {
+        fails(&argo).await?;
+        goes_on_as_alice(&argo).await
+    })
+}
+
+#[test]
+fn a_retry_by_somebody_else_costs_a_run_its_finished_pods_and_nothing_more() -> Result<()> {
+    with_real_argo(|argo| async move {
+        fails(&argo).await?;
+        let before = argo.workflow("run").await?;
+        ensure!(argo.pods_of("run").await?.len() == 1, "its pod is there");
+        // `argo` deletes the pods, as anyone with the right may, before it asks for a change of the Workflow.
+        let hers = argo.argo(MALLORY, &["retry", "run"]).await?;
+        hers.failed_saying(ALICE)?;
+        eventually("the failed pod is gone", async || {
+            let left = argo.pods_of("run").await?;
+            ensure!(left.is_empty(), "{} pods", left.len());
+            Ok(())
+        })
+        .await?;
+        let after = argo.workflow("run").await?;
+        for part in ["phase", "message", "nodes"] {
+            let (was, is) = (&before.data["status"][part], &after.data["status"][part]);
+            ensure!(was == is, "{part} was {was}, and is {is}");
+        }
+        goes_on_as_alice(&argo).await
+    })
+}
+
+#[test]
+fn a_run_of_alices_template_that_bob_started_waits_and_goes_on_as_alice_when_he_says() -> Result<()>
+{
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let steps = [("first", "exit $CODE"), ("last", "true")];
+        let mut flow = scripts("WorkflowTemplate", "waits", &steps);
+        let templates = flow["spec"]["templates"].as_array_mut();
+        let templates = templates.context("no list")?;
+        // It starts when alice lets it, so that bob's word comes first.
+        templates[0]["container"]["env"] = code_from_outside();
+        let step = |name: &str| json!([{"name": name, "template": name}]);
+        templates.push(json!({"name": "all", "steps": [step("first"), step("last")]}));
+        flow["spec"]["entrypoint"] = json!("all");
+        creates(&alice, &flow).await?;
+        let from = [
+            "submit",
+            "--from",
+            "workflowtemplate/waits",
+            "--name",
+            "run",
+        ];
+        argo.argo(BOB, &from).await?.succeeded()?;
+        argo.first_pod_of("run").await?;
+        argo.argo(BOB, &["suspend", "run"]).await?.succeeded()?;
+        alice.creates::<ConfigMap>(outside("0")).await?;
+        within(PATIENCE, "the first step has ended", async || {
+            let run = argo.workflow("run").await?;
+            let nodes = run.data["status"]["nodes"].as_object();
+            let has_ended =
+                |node: &Value| node["templateName"] == "first" && node["phase"] == "Succeeded";
+            let mut nodes = nodes.context("no nodes")?.values();
+            ensure!(nodes.any(has_ended), "not yet");
+            Ok(())
+        })
+        .await?;
+        let pods = argo.pods_of("run").await?;
+        ensure!(pods.len() == 1, "it went on: {} pods", pods.len());
+        argo.argo(BOB, &["resume", "run"]).await?.succeeded()?;
+        argo.reaches("run", "Succeeded").await?;
+        argo.all_ran_as("run", 2, ALICE).await
+    })
+}
+
+#[test]
+fn a_workflow_goes_on_where_it_was_suspended_when_its_owner_resumes_it() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let mut flow = scripts("Workflow", "waits", &[("first", "true"), ("last", "true")]);
+        let templates = flow["spec"]["templates"]
+            .as_array_mut()
+            .context("no list")?;
+        templates.push(json!({"name": "approve", "suspend": {}}));
+        let step = |name: &str| json!([{"name": name, "template": name}]);
+        templates
+            .push(json!({"name": "all", "steps": [step("first"), step("approve"), step("last")]}));
+        flow["spec"]["entrypoint"] = json!("all");
+        creates(&alice, &flow).await?;
+        argo.runs("waits", "first").await?;
+        argo.argo(ALICE, &["suspend", "waits"]).await?.succeeded()?;
+        argo.argo(ALICE, &["resume", "waits"]).await?.succeeded()?;
+        // Now it waits for the template `approve`, which bob may not answer for alice.
+        namesake_tests::eventually::eventually("it waits for an answer", async || {
+            let workflow = argo.workflow("waits").await?;
+            let nodes = workflow.data["status"]["nodes"]
+                .as_object()
+                .context("no nodes")?;
+            let waits =
+                |node: &serde_json::Value| node["type"] == "Suspend" && node["phase"] == "Running";
+            ensure!(nodes.values().any(waits), "not yet");
+            Ok(())
+        })
+        .await?;
+        let bobs = argo.argo(BOB, &["resume", "waits"]).await?;
+        bobs.failed_saying(ALICE)?;
+        argo.argo(ALICE, &["resume", "waits"]).await?.succeeded()?;
+        argo.reaches("waits", "Succeeded").await?;
+        argo.all_ran_as("waits", 2, ALICE).await
+    })
+}
+
+#[test]
+fn a_stopped_workflow_ends_its_container_and_its_exit_handler_runs_as_alice() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let mut flow = scripts(
+            "Workflow",
+            "stops",
+            &[("long", "sleep 600"), ("after", "true")],
+        );
+        flow["spec"]["onExit"] = json!("after");
+        creates(&alice, &flow).await?;
+        argo.runs("stops", "stops").await?;
+        argo.argo(ALICE, &["stop", "stops"]).await?.succeeded()?;
+        argo.reaches("stops", "Failed").await?;
+        argo.all_ran_as("stops", 2, ALICE).await?;
+        for pod in argo.pods_of("stops").await? {
+            ensure!(main_ended(&pod).is_some(), "{} goes on", pod.name_any());
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_workflow_that_bob_terminates_ends_its_container_and_runs_nothing_more() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let mut flow = scripts(
+            "Workflow",
+            "ends",
+            &[("long", "sleep 600"), ("after", "true")],
+        );
+        flow["spec"]["onExit"] = json!("after");
+        creates(&alice, &flow).await?;
+        argo.runs("ends", "ends").await?;
+        argo.argo(BOB, &["terminate", "ends"]).await?.succeeded()?;
+        argo.reaches("ends", "Failed").await?;
+        let pods = argo.pods_of("ends").await?;
+        ensure!(pods.len() == 1, "{} pods", pods.len());
+        ensure!(
+            pods.iter().all(|pod| main_ended(pod).is_some()),
+            "it goes on"
+        );
+        argo.all_ran_as("ends", 1, ALICE).await
+    })
+}
+
+#[test]
+fn deadlines_of_step_and_workflow_end_the_pods_of_alice() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let long = [("long", "sleep 600")];
+        let mut step = scripts("Workflow", "step", &long);
+        step["spec"]["templates"][0]["activeDeadlineSeconds"] = json!(10);
+        let mut timeout = scripts("Workflow", "timeout", &long);
+        timeout["spec"]["templates"][0]["timeout"] = json!("10s");
+        let mut whole = scripts("Workflow", "whole", &long);
+        whole["spec"]["activeDeadlineSeconds"] = json!(15);
+        for flow in [&step, &timeout, &whole] {
+            creates(&alice, flow).await?;
+        }
+        for name in ["step", "timeout", "whole"] {
+            argo.reaches(name, "Failed").await?;
+            argo.all_ran_as(name, 1, ALICE).await?;
+            for pod in argo.pods_of(name).await? {
+                let name = pod.name_any();
+                namesake_tests::eventually::eventually("its container ends", async || {
+                    let pod: Pod = argo.ns.admin().await?.all().get(&name).await?;
+                    ensure!(main_ended(&pod).is_some(), "{name} goes on");
+                    Ok(())
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn lifecycle_hooks_and_retried_steps_run_as_alice() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let mut flow = scripts(
+            "Workflow",
+            "hooks",
+            &[("main", "exit {{retries}}"), ("hook", "true")],
+        );
+        flow["spec"]["templates"][0]["container"]["args"] = json!(["test {{retries}} = 1"]);
+        flow["spec"]["templates"][0]["retryStrategy"] = json!({"limit": "2"});
+        flow["spec"]["hooks"] = json!({"exit": {"template": "hook"}});
+        creates(&alice, &flow).await?;
+        argo.reaches("hooks", "Succeeded").await?;
+        // The failed try, the second, the hook.
+        argo.all_ran_as("hooks", 3, ALICE).await
+    })
+}
+
+#[test]
+fn an_inline_schedule_runs_as_who_wrote_it_also_when_bob_suspended_it() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let spec = scripts("Workflow", "x", &[("tick", "true")])["spec"].take();
+        let cron = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "tick"},
+            "spec": {"schedules": ["* * * * *"], "workflowSpec": spec}});
+        let (_folder, path) = file(&cron)?;
+        let create = ["cron", "create", &path.display().to_string()];
+        argo.argo(ALICE, &create).await?.succeeded()?;
+        let fired = argo.new_workflow(&[]).await?.name_any();
+        argo.argo(BOB, &["cron", "suspend", "tick"])
+            .await?
+            .succeeded()?;
+        argo.reaches(&fired, "Succeeded").await?;
+        argo.all_ran_as(&fired, 1, ALICE).await?;
+        let bobs = argo.argo(BOB, &["cron", "resume", "tick"]).await?;
+        bobs.failed_saying(ALICE)?;
+        argo.argo(ALICE, &["cron", "resume", "tick"])
+            .await?
+            .succeeded()?;
+        patches(
+            &alice,
+            "CronWorkflow",
+            "tick",
+            json!({"spec": {"suspend": true}}),
+        )
+        .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_an_account_that_is_not_a_user_starts_of_alices_template_runs_as_alice() -> Result<()> {
+    with_real_argo(|argo| async move {
+        let alice = argo.ns.alice().await?;
+        let script = "echo {{workflow.parameters.event}}";
+        let mut greet = scripts("WorkflowTemplate", "greet", &[("hello", script)]);
+        greet["spec"]["arguments"] = json!({"parameters": [{"name": "event", "value": "none"}]});
+        creates(&alice, &greet).await?;
+        let sensor = "system:serviceaccount:argo-events:sensor";
+        let sensor = argo.ns.person(sensor).await?;
+        let started = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "event"},
+            "spec": {"workflowTemplateRef": {"name": "greet"},
+                "arguments": {"parameters": [{"name": "event", "value": "it-happened"}]}}});
+        creates(&sensor, &started).await?;
+        argo.reaches("event", "Succeeded").await?;
+        argo.all_ran_as("event", 1, ALICE).await?;
+        // What it writes of its own has no user, and no rule matches it: the rules keep its pod as it is.
+        creates(&sensor, &scripts("Workflow", "own", &[("main", "true")])).await?;
+        let pod = argo.first_pod_of("own").await?;
+        ensure!(account_of(&pod) == "default", "it is {}", account_of(&pod));
+        Ok(())
+    })
+}

@@ -1,0 +1,232 @@
+//! Modes of a namespace: what shadow shows, what off lets go, and who may switch.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Namespace, Pod},
+};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use namesake_api::names::{
+    EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL, RESOLUTION_ANNOTATION, SHADOW_ANNOTATION,
+    STAMP_ANNOTATION,
+};
+use namesake_sandbox::kubernetes::users::{ALICE, BOB};
+use namesake_tests::{
+    cluster::{manifests, person::Person, refusal::refused},
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    namespace::{TestNamespace, account_of, with_namespace, with_own_stack},
+    stack::Options,
+};
+use serde_json::{Value, json};
+
+async fn patched(person: &Person, ns: &TestNamespace, patch: Value) -> kube::Result<Namespace> {
+    Api::all(person.client().clone())
+        .patch(&ns.name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+}
+
+/// An admin sets the mode's label; none takes it away.
+async fn becomes(ns: &TestNamespace, mode: Option<&str>) -> Result<Namespace> {
+    let patch = json!({"metadata": {"labels": {MODE_LABEL: mode}}});
+    Ok(patched(&ns.admin().await?, ns, patch).await?)
+}
+
+/// Waits until pods of alice's are no longer what they are in another mode.
+async fn alices_pod(ns: &TestNamespace, what: &str, fits: impl Fn(&Pod) -> bool) -> Result<Pod> {
+    let alice = ns.alice().await?;
+    eventually(what, async || {
+        let made = alice.creates::<Pod>(pod().running_as("metaflow")).await?;
+        ensure!(fits(&made), "{:?}", made.annotations());
+        Ok(made)
+    })
+    .await
+}
+
+fn is_told(pod: &Pod) -> bool {
+    pod.annotations().contains_key(SHADOW_ANNOTATION)
+}
+
+fn told(pod: &Pod) -> &str {
+    pod.annotations()
+        .get(SHADOW_ANNOTATION)
+        .map_or("", String::as_str)
+}
+
+#[test]
+fn in_shadow_mode_nothing_changes_and_everything_is_told() -> Result<()> {
+    with_namespace(|ns| async move {
+        let bobs = ns.bob().await?.creates::<Pod>(pod()).await?;
+        ns.runs_as(&bobs, BOB).await?;
+        becomes(&ns, Some("shadow")).await?;
+        alices_pod(&ns, "the namespace is in shadow mode", is_told).await?;
+        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        ensure!(job.annotations().contains_key(STAMP_ANNOTATION), "no stamp");
+        let made = ns.pod_of(&job).await?;
+        ensure!(account_of(&made) == "metaflow", "{}", account_of(&made));
+        ensure!(!made.annotations().contains_key(RESOLUTION_ANNOTATION));
+        ensure!(
+            told(&made).contains("would run as") && told(&made).contains(ALICE),
+            "{}",
+            told(&made)
+        );
+        let carl = ns.person("carl@contractor.example").await?;
+        let job = carl.creates::<Job>(metaflow_job()).await?;
+        ensure!(!job.annotations().contains_key(STAMP_ANNOTATION));
+        let made = carl.creates::<Pod>(pod()).await?;
+        ensure!(told(&made).contains("would be refused"), "{}", told(&made));
+        ensure!(told(&made).contains("ask #ml-platform"), "{}", told(&made));
+        // What must hold in every mode.
+        let steals = pod().running_as(account_of(&bobs));
+        refused(ns.mallory().await?.creates::<Pod>(steals).await)?
+            .with(403)?
+            .saying("belongs to one identity")?;
+        let made = ns.identities().await?;
+        ensure!(
+            made.iter().all(|i| i.spec.user == BOB),
+            "one was made: {made:?}"
+        );
+        counted(&ns).await?;
+        becomes(&ns, Some("enforce")).await?;
+        let made = alices_pod(&ns, "the namespace enforces", |pod| !is_told(pod)).await?;
+        ns.runs_as(&made, ALICE).await?;
+        Ok(())
+    })
+}
+
+/// The metrics say what would have been, and why.
+async fn counted(ns: &TestNamespace) -> Result<()> {
+    let text = ns.stack.webhook_metrics().await?;
+    let has = |part: &str| {
+        let mut lines = text
+            .lines()
+            .filter(|line| line.contains("webhook_shadow_total"));
+        lines.any(|line| line.contains(part))
+    };
+    ensure!(has("reason=\"DeniedByRule\""), "{text}");
+    ensure!(has("outcome=\"stamped\""), "{text}");
+    ensure!(
+        text.contains("namesake_webhook_namespaces{mode=\"shadow\"}"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_parent_that_somebody_else_changes_in_shadow_mode_is_nobodys_afterwards() -> Result<()> {
+    with_namespace(|ns| async move {
+        let job = ns
+            .bob()
+            .await?
+            .creates::<Job>(metaflow_job().suspended())
+            .await?;
+        becomes(&ns, Some("shadow")).await?;
+        alices_pod(&ns, "the namespace is in shadow mode", is_told).await?;
+        let change = json!({"spec": {"template": {"metadata": {"annotations": {"inject": "x"}}}}});
+        let mallory = ns.mallory().await?;
+        let changed: Job = mallory.patches(&job.name_any(), change).await?;
+        ensure!(!changed.annotations().contains_key(STAMP_ANNOTATION));
+        Ok(())
+    })
+}
+
+#[test]
+fn with_every_webhook_down_one_command_lets_pods_in_and_nobody_becomes_anybody() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let bobs = ns.bob().await?.creates::<Pod>(pod()).await?;
+        ns.runs_as(&bobs, BOB).await?;
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let stamp = job
+            .annotations()
+            .get(STAMP_ANNOTATION)
+            .context("bob's Job has no stamp")?
+            .clone();
+        ns.stack.webhook_is_killed().await;
+        let alice = ns.alice().await?;
+        refused(alice.creates::<Pod>(pod()).await)?.saying("mutate.namesake.dev")?;
+        becomes(&ns, Some("off")).await?;
+        let made = alices_pod(&ns, "pods come in again", |pod| !is_told(pod)).await?;
+        ensure!(account_of(&made) == "metaflow", "{}", account_of(&made));
+        let mallory = ns.mallory().await?;
+        refused(
+            mallory
+                .creates::<Pod>(pod().running_as(account_of(&bobs)))
+                .await,
+        )?
+        .saying("switched off")?;
+        let planted = metaflow_job()
+            .suspended()
+            .claiming(BOB)
+            .annotated(STAMP_ANNOTATION, &stamp);
+        let planted: Job = mallory.creates(planted).await?;
+        // Coming in waits for a webhook that writes down when.
+        let admin = ns.admin().await?;
+        let enforce = json!({"metadata": {"labels": {MODE_LABEL: null}}});
+        refused(patched(&admin, &ns, enforce).await)?.saying("namespaces.namesake.dev")?;
+        ns.stack.webhook_starts().await?;
+        becomes(&ns, None).await?;
+        let made = alices_pod(&ns, "the namespace enforces", |pod| {
+            account_of(pod) != "metaflow"
+        })
+        .await?;
+        ns.runs_as(&made, ALICE).await?;
+        // It keeps what was planted; and that is not worth anything.
+        let resume = json!({"spec": {"suspend": false}});
+        let resumed: Job = admin.patches(&planted.name_any(), resume).await?;
+        ensure!(resumed.name_any() == planted.name_any());
+        Ok(())
+    })
+}
+
+#[test]
+fn only_admins_switch_a_namespace_and_nobody_writes_its_epoch() -> Result<()> {
+    with_namespace(|ns| async move {
+        let admin = ns.admin().await?;
+        let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "owner"},
+            "rules": [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "patch", "update"]}]});
+        manifests::apply(admin.client(), &role, &ns.name, false).await?;
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "owner"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "owner"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": namesake_sandbox::kubernetes::users::MALLORY}]});
+        manifests::apply(admin.client(), &binding, &ns.name, false).await?;
+        let mallory = ns.mallory().await?;
+        // What the role does give, so that the refusals are not RBAC's.
+        eventually("mallory may label the namespace", async || {
+            Ok(patched(
+                &mallory,
+                &ns,
+                json!({"metadata": {"labels": {"team": "m"}}}),
+            )
+            .await?)
+        })
+        .await?;
+        for mode in ["off", "shadow", "nonsense"] {
+            let patch = json!({"metadata": {"labels": {MODE_LABEL: mode}}});
+            refused(patched(&mallory, &ns, patch).await)?
+                .saying("only its admins may change them")?;
+        }
+        let nonsense = json!({"metadata": {"labels": {MODE_LABEL: "nonsense"}}});
+        refused(patched(&admin, &ns, nonsense).await)?.saying("names no mode")?;
+        let epoch = |namespace: &Namespace| namespace.annotations().get(EPOCH_ANNOTATION).cloned();
+        let before = epoch(&becomes(&ns, None).await?).context("it has no epoch")?;
+        // Put back by the webhook, whoever writes it.
+        let moved =
+            json!({"metadata": {"annotations": {EPOCH_ANNOTATION: "an-epoch-of-somebodys"}}});
+        let kept = patched(&admin, &ns, moved).await?;
+        ensure!(epoch(&kept).as_ref() == Some(&before), "{:?}", epoch(&kept));
+        becomes(&ns, Some("shadow")).await?;
+        ensure!(
+            epoch(&becomes(&ns, None).await?).as_ref() == Some(&before),
+            "shadow is in"
+        );
+        let planted = json!({"metadata": {"labels": {OPT_IN_LABEL: null}, "annotations": {EPOCH_ANNOTATION: before.clone()}}});
+        patched(&admin, &ns, planted).await?;
+        let back = json!({"metadata": {"labels": {OPT_IN_LABEL: "prod"}}});
+        let after = epoch(&patched(&admin, &ns, back).await?).context("it has no epoch")?;
+        ensure!(after != before, "{after} is the epoch from before");
+        Ok(())
+    })
+}

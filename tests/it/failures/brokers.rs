@@ -1,0 +1,304 @@
+//! Several brokers: every one answers, one leads, and another goes on where a leader was killed.
+
+mod paused;
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, coordination::v1::Lease};
+use kube::Api;
+use namesake_api::{
+    Identity,
+    names::{BROKER_LEASE, SYSTEM_NAMESPACE},
+};
+use namesake_broker::Timings;
+use namesake_sandbox::kubernetes::users::{ADMIN, BOB};
+use namesake_tests::{
+    cluster::person::Person,
+    drafts::metaflow_job,
+    eventually::{eventually, within},
+    namespace::{TestNamespace, account_of, with_own_stack},
+    stack::{LEASE, Options, question},
+};
+use serde_json::json;
+
+/// Who holds the Lease.
+async fn leader(ns: &TestNamespace) -> Result<String> {
+    Ok(lease(ns).await?.0)
+}
+
+/// Who holds the Lease, and how often it was taken before.
+async fn lease(ns: &TestNamespace) -> Result<(String, i32)> {
+    let client = ns.stack.cluster().control_plane.client(ADMIN).await?;
+    let leases: Api<Lease> = Api::namespaced(client, SYSTEM_NAMESPACE);
+    let spec = leases.get(BROKER_LEASE).await?.spec.context("no Lease")?;
+    let holder = spec.holder_identity.context("nobody leads")?;
+    Ok((holder, spec.lease_transitions.unwrap_or_default()))
+}
+
+async fn is_ready(ns: &TestNamespace, name: &str) -> Result<()> {
+    let all: Api<Identity> = ns.admin().await?.all();
+    eventually(&format!("{name} works"), async || {
+        let identity = all.get(name).await?;
+        ensure!(identity.is_ready(), "{:?}", identity.status);
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn another_broker_goes_on_where_the_leader_was_killed_and_answers_before() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let google = ns.stack.google();
+        let before = eventually("somebody leads", async || lease(&ns).await).await?;
+        let first = before.0.clone();
+        let (second, address) = ns.stack.broker_at(None).await?;
+        // Who does not lead makes what a pod needs in the cluster; the leader does the rest.
+        let (status, made) = ns.stack.asked(address, &question(&ns.name, BOB)).await?;
+        ensure!(
+            status == 200 && made["name"] == ns.name_for(BOB),
+            "{status} {made}"
+        );
+        ensure!(ns.managed_accounts().await? == [ns.name_for(BOB)]);
+        is_ready(&ns, &ns.name_for(BOB)).await?;
+        let now = lease(&ns).await?;
+        ensure!(now == before, "it was taken from {before:?}: {now:?}");
+        // The binding's write hangs, so that the leader dies in it.
+        google.fails(json!({"method": "POST", "path": "*:setIamPolicy", "times": 0, "delaySeconds": 600.0, "answer": "cut"}))?;
+        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let pod = ns.pod_of(&job).await?;
+        let name = account_of(&pod).to_owned();
+        eventually("the account is there", async || {
+            let accounts = google.accounts_of(&ns.name);
+            ensure!(accounts.contains(&name), "{accounts:?}");
+            Ok(())
+        })
+        .await?;
+        ns.stack.broker_is_killed().await;
+        google.state().clear_faults();
+        ns.gate_opens(&pod).await?;
+        ensure!(leader(&ns).await? != first, "nobody else leads");
+        ensure!(
+            google.accounts_of(&ns.name).len() == 2,
+            "{:?}",
+            google.accounts_of(&ns.name)
+        );
+        ns.google_identity(&name).await?;
+        second.is_killed().await;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_leader_that_is_robbed_of_the_lease_stops_and_leads_again_when_the_thief_is_gone() -> Result<()>
+{
+    with_own_stack(Options::default(), |ns| async move {
+        let google = ns.stack.google();
+        eventually("somebody leads", async || leader(&ns).await).await?;
+        let client = ns.stack.cluster().control_plane.client(ADMIN).await?;
+        let leases: Api<Lease> = Api::namespaced(client, SYSTEM_NAMESPACE);
+        let theft = json!({"spec": {"holderIdentity": "thief", "leaseDurationSeconds": 5}});
+        leases
+            .patch(
+                BROKER_LEASE,
+                &kube::api::PatchParams::default(),
+                &kube::api::Patch::Merge(theft),
+            )
+            .await?;
+        // Whether or not it looks at the Lease: what it last renewed has run out by then.
+        tokio::time::sleep(LEASE).await;
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let pod = ns.pod_of(&job).await?;
+        let name = account_of(&pod).to_owned();
+        // The thief never renews: its Lease runs out, and everything is done after all; nothing before.
+        eventually("the thief's Lease runs out", async || {
+            let made = google.accounts_of(&ns.name).contains(&name);
+            let thief = leader(&ns).await? == "thief";
+            ensure!(made || !thief, "not yet");
+            Ok(made && thief)
+        })
+        .await
+        .and_then(|broken| {
+            ensure!(!broken, "it was made by one who does not lead");
+            Ok(())
+        })?;
+        ns.gate_opens(&pod).await?;
+        ensure!(leader(&ns).await? != "thief");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_leader_that_is_stopped_gives_the_lease_back() -> Result<()> {
+    let options = Options {
+        // Longer than anybody here waits for it to run out; it is looked at in fifths of that.
+        tune: |config| config.timings.lease = Duration::from_mins(2),
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        let first = eventually("somebody leads", async || leader(&ns).await).await?;
+        let second = ns.stack.another_broker().await?;
+        ns.stack.broker_is_stopped().await;
+        let next = eventually("another leads", async || {
+            let now = leader(&ns).await?;
+            ensure!(now != first, "the first one still does");
+            Ok(now)
+        })
+        .await?;
+        ensure!(next != first);
+        second.is_killed().await;
+        Ok(())
+    })
+}
+
+/// What ARCHITECTURE.md promises: so long after a leader was killed another goes on.
+const FAILOVER: Duration = Duration::from_secs(15);
+
+#[test]
+fn with_the_lease_as_shipped_another_goes_on_within_15_s_of_the_leaders_end() -> Result<()> {
+    let options = Options {
+        tune: |config| config.timings.lease = Timings::default().lease,
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        let google = ns.stack.google();
+        let first = eventually("somebody leads", async || leader(&ns).await).await?;
+        let (second, address) = ns.stack.broker_at(None).await?;
+        ns.stack.broker_is_killed().await;
+        let killed = Instant::now();
+        let (status, made) = ns.stack.asked(address, &question(&ns.name, BOB)).await?;
+        ensure!(status == 200, "{status} {made}");
+        let name = ns.name_for(BOB);
+        within(FAILOVER, "another goes on", async || {
+            let accounts = google.accounts_of(&ns.name);
+            ensure!(accounts.contains(&name), "{accounts:?}");
+            Ok(())
+        })
+        .await?;
+        tracing::info!(seconds = killed.elapsed().as_secs_f32(), "another goes on");
+        ensure!(leader(&ns).await? != first, "nobody else leads");
+        second.is_killed().await;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_rollout_of_the_brokers_while_new_users_come_loses_no_request() -> Result<()> {
+    let options = Options {
+        // As in the manifests, and as many times shorter as the looks at readiness here are.
+        tune: |config| config.drain = Duration::from_millis(500),
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        let service = ns.stack.broker_becomes_a_service().await?;
+        let mut replicas = Vec::new();
+        for _ in 0..2 {
+            let (program, address) = ns.stack.broker_at(None).await?;
+            service.has(address);
+            replicas.push((program, address));
+        }
+        let first = question(&ns.name, "first@acme.com");
+        eventually("the Service has a replica", async || {
+            ns.stack.asked(ns.stack.broker_address(), &first).await
+        })
+        .await?;
+        let (done, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let rollout = async {
+            let mut next = Vec::new();
+            for (program, address) in replicas {
+                program.is_stopped().await;
+                next.push(ns.stack.broker_at(Some(address)).await?.0);
+                // Some come between any two, however slow this machine is.
+                let before = count.load(Ordering::Relaxed);
+                eventually("more users come", async || {
+                    ensure!(count.load(Ordering::Relaxed) >= before + 3);
+                    Ok(())
+                })
+                .await?;
+            }
+            done.store(true, Ordering::Relaxed);
+            anyhow::Ok(next)
+        };
+        let (next, came) = tokio::try_join!(rollout, new_users(&ns, &done, &count))?;
+        for job in &came {
+            ns.gate_opens(&ns.pod_of(job).await?).await?;
+        }
+        let accounts = ns.stack.google().accounts_of(&ns.name).len();
+        ensure!(accounts == came.len() + 1, "{accounts}");
+        for program in next {
+            program.is_stopped().await;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
+    // As in the manifests, and as many times shorter as the looks at readiness here are.
+    let drain = Duration::from_millis(500);
+    with_own_stack(Options::default(), |ns| async move {
+        let service = ns.stack.webhook_becomes_a_service().await?;
+        let mut replicas = Vec::new();
+        for _ in 0..2 {
+            let (program, address) = ns.stack.webhook_at(None, drain).await?;
+            service.has(address);
+            replicas.push((program, address));
+        }
+        let alice = ns.alice().await?;
+        eventually("the Service has a replica", async || {
+            alice.dry_runs::<Job>(metaflow_job()).await?;
+            Ok(())
+        })
+        .await?;
+        let (done, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let restart = async {
+            let mut next = Vec::new();
+            for (program, _) in replicas {
+                // maxSurge: 1, maxUnavailable: 0: the new one is ready before the old one is stopped.
+                let (newer, address) = ns.stack.webhook_at(None, drain).await?;
+                service.has(address);
+                program.is_stopped().await;
+                next.push(newer);
+                let before = count.load(Ordering::Relaxed);
+                eventually("more Jobs come", async || {
+                    ensure!(count.load(Ordering::Relaxed) >= before + 20);
+                    Ok(())
+                })
+                .await?;
+            }
+            done.store(true, Ordering::Relaxed);
+            anyhow::Ok(next)
+        };
+        let (next, ()) = tokio::try_join!(restart, many_jobs(&alice, &done, &count))?;
+        for program in next {
+            program.is_stopped().await;
+        }
+        Ok(())
+    })
+}
+
+/// Alice asks for one Job after the other, until `done`; none is refused. What is decided without the broker is asked as a dry run.
+async fn many_jobs(alice: &Person, done: &AtomicBool, count: &AtomicUsize) -> Result<()> {
+    while !done.load(Ordering::Relaxed) {
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        let job = alice.dry_runs::<Job>(metaflow_job()).await;
+        job.with_context(|| format!("after {number} others"))?;
+    }
+    Ok(())
+}
+
+/// One new user after the other makes a Job, until `done`; none is refused.
+async fn new_users(ns: &TestNamespace, done: &AtomicBool, count: &AtomicUsize) -> Result<Vec<Job>> {
+    let mut came = Vec::new();
+    while !done.load(Ordering::Relaxed) {
+        let user = format!("user{}@acme.com", came.len());
+        let job = ns.person(&user).await?;
+        let job = job.creates::<Job>(metaflow_job()).await;
+        came.push(job.with_context(|| format!("{user}, after {} others", came.len()))?);
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(came)
+}

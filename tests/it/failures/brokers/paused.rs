@@ -1,0 +1,116 @@
+//! A leader whose process really stands still, as on a machine that hangs, and goes on when another leads.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use namesake_tests::{
+    drafts::metaflow_job,
+    eventually::eventually,
+    google::Google,
+    namespace::{TestNamespace, account_of, with_own_stack},
+    stack::{Options, replica::Replica},
+};
+use serde_json::json;
+
+/// So many identities are about to be bound when the leader stops.
+const PEOPLE: usize = 6;
+/// More than are ever asked.
+const MANY: u64 = 1000;
+
+/// The policies that the leader has asked for and not been shown.
+fn asked(google: &Google) -> u64 {
+    let left = &google.state().listing()["faults"][0]["fault"]["times"];
+    MANY - left.as_u64().unwrap_or(MANY)
+}
+
+async fn leads(replica: &Replica) -> Result<()> {
+    eventually("it leads", async || {
+        ensure!(replica.leads().await?);
+        Ok(())
+    })
+    .await
+}
+
+async fn comes(ns: &TestNamespace, user: &str) -> Result<Pod> {
+    let user = ns.person(&format!("{user}@acme.com")).await?;
+    let job = user.creates::<Job>(metaflow_job()).await?;
+    ns.pod_of(&job).await
+}
+
+fn last(google: &Google) -> u64 {
+    google.state().requests(0).last().map_or(0, |r| r.number)
+}
+
+async fn sees_that_it_does_not_lead(replica: &Replica) -> Result<()> {
+    eventually("it sees that it does not lead", async || {
+        ensure!(replica.says("leading no more"));
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_follows()
+-> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let google = ns.stack.google();
+        let service = ns.stack.broker_becomes_a_service().await?;
+        let first = Replica::start(&ns, "first").await?;
+        leads(&first).await?;
+        let second = Replica::start(&ns, "second").await?;
+        service.has(second.address);
+        // Answered while it stands still: when it goes on, it has in its hands what it wants to write to.
+        google.fails(json!({"method": "POST", "path": "*:getIamPolicy", "caller": first.caller(), "times": MANY, "delaySeconds": 5.0}))?;
+        let mut pods = Vec::new();
+        for n in 0..PEOPLE {
+            pods.push(comes(&ns, &format!("user{n}")).await?);
+        }
+        eventually("it reads the policies", async || {
+            let asked = asked(google);
+            ensure!(asked >= PEOPLE as u64, "{asked}");
+            Ok(())
+        })
+        .await?;
+        first.is_paused();
+        let bound = |line: &String| line.contains(":setIamPolicy");
+        let done = first.wrote_at_google(&ns, 0);
+        ensure!(!done.iter().any(bound), "it was too fast: {done:?}");
+        google.state().clear_faults();
+        // Nobody has begun with this one: who leads makes the account at once.
+        pods.push(comes(&ns, "late").await?);
+        eventually("the other one writes", async || {
+            let wrote = second.wrote_at_google(&ns, 0);
+            ensure!(!wrote.is_empty());
+            Ok(())
+        })
+        .await?;
+        let (then, before) = (last(google), first.wrote_in_the_cluster(&ns)?);
+        ensure!(!before.is_empty(), "the audit log does not tell them apart");
+        first.goes_on();
+        sees_that_it_does_not_lead(&first).await?;
+        for pod in &pods {
+            ns.gate_opens(pod).await?;
+            ns.google_identity(account_of(pod)).await?;
+        }
+        let wrote = first.wrote_at_google(&ns, then);
+        ensure!(wrote.is_empty(), "it wrote at Google: {wrote:#?}");
+        let after = first.wrote_in_the_cluster(&ns)?;
+        let wrote = after.get(before.len()..).context("a shorter audit log")?;
+        ensure!(wrote.is_empty(), "it wrote in the cluster: {wrote:#?}");
+        let accounts = google.accounts_of(&ns.name).len();
+        ensure!(accounts == pods.len(), "{accounts} accounts");
+        ensure!(!first.leads().await? && second.leads().await?);
+
+        // It follows: when the other one goes, it leads again, and does what there is to do.
+        service.has(first.address);
+        second.is_stopped().await;
+        leads(&first).await?;
+        comes(&ns, "last").await?;
+        eventually("it makes the next account", async || {
+            let wrote = first.wrote_at_google(&ns, then);
+            let made = |line: &String| line.ends_with("/serviceAccounts 200");
+            ensure!(wrote.iter().any(made), "{wrote:?}");
+            Ok(())
+        })
+        .await
+    })
+}

@@ -1,0 +1,299 @@
+//! What happens when a part is away: nothing to those who have their identity, and a clear word to the others.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ConfigMap, Pod, ServiceAccount},
+};
+use kube::ResourceExt;
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_sandbox::kubernetes::users::{ALICE, BOB};
+use namesake_tests::{
+    cluster::refusal::refused,
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    namespace::{account_of, with_own_stack},
+    stack::{Options, program::built},
+};
+use serde_json::json;
+
+#[test]
+fn without_the_broker_known_users_notice_nothing_and_new_ones_are_told_at_the_job() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        ns.alice_is_known().await?;
+        ns.stack.broker_is_killed().await;
+        let alice = ns.alice().await?;
+        let made = ns
+            .pod_of(&alice.creates::<Job>(metaflow_job()).await?)
+            .await?;
+        ns.runs_as(&made, ALICE).await?;
+        ensure!(
+            made.spec
+                .as_ref()
+                .is_some_and(|spec| spec.scheduling_gates.is_none())
+        );
+        let bob = ns.bob().await?;
+        refused(bob.creates::<Job>(metaflow_job()).await)?
+            .with(503)?
+            .saying("broker")?
+            .saying("try again")?
+            .saying(BOB)?;
+        ns.stack.broker_starts().await?;
+        let job = eventually("bob's Job is accepted", async || {
+            Ok(bob.creates::<Job>(metaflow_job()).await?)
+        })
+        .await?;
+        let made = ns.pod_of(&job).await?;
+        ns.runs_as(&made, BOB).await?;
+        ns.gate_opens(&made).await
+    })
+}
+
+#[test]
+fn a_broker_that_hangs_costs_the_deadline_and_not_the_api_servers_patience() -> Result<()> {
+    let options = Options {
+        broker_deadline: Duration::from_millis(500),
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        ns.stack.broker_is_killed().await;
+        let address = ns
+            .stack
+            .broker_url()
+            .trim_start_matches("https://")
+            .to_owned();
+        // Somebody listens there and never says a word.
+        let silent = std::net::TcpListener::bind(&address)?;
+        refused(ns.bob().await?.creates::<Job>(metaflow_job()).await)?
+            .with(503)?
+            .saying("not within 500ms")?;
+        drop(silent);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_broker_killed_between_account_and_binding_finishes_after_its_restart() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let google = ns.stack.google();
+        // The binding's write hangs, so that the broker dies in it.
+        google.fails(json!({"method": "POST", "path": "*:setIamPolicy", "times": 0, "delaySeconds": 600.0, "answer": "cut"}))?;
+        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let made = ns.pod_of(&job).await?;
+        let name = account_of(&made).to_owned();
+        eventually("the account is there", async || {
+            let accounts = google.accounts_of(&ns.name);
+            ensure!(accounts.contains(&name), "{accounts:?}");
+            Ok(())
+        })
+        .await?;
+        ns.stack.broker_is_killed().await;
+        ensure!(
+            google.members_of(&name)?.is_empty(),
+            "the binding was written"
+        );
+        google.state().clear_faults();
+        ns.stack.broker_starts().await?;
+        ns.gate_opens(&made).await?;
+        ensure!(
+            google.members_of(&name)?
+                == [format!(
+                    "serviceAccount:acme.svc.id.goog[{}/{name}]",
+                    ns.name
+                )]
+        );
+        ensure!(
+            google.accounts_of(&ns.name).len() == 1,
+            "{:?}",
+            google.accounts_of(&ns.name)
+        );
+        ns.google_identity(&name).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_create_whose_answer_was_lost_leaves_one_account() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let google = ns.stack.google();
+        google.fails(json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "applied": true, "answer": "cut"}))?;
+        let made = ns
+            .pod_of(&ns.alice().await?.creates::<Job>(metaflow_job()).await?)
+            .await?;
+        ns.gate_opens(&made).await?;
+        ensure!(
+            google.accounts_of(&ns.name).len() == 1,
+            "{:?}",
+            google.accounts()
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn without_google_a_new_users_pod_waits_and_says_why_and_known_users_go_on() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        ns.alice_is_known().await?;
+        ns.stack
+            .google()
+            .fails(json!({"path": "*", "times": 0, "answer": "cut"}))?;
+        let made = ns
+            .pod_of(&ns.bob().await?.creates::<Job>(metaflow_job()).await?)
+            .await?;
+        ns.runs_as(&made, BOB).await?;
+        eventually("the Identity says that Google is away", async || {
+            let identity = ns.identity_of(&made).await?;
+            let conditions = identity.status.clone().unwrap_or_default().conditions;
+            ensure!(
+                conditions
+                    .iter()
+                    .any(|c| c.status != "True" && c.reason == "Unavailable"),
+                "{conditions:?}"
+            );
+            Ok(())
+        })
+        .await?;
+        let known = ns.alice().await?.creates::<Pod>(pod()).await?;
+        ensure!(
+            known
+                .spec
+                .as_ref()
+                .is_some_and(|spec| spec.scheduling_gates.is_none())
+        );
+        ns.stack.google().state().clear_faults();
+        ns.gate_opens(&made).await
+    })
+}
+
+#[test]
+fn without_the_webhook_nothing_new_runs_where_it_was_opted_in_and_nothing_else_notices()
+-> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let running = ns
+            .pod_of(&ns.alice().await?.creates::<Job>(metaflow_job()).await?)
+            .await?;
+        let neighbour = ns.neighbour().await?;
+        ns.stack.webhook_is_killed().await;
+        for person in [ns.alice().await?, ns.admin().await?] {
+            refused(person.creates::<Job>(metaflow_job()).await)?.saying("mutate.namesake.dev")?;
+            refused(person.creates::<Pod>(pod()).await)?.saying("namesake.dev")?;
+        }
+        // Other objects here, everything elsewhere, and the end of what runs are nobody's business.
+        let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "data"}}))?;
+        ns.alice().await?.creates::<ConfigMap>(map).await?;
+        let job = neighbour
+            .alice()
+            .await?
+            .creates::<Job>(metaflow_job())
+            .await?;
+        neighbour.pod_of(&job).await?;
+        ns.alice()
+            .await?
+            .deletes::<Pod>(&running.name_any())
+            .await?;
+        // The guards hold.
+        let account: ServiceAccount =
+            serde_json::from_value(json!({"metadata": {"name": ns.name_for("x@acme.com")}}))?;
+        let forged = ns.admin().await?.creates::<ServiceAccount>(account).await;
+        refused(forged)?.saying("managed by Namesake")?;
+        neighbour.delete().await?;
+        neighbour.is_gone().await?;
+        ns.stack.webhook_starts().await?;
+        let made = eventually("admission works again", async || {
+            Ok(ns.alice().await?.creates::<Pod>(pod()).await?)
+        })
+        .await?;
+        ns.runs_as(&made, ALICE).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_namespace_with_identities_ends_without_the_webhook() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let other = ns.neighbour().await?;
+        other.opt_in().await?;
+        let made = other.alice().await?.creates::<Pod>(pod()).await?;
+        other.gate_opens(&made).await?;
+        ns.stack.webhook_is_killed().await;
+        other.delete().await?;
+        other.is_gone().await?;
+        ns.stack.webhook_starts().await
+    })
+}
+
+#[test]
+fn stamps_outlive_a_restart_of_the_webhook() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let bob = ns.bob().await?;
+        let job = bob.creates::<Job>(metaflow_job().suspended()).await?;
+        ensure!(job.annotations().contains_key(STAMP_ANNOTATION));
+        ns.stack.webhook_is_killed().await;
+        ns.stack.webhook_starts().await?;
+        let resumed = async || {
+            Ok(bob
+                .patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+                .await?)
+        };
+        eventually("bob resumes his Job", resumed).await?;
+        ns.runs_as(&ns.pod_of(&job).await?, BOB).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn one_user_cannot_use_up_everybodys_quota() -> Result<()> {
+    let options = Options {
+        identities_per_minute: 3,
+        ..Options::default()
+    };
+    with_own_stack(options, |ns| async move {
+        let greedy = ns.person("greedy@acme.com").await?;
+        let mut answers = Vec::new();
+        for step in 0..5 {
+            let job = metaflow_job().of("PerStep").step(&format!("s{step}"));
+            answers.push(greedy.creates::<Job>(job).await);
+        }
+        let refusal = refused(answers.pop().context("five Jobs")?)?.with(503)?;
+        refusal.saying("greedy@acme.com")?;
+        ensure!(
+            answers.iter().filter(|answer| answer.is_ok()).count() == 3,
+            "{answers:?}"
+        );
+        // What is there stays available, and others are not affected.
+        greedy
+            .creates::<Job>(metaflow_job().of("PerStep").step("s0"))
+            .await?;
+        ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_what_to_do() -> Result<()> {
+    let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = taken.local_addr()?.to_string();
+    for (program, package) in [
+        ("namesake-webhook", "namesake-webhook"),
+        ("namesake-broker", "namesake-broker"),
+    ] {
+        let output = built(package)?
+            .env("NAMESAKE_LISTEN", &address)
+            .env("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere")
+            .env("KUBECONFIG", "/nowhere")
+            .output()
+            .with_context(|| format!("cannot run {program}"))?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !output.status.success(),
+            "{program} runs although its port is taken"
+        );
+        ensure!(
+            text.contains(&address) && text.contains("--listen"),
+            "{program}: {text}"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What somebody's hand has made or changed: Identities, and what has our names.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod, ServiceAccount},
+};
+use kube::{Api, ResourceExt, api::ListParams};
+use namesake_api::{
+    Identity, IdentitySpec,
+    names::{GOOGLE_ACCOUNT_READY, SERVICE_ACCOUNT_READY},
+};
+use namesake_tests::{
+    cluster::refusal::refused,
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    google::email,
+    namespace::{account_of, with_own_stack},
+    stack::{Options, SHARED_RULES},
+};
+use serde_json::json;
+
+use super::{at_google, is_said, leaves_nothing, options};
+
+#[test]
+fn an_identity_edited_by_hand_is_as_the_rules_have_it_again_and_an_event_says_so() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let google = ns.stack.google();
+        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        ns.gate_opens(&made).await?;
+        let (name, admin) = (account_of(&made), ns.admin().await?);
+        let (before, spec) = (at_google(google), ns.identity_of(&made).await?.spec);
+        let nonsense = json!({"spec": {
+            "grants": [{"role": "roles/owner", "project": "acme-identities"}],
+            "googleServiceAccount": "root@acme-identities.iam.gserviceaccount.com", "project": "acme-nowhere",
+        }});
+        admin.patches::<Identity>(name, nonsense).await?;
+        eventually("it is as it was, and works", async || {
+            let identity = ns.identity_of(&made).await?;
+            ensure!(identity.spec == spec && identity.is_ready(), "{identity:?}");
+            Ok(())
+        })
+        .await?;
+        eventually("an Event says so", async || {
+            let about = ListParams::default().fields(&format!("involvedObject.name={name}"));
+            let events: Vec<Event> = admin.all().list(&about).await?.items;
+            let says = |event: &Event| {
+                let note = event.message.as_deref().unwrap_or_default();
+                event.reason.as_deref() == Some("Edited") && note.contains("edit the rules")
+            };
+            ensure!(events.iter().any(says), "{events:?}");
+            Ok(())
+        })
+        .await?;
+        ensure!(at_google(google) == before, "{:#?}", at_google(google));
+        // Whose it is, nobody changes.
+        let other = json!({"spec": {"user": "mallory@acme.com"}});
+        refused(admin.patches::<Identity>(name, other).await)?
+            .with(422)?
+            .saying("let the broker make another")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn an_identity_written_by_hand_under_another_name_says_so_gets_nothing_and_goes() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        ns.gate_opens(&made).await?;
+        let before = at_google(ns.stack.google());
+        let spec: IdentitySpec = ns.identity_of(&made).await?.spec;
+        let name = "mf-root-aaaaaaaaaaaaaa";
+        let own = json!({"apiVersion": "namesake.dev/v1alpha1", "kind": "Identity", "metadata": {"name": name}, "spec": spec});
+        let own: Identity = serde_json::from_value(own)?;
+        ns.admin().await?.creates::<Identity>(own).await?;
+        let parts = ["delete this Identity", "the broker makes them"];
+        is_said(&ns, name, (SERVICE_ACCOUNT_READY, "Invalid"), &parts).await?;
+        ensure!(ns.managed_accounts().await? == [account_of(&made)]);
+        leaves_nothing(&ns, name, &before).await
+    })
+}
+
+#[test]
+fn a_service_account_of_our_name_is_not_taken_over_and_both_person_and_admin_are_told() -> Result<()>
+{
+    with_own_stack(options(SHARED_RULES.to_owned()), |ns| async move {
+        let name = ns.name_for("carol@acme.com");
+        let theirs = json!({"metadata": {"name": name, "annotations": {"by": "somebody"}}});
+        let theirs: ServiceAccount = serde_json::from_value(theirs)?;
+        // Nobody else gets past the policy by now; one that was there before did.
+        let theirs = ns.broker().await?.creates::<ServiceAccount>(theirs).await?;
+        let before = at_google(ns.stack.google());
+        let parts = [
+            name.as_str(),
+            "exists and is not this identity's",
+            "delete it",
+        ];
+        let carol = ns.person("carol@acme.com").await?;
+        let told = refused(carol.creates::<Job>(metaflow_job()).await)?.with(503)?;
+        for part in parts {
+            ensure!(told.message.contains(part), "{}", told.message);
+        }
+        is_said(&ns, &name, (SERVICE_ACCOUNT_READY, "Conflict"), &parts).await?;
+        ensure!(
+            at_google(ns.stack.google()) == before,
+            "something at Google"
+        );
+        let all: Api<ServiceAccount> = ns.admin().await?.all();
+        let there = all.get(&name).await?;
+        ensure!(
+            there.uid() == theirs.uid() && there.annotations() == theirs.annotations(),
+            "{there:?}"
+        );
+        // Mended, she is served.
+        ns.broker().await?.deletes::<ServiceAccount>(&name).await?;
+        let job = eventually("she is served", async || {
+            Ok(carol.creates::<Job>(metaflow_job()).await?)
+        })
+        .await?;
+        let made = ns.pod_of(&job).await?;
+        ns.gate_opens(&made).await
+    })
+}
+
+#[test]
+fn a_google_account_of_our_name_is_not_taken_over_and_the_identity_goes_without_it() -> Result<()> {
+    with_own_stack(options(SHARED_RULES.to_owned()), |ns| async move {
+        let google = ns.stack.google();
+        let name = ns.name_for("dave@acme.com");
+        google.creates_account(&name, "billing")?;
+        let before = at_google(google);
+        let dave = ns.person("dave@acme.com").await?;
+        let made = dave.creates::<Pod>(pod()).await?;
+        let parts = [
+            email(&name),
+            "\"billing\"".to_owned(),
+            "delete it, or pin".to_owned(),
+        ];
+        let parts = parts.each_ref().map(String::as_str);
+        is_said(&ns, &name, (GOOGLE_ACCOUNT_READY, "Conflict"), &parts).await?;
+        ensure!(at_google(google) == before, "{:#?}", at_google(google));
+        ensure!(account_of(&made) == name);
+        leaves_nothing(&ns, &name, &before).await?;
+        ensure!(google.description_of(&name)? == "billing");
+        Ok(())
+    })
+}

@@ -1,0 +1,99 @@
+//! What the rules themselves do not take, or give and may not.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use namesake_api::names::BINDING_READY;
+use namesake_tests::{
+    cluster::refusal::refused,
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    namespace::{account_of, with_own_stack},
+    stack::{Options, SHARED_RULES},
+};
+
+use super::{at_google, is_said};
+
+const FOLDER: &str = "folder: \"users/{key}/\"";
+const PROJECT: &str = "project: acme-identities";
+/// An edit of the rules, and what its author is told.
+const REFUSED: [(&str, &str, &str); 9] = [
+    (
+        FOLDER,
+        "prefix: \"users/../{key}/\"",
+        "may not be empty, . or ..",
+    ),
+    (FOLDER, "folder: \"../\"", "may not be empty, . or .."),
+    (FOLDER, "prefix: \"users/*/\"", "none of * ? [ ]"),
+    (FOLDER, "folder: \"users/[a-z]/\"", "none of * ? [ ]"),
+    (FOLDER, "prefix: \"users/{user}/\"", "none of * ? [ ]"),
+    (FOLDER, "prefix: \"users\"", "a folder ends with /"),
+    (FOLDER, "prefix: \"users/\\\"/\"", "it has quotes"),
+    (
+        PROJECT,
+        "project: \"210987654321\"",
+        "write the id, not the number",
+    ),
+    (PROJECT, "project: Acme", "write the id, not the number"),
+];
+const TWICE: &str = "pins:\n  bob@acme.com: one@acme-identities.iam.gserviceaccount.com\n  \
+                     bob@acme.com: two@acme-identities.iam.gserviceaccount.com\n";
+
+#[test]
+fn rules_that_lead_out_of_a_folder_or_name_no_project_are_refused_with_what_to_write() -> Result<()>
+{
+    with_own_stack(Options::default(), |ns| async move {
+        for (good, bad, says) in REFUSED {
+            let rules = SHARED_RULES.replacen(good, bad, 1);
+            ensure!(rules != SHARED_RULES, "{bad}: nothing was changed");
+            let edit = refused(ns.stack.rules_become(&rules).await?).context(bad)?;
+            edit.with(403)?.saying(says)?.saying("rules.yaml:")?;
+        }
+        let rules = format!("{SHARED_RULES}{TWICE}");
+        let edit = refused(ns.stack.rules_become(&rules).await?).context("two pins of one user")?;
+        edit.with(403)?
+            .saying("bob@acme.com")?
+            .saying("remove one of the two")?;
+        // Nothing of it is in force.
+        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        ns.gate_opens(&made).await
+    })
+}
+
+#[test]
+fn a_role_that_the_broker_may_not_give_is_refused_at_the_job_and_given_to_nobody_who_is_there()
+-> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let google = ns.stack.google();
+        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        ns.gate_opens(&made).await?;
+        let before = at_google(google);
+        let rules = SHARED_RULES.replacen(
+            "      - {role:",
+            "      - {role: roles/owner, project: acme-identities}\n      - {role:",
+            1,
+        );
+        ns.stack.rules_become(&rules).await??;
+        let parts = ["roles/owner", "class research", "NAMESAKE_ALLOWED_ROLES"];
+        is_said(
+            &ns,
+            account_of(&made),
+            (BINDING_READY, "RoleNotAllowed"),
+            &parts,
+        )
+        .await?;
+        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await;
+        let told = refused(job)?.with(403)?;
+        for part in parts {
+            ensure!(told.message.contains(part), "{}", told.message);
+        }
+        ensure!(at_google(google) == before, "{:#?}", at_google(google));
+        ensure!(ns.managed_accounts().await? == [account_of(&made)]);
+        ns.stack.rules_become(SHARED_RULES).await??;
+        eventually("it works again", async || {
+            let identity = ns.identity_of(&made).await?;
+            ensure!(identity.is_ready(), "{:?}", identity.status);
+            Ok(())
+        })
+        .await
+    })
+}

@@ -1,0 +1,279 @@
+//! The broker's API, as somebody finds it who can reach its port.
+
+use anyhow::{Result, ensure};
+use namesake_api::names::{
+    BROKER_AUDIENCE, BROKER_SERVICE_ACCOUNT, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
+};
+use namesake_sandbox::kubernetes::users::ALICE;
+use namesake_tests::{
+    namespace::{TestNamespace, with_namespace},
+    stack,
+};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+/// What the broker answers: status and body.
+struct Answer {
+    status: u16,
+    body: Value,
+}
+
+impl Answer {
+    fn is(&self, status: u16, reason: &str) -> Result<()> {
+        let error = &self.body["error"];
+        ensure!(
+            self.status == status && error["reason"] == reason,
+            "{} {}",
+            self.status,
+            self.body
+        );
+        ensure!(error["code"] == status, "{}", self.body);
+        ensure!(
+            error["message"]
+                .as_str()
+                .is_some_and(|message| message.len() > 10),
+            "{}",
+            self.body
+        );
+        Ok(())
+    }
+}
+
+async fn post(ns: &TestNamespace, token: Option<&SecretString>, body: String) -> Result<Answer> {
+    let (status, body) = ns
+        .stack
+        .post(ns.stack.broker_address(), token, body)
+        .await?;
+    Ok(Answer { status, body })
+}
+
+/// Asks as the webhook does.
+async fn asked(ns: &TestNamespace, body: Value) -> Result<Answer> {
+    let (status, body) = ns.stack.asked(ns.stack.broker_address(), &body).await?;
+    Ok(Answer { status, body })
+}
+
+fn question(ns: &TestNamespace, user: &str) -> Value {
+    stack::question(&ns.name, user)
+}
+
+/// The question with one key changed.
+fn with(ns: &TestNamespace, key: &str, value: Value) -> Value {
+    let mut question = question(ns, ALICE);
+    question[key] = value;
+    question
+}
+
+#[test]
+fn the_webhook_gets_an_identity_whose_account_is_there_already() -> Result<()> {
+    with_namespace(|ns| async move {
+        let answer = asked(&ns, question(&ns, ALICE)).await?;
+        ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
+        let name = ns.name_for(ALICE);
+        ensure!(
+            answer.body["name"] == name.as_str() && answer.body["ready"].is_boolean(),
+            "{}",
+            answer.body
+        );
+        ensure!(ns.managed_accounts().await? == [name]);
+        let again = asked(&ns, question(&ns, ALICE)).await?;
+        ensure!(
+            again.body["serviceAccountUid"] == answer.body["serviceAccountUid"],
+            "{}",
+            again.body
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn without_a_good_token_for_this_audience_nobody_is_heard() -> Result<()> {
+    with_namespace(|ns| async move {
+        let body = question(&ns, ALICE).to_string();
+        let cluster = ns.stack.cluster();
+        ensure!(post(&ns, None, body.clone()).await?.status == 401);
+        ensure!(
+            post(&ns, Some(&"nonsense".to_owned().into()), body.clone())
+                .await?
+                .status
+                == 401
+        );
+        for audiences in [&[][..], &["acme.svc.id.goog"][..]] {
+            let token = cluster
+                .token(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, audiences)
+                .await?;
+            ensure!(
+                post(&ns, Some(&token), body.clone()).await?.status == 401,
+                "{audiences:?}"
+            );
+        }
+        ensure!(ns.identities().await?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn nobody_but_the_webhook_may_ask() -> Result<()> {
+    with_namespace(|ns| async move {
+        let cluster = ns.stack.cluster();
+        // A pod of mallory's may carry a token with any audience; so may the broker itself, and a namesake elsewhere.
+        for (home, name) in [
+            (ns.name.as_str(), "default"),
+            (SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT),
+        ] {
+            let token = cluster.token(home, name, &[BROKER_AUDIENCE]).await?;
+            post(&ns, Some(&token), question(&ns, ALICE).to_string())
+                .await?
+                .is(403, "NotTheWebhook")?;
+        }
+        ensure!(ns.identities().await?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_namespace_that_is_not_opted_in_has_no_identities() -> Result<()> {
+    with_namespace(|ns| async move {
+        for namespace in ["kube-system", "no-such-namespace", "../research", ""] {
+            let answer = asked(&ns, with(&ns, "namespace", json!(namespace))).await?;
+            ensure!(
+                matches!(answer.status, 400 | 404),
+                "{namespace:?}: {} {}",
+                answer.status,
+                answer.body
+            );
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_class_that_the_rules_do_not_have_or_that_is_not_for_this_user_is_refused() -> Result<()> {
+    with_namespace(|ns| async move {
+        asked(&ns, with(&ns, "class", json!("root")))
+            .await?
+            .is(403, "UnknownClass")?;
+        asked(&ns, with(&ns, "class", json!("inner-circle")))
+            .await?
+            .is(403, "NotEntitled")?;
+        let mut outsider = question(&ns, "eve@elsewhere.example");
+        asked(&ns, outsider.clone()).await?.is(403, "NotEntitled")?;
+        outsider["user"] = json!(ALICE);
+        let answer = asked(&ns, outsider).await?;
+        ensure!(
+            answer.status == 403 || answer.status == 400,
+            "a value that is not the user: {}",
+            answer.body
+        );
+        ensure!(ns.identities().await?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_user_that_is_no_name_is_refused_and_makes_nothing() -> Result<()> {
+    with_namespace(|ns| async move {
+        let long = format!("{}@acme.com", "a".repeat(300));
+        let bad = [
+            long.as_str(),
+            "🦀@acme.com",
+            "Alice@acme.com",
+            "../alice@acme.com",
+            "alice@acme.com.",
+            "",
+            " ",
+            "a\0@acme.com",
+        ];
+        for user in bad {
+            let answer = asked(&ns, question(&ns, user)).await?;
+            ensure!(
+                matches!(answer.status, 400 | 403),
+                "{user:?}: {} {}",
+                answer.status,
+                answer.body
+            );
+            ensure!(
+                answer.body["error"]["message"].is_string(),
+                "{user:?}: {}",
+                answer.body
+            );
+        }
+        ensure!(
+            ns.identities().await?.is_empty(),
+            "{:?}",
+            ns.identities().await?
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_body_that_is_no_question_is_named() -> Result<()> {
+    with_namespace(|ns| async move {
+        let token = ns
+            .stack
+            .cluster()
+            .token(
+                SYSTEM_NAMESPACE,
+                WEBHOOK_SERVICE_ACCOUNT,
+                &[BROKER_AUDIENCE],
+            )
+            .await?;
+        let unknown_key = with(
+            &ns,
+            "serviceAccount",
+            json!("root@acme.iam.gserviceaccount.com"),
+        )
+        .to_string();
+        let huge = with(&ns, "groups", json!(vec!["g"; 100_000])).to_string();
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "{\"namespace\": 3}",
+            &unknown_key,
+            &huge,
+        ] {
+            let answer = post(&ns, Some(&token), body.to_owned()).await?;
+            ensure!(
+                matches!(answer.status, 400 | 413),
+                "{}: {} {}",
+                &body[..body.len().min(40)],
+                answer.status,
+                answer.body
+            );
+        }
+        ensure!(ns.identities().await?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn only_posts_to_one_path_are_served() -> Result<()> {
+    with_namespace(|ns| async move {
+        let (https, url) = (ns.stack.https()?, ns.stack.broker_url());
+        ensure!(
+            https
+                .get(format!("{url}/v1/identities"))
+                .send()
+                .await?
+                .status()
+                == 405
+        );
+        // Metrics have a port of their own.
+        for path in ["v1/secrets", "metrics"] {
+            ensure!(
+                https.get(format!("{url}/{path}")).send().await?.status() == 404,
+                "{path}"
+            );
+        }
+        for path in ["healthz", "readyz"] {
+            ensure!(
+                https.get(format!("{url}/{path}")).send().await?.status() == 200,
+                "{path}"
+            );
+        }
+        Ok(())
+    })
+}

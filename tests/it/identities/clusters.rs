@@ -1,0 +1,144 @@
+//! Two clusters with the same stack in one project: they meet at Google, and neither touches what is the other's.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::{Api, ResourceExt, api::DeleteParams};
+use namesake_api::{Identity, conditions, names::READY};
+use namesake_sandbox::CLUSTER;
+use namesake_tests::{
+    drafts::pod,
+    eventually::eventually,
+    google::email,
+    namespace::{TestNamespace, account_of, with_own_stack},
+    stack::{Options, SHARED_RULES},
+};
+use serde_json::Value;
+
+/// The other cluster, of the same project.
+const GPU: &str = "projects/acme/locations/us-central1/clusters/gpu";
+
+/// Brokers that collect what they take for garbage at once.
+fn options(rules: &str) -> Options {
+    Options {
+        rules: rules.to_owned(),
+        speed: 2000,
+        tune: |config| {
+            config.collect = true;
+            config.collect_after = Duration::ZERO;
+            config.timings.patience.lasting = Duration::from_mins(2);
+        },
+        ..Options::default()
+    }
+}
+
+/// Alice's pod runs, as an identity of this name.
+async fn works(ns: &TestNamespace) -> Result<String> {
+    let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+    ns.gate_opens(&made).await?;
+    let name = account_of(&made).to_owned();
+    let who = ns.google_identity(&name).await?;
+    ensure!(who == email(&name), "{who}");
+    Ok(name)
+}
+
+/// All that Google has of an identity, with the etags that change with every write.
+fn at_google(ns: &TestNamespace, name: &str) -> Result<Value> {
+    let google = ns.stack.google();
+    let listing = google.state().listing();
+    let email = email(name);
+    let mut accounts = listing["serviceAccounts"].as_array().into_iter().flatten();
+    let account = accounts.find(|account| account["email"] == email.as_str());
+    let account = account.context("no account")?;
+    let folder = format!(
+        "projects/_/buckets/acme-mf/managedFolders/users/{}/",
+        name.trim_start_matches("mf-")
+    );
+    Ok(serde_json::json!([
+        account,
+        listing["policies"][google.policy_of(name)?],
+        listing["policies"][folder]
+    ]))
+}
+
+/// Whether the broker says that the rules name another cluster.
+async fn counts_another_cluster(ns: &TestNamespace, wanted: bool) -> Result<()> {
+    eventually("the metric says which cluster this is", async || {
+        let text = ns.stack.broker_metrics().await?;
+        let line = format!("namesake_broker_other_cluster {}", u8::from(wanted));
+        ensure!(text.lines().any(|l| l == line), "{text}");
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn two_clusters_of_one_stack_leave_each_other_alone_also_when_one_has_the_others_rules()
+-> Result<()> {
+    with_own_stack(options(SHARED_RULES), |ns| async move {
+        let here = works(&ns).await?;
+        let own_rules = SHARED_RULES.replacen(CLUSTER, GPU, 1);
+        let there = ns.in_another_cluster(GPU, options(&own_rules)).await?;
+        let before = at_google(&ns, &here)?;
+
+        // The same stack, namespace and user: two identities all the same.
+        let other = works(&there).await?;
+        ensure!(other != here, "one identity in two clusters");
+        counts_another_cluster(&there, false).await?;
+
+        // Somebody copies the rules and forgets to change the cluster: the names are those of the first one.
+        there.stack.rules_become(SHARED_RULES).await??;
+        let copied = eventually("alice's pod has the first cluster's name", async || {
+            let made = there.alice().await?.creates::<Pod>(pod()).await?;
+            ensure!(account_of(&made) == here, "{}", account_of(&made));
+            Ok(made)
+        })
+        .await?;
+        let all: Api<Identity> = there.admin().await?.all();
+        eventually(
+            "the Identity says that this is another cluster",
+            async || {
+                let status = there.identity_of(&copied).await?.status.unwrap_or_default();
+                let ready = conditions::get(&status.conditions, READY).context("no condition")?;
+                ensure!(
+                    ready.status == "False" && ready.reason == "OtherCluster",
+                    "{ready:?}"
+                );
+                ensure!(ready.message.contains("clusters/gpu"), "{}", ready.message);
+                let events: Api<Event> = there.admin().await?.all();
+                let events = events.list(&Default::default()).await?.items;
+                let said = |event: &Event| {
+                    event.involved_object.name.as_ref() == Some(&here)
+                        && event.reason.as_deref() == Some("OtherCluster")
+                };
+                ensure!(events.iter().any(said), "no Event");
+                Ok(())
+            },
+        )
+        .await?;
+        counts_another_cluster(&there, true).await?;
+
+        // What is deleted there is the first cluster's at Google.
+        all.delete(&here, &DeleteParams::default()).await?;
+        eventually("the Identity is gone", async || {
+            ensure!(all.get_opt(&here).await?.is_none());
+            Ok(())
+        })
+        .await?;
+        there.stack.rules_become(&own_rules).await??;
+        counts_another_cluster(&there, false).await?;
+        eventually("the second cluster works again", async || {
+            let identity = all.get(&other).await?;
+            ensure!(identity.is_ready(), "{:?}", identity.name_any());
+            Ok(())
+        })
+        .await?;
+        works(&there).await?;
+
+        let after = at_google(&ns, &here)?;
+        ensure!(after == before, "before {before}\nafter {after}");
+        ensure!(works(&ns).await? == here);
+        there.stack.end().await
+    })
+}

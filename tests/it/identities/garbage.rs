@@ -1,0 +1,244 @@
+//! What carries our mark and belongs to no Identity: only reported at first, then taken away with all it has. Nothing else is
+//! touched.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::ServiceAccount};
+use kube::ResourceExt;
+use namesake_gcp::{Edit, Policy, Resource};
+use namesake_tests::{
+    drafts::metaflow_job,
+    eventually::eventually,
+    google::email,
+    namespace::{TestNamespace, account_of, with_own_stack},
+    stack::{Options, SHARED_RULES, STACK},
+};
+use serde_json::{Value, json};
+
+/// Whether the broker has leave to collect, from its next start on.
+static LEAVE: AtomicBool = AtomicBool::new(false);
+const ROLE: &str = "roles/storage.objectUser";
+const DIRECT: &str = "mode: direct\n    project: acme-identities\n    grants:\n      - {role: roles/storage.objectUser, bucket: acme-mf, folder: \"steps/{key}/\"}";
+
+fn options() -> Options {
+    Options {
+        // The class `steps` is a direct one with a folder.
+        rules: SHARED_RULES.replacen(
+            "per: [user, flow, step]\n    mode: impersonate\n    project: acme-identities",
+            &format!("per: [user, flow, step]\n    {DIRECT}"),
+            1,
+        ),
+        speed: 2000,
+        tune: |config| {
+            config.collect = LEAVE.load(Ordering::Relaxed);
+            config.collect_after = Duration::from_secs(1);
+            config.timings.patience.lasting = Duration::from_mins(2);
+        },
+        ..Options::default()
+    }
+}
+
+/// What the broker counts of a kind that belongs to nobody.
+async fn counted(ns: &TestNamespace, kind: &str) -> Result<u32> {
+    let text = ns.stack.broker_metrics().await?;
+    let start = format!("namesake_broker_garbage{{kind=\"{kind}\"}} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&start));
+    Ok(line.context("not counted")?.parse()?)
+}
+
+/// Gives somebody a role on a folder of the bucket.
+async fn gives(ns: &TestNamespace, folder: &str, member: &str) -> Result<()> {
+    let gcp = ns.stack.google().way_in().connect().await?;
+    let folder = Resource::ManagedFolder {
+        bucket: "acme-mf".to_owned(),
+        folder: folder.to_owned(),
+    };
+    let add = Edit::add(ROLE, member);
+    let change = |policy: &mut Policy| {
+        add.apply(policy);
+    };
+    gcp.modify_policy(&folder, change).await?;
+    Ok(())
+}
+
+/// The broker has looked for garbage twice more, the first time after the grace: nobody's that come one after the other are each
+/// counted in another round, and what a round takes is taken before the next. Answers their names.
+async fn rounds_go_by(ns: &TestNamespace) -> Result<Vec<String>> {
+    let mut more = Vec::new();
+    for n in 1..=2 {
+        let name = ns.name_for(&format!("lost{n}@acme.com"));
+        let google = ns.stack.google();
+        google.creates_account(&name, &ns.mark(STACK, &name)?)?;
+        more.push(name);
+        eventually("one more is counted", async || {
+            let counted = counted(ns, "Google service account").await?;
+            ensure!(counted == n + 1, "{counted}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(more)
+}
+
+/// Accounts at Google that are disabled.
+fn disabled(ns: &TestNamespace) -> Vec<Value> {
+    let listing = ns.stack.google().state().listing();
+    let all = listing["serviceAccounts"].as_array().into_iter().flatten();
+    let disabled = all.filter(|account| account["disabled"] == true);
+    disabled.map(|account| account["email"].clone()).collect()
+}
+
+fn policies(ns: &TestNamespace) -> String {
+    ns.stack.google().state().listing()["policies"].to_string()
+}
+
+/// What belongs to nobody, of our stack (`lost`, `lone`) and of another (`theirs`, `alien`): at Google, and in the namespace.
+struct Orphans {
+    lost: String,
+    theirs: String,
+    lone: String,
+    alien: String,
+    /// Of `lone`, which has a role by it.
+    uid: String,
+}
+
+async fn orphans(ns: &TestNamespace) -> Result<Orphans> {
+    let google = ns.stack.google();
+    let of = |what: &str| ns.name_for(&format!("{what}@acme.com"));
+    let key = |name: &str| name.trim_start_matches("mf-").to_owned();
+    let (lost, theirs) = (of("lost"), of("theirs"));
+    google.creates_account(&lost, &ns.mark(STACK, &lost)?)?;
+    google.creates_account(&theirs, &ns.mark("dev", &theirs)?)?;
+    for name in [&lost, &theirs] {
+        let member = format!("serviceAccount:{}", email(name));
+        gives(ns, &format!("users/{}/", key(name)), &member).await?;
+    }
+    let (lone, alien) = (of("lone"), of("alien"));
+    let uid = ns
+        .lone_account(STACK, &lone)
+        .await?
+        .uid()
+        .context("no UID")?;
+    ns.lone_account("dev", &alien).await?;
+    let principal = format!(
+        "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme.svc.id.goog/kubernetes.serviceaccount.uid/{uid}"
+    );
+    gives(ns, &format!("steps/{}/", key(&lone)), &principal).await?;
+    Ok(Orphans {
+        lost,
+        theirs,
+        lone,
+        alien,
+        uid,
+    })
+}
+
+// Answers what rounds of the dry run left at Google besides.
+async fn a_dry_run_takes_nothing(
+    ns: &TestNamespace,
+    lost: &str,
+    lone: &str,
+) -> Result<Vec<String>> {
+    let before = policies(ns);
+    let more = rounds_go_by(ns).await?;
+    ensure!(
+        disabled(ns).is_empty(),
+        "a dry run disabled {:?}",
+        disabled(ns)
+    );
+    ensure!(policies(ns) == before, "a dry run took roles");
+    let google = ns.stack.google().accounts_of(&ns.name);
+    ensure!(google.contains(lost), "a dry run took it");
+    let here = ns.managed_accounts().await?;
+    ensure!(here.iter().any(|name| name == lone), "a dry run took it");
+    Ok(more)
+}
+
+#[test]
+fn what_belongs_to_nobody_is_only_counted_until_the_broker_may_collect_and_then_goes_with_all_it_has()
+-> Result<()> {
+    LEAVE.store(false, Ordering::Relaxed);
+    with_own_stack(options(), |ns| async move {
+        let google = ns.stack.google();
+        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let alice = ns.pod_of(&job).await?;
+        ns.gate_opens(&alice).await?;
+        let Orphans {
+            lost,
+            theirs,
+            lone,
+            alien,
+            uid,
+        } = orphans(&ns).await?;
+        for kind in ["Google service account", "service account"] {
+            eventually("it is counted", async || {
+                ensure!(counted(&ns, kind).await? == 1, "{kind}");
+                Ok(())
+            })
+            .await?;
+        }
+        let more = a_dry_run_takes_nothing(&ns, &lost, &lone).await?;
+        LEAVE.store(true, Ordering::Relaxed);
+        ns.stack.broker_is_stopped().await;
+        ns.stack.broker_starts().await?;
+        eventually("nobody's are gone, with what they had", async || {
+            let left = google.accounts_of(&ns.name);
+            let dead = |name: &String| left.contains(name);
+            ensure!(
+                !dead(&lost) && !more.iter().any(dead),
+                "at Google: {left:?}"
+            );
+            ensure!(!ns.managed_accounts().await?.contains(&lone), "here");
+            let policies = policies(&ns);
+            ensure!(!policies.contains(&uid), "{policies}");
+            ensure!(
+                !policies.contains(&format!("serviceAccount:{lost}")),
+                "{policies}"
+            );
+            Ok(())
+        })
+        .await?;
+        // Of another stack, or somebody's: as before.
+        let left = google.accounts_of(&ns.name);
+        let all = [theirs.clone(), account_of(&alice).to_owned()];
+        ensure!(left == all.into_iter().collect(), "{left:?}");
+        ensure!(
+            policies(&ns).contains(&email(&theirs)),
+            "the other stack's grant"
+        );
+        let account: Option<ServiceAccount> = ns.admin().await?.all().get_opt(&alien).await?;
+        ensure!(account.is_some(), "the other stack's service account");
+        ns.google_identity(account_of(&alice)).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn where_no_class_acts_as_itself_a_service_account_goes_without_a_look_at_the_project() -> Result<()>
+{
+    let options = Options {
+        rules: SHARED_RULES.to_owned(),
+        tune: |config| {
+            config.collect = true;
+            config.collect_after = Duration::from_secs(1);
+        },
+        ..options()
+    };
+    with_own_stack(options, |ns| async move {
+        // The install guide gives the broker no right to that.
+        ns.stack.google().fails(
+            json!({"path": "/v3/projects/acme", "times": 0, "answer": {"status": {"code": 403}}}),
+        )?;
+        let lone = ns.name_for("lone@acme.com");
+        ns.lone_account(STACK, &lone).await?;
+        eventually("it is gone", async || {
+            ensure!(!ns.managed_accounts().await?.contains(&lone));
+            Ok(())
+        })
+        .await
+    })
+}

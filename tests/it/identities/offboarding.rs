@@ -1,0 +1,316 @@
+//! Identities that rest, leave and come back.
+
+mod classes;
+mod scheduled;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{Api, ResourceExt, api::DeleteParams};
+use namesake_api::{Identity, Phase};
+use namesake_broker::{
+    Config,
+    server::clean::{Clean, Output},
+};
+use namesake_sandbox::kubernetes::users::ALICE;
+use namesake_tests::{
+    cluster::refusal::refused,
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    namespace::{TestNamespace, account_of, with_own_stack},
+    stack::{Options, SHARED_RULES, STACK},
+};
+use serde_json::json;
+
+const DAY: i64 = 24 * 3600;
+
+/// A stack whose broker waits for nothing long.
+fn brisk() -> Options {
+    Options {
+        speed: 2000,
+        tune: |config| {
+            config.collect_after = Duration::ZERO;
+            // At this speed the watches of pods and of Identities may be further apart than that.
+            config.timings.patience.lasting = Duration::from_mins(2);
+        },
+        ..Options::default()
+    }
+}
+
+/// Alice's first task has run; answers its Job and the name of her identity.
+async fn lives(ns: &TestNamespace) -> Result<(Job, String)> {
+    let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+    let pod = ns.pod_of(&job).await?;
+    ns.gate_opens(&pod).await?;
+    Ok((job, account_of(&pod).to_owned()))
+}
+
+async fn identity(ns: &TestNamespace, name: &str) -> Result<Identity> {
+    Ok(ns.admin().await?.all().get(name).await?)
+}
+
+async fn comes_to(ns: &TestNamespace, name: &str, phase: Phase) -> Result<Identity> {
+    eventually(&format!("{name} is {phase}"), async || {
+        let identity = identity(ns, name).await?;
+        ensure!(identity.phase() == phase, "{:?}", identity.status);
+        Ok(identity)
+    })
+    .await
+}
+
+/// Nobody at Google takes the identity for anybody.
+async fn is_nobody(ns: &TestNamespace, name: &str) -> Result<()> {
+    eventually("nobody acts as it", async || {
+        let members = ns.stack.google().members_of(name)?;
+        ensure!(members.is_empty(), "{members:?}");
+        let attempt = ns.login_attempt(name).await?;
+        ensure!(attempt.credentials != 200, "a task gets a token");
+        Ok(())
+    })
+    .await
+}
+
+async fn ends(ns: &TestNamespace, job: &Job) -> Result<()> {
+    let jobs: Api<Job> = ns.admin().await?.all();
+    jobs.delete(&job.name_any(), &DeleteParams::background())
+        .await?;
+    Ok(())
+}
+
+async fn is_gone(ns: &TestNamespace, name: &str) -> Result<()> {
+    let admin = ns.admin().await?;
+    eventually("nothing is left", async || {
+        let there: Option<Identity> = admin.all().get_opt(name).await?;
+        ensure!(
+            there.is_none(),
+            "the Identity: {:?}",
+            there.and_then(|i| i.status)
+        );
+        ensure!(
+            ns.managed_accounts().await?.is_empty(),
+            "the service account"
+        );
+        let google = ns.stack.google().accounts_of(&ns.name);
+        ensure!(google.is_empty(), "at Google: {google:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn a_suspended_identity_is_nobody_until_it_is_resumed_and_proven_again() -> Result<()> {
+    with_own_stack(brisk(), |ns| async move {
+        let (_, name) = lives(&ns).await?;
+        let admin = ns.admin().await?;
+        let suspend = json!({"spec": {"suspended": true}});
+        admin.patches::<Identity>(&name, suspend).await?;
+        comes_to(&ns, &name, Phase::Suspended).await?;
+        is_nobody(&ns, &name).await?;
+        eventually("new pods are told so", async || {
+            let refusal = refused(ns.alice().await?.creates::<Pod>(pod()).await)?;
+            refusal.with(403)?.saying("suspended")?;
+            Ok(())
+        })
+        .await?;
+        let resume = json!({"spec": {"suspended": null}});
+        admin.patches::<Identity>(&name, resume).await?;
+        comes_to(&ns, &name, Phase::InUse).await?;
+        lives(&ns).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn who_leaves_loses_everything_in_order_and_comes_back_by_the_entry_alone() -> Result<()> {
+    let options = brisk();
+    let ahead = Arc::clone(&options.ahead);
+    with_own_stack(options, |ns| async move {
+        let (job, name) = lives(&ns).await?;
+        let before = identity(&ns, &name).await?.status.unwrap_or_default();
+        let google_id = before.google_service_account_id.context("no id")?;
+        let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
+        ns.stack.rules_become(&offboarded).await??;
+        comes_to(&ns, &name, Phase::Offboarding).await?;
+        is_nobody(&ns, &name).await?;
+        // While her pod is there, so is its account; and what she left is listed.
+        eventually("what she left is listed", async || {
+            let left = identity(&ns, &name).await?.status.unwrap_or_default().left;
+            let job = format!("Job {}", job.name_any());
+            ensure!(
+                left.contains(&job) && left.iter().any(|l| l.starts_with("Pod ")),
+                "{left:?}"
+            );
+            Ok(())
+        })
+        .await?;
+        ensure!(ns.managed_accounts().await?.contains(&name));
+        ends(&ns, &job).await?;
+        eventually("the service account goes after the last pod", async || {
+            ensure!(ns.managed_accounts().await?.is_empty());
+            Ok(())
+        })
+        .await?;
+        ensure!(
+            ns.stack.google().accounts_of(&ns.name).contains(&name),
+            "before the grace is over"
+        );
+        ahead.store(31 * DAY, Ordering::Relaxed);
+        comes_to(&ns, &name, Phase::Gone).await?;
+        ensure!(ns.stack.google().accounts_of(&ns.name).is_empty());
+        // Off the list, it may be a newcomer with the old address.
+        ns.stack.rules_become(SHARED_RULES).await??;
+        eventually("the newcomer inherits nothing", async || {
+            let refusal = refused(ns.alice().await?.creates::<Pod>(pod()).await)?;
+            refusal.with(403)?.saying("returned")?;
+            Ok(())
+        })
+        .await?;
+        let returned = format!("{SHARED_RULES}returned: [{ALICE}]\n");
+        ns.stack.rules_become(&returned).await??;
+        comes_to(&ns, &name, Phase::InUse).await?;
+        lives(&ns).await?;
+        let after = identity(&ns, &name).await?.status.unwrap_or_default();
+        ensure!(
+            after.google_service_account_id == Some(google_id),
+            "another account"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn an_entry_under_offboarded_is_undone_by_taking_it_back_at_once_and_nobody_acts_meanwhile()
+-> Result<()> {
+    let options = brisk();
+    let ahead = Arc::clone(&options.ahead);
+    with_own_stack(options, |ns| async move {
+        let (_, name) = lives(&ns).await?;
+        let before = identity(&ns, &name).await?.status.unwrap_or_default();
+        let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
+        ns.stack.rules_become(&offboarded).await??;
+        comes_to(&ns, &name, Phase::Offboarding).await?;
+        is_nobody(&ns, &name).await?;
+        refused(ns.alice().await?.creates::<Pod>(pod()).await)?.with(403)?;
+        ns.stack.rules_become(SHARED_RULES).await??;
+        comes_to(&ns, &name, Phase::InUse).await?;
+        lives(&ns).await?;
+        let after = identity(&ns, &name).await?.status.unwrap_or_default();
+        ensure!(
+            after.google_service_account_id == before.google_service_account_id,
+            "another account"
+        );
+        // Longer than NAMESAKE_OFFBOARDING_UNDO: the address may be somebody else's by then.
+        ns.stack.rules_become(&offboarded).await??;
+        comes_to(&ns, &name, Phase::Offboarding).await?;
+        ahead.store(11 * 60, Ordering::Relaxed);
+        ns.stack.rules_become(SHARED_RULES).await??;
+        eventually("it takes an entry under returned", async || {
+            let refusal = refused(ns.alice().await?.creates::<Pod>(pod()).await)?;
+            refusal.with(403)?.saying("HasLeft")?.saying("returned")?;
+            Ok(())
+        })
+        .await?;
+        ensure!(identity(&ns, &name).await?.phase() == Phase::Offboarding);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_identity_that_nobody_uses_goes_and_comes_back_with_the_next_pod() -> Result<()> {
+    let options = brisk();
+    let ahead = Arc::clone(&options.ahead);
+    with_own_stack(options, |ns| async move {
+        let (job, name) = lives(&ns).await?;
+        let rules = SHARED_RULES.replacen(
+            "mode: impersonate",
+            "mode: impersonate\n    idleAfter: 90d",
+            1,
+        );
+        ns.stack.rules_become(&rules).await??;
+        ends(&ns, &job).await?;
+        eventually("the pod is gone", async || {
+            ensure!(ns.pods().await?.is_empty());
+            Ok(())
+        })
+        .await?;
+        ahead.store(2 * DAY, Ordering::Relaxed);
+        comes_to(&ns, &name, Phase::Idle).await?;
+        ahead.store(91 * DAY, Ordering::Relaxed);
+        is_gone(&ns, &name).await?;
+        // Pods have the API server's time: to a broker that is ahead they have waited for months.
+        ahead.store(0, Ordering::Relaxed);
+        let (_, again) = lives(&ns).await?;
+        ensure!(again == name, "{again}");
+        Ok(())
+    })
+}
+
+#[test]
+fn without_a_broker_the_command_leaves_nothing_that_blocks() -> Result<()> {
+    with_own_stack(brisk(), |ns| async move {
+        let (_, name) = lives(&ns).await?;
+        ns.stack.broker_is_killed().await;
+        let mut clean = Clean {
+            stack: STACK.to_owned(),
+            namespaces: vec![ns.name.clone()],
+            dry_run: true,
+            output: Output::Json,
+        };
+        let admin = ns.admin().await?.client().clone();
+        let gcp = ns.stack.google().way_in().connect().await?;
+        let planned = clean.run(&admin, &gcp, Config::default()).await?;
+        let shown = clean.print(&planned);
+        ensure!(
+            planned.len() == 1 && shown.contains(&name) && !planned[0].gone,
+            "{shown}"
+        );
+        ensure!(
+            ns.stack.google().accounts_of(&ns.name).contains(&name),
+            "a dry run took it"
+        );
+        clean.dry_run = false;
+        let done = clean.run(&admin, &gcp, Config::default()).await?;
+        ensure!(done.len() == 1 && done[0].gone, "{}", clean.print(&done));
+        is_gone(&ns, &name).await?;
+        ensure!(clean.run(&admin, &gcp, Config::default()).await?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn what_carries_our_mark_and_belongs_to_nobody_is_collected_and_nothing_else() -> Result<()> {
+    let options = Options {
+        tune: |config| {
+            (brisk().tune)(config);
+            config.collect = true;
+        },
+        ..brisk()
+    };
+    with_own_stack(options, |ns| async move {
+        let (_, name) = lives(&ns).await?;
+        let (google, lost) = (ns.stack.google(), ns.name_for("lost@acme.com"));
+        let theirs = ns.name_for("theirs@acme.com");
+        let mark = google.description_of(&name)?;
+        google.creates_account(
+            &theirs,
+            &mark
+                .replace(&name, &theirs)
+                .replace("stack=prod", "stack=dev"),
+        )?;
+        google.creates_account(&lost, &mark.replace(&name, &lost))?;
+        eventually("the lost one is gone", async || {
+            let left = google.accounts_of(&ns.name);
+            ensure!(!left.contains(&lost), "{left:?}");
+            Ok(())
+        })
+        .await?;
+        let left = google.accounts_of(&ns.name);
+        ensure!(left.contains(&theirs) && left.contains(&name), "{left:?}");
+        ensure!(identity(&ns, &name).await?.is_ready());
+        Ok(())
+    })
+}

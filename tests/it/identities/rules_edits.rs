@@ -1,0 +1,306 @@
+//! Rules that are edited while everything runs.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::{
+    admissionregistration::v1::ValidatingWebhookConfiguration,
+    batch::v1::Job,
+    core::v1::{ConfigMap, Pod},
+    events::v1::Event,
+};
+use kube::{Api, ResourceExt, api::ListParams};
+use namesake_api::names::{
+    ACCEPTED_RULES_CONFIG_MAP, RULES_WEBHOOK, SYSTEM_NAMESPACE, WEBHOOK_CONFIGURATION,
+};
+use namesake_sandbox::kubernetes::users::{ALICE, BOB};
+use namesake_tests::{
+    cluster::refusal::refused,
+    drafts::{metaflow_job, pod},
+    eventually::eventually,
+    namespace::{TestNamespace, account_of, with_own_stack},
+    stack::{Options, SHARED_RULES},
+};
+
+/// The rules with one line more at the top of `rules`.
+fn denying(user: &str) -> String {
+    let line = format!(
+        "rules:\n  - {{name: gone, match: {{user: {user}}}, deny: \"not here any more: ask #ml-platform\"}}"
+    );
+    SHARED_RULES.replacen("rules:", &line, 1)
+}
+
+/// Waits until bob's Jobs are refused, or accepted.
+async fn bob_is(ns: &TestNamespace, welcome: bool) -> Result<()> {
+    let bob = ns.bob().await?;
+    eventually(&format!("bob is welcome: {welcome}"), async || {
+        let answer = bob.dry_runs::<Job>(metaflow_job()).await;
+        ensure!(answer.is_ok() == welcome, "{answer:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn an_edit_takes_effect_while_everything_runs() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let made = ns.bob().await?.creates::<Pod>(pod()).await?;
+        ns.runs_as(&made, BOB).await?;
+        ns.stack.rules_become(&denying(BOB)).await??;
+        bob_is(&ns, false).await?;
+        refused(ns.bob().await?.creates::<Job>(metaflow_job()).await)?
+            .with(403)?
+            .saying("ask #ml-platform")?
+            .saying("gone")?;
+        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        ns.runs_as(&made, ALICE).await?;
+        ns.stack.rules_become(SHARED_RULES).await??;
+        bob_is(&ns, true).await
+    })
+}
+
+#[test]
+fn a_new_class_reaches_webhook_and_broker() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let class = "identities:\n  - {name: fresh, for: {users: [\"*@acme.com\"]}, per: [user, flow], project: acme-identities}";
+        let rule = "rules:\n  - {name: fresh, match: {user: alice@acme.com, flow: Fresh}, identity: fresh}";
+        let rules = SHARED_RULES
+            .replacen("identities:", class, 1)
+            .replacen("rules:", rule, 1);
+        ns.stack.rules_become(&rules).await??;
+        let alice = ns.alice().await?;
+        eventually("alice's pod has an identity of the new class", async || {
+            let job = alice.creates::<Job>(metaflow_job().of("Fresh")).await?;
+            let identity = ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
+            ensure!(identity.spec.class == "fresh", "{}", identity.spec.class);
+            Ok(())
+        })
+        .await
+    })
+}
+
+#[test]
+fn a_user_who_has_left_gets_nothing_more() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        ns.bob().await?.creates::<Pod>(pod()).await?;
+        ns.stack
+            .rules_become(&format!("{SHARED_RULES}offboarded: [bob@acme.com]\n"))
+            .await??;
+        bob_is(&ns, false).await?;
+        refused(ns.bob().await?.creates::<Pod>(pod()).await)?
+            .with(403)?
+            .saying(BOB)?;
+        Ok(())
+    })
+}
+
+const BROKEN: [(&str, &str, &str); 5] = [
+    ("not YAML", "rules:", "rules: ["),
+    ("an unknown key", "noMatch: keep", "noMatsch: keep"),
+    ("two rules of one name", "name: per-step", "name: everyone"),
+    (
+        "power on a claim",
+        "match: {user: bob@acme.com, flow: \"Billing*\"}",
+        "match: {flow: \"Billing*\"}",
+    ),
+    (
+        "a class that is not there",
+        "identity: steps",
+        "identity: stairs",
+    ),
+];
+
+#[test]
+fn a_broken_edit_is_refused_when_it_is_written_with_line_and_column() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        for (what, good, bad) in BROKEN {
+            let rules = SHARED_RULES.replacen(good, bad, 1);
+            ensure!(rules != SHARED_RULES, "{what}: nothing was broken");
+            let refusal = refused(ns.stack.rules_become(&rules).await?)
+                .with_context(|| what)?
+                .with(403)?;
+            let place = refusal.message.lines().find_map(|line| {
+                let (_, rest) = line.split_once("rules.yaml:")?;
+                let mut numbers = rest.split(':');
+                Some((
+                    numbers.next()?.parse::<u32>().ok()?,
+                    numbers.next()?.parse::<u32>().ok()?,
+                ))
+            });
+            let (line, column) = place
+                .with_context(|| format!("{what}: no line and column: {}", refusal.message))?;
+            ensure!(line > 0 && column > 0, "{what}: {line}:{column}");
+        }
+        bob_is(&ns, true).await
+    })
+}
+
+/// Takes the webhook away that refuses broken rules, as an admin in a hurry might.
+async fn nobody_checks_rules(ns: &TestNamespace) -> Result<()> {
+    let configurations: Api<ValidatingWebhookConfiguration> =
+        Api::all(ns.admin().await?.client().clone());
+    let mut configuration = configurations.get(WEBHOOK_CONFIGURATION).await?;
+    configuration
+        .webhooks
+        .iter_mut()
+        .flatten()
+        .filter(|webhook| webhook.name == RULES_WEBHOOK)
+        .for_each(|webhook| {
+            // Nothing is ever called so.
+            webhook
+                .match_conditions
+                .iter_mut()
+                .flatten()
+                .for_each(|condition| condition.expression = "false".to_owned());
+        });
+    configurations
+        .replace(WEBHOOK_CONFIGURATION, &Default::default(), &configuration)
+        .await?;
+    Ok(())
+}
+
+/// Writes broken rules past the check, and rules that would refuse bob with them.
+async fn broken_rules_get_through(ns: &TestNamespace) -> Result<()> {
+    nobody_checks_rules(ns).await?;
+    let broken = denying(BOB).replacen("noMatch: keep", "noMatsch: keep", 1);
+    eventually("broken rules are written", async || {
+        ns.stack.rules_become(&broken).await??;
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_it_is_said() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        broken_rules_get_through(&ns).await?;
+        let events: Api<Event> =
+            Api::namespaced(ns.admin().await?.client().clone(), SYSTEM_NAMESPACE);
+        eventually(
+            "an Event on the rules says what is wrong and where",
+            async || {
+                let notes: Vec<_> = events
+                    .list(&ListParams::default())
+                    .await?
+                    .items
+                    .into_iter()
+                    .filter_map(|event| event.note)
+                    .collect();
+                ensure!(
+                    notes
+                        .iter()
+                        .any(|note| note.contains("noMatsch") && note.contains("rules.yaml:")),
+                    "{notes:?}"
+                );
+                Ok(())
+            },
+        )
+        .await?;
+        eventually("the webhook's metric says it", async || {
+            let metrics = ns.stack.webhook_metrics().await?;
+            ensure!(
+                metrics.contains("namesake_webhook_rules_invalid 1"),
+                "{metrics}"
+            );
+            Ok(())
+        })
+        .await?;
+        // A new user and a known one, with identity and all.
+        for (person, user) in [
+            (ns.bob().await?, BOB),
+            (ns.person("late@acme.com").await?, "late@acme.com"),
+        ] {
+            let made = person.creates::<Pod>(pod()).await?;
+            ns.runs_as(&made, user).await?;
+            ns.gate_opens(&made).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_last_accepted_rules_outlive_a_restart_of_webhook_and_broker() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        // Accepted rules that are not those of the start.
+        let accepted = denying("carol@acme.com");
+        ns.stack.rules_become(&accepted).await??;
+        let maps: Api<ConfigMap> =
+            Api::namespaced(ns.admin().await?.client().clone(), SYSTEM_NAMESPACE);
+        eventually("the broker has written them down", async || {
+            let map = maps.get(ACCEPTED_RULES_CONFIG_MAP).await?;
+            let text = map
+                .data
+                .unwrap_or_default()
+                .into_values()
+                .collect::<String>();
+            ensure!(text.contains("carol@acme.com"), "{text}");
+            Ok(())
+        })
+        .await?;
+        broken_rules_get_through(&ns).await?;
+        ns.stack.webhook_is_killed().await;
+        ns.stack.broker_is_killed().await;
+        ns.stack.broker_starts().await?;
+        ns.stack.webhook_starts().await?;
+        let bob = ns.bob().await?;
+        let made = eventually("admission works again", async || {
+            Ok(bob.creates::<Pod>(pod()).await?)
+        })
+        .await?;
+        ns.runs_as(&made, BOB).await?;
+        ns.gate_opens(&made).await?;
+        let carol = ns.person("carol@acme.com").await?;
+        refused(carol.creates::<Job>(metaflow_job()).await)?
+            .with(403)?
+            .saying("not here any more")?;
+        // And they are mended by an edit like any other.
+        ns.stack.rules_become(&denying(ALICE)).await??;
+        let alice = ns.alice().await?;
+        eventually("the mended rules take effect", async || {
+            refused(alice.dry_runs::<Job>(metaflow_job()).await)?.with(403)
+        })
+        .await?;
+        ensure!(!account_of(&made).is_empty() && !made.name_any().is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn two_users_on_one_pin_are_refused_and_one_pin_is_used() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let google = ns.stack.google();
+        google.creates_account("bob-ml", "bob's own, made by an admin")?;
+        let email = namesake_tests::google::email("bob-ml");
+        let twice =
+            format!("{SHARED_RULES}pins:\n  bob@acme.com: {email}\n  alice@acme.com: {email}\n");
+        refused(ns.stack.rules_become(&twice).await?)?
+            .with(403)?
+            .saying(&email)?;
+        ns.stack
+            .rules_become(&format!("{SHARED_RULES}pins:\n  bob@acme.com: {email}\n"))
+            .await??;
+        let bob = ns.bob().await?;
+        let made = eventually("bob is pinned", async || {
+            let made = bob.creates::<Pod>(pod()).await?;
+            let identity = ns.runs_as(&made, BOB).await?;
+            ensure!(
+                identity.spec.google_service_account.as_ref() == Some(&email),
+                "{:?}",
+                identity.spec.google_service_account
+            );
+            Ok(made)
+        })
+        .await?;
+        ns.gate_opens(&made).await?;
+        let members = google.members_of("bob-ml")?;
+        ensure!(
+            members
+                == [format!(
+                    "serviceAccount:acme.svc.id.goog[{}/{}]",
+                    ns.name,
+                    account_of(&made)
+                )],
+            "{members:?}"
+        );
+        ensure!(google.description_of("bob-ml")? == "bob's own, made by an admin");
+        Ok(())
+    })
+}

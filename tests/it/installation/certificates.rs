@@ -1,0 +1,210 @@
+//! The authority of our certificates is replaced while everything runs: no request is refused meanwhile.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use futures::future::join_all;
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+    batch::v1::Job,
+    core::v1::Secret,
+};
+use kube::{Api, api::PostParams};
+use namesake_api::names::{AUTHORITY_SECRET, SYSTEM_NAMESPACE, WEBHOOK_CONFIGURATION};
+use namesake_certs::Authority;
+use namesake_tests::{
+    cluster::{person::Person, refusal::refused},
+    drafts::metaflow_job,
+    eventually::eventually,
+    namespace::{TestNamespace, with_own_stack},
+    stack::{Options, https_trusting},
+};
+use serde_json::json;
+use tokio::{sync::Mutex, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// Requests at once: more than the API server keeps connections for, so that each wave shakes hands anew.
+const AT_ONCE: usize = 40;
+
+/// Certificate and key of an authority, in PEM.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+async fn read(person: &Person) -> Result<Pair> {
+    let secret = person.all::<Secret>().get(AUTHORITY_SECRET).await?;
+    let data = secret.data.context("an empty Secret")?;
+    let text = |key: &str| {
+        let bytes = data.get(key).context("half a Secret")?;
+        Ok::<_, anyhow::Error>(String::from_utf8(bytes.0.clone())?)
+    };
+    Ok(Pair {
+        certificate: text("tls.crt")?,
+        key: text("tls.key")?,
+    })
+}
+
+async fn write(system: &Person, bundle: &str, key: &str) -> Result<()> {
+    let pair = json!({"stringData": {"tls.crt": bundle, "tls.key": key}});
+    system.patches::<Secret>(AUTHORITY_SECRET, pair).await?;
+    Ok(())
+}
+
+/// Waits until every webhook of both configurations has this bundle.
+async fn is_published(ns: &TestNamespace, bundle: &str) -> Result<()> {
+    let client = ns.admin().await?.client().clone();
+    let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+    let validating: Api<ValidatingWebhookConfiguration> = Api::all(client);
+    eventually("the caBundle is everywhere", async || {
+        let mutating = mutating.get(WEBHOOK_CONFIGURATION).await?.webhooks;
+        let validating = validating.get(WEBHOOK_CONFIGURATION).await?.webhooks;
+        let mutating = mutating.into_iter().flatten();
+        let validating = validating.into_iter().flatten();
+        let all = mutating.map(|w| (w.name, w.client_config));
+        let all = all.chain(validating.map(|w| (w.name, w.client_config)));
+        for (name, config) in all {
+            let has = config.ca_bundle.map(|b| b.0);
+            ensure!(
+                has.as_deref() == Some(bundle.as_bytes()),
+                "{name} has another"
+            );
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until webhook and broker show certificates that somebody accepts who trusts this authority alone.
+async fn is_served(ns: &TestNamespace, certificate: &str) -> Result<()> {
+    for url in [ns.stack.webhook_url(), ns.stack.broker_url()] {
+        eventually(&format!("{url} has a certificate of it"), async || {
+            let https = https_trusting(certificate)?;
+            let answer = https.get(format!("{url}/healthz")).send().await?;
+            ensure!(answer.status().is_success(), "{}", answer.status());
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Alice, who never stops asking, and what she was refused.
+struct Asking {
+    stop: CancellationToken,
+    waves: Arc<Mutex<usize>>,
+    task: JoinHandle<Vec<String>>,
+}
+
+impl Asking {
+    async fn start(ns: &TestNamespace) -> Result<Self> {
+        let (alice, stop) = (ns.alice().await?, CancellationToken::new());
+        let waves = Arc::new(Mutex::new(0));
+        let (until, count) = (stop.clone(), Arc::clone(&waves));
+        let task = tokio::spawn(async move {
+            let mut refused = Vec::new();
+            while !until.is_cancelled() {
+                let wave = (0..AT_ONCE).map(|_| alice.dry_runs::<Job>(metaflow_job()));
+                let failed = join_all(wave).await.into_iter().filter_map(Result::err);
+                refused.extend(failed.map(|error| error.to_string()));
+                *count.lock().await += 1;
+            }
+            refused
+        });
+        Ok(Self { stop, waves, task })
+    }
+
+    /// Waits until she has asked again, so that whatever is wrong now is seen.
+    async fn goes_on(&self) -> Result<()> {
+        let before = *self.waves.lock().await;
+        eventually("alice asks again", async || {
+            let now = *self.waves.lock().await;
+            ensure!(now > before + 2, "{now} waves");
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end(self) -> Result<()> {
+        self.stop.cancel();
+        let refused = self.task.await?;
+        ensure!(
+            refused.is_empty(),
+            "{} refused: {:?}",
+            refused.len(),
+            refused.first()
+        );
+        Ok(())
+    }
+}
+
+/// A new user needs webhook and broker to trust each other.
+async fn serves_new_users(ns: &TestNamespace, name: &str) -> Result<()> {
+    let person = ns.person(name).await?;
+    let job = person.creates::<Job>(metaflow_job()).await?;
+    ns.runs_as(&ns.pod_of(&job).await?, name).await?;
+    Ok(())
+}
+
+#[test]
+fn a_new_authority_comes_in_and_the_old_one_goes_without_a_refused_request() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        ns.alice_is_known().await?;
+        let admin = ns.admin().await?;
+        let system = admin.in_namespace(SYSTEM_NAMESPACE);
+        let old = read(&system).await?;
+        Authority::ensure(admin.client(), &ns.name, Timestamp::now()).await?;
+        let new = read(&admin).await?;
+        ensure!(old.certificate != new.certificate);
+
+        let asking = Asking::start(&ns).await?;
+        let both = format!("{}{}", new.certificate, old.certificate);
+        write(&system, &both, &new.key).await?;
+        is_published(&ns, &both).await?;
+        asking.goes_on().await?;
+        serves_new_users(&ns, "first@acme.com").await?;
+        is_served(&ns, &new.certificate).await?;
+        asking.goes_on().await?;
+        serves_new_users(&ns, "second@acme.com").await?;
+        write(&system, &new.certificate, &new.key).await?;
+        is_published(&ns, &new.certificate).await?;
+        asking.goes_on().await?;
+        asking.end().await?;
+        serves_new_users(&ns, "third@acme.com").await?;
+        ensure!(
+            read(&system).await?.certificate == new.certificate,
+            "somebody made another"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_ca_bundle_that_somebody_takes_away_is_put_back() -> Result<()> {
+    with_own_stack(Options::default(), |ns| async move {
+        let admin = ns.admin().await?;
+        let system = admin.in_namespace(SYSTEM_NAMESPACE);
+        let bundle = read(&system).await?.certificate;
+        is_published(&ns, &bundle).await?;
+        let all: Api<MutatingWebhookConfiguration> = Api::all(admin.client().clone());
+        let alice = ns.alice().await?;
+        // Taken away again and again: it may be back before the API server has looked.
+        eventually("the API server has seen it", async || {
+            let mut taken = all.get(WEBHOOK_CONFIGURATION).await?;
+            for webhook in taken.webhooks.iter_mut().flatten() {
+                webhook.client_config.ca_bundle = None;
+            }
+            all.replace(WEBHOOK_CONFIGURATION, &PostParams::default(), &taken)
+                .await?;
+            refused(alice.dry_runs::<Job>(metaflow_job()).await)?.saying("x509")
+        })
+        .await?;
+        is_published(&ns, &bundle).await?;
+        eventually("alice is served again", async || {
+            alice.dry_runs::<Job>(metaflow_job()).await?;
+            Ok(())
+        })
+        .await
+    })
+}

@@ -1,0 +1,305 @@
+//! `manifests/` as they are: accepted by a real API server, in step with the code, and with no more rights than listed.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result, ensure};
+use clap::{CommandFactory as _, Parser as _};
+use namesake_api::names::SYSTEM_NAMESPACE;
+use namesake_core::{Rules, Source};
+use namesake_sandbox::{RESEARCH, host::work_folder::workspace_root, kubernetes::users::ADMIN};
+use namesake_tests::{
+    cluster::{
+        Cluster,
+        manifests::{apply, file, objects, rendered, title},
+    },
+    namespace::runtime::runtime,
+};
+use serde_json::Value;
+
+mod network;
+pub(crate) mod stack;
+
+/// Set to write golden files anew.
+const UPDATE: &str = "UPDATE_GOLDEN";
+
+fn accepts_all_of(folder: &str, least: usize) -> Result<()> {
+    runtime().block_on(async {
+        let control_plane = &Cluster::shared().await?.control_plane;
+        // A dry run in a namespace that is not there is refused for that.
+        control_plane.namespace(RESEARCH, &[]).await?;
+        let client = control_plane.client(ADMIN).await?;
+        let all = objects(&rendered(control_plane, folder)?)?;
+        ensure!(
+            all.len() >= least,
+            "{folder} has only {} objects",
+            all.len()
+        );
+        for object in &all {
+            apply(&client, object, SYSTEM_NAMESPACE, true).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_api_server_accepts_every_object_of_the_base() -> Result<()> {
+    accepts_all_of("base", 25)
+}
+
+#[test]
+fn the_api_server_accepts_every_object_of_the_loopback_overlay() -> Result<()> {
+    accepts_all_of("overlays/loopback", 25)
+}
+
+#[test]
+fn the_api_server_accepts_every_object_of_the_gke_overlay() -> Result<()> {
+    accepts_all_of("overlays/gke", 25)
+}
+
+#[test]
+fn the_api_server_accepts_every_object_of_an_opt_in() -> Result<()> {
+    accepts_all_of("overlays/gke/research", 3)
+}
+
+#[test]
+fn the_checked_in_crd_is_what_the_code_says() -> Result<()> {
+    ensure!(
+        file("base/crd.yaml")? == namesake_api::crd_yaml()?,
+        "manifests/base/crd.yaml is stale: cargo run -p namesake-api --bin namesake-crd > manifests/base/crd.yaml"
+    );
+    Ok(())
+}
+
+/// Every rule of every role and who is bound to it, one a line.
+fn rights(all: &[Value]) -> String {
+    let mut lines = Vec::new();
+    for object in all {
+        let joined = |rule: &Value, key: &str| {
+            let items = rule[key].as_array().into_iter().flatten();
+            items
+                .filter_map(Value::as_str)
+                .map(|item| if item.is_empty() { "core" } else { item })
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        for rule in object["rules"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|rule| rule["verbs"].is_array())
+        {
+            let mut line = format!(
+                "{}: {}/{}",
+                title(object),
+                joined(rule, "apiGroups"),
+                joined(rule, "resources")
+            );
+            if rule["resourceNames"].is_array() {
+                let _ = write!(line, "[{}]", joined(rule, "resourceNames"));
+            }
+            lines.push(format!("{line} {}", joined(rule, "verbs")));
+        }
+        for subject in object["subjects"].as_array().into_iter().flatten() {
+            let text = |key: &str| subject[key].as_str().unwrap_or_default();
+            let role = object["roleRef"]["name"].as_str().unwrap_or_default();
+            lines.push(format!(
+                "{}: {role} to {} {}/{}",
+                title(object),
+                text("kind"),
+                text("namespace"),
+                text("name")
+            ));
+        }
+    }
+    lines.sort();
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn no_right_is_given_that_the_golden_list_does_not_have() -> Result<()> {
+    let text = runtime().block_on(async {
+        let control_plane = &Cluster::shared().await?.control_plane;
+        let mut all = objects(&rendered(control_plane, "base")?)?;
+        all.extend(objects(&file("opt-in/role-bindings.yaml")?)?);
+        anyhow::Ok(rights(&all))
+    })?;
+    let golden = workspace_root().join("tests/golden/rights.txt");
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(&golden, &text)?;
+    }
+    let listed = std::fs::read_to_string(&golden).unwrap_or_default();
+    let only = |a: &str, b: &str| {
+        a.lines()
+            .filter(|&line| b.lines().all(|other| other != line))
+            .collect::<Vec<_>>()
+            .join("\n  ")
+    };
+    ensure!(
+        text == listed,
+        "the rights changed. New:\n  {}\nGone:\n  {}\nIf each is meant, give its reason in manifests/base/*/rbac.yaml and run with {UPDATE}=1",
+        only(&text, &listed),
+        only(&listed, &text)
+    );
+    Ok(())
+}
+
+/// The variable with the address of the pod, which the loopback overlay sets.
+const POD_IP: &str = "POD_IP";
+
+/// The environment of a Deployment's container as command-line flags; what has no value here is left out.
+fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
+    let all = objects(&file(path)?)?;
+    let containers = all.iter().find_map(|object| {
+        let deployment = object["kind"] == "Deployment";
+        object
+            .pointer("/spec/template/spec/containers/0/env")
+            .filter(|_| deployment)
+    });
+    let variables = containers
+        .and_then(Value::as_array)
+        .context("no environment")?;
+    let mut flags = vec![command.get_name().to_owned()];
+    for variable in variables {
+        let name = variable["name"].as_str().unwrap_or_default();
+        // For other variables, which name it.
+        if name == POD_IP {
+            continue;
+        }
+        let argument = command
+            .get_arguments()
+            .find(|a| a.get_env().is_some_and(|env| env == name));
+        let argument = argument.with_context(|| format!("{path}: the program knows no {name}"))?;
+        let long = argument
+            .get_long()
+            .with_context(|| format!("{name} has no flag"))?;
+        if let Some(value) = variable["value"].as_str() {
+            let value = value.replace(&format!("$({POD_IP})"), "127.128.0.1");
+            flags.push(format!("--{long}={value}"));
+        }
+    }
+    ensure!(flags.len() > 3, "{path} sets nothing: {flags:?}");
+    Ok(flags)
+}
+
+#[test]
+fn the_programs_understand_every_variable_that_the_manifests_set() -> Result<()> {
+    for overlay in ["base", "overlays/loopback"] {
+        let webhook = namesake_webhook::Args::command();
+        let flags = as_flags(&format!("{overlay}/webhook.yaml"), &webhook)?;
+        namesake_webhook::Args::try_parse_from(flags)?;
+        let broker = namesake_broker::Args::command();
+        let flags = as_flags(&format!("{overlay}/broker.yaml"), &broker)?;
+        namesake_broker::Args::try_parse_from(flags)?;
+    }
+    Ok(())
+}
+
+/// The webhook of this name in these objects.
+fn webhook<'a>(all: &'a [Value], name: &str) -> Result<&'a Value> {
+    let mut webhooks = all
+        .iter()
+        .flat_map(|object| object["webhooks"].as_array().into_iter().flatten());
+    webhooks
+        .find(|webhook| webhook["name"] == name)
+        .with_context(|| format!("no webhook {name}"))
+}
+
+#[test]
+fn twin_and_mutation_see_exactly_the_same_pods() -> Result<()> {
+    let all = objects(&file("base/webhook/configurations.yaml")?)?;
+    let (mutate, twin) = (
+        webhook(&all, "mutate.namesake.dev")?,
+        webhook(&all, "validate.namesake.dev")?,
+    );
+    let pods = |webhook: &Value| {
+        let rules = webhook["rules"].as_array().into_iter().flatten();
+        rules
+            .filter(|rule| rule["resources"].to_string().contains("pods"))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    ensure!(
+        pods(mutate) == pods(twin) && !pods(twin).is_empty(),
+        "the rules for pods differ"
+    );
+    for key in [
+        "namespaceSelector",
+        "objectSelector",
+        "matchPolicy",
+        "failurePolicy",
+    ] {
+        ensure!(
+            mutate[key] == twin[key],
+            "{key} differs: {} and {}",
+            mutate[key],
+            twin[key]
+        );
+    }
+    ensure!(mutate["failurePolicy"] == "Fail", "it does not fail closed");
+    let conditions = |webhook: &Value| {
+        webhook["matchConditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    for condition in conditions(twin) {
+        ensure!(
+            conditions(mutate).contains(&condition),
+            "only the twin has {condition}"
+        );
+    }
+    // What the mutation has beyond the twin's lets every CREATE through, and the twin sees nothing but CREATE.
+    let more = conditions(mutate)
+        .into_iter()
+        .filter(|condition| !conditions(twin).contains(condition));
+    for condition in more {
+        let expression = condition["expression"].as_str().unwrap_or_default();
+        ensure!(
+            expression
+                .trim()
+                .starts_with("request.operation == 'CREATE' ||"),
+            "{condition}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn no_webhook_selects_by_what_a_user_writes() -> Result<()> {
+    let all = objects(&file("base/webhook/configurations.yaml")?)?;
+    for name in [
+        "mutate.namesake.dev",
+        "validate.namesake.dev",
+        "rules.namesake.dev",
+    ] {
+        let webhook = webhook(&all, name)?;
+        ensure!(
+            webhook["objectSelector"].is_null(),
+            "{name} has an objectSelector"
+        );
+        ensure!(
+            !webhook["namespaceSelector"].is_null(),
+            "{name} is asked about the whole cluster"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_rules_that_come_with_the_manifests_are_good() -> Result<()> {
+    for path in [
+        "base/rules.yaml",
+        "overlays/gke/rules/rules.yaml",
+        "overlays/loopback/rules.yaml",
+    ] {
+        let text = &file(path)?;
+        let rules = Rules::parse(&[Source { file: path, text }])?;
+        let selector = format!("values: [{}]", rules.stack());
+        ensure!(
+            file("base/webhook/configurations.yaml")?.contains(&selector),
+            "{path}: the webhooks do not select the stack {}",
+            rules.stack()
+        );
+    }
+    Ok(())
+}

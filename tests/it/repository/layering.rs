@@ -1,0 +1,113 @@
+//! Which crate may know which: the absences that ARCHITECTURE.md promises.
+
+use std::{collections::BTreeSet, process::Command};
+
+use anyhow::{Result, ensure};
+use namesake_sandbox::host::work_folder::workspace_root;
+
+/// Names of all packages that a package of ours is built from, itself included.
+fn built_from(package: &str) -> Result<BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .args(["--package", package])
+        .current_dir(workspace_root())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "cargo tree: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect())
+}
+
+fn is_not_built_from(package: &str, absent: impl Fn(&str) -> bool) -> Result<()> {
+    let names = built_from(package)?;
+    ensure!(
+        names.contains(package),
+        "cargo tree says nothing about {package}: {names:?}"
+    );
+    let found: Vec<_> = names.iter().filter(|name| absent(name)).collect();
+    ensure!(
+        found.is_empty(),
+        "{package} must not be built from {found:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn core_knows_no_runtime_no_cluster_and_no_network() -> Result<()> {
+    let io = [
+        "tokio",
+        "kube",
+        "kube-client",
+        "kube-core",
+        "k8s-openapi",
+        "hyper",
+        "reqwest",
+        "axum",
+        "rustls",
+    ];
+    is_not_built_from("namesake-core", |name| io.contains(&name))
+}
+
+#[test]
+fn core_depends_on_no_crate_of_ours_and_api_on_core_only() -> Result<()> {
+    let others =
+        |name: &str, allowed: &[&str]| name.starts_with("namesake-") && !allowed.contains(&name);
+    is_not_built_from("namesake-core", |name| others(name, &["namesake-core"]))?;
+    is_not_built_from("namesake-api", |name| {
+        others(name, &["namesake-api", "namesake-core"])
+    })
+}
+
+#[test]
+fn the_webhook_has_nothing_that_speaks_to_google() -> Result<()> {
+    is_not_built_from("namesake-webhook", |name| {
+        name == "namesake-gcp" || name.starts_with("google-cloud")
+    })
+}
+
+#[test]
+fn webhook_and_broker_do_not_know_each_other() -> Result<()> {
+    is_not_built_from("namesake-webhook", |name| name == "namesake-broker")?;
+    is_not_built_from("namesake-broker", |name| name == "namesake-webhook")
+}
+
+#[test]
+fn the_emulator_shares_no_code_with_what_it_tests() -> Result<()> {
+    is_not_built_from("namesake-gcp-emulator", |name| {
+        name.starts_with("namesake-") && name != "namesake-gcp-emulator"
+    })
+}
+
+#[test]
+fn what_is_shipped_contains_no_test_equipment() -> Result<()> {
+    let equipment = [
+        "namesake-gcp-emulator",
+        "namesake-sandbox",
+        "namesake-tests",
+    ];
+    for package in [
+        "namesake-webhook",
+        "namesake-broker",
+        "namesake-gcp",
+        "namesake-certs",
+    ] {
+        is_not_built_from(package, |name| equipment.contains(&name))?;
+    }
+    Ok(())
+}

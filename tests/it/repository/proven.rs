@@ -1,0 +1,156 @@
+//! `docs/proven.md` says what is proven, in the words of the tests' names, and no more than there are tests.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use namesake_sandbox::host::work_folder::workspace_root;
+
+/// Above the tables.
+const HEAD: &str = "\
+# What is proven
+
+Every line is the name of a test; the tests run against a real API server and controller manager, with Google's side
+emulated, unless the heading says otherwise. Made from their names: `UPDATE_GOLDEN=1 cargo test -p namesake-tests --test it
+proven` writes it anew.
+";
+/// Tests outside this binary that belong here: what is decided, without a cluster.
+const WITHOUT_A_CLUSTER: [&str; 1] = ["webhook/tests/it/fuzz.rs"];
+
+/// Where tests are that the threat model may name.
+const CRATES: [&str; 9] = [
+    "api/src",
+    "broker/src",
+    "certs/src",
+    "core/src",
+    "gcp/src",
+    "tests/it",
+    "tests/src",
+    "webhook/src",
+    "webhook/tests",
+];
+
+/// All Rust files below a folder, in order.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(sources(&path)?);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The names of the tests of a file, as they stand in it.
+fn tests(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
+            continue;
+        }
+        let name = line
+            .trim_start_matches("async ")
+            .strip_prefix("fn ")
+            .and_then(|rest| rest.split(['(', '<']).next());
+        names.extend(name.filter(|_| is_test));
+        is_test = false;
+    }
+    names
+}
+
+/// A file's tests under what the file says it is about; nothing for a file without tests.
+fn section(root: &Path, path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let names = tests(&text);
+    if names.is_empty() {
+        return Ok(String::new());
+    }
+    let about: Vec<&str> = text
+        .lines()
+        .map_while(|line| line.strip_prefix("//! "))
+        .collect();
+    ensure!(
+        !about.is_empty(),
+        "{} does not say what it is about",
+        path.display()
+    );
+    let place = path.strip_prefix(root)?.display();
+    let mut section = format!("\n## {}\n`{place}`\n\n", about.join(" "));
+    for name in names {
+        writeln!(section, "- {}", name.replace('_', " "))?;
+    }
+    Ok(section)
+}
+
+#[test]
+fn the_list_of_what_is_proven_is_the_list_of_tests() -> Result<()> {
+    let root = workspace_root();
+    let mut files = sources(&root.join("tests/it"))?;
+    files.extend(WITHOUT_A_CLUSTER.map(|file| root.join(file)));
+    let mut text = HEAD.to_owned();
+    for file in files {
+        text += &section(&root, &file)?;
+    }
+    let place = root.join("docs/proven.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&place, &text)?;
+    }
+    ensure!(
+        fs::read_to_string(&place)? == text,
+        "docs/proven.md is not what the tests say: run this test with UPDATE_GOLDEN=1"
+    );
+    Ok(())
+}
+
+/// Whether what is quoted is meant as the name of a test: words, and several of them.
+fn is_name(quoted: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == ' ';
+    quoted.chars().all(is_word) && quoted.split(' ').count() > 2
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_is_there_and_every_threat_is_answered() -> Result<()> {
+    let root = workspace_root();
+    let mut there = BTreeSet::new();
+    for krate in CRATES {
+        for file in sources(&root.join(krate))? {
+            let text = fs::read_to_string(&file)?;
+            there.extend(tests(&text).iter().map(|name| name.replace('_', " ")));
+        }
+    }
+    let text = fs::read_to_string(root.join("docs/threat-model.md"))?;
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let mut named = 0;
+    for row in rows {
+        let last = row
+            .trim_end_matches([' ', '|'])
+            .rsplit('|')
+            .next()
+            .unwrap_or_default();
+        ensure!(!row.ends_with("| |"), "nothing shows this: {row}");
+        for quoted in last
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|quoted| is_name(quoted))
+        {
+            ensure!(there.contains(quoted), "there is no test {quoted:?}: {row}");
+            named += 1;
+        }
+    }
+    ensure!(
+        named > 50,
+        "only {named} tests are named: has the page another form?"
+    );
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! `manifests/`, as an admin applies them.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, ensure};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams},
+    core::GroupVersionKind,
+    discovery::{self, ApiResource, Scope},
+};
+use namesake_sandbox::{
+    ControlPlane, host::work_folder::workspace_root, programs::kubernetes::KUBECTL,
+};
+use serde_json::Value;
+
+/// Who applies, in managedFields.
+const FIELD_MANAGER: &str = "kubectl";
+
+/// What `kubectl kustomize` makes of a folder below `manifests/`.
+///
+/// # Errors
+/// kubectl is missing, or the folder is not a kustomization.
+pub fn rendered(control_plane: &ControlPlane, folder: &str) -> Result<String> {
+    let path = workspace_root().join("manifests").join(folder);
+    kustomized(control_plane, &path)
+}
+
+/// What `kubectl kustomize` makes of any folder.
+///
+/// # Errors
+/// kubectl is missing, or the folder is not a kustomization.
+pub fn kustomized(control_plane: &ControlPlane, folder: &Path) -> Result<String> {
+    let kubectl = control_plane.binaries().path(KUBECTL);
+    let output = Command::new(&kubectl)
+        .arg("kustomize")
+        .arg(folder)
+        .output()
+        .with_context(|| format!("cannot run {}", kubectl.display()))?;
+    ensure!(
+        output.status.success(),
+        "kubectl kustomize {}: {}",
+        folder.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A file below `manifests/`.
+///
+/// # Errors
+/// It cannot be read.
+pub fn file(path: &str) -> Result<String> {
+    let path = workspace_root().join("manifests").join(path);
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The objects of a text of several YAML documents.
+///
+/// # Errors
+/// One of them is not YAML.
+pub fn objects(text: &str) -> Result<Vec<Value>> {
+    let documents = text
+        .split("\n---\n")
+        .filter(|document| !document.trim().is_empty());
+    documents
+        .map(|document| {
+            serde_saphyr::from_str(document).with_context(|| format!("not YAML:\n{document}"))
+        })
+        .filter(|object| !matches!(object, Ok(Value::Null)))
+        .collect()
+}
+
+/// `kind namespace/name`, for messages and golden lists.
+#[must_use]
+pub fn title(object: &Value) -> String {
+    let text = |path: &str| {
+        object
+            .pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+    let slash = if namespace.is_empty() { "" } else { "/" };
+    format!("{} {namespace}{slash}{name}", text("/kind"))
+}
+
+/// Applies one object, as `kubectl apply --server-side --force-conflicts` does; `namespace` is where it goes if it names none.
+///
+/// # Errors
+/// The API server refuses it.
+pub async fn apply(client: &Client, object: &Value, namespace: &str, dry_run: bool) -> Result<()> {
+    let (api, name) = place_of(client, object, namespace).await?;
+    let params = PatchParams {
+        dry_run,
+        ..PatchParams::apply(FIELD_MANAGER).force()
+    }
+    .validation_strict();
+    api.patch(&name, &params, &Patch::Apply(object))
+        .await
+        .with_context(|| format!("the API server refuses {}", title(object)))?;
+    Ok(())
+}
+
+/// Applies objects, does some work, and takes the objects away again, whatever came of it.
+///
+/// # Errors
+/// The API server refuses one of them, or the work's.
+pub async fn while_applied<T>(
+    client: &Client,
+    objects: &[Value],
+    namespace: &str,
+    work: impl AsyncFnOnce() -> Result<T>,
+) -> Result<T> {
+    let applied = async {
+        for object in objects {
+            apply(client, object, namespace, false).await?;
+        }
+        work().await
+    }
+    .await;
+    for object in objects {
+        let (api, name) = place_of(client, object, namespace).await?;
+        // One that was refused is not there.
+        let _ = api.delete(&name, &DeleteParams::default()).await;
+    }
+    applied
+}
+
+/// Where an object goes, and its name.
+async fn place_of(
+    client: &Client,
+    object: &Value,
+    namespace: &str,
+) -> Result<(Api<DynamicObject>, String)> {
+    let (resource, scope) = resource_of(client, object)
+        .await
+        .with_context(|| title(object))?;
+    let text = |path: &str| object.pointer(path).and_then(Value::as_str);
+    let namespace = text("/metadata/namespace").unwrap_or(namespace);
+    let api = match scope {
+        Scope::Cluster => Api::all_with(client.clone(), &resource),
+        Scope::Namespaced => Api::namespaced_with(client.clone(), namespace, &resource),
+    };
+    let name = text("/metadata/name").with_context(|| format!("{} has no name", title(object)))?;
+    Ok((api, name.to_owned()))
+}
+
+async fn resource_of(client: &Client, object: &Value) -> Result<(ApiResource, Scope)> {
+    let text = |key: &str| object[key].as_str().unwrap_or_default();
+    let (group, version) = text("apiVersion")
+        .split_once('/')
+        .unwrap_or(("", text("apiVersion")));
+    let kind = GroupVersionKind::gvk(group, version, text("kind"));
+    let (resource, capabilities) = discovery::pinned_kind(client, &kind).await?;
+    Ok((resource, capabilities.scope))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_documents_are_several_objects() {
+        let text = "# a comment\nkind: A\nmetadata: {name: a}\n---\nkind: B\nmetadata: {name: b, namespace: ns}\n---\n# nothing\n";
+        let all = objects(text).unwrap();
+        let titles: Vec<_> = all.iter().map(title).collect();
+        assert_eq!(titles, ["A a", "B ns/b"]);
+    }
+}

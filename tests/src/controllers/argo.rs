@@ -1,0 +1,356 @@
+//! Argo Workflows as it is: a cluster with its own controller, and a node that runs its pods with its own executor.
+
+use std::{collections::BTreeSet, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt, api::DynamicObject};
+use namesake_sandbox::{
+    CLUSTER, Node, NodeOptions,
+    kubernetes::{
+        argo::{ArgoController, ArgoPrograms},
+        users::{ADMIN, kubeconfig_path},
+    },
+    programs::python::Python,
+};
+use serde_json::{Value, json};
+use tokio::{process::Command, sync::OnceCell};
+
+mod laptop;
+
+pub use laptop::Laptop;
+
+use crate::{
+    cluster::{Cluster, manifests},
+    controllers::replayed_argo::kind,
+    eventually::within,
+    google::Google,
+    namespace::{TestNamespace, in_namespace, runtime::runtime},
+    stack::{Options, SHARED_RULES, Stack},
+};
+
+/// Longest run of a Workflow: a busy machine starts a dozen programs for each step.
+pub const PATIENCE: Duration = Duration::from_secs(240);
+/// What the class of the shared rules gives its accounts besides, as docs/rules.md says for Argo.
+const BINDINGS: &str =
+    "mode: impersonate\n    roleBindings: [namesake-argo-task, namesake-argo-parallel]";
+/// What people need besides `edit` where they use Metaflow with Argo: a second `create` deletes a sensor, if there is one.
+const SENSORS: &str = include_str!("../../crds/sensors-for-people.yaml");
+
+/// Everything that tests of the real Argo share.
+struct World {
+    stack: Arc<Stack>,
+    programs: ArgoPrograms,
+    python: Python,
+    _node: Node,
+    _argo: ArgoController,
+}
+
+impl World {
+    /// The one of this process. It ends with it.
+    async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<World> = OnceCell::const_new();
+        SHARED.get_or_try_init(Self::start).await
+    }
+
+    async fn start() -> Result<Self> {
+        let build = || {
+            let say = &mut |line: &str| tracing::info!("{line}");
+            anyhow::Ok((
+                ArgoPrograms::find_or_build(say)?,
+                Python::find_or_install(say)?,
+            ))
+        };
+        let (programs, python) = tokio::task::spawn_blocking(build).await??;
+        let cluster = Cluster::start(CLUSTER).await?;
+        let google = Arc::new(Google::start_with_storage(&cluster).await?);
+        let admin = cluster.control_plane.client(ADMIN).await?;
+        for object in manifests::objects(SENSORS)? {
+            manifests::apply(&admin, &object, "default", false).await?;
+        }
+        let node = NodeOptions {
+            images: [("argoexec".to_owned(), programs.executor())].into(),
+            isolated: BTreeSet::from(["argoexec".to_owned()]),
+            path: vec![python.bin()],
+            env: around_a_pod(google.base_url()),
+            google: Some(google.base_url().to_owned()),
+        };
+        let node = Node::start(&cluster.control_plane, cluster.folder(), node).await?;
+        let argo =
+            ArgoController::start(&cluster.control_plane, cluster.folder(), &programs).await?;
+        let options = Options {
+            rules: SHARED_RULES.replacen("mode: impersonate", BINDINGS, 1),
+            google: Some(google),
+            ..Options::default()
+        };
+        Ok(Self {
+            stack: Stack::start_on(cluster, options).await?,
+            programs,
+            python,
+            _node: node,
+            _argo: argo,
+        })
+    }
+}
+
+/// What a GKE node, its network and the image make unnecessary: neither a flow nor a manifest knows of these.
+fn around_a_pod(google: &str) -> Vec<(String, String)> {
+    [
+        ("API_ENDPOINT_OVERRIDE", google),
+        ("METAFLOW_SKIP_INSTALL_DEPENDENCIES", "1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// A namespace of one test in the cluster of the real Argo.
+#[derive(Clone)]
+pub struct ArgoNamespace {
+    /// The namespace itself, opted in.
+    pub ns: TestNamespace,
+    world: &'static World,
+}
+
+/// Runs a test in a namespace of its own, in the cluster of the real Argo that all such tests share.
+///
+/// # Errors
+/// The test's; and what it made is printed.
+pub fn with_real_argo<F>(test: impl FnOnce(ArgoNamespace) -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    runtime().block_on(async {
+        let world = World::shared().await?;
+        let stack = Arc::clone(&world.stack);
+        in_namespace(stack, async |ns| test(ArgoNamespace { ns, world }).await).await
+    })
+}
+
+impl ArgoNamespace {
+    /// Runs the `argo` command line as a person; answers what it printed, an error included.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not end.
+    pub async fn argo(&self, person: &str, args: &[&str]) -> Result<Said> {
+        let cluster = self.ns.stack.cluster();
+        let kubeconfig = kubeconfig_path(&cluster.folder().kubeconfigs(), person);
+        let mut command = Command::new(self.world.programs.cli());
+        command
+            .args(args)
+            .args(["--namespace", &self.ns.name])
+            .env("KUBECONFIG", kubeconfig)
+            .env("HOME", cluster.folder().data());
+        Said::by(command).await
+    }
+
+    /// A person's laptop with the stock Metaflow client and this flow.
+    ///
+    /// # Errors
+    /// See [`Laptop::open`].
+    pub async fn laptop(&self, person: &'static str, flow: &str) -> Result<Laptop> {
+        Laptop::open(&self.ns, &self.world.python, person, flow).await
+    }
+
+    /// A Workflow as it is now.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub async fn workflow(&self, name: &str) -> Result<DynamicObject> {
+        let admin = self.ns.admin().await?;
+        Ok(admin.objects(&kind("Workflow")).get(name).await?)
+    }
+
+    /// Waits until a Workflow is in this phase; one that ends in another is an error with what its nodes say.
+    ///
+    /// # Errors
+    /// It does not reach the phase in time.
+    pub async fn reaches(&self, name: &str, phase: &str) -> Result<DynamicObject> {
+        let found = within(PATIENCE, &format!("{name} is {phase}"), async || {
+            let workflow = self.workflow(name).await?;
+            let now = workflow.data["status"]["phase"]
+                .as_str()
+                .unwrap_or_default();
+            let is_over = matches!(now, "Succeeded" | "Failed" | "Error");
+            ensure!(
+                now == phase || is_over,
+                "it is {now:?}: {}",
+                messages(&workflow)
+            );
+            Ok(workflow)
+        })
+        .await?;
+        let ended = found.data["status"]["phase"].as_str().unwrap_or_default();
+        ensure!(
+            ended == phase,
+            "{name} is {ended} instead of {phase}: {}",
+            messages(&found)
+        );
+        Ok(found)
+    }
+
+    /// Waits until a Workflow runs a pod whose `main` is running, of this template; answers the pod.
+    ///
+    /// # Errors
+    /// None runs in time.
+    pub async fn runs(&self, workflow: &str, template: &str) -> Result<Pod> {
+        within(
+            PATIENCE,
+            &format!("{template} of {workflow} runs"),
+            async || {
+                let pods = self.pods_of(workflow).await?;
+                let mut running = pods.into_iter().filter(|pod| {
+                    let status = pod.status.as_ref();
+                    status.and_then(|it| it.phase.as_deref()) == Some("Running")
+                        && pod.name_any().contains(template)
+                });
+                let pod = running.next();
+                match pod {
+                    Some(pod) => Ok(pod),
+                    None => bail!("{}", messages(&self.workflow(workflow).await?)),
+                }
+            },
+        )
+        .await
+    }
+
+    /// The pods of a Workflow, by what Argo says of them.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn pods_of(&self, workflow: &str) -> Result<Vec<Pod>> {
+        let all = self.ns.pods().await?.into_iter();
+        let is_of = |pod: &Pod| {
+            let label = pod.labels().get("workflows.argoproj.io/workflow");
+            label.map(String::as_str) == Some(workflow)
+        };
+        Ok(all.filter(is_of).collect())
+    }
+
+    /// Waits for a pod of a Workflow, however it ends.
+    ///
+    /// # Errors
+    /// There is none in time.
+    pub async fn first_pod_of(&self, workflow: &str) -> Result<Pod> {
+        within(PATIENCE, &format!("{workflow} has a pod"), async || {
+            let pods = self.pods_of(workflow).await?;
+            pods.into_iter().next().context("none yet")
+        })
+        .await
+    }
+
+    /// Checks that there were at least so many pods of a Workflow, and whose each was.
+    ///
+    /// # Errors
+    /// One runs as somebody else.
+    pub async fn all_ran_as(&self, workflow: &str, at_least: usize, user: &str) -> Result<()> {
+        let pods = self.pods_of(workflow).await?;
+        ensure!(pods.len() >= at_least, "{workflow} has {} pods", pods.len());
+        for pod in &pods {
+            let whose = self.ns.runs_as(pod, user).await;
+            whose.with_context(|| format!("pod {}", pod.name_any()))?;
+        }
+        Ok(())
+    }
+
+    /// The Workflow that a client made: the only one besides these.
+    ///
+    /// # Errors
+    /// There is none within a minute and a half, or more than one.
+    pub async fn new_workflow(&self, besides: &[&str]) -> Result<DynamicObject> {
+        let admin = self.ns.admin().await?;
+        let all = admin.objects(&kind("Workflow"));
+        within(Duration::from_secs(90), "a new Workflow", async || {
+            let list = all.list(&kube::api::ListParams::default()).await?.items;
+            let mut new = list
+                .into_iter()
+                .filter(|it| !besides.contains(&it.name_any().as_str()));
+            let found = new.next().context("there is none")?;
+            ensure!(new.next().is_none(), "there are several");
+            Ok(found)
+        })
+        .await
+    }
+}
+
+/// What the nodes of a Workflow say.
+fn messages(workflow: &DynamicObject) -> String {
+    let status = &workflow.data["status"];
+    let nodes = status["nodes"].as_object().into_iter().flatten();
+    let told = nodes.map(|(_, node)| {
+        let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
+        format!(
+            "{} {}: {}",
+            text("displayName"),
+            text("phase"),
+            text("message")
+        )
+    });
+    let told: Vec<String> = told.collect();
+    format!("{} {}", status["message"], told.join("; "))
+}
+
+/// How a command ended, and what it printed.
+#[derive(Debug)]
+pub struct Said {
+    /// Whether it succeeded.
+    pub success: bool,
+    /// Both outputs.
+    pub text: String,
+}
+
+impl Said {
+    async fn by(mut command: Command) -> Result<Self> {
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = tokio::time::timeout(PATIENCE, output)
+            .await
+            .context("the command did not end")??;
+        let text = [output.stdout, output.stderr].concat();
+        Ok(Self {
+            success: output.status.success(),
+            text: String::from_utf8_lossy(&text).into_owned(),
+        })
+    }
+
+    /// Checks that it succeeded.
+    ///
+    /// # Errors
+    /// It did not.
+    pub fn succeeded(self) -> Result<String> {
+        ensure!(self.success, "it failed:\n{}", self.text);
+        Ok(self.text)
+    }
+
+    /// Checks that it failed, and said this.
+    ///
+    /// # Errors
+    /// It did not.
+    pub fn failed_saying(self, part: &str) -> Result<()> {
+        ensure!(!self.success, "it should have failed:\n{}", self.text);
+        ensure!(self.text.contains(part), "no {part:?} in:\n{}", self.text);
+        Ok(())
+    }
+}
+
+/// A Workflow or WorkflowTemplate of shell scripts: the first template is the entrypoint.
+#[must_use]
+pub fn scripts(what: &str, name: &str, templates: &[(&str, &str)]) -> Value {
+    let all = templates.iter().map(|(name, script)| {
+        json!({"name": name, "container": {"image": "x", "command": ["sh", "-c"], "args": [script]}})
+    });
+    let entrypoint = templates.first().map(|(name, _)| name);
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": what, "metadata": {"name": name},
+        "spec": {"entrypoint": entrypoint, "templates": all.collect::<Vec<_>>()},
+    })
+}
+
+/// A file with an object, for the command line.
+///
+/// # Errors
+/// It cannot be written.
+pub fn file(object: &Value) -> Result<(tempfile::TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("object.json");
+    std::fs::write(&path, object.to_string())?;
+    Ok((folder, path))
+}

@@ -1,0 +1,91 @@
+//! A person's laptop: the stock Metaflow client, a kubeconfig, and the person's own Google credentials.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use namesake_gcp_emulator::metadata::Workstation;
+use namesake_sandbox::{google::metadata::MetadataServer, programs::python::Python};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::Said;
+use crate::{google::BUCKET, namespace::TestNamespace};
+
+/// Name of the file that has the flow.
+const FLOW: &str = "flow.py";
+
+/// One person's laptop.
+pub struct Laptop {
+    ns: TestNamespace,
+    person: &'static str,
+    python: Python,
+    home: TempDir,
+    metadata: MetadataServer,
+}
+
+impl Laptop {
+    /// Sets one up with this flow, and lets the person write into the folder of their identity from it.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub(super) async fn open(
+        ns: &TestNamespace,
+        python: &Python,
+        person: &'static str,
+        flow: &str,
+    ) -> Result<Self> {
+        let google = ns.stack.google();
+        let name = ns.name_for(person);
+        let folder = format!("users/{}/", name.trim_start_matches("mf-"));
+        google.gives_folder(person, &folder)?;
+        let workstation = Workstation::new(google.base_url(), person);
+        let metadata = MetadataServer::start(Arc::new(workstation), "laptop").await?;
+        let home = tempfile::tempdir()?;
+        let settings = json!({
+            "METAFLOW_DEFAULT_DATASTORE": "gs",
+            "METAFLOW_DATASTORE_SYSROOT_GS": format!("gs://{BUCKET}/{folder}metaflow"),
+            "METAFLOW_KUBERNETES_NAMESPACE": ns.name,
+            "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "python:3.11",
+            "METAFLOW_ARGO_WORKFLOWS_USE_SCHEDULES": "1",
+        });
+        let config = home.path().join(".metaflowconfig");
+        std::fs::create_dir(&config)?;
+        std::fs::write(config.join("config.json"), settings.to_string())?;
+        std::fs::write(home.path().join(FLOW), flow)?;
+        Ok(Self {
+            ns: ns.clone(),
+            person,
+            python: python.clone(),
+            home,
+            metadata,
+        })
+    }
+
+    /// Runs `python flow.py argo-workflows …`.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not end.
+    pub async fn argo_workflows(&self, args: &[&str]) -> Result<Said> {
+        let control_plane = &self.ns.stack.cluster().control_plane;
+        let path = format!(
+            "{}:/usr/local/bin:/usr/bin:/bin",
+            self.python.bin().display()
+        );
+        let mut client = Command::new(self.python.program());
+        client
+            .args([FLOW, "--no-pylint", "argo-workflows"])
+            .args(args)
+            .current_dir(self.home.path())
+            .env_clear()
+            .envs(self.metadata.env())
+            .env("HOME", self.home.path())
+            .env("PATH", path)
+            .env("LANG", "C.UTF-8")
+            .env("PYTHONUNBUFFERED", "1")
+            .env("KUBECONFIG", control_plane.kubeconfig(self.person))
+            .env("METAFLOW_USER", self.person)
+            .env("API_ENDPOINT_OVERRIDE", self.ns.stack.google().base_url());
+        Said::by(client).await
+    }
+}

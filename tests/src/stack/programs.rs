@@ -1,0 +1,186 @@
+//! Starts, stops and kills the webhook and the broker of a stack.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::Client;
+use namesake_api::names::{BROKER_SERVICE_ACCOUNT, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT};
+use namesake_broker::{Config, Timings};
+use tokio::sync::Mutex;
+
+use super::{LEASE, Stack, program::Program, service::Service};
+
+impl Stack {
+    /// Ends the webhook in the middle of whatever it is doing; all admission here fails until it starts again.
+    pub async fn webhook_is_killed(&self) {
+        kill(&self.webhook).await;
+    }
+
+    /// Starts the webhook again, on the same port.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn webhook_starts(&self) -> Result<()> {
+        self.run_webhook(listener(Some(self.webhook_address))?)
+            .await?;
+        self.is_ready(&self.webhook_url()).await
+    }
+
+    /// A webhook beside the first, on a port of its own or at this address; ready when this returns. When it is stopped, it answers
+    /// for as long as `drain` says before it closes its port.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn webhook_at(
+        &self,
+        address: Option<SocketAddr>,
+        drain: Duration,
+    ) -> Result<(Program, SocketAddr)> {
+        let listener = listener(address)?;
+        let address = listener.local_addr()?;
+        let program = self.webhook_on(listener, drain).await?;
+        self.is_ready(&format!("https://{address}")).await?;
+        Ok((program, address))
+    }
+
+    /// Ends the webhook, and answers in its place as the Service of several replicas does.
+    ///
+    /// # Errors
+    /// Its port is not free.
+    pub async fn webhook_becomes_a_service(&self) -> Result<Service> {
+        self.webhook_is_killed().await;
+        Service::start(listener(Some(self.webhook_address))?, self.https()?)
+    }
+
+    /// Ends the broker in the middle of whatever it is doing.
+    pub async fn broker_is_killed(&self) {
+        kill(&self.broker).await;
+    }
+
+    /// Stops the broker as a rollout does, and waits for its end.
+    pub async fn broker_is_stopped(&self) {
+        if let Some(program) = self.broker.lock().await.take() {
+            program.is_stopped().await;
+        }
+    }
+
+    /// A second broker beside the first, on a port of its own; ready when this returns.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn another_broker(&self) -> Result<Program> {
+        Ok(self.broker_at(None).await?.0)
+    }
+
+    /// A broker beside the first, at this address or one of its own; ready when this returns.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn broker_at(&self, address: Option<SocketAddr>) -> Result<(Program, SocketAddr)> {
+        let listener = listener(address)?;
+        let address = listener.local_addr()?;
+        let program = self.broker_on(listener, self::listener(None)?).await?;
+        self.is_ready(&format!("https://{address}")).await?;
+        Ok((program, address))
+    }
+
+    /// Ends the broker, and answers in its place as the Service of several replicas does.
+    ///
+    /// # Errors
+    /// Its port is not free.
+    pub async fn broker_becomes_a_service(&self) -> Result<Service> {
+        self.broker_is_stopped().await;
+        Service::start(listener(Some(self.broker_address))?, self.https()?)
+    }
+
+    /// Starts the broker again, on the same port.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn broker_starts(&self) -> Result<()> {
+        self.run_broker(listener(Some(self.broker_address))?)
+            .await?;
+        self.is_ready(&self.broker_url()).await
+    }
+
+    pub(super) async fn run_webhook(&self, listener: TcpListener) -> Result<()> {
+        *self.webhook.lock().await = Some(self.webhook_on(listener, Duration::ZERO).await?);
+        Ok(())
+    }
+
+    async fn webhook_on(&self, listener: TcpListener, drain: Duration) -> Result<Program> {
+        let token_file = self.token_file.display().to_string();
+        let deadline = format!("{}ms", self.options.broker_deadline.as_millis());
+        let upkeep = Timings::scaled(self.options.speed).upkeep;
+        let upkeep = format!("{}ms", upkeep.as_millis());
+        let drain = format!("{}ms", drain.as_millis());
+        let flags = [
+            ["--namespace", SYSTEM_NAMESPACE],
+            ["--broker-url", &self.broker_url()],
+            ["--broker-token-file", &token_file],
+            ["--broker-deadline", &deadline],
+            ["--upkeep", &upkeep],
+            ["--tls-names", "127.0.0.1"],
+            ["--drain", &drain],
+        ];
+        let flags = ["namesake-webhook"]
+            .into_iter()
+            .chain(flags.into_iter().flatten());
+        let args = namesake_webhook::Args::try_parse_from(flags)?;
+        let config = self.config_of(WEBHOOK_SERVICE_ACCOUNT).await?;
+        let metrics = self.metrics.listen_for_webhook()?;
+        Program::start("webhook", async move |stop| {
+            let client = Client::try_from(config)?;
+            namesake_webhook::run(&args, client, listener, metrics, stop).await
+        })
+    }
+
+    pub(super) async fn run_broker(&self, listener: TcpListener) -> Result<()> {
+        let metrics = self.metrics.listen_for_broker()?;
+        *self.broker.lock().await = Some(self.broker_on(listener, metrics).await?);
+        Ok(())
+    }
+
+    async fn broker_on(&self, listener: TcpListener, metrics: TcpListener) -> Result<Program> {
+        let ahead = Arc::clone(&self.options.ahead);
+        let mut config = Config {
+            namespace: SYSTEM_NAMESPACE.to_owned(),
+            tls_names: vec![Ipv4Addr::LOCALHOST.to_string()],
+            identities_per_minute: self.options.identities_per_minute,
+            timings: Timings {
+                // A killed broker's successor should not have to wait for long.
+                lease: LEASE,
+                ..Timings::scaled(self.options.speed)
+            },
+            clock: Arc::new(move || {
+                let ahead = SignedDuration::from_secs(ahead.load(Ordering::Relaxed));
+                Timestamp::now().saturating_add(ahead).unwrap_or_default()
+            }),
+            ..Config::default()
+        };
+        (self.options.tune)(&mut config);
+        let kube = self.config_of(BROKER_SERVICE_ACCOUNT).await?;
+        let google = self.google.way_in();
+        Program::start("broker", async move |stop| {
+            let (client, gcp) = (Client::try_from(kube)?, google.connect().await?);
+            namesake_broker::run(config, client, gcp, listener, metrics, stop).await
+        })
+    }
+}
+
+async fn kill(program: &Mutex<Option<Program>>) {
+    if let Some(program) = program.lock().await.take() {
+        program.is_killed().await;
+    }
+}
+
+pub(super) fn listener(address: Option<SocketAddr>) -> Result<TcpListener> {
+    let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))
+}

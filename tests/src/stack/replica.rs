@@ -1,0 +1,245 @@
+//! A broker as cargo has built it, in a process of its own: with the timings that are shipped, and known to Google and to the API
+//! server by credentials that no other replica has, so that what it writes is told from what others do.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use namesake_api::names::{self, BROKER_SERVICE_ACCOUNT, SYSTEM_NAMESPACE};
+use namesake_gcp_emulator::Entry;
+use namesake_sandbox::{
+    WORKLOAD_POOL,
+    host::children::{Child, Launch},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use crate::{
+    eventually::eventually,
+    google::Google,
+    namespace::TestNamespace,
+    stack::{program::built, scrape},
+};
+
+/// Longer than a broker takes to end in good order.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Such a broker. It is killed when it is dropped.
+pub struct Replica {
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// Where it serves its metrics.
+    metrics: SocketAddr,
+    child: Child,
+    /// Its own Kubernetes service account, as a part of the name that Google has for it.
+    caller: String,
+    /// Of its token for the API server.
+    credential: String,
+}
+
+impl Replica {
+    /// Starts one of this name on the stack of a test; ready when this returns.
+    ///
+    /// # Errors
+    /// It is not built, or does not become ready.
+    pub async fn start(ns: &TestNamespace, name: &str) -> Result<Self> {
+        let (stack, cluster) = (&ns.stack, ns.stack.cluster());
+        let account = json!({"metadata": {"name": name}});
+        let account: ServiceAccount = serde_json::from_value(account)?;
+        ns.admin().await?.creates::<ServiceAccount>(account).await?;
+        let caller = format!("subject/ns/{}/sa/{name}", ns.name);
+        stack.google().lets_manage(&format!("{}/{name}", ns.name))?;
+        let token = cluster
+            .token(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &[])
+            .await?;
+        let credential = credential_of(&token)?;
+        let subject = cluster.token(&ns.name, name, &[WORKLOAD_POOL]).await?;
+        let files = Files::write(ns, name, &token, &subject)?;
+        let folder = cluster.folder();
+        let program = PathBuf::from(built("namesake-broker")?.get_program());
+        let mut launch = Launch::new(&files.name, &program, Vec::new(), &folder.logs());
+        launch.env = files.env(stack.google());
+        let child = cluster.control_plane.children().spawn(&launch)?;
+        let mut replica = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            metrics: SocketAddr::from(([127, 0, 0, 1], 0)),
+            child,
+            caller,
+            credential,
+        };
+        (replica.address, replica.metrics) = replica.listens().await?;
+        let url = format!("https://{}", replica.address);
+        stack.is_ready(&url).await?;
+        Ok(replica)
+    }
+
+    /// Stops all of it in the middle of whatever it is doing, as a machine that hangs does.
+    pub fn is_paused(&self) {
+        self.child.pauses();
+    }
+
+    /// It goes on where it was paused.
+    pub fn goes_on(&self) {
+        self.child.goes_on();
+    }
+
+    /// Ends it in good order.
+    pub async fn is_stopped(&self) {
+        self.child.stop(GRACE).await;
+    }
+
+    /// What Google calls it by, for planned failures.
+    #[must_use]
+    pub fn caller(&self) -> &str {
+        &self.caller
+    }
+
+    /// Whether it says that it leads.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn leads(&self) -> Result<bool> {
+        let text = scrape(&format!("http://{}", self.metrics)).await?;
+        Ok(text.lines().any(|line| line == "namesake_broker_leading 1"))
+    }
+
+    /// Whether its log has this word.
+    #[must_use]
+    pub fn says(&self, word: &str) -> bool {
+        let log = std::fs::read_to_string(self.child.log());
+        log.is_ok_and(|text| text.contains(word))
+    }
+
+    /// What it has asked Google to change after this request.
+    #[must_use]
+    pub fn wrote_at_google(&self, ns: &TestNamespace, after: u64) -> Vec<String> {
+        let all = ns.stack.google().state().requests(after).into_iter();
+        let reads = |entry: &Entry| {
+            entry.method == "GET"
+                || [":getIamPolicy", ":testIamPermissions"]
+                    .iter()
+                    .any(|verb| entry.path.ends_with(verb))
+        };
+        let own = all.filter(|entry| entry.caller.contains(&self.caller) && !reads(entry));
+        own.map(|entry| format!("{} {} {}", entry.method, entry.path, entry.status))
+            .collect()
+    }
+
+    /// How many changes it has asked of the API server, refused ones too; its Lease and Events are not counted.
+    ///
+    /// # Errors
+    /// The audit log cannot be read.
+    pub fn wrote_in_the_cluster(&self, ns: &TestNamespace) -> Result<Vec<String>> {
+        let events = ns.stack.cluster().audit_events()?.into_iter();
+        let own = events.filter(|event| {
+            let ids = &event["user"]["extra"]["authentication.kubernetes.io/credential-id"];
+            ids[0] == self.credential.as_str()
+        });
+        Ok(own
+            .map(|event| format!("{} {}", event["verb"], event["requestURI"]))
+            .collect())
+    }
+
+    /// Where it listens: it says so when it does.
+    async fn listens(&self) -> Result<(SocketAddr, SocketAddr)> {
+        eventually("it listens", async || {
+            ensure!(self.child.ended().is_none(), "{}", self.child.failure());
+            let log = std::fs::read_to_string(self.child.log())?;
+            let lines = log
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
+            let mut serving = lines.filter(|line: &Value| line["message"] == "serving");
+            let line = serving.next_back().context("not yet")?;
+            let address = |key: &str| {
+                let address = line[key].as_str();
+                anyhow::Ok(address.context("no address")?.parse()?)
+            };
+            Ok((address("address")?, address("metrics")?))
+        })
+        .await
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.child.is_killed();
+    }
+}
+
+/// What it reads: how it gets into the cluster, and to Google.
+struct Files {
+    name: String,
+    kubeconfig: PathBuf,
+    google: PathBuf,
+}
+
+impl Files {
+    fn write(
+        ns: &TestNamespace,
+        name: &str,
+        token: &SecretString,
+        subject: &SecretString,
+    ) -> Result<Self> {
+        let (cluster, google) = (ns.stack.cluster(), ns.stack.google());
+        let name = format!("{name}-{}", ns.name);
+        let file = |what: &str| cluster.folder().data().join(format!("{name}-{what}"));
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {
+                "server": cluster.control_plane.server(),
+                "certificate-authority-data": BASE64.encode(cluster.control_plane.ca_pem().as_bytes()),
+            }}],
+            "users": [{"name": "c", "user": {"token": token.expose_secret()}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+        });
+        std::fs::write(file("subject"), subject.expose_secret())?;
+        let account = json!({
+            "type": "external_account",
+            "audience": format!("identitynamespace:{WORKLOAD_POOL}:{}", cluster.issuer()),
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": format!("{}/v1/token", google.base_url()),
+            "credential_source": {"file": file("subject")},
+        });
+        std::fs::write(file("kubeconfig"), kubeconfig.to_string())?;
+        std::fs::write(file("google"), account.to_string())?;
+        let (kubeconfig, google) = (file("kubeconfig"), file("google"));
+        Ok(Self {
+            name,
+            kubeconfig,
+            google,
+        })
+    }
+
+    fn env(&self, google: &Google) -> Vec<(String, String)> {
+        let google_at = google.base_url().to_owned();
+        let endpoints = [
+            names::ENV_IAM_ENDPOINT,
+            names::ENV_IAM_CREDENTIALS_ENDPOINT,
+            names::ENV_STS_ENDPOINT,
+            names::ENV_STORAGE_ENDPOINT,
+            names::ENV_RESOURCE_MANAGER_ENDPOINT,
+        ];
+        let endpoints = endpoints.map(|name| (name, google_at.clone()));
+        let text = |path: &PathBuf| path.display().to_string();
+        let others = [
+            ("KUBECONFIG", text(&self.kubeconfig)),
+            ("GOOGLE_APPLICATION_CREDENTIALS", text(&self.google)),
+            ("NO_PROXY", "127.0.0.1".to_owned()),
+            (names::ENV_LISTEN, "127.0.0.1:0".to_owned()),
+            (names::ENV_METRICS_LISTEN, "127.0.0.1:0".to_owned()),
+            (names::ENV_TLS_NAMES, "127.0.0.1".to_owned()),
+            (names::ENV_REPLICA, self.name.clone()),
+            (names::ENV_DRAIN, "0s".to_owned()),
+        ];
+        let all = endpoints.into_iter().chain(others);
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// How the API server's audit log names a token.
+fn credential_of(token: &SecretString) -> Result<String> {
+    let claims = token.expose_secret().split('.').nth(1).context("no JWT")?;
+    let claims: Value = serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes())?)?;
+    Ok(format!("JTI={}", claims["jti"].as_str().context("no jti")?))
+}
