@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{
-    cluster::{manifests, person::Person, refusal::refused},
+    cluster::{person::Person, refusal::refused},
     eventually::eventually,
 };
 

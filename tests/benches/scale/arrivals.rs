@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt};
 use namesake_api::{Identity, names};
 use namesake_broker::Timings;
 use namesake_broker::identity::plan::PROOFS;
-use namesake_sandbox::cli::say;
+use namesake_sandbox::cli::output::say;
 use tokio_util::sync::CancellationToken;
 
 use super::crowd::{Act, Crowd, steadily};

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use namesake_api::names;
-use namesake_sandbox::cli::say;
+use namesake_sandbox::cli::output::say;
 use namesake_sandbox::kubernetes::service::Service;
 use namesake_sandbox::kubernetes::users::ADMIN;
 use namesake_sandbox::{

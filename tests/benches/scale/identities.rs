@@ -17,7 +17,7 @@ use namesake_broker::identity::derive;
 use namesake_broker::identity::objects;
 use namesake_broker::identity::plan::Aim;
 use namesake_core::{Rules, Source};
-use namesake_sandbox::cli::say;
+use namesake_sandbox::cli::output::say;
 use serde_json::{Value, json};
 
 use super::etcd::{Etcd, Stored};

@@ -19,7 +19,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use namesake_sandbox::WorkFolder;
-use namesake_sandbox::cli::say;
+use namesake_sandbox::cli::output::say;
 use tokio::signal::unix::{SignalKind, signal};
 
 use home::Home;

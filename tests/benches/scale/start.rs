@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use namesake_api::names;
-use namesake_sandbox::cli::say;
+use namesake_sandbox::cli::output::say;
 
 use super::etcd::Etcd;
 use super::google::{Asked, READS_PER_MINUTE};

@@ -133,7 +133,6 @@ async fn works(
     released: u64,
     ledger: &Mutex<Ledger>,
 ) -> anyhow::Result<()> {
-    let google = ns.stack.google();
     let known = lock(ledger)
         .last_ready(name, released)
         .map(|v| v.spec.clone());

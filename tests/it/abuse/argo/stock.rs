@@ -1,4 +1,4 @@
-//! What Argo does at moments that nobody can time with its own controller, which runs in `tests/it/argo`.
+//! What Argo does at moments that nobody can time with its own controller, which runs in `tests/it/admission/argo`.
 
 use anyhow::{Result, ensure};
 use kube::{
