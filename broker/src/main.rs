@@ -10,7 +10,7 @@ use namesake_service::{
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    start_log(&args.server)?;
+    start_log(&args.server.log, args.server.log_format)?;
     install_crypto_provider()?;
     if let Some(Command::Clean(clean)) = &args.command {
         return cleaned(&args, clean).await;

@@ -7,17 +7,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{LogFormat, ServerArgs};
+use crate::args::LogFormat;
 
 /// Starts the log of the process, on standard output.
 ///
 /// # Errors
 /// When the filter cannot be parsed, or the log was started before.
-pub fn start_log(args: &ServerArgs) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::try_new(&args.log).with_context(|| format!("log filter {:?}", args.log))?;
+pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).with_context(|| format!("log filter {filter:?}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter);
-    let started = match args.log_format {
+    let started = match format {
         LogFormat::Json => builder
             .json()
             .flatten_event(true)

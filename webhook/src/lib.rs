@@ -13,13 +13,11 @@ pub mod check;
 pub mod decide;
 pub mod review;
 mod server;
-pub mod signals;
 pub mod state;
 mod survey;
-pub mod telemetry;
 
 pub use review::text::Pairs;
-pub use server::args::{Args, Command, LogFormat};
+pub use server::args::{Args, Command};
 pub use server::run::run;
 pub use server::{Askers, app, app_for, metrics_app};
 pub use survey::{Survey, Unproven};

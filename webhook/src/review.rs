@@ -11,6 +11,7 @@ pub mod verdict;
 use std::time::Duration;
 
 use namesake_core::Text;
+use namesake_service::parse_duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
@@ -296,33 +297,7 @@ pub fn parse<'a, O: Deserialize<'a>>(body: &'a [u8]) -> Result<Request<'a, O>, M
 pub fn timeout(query: Option<&str>) -> Option<Duration> {
     let pairs = query?.split('&').filter_map(|p| p.split_once('='));
     let (_, value) = pairs.into_iter().find(|(key, _)| *key == "timeout")?;
-    duration(value).filter(|d| !d.is_zero())
-}
-
-/// Reads a duration as Go writes it, such as `10s`, `500ms` or `1m30s`.
-#[must_use]
-pub fn duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut total = None::<Duration>;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, tail) = rest.split_at(digits);
-        let letters = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(letters);
-        let seconds = match unit {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            _ => return None,
-        };
-        let length = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
-        total = Some(total.unwrap_or_default().checked_add(length)?);
-        rest = tail;
-    }
-    total
+    parse_duration(value).ok().filter(|d| !d.is_zero())
 }
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ use crate::decide::mode::Mode;
 use crate::state::broker::{Answer, Broker, Failure, Flights, Question};
 use crate::state::metrics::{Metrics, ModeLabels};
 
-pub use crate::decide::validate::rules::Files;
 pub use identities::Identities;
 pub use installed::Installed;
 pub use namespaces::{Namespaces, OptedIn};

@@ -9,8 +9,7 @@ use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use data_encoding::BASE64;
 use namesake_api::names;
-use namesake_webhook::LogFormat;
-use namesake_webhook::telemetry;
+use namesake_service::{LogFormat, start_log};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 
@@ -27,7 +26,7 @@ pub(crate) fn serve(name: &str) -> anyhow::Result<()> {
         "floor" => run(floor::app),
         "webhook" => {
             // As in the real program: one line a decision.
-            telemetry::start(names::LOG, LogFormat::Json)?;
+            start_log(names::LOG, LogFormat::Json)?;
             run(|| namesake_webhook::app(Arc::new(reviews::state())))
         }
         other => bail!("no server is called {other}: floor or webhook"),

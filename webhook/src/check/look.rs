@@ -7,16 +7,16 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use kube::api::{DynamicObject, ListParams, PartialObjectMeta};
 use kube::{Api, Client, Error, Resource, ResourceExt};
 use namesake_api::names::{
-    ACCEPTED_RULES_CONFIG_MAP, MODE_LABEL, RULES_CONFIG_MAP, RULES_KEY_SUFFIX, STAMP_ANNOTATION,
+    ACCEPTED_RULES_CONFIG_MAP, MODE_LABEL, RULES_CONFIG_MAP, STAMP_ANNOTATION,
     WEBHOOK_CONFIGURATION,
 };
 use namesake_core::Rules;
+use namesake_service::{parse_rules, rules_files};
 use serde::de::DeserializeOwned;
 
 use super::rbac::{Listing, Rbac};
 use super::{Look, Place, Seen, TokenSecret, Unseen, Unstamped};
 use crate::decide::kinds::{self, Scope};
-use crate::decide::validate::rules::parse;
 use crate::state::installation::Installation;
 use crate::state::watch::served;
 
@@ -118,11 +118,7 @@ async fn rules(client: &Client, home: &str) -> Look<Rules> {
         else {
             continue;
         };
-        let files = map.data.unwrap_or_default().into_iter();
-        let files = files
-            .filter(|(key, _)| key.ends_with(RULES_KEY_SUFFIX))
-            .collect();
-        match parse(&files) {
+        match parse_rules(&rules_files(map.data.as_ref())) {
             Ok(rules) => return Ok(rules),
             Err(error) => problems = format!("ConfigMap {home}/{name}: {error}"),
         }

@@ -9,7 +9,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, from_tcp, from_tcp_rustls};
 use jiff::Timestamp;
 use kube::Client;
-use namesake_api::names::WEBHOOK_CONFIGURATION;
+use namesake_api::names::{self, WEBHOOK_CONFIGURATION};
 use namesake_certs::{
     Keeper, Resolver, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
     server_config_with_client_auth,
@@ -46,15 +46,23 @@ pub async fn run(
     metrics: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let names = args.certificate_names();
-    let keeper = Keeper::start(client.clone(), &args.namespace, names, Timestamp::now()).await?;
+    let names = args
+        .server
+        .certificate_names(names::WEBHOOK_SERVICE_ACCOUNT);
+    let keeper = Keeper::start(
+        client.clone(),
+        &args.server.namespace,
+        names,
+        Timestamp::now(),
+    )
+    .await?;
     let settings = Settings {
         url: args.broker_url.clone(),
         token_file: args.broker_token_file.clone(),
         deadline: args.broker_deadline,
     };
     let broker = Arc::new(Broker::new(settings, client_roots(keeper.bundle_pem())?)?);
-    let keys = ensure_stamp_keys(&client, &args.namespace).await?;
+    let keys = ensure_stamp_keys(&client, &args.server.namespace).await?;
     let state = State::new(system_clock())
         .with_cluster(client.clone())
         .with_broker(broker.clone());
@@ -77,12 +85,18 @@ pub async fn run(
         .http1_only()
         .first_request_timeout(FIRST_REQUEST)
         .serve(server::metrics_app(state.clone()).into_make_service());
-    tracing::info!(%address, metrics = %metrics_address, namespace = args.namespace, "serving");
+    tracing::info!(%address, metrics = %metrics_address, namespace = args.server.namespace, "serving");
 
-    let watches = watch::run(client.clone(), &args.namespace, state.clone());
+    let watches = watch::run(client.clone(), &args.server.namespace, state.clone());
     let keeper = keeper.every(args.upkeep);
-    let upkeep = upkeep(client, &args.namespace, keeper, broker, state.clone());
-    let stop = stop(shutdown, &state, &handle, args.drain);
+    let upkeep = upkeep(
+        client,
+        &args.server.namespace,
+        keeper,
+        broker,
+        state.clone(),
+    );
+    let stop = stop(shutdown, &state, &handle, args.server.drain);
     tokio::pin!(watches, upkeep, stop, server, metrics);
     loop {
         tokio::select! {

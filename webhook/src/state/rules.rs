@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use namesake_core::Rules;
-
-use crate::decide::validate::rules::{Files, parse};
+use namesake_service::{RulesFiles, parse_rules};
 
 /// What came of a new text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +30,8 @@ pub enum Offer {
 #[derive(Debug, Default)]
 struct Seen {
     // `None` until the watch has said whether there are any.
-    current: Option<Option<Files>>,
-    accepted: Option<Files>,
+    current: Option<Option<RulesFiles>>,
+    accepted: Option<RulesFiles>,
     // Rules in force come from what is written now, not from what was accepted once.
     from_current: bool,
 }
@@ -52,7 +51,7 @@ impl RulesInForce {
     }
 
     /// Takes over the rules as they are written now; `None` when there is no ConfigMap.
-    pub fn offer_current(&self, files: Option<Files>) -> Offer {
+    pub fn offer_current(&self, files: Option<RulesFiles>) -> Offer {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.current = Some(files);
         self.decide(&mut seen)
@@ -60,7 +59,7 @@ impl RulesInForce {
 
     /// Takes over the rules that the broker accepted last; they count only while the written ones are broken and
     /// nothing newer was accepted by this process.
-    pub fn offer_accepted(&self, files: Option<Files>) -> Offer {
+    pub fn offer_accepted(&self, files: Option<RulesFiles>) -> Offer {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.accepted = files;
         if seen.from_current {
@@ -73,7 +72,7 @@ impl RulesInForce {
         let problems = match &seen.current {
             None => return Offer::Ignored,
             Some(None) => "the ConfigMap of rules is missing".to_owned(),
-            Some(Some(files)) => match parse(files) {
+            Some(Some(files)) => match parse_rules(files) {
                 Ok(rules) => {
                     seen.from_current = true;
                     return self.put(rules);
@@ -82,7 +81,7 @@ impl RulesInForce {
             },
         };
         if !seen.from_current
-            && let Some(Ok(rules)) = seen.accepted.as_ref().map(parse)
+            && let Some(Ok(rules)) = seen.accepted.as_ref().map(parse_rules)
         {
             self.put(rules);
         }
@@ -108,8 +107,8 @@ mod tests {
 
     const GOOD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
 
-    fn files(text: &str) -> Option<Files> {
-        Some(Files::from([(RULES_KEY.to_owned(), text.to_owned())]))
+    fn files(text: &str) -> Option<RulesFiles> {
+        Some(RulesFiles::from([(RULES_KEY.to_owned(), text.to_owned())]))
     }
 
     fn other() -> String {

@@ -23,12 +23,13 @@ use std::time::{Duration, Instant};
 
 use namesake_core::{IdentityName, Source};
 use namesake_core::{KeyRing, Node, Per, Resolution, Rules, Stamp, digest_of_pod_template};
+use namesake_service::RulesFiles;
 use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::decide::known::{KnownIdentity, KnownParent};
 use namesake_webhook::decide::mode::Mode;
 use namesake_webhook::decide::pod_model::containers::asked_for;
 use namesake_webhook::review::Object;
-use namesake_webhook::state::{Files, OptedIn, State};
+use namesake_webhook::state::{OptedIn, State};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -205,7 +206,7 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
     let rules = rules_text(text(case, "rules").unwrap_or("rules.yaml"), &edits);
     state
         .rules
-        .offer_current(Some(Files::from([("rules.yaml".to_owned(), rules)])));
+        .offer_current(Some(RulesFiles::from([("rules.yaml".to_owned(), rules)])));
     assert!(state.rules.get().is_some(), "rules");
     state.set_keys(keys());
     opt_in(case, &state);

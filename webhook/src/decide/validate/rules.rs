@@ -2,30 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use namesake_api::names::{RULES_CONFIG_MAP, RULES_KEY, RULES_KEY_SUFFIX};
-use namesake_core::{Rules, RulesErrors, Source};
+use namesake_api::names::RULES_CONFIG_MAP;
+use namesake_core::Rules;
+use namesake_service::{parse_rules, rules_files};
 use serde::Deserialize;
 
 use crate::review::Request;
 use crate::review::reason::RefusalReason;
 use crate::review::verdict::{Facts, Refused, Verdict};
-
-/// Files of rules: key of the ConfigMap to text.
-pub type Files = BTreeMap<String, String>;
-
-/// Reads files of rules, the main one first.
-///
-/// # Errors
-/// Every problem, each with its file, line and column.
-pub fn parse(files: &Files) -> Result<Rules, RulesErrors> {
-    let main = files.iter().filter(|(key, _)| *key == RULES_KEY);
-    let others = files.iter().filter(|(key, _)| *key != RULES_KEY);
-    let sources: Vec<_> = main
-        .chain(others)
-        .map(|(file, text)| Source { file, text })
-        .collect();
-    Rules::parse(&sources)
-}
 
 /// The part of a ConfigMap that is read.
 #[derive(Debug, Default, Deserialize)]
@@ -60,12 +44,7 @@ pub fn check(
     if map.metadata.name.as_deref() != Some(RULES_CONFIG_MAP) {
         return Verdict::pass(facts);
     }
-    let files = map.data.iter().flatten();
-    let files = files.filter(|(key, _)| key.ends_with(RULES_KEY_SUFFIX));
-    let files = files
-        .map(|(key, text)| (key.clone(), text.clone()))
-        .collect();
-    match parse(&files) {
+    match parse_rules(&rules_files(map.data.as_ref())) {
         Ok(rules) => {
             let mut verdict = Verdict::pass(facts);
             verdict.warnings = in_force

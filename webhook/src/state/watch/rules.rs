@@ -1,14 +1,14 @@
 //! The two ConfigMaps of rules: as written, and as last accepted.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client};
-use namesake_api::names::{ACCEPTED_RULES_CONFIG_MAP, RULES_CONFIG_MAP, RULES_KEY_SUFFIX};
+use namesake_api::names::{ACCEPTED_RULES_CONFIG_MAP, RULES_CONFIG_MAP};
+use namesake_service::{RulesFiles, rules_files};
 
-use crate::state::{Files, Offer, State};
+use crate::state::{Offer, State};
 
 /// Follows the rules as they are written; never returns.
 pub(super) async fn current(client: Client, namespace: &str, state: Arc<State>) {
@@ -27,16 +27,16 @@ async fn one(
     namespace: &str,
     name: &str,
     state: &State,
-    mut take: impl FnMut(Option<Files>),
+    mut take: impl FnMut(Option<RulesFiles>),
 ) {
     let config = Config::default().fields(&format!("metadata.name={name}"));
     let events = watcher(Api::<ConfigMap>::namespaced(client, namespace), config);
     let mut listed = None;
     super::follow("rules", state, events, |event| match event {
         Some(Event::Init) => listed = None,
-        Some(Event::InitApply(map)) => listed = Some(rules_files(map)),
+        Some(Event::InitApply(map)) => listed = Some(rules_files(map.data.as_ref())),
         Some(Event::InitDone) => take(listed.take()),
-        Some(Event::Apply(map)) => take(Some(rules_files(map))),
+        Some(Event::Apply(map)) => take(Some(rules_files(map.data.as_ref()))),
         Some(Event::Delete(_)) => take(None),
         None => {}
     })
@@ -67,13 +67,4 @@ fn report(state: &State, offer: &Offer) {
             }
         }
     }
-}
-
-// Every key that ends in `.yaml`.
-fn rules_files(map: ConfigMap) -> Files {
-    let files: BTreeMap<_, _> = map.data.unwrap_or_default();
-    files
-        .into_iter()
-        .filter(|(key, _)| key.ends_with(RULES_KEY_SUFFIX))
-        .collect()
 }
