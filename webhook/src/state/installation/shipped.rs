@@ -5,16 +5,24 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Objects of a folder of `manifests/`.
+/// Objects in a folder of `manifests/` and in the folders below.
 pub(crate) fn shipped(folder: &str) -> Vec<Value> {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../manifests")
-        .join(folder);
-    let files = std::fs::read_dir(base).unwrap().map(|f| f.unwrap().path());
-    let yaml = files.filter(|f| f.extension().is_some_and(|e| e == "yaml"));
-    let texts: Vec<_> = yaml.map(|f| std::fs::read_to_string(f).unwrap()).collect();
-    let documents = texts.iter().flat_map(|text| text.split("\n---\n"));
-    documents
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests");
+    objects(&manifests.join(folder))
+}
+
+fn objects(path: &Path) -> Vec<Value> {
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).unwrap();
+        return entries
+            .flat_map(|entry| objects(&entry.unwrap().path()))
+            .collect();
+    }
+    if path.extension().is_none_or(|extension| extension != "yaml") {
+        return Vec::new();
+    }
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split("\n---\n")
         .filter_map(|document| serde_saphyr::from_str::<Value>(document).ok())
         .collect()
 }
