@@ -1,5 +1,7 @@
 //! Which crate may know which: the absences that ARCHITECTURE.md promises.
 
+mod imports;
+
 use std::{collections::BTreeSet, process::Command};
 
 use anyhow::{Result, ensure};

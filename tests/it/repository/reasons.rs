@@ -1,30 +1,18 @@
-//! `docs/reasons.md` explains every reason that people can meet, and no others.
+//! `docs/reasons.md` explains every reason that people can meet, and the code gives every reason that the table has.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use namesake_broker::api;
-use namesake_broker::identity::reason::ConditionReason;
 use namesake_core::Reason;
 use namesake_sandbox::host::work_folder::workspace_root;
-use namesake_webhook::review::reason::RefusalReason;
 
-/// Every reason, with the folder whose code gives it.
-fn reasons() -> Vec<(&'static str, &'static str)> {
-    let core = Reason::ALL.iter().map(|r| ("core/src", r.as_str()));
-    let webhook = RefusalReason::ALL
-        .iter()
-        .map(|r| ("webhook/src", r.as_str()));
-    let conditions = ConditionReason::ALL
-        .iter()
-        .map(|r| ("broker/src", r.as_str()));
-    let answers = api::Reason::ALL.iter().map(|r| ("broker/src", r.as_str()));
-    core.chain(webhook)
-        .chain(conditions)
-        .chain(answers)
-        .collect()
-}
+/// Folders whose code gives reasons.
+const FOLDERS: [&str; 4] = ["api/src", "broker/src", "core/src", "webhook/src"];
 
+/// What of the page is written by hand ends with this line.
+const GENERATED: &str = "<!-- The rest is generated from core/src/reason/table.rs. -->\n";
+
+/// The code of a folder without its tests.
 fn code(folder: &Path) -> Result<String> {
     let mut text = String::new();
     for entry in fs::read_dir(folder)? {
@@ -42,89 +30,85 @@ fn code(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// The rows of the page's tables: the reasons of each, what they mean, and what to do.
-fn documented(text: &str) -> Result<Vec<(Vec<&str>, &str)>> {
-    let rows = text.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let mut cells = row.trim_matches(['|', ' ']).split(" | ");
-        let words = cells.next().unwrap_or_default();
-        let words: Vec<_> = words.split('`').skip(1).step_by(2).collect();
-        let meaning = cells.next().map(str::trim).unwrap_or_default();
-        ensure!(
-            !words.is_empty() && !meaning.is_empty(),
-            "this row does not say what the reason means: {row}"
-        );
-        Ok((words, meaning))
-    })
-    .collect()
+/// Tables of all reasons, one per group.
+fn tables() -> Result<String> {
+    let mut text = String::new();
+    let mut group = "";
+    for reason in Reason::ALL {
+        if reason.group() != group {
+            group = reason.group();
+            write!(
+                text,
+                "\n## {group}\n| reason | code | meaning | what to do |\n|---|---|---|---|\n"
+            )?;
+        }
+        let lasting = if reason.is_lasting() { ", lasting" } else { "" };
+        let remedy = linked(reason.remedy());
+        writeln!(
+            text,
+            "| `{reason}` | {}{lasting} | {} | {remedy} |",
+            reason.code(),
+            reason.meaning()
+        )?;
+    }
+    Ok(text)
+}
+
+/// A text whose file names are links.
+fn linked(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let file = word.trim_end_matches([',', ':']);
+        match file.strip_prefix("docs/") {
+            Some(name) => word.replace(file, &format!("[{name}]({name})")),
+            None => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn every_reason_that_the_code_gives_is_documented_and_no_other() -> Result<()> {
+fn the_page_of_reasons_is_what_the_table_says() -> Result<()> {
     let page = workspace_root().join("docs/reasons.md");
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    let mut documented = BTreeSet::new();
-    // A word may stand in a refusal and on an Identity, and then means something else in each.
-    for part in text.split("\n## ") {
-        let rows = self::documented(part)?.into_iter();
-        let mut here = BTreeSet::new();
-        let twice = rows.flat_map(|(words, _)| words);
-        let twice: Vec<_> = twice.filter(|word| !here.insert(*word)).collect();
-        ensure!(
-            twice.is_empty(),
-            "docs/reasons.md explains {twice:?} in two rows of one part"
-        );
-        documented.extend(here);
+    let by_hand = text.split(GENERATED).next().unwrap_or_default();
+    let expected = format!("{by_hand}{GENERATED}{}", tables()?);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&page, expected)?;
+        return Ok(());
     }
-    let given: BTreeSet<_> = reasons().into_iter().map(|(_, word)| word).collect();
-    let missing: Vec<_> = given.difference(&documented).collect();
     ensure!(
-        missing.is_empty(),
-        "docs/reasons.md does not explain {missing:?}"
-    );
-    let dead: Vec<_> = documented.difference(&given).collect();
-    ensure!(
-        dead.is_empty(),
-        "docs/reasons.md explains {dead:?}, which no code gives"
+        text == expected,
+        "docs/reasons.md is stale: UPDATE_GOLDEN=1 writes it"
     );
     Ok(())
 }
 
 #[test]
-fn every_reason_that_a_type_lists_is_given_somewhere() -> Result<()> {
-    let root = workspace_root();
-    // The webhook gives some of the rules' reasons itself.
-    let also = |folder| match folder {
-        "core/src" => "webhook/src",
-        other => other,
+fn every_reason_of_the_table_is_given_somewhere() -> Result<()> {
+    let mut all = String::new();
+    for folder in FOLDERS {
+        all += &code(&workspace_root().join(folder))?;
+    }
+    let is_given = |reason: &Reason| {
+        let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+        all.split(&format!("Reason::{reason}")).skip(1).any(is_end)
     };
-    for folder in ["core/src", "webhook/src", "broker/src"] {
-        let code = code(&root.join(folder))? + &code(&root.join(also(folder)))?;
-        let words = reasons().into_iter().filter(|(of, _)| *of == folder);
-        let dead: Vec<_> = words
-            .map(|(_, word)| word)
-            .filter(|word| {
-                let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
-                !code.split(&format!("::{word}")).skip(1).any(is_end)
-            })
-            .collect();
-        ensure!(dead.is_empty(), "nothing in {folder} gives {dead:?}");
-    }
+    let unused: Vec<_> = Reason::ALL.iter().filter(|r| !is_given(r)).collect();
+    ensure!(unused.is_empty(), "no code gives {unused:?}");
     Ok(())
 }
 
 #[test]
-fn no_reason_is_written_beside_the_types() -> Result<()> {
-    let root = workspace_root();
-    for folder in ["webhook/src", "broker/src"] {
-        let code = code(&root.join(folder))?;
+fn no_reason_is_written_as_text() -> Result<()> {
+    for folder in FOLDERS {
+        let code = code(&workspace_root().join(folder))?;
         let literal = code.lines().map(str::trim).find(|line| {
             let value = line.strip_prefix("reason: \"");
             value.is_some_and(|value| value.starts_with(|c: char| c.is_ascii_uppercase()))
         });
         ensure!(
             literal.is_none(),
-            "{folder} has a reason of its own: {literal:?}: add it to the crate's list of reasons"
+            "{folder} has a reason of its own: {literal:?}: add it to core/src/reason/table.rs"
         );
     }
     Ok(())
