@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use namesake_core::{
-    Ask, Bound, Claims, IdentityName, KeyRing, Launcher, ObjectName, Per, Requester, Rules,
-    SeenObject, Source, Stamp, Subject,
+    Bound, Claims, IdentityName, KeyRing, Launcher, ObjectName, Per, RequestedIdentity, Requester,
+    Rules, SeenObject, Source, Stamp, Subject,
 };
 
 /// As many pins as the largest size of the rules takes (docs/rules.md, "Size").
@@ -44,7 +44,7 @@ fn matching(c: &mut Criterion) {
                 "research@acme.com".to_owned(),
                 "system:authenticated".to_owned(),
             ],
-            extra_credential_id: false,
+            has_credential_id: false,
         };
         c.bench_function(&format!("match/{pins} pins"), |b| {
             b.iter(|| {
@@ -68,15 +68,15 @@ fn matching(c: &mut Criterion) {
             });
         });
         let values = BTreeMap::from([(Per::User, "user-7@acme.com".to_owned())]);
-        let ask = Ask {
+        let requested = RequestedIdentity {
             namespace: "research",
             class: "research",
             user: "user-7@acme.com",
             groups: &[],
             values: &values,
         };
-        c.bench_function(&format!("grant/{pins} pins"), |b| {
-            b.iter(|| rules.grant(black_box(&ask)));
+        c.bench_function(&format!("derive/{pins} pins"), |b| {
+            b.iter(|| rules.derive_identity(black_box(&requested)));
         });
     }
 }
@@ -106,7 +106,7 @@ fn seals(c: &mut Criterion) {
         root: None,
         runs: Vec::new(),
         containers: std::collections::BTreeMap::new(),
-        taken: None,
+        taken_over_at: None,
         argo: None,
     };
     const EPOCH: &str = "epoch-of-the-bench";

@@ -19,8 +19,8 @@ mod service_account;
 mod user;
 mod values;
 
-pub use entitlement::Standing;
-pub use identity::{Ask, IdentitySpec};
+pub use entitlement::UserStatus;
+pub use identity::{DerivedIdentity, RequestedIdentity};
 pub use refusal::Refusal;
 
 /// A pod for which a decision is needed: what is proven about it, and what it claims.

@@ -21,17 +21,18 @@ mod signed;
 mod user;
 
 pub use decision::{
-    Ask, Claims, Decision, IdentityChoice, IdentitySpec, Refusal, Standing, Subject,
+    Claims, Decision, DerivedIdentity, IdentityChoice, Refusal, RequestedIdentity, Subject,
+    UserStatus,
 };
-pub use json::{Node, Text};
+pub use json::{Json, Text};
 pub use names::{Glob, IdentityName, MANAGED_NAME_PATTERN, Per, is_managed_name};
 pub use reason::{Reason, UnknownReason};
 pub use rules::{
-    BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Itself, Launcher, Life, Mode, NoMatch,
-    Problem, Rules, RulesErrors, Source, Span, WhenFull,
+    BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Launcher, Lifecycle, Mode, NoMatch,
+    Problem, Rules, RulesDuration, RulesErrors, Source, WhenFull,
 };
 pub use signed::{
-    Argo, Bound, Deployer, Digest, ExistingPod, Gathered, KeyRing, KeyRingError, MAX_RUNS,
+    Argo, Bound, Deployer, Digest, ExistingPod, HashInput, KeyRing, KeyRingError, MAX_RUNS,
     MAX_SEALED_BYTES, MIN_KEY_BYTES, ObjectName, Outcome, RESOLUTION_TOLERANCE, Resolution,
     STAMP_TOLERANCE, SealError, SeenObject, SeenPod, Stamp, digest_of_job_template,
     digest_of_pod_template, fingerprint, is_epoch,

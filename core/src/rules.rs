@@ -18,7 +18,9 @@ mod trusted;
 mod users;
 mod yaml;
 
-pub use classes::{BindBy, ForeignMembers, Grant, GrantTarget, Itself, Life, Mode, Span, WhenFull};
+pub use classes::{
+    BindBy, ForeignMembers, Grant, GrantTarget, Lifecycle, Mode, RulesDuration, WhenFull,
+};
 pub use matching::{Launcher, NoMatch};
 pub use pods::Hygiene;
 pub use yaml::{Problem, RulesErrors};

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use namesake_api::{Identity, IdentityStatus, Phase};
-use namesake_core::{Rules, Standing};
+use namesake_core::{Rules, UserStatus};
 use tracing::warn;
 
 use super::{Answer, ApiError, Ask, Broker, Reason};
@@ -122,10 +122,10 @@ async fn record(
 /// An identity that serves nobody now: suspended, or its user had left. One that is only being drained is not refused.
 fn refuse(broker: &Broker, rules: &Rules, identity: &Identity) -> Result<(), ApiError> {
     let undo = broker.config.offboarding_undo;
-    let back = match rules.standing(&identity.spec.user) {
-        Standing::Returned => true,
-        Standing::Here => phase::just_left(identity, undo, broker.now()),
-        Standing::Offboarded => false,
+    let back = match rules.user_status(&identity.spec.user) {
+        UserStatus::Returned => true,
+        UserStatus::Active => phase::just_left(identity, undo, broker.now()),
+        UserStatus::Offboarded => false,
     };
     let reason = match identity.phase() {
         Phase::Suspended => Reason::Suspended,

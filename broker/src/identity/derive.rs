@@ -20,9 +20,9 @@ pub struct Derived {
 /// The identity that is asked for, if this user may have it.
 ///
 /// # Errors
-/// As [`Rules::grant`]; a key of `values` that the rules do not know.
+/// As [`Rules::derive_identity`]; a key of `values` that the rules do not know.
 pub fn identity(rules: &Rules, ask: &Ask) -> Result<Derived, Refusal> {
-    let values = ask.values.iter().map(|(key, value)| match Per::of(key) {
+    let values = ask.values.iter().map(|(key, value)| match Per::parse(key) {
         Some(per) => Ok((per, value.clone())),
         None => Err(Refusal {
             rule: None,
@@ -33,7 +33,7 @@ pub fn identity(rules: &Rules, ask: &Ask) -> Result<Derived, Refusal> {
         }),
     });
     let values: BTreeMap<Per, String> = values.collect::<Result<_, _>>()?;
-    let granted = rules.grant(&namesake_core::Ask {
+    let granted = rules.derive_identity(&namesake_core::RequestedIdentity {
         namespace: &ask.namespace,
         class: &ask.class,
         user: &ask.user,
@@ -49,19 +49,19 @@ pub fn identity(rules: &Rules, ask: &Ask) -> Result<Derived, Refusal> {
 /// What the rules make of an Identity that is there today; whether it is suspended stays an admin's to say.
 ///
 /// # Errors
-/// As [`Rules::again`].
+/// As [`Rules::rederive_identity`].
 pub fn again(rules: &Rules, there: &Identity) -> Result<IdentitySpec, Refusal> {
-    let known = |(key, value): (&String, &String)| Some((Per::of(key)?, value.clone()));
+    let known = |(key, value): (&String, &String)| Some((Per::parse(key)?, value.clone()));
     let values: BTreeMap<Per, String> = there.spec.values.iter().filter_map(known).collect();
     let namespace = there.namespace().unwrap_or_default();
-    let granted = rules.again(&namespace, &there.spec.class, &values)?;
+    let granted = rules.rederive_identity(&namespace, &there.spec.class, &values)?;
     Ok(IdentitySpec {
         suspended: there.spec.suspended,
         ..as_before(rules, &there.spec, spec(rules, granted))
     })
 }
 
-fn spec(rules: &Rules, granted: namesake_core::IdentitySpec) -> IdentitySpec {
+fn spec(rules: &Rules, granted: namesake_core::DerivedIdentity) -> IdentitySpec {
     let account = granted.google_service_account.clone();
     IdentitySpec {
         stack: rules.stack().to_owned(),
@@ -127,7 +127,7 @@ fn grant(granted: namesake_core::Grant, account: Option<&String>) -> Grant {
             project: Some(project),
             ..Grant::default()
         },
-        GrantTarget::Itself { .. } => Grant {
+        GrantTarget::OwnServiceAccount => Grant {
             service_account: account.cloned(),
             ..Grant::default()
         },
@@ -163,7 +163,7 @@ pub fn is_derived(identity: &Identity) -> bool {
     let values = spec
         .values
         .iter()
-        .map(|(key, value)| Some((Per::of(key)?, value.clone())));
+        .map(|(key, value)| Some((Per::parse(key)?, value.clone())));
     let Some(values) = values.collect::<Option<BTreeMap<_, _>>>() else {
         return false;
     };

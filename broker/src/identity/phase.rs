@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use namesake_api::names::{BINDING_READY, READY};
 use namesake_api::{Identity, IdentityStatus, Phase};
-use namesake_core::{Life, Standing};
+use namesake_core::{Lifecycle, UserStatus};
 
 use crate::identity::conditions::{Finding, PARTS, holds};
 use crate::identity::plan::Aim;
@@ -33,7 +33,7 @@ pub enum Use {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Where its user stands in the rules.
-    pub standing: Standing,
+    pub standing: UserStatus,
     /// Whether an admin has suspended it.
     pub suspended: bool,
     /// Whether the rules still make it.
@@ -49,13 +49,13 @@ pub struct Facts {
 pub fn next(phase: Phase, working: Phase, facts: &Facts) -> Phase {
     let left = matches!(phase, Phase::Offboarding | Phase::Gone);
     match facts.standing {
-        Standing::Offboarded if phase == Phase::Gone => return Phase::Gone,
-        Standing::Offboarded => return Phase::Offboarding,
+        UserStatus::Offboarded if phase == Phase::Gone => return Phase::Gone,
+        UserStatus::Offboarded => return Phase::Offboarding,
         // Taken off the list at once, the entry was a mistake. Later, whoever has the address may be somebody else.
-        Standing::Here if left && !(phase == Phase::Offboarding && facts.just_left) => {
+        UserStatus::Active if left && !(phase == Phase::Offboarding && facts.just_left) => {
             return phase;
         }
-        Standing::Here | Standing::Returned => {}
+        UserStatus::Active | UserStatus::Returned => {}
     }
     // Who comes back was away, not idle.
     let returning = left || phase == Phase::Returning;
@@ -146,13 +146,18 @@ pub fn last_use(identity: &Identity) -> Option<Timestamp> {
 
 /// How long ago that was: `idle` is long enough to say so.
 #[must_use]
-pub fn used(identity: &Identity, life: Option<Life>, idle: SignedDuration, now: Timestamp) -> Use {
+pub fn used(
+    identity: &Identity,
+    life: Option<Lifecycle>,
+    idle: SignedDuration,
+    now: Timestamp,
+) -> Use {
     let Some(last) = last_use(identity) else {
         return Use::Recent;
     };
     let unused = now.duration_since(last);
     let allowed = life.and_then(|life| life.idle_after);
-    let allowed = allowed.and_then(|span| i64::try_from(span.seconds()).ok());
+    let allowed = allowed.and_then(|span| i64::try_from(span.as_secs()).ok());
     if allowed.is_some_and(|seconds| unused > SignedDuration::from_secs(seconds)) {
         Use::TooLong
     } else if unused > idle {

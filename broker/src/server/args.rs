@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser, Subcommand};
 use namesake_api::names;
-use namesake_core::Span;
+use namesake_core::RulesDuration;
 use namesake_gcp::{Endpoints, PerMinute};
 use namesake_service::ServerArgs;
 
@@ -40,16 +40,16 @@ pub struct Args {
     pub identities_per_minute: u32,
     /// How long the disabled Google service account of a user who has left is kept before it is deleted, such as 30d or 12h.
     #[arg(long, env = names::ENV_OFFBOARDING_GRACE, default_value = names::OFFBOARDING_GRACE)]
-    pub offboarding_grace: Span,
+    pub offboarding_grace: RulesDuration,
     /// How long after a user was put under `offboarded` taking the entry back undoes it. Nobody acts as the user meanwhile.
     #[arg(long, env = names::ENV_OFFBOARDING_UNDO, default_value = names::OFFBOARDING_UNDO)]
-    pub offboarding_undo: Span,
+    pub offboarding_undo: RulesDuration,
     /// Collect what carries our mark and belongs to no Identity. Without it, it is only reported.
     #[arg(long, env = names::ENV_COLLECT, default_value_t = false, action = ArgAction::Set)]
     pub collect: bool,
     /// How long such a thing, or an Identity that the rules no longer make, is left alone first.
     #[arg(long, env = names::ENV_COLLECT_AFTER, default_value = names::COLLECT_AFTER)]
-    pub collect_after: Span,
+    pub collect_after: RulesDuration,
     /// Roles that identities may be given, whatever the rules say, separated by commas.
     #[arg(long, env = names::ENV_ALLOWED_ROLES, default_value = names::ALLOWED_ROLES)]
     pub allowed_roles: AllowedRoles,
@@ -107,12 +107,12 @@ impl Args {
                 bytes: self.policy_bytes,
                 ..Room::default()
             },
-            offboarding_grace: Duration::from_secs(self.offboarding_grace.seconds()),
-            offboarding_undo: Duration::from_secs(self.offboarding_undo.seconds()),
+            offboarding_grace: Duration::from_secs(self.offboarding_grace.as_secs()),
+            offboarding_undo: Duration::from_secs(self.offboarding_undo.as_secs()),
             look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
             proofs_at_once: self.proofs_at_once,
             collect: self.collect,
-            collect_after: Duration::from_secs(self.collect_after.seconds()),
+            collect_after: Duration::from_secs(self.collect_after.as_secs()),
             timings: Timings::default(),
             clock: system_clock(),
         }

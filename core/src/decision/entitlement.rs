@@ -13,9 +13,9 @@ use super::Refusal;
 
 /// Whether a user is offboarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum UserStatus {
     /// Not offboarded.
-    Here,
+    Active,
     /// Listed under `offboarded`.
     Offboarded,
     /// Listed under `returned`: the same person as before, who gets the same identity again.
@@ -31,15 +31,15 @@ impl Rules {
 
     /// Whether the user in the spec of an Identity is offboarded. An empty one, of a class that is not per user, never is.
     #[must_use]
-    pub fn standing(&self, user: &str) -> Standing {
+    pub fn user_status(&self, user: &str) -> UserStatus {
         let is_in =
             |users: &HashSet<User>| User::exact(user).is_ok_and(|user| users.contains(&user));
         if is_in(&self.offboarded) {
-            Standing::Offboarded
+            UserStatus::Offboarded
         } else if is_in(&self.returned) {
-            Standing::Returned
+            UserStatus::Returned
         } else {
-            Standing::Here
+            UserStatus::Active
         }
     }
 
@@ -90,7 +90,7 @@ impl Rules {
 
     fn not_entitled(&self, what: &str, missing: &str) -> Refusal {
         let message = format!(
-            "{what} Ask the admin of stack {} to add {missing} to the class, or for another rule.",
+            "{what} RequestedIdentity the admin of stack {} to add {missing} to the class, or for another rule.",
             self.stack()
         );
         Refusal::new(Reason::NotEntitled, message)
@@ -98,7 +98,7 @@ impl Rules {
 
     pub(crate) fn offboarded(&self, user: &User) -> Refusal {
         let message = format!(
-            "{user} is offboarded in the rules of stack {}. Ask your admin if that is wrong.",
+            "{user} is offboarded in the rules of stack {}. RequestedIdentity your admin if that is wrong.",
             self.stack()
         );
         Refusal::new(Reason::Offboarded, message)

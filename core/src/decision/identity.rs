@@ -13,7 +13,7 @@ use super::Refusal;
 
 /// The identity that the webhook requests from the broker, which checks everything in it again.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
+pub struct RequestedIdentity<'a> {
     /// Namespace of the pod.
     pub namespace: &'a str,
     /// Name of the class.
@@ -28,7 +28,7 @@ pub struct Ask<'a> {
 
 /// All of one identity: what the broker creates.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentitySpec {
+pub struct DerivedIdentity {
     /// Name of KSA, GSA and `Identity`.
     pub name: IdentityName,
     /// What replaces `{key}` in grants.
@@ -63,14 +63,17 @@ impl Rules {
     /// # Errors
     /// A user who is not canonical, is offboarded, or is not allowed to have the class here; a class that does not exist; values
     /// for other keys than the class's `per`.
-    pub fn grant(&self, ask: &Ask<'_>) -> Result<IdentitySpec, Refusal> {
+    pub fn derive_identity(
+        &self,
+        requested: &RequestedIdentity<'_>,
+    ) -> Result<DerivedIdentity, Refusal> {
         let user = self
-            .parse_user(ask.user)
-            .and_then(|_| User::exact(ask.user))
+            .parse_user(requested.user)
+            .and_then(|_| User::exact(requested.user))
             .map_err(|error| {
                 let message = format!(
                     "{} is not a user: {error}. Request it with the canonical name.",
-                    quoted(ask.user)
+                    quoted(requested.user)
                 );
                 Refusal::new(Reason::IllegalUser, message)
             })?;
@@ -78,16 +81,16 @@ impl Rules {
             return Err(self.offboarded(&user));
         }
         let class = self
-            .class(ask.class)
-            .ok_or_else(|| self.unknown_class(ask.class))?;
+            .class(requested.class)
+            .ok_or_else(|| self.unknown_class(requested.class))?;
         self.check_entitled(
             class,
             &user,
-            |group| ask.groups.iter().any(|member| member == group),
-            ask.namespace,
+            |group| requested.groups.iter().any(|member| member == group),
+            requested.namespace,
         )?;
-        class.check_values(Some(&user), ask.values)?;
-        Ok(self.spec(class, Some(&user), ask.namespace, ask.values))
+        class.check_values(Some(&user), requested.values)?;
+        Ok(self.identity_of_class(class, Some(&user), requested.namespace, requested.values))
     }
 
     /// Derives an existing identity from the rules of today. Everything is checked again except membership in groups, which was
@@ -95,12 +98,12 @@ impl Rules {
     ///
     /// # Errors
     /// A class that does not exist or needs other values; a user or namespace that it is not for.
-    pub fn again(
+    pub fn rederive_identity(
         &self,
         namespace: &str,
         class: &str,
         values: &BTreeMap<Per, String>,
-    ) -> Result<IdentitySpec, Refusal> {
+    ) -> Result<DerivedIdentity, Refusal> {
         let class = self.class(class).ok_or_else(|| self.unknown_class(class))?;
         let user = values
             .get(&Per::User)
@@ -111,16 +114,16 @@ impl Rules {
             None => self.check_namespace(class, None, namespace)?,
         }
         class.check_values(user.as_ref(), values)?;
-        Ok(self.spec(class, user.as_ref(), namespace, values))
+        Ok(self.identity_of_class(class, user.as_ref(), namespace, values))
     }
 
-    fn spec(
+    fn identity_of_class(
         &self,
         class: &Class,
         user: Option<&User>,
         namespace: &str,
         values: &BTreeMap<Per, String>,
-    ) -> IdentitySpec {
+    ) -> DerivedIdentity {
         let name = self.identity_name(namespace, &class.name, values);
         // A pin is for the person: an identity of one flow, or a shared one, has its own GSA.
         let is_personal =
@@ -134,7 +137,7 @@ impl Rules {
                 |pin| pin.email().to_owned(),
             )
         };
-        IdentitySpec {
+        DerivedIdentity {
             key: name.key().to_owned(),
             class: class.name.clone(),
             user: user.filter(|_| class.per.contains(&Per::User)).cloned(),

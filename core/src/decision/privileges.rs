@@ -10,7 +10,7 @@ impl Rules {
     /// user of its parent. Nobody who impersonates the controller is one.
     #[must_use]
     pub fn is_carrier(&self, requester: &Requester, parent: Launcher) -> bool {
-        requester.is_itself() && is_carrier(&self.model.carriers, &requester.username, Some(parent))
+        requester.is_proven() && is_carrier(&self.model.carriers, &requester.username, Some(parent))
     }
 
     /// Whether the requester is in `admins`, by default the group `system:masters`. Nobody who impersonates a service account is.
@@ -19,7 +19,7 @@ impl Rules {
         let admins = &self.model.admins;
         let name = canonical_case(&requester.username);
         !name.is_empty()
-            && requester.is_itself()
+            && requester.is_proven()
             && (admins.users.iter().any(|glob| glob.matches(&name))
                 || requester
                     .groups
@@ -47,6 +47,6 @@ impl Rules {
     #[must_use]
     pub fn is_updater(&self, requester: &Requester) -> bool {
         let updaters = &self.model.updaters;
-        requester.is_itself() && updaters.contains(&requester.username)
+        requester.is_proven() && updaters.contains(&requester.username)
     }
 }

@@ -20,7 +20,7 @@ impl Rules {
 
     /// Whether only rules give this service account: a rule names it, and [`Rules::allows_service_account`] does not allow it.
     #[must_use]
-    pub fn keeps_service_account(&self, name: &str) -> bool {
+    pub fn is_reserved_service_account(&self, name: &str) -> bool {
         let mut rules = self.model.rules.iter();
         rules.any(|rule| rule.effect.gives_account(name)) && !self.allows_service_account(name)
     }
@@ -28,7 +28,7 @@ impl Rules {
     /// Whether this user could get some pod to run as this service account here. Conditions on the pod itself are ignored,
     /// because the user can fulfill them.
     #[must_use]
-    pub fn may_have_service_account(
+    pub fn can_run_as_service_account(
         &self,
         name: &str,
         (user, groups): (&User, &Groups),

@@ -42,7 +42,7 @@ impl Rules {
             }
             return Err(self.unknown_requester(raw));
         };
-        if !requester.is_itself() {
+        if !requester.is_proven() {
             return Err(impersonated(raw));
         }
         self.map_requester(rule, &name, annotation)
@@ -91,7 +91,7 @@ impl Rules {
                     return Ok(user);
                 }
                 let message = format!(
-                    "{} is not allowed to act for {user}, whom the annotation {key} names. Ask your admin to add the user to mayClaim, \
+                    "{} is not allowed to act for {user}, whom the annotation {key} names. RequestedIdentity your admin to add the user to mayClaim, \
                      or start the run as that user.",
                     quoted(name)
                 );
@@ -114,14 +114,14 @@ impl Rules {
     ///
     /// # Errors
     /// A name that is not a user.
-    pub fn named_user(&self, name: &str) -> Result<User, Refusal> {
+    pub fn canonical_user(&self, name: &str) -> Result<User, Refusal> {
         self.parse_user(name)
             .map_err(|error| illegal_user(name, name, &error))
     }
 
     /// What a pod gets if its requester is not a user: `noMatch` applies to unknown requesters, all others are refused.
     #[must_use]
-    pub fn unmapped(&self, refusal: Refusal) -> Decision {
+    pub fn decision_without_user(&self, refusal: Refusal) -> Decision {
         match (refusal.reason, self.no_match()) {
             (Reason::UnknownRequester, NoMatch::Keep) => Decision::Keep,
             _ => Decision::Deny(refusal),

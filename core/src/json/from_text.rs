@@ -6,23 +6,23 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use super::{Node, Text};
+use super::{Json, Text};
 
 /// What has been read of the arrays and objects that have not ended yet.
 #[derive(Default)]
 struct Unfinished<'a> {
-    items: Vec<Node<'a>>,
-    members: Vec<(Text<'a>, Node<'a>)>,
+    items: Vec<Json<'a>>,
+    members: Vec<(Text<'a>, Json<'a>)>,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(&mut Unfinished::default())
     }
 }
 
 impl<'de> DeserializeSeed<'de> for &mut Unfinished<'de> {
-    type Value = Node<'de>;
+    type Value = Json<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -30,38 +30,38 @@ impl<'de> DeserializeSeed<'de> for &mut Unfinished<'de> {
 }
 
 impl<'de> Visitor<'de> for &mut Unfinished<'de> {
-    type Value = Node<'de>;
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Node::Null)
+        Ok(Json::Null)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Node::Bool(value))
+        Ok(Json::Bool(value))
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Node::Number(value.into()))
+        Ok(Json::Number(value.into()))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Node::Number(value.into()))
+        Ok(Json::Number(value.into()))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
+        Ok(Number::from_f64(value).map_or(Json::Null, Json::Number))
     }
 
     fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
-        Ok(Node::Text(Text::from(value)))
+        Ok(Json::String(Text::from(value)))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Node::Text(Text::from(value.to_owned())))
+        Ok(Json::String(Text::from(value.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
@@ -69,7 +69,7 @@ impl<'de> Visitor<'de> for &mut Unfinished<'de> {
         while let Some(item) = items.next_element_seed(&mut *self)? {
             self.items.push(item);
         }
-        Ok(Node::List(self.items.split_off(begin)))
+        Ok(Json::Array(self.items.split_off(begin)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for &mut Unfinished<'de> {
 }
 
 /// An object from members in any order. The last of several members with the same name counts, as when decoding into a map.
-fn object<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
+fn object<'a>(mut members: Vec<(Text<'a>, Json<'a>)>) -> Json<'a> {
     let ordered = members.windows(2).all(|pair| match pair {
         [(one, _), (other, _)] => one < other,
         _ => true,
@@ -93,5 +93,5 @@ fn object<'a>(mut members: Vec<(Text<'a>, Node<'a>)>) -> Node<'a> {
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
         members.dedup_by(|(later, _), (first, _)| later == first);
     }
-    Node::Map(members)
+    Json::Object(members)
 }

@@ -5,9 +5,9 @@ use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Error;
 
-use super::{Node, Text};
+use super::{Json, Text};
 
-impl<'de, 'a: 'de> IntoDeserializer<'de, Error> for &'de Node<'a> {
+impl<'de, 'a: 'de> IntoDeserializer<'de, Error> for &'de Json<'a> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -15,22 +15,22 @@ impl<'de, 'a: 'de> IntoDeserializer<'de, Error> for &'de Node<'a> {
     }
 }
 
-impl<'de, 'a: 'de> Deserializer<'de> for &'de Node<'a> {
+impl<'de, 'a: 'de> Deserializer<'de> for &'de Json<'a> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
-            Node::Null => visitor.visit_unit(),
-            Node::Bool(value) => visitor.visit_bool(*value),
-            Node::Number(value) => value.deserialize_any(visitor),
-            Node::Text(value) => visitor.visit_borrowed_str(value),
-            Node::List(items) => {
+            Json::Null => visitor.visit_unit(),
+            Json::Bool(value) => visitor.visit_bool(*value),
+            Json::Number(value) => value.deserialize_any(visitor),
+            Json::String(value) => visitor.visit_borrowed_str(value),
+            Json::Array(items) => {
                 let mut all = SeqDeserializer::new(items.iter());
                 let read = visitor.visit_seq(&mut all)?;
                 all.end().map(|()| read)
             }
-            Node::Map(members) => {
-                let named = |(name, node): &'de (Text<'a>, Node<'a>)| (name.as_str(), node);
+            Json::Object(members) => {
+                let named = |(name, node): &'de (Text<'a>, Json<'a>)| (name.as_str(), node);
                 let mut all = MapDeserializer::new(members.iter().map(named));
                 let read = visitor.visit_map(&mut all)?;
                 all.end().map(|()| read)
@@ -40,7 +40,7 @@ impl<'de, 'a: 'de> Deserializer<'de> for &'de Node<'a> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
-            Node::Null => visitor.visit_none(),
+            Json::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_tree_is_deserialized_like_the_text_from_which_it_was_read() {
-        let node: Node<'_> = serde_json::from_str(
+        let node: Json<'_> = serde_json::from_str(
             r#"{"name":"a","on":null,"counts":[1,-2],"other":{"x":[true,"s"]}}"#,
         )
         .unwrap();
@@ -86,7 +86,7 @@ mod tests {
             counts: vec![1, -2],
         };
         assert_eq!(Wanted::deserialize(&node).unwrap(), wanted);
-        let odd: Node<'_> = serde_json::from_str(r#"{"name":[],"counts":[]}"#).unwrap();
+        let odd: Json<'_> = serde_json::from_str(r#"{"name":[],"counts":[]}"#).unwrap();
         let error = Wanted::deserialize(&odd).unwrap_err().to_string();
         assert!(error.contains("expected a borrowed string"), "{error}");
     }

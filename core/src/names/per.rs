@@ -37,7 +37,7 @@ impl Per {
 
     /// Reads the word of the rules.
     #[must_use]
-    pub fn of(word: &str) -> Option<Per> {
+    pub fn parse(word: &str) -> Option<Per> {
         Per::WORDS
             .iter()
             .find(|(known, _)| *known == word)

@@ -14,8 +14,8 @@ use super::yaml::{
 
 mod grants;
 mod life;
-pub use grants::{Grant, GrantTarget, Itself};
-pub use life::{BindBy, ForeignMembers, Life, Span};
+pub use grants::{Grant, GrantTarget};
+pub use life::{BindBy, ForeignMembers, Lifecycle, RulesDuration};
 
 /// A named kind of identity.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,7 +32,7 @@ pub(crate) struct Class {
     pub(crate) role_bindings: Vec<String>,
     pub(crate) image_pull_secrets: Vec<String>,
     #[serde(flatten)]
-    pub(crate) life: Life,
+    pub(crate) life: Lifecycle,
 }
 
 /// Who is allowed to have an identity of a class: the users and the members of the groups, in the namespaces.
@@ -111,7 +111,7 @@ impl Class {
         let mut names = |key| read_names(&mut fields, key);
         let (role_bindings, image_pull_secrets) =
             (names("roleBindings"), names("imagePullSecrets"));
-        let life = Life::read(&mut fields);
+        let life = Lifecycle::read(&mut fields);
         fields.report_unknown_keys();
         let grants = grants.unwrap_or_default();
         Some(Class {
@@ -193,7 +193,7 @@ fn read_grants(item: &Item<'_>, mode: Option<Mode>, when_full: Option<WhenFull>)
     let may_lack_gsa = mode == Some(Mode::Direct) || when_full == Some(WhenFull::Direct);
     let read = |item: &Item<'_>| {
         let grant = Grant::read(item)?;
-        if may_lack_gsa && matches!(grant.on, GrantTarget::Itself { .. }) {
+        if may_lack_gsa && matches!(grant.on, GrantTarget::OwnServiceAccount) {
             item.report(wrong(
                 "some identities of this class have no Google service account",
                 "use mode: impersonate without whenFull: direct, or remove the grant",

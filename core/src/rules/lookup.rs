@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Rules,
-    classes::{Class, Grant, Life, Mode, WhenFull},
+    classes::{Class, Grant, Lifecycle, Mode, WhenFull},
     pods::{Hygiene, Sidecar},
 };
 
@@ -17,7 +17,7 @@ impl Rules {
 
     /// The lifecycle of identities of a class; `None` for an unknown class.
     #[must_use]
-    pub fn life(&self, class: &str) -> Option<Life> {
+    pub fn lifecycle(&self, class: &str) -> Option<Lifecycle> {
         self.class(class).map(|class| class.life)
     }
 
@@ -31,7 +31,7 @@ impl Rules {
 
     /// Whether identities of some class can be in [`Mode::Direct`].
     #[must_use]
-    pub fn have_direct(&self) -> bool {
+    pub fn can_use_direct_mode(&self) -> bool {
         let mut classes = self.model.identities.iter();
         classes.any(|class| class.mode == Mode::Direct || class.when_full == WhenFull::Direct)
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Standing;
+use crate::UserStatus;
 
 pub(crate) mod fixtures;
 mod properties;
@@ -52,10 +52,13 @@ fn printed_rules_parse_to_the_same_rules() {
 #[test]
 fn an_offboarded_user_returns_only_by_the_rules_and_no_user_is_both() {
     let rules = parse(EVERYTHING).unwrap();
-    assert_eq!(rules.standing("mallory@acme.com"), Standing::Offboarded);
-    assert_eq!(rules.standing("grace@acme.com"), Standing::Returned);
+    assert_eq!(
+        rules.user_status("mallory@acme.com"),
+        UserStatus::Offboarded
+    );
+    assert_eq!(rules.user_status("grace@acme.com"), UserStatus::Returned);
     for user in ["alice@acme.com", "", "not a user/"] {
-        assert_eq!(rules.standing(user), Standing::Here, "{user}");
+        assert_eq!(rules.user_status(user), UserStatus::Active, "{user}");
     }
     let both = problems(
         "offboarded: [mallory@acme.com]",

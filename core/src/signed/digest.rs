@@ -9,9 +9,9 @@ use std::fmt;
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 
-use crate::json::{Node, Text};
+use crate::json::{Json, Text};
 
-use super::hash_input::Gathered;
+use super::hash_input::HashInput;
 
 /// Bytes of the hash that are kept: 128 bits, for which no second text can be found.
 const KEPT_BYTES: usize = 16;
@@ -29,14 +29,14 @@ impl fmt::Display for Digest {
 
 // Whether a member has the default that the API server fills in, and counts as absent. A member is here only if this value has the
 // same meaning as its absence wherever a pod has a member of that name.
-fn is_default(member: &str, value: &Node<'_>) -> bool {
-    let text = |default: &str| matches!(value, Node::Text(text) if text.as_str() == default);
-    let number = |default: i64| value.whole() == Some(default);
+fn is_default(member: &str, value: &Json<'_>) -> bool {
+    let text = |default: &str| matches!(value, Json::String(text) if text.as_str() == default);
+    let number = |default: i64| value.as_i64() == Some(default);
     match member {
         "imagePullPolicy" => true,
-        "enableServiceLinks" => *value == Node::Bool(true),
+        "enableServiceLinks" => *value == Json::Bool(true),
         "hostIPC" | "hostNetwork" | "hostPID" | "readOnly" | "stdin" | "tty" => {
-            *value == Node::Bool(false)
+            *value == Json::Bool(false)
         }
         "apiVersion" => text("v1"),
         "dnsPolicy" => text("ClusterFirst"),
@@ -84,31 +84,31 @@ const JOB_LABELS: [&str; 4] = [
 
 /// The digest of what a pod template runs.
 #[must_use]
-pub fn digest_of_pod_template(template: &Node<'_>) -> Digest {
+pub fn digest_of_pod_template(template: &Json<'_>) -> Digest {
     digest(template, &|key| !is_of_jobset(key))
 }
 
 /// The digest of what the pods of a Job run, the same before and after the API server adds labels to its template.
 #[must_use]
-pub fn digest_of_job_template(template: &Node<'_>) -> Digest {
+pub fn digest_of_job_template(template: &Json<'_>) -> Digest {
     digest(template, &|key| {
         !is_of_jobset(key) && !JOB_LABELS.contains(&key)
     })
 }
 
-fn digest(template: &Node<'_>, counts: &dyn Fn(&str) -> bool) -> Digest {
+fn digest(template: &Json<'_>, counts: &dyn Fn(&str) -> bool) -> Digest {
     let (metadata, spec) = (template.get("metadata"), template.get("spec"));
     let mut writer = DigestWriter::new("pod-template");
     for keys in ["labels", "annotations"] {
         writer.value(metadata.get(keys), &|key, _| counts(key));
     }
-    let named = |member| spec.get(member).text();
+    let named = |member| spec.get(member).non_empty_str();
     let account = named("serviceAccountName").or_else(|| named("serviceAccount"));
     writer.text(account.unwrap_or_default());
     match spec {
-        Node::Map(members) => {
+        Json::Object(members) => {
             let kept = |key: &str| !PLACEMENT.contains(&key) && key != "serviceAccountName";
-            let counts_here = |key: &str, value: &Node<'_>| kept(key) && is_executed(key, value);
+            let counts_here = |key: &str, value: &Json<'_>| kept(key) && is_executed(key, value);
             writer.members(members, &counts_here, &is_executed);
         }
         other => writer.value(other, &is_executed),
@@ -123,57 +123,57 @@ fn is_of_jobset(key: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-fn is_executed(key: &str, value: &Node<'_>) -> bool {
+fn is_executed(key: &str, value: &Json<'_>) -> bool {
     !QUANTITIES.contains(&key) && !is_default(key, value)
 }
 
 /// Decides by key and value whether a member counts.
-type Counts<'a> = &'a dyn Fn(&str, &Node<'_>) -> bool;
+type Counts<'a> = &'a dyn Fn(&str, &Json<'_>) -> bool;
 
 /// Writes values into the input of a hash.
-struct DigestWriter(Gathered);
+struct DigestWriter(HashInput);
 
 impl DigestWriter {
     fn new(of: &str) -> DigestWriter {
-        let mut writer = DigestWriter(Gathered::of(b"namesake/runs/v1\0"));
+        let mut writer = DigestWriter(HashInput::new(b"namesake/runs/v1\0"));
         writer.text(of);
         writer
     }
 
     fn digest(&self) -> Digest {
-        let hash = self.0.hash();
+        let hash = self.0.sha256();
         let kept = hash.get(..KEPT_BYTES).unwrap_or(&hash);
         Digest(BASE32_NOPAD.encode(kept).to_ascii_lowercase())
     }
 
     fn text(&mut self, text: &str) {
-        self.0.bytes(b's', text.as_bytes());
+        self.0.tagged_bytes(b's', text.as_bytes());
     }
 
-    fn value(&mut self, value: &Node<'_>, counts: Counts<'_>) {
+    fn value(&mut self, value: &Json<'_>, counts: Counts<'_>) {
         if !self.value_unless_empty(value, counts) {
-            self.0.bytes(b'0', b"");
+            self.0.tagged_bytes(b'0', b"");
         }
     }
 
     // Writes a value unless it is empty, and returns whether it did. `false` and 0 are not empty: no token mounted, user 0.
-    fn value_unless_empty(&mut self, value: &Node<'_>, counts: Counts<'_>) -> bool {
+    fn value_unless_empty(&mut self, value: &Json<'_>, counts: Counts<'_>) -> bool {
         match value {
-            Node::Null => return false,
-            Node::Bool(yes) => self.0.bytes(b'b', &[u8::from(*yes)]),
-            Node::Number(number) => self.0.bytes(b'n', number.to_string().as_bytes()),
-            Node::Text(text) if text.is_empty() => return false,
-            Node::Text(text) => self.text(text),
-            Node::List(all) if all.is_empty() => return false,
-            Node::List(all) => {
-                self.0.sized(b'[', all.len());
+            Json::Null => return false,
+            Json::Bool(yes) => self.0.tagged_bytes(b'b', &[u8::from(*yes)]),
+            Json::Number(number) => self.0.tagged_bytes(b'n', number.to_string().as_bytes()),
+            Json::String(text) if text.is_empty() => return false,
+            Json::String(text) => self.text(text),
+            Json::Array(all) if all.is_empty() => return false,
+            Json::Array(all) => {
+                self.0.tag_and_size(b'[', all.len());
                 all.iter().for_each(|value| self.value(value, counts));
             }
-            Node::Map(members) => {
-                let before = self.0.size();
+            Json::Object(members) => {
+                let before = self.0.len();
                 let any = self.members(members, counts, counts);
                 if !any {
-                    self.0.take_back(before);
+                    self.0.truncate(before);
                 }
                 return any;
             }
@@ -184,24 +184,24 @@ impl DigestWriter {
     // Writes the members that count and are not empty, and returns whether there are any. They are sorted by name already.
     fn members(
         &mut self,
-        members: &[(Text<'_>, Node<'_>)],
+        members: &[(Text<'_>, Json<'_>)],
         counts: Counts<'_>,
         counts_below: Counts<'_>,
     ) -> bool {
         let mut any = false;
-        self.0.bytes(b'{', b"");
+        self.0.tagged_bytes(b'{', b"");
         for (key, value) in members {
-            let before = self.0.size();
+            let before = self.0.len();
             if counts(key, value) {
                 self.text(key);
                 if self.value_unless_empty(value, counts_below) {
                     any = true;
                 } else {
-                    self.0.take_back(before);
+                    self.0.truncate(before);
                 }
             }
         }
-        self.0.bytes(b'}', b"");
+        self.0.tagged_bytes(b'}', b"");
         any
     }
 }

@@ -114,7 +114,7 @@ impl Resolution {
     /// # Errors
     /// The text was not signed by us, or for something else; the error names the field that differs.
     pub fn verify(text: &str, keys: &KeyRing, seen: &SeenPod<'_>) -> Result<Resolution, SealError> {
-        let resolution = Resolution::of_request(text, keys, seen)?;
+        let resolution = Resolution::verify_request(text, keys, seen)?;
         check_same(
             "service account",
             &resolution.service_account,
@@ -128,7 +128,7 @@ impl Resolution {
     ///
     /// # Errors
     /// The text was not signed by us, or for something else; the error names the field that differs.
-    pub fn of_existing(
+    pub fn verify_existing(
         text: &str,
         keys: &KeyRing,
         pod: &ExistingPod<'_>,
@@ -147,7 +147,7 @@ impl Resolution {
     ///
     /// # Errors
     /// As [`Resolution::verify`].
-    pub fn of_request(
+    pub fn verify_request(
         text: &str,
         keys: &KeyRing,
         seen: &SeenPod<'_>,

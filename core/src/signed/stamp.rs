@@ -53,8 +53,8 @@ pub struct Stamp {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub containers: BTreeMap<String, String>,
     /// When the user adopted the object or took it over by an update, in Unix seconds. Absent if the user created it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub taken: Option<i64>,
+    #[serde(rename = "taken", default, skip_serializing_if = "Option::is_none")]
+    pub taken_over_at: Option<i64>,
     /// On an object of Argo: what it runs, and which user its pods run as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argo: Option<Argo>,
@@ -135,7 +135,7 @@ impl Stamp {
 impl ObjectName {
     /// The name of a new object. As in the API server, `name` takes precedence over `generateName`.
     #[must_use]
-    pub fn of(name: Option<&str>, generate_name: Option<&str>) -> ObjectName {
+    pub fn new(name: Option<&str>, generate_name: Option<&str>) -> ObjectName {
         match (name.filter(|name| !name.is_empty()), generate_name) {
             (None, Some(generate_name)) => ObjectName::GenerateName(generate_name.to_owned()),
             (name, _) => ObjectName::Name(name.unwrap_or_default().to_owned()),

@@ -16,14 +16,14 @@ pub struct Requester {
     pub groups: Vec<String>,
     /// Whether `userInfo.extra` has `authentication.kubernetes.io/credential-id`: bound tokens of service accounts have it,
     /// impersonation and legacy token Secrets do not.
-    pub extra_credential_id: bool,
+    pub has_credential_id: bool,
 }
 
 impl Requester {
     /// Whether the username is proven: a service account without a credential id may be impersonated.
     #[must_use]
-    pub fn is_itself(&self) -> bool {
-        self.extra_credential_id || !self.username.starts_with(SERVICE_ACCOUNT)
+    pub fn is_proven(&self) -> bool {
+        self.has_credential_id || !self.username.starts_with(SERVICE_ACCOUNT)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Objects of nearly 1.5 MB, which is what etcd takes: of many small members, as these cost most, and of 500 templates.
 
-use namesake_core::Node;
+use namesake_core::Json;
 use namesake_webhook::admit::Webhook;
 use namesake_webhook::decide::argo::Role;
 use namesake_webhook::decide::argo::object::own;
@@ -92,7 +92,7 @@ fn templates(image: &str) -> Value {
         "templates": (0..TEMPLATES).map(template).collect::<Vec<_>>()})
 }
 
-fn node(value: &Value, with: impl FnOnce(&Node<'_>) -> String) -> String {
+fn node(value: &Value, with: impl FnOnce(&Json<'_>) -> String) -> String {
     let text = value.to_string();
     with(&serde_json::from_str(&text).unwrap())
 }

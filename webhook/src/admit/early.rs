@@ -100,7 +100,7 @@ fn decide(
 ) -> Result<Vec<Decision>, Box<(Refused, Facts)>> {
     let facts = |decision: Option<&Decision>| mutate::facts(asker, decision);
     if let (true, Err(refusal)) = (templates.is_empty(), &asker.user) {
-        return match context.rules.unmapped(refusal.clone()) {
+        return match context.rules.decision_without_user(refusal.clone()) {
             Decision::Deny(refusal) => Err(Box::new((refusal.into(), facts(None)))),
             _ => Ok(Vec::new()),
         };

@@ -132,9 +132,9 @@ async fn enter(
     let may_have = |user| {
         let to = (user, &asker.groups);
         let rules = context.rules;
-        rules.may_have_service_account(account, to, &request.namespace)
+        rules.can_run_as_service_account(account, to, &request.namespace)
     };
-    let kept = context.rules.keeps_service_account(account);
+    let kept = context.rules.is_reserved_service_account(account);
     let kept = kept.then(|| user.is_some_and(may_have));
     guard::enter(what, &info.username, user, &pod, known.as_ref(), kept)?;
     Ok(Some(pod.service_account))

@@ -65,7 +65,7 @@ impl<'b> Trees<'b> {
         if let Some(Ok(both)) = self.both.get_mut() {
             for (path, value) in &tidied.values {
                 let path = path.strip_prefix("/spec").unwrap_or(path);
-                if let Some(place) = both.new.spec.at_mut(path) {
+                if let Some(place) = both.new.spec.pointer_mut(path) {
                     *place = value.clone().into();
                     self.changed = true;
                 }

@@ -5,7 +5,7 @@ mod batch;
 mod jobset;
 pub mod template;
 
-use namesake_core::{Digest, Launcher, Node};
+use namesake_core::{Digest, Json, Launcher};
 
 use crate::review::text::{objects_only, or_default};
 use crate::review::{GroupVersionKind, Owner};
@@ -85,10 +85,10 @@ pub struct Parts<'a> {
     pub metadata: Marks<'a>,
     /// Spec.
     #[serde(borrow, default)]
-    pub spec: Node<'a>,
+    pub spec: Json<'a>,
     /// Status; Argo keeps its own copy of the spec there.
     #[serde(borrow, default)]
-    pub status: Node<'a>,
+    pub status: Json<'a>,
 }
 
 /// Labels and annotations.
@@ -97,10 +97,10 @@ pub struct Parts<'a> {
 pub struct Marks<'a> {
     /// Labels.
     #[serde(borrow, default)]
-    pub labels: Node<'a>,
+    pub labels: Json<'a>,
     /// Annotations.
     #[serde(borrow, default)]
-    pub annotations: Node<'a>,
+    pub annotations: Json<'a>,
 }
 
 objects_only!(Parts, Marks);
@@ -145,13 +145,13 @@ pub struct Stop {
     /// Name of the member.
     pub member: &'static str,
     /// Whether going from one value to the other stops, or makes it stop sooner. Absent is null.
-    pub stops: fn(old: &Node<'_>, new: &Node<'_>) -> bool,
+    pub stops: fn(old: &Json<'_>, new: &Json<'_>) -> bool,
 }
 
 /// A member that stops when it becomes true.
 const SUSPEND: Stop = Stop {
     member: "suspend",
-    stops: |_, new| *new == Node::Bool(true),
+    stops: |_, new| *new == Json::Bool(true),
 };
 
 const POD: Kind = Kind {

@@ -62,7 +62,7 @@ pub fn choose(
             launcher: asker.launcher,
             claims: claims::of(said, &|key| (said.label)(key)),
         }),
-        Err(refusal) => context.rules.unmapped(refusal.clone()),
+        Err(refusal) => context.rules.decision_without_user(refusal.clone()),
     };
     match decision {
         Decision::Deny(refusal) => Err(refusal.into()),

@@ -78,7 +78,7 @@ pub fn requester(info: &UserInfo<'_>) -> Requester {
     Requester {
         username: info.username.to_string(),
         groups: groups.map(ToString::to_string).collect(),
-        extra_credential_id: info.has_credential_id(),
+        has_credential_id: info.has_credential_id(),
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use namesake_core::{IdentityName, Source};
-use namesake_core::{KeyRing, Node, Per, Resolution, Rules, Stamp, digest_of_pod_template};
+use namesake_core::{Json, KeyRing, Per, Resolution, Rules, Stamp, digest_of_pod_template};
 use namesake_service::RulesFiles;
 use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::decide::known::{KnownIdentity, KnownParent};
@@ -92,7 +92,7 @@ pub(crate) fn sign(value: &mut Value) {
                 Some(stamp.sign(&ring, epoch))
             }
             "$digest" => {
-                let template = Node::deserialize(&body).unwrap();
+                let template = Json::deserialize(&body).unwrap();
                 Some(digest_of_pod_template(&template).to_string())
             }
             "$resolution" => Some(resolution(body).sign(&ring, EPOCH)),

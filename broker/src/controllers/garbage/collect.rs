@@ -229,7 +229,7 @@ impl Collector {
             return Ok(());
         }
         // The right to read the cluster's project is there only if a class needs it.
-        if rules.have_direct() {
+        if rules.can_use_direct_mode() {
             let project = principal::cluster_project(rules.cluster());
             let number = self.context.gcp.project_number(project).await?;
             let member = principal::by_uid(&number, project, &uid);

@@ -230,7 +230,7 @@ async fn exclusive(
     let status = identity.status.clone().unwrap_or_default();
     let foreign = foreign::members(policy, &status, &own);
     let rules = context.rules.current();
-    let life = rules.and_then(|rules| rules.life(&identity.spec.class));
+    let life = rules.and_then(|rules| rules.lifecycle(&identity.spec.class));
     let remove = life.is_some_and(|life| life.foreign_members == ForeignMembers::Remove);
     let remove = remove && !identity.spec.pinned && !foreign.is_empty();
     if remove {

@@ -68,12 +68,12 @@ async fn say_edit(identity: &Identity, context: &Context) {
 fn next(identity: &Identity, context: &Context, rules: &Rules, wanted: bool) -> Phase {
     let idle = SignedDuration::try_from(context.config.timings.idle).unwrap_or(SignedDuration::MAX);
     let facts = Facts {
-        standing: rules.standing(&identity.spec.user),
+        standing: rules.user_status(&identity.spec.user),
         suspended: identity.spec.suspended,
         wanted,
         used: phase::used(
             identity,
-            rules.life(&identity.spec.class),
+            rules.lifecycle(&identity.spec.class),
             idle,
             context.now(),
         ),

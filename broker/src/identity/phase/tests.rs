@@ -16,7 +16,7 @@ const ALL: [Phase; 9] = [
 ];
 
 const FINE: Facts = Facts {
-    standing: Standing::Here,
+    standing: UserStatus::Active,
     suspended: false,
     wanted: true,
     used: Use::Recent,
@@ -53,11 +53,11 @@ const UNUSED: Facts = Facts {
     ..FINE
 };
 const OFFBOARDED: Facts = Facts {
-    standing: Standing::Offboarded,
+    standing: UserStatus::Offboarded,
     ..FINE
 };
 const RETURNED: Facts = Facts {
-    standing: Standing::Returned,
+    standing: UserStatus::Returned,
     ..FINE
 };
 
@@ -154,9 +154,9 @@ fn leaving_can_be_undone_for_a_bounded_time_that_is_recorded() {
 
 fn facts() -> impl Strategy<Value = Facts> {
     let standing = prop_oneof![
-        Just(Standing::Here),
-        Just(Standing::Offboarded),
-        Just(Standing::Returned)
+        Just(UserStatus::Active),
+        Just(UserStatus::Offboarded),
+        Just(UserStatus::Returned)
     ];
     let used = prop_oneof![Just(Use::Recent), Just(Use::Idle), Just(Use::TooLong)];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
@@ -191,8 +191,8 @@ proptest! {
         for facts in way {
             let to = next(phase, working, &facts);
             let left = matches!(phase, Offboarding | Gone);
-            let undone = phase == Offboarding && facts.just_left && facts.standing == Standing::Here;
-            prop_assert!(!left || !to.serves() || undone || facts.standing == Standing::Returned);
+            let undone = phase == Offboarding && facts.just_left && facts.standing == UserStatus::Active;
+            prop_assert!(!left || !to.serves() || undone || facts.standing == UserStatus::Returned);
             phase = to;
         }
     }
@@ -219,7 +219,7 @@ fn an_identity_is_used_by_its_pods_and_by_being_made() {
     let mut identity = crate::fixtures::identity();
     identity.metadata.creation_timestamp = Some(Time(at(0)));
     let rules = crate::fixtures::rules_with("  idleAfter: 90d\n");
-    let life = rules.life("research");
+    let life = rules.lifecycle("research");
     let after = |identity: &Identity, hours: i64| used(identity, life, day, at(hours * 3600));
     assert_eq!(after(&identity, 24), Use::Recent);
     assert_eq!(after(&identity, 25), Use::Idle);

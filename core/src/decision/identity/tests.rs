@@ -9,8 +9,8 @@ fn per_user(name: &str) -> BTreeMap<Per, String> {
 }
 
 /// What the webhook requests for alice's pod in namespace `research`.
-fn alice(values: &BTreeMap<Per, String>) -> Ask<'_> {
-    Ask {
+fn alice(values: &BTreeMap<Per, String>) -> RequestedIdentity<'_> {
+    RequestedIdentity {
         namespace: "research",
         class: "research",
         user: "alice@acme.com",
@@ -38,14 +38,14 @@ fn the_broker_derives_the_name_that_the_webhook_chose() {
             panic!("{namespace}");
         };
         let groups = release.members();
-        let ask = Ask {
+        let requested = RequestedIdentity {
             namespace,
             class: &choice.class,
             user: "alice@acme.com",
             groups: &groups,
             values: &choice.values,
         };
-        let spec = rules.grant(&ask).unwrap();
+        let spec = rules.derive_identity(&requested).unwrap();
         assert_eq!((spec.name, spec.values), (choice.name, choice.values));
     }
 }
@@ -53,14 +53,14 @@ fn the_broker_derives_the_name_that_the_webhook_chose() {
 #[test]
 fn everything_is_derived_from_the_rules() {
     let values = per_user("alice@acme.com");
-    let ask = Ask {
+    let requested = RequestedIdentity {
         namespace: "research",
         class: "research",
         user: "alice@acme.com",
         groups: &[],
         values: &values,
     };
-    let spec = example().grant(&ask).unwrap();
+    let spec = example().derive_identity(&requested).unwrap();
     assert_eq!(spec.key, "alice-4k72lwgc2tsmxd");
     assert_eq!(spec.user, Some(user("alice@acme.com")));
     assert_eq!(
@@ -88,14 +88,14 @@ fn everything_is_derived_from_the_rules() {
 fn a_pinned_user_keeps_their_account_in_personal_classes_only() {
     let rules = everything();
     let values = per_user("bob@acme.com");
-    let ask = Ask {
+    let requested = RequestedIdentity {
         namespace: "research",
         class: "personal",
         user: "bob@acme.com",
         groups: &[],
         values: &values,
     };
-    let spec = rules.grant(&ask).unwrap();
+    let spec = rules.derive_identity(&requested).unwrap();
     assert!(spec.pinned);
     assert_eq!(
         spec.google_service_account.as_deref(),
@@ -114,10 +114,10 @@ fn a_pinned_user_keeps_their_account_in_personal_classes_only() {
         (Per::Project, "churn".to_owned()),
     ]);
     let spec = rules
-        .grant(&Ask {
+        .derive_identity(&RequestedIdentity {
             class: "project",
             values: &values,
-            ..ask
+            ..requested
         })
         .unwrap();
     assert!(
@@ -137,41 +137,55 @@ fn a_direct_identity_has_no_google_account_and_a_shared_one_no_user() {
     ]
     .map(|(per, value)| (per, value.to_owned()));
     let (groups, values) = (["release@acme.com".to_owned()], values.into());
-    let ask = Ask {
+    let requested = RequestedIdentity {
         namespace: "prod",
         class: "pipeline",
         user: "alice@acme.com",
         groups: &groups,
         values: &values,
     };
-    let spec = everything().grant(&ask).unwrap();
+    let spec = everything().derive_identity(&requested).unwrap();
     assert_eq!(
         (spec.mode, spec.google_service_account, spec.user),
         (Mode::Direct, None, None)
     );
 }
 
-type Change = fn(&mut Ask<'_>);
+type Change = fn(&mut RequestedIdentity<'_>);
 
 #[test]
 fn what_the_rules_do_not_give_is_refused() {
     let changes: [(Reason, Change); 8] = [
-        (Reason::IllegalUser, |ask| ask.user = "Alice@acme.com"),
-        (Reason::IllegalUser, |ask| ask.user = ""),
-        (Reason::IllegalUser, |ask| ask.user = "müller@acme.com"),
-        (Reason::Offboarded, |ask| ask.user = "mallory@acme.com"),
-        (Reason::NotEntitled, |ask| ask.user = "eve@evil.com"),
-        (Reason::NotEntitled, |ask| ask.namespace = "other"),
-        (Reason::UnknownClass, |ask| ask.class = "admin"),
-        (Reason::WrongValues, |ask| ask.user = "bob@acme.com"),
+        (Reason::IllegalUser, |requested| {
+            requested.user = "Alice@acme.com"
+        }),
+        (Reason::IllegalUser, |requested| requested.user = ""),
+        (Reason::IllegalUser, |requested| {
+            requested.user = "müller@acme.com"
+        }),
+        (Reason::Offboarded, |requested| {
+            requested.user = "mallory@acme.com"
+        }),
+        (Reason::NotEntitled, |requested| {
+            requested.user = "eve@evil.com"
+        }),
+        (Reason::NotEntitled, |requested| {
+            requested.namespace = "other"
+        }),
+        (Reason::UnknownClass, |requested| requested.class = "admin"),
+        (Reason::WrongValues, |requested| {
+            requested.user = "bob@acme.com"
+        }),
     ];
     let values = per_user("alice@acme.com");
     for (reason, change) in changes {
-        let mut ask = alice(&values);
-        assert!(example().grant(&ask).is_ok());
-        change(&mut ask);
+        let mut requested = alice(&values);
+        assert!(example().derive_identity(&requested).is_ok());
+        change(&mut requested);
         assert_eq!(
-            example().grant(&ask).map_err(|refusal| refusal.reason),
+            example()
+                .derive_identity(&requested)
+                .map_err(|refusal| refusal.reason),
             Err(reason)
         );
     }
@@ -183,7 +197,7 @@ fn values_are_for_exactly_the_keys_of_per() {
         let mut values = per_user("alice@acme.com");
         values.insert(per, value.to_owned());
         rules
-            .grant(&Ask {
+            .derive_identity(&RequestedIdentity {
                 class,
                 ..alice(&values)
             })
@@ -210,15 +224,22 @@ fn membership_of_a_group_is_enough() {
         per_user("carol@partner.example"),
         ["research@acme.com".to_owned()],
     );
-    let ask = Ask {
+    let requested = RequestedIdentity {
         namespace: "research",
         class: "research",
         user: "carol@partner.example",
         groups: &groups,
         values: &values,
     };
-    assert!(rules.grant(&ask).is_ok());
-    assert!(rules.grant(&Ask { groups: &[], ..ask }).is_err());
+    assert!(rules.derive_identity(&requested).is_ok());
+    assert!(
+        rules
+            .derive_identity(&RequestedIdentity {
+                groups: &[],
+                ..requested
+            })
+            .is_err()
+    );
 }
 
 #[test]
@@ -226,18 +247,25 @@ fn an_existing_identity_is_derived_again_without_proof_of_groups() {
     let rules = everything();
     let values = per_user("alice@acme.com");
     let asked = rules
-        .grant(&Ask {
+        .derive_identity(&RequestedIdentity {
             class: "personal",
             ..alice(&values)
         })
         .unwrap();
-    assert_eq!(rules.again("research", "personal", &values).unwrap(), asked);
+    assert_eq!(
+        rules
+            .rederive_identity("research", "personal", &values)
+            .unwrap(),
+        asked
+    );
     let values = BTreeMap::from([
         (Per::Project, "churn".to_owned()),
         (Per::Flow, "F".to_owned()),
         (Per::Step, "start".to_owned()),
     ]);
-    let again = rules.again("prod", "pipeline", &values).unwrap();
+    let again = rules
+        .rederive_identity("prod", "pipeline", &values)
+        .unwrap();
     assert_eq!((again.user, again.mode), (None, Mode::Direct));
 }
 
@@ -245,7 +273,9 @@ fn an_existing_identity_is_derived_again_without_proof_of_groups() {
 fn what_the_rules_no_longer_give_is_not_derived_again() {
     let rules = everything();
     let refused = |namespace, class, user| {
-        let refused = rules.again(namespace, class, &per_user(user)).unwrap_err();
+        let refused = rules
+            .rederive_identity(namespace, class, &per_user(user))
+            .unwrap_err();
         refused.reason
     };
     assert_eq!(
@@ -265,6 +295,8 @@ fn what_the_rules_no_longer_give_is_not_derived_again() {
         (Per::Flow, "F".to_owned()),
         (Per::Step, "start".to_owned()),
     ]);
-    let elsewhere = rules.again("research", "pipeline", &values).unwrap_err();
+    let elsewhere = rules
+        .rederive_identity("research", "pipeline", &values)
+        .unwrap_err();
     assert_eq!(elsewhere.reason, Reason::NotEntitled);
 }

@@ -304,11 +304,11 @@ proptest! {
 #[test]
 fn an_account_of_a_rule_is_for_whoever_could_run_a_pod_as_it_and_for_nobody_else() {
     let rules = everything();
-    assert!(rules.keeps_service_account("metaflow-billing"));
-    assert!(!rules.keeps_service_account("default"));
+    assert!(rules.is_reserved_service_account("metaflow-billing"));
+    assert!(!rules.is_reserved_service_account("default"));
     let may = |who: &str, of: &[&str], namespace: &str| {
         let groups = groups(&rules, of);
-        rules.may_have_service_account("metaflow-billing", (&user(who), &groups), namespace)
+        rules.can_run_as_service_account("metaflow-billing", (&user(who), &groups), namespace)
     };
     let billing = ["billing@acme.com"];
     assert!(may("alice@acme.com", &billing, "prod"));
@@ -322,5 +322,5 @@ fn an_account_of_a_rule_is_for_whoever_could_run_a_pod_as_it_and_for_nobody_else
     assert!(!may("mallory@acme.com", &billing, "prod"), "has left");
     let unknown = Groups::default();
     let alice = user("alice@acme.com");
-    assert!(!rules.may_have_service_account("metaflow-billing", (&alice, &unknown), "prod"));
+    assert!(!rules.can_run_as_service_account("metaflow-billing", (&alice, &unknown), "prod"));
 }

@@ -8,7 +8,7 @@ fn requester(username: &str) -> Requester {
     Requester {
         username: username.to_owned(),
         groups: Vec::new(),
-        extra_credential_id: true,
+        has_credential_id: true,
     }
 }
 
@@ -125,13 +125,13 @@ fn a_claim_of_another_requester_is_not_read() {
 #[test]
 fn only_unknown_requesters_are_handled_by_no_match() {
     for (rules, is_kept) in [(everything(), true), (example(), false)] {
-        let unmapped = |username: &str| {
-            rules.unmapped(rules.user(&requester(username), |_| None).unwrap_err())
+        let decision_of = |username: &str| {
+            rules.decision_without_user(rules.user(&requester(username), |_| None).unwrap_err())
         };
-        assert_eq!(unmapped("alice@evil.com") == Decision::Keep, is_kept);
+        assert_eq!(decision_of("alice@evil.com") == Decision::Keep, is_kept);
         for username in ["", "../bob@acme.com", "system:serviceaccount:ci:runner"] {
             assert!(
-                matches!(unmapped(username), Decision::Deny(_)),
+                matches!(decision_of(username), Decision::Deny(_)),
                 "{username}"
             );
         }
@@ -164,7 +164,7 @@ fn a_carrier_that_is_impersonated_is_not_one() {
     let rules = everything();
     let job_controller = requester("system:serviceaccount:kube-system:job-controller");
     let impersonated = Requester {
-        extra_credential_id: false,
+        has_credential_id: false,
         ..job_controller.clone()
     };
     let jobset = requester("system:serviceaccount:jobset-system:jobset-controller-manager");
@@ -193,7 +193,7 @@ fn a_carrier_is_not_a_user_whatever_the_rules_match() {
 fn an_impersonated_service_account_is_not_a_user() {
     let impersonated = |username: &str| {
         let requester = Requester {
-            extra_credential_id: false,
+            has_credential_id: false,
             ..requester(username)
         };
         let user = everything().user(&requester, |_| Some("alice@acme.com".to_owned()));
@@ -232,7 +232,7 @@ fn admins_and_updaters_are_those_that_are_named() {
     let kueue = requester("system:serviceaccount:kueue-system:kueue-controller-manager");
     assert!(rules.is_updater(&kueue));
     let impersonated = Requester {
-        extra_credential_id: false,
+        has_credential_id: false,
         ..kueue
     };
     assert!(!rules.is_updater(&impersonated));

@@ -22,7 +22,7 @@ fn names_are_as_in_the_golden_vectors() {
         let values = v
             .values
             .iter()
-            .map(|(per, value)| (Per::of(per).unwrap(), value.clone()))
+            .map(|(per, value)| (Per::parse(per).unwrap(), value.clone()))
             .collect();
         let name = IdentityName::derive(&v.stack, &v.cluster, &v.namespace, &v.class, &values);
         assert_eq!(name.as_str(), v.name, "{:?}", v.values);

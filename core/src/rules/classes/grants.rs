@@ -1,6 +1,6 @@
 //! `grants`: the roles of an identity at Google.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     names::{is_bucket, is_project_id, is_role, quoted},
@@ -48,12 +48,9 @@ pub enum GrantTarget {
         /// The prefix; it ends with `/`. As `users/{key}/` in rules, with the key filled in elsewhere.
         prefix: String,
     },
-    /// The identity's own GSA, as signing as oneself needs it.
-    Itself {
-        /// `self`.
-        #[serde(rename = "serviceAccount")]
-        service_account: Itself,
-    },
+    /// The identity's own GSA (`serviceAccount: self`), which an identity needs to sign as itself.
+    #[serde(serialize_with = "serialize_own_service_account")]
+    OwnServiceAccount,
     /// A whole project.
     Project {
         /// Id of the project.
@@ -61,12 +58,10 @@ pub enum GrantTarget {
     },
 }
 
-/// The word for an identity's own GSA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Itself {
-    /// `self`.
-    #[serde(rename = "self")]
-    Itself,
+const OWN_SERVICE_ACCOUNT: (&str, &str) = ("serviceAccount", "self");
+
+fn serialize_own_service_account<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map([OWN_SERVICE_ACCOUNT])
 }
 
 /// The keys of a grant that name its resource.
@@ -144,9 +139,10 @@ impl GrantTarget {
                 });
             }
             (None, None, None, None, Some(account)) => {
-                return Some(GrantTarget::Itself {
-                    service_account: account.read(|t| word(t, &[("self", Itself::Itself)]))?,
-                });
+                let (_, own) = OWN_SERVICE_ACCOUNT;
+                return account
+                    .read(|text| word(text, &[(own, ())]))
+                    .map(|()| GrantTarget::OwnServiceAccount);
             }
             (Some(_), Some(_), Some(prefix), None, None) => (
                 prefix,

@@ -13,10 +13,10 @@ const MAX_DAYS: u64 = 3650;
 /// The keys of a class about the lifecycle of its identities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Life {
+pub struct Lifecycle {
     /// An identity that no pod has used for this long is removed. By default none is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle_after: Option<Span>,
+    pub idle_after: Option<RulesDuration>,
     /// How the binding names the KSA.
     pub bind_by: BindBy,
     /// What happens to others in the IAM policy of the identity's own GSA.
@@ -45,18 +45,18 @@ pub enum ForeignMembers {
     Remove,
 }
 
-/// A time span as rules write it: `30m`, `12h`, `90d`.
+/// A duration as rules write it: `30m`, `12h`, `90d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct RulesDuration {
     minutes: u64,
 }
 
-impl Span {
+impl RulesDuration {
     const UNITS: [(char, u64); 3] = [('d', 24 * 60), ('h', 60), ('m', 1)];
 
-    /// In seconds.
+    /// The duration in seconds.
     #[must_use]
-    pub const fn seconds(self) -> u64 {
+    pub const fn as_secs(self) -> u64 {
         self.minutes * 60
     }
 
@@ -82,7 +82,7 @@ impl Span {
     }
 }
 
-impl std::str::FromStr for Span {
+impl std::str::FromStr for RulesDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -90,7 +90,7 @@ impl std::str::FromStr for Span {
     }
 }
 
-impl Serialize for Span {
+impl Serialize for RulesDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let whole = Self::UNITS
             .into_iter()
@@ -100,7 +100,7 @@ impl Serialize for Span {
     }
 }
 
-impl Life {
+impl Lifecycle {
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let by = [("name", BindBy::Name), ("uid", BindBy::Uid)];
         let foreign = [
@@ -109,7 +109,7 @@ impl Life {
         ];
         let idle_after = fields
             .get("idleAfter")
-            .map_or(Some(None), |item| item.read(Span::read).map(Some));
+            .map_or(Some(None), |item| item.read(RulesDuration::read).map(Some));
         let bind_by = fields
             .get("bindBy")
             .map_or(Some(BindBy::Name), |item| item.read(|t| word(t, &by)));
@@ -127,7 +127,7 @@ impl Life {
 }
 
 #[cfg(test)]
-impl Span {
+impl RulesDuration {
     pub(crate) const fn of_minutes(minutes: u64) -> Self {
         Self { minutes }
     }
@@ -140,7 +140,11 @@ mod tests {
     #[test]
     fn a_duration_is_a_whole_number_with_its_unit() {
         for (text, seconds) in [("1m", 60), ("12h", 43_200), ("90d", 7_776_000)] {
-            assert_eq!(Span::read(text).unwrap().seconds(), seconds, "{text}");
+            assert_eq!(
+                RulesDuration::read(text).unwrap().as_secs(),
+                seconds,
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -155,7 +159,7 @@ mod tests {
             "3651d",
             "99999999999999999999d",
         ] {
-            assert!(Span::read(text).is_err(), "{text}");
+            assert!(RulesDuration::read(text).is_err(), "{text}");
         }
     }
 }

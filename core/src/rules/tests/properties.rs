@@ -89,9 +89,7 @@ fn grant() -> impl Strategy<Value = Grant> {
                 prefix: prefix + "{key}/",
             }
         }),
-        Just(GrantTarget::Itself {
-            service_account: Itself::Itself
-        }),
+        Just(GrantTarget::OwnServiceAccount),
         ("[0-9]{3,5}", "([!-)+-.0-9:-@A-Z^-z]{1,4}/){1,2}").prop_map(|(bucket, folder)| {
             GrantTarget::Folder {
                 bucket,
@@ -104,14 +102,16 @@ fn grant() -> impl Strategy<Value = Grant> {
         .prop_map(|(role, on)| Grant { role, on })
 }
 
-fn life() -> impl Strategy<Value = Life> {
-    let span = (1u64..5_000_000).prop_map(Span::of_minutes);
+fn life() -> impl Strategy<Value = Lifecycle> {
+    let span = (1u64..5_000_000).prop_map(RulesDuration::of_minutes);
     let bind_by = prop_oneof![Just(BindBy::Name), Just(BindBy::Uid)];
     let foreign = prop_oneof![Just(ForeignMembers::Report), Just(ForeignMembers::Remove)];
-    (option::of(span), bind_by, foreign).prop_map(|(idle_after, bind_by, foreign_members)| Life {
-        idle_after,
-        bind_by,
-        foreign_members,
+    (option::of(span), bind_by, foreign).prop_map(|(idle_after, bind_by, foreign_members)| {
+        Lifecycle {
+            idle_after,
+            bind_by,
+            foreign_members,
+        }
     })
 }
 
@@ -153,7 +153,7 @@ fn class() -> impl Strategy<Value = Class> {
             )| {
                 let without = mode == Mode::Direct || when_full == WhenFull::Direct;
                 grants.retain(|grant: &Grant| {
-                    !(without && matches!(grant.on, GrantTarget::Itself { .. }))
+                    !(without && matches!(grant.on, GrantTarget::OwnServiceAccount))
                 });
                 Class {
                     name: String::new(),

@@ -10,8 +10,8 @@ pub(crate) fn digest_of(value: &Value) -> Digest {
     writer.digest()
 }
 
-fn node(value: &Value) -> Node<'_> {
-    Node::deserialize(value).unwrap()
+fn node(value: &Value) -> Json<'_> {
+    Json::deserialize(value).unwrap()
 }
 
 fn of_template(template: &Value) -> Digest {
@@ -121,7 +121,7 @@ fn pruned(value: &Value) -> Value {
             let kept = members
                 .iter()
                 .map(|(key, value)| (key.clone(), pruned(value)));
-            let not_empty = kept.filter(|(_, value)| !node(value).says_nothing());
+            let not_empty = kept.filter(|(_, value)| !node(value).is_empty());
             Value::Object(not_empty.collect())
         }
         Value::Array(all) => all.iter().map(pruned).collect(),

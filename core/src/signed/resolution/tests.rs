@@ -89,13 +89,13 @@ fn a_resolution_of_this_request_is_valid_whatever_service_account_the_pod_names_
         service_account: "metaflow",
         ..SEEN
     };
-    let known = Resolution::of_request(&text, &keys, &other);
+    let known = Resolution::verify_request(&text, &keys, &other);
     assert_eq!(known.as_ref(), Ok(&resolution));
     let of_another = SeenPod {
         owner_uid: None,
         ..other
     };
-    assert!(Resolution::of_request(&text, &keys, &of_another).is_err());
+    assert!(Resolution::verify_request(&text, &keys, &of_another).is_err());
 }
 
 #[test]

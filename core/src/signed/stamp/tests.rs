@@ -129,18 +129,18 @@ fn thirty_seconds_between_signing_and_creation_are_allowed() {
 #[test]
 fn a_name_takes_precedence_over_generate_name() {
     assert_eq!(
-        ObjectName::of(Some("a"), Some("b-")),
+        ObjectName::new(Some("a"), Some("b-")),
         ObjectName::Name("a".to_owned())
     );
     assert_eq!(
-        ObjectName::of(Some(""), Some("b-")),
+        ObjectName::new(Some(""), Some("b-")),
         ObjectName::GenerateName("b-".to_owned())
     );
     assert_eq!(
-        ObjectName::of(None, Some("b-")),
+        ObjectName::new(None, Some("b-")),
         ObjectName::GenerateName("b-".to_owned())
     );
-    assert_eq!(ObjectName::of(None, None), ObjectName::Name(String::new()));
+    assert_eq!(ObjectName::new(None, None), ObjectName::Name(String::new()));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn the_longest_stamp_is_still_read() {
         groups: Groups::new(&groups.iter().cloned().collect(), &groups),
         object: ObjectName::Name("n".repeat(253)),
         namespace: "n".repeat(63),
-        taken: Some(i64::MAX),
+        taken_over_at: Some(i64::MAX),
         root: Some(Launcher::Workflow),
         runs: (0..MAX_RUNS)
             .map(|i| super::super::digest::tests::digest_of(&json!(i)))
@@ -195,7 +195,7 @@ fn the_longest_stamp_is_still_read() {
     let of_job = Stamp {
         runs: Vec::new(),
         containers: (0..64).map(container).collect(),
-        taken: Some(i64::MIN),
+        taken_over_at: Some(i64::MIN),
         ..longest
     };
     assert!(of_job.sign(&keys, EPOCH).len() <= MAX_SEALED_BYTES);

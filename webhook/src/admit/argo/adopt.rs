@@ -17,7 +17,7 @@ use crate::decide::who;
 use crate::decide::who::adopt;
 use crate::review::Metadata;
 use crate::review::verdict::{Facts, Refused, Verdict};
-use namesake_core::Node;
+use namesake_core::Json;
 
 /// What becomes of an object that an admin gives to a user; none if nobody asks for that. The rules are asked as if the
 /// user had made it.
@@ -59,7 +59,7 @@ pub(super) async fn adopted(
 }
 
 // The spec whose pods will be its user's; none if that is another object's, or decided where it is run.
-fn runs<'n, 'a>(asked: &Asked<'_, '_>, new: &'n Parts<'a>) -> Option<&'n Node<'a>> {
+fn runs<'n, 'a>(asked: &Asked<'_, '_>, new: &'n Parts<'a>) -> Option<&'n Json<'a>> {
     match asked.role {
         Role::Template => (!super::fetch::home(asked.kind, "x").is_empty()).then_some(&new.spec),
         Role::Workflow => Some(custody::running(new)),

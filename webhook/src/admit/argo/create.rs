@@ -18,7 +18,7 @@ use crate::decide::who::adopt;
 use crate::decide::who::{self, Asker, Chain};
 use crate::review::reason::RefusalReason;
 use crate::review::verdict::{Facts, Refused};
-use namesake_core::Node;
+use namesake_core::Json;
 
 type Refusal = (Refused, Facts);
 
@@ -71,13 +71,13 @@ pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
         picked,
     );
     // What Argo's own tools resolved to check it: Argo resolves it again, and what stands here nobody proved.
-    if asked.role == Role::Workflow && !new.status.get(RESOLVED).says_nothing() {
+    if asked.role == Role::Workflow && !new.status.get(RESOLVED).is_empty() {
         change.patch.remove(format!("/status/{RESOLVED}"));
     }
     Ok(done(change, early.facts))
 }
 
-fn signed(asked: &Asked<'_, '_>, spec: &Node<'_>) -> Argo {
+fn signed(asked: &Asked<'_, '_>, spec: &Json<'_>) -> Argo {
     Argo::Own {
         digest: own(asked.role, spec),
         before: None,
@@ -151,8 +151,8 @@ async fn workflow(
 ) -> Result<(Argo, Early), Refusal> {
     let refuse = |refused| (refused, mutate::facts(asker, None));
     let mut members = new.status.members().iter();
-    let is_empty = new.status.says_nothing() || matches!(new.status, Node::Map(_));
-    if !is_empty || members.any(|(name, node)| name.as_str() != RESOLVED && !node.says_nothing()) {
+    let is_empty = new.status.is_empty() || matches!(new.status, Json::Object(_));
+    if !is_empty || members.any(|(name, node)| name.as_str() != RESOLVED && !node.is_empty()) {
         return Err(refuse(forged(asked)));
     }
     let Some(reference) = reference::named(&new.spec) else {

@@ -14,7 +14,7 @@ use crate::decide::pod_model::claims::Said;
 use crate::decide::who::Asker;
 use crate::review::reason::RefusalReason;
 use crate::review::verdict::{Facts, Refused};
-use namesake_core::Node;
+use namesake_core::Json;
 
 /// So many different identities are asked for when a template is deployed; any others when their pods come.
 const ASKED_FOR: usize = 8;
@@ -30,7 +30,7 @@ pub(super) struct Early {
 pub(super) async fn evaluate(
     asked: &Asked<'_, '_>,
     asker: &Asker,
-    spec: &Node<'_>,
+    spec: &Json<'_>,
 ) -> Result<Early, (Refused, Facts)> {
     let decisions = decide(asked, asker, spec).map_err(|refused| *refused)?;
     let facts = mutate::facts(asker, decisions.values().next());
@@ -47,7 +47,7 @@ pub(super) async fn evaluate(
 fn decide(
     asked: &Asked<'_, '_>,
     asker: &Asker,
-    spec: &Node<'_>,
+    spec: &Json<'_>,
 ) -> Result<BTreeMap<String, Decision>, Box<(Refused, Facts)>> {
     let mut decisions = BTreeMap::new();
     let (mut unknown, mut kept) = (false, false);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use kube::api::GetParams;
 use kube::core::Request as Path;
-use namesake_core::{Node, Stamp};
+use namesake_core::{Json, Stamp};
 
 use crate::decide::argo::GROUP;
 use crate::decide::argo::object::Object as Whole;
@@ -38,7 +38,7 @@ impl Template {
         &self,
         context: &AdmissionContext<'_>,
         namespace: &str,
-    ) -> Option<(Stamp, Node<'_>)> {
+    ) -> Option<(Stamp, Json<'_>)> {
         let whole: Whole<'_> = serde_json::from_str(&self.text).ok()?;
         let stamp = whole.stamp(context, home(self.kind, namespace), self.kind)?;
         Some((stamp.ok()?, whole.spec))

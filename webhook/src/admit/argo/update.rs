@@ -214,7 +214,7 @@ async fn template_of(
         stack: asked.context.rules.stack().to_owned(),
         namespace: home(asked.kind, &asked.request.namespace).to_owned(),
         kind: asked.kind.name.to_owned(),
-        object: ObjectName::of(metadata.name.as_deref(), None),
+        object: ObjectName::new(metadata.name.as_deref(), None),
         user: asker.user().cloned(),
         requester: asker.requester,
         groups: asker.groups,
@@ -222,7 +222,7 @@ async fn template_of(
         root: None,
         runs: Vec::new(),
         containers: BTreeMap::new(),
-        taken: Some(asked.context.now),
+        taken_over_at: Some(asked.context.now),
         argo: Some(Argo::Own { digest, before }),
     }))
 }

@@ -94,7 +94,7 @@ fn resolution(
         generate_name: metadata.generate_name.as_deref(),
         epoch: context.epoch,
     };
-    match Resolution::of_existing(text, context.keys, &pod) {
+    match Resolution::verify_existing(text, context.keys, &pod) {
         Ok(found) => Ok(Some(found)),
         Err(error @ SealError::UnknownKey(_)) => Err(Refused::later(
             RefusalReason::UnknownKey,

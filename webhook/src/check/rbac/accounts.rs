@@ -48,7 +48,7 @@ fn speaks(rules: &Rules, account: &Subject) -> bool {
     let requester = Requester {
         username: account.api_name(),
         groups: Vec::new(),
-        extra_credential_id: true,
+        has_credential_id: true,
     };
     let managed = matches!(account, Subject::Account(_, name) if is_managed_name(name));
     let user = rules.user(&requester, |_| None);

@@ -225,7 +225,7 @@ impl Trusted<'_> {
             _ => rules.is_admin(&Requester {
                 username: subject.api_name(),
                 groups: Vec::new(),
-                extra_credential_id: true,
+                has_credential_id: true,
             }),
         };
         self.administer.contains(subject) || self.rules.is_some_and(of_rules)

@@ -1,7 +1,7 @@
 //! What somebody else may do to a Workflow or a CronWorkflow: stop it. There is no status subresource, so whoever may
 //! update a Workflow writes what its next pods will be: spec, status, and the labels and annotations that Argo obeys.
 
-use namesake_core::Node;
+use namesake_core::Json;
 
 use crate::decide::kinds::Parts;
 
@@ -40,33 +40,33 @@ pub fn beyond(old: &Parts<'_>, new: &Parts<'_>, may: May) -> Option<String> {
     spec.or_else(status).or_else(marks)
 }
 
-fn stops(may: May, name: &str, old: &Node<'_>, new: &Node<'_>) -> bool {
+fn stops(may: May, name: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
     let lower = |unset: i64| {
-        let old = if *old == Node::Null {
+        let old = if *old == Json::Null {
             Some(unset)
         } else {
-            old.whole()
+            old.as_i64()
         };
-        matches!((old, new.whole()), (Some(old), Some(new)) if new < old)
+        matches!((old, new.as_i64()), (Some(old), Some(new)) if new < old)
     };
     match name {
         "suspend" => {
-            *new == Node::Bool(true) || (may == May::Suspend && !matches!(new, Node::Text(_)))
+            *new == Json::Bool(true) || (may == May::Suspend && !matches!(new, Json::String(_)))
         }
-        "shutdown" => matches!(new.text(), Some("Stop" | "Terminate")),
+        "shutdown" => matches!(new.non_empty_str(), Some("Stop" | "Terminate")),
         "activeDeadlineSeconds" | "parallelism" => lower(i64::MAX),
         _ => false,
     }
 }
 
 // The first label or annotation of Argo's that differs.
-fn obeyed(old: &Node<'_>, new: &Node<'_>) -> Option<String> {
+fn obeyed(old: &Json<'_>, new: &Json<'_>) -> Option<String> {
     differing(old, new, |key, old, new| !is_said(key, old, new))
 }
 
 /// Whether a label or annotation, which differs, is nothing that Argo obeys.
 #[must_use]
-pub fn is_said(key: &str, _: &Node<'_>, _: &Node<'_>) -> bool {
+pub fn is_said(key: &str, _: &Json<'_>, _: &Json<'_>) -> bool {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     let is_argos = domain == "argoproj.io" || domain.ends_with(".argoproj.io");
     !is_argos || SAID.contains(&key)
@@ -74,14 +74,14 @@ pub fn is_said(key: &str, _: &Node<'_>, _: &Node<'_>) -> bool {
 
 // The first member that differs and counts; what says nothing is as good as not there.
 fn differing(
-    old: &Node<'_>,
-    new: &Node<'_>,
-    counts: impl Fn(&str, &Node<'_>, &Node<'_>) -> bool,
+    old: &Json<'_>,
+    new: &Json<'_>,
+    counts: impl Fn(&str, &Json<'_>, &Json<'_>) -> bool,
 ) -> Option<String> {
     if old.members().is_empty()
         && new.members().is_empty()
         && old != new
-        && !(old.says_nothing() && new.says_nothing())
+        && !(old.is_empty() && new.is_empty())
     {
         return Some("itself".to_owned());
     }
@@ -92,7 +92,7 @@ fn differing(
         .map(|(name, _)| name.as_str());
     let mut changed = names.filter(|name| {
         let (old, new) = (old.get(name), new.get(name));
-        old != new && !(old.says_nothing() && new.says_nothing()) && counts(name, old, new)
+        old != new && !(old.is_empty() && new.is_empty()) && counts(name, old, new)
     });
     changed.next().map(str::to_owned)
 }

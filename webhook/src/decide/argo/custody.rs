@@ -16,7 +16,7 @@ use crate::decide::who::{self, Asker, Author, Trust};
 use crate::review::reason::RefusalReason;
 use crate::review::verdict::Refused;
 use crate::review::{Metadata, Request};
-use namesake_core::Node;
+use namesake_core::Json;
 
 /// Who asks for a change of an object of Argo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub fn awaited<'n>(standing: Standing, stamp: &Stamp, new: &'n Parts<'_>) -> Opt
     else {
         return None;
     };
-    if standing != Standing::Carrier || new.status.get(STORED).says_nothing() {
+    if standing != Standing::Carrier || new.status.get(STORED).is_empty() {
         return None;
     }
     let reference = match own {
@@ -100,7 +100,7 @@ pub fn awaited<'n>(standing: Standing, stamp: &Stamp, new: &'n Parts<'_>) -> Opt
 /// Whose a Workflow is whose stored spec is there: its deployer's, if what is stored is what the template's stamp signed.
 /// `template`: its stamp, if it counts, and its spec.
 #[must_use]
-pub fn matched(stamp: &Stamp, template: Option<&(Stamp, Node<'_>)>, new: &Parts<'_>) -> Argo {
+pub fn matched(stamp: &Stamp, template: Option<&(Stamp, Json<'_>)>, new: &Parts<'_>) -> Argo {
     let matched = || {
         let stored = object::stored(&new.status)?;
         let (template, spec) = template?;
@@ -185,7 +185,7 @@ pub fn given(role: Role, stamp: &Stamp, new: &Parts<'_>) -> Option<Argo> {
 
 /// The spec that a Workflow runs: what Argo stored of its template, or its own.
 #[must_use]
-pub fn running<'n, 'a>(new: &'n Parts<'a>) -> &'n Node<'a> {
+pub fn running<'n, 'a>(new: &'n Parts<'a>) -> &'n Json<'a> {
     match reference::named(&new.spec) {
         Some(_) => new.status.get(STORED),
         None => &new.spec,
@@ -196,7 +196,7 @@ pub fn running<'n, 'a>(new: &'n Parts<'a>) -> &'n Node<'a> {
 #[must_use]
 pub fn restamped(stamp: Stamp, metadata: &Metadata<'_>, argo: Option<Argo>) -> Stamp {
     Stamp {
-        object: ObjectName::of(metadata.name.as_deref(), None),
+        object: ObjectName::new(metadata.name.as_deref(), None),
         bound: Bound::Uid(metadata.uid.as_deref().unwrap_or_default().to_owned()),
         argo,
         ..stamp

@@ -2,7 +2,7 @@
 
 use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL};
 use super::pods::{Template, templates};
-use namesake_core::Node;
+use namesake_core::Json;
 
 /// One such way, found in a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ const ARTIFACT_GC: &str =
 
 /// The first of them in a spec; none in one that may run as somebody.
 #[must_use]
-pub fn find(spec: &Node<'_>) -> Option<Found> {
+pub fn find(spec: &Json<'_>) -> Option<Found> {
     let of_spec = || {
         let plugins = member(spec, "executorPlugins", PLUGINS);
         plugins.or_else(|| {
@@ -51,7 +51,7 @@ pub fn find(spec: &Node<'_>) -> Option<Found> {
 }
 
 // Keys that only Argo may write onto pods, where they stand as such: what is made of parameters only the pod shows.
-fn reserved(spec: &Node<'_>) -> Option<Found> {
+fn reserved(spec: &Json<'_>) -> Option<Found> {
     let of_spec = [
         ("podMetadata", spec.get("podMetadata")),
         (
@@ -80,11 +80,11 @@ fn reserved(spec: &Node<'_>) -> Option<Found> {
     })
 }
 
-fn reserved_key<'n>(metadata: &'n Node<'_>) -> Option<&'n str> {
+fn reserved_key<'n>(metadata: &'n Json<'_>) -> Option<&'n str> {
     let maps = [metadata.get("labels"), metadata.get("annotations")];
     let mut keys = maps
         .into_iter()
-        .flat_map(Node::members)
+        .flat_map(Json::members)
         .map(|(k, _)| k.as_str());
     keys.find(|key| {
         [WORKFLOW_LABEL, NODE_ID, NODE_NAME].contains(key) || key.starts_with(KILL_COMMAND)
@@ -96,22 +96,22 @@ fn agent(template: Template<'_, '_>) -> Option<Found> {
     let kinds = ["http", "plugin"];
     let kind = kinds
         .iter()
-        .find(|kind| !matches!(named(template.itself, kind), Node::Null))?;
+        .find(|kind| !matches!(named(template.itself, kind), Json::Null))?;
     Some(Found {
         member: format!("{kind} of template {name}"),
         why: AGENT,
     })
 }
 
-fn member(node: &Node<'_>, name: &str, why: &'static str) -> Option<Found> {
-    let found = !named(node, name).says_nothing();
+fn member(node: &Json<'_>, name: &str, why: &'static str) -> Option<Found> {
+    let found = !named(node, name).is_empty();
     found.then(|| Found {
         member: name.to_owned(),
         why,
     })
 }
 
-fn inside(node: &Node<'_>, path: &str, name: &str, why: &'static str) -> Option<Found> {
+fn inside(node: &Json<'_>, path: &str, name: &str, why: &'static str) -> Option<Found> {
     let found = member(node, name, why)?;
     Some(Found {
         member: format!("{path}.{}", found.member),
@@ -120,7 +120,7 @@ fn inside(node: &Node<'_>, path: &str, name: &str, why: &'static str) -> Option<
 }
 
 // Argo decodes what stands inside steps with Go's encoding/json, which takes a name in any case.
-fn anywhere(node: &Node<'_>) -> Option<Found> {
+fn anywhere(node: &Json<'_>) -> Option<Found> {
     let found = |name: &str, why| {
         let member = format!(".{name}");
         Some(Found { member, why })
@@ -132,10 +132,10 @@ fn anywhere(node: &Node<'_>) -> Option<Found> {
         if same(name, "templateRef") && !value.members().is_empty() {
             return found(name, TEMPLATE_REF);
         }
-        if same(name, "podSpecPatch") && value.text().is_some() {
+        if same(name, "podSpecPatch") && value.non_empty_str().is_some() {
             return found(name, POD_SPEC_PATCH);
         }
-        if same(name, "executor") && !named(value, "serviceAccountName").says_nothing() {
+        if same(name, "executor") && !named(value, "serviceAccountName").is_empty() {
             return found(&format!("{}.serviceAccountName", name.as_str()), EXECUTOR);
         }
         if let Some(inside) = anywhere(value) {
@@ -149,18 +149,18 @@ fn anywhere(node: &Node<'_>) -> Option<Found> {
 }
 
 // A place that a person finds again: the names of templates and steps, not their numbers.
-fn step(node: &Node<'_>, name: &str) -> String {
-    match node.get("name").text() {
+fn step(node: &Json<'_>, name: &str) -> String {
+    match node.get("name").non_empty_str() {
         Some(of) => format!("[{of}].{name}"),
         None => format!(".{name}"),
     }
 }
 
-fn named<'t, 'a>(node: &'t Node<'a>, name: &str) -> &'t Node<'a> {
+fn named<'t, 'a>(node: &'t Json<'a>, name: &str) -> &'t Json<'a> {
     let found = node
         .members()
         .iter()
-        .find(|(n, node)| same(n, name) && !matches!(node, Node::Null));
+        .find(|(n, node)| same(n, name) && !matches!(node, Json::Null));
     found.map_or_else(|| node.get(name), |(_, node)| node)
 }
 
@@ -268,7 +268,7 @@ mod tests {
             env!("CARGO_MANIFEST_DIR"),
             "/testdata/objects/argo-workflowtemplate.json"
         ));
-        let template: Node<'_> = serde_json::from_str(text).unwrap();
+        let template: Json<'_> = serde_json::from_str(text).unwrap();
         assert_eq!(find(template.get("spec")), None);
         assert_eq!(
             found(

@@ -11,7 +11,7 @@ use crate::decide::kinds::Kind;
 use crate::decide::who;
 use crate::review::Metadata;
 use crate::review::text::{objects_only, or_default};
-use namesake_core::Node;
+use namesake_core::Json;
 
 /// An object of Argo.
 #[derive(Debug, Default, Deserialize)]
@@ -22,10 +22,10 @@ pub struct Object<'a> {
     pub metadata: Metadata<'a>,
     /// Spec.
     #[serde(borrow, default)]
-    pub spec: Node<'a>,
+    pub spec: Json<'a>,
     /// Status.
     #[serde(borrow, default)]
-    pub status: Node<'a>,
+    pub status: Json<'a>,
 }
 
 objects_only!(Object);
@@ -59,7 +59,7 @@ pub fn stamp(
 /// The digest that a stamp signs of an object: of all that says what runs, but of a Workflow not what anybody may change
 /// to stop it.
 #[must_use]
-pub fn own(role: Role, spec: &Node<'_>) -> String {
+pub fn own(role: Role, spec: &Json<'_>) -> String {
     match role {
         Role::Workflow => digest(spec, STOPPING),
         Role::CronWorkflow => digest(spec.get("workflowSpec"), &[]),
@@ -69,14 +69,14 @@ pub fn own(role: Role, spec: &Node<'_>) -> String {
 
 /// The digest of what Argo stored in a Workflow; `None` before it has.
 #[must_use]
-pub fn stored(status: &Node<'_>) -> Option<String> {
+pub fn stored(status: &Json<'_>) -> Option<String> {
     let stored = status.get(STORED);
-    (!stored.says_nothing()).then(|| digest(stored, FREE))
+    (!stored.is_empty()).then(|| digest(stored, FREE))
 }
 
 /// Whether what a stamp signed is what an object says now.
 #[must_use]
-pub fn still_says(argo: &Argo, role: Role, spec: &Node<'_>, status: &Node<'_>) -> bool {
+pub fn still_says(argo: &Argo, role: Role, spec: &Json<'_>, status: &Json<'_>) -> bool {
     match argo {
         Argo::Own { digest, .. } => *digest == own(role, spec),
         Argo::Deployed(deployer) => stored(status).as_ref() == Some(&deployer.stored),

@@ -1,6 +1,6 @@
 //! The pods that a spec will make, and what Argo will write on them.
 
-use namesake_core::Node;
+use namesake_core::Json;
 
 /// Members of a template that make it a template of a pod.
 const KINDS: &[&str] = &["container", "containerSet", "data", "resource", "script"];
@@ -11,9 +11,9 @@ const RENDERED: &str = "{{";
 #[derive(Clone, Copy, Debug)]
 pub struct Template<'t, 'a> {
     /// The template.
-    pub itself: &'t Node<'a>,
+    pub itself: &'t Json<'a>,
     /// The spec that it is in.
-    spec: &'t Node<'a>,
+    spec: &'t Json<'a>,
 }
 
 impl<'t, 'a> Template<'t, 'a> {
@@ -39,7 +39,7 @@ impl<'t, 'a> Template<'t, 'a> {
         layers
             .into_iter()
             .find_map(|layer| match layer.get(map).get(key) {
-                Node::Text(value) => Some(value.as_str()),
+                Json::String(value) => Some(value.as_str()),
                 _ => None,
             })
     }
@@ -55,10 +55,10 @@ impl<'t, 'a> Template<'t, 'a> {
         let maps = layers
             .into_iter()
             .flat_map(|layer| [layer.get("annotations"), layer.get("labels")]);
-        let mut pairs = maps.flat_map(Node::members);
+        let mut pairs = maps.flat_map(Json::members);
         pairs.any(|(key, value)| {
             key.contains(RENDERED)
-                || (counts(key) && value.text().is_some_and(|v| v.contains(RENDERED)))
+                || (counts(key) && value.non_empty_str().is_some_and(|v| v.contains(RENDERED)))
         })
     }
 
@@ -68,14 +68,17 @@ impl<'t, 'a> Template<'t, 'a> {
         let layers = [self.itself, self.spec.get("templateDefaults"), self.spec];
         let mut named = layers
             .into_iter()
-            .filter_map(|layer| layer.get("serviceAccountName").text());
+            .filter_map(|layer| layer.get("serviceAccountName").non_empty_str());
         named.next().unwrap_or("default")
     }
 
     /// Its name, for messages.
     #[must_use]
     pub fn name(&self) -> &'t str {
-        self.itself.get("name").text().unwrap_or("without a name")
+        self.itself
+            .get("name")
+            .non_empty_str()
+            .unwrap_or("without a name")
     }
 
     /// Whether it makes pods of its own.
@@ -83,7 +86,7 @@ impl<'t, 'a> Template<'t, 'a> {
     pub fn makes_pods(&self) -> bool {
         KINDS
             .iter()
-            .any(|kind| !matches!(self.itself.get(kind), Node::Null))
+            .any(|kind| !matches!(self.itself.get(kind), Json::Null))
     }
 }
 
@@ -94,14 +97,14 @@ fn counts(key: &str) -> bool {
 
 /// All templates of a spec: listed ones, and those that stand inside the steps of others.
 #[must_use]
-pub fn templates<'t, 'a>(spec: &'t Node<'a>) -> Vec<Template<'t, 'a>> {
+pub fn templates<'t, 'a>(spec: &'t Json<'a>) -> Vec<Template<'t, 'a>> {
     let mut found = Vec::new();
     let mut open: Vec<_> = spec.get("templates").items().iter().collect();
     open.reverse();
     while let Some(itself) = open.pop() {
         found.push(Template { itself, spec });
         let tasks = itself.get("dag").get("tasks").items().iter();
-        let steps = itself.get("steps").items().iter().flat_map(Node::items);
+        let steps = itself.get("steps").items().iter().flat_map(Json::items);
         let inline = tasks.chain(steps).map(|step| step.get("inline"));
         open.extend(inline.filter(|template| !template.members().is_empty()));
     }
@@ -123,7 +126,7 @@ mod tests {
                 {"name": "two", "dag": {"tasks": [{"name": "x", "inline": {"script": {"source": "x"}}}]}},
                 {"name": "three", "steps": [[{"name": "y", "inline": {"resource": {}}}]]}
             ]}"#;
-        let spec: Node<'_> = serde_json::from_str(text).unwrap();
+        let spec: Json<'_> = serde_json::from_str(text).unwrap();
         let all = templates(&spec);
         let pods: Vec<_> = all.iter().filter(|t| t.makes_pods()).collect();
         assert_eq!((all.len(), pods.len()), (5, 3));
@@ -142,7 +145,7 @@ mod tests {
             let text = format!(
                 r#"{{"podMetadata":{{"annotations":{metadata}}},"templates":[{{"container":{{}}}}]}}"#
             );
-            let spec: Node<'_> = serde_json::from_str(&text).unwrap();
+            let spec: Json<'_> = serde_json::from_str(&text).unwrap();
             templates(&spec)[0].is_rendered()
         };
         assert!(rendered(r#"{"{{workflow.parameters.q}}":"x"}"#));

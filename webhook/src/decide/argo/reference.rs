@@ -1,6 +1,6 @@
 //! A Workflow that only names a template and gives it arguments. As stock Metaflow's trigger, crons and sensors make them.
 
-use namesake_core::Node;
+use namesake_core::Json;
 
 /// The template that a Workflow runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,25 +14,23 @@ pub struct Reference<'t> {
 /// The template that a spec runs as it is: nothing else stands in the spec that says anything. Labels and annotations of a
 /// Workflow never reach its pods.
 #[must_use]
-pub fn pure<'t>(spec: &'t Node<'_>) -> Option<Reference<'t>> {
+pub fn pure<'t>(spec: &'t Json<'_>) -> Option<Reference<'t>> {
     let may = ["workflowTemplateRef", "arguments"];
     let mut others = spec
         .members()
         .iter()
         .filter(|(name, _)| !may.contains(&name.as_str()));
     let reference = named(spec)?;
-    others
-        .all(|(_, node)| node.says_nothing())
-        .then_some(reference)
+    others.all(|(_, node)| node.is_empty()).then_some(reference)
 }
 
 /// The template that a spec names, whatever else stands in it.
 #[must_use]
-pub fn named<'t>(spec: &'t Node<'_>) -> Option<Reference<'t>> {
+pub fn named<'t>(spec: &'t Json<'_>) -> Option<Reference<'t>> {
     let reference = spec.get("workflowTemplateRef");
     Some(Reference {
-        name: reference.get("name").text()?,
-        cluster_scope: *reference.get("clusterScope") == Node::Bool(true),
+        name: reference.get("name").non_empty_str()?,
+        cluster_scope: *reference.get("clusterScope") == Json::Bool(true),
     })
 }
 

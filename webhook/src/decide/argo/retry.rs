@@ -1,7 +1,7 @@
 //! What `argo retry` writes: a run that has ended goes on, with the nodes that failed taken out, so that Argo runs them
 //! again. Nothing is said to have succeeded, nothing gets other outputs, and what runs stays as it was.
 
-use namesake_core::Node;
+use namesake_core::Json;
 
 use super::STORED;
 use crate::decide::kinds::Parts;
@@ -9,7 +9,10 @@ use crate::decide::kinds::Parts;
 /// Whether a change is nothing but a retry of a run that has ended.
 #[must_use]
 pub fn is_retry(old: &Parts<'_>, new: &Parts<'_>) -> bool {
-    let ended = matches!(old.status.get("phase").text(), Some("Failed" | "Error"));
+    let ended = matches!(
+        old.status.get("phase").non_empty_str(),
+        Some("Failed" | "Error")
+    );
     ended
         && all(&old.spec, &new.spec, |name, old, new| {
             is_cleared(new) && (name == "shutdown" || is_terminated(name, old))
@@ -33,28 +36,28 @@ pub fn is_retry(old: &Parts<'_>, new: &Parts<'_>) -> bool {
         )
 }
 
-fn not_argos(key: &str, old: &Node<'_>, new: &Node<'_>) -> bool {
+fn not_argos(key: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
     super::changes::is_said(key, old, new)
 }
 
-fn is_cleared(node: &Node<'_>) -> bool {
-    node.says_nothing()
+fn is_cleared(node: &Json<'_>) -> bool {
+    node.is_empty()
 }
 
 // `argo terminate` of old sets a deadline of zero.
-fn is_terminated(name: &str, old: &Node<'_>) -> bool {
-    name == "activeDeadlineSeconds" && old.whole() == Some(0)
+fn is_terminated(name: &str, old: &Json<'_>) -> bool {
+    name == "activeDeadlineSeconds" && old.as_i64() == Some(0)
 }
 
-fn status(name: &str, old: &Node<'_>, new: &Node<'_>) -> bool {
+fn status(name: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
     match name {
         "phase" | "message" | "finishedAt" | "persistentVolumeClaims" => is_cleared(new),
-        "startedAt" => new.text().is_some(),
+        "startedAt" => new.non_empty_str().is_some(),
         "conditions" => true,
         "nodes" => {
             let mut nodes = new.members().iter();
             // Without any node, where the only one failed, the member is left out.
-            matches!(new, Node::Map(_) | Node::Null)
+            matches!(new, Json::Object(_) | Json::Null)
                 && nodes.all(|(id, node)| is_kept_or_reset(old.get(id), node))
         }
         STORED => all(old, new, |name, _, new| {
@@ -65,13 +68,13 @@ fn status(name: &str, old: &Node<'_>, new: &Node<'_>) -> bool {
 }
 
 // A node that is there already, as it was; or one that only groups others, or waits for somebody, and begins again.
-fn is_kept_or_reset(old: &Node<'_>, new: &Node<'_>) -> bool {
-    let kind = old.get("type").text().unwrap_or_default();
+fn is_kept_or_reset(old: &Json<'_>, new: &Json<'_>) -> bool {
+    let kind = old.get("type").non_empty_str().unwrap_or_default();
     let begins_again = matches!(
         kind,
         "DAG" | "Retry" | "StepGroup" | "Steps" | "Suspend" | "TaskGroup"
-    ) && new.get("phase").text() == Some("Running");
-    matches!(old, Node::Map(_))
+    ) && new.get("phase").non_empty_str() == Some("Running");
+    matches!(old, Json::Object(_))
         && all(old, new, |name, old, new| match name {
             "children" | "outboundNodes" => is_part(old, new),
             "phase" | "startedAt" => begins_again,
@@ -82,12 +85,12 @@ fn is_kept_or_reset(old: &Node<'_>, new: &Node<'_>) -> bool {
 }
 
 // What somebody had supplied is asked for again.
-fn says_no_value(outputs: &Node<'_>) -> bool {
+fn says_no_value(outputs: &Json<'_>) -> bool {
     let parameters = outputs.get("parameters").items().iter();
-    let supplied = |parameter: &Node<'_>| {
+    let supplied = |parameter: &Json<'_>| {
         let mut members = parameter.members().iter();
         members.all(|(name, _)| matches!(name.as_str(), "name" | "valueFrom"))
-            && all(&Node::Null, parameter.get("valueFrom"), |name, _, _| {
+            && all(&Json::Null, parameter.get("valueFrom"), |name, _, _| {
                 name == "supplied"
             })
     };
@@ -95,20 +98,20 @@ fn says_no_value(outputs: &Node<'_>) -> bool {
     members.all(|(name, _)| name.as_str() == "parameters") && parameters.into_iter().all(supplied)
 }
 
-fn is_part(old: &Node<'_>, new: &Node<'_>) -> bool {
-    let is_list = matches!(new, Node::List(_)) || is_cleared(new);
+fn is_part(old: &Json<'_>, new: &Json<'_>) -> bool {
+    let is_list = matches!(new, Json::Array(_)) || is_cleared(new);
     is_list && new.items().iter().all(|item| old.items().contains(item))
 }
 
 // Whether each member that differs may.
-fn all(old: &Node<'_>, new: &Node<'_>, may: impl Fn(&str, &Node<'_>, &Node<'_>) -> bool) -> bool {
-    let is_object = |node: &Node<'_>| matches!(node, Node::Map(_) | Node::Null);
+fn all(old: &Json<'_>, new: &Json<'_>, may: impl Fn(&str, &Json<'_>, &Json<'_>) -> bool) -> bool {
+    let is_object = |node: &Json<'_>| matches!(node, Json::Object(_) | Json::Null);
     let members = old.members().iter().chain(new.members());
     is_object(old)
         && is_object(new)
         && members.into_iter().all(|(name, _)| {
             let (old, new) = (old.get(name), new.get(name));
-            old == new || (old.says_nothing() && new.says_nothing()) || may(name, old, new)
+            old == new || (old.is_empty() && new.is_empty()) || may(name, old, new)
         })
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use data_encoding::BASE64URL_NOPAD;
-use namesake_core::{Gathered, Node, Text};
+use namesake_core::{HashInput, Json, Text};
 
 use super::quantity::billionths;
 
@@ -62,37 +62,37 @@ const QUANTITY: &[&str] = &["divisor", "sizeLimit", "storage"];
 
 /// The digest of what a spec says, without the members in `free`.
 #[must_use]
-pub fn digest(spec: &Node<'_>, free: &[&str]) -> String {
+pub fn digest(spec: &Json<'_>, free: &[&str]) -> String {
     let members = spec.members().iter();
     let counted = members.filter(|(name, _)| !free.contains(&name.as_str()));
     let mut said = Said::default();
     said.members(counted, Said::value);
-    BASE64URL_NOPAD.encode(&said.0.hash())
+    BASE64URL_NOPAD.encode(&said.0.sha256())
 }
 
 /// Whether a stored spec is what a template says and, over it, the Workflow that names it: nothing else, and nothing of an
 /// earlier version of the template.
 #[must_use]
-pub fn is_merged(stored: &Node<'_>, template: &Node<'_>, own: &Node<'_>) -> bool {
+pub fn is_merged(stored: &Json<'_>, template: &Json<'_>, own: &Json<'_>) -> bool {
     merges([stored, template, own], |name| !FREE.contains(&name))
 }
 
-fn merges([stored, template, own]: [&Node<'_>; 3], counts: fn(&str) -> bool) -> bool {
-    let names = [stored, template, own].into_iter().flat_map(Node::members);
+fn merges([stored, template, own]: [&Json<'_>; 3], counts: fn(&str) -> bool) -> bool {
+    let names = [stored, template, own].into_iter().flat_map(Json::members);
     let names: BTreeSet<&str> = names.map(|(name, _)| name.as_str()).collect();
     let merged = |name: &str| is_merge(stored.get(name), template.get(name), own.get(name), name);
     names.into_iter().filter(|name| counts(name)).all(merged)
 }
 
-fn is_merge(stored: &Node<'_>, template: &Node<'_>, own: &Node<'_>, name: &str) -> bool {
+fn is_merge(stored: &Json<'_>, template: &Json<'_>, own: &Json<'_>, name: &str) -> bool {
     match (template, own) {
-        (template, own) if own.says_nothing() => says_same(stored, template, name),
-        (Node::Map(_), Node::Map(_)) if !QUANTITIES.contains(&name) => {
+        (template, own) if own.is_empty() => says_same(stored, template, name),
+        (Json::Object(_), Json::Object(_)) if !QUANTITIES.contains(&name) => {
             merges([stored, template, own], |_| true)
         }
         // Argo merges lists by keys of their items: each comes from the one or the other, and none of its own is lost.
-        (Node::List(before), Node::List(over)) => {
-            let is_in = |all: &[Node<'_>], item| all.iter().any(|i| says_same(i, item, ""));
+        (Json::Array(before), Json::Array(over)) => {
+            let is_in = |all: &[Json<'_>], item| all.iter().any(|i| says_same(i, item, ""));
             let items = stored.items();
             items.iter().all(|i| is_in(before, i) || is_in(over, i))
                 && over.iter().all(|i| is_in(items, i))
@@ -101,7 +101,7 @@ fn is_merge(stored: &Node<'_>, template: &Node<'_>, own: &Node<'_>, name: &str) 
     }
 }
 
-fn says_same(one: &Node<'_>, other: &Node<'_>, name: &str) -> bool {
+fn says_same(one: &Json<'_>, other: &Json<'_>, name: &str) -> bool {
     let said = |node| {
         let mut said = Said::default();
         said.value(node, name).then_some(said.0)
@@ -110,42 +110,42 @@ fn says_same(one: &Node<'_>, other: &Node<'_>, name: &str) -> bool {
 }
 
 #[derive(Default)]
-struct Said(Gathered);
+struct Said(HashInput);
 
 // Writes what a member of this name says; `false` if Argo would not write it back.
-type Write = fn(&mut Said, &Node<'_>, &str) -> bool;
+type Write = fn(&mut Said, &Json<'_>, &str) -> bool;
 
 impl Said {
     fn text(&mut self, kind: u8, text: &str) {
-        self.0.bytes(kind, text.as_bytes());
+        self.0.tagged_bytes(kind, text.as_bytes());
     }
 
     // In the one way that everything is said here.
-    fn value(&mut self, node: &Node<'_>, name: &str) -> bool {
+    fn value(&mut self, node: &Json<'_>, name: &str) -> bool {
         if QUANTITY.contains(&name) {
             self.amount(node);
             return true;
         }
         let kept = || KEPT.contains(&name);
         match node {
-            Node::Null => return false,
-            Node::Bool(false) if !kept() => return false,
-            Node::Number(number) if number.as_f64() == Some(0.0) && !kept() => return false,
-            Node::Bool(value) if STRINGS.contains(&name) => self.text(b's', &value.to_string()),
-            Node::Number(value) if STRINGS.contains(&name) => self.text(b's', &value.to_string()),
-            Node::Text(text) if text.is_empty() => return false,
-            Node::List(items) if items.is_empty() => return false,
-            Node::Bool(_) | Node::Number(_) | Node::Text(_) => self.whole(node),
-            Node::List(items) => {
-                self.0.sized(b'l', items.len());
+            Json::Null => return false,
+            Json::Bool(false) if !kept() => return false,
+            Json::Number(number) if number.as_f64() == Some(0.0) && !kept() => return false,
+            Json::Bool(value) if STRINGS.contains(&name) => self.text(b's', &value.to_string()),
+            Json::Number(value) if STRINGS.contains(&name) => self.text(b's', &value.to_string()),
+            Json::String(text) if text.is_empty() => return false,
+            Json::Array(items) if items.is_empty() => return false,
+            Json::Bool(_) | Json::Number(_) | Json::String(_) => self.whole(node),
+            Json::Array(items) => {
+                self.0.tag_and_size(b'l', items.len());
                 for item in items {
                     if !self.value(item, "") {
-                        self.whole(&Node::Null);
+                        self.whole(&Json::Null);
                     }
                 }
             }
-            Node::Map(members) => {
-                let before = self.0.size();
+            Json::Object(members) => {
+                let before = self.0.len();
                 let write = if QUANTITIES.contains(&name) {
                     Said::amounts
                 } else {
@@ -153,7 +153,7 @@ impl Said {
                 };
                 let any = self.members(members.iter(), write);
                 if !any && !kept() {
-                    self.0.take_back(before);
+                    self.0.truncate(before);
                     return false;
                 }
             }
@@ -164,36 +164,36 @@ impl Said {
     // Whether any of them says something.
     fn members<'n, 'a: 'n>(
         &mut self,
-        members: impl Iterator<Item = &'n (Text<'a>, Node<'a>)>,
+        members: impl Iterator<Item = &'n (Text<'a>, Json<'a>)>,
         write: Write,
     ) -> bool {
         let mut any = false;
-        self.0.kind(b'{');
+        self.0.tag(b'{');
         for (name, node) in members {
-            let before = self.0.size();
+            let before = self.0.len();
             self.text(b's', name);
             if write(self, node, name) {
                 any = true;
             } else {
-                self.0.take_back(before);
+                self.0.truncate(before);
             }
         }
-        self.0.kind(b'}');
+        self.0.tag(b'}');
         any
     }
 
-    fn amounts(&mut self, node: &Node<'_>, _: &str) -> bool {
-        let says = !node.says_nothing();
+    fn amounts(&mut self, node: &Json<'_>, _: &str) -> bool {
+        let says = !node.is_empty();
         if says {
             self.amount(node);
         }
         says
     }
 
-    fn amount(&mut self, node: &Node<'_>) {
+    fn amount(&mut self, node: &Json<'_>) {
         let written = match node {
-            Node::Text(value) => value.to_string(),
-            Node::Number(value) => value.to_string(),
+            Json::String(value) => value.to_string(),
+            Json::Number(value) => value.to_string(),
             _ => return self.whole(node),
         };
         match billionths(&written) {
@@ -202,18 +202,18 @@ impl Said {
         }
     }
 
-    fn whole(&mut self, node: &Node<'_>) {
+    fn whole(&mut self, node: &Json<'_>) {
         match node {
-            Node::Null => self.0.kind(b'0'),
-            Node::Bool(value) => self.0.kind(if *value { b't' } else { b'f' }),
-            Node::Number(value) => self.text(b'n', &value.to_string()),
-            Node::Text(value) => self.text(b's', value),
-            Node::List(items) => {
-                self.0.sized(b'l', items.len());
+            Json::Null => self.0.tag(b'0'),
+            Json::Bool(value) => self.0.tag(if *value { b't' } else { b'f' }),
+            Json::Number(value) => self.text(b'n', &value.to_string()),
+            Json::String(value) => self.text(b's', value),
+            Json::Array(items) => {
+                self.0.tag_and_size(b'l', items.len());
                 items.iter().for_each(|item| self.whole(item));
             }
-            Node::Map(members) => {
-                let write = |said: &mut Said, node: &Node<'_>, _: &str| {
+            Json::Object(members) => {
+                let write = |said: &mut Said, node: &Json<'_>, _: &str| {
                     said.whole(node);
                     true
                 };

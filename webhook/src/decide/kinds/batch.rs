@@ -25,11 +25,11 @@ pub(super) const JOB: Kind = Kind {
             SUSPEND,
             Stop {
                 member: "parallelism",
-                stops: |old, new| lower(old.whole().or(Some(1)), new.whole()),
+                stops: |old, new| lower(old.as_i64().or(Some(1)), new.as_i64()),
             },
             Stop {
                 member: "activeDeadlineSeconds",
-                stops: |old, new| lower(old.whole().or(Some(i64::MAX)), new.whole()),
+                stops: |old, new| lower(old.as_i64().or(Some(i64::MAX)), new.as_i64()),
             },
         ],
         also: nothing_else,

@@ -1,6 +1,6 @@
 //! `JobSet`: what Metaflow's `@parallel` makes.
 
-use namesake_core::{Launcher, Node, digest_of_pod_template};
+use namesake_core::{Json, Launcher, digest_of_pod_template};
 
 use super::{Kind, Parent, Parts, Role, Runs, SUSPEND, Scope, Template, nothing_else, template};
 use crate::decide::kinds::Odd;
@@ -42,15 +42,15 @@ pub(super) const JOB_SET: Kind = Kind {
 fn templates<'p>(parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, Odd> {
     // Its controller adds volumes of its own then, and no Job would be what the stamp signed.
     let policies = parts.spec.get("volumeClaimPolicies");
-    if !matches!(policies, Node::Null) && *policies != Node::List(Vec::new()) {
+    if !matches!(policies, Json::Null) && *policies != Json::Array(Vec::new()) {
         return Err(Odd::new(
             "spec.volumeClaimPolicies",
             "is not supported here",
         ));
     }
     let jobs = match parts.spec.get("replicatedJobs") {
-        Node::Null => return Ok(Vec::new()),
-        Node::List(jobs) => jobs,
+        Json::Null => return Ok(Vec::new()),
+        Json::Array(jobs) => jobs,
         _ => return Err(Odd::new("spec.replicatedJobs", "is not a list")),
     };
     let read = |(i, job)| template::read(job, &TEMPLATE, &format!("spec.replicatedJobs[{i}]"));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use namesake_core::Node;
+use namesake_core::Json;
 use thiserror::Error;
 
 /// Labels or annotations.
@@ -50,7 +50,7 @@ impl Odd {
 /// # Errors
 /// When something on the way, or in it, is not of its type.
 pub fn read<'n>(
-    value: &'n Node<'_>,
+    value: &'n Json<'_>,
     path: &[&str],
     base: &str,
 ) -> Result<Option<Template<'n>>, Odd> {
@@ -60,7 +60,7 @@ pub fn read<'n>(
         at = format!("{at}.{member}");
         here = object(here.get(member), &at)?;
     }
-    if matches!(here, Node::Null) {
+    if matches!(here, Json::Null) {
         return Ok(None);
     }
     let (metadata, spec) = (format!("{at}.metadata"), format!("{at}.spec"));
@@ -76,19 +76,19 @@ pub fn read<'n>(
     }))
 }
 
-fn object<'n, 'a>(value: &'n Node<'a>, at: &str) -> Result<&'n Node<'a>, Odd> {
+fn object<'n, 'a>(value: &'n Json<'a>, at: &str) -> Result<&'n Json<'a>, Odd> {
     match value {
-        Node::Null | Node::Map(_) => Ok(value),
+        Json::Null | Json::Object(_) => Ok(value),
         _ => Err(Odd::new(at, "is not an object")),
     }
 }
 
 // Labels or annotations in an object's metadata.
-fn texts<'n>(metadata: &'n Node<'_>, member: &str, at: &str) -> Result<Texts<'n>, Odd> {
+fn texts<'n>(metadata: &'n Json<'_>, member: &str, at: &str) -> Result<Texts<'n>, Odd> {
     let at = format!("{at}.{member}");
     let found = object(metadata.get(member), &at)?;
     let texts = found.members().iter().map(|(key, value)| match value {
-        Node::Text(text) => Ok((Cow::from(key.as_str()), Cow::from(text.as_str()))),
+        Json::String(text) => Ok((Cow::from(key.as_str()), Cow::from(text.as_str()))),
         _ => Err(Odd::new(
             format!("{at}.{}", key.as_str()),
             "is not a string",
@@ -97,22 +97,22 @@ fn texts<'n>(metadata: &'n Node<'_>, member: &str, at: &str) -> Result<Texts<'n>
     texts.collect()
 }
 
-fn account<'n>(spec: &'n Node<'_>, at: &str) -> Result<Cow<'n, str>, Odd> {
+fn account<'n>(spec: &'n Json<'_>, at: &str) -> Result<Cow<'n, str>, Odd> {
     for member in ["serviceAccountName", "serviceAccount"] {
         match spec.get(member) {
-            Node::Null => {}
-            Node::Text(name) if name.is_empty() => {}
-            Node::Text(name) => return Ok(Cow::from(name.as_str())),
+            Json::Null => {}
+            Json::String(name) if name.is_empty() => {}
+            Json::String(name) => return Ok(Cow::from(name.as_str())),
             _ => return Err(Odd::new(format!("{at}.{member}"), "is not a string")),
         }
     }
     Ok(Cow::from("default"))
 }
 
-fn host_network(spec: &Node<'_>, at: &str) -> Result<bool, Odd> {
+fn host_network(spec: &Json<'_>, at: &str) -> Result<bool, Odd> {
     match spec.get("hostNetwork") {
-        Node::Null => Ok(false),
-        Node::Bool(yes) => Ok(*yes),
+        Json::Null => Ok(false),
+        Json::Bool(yes) => Ok(*yes),
         _ => Err(Odd::new(format!("{at}.hostNetwork"), "is not a boolean")),
     }
 }
@@ -128,7 +128,7 @@ mod tests {
     fn a_template_is_found_where_it_is_and_nowhere_else() {
         let spec = json!({"jobTemplate": {"spec": {"template": {
             "metadata": {"labels": {"a": "b"}, "annotations": null}, "spec": {"serviceAccount": "x"}}}}});
-        let spec = Node::deserialize(&spec).unwrap();
+        let spec = Json::deserialize(&spec).unwrap();
         let found = read(&spec, &["jobTemplate", "spec", "template"], "spec");
         let found = found.unwrap().unwrap();
         assert_eq!(found.at, "spec.jobTemplate.spec.template");
@@ -137,13 +137,13 @@ mod tests {
             (Some(&"b".into()), "x")
         );
         assert_eq!(
-            read(&Node::Map(Vec::new()), &["template"], "spec"),
+            read(&Json::Object(Vec::new()), &["template"], "spec"),
             Ok(None)
         );
-        assert_eq!(read(&Node::Null, &["template"], "spec"), Ok(None));
+        assert_eq!(read(&Json::Null, &["template"], "spec"), Ok(None));
         let empty = json!({"template": {}});
         assert_eq!(
-            &*read(&Node::deserialize(&empty).unwrap(), &["template"], "spec")
+            &*read(&Json::deserialize(&empty).unwrap(), &["template"], "spec")
                 .unwrap()
                 .unwrap()
                 .account,
@@ -174,7 +174,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                read(&Node::deserialize(&spec).unwrap(), &["template"], "spec")
+                read(&Json::deserialize(&spec).unwrap(), &["template"], "spec")
                     .unwrap_err()
                     .to_string(),
                 said

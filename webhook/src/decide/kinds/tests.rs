@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn node(value: &Value) -> Node<'_> {
-    Node::deserialize(value).unwrap()
+fn node(value: &Value) -> Json<'_> {
+    Json::deserialize(value).unwrap()
 }
 
 fn parent(kind: &str) -> &'static Parent {

@@ -3,7 +3,7 @@
 //! Every list `env` anywhere in the spec is looked at: in containers, init containers and sidecars, and in each template of
 //! Argo's objects. Warnings name variables and headers, never a header's value.
 
-use namesake_core::{Hygiene, Node, User};
+use namesake_core::{Hygiene, Json, User};
 use serde_json::{Map, Value};
 
 use crate::review::patch::{Patch, member};
@@ -61,7 +61,7 @@ impl Tidied {
 /// Looks at the spec of a new or changed parent of `user`. What was there before the change stays as it is: most of it
 /// cannot be changed any more.
 #[must_use]
-pub fn tidy(hygiene: Hygiene, user: &User, old: &Node<'_>, new: &Node<'_>) -> Tidied {
+pub fn tidy(hygiene: Hygiene, user: &User, old: &Json<'_>, new: &Json<'_>) -> Tidied {
     let mut tidied = Tidied::default();
     variables(new, None, &mut |way, variable| {
         if matters(way.seen_from(old)) == Some(variable) {
@@ -99,27 +99,27 @@ impl Way<'_> {
     }
 
     // What stands at its end in another spec.
-    fn seen_from<'n, 'a>(&self, spec: &'n Node<'a>) -> &'n Node<'a> {
+    fn seen_from<'n, 'a>(&self, spec: &'n Json<'a>) -> &'n Json<'a> {
         let before = self.before.map_or(spec, |before| before.seen_from(spec));
         match self.step {
             Step::Member(name) => before.get(name),
-            Step::Item(at) => before.items().get(at).unwrap_or(&Node::Null),
+            Step::Item(at) => before.items().get(at).unwrap_or(&Json::Null),
         }
     }
 }
 
 // Name and value of a variable that matters.
-fn matters<'v>(item: &'v Node<'_>) -> Option<(&'v str, &'v str)> {
-    let name = item.get("name").text()?;
+fn matters<'v>(item: &'v Json<'_>) -> Option<(&'v str, &'v str)> {
+    let name = item.get("name").non_empty_str()?;
     match item.get("value") {
-        Node::Text(value) if matches!(name, USER | OWNER | HEADERS) => Some((name, value)),
+        Json::String(value) if matches!(name, USER | OWNER | HEADERS) => Some((name, value)),
         _ => None,
     }
 }
 
 // Hands over every variable that matters.
 fn variables<'v>(
-    value: &'v Node<'_>,
+    value: &'v Json<'_>,
     before: Option<&Way<'_>>,
     found: &mut impl FnMut(&Way<'_>, (&'v str, &'v str)),
 ) {
@@ -224,7 +224,7 @@ mod tests {
     };
 
     fn look(hygiene: Hygiene, user: &User, old: &Value, new: &Value) -> Tidied {
-        let node = |value| Node::deserialize(value).unwrap();
+        let node = |value| Json::deserialize(value).unwrap();
         tidy(hygiene, user, &node(old), &node(new))
     }
 

@@ -84,7 +84,7 @@ fn fresh(
         stack: context.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
         kind: kind.name.to_owned(),
-        object: ObjectName::of(metadata.name.as_deref(), metadata.generate_name.as_deref()),
+        object: ObjectName::new(metadata.name.as_deref(), metadata.generate_name.as_deref()),
         requester: asker.requester.clone(),
         user: asker.user().cloned(),
         groups: asker.groups.clone(),
@@ -92,7 +92,7 @@ fn fresh(
         root: None,
         runs: Vec::new(),
         containers: BTreeMap::new(),
-        taken: None,
+        taken_over_at: None,
         argo: None,
     }
 }

@@ -91,7 +91,7 @@ pub fn pod(
         } else {
             Outcome::ServiceAccount
         },
-        pod: ObjectName::of(
+        pod: ObjectName::new(
             pod.metadata.name.as_deref(),
             pod.metadata.generate_name.as_deref(),
         ),
@@ -124,7 +124,7 @@ fn wanted_containers(
     there: Option<&str>,
     seen: &SeenPod<'_>,
 ) -> Result<BTreeMap<String, String>, Refused> {
-    let first = there.and_then(|text| Resolution::of_request(text, context.keys, seen).ok());
+    let first = there.and_then(|text| Resolution::verify_request(text, context.keys, seen).ok());
     match (first, &pod.spec) {
         (Some(first), _) => Ok(first.containers),
         _ if !asker.containers.is_empty() => Ok(asker.containers.clone()),

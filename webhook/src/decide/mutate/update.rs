@@ -1,7 +1,7 @@
 //! A changed parent: its stamp is restored, never believed; and what runs as a user is changed only by that user.
 
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
-use namesake_core::{Bound, Digest, KeyRing, Node, ObjectName, SealError, Stamp, User};
+use namesake_core::{Bound, Digest, Json, KeyRing, ObjectName, SealError, Stamp, User};
 
 use super::{Change, Picked, restamped};
 use crate::decide::context::AdmissionContext;
@@ -108,7 +108,7 @@ pub fn update(
 
 fn by_uid(stamp: Stamp, runs: Vec<Digest>, bound: Bound, old: &Object<'_>) -> Stamp {
     Stamp {
-        object: ObjectName::of(old.metadata.name.as_deref(), None),
+        object: ObjectName::new(old.metadata.name.as_deref(), None),
         bound,
         runs,
         ..stamp
@@ -174,7 +174,7 @@ fn standing(
 
 // The first part that differs by more than stopping it.
 fn beyond_stopping(parent: &Parent, old: &Parts<'_>, new: &Parts<'_>) -> Option<String> {
-    let is_object = |parts: &Parts<'_>| matches!(parts.spec, Node::Map(_));
+    let is_object = |parts: &Parts<'_>| matches!(parts.spec, Json::Object(_));
     if is_object(old) != is_object(new) {
         return Some("spec".to_owned());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use namesake_core::{Launcher, Node, Rules, Text, fingerprint};
+use namesake_core::{Json, Launcher, Rules, Text, fingerprint};
 
 use crate::decide::kinds::{Parent, Parts};
 use crate::review::reason::RefusalReason;
@@ -74,7 +74,7 @@ pub(crate) fn asked_for_by(
     parts: &Parts<'_>,
 ) -> Result<BTreeMap<String, String>, Refused> {
     let spec = parts.spec.at(&["template", "spec"]);
-    if parent.launcher != Launcher::Job || matches!(spec, Node::Null) {
+    if parent.launcher != Launcher::Job || matches!(spec, Json::Null) {
         return Ok(BTreeMap::new());
     }
     match <Spec<'_> as serde::Deserialize>::deserialize(spec) {

@@ -63,15 +63,15 @@ pub fn given(
         stack: context.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
         kind: kind.name.to_owned(),
-        object: ObjectName::of(old.name.as_deref(), None),
+        object: ObjectName::new(old.name.as_deref(), None),
         requester: request.user_info.username.to_string(),
-        user: Some(context.rules.named_user(name)?),
+        user: Some(context.rules.canonical_user(name)?),
         groups: Groups::default(),
         bound: Bound::Uid(old.uid.as_deref().unwrap_or_default().to_owned()),
         root: None,
         runs: Vec::new(),
         containers: BTreeMap::new(),
-        taken: Some(context.now),
+        taken_over_at: Some(context.now),
         argo: None,
     }))
 }
@@ -121,8 +121,8 @@ pub fn again(
     let seen = seen(context, &request.namespace, kind, old);
     let stamp = verify(context, text, &seen).ok()?;
     let now = |at: i64| at.abs_diff(context.now) <= STAMP_TOLERANCE;
-    let ours =
-        stamp.taken.is_some_and(now) && stamp.requester == request.user_info.username.as_str();
+    let ours = stamp.taken_over_at.is_some_and(now)
+        && stamp.requester == request.user_info.username.as_str();
     (ours && check_admin(context, request, kind.name).is_ok()).then_some(stamp)
 }
 

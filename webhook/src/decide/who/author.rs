@@ -54,7 +54,7 @@ impl Author {
         };
         let user = asking(context, info, old, Launcher::Job).user.ok();
         // A managed account is its user or nobody, and whoever impersonates a service account is not that account.
-        let is_proven = asks.is_itself() && context.acts_for.is_none();
+        let is_proven = asks.is_proven() && context.acts_for.is_none();
         Author {
             trust,
             name: is_proven.then_some(asks.username),

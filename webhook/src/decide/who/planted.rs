@@ -1,6 +1,6 @@
 //! Planted objects: made by somebody else than the controller, but so that it would take them for its own.
 
-use namesake_core::{Launcher, Node};
+use namesake_core::{Json, Launcher};
 
 use crate::decide::argo::nodes::WORKFLOW_LABEL;
 use crate::decide::kinds::{self, Kind, Template};
@@ -92,11 +92,11 @@ pub fn names_another_job(link: &Link<'_>, pod: &Metadata<'_>) -> Result<(), Refu
 pub fn planted_labels(
     kind: &Kind,
     job: &Metadata<'_>,
-    (creates, spec): (bool, &Node<'_>),
+    (creates, spec): (bool, &Json<'_>),
     template: &Template<'_>,
     requester: &str,
 ) -> Result<(), Refused> {
-    let selects = *spec.get("manualSelector") == Node::Bool(true);
+    let selects = *spec.get("manualSelector") == Json::Bool(true);
     if kind.name != "batch/Job" || (creates && !selects) {
         return Ok(());
     }

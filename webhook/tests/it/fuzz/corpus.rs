@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use kube::Client;
 use kube::client::Body;
-use namesake_core::Node;
+use namesake_core::Json;
 use namesake_core::Stamp;
 use namesake_webhook::decide::argo::Role;
 use namesake_webhook::decide::argo::nodes::node_id;
@@ -90,7 +90,7 @@ fn spec() -> Value {
 
 fn signed(role: Role, spec: &Value) -> Value {
     let text = spec.to_string();
-    let spec: Node<'_> = serde_json::from_str(&text).unwrap();
+    let spec: Json<'_> = serde_json::from_str(&text).unwrap();
     json!({"own": {"digest": own(role, &spec)}})
 }
 

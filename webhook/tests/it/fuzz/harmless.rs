@@ -50,7 +50,7 @@ fn requester(request: &Value) -> Requester {
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect(),
-        extra_credential_id: credential.is_some_and(|all| !all.is_empty()),
+        has_credential_id: credential.is_some_and(|all| !all.is_empty()),
     }
 }
 
@@ -70,7 +70,7 @@ fn entitled(case: &Case, rules: &Rules, request: &Value, user: &str) -> bool {
     let known = account
         .and_then(|account| account.strip_prefix(namespace)?.strip_prefix(':'))
         .and_then(|name| case.state.identities.get(namespace, name));
-    let acts_for = asks.extra_credential_id && known.is_some_and(|known| known.user == user);
+    let acts_for = asks.has_credential_id && known.is_some_and(|known| known.user == user);
     is || acts_for
         || (carries && case.carried.contains(user))
         || rules.is_admin(&asks)
@@ -103,7 +103,7 @@ fn pod(case: &Case, request: &Value, last: &Value) -> Option<String> {
         stack: rules.stack(),
         namespace: text(request, "namespace"),
         requester: text(&request["userInfo"], "username"),
-        credential: requester(request).extra_credential_id,
+        credential: requester(request).has_credential_id,
         now: case.state.now(),
         epoch: EPOCH,
         owner_uid: owner,
@@ -195,7 +195,7 @@ fn guarded(case: &Case, request: &Value) -> Option<String> {
         name_of("alice@acme.com")
     );
     let uid = request["userInfo"]["extra"][POD_UID][0].as_str();
-    let is_pod = asks.username == account && asks.extra_credential_id && uid == Some("u");
+    let is_pod = asks.username == account && asks.has_credential_id && uid == Some("u");
     (!is_pod && !case.shadow).then(|| "fed by another".to_owned())
 }
 

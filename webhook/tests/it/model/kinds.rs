@@ -1,7 +1,7 @@
 //! The kinds of the model: what people write, what controllers make of it, what can be changed in it.
 
 use jiff::Timestamp;
-use namesake_core::{Node, digest_of_job_template};
+use namesake_core::{Json, digest_of_job_template};
 use namesake_webhook::decide::kinds::Scope;
 use namesake_webhook::decide::known::KnownParent;
 use namesake_webhook::state::State;
@@ -230,7 +230,7 @@ pub(crate) fn feed(state: &State, kind: Kind, object: &Value) {
         stamp: text("/metadata/annotations/namesake.dev~1stamp").map(Into::into),
         runs: (kind.name == "batch/Job").then(|| {
             let template = &object["spec"]["template"];
-            digest_of_job_template(&Node::deserialize(template).unwrap())
+            digest_of_job_template(&Json::deserialize(template).unwrap())
         }),
     };
     let uid = text("/metadata/uid").unwrap_or_default();

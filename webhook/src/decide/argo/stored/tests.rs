@@ -158,6 +158,6 @@ fn a_merge_says_what_the_template_says_and_over_it_the_workflow_and_nothing_else
     }
 }
 
-fn node(text: &str) -> Node<'_> {
+fn node(text: &str) -> Json<'_> {
     serde_json::from_str(text).unwrap()
 }
