@@ -170,7 +170,7 @@ impl DigestWriter {
                 all.iter().for_each(|value| self.value(value, counts));
             }
             Json::Object(members) => {
-                let before = self.0.len();
+                let before = self.0.size();
                 let any = self.members(members, counts, counts);
                 if !any {
                     self.0.truncate(before);
@@ -191,7 +191,7 @@ impl DigestWriter {
         let mut any = false;
         self.0.tagged_bytes(b'{', b"");
         for (key, value) in members {
-            let before = self.0.len();
+            let before = self.0.size();
             if counts(key, value) {
                 self.text(key);
                 if self.value_unless_empty(value, counts_below) {

@@ -37,7 +37,7 @@ impl HashInput {
 
     /// Number of bytes so far.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub const fn size(&self) -> usize {
         self.0.len()
     }
 

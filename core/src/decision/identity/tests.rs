@@ -157,24 +157,24 @@ type Change = fn(&mut RequestedIdentity<'_>);
 fn what_the_rules_do_not_give_is_refused() {
     let changes: [(Reason, Change); 8] = [
         (Reason::IllegalUser, |requested| {
-            requested.user = "Alice@acme.com"
+            requested.user = "Alice@acme.com";
         }),
         (Reason::IllegalUser, |requested| requested.user = ""),
         (Reason::IllegalUser, |requested| {
-            requested.user = "müller@acme.com"
+            requested.user = "müller@acme.com";
         }),
         (Reason::Offboarded, |requested| {
-            requested.user = "mallory@acme.com"
+            requested.user = "mallory@acme.com";
         }),
         (Reason::NotEntitled, |requested| {
-            requested.user = "eve@evil.com"
+            requested.user = "eve@evil.com";
         }),
         (Reason::NotEntitled, |requested| {
-            requested.namespace = "other"
+            requested.namespace = "other";
         }),
         (Reason::UnknownClass, |requested| requested.class = "admin"),
         (Reason::WrongValues, |requested| {
-            requested.user = "bob@acme.com"
+            requested.user = "bob@acme.com";
         }),
     ];
     let values = per_user("alice@acme.com");

@@ -145,7 +145,7 @@ impl Said {
                 }
             }
             Json::Object(members) => {
-                let before = self.0.len();
+                let before = self.0.size();
                 let write = if QUANTITIES.contains(&name) {
                     Said::amounts
                 } else {
@@ -170,7 +170,7 @@ impl Said {
         let mut any = false;
         self.0.tag(b'{');
         for (name, node) in members {
-            let before = self.0.len();
+            let before = self.0.size();
             self.text(b's', name);
             if write(self, node, name) {
                 any = true;
