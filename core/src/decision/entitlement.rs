@@ -90,7 +90,7 @@ impl Rules {
 
     fn not_entitled(&self, what: &str, missing: &str) -> Refusal {
         let message = format!(
-            "{what} RequestedIdentity the admin of stack {} to add {missing} to the class, or for another rule.",
+            "{what} Ask the admin of stack {} to add {missing} to the class, or for another rule.",
             self.stack()
         );
         Refusal::new(Reason::NotEntitled, message)
@@ -98,7 +98,7 @@ impl Rules {
 
     pub(crate) fn offboarded(&self, user: &User) -> Refusal {
         let message = format!(
-            "{user} is offboarded in the rules of stack {}. RequestedIdentity your admin if that is wrong.",
+            "{user} is offboarded in the rules of stack {}. Ask your admin if that is wrong.",
             self.stack()
         );
         Refusal::new(Reason::Offboarded, message)

@@ -91,7 +91,7 @@ impl Rules {
                     return Ok(user);
                 }
                 let message = format!(
-                    "{} is not allowed to act for {user}, whom the annotation {key} names. RequestedIdentity your admin to add the user to mayClaim, \
+                    "{} is not allowed to act for {user}, whom the annotation {key} names. Ask your admin to add the user to mayClaim, \
                      or start the run as that user.",
                     quoted(name)
                 );

@@ -165,19 +165,19 @@ fn a_class_is_only_for_those_in_its_for() {
         (rule.as_deref(), reason),
         (Some("release"), Reason::NotEntitled)
     );
-    assert!(
-        message.starts_with("Rule release matched this pod. Class pipeline is not for alice@acme.com, nor for a group"),
-        "{message}"
+    assert_eq!(
+        message,
+        "Rule release matched this pod. Class pipeline is not for alice@acme.com, nor for a group that alice@acme.com is proven \
+         to be in. Ask the admin of stack dev to add the user to the class, or for another rule."
     );
     let (_, _, message) = denied(rules.decide(&Subject {
         namespace: "production",
         ..pod
     }));
-    assert!(
-        message.starts_with(
-            "Rule release matched this pod. Class pipeline is not for namespace \"production\""
-        ),
-        "{message}"
+    assert_eq!(
+        message,
+        "Rule release matched this pod. Class pipeline is not for namespace \"production\", where alice@acme.com requested it. \
+         Ask the admin of stack dev to add the namespace to the class, or for another rule."
     );
 }
 
@@ -266,9 +266,14 @@ fn an_offboarded_user_gets_nothing() {
     let mallory = user("mallory@acme.com");
     for rules in [example(), everything()] {
         let known = groups(&rules, &[]);
+        let (_, reason, message) = denied(rules.decide(&subject(&mallory, &known)));
+        assert_eq!(reason, Reason::Offboarded);
+        let stack = rules.stack();
         assert_eq!(
-            denied(rules.decide(&subject(&mallory, &known))).1,
-            Reason::Offboarded
+            message,
+            format!(
+                "mallory@acme.com is offboarded in the rules of stack {stack}. Ask your admin if that is wrong."
+            )
         );
     }
 }
