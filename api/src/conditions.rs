@@ -1,4 +1,4 @@
-//! Standard Kubernetes conditions: read one, or set one so that its time moves only when its status changes.
+//! Standard Kubernetes conditions: reading one, and setting one so that its time changes only with its status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -10,7 +10,7 @@ pub enum Status {
     True,
     /// It does not hold.
     False,
-    /// Nobody can say yet.
+    /// It is not known yet.
     Unknown,
 }
 
@@ -41,9 +41,9 @@ pub struct News<'a> {
     pub status: Status,
     /// CamelCase word for programs; not empty.
     pub reason: &'a str,
-    /// Sentence for people: what is so, and what to do about it.
+    /// Sentence for people: what is the case, and what to do about it.
     pub message: &'a str,
-    /// `metadata.generation` of the object that this was seen on.
+    /// `metadata.generation` of the object that was observed.
     pub generation: Option<i64>,
 }
 
@@ -53,14 +53,14 @@ pub fn get<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition
     conditions.iter().find(|c| c.type_ == type_)
 }
 
-/// Whether the condition of this type is there and `True`.
+/// Whether the condition of this type exists and is `True`.
 #[must_use]
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     get(conditions, type_).is_some_and(|c| c.status == Status::True.as_str())
 }
 
-/// Sets a condition. `lastTransitionTime` becomes `now` only when the status changes.
-/// Returns whether anything changed, so that an unchanged status is not written.
+/// Sets a condition. `lastTransitionTime` becomes `now` only when the status changes. Returns whether anything changed, so that an
+/// unchanged status is not written.
 pub fn set(conditions: &mut Vec<Condition>, news: &News<'_>, now: Timestamp) -> bool {
     let fresh = Condition {
         type_: news.type_.to_owned(),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_moves_only_when_the_status_changes() {
+    fn the_time_changes_only_with_the_status() {
         let mut all = Vec::new();
         assert!(set(&mut all, &news(Status::False, "Waiting"), at(1)));
         assert!(!set(&mut all, &news(Status::False, "Waiting"), at(2)));

@@ -1,10 +1,10 @@
-//! The definition of the custom resource, as `manifests/base/crd.yaml` holds it.
+//! The CustomResourceDefinition, as `manifests/base/crd.yaml` holds it.
 
 use kube::CustomResourceExt;
 
 use crate::Identity;
 
-/// `manifests/base/crd.yaml`, whole.
+/// The text of `manifests/base/crd.yaml`.
 ///
 /// # Errors
 /// When the definition cannot be written as YAML.

@@ -1,7 +1,7 @@
-//! The Identity custom resource, what webhook and broker say to each other, and every label, annotation, gate, environment
-//! variable, port and default.
+//! The Identity custom resource, the wire format between webhook and broker, and the names of all labels, annotations, objects,
+//! environment variables and ports.
 //!
-//! Types only: nothing here talks to anything, reads a clock or decides.
+//! Types and constants only: nothing here does I/O, reads a clock or decides.
 
 mod backoff;
 pub mod broker_api;

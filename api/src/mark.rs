@@ -1,18 +1,18 @@
-//! The mark: text on everything that the broker owns, which says whose it is.
+//! The mark: text on everything that the broker owns, which says to which installation and KSA it belongs.
 //!
 //! It is an annotation on Kubernetes objects and the description of a GSA, which Google limits to 256 bytes.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Bytes that a GSA's description holds, and so a mark.
+/// Longest mark, in bytes: as long as the description of a GSA can be.
 pub const MARK_BYTES: usize = 256;
 
-const WORD: &str = "namesake";
+const FIRST_WORD: &str = "namesake";
 
-/// Whose a KSA, GSA or RoleBinding is: `namesake stack=S cluster=C ksa=NS/NAME`.
+/// To which KSA of which stack and cluster a KSA, GSA or RoleBinding belongs: `namesake stack=S cluster=C ksa=NS/NAME`.
 ///
-/// Made by [`Mark::new`] or parsed, so that its text always fits and always reads back as the same mark.
+/// [`Mark::new`] and parsing check the parts, so that the text is never too long and always parses to the same mark.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     stack: String,
@@ -21,19 +21,19 @@ pub struct Mark {
     name: String,
 }
 
-/// Why there is no mark.
+/// Why parts or a text are not a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MarkError {
-    /// A part is empty, or has a character that would make the text ambiguous.
+    /// A part is empty, or has a character that makes the text ambiguous.
     Part {
         /// Which part: stack, cluster, namespace or name.
         part: &'static str,
-        /// What it was.
+        /// Its value.
         value: String,
     },
-    /// The text would not fit a GSA's description.
+    /// The text is too long for the description of a GSA.
     TooLong {
-        /// How long it would be, in bytes.
+        /// Its length, in bytes.
         bytes: usize,
     },
     /// The text is not a mark.
@@ -45,8 +45,7 @@ impl fmt::Display for MarkError {
         match self {
             Self::Part { part, value } => write!(
                 f,
-                "mark: {part} {value:?} is empty or has a space, a control character or a sign that separates parts: \
-                 rename it"
+                "mark: {part} {value:?} is empty, or has a space, a control character or a separator: rename it"
             ),
             Self::TooLong { bytes } => write!(
                 f,
@@ -63,11 +62,11 @@ impl fmt::Display for MarkError {
 impl std::error::Error for MarkError {}
 
 impl Mark {
-    /// Makes the mark of the KSA `namespace/name` of a cluster and stack.
+    /// The mark of the KSA `namespace/name` of a cluster and stack.
     ///
     /// # Errors
-    /// When a part is empty or ambiguous, or the text is longer than [`MARK_BYTES`]. The fixed words take 30 bytes
-    /// and a managed name 30: 196 are left for stack, cluster and namespace together.
+    /// A part is empty or ambiguous, or the text is longer than [`MARK_BYTES`]. The fixed words have 30 bytes and a managed name
+    /// has 30: 196 are left for stack, cluster and namespace together.
     pub fn new(stack: &str, cluster: &str, namespace: &str, name: &str) -> Result<Self, MarkError> {
         check("stack", stack, "")?;
         check("cluster", cluster, "")?;
@@ -85,7 +84,7 @@ impl Mark {
         }
     }
 
-    /// Stack that made it.
+    /// Stack of the KSA.
     #[must_use]
     pub fn stack(&self) -> &str {
         &self.stack
@@ -120,7 +119,7 @@ impl fmt::Display for Mark {
         } = self;
         write!(
             f,
-            "{WORD} stack={stack} cluster={cluster} ksa={namespace}/{name}"
+            "{FIRST_WORD} stack={stack} cluster={cluster} ksa={namespace}/{name}"
         )
     }
 }
@@ -136,7 +135,7 @@ impl FromStr for Mark {
                 .and_then(|w| w.strip_prefix(key))
                 .ok_or(MarkError::NotAMark)
         };
-        if !value(WORD)?.is_empty() {
+        if !value(FIRST_WORD)?.is_empty() {
             return Err(MarkError::NotAMark);
         }
         let (stack, cluster) = (value("stack=")?, value("cluster=")?);
@@ -167,7 +166,7 @@ mod tests {
     const TEXT: &str = "namesake stack=prod cluster=projects/acme/locations/us-central1/clusters/ml ksa=research/mf-alice-0";
 
     #[test]
-    fn a_mark_reads_back_as_itself() {
+    fn the_text_of_a_mark_parses_to_the_same_mark() {
         let mark = Mark::new("prod", CLUSTER, "research", "mf-alice-0").unwrap();
         assert_eq!(mark.to_string(), TEXT);
         assert_eq!(TEXT.parse(), Ok(mark));
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_never_exceeds_a_description() {
+    fn a_mark_is_never_longer_than_a_description() {
         let name = "mf-abcdefghijkl-abcdefghijklmn";
         let fits = "n".repeat(196 - "prod".len() - CLUSTER.len());
         let mark = Mark::new("prod", CLUSTER, &fits, name).unwrap();
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_cannot_pose_as_another() {
+    fn no_part_can_contain_another() {
         for (stack, cluster, namespace, name) in [
             ("prod cluster=c", "c", "n", "k"),
             ("prod", "c\u{2003}x", "n", "k"),

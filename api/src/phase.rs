@@ -1,37 +1,37 @@
-//! Where an identity is in its life.
+//! The phase of an identity.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where an identity is in its life. The broker alone moves it.
+/// The phase of an identity in its lifecycle. Only the broker changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
-    /// KSA, GSA, binding and grants are being made.
+    /// KSA, GSA, binding and grants are being created.
     Provisioning,
-    /// They are made; Google is learning them.
+    /// They are created; Google is distributing them, and the identity is being verified.
     Verifying,
     /// It works.
     InUse,
     /// It works, and no pod has used it for a while.
     Idle,
-    /// An admin has suspended it: nobody acts as it.
+    /// An admin has suspended it: no pod can act as it.
     Suspended,
-    /// It gets no new pods and is taken down when its last pod is gone.
+    /// It gets no new pods, and is removed after its last pod.
     Draining,
-    /// Its user has left: it is being taken down.
+    /// Its user is offboarded: it is being removed.
     Offboarding,
-    /// Its user has left and is back: it is being brought back.
+    /// Its user was offboarded and has returned: it is being restored.
     Returning,
-    /// Its user has left, and it is taken down. The name stays taken, so that nobody inherits it.
+    /// Its user is offboarded, and it is removed. The name stays reserved, so that no later user of this name gets it.
     Gone,
 }
 
 impl Phase {
-    /// Whether pods may be given it. In the other phases the broker says why not, or brings it back.
+    /// Whether new pods can use it. In other phases the broker refuses it with the reason, or restores it.
     #[must_use]
-    pub const fn serves(self) -> bool {
+    pub const fn accepts_new_pods(self) -> bool {
         !matches!(
             self,
             Self::Suspended | Self::Draining | Self::Offboarding | Self::Gone

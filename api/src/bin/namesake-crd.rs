@@ -1,4 +1,4 @@
-//! Prints the definition of the Identity custom resource.
+//! Prints the CustomResourceDefinition of Identity.
 
 use std::io::Write;
 

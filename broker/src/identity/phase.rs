@@ -105,7 +105,7 @@ pub const fn is_followed(phase: Phase) -> bool {
 /// Follows the conditions while an identity serves.
 pub fn follow(status: &mut IdentityStatus, generation: Option<i64>, now: Timestamp) {
     let phase = status.phase.unwrap_or(Phase::Provisioning);
-    if !phase.serves() {
+    if !phase.accepts_new_pods() {
         return;
     }
     let far = working(status, generation);

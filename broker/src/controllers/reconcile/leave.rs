@@ -49,7 +49,7 @@ pub(super) async fn unbind(identity: &Identity, context: &Context) -> Result<Don
 
 /// Takes back what is recorded and not asked for any more; everything, when the identity is to go.
 pub(super) async fn revoke(identity: &Identity, context: &Context) -> Result<Done, Failure> {
-    let (entries, denied) = if identity.phase().serves() {
+    let (entries, denied) = if identity.phase().accepts_new_pods() {
         let status = identity.status.clone().unwrap_or_default();
         // It stays recorded, and is tried again.
         (written::stale(identity, &status), Denied::IsSaid)
@@ -181,7 +181,9 @@ const fn is_account(resource: &Resource) -> bool {
 }
 
 async fn say_left(identity: &Identity, context: &Context, on: &Resource, why: &str) {
-    let so = if identity.phase().serves() && identity.metadata.deletion_timestamp.is_none() {
+    let so = if identity.phase().accepts_new_pods()
+        && identity.metadata.deletion_timestamp.is_none()
+    {
         "is not asked for any more, and stays: take it away there, or give the broker a role that lets it"
     } else {
         "stays in the name of an account that is deleted, so that nobody has it"
@@ -231,7 +233,7 @@ pub(super) async fn delete_account(
     }
     Ok(Done {
         // Whoever comes back gets it back by this id.
-        forget_google_id: identity.phase().serves(),
+        forget_google_id: identity.phase().accepts_new_pods(),
         ..Done::default()
     })
 }

@@ -36,7 +36,7 @@ fn about(identity: &Identity) -> About {
     (
         identity.metadata.generation,
         identity.service_account_uid().map(str::to_owned),
-        identity.phase().serves(),
+        identity.phase().accepts_new_pods(),
     )
 }
 

@@ -190,7 +190,11 @@ type About = (Option<i64>, bool, bool);
 fn about(identity: &Identity) -> About {
     let metadata = &identity.metadata;
     let leaves = metadata.deletion_timestamp.is_some();
-    (metadata.generation, identity.phase().serves(), leaves)
+    (
+        metadata.generation,
+        identity.phase().accepts_new_pods(),
+        leaves,
+    )
 }
 
 /// What is left of the plan when the status says this.

@@ -192,7 +192,7 @@ proptest! {
             let to = next(phase, working, &facts);
             let left = matches!(phase, Offboarding | Gone);
             let undone = phase == Offboarding && facts.just_left && facts.standing == UserStatus::Active;
-            prop_assert!(!left || !to.serves() || undone || facts.standing == UserStatus::Returned);
+            prop_assert!(!left || !to.accepts_new_pods() || undone || facts.standing == UserStatus::Returned);
             phase = to;
         }
     }
@@ -234,6 +234,10 @@ fn an_identity_is_used_by_its_pods_and_by_being_made() {
 #[test]
 fn whoever_is_not_served_is_told_why() {
     for phase in ALL {
-        assert_eq!(refusal(phase).is_none(), phase.serves(), "{phase}");
+        assert_eq!(
+            refusal(phase).is_none(),
+            phase.accepts_new_pods(),
+            "{phase}"
+        );
     }
 }

@@ -57,7 +57,7 @@ fn an_identity_edited_by_hand_is_as_the_rules_have_it_again_and_an_event_says_so
         let other = json!({"spec": {"user": "mallory@acme.com"}});
         refused(admin.patches::<Identity>(name, other).await)?
             .with(422)?
-            .saying("let the broker make another")?;
+            .saying("the broker creates another")?;
         Ok(())
     })
 }

@@ -64,7 +64,8 @@ fn stalled(identity: &Identity) -> Option<Box<str>> {
 
 fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
     // What is on its way out, or serves nobody now, is not known: the broker says what to do about it.
-    let stays = identity.metadata.deletion_timestamp.is_none() && identity.phase().serves();
+    let stays =
+        identity.metadata.deletion_timestamp.is_none() && identity.phase().accepts_new_pods();
     let uid = identity.service_account_uid().filter(|_| stays);
     let known = KnownIdentity {
         service_account_uid: uid.map(Into::into),

@@ -1,0 +1,50 @@
+//! Labels, annotations, scheduling gate and finalizer.
+
+/// Label on a Namespace that opts in; its value is the stack.
+pub const OPT_IN_LABEL: &str = "namesake.dev/stack";
+/// Label on an opted-in Namespace: `enforce` (also without the label), `shadow` or `off`.
+pub const MODE_LABEL: &str = "namesake.dev/mode";
+/// Annotation on an opted-in Namespace: its epoch, a random text that is new each time it is opted in. What was signed in another
+/// epoch is not valid.
+pub const EPOCH_ANNOTATION: &str = "namesake.dev/epoch";
+/// Labels and annotations on a Namespace that decide whether its pods are checked: only admins may write them.
+pub const NAMESPACE_KEYS: [&str; 3] = [OPT_IN_LABEL, MODE_LABEL, EPOCH_ANNOTATION];
+/// Annotation on pods of a namespace in shadow mode: what would have been decided. Never evidence.
+pub const SHADOW_ANNOTATION: &str = "namesake.dev/shadow";
+/// Annotation by which an admin assigns a parent to the user that it names. The webhook removes it when it does so.
+pub const ADOPT_ANNOTATION: &str = "namesake.dev/adopt-for";
+/// Annotation on Jobs and the other parents: the signed stamp that names the proven requester.
+pub const STAMP_ANNOTATION: &str = "namesake.dev/stamp";
+/// Annotation on pods: the signed resolution that the final check verifies.
+pub const RESOLUTION_ANNOTATION: &str = "namesake.dev/resolution";
+/// Annotation on a WorkflowTaskResult of Argo: UID of the pod that created it. Only this pod may change it.
+pub const RESULT_POD_ANNOTATION: &str = "namesake.dev/pod-uid";
+/// Annotation on pods and KSAs: the user, for people to read. Never evidence.
+pub const USER_ANNOTATION: &str = "namesake.dev/user";
+/// Label on pods and KSAs: the identity's name.
+pub const IDENTITY_LABEL: &str = "namesake.dev/identity";
+/// Annotation on what the broker owns: the text of [`crate::Mark`].
+pub const MARK_ANNOTATION: &str = "namesake.dev/mark";
+/// Annotation with the same random text on an Identity and the KSA that was created together with it, before the Identity had a UID
+/// for an owner reference.
+pub const CREATION_ANNOTATION: &str = "namesake.dev/creation";
+/// Annotation on an Identity: when an admin changes its value, what Google refused is tried again at once.
+pub const RETRY_ANNOTATION: &str = "namesake.dev/retry";
+/// Scheduling gate that holds a pod until its identity is verified.
+pub const GATE: &str = "namesake.dev/identity";
+/// Annotation on pods: why the gate is still there, for people to read.
+pub const WAITING_ANNOTATION: &str = "namesake.dev/waiting";
+/// First value of [`WAITING_ANNOTATION`], written by the webhook. The broker writes another one only if it takes long.
+pub const WAITING_AT_FIRST: &str = "Pending: its identity is being created and verified at Google, which takes minutes for a new user";
+/// Finalizer on Identities: the broker removes the Google side before an Identity is deleted.
+pub const FINALIZER: &str = "namesake.dev/google";
+/// GKE's annotation on a KSA: e-mail address of the GSA that it impersonates.
+pub const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
+/// Kubernetes' label that says which program manages an object; see [`MANAGED_BY_VALUE`].
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`] on what we manage.
+pub const MANAGED_BY_VALUE: &str = "namesake";
+/// Annotation on the accepted rules: 12 hex digits of their revision.
+pub const RULES_REVISION_ANNOTATION: &str = "namesake.dev/rules-revision";
+/// Annotation on the Secret of stamp keys: the id of the key that signs. Every id in the Secret verifies.
+pub const CURRENT_KEY_ANNOTATION: &str = "namesake.dev/current-key";

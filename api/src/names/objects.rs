@@ -1,0 +1,79 @@
+//! Names of the objects that an installation consists of, in the system namespace and cluster-wide.
+
+/// Namespace of webhook and broker; default of [`ENV_NAMESPACE`].
+pub const SYSTEM_NAMESPACE: &str = "namesake-system";
+/// ConfigMap with the rules: every key that ends in `.yaml` is a file of rules.
+pub const RULES_CONFIG_MAP: &str = "namesake-rules";
+/// Key of the main file in [`RULES_CONFIG_MAP`].
+pub const RULES_KEY: &str = "rules.yaml";
+/// Ending of the keys of [`RULES_CONFIG_MAP`] that are files of rules.
+pub const RULES_KEY_SUFFIX: &str = ".yaml";
+/// ConfigMap with the last accepted rules, same keys; only the broker writes it.
+pub const ACCEPTED_RULES_CONFIG_MAP: &str = "namesake-accepted-rules";
+/// ConfigMap in which the broker reports how much of each quota is used, and when it will be exhausted.
+pub const QUOTA_CONFIG_MAP: &str = "namesake-quota";
+/// Secret of the certificate authority (`tls.crt`, `tls.key`, type `kubernetes.io/tls`).
+pub const AUTHORITY_SECRET: &str = "namesake-authority";
+/// Secret of the stamp keys: key id to 32 random bytes.
+pub const STAMP_KEY_SECRET: &str = "namesake-stamp-key";
+/// Name of both the Mutating- and the ValidatingWebhookConfiguration.
+pub const WEBHOOK_CONFIGURATION: &str = "namesake";
+/// Webhook that stamps parents and patches pods.
+pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
+/// Webhook that stamps ClusterWorkflowTemplates, which are in no namespace.
+pub const TEMPLATES_WEBHOOK: &str = "templates.namesake.dev";
+/// Webhook of the final check, which validates objects after all mutating webhooks.
+pub const VALIDATE_WEBHOOK: &str = "validate.namesake.dev";
+/// Webhook that writes an epoch onto a namespace as it is opted in.
+pub const NAMESPACES_WEBHOOK: &str = "namespaces.namesake.dev";
+/// The ValidatingAdmissionPolicies that protect names, accounts and the installation, each with a binding of the same name that
+/// denies.
+pub const GUARDS: [&str; 27] = [
+    "namesake-adoption",
+    "namesake-argo-pods",
+    "namesake-bindings",
+    "namesake-broker-pod-status",
+    "namesake-broker-pods",
+    "namesake-broker-role-bindings",
+    "namesake-broker-service-accounts",
+    "namesake-broker-tokens",
+    "namesake-epochs",
+    "namesake-guarded-pods",
+    "namesake-identities",
+    "namesake-installation",
+    "namesake-keys",
+    "namesake-managed-pods",
+    "namesake-mode",
+    "namesake-opt-in",
+    "namesake-opt-in-role-bindings",
+    "namesake-placement",
+    "namesake-pods",
+    "namesake-priority",
+    "namesake-role-bindings",
+    "namesake-service-accounts",
+    "namesake-service-proxy",
+    "namesake-status",
+    "namesake-system",
+    "namesake-task-results",
+    "namesake-token-secrets",
+];
+/// The only policy that warns until an admin sets its binding to deny.
+pub const TOKEN_GUARD: &str = "namesake-tokens";
+/// Webhook that guards running pods and the objects from which Argo's steps get results.
+pub const GUARD_WEBHOOK: &str = "guard.namesake.dev";
+/// Webhook that refuses invalid edits of the rules.
+pub const RULES_WEBHOOK: &str = "rules.namesake.dev";
+/// Name of the webhook's KSA, Deployment and Service.
+pub const WEBHOOK_SERVICE_ACCOUNT: &str = "namesake-webhook";
+/// Name of the broker's KSA, Deployment and Service.
+pub const BROKER_SERVICE_ACCOUNT: &str = "namesake-broker";
+/// PriorityClass of the pods of webhook and broker.
+pub const PRIORITY_CLASS: &str = "namesake";
+/// Audience of the token that the webhook sends to the broker.
+pub const BROKER_AUDIENCE: &str = "namesake-broker";
+/// Name of the Lease that the broker's leader holds.
+pub const BROKER_LEASE: &str = "namesake-broker";
+/// Field manager of what the webhook applies.
+pub const FIELD_MANAGER_WEBHOOK: &str = "namesake-webhook";
+/// Field manager of what the broker applies.
+pub const FIELD_MANAGER_BROKER: &str = "namesake-broker";
