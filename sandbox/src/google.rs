@@ -127,7 +127,7 @@ impl Google {
     ///
     /// # Errors
     /// The emulator's words.
-    pub fn give_folder(&self, person: &str, identity: &IdentityName) -> Result<()> {
+    pub fn grant_folder(&self, person: &str, identity: &IdentityName) -> Result<()> {
         let member = format!("user:{person}");
         let folder = FolderSeed {
             name: folder_of(identity),

@@ -56,10 +56,10 @@ pub async fn install(
         .await
         .context("the installation was broken off")??;
     for (_, name) in SERVICES {
-        until_available(&admin, name, folder).await?;
+        wait_until_available(&admin, name, folder).await?;
     }
     opt_in(control_plane).await?;
-    until_stamped(&control_plane.client(ALICE).await?).await?;
+    wait_until_stamped(&control_plane.client(ALICE).await?).await?;
     Ok(services)
 }
 
@@ -113,7 +113,7 @@ fn apply(kubectl: &Kubectl, place: &Path, ports: &[(&str, String)]) -> Result<()
         .map(drop)
 }
 
-async fn until_available(admin: &Client, name: &str, folder: &WorkFolder) -> Result<()> {
+async fn wait_until_available(admin: &Client, name: &str, folder: &WorkFolder) -> Result<()> {
     let deployments = Api::<Deployment>::namespaced(admin.clone(), SYSTEM_NAMESPACE);
     let start = Instant::now();
     loop {
@@ -158,7 +158,7 @@ fn logs_of(folder: &WorkFolder, deployment: &str) -> String {
 }
 
 /// Until the API server, the webhook's certificate and the webhook's watches are in step.
-async fn until_stamped(alice: &Client) -> Result<()> {
+async fn wait_until_stamped(alice: &Client) -> Result<()> {
     let job: Job = serde_json::from_value(json!({
         "metadata": {"generateName": "is-it-stamped-"},
         "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "none", "image": "none"}]}}},

@@ -42,7 +42,7 @@ const PROGRESS: Duration = Duration::from_secs(15);
 const MINUTES: u32 = 3;
 const IDLE_PATIENCE: Duration = Duration::from_secs(20);
 /// When the faults have stopped, all must be right within.
-const PATIENCE: Duration = Duration::from_mins(3);
+const TIMEOUT: Duration = Duration::from_mins(3);
 
 fn options() -> Options {
     Options {
@@ -122,7 +122,7 @@ async fn soak(
 ) -> Result<()> {
     ns.stack
         .google()
-        .creates_account(PINNED_ACCOUNT, "bob's own")?;
+        .create_account(PINNED_ACCOUNT, "bob's own")?;
     let mut world = World::new(ns, ahead).await?;
     let start = Instant::now();
     let mut next = PROGRESS;
@@ -150,14 +150,14 @@ async fn soak(
         }
     }
     idle_ones_go(&world).await?;
-    within(PATIENCE, "everything is as it should be", async || {
+    within(TIMEOUT, "everything is as it should be", async || {
         world.is_settled().await
     })
     .await?;
     progress(start, done.len(), &world);
     world.nothing_was_wrong()?;
     if let Some(second) = world.second.take() {
-        second.is_stopped().await;
+        second.stop().await;
     }
     Ok(())
 }
@@ -183,10 +183,10 @@ async fn take(
 async fn calm(world: &mut World) -> Result<()> {
     let google = world.ns.stack.google();
     google.state().clear_faults();
-    google.change(|settings| settings.delays = Default::default())?;
-    google.change(|settings| settings.replicas = 1)?;
+    google.change_settings(|settings| settings.delays = Default::default())?;
+    google.change_settings(|settings| settings.replicas = 1)?;
     world.book.without_notes = false;
-    world.ns.stack.rules_become(&world.book.rules()).await??;
+    world.ns.stack.edit_rules(&world.book.rules()).await??;
     Ok(())
 }
 
@@ -202,7 +202,7 @@ async fn idle_ones_go(world: &World) -> Result<()> {
         }
     }
     world.time_passes();
-    within(PATIENCE, "idle identities go", async || {
+    within(TIMEOUT, "idle identities go", async || {
         are_gone(world).await
     })
     .await
@@ -226,7 +226,7 @@ async fn comes_at_last(world: &World, who: usize, class: Class) -> Result<()> {
     eventually(&what, async || {
         let serves = world.serves(who, class).await?;
         let made = somebody
-            .creates::<Job>(metaflow_job().labelled("class", class.name()))
+            .create::<Job>(metaflow_job().labelled("class", class.name()))
             .await;
         match (serves, made) {
             (true, Ok(_)) => Ok(()),

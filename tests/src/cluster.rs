@@ -122,7 +122,7 @@ impl Cluster {
             ..PostParams::default()
         };
         eventually("the guard of managed names is in force", async || {
-            refused(accounts.create(&dry_run, &managed).await)?.saying("managed by Namesake")
+            refused(accounts.create(&dry_run, &managed).await)?.with_message("managed by Namesake")
         })
         .await?;
         Ok(())

@@ -1,5 +1,5 @@
 //! Objects as people and Metaflow write them, before the API server has seen them. They read as sentences:
-//! `metaflow_job().of("HelloFlow").step("train")`.
+//! `metaflow_job().flow("HelloFlow").step("train")`.
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use serde::de::DeserializeOwned;
@@ -71,7 +71,7 @@ pub fn pod() -> Draft {
 impl Draft {
     /// The flow, as Metaflow annotates it.
     #[must_use]
-    pub fn of(self, flow: &str) -> Self {
+    pub fn flow(self, flow: &str) -> Self {
         self.annotated("metaflow/flow_name", flow)
     }
 
@@ -83,7 +83,7 @@ impl Draft {
 
     /// Says that it is somebody's, wherever a client can say so: the annotation and the environment variable.
     #[must_use]
-    pub fn claiming(mut self, user: &str) -> Self {
+    pub fn claiming_user(mut self, user: &str) -> Self {
         self = self.annotated("metaflow/user", user);
         let env = format!("{}/spec/containers/0/env", self.pod);
         let variables = self.value.pointer_mut(&env).and_then(Value::as_array_mut);
@@ -240,9 +240,9 @@ mod tests {
     #[test]
     fn a_metaflow_job_is_what_the_client_sent_and_nothing_of_the_server() {
         let job = metaflow_job()
-            .of("F")
+            .flow("F")
             .step("s")
-            .claiming("bob")
+            .claiming_user("bob")
             .into_value();
         assert_eq!(job["metadata"]["generateName"], "t-b2bdfea8-");
         assert_eq!(job["metadata"]["uid"], Value::Null);

@@ -86,20 +86,20 @@ impl Google {
     ///
     /// # Errors
     /// The name is not a folder's.
-    pub fn gives_folder(&self, person: &str, folder: &str) -> Result<()> {
+    pub fn grant_folder(&self, person: &str, folder: &str) -> Result<()> {
         let binding =
             json!({"role": "roles/storage.objectUser", "members": [format!("user:{person}")]});
         let folder = json!({"name": folder, "bindings": [binding]});
         let bucket =
             json!({"name": BUCKET, "project": CLUSTER_PROJECT, "managedFolders": [folder]});
-        self.seeds(json!({"buckets": [bucket]}))
+        self.seed(json!({"buckets": [bucket]}))
     }
 
     /// Believes another cluster of the project from now on too.
     ///
     /// # Errors
     /// Its key set is none.
-    pub async fn believes(&self, cluster: &Cluster) -> Result<()> {
+    pub async fn trust_cluster(&self, cluster: &Cluster) -> Result<()> {
         let pool = serde_json::from_value(pool(cluster).await?)?;
         self.state().put_pool(pool).map_err(|what| anyhow!(what))
     }
@@ -108,7 +108,7 @@ impl Google {
     ///
     /// # Errors
     /// It had none.
-    pub async fn loses_the_pool(&self) -> Result<()> {
+    pub async fn delete_pool(&self) -> Result<()> {
         let url = format!("{}/emulator/v1/pools/{WORKLOAD_POOL}", self.base_url());
         self.http.delete(url).send().await?.error_for_status()?;
         Ok(())
@@ -118,7 +118,7 @@ impl Google {
     ///
     /// # Errors
     /// The name is none.
-    pub fn lets_manage(&self, account: &str) -> Result<()> {
+    pub fn grant_broker_roles(&self, account: &str) -> Result<()> {
         let member = format!("serviceAccount:{WORKLOAD_POOL}[{account}]");
         let may = |role: &str| json!([{"role": role, "members": [member]}]);
         let seed = json!({
@@ -128,14 +128,14 @@ impl Google {
             ],
             "buckets": [{"name": BUCKET, "project": CLUSTER_PROJECT, "bindings": may("roles/storage.admin")}],
         });
-        self.seeds(seed)
+        self.seed(seed)
     }
 
     /// Adds to what is here, in the form of a seed file.
     ///
     /// # Errors
     /// What does not fit.
-    pub fn seeds(&self, seed: Value) -> Result<()> {
+    pub fn seed(&self, seed: Value) -> Result<()> {
         self.state()
             .seed(serde_json::from_value(seed)?)
             .map_err(|what| anyhow!(what))
@@ -165,8 +165,8 @@ impl Google {
 
     /// What the broker's client is made from.
     #[must_use]
-    pub fn way_in(&self) -> WayIn {
-        WayIn {
+    pub fn broker_credentials(&self) -> BrokerCredentials {
+        BrokerCredentials {
             url: self.base_url().to_owned(),
             token: self.state().user_token(BROKER_TOKEN_OF).into(),
         }
@@ -176,7 +176,7 @@ impl Google {
     ///
     /// # Errors
     /// A value out of range.
-    pub fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<()> {
+    pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) -> Result<()> {
         self.state()
             .change_settings(change)
             .map_err(|what| anyhow!(what))
@@ -186,14 +186,14 @@ impl Google {
     ///
     /// # Errors
     /// It has another form.
-    pub fn fails(&self, fault: Value) -> Result<()> {
+    pub fn plan_fault(&self, fault: Value) -> Result<()> {
         self.state()
             .add_fault(serde_json::from_value::<Fault>(fault)?);
         Ok(())
     }
 
     /// Somebody with every right does something here, whatever is planned to fail; what they are answered is theirs to read.
-    pub async fn meddle(&self, method: &str, path: &str, body: &Value) -> u16 {
+    pub async fn request_as_owner(&self, method: &str, path: &str, body: &Value) -> u16 {
         let token = self.state().user_token(BROKER_TOKEN_OF);
         let request = http::Request::builder()
             .method(method)
@@ -250,9 +250,9 @@ impl Google {
     ///
     /// # Errors
     /// The id is no id.
-    pub fn creates_account(&self, id: &str, description: &str) -> Result<()> {
+    pub fn create_account(&self, id: &str, description: &str) -> Result<()> {
         let seed = json!({"serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": id, "description": description}]});
-        self.seeds(seed)
+        self.seed(seed)
     }
 
     fn account(&self, id: &str) -> Result<Value> {
@@ -335,12 +335,12 @@ pub fn email(id: &str) -> String {
 
 /// The broker's address and token at Google, for a client in whichever runtime it is to live.
 #[derive(Debug)]
-pub struct WayIn {
+pub struct BrokerCredentials {
     url: String,
     token: SecretString,
 }
 
-impl WayIn {
+impl BrokerCredentials {
     /// The broker's client.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ where
         let lease = Cluster::lent().await?;
         let stack = Stack::start(lease, options).await?;
         let result = in_namespace(Arc::clone(&stack), test).await;
-        stack.end().await?;
+        stack.stop().await?;
         result
     })
 }
@@ -97,7 +97,7 @@ where
         .catch_unwind()
         .await;
     if !matches!(outcome, Ok(Ok(()))) {
-        namespace.explain().await;
+        namespace.print_objects().await;
     }
     namespace.delete().await?;
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
@@ -153,7 +153,7 @@ impl TestNamespace {
     pub async fn in_another_cluster(&self, cluster: &str, options: Options) -> Result<Self> {
         let cluster = Cluster::start(cluster).await?;
         let google = Arc::clone(self.stack.google());
-        google.believes(&cluster).await?;
+        google.trust_cluster(&cluster).await?;
         let options = Options {
             google: Some(google),
             ..options
@@ -190,7 +190,7 @@ impl TestNamespace {
         manifests::apply(&self.admin, &label, &self.name, false).await?;
         let alice = self.alice().await?;
         eventually("the webhook sees the namespace", async || {
-            let job = alice.dry_runs::<Job>(metaflow_job()).await?;
+            let job = alice.dry_run::<Job>(metaflow_job()).await?;
             let annotations = job.metadata.annotations.unwrap_or_default();
             let stamp = namesake_api::names::STAMP_ANNOTATION;
             ensure!(annotations.contains_key(stamp), "no stamp: {annotations:?}");
@@ -303,7 +303,7 @@ impl TestNamespace {
 
     /// Prints what is here, on the test's own thread.
     #[expect(clippy::print_stderr, reason = "the failure's explanation")]
-    async fn explain(&self) {
+    async fn print_objects(&self) {
         eprintln!("{}", dump(&self.admin, &self.name).await);
         let folder = self.stack.cluster().folder();
         folder.keep();
@@ -326,7 +326,7 @@ impl TestNamespace {
     ///
     /// # Errors
     /// It stays: the message has what holds it.
-    pub async fn is_gone(&self) -> Result<()> {
+    pub async fn wait_until_gone(&self) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.admin.clone());
         eventually(&format!("namespace {} is gone", self.name), async || {
             let found = namespaces.get_opt(&self.name).await?;

@@ -1,13 +1,13 @@
-//! Numbers that depend on a seed only: what a random test did can be done again.
+//! Random numbers that depend on a seed only, so that a random test can be repeated.
 
 /// A sequence of numbers (`SplitMix64`).
 #[derive(Debug, Clone)]
-pub struct Numbers(u64);
+pub struct Random(u64);
 
-impl Numbers {
+impl Random {
     /// The sequence of a seed.
     #[must_use]
-    pub const fn of(seed: u64) -> Self {
+    pub const fn from_seed(seed: u64) -> Self {
         Self(seed)
     }
 

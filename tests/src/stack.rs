@@ -13,17 +13,17 @@ use namesake_sandbox::kubernetes::users::ADMIN;
 use secrecy::ExposeSecret;
 use tokio::sync::{Mutex, OnceCell};
 
-mod asked;
+mod broker_requests;
 mod installed;
-pub mod meddler;
 mod metrics;
 mod options;
+pub mod other_webhook;
 pub mod program;
 mod programs;
 pub mod replica;
 pub mod service;
 
-pub use asked::question;
+pub use broker_requests::identity_request;
 use installed::{authority, configure, write_rules};
 use metrics::MetricsAddresses;
 pub use metrics::scrape;
@@ -175,7 +175,7 @@ impl Stack {
     ///
     /// # Errors
     /// The API server refuses them.
-    pub async fn rules_become(&self, text: &str) -> Result<kube::Result<ConfigMap>> {
+    pub async fn edit_rules(&self, text: &str) -> Result<kube::Result<ConfigMap>> {
         let client = self.cluster().control_plane.client(ADMIN).await?;
         Ok(write_rules(&client, text).await)
     }
@@ -184,9 +184,9 @@ impl Stack {
     ///
     /// # Errors
     /// The control plane's files are gone.
-    pub async fn end(&self) -> Result<()> {
-        self.webhook_is_killed().await;
-        self.broker_is_killed().await;
+    pub async fn stop(&self) -> Result<()> {
+        self.kill_webhook().await;
+        self.kill_broker().await;
         if self.options.google.is_none() {
             self.google.stop();
         }

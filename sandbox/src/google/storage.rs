@@ -58,7 +58,7 @@ impl Storage {
                 url: format!("http://127.0.0.1:{port}"),
                 process: children.spawn(&launch)?,
             };
-            match storage.until_ready().await {
+            match storage.wait_until_ready().await {
                 Ok(()) => return Ok(storage),
                 // Most likely the port was taken in between.
                 Err(_) if attempt < START_TRIES && storage.process.ended().is_some() => {}
@@ -68,7 +68,7 @@ impl Storage {
         bail!("the storage was not started")
     }
 
-    async fn until_ready(&self) -> Result<()> {
+    async fn wait_until_ready(&self) -> Result<()> {
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(2))
             .build()

@@ -304,18 +304,18 @@ impl Child {
         }
     }
 
-    /// Stops it where it is, as a machine that hangs does, until [`Child::goes_on`].
-    pub fn pauses(&self) {
+    /// Stops it where it is, as a machine that hangs does, until [`Child::resume`].
+    pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
     }
 
     /// Lets it go on where it was stopped.
-    pub fn goes_on(&self) {
+    pub fn resume(&self) {
         self.signal(Signal::SIGCONT);
     }
 
     /// Ends it in the middle of whatever it is doing.
-    pub fn is_killed(&self) {
+    pub fn kill(&self) {
         self.signal(Signal::SIGKILL);
     }
 

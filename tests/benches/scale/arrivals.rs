@@ -34,7 +34,7 @@ const KNOWN: usize = 50;
 /// Writes to IAM that an identity needs: its account, and the binding on it.
 const WRITES_EACH: usize = 2;
 /// Google believes at once here: what is over this many times what is unavoidable is not waited for.
-const PATIENCE: u32 = 4;
+const TIMEOUT: u32 = 4;
 
 /// Goals, as ratios; and writes of the policy that the newcomers share.
 const FIRST_TO_BARE: f64 = 3.0;
@@ -84,7 +84,7 @@ pub(crate) async fn measure(
         times
     };
     let until_done = async {
-        until_ready(home, size, &ready, &mut asked, began).await;
+        wait_until_ready(home, size, &ready, &mut asked, began).await;
         done.cancel();
         Ok(())
     };
@@ -135,12 +135,12 @@ fn costs(report: &mut Report, broker: &Process, asked: &Asked) -> anyhow::Result
     Ok(())
 }
 
-/// One newcomer more, until everything is in step: rules, webhook and broker.
+/// One new_user more, until everything is in step: rules, webhook and broker.
 async fn warm(crowd: &Crowd, size: &Size) -> anyhow::Result<()> {
-    let newcomer = user(size.identities + size.users);
+    let new_user = user(size.identities + size.users);
     let started = Instant::now();
     loop {
-        match crowd.pod(&newcomer, "new-0").await {
+        match crowd.pod(&new_user, "new-0").await {
             Ok(_) => return Ok(()),
             Err(error) if started.elapsed() > Duration::from_secs(60) => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
@@ -201,14 +201,14 @@ fn watch(home: &Home, size: &Size, ready: &Arc<Mutex<Ready>>) -> Watches {
     Watches((0..size.rooms()).map(one).collect())
 }
 
-async fn until_ready(
+async fn wait_until_ready(
     home: &Home,
     size: &Size,
     ready: &Mutex<Ready>,
     asked: &mut Asked,
     began: Instant,
 ) {
-    let patience = unavoidable(size) * PATIENCE + Duration::from_secs(60);
+    let patience = unavoidable(size) * TIMEOUT + Duration::from_secs(60);
     let mut said = Instant::now();
     loop {
         let count = lock(ready).names.len();
@@ -243,7 +243,7 @@ fn unavoidable(size: &Size) -> Duration {
     Duration::from_secs_f64(creations.max(writes).max(coming)) + proofs
 }
 
-/// Seconds until no pod of a newcomer waits at our gate; for ever, if one does after a minute.
+/// Seconds until no pod of a new_user waits at our gate; for ever, if one does after a minute.
 async fn gates_open(home: &Home, size: &Size, began: Instant) -> anyhow::Result<f64> {
     let started = Instant::now();
     for room in 0..size.rooms() {

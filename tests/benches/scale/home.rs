@@ -131,7 +131,7 @@ impl Home {
     ///
     /// # Errors
     /// There is none.
-    pub(crate) async fn broker_starts(&self) -> anyhow::Result<Process> {
+    pub(crate) async fn start_broker(&self) -> anyhow::Result<Process> {
         self.deployment(json!({"spec": {"replicas": 1}})).await?;
         let start = Instant::now();
         loop {

@@ -31,7 +31,7 @@ impl Size {
     /// From the variable; `smoke` is what is meant without it.
     ///
     /// # Errors
-    /// When the variable is no pair of numbers.
+    /// When the variable is not a pair of numbers.
     pub(crate) fn of_run(smoke: bool) -> anyhow::Result<Self> {
         let (identities, users) = match std::env::var(VARIABLE) {
             Ok(text) => pair(&text)

@@ -81,9 +81,9 @@ pub(crate) async fn measure(
 ) -> anyhow::Result<Process> {
     let url = format!("{}{}", home.broker_url().await?, names::READY_PATH);
     let asked = Asked::from_now(&home.google);
-    let process = home.broker_starts().await?;
+    let process = home.start_broker().await?;
     let started = process.started()?;
-    until_ready(&url).await?;
+    wait_until_ready(&url).await?;
     let ready = started.elapsed().as_secs_f64();
     let count = size.identities;
     report.goal(
@@ -174,7 +174,7 @@ fn costs(
     Ok(())
 }
 
-async fn until_ready(url: &str) -> anyhow::Result<()> {
+async fn wait_until_ready(url: &str) -> anyhow::Result<()> {
     // As a kubelet asks: whether it is ready, not who it is.
     let kubelet = reqwest::Client::builder()
         .danger_accept_invalid_certs(true)

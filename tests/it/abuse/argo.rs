@@ -11,7 +11,7 @@ use anyhow::Result;
 use kube::api::DynamicObject;
 use namesake_tests::{
     cluster::{person::Person, refusal::refused},
-    controllers::replayed_argo::{Controller, FLOW, creates, template, trigger},
+    controllers::replayed_argo::{Controller, FLOW, create, template, trigger},
     namespace::TestNamespace,
 };
 use serde_json::Value;
@@ -28,7 +28,7 @@ struct Deployed {
 async fn deployed(ns: TestNamespace) -> Result<Deployed> {
     let (alice, bob, mallory) = (ns.alice().await?, ns.bob().await?, ns.mallory().await?);
     let argo = Controller::of(&ns).await?;
-    creates(&alice, &template()).await?;
+    create(&alice, &template()).await?;
     Ok(Deployed {
         ns,
         alice,
@@ -41,11 +41,11 @@ async fn deployed(ns: TestNamespace) -> Result<Deployed> {
 impl Deployed {
     /// Bob has started it, and Argo has stored what it runs.
     async fn started(&self) -> Result<DynamicObject> {
-        let workflow = creates(&self.bob, &trigger()).await?;
-        refused(self.argo.makes_pod(&workflow, "start").await)?
-            .with(503)?
-            .saying(FLOW)?;
-        Ok(self.argo.stores(&workflow, &template()["spec"]).await?)
+        let workflow = create(&self.bob, &trigger()).await?;
+        refused(self.argo.create_step_pod(&workflow, "start").await)?
+            .with_code(503)?
+            .with_message(FLOW)?;
+        Ok(self.argo.store_spec(&workflow, &template()["spec"]).await?)
     }
 
     /// What is deployed, changed by somebody: they run something else.
@@ -67,7 +67,7 @@ impl Deployed {
     /// Somebody deploys a template over the one that is there.
     async fn deploys(&self, person: &Person, template: &Value) -> Result<DynamicObject> {
         let spec = serde_json::json!({"spec": template["spec"]});
-        Ok(namesake_tests::controllers::replayed_argo::patches(
+        Ok(namesake_tests::controllers::replayed_argo::patch(
             person,
             "WorkflowTemplate",
             FLOW,

@@ -14,9 +14,9 @@ use namesake_tests::{drafts::metaflow_job, namespace::TestNamespace};
 use super::raw::{Answer, maker, parents, place, sends};
 
 /// Whatever was written: the next one is served as before.
-async fn still_answers(ns: &TestNamespace) -> Result<()> {
+async fn check_webhook_still_answers(ns: &TestNamespace) -> Result<()> {
     let alice = ns.alice().await?;
-    let job = alice.dry_runs::<Job>(metaflow_job()).await?;
+    let job = alice.dry_run::<Job>(metaflow_job()).await?;
     let requester = maker(&serde_json::to_value(job)?)?;
     ensure!(requester == alice.name, "{requester}");
     Ok(())

@@ -36,7 +36,7 @@ mod tokens;
 mod webhooks_down;
 
 /// Somebody with every ordinary right on everything in the cluster, so that policies alone stand in the way; no admin of ours.
-pub(super) async fn powerful(ns: &TestNamespace) -> Result<Person> {
+pub(super) async fn person_with_cluster_rights(ns: &TestNamespace) -> Result<Person> {
     let group = "rbac.authorization.k8s.io";
     let verbs = [
         "get",
@@ -74,8 +74,8 @@ pub(super) async fn powerful(ns: &TestNamespace) -> Result<Person> {
 const POWERFUL: &str = "powerful@acme.com";
 
 /// Bob's account, made because he needed it.
-async fn bobs_account(ns: &TestNamespace) -> Result<String> {
-    let made = ns.bob().await?.creates::<Pod>(pod()).await?;
+async fn create_account_of_bob(ns: &TestNamespace) -> Result<String> {
+    let made = ns.bob().await?.create::<Pod>(pod()).await?;
     ns.runs_as(&made, BOB).await?;
     Ok(account_of(&made).to_owned())
 }
@@ -96,10 +96,10 @@ fn nobody_but_the_broker_creates_an_account_of_a_managed_name() -> Result<()> {
         let elsewhere = ns.neighbour().await?;
         for place in [&ns, &elsewhere] {
             for person in [place.mallory().await?, place.admin().await?] {
-                refused(person.creates::<ServiceAccount>(account(&name)?).await)?
-                    .saying(&name)?
-                    .saying(&person.name)?
-                    .saying("choose another name")?;
+                refused(person.create::<ServiceAccount>(account(&name)?).await)?
+                    .with_message(&name)?
+                    .with_message(&person.name)?
+                    .with_message("choose another name")?;
             }
         }
         elsewhere.delete().await
@@ -115,13 +115,13 @@ fn generate_name_does_not_get_round_the_guard() -> Result<()> {
         for _ in 0..20 {
             let wish: ServiceAccount =
                 serde_json::from_value(json!({"metadata": {"generateName": "mf-bob-aaaaaaaaa"}}))?;
-            match mallory.creates::<ServiceAccount>(wish).await {
+            match mallory.create::<ServiceAccount>(wish).await {
                 Ok(made) => {
                     let name = made.name_any();
                     ensure!(!namesake_core::is_managed_name(&name), "{name} was made");
                 }
                 refusal => {
-                    refused(refusal)?.saying("managed by Namesake")?;
+                    refused(refusal)?.with_message("managed by Namesake")?;
                     refusals += 1;
                 }
             }
@@ -134,7 +134,7 @@ fn generate_name_does_not_get_round_the_guard() -> Result<()> {
 #[test]
 fn nobody_but_the_broker_points_bobs_account_elsewhere_or_deletes_it() -> Result<()> {
     with_namespace(|ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         eventually("its Identity owns it", async || {
             let account: ServiceAccount = ns.admin().await?.all().get(&name).await?;
             ensure!(!account.owner_references().is_empty());
@@ -149,9 +149,10 @@ fn nobody_but_the_broker_points_bobs_account_elsewhere_or_deletes_it() -> Result
         ];
         for person in others(&ns).await? {
             for edit in &edits {
-                refused(person.patches::<ServiceAccount>(&name, edit.clone()).await)?.with(403)?;
+                refused(person.patch::<ServiceAccount>(&name, edit.clone()).await)?
+                    .with_code(403)?;
             }
-            refused(person.deletes::<ServiceAccount>(&name).await)?.with(403)?;
+            refused(person.delete::<ServiceAccount>(&name).await)?.with_code(403)?;
         }
         Ok(())
     })
@@ -160,23 +161,23 @@ fn nobody_but_the_broker_points_bobs_account_elsewhere_or_deletes_it() -> Result
 #[test]
 fn nobody_runs_as_bob_where_a_namespace_has_opted_out() -> Result<()> {
     with_namespace(|ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
         ns.opt_out().await?;
         // From here on no webhook of ours looks, and bob's account and its binding are still there.
         eventually("the API server has seen the opt-out", async || {
             let planted = pod().running_as(&name);
-            refused(mallory.dry_runs::<Pod>(planted).await)?.saying("not opted in")
+            refused(mallory.dry_run::<Pod>(planted).await)?.with_message("not opted in")
         })
         .await?;
         for planted in [pod().running_as(&name), pod().running_as_deprecated(&name)] {
-            refused(mallory.creates::<Pod>(planted).await)?
-                .with(403)?
-                .saying(&name)?
-                .saying(&mallory.name)?
-                .saying("not opted in")?;
+            refused(mallory.create::<Pod>(planted).await)?
+                .with_code(403)?
+                .with_message(&name)?
+                .with_message(&mallory.name)?
+                .with_message("not opted in")?;
         }
-        mallory.creates::<Pod>(pod()).await?;
+        mallory.create::<Pod>(pod()).await?;
         Ok(())
     })
 }
@@ -184,16 +185,16 @@ fn nobody_runs_as_bob_where_a_namespace_has_opted_out() -> Result<()> {
 #[test]
 fn who_edits_a_namespace_reads_identities_and_writes_none() -> Result<()> {
     with_namespace(|ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
         let identity: Identity = mallory.all().get(&name).await?;
         ensure!(identity.spec.user == BOB);
         let theirs = json!({"spec": {"project": "mallorys"}});
-        refused(mallory.patches::<Identity>(&name, theirs).await)?.with(403)?;
-        refused(mallory.deletes::<Identity>(&name).await)?.with(403)?;
+        refused(mallory.patch::<Identity>(&name, theirs).await)?.with_code(403)?;
+        refused(mallory.delete::<Identity>(&name).await)?.with_code(403)?;
         let mut copy = Identity::new("mf-copy-aaaaaaaaaaaaaa", identity.spec.clone());
         copy.spec.user = "mallory@acme.com".to_owned();
-        refused(mallory.creates::<Identity>(copy).await)?.with(403)?;
+        refused(mallory.create::<Identity>(copy).await)?.with_code(403)?;
         Ok(())
     })
 }
@@ -201,7 +202,7 @@ fn who_edits_a_namespace_reads_identities_and_writes_none() -> Result<()> {
 #[test]
 fn not_even_an_admin_writes_an_identitys_status() -> Result<()> {
     with_namespace(|ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         let admin = ns.admin().await?;
         let identities: Api<Identity> = admin.all();
         let ready = json!({"status": {"serviceAccountUid": "forged"}});
@@ -213,8 +214,8 @@ fn not_even_an_admin_writes_an_identitys_status() -> Result<()> {
             )
             .await;
         refused(patched)?
-            .with(403)?
-            .saying("only Namesake's broker")?;
+            .with_code(403)?
+            .with_message("only Namesake's broker")?;
         Ok(())
     })
 }
@@ -222,14 +223,14 @@ fn not_even_an_admin_writes_an_identitys_status() -> Result<()> {
 #[test]
 fn what_an_identity_is_does_not_change_even_for_an_admin() -> Result<()> {
     with_namespace(|ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         let admin = ns.admin().await?;
         for edit in [
             json!({"spec": {"user": "mallory@acme.com"}}),
             json!({"spec": {"class": "other"}}),
             json!({"spec": {"stack": "other"}}),
         ] {
-            refused(admin.patches::<Identity>(&name, edit).await)?.with(422)?;
+            refused(admin.patch::<Identity>(&name, edit).await)?.with_code(422)?;
         }
         Ok(())
     })
@@ -239,13 +240,13 @@ fn what_an_identity_is_does_not_change_even_for_an_admin() -> Result<()> {
 fn the_broker_itself_writes_managed_accounts_only() -> Result<()> {
     with_namespace(|ns| async move {
         let broker = ns.broker().await?;
-        refused(broker.creates::<ServiceAccount>(account("helper")?).await)?
-            .with(403)?
-            .saying("managed service accounts only")?;
+        refused(broker.create::<ServiceAccount>(account("helper")?).await)?
+            .with_code(403)?
+            .with_message("managed service accounts only")?;
         let edit =
             json!({"metadata": {"annotations": {GSA_ANNOTATION: "x@y.iam.gserviceaccount.com"}}});
-        refused(broker.patches::<ServiceAccount>("default", edit).await)?.with(403)?;
-        refused(broker.deletes::<ServiceAccount>("metaflow").await)?.with(403)?;
+        refused(broker.patch::<ServiceAccount>("default", edit).await)?.with_code(403)?;
+        refused(broker.delete::<ServiceAccount>("metaflow").await)?.with_code(403)?;
         Ok(())
     })
 }
@@ -253,7 +254,7 @@ fn the_broker_itself_writes_managed_accounts_only() -> Result<()> {
 #[test]
 fn the_broker_itself_gets_tokens_for_google_and_managed_accounts_only() -> Result<()> {
     with_namespace(|ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         let accounts: Api<ServiceAccount> = ns.broker().await?.all();
         let ask = |name: String, audiences: Vec<String>| {
             let accounts = accounts.clone();
@@ -269,8 +270,8 @@ fn the_broker_itself_gets_tokens_for_google_and_managed_accounts_only() -> Resul
         ask(name.clone(), pool.clone())
             .await?
             .context("what the broker is for")?;
-        refused(ask("default".to_owned(), pool).await?)?.with(403)?;
-        refused(ask(name.clone(), vec![]).await?)?.with(403)?;
+        refused(ask("default".to_owned(), pool).await?)?.with_code(403)?;
+        refused(ask(name.clone(), vec![]).await?)?.with_code(403)?;
         refused(
             ask(
                 name,
@@ -281,7 +282,7 @@ fn the_broker_itself_gets_tokens_for_google_and_managed_accounts_only() -> Resul
             )
             .await?,
         )?
-        .with(403)?;
+        .with_code(403)?;
         Ok(())
     })
 }
@@ -295,21 +296,21 @@ fn the_broker_itself_has_no_rights_where_nobody_opted_in_and_binds_nobody_else()
         let binding: RoleBinding = serde_json::from_value(
             json!({"metadata": {"name": "gift"}, "roleRef": role, "subjects": mallory}),
         )?;
-        refused(broker.creates::<RoleBinding>(binding.clone()).await)?.with(403)?;
+        refused(broker.create::<RoleBinding>(binding.clone()).await)?.with_code(403)?;
         let admin_role: RoleBinding = serde_json::from_value(json!({
             "metadata": {"name": "gift"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
             "subjects": [{"kind": "ServiceAccount", "name": ns.name_for(BOB), "namespace": ns.name}],
         }))?;
-        refused(broker.creates::<RoleBinding>(admin_role).await)?.with(403)?;
+        refused(broker.create::<RoleBinding>(admin_role).await)?.with_code(403)?;
         let elsewhere = ns.neighbour().await?;
         let there = broker.in_namespace(&elsewhere.name);
         refused(
             there
-                .creates::<ServiceAccount>(account(&ns.name_for(BOB))?)
+                .create::<ServiceAccount>(account(&ns.name_for(BOB))?)
                 .await,
         )?
-        .with(403)?;
+        .with_code(403)?;
         refused(
             there
                 .all::<Pod>()
@@ -317,7 +318,7 @@ fn the_broker_itself_has_no_rights_where_nobody_opted_in_and_binds_nobody_else()
                 .await
                 .map(|_| ()),
         )?
-        .with(403)?;
+        .with_code(403)?;
         elsewhere.delete().await
     })
 }
@@ -326,7 +327,7 @@ fn the_broker_itself_has_no_rights_where_nobody_opted_in_and_binds_nobody_else()
 fn the_webhook_makes_nothing_and_reads_no_secret_but_its_own() -> Result<()> {
     with_namespace(|ns| async move {
         let webhook = ns.webhook().await?;
-        refused(webhook.creates::<Pod>(pod()).await)?.with(403)?;
+        refused(webhook.create::<Pod>(pod()).await)?.with_code(403)?;
         refused(
             webhook
                 .all::<k8s_openapi::api::core::v1::Secret>()
@@ -334,14 +335,14 @@ fn the_webhook_makes_nothing_and_reads_no_secret_but_its_own() -> Result<()> {
                 .await
                 .map(|_| ()),
         )?
-        .with(403)?;
+        .with_code(403)?;
         let home = webhook.in_namespace(SYSTEM_NAMESPACE);
         let edit = json!({"data": {"rules.yaml": "mine"}});
         refused(
-            home.patches::<ConfigMap>(ACCEPTED_RULES_CONFIG_MAP, edit)
+            home.patch::<ConfigMap>(ACCEPTED_RULES_CONFIG_MAP, edit)
                 .await,
         )?
-        .with(403)?;
+        .with_code(403)?;
         Ok(())
     })
 }

@@ -22,7 +22,7 @@ use namesake_tests::{
     drafts::{Draft, metaflow_job, metaflow_pod},
     eventually::eventually,
     namespace::{TestNamespace, account_of, with_namespace},
-    random::Numbers,
+    random::Random,
 };
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ type Asked = BTreeSet<String>;
 
 /// The people, what they made, and how often they were let.
 struct Model {
-    numbers: Numbers,
+    random: Random,
     people: Vec<Person>,
     /// Root of the pods → who asked for what they run.
     roots: BTreeMap<String, Asked>,
@@ -58,7 +58,7 @@ struct Model {
 impl Model {
     async fn new(ns: &TestNamespace, seed: u64) -> Result<Self> {
         Ok(Self {
-            numbers: Numbers::of(seed),
+            random: Random::from_seed(seed),
             people: vec![ns.alice().await?, ns.bob().await?, ns.mallory().await?],
             roots: BTreeMap::new(),
             jobs: Vec::new(),
@@ -71,32 +71,32 @@ impl Model {
     }
 
     fn person(&mut self) -> Person {
-        let index = self.numbers.below(self.people.len());
+        let index = self.random.below(self.people.len());
         self.people[index].clone()
     }
 
     /// Everything of another's that can be worn: annotations, labels, account, owner.
     fn dressed(&mut self, mut draft: Draft) -> Draft {
         let (job, pod) = (
-            self.numbers.below(self.jobs.len()),
-            self.numbers.below(self.pods.len()),
+            self.random.below(self.jobs.len()),
+            self.random.below(self.pods.len()),
         );
         let worn = |object: &dyn Fn(&str) -> Option<String>, key| object(key);
-        if let Some(job) = self.jobs.get(job).filter(|_| self.numbers.one_in(2)) {
+        if let Some(job) = self.jobs.get(job).filter(|_| self.random.one_in(2)) {
             let stamp = worn(&|key| job.annotations().get(key).cloned(), STAMP_ANNOTATION);
             draft = draft.annotated(STAMP_ANNOTATION, &stamp.unwrap_or_default());
-            if self.numbers.one_in(4) {
+            if self.random.one_in(4) {
                 let (name, uid) = (job.name_any(), job.uid().unwrap_or_default());
                 draft = draft.owned_by("batch/v1", "Job", &name, &uid);
             }
-            if self.numbers.one_in(6) {
+            if self.random.one_in(6) {
                 draft = draft.labelled("batch.kubernetes.io/job-name", &job.name_any());
             }
         }
-        if let Some(run) = self.some_run().filter(|_| self.numbers.one_in(8)) {
+        if let Some(run) = self.some_run().filter(|_| self.random.one_in(8)) {
             draft = draft.labelled("workflows.argoproj.io/workflow", &run);
         }
-        if let Some(pod) = self.pods.get(pod).filter(|_| self.numbers.one_in(2)) {
+        if let Some(pod) = self.pods.get(pod).filter(|_| self.random.one_in(2)) {
             for key in [RESOLUTION_ANNOTATION, USER_ANNOTATION] {
                 let text = pod.annotations().get(key).cloned().unwrap_or_default();
                 draft = draft.annotated(key, &text);
@@ -121,7 +121,7 @@ impl Model {
 
     async fn create(&mut self) {
         let person = self.person();
-        let is_pod = self.numbers.one_in(3);
+        let is_pod = self.random.one_in(3);
         let draft = if is_pod {
             metaflow_pod()
         } else {
@@ -130,12 +130,12 @@ impl Model {
         let mut draft = self.dressed(draft);
         draft = self.named(&person, draft);
         if is_pod {
-            self.pods.extend(person.creates::<Pod>(draft).await);
+            self.pods.extend(person.create::<Pod>(draft).await);
         } else {
-            if self.numbers.one_in(2) {
+            if self.random.one_in(2) {
                 draft = draft.suspended();
             }
-            self.jobs.extend(person.creates::<Job>(draft).await);
+            self.jobs.extend(person.create::<Job>(draft).await);
         }
     }
 
@@ -150,22 +150,22 @@ impl Model {
         let Ok(cron) = serde_json::from_value::<CronJob>(cron) else {
             return;
         };
-        if person.creates::<CronJob>(cron).await.is_err() {
+        if person.create::<CronJob>(cron).await.is_err() {
             return;
         }
         let other = self.person();
         let changed = json!({"spec": {"jobTemplate": {"spec": {"template": {"metadata": {"annotations": {"inject": other.name}}}}}}});
-        let _ = other.patches::<CronJob>(&name, changed).await;
+        let _ = other.patch::<CronJob>(&name, changed).await;
     }
 
     async fn change(&mut self) {
         let person = self.person();
-        let index = self.numbers.below(self.jobs.len());
+        let index = self.random.below(self.jobs.len());
         let Some(job) = self.jobs.get(index).map(ResourceExt::name_any) else {
             return;
         };
         let template = |change: Value| json!({"spec": {"template": {"metadata": change}}});
-        let patch = match self.numbers.below(6) {
+        let patch = match self.random.below(6) {
             0 => json!({"spec": {"suspend": false}}),
             1 => template(json!({"annotations": {"inject": person.name}})),
             2 => {
@@ -175,7 +175,7 @@ impl Model {
             4 => json!({"spec": {"suspend": true}}),
             _ => json!({"metadata": {"labels": {"x": person.name}, "generateName": "other-"}}),
         };
-        let changed = person.patches::<Job>(&job, patch).await;
+        let changed = person.patch::<Job>(&job, patch).await;
         if let (Ok(changed), Some(kept)) = (changed, self.jobs.get_mut(index)) {
             *kept = changed;
         }
@@ -183,14 +183,14 @@ impl Model {
 
     async fn delete(&mut self) {
         let person = self.person();
-        let index = self.numbers.below(self.jobs.len());
+        let index = self.random.below(self.jobs.len());
         if let Some(job) = self.jobs.get(index) {
-            let _ = person.deletes::<Job>(&job.name_any()).await;
+            let _ = person.delete::<Job>(&job.name_any()).await;
         }
     }
 
     async fn act(&mut self, ns: &TestNamespace) -> Result<()> {
-        match self.numbers.below(38) {
+        match self.random.below(38) {
             30.. => self.of_orphans().await,
             28 => self.through_status().await,
             29 => self.as_controller().await,

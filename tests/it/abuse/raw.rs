@@ -51,7 +51,7 @@ impl Answer {
         ensure!([400, 403, 413, 422].contains(&code), "{code}: {told:?}");
         ensure!(!told.message.contains(FAILED), "{told:?}");
         for part in says {
-            told = told.saying(part)?;
+            told = told.with_message(part)?;
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ fn a_job_from_before_the_opt_in_is_listed_and_given_to_its_user_by_an_admin_only
         let planted = metaflow_job()
             .suspended()
             .annotated(ADOPT_ANNOTATION, "bob@acme.com");
-        let job = neighbour.alice().await?.creates::<Job>(planted).await?;
+        let job = neighbour.alice().await?.create::<Job>(planted).await?;
         let name = job.name_any();
         let listed_as = format!("batch/Job {name}");
         neighbour.opt_in().await?;
@@ -67,30 +67,30 @@ fn a_job_from_before_the_opt_in_is_listed_and_given_to_its_user_by_an_admin_only
         let mallory = neighbour.mallory().await?;
         refused(
             mallory
-                .patches::<Job>(&name, adopt_for("mallory@acme.com"))
+                .patch::<Job>(&name, adopt_for("mallory@acme.com"))
                 .await,
         )?
-        .with(403)?
-        .saying("only admins")?
-        .saying("mallory@acme.com")?;
+        .with_code(403)?
+        .with_message("only admins")?
+        .with_message("mallory@acme.com")?;
         let admin = neighbour.admin().await?;
         // What was planted is nobody's word: an admin who changes something else does not obey it.
         let note = json!({"metadata": {"annotations": {"note": "x"}}});
-        let seen: Job = admin.patches(&name, note).await?;
+        let seen: Job = admin.patch(&name, note).await?;
         ensure!(!seen.annotations().contains_key(STAMP_ANNOTATION));
         ensure!(!seen.annotations().contains_key(ADOPT_ANNOTATION));
         refused(
             admin
-                .patches::<Job>(&name, adopt_for("carl@contractor.example"))
+                .patch::<Job>(&name, adopt_for("carl@contractor.example"))
                 .await,
         )?
-        .with(403)?
-        .saying("contractors")?;
-        let adopted: Job = admin.patches(&name, adopt_for("Alice@acme.com")).await?;
+        .with_code(403)?
+        .with_message("contractors")?;
+        let adopted: Job = admin.patch(&name, adopt_for("Alice@acme.com")).await?;
         ensure!(adopted.annotations().contains_key(STAMP_ANNOTATION));
         ensure!(!adopted.annotations().contains_key(ADOPT_ANNOTATION));
         let resume = json!({"spec": {"suspend": false}});
-        let resumed: Job = neighbour.alice().await?.patches(&name, resume).await?;
+        let resumed: Job = neighbour.alice().await?.patch(&name, resume).await?;
         neighbour
             .runs_as(&neighbour.pod_of(&resumed).await?, ALICE)
             .await?;
@@ -141,52 +141,48 @@ async fn keys_change(ns: &TestNamespace, patch: Value) -> Result<()> {
             &Patch::Merge(patch),
         )
         .await?;
-    ns.stack.webhook_is_killed().await;
-    ns.stack.webhook_starts().await
+    ns.stack.kill_webhook().await;
+    ns.stack.start_webhook().await
 }
 
 #[test]
 fn stamps_outlive_the_key_that_signs_until_it_is_removed() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let alice = ns.alice().await?;
-        let first: Job = alice.creates(metaflow_job().suspended()).await?;
-        let second: Job = alice.creates(metaflow_job().suspended()).await?;
+        let first: Job = alice.create(metaflow_job().suspended()).await?;
+        let second: Job = alice.create(metaflow_job().suspended()).await?;
         let old = key_of(&first).context("no stamp")?.to_owned();
         let key = BASE64.encode(&[9; 32]);
         let rotated = json!({"data": {"next": key}, "metadata": {"annotations": {CURRENT_KEY_ANNOTATION: "next"}}});
         keys_change(&ns, rotated).await?;
         let resume = json!({"spec": {"suspend": false}});
-        let resumed: Job = alice.patches(&first.name_any(), resume.clone()).await?;
+        let resumed: Job = alice.patch(&first.name_any(), resume.clone()).await?;
         ensure!(
             key_of(&resumed) == Some("next"),
             "an update signs again: {:?}",
             key_of(&resumed)
         );
         ns.runs_as(&ns.pod_of(&resumed).await?, ALICE).await?;
-        let new: Job = alice.creates(metaflow_job()).await?;
+        let new: Job = alice.create(metaflow_job()).await?;
         ensure!(key_of(&new) == Some("next"));
         let text = ns.stack.webhook_metrics().await?;
         let still = format!("namesake_webhook_stamps{{key=\"{old}\"}} 1");
         ensure!(text.contains(&still), "{still} is not in {text}");
         keys_change(&ns, json!({"data": {old.as_str(): null}})).await?;
-        refused(
-            alice
-                .patches::<Job>(&second.name_any(), resume.clone())
-                .await,
-        )?
-        .with(503)?
-        .saying(&old)?
-        .saying("which is unknown")?;
+        refused(alice.patch::<Job>(&second.name_any(), resume.clone()).await)?
+            .with_code(503)?
+            .with_message(&old)?
+            .with_message("which is unknown")?;
         ns.runs_as(
-            &ns.pod_of(&alice.creates(metaflow_job()).await?).await?,
+            &ns.pod_of(&alice.create(metaflow_job()).await?).await?,
             ALICE,
         )
         .await?;
         // An admin says whose it is, and it goes on.
         let admin = ns.admin().await?;
-        let adopted: Job = admin.patches(&second.name_any(), adopt_for(ALICE)).await?;
+        let adopted: Job = admin.patch(&second.name_any(), adopt_for(ALICE)).await?;
         ensure!(key_of(&adopted) == Some("next"));
-        let resumed: Job = alice.patches(&second.name_any(), resume).await?;
+        let resumed: Job = alice.patch(&second.name_any(), resume).await?;
         ns.runs_as(&ns.pod_of(&resumed).await?, ALICE).await?;
         Ok(())
     })

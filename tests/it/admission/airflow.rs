@@ -11,7 +11,7 @@ use namesake_tests::{
 
 /// Airflow's account, with a real token and the rights that it has in a stock installation.
 async fn airflow(ns: &TestNamespace) -> Result<Person> {
-    ns.editor("airflow", "airflow-worker").await
+    ns.account_with_edit("airflow", "airflow-worker").await
 }
 
 /// The pod of a task as Airflow's operator makes it.
@@ -26,9 +26,11 @@ fn task_of(owner: &str) -> Draft {
 fn a_pod_that_airflow_makes_for_alice_runs_as_alice() -> Result<()> {
     with_namespace(|ns| async move {
         let airflow = airflow(&ns).await?;
-        let pod = airflow.creates::<Pod>(task_of(ALICE).claiming(BOB)).await?;
+        let pod = airflow
+            .create::<Pod>(task_of(ALICE).claiming_user(BOB))
+            .await?;
         ns.runs_as(&pod, ALICE).await?;
-        let pod = airflow.creates::<Pod>(task_of(BOB)).await?;
+        let pod = airflow.create::<Pod>(task_of(BOB)).await?;
         ns.runs_as(&pod, BOB).await?;
         Ok(())
     })
@@ -39,11 +41,13 @@ fn airflow_speaks_only_for_those_whom_the_rules_let_it() -> Result<()> {
     with_namespace(|ns| async move {
         let airflow = airflow(&ns).await?;
         let foreign = airflow
-            .creates::<Pod>(task_of("eve@contractor.example"))
+            .create::<Pod>(task_of("eve@contractor.example"))
             .await;
-        refused(foreign)?.with(403)?.saying("mayClaim")?;
-        let nobody = airflow.creates::<Pod>(metaflow_pod().named("train-")).await;
-        refused(nobody)?.with(403)?.saying("metaflow/owner")?;
+        refused(foreign)?.with_code(403)?.with_message("mayClaim")?;
+        let nobody = airflow.create::<Pod>(metaflow_pod().named("train-")).await;
+        refused(nobody)?
+            .with_code(403)?
+            .with_message("metaflow/owner")?;
         Ok(())
     })
 }
@@ -51,7 +55,7 @@ fn airflow_speaks_only_for_those_whom_the_rules_let_it() -> Result<()> {
 #[test]
 fn what_airflow_writes_proves_nothing_when_mallory_writes_it() -> Result<()> {
     with_namespace(|ns| async move {
-        let pod = ns.mallory().await?.creates::<Pod>(task_of(ALICE)).await?;
+        let pod = ns.mallory().await?.create::<Pod>(task_of(ALICE)).await?;
         ns.runs_as(&pod, MALLORY).await?;
         Ok(())
     })

@@ -16,7 +16,7 @@ const TOKEN: &str = r#"{"Authorization":"Bearer s3cret","x-own":"y"}"#;
 
 /// A Job that claims to be bob's and carries a token.
 fn claims() -> Result<Value> {
-    let mut job = metaflow_job().claiming(BOB).into_value();
+    let mut job = metaflow_job().claiming_user(BOB).into_value();
     let env = job
         .pointer_mut("/spec/template/spec/containers/0/env")
         .and_then(|env| env.as_array_mut())
@@ -31,13 +31,13 @@ async fn warnings(ns: &TestNamespace) -> Result<String> {
     let path = format!("/apis/batch/v1/namespaces/{}/jobs", ns.name);
     let request = http::Request::post(path).header("content-type", "application/json");
     let request = request.body(serde_json::to_vec(&claims()?)?)?;
-    ns.alice().await?.is_warned(request).await
+    ns.alice().await?.warnings_of(request).await
 }
 
 /// The value of a variable in the first pod of such a Job of alice's.
 async fn variables(ns: &TestNamespace) -> Result<[String; 2]> {
     let job: Job = serde_json::from_value(claims()?)?;
-    let job = ns.alice().await?.creates::<Job>(job).await?;
+    let job = ns.alice().await?.create::<Job>(job).await?;
     let pod = ns.pod_of(&job).await?;
     ns.runs_as(&pod, ALICE).await?;
     let spec = pod.spec.context("no spec")?;

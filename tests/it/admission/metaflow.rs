@@ -40,7 +40,7 @@ if __name__ == "__main__":
     HelloFlow()
 "#;
 /// Longest run of a client that is to be refused, installing it apart.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Bob's laptop, with the stock client, a kubeconfig and his own credentials for Google.
 struct Laptop {
@@ -60,7 +60,7 @@ impl Laptop {
         let google = Google::start(control_plane, folder, Duration::ZERO).await?;
         let values = BTreeMap::from([(Per::User, BOB.to_owned())]);
         let identity = IdentityName::derive(STACK, CLUSTER, &ns.name, "research", &values);
-        google.give_folder(BOB, &identity)?;
+        google.grant_folder(BOB, &identity)?;
         let metadata =
             MetadataServer::start(Arc::new(Workstation::new(google.url(), BOB)), "laptop").await?;
         let home = tempfile::tempdir()?;
@@ -102,12 +102,12 @@ impl Laptop {
     }
 
     /// Runs `python hello.py run --with kubernetes`, and answers whether it succeeded and what bob sees.
-    async fn runs_a_flow(&self, more: &[(&str, String)]) -> Result<(bool, String)> {
+    async fn run_flow(&self, more: &[(&str, String)]) -> Result<(bool, String)> {
         let mut client = self.command(&["hello.py", "run", "--with", "kubernetes"]);
         client
             .envs(more.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
-        let output = tokio::time::timeout(PATIENCE, client.output())
+        let output = tokio::time::timeout(TIMEOUT, client.output())
             .await
             .context("the client did not end")??;
         let text = [output.stdout, output.stderr].concat();
@@ -129,7 +129,7 @@ impl Laptop {
     }
 
     /// Starts a metadata service, and answers it with its URL.
-    async fn has_a_metadata_service(&self) -> Result<(Child, String)> {
+    async fn start_metadata_service(&self) -> Result<(Child, String)> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let serve = "import sys, uvicorn\nfrom metaflow_local_service.server import create_app\n\
                      uvicorn.run(create_app('.'), host='127.0.0.1', port=int(sys.argv[1]), log_level='warning')";
@@ -146,23 +146,23 @@ impl Laptop {
 }
 
 /// Runs a flow as bob, on a laptop of his own, and answers what he sees.
-async fn bob_runs_a_flow(ns: &TestNamespace) -> Result<(bool, String)> {
-    Laptop::of_bob(ns).await?.runs_a_flow(&[]).await
+async fn run_flow_as_bob(ns: &TestNamespace) -> Result<(bool, String)> {
+    Laptop::of_bob(ns).await?.run_flow(&[]).await
 }
 
 /// Google refuses the broker new accounts, for good.
-fn accounts_are_refused(ns: &TestNamespace) -> Result<()> {
+fn refuse_new_accounts(ns: &TestNamespace) -> Result<()> {
     let message =
         "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
     let body = json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}});
-    ns.stack.google().fails(
+    ns.stack.google().plan_fault(
         json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts",
         "times": 0, "answer": {"status": {"code": 403, "body": body}}}),
     )
 }
 
 /// Checks that the client ended, and that bob read all of these.
-fn is_told(seen: &(bool, String), words: &[&str]) -> Result<()> {
+fn check_shown(seen: &(bool, String), words: &[&str]) -> Result<()> {
     let (success, text) = seen;
     ensure!(!success, "the flow ran:\n{text}");
     for word in words {
@@ -174,9 +174,9 @@ fn is_told(seen: &(bool, String), words: &[&str]) -> Result<()> {
 #[test]
 fn the_stock_client_shows_a_new_user_that_the_broker_is_away() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        ns.stack.broker_is_killed().await;
-        let seen = bob_runs_a_flow(&ns).await?;
-        is_told(
+        ns.stack.kill_broker().await;
+        let seen = run_flow_as_bob(&ns).await?;
+        check_shown(
             &seen,
             &[
                 "Unable to launch Kubernetes job",
@@ -196,8 +196,8 @@ fn the_stock_client_shows_the_admins_own_words_of_a_deny_rule() -> Result<()> {
         ..Options::default()
     };
     with_own_stack(options, |ns| async move {
-        let seen = bob_runs_a_flow(&ns).await?;
-        is_told(
+        let seen = run_flow_as_bob(&ns).await?;
+        check_shown(
             &seen,
             &[
                 "Unable to launch Kubernetes job",
@@ -221,9 +221,9 @@ print(job.has_failed, job.reason)
 #[test]
 fn the_stock_client_tells_why_a_task_that_waited_in_vain_was_ended() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        accounts_are_refused(&ns)?;
+        refuse_new_accounts(&ns)?;
         let bob = ns.bob().await?;
-        let job = bob.creates::<Job>(metaflow_job()).await?;
+        let job = bob.create::<Job>(metaflow_job()).await?;
         let name = job.name_any();
         eventually("the Job has failed", async || {
             let job: Job = bob.all().get(&name).await?;
@@ -250,7 +250,7 @@ fn the_stock_client_tells_why_a_task_that_waited_in_vain_was_ended() -> Result<(
             )
             .kill_on_drop(true)
             .output();
-        let output = tokio::time::timeout(PATIENCE, output)
+        let output = tokio::time::timeout(TIMEOUT, output)
             .await
             .context("the client did not end")??;
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
@@ -270,15 +270,15 @@ fn the_stock_client_tells_why_a_task_that_waited_in_vain_was_ended() -> Result<(
 #[test]
 fn a_run_of_the_stock_client_with_a_metadata_service_shows_why_the_identity_failed() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        accounts_are_refused(&ns)?;
+        refuse_new_accounts(&ns)?;
         let laptop = Laptop::of_bob(&ns).await?;
-        let (_service, url) = laptop.has_a_metadata_service().await?;
+        let (_service, url) = laptop.start_metadata_service().await?;
         let settings = [
             ("METAFLOW_DEFAULT_METADATA", "service".to_owned()),
             ("METAFLOW_SERVICE_URL", url),
         ];
-        let seen = laptop.runs_a_flow(&settings).await?;
-        is_told(
+        let seen = laptop.run_flow(&settings).await?;
+        check_shown(
             &seen,
             &[
                 "IdentityFailed: Namesake: PermissionDenied",
@@ -296,19 +296,19 @@ fn a_run_of_the_stock_client_with_a_metadata_service_shows_why_the_identity_fail
 fn a_run_of_the_stock_client_without_a_metadata_service_shows_it_from_the_second_time_on()
 -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        accounts_are_refused(&ns)?;
+        refuse_new_accounts(&ns)?;
         let laptop = Laptop::of_bob(&ns).await?;
-        let (success, text) = laptop.runs_a_flow(&[]).await?;
+        let (success, text) = laptop.run_flow(&[]).await?;
         ensure!(!success, "the flow ran:\n{text}");
         let bob = ns.bob().await?;
         eventually("new Jobs are refused", async || {
-            let refusal = refused(bob.dry_runs::<Job>(metaflow_job()).await)?;
-            refusal.with(403)?.saying("IdentityFailed")?;
+            let refusal = refused(bob.dry_run::<Job>(metaflow_job()).await)?;
+            refusal.with_code(403)?.with_message("IdentityFailed")?;
             Ok(())
         })
         .await?;
-        let seen = laptop.runs_a_flow(&[]).await?;
-        is_told(
+        let seen = laptop.run_flow(&[]).await?;
+        check_shown(
             &seen,
             &[
                 "Unable to launch Kubernetes job",

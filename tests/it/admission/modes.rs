@@ -36,17 +36,21 @@ async fn becomes(ns: &TestNamespace, mode: Option<&str>) -> Result<Namespace> {
 }
 
 /// Waits until pods of alice's are no longer what they are in another mode.
-async fn alices_pod(ns: &TestNamespace, what: &str, fits: impl Fn(&Pod) -> bool) -> Result<Pod> {
+async fn wait_for_alices_pod(
+    ns: &TestNamespace,
+    what: &str,
+    fits: impl Fn(&Pod) -> bool,
+) -> Result<Pod> {
     let alice = ns.alice().await?;
     eventually(what, async || {
-        let made = alice.creates::<Pod>(pod().running_as("metaflow")).await?;
+        let made = alice.create::<Pod>(pod().running_as("metaflow")).await?;
         ensure!(fits(&made), "{:?}", made.annotations());
         Ok(made)
     })
     .await
 }
 
-fn is_told(pod: &Pod) -> bool {
+fn has_shadow_annotation(pod: &Pod) -> bool {
     pod.annotations().contains_key(SHADOW_ANNOTATION)
 }
 
@@ -59,11 +63,16 @@ fn told(pod: &Pod) -> &str {
 #[test]
 fn in_shadow_mode_nothing_changes_and_everything_is_told() -> Result<()> {
     with_namespace(|ns| async move {
-        let bobs = ns.bob().await?.creates::<Pod>(pod()).await?;
+        let bobs = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&bobs, BOB).await?;
         becomes(&ns, Some("shadow")).await?;
-        alices_pod(&ns, "the namespace is in shadow mode", is_told).await?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        wait_for_alices_pod(
+            &ns,
+            "the namespace is in shadow mode",
+            has_shadow_annotation,
+        )
+        .await?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         ensure!(job.annotations().contains_key(STAMP_ANNOTATION), "no stamp");
         let made = ns.pod_of(&job).await?;
         ensure!(account_of(&made) == "metaflow", "{}", account_of(&made));
@@ -74,16 +83,16 @@ fn in_shadow_mode_nothing_changes_and_everything_is_told() -> Result<()> {
             told(&made)
         );
         let carl = ns.person("carl@contractor.example").await?;
-        let job = carl.creates::<Job>(metaflow_job()).await?;
+        let job = carl.create::<Job>(metaflow_job()).await?;
         ensure!(!job.annotations().contains_key(STAMP_ANNOTATION));
-        let made = carl.creates::<Pod>(pod()).await?;
+        let made = carl.create::<Pod>(pod()).await?;
         ensure!(told(&made).contains("would be refused"), "{}", told(&made));
         ensure!(told(&made).contains("ask #ml-platform"), "{}", told(&made));
         // What must hold in every mode.
         let steals = pod().running_as(account_of(&bobs));
-        refused(ns.mallory().await?.creates::<Pod>(steals).await)?
-            .with(403)?
-            .saying("belongs to one identity")?;
+        refused(ns.mallory().await?.create::<Pod>(steals).await)?
+            .with_code(403)?
+            .with_message("belongs to one identity")?;
         let made = ns.identities().await?;
         ensure!(
             made.iter().all(|i| i.spec.user == BOB),
@@ -91,7 +100,10 @@ fn in_shadow_mode_nothing_changes_and_everything_is_told() -> Result<()> {
         );
         counted(&ns).await?;
         becomes(&ns, Some("enforce")).await?;
-        let made = alices_pod(&ns, "the namespace enforces", |pod| !is_told(pod)).await?;
+        let made = wait_for_alices_pod(&ns, "the namespace enforces", |pod| {
+            !has_shadow_annotation(pod)
+        })
+        .await?;
         ns.runs_as(&made, ALICE).await?;
         Ok(())
     })
@@ -121,13 +133,18 @@ fn a_parent_that_somebody_else_changes_in_shadow_mode_is_nobodys_afterwards() ->
         let job = ns
             .bob()
             .await?
-            .creates::<Job>(metaflow_job().suspended())
+            .create::<Job>(metaflow_job().suspended())
             .await?;
         becomes(&ns, Some("shadow")).await?;
-        alices_pod(&ns, "the namespace is in shadow mode", is_told).await?;
+        wait_for_alices_pod(
+            &ns,
+            "the namespace is in shadow mode",
+            has_shadow_annotation,
+        )
+        .await?;
         let change = json!({"spec": {"template": {"metadata": {"annotations": {"inject": "x"}}}}});
         let mallory = ns.mallory().await?;
-        let changed: Job = mallory.patches(&job.name_any(), change).await?;
+        let changed: Job = mallory.patch(&job.name_any(), change).await?;
         ensure!(!changed.annotations().contains_key(STAMP_ANNOTATION));
         Ok(())
     })
@@ -136,46 +153,48 @@ fn a_parent_that_somebody_else_changes_in_shadow_mode_is_nobodys_afterwards() ->
 #[test]
 fn with_every_webhook_down_one_command_lets_pods_in_and_nobody_becomes_anybody() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        let bobs = ns.bob().await?.creates::<Pod>(pod()).await?;
+        let bobs = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&bobs, BOB).await?;
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let stamp = job
             .annotations()
             .get(STAMP_ANNOTATION)
             .context("bob's Job has no stamp")?
             .clone();
-        ns.stack.webhook_is_killed().await;
+        ns.stack.kill_webhook().await;
         let alice = ns.alice().await?;
-        refused(alice.creates::<Pod>(pod()).await)?.saying("mutate.namesake.dev")?;
+        refused(alice.create::<Pod>(pod()).await)?.with_message("mutate.namesake.dev")?;
         becomes(&ns, Some("off")).await?;
-        let made = alices_pod(&ns, "pods come in again", |pod| !is_told(pod)).await?;
+        let made =
+            wait_for_alices_pod(&ns, "pods come in again", |pod| !has_shadow_annotation(pod))
+                .await?;
         ensure!(account_of(&made) == "metaflow", "{}", account_of(&made));
         let mallory = ns.mallory().await?;
         refused(
             mallory
-                .creates::<Pod>(pod().running_as(account_of(&bobs)))
+                .create::<Pod>(pod().running_as(account_of(&bobs)))
                 .await,
         )?
-        .saying("switched off")?;
+        .with_message("switched off")?;
         let planted = metaflow_job()
             .suspended()
-            .claiming(BOB)
+            .claiming_user(BOB)
             .annotated(STAMP_ANNOTATION, &stamp);
-        let planted: Job = mallory.creates(planted).await?;
+        let planted: Job = mallory.create(planted).await?;
         // Coming in waits for a webhook that writes down when.
         let admin = ns.admin().await?;
         let enforce = json!({"metadata": {"labels": {MODE_LABEL: null}}});
-        refused(patched(&admin, &ns, enforce).await)?.saying("namespaces.namesake.dev")?;
-        ns.stack.webhook_starts().await?;
+        refused(patched(&admin, &ns, enforce).await)?.with_message("namespaces.namesake.dev")?;
+        ns.stack.start_webhook().await?;
         becomes(&ns, None).await?;
-        let made = alices_pod(&ns, "the namespace enforces", |pod| {
+        let made = wait_for_alices_pod(&ns, "the namespace enforces", |pod| {
             account_of(pod) != "metaflow"
         })
         .await?;
         ns.runs_as(&made, ALICE).await?;
         // It keeps what was planted; and that is not worth anything.
         let resume = json!({"spec": {"suspend": false}});
-        let resumed: Job = admin.patches(&planted.name_any(), resume).await?;
+        let resumed: Job = admin.patch(&planted.name_any(), resume).await?;
         ensure!(resumed.name_any() == planted.name_any());
         Ok(())
     })
@@ -206,10 +225,10 @@ fn only_admins_switch_a_namespace_and_nobody_writes_its_epoch() -> Result<()> {
         for mode in ["off", "shadow", "nonsense"] {
             let patch = json!({"metadata": {"labels": {MODE_LABEL: mode}}});
             refused(patched(&mallory, &ns, patch).await)?
-                .saying("only its admins may change them")?;
+                .with_message("only its admins may change them")?;
         }
         let nonsense = json!({"metadata": {"labels": {MODE_LABEL: "nonsense"}}});
-        refused(patched(&admin, &ns, nonsense).await)?.saying("names no mode")?;
+        refused(patched(&admin, &ns, nonsense).await)?.with_message("names no mode")?;
         let epoch = |namespace: &Namespace| namespace.annotations().get(EPOCH_ANNOTATION).cloned();
         let before = epoch(&becomes(&ns, None).await?).context("it has no epoch")?;
         // Put back by the webhook, whoever writes it.

@@ -20,7 +20,7 @@ fn tasks_of_two_users_run_as_two_accounts_which_are_two_google_identities() -> R
     with_namespace(|ns| async move {
         let mut emails = Vec::new();
         for (person, user) in [(ns.alice().await?, ALICE), (ns.bob().await?, BOB)] {
-            let job = person.creates::<Job>(metaflow_job()).await?;
+            let job = person.create::<Job>(metaflow_job()).await?;
             let pod = ns.pod_of(&job).await?;
             let identity = ns.runs_as(&pod, user).await?;
             ensure!(pod.labels().get(IDENTITY_LABEL) == Some(&identity.name_any()));
@@ -29,7 +29,7 @@ fn tasks_of_two_users_run_as_two_accounts_which_are_two_google_identities() -> R
                     .get(USER_ANNOTATION)
                     .is_some_and(|name| name == user)
             );
-            ns.gate_opens(&pod).await?;
+            ns.wait_until_ungated(&pod).await?;
             let account = ns.google_identity(account_of(&pod)).await?;
             ensure!(
                 Some(&account) == identity.spec.google_service_account.as_ref(),
@@ -47,11 +47,11 @@ fn the_second_pod_of_a_user_has_no_gate_and_the_same_account() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
         let first = ns
-            .pod_of(&alice.creates::<Job>(metaflow_job()).await?)
+            .pod_of(&alice.create::<Job>(metaflow_job()).await?)
             .await?;
-        ns.gate_opens(&first).await?;
+        ns.wait_until_ungated(&first).await?;
         let second = eventually("the webhook knows that the identity works", async || {
-            let job = alice.creates::<Job>(metaflow_job()).await?;
+            let job = alice.create::<Job>(metaflow_job()).await?;
             let pod = ns.pod_of(&job).await?;
             ensure!(gates(&pod).is_empty(), "it has gates {:?}", gates(&pod));
             Ok(pod)
@@ -76,10 +76,10 @@ fn a_foreign_gate_stays_when_ours_opens() -> Result<()> {
         let gated =
             metaflow_job().pod_field("schedulingGates", json!([{"name": "acme.com/quota"}]));
         let pod = ns
-            .pod_of(&ns.alice().await?.creates::<Job>(gated).await?)
+            .pod_of(&ns.alice().await?.create::<Job>(gated).await?)
             .await?;
         ensure!(gates(&pod).contains(&"acme.com/quota"), "{:?}", gates(&pod));
-        ns.gate_opens(&pod).await?;
+        ns.wait_until_ungated(&pod).await?;
         let pod = ns.admin().await?.all::<Pod>().get(&pod.name_any()).await?;
         ensure!(gates(&pod) == ["acme.com/quota"], "{:?}", gates(&pod));
         Ok(())
@@ -95,10 +95,10 @@ fn a_pod_of_a_new_user_that_names_its_node_is_told_to_come_back() -> Result<()> 
         let refusal = refused(
             ns.person("hasty@acme.com")
                 .await?
-                .creates::<Pod>(pinned)
+                .create::<Pod>(pinned)
                 .await,
         )?;
-        refusal.with(503)?.saying("nodeName")?;
+        refusal.with_code(503)?.with_message("nodeName")?;
         ensure!(!google.base_url().is_empty());
         Ok(())
     })
@@ -107,14 +107,14 @@ fn a_pod_of_a_new_user_that_names_its_node_is_told_to_come_back() -> Result<()> 
 #[test]
 fn a_dry_run_makes_nothing_and_says_what_it_would() -> Result<()> {
     with_namespace(|ns| async move {
-        let newcomer = ns.person("dry@acme.com").await?;
+        let new_user = ns.person("dry@acme.com").await?;
         let before = ns.stack.google().accounts().len();
-        let job = newcomer.dry_runs::<Job>(metaflow_job()).await?;
+        let job = new_user.dry_run::<Job>(metaflow_job()).await?;
         ensure!(
             job.annotations().contains_key(STAMP_ANNOTATION),
             "a dry run shows the stamp"
         );
-        let pod = newcomer.dry_runs::<Pod>(pod()).await?;
+        let pod = new_user.dry_run::<Pod>(pod()).await?;
         ensure!(
             account_of(&pod) == "default",
             "it would run as {}",
@@ -143,7 +143,7 @@ fn a_namespace_that_is_not_opted_in_is_untouched() -> Result<()> {
         let job = neighbour
             .alice()
             .await?
-            .creates::<Job>(metaflow_job())
+            .create::<Job>(metaflow_job())
             .await?;
         ensure!(!job.annotations().contains_key(STAMP_ANNOTATION));
         let made = neighbour.pod_of(&job).await?;
@@ -157,10 +157,10 @@ fn a_namespace_that_is_not_opted_in_is_untouched() -> Result<()> {
 fn a_pod_without_a_word_of_metaflow_belongs_to_who_makes_it_too() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
-        let made = alice.creates::<Pod>(pod()).await?;
+        let made = alice.create::<Pod>(pod()).await?;
         ns.runs_as(&made, ALICE).await?;
         let job = alice
-            .creates::<Job>(metaflow_job().without_metadata())
+            .create::<Job>(metaflow_job().without_metadata())
             .await?;
         ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
         Ok(())
@@ -177,16 +177,16 @@ fn a_rule_may_give_a_named_account_to_who_is_proven_only() -> Result<()> {
         let of_bob = ns
             .bob()
             .await?
-            .creates::<Job>(metaflow_job().of("BillingReport"))
+            .create::<Job>(metaflow_job().flow("BillingReport"))
             .await?;
         let pod = ns.pod_of(&of_bob).await?;
         ensure!(account_of(&pod) == "metaflow-billing" && gates(&pod).is_empty());
         // The flow's name narrows bob's rule. It gives nothing to alice, who names account and flow.
         let forged = metaflow_job()
-            .of("BillingReport")
-            .claiming(BOB)
+            .flow("BillingReport")
+            .claiming_user(BOB)
             .running_as("metaflow-billing");
-        let of_alice = ns.alice().await?.creates::<Job>(forged).await?;
+        let of_alice = ns.alice().await?.create::<Job>(forged).await?;
         ns.runs_as(&ns.pod_of(&of_alice).await?, ALICE).await?;
         Ok(())
     })
@@ -200,7 +200,7 @@ fn a_class_may_give_each_step_an_identity_of_its_own() -> Result<()> {
             let job = ns
                 .alice()
                 .await?
-                .creates::<Job>(metaflow_job().of("PerStep").step(step))
+                .create::<Job>(metaflow_job().flow("PerStep").step(step))
                 .await?;
             let pod = ns.pod_of(&job).await?;
             let identity = ns.runs_as(&pod, ALICE).await?;
@@ -225,12 +225,12 @@ fn a_class_may_give_each_step_an_identity_of_its_own() -> Result<()> {
 fn a_refusal_comes_at_the_job_and_says_rule_person_and_remedy() -> Result<()> {
     with_namespace(|ns| async move {
         let contractor = ns.person("carl@contractor.example").await?;
-        refused(contractor.creates::<Job>(metaflow_job()).await)?
-            .with(403)?
-            .saying("contractors run on the sandbox stack: ask #ml-platform")?
-            .saying("contractors")?
-            .saying("carl@contractor.example")?;
-        refused(contractor.creates::<Pod>(pod()).await)?.with(403)?;
+        refused(contractor.create::<Job>(metaflow_job()).await)?
+            .with_code(403)?
+            .with_message("contractors run on the sandbox stack: ask #ml-platform")?
+            .with_message("contractors")?
+            .with_message("carl@contractor.example")?;
+        refused(contractor.create::<Pod>(pod()).await)?.with_code(403)?;
         Ok(())
     })
 }
@@ -239,7 +239,7 @@ fn a_refusal_comes_at_the_job_and_says_rule_person_and_remedy() -> Result<()> {
 fn a_class_for_a_group_is_refused_to_who_is_not_in_it() -> Result<()> {
     with_namespace(|ns| async move {
         let wanted = metaflow_job().labelled("identity", "inner-circle");
-        let job = ns.alice().await?.creates::<Job>(wanted.clone()).await?;
+        let job = ns.alice().await?.create::<Job>(wanted.clone()).await?;
         let identity = ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
         ensure!(
             identity.spec.class == "inner-circle",
@@ -247,10 +247,10 @@ fn a_class_for_a_group_is_refused_to_who_is_not_in_it() -> Result<()> {
             identity.spec.class
         );
         // The label narrows; it does not make bob a member.
-        refused(ns.bob().await?.creates::<Job>(wanted).await)?
-            .with(403)?
-            .saying("inner-circle")?
-            .saying(BOB)?;
+        refused(ns.bob().await?.create::<Job>(wanted).await)?
+            .with_code(403)?
+            .with_message("inner-circle")?
+            .with_message(BOB)?;
         Ok(())
     })
 }
@@ -282,7 +282,7 @@ fn the_clusters_audit_log_says_who_a_pod_was_for() -> Result<()> {
         let job = ns
             .alice()
             .await?
-            .creates::<Job>(metaflow_job().claiming(BOB))
+            .create::<Job>(metaflow_job().claiming_user(BOB))
             .await?;
         let pod = ns.pod_of(&job).await?;
         let account = account_of(&pod);
@@ -308,13 +308,13 @@ fn the_clusters_audit_log_says_who_a_pod_was_for() -> Result<()> {
 fn the_deprecated_field_cannot_name_somebody_else() -> Result<()> {
     with_namespace(|ns| async move {
         let bobs = ns
-            .pod_of(&ns.bob().await?.creates::<Job>(metaflow_job()).await?)
+            .pod_of(&ns.bob().await?.create::<Job>(metaflow_job()).await?)
             .await?;
         for draft in [
             metaflow_pod().running_as_deprecated(account_of(&bobs)),
             metaflow_pod().running_as(account_of(&bobs)),
         ] {
-            let made = ns.mallory().await?.creates::<Pod>(draft).await?;
+            let made = ns.mallory().await?.create::<Pod>(draft).await?;
             ns.runs_as(&made, namesake_sandbox::kubernetes::users::MALLORY)
                 .await?;
         }

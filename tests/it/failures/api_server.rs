@@ -46,20 +46,20 @@ async fn both_are_ready(ns: &TestNamespace) -> Result<()> {
 #[test]
 fn when_the_api_server_is_back_known_users_go_on_at_once_and_new_ones_are_served() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        ns.alice_is_known().await?;
+        ns.wait_until_alice_is_known().await?;
         let control_plane = &ns.stack.cluster().control_plane;
-        control_plane.api_server_stops().await;
+        control_plane.stop_api_server().await;
         both_are_ready(&ns).await?;
-        control_plane.api_server_starts().await?;
+        control_plane.start_api_server().await?;
         // The very first one: nothing had to be read anew.
-        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        let made = ns.alice().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, ALICE).await?;
         ensure!(!is_gated(&made), "it is gated");
         both_are_ready(&ns).await?;
         // Not by a Job: how late its controller is by now, is not ours to say.
-        let made = ns.bob().await?.creates::<Pod>(pod()).await?;
+        let made = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, BOB).await?;
-        ns.gate_opens(&made).await
+        ns.wait_until_ungated(&made).await
     })
 }
 
@@ -80,12 +80,12 @@ async fn is_forgotten(all: &Api<Identity>, version: &str) -> Result<()> {
 #[test]
 fn what_changes_while_watches_expire_is_not_lost() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        ns.alice_is_known().await?;
+        ns.wait_until_alice_is_known().await?;
         let carol = ns.person("carol@acme.com").await?;
         let hers = ns
-            .pod_of(&carol.creates::<Job>(metaflow_job()).await?)
+            .pod_of(&carol.create::<Job>(metaflow_job()).await?)
             .await?;
-        ns.gate_opens(&hers).await?;
+        ns.wait_until_ungated(&hers).await?;
         let later = ns.neighbour().await?;
         let admin = ns.admin().await?;
         let all: Api<Identity> = admin.all();
@@ -97,10 +97,10 @@ fn what_changes_while_watches_expire_is_not_lost() -> Result<()> {
         let version = version.unwrap_or_default();
         // Whoever watches Identities has seen nothing as new as this.
         let other: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "other"}}))?;
-        admin.creates::<ConfigMap>(other).await?;
+        admin.create::<ConfigMap>(other).await?;
         let control_plane = &ns.stack.cluster().control_plane;
-        control_plane.api_server_stops().await;
-        control_plane.api_server_starts().await?;
+        control_plane.stop_api_server().await;
+        control_plane.start_api_server().await?;
         // Right after its start it may say first that it is not so far.
         eventually("the watches have expired", async || {
             is_forgotten(&all, &version).await
@@ -108,22 +108,22 @@ fn what_changes_while_watches_expire_is_not_lost() -> Result<()> {
         .await?;
         let suspend = json!({"spec": {"suspended": true}});
         admin
-            .patches::<Identity>(&ns.name_for(ALICE), suspend)
+            .patch::<Identity>(&ns.name_for(ALICE), suspend)
             .await?;
         let gone = ns.name_for("carol@acme.com");
         all.delete(&gone, &DeleteParams::default()).await?;
         let rules = format!("{SHARED_RULES}offboarded: [{BOB}]\n");
-        ns.stack.rules_become(&rules).await??;
+        ns.stack.edit_rules(&rules).await??;
         later.opt_in().await?;
         for (person, why) in [(ns.alice().await?, "suspended"), (ns.bob().await?, BOB)] {
             eventually(&format!("{why} is known"), async || {
-                let made = person.dry_runs::<Job>(metaflow_job()).await;
+                let made = person.dry_run::<Job>(metaflow_job()).await;
                 let made = match made {
                     // The identity is asked for with the first pod.
-                    Ok(_) => person.creates::<Pod>(pod()).await.map(drop),
+                    Ok(_) => person.create::<Pod>(pod()).await.map(drop),
                     Err(error) => Err(error),
                 };
-                refused(made)?.with(403)?.saying(why)?;
+                refused(made)?.with_code(403)?.with_message(why)?;
                 Ok(())
             })
             .await?;
@@ -154,7 +154,7 @@ impl Storm<'_> {
         let admin = self.ns.admin().await?;
         loop {
             let stray = json!({"metadata": {"annotations": {"storm.example/n": self.count(false).to_string()}}});
-            let done = admin.patches::<Identity>(&self.name, stray).await;
+            let done = admin.patch::<Identity>(&self.name, stray).await;
             self.count(done.is_ok());
         }
     }
@@ -163,13 +163,19 @@ impl Storm<'_> {
         let broker = self.ns.broker().await?;
         loop {
             let stray = json!({"metadata": {"annotations": {"storm.example/n": self.count(false).to_string()}}});
-            let done = broker.patches::<ServiceAccount>(&self.name, stray).await;
+            let done = broker.patch::<ServiceAccount>(&self.name, stray).await;
             self.count(done.is_ok());
         }
     }
 
     async fn policy(&self) -> Result<()> {
-        let gcp = self.ns.stack.google().way_in().connect().await?;
+        let gcp = self
+            .ns
+            .stack
+            .google()
+            .broker_credentials()
+            .connect()
+            .await?;
         let account = Resource::ServiceAccount {
             email: email(&self.name),
         };
@@ -198,9 +204,9 @@ fn while_others_write_the_same_objects_and_policy_without_end_an_identity_still_
             written: AtomicU32::new(0),
         };
         let comes = async {
-            let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+            let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
             let made = ns.pod_of(&job).await?;
-            ns.gate_opens(&made).await
+            ns.wait_until_ungated(&made).await
         };
         tokio::select! {
             came = comes => came?,

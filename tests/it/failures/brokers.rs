@@ -21,7 +21,7 @@ use namesake_tests::{
     drafts::metaflow_job,
     eventually::{eventually, within},
     namespace::{TestNamespace, account_of, with_own_stack},
-    stack::{LEASE, Options, question},
+    stack::{LEASE, Options, identity_request},
 };
 use serde_json::json;
 
@@ -55,9 +55,12 @@ fn another_broker_goes_on_where_the_leader_was_killed_and_answers_before() -> Re
         let google = ns.stack.google();
         let before = eventually("somebody leads", async || lease(&ns).await).await?;
         let first = before.0.clone();
-        let (second, address) = ns.stack.broker_at(None).await?;
+        let (second, address) = ns.stack.start_broker_at(None).await?;
         // Who does not lead makes what a pod needs in the cluster; the leader does the rest.
-        let (status, made) = ns.stack.asked(address, &question(&ns.name, BOB)).await?;
+        let (status, made) = ns
+            .stack
+            .ask_broker(address, &identity_request(&ns.name, BOB))
+            .await?;
         ensure!(
             status == 200 && made["name"] == ns.name_for(BOB),
             "{status} {made}"
@@ -67,8 +70,8 @@ fn another_broker_goes_on_where_the_leader_was_killed_and_answers_before() -> Re
         let now = lease(&ns).await?;
         ensure!(now == before, "it was taken from {before:?}: {now:?}");
         // The binding's write hangs, so that the leader dies in it.
-        google.fails(json!({"method": "POST", "path": "*:setIamPolicy", "times": 0, "delaySeconds": 600.0, "answer": "cut"}))?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        google.plan_fault(json!({"method": "POST", "path": "*:setIamPolicy", "times": 0, "delaySeconds": 600.0, "answer": "cut"}))?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         let name = account_of(&pod).to_owned();
         eventually("the account is there", async || {
@@ -77,9 +80,9 @@ fn another_broker_goes_on_where_the_leader_was_killed_and_answers_before() -> Re
             Ok(())
         })
         .await?;
-        ns.stack.broker_is_killed().await;
+        ns.stack.kill_broker().await;
         google.state().clear_faults();
-        ns.gate_opens(&pod).await?;
+        ns.wait_until_ungated(&pod).await?;
         ensure!(leader(&ns).await? != first, "nobody else leads");
         ensure!(
             google.accounts_of(&ns.name).len() == 2,
@@ -87,7 +90,7 @@ fn another_broker_goes_on_where_the_leader_was_killed_and_answers_before() -> Re
             google.accounts_of(&ns.name)
         );
         ns.google_identity(&name).await?;
-        second.is_killed().await;
+        second.kill().await;
         Ok(())
     })
 }
@@ -110,7 +113,7 @@ fn a_leader_that_is_robbed_of_the_lease_stops_and_leads_again_when_the_thief_is_
             .await?;
         // Whether or not it looks at the Lease: what it last renewed has run out by then.
         tokio::time::sleep(LEASE).await;
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         let name = account_of(&pod).to_owned();
         // The thief never renews: its Lease runs out, and everything is done after all; nothing before.
@@ -125,7 +128,7 @@ fn a_leader_that_is_robbed_of_the_lease_stops_and_leads_again_when_the_thief_is_
             ensure!(!broken, "it was made by one who does not lead");
             Ok(())
         })?;
-        ns.gate_opens(&pod).await?;
+        ns.wait_until_ungated(&pod).await?;
         ensure!(leader(&ns).await? != "thief");
         Ok(())
     })
@@ -140,8 +143,8 @@ fn a_leader_that_is_stopped_gives_the_lease_back() -> Result<()> {
     };
     with_own_stack(options, |ns| async move {
         let first = eventually("somebody leads", async || leader(&ns).await).await?;
-        let second = ns.stack.another_broker().await?;
-        ns.stack.broker_is_stopped().await;
+        let second = ns.stack.start_another_broker().await?;
+        ns.stack.stop_broker().await;
         let next = eventually("another leads", async || {
             let now = leader(&ns).await?;
             ensure!(now != first, "the first one still does");
@@ -149,7 +152,7 @@ fn a_leader_that_is_stopped_gives_the_lease_back() -> Result<()> {
         })
         .await?;
         ensure!(next != first);
-        second.is_killed().await;
+        second.kill().await;
         Ok(())
     })
 }
@@ -166,10 +169,13 @@ fn with_the_lease_as_shipped_another_goes_on_within_15_s_of_the_leaders_end() ->
     with_own_stack(options, |ns| async move {
         let google = ns.stack.google();
         let first = eventually("somebody leads", async || leader(&ns).await).await?;
-        let (second, address) = ns.stack.broker_at(None).await?;
-        ns.stack.broker_is_killed().await;
+        let (second, address) = ns.stack.start_broker_at(None).await?;
+        ns.stack.kill_broker().await;
         let killed = Instant::now();
-        let (status, made) = ns.stack.asked(address, &question(&ns.name, BOB)).await?;
+        let (status, made) = ns
+            .stack
+            .ask_broker(address, &identity_request(&ns.name, BOB))
+            .await?;
         ensure!(status == 200, "{status} {made}");
         let name = ns.name_for(BOB);
         within(FAILOVER, "another goes on", async || {
@@ -180,7 +186,7 @@ fn with_the_lease_as_shipped_another_goes_on_within_15_s_of_the_leaders_end() ->
         .await?;
         tracing::info!(seconds = killed.elapsed().as_secs_f32(), "another goes on");
         ensure!(leader(&ns).await? != first, "nobody else leads");
-        second.is_killed().await;
+        second.kill().await;
         Ok(())
     })
 }
@@ -193,24 +199,24 @@ fn a_rollout_of_the_brokers_while_new_users_come_loses_no_request() -> Result<()
         ..Options::default()
     };
     with_own_stack(options, |ns| async move {
-        let service = ns.stack.broker_becomes_a_service().await?;
+        let service = ns.stack.replace_broker_by_service().await?;
         let mut replicas = Vec::new();
         for _ in 0..2 {
-            let (program, address) = ns.stack.broker_at(None).await?;
+            let (program, address) = ns.stack.start_broker_at(None).await?;
             service.has(address);
             replicas.push((program, address));
         }
-        let first = question(&ns.name, "first@acme.com");
+        let first = identity_request(&ns.name, "first@acme.com");
         eventually("the Service has a replica", async || {
-            ns.stack.asked(ns.stack.broker_address(), &first).await
+            ns.stack.ask_broker(ns.stack.broker_address(), &first).await
         })
         .await?;
         let (done, count) = (AtomicBool::new(false), AtomicUsize::new(0));
         let rollout = async {
             let mut next = Vec::new();
             for (program, address) in replicas {
-                program.is_stopped().await;
-                next.push(ns.stack.broker_at(Some(address)).await?.0);
+                program.stop().await;
+                next.push(ns.stack.start_broker_at(Some(address)).await?.0);
                 // Some come between any two, however slow this machine is.
                 let before = count.load(Ordering::Relaxed);
                 eventually("more users come", async || {
@@ -224,12 +230,12 @@ fn a_rollout_of_the_brokers_while_new_users_come_loses_no_request() -> Result<()
         };
         let (next, came) = tokio::try_join!(rollout, new_users(&ns, &done, &count))?;
         for job in &came {
-            ns.gate_opens(&ns.pod_of(job).await?).await?;
+            ns.wait_until_ungated(&ns.pod_of(job).await?).await?;
         }
         let accounts = ns.stack.google().accounts_of(&ns.name).len();
         ensure!(accounts == came.len() + 1, "{accounts}");
         for program in next {
-            program.is_stopped().await;
+            program.stop().await;
         }
         Ok(())
     })
@@ -240,16 +246,16 @@ fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
     // As in the manifests, and as many times shorter as the looks at readiness here are.
     let drain = Duration::from_millis(500);
     with_own_stack(Options::default(), |ns| async move {
-        let service = ns.stack.webhook_becomes_a_service().await?;
+        let service = ns.stack.replace_webhook_by_service().await?;
         let mut replicas = Vec::new();
         for _ in 0..2 {
-            let (program, address) = ns.stack.webhook_at(None, drain).await?;
+            let (program, address) = ns.stack.start_webhook_at(None, drain).await?;
             service.has(address);
             replicas.push((program, address));
         }
         let alice = ns.alice().await?;
         eventually("the Service has a replica", async || {
-            alice.dry_runs::<Job>(metaflow_job()).await?;
+            alice.dry_run::<Job>(metaflow_job()).await?;
             Ok(())
         })
         .await?;
@@ -258,9 +264,9 @@ fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
             let mut next = Vec::new();
             for (program, _) in replicas {
                 // maxSurge: 1, maxUnavailable: 0: the new one is ready before the old one is stopped.
-                let (newer, address) = ns.stack.webhook_at(None, drain).await?;
+                let (newer, address) = ns.stack.start_webhook_at(None, drain).await?;
                 service.has(address);
-                program.is_stopped().await;
+                program.stop().await;
                 next.push(newer);
                 let before = count.load(Ordering::Relaxed);
                 eventually("more Jobs come", async || {
@@ -274,7 +280,7 @@ fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
         };
         let (next, ()) = tokio::try_join!(restart, many_jobs(&alice, &done, &count))?;
         for program in next {
-            program.is_stopped().await;
+            program.stop().await;
         }
         Ok(())
     })
@@ -284,7 +290,7 @@ fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
 async fn many_jobs(alice: &Person, done: &AtomicBool, count: &AtomicUsize) -> Result<()> {
     while !done.load(Ordering::Relaxed) {
         let number = count.fetch_add(1, Ordering::Relaxed);
-        let job = alice.dry_runs::<Job>(metaflow_job()).await;
+        let job = alice.dry_run::<Job>(metaflow_job()).await;
         job.with_context(|| format!("after {number} others"))?;
     }
     Ok(())
@@ -296,7 +302,7 @@ async fn new_users(ns: &TestNamespace, done: &AtomicBool, count: &AtomicUsize) -
     while !done.load(Ordering::Relaxed) {
         let user = format!("user{}@acme.com", came.len());
         let job = ns.person(&user).await?;
-        let job = job.creates::<Job>(metaflow_job()).await;
+        let job = job.create::<Job>(metaflow_job()).await;
         came.push(job.with_context(|| format!("{user}, after {} others", came.len()))?);
         count.fetch_add(1, Ordering::Relaxed);
     }

@@ -31,7 +31,7 @@ fn fails(google: &Google, method: &str, path: &str, times: u32, rest: &Value) ->
     for (key, value) in rest.as_object().into_iter().flatten() {
         fault[key] = value.clone();
     }
-    google.fails(fault)
+    google.plan_fault(fault)
 }
 
 /// Google's words for a rate that is used up, with how long to wait.
@@ -85,7 +85,7 @@ const PASSING: [Case; 8] = [
     Case {
         what: "reads from replicas that are behind",
         plan: |google| {
-            google.change(|settings| {
+            google.change_settings(|settings| {
                 settings.replicas = 3;
                 settings.delays.policy_read = BEHIND;
                 settings.delays.service_account_get = BEHIND;
@@ -96,12 +96,14 @@ const PASSING: [Case; 8] = [
     },
     Case {
         what: "an account that can be read and is no member yet",
-        plan: |google| google.change(|settings| settings.delays.service_account_member = BEHIND),
+        plan: |google| {
+            google.change_settings(|settings| settings.delays.service_account_member = BEHIND)
+        },
         lasts: None,
     },
 ];
 
-/// Said on the Identity until somebody mends them.
+/// Reported on the Identity until somebody fixes them.
 const LASTING: [Case; 6] = [
     Case {
         what: "STS is down",
@@ -125,7 +127,9 @@ const LASTING: [Case; 6] = [
     },
     Case {
         what: "the project is full",
-        plan: |google| google.change(|settings| settings.limits.service_accounts = Some(1)),
+        plan: |google| {
+            google.change_settings(|settings| settings.limits.service_accounts = Some(1))
+        },
         lasts: Some("QuotaExhausted"),
     },
     Case {
@@ -146,7 +150,7 @@ fn is_over(google: &Google, case: &Case) -> Result<()> {
         let clock = google.state().clock();
         clock.advance_tokens(SignedDuration::from_mins(10));
     }
-    google.change(|settings| {
+    google.change_settings(|settings| {
         settings.replicas = 1;
         settings.delays = Default::default();
         settings.limits.service_accounts = Some(100_000);
@@ -186,14 +190,14 @@ async fn one_by_one(ns: &TestNamespace, cases: &[Case]) -> Result<()> {
         let started = Instant::now();
         (case.plan)(google)?;
         let user = ns.person(&format!("user{n}@acme.com")).await?;
-        let job = user.creates::<Job>(metaflow_job()).await?;
+        let job = user.create::<Job>(metaflow_job()).await?;
         let made = ns.pod_of(&job).await?;
         let went = async {
             if let Some(reason) = case.lasts {
                 says(ns, &made, reason).await?;
                 is_over(google, case)?;
             }
-            ns.gate_opens(&made).await?;
+            ns.wait_until_ungated(&made).await?;
             is_over(google, case)?;
             ensure!(google.accounts_of(&ns.name).len() == n + 1);
             ns.google_identity(account_of(&made)).await

@@ -22,11 +22,11 @@ use serde_json::json;
 #[test]
 fn without_the_broker_known_users_notice_nothing_and_new_ones_are_told_at_the_job() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        ns.alice_is_known().await?;
-        ns.stack.broker_is_killed().await;
+        ns.wait_until_alice_is_known().await?;
+        ns.stack.kill_broker().await;
         let alice = ns.alice().await?;
         let made = ns
-            .pod_of(&alice.creates::<Job>(metaflow_job()).await?)
+            .pod_of(&alice.create::<Job>(metaflow_job()).await?)
             .await?;
         ns.runs_as(&made, ALICE).await?;
         ensure!(
@@ -35,19 +35,19 @@ fn without_the_broker_known_users_notice_nothing_and_new_ones_are_told_at_the_jo
                 .is_some_and(|spec| spec.scheduling_gates.is_none())
         );
         let bob = ns.bob().await?;
-        refused(bob.creates::<Job>(metaflow_job()).await)?
-            .with(503)?
-            .saying("broker")?
-            .saying("try again")?
-            .saying(BOB)?;
-        ns.stack.broker_starts().await?;
+        refused(bob.create::<Job>(metaflow_job()).await)?
+            .with_code(503)?
+            .with_message("broker")?
+            .with_message("try again")?
+            .with_message(BOB)?;
+        ns.stack.start_broker().await?;
         let job = eventually("bob's Job is accepted", async || {
-            Ok(bob.creates::<Job>(metaflow_job()).await?)
+            Ok(bob.create::<Job>(metaflow_job()).await?)
         })
         .await?;
         let made = ns.pod_of(&job).await?;
         ns.runs_as(&made, BOB).await?;
-        ns.gate_opens(&made).await
+        ns.wait_until_ungated(&made).await
     })
 }
 
@@ -58,7 +58,7 @@ fn a_broker_that_hangs_costs_the_deadline_and_not_the_api_servers_patience() -> 
         ..Options::default()
     };
     with_own_stack(options, |ns| async move {
-        ns.stack.broker_is_killed().await;
+        ns.stack.kill_broker().await;
         let address = ns
             .stack
             .broker_url()
@@ -66,9 +66,9 @@ fn a_broker_that_hangs_costs_the_deadline_and_not_the_api_servers_patience() -> 
             .to_owned();
         // Somebody listens there and never says a word.
         let silent = std::net::TcpListener::bind(&address)?;
-        refused(ns.bob().await?.creates::<Job>(metaflow_job()).await)?
-            .with(503)?
-            .saying("not within 500ms")?;
+        refused(ns.bob().await?.create::<Job>(metaflow_job()).await)?
+            .with_code(503)?
+            .with_message("not within 500ms")?;
         drop(silent);
         Ok(())
     })
@@ -79,8 +79,8 @@ fn a_broker_killed_between_account_and_binding_finishes_after_its_restart() -> R
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         // The binding's write hangs, so that the broker dies in it.
-        google.fails(json!({"method": "POST", "path": "*:setIamPolicy", "times": 0, "delaySeconds": 600.0, "answer": "cut"}))?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        google.plan_fault(json!({"method": "POST", "path": "*:setIamPolicy", "times": 0, "delaySeconds": 600.0, "answer": "cut"}))?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let made = ns.pod_of(&job).await?;
         let name = account_of(&made).to_owned();
         eventually("the account is there", async || {
@@ -89,14 +89,14 @@ fn a_broker_killed_between_account_and_binding_finishes_after_its_restart() -> R
             Ok(())
         })
         .await?;
-        ns.stack.broker_is_killed().await;
+        ns.stack.kill_broker().await;
         ensure!(
             google.members_of(&name)?.is_empty(),
             "the binding was written"
         );
         google.state().clear_faults();
-        ns.stack.broker_starts().await?;
-        ns.gate_opens(&made).await?;
+        ns.stack.start_broker().await?;
+        ns.wait_until_ungated(&made).await?;
         ensure!(
             google.members_of(&name)?
                 == [format!(
@@ -118,11 +118,11 @@ fn a_broker_killed_between_account_and_binding_finishes_after_its_restart() -> R
 fn a_create_whose_answer_was_lost_leaves_one_account() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        google.fails(json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "applied": true, "answer": "cut"}))?;
+        google.plan_fault(json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "applied": true, "answer": "cut"}))?;
         let made = ns
-            .pod_of(&ns.alice().await?.creates::<Job>(metaflow_job()).await?)
+            .pod_of(&ns.alice().await?.create::<Job>(metaflow_job()).await?)
             .await?;
-        ns.gate_opens(&made).await?;
+        ns.wait_until_ungated(&made).await?;
         ensure!(
             google.accounts_of(&ns.name).len() == 1,
             "{:?}",
@@ -135,12 +135,12 @@ fn a_create_whose_answer_was_lost_leaves_one_account() -> Result<()> {
 #[test]
 fn without_google_a_new_users_pod_waits_and_says_why_and_known_users_go_on() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        ns.alice_is_known().await?;
+        ns.wait_until_alice_is_known().await?;
         ns.stack
             .google()
-            .fails(json!({"path": "*", "times": 0, "answer": "cut"}))?;
+            .plan_fault(json!({"path": "*", "times": 0, "answer": "cut"}))?;
         let made = ns
-            .pod_of(&ns.bob().await?.creates::<Job>(metaflow_job()).await?)
+            .pod_of(&ns.bob().await?.create::<Job>(metaflow_job()).await?)
             .await?;
         ns.runs_as(&made, BOB).await?;
         eventually("the Identity says that Google is away", async || {
@@ -155,7 +155,7 @@ fn without_google_a_new_users_pod_waits_and_says_why_and_known_users_go_on() -> 
             Ok(())
         })
         .await?;
-        let known = ns.alice().await?.creates::<Pod>(pod()).await?;
+        let known = ns.alice().await?.create::<Pod>(pod()).await?;
         ensure!(
             known
                 .spec
@@ -163,7 +163,7 @@ fn without_google_a_new_users_pod_waits_and_says_why_and_known_users_go_on() -> 
                 .is_some_and(|spec| spec.scheduling_gates.is_none())
         );
         ns.stack.google().state().clear_faults();
-        ns.gate_opens(&made).await
+        ns.wait_until_ungated(&made).await
     })
 }
 
@@ -172,37 +172,35 @@ fn without_the_webhook_nothing_new_runs_where_it_was_opted_in_and_nothing_else_n
 -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let running = ns
-            .pod_of(&ns.alice().await?.creates::<Job>(metaflow_job()).await?)
+            .pod_of(&ns.alice().await?.create::<Job>(metaflow_job()).await?)
             .await?;
         let neighbour = ns.neighbour().await?;
-        ns.stack.webhook_is_killed().await;
+        ns.stack.kill_webhook().await;
         for person in [ns.alice().await?, ns.admin().await?] {
-            refused(person.creates::<Job>(metaflow_job()).await)?.saying("mutate.namesake.dev")?;
-            refused(person.creates::<Pod>(pod()).await)?.saying("namesake.dev")?;
+            refused(person.create::<Job>(metaflow_job()).await)?
+                .with_message("mutate.namesake.dev")?;
+            refused(person.create::<Pod>(pod()).await)?.with_message("namesake.dev")?;
         }
         // Other objects here, everything elsewhere, and the end of what runs are nobody's business.
         let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "data"}}))?;
-        ns.alice().await?.creates::<ConfigMap>(map).await?;
+        ns.alice().await?.create::<ConfigMap>(map).await?;
         let job = neighbour
             .alice()
             .await?
-            .creates::<Job>(metaflow_job())
+            .create::<Job>(metaflow_job())
             .await?;
         neighbour.pod_of(&job).await?;
-        ns.alice()
-            .await?
-            .deletes::<Pod>(&running.name_any())
-            .await?;
+        ns.alice().await?.delete::<Pod>(&running.name_any()).await?;
         // The guards hold.
         let account: ServiceAccount =
             serde_json::from_value(json!({"metadata": {"name": ns.name_for("x@acme.com")}}))?;
-        let forged = ns.admin().await?.creates::<ServiceAccount>(account).await;
-        refused(forged)?.saying("managed by Namesake")?;
+        let forged = ns.admin().await?.create::<ServiceAccount>(account).await;
+        refused(forged)?.with_message("managed by Namesake")?;
         neighbour.delete().await?;
-        neighbour.is_gone().await?;
-        ns.stack.webhook_starts().await?;
+        neighbour.wait_until_gone().await?;
+        ns.stack.start_webhook().await?;
         let made = eventually("admission works again", async || {
-            Ok(ns.alice().await?.creates::<Pod>(pod()).await?)
+            Ok(ns.alice().await?.create::<Pod>(pod()).await?)
         })
         .await?;
         ns.runs_as(&made, ALICE).await?;
@@ -215,12 +213,12 @@ fn a_namespace_with_identities_ends_without_the_webhook() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let other = ns.neighbour().await?;
         other.opt_in().await?;
-        let made = other.alice().await?.creates::<Pod>(pod()).await?;
-        other.gate_opens(&made).await?;
-        ns.stack.webhook_is_killed().await;
+        let made = other.alice().await?.create::<Pod>(pod()).await?;
+        other.wait_until_ungated(&made).await?;
+        ns.stack.kill_webhook().await;
         other.delete().await?;
-        other.is_gone().await?;
-        ns.stack.webhook_starts().await
+        other.wait_until_gone().await?;
+        ns.stack.start_webhook().await
     })
 }
 
@@ -228,13 +226,13 @@ fn a_namespace_with_identities_ends_without_the_webhook() -> Result<()> {
 fn stamps_outlive_a_restart_of_the_webhook() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let bob = ns.bob().await?;
-        let job = bob.creates::<Job>(metaflow_job().suspended()).await?;
+        let job = bob.create::<Job>(metaflow_job().suspended()).await?;
         ensure!(job.annotations().contains_key(STAMP_ANNOTATION));
-        ns.stack.webhook_is_killed().await;
-        ns.stack.webhook_starts().await?;
+        ns.stack.kill_webhook().await;
+        ns.stack.start_webhook().await?;
         let resumed = async || {
             Ok(bob
-                .patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+                .patch::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
                 .await?)
         };
         eventually("bob resumes his Job", resumed).await?;
@@ -253,20 +251,20 @@ fn one_user_cannot_use_up_everybodys_quota() -> Result<()> {
         let greedy = ns.person("greedy@acme.com").await?;
         let mut answers = Vec::new();
         for step in 0..5 {
-            let job = metaflow_job().of("PerStep").step(&format!("s{step}"));
-            answers.push(greedy.creates::<Job>(job).await);
+            let job = metaflow_job().flow("PerStep").step(&format!("s{step}"));
+            answers.push(greedy.create::<Job>(job).await);
         }
-        let refusal = refused(answers.pop().context("five Jobs")?)?.with(503)?;
-        refusal.saying("greedy@acme.com")?;
+        let refusal = refused(answers.pop().context("five Jobs")?)?.with_code(503)?;
+        refusal.with_message("greedy@acme.com")?;
         ensure!(
             answers.iter().filter(|answer| answer.is_ok()).count() == 3,
             "{answers:?}"
         );
         // What is there stays available, and others are not affected.
         greedy
-            .creates::<Job>(metaflow_job().of("PerStep").step("s0"))
+            .create::<Job>(metaflow_job().flow("PerStep").step("s0"))
             .await?;
-        ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        ns.bob().await?.create::<Job>(metaflow_job()).await?;
         Ok(())
     })
 }

@@ -58,7 +58,7 @@ const CASES: [Case; 6] = [
         spoil: None,
         mend: Some(|ns| {
             let role = json!({"role": "roles/iam.serviceAccountAdmin", "members": ["user:namesake-broker@acme.com"]});
-            seeds(
+            seed(
                 ns,
                 json!({"projects": [{"id": "acme-nowhere", "number": 4711, "bindings": [role]}]}),
             )
@@ -70,8 +70,8 @@ const CASES: [Case; 6] = [
         condition: BINDING_READY,
         reason: "PoolMissing",
         says: &["acme.svc.id.goog", "Workload Identity Federation"],
-        spoil: Some(|ns| Box::pin(ns.stack.google().loses_the_pool())),
-        mend: Some(|ns| Box::pin(ns.stack.google().believes(ns.stack.cluster()))),
+        spoil: Some(|ns| Box::pin(ns.stack.google().delete_pool())),
+        mend: Some(|ns| Box::pin(ns.stack.google().trust_cluster(ns.stack.cluster()))),
     },
     Case {
         name: "misspelt",
@@ -113,21 +113,21 @@ const CASES: [Case; 6] = [
         spoil: None,
         mend: Some(|ns| {
             let account = json!({"project": "acme-identities", "accountId": "nobody-yet"});
-            seeds(ns, json!({"serviceAccounts": [account]}))
+            seed(ns, json!({"serviceAccounts": [account]}))
         }),
     },
 ];
 const PINS: &str = "pins:\n  pinned@acme.com: nobody-yet@acme-identities.iam.gserviceaccount.com\n";
 
 /// Somebody makes this at Google.
-fn seeds(ns: &TestNamespace, seed: Value) -> BoxFuture<'_, Result<()>> {
-    Box::pin(async move { ns.stack.google().seeds(seed) })
+fn seed(ns: &TestNamespace, seed: Value) -> BoxFuture<'_, Result<()>> {
+    Box::pin(async move { ns.stack.google().seed(seed) })
 }
 
 fn bucket<'a>(ns: &'a TestNamespace, name: &str, uniform: bool) -> BoxFuture<'a, Result<()>> {
     let role = json!({"role": "roles/storage.admin", "members": ["user:namesake-broker@acme.com"]});
     let bucket = json!({"name": name, "project": "acme", "uniformBucketLevelAccess": uniform, "bindings": [role]});
-    seeds(ns, json!({"buckets": [bucket]}))
+    seed(ns, json!({"buckets": [bucket]}))
 }
 
 /// The shared rules with these classes, each for whose pods are labelled so.
@@ -246,7 +246,7 @@ async fn goes_wrong(ns: &TestNamespace, case: &Case) -> Result<()> {
     let mut before = at_google(google);
     let person = ns.person(&format!("{}@acme.com", case.name)).await?;
     let draft = metaflow_job().labelled("class", case.name);
-    let job = person.creates::<Job>(draft).await?;
+    let job = person.create::<Job>(draft).await?;
     let pod = ns.pod_of(&job).await?;
     let name = account_of(&pod).to_owned();
     is_said(ns, &name, (case.condition, case.reason), case.says).await?;
@@ -266,7 +266,7 @@ async fn goes_wrong(ns: &TestNamespace, case: &Case) -> Result<()> {
                 .filter(|(on, _)| !clean.1.contains_key(on)),
         );
         before.0.sort();
-        ns.gate_opens(&pod).await?;
+        ns.wait_until_ungated(&pod).await?;
     }
     let jobs: Api<Job> = person.all();
     jobs.delete(&job.name_any(), &DeleteParams::background())

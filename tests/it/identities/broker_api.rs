@@ -42,24 +42,27 @@ impl Answer {
 async fn post(ns: &TestNamespace, token: Option<&SecretString>, body: String) -> Result<Answer> {
     let (status, body) = ns
         .stack
-        .post(ns.stack.broker_address(), token, body)
+        .post_to_broker(ns.stack.broker_address(), token, body)
         .await?;
     Ok(Answer { status, body })
 }
 
 /// Asks as the webhook does.
-async fn asked(ns: &TestNamespace, body: Value) -> Result<Answer> {
-    let (status, body) = ns.stack.asked(ns.stack.broker_address(), &body).await?;
+async fn ask_broker(ns: &TestNamespace, body: Value) -> Result<Answer> {
+    let (status, body) = ns
+        .stack
+        .ask_broker(ns.stack.broker_address(), &body)
+        .await?;
     Ok(Answer { status, body })
 }
 
-fn question(ns: &TestNamespace, user: &str) -> Value {
-    stack::question(&ns.name, user)
+fn identity_request(ns: &TestNamespace, user: &str) -> Value {
+    stack::identity_request(&ns.name, user)
 }
 
 /// The question with one key changed.
 fn with(ns: &TestNamespace, key: &str, value: Value) -> Value {
-    let mut question = question(ns, ALICE);
+    let mut question = identity_request(ns, ALICE);
     question[key] = value;
     question
 }
@@ -67,7 +70,7 @@ fn with(ns: &TestNamespace, key: &str, value: Value) -> Value {
 #[test]
 fn the_webhook_gets_an_identity_whose_account_is_there_already() -> Result<()> {
     with_namespace(|ns| async move {
-        let answer = asked(&ns, question(&ns, ALICE)).await?;
+        let answer = ask_broker(&ns, identity_request(&ns, ALICE)).await?;
         ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
         let name = ns.name_for(ALICE);
         ensure!(
@@ -76,7 +79,7 @@ fn the_webhook_gets_an_identity_whose_account_is_there_already() -> Result<()> {
             answer.body
         );
         ensure!(ns.managed_accounts().await? == [name]);
-        let again = asked(&ns, question(&ns, ALICE)).await?;
+        let again = ask_broker(&ns, identity_request(&ns, ALICE)).await?;
         ensure!(
             again.body["serviceAccountUid"] == answer.body["serviceAccountUid"],
             "{}",
@@ -89,7 +92,7 @@ fn the_webhook_gets_an_identity_whose_account_is_there_already() -> Result<()> {
 #[test]
 fn without_a_good_token_for_this_audience_nobody_is_heard() -> Result<()> {
     with_namespace(|ns| async move {
-        let body = question(&ns, ALICE).to_string();
+        let body = identity_request(&ns, ALICE).to_string();
         let cluster = ns.stack.cluster();
         ensure!(post(&ns, None, body.clone()).await?.status == 401);
         ensure!(
@@ -122,7 +125,7 @@ fn nobody_but_the_webhook_may_ask() -> Result<()> {
             (SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT),
         ] {
             let token = cluster.token(home, name, &[BROKER_AUDIENCE]).await?;
-            post(&ns, Some(&token), question(&ns, ALICE).to_string())
+            post(&ns, Some(&token), identity_request(&ns, ALICE).to_string())
                 .await?
                 .is(403, "NotTheWebhook")?;
         }
@@ -135,7 +138,7 @@ fn nobody_but_the_webhook_may_ask() -> Result<()> {
 fn a_namespace_that_is_not_opted_in_has_no_identities() -> Result<()> {
     with_namespace(|ns| async move {
         for namespace in ["kube-system", "no-such-namespace", "../research", ""] {
-            let answer = asked(&ns, with(&ns, "namespace", json!(namespace))).await?;
+            let answer = ask_broker(&ns, with(&ns, "namespace", json!(namespace))).await?;
             ensure!(
                 matches!(answer.status, 400 | 404),
                 "{namespace:?}: {} {}",
@@ -150,16 +153,18 @@ fn a_namespace_that_is_not_opted_in_has_no_identities() -> Result<()> {
 #[test]
 fn a_class_that_the_rules_do_not_have_or_that_is_not_for_this_user_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
-        asked(&ns, with(&ns, "class", json!("root")))
+        ask_broker(&ns, with(&ns, "class", json!("root")))
             .await?
             .is(403, "UnknownClass")?;
-        asked(&ns, with(&ns, "class", json!("inner-circle")))
+        ask_broker(&ns, with(&ns, "class", json!("inner-circle")))
             .await?
             .is(403, "NotEntitled")?;
-        let mut outsider = question(&ns, "eve@elsewhere.example");
-        asked(&ns, outsider.clone()).await?.is(403, "NotEntitled")?;
+        let mut outsider = identity_request(&ns, "eve@elsewhere.example");
+        ask_broker(&ns, outsider.clone())
+            .await?
+            .is(403, "NotEntitled")?;
         outsider["user"] = json!(ALICE);
-        let answer = asked(&ns, outsider).await?;
+        let answer = ask_broker(&ns, outsider).await?;
         ensure!(
             answer.status == 403 || answer.status == 400,
             "a value that is not the user: {}",
@@ -185,7 +190,7 @@ fn a_user_that_is_no_name_is_refused_and_makes_nothing() -> Result<()> {
             "a\0@acme.com",
         ];
         for user in bad {
-            let answer = asked(&ns, question(&ns, user)).await?;
+            let answer = ask_broker(&ns, identity_request(&ns, user)).await?;
             ensure!(
                 matches!(answer.status, 400 | 403),
                 "{user:?}: {} {}",

@@ -35,8 +35,8 @@ fn options(rules: &str) -> Options {
 
 /// Alice's pod runs, as an identity of this name.
 async fn works(ns: &TestNamespace) -> Result<String> {
-    let made = ns.alice().await?.creates::<Pod>(pod()).await?;
-    ns.gate_opens(&made).await?;
+    let made = ns.alice().await?.create::<Pod>(pod()).await?;
+    ns.wait_until_ungated(&made).await?;
     let name = account_of(&made).to_owned();
     let who = ns.google_identity(&name).await?;
     ensure!(who == email(&name), "{who}");
@@ -88,9 +88,9 @@ fn two_clusters_of_one_stack_leave_each_other_alone_also_when_one_has_the_others
         counts_another_cluster(&there, false).await?;
 
         // Somebody copies the rules and forgets to change the cluster: the names are those of the first one.
-        there.stack.rules_become(SHARED_RULES).await??;
+        there.stack.edit_rules(SHARED_RULES).await??;
         let copied = eventually("alice's pod has the first cluster's name", async || {
-            let made = there.alice().await?.creates::<Pod>(pod()).await?;
+            let made = there.alice().await?.create::<Pod>(pod()).await?;
             ensure!(account_of(&made) == here, "{}", account_of(&made));
             Ok(made)
         })
@@ -126,7 +126,7 @@ fn two_clusters_of_one_stack_leave_each_other_alone_also_when_one_has_the_others
             Ok(())
         })
         .await?;
-        there.stack.rules_become(&own_rules).await??;
+        there.stack.edit_rules(&own_rules).await??;
         counts_another_cluster(&there, false).await?;
         eventually("the second cluster works again", async || {
             let identity = all.get(&other).await?;
@@ -139,6 +139,6 @@ fn two_clusters_of_one_stack_leave_each_other_alone_also_when_one_has_the_others
         let after = at_google(&ns, &here)?;
         ensure!(after == before, "before {before}\nafter {after}");
         ensure!(works(&ns).await? == here);
-        there.stack.end().await
+        there.stack.stop().await
     })
 }

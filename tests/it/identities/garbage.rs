@@ -52,7 +52,7 @@ async fn counted(ns: &TestNamespace, kind: &str) -> Result<u32> {
 
 /// Gives somebody a role on a folder of the bucket.
 async fn gives(ns: &TestNamespace, folder: &str, member: &str) -> Result<()> {
-    let gcp = ns.stack.google().way_in().connect().await?;
+    let gcp = ns.stack.google().broker_credentials().connect().await?;
     let folder = Resource::ManagedFolder {
         bucket: "acme-mf".to_owned(),
         folder: folder.to_owned(),
@@ -72,7 +72,7 @@ async fn rounds_go_by(ns: &TestNamespace) -> Result<Vec<String>> {
     for n in 1..=2 {
         let name = ns.name_for(&format!("lost{n}@acme.com"));
         let google = ns.stack.google();
-        google.creates_account(&name, &ns.mark(STACK, &name)?)?;
+        google.create_account(&name, &ns.mark(STACK, &name)?)?;
         more.push(name);
         eventually("one more is counted", async || {
             let counted = counted(ns, "Google service account").await?;
@@ -111,19 +111,19 @@ async fn orphans(ns: &TestNamespace) -> Result<Orphans> {
     let of = |what: &str| ns.name_for(&format!("{what}@acme.com"));
     let key = |name: &str| name.trim_start_matches("mf-").to_owned();
     let (lost, theirs) = (of("lost"), of("theirs"));
-    google.creates_account(&lost, &ns.mark(STACK, &lost)?)?;
-    google.creates_account(&theirs, &ns.mark("dev", &theirs)?)?;
+    google.create_account(&lost, &ns.mark(STACK, &lost)?)?;
+    google.create_account(&theirs, &ns.mark("dev", &theirs)?)?;
     for name in [&lost, &theirs] {
         let member = format!("serviceAccount:{}", email(name));
         gives(ns, &format!("users/{}/", key(name)), &member).await?;
     }
     let (lone, alien) = (of("lone"), of("alien"));
     let uid = ns
-        .lone_account(STACK, &lone)
+        .create_account_without_identity(STACK, &lone)
         .await?
         .uid()
         .context("no UID")?;
-    ns.lone_account("dev", &alien).await?;
+    ns.create_account_without_identity("dev", &alien).await?;
     let principal = format!(
         "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme.svc.id.goog/kubernetes.serviceaccount.uid/{uid}"
     );
@@ -164,9 +164,9 @@ fn what_belongs_to_nobody_is_only_counted_until_the_broker_may_collect_and_then_
     LEAVE.store(false, Ordering::Relaxed);
     with_own_stack(options(), |ns| async move {
         let google = ns.stack.google();
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let alice = ns.pod_of(&job).await?;
-        ns.gate_opens(&alice).await?;
+        ns.wait_until_ungated(&alice).await?;
         let Orphans {
             lost,
             theirs,
@@ -183,8 +183,8 @@ fn what_belongs_to_nobody_is_only_counted_until_the_broker_may_collect_and_then_
         }
         let more = a_dry_run_takes_nothing(&ns, &lost, &lone).await?;
         LEAVE.store(true, Ordering::Relaxed);
-        ns.stack.broker_is_stopped().await;
-        ns.stack.broker_starts().await?;
+        ns.stack.stop_broker().await;
+        ns.stack.start_broker().await?;
         eventually("nobody's are gone, with what they had", async || {
             let left = google.accounts_of(&ns.name);
             let dead = |name: &String| left.contains(name);
@@ -230,11 +230,11 @@ fn where_no_class_acts_as_itself_a_service_account_goes_without_a_look_at_the_pr
     };
     with_own_stack(options, |ns| async move {
         // The install guide gives the broker no right to that.
-        ns.stack.google().fails(
+        ns.stack.google().plan_fault(
             json!({"path": "/v3/projects/acme", "times": 0, "answer": {"status": {"code": 403}}}),
         )?;
         let lone = ns.name_for("lone@acme.com");
-        ns.lone_account(STACK, &lone).await?;
+        ns.create_account_without_identity(STACK, &lone).await?;
         eventually("it is gone", async || {
             ensure!(!ns.managed_accounts().await?.contains(&lone));
             Ok(())

@@ -59,14 +59,14 @@ fn with_a_minute_of_propagation_no_task_ever_sees_a_403() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         // Several readers: what one of them believes, the next one may not.
-        google.change(|settings| {
+        google.change_settings(|settings| {
             settings.replicas = 3;
             settings.delays.policy = PROPAGATION;
             settings.delays.service_account_get = PROPAGATION / 4.0;
             settings.delays.service_account_member = PROPAGATION / 4.0;
             settings.delays.service_account_credentials = PROPAGATION / 2.0;
         })?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         let identity = ns.runs_as(&pod, ALICE).await?;
         let name = account_of(&pod);
@@ -123,8 +123,8 @@ fn while_iam_does_not_believe_it_the_gate_stays_and_the_identity_says_why() -> R
     };
     with_own_stack(options, |ns| async move {
         let google = ns.stack.google();
-        google.change(|settings| settings.delays.policy = PROPAGATION)?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        google.change_settings(|settings| settings.delays.policy = PROPAGATION)?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         is_being_proven(&ns, 0).await?;
         ensure!(
@@ -141,7 +141,7 @@ fn while_iam_does_not_believe_it_the_gate_stays_and_the_identity_says_why() -> R
             .state()
             .clock()
             .advance(SignedDuration::from_secs(61));
-        ns.gate_opens(&pod).await
+        ns.wait_until_ungated(&pod).await
     })
 }
 
@@ -151,9 +151,9 @@ fn a_quota_that_is_used_up_is_on_the_identity_and_passes_by_itself() -> Result<(
         let google = ns.stack.google();
         let body = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED",
             "message": "A quota has been reached for project number 210987654321: Service accounts created per minute per project."}});
-        google.fails(json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "times": 0,
+        google.plan_fault(json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "times": 0,
             "answer": {"status": {"code": 429, "body": body}}}))?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         eventually("the Identity says that a quota is used up", async || {
             let complaints = complaints(&ns.identity_of(&pod).await?);
@@ -166,7 +166,7 @@ fn a_quota_that_is_used_up_is_on_the_identity_and_passes_by_itself() -> Result<(
         .await?;
         ensure!(waits(&ns, &pod).await?);
         google.state().clear_faults();
-        ns.gate_opens(&pod).await
+        ns.wait_until_ungated(&pod).await
     })
 }
 
@@ -175,7 +175,7 @@ fn denied(ns: &TestNamespace) -> Result<()> {
     let message =
         "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
     let body = json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}});
-    ns.stack.google().fails(
+    ns.stack.google().plan_fault(
         json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "times": 0,
         "answer": {"status": {"code": 403, "body": body}}}),
     )
@@ -188,8 +188,8 @@ fn what_does_not_pass_by_itself_ends_the_waiting_pods_and_their_jobs_with_the_re
         denied(&ns)?;
         let alice = ns.alice().await?;
         let jobs = [
-            alice.creates::<Job>(metaflow_job()).await?,
-            alice.creates::<Job>(metaflow_job()).await?,
+            alice.create::<Job>(metaflow_job()).await?,
+            alice.create::<Job>(metaflow_job()).await?,
         ];
         for job in &jobs {
             let pod = ns.pod_of(job).await?;
@@ -228,9 +228,9 @@ fn a_pod_that_waits_for_what_may_pass_does_not_wait_for_ever() -> Result<()> {
     };
     with_own_stack(options, |ns| async move {
         let google = ns.stack.google();
-        google.fails(json!({"path": "*", "times": 0, "answer": "cut"}))?;
+        google.plan_fault(json!({"path": "*", "times": 0, "answer": "cut"}))?;
         let alice = ns.alice().await?;
-        let job = alice.creates::<Job>(metaflow_job()).await?;
+        let job = alice.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         eventually("the pod has ended and says why", async || {
             let pod: Pod = alice.all().get(&pod.name_any()).await?;

@@ -33,9 +33,9 @@ fn brisk() -> Options {
 
 /// Alice's first task has run; answers the name of her identity.
 async fn lives(ns: &TestNamespace) -> Result<String> {
-    let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+    let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
-    ns.gate_opens(&pod).await?;
+    ns.wait_until_ungated(&pod).await?;
     Ok(account_of(&pod).to_owned())
 }
 
@@ -49,7 +49,7 @@ fn a_link_to_google_that_was_changed_is_put_back() -> Result<()> {
         let name = lives(&ns).await?;
         let stray = json!({"metadata": {"annotations": {GSA_ANNOTATION: "root@acme.iam.gserviceaccount.com", "iam.gke.io/x": "y"}}});
         let broker = ns.broker().await?;
-        broker.patches::<ServiceAccount>(&name, stray).await?;
+        broker.patch::<ServiceAccount>(&name, stray).await?;
         eventually("the annotations are as they should be", async || {
             let account: ServiceAccount = ns.admin().await?.all().get(&name).await?;
             let links = account.annotations();
@@ -69,7 +69,7 @@ fn what_google_refuses_though_nothing_is_missing_is_noticed_said_and_proven_anew
     with_own_stack(brisk(), |ns| async move {
         let name = lives(&ns).await?;
         let google = ns.stack.google();
-        google.fails(json!({"method": "POST", "path": "*:generateAccessToken", "times": 0, "answer": {"status": {"code": 403}}}))?;
+        google.plan_fault(json!({"method": "POST", "path": "*:generateAccessToken", "times": 0, "answer": {"status": {"code": 403}}}))?;
         eventually("the identity is no longer believed to work", async || {
             let now = identity(&ns, &name).await?;
             let conditions = now.status.unwrap_or_default().conditions;
@@ -104,7 +104,7 @@ fn an_account_that_was_deleted_is_made_anew_and_proven_before_it_counts() -> Res
         let before = identity(&ns, &name).await?;
         // Nobody else may.
         let collector = ns.controller("generic-garbage-collector").await?;
-        collector.deletes::<ServiceAccount>(&name).await?;
+        collector.delete::<ServiceAccount>(&name).await?;
         eventually("another account works", async || {
             let account: ServiceAccount = ns.admin().await?.all().get(&name).await?;
             let after = identity(&ns, &name).await?;
@@ -130,7 +130,7 @@ fn an_account_that_was_deleted_is_made_anew_and_proven_before_it_counts() -> Res
 fn a_binding_that_was_taken_away_at_google_is_put_back() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let name = lives(&ns).await?;
-        let gcp = ns.stack.google().way_in().connect().await?;
+        let gcp = ns.stack.google().broker_credentials().connect().await?;
         let account = Resource::ServiceAccount {
             email: email(&name),
         };
@@ -176,9 +176,10 @@ fn the_time_of_last_use_is_that_of_the_last_pod_and_kept_coarsely() -> Result<()
 fn a_pod_says_why_it_waits() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        google
-            .fails(json!({"path": "/v1/token", "times": 0, "answer": {"status": {"code": 503}}}))?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        google.plan_fault(
+            json!({"path": "/v1/token", "times": 0, "answer": {"status": {"code": 503}}}),
+        )?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         eventually("the reason is on the pod", async || {
             let pod: Pod = ns.admin().await?.all().get(&pod.name_any()).await?;
@@ -207,7 +208,7 @@ fn a_pod_says_why_it_waits() -> Result<()> {
         })
         .await?;
         google.state().clear_faults();
-        ns.gate_opens(&pod).await?;
+        ns.wait_until_ungated(&pod).await?;
         let pod: Pod = ns.admin().await?.all().get(&pod.name_any()).await?;
         ensure!(
             !pod.annotations().contains_key(WAITING_ANNOTATION),
@@ -222,7 +223,7 @@ fn a_deleted_identity_takes_its_google_side_with_it_also_when_google_was_away() 
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         let name = lives(&ns).await?;
-        google.fails(json!({"path": "/v1/projects/acme-identities/*", "times": 0, "answer": {"status": {"code": 503}}}))?;
+        google.plan_fault(json!({"path": "/v1/projects/acme-identities/*", "times": 0, "answer": {"status": {"code": 503}}}))?;
         let all: Api<Identity> = ns.admin().await?.all();
         all.delete(&name, &DeleteParams::default()).await?;
         eventually("the Identity says why it waits", async || {

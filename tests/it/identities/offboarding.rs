@@ -43,9 +43,9 @@ fn brisk() -> Options {
 
 /// Alice's first task has run; answers its Job and the name of her identity.
 async fn lives(ns: &TestNamespace) -> Result<(Job, String)> {
-    let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+    let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
-    ns.gate_opens(&pod).await?;
+    ns.wait_until_ungated(&pod).await?;
     Ok((job, account_of(&pod).to_owned()))
 }
 
@@ -107,17 +107,17 @@ fn a_suspended_identity_is_nobody_until_it_is_resumed_and_proven_again() -> Resu
         let (_, name) = lives(&ns).await?;
         let admin = ns.admin().await?;
         let suspend = json!({"spec": {"suspended": true}});
-        admin.patches::<Identity>(&name, suspend).await?;
+        admin.patch::<Identity>(&name, suspend).await?;
         comes_to(&ns, &name, Phase::Suspended).await?;
         is_nobody(&ns, &name).await?;
         eventually("new pods are told so", async || {
-            let refusal = refused(ns.alice().await?.creates::<Pod>(pod()).await)?;
-            refusal.with(403)?.saying("suspended")?;
+            let refusal = refused(ns.alice().await?.create::<Pod>(pod()).await)?;
+            refusal.with_code(403)?.with_message("suspended")?;
             Ok(())
         })
         .await?;
         let resume = json!({"spec": {"suspended": null}});
-        admin.patches::<Identity>(&name, resume).await?;
+        admin.patch::<Identity>(&name, resume).await?;
         comes_to(&ns, &name, Phase::InUse).await?;
         lives(&ns).await?;
         Ok(())
@@ -133,7 +133,7 @@ fn who_leaves_loses_everything_in_order_and_comes_back_by_the_entry_alone() -> R
         let before = identity(&ns, &name).await?.status.unwrap_or_default();
         let google_id = before.google_service_account_id.context("no id")?;
         let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
-        ns.stack.rules_become(&offboarded).await??;
+        ns.stack.edit_rules(&offboarded).await??;
         comes_to(&ns, &name, Phase::Offboarding).await?;
         is_nobody(&ns, &name).await?;
         // While her pod is there, so is its account; and what she left is listed.
@@ -161,16 +161,16 @@ fn who_leaves_loses_everything_in_order_and_comes_back_by_the_entry_alone() -> R
         ahead.store(31 * DAY, Ordering::Relaxed);
         comes_to(&ns, &name, Phase::Gone).await?;
         ensure!(ns.stack.google().accounts_of(&ns.name).is_empty());
-        // Off the list, it may be a newcomer with the old address.
-        ns.stack.rules_become(SHARED_RULES).await??;
-        eventually("the newcomer inherits nothing", async || {
-            let refusal = refused(ns.alice().await?.creates::<Pod>(pod()).await)?;
-            refusal.with(403)?.saying("returned")?;
+        // Off the list, it may be a new_user with the old address.
+        ns.stack.edit_rules(SHARED_RULES).await??;
+        eventually("the new_user inherits nothing", async || {
+            let refusal = refused(ns.alice().await?.create::<Pod>(pod()).await)?;
+            refusal.with_code(403)?.with_message("returned")?;
             Ok(())
         })
         .await?;
         let returned = format!("{SHARED_RULES}returned: [{ALICE}]\n");
-        ns.stack.rules_become(&returned).await??;
+        ns.stack.edit_rules(&returned).await??;
         comes_to(&ns, &name, Phase::InUse).await?;
         lives(&ns).await?;
         let after = identity(&ns, &name).await?.status.unwrap_or_default();
@@ -191,11 +191,11 @@ fn an_entry_under_offboarded_is_undone_by_taking_it_back_at_once_and_nobody_acts
         let (_, name) = lives(&ns).await?;
         let before = identity(&ns, &name).await?.status.unwrap_or_default();
         let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
-        ns.stack.rules_become(&offboarded).await??;
+        ns.stack.edit_rules(&offboarded).await??;
         comes_to(&ns, &name, Phase::Offboarding).await?;
         is_nobody(&ns, &name).await?;
-        refused(ns.alice().await?.creates::<Pod>(pod()).await)?.with(403)?;
-        ns.stack.rules_become(SHARED_RULES).await??;
+        refused(ns.alice().await?.create::<Pod>(pod()).await)?.with_code(403)?;
+        ns.stack.edit_rules(SHARED_RULES).await??;
         comes_to(&ns, &name, Phase::InUse).await?;
         lives(&ns).await?;
         let after = identity(&ns, &name).await?.status.unwrap_or_default();
@@ -204,13 +204,16 @@ fn an_entry_under_offboarded_is_undone_by_taking_it_back_at_once_and_nobody_acts
             "another account"
         );
         // Longer than NAMESAKE_OFFBOARDING_UNDO: the address may be somebody else's by then.
-        ns.stack.rules_become(&offboarded).await??;
+        ns.stack.edit_rules(&offboarded).await??;
         comes_to(&ns, &name, Phase::Offboarding).await?;
         ahead.store(11 * 60, Ordering::Relaxed);
-        ns.stack.rules_become(SHARED_RULES).await??;
+        ns.stack.edit_rules(SHARED_RULES).await??;
         eventually("it takes an entry under returned", async || {
-            let refusal = refused(ns.alice().await?.creates::<Pod>(pod()).await)?;
-            refusal.with(403)?.saying("HasLeft")?.saying("returned")?;
+            let refusal = refused(ns.alice().await?.create::<Pod>(pod()).await)?;
+            refusal
+                .with_code(403)?
+                .with_message("HasLeft")?
+                .with_message("returned")?;
             Ok(())
         })
         .await?;
@@ -230,7 +233,7 @@ fn an_identity_that_nobody_uses_goes_and_comes_back_with_the_next_pod() -> Resul
             "mode: impersonate\n    idleAfter: 90d",
             1,
         );
-        ns.stack.rules_become(&rules).await??;
+        ns.stack.edit_rules(&rules).await??;
         ends(&ns, &job).await?;
         eventually("the pod is gone", async || {
             ensure!(ns.pods().await?.is_empty());
@@ -253,7 +256,7 @@ fn an_identity_that_nobody_uses_goes_and_comes_back_with_the_next_pod() -> Resul
 fn without_a_broker_the_command_leaves_nothing_that_blocks() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (_, name) = lives(&ns).await?;
-        ns.stack.broker_is_killed().await;
+        ns.stack.kill_broker().await;
         let mut clean = Clean {
             stack: STACK.to_owned(),
             namespaces: vec![ns.name.clone()],
@@ -261,7 +264,7 @@ fn without_a_broker_the_command_leaves_nothing_that_blocks() -> Result<()> {
             output: Output::Json,
         };
         let admin = ns.admin().await?.client().clone();
-        let gcp = ns.stack.google().way_in().connect().await?;
+        let gcp = ns.stack.google().broker_credentials().connect().await?;
         let planned = clean.run(&admin, &gcp, Config::default()).await?;
         let shown = clean.print(&planned);
         ensure!(
@@ -295,13 +298,13 @@ fn what_carries_our_mark_and_belongs_to_nobody_is_collected_and_nothing_else() -
         let (google, lost) = (ns.stack.google(), ns.name_for("lost@acme.com"));
         let theirs = ns.name_for("theirs@acme.com");
         let mark = google.description_of(&name)?;
-        google.creates_account(
+        google.create_account(
             &theirs,
             &mark
                 .replace(&name, &theirs)
                 .replace("stack=prod", "stack=dev"),
         )?;
-        google.creates_account(&lost, &mark.replace(&name, &lost))?;
+        google.create_account(&lost, &mark.replace(&name, &lost))?;
         eventually("the lost one is gone", async || {
             let left = google.accounts_of(&ns.name);
             ensure!(!left.contains(&lost), "{left:?}");

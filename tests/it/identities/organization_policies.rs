@@ -113,7 +113,7 @@ fn refused(google: &Google, path: &str) -> usize {
 }
 
 fn set(google: &Google, refuse: fn(&mut Refusals)) -> Result<()> {
-    google.change(|settings| {
+    google.change_settings(|settings| {
         settings.refusals = Refusals::default();
         refuse(&mut settings.refusals);
     })
@@ -150,7 +150,7 @@ async fn refuses(ns: &TestNamespace, case: &Case) -> Result<()> {
     let admin = ns.admin().await?;
     set(google, case.refuse)?;
     let person = ns.person(case.user).await?;
-    let job = person.creates::<Job>(metaflow_job()).await?;
+    let job = person.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
     let name = account_of(&pod).to_owned();
     let has_all = |text: &str| case.says.iter().all(|part| text.contains(part));
@@ -182,7 +182,7 @@ async fn refuses(ns: &TestNamespace, case: &Case) -> Result<()> {
     eventually("nothing more is said", is_said).await?;
     set(google, |_| {})?;
     asks_again(ns, &name, "2").await?;
-    ns.gate_opens(&pod).await
+    ns.wait_until_ungated(&pod).await
 }
 
 #[test]

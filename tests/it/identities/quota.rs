@@ -40,17 +40,17 @@ fn in_a_full_project_an_identity_goes_on_without_an_account_where_its_class_allo
     with_own_stack(options, |ns| async move {
         let google = ns.stack.google();
         // The broker's own is one.
-        google.change(|settings| settings.limits.service_accounts = Some(1))?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        google.change_settings(|settings| settings.limits.service_accounts = Some(1))?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
-        ns.gate_opens(&pod).await?;
+        ns.wait_until_ungated(&pod).await?;
         let identity = ns.identity_of(&pod).await?;
         ensure!(identity.spec.mode == Mode::Direct && identity.spec.fallen_over);
         ensure!(identity.spec.google_service_account.is_none());
         ensure!(google.accounts_of(&ns.name).is_empty());
         // It stays so, although there is room again.
-        google.change(|settings| settings.limits.service_accounts = Some(10))?;
-        let again = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        google.change_settings(|settings| settings.limits.service_accounts = Some(10))?;
+        let again = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let again = ns.pod_of(&again).await?;
         ensure!(account_of(&again) == identity.name_any());
         let later = ns.identity_of(&again).await?;
@@ -63,14 +63,14 @@ fn in_a_full_project_an_identity_goes_on_without_an_account_where_its_class_allo
 fn how_much_is_left_can_be_read_and_a_full_project_says_so_on_the_identity() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        google.change(|settings| settings.limits.service_accounts = Some(1))?;
+        google.change_settings(|settings| settings.limits.service_accounts = Some(1))?;
         eventually("the accounts are counted", async || {
             let said = said(&ns).await?;
             ensure!(said == "1", "{said}");
             Ok(())
         })
         .await?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         eventually("the Identity says why it waits", async || {
             let identity = ns.identity_of(&pod).await?;

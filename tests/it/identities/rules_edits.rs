@@ -32,7 +32,7 @@ fn denying(user: &str) -> String {
 async fn bob_is(ns: &TestNamespace, welcome: bool) -> Result<()> {
     let bob = ns.bob().await?;
     eventually(&format!("bob is welcome: {welcome}"), async || {
-        let answer = bob.dry_runs::<Job>(metaflow_job()).await;
+        let answer = bob.dry_run::<Job>(metaflow_job()).await;
         ensure!(answer.is_ok() == welcome, "{answer:?}");
         Ok(())
     })
@@ -42,17 +42,17 @@ async fn bob_is(ns: &TestNamespace, welcome: bool) -> Result<()> {
 #[test]
 fn an_edit_takes_effect_while_everything_runs() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        let made = ns.bob().await?.creates::<Pod>(pod()).await?;
+        let made = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, BOB).await?;
-        ns.stack.rules_become(&denying(BOB)).await??;
+        ns.stack.edit_rules(&denying(BOB)).await??;
         bob_is(&ns, false).await?;
-        refused(ns.bob().await?.creates::<Job>(metaflow_job()).await)?
-            .with(403)?
-            .saying("ask #ml-platform")?
-            .saying("gone")?;
-        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        refused(ns.bob().await?.create::<Job>(metaflow_job()).await)?
+            .with_code(403)?
+            .with_message("ask #ml-platform")?
+            .with_message("gone")?;
+        let made = ns.alice().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, ALICE).await?;
-        ns.stack.rules_become(SHARED_RULES).await??;
+        ns.stack.edit_rules(SHARED_RULES).await??;
         bob_is(&ns, true).await
     })
 }
@@ -65,10 +65,10 @@ fn a_new_class_reaches_webhook_and_broker() -> Result<()> {
         let rules = SHARED_RULES
             .replacen("identities:", class, 1)
             .replacen("rules:", rule, 1);
-        ns.stack.rules_become(&rules).await??;
+        ns.stack.edit_rules(&rules).await??;
         let alice = ns.alice().await?;
         eventually("alice's pod has an identity of the new class", async || {
-            let job = alice.creates::<Job>(metaflow_job().of("Fresh")).await?;
+            let job = alice.create::<Job>(metaflow_job().flow("Fresh")).await?;
             let identity = ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
             ensure!(identity.spec.class == "fresh", "{}", identity.spec.class);
             Ok(())
@@ -80,14 +80,14 @@ fn a_new_class_reaches_webhook_and_broker() -> Result<()> {
 #[test]
 fn a_user_who_has_left_gets_nothing_more() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        ns.bob().await?.creates::<Pod>(pod()).await?;
+        ns.bob().await?.create::<Pod>(pod()).await?;
         ns.stack
-            .rules_become(&format!("{SHARED_RULES}offboarded: [bob@acme.com]\n"))
+            .edit_rules(&format!("{SHARED_RULES}offboarded: [bob@acme.com]\n"))
             .await??;
         bob_is(&ns, false).await?;
-        refused(ns.bob().await?.creates::<Pod>(pod()).await)?
-            .with(403)?
-            .saying(BOB)?;
+        refused(ns.bob().await?.create::<Pod>(pod()).await)?
+            .with_code(403)?
+            .with_message(BOB)?;
         Ok(())
     })
 }
@@ -114,15 +114,15 @@ fn a_broken_edit_is_refused_when_it_is_written_with_line_and_column() -> Result<
         for (what, good, bad) in BROKEN {
             let rules = SHARED_RULES.replacen(good, bad, 1);
             ensure!(rules != SHARED_RULES, "{what}: nothing was broken");
-            let refusal = refused(ns.stack.rules_become(&rules).await?)
+            let refusal = refused(ns.stack.edit_rules(&rules).await?)
                 .with_context(|| what)?
-                .with(403)?;
+                .with_code(403)?;
             let place = refusal.message.lines().find_map(|line| {
                 let (_, rest) = line.split_once("rules.yaml:")?;
-                let mut numbers = rest.split(':');
+                let mut random = rest.split(':');
                 Some((
-                    numbers.next()?.parse::<u32>().ok()?,
-                    numbers.next()?.parse::<u32>().ok()?,
+                    random.next()?.parse::<u32>().ok()?,
+                    random.next()?.parse::<u32>().ok()?,
                 ))
             });
             let (line, column) = place
@@ -162,7 +162,7 @@ async fn broken_rules_get_through(ns: &TestNamespace) -> Result<()> {
     nobody_checks_rules(ns).await?;
     let broken = denying(BOB).replacen("noMatch: keep", "noMatsch: keep", 1);
     eventually("broken rules are written", async || {
-        ns.stack.rules_become(&broken).await??;
+        ns.stack.edit_rules(&broken).await??;
         Ok(())
     })
     .await
@@ -208,9 +208,9 @@ fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_it_is_said
             (ns.bob().await?, BOB),
             (ns.person("late@acme.com").await?, "late@acme.com"),
         ] {
-            let made = person.creates::<Pod>(pod()).await?;
+            let made = person.create::<Pod>(pod()).await?;
             ns.runs_as(&made, user).await?;
-            ns.gate_opens(&made).await?;
+            ns.wait_until_ungated(&made).await?;
         }
         Ok(())
     })
@@ -221,7 +221,7 @@ fn the_last_accepted_rules_outlive_a_restart_of_webhook_and_broker() -> Result<(
     with_own_stack(Options::default(), |ns| async move {
         // Accepted rules that are not those of the start.
         let accepted = denying("carol@acme.com");
-        ns.stack.rules_become(&accepted).await??;
+        ns.stack.edit_rules(&accepted).await??;
         let maps: Api<ConfigMap> =
             Api::namespaced(ns.admin().await?.client().clone(), SYSTEM_NAMESPACE);
         eventually("the broker has written them down", async || {
@@ -236,26 +236,26 @@ fn the_last_accepted_rules_outlive_a_restart_of_webhook_and_broker() -> Result<(
         })
         .await?;
         broken_rules_get_through(&ns).await?;
-        ns.stack.webhook_is_killed().await;
-        ns.stack.broker_is_killed().await;
-        ns.stack.broker_starts().await?;
-        ns.stack.webhook_starts().await?;
+        ns.stack.kill_webhook().await;
+        ns.stack.kill_broker().await;
+        ns.stack.start_broker().await?;
+        ns.stack.start_webhook().await?;
         let bob = ns.bob().await?;
         let made = eventually("admission works again", async || {
-            Ok(bob.creates::<Pod>(pod()).await?)
+            Ok(bob.create::<Pod>(pod()).await?)
         })
         .await?;
         ns.runs_as(&made, BOB).await?;
-        ns.gate_opens(&made).await?;
+        ns.wait_until_ungated(&made).await?;
         let carol = ns.person("carol@acme.com").await?;
-        refused(carol.creates::<Job>(metaflow_job()).await)?
-            .with(403)?
-            .saying("not here any more")?;
+        refused(carol.create::<Job>(metaflow_job()).await)?
+            .with_code(403)?
+            .with_message("not here any more")?;
         // And they are mended by an edit like any other.
-        ns.stack.rules_become(&denying(ALICE)).await??;
+        ns.stack.edit_rules(&denying(ALICE)).await??;
         let alice = ns.alice().await?;
         eventually("the mended rules take effect", async || {
-            refused(alice.dry_runs::<Job>(metaflow_job()).await)?.with(403)
+            refused(alice.dry_run::<Job>(metaflow_job()).await)?.with_code(403)
         })
         .await?;
         ensure!(!account_of(&made).is_empty() && !made.name_any().is_empty());
@@ -267,19 +267,19 @@ fn the_last_accepted_rules_outlive_a_restart_of_webhook_and_broker() -> Result<(
 fn two_users_on_one_pin_are_refused_and_one_pin_is_used() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        google.creates_account("bob-ml", "bob's own, made by an admin")?;
+        google.create_account("bob-ml", "bob's own, made by an admin")?;
         let email = namesake_tests::google::email("bob-ml");
         let twice =
             format!("{SHARED_RULES}pins:\n  bob@acme.com: {email}\n  alice@acme.com: {email}\n");
-        refused(ns.stack.rules_become(&twice).await?)?
-            .with(403)?
-            .saying(&email)?;
+        refused(ns.stack.edit_rules(&twice).await?)?
+            .with_code(403)?
+            .with_message(&email)?;
         ns.stack
-            .rules_become(&format!("{SHARED_RULES}pins:\n  bob@acme.com: {email}\n"))
+            .edit_rules(&format!("{SHARED_RULES}pins:\n  bob@acme.com: {email}\n"))
             .await??;
         let bob = ns.bob().await?;
         let made = eventually("bob is pinned", async || {
-            let made = bob.creates::<Pod>(pod()).await?;
+            let made = bob.create::<Pod>(pod()).await?;
             let identity = ns.runs_as(&made, BOB).await?;
             ensure!(
                 identity.spec.google_service_account.as_ref() == Some(&email),
@@ -289,7 +289,7 @@ fn two_users_on_one_pin_are_refused_and_one_pin_is_used() -> Result<()> {
             Ok(made)
         })
         .await?;
-        ns.gate_opens(&made).await?;
+        ns.wait_until_ungated(&made).await?;
         let members = google.members_of("bob-ml")?;
         ensure!(
             members

@@ -29,7 +29,7 @@ fn fifty_pods_of_ten_new_users_at_once_make_ten_identities_and_no_orphan() -> Re
         let jobs = try_join_all(
             people
                 .iter()
-                .map(|person| person.creates::<Job>(metaflow_job().pods(5))),
+                .map(|person| person.create::<Job>(metaflow_job().pods(5))),
         )
         .await?;
         ensure!(jobs.len() == users.len());
@@ -57,7 +57,7 @@ fn fifty_pods_of_ten_new_users_at_once_make_ten_identities_and_no_orphan() -> Re
             "{of:?}"
         );
         for pod in &pods {
-            ns.gate_opens(pod).await?;
+            ns.wait_until_ungated(pod).await?;
         }
         let names: BTreeSet<_> = identities.iter().map(ResourceExt::name_any).collect();
         ensure!(
@@ -81,7 +81,7 @@ fn the_same_user_in_two_namespaces_is_two_identities() -> Result<()> {
         other.opt_in().await?;
         let mut accounts = BTreeSet::new();
         for place in [&ns, &other] {
-            let made = place.alice().await?.creates::<Pod>(pod()).await?;
+            let made = place.alice().await?.create::<Pod>(pod()).await?;
             place.runs_as(&made, ALICE).await?;
             accounts.insert(account_of(&made).to_owned());
         }
@@ -93,7 +93,7 @@ fn the_same_user_in_two_namespaces_is_two_identities() -> Result<()> {
 #[test]
 fn an_account_says_whose_it_is_and_who_made_it() -> Result<()> {
     with_namespace(|ns| async move {
-        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        let made = ns.alice().await?.create::<Pod>(pod()).await?;
         let identity = ns.runs_as(&made, ALICE).await?;
         let account: ServiceAccount = ns.admin().await?.all().get(account_of(&made)).await?;
         let annotation = |key: &str| account.annotations().get(key).cloned();
@@ -119,9 +119,9 @@ fn a_google_account_that_is_not_ours_is_never_taken_over() -> Result<()> {
     with_namespace(|ns| async move {
         let google = ns.stack.google();
         let name = ns.name_for("squatted@acme.com");
-        google.creates_account(&name, "somebody else's")?;
-        let newcomer = ns.person("squatted@acme.com").await?;
-        let made = newcomer.creates::<Pod>(pod()).await?;
+        google.create_account(&name, "somebody else's")?;
+        let new_user = ns.person("squatted@acme.com").await?;
+        let made = new_user.create::<Pod>(pod()).await?;
         eventually("the Identity says that there is a conflict", async || {
             let identity = ns.identity_of(&made).await?;
             let conditions = identity.status.clone().unwrap_or_default().conditions;
@@ -152,7 +152,7 @@ fn users_that_differ_by_case_are_one_and_by_anything_else_are_two() -> Result<()
             "dana_doe@acme.com",
             "dana-doe@acme.com",
         ] {
-            let made = ns.person(user).await?.creates::<Pod>(pod()).await?;
+            let made = ns.person(user).await?.create::<Pod>(pod()).await?;
             accounts.insert(user, account_of(&made).to_owned());
         }
         ensure!(
@@ -179,11 +179,11 @@ fn a_user_whose_name_is_no_name_is_refused_by_name() -> Result<()> {
             let refusal = refused(
                 ns.person(user)
                     .await?
-                    .creates::<Job>(metaflow_job().without_account())
+                    .create::<Job>(metaflow_job().without_account())
                     .await,
             );
             let refusal = match refusal {
-                Ok(refusal) => refusal.with(403)?,
+                Ok(refusal) => refusal.with_code(403)?,
                 // Legal, if strange: then it is somebody of its own.
                 Err(accepted) => {
                     let own = ns
@@ -195,13 +195,13 @@ fn a_user_whose_name_is_no_name_is_refused_by_name() -> Result<()> {
                     continue;
                 }
             };
-            refusal.saying("user")?;
+            refusal.with_message("user")?;
         }
         // Not the same as without the dot, so nobody that the rules know.
         let dotted = ns
             .person("alice@acme.com.")
             .await?
-            .creates::<Job>(metaflow_job().without_account())
+            .create::<Job>(metaflow_job().without_account())
             .await?;
         let made = ns.pod_of(&dotted).await?;
         ensure!(
@@ -218,17 +218,17 @@ fn a_namespace_with_identities_can_be_deleted() -> Result<()> {
     with_namespace(|ns| async move {
         let other = ns.neighbour().await?;
         other.opt_in().await?;
-        let made = other.alice().await?.creates::<Pod>(pod()).await?;
-        other.gate_opens(&made).await?;
+        let made = other.alice().await?.create::<Pod>(pod()).await?;
+        other.wait_until_ungated(&made).await?;
         other.delete().await?;
-        other.is_gone().await
+        other.wait_until_gone().await
     })
 }
 
 #[test]
 fn a_deletecollection_of_accounts_ends_and_leaves_the_managed_ones() -> Result<()> {
     with_namespace(|ns| async move {
-        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
+        let made = ns.alice().await?.create::<Pod>(pod()).await?;
         let mallory = ns.mallory().await?;
         let accounts = mallory.all::<ServiceAccount>();
         let others = ListParams::default().labels("!app.kubernetes.io/managed-by");
@@ -239,8 +239,8 @@ fn a_deletecollection_of_accounts_ends_and_leaves_the_managed_ones() -> Result<(
             .delete_collection(&DeleteParams::default(), &ListParams::default())
             .await;
         refused(all.map(|_| ()))?
-            .with(403)?
-            .saying("managed by Namesake")?;
+            .with_code(403)?
+            .with_message("managed by Namesake")?;
         ensure!(ns.managed_accounts().await? == [account_of(&made)]);
         Ok(())
     })

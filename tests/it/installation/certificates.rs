@@ -48,7 +48,7 @@ async fn read(person: &Person) -> Result<Pair> {
 
 async fn write(system: &Person, bundle: &str, key: &str) -> Result<()> {
     let pair = json!({"stringData": {"tls.crt": bundle, "tls.key": key}});
-    system.patches::<Secret>(AUTHORITY_SECRET, pair).await?;
+    system.patch::<Secret>(AUTHORITY_SECRET, pair).await?;
     Ok(())
 }
 
@@ -91,13 +91,13 @@ async fn is_served(ns: &TestNamespace, certificate: &str) -> Result<()> {
 }
 
 /// Alice, who never stops asking, and what she was refused.
-struct Asking {
+struct Requests {
     stop: CancellationToken,
     waves: Arc<Mutex<usize>>,
     task: JoinHandle<Vec<String>>,
 }
 
-impl Asking {
+impl Requests {
     async fn start(ns: &TestNamespace) -> Result<Self> {
         let (alice, stop) = (ns.alice().await?, CancellationToken::new());
         let waves = Arc::new(Mutex::new(0));
@@ -105,7 +105,7 @@ impl Asking {
         let task = tokio::spawn(async move {
             let mut refused = Vec::new();
             while !until.is_cancelled() {
-                let wave = (0..AT_ONCE).map(|_| alice.dry_runs::<Job>(metaflow_job()));
+                let wave = (0..AT_ONCE).map(|_| alice.dry_run::<Job>(metaflow_job()));
                 let failed = join_all(wave).await.into_iter().filter_map(Result::err);
                 refused.extend(failed.map(|error| error.to_string()));
                 *count.lock().await += 1;
@@ -115,8 +115,8 @@ impl Asking {
         Ok(Self { stop, waves, task })
     }
 
-    /// Waits until she has asked again, so that whatever is wrong now is seen.
-    async fn goes_on(&self) -> Result<()> {
+    /// Waits until she has sent more requests, so that whatever is wrong now is seen.
+    async fn wait_for_more(&self) -> Result<()> {
         let before = *self.waves.lock().await;
         eventually("alice asks again", async || {
             let now = *self.waves.lock().await;
@@ -126,7 +126,7 @@ impl Asking {
         .await
     }
 
-    async fn end(self) -> Result<()> {
+    async fn check_none_refused(self) -> Result<()> {
         self.stop.cancel();
         let refused = self.task.await?;
         ensure!(
@@ -142,7 +142,7 @@ impl Asking {
 /// A new user needs webhook and broker to trust each other.
 async fn serves_new_users(ns: &TestNamespace, name: &str) -> Result<()> {
     let person = ns.person(name).await?;
-    let job = person.creates::<Job>(metaflow_job()).await?;
+    let job = person.create::<Job>(metaflow_job()).await?;
     ns.runs_as(&ns.pod_of(&job).await?, name).await?;
     Ok(())
 }
@@ -150,7 +150,7 @@ async fn serves_new_users(ns: &TestNamespace, name: &str) -> Result<()> {
 #[test]
 fn a_new_authority_comes_in_and_the_old_one_goes_without_a_refused_request() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        ns.alice_is_known().await?;
+        ns.wait_until_alice_is_known().await?;
         let admin = ns.admin().await?;
         let system = admin.in_namespace(SYSTEM_NAMESPACE);
         let old = read(&system).await?;
@@ -158,19 +158,19 @@ fn a_new_authority_comes_in_and_the_old_one_goes_without_a_refused_request() -> 
         let new = read(&admin).await?;
         ensure!(old.certificate != new.certificate);
 
-        let asking = Asking::start(&ns).await?;
+        let requests = Requests::start(&ns).await?;
         let both = format!("{}{}", new.certificate, old.certificate);
         write(&system, &both, &new.key).await?;
         is_published(&ns, &both).await?;
-        asking.goes_on().await?;
+        requests.wait_for_more().await?;
         serves_new_users(&ns, "first@acme.com").await?;
         is_served(&ns, &new.certificate).await?;
-        asking.goes_on().await?;
+        requests.wait_for_more().await?;
         serves_new_users(&ns, "second@acme.com").await?;
         write(&system, &new.certificate, &new.key).await?;
         is_published(&ns, &new.certificate).await?;
-        asking.goes_on().await?;
-        asking.end().await?;
+        requests.wait_for_more().await?;
+        requests.check_none_refused().await?;
         serves_new_users(&ns, "third@acme.com").await?;
         ensure!(
             read(&system).await?.certificate == new.certificate,
@@ -197,12 +197,12 @@ fn a_ca_bundle_that_somebody_takes_away_is_put_back() -> Result<()> {
             }
             all.replace(WEBHOOK_CONFIGURATION, &PostParams::default(), &taken)
                 .await?;
-            refused(alice.dry_runs::<Job>(metaflow_job()).await)?.saying("x509")
+            refused(alice.dry_run::<Job>(metaflow_job()).await)?.with_message("x509")
         })
         .await?;
         is_published(&ns, &bundle).await?;
         eventually("alice is served again", async || {
-            alice.dry_runs::<Job>(metaflow_job()).await?;
+            alice.dry_run::<Job>(metaflow_job()).await?;
             Ok(())
         })
         .await

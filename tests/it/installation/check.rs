@@ -16,7 +16,7 @@ use namesake_tests::{
     namespace::{TestNamespace, with_namespace, with_own_stack},
     stack::{
         Options,
-        meddler::{Again, Meddler},
+        other_webhook::{OtherWebhook, Reinvocation},
         program::built,
     },
 };
@@ -207,14 +207,14 @@ fn what_was_made_before_the_opt_in_is_listed_and_what_is_stamped_is_not() -> Res
     with_namespace(|ns| async move {
         let later = ns.neighbour().await?;
         let mallory = later.mallory().await?;
-        let early: Job = mallory.creates(metaflow_job()).await?;
+        let early: Job = mallory.create(metaflow_job()).await?;
         let workflow = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
             "spec": {"schedule": "0 3 * * *", "workflowSpec": {"entrypoint": "start", "templates": [{"name": "start", "container": {"image": "busybox"}}]}},
         });
         manifests::apply(mallory.client(), &workflow, &later.name, false).await?;
         later.opt_in().await?;
-        let stamped: Job = mallory.creates(metaflow_job()).await?;
+        let stamped: Job = mallory.create(metaflow_job()).await?;
         let findings = report(&later).await?.findings;
         let listed = |kind: &str| {
             let place = format!("Namespace {}, {kind}", later.name);
@@ -331,7 +331,7 @@ fn a_guard_that_is_gone_a_namespace_without_pod_security_and_a_later_webhook_are
                 && o["metadata"]["name"] == "namesake-opt-in"
         });
         let guard = guard.context("no binding")?.clone();
-        let meddler = Meddler::starts(&ns, &json!([]), Again::Never).await?;
+        let other_webhook = OtherWebhook::start(&ns, &json!([]), Reinvocation::Never).await?;
         // Taken away, so that the guard of opt-ins lets the level be lowered; the work ends with it back.
         let found =
             manifests::while_applied(client, std::slice::from_ref(&guard), "", async || Ok(()))
@@ -350,7 +350,7 @@ fn a_guard_that_is_gone_a_namespace_without_pod_security_and_a_later_webhook_are
         }
         .await;
         manifests::apply(client, &guard, "", false).await?;
-        meddler.ends().await?;
+        other_webhook.delete().await?;
         let findings = opened?.findings;
         for (check, place) in [
             ("installation", "manifests/base".to_owned()),
@@ -358,7 +358,7 @@ fn a_guard_that_is_gone_a_namespace_without_pod_security_and_a_later_webhook_are
             (
                 "other-webhooks",
                 format!(
-                    "MutatingWebhookConfiguration zz-{}, webhook meddler.example.com",
+                    "MutatingWebhookConfiguration zz-{}, webhook other.example.com",
                     ns.name
                 ),
             ),

@@ -126,7 +126,7 @@ impl Installation {
             let selector = json!({"iam.gke.io/gke-metadata-server-enabled": "true"});
             let job = namesake_tests::drafts::metaflow_job().pod_field("nodeSelector", selector);
             let job = alice
-                .dry_runs::<k8s_openapi::api::batch::v1::Job>(job)
+                .dry_run::<k8s_openapi::api::batch::v1::Job>(job)
                 .await?;
             let annotations = job.metadata.annotations.unwrap_or_default();
             ensure!(annotations.contains_key(names::STAMP_ANNOTATION));
@@ -182,7 +182,7 @@ fn the_first_example_of_the_documents_runs_as_its_user_on_a_stack_of_another_nam
         let said = installation.run(ADMIN, &blocks[4]).await?;
         ensure!(!said.contains("no rule can match"), "{said}");
         installation.warns().await?;
-        installation.stack.end().await
+        installation.stack.stop().await
     })
 }
 

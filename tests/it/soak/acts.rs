@@ -71,7 +71,7 @@ impl World {
             broker: ns.broker().await?,
             collector: ns.controller("generic-garbage-collector").await?,
             book: Book::default(),
-            second: Some(ns.stack.another_broker().await?),
+            second: Some(ns.stack.start_another_broker().await?),
             was_denied: false,
             aliens: 0,
             deleted: BTreeSet::new(),
@@ -88,7 +88,7 @@ impl World {
             Act::Ends { who } => self.ends(*who).await,
             Act::RulesBecome(book) => {
                 self.book.clone_from(book);
-                self.ns.stack.rules_become(&book.rules()).await?.map(drop)
+                self.ns.stack.edit_rules(&book.rules()).await?.map(drop)
             }
             Act::Suspended { who } => self.suspend(*who, json!(true)).await,
             Act::Resumed { who } => self.suspend(*who, json!(null)).await,
@@ -102,13 +102,13 @@ impl World {
             Act::DeletesAccount { who } => {
                 self.watch.ledger().breaks(&self.name(*who));
                 self.collector
-                    .deletes::<ServiceAccount>(&self.name(*who))
+                    .delete::<ServiceAccount>(&self.name(*who))
                     .await
             }
             Act::EditsAccount { who } => {
                 let stray = json!({"metadata": {"annotations": {GSA_ANNOTATION: "root@acme.iam.gserviceaccount.com"}}});
                 self.broker
-                    .patches::<ServiceAccount>(&self.name(*who), stray)
+                    .patch::<ServiceAccount>(&self.name(*who), stray)
                     .await
                     .map(drop)
             }
@@ -125,40 +125,40 @@ impl World {
     async fn at_large(&mut self, act: &Act) -> Result<()> {
         let stack = Arc::clone(&self.ns.stack);
         match act {
-            Act::Fails(fault) => self.fails(*fault)?,
+            Act::Fails(fault) => self.plan_fault(*fault)?,
             Act::Calm => stack.google().state().clear_faults(),
-            Act::Believes { after, readers } => self.believes(*after, *readers)?,
+            Act::Believes { after, readers } => self.trust_cluster(*after, *readers)?,
             Act::AtGoogle(meddling, who) => self.meddles(*meddling, *who).await,
             Act::Orphans { n } => self.orphans(*n).await?,
             Act::KillsBroker { second: false } => {
-                stack.broker_is_killed().await;
-                stack.broker_starts().await?;
+                stack.kill_broker().await;
+                stack.start_broker().await?;
             }
             Act::RollsBroker { second: false } => {
-                stack.broker_is_stopped().await;
-                stack.broker_starts().await?;
+                stack.stop_broker().await;
+                stack.start_broker().await?;
             }
             Act::KillsBroker { second: true } => {
                 if let Some(second) = self.second.take() {
-                    second.is_killed().await;
+                    second.kill().await;
                 }
-                self.second = Some(stack.another_broker().await?);
+                self.second = Some(stack.start_another_broker().await?);
             }
             Act::RollsBroker { second: true } => {
-                let next = stack.another_broker().await?;
+                let next = stack.start_another_broker().await?;
                 if let Some(before) = self.second.replace(next) {
-                    before.is_stopped().await;
+                    before.stop().await;
                 }
             }
             Act::StealsLease => self.steals().await?,
             Act::RestartsWebhook => {
-                stack.webhook_is_killed().await;
-                stack.webhook_starts().await?;
+                stack.kill_webhook().await;
+                stack.start_webhook().await?;
             }
             Act::RestartsApiServer => {
                 let control_plane = &stack.cluster().control_plane;
-                control_plane.api_server_stops().await;
-                control_plane.api_server_starts().await?;
+                control_plane.stop_api_server().await;
+                control_plane.start_api_server().await?;
             }
             _ => {}
         }
@@ -190,7 +190,7 @@ impl World {
             .pods(pods.into())
             .labelled("class", class.name())
             .labelled(OF, &format!("soak{who}"));
-        somebody.creates::<Job>(job).await.map(drop)
+        somebody.create::<Job>(job).await.map(drop)
     }
 
     pub(super) async fn ends(&self, who: usize) -> kube::Result<()> {
@@ -204,7 +204,7 @@ impl World {
     async fn suspend(&self, who: usize, value: serde_json::Value) -> kube::Result<()> {
         let patch = json!({"spec": {"suspended": value}});
         self.admin
-            .patches::<Identity>(&self.name(who), patch)
+            .patch::<Identity>(&self.name(who), patch)
             .await
             .map(drop)
     }
@@ -215,7 +215,7 @@ impl World {
             "googleServiceAccount": "root@acme-identities.iam.gserviceaccount.com",
         }});
         self.admin
-            .patches::<Identity>(&self.name(who), nonsense)
+            .patch::<Identity>(&self.name(who), nonsense)
             .await
             .map(drop)
     }
@@ -235,11 +235,11 @@ impl World {
         Ok(())
     }
 
-    fn fails(&mut self, fault: Fault) -> Result<()> {
+    fn plan_fault(&mut self, fault: Fault) -> Result<()> {
         let google = self.ns.stack.google();
         let broker = "namesake-broker@acme.com";
         self.was_denied |= fault == Fault::NoPermission;
-        google.fails(match fault {
+        google.plan_fault(match fault {
             Fault::Status { code, applied } => json!({"path": "*", "caller": broker, "times": 25, "applied": applied, "answer": {"status": {"code": code}}}),
             Fault::Cut { applied } => json!({"path": "*", "times": 15, "applied": applied, "answer": "cut"}),
             Fault::NoPermission => json!({"path": "*", "caller": broker, "times": 0, "answer": {"status": {"code": 403}}}),
@@ -248,11 +248,11 @@ impl World {
         })
     }
 
-    fn believes(&self, after: u64, readers: u32) -> Result<()> {
+    fn trust_cluster(&self, after: u64, readers: u32) -> Result<()> {
         let seconds = Duration::from_millis(after).as_secs_f64();
         let delay = Duration::from_millis(after);
         self.watch.ledger().weather = Some((Instant::now(), delay));
-        self.ns.stack.google().change(|settings| {
+        self.ns.stack.google().change_settings(|settings| {
             settings.delays.policy = seconds;
             settings.delays.policy_read = seconds / 4.0;
             settings.delays.service_account_get = seconds / 2.0;
@@ -278,7 +278,11 @@ impl World {
             Meddling::Disables => ("POST", format!("{at}:disable"), json!({})),
             Meddling::Deletes => ("DELETE", at, json!({})),
         };
-        self.ns.stack.google().meddle(method, &path, &body).await;
+        self.ns
+            .stack
+            .google()
+            .request_as_owner(method, &path, &body)
+            .await;
     }
 
     /// What nobody wants: an account here and one at Google with our mark; and what only looks like it, which must stay.
@@ -286,10 +290,14 @@ impl World {
         let google = self.ns.stack.google();
         let of = |what: &str| self.ns.name_for(&format!("{what}{n}@acme.com"));
         for (what, stack) in [("lost", STACK), ("theirs", "dev")] {
-            google.creates_account(&of(what), &self.ns.mark(stack, &of(what))?)?;
+            google.create_account(&of(what), &self.ns.mark(stack, &of(what))?)?;
         }
-        self.ns.lone_account(STACK, &of("lone")).await?;
-        self.ns.lone_account("dev", &of("alien")).await?;
+        self.ns
+            .create_account_without_identity(STACK, &of("lone"))
+            .await?;
+        self.ns
+            .create_account_without_identity("dev", &of("alien"))
+            .await?;
         self.aliens += 1;
         Ok(())
     }

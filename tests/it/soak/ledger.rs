@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     /// It goes on where it was cut, and has missed nothing.
-    pub(super) fn goes_on(&mut self) {
+    pub(super) fn resume(&mut self) {
         self.cut = false;
     }
 

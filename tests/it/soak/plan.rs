@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-use namesake_tests::random::Numbers;
+use namesake_tests::random::Random;
 
 /// So many people come and go.
 pub(super) const PEOPLE: usize = 6;
@@ -132,7 +132,7 @@ impl fmt::Display for Step {
 
 /// An endless sequence of steps; the run ends it.
 pub(super) struct Plan {
-    numbers: Numbers,
+    random: Random,
     book: Book,
     jobs: [usize; PEOPLE],
     storm: usize,
@@ -142,7 +142,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn of(seed: u64) -> Self {
         Self {
-            numbers: Numbers::of(seed),
+            random: Random::from_seed(seed),
             book: Book::default(),
             jobs: [0; PEOPLE],
             storm: 0,
@@ -157,8 +157,8 @@ impl Plan {
                 return Act::Calm;
             }
         }
-        let who = self.numbers.below(PEOPLE);
-        match self.numbers.below(100) {
+        let who = self.random.below(PEOPLE);
+        match self.random.below(100) {
             0..38 => self.comes(who),
             38..48 => {
                 self.jobs[who] = 0;
@@ -171,8 +171,8 @@ impl Plan {
             66..75 if self.storm == 0 => self.storm(),
             66..75 => Act::Touches,
             75..79 => Act::Believes {
-                after: [0, 300, 1500][self.numbers.below(3)],
-                readers: [1, 3][self.numbers.below(2)],
+                after: [0, 300, 1500][self.random.below(3)],
+                readers: [1, 3][self.random.below(2)],
             },
             79..84 => self.meddling(who),
             84..87 => Act::EditsIdentity { who },
@@ -184,12 +184,12 @@ impl Plan {
                 Act::Orphans { n: self.orphans }
             }
             94..96 => Act::KillsBroker {
-                second: self.numbers.one_in(2),
+                second: self.random.one_in(2),
             },
             96..98 => Act::RollsBroker {
-                second: self.numbers.one_in(2),
+                second: self.random.one_in(2),
             },
-            98 if self.numbers.one_in(3) => Act::RestartsApiServer,
+            98 if self.random.one_in(3) => Act::RestartsApiServer,
             98 => Act::StealsLease,
             _ => Act::RestartsWebhook,
         }
@@ -202,14 +202,14 @@ impl Plan {
         }
         self.jobs[who] += 1;
         let all = [Class::Research, Class::Research, Class::Notes, Class::Brief];
-        let class = all[self.numbers.below(all.len())];
-        let pods = 1 + u8::from(self.numbers.one_in(4));
+        let class = all[self.random.below(all.len())];
+        let pods = 1 + u8::from(self.random.one_in(4));
         Act::Comes { who, class, pods }
     }
 
     fn rules(&mut self, who: usize) -> Act {
         let book = &mut self.book;
-        match self.numbers.below(8) {
+        match self.random.below(8) {
             0..2 => {
                 book.returned.remove(&who);
                 book.offboarded.insert(who);
@@ -224,7 +224,7 @@ impl Plan {
                 book.offboarded.remove(&who);
                 book.returned.remove(&who);
             }
-            6 if self.numbers.one_in(3) => book.without_notes = !book.without_notes,
+            6 if self.random.one_in(3) => book.without_notes = !book.without_notes,
             6 => book.pinned = !book.pinned,
             _ => book.wider = !book.wider,
         }
@@ -232,11 +232,11 @@ impl Plan {
     }
 
     fn storm(&mut self) -> Act {
-        self.storm = 2 + self.numbers.below(STORM);
-        let applied = self.numbers.one_in(2);
-        Act::Fails(match self.numbers.below(7) {
+        self.storm = 2 + self.random.below(STORM);
+        let applied = self.random.one_in(2);
+        Act::Fails(match self.random.below(7) {
             0..3 => Fault::Status {
-                code: [429, 500, 503][self.numbers.below(3)],
+                code: [429, 500, 503][self.random.below(3)],
                 applied,
             },
             3 => Fault::Cut { applied },
@@ -253,7 +253,7 @@ impl Plan {
             Meddling::Disables,
             Meddling::Deletes,
         ];
-        Act::AtGoogle(all[self.numbers.below(all.len())], who)
+        Act::AtGoogle(all[self.random.below(all.len())], who)
     }
 }
 
@@ -261,7 +261,7 @@ impl Iterator for Plan {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        let pause = Duration::from_millis(self.numbers.below(PAUSE) as u64);
+        let pause = Duration::from_millis(self.random.below(PAUSE) as u64);
         Some(Step {
             pause,
             act: self.act(),

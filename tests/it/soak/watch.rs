@@ -64,7 +64,7 @@ async fn identities(api: Api<Identity>, ledger: Arc<Mutex<Ledger>>) {
             Ok(Event::InitApply(identity)) => ledger.saw(&identity),
             Ok(Event::Apply(identity) | Event::Delete(identity)) => {
                 ledger.saw(&identity);
-                ledger.goes_on();
+                ledger.resume();
             }
             Ok(Event::Init) => ledger.begins_anew(),
             Ok(Event::InitDone) => ledger.is_whole(),

@@ -77,7 +77,7 @@ impl Person {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn creates<K: Namespaced>(&self, object: impl Into<K>) -> kube::Result<K> {
+    pub async fn create<K: Namespaced>(&self, object: impl Into<K>) -> kube::Result<K> {
         self.all()
             .create(&PostParams::default(), &object.into())
             .await
@@ -87,7 +87,7 @@ impl Person {
     ///
     /// # Errors
     /// It would be refused.
-    pub async fn dry_runs<K: Namespaced>(&self, object: impl Into<K>) -> kube::Result<K> {
+    pub async fn dry_run<K: Namespaced>(&self, object: impl Into<K>) -> kube::Result<K> {
         let dry_run = PostParams {
             dry_run: true,
             ..PostParams::default()
@@ -99,7 +99,7 @@ impl Person {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn is_warned(&self, request: http::Request<Vec<u8>>) -> Result<String> {
+    pub async fn warnings_of(&self, request: http::Request<Vec<u8>>) -> Result<String> {
         let answer = self.client.send(request.map(Into::into)).await?;
         ensure!(answer.status().is_success(), "{}", answer.status());
         let warnings = answer.headers().get_all("warning").into_iter();
@@ -111,7 +111,7 @@ impl Person {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn patches<K: Namespaced>(&self, name: &str, patch: Value) -> kube::Result<K> {
+    pub async fn patch<K: Namespaced>(&self, name: &str, patch: Value) -> kube::Result<K> {
         self.all()
             .patch(name, &PatchParams::default(), &Patch::Merge(patch))
             .await
@@ -121,7 +121,7 @@ impl Person {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn deletes<K: Namespaced>(&self, name: &str) -> kube::Result<()> {
+    pub async fn delete<K: Namespaced>(&self, name: &str) -> kube::Result<()> {
         let params = DeleteParams::background();
         self.all::<K>().delete(name, &params).await.map(drop)
     }

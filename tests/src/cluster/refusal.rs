@@ -31,7 +31,7 @@ impl Refused {
     ///
     /// # Errors
     /// It is another one.
-    pub fn with(self, code: u16) -> Result<Self> {
+    pub fn with_code(self, code: u16) -> Result<Self> {
         ensure!(
             self.code == code,
             "refused with {} instead of {code}: {}",
@@ -45,7 +45,7 @@ impl Refused {
     ///
     /// # Errors
     /// It does not.
-    pub fn saying(self, part: &str) -> Result<Self> {
+    pub fn with_message(self, part: &str) -> Result<Self> {
         ensure!(
             self.message.contains(part),
             "the refusal ({}) does not say {part:?}: {}",

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Longest run of a Workflow: a busy machine starts a dozen programs for each step.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+pub const TIMEOUT: Duration = Duration::from_secs(240);
 /// What the class of the shared rules gives its accounts besides, as docs/rules.md says for Argo.
 const BINDINGS: &str =
     "mode: impersonate\n    roleBindings: [namesake-argo-task, namesake-argo-parallel]";
@@ -131,7 +131,7 @@ impl ArgoNamespace {
     ///
     /// # Errors
     /// It cannot be started, or does not end.
-    pub async fn argo(&self, person: &str, args: &[&str]) -> Result<Said> {
+    pub async fn argo(&self, person: &str, args: &[&str]) -> Result<CommandOutput> {
         let cluster = self.ns.stack.cluster();
         let kubeconfig = kubeconfig_path(&cluster.folder().kubeconfigs(), person);
         let mut command = Command::new(self.world.programs.cli());
@@ -140,7 +140,7 @@ impl ArgoNamespace {
             .args(["--namespace", &self.ns.name])
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", cluster.folder().data());
-        Said::by(command).await
+        CommandOutput::by(command).await
     }
 
     /// A person's laptop with the stock Metaflow client and this flow.
@@ -164,8 +164,8 @@ impl ArgoNamespace {
     ///
     /// # Errors
     /// It does not reach the phase in time.
-    pub async fn reaches(&self, name: &str, phase: &str) -> Result<DynamicObject> {
-        let found = within(PATIENCE, &format!("{name} is {phase}"), async || {
+    pub async fn wait_for_phase(&self, name: &str, phase: &str) -> Result<DynamicObject> {
+        let found = within(TIMEOUT, &format!("{name} is {phase}"), async || {
             let workflow = self.workflow(name).await?;
             let now = workflow.data["status"]["phase"]
                 .as_str()
@@ -192,9 +192,9 @@ impl ArgoNamespace {
     ///
     /// # Errors
     /// None runs in time.
-    pub async fn runs(&self, workflow: &str, template: &str) -> Result<Pod> {
+    pub async fn wait_for_running_pod(&self, workflow: &str, template: &str) -> Result<Pod> {
         within(
-            PATIENCE,
+            TIMEOUT,
             &format!("{template} of {workflow} runs"),
             async || {
                 let pods = self.pods_of(workflow).await?;
@@ -231,7 +231,7 @@ impl ArgoNamespace {
     /// # Errors
     /// There is none in time.
     pub async fn first_pod_of(&self, workflow: &str) -> Result<Pod> {
-        within(PATIENCE, &format!("{workflow} has a pod"), async || {
+        within(TIMEOUT, &format!("{workflow} has a pod"), async || {
             let pods = self.pods_of(workflow).await?;
             pods.into_iter().next().context("none yet")
         })
@@ -242,7 +242,12 @@ impl ArgoNamespace {
     ///
     /// # Errors
     /// One runs as somebody else.
-    pub async fn all_ran_as(&self, workflow: &str, at_least: usize, user: &str) -> Result<()> {
+    pub async fn check_all_ran_as(
+        &self,
+        workflow: &str,
+        at_least: usize,
+        user: &str,
+    ) -> Result<()> {
         let pods = self.pods_of(workflow).await?;
         ensure!(pods.len() >= at_least, "{workflow} has {} pods", pods.len());
         for pod in &pods {
@@ -291,17 +296,17 @@ fn messages(workflow: &DynamicObject) -> String {
 
 /// How a command ended, and what it printed.
 #[derive(Debug)]
-pub struct Said {
+pub struct CommandOutput {
     /// Whether it succeeded.
     pub success: bool,
     /// Both outputs.
     pub text: String,
 }
 
-impl Said {
+impl CommandOutput {
     async fn by(mut command: Command) -> Result<Self> {
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-        let output = tokio::time::timeout(PATIENCE, output)
+        let output = tokio::time::timeout(TIMEOUT, output)
             .await
             .context("the command did not end")??;
         let text = [output.stdout, output.stderr].concat();
@@ -324,7 +329,7 @@ impl Said {
     ///
     /// # Errors
     /// It did not.
-    pub fn failed_saying(self, part: &str) -> Result<()> {
+    pub fn expect_failure(self, part: &str) -> Result<()> {
         ensure!(!self.success, "it should have failed:\n{}", self.text);
         ensure!(self.text.contains(part), "no {part:?} in:\n{}", self.text);
         Ok(())

@@ -113,7 +113,7 @@ fn forget(value: &mut Value) {
 ///
 /// # Errors
 /// The API server refuses.
-pub async fn creates(person: &Person, object: &Value) -> kube::Result<DynamicObject> {
+pub async fn create(person: &Person, object: &Value) -> kube::Result<DynamicObject> {
     let kind = kind(object["kind"].as_str().unwrap_or_default());
     let object = serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
     person
@@ -126,7 +126,7 @@ pub async fn creates(person: &Person, object: &Value) -> kube::Result<DynamicObj
 ///
 /// # Errors
 /// The API server refuses.
-pub async fn patches(
+pub async fn patch(
     person: &Person,
     of: &str,
     name: &str,
@@ -181,24 +181,24 @@ impl Controller {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn makes_pod(&self, workflow: &DynamicObject, step: &str) -> kube::Result<Pod> {
-        self.makes(pod(workflow, step)).await
+    pub async fn create_step_pod(&self, workflow: &DynamicObject, step: &str) -> kube::Result<Pod> {
+        self.create_pod(pod(workflow, step)).await
     }
 
     /// Makes a pod.
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn makes(&self, pod: Value) -> kube::Result<Pod> {
+    pub async fn create_pod(&self, pod: Value) -> kube::Result<Pod> {
         let pod: Pod = serde_json::from_value(pod).map_err(kube::Error::SerdeError)?;
-        self.0.creates(pod).await
+        self.0.create(pod).await
     }
 
     /// Stores what a Workflow runs, and how far it is: the controller's first update.
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn stores(
+    pub async fn store_spec(
         &self,
         workflow: &DynamicObject,
         spec: &Value,
@@ -218,7 +218,7 @@ impl Controller {
         let format = "/metadata/annotations/workflows.argoproj.io~1pod-name-format";
         let metadata = json!({"labels": added("/metadata/labels"),
             "annotations": {"workflows.argoproj.io/pod-name-format": added(format)}});
-        self.updates(workflow, json!({"metadata": metadata, "status": status}))
+        self.update(workflow, json!({"metadata": metadata, "status": status}))
             .await
     }
 
@@ -226,12 +226,12 @@ impl Controller {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn updates(
+    pub async fn update(
         &self,
         workflow: &DynamicObject,
-        patch: Value,
+        change: Value,
     ) -> kube::Result<DynamicObject> {
-        patches(&self.0, "Workflow", &workflow.name_any(), patch).await
+        patch(&self.0, "Workflow", &workflow.name_any(), change).await
     }
 }
 

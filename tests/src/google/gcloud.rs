@@ -84,7 +84,7 @@ impl<'a> Gcloud<'a> {
             let number = number(id).with_context(|| format!("no project {id}"))?;
             seeds.push(json!({"id": id, "number": number, "bindings": owns("roles/owner")}));
         }
-        google.seeds(json!({
+        google.seed(json!({
             "projects": seeds,
             "buckets": [{"name": "acme-mf", "project": "acme", "bindings": owns("roles/storage.admin")}],
         }))?;
@@ -130,7 +130,7 @@ impl<'a> Gcloud<'a> {
                 let name = format!("projects/{}/roles/{}", line.flag("project")?, line.name()?);
                 let permissions: Vec<_> = line.flag("permissions")?.split(',').collect();
                 let role = json!({"name": name, "includedPermissions": permissions});
-                self.google.seeds(json!({"roles": [role]}))?;
+                self.google.seed(json!({"roles": [role]}))?;
             }
             // Google lets a role go that policies still name, and then it gives nothing: what is left of it would stay there.
             "iam roles delete" => {

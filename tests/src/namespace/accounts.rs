@@ -48,7 +48,7 @@ impl TestNamespace {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn editor(&self, home: &str, account: &str) -> Result<Person> {
+    pub async fn account_with_edit(&self, home: &str, account: &str) -> Result<Person> {
         let cluster = self.stack.cluster();
         cluster.control_plane.namespace(home, &[]).await?;
         let made =
@@ -66,7 +66,7 @@ impl TestNamespace {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn may(&self, pod: &Pod, role: &str) -> Result<()> {
+    pub async fn grant_role(&self, pod: &Pod, role: &str) -> Result<()> {
         let account = account_of(pod);
         let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
             "metadata": {"name": format!("{account}-may-{role}")},

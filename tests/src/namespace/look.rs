@@ -52,7 +52,7 @@ impl TestNamespace {
     ///
     /// # Errors
     /// They do not.
-    pub async fn is_told(&self, job: &str, why: &str) -> Result<()> {
+    pub async fn wait_for_refusal(&self, job: &str, why: &str) -> Result<()> {
         let events: Api<Event> = Api::namespaced(self.admin.clone(), &self.name);
         eventually(&format!("Job {job} is refused its pod"), async || {
             let all = events.list(&ListParams::default()).await?.items;
@@ -103,7 +103,7 @@ impl TestNamespace {
     ///
     /// # Errors
     /// It stays: the message has what the Identity says.
-    pub async fn gate_opens(&self, pod: &Pod) -> Result<()> {
+    pub async fn wait_until_ungated(&self, pod: &Pod) -> Result<()> {
         let pods: Api<Pod> = Api::namespaced(self.admin.clone(), &self.name);
         let name = pod
             .metadata
@@ -125,12 +125,12 @@ impl TestNamespace {
     ///
     /// # Errors
     /// It does not work.
-    pub async fn alice_is_known(&self) -> Result<()> {
+    pub async fn wait_until_alice_is_known(&self) -> Result<()> {
         let alice = self.alice().await?;
-        let job = alice.creates::<Job>(metaflow_job()).await?;
-        self.gate_opens(&self.pod_of(&job).await?).await?;
+        let job = alice.create::<Job>(metaflow_job()).await?;
+        self.wait_until_ungated(&self.pod_of(&job).await?).await?;
         eventually("the webhook knows alice's identity", async || {
-            let made = alice.creates::<Pod>(pod()).await?;
+            let made = alice.create::<Pod>(pod()).await?;
             ensure!(!is_gated(&made), "it is gated");
             Ok(())
         })

@@ -26,11 +26,15 @@ impl TestNamespace {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn lone_account(&self, stack: &str, name: &str) -> Result<ServiceAccount> {
+    pub async fn create_account_without_identity(
+        &self,
+        stack: &str,
+        name: &str,
+    ) -> Result<ServiceAccount> {
         let account = json!({"metadata": {
             "name": name, "labels": {MANAGED_BY: MANAGED_BY_VALUE}, "annotations": {MARK_ANNOTATION: self.mark(stack, name)?},
         }});
         let account: ServiceAccount = serde_json::from_value(account)?;
-        Ok(self.broker().await?.creates(account).await?)
+        Ok(self.broker().await?.create(account).await?)
     }
 }

@@ -74,18 +74,18 @@ impl Program {
     }
 
     /// Asks it to end, as SIGTERM does, and waits until it has.
-    pub async fn is_stopped(mut self) {
+    pub async fn stop(mut self) {
         self.stopped.cancel();
-        self.has_ended().await;
+        self.join().await;
     }
 
     /// Ends it in the middle of whatever it is doing.
-    pub async fn is_killed(mut self) {
+    pub async fn kill(mut self) {
         self.killed.cancel();
-        self.has_ended().await;
+        self.join().await;
     }
 
-    async fn has_ended(&mut self) {
+    async fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
             // Joins on a thread that may wait.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;

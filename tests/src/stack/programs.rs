@@ -18,7 +18,7 @@ use super::{LEASE, Stack, program::Program, service::Service};
 
 impl Stack {
     /// Ends the webhook in the middle of whatever it is doing; all admission here fails until it starts again.
-    pub async fn webhook_is_killed(&self) {
+    pub async fn kill_webhook(&self) {
         kill(&self.webhook).await;
     }
 
@@ -26,7 +26,7 @@ impl Stack {
     ///
     /// # Errors
     /// It does not become ready.
-    pub async fn webhook_starts(&self) -> Result<()> {
+    pub async fn start_webhook(&self) -> Result<()> {
         self.run_webhook(listener(Some(self.webhook_address))?)
             .await?;
         self.is_ready(&self.webhook_url()).await
@@ -37,14 +37,14 @@ impl Stack {
     ///
     /// # Errors
     /// It does not become ready.
-    pub async fn webhook_at(
+    pub async fn start_webhook_at(
         &self,
         address: Option<SocketAddr>,
         drain: Duration,
     ) -> Result<(Program, SocketAddr)> {
         let listener = listener(address)?;
         let address = listener.local_addr()?;
-        let program = self.webhook_on(listener, drain).await?;
+        let program = self.launch_webhook(listener, drain).await?;
         self.is_ready(&format!("https://{address}")).await?;
         Ok((program, address))
     }
@@ -53,20 +53,20 @@ impl Stack {
     ///
     /// # Errors
     /// Its port is not free.
-    pub async fn webhook_becomes_a_service(&self) -> Result<Service> {
-        self.webhook_is_killed().await;
+    pub async fn replace_webhook_by_service(&self) -> Result<Service> {
+        self.kill_webhook().await;
         Service::start(listener(Some(self.webhook_address))?, self.https()?)
     }
 
     /// Ends the broker in the middle of whatever it is doing.
-    pub async fn broker_is_killed(&self) {
+    pub async fn kill_broker(&self) {
         kill(&self.broker).await;
     }
 
     /// Stops the broker as a rollout does, and waits for its end.
-    pub async fn broker_is_stopped(&self) {
+    pub async fn stop_broker(&self) {
         if let Some(program) = self.broker.lock().await.take() {
-            program.is_stopped().await;
+            program.stop().await;
         }
     }
 
@@ -74,18 +74,21 @@ impl Stack {
     ///
     /// # Errors
     /// It does not become ready.
-    pub async fn another_broker(&self) -> Result<Program> {
-        Ok(self.broker_at(None).await?.0)
+    pub async fn start_another_broker(&self) -> Result<Program> {
+        Ok(self.start_broker_at(None).await?.0)
     }
 
     /// A broker beside the first, at this address or one of its own; ready when this returns.
     ///
     /// # Errors
     /// It does not become ready.
-    pub async fn broker_at(&self, address: Option<SocketAddr>) -> Result<(Program, SocketAddr)> {
+    pub async fn start_broker_at(
+        &self,
+        address: Option<SocketAddr>,
+    ) -> Result<(Program, SocketAddr)> {
         let listener = listener(address)?;
         let address = listener.local_addr()?;
-        let program = self.broker_on(listener, self::listener(None)?).await?;
+        let program = self.launch_broker(listener, self::listener(None)?).await?;
         self.is_ready(&format!("https://{address}")).await?;
         Ok((program, address))
     }
@@ -94,8 +97,8 @@ impl Stack {
     ///
     /// # Errors
     /// Its port is not free.
-    pub async fn broker_becomes_a_service(&self) -> Result<Service> {
-        self.broker_is_stopped().await;
+    pub async fn replace_broker_by_service(&self) -> Result<Service> {
+        self.stop_broker().await;
         Service::start(listener(Some(self.broker_address))?, self.https()?)
     }
 
@@ -103,18 +106,18 @@ impl Stack {
     ///
     /// # Errors
     /// It does not become ready.
-    pub async fn broker_starts(&self) -> Result<()> {
+    pub async fn start_broker(&self) -> Result<()> {
         self.run_broker(listener(Some(self.broker_address))?)
             .await?;
         self.is_ready(&self.broker_url()).await
     }
 
     pub(super) async fn run_webhook(&self, listener: TcpListener) -> Result<()> {
-        *self.webhook.lock().await = Some(self.webhook_on(listener, Duration::ZERO).await?);
+        *self.webhook.lock().await = Some(self.launch_webhook(listener, Duration::ZERO).await?);
         Ok(())
     }
 
-    async fn webhook_on(&self, listener: TcpListener, drain: Duration) -> Result<Program> {
+    async fn launch_webhook(&self, listener: TcpListener, drain: Duration) -> Result<Program> {
         let token_file = self.token_file.display().to_string();
         let deadline = format!("{}ms", self.options.broker_deadline.as_millis());
         let upkeep = Timings::scaled(self.options.speed).upkeep;
@@ -143,11 +146,11 @@ impl Stack {
 
     pub(super) async fn run_broker(&self, listener: TcpListener) -> Result<()> {
         let metrics = self.metrics.listen_for_broker()?;
-        *self.broker.lock().await = Some(self.broker_on(listener, metrics).await?);
+        *self.broker.lock().await = Some(self.launch_broker(listener, metrics).await?);
         Ok(())
     }
 
-    async fn broker_on(&self, listener: TcpListener, metrics: TcpListener) -> Result<Program> {
+    async fn launch_broker(&self, listener: TcpListener, metrics: TcpListener) -> Result<Program> {
         let ahead = Arc::clone(&self.options.ahead);
         let mut config = Config {
             namespace: SYSTEM_NAMESPACE.to_owned(),
@@ -166,7 +169,7 @@ impl Stack {
         };
         (self.options.tune)(&mut config);
         let kube = self.config_of(BROKER_SERVICE_ACCOUNT).await?;
-        let google = self.google.way_in();
+        let google = self.google.broker_credentials();
         Program::start("broker", async move |stop| {
             let (client, gcp) = (Client::try_from(kube)?, google.connect().await?);
             namesake_broker::run(config, client, gcp, listener, metrics, stop).await
@@ -176,7 +179,7 @@ impl Stack {
 
 async fn kill(program: &Mutex<Option<Program>>) {
     if let Some(program) = program.lock().await.take() {
-        program.is_killed().await;
+        program.kill().await;
     }
 }
 

@@ -47,9 +47,11 @@ impl Replica {
         let (stack, cluster) = (&ns.stack, ns.stack.cluster());
         let account = json!({"metadata": {"name": name}});
         let account: ServiceAccount = serde_json::from_value(account)?;
-        ns.admin().await?.creates::<ServiceAccount>(account).await?;
+        ns.admin().await?.create::<ServiceAccount>(account).await?;
         let caller = format!("subject/ns/{}/sa/{name}", ns.name);
-        stack.google().lets_manage(&format!("{}/{name}", ns.name))?;
+        stack
+            .google()
+            .grant_broker_roles(&format!("{}/{name}", ns.name))?;
         let token = cluster
             .token(SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT, &[])
             .await?;
@@ -75,17 +77,17 @@ impl Replica {
     }
 
     /// Stops all of it in the middle of whatever it is doing, as a machine that hangs does.
-    pub fn is_paused(&self) {
-        self.child.pauses();
+    pub fn pause(&self) {
+        self.child.pause();
     }
 
     /// It goes on where it was paused.
-    pub fn goes_on(&self) {
-        self.child.goes_on();
+    pub fn resume(&self) {
+        self.child.resume();
     }
 
     /// Ends it in good order.
-    pub async fn is_stopped(&self) {
+    pub async fn stop(&self) {
         self.child.stop(GRACE).await;
     }
 
@@ -163,7 +165,7 @@ impl Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        self.child.is_killed();
+        self.child.kill();
     }
 }
 

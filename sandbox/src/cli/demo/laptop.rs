@@ -51,7 +51,7 @@ impl Laptop {
         let values = BTreeMap::from([(Per::User, person.to_owned())]);
         let identity = IdentityName::derive(STACK, CLUSTER, RESEARCH, CLASS, &values);
         let google = sandbox.google.url();
-        sandbox.google.give_folder(person, &identity)?;
+        sandbox.google.grant_folder(person, &identity)?;
         let metadata =
             MetadataServer::start(Arc::new(Workstation::new(google, person)), "laptop").await?;
         let home = folder

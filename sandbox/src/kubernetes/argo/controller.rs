@@ -71,7 +71,7 @@ impl ArgoController {
             .await
             .context("the installation of Argo was broken off")??;
         let admin = control_plane.client(ADMIN).await?;
-        until_served(&admin).await?;
+        wait_until_served(&admin).await?;
         let kubeconfig = write_kubeconfig(control_plane, &admin, folder).await?;
         Self::launch(control_plane, folder, programs, &kubeconfig)
     }
@@ -174,7 +174,7 @@ fn extra_objects() -> serde_json::Value {
     ]})
 }
 
-async fn until_served(admin: &Client) -> Result<()> {
+async fn wait_until_served(admin: &Client) -> Result<()> {
     let kinds: Api<CustomResourceDefinition> = Api::all(admin.clone());
     let names = ["workflows", "cronworkflows", "workflowtaskresults"];
     let start = Instant::now();

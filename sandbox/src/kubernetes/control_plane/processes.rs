@@ -32,7 +32,7 @@ impl ControlPlane {
     }
 
     /// Ends the API server alone, as an upgrade of the control plane does; what is stored stays.
-    pub async fn api_server_stops(&self) {
+    pub async fn stop_api_server(&self) {
         let found = self.processes().iter().find(|p| p.is_api_server()).cloned();
         if let Some(process) = found {
             process.child.stop(STOP_GRACE).await;
@@ -43,7 +43,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// It does not become ready within 90 s: the message has the end of its log.
-    pub async fn api_server_starts(&self) -> Result<()> {
+    pub async fn start_api_server(&self) -> Result<()> {
         for process in self.processes().iter_mut().filter(|p| p.is_api_server()) {
             process.child = self.children.spawn(&process.launch)?;
         }

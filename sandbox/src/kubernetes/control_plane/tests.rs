@@ -74,9 +74,9 @@ async fn it_starts_although_a_port_is_taken_and_knows_its_users() {
     people_edit_their_namespace_only(&control_plane).await;
     a_job_gets_its_pod_from_the_job_controller(&control_plane).await;
     assert!(!is_unheard(&alice).await);
-    control_plane.api_server_stops().await;
+    control_plane.stop_api_server().await;
     assert!(is_unheard(&alice).await);
-    control_plane.api_server_starts().await.unwrap();
+    control_plane.start_api_server().await.unwrap();
     assert_eq!(who_am_i(&alice).await.0, ALICE);
 
     let processes = control_plane.processes().clone();

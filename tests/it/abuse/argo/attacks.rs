@@ -10,7 +10,7 @@ use namesake_sandbox::kubernetes::users::{ALICE, BOB, MALLORY};
 use namesake_tests::{
     cluster::refusal::refused,
     controllers::replayed_argo::{
-        FLOW, as_stored, creates, inline, now, owner, patches, pod, template, trigger,
+        FLOW, as_stored, create, inline, now, owner, patch, pod, template, trigger,
     },
     drafts::metaflow_job,
     namespace::with_namespace,
@@ -26,7 +26,7 @@ fn what_a_workflow_runs_is_not_changed_by_who_started_it_nor_by_others() -> Resu
         let workflow = d.started().await?;
         let name = workflow.name_any();
         let outputs = json!({"parameters": [{"name": "task-id", "value": "$(id)"}]});
-        for patch in [
+        for change in [
             json!({"status": {"storedWorkflowTemplateSpec": {"serviceAccountName": "powerful"}}}),
             json!({"status": {"storedWorkflowTemplateSpec": {"podMetadata": {"annotations": {"a": "b"}}}}}),
             json!({"status": {"storedTemplates": {"namespaced/T/t": {"container": {"image": "evil"}}}}}),
@@ -38,15 +38,15 @@ fn what_a_workflow_runs_is_not_changed_by_who_started_it_nor_by_others() -> Resu
             json!({"metadata": {"labels": {"workflows.argoproj.io/phase": null}}}),
         ] {
             for person in [&d.bob, &d.mallory] {
-                let changed = patches(person, "Workflow", &name, patch.clone()).await;
+                let changed = patch(person, "Workflow", &name, change.clone()).await;
                 refused(changed)?
-                    .with(403)?
-                    .saying(ALICE)?
-                    .saying(&person.name)
-                    .with_context(|| patch.to_string())?;
+                    .with_code(403)?
+                    .with_message(ALICE)?
+                    .with_message(&person.name)
+                    .with_context(|| change.to_string())?;
             }
         }
-        d.ns.runs_as(&d.argo.makes_pod(&workflow, "end").await?, ALICE)
+        d.ns.runs_as(&d.argo.create_step_pod(&workflow, "end").await?, ALICE)
             .await?;
         Ok(())
     })
@@ -58,14 +58,14 @@ fn a_status_that_comes_with_a_new_workflow_is_refused() -> Result<()> {
         let d = deployed(ns).await?;
         let mut forged = trigger();
         forged["status"] = json!({"storedWorkflowTemplateSpec": as_stored(&template()["spec"])});
-        refused(creates(&d.mallory, &forged).await)?
-            .with(403)?
-            .saying("status")?
-            .saying(MALLORY)?;
+        refused(create(&d.mallory, &forged).await)?
+            .with_code(403)?
+            .with_message("status")?
+            .with_message(MALLORY)?;
         forged["spec"] = inline()["spec"].take();
-        refused(creates(&d.mallory, &forged).await)?
-            .with(403)?
-            .saying("status")?;
+        refused(create(&d.mallory, &forged).await)?
+            .with_code(403)?
+            .with_message("status")?;
         Ok(())
     })
 }
@@ -74,17 +74,17 @@ fn a_status_that_comes_with_a_new_workflow_is_refused() -> Result<()> {
 fn a_template_swapped_and_swapped_back_runs_as_nobody() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let workflow = creates(&d.bob, &trigger()).await?;
+        let workflow = create(&d.bob, &trigger()).await?;
         let evil = d.swapped_by(&d.mallory).await?;
         // Argo has read mallory's, and alice deploys her own again before it stores it.
         d.deploys(&d.alice, &template()).await?;
-        let workflow = d.argo.stores(&workflow, &evil).await?;
-        refused(d.argo.makes_pod(&workflow, "start").await)?
-            .with(403)?
-            .saying("as nobody")?;
+        let workflow = d.argo.store_spec(&workflow, &evil).await?;
+        refused(d.argo.create_step_pod(&workflow, "start").await)?
+            .with_code(403)?
+            .with_message("as nobody")?;
         // Argo's own updates still pass.
         d.argo
-            .updates(&workflow, json!({"status": {"phase": "Error"}}))
+            .update(&workflow, json!({"status": {"phase": "Error"}}))
             .await?;
         Ok(())
     })
@@ -95,15 +95,15 @@ fn a_template_that_mallory_changed_runs_as_mallory_and_her_swapping_back_does_no
 -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let workflow = creates(&d.bob, &trigger()).await?;
+        let workflow = create(&d.bob, &trigger()).await?;
         let evil = d.swapped_by(&d.mallory).await?;
-        let hers = d.argo.stores(&workflow, &evil).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&hers, "start").await?, MALLORY)
+        let hers = d.argo.store_spec(&workflow, &evil).await?;
+        d.ns.runs_as(&d.argo.create_step_pod(&hers, "start").await?, MALLORY)
             .await?;
         d.deploys(&d.mallory, &template()).await?;
-        let workflow = creates(&d.bob, &trigger()).await?;
-        let workflow = d.argo.stores(&workflow, &template()["spec"]).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, MALLORY)
+        let workflow = create(&d.bob, &trigger()).await?;
+        let workflow = d.argo.store_spec(&workflow, &template()["spec"]).await?;
+        d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, MALLORY)
             .await?;
         Ok(())
     })
@@ -150,19 +150,19 @@ fn ways_around_the_containers_are_refused_where_they_are_written() -> Result<()>
             template["metadata"]["name"] = json!("another");
             let at = template.pointer_mut(pointer).context("no such place")?;
             at[member] = value;
-            refused(creates(&d.mallory, &template).await)?
-                .with(403)?
-                .saying(says)?
-                .saying(MALLORY)?;
+            refused(create(&d.mallory, &template).await)?
+                .with_code(403)?
+                .with_message(says)?
+                .with_message(MALLORY)?;
             let spec = json!({"spec": template["spec"]});
-            refused(patches(&d.mallory, "WorkflowTemplate", FLOW, spec).await)?
-                .with(403)?
-                .saying(says)?;
+            refused(patch(&d.mallory, "WorkflowTemplate", FLOW, spec).await)?
+                .with_code(403)?
+                .with_message(says)?;
             let mut workflow = inline();
             workflow["spec"] = template["spec"].take();
-            refused(creates(&d.mallory, &workflow).await)?
-                .with(403)?
-                .saying(says)?;
+            refused(create(&d.mallory, &workflow).await)?
+                .with_code(403)?
+                .with_message(says)?;
         }
         Ok(())
     })
@@ -174,22 +174,22 @@ fn a_reference_with_anything_else_in_it_does_not_run_alices_template() -> Result
         let d = deployed(ns).await?;
         let mut more = trigger();
         more["spec"]["podMetadata"] = json!({"annotations": {"a": "b"}});
-        refused(creates(&d.bob, &more).await)?
-            .with(403)?
-            .saying("workflowTemplateRef")?
-            .saying(BOB)?;
+        refused(create(&d.bob, &more).await)?
+            .with_code(403)?
+            .with_message("workflowTemplateRef")?
+            .with_message(BOB)?;
         // Alice may, with her own: it runs as alice, unless the template is another's by then.
-        let workflow = creates(&d.alice, &more).await?;
+        let workflow = create(&d.alice, &more).await?;
         let both = merged(&template()["spec"], &more);
-        let merged = d.argo.stores(&workflow, &both).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&merged, "start").await?, ALICE)
+        let merged = d.argo.store_spec(&workflow, &both).await?;
+        d.ns.runs_as(&d.argo.create_step_pod(&merged, "start").await?, ALICE)
             .await?;
-        let workflow = creates(&d.alice, &more).await?;
+        let workflow = create(&d.alice, &more).await?;
         let evil = d.swapped_by(&d.mallory).await?;
-        let workflow = d.argo.stores(&workflow, &evil).await?;
-        refused(d.argo.makes_pod(&workflow, "start").await)?
-            .with(403)?
-            .saying("as nobody")?;
+        let workflow = d.argo.store_spec(&workflow, &evil).await?;
+        refused(d.argo.create_step_pod(&workflow, "start").await)?
+            .with_code(403)?
+            .with_message("as nobody")?;
         Ok(())
     })
 }
@@ -208,16 +208,16 @@ fn what_argo_still_has_of_alices_template_does_not_run_as_bob_who_deployed_over_
         let bobs = d.swapped_by(&d.bob).await?;
         let mut more = trigger();
         more["spec"]["podMetadata"] = json!({"annotations": {"a": "b"}});
-        let workflow = creates(&d.bob, &more).await?;
+        let workflow = create(&d.bob, &more).await?;
         // Argo's cache is behind: it stores the version before.
         let alices = merged(&template()["spec"], &more);
-        let late = d.argo.stores(&workflow, &alices).await?;
-        refused(d.argo.makes_pod(&late, "start").await)?
-            .with(403)?
-            .saying("as nobody")?;
-        let workflow = creates(&d.bob, &more).await?;
-        let workflow = d.argo.stores(&workflow, &merged(&bobs, &more)).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, BOB)
+        let late = d.argo.store_spec(&workflow, &alices).await?;
+        refused(d.argo.create_step_pod(&late, "start").await)?
+            .with_code(403)?
+            .with_message("as nobody")?;
+        let workflow = create(&d.bob, &more).await?;
+        let workflow = d.argo.store_spec(&workflow, &merged(&bobs, &more)).await?;
+        d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, BOB)
             .await?;
         Ok(())
     })
@@ -233,7 +233,7 @@ fn keys_rendered_from_parameters_do_not_reach_what_we_write_on_a_pod() -> Result
             rendered["metadata"]["annotations"][key] = json!(BOB);
         }
         rendered["metadata"]["labels"][IDENTITY_LABEL] = json!(d.ns.name_for(BOB));
-        let pod = d.argo.makes(rendered).await?;
+        let pod = d.argo.create_pod(rendered).await?;
         d.ns.runs_as(&pod, ALICE).await?;
         ensure!(
             pod.annotations()
@@ -248,16 +248,16 @@ fn keys_rendered_from_parameters_do_not_reach_what_we_write_on_a_pod() -> Result
 fn a_stamp_that_argo_launders_into_a_workflow_is_restored() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let alices = creates(&d.alice, &inline()).await?;
+        let alices = create(&d.alice, &inline()).await?;
         let stolen = alices
             .annotations()
             .get(STAMP_ANNOTATION)
             .cloned()
             .context("no stamp")?;
-        let workflow = creates(&d.mallory, &inline()).await?;
+        let workflow = create(&d.mallory, &inline()).await?;
         let laundered =
             json!({"metadata": {"annotations": {STAMP_ANNOTATION: stolen, "claim": "laundered"}}});
-        let updated = d.argo.updates(&workflow, laundered).await?;
+        let updated = d.argo.update(&workflow, laundered).await?;
         ensure!(
             updated.annotations().get(STAMP_ANNOTATION) != Some(&stolen),
             "the laundered stamp stayed"
@@ -266,7 +266,7 @@ fn a_stamp_that_argo_launders_into_a_workflow_is_restored() -> Result<()> {
             updated.annotations().contains_key("claim"),
             "Argo's update was not written"
         );
-        d.ns.runs_as(&d.argo.makes_pod(&updated, "start").await?, MALLORY)
+        d.ns.runs_as(&d.argo.create_step_pod(&updated, "start").await?, MALLORY)
             .await?;
         Ok(())
     })
@@ -276,13 +276,13 @@ fn a_stamp_that_argo_launders_into_a_workflow_is_restored() -> Result<()> {
 fn who_resubmits_alices_workflow_with_all_its_annotations_runs_it_as_themselves() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let alices = creates(&d.alice, &inline()).await?;
+        let alices = create(&d.alice, &inline()).await?;
         let mut resubmitted = inline();
         resubmitted["metadata"]["annotations"] = json!(alices.annotations());
         resubmitted["metadata"]["labels"] =
             json!({"workflows.argoproj.io/resubmitted-from-workflow": alices.name_any()});
-        let workflow = creates(&d.bob, &resubmitted).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, BOB)
+        let workflow = create(&d.bob, &resubmitted).await?;
+        d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, BOB)
             .await?;
         Ok(())
     })
@@ -292,17 +292,17 @@ fn who_resubmits_alices_workflow_with_all_its_annotations_runs_it_as_themselves(
 fn a_retry_that_rewrites_what_nodes_put_out_is_for_its_user_only() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let workflow = creates(&d.alice, &inline()).await?;
+        let workflow = create(&d.alice, &inline()).await?;
         let failed = json!({"status": {"phase": "Failed", "nodes": {"n": {"phase": "Failed", "outputs": {"exitCode": "1"}}}},
             "metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}});
-        let failed = d.argo.updates(&workflow, failed).await?;
+        let failed = d.argo.update(&workflow, failed).await?;
         let retry = json!({"status": {"phase": "Running", "nodes": {"n": {"phase": "Succeeded", "outputs": {"result": "$(id)"}}}},
             "metadata": {"labels": {"workflows.argoproj.io/completed": null}}});
         let name = failed.name_any();
-        refused(patches(&d.bob, "Workflow", &name, retry.clone()).await)?
-            .with(403)?
-            .saying(ALICE)?;
-        patches(&d.alice, "Workflow", &name, retry).await?;
+        refused(patch(&d.bob, "Workflow", &name, retry.clone()).await)?
+            .with_code(403)?
+            .with_message(ALICE)?;
+        patch(&d.alice, "Workflow", &name, retry).await?;
         Ok(())
     })
 }
@@ -319,14 +319,14 @@ fn a_pod_that_says_it_is_a_node_of_anothers_workflow_is_refused() -> Result<()> 
         labelled["metadata"]["annotations"] = json!({});
         for planted in [owned, without_owner, labelled] {
             let planted: Pod = serde_json::from_value(planted)?;
-            refused(d.mallory.creates::<Pod>(planted).await)?.with(403)?;
+            refused(d.mallory.create::<Pod>(planted).await)?.with_code(403)?;
         }
         // A Job's pods would say it as well.
         let id = format!("{}-1", workflow.name_any());
         let node = metaflow_job().annotated("workflows.argoproj.io/node-id", &id);
-        refused(d.mallory.creates::<Job>(node).await)?
-            .with(403)?
-            .saying("node-id")?;
+        refused(d.mallory.create::<Job>(node).await)?
+            .with_code(403)?
+            .with_message("node-id")?;
         Ok(())
     })
 }
@@ -338,24 +338,24 @@ fn a_workflow_that_names_a_cron_workflow_it_is_not_of_is_refused() -> Result<()>
         let cron = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
             "spec": {"schedules": ["0 0 * * *"], "workflowSpec": inline()["spec"]}});
-        let cron = creates(&d.alice, &cron).await?;
+        let cron = create(&d.alice, &cron).await?;
         let mut planted = inline();
         planted["metadata"]["ownerReferences"] = json!([owner(&cron, "CronWorkflow")]);
-        refused(creates(&d.mallory, &planted).await)?
-            .with(403)?
-            .saying("owner")?;
+        refused(create(&d.mallory, &planted).await)?
+            .with_code(403)?
+            .with_message("owner")?;
         // Argo's is alice's, as long as it is what alice's says.
-        let workflow = creates(&d.argo.0, &planted).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, ALICE)
+        let workflow = create(&d.argo.0, &planted).await?;
+        d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, ALICE)
             .await?;
         planted["spec"]["podMetadata"]["annotations"]["a"] = json!("b");
-        refused(creates(&d.argo.0, &planted).await)?
-            .with(503)?
-            .saying("nightly")?;
+        refused(create(&d.argo.0, &planted).await)?
+            .with_code(503)?
+            .with_message("nightly")?;
         let edit = json!({"spec": {"workflowSpec": {"podMetadata": {"labels": {"a": "b"}}}}});
-        refused(patches(&d.mallory, "CronWorkflow", "nightly", edit).await)?
-            .with(403)?
-            .saying(ALICE)?;
+        refused(patch(&d.mallory, "CronWorkflow", "nightly", edit).await)?
+            .with_code(403)?
+            .with_message(ALICE)?;
         Ok(())
     })
 }
@@ -367,9 +367,9 @@ fn argos_agent_gets_no_identity() -> Result<()> {
         let workflow = d.started().await?;
         let mut agent: Value = pod(&workflow, "start");
         agent["metadata"]["name"] = json!(format!("{}-1340600742-agent", workflow.name_any()));
-        refused(d.argo.makes(agent).await)?
-            .with(403)?
-            .saying("agent")?;
+        refused(d.argo.create_pod(agent).await)?
+            .with_code(403)?
+            .with_message("agent")?;
         Ok(())
     })
 }
@@ -379,10 +379,12 @@ fn a_template_from_before_opt_in_is_told_to_be_deployed_again() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let before = d.ns.neighbour().await?;
-        creates(&before.alice().await?, &template()).await?;
+        create(&before.alice().await?, &template()).await?;
         before.opt_in().await?;
-        let workflow = creates(&before.bob().await?, &trigger()).await;
-        refused(workflow)?.with(403)?.saying("deploy it again")?;
+        let workflow = create(&before.bob().await?, &trigger()).await;
+        refused(workflow)?
+            .with_code(403)?
+            .with_message("deploy it again")?;
         before.delete().await
     })
 }

@@ -6,7 +6,7 @@ use kube::{ResourceExt, api::DeleteParams};
 use namesake_sandbox::kubernetes::users::ALICE;
 use namesake_tests::{
     cluster::refusal::refused,
-    controllers::replayed_argo::{creates, inline, kind, now, patches, pod, result_of},
+    controllers::replayed_argo::{create, inline, kind, now, patch, pod, result_of},
     namespace::{account_of, with_namespace, with_own_stack},
     stack::Options,
 };
@@ -25,18 +25,18 @@ fn with_the_webhook_down_argos_pods_end_and_its_workflows_go_on_afterwards() -> 
         let workflow = d.started().await?;
         let name = workflow.name_any();
         let (step, task) = d.step(&workflow, "start").await?;
-        let result = creates(&task, &result_of(&workflow, &step)).await?;
+        let result = create(&task, &result_of(&workflow, &step)).await?;
         let finalizers = json!({"metadata": {"finalizers": ["workflows.argoproj.io/artifact-gc"]}});
-        d.ns.stack.webhook_is_killed().await;
+        d.ns.stack.kill_webhook().await;
         // What runs ends: the executor writes the result, Argo labels the pod, and deletes it.
         let outputs = json!({"outputs": {"parameters": [{"name": "task-id", "value": "7"}]}});
-        patches(&task, "WorkflowTaskResult", &result.name_any(), outputs).await?;
+        patch(&task, "WorkflowTaskResult", &result.name_any(), outputs).await?;
         let ended = step.name_any();
-        d.argo.0.patches::<Pod>(&ended, labelled("true")).await?;
-        d.argo.0.deletes::<Pod>(&ended).await?;
+        d.argo.0.patch::<Pod>(&ended, labelled("true")).await?;
+        d.argo.0.delete::<Pod>(&ended).await?;
         // Finalizers come and go.
-        patches(&d.argo.0, "Workflow", &name, finalizers).await?;
-        patches(
+        patch(&d.argo.0, "Workflow", &name, finalizers).await?;
+        patch(
             &d.argo.0,
             "Workflow",
             &name,
@@ -46,24 +46,24 @@ fn with_the_webhook_down_argos_pods_end_and_its_workflows_go_on_afterwards() -> 
         // What a Workflow is going to run waits, also for Argo: which of its updates matter, only the webhook can tell.
         let done = json!({"status": {"nodes": {"n": {"phase": "Succeeded"}}}});
         for update in [done.clone(), labelled("true")] {
-            refused(d.argo.updates(&workflow, update).await)?
-                .with(500)?
-                .saying("failed calling webhook")?;
+            refused(d.argo.update(&workflow, update).await)?
+                .with_code(500)?
+                .with_message("failed calling webhook")?;
         }
-        refused(d.argo.makes_pod(&workflow, "end").await)?
-            .with(500)?
-            .saying("failed calling webhook")?;
-        d.ns.stack.webhook_starts().await?;
+        refused(d.argo.create_step_pod(&workflow, "end").await)?
+            .with_code(500)?
+            .with_message("failed calling webhook")?;
+        d.ns.stack.start_webhook().await?;
         // Argo tries again, and it is alice's as it was.
-        let workflow = d.argo.updates(&workflow, done).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&workflow, "end").await?, ALICE)
+        let workflow = d.argo.update(&workflow, done).await?;
+        d.ns.runs_as(&d.argo.create_step_pod(&workflow, "end").await?, ALICE)
             .await?;
-        d.argo.updates(&workflow, labelled("true")).await?;
-        d.ns.stack.webhook_is_killed().await;
+        d.argo.update(&workflow, labelled("true")).await?;
+        d.ns.stack.kill_webhook().await;
         let workflows = d.mallory.objects(&kind("Workflow"));
         workflows.delete(&name, &DeleteParams::default()).await?;
         ensure!(now(&d.alice, &workflow).await.is_err(), "it is still there");
-        d.ns.stack.webhook_starts().await
+        d.ns.stack.start_webhook().await
     })
 }
 
@@ -90,24 +90,27 @@ fn collector(workflow: &kube::api::DynamicObject, task: &Value, account: &str) -
 fn a_pod_that_collects_artifacts_is_nobodys_whatever_it_names() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let workflow = creates(&d.alice, &inline()).await?;
-        let step = d.argo.makes_pod(&workflow, "start").await?;
+        let workflow = create(&d.alice, &inline()).await?;
+        let step = d.argo.create_step_pod(&workflow, "start").await?;
         d.ns.runs_as(&step, ALICE).await?;
         let task = json!({"metadata": {"name": format!("{}-artgc-wfcomp-2166136261-0", workflow.name_any())}});
         // Alice's account, for artifacts that whoever may write the task would choose.
         let hers = collector(&workflow, &task, account_of(&step));
-        refused(d.argo.makes(hers).await)?
-            .with(403)?
-            .saying(account_of(&step))?;
-        let ordinary = d.argo.makes(collector(&workflow, &task, "default")).await?;
+        refused(d.argo.create_pod(hers).await)?
+            .with_code(403)?
+            .with_message(account_of(&step))?;
+        let ordinary = d
+            .argo
+            .create_pod(collector(&workflow, &task, "default"))
+            .await?;
         ensure!(account_of(&ordinary) == "default", "{:?}", ordinary.spec);
         // Mallory is not Argo.
         let mut planted = collector(&workflow, &task, "default");
         planted["metadata"]["name"] = json!("planted");
         let planted: Pod = serde_json::from_value(planted)?;
-        refused(d.mallory.creates::<Pod>(planted).await)?
-            .with(403)?
-            .saying("workflows.argoproj.io/workflow")?;
+        refused(d.mallory.create::<Pod>(planted).await)?
+            .with_code(403)?
+            .with_message("workflows.argoproj.io/workflow")?;
         Ok(())
     })
 }

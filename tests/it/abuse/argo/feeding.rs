@@ -9,7 +9,7 @@ use kube::{
 use namesake_sandbox::kubernetes::users::{ALICE, BOB};
 use namesake_tests::{
     cluster::{manifests, person::Person, refusal::refused},
-    controllers::replayed_argo::{creates, inline, kind, patches, result_of},
+    controllers::replayed_argo::{create, inline, kind, patch, result_of},
     eventually::eventually,
     namespace::{account_of, with_namespace},
 };
@@ -23,8 +23,8 @@ const TASK_SET: &str = "WorkflowTaskSet";
 impl Deployed {
     /// The pod of a step, whose account may write results, as Argo's executor needs it.
     pub(super) async fn step(&self, workflow: &DynamicObject, step: &str) -> Result<(Pod, Person)> {
-        let pod = self.argo.makes_pod(workflow, step).await?;
-        self.ns.may(&pod, "namesake-argo-task").await?;
+        let pod = self.argo.create_step_pod(workflow, step).await?;
+        self.ns.grant_role(&pod, "namesake-argo-task").await?;
         let task = self.ns.as_pod(&pod).await?;
         let result: DynamicObject = serde_json::from_value(result_of(workflow, &pod))?;
         let dry_run = PostParams {
@@ -46,10 +46,10 @@ fn outputs(value: &str) -> Value {
 }
 
 async fn refuses(somebody: &Person, result: &Value) -> Result<()> {
-    refused(creates(somebody, result).await)?
-        .with(403)?
-        .saying("guard.namesake.dev")?
-        .saying(&somebody.name)?;
+    refused(create(somebody, result).await)?
+        .with_code(403)?
+        .with_message("guard.namesake.dev")?
+        .with_message(&somebody.name)?;
     Ok(())
 }
 
@@ -64,7 +64,7 @@ fn a_steps_result_is_created_by_its_own_pod_only() -> Result<()> {
         // Another pod of alice's, of this Workflow and of another; bob's; and who has the right without a pod.
         let (_, other_step) = d.step(&workflow, "end").await?;
         let (_, other_run) = d.step(&d.started().await?, "start").await?;
-        let bobs = creates(&d.bob, &inline()).await?;
+        let bobs = create(&d.bob, &inline()).await?;
         let (bobs_pod, bobs_task) = d.step(&bobs, "start").await?;
         d.ns.runs_as(&bobs_pod, BOB).await?;
         let account = account_of(&pod);
@@ -89,7 +89,7 @@ fn a_steps_result_is_created_by_its_own_pod_only() -> Result<()> {
         let mut of_another = result.clone();
         of_another["metadata"]["labels"]["workflows.argoproj.io/workflow"] = json!(bobs.name_any());
         refuses(&task, &of_another).await?;
-        creates(&task, &result).await?;
+        create(&task, &result).await?;
         Ok(())
     })
 }
@@ -101,21 +101,21 @@ fn a_steps_result_is_changed_by_its_own_pod_only() -> Result<()> {
         let workflow = d.started().await?;
         let (pod, task) = d.step(&workflow, "start").await?;
         let result = result_of(&workflow, &pod);
-        let name = creates(&task, &result).await?.name_any();
+        let name = create(&task, &result).await?.name_any();
         let (_, other_step) = d.step(&workflow, "end").await?;
         for somebody in [&d.mallory, &d.alice, &d.bob, &other_step] {
-            refused(patches(somebody, RESULT, &name, outputs("$(id)")).await)?
-                .with(403)?
-                .saying("namesake-task-results")?
-                .saying(&somebody.name)?;
+            refused(patch(somebody, RESULT, &name, outputs("$(id)")).await)?
+                .with_code(403)?
+                .with_message("namesake-task-results")?
+                .with_message(&somebody.name)?;
         }
         // As the executor does: what came out, and that this was all.
-        patches(&task, RESULT, &name, outputs("7")).await?;
+        patch(&task, RESULT, &name, outputs("7")).await?;
         let all = json!({"metadata": {"labels": {"workflows.argoproj.io/report-outputs-completed": "true"}}});
-        patches(&task, RESULT, &name, all).await?;
+        patch(&task, RESULT, &name, all).await?;
         // Not even its pod makes it another's.
         let other = json!({"metadata": {"labels": {"workflows.argoproj.io/workflow": "another"}}});
-        refused(patches(&task, RESULT, &name, other).await)?.with(403)?;
+        refused(patch(&task, RESULT, &name, other).await)?.with_code(403)?;
         Ok(())
     })
 }
@@ -130,18 +130,18 @@ fn what_an_agent_runs_is_said_by_argo_only() -> Result<()> {
             "apiVersion": "argoproj.io/v1alpha1", "kind": TASK_SET,
             "metadata": {"name": name}, "spec": {"tasks": {}}});
         for somebody in [&d.mallory, &d.alice, &d.bob] {
-            refused(creates(somebody, &task_set).await)?
-                .with(403)?
-                .saying("guard.namesake.dev")?
-                .saying(&somebody.name)?;
+            refused(create(somebody, &task_set).await)?
+                .with_code(403)?
+                .with_message("guard.namesake.dev")?
+                .with_message(&somebody.name)?;
         }
-        creates(&d.argo.0, &task_set).await?;
+        create(&d.argo.0, &task_set).await?;
         let tasks = json!({"spec": {"tasks": {"n": {"http": {"url": "https://mallory.example"}}}}});
         let nodes = json!({"status": {"nodes": {"n": outputs("$(id)")}}});
         for somebody in [&d.mallory, &d.alice, &d.bob] {
-            refused(patches(somebody, TASK_SET, &name, tasks.clone()).await)?
-                .with(403)?
-                .saying(&somebody.name)?;
+            refused(patch(somebody, TASK_SET, &name, tasks.clone()).await)?
+                .with_code(403)?
+                .with_message(&somebody.name)?;
         }
         // Somebody with the right to its status, and no pod of the Workflow.
         let admin = d.ns.admin().await?;
@@ -160,12 +160,12 @@ fn what_an_agent_runs_is_said_by_argo_only() -> Result<()> {
                 .patch_status(&name, &PatchParams::default(), &nodes)
                 .await;
             refused(status)?
-                .with(403)?
-                .saying("guard.namesake.dev")?
-                .saying(&d.mallory.name)
+                .with_code(403)?
+                .with_message("guard.namesake.dev")?
+                .with_message(&d.mallory.name)
         })
         .await?;
-        patches(&d.argo.0, TASK_SET, &name, tasks).await?;
+        patch(&d.argo.0, TASK_SET, &name, tasks).await?;
         Ok(())
     })
 }

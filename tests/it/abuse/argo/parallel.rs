@@ -49,7 +49,7 @@ fn resource_pod(workflow: &DynamicObject) -> Value {
 impl Deployed {
     /// The resource pod makes the JobSet with its own token, once the broker has bound what the class says.
     async fn makes_job_set(&self, workflow: &DynamicObject) -> Result<(Pod, DynamicObject)> {
-        let resource = self.argo.makes(resource_pod(workflow)).await?;
+        let resource = self.argo.create_pod(resource_pod(workflow)).await?;
         let task = self.ns.as_pod(&resource).await?;
         let wanted = job_set("train", workflow)?;
         let made = eventually("the resource pod's account may make JobSets", async || {
@@ -71,7 +71,7 @@ fn a_parallel_step_runs_as_the_deployer_from_its_resource_pod_to_its_workers() -
         d.ns.runs_as(&resource, ALICE).await?;
         let controller = jobset::controller(&d.ns).await?;
         for of in 0..2 {
-            let made = controller.creates::<Job>(job_of(&made, of)?).await?;
+            let made = controller.create::<Job>(job_of(&made, of)?).await?;
             let pod = d.ns.pod_of(&made).await?;
             d.ns.runs_as(&pod, ALICE).await?;
             ensure!(account_of(&pod) == account_of(&resource), "another account");
@@ -92,24 +92,24 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
         let workflow = d.started().await?;
         let (hers, post) = (job_sets(&d.mallory), PostParams::default());
         let planted: Pod = serde_json::from_value(resource_pod(&workflow))?;
-        refused(d.mallory.creates::<Pod>(planted).await)?
-            .with(403)?
-            .saying(MALLORY)?;
+        refused(d.mallory.create::<Pod>(planted).await)?
+            .with_code(403)?
+            .with_message(MALLORY)?;
         let (resource, made) = d.makes_job_set(&workflow).await?;
         // A JobSet that names alice's Workflow, a Job that names her JobSet.
         let theirs = job_set("planted", &workflow)?;
         refused(hers.create(&post, &theirs).await)?
-            .with(403)?
-            .saying(MALLORY)?;
-        refused(d.mallory.creates::<Job>(job_of(&made, 0)?).await)?
-            .with(403)?
-            .saying(MALLORY)?;
+            .with_code(403)?
+            .with_message(MALLORY)?;
+        refused(d.mallory.create::<Job>(job_of(&made, 0)?).await)?
+            .with_code(403)?
+            .with_message(MALLORY)?;
         // Her own JobSet, labelled as alice's Workflow's.
         let mut labelled = theirs.clone();
         labelled.metadata.owner_references = None;
         refused(hers.create(&post, &labelled).await)?
-            .with(403)?
-            .saying("workflows.argoproj.io/workflow")?;
+            .with_code(403)?
+            .with_message("workflows.argoproj.io/workflow")?;
         // The account of alice's pod, without its pod.
         let account = account_of(&resource);
         let minted =
@@ -118,8 +118,8 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
                 .service_account(&d.ns.name, account, &d.ns.name)
                 .await?;
         refused(job_sets(&minted).create(&post, &theirs).await)?
-            .with(403)?
-            .saying("token")?;
+            .with_code(403)?
+            .with_message("token")?;
         // Without alice's names it is mallory's own, whatever account its templates name.
         let mut own = theirs.clone();
         own.metadata.owner_references = None;
@@ -135,7 +135,7 @@ fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() ->
         }
         let own = hers.create(&post, &own).await?;
         let controller = jobset::controller(&d.ns).await?;
-        let made = controller.creates::<Job>(job_of(&own, 1)?).await?;
+        let made = controller.create::<Job>(job_of(&own, 1)?).await?;
         d.ns.runs_as(&d.ns.pod_of(&made).await?, MALLORY).await?;
         Ok(())
     })

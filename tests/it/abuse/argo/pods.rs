@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use namesake_sandbox::kubernetes::users::BOB;
 use namesake_tests::{
     cluster::refusal::refused,
-    controllers::replayed_argo::{creates, inline, pod, trigger},
+    controllers::replayed_argo::{create, inline, pod, trigger},
     namespace::with_namespace,
 };
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ const NODE_ID: &str = "workflows.argoproj.io/node-id";
 fn what_argo_obeys_on_bobs_pod_is_changed_by_argo_only() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let workflow = creates(&d.bob, &inline()).await?;
-        let pod = d.argo.makes_pod(&workflow, "start").await?;
+        let workflow = create(&d.bob, &inline()).await?;
+        let pod = d.argo.create_step_pod(&workflow, "start").await?;
         d.ns.runs_as(&pod, BOB).await?;
         let name = pod.name_any();
         let labels = |key: &str, value: Value| json!({"metadata": {"labels": {key: value}}});
@@ -38,17 +38,17 @@ fn what_argo_obeys_on_bobs_pod_is_changed_by_argo_only() -> Result<()> {
             annotations("workflows.argoproj.io/kill-cmd-main", json!(r#"["sh"]"#)),
         ] {
             for person in [&d.mallory, &d.alice, &d.bob] {
-                refused(person.patches::<Pod>(&name, change.clone()).await)?
-                    .with(403)?
-                    .saying("workflows.argoproj.io/")?
-                    .saying(&person.name)?;
+                refused(person.patch::<Pod>(&name, change.clone()).await)?
+                    .with_code(403)?
+                    .with_message("workflows.argoproj.io/")?
+                    .with_message(&person.name)?;
             }
         }
         // What Argo does not look at is anybody's with the right.
         d.mallory
-            .patches::<Pod>(&name, annotations("note", json!("x")))
+            .patch::<Pod>(&name, annotations("note", json!("x")))
             .await?;
-        d.argo.0.patches::<Pod>(&name, completed).await?;
+        d.argo.0.patch::<Pod>(&name, completed).await?;
         Ok(())
     })
 }
@@ -57,15 +57,15 @@ fn what_argo_obeys_on_bobs_pod_is_changed_by_argo_only() -> Result<()> {
 fn a_pod_of_mallorys_workflow_is_not_a_node_of_bobs() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let bobs = creates(&d.bob, &inline()).await?;
+        let bobs = create(&d.bob, &inline()).await?;
         // Named like a node of bob's run.
         let node = pod(&bobs, "start")["metadata"]["annotations"][NODE_ID].take();
         let mut named = inline();
         named["metadata"] = json!({"name": node});
-        refused(creates(&d.mallory, &named).await)?
-            .with(403)?
-            .saying("NameOfANode")?;
-        let hers = creates(&d.mallory, &inline()).await?;
+        refused(create(&d.mallory, &named).await)?
+            .with_code(403)?
+            .with_message("NameOfANode")?;
+        let hers = create(&d.mallory, &inline()).await?;
         let made = pod(&hers, "start");
         let changed = |map: &str, key: &str, value: &Value| {
             let mut made = made.clone();
@@ -81,11 +81,11 @@ fn a_pod_of_mallorys_workflow_is_not_a_node_of_bobs() -> Result<()> {
                 &json!("[]"),
             ),
         ] {
-            refused(d.argo.makes(planted).await)?
-                .with(403)?
-                .saying("podMetadata")?;
+            refused(d.argo.create_pod(planted).await)?
+                .with_code(403)?
+                .with_message("podMetadata")?;
         }
-        d.argo.makes(made).await?;
+        d.argo.create_pod(made).await?;
         Ok(())
     })
 }
@@ -97,13 +97,13 @@ fn templates_that_come_resolved_with_a_reference_are_taken_out() -> Result<()> {
         let evil = json!({"name": "start", "container": {"image": "evil"}});
         let mut from = trigger();
         from["status"] = json!({"storedTemplates": {"namespaced/trainflow/start": evil}});
-        let made = creates(&d.bob, &from).await?;
+        let made = create(&d.bob, &from).await?;
         let status = &made.data["status"];
         ensure!(status["storedTemplates"].is_null(), "{status}");
         from["status"]["storedWorkflowTemplateSpec"] = json!({"templates": [evil]});
-        refused(creates(&d.bob, &from).await)?
-            .with(403)?
-            .saying("status")?;
+        refused(create(&d.bob, &from).await)?
+            .with_code(403)?
+            .with_message("status")?;
         Ok(())
     })
 }

@@ -9,7 +9,7 @@ use namesake_api::names::STAMP_ANNOTATION;
 use namesake_sandbox::kubernetes::users::ALICE;
 use namesake_tests::{
     cluster::{manifests, person::Person, refusal::refused},
-    controllers::replayed_argo::{FLOW, creates, kind, patches, template, trigger},
+    controllers::replayed_argo::{FLOW, create, kind, patch, template, trigger},
     eventually::eventually,
     namespace::{TestNamespace, with_namespace},
 };
@@ -23,13 +23,13 @@ fn a_template_that_alice_deploys_again_does_not_disturb_what_runs() -> Result<()
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
         let next = d.swapped_by(&d.alice).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, ALICE)
+        d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, ALICE)
             .await?;
         // What starts now may still get the version before, if Argo has not seen the new one.
         for spec in [&template()["spec"], &next] {
-            let workflow = creates(&d.bob, &trigger()).await?;
-            let workflow = d.argo.stores(&workflow, spec).await?;
-            d.ns.runs_as(&d.argo.makes_pod(&workflow, "end").await?, ALICE)
+            let workflow = create(&d.bob, &trigger()).await?;
+            let workflow = d.argo.store_spec(&workflow, spec).await?;
+            d.ns.runs_as(&d.argo.create_step_pod(&workflow, "end").await?, ALICE)
                 .await?;
         }
         Ok(())
@@ -43,7 +43,7 @@ fn who_started_a_run_of_another_may_stop_suspend_and_resume_it() -> Result<()> {
         let workflow = d.started().await?;
         let name = workflow.name_any();
         for value in [json!(true), json!(null), json!(true)] {
-            patches(
+            patch(
                 &d.bob,
                 "Workflow",
                 &name,
@@ -53,10 +53,10 @@ fn who_started_a_run_of_another_may_stop_suspend_and_resume_it() -> Result<()> {
         }
         // Mallory may stop it, and not let it go on.
         let resume = json!({"spec": {"suspend": null}});
-        refused(patches(&d.mallory, "Workflow", &name, resume).await)?
-            .with(403)?
-            .saying(ALICE)?;
-        patches(
+        refused(patch(&d.mallory, "Workflow", &name, resume).await)?
+            .with_code(403)?
+            .with_message(ALICE)?;
+        patch(
             &d.mallory,
             "Workflow",
             &name,
@@ -87,26 +87,26 @@ fn a_cluster_workflow_template_has_a_deployer_too() -> Result<()> {
             made.annotations()
         );
         // The admin who deployed it is no user of these rules, and it would run as who deployed it.
-        refused(creates(&d.bob, &run).await)?.with(403)?;
+        refused(create(&d.bob, &run).await)?.with_code(403)?;
         everywhere(&admin)
             .delete(&name, &DeleteParams::default())
             .await?;
         everywhere(&alice).create(&params, &of_all).await?;
-        let workflow = creates(&d.bob, &run).await?;
-        refused(d.argo.makes_pod(&workflow, "start").await)?
-            .with(503)?
-            .saying(&name)?;
-        let workflow = d.argo.stores(&workflow, &template()["spec"]).await?;
-        d.ns.runs_as(&d.argo.makes_pod(&workflow, "start").await?, ALICE)
+        let workflow = create(&d.bob, &run).await?;
+        refused(d.argo.create_step_pod(&workflow, "start").await)?
+            .with_code(503)?
+            .with_message(&name)?;
+        let workflow = d.argo.store_spec(&workflow, &template()["spec"]).await?;
+        d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, ALICE)
             .await?;
         // Bob, who only names it, changes nothing of it; what is stored and is not alice's runs as nobody.
-        let workflow = creates(&d.bob, &run).await?;
+        let workflow = create(&d.bob, &run).await?;
         let mut other = template()["spec"].take();
         other["podMetadata"]["annotations"]["a"] = json!("b");
-        let workflow = d.argo.stores(&workflow, &other).await?;
-        refused(d.argo.makes_pod(&workflow, "start").await)?
-            .with(403)?
-            .saying("as nobody")?;
+        let workflow = d.argo.store_spec(&workflow, &other).await?;
+        refused(d.argo.create_step_pod(&workflow, "start").await)?
+            .with_code(403)?
+            .with_message("as nobody")?;
         everywhere(&admin)
             .delete(&name, &DeleteParams::default())
             .await?;

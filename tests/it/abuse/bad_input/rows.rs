@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use namesake_tests::namespace::{TestNamespace, with_namespace};
 use serde_json::{Value, json};
 
-use super::{maker, place, sends, still_answers};
+use super::{check_webhook_still_answers, maker, place, sends};
 
 /// What becomes of it.
 enum Ends {
@@ -32,7 +32,7 @@ fn row(of: (&'static str, &'static str), over: Value, ends: Ends) -> Row {
 }
 
 /// What the webhook tells whoever made it.
-const MEND: &str = "mend the object and create it again";
+const FIX: &str = "mend the object and create it again";
 
 /// Lists inside lists.
 fn nested(levels: usize) -> Value {
@@ -108,47 +108,47 @@ fn of_job_sets() -> Vec<Row> {
         row(
             JOB_SETS,
             jobs(json!({})),
-            Told(&["spec.replicatedJobs is not a list", MEND]),
+            Told(&["spec.replicatedJobs is not a list", FIX]),
         ),
         row(
             JOB_SETS,
             jobs(json!([1])),
-            Told(&["spec.replicatedJobs[0] is not an object", MEND]),
+            Told(&["spec.replicatedJobs[0] is not an object", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!([])),
-            Told(&[PLACE, "is not an object", MEND]),
+            Told(&[PLACE, "is not an object", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"metadata": {"annotations": {"a": 1}}})),
-            Told(&[PLACE, "metadata.annotations.a is not a string", MEND]),
+            Told(&[PLACE, "metadata.annotations.a is not a string", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"metadata": {"labels": "x"}})),
-            Told(&[PLACE, "metadata.labels is not an object", MEND]),
+            Told(&[PLACE, "metadata.labels is not an object", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"spec": {"serviceAccountName": 7}})),
-            Told(&[PLACE, "spec.serviceAccountName is not a string", MEND]),
+            Told(&[PLACE, "spec.serviceAccountName is not a string", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"spec": {"hostNetwork": "yes"}})),
-            Told(&[PLACE, "spec.hostNetwork is not a boolean", MEND]),
+            Told(&[PLACE, "spec.hostNetwork is not a boolean", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"spec": {"containers": nested(200)}})),
-            Told(&["nested too deeply", MEND]),
+            Told(&["nested too deeply", FIX]),
         ),
         row(
             JOB_SETS,
             json!({"spec": {"nodeSelector": {"a": 1}}}),
-            Told(&["spec.nodeSelector", "integer `1`", MEND]),
+            Told(&["spec.nodeSelector", "integer `1`", FIX]),
         ),
     ]
 }
@@ -169,17 +169,17 @@ fn of_specs() -> Vec<Row> {
                 Kept,
             ),
             row(kind, spec(json!({"workflowTemplateRef": {"name": 7}})), Kept),
-            row(kind, spec(json!([])), Told(&["spec", "expected an object", MEND])),
-            row(kind, spec(json!("x")), Told(&["spec", "\"x\"", MEND])),
+            row(kind, spec(json!([])), Told(&["spec", "expected an object", FIX])),
+            row(kind, spec(json!("x")), Told(&["spec", "\"x\"", FIX])),
             row(
                 kind,
                 spec(json!({"serviceAccountName": 7})),
-                Told(&["spec.serviceAccountName", "`7`", "a string", MEND]),
+                Told(&["spec.serviceAccountName", "`7`", "a string", FIX]),
             ),
             row(
                 kind,
                 spec(json!({"templates": nested(200)})),
-                Told(&["nested too deeply", MEND]),
+                Told(&["nested too deeply", FIX]),
             ),
             row(kind, json!({"metadata": {"annotations": {"a": 1}}}), Told(&["annotations"])),
             row(kind, json!({"metadata": "x"}), Told(&["ObjectMeta"])),
@@ -198,7 +198,7 @@ fn of_argo() -> Vec<Row> {
         row(
             CRONS,
             spec(json!({"workflowSpec": nested(200)})),
-            Told(&["nested too deeply", MEND]),
+            Told(&["nested too deeply", FIX]),
         ),
         row(
             WORKFLOWS,
@@ -208,7 +208,7 @@ fn of_argo() -> Vec<Row> {
         row(
             WORKFLOWS,
             json!({"spec": {}, "status": {"nodes": nested(200)}}),
-            Told(&["nested too deeply", MEND]),
+            Told(&["nested too deeply", FIX]),
         ),
         row(
             TASK_SETS,
@@ -248,7 +248,7 @@ async fn check(ns: &TestNamespace, rows: Vec<Row>) -> Result<()> {
             }
         }
     }
-    still_answers(ns).await
+    check_webhook_still_answers(ns).await
 }
 
 #[test]
@@ -302,6 +302,6 @@ fn a_change_to_the_wrong_shape_is_refused_and_changes_nothing() -> Result<()> {
         let broken = sends(&alice, "PATCH", &path, &json!({"spec": {"templates": 7}})).await?;
         let maker = maker(&broken.kept()?)?;
         ensure!(maker == alice.name, "{maker}");
-        still_answers(&ns).await
+        check_webhook_still_answers(&ns).await
     })
 }

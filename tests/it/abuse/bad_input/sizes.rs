@@ -6,13 +6,13 @@ use kube::ResourceExt;
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_sandbox::kubernetes::users::{ALICE, MALLORY};
 use namesake_tests::{
-    controllers::replayed_argo::{Controller, creates, inline, template},
+    controllers::replayed_argo::{Controller, create, inline, template},
     drafts::{metaflow_job, metaflow_pod},
     namespace::with_namespace,
 };
 use serde_json::{Value, json};
 
-use super::{Answer, maker, place, sends, still_answers};
+use super::{Answer, check_webhook_still_answers, maker, place, sends};
 
 /// The API server's own limit on the annotations of one object, keys and values, in bytes.
 const ANNOTATIONS: usize = 256 * 1024;
@@ -27,16 +27,16 @@ fn a_job_with_all_the_annotations_that_the_api_server_takes_runs_as_who_made_it(
         let mallory = ns.mallory().await?;
         let full = "x".repeat(ANNOTATIONS - OURS);
         let job = mallory
-            .creates::<Job>(metaflow_job().annotated("fat", &full))
+            .create::<Job>(metaflow_job().annotated("fat", &full))
             .await?;
         let pod = ns.pod_of(&job).await?;
         ns.runs_as(&pod, MALLORY).await?;
         ensure!(pod.annotations()["fat"].len() == full.len(), "it was cut");
         let bare = mallory
-            .creates::<Pod>(metaflow_pod().annotated("fat", &full))
+            .create::<Pod>(metaflow_pod().annotated("fat", &full))
             .await?;
         ns.runs_as(&bare, MALLORY).await?;
-        still_answers(&ns).await
+        check_webhook_still_answers(&ns).await
     })
 }
 
@@ -55,13 +55,13 @@ fn with_a_megabyte_of_annotations_it_is_refused_by_the_api_server_in_its_words()
             metaflow_job().annotated("fat", &megabyte),
             metaflow_job().annotated("fat", &"x".repeat(ANNOTATIONS - there)),
         ] {
-            let made = Answer(mallory.creates::<Job>(draft).await.map(|_| Value::Null));
+            let made = Answer(mallory.create::<Job>(draft).await.map(|_| Value::Null));
             made.tells(&["metadata.annotations", "Too long"])?;
         }
         let pod = metaflow_pod().annotated("fat", &megabyte);
-        let made = Answer(mallory.creates::<Pod>(pod).await.map(|_| Value::Null));
+        let made = Answer(mallory.create::<Pod>(pod).await.map(|_| Value::Null));
         made.tells(&["metadata.annotations", "Too long"])?;
-        still_answers(&ns).await
+        check_webhook_still_answers(&ns).await
     })
 }
 
@@ -97,7 +97,7 @@ fn objects_near_one_and_a_half_megabytes_are_stamped_changed_and_run() -> Result
         let mut workflow = inline();
         workflow["spec"] = large();
         ensure!(workflow.to_string().len() > OBJECT - 10_000, "it is small");
-        let made = creates(&alice, &workflow).await?;
+        let made = create(&alice, &workflow).await?;
         ensure!(maker(&serde_json::to_value(&made)?)? == ALICE);
         // UPDATE carries it twice.
         let path = place("argoproj.io/v1alpha1/workflows", &ns.name);
@@ -111,9 +111,9 @@ fn objects_near_one_and_a_half_megabytes_are_stamped_changed_and_run() -> Result
         let stop = json!({"spec": {"suspend": true}, "metadata": {"annotations": {STAMP_ANNOTATION: "x"}}});
         let stopped = sends(&mallory, "PATCH", &path, &stop).await?.kept()?;
         ensure!(maker(&stopped)? == ALICE);
-        ns.runs_as(&argo.makes_pod(&made, "start").await?, ALICE)
+        ns.runs_as(&argo.create_step_pod(&made, "start").await?, ALICE)
             .await?;
-        still_answers(&ns).await
+        check_webhook_still_answers(&ns).await
     })
 }
 
@@ -124,11 +124,11 @@ fn what_is_larger_than_the_api_server_takes_is_refused_in_its_words() -> Result<
         let mut workflow = inline();
         for (bytes, says) in [(1_700_000, "too large"), (3_300_000, "limit is 3145728")] {
             workflow["spec"]["arguments"] = json!({"x": "x".repeat(bytes)});
-            let made = creates(&mallory, &workflow).await;
+            let made = create(&mallory, &workflow).await;
             let told = namesake_tests::cluster::refusal::refused(made)?;
             ensure!(told.code != 503, "{told:?}");
-            told.saying(says).context(bytes)?;
+            told.with_message(says).context(bytes)?;
         }
-        still_answers(&ns).await
+        check_webhook_still_answers(&ns).await
     })
 }

@@ -14,7 +14,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{maker, parents, place, sends, still_answers};
+use super::{check_webhook_still_answers, maker, parents, place, sends};
 
 /// Control characters, a text as large as annotations get, and what looks like ours and is not.
 fn texts() -> Vec<String> {
@@ -65,7 +65,7 @@ fn a_stamp_with_control_characters_or_of_100_kb_counts_for_nothing_on_any_kind()
                     .with_context(about)?;
             }
         }
-        still_answers(&ns).await
+        check_webhook_still_answers(&ns).await
     })
 }
 
@@ -81,12 +81,12 @@ fn a_pod_with_such_texts_for_stamp_and_resolution_runs_as_who_made_it() -> Resul
                 pod = pod.annotated(key, &part);
             }
             let pod = pod.labelled(IDENTITY_LABEL, "mf-bob-aaaaaaaaaaaaaa");
-            let pod = mallory.creates::<Pod>(pod).await?;
+            let pod = mallory.create::<Pod>(pod).await?;
             ns.runs_as(&pod, MALLORY).await?;
             let resolution = &pod.annotations()[RESOLUTION_ANNOTATION];
             ensure!(resolution.split('.').count() == 5, "{resolution:.80}");
             ensure!(!text.starts_with(resolution.as_str()), "{resolution:.80}");
         }
-        still_answers(&ns).await
+        check_webhook_still_answers(&ns).await
     })
 }

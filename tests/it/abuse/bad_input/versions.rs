@@ -12,7 +12,7 @@ use kube::{
 use namesake_sandbox::kubernetes::users::{ALICE, MALLORY};
 use namesake_tests::{
     cluster::{person::Person, refusal::refused},
-    controllers::replayed_argo::{Controller, creates, inline, pod, template},
+    controllers::replayed_argo::{Controller, create, inline, pod, template},
     drafts::metaflow_job,
     eventually::eventually,
     namespace::{TestNamespace, with_own_stack},
@@ -20,7 +20,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{maker, place, sends, still_answers};
+use super::{check_webhook_still_answers, maker, place, sends};
 
 /// The definitions that get a version `v1` here, and the version that is stored.
 const KINDS: [(&str, &str); 5] = [
@@ -118,18 +118,18 @@ fn an_unknown_version_of_a_known_kind_is_admitted_as_the_one_we_know() -> Result
         // A child that names its owner by the newer version.
         let owned = async {
             let argo = Controller::of(&ns).await?;
-            let workflow = creates(&alice, &inline()).await?;
+            let workflow = create(&alice, &inline()).await?;
             let mut step = pod(&workflow, "start");
             step["metadata"]["ownerReferences"][0]["apiVersion"] = json!("argoproj.io/v1");
             let planted: Pod = serde_json::from_value(step.clone())?;
-            refused(mallory.creates::<Pod>(planted).await)?.with(403)?;
-            ns.runs_as(&argo.makes(step).await?, ALICE).await?;
+            refused(mallory.create::<Pod>(planted).await)?.with_code(403)?;
+            ns.runs_as(&argo.create_pod(step).await?, ALICE).await?;
             anyhow::Ok(())
         }
         .await;
         serve(&ns, false).await?;
         same?;
         owned?;
-        still_answers(&ns).await
+        check_webhook_still_answers(&ns).await
     })
 }

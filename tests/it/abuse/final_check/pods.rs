@@ -11,7 +11,7 @@ use namesake_tests::{
     namespace::{TestNamespace, account_of, with_namespace, with_own_stack},
     stack::{
         Options, SHARED_RULES,
-        meddler::{Again, Meddler},
+        other_webhook::{OtherWebhook, Reinvocation},
     },
 };
 use serde_json::{Value, json};
@@ -20,17 +20,21 @@ fn miner() -> Value {
     json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "miner", "image": "evil.example/miner"}}])
 }
 
-/// A meddler, once the API server asks it: pods are not what they were.
-async fn meddler(ns: &TestNamespace, patch: Value) -> Result<Meddler> {
+/// Another webhook, once the API server calls it: pods are not what they were.
+async fn other_webhook(ns: &TestNamespace, patch: Value) -> Result<OtherWebhook> {
     // Her identity is there, so that nothing but the change can be the reason.
-    ns.alice().await?.creates::<Pod>(pod()).await?;
-    asked(ns, Meddler::starts(ns, &patch, Again::Never).await?).await
+    ns.alice().await?.create::<Pod>(pod()).await?;
+    asked(
+        ns,
+        OtherWebhook::start(ns, &patch, Reinvocation::Never).await?,
+    )
+    .await
 }
 
-async fn asked(ns: &TestNamespace, meddler: Meddler) -> Result<Meddler> {
+async fn asked(ns: &TestNamespace, other_webhook: OtherWebhook) -> Result<OtherWebhook> {
     let alice = ns.alice().await?;
-    eventually("the API server asks the meddler", async || {
-        match alice.dry_runs::<Pod>(pod()).await {
+    eventually("the API server calls the other webhook", async || {
+        match alice.dry_run::<Pod>(pod()).await {
             Ok(made) => {
                 let spec = made.spec.unwrap_or_default();
                 let all = spec
@@ -49,20 +53,20 @@ async fn asked(ns: &TestNamespace, meddler: Meddler) -> Result<Meddler> {
         Ok(())
     })
     .await?;
-    Ok(meddler)
+    Ok(other_webhook)
 }
 
 #[test]
 fn a_container_that_another_webhook_adds_is_refused_even_though_we_are_asked_again() -> Result<()> {
     with_namespace(|ns| async move {
-        let meddler = meddler(&ns, miner()).await?;
-        let answer = ns.alice().await?.creates::<Pod>(pod()).await;
-        meddler.ends().await?;
+        let other_webhook = other_webhook(&ns, miner()).await?;
+        let answer = ns.alice().await?.create::<Pod>(pod()).await;
+        other_webhook.delete().await?;
         refused(answer)?
-            .with(403)?
-            .saying("container miner (image evil.example/miner)")?
-            .saying("sidecars")?
-            .saying("validate.namesake.dev")?;
+            .with_code(403)?
+            .with_message("container miner (image evil.example/miner)")?
+            .with_message("sidecars")?
+            .with_message("validate.namesake.dev")?;
         Ok(())
     })
 }
@@ -70,10 +74,12 @@ fn a_container_that_another_webhook_adds_is_refused_even_though_we_are_asked_aga
 #[test]
 fn the_job_controllers_pod_is_refused_too_and_the_jobs_events_say_why() -> Result<()> {
     with_namespace(|ns| async move {
-        let meddler = meddler(&ns, miner()).await?;
-        let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
-        let told = ns.is_told(&job.name_any(), "container miner").await;
-        meddler.ends().await?;
+        let other_webhook = other_webhook(&ns, miner()).await?;
+        let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
+        let told = ns
+            .wait_for_refusal(&job.name_any(), "container miner")
+            .await;
+        other_webhook.delete().await?;
         told
     })
 }
@@ -82,13 +88,16 @@ fn the_job_controllers_pod_is_refused_too_and_the_jobs_events_say_why() -> Resul
 fn what_a_webhook_before_ours_puts_into_a_jobs_pod_is_not_what_its_maker_asked_for() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
-        alice.creates::<Pod>(pod()).await?;
-        let meddler = asked(&ns, Meddler::comes_first(&ns, &miner()).await?).await?;
+        alice.create::<Pod>(pod()).await?;
+        let other_webhook =
+            asked(&ns, OtherWebhook::start_before_ours(&ns, &miner()).await?).await?;
         // A pod of her own is hers as it comes: nobody knows what she asked for before that webhook.
-        let bare = alice.creates::<Pod>(pod()).await;
-        let job = alice.creates::<Job>(metaflow_job()).await?;
-        let told = ns.is_told(&job.name_any(), "container miner").await;
-        meddler.ends().await?;
+        let bare = alice.create::<Pod>(pod()).await;
+        let job = alice.create::<Job>(metaflow_job()).await?;
+        let told = ns
+            .wait_for_refusal(&job.name_any(), "container miner")
+            .await;
+        other_webhook.delete().await?;
         ns.runs_as(&bare?, ALICE).await?;
         told
     })
@@ -98,13 +107,13 @@ fn what_a_webhook_before_ours_puts_into_a_jobs_pod_is_not_what_its_maker_asked_f
 fn a_changed_image_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let patch = json!([{"op": "replace", "path": "/spec/containers/0/image", "value": "evil.example/busybox"}]);
-        let meddler = meddler(&ns, patch).await?;
-        let answer = ns.alice().await?.creates::<Pod>(pod()).await;
-        meddler.ends().await?;
+        let other_webhook = other_webhook(&ns, patch).await?;
+        let answer = ns.alice().await?.create::<Pod>(pod()).await;
+        other_webhook.delete().await?;
         refused(answer)?
-            .with(403)?
-            .saying("what container main runs")?
-            .saying("evil.example/busybox")?;
+            .with_code(403)?
+            .with_message("what container main runs")?
+            .with_message("evil.example/busybox")?;
         Ok(())
     })
 }
@@ -113,13 +122,13 @@ fn a_changed_image_is_refused() -> Result<()> {
 fn a_listed_sidecar_is_let_in() -> Result<()> {
     with_namespace(|ns| async move {
         let proxy = json!({"name": "istio-proxy", "image": "gcr.io/istio/proxyv2:1.27"});
-        let meddler = meddler(
+        let other_webhook = other_webhook(
             &ns,
             json!([{"op": "add", "path": "/spec/containers/-", "value": proxy}]),
         )
         .await?;
-        let answer = ns.alice().await?.creates::<Pod>(pod()).await;
-        meddler.ends().await?;
+        let answer = ns.alice().await?.create::<Pod>(pod()).await;
+        other_webhook.delete().await?;
         let made = answer?;
         ns.runs_as(&made, ALICE).await?;
         ensure!(
@@ -134,11 +143,11 @@ fn a_listed_sidecar_is_let_in() -> Result<()> {
 fn a_pod_on_the_hosts_network_is_refused_at_the_job() -> Result<()> {
     with_namespace(|ns| async move {
         let draft = metaflow_job().pod_field("hostNetwork", json!(true));
-        refused(ns.alice().await?.creates::<Job>(draft).await)?
-            .with(403)?
-            .saying("hostNetwork")?
-            .saying(ALICE)?;
-        let made = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+        refused(ns.alice().await?.create::<Job>(draft).await)?
+            .with_code(403)?
+            .with_message("hostNetwork")?
+            .with_message(ALICE)?;
+        let made = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         ensure!(!made.name_any().is_empty());
         Ok(())
     })
@@ -148,18 +157,18 @@ fn a_pod_on_the_hosts_network_is_refused_at_the_job() -> Result<()> {
 fn a_pod_that_no_rule_matches_keeps_an_allowed_account_and_gets_no_other() -> Result<()> {
     with_namespace(|ns| async move {
         let dave = ns.person("dave@elsewhere.example").await?;
-        let made = dave.creates::<Pod>(pod()).await?;
+        let made = dave.create::<Pod>(pod()).await?;
         ensure!(account_of(&made) == "default", "{}", account_of(&made));
-        let alices = ns.alice().await?.creates::<Pod>(pod()).await?;
+        let alices = ns.alice().await?.create::<Pod>(pod()).await?;
         for account in ["metaflow", account_of(&alices)] {
-            refused(dave.creates::<Pod>(pod().running_as(account)).await)?
-                .with(403)?
-                .saying(account)?
-                .saying(&dave.name)?;
+            refused(dave.create::<Pod>(pod().running_as(account)).await)?
+                .with_code(403)?
+                .with_message(account)?
+                .with_message(&dave.name)?;
             let job = metaflow_job().running_as(account);
-            refused(dave.creates::<Job>(job).await)?
-                .with(403)?
-                .saying(account)?;
+            refused(dave.create::<Job>(job).await)?
+                .with_code(403)?
+                .with_message(account)?;
         }
         Ok(())
     })
@@ -171,19 +180,19 @@ fn where_the_rules_ask_for_the_metadata_server_a_pod_elsewhere_is_refused_at_the
     with_own_stack(Options::default(), |ns| async move {
         let (alice, selector) = (ns.alice().await?, "iam.gke.io/gke-metadata-server-enabled");
         let rules = format!("{SHARED_RULES}requireMetadataServer: true\n");
-        ns.stack.rules_become(&rules).await??;
+        ns.stack.edit_rules(&rules).await??;
         eventually("the rules are in force", async || {
-            refused(alice.dry_runs::<Job>(metaflow_job()).await)?
-                .with(403)?
-                .saying(selector)?
-                .saying(ALICE)
+            refused(alice.dry_run::<Job>(metaflow_job()).await)?
+                .with_code(403)?
+                .with_message(selector)?
+                .with_message(ALICE)
         })
         .await?;
-        refused(alice.creates::<Pod>(pod()).await)?
-            .with(403)?
-            .saying(selector)?;
+        refused(alice.create::<Pod>(pod()).await)?
+            .with_code(403)?
+            .with_message(selector)?;
         let there = metaflow_job().pod_field("nodeSelector", json!({selector: "true"}));
-        let job = alice.creates::<Job>(there).await?;
+        let job = alice.create::<Job>(there).await?;
         ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
         Ok(())
     })

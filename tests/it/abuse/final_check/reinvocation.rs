@@ -10,22 +10,26 @@ use namesake_tests::{
     drafts::pod,
     eventually::eventually,
     namespace::{TestNamespace, account_of, with_namespace},
-    stack::meddler::{Again, Meddler},
+    stack::other_webhook::{OtherWebhook, Reinvocation},
 };
 use serde_json::{Value, json};
 
-/// A meddler, once the API server asks it: its label is on the pods.
-async fn meddler(ns: &TestNamespace, patch: Value, again: Again) -> Result<Meddler> {
+/// Another webhook, once the API server calls it: its label is on the pods.
+async fn other_webhook(
+    ns: &TestNamespace,
+    patch: Value,
+    again: Reinvocation,
+) -> Result<OtherWebhook> {
     let mut patch = patch;
     let label = json!({"op": "add", "path": "/metadata/labels/meddled", "value": "yes"});
     patch
         .as_array_mut()
         .into_iter()
         .for_each(|changes| changes.push(label.clone()));
-    let meddler = Meddler::starts(ns, &patch, again).await?;
+    let other_webhook = OtherWebhook::start(ns, &patch, again).await?;
     let alice = ns.alice().await?;
-    eventually("the API server asks the meddler", async || {
-        match alice.dry_runs::<Pod>(pod().labelled("a", "b")).await {
+    eventually("the API server calls the other webhook", async || {
+        match alice.dry_run::<Pod>(pod().labelled("a", "b")).await {
             Ok(made) => ensure!(made.labels().contains_key("meddled"), "not yet"),
             Err(kube::Error::Api(status)) => ensure!(status.code == 403, "{status:?}"),
             Err(other) => return Err(other.into()),
@@ -33,21 +37,21 @@ async fn meddler(ns: &TestNamespace, patch: Value, again: Again) -> Result<Meddl
         Ok(())
     })
     .await?;
-    Ok(meddler)
+    Ok(other_webhook)
 }
 
 /// What she is answered who makes a pod.
 async fn alice_asks(ns: &TestNamespace) -> Result<kube::Result<Pod>> {
     let alice = ns.alice().await?;
-    Ok(alice.creates(pod().labelled("a", "b")).await)
+    Ok(alice.create(pod().labelled("a", "b")).await)
 }
 
 #[test]
 fn a_harmless_webhook_after_ours_changes_nothing_for_us() -> Result<()> {
     with_namespace(|ns| async move {
-        let meddler = meddler(&ns, json!([]), Again::IfNeeded).await?;
+        let other_webhook = other_webhook(&ns, json!([]), Reinvocation::IfNeeded).await?;
         let made = alice_asks(&ns).await??;
-        meddler.ends().await?;
+        other_webhook.delete().await?;
         ns.runs_as(&made, ALICE).await?;
         ensure!(
             made.labels()
@@ -68,9 +72,9 @@ fn takes_the_account() -> Value {
 #[test]
 fn we_are_asked_again_and_put_the_account_back() -> Result<()> {
     with_namespace(|ns| async move {
-        let meddler = meddler(&ns, takes_the_account(), Again::Never).await?;
+        let other_webhook = other_webhook(&ns, takes_the_account(), Reinvocation::Never).await?;
         let made = alice_asks(&ns).await??;
-        meddler.ends().await?;
+        other_webhook.delete().await?;
         ns.runs_as(&made, ALICE).await?;
         Ok(())
     })
@@ -82,16 +86,16 @@ fn the_twin_refuses_a_pod_whose_account_somebody_insists_on_changing() -> Result
         // Her identity is there, so that nothing but the change can be the reason.
         ns.alice()
             .await?
-            .creates::<Pod>(pod().labelled("a", "b"))
+            .create::<Pod>(pod().labelled("a", "b"))
             .await?;
-        let meddler = meddler(&ns, takes_the_account(), Again::IfNeeded).await?;
+        let other_webhook = other_webhook(&ns, takes_the_account(), Reinvocation::IfNeeded).await?;
         let answer = alice_asks(&ns).await?;
-        meddler.ends().await?;
+        other_webhook.delete().await?;
         refused(answer)?
-            .with(403)?
-            .saying("serviceAccountName")?
-            .saying("metaflow")?
-            .saying("validate.namesake.dev")?;
+            .with_code(403)?
+            .with_message("serviceAccountName")?
+            .with_message("metaflow")?
+            .with_message("validate.namesake.dev")?;
         Ok(())
     })
 }
@@ -101,17 +105,19 @@ fn the_twin_refuses_a_pod_whose_resolution_somebody_takes_away() -> Result<()> {
     with_namespace(|ns| async move {
         ns.alice()
             .await?
-            .creates::<Pod>(pod().labelled("a", "b"))
+            .create::<Pod>(pod().labelled("a", "b"))
             .await?;
         let patch = json!([{"op": "replace", "path": "/metadata/annotations", "value": {}}]);
-        let meddler = meddler(&ns, patch, Again::IfNeeded).await?;
+        let other_webhook = other_webhook(&ns, patch, Reinvocation::IfNeeded).await?;
         let answer = ns
             .alice()
             .await?
-            .creates::<Pod>(pod().labelled("a", "b").annotated("x", "y"))
+            .create::<Pod>(pod().labelled("a", "b").annotated("x", "y"))
             .await;
-        meddler.ends().await?;
-        refused(answer)?.with(403)?.saying("has no resolution")?;
+        other_webhook.delete().await?;
+        refused(answer)?
+            .with_code(403)?
+            .with_message("has no resolution")?;
         Ok(())
     })
 }
@@ -119,22 +125,22 @@ fn the_twin_refuses_a_pod_whose_resolution_somebody_takes_away() -> Result<()> {
 #[test]
 fn the_twin_refuses_a_pod_on_which_somebody_puts_bobs_resolution_and_account() -> Result<()> {
     with_namespace(|ns| async move {
-        let bobs = ns.bob().await?.creates::<Pod>(pod()).await?;
+        let bobs = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&bobs, BOB).await?;
-        ns.alice().await?.creates::<Pod>(pod()).await?;
+        ns.alice().await?.create::<Pod>(pod()).await?;
         let path = RESOLUTION_ANNOTATION.replace('/', "~1");
         let stolen = json!([
             {"op": "add", "path": format!("/metadata/annotations/{path}"), "value": bobs.annotations()[RESOLUTION_ANNOTATION]},
             {"op": "add", "path": "/spec/serviceAccountName", "value": account_of(&bobs)},
             {"op": "add", "path": "/spec/serviceAccount", "value": account_of(&bobs)},
         ]);
-        let meddler = meddler(&ns, stolen, Again::IfNeeded).await?;
+        let other_webhook = other_webhook(&ns, stolen, Reinvocation::IfNeeded).await?;
         let answer = alice_asks(&ns).await?;
-        meddler.ends().await?;
+        other_webhook.delete().await?;
         refused(answer)?
-            .with(403)?
-            .saying("resolution")?
-            .saying("validate.namesake.dev")?;
+            .with_code(403)?
+            .with_message("resolution")?
+            .with_message("validate.namesake.dev")?;
         Ok(())
     })
 }

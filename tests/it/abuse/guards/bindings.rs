@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     owner::{with_every_right, with_stock_admin},
-    powerful,
+    person_with_cluster_rights,
 };
 
 fn binding(name: &str, subject: &Value) -> Value {
@@ -40,17 +40,17 @@ fn names_of_bobs(ns: &TestNamespace) -> [Value; 2] {
 #[test]
 fn nobody_but_broker_and_admins_gives_bobs_account_rights() -> Result<()> {
     with_namespace(|ns| async move {
-        let somebody = powerful(&ns).await?;
+        let somebody = person_with_cluster_rights(&ns).await?;
         for subject in names_of_bobs(&ns) {
             let gift: RoleBinding = serde_json::from_value(binding("gift", &subject))?;
-            refused(somebody.creates::<RoleBinding>(gift).await)?
-                .with(403)?
-                .saying(&ns.name_for(BOB))?
-                .saying("roleBindings")?
-                .saying(&somebody.name)?;
+            refused(somebody.create::<RoleBinding>(gift).await)?
+                .with_code(403)?
+                .with_message(&ns.name_for(BOB))?
+                .with_message("roleBindings")?
+                .with_message(&somebody.name)?;
             let wide: ClusterRoleBinding = serde_json::from_value(binding(&ns.name, &subject))?;
             let bindings = Api::<ClusterRoleBinding>::all(somebody.client().clone());
-            refused(bindings.create(&PostParams::default(), &wide).await)?.with(403)?;
+            refused(bindings.create(&PostParams::default(), &wide).await)?.with_code(403)?;
         }
         Ok(())
     })
@@ -62,11 +62,11 @@ fn an_admins_binding_of_bobs_account_stays_and_others_may_still_add_themselves()
         let [account, _] = names_of_bobs(&ns);
         let admin = ns.admin().await?;
         let given: RoleBinding = serde_json::from_value(binding("given", &account))?;
-        admin.creates::<RoleBinding>(given).await?;
-        let somebody = powerful(&ns).await?;
+        admin.create::<RoleBinding>(given).await?;
+        let somebody = person_with_cluster_rights(&ns).await?;
         let alice = json!({"kind": "User", "name": "alice@acme.com", "apiGroup": "rbac.authorization.k8s.io"});
         let both = json!({"subjects": [account, alice]});
-        somebody.patches::<RoleBinding>("given", both).await?;
+        somebody.patch::<RoleBinding>("given", both).await?;
         let other = json!({"kind": "ServiceAccount", "name": ns.name_for("x@acme.com"), "namespace": ns.name});
         let bindings = somebody.all::<RoleBinding>();
         let more = Patch::Merge(json!({"subjects": [account, other]}));
@@ -75,8 +75,8 @@ fn an_admins_binding_of_bobs_account_stays_and_others_may_still_add_themselves()
                 .patch("given", &PatchParams::default(), &more)
                 .await,
         )?
-        .with(403)?
-        .saying(&ns.name_for("x@acme.com"))?;
+        .with_code(403)?
+        .with_message(&ns.name_for("x@acme.com"))?;
         Ok(())
     })
 }
@@ -86,26 +86,30 @@ fn who_is_admin_of_a_namespace_does_not_take_our_rights_there_away() -> Result<(
     with_namespace(|ns| async move {
         let (delete, owner) = (DeleteParams::default(), with_every_right(&ns).await?);
         for name in ["namesake-webhook", "namesake-broker"] {
-            for person in [&with_stock_admin(&ns).await?, &owner, &powerful(&ns).await?] {
+            for person in [
+                &with_stock_admin(&ns).await?,
+                &owner,
+                &person_with_cluster_rights(&ns).await?,
+            ] {
                 let bindings = person.all::<RoleBinding>();
                 let this = ListParams::default().fields(&format!("metadata.name={name}"));
                 let all = bindings.delete_collection(&delete, &this).await.map(|_| ());
                 for deleted in [bindings.delete(name, &delete).await.map(|_| ()), all] {
                     refused(deleted)?
-                        .with(403)?
-                        .saying(name)?
-                        .saying("which is opted in")?
-                        .saying(&person.name)?;
+                        .with_code(403)?
+                        .with_message(name)?
+                        .with_message("which is opted in")?
+                        .with_message(&person.name)?;
                 }
             }
             let note = json!({"metadata": {"labels": {"team": "ml"}}});
-            owner.patches::<RoleBinding>(name, note).await?;
+            owner.patch::<RoleBinding>(name, note).await?;
             let other = json!([{"kind": "ServiceAccount", "name": "x", "namespace": ns.name}]);
             for subjects in [json!([]), other] {
                 let edit = json!({"subjects": subjects});
-                refused(owner.patches::<RoleBinding>(name, edit).await)?
-                    .with(403)?
-                    .saying("which is opted in")?;
+                refused(owner.patch::<RoleBinding>(name, edit).await)?
+                    .with_code(403)?
+                    .with_message("which is opted in")?;
             }
         }
         let dry_run = DeleteParams {
@@ -120,7 +124,7 @@ fn who_is_admin_of_a_namespace_does_not_take_our_rights_there_away() -> Result<(
         // Once the namespace is opted out, they are its admin's to tidy up.
         ns.opt_out().await?;
         eventually("the API server has seen the opt-out", async || {
-            Ok(owner.deletes::<RoleBinding>("namesake-broker").await?)
+            Ok(owner.delete::<RoleBinding>("namesake-broker").await?)
         })
         .await
     })

@@ -15,7 +15,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::powerful;
+use super::person_with_cluster_rights;
 
 /// The account that a rule of the shared ones gives to bob's flows of billing.
 pub(super) const BILLING: &str = "metaflow-billing";
@@ -53,7 +53,7 @@ async fn may_enter(person: &Person, pod: &str) -> Result<()> {
 }
 
 /// A pod of bob's that runs as the account that a rule of the shared ones gives him.
-pub(super) async fn of_billing(ns: &TestNamespace) -> Result<Pod> {
+pub(super) async fn billing_pod_of_bob(ns: &TestNamespace) -> Result<Pod> {
     let account =
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": BILLING}});
     namesake_tests::cluster::manifests::apply(
@@ -63,15 +63,15 @@ pub(super) async fn of_billing(ns: &TestNamespace) -> Result<Pod> {
         false,
     )
     .await?;
-    let job = metaflow_job().of("BillingReport");
-    let job = ns.bob().await?.creates::<Job>(job).await?;
+    let job = metaflow_job().flow("BillingReport");
+    let job = ns.bob().await?.create::<Job>(job).await?;
     let pod = ns.pod_of(&job).await?;
     ensure!(account_of(&pod) == BILLING, "{}", account_of(&pod));
     Ok(pod)
 }
 
 async fn of_bob(ns: &TestNamespace) -> Result<Pod> {
-    let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+    let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
     ns.runs_as(&pod, BOB).await?;
     Ok(pod)
@@ -89,10 +89,10 @@ fn bobs_pod_is_entered_by_bob_and_admins_and_nobody_else() -> Result<()> {
             for way in WAYS {
                 enters(&person, &pod, way)
                     .await?
-                    .with(403)?
-                    .saying("guard.namesake.dev")?
-                    .saying(BOB)?
-                    .saying(&person.name)?;
+                    .with_code(403)?
+                    .with_message("guard.namesake.dev")?
+                    .with_message(BOB)?
+                    .with_message(&person.name)?;
             }
         }
         may_enter(&ns.bob().await?, &pod).await?;
@@ -105,13 +105,13 @@ fn what_a_pods_own_metadata_says_opens_it_to_nobody() -> Result<()> {
     with_namespace(|ns| async move {
         // Mallory's own pod says that it is hers, in every key there is; bob's says nothing about her.
         let mallory = ns.mallory().await?;
-        let own = mallory.creates::<Pod>(pod()).await?.name_any();
+        let own = mallory.create::<Pod>(pod()).await?.name_any();
         may_enter(&mallory, &own).await?;
         let bob = ns.bob().await?;
         enters(&bob, &own, WAYS[0])
             .await?
-            .with(403)?
-            .saying(&mallory.name)?;
+            .with_code(403)?
+            .with_message(&mallory.name)?;
         Ok(())
     })
 }
@@ -119,14 +119,14 @@ fn what_a_pods_own_metadata_says_opens_it_to_nobody() -> Result<()> {
 #[test]
 fn a_pod_of_an_account_that_a_rule_gives_to_bob_is_not_entered_by_others() -> Result<()> {
     with_namespace(|ns| async move {
-        let pod = of_billing(&ns).await?.name_any();
+        let pod = billing_pod_of_bob(&ns).await?.name_any();
         for person in [ns.mallory().await?, ns.alice().await?] {
             for way in WAYS {
                 enters(&person, &pod, way)
                     .await?
-                    .with(403)?
-                    .saying("metaflow-billing")?
-                    .saying(&person.name)?;
+                    .with_code(403)?
+                    .with_message("metaflow-billing")?
+                    .with_message(&person.name)?;
             }
         }
         may_enter(&ns.bob().await?, &pod).await?;
@@ -137,10 +137,14 @@ fn a_pod_of_an_account_that_a_rule_gives_to_bob_is_not_entered_by_others() -> Re
 #[test]
 fn a_pod_that_is_not_there_is_nobodys_to_enter() -> Result<()> {
     with_namespace(|ns| async move {
-        enters(&powerful(&ns).await?, "no-such-pod", WAYS[0])
-            .await?
-            .with(403)?
-            .saying("there is no pod no-such-pod")?;
+        enters(
+            &person_with_cluster_rights(&ns).await?,
+            "no-such-pod",
+            WAYS[0],
+        )
+        .await?
+        .with_code(403)?
+        .with_message("there is no pod no-such-pod")?;
         Ok(())
     })
 }
@@ -155,11 +159,11 @@ fn with_the_webhook_down_nobody_enters_and_running_pods_end_and_go() -> Result<(
             .context("no owner")?
             .name
             .clone();
-        ns.stack.webhook_is_killed().await;
+        ns.stack.kill_webhook().await;
         for person in [ns.mallory().await?, ns.bob().await?] {
             enters(&person, &pod.name_any(), WAYS[0])
                 .await?
-                .saying("guard.namesake.dev")?;
+                .with_message("guard.namesake.dev")?;
         }
         // It ends, its controller takes its finalizer off, and the garbage collector takes it away with its Job.
         let admin = ns.admin().await?;
@@ -179,7 +183,7 @@ fn with_the_webhook_down_nobody_enters_and_running_pods_end_and_go() -> Result<(
             Ok(())
         })
         .await?;
-        ns.mallory().await?.deletes::<Job>(&job).await?;
+        ns.mallory().await?.delete::<Job>(&job).await?;
         namesake_tests::eventually::eventually("its pod is gone", async || {
             let found = admin.all::<Pod>().get_opt(&pod.name_any()).await?;
             ensure!(found.is_none(), "it is there");
@@ -193,6 +197,6 @@ fn with_the_webhook_down_nobody_enters_and_running_pods_end_and_go() -> Result<(
             .delete_collection(&Default::default(), &Default::default())
             .await;
         ensure!(collected.is_ok(), "{collected:?}");
-        ns.stack.webhook_starts().await
+        ns.stack.start_webhook().await
     })
 }

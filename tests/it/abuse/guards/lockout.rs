@@ -25,10 +25,10 @@ fn a_pod_with_thousands_of_keys_in_our_name_starts_and_is_counted_and_goes() -> 
         let job = (0..KEYS).fold(metaflow_job(), |job, i| {
             job.annotated(&format!("namesake.dev/k{i}"), "x")
         });
-        let job = ns.bob().await?.creates::<Job>(job).await?;
+        let job = ns.bob().await?.create::<Job>(job).await?;
         let pod = ns.pod_of(&job).await?;
         ns.runs_as(&pod, BOB).await?;
-        ns.gate_opens(&pod).await?;
+        ns.wait_until_ungated(&pod).await?;
         let admin = ns.admin().await?;
         let ended = Patch::Merge(json!({"status": {"phase": "Succeeded"}}));
         let pods = admin.all::<Pod>();
@@ -49,13 +49,15 @@ fn nobody_takes_the_room_of_others_with_our_priority() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let greedy = || pod().pod_field("priorityClassName", json!(PRIORITY_CLASS));
-        refused(mallory.creates::<Pod>(greedy()).await)?
-            .with(403)?
-            .saying(PRIORITY_CLASS)?
-            .saying(&mallory.name)?;
+        refused(mallory.create::<Pod>(greedy()).await)?
+            .with_code(403)?
+            .with_message(PRIORITY_CLASS)?
+            .with_message(&mallory.name)?;
         let neighbour = ns.neighbour().await?;
-        let elsewhere = neighbour.mallory().await?.creates::<Pod>(greedy()).await;
-        refused(elsewhere)?.with(403)?.saying(PRIORITY_CLASS)?;
+        let elsewhere = neighbour.mallory().await?.create::<Pod>(greedy()).await;
+        refused(elsewhere)?
+            .with_code(403)?
+            .with_message(PRIORITY_CLASS)?;
         neighbour.delete().await
     })
 }

@@ -19,8 +19,8 @@ use namesake_tests::{
 use serde_json::{Value, json};
 
 use super::{
-    enter::{BILLING, of_billing},
-    powerful,
+    enter::{BILLING, billing_pod_of_bob},
+    person_with_cluster_rights,
 };
 
 mod adoption;
@@ -31,7 +31,7 @@ mod status;
 
 /// A pod of bob's that waits at its gate, because Google is slow.
 async fn gated(ns: &TestNamespace) -> Result<Pod> {
-    let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+    let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
     ns.runs_as(&pod, BOB).await?;
     Ok(pod)
@@ -59,11 +59,15 @@ fn the_image_of_bobs_pod_is_changed_by_nobody_not_even_its_own_user() -> Result<
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
         let edit = image(&first_container(&pod));
-        for person in [ns.mallory().await?, powerful(&ns).await?, ns.bob().await?] {
+        for person in [
+            ns.mallory().await?,
+            person_with_cluster_rights(&ns).await?,
+            ns.bob().await?,
+        ] {
             refused(strategic(&person, &pod.name_any(), edit.clone()).await)?
-                .with(403)?
-                .saying("images")?
-                .saying(&person.name)?;
+                .with_code(403)?
+                .with_message("images")?
+                .with_message(&person.name)?;
         }
         let admin = ns.admin().await?;
         strategic(&admin, &pod.name_any(), edit).await?;
@@ -74,7 +78,7 @@ fn the_image_of_bobs_pod_is_changed_by_nobody_not_even_its_own_user() -> Result<
 #[test]
 fn a_pod_of_a_guarded_account_that_a_rule_gives_keeps_its_images_too() -> Result<()> {
     with_namespace(|ns| async move {
-        let pod = of_billing(&ns).await?;
+        let pod = billing_pod_of_bob(&ns).await?;
         let edit = image(&first_container(&pod));
         let mallory = ns.mallory().await?;
         let admin = ns.admin().await?;
@@ -86,8 +90,8 @@ fn a_pod_of_a_guarded_account_that_a_rule_gives_keeps_its_images_too() -> Result
         manifests::apply(admin.client(), &binding, "", false).await?;
         eventually("mallory is refused", async || {
             refused(strategic(&mallory, &pod.name_any(), edit.clone()).await)?
-                .with(403)?
-                .saying("images")?;
+                .with_code(403)?
+                .with_message("images")?;
             Ok(())
         })
         .await?;
@@ -100,7 +104,7 @@ fn a_pod_of_a_guarded_account_that_a_rule_gives_keeps_its_images_too() -> Result
 fn our_keys_on_bobs_pod_are_changed_by_nobody_and_other_keys_by_anybody() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
-        let mallory = powerful(&ns).await?;
+        let mallory = person_with_cluster_rights(&ns).await?;
         for (of, key) in [
             ("labels", IDENTITY_LABEL),
             ("annotations", USER_ANNOTATION),
@@ -109,9 +113,9 @@ fn our_keys_on_bobs_pod_are_changed_by_nobody_and_other_keys_by_anybody() -> Res
             ("annotations", "namesake.dev/anything"),
         ] {
             let edit = json!({"metadata": {of: {key: "mallorys"}}});
-            refused(mallory.patches::<Pod>(&pod.name_any(), edit.clone()).await)?
-                .with(403)?
-                .saying("namesake.dev/")?;
+            refused(mallory.patch::<Pod>(&pod.name_any(), edit.clone()).await)?
+                .with_code(403)?
+                .with_message("namesake.dev/")?;
             let pods: Api<Pod> = mallory.all();
             let through_status = pods
                 .patch_status(
@@ -120,15 +124,15 @@ fn our_keys_on_bobs_pod_are_changed_by_nobody_and_other_keys_by_anybody() -> Res
                     &Patch::Merge(edit),
                 )
                 .await;
-            refused(through_status)?.with(403)?;
+            refused(through_status)?.with_code(403)?;
         }
         for key in [IDENTITY_LABEL] {
             let edit = json!({"metadata": {"labels": {key: null}}});
-            refused(mallory.patches::<Pod>(&pod.name_any(), edit).await)?.with(403)?;
+            refused(mallory.patch::<Pod>(&pod.name_any(), edit).await)?.with_code(403)?;
         }
         let harmless =
             json!({"metadata": {"labels": {"team": "ml"}, "annotations": {"note": "hello"}}});
-        mallory.patches::<Pod>(&pod.name_any(), harmless).await?;
+        mallory.patch::<Pod>(&pod.name_any(), harmless).await?;
         Ok(())
     })
 }
@@ -144,23 +148,23 @@ fn the_gate_of_bobs_pod_is_opened_by_the_broker_only() -> Result<()> {
             .is_some_and(|gates| gates.iter().any(|gate| gate.name == GATE));
         ensure!(waits, "the pod of a new user does not wait");
         let open = json!({"spec": {"schedulingGates": null}});
-        for person in [ns.mallory().await?, powerful(&ns).await?] {
-            let tried = person.patches::<Pod>(&pod.name_any(), open.clone()).await;
+        for person in [ns.mallory().await?, person_with_cluster_rights(&ns).await?] {
+            let tried = person.patch::<Pod>(&pod.name_any(), open.clone()).await;
             // The broker may have been faster: then there is nothing left to open, and nothing to refuse.
             match tried {
                 Ok(pod) => {
-                    ns.gate_opens(&pod).await?;
+                    ns.wait_until_ungated(&pod).await?;
                     return Ok(());
                 }
                 refusal => {
                     refused(refusal)?
-                        .with(403)?
-                        .saying("gate")?
-                        .saying(&person.name)?;
+                        .with_code(403)?
+                        .with_message("gate")?
+                        .with_message(&person.name)?;
                 }
             }
         }
-        ns.gate_opens(&pod).await
+        ns.wait_until_ungated(&pod).await
     })
 }
 
@@ -177,9 +181,9 @@ fn ephemeral_containers_come_into_bobs_pod_by_an_admin_only() -> Result<()> {
             pods.patch_ephemeral_containers(&name, &PatchParams::default(), &patch)
                 .await
         };
-        refused(add(powerful(&ns).await?).await)?
-            .with(403)?
-            .saying("ephemeral containers")?;
+        refused(add(person_with_cluster_rights(&ns).await?).await)?
+            .with_code(403)?
+            .with_message("ephemeral containers")?;
         add(ns.admin().await?).await?;
         Ok(())
     })
@@ -190,10 +194,10 @@ fn a_pod_of_nobodys_stays_as_editable_as_it_was() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         let mallory = neighbour.mallory().await?;
-        let own = mallory.creates::<Pod>(pod()).await?;
+        let own = mallory.create::<Pod>(pod()).await?;
         strategic(&mallory, &own.name_any(), image("main")).await?;
         let ours = json!({"metadata": {"annotations": {"namesake.dev/user": BOB}}});
-        mallory.patches::<Pod>(&own.name_any(), ours).await?;
+        mallory.patch::<Pod>(&own.name_any(), ours).await?;
         neighbour.delete().await
     })
 }
@@ -203,7 +207,7 @@ fn what_bobs_pod_does_is_reported_in_its_status() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
         let status = json!({"status": {"phase": "Running", "containerStatuses": []}});
-        let pods: Api<Pod> = powerful(&ns).await?.all();
+        let pods: Api<Pod> = person_with_cluster_rights(&ns).await?.all();
         let patched = pods
             .patch_status(
                 &pod.name_any(),
@@ -228,20 +232,20 @@ fn the_broker_itself_opens_gates_and_changes_nothing_else_of_pods() -> Result<()
             json!({"metadata": {"ownerReferences": null, "finalizers": ["acme.com/x"]}}),
         ] {
             refused(strategic(&broker, &pod.name_any(), edit).await)?
-                .with(403)?
-                .saying("broker")?;
+                .with_code(403)?
+                .with_message("broker")?;
         }
         let says = json!({"metadata": {"annotations": {WAITING_ANNOTATION: "Test: it waits"}}});
-        broker.patches::<Pod>(&pod.name_any(), says).await?;
+        broker.patch::<Pod>(&pod.name_any(), says).await?;
         let neighbour = ns.neighbour().await?;
         let others = neighbour
             .mallory()
             .await?
-            .creates::<Pod>(super::pod())
+            .create::<Pod>(super::pod())
             .await?;
         let there = broker.in_namespace(&neighbour.name);
         let says = json!({"metadata": {"annotations": {WAITING_ANNOTATION: "x"}}});
-        refused(there.patches::<Pod>(&others.name_any(), says).await)?.with(403)?;
+        refused(there.patch::<Pod>(&others.name_any(), says).await)?.with_code(403)?;
         neighbour.delete().await
     })
 }

@@ -16,7 +16,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{owner::with_every_right, powerful};
+use super::{owner::with_every_right, person_with_cluster_rights};
 
 /// What the webhook signs for a Job, asked without the API server by somebody who says to be bob.
 async fn signed_for_bob(
@@ -49,7 +49,7 @@ fn a_stamp_that_somebody_took_from_the_webhooks_port_gets_into_no_object() -> Re
         let stamp = signed_for_bob(&ns, "CREATE", &wish.clone().into_value(), &Value::Null).await?;
         // At creation.
         let job = wish.annotated(STAMP_ANNOTATION, &stamp);
-        let job = mallory.creates::<Job>(job).await?;
+        let job = mallory.create::<Job>(job).await?;
         let own = job.annotations()[STAMP_ANNOTATION].clone();
         ensure!(own != stamp, "the Job of {MALLORY} has bob's stamp");
         // Signed for this very object, which says to be bob's already.
@@ -60,19 +60,19 @@ fn a_stamp_that_somebody_took_from_the_webhooks_port_gets_into_no_object() -> Re
         for person in [
             mallory.clone(),
             with_every_right(&ns).await?,
-            powerful(&ns).await?,
+            person_with_cluster_rights(&ns).await?,
         ] {
             let edit = json!({"metadata": {"annotations": {STAMP_ANNOTATION: &stamp}}});
-            let edited: Job = person.patches(&name, edit).await?;
+            let edited: Job = person.patch(&name, edit).await?;
             let kept = &edited.annotations()[STAMP_ANNOTATION];
             ensure!(*kept != stamp, "{} wrote it", person.name);
         }
         let owner = with_every_right(&ns).await?;
         let edit = Patch::Merge(json!({"metadata": {"annotations": {STAMP_ANNOTATION: stamp}}}));
         let by_status = owner.all::<Job>().patch_status(&name, &params, &edit).await;
-        refused(by_status)?.with(403)?;
+        refused(by_status)?.with_code(403)?;
         let resumed = json!({"spec": {"suspend": false}});
-        mallory.patches::<Job>(&name, resumed).await?;
+        mallory.patch::<Job>(&name, resumed).await?;
         ns.runs_as(&ns.pod_of(&job).await?, MALLORY).await?;
         Ok(())
     })

@@ -17,7 +17,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{owner::with_every_right, powerful};
+use super::{owner::with_every_right, person_with_cluster_rights};
 
 /// Asks the proxy of a pod or Service. Nothing listens there, so even who may is told that it did not work out.
 async fn asks(person: &Person, resource: &str, name: &str) -> Result<Refused> {
@@ -44,15 +44,15 @@ fn names(name: &str) -> [String; 4] {
 #[test]
 fn a_port_of_bobs_pod_is_reached_by_bob_and_admins_and_nobody_else() -> Result<()> {
     with_namespace(|ns| async move {
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?.name_any();
         for name in names(&pod) {
-            for person in [ns.mallory().await?, powerful(&ns).await?] {
+            for person in [ns.mallory().await?, person_with_cluster_rights(&ns).await?] {
                 asks(&person, "pods", &name)
                     .await?
-                    .with(403)?
-                    .saying(BOB)?
-                    .saying(&person.name)?;
+                    .with_code(403)?
+                    .with_message(BOB)?
+                    .with_message(&person.name)?;
             }
             for person in [ns.bob().await?, ns.admin().await?] {
                 let answer = asks(&person, "pods", &name).await?;
@@ -83,7 +83,7 @@ async fn service(person: &Person, ns: &TestNamespace) -> Result<()> {
     let service = json!({"metadata": {"name": "any"}, "spec": {
         "selector": {"app.kubernetes.io/name": "metaflow-task"}, "ports": [{"name": "http", "port": 80}]}});
     let made = person.in_namespace(&ns.name);
-    made.creates::<Service>(serde_json::from_value::<Service>(service)?)
+    made.create::<Service>(serde_json::from_value::<Service>(service)?)
         .await?;
     Ok(())
 }
@@ -103,24 +103,24 @@ fn the_proxy_to_a_service_reaches_nobodys_pod_in_an_opted_in_namespace() -> Resu
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         service(&mallory, &ns).await?;
-        ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        ns.bob().await?.create::<Job>(metaflow_job()).await?;
         for person in [
             mallory,
             ns.bob().await?,
             with_every_right(&ns).await?,
-            powerful(&ns).await?,
+            person_with_cluster_rights(&ns).await?,
         ] {
             for name in names("any").into_iter().chain(["any".to_owned()]) {
                 asks(&person, "services", &name)
                     .await?
-                    .with(403)?
-                    .saying("whichever pods the Service selects")?
-                    .saying(&person.name)?;
+                    .with_code(403)?
+                    .with_message("whichever pods the Service selects")?
+                    .with_message(&person.name)?;
             }
         }
         asks(&ns.admin().await?, "services", "any")
             .await?
-            .with(503)?;
+            .with_code(503)?;
         let neighbour = ns.neighbour().await?;
         let there = neighbour.mallory().await?;
         service(&there, &neighbour).await?;

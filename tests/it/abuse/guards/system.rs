@@ -26,59 +26,63 @@ use namesake_tests::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::powerful;
+use super::person_with_cluster_rights;
 
 #[test]
 fn nobody_but_an_admin_writes_into_our_namespace() -> Result<()> {
     with_namespace(|ns| async move {
-        let somebody = powerful(&ns).await?.in_namespace(SYSTEM_NAMESPACE);
+        let somebody = person_with_cluster_rights(&ns)
+            .await?
+            .in_namespace(SYSTEM_NAMESPACE);
         let rules = json!({"data": {"rules.yaml": "mine"}});
-        refused(somebody.patches::<ConfigMap>(RULES_CONFIG_MAP, rules).await)?
-            .with(403)?
-            .saying("namesake-system")?
-            .saying(&somebody.name)?;
+        refused(somebody.patch::<ConfigMap>(RULES_CONFIG_MAP, rules).await)?
+            .with_code(403)?
+            .with_message("namesake-system")?
+            .with_message(&somebody.name)?;
         let key = json!({"data": {"mine": "AAAA"}});
-        refused(somebody.patches::<Secret>(STAMP_KEY_SECRET, key).await)?.with(403)?;
-        refused(somebody.deletes::<Secret>(STAMP_KEY_SECRET).await)?.with(403)?;
+        refused(somebody.patch::<Secret>(STAMP_KEY_SECRET, key).await)?.with_code(403)?;
+        refused(somebody.delete::<Secret>(STAMP_KEY_SECRET).await)?.with_code(403)?;
         refused(
             somebody
-                .creates::<Pod>(pod().running_as(WEBHOOK_SERVICE_ACCOUNT))
+                .create::<Pod>(pod().running_as(WEBHOOK_SERVICE_ACCOUNT))
                 .await,
         )?
-        .with(403)?;
+        .with_code(403)?;
         refused(
             somebody
-                .deletes::<ServiceAccount>(WEBHOOK_SERVICE_ACCOUNT)
+                .delete::<ServiceAccount>(WEBHOOK_SERVICE_ACCOUNT)
                 .await,
         )?
-        .with(403)?;
+        .with_code(403)?;
         let request = serde_json::from_value(json!({"spec": {"audiences": []}}))?;
         let token = somebody
             .all::<ServiceAccount>()
             .create_token_request(WEBHOOK_SERVICE_ACCOUNT, &PostParams::default(), &request)
             .await;
-        refused(token)?.with(403)?.saying("namesake-system")?;
+        refused(token)?
+            .with_code(403)?
+            .with_message("namesake-system")?;
         let deployment: Deployment = serde_json::from_value(json!({
             "metadata": {"name": "mine"}, "spec": {"selector": {"matchLabels": {"a": "b"}},
                 "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "x", "image": "y"}]}}},
         }))?;
-        refused(somebody.creates::<Deployment>(deployment).await)?.with(403)?;
+        refused(somebody.create::<Deployment>(deployment).await)?.with_code(403)?;
         for what in ["exec?command=id", "attach", "portforward"] {
             let path = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/any/{what}");
             let request = http::Request::post(path).body(Vec::new())?;
             let entered = somebody.client().request::<Value>(request).await;
-            refused(entered)?.with(403)?.saying("CONNECT")?;
+            refused(entered)?.with_code(403)?.with_message("CONNECT")?;
         }
         let collection = somebody
             .all::<ConfigMap>()
             .delete_collection(&DeleteParams::default(), &Default::default())
             .await
             .map(|_| ());
-        refused(collection)?.with(403)?;
+        refused(collection)?.with_code(403)?;
         let admin = ns.admin().await?.in_namespace(SYSTEM_NAMESPACE);
         let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": ns.name}}))?;
-        admin.creates::<ConfigMap>(map).await?;
-        admin.deletes::<ConfigMap>(&ns.name).await?;
+        admin.create::<ConfigMap>(map).await?;
+        admin.delete::<ConfigMap>(&ns.name).await?;
         Ok(())
     })
 }
@@ -96,18 +100,18 @@ where
         .patch(name, &PatchParams::default(), &Patch::Merge(patch))
         .await;
     refused(edited)?
-        .with(403)?
-        .saying(name)?
-        .saying(&person.name)?;
+        .with_code(403)?
+        .with_message(name)?
+        .with_message(&person.name)?;
     let deleted = all.delete(name, &DeleteParams::default()).await.map(|_| ());
-    refused(deleted)?.with(403)?;
+    refused(deleted)?.with_code(403)?;
     Ok(())
 }
 
 #[test]
 fn nobody_but_an_admin_touches_what_there_is_of_us_in_the_cluster() -> Result<()> {
     with_namespace(|ns| async move {
-        let somebody = powerful(&ns).await?;
+        let somebody = person_with_cluster_rights(&ns).await?;
         let note = || json!({"metadata": {"annotations": {"note": "mine"}}});
         is_ours::<MutatingWebhookConfiguration>(&somebody, WEBHOOK_CONFIGURATION, note()).await?;
         is_ours::<ValidatingWebhookConfiguration>(&somebody, WEBHOOK_CONFIGURATION, note()).await?;
@@ -134,7 +138,9 @@ fn the_webhook_itself_writes_its_ca_bundle_and_nothing_else_of_the_configuration
             let tried = all
                 .patch(WEBHOOK_CONFIGURATION, &PatchParams::default(), &patch)
                 .await;
-            refused(tried)?.with(403)?.saying(&webhook.name)?;
+            refused(tried)?
+                .with_code(403)?
+                .with_message(&webhook.name)?;
         }
         let bundle = there.webhooks.iter().flatten().next();
         ensure!(
@@ -154,27 +160,27 @@ async fn labelled(person: &Person, name: &str, labels: Value) -> kube::Result<Na
 #[test]
 fn nobody_but_an_admin_opts_in_or_out() -> Result<()> {
     with_namespace(|ns| async move {
-        let somebody = powerful(&ns).await?;
+        let somebody = person_with_cluster_rights(&ns).await?;
         for value in [json!(null), json!("other")] {
             refused(labelled(&somebody, &ns.name, json!({OPT_IN_LABEL: value})).await)?
-                .with(403)?
-                .saying(OPT_IN_LABEL)?
-                .saying(&somebody.name)?;
+                .with_code(403)?
+                .with_message(OPT_IN_LABEL)?
+                .with_message(&somebody.name)?;
         }
         let all: Api<Namespace> = Api::all(somebody.client().clone());
         let out = Patch::Merge(json!({"metadata": {"labels": {OPT_IN_LABEL: null}}}));
         let through_status = all
             .patch_status(&ns.name, &PatchParams::default(), &out)
             .await;
-        refused(through_status)?.with(403)?;
+        refused(through_status)?.with_code(403)?;
         let elsewhere = ns.neighbour().await?;
         let opts_in =
             json!({OPT_IN_LABEL: "prod", "pod-security.kubernetes.io/enforce": "baseline"});
-        refused(labelled(&somebody, &elsewhere.name, opts_in.clone()).await)?.with(403)?;
+        refused(labelled(&somebody, &elsewhere.name, opts_in.clone()).await)?.with_code(403)?;
         let born: Namespace = serde_json::from_value(
             json!({"metadata": {"name": format!("{}-born", ns.name), "labels": opts_in}}),
         )?;
-        refused(all.create(&PostParams::default(), &born).await)?.with(403)?;
+        refused(all.create(&PostParams::default(), &born).await)?.with_code(403)?;
         labelled(&somebody, &ns.name, json!({"team": "ml"})).await?;
         elsewhere.delete().await
     })
@@ -188,10 +194,10 @@ fn opting_in_without_pod_security_is_refused_even_to_an_admin() -> Result<()> {
         for level in [json!(null), json!("privileged")] {
             let labels = json!({OPT_IN_LABEL: "prod", "pod-security.kubernetes.io/enforce": level});
             refused(labelled(&admin, &elsewhere.name, labels).await)?
-                .with(403)?
-                .saying("pod-security.kubernetes.io/enforce")?;
+                .with_code(403)?
+                .with_message("pod-security.kubernetes.io/enforce")?;
             let weaker = json!({"pod-security.kubernetes.io/enforce": level});
-            refused(labelled(&admin, &ns.name, weaker).await)?.with(403)?;
+            refused(labelled(&admin, &ns.name, weaker).await)?.with_code(403)?;
         }
         let stricter = json!({"pod-security.kubernetes.io/enforce": "restricted"});
         labelled(&admin, &ns.name, stricter).await?;
@@ -210,7 +216,7 @@ fn who_opts_in_is_told_what_is_still_open() -> Result<()> {
             let request = http::Request::patch(format!("/api/v1/namespaces/{}", elsewhere.name))
                 .header("content-type", "application/merge-patch+json")
                 .body(patch)?;
-            admin.is_warned(request).await
+            admin.warnings_of(request).await
         };
         let text = warned(labels).await?;
         for part in [
@@ -234,11 +240,11 @@ fn whoever_may_delete_an_opted_in_namespace_deletes_it() -> Result<()> {
     with_namespace(|ns| async move {
         let other = ns.neighbour().await?;
         other.opt_in().await?;
-        let made = other.alice().await?.creates::<Pod>(pod()).await?;
+        let made = other.alice().await?.create::<Pod>(pod()).await?;
         ensure!(!made.name_any().is_empty());
-        let all: Api<Namespace> = Api::all(powerful(&ns).await?.client().clone());
+        let all: Api<Namespace> = Api::all(person_with_cluster_rights(&ns).await?.client().clone());
         all.delete(&other.name, &DeleteParams::background()).await?;
         let ns: TestNamespace = other;
-        ns.is_gone().await
+        ns.wait_until_gone().await
     })
 }

@@ -23,7 +23,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{bobs_account, powerful};
+use super::{create_account_of_bob, person_with_cluster_rights};
 
 async fn asks(person: &Person, account: &str, spec: Value) -> kube::Result<()> {
     let request: TokenRequest =
@@ -55,21 +55,21 @@ fn nobody_gets_a_token_of_bobs_account_and_bobs_own_pods_get_theirs_from_their_n
 {
     with_namespace(|ns| async move {
         let bob = ns.bob().await?;
-        let pod = ns.pod_of(&bob.creates(metaflow_job()).await?).await?;
-        ns.gate_opens(&pod).await?;
+        let pod = ns.pod_of(&bob.create(metaflow_job()).await?).await?;
+        ns.wait_until_ungated(&pod).await?;
         let name = account_of(&pod);
         let bound = |pod: &Pod| json!({"apiVersion": "v1", "kind": "Pod", "name": pod.name_any(), "uid": pod.uid()});
-        for person in [ns.mallory().await?, powerful(&ns).await?] {
+        for person in [ns.mallory().await?, person_with_cluster_rights(&ns).await?] {
             for spec in [
                 json!({"audiences": []}),
                 json!({"audiences": [WORKLOAD_POOL]}),
                 json!({"audiences": [], "boundObjectRef": bound(&pod)}),
             ] {
                 refused(asks(&person, name, spec).await)?
-                    .with(403)?
-                    .saying(name)?
-                    .saying(&person.name)?
-                    .saying("namesake-token-requester")?;
+                    .with_code(403)?
+                    .with_message(name)?
+                    .with_message(&person.name)?
+                    .with_message("namesake-token-requester")?;
             }
         }
         let control_plane = &ns.stack.cluster().control_plane;
@@ -100,7 +100,7 @@ fn nobody_gets_a_token_of_bobs_account_and_bobs_own_pods_get_theirs_from_their_n
                 .await?)
         })
         .await?;
-        refused(asks(&node, name, json!({"audiences": []})).await)?.with(403)?;
+        refused(asks(&node, name, json!({"audiences": []})).await)?.with_code(403)?;
         Ok(())
     })
 }
@@ -108,23 +108,23 @@ fn nobody_gets_a_token_of_bobs_account_and_bobs_own_pods_get_theirs_from_their_n
 #[test]
 fn the_tokens_of_carriers_and_mapped_accounts_are_guarded_alike_and_no_others() -> Result<()> {
     with_namespace(|ns| async move {
-        let somebody = powerful(&ns).await?;
+        let somebody = person_with_cluster_rights(&ns).await?;
         for controller in ["job-controller", "cronjob-controller"] {
             let there = somebody.in_namespace("kube-system");
             refused(asks(&there, controller, json!({"audiences": []})).await)?
-                .with(403)?
-                .saying(controller)?;
+                .with_code(403)?
+                .with_message(controller)?;
         }
         asks(&somebody, STOCK_ACCOUNT, json!({"audiences": []})).await?;
         for role in ["namesake-guarded", "namesake-carrier"] {
             let name = format!("a-{role}");
             somebody
-                .creates::<ServiceAccount>(super::account(&name)?)
+                .create::<ServiceAccount>(super::account(&name)?)
                 .await?;
             asks(&somebody, &name, json!({"audiences": []})).await?;
             cluster_role_to(&ns, role, account_subject(&ns, &name)).await?;
             eventually("its tokens are guarded", async || {
-                refused(asks(&somebody, &name, json!({"audiences": []})).await)?.saying(&name)
+                refused(asks(&somebody, &name, json!({"audiences": []})).await)?.with_message(&name)
             })
             .await?;
         }
@@ -135,10 +135,10 @@ fn the_tokens_of_carriers_and_mapped_accounts_are_guarded_alike_and_no_others() 
 #[test]
 fn whom_an_admin_names_may_ask() -> Result<()> {
     with_namespace(|ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
         mallory
-            .creates::<ServiceAccount>(super::account("vault")?)
+            .create::<ServiceAccount>(super::account("vault")?)
             .await?;
         cluster_role_to(
             &ns,
@@ -169,18 +169,20 @@ fn secret(name: &str, account: &str) -> Result<Secret> {
 #[test]
 fn a_token_secret_for_bobs_account_is_refused_and_filled_in_for_others() -> Result<()> {
     with_namespace(|ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
-        refused(mallory.creates::<Secret>(secret("stolen", &name)?).await)?
-            .with(403)?
-            .saying(&name)?
-            .saying("only admins")?;
-        let there = powerful(&ns).await?.in_namespace("kube-system");
+        refused(mallory.create::<Secret>(secret("stolen", &name)?).await)?
+            .with_code(403)?
+            .with_message(&name)?
+            .with_message("only admins")?;
+        let there = person_with_cluster_rights(&ns)
+            .await?
+            .in_namespace("kube-system");
         let carriers = secret(&format!("{}-stolen", ns.name), "job-controller")?;
-        refused(there.creates::<Secret>(carriers).await)?.with(403)?;
+        refused(there.create::<Secret>(carriers).await)?.with_code(403)?;
         // One's own, turned into another's later.
         mallory
-            .creates::<Secret>(secret("own", STOCK_ACCOUNT)?)
+            .create::<Secret>(secret("own", STOCK_ACCOUNT)?)
             .await?;
         let filled = eventually("the token controller fills it in", async || {
             let secret: Secret = mallory.all().get("own").await?;
@@ -192,7 +194,7 @@ fn a_token_secret_for_bobs_account_is_refused_and_filled_in_for_others() -> Resu
         ensure!(filled.type_.as_deref() == Some("kubernetes.io/service-account-token"));
         let turned =
             json!({"metadata": {"annotations": {"kubernetes.io/service-account.name": name}}});
-        refused(mallory.patches::<Secret>("own", turned).await)?.with(403)?;
+        refused(mallory.patch::<Secret>("own", turned).await)?.with_code(403)?;
         Ok(())
     })
 }
@@ -200,29 +202,29 @@ fn a_token_secret_for_bobs_account_is_refused_and_filled_in_for_others() -> Resu
 #[test]
 fn a_token_secret_for_a_mapped_account_or_a_carrier_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
-        let somebody = powerful(&ns).await?;
+        let somebody = person_with_cluster_rights(&ns).await?;
         for role in ["namesake-guarded", "namesake-carrier"] {
             let name = format!("of-{role}");
             somebody
-                .creates::<ServiceAccount>(super::account(&name)?)
+                .create::<ServiceAccount>(super::account(&name)?)
                 .await?;
             cluster_role_to(&ns, role, account_subject(&ns, &name)).await?;
             // The policy learns of the binding a moment later.
             let stolen = secret(&format!("{name}-stolen"), &name)?;
             eventually("its Secrets are guarded", async || {
-                refused(somebody.dry_runs::<Secret>(stolen.clone()).await)?
-                    .with(403)?
-                    .saying(&name)?
-                    .saying("only admins")
+                refused(somebody.dry_run::<Secret>(stolen.clone()).await)?
+                    .with_code(403)?
+                    .with_message(&name)?
+                    .with_message("only admins")
             })
             .await?;
             let turned =
                 json!({"metadata": {"annotations": {"kubernetes.io/service-account.name": name}}});
             let own = format!("own-{role}");
             somebody
-                .creates::<Secret>(secret(&own, STOCK_ACCOUNT)?)
+                .create::<Secret>(secret(&own, STOCK_ACCOUNT)?)
                 .await?;
-            refused(somebody.patches::<Secret>(&own, turned).await)?.with(403)?;
+            refused(somebody.patch::<Secret>(&own, turned).await)?.with_code(403)?;
         }
         Ok(())
     })
@@ -241,7 +243,7 @@ fn as_shipped_the_guard_of_tokens_warns_and_audits() -> Result<()> {
     let actions = binding["spec"]["validationActions"].clone();
     ensure!(actions == json!(["Warn", "Audit"]), "{actions}");
     with_own_stack(Options::default(), |ns| async move {
-        let name = bobs_account(&ns).await?;
+        let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
         let bindings: Api<ValidatingAdmissionPolicyBinding> =
             Api::all(ns.admin().await?.client().clone());

@@ -11,7 +11,7 @@ use namesake_api::names::STAMP_ANNOTATION;
 use namesake_sandbox::kubernetes::users::BOB;
 use namesake_tests::{
     cluster::refusal::refused,
-    controllers::replayed_argo::{FLOW, creates, kind, template, trigger},
+    controllers::replayed_argo::{FLOW, create, kind, template, trigger},
     drafts::metaflow_pod,
     eventually::eventually,
     namespace::{TestNamespace, with_own_stack},
@@ -19,7 +19,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::powerful;
+use super::person_with_cluster_rights;
 use crate::abuse::raw::{parents, place, sends};
 
 /// Of each kind one of alice's, with a finalizer on what may have one of its controller's; answers where they are.
@@ -34,8 +34,8 @@ async fn one_of_each(ns: &TestNamespace) -> Result<Vec<String>> {
         sends(&alice, "POST", &place, &object).await?.kept()?;
         places.push(place);
     }
-    let pod = alice.creates::<Pod>(metaflow_pod()).await?;
-    ns.gate_opens(&pod).await?;
+    let pod = alice.create::<Pod>(metaflow_pod()).await?;
+    ns.wait_until_ungated(&pod).await?;
     places.push(place("v1/pods", &ns.name));
     Ok(places)
 }
@@ -47,8 +47,8 @@ fn whole_collections_of_every_kind_go_and_so_does_their_namespace() -> Result<()
         let other = ns.neighbour().await?;
         other.opt_in().await?;
         one_of_each(&other).await?;
-        let somebody = powerful(&ns).await?;
-        ns.stack.webhook_is_killed().await;
+        let somebody = person_with_cluster_rights(&ns).await?;
+        ns.stack.kill_webhook().await;
         for place in &places {
             sends(&somebody, "DELETE", place, &json!({}))
                 .await?
@@ -64,8 +64,8 @@ fn whole_collections_of_every_kind_go_and_so_does_their_namespace() -> Result<()
             .await?;
         }
         other.delete().await?;
-        other.is_gone().await?;
-        ns.stack.webhook_starts().await?;
+        other.wait_until_gone().await?;
+        ns.stack.start_webhook().await?;
         // Others get this cluster, and ask who has such rights.
         let rights: Api<ClusterRoleBinding> = Api::all(ns.admin().await?.client().clone());
         rights
@@ -86,26 +86,26 @@ fn a_cluster_workflow_template_that_came_while_the_webhook_was_down_is_nobodys()
         wide["kind"] = json!("ClusterWorkflowTemplate");
         wide["metadata"]["name"] = json!(name);
         // With a stamp of bob's own, from his own template.
-        let own = creates(&bob, &template()).await?;
+        let own = create(&bob, &template()).await?;
         wide["metadata"]["annotations"][STAMP_ANNOTATION] =
             json!(own.annotations().get(STAMP_ANNOTATION));
-        ns.stack.webhook_is_killed().await;
+        ns.stack.kill_webhook().await;
         // It lets pass what it cannot stamp: a template runs nothing by itself.
         all.create(&PostParams::default(), &serde_json::from_value(wide)?)
             .await?;
-        ns.stack.webhook_starts().await?;
+        ns.stack.start_webhook().await?;
         let mut run = trigger();
         run["spec"]["workflowTemplateRef"] = json!({"name": name, "clusterScope": true});
         let started = eventually("the webhook answers again", async || {
-            let told = refused(creates(&bob, &run).await)?;
+            let told = refused(create(&bob, &run).await)?;
             ensure!(told.code == 403, "{told:?}");
             Ok(told)
         })
         .await;
         all.delete(&name, &DeleteParams::default()).await?;
         started?
-            .saying("nobody is proven to have deployed")?
-            .saying(BOB)?;
+            .with_message("nobody is proven to have deployed")?
+            .with_message(BOB)?;
         Ok(())
     })
 }

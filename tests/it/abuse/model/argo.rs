@@ -155,7 +155,7 @@ fn object(of: &str, metadata: &Value, spec: &Value) -> Value {
 impl Model {
     /// Something happens to Argo's objects.
     pub(super) async fn of_argo(&mut self, ns: &TestNamespace) -> Result<()> {
-        match self.numbers.below(18) {
+        match self.random.below(18) {
             0 | 1 => self.deploy(ns).await,
             2..=4 => self.start(ns).await,
             5 => self.schedule(ns).await,
@@ -170,8 +170,8 @@ impl Model {
     }
 
     fn named_template(&mut self, ns: &TestNamespace) -> (&'static str, String) {
-        let number = self.numbers.below(2);
-        if self.numbers.one_in(4) {
+        let number = self.random.below(2);
+        if self.random.one_in(4) {
             (CLUSTER_TEMPLATE, format!("{}-{number}", ns.name))
         } else {
             (TEMPLATE, format!("flow-{number}"))
@@ -180,8 +180,8 @@ impl Model {
 
     /// Annotations of another's, worn on one's own.
     fn worn(&mut self) -> Value {
-        let at = self.numbers.below(self.flows.stamps.len() + 1);
-        let of_jobs = self.jobs.get(self.numbers.below(self.jobs.len()));
+        let at = self.random.below(self.flows.stamps.len() + 1);
+        let of_jobs = self.jobs.get(self.random.below(self.jobs.len()));
         let of_jobs = of_jobs.and_then(|job| job.annotations().get(STAMP_ANNOTATION));
         match self.flows.stamps.get(at).or(of_jobs) {
             Some(stamp) => json!({STAMP_ANNOTATION: stamp}),

@@ -52,7 +52,7 @@ impl Sets {
 impl Model {
     /// Something happens to JobSets.
     pub(super) async fn of_job_sets(&mut self) {
-        match self.numbers.below(8) {
+        match self.random.below(8) {
             0 | 1 => self.starts_set().await,
             2 | 3 => self.changes_set().await,
             _ => self.makes_job().await,
@@ -68,7 +68,7 @@ impl Model {
         let Ok(mut wish) = job_set(&metadata, &job["spec"]["template"].take()) else {
             return;
         };
-        wish.data["spec"]["suspend"] = json!(self.numbers.one_in(2));
+        wish.data["spec"]["suspend"] = json!(self.random.one_in(2));
         let made = job_sets(&person)
             .create(&PostParams::default(), &wish)
             .await;
@@ -77,7 +77,7 @@ impl Model {
 
     async fn changes_set(&mut self) {
         let person = self.person();
-        let at = self.numbers.below(self.sets.all.len());
+        let at = self.random.below(self.sets.all.len());
         let Some(last) = self.sets.all.get(at).and_then(|all| all.last()) else {
             return;
         };
@@ -87,7 +87,7 @@ impl Model {
             job["template"]["spec"]["template"]["metadata"]["annotations"]["inject"] =
                 json!(person.name);
         }
-        let spec: Value = match self.numbers.below(4) {
+        let spec: Value = match self.random.below(4) {
             0 => suspend(true),
             1 => suspend(false),
             2 => json!({"replicatedJobs": injected}),
@@ -102,19 +102,19 @@ impl Model {
 
     /// The controller makes one of its Jobs, of any version that was ever true; or somebody else makes it.
     async fn makes_job(&mut self) {
-        let at = self.numbers.below(self.sets.all.len());
+        let at = self.random.below(self.sets.all.len());
         let Some(versions) = self.sets.all.get(at) else {
             return;
         };
-        let seen = &versions[self.numbers.below(versions.len())];
-        let Ok(job) = job_of(seen, self.numbers.below(2)) else {
+        let seen = &versions[self.random.below(versions.len())];
+        let Ok(job) = job_of(seen, self.random.below(2)) else {
             return;
         };
-        let by = match self.numbers.below(8) {
+        let by = match self.random.below(8) {
             0 => self.sets.impostor.clone(),
             1 => self.person(),
             _ => {
-                let made = self.sets.controller.creates::<Job>(job).await;
+                let made = self.sets.controller.create::<Job>(job).await;
                 match made {
                     Ok(made) => {
                         self.sets.made += 1;
@@ -128,6 +128,6 @@ impl Model {
                 return;
             }
         };
-        self.jobs.extend(by.creates::<Job>(job).await);
+        self.jobs.extend(by.create::<Job>(job).await);
     }
 }

@@ -50,7 +50,7 @@ impl Orphans {
 impl Model {
     /// Something happens to what controllers go by.
     pub(super) async fn of_orphans(&mut self) {
-        match self.numbers.below(8) {
+        match self.random.below(8) {
             0 | 1 => self.selects().await,
             2 | 3 => self.waits().await,
             4 => self.leaves_pods().await,
@@ -61,7 +61,7 @@ impl Model {
     }
 
     fn group(&mut self) -> String {
-        format!("g{}", self.numbers.below(3))
+        format!("g{}", self.random.below(3))
     }
 
     /// A Job that finds its pods by a label that anybody can write, or by that of another's Job.
@@ -69,9 +69,9 @@ impl Model {
         let (person, group) = (self.person(), self.group());
         let draft = self.dressed(metaflow_job());
         let mut job = self.named(&person, draft).into_value();
-        let at = self.numbers.below(self.jobs.len());
+        let at = self.random.below(self.jobs.len());
         let (mut key, mut value) = (GROUP.to_owned(), group);
-        if let Some(other) = self.jobs.get(at).filter(|_| self.numbers.one_in(3)) {
+        if let Some(other) = self.jobs.get(at).filter(|_| self.random.one_in(3)) {
             key = "batch.kubernetes.io/controller-uid".to_owned();
             value = other.uid().unwrap_or_default();
         }
@@ -81,7 +81,7 @@ impl Model {
         let Ok(job) = serde_json::from_value::<Job>(job) else {
             return;
         };
-        if let Ok(made) = person.creates::<Job>(job).await {
+        if let Ok(made) = person.create::<Job>(job).await {
             self.orphans.selecting += 1;
             self.jobs.push(made);
         }
@@ -93,7 +93,7 @@ impl Model {
         let mut draft = self.dressed(metaflow_pod());
         draft = self.named(&person, draft).labelled(GROUP, &group);
         let draft = draft.pod_field("schedulingGates", json!([{"name": HOLD}]));
-        if let Ok(made) = person.creates::<Pod>(draft).await {
+        if let Ok(made) = person.create::<Pod>(draft).await {
             self.orphans.held.push(made.name_any());
             self.pods.push(made);
         }
@@ -102,7 +102,7 @@ impl Model {
     /// Somebody deletes a Job, and leaves its pods.
     async fn leaves_pods(&mut self) {
         let person = self.person();
-        let at = self.numbers.below(self.jobs.len());
+        let at = self.random.below(self.jobs.len());
         let Some(job) = self.jobs.get(at) else { return };
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Orphan),
@@ -117,19 +117,19 @@ impl Model {
         let person = self.person();
         let Some(pod) = self.any_pod() else { return };
         let none = json!({"metadata": {"ownerReferences": null}});
-        let edited = person.patches::<Pod>(&pod, none).await;
+        let edited = person.patch::<Pod>(&pod, none).await;
         self.orphans.orphaned += usize::from(edited.is_ok());
     }
 
     fn any_pod(&mut self) -> Option<String> {
-        let at = self.numbers.below(self.pods.len());
+        let at = self.random.below(self.pods.len());
         self.pods.get(at).map(ResourceExt::name_any)
     }
 
     /// Somebody puts a pod under a Job, which may be another's, by whatever kind, group and name.
     async fn names_an_owner(&mut self) {
         let person = self.person();
-        let at = self.numbers.below(self.jobs.len());
+        let at = self.random.below(self.jobs.len());
         let Some(job) = self.jobs.get(at) else { return };
         let (name, uid) = (job.name_any(), job.uid().unwrap_or_default());
         let (version, kind) = [
@@ -137,30 +137,30 @@ impl Model {
             ("example.com/v1", "Job"),
             ("v1", "Job"),
             ("apps/v1", "ReplicaSet"),
-        ][self.numbers.below(4)];
-        if self.numbers.one_in(2) {
+        ][self.random.below(4)];
+        if self.random.one_in(2) {
             let draft = self.named(&person, metaflow_pod());
-            let made = person.creates::<Pod>(draft.owned_by(version, kind, &name, &uid));
+            let made = person.create::<Pod>(draft.owned_by(version, kind, &name, &uid));
             self.pods.extend(made.await);
             return;
         }
         let Some(pod) = self.any_pod() else { return };
         let owner = json!({"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": true});
         let edit = json!({"metadata": {"ownerReferences": [owner]}});
-        let _ = person.patches::<Pod>(&pod, edit).await;
+        let _ = person.patch::<Pod>(&pod, edit).await;
     }
 
     /// Somebody changes where a pod runs that waits at a gate.
     async fn places(&mut self) {
         let person = self.person();
-        let at = self.numbers.below(self.orphans.held.len());
+        let at = self.random.below(self.orphans.held.len());
         let Some(pod) = self.orphans.held.get(at) else {
             return;
         };
         let Ok(there) = person.all::<Pod>().get(pod).await else {
             return;
         };
-        let spec = match self.numbers.below(3) {
+        let spec = match self.random.below(3) {
             0 => json!({"nodeSelector": {PLACED: person.name.split('@').next()}}),
             1 => {
                 let values = [person.name.split('@').next()];
@@ -178,7 +178,7 @@ impl Model {
                 json!({"tolerations": all})
             }
         };
-        let _ = person.patches::<Pod>(pod, json!({"spec": spec})).await;
+        let _ = person.patch::<Pod>(pod, json!({"spec": spec})).await;
     }
 
     /// Nobody chose where a pod runs that runs as somebody, once it was there; and it counts for a Job of its own user's only.

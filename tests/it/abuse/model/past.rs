@@ -81,8 +81,8 @@ impl Model {
     /// A stamp moves from one Job to another through its status.
     pub(super) async fn through_status(&mut self) {
         let (from, to) = (
-            self.numbers.below(self.jobs.len()),
-            self.numbers.below(self.jobs.len()),
+            self.random.below(self.jobs.len()),
+            self.random.below(self.jobs.len()),
         );
         let (Some(from), Some(to)) = (self.jobs.get(from), self.jobs.get(to)) else {
             return;
@@ -102,15 +102,15 @@ impl Model {
     /// Somebody who impersonates a controller changes what a Job runs.
     pub(super) async fn as_controller(&mut self) {
         let (which, index) = (
-            self.numbers.below(CONTROLLERS.len()),
-            self.numbers.below(self.jobs.len()),
+            self.random.below(CONTROLLERS.len()),
+            self.random.below(self.jobs.len()),
         );
         let Some(job) = self.jobs.get(index).map(ResourceExt::name_any) else {
             return;
         };
         let inject = json!({"annotations": {"inject": self.past.owner.name}});
         let patch = json!({"spec": {"suspend": false, "template": {"metadata": inject}}});
-        let answer = self.past.impostors[which].patches::<Job>(&job, patch).await;
+        let answer = self.past.impostors[which].patch::<Job>(&job, patch).await;
         self.past.as_controller.counts(&answer);
     }
 }

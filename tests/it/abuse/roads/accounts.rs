@@ -11,9 +11,9 @@ use namesake_tests::{
 
 /// Alice's pod, whose account an admin lets make Jobs here.
 async fn pod_of_alice(ns: &TestNamespace) -> Result<Pod> {
-    let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+    let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
-    ns.may(&pod, "edit").await?;
+    ns.grant_role(&pod, "edit").await?;
     Ok(pod)
 }
 
@@ -22,7 +22,7 @@ fn what_a_task_pod_makes_runs_as_its_user() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = pod_of_alice(&ns).await?;
         let task = ns.as_pod(&pod).await?;
-        let job = task.creates::<Job>(metaflow_job()).await?;
+        let job = task.create::<Job>(metaflow_job()).await?;
         ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
         Ok(())
     })
@@ -38,10 +38,10 @@ fn who_shows_another_token_of_its_account_is_refused() -> Result<()> {
             .await?;
         let impostor = ns.impostor(&minted.name).await?;
         for somebody in [minted, impostor] {
-            refused(somebody.creates::<Job>(metaflow_job()).await)?
-                .with(403)?
-                .saying(account_of(&pod))?
-                .saying("token")?;
+            refused(somebody.create::<Job>(metaflow_job()).await)?
+                .with_code(403)?
+                .with_message(account_of(&pod))?
+                .with_message("token")?;
         }
         Ok(())
     })

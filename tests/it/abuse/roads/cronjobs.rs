@@ -52,7 +52,7 @@ async fn tick(
 ) -> Result<kube::Result<Job>> {
     let controller = ns.controller("cronjob-controller").await?;
     Ok(controller
-        .creates::<Job>(job_of(&parent(cron_job)?, template)?)
+        .create::<Job>(job_of(&parent(cron_job)?, template)?)
         .await)
 }
 
@@ -60,9 +60,7 @@ async fn tick(
 fn at_a_real_tick_its_pod_runs_as_who_made_it() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
-        let made: CronJob = alice
-            .creates(cron_job("* * * * *", metaflow_job())?)
-            .await?;
+        let made: CronJob = alice.create(cron_job("* * * * *", metaflow_job())?).await?;
         let uid = made.uid().context("no uid")?;
         let job = within(TWO_TICKS, "the CronJob has a Job", async || {
             let jobs = alice.all::<Job>().list(&ListParams::default()).await?;
@@ -80,26 +78,26 @@ fn at_a_real_tick_its_pod_runs_as_who_made_it() -> Result<()> {
 fn edited_just_before_its_tick_by_somebody_else_it_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
-        let made: CronJob = alice.creates(cron_job(NEVER, metaflow_job())?).await?;
+        let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
         let edits = [
             edit(&evil(&stored(&made)?)),
             edit(&json!({"metadata": {"annotations": {"inject": "sidecar"}}})),
             json!({"spec": {"schedule": "* * * * *"}}),
         ];
         for edit in edits {
-            refused(mallory.patches::<CronJob>("nightly", edit).await)?
-                .with(403)?
-                .saying(ALICE)?
-                .saying(MALLORY)?;
+            refused(mallory.patch::<CronJob>("nightly", edit).await)?
+                .with_code(403)?
+                .with_message(ALICE)?
+                .with_message(MALLORY)?;
         }
         let stop = json!({"spec": {"suspend": true}});
-        mallory.patches::<CronJob>("nightly", stop).await?;
+        mallory.patch::<CronJob>("nightly", stop).await?;
         refused(
             mallory
-                .patches::<CronJob>("nightly", json!({"spec": {"suspend": false}}))
+                .patch::<CronJob>("nightly", json!({"spec": {"suspend": false}}))
                 .await,
         )?
-        .with(403)?;
+        .with_code(403)?;
         Ok(())
     })
 }
@@ -108,18 +106,18 @@ fn edited_just_before_its_tick_by_somebody_else_it_is_refused() -> Result<()> {
 fn changed_by_its_user_it_runs_what_it_says_now_and_nothing_else() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
-        let made: CronJob = alice.creates(cron_job(NEVER, metaflow_job())?).await?;
+        let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
         let before = stored(&made)?;
         ns.runs_as(&ns.pod_of(&tick(&ns, &made, &before).await??).await?, ALICE)
             .await?;
         let changed = edit(&json!({"metadata": {"annotations": {"version": "2"}}}));
-        let made: CronJob = alice.patches("nightly", changed).await?;
+        let made: CronJob = alice.patch("nightly", changed).await?;
         let job = tick(&ns, &made, &stored(&made)?).await??;
         ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
         for other in [before, evil(&stored(&made)?)] {
             refused(tick(&ns, &made, &other).await?)?
-                .with(503)?
-                .saying("something else")?;
+                .with_code(503)?
+                .with_message("something else")?;
         }
         Ok(())
     })
@@ -129,17 +127,17 @@ fn changed_by_its_user_it_runs_what_it_says_now_and_nothing_else() -> Result<()>
 fn a_job_of_it_is_made_by_its_controller_or_by_its_user() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
-        let made: CronJob = alice.creates(cron_job(NEVER, metaflow_job())?).await?;
+        let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
         let job = job_of(&parent(&made)?, &stored(&made)?)?;
-        refused(mallory.creates::<Job>(job.clone()).await)?
-            .with(403)?
-            .saying("CronJob")?
-            .saying(MALLORY)?;
+        refused(mallory.create::<Job>(job.clone()).await)?
+            .with_code(403)?
+            .with_message("CronJob")?
+            .with_message(MALLORY)?;
         let user = "system:serviceaccount:kube-system:cronjob-controller";
         let impostor = ns.impostor(user).await?;
-        refused(impostor.creates::<Job>(job.clone()).await)?.with(403)?;
+        refused(impostor.create::<Job>(job.clone()).await)?.with_code(403)?;
         // As `kubectl create job --from=cronjob/nightly` does.
-        let own = alice.creates::<Job>(job).await?;
+        let own = alice.create::<Job>(job).await?;
         ns.runs_as(&ns.pod_of(&own).await?, ALICE).await?;
         Ok(())
     })
@@ -149,21 +147,17 @@ fn a_job_of_it_is_made_by_its_controller_or_by_its_user() -> Result<()> {
 fn a_refusal_comes_at_the_cron_job_and_goes_by_what_the_person_made() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
-        let denied = cron_job(NEVER, metaflow_job().of("Never"))?;
-        refused(alice.creates::<CronJob>(denied).await)?
-            .with(403)?
-            .saying("no-nights")?
-            .saying(ALICE)?;
+        let denied = cron_job(NEVER, metaflow_job().flow("Never"))?;
+        refused(alice.create::<CronJob>(denied).await)?
+            .with_code(403)?
+            .with_message("no-nights")?
+            .with_message(ALICE)?;
         // A Job of the same flow is no CronJob's.
-        alice.creates::<Job>(metaflow_job().of("Never")).await?;
-        let made: CronJob = alice.creates(cron_job(NEVER, metaflow_job())?).await?;
+        alice.create::<Job>(metaflow_job().flow("Never")).await?;
+        let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
         let annotations = json!({"metadata": {"annotations": {"metaflow/flow_name": "Never"}}});
-        refused(
-            alice
-                .patches::<CronJob>("nightly", edit(&annotations))
-                .await,
-        )?
-        .saying("no-nights")?;
+        refused(alice.patch::<CronJob>("nightly", edit(&annotations)).await)?
+            .with_message("no-nights")?;
         drop(made);
         Ok(())
     })
@@ -173,13 +167,13 @@ fn a_refusal_comes_at_the_cron_job_and_goes_by_what_the_person_made() -> Result<
 fn the_stamp_of_a_job_is_none_on_a_cron_job() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
-        let job = alice.creates::<Job>(metaflow_job().suspended()).await?;
+        let job = alice.create::<Job>(metaflow_job().suspended()).await?;
         let stamp = job.annotations().get(STAMP_ANNOTATION).cloned();
         let stamp = stamp.context("no stamp")?;
         let mut own = cron_job(NEVER, metaflow_job())?;
         let annotations = own.annotations_mut();
         annotations.insert(STAMP_ANNOTATION.to_owned(), stamp.clone());
-        let made: CronJob = mallory.creates(own).await?;
+        let made: CronJob = mallory.create(own).await?;
         ensure!(made.annotations().get(STAMP_ANNOTATION) != Some(&stamp));
         let job = tick(&ns, &made, &stored(&made)?).await??;
         ns.runs_as(&ns.pod_of(&job).await?, MALLORY).await?;

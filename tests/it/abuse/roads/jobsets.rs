@@ -22,7 +22,7 @@ fn job_set(template: &Value) -> Result<DynamicObject> {
     jobset::job_set(&json!({"name": "js"}), template)
 }
 
-async fn creates(who: &Person, object: &DynamicObject) -> kube::Result<DynamicObject> {
+async fn create(who: &Person, object: &DynamicObject) -> kube::Result<DynamicObject> {
     job_sets(who).create(&PostParams::default(), object).await
 }
 
@@ -30,19 +30,19 @@ async fn creates(who: &Person, object: &DynamicObject) -> kube::Result<DynamicOb
 fn its_pods_run_as_who_made_it() -> Result<()> {
     with_namespace(|ns| async move {
         let template = template_of(metaflow_job());
-        let made = creates(&ns.alice().await?, &job_set(&template)?).await?;
+        let made = create(&ns.alice().await?, &job_set(&template)?).await?;
         let controller = controller(&ns).await?;
         for of in 0..2 {
-            let job = controller.creates::<Job>(job_of(&made, of)?).await?;
+            let job = controller.create::<Job>(job_of(&made, of)?).await?;
             ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
         }
         // Not one of the templates that alice asked for.
         let mut other = job_set(&evil(&template))?;
         other.metadata = made.metadata;
         let other = job_of(&other, 0)?;
-        refused(controller.creates::<Job>(other).await)?
-            .with(503)?
-            .saying(ALICE)?;
+        refused(controller.create::<Job>(other).await)?
+            .with_code(503)?
+            .with_message(ALICE)?;
         Ok(())
     })
 }
@@ -52,25 +52,25 @@ fn nobody_else_makes_a_job_or_a_pod_of_it() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let template = template_of(metaflow_job());
-        let made = creates(&alice, &job_set(&template)?).await?;
+        let made = create(&alice, &job_set(&template)?).await?;
         let named = job_of(&made, 0)?;
-        refused(mallory.creates::<Job>(named).await)?
-            .with(403)?
-            .saying("JobSet")?
-            .saying(MALLORY)?;
+        refused(mallory.create::<Job>(named).await)?
+            .with_code(403)?
+            .with_message("JobSet")?
+            .with_message(MALLORY)?;
         for key in [
             "jobset.sigs.k8s.io/jobset-name",
             "jobset.sigs.k8s.io/jobset-uid",
         ] {
             let labelled = metaflow_pod().labelled(key, "js");
-            refused(mallory.creates::<Pod>(labelled).await)?
-                .with(403)?
-                .saying(key)?;
+            refused(mallory.create::<Pod>(labelled).await)?
+                .with_code(403)?
+                .with_message(key)?;
             // In the template of a Job of her own, too.
             let labelled = metaflow_job().labelled(key, "js");
-            refused(mallory.creates::<Job>(labelled).await)?
-                .with(403)?
-                .saying(key)?;
+            refused(mallory.create::<Job>(labelled).await)?
+                .with_code(403)?
+                .with_message(key)?;
         }
         Ok(())
     })
@@ -83,7 +83,7 @@ fn suspended_it_is_changed_by_its_user_only_and_its_jobs_by_its_controller() -> 
         let template = template_of(metaflow_job());
         let mut draft = job_set(&template)?;
         draft.data["spec"]["suspend"] = json!(true);
-        let made = creates(&alice, &draft).await?;
+        let made = create(&alice, &draft).await?;
         let patch = |change: Value| Patch::Merge(change);
         let (params, mallorys) = (PatchParams::default(), job_sets(&mallory));
         for change in [
@@ -91,24 +91,19 @@ fn suspended_it_is_changed_by_its_user_only_and_its_jobs_by_its_controller() -> 
             json!({"spec": {"replicatedJobs": [{"name": "mine"}]}}),
         ] {
             refused(mallorys.patch("js", &params, &patch(change)).await)?
-                .with(403)?
-                .saying(ALICE)?;
+                .with_code(403)?
+                .with_message(ALICE)?;
         }
         let stop = patch(json!({"spec": {"suspend": true}}));
         mallorys.patch("js", &params, &stop).await?;
         let controller = controller(&ns).await?;
-        let job = controller.creates::<Job>(job_of(&made, 0)?).await?;
+        let job = controller.create::<Job>(job_of(&made, 0)?).await?;
         let inject =
             json!({"spec": {"template": {"metadata": {"annotations": {"inject": "sidecar"}}}}});
-        refused(
-            mallory
-                .patches::<Job>(&job.name_any(), inject.clone())
-                .await,
-        )?
-        .with(403)?;
+        refused(mallory.patch::<Job>(&job.name_any(), inject.clone()).await)?.with_code(403)?;
         // As the controller does when it resumes.
         let resume = json!({"spec": {"suspend": false, "template": {"spec": {"nodeSelector": {"pool": "ml"}}}}});
-        controller.patches::<Job>(&job.name_any(), resume).await?;
+        controller.patch::<Job>(&job.name_any(), resume).await?;
         let pod = ns.pod_of(&job).await?;
         ns.runs_as(&pod, ALICE).await?;
         ensure!(!pod.annotations().contains_key("inject"));

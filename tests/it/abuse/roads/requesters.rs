@@ -28,8 +28,8 @@ fn an_account_of_the_hub_is_the_user_in_its_name() -> Result<()> {
     };
     with_own_stack(options, |ns| async move {
         for (user, name) in [(ALICE, "jupyter-alice"), (BOB, "jupyter-bob")] {
-            let hub = ns.editor("hub", name).await?;
-            let job = hub.creates::<Job>(metaflow_job().claiming(BOB)).await?;
+            let hub = ns.account_with_edit("hub", name).await?;
+            let job = hub.create::<Job>(metaflow_job().claiming_user(BOB)).await?;
             ns.runs_as(&ns.pod_of(&job).await?, user).await?;
         }
         // The same name elsewhere, another name there, and what is no name of a user.
@@ -41,9 +41,9 @@ fn an_account_of_the_hub_is_the_user_in_its_name() -> Result<()> {
             let other = ns
                 .person(&format!("system:serviceaccount:{home}:{name}"))
                 .await?;
-            refused(other.creates::<Job>(metaflow_job()).await)?
-                .with(403)?
-                .saying(&other.name)?;
+            refused(other.create::<Job>(metaflow_job()).await)?
+                .with_code(403)?
+                .with_message(&other.name)?;
         }
         Ok(())
     })
@@ -61,7 +61,7 @@ fn a_stamp_has_the_groups_that_rules_mention_and_no_others() -> Result<()> {
             .stack
             .cluster()
             .person("dora@acme.com", &groups, &ns.name);
-        let job = dora.await?.creates::<Job>(metaflow_job()).await?;
+        let job = dora.await?.create::<Job>(metaflow_job()).await?;
         let says = stamped(&serde_json::to_value(job)?)?;
         let text = says["groups"].to_string();
         ensure!(text.contains("research@acme.com"), "{says}");
@@ -69,7 +69,7 @@ fn a_stamp_has_the_groups_that_rules_mention_and_no_others() -> Result<()> {
             ensure!(!text.contains(other), "{says}");
         }
         // Who is not in it is proven to be out of it.
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let says = stamped(&serde_json::to_value(job)?)?;
         ensure!(says["groups"]["out"][0] == "research@acme.com", "{says}");
         Ok(())
@@ -88,36 +88,45 @@ fn of_a_group_that_rules_mention_only_later_nobody_knows_who_is_in_it() -> Resul
         let erin = person("erin@acme.com", "day@acme.com").await?;
         let billing = json!({"metadata": {"name": "metaflow-billing"}});
         let billing: ServiceAccount = serde_json::from_value(billing)?;
-        ns.admin().await?.creates::<ServiceAccount>(billing).await?;
-        let before = dora.creates::<Job>(metaflow_job().suspended()).await?;
+        ns.admin().await?.create::<ServiceAccount>(billing).await?;
+        let before = dora.create::<Job>(metaflow_job().suspended()).await?;
         let rules = |group: &str, word: &str| {
             let rule = format!("rules:\n  - {{name: late, match: {{group: {group}}}, {word}}}");
             SHARED_RULES.replacen("rules:", &rule, 1)
         };
         let starts = async |is: bool| {
             let suspend = json!({"spec": {"suspend": !is}});
-            dora.patches::<Job>(&before.name_any(), suspend).await
+            dora.patch::<Job>(&before.name_any(), suspend).await
         };
         // A deny of a group that she is not in: what was made before does not say so.
         let deny = rules("day@acme.com", "deny: \"nobody by day\"");
-        ns.stack.rules_become(&deny).await??;
+        ns.stack.edit_rules(&deny).await??;
         eventually("the rules are in force", async || {
-            let made = erin.dry_runs::<Job>(metaflow_job()).await;
-            refused(made)?.with(403)?.saying("nobody by day")?;
+            let made = erin.dry_run::<Job>(metaflow_job()).await;
+            refused(made)?
+                .with_code(403)?
+                .with_message("nobody by day")?;
             Ok(())
         })
         .await?;
-        dora.dry_runs::<Job>(metaflow_job()).await?;
+        dora.dry_run::<Job>(metaflow_job()).await?;
         match starts(true).await {
-            Ok(_) => ns.is_told(&before.name_any(), "nobody by day").await?,
-            early => drop(refused(early)?.with(403)?.saying("nobody by day")?),
+            Ok(_) => {
+                ns.wait_for_refusal(&before.name_any(), "nobody by day")
+                    .await?
+            }
+            early => drop(
+                refused(early)?
+                    .with_code(403)?
+                    .with_message("nobody by day")?,
+            ),
         }
         starts(false).await?;
         // A service account for a group that she is in: for those alone who are proven to be.
         let gives = rules("night@acme.com", "serviceAccount: metaflow-billing");
-        ns.stack.rules_become(&gives).await??;
+        ns.stack.edit_rules(&gives).await??;
         eventually("whoever makes a Job now is in it", async || {
-            let made = dora.creates::<Job>(metaflow_job()).await?;
+            let made = dora.create::<Job>(metaflow_job()).await?;
             let pod = ns.pod_of(&made).await?;
             ensure!(account_of(&pod) == "metaflow-billing", "{:?}", pod.metadata);
             Ok(())

@@ -16,7 +16,7 @@ use serde_json::json;
 
 /// A stamp that was really signed for bob.
 async fn bobs_stamp(ns: &TestNamespace) -> Result<String> {
-    let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+    let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
     job.annotations()
         .get(STAMP_ANNOTATION)
         .cloned()
@@ -24,8 +24,8 @@ async fn bobs_stamp(ns: &TestNamespace) -> Result<String> {
 }
 
 /// Waits until the controller has been told why a Job gets no pod, and that it has none.
-pub(super) async fn gets_no_pod(ns: &TestNamespace, job: &str, why: &str) -> Result<()> {
-    ns.is_told(job, why).await?;
+pub(super) async fn check_gets_no_pod(ns: &TestNamespace, job: &str, why: &str) -> Result<()> {
+    ns.wait_for_refusal(job, why).await?;
     let pods = ns.pods().await?;
     let made: Vec<_> = pods
         .iter()
@@ -47,16 +47,16 @@ fn a_job_with_a_planted_stamp_of_bobs_runs_as_nobody() -> Result<()> {
         let mallory = neighbour.mallory().await?;
         let planted = metaflow_job()
             .suspended()
-            .claiming(BOB)
+            .claiming_user(BOB)
             .annotated(STAMP_ANNOTATION, &stamp);
-        let job = mallory.creates::<Job>(planted).await?;
+        let job = mallory.create::<Job>(planted).await?;
         neighbour.opt_in().await?;
         // Whoever resumes it does not become its person: an admin, as Kueue or GitOps would.
         let admin = neighbour.admin().await?;
         admin
-            .patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+            .patch::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
             .await?;
-        gets_no_pod(&neighbour, &job.name_any(), "stamp").await?;
+        check_gets_no_pod(&neighbour, &job.name_any(), "stamp").await?;
         neighbour.delete().await
     })
 }
@@ -67,13 +67,13 @@ fn a_job_without_any_stamp_runs_as_nobody() -> Result<()> {
         let neighbour = ns.neighbour().await?;
         let mallory = neighbour.mallory().await?;
         let job = mallory
-            .creates::<Job>(metaflow_job().suspended().claiming(BOB))
+            .create::<Job>(metaflow_job().suspended().claiming_user(BOB))
             .await?;
         neighbour.opt_in().await?;
         mallory
-            .patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+            .patch::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
             .await?;
-        gets_no_pod(&neighbour, &job.name_any(), "stamp").await?;
+        check_gets_no_pod(&neighbour, &job.name_any(), "stamp").await?;
         neighbour.delete().await
     })
 }
@@ -84,7 +84,7 @@ fn a_cron_job_whose_template_says_bob_runs_as_nobody() -> Result<()> {
         let stamp = bobs_stamp(&ns).await?;
         let neighbour = ns.neighbour().await?;
         let job = metaflow_job()
-            .claiming(BOB)
+            .claiming_user(BOB)
             .annotated(STAMP_ANNOTATION, &stamp)
             .without_account()
             .into_value();
@@ -92,7 +92,7 @@ fn a_cron_job_whose_template_says_bob_runs_as_nobody() -> Result<()> {
         let cron: CronJob = serde_json::from_value(json!({
             "metadata": {"name": "tick"}, "spec": {"schedule": "* * * * *", "jobTemplate": template},
         }))?;
-        neighbour.mallory().await?.creates::<CronJob>(cron).await?;
+        neighbour.mallory().await?.create::<CronJob>(cron).await?;
         neighbour.opt_in().await?;
         let admin = neighbour.admin().await?;
         // The real controller, at the next minute; or the refusal of its Job.

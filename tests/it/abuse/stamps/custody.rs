@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 /// Bob's Job and its pod, for others to copy from.
 async fn of_bob(ns: &TestNamespace) -> Result<(Job, Pod)> {
-    let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+    let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
     ns.runs_as(&pod, BOB).await?;
     Ok((job, pod))
@@ -31,7 +31,7 @@ fn annotation(object: &impl ResourceExt, key: &str) -> Result<String> {
 /// Everything that a pod of bob's has from us, written by somebody else.
 fn dressed_as(draft: Draft, job: &Job, pod: &Pod) -> Result<Draft> {
     Ok(draft
-        .claiming(BOB)
+        .claiming_user(BOB)
         .annotated(STAMP_ANNOTATION, &annotation(job, STAMP_ANNOTATION)?)
         .annotated(
             RESOLUTION_ANNOTATION,
@@ -48,7 +48,7 @@ fn a_spoofed_user_in_annotation_and_environment_changes_nothing() -> Result<()> 
         let job = ns
             .mallory()
             .await?
-            .creates::<Job>(metaflow_job().claiming(BOB))
+            .create::<Job>(metaflow_job().claiming_user(BOB))
             .await?;
         let pod = ns.pod_of(&job).await?;
         ns.runs_as(&pod, MALLORY).await?;
@@ -68,7 +68,7 @@ fn a_forged_stamp_is_overwritten() -> Result<()> {
             STAMP_ANNOTATION,
             "v2.k1.e.eyJ1c2VyIjoiYm9iQGFjbWUuY29tIn0.AAAA",
         );
-        let job = ns.mallory().await?.creates::<Job>(forged.clone()).await?;
+        let job = ns.mallory().await?.create::<Job>(forged.clone()).await?;
         let stamp = annotation(&job, STAMP_ANNOTATION)?;
         ensure!(
             Some(stamp.as_str())
@@ -84,7 +84,7 @@ fn a_copied_stamp_is_void_even_under_the_same_generate_name() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, pod) = of_bob(&ns).await?;
         let copy = dressed_as(metaflow_job(), &bobs, &pod)?;
-        let job = ns.mallory().await?.creates::<Job>(copy).await?;
+        let job = ns.mallory().await?.create::<Job>(copy).await?;
         ensure!(
             job.metadata.generate_name == bobs.metadata.generate_name,
             "the names differ"
@@ -98,12 +98,12 @@ fn a_copied_stamp_is_void_even_under_the_same_generate_name() -> Result<()> {
 fn a_changed_generate_name_does_not_void_bobs_stamp() -> Result<()> {
     with_namespace(|ns| async move {
         let bob = ns.bob().await?;
-        let job = bob.creates::<Job>(metaflow_job().suspended()).await?;
+        let job = bob.create::<Job>(metaflow_job().suspended()).await?;
         // The API server takes this change from anybody, and the stamp speaks of that name.
         let renamed = json!({"metadata": {"generateName": "other-"}});
         let mallory = ns.mallory().await?;
-        mallory.patches::<Job>(&job.name_any(), renamed).await?;
-        bob.patches::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
+        mallory.patch::<Job>(&job.name_any(), renamed).await?;
+        bob.patch::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
             .await?;
         ns.runs_as(&ns.pod_of(&job).await?, BOB).await?;
         Ok(())
@@ -115,7 +115,7 @@ fn a_bare_pod_dressed_as_bobs_runs_as_who_made_it() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, pod) = of_bob(&ns).await?;
         let bare = dressed_as(metaflow_pod(), &bobs, &pod)?;
-        let pod = ns.mallory().await?.creates::<Pod>(bare).await?;
+        let pod = ns.mallory().await?.create::<Pod>(bare).await?;
         ns.runs_as(&pod, MALLORY).await?;
         ensure!(annotation(&pod, USER_ANNOTATION)? == MALLORY);
         Ok(())
@@ -147,7 +147,7 @@ fn a_replica_sets_pod_dressed_as_bobs_is_nobodys() -> Result<()> {
         let dressed = dressed_as(metaflow_pod(), &bobs, &pod)?.without_account();
         let mallory = ns.mallory().await?;
         mallory
-            .creates::<ReplicaSet>(replica_set(&dressed.into_value(), &[("app", "rs")])?)
+            .create::<ReplicaSet>(replica_set(&dressed.into_value(), &[("app", "rs")])?)
             .await?;
         let pod = eventually("the ReplicaSet has its pod", async || {
             let mut pods = ns.pods().await?;
@@ -175,7 +175,7 @@ fn a_replica_set_that_names_bobs_account_gets_no_pod() -> Result<()> {
         let named = metaflow_pod().running_as(account_of(&pod)).into_value();
         let mallory = ns.mallory().await?;
         mallory
-            .creates::<ReplicaSet>(replica_set(&named, &[("app", "rs")])?)
+            .create::<ReplicaSet>(replica_set(&named, &[("app", "rs")])?)
             .await?;
         eventually("the ReplicaSet is told why", async || {
             let set = mallory.all::<ReplicaSet>().get("rs").await?;
@@ -199,7 +199,7 @@ fn a_replica_set_that_names_bobs_account_gets_no_pod() -> Result<()> {
 fn what_bobs_suspended_job_runs_is_changed_by_bob_only() -> Result<()> {
     with_namespace(|ns| async move {
         let (bob, mallory) = (ns.bob().await?, ns.mallory().await?);
-        let job = bob.creates::<Job>(metaflow_job().suspended()).await?;
+        let job = bob.create::<Job>(metaflow_job().suspended()).await?;
         let name = job.name_any();
         let annotated =
             json!({"spec": {"template": {"metadata": {"annotations": {"inject": "sidecar"}}}}});
@@ -211,13 +211,13 @@ fn what_bobs_suspended_job_runs_is_changed_by_bob_only() -> Result<()> {
             json!({"spec": {"suspend": false}}),
             json!({"spec": {"parallelism": 2}}),
         ] {
-            refused(mallory.patches::<Job>(&name, edit).await)?
-                .with(403)?
-                .saying(BOB)?
-                .saying(MALLORY)?;
+            refused(mallory.patch::<Job>(&name, edit).await)?
+                .with_code(403)?
+                .with_message(BOB)?
+                .with_message(MALLORY)?;
         }
-        bob.patches::<Job>(&name, annotated).await?;
-        bob.patches::<Job>(&name, json!({"spec": {"suspend": false}}))
+        bob.patch::<Job>(&name, annotated).await?;
+        bob.patch::<Job>(&name, json!({"spec": {"suspend": false}}))
             .await?;
         let pod = ns.pod_of(&job).await?;
         ns.runs_as(&pod, BOB).await?;
@@ -230,16 +230,16 @@ fn what_bobs_suspended_job_runs_is_changed_by_bob_only() -> Result<()> {
 fn anybody_may_stop_bobs_job() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         ns.pod_of(&job).await?;
         // As Metaflow's client stops a task, as kubectl does, and for good.
         mallory
-            .patches::<Job>(&job.name_any(), json!({"spec": {"parallelism": 0}}))
+            .patch::<Job>(&job.name_any(), json!({"spec": {"parallelism": 0}}))
             .await?;
         mallory
-            .patches::<Job>(&job.name_any(), json!({"spec": {"suspend": true}}))
+            .patch::<Job>(&job.name_any(), json!({"spec": {"suspend": true}}))
             .await?;
-        mallory.deletes::<Job>(&job.name_any()).await?;
+        mallory.delete::<Job>(&job.name_any()).await?;
         Ok(())
     })
 }
@@ -249,25 +249,25 @@ fn a_stamp_cannot_be_edited_into_or_out_of_a_job() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, _) = of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
-        let own = mallory.creates::<Job>(metaflow_job().suspended()).await?;
+        let own = mallory.create::<Job>(metaflow_job().suspended()).await?;
         let bobs_stamp = annotation(&bobs, STAMP_ANNOTATION)?;
         for value in [json!(bobs_stamp), json!("nonsense"), Value::Null] {
             let patch = json!({"metadata": {"annotations": {STAMP_ANNOTATION: value}}, "spec": {"suspend": true}});
-            let edited: Job = mallory.patches(&own.name_any(), patch).await?;
+            let edited: Job = mallory.patch(&own.name_any(), patch).await?;
             let stamp = annotation(&edited, STAMP_ANNOTATION)?;
             ensure!(
                 stamp != bobs_stamp && stamp != "nonsense",
                 "the edit was kept: {stamp}"
             );
             let patch = json!({"metadata": {"annotations": {STAMP_ANNOTATION: value}}});
-            let edited: Job = mallory.patches(&bobs.name_any(), patch).await?;
+            let edited: Job = mallory.patch(&bobs.name_any(), patch).await?;
             ensure!(
                 annotation(&edited, STAMP_ANNOTATION)? != "nonsense",
                 "the edit was kept"
             );
         }
         mallory
-            .patches::<Job>(&own.name_any(), json!({"spec": {"suspend": false}}))
+            .patch::<Job>(&own.name_any(), json!({"spec": {"suspend": false}}))
             .await?;
         ns.runs_as(&ns.pod_of(&own).await?, MALLORY).await?;
         Ok(())
@@ -285,15 +285,15 @@ fn a_pod_that_names_bobs_job_as_its_owner_is_refused() -> Result<()> {
             &job.name_any(),
             &uid,
         );
-        refused(ns.mallory().await?.creates::<Pod>(planted.clone()).await)?
-            .with(403)?
-            .saying(&job.name_any())?
-            .saying(MALLORY)?;
+        refused(ns.mallory().await?.create::<Pod>(planted.clone()).await)?
+            .with_code(403)?
+            .with_message(&job.name_any())?
+            .with_message(MALLORY)?;
         // Not even an admin is the carrier, and neither is who only says to be it.
-        refused(ns.admin().await?.creates::<Pod>(planted.clone()).await)?.with(403)?;
+        refused(ns.admin().await?.create::<Pod>(planted.clone()).await)?.with_code(403)?;
         let user = "system:serviceaccount:kube-system:job-controller";
         let impostor = ns.impostor(user).await?;
-        refused(impostor.creates::<Pod>(planted).await)?.with(403)?;
+        refused(impostor.create::<Pod>(planted).await)?.with_code(403)?;
         Ok(())
     })
 }
@@ -316,9 +316,9 @@ fn a_pod_with_the_labels_by_which_bobs_job_adopts_is_refused() -> Result<()> {
                 job.name_any()
             };
             let planted = metaflow_pod().labelled(label, &value);
-            refused(mallory.creates::<Pod>(planted).await)?
-                .with(403)?
-                .saying(label)?;
+            refused(mallory.create::<Pod>(planted).await)?
+                .with_code(403)?
+                .with_message(label)?;
         }
         Ok(())
     })
@@ -331,12 +331,12 @@ fn the_job_controller_with_its_own_token_carries_bobs_pod() -> Result<()> {
         let job = ns
             .bob()
             .await?
-            .creates::<Job>(metaflow_job().suspended())
+            .create::<Job>(metaflow_job().suspended())
             .await?;
         let uid = job.uid().context("no uid")?;
         let controller = ns.controller("job-controller").await?;
         let pod = metaflow_pod().owned_by("batch/v1", "Job", &job.name_any(), &uid);
-        let pod = controller.creates::<Pod>(pod).await?;
+        let pod = controller.create::<Pod>(pod).await?;
         ns.runs_as(&pod, BOB).await?;
         Ok(())
     })

@@ -23,8 +23,8 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::before_opt_in::gets_no_pod;
-use crate::abuse::guards::powerful;
+use super::before_opt_in::check_gets_no_pod;
+use crate::abuse::guards::person_with_cluster_rights;
 
 async fn becomes(ns: &TestNamespace, mode: Option<&str>) -> Result<Namespace> {
     let all: Api<Namespace> = Api::all(ns.admin().await?.client().clone());
@@ -35,9 +35,9 @@ async fn becomes(ns: &TestNamespace, mode: Option<&str>) -> Result<Namespace> {
 /// Bob's Job of this name: its stamp, taken before it is gone.
 async fn stamp_of_bobs(ns: &TestNamespace, name: &str) -> Result<String> {
     let bob = ns.bob().await?;
-    let job: Job = bob.creates(metaflow_job().named(name).suspended()).await?;
+    let job: Job = bob.create(metaflow_job().named(name).suspended()).await?;
     let stamp = job.annotations().get(STAMP_ANNOTATION).cloned();
-    bob.deletes::<Job>(name).await?;
+    bob.delete::<Job>(name).await?;
     eventually("bob's Job is gone", async || {
         ensure!(bob.all::<Job>().get_opt(name).await?.is_none());
         Ok(())
@@ -70,11 +70,11 @@ fn bobs_stamp_on_mallorys_job_of_the_same_name_is_void_after_a_moment_in_which_a
         becomes(&ns, Some("off")).await?;
         let mallory = ns.mallory().await?;
         eventually("nobody writes over the planted stamp", async || {
-            let job: Job = mallory.creates(planted("train", &stamp)).await?;
+            let job: Job = mallory.create(planted("train", &stamp)).await?;
             if job.annotations().get(STAMP_ANNOTATION) == Some(&stamp) {
                 return Ok(());
             }
-            mallory.deletes::<Job>("train").await?;
+            mallory.delete::<Job>("train").await?;
             anyhow::bail!("admission is still on")
         })
         .await?;
@@ -82,10 +82,10 @@ fn bobs_stamp_on_mallorys_job_of_the_same_name_is_void_after_a_moment_in_which_a
         let resume = json!({"spec": {"suspend": false}});
         let admin = ns.admin().await?;
         eventually("the Job may go on", async || {
-            Ok(admin.patches::<Job>("train", resume.clone()).await?)
+            Ok(admin.patch::<Job>("train", resume.clone()).await?)
         })
         .await?;
-        gets_no_pod(&ns, "train", "before the namespace was last opted in").await
+        check_gets_no_pod(&ns, "train", "before the namespace was last opted in").await
     })
 }
 
@@ -105,21 +105,21 @@ fn a_stamp_does_not_move_through_the_status_of_a_job_or_cron_job() -> Result<()>
         let stamp = stamp_of_bobs(&ns, "train").await?;
         let mallory = ns.mallory().await?;
         let job: Job = mallory
-            .creates(metaflow_job().named("train").suspended())
+            .create(metaflow_job().named("train").suspended())
             .await?;
         let template = json!({"spec": job.spec.as_ref().map(|spec| &spec.template)
             .and_then(|template| template.spec.as_ref()).map(|spec| json!({"template": {"spec": spec}}))});
         let cron: CronJob = serde_json::from_value(json!({"metadata": {"name": "nightly"},
             "spec": {"schedule": "0 0 1 1 *", "jobTemplate": template}}))?;
-        mallory.creates::<CronJob>(cron).await?;
+        mallory.create::<CronJob>(cron).await?;
         // With rights in the whole cluster, so that no other policy refuses.
-        let anybody = powerful(&ns).await?;
+        let anybody = person_with_cluster_rights(&ns).await?;
         refused(moves::<Job>(&anybody, "train", &stamp).await)?
-            .with(403)?
-            .saying("through status")?;
+            .with_code(403)?
+            .with_message("through status")?;
         refused(moves::<CronJob>(&anybody, "nightly", &stamp).await)?
-            .with(403)?
-            .saying("namesake.dev/")?;
+            .with_code(403)?
+            .with_message("namesake.dev/")?;
         // Other keys are whoever's may write the status.
         let label = Patch::Merge(json!({"metadata": {"labels": {"team": "m"}}}));
         let jobs = anybody.all::<Job>();
@@ -158,14 +158,15 @@ fn what_a_replica_signed_in_another_epoch_is_refused_by_the_api_server() -> Resu
         let another = "an-epoch-from-before";
         eventually("the policy sees the label", async || {
             let object = signed(pod(), RESOLUTION_ANNOTATION, another);
-            refused(as_admin::<Pod>(&there, object).await?)?.saying("has just been opted in")?;
+            refused(as_admin::<Pod>(&there, object).await?)?
+                .with_message("has just been opted in")?;
             Ok(())
         })
         .await?;
         let object = signed(metaflow_job().suspended(), STAMP_ANNOTATION, another);
         refused(as_admin::<Job>(&there, object).await?)?
-            .with(403)?
-            .saying("has just been opted in")?;
+            .with_code(403)?
+            .with_message("has just been opted in")?;
         as_admin::<Pod>(&there, signed(pod(), RESOLUTION_ANNOTATION, epoch)).await??;
         let object = signed(metaflow_job().suspended(), STAMP_ANNOTATION, epoch);
         as_admin::<Job>(&there, object).await??;

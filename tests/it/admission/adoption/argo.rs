@@ -11,7 +11,7 @@ use namesake_sandbox::kubernetes::users::ALICE;
 use namesake_tests::{
     cluster::refusal::refused,
     controllers::replayed_argo::{
-        Controller, FLOW, creates, inline, kind, now, owner, patches, template, trigger,
+        Controller, FLOW, create, inline, kind, now, owner, patch, template, trigger,
     },
     eventually::eventually,
     namespace::{TestNamespace, with_namespace},
@@ -37,22 +37,22 @@ async fn is_listed(ns: &TestNamespace, of: &str, name: &str) -> Result<()> {
 /// An admin gives an object to alice, after everybody else has tried.
 async fn only_an_admin_adopts(ns: &TestNamespace, of: &str, name: &str) -> Result<DynamicObject> {
     for person in [ns.alice().await?, ns.mallory().await?] {
-        refused(patches(&person, of, name, adopt_for(ALICE)).await)?
-            .with(403)?
-            .saying("only admins")?
-            .saying(&person.name)?;
+        refused(patch(&person, of, name, adopt_for(ALICE)).await)?
+            .with_code(403)?
+            .with_message("only admins")?
+            .with_message(&person.name)?;
     }
     // Argo writes what stands in templates: it is not refused, where it may write at all, and not obeyed.
     let argo = Controller::of(ns).await?;
-    if let Ok(seen) = patches(&argo.0, of, name, adopt_for(ALICE)).await {
+    if let Ok(seen) = patch(&argo.0, of, name, adopt_for(ALICE)).await {
         ensure!(!seen.annotations().contains_key(STAMP_ANNOTATION));
         ensure!(!seen.annotations().contains_key(ADOPT_ANNOTATION));
     }
     let admin = ns.admin().await?;
-    refused(patches(&admin, of, name, adopt_for("carl@contractor.example")).await)?
-        .with(403)?
-        .saying("contractors")?;
-    let adopted = patches(&admin, of, name, adopt_for(ALICE)).await?;
+    refused(patch(&admin, of, name, adopt_for("carl@contractor.example")).await)?
+        .with_code(403)?
+        .with_message("contractors")?;
+    let adopted = patch(&admin, of, name, adopt_for(ALICE)).await?;
     ensure!(adopted.annotations().contains_key(STAMP_ANNOTATION));
     ensure!(!adopted.annotations().contains_key(ADOPT_ANNOTATION));
     audited(ns, name).await?;
@@ -66,16 +66,16 @@ fn a_template_from_before_the_opt_in_is_given_to_its_user_by_an_admin_only() -> 
         // What came with it is nobody's word.
         let mut planted = template();
         planted["metadata"]["annotations"][ADOPT_ANNOTATION] = json!("mallory@acme.com");
-        creates(&neighbour.mallory().await?, &planted).await?;
+        create(&neighbour.mallory().await?, &planted).await?;
         neighbour.opt_in().await?;
         is_listed(&neighbour, "WorkflowTemplate", FLOW).await?;
         let bob = neighbour.bob().await?;
-        refused(creates(&bob, &trigger()).await)?
-            .with(403)?
-            .saying("ask an admin to adopt it")?;
+        refused(create(&bob, &trigger()).await)?
+            .with_code(403)?
+            .with_message("ask an admin to adopt it")?;
         let note = json!({"metadata": {"annotations": {"note": "x"}}});
         let admin = neighbour.admin().await?;
-        let noted = patches(&admin, "WorkflowTemplate", FLOW, note).await?;
+        let noted = patch(&admin, "WorkflowTemplate", FLOW, note).await?;
         ensure!(!noted.annotations().contains_key(STAMP_ANNOTATION));
         only_an_admin_adopts(&neighbour, "WorkflowTemplate", FLOW).await?;
         let identities = neighbour.identities().await?;
@@ -84,9 +84,9 @@ fn a_template_from_before_the_opt_in_is_given_to_its_user_by_an_admin_only() -> 
             "the identity is not asked for: {identities:?}"
         );
         let argo = Controller::of(&neighbour).await?;
-        let workflow = creates(&bob, &trigger()).await?;
-        let workflow = argo.stores(&workflow, &template()["spec"]).await?;
-        let pod = argo.makes_pod(&workflow, "start").await?;
+        let workflow = create(&bob, &trigger()).await?;
+        let workflow = argo.store_spec(&workflow, &template()["spec"]).await?;
+        let pod = argo.create_step_pod(&workflow, "start").await?;
         neighbour.runs_as(&pod, ALICE).await?;
         eventually("nobody's list is empty", async || {
             let listed = unproven(&neighbour).await?;
@@ -105,7 +105,7 @@ fn what_an_adopted_cron_workflow_starts_runs_as_its_user() -> Result<()> {
         let cron = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
             "spec": {"schedules": ["0 0 * * *"], "workflowSpec": template()["spec"]}});
-        let cron = creates(&neighbour.alice().await?, &cron).await?;
+        let cron = create(&neighbour.alice().await?, &cron).await?;
         neighbour.opt_in().await?;
         is_listed(&neighbour, "CronWorkflow", "nightly").await?;
         let argo = Controller::of(&neighbour).await?;
@@ -117,17 +117,17 @@ fn what_an_adopted_cron_workflow_starts_runs_as_its_user() -> Result<()> {
                 "ownerReferences": [owner(&cron, "CronWorkflow")]});
             made
         };
-        refused(creates(&argo.0, &tick(1)).await)?.with(403)?;
+        refused(create(&argo.0, &tick(1)).await)?.with_code(403)?;
         only_an_admin_adopts(&neighbour, "CronWorkflow", "nightly").await?;
-        let workflow = creates(&argo.0, &tick(2)).await?;
-        let pod = argo.makes_pod(&workflow, "start").await?;
+        let workflow = create(&argo.0, &tick(2)).await?;
+        let pod = argo.create_step_pod(&workflow, "start").await?;
         neighbour.runs_as(&pod, ALICE).await?;
         // What it runs is alice's now: nobody else changes it.
         let image = json!({"spec": {"workflowSpec": {"serviceAccountName": "powerful"}}});
         let mallory = neighbour.mallory().await?;
-        refused(patches(&mallory, "CronWorkflow", "nightly", image).await)?
-            .with(403)?
-            .saying(ALICE)?;
+        refused(patch(&mallory, "CronWorkflow", "nightly", image).await)?
+            .with_code(403)?
+            .with_message(ALICE)?;
         neighbour.delete().await
     })
 }
@@ -139,24 +139,24 @@ fn a_workflow_that_a_cron_workflow_started_is_adopted_itself() -> Result<()> {
         let cron = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "nightly"},
             "spec": {"schedules": ["0 0 * * *"], "workflowSpec": template()["spec"]}});
-        let cron = creates(&neighbour.alice().await?, &cron).await?;
+        let cron = create(&neighbour.alice().await?, &cron).await?;
         let argo = Controller::of(&neighbour).await?;
         let mut running = inline();
         running["metadata"] =
             json!({"name": "nightly-1", "ownerReferences": [owner(&cron, "CronWorkflow")]});
-        let running = creates(&argo.0, &running).await?;
+        let running = create(&argo.0, &running).await?;
         neighbour.opt_in().await?;
         is_listed(&neighbour, "Workflow", "nightly-1").await?;
-        refused(argo.makes_pod(&running, "start").await)?.with(403)?;
+        refused(argo.create_step_pod(&running, "start").await)?.with_code(403)?;
         // What its schedule starts from now on is another matter, and this one already runs.
         only_an_admin_adopts(&neighbour, "Workflow", "nightly-1").await?;
         let running = now(&argo.0, &running).await?;
-        let pod = argo.makes_pod(&running, "start").await?;
+        let pod = argo.create_step_pod(&running, "start").await?;
         neighbour.runs_as(&pod, ALICE).await?;
         let mut later = inline();
         later["metadata"] =
             json!({"name": "nightly-2", "ownerReferences": [owner(&cron, "CronWorkflow")]});
-        refused(creates(&argo.0, &later).await)?.with(403)?;
+        refused(create(&argo.0, &later).await)?.with_code(403)?;
         neighbour.delete().await
     })
 }
@@ -167,31 +167,31 @@ fn a_workflow_that_ran_before_the_opt_in_goes_on_as_its_user_once_it_is_adopted(
         let neighbour = ns.neighbour().await?;
         let alice = neighbour.alice().await?;
         let argo = Controller::of(&neighbour).await?;
-        creates(&alice, &template()).await?;
-        let running = creates(&alice, &trigger()).await?;
-        let running = argo.stores(&running, &template()["spec"]).await?;
-        let waiting = creates(&alice, &trigger()).await?;
+        create(&alice, &template()).await?;
+        let running = create(&alice, &trigger()).await?;
+        let running = argo.store_spec(&running, &template()["spec"]).await?;
+        let waiting = create(&alice, &trigger()).await?;
         neighbour.opt_in().await?;
         let (name, waiting) = (running.name_any(), waiting.name_any());
         is_listed(&neighbour, "Workflow", &name).await?;
-        refused(argo.makes_pod(&running, "start").await)?
-            .with(403)?
-            .saying("ask an admin")?;
+        refused(argo.create_step_pod(&running, "start").await)?
+            .with_code(403)?
+            .with_message("ask an admin")?;
         only_an_admin_adopts(&neighbour, "Workflow", &name).await?;
         let running = now(&alice, &running).await?;
-        let pod = argo.makes_pod(&running, "start").await?;
+        let pod = argo.create_step_pod(&running, "start").await?;
         neighbour.runs_as(&pod, ALICE).await?;
         let forged =
             json!({"status": {"storedWorkflowTemplateSpec": {"serviceAccountName": "powerful"}}});
         let mallory = neighbour.mallory().await?;
-        refused(patches(&mallory, "Workflow", &name, forged).await)?
-            .with(403)?
-            .saying(ALICE)?;
+        refused(patch(&mallory, "Workflow", &name, forged).await)?
+            .with_code(403)?
+            .with_message(ALICE)?;
         // Nobody knows yet what this one will run.
         let admin = neighbour.admin().await?;
-        refused(patches(&admin, "Workflow", &waiting, adopt_for(ALICE)).await)?
-            .with(503)?
-            .saying("not stored")?;
+        refused(patch(&admin, "Workflow", &waiting, adopt_for(ALICE)).await)?
+            .with_code(503)?
+            .with_message("not stored")?;
         neighbour.delete().await
     })
 }
@@ -203,17 +203,17 @@ fn the_annotation_asks_for_nothing_on_a_new_object_nor_out_of_a_template() -> Re
         for mut object in [template(), inline()] {
             object["metadata"]["annotations"][ADOPT_ANNOTATION] = json!(ALICE);
             for person in [&mallory, &admin] {
-                refused(creates(person, &object).await)?
-                    .with(403)?
-                    .saying("a new")?;
+                refused(create(person, &object).await)?
+                    .with_code(403)?
+                    .with_message("a new")?;
             }
         }
         // Argo writes a template's workflowMetadata on the Workflow.
         let argo = Controller::of(&ns).await?;
-        let workflow = creates(&bob, &inline()).await?;
-        let laundered = argo.updates(&workflow, adopt_for(ALICE)).await?;
+        let workflow = create(&bob, &inline()).await?;
+        let laundered = argo.update(&workflow, adopt_for(ALICE)).await?;
         ensure!(!laundered.annotations().contains_key(ADOPT_ANNOTATION));
-        let pod = argo.makes_pod(&laundered, "start").await?;
+        let pod = argo.create_step_pod(&laundered, "start").await?;
         ns.runs_as(&pod, &bob.name).await?;
         Ok(())
     })
@@ -234,14 +234,14 @@ fn a_cluster_workflow_template_of_no_user_is_adopted_for_one() -> Result<()> {
         let mut run = trigger();
         run["spec"]["workflowTemplateRef"] = json!({"name": name, "clusterScope": true});
         // The admin who deployed it is no user of these rules.
-        refused(creates(&bob, &run).await)?.with(403)?;
+        refused(create(&bob, &run).await)?.with_code(403)?;
         let patch = Patch::Merge(adopt_for(ALICE));
         let adopted = all.patch(&name, &PatchParams::default(), &patch).await?;
         ensure!(!adopted.annotations().contains_key(ADOPT_ANNOTATION));
         let argo = Controller::of(&ns).await?;
-        let workflow = creates(&bob, &run).await?;
-        let workflow = argo.stores(&workflow, &template()["spec"]).await?;
-        let pod = argo.makes_pod(&workflow, "start").await?;
+        let workflow = create(&bob, &run).await?;
+        let workflow = argo.store_spec(&workflow, &template()["spec"]).await?;
+        let pod = argo.create_step_pod(&workflow, "start").await?;
         ns.runs_as(&pod, ALICE).await?;
         all.delete(&name, &DeleteParams::default()).await?;
         Ok(())

@@ -14,8 +14,8 @@ use namesake_sandbox::kubernetes::users::{ADMIN, ALICE};
 use namesake_tests::{
     cluster::manifests,
     controllers::{
-        argo::{ArgoNamespace, PATIENCE, scripts, with_real_argo},
-        replayed_argo::creates,
+        argo::{ArgoNamespace, TIMEOUT, scripts, with_real_argo},
+        replayed_argo::create,
     },
     eventually::within,
     namespace::account_of,
@@ -115,7 +115,7 @@ fn collects(pod: &&Pod) -> bool {
 
 /// Waits until the pod that deletes artifacts is at work.
 async fn collector(argo: &ArgoNamespace) -> Result<Pod> {
-    within(PATIENCE, "a pod collects the artifacts", async || {
+    within(TIMEOUT, "a pod collects the artifacts", async || {
         let pods = argo.ns.pods().await?;
         let pod = pods.iter().find(collects).cloned().context("none")?;
         let status = serde_json::to_value(&pod.status)?;
@@ -135,7 +135,7 @@ fn a_pod_that_collects_alices_artifacts_runs_as_the_default_account_and_not_as_a
         let (storage, address) = Storage::start().await?;
         let (artifact, secret) = artifact(&address);
         alice
-            .creates::<Secret>(serde_json::from_value::<Secret>(secret)?)
+            .create::<Secret>(serde_json::from_value::<Secret>(secret)?)
             .await?;
         let mut flow = scripts("Workflow", "leaves", &[("main", "echo data >/mnt/out/x")]);
         flow["spec"]["artifactGC"] = json!({"strategy": "OnWorkflowCompletion"});
@@ -143,14 +143,14 @@ fn a_pod_that_collects_alices_artifacts_runs_as_the_default_account_and_not_as_a
         let template = &mut flow["spec"]["templates"][0];
         template["container"]["volumeMounts"] = json!([{"name": "out", "mountPath": "/mnt/out"}]);
         template["outputs"] = json!({"artifacts": [artifact]});
-        creates(&alice, &flow).await?;
-        argo.reaches("leaves", "Succeeded").await?;
+        create(&alice, &flow).await?;
+        argo.wait_for_phase("leaves", "Succeeded").await?;
         // Its pod goes when it is done: the storage waits until it has been looked at.
         let pod = collector(&argo).await?;
         ensure!(account_of(&pod) == DEFAULT, "{}", account_of(&pod));
         ensure!(!pod.annotations().contains_key(RESOLUTION_ANNOTATION));
         storage.may_delete.add_permits(1);
-        let done = within(PATIENCE, "the artifacts are deleted", async || {
+        let done = within(TIMEOUT, "the artifacts are deleted", async || {
             let workflow = argo.workflow("leaves").await?;
             let status = &workflow.data["status"];
             let is_done =

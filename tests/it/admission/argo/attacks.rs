@@ -8,7 +8,7 @@ use namesake_tests::{
     cluster::refusal::refused,
     controllers::{
         argo::{ArgoNamespace, scripts, with_real_argo},
-        replayed_argo::{creates, patches},
+        replayed_argo::{create, patch},
     },
     eventually::eventually,
     namespace::account_of,
@@ -56,20 +56,20 @@ async fn has_only_bobs_pods(argo: &ArgoNamespace, workflow: &str) -> Result<()> 
 fn a_pod_of_mallorys_workflow_is_never_taken_for_a_node_of_bobs() -> Result<()> {
     with_real_argo(|argo| async move {
         let (bob, mallory) = (argo.ns.bob().await?, argo.ns.mallory().await?);
-        creates(&bob, &approval()?).await?;
+        create(&bob, &approval()?).await?;
         let node = node_of(&argo, "release", "approve").await?;
         // Her Workflow has the name of his node, and its pods say that they are his Workflow's.
         let label = "workflows.argoproj.io/workflow";
         let mut hers = scripts("Workflow", &node, &[("main", "true")]);
         hers["spec"]["podMetadata"] = json!({"labels": {label: "release"}});
-        let plain = creates(&mallory, &hers).await;
+        let plain = create(&mallory, &hers).await;
         // The same with a key that Argo renders.
         let mut rendered = scripts("Workflow", &node, &[("main", "true")]);
         rendered["metadata"]["name"] = json!(format!("{node}x"));
         rendered["spec"]["arguments"] = json!({"parameters": [{"name": "key", "value": label}]});
         rendered["spec"]["podMetadata"] =
             json!({"labels": {"{{workflow.parameters.key}}": "release"}});
-        let rendered = creates(&mallory, &rendered).await;
+        let rendered = create(&mallory, &rendered).await;
         for made in [plain, rendered].into_iter().flatten() {
             // If it may exist, it comes to an end without a pod, or with one that is hers.
             let name = made.name_any();
@@ -93,8 +93,8 @@ fn a_pod_of_mallorys_workflow_is_never_taken_for_a_node_of_bobs() -> Result<()> 
             release.data["status"]
         );
         argo.argo(BOB, &["resume", "release"]).await?.succeeded()?;
-        argo.reaches("release", "Succeeded").await?;
-        argo.all_ran_as("release", 1, BOB).await
+        argo.wait_for_phase("release", "Succeeded").await?;
+        argo.check_all_ran_as("release", 1, BOB).await
     })
 }
 
@@ -102,19 +102,19 @@ fn a_pod_of_mallorys_workflow_is_never_taken_for_a_node_of_bobs() -> Result<()> 
 fn mallory_cannot_have_argo_execute_a_command_in_bobs_pod() -> Result<()> {
     with_real_argo(|argo| async move {
         let (bob, mallory) = (argo.ns.bob().await?, argo.ns.mallory().await?);
-        creates(&bob, &scripts("Workflow", "long", &[("main", "sleep 600")])).await?;
-        let pod = argo.runs("long", "long").await?;
+        create(&bob, &scripts("Workflow", "long", &[("main", "sleep 600")])).await?;
+        let pod = argo.wait_for_running_pod("long", "long").await?;
         ensure!(account_of(&pod) == argo.ns.name_for(BOB), "not bob's");
         let kill = json!({"metadata": {"annotations": {
             "workflows.argoproj.io/kill-cmd-main": r#"["sh", "-c", "touch /var/run/argo/owned"]"#}}});
-        let written = mallory.patches::<Pod>(&pod.name_any(), kill).await;
-        refused(written)?.with(403)?.saying(MALLORY)?;
+        let written = mallory.patch::<Pod>(&pod.name_any(), kill).await;
+        refused(written)?.with_code(403)?.with_message(MALLORY)?;
         let done = json!({"metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}});
-        refused(mallory.patches::<Pod>(&pod.name_any(), done).await)?.with(403)?;
+        refused(mallory.patch::<Pod>(&pod.name_any(), done).await)?.with_code(403)?;
         // She may end it, and it ends.
         let end = json!({"spec": {"shutdown": "Terminate"}});
-        patches(&mallory, "Workflow", "long", end).await?;
-        argo.reaches("long", "Failed").await?;
+        patch(&mallory, "Workflow", "long", end).await?;
+        argo.wait_for_phase("long", "Failed").await?;
         Ok(())
     })
 }
@@ -127,17 +127,17 @@ fn a_workflow_that_mallory_gives_kill_commands_is_refused_or_gets_no_pod() -> Re
         let command = r#"["sh", "-c", "true"]"#;
         let mut plain = scripts("Workflow", "plain", &[("main", "sleep 600")]);
         plain["spec"]["podMetadata"] = json!({"annotations": {key: command}});
-        refused(creates(&mallory, &plain).await)?
-            .with(403)?
-            .saying(key)?
-            .saying(MALLORY)?;
+        refused(create(&mallory, &plain).await)?
+            .with_code(403)?
+            .with_message(key)?
+            .with_message(MALLORY)?;
         // The same with a key that Argo renders: the Workflow does not show it, and the pod that Argo would make does.
         let mut rendered = scripts("Workflow", "rendered", &[("main", "sleep 600")]);
         rendered["spec"]["arguments"] = json!({"parameters": [{"name": "key", "value": key}]});
         rendered["spec"]["podMetadata"] =
             json!({"annotations": {"{{workflow.parameters.key}}": command}});
-        creates(&mallory, &rendered).await?;
-        let ended = argo.reaches("rendered", "Error").await?;
+        create(&mallory, &rendered).await?;
+        let ended = argo.wait_for_phase("rendered", "Error").await?;
         let message = ended.data["status"].to_string();
         ensure!(message.contains("PlantedPod"), "{message}");
         let pods = argo.ns.pods().await?;

@@ -9,8 +9,8 @@ use kube::ResourceExt;
 use namesake_sandbox::kubernetes::users::{ALICE, BOB, MALLORY};
 use namesake_tests::{
     controllers::{
-        argo::{ArgoNamespace, PATIENCE, file, scripts, with_real_argo},
-        replayed_argo::{creates, patches},
+        argo::{ArgoNamespace, TIMEOUT, file, scripts, with_real_argo},
+        replayed_argo::{create, patch},
     },
     eventually::{eventually, within},
     namespace::account_of,
@@ -46,7 +46,7 @@ fn what_bob_submits_from_alices_template_and_submits_again_runs_as_alice() -> Re
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let greet = scripts("WorkflowTemplate", "greet", &[("hello", "echo hello")]);
-        creates(&alice, &greet).await?;
+        create(&alice, &greet).await?;
         let from = [
             "submit",
             "--from",
@@ -55,12 +55,12 @@ fn what_bob_submits_from_alices_template_and_submits_again_runs_as_alice() -> Re
             "first",
         ];
         argo.argo(BOB, &from).await?.succeeded()?;
-        argo.reaches("first", "Succeeded").await?;
-        argo.all_ran_as("first", 1, ALICE).await?;
+        argo.wait_for_phase("first", "Succeeded").await?;
+        argo.check_all_ran_as("first", 1, ALICE).await?;
         argo.argo(BOB, &["resubmit", "first"]).await?.succeeded()?;
         let second = argo.new_workflow(&["first"]).await?.name_any();
-        argo.reaches(&second, "Succeeded").await?;
-        argo.all_ran_as(&second, 1, ALICE).await
+        argo.wait_for_phase(&second, "Succeeded").await?;
+        argo.check_all_ran_as(&second, 1, ALICE).await
     })
 }
 
@@ -68,13 +68,13 @@ fn what_bob_submits_from_alices_template_and_submits_again_runs_as_alice() -> Re
 fn what_bob_resubmits_of_a_spec_that_alice_wrote_runs_as_bob() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
-        creates(&alice, &scripts("Workflow", "hers", &[("hello", "true")])).await?;
-        argo.reaches("hers", "Succeeded").await?;
-        argo.all_ran_as("hers", 1, ALICE).await?;
+        create(&alice, &scripts("Workflow", "hers", &[("hello", "true")])).await?;
+        argo.wait_for_phase("hers", "Succeeded").await?;
+        argo.check_all_ran_as("hers", 1, ALICE).await?;
         argo.argo(BOB, &["resubmit", "hers"]).await?.succeeded()?;
         let his = argo.new_workflow(&["hers"]).await?.name_any();
-        argo.reaches(&his, "Succeeded").await?;
-        argo.all_ran_as(&his, 1, BOB).await
+        argo.wait_for_phase(&his, "Succeeded").await?;
+        argo.check_all_ran_as(&his, 1, BOB).await
     })
 }
 
@@ -85,24 +85,24 @@ fn a_failed_workflow_that_alice_retries_goes_on_as_alice() -> Result<()> {
         let script = "exit {{workflow.parameters.code}}";
         let mut flow = scripts("Workflow", "fails", &[("main", script)]);
         flow["spec"]["arguments"] = json!({"parameters": [{"name": "code", "value": "3"}]});
-        creates(&alice, &flow).await?;
-        argo.reaches("fails", "Failed").await?;
+        create(&alice, &flow).await?;
+        argo.wait_for_phase("fails", "Failed").await?;
         let retry = ["retry", "fails", "-p", "code=0"];
         let bobs = argo.argo(BOB, &retry).await?;
-        bobs.failed_saying(ALICE)?;
+        bobs.expect_failure(ALICE)?;
         argo.argo(ALICE, &retry).await?.succeeded()?;
-        argo.reaches("fails", "Succeeded").await?;
-        argo.all_ran_as("fails", 1, ALICE).await
+        argo.wait_for_phase("fails", "Succeeded").await?;
+        argo.check_all_ran_as("fails", 1, ALICE).await
     })
 }
 
 /// A run of alice's template, `run`, that bob has started: it fails until alice says in a ConfigMap that it does not.
 async fn fails(argo: &ArgoNamespace) -> Result<()> {
     let alice = argo.ns.alice().await?;
-    alice.creates::<ConfigMap>(outside("3")).await?;
+    alice.create::<ConfigMap>(outside("3")).await?;
     let mut flow = scripts("WorkflowTemplate", "flaky", &[("main", "exit $CODE")]);
     flow["spec"]["templates"][0]["container"]["env"] = code_from_outside();
-    creates(&alice, &flow).await?;
+    create(&alice, &flow).await?;
     let from = [
         "submit",
         "--from",
@@ -111,17 +111,17 @@ async fn fails(argo: &ArgoNamespace) -> Result<()> {
         "run",
     ];
     argo.argo(BOB, &from).await?.succeeded()?;
-    argo.reaches("run", "Failed").await?;
+    argo.wait_for_phase("run", "Failed").await?;
     Ok(())
 }
 
 async fn goes_on_as_alice(argo: &ArgoNamespace) -> Result<()> {
     let alice = argo.ns.alice().await?;
     let fixed = json!({"data": {"code": "0"}});
-    alice.patches::<ConfigMap>("outside", fixed).await?;
+    alice.patch::<ConfigMap>("outside", fixed).await?;
     argo.argo(BOB, &["retry", "run"]).await?.succeeded()?;
-    argo.reaches("run", "Succeeded").await?;
-    argo.all_ran_as("run", 1, ALICE).await
+    argo.wait_for_phase("run", "Succeeded").await?;
+    argo.check_all_ran_as("run", 1, ALICE).await
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_retry_by_somebody_else_costs_a_run_its_finished_pods_and_nothing_more() -> 
         ensure!(argo.pods_of("run").await?.len() == 1, "its pod is there");
         // `argo` deletes the pods, as anyone with the right may, before it asks for a change of the Workflow.
         let hers = argo.argo(MALLORY, &["retry", "run"]).await?;
-        hers.failed_saying(ALICE)?;
+        hers.expect_failure(ALICE)?;
         eventually("the failed pod is gone", async || {
             let left = argo.pods_of("run").await?;
             ensure!(left.is_empty(), "{} pods", left.len());
@@ -170,7 +170,7 @@ fn a_run_of_alices_template_that_bob_started_waits_and_goes_on_as_alice_when_he_
         let step = |name: &str| json!([{"name": name, "template": name}]);
         templates.push(json!({"name": "all", "steps": [step("first"), step("last")]}));
         flow["spec"]["entrypoint"] = json!("all");
-        creates(&alice, &flow).await?;
+        create(&alice, &flow).await?;
         let from = [
             "submit",
             "--from",
@@ -181,8 +181,8 @@ fn a_run_of_alices_template_that_bob_started_waits_and_goes_on_as_alice_when_he_
         argo.argo(BOB, &from).await?.succeeded()?;
         argo.first_pod_of("run").await?;
         argo.argo(BOB, &["suspend", "run"]).await?.succeeded()?;
-        alice.creates::<ConfigMap>(outside("0")).await?;
-        within(PATIENCE, "the first step has ended", async || {
+        alice.create::<ConfigMap>(outside("0")).await?;
+        within(TIMEOUT, "the first step has ended", async || {
             let run = argo.workflow("run").await?;
             let nodes = run.data["status"]["nodes"].as_object();
             let has_ended =
@@ -195,8 +195,8 @@ fn a_run_of_alices_template_that_bob_started_waits_and_goes_on_as_alice_when_he_
         let pods = argo.pods_of("run").await?;
         ensure!(pods.len() == 1, "it went on: {} pods", pods.len());
         argo.argo(BOB, &["resume", "run"]).await?.succeeded()?;
-        argo.reaches("run", "Succeeded").await?;
-        argo.all_ran_as("run", 2, ALICE).await
+        argo.wait_for_phase("run", "Succeeded").await?;
+        argo.check_all_ran_as("run", 2, ALICE).await
     })
 }
 
@@ -213,8 +213,8 @@ fn a_workflow_goes_on_where_it_was_suspended_when_its_owner_resumes_it() -> Resu
         templates
             .push(json!({"name": "all", "steps": [step("first"), step("approve"), step("last")]}));
         flow["spec"]["entrypoint"] = json!("all");
-        creates(&alice, &flow).await?;
-        argo.runs("waits", "first").await?;
+        create(&alice, &flow).await?;
+        argo.wait_for_running_pod("waits", "first").await?;
         argo.argo(ALICE, &["suspend", "waits"]).await?.succeeded()?;
         argo.argo(ALICE, &["resume", "waits"]).await?.succeeded()?;
         // Now it waits for the template `approve`, which bob may not answer for alice.
@@ -230,10 +230,10 @@ fn a_workflow_goes_on_where_it_was_suspended_when_its_owner_resumes_it() -> Resu
         })
         .await?;
         let bobs = argo.argo(BOB, &["resume", "waits"]).await?;
-        bobs.failed_saying(ALICE)?;
+        bobs.expect_failure(ALICE)?;
         argo.argo(ALICE, &["resume", "waits"]).await?.succeeded()?;
-        argo.reaches("waits", "Succeeded").await?;
-        argo.all_ran_as("waits", 2, ALICE).await
+        argo.wait_for_phase("waits", "Succeeded").await?;
+        argo.check_all_ran_as("waits", 2, ALICE).await
     })
 }
 
@@ -247,11 +247,11 @@ fn a_stopped_workflow_ends_its_container_and_its_exit_handler_runs_as_alice() ->
             &[("long", "sleep 600"), ("after", "true")],
         );
         flow["spec"]["onExit"] = json!("after");
-        creates(&alice, &flow).await?;
-        argo.runs("stops", "stops").await?;
+        create(&alice, &flow).await?;
+        argo.wait_for_running_pod("stops", "stops").await?;
         argo.argo(ALICE, &["stop", "stops"]).await?.succeeded()?;
-        argo.reaches("stops", "Failed").await?;
-        argo.all_ran_as("stops", 2, ALICE).await?;
+        argo.wait_for_phase("stops", "Failed").await?;
+        argo.check_all_ran_as("stops", 2, ALICE).await?;
         for pod in argo.pods_of("stops").await? {
             ensure!(main_ended(&pod).is_some(), "{} goes on", pod.name_any());
         }
@@ -269,17 +269,17 @@ fn a_workflow_that_bob_terminates_ends_its_container_and_runs_nothing_more() -> 
             &[("long", "sleep 600"), ("after", "true")],
         );
         flow["spec"]["onExit"] = json!("after");
-        creates(&alice, &flow).await?;
-        argo.runs("ends", "ends").await?;
+        create(&alice, &flow).await?;
+        argo.wait_for_running_pod("ends", "ends").await?;
         argo.argo(BOB, &["terminate", "ends"]).await?.succeeded()?;
-        argo.reaches("ends", "Failed").await?;
+        argo.wait_for_phase("ends", "Failed").await?;
         let pods = argo.pods_of("ends").await?;
         ensure!(pods.len() == 1, "{} pods", pods.len());
         ensure!(
             pods.iter().all(|pod| main_ended(pod).is_some()),
             "it goes on"
         );
-        argo.all_ran_as("ends", 1, ALICE).await
+        argo.check_all_ran_as("ends", 1, ALICE).await
     })
 }
 
@@ -295,11 +295,11 @@ fn deadlines_of_step_and_workflow_end_the_pods_of_alice() -> Result<()> {
         let mut whole = scripts("Workflow", "whole", &long);
         whole["spec"]["activeDeadlineSeconds"] = json!(15);
         for flow in [&step, &timeout, &whole] {
-            creates(&alice, flow).await?;
+            create(&alice, flow).await?;
         }
         for name in ["step", "timeout", "whole"] {
-            argo.reaches(name, "Failed").await?;
-            argo.all_ran_as(name, 1, ALICE).await?;
+            argo.wait_for_phase(name, "Failed").await?;
+            argo.check_all_ran_as(name, 1, ALICE).await?;
             for pod in argo.pods_of(name).await? {
                 let name = pod.name_any();
                 namesake_tests::eventually::eventually("its container ends", async || {
@@ -326,10 +326,10 @@ fn lifecycle_hooks_and_retried_steps_run_as_alice() -> Result<()> {
         flow["spec"]["templates"][0]["container"]["args"] = json!(["test {{retries}} = 1"]);
         flow["spec"]["templates"][0]["retryStrategy"] = json!({"limit": "2"});
         flow["spec"]["hooks"] = json!({"exit": {"template": "hook"}});
-        creates(&alice, &flow).await?;
-        argo.reaches("hooks", "Succeeded").await?;
+        create(&alice, &flow).await?;
+        argo.wait_for_phase("hooks", "Succeeded").await?;
         // The failed try, the second, the hook.
-        argo.all_ran_as("hooks", 3, ALICE).await
+        argo.check_all_ran_as("hooks", 3, ALICE).await
     })
 }
 
@@ -348,14 +348,14 @@ fn an_inline_schedule_runs_as_who_wrote_it_also_when_bob_suspended_it() -> Resul
         argo.argo(BOB, &["cron", "suspend", "tick"])
             .await?
             .succeeded()?;
-        argo.reaches(&fired, "Succeeded").await?;
-        argo.all_ran_as(&fired, 1, ALICE).await?;
+        argo.wait_for_phase(&fired, "Succeeded").await?;
+        argo.check_all_ran_as(&fired, 1, ALICE).await?;
         let bobs = argo.argo(BOB, &["cron", "resume", "tick"]).await?;
-        bobs.failed_saying(ALICE)?;
+        bobs.expect_failure(ALICE)?;
         argo.argo(ALICE, &["cron", "resume", "tick"])
             .await?
             .succeeded()?;
-        patches(
+        patch(
             &alice,
             "CronWorkflow",
             "tick",
@@ -373,18 +373,18 @@ fn what_an_account_that_is_not_a_user_starts_of_alices_template_runs_as_alice() 
         let script = "echo {{workflow.parameters.event}}";
         let mut greet = scripts("WorkflowTemplate", "greet", &[("hello", script)]);
         greet["spec"]["arguments"] = json!({"parameters": [{"name": "event", "value": "none"}]});
-        creates(&alice, &greet).await?;
+        create(&alice, &greet).await?;
         let sensor = "system:serviceaccount:argo-events:sensor";
         let sensor = argo.ns.person(sensor).await?;
         let started = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "event"},
             "spec": {"workflowTemplateRef": {"name": "greet"},
                 "arguments": {"parameters": [{"name": "event", "value": "it-happened"}]}}});
-        creates(&sensor, &started).await?;
-        argo.reaches("event", "Succeeded").await?;
-        argo.all_ran_as("event", 1, ALICE).await?;
+        create(&sensor, &started).await?;
+        argo.wait_for_phase("event", "Succeeded").await?;
+        argo.check_all_ran_as("event", 1, ALICE).await?;
         // What it writes of its own has no user, and no rule matches it: the rules keep its pod as it is.
-        creates(&sensor, &scripts("Workflow", "own", &[("main", "true")])).await?;
+        create(&sensor, &scripts("Workflow", "own", &[("main", "true")])).await?;
         let pod = argo.first_pod_of("own").await?;
         ensure!(account_of(&pod) == "default", "it is {}", account_of(&pod));
         Ok(())

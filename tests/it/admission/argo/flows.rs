@@ -115,9 +115,9 @@ fn a_foreach_flow_that_alice_deployed_and_bob_triggers_runs_as_alice_to_its_end(
         let trigger = ["trigger", "--alpha", "0.2"];
         bobs.argo_workflows(&trigger).await?.succeeded()?;
         let name = argo.new_workflow(&[]).await?.name_any();
-        argo.reaches(&name, "Succeeded").await?;
+        argo.wait_for_phase(&name, "Succeeded").await?;
         // start, two of score, join, end.
-        argo.all_ran_as(&name, 5, ALICE).await
+        argo.check_all_ran_as(&name, 5, ALICE).await
     })
 }
 
@@ -141,8 +141,9 @@ fn a_scheduled_flow_runs_as_who_deployed_it() -> Result<()> {
         }
         let owner = started.owner_references().first().context("no owner")?;
         ensure!(owner.kind == "CronWorkflow", "{owner:?}");
-        argo.reaches(&started.name_any(), "Succeeded").await?;
-        argo.all_ran_as(&started.name_any(), 2, ALICE).await
+        argo.wait_for_phase(&started.name_any(), "Succeeded")
+            .await?;
+        argo.check_all_ran_as(&started.name_any(), 2, ALICE).await
     })
 }
 
@@ -163,16 +164,16 @@ fn a_flow_that_a_teammate_deploys_again_runs_as_the_teammate_and_what_runs_goes_
         let said = alices.argo_workflows(&["create"]).await?.succeeded()?;
         alices.argo_workflows(&["trigger"]).await?.succeeded()?;
         let first = argo.new_workflow(&[]).await?.name_any();
-        argo.runs(&first, "start").await?;
+        argo.wait_for_running_pod(&first, "start").await?;
         let bobs = argo.laptop(BOB, SLOW).await?;
         let create = ["create", "--authorize", token_in(&said)?];
         bobs.argo_workflows(&create).await?.succeeded()?;
         bobs.argo_workflows(&["trigger"]).await?.succeeded()?;
         let second = argo.new_workflow(&[&first]).await?.name_any();
-        argo.reaches(&first, "Succeeded").await?;
-        argo.all_ran_as(&first, 2, ALICE).await?;
-        argo.reaches(&second, "Succeeded").await?;
-        argo.all_ran_as(&second, 2, BOB).await
+        argo.wait_for_phase(&first, "Succeeded").await?;
+        argo.check_all_ran_as(&first, 2, ALICE).await?;
+        argo.wait_for_phase(&second, "Succeeded").await?;
+        argo.check_all_ran_as(&second, 2, BOB).await
     })
 }
 
@@ -187,9 +188,9 @@ fn the_job_set_of_a_parallel_step_is_made_by_alices_own_pod() -> Result<()> {
         let owner = made.owner_references().first().context("no owner")?;
         ensure!(owner.kind == "Workflow" && owner.name == name, "{owner:?}");
         // JobSet's controller is in no registry: what it would do next is in the tests of recorded requests.
-        argo.all_ran_as(&name, 2, ALICE).await?;
+        argo.check_all_ran_as(&name, 2, ALICE).await?;
         argo.argo(ALICE, &["terminate", &name]).await?.succeeded()?;
-        argo.reaches(&name, "Failed").await.map(drop)
+        argo.wait_for_phase(&name, "Failed").await.map(drop)
     })
 }
 

@@ -32,7 +32,7 @@ async fn leads(replica: &Replica) -> Result<()> {
 
 async fn comes(ns: &TestNamespace, user: &str) -> Result<Pod> {
     let user = ns.person(&format!("{user}@acme.com")).await?;
-    let job = user.creates::<Job>(metaflow_job()).await?;
+    let job = user.create::<Job>(metaflow_job()).await?;
     ns.pod_of(&job).await
 }
 
@@ -53,13 +53,13 @@ fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_f
 -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        let service = ns.stack.broker_becomes_a_service().await?;
+        let service = ns.stack.replace_broker_by_service().await?;
         let first = Replica::start(&ns, "first").await?;
         leads(&first).await?;
         let second = Replica::start(&ns, "second").await?;
         service.has(second.address);
         // Answered while it stands still: when it goes on, it has in its hands what it wants to write to.
-        google.fails(json!({"method": "POST", "path": "*:getIamPolicy", "caller": first.caller(), "times": MANY, "delaySeconds": 5.0}))?;
+        google.plan_fault(json!({"method": "POST", "path": "*:getIamPolicy", "caller": first.caller(), "times": MANY, "delaySeconds": 5.0}))?;
         let mut pods = Vec::new();
         for n in 0..PEOPLE {
             pods.push(comes(&ns, &format!("user{n}")).await?);
@@ -70,7 +70,7 @@ fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_f
             Ok(())
         })
         .await?;
-        first.is_paused();
+        first.pause();
         let bound = |line: &String| line.contains(":setIamPolicy");
         let done = first.wrote_at_google(&ns, 0);
         ensure!(!done.iter().any(bound), "it was too fast: {done:?}");
@@ -85,10 +85,10 @@ fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_f
         .await?;
         let (then, before) = (last(google), first.wrote_in_the_cluster(&ns)?);
         ensure!(!before.is_empty(), "the audit log does not tell them apart");
-        first.goes_on();
+        first.resume();
         sees_that_it_does_not_lead(&first).await?;
         for pod in &pods {
-            ns.gate_opens(pod).await?;
+            ns.wait_until_ungated(pod).await?;
             ns.google_identity(account_of(pod)).await?;
         }
         let wrote = first.wrote_at_google(&ns, then);
@@ -102,7 +102,7 @@ fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_f
 
         // It follows: when the other one goes, it leads again, and does what there is to do.
         service.has(first.address);
-        second.is_stopped().await;
+        second.stop().await;
         leads(&first).await?;
         comes(&ns, "last").await?;
         eventually("it makes the next account", async || {

@@ -26,15 +26,15 @@ use super::{at_google, is_said, leaves_nothing, options};
 fn an_identity_edited_by_hand_is_as_the_rules_have_it_again_and_an_event_says_so() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
-        ns.gate_opens(&made).await?;
+        let made = ns.alice().await?.create::<Pod>(pod()).await?;
+        ns.wait_until_ungated(&made).await?;
         let (name, admin) = (account_of(&made), ns.admin().await?);
         let (before, spec) = (at_google(google), ns.identity_of(&made).await?.spec);
         let nonsense = json!({"spec": {
             "grants": [{"role": "roles/owner", "project": "acme-identities"}],
             "googleServiceAccount": "root@acme-identities.iam.gserviceaccount.com", "project": "acme-nowhere",
         }});
-        admin.patches::<Identity>(name, nonsense).await?;
+        admin.patch::<Identity>(name, nonsense).await?;
         eventually("it is as it was, and works", async || {
             let identity = ns.identity_of(&made).await?;
             ensure!(identity.spec == spec && identity.is_ready(), "{identity:?}");
@@ -55,9 +55,9 @@ fn an_identity_edited_by_hand_is_as_the_rules_have_it_again_and_an_event_says_so
         ensure!(at_google(google) == before, "{:#?}", at_google(google));
         // Whose it is, nobody changes.
         let other = json!({"spec": {"user": "mallory@acme.com"}});
-        refused(admin.patches::<Identity>(name, other).await)?
-            .with(422)?
-            .saying("the broker creates another")?;
+        refused(admin.patch::<Identity>(name, other).await)?
+            .with_code(422)?
+            .with_message("the broker creates another")?;
         Ok(())
     })
 }
@@ -65,14 +65,14 @@ fn an_identity_edited_by_hand_is_as_the_rules_have_it_again_and_an_event_says_so
 #[test]
 fn an_identity_written_by_hand_under_another_name_says_so_gets_nothing_and_goes() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
-        ns.gate_opens(&made).await?;
+        let made = ns.alice().await?.create::<Pod>(pod()).await?;
+        ns.wait_until_ungated(&made).await?;
         let before = at_google(ns.stack.google());
         let spec: IdentitySpec = ns.identity_of(&made).await?.spec;
         let name = "mf-root-aaaaaaaaaaaaaa";
         let own = json!({"apiVersion": "namesake.dev/v1alpha1", "kind": "Identity", "metadata": {"name": name}, "spec": spec});
         let own: Identity = serde_json::from_value(own)?;
-        ns.admin().await?.creates::<Identity>(own).await?;
+        ns.admin().await?.create::<Identity>(own).await?;
         let parts = ["delete this Identity", "the broker makes them"];
         is_said(&ns, name, (SERVICE_ACCOUNT_READY, "Invalid"), &parts).await?;
         ensure!(ns.managed_accounts().await? == [account_of(&made)]);
@@ -88,7 +88,7 @@ fn a_service_account_of_our_name_is_not_taken_over_and_both_person_and_admin_are
         let theirs = json!({"metadata": {"name": name, "annotations": {"by": "somebody"}}});
         let theirs: ServiceAccount = serde_json::from_value(theirs)?;
         // Nobody else gets past the policy by now; one that was there before did.
-        let theirs = ns.broker().await?.creates::<ServiceAccount>(theirs).await?;
+        let theirs = ns.broker().await?.create::<ServiceAccount>(theirs).await?;
         let before = at_google(ns.stack.google());
         let parts = [
             name.as_str(),
@@ -96,7 +96,7 @@ fn a_service_account_of_our_name_is_not_taken_over_and_both_person_and_admin_are
             "delete it",
         ];
         let carol = ns.person("carol@acme.com").await?;
-        let told = refused(carol.creates::<Job>(metaflow_job()).await)?.with(503)?;
+        let told = refused(carol.create::<Job>(metaflow_job()).await)?.with_code(503)?;
         for part in parts {
             ensure!(told.message.contains(part), "{}", told.message);
         }
@@ -112,13 +112,13 @@ fn a_service_account_of_our_name_is_not_taken_over_and_both_person_and_admin_are
             "{there:?}"
         );
         // Mended, she is served.
-        ns.broker().await?.deletes::<ServiceAccount>(&name).await?;
+        ns.broker().await?.delete::<ServiceAccount>(&name).await?;
         let job = eventually("she is served", async || {
-            Ok(carol.creates::<Job>(metaflow_job()).await?)
+            Ok(carol.create::<Job>(metaflow_job()).await?)
         })
         .await?;
         let made = ns.pod_of(&job).await?;
-        ns.gate_opens(&made).await
+        ns.wait_until_ungated(&made).await
     })
 }
 
@@ -127,10 +127,10 @@ fn a_google_account_of_our_name_is_not_taken_over_and_the_identity_goes_without_
     with_own_stack(options(SHARED_RULES.to_owned()), |ns| async move {
         let google = ns.stack.google();
         let name = ns.name_for("dave@acme.com");
-        google.creates_account(&name, "billing")?;
+        google.create_account(&name, "billing")?;
         let before = at_google(google);
         let dave = ns.person("dave@acme.com").await?;
-        let made = dave.creates::<Pod>(pod()).await?;
+        let made = dave.create::<Pod>(pod()).await?;
         let parts = [
             email(&name),
             "\"billing\"".to_owned(),

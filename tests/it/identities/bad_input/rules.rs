@@ -45,17 +45,19 @@ fn rules_that_lead_out_of_a_folder_or_name_no_project_are_refused_with_what_to_w
         for (good, bad, says) in REFUSED {
             let rules = SHARED_RULES.replacen(good, bad, 1);
             ensure!(rules != SHARED_RULES, "{bad}: nothing was changed");
-            let edit = refused(ns.stack.rules_become(&rules).await?).context(bad)?;
-            edit.with(403)?.saying(says)?.saying("rules.yaml:")?;
+            let edit = refused(ns.stack.edit_rules(&rules).await?).context(bad)?;
+            edit.with_code(403)?
+                .with_message(says)?
+                .with_message("rules.yaml:")?;
         }
         let rules = format!("{SHARED_RULES}{TWICE}");
-        let edit = refused(ns.stack.rules_become(&rules).await?).context("two pins of one user")?;
-        edit.with(403)?
-            .saying("bob@acme.com")?
-            .saying("remove one of the two")?;
+        let edit = refused(ns.stack.edit_rules(&rules).await?).context("two pins of one user")?;
+        edit.with_code(403)?
+            .with_message("bob@acme.com")?
+            .with_message("remove one of the two")?;
         // Nothing of it is in force.
-        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
-        ns.gate_opens(&made).await
+        let made = ns.alice().await?.create::<Pod>(pod()).await?;
+        ns.wait_until_ungated(&made).await
     })
 }
 
@@ -64,15 +66,15 @@ fn a_role_that_the_broker_may_not_give_is_refused_at_the_job_and_given_to_nobody
 -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        let made = ns.alice().await?.creates::<Pod>(pod()).await?;
-        ns.gate_opens(&made).await?;
+        let made = ns.alice().await?.create::<Pod>(pod()).await?;
+        ns.wait_until_ungated(&made).await?;
         let before = at_google(google);
         let rules = SHARED_RULES.replacen(
             "      - {role:",
             "      - {role: roles/owner, project: acme-identities}\n      - {role:",
             1,
         );
-        ns.stack.rules_become(&rules).await??;
+        ns.stack.edit_rules(&rules).await??;
         let parts = ["roles/owner", "class research", "NAMESAKE_ALLOWED_ROLES"];
         is_said(
             &ns,
@@ -81,14 +83,14 @@ fn a_role_that_the_broker_may_not_give_is_refused_at_the_job_and_given_to_nobody
             &parts,
         )
         .await?;
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await;
-        let told = refused(job)?.with(403)?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await;
+        let told = refused(job)?.with_code(403)?;
         for part in parts {
             ensure!(told.message.contains(part), "{}", told.message);
         }
         ensure!(at_google(google) == before, "{:#?}", at_google(google));
         ensure!(ns.managed_accounts().await? == [account_of(&made)]);
-        ns.stack.rules_become(SHARED_RULES).await??;
+        ns.stack.edit_rules(SHARED_RULES).await??;
         eventually("it works again", async || {
             let identity = ns.identity_of(&made).await?;
             ensure!(identity.is_ready(), "{:?}", identity.status);

@@ -78,7 +78,7 @@ impl<'a> Clocks<'a> {
 
 /// Alice's task, bound at Google, which does not believe it yet.
 async fn bound(ns: &TestNamespace) -> Result<(Job, Pod)> {
-    let job = ns.alice().await?.creates::<Job>(metaflow_job()).await?;
+    let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
     eventually("it is bound", async || {
         let status = ns.identity_of(&pod).await?.status.unwrap_or_default();
@@ -111,7 +111,7 @@ fn for_seven_minutes_of_propagation_every_proof_is_refused_and_no_gate_opens_ear
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
         let google = ns.stack.google();
-        google.change(|settings| settings.delays.policy = 420.0)?;
+        google.change_settings(|settings| settings.delays.policy = 420.0)?;
         let clocks = Clocks::of(&ns, ahead);
         let (_, pod) = bound(&ns).await?;
         for age in (30..SLOW).step_by(30) {
@@ -125,7 +125,7 @@ fn for_seven_minutes_of_propagation_every_proof_is_refused_and_no_gate_opens_ear
             .clock()
             .advance(SignedDuration::from_secs(60));
         clocks.ahead.fetch_add(60, Ordering::Relaxed);
-        ns.gate_opens(&pod).await?;
+        ns.wait_until_ungated(&pod).await?;
         ensure!(clocks.age() >= SLOW, "it opened after {} s", clocks.age());
         let identity = ns.identity_of(&pod).await?;
         ensure!(identity.is_ready(), "{:?}", identity.status);
@@ -141,7 +141,7 @@ fn what_google_does_not_believe_within_the_deadline_ends_the_pod_with_the_reason
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
         let google = ns.stack.google();
-        google.change(|settings| settings.delays.policy = 3600.0)?;
+        google.change_settings(|settings| settings.delays.policy = 3600.0)?;
         let clocks = Clocks::of(&ns, ahead);
         let (job, pod) = bound(&ns).await?;
         // 20 minutes from the binding on.
@@ -188,9 +188,9 @@ fn what_google_does_not_believe_within_the_deadline_ends_the_pod_with_the_reason
         .await?;
         // The webhook's watch shows a moment later that the identity is not stalled any more.
         let again = eventually("new Jobs are taken again", async || {
-            Ok(alice.creates::<Job>(metaflow_job()).await?)
+            Ok(alice.create::<Job>(metaflow_job()).await?)
         })
         .await?;
-        ns.gate_opens(&ns.pod_of(&again).await?).await
+        ns.wait_until_ungated(&ns.pod_of(&again).await?).await
     })
 }

@@ -29,7 +29,7 @@ fn what_changes_in_a_class_reaches_the_identities_that_are_there() -> Result<()>
         let other = "{role: roles/storage.objectViewer, bucket: acme-mf, folder: \"users/{key}/\"}";
         let narrower = SHARED_RULES.replacen(role, other, 1);
         ensure!(narrower != SHARED_RULES);
-        ns.stack.rules_become(&narrower).await??;
+        ns.stack.edit_rules(&narrower).await??;
         eventually(
             "the old role is gone and the new one is there",
             async || {
@@ -56,7 +56,7 @@ fn an_identity_changes_its_mode_with_its_class_and_leaves_no_account_behind() ->
     with_own_stack(brisk(), |ns| async move {
         let (_, name) = lives(&ns).await?;
         let direct = SHARED_RULES.replacen("mode: impersonate", "mode: direct", 1);
-        ns.stack.rules_become(&direct).await??;
+        ns.stack.edit_rules(&direct).await??;
         eventually("it is direct and works", async || {
             let identity = identity(&ns, &name).await?;
             ensure!(
@@ -80,7 +80,7 @@ fn an_identity_changes_its_mode_with_its_class_and_leaves_no_account_behind() ->
             Ok(())
         })
         .await?;
-        ns.stack.rules_become(SHARED_RULES).await??;
+        ns.stack.edit_rules(SHARED_RULES).await??;
         eventually("it impersonates again", async || {
             let identity = identity(&ns, &name).await?;
             let mode = identity.spec.mode;
@@ -103,7 +103,7 @@ fn an_identity_that_the_rules_no_longer_make_goes_after_its_last_pod() -> Result
         let dropped = SHARED_RULES
             .replacen("- name: research\n", "- name: another\n", 1)
             .replacen("identity: research}", "identity: another}", 1);
-        ns.stack.rules_become(&dropped).await??;
+        ns.stack.edit_rules(&dropped).await??;
         comes_to(&ns, &name, Phase::Draining).await?;
         ensure!(
             !ns.stack.google().members_of(&name)?.is_empty(),
@@ -133,11 +133,11 @@ fn role_bindings_follow_the_class_and_are_put_back() -> Result<()> {
             "mode: impersonate\n    roleBindings: [namesake-argo-task]",
             1,
         );
-        ns.stack.rules_become(&rules).await??;
+        ns.stack.edit_rules(&rules).await??;
         is_there(true).await?;
         bindings.delete(&bound, &DeleteParams::default()).await?;
         is_there(true).await?;
-        ns.stack.rules_become(SHARED_RULES).await??;
+        ns.stack.edit_rules(SHARED_RULES).await??;
         is_there(false).await?;
         comes_to(&ns, &name, Phase::InUse).await?;
         Ok(())
@@ -154,7 +154,7 @@ fn an_identity_edited_by_hand_is_what_the_rules_say_again() -> Result<()> {
             "googleServiceAccount": "root@acme-identities.iam.gserviceaccount.com",
         }});
         let admin = ns.admin().await?;
-        admin.patches::<Identity>(&name, nonsense).await?;
+        admin.patch::<Identity>(&name, nonsense).await?;
         eventually("the rules say what it is", async || {
             let identity = identity(&ns, &name).await?;
             ensure!(identity.spec == before, "{:?}", identity.spec);
@@ -177,11 +177,11 @@ fn a_service_account_of_our_name_that_is_somebody_elses_is_said_and_left_alone()
         let theirs =
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
         let theirs: ServiceAccount = serde_json::from_value(theirs)?;
-        let made = broker.creates::<ServiceAccount>(theirs).await?;
-        let newcomer = ns.person("squatter@acme.com").await?;
-        refused(newcomer.creates::<Pod>(pod()).await)?
-            .with(503)?
-            .saying("is not this identity's")?;
+        let made = broker.create::<ServiceAccount>(theirs).await?;
+        let new_user = ns.person("squatter@acme.com").await?;
+        refused(new_user.create::<Pod>(pod()).await)?
+            .with_code(503)?
+            .with_message("is not this identity's")?;
         let there: ServiceAccount = ns.admin().await?.all().get(&name).await?;
         ensure!(there.uid() == made.uid() && there.metadata.annotations.is_none());
         ensure!(
@@ -209,13 +209,13 @@ fn a_service_account_dressed_as_ours_by_somebody_else_becomes_nobodys() -> Resul
             "annotations": {MARK_ANNOTATION: mark, CREATION_ANNOTATION: copied(CREATION_ANNOTATION)},
         }});
         let theirs: ServiceAccount = serde_json::from_value(theirs)?;
-        let forged = broker.creates::<ServiceAccount>(theirs).await?;
-        let newcomer = ns.person("dressed@acme.com").await?;
-        newcomer.creates::<Pod>(pod()).await?;
+        let forged = broker.create::<ServiceAccount>(theirs).await?;
+        let new_user = ns.person("dressed@acme.com").await?;
+        new_user.create::<Pod>(pod()).await?;
         let there: ServiceAccount = ns.admin().await?.all().get(&name).await?;
         ensure!(
             there.uid() != forged.uid(),
-            "its tokens would be the newcomer's"
+            "its tokens would be the new_user's"
         );
         comes_to(&ns, &name, Phase::InUse).await?;
         let uid = identity(&ns, &name)

@@ -26,21 +26,21 @@ fn what_a_leaver_has_scheduled_is_listed_and_refused_when_its_time_comes() -> Re
             "metadata": {"name": "nightly"},
             "spec": {"schedule": NEVER, "jobTemplate": {"spec": {"template": template}}},
         }))?;
-        let nightly = alice.creates::<CronJob>(nightly).await?;
+        let nightly = alice.create::<CronJob>(nightly).await?;
         let flow = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "weekly"},
             "spec": {"schedule": NEVER, "workflowSpec": replayed_argo::inline()["spec"]},
         });
-        let weekly = replayed_argo::creates(&alice, &flow).await?;
-        replayed_argo::creates(&alice, &replayed_argo::template()).await?;
+        let weekly = replayed_argo::create(&alice, &flow).await?;
+        replayed_argo::create(&alice, &replayed_argo::template()).await?;
         let bobs = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "bobs"},
             "spec": {"schedule": NEVER, "workflowSpec": replayed_argo::inline()["spec"]},
         });
-        replayed_argo::creates(&ns.bob().await?, &bobs).await?;
+        replayed_argo::create(&ns.bob().await?, &bobs).await?;
 
         let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
-        ns.stack.rules_become(&offboarded).await??;
+        ns.stack.edit_rules(&offboarded).await??;
         comes_to(&ns, &name, Phase::Offboarding).await?;
         eventually("what is scheduled is listed", async || {
             let identity: Identity = identity(&ns, &name).await?;
@@ -60,23 +60,23 @@ fn what_a_leaver_has_scheduled_is_listed_and_refused_when_its_time_comes() -> Re
         tick["spec"]["template"] = template;
         let tick: Job = serde_json::from_value(tick)?;
         let controller = ns.controller("cronjob-controller").await?;
-        refused(controller.creates::<Job>(tick).await)?
-            .with(403)?
-            .saying("has left")?;
+        refused(controller.create::<Job>(tick).await)?
+            .with_code(403)?
+            .with_message("has left")?;
         let mut tick = replayed_argo::inline();
         tick["metadata"] = json!({
             "name": "weekly-1", "labels": {"workflows.argoproj.io/cron-workflow": "weekly"},
             "ownerReferences": [replayed_argo::owner(&weekly, "CronWorkflow")]});
         let controller = replayed_argo::Controller::of(&ns).await?;
-        refused(replayed_argo::creates(&controller.0, &tick).await)?
-            .with(403)?
-            .saying("has left")?
-            .saying(ALICE)?;
+        refused(replayed_argo::create(&controller.0, &tick).await)?
+            .with_code(403)?
+            .with_message("has left")?
+            .with_message(ALICE)?;
         // What she deployed, and others start.
-        refused(replayed_argo::creates(&ns.bob().await?, &replayed_argo::trigger()).await)?
-            .with(403)?
-            .saying("has left")?
-            .saying(ALICE)?;
+        refused(replayed_argo::create(&ns.bob().await?, &replayed_argo::trigger()).await)?
+            .with_code(403)?
+            .with_message("has left")?
+            .with_message(ALICE)?;
         Ok(())
     })
 }

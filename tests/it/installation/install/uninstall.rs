@@ -95,7 +95,7 @@ fn the_uninstall_of_the_documents_leaves_nothing_in_the_cluster_and_nothing_at_g
         let mut gcloud = Gcloud::of(&google)?;
         // The harness has an account of that name already.
         let broker = "/v1/projects/acme-identities/serviceAccounts/namesake-broker@acme-identities.iam.gserviceaccount.com";
-        ensure!(google.meddle("DELETE", broker, &Value::Null).await == 200);
+        ensure!(google.request_as_owner("DELETE", broker, &Value::Null).await == 200);
         for step in ["## 1. Google", "## 2. Google"] {
             for block in documents::commands(INSTALL, step)? {
                 gcloud.run(&block).await?;
@@ -113,6 +113,6 @@ fn the_uninstall_of_the_documents_leaves_nothing_in_the_cluster_and_nothing_at_g
         }
         let left = installation.left_at_google();
         ensure!(left.is_empty(), "{left:#?}");
-        installation.stack.end().await
+        installation.stack.stop().await
     })
 }

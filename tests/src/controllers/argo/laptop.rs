@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::Said;
+use super::CommandOutput;
 use crate::{google::BUCKET, namespace::TestNamespace};
 
 /// Name of the file that has the flow.
@@ -38,7 +38,7 @@ impl Laptop {
         let google = ns.stack.google();
         let name = ns.name_for(person);
         let folder = format!("users/{}/", name.trim_start_matches("mf-"));
-        google.gives_folder(person, &folder)?;
+        google.grant_folder(person, &folder)?;
         let workstation = Workstation::new(google.base_url(), person);
         let metadata = MetadataServer::start(Arc::new(workstation), "laptop").await?;
         let home = tempfile::tempdir()?;
@@ -66,7 +66,7 @@ impl Laptop {
     ///
     /// # Errors
     /// It cannot be started, or does not end.
-    pub async fn argo_workflows(&self, args: &[&str]) -> Result<Said> {
+    pub async fn argo_workflows(&self, args: &[&str]) -> Result<CommandOutput> {
         let control_plane = &self.ns.stack.cluster().control_plane;
         let path = format!(
             "{}:/usr/local/bin:/usr/bin:/bin",
@@ -86,6 +86,6 @@ impl Laptop {
             .env("KUBECONFIG", control_plane.kubeconfig(self.person))
             .env("METAFLOW_USER", self.person)
             .env("API_ENDPOINT_OVERRIDE", self.ns.stack.google().base_url());
-        Said::by(client).await
+        CommandOutput::by(client).await
     }
 }

@@ -82,7 +82,7 @@ async fn own_pod(ns: &TestNamespace, job: &Job) -> Result<Pod> {
 #[test]
 fn a_job_that_selects_pods_by_the_labels_of_bobs_job_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
-        let bobs = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let bobs = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let (uid, name) = (bobs.uid().context("no uid")?, bobs.name_any());
         let mallory = ns.mallory().await?;
         for (key, value) in [
@@ -93,25 +93,25 @@ fn a_job_that_selects_pods_by_the_labels_of_bobs_job_is_refused() -> Result<()> 
         ] {
             refused(
                 mallory
-                    .creates::<Job>(selecting(metaflow_job(), key, value)?)
+                    .create::<Job>(selecting(metaflow_job(), key, value)?)
                     .await,
             )?
-            .with(403)?
-            .saying(key)?
-            .saying(MALLORY)?;
+            .with_code(403)?
+            .with_message(key)?
+            .with_message(MALLORY)?;
             // Only in the template, which the selector need not name.
             let mut job = serde_json::to_value(selecting(metaflow_job(), GROUP, "hers")?)?;
             job["spec"]["template"]["metadata"]["labels"][key] = json!(value);
             refused(
                 mallory
-                    .creates::<Job>(serde_json::from_value::<Job>(job)?)
+                    .create::<Job>(serde_json::from_value::<Job>(job)?)
                     .await,
             )?
-            .with(403)?
-            .saying(key)?;
+            .with_code(403)?
+            .with_message(key)?;
         }
         mallory
-            .creates::<Job>(selecting(metaflow_job(), GROUP, "hers")?)
+            .create::<Job>(selecting(metaflow_job(), GROUP, "hers")?)
             .await?;
         Ok(())
     })
@@ -120,24 +120,24 @@ fn a_job_that_selects_pods_by_the_labels_of_bobs_job_is_refused() -> Result<()> 
 #[test]
 fn the_template_of_a_suspended_job_does_not_take_on_the_labels_of_bobs() -> Result<()> {
     with_namespace(|ns| async move {
-        let bobs = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let bobs = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let mallory = ns.mallory().await?;
-        let own = mallory.creates::<Job>(metaflow_job().suspended()).await?;
+        let own = mallory.create::<Job>(metaflow_job().suspended()).await?;
         let group = selecting(metaflow_job().suspended(), GROUP, "hers")?;
-        let group = mallory.creates::<Job>(group).await?;
+        let group = mallory.create::<Job>(group).await?;
         for (key, value) in [
             ("controller-uid", bobs.uid().context("no uid")?),
             ("batch.kubernetes.io/job-name", bobs.name_any()),
         ] {
             for job in [&own, &group] {
                 let edit = json!({"spec": {"template": {"metadata": {"labels": {key: value}}}}});
-                refused(mallory.patches::<Job>(&job.name_any(), edit).await)?
-                    .with(403)?
-                    .saying(key)?;
+                refused(mallory.patch::<Job>(&job.name_any(), edit).await)?
+                    .with_code(403)?
+                    .with_message(key)?;
             }
         }
         mallory
-            .patches::<Job>(&own.name_any(), json!({"spec": {"suspend": false}}))
+            .patch::<Job>(&own.name_any(), json!({"spec": {"suspend": false}}))
             .await?;
         ns.runs_as(&ns.pod_of(&own).await?, MALLORY).await?;
         Ok(())
@@ -148,11 +148,11 @@ fn the_template_of_a_suspended_job_does_not_take_on_the_labels_of_bobs() -> Resu
 fn the_labels_of_a_jobs_pod_name_that_job_whoever_makes_it() -> Result<()> {
     // The job controller makes what a template says, also one that nobody checked while admission was off.
     with_namespace(|ns| async move {
-        let bobs = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let bobs = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let own = ns
             .mallory()
             .await?
-            .creates::<Job>(metaflow_job().suspended())
+            .create::<Job>(metaflow_job().suspended())
             .await?;
         let controller = ns.controller("job-controller").await?;
         let made = |key: &str, value: &str| {
@@ -168,13 +168,13 @@ fn the_labels_of_a_jobs_pod_name_that_job_whoever_makes_it() -> Result<()> {
             ("job-name", &bobs.name_any()),
             ("batch.kubernetes.io/job-name", &bobs.name_any()),
         ] {
-            refused(controller.creates::<Pod>(made(key, value)).await)?
-                .with(403)?
-                .saying(key)?;
+            refused(controller.create::<Pod>(made(key, value)).await)?
+                .with_code(403)?
+                .with_message(key)?;
         }
         let uid = own.uid().context("no uid")?;
         let pod = controller
-            .creates::<Pod>(made("controller-uid", &uid))
+            .create::<Pod>(made("controller-uid", &uid))
             .await?;
         ns.runs_as(&pod, MALLORY).await?;
         Ok(())
@@ -186,17 +186,17 @@ fn a_job_that_selects_its_own_pods_adopts_those_of_its_user_only() -> Result<()>
     with_namespace(|ns| async move {
         let (bob, mallory) = (ns.bob().await?, ns.mallory().await?);
         let hers = metaflow_pod().labelled(GROUP, "bobs");
-        let hers = mallory.creates::<Pod>(hers).await?.name_any();
+        let hers = mallory.create::<Pod>(hers).await?.name_any();
         let job = selecting(metaflow_job(), GROUP, "bobs")?;
-        let job = bob.creates::<Job>(job).await?;
+        let job = bob.create::<Job>(job).await?;
         let made = own_pod(&ns, &job).await?;
         ns.runs_as(&made, BOB).await?;
         // The controller ignores what is not found, and goes on; any other refusal would hold bob's Job up.
         let controller = ns.controller("job-controller").await?;
         refused(adopts(&controller, &hers, &job).await)?
-            .with(404)?
-            .saying(BOB)?
-            .saying(MALLORY)?;
+            .with_code(404)?
+            .with_message(BOB)?
+            .with_message(MALLORY)?;
         is_orphan(&ns, &hers).await?;
         // And his own, when they have lost their Job.
         orphans(&mallory, &job.name_any()).await?;
@@ -211,7 +211,7 @@ fn a_job_that_selects_its_own_pods_adopts_those_of_its_user_only() -> Result<()>
         .await?;
         is_orphan(&ns, &name).await?;
         let next = bob
-            .creates::<Job>(selecting(metaflow_job(), GROUP, "bobs")?)
+            .create::<Job>(selecting(metaflow_job(), GROUP, "bobs")?)
             .await?;
         let adopted = own_pod(&ns, &next).await?.name_any();
         ensure!(adopted == name, "{adopted} instead of {name}");
@@ -223,13 +223,13 @@ fn a_job_that_selects_its_own_pods_adopts_those_of_its_user_only() -> Result<()>
 fn bobs_orphaned_pod_is_not_adopted_by_anothers_job_or_replica_set() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?.name_any();
         orphans(&mallory, &job.name_any()).await?;
         is_orphan(&ns, &pod).await?;
         let task = "app.kubernetes.io/name";
         let hers = selecting(metaflow_job(), task, "metaflow-task")?;
-        let hers = mallory.creates::<Job>(hers).await?;
+        let hers = mallory.create::<Job>(hers).await?;
         let made = own_pod(&ns, &hers).await?;
         ns.runs_as(&made, MALLORY).await?;
         let set: ReplicaSet = serde_json::from_value(
@@ -237,7 +237,7 @@ fn bobs_orphaned_pod_is_not_adopted_by_anothers_job_or_replica_set() -> Result<(
             "selector": {"matchLabels": {task: "metaflow-task"}},
             "template": {"metadata": {"labels": {task: "metaflow-task"}}, "spec": {"containers": [{"name": "x", "image": "y"}]}}}}),
         )?;
-        let set = mallory.creates::<ReplicaSet>(set).await?;
+        let set = mallory.create::<ReplicaSet>(set).await?;
         eventually("the ReplicaSet has a pod of its own", async || {
             let mut pods = ns.pods().await?;
             let uid = set.uid();
@@ -262,13 +262,13 @@ fn owner(api_version: &str, kind: &str, name: &str, uid: &str) -> Value {
 #[test]
 fn bobs_job_is_no_owner_of_anothers_pod_by_whatever_kind_and_group() -> Result<()> {
     with_namespace(|ns| async move {
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let (uid, name, mallory) = (
             job.uid().context("no uid")?,
             job.name_any(),
             ns.mallory().await?,
         );
-        let own = mallory.creates::<Pod>(metaflow_pod()).await?.name_any();
+        let own = mallory.create::<Pod>(metaflow_pod()).await?.name_any();
         for (version, kind) in [
             ("batch/v1", "Job"),
             ("batch/v9", "Job"),
@@ -280,24 +280,24 @@ fn bobs_job_is_no_owner_of_anothers_pod_by_whatever_kind_and_group() -> Result<(
             pod["metadata"]["ownerReferences"] = owner(version, kind, &name, &uid);
             refused(
                 mallory
-                    .creates::<Pod>(serde_json::from_value::<Pod>(pod.clone())?)
+                    .create::<Pod>(serde_json::from_value::<Pod>(pod.clone())?)
                     .await,
             )?
-            .with(403)?
-            .saying(&name)?
-            .saying(MALLORY)?;
+            .with_code(403)?
+            .with_message(&name)?
+            .with_message(MALLORY)?;
             // One that is not its controller yet.
             pod["metadata"]["ownerReferences"][0]["controller"] = json!(false);
             refused(
                 mallory
-                    .creates::<Pod>(serde_json::from_value::<Pod>(pod)?)
+                    .create::<Pod>(serde_json::from_value::<Pod>(pod)?)
                     .await,
             )?
-            .with(403)?;
+            .with_code(403)?;
             let edit = json!({"metadata": {"ownerReferences": owner(version, kind, &name, &uid)}});
-            refused(mallory.patches::<Pod>(&own, edit).await)?
-                .with(403)?
-                .saying(&name)?;
+            refused(mallory.patch::<Pod>(&own, edit).await)?
+                .with_code(403)?
+                .with_message(&name)?;
         }
         Ok(())
     })
@@ -320,16 +320,16 @@ fn a_job_set_finds_its_jobs_by_name_so_name_and_uid_of_an_owner_are_of_one_objec
         job["metadata"]["ownerReferences"][0]["name"] = json!("bobs");
         refused(
             mallory
-                .creates::<Job>(serde_json::from_value::<Job>(job.clone())?)
+                .create::<Job>(serde_json::from_value::<Job>(job.clone())?)
                 .await,
         )?
-        .with(403)?
-        .saying("bobs")?
-        .saying(MALLORY)?;
+        .with_code(403)?
+        .with_message("bobs")?
+        .with_message(MALLORY)?;
         // Her own, by both.
         job["metadata"]["ownerReferences"][0]["name"] = json!("hers");
         mallory
-            .creates::<Job>(serde_json::from_value::<Job>(job)?)
+            .create::<Job>(serde_json::from_value::<Job>(job)?)
             .await?;
         Ok(())
     })

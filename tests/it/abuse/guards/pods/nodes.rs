@@ -27,18 +27,18 @@ async fn in_the_group_of_nodes(ns: &TestNamespace) -> Result<Person> {
 fn the_group_of_nodes_alone_makes_nobody_a_node() -> Result<()> {
     with_namespace(|ns| async move {
         let eve = in_the_group_of_nodes(&ns).await?;
-        let job = eve.creates::<Job>(metaflow_job()).await?;
+        let job = eve.create::<Job>(metaflow_job()).await?;
         let stamp = job.annotations().get(STAMP_ANNOTATION);
         ensure!(stamp.is_some(), "the Job of {} has no stamp", eve.name);
-        let made = eve.creates::<Pod>(metaflow_pod()).await?;
+        let made = eve.create::<Pod>(metaflow_pod()).await?;
         ns.runs_as(&made, &eve.name).await?;
-        let bobs = ns.bob().await?.creates::<Pod>(pod()).await?;
+        let bobs = ns.bob().await?.create::<Pod>(pod()).await?;
         let account = account_of(&bobs).to_owned();
         let resolution = bobs.annotations().get(RESOLUTION_ANNOTATION);
         let planted = pod()
             .running_as(&account)
             .annotated(RESOLUTION_ANNOTATION, resolution.context("no resolution")?);
-        let made = eve.creates::<Pod>(planted).await?;
+        let made = eve.create::<Pod>(planted).await?;
         ns.runs_as(&made, &eve.name).await?;
         Ok(())
     })
@@ -52,7 +52,7 @@ fn a_status_that_the_group_of_nodes_alone_writes_is_checked() -> Result<()> {
         let groups = ["system:nodes", "everybody@acme.com"];
         let cluster = ns.stack.cluster();
         let owner = cluster.person(&owner.name, &groups, &ns.name).await?;
-        let made = ns.bob().await?.creates::<Pod>(pod()).await?;
+        let made = ns.bob().await?.create::<Pod>(pod()).await?;
         let pods = owner.all::<Pod>();
         for edit in [
             json!({"status": {"phase": "Succeeded"}}),
@@ -63,7 +63,7 @@ fn a_status_that_the_group_of_nodes_alone_writes_is_checked() -> Result<()> {
             let tried = pods
                 .patch_status(&made.name_any(), &Default::default(), &patch)
                 .await;
-            refused(tried)?.with(403)?.saying(&owner.name)?;
+            refused(tried)?.with_code(403)?.with_message(&owner.name)?;
         }
         Ok(())
     })
@@ -72,9 +72,9 @@ fn a_status_that_the_group_of_nodes_alone_writes_is_checked() -> Result<()> {
 #[test]
 fn a_node_says_what_became_of_bobs_pod() -> Result<()> {
     with_namespace(|ns| async move {
-        let made = ns.bob().await?.creates::<Pod>(pod()).await?;
+        let made = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, BOB).await?;
-        ns.gate_opens(&made).await?;
+        ns.wait_until_ungated(&made).await?;
         let scheduler = ns.stack.cluster().user(SCHEDULER, &ns.name).await?;
         let (url, name) = (
             scheduler.all::<Pod>().resource_url().to_owned(),

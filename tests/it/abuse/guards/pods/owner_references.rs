@@ -19,7 +19,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::abuse::guards::powerful;
+use crate::abuse::guards::person_with_cluster_rights;
 
 fn owner(kind: &str, version: &str, name: &str, uid: &str) -> Value {
     json!({"metadata": {"ownerReferences": [
@@ -29,10 +29,10 @@ fn owner(kind: &str, version: &str, name: &str, uid: &str) -> Value {
 #[test]
 fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
     with_namespace(|ns| async move {
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let uid = job.uid().context("no uid")?;
-        for person in [ns.mallory().await?, powerful(&ns).await?] {
-            let own = person.creates::<Pod>(pod()).await?;
+        for person in [ns.mallory().await?, person_with_cluster_rights(&ns).await?] {
+            let own = person.create::<Pod>(pod()).await?;
             for key in [
                 "batch.kubernetes.io/controller-uid",
                 "controller-uid",
@@ -42,10 +42,10 @@ fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
                 "workflows.argoproj.io/workflow",
             ] {
                 let edit = json!({"metadata": {"labels": {key: uid}}});
-                refused(person.patches::<Pod>(&own.name_any(), edit).await)?
-                    .with(403)?
-                    .saying(key)?
-                    .saying(&person.name)?;
+                refused(person.patch::<Pod>(&own.name_any(), edit).await)?
+                    .with_code(403)?
+                    .with_message(key)?
+                    .with_message(&person.name)?;
             }
             for key in [
                 "workflows.argoproj.io/node-id",
@@ -53,9 +53,9 @@ fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
                 "jobset.sigs.k8s.io/job-index",
             ] {
                 let edit = json!({"metadata": {"annotations": {key: "bobs-flow-123"}}});
-                refused(person.patches::<Pod>(&own.name_any(), edit).await)?
-                    .with(403)?
-                    .saying(key)?;
+                refused(person.patch::<Pod>(&own.name_any(), edit).await)?
+                    .with_code(403)?
+                    .with_message(key)?;
             }
             for (kind, version) in [
                 ("Job", "batch/v1"),
@@ -63,9 +63,9 @@ fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
                 ("Workflow", "argoproj.io/v1alpha1"),
             ] {
                 let edit = owner(kind, version, &job.name_any(), &uid);
-                refused(person.patches::<Pod>(&own.name_any(), edit).await)?
-                    .with(403)?
-                    .saying(kind)?;
+                refused(person.patch::<Pod>(&own.name_any(), edit).await)?
+                    .with_code(403)?
+                    .with_message(kind)?;
             }
         }
         Ok(())
@@ -75,14 +75,14 @@ fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
 #[test]
 fn which_part_of_bobs_job_his_pod_is_stays_as_its_controller_wrote_it() -> Result<()> {
     with_namespace(|ns| async move {
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?.name_any();
         let index = "batch.kubernetes.io/job-completion-index";
         for of in ["labels", "annotations"] {
             let edit = json!({"metadata": {of: {index: "7"}}});
-            refused(ns.mallory().await?.patches::<Pod>(&pod, edit).await)?
-                .with(403)?
-                .saying(index)?;
+            refused(ns.mallory().await?.patch::<Pod>(&pod, edit).await)?
+                .with_code(403)?
+                .with_message(index)?;
         }
         Ok(())
     })
@@ -92,18 +92,18 @@ fn which_part_of_bobs_job_his_pod_is_stays_as_its_controller_wrote_it() -> Resul
 fn a_job_is_not_put_under_anothers_job_set_or_workflow() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
-        let own = mallory.creates::<Job>(metaflow_job()).await?;
+        let own = mallory.create::<Job>(metaflow_job()).await?;
         let label = json!({"metadata": {"labels": {"jobset.sigs.k8s.io/jobset-name": "bobs"}}});
-        refused(mallory.patches::<Job>(&own.name_any(), label).await)?.with(403)?;
+        refused(mallory.patch::<Job>(&own.name_any(), label).await)?.with_code(403)?;
         let edit = owner(
             "JobSet",
             "jobset.x-k8s.io/v1alpha2",
             "bobs",
             "5b6a4a1e-0000-4000-8000-000000000000",
         );
-        refused(mallory.patches::<Job>(&own.name_any(), edit).await)?.with(403)?;
+        refused(mallory.patch::<Job>(&own.name_any(), edit).await)?.with_code(403)?;
         let other = json!({"metadata": {"labels": {"team": "ml"}}});
-        mallory.patches::<Job>(&own.name_any(), other).await?;
+        mallory.patch::<Job>(&own.name_any(), other).await?;
         Ok(())
     })
 }
@@ -117,27 +117,27 @@ fn an_object_of_argo_or_a_job_set_is_not_put_under_anothers() -> Result<()> {
             "apiVersion": "argoproj.io/v1alpha1", "kind": "CronWorkflow", "metadata": {"name": "hers"},
             "spec": {"schedules": ["0 0 * * *"], "workflowSpec": replayed_argo::template()["spec"]}});
         for object in [replayed_argo::template(), replayed_argo::inline(), cron] {
-            let own = replayed_argo::creates(&mallory, &object).await?;
+            let own = replayed_argo::create(&mallory, &object).await?;
             let (kind, name) = (object["kind"].as_str().unwrap_or_default(), own.name_any());
             let label =
                 json!({"metadata": {"labels": {"workflows.argoproj.io/cron-workflow": "bobs"}}});
-            refused(replayed_argo::patches(&mallory, kind, &name, label).await)?
-                .with(403)?
-                .saying("cron-workflow")?;
+            refused(replayed_argo::patch(&mallory, kind, &name, label).await)?
+                .with_code(403)?
+                .with_message("cron-workflow")?;
             for of in ["Workflow", "CronWorkflow"] {
                 let edit = owner(of, "argoproj.io/v1alpha1", "bobs", uid);
-                refused(replayed_argo::patches(&mallory, kind, &name, edit).await)?
-                    .with(403)?
-                    .saying(of)?;
+                refused(replayed_argo::patch(&mallory, kind, &name, edit).await)?
+                    .with_code(403)?
+                    .with_message(of)?;
             }
         }
         let cron = json!({"metadata": {"name": "hers"}, "spec": {"schedule": "0 0 1 1 *",
             "jobTemplate": {"spec": metaflow_job().into_value()["spec"]}}});
         mallory
-            .creates::<CronJob>(serde_json::from_value::<CronJob>(cron)?)
+            .create::<CronJob>(serde_json::from_value::<CronJob>(cron)?)
             .await?;
         let edit = owner("Workflow", "argoproj.io/v1alpha1", "bobs", uid);
-        refused(mallory.patches::<CronJob>("hers", edit).await)?.with(403)?;
+        refused(mallory.patch::<CronJob>("hers", edit).await)?.with_code(403)?;
         let job = json!({"name": "w", "replicas": 1, "template": {"spec": metaflow_job().into_value()["spec"]}});
         let job_set = json!({"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "metadata": {"name": "hers"},
             "spec": {"replicatedJobs": [job]}});
@@ -163,8 +163,8 @@ fn an_object_of_argo_or_a_job_set_is_not_put_under_anothers() -> Result<()> {
                     .patch("hers", &PatchParams::default(), &patch)
                     .await,
             )?
-            .with(403)?
-            .saying(says)?;
+            .with_code(403)?
+            .with_message(says)?;
         }
         Ok(())
     })
@@ -174,12 +174,12 @@ fn an_object_of_argo_or_a_job_set_is_not_put_under_anothers() -> Result<()> {
 fn what_a_job_lost_its_controller_takes_back() -> Result<()> {
     // The job controller adopts by itself; so does an admin, who may.
     with_namespace(|ns| async move {
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let made = ns.pod_of(&job).await?;
         ns.runs_as(&made, BOB).await?;
         let orphaned = json!({"metadata": {"ownerReferences": null}});
         let mallory = ns.mallory().await?;
-        mallory.patches::<Pod>(&made.name_any(), orphaned).await?;
+        mallory.patch::<Pod>(&made.name_any(), orphaned).await?;
         eventually("the job controller adopts its pod again", async || {
             let pod: Pod = ns.admin().await?.all().get(&made.name_any()).await?;
             let owners = pod.metadata.owner_references.unwrap_or_default();

@@ -12,7 +12,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::abuse::guards::{owner::with_every_right, powerful};
+use crate::abuse::guards::{owner::with_every_right, person_with_cluster_rights};
 
 /// A pod that waits at a gate of its maker's, whatever our broker does.
 fn held() -> Draft {
@@ -20,7 +20,7 @@ fn held() -> Draft {
 }
 
 async fn held_pod_of_bob(ns: &TestNamespace) -> Result<String> {
-    let made = ns.bob().await?.creates::<Pod>(held()).await?;
+    let made = ns.bob().await?.create::<Pod>(held()).await?;
     ns.runs_as(&made, BOB).await?;
     Ok(made.name_any())
 }
@@ -44,7 +44,7 @@ fn placements(pod: &Pod) -> Result<Vec<Value>> {
 async fn changes_placement(person: &Person, name: &str) -> Result<()> {
     let there: Pod = person.all().get(name).await?;
     for edit in placements(&there)? {
-        let edited = person.patches::<Pod>(name, edit.clone()).await;
+        let edited = person.patch::<Pod>(name, edit.clone()).await;
         edited.with_context(|| format!("{} and {edit}", person.name))?;
     }
     Ok(())
@@ -57,19 +57,19 @@ fn where_bobs_gated_pod_runs_is_changed_by_nobody_not_even_its_own_user() -> Res
         let others = [
             ns.mallory().await?,
             ns.bob().await?,
-            powerful(&ns).await?,
+            person_with_cluster_rights(&ns).await?,
             with_every_right(&ns).await?,
         ];
         let there: Pod = ns.admin().await?.all().get(&name).await?;
         for person in others {
             for edit in placements(&there)? {
-                refused(person.patches::<Pod>(&name, edit).await)?
-                    .with(403)?
-                    .saying("node selector")?
-                    .saying(&person.name)?;
+                refused(person.patch::<Pod>(&name, edit).await)?
+                    .with_code(403)?
+                    .with_message("node selector")?
+                    .with_message(&person.name)?;
             }
             let harmless = json!({"metadata": {"labels": {"team": "ml"}}});
-            person.patches::<Pod>(&name, harmless).await?;
+            person.patch::<Pod>(&name, harmless).await?;
         }
         changes_placement(&ns.admin().await?, &name).await
     })
@@ -111,7 +111,7 @@ fn where_a_pod_of_nobodys_runs_is_changed_by_whoever_may() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         let mallory = neighbour.mallory().await?;
-        let own = mallory.creates::<Pod>(held()).await?.name_any();
+        let own = mallory.create::<Pod>(held()).await?.name_any();
         changes_placement(&mallory, &own).await?;
         neighbour.delete().await
     })
@@ -134,14 +134,14 @@ async fn binds(person: &Person, pod: &str, metadata: Value) -> kube::Result<Valu
 #[test]
 fn a_node_is_chosen_by_schedulers_of_the_whole_cluster_only() -> Result<()> {
     with_namespace(|ns| async move {
-        let made = ns.bob().await?.creates::<Pod>(pod()).await?;
-        ns.gate_opens(&made).await?;
+        let made = ns.bob().await?.create::<Pod>(pod()).await?;
+        ns.wait_until_ungated(&made).await?;
         let name = made.name_any();
         let owner = with_every_right(&ns).await?;
         refused(binds(&owner, &name, json!({})).await)?
-            .with(403)?
-            .saying("only schedulers")?
-            .saying(&owner.name)?;
+            .with_code(403)?
+            .with_message("only schedulers")?
+            .with_message(&owner.name)?;
         let scheduler = ns.stack.cluster().user(SCHEDULER, &ns.name).await?;
         binds(
             &scheduler,
@@ -159,10 +159,10 @@ fn a_node_is_chosen_by_schedulers_of_the_whole_cluster_only() -> Result<()> {
 #[test]
 fn a_binding_writes_no_key_that_says_whose_a_pod_is() -> Result<()> {
     with_namespace(|ns| async move {
-        let job = ns.bob().await?.creates(metaflow_job()).await?;
+        let job = ns.bob().await?.create(metaflow_job()).await?;
         let bobs: Pod = ns.pod_of(&job).await?;
-        let somebody = powerful(&ns).await?;
-        let own = somebody.creates::<Pod>(pod()).await?.name_any();
+        let somebody = person_with_cluster_rights(&ns).await?;
+        let own = somebody.create::<Pod>(pod()).await?.name_any();
         let controller = bobs.labels()["controller-uid"].clone();
         for (of, key, value) in [
             ("labels", "controller-uid", controller.as_str()),
@@ -181,9 +181,9 @@ fn a_binding_writes_no_key_that_says_whose_a_pod_is() -> Result<()> {
             ("annotations", "namesake.dev/user", BOB),
         ] {
             refused(binds(&somebody, &own, json!({of: {key: value}})).await)?
-                .with(403)?
-                .saying(key)?
-                .saying(&somebody.name)?;
+                .with_code(403)?
+                .with_message(key)?
+                .with_message(&somebody.name)?;
         }
         Ok(())
     })

@@ -34,10 +34,10 @@ where
 fn who_has_every_right_in_the_namespace_says_nothing_about_what_became_of_bobs_pods() -> Result<()>
 {
     with_namespace(|ns| async move {
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let bobs = ns.pod_of(&job).await?.name_any();
         let owner = with_every_right(&ns).await?;
-        let own = owner.creates::<Pod>(metaflow_pod()).await?.name_any();
+        let own = owner.create::<Pod>(metaflow_pod()).await?.name_any();
         // On her own pod too: the proxy goes to whatever address it says.
         for (pod, status) in [
             (&bobs, json!({"phase": "Succeeded"})),
@@ -48,13 +48,13 @@ fn who_has_every_right_in_the_namespace_says_nothing_about_what_became_of_bobs_p
             ),
         ] {
             refused(reports::<Pod>(&owner, pod, status).await)?
-                .with(403)?
-                .saying("says what became of it")?
-                .saying(&owner.name)?;
+                .with_code(403)?
+                .with_message("says what became of it")?
+                .with_message(&owner.name)?;
         }
         refused(reports::<Job>(&owner, &job.name_any(), json!({"failed": 1})).await)?
-            .with(403)?
-            .saying("jobs")?;
+            .with_code(403)?
+            .with_message("jobs")?;
         Ok(())
     })
 }
@@ -70,8 +70,8 @@ fn the_status_of_bobs_job_set_is_its_controllers() -> Result<()> {
         let done = Patch::Merge(json!({"status": {"terminalState": "Completed"}}));
         let params = PatchParams::default();
         refused(job_sets(&owner).patch_status("bobs", &params, &done).await)?
-            .with(403)?
-            .saying("jobsets")?;
+            .with_code(403)?
+            .with_message("jobsets")?;
         let controller = namesake_tests::controllers::jobset::controller(&ns).await?;
         job_sets(&controller)
             .patch_status("bobs", &params, &done)
@@ -83,7 +83,7 @@ fn the_status_of_bobs_job_set_is_its_controllers() -> Result<()> {
 #[test]
 fn scheduler_admins_and_controllers_say_what_became_of_pods() -> Result<()> {
     with_namespace(|ns| async move {
-        let job = ns.bob().await?.creates::<Job>(metaflow_job()).await?;
+        let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?.name_any();
         let scheduler = ns.stack.cluster().user(SCHEDULER, &ns.name).await?;
         let unschedulable = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]});

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use kube::{ResourceExt, api::DynamicObject};
 use namesake_tests::{
     cluster::person::Person,
-    controllers::replayed_argo::{Controller, creates, owner, patches},
+    controllers::replayed_argo::{Controller, create, owner, patch},
     namespace::{TestNamespace, account_of},
 };
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use super::{Asked, CRON, Model, ROOT, Versions, WORKFLOW, asked_for, object};
 impl Model {
     /// Argo, or who says to be it.
     fn controller(&mut self) -> (Person, bool) {
-        let itself = !self.numbers.one_in(8);
+        let itself = !self.random.one_in(8);
         let by = if itself {
             &self.flows.argo
         } else {
@@ -28,8 +28,8 @@ impl Model {
     pub(super) async fn tick(&mut self) {
         let (by, _) = self.controller();
         let (at, behind) = (
-            self.numbers.below(self.flows.crons.len()),
-            self.numbers.below(3),
+            self.random.below(self.flows.crons.len()),
+            self.random.below(3),
         );
         let Some((name, cron)) = self.flows.crons.iter().nth(at) else {
             return;
@@ -44,7 +44,7 @@ impl Model {
             "generateName": format!("{name}-"), "annotations": annotations,
             "labels": {"workflows.argoproj.io/cron-workflow": name},
             "ownerReferences": [owner(&cron.object, CRON)]});
-        if let Ok(made) = creates(&by, &object(WORKFLOW, &metadata, &spec)).await {
+        if let Ok(made) = create(&by, &object(WORKFLOW, &metadata, &spec)).await {
             self.started(made, None, asked);
         }
     }
@@ -52,7 +52,7 @@ impl Model {
     /// The template that a Workflow names, as Argo sees it, and who asked for what both say together.
     fn template_of(&mut self, workflow: &DynamicObject, asked: &Asked) -> Option<(Value, Asked)> {
         let (key, is_pure) = referred(workflow)?;
-        let behind = self.numbers.below(3);
+        let behind = self.random.below(3);
         let versions = self.flows.templates.get(&key)?;
         let at = versions.len().saturating_sub(1 + behind);
         let by = asked_for(versions, at);
@@ -61,7 +61,7 @@ impl Model {
     }
 
     pub(super) async fn store(&mut self, ns: &TestNamespace) -> Result<()> {
-        let at = self.numbers.below(self.flows.runs.len());
+        let at = self.random.below(self.flows.runs.len());
         let Some((old, asked)) = self
             .flows
             .runs
@@ -86,13 +86,13 @@ impl Model {
             ),
             None => {
                 let nodes =
-                    json!({"n": {"phase": "Running", "id": self.numbers.below(1000).to_string()}});
+                    json!({"n": {"phase": "Running", "id": self.random.below(1000).to_string()}});
                 (json!({"status": {"nodes": nodes}}), asked)
             }
         };
         let (by, itself) = self.controller();
         let name = old.name_any();
-        match patches(&by, WORKFLOW, &name, change).await {
+        match patch(&by, WORKFLOW, &name, change).await {
             Ok(new) => self.flows.runs[at].versions.push((new, asked)),
             Err(kube::Error::Api(status)) if status.code == 404 || !itself => {}
             Err(error) => {
@@ -104,11 +104,11 @@ impl Model {
     }
 
     pub(super) async fn step(&mut self, ns: &TestNamespace) -> Result<()> {
-        let at = self.numbers.below(self.flows.runs.len());
+        let at = self.random.below(self.flows.runs.len());
         let Some(run) = self.flows.runs.get(at) else {
             return Ok(());
         };
-        let behind = self.numbers.below(3);
+        let behind = self.random.below(3);
         let version = run.versions.len().saturating_sub(1 + behind);
         // What it has stored itself it does not forget.
         let stored = run.versions.iter().position(|(o, _)| is_stored(o));
@@ -133,7 +133,7 @@ impl Model {
         made["metadata"]["labels"][ROOT] = json!(self.root(asked.clone()));
         let (by, itself) = self.controller();
         let named = usize::from(itself && is_named(&spec));
-        let Ok(pod) = Controller(by).makes(made).await else {
+        let Ok(pod) = Controller(by).create_pod(made).await else {
             self.flows.keys.refused += named;
             return Ok(());
         };

@@ -6,7 +6,7 @@ use kube::{
 };
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_tests::{
-    controllers::replayed_argo::{creates, owner, patches},
+    controllers::replayed_argo::{create, owner, patch},
     namespace::TestNamespace,
 };
 use serde_json::json;
@@ -19,15 +19,15 @@ impl Model {
         let (person, (of, name)) = (self.person(), self.named_template(ns));
         let key = (of, name.clone());
         let before = self.flows.templates.get(&key).map_or(0, Vec::len);
-        let spec = spec_of(&person.name, self.numbers.below(1000));
+        let spec = spec_of(&person.name, self.random.below(1000));
         let mut spec = self.naming_another(spec);
-        if before > 0 && self.numbers.one_in(3) {
-            spec = self.flows.templates[&key][self.numbers.below(before)]
+        if before > 0 && self.random.one_in(3) {
+            spec = self.flows.templates[&key][self.random.below(before)]
                 .0
                 .clone();
         }
         let metadata = json!({"name": name, "annotations": self.worn()});
-        if self.numbers.one_in(3) {
+        if self.random.one_in(3) {
             spec["workflowMetadata"] = json!({"annotations": self.worn()});
         }
         let Ok(mut wish) = serde_json::from_value::<DynamicObject>(object(of, &metadata, &spec))
@@ -54,16 +54,16 @@ impl Model {
         let mut spec = reference(of, &name);
         let mut metadata = json!({"generateName": "run-", "annotations": self.worn()});
         let mut wish = json!({});
-        match self.numbers.below(10) {
+        match self.random.below(10) {
             0 | 1 => {
-                spec = spec_of(&person.name, self.numbers.below(1000));
+                spec = spec_of(&person.name, self.random.below(1000));
                 spec = self.naming_another(spec);
             }
             2 => spec["podMetadata"] = json!({"annotations": {"note": person.name}}),
             3 => wish["status"] = json!({"storedWorkflowTemplateSpec": spec_of(&person.name, 0)}),
             4 => {
                 // As `resubmit` does: all its annotations, and what it says.
-                let at = self.numbers.below(self.flows.runs.len());
+                let at = self.random.below(self.flows.runs.len());
                 let last = self.flows.runs.get(at).and_then(|run| run.versions.last());
                 if let Some((other, _)) = last {
                     metadata["annotations"] = json!(other.annotations());
@@ -81,17 +81,17 @@ impl Model {
         }
         json_patch::merge(&mut wish, &object(WORKFLOW, &metadata, &spec));
         let asked = Asked::from([person.name.clone()]);
-        if let Ok(made) = creates(&person, &wish).await {
+        if let Ok(made) = create(&person, &wish).await {
             self.started(made, Some(person.name), asked);
         }
     }
 
     pub(super) async fn schedule(&mut self, ns: &TestNamespace) {
         let person = self.person();
-        let name = format!("cron-{}", self.numbers.below(3));
-        let spec = spec_of(&person.name, self.numbers.below(1000));
+        let name = format!("cron-{}", self.random.below(3));
+        let spec = spec_of(&person.name, self.random.below(1000));
         let mut spec = self.naming_another(spec);
-        if self.numbers.one_in(2) {
+        if self.random.one_in(2) {
             let (of, template) = self.named_template(ns);
             spec = reference(of, &template);
         }
@@ -103,7 +103,7 @@ impl Model {
                 &json!({"name": name, "annotations": self.worn()}),
                 &spec,
             );
-            if let Ok(made) = creates(&person, &wish).await {
+            if let Ok(made) = create(&person, &wish).await {
                 self.flows.saw(&made);
                 let versions = vec![(
                     made.data["spec"]["workflowSpec"].clone(),
@@ -119,7 +119,7 @@ impl Model {
             }
             return;
         };
-        let change = match self.numbers.below(4) {
+        let change = match self.random.below(4) {
             0 => json!({"spec": {"workflowSpec": {"templates": spec["templates"]}}}),
             1 => {
                 json!({"spec": {"workflowSpec": {"workflowTemplateRef": spec["workflowTemplateRef"]}}})
@@ -127,7 +127,7 @@ impl Model {
             2 => json!({"spec": {"suspend": true}}),
             _ => json!({"spec": {"suspend": false}}),
         };
-        if let Ok(changed) = patches(&person, CRON, &name, change).await {
+        if let Ok(changed) = patch(&person, CRON, &name, change).await {
             let (says, asked) = cron.versions.last().cloned().unwrap_or_default();
             let now = changed.data["spec"]["workflowSpec"].clone();
             let asked = if now == says {
@@ -142,16 +142,16 @@ impl Model {
 
     pub(super) async fn edit(&mut self) {
         let person = self.person();
-        let at = self.numbers.below(self.flows.runs.len());
-        let evil = spec_of(&person.name, self.numbers.below(1000));
+        let at = self.random.below(self.flows.runs.len());
+        let evil = spec_of(&person.name, self.random.below(1000));
         let evil = self.naming_another(evil);
-        let change = match self.numbers.below(8) {
+        let change = match self.random.below(8) {
             0 => json!({"metadata": {"annotations": self.worn()}}),
-            1 => json!({"spec": {"suspend": self.numbers.one_in(2)}}),
+            1 => json!({"spec": {"suspend": self.random.one_in(2)}}),
             2 => json!({"spec": {"templates": evil["templates"]}}),
             3 => json!({"spec": {"podMetadata": evil["podMetadata"]}}),
             4 => {
-                json!({"spec": {"workflowTemplateRef": {"name": format!("flow-{}", self.numbers.below(2))}}})
+                json!({"spec": {"workflowTemplateRef": {"name": format!("flow-{}", self.random.below(2))}}})
             }
             5 => {
                 json!({"status": {"storedWorkflowTemplateSpec": {"templates": evil["templates"]}}})
@@ -164,7 +164,7 @@ impl Model {
         let Some(run) = self.flows.runs.get_mut(at) else {
             return;
         };
-        let Ok(new) = patches(&person, WORKFLOW, &run.name, change).await else {
+        let Ok(new) = patch(&person, WORKFLOW, &run.name, change).await else {
             return;
         };
         if let Some((old, asked)) = run.versions.last() {
@@ -180,14 +180,14 @@ impl Model {
     pub(super) async fn forget(&mut self) {
         let person = self.person();
         let params = DeleteParams::default();
-        if self.numbers.one_in(2) {
-            let at = self.numbers.below(self.flows.templates.len());
+        if self.random.one_in(2) {
+            let at = self.random.below(self.flows.templates.len());
             if let Some(((of, name), _)) = self.flows.templates.iter().nth(at) {
                 let _ = api(&person, of).delete(name, &params).await;
             }
             return;
         }
-        let at = self.numbers.below(self.flows.runs.len());
+        let at = self.random.below(self.flows.runs.len());
         if let Some(run) = self.flows.runs.get(at) {
             let _ = api(&person, WORKFLOW).delete(&run.name, &params).await;
         }

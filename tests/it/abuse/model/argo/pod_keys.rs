@@ -66,7 +66,7 @@ fn replaced(value: &Value, from: &str, to: &str) -> Value {
 impl Model {
     /// The name of some Workflow, most likely another's.
     pub(crate) fn some_run(&mut self) -> Option<String> {
-        let at = self.numbers.below(self.flows.runs.len());
+        let at = self.random.below(self.flows.runs.len());
         self.flows.runs.get(at).map(|run| run.name.clone())
     }
 
@@ -75,7 +75,7 @@ impl Model {
         let Some(run) = self.some_run() else {
             return json!({});
         };
-        match self.numbers.below(6) {
+        match self.random.below(6) {
             0 => json!({"labels": {LABEL: run}}),
             1 => json!({"annotations": {NODE_ID: run, NODE_NAME: run}}),
             2 => json!({"labels": {COMPLETED: "true"}}),
@@ -86,12 +86,12 @@ impl Model {
 
     /// The same in a spec of Argo's, now and then.
     pub(super) fn naming_another(&mut self, mut spec: Value) -> Value {
-        if self.numbers.one_in(4) {
+        if self.random.one_in(4) {
             let mut keys = self.argos_keys();
-            if self.numbers.one_in(2) {
+            if self.random.one_in(2) {
                 keys = replaced(&keys, PREFIX, PARAMETER);
             }
-            let of_a_template = self.numbers.one_in(2);
+            let of_a_template = self.random.one_in(2);
             let metadata = match spec.pointer_mut("/templates/0/metadata") {
                 Some(metadata) if of_a_template => metadata,
                 _ => &mut spec["podMetadata"],
@@ -104,12 +104,12 @@ impl Model {
     /// Somebody writes them onto a pod that is there.
     pub(super) async fn writes_argos_keys(&mut self) -> Result<()> {
         let (person, metadata) = (self.person(), self.argos_keys());
-        let at = self.numbers.below(self.pods.len());
+        let at = self.random.below(self.pods.len());
         let Some(pod) = self.pods.get(at) else {
             return Ok(());
         };
         let change = json!({"metadata": metadata});
-        match person.patches::<Pod>(&pod.name_any(), change).await {
+        match person.patch::<Pod>(&pod.name_any(), change).await {
             Ok(changed) => ensure!(
                 keys(&changed) == keys(pod),
                 "{} changed what Argo goes by: {:?}",

@@ -16,39 +16,44 @@ use crate::{cluster::manifests, namespace::TestNamespace};
 
 /// Whether it is asked again when somebody changed the pod after it.
 #[derive(Debug, Clone, Copy)]
-pub enum Again {
+pub enum Reinvocation {
     /// Once and no more.
     Never,
     /// It insists.
     IfNeeded,
 }
 
-/// Such a webhook. Drop it only after [`Meddler::ends`], or pods of the namespace are refused from then on.
-pub struct Meddler {
+/// Such a webhook. Drop it only after [`OtherWebhook::delete`], or pods of the namespace are refused from then on.
+pub struct OtherWebhook {
     name: String,
     client: Client,
     handle: Handle<std::net::SocketAddr>,
 }
 
-impl Meddler {
+impl OtherWebhook {
     /// Starts one that applies this JSON patch to the pods of a test's namespace. Configurations are called in the order of
     /// their names: its comes after ours.
     ///
     /// # Errors
     /// No port, no certificate, or the API server refuses.
-    pub async fn starts(ns: &TestNamespace, patch: &Value, again: Again) -> Result<Self> {
+    pub async fn start(ns: &TestNamespace, patch: &Value, again: Reinvocation) -> Result<Self> {
         Self::named(&format!("zz-{}", ns.name), ns, patch, again).await
     }
 
-    /// As [`Meddler::starts`], but it is called before ours.
+    /// As [`OtherWebhook::start`], but it is called before ours.
     ///
     /// # Errors
-    /// See [`Meddler::starts`].
-    pub async fn comes_first(ns: &TestNamespace, patch: &Value) -> Result<Self> {
-        Self::named(&format!("aa-{}", ns.name), ns, patch, Again::Never).await
+    /// See [`OtherWebhook::start`].
+    pub async fn start_before_ours(ns: &TestNamespace, patch: &Value) -> Result<Self> {
+        Self::named(&format!("aa-{}", ns.name), ns, patch, Reinvocation::Never).await
     }
 
-    async fn named(name: &str, ns: &TestNamespace, patch: &Value, again: Again) -> Result<Self> {
+    async fn named(
+        name: &str,
+        ns: &TestNamespace,
+        patch: &Value,
+        again: Reinvocation,
+    ) -> Result<Self> {
         let client = ns.admin().await?.client().clone();
         let authority = Authority::ensure(&client, &ns.name, Timestamp::now()).await?;
         let names = [Ipv4Addr::LOCALHOST.to_string()];
@@ -71,13 +76,13 @@ impl Meddler {
         tokio::spawn(server.serve(app.into_make_service()));
         let name = name.to_owned();
         let again = match again {
-            Again::Never => "Never",
-            Again::IfNeeded => "IfNeeded",
+            Reinvocation::Never => "Never",
+            Reinvocation::IfNeeded => "IfNeeded",
         };
         let configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": name},
             "webhooks": [{
-                "name": "meddler.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+                "name": "other.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
                 "clientConfig": {"url": format!("https://{address}/"), "caBundle": BASE64.encode(authority.bundle_pem().as_bytes())},
                 "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": ns.name}},
@@ -96,7 +101,7 @@ impl Meddler {
     ///
     /// # Errors
     /// The API server refuses.
-    pub async fn ends(self) -> Result<()> {
+    pub async fn delete(self) -> Result<()> {
         let configurations: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
         configurations
             .delete(&self.name, &DeleteParams::default())

@@ -13,7 +13,7 @@ use super::Stack;
 
 /// Asks for this user's identity of the class `research`.
 #[must_use]
-pub fn question(namespace: &str, user: &str) -> Value {
+pub fn identity_request(namespace: &str, user: &str) -> Value {
     json!({"namespace": namespace, "class": "research", "user": user, "groups": [], "values": {"user": user}})
 }
 
@@ -28,11 +28,11 @@ impl Stack {
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn asked(&self, broker: SocketAddr, body: &Value) -> Result<(u16, Value)> {
+    pub async fn ask_broker(&self, broker: SocketAddr, body: &Value) -> Result<(u16, Value)> {
         let cluster = self.cluster();
         let audiences = [BROKER_AUDIENCE];
         let token = cluster.token(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &audiences);
-        self.post(broker, Some(&token.await?), body.to_string())
+        self.post_to_broker(broker, Some(&token.await?), body.to_string())
             .await
     }
 
@@ -40,7 +40,7 @@ impl Stack {
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn post(
+    pub async fn post_to_broker(
         &self,
         broker: SocketAddr,
         token: Option<&SecretString>,
