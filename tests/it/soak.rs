@@ -78,7 +78,7 @@ fn number(variable: &str, otherwise: u64) -> Result<u64> {
 }
 
 #[test]
-fn after_any_faults_everybody_wanted_works_and_nothing_else_is_left() -> Result<()> {
+fn after_any_faults_every_wanted_identity_works_and_nothing_else_is_left() -> Result<()> {
     let seconds = number("NAMESAKE_SOAK_SECONDS", SHORT)?;
     let seed = number("NAMESAKE_SOAK_SEED", SEED)?;
     let options = options();

@@ -90,7 +90,7 @@ async fn others(ns: &TestNamespace) -> Result<[Person; 3]> {
 }
 
 #[test]
-fn nobody_but_the_broker_creates_an_account_of_a_managed_name() -> Result<()> {
+fn only_the_broker_creates_an_account_with_a_managed_name() -> Result<()> {
     with_namespace(|ns| async move {
         let name = ns.name_for("victim@acme.com");
         let elsewhere = ns.neighbour().await?;
@@ -107,7 +107,7 @@ fn nobody_but_the_broker_creates_an_account_of_a_managed_name() -> Result<()> {
 }
 
 #[test]
-fn generate_name_does_not_get_round_the_guard() -> Result<()> {
+fn generate_name_does_not_bypass_the_policy() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let mut refusals = 0;
@@ -132,7 +132,7 @@ fn generate_name_does_not_get_round_the_guard() -> Result<()> {
 }
 
 #[test]
-fn nobody_but_the_broker_points_bobs_account_elsewhere_or_deletes_it() -> Result<()> {
+fn only_the_broker_changes_or_deletes_bobs_account() -> Result<()> {
     with_namespace(|ns| async move {
         let name = create_account_of_bob(&ns).await?;
         eventually("its Identity owns it", async || {
@@ -159,7 +159,7 @@ fn nobody_but_the_broker_points_bobs_account_elsewhere_or_deletes_it() -> Result
 }
 
 #[test]
-fn nobody_runs_as_bob_where_a_namespace_has_opted_out() -> Result<()> {
+fn nobody_runs_as_bob_in_a_namespace_that_was_opted_out() -> Result<()> {
     with_namespace(|ns| async move {
         let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
@@ -183,7 +183,7 @@ fn nobody_runs_as_bob_where_a_namespace_has_opted_out() -> Result<()> {
 }
 
 #[test]
-fn who_edits_a_namespace_reads_identities_and_writes_none() -> Result<()> {
+fn the_role_edit_reads_identities_and_writes_none() -> Result<()> {
     with_namespace(|ns| async move {
         let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
@@ -200,7 +200,7 @@ fn who_edits_a_namespace_reads_identities_and_writes_none() -> Result<()> {
 }
 
 #[test]
-fn not_even_an_admin_writes_an_identitys_status() -> Result<()> {
+fn not_even_an_admin_writes_the_status_of_an_identity() -> Result<()> {
     with_namespace(|ns| async move {
         let name = create_account_of_bob(&ns).await?;
         let admin = ns.admin().await?;
@@ -221,7 +221,7 @@ fn not_even_an_admin_writes_an_identitys_status() -> Result<()> {
 }
 
 #[test]
-fn what_an_identity_is_does_not_change_even_for_an_admin() -> Result<()> {
+fn the_key_fields_of_an_identity_are_immutable_even_for_an_admin() -> Result<()> {
     with_namespace(|ns| async move {
         let name = create_account_of_bob(&ns).await?;
         let admin = ns.admin().await?;
@@ -252,7 +252,7 @@ fn the_broker_itself_writes_managed_accounts_only() -> Result<()> {
 }
 
 #[test]
-fn the_broker_itself_gets_tokens_for_google_and_managed_accounts_only() -> Result<()> {
+fn the_broker_itself_gets_tokens_only_of_managed_accounts_and_for_google() -> Result<()> {
     with_namespace(|ns| async move {
         let name = create_account_of_bob(&ns).await?;
         let accounts: Api<ServiceAccount> = ns.broker().await?.all();
@@ -288,7 +288,7 @@ fn the_broker_itself_gets_tokens_for_google_and_managed_accounts_only() -> Resul
 }
 
 #[test]
-fn the_broker_itself_has_no_rights_where_nobody_opted_in_and_binds_nobody_else() -> Result<()> {
+fn the_broker_itself_has_no_rights_without_opt_in_and_binds_roles_to_nobody_else() -> Result<()> {
     with_namespace(|ns| async move {
         let broker = ns.broker().await?;
         let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-argo-task"});
@@ -324,7 +324,7 @@ fn the_broker_itself_has_no_rights_where_nobody_opted_in_and_binds_nobody_else()
 }
 
 #[test]
-fn the_webhook_makes_nothing_and_reads_no_secret_but_its_own() -> Result<()> {
+fn the_webhook_creates_nothing_and_reads_no_secret_but_its_own() -> Result<()> {
     with_namespace(|ns| async move {
         let webhook = ns.webhook().await?;
         refused(webhook.create::<Pod>(pod()).await)?.with_code(403)?;

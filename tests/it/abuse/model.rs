@@ -246,7 +246,7 @@ impl Model {
 }
 
 #[test]
-fn whatever_three_people_do_to_one_another_each_pod_runs_as_who_asked_for_it() -> Result<()> {
+fn whatever_three_people_do_to_one_another_each_pod_runs_as_its_requester() -> Result<()> {
     with_namespace(|ns| async move {
         let seed = std::env::var("NAMESAKE_SEED")
             .ok()

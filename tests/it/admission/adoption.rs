@@ -45,7 +45,7 @@ fn adopt_for(user: &str) -> Value {
 }
 
 #[test]
-fn a_job_from_before_the_opt_in_is_listed_and_given_to_its_user_by_an_admin_only() -> Result<()> {
+fn a_job_from_before_the_opt_in_is_listed_and_only_an_admin_assigns_it_to_its_user() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         let planted = metaflow_job()
@@ -146,7 +146,7 @@ async fn keys_change(ns: &TestNamespace, patch: Value) -> Result<()> {
 }
 
 #[test]
-fn stamps_outlive_the_key_that_signs_until_it_is_removed() -> Result<()> {
+fn stamps_stay_valid_after_a_key_rotation_until_the_old_key_is_removed() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let alice = ns.alice().await?;
         let first: Job = alice.create(metaflow_job().suspended()).await?;

@@ -23,7 +23,7 @@ fn task_of(owner: &str) -> Draft {
 }
 
 #[test]
-fn a_pod_that_airflow_makes_for_alice_runs_as_alice() -> Result<()> {
+fn a_pod_that_airflow_creates_for_alice_runs_as_alice() -> Result<()> {
     with_namespace(|ns| async move {
         let airflow = airflow(&ns).await?;
         let pod = airflow
@@ -37,7 +37,7 @@ fn a_pod_that_airflow_makes_for_alice_runs_as_alice() -> Result<()> {
 }
 
 #[test]
-fn airflow_speaks_only_for_those_whom_the_rules_let_it() -> Result<()> {
+fn airflow_can_claim_only_users_that_the_rules_allow() -> Result<()> {
     with_namespace(|ns| async move {
         let airflow = airflow(&ns).await?;
         let foreign = airflow
@@ -53,7 +53,7 @@ fn airflow_speaks_only_for_those_whom_the_rules_let_it() -> Result<()> {
 }
 
 #[test]
-fn what_airflow_writes_proves_nothing_when_mallory_writes_it() -> Result<()> {
+fn the_annotation_of_airflow_proves_nothing_when_mallory_writes_it() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = ns.mallory().await?.create::<Pod>(task_of(ALICE)).await?;
         ns.runs_as(&pod, MALLORY).await?;

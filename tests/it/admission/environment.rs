@@ -51,7 +51,7 @@ async fn variables(ns: &TestNamespace) -> Result<[String; 2]> {
 }
 
 #[test]
-fn the_environment_is_left_alone_unless_the_rules_say_so() -> Result<()> {
+fn the_environment_is_unchanged_unless_the_rules_say_otherwise() -> Result<()> {
     with_namespace(|ns| async move {
         let [user, headers] = variables(&ns).await?;
         ensure!(user == BOB && headers == TOKEN, "{user} {headers}");
@@ -68,7 +68,7 @@ fn the_environment_is_left_alone_unless_the_rules_say_so() -> Result<()> {
 }
 
 #[test]
-fn the_proven_user_is_set_and_the_token_is_gone_where_the_rules_say_so() -> Result<()> {
+fn the_proven_user_is_set_and_the_token_removed_where_the_rules_say_so() -> Result<()> {
     let options = Options {
         rules: format!("{SHARED_RULES}\nhygiene: {{setUser: true, stripTokens: true}}\n"),
         ..Options::default()

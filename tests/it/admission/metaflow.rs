@@ -172,7 +172,7 @@ fn check_shown(seen: &(bool, String), words: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn the_stock_client_shows_a_new_user_that_the_broker_is_away() -> Result<()> {
+fn the_stock_client_shows_a_new_user_that_the_broker_is_unavailable() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         ns.stack.kill_broker().await;
         let seen = run_flow_as_bob(&ns).await?;
@@ -189,7 +189,7 @@ fn the_stock_client_shows_a_new_user_that_the_broker_is_away() -> Result<()> {
 }
 
 #[test]
-fn the_stock_client_shows_the_admins_own_words_of_a_deny_rule() -> Result<()> {
+fn the_stock_client_shows_the_message_of_a_deny_rule() -> Result<()> {
     let deny = "rules:\n  - {name: gone, match: {user: bob@acme.com}, deny: \"bob works elsewhere now: ask #ml-platform\"}";
     let options = Options {
         rules: SHARED_RULES.replacen("rules:", deny, 1),
@@ -219,7 +219,7 @@ print(job.has_failed, job.reason)
 ";
 
 #[test]
-fn the_stock_client_tells_why_a_task_that_waited_in_vain_was_ended() -> Result<()> {
+fn the_stock_client_shows_why_a_waiting_task_was_failed() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         refuse_new_accounts(&ns)?;
         let bob = ns.bob().await?;
@@ -293,7 +293,7 @@ fn a_run_of_the_stock_client_with_a_metadata_service_shows_why_the_identity_fail
 /// Without a metadata service Metaflow 2.19 fails in its own clean-up before it shows why a task failed. The next run is refused
 /// where it does show the reason.
 #[test]
-fn a_run_of_the_stock_client_without_a_metadata_service_shows_it_from_the_second_time_on()
+fn a_run_of_the_stock_client_without_a_metadata_service_shows_it_from_the_second_run_on()
 -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         refuse_new_accounts(&ns)?;

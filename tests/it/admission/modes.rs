@@ -61,7 +61,7 @@ fn told(pod: &Pod) -> &str {
 }
 
 #[test]
-fn in_shadow_mode_nothing_changes_and_everything_is_told() -> Result<()> {
+fn in_shadow_mode_nothing_changes_and_everything_is_reported() -> Result<()> {
     with_namespace(|ns| async move {
         let bobs = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&bobs, BOB).await?;
@@ -128,7 +128,7 @@ async fn counted(ns: &TestNamespace) -> Result<()> {
 }
 
 #[test]
-fn a_parent_that_somebody_else_changes_in_shadow_mode_is_nobodys_afterwards() -> Result<()> {
+fn a_parent_that_somebody_else_changes_in_shadow_mode_loses_its_stamp() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns
             .bob()
@@ -151,7 +151,7 @@ fn a_parent_that_somebody_else_changes_in_shadow_mode_is_nobodys_afterwards() ->
 }
 
 #[test]
-fn with_every_webhook_down_one_command_lets_pods_in_and_nobody_becomes_anybody() -> Result<()> {
+fn while_every_webhook_is_down_one_command_lets_pods_in_without_any_identity() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let bobs = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&bobs, BOB).await?;
@@ -201,7 +201,7 @@ fn with_every_webhook_down_one_command_lets_pods_in_and_nobody_becomes_anybody()
 }
 
 #[test]
-fn only_admins_switch_a_namespace_and_nobody_writes_its_epoch() -> Result<()> {
+fn only_admins_change_the_mode_of_a_namespace_and_nobody_its_epoch() -> Result<()> {
     with_namespace(|ns| async move {
         let admin = ns.admin().await?;
         let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "owner"},

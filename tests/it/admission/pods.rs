@@ -71,7 +71,7 @@ fn gates(pod: &Pod) -> Vec<&str> {
 }
 
 #[test]
-fn a_foreign_gate_stays_when_ours_opens() -> Result<()> {
+fn a_foreign_gate_stays_when_ours_is_removed() -> Result<()> {
     with_namespace(|ns| async move {
         let gated =
             metaflow_job().pod_field("schedulingGates", json!([{"name": "acme.com/quota"}]));
@@ -87,7 +87,7 @@ fn a_foreign_gate_stays_when_ours_opens() -> Result<()> {
 }
 
 #[test]
-fn a_pod_of_a_new_user_that_names_its_node_is_told_to_come_back() -> Result<()> {
+fn a_pod_of_a_new_user_that_names_its_node_is_refused_until_the_identity_works() -> Result<()> {
     with_namespace(|ns| async move {
         let google = ns.stack.google();
         let pinned = pod().pod_field("nodeName", json!("n1"));
@@ -105,7 +105,7 @@ fn a_pod_of_a_new_user_that_names_its_node_is_told_to_come_back() -> Result<()> 
 }
 
 #[test]
-fn a_dry_run_makes_nothing_and_says_what_it_would() -> Result<()> {
+fn a_dry_run_creates_nothing_and_shows_what_it_would_do() -> Result<()> {
     with_namespace(|ns| async move {
         let new_user = ns.person("dry@acme.com").await?;
         let before = ns.stack.google().accounts().len();
@@ -154,7 +154,7 @@ fn a_namespace_that_is_not_opted_in_is_untouched() -> Result<()> {
 }
 
 #[test]
-fn a_pod_without_a_word_of_metaflow_belongs_to_who_makes_it_too() -> Result<()> {
+fn a_pod_without_metaflow_metadata_belongs_to_its_creator_too() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
         let made = alice.create::<Pod>(pod()).await?;
@@ -168,7 +168,7 @@ fn a_pod_without_a_word_of_metaflow_belongs_to_who_makes_it_too() -> Result<()> 
 }
 
 #[test]
-fn a_rule_may_give_a_named_account_to_who_is_proven_only() -> Result<()> {
+fn a_rule_gives_a_named_account_only_to_the_proven_requester() -> Result<()> {
     with_namespace(|ns| async move {
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "metaflow-billing"}});
         let admin = ns.admin().await?;
@@ -193,7 +193,7 @@ fn a_rule_may_give_a_named_account_to_who_is_proven_only() -> Result<()> {
 }
 
 #[test]
-fn a_class_may_give_each_step_an_identity_of_its_own() -> Result<()> {
+fn a_class_can_give_each_step_its_own_identity() -> Result<()> {
     with_namespace(|ns| async move {
         let mut accounts = Vec::new();
         for step in ["start", "train", "start"] {
@@ -222,7 +222,7 @@ fn a_class_may_give_each_step_an_identity_of_its_own() -> Result<()> {
 }
 
 #[test]
-fn a_refusal_comes_at_the_job_and_says_rule_person_and_remedy() -> Result<()> {
+fn a_job_is_refused_at_creation_with_rule_requester_and_remedy() -> Result<()> {
     with_namespace(|ns| async move {
         let contractor = ns.person("carl@contractor.example").await?;
         refused(contractor.create::<Job>(metaflow_job()).await)?
@@ -236,7 +236,7 @@ fn a_refusal_comes_at_the_job_and_says_rule_person_and_remedy() -> Result<()> {
 }
 
 #[test]
-fn a_class_for_a_group_is_refused_to_who_is_not_in_it() -> Result<()> {
+fn a_class_for_a_group_is_refused_to_others() -> Result<()> {
     with_namespace(|ns| async move {
         let wanted = metaflow_job().labelled("identity", "inner-circle");
         let job = ns.alice().await?.create::<Job>(wanted.clone()).await?;
@@ -277,7 +277,7 @@ fn said(event: &Value, key: &str) -> Option<String> {
 }
 
 #[test]
-fn the_clusters_audit_log_says_who_a_pod_was_for() -> Result<()> {
+fn the_audit_log_of_the_cluster_names_the_user_of_a_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns
             .alice()
@@ -305,7 +305,7 @@ fn the_clusters_audit_log_says_who_a_pod_was_for() -> Result<()> {
 }
 
 #[test]
-fn the_deprecated_field_cannot_name_somebody_else() -> Result<()> {
+fn the_deprecated_account_field_cannot_name_the_account_of_another_user() -> Result<()> {
     with_namespace(|ns| async move {
         let bobs = ns
             .pod_of(&ns.bob().await?.create::<Job>(metaflow_job()).await?)

@@ -58,7 +58,7 @@ fn patch_of(response: &Value) -> Result<Vec<Value>> {
 }
 
 #[test]
-fn what_is_no_review_gets_a_clear_4xx() -> Result<()> {
+fn a_body_that_is_not_a_review_gets_a_clear_4xx() -> Result<()> {
     with_namespace(|ns| async move {
         let mut old = review(&ns, &metaflow_pod().into_value(), ALICE);
         old["apiVersion"] = json!("admission.k8s.io/v1beta1");
@@ -106,7 +106,7 @@ fn a_body_over_eight_mebibytes_is_refused_unread() -> Result<()> {
 }
 
 #[test]
-fn a_kind_that_nobody_asked_us_about_is_refused_by_name() -> Result<()> {
+fn an_unexpected_kind_is_refused_by_name() -> Result<()> {
     with_namespace(|ns| async move {
         for (group, kind) in [
             ("apps", "Deployment"),
@@ -141,7 +141,7 @@ fn a_kind_that_nobody_asked_us_about_is_refused_by_name() -> Result<()> {
 }
 
 #[test]
-fn a_patch_touches_nothing_but_what_is_ours() -> Result<()> {
+fn a_patch_changes_only_namesakes_own_fields() -> Result<()> {
     with_namespace(|ns| async move {
         let mut pod = metaflow_pod().annotated("acme.com/cost", "42").into_value();
         pod["spec"]["fieldOfNextYear"] = json!({"nested": [1, 2]});
@@ -165,7 +165,7 @@ fn a_patch_touches_nothing_but_what_is_ours() -> Result<()> {
 }
 
 #[test]
-fn our_own_output_gets_an_empty_patch() -> Result<()> {
+fn an_already_patched_object_gets_an_empty_patch() -> Result<()> {
     with_namespace(|ns| async move {
         for draft in [metaflow_pod(), metaflow_job()] {
             let mut asked = review(&ns, &draft.into_value(), ALICE);
@@ -186,7 +186,7 @@ fn our_own_output_gets_an_empty_patch() -> Result<()> {
 }
 
 #[test]
-fn names_that_only_a_review_can_carry_are_nobodys() -> Result<()> {
+fn user_names_that_only_a_forged_review_can_have_are_refused() -> Result<()> {
     with_namespace(|ns| async move {
         for user in [
             "🦀@acme.com",
@@ -215,7 +215,7 @@ fn names_that_only_a_review_can_carry_are_nobodys() -> Result<()> {
 }
 
 #[test]
-fn a_resolution_asked_for_outside_the_opt_in_is_not_signed() -> Result<()> {
+fn nothing_is_signed_for_a_namespace_that_is_not_opted_in() -> Result<()> {
     with_namespace(|ns| async move {
         for namespace in ["kube-system", "namesake-system", "no-such-namespace", ""] {
             let mut asked = review(&ns, &metaflow_job().into_value(), ALICE);
@@ -231,7 +231,7 @@ fn a_resolution_asked_for_outside_the_opt_in_is_not_signed() -> Result<()> {
 }
 
 #[test]
-fn health_and_readiness_are_served_and_metrics_on_a_port_of_their_own() -> Result<()> {
+fn health_and_readiness_are_served_and_metrics_on_their_own_port() -> Result<()> {
     with_namespace(|ns| async move {
         let (https, url) = (ns.stack.https()?, ns.stack.webhook_url());
         for path in ["healthz", "readyz"] {
@@ -250,7 +250,7 @@ fn health_and_readiness_are_served_and_metrics_on_a_port_of_their_own() -> Resul
 }
 
 #[test]
-fn nobody_who_only_reaches_the_metrics_port_gets_a_review_answered_or_an_identity() -> Result<()> {
+fn the_metrics_ports_answer_neither_reviews_nor_identity_requests() -> Result<()> {
     with_namespace(|ns| async move {
         let asked = review(&ns, &metaflow_job().into_value(), ALICE).to_string();
         let (webhook, broker) = (

@@ -44,7 +44,8 @@ async fn both_are_ready(ns: &TestNamespace) -> Result<()> {
 }
 
 #[test]
-fn when_the_api_server_is_back_known_users_go_on_at_once_and_new_ones_are_served() -> Result<()> {
+fn when_the_api_server_is_back_known_users_continue_at_once_and_new_ones_are_served() -> Result<()>
+{
     with_own_stack(Options::default(), |ns| async move {
         ns.wait_until_alice_is_known().await?;
         let control_plane = &ns.stack.cluster().control_plane;
@@ -195,8 +196,8 @@ impl Storm<'_> {
 }
 
 #[test]
-fn while_others_write_the_same_objects_and_policy_without_end_an_identity_still_comes_to_work()
--> Result<()> {
+fn an_identity_becomes_ready_although_others_keep_writing_the_same_objects_and_policy() -> Result<()>
+{
     with_own_stack(Options::default(), |ns| async move {
         let storm = Storm {
             ns: &ns,

@@ -50,7 +50,7 @@ async fn is_ready(ns: &TestNamespace, name: &str) -> Result<()> {
 }
 
 #[test]
-fn another_broker_goes_on_where_the_leader_was_killed_and_answers_before() -> Result<()> {
+fn another_broker_takes_over_from_a_killed_leader_and_answers_before_that() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         let before = eventually("somebody leads", async || lease(&ns).await).await?;
@@ -96,7 +96,7 @@ fn another_broker_goes_on_where_the_leader_was_killed_and_answers_before() -> Re
 }
 
 #[test]
-fn a_leader_that_is_robbed_of_the_lease_stops_and_leads_again_when_the_thief_is_gone() -> Result<()>
+fn a_leader_that_loses_the_lease_stops_and_leads_again_when_the_other_holder_is_gone() -> Result<()>
 {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
@@ -135,7 +135,7 @@ fn a_leader_that_is_robbed_of_the_lease_stops_and_leads_again_when_the_thief_is_
 }
 
 #[test]
-fn a_leader_that_is_stopped_gives_the_lease_back() -> Result<()> {
+fn a_leader_that_shuts_down_releases_the_lease() -> Result<()> {
     let options = Options {
         // Longer than anybody here waits for it to run out; it is looked at in fifths of that.
         tune: |config| config.timings.lease = Duration::from_mins(2),
@@ -161,7 +161,7 @@ fn a_leader_that_is_stopped_gives_the_lease_back() -> Result<()> {
 const FAILOVER: Duration = Duration::from_secs(15);
 
 #[test]
-fn with_the_lease_as_shipped_another_goes_on_within_15_s_of_the_leaders_end() -> Result<()> {
+fn with_the_default_lease_another_broker_takes_over_from_a_killed_leader() -> Result<()> {
     let options = Options {
         tune: |config| config.timings.lease = Timings::default().lease,
         ..Options::default()
@@ -192,7 +192,7 @@ fn with_the_lease_as_shipped_another_goes_on_within_15_s_of_the_leaders_end() ->
 }
 
 #[test]
-fn a_rollout_of_the_brokers_while_new_users_come_loses_no_request() -> Result<()> {
+fn a_rollout_of_the_brokers_while_new_users_arrive_loses_no_request() -> Result<()> {
     let options = Options {
         // As in the manifests, and as many times shorter as the looks at readiness here are.
         tune: |config| config.drain = Duration::from_millis(500),

@@ -210,7 +210,7 @@ async fn one_by_one(ns: &TestNamespace, cases: &[Case]) -> Result<()> {
 }
 
 #[test]
-fn after_each_fault_of_googles_that_passes_a_new_user_has_one_account_that_works() -> Result<()> {
+fn after_each_temporary_fault_of_google_a_new_user_has_one_working_account() -> Result<()> {
     with_own_stack(
         options(),
         |ns| async move { one_by_one(&ns, &PASSING).await },
@@ -218,7 +218,8 @@ fn after_each_fault_of_googles_that_passes_a_new_user_has_one_account_that_works
 }
 
 #[test]
-fn each_fault_of_googles_that_lasts_is_on_the_identity_and_mended_it_works() -> Result<()> {
+fn each_lasting_fault_of_google_is_reported_on_the_identity_which_works_once_it_is_fixed()
+-> Result<()> {
     with_own_stack(
         options(),
         |ns| async move { one_by_one(&ns, &LASTING).await },

@@ -20,7 +20,8 @@ use namesake_tests::{
 use serde_json::json;
 
 #[test]
-fn without_the_broker_known_users_notice_nothing_and_new_ones_are_told_at_the_job() -> Result<()> {
+fn without_the_broker_known_users_notice_nothing_and_new_ones_are_refused_at_the_job() -> Result<()>
+{
     with_own_stack(Options::default(), |ns| async move {
         ns.wait_until_alice_is_known().await?;
         ns.stack.kill_broker().await;
@@ -52,7 +53,8 @@ fn without_the_broker_known_users_notice_nothing_and_new_ones_are_told_at_the_jo
 }
 
 #[test]
-fn a_broker_that_hangs_costs_the_deadline_and_not_the_api_servers_patience() -> Result<()> {
+fn a_request_to_a_hanging_broker_ends_at_our_deadline_and_not_at_that_of_the_api_server()
+-> Result<()> {
     let options = Options {
         broker_deadline: Duration::from_millis(500),
         ..Options::default()
@@ -115,7 +117,7 @@ fn a_broker_killed_between_account_and_binding_finishes_after_its_restart() -> R
 }
 
 #[test]
-fn a_create_whose_answer_was_lost_leaves_one_account() -> Result<()> {
+fn a_create_whose_response_was_lost_leaves_one_account() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         google.plan_fault(json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "applied": true, "answer": "cut"}))?;
@@ -133,7 +135,8 @@ fn a_create_whose_answer_was_lost_leaves_one_account() -> Result<()> {
 }
 
 #[test]
-fn without_google_a_new_users_pod_waits_and_says_why_and_known_users_go_on() -> Result<()> {
+fn without_google_the_pod_of_a_new_user_waits_and_says_why_and_known_users_continue() -> Result<()>
+{
     with_own_stack(Options::default(), |ns| async move {
         ns.wait_until_alice_is_known().await?;
         ns.stack
@@ -168,7 +171,7 @@ fn without_google_a_new_users_pod_waits_and_says_why_and_known_users_go_on() -> 
 }
 
 #[test]
-fn without_the_webhook_nothing_new_runs_where_it_was_opted_in_and_nothing_else_notices()
+fn without_the_webhook_nothing_new_runs_in_opted_in_namespaces_and_nothing_else_is_affected()
 -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let running = ns
@@ -209,7 +212,7 @@ fn without_the_webhook_nothing_new_runs_where_it_was_opted_in_and_nothing_else_n
 }
 
 #[test]
-fn a_namespace_with_identities_ends_without_the_webhook() -> Result<()> {
+fn a_namespace_with_identities_is_deleted_without_the_webhook() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let other = ns.neighbour().await?;
         other.opt_in().await?;
@@ -223,7 +226,7 @@ fn a_namespace_with_identities_ends_without_the_webhook() -> Result<()> {
 }
 
 #[test]
-fn stamps_outlive_a_restart_of_the_webhook() -> Result<()> {
+fn stamps_survive_a_restart_of_the_webhook() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let bob = ns.bob().await?;
         let job = bob.create::<Job>(metaflow_job().suspended()).await?;
@@ -242,7 +245,7 @@ fn stamps_outlive_a_restart_of_the_webhook() -> Result<()> {
 }
 
 #[test]
-fn one_user_cannot_use_up_everybodys_quota() -> Result<()> {
+fn one_user_cannot_use_up_the_quota_of_all_others() -> Result<()> {
     let options = Options {
         identities_per_minute: 3,
         ..Options::default()
@@ -270,7 +273,7 @@ fn one_user_cannot_use_up_everybodys_quota() -> Result<()> {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named_with_what_to_do() -> Result<()> {
+fn the_error_for_a_port_in_use_names_it_and_the_remedy() -> Result<()> {
     let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = taken.local_addr()?.to_string();
     for (program, package) in [

@@ -275,7 +275,7 @@ async fn goes_wrong(ns: &TestNamespace, case: &Case) -> Result<()> {
 }
 
 #[test]
-fn what_is_wrong_in_a_class_is_said_with_what_to_do_works_when_mended_and_leaves_nothing()
+fn an_error_in_a_class_is_reported_with_the_remedy_and_the_identity_works_once_fixed_and_leaves_nothing()
 -> Result<()> {
     let classes = CASES.map(|case| (case.name, case.lines));
     let rules = rules_with(&classes) + PINS;

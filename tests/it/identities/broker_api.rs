@@ -68,7 +68,7 @@ fn with(ns: &TestNamespace, key: &str, value: Value) -> Value {
 }
 
 #[test]
-fn the_webhook_gets_an_identity_whose_account_is_there_already() -> Result<()> {
+fn the_webhook_gets_an_identity_whose_account_already_exists() -> Result<()> {
     with_namespace(|ns| async move {
         let answer = ask_broker(&ns, identity_request(&ns, ALICE)).await?;
         ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
@@ -90,7 +90,7 @@ fn the_webhook_gets_an_identity_whose_account_is_there_already() -> Result<()> {
 }
 
 #[test]
-fn without_a_good_token_for_this_audience_nobody_is_heard() -> Result<()> {
+fn a_request_without_a_valid_token_for_the_audience_is_unauthorized() -> Result<()> {
     with_namespace(|ns| async move {
         let body = identity_request(&ns, ALICE).to_string();
         let cluster = ns.stack.cluster();
@@ -116,7 +116,7 @@ fn without_a_good_token_for_this_audience_nobody_is_heard() -> Result<()> {
 }
 
 #[test]
-fn nobody_but_the_webhook_may_ask() -> Result<()> {
+fn only_the_webhook_is_allowed_to_request_identities() -> Result<()> {
     with_namespace(|ns| async move {
         let cluster = ns.stack.cluster();
         // A pod of mallory's may carry a token with any audience; so may the broker itself, and a namesake elsewhere.
@@ -176,7 +176,7 @@ fn a_class_that_the_rules_do_not_have_or_that_is_not_for_this_user_is_refused() 
 }
 
 #[test]
-fn a_user_that_is_no_name_is_refused_and_makes_nothing() -> Result<()> {
+fn a_user_name_that_is_not_valid_is_refused_and_creates_nothing() -> Result<()> {
     with_namespace(|ns| async move {
         let long = format!("{}@acme.com", "a".repeat(300));
         let bad = [
@@ -213,7 +213,7 @@ fn a_user_that_is_no_name_is_refused_and_makes_nothing() -> Result<()> {
 }
 
 #[test]
-fn a_body_that_is_no_question_is_named() -> Result<()> {
+fn a_body_that_is_not_a_request_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let token = ns
             .stack

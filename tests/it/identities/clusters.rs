@@ -74,8 +74,7 @@ async fn counts_another_cluster(ns: &TestNamespace, wanted: bool) -> Result<()> 
 }
 
 #[test]
-fn two_clusters_of_one_stack_leave_each_other_alone_also_when_one_has_the_others_rules()
--> Result<()> {
+fn two_clusters_of_one_stack_leave_each_other_alone_even_with_the_same_rules() -> Result<()> {
     with_own_stack(options(SHARED_RULES), |ns| async move {
         let here = works(&ns).await?;
         let own_rules = SHARED_RULES.replacen(CLUSTER, GPU, 1);

@@ -159,7 +159,7 @@ async fn a_dry_run_takes_nothing(
 }
 
 #[test]
-fn what_belongs_to_nobody_is_only_counted_until_the_broker_may_collect_and_then_goes_with_all_it_has()
+fn accounts_without_an_identity_are_only_counted_until_collection_is_enabled_and_then_deleted_with_all_they_have()
 -> Result<()> {
     LEAVE.store(false, Ordering::Relaxed);
     with_own_stack(options(), |ns| async move {
@@ -218,7 +218,7 @@ fn what_belongs_to_nobody_is_only_counted_until_the_broker_may_collect_and_then_
 }
 
 #[test]
-fn where_no_class_acts_as_itself_a_service_account_goes_without_a_look_at_the_project() -> Result<()>
+fn without_a_direct_class_a_service_account_is_collected_without_reading_the_project() -> Result<()>
 {
     let options = Options {
         rules: SHARED_RULES.to_owned(),

@@ -115,7 +115,7 @@ fn with_a_minute_of_propagation_no_task_ever_sees_a_403() -> Result<()> {
 }
 
 #[test]
-fn while_iam_does_not_believe_it_the_gate_stays_and_the_identity_says_why() -> Result<()> {
+fn until_iam_has_propagated_the_change_the_gate_stays_and_the_identity_says_why() -> Result<()> {
     let options = Options {
         // It opens when the identity works, and not at the next round of all gates.
         tune: |config| config.timings.gates = Duration::from_mins(10),
@@ -146,7 +146,7 @@ fn while_iam_does_not_believe_it_the_gate_stays_and_the_identity_says_why() -> R
 }
 
 #[test]
-fn a_quota_that_is_used_up_is_on_the_identity_and_passes_by_itself() -> Result<()> {
+fn an_exhausted_quota_is_reported_on_the_identity_and_retried() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         let body = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED",
@@ -182,8 +182,7 @@ fn denied(ns: &TestNamespace) -> Result<()> {
 }
 
 #[test]
-fn what_does_not_pass_by_itself_ends_the_waiting_pods_and_their_jobs_with_the_reason() -> Result<()>
-{
+fn a_lasting_failure_fails_the_waiting_pods_and_their_jobs_with_the_reason() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         denied(&ns)?;
         let alice = ns.alice().await?;
@@ -221,7 +220,7 @@ fn what_does_not_pass_by_itself_ends_the_waiting_pods_and_their_jobs_with_the_re
 }
 
 #[test]
-fn a_pod_that_waits_for_what_may_pass_does_not_wait_for_ever() -> Result<()> {
+fn a_pod_that_waits_for_a_temporary_failure_does_not_wait_forever() -> Result<()> {
     let options = Options {
         tune: |config| config.timings.patience.any = Duration::from_secs(5),
         ..Options::default()

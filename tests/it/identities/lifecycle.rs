@@ -44,7 +44,7 @@ async fn identity(ns: &TestNamespace, name: &str) -> Result<Identity> {
 }
 
 #[test]
-fn a_link_to_google_that_was_changed_is_put_back() -> Result<()> {
+fn a_changed_link_to_the_google_account_is_restored() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let name = lives(&ns).await?;
         let stray = json!({"metadata": {"annotations": {GSA_ANNOTATION: "root@acme.iam.gserviceaccount.com", "iam.gke.io/x": "y"}}});
@@ -65,7 +65,7 @@ fn a_link_to_google_that_was_changed_is_put_back() -> Result<()> {
 }
 
 #[test]
-fn what_google_refuses_though_nothing_is_missing_is_noticed_said_and_proven_anew() -> Result<()> {
+fn a_refusal_by_google_with_nothing_missing_is_noticed_reported_and_verified_again() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let name = lives(&ns).await?;
         let google = ns.stack.google();
@@ -98,7 +98,7 @@ fn what_google_refuses_though_nothing_is_missing_is_noticed_said_and_proven_anew
 }
 
 #[test]
-fn an_account_that_was_deleted_is_made_anew_and_proven_before_it_counts() -> Result<()> {
+fn a_deleted_account_is_created_again_and_verified_before_it_counts() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let name = lives(&ns).await?;
         let before = identity(&ns, &name).await?;
@@ -127,7 +127,7 @@ fn an_account_that_was_deleted_is_made_anew_and_proven_before_it_counts() -> Res
 }
 
 #[test]
-fn a_binding_that_was_taken_away_at_google_is_put_back() -> Result<()> {
+fn a_binding_that_was_removed_at_google_is_restored() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let name = lives(&ns).await?;
         let gcp = ns.stack.google().broker_credentials().connect().await?;
@@ -154,7 +154,7 @@ fn a_binding_that_was_taken_away_at_google_is_put_back() -> Result<()> {
 }
 
 #[test]
-fn the_time_of_last_use_is_that_of_the_last_pod_and_kept_coarsely() -> Result<()> {
+fn the_time_of_last_use_is_written_at_most_once_an_hour() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let name = lives(&ns).await?;
         let used = eventually("a time of last use", async || {
@@ -219,7 +219,7 @@ fn a_pod_says_why_it_waits() -> Result<()> {
 }
 
 #[test]
-fn a_deleted_identity_takes_its_google_side_with_it_also_when_google_was_away() -> Result<()> {
+fn a_deleted_identity_is_deleted_at_google_too_even_if_google_was_unavailable() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         let name = lives(&ns).await?;

@@ -102,7 +102,7 @@ async fn is_gone(ns: &TestNamespace, name: &str) -> Result<()> {
 }
 
 #[test]
-fn a_suspended_identity_is_nobody_until_it_is_resumed_and_proven_again() -> Result<()> {
+fn a_suspended_identity_does_not_work_until_it_is_resumed_and_verified_again() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (_, name) = lives(&ns).await?;
         let admin = ns.admin().await?;
@@ -125,7 +125,8 @@ fn a_suspended_identity_is_nobody_until_it_is_resumed_and_proven_again() -> Resu
 }
 
 #[test]
-fn who_leaves_loses_everything_in_order_and_comes_back_by_the_entry_alone() -> Result<()> {
+fn an_offboarded_user_loses_everything_in_order_and_returns_only_by_an_entry_under_returned()
+-> Result<()> {
     let options = brisk();
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
@@ -183,8 +184,8 @@ fn who_leaves_loses_everything_in_order_and_comes_back_by_the_entry_alone() -> R
 }
 
 #[test]
-fn an_entry_under_offboarded_is_undone_by_taking_it_back_at_once_and_nobody_acts_meanwhile()
--> Result<()> {
+fn an_entry_under_offboarded_can_be_undone_for_ten_minutes_and_nobody_acts_meanwhile() -> Result<()>
+{
     let options = brisk();
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
@@ -223,7 +224,7 @@ fn an_entry_under_offboarded_is_undone_by_taking_it_back_at_once_and_nobody_acts
 }
 
 #[test]
-fn an_identity_that_nobody_uses_goes_and_comes_back_with_the_next_pod() -> Result<()> {
+fn an_unused_identity_is_deleted_and_created_again_with_the_next_pod() -> Result<()> {
     let options = brisk();
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
@@ -253,7 +254,7 @@ fn an_identity_that_nobody_uses_goes_and_comes_back_with_the_next_pod() -> Resul
 }
 
 #[test]
-fn without_a_broker_the_command_leaves_nothing_that_blocks() -> Result<()> {
+fn without_a_broker_the_clean_command_leaves_nothing_that_blocks() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (_, name) = lives(&ns).await?;
         ns.stack.kill_broker().await;
@@ -285,7 +286,7 @@ fn without_a_broker_the_command_leaves_nothing_that_blocks() -> Result<()> {
 }
 
 #[test]
-fn what_carries_our_mark_and_belongs_to_nobody_is_collected_and_nothing_else() -> Result<()> {
+fn what_has_our_mark_and_no_identity_is_collected_and_nothing_else() -> Result<()> {
     let options = Options {
         tune: |config| {
             (brisk().tune)(config);

@@ -186,7 +186,8 @@ async fn refuses(ns: &TestNamespace, case: &Case) -> Result<()> {
 }
 
 #[test]
-fn what_the_organization_refuses_is_said_once_and_tried_at_once_when_an_admin_asks() -> Result<()> {
+fn a_refusal_by_the_organization_is_reported_once_and_retried_at_once_when_an_admin_asks()
+-> Result<()> {
     let options = Options {
         tune: |config| {
             // Nothing is tried again by itself, and nothing is ended at its gate.
@@ -205,8 +206,7 @@ fn what_the_organization_refuses_is_said_once_and_tried_at_once_when_an_admin_as
 }
 
 #[test]
-fn a_grant_that_a_deny_policy_keeps_from_working_ends_in_a_reason_that_names_deny_policies()
--> Result<()> {
+fn a_grant_blocked_by_a_deny_policy_ends_in_a_reason_that_names_deny_policies() -> Result<()> {
     let options = Options {
         tune: |config| {
             // Google learns each change at once here.

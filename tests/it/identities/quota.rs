@@ -30,7 +30,7 @@ async fn said(ns: &TestNamespace) -> Result<String> {
 }
 
 #[test]
-fn in_a_full_project_an_identity_goes_on_without_an_account_where_its_class_allows_it() -> Result<()>
+fn in_a_full_project_an_identity_works_without_an_account_where_its_class_allows_it() -> Result<()>
 {
     let rules = SHARED_RULES.replacen("    mode: impersonate", "    whenFull: direct", 1);
     let options = Options {
@@ -60,7 +60,7 @@ fn in_a_full_project_an_identity_goes_on_without_an_account_where_its_class_allo
 }
 
 #[test]
-fn how_much_is_left_can_be_read_and_a_full_project_says_so_on_the_identity() -> Result<()> {
+fn the_used_quota_can_be_read_and_a_full_project_is_reported_on_the_identity() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         google.change_settings(|settings| settings.limits.service_accounts = Some(1))?;

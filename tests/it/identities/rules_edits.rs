@@ -78,7 +78,7 @@ fn a_new_class_reaches_webhook_and_broker() -> Result<()> {
 }
 
 #[test]
-fn a_user_who_has_left_gets_nothing_more() -> Result<()> {
+fn an_offboarded_user_gets_nothing_more() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         ns.bob().await?.create::<Pod>(pod()).await?;
         ns.stack
@@ -119,10 +119,10 @@ fn a_broken_edit_is_refused_when_it_is_written_with_line_and_column() -> Result<
                 .with_code(403)?;
             let place = refusal.message.lines().find_map(|line| {
                 let (_, rest) = line.split_once("rules.yaml:")?;
-                let mut random = rest.split(':');
+                let mut numbers = rest.split(':');
                 Some((
-                    random.next()?.parse::<u32>().ok()?,
-                    random.next()?.parse::<u32>().ok()?,
+                    numbers.next()?.parse::<u32>().ok()?,
+                    numbers.next()?.parse::<u32>().ok()?,
                 ))
             });
             let (line, column) = place
@@ -169,7 +169,7 @@ async fn broken_rules_get_through(ns: &TestNamespace) -> Result<()> {
 }
 
 #[test]
-fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_it_is_said() -> Result<()> {
+fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_are_reported() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         broken_rules_get_through(&ns).await?;
         let events: Api<Event> =
@@ -217,7 +217,7 @@ fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_it_is_said
 }
 
 #[test]
-fn the_last_accepted_rules_outlive_a_restart_of_webhook_and_broker() -> Result<()> {
+fn the_last_accepted_rules_survive_a_restart_of_webhook_and_broker() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         // Accepted rules that are not those of the start.
         let accepted = denying("carol@acme.com");
@@ -264,7 +264,7 @@ fn the_last_accepted_rules_outlive_a_restart_of_webhook_and_broker() -> Result<(
 }
 
 #[test]
-fn two_users_on_one_pin_are_refused_and_one_pin_is_used() -> Result<()> {
+fn two_users_with_one_pin_are_refused_and_one_pin_is_used() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         google.create_account("bob-ml", "bob's own, made by an admin")?;

@@ -22,7 +22,7 @@ use namesake_tests::{
 };
 
 #[test]
-fn fifty_pods_of_ten_new_users_at_once_make_ten_identities_and_no_orphan() -> Result<()> {
+fn fifty_pods_of_ten_new_users_at_once_create_ten_identities_and_nothing_else() -> Result<()> {
     with_namespace(|ns| async move {
         let users: Vec<String> = (0..10).map(|n| format!("crowd{n}@acme.com")).collect();
         let people = try_join_all(users.iter().map(|user| ns.person(user))).await?;
@@ -91,7 +91,7 @@ fn the_same_user_in_two_namespaces_is_two_identities() -> Result<()> {
 }
 
 #[test]
-fn an_account_says_whose_it_is_and_who_made_it() -> Result<()> {
+fn an_account_names_its_identity_its_google_account_and_its_creator() -> Result<()> {
     with_namespace(|ns| async move {
         let made = ns.alice().await?.create::<Pod>(pod()).await?;
         let identity = ns.runs_as(&made, ALICE).await?;
@@ -115,7 +115,7 @@ fn an_account_says_whose_it_is_and_who_made_it() -> Result<()> {
 }
 
 #[test]
-fn a_google_account_that_is_not_ours_is_never_taken_over() -> Result<()> {
+fn a_foreign_google_account_is_never_taken_over() -> Result<()> {
     with_namespace(|ns| async move {
         let google = ns.stack.google();
         let name = ns.name_for("squatted@acme.com");
@@ -166,7 +166,7 @@ fn users_that_differ_by_case_are_one_and_by_anything_else_are_two() -> Result<()
 }
 
 #[test]
-fn a_user_whose_name_is_no_name_is_refused_by_name() -> Result<()> {
+fn a_user_name_that_is_not_valid_is_refused_by_name() -> Result<()> {
     with_namespace(|ns| async move {
         let long = format!("{}@acme.com", "a".repeat(300));
         for user in [
@@ -226,7 +226,7 @@ fn a_namespace_with_identities_can_be_deleted() -> Result<()> {
 }
 
 #[test]
-fn a_deletecollection_of_accounts_ends_and_leaves_the_managed_ones() -> Result<()> {
+fn a_deletecollection_of_accounts_completes_and_leaves_the_managed_ones() -> Result<()> {
     with_namespace(|ns| async move {
         let made = ns.alice().await?.create::<Pod>(pod()).await?;
         let mallory = ns.mallory().await?;

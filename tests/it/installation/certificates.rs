@@ -148,7 +148,7 @@ async fn serves_new_users(ns: &TestNamespace, name: &str) -> Result<()> {
 }
 
 #[test]
-fn a_new_authority_comes_in_and_the_old_one_goes_without_a_refused_request() -> Result<()> {
+fn the_certificate_authority_is_replaced_without_a_refused_request() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         ns.wait_until_alice_is_known().await?;
         let admin = ns.admin().await?;
@@ -181,7 +181,7 @@ fn a_new_authority_comes_in_and_the_old_one_goes_without_a_refused_request() -> 
 }
 
 #[test]
-fn a_ca_bundle_that_somebody_takes_away_is_put_back() -> Result<()> {
+fn a_removed_ca_bundle_is_restored() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let admin = ns.admin().await?;
         let system = admin.in_namespace(SYSTEM_NAMESPACE);

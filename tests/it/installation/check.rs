@@ -88,8 +88,7 @@ fn program(kubeconfig: &std::path::Path, flags: &[&str]) -> Result<(Option<i32>,
 }
 
 #[test]
-fn a_clean_installation_has_open_what_edit_opens_and_the_carriers_that_nobody_guards() -> Result<()>
-{
+fn a_new_installation_has_open_what_edit_opens_and_the_unguarded_carriers() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         // A test that had this cluster before may have had Argo's controller on it, guarded.
         let bindings: Api<ClusterRoleBinding> = Api::all(ns.admin().await?.client().clone());
@@ -144,8 +143,8 @@ fn a_clean_installation_has_open_what_edit_opens_and_the_carriers_that_nobody_gu
 }
 
 #[test]
-fn once_carriers_are_guarded_and_rights_are_meant_the_program_says_that_nothing_is_open()
--> Result<()> {
+fn once_carriers_are_guarded_and_people_trusted_the_program_says_that_nothing_is_open() -> Result<()>
+{
     with_own_stack(Options::default(), |ns| async move {
         let control_plane = &ns.stack.cluster().control_plane;
         let admin = ns.admin().await?;
@@ -183,7 +182,7 @@ fn once_carriers_are_guarded_and_rights_are_meant_the_program_says_that_nothing_
 }
 
 #[test]
-fn whoever_may_not_look_is_told_so_and_so_is_whoever_reaches_no_api_server() -> Result<()> {
+fn missing_rights_and_an_unreachable_api_server_are_reported() -> Result<()> {
     with_namespace(|ns| async move {
         let cluster = ns.stack.cluster();
         let (code, text) = program(&cluster.control_plane.kubeconfig(MALLORY), &[])?;
@@ -203,7 +202,7 @@ fn whoever_may_not_look_is_told_so_and_so_is_whoever_reaches_no_api_server() -> 
 }
 
 #[test]
-fn what_was_made_before_the_opt_in_is_listed_and_what_is_stamped_is_not() -> Result<()> {
+fn what_was_created_before_the_opt_in_is_listed_and_what_is_stamped_is_not() -> Result<()> {
     with_namespace(|ns| async move {
         let later = ns.neighbour().await?;
         let mallory = later.mallory().await?;
@@ -292,8 +291,8 @@ fn rights_of(whom: &Value) -> [Value; 9] {
 }
 
 #[test]
-fn each_right_that_is_given_to_mallory_is_found_with_her_name_and_the_command_that_takes_it_back()
--> Result<()> {
+fn each_right_given_to_mallory_is_found_with_her_name_and_the_command_that_revokes_it() -> Result<()>
+{
     with_own_stack(Options::default(), |ns| async move {
         let (mallory, admin) = (user("mallory@elsewhere.example"), ns.admin().await?);
         let objects = rights_of(&mallory);
@@ -319,8 +318,7 @@ fn each_right_that_is_given_to_mallory_is_found_with_her_name_and_the_command_th
 }
 
 #[test]
-fn a_guard_that_is_gone_a_namespace_without_pod_security_and_a_later_webhook_are_found()
--> Result<()> {
+fn a_missing_policy_a_namespace_without_pod_security_and_a_later_webhook_are_found() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let admin = ns.admin().await?;
         let client = admin.client();

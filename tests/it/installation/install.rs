@@ -238,7 +238,7 @@ fn hosts() -> Vec<&'static str> {
 }
 
 #[test]
-fn every_api_of_google_that_the_broker_calls_is_enabled_in_both_projects() -> Result<()> {
+fn every_google_api_that_the_broker_calls_is_enabled_in_both_projects() -> Result<()> {
     let blocks = documents::commands(INSTALL, "## 1. Google")?;
     let lines: Vec<_> = blocks
         .iter()

@@ -62,7 +62,7 @@ fn the_api_server_accepts_every_object_of_an_opt_in() -> Result<()> {
 }
 
 #[test]
-fn the_checked_in_crd_is_what_the_code_says() -> Result<()> {
+fn the_checked_in_crd_is_the_one_that_the_code_generates() -> Result<()> {
     ensure!(
         file("base/crd.yaml")? == namesake_api::crd_yaml()?,
         "manifests/base/crd.yaml is stale: cargo run -p namesake-api --bin namesake-crd > manifests/base/crd.yaml"
@@ -116,7 +116,7 @@ fn rights(all: &[Value]) -> String {
 }
 
 #[test]
-fn no_right_is_given_that_the_golden_list_does_not_have() -> Result<()> {
+fn no_right_is_given_that_is_not_in_the_golden_list() -> Result<()> {
     let text = runtime().block_on(async {
         let control_plane = &Cluster::shared().await?.control_plane;
         let mut all = objects(&rendered(control_plane, "base")?)?;
@@ -205,7 +205,7 @@ fn webhook<'a>(all: &'a [Value], name: &str) -> Result<&'a Value> {
 }
 
 #[test]
-fn twin_and_mutation_see_exactly_the_same_pods() -> Result<()> {
+fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
     let all = objects(&file("base/webhook/configurations.yaml")?)?;
     let (mutate, twin) = (
         webhook(&all, "mutate.namesake.dev")?,
@@ -265,7 +265,7 @@ fn twin_and_mutation_see_exactly_the_same_pods() -> Result<()> {
 }
 
 #[test]
-fn no_webhook_selects_by_what_a_user_writes() -> Result<()> {
+fn no_webhook_selects_by_what_a_user_can_write() -> Result<()> {
     let all = objects(&file("base/webhook/configurations.yaml")?)?;
     for name in [
         "mutate.namesake.dev",
@@ -286,7 +286,7 @@ fn no_webhook_selects_by_what_a_user_writes() -> Result<()> {
 }
 
 #[test]
-fn the_rules_that_come_with_the_manifests_are_good() -> Result<()> {
+fn the_rules_that_come_with_the_manifests_are_valid() -> Result<()> {
     for path in [
         "base/rules.yaml",
         "overlays/gke/rules/rules.yaml",

@@ -270,7 +270,7 @@ impl Iterator for Plan {
 }
 
 #[test]
-fn the_same_seed_is_the_same_plan_and_another_is_another() {
+fn the_same_seed_gives_the_same_plan_and_another_gives_another() {
     let of = |seed| Plan::of(seed).take(500).collect::<Vec<_>>();
     assert_eq!(of(7), of(7));
     assert_ne!(of(7), of(8));

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::deployed;
 
 #[test]
-fn what_a_workflow_runs_is_not_changed_by_who_started_it_nor_by_others() -> Result<()> {
+fn what_a_workflow_runs_is_changed_neither_by_its_starter_nor_by_others() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
@@ -71,7 +71,7 @@ fn a_status_that_comes_with_a_new_workflow_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_template_swapped_and_swapped_back_runs_as_nobody() -> Result<()> {
+fn a_template_that_was_swapped_and_swapped_back_gets_no_identity() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = create(&d.bob, &trigger()).await?;
@@ -91,8 +91,7 @@ fn a_template_swapped_and_swapped_back_runs_as_nobody() -> Result<()> {
 }
 
 #[test]
-fn a_template_that_mallory_changed_runs_as_mallory_and_her_swapping_back_does_not_make_it_alices()
--> Result<()> {
+fn a_template_that_mallory_changed_runs_as_mallory_even_after_she_restores_it() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = create(&d.bob, &trigger()).await?;
@@ -110,7 +109,7 @@ fn a_template_that_mallory_changed_runs_as_mallory_and_her_swapping_back_does_no
 }
 
 #[test]
-fn ways_around_the_containers_are_refused_where_they_are_written() -> Result<()> {
+fn fields_that_bypass_the_containers_are_refused_in_every_object() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let other = json!({"name": "other", "template": "t"});
@@ -169,7 +168,7 @@ fn ways_around_the_containers_are_refused_where_they_are_written() -> Result<()>
 }
 
 #[test]
-fn a_reference_with_anything_else_in_it_does_not_run_alices_template() -> Result<()> {
+fn a_reference_with_additional_fields_does_not_run_alices_template() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let mut more = trigger();
@@ -202,7 +201,7 @@ fn merged(template: &Value, more: &Value) -> Value {
 }
 
 #[test]
-fn what_argo_still_has_of_alices_template_does_not_run_as_bob_who_deployed_over_it() -> Result<()> {
+fn alices_template_in_argos_cache_does_not_run_as_bob_who_replaced_it() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let bobs = d.swapped_by(&d.bob).await?;
@@ -224,7 +223,7 @@ fn what_argo_still_has_of_alices_template_does_not_run_as_bob_who_deployed_over_
 }
 
 #[test]
-fn keys_rendered_from_parameters_do_not_reach_what_we_write_on_a_pod() -> Result<()> {
+fn keys_rendered_from_parameters_do_not_replace_namesakes_keys_on_a_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
@@ -245,7 +244,7 @@ fn keys_rendered_from_parameters_do_not_reach_what_we_write_on_a_pod() -> Result
 }
 
 #[test]
-fn a_stamp_that_argo_launders_into_a_workflow_is_restored() -> Result<()> {
+fn a_stamp_that_argo_copies_into_a_workflow_is_replaced_by_the_original() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let alices = create(&d.alice, &inline()).await?;
@@ -273,7 +272,7 @@ fn a_stamp_that_argo_launders_into_a_workflow_is_restored() -> Result<()> {
 }
 
 #[test]
-fn who_resubmits_alices_workflow_with_all_its_annotations_runs_it_as_themselves() -> Result<()> {
+fn alices_workflow_runs_as_the_person_who_resubmits_it_with_all_its_annotations() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let alices = create(&d.alice, &inline()).await?;
@@ -289,7 +288,7 @@ fn who_resubmits_alices_workflow_with_all_its_annotations_runs_it_as_themselves(
 }
 
 #[test]
-fn a_retry_that_rewrites_what_nodes_put_out_is_for_its_user_only() -> Result<()> {
+fn only_its_user_retries_a_workflow_with_changed_node_outputs() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = create(&d.alice, &inline()).await?;
@@ -308,7 +307,7 @@ fn a_retry_that_rewrites_what_nodes_put_out_is_for_its_user_only() -> Result<()>
 }
 
 #[test]
-fn a_pod_that_says_it_is_a_node_of_anothers_workflow_is_refused() -> Result<()> {
+fn a_pod_that_claims_to_be_a_node_of_anothers_workflow_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = now(&d.bob, &d.started().await?).await?;
@@ -332,7 +331,7 @@ fn a_pod_that_says_it_is_a_node_of_anothers_workflow_is_refused() -> Result<()> 
 }
 
 #[test]
-fn a_workflow_that_names_a_cron_workflow_it_is_not_of_is_refused() -> Result<()> {
+fn a_workflow_that_names_a_foreign_cron_workflow_as_its_owner_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let cron = json!({
@@ -375,7 +374,7 @@ fn argos_agent_gets_no_identity() -> Result<()> {
 }
 
 #[test]
-fn a_template_from_before_opt_in_is_told_to_be_deployed_again() -> Result<()> {
+fn the_refusal_for_a_template_from_before_the_opt_in_says_to_deploy_it_again() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let before = d.ns.neighbour().await?;

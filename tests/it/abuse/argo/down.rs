@@ -19,7 +19,7 @@ fn labelled(value: &str) -> Value {
 }
 
 #[test]
-fn with_the_webhook_down_argos_pods_end_and_its_workflows_go_on_afterwards() -> Result<()> {
+fn while_the_webhook_is_down_argos_pods_finish_and_workflows_continue_afterwards() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
@@ -87,7 +87,7 @@ fn collector(workflow: &kube::api::DynamicObject, task: &Value, account: &str) -
 }
 
 #[test]
-fn a_pod_that_collects_artifacts_is_nobodys_whatever_it_names() -> Result<()> {
+fn a_pod_that_deletes_artifacts_gets_no_identity_whatever_it_names() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = create(&d.alice, &inline()).await?;

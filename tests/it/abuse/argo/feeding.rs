@@ -54,7 +54,7 @@ async fn refuses(somebody: &Person, result: &Value) -> Result<()> {
 }
 
 #[test]
-fn a_steps_result_is_created_by_its_own_pod_only() -> Result<()> {
+fn only_its_own_pod_creates_the_result_of_a_step() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
@@ -95,7 +95,7 @@ fn a_steps_result_is_created_by_its_own_pod_only() -> Result<()> {
 }
 
 #[test]
-fn a_steps_result_is_changed_by_its_own_pod_only() -> Result<()> {
+fn only_its_own_pod_changes_the_result_of_a_step() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
@@ -121,7 +121,7 @@ fn a_steps_result_is_changed_by_its_own_pod_only() -> Result<()> {
 }
 
 #[test]
-fn what_an_agent_runs_is_said_by_argo_only() -> Result<()> {
+fn only_argo_writes_what_an_agent_runs() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;

@@ -86,7 +86,8 @@ fn a_parallel_step_runs_as_the_deployer_from_its_resource_pod_to_its_workers() -
 }
 
 #[test]
-fn each_step_of_a_parallel_one_is_refused_or_mallorys_when_mallory_takes_it() -> Result<()> {
+fn every_object_of_a_parallel_step_that_mallory_creates_is_refused_or_runs_as_mallory() -> Result<()>
+{
     with_own_stack(rules(), |ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;

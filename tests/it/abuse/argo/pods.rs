@@ -18,7 +18,7 @@ const LABEL: &str = "workflows.argoproj.io/workflow";
 const NODE_ID: &str = "workflows.argoproj.io/node-id";
 
 #[test]
-fn what_argo_obeys_on_bobs_pod_is_changed_by_argo_only() -> Result<()> {
+fn only_argo_changes_the_keys_of_bobs_pod_that_argo_acts_on() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = create(&d.bob, &inline()).await?;
@@ -91,7 +91,7 @@ fn a_pod_of_mallorys_workflow_is_not_a_node_of_bobs() -> Result<()> {
 }
 
 #[test]
-fn templates_that_come_resolved_with_a_reference_are_taken_out() -> Result<()> {
+fn stored_templates_in_a_new_workflow_with_a_reference_are_removed() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let evil = json!({"name": "start", "container": {"image": "evil"}});

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::deployed;
 
 #[test]
-fn a_template_that_alice_deploys_again_does_not_disturb_what_runs() -> Result<()> {
+fn deploying_alices_template_again_does_not_affect_running_workflows() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
@@ -37,7 +37,7 @@ fn a_template_that_alice_deploys_again_does_not_disturb_what_runs() -> Result<()
 }
 
 #[test]
-fn who_started_a_run_of_another_may_stop_suspend_and_resume_it() -> Result<()> {
+fn the_starter_of_anothers_workflow_can_stop_suspend_and_resume_it() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;

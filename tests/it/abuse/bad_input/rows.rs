@@ -252,23 +252,23 @@ async fn check(ns: &TestNamespace, rows: Vec<Row>) -> Result<()> {
 }
 
 #[test]
-fn what_the_api_server_reads_itself_is_refused_with_what_is_wrong() -> Result<()> {
+fn what_the_api_server_parses_itself_is_refused_with_its_error() -> Result<()> {
     with_namespace(|ns| async move { check(&ns, of_kubernetes()).await })
 }
 
 #[test]
-fn a_job_set_of_the_wrong_shape_is_refused_with_place_and_remedy_or_runs_nothing() -> Result<()> {
+fn a_malformed_job_set_is_refused_with_field_and_remedy_or_runs_nothing() -> Result<()> {
     with_namespace(|ns| async move { check(&ns, of_job_sets()).await })
 }
 
 #[test]
-fn what_argo_has_no_schema_for_is_refused_with_place_and_remedy_or_kept_as_its_authors()
--> Result<()> {
+fn a_malformed_argo_object_is_refused_with_field_and_remedy_or_stamped_for_its_author() -> Result<()>
+{
     with_namespace(|ns| async move { check(&ns, of_argo()).await })
 }
 
 #[test]
-fn a_change_to_the_wrong_shape_is_refused_and_changes_nothing() -> Result<()> {
+fn a_malformed_change_is_refused_and_changes_nothing() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let (of, kind) = WORKFLOWS;

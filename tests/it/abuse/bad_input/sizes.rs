@@ -22,7 +22,7 @@ const OURS: usize = 8 * 1024;
 const OBJECT: usize = 1_450_000;
 
 #[test]
-fn a_job_with_all_the_annotations_that_the_api_server_takes_runs_as_who_made_it() -> Result<()> {
+fn a_job_with_as_many_annotations_as_the_api_server_accepts_runs_as_its_creator() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let full = "x".repeat(ANNOTATIONS - OURS);
@@ -41,7 +41,7 @@ fn a_job_with_all_the_annotations_that_the_api_server_takes_runs_as_who_made_it(
 }
 
 #[test]
-fn with_a_megabyte_of_annotations_it_is_refused_by_the_api_server_in_its_words() -> Result<()> {
+fn a_job_with_a_megabyte_of_annotations_is_refused_by_the_api_server_itself() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let megabyte = "x".repeat(1024 * 1024);
@@ -118,7 +118,8 @@ fn objects_near_one_and_a_half_megabytes_are_stamped_changed_and_run() -> Result
 }
 
 #[test]
-fn what_is_larger_than_the_api_server_takes_is_refused_in_its_words() -> Result<()> {
+fn an_object_larger_than_the_api_server_accepts_is_refused_by_the_api_server_itself() -> Result<()>
+{
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let mut workflow = inline();

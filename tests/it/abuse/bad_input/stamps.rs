@@ -44,7 +44,7 @@ async fn is_of(ns: &TestNamespace, object: &Value, who: &str) -> Result<()> {
 }
 
 #[test]
-fn a_stamp_with_control_characters_or_of_100_kb_counts_for_nothing_on_any_kind() -> Result<()> {
+fn a_stamp_with_control_characters_or_of_100_kb_is_void_on_any_kind() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         for (of, object) in parents() {
@@ -70,7 +70,7 @@ fn a_stamp_with_control_characters_or_of_100_kb_counts_for_nothing_on_any_kind()
 }
 
 #[test]
-fn a_pod_with_such_texts_for_stamp_and_resolution_runs_as_who_made_it() -> Result<()> {
+fn a_pod_with_such_a_stamp_and_resolution_runs_as_its_creator() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         for text in texts() {

@@ -110,7 +110,7 @@ async fn is_the_same(ns: &TestNamespace, alice: &Person, mallory: &Person) -> Re
 }
 
 #[test]
-fn an_unknown_version_of_a_known_kind_is_admitted_as_the_one_we_know() -> Result<()> {
+fn an_unknown_version_of_a_known_kind_is_admitted_like_the_known_one() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         serve(&ns, true).await?;

@@ -57,7 +57,8 @@ async fn asked(ns: &TestNamespace, other_webhook: OtherWebhook) -> Result<OtherW
 }
 
 #[test]
-fn a_container_that_another_webhook_adds_is_refused_even_though_we_are_asked_again() -> Result<()> {
+fn a_container_that_another_webhook_adds_is_refused_even_though_our_webhook_is_reinvoked()
+-> Result<()> {
     with_namespace(|ns| async move {
         let other_webhook = other_webhook(&ns, miner()).await?;
         let answer = ns.alice().await?.create::<Pod>(pod()).await;
@@ -72,7 +73,7 @@ fn a_container_that_another_webhook_adds_is_refused_even_though_we_are_asked_aga
 }
 
 #[test]
-fn the_job_controllers_pod_is_refused_too_and_the_jobs_events_say_why() -> Result<()> {
+fn a_pod_of_the_job_controller_is_refused_too_and_the_events_of_the_job_say_why() -> Result<()> {
     with_namespace(|ns| async move {
         let other_webhook = other_webhook(&ns, miner()).await?;
         let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
@@ -85,7 +86,7 @@ fn the_job_controllers_pod_is_refused_too_and_the_jobs_events_say_why() -> Resul
 }
 
 #[test]
-fn what_a_webhook_before_ours_puts_into_a_jobs_pod_is_not_what_its_maker_asked_for() -> Result<()> {
+fn a_container_that_an_earlier_webhook_adds_to_the_pod_of_a_job_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
         alice.create::<Pod>(pod()).await?;
@@ -140,7 +141,7 @@ fn a_listed_sidecar_is_let_in() -> Result<()> {
 }
 
 #[test]
-fn a_pod_on_the_hosts_network_is_refused_at_the_job() -> Result<()> {
+fn a_pod_on_the_host_network_is_refused_at_the_job() -> Result<()> {
     with_namespace(|ns| async move {
         let draft = metaflow_job().pod_field("hostNetwork", json!(true));
         refused(ns.alice().await?.create::<Job>(draft).await)?
@@ -175,8 +176,8 @@ fn a_pod_that_no_rule_matches_keeps_an_allowed_account_and_gets_no_other() -> Re
 }
 
 #[test]
-fn where_the_rules_ask_for_the_metadata_server_a_pod_elsewhere_is_refused_at_the_job() -> Result<()>
-{
+fn where_the_rules_require_the_metadata_server_a_pod_for_other_nodes_is_refused_at_the_job()
+-> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let (alice, selector) = (ns.alice().await?, "iam.gke.io/gke-metadata-server-enabled");
         let rules = format!("{SHARED_RULES}requireMetadataServer: true\n");

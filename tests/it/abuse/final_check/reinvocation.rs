@@ -47,7 +47,7 @@ async fn alice_asks(ns: &TestNamespace) -> Result<kube::Result<Pod>> {
 }
 
 #[test]
-fn a_harmless_webhook_after_ours_changes_nothing_for_us() -> Result<()> {
+fn a_harmless_webhook_after_ours_changes_nothing() -> Result<()> {
     with_namespace(|ns| async move {
         let other_webhook = other_webhook(&ns, json!([]), Reinvocation::IfNeeded).await?;
         let made = alice_asks(&ns).await??;
@@ -70,7 +70,7 @@ fn takes_the_account() -> Value {
 }
 
 #[test]
-fn we_are_asked_again_and_put_the_account_back() -> Result<()> {
+fn our_webhook_is_reinvoked_and_restores_the_account() -> Result<()> {
     with_namespace(|ns| async move {
         let other_webhook = other_webhook(&ns, takes_the_account(), Reinvocation::Never).await?;
         let made = alice_asks(&ns).await??;
@@ -81,7 +81,7 @@ fn we_are_asked_again_and_put_the_account_back() -> Result<()> {
 }
 
 #[test]
-fn the_twin_refuses_a_pod_whose_account_somebody_insists_on_changing() -> Result<()> {
+fn the_final_check_refuses_a_pod_whose_account_another_webhook_keeps_changing() -> Result<()> {
     with_namespace(|ns| async move {
         // Her identity is there, so that nothing but the change can be the reason.
         ns.alice()
@@ -101,7 +101,7 @@ fn the_twin_refuses_a_pod_whose_account_somebody_insists_on_changing() -> Result
 }
 
 #[test]
-fn the_twin_refuses_a_pod_whose_resolution_somebody_takes_away() -> Result<()> {
+fn the_final_check_refuses_a_pod_whose_resolution_was_removed() -> Result<()> {
     with_namespace(|ns| async move {
         ns.alice()
             .await?
@@ -123,7 +123,7 @@ fn the_twin_refuses_a_pod_whose_resolution_somebody_takes_away() -> Result<()> {
 }
 
 #[test]
-fn the_twin_refuses_a_pod_on_which_somebody_puts_bobs_resolution_and_account() -> Result<()> {
+fn the_final_check_refuses_a_pod_that_was_given_bobs_resolution_and_account() -> Result<()> {
     with_namespace(|ns| async move {
         let bobs = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&bobs, BOB).await?;

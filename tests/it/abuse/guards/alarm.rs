@@ -30,7 +30,7 @@ async fn faults_are(ns: &TestNamespace, count: u32) -> Result<()> {
 }
 
 #[test]
-fn a_policy_that_an_admin_weakens_raises_the_alarm_until_it_is_back() -> Result<()> {
+fn a_policy_that_an_admin_weakens_is_reported_until_it_is_restored() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         faults_are(&ns, 0).await?;
         let client = ns.admin().await?.client().clone();

@@ -38,7 +38,7 @@ fn names_of_bobs(ns: &TestNamespace) -> [Value; 2] {
 }
 
 #[test]
-fn nobody_but_broker_and_admins_gives_bobs_account_rights() -> Result<()> {
+fn only_the_broker_and_admins_bind_roles_to_bobs_account() -> Result<()> {
     with_namespace(|ns| async move {
         let somebody = person_with_cluster_rights(&ns).await?;
         for subject in names_of_bobs(&ns) {
@@ -57,7 +57,7 @@ fn nobody_but_broker_and_admins_gives_bobs_account_rights() -> Result<()> {
 }
 
 #[test]
-fn an_admins_binding_of_bobs_account_stays_and_others_may_still_add_themselves() -> Result<()> {
+fn a_binding_of_bobs_account_by_an_admin_stays_and_others_can_still_add_themselves() -> Result<()> {
     with_namespace(|ns| async move {
         let [account, _] = names_of_bobs(&ns);
         let admin = ns.admin().await?;
@@ -82,7 +82,7 @@ fn an_admins_binding_of_bobs_account_stays_and_others_may_still_add_themselves()
 }
 
 #[test]
-fn who_is_admin_of_a_namespace_does_not_take_our_rights_there_away() -> Result<()> {
+fn the_admin_of_a_namespace_cannot_revoke_namesakes_rights_there() -> Result<()> {
     with_namespace(|ns| async move {
         let (delete, owner) = (DeleteParams::default(), with_every_right(&ns).await?);
         for name in ["namesake-webhook", "namesake-broker"] {

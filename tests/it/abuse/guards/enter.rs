@@ -78,7 +78,7 @@ async fn of_bob(ns: &TestNamespace) -> Result<Pod> {
 }
 
 #[test]
-fn bobs_pod_is_entered_by_bob_and_admins_and_nobody_else() -> Result<()> {
+fn only_bob_and_admins_enter_bobs_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = of_bob(&ns).await?.name_any();
         for person in [
@@ -101,7 +101,7 @@ fn bobs_pod_is_entered_by_bob_and_admins_and_nobody_else() -> Result<()> {
 }
 
 #[test]
-fn what_a_pods_own_metadata_says_opens_it_to_nobody() -> Result<()> {
+fn the_metadata_of_a_pod_lets_nobody_enter_it() -> Result<()> {
     with_namespace(|ns| async move {
         // Mallory's own pod says that it is hers, in every key there is; bob's says nothing about her.
         let mallory = ns.mallory().await?;
@@ -117,7 +117,7 @@ fn what_a_pods_own_metadata_says_opens_it_to_nobody() -> Result<()> {
 }
 
 #[test]
-fn a_pod_of_an_account_that_a_rule_gives_to_bob_is_not_entered_by_others() -> Result<()> {
+fn a_pod_with_an_account_that_a_rule_gives_to_bob_is_not_entered_by_others() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = billing_pod_of_bob(&ns).await?.name_any();
         for person in [ns.mallory().await?, ns.alice().await?] {
@@ -135,7 +135,7 @@ fn a_pod_of_an_account_that_a_rule_gives_to_bob_is_not_entered_by_others() -> Re
 }
 
 #[test]
-fn a_pod_that_is_not_there_is_nobodys_to_enter() -> Result<()> {
+fn nobody_enters_a_pod_that_does_not_exist() -> Result<()> {
     with_namespace(|ns| async move {
         enters(
             &person_with_cluster_rights(&ns).await?,
@@ -150,7 +150,7 @@ fn a_pod_that_is_not_there_is_nobodys_to_enter() -> Result<()> {
 }
 
 #[test]
-fn with_the_webhook_down_nobody_enters_and_running_pods_end_and_go() -> Result<()> {
+fn while_the_webhook_is_down_nobody_enters_and_running_pods_finish_and_are_deleted() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let pod = of_bob(&ns).await?;
         let job = pod

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{create_account_of_bob, person_with_cluster_rights};
 
 #[test]
-fn nobody_takes_the_finalizer_off_bobs_identity_by_any_path() -> Result<()> {
+fn nobody_removes_the_finalizer_of_bobs_identity_by_any_path() -> Result<()> {
     with_namespace(|ns| async move {
         let name = create_account_of_bob(&ns).await?;
         let somebody = person_with_cluster_rights(&ns).await?;
@@ -44,7 +44,7 @@ fn nobody_takes_the_finalizer_off_bobs_identity_by_any_path() -> Result<()> {
 }
 
 #[test]
-fn an_admin_may_write_an_identity_and_nobody_else_whatever_their_role() -> Result<()> {
+fn only_admins_write_identities_by_hand_whatever_the_role_of_others() -> Result<()> {
     with_namespace(|ns| async move {
         let bobs: Identity = ns
             .admin()

@@ -20,7 +20,7 @@ use serde_json::json;
 const KEYS: usize = 3000;
 
 #[test]
-fn a_pod_with_thousands_of_keys_in_our_name_starts_and_is_counted_and_goes() -> Result<()> {
+fn a_pod_with_thousands_of_namesake_keys_starts_and_its_job_completes() -> Result<()> {
     with_namespace(|ns| async move {
         let job = (0..KEYS).fold(metaflow_job(), |job, i| {
             job.annotated(&format!("namesake.dev/k{i}"), "x")
@@ -45,7 +45,7 @@ fn a_pod_with_thousands_of_keys_in_our_name_starts_and_is_counted_and_goes() -> 
 }
 
 #[test]
-fn nobody_takes_the_room_of_others_with_our_priority() -> Result<()> {
+fn nobody_preempts_others_with_namesakes_priority_class() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let greedy = || pod().pod_field("priorityClassName", json!(PRIORITY_CLASS));

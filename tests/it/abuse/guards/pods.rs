@@ -55,7 +55,7 @@ fn first_container(pod: &Pod) -> String {
 }
 
 #[test]
-fn the_image_of_bobs_pod_is_changed_by_nobody_not_even_its_own_user() -> Result<()> {
+fn nobody_changes_the_image_of_bobs_pod_not_even_bob() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
         let edit = image(&first_container(&pod));
@@ -76,7 +76,7 @@ fn the_image_of_bobs_pod_is_changed_by_nobody_not_even_its_own_user() -> Result<
 }
 
 #[test]
-fn a_pod_of_a_guarded_account_that_a_rule_gives_keeps_its_images_too() -> Result<()> {
+fn a_pod_with_a_guarded_account_keeps_its_images_too() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = billing_pod_of_bob(&ns).await?;
         let edit = image(&first_container(&pod));
@@ -101,7 +101,7 @@ fn a_pod_of_a_guarded_account_that_a_rule_gives_keeps_its_images_too() -> Result
 }
 
 #[test]
-fn our_keys_on_bobs_pod_are_changed_by_nobody_and_other_keys_by_anybody() -> Result<()> {
+fn nobody_changes_namesakes_keys_on_bobs_pod_and_anybody_changes_other_keys() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
         let mallory = person_with_cluster_rights(&ns).await?;
@@ -138,7 +138,7 @@ fn our_keys_on_bobs_pod_are_changed_by_nobody_and_other_keys_by_anybody() -> Res
 }
 
 #[test]
-fn the_gate_of_bobs_pod_is_opened_by_the_broker_only() -> Result<()> {
+fn only_the_broker_removes_the_gate_of_bobs_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
         let waits = pod
@@ -169,7 +169,7 @@ fn the_gate_of_bobs_pod_is_opened_by_the_broker_only() -> Result<()> {
 }
 
 #[test]
-fn ephemeral_containers_come_into_bobs_pod_by_an_admin_only() -> Result<()> {
+fn only_an_admin_adds_ephemeral_containers_to_bobs_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
         let debug =
@@ -190,7 +190,7 @@ fn ephemeral_containers_come_into_bobs_pod_by_an_admin_only() -> Result<()> {
 }
 
 #[test]
-fn a_pod_of_nobodys_stays_as_editable_as_it_was() -> Result<()> {
+fn a_pod_without_an_identity_stays_as_editable_as_before() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         let mallory = neighbour.mallory().await?;
@@ -203,7 +203,7 @@ fn a_pod_of_nobodys_stays_as_editable_as_it_was() -> Result<()> {
 }
 
 #[test]
-fn what_bobs_pod_does_is_reported_in_its_status() -> Result<()> {
+fn cluster_wide_rights_are_enough_to_write_the_status_of_bobs_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
         let status = json!({"status": {"phase": "Running", "containerStatuses": []}});
@@ -221,7 +221,7 @@ fn what_bobs_pod_does_is_reported_in_its_status() -> Result<()> {
 }
 
 #[test]
-fn the_broker_itself_opens_gates_and_changes_nothing_else_of_pods() -> Result<()> {
+fn the_broker_itself_removes_gates_and_changes_nothing_else_in_pods() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = gated(&ns).await?;
         let broker = ns.broker().await?;

@@ -42,7 +42,7 @@ async fn signed_for_bob(
 }
 
 #[test]
-fn a_stamp_that_somebody_took_from_the_webhooks_port_gets_into_no_object() -> Result<()> {
+fn a_stamp_obtained_directly_from_the_port_of_the_webhook_gets_into_no_object() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let wish = metaflow_job().suspended();

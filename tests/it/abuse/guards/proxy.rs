@@ -42,7 +42,7 @@ fn names(name: &str) -> [String; 4] {
 }
 
 #[test]
-fn a_port_of_bobs_pod_is_reached_by_bob_and_admins_and_nobody_else() -> Result<()> {
+fn only_bob_and_admins_reach_a_port_of_bobs_pod_through_the_proxy() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?.name_any();
@@ -99,7 +99,7 @@ async fn may_ask(person: &Person) -> Result<()> {
 }
 
 #[test]
-fn the_proxy_to_a_service_reaches_nobodys_pod_in_an_opted_in_namespace() -> Result<()> {
+fn the_proxy_to_a_service_is_for_admins_only_in_an_opted_in_namespace() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         service(&mallory, &ns).await?;

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use super::person_with_cluster_rights;
 
 #[test]
-fn nobody_but_an_admin_writes_into_our_namespace() -> Result<()> {
+fn only_admins_write_in_namesakes_own_namespace() -> Result<()> {
     with_namespace(|ns| async move {
         let somebody = person_with_cluster_rights(&ns)
             .await?
@@ -109,7 +109,7 @@ where
 }
 
 #[test]
-fn nobody_but_an_admin_touches_what_there_is_of_us_in_the_cluster() -> Result<()> {
+fn only_admins_change_namesakes_cluster_scoped_objects() -> Result<()> {
     with_namespace(|ns| async move {
         let somebody = person_with_cluster_rights(&ns).await?;
         let note = || json!({"metadata": {"annotations": {"note": "mine"}}});
@@ -158,7 +158,7 @@ async fn labelled(person: &Person, name: &str, labels: Value) -> kube::Result<Na
 }
 
 #[test]
-fn nobody_but_an_admin_opts_in_or_out() -> Result<()> {
+fn only_admins_opt_a_namespace_in_or_out() -> Result<()> {
     with_namespace(|ns| async move {
         let somebody = person_with_cluster_rights(&ns).await?;
         for value in [json!(null), json!("other")] {
@@ -206,7 +206,7 @@ fn opting_in_without_pod_security_is_refused_even_to_an_admin() -> Result<()> {
 }
 
 #[test]
-fn who_opts_in_is_told_what_is_still_open() -> Result<()> {
+fn opting_in_warns_about_what_is_still_open() -> Result<()> {
     with_namespace(|ns| async move {
         let (admin, elsewhere) = (ns.admin().await?, ns.neighbour().await?);
         let labels =
@@ -236,7 +236,7 @@ fn who_opts_in_is_told_what_is_still_open() -> Result<()> {
 }
 
 #[test]
-fn whoever_may_delete_an_opted_in_namespace_deletes_it() -> Result<()> {
+fn deleting_an_opted_in_namespace_is_up_to_rbac() -> Result<()> {
     with_namespace(|ns| async move {
         let other = ns.neighbour().await?;
         other.opt_in().await?;

@@ -106,7 +106,7 @@ fn nobody_gets_a_token_of_bobs_account_and_bobs_own_pods_get_theirs_from_their_n
 }
 
 #[test]
-fn the_tokens_of_carriers_and_mapped_accounts_are_guarded_alike_and_no_others() -> Result<()> {
+fn the_tokens_of_carriers_and_mapped_accounts_are_guarded_too_and_no_others() -> Result<()> {
     with_namespace(|ns| async move {
         let somebody = person_with_cluster_rights(&ns).await?;
         for controller in ["job-controller", "cronjob-controller"] {
@@ -133,7 +133,7 @@ fn the_tokens_of_carriers_and_mapped_accounts_are_guarded_alike_and_no_others() 
 }
 
 #[test]
-fn whom_an_admin_names_may_ask() -> Result<()> {
+fn an_account_authorized_by_an_admin_can_request_tokens() -> Result<()> {
     with_namespace(|ns| async move {
         let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
@@ -231,7 +231,7 @@ fn a_token_secret_for_a_mapped_account_or_a_carrier_is_refused() -> Result<()> {
 }
 
 #[test]
-fn as_shipped_the_guard_of_tokens_warns_and_audits() -> Result<()> {
+fn the_token_policy_as_shipped_warns_and_audits() -> Result<()> {
     let shipped = manifests::objects(&manifests::file("base/policies/accounts/tokens.yaml")?)?;
     let binding = shipped
         .iter()

@@ -41,7 +41,7 @@ async fn one_of_each(ns: &TestNamespace) -> Result<Vec<String>> {
 }
 
 #[test]
-fn whole_collections_of_every_kind_go_and_so_does_their_namespace() -> Result<()> {
+fn whole_collections_of_every_kind_and_their_namespace_can_be_deleted() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let places = one_of_each(&ns).await?;
         let other = ns.neighbour().await?;
@@ -76,7 +76,8 @@ fn whole_collections_of_every_kind_go_and_so_does_their_namespace() -> Result<()
 }
 
 #[test]
-fn a_cluster_workflow_template_that_came_while_the_webhook_was_down_is_nobodys() -> Result<()> {
+fn a_cluster_workflow_template_created_while_the_webhook_was_down_has_no_proven_deployer()
+-> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let (admin, bob) = (ns.admin().await?, ns.bob().await?);
         let all: Api<DynamicObject> =

@@ -18,7 +18,7 @@ async fn pod_of_alice(ns: &TestNamespace) -> Result<Pod> {
 }
 
 #[test]
-fn what_a_task_pod_makes_runs_as_its_user() -> Result<()> {
+fn what_a_task_pod_creates_runs_as_its_user() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = pod_of_alice(&ns).await?;
         let task = ns.as_pod(&pod).await?;
@@ -29,7 +29,7 @@ fn what_a_task_pod_makes_runs_as_its_user() -> Result<()> {
 }
 
 #[test]
-fn who_shows_another_token_of_its_account_is_refused() -> Result<()> {
+fn another_token_of_the_account_than_that_of_its_pod_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let pod = pod_of_alice(&ns).await?;
         let cluster = ns.stack.cluster();

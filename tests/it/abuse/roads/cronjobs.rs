@@ -57,7 +57,7 @@ async fn tick(
 }
 
 #[test]
-fn at_a_real_tick_its_pod_runs_as_who_made_it() -> Result<()> {
+fn the_pod_of_a_scheduled_run_runs_as_the_creator_of_the_cron_job() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
         let made: CronJob = alice.create(cron_job("* * * * *", metaflow_job())?).await?;
@@ -75,7 +75,7 @@ fn at_a_real_tick_its_pod_runs_as_who_made_it() -> Result<()> {
 }
 
 #[test]
-fn edited_just_before_its_tick_by_somebody_else_it_is_refused() -> Result<()> {
+fn an_edit_of_a_cron_job_by_somebody_else_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
@@ -103,7 +103,7 @@ fn edited_just_before_its_tick_by_somebody_else_it_is_refused() -> Result<()> {
 }
 
 #[test]
-fn changed_by_its_user_it_runs_what_it_says_now_and_nothing_else() -> Result<()> {
+fn a_cron_job_changed_by_its_user_runs_its_current_template_and_nothing_else() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
         let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
@@ -124,7 +124,7 @@ fn changed_by_its_user_it_runs_what_it_says_now_and_nothing_else() -> Result<()>
 }
 
 #[test]
-fn a_job_of_it_is_made_by_its_controller_or_by_its_user() -> Result<()> {
+fn only_its_controller_or_its_user_creates_a_job_of_a_cron_job() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
@@ -144,7 +144,7 @@ fn a_job_of_it_is_made_by_its_controller_or_by_its_user() -> Result<()> {
 }
 
 #[test]
-fn a_refusal_comes_at_the_cron_job_and_goes_by_what_the_person_made() -> Result<()> {
+fn a_rule_that_denies_cron_jobs_refuses_the_cron_job_itself() -> Result<()> {
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
         let denied = cron_job(NEVER, metaflow_job().flow("Never"))?;
@@ -164,7 +164,7 @@ fn a_refusal_comes_at_the_cron_job_and_goes_by_what_the_person_made() -> Result<
 }
 
 #[test]
-fn the_stamp_of_a_job_is_none_on_a_cron_job() -> Result<()> {
+fn the_stamp_of_a_job_is_void_on_a_cron_job() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let job = alice.create::<Job>(metaflow_job().suspended()).await?;

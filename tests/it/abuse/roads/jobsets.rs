@@ -27,7 +27,7 @@ async fn create(who: &Person, object: &DynamicObject) -> kube::Result<DynamicObj
 }
 
 #[test]
-fn its_pods_run_as_who_made_it() -> Result<()> {
+fn the_pods_of_a_job_set_run_as_its_creator() -> Result<()> {
     with_namespace(|ns| async move {
         let template = template_of(metaflow_job());
         let made = create(&ns.alice().await?, &job_set(&template)?).await?;
@@ -48,7 +48,7 @@ fn its_pods_run_as_who_made_it() -> Result<()> {
 }
 
 #[test]
-fn nobody_else_makes_a_job_or_a_pod_of_it() -> Result<()> {
+fn nobody_else_creates_a_job_or_a_pod_of_a_job_set() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let template = template_of(metaflow_job());
@@ -77,7 +77,7 @@ fn nobody_else_makes_a_job_or_a_pod_of_it() -> Result<()> {
 }
 
 #[test]
-fn suspended_it_is_changed_by_its_user_only_and_its_jobs_by_its_controller() -> Result<()> {
+fn only_its_user_changes_a_suspended_job_set_and_only_its_controller_its_jobs() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let template = template_of(metaflow_job());

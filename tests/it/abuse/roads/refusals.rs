@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::abuse::raw::{parents, place, sends};
 
 #[test]
-fn what_a_rule_denies_is_refused_at_the_object_of_every_kind() -> Result<()> {
+fn a_deny_rule_refuses_the_object_of_every_kind_that_the_person_creates() -> Result<()> {
     with_namespace(|ns| async move {
         let carl = ns.person("carl@contractor.example").await?;
         let mut all = parents();

@@ -21,7 +21,7 @@ const HUB: &str =
     "users:\n  - {requester: \"system:serviceaccount:hub:jupyter-*\", user: \"{1}@acme.com\"}";
 
 #[test]
-fn an_account_of_the_hub_is_the_user_in_its_name() -> Result<()> {
+fn an_account_of_the_hub_maps_to_the_user_in_its_name() -> Result<()> {
     let options = Options {
         rules: SHARED_RULES.replacen("users:", HUB, 1),
         ..Options::default()
@@ -77,7 +77,7 @@ fn a_stamp_has_the_groups_that_rules_mention_and_no_others() -> Result<()> {
 }
 
 #[test]
-fn of_a_group_that_rules_mention_only_later_nobody_knows_who_is_in_it() -> Result<()> {
+fn membership_in_a_group_that_rules_mention_only_later_is_unknown() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let person = async |name: &str, group: &str| {
             // The first may write here.

@@ -40,7 +40,7 @@ pub(super) async fn check_gets_no_pod(ns: &TestNamespace, job: &str, why: &str) 
 }
 
 #[test]
-fn a_job_with_a_planted_stamp_of_bobs_runs_as_nobody() -> Result<()> {
+fn a_job_with_a_planted_stamp_of_bobs_gets_no_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let stamp = bobs_stamp(&ns).await?;
         let neighbour = ns.neighbour().await?;
@@ -62,7 +62,7 @@ fn a_job_with_a_planted_stamp_of_bobs_runs_as_nobody() -> Result<()> {
 }
 
 #[test]
-fn a_job_without_any_stamp_runs_as_nobody() -> Result<()> {
+fn a_job_without_any_stamp_gets_no_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         let mallory = neighbour.mallory().await?;
@@ -79,7 +79,7 @@ fn a_job_without_any_stamp_runs_as_nobody() -> Result<()> {
 }
 
 #[test]
-fn a_cron_job_whose_template_says_bob_runs_as_nobody() -> Result<()> {
+fn a_cron_job_whose_template_claims_bob_gets_no_identity() -> Result<()> {
     with_namespace(|ns| async move {
         let stamp = bobs_stamp(&ns).await?;
         let neighbour = ns.neighbour().await?;

@@ -111,7 +111,7 @@ fn a_changed_generate_name_does_not_void_bobs_stamp() -> Result<()> {
 }
 
 #[test]
-fn a_bare_pod_dressed_as_bobs_runs_as_who_made_it() -> Result<()> {
+fn a_bare_pod_with_everything_copied_from_bobs_runs_as_its_creator() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, pod) = of_bob(&ns).await?;
         let bare = dressed_as(metaflow_pod(), &bobs, &pod)?;
@@ -141,7 +141,7 @@ fn replica_set(template: &Value, labels: &[(&str, &str)]) -> Result<ReplicaSet> 
 }
 
 #[test]
-fn a_replica_sets_pod_dressed_as_bobs_is_nobodys() -> Result<()> {
+fn a_replica_set_pod_with_everything_copied_from_bobs_gets_no_identity() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, pod) = of_bob(&ns).await?;
         let dressed = dressed_as(metaflow_pod(), &bobs, &pod)?.without_account();
@@ -196,7 +196,7 @@ fn a_replica_set_that_names_bobs_account_gets_no_pod() -> Result<()> {
 }
 
 #[test]
-fn what_bobs_suspended_job_runs_is_changed_by_bob_only() -> Result<()> {
+fn only_bob_changes_what_bobs_suspended_job_runs() -> Result<()> {
     with_namespace(|ns| async move {
         let (bob, mallory) = (ns.bob().await?, ns.mallory().await?);
         let job = bob.create::<Job>(metaflow_job().suspended()).await?;
@@ -227,7 +227,7 @@ fn what_bobs_suspended_job_runs_is_changed_by_bob_only() -> Result<()> {
 }
 
 #[test]
-fn anybody_may_stop_bobs_job() -> Result<()> {
+fn anybody_can_stop_bobs_job() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
@@ -325,7 +325,7 @@ fn a_pod_with_the_labels_by_which_bobs_job_adopts_is_refused() -> Result<()> {
 }
 
 #[test]
-fn the_job_controller_with_its_own_token_carries_bobs_pod() -> Result<()> {
+fn the_job_controller_with_its_own_token_creates_bobs_pod() -> Result<()> {
     // Shows that the refusals above are about who asks, not about the pod.
     with_namespace(|ns| async move {
         let job = ns

@@ -63,7 +63,7 @@ fn planted(name: &str, stamp: &str) -> Draft {
 }
 
 #[test]
-fn bobs_stamp_on_mallorys_job_of_the_same_name_is_void_after_a_moment_in_which_admission_was_off()
+fn bobs_stamp_on_mallorys_job_of_the_same_name_is_void_after_admission_was_briefly_off()
 -> Result<()> {
     with_namespace(|ns| async move {
         let stamp = stamp_of_bobs(&ns, "train").await?;
@@ -137,7 +137,7 @@ async fn as_admin<K: Namespaced>(ns: &TestNamespace, object: Value) -> Result<ku
 
 /// The policy alone: our webhooks do not look into a namespace of another stack.
 #[test]
-fn what_a_replica_signed_in_another_epoch_is_refused_by_the_api_server() -> Result<()> {
+fn the_api_server_refuses_what_a_replica_signed_in_another_epoch() -> Result<()> {
     with_namespace(|ns| async move {
         let there = ns.neighbour().await?;
         let epoch = "the-epoch-of-another-stack";

@@ -60,7 +60,7 @@ async fn only_an_admin_adopts(ns: &TestNamespace, of: &str, name: &str) -> Resul
 }
 
 #[test]
-fn a_template_from_before_the_opt_in_is_given_to_its_user_by_an_admin_only() -> Result<()> {
+fn only_an_admin_assigns_a_template_from_before_the_opt_in_to_its_user() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         // What came with it is nobody's word.
@@ -133,7 +133,7 @@ fn what_an_adopted_cron_workflow_starts_runs_as_its_user() -> Result<()> {
 }
 
 #[test]
-fn a_workflow_that_a_cron_workflow_started_is_adopted_itself() -> Result<()> {
+fn a_workflow_that_a_cron_workflow_started_is_adopted_on_its_own() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         let cron = json!({
@@ -162,7 +162,7 @@ fn a_workflow_that_a_cron_workflow_started_is_adopted_itself() -> Result<()> {
 }
 
 #[test]
-fn a_workflow_that_ran_before_the_opt_in_goes_on_as_its_user_once_it_is_adopted() -> Result<()> {
+fn a_workflow_from_before_the_opt_in_continues_as_its_user_once_it_is_adopted() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         let alice = neighbour.alice().await?;
@@ -197,7 +197,7 @@ fn a_workflow_that_ran_before_the_opt_in_goes_on_as_its_user_once_it_is_adopted(
 }
 
 #[test]
-fn the_annotation_asks_for_nothing_on_a_new_object_nor_out_of_a_template() -> Result<()> {
+fn the_adoption_annotation_has_no_effect_on_a_new_object_or_in_a_template() -> Result<()> {
     with_namespace(|ns| async move {
         let (bob, mallory, admin) = (ns.bob().await?, ns.mallory().await?, ns.admin().await?);
         for mut object in [template(), inline()] {
@@ -220,7 +220,7 @@ fn the_annotation_asks_for_nothing_on_a_new_object_nor_out_of_a_template() -> Re
 }
 
 #[test]
-fn a_cluster_workflow_template_of_no_user_is_adopted_for_one() -> Result<()> {
+fn a_cluster_workflow_template_without_a_user_is_adopted_for_one() -> Result<()> {
     with_namespace(|ns| async move {
         let name = format!("{FLOW}-{}", ns.name);
         let (admin, bob) = (ns.admin().await?, ns.bob().await?);

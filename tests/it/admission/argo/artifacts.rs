@@ -127,7 +127,7 @@ async fn collector(argo: &ArgoNamespace) -> Result<Pod> {
 }
 
 #[test]
-fn a_pod_that_collects_alices_artifacts_runs_as_the_default_account_and_not_as_alice() -> Result<()>
+fn a_pod_that_deletes_alices_artifacts_runs_as_the_default_account_and_not_as_alice() -> Result<()>
 {
     with_real_argo(|argo| async move {
         may_collect(&argo, DEFAULT).await?;

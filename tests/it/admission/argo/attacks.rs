@@ -99,7 +99,7 @@ fn a_pod_of_mallorys_workflow_is_never_taken_for_a_node_of_bobs() -> Result<()> 
 }
 
 #[test]
-fn mallory_cannot_have_argo_execute_a_command_in_bobs_pod() -> Result<()> {
+fn mallory_cannot_make_argo_execute_a_command_in_bobs_pod() -> Result<()> {
     with_real_argo(|argo| async move {
         let (bob, mallory) = (argo.ns.bob().await?, argo.ns.mallory().await?);
         create(&bob, &scripts("Workflow", "long", &[("main", "sleep 600")])).await?;

@@ -42,7 +42,7 @@ fn code_from_outside() -> Value {
 }
 
 #[test]
-fn what_bob_submits_from_alices_template_and_submits_again_runs_as_alice() -> Result<()> {
+fn what_bob_submits_and_resubmits_from_alices_template_runs_as_alice() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let greet = scripts("WorkflowTemplate", "greet", &[("hello", "echo hello")]);
@@ -65,7 +65,7 @@ fn what_bob_submits_from_alices_template_and_submits_again_runs_as_alice() -> Re
 }
 
 #[test]
-fn what_bob_resubmits_of_a_spec_that_alice_wrote_runs_as_bob() -> Result<()> {
+fn a_workflow_with_alices_own_spec_that_bob_resubmits_runs_as_bob() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         create(&alice, &scripts("Workflow", "hers", &[("hello", "true")])).await?;
@@ -79,7 +79,7 @@ fn what_bob_resubmits_of_a_spec_that_alice_wrote_runs_as_bob() -> Result<()> {
 }
 
 #[test]
-fn a_failed_workflow_that_alice_retries_goes_on_as_alice() -> Result<()> {
+fn a_failed_workflow_that_alice_retries_continues_as_alice() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let script = "exit {{workflow.parameters.code}}";
@@ -125,7 +125,7 @@ async fn goes_on_as_alice(argo: &ArgoNamespace) -> Result<()> {
 }
 
 #[test]
-fn a_failed_run_of_alices_template_that_bob_started_and_retries_goes_on_as_alice() -> Result<()> {
+fn a_failed_run_of_alices_template_that_bob_started_and_retries_continues_as_alice() -> Result<()> {
     with_real_argo(|argo| async move {
         fails(&argo).await?;
         goes_on_as_alice(&argo).await
@@ -133,7 +133,7 @@ fn a_failed_run_of_alices_template_that_bob_started_and_retries_goes_on_as_alice
 }
 
 #[test]
-fn a_retry_by_somebody_else_costs_a_run_its_finished_pods_and_nothing_more() -> Result<()> {
+fn a_retry_by_somebody_else_only_deletes_the_finished_pods_of_a_workflow() -> Result<()> {
     with_real_argo(|argo| async move {
         fails(&argo).await?;
         let before = argo.workflow("run").await?;
@@ -157,8 +157,7 @@ fn a_retry_by_somebody_else_costs_a_run_its_finished_pods_and_nothing_more() -> 
 }
 
 #[test]
-fn a_run_of_alices_template_that_bob_started_waits_and_goes_on_as_alice_when_he_says() -> Result<()>
-{
+fn a_suspended_run_of_alices_template_continues_as_alice_when_bob_resumes_it() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let steps = [("first", "exit $CODE"), ("last", "true")];
@@ -201,7 +200,7 @@ fn a_run_of_alices_template_that_bob_started_waits_and_goes_on_as_alice_when_he_
 }
 
 #[test]
-fn a_workflow_goes_on_where_it_was_suspended_when_its_owner_resumes_it() -> Result<()> {
+fn a_suspended_workflow_continues_when_its_owner_resumes_it() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let mut flow = scripts("Workflow", "waits", &[("first", "true"), ("last", "true")]);
@@ -284,7 +283,7 @@ fn a_workflow_that_bob_terminates_ends_its_container_and_runs_nothing_more() -> 
 }
 
 #[test]
-fn deadlines_of_step_and_workflow_end_the_pods_of_alice() -> Result<()> {
+fn deadlines_of_step_and_workflow_end_alices_pods() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let long = [("long", "sleep 600")];
@@ -334,7 +333,7 @@ fn lifecycle_hooks_and_retried_steps_run_as_alice() -> Result<()> {
 }
 
 #[test]
-fn an_inline_schedule_runs_as_who_wrote_it_also_when_bob_suspended_it() -> Result<()> {
+fn an_inline_schedule_runs_as_its_author_even_after_bob_suspended_it() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let spec = scripts("Workflow", "x", &[("tick", "true")])["spec"].take();
@@ -367,7 +366,7 @@ fn an_inline_schedule_runs_as_who_wrote_it_also_when_bob_suspended_it() -> Resul
 }
 
 #[test]
-fn what_an_account_that_is_not_a_user_starts_of_alices_template_runs_as_alice() -> Result<()> {
+fn alices_template_runs_as_alice_when_an_account_starts_it_that_is_not_a_user() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let script = "echo {{workflow.parameters.event}}";

@@ -122,7 +122,7 @@ fn a_foreach_flow_that_alice_deployed_and_bob_triggers_runs_as_alice_to_its_end(
 }
 
 #[test]
-fn a_scheduled_flow_runs_as_who_deployed_it() -> Result<()> {
+fn a_scheduled_flow_runs_as_its_deployer() -> Result<()> {
     with_real_argo(|argo| async move {
         let flow = LINEAR
             .replace("import FlowSpec, step", "import FlowSpec, schedule, step")
@@ -157,7 +157,7 @@ fn token_in(text: &str) -> Result<&str> {
 }
 
 #[test]
-fn a_flow_that_a_teammate_deploys_again_runs_as_the_teammate_and_what_runs_goes_on_as_alice()
+fn a_flow_that_a_teammate_deploys_again_runs_as_the_teammate_and_running_workflows_continue_as_alice()
 -> Result<()> {
     with_real_argo(|argo| async move {
         let alices = argo.laptop(ALICE, SLOW).await?;
@@ -178,7 +178,7 @@ fn a_flow_that_a_teammate_deploys_again_runs_as_the_teammate_and_what_runs_goes_
 }
 
 #[test]
-fn the_job_set_of_a_parallel_step_is_made_by_alices_own_pod() -> Result<()> {
+fn the_job_set_of_a_parallel_step_is_created_by_alices_own_pod() -> Result<()> {
     with_real_argo(|argo| async move {
         let alices = argo.laptop(ALICE, PARALLEL).await?;
         alices.argo_workflows(&["create"]).await?.succeeded()?;

@@ -49,8 +49,7 @@ async fn sees_that_it_does_not_lead(replica: &Replica) -> Result<()> {
 }
 
 #[test]
-fn a_leader_that_stood_still_past_its_lease_writes_nothing_when_it_goes_on_and_follows()
--> Result<()> {
+fn a_leader_paused_past_its_lease_writes_nothing_when_it_resumes_and_follows() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         let service = ns.stack.replace_broker_by_service().await?;

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::{at_google, is_said, leaves_nothing, options};
 
 #[test]
-fn an_identity_edited_by_hand_is_as_the_rules_have_it_again_and_an_event_says_so() -> Result<()> {
+fn an_identity_edited_by_hand_is_restored_from_the_rules_and_an_event_says_so() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
         let made = ns.alice().await?.create::<Pod>(pod()).await?;
@@ -63,7 +63,8 @@ fn an_identity_edited_by_hand_is_as_the_rules_have_it_again_and_an_event_says_so
 }
 
 #[test]
-fn an_identity_written_by_hand_under_another_name_says_so_gets_nothing_and_goes() -> Result<()> {
+fn an_identity_created_by_hand_under_another_name_is_reported_gets_nothing_and_can_be_deleted()
+-> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let made = ns.alice().await?.create::<Pod>(pod()).await?;
         ns.wait_until_ungated(&made).await?;
@@ -81,8 +82,8 @@ fn an_identity_written_by_hand_under_another_name_says_so_gets_nothing_and_goes(
 }
 
 #[test]
-fn a_service_account_of_our_name_is_not_taken_over_and_both_person_and_admin_are_told() -> Result<()>
-{
+fn a_foreign_service_account_with_a_managed_name_is_not_taken_over_and_user_and_admin_are_told()
+-> Result<()> {
     with_own_stack(options(SHARED_RULES.to_owned()), |ns| async move {
         let name = ns.name_for("carol@acme.com");
         let theirs = json!({"metadata": {"name": name, "annotations": {"by": "somebody"}}});
@@ -123,7 +124,7 @@ fn a_service_account_of_our_name_is_not_taken_over_and_both_person_and_admin_are
 }
 
 #[test]
-fn a_google_account_of_our_name_is_not_taken_over_and_the_identity_goes_without_it() -> Result<()> {
+fn a_foreign_google_account_with_a_managed_name_stays_when_the_identity_is_deleted() -> Result<()> {
     with_own_stack(options(SHARED_RULES.to_owned()), |ns| async move {
         let google = ns.stack.google();
         let name = ns.name_for("dave@acme.com");

@@ -39,8 +39,7 @@ const TWICE: &str = "pins:\n  bob@acme.com: one@acme-identities.iam.gserviceacco
                      bob@acme.com: two@acme-identities.iam.gserviceaccount.com\n";
 
 #[test]
-fn rules_that_lead_out_of_a_folder_or_name_no_project_are_refused_with_what_to_write() -> Result<()>
-{
+fn rules_with_a_folder_or_project_that_is_not_valid_are_refused_with_what_to_write() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         for (good, bad, says) in REFUSED {
             let rules = SHARED_RULES.replacen(good, bad, 1);
@@ -62,7 +61,7 @@ fn rules_that_lead_out_of_a_folder_or_name_no_project_are_refused_with_what_to_w
 }
 
 #[test]
-fn a_role_that_the_broker_may_not_give_is_refused_at_the_job_and_given_to_nobody_who_is_there()
+fn a_role_that_the_broker_is_not_allowed_to_grant_is_refused_at_the_job_and_granted_to_no_existing_identity()
 -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();

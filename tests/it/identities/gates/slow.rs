@@ -106,7 +106,8 @@ async fn waits_for_google(ns: &TestNamespace, pod: &Pod, age: i64) -> Result<()>
 }
 
 #[test]
-fn for_seven_minutes_of_propagation_every_proof_is_refused_and_no_gate_opens_early() -> Result<()> {
+fn for_seven_minutes_of_propagation_every_verification_is_refused_and_no_gate_is_removed_early()
+-> Result<()> {
     let options = options();
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
@@ -135,7 +136,7 @@ fn for_seven_minutes_of_propagation_every_proof_is_refused_and_no_gate_opens_ear
 }
 
 #[test]
-fn what_google_does_not_believe_within_the_deadline_ends_the_pod_with_the_reason_and_works_later()
+fn a_change_that_google_does_not_propagate_within_the_deadline_fails_the_pod_with_the_reason_and_works_later()
 -> Result<()> {
     let options = options();
     let ahead = Arc::clone(&options.ahead);

@@ -22,7 +22,7 @@ use serde_json::json;
 use super::{brisk, comes_to, ends, identity, is_gone, lives};
 
 #[test]
-fn what_changes_in_a_class_reaches_the_identities_that_are_there() -> Result<()> {
+fn changes_of_a_class_reach_existing_identities() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (_, name) = lives(&ns).await?;
         let role = "{role: roles/storage.objectUser, bucket: acme-mf, folder: \"users/{key}/\"}";
@@ -97,7 +97,7 @@ fn an_identity_changes_its_mode_with_its_class_and_leaves_no_account_behind() ->
 }
 
 #[test]
-fn an_identity_that_the_rules_no_longer_make_goes_after_its_last_pod() -> Result<()> {
+fn an_identity_that_the_rules_no_longer_give_is_deleted_after_its_last_pod() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (job, name) = lives(&ns).await?;
         let dropped = SHARED_RULES
@@ -115,7 +115,7 @@ fn an_identity_that_the_rules_no_longer_make_goes_after_its_last_pod() -> Result
 }
 
 #[test]
-fn role_bindings_follow_the_class_and_are_put_back() -> Result<()> {
+fn role_bindings_follow_the_class_and_are_restored() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (_, name) = lives(&ns).await?;
         let bindings: Api<RoleBinding> = ns.admin().await?.all();
@@ -145,7 +145,7 @@ fn role_bindings_follow_the_class_and_are_put_back() -> Result<()> {
 }
 
 #[test]
-fn an_identity_edited_by_hand_is_what_the_rules_say_again() -> Result<()> {
+fn an_identity_edited_by_hand_is_restored_from_the_rules() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (_, name) = lives(&ns).await?;
         let before = identity(&ns, &name).await?.spec;
@@ -169,7 +169,7 @@ fn an_identity_edited_by_hand_is_what_the_rules_say_again() -> Result<()> {
 }
 
 #[test]
-fn a_service_account_of_our_name_that_is_somebody_elses_is_said_and_left_alone() -> Result<()> {
+fn a_foreign_service_account_with_a_managed_name_is_reported_and_left_alone() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let name = ns.name_for("squatter@acme.com");
         // It is from before the policies.
@@ -193,7 +193,7 @@ fn a_service_account_of_our_name_that_is_somebody_elses_is_said_and_left_alone()
 }
 
 #[test]
-fn a_service_account_dressed_as_ours_by_somebody_else_becomes_nobodys() -> Result<()> {
+fn a_service_account_forged_with_namesakes_annotations_gets_no_identity() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (_, lives) = lives(&ns).await?;
         let name = ns.name_for("dressed@acme.com");

@@ -17,7 +17,7 @@ use super::{brisk, comes_to, identity, lives};
 const NEVER: &str = "0 0 30 2 *";
 
 #[test]
-fn what_a_leaver_has_scheduled_is_listed_and_refused_when_its_time_comes() -> Result<()> {
+fn what_an_offboarded_user_has_scheduled_is_listed_and_refused_when_its_time_comes() -> Result<()> {
     with_own_stack(brisk(), |ns| async move {
         let (_, name) = lives(&ns).await?;
         let alice = ns.alice().await?;

@@ -66,7 +66,7 @@ const PROBED: [&str; 9] = [
 ];
 
 #[test]
-fn what_the_check_computes_of_roles_is_what_the_api_server_answers() -> Result<()> {
+fn what_the_check_computes_from_roles_is_what_the_api_server_answers() -> Result<()> {
     with_namespace(|ns| async move {
         let admin = ns.admin().await?;
         for role in PROBED {

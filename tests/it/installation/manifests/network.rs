@@ -65,7 +65,7 @@ fn with_metrics(control_plane: &ControlPlane) -> Result<Vec<Value>> {
 }
 
 #[test]
-fn monitoring_reaches_the_metrics_once_an_admin_says_so_and_never_admission_or_the_api()
+fn monitoring_reaches_the_metrics_once_an_admin_enables_it_and_never_admission_or_the_api()
 -> Result<()> {
     runtime().block_on(async {
         let control_plane = &Cluster::shared().await?.control_plane;

@@ -118,7 +118,7 @@ fn a_job_that_selects_pods_by_the_labels_of_bobs_job_is_refused() -> Result<()> 
 }
 
 #[test]
-fn the_template_of_a_suspended_job_does_not_take_on_the_labels_of_bobs() -> Result<()> {
+fn the_template_of_a_suspended_job_cannot_get_the_labels_of_bobs_job() -> Result<()> {
     with_namespace(|ns| async move {
         let bobs = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let mallory = ns.mallory().await?;
@@ -145,7 +145,7 @@ fn the_template_of_a_suspended_job_does_not_take_on_the_labels_of_bobs() -> Resu
 }
 
 #[test]
-fn the_labels_of_a_jobs_pod_name_that_job_whoever_makes_it() -> Result<()> {
+fn the_labels_of_the_pod_of_a_job_name_that_job_whoever_creates_it() -> Result<()> {
     // The job controller makes what a template says, also one that nobody checked while admission was off.
     with_namespace(|ns| async move {
         let bobs = ns.bob().await?.create::<Job>(metaflow_job()).await?;
@@ -182,7 +182,7 @@ fn the_labels_of_a_jobs_pod_name_that_job_whoever_makes_it() -> Result<()> {
 }
 
 #[test]
-fn a_job_that_selects_its_own_pods_adopts_those_of_its_user_only() -> Result<()> {
+fn a_job_with_its_own_selector_adopts_only_pods_of_its_user() -> Result<()> {
     with_namespace(|ns| async move {
         let (bob, mallory) = (ns.bob().await?, ns.mallory().await?);
         let hers = metaflow_pod().labelled(GROUP, "bobs");
@@ -260,7 +260,7 @@ fn owner(api_version: &str, kind: &str, name: &str, uid: &str) -> Value {
 }
 
 #[test]
-fn bobs_job_is_no_owner_of_anothers_pod_by_whatever_kind_and_group() -> Result<()> {
+fn bobs_job_is_not_the_owner_of_anothers_pod_under_any_kind_and_group() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let (uid, name, mallory) = (
@@ -304,7 +304,7 @@ fn bobs_job_is_no_owner_of_anothers_pod_by_whatever_kind_and_group() -> Result<(
 }
 
 #[test]
-fn a_job_set_finds_its_jobs_by_name_so_name_and_uid_of_an_owner_are_of_one_object() -> Result<()> {
+fn the_name_and_uid_of_an_owner_must_belong_to_the_same_job_set() -> Result<()> {
     with_namespace(|ns| async move {
         let (bob, mallory) = (ns.bob().await?, ns.mallory().await?);
         let template = metaflow_job().into_value()["spec"]["template"].take();

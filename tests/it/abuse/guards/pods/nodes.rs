@@ -24,7 +24,7 @@ async fn in_the_group_of_nodes(ns: &TestNamespace) -> Result<Person> {
 }
 
 #[test]
-fn the_group_of_nodes_alone_makes_nobody_a_node() -> Result<()> {
+fn membership_in_the_group_of_nodes_alone_makes_nobody_a_node() -> Result<()> {
     with_namespace(|ns| async move {
         let eve = in_the_group_of_nodes(&ns).await?;
         let job = eve.create::<Job>(metaflow_job()).await?;
@@ -45,7 +45,7 @@ fn the_group_of_nodes_alone_makes_nobody_a_node() -> Result<()> {
 }
 
 #[test]
-fn a_status_that_the_group_of_nodes_alone_writes_is_checked() -> Result<()> {
+fn a_status_written_by_a_mere_member_of_the_group_of_nodes_is_checked() -> Result<()> {
     with_namespace(|ns| async move {
         // The same rights as `with_every_right` gives, for somebody who is in the group of nodes too.
         let owner = with_every_right(&ns).await?;
@@ -70,7 +70,7 @@ fn a_status_that_the_group_of_nodes_alone_writes_is_checked() -> Result<()> {
 }
 
 #[test]
-fn a_node_says_what_became_of_bobs_pod() -> Result<()> {
+fn a_node_writes_the_status_of_bobs_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let made = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, BOB).await?;

@@ -27,7 +27,7 @@ fn owner(kind: &str, version: &str, name: &str, uid: &str) -> Value {
 }
 
 #[test]
-fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
+fn an_existing_pod_cannot_be_made_a_child_of_bobs_job() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let uid = job.uid().context("no uid")?;
@@ -73,7 +73,7 @@ fn a_pod_is_not_put_under_bobs_job_once_it_is_there() -> Result<()> {
 }
 
 #[test]
-fn which_part_of_bobs_job_his_pod_is_stays_as_its_controller_wrote_it() -> Result<()> {
+fn the_completion_index_of_bobs_pod_stays_as_its_controller_wrote_it() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?.name_any();
@@ -89,7 +89,7 @@ fn which_part_of_bobs_job_his_pod_is_stays_as_its_controller_wrote_it() -> Resul
 }
 
 #[test]
-fn a_job_is_not_put_under_anothers_job_set_or_workflow() -> Result<()> {
+fn a_job_cannot_be_made_a_child_of_anothers_job_set_or_workflow() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let own = mallory.create::<Job>(metaflow_job()).await?;
@@ -109,7 +109,7 @@ fn a_job_is_not_put_under_anothers_job_set_or_workflow() -> Result<()> {
 }
 
 #[test]
-fn an_object_of_argo_or_a_job_set_is_not_put_under_anothers() -> Result<()> {
+fn an_argo_object_or_job_set_cannot_be_made_a_child_of_anothers() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let uid = "5b6a4a1e-0000-4000-8000-000000000000";
@@ -171,7 +171,7 @@ fn an_object_of_argo_or_a_job_set_is_not_put_under_anothers() -> Result<()> {
 }
 
 #[test]
-fn what_a_job_lost_its_controller_takes_back() -> Result<()> {
+fn the_job_controller_adopts_a_pod_again_that_lost_its_owner_reference() -> Result<()> {
     // The job controller adopts by itself; so does an admin, who may.
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;

@@ -51,7 +51,7 @@ async fn changes_placement(person: &Person, name: &str) -> Result<()> {
 }
 
 #[test]
-fn where_bobs_gated_pod_runs_is_changed_by_nobody_not_even_its_own_user() -> Result<()> {
+fn nobody_changes_where_bobs_gated_pod_runs_not_even_bob() -> Result<()> {
     with_namespace(|ns| async move {
         let name = held_pod_of_bob(&ns).await?;
         let others = [
@@ -76,7 +76,7 @@ fn where_bobs_gated_pod_runs_is_changed_by_nobody_not_even_its_own_user() -> Res
 }
 
 #[test]
-fn a_scheduler_that_an_admin_names_places_bobs_gated_pod() -> Result<()> {
+fn a_scheduler_authorized_by_an_admin_places_bobs_gated_pod() -> Result<()> {
     with_namespace(|ns| async move {
         let name = held_pod_of_bob(&ns).await?;
         let kueue = ns.person("kueue@acme.com").await?;
@@ -107,7 +107,7 @@ async fn has_right(person: &Person, verb: &str) -> Result<()> {
 }
 
 #[test]
-fn where_a_pod_of_nobodys_runs_is_changed_by_whoever_may() -> Result<()> {
+fn where_a_pod_without_an_identity_runs_is_up_to_rbac() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
         let mallory = neighbour.mallory().await?;
@@ -132,7 +132,7 @@ async fn binds(person: &Person, pod: &str, metadata: Value) -> kube::Result<Valu
 }
 
 #[test]
-fn a_node_is_chosen_by_schedulers_of_the_whole_cluster_only() -> Result<()> {
+fn only_schedulers_of_the_whole_cluster_choose_a_node() -> Result<()> {
     with_namespace(|ns| async move {
         let made = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.wait_until_ungated(&made).await?;
@@ -157,7 +157,7 @@ fn a_node_is_chosen_by_schedulers_of_the_whole_cluster_only() -> Result<()> {
 }
 
 #[test]
-fn a_binding_writes_no_key_that_says_whose_a_pod_is() -> Result<()> {
+fn a_binding_cannot_write_keys_that_say_who_a_pod_belongs_to() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create(metaflow_job()).await?;
         let bobs: Pod = ns.pod_of(&job).await?;

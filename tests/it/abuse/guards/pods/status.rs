@@ -31,8 +31,7 @@ where
 }
 
 #[test]
-fn who_has_every_right_in_the_namespace_says_nothing_about_what_became_of_bobs_pods() -> Result<()>
-{
+fn every_right_in_the_namespace_is_not_enough_to_write_the_status_of_bobs_pods() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let bobs = ns.pod_of(&job).await?.name_any();
@@ -60,7 +59,7 @@ fn who_has_every_right_in_the_namespace_says_nothing_about_what_became_of_bobs_p
 }
 
 #[test]
-fn the_status_of_bobs_job_set_is_its_controllers() -> Result<()> {
+fn only_its_controller_writes_the_status_of_bobs_job_set() -> Result<()> {
     with_namespace(|ns| async move {
         let template = metaflow_job().into_value()["spec"]["template"].take();
         let wish = job_set(&json!({"name": "bobs"}), &template)?;
@@ -81,7 +80,7 @@ fn the_status_of_bobs_job_set_is_its_controllers() -> Result<()> {
 }
 
 #[test]
-fn scheduler_admins_and_controllers_say_what_became_of_pods() -> Result<()> {
+fn the_scheduler_admins_and_controllers_write_the_status_of_pods() -> Result<()> {
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?.name_any();
