@@ -12,9 +12,7 @@ mod files;
 mod lookup;
 mod matching;
 mod model;
-mod pins;
 mod pods;
-mod trusted;
 mod users;
 mod yaml;
 
@@ -27,12 +25,12 @@ pub use yaml::{Problem, RulesErrors};
 
 pub(crate) use classes::Class;
 pub(crate) use matching::{Conditions, Effect, Rule};
-pub(crate) use pins::gsa_email;
-pub(crate) use trusted::{built_in_carriers, is_carrier};
+pub(crate) use users::pins::gsa_email;
+pub(crate) use users::trusted::{built_in_carriers, is_carrier};
 pub(crate) use users::{Mapping, UserRule, fill_in};
 
 use model::Model;
-use pins::Pin;
+use users::pins::Pin;
 
 /// One file of rules or pins.
 #[derive(Clone, Copy, Debug)]

@@ -148,7 +148,7 @@ impl Rules {
                 .to_owned(),
             google_service_account: (class.mode == Mode::Impersonate).then(email),
             pinned: pin.is_some(),
-            bind_by: class.life.bind_by,
+            bind_by: class.lifecycle.bind_by,
             grants: class
                 .grants
                 .iter()

@@ -4,18 +4,23 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::names::{Glob, Per, is_dns_label, is_project_id};
+use crate::names::{Per, is_project_id};
 
 use super::yaml::{
     Fields, Item,
-    values::{group, label, name_glob, named, object_name, user_glob, word},
+    values::{label, named, object_name, word},
     wrong,
 };
 
+mod duration;
+mod entitled;
 mod grants;
-mod life;
+mod lifecycle;
+pub use duration::RulesDuration;
 pub use grants::{Grant, GrantTarget};
-pub use life::{BindBy, ForeignMembers, Lifecycle, RulesDuration};
+pub use lifecycle::{BindBy, ForeignMembers, Lifecycle};
+
+pub(crate) use entitled::Entitled;
 
 /// A named kind of identity.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,24 +37,7 @@ pub(crate) struct Class {
     pub(crate) role_bindings: Vec<String>,
     pub(crate) image_pull_secrets: Vec<String>,
     #[serde(flatten)]
-    pub(crate) life: Lifecycle,
-}
-
-/// Who is allowed to have an identity of a class: the users and the members of the groups, in the namespaces.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Entitled {
-    pub(crate) users: Vec<Glob>,
-    pub(crate) groups: Vec<String>,
-    /// `None` means all opted-in namespaces.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) namespaces: Option<Vec<Glob>>,
-}
-
-impl Entitled {
-    /// Whether it is restricted to some users or groups.
-    pub(crate) fn requires_proof(&self) -> bool {
-        !self.users.iter().any(Glob::matches_everything)
-    }
+    pub(crate) lifecycle: Lifecycle,
 }
 
 /// How pods of an identity act at Google.
@@ -111,7 +99,7 @@ impl Class {
         let mut names = |key| read_names(&mut fields, key);
         let (role_bindings, image_pull_secrets) =
             (names("roleBindings"), names("imagePullSecrets"));
-        let life = Lifecycle::read(&mut fields);
+        let lifecycle = Lifecycle::read(&mut fields);
         fields.report_unknown_keys();
         let grants = grants.unwrap_or_default();
         Some(Class {
@@ -124,39 +112,7 @@ impl Class {
             grants,
             role_bindings,
             image_pull_secrets,
-            life: life?,
-        })
-    }
-}
-
-impl Entitled {
-    fn read(item: &Item<'_>) -> Option<Entitled> {
-        let mut fields = item.fields()?;
-        let users = fields
-            .get("users")
-            .map(|item| item.read_list(user_glob))
-            .unwrap_or_default();
-        let groups = fields
-            .get("groups")
-            .map(|item| item.read_list(group))
-            .unwrap_or_default();
-        let namespaces = fields.get("namespaces").and_then(|item| {
-            let remedy = "name namespaces, or remove the key: then it is for all of them";
-            let read = name_glob("namespace", is_dns_label);
-            item.read_non_empty_list(read, "no namespace is listed", remedy)
-        });
-        fields.report_unknown_keys();
-        if users.is_empty() && groups.is_empty() {
-            item.report(wrong(
-                "no user or group is listed",
-                "name users or groups, as users: [\"*@acme.com\"]",
-            ));
-            return None;
-        }
-        Some(Entitled {
-            users,
-            groups,
-            namespaces,
+            lifecycle: lifecycle?,
         })
     }
 }

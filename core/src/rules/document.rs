@@ -11,10 +11,10 @@ use super::{
     classes::Class,
     matching::{NoMatch, Rule},
     model::{API_VERSION, KIND, Model},
-    pins::Pins,
     pods::Pods,
-    trusted::{Admins, Carrier, is_carrier},
     users::UserRule,
+    users::pins::Pins,
+    users::trusted::{Admins, Carrier, is_carrier},
     yaml::{Fields, Item, Node, Value, Wrong, values, wrong},
 };
 

@@ -4,7 +4,7 @@ use super::{
     Source,
     document::read_document,
     model::{KIND, Model},
-    pins::Pins,
+    users::pins::Pins,
     yaml::{At, Item, Log, Node, Problem, RulesErrors, Value, Wrong, wrong},
 };
 

@@ -18,7 +18,7 @@ impl Rules {
     /// The lifecycle of identities of a class; `None` for an unknown class.
     #[must_use]
     pub fn lifecycle(&self, class: &str) -> Option<Lifecycle> {
-        self.class(class).map(|class| class.life)
+        self.class(class).map(|class| class.lifecycle)
     }
 
     /// Every grant of every class, as an identity with this key would have it.

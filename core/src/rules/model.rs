@@ -9,10 +9,10 @@ use crate::{names::Glob, user::User};
 use super::{
     classes::Class,
     matching::{NoMatch, Rule},
-    pins::Pin,
     pods::Pods,
-    trusted::{Admins, Carrier},
     users::UserRule,
+    users::pins::Pin,
+    users::trusted::{Admins, Carrier},
 };
 
 pub(crate) const API_VERSION: &str = "namesake.dev/v1alpha1";

@@ -83,7 +83,7 @@ fn reviews() -> Vec<Row> {
             "an empty name",
             job(json!({})),
             json!({"request": {"userInfo": {"username": ""}}}),
-            "nobody as the requester",
+            "named no requester",
         ),
         (
             "an object that is a text",

@@ -9,7 +9,7 @@ use crate::{
         classes::Entitled,
         model::{API_VERSION, KIND},
         pods::{Pods, Sidecar},
-        trusted::{Admins, Carrier},
+        users::trusted::{Admins, Carrier},
         yaml::values,
     },
 };
@@ -102,7 +102,7 @@ fn grant() -> impl Strategy<Value = Grant> {
         .prop_map(|(role, on)| Grant { role, on })
 }
 
-fn life() -> impl Strategy<Value = Lifecycle> {
+fn lifecycle() -> impl Strategy<Value = Lifecycle> {
     let span = (1u64..5_000_000).prop_map(RulesDuration::of_minutes);
     let bind_by = prop_oneof![Just(BindBy::Name), Just(BindBy::Uid)];
     let foreign = prop_oneof![Just(ForeignMembers::Report), Just(ForeignMembers::Remove)];
@@ -139,7 +139,7 @@ fn class() -> impl Strategy<Value = Class> {
         vec(grant(), 0..3),
         vec(name(), 0..2),
         vec(name(), 0..2),
-        life(),
+        lifecycle(),
     )
         .prop_map(
             |(
@@ -149,7 +149,7 @@ fn class() -> impl Strategy<Value = Class> {
                 mut grants,
                 role_bindings,
                 image_pull_secrets,
-                life,
+                lifecycle,
             )| {
                 let without = mode == Mode::Direct || when_full == WhenFull::Direct;
                 grants.retain(|grant: &Grant| {
@@ -165,7 +165,7 @@ fn class() -> impl Strategy<Value = Class> {
                     grants,
                     role_bindings,
                     image_pull_secrets,
-                    life,
+                    lifecycle,
                 }
             },
         )

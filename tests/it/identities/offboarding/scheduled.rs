@@ -62,7 +62,7 @@ fn what_an_offboarded_user_has_scheduled_is_listed_and_refused_when_its_time_com
         let controller = ns.controller("cronjob-controller").await?;
         refused(controller.create::<Job>(tick).await)?
             .with_code(403)?
-            .with_message("has left")?;
+            .with_message("is offboarded")?;
         let mut tick = replayed_argo::inline();
         tick["metadata"] = json!({
             "name": "weekly-1", "labels": {"workflows.argoproj.io/cron-workflow": "weekly"},
@@ -70,12 +70,12 @@ fn what_an_offboarded_user_has_scheduled_is_listed_and_refused_when_its_time_com
         let controller = replayed_argo::Controller::of(&ns).await?;
         refused(replayed_argo::create(&controller.0, &tick).await)?
             .with_code(403)?
-            .with_message("has left")?
+            .with_message("is offboarded")?
             .with_message(ALICE)?;
         // What she deployed, and others start.
         refused(replayed_argo::create(&ns.bob().await?, &replayed_argo::trigger()).await)?
             .with_code(403)?
-            .with_message("has left")?
+            .with_message("is offboarded")?
             .with_message(ALICE)?;
         Ok(())
     })

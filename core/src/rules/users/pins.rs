@@ -9,7 +9,7 @@ use crate::{
     user::User,
 };
 
-use super::yaml::{Fields, Item, Wrong, values, wrong};
+use crate::rules::yaml::{Fields, Item, Wrong, values, wrong};
 
 const DOMAIN: &str = ".iam.gserviceaccount.com";
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::names::Glob;
 
-use super::{
+use crate::rules::{
     matching::Launcher,
     yaml::{Item, values},
 };

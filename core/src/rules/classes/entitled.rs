@@ -1,0 +1,61 @@
+//! `for`: who is allowed to have an identity of a class.
+
+use serde::Serialize;
+
+use crate::{
+    names::{Glob, is_dns_label},
+    rules::yaml::{
+        Item,
+        values::{group, name_glob, user_glob},
+        wrong,
+    },
+};
+
+/// Who is allowed to have an identity of a class: the users and the members of the groups, in the namespaces.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Entitled {
+    pub(crate) users: Vec<Glob>,
+    pub(crate) groups: Vec<String>,
+    /// `None` means all opted-in namespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) namespaces: Option<Vec<Glob>>,
+}
+
+impl Entitled {
+    /// Whether it is restricted to some users or groups.
+    pub(crate) fn requires_proof(&self) -> bool {
+        !self.users.iter().any(Glob::matches_everything)
+    }
+}
+
+impl Entitled {
+    pub(super) fn read(item: &Item<'_>) -> Option<Entitled> {
+        let mut fields = item.fields()?;
+        let users = fields
+            .get("users")
+            .map(|item| item.read_list(user_glob))
+            .unwrap_or_default();
+        let groups = fields
+            .get("groups")
+            .map(|item| item.read_list(group))
+            .unwrap_or_default();
+        let namespaces = fields.get("namespaces").and_then(|item| {
+            let remedy = "name namespaces, or remove the key: then it is for all of them";
+            let read = name_glob("namespace", is_dns_label);
+            item.read_non_empty_list(read, "no namespace is listed", remedy)
+        });
+        fields.report_unknown_keys();
+        if users.is_empty() && groups.is_empty() {
+            item.report(wrong(
+                "no user or group is listed",
+                "name users or groups, as users: [\"*@acme.com\"]",
+            ));
+            return None;
+        }
+        Some(Entitled {
+            users,
+            groups,
+            namespaces,
+        })
+    }
+}
