@@ -18,7 +18,9 @@ async fn main() -> anyhow::Result<()> {
     let listener = bind(args.listen, "--listen")?;
     let metrics = bind(args.server.metrics_listen, "--metrics-listen")?;
     let client = connect_to_cluster().await?;
-    let gcp = connect(args.endpoints()).await?.at(args.rates());
+    let gcp = connect(args.endpoints())
+        .await?
+        .with_rate_limits(args.rates());
     let (config, shutdown) = (args.config(), shutdown_on_signal()?);
     run(config, client, gcp, listener, metrics, shutdown).await
 }

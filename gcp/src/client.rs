@@ -1,4 +1,4 @@
-//! The client: endpoints, credentials and limits.
+//! The client: endpoints, credentials, rates and time limits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use google_cloud_gax::retry_result::RetryResult;
 use google_cloud_gax::retry_state::RetryState;
 use google_cloud_iam_admin_v1::client::Iam;
 
-use crate::error::classify;
-use crate::transport::rates::{Rates, Standing};
+use crate::error::classify::source_text;
+use crate::transport::rates::{RateStatus, Rates};
 use crate::transport::retry::{Fence, Retry};
-use crate::{Error, Failure, PerMinute};
+use crate::{Error, Failure, RateLimits};
 
-/// Limit of a call when [`Gcp::within`] sets no other.
-const LIMIT: Duration = Duration::from_secs(60);
-const CONNECT: Duration = Duration::from_secs(5);
+/// Time limit of a call unless [`Gcp::within`] sets another.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Base URLs of Google's services, such as `https://iam.googleapis.com`; a path is kept.
+/// Base URLs of Google's services, such as `https://iam.googleapis.com`. A base URL may have a path.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     /// Identity and Access Management.
@@ -35,7 +35,21 @@ pub struct Endpoints {
     pub resource_manager: String,
 }
 
-/// Speaks to Google. Cheap to clone.
+impl Endpoints {
+    /// All services at one URL, as the emulator serves them.
+    #[must_use]
+    pub fn all_at(url: &str) -> Self {
+        Self {
+            iam: url.to_owned(),
+            iam_credentials: url.to_owned(),
+            sts: url.to_owned(),
+            storage: url.to_owned(),
+            resource_manager: url.to_owned(),
+        }
+    }
+}
+
+/// A client for Google's APIs. Cheap to clone.
 #[derive(Clone)]
 pub struct Gcp {
     pub(crate) iam: Iam,
@@ -48,23 +62,26 @@ pub struct Gcp {
 }
 
 impl Gcp {
-    /// Makes the clients; talks to nobody yet. `credentials` are our own: see [`crate::application_default`].
+    /// Creates the client; it sends nothing yet. `credentials` are our own: see [`crate::application_default`].
     ///
     /// # Errors
-    /// When no default crypto provider is installed in the process, or an endpoint is no URL.
+    /// The process has no default crypto provider, or an endpoint is not an http URL.
     pub async fn connect(endpoints: Endpoints, credentials: Credentials) -> Result<Self, Error> {
-        let failed = |message: String| {
-            Error::Invalid(Failure {
-                what: "make the client for Google".to_owned(),
-                message,
-            })
-        };
+        let failed =
+            |message: String| Error::Invalid(Failure::new("create the client for Google", message));
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(failed(
                 "no default crypto provider: install rustls' ring provider at the start of the program".to_owned(),
             ));
         }
-        for url in endpoints.all() {
+        let Endpoints {
+            iam,
+            iam_credentials,
+            sts,
+            storage,
+            resource_manager,
+        } = &endpoints;
+        for url in [iam, iam_credentials, sts, storage, resource_manager] {
             let parsed =
                 reqwest::Url::parse(url).map_err(|e| failed(format!("endpoint {url:?}: {e}")))?;
             if parsed.cannot_be_a_base() {
@@ -72,40 +89,40 @@ impl Gcp {
             }
         }
         let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|e| failed(classify::source_text(&e)))?;
+            .map_err(|e| failed(source_text(&e)))?;
         let iam = Iam::builder()
-            .with_endpoint(endpoints.iam.trim_end_matches('/'))
+            .with_endpoint(iam.trim_end_matches('/'))
             .with_credentials(credentials.clone())
-            .with_retry_policy(Once)
+            .with_retry_policy(NoRetries)
             .build()
             .await
-            .map_err(|e| failed(classify::source_text(&e)))?;
+            .map_err(|e| failed(source_text(&e)))?;
         Ok(Self {
             iam,
             http,
             credentials,
             endpoints,
-            rates: Rates::new(PerMinute::default()),
+            rates: Rates::new(RateLimits::default()),
             fence: None,
-            limit: LIMIT,
+            limit: DEFAULT_LIMIT,
         })
     }
 
-    /// The same client, as fast as this; what it has learned about rates is forgotten. Clones made from it share one
-    /// count.
+    /// The same client with other rate limits, which has forgotten what it learned about rates. Its clones share one
+    /// count of requests.
     #[must_use]
-    pub fn at(&self, limits: PerMinute) -> Self {
+    pub fn with_rate_limits(&self, limits: RateLimits) -> Self {
         Self {
             rates: Rates::new(limits),
             ..self.clone()
         }
     }
 
-    /// The same client, which changes something at Google only while `fence` says so, and asks it right before each
-    /// request.
+    /// The same client, which changes something at Google only while `fence` returns true. It calls `fence` right before
+    /// each request that writes.
     #[must_use]
     pub fn fenced(&self, fence: Fence) -> Self {
         Self {
@@ -114,13 +131,7 @@ impl Gcp {
         }
     }
 
-    /// How each rate that was used stands.
-    #[must_use]
-    pub fn standings(&self) -> Vec<Standing> {
-        self.rates.standings()
-    }
-
-    /// The same client with another limit for each call, retries and pauses included. 60 s unless set.
+    /// The same client with another time limit for each call, including retries and pauses. 60 s unless set.
     #[must_use]
     pub fn within(&self, limit: Duration) -> Self {
         Self {
@@ -129,20 +140,14 @@ impl Gcp {
         }
     }
 
+    /// The status of each rate in use.
+    #[must_use]
+    pub fn rate_statuses(&self) -> Vec<RateStatus> {
+        self.rates.statuses()
+    }
+
     pub(crate) fn retry(&self) -> Retry {
         Retry::within(self.limit, Arc::clone(&self.rates), self.fence.clone())
-    }
-}
-
-impl Endpoints {
-    fn all(&self) -> [&str; 5] {
-        [
-            &self.iam,
-            &self.iam_credentials,
-            &self.sts,
-            &self.storage,
-            &self.resource_manager,
-        ]
     }
 }
 
@@ -155,11 +160,11 @@ impl fmt::Debug for Gcp {
     }
 }
 
-/// The official crate sends each request once: `retry` decides, for all services alike.
+/// The official crate sends each request once: [`Retry`] does the retries of all services alike.
 #[derive(Debug)]
-struct Once;
+struct NoRetries;
 
-impl RetryPolicy for Once {
+impl RetryPolicy for NoRetries {
     fn on_error(&self, _: &RetryState, error: GaxError) -> RetryResult {
         RetryResult::Permanent(error)
     }

@@ -1,13 +1,13 @@
-//! What can go wrong at Google, and what to do about it.
-
-use std::borrow::Cow;
-use std::fmt;
-use std::time::Duration;
+//! Why a call to Google failed, and what to do about it.
 
 pub(crate) mod answer;
 pub(crate) mod classify;
 mod details;
 pub(crate) mod refusal;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
 
 use crate::Refusal;
 
@@ -16,48 +16,57 @@ use crate::Refusal;
 pub struct Failure {
     /// What was tried, on which resource: `create service account mf-x in project acme`.
     pub what: String,
-    /// Google's own words, or the transport's.
+    /// Google's own words, or those of the transport.
     pub message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            message: message.into(),
+        }
+    }
 }
 
 /// Why a call to Google failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Something of this name is there already; whose it is, its description says.
+    /// Something of this name exists; its description says whose it is.
     AlreadyExists(Failure),
-    /// Not there. Right after creation it may be there all the same: the caller knows.
+    /// It does not exist, or was created so recently that Google does not show it yet: the caller knows.
     NotFound(Failure),
-    /// Not allowed. Right after a grant or a creation it may be allowed all the same: the caller knows.
+    /// Not allowed, or granted or created so recently that it is not allowed yet: the caller knows.
     PermissionDenied(Failure),
-    /// Our own credentials are refused or cannot be had.
+    /// Our own credentials are refused, or we cannot get any.
     Unauthenticated(Failure),
-    /// Somebody else changed the same policy, until the limit.
+    /// Others kept changing the same policy until the time limit.
     Conflict(Failure),
     /// Too many requests.
     Throttled {
         /// What was tried.
         failure: Failure,
-        /// How long Google wants us to wait, if it says so.
+        /// How long Google asks us to wait, if it says so.
         retry_after: Option<Duration>,
     },
-    /// It is not our turn yet: as many as Google allows in a minute go before. Nothing was sent.
+    /// Our own rate limit: the request would have to wait longer than the time limit, and was not sent.
     Queued {
         /// What was tried.
         failure: Failure,
-        /// When it would be.
-        turn: Duration,
+        /// How long until it could be sent.
+        wait: Duration,
     },
     /// A count is used up: waiting does not help.
     QuotaUsedUp(Failure),
-    /// A policy holds no more: waiting does not help.
+    /// The policy can hold no more members: waiting does not help.
     PolicyFull(Failure),
-    /// An account that was just made is not known everywhere yet (or does not exist).
+    /// A new account is not known everywhere yet, or does not exist.
     NotYetVisible(Failure),
-    /// The workload identity pool is not there.
+    /// The workload identity pool does not exist.
     PoolMissing(Failure),
-    /// Google or the way to it is down, or did not answer in time.
+    /// Google cannot be reached, is down, or did not answer in time.
     Unavailable(Failure),
-    /// We may not change anything at Google any more: see [`crate::Gcp::fenced`]. Nothing was sent.
+    /// This replica is no longer allowed to change anything at Google: see [`crate::Gcp::fenced`]. Nothing was sent.
     Fenced(Failure),
     /// The organization around the project refuses it, until an administrator changes something.
     Refused {
@@ -66,25 +75,29 @@ pub enum Error {
         /// Who refuses, and why.
         by: Refusal,
     },
-    /// Google does not take the request as it is, or its answer makes no sense.
+    /// Google does not accept the request, or its answer makes no sense.
     Invalid(Failure),
 }
 
-/// A count that is used up comes with a wait of a day.
-const USED_UP: Duration = Duration::from_secs(3600);
+/// Google's answer to a used-up count asks for a wait of a day: a wait from this length on means such a count.
+const COUNT_WAIT: Duration = Duration::from_secs(3600);
 
 impl Error {
     pub(crate) fn throttled(failure: Failure, retry_after: Option<Duration>) -> Self {
-        if retry_after.is_some_and(|wait| wait >= USED_UP)
+        if retry_after.is_some_and(|wait| wait >= COUNT_WAIT)
             || failure.message.contains("Maximum number of")
         {
-            Self::QuotaUsedUp(failure)
-        } else {
-            Self::Throttled {
-                failure,
-                retry_after,
-            }
+            return Self::QuotaUsedUp(failure);
         }
+        Self::Throttled {
+            failure,
+            retry_after,
+        }
+    }
+
+    pub(crate) fn not_shown_yet(what: &str) -> Self {
+        let message = "it was created, but Google does not show it yet";
+        Self::NotYetVisible(Failure::new(what, message))
     }
 
     /// What was tried, and what Google said.
@@ -109,8 +122,8 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later with nobody doing anything. `NotFound` and `PermissionDenied` are not
-    /// retryable by themselves; a caller who has just made the thing, or the grant, knows better.
+    /// Whether the same call may succeed later without anyone doing anything. `NotFound` and `PermissionDenied` are not
+    /// retryable in general; a caller who has just created the resource, or the grant, knows better.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(
@@ -123,17 +136,17 @@ impl Error {
         )
     }
 
-    /// How long Google wants us to wait, if it says so, or until it is our turn.
+    /// How long to wait before the next attempt, if Google or our own rate limit says so.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled { retry_after, .. } => *retry_after,
-            Self::Queued { turn, .. } => Some(*turn),
+            Self::Queued { wait, .. } => Some(*wait),
             _ => None,
         }
     }
 
-    /// CamelCase word for conditions, events and metrics.
+    /// CamelCase word for conditions, Events and metrics.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -155,36 +168,7 @@ impl Error {
         }
     }
 
-    fn remedy(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Self::Refused { by, .. } => return by.remedy(),
-            Self::AlreadyExists(_) => "look at its description to see whose it is",
-            Self::NotFound(_) => "check its name and its project",
-            Self::PermissionDenied(_) => "grant it; a new grant takes up to 7 minutes to work",
-            Self::Unauthenticated(_) => "check the credentials of the caller",
-            Self::Conflict(_) => "somebody else keeps changing it; it is tried again",
-            Self::Throttled { .. } | Self::Queued { .. } => {
-                "it is tried again later; ask Google for a higher rate if this goes on"
-            }
-            Self::QuotaUsedUp(_) => {
-                "remove accounts that are not used, or ask Google for a higher quota"
-            }
-            Self::PolicyFull(_) => {
-                "give the role on a folder of each user's own, or to a group that all of them are in"
-            }
-            Self::NotYetVisible(_) => "wait: Google shows a new account after a minute or more",
-            Self::PoolMissing(_) => {
-                "check that the project has a cluster with Workload Identity Federation"
-            }
-            Self::Unavailable(_) => {
-                "it is tried again; check the network to Google if this goes on"
-            }
-            Self::Fenced(_) => "the replica that leads now does it",
-            Self::Invalid(_) => "correct what the request is made from",
-        })
-    }
-
-    /// Who refuses, if the organization around the project does.
+    /// The refusal, if the organization around the project refuses.
     #[must_use]
     pub const fn refusal(&self) -> Option<&Refusal> {
         match self {
@@ -192,17 +176,42 @@ impl Error {
             _ => None,
         }
     }
+
+    fn remedy(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Refused { by, .. } => return by.remedy(),
+            Self::AlreadyExists(_) => "look at its description to see whose it is",
+            Self::NotFound(_) => "check its name and its project",
+            Self::PermissionDenied(_) => {
+                "grant the permission; a new grant takes up to 7 minutes to take effect"
+            }
+            Self::Unauthenticated(_) => "check the credentials of the caller",
+            Self::Conflict(_) => "somebody else keeps changing it; it will be tried again",
+            Self::Throttled { .. } | Self::Queued { .. } => {
+                "it will be tried again; if this persists, ask Google for a higher rate"
+            }
+            Self::QuotaUsedUp(_) => "delete unused accounts, or ask Google for a higher quota",
+            Self::PolicyFull(_) => {
+                "grant the role on a folder per user, or to a group of all users"
+            }
+            Self::NotYetVisible(_) => "wait: Google shows a new account after a minute or more",
+            Self::PoolMissing(_) => {
+                "check that the project has a cluster with Workload Identity Federation"
+            }
+            Self::Unavailable(_) => {
+                "it will be tried again; if this persists, check the network to Google"
+            }
+            Self::Fenced(_) => "the replica that leads now does it",
+            Self::Invalid(_) => "correct what the request is made from",
+        })
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { what, message } = self.failure();
-        write!(
-            f,
-            "{what}: {}: {}",
-            message.trim_end_matches('.'),
-            self.remedy()
-        )
+        let message = message.trim_end_matches('.');
+        write!(f, "{what}: {message}: {}", self.remedy())
     }
 }
 

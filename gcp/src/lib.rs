@@ -1,9 +1,9 @@
-//! Google's side as Namesake uses it: IAM, credentials, STS and resource policies.
+//! Client for Google's APIs as Namesake uses them: IAM, service account credentials, STS and resource policies.
 //!
-//! Google's official crate speaks to IAM about accounts and their policies; plain HTTP speaks to the services that it
-//! does not cover (token exchange, buckets, managed folders, projects). Retries are ours in both cases: the official
-//! crates retry neither 429 nor 409 nor a lost answer to a POST. Every request waits for its turn ([`PerMinute`]), and every
-//! call ends by [`Gcp::within`]'s limit.
+//! Google's official crate makes the calls to IAM; the services that it does not cover (token exchange, buckets, managed
+//! folders, projects) are called by plain HTTP. This crate does all retries itself, because the official crates retry
+//! neither 429 nor 409 nor a POST whose response was lost. Every request waits for its turn within [`RateLimits`], and
+//! every call ends within the time that [`Gcp::within`] sets.
 
 mod accounts;
 mod buckets;
@@ -18,13 +18,13 @@ pub use accounts::ServiceAccount;
 pub use client::{Endpoints, Gcp};
 pub use error::refusal::Refusal;
 pub use error::{Error, Failure};
-pub use policy::edit::{Edit, Entry};
-pub use policy::modify::Manner;
+pub use policy::edit::{Edit, MemberBinding};
+pub use policy::modify::WriteOptions;
 pub use policy::resource::Resource;
 pub use policy::{Condition, Policy};
 pub use tokens::AccessToken;
 pub use transport::credentials::application_default;
-pub use transport::rates::{PerMinute, Rate, Standing};
+pub use transport::rates::{Rate, RateLimits, RateStatus};
 pub use transport::retry::Fence;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The client against a server that records requests and answers by a script, in the shapes recorded from Google.
+//! The client against a server that records requests and returns scripted answers in the form recorded from Google.
 
 mod accounts;
 mod emulator;
@@ -23,20 +23,20 @@ use serde_json::{Value, json};
 
 use crate::{Endpoints, Gcp};
 
-/// A request as it came.
+/// A request as it was received.
 #[derive(Clone, Debug)]
 struct Seen {
-    /// `METHOD /path?query`, without the query that the official crate adds to all.
+    /// `METHOD /path?query`, without the query that the official crate adds to every request.
     line: String,
     body: Value,
     form: String,
     bearer: Option<String>,
 }
 
-/// What to answer next.
+/// A scripted answer.
 enum Answer {
     Json(u16, Value),
-    /// The connection ends inside the answer.
+    /// The connection ends in the middle of the answer.
     Cut,
 }
 
@@ -70,7 +70,7 @@ fn error(code: u16, status: &str, message: &str) -> Answer {
     Answer::Json(code, body)
 }
 
-/// A client whose limit is 20 s, and the server that it talks to.
+/// A client with a time limit of 20 s, and the server that it talks to.
 async fn google(script: impl IntoIterator<Item = Answer>) -> (Gcp, Google) {
     // Only the first test of the process installs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -82,14 +82,9 @@ async fn google(script: impl IntoIterator<Item = Answer>) -> (Gcp, Google) {
     let base = format!("http://{}", listener.local_addr().unwrap());
     let app = Router::new().fallback(answer).with_state(google.clone());
     tokio::spawn(async { axum::serve(listener, app).await });
-    let endpoints = Endpoints {
-        iam: base.clone(),
-        iam_credentials: base.clone(),
-        sts: base.clone(),
-        storage: base.clone(),
-        resource_manager: base,
-    };
-    let gcp = Gcp::connect(endpoints, ours()).await.unwrap();
+    let gcp = Gcp::connect(Endpoints::all_at(&base), ours())
+        .await
+        .unwrap();
     (gcp.within(Duration::from_secs(20)), google)
 }
 
@@ -128,12 +123,12 @@ async fn answer(State(google): State<Google>, request: Request) -> Response {
         }
         None => response
             .status(418)
-            .body(Body::from("the script is over"))
+            .body(Body::from("the script has no more answers"))
             .unwrap(),
     }
 }
 
-// Compiles only while a caller can spawn these.
+// Compiles only if a caller can spawn these.
 #[expect(dead_code, reason = "only compiled")]
 fn every_future_can_move_to_another_thread(gcp: &'static Gcp, resource: &'static crate::Resource) {
     fn moves<T: Send>(_: T) {}
@@ -149,7 +144,7 @@ fn every_future_can_move_to_another_thread(gcp: &'static Gcp, resource: &'static
     });
 }
 
-/// Our own credentials in these tests: a token that stays.
+/// Our own credentials in these tests: a constant token.
 #[derive(Debug)]
 struct Bearer(Arc<str>);
 

@@ -1,7 +1,8 @@
-//! The way a task pod becomes somebody: KSA token, exchange, access token of the GSA. Never logged, never stored.
+//! Tokens as a task pod gets them: the KSA's token, its exchange, and an access token of the GSA. They are never logged or
+//! stored.
 //!
-//! By plain requests: the official crate's credentials fail for ever after one 403, and these calls are made to find
-//! out when the 403 ends.
+//! These calls are plain requests: the official crate's credentials fail for good after one 403, and the purpose of these
+//! calls is to find out when the 403 ends.
 
 use std::fmt;
 
@@ -12,15 +13,14 @@ use serde_json::{Value, json};
 use crate::error::refusal;
 use crate::transport::http::{Bearer, invalid, url};
 use crate::transport::names::{check_name, project_of};
-use crate::transport::retry::Counted;
 use crate::{Error, Gcp, Rate, Refusal};
 
-/// Scope of the tokens that permissions are tested with; policies limit what they can do.
+/// Scope of the tokens that permissions are tested with; the policies limit what they can do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-/// Life of the tokens that are made here; they are used at once and dropped.
+/// Lifetime of these tokens: they are used at once and dropped.
 const LIFETIME: &str = "300s";
 
-/// A token that Google accepts, until it expires.
+/// An access token of Google, with its expiry.
 #[derive(Clone)]
 pub struct AccessToken {
     secret: SecretString,
@@ -28,7 +28,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// A token from elsewhere.
+    /// A token that this client did not request.
     #[must_use]
     pub const fn new(secret: SecretString, expires: Timestamp) -> Self {
         Self { secret, expires }
@@ -40,8 +40,8 @@ impl AccessToken {
         self.expires
     }
 
-    pub(crate) fn expose(&self) -> &str {
-        self.secret.expose_secret()
+    pub(crate) const fn secret(&self) -> &SecretString {
+        &self.secret
     }
 }
 
@@ -54,12 +54,12 @@ impl fmt::Debug for AccessToken {
 }
 
 impl Gcp {
-    /// Exchanges a KSA's token for a federated one. `audience` is `identitynamespace:POOL:ISSUER` (or a provider's
-    /// name); `scope` is a URL, `…/auth/iam` when the token is only used to impersonate.
+    /// Exchanges a KSA's token for a federated token. `audience` is `identitynamespace:POOL:ISSUER` or the name of a
+    /// provider; `scope` is a URL, `…/auth/iam` if the token is only used to impersonate.
     ///
     /// # Errors
-    /// `PoolMissing` when there is no such pool or provider, `Invalid` when the KSA's token is not accepted, `Refused` when
-    /// the provider's attribute condition rejects it.
+    /// `PoolMissing` if there is no such pool or provider, `Invalid` if the KSA's token is not accepted, `Refused` if the
+    /// provider's attribute condition rejects it.
     pub async fn exchange(
         &self,
         subject_token: &SecretString,
@@ -68,35 +68,26 @@ impl Gcp {
     ) -> Result<AccessToken, Error> {
         let what = format!("exchange the KSA's token for {audience}");
         let url = url(&self.endpoints.sts, &["v1", "token"])?;
-        let counted = Counted {
-            rate: Rate::Exchange,
-            whose: pool(audience),
-        };
+        let form = [
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ),
+            ("audience", audience),
+            ("scope", scope),
+            (
+                "requested_token_type",
+                "urn:ietf:params:oauth:token-type:access_token",
+            ),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+            // The newline at the end of a token file is not part of the token.
+            ("subject_token", subject_token.expose_secret().trim()),
+        ];
         let answer = self
             .retry()
-            .idempotent(&what, counted, || {
-                let request = self.http.post(url.clone()).form(&[
-                    (
-                        "grant_type",
-                        "urn:ietf:params:oauth:grant-type:token-exchange",
-                    ),
-                    ("audience", audience),
-                    ("scope", scope),
-                    (
-                        "requested_token_type",
-                        "urn:ietf:params:oauth:token-type:access_token",
-                    ),
-                    ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
-                    // A file's newline is no part of the token.
-                    ("subject_token", subject_token.expose_secret().trim()),
-                ]);
-                self.send(
-                    &what,
-                    request,
-                    Bearer::Nobody {
-                        secret: subject_token,
-                    },
-                )
+            .idempotent(&what, Rate::Exchange.of(pool(audience)), || {
+                let request = self.http.post(url.clone()).form(&form);
+                self.send(&what, request, Bearer::InBody(subject_token))
             })
             .await
             .map_err(|error| with_audience(error, audience))?;
@@ -109,10 +100,10 @@ impl Gcp {
         Ok(AccessToken::new(token.into(), expires))
     }
 
-    /// An access token of the GSA, asked for with a federated token: what the metadata server does for a pod.
+    /// Gets an access token of a GSA with a federated token, as the metadata server does for a pod.
     ///
     /// # Errors
-    /// `PermissionDenied` until the binding works, `NotFound` until the account is known to the credentials service.
+    /// `PermissionDenied` until the binding takes effect, `NotFound` until the credentials service knows the account.
     pub async fn generate_access_token(
         &self,
         federated: &AccessToken,
@@ -121,34 +112,25 @@ impl Gcp {
         check_name("service account", email)?;
         let what = format!("get an access token of {email} with the KSA's token");
         let verb = format!("{email}:generateAccessToken");
-        let counted = Counted {
-            rate: Rate::Credentials,
-            whose: &project_of(email),
-        };
-        let url = url(
-            &self.endpoints.iam_credentials,
-            &["v1", "projects", "-", "serviceAccounts", &verb],
-        )?;
+        let path = ["v1", "projects", "-", "serviceAccounts", &verb];
+        let url = url(&self.endpoints.iam_credentials, &path)?;
+        let body = json!({"scope": [SCOPE], "lifetime": LIFETIME});
         let answer = self
             .retry()
-            .idempotent(&what, counted, || {
-                let body = json!({"scope": [SCOPE], "lifetime": LIFETIME});
-                self.send(
-                    &what,
-                    self.http.post(url.clone()).json(&body),
-                    Bearer::Token(federated),
-                )
+            .idempotent(&what, Rate::Credentials.of(&project_of(email)), || {
+                let request = self.http.post(url.clone()).json(&body);
+                self.send(&what, request, Bearer::Token(federated.secret()))
             })
             .await?;
         let token = text(&answer, "accessToken")
             .ok_or_else(|| invalid(&what, "the answer has no token"))?;
         let expires = text(&answer, "expireTime").and_then(|t| t.parse().ok());
-        let expires = expires.ok_or_else(|| invalid(&what, "the answer has no time of expiry"))?;
+        let expires = expires.ok_or_else(|| invalid(&what, "the answer has no expiry"))?;
         Ok(AccessToken::new(token.into(), expires))
     }
 }
 
-/// The same error, naming pool and provider, if they reject the token: Google does not.
+/// Adds pool and provider to the refusal of a token, because Google's answer does not name them.
 fn with_audience(error: Error, audience: &str) -> Error {
     match error {
         Error::Refused {
@@ -162,7 +144,7 @@ fn with_audience(error: Error, audience: &str) -> Error {
     }
 }
 
-/// The pool in an audience; the whole of an audience that has another form.
+/// The pool in an audience; the whole audience if it has another form.
 fn pool(audience: &str) -> &str {
     let form = audience.strip_prefix("identitynamespace:");
     form.and_then(|rest| rest.split(':').next())

@@ -1,4 +1,4 @@
-//! How requests reach Google: credentials, plain HTTP, retries and rates.
+//! How requests reach Google: our credentials, plain HTTP, retries and rates.
 
 pub(crate) mod credentials;
 pub(crate) mod http;

@@ -7,7 +7,7 @@ use google_cloud_auth::credentials::{
     CacheableResource, Credentials, CredentialsProvider, EntityTag,
 };
 use google_cloud_gax::error::CredentialsError;
-use namesake_gcp::{Endpoints, Gcp, PerMinute};
+use namesake_gcp::{Endpoints, Gcp, RateLimits};
 use namesake_gcp_emulator::{Emulator, Fault, Options, Seed, Settings, State};
 use namesake_sandbox::{WORKLOAD_POOL, google::storage::Storage, host::ports};
 use secrecy::{ExposeSecret, SecretString};
@@ -346,19 +346,13 @@ impl BrokerCredentials {
     /// # Errors
     /// The address is no URL.
     pub async fn connect(self) -> Result<Gcp> {
-        let endpoints = Endpoints {
-            iam: self.url.clone(),
-            iam_credentials: self.url.clone(),
-            sts: self.url.clone(),
-            storage: self.url.clone(),
-            resource_manager: self.url,
-        };
+        let endpoints = Endpoints::all_at(&self.url);
         let gcp = Gcp::connect(endpoints, Credentials::from(Fixed(self.token))).await?;
         // All tests of a run share one project: its rates are as high here as the emulator's.
-        Ok(gcp.at(PerMinute {
+        Ok(gcp.with_rate_limits(RateLimits {
             reads: 100_000,
             writes: 100_000,
-            ..PerMinute::default()
+            ..RateLimits::default()
         }))
     }
 }

@@ -21,7 +21,7 @@ pub fn members(policy: &Policy, status: &IdentityStatus, own: &Members) -> Vec<S
         .chain(own.binding.clone())
         .chain([own.grantee.clone()])
         .collect();
-    let all: BTreeSet<&str> = policy.everyone().collect();
+    let all: BTreeSet<&str> = policy.all_members().collect();
     let others = all.into_iter().filter(|member| !ours.contains(*member));
     // What is left of an account that is deleted is nobody.
     let others = others.filter(|member| !member.starts_with("deleted:"));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use namesake_api::{Grant, IdentitySpec};
-use namesake_gcp::{Condition, Edit, Entry, Resource};
+use namesake_gcp::{Condition, Edit, MemberBinding, Resource};
 
 use crate::identity::plan::resource;
 
@@ -48,10 +48,10 @@ pub fn testable(spec: &IdentitySpec) -> BTreeMap<Resource, BTreeSet<String>> {
     roles
 }
 
-fn entry(grant: &Grant, member: &str) -> Entry {
-    Entry {
+fn entry(grant: &Grant, member: &str) -> MemberBinding {
+    MemberBinding {
         condition: condition(grant),
-        ..Entry::new(&grant.role, member)
+        ..MemberBinding::new(&grant.role, member)
     }
 }
 

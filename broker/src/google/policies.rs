@@ -8,7 +8,7 @@ mod pace;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use namesake_gcp::{Edit, Error, Failure, Gcp, Manner, Policy, Resource};
+use namesake_gcp::{Edit, Error, Failure, Gcp, Policy, Resource, WriteOptions};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -205,12 +205,12 @@ impl Inner {
             lock(&before).clone_from(policy);
             *lock(&verdicts) = apply(policy, &changes, self.room);
         };
-        let manner = Manner {
+        let options = WriteOptions {
             // Nothing is made to take something away from it.
-            makes: changes.iter().any(|change| change.adds()),
-            confirms: changes.iter().any(|change| change.confirmed),
+            create_folder: changes.iter().any(|change| change.adds()),
+            always_write: changes.iter().any(|change| change.confirmed),
         };
-        let written = self.gcp.modify_policy_as(manner, resource, change).await;
+        let written = self.gcp.modify_policy_with(options, resource, change).await;
         let verdicts = verdicts.into_inner();
         let before = before.into_inner();
         match written {
@@ -249,7 +249,7 @@ impl Inner {
 
     fn remember(&self, resource: &Resource, policy: &Policy) {
         let size = Size {
-            principals: policy.principals(),
+            principals: policy.member_count(),
             bytes: policy.bytes(),
         };
         let mut sizes = lock(&self.sizes);

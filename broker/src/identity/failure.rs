@@ -125,7 +125,7 @@ impl From<namesake_gcp::Error> for Failure {
         // A fence that was shut for a moment: whoever leads, and be it this one again, goes on at once.
         let fenced = matches!(error, namesake_gcp::Error::Fenced(_));
         let retry = match error {
-            namesake_gcp::Error::Queued { turn, .. } => Retry::Turn(turn),
+            namesake_gcp::Error::Queued { wait, .. } => Retry::Turn(wait),
             namesake_gcp::Error::Refused { .. } => Retry::Rarely,
             _ if fenced || error.is_retryable() => {
                 Retry::Soon(error.retry_after().unwrap_or_default())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, Subcommand};
 use namesake_api::names;
 use namesake_core::RulesDuration;
-use namesake_gcp::{Endpoints, PerMinute};
+use namesake_gcp::{Endpoints, RateLimits};
 use namesake_service::ServerArgs;
 
 use crate::google::policies::Room;
@@ -120,12 +120,12 @@ impl Args {
 
     /// How fast Google may be asked.
     #[must_use]
-    pub fn rates(&self) -> PerMinute {
-        PerMinute {
+    pub fn rates(&self) -> RateLimits {
+        RateLimits {
             reads: self.reads_per_minute,
             writes: self.writes_per_minute,
             creates: self.creates_per_minute,
-            ..PerMinute::default()
+            ..RateLimits::default()
         }
     }
 

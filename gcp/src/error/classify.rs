@@ -1,4 +1,6 @@
-//! From what Google answers to [`Error`]. Pure.
+//! From an answer of Google to [`Error`]. Pure.
+
+use google_cloud_gax::error::Error as GaxError;
 
 use super::answer::{Answer, MESSAGE_CHARS};
 use super::details::Details;
@@ -6,12 +8,9 @@ use super::{Error, Failure};
 use crate::Refusal;
 
 impl Answer {
-    /// The error that it means.
+    /// The error that this answer means.
     pub(crate) fn error(self, what: &str) -> Error {
-        let failure = Failure {
-            what: what.to_owned(),
-            message: self.whole_message(),
-        };
+        let failure = Failure::new(what, self.full_message());
         let wait = self.details.retry_delay.or(self.retry_after);
         let may_be_refusal = matches!(self.http, Some(400 | 401 | 403 | 412));
         if let Some(by) = Refusal::of(&self).filter(|_| may_be_refusal) {
@@ -19,14 +18,14 @@ impl Answer {
         }
         match self.http {
             Some(429) => Error::throttled(failure, wait),
-            Some(403) if is_rate(&self.reason) => Error::throttled(failure, wait),
+            Some(403) if is_rate_limit(&self.reason) => Error::throttled(failure, wait),
             Some(400) => bad_request(failure, &self.status),
             Some(401) => Error::Unauthenticated(failure),
             Some(403) => Error::PermissionDenied(failure),
             Some(404) => Error::NotFound(failure),
             Some(409) if self.status == "ABORTED" => Error::Conflict(failure),
             Some(409) => Error::AlreadyExists(failure),
-            Some(412) if is_about_an_etag(&self.message) => Error::Conflict(failure),
+            Some(412) if is_about_etag(&self.message) => Error::Conflict(failure),
             Some(408 | 500..=599) | None => Error::Unavailable(failure),
             Some(_) => Error::Invalid(failure),
         }
@@ -34,24 +33,17 @@ impl Answer {
 }
 
 /// The error of a call of Google's official crate.
-pub(crate) fn from_gax(what: &str, error: &google_cloud_gax::error::Error) -> Error {
-    let failure = |message: String| Failure {
-        what: what.to_owned(),
-        message,
-    };
+pub(crate) fn from_gax(what: &str, error: &GaxError) -> Error {
     if error.is_authentication() {
-        return credentials(
-            what,
-            &source_text(error),
-            error.is_transient_and_before_rpc(),
-        );
+        let is_transient = error.is_transient_and_before_rpc();
+        return credentials(what, &source_text(error), is_transient);
     }
     if error.is_binding() || error.is_serialization() || error.is_deserialization() {
-        return Error::Invalid(failure(source_text(error)));
+        return Error::Invalid(Failure::new(what, source_text(error)));
     }
     let status = error.status();
     let answer = Answer {
-        // An answer that began well and was cut is no answer.
+        // A success whose body was cut off is not an answer.
         http: error
             .http_status_code()
             .filter(|code| !(200..300).contains(code)),
@@ -65,19 +57,15 @@ pub(crate) fn from_gax(what: &str, error: &google_cloud_gax::error::Error) -> Er
 }
 
 /// The error of our own credentials.
-pub(crate) fn credentials(what: &str, message: &str, transient: bool) -> Error {
-    let failure = Failure {
-        what: what.to_owned(),
-        message: format!("our own credentials: {message}"),
-    };
-    if transient {
-        Error::Unavailable(failure)
-    } else {
-        Error::Unauthenticated(failure)
+pub(crate) fn credentials(what: &str, message: &str, is_transient: bool) -> Error {
+    let failure = Failure::new(what, format!("our own credentials: {message}"));
+    match is_transient {
+        true => Error::Unavailable(failure),
+        false => Error::Unauthenticated(failure),
     }
 }
 
-/// An error's text with those of its sources: transport errors say the reason only there.
+/// An error's text with those of its sources, because transport errors give the reason only there.
 pub(crate) fn source_text(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -103,16 +91,16 @@ fn bad_request(failure: Failure, status: &str) -> Error {
     }
 }
 
-// The older APIs (storage, projects) say "too fast" by 403 and this reason.
-fn is_rate(reason: &str) -> bool {
+// The older APIs (storage, projects) answer 403 with one of these reasons instead of 429.
+fn is_rate_limit(reason: &str) -> bool {
     matches!(
         reason,
         "rateLimitExceeded" | "userRateLimitExceeded" | "quotaExceeded"
     )
 }
 
-/// Storage says "somebody else was faster" by 412, and violated constraints as well.
-fn is_about_an_etag(message: &str) -> bool {
+/// Whether a 412 of storage means a stale etag; storage answers 412 to violated constraints as well.
+fn is_about_etag(message: &str) -> bool {
     let message = message.to_lowercase();
     let words = ["pre-condition", "precondition", "conditionnotmet", "etag"];
     words.iter().any(|word| message.contains(word))

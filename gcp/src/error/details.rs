@@ -1,4 +1,4 @@
-//! The `details` of an answer: what exactly was violated, why, and when to try again. Pure.
+//! The `details` of an answer: which preconditions were violated, why, and when to retry. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,29 +6,29 @@ use std::time::Duration;
 use google_cloud_gax::error::rpc::StatusDetails;
 use serde_json::Value;
 
-/// What an answer says beyond code, status and message.
+/// The details of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Details {
-    /// Of `google.rpc.PreconditionFailure`.
+    /// From `google.rpc.PreconditionFailure`.
     pub(crate) violations: Vec<Violation>,
-    /// Of `google.rpc.ErrorInfo`.
+    /// From `google.rpc.ErrorInfo`.
     pub(crate) infos: Vec<Info>,
-    /// Of `google.rpc.RetryInfo`.
+    /// From `google.rpc.RetryInfo`.
     pub(crate) retry_delay: Option<Duration>,
 }
 
-/// One precondition that was not met.
+/// One violated precondition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Violation {
     /// For example `constraints/iam.disableServiceAccountCreation` or `VPC_SERVICE_CONTROLS`.
     pub(crate) kind: String,
     /// For example `orgpolicy:projects/p?configvalue=user%40example.com`.
     pub(crate) subject: String,
-    /// For people; for a perimeter the id of the violation.
+    /// Text for people; for a perimeter, the id of the violation.
     pub(crate) description: String,
 }
 
-/// Why it failed, in a word, and about what.
+/// The reason of a failure as one word, with what it concerns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Info {
     /// For example `SERVICE_DISABLED`.
@@ -38,7 +38,7 @@ pub(crate) struct Info {
 }
 
 impl Details {
-    /// Reads `error.details` of a JSON body.
+    /// Reads `error.details` of a JSON body; details of other types are ignored.
     pub(crate) fn parse(details: &Value) -> Self {
         let mut all = Self::default();
         for detail in details.as_array().into_iter().flatten() {
@@ -95,7 +95,7 @@ impl Details {
 }
 
 impl Info {
-    /// A value of the metadata; empty if there is none.
+    /// A value of the metadata; empty if it is missing.
     pub(crate) fn get(&self, key: &str) -> &str {
         self.metadata.get(key).map_or("", String::as_str)
     }
@@ -110,7 +110,7 @@ fn violation(json: &Value) -> Violation {
     }
 }
 
-// As protobuf writes it in JSON: `60s`, `1.5s`.
+// A duration as protobuf writes it in JSON: `60s`, `1.5s`.
 fn duration(text: &str) -> Option<Duration> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_delays_do_no_harm() {
+    fn invalid_delays_are_ignored() {
         for text in ["", "s", "-1s", "NaNs", "infs", "1e400s", "5"] {
             assert_eq!(duration(text), None, "{text}");
         }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn details_of_other_shapes_are_skipped() {
+    fn details_of_unknown_form_are_ignored() {
         let odd = serde_json::json!([
             null, 1, "x", {"violations": "x"}, {"violations": [null, {}]},
             {"reason": 1}, {"reason": "A", "metadata": []}, {"reason": "B", "metadata": {"k": 1, "l": "m"}},

@@ -1,5 +1,5 @@
 //! Refusals by the organization around a project, which last until an administrator changes something: organization
-//! policies, perimeters of VPC Service Controls, APIs that are not enabled, conditions of a workload identity provider. Pure.
+//! policies, perimeters of VPC Service Controls, disabled APIs, attribute conditions of a workload identity provider. Pure.
 
 mod remedy;
 
@@ -10,35 +10,35 @@ use reqwest::Url;
 use super::answer::Answer;
 use super::details::Violation;
 
-/// The constraint that Google's older APIs do not name, but describe.
+/// The constraint that Google's older APIs describe without its name.
 const ALLOWED_DOMAINS: &str = "constraints/iam.allowedPolicyMemberDomains";
-/// What they say of it.
+/// Part of their description.
 const NOT_PERMITTED: &str = "permitted customer";
-/// How Google begins the id of a perimeter's violation in a message.
+/// What precedes the id of a perimeter violation in a message.
 const VIOLATION_ID: &str = "vpcServiceControlsUniqueIdentifier:";
 
-/// Who refuses, and what an administrator has to know about it.
+/// Who refuses, and what an administrator needs to know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// An organization policy.
     OrganizationPolicy {
-        /// The constraints that are violated, such as `constraints/iam.allowedPolicyMemberDomains`; none if Google does not say.
+        /// The violated constraints, such as `constraints/iam.allowedPolicyMemberDomains`; empty if Google does not say.
         constraints: Vec<String>,
-        /// Principals that the constraint does not allow, as Google names them; none if Google does not say.
+        /// Principals that the constraint does not allow, as Google names them; empty if Google does not say.
         members: Vec<String>,
     },
     /// A service perimeter of VPC Service Controls.
     Perimeter {
-        /// By what its administrators find it in their logs; empty if Google does not say. Another one for each request.
+        /// Id under which its administrators find it in their logs; different for each request; empty if Google does not say.
         violation: String,
         /// The API that the perimeter protects; empty if Google does not say.
         service: String,
     },
-    /// An API that is not enabled in a project.
+    /// An API that is not enabled in the project.
     ApiDisabled {
         /// Such as `iam.googleapis.com`; empty if Google does not say.
         service: String,
-        /// Its id or number; empty if Google does not say.
+        /// The project's id or number; empty if Google does not say.
         project: String,
     },
     /// A workload identity provider, by its attribute condition.
@@ -51,7 +51,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The refusal that an answer is, if it is one.
+    /// The refusal that an answer contains, if it is one.
     pub(crate) fn of(answer: &Answer) -> Option<Self> {
         api_disabled(answer)
             .or_else(|| perimeter(answer))
@@ -76,7 +76,7 @@ impl Refusal {
         remedy::of(self)
     }
 
-    /// Whether it is about who is in a policy: then Google judges every member of the policy, older ones as well.
+    /// Whether it is about the members of a policy. Google then checks all members of the policy, not only new ones.
     #[must_use]
     pub fn is_about_members(&self) -> bool {
         matches!(self, Self::OrganizationPolicy { constraints, .. }
@@ -92,7 +92,7 @@ impl Refusal {
         }
     }
 
-    /// What is another one in each answer although nothing else has changed.
+    /// The id that differs in each answer although nothing else has changed.
     #[must_use]
     pub fn changing_id(&self) -> Option<&str> {
         match self {
@@ -193,7 +193,7 @@ fn organization_policy(answer: &Answer) -> Option<Refusal> {
     })
 }
 
-/// Constraints that a message names: `… violates constraint 'constraints/iam.disableServiceAccountKeyCreation'`.
+/// Constraints named in a message: `… violates constraint 'constraints/iam.disableServiceAccountKeyCreation'`.
 fn named_constraints(message: &str) -> impl Iterator<Item = String> {
     let words = message.split(|c: char| c.is_whitespace() || "'\"`[](),;:".contains(c));
     let words = words.map(|word| word.trim_end_matches('.'));
@@ -206,7 +206,7 @@ fn named_constraints(message: &str) -> impl Iterator<Item = String> {
     words.filter(named).map(str::to_owned)
 }
 
-/// Whom a violation is about: `User a@b.com is not in permitted organization.`, or `…?configvalue=a%40b.com`.
+/// The member that a violation is about: `User a@b.com is not in permitted organization.`, or `…?configvalue=a%40b.com`.
 fn member(violation: &Violation) -> Option<String> {
     if !violation.kind.contains("llowedPolicyMember") {
         return None;
@@ -229,7 +229,7 @@ fn credential_rejected(answer: &Answer) -> Option<Refusal> {
     })
 }
 
-/// A rejected credential, of this audience: `identitynamespace:POOL:ISSUER`, or the name of a provider.
+/// A rejected credential for this audience: `identitynamespace:POOL:ISSUER`, or the name of a provider.
 pub(crate) fn of_audience(audience: &str) -> Refusal {
     let form = audience.strip_prefix("identitynamespace:");
     if let Some((pool, issuer)) = form.and_then(|rest| rest.split_once(':')) {

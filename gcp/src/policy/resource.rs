@@ -1,4 +1,4 @@
-//! What has a policy, and where it lives.
+//! The resources that have a policy.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::{Error, Failure, Rate};
 /// Something at Google that has an allow policy.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Resource {
-    /// A GSA: who may act as it.
+    /// A GSA. Its policy says who can act as it.
     ServiceAccount {
         /// Its e-mail.
         email: String,
@@ -23,7 +23,7 @@ pub enum Resource {
         /// Its name.
         name: String,
     },
-    /// A managed folder of a bucket; made when its policy is first changed.
+    /// A managed folder of a bucket. It is created when its policy is first changed.
     ManagedFolder {
         /// The bucket's name.
         bucket: String,
@@ -46,7 +46,7 @@ impl fmt::Display for Resource {
 }
 
 impl Resource {
-    /// The rate that requests about its policy are counted in.
+    /// The rate that requests about its policy count against.
     pub(crate) const fn rate(&self, writes: bool) -> Rate {
         match (self, writes) {
             (Self::ServiceAccount { .. }, false) => Rate::Read,
@@ -58,15 +58,19 @@ impl Resource {
         }
     }
 
-    /// Whose requests they are counted with.
-    pub(crate) fn counted_for(&self) -> String {
+    /// The project, bucket or folder that these requests are counted for.
+    pub(crate) fn consumer(&self) -> String {
         match self {
             Self::ServiceAccount { email } => project_of(email),
             Self::Project { id } => id.clone(),
             Self::Bucket { name } => name.clone(),
-            // Each folder has a policy, and so a rate, of its own.
+            // Each folder has its own policy, and so its own rate.
             Self::ManagedFolder { bucket, folder } => format!("{bucket}/{folder}"),
         }
+    }
+
+    pub(crate) const fn is_in_storage(&self) -> bool {
+        matches!(self, Self::Bucket { .. } | Self::ManagedFolder { .. })
     }
 
     /// Refuses names that would change the URL they are put into.
@@ -89,10 +93,9 @@ fn check_folder(folder: &str) -> Result<(), Error> {
     };
     let inner = folder.strip_suffix('/').unwrap_or(folder);
     if inner.split('/').any(bad) || folder.chars().any(char::is_control) || folder.len() > 1024 {
-        return Err(Error::Invalid(Failure {
-            what: format!("managed folder {folder:?}"),
-            message: "a folder is 1 to 1024 bytes, parts with / between them, none empty, . or .., no *?[]#".to_owned(),
-        }));
+        let what = format!("managed folder {folder:?}");
+        let rule = "a folder has 1 to 1024 bytes; its parts are separated by /, not empty, . or .., and without *?[]#";
+        return Err(Error::Invalid(Failure::new(what, rule)));
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Edit, Entry};
+use crate::{Edit, MemberBinding};
 
 const ROLE: &str = "roles/storage.objectUser";
 const ALICE: &str = "serviceAccount:mf-alice@acme.iam.gserviceaccount.com";
 
-// A policy with everything that is not ours: a field that we do not know, a condition, odd spelling, audit settings.
+// A policy with everything that is not ours: an unknown field, a condition, unusual spelling, audit settings.
 fn foreign() -> Value {
     json!({
         "version": 3, "etag": "BwX0", "auditConfigs": [{"service": "allServices"}], "novelty": {"a": [1]},
@@ -31,7 +31,7 @@ fn condition() -> Condition {
 }
 
 #[test]
-fn adding_touches_nothing_else_and_removing_restores_all() {
+fn add_changes_nothing_else_and_remove_restores_the_policy() {
     let mut changed = policy();
     changed.add(ROLE, ALICE, None);
     changed.add("roles/new", ALICE, None);
@@ -55,7 +55,7 @@ fn adding_touches_nothing_else_and_removing_restores_all() {
 }
 
 #[test]
-fn adding_twice_changes_nothing() {
+fn adding_a_member_twice_changes_nothing() {
     let mut once = policy();
     once.add(ROLE, ALICE, None);
     let mut twice = once.clone();
@@ -64,7 +64,7 @@ fn adding_twice_changes_nothing() {
 }
 
 #[test]
-fn removing_what_is_not_there_changes_nothing() {
+fn removing_an_absent_member_changes_nothing() {
     let mut changed = policy();
     changed.remove(ROLE, ALICE, None);
     changed.remove("roles/none", "user:Bob@Acme.com", None);
@@ -77,7 +77,7 @@ fn removing_what_is_not_there_changes_nothing() {
 }
 
 #[test]
-fn a_member_under_a_condition_is_not_a_member_without() {
+fn a_member_under_a_condition_is_not_a_member_without_it() {
     let policy = policy();
     assert!(!policy.has(ROLE, "group:g@acme.com", None));
     assert!(policy.members(ROLE).any(|m| m == "group:g@acme.com"));
@@ -88,22 +88,22 @@ fn a_member_under_a_condition_is_not_a_member_without() {
 }
 
 #[test]
-fn what_is_left_of_our_deleted_account_goes_and_that_of_others_stays() {
+fn only_the_entry_of_our_deleted_account_is_removed() {
     let ours = format!("deleted:{ALICE}?uid=123");
-    let near = "deleted:serviceAccount:mf-alice2@acme.iam.gserviceaccount.com?uid=1";
+    let similar = "deleted:serviceAccount:mf-alice2@acme.iam.gserviceaccount.com?uid=1";
     let with = |first: &str| {
-        let json = json!({"etag": "e", "bindings": [{"role": ROLE, "members": [first, near]}]});
+        let json = json!({"etag": "e", "bindings": [{"role": ROLE, "members": [first, similar]}]});
         Policy::parse(json).unwrap()
     };
     let mut changed = with(&ours);
     changed.add(ROLE, ALICE, None);
-    assert_eq!(changed.members(ROLE).collect::<Vec<_>>(), [near, ALICE]);
+    assert_eq!(changed.members(ROLE).collect::<Vec<_>>(), [similar, ALICE]);
     changed.remove_member(ALICE);
-    assert_eq!(changed.members(ROLE).collect::<Vec<_>>(), [near]);
+    assert_eq!(changed.members(ROLE).collect::<Vec<_>>(), [similar]);
 }
 
 #[test]
-fn the_first_binding_of_a_never_set_policy_keeps_its_etag() {
+fn the_first_binding_of_an_unset_policy_is_written_with_its_etag() {
     let mut policy = Policy::parse(json!({"etag": "ACAB"})).unwrap();
     policy.add(ROLE, ALICE, None);
     assert_eq!(
@@ -115,13 +115,13 @@ fn the_first_binding_of_a_never_set_policy_keeps_its_etag() {
 }
 
 #[test]
-fn what_google_counts_is_counted() {
-    assert_eq!(policy().principals(), 4);
+fn members_are_counted_at_each_occurrence() {
+    assert_eq!(policy().member_count(), 4);
     assert!(policy().bytes() > 300);
 }
 
 #[test]
-fn answers_that_are_no_policy_are_refused() {
+fn answers_that_are_not_a_policy_are_rejected() {
     for json in [
         json!(null),
         json!([]),
@@ -133,7 +133,7 @@ fn answers_that_are_no_policy_are_refused() {
     }
 }
 
-// As Google answers: no binding is empty. Few words, so that roles, members and conditions meet often.
+// As Google answers: no binding is empty. Few different values, so that roles, members and conditions often coincide.
 fn any_binding() -> impl Strategy<Value = Value> {
     let member = prop_oneof![
         Just(ALICE),
@@ -159,7 +159,7 @@ fn any_binding() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn whatever_the_policy_a_change_changes_one_member_under_one_condition(
+    fn for_any_policy_a_change_affects_one_member_under_one_condition(
         bindings in prop::collection::vec(any_binding(), 0..5),
         limited in any::<bool>(),
     ) {
@@ -178,30 +178,30 @@ proptest! {
     }
 }
 
-// Every member with its role and condition, but for the one that the test changes.
+// Every member with its role and condition, except the one that the test changes.
 fn others(policy: &Policy, condition: Option<&Condition>) -> Vec<String> {
     let mut all = Vec::new();
     for binding in &policy.bindings {
-        let ours = is(binding, ROLE, condition);
+        let ours = matches(binding, ROLE, condition);
         let present = members(binding).filter(|m| !(ours && *m == ALICE));
         all.extend(present.map(|m| format!("{m} {} {}", binding["role"], binding["condition"])));
     }
     all
 }
 
-// Ours and a near miss: what a broker writes.
+// The changes that a broker makes.
 fn any_edit() -> impl Strategy<Value = Edit> {
     let member = prop_oneof![Just(ALICE), Just(KSA)];
     let role = prop_oneof![Just(ROLE), Just("roles/x"), Just("roles/new")];
     (role, member, any::<bool>(), 0..3).prop_map(|(role, member, limited, kind)| {
-        let entry = Entry {
+        let binding = MemberBinding {
             condition: limited.then(condition),
-            ..Entry::new(role, member)
+            ..MemberBinding::new(role, member)
         };
         match kind {
             0 => Edit::RemoveMember(member.to_owned()),
-            1 => Edit::Remove(entry),
-            _ => Edit::Add(entry),
+            1 => Edit::Remove(binding),
+            _ => Edit::Add(binding),
         }
     })
 }
@@ -210,7 +210,7 @@ const KSA: &str = "serviceAccount:acme.svc.id.goog[research/mf-alice]";
 
 proptest! {
     #[test]
-    fn whatever_we_change_and_in_whichever_order_what_is_not_ours_stays_byte_for_byte(
+    fn for_any_changes_in_any_order_everything_that_is_not_ours_stays_byte_for_byte(
         bindings in prop::collection::vec(any_binding(), 0..6),
         edits in prop::collection::vec(any_edit(), 0..12),
     ) {

@@ -23,12 +23,12 @@ async fn create(gcp: &Gcp) -> Result<ServiceAccount, crate::Error> {
 #[tokio::test]
 async fn an_account_is_created_with_its_mark() {
     let (gcp, google) = google([ok(account(MARK))]).await;
-    let made = create(&gcp).await.unwrap();
+    let created = create(&gcp).await.unwrap();
     assert_eq!(
-        (made.email.as_str(), made.unique_id.as_str()),
+        (created.email.as_str(), created.unique_id.as_str()),
         (EMAIL, "111111111111111111111")
     );
-    assert!(!made.disabled);
+    assert!(!created.disabled);
     assert_eq!(google.lines(), [CREATE]);
     let seen = google.seen(0);
     let wanted = json!({"accountId": "mf-a", "serviceAccount": {"displayName": "alice", "description": MARK}});
@@ -37,7 +37,7 @@ async fn an_account_is_created_with_its_mark() {
 }
 
 #[tokio::test]
-async fn an_account_that_was_there_is_never_taken_for_ours() {
+async fn an_account_that_existed_before_is_not_taken_for_ours() {
     let (gcp, google) = google([error(
         409,
         "ALREADY_EXISTS",
@@ -49,7 +49,7 @@ async fn an_account_that_was_there_is_never_taken_for_ours() {
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_was_lost_is_found_by_its_mark() {
+async fn after_a_lost_answer_the_new_account_is_found_by_its_mark() {
     for lost in [Answer::Cut, error(503, "UNAVAILABLE", "x")] {
         let (gcp, google) = google([lost, ok(account(MARK))]).await;
         assert_eq!(create(&gcp).await.unwrap().description, MARK);
@@ -58,13 +58,13 @@ async fn a_create_whose_answer_was_lost_is_found_by_its_mark() {
 }
 
 #[tokio::test]
-async fn a_create_that_met_another_mark_is_a_conflict_even_when_the_answer_was_lost() {
+async fn after_a_lost_answer_an_account_with_another_mark_is_a_conflict() {
     let (gcp, _) = google([Answer::Cut, ok(account("somebody else's"))]).await;
     assert_eq!(create(&gcp).await.unwrap_err().reason(), "AlreadyExists");
 }
 
 #[tokio::test]
-async fn a_create_that_was_not_applied_is_sent_again() {
+async fn a_creation_that_was_not_applied_is_sent_again() {
     let (gcp, google) =
         google([error(503, "UNAVAILABLE", "x"), unknown(), ok(account(MARK))]).await;
     create(&gcp).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_create_that_was_not_applied_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_lost_create_that_google_does_not_show_yet_is_waited_for() {
+async fn after_a_lost_answer_an_account_that_google_does_not_show_yet_is_waited_for() {
     let exists = error(409, "ALREADY_EXISTS", "Service account ID already exists.");
     let denied = error(
         403,
@@ -94,12 +94,12 @@ async fn a_lost_create_that_google_does_not_show_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_creation_rate_is_waited_for_within_the_limit_and_reported_beyond_it() {
+async fn a_wait_for_the_creation_rate_is_kept_within_the_time_limit_and_reported_beyond_it() {
     let (gcp, google) = google([busy("0.100s"), ok(account(MARK)), busy("60s")]).await;
     create(&gcp).await.unwrap();
     assert_eq!(google.lines(), [CREATE, CREATE]);
-    let forgetful = gcp.at(crate::PerMinute::default());
-    let error = create(&forgetful).await.unwrap_err();
+    let new = gcp.with_rate_limits(crate::RateLimits::default());
+    let error = create(&new).await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
     assert_eq!(google.lines().len(), 3);
 }
@@ -118,7 +118,7 @@ async fn an_unknown_account_is_none_and_a_forbidden_one_an_error() {
 }
 
 #[tokio::test]
-async fn a_delete_that_finds_nothing_is_done() {
+async fn deleting_a_missing_account_succeeds() {
     let (gcp, google) = google([error(503, "UNAVAILABLE", "x"), unknown()]).await;
     gcp.delete_service_account("acme", EMAIL).await.unwrap();
     let line = format!("DELETE /v1/projects/acme/serviceAccounts/{EMAIL}");
@@ -126,7 +126,7 @@ async fn a_delete_that_finds_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn every_page_is_listed() {
+async fn all_pages_are_listed() {
     let page = |token: &str| ok(json!({"accounts": [account(MARK)], "nextPageToken": token}));
     let (gcp, google) = google([page("2"), page("")]).await;
     assert_eq!(gcp.list_service_accounts("acme").await.unwrap().len(), 2);
@@ -138,9 +138,9 @@ async fn every_page_is_listed() {
 }
 
 #[tokio::test]
-async fn an_account_goes_off_on_and_comes_back_by_its_unique_id() {
-    let back = ok(json!({"restoredAccount": account(MARK)}));
-    let (gcp, google) = google([ok(json!({})), ok(json!({})), back]).await;
+async fn an_account_is_disabled_enabled_and_undeleted_by_its_unique_id() {
+    let restored = ok(json!({"restoredAccount": account(MARK)}));
+    let (gcp, google) = google([ok(json!({})), ok(json!({})), restored]).await;
     gcp.disable_service_account("acme", EMAIL).await.unwrap();
     gcp.enable_service_account("acme", EMAIL).await.unwrap();
     assert_eq!(
@@ -183,7 +183,7 @@ fn busy(delay: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_creation_that_must_wait_makes_the_other_creations_wait_and_no_read() {
+async fn a_throttled_creation_makes_other_creations_wait_but_not_reads() {
     let (gcp, google) = google([busy("60s"), ok(account(MARK))]).await;
     assert_eq!(create(&gcp).await.unwrap_err().reason(), "Throttled");
     let other = gcp
@@ -205,11 +205,11 @@ async fn a_creation_that_must_wait_makes_the_other_creations_wait_and_no_read() 
 }
 
 #[tokio::test]
-async fn what_is_over_our_own_rate_is_not_sent() {
+async fn a_request_beyond_our_own_rate_limit_is_not_sent() {
     let (gcp, google) = google([ok(account(MARK)), ok(account(MARK))]).await;
-    let slow = gcp.at(crate::PerMinute {
+    let slow = gcp.with_rate_limits(crate::RateLimits {
         reads: 1,
-        ..crate::PerMinute::default()
+        ..crate::RateLimits::default()
     });
     slow.get_service_account("acme", EMAIL).await.unwrap();
     let error = slow.get_service_account("acme", EMAIL).await.unwrap_err();
@@ -219,7 +219,7 @@ async fn what_is_over_our_own_rate_is_not_sent() {
 }
 
 #[tokio::test]
-async fn behind_a_fence_nothing_is_changed_and_all_can_be_read() {
+async fn behind_a_fence_nothing_is_changed_and_everything_can_be_read() {
     let (gcp, google) = google([ok(account(MARK))]).await;
     let gcp = gcp.fenced(Arc::new(|| false));
     assert_eq!(create(&gcp).await.unwrap_err().reason(), "Fenced");
@@ -235,7 +235,7 @@ async fn behind_a_fence_nothing_is_changed_and_all_can_be_read() {
 }
 
 #[tokio::test]
-async fn a_fence_that_falls_between_read_and_write_stops_the_write() {
+async fn a_fence_stops_the_write_of_a_policy_after_its_read() {
     let policy = json!({"etag": "ACAB"});
     let (gcp, google) = google([ok(policy)]).await;
     let gcp = gcp.fenced(Arc::new(|| false));
@@ -250,8 +250,8 @@ async fn a_fence_that_falls_between_read_and_write_stops_the_write() {
 }
 
 #[tokio::test]
-async fn a_500_says_nothing_about_whether_it_was_done() {
-    // Not applied, applied, and a delete that was.
+async fn after_a_500_it_is_checked_whether_the_request_was_applied() {
+    // A creation that was not applied, one that was, and a deletion that was.
     let broken = || error(500, "INTERNAL", "Internal error encountered.");
     let (gcp, google) = google([broken(), unknown(), ok(account(MARK))]).await;
     create(&gcp).await.unwrap();
@@ -264,7 +264,7 @@ async fn a_500_says_nothing_about_whether_it_was_done() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_lasts_is_not_tried_again() {
+async fn a_permanent_refusal_is_not_retried() {
     for (code, status, reason) in [
         (400, "INVALID_ARGUMENT", "Invalid"),
         (401, "UNAUTHENTICATED", "Unauthenticated"),
@@ -281,7 +281,7 @@ async fn a_refusal_that_lasts_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_lost_undelete_is_settled_by_reading() {
+async fn after_a_lost_answer_an_undelete_is_checked_by_a_read() {
     let not_deleted = error(400, "FAILED_PRECONDITION", "not deleted");
     let (gcp, google) = google([Answer::Cut, not_deleted, ok(account(MARK))]).await;
     let back = gcp.undelete_service_account("acme", "111").await.unwrap();
@@ -290,7 +290,7 @@ async fn a_lost_undelete_is_settled_by_reading() {
 }
 
 #[tokio::test]
-async fn our_own_credentials_away_for_a_moment_are_waited_for_and_for_good_are_named() {
+async fn an_error_of_our_own_credentials_is_retried_only_if_it_is_temporary() {
     use google_cloud_auth::credentials::testing;
     let (gcp, google) = google([]).await;
     for (transient, reason) in [(true, "Unavailable"), (false, "Unauthenticated")] {

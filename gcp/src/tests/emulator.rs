@@ -1,4 +1,4 @@
-//! The client against the emulator: the life of an identity, with Google's delays, faults and answers.
+//! The client against the emulator: the lifecycle of an identity, with Google's delays, faults and answers.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const MARK: &str = "namesake stack=prod cluster=projects/acme/locations/us-centr
 pub(super) const USE: &str = "roles/iam.workloadIdentityUser";
 const OBJECTS: &str = "roles/storage.objectUser";
 
-/// An emulator with two projects, a pool and a bucket, and our client as its admin.
+/// An emulator with two projects, a pool and a bucket, and our client as their admin.
 pub(super) struct World {
     pub(super) emulator: Emulator,
     pub(super) gcp: Gcp,
@@ -60,14 +60,7 @@ impl World {
             ..Options::default()
         };
         let emulator = Emulator::start(options).await.unwrap();
-        let base = emulator.base_url.clone();
-        let endpoints = Endpoints {
-            iam: base.clone(),
-            iam_credentials: base.clone(),
-            sts: base.clone(),
-            storage: base.clone(),
-            resource_manager: base,
-        };
+        let endpoints = Endpoints::all_at(&emulator.base_url);
         let admin = Bearer(Arc::from(emulator.state().user_token(ADMIN)));
         let gcp = Gcp::connect(endpoints, Credentials::from(admin))
             .await
@@ -94,10 +87,10 @@ impl World {
     }
 
     pub(super) async fn create(&self) -> Result<ServiceAccount, crate::Error> {
-        let made = self
+        let created = self
             .gcp
             .create_service_account("acme-ids", "mf-alice", "alice", MARK);
-        made.await
+        created.await
     }
 
     pub(super) async fn bind(&self, email: &str) -> Result<crate::Policy, crate::Error> {
@@ -152,32 +145,38 @@ fn folder() -> Resource {
 }
 
 #[tokio::test]
-async fn an_identity_is_made_bound_granted_and_proven() {
+async fn an_identity_is_created_bound_granted_and_proven() {
     let world = World::start().await;
     let gcp = &world.gcp;
-    let made = world.create().await.unwrap();
+    let created = world.create().await.unwrap();
     assert_eq!(
-        gcp.get_service_account("acme-ids", &made.email).await,
-        Ok(Some(made.clone()))
+        gcp.get_service_account("acme-ids", &created.email).await,
+        Ok(Some(created.clone()))
     );
     assert_eq!(world.create().await.unwrap_err().reason(), "AlreadyExists");
 
     let federated = world.federated().await;
     let early = gcp
-        .generate_access_token(&federated, &made.email)
+        .generate_access_token(&federated, &created.email)
         .await
         .unwrap_err();
     assert_eq!(early.reason(), "PermissionDenied");
-    assert!(world.bind(&made.email).await.unwrap().has(USE, KSA, None));
+    assert!(
+        world
+            .bind(&created.email)
+            .await
+            .unwrap()
+            .has(USE, KSA, None)
+    );
     let token = gcp
-        .generate_access_token(&federated, &made.email)
+        .generate_access_token(&federated, &created.email)
         .await
         .unwrap();
 
     let wanted = ["storage.objects.create", "storage.objects.get"];
     let held = gcp.test_iam_permissions(&folder(), &token, &wanted).await;
     assert!(held.is_err() || held == Ok(vec![]), "{held:?}");
-    let member = format!("serviceAccount:{}", made.email);
+    let member = format!("serviceAccount:{}", created.email);
     let grant = |policy: &mut crate::Policy| policy.add(OBJECTS, &member, None);
     assert!(
         gcp.modify_policy(&folder(), grant)
@@ -198,10 +197,10 @@ async fn an_identity_is_made_bound_granted_and_proven() {
 }
 
 #[tokio::test]
-async fn a_grant_on_project_and_bucket_keeps_what_was_there() {
+async fn a_grant_on_project_and_bucket_keeps_the_other_bindings() {
     let world = World::start().await;
-    let made = world.create().await.unwrap();
-    let member = format!("serviceAccount:{}", made.email);
+    let created = world.create().await.unwrap();
+    let member = format!("serviceAccount:{}", created.email);
     let project = Resource::Project {
         id: "acme".to_owned(),
     };
@@ -215,73 +214,80 @@ async fn a_grant_on_project_and_bucket_keeps_what_was_there() {
             .modify_policy(&resource, |p| p.add(role, &member, None))
             .await
             .unwrap();
-        assert_eq!(after.principals(), before.principals() + 1, "{resource}");
+        assert_eq!(
+            after.member_count(),
+            before.member_count() + 1,
+            "{resource}"
+        );
         let undone = world
             .gcp
             .modify_policy(&resource, |p| p.remove_member(&member))
             .await
             .unwrap();
-        assert_eq!(undone.principals(), before.principals(), "{resource}");
+        assert_eq!(undone.member_count(), before.member_count(), "{resource}");
         assert_ne!(undone.etag(), before.etag());
     }
 }
 
 #[tokio::test]
-async fn a_new_account_is_known_to_one_service_after_the_other() {
+async fn a_new_account_becomes_visible_to_one_service_after_another() {
     let world = World::start().await;
     world.settings(
         &json!({"delays": {"serviceAccountGet": 30, "serviceAccountMember": 60, "policy": 120}}),
     );
-    let made = world.create().await.unwrap();
+    let created = world.create().await.unwrap();
     assert_eq!(
-        world.gcp.get_service_account("acme-ids", &made.email).await,
+        world
+            .gcp
+            .get_service_account("acme-ids", &created.email)
+            .await,
         Ok(None)
     );
     world.pass(31);
     assert!(
         world
             .gcp
-            .get_service_account("acme-ids", &made.email)
+            .get_service_account("acme-ids", &created.email)
             .await
             .unwrap()
             .is_some()
     );
 
-    let member = format!("serviceAccount:{}", made.email);
+    let member = format!("serviceAccount:{}", created.email);
     let grant = |policy: &mut crate::Policy| policy.add(OBJECTS, &member, None);
     let early = world.gcp.modify_policy(&folder(), grant).await.unwrap_err();
     assert_eq!(early.reason(), "NotYetVisible", "{early}");
     world.pass(30);
     world.gcp.modify_policy(&folder(), grant).await.unwrap();
 
-    world.bind(&made.email).await.unwrap();
+    world.bind(&created.email).await.unwrap();
     let federated = world.federated().await;
     let early = world
         .gcp
-        .generate_access_token(&federated, &made.email)
+        .generate_access_token(&federated, &created.email)
         .await
         .unwrap_err();
     assert_eq!(early.reason(), "PermissionDenied");
     world.pass(121);
     world
         .gcp
-        .generate_access_token(&federated, &made.email)
+        .generate_access_token(&federated, &created.email)
         .await
         .unwrap();
 }
 
 #[tokio::test]
-async fn answers_that_get_lost_lose_and_double_nothing() {
+async fn lost_answers_lose_and_duplicate_nothing() {
     let world = World::start().await;
     let create = "/v1/projects/acme-ids/serviceAccounts";
     world.fault(json!({"method": "POST", "path": create, "applied": true, "answer": "cut"}));
-    let made = world.create().await.unwrap();
+    let created = world.create().await.unwrap();
     world.fault(json!({"path": "*:getIamPolicy", "answer": {"status": {"code": 503}}}));
     world.fault(
         json!({"path": "*:setIamPolicy", "applied": true, "answer": {"status": {"code": 503}}}),
     );
-    world.bind(&made.email).await.unwrap();
-    let member = format!("serviceAccount:{}", made.email);
+    world.bind(&created.email).await.unwrap();
+    let member = format!("serviceAccount:{}", created.email);
     world.fault(
         json!({"method": "PUT", "path": "/storage/v1/*/iam", "applied": true, "answer": "cut"}),
     );
@@ -293,16 +299,19 @@ async fn answers_that_get_lost_lose_and_double_nothing() {
     );
     assert_eq!(
         world.gcp.list_service_accounts("acme-ids").await.unwrap(),
-        std::slice::from_ref(&made)
+        std::slice::from_ref(&created)
     );
     world.fault(json!({"method": "DELETE", "path": "*", "applied": true, "answer": {"status": {"code": 503}}}));
     world
         .gcp
-        .delete_service_account("acme-ids", &made.unique_id)
+        .delete_service_account("acme-ids", &created.unique_id)
         .await
         .unwrap();
     assert_eq!(
-        world.gcp.get_service_account("acme-ids", &made.email).await,
+        world
+            .gcp
+            .get_service_account("acme-ids", &created.email)
+            .await,
         Ok(None)
     );
 }
@@ -310,8 +319,10 @@ async fn answers_that_get_lost_lose_and_double_nothing() {
 #[tokio::test]
 async fn many_writers_of_one_policy_lose_no_member() {
     let world = World::start().await;
-    let made = world.create().await.unwrap();
-    let account = Resource::ServiceAccount { email: made.email };
+    let created = world.create().await.unwrap();
+    let account = Resource::ServiceAccount {
+        email: created.email,
+    };
     let mut writers = tokio::task::JoinSet::new();
     for n in 0..8 {
         let (gcp, account) = (world.gcp.clone(), account.clone());
@@ -324,17 +335,17 @@ async fn many_writers_of_one_policy_lose_no_member() {
     for done in writers.join_all().await {
         done.unwrap();
     }
-    assert_eq!(world.gcp.policy(&account).await.unwrap().principals(), 8);
+    assert_eq!(world.gcp.policy(&account).await.unwrap().member_count(), 8);
 }
 
 #[tokio::test]
-async fn quotas_are_told_apart() {
+async fn a_rate_limit_and_a_used_up_count_are_distinguished() {
     let world = World::start().await;
     world.settings(&json!({"limits": {"createsPerMinute": 1}}));
     world.create().await.unwrap();
-    // What one learns about rates the next does not know.
+    // A new client each time, because a client remembers what it learned about rates.
     let second = async || {
-        let gcp = world.gcp.at(crate::PerMinute::default());
+        let gcp = world.gcp.with_rate_limits(crate::RateLimits::default());
         gcp.create_service_account("acme-ids", "mf-second", "", MARK)
             .await
     };
@@ -347,7 +358,7 @@ async fn quotas_are_told_apart() {
 }
 
 #[tokio::test]
-async fn an_account_that_returns_is_the_same_and_a_new_one_of_its_name_is_not() {
+async fn an_undeleted_account_is_the_same_and_a_new_one_of_its_name_is_not() {
     let world = World::start().await;
     let gcp = &world.gcp;
     let first = world.create().await.unwrap();

@@ -31,7 +31,7 @@ fn stale() -> Answer {
 }
 
 #[tokio::test]
-async fn a_first_binding_is_read_with_version_3_and_written_with_its_etag() {
+async fn a_policy_is_read_with_version_3_and_written_with_its_etag() {
     let (gcp, google) = google([ok(json!({"etag": "ACAB"})), ok(bound("BwXo"))]).await;
     let policy = gcp.modify_policy(&account(), bind).await.unwrap();
     assert!(policy.has(ROLE, KSA, None));
@@ -70,29 +70,29 @@ async fn a_stale_etag_never_overwrites() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_settled_by_reading() {
+async fn after_a_lost_answer_a_write_is_checked_by_a_read() {
     let (gcp, google) = google([ok(json!({"etag": "ACAB"})), Answer::Cut, ok(bound("BwXo"))]).await;
     gcp.modify_policy(&account(), bind).await.unwrap();
     assert_eq!(google.lines().len(), 3);
 }
 
 #[tokio::test]
-async fn a_policy_without_etag_is_not_overwritten_blindly() {
+async fn a_policy_without_an_etag_is_not_overwritten() {
     let (gcp, google) = google([ok(json!({}))]).await;
     let error = gcp.modify_policy(&account(), bind).await.unwrap_err();
-    assert!(error.to_string().contains("without an etag"), "{error}");
+    assert!(error.to_string().contains("has no etag"), "{error}");
     assert_eq!(google.lines().len(), 1);
 }
 
 #[tokio::test]
-async fn a_read_is_tried_again_when_google_is_away() {
+async fn a_read_is_retried_while_google_is_unavailable() {
     let (gcp, google) = google([error(503, "UNAVAILABLE", "x"), ok(bound("BwXo"))]).await;
     gcp.policy(&account()).await.unwrap();
     assert_eq!(google.lines().len(), 2);
 }
 
 #[tokio::test]
-async fn a_project_keeps_conditions_and_fields_that_are_not_ours() {
+async fn the_policy_of_a_project_keeps_conditions_and_fields_that_are_not_ours() {
     let foreign = json!({"etag": "BwX", "version": 3, "auditConfigs": [{"service": "allServices"}], "novelty": 1,
         "bindings": [{"role": "roles/x", "members": ["user:B@acme.com"], "extra": true,
             "condition": {"title": "t", "expression": "true", "description": "d"}}]});
@@ -129,7 +129,7 @@ async fn a_conditional_binding_of_an_account_survives_the_official_crate() {
 }
 
 #[tokio::test]
-async fn a_managed_folder_is_made_before_its_first_policy() {
+async fn a_managed_folder_is_created_before_its_first_policy() {
     let gone = || Answer::Json(404, json!({"error": {"code": 404, "message": "not there"}}));
     let empty =
         || ok(json!({"kind": "storage#policy", "resourceId": "projects/_/x", "etag": "CAE="}));
@@ -156,7 +156,7 @@ async fn a_managed_folder_is_made_before_its_first_policy() {
 }
 
 #[tokio::test]
-async fn storage_says_stale_in_its_own_way() {
+async fn a_412_of_storage_means_a_stale_etag() {
     let unmet = Answer::Json(
         412,
         json!({"error": {"code": 412, "message": "conditionNotMet"}}),
@@ -171,7 +171,7 @@ async fn storage_says_stale_in_its_own_way() {
 }
 
 #[tokio::test]
-async fn a_member_or_pool_that_google_does_not_know_is_said_at_once() {
+async fn an_unknown_member_or_pool_is_reported_at_once() {
     let unseen = "Service account mf-a@acme.iam.gserviceaccount.com does not exist.";
     let pool = "Identity Pool does not exist (acme.svc.id.goog). Please check.";
     for (message, reason) in [(unseen, "NotYetVisible"), (pool, "PoolMissing")] {
@@ -184,7 +184,7 @@ async fn a_member_or_pool_that_google_does_not_know_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn conflicts_without_end_are_given_up_at_the_limit() {
+async fn endless_conflicts_end_at_the_time_limit() {
     let script = (0..100).flat_map(|_| [ok(json!({"etag": "ACAB"})), stale()]);
     let (gcp, _) = google(script).await;
     let error = gcp
@@ -204,7 +204,7 @@ async fn uniform_access_of_a_bucket_is_read() {
 }
 
 #[tokio::test]
-async fn a_project_has_a_number() {
+async fn the_number_of_a_project_is_read() {
     let found = ok(json!({"name": "projects/123", "projectId": "acme", "state": "ACTIVE"}));
     let (gcp, google) = google([found, ok(json!({"name": "projects/acme"}))]).await;
     assert_eq!(gcp.project_number("acme").await.as_deref(), Ok("123"));

@@ -1,4 +1,4 @@
-//! Every refusal that the emulator has a switch for, as the client understands it, by both of its ways to Google.
+//! Every refusal that the emulator can simulate, as the client classifies it, through the official crate and plain HTTP.
 
 use super::emulator::{ISSUER, KSA, POOL, USE, World};
 use super::*;
@@ -12,8 +12,8 @@ async fn refused(world: &World, on: &Resource, role: &str, member: &str) -> Erro
     let before = world.emulator.state().requests(0).len();
     let add = |policy: &mut crate::Policy| policy.add(role, member, None);
     let error = gcp.modify_policy(on, add).await.unwrap_err();
-    let asked = world.emulator.state().requests(0).len() - before;
-    assert!(asked <= 2, "{asked} requests: it was tried again");
+    let sent = world.emulator.state().requests(0).len() - before;
+    assert!(sent <= 2, "{sent} requests: it was retried");
     assert!(!error.is_retryable(), "{error}");
     error
 }
@@ -26,7 +26,7 @@ fn policy_of(constraint: &str, members: &[&str]) -> Refusal {
 }
 
 #[tokio::test]
-async fn an_older_member_that_is_not_allowed_blocks_a_policy_and_is_named_where_google_names_it() {
+async fn an_older_member_that_is_not_allowed_blocks_the_policy_and_is_named_if_google_names_it() {
     let world = World::start().await;
     let account = world.create().await.unwrap();
     let account = Resource::ServiceAccount {
@@ -52,7 +52,7 @@ async fn an_older_member_that_is_not_allowed_blocks_a_policy_and_is_named_where_
     }
     let error = refused(&world, &bucket, ROLE, ours).await;
     assert_eq!(error.refusal(), Some(&policy_of(DOMAINS, &[])), "{error}");
-    // Without the older member all is as it should be.
+    // Without the older member the write succeeds.
     let remove = |policy: &mut crate::Policy| {
         policy.remove_member("user:eve@other.com");
         policy.add(ROLE, ours, None);
@@ -61,7 +61,7 @@ async fn an_older_member_that_is_not_allowed_blocks_a_policy_and_is_named_where_
 }
 
 #[tokio::test]
-async fn a_managed_constraint_on_members_names_nobody() {
+async fn a_managed_constraint_on_members_names_no_member() {
     let world = World::start().await;
     world.settings(&json!({"refusals": {"allowedPolicyMembers": ["acme.com"]}}));
     let project = Resource::Project { id: "acme".into() };
@@ -71,7 +71,7 @@ async fn a_managed_constraint_on_members_names_nobody() {
 }
 
 #[tokio::test]
-async fn accounts_that_may_not_be_created_are_tried_once() {
+async fn a_forbidden_account_creation_is_tried_once() {
     let world = World::start().await;
     world.settings(&json!({"refusals": {"disableServiceAccountCreation": ["acme-ids"]}}));
     let error = world.create().await.unwrap_err();
@@ -109,7 +109,7 @@ const APIS: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn every_api_that_is_not_enabled_says_how_to_enable_it() {
+async fn the_error_for_a_disabled_api_says_how_to_enable_it() {
     let world = World::start().await;
     world.settings(&json!({"refusals": {"disabledApis": APIS}}));
     for (outcome, api) in called(&world).await.into_iter().zip(APIS) {
@@ -121,7 +121,7 @@ async fn every_api_that_is_not_enabled_says_how_to_enable_it() {
 }
 
 #[tokio::test]
-async fn a_perimeter_around_any_api_is_named_with_its_violation() {
+async fn a_perimeter_around_any_api_is_reported_with_the_id_of_its_violation() {
     let world = World::start().await;
     world.settings(&json!({"refusals": {"perimeter": APIS}}));
     let mut ids = std::collections::BTreeSet::new();
@@ -139,7 +139,7 @@ async fn a_perimeter_around_any_api_is_named_with_its_violation() {
 }
 
 #[tokio::test]
-async fn a_token_that_a_provider_rejects_names_pool_and_provider_and_is_not_tried_again() {
+async fn a_rejected_token_is_reported_with_pool_and_provider_without_retries() {
     let world = World::start().await;
     let subjects = ["system:serviceaccount:research:*"];
     world.settings(&json!({"refusals": {"attributeCondition": subjects}}));
@@ -156,12 +156,12 @@ async fn a_token_that_a_provider_rejects_names_pool_and_provider_and_is_not_trie
 }
 
 #[tokio::test]
-async fn a_deny_policy_looks_like_a_grant_that_is_missing() {
+async fn a_deny_policy_looks_like_a_missing_grant() {
     let world = World::start().await;
-    let made = world.create().await.unwrap();
-    world.bind(&made.email).await.unwrap();
+    let created = world.create().await.unwrap();
+    world.bind(&created.email).await.unwrap();
     let federated = world.federated().await;
-    let token = || world.gcp.generate_access_token(&federated, &made.email);
+    let token = || world.gcp.generate_access_token(&federated, &created.email);
     token().await.unwrap();
     let denied =
         [json!({"principal": "*/sa/mf-alice", "permission": "iam.serviceAccounts.getAccessToken"})];

@@ -48,7 +48,7 @@ async fn a_ksa_token_is_exchanged_as_google_documents_it() {
 }
 
 #[tokio::test]
-async fn a_token_that_google_quotes_appears_in_no_error() {
+async fn a_token_quoted_by_google_does_not_appear_in_the_error() {
     let quote = || {
         Answer::Json(
             400,
@@ -93,7 +93,7 @@ async fn an_answer_that_does_not_parse_is_not_quoted() {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_asked_for_again_by_the_same_client() {
+async fn a_refused_token_request_can_be_repeated_with_the_same_client() {
     let granted = json!({"accessToken": "ya29.c.x", "expireTime": "2037-01-01T00:00:00Z"});
     let (gcp, google) = google([denied(), ok(granted)]).await;
     let error = gcp
@@ -111,7 +111,7 @@ async fn a_refused_token_is_asked_for_again_by_the_same_client() {
 }
 
 #[tokio::test]
-async fn permissions_are_tested_as_the_bearer_on_every_kind_of_resource() {
+async fn permissions_of_a_token_are_tested_on_every_kind_of_resource() {
     let held = || ok(json!({"permissions": ["b"]}));
     let none = ok(json!({}));
     let (gcp, google) = google([held(), held(), held(), none]).await;
@@ -156,7 +156,7 @@ async fn permissions_are_tested_as_the_bearer_on_every_kind_of_resource() {
 }
 
 #[tokio::test]
-async fn our_own_permissions_are_tested_as_ourselves() {
+async fn our_own_permissions_are_tested_with_our_own_credentials() {
     let (gcp, google) = google([ok(json!({"permissions": ["b"]}))]).await;
     let project = Resource::Project { id: "acme".into() };
     let held = gcp.own_permissions(&project, &["a", "b"]).await.unwrap();
@@ -165,7 +165,7 @@ async fn our_own_permissions_are_tested_as_ourselves() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable_until_the_limit() {
+async fn an_unreachable_server_is_unavailable_until_the_time_limit() {
     let (gcp, _) = google([]).await;
     let mut endpoints = gcp.endpoints.clone();
     let free = std::net::TcpListener::bind("127.0.0.1:0")

@@ -1,88 +1,81 @@
 //! Our own credentials.
 //!
-//! The official crate's credentials give up for good at the first error that they take for lasting, such as a 404 of
-//! the metadata server in a pod's first seconds, or a 403 while the broker's own binding spreads. These are made anew
+//! The official crate's credentials fail for good after the first error that they consider permanent, such as a 404 of the
+//! metadata server in a pod's first seconds, or a 403 before the broker's own binding takes effect. They are created again
 //! then.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{
     Builder, CacheableResource, Credentials, CredentialsProvider,
 };
 use google_cloud_gax::error::CredentialsError;
+use parking_lot::Mutex;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use crate::error::classify;
+use crate::error::classify::source_text;
 use crate::{Error, Failure};
 
-/// Credentials that failed for good are made anew after this.
-const PAUSE: Duration = Duration::from_secs(10);
+/// Credentials that failed for good are created again after this time.
+const RENEW_AFTER: Duration = Duration::from_secs(10);
 
-/// The environment's own credentials: a credentials file if there is one, else the metadata server, whose address
-/// `GCE_METADATA_HOST` may set. They recover from errors that pass.
+/// The environment's own credentials: a credentials file if there is one, else the metadata server (`GCE_METADATA_HOST`
+/// may set its address). They recover from temporary errors. Must be called inside a tokio runtime.
 ///
 /// # Errors
-/// When a credentials file is named and cannot be used. Call it inside a tokio runtime.
+/// A credentials file is named but cannot be used.
 pub fn application_default() -> Result<Credentials, Error> {
     let failed = |error: google_cloud_auth::build_errors::Error| {
-        Error::Unauthenticated(Failure {
-            what: "find our own credentials".to_owned(),
-            message: classify::source_text(&error),
-        })
+        Error::Unauthenticated(Failure::new(
+            "find our own credentials",
+            source_text(&error),
+        ))
     };
     let first = Builder::default().build().map_err(failed)?;
     Ok(Credentials::from(Renewing {
-        make: || Builder::default().build(),
-        pause: PAUSE,
+        create: || Builder::default().build(),
+        renew_after: RENEW_AFTER,
         state: Mutex::new(State {
             credentials: first,
-            dead_since: None,
+            failed_since: None,
         }),
     }))
 }
 
 struct Renewing<F> {
-    make: F,
-    pause: Duration,
+    create: F,
+    renew_after: Duration,
     state: Mutex<State>,
 }
 
 struct State {
     credentials: Credentials,
-    dead_since: Option<Instant>,
+    failed_since: Option<Instant>,
 }
 
 impl<F> Renewing<F>
 where
     F: Fn() -> Result<Credentials, google_cloud_auth::build_errors::Error>,
 {
-    // Never held across an await. A panic elsewhere leaves nothing half-done in here.
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn present(&self) -> Credentials {
-        let mut state = self.state();
+    fn current(&self) -> Credentials {
+        let mut state = self.state.lock();
         if state
-            .dead_since
-            .is_some_and(|since| since.elapsed() >= self.pause)
-            && let Ok(fresh) = (self.make)()
+            .failed_since
+            .is_some_and(|since| since.elapsed() >= self.renew_after)
+            && let Ok(fresh) = (self.create)()
         {
             *state = State {
                 credentials: fresh,
-                dead_since: None,
+                failed_since: None,
             };
         }
         state.credentials.clone()
     }
 
-    fn failed(&self) {
-        let mut state = self.state();
-        state.dead_since.get_or_insert_with(Instant::now);
+    fn mark_failed(&self) {
+        let mut state = self.state.lock();
+        state.failed_since.get_or_insert_with(Instant::now);
     }
 }
 
@@ -100,19 +93,19 @@ where
         &self,
         extensions: ::http::Extensions,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        let found = self.present().headers(extensions).await;
+        let found = self.current().headers(extensions).await;
         found.map_err(|error| {
             if error.is_transient() {
                 return error;
             }
-            self.failed();
-            // Transient now, because the next ones are new.
+            self.mark_failed();
+            // Transient now, because new credentials will be created.
             CredentialsError::from_source(true, error)
         })
     }
 
     async fn universe_domain(&self) -> Option<String> {
-        self.present().universe_domain().await
+        self.current().universe_domain().await
     }
 }
 
@@ -124,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    fn renewing<F>(make: F, pause: Duration) -> Credentials
+    fn renewing<F>(create: F, renew_after: Duration) -> Credentials
     where
         F: Fn() -> Result<Credentials, google_cloud_auth::build_errors::Error>
             + Send
@@ -133,14 +126,18 @@ mod tests {
     {
         let state = State {
             credentials: testing::error_credentials(false),
-            dead_since: None,
+            failed_since: None,
         };
         let state = Mutex::new(state);
-        Credentials::from(Renewing { make, pause, state })
+        Credentials::from(Renewing {
+            create,
+            renew_after,
+            state,
+        })
     }
 
     #[tokio::test]
-    async fn credentials_that_failed_for_good_are_made_anew() {
+    async fn credentials_that_failed_for_good_are_created_again() {
         let renewing = renewing(|| Ok(anonymous::Builder::new().build()), Duration::ZERO);
         let error = renewing
             .headers(::http::Extensions::new())
@@ -151,16 +148,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn credentials_are_not_made_anew_at_every_call() {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let make = || {
-            MADE.fetch_add(1, Ordering::Relaxed);
+    async fn failed_credentials_are_not_created_again_at_every_call() {
+        static CREATED: AtomicUsize = AtomicUsize::new(0);
+        let create = || {
+            CREATED.fetch_add(1, Ordering::Relaxed);
             Ok(testing::error_credentials(false))
         };
-        let renewing = renewing(make, Duration::from_secs(3600));
+        let renewing = renewing(create, Duration::from_secs(3600));
         for _ in 0..3 {
             assert!(renewing.headers(::http::Extensions::new()).await.is_err());
         }
-        assert_eq!(MADE.load(Ordering::Relaxed), 0);
+        assert_eq!(CREATED.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,35 +1,33 @@
-//! One request by plain HTTP, for the services that the official crates do not cover.
+//! One request by plain HTTP, for the services that the official crate does not cover.
 
 use std::time::Duration;
 
 use google_cloud_auth::credentials::CacheableResource;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::error::answer::Answer;
-use crate::error::classify;
-use crate::{AccessToken, Error, Failure, Gcp};
+use crate::error::classify::{self, source_text};
+use crate::{Error, Failure, Gcp};
 
-/// Google's answers to us are small; a policy is a few tens of KB.
-const BODY_BYTES: usize = 4 << 20;
+/// Largest body that is read. Google's answers are small: a policy has a few tens of KB.
+const MAX_BODY_BYTES: usize = 4 << 20;
 
-/// Whose request it is.
+/// How a request is authenticated.
 #[derive(Clone, Copy)]
 pub(crate) enum Bearer<'a> {
-    /// Our own.
+    /// With our own credentials.
     Ours,
-    /// Of whom the token stands for.
-    Token(&'a AccessToken),
-    /// Nobody's; the secret is in the body.
-    Nobody {
-        /// What must not appear in an error.
-        secret: &'a SecretString,
-    },
+    /// With this token in the header.
+    Token(&'a SecretString),
+    /// By this secret in the body.
+    InBody(&'a SecretString),
 }
 
 impl Gcp {
-    /// Sends one request and reads its JSON answer; an empty one is null.
+    /// Sends one request and reads its JSON answer; an empty answer is null.
     pub(crate) async fn send(
         &self,
         what: &str,
@@ -38,19 +36,13 @@ impl Gcp {
     ) -> Result<Value, Error> {
         let request = match bearer {
             Bearer::Ours => request.headers(self.own_headers(what).await?),
-            Bearer::Token(token) => request.bearer_auth(token.expose()),
-            Bearer::Nobody { .. } => request,
+            Bearer::Token(token) => request.bearer_auth(token.expose_secret()),
+            Bearer::InBody(_) => request,
         };
-        let unavailable = |error: reqwest::Error| {
-            Error::Unavailable(Failure {
-                what: what.to_owned(),
-                message: classify::source_text(&error.without_url()),
-            })
-        };
-        let response = request.send().await.map_err(unavailable)?;
+        let response = request.send().await.map_err(|e| unavailable(what, e))?;
         let status = response.status();
         let wait = retry_after(&response);
-        let body = read(response, what).await?;
+        let body = read_body(response, what).await?;
         if !status.is_success() {
             let mut answer = Answer::parse(status.as_u16(), &body, wait);
             answer.change_texts(|text| without_secret(text, bearer));
@@ -63,16 +55,15 @@ impl Gcp {
         serde_json::from_slice(&body).map_err(|_| invalid(what, "the answer is not JSON"))
     }
 
-    async fn own_headers(&self, what: &str) -> Result<reqwest::header::HeaderMap, Error> {
+    async fn own_headers(&self, what: &str) -> Result<HeaderMap, Error> {
         let found = self.credentials.headers(::http::Extensions::new()).await;
         match found {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
-            Ok(CacheableResource::NotModified) => Ok(reqwest::header::HeaderMap::new()),
-            Err(error) => Err(classify::credentials(
-                what,
-                &classify::source_text(&error),
-                error.is_transient(),
-            )),
+            Ok(CacheableResource::NotModified) => Ok(HeaderMap::new()),
+            Err(error) => {
+                let text = source_text(&error);
+                Err(classify::credentials(what, &text, error.is_transient()))
+            }
         }
     }
 }
@@ -89,49 +80,37 @@ pub(crate) fn url(base: &str, parts: &[&str]) -> Result<Url, Error> {
 }
 
 pub(crate) fn invalid(what: &str, message: &str) -> Error {
-    Error::Invalid(Failure {
-        what: what.to_owned(),
-        message: message.to_owned(),
-    })
+    Error::Invalid(Failure::new(what, message))
 }
 
-async fn read(mut response: Response, what: &str) -> Result<Vec<u8>, Error> {
+fn unavailable(what: &str, error: reqwest::Error) -> Error {
+    Error::Unavailable(Failure::new(what, source_text(&error.without_url())))
+}
+
+async fn read_body(mut response: Response, what: &str) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(None) => return Ok(body),
-            Ok(Some(chunk)) if body.len() + chunk.len() <= BODY_BYTES => {
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Some(_)) => return Err(invalid(what, "the answer is too long")),
-            Err(error) => {
-                return Err(Error::Unavailable(Failure {
-                    what: what.to_owned(),
-                    message: classify::source_text(&error.without_url()),
-                }));
-            }
+    while let Some(chunk) = response.chunk().await.map_err(|e| unavailable(what, e))? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(invalid(what, "the answer is too long"));
         }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response
-        .headers()
-        .get(reqwest::header::RETRY_AFTER)?
-        .to_str()
-        .ok()?;
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     text.parse().ok().map(Duration::from_secs)
 }
 
-// Google does not quote tokens, but nothing says that it never will.
+// Google does not quote tokens, but does not promise that either.
 fn without_secret(message: String, bearer: Bearer<'_>) -> String {
     let secret = match bearer {
         Bearer::Ours => return message,
-        Bearer::Token(token) => token.expose(),
-        Bearer::Nobody { secret } => secret.expose_secret(),
+        Bearer::Token(secret) | Bearer::InBody(secret) => secret.expose_secret(),
     };
-    if secret.is_empty() {
-        return message;
+    match secret.is_empty() {
+        true => message,
+        false => message.replace(secret, "[token]"),
     }
-    message.replace(secret, "[token]")
 }

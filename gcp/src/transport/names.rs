@@ -2,14 +2,12 @@
 
 use crate::{Error, Failure};
 
-/// Refuses a name (of a project, account or bucket) that is no single plain word.
+/// Refuses a name (of a project, account or bucket) that would change the URL it is put into.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), Error> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "-_.:@".contains(c);
     if name.is_empty() || name.len() > 254 || name.starts_with('.') || !name.chars().all(legal) {
-        return Err(Error::Invalid(Failure {
-            what: format!("{what} {name:?}"),
-            message: "not a name that Google knows".to_owned(),
-        }));
+        let what = format!("{what} {name:?}");
+        return Err(Error::Invalid(Failure::new(what, "not a valid name")));
     }
     Ok(())
 }
@@ -21,13 +19,13 @@ pub(crate) fn account_name(project: &str, account: &str) -> Result<String, Error
     Ok(format!("projects/{project}/serviceAccounts/{account}"))
 }
 
-/// The project that an account's e-mail names; `-` (Google looks it up) where it names none.
+/// The project that an account's e-mail names; `-`, which lets Google look it up, if it names none.
 pub(crate) fn project_of(email: &str) -> String {
     let domain = email.split_once('@').map_or("", |(_, domain)| domain);
     let Some(project) = domain.strip_suffix(".iam.gserviceaccount.com") else {
         return "-".to_owned();
     };
-    // A project of a domain, `example.com:p`, appears as `p.example.com`.
+    // A domain-scoped project `example.com:p` appears as `p.example.com`.
     match project.split_once('.') {
         Some((id, domain)) => format!("{domain}:{id}"),
         None => project.to_owned(),
@@ -39,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_email_tells_its_project() {
+    fn an_email_names_its_project() {
         assert_eq!(project_of("a@acme-ids.iam.gserviceaccount.com"), "acme-ids");
         assert_eq!(
             project_of("a@p.example.com.iam.gserviceaccount.com"),

@@ -198,9 +198,9 @@ async fn say_left(identity: &Identity, context: &Context, on: &Resource, why: &s
 }
 
 fn removal(entry: Entry) -> Edit {
-    Edit::Remove(namesake_gcp::Entry {
+    Edit::Remove(namesake_gcp::MemberBinding {
         condition: entry.condition,
-        ..namesake_gcp::Entry::new(entry.role, entry.member)
+        ..namesake_gcp::MemberBinding::new(entry.role, entry.member)
     })
 }
 

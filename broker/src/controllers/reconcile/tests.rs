@@ -54,14 +54,7 @@ impl World {
 
     /// A broker that knows nothing yet, and speaks to this emulator.
     async fn context(url: &str, config: Config) -> Context {
-        let url = || url.to_owned();
-        let endpoints = Endpoints {
-            iam: url(),
-            iam_credentials: url(),
-            sts: url(),
-            storage: url(),
-            resource_manager: url(),
-        };
+        let endpoints = Endpoints::all_at(url);
         let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build())
             .await
             .unwrap();

@@ -56,7 +56,7 @@ impl Room {
     }
 
     fn lacks(&self, policy: &Policy) -> Option<String> {
-        let (principals, bytes) = (policy.principals(), policy.bytes());
+        let (principals, bytes) = (policy.member_count(), policy.bytes());
         if principals > self.principals {
             return Some(format!(
                 "its policy would have {principals} principals, and holds {}",
@@ -75,7 +75,7 @@ impl Room {
 /// Makes the changes one after the other; one for which there is no room is left out, and the smaller after it may go in.
 pub(super) fn apply(policy: &mut Policy, changes: &[&Change], room: Room) -> Vec<Verdict> {
     // At most as large as this: measured only when that does not do.
-    let (mut bytes, mut principals) = (policy.bytes(), policy.principals());
+    let (mut bytes, mut principals) = (policy.bytes(), policy.member_count());
     let mut one = |change: &&Change| {
         if !change.adds() {
             return verdict(make(policy, change));
@@ -91,7 +91,7 @@ pub(super) fn apply(policy: &mut Policy, changes: &[&Change], room: Room) -> Vec
         if lacks.is_some() {
             *policy = before;
         }
-        (bytes, principals) = (policy.bytes(), policy.principals());
+        (bytes, principals) = (policy.bytes(), policy.member_count());
         lacks.map_or(verdict(changed), Verdict::Full)
     };
     changes.iter().map(&mut one).collect()
@@ -175,7 +175,7 @@ mod tests {
             verdicts[2..],
             [Verdict::Changed, Verdict::Changed, Verdict::Same]
         );
-        assert_eq!(policy.principals(), 3);
+        assert_eq!(policy.member_count(), 3);
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
             policy.bytes()
         );
         let went = verdicts.iter().filter(|v| **v == Verdict::Changed).count();
-        assert_eq!(went, policy.principals());
+        assert_eq!(went, policy.member_count());
     }
 
     #[test]

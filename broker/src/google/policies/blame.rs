@@ -63,7 +63,7 @@ pub(super) fn explain(error: &Error, before: &Policy, change: &Change) -> Error 
         return error.clone();
     }
     let own: BTreeSet<&str> = change.edits.iter().map(member).collect();
-    let older: BTreeSet<&str> = before.everyone().filter(|m| !own.contains(m)).collect();
+    let older: BTreeSet<&str> = before.all_members().filter(|m| !own.contains(m)).collect();
     let named: Vec<&str> = older
         .iter()
         .copied()

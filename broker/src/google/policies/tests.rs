@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::anonymous;
-use namesake_gcp::{Endpoints, PerMinute};
+use namesake_gcp::{Endpoints, RateLimits};
 use namesake_gcp_emulator::{Emulator, Entry, Options};
 use serde_json::{Value, json};
 
@@ -37,16 +37,9 @@ impl World {
             ..Options::default()
         };
         let emulator = Emulator::start(options).await.unwrap();
-        let url = || emulator.base_url.clone();
-        let endpoints = Endpoints {
-            iam: url(),
-            iam_credentials: url(),
-            sts: url(),
-            storage: url(),
-            resource_manager: url(),
-        };
+        let endpoints = Endpoints::all_at(&emulator.base_url);
         let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build());
-        let gcp = gcp.await.unwrap().at(PerMinute::default());
+        let gcp = gcp.await.unwrap().with_rate_limits(RateLimits::default());
         Self {
             emulator,
             gcp: gcp.within(Duration::from_secs(30)),
@@ -129,7 +122,7 @@ async fn a_thousand_new_users_of_a_project_need_at_most_twenty_writes_of_its_pol
     let policy = world.gcp.policy(&project()).await.unwrap();
     let members: BTreeSet<_> = policy.members(ROLE).collect();
     assert_eq!(members.len(), 1_000);
-    assert_eq!(policies.sizes()[0].1.principals, policy.principals());
+    assert_eq!(policies.sizes()[0].1.principals, policy.member_count());
 }
 
 #[tokio::test]

@@ -89,21 +89,21 @@ impl Quotas {
         };
         self.left.clear();
         self.paused.clear();
-        for standing in google.standings() {
+        for status in google.rate_statuses() {
             // Folders are many: what is said of buckets is said together.
-            let storage = matches!(standing.rate, Rate::StorageRead | Rate::StorageWrite);
+            let storage = matches!(status.rate, Rate::StorageRead | Rate::StorageWrite);
             let labels = Asked {
-                rate: standing.rate.as_str(),
+                rate: status.rate.as_str(),
                 whose: if storage {
                     String::new()
                 } else {
-                    standing.whose
+                    status.consumer
                 },
             };
-            let paused = i64::try_from(standing.paused.as_secs()).unwrap_or(i64::MAX);
+            let paused = i64::try_from(status.paused.as_secs()).unwrap_or(i64::MAX);
             let longest = self.paused.get_or_create(&labels).get().max(paused);
             self.paused.get_or_create(&labels).set(longest);
-            if let Some(left) = standing.left.filter(|_| !storage) {
+            if let Some(left) = status.left.filter(|_| !storage) {
                 #[expect(clippy::cast_possible_truncation, reason = "at most some thousands")]
                 self.left.get_or_create(&labels).set(left.floor() as i64);
             }

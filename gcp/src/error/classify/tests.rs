@@ -12,7 +12,7 @@ fn envelope(http: u16, status: &str, message: &str) -> Error {
 }
 
 #[test]
-fn recorded_answers_mean_what_google_means() {
+fn recorded_answers_map_to_errors() {
     let stale = "There were concurrent policy changes. Please retry the whole read-modify-write.";
     let exists = "Service account ID already exists within project projects/P.";
     let pool = "Identity Pool does not exist (P.svc.id.goog). Please check that you specified a valid resource name.";
@@ -49,7 +49,7 @@ fn recorded_answers_mean_what_google_means() {
 }
 
 #[test]
-fn a_creation_rate_says_how_long_to_wait() {
+fn a_creation_rate_limit_says_how_long_to_wait() {
     let body = r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"A quota has been reached.","details":[
         {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"60s"}]}}"#;
     let found = error(429, body);
@@ -58,7 +58,7 @@ fn a_creation_rate_says_how_long_to_wait() {
 }
 
 #[test]
-fn a_count_that_is_used_up_is_not_a_rate() {
+fn a_used_up_count_is_not_a_rate_limit() {
     let body = r#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED",
         "message":"Maximum number of service accounts on project reached.",
         "details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"86401s"}]}}"#;
@@ -68,14 +68,14 @@ fn a_count_that_is_used_up_is_not_a_rate() {
 }
 
 #[test]
-fn older_apis_say_too_fast_by_403() {
+fn older_apis_report_a_rate_limit_with_403() {
     let body =
         r#"{"error":{"code":403,"message":"slow","errors":[{"reason":"rateLimitExceeded"}]}}"#;
     assert_eq!(error(403, body).reason(), "Throttled");
 }
 
 #[test]
-fn the_token_exchange_speaks_oauth() {
+fn the_token_exchange_answers_in_oauth_form() {
     let oauth = |code: &str, text: &str| {
         let body = serde_json::json!({"error": code, "error_description": text});
         error(400, &body.to_string())
@@ -95,7 +95,7 @@ fn the_token_exchange_speaks_oauth() {
 }
 
 #[test]
-fn a_message_says_what_was_tried_what_google_said_and_what_to_do() {
+fn a_message_names_the_call_googles_answer_and_the_remedy() {
     let text = envelope(404, "NOT_FOUND", "Unknown service account.").to_string();
     assert_eq!(
         text,

@@ -1,4 +1,4 @@
-//! What an administrator has to do about a refusal. Pure.
+//! What an administrator can do about a refusal. Pure.
 
 use std::borrow::Cow;
 
@@ -30,15 +30,15 @@ fn organization_policy(constraints: &[String], members: &[String]) -> String {
         .unwrap_or(constraint);
     let all = constraints.join(" and ");
     let advice = if name.contains("isableServiceAccountCreation") {
-        "exempt the project from it, name another project in the class, or let the class say mode: direct".to_owned()
+        "exempt the project from it, name another project in the class, or set mode: direct in the class".to_owned()
     } else if name.contains("llowedPolicyMember") && !members.is_empty() {
         let members = members.join(", ");
         format!(
-            "Google judges the whole policy: remove {members} from it, or allow them in the constraint"
+            "Google checks the whole policy: remove {members} from it, or allow them in the constraint"
         )
     } else if name.contains("llowedPolicyMember") {
-        "Google judges the whole policy, and every member of it has to be allowed: remove those that are not, or allow \
-         them in the constraint"
+        "Google checks the whole policy, and all its members must be allowed: remove those that are not, or allow them in \
+         the constraint"
             .to_owned()
     } else {
         "exempt the project from it, or correct the class in the rules".to_owned()
@@ -59,28 +59,26 @@ fn perimeter(violation: &str, service: &str) -> String {
         String::new()
     } else {
         format!(
-            " (gcloud logging read 'protoPayload.metadata.vpcServiceControlsUniqueId=\"{violation}\"' shows it to them)"
+            " (they find it with gcloud logging read 'protoPayload.metadata.vpcServiceControlsUniqueId=\"{violation}\"')"
         )
     };
     format!(
-        "a perimeter of VPC Service Controls refuses the call of {service}: ask its administrators for an ingress rule{find}"
+        "a VPC Service Controls perimeter refuses calls to {service}: ask its administrators for an ingress rule{find}"
     )
 }
 
 fn api_disabled(service: &str, project: &str) -> String {
-    let (service, project) = (
-        if service.is_empty() {
-            "SERVICE"
-        } else {
-            service
-        },
-        if project.is_empty() {
-            "PROJECT"
-        } else {
-            project
-        },
-    );
+    let service = if service.is_empty() {
+        "SERVICE"
+    } else {
+        service
+    };
+    let project = if project.is_empty() {
+        "PROJECT"
+    } else {
+        project
+    };
     format!(
-        "enable the API: gcloud services enable {service} --project={project}; it takes some minutes to work"
+        "enable the API: gcloud services enable {service} --project={project}; it takes a few minutes to take effect"
     )
 }

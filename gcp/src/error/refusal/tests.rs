@@ -43,7 +43,7 @@ const NOT_PERMITTED_TEXT: &str =
 const VIOLATION: &str = "eYhDkfYCu-dOCjuj8X4Am9-spkxs0-kX5YnhAJmc3PZ7pmNNfSsqtQ";
 
 #[test]
-fn domain_restricted_sharing_names_constraint_and_member_where_google_does() {
+fn domain_restricted_sharing_names_constraint_and_member_if_google_does() {
     let said = "User agent@billing.iam.gserviceaccount.com is not in permitted organization.";
     let subject = "orgpolicy:projects/acme?configvalue=agent%40billing.iam.gserviceaccount.com";
     let body = |description| {
@@ -61,7 +61,7 @@ fn domain_restricted_sharing_names_constraint_and_member_where_google_does() {
     for part in [
         "iam.allowedPolicyMemberDomains",
         "agent@billing.iam.gserviceaccount.com is not in permitted organization",
-        "Google judges the whole policy: remove agent@billing",
+        "Google checks the whole policy: remove agent@billing",
         "gcloud org-policies describe",
     ] {
         assert!(text.contains(part), "{text}");
@@ -92,7 +92,7 @@ fn a_412_of_storage_is_a_conflict_only_if_it_is_about_an_etag() {
 }
 
 #[test]
-fn creation_of_accounts_that_is_disabled_names_the_constraint_and_what_else_can_be_done() {
+fn disabled_account_creation_names_the_constraint_and_the_alternatives() {
     let said = "Service account creation is not allowed on this project.";
     let kind = "constraints/iam.disableServiceAccountCreation";
     let subject = "projects/acme/serviceAccounts/?configvalue=";
@@ -143,7 +143,7 @@ fn managed_and_custom_constraints_are_organization_policies() {
 }
 
 #[test]
-fn a_perimeter_is_named_with_the_id_of_its_violation() {
+fn a_perimeter_violation_is_reported_with_its_id() {
     let said = format!(
         "Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: {VIOLATION}"
     );
@@ -169,7 +169,7 @@ fn a_perimeter_is_named_with_the_id_of_its_violation() {
 }
 
 #[test]
-fn an_api_that_is_disabled_comes_with_the_command_that_enables_it() {
+fn the_error_for_a_disabled_api_has_the_command_that_enables_it() {
     let said = "Identity and Access Management (IAM) API has not been used in project 123 before or it is disabled. Enable it by visiting \
         https://console.developers.google.com/apis/api/iam.googleapis.com/overview?project=123 then retry.";
     let metadata = json!({"service": "iam.googleapis.com", "consumer": "projects/123"});
@@ -188,7 +188,7 @@ fn an_api_that_is_disabled_comes_with_the_command_that_enables_it() {
         );
         assert_eq!(error(403, &body).reason(), "ApiDisabled");
     }
-    // Google says which API only there, and not always.
+    // The older form names the API in the message only, and not always.
     let bare = json!({"error": {"code": 403, "message": "", "errors": [{"reason": "accessNotConfigured"}]}});
     assert!(
         error(403, &bare)
@@ -217,7 +217,7 @@ fn a_rejected_credential_names_pool_and_provider() {
 }
 
 #[test]
-fn a_plain_refusal_stays_what_it_was() {
+fn a_plain_403_or_429_is_not_a_refusal() {
     let denied =
         "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
     let metadata = json!({"permission": "iam.serviceAccounts.create"});

@@ -54,7 +54,7 @@ async fn a_role_that_nobody_knows_is_named_and_not_given() {
     assert!(failure.message.contains("objectUsr"), "{}", failure.message);
     assert_eq!(failure.retry, Retry::Slowly);
     let policy = world.context.gcp.policy(&on).await;
-    assert!(policy.is_err() || policy.is_ok_and(|policy| policy.principals() == 0));
+    assert!(policy.is_err() || policy.is_ok_and(|policy| policy.member_count() == 0));
 }
 
 #[tokio::test]

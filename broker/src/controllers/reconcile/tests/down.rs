@@ -37,7 +37,7 @@ async fn exists(world: &World, identity: &Identity) -> bool {
 /// How many have a role there.
 async fn principals(world: &World, on: &Resource) -> usize {
     let policy = world.context.gcp.policy(on).await.unwrap();
-    policy.principals()
+    policy.member_count()
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn one_edited_by_hand_loses_what_it_has_and_takes_nothing_from_others() {
         .get_service_account("acme-identities", &email);
     assert_eq!(left.await.unwrap(), None, "its own account");
     let policy = world.context.gcp.policy(&granted).await.unwrap();
-    assert_eq!(policy.principals(), 0, "its own grant");
+    assert_eq!(policy.member_count(), 0, "its own grant");
     let others = world
         .context
         .gcp

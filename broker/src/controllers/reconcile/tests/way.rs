@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::client::Body;
 use namesake_api::{IdentityStatus, Phase};
-use namesake_gcp::PerMinute;
+use namesake_gcp::RateLimits;
 use tokio::time::Instant;
 
 use super::*;
@@ -75,9 +75,9 @@ async fn told(seconds: i64) -> usize {
     let (client, writes) = answering(&identity);
     world.context.client = client;
     // As many as may be are made already.
-    world.context.gcp = world.context.gcp.at(PerMinute {
+    world.context.gcp = world.context.gcp.with_rate_limits(RateLimits {
         writes: 1,
-        ..PerMinute::default()
+        ..RateLimits::default()
     });
     let made = world.context.now() - jiff::SignedDuration::from_secs(seconds);
     identity.metadata.creation_timestamp = Some(Time(made));
