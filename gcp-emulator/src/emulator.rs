@@ -15,21 +15,22 @@ use crate::world::object_store::ObjectStore;
 use crate::world::state::State;
 
 mod admin;
+mod apply_seed;
 mod control;
 pub(crate) mod listener;
 mod listing;
 pub(crate) mod router;
 pub(crate) mod seed;
 
-/// How to start. `Options::default()` listens on a free port of 127.0.0.1, empty, on the machine's clock.
+/// Options of an emulator. By default it listens on a free port of 127.0.0.1, has no projects, and uses the machine's clock.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; port 0 for a free one.
     pub listen: SocketAddr,
-    /// What is there from the beginning.
-    pub world: Seed,
-    /// Start of all that looks random; `None`: different each time.
-    pub seed: Option<u64>,
+    /// Projects, pools, accounts, buckets and policies at the start.
+    pub seed: Seed,
+    /// Seed of all random values; `None`: different values each time.
+    pub random_seed: Option<u64>,
     /// Base URL of a fake-gcs-server that keeps the objects, without a trailing slash.
     pub storage_upstream: Option<String>,
     /// The clock.
@@ -40,8 +41,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            world: Seed::default(),
-            seed: None,
+            seed: Seed::default(),
+            random_seed: None,
             storage_upstream: None,
             clock: Clock::system(),
         }
@@ -51,25 +52,25 @@ impl Default for Options {
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address is taken or not this machine's.
+    /// The address is in use or not an address of this machine.
     #[error(
         "cannot listen on {address}: {source}: choose another address, or port 0 for a free one"
     )]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The error.
         source: std::io::Error,
     },
-    /// The URL of the object store is none.
+    /// The URL of the object store is invalid.
     #[error("storage upstream: {0}")]
     Upstream(String),
-    /// The seed is wrong.
+    /// The seed is invalid.
     #[error("seed: {0}")]
     Seed(String),
 }
 
-/// A running emulator. It ends when the last clone is dropped, or by [`Emulator::stop`].
+/// A running emulator. It stops when the last clone is dropped, or with [`Emulator::stop`].
 #[derive(Clone, Debug)]
 pub struct Emulator {
     /// `http://127.0.0.1:PORT`, without a trailing slash.
@@ -80,7 +81,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Listens and serves in the background of the current tokio runtime.
+    /// Starts an emulator in the current tokio runtime.
     ///
     /// # Errors
     /// [`StartError`].
@@ -100,30 +101,30 @@ impl Emulator {
         })
     }
 
-    /// The world behind it, for calls without HTTP.
+    /// The emulated state, for calls without HTTP.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// Ends it and every connection.
+    /// Stops it and closes all connections.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 }
 
 impl State {
-    /// A world as `options` say, without a listener.
+    /// The emulated state for `options`, without a listener.
     ///
     /// # Errors
     /// [`StartError::Seed`], [`StartError::Upstream`].
     pub fn new(options: Options) -> Result<Self, StartError> {
-        let mut world = World::new(options.clock, options.seed, Settings::default());
-        world.seed(options.world).map_err(StartError::Seed)?;
+        let mut world = World::new(options.clock, options.random_seed, Settings::default());
+        world.seed(options.seed).map_err(StartError::Seed)?;
         let objects = options
             .storage_upstream
             .as_deref()
             .map(ObjectStore::new)
             .transpose();
-        Ok(Self::of(world, objects.map_err(StartError::Upstream)?))
+        Ok(Self::with(world, objects.map_err(StartError::Upstream)?))
     }
 }

@@ -1,4 +1,4 @@
-//! `gcp-emulator`: Google's side on loopback.
+//! `gcp-emulator`: an emulator of Google's APIs on loopback.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -8,26 +8,27 @@ use anyhow::Context;
 use clap::Parser;
 use namesake_gcp_emulator::{Emulator, Options, Seed};
 
-/// Google's side on loopback: IAM, IAM credentials, STS, resource manager, storage and tokeninfo on one HTTP port.
+/// Emulates Google's APIs on loopback: IAM, IAM credentials, STS, Resource Manager, Cloud Storage and tokeninfo on one HTTP
+/// port.
 ///
-/// Prints its base URL as the first line and runs until it is interrupted. Whoever reaches the port may use the
-/// emulator's own API (/emulator/v1/…) and is therefore everybody: keep it on loopback. RUST_LOG sets the log filter.
+/// Prints its base URL on the first line and runs until it is interrupted. Anyone who can reach the port can use the
+/// emulator's own API (/emulator/v1/…) to act as anyone, so keep it on loopback. RUST_LOG sets the log filter.
 #[derive(Debug, Parser)]
 #[command(name = "gcp-emulator", version)]
 struct Cli {
-    /// Address to listen on; port 0 takes a free one.
+    /// Address to listen on; port 0 for a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// File (YAML or JSON) of projects, pools, service accounts, buckets, groups, roles and settings.
+    /// YAML or JSON file with projects, pools, service accounts, buckets, groups, roles and settings.
     #[arg(long)]
     seed: Option<PathBuf>,
     /// Base URL of a fake-gcs-server that keeps the objects.
     #[arg(long)]
     storage_upstream: Option<String>,
-    /// Number that all random values start from, for repeatable runs.
+    /// Seed of all random values, for repeatable runs.
     #[arg(long)]
     random_seed: Option<u64>,
-    /// Requests without credentials may administer everything.
+    /// Allow everything to requests without credentials.
     #[arg(long)]
     anonymous_admin: bool,
 }
@@ -36,9 +37,9 @@ impl Cli {
     /// Runs the emulator until Ctrl-C or SIGTERM.
     ///
     /// # Errors
-    /// The seed cannot be read, or the address not be listened on.
+    /// The seed cannot be read or is invalid, or the address cannot be listened on.
     async fn run(self) -> anyhow::Result<()> {
-        let mut world = match &self.seed {
+        let mut seed = match &self.seed {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("read {}", path.display()))?;
@@ -48,17 +49,17 @@ impl Cli {
             None => Seed::default(),
         };
         if self.anonymous_admin {
-            match world.settings.as_object_mut() {
+            match seed.settings.as_object_mut() {
                 Some(settings) => {
                     settings.insert("anonymousAdmin".to_owned(), true.into());
                 }
-                None => world.settings = serde_json::json!({"anonymousAdmin": true}),
+                None => seed.settings = serde_json::json!({"anonymousAdmin": true}),
             }
         }
         let emulator = Emulator::start(Options {
             listen: self.listen,
-            world,
-            seed: self.random_seed,
+            seed,
+            random_seed: self.random_seed,
             storage_upstream: self.storage_upstream,
             ..Options::default()
         })
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_starts_with_its_defaults_alone() {
+    fn no_flag_is_required() {
         Cli::command().debug_assert();
         let cli = Cli::try_parse_from(["gcp-emulator"]).unwrap();
         assert!(cli.listen.ip().is_loopback());

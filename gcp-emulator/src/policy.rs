@@ -1,8 +1,10 @@
-//! Allow policies: who is allowed to do what, and how policies are read and written.
+//! Allow policies: permission checks, and the methods that read and write policies.
 
 pub(crate) mod authorize;
 mod conditions;
 mod members;
 pub(crate) mod methods;
+pub(crate) mod modified_grants;
 pub(crate) mod refusals;
+pub(crate) mod target;
 pub(crate) mod write;

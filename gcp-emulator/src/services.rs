@@ -1,4 +1,5 @@
-//! Which handler serves which path (storage and the admin API have their own doors).
+//! The handlers of the APIs, and which of them serves which path. Storage and the emulator's own API have their own entry
+//! points.
 
 use serde_json::Value;
 
@@ -17,10 +18,10 @@ mod tokeninfo;
 /// Serves one IAM, credentials, STS, resource manager or tokeninfo call.
 ///
 /// # Errors
-/// As the handlers; 404 for a path that Google does not have, 501 for one that only the emulator lacks.
+/// Those of the handlers; 404 for an unknown path, 501 for one that is not emulated.
 pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     if let Some(project) = &call.user_project
-        && !world.may_use_project(&call.caller, project)
+        && !world.can_use_project(&call.caller, project)
     {
         let service = service(&call.path()).unwrap_or("iam.googleapis.com");
         return Err(ApiError::user_project_denied(project, service));
@@ -34,7 +35,7 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError
             tokeninfo::tokeninfo(world, call)
         }
         ("POST", ["v1", "projects", project, "serviceAccounts"], None) => {
-            iam::create(world, call, project)
+            iam::accounts::create(world, call, project)
         }
         ("GET", ["v1", "projects", project, "serviceAccounts"], None) => {
             iam::list::list(world, call, project)
@@ -50,7 +51,7 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError
     }
 }
 
-/// Roles, published keys, and what is known not to be emulated.
+/// Roles, published keys, and APIs that are not emulated.
 fn roles_and_keys(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     let method = call.method.as_str();
     match (method, call.parts().as_slice(), call.verb.as_deref()) {
@@ -98,7 +99,7 @@ fn roles_and_keys(world: &mut World, call: &Call) -> Result<Value, ApiError> {
 fn account(world: &mut World, call: &Call, project: &str, name: &str) -> Result<Value, ApiError> {
     use iam::lifecycle;
     match (call.method.as_str(), call.verb.as_deref()) {
-        ("GET", None) => iam::get(world, call, project, name),
+        ("GET", None) => iam::accounts::get(world, call, project, name),
         ("PATCH", None) => lifecycle::patch(world, call, project, name),
         ("PUT", None) => lifecycle::update(world, call, project, name),
         ("DELETE", None) => lifecycle::delete(world, call, project, name),
@@ -109,7 +110,7 @@ fn account(world: &mut World, call: &Call, project: &str, name: &str) -> Result<
             credentials::generate_access_token(world, call, project, name)
         }
         ("POST", Some(verb @ ("getIamPolicy" | "setIamPolicy" | "testIamPermissions"))) => {
-            iam::policy(world, call, project, name, verb)
+            iam::accounts::policy(world, call, project, name, verb)
         }
         ("POST", Some("generateIdToken")) => {
             credentials::generate_id_token(world, call, project, name)

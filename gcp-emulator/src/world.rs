@@ -1,17 +1,19 @@
-//! The emulated world: all state behind one lock that is never held across an await.
+//! The emulated state: everything that the APIs read and write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::api::caller::Grant;
+use crate::api::errors::ApiError;
 use crate::api::principal::Principal;
 use crate::world::accounts::Accounts;
 use crate::world::buckets::Bucket;
 use crate::world::controls::clock::{Clock, ago};
 use crate::world::controls::faults::Faults;
-use crate::world::controls::quotas::Quotas;
+use crate::world::controls::quotas::{Quota, Quotas};
 use crate::world::controls::random::Random;
-use crate::world::controls::request_log::Journal;
+use crate::world::controls::request_log::RequestLog;
 use crate::world::controls::settings::Settings;
 use crate::world::policies::Policies;
 use crate::world::pools::Pools;
@@ -31,14 +33,14 @@ pub(crate) mod roles;
 pub(crate) mod state;
 pub(crate) mod tokens;
 
-/// A project: id and number.
+/// A project.
 #[derive(Clone, Debug)]
 pub(crate) struct Project {
     pub(crate) id: String,
     pub(crate) number: u64,
 }
 
-/// Everything.
+/// All emulated state, behind one lock that is never held across an await.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) clock: Clock,
@@ -54,7 +56,7 @@ pub(crate) struct World {
     pub(crate) tokens: Tokens,
     pub(crate) quotas: Quotas,
     pub(crate) faults: Faults,
-    pub(crate) journal: Journal,
+    pub(crate) request_log: RequestLog,
 }
 
 impl World {
@@ -73,23 +75,24 @@ impl World {
             tokens: Tokens::default(),
             quotas: Quotas::default(),
             faults: Faults::default(),
-            journal: Journal::default(),
+            request_log: RequestLog::default(),
         }
     }
 
-    /// The instant up to which the reader who serves this call sees changes that take `delay` seconds.
-    pub(crate) fn seen(&mut self, delay: f64) -> Timestamp {
+    /// The time up to which changes are visible to the replica that serves this call, if they take `delay` seconds to
+    /// propagate.
+    pub(crate) fn horizon(&mut self, delay: f64) -> Timestamp {
         let replicas = u64::from(self.settings.replicas.max(1));
-        let reader = match replicas {
+        let replica = match replicas {
             1 => 1,
             several => self.random.below(several) + 1,
         };
-        #[expect(clippy::cast_precision_loss, reason = "a handful of replicas")]
-        let share = reader as f64 / replicas as f64;
+        #[expect(clippy::cast_precision_loss, reason = "there are few replicas")]
+        let share = replica as f64 / replicas as f64;
         ago(self.clock.now(), delay * share)
     }
 
-    /// The project with that id or number.
+    /// The project with this id or number.
     pub(crate) fn project(&self, name: &str) -> Option<&Project> {
         self.projects.get(name).or_else(|| {
             self.projects
@@ -98,14 +101,14 @@ impl World {
         })
     }
 
-    /// The number of a project, 0 if it is unknown.
+    /// The number of a project; 0 if it does not exist.
     pub(crate) fn number(&self, project: &str) -> u64 {
         self.project(project).map_or(0, |project| project.number)
     }
 
-    /// The number of the project that a pool belongs to, if the pool can be seen already.
-    pub(crate) fn pool_visible(&mut self, pool: &str) -> Option<u64> {
-        let horizon = self.seen(self.settings.delays.pool);
+    /// The number of the project of a pool, if the pool is visible yet.
+    pub(crate) fn visible_pool_number(&mut self, pool: &str) -> Option<u64> {
+        let horizon = self.horizon(self.settings.delays.pool);
         let pool = self
             .pools
             .get(pool)
@@ -113,15 +116,36 @@ impl World {
         Some(pool.number)
     }
 
-    /// Whether the account behind a token may still use it: neither disabled nor deleted, as the data path sees it.
-    pub(crate) fn in_good_standing(&mut self, principal: &Principal) -> bool {
+    /// Whether a principal can use its tokens: a service account must be neither disabled nor deleted.
+    pub(crate) fn is_active(&mut self, principal: &Principal) -> bool {
         let Principal::ServiceAccount { uid, .. } = principal else {
             return true;
         };
-        let horizon = self.seen(self.settings.delays.service_account_state);
+        let horizon = self.horizon(self.settings.delays.service_account_state);
         self.accounts.by_uid(uid).is_some_and(|account| {
             let state = account.at(horizon);
             !state.disabled && state.deleted.is_none()
         })
+    }
+
+    /// Takes one from a quota of a project.
+    ///
+    /// # Errors
+    /// 429 if nothing is left.
+    pub(crate) fn take_quota(&mut self, quota: Quota, project: &str) -> Result<(), ApiError> {
+        let (number, now) = (self.number(project), self.clock.now());
+        self.quotas.take(quota, number, &self.settings.limits, now)
+    }
+
+    /// Issues an access token of a principal.
+    pub(crate) fn issue_token(
+        &mut self,
+        principal: Principal,
+        scopes: Vec<String>,
+        lifetime: SignedDuration,
+    ) -> (String, Grant) {
+        let now = self.clock.token_now();
+        self.tokens
+            .issue(&mut self.random, principal, scopes, lifetime, now)
     }
 }

@@ -90,7 +90,7 @@ impl Google {
             .await?;
             let options = Options {
                 listen: (Ipv4Addr::LOCALHOST, port).into(),
-                world: world.clone(),
+                seed: world.clone(),
                 storage_upstream: Some(storage.url().to_owned()),
                 ..Options::default()
             };

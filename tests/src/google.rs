@@ -45,7 +45,7 @@ impl Google {
     /// The listener, or a seed that does not fit.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
         let options = Options {
-            world: world(cluster).await?,
+            seed: world(cluster).await?,
             ..Options::default()
         };
         Self::begin(options, None).await
@@ -67,7 +67,7 @@ impl Google {
         .await?;
         let options = Options {
             listen: (Ipv4Addr::LOCALHOST, port).into(),
-            world: world(cluster).await?,
+            seed: world(cluster).await?,
             storage_upstream: Some(storage.url().to_owned()),
             ..Options::default()
         };
@@ -202,7 +202,7 @@ impl Google {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes());
         match request {
-            Ok(request) => self.state().ask(request).await.0,
+            Ok(request) => self.state().call(request).await.0,
             Err(_) => 0,
         }
     }

@@ -1,4 +1,4 @@
-//! One API call, taken apart the way all handlers need it.
+//! An API call, parsed as all handlers need it.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::api::caller::Caller;
 use crate::api::errors::ApiError;
+use crate::api::query::{parameter, query, segments, user_project};
 
-/// Query parameters that every Google API takes.
+/// Query parameters that every Google API accepts.
 const SYSTEM_PARAMETERS: [&str; 13] = [
     "alt",
     "$alt",
@@ -24,27 +25,27 @@ const SYSTEM_PARAMETERS: [&str; 13] = [
     "oauth_token",
 ];
 
-/// Method, path, query and JSON body.
+/// A call: method, path, query, JSON body and caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) method: Method,
-    /// Percent-decoded, without the verb.
+    /// The percent-decoded parts of the path, without the verb.
     pub(crate) segments: Vec<String>,
-    /// What follows the last `:` of the last segment.
+    /// The text after the last `:` of the path.
     pub(crate) verb: Option<String>,
     pub(crate) query: Vec<(String, String)>,
     /// The JSON body, or the form as an object; `{}` when there is none.
     pub(crate) body: Value,
     pub(crate) caller: Caller,
-    /// The header `x-goog-user-project`, or the parameter `userProject`: for whom the call is to be counted.
+    /// The project that the call should be counted for: header `x-goog-user-project`, or parameter `userProject`.
     pub(crate) user_project: Option<String>,
 }
 
 impl Call {
-    /// Reads a request whose body is `body`. Storage paths have no verbs: there `:` is part of a name.
+    /// Parses a request. Storage paths have no verbs: there `:` is part of a name.
     ///
     /// # Errors
-    /// 400 for a body that is not what its content type says.
+    /// 400 for a body that does not match its content type.
     pub(crate) fn read(
         method: Method,
         uri: &Uri,
@@ -68,7 +69,7 @@ impl Call {
         })
     }
 
-    /// The path's parts, for matching.
+    /// The parts of the path, for matching.
     pub(crate) fn parts(&self) -> Vec<&str> {
         self.segments.iter().map(String::as_str).collect()
     }
@@ -80,7 +81,7 @@ impl Call {
         format!("/{}{verb}", self.segments.join("/"))
     }
 
-    /// 404 for a path that is not served.
+    /// The 404 for a path that is not served.
     pub(crate) fn not_served(&self) -> ApiError {
         ApiError::not_found(format!(
             "Method not found: {} {} (gcp-emulator serves no such path).",
@@ -89,17 +90,17 @@ impl Call {
         ))
     }
 
-    /// The first query parameter of that name.
+    /// The first query parameter of this name.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         parameter(&self.query, name)
     }
 
-    /// A body field in camel or snake case; null is absent.
+    /// A field of the body in camel or snake case; null counts as absent.
     pub(crate) fn field(&self, name: &str) -> Option<&Value> {
         field(&self.body, name)
     }
 
-    /// A body field as text, empty if absent.
+    /// A text field of the body; empty if it is absent.
     pub(crate) fn text(&self, name: &str) -> String {
         self.field(name)
             .and_then(Value::as_str)
@@ -107,11 +108,11 @@ impl Call {
             .to_owned()
     }
 
-    /// Refuses parameters and body fields that the method does not have, as Google does.
+    /// Refuses parameters and body fields that the method does not know, as Google does.
     ///
     /// # Errors
     /// 400 with the name.
-    pub(crate) fn only(&self, parameters: &[&str], fields: &[&str]) -> Result<(), ApiError> {
+    pub(crate) fn check_known(&self, parameters: &[&str], fields: &[&str]) -> Result<(), ApiError> {
         let known = |name: &str| SYSTEM_PARAMETERS.contains(&name) || parameters.contains(&name);
         if let Some((name, _)) = self.query.iter().find(|(name, _)| !known(name)) {
             let place = format!(
@@ -136,7 +137,7 @@ impl Call {
     }
 }
 
-/// Takes the verb off the last part of a path.
+/// Removes the verb from the last part of a path.
 fn split_verb(last: &mut String) -> Option<String> {
     let (name, verb) = last.rsplit_once(':')?;
     let (name, verb) = (name.to_owned(), verb.to_owned());
@@ -144,56 +145,14 @@ fn split_verb(last: &mut String) -> Option<String> {
     Some(verb)
 }
 
-/// Percent-decoded parts of a path; an encoded slash stays inside its part.
-pub(crate) fn segments(path: &str) -> Vec<String> {
-    path.trim_start_matches('/')
-        .split('/')
-        .map(|part| {
-            percent_encoding::percent_decode_str(part)
-                .decode_utf8_lossy()
-                .into_owned()
-        })
-        .collect()
-}
-
-pub(crate) fn query(uri: &Uri) -> Vec<(String, String)> {
-    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-        .into_owned()
-        .collect()
-}
-
-/// The first parameter of that name.
-pub(crate) fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    query
-        .iter()
-        .find(|(each, _)| each == name)
-        .map(|(_, value)| value.as_str())
-}
-
-/// The project that a call is to be counted for, if it names one.
-pub(crate) fn user_project(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    let header = headers.get("x-goog-user-project");
-    let named = header
-        .and_then(|project| project.to_str().ok())
-        .map(str::to_owned);
-    named
-        .or_else(|| parameter(&query(uri), "userProject").map(str::to_owned))
-        .filter(|project| !project.is_empty())
-}
-
-/// Whether a parameter says yes: Google's client for Python writes `True`.
-pub(crate) fn is_true(query: &[(String, String)], name: &str) -> bool {
-    parameter(query, name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
-}
-
-/// The bearer token of a request, never to be logged.
+/// The bearer token of a request. It must not be logged.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers
         .get(header::AUTHORIZATION)?
         .to_str()
         .unwrap_or_default();
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    // Another scheme is a credential too: one that nobody knows.
+    // Another scheme is a credential too, but an invalid one.
     Some(if scheme.eq_ignore_ascii_case("bearer") {
         token.trim()
     } else {
@@ -201,7 +160,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
-/// A field of an object in camel or snake case; null is absent.
+/// A field of an object in camel or snake case; null counts as absent.
 pub(crate) fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     object
         .get(name)

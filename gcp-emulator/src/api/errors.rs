@@ -1,12 +1,14 @@
-//! Google's error bodies: the google.rpc envelope, storage's (no `status`) and OAuth's.
+//! Error responses as Google's APIs send them.
+
+mod denied;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-/// How the body is laid out.
+/// The form of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum ErrorFormat {
     /// `{"error": {"code", "message", "status", "errors", "details"}}`
     Rpc,
     /// `{"error": {"code", "message", "errors"}}`: storage JSON API
@@ -15,19 +17,19 @@ pub(crate) enum Shape {
     OAuth,
 }
 
-/// A refusal as Google words it.
+/// An error response.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) code: u16,
-    /// google.rpc code name, or the OAuth error.
+    /// The google.rpc code, or the OAuth error.
     pub(crate) status: &'static str,
     pub(crate) message: String,
-    /// `reason` in the legacy `errors` list.
+    /// `reason` in the older `errors` list.
     reason: &'static str,
     details: Vec<Value>,
-    shape: Shape,
-    /// The whole body, whatever the shape.
-    whole: Option<Value>,
+    format: ErrorFormat,
+    /// The complete body, which replaces all of the above.
+    complete_body: Option<Value>,
 }
 
 impl ApiError {
@@ -43,24 +45,25 @@ impl ApiError {
             message: message.into(),
             reason,
             details: Vec::new(),
-            shape: Shape::Rpc,
-            whole: None,
+            format: ErrorFormat::Rpc,
+            complete_body: None,
         }
     }
 
-    /// A refusal whose body is known as a whole.
+    /// An error with this complete body.
     pub(crate) fn with_body(code: u16, body: Value) -> Self {
         Self {
-            whole: Some(body),
+            complete_body: Some(body),
             ..Self::rpc(code, "", "", "")
         }
     }
 
+    /// 400
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::rpc(400, "INVALID_ARGUMENT", "badRequest", message)
     }
 
-    /// A field that the method does not know.
+    /// 400 for a field that the method does not know.
     pub(crate) fn unknown_field(name: &str, place: &str) -> Self {
         let message = format!("Invalid JSON payload received. Unknown name \"{name}\": {place}");
         let violation = json!({"description": message});
@@ -70,7 +73,7 @@ impl ApiError {
         }))
     }
 
-    pub(crate) fn precondition(message: impl Into<String>) -> Self {
+    pub(crate) fn failed_precondition(message: impl Into<String>) -> Self {
         Self::rpc(400, "FAILED_PRECONDITION", "failedPrecondition", message)
     }
 
@@ -94,84 +97,7 @@ impl ApiError {
         Self::rpc(500, "INTERNAL", "backendError", message)
     }
 
-    /// No grant, or no such resource: the two are not told apart. `resource` is what the request named.
-    pub(crate) fn denied(permission: &str, resource: Option<&str>) -> Self {
-        let mut metadata = json!({"permission": permission});
-        if let (Some(resource), Some(metadata)) = (resource, metadata.as_object_mut()) {
-            metadata.insert("resource".to_owned(), json!(resource));
-        }
-        Self::rpc(
-            403,
-            "PERMISSION_DENIED",
-            "forbidden",
-            format!("Permission '{permission}' denied on resource (or it may not exist)."),
-        )
-        .with_detail(json!({
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": "IAM_PERMISSION_DENIED",
-            "domain": "iam.googleapis.com",
-            "metadata": metadata,
-        }))
-    }
-
-    /// The caller may not have calls of `service` counted for `project`.
-    pub(crate) fn user_project_denied(project: &str, service: &str) -> Self {
-        let page = format!(
-            "https://console.developers.google.com/iam-admin/iam/project?project={project}"
-        );
-        let message = format!(
-            "Caller does not have required permission to use project {project}. Grant the caller the \
-             roles/serviceusage.serviceUsageConsumer role, or a custom role with the serviceusage.services.use \
-             permission, by visiting {page} and then retry. Propagation of the new permission may take a few minutes."
-        );
-        Self::rpc(403, "PERMISSION_DENIED", "forbidden", message)
-            .with_detail(json!({
-                "@type": "type.googleapis.com/google.rpc.Help",
-                "links": [{"description": "Google developer console IAM admin", "url": page}],
-            }))
-            .with_detail(json!({
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": "USER_PROJECT_DENIED",
-                "domain": "googleapis.com",
-                "metadata": {"consumer": format!("projects/{project}"), "service": service},
-            }))
-    }
-
-    pub(crate) fn scopes() -> Self {
-        Self::rpc(
-            403,
-            "PERMISSION_DENIED",
-            "forbidden",
-            "Request had insufficient authentication scopes.",
-        )
-        .with_detail(error_info("ACCESS_TOKEN_SCOPE_INSUFFICIENT"))
-    }
-
-    pub(crate) fn credentials_missing() -> Self {
-        Self::rpc(
-            401,
-            "UNAUTHENTICATED",
-            "required",
-            "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or \
-             other valid authentication credential. See \
-             https://developers.google.com/identity/sign-in/web/devconsole-project.",
-        )
-        .with_detail(error_info("CREDENTIALS_MISSING"))
-    }
-
-    pub(crate) fn credentials_invalid(reason: &'static str) -> Self {
-        Self::rpc(
-            401,
-            "UNAUTHENTICATED",
-            "authError",
-            "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other \
-             valid authentication credential. See \
-             https://developers.google.com/identity/sign-in/web/devconsole-project.",
-        )
-        .with_detail(error_info(reason))
-    }
-
-    /// A quota is used up; `retry` is the delay in seconds that RetryInfo asks for.
+    /// 429 for a used-up quota; `retry` is the delay of RetryInfo, in seconds.
     pub(crate) fn exhausted(message: impl Into<String>, retry: Option<u64>) -> Self {
         let error = Self::rpc(429, "RESOURCE_EXHAUSTED", "rateLimitExceeded", message);
         match retry {
@@ -186,16 +112,16 @@ impl ApiError {
     /// An error of the storage JSON API.
     pub(crate) fn storage(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
-            shape: Shape::Storage,
+            format: ErrorFormat::Storage,
             ..Self::rpc(code, "", reason, message)
         }
     }
 
-    /// An OAuth error, HTTP 400 unless it is a quota.
+    /// An OAuth error: 429 for a quota, else 400.
     pub(crate) fn oauth(error: &'static str, description: impl Into<String>) -> Self {
         let code = if error == "quota_exceeded" { 429 } else { 400 };
         Self {
-            shape: Shape::OAuth,
+            format: ErrorFormat::OAuth,
             ..Self::rpc(code, error, "", description)
         }
     }
@@ -205,20 +131,20 @@ impl ApiError {
         self
     }
 
-    /// The same refusal in another service's layout.
-    pub(crate) fn shaped(self, shape: Shape) -> Self {
-        Self { shape, ..self }
+    /// The same error in the format of another API.
+    pub(crate) fn in_format(self, format: ErrorFormat) -> Self {
+        Self { format, ..self }
     }
 
-    /// The body as it goes over the wire.
+    /// The body.
     pub(crate) fn body(&self) -> Value {
-        if let Some(whole) = &self.whole {
-            return whole.clone();
+        if let Some(body) = &self.complete_body {
+            return body.clone();
         }
-        if self.shape == Shape::OAuth {
+        if self.format == ErrorFormat::OAuth {
             return json!({"error": self.status, "error_description": self.message});
         }
-        let domain = match (self.code, self.shape) {
+        let domain = match (self.code, self.format) {
             (429, _) => "usageLimits",
             _ => "global",
         };
@@ -227,7 +153,7 @@ impl ApiError {
             "message": self.message,
             "errors": [{"message": self.message, "domain": domain, "reason": self.reason}],
         });
-        if let (Some(error), Shape::Rpc) = (error.as_object_mut(), self.shape) {
+        if let (Some(error), ErrorFormat::Rpc) = (error.as_object_mut(), self.format) {
             error.insert("status".into(), json!(self.status));
             if !self.details.is_empty() {
                 error.insert("details".into(), json!(self.details));
@@ -250,14 +176,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-fn error_info(reason: &str) -> Value {
-    json!({
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": reason,
-        "domain": "googleapis.com",
-    })
-}
-
 /// JSON with the content type that Google sends.
 pub(crate) fn json_response(code: u16, body: &Value) -> Response {
     let mut headers = HeaderMap::new();
@@ -274,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_service_has_its_own_envelope() {
+    fn each_api_has_its_own_error_format() {
         let rpc = ApiError::not_found("Unknown service account").body();
         assert_eq!(
             rpc,

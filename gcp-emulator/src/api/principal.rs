@@ -1,29 +1,29 @@
-//! Who a bearer is to IAM.
+//! Principals: who the holder of a token is to IAM.
 
 use std::sync::Arc;
 
 /// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Principal {
-    /// Nobody: `allUsers` only.
+    /// A caller without a token, to whom only `allUsers` applies.
     Anonymous,
     /// A person.
     User {
         /// Lower-case e-mail.
         email: String,
     },
-    /// A Google service account: the uid, not the e-mail, is the identity.
+    /// A Google service account. Its identity is the uid, not the e-mail.
     ServiceAccount { email: String, uid: String },
     /// A Kubernetes service account, or another subject of a workload identity pool.
     Federated(Arc<Federated>),
 }
 
-/// What a verified subject token says about its bearer.
+/// The principal of a verified subject token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Federated {
     /// `principal://…/subject/…`
     pub(crate) id: String,
-    /// Every spelling under which a policy may name it.
+    /// Every member by which a policy may name it.
     pub(crate) members: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Federated {
         let id = format!("{one}/subject/ns/{namespace}/sa/{account}");
         let members = vec![
             id.clone(),
-            // The legacy spelling of the same identity.
+            // The older member for the same principal.
             format!("serviceAccount:{pool}[{namespace}/{account}]"),
             format!("{one}/kubernetes.serviceaccount.uid/{uid}"),
             format!("{set}/namespace/{namespace}"),
@@ -52,7 +52,7 @@ impl Federated {
         Self { id, members }
     }
 
-    /// A subject of a pool with an OIDC provider (a cluster that is not GKE's).
+    /// A subject of a pool with an OIDC provider, as for a cluster outside of GKE.
     pub(crate) fn subject(pool: &str, number: u64, subject: &str) -> Self {
         let id = format!("principal://{}/subject/{subject}", pool_name(number, pool));
         let set = format!("principalSet://{}/*", pool_name(number, pool));
@@ -69,7 +69,7 @@ pub(crate) fn pool_name(number: u64, pool: &str) -> String {
 }
 
 impl Principal {
-    /// The name for logs, error texts and tokeninfo.
+    /// The name in logs, error messages and tokeninfo.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::User { email } | Self::ServiceAccount { email, .. } => email,
@@ -78,7 +78,7 @@ impl Principal {
         }
     }
 
-    /// The e-mail, for those who have one.
+    /// The e-mail of a person or a service account.
     pub(crate) fn email(&self) -> Option<&str> {
         match self {
             Self::User { email } | Self::ServiceAccount { email, .. } => Some(email),

@@ -1,4 +1,4 @@
-//! The emulator's own API under `/emulator/v1/`: for tests, never for code under test.
+//! The emulator's own API under `/emulator/v1/`. It is for tests, not for the code under test.
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::listing;
-use crate::api::call;
 use crate::api::errors::{ApiError, json_response};
 use crate::api::principal::Principal;
+use crate::api::query;
 use crate::emulator::seed::Seed;
 use crate::world::World;
 use crate::world::controls::clock::rfc3339;
@@ -55,7 +55,7 @@ pub(crate) fn serve(state: &State, parts: &Parts, body: &Bytes) -> Response {
 }
 
 fn dispatch(world: &mut World, parts: &Parts, body: &Bytes) -> Result<Value, ApiError> {
-    let segments = call::segments(parts.uri.path());
+    let segments = query::segments(parts.uri.path());
     let path: Vec<&str> = segments.iter().skip(2).map(String::as_str).collect();
     match (parts.method.as_str(), path.as_slice()) {
         ("GET", ["settings"]) => Ok(json!(world.settings)),
@@ -68,13 +68,13 @@ fn dispatch(world: &mut World, parts: &Parts, body: &Bytes) -> Result<Value, Api
         }
         ("GET", ["state"]) => Ok(listing::state(world)),
         ("GET", ["requests"]) => {
-            let query = call::query(&parts.uri);
-            let after = call::parameter(&query, "after").and_then(|after| after.parse().ok());
-            let requests: Vec<_> = world.journal.after(after.unwrap_or(0)).collect();
+            let query = query::query(&parts.uri);
+            let after = query::parameter(&query, "after").and_then(|after| after.parse().ok());
+            let requests: Vec<_> = world.request_log.after(after.unwrap_or(0)).collect();
             Ok(json!({ "requests": requests }))
         }
         ("DELETE", ["requests"]) => {
-            world.journal.clear();
+            world.request_log.clear();
             Ok(json!({}))
         }
         ("GET", ["faults"]) => Ok(json!({"faults": world.faults.list()})),
@@ -104,7 +104,7 @@ fn dispatch(world: &mut World, parts: &Parts, body: &Bytes) -> Result<Value, Api
             Ok(json!({}))
         }
         _ => Err(ApiError::not_found(format!(
-            "the emulator's own API has no {} {}: its README lists what there is",
+            "the emulator's own API has no {} {}: see the list in its README",
             parts.method,
             parts.uri.path()
         ))),
@@ -126,7 +126,7 @@ fn advance(world: &mut World, by: &Advance) -> Result<Value, ApiError> {
             .map_err(|error| ApiError::invalid(format!("{seconds}: {error}")))
     };
     if by.seconds < 0.0 {
-        return Err(ApiError::invalid("seconds: the clock is never moved back"));
+        return Err(ApiError::invalid("seconds: must not be negative"));
     }
     world.clock.advance(span(by.seconds)?);
     world.clock.advance_tokens(span(by.token_seconds)?);
@@ -136,7 +136,7 @@ fn advance(world: &mut World, by: &Advance) -> Result<Value, ApiError> {
 fn user_token(world: &mut World, wanted: UserToken) -> Result<Value, ApiError> {
     if !wanted.email.contains('@') || wanted.email.ends_with(".gserviceaccount.com") {
         return Err(ApiError::invalid(format!(
-            "email: \"{}\" is not a person's e-mail",
+            "email: \"{}\" is not the e-mail of a person",
             wanted.email
         )));
     }
@@ -144,10 +144,6 @@ fn user_token(world: &mut World, wanted: UserToken) -> Result<Value, ApiError> {
         email: wanted.email.to_ascii_lowercase(),
     };
     let lifetime = SignedDuration::from_secs(wanted.lifetime_seconds.max(1));
-    let now = world.clock.token_now();
-    let (token, grant) =
-        world
-            .tokens
-            .issue(&mut world.random, principal, wanted.scopes, lifetime, now);
+    let (token, grant) = world.issue_token(principal, wanted.scopes, lifetime);
     Ok(json!({"accessToken": token, "expireTime": rfc3339(grant.expires)}))
 }

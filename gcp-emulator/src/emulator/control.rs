@@ -1,4 +1,4 @@
-//! What a test in the same process changes and looks at, without HTTP.
+//! What tests in the same process can change and read without HTTP.
 
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -6,29 +6,28 @@ use serde_json::Value;
 use super::listing;
 use super::seed::Seed;
 use crate::api::principal::Principal;
-use crate::world::World;
 use crate::world::controls::clock::Clock;
 use crate::world::controls::faults::Fault;
-use crate::world::controls::request_log::Entry;
+use crate::world::controls::request_log::LoggedRequest;
 use crate::world::controls::settings::Settings;
 use crate::world::pools::PoolSeed;
 use crate::world::state::State;
 
 impl State {
-    /// The clock, to be advanced.
+    /// The clock, which tests can advance.
     pub fn clock(&self) -> Clock {
         self.world().clock.clone()
     }
 
-    /// The settings in force.
+    /// The current settings.
     pub fn settings(&self) -> Settings {
         self.world().settings.clone()
     }
 
-    /// Changes settings by a function.
+    /// Changes the settings.
     ///
     /// # Errors
-    /// A sentence that names the key that is out of range; nothing is changed then.
+    /// The key that is out of range; nothing is changed then.
     pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) -> Result<(), String> {
         let mut world = self.world();
         let mut settings = world.settings.clone();
@@ -38,66 +37,58 @@ impl State {
         Ok(())
     }
 
-    /// Adds to the world.
+    /// Adds what `seed` describes.
     ///
     /// # Errors
-    /// A sentence that names the entry that is wrong.
+    /// The entry that is invalid.
     pub fn seed(&self, seed: Seed) -> Result<(), String> {
         self.world().seed(seed)
     }
 
-    /// Adds or replaces one issuer of a pool; a new pool is known to IAM after `delays.pool`.
+    /// Adds or replaces an issuer of a pool. A new pool becomes visible after `delays.pool`.
     ///
     /// # Errors
-    /// A sentence: unknown project, unusable key set.
+    /// The project is unknown, or the key set is invalid.
     pub fn put_pool(&self, pool: PoolSeed) -> Result<(), String> {
         let mut world = self.world();
         let now = world.clock.now();
         world.put_pool(pool, now)
     }
 
-    /// An access token for the person `email`, with cloud-platform scope, for an hour.
+    /// An access token of the person `email`, with cloud-platform scope, valid for an hour.
     pub fn user_token(&self, email: &str) -> String {
         let mut world = self.world();
         let principal = Principal::User {
             email: email.to_ascii_lowercase(),
         };
         let scopes = vec!["https://www.googleapis.com/auth/cloud-platform".to_owned()];
-        let now = world.clock.token_now();
-        let World { tokens, random, .. } = &mut *world;
-        let (token, _) = tokens.issue(
-            random,
-            principal,
-            scopes,
-            SignedDuration::from_hours(1),
-            now,
-        );
+        let (token, _) = world.issue_token(principal, scopes, SignedDuration::from_hours(1));
         token
     }
 
-    /// Plans a failure; answers its number.
+    /// Plans a fault and returns its number.
     pub fn add_fault(&self, fault: Fault) -> u64 {
         self.world().faults.add(fault)
     }
 
-    /// Waits until a planned [`crate::FaultAnswer::Stop`] has come into force.
+    /// Waits until a planned [`crate::FaultAnswer::Stop`] has stopped answering.
     pub async fn stopped(&self) {
         let mut stopped = self.world().faults.stopped();
-        // The sender lives in the world, which lives as long as `self`.
+        // Fails only if the sender is dropped, which lives as long as `self`.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     }
 
-    /// Forgets every planned failure, and answers again if one has stopped that.
+    /// Removes all planned faults, and resumes answering if one has stopped it.
     pub fn clear_faults(&self) {
         self.world().faults.clear();
     }
 
-    /// The requests after number `after` (0: all that are kept).
-    pub fn requests(&self, after: u64) -> Vec<Entry> {
-        self.world().journal.after(after).cloned().collect()
+    /// The logged requests after number `after`; 0 for all.
+    pub fn requests(&self, after: u64) -> Vec<LoggedRequest> {
+        self.world().request_log.after(after).cloned().collect()
     }
 
-    /// Everything, as `GET /emulator/v1/state` shows it.
+    /// The emulated state as JSON, as `GET /emulator/v1/state` returns it.
     pub fn listing(&self) -> Value {
         listing::state(&self.world())
     }

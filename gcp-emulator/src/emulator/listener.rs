@@ -1,4 +1,4 @@
-//! The listener. Unlike axum's own it can cut a connection without an answer.
+//! The HTTP listener. Unlike axum's own, it can close a connection without an answer.
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +12,7 @@ use tower::ServiceExt;
 
 use crate::world::controls::faults::Cut;
 
-/// Serves `router` until `stop` is cancelled, and ends every connection then.
+/// Serves `router` until `stop` is cancelled, and then closes all connections.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
@@ -22,8 +22,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, mostly: the next accept may do better.
-                tracing::warn!(%error, "cannot accept a connection");
+                // Most likely there are no file descriptors left; the next accept may succeed.
+                tracing::warn!(%error, "failed to accept a connection");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             }
@@ -45,14 +45,14 @@ async fn connection(stream: tokio::net::TcpStream, router: Router, stop: Cancell
     }
 }
 
-/// A planned cut becomes an error of the service, at which hyper closes the connection.
+/// Turns a planned cut into an error, for which hyper closes the connection.
 async fn answer(
     router: Router,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, std::io::Error> {
     let Ok(response) = router.oneshot(request.map(Body::new)).await;
     match response.extensions().get::<Cut>() {
-        Some(_) => Err(std::io::Error::other("cut by a planned fault")),
+        Some(_) => Err(std::io::Error::other("closed by a planned fault")),
         None => Ok(response),
     }
 }

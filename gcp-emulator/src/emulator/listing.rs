@@ -1,4 +1,4 @@
-//! The whole state as JSON: for tests and for people who look for what went wrong. No token is in it.
+//! The emulated state as JSON, for tests and debugging. It has no tokens.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The one door: every request goes through faults, latency, its handler and the journal.
+//! The HTTP router: every request passes the planned faults, the latency, its handler and the request log.
 
 use std::time::Duration;
 
@@ -11,22 +11,23 @@ use serde_json::Value;
 
 use super::admin;
 use crate::api::body::read_body;
-use crate::api::call::{self, Call};
+use crate::api::call::{Call, bearer};
 use crate::api::caller::Caller;
 use crate::api::errors::json_response;
 use crate::api::paths::is_storage;
+use crate::api::query;
 use crate::policy::refusals;
 use crate::services::{self, storage};
 use crate::world::controls::clock::rfc3339;
 use crate::world::controls::faults::{Cut, Fault, FaultAnswer};
-use crate::world::controls::request_log::{Entry, redact};
+use crate::world::controls::request_log::{LoggedRequest, redact};
 use crate::world::state::State;
 
 impl State {
-    /// What is really so: answers a request without planned failures, latency, or a line in the journal. Status and body.
-    pub async fn ask(&self, request: http::Request<Vec<u8>>) -> (u16, Value) {
+    /// Answers a request without planned faults, refusals of calls, latency or the request log. Returns status and body.
+    pub async fn call(&self, request: http::Request<Vec<u8>>) -> (u16, Value) {
         let (parts, body) = request.into_parts();
-        let caller = self.world().caller(call::bearer(&parts.headers));
+        let caller = self.world().caller(bearer(&parts.headers));
         let response = serve(self, &parts, Body::from(body), caller).await;
         let status = response.status().as_u16();
         let body = read_body(response.into_body()).await.unwrap_or_default();
@@ -34,8 +35,8 @@ impl State {
     }
 }
 
-/// Everything that the emulator serves, on one router. Over a real listener use [`crate::Emulator`], which also
-/// can cut connections; here a cut shows as 502.
+/// The router for all APIs of the emulator. With [`crate::Emulator`] planned faults can close connections; with the router
+/// alone they answer 502 instead.
 pub fn app(state: State) -> Router {
     Router::new().fallback(handle).with_state(state)
 }
@@ -48,16 +49,16 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
             Err(error) => error.into_response(),
         };
     }
-    state.answering().await;
-    let path = format!("/{}", call::segments(parts.uri.path()).join("/"));
+    state.wait_until_resumed().await;
+    let path = format!("/{}", query::segments(parts.uri.path()).join("/"));
     let (caller, fault, latency) = prepare(&state, &parts, &path);
     tokio::time::sleep(latency).await;
     let failure = fault.as_ref().and_then(|fault| fault.answer.as_ref());
-    let faulty = failure.is_some();
+    let is_fault = failure.is_some();
     let response = match failure {
         Some(answer) => {
             if fault.as_ref().is_some_and(|fault| fault.applied) {
-                let _lost = serve(&state, &parts, body, caller.clone()).await;
+                let _unused = serve(&state, &parts, body, caller.clone()).await;
             }
             answer.response()
         }
@@ -69,28 +70,29 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
     if matches!(failure, Some(FaultAnswer::Stop)) {
         state.world().faults.stop();
     }
-    note(&state, &parts, path, &caller, &response, faulty);
-    if faulty {
-        state.answering().await;
+    log_request(&state, &parts, path, &caller, &response, is_fault);
+    if is_fault {
+        state.wait_until_resumed().await;
     }
     response
 }
 
+/// The refusal of a call by the organization.
 fn refused(state: &State, path: &str) -> Option<Response> {
-    refusals::of_call(&mut state.world(), path).map(IntoResponse::into_response)
+    refusals::check_call(&mut state.world(), path).map(IntoResponse::into_response)
 }
 
-/// Who calls, whether this call is to fail, and how long to wait first.
+/// The caller, the planned fault for this call, and how long to wait before the answer.
 fn prepare(state: &State, parts: &Parts, path: &str) -> (Caller, Option<Fault>, Duration) {
     let mut world = state.world();
-    let caller = world.caller(call::bearer(&parts.headers));
+    let caller = world.caller(bearer(&parts.headers));
     let fault = world
         .faults
         .next(parts.method.as_str(), path, caller.name());
     let latency = world.settings.latency.clone();
     let jitter = match latency.jitter_milliseconds {
         0 => 0,
-        most => world.random.below(most + 1),
+        max => world.random.below(max + 1),
     };
     let extra = fault.as_ref().map_or(0.0, |fault| fault.delay_seconds);
     let wait = Duration::from_millis(latency.milliseconds + jitter)
@@ -119,7 +121,7 @@ async fn serve(state: &State, parts: &Parts, body: Body, caller: Caller) -> Resp
     }
 }
 
-fn note(
+fn log_request(
     state: &State,
     parts: &Parts,
     path: String,
@@ -127,12 +129,16 @@ fn note(
     response: &Response,
     fault: bool,
 ) {
-    let cut = response.extensions().get::<Cut>().is_some();
-    let status = if cut { 0 } else { response.status().as_u16() };
+    let is_cut = response.extensions().get::<Cut>().is_some();
+    let status = if is_cut {
+        0
+    } else {
+        response.status().as_u16()
+    };
     tracing::debug!(method = %parts.method, path, caller = caller.name(), status, fault, "answered");
     let mut world = state.world();
     let time = rfc3339(world.clock.now());
-    world.journal.add(Entry {
+    world.request_log.add(LoggedRequest {
         number: 0,
         time,
         method: parts.method.to_string(),

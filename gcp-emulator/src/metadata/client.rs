@@ -1,4 +1,4 @@
-//! Plain HTTP to the emulator, which is on loopback.
+//! A plain HTTP client of the emulator.
 
 use bytes::Bytes;
 use http::{Method, Request, header};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::MetadataError;
 
-const MAX_ANSWER: usize = 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// A client of one emulator.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Http {
     /// POSTs JSON.
     ///
     /// # Errors
-    /// 500 when there is no answer.
+    /// 500 if there is no answer.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -55,22 +55,22 @@ impl Http {
                 format!("Bearer {}", bearer.expose_secret()),
             );
         }
-        let away = |error: String| {
+        let unreachable = |error: String| {
             MetadataError::internal(format!("cannot reach {}: {error}", self.base_url))
         };
         let request = request
             .body(Full::from(body.to_string()))
-            .map_err(|error| away(error.to_string()))?;
+            .map_err(|error| unreachable(error.to_string()))?;
         let response = self
             .client
             .request(request)
             .await
-            .map_err(|error| away(error.to_string()))?;
+            .map_err(|error| unreachable(error.to_string()))?;
         let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MAX_ANSWER)
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
             .collect()
             .await
-            .map_err(|error| away(error.to_string()))?
+            .map_err(|error| unreachable(error.to_string()))?
             .to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
         Ok(Answer { status, body })
@@ -86,7 +86,7 @@ impl Answer {
             .unwrap_or_default()
     }
 
-    /// Google's words in an error body: `error.message`, or OAuth's two fields.
+    /// The error message in the body: `error.message`, or OAuth's two fields.
     pub(crate) fn error(&self) -> String {
         let message = self.body.pointer("/error/message").and_then(Value::as_str);
         match message {
@@ -95,7 +95,7 @@ impl Answer {
         }
     }
 
-    /// `404 Not Found`
+    /// The status line, such as `404 Not Found`.
     pub(crate) fn status_line(&self) -> String {
         let reason = http::StatusCode::from_u16(self.status).ok();
         let reason = reason

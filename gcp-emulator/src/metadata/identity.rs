@@ -1,22 +1,22 @@
-//! What a metadata server hands out.
+//! The identity and the tokens that a metadata server hands out.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use http::StatusCode;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-/// Who the machine is to Google.
+/// The identity that a metadata server hands out tokens of.
 pub trait Identity: Send + Sync + 'static {
-    /// `…/service-accounts/default/email`
+    /// Its e-mail: `…/service-accounts/default/email`.
     fn email(&self) -> BoxFuture<'_, Result<String, MetadataError>>;
     /// An access token with these scopes.
     fn token(&self, scopes: Vec<String>) -> BoxFuture<'_, Result<AccessToken, MetadataError>>;
-    /// An ID token for an audience: only a Google account has one.
+    /// An ID token for an audience. Only a Google service account has ID tokens.
     fn identity_token(&self, _audience: String) -> BoxFuture<'_, Result<String, MetadataError>> {
         let none = MetadataError {
             status: 404,
@@ -26,7 +26,7 @@ pub trait Identity: Send + Sync + 'static {
     }
 }
 
-/// A token and when it ends.
+/// An access token with its expiry.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
     secret: SecretString,
@@ -34,7 +34,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// A token that lives for `lifetime` from now.
+    /// A token that expires after `lifetime`.
     pub fn new(secret: impl Into<SecretString>, lifetime: Duration) -> Self {
         Self {
             secret: secret.into(),
@@ -42,32 +42,32 @@ impl AccessToken {
         }
     }
 
-    fn left(&self) -> Duration {
+    fn time_left(&self) -> Duration {
         self.expires.saturating_duration_since(Instant::now())
     }
 
-    /// The answer of `…/token`.
-    pub(crate) fn shown(&self) -> Value {
+    /// The response of `…/token`.
+    pub(crate) fn to_json(&self) -> Value {
         json!({
             "access_token": self.secret.expose_secret(),
-            "expires_in": self.left().as_secs(),
+            "expires_in": self.time_left().as_secs(),
             "token_type": "Bearer",
         })
     }
 }
 
-/// Why there is no answer; its text goes to whoever asked.
+/// The error response of a metadata server.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct MetadataError {
     /// HTTP status.
     pub status: u16,
-    /// For the one who asks: never holds a token.
+    /// Message for the client. Never holds a token.
     pub message: String,
 }
 
 impl MetadataError {
-    /// Something is wrong on this side.
+    /// 500
     pub fn internal(message: impl Into<String>) -> Self {
         Self {
             status: 500,
@@ -83,23 +83,23 @@ impl IntoResponse for MetadataError {
     }
 }
 
-/// Tokens that still have some life in them, by account and scopes. Failures are not kept.
+/// The tokens that do not expire soon, by account and scopes. Errors are not cached.
 #[derive(Debug, Default)]
 pub(crate) struct Cache(Mutex<HashMap<(String, Vec<String>), AccessToken>>);
 
-/// A token with less than this left is replaced: Google's clients ask again at 3 min 45 s.
+/// A token that expires sooner is replaced. Google's clients request a new token 3 min 45 s before expiry.
 const MARGIN: Duration = Duration::from_secs(300);
 
 impl Cache {
     pub(crate) fn get(&self, account: &str, scopes: &[String]) -> Option<AccessToken> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.0.lock();
         let token = tokens.get(&(account.to_owned(), scopes.to_vec()))?;
-        (token.left() > MARGIN).then(|| token.clone())
+        (token.time_left() > MARGIN).then(|| token.clone())
     }
 
     pub(crate) fn put(&self, account: &str, scopes: Vec<String>, token: &AccessToken) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|_, token| token.left() > MARGIN);
+        let mut tokens = self.0.lock();
+        tokens.retain(|_, token| token.time_left() > MARGIN);
         tokens.insert((account.to_owned(), scopes), token.clone());
     }
 }

@@ -1,4 +1,4 @@
-//! A pod's identity: its KSA, or the GSA that the KSA is annotated with.
+//! The identity of a pod: its KSA, or the GSA in the KSA's annotation.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,10 +18,10 @@ const GSA_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 const PRINCIPAL_ANNOTATION: &str = "iam.gke.io/return-principal-id-as-email";
 const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// The KSA of a pod as the API server has it now.
+/// The KSA of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodAccount {
-    /// Namespace of the pod.
+    /// The pod's namespace.
     pub namespace: String,
     /// `spec.serviceAccountName`
     pub name: String,
@@ -29,14 +29,14 @@ pub struct PodAccount {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Why the cluster gives no answer; never holds a token.
+/// An error of the cluster. Never holds a token.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SourceError(pub String);
 
-/// The cluster's side, which only the node can ask.
+/// Access to the cluster, which the node has.
 pub trait TokenSource: Send + Sync + 'static {
-    /// The pod's KSA. Asked at each request: an annotation may change while the pod runs.
+    /// The pod's KSA. It is read for each request, because an annotation may change while the pod runs.
     fn account(&self) -> impl Future<Output = Result<PodAccount, SourceError>> + Send;
     /// A token of that KSA for `audience`, by TokenRequest.
     fn token(
@@ -57,8 +57,8 @@ pub struct Pod<S> {
 }
 
 impl<S: TokenSource> Pod<S> {
-    /// `base_url` is the emulator's, `pool` the workload pool of the cluster's project (whose number is
-    /// `project_number`), `issuer` the cluster's URL in tokens.
+    /// `base_url` is the URL of the emulator, `pool` the workload pool of the cluster's project, `project_number` the
+    /// number of that project, `issuer` the cluster's URL in its tokens.
     pub fn new(base_url: &str, pool: &str, project_number: u64, issuer: &str, source: S) -> Self {
         Self {
             source,
@@ -98,7 +98,7 @@ impl<S: TokenSource> Pod<S> {
         Ok(token)
     }
 
-    /// TokenRequest, then STS.
+    /// Gets a token of the KSA and exchanges it with STS.
     async fn exchange(&self, scope: &str) -> Result<(SecretString, Duration), MetadataError> {
         let subject = self.source.token(&self.pool).await;
         let subject = subject.map_err(|error| {
@@ -127,7 +127,7 @@ impl<S: TokenSource> Pod<S> {
         ))
     }
 
-    /// An ID token of the linked account, by IAM credentials.
+    /// An ID token of the linked GSA, from IAM credentials.
     async fn id_token(&self, audience: String) -> Result<String, MetadataError> {
         let account = self.account().await?;
         let Some(gsa) = google_account(&account) else {

@@ -1,4 +1,4 @@
-//! A person's laptop: what Google's libraries find there is the person.
+//! The identity of a person on their workstation.
 
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use serde_json::json;
 use super::client::Http;
 use super::identity::{AccessToken, Cache, Identity, MetadataError};
 
+/// Lifetime of a token, in seconds.
 const LIFETIME: u64 = 3_600;
 
-/// The identity of a person, by the emulator's own API.
+/// The identity of a person, with tokens from the emulator's own API.
 #[derive(Debug)]
 pub struct Workstation {
     http: Http,
@@ -20,7 +21,7 @@ pub struct Workstation {
 }
 
 impl Workstation {
-    /// `email` at the emulator at `base_url`.
+    /// The person `email`, at the emulator at `base_url`.
     pub fn new(base_url: &str, email: &str) -> Self {
         Self {
             http: Http::new(base_url),

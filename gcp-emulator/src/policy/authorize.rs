@@ -1,4 +1,4 @@
-//! Who may do what: the bearer's principal against the policies of a resource and of what contains it.
+//! Permission checks: a principal against the policies of a resource and of those that contain it.
 
 use std::sync::Arc;
 
@@ -6,93 +6,25 @@ use crate::api::caller::{Caller, covers};
 use crate::api::errors::ApiError;
 use crate::api::principal::Principal;
 use crate::policy::conditions::{self, Attributes};
+use crate::policy::target::Target;
 use crate::world::World;
 use crate::world::policies::{Binding, Policy};
 use crate::world::resource::Resource;
 
-/// What is asked for: a chain of resources, the innermost first, and what conditions see of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) chain: Vec<Resource>,
-    pub(crate) name: String,
-    /// The name in a refusal, as the request had it: it must not tell whether there is such a resource.
-    pub(crate) shown: Option<String>,
-    /// The roles whose bindings a setIamPolicy call changes; `None` for another call.
-    pub(crate) modified_roles: Option<Vec<String>>,
-    pub(crate) kind: &'static str,
-    pub(crate) service: &'static str,
-    pub(crate) list_prefix: Option<String>,
-}
-
-impl Target {
-    /// `resource` itself, inside its project if that is known.
-    pub(crate) fn of(resource: &Resource, world: &World) -> Self {
-        let (service, kind) = resource.kind();
-        let project = match resource {
-            Resource::Project(_) => None,
-            Resource::ServiceAccount { project, .. } => Some(project.clone()),
-            Resource::Bucket(bucket) | Resource::ManagedFolder { bucket, .. } => world
-                .buckets
-                .get(bucket)
-                .map(|bucket| bucket.project.clone()),
-        };
-        let mut chain = vec![resource.clone()];
-        if let Resource::ManagedFolder { bucket, folder } = resource {
-            chain.extend(around(world, bucket, folder));
-            chain.push(Resource::Bucket(bucket.clone()));
-        }
-        chain.extend(project.map(Resource::Project));
-        Self {
-            chain,
-            name: resource.full_name(),
-            shown: None,
-            modified_roles: None,
-            kind,
-            service,
-            list_prefix: None,
-        }
-    }
-
-    /// The same, under the name that the request had for it.
-    pub(crate) fn shown_as(self, name: &str) -> Self {
-        Self {
-            shown: Some(name.to_owned()),
-            ..self
-        }
-    }
-}
-
-/// The managed folders that `folder` lies in.
-fn around(world: &World, bucket: &str, folder: &str) -> Vec<Resource> {
-    let Some(parent) = world.buckets.get(bucket) else {
-        return Vec::new();
-    };
-    let outer = parent
-        .folders
-        .keys()
-        .filter(|outer| *outer != folder && folder.starts_with(outer.as_str()));
-    outer
-        .map(|outer| Resource::ManagedFolder {
-            bucket: bucket.to_owned(),
-            folder: outer.clone(),
-        })
-        .collect()
-}
-
 impl World {
-    /// Who holds the bearer token `token`.
+    /// The holder of the bearer token `token`.
     pub(crate) fn caller(&mut self, token: Option<&str>) -> Caller {
         let Some(token) = token else {
             return Caller::Anonymous;
         };
         let grant = self.tokens.get(token, self.clock.token_now()).cloned();
         match grant {
-            Some(grant) if self.in_good_standing(&grant.principal) => Caller::Known(grant),
+            Some(grant) if self.is_active(&grant.principal) => Caller::Known(grant),
             _ => Caller::Invalid,
         }
     }
 
-    /// Lets the call pass if the caller may do `permission`, with a token of one of `scopes`.
+    /// Checks that the caller has `permission`, and a token with one of `scopes`.
     ///
     /// # Errors
     /// 401 without a valid token, 403 without the scope or the permission.
@@ -110,7 +42,7 @@ impl World {
             Caller::Known(grant) => grant,
         };
         if !covers(&grant.scopes, scopes) {
-            return Err(ApiError::scopes());
+            return Err(ApiError::insufficient_scopes());
         }
         match self.allows(&grant.principal, permission, target) {
             true => Ok(()),
@@ -121,8 +53,8 @@ impl World {
         }
     }
 
-    /// Whether the caller may have a call counted for `project`: what the header `x-goog-user-project` asks for.
-    pub(crate) fn may_use_project(&mut self, caller: &Caller, project: &str) -> bool {
+    /// Whether the caller is allowed to have calls counted for `project` (header `x-goog-user-project`).
+    pub(crate) fn can_use_project(&mut self, caller: &Caller, project: &str) -> bool {
         let Caller::Known(grant) = caller else {
             return true;
         };
@@ -133,7 +65,7 @@ impl World {
         self.allows(&grant.principal, "serviceusage.services.use", &target)
     }
 
-    /// Whether some policy on the way up, as the data path sees it now, grants `permission`.
+    /// Whether a policy of the target or of what contains it, as far as propagated, grants `permission`.
     pub(crate) fn allows(
         &mut self,
         principal: &Principal,
@@ -143,7 +75,7 @@ impl World {
         if self.settings.refusals.denies(principal, permission) {
             return false;
         }
-        let horizon = self.seen(self.settings.delays.policy);
+        let horizon = self.horizon(self.settings.delays.policy);
         let policies: Vec<Arc<Policy>> = target
             .chain
             .iter()

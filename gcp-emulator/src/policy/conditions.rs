@@ -1,4 +1,4 @@
-//! IAM conditions: CEL with `request.time`, `resource.*`, `api.getAttribute` and `hasOnly`.
+//! IAM conditions in CEL, with `request.time`, `resource.*`, `api.getAttribute` and `hasOnly`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,28 +11,28 @@ use crate::world::controls::clock::rfc3339;
 
 mod references;
 
-/// Operators of one condition, at most (documented by Google).
+/// Maximum number of logical operators in a condition, as Google documents.
 const MAX_OPERATORS: usize = 12;
 
-/// What a condition is asked about.
+/// The attributes that a condition is evaluated with.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes<'a> {
     pub(crate) now: Timestamp,
-    /// `projects/_/buckets/B/objects/O` and the like.
+    /// Name of the resource, such as `projects/_/buckets/B/objects/O`.
     pub(crate) name: &'a str,
-    /// `storage.googleapis.com/Object` and the like.
+    /// Type of the resource, such as `storage.googleapis.com/Object`.
     pub(crate) kind: &'a str,
     pub(crate) service: &'a str,
-    /// `prefix` of a listing.
+    /// `prefix` of a list request.
     pub(crate) list_prefix: Option<&'a str>,
     /// The roles whose bindings a setIamPolicy call changes.
     pub(crate) modified_roles: Option<&'a [String]>,
 }
 
-/// Parses an expression.
+/// Parses an expression and checks that IAM knows its names.
 ///
 /// # Errors
-/// What is wrong with it, for the caller who wrote it.
+/// What is wrong with it.
 pub(crate) fn compile(expression: &str) -> Result<Program, String> {
     if expression.trim().is_empty() {
         return Err("the expression is empty".to_owned());
@@ -49,12 +49,12 @@ pub(crate) fn compile(expression: &str) -> Result<Program, String> {
     Ok(program)
 }
 
-/// `!` that is not part of `!=`.
+/// Number of `!` that are not part of `!=`.
 fn negations(expression: &str) -> usize {
     expression.matches('!').count() - expression.matches("!=").count()
 }
 
-/// Whether the condition holds. One that cannot be evaluated does not.
+/// Whether the condition is true. A condition that cannot be evaluated is not.
 pub(crate) fn holds(program: &Program, about: &Attributes<'_>) -> bool {
     let evaluated = context(about).map(|context| program.execute(&context));
     matches!(evaluated, Some(Ok(Value::Bool(true))))
@@ -104,7 +104,7 @@ fn context(about: &Attributes<'_>) -> Option<Context<'static, 'static>> {
 mod tests {
     use super::*;
 
-    fn ask(expression: &str, name: &str, list_prefix: Option<&str>) -> bool {
+    fn evaluate(expression: &str, name: &str, list_prefix: Option<&str>) -> bool {
         let program = compile(expression).unwrap();
         holds(
             &program,
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_that_a_call_changes_are_compared_with_those_allowed() {
+    fn has_only_limits_the_roles_that_a_call_changes() {
         let expression = "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', [])\
                           .hasOnly(['roles/a', 'roles/b'])";
         let program = compile(expression).unwrap();
@@ -145,24 +145,24 @@ mod tests {
     }
 
     #[test]
-    fn time_name_type_and_list_prefix_are_seen() {
-        assert!(ask(
+    fn conditions_see_time_name_type_and_list_prefix() {
+        assert!(evaluate(
             "request.time < timestamp(\"2026-12-01T00:00:00Z\")",
             "",
             None
         ));
-        assert!(!ask(
+        assert!(!evaluate(
             "request.time < timestamp(\"2026-01-01T00:00:00Z\")",
             "",
             None
         ));
         let prefix = r#"resource.name.startsWith("projects/_/buckets/b/objects/t1/") ||
             api.getAttribute("storage.googleapis.com/objectListPrefix", "").startsWith("t1/")"#;
-        assert!(ask(prefix, "projects/_/buckets/b/objects/t1/x", None));
-        assert!(!ask(prefix, "projects/_/buckets/b/objects/t2/x", None));
-        assert!(ask(prefix, "projects/_/buckets/b", Some("t1/deep/")));
-        assert!(!ask(prefix, "projects/_/buckets/b", Some("")));
-        assert!(ask(
+        assert!(evaluate(prefix, "projects/_/buckets/b/objects/t1/x", None));
+        assert!(!evaluate(prefix, "projects/_/buckets/b/objects/t2/x", None));
+        assert!(evaluate(prefix, "projects/_/buckets/b", Some("t1/deep/")));
+        assert!(!evaluate(prefix, "projects/_/buckets/b", Some("")));
+        assert!(evaluate(
             "resource.type == 'storage.googleapis.com/Object' && resource.service != 'x'",
             "",
             None
@@ -170,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_evaluated_grants_nothing() {
-        assert!(!ask("resource.name.extract('/{x}') == 'y'", "", None));
-        assert!(!ask("'text'", "", None));
+    fn a_condition_that_cannot_be_evaluated_is_not_true() {
+        assert!(!evaluate("resource.name.extract('/{x}') == 'y'", "", None));
+        assert!(!evaluate("'text'", "", None));
         assert!(compile("request.time <").is_err());
         assert!(compile("").is_err());
         assert!(

@@ -1,14 +1,14 @@
-//! Members of policies: which texts are one, and whom each means.
+//! Parses the members of a policy that somebody writes.
 
 use crate::api::errors::ApiError;
 use crate::api::principal::pool_name;
 use crate::world::World;
 use crate::world::members::Member;
 
-/// Reads a member that somebody writes into a policy.
+/// Parses a member.
 ///
 /// # Errors
-/// 400 as Google says it: unknown type, missing account or pool, wrong type prefix.
+/// 400 in Google's words: unknown type, missing account or pool, wrong type prefix.
 pub(crate) fn parse(text: &str, world: &mut World) -> Result<Member, ApiError> {
     if matches!(text, "allUsers" | "allAuthenticatedUsers") {
         return Ok(plain(text));
@@ -62,9 +62,9 @@ fn service_account(email: &str, world: &mut World) -> Result<Member, ApiError> {
             false => ApiError::invalid(format!("Service account {email} does not exist.")),
         });
     }
-    // Google's own service agents live in projects that nobody here sees.
+    // Google's service agents belong to projects that are not emulated.
     let agent = !email.ends_with(".iam.gserviceaccount.com") || email.starts_with("service-");
-    let horizon = world.seen(world.settings.delays.service_account_member);
+    let horizon = world.horizon(world.settings.delays.service_account_member);
     let found = world
         .accounts
         .live(email)
@@ -81,7 +81,7 @@ fn service_account(email: &str, world: &mut World) -> Result<Member, ApiError> {
     }
 }
 
-/// `POOL[NAMESPACE/KSA]`: only the pool is looked at, the KSA need not exist.
+/// `POOL[NAMESPACE/KSA]`: the pool must exist, but not the KSA.
 fn workload(text: &str, id: &str, world: &mut World) -> Result<Member, ApiError> {
     let parts = id
         .strip_suffix(']')
@@ -97,7 +97,7 @@ fn workload(text: &str, id: &str, world: &mut World) -> Result<Member, ApiError>
             "Service account {id} does not exist."
         )));
     }
-    if world.pool_visible(pool).is_none() {
+    if world.visible_pool_number(pool).is_none() {
         return Err(pool_missing(pool));
     }
     Ok(plain(text))
@@ -109,7 +109,7 @@ fn federated(text: &str, world: &mut World) -> Result<Member, ApiError> {
     let number = parts.nth(2).unwrap_or_default();
     let pool = parts.nth(3).unwrap_or_default().to_owned();
     let subject = parts.next().unwrap_or_default();
-    let known = world.pool_visible(&pool);
+    let known = world.visible_pool_number(&pool);
     let numbers_fit =
         known.is_some_and(|known| name.starts_with(&format!("{}/", pool_name(known, &pool))));
     if !numbers_fit || number.parse::<u64>().is_err() {
@@ -140,7 +140,7 @@ fn pool_missing(pool: &str) -> ApiError {
     ))
 }
 
-/// A deleted member may be written back as it was read; another one may not.
+/// A `deleted:` member can be written as it was read, but not for any other account.
 fn deleted(text: &str, id: &str, world: &World) -> Result<Member, ApiError> {
     let account = id
         .strip_prefix("serviceAccount:")

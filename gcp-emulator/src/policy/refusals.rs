@@ -1,4 +1,4 @@
-//! What the organization around the projects refuses: one switch for each refusal, and Google's body for it in a file.
+//! Refusals by the organization around the projects, with Google's error body for each in a file.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ const PERIMETER_STORAGE: &str = include_str!("refusals/bodies/perimeter.storage.
 const API_DISABLED: &str = include_str!("refusals/bodies/api-disabled.json");
 const ATTRIBUTE_CONDITION: &str = include_str!("refusals/bodies/attribute-condition.json");
 
-/// The refusal of a call as such, before anybody looks at what it asks for.
-pub(crate) fn of_call(world: &mut World, path: &str) -> Option<ApiError> {
+/// The refusal of a call to an API that is disabled or protected by a perimeter.
+pub(crate) fn check_call(world: &mut World, path: &str) -> Option<ApiError> {
     let service = service(path)?;
     let refusals = &world.settings.refusals;
     let (disabled, outside) = (
@@ -41,7 +41,7 @@ pub(crate) fn of_call(world: &mut World, path: &str) -> Option<ApiError> {
         ];
         refused(403, API_DISABLED, &values)
     } else {
-        // Another one for each call, as Google's.
+        // A new id for each call, as Google has.
         let violation = world.random.secret();
         let values = [
             ("violation", violation.as_str()),
@@ -58,11 +58,11 @@ pub(crate) fn of_call(world: &mut World, path: &str) -> Option<ApiError> {
     Some(error)
 }
 
-/// The refusal of a policy that is to be written: every member of it is judged, older ones as well.
+/// Checks all members of a policy that is written, not only new ones.
 ///
 /// # Errors
-/// As an organization policy words it.
-pub(crate) fn of_policy(
+/// The error of the organization policy that does not allow a member.
+pub(crate) fn check_policy(
     world: &World,
     resource: &Resource,
     wanted: &Value,
@@ -70,26 +70,26 @@ pub(crate) fn of_policy(
     let refusals = &world.settings.refusals;
     let name = resource.full_name();
     if let Some(allowed) = &refusals.allowed_policy_member_domains {
-        let foreign = members::foreign(wanted, allowed);
-        if !foreign.is_empty() && resource.in_storage() {
+        let members = members::disallowed(wanted, allowed);
+        if !members.is_empty() && resource.in_storage() {
             return Err(refused(412, MEMBER_DOMAINS_STORAGE, &[]));
         }
-        if !foreign.is_empty() {
-            return Err(foreign_members(&name, &foreign));
+        if !members.is_empty() {
+            return Err(disallowed_members(&name, &members));
         }
     }
     let allowed = refusals.allowed_policy_members.as_ref();
-    if allowed.is_some_and(|allowed| !members::foreign(wanted, allowed).is_empty()) {
+    if allowed.is_some_and(|allowed| !members::disallowed(wanted, allowed).is_empty()) {
         return Err(refused(400, MEMBERS, &[("resource", &name)]));
     }
     Ok(())
 }
 
-/// The refusal of a new account in `project`.
+/// Checks whether accounts can be created in `project`.
 ///
 /// # Errors
-/// As the organization policy words it.
-pub(crate) fn of_creation(world: &World, project: &str) -> Result<(), ApiError> {
+/// The error of the organization policy.
+pub(crate) fn check_account_creation(world: &World, project: &str) -> Result<(), ApiError> {
     let refusals = &world.settings.refusals;
     if refusals.disable_service_account_creation.contains(project) {
         return Err(refused(400, CREATION, &[("project", project)]));
@@ -97,11 +97,11 @@ pub(crate) fn of_creation(world: &World, project: &str) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// The refusal of a token of this subject.
+/// Checks the subject of a token against attribute conditions.
 ///
 /// # Errors
-/// As STS words it.
-pub(crate) fn of_subject(world: &World, subject: &str) -> Result<(), ApiError> {
+/// STS's error for a rejected token.
+pub(crate) fn check_subject(world: &World, subject: &str) -> Result<(), ApiError> {
     let rejected = &world.settings.refusals.attribute_condition;
     if rejected.iter().any(|pattern| glob(pattern, subject)) {
         return Err(refused(400, ATTRIBUTE_CONDITION, &[]));
@@ -109,8 +109,8 @@ pub(crate) fn of_subject(world: &World, subject: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// One violation for each member.
-fn foreign_members(resource: &str, members: &[String]) -> ApiError {
+/// An error with one violation for each member.
+fn disallowed_members(resource: &str, members: &[String]) -> ApiError {
     let bodies = members.iter().map(|member| {
         let encoded = utf8_percent_encode(member, NON_ALPHANUMERIC).to_string();
         let values = [
@@ -118,7 +118,7 @@ fn foreign_members(resource: &str, members: &[String]) -> ApiError {
             ("member", member.as_str()),
             ("encodedMember", &encoded),
         ];
-        filled(MEMBER_DOMAINS, &values)
+        fill_template(MEMBER_DOMAINS, &values)
     });
     let bodies: Vec<Value> = bodies.collect();
     let violations: Vec<Value> = bodies
@@ -133,11 +133,11 @@ fn foreign_members(resource: &str, members: &[String]) -> ApiError {
 }
 
 fn refused(code: u16, body: &str, values: &[(&str, &str)]) -> ApiError {
-    ApiError::with_body(code, filled(body, values))
+    ApiError::with_body(code, fill_template(body, values))
 }
 
-/// The body of a file with these values in place of `{key}`.
-fn filled(body: &str, values: &[(&str, &str)]) -> Value {
+/// The body with these values in place of `{key}`.
+fn fill_template(body: &str, values: &[(&str, &str)]) -> Value {
     let mut body: Value = serde_json::from_str(body).unwrap_or_default();
     fill(&mut body, values);
     body
@@ -166,7 +166,7 @@ fn title(service: &str) -> &'static str {
     }
 }
 
-/// The number of the project that a path names; of the first one if it names none.
+/// The number of the project in a path; that of the first project if the path has none.
 fn consumer(world: &World, path: &str) -> String {
     let named = path
         .split('/')
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_body_is_json_and_nothing_in_it_stays_unfilled() {
+    fn every_body_is_json_without_placeholders_left() {
         let names = [
             "resource",
             "encodedMember",
@@ -204,7 +204,7 @@ mod tests {
             API_DISABLED,
             ATTRIBUTE_CONDITION,
         ] {
-            let body = filled(body, &values);
+            let body = fill_template(body, &values);
             assert!(body["error"].is_object() || body["error"].is_string());
             let left = names
                 .iter()

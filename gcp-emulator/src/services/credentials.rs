@@ -1,4 +1,4 @@
-//! IAM credentials: access tokens, ID tokens and signatures in the name of an account.
+//! IAM credentials: access tokens, ID tokens and signatures of a service account.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::api::call::Call;
 use crate::api::caller::{Caller, covers};
 use crate::api::errors::ApiError;
 use crate::api::principal::Principal;
-use crate::policy::authorize::Target;
+use crate::policy::target::Target;
 use crate::world::World;
 use crate::world::controls::clock::rfc3339;
 use crate::world::controls::quotas::Quota;
@@ -22,32 +22,30 @@ pub(crate) use key::{certificates, json_web_keys};
 pub(crate) use sign::{sign_blob, sign_jwt};
 
 const DELEGATION: &str = "iam.serviceAccounts.implicitDelegation";
+/// Maximum lifetime of an access token, in seconds.
 const MAX_LIFETIME: i64 = 3_600;
 
 /// `POST /v1/projects/-/serviceAccounts/{name}:generateAccessToken`
 ///
 /// # Errors
-/// 400 for a malformed request, 401/403 for the bearer, 404 for an account that is not there (yet).
+/// 400 for an invalid request, 401 or 403 for the caller, 404 for an account that does not exist or is not visible yet.
 pub(crate) fn generate_access_token(
     world: &mut World,
     call: &Call,
     project: &str,
     name: &str,
 ) -> Result<Value, ApiError> {
-    call.only(&[], &["scope", "lifetime", "delegates", "name"])?;
+    call.check_known(&[], &["scope", "lifetime", "delegates", "name"])?;
     let scopes = scopes(call)?;
     let lifetime = lifetime(call)?;
     let permission = "iam.serviceAccounts.getAccessToken";
-    let principal = act_as(world, call, project, name, permission)?;
-    let now = world.clock.token_now();
-    let (token, issued) = world
-        .tokens
-        .issue(&mut world.random, principal, scopes, lifetime, now);
+    let principal = impersonate(world, call, project, name, permission)?;
+    let (token, issued) = world.issue_token(principal, scopes, lifetime);
     Ok(json!({"accessToken": token, "expireTime": rfc3339(issued.expires)}))
 }
 
-/// The account that the caller may use by `permission`, through the delegates of the request.
-fn act_as(
+/// Checks that the caller has `permission` on the account, through the delegates of the request, and returns the account.
+fn impersonate(
     world: &mut World,
     call: &Call,
     project: &str,
@@ -58,7 +56,7 @@ fn act_as(
         Caller::Anonymous => return Err(ApiError::credentials_missing()),
         Caller::Invalid => return Err(ApiError::credentials_invalid("ACCESS_TOKEN_EXPIRED")),
         Caller::Known(grant) if covers(&grant.scopes, &["iam"]) => grant.clone(),
-        Caller::Known(_) => return Err(ApiError::scopes()),
+        Caller::Known(_) => return Err(ApiError::insufficient_scopes()),
     };
     if project != "-" {
         return Err(ApiError::invalid(format!(
@@ -68,12 +66,12 @@ fn act_as(
     }
     let mut principal = grant.principal;
     for delegate in delegates(call)? {
-        principal = step(world, &principal, &delegate, DELEGATION)?;
+        principal = impersonate_next(world, &principal, &delegate, DELEGATION)?;
     }
-    step(world, &principal, name, permission)
+    impersonate_next(world, &principal, name, permission)
 }
 
-/// E-mail and unique id of an account.
+/// E-mail and unique id of a service account.
 fn email_and_uid(principal: &Principal) -> (&str, &str) {
     match principal {
         Principal::ServiceAccount { email, uid } => (email, uid),
@@ -81,14 +79,14 @@ fn email_and_uid(principal: &Principal) -> (&str, &str) {
     }
 }
 
-/// From `principal` to the account `name`, if the policies let it.
-fn step(
+/// Checks that `principal` has `permission` on the account `name`, and returns the account.
+fn impersonate_next(
     world: &mut World,
     principal: &Principal,
     name: &str,
     permission: &str,
 ) -> Result<Principal, ApiError> {
-    let horizon = world.seen(world.settings.delays.service_account_credentials);
+    let horizon = world.horizon(world.settings.delays.service_account_credentials);
     let found = world
         .accounts
         .live(name)
@@ -105,11 +103,7 @@ fn step(
             "Not found; Gaia id not found for email {name}"
         )));
     };
-    let (now, limits) = (world.clock.now(), world.settings.limits.clone());
-    let number = world.number(&project);
-    world
-        .quotas
-        .take(Quota::Credentials, number, &limits, now)?;
+    world.take_quota(Quota::Credentials, &project)?;
     let resource = Resource::ServiceAccount {
         uid: uid.clone(),
         project,
@@ -119,9 +113,11 @@ fn step(
         return Err(ApiError::denied(permission, None));
     }
     let account = Principal::ServiceAccount { email, uid };
-    match world.in_good_standing(&account) {
+    match world.is_active(&account) {
         true => Ok(account),
-        false => Err(ApiError::precondition("Service account is disabled.")),
+        false => Err(ApiError::failed_precondition(
+            "Service account is disabled.",
+        )),
     }
 }
 

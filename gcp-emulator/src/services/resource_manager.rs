@@ -1,11 +1,12 @@
-//! Resource manager v1 and v3: projects and their policies.
+//! Resource Manager v1 and v3: projects and their policies.
 
 use serde_json::{Value, json};
 
 use crate::api::call::Call;
 use crate::api::errors::ApiError;
-use crate::policy::authorize::Target;
 use crate::policy::methods;
+use crate::policy::modified_grants::modified_roles;
+use crate::policy::target::Target;
 use crate::world::World;
 use crate::world::controls::quotas::Quota;
 use crate::world::resource::Resource;
@@ -15,7 +16,7 @@ const SCOPES: &[&str] = &["cloudplatformprojects", "cloudplatformprojects.readon
 /// Serves `/{version}/projects/{project}` and its policy verbs.
 ///
 /// # Errors
-/// 403 for a project that is unknown or out of reach; those of [`policies`].
+/// 403 for a project that does not exist or is not allowed; those of [`methods`].
 pub(crate) fn project(
     world: &mut World,
     call: &Call,
@@ -39,18 +40,17 @@ pub(crate) fn project(
     let resource = Resource::Project(found.id.clone());
     if !permission.is_empty() {
         let target = Target {
-            modified_roles: methods::modified_roles(world, call, &resource),
+            modified_roles: modified_roles(world, call, &resource),
             ..Target::of(&resource, world).shown_as(&format!("projects/{project}"))
         };
         world.require(&call.caller, SCOPES, permission, &target)?;
     }
-    let (now, limits) = (world.clock.now(), world.settings.limits.clone());
     let quota = match (verb, version) {
         (Some("setIamPolicy"), _) => Quota::Write,
         (_, "v1") => Quota::ProjectRead,
         _ => Quota::Read,
     };
-    world.quotas.take(quota, found.number, &limits, now)?;
+    world.take_quota(quota, &found.id)?;
     match (verb, version) {
         (Some(verb), _) => methods::serve(world, call, &resource, verb),
         (None, "v1") => Ok(json!({

@@ -1,14 +1,14 @@
-//! Cloud Storage: buckets, managed folders and their policies here; objects behind, in fake-gcs-server.
+//! Cloud Storage. Buckets, managed folders and their policies are emulated here; fake-gcs-server keeps the objects.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 
-use self::request::Ask;
+use self::request::StorageRequest;
 use crate::api::body::read_body;
 use crate::api::call::Call;
 use crate::api::caller::Caller;
-use crate::api::errors::{ApiError, Shape, json_response};
+use crate::api::errors::{ApiError, ErrorFormat, json_response};
 use crate::world::state::State;
 
 mod access;
@@ -22,15 +22,16 @@ mod preconditions;
 mod request;
 mod upload;
 
-/// Serves one storage call: resources from the world, objects by the store behind, after IAM has been asked.
+/// Serves a storage call: buckets, folders and policies from the emulated state, objects by the object store after a check
+/// with IAM.
 pub(crate) async fn serve(state: &State, parts: &Parts, body: Body, caller: Caller) -> Response {
     let media = parts
         .uri
         .query()
         .is_some_and(|query| query.contains("alt=media"));
-    match served(state, parts, body, caller).await {
+    match try_serve(state, parts, body, caller).await {
         Ok(response) => response,
-        // A download's error is plain text.
+        // The error of a download is plain text.
         Err(error) if media => {
             let code = http::StatusCode::from_u16(error.code)
                 .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
@@ -41,11 +42,11 @@ pub(crate) async fn serve(state: &State, parts: &Parts, body: Body, caller: Call
             )
                 .into_response()
         }
-        Err(error) => error.shaped(Shape::Storage).into_response(),
+        Err(error) => error.in_format(ErrorFormat::Storage).into_response(),
     }
 }
 
-async fn served(
+async fn try_serve(
     state: &State,
     parts: &Parts,
     body: Body,
@@ -54,7 +55,7 @@ async fn served(
     objects::check_host(parts)?;
     access::check_user_project(state, parts, &caller)?;
     match request::parse(parts) {
-        Ask::Resource => {
+        StorageRequest::Resource => {
             let body = read_body(body).await?;
             let call = Call::read(
                 parts.method.clone(),
@@ -63,17 +64,21 @@ async fn served(
                 &body,
                 caller,
             )?;
-            buckets::empty(state, &call).await?;
+            buckets::check_empty(state, &call).await?;
             let answer = buckets::dispatch(&mut state.world(), &call, &objects::base(parts))?;
             Ok(match answer {
                 Some(answer) => json_response(200, &answer),
                 None => http::StatusCode::NO_CONTENT.into_response(),
             })
         }
-        Ask::Objects(ask) => objects::objects(state, parts, body, &caller, ask).await,
-        Ask::Upload { bucket } => upload::start(state, parts, body, &caller, &bucket).await,
-        Ask::Session => objects::session(state, parts, body).await,
-        Ask::NotEmulated => Err(ApiError::storage(
+        StorageRequest::Objects(request) => {
+            objects::serve(state, parts, body, &caller, request).await
+        }
+        StorageRequest::Upload { bucket } => {
+            upload::start(state, parts, body, &caller, &bucket).await
+        }
+        StorageRequest::Session => objects::session(state, parts, body).await,
+        StorageRequest::NotEmulated => Err(ApiError::storage(
             501,
             "notImplemented",
             format!(

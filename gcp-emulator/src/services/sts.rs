@@ -1,4 +1,6 @@
-//! STS: a Kubernetes token in, a federated access token out, and what such a token is worth.
+//! STS: exchanges Kubernetes tokens for federated access tokens, and introspects them.
+
+mod verify;
 
 use std::sync::Arc;
 
@@ -7,12 +9,10 @@ use serde_json::{Value, json};
 
 use crate::api::call::Call;
 use crate::api::caller::split_scopes;
-use crate::api::errors::{ApiError, Shape};
-use crate::api::principal::{Federated, Principal, pool_name};
-use crate::policy::refusals;
+use crate::api::errors::{ApiError, ErrorFormat};
+use crate::api::principal::{Principal, pool_name};
 use crate::world::World;
 use crate::world::controls::quotas::Quota;
-use crate::world::jwt::{self, Claims};
 use crate::world::pools::Issuer;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -21,22 +21,17 @@ const SUBJECT_TYPES: [&str; 2] = [
     "urn:ietf:params:oauth:token-type:jwt",
     "urn:ietf:params:oauth:token-type:id_token",
 ];
-/// A subject token older than this is stale, in seconds.
-const MAX_AGE: i64 = 86_400;
-/// Clocks may differ by this much, in seconds (assumed).
-const SKEW: i64 = 60;
-const MAX_SUBJECT: usize = 127;
 const LIFETIME: SignedDuration = SignedDuration::from_secs(3_599);
 
-/// `POST /v1/token`, form or JSON, snake or camel case.
+/// `POST /v1/token`, as form or JSON, in snake or camel case.
 ///
 /// # Errors
-/// OAuth errors as STS words them.
+/// OAuth errors in STS's words.
 pub(crate) fn exchange(world: &mut World, call: &Call) -> Result<Value, ApiError> {
-    exchanged(world, call).map_err(|error| error.shaped(Shape::OAuth))
+    try_exchange(world, call).map_err(|error| error.in_format(ErrorFormat::OAuth))
 }
 
-fn exchanged(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+fn try_exchange(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     let field = |name: &str| call.text(name);
     if field("grantType") != GRANT_TYPE {
         return Err(invalid_request("Invalid value for \"grant_type\"."));
@@ -56,20 +51,18 @@ fn exchanged(world: &mut World, call: &Call) -> Result<Value, ApiError> {
         return Err(invalid_request("Scope(s) must be provided."));
     }
     let token = field("subjectToken");
-    // Token files often end in a newline, which no client trims.
+    // Token files often end with a newline, which clients do not remove.
     let token = token.trim();
     if token.is_empty() {
         return Err(invalid_request("Invalid value for \"subject_token\"."));
     }
-    let number = world.pool_visible(&pool).ok_or_else(invalid_target)?;
-    let (now, limits) = (world.clock.now(), world.settings.limits.clone());
-    world.quotas.take(Quota::Sts, number, &limits, now)?;
-    let federated = verify(world, &pool, number, &issuer, token)?;
+    let number = world
+        .visible_pool_number(&pool)
+        .ok_or_else(invalid_target)?;
+    world.take_quota(Quota::Sts, &number.to_string())?;
+    let federated = verify::verify(world, &pool, number, &issuer, token)?;
     let principal = Principal::Federated(Arc::new(federated));
-    let issued = world.clock.token_now();
-    let (token, _) = world
-        .tokens
-        .issue(&mut world.random, principal, scopes, LIFETIME, issued);
+    let (token, _) = world.issue_token(principal, scopes, LIFETIME);
     Ok(json!({
         "access_token": token,
         "issued_token_type": ACCESS_TOKEN,
@@ -78,7 +71,7 @@ fn exchanged(world: &mut World, call: &Call) -> Result<Value, ApiError> {
     }))
 }
 
-/// `POST /v1/introspect`: what a federated token is worth. gcloud asks this to learn the name of such a bearer.
+/// `POST /v1/introspect`: describes a federated token. gcloud uses it to get the name of the principal.
 ///
 /// # Errors
 /// 400 without a token.
@@ -120,7 +113,7 @@ fn invalid_grant(description: impl Into<String>) -> ApiError {
     ApiError::oauth("invalid_grant", description)
 }
 
-/// Pool and issuer that an STS audience names.
+/// The pool and the issuer in the audience of an exchange.
 fn parse_audience(world: &World, audience: &str) -> Result<(String, String), ApiError> {
     if let Some(rest) = audience.strip_prefix("identitynamespace:") {
         let (pool, issuer) = rest
@@ -153,96 +146,4 @@ fn parse_audience(world: &World, audience: &str) -> Result<(String, String), Api
 fn provider_name(number: u64, pool: &str, issuer: &Issuer) -> Option<String> {
     let provider = issuer.provider.as_ref()?;
     Some(format!("{}/providers/{provider}", pool_name(number, pool)))
-}
-
-/// Signature, issuer, audience and times, in the order in which Google seems to look at them (assumed).
-fn verify(
-    world: &World,
-    pool: &str,
-    number: u64,
-    issuer_url: &str,
-    token: &str,
-) -> Result<Federated, ApiError> {
-    let claims = jwt::claims(token).map_err(invalid_grant)?;
-    let issuer = world
-        .pools
-        .get(pool)
-        .and_then(|pool| pool.issuers.get(issuer_url))
-        .ok_or_else(invalid_target)?;
-    if claims.iss != issuer_url {
-        return Err(invalid_grant(format!(
-            "The issuer in ID Token {} does not match the expected ones: {issuer_url}",
-            claims.iss
-        )));
-    }
-    issuer.keys.verify(token).map_err(invalid_grant)?;
-    check_audience(&claims, pool, number, issuer)?;
-    check_times(&claims, world.clock.token_now().as_second())?;
-    refusals::of_subject(world, &claims.sub)?;
-    if issuer.provider.is_some() {
-        if claims.sub.len() > MAX_SUBJECT {
-            return Err(invalid_request(
-                "The size of mapped attribute google.subject exceeds the 127 bytes limit. Either modify your attribute \
-                 mapping or the incoming assertion to produce a mapped attribute that is less than 127 bytes.",
-            ));
-        }
-        return Ok(Federated::subject(pool, number, &claims.sub));
-    }
-    let Some(kubernetes) = &claims.kubernetes else {
-        return Err(invalid_grant(
-            "The ID Token is not that of a Kubernetes service account.",
-        ));
-    };
-    let account = &kubernetes.serviceaccount;
-    Ok(Federated::kubernetes(
-        pool,
-        number,
-        &kubernetes.namespace,
-        &account.name,
-        &account.uid,
-        issuer_url,
-    ))
-}
-
-fn check_audience(
-    claims: &Claims,
-    pool: &str,
-    number: u64,
-    issuer: &Issuer,
-) -> Result<(), ApiError> {
-    let expected = match provider_name(number, pool, issuer) {
-        Some(name) if issuer.allowed_audiences.is_empty() => {
-            vec![format!("//{name}"), format!("https://{name}")]
-        }
-        Some(_) => issuer.allowed_audiences.clone(),
-        None => vec![pool.to_owned()],
-    };
-    if claims
-        .audiences()
-        .iter()
-        .any(|audience| expected.contains(audience))
-    {
-        return Ok(());
-    }
-    Err(invalid_grant(format!(
-        "The audience in ID Token [{}] does not match the expected audience.",
-        claims.audiences().join(", ")
-    )))
-}
-
-fn check_times(claims: &Claims, now: i64) -> Result<(), ApiError> {
-    let stale = claims.exp <= now - SKEW || claims.iat < now - MAX_AGE;
-    if stale {
-        return Err(invalid_grant(format!(
-            "ID Token issued at {} is stale to sign-in.",
-            claims.iat
-        )));
-    }
-    let begins = claims.nbf.unwrap_or(claims.iat).max(claims.iat);
-    if begins > now + SKEW {
-        return Err(invalid_grant(format!(
-            "ID Token issued at {begins} is issued in the future."
-        )));
-    }
-    Ok(())
 }

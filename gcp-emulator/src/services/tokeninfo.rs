@@ -1,4 +1,4 @@
-//! `GET /tokeninfo?access_token=…`: whose token is this?
+//! `GET /tokeninfo?access_token=…`: the principal of a token.
 
 use serde_json::{Value, json};
 
@@ -7,8 +7,8 @@ use crate::api::errors::ApiError;
 use crate::api::principal::Principal;
 use crate::world::World;
 
-/// Who a token is to Google. For a federated token, which Google's tokeninfo does not describe, `email` and `sub`
-/// are the principal identifier.
+/// Describes a token. For a federated token, which Google's tokeninfo does not describe, `email` and `sub` are the principal
+/// identifier.
 ///
 /// # Errors
 /// 400 `invalid_token` for a token that is unknown, expired or of a disabled account.
@@ -17,7 +17,7 @@ pub(crate) fn tokeninfo(world: &mut World, call: &Call) -> Result<Value, ApiErro
     let token = call.parameter("access_token").unwrap_or(&posted);
     let now = world.clock.token_now();
     let grant = world.tokens.get(token, now).cloned();
-    let Some(grant) = grant.filter(|grant| world.in_good_standing(&grant.principal)) else {
+    let Some(grant) = grant.filter(|grant| world.is_active(&grant.principal)) else {
         return Err(ApiError::oauth("invalid_token", "Invalid Value"));
     };
     let name = grant.principal.name();

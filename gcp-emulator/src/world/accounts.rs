@@ -1,30 +1,30 @@
-//! Service accounts with their whole history, so that stale reads can be served.
+//! Service accounts with their history, so that stale reads can be served.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-/// Deleted accounts can be brought back for this long.
+/// How long deleted accounts can be undeleted.
 const RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The etag of every service account: it does not change with the account.
+/// The etag of every service account. It does not change with the account.
 const ETAG: &str = "MDEwMjE5MjA=";
 
-/// One service account. A re-created e-mail is another `Account`.
+/// A service account. A new account with the same e-mail is another `Account`.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) uid: String,
     pub(crate) project: String,
     pub(crate) email: String,
     pub(crate) created: Timestamp,
-    /// Oldest first, never empty after [`Accounts::insert`].
-    history: Vec<(Timestamp, State)>,
+    /// Oldest state first, never empty.
+    history: Vec<(Timestamp, AccountState)>,
 }
 
-/// What changes in an account's life.
+/// The properties of an account that can change.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct AccountState {
     pub(crate) display_name: String,
     pub(crate) description: String,
     pub(crate) disabled: bool,
@@ -37,7 +37,7 @@ impl Account {
         project: &str,
         id: &str,
         created: Timestamp,
-        state: State,
+        state: AccountState,
     ) -> Self {
         Self {
             email: email(project, id),
@@ -48,16 +48,16 @@ impl Account {
         }
     }
 
-    /// The state now.
-    pub(crate) fn current(&self) -> State {
+    /// The newest state.
+    pub(crate) fn current(&self) -> AccountState {
         self.history
             .last()
             .map(|(_, state)| state.clone())
             .unwrap_or_default()
     }
 
-    /// The state as it was at `instant`; the first one for any instant before that.
-    pub(crate) fn at(&self, instant: Timestamp) -> State {
+    /// The state at `instant`; the first state for an instant before it.
+    pub(crate) fn at(&self, instant: Timestamp) -> AccountState {
         let seen = self
             .history
             .iter()
@@ -68,8 +68,8 @@ impl Account {
             .unwrap_or_default()
     }
 
-    /// Applies `change` from `now` on.
-    pub(crate) fn change(&mut self, now: Timestamp, change: impl FnOnce(&mut State)) {
+    /// Changes the state as of `now`.
+    pub(crate) fn change(&mut self, now: Timestamp, change: impl FnOnce(&mut AccountState)) {
         let mut state = self.current();
         change(&mut state);
         self.history.push((now, state));
@@ -78,7 +78,7 @@ impl Account {
         }
     }
 
-    /// Deleted so long ago that it cannot come back.
+    /// Whether it was deleted so long ago that it cannot be undeleted.
     pub(crate) fn purged(&self, now: Timestamp) -> bool {
         self.current()
             .deleted
@@ -90,8 +90,8 @@ impl Account {
         format!("projects/{}/serviceAccounts/{}", self.project, self.email)
     }
 
-    /// The resource as the API shows it in `state`; empty fields are left out.
-    pub(crate) fn render(&self, state: &State) -> Value {
+    /// The JSON of the account in `state`; empty fields are omitted.
+    pub(crate) fn render(&self, state: &AccountState) -> Value {
         let mut object = Map::new();
         let name = self.name();
         for (key, text) in [
@@ -123,7 +123,7 @@ pub(crate) fn email(project: &str, id: &str) -> String {
     }
 }
 
-/// Every account there ever was, in the order of creation.
+/// All accounts that ever existed, in the order of creation.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     all: BTreeMap<u64, Account>,
@@ -146,14 +146,14 @@ impl Accounts {
         self.all.insert(key, account);
     }
 
-    /// Every account, oldest first, with its place in the order.
+    /// All accounts, oldest first, with their positions.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Account)> {
         self.all.iter().map(|(key, account)| (*key, account))
     }
 
-    /// Accounts after `place` in the order.
-    pub(crate) fn after(&self, place: Option<u64>) -> impl Iterator<Item = (u64, &Account)> {
-        let from = place.map_or(0, |place| place.saturating_add(1));
+    /// The accounts after this position.
+    pub(crate) fn after(&self, position: Option<u64>) -> impl Iterator<Item = (u64, &Account)> {
+        let from = position.map_or(0, |position| position.saturating_add(1));
         self.all.range(from..).map(|(key, account)| (*key, account))
     }
 
@@ -161,7 +161,7 @@ impl Accounts {
         self.all.get(self.by_uid.get(uid)?)
     }
 
-    /// All accounts, newest first, that `name` (an e-mail or a unique id) ever named.
+    /// All accounts that ever had this e-mail or unique id, newest first.
     pub(crate) fn named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Account> + use<'a> {
         let keys: Vec<u64> = match self.by_uid.get(name) {
             Some(key) => vec![*key],
@@ -174,36 +174,37 @@ impl Accounts {
         keys.into_iter().rev().filter_map(|key| self.all.get(&key))
     }
 
-    /// The live account of that name, by the newest state: what writes see.
+    /// The account with this e-mail or unique id that is not deleted in its newest state, as writes see it.
     pub(crate) fn live(&self, name: &str) -> Option<&Account> {
         self.named(name)
             .find(|account| account.current().deleted.is_none())
     }
 
-    /// The account of that name for a reader who sees creations up to `created` and changes up to `changed`.
+    /// The account with this e-mail or unique id for a reader who sees creations up to `created` and changes up to
+    /// `changed`.
     pub(crate) fn visible(
         &self,
         name: &str,
         created: Timestamp,
         changed: Timestamp,
-    ) -> Option<(&Account, State)> {
+    ) -> Option<(&Account, AccountState)> {
         self.named(name)
             .filter(|account| account.created <= created)
             .map(|account| (account, account.at(changed)))
             .find(|(_, state)| state.deleted.is_none())
     }
 
-    /// How many live accounts a project has.
+    /// Number of accounts of a project that are not deleted.
     pub(crate) fn count(&self, project: &str) -> usize {
         self.live.get(project).copied().unwrap_or_default()
     }
 
-    /// Changes the account with `uid` from `now` on; false if there is none.
+    /// Changes the account with `uid` as of `now`; false if there is none.
     pub(crate) fn change(
         &mut self,
         uid: &str,
         now: Timestamp,
-        change: impl FnOnce(&mut State),
+        change: impl FnOnce(&mut AccountState),
     ) -> bool {
         let Some(account) = self.by_uid.get(uid).and_then(|key| self.all.get_mut(key)) else {
             return false;

@@ -1,4 +1,4 @@
-//! Buckets: the resource, what a new one's policy is.
+//! Buckets, and the policy of a new one.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ pub(crate) struct Bucket {
     /// Uniform bucket-level access.
     pub(crate) uniform: bool,
     pub(crate) created: Timestamp,
-    /// Counts changes of the metadata.
+    /// Number of changes of the metadata.
     pub(crate) metageneration: u64,
     pub(crate) labels: Value,
-    /// Managed folders by name, with when they were made.
+    /// Managed folders, with their time of creation.
     pub(crate) folders: BTreeMap<String, Timestamp>,
 }
 
@@ -39,7 +39,7 @@ impl Bucket {
         }
     }
 
-    /// The resource as the API shows it; `base` is the URL that the client used.
+    /// The JSON of the bucket; `base` is the URL that the client used.
     pub(crate) fn render(&self, number: u64, base: &str) -> Value {
         let mut bucket = json!({
             "kind": "storage#bucket",
@@ -67,8 +67,8 @@ impl Bucket {
     }
 }
 
-/// Roles of a new bucket for the project's basic roles; the object roles only with uniform access.
-const FIRST: [(&str, &str, bool); 6] = [
+/// The grants of a new bucket: role, basic role of the project, and whether only with uniform access.
+const INITIAL_GRANTS: [(&str, &str, bool); 6] = [
     ("roles/storage.legacyBucketOwner", "projectEditor", false),
     ("roles/storage.legacyBucketOwner", "projectOwner", false),
     ("roles/storage.legacyBucketReader", "projectViewer", false),
@@ -78,14 +78,14 @@ const FIRST: [(&str, &str, bool); 6] = [
 ];
 
 impl World {
-    /// Adds a bucket with the policy that every new bucket has.
+    /// Adds a bucket with the policy of a new bucket.
     pub(crate) fn add_bucket(&mut self, bucket: Bucket, since: Timestamp) {
         let mut bindings: Vec<Binding> = Vec::new();
-        for (role, member, uniform_only) in FIRST {
+        for (role, member, uniform_only) in INITIAL_GRANTS {
             if uniform_only && !bucket.uniform {
                 continue;
             }
-            let member = Member::of_project(member, &bucket.project);
+            let member = Member::convenience_member(member, &bucket.project);
             match bindings.iter_mut().find(|binding| binding.role == role) {
                 Some(binding) => binding.members.push(member),
                 None => bindings.push(Binding {

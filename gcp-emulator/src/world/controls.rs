@@ -1,5 +1,4 @@
-//! What a test controls, and what it can look at afterwards: clocks, randomness, settings, planned faults, quotas and the
-//! log of requests.
+//! What tests control and observe: clocks, randomness, settings, planned faults, quotas and the request log.
 
 pub(crate) mod clock;
 pub(crate) mod faults;

@@ -1,4 +1,4 @@
-//! Subject tokens: signature (RS256, ES256) and claims.
+//! Subject tokens (JWTs): claims, and signatures with RS256 or ES256.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ enum Key {
     P256(Vec<u8>),
 }
 
-/// Claims that matter to STS.
+/// The claims that STS reads.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Claims {
     pub(crate) iss: String,
@@ -51,7 +51,7 @@ pub(crate) struct Kubernetes {
     pub(crate) serviceaccount: Reference,
 }
 
-/// Name and uid.
+/// A reference to an object: name and uid.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Reference {
     pub(crate) name: String,
@@ -65,7 +65,7 @@ struct Header {
 }
 
 impl Claims {
-    /// The audiences, one or many.
+    /// The audiences.
     pub(crate) fn audiences(&self) -> &[String] {
         match &self.aud {
             Audience::One(one) => std::slice::from_ref(one),
@@ -78,7 +78,7 @@ impl Keys {
     /// Reads a JSON Web Key Set, given as an object or as its text.
     ///
     /// # Errors
-    /// What is wrong with which key. Keys of other kinds are left out; a set without a usable key is an error.
+    /// Which key is invalid, and why. Keys of other types are ignored, but a set without a usable key is an error.
     pub(crate) fn parse(jwks: &Value) -> Result<Self, String> {
         let parsed;
         let jwks = match jwks {
@@ -93,10 +93,10 @@ impl Keys {
             .and_then(Value::as_array)
             .ok_or("no list \"keys\"")?;
         let mut keys = HashMap::new();
-        for (place, jwk) in list.iter().enumerate() {
+        for (index, jwk) in list.iter().enumerate() {
             let kid = jwk.get("kid").and_then(Value::as_str);
-            let kid = kid.ok_or_else(|| format!("keys[{place}]: no \"kid\""))?;
-            if let Some(key) = Key::parse(jwk).map_err(|error| format!("keys[{place}]: {error}"))? {
+            let kid = kid.ok_or_else(|| format!("keys[{index}]: no \"kid\""))?;
+            if let Some(key) = Key::parse(jwk).map_err(|error| format!("keys[{index}]: {error}"))? {
                 keys.insert(kid.to_owned(), key);
             }
         }
@@ -109,14 +109,14 @@ impl Keys {
     /// Whether `token` is signed by one of the keys.
     ///
     /// # Errors
-    /// Google's words for a token whose signature cannot be confirmed.
+    /// Google's message for a token whose signature is not valid.
     pub(crate) fn verify(&self, token: &str) -> Result<(), String> {
         let (signed, signature) = token.rsplit_once('.').ok_or("The ID Token is malformed.")?;
         let header: Header = decode(signed.split('.').next().unwrap_or_default())?;
         let signature = BASE64URL_NOPAD
             .decode(signature.as_bytes())
             .map_err(|_| "The ID Token is malformed.")?;
-        // A key that is not in the set is, to Google, an issuer it cannot get the key from.
+        // For a key that is not in the set, Google reports that it cannot get the keys from the issuer.
         let key = header.kid.and_then(|kid| self.0.get(&kid));
         let key = key.ok_or("Error connecting to the given credential's issuer.")?;
         match key.verify(&header.alg, signed.as_bytes(), &signature) {
@@ -162,10 +162,10 @@ impl Key {
     }
 }
 
-/// The claims, unverified: the caller must verify the signature with the keys of the issuer that they name.
+/// The claims of a token, unverified: the caller must verify the signature with the keys of the issuer.
 ///
 /// # Errors
-/// A sentence for a token that cannot be read.
+/// The token is malformed.
 pub(crate) fn claims(token: &str) -> Result<Claims, String> {
     let mut parts = token.split('.');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_p256_signature_holds_for_its_text_and_key_id_only() {
+    fn a_p256_signature_is_valid_for_its_text_and_key_id_only() {
         let random = SystemRandom::new();
         let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref(), &random)
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_set_that_is_none_says_why() {
+    fn the_error_for_an_invalid_key_set_says_what_is_wrong() {
         for (jwks, words) in [
             (json!({}), "no list \"keys\""),
             (json!({"keys": []}), "no RSA or P-256 key"),

@@ -1,11 +1,11 @@
-//! Members of policies, as they are stored.
+//! Members of policies.
 
 use crate::api::principal::Principal;
 use crate::world::World;
 use crate::world::controls::clock::ago;
 
-/// A member as stored. A service account is kept by its unique id: when the account is deleted the member shows
-/// as `deleted:…`, and a new account of the same e-mail is somebody else.
+/// A member as it is stored. A service account is identified by its unique id: when the account is deleted, the member
+/// becomes `deleted:…`, and a new account with the same e-mail is not this member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) text: String,
@@ -13,7 +13,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// The member as a policy shows it; `None` once it is purged.
+    /// The member in the JSON of a policy; `None` once it is purged.
     pub(crate) fn render(&self, world: &World) -> Option<String> {
         let Some(uid) = &self.uid else {
             return Some(self.text.clone());
@@ -26,7 +26,7 @@ impl Member {
         }
     }
 
-    /// Whether `principal` is meant.
+    /// Whether it includes `principal`.
     pub(crate) fn matches(&self, principal: &Principal, world: &World) -> bool {
         match self.text.as_str() {
             "allUsers" => return true,
@@ -48,7 +48,7 @@ impl Member {
         }
     }
 
-    /// The project and the basic role that a convenience member stands for.
+    /// The basic role and project of a convenience member (`projectOwner:PROJECT` and the like).
     pub(crate) fn convenience(&self) -> Option<(&'static str, &str)> {
         let roles = [
             ("projectOwner:", "roles/owner"),
@@ -67,8 +67,8 @@ impl Member {
             .is_some_and(|people| people.contains(email))
     }
 
-    /// A convenience member of a bucket's first policy.
-    pub(crate) fn of_project(kind: &str, project: &str) -> Self {
+    /// A convenience member: `kind` is `projectOwner`, `projectEditor` or `projectViewer`.
+    pub(crate) fn convenience_member(kind: &str, project: &str) -> Self {
         Self {
             text: format!("{kind}:{project}"),
             uid: None,

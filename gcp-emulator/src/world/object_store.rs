@@ -1,7 +1,6 @@
-//! The object store behind: plain HTTP, streaming both ways.
+//! The object store behind the emulator: plain HTTP, with streaming in both directions.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -9,14 +8,15 @@ use http::{HeaderMap, HeaderName, Method, Request, StatusCode, Uri, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use crate::api::errors::ApiError;
 
-/// Headers that are about one connection, and those that must not reach the store: it knows no IAM, and a
-/// method override would make another request of the one that was checked.
-const DROPPED: [HeaderName; 8] = [
+/// Headers that concern one connection, and those that must not reach the store: it has no IAM, and a method override
+/// would turn the request that was checked into another one.
+const DROPPED_HEADERS: [HeaderName; 8] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::PROXY_AUTHORIZATION,
@@ -27,18 +27,20 @@ const DROPPED: [HeaderName; 8] = [
     HeaderName::from_static("x-http-method-override"),
 ];
 
-/// A fake-gcs-server.
+/// A client of fake-gcs-server.
 #[derive(Debug)]
 pub(crate) struct ObjectStore {
     base: String,
     client: Client<HttpConnector, Body>,
     /// Buckets that it is known to have.
-    buckets: Mutex<HashSet<String>>,
+    known_buckets: Mutex<HashSet<String>>,
 }
 
 impl ObjectStore {
+    /// A client of the store at `base`.
+    ///
     /// # Errors
-    /// A sentence, if `base` is not an http URL.
+    /// `base` is not an http URL.
     pub(crate) fn new(base: &str) -> Result<Self, String> {
         let base = base.trim_end_matches('/').to_owned();
         let uri: Uri = base.parse().map_err(|error| format!("{base}: {error}"))?;
@@ -48,15 +50,15 @@ impl ObjectStore {
         Ok(Self {
             base,
             client: Client::builder(TokioExecutor::new()).build_http(),
-            buckets: Mutex::default(),
+            known_buckets: Mutex::default(),
         })
     }
 
-    /// Sends a request on as it came, to `path_and_query`, with the Host that the client used: the store makes the
-    /// URLs of upload sessions of it.
+    /// Forwards a request to `path_and_query`, with the Host header of the client, from which the store builds the URLs of
+    /// upload sessions.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 if the store cannot be reached.
     pub(crate) async fn forward(
         &self,
         method: &Method,
@@ -70,7 +72,7 @@ impl ObjectStore {
             .body(body)
             .map_err(|error| ApiError::storage(400, "invalid", error.to_string()))?;
         for (name, value) in headers {
-            if !DROPPED.contains(name) {
+            if !DROPPED_HEADERS.contains(name) {
                 request.headers_mut().append(name, value.clone());
             }
         }
@@ -78,42 +80,42 @@ impl ObjectStore {
             .client
             .request(request)
             .await
-            .map_err(|error| self.away(&error))?;
+            .map_err(|error| self.unreachable(&error))?;
         response.headers_mut().remove(header::TRANSFER_ENCODING);
         response.headers_mut().remove(header::CONNECTION);
         Ok(response.map(Body::new))
     }
 
-    /// Makes sure that the store has the bucket.
+    /// Creates the bucket in the store if it does not exist.
     ///
     /// # Errors
-    /// 503 when it is away or does not make it.
+    /// 503 if the store cannot be reached or does not create it.
     pub(crate) async fn ensure_bucket(&self, bucket: &str) -> Result<(), ApiError> {
-        if self.known().contains(bucket) {
+        if self.known_buckets.lock().contains(bucket) {
             return Ok(());
         }
         let body = Body::from(json!({"name": bucket}).to_string());
         let status = self.send(Method::POST, "/storage/v1/b", body).await?;
         if !status.is_success() && status != StatusCode::CONFLICT {
             let message = format!(
-                "the object store at {} does not make bucket {bucket}: {status}",
+                "the object store at {} does not create bucket {bucket}: {status}",
                 self.base
             );
             return Err(ApiError::storage(503, "backendError", message));
         }
-        self.known().insert(bucket.to_owned());
+        self.known_buckets.lock().insert(bucket.to_owned());
         Ok(())
     }
 
-    /// Removes the bucket; it must be empty.
+    /// Deletes the bucket, which must be empty.
     ///
     /// # Errors
-    /// 409 if it is not empty, 503 when the store is away.
+    /// 409 if it is not empty, 503 if the store cannot be reached.
     pub(crate) async fn delete_bucket(&self, bucket: &str) -> Result<(), ApiError> {
         let path = format!("/storage/v1/b/{}", encode(bucket));
         let status = self.send(Method::DELETE, &path, Body::empty()).await?;
         if status.is_success() || status == StatusCode::NOT_FOUND {
-            self.known().remove(bucket);
+            self.known_buckets.lock().remove(bucket);
             return Ok(());
         }
         Err(ApiError::storage(
@@ -123,11 +125,11 @@ impl ObjectStore {
         ))
     }
 
-    /// Whether there is such an object.
+    /// Whether the object exists.
     ///
     /// # Errors
-    /// 503 when the store is away.
-    pub(crate) async fn has(&self, bucket: &str, object: &str) -> Result<bool, ApiError> {
+    /// 503 if the store cannot be reached.
+    pub(crate) async fn has_object(&self, bucket: &str, object: &str) -> Result<bool, ApiError> {
         let path = format!("/storage/v1/b/{}/o/{}", encode(bucket), encode(object));
         Ok(self
             .send(Method::GET, &path, Body::empty())
@@ -135,10 +137,10 @@ impl ObjectStore {
             .is_success())
     }
 
-    /// The resource of an object, or of one generation of it; `None` if there is none.
+    /// The metadata of an object, or of one generation of it; `None` if it does not exist.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 if the store cannot be reached.
     pub(crate) async fn metadata(
         &self,
         bucket: &str,
@@ -168,14 +170,14 @@ impl ObjectStore {
             .into_body()
             .collect()
             .await
-            .map_err(|error| self.away(&error))?;
+            .map_err(|error| self.unreachable(&error))?;
         Ok(serde_json::from_slice(&body.to_bytes()).unwrap_or_default())
     }
 
-    /// Whether some object's name begins with `prefix`.
+    /// Whether an object's name begins with `prefix`.
     ///
     /// # Errors
-    /// 503 when the store is away.
+    /// 503 if the store cannot be reached.
     pub(crate) async fn has_prefix(&self, bucket: &str, prefix: &str) -> Result<bool, ApiError> {
         let path = format!(
             "/storage/v1/b/{}/o?prefix={}&maxResults=1",
@@ -198,12 +200,8 @@ impl ObjectStore {
         Ok(self.forward(&method, &headers, path, body).await?.status())
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn away(&self, error: &dyn std::error::Error) -> ApiError {
-        tracing::warn!(base = self.base, %error, "the object store is away");
+    fn unreachable(&self, error: &dyn std::error::Error) -> ApiError {
+        tracing::warn!(base = self.base, %error, "cannot reach the object store");
         let message = format!(
             "the object store at {} cannot be reached: is fake-gcs-server running there?",
             self.base
@@ -212,7 +210,7 @@ impl ObjectStore {
     }
 }
 
-/// A name as one part of a path or query.
+/// A name, percent-encoded as one part of a path or query.
 pub(crate) fn encode(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }

@@ -1,4 +1,4 @@
-//! Allow policies: what is stored, how it is shown, and when it was what.
+//! Allow policies with their history.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::world::controls::clock::ago;
 use crate::world::members::Member;
 use crate::world::resource::Resource;
 
-/// Older versions than this are never shown to anybody, in seconds: the largest delay there is.
-const HISTORY: f64 = 86_400.0;
+/// Seconds after which an old version is not visible to any reader: the largest delay that can be set.
+const HISTORY_SECONDS: f64 = 86_400.0;
 
-/// Role, members, condition.
+/// A binding: a role, its members, and a condition.
 #[derive(Clone, Debug)]
 pub(crate) struct Binding {
     pub(crate) role: String,
@@ -29,26 +29,27 @@ pub(crate) struct Binding {
 #[derive(Debug)]
 pub(crate) struct Condition {
     pub(crate) program: Program,
-    /// As written: title, description and location come back unchanged.
-    pub(crate) shown: Value,
+    /// The JSON as it was written.
+    pub(crate) json: Value,
 }
 
 /// One version of a policy.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
     pub(crate) bindings: Vec<Binding>,
-    /// 0: never set.
+    /// 0: the policy was never set.
     revision: u64,
 }
 
 impl Policy {
-    pub(crate) fn conditional(&self) -> bool {
+    /// Whether a binding has a condition.
+    pub(crate) fn is_conditional(&self) -> bool {
         self.bindings
             .iter()
             .any(|binding| binding.condition.is_some())
     }
 
-    /// `ACAB` for a policy that was never set; storage counts in `CAE=`, `CAI=`, ….
+    /// `ACAB` for a policy that was never set; in storage `CAE=`, `CAI=` and so on.
     pub(crate) fn etag(&self, resource: &Resource) -> String {
         if resource.in_storage() {
             return BASE64.encode(&storage_etag(self.revision.max(1)));
@@ -62,10 +63,10 @@ impl Policy {
         }
     }
 
-    /// The policy as the API shows it to a caller who asked for version `requested`.
+    /// The JSON of the policy for a caller who requested this version.
     pub(crate) fn render(&self, resource: &Resource, requested: i64, world: &World) -> Value {
         let mut policy = Map::new();
-        let conditions = requested >= 3 && self.conditional();
+        let conditions = requested >= 3 && self.is_conditional();
         if self.revision > 0 || !self.bindings.is_empty() {
             policy.insert("version".to_owned(), json!(if conditions { 3 } else { 1 }));
         }
@@ -99,22 +100,24 @@ impl Binding {
         }
         Some(match &self.condition {
             Some(condition) if with_condition => {
-                json!({"role": self.role, "members": members, "condition": condition.shown})
+                json!({"role": self.role, "members": members, "condition": condition.json})
             }
-            Some(condition) => json!({"role": stripped(&self.role, condition), "members": members}),
+            Some(condition) => {
+                json!({"role": role_without_condition(&self.role, condition), "members": members})
+            }
             None => json!({"role": self.role, "members": members}),
         })
     }
 }
 
-/// `roles/x_withcond_<20 hex>`: how a conditional binding shows to those who did not ask for version 3.
-fn stripped(role: &str, condition: &Condition) -> String {
-    let hash = Sha256::digest(condition.shown.to_string());
+/// `roles/x_withcond_<20 hex>`: the role of a conditional binding for callers who did not request version 3.
+fn role_without_condition(role: &str, condition: &Condition) -> String {
+    let hash = Sha256::digest(condition.json.to_string());
     let hex = data_encoding::HEXLOWER.encode(hash.get(..10).unwrap_or_default());
     format!("{role}_withcond_{hex}")
 }
 
-/// A protobuf varint in field 1, as storage's etags are.
+/// A protobuf varint in field 1, the form of storage's etags.
 fn storage_etag(mut revision: u64) -> Vec<u8> {
     let mut bytes = vec![8];
     loop {
@@ -128,7 +131,7 @@ fn storage_etag(mut revision: u64) -> Vec<u8> {
     }
 }
 
-/// Every policy with the versions that some reader may still see.
+/// All policies, with the versions that a reader may still see.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
     all: BTreeMap<Resource, Vec<(Timestamp, Arc<Policy>)>>,
@@ -144,7 +147,7 @@ impl Policies {
             .unwrap_or_default()
     }
 
-    /// The version in force at `instant`; an unset policy before the first one.
+    /// The version at `instant`; an unset policy before the first version.
     pub(crate) fn at(&self, resource: &Resource, instant: Timestamp) -> Arc<Policy> {
         self.versions(resource)
             .iter()
@@ -154,7 +157,7 @@ impl Policies {
             .unwrap_or_default()
     }
 
-    /// Puts `bindings` in force from `since` on. `now` bounds how much history is kept.
+    /// Sets the bindings as of `since`, and removes history that no reader at `now` can see.
     pub(crate) fn set(
         &mut self,
         resource: &Resource,
@@ -171,7 +174,7 @@ impl Policies {
         self.push(resource, Policy { bindings, revision }, since, now);
     }
 
-    /// A bucket's first policy has the first etag.
+    /// Sets the first policy of a bucket, which has the first etag.
     pub(crate) fn set_first(
         &mut self,
         resource: &Resource,
@@ -189,7 +192,7 @@ impl Policies {
         self.all.remove(resource);
     }
 
-    /// Every resource that has a policy, for the state listing.
+    /// All resources with a policy.
     pub(crate) fn resources(&self) -> impl Iterator<Item = &Resource> {
         self.all.keys()
     }
@@ -197,7 +200,7 @@ impl Policies {
     fn push(&mut self, resource: &Resource, policy: Policy, since: Timestamp, now: Timestamp) {
         let versions = self.all.entry(resource.clone()).or_default();
         versions.push((since, Arc::new(policy)));
-        let horizon = ago(now, HISTORY);
+        let horizon = ago(now, HISTORY_SECONDS);
         let first = versions
             .iter()
             .rposition(|(since, _)| *since <= horizon)
@@ -215,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn etags_look_like_googles() {
+    fn etags_have_googles_form() {
         let account = Resource::Project("p".into());
         let bucket = Resource::Bucket("b".into());
         let policy = |revision| Policy {
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn history_serves_the_past_and_forgets_the_distant_past() {
+    fn old_versions_are_kept_for_a_day() {
         let now: Timestamp = "2026-01-05T00:00:00Z".parse().unwrap();
         let resource = Resource::Project("p".into());
         let mut policies = Policies::default();

@@ -1,4 +1,4 @@
-//! Workload identity pools: whose tokens STS believes, and with which keys.
+//! Workload identity pools: the issuers whose tokens STS accepts, and their keys.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,24 @@ use serde_json::Value;
 
 use crate::world::jwt::Keys;
 
-/// A pool as `PUT /emulator/v1/pools/{pool}` and seed files give it. A PUT adds or replaces the one issuer.
+/// A pool in a seed file or in `PUT /emulator/v1/pools/{pool}`, which adds or replaces its issuer.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PoolSeed {
-    /// `PROJECT.svc.id.goog`, or the id of a pool with an OIDC provider. The path names it in a PUT.
+    /// `PROJECT.svc.id.goog`, or the id of a pool with an OIDC provider. In a PUT it is in the path.
     #[serde(default)]
     pub pool: String,
-    /// The project (id) that the pool is in; `PROJECT` of `PROJECT.svc.id.goog` if absent.
+    /// Id of the pool's project; absent: `PROJECT` of `PROJECT.svc.id.goog`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// `iss` of the tokens: for GKE the cluster's URL.
+    /// `iss` of the tokens; on GKE the URL of the cluster.
     pub issuer: String,
     /// The issuer's JSON Web Key Set.
     pub jwks: Value,
-    /// The provider's id, for a pool that is not GKE's.
+    /// Id of the provider, for a pool that is not GKE's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// Audiences that such a provider accepts besides its own name.
+    /// Audiences that such a provider accepts instead of its own name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_audiences: Vec<String>,
 }
@@ -50,16 +50,16 @@ pub(crate) struct Issuer {
 pub(crate) type Pools = BTreeMap<String, Pool>;
 
 impl crate::world::World {
-    /// Adds an issuer to a pool, and the pool if it is new (then known to IAM from `since` on).
+    /// Adds an issuer to a pool. A pool that does not exist is created as of `since`.
     ///
     /// # Errors
-    /// A sentence: the project or the key set is wrong.
+    /// The project is unknown, or the key set is invalid.
     pub(crate) fn put_pool(&mut self, seed: PoolSeed, since: Timestamp) -> Result<(), String> {
-        let of_name = seed.pool.strip_suffix(".svc.id.goog");
-        let project = seed.project.as_deref().or(of_name).unwrap_or_default();
+        let by_name = seed.pool.strip_suffix(".svc.id.goog");
+        let project = seed.project.as_deref().or(by_name).unwrap_or_default();
         let Some(number) = self.project(project).map(|project| project.number) else {
             return Err(format!(
-                "pool {}: project: \"{project}\" is unknown: add the project first, or name one that exists",
+                "pool {}: project: \"{project}\" is unknown: add the project first, or name an existing one",
                 seed.pool
             ));
         };

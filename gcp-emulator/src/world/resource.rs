@@ -1,11 +1,11 @@
-//! What has an allow policy.
+//! Resources that have an allow policy.
 
-/// Something that has a policy.
+/// A resource with an allow policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Resource {
     /// By project id.
     Project(String),
-    /// By unique id: a re-created account starts without a policy.
+    /// By unique id, so that a new account with the same e-mail starts without a policy.
     ServiceAccount {
         uid: String,
         project: String,
@@ -23,7 +23,7 @@ impl Resource {
         matches!(self, Self::Bucket(_) | Self::ManagedFolder { .. })
     }
 
-    /// The relative resource name.
+    /// The resource name, such as `projects/_/buckets/BUCKET`.
     pub(crate) fn full_name(&self) -> String {
         match self {
             Self::Project(id) => format!("projects/{id}"),
@@ -37,7 +37,7 @@ impl Resource {
         }
     }
 
-    /// `resource.service` and `resource.type` of conditions.
+    /// `resource.service` and `resource.type` in conditions.
     pub(crate) fn kind(&self) -> (&'static str, &'static str) {
         match self {
             Self::Project(_) => (

@@ -1,4 +1,4 @@
-//! The roles that matter here, and the permissions they carry (a part of Google's, written down by hand).
+//! Roles and their permissions: a part of Google's predefined roles, and the projects' custom roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,58 +13,58 @@ mod table;
 
 use table::{GROUPS, Row, TABLE};
 
-/// A project's own role.
+/// A custom role of a project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomRole {
     /// `projects/P/roles/R`
     pub name: String,
-    /// For people.
+    /// Title for people.
     #[serde(default)]
     pub title: String,
-    /// For people.
+    /// Description for people.
     #[serde(default)]
     pub description: String,
-    /// `GA` and the like; `DISABLED` takes the role's effect away.
+    /// Launch stage, such as `GA`. With `DISABLED` the role grants nothing.
     #[serde(default)]
     pub stage: String,
     /// Permissions, without wildcards.
     pub included_permissions: Vec<String>,
 }
 
-/// Whether there is a role.
+/// Whether a custom role exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existence {
     Never,
     Live,
-    /// It can be undeleted, and its bindings are without effect.
+    /// It can be undeleted; its bindings have no effect.
     Deleted,
-    /// It is gone for good, and its id cannot be used again yet.
+    /// It cannot be undeleted, and its id cannot be used again yet.
     Purged,
 }
 
-/// A deleted role can be undeleted for this long.
+/// How long a deleted role can be undeleted.
 const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// And its id can be used again after this.
-const ID_FREE: SignedDuration = SignedDuration::from_hours(37 * 24);
+/// How long the id of a deleted role cannot be used again.
+const ID_RETENTION: SignedDuration = SignedDuration::from_hours(37 * 24);
 
-/// Google's roles and the projects' own.
+/// Predefined and custom roles.
 #[derive(Debug, Default)]
 pub(crate) struct Roles {
     pub(crate) custom: BTreeMap<String, CustomRole>,
     deleted: BTreeMap<String, Timestamp>,
-    /// Counts the changes of each role; the etag is made of it.
+    /// Number of changes of each custom role, from which its etag is made.
     revisions: BTreeMap<String, u64>,
 }
 
 impl Roles {
-    /// Whether there is such a role, which is not deleted.
+    /// Whether the role exists and is not deleted.
     pub(crate) fn exists(&self, role: &str) -> bool {
         let custom = self.custom.contains_key(role) && !self.deleted.contains_key(role);
         custom || row(role).is_some()
     }
 
-    /// Whether there is or was such a role of a project.
+    /// Whether a custom role exists or existed.
     pub(crate) fn existence(&self, role: &str, now: Timestamp) -> Existence {
         if !self.custom.contains_key(role) {
             return Existence::Never;
@@ -76,19 +76,19 @@ impl Roles {
         {
             None => Existence::Live,
             Some(ago) if ago <= RETENTION => Existence::Deleted,
-            Some(ago) if ago <= ID_FREE => Existence::Purged,
+            Some(ago) if ago <= ID_RETENTION => Existence::Purged,
             Some(_) => Existence::Never,
         }
     }
 
-    /// Adds or replaces a role of a project.
+    /// Adds or replaces a custom role.
     pub(crate) fn put(&mut self, role: CustomRole) {
         *self.revisions.entry(role.name.clone()).or_default() += 1;
         self.deleted.remove(&role.name);
         self.custom.insert(role.name.clone(), role);
     }
 
-    /// Deletes a role of a project, or brings it back.
+    /// Deletes a custom role as of `since`, or undeletes it.
     pub(crate) fn set_deleted(&mut self, role: &str, since: Option<Timestamp>) {
         *self.revisions.entry(role.to_owned()).or_default() += 1;
         match since {
@@ -97,14 +97,14 @@ impl Roles {
         };
     }
 
-    /// The names of a project's own roles.
+    /// The names of a project's custom roles.
     pub(crate) fn of_project(&self, project: &str) -> impl Iterator<Item = &str> {
         let prefix = format!("projects/{project}/roles/");
         let names = self.custom.keys().map(String::as_str);
         names.filter(move |name| name.starts_with(&prefix))
     }
 
-    /// Every permission that some role has.
+    /// The permissions of all roles.
     pub(crate) fn permissions(&self) -> BTreeSet<&str> {
         let mut all: BTreeSet<&str> = self.predefined().flat_map(permissions).collect();
         for role in self.custom.values() {
@@ -113,39 +113,39 @@ impl Roles {
         all
     }
 
-    /// The names of Google's roles.
+    /// The names of the predefined roles.
     pub(crate) fn predefined(&self) -> impl Iterator<Item = &'static str> + use<> {
         TABLE.iter().map(|(name, ..)| *name)
     }
 
-    /// Whether `role` carries `permission`.
+    /// Whether `role` includes `permission`.
     pub(crate) fn includes(&self, role: &str, permission: &str) -> bool {
-        self.any(role, |each| each == permission)
+        self.has_permission(role, |each| each == permission)
     }
 
-    /// Whether `role` may stand in a policy of `resource`: it must carry a permission of that kind of resource.
+    /// Whether `role` can be granted on `resource`: it must include a permission of this kind of resource.
     pub(crate) fn supported(&self, role: &str, resource: &Resource) -> bool {
         match resource {
             Resource::Project(_) => !role.starts_with("roles/storage.legacy"),
             Resource::ServiceAccount { .. } => {
-                self.any(role, |each| each.starts_with("iam.serviceAccounts."))
+                self.has_permission(role, |each| each.starts_with("iam.serviceAccounts."))
             }
             Resource::Bucket(_) => {
-                !basic(role) && self.any(role, |each| each.starts_with("storage."))
+                !is_basic(role) && self.has_permission(role, |each| each.starts_with("storage."))
             }
             Resource::ManagedFolder { .. } => {
                 let folders = |each: &str| {
                     each.starts_with("storage.objects.")
                         || each.starts_with("storage.managedFolders.")
                 };
-                !basic(role)
+                !is_basic(role)
                     && !role.starts_with("roles/storage.legacyBucket")
-                    && self.any(role, folders)
+                    && self.has_permission(role, folders)
             }
         }
     }
 
-    /// The resource as the API shows it; empty fields are left out.
+    /// The JSON of the role; empty fields are omitted.
     pub(crate) fn render(&self, role: &str) -> Option<Value> {
         let Some(custom) = self.custom.get(role) else {
             let (_, title, _) = row(role)?;
@@ -180,19 +180,19 @@ impl Roles {
         Some(shown)
     }
 
-    fn any(&self, role: &str, test: impl Fn(&str) -> bool) -> bool {
+    fn has_permission(&self, role: &str, test: impl Fn(&str) -> bool) -> bool {
         match self.custom.get(role) {
             Some(custom) => {
-                let works = custom.stage != "DISABLED" && !self.deleted.contains_key(role);
-                works && custom.included_permissions.iter().any(|each| test(each))
+                let is_effective = custom.stage != "DISABLED" && !self.deleted.contains_key(role);
+                is_effective && custom.included_permissions.iter().any(|each| test(each))
             }
             None => permissions(role).any(test),
         }
     }
 }
 
-/// The basic roles, which take no conditions.
-pub(crate) fn basic(role: &str) -> bool {
+/// Whether it is a basic role; those cannot have conditions.
+pub(crate) fn is_basic(role: &str) -> bool {
     matches!(role, "roles/owner" | "roles/editor" | "roles/viewer")
 }
 
@@ -200,7 +200,7 @@ fn row(role: &str) -> Option<&'static Row> {
     TABLE.iter().find(|(name, _, _)| *name == role)
 }
 
-/// The permissions of a predefined role, its groups spelled out.
+/// The permissions of a predefined role, with its groups expanded.
 fn permissions(role: &str) -> impl Iterator<Item = &'static str> {
     let words = row(role).map_or("", |(_, _, words)| words);
     words.split_ascii_whitespace().flat_map(|word| {
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_fit_the_resources_google_lets_them_on() {
+    fn roles_can_be_granted_on_the_resources_that_google_allows() {
         let roles = Roles::default();
         let account = Resource::ServiceAccount {
             uid: "1".into(),
@@ -244,6 +244,6 @@ mod tests {
             .iter()
             .flat_map(|(role, _, _)| permissions(role))
             .filter(|word| word.starts_with('@'));
-        assert_eq!(groups.count(), 0, "a group that is not defined");
+        assert_eq!(groups.count(), 0, "an undefined group");
     }
 }

@@ -1,12 +1,14 @@
-//! The handle on the emulated world that every connection shares.
+//! The shared handle of the emulated state.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::api::errors::ApiError;
 use crate::world::World;
 use crate::world::object_store::ObjectStore;
 
-/// The emulated world, shared by every connection. Cloning is cheap.
+/// The emulated state, shared by all connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct State {
     world: Arc<Mutex<World>>,
@@ -14,17 +16,17 @@ pub struct State {
 }
 
 impl State {
-    pub(crate) fn of(world: World, objects: Option<ObjectStore>) -> Self {
+    pub(crate) fn with(world: World, objects: Option<ObjectStore>) -> Self {
         Self {
             world: Arc::new(Mutex::new(world)),
             objects: objects.map(Arc::new),
         }
     }
 
-    /// Where objects are kept.
+    /// The store that keeps the objects.
     ///
     /// # Errors
-    /// 503 if nowhere.
+    /// 503 if there is none.
     pub(crate) fn object_store(&self) -> Result<&ObjectStore, ApiError> {
         self.objects.as_deref().ok_or_else(|| {
             ApiError::storage(
@@ -35,15 +37,15 @@ impl State {
         })
     }
 
-    /// The world, until the guard is dropped: never hold it across an await.
+    /// Locks the state. The guard must not be held across an await.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        self.world.lock()
     }
 
-    /// Waits while a planned stop is in force.
-    pub(crate) async fn answering(&self) {
+    /// Waits until no planned fault stops answering.
+    pub(crate) async fn wait_until_resumed(&self) {
         let mut stopped = self.world().faults.stopped();
-        // The sender lives in the world, which lives as long as `self`.
+        // Fails only if the sender is dropped, which lives as long as `self`.
         let _ = stopped.wait_for(|stopped| !stopped).await;
     }
 }

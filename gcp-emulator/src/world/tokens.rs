@@ -1,4 +1,4 @@
-//! Access tokens: opaque, bound to a principal, short-lived.
+//! Access tokens: opaque, short-lived, of one principal.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::api::caller::Grant;
 use crate::api::principal::Principal;
 use crate::world::controls::random::Random;
 
-/// Every live token, by its SHA-256: the tokens themselves are not kept.
+/// The valid tokens, by their SHA-256: the tokens themselves are not kept.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     grants: HashMap<[u8; 32], Grant>,
@@ -17,7 +17,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// Makes a token with the prefix that Google uses for such a principal. `now` is the token clock's.
+    /// Issues a token with the prefix that Google uses for this kind of principal. `now` is the time of the token clock.
     pub(crate) fn issue(
         &mut self,
         random: &mut Random,
@@ -46,7 +46,7 @@ impl Tokens {
         (token, grant)
     }
 
-    /// What `token` is worth, unless it is unknown or expired.
+    /// The grant of `token`, unless it is unknown or expired.
     pub(crate) fn get(&self, token: &str, now: Timestamp) -> Option<&Grant> {
         self.grants
             .get(&digest(token))
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_ends_with_its_lifetime() {
+    fn a_token_expires_after_its_lifetime() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let mut tokens = Tokens::default();
         let user = Principal::User {

@@ -110,8 +110,7 @@ async fn bad_requests_to_the_emulators_own_api_are_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn with_anonymous_admin_a_request_without_a_token_may_do_anything_and_one_with_a_token_may_not()
- {
+async fn anonymous_admin_allows_everything_only_without_a_token() {
     let world = World::new();
     world.change_settings(json!({"anonymousAdmin": true})).await;
     world
@@ -141,7 +140,7 @@ async fn the_clock_moves_on_request_and_the_token_clock_only_when_asked_to() {
 async fn the_error_for_a_bad_seed_names_the_entry() {
     let mut options = options();
     let seed = json!({"projects": [{"id": "p", "number": 1}], "serviceAccounts": [{"project": "p", "accountId": "x"}]});
-    options.world = serde_json::from_value::<Seed>(seed).unwrap();
+    options.seed = serde_json::from_value::<Seed>(seed).unwrap();
     let error = Emulator::start(options).await.unwrap_err().to_string();
     assert!(error.contains("service account x"), "{error}");
 }
@@ -158,7 +157,7 @@ settings: {delays: {policy: 60}}
 #[tokio::test]
 async fn a_seed_in_yaml_takes_effect_at_once() {
     let mut options = options();
-    options.world = Seed::parse(YAML).unwrap();
+    options.seed = Seed::parse(YAML).unwrap();
     let world = World::with(options);
     let owner = world.user("a@acme.com");
     let listed = owner.get("/v1/projects/acme/serviceAccounts").await;

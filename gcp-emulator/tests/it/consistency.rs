@@ -1,4 +1,4 @@
-//! Delays, stale reads, quotas: what Google does to those who are quick.
+//! Delays, stale reads and quotas.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::{ALICE, GSAS, World};
 const USER: &str = "roles/iam.workloadIdentityUser";
 
 #[tokio::test]
-async fn a_new_account_is_seen_here_and_there_at_different_times() {
+async fn a_new_account_becomes_visible_to_each_method_after_its_own_delay() {
     let world = World::new();
     let delays = json!({"serviceAccountGet": 10, "serviceAccountList": 20, "serviceAccountMember": 30,
         "serviceAccountCredentials": 40});
@@ -48,7 +48,7 @@ async fn a_new_account_is_seen_here_and_there_at_different_times() {
 }
 
 #[tokio::test]
-async fn a_policy_reaches_the_data_path_after_it_can_be_read_and_so_does_its_end() {
+async fn a_grant_and_its_revocation_take_effect_after_the_delay() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     world
@@ -76,7 +76,7 @@ async fn a_policy_reaches_the_data_path_after_it_can_be_read_and_so_does_its_end
 }
 
 #[tokio::test]
-async fn with_several_replicas_what_was_seen_may_vanish_again() {
+async fn with_several_replicas_a_visible_change_may_disappear_again() {
     let world = World::new();
     world
         .change_settings(json!({"replicas": 4, "delays": {"serviceAccountGet": 40}}))
@@ -96,7 +96,7 @@ async fn with_several_replicas_what_was_seen_may_vanish_again() {
 }
 
 #[tokio::test]
-async fn a_change_of_an_account_is_read_late() {
+async fn a_change_of_an_account_becomes_visible_after_the_delay() {
     let world = World::new();
     let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
     world
@@ -114,7 +114,7 @@ async fn a_change_of_an_account_is_read_late() {
 }
 
 #[tokio::test]
-async fn a_pool_is_not_there_at_once() {
+async fn a_new_pool_becomes_visible_after_the_delay() {
     let world = World::new();
     world.change_settings(json!({"delays": {"pool": 30}})).await;
     let email = world.account("mf-alice-1").await;
@@ -137,7 +137,7 @@ async fn a_pool_is_not_there_at_once() {
 }
 
 #[tokio::test]
-async fn quotas_refuse_in_googles_words_and_say_when_to_return() {
+async fn a_used_up_quota_is_refused_in_googles_words_with_a_delay() {
     let world = World::new();
     world.change_settings(json!({"limits": {"createsPerMinute": 2, "serviceAccounts": 3, "writesPerMinute": null}}),
     )
@@ -177,7 +177,7 @@ async fn quotas_refuse_in_googles_words_and_say_when_to_return() {
 }
 
 #[tokio::test]
-async fn reads_writes_and_exchanges_have_quotas_of_their_own() {
+async fn reads_writes_and_exchanges_have_separate_quotas() {
     let world = World::new();
     let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
     world

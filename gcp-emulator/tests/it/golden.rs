@@ -1,15 +1,15 @@
-//! One conversation, as it was recorded from Google, reported, documented or assumed: `testdata/wire.txt` says which.
+//! A conversation whose form was recorded from Google, reported, documented or assumed; `testdata/wire.txt` says which.
 
 use serde_json::Value;
 
 use crate::support::{Answer, World};
 
 const WIRE: &str = include_str!("../../testdata/wire.txt");
-/// Stands for what differs each time; as a key of an object, for keys that are not compared.
+/// Placeholder for text that differs each time; as the key of an object, for keys that are not compared.
 const REST: &str = "<rest>";
 
 #[tokio::test]
-async fn every_answer_is_as_the_file_has_it() {
+async fn every_answer_matches_the_golden_file() {
     let world = World::new();
     let lines = WIRE.lines().enumerate().map(|(n, line)| (n + 1, line));
     let mut answer = None;
@@ -21,7 +21,7 @@ async fn every_answer_is_as_the_file_has_it() {
                 let change: Value = serde_json::from_str(rest).unwrap();
                 world.change_settings(change).await;
             }
-            "> " => answer = Some(ask(&world, rest).await),
+            "> " => answer = Some(send(&world, rest).await),
             "< " => {
                 let (status, body) = rest.split_once(' ').unwrap();
                 let wanted: Value = serde_json::from_str(body).unwrap();
@@ -33,7 +33,7 @@ async fn every_answer_is_as_the_file_has_it() {
                     found.body
                 );
                 assert!(
-                    fits(&wanted, &found.body),
+                    matches(&wanted, &found.body),
                     "line {number}: wanted\n{wanted}\nfound\n{}",
                     found.body
                 );
@@ -47,7 +47,7 @@ async fn every_answer_is_as_the_file_has_it() {
     assert!(compared > 20, "{compared}");
 }
 
-async fn ask(world: &World, request: &str) -> Answer {
+async fn send(world: &World, request: &str) -> Answer {
     let mut parts = request.splitn(3, ' ');
     let (method, uri) = (parts.next().unwrap(), parts.next().unwrap());
     let body = parts
@@ -56,27 +56,27 @@ async fn ask(world: &World, request: &str) -> Answer {
     world.admin.request(method, uri, body).await
 }
 
-/// Whether `found` is `wanted`, with its placeholders.
-fn fits(wanted: &Value, found: &Value) -> bool {
+/// Whether `found` matches `wanted`, which may have placeholders.
+fn matches(wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
         (Value::String(wanted), _) if wanted == REST => true,
-        (Value::String(wanted), Value::String(found)) => text_fits(wanted, found),
+        (Value::String(wanted), Value::String(found)) => text_matches(wanted, found),
         (Value::Array(wanted), Value::Array(found)) => {
-            wanted.len() == found.len() && wanted.iter().zip(found).all(|(w, f)| fits(w, f))
+            wanted.len() == found.len() && wanted.iter().zip(found).all(|(w, f)| matches(w, f))
         }
         (Value::Object(wanted), Value::Object(found)) => {
-            let known = |key: &String| wanted.contains_key(key) || wanted.contains_key(REST);
-            let asked = wanted.iter().filter(|(key, _)| *key != REST);
-            found.keys().all(known)
-                && asked
+            let is_known = |key: &String| wanted.contains_key(key) || wanted.contains_key(REST);
+            let required = wanted.iter().filter(|(key, _)| *key != REST);
+            found.keys().all(is_known)
+                && required
                     .into_iter()
-                    .all(|(key, w)| found.get(key).is_some_and(|f| fits(w, f)))
+                    .all(|(key, w)| found.get(key).is_some_and(|f| matches(w, f)))
         }
         _ => wanted == found,
     }
 }
 
-fn text_fits(wanted: &str, found: &str) -> bool {
+fn text_matches(wanted: &str, found: &str) -> bool {
     match wanted {
         "<etag>" => data_encoding::BASE64.decode(found.as_bytes()).is_ok() && !found.is_empty(),
         "<21 digits>" => found.len() == 21 && found.bytes().all(|b| b.is_ascii_digit()),
@@ -88,7 +88,7 @@ fn text_fits(wanted: &str, found: &str) -> bool {
 }
 
 #[test]
-fn a_golden_answer_that_is_not_so_does_not_fit() {
+fn a_different_answer_does_not_match() {
     use serde_json::json;
     for (wanted, found) in [
         (json!({"a": 1}), json!({"a": 1, "b": 2})),
@@ -98,9 +98,9 @@ fn a_golden_answer_that_is_not_so_does_not_fit() {
         (json!("x<rest>"), json!("y")),
         (json!([1]), json!([1, 2])),
     ] {
-        assert!(!fits(&wanted, &found), "{wanted} {found}");
+        assert!(!matches(&wanted, &found), "{wanted} {found}");
     }
-    assert!(fits(
+    assert!(matches(
         &json!({"a": "x<rest>", "<rest>": ""}),
         &json!({"a": "xyz", "b": 1})
     ));

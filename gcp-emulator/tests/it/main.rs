@@ -1,4 +1,4 @@
-//! The emulator from outside: requests as real clients send them.
+//! Tests of the emulator from outside: requests as real clients send them.
 
 #![expect(clippy::unwrap_used, reason = "tests: also in their helpers")]
 

@@ -1,4 +1,4 @@
-//! The metadata server, as google.auth asks it.
+//! The metadata server, with the requests of google-auth.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use namesake_gcp_emulator::Emulator;
 use namesake_gcp_emulator::metadata::{
-    self, Identity, Place, Pod, PodAccount, SourceError, TokenSource, Workstation,
+    self, Identity, InstanceInfo, Pod, PodAccount, SourceError, TokenSource, Workstation,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -44,8 +44,8 @@ impl TokenSource for Cluster {
     }
 }
 
-fn place() -> Place {
-    Place {
+fn info() -> InstanceInfo {
+    InstanceInfo {
         project_id: "acme".to_owned(),
         project_number: 123_456_789_012,
         cluster_name: "ml".to_owned(),
@@ -75,7 +75,7 @@ async fn running() -> Running {
     );
     Running {
         world,
-        router: metadata::router(place(), Arc::new(pod) as Arc<dyn Identity>),
+        router: metadata::router(info(), Arc::new(pod) as Arc<dyn Identity>),
         cluster,
         emulator,
     }
@@ -107,7 +107,7 @@ async fn get(router: &Router, uri: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn an_annotated_ksa_is_its_gsa() {
+async fn an_annotated_ksa_has_the_identity_of_its_gsa() {
     let running = running().await;
     let email = running.world.account("mf-alice-1").await;
     running
@@ -146,12 +146,12 @@ async fn an_annotated_ksa_is_its_gsa() {
     assert_eq!(
         running.cluster.tokens.load(Ordering::Relaxed),
         1,
-        "the second is the cached one"
+        "the second token is the cached one"
     );
 }
 
 #[tokio::test]
-async fn a_wrong_gsa_shows_as_iam_said_it_and_recovers() {
+async fn an_error_of_iam_is_passed_on_and_not_cached() {
     let running = running().await;
     let email = running.world.account("mf-alice-1").await;
     running.annotate(GSA, "gone@acme-identities.iam.gserviceaccount.com");
@@ -187,7 +187,7 @@ async fn a_wrong_gsa_shows_as_iam_said_it_and_recovers() {
 }
 
 #[tokio::test]
-async fn an_unlinked_ksa_is_its_principal() {
+async fn an_unlinked_ksa_has_the_identity_of_its_principal() {
     let running = running().await;
     assert_eq!(running.get(&format!("{ACCOUNT}/email")).await.1, POOL);
     let principal = format!(
@@ -207,7 +207,7 @@ async fn an_unlinked_ksa_is_its_principal() {
 }
 
 #[tokio::test]
-async fn the_places_facts_are_where_libraries_look() {
+async fn project_and_cluster_are_at_the_paths_that_libraries_use() {
     let running = running().await;
     for (path, text) in [
         ("/", "computeMetadata/\n"),
@@ -242,7 +242,7 @@ async fn the_places_facts_are_where_libraries_look() {
 }
 
 #[tokio::test]
-async fn without_the_header_nothing_is_told() {
+async fn requests_without_the_header_are_refused() {
     let running = running().await;
     for request in [
         Request::get(format!("{ACCOUNT}/token")),
@@ -259,13 +259,13 @@ async fn without_the_header_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn a_workstation_is_its_person() {
+async fn a_workstation_has_the_identity_of_its_person() {
     let running = running().await;
     let identity: Arc<dyn Identity> = Arc::new(Workstation::new(
         &running.emulator.base_url,
         "alice@acme.com",
     ));
-    let router = metadata::router(place(), identity);
+    let router = metadata::router(info(), identity);
     assert_eq!(
         get(&router, &format!("{ACCOUNT}/email")).await.1,
         "alice@acme.com"
@@ -278,7 +278,7 @@ async fn a_workstation_is_its_person() {
 }
 
 #[tokio::test]
-async fn the_root_of_the_instance_exists_as_nodes_library_expects() {
+async fn the_root_of_the_instance_redirects_as_googles_library_for_node_expects() {
     let running = running().await;
     let request = Request::get("/computeMetadata/v1/instance")
         .header("Metadata-Flavor", "Google")
@@ -294,7 +294,7 @@ async fn the_root_of_the_instance_exists_as_nodes_library_expects() {
 }
 
 #[tokio::test]
-async fn an_id_token_is_that_of_the_linked_account() {
+async fn id_tokens_are_those_of_the_linked_account() {
     let running = running().await;
     let uri = format!("{ACCOUNT}/identity?audience=https://acme.com&format=full");
     assert_eq!(running.get(&uri).await.0, 404);

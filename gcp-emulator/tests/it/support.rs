@@ -47,8 +47,8 @@ pub(crate) fn options() -> Options {
         "groups": {"research@acme.com": ["alice@acme.com"]},
     });
     Options {
-        world: serde_json::from_value(seed).unwrap(),
-        seed: Some(1),
+        seed: serde_json::from_value(seed).unwrap(),
+        random_seed: Some(1),
         clock: Clock::fixed("2026-11-22T12:00:00Z".parse().unwrap()),
         ..Options::default()
     }
@@ -63,7 +63,7 @@ impl World {
         Self::of(State::new(options).unwrap())
     }
 
-    /// The world behind a listener.
+    /// The world of a running emulator.
     pub(crate) fn of(state: State) -> Self {
         let client = |token: String| Client {
             router: app(state.clone()),
@@ -88,7 +88,7 @@ impl World {
         })
     }
 
-    /// A world on the machine's clock, behind a listener.
+    /// A world on the machine's clock, and its running emulator.
     pub(crate) async fn listening() -> (Self, Emulator) {
         let options = Options {
             clock: Clock::system(),
@@ -98,7 +98,7 @@ impl World {
         (Self::of(emulator.state().clone()), emulator)
     }
 
-    /// The holder of a token.
+    /// A client with this token.
     pub(crate) fn bearer(&self, token: &str) -> Client {
         Client {
             token: token.to_owned(),
@@ -106,7 +106,7 @@ impl World {
         }
     }
 
-    /// A person.
+    /// A client with a token of this person.
     pub(crate) fn user(&self, email: &str) -> Client {
         self.bearer(&self.state.user_token(email))
     }
@@ -116,7 +116,7 @@ impl World {
         self.clock.advance(SignedDuration::from_secs(seconds));
     }
 
-    // By the admin, and each must succeed.
+    // Requests of the admin, which must succeed.
 
     pub(crate) async fn get(&self, uri: &str) -> Value {
         self.admin.get(uri).await.ok()
@@ -182,7 +182,7 @@ impl World {
         self.post("/v1/projects/acme:setIamPolicy", policy).await;
     }
 
-    /// Whose token this is, by tokeninfo.
+    /// What tokeninfo says about a token.
     pub(crate) async fn token_info(&self, token: &str) -> Value {
         let uri = format!("/tokeninfo?access_token={token}");
         self.anonymous.get(&uri).await.ok()

@@ -1,4 +1,4 @@
-//! Requests exactly as they were recorded from gcloud, google-auth, Google's Python and Rust clients.
+//! Requests as they were recorded from gcloud, google-auth and Google's clients for Python and Rust.
 
 use axum::body::Body;
 use http::Request;
@@ -30,7 +30,7 @@ async fn raw(world: &World, method: &str, uri: &str, kind: Option<&str>, body: &
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one table of cases")]
-async fn gcloud_and_the_rust_client_are_understood_to_the_letter() {
+async fn recorded_requests_of_gcloud_and_the_rust_client_succeed() {
     let world = World::new();
     let json_type = Some("application/json");
     let alt = "%24alt=json%3Benum-encoding%3Dint";
@@ -94,7 +94,7 @@ async fn gcloud_and_the_rust_client_are_understood_to_the_letter() {
             json_type,
             r#"{"permissions":["iam.serviceAccounts.get"]}"#.into(),
         ),
-        // google-api-python-client sends snake case nowhere, but protobuf's JSON allows it
+        // google-api-python-client does not send snake case, but protobuf's JSON allows it
         (
             "POST",
             format!("{P}/serviceAccounts?{alt}"),
@@ -117,7 +117,7 @@ async fn gcloud_and_the_rust_client_are_understood_to_the_letter() {
 }
 
 #[tokio::test]
-async fn a_condition_as_gcloud_writes_it_and_google_auths_null_delegates_pass() {
+async fn gclouds_condition_and_google_auths_null_delegates_are_accepted() {
     let world = World::new();
     let email = world.account("task-sa-1").await;
     assert_eq!(email, EMAIL);

@@ -54,8 +54,8 @@ impl World {
             "buckets": [{"name": "acme-mf", "project": "acme"}],
         });
         let options = Options {
-            world: serde_json::from_value(world).unwrap(),
-            seed: Some(1),
+            seed: serde_json::from_value(world).unwrap(),
+            random_seed: Some(1),
             clock: Clock::fixed(Timestamp::now()),
             ..Options::default()
         };

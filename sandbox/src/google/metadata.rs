@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
-use namesake_gcp_emulator::metadata::{self, Identity, Place};
+use namesake_gcp_emulator::metadata::{self, Identity, InstanceInfo};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -28,7 +28,7 @@ impl MetadataServer {
         let address = listener
             .local_addr()
             .context("no port for a metadata server")?;
-        let place = Place {
+        let place = InstanceInfo {
             project_id: PROJECT.to_owned(),
             project_number: PROJECT_NUMBER,
             cluster_name: "ml".to_owned(),

@@ -30,7 +30,7 @@ impl Google {
     pub(crate) async fn start() -> Self {
         crypto();
         let options = Options {
-            world: world(),
+            seed: world(),
             ..Options::default()
         };
         Self {
@@ -56,7 +56,7 @@ impl Google {
             .unwrap();
         let options = Options {
             listen: ([127, 0, 0, 1], port).into(),
-            world: world(),
+            seed: world(),
             storage_upstream: Some(storage.url().to_owned()),
             ..Options::default()
         };

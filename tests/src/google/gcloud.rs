@@ -234,7 +234,7 @@ impl<'a> Gcloud<'a> {
             .header(http::header::AUTHORIZATION, format!("Bearer {token}"))
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body)?;
-        let (status, answer) = self.google.state().ask(request).await;
+        let (status, answer) = self.google.state().call(request).await;
         ensure!((200..300).contains(&status), "{status} {answer}");
         Ok(answer)
     }

@@ -107,7 +107,7 @@ impl TestNamespace {
                 let body = request.body().and_then(|body| body.as_bytes());
                 let body = body.unwrap_or_default().to_vec();
                 let request = http::Request::try_from(request)?.map(|_| body);
-                Ok(self.stack.google().state().ask(request).await)
+                Ok(self.stack.google().state().call(request).await)
             }
         }
     }

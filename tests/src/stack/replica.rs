@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use namesake_api::names::{self, BROKER_SERVICE_ACCOUNT, SYSTEM_NAMESPACE};
-use namesake_gcp_emulator::Entry;
+use namesake_gcp_emulator::LoggedRequest;
 use namesake_sandbox::{
     WORKLOAD_POOL,
     host::children::{Child, Launch},
@@ -117,7 +117,7 @@ impl Replica {
     #[must_use]
     pub fn wrote_at_google(&self, ns: &TestNamespace, after: u64) -> Vec<String> {
         let all = ns.stack.google().state().requests(after).into_iter();
-        let reads = |entry: &Entry| {
+        let reads = |entry: &LoggedRequest| {
             entry.method == "GET"
                 || [":getIamPolicy", ":testIamPermissions"]
                     .iter()

@@ -43,7 +43,7 @@ impl World {
         });
         let world = serde_json::from_value(world).unwrap();
         let emulator = Emulator::start(Options {
-            world,
+            seed: world,
             ..Options::default()
         })
         .await

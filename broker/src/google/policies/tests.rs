@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use google_cloud_auth::credentials::anonymous;
 use namesake_gcp::{Endpoints, RateLimits};
-use namesake_gcp_emulator::{Emulator, Entry, Options};
+use namesake_gcp_emulator::{Emulator, LoggedRequest, Options};
 use serde_json::{Value, json};
 
 use super::*;
@@ -32,8 +32,8 @@ impl World {
                 "limits": {"policyBytes": 1_000_000, "serviceAccounts": 10_000}},
         });
         let options = Options {
-            world: serde_json::from_value(world).unwrap(),
-            seed: Some(1),
+            seed: serde_json::from_value(world).unwrap(),
+            random_seed: Some(1),
             ..Options::default()
         };
         let emulator = Emulator::start(options).await.unwrap();
@@ -56,8 +56,8 @@ impl World {
     }
 
     /// Writes of policies that were answered, with what.
-    fn writes(&self) -> Vec<Entry> {
-        let write = |entry: &Entry| {
+    fn writes(&self) -> Vec<LoggedRequest> {
+        let write = |entry: &LoggedRequest| {
             entry.path.ends_with(":setIamPolicy")
                 || (entry.method == "PUT" && entry.path.ends_with("/iam"))
         };

@@ -1,4 +1,4 @@
-//! Which variables and functions a condition uses: those that IAM does not know are refused when a policy is written.
+//! The variables and functions of a condition. Those that IAM does not know are refused when a policy is written.
 
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr, SelectExpr};
@@ -9,7 +9,7 @@ const FIELDS: [(&str, &[&str]); 3] = [
     ("resource", &["name", "type", "service"]),
     ("destination", &["ip", "port"]),
 ];
-/// Functions and methods: those of IAM, then those of the expression language. Operators begin with `_`, `-`, `!` or `@`.
+/// Functions and methods of IAM, and then those of CEL. Operators begin with `_`, `-`, `!` or `@`.
 const FUNCTIONS: [&str; 42] = [
     "getAttribute",
     "hasOnly",
@@ -54,18 +54,18 @@ const FUNCTIONS: [&str; 42] = [
     "type",
     "dyn",
 ];
-/// Names of types, which may be compared with.
+/// Names of types, which an expression can compare with.
 const TYPES: [&str; 7] = ["int", "uint", "double", "string", "bytes", "bool", "type"];
 
-/// Refuses an expression that uses something that IAM does not know.
+/// Checks that IAM knows all names in an expression.
 ///
 /// # Errors
-/// The undeclared name.
+/// The unknown name.
 pub(super) fn check(expression: &IdedExpr) -> Result<(), String> {
     visit(expression, &mut Vec::new())
 }
 
-/// `bound` holds the variables of the macros around.
+/// `bound` has the variables of the enclosing macros.
 fn visit(expression: &IdedExpr, bound: &mut Vec<String>) -> Result<(), String> {
     match &expression.expr {
         Expr::Unspecified | Expr::Literal(_) => Ok(()),
@@ -73,7 +73,7 @@ fn visit(expression: &IdedExpr, bound: &mut Vec<String>) -> Result<(), String> {
         Expr::Select(select) => selection(select, bound),
         Expr::List(list) => list.elements.iter().try_for_each(|each| visit(each, bound)),
         Expr::Map(map) => entries(map.entries.iter().map(|entry| &entry.expr), bound),
-        Expr::Struct(made) => entries(made.entries.iter().map(|entry| &entry.expr), bound),
+        Expr::Struct(value) => entries(value.entries.iter().map(|entry| &entry.expr), bound),
         Expr::Call(call) => {
             let name = call.func_name.as_str();
             let operator = name.starts_with(['_', '-', '!', '@']);
@@ -82,7 +82,7 @@ fn visit(expression: &IdedExpr, bound: &mut Vec<String>) -> Result<(), String> {
             }
             if let Some(target) = &call.target {
                 match &target.expr {
-                    // api is known by this one method only; resource has some of its own.
+                    // `api` has this method only; `resource` has several.
                     Expr::Ident(api) if api == "api" && name == "getAttribute" => {}
                     Expr::Ident(resource) if resource == "resource" => {}
                     _ => visit(target, bound)?,
@@ -129,7 +129,7 @@ fn variable(name: &str, bound: &[String]) -> Result<(), String> {
     }
 }
 
-/// The first field of a variable must be one that it has; what is inside that field is not looked at.
+/// Checks the first field of a variable; the fields of that field are not checked.
 fn selection(select: &SelectExpr, bound: &mut Vec<String>) -> Result<(), String> {
     if let Expr::Ident(name) = &select.operand.expr
         && !bound.contains(name)
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_iam_documents_is_known() {
+    fn names_that_iam_documents_are_accepted() {
         for expression in [
             "request.time < timestamp('2026-12-01T00:00:00Z')",
             "request.time.getHours('Europe/Berlin') >= 9 && !(request.path.startsWith('/admin'))",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_refused_wherever_they_stand() {
+    fn other_names_are_refused_anywhere_in_the_expression() {
         for (expression, word) in [
             ("nobody.knows == 1", "'nobody'"),
             ("resource.colour == 'red'", "'colour'"),

@@ -1,27 +1,28 @@
-//! Whom an organization policy allows in a policy: pure.
+//! Which members an organization policy allows. Pure.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// Members of a policy (as JSON) that are of none of the allowed domains and projects, each once, as Google names them.
-pub(super) fn foreign(policy: &Value, allowed: &BTreeSet<String>) -> Vec<String> {
+/// The members of a policy (as JSON) that belong to none of the allowed domains and projects, without duplicates, as Google
+/// names them.
+pub(super) fn disallowed(policy: &Value, allowed: &BTreeSet<String>) -> Vec<String> {
     let bindings = policy["bindings"].as_array().into_iter().flatten();
     let members = bindings
         .filter_map(|binding| binding["members"].as_array())
         .flatten();
-    let foreign = members.filter_map(Value::as_str).filter(|member| {
+    let disallowed = members.filter_map(Value::as_str).filter(|member| {
         let owner = owner(member);
         owner.is_some_and(|owner| !allowed.contains(owner))
     });
-    let foreign: BTreeSet<&str> = foreign.map(name).collect();
-    foreign.into_iter().map(str::to_owned).collect()
+    let disallowed: BTreeSet<&str> = disallowed.map(name).collect();
+    disallowed.into_iter().map(str::to_owned).collect()
 }
 
-/// The domain or project that a member belongs to; none for one that is of the resource's own project, or deleted.
+/// The domain or project that a member belongs to; none for a deleted member and for one of the resource's own project.
 fn owner(member: &str) -> Option<&str> {
     if let Some((_, rest)) = member.split_once("/workloadIdentityPools/") {
-        return Some(of_pool(rest.split('/').next().unwrap_or_default()));
+        return Some(project_of_pool(rest.split('/').next().unwrap_or_default()));
     }
     let Some((kind, id)) = member.split_once(':') else {
         // `allUsers`
@@ -30,7 +31,7 @@ fn owner(member: &str) -> Option<&str> {
     match kind {
         "projectOwner" | "projectEditor" | "projectViewer" | "deleted" => None,
         "serviceAccount" => match id.split_once('[') {
-            Some((pool, _)) => Some(of_pool(pool)),
+            Some((pool, _)) => Some(project_of_pool(pool)),
             None => {
                 let (_, domain) = id.split_once('@')?;
                 Some(
@@ -44,11 +45,11 @@ fn owner(member: &str) -> Option<&str> {
     }
 }
 
-fn of_pool(pool: &str) -> &str {
+fn project_of_pool(pool: &str) -> &str {
     pool.strip_suffix(".svc.id.goog").unwrap_or(pool)
 }
 
-/// How Google names a member in an answer: an e-mail without its type.
+/// The name of a member in Google's errors: without its type.
 fn name(member: &str) -> &str {
     match member.split_once(':') {
         Some((_, id)) if !member.contains("://") => id,
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_member_is_judged_by_whose_it_is() {
+    fn each_kind_of_member_is_checked_by_its_domain_or_project() {
         let allowed = ["acme.com", "acme-ids", "acme"].map(str::to_owned).into();
         let ours = [
             "user:a@acme.com",
@@ -88,7 +89,7 @@ mod tests {
                 "other.svc.id.goog[n/k]",
             ),
         ];
-        let of = |member: &str| foreign(&json!({"bindings": [{"members": [member]}]}), &allowed);
+        let of = |member: &str| disallowed(&json!({"bindings": [{"members": [member]}]}), &allowed);
         for member in ours {
             assert_eq!(of(member), Vec::<String>::new(), "{member}");
         }

@@ -3,31 +3,31 @@
 use serde_json::{Value, json};
 
 use super::key::SigningKey;
-use super::{act_as, email_and_uid};
+use super::{email_and_uid, impersonate};
 use crate::api::call::Call;
 use crate::api::errors::ApiError;
 use crate::world::World;
 
-/// Seconds that an ID token lives.
+/// Lifetime of an ID token, in seconds.
 const LIFETIME: i64 = 3_600;
 
 /// `POST /v1/projects/-/serviceAccounts/{name}:generateIdToken`
 ///
 /// # Errors
-/// 400 without an audience, 401/403 for the bearer, 404 for an unknown account.
+/// 400 without an audience, 401 or 403 for the caller, 404 for an unknown account.
 pub(crate) fn generate_id_token(
     world: &mut World,
     call: &Call,
     project: &str,
     name: &str,
 ) -> Result<Value, ApiError> {
-    call.only(&[], &["audience", "includeEmail", "delegates", "name"])?;
+    call.check_known(&[], &["audience", "includeEmail", "delegates", "name"])?;
     let audience = call.text("audience");
     if audience.is_empty() {
         return Err(ApiError::invalid("audience must be specified."));
     }
     let permission = "iam.serviceAccounts.getOpenIdToken";
-    let principal = act_as(world, call, project, name, permission)?;
+    let principal = impersonate(world, call, project, name, permission)?;
     let (email, uid) = email_and_uid(&principal);
     let now = world.clock.token_now().as_second();
     let mut claims = json!({

@@ -1,4 +1,4 @@
-//! The key by which accounts sign: one for all of them, and public. A signature proves nothing outside of a test.
+//! The signing key of all accounts. It is public: a signature proves nothing outside of tests.
 
 use std::sync::OnceLock;
 
@@ -10,22 +10,22 @@ use sha2::{Digest, Sha256};
 
 use crate::api::errors::ApiError;
 
-/// PKCS #8.
+/// The private key, in PKCS #8.
 const PRIVATE_KEY: &[u8] = include_bytes!("key.der");
-/// Self-signed, of the same key.
+/// A self-signed certificate of the key.
 const CERTIFICATE: &str = include_str!("certificate.pem");
 
-/// The key and its id.
+/// The signing key and its id.
 pub(super) struct SigningKey {
     pair: RsaKeyPair,
     pub(super) id: String,
 }
 
 impl SigningKey {
-    /// The only one, read once.
+    /// The key, which is parsed once.
     ///
     /// # Errors
-    /// 500 if the file in this crate cannot be read.
+    /// 500 if the key file is invalid.
     pub(super) fn get() -> Result<&'static Self, ApiError> {
         static KEY: OnceLock<Option<SigningKey>> = OnceLock::new();
         let key = KEY.get_or_init(|| {
@@ -67,19 +67,19 @@ impl SigningKey {
     }
 }
 
-/// Key id to certificate: `/oauth2/v1/certs`, and `/robot/v1/metadata/x509/{account}`.
+/// The certificate by key id: `/oauth2/v1/certs`, and `/robot/v1/metadata/x509/{account}`.
 ///
 /// # Errors
-/// 500 if the key cannot be read.
+/// 500 if the key file is invalid.
 pub(crate) fn certificates() -> Result<Value, ApiError> {
     let key = SigningKey::get()?;
     Ok(json!({&key.id: CERTIFICATE}))
 }
 
-/// The same as a JSON Web Key Set: `/oauth2/v3/certs`, and `/service_accounts/v1/jwk/{account}`.
+/// The key as a JSON Web Key Set: `/oauth2/v3/certs`, and `/service_accounts/v1/jwk/{account}`.
 ///
 /// # Errors
-/// 500 if the key cannot be read.
+/// 500 if the key file is invalid.
 pub(crate) fn json_web_keys() -> Result<Value, ApiError> {
     let key = SigningKey::get()?;
     let public = PublicKeyComponents::<Vec<u8>>::from(key.pair.public());

@@ -3,20 +3,20 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::act_as;
+use super::impersonate;
 use super::key::SigningKey;
 use crate::api::call::Call;
 use crate::api::errors::ApiError;
 use crate::world::World;
 
-/// A signed token may live this long, in seconds.
+/// Maximum lifetime of a signed token, in seconds.
 const MAX_TOKEN_LIFETIME: i64 = 12 * 3_600;
 
 /// `POST /v1/projects/-/serviceAccounts/{name}:signBlob`
 ///
 /// # Errors
-/// 400 for a payload that is not base64, 401/403 for the bearer, 404 for an unknown account; 501 for IAM's own
-/// method of that name (deprecated), whose body has `bytesToSign`.
+/// 400 for a payload that is not base64, 401 or 403 for the caller, 404 for an unknown account; 501 for IAM's deprecated
+/// method of the same name, whose body has `bytesToSign`.
 pub(crate) fn sign_blob(
     world: &mut World,
     call: &Call,
@@ -28,14 +28,14 @@ pub(crate) fn sign_blob(
             "gcp-emulator does not emulate IAM's deprecated signBlob, only that of IAM credentials",
         ));
     }
-    call.only(&[], &["payload", "delegates", "name"])?;
+    call.check_known(&[], &["payload", "delegates", "name"])?;
     let payload = BASE64.decode(call.text("payload").as_bytes());
     let payload = payload.map_err(|error| {
         ApiError::invalid(format!(
             "Invalid value at 'payload' (TYPE_BYTES), Base64 decoding failed: {error}"
         ))
     })?;
-    act_as(world, call, project, name, "iam.serviceAccounts.signBlob")?;
+    impersonate(world, call, project, name, "iam.serviceAccounts.signBlob")?;
     let key = SigningKey::get()?;
     let signature = key.sign(&payload)?;
     Ok(json!({"keyId": key.id, "signedBlob": BASE64.encode(&signature)}))
@@ -44,17 +44,17 @@ pub(crate) fn sign_blob(
 /// `POST /v1/projects/-/serviceAccounts/{name}:signJwt`
 ///
 /// # Errors
-/// 400 for claims that are not an object, or whose `exp` is past or more than 12 hours away; else as [`sign_blob`].
+/// 400 for claims that are not an object, or whose `exp` is in the past or more than 12 hours away; else as [`sign_blob`].
 pub(crate) fn sign_jwt(
     world: &mut World,
     call: &Call,
     project: &str,
     name: &str,
 ) -> Result<Value, ApiError> {
-    call.only(&[], &["payload", "delegates", "name"])?;
+    call.check_known(&[], &["payload", "delegates", "name"])?;
     let payload = call.text("payload");
     check_claims(&payload, world.clock.token_now().as_second())?;
-    act_as(world, call, project, name, "iam.serviceAccounts.signJwt")?;
+    impersonate(world, call, project, name, "iam.serviceAccounts.signJwt")?;
     let key = SigningKey::get()?;
     Ok(json!({"keyId": key.id, "signedJwt": key.token(&payload)?}))
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn claims_are_an_object_that_expires_within_twelve_hours_or_not_at_all() {
+    fn claims_must_be_an_object_that_expires_within_twelve_hours_or_never() {
         for good in ["{}", r#"{"exp": 1001}"#, r#"{"exp": 44200}"#] {
             assert!(check_claims(good, 1_000).is_ok(), "{good}");
         }

@@ -1,14 +1,16 @@
-//! What happens to a service account after it was made.
+//! Changing, disabling, deleting and undeleting service accounts.
 
 use serde_json::{Value, json};
 
-use super::{allowed_in, check_count, description, display_name, find, taken, unknown};
+use super::accounts::{check_count, description, display_name, id_taken};
+use super::{find_account, require_shown_as, unknown_account};
 use crate::api::call::{Call, field};
+
 use crate::api::errors::ApiError;
 use crate::world::World;
 use crate::world::controls::quotas::Quota;
 
-/// `PATCH /v1/{name}`: answers the name and the patched fields only, as Google does.
+/// `PATCH /v1/{name}`: returns the name and the changed fields only, as Google does.
 ///
 /// # Errors
 /// 400, 403, 404, 429.
@@ -18,8 +20,8 @@ pub(crate) fn patch(
     project: &str,
     name: &str,
 ) -> Result<Value, ApiError> {
-    call.only(&[], &["serviceAccount", "updateMask", "name"])?;
-    let uid = find(
+    call.check_known(&[], &["serviceAccount", "updateMask", "name"])?;
+    let uid = find_account(
         world,
         call,
         project,
@@ -40,7 +42,7 @@ pub(crate) fn patch(
         match path {
             "displayName" | "display_name" => new_name = Some(display_name(wanted)?),
             "description" => new_description = Some(description(wanted)?),
-            // The other paths are read-only: Google ignores them (assumed).
+            // The other fields are read-only, and (assumed) ignored by Google.
             "etag" | "name" | "email" | "uniqueId" | "disabled" => {}
             unknown => {
                 return Err(ApiError::invalid(format!(
@@ -66,7 +68,7 @@ pub(crate) fn patch(
         state.display_name = new_name.unwrap_or(state.display_name.clone());
         state.description = new_description.unwrap_or(state.description.clone());
     });
-    let account = world.accounts.by_uid(&uid).ok_or_else(unknown)?;
+    let account = world.accounts.by_uid(&uid).ok_or_else(unknown_account)?;
     if let Some(answer) = answer.as_object_mut() {
         answer.insert("name".to_owned(), json!(account.name()));
     }
@@ -83,7 +85,7 @@ pub(crate) fn update(
     project: &str,
     name: &str,
 ) -> Result<Value, ApiError> {
-    let uid = find(
+    let uid = find_account(
         world,
         call,
         project,
@@ -100,11 +102,11 @@ pub(crate) fn update(
             state.display_name = display_name;
         }
     });
-    let account = world.accounts.by_uid(&uid).ok_or_else(unknown)?;
+    let account = world.accounts.by_uid(&uid).ok_or_else(unknown_account)?;
     Ok(account.render(&account.current()))
 }
 
-/// `POST /v1/{name}:enable` and `:disable`; doing it twice is no error.
+/// `POST /v1/{name}:enable` and `:disable`. Repeating them is not an error.
 ///
 /// # Errors
 /// 403, 404, 429.
@@ -115,28 +117,28 @@ pub(crate) fn set_disabled(
     name: &str,
     disabled: bool,
 ) -> Result<Value, ApiError> {
-    call.only(&[], &["name"])?;
+    call.check_known(&[], &["name"])?;
     let permission = match disabled {
         true => "iam.serviceAccounts.disable",
         false => "iam.serviceAccounts.enable",
     };
-    let uid = find(world, call, project, name, permission, Quota::Write)?;
+    let uid = find_account(world, call, project, name, permission, Quota::Write)?;
     change(world, &uid, |state| state.disabled = disabled);
     Ok(json!({}))
 }
 
-/// `DELETE /v1/{name}`: for 30 days it can be undeleted by its unique id.
+/// `DELETE /v1/{name}`. For 30 days the account can be undeleted by its unique id.
 ///
 /// # Errors
-/// 403, 404 (also when it is deleted already), 429.
+/// 403, 404 also if it is deleted already, 429.
 pub(crate) fn delete(
     world: &mut World,
     call: &Call,
     project: &str,
     name: &str,
 ) -> Result<Value, ApiError> {
-    call.only(&[], &[])?;
-    let uid = find(
+    call.check_known(&[], &[])?;
+    let uid = find_account(
         world,
         call,
         project,
@@ -150,7 +152,7 @@ pub(crate) fn delete(
         .by_uid(&uid)
         .is_some_and(|account| account.current().deleted.is_some())
     {
-        return Err(unknown());
+        return Err(unknown_account());
     }
     change(world, &uid, |state| state.deleted = Some(now));
     Ok(json!({}))
@@ -159,14 +161,15 @@ pub(crate) fn delete(
 /// `POST /v1/projects/{project}/serviceAccounts/{unique id}:undelete`
 ///
 /// # Errors
-/// 400 (not deleted, or an e-mail instead of an id), 403, 404 (unknown or gone for good), 409 (the name is taken), 429.
+/// 400 if it is not deleted, or for an e-mail instead of an id; 403; 404 if it cannot be undeleted; 409 if its e-mail is
+/// taken; 429.
 pub(crate) fn undelete(
     world: &mut World,
     call: &Call,
     project: &str,
     name: &str,
 ) -> Result<Value, ApiError> {
-    call.only(&[], &["name"])?;
+    call.check_known(&[], &["name"])?;
     const PERMISSION: &str = "iam.serviceAccounts.undelete";
     if !name.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(ApiError::invalid(
@@ -191,27 +194,30 @@ pub(crate) fn undelete(
         if project == "-" {
             return Err(ApiError::denied(PERMISSION, Some(&shown)));
         }
-        allowed_in(world, call, project, PERMISSION, &shown)?;
-        return Err(unknown());
+        require_shown_as(world, call, project, PERMISSION, &shown)?;
+        return Err(unknown_account());
     };
-    allowed_in(world, call, &home, PERMISSION, &shown)?;
-    let (limits, number) = (world.settings.limits.clone(), world.number(&home));
-    world.quotas.take(Quota::Write, number, &limits, now)?;
+    require_shown_as(world, call, &home, PERMISSION, &shown)?;
+    world.take_quota(Quota::Write, &home)?;
     if state.deleted.is_none() {
-        return Err(ApiError::precondition(format!(
+        return Err(ApiError::failed_precondition(format!(
             "Service account {email} is not deleted."
         )));
     }
     if world.accounts.live(&email).is_some() {
-        return Err(taken(&home, &email));
+        return Err(id_taken(&home, &email));
     }
     check_count(world, &home)?;
     change(world, &uid, |state| state.deleted = None);
-    let account = world.accounts.by_uid(&uid).ok_or_else(unknown)?;
+    let account = world.accounts.by_uid(&uid).ok_or_else(unknown_account)?;
     Ok(json!({"restoredAccount": account.render(&account.current())}))
 }
 
-fn change(world: &mut World, uid: &str, change: impl FnOnce(&mut crate::world::accounts::State)) {
+fn change(
+    world: &mut World,
+    uid: &str,
+    change: impl FnOnce(&mut crate::world::accounts::AccountState),
+) {
     let now = world.clock.now();
     world.accounts.change(uid, now, change);
 }

@@ -3,49 +3,45 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};
 
-use super::on_project;
+use super::require_in_project;
 use crate::api::call::Call;
 use crate::api::errors::ApiError;
+use crate::api::paging::page_size;
 use crate::world::World;
 use crate::world::controls::quotas::Quota;
 
 const DEFAULT_PAGE: usize = 20;
 const MAX_PAGE: usize = 100;
 
-/// One page, in the order of creation. The first page may be asked for with an empty token.
+/// One page of accounts, in the order of creation. An empty token requests the first page.
 ///
 /// # Errors
-/// 400 for a token that is not ours, 403, 429.
+/// 400 for an invalid token, 403, 429.
 pub(crate) fn list(world: &mut World, call: &Call, project: &str) -> Result<Value, ApiError> {
-    call.only(&["pageSize", "pageToken"], &[])?;
-    let project = on_project(world, call, project, "iam.serviceAccounts.list")?;
-    let (now, limits, number) = (
-        world.clock.now(),
-        world.settings.limits.clone(),
-        world.number(&project),
-    );
-    world.quotas.take(Quota::Read, number, &limits, now)?;
-    let size = page_size(call.parameter("pageSize"))?;
+    call.check_known(&["pageSize", "pageToken"], &[])?;
+    let project = require_in_project(world, call, project, "iam.serviceAccounts.list")?;
+    world.take_quota(Quota::Read, &project)?;
+    let size = page_size(call.parameter("pageSize"), DEFAULT_PAGE, MAX_PAGE)?;
     let after = match call.parameter("pageToken") {
         None | Some("") => None,
         Some(token) => Some(decode(token).ok_or_else(|| ApiError::invalid("Invalid page token."))?),
     };
-    let created = world.seen(world.settings.delays.service_account_list);
-    let changed = world.seen(world.settings.delays.service_account_update);
+    let created = world.horizon(world.settings.delays.service_account_list);
+    let changed = world.horizon(world.settings.delays.service_account_update);
     let mut page = world
         .accounts
         .after(after)
         .filter(|(_, account)| account.project == project && account.created <= created)
-        .map(|(place, account)| (place, account, account.at(changed)))
+        .map(|(position, account)| (position, account, account.at(changed)))
         .filter(|(_, _, state)| state.deleted.is_none())
         .peekable();
     let mut accounts = Vec::new();
     let mut last = None;
     while accounts.len() < size
-        && let Some((place, account, state)) = page.next()
+        && let Some((position, account, state)) = page.next()
     {
         accounts.push(account.render(&state));
-        last = Some(place);
+        last = Some(position);
     }
     let mut answer = Map::new();
     if !accounts.is_empty() {
@@ -57,18 +53,8 @@ pub(crate) fn list(world: &mut World, call: &Call, project: &str) -> Result<Valu
     Ok(Value::Object(answer))
 }
 
-fn page_size(text: Option<&str>) -> Result<usize, ApiError> {
-    match text.map(str::parse::<usize>) {
-        None | Some(Ok(0)) => Ok(DEFAULT_PAGE),
-        Some(Ok(size)) => Ok(size.min(MAX_PAGE)),
-        Some(Err(_)) => Err(ApiError::invalid(
-            "Invalid value at 'page_size' (TYPE_INT32).",
-        )),
-    }
-}
-
-fn encode(place: u64) -> String {
-    BASE64URL_NOPAD.encode(&place.to_be_bytes())
+fn encode(position: u64) -> String {
+    BASE64URL_NOPAD.encode(&position.to_be_bytes())
 }
 
 fn decode(token: &str) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! queryTestablePermissions: gcloud asks it before it makes a role.
+//! queryTestablePermissions, which gcloud calls before it creates a role.
 
 use serde_json::{Map, Value, json};
 
@@ -10,12 +10,12 @@ use crate::world::World;
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 
-/// `POST /v1/permissions:queryTestablePermissions`: every permission that is known here, whatever the resource.
+/// `POST /v1/permissions:queryTestablePermissions`: all permissions that are known here, for any resource.
 ///
 /// # Errors
 /// 400 without a resource, 401.
 pub(crate) fn query_testable(world: &World, call: &Call) -> Result<Value, ApiError> {
-    call.only(&[], &["fullResourceName", "pageSize", "pageToken"])?;
+    call.check_known(&[], &["fullResourceName", "pageSize", "pageToken"])?;
     match &call.caller {
         Caller::Anonymous if !world.settings.anonymous_admin => {
             return Err(ApiError::credentials_missing());
@@ -29,22 +29,22 @@ pub(crate) fn query_testable(world: &World, call: &Call) -> Result<Value, ApiErr
              //cloudresourcemanager.googleapis.com/projects/PROJECT.",
         ));
     }
-    let asked = call.field("pageSize").and_then(Value::as_u64);
-    let size = match asked.and_then(|size| usize::try_from(size).ok()) {
+    let requested = call.field("pageSize").and_then(Value::as_u64);
+    let size = match requested.and_then(|size| usize::try_from(size).ok()) {
         None | Some(0) => DEFAULT_PAGE,
         Some(size) => size.min(MAX_PAGE),
     };
     let from = call.text("pageToken");
     let all = world.roles.permissions();
-    let mut left = all.range(from.as_str()..);
-    let page: Vec<Value> = left
+    let mut rest = all.range(from.as_str()..);
+    let page: Vec<Value> = rest
         .by_ref()
         .take(size)
         .map(|name| json!({"name": name, "stage": "GA"}))
         .collect();
     let mut answer = Map::new();
     answer.insert("permissions".to_owned(), json!(page));
-    if let Some(next) = left.next() {
+    if let Some(next) = rest.next() {
         answer.insert("nextPageToken".to_owned(), json!(next));
     }
     Ok(Value::Object(answer))

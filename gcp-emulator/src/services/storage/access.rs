@@ -1,13 +1,13 @@
-//! IAM for storage: managed folders, the bucket, its project, in storage's words.
+//! Permission checks for storage, with errors in storage's words.
 
 use http::request::Parts;
 
-use super::request::{Check, On};
-use crate::api::call;
+use super::request::{PermissionCheck, Subject};
 use crate::api::caller::{Caller, covers};
 use crate::api::errors::ApiError;
 use crate::api::principal::Principal;
-use crate::policy::authorize::Target;
+use crate::api::query;
+use crate::policy::target::Target;
 use crate::world::World;
 use crate::world::buckets::Bucket;
 use crate::world::resource::Resource;
@@ -20,19 +20,23 @@ const READ: &[&str] = &[
 ];
 const WRITE: &[&str] = &["devstorage.read_write", "devstorage.full_control"];
 
-/// Lets the call pass if its bearer may do what `check` says.
+/// Checks a permission on an object or a list request.
 ///
 /// # Errors
-/// 401, 403, or 404 for a bucket that there is not.
-pub(crate) fn check(world: &mut World, caller: &Caller, check: &Check) -> Result<(), ApiError> {
+/// 401, 403, or 404 if the bucket does not exist.
+pub(crate) fn check(
+    world: &mut World,
+    caller: &Caller,
+    check: &PermissionCheck,
+) -> Result<(), ApiError> {
     let Some(bucket) = world.buckets.get(&check.bucket) else {
         return Err(no_bucket());
     };
-    let target = target(bucket, &check.on);
+    let target = target(bucket, &check.subject);
     require(world, caller, check.permission, &target)
 }
 
-/// Refuses a call that is to be counted for a project which its caller may not use.
+/// Checks that the caller is allowed to use the project that the call should be counted for.
 ///
 /// # Errors
 /// 403.
@@ -41,10 +45,10 @@ pub(crate) fn check_user_project(
     parts: &Parts,
     caller: &Caller,
 ) -> Result<(), ApiError> {
-    let Some(project) = call::user_project(&parts.uri, &parts.headers) else {
+    let Some(project) = query::user_project(&parts.uri, &parts.headers) else {
         return Ok(());
     };
-    match state.world().may_use_project(caller, &project) {
+    match state.world().can_use_project(caller, &project) {
         true => Ok(()),
         false => Err(ApiError::storage(
             403,
@@ -58,11 +62,11 @@ pub(crate) fn check_user_project(
     }
 }
 
-/// As [`check`], for a bucket or a managed folder itself.
+/// Checks a permission on a bucket or a managed folder.
 ///
 /// # Errors
 /// 401, 403.
-pub(crate) fn on_resource(
+pub(crate) fn check_resource(
     world: &mut World,
     caller: &Caller,
     permission: &str,
@@ -72,25 +76,32 @@ pub(crate) fn on_resource(
     require(world, caller, permission, &target)
 }
 
-/// Who replaces an object must also be allowed to delete it.
+/// Checks the permission to delete an object that a write replaces.
 ///
 /// # Errors
 /// 403.
 pub(crate) async fn check_overwrite(
     state: &State,
     caller: &Caller,
-    create: &Check,
+    create: &PermissionCheck,
 ) -> Result<(), ApiError> {
-    let On::Object(object) = &create.on else {
+    let Subject::Object(object) = &create.subject else {
         return Ok(());
     };
     if create.permission != "storage.objects.create" {
         return Ok(());
     }
-    let delete = Check::object(&create.bucket, "storage.objects.delete", object);
+    let delete = PermissionCheck::object(&create.bucket, "storage.objects.delete", object);
     let denied = check(&mut state.world(), caller, &delete).err();
     match denied {
-        Some(denied) if state.object_store()?.has(&create.bucket, object).await? => Err(denied),
+        Some(denied)
+            if state
+                .object_store()?
+                .has_object(&create.bucket, object)
+                .await? =>
+        {
+            Err(denied)
+        }
         _ => Ok(()),
     }
 }
@@ -103,16 +114,17 @@ pub(crate) fn missing() -> ApiError {
     ApiError::storage(404, "notFound", "Not Found")
 }
 
-/// Managed folders whose names begin the object's (or the listing's prefix), longest first; bucket; project.
-fn target(bucket: &Bucket, on: &On) -> Target {
-    let (path, name, kind, list_prefix) = match on {
-        On::Object(object) => (
+/// The target of a check: the managed folders that contain the object or the prefix, longest name first; the bucket; the
+/// project.
+fn target(bucket: &Bucket, subject: &Subject) -> Target {
+    let (path, name, kind, list_prefix) = match subject {
+        Subject::Object(object) => (
             object,
             format!("projects/_/buckets/{}/objects/{object}", bucket.name),
             "storage.googleapis.com/Object",
             None,
         ),
-        On::List(prefix) => (
+        Subject::List(prefix) => (
             prefix,
             format!("projects/_/buckets/{}", bucket.name),
             "storage.googleapis.com/Bucket",
@@ -149,13 +161,13 @@ fn require(
     permission: &str,
     target: &Target,
 ) -> Result<(), ApiError> {
-    let reads = permission.ends_with(".get") || permission.ends_with(".list");
-    let nobody = Principal::Anonymous;
+    let is_read = permission.ends_with(".get") || permission.ends_with(".list");
+    let anonymous = Principal::Anonymous;
     let principal = match caller {
         Caller::Anonymous if world.settings.anonymous_admin => return Ok(()),
-        Caller::Anonymous => &nobody,
+        Caller::Anonymous => &anonymous,
         Caller::Invalid => return Err(ApiError::storage(401, "authError", "Invalid Credentials")),
-        Caller::Known(grant) if covers(&grant.scopes, if reads { READ } else { WRITE }) => {
+        Caller::Known(grant) if covers(&grant.scopes, if is_read { READ } else { WRITE }) => {
             &grant.principal
         }
         Caller::Known(_) => {
@@ -169,14 +181,14 @@ fn require(
     if world.allows(principal, permission, target) {
         return Ok(());
     }
-    let what = match target.kind {
+    let resource_kind = match target.kind {
         "storage.googleapis.com/Object" => "object",
         "storage.googleapis.com/ManagedFolder" => "managed folder",
         "cloudresourcemanager.googleapis.com/Project" => "project",
         _ => "bucket",
     };
     let message = format!(
-        "{} does not have {permission} access to the Google Cloud Storage {what}. Permission '{permission}' denied on \
+        "{} does not have {permission} access to the Google Cloud Storage {resource_kind}. Permission '{permission}' denied on \
          resource (or it may not exist).",
         principal.name()
     );

@@ -1,30 +1,31 @@
-//! Buckets and policies of the storage JSON API.
+//! Buckets in the storage JSON API.
 
 use serde_json::{Value, json};
 
 use super::access::{self, missing};
 use super::managed_folders;
 use super::policies::{self, count_update};
-use crate::api::call::{Call, is_true};
+use crate::api::call::Call;
 use crate::api::errors::ApiError;
+use crate::api::query::is_true;
 use crate::world::World;
 use crate::world::buckets::Bucket;
 use crate::world::resource::Resource;
 use crate::world::state::State;
 
-/// Before something is deleted: may the caller, and is it empty in the store behind?
+/// Before a deletion: checks the permission, and that the object store has no objects in the bucket or folder.
 ///
 /// # Errors
 /// 401, 403, 409.
-pub(crate) async fn empty(state: &State, call: &Call) -> Result<(), ApiError> {
+pub(crate) async fn check_empty(state: &State, call: &Call) -> Result<(), ApiError> {
     if call.method != http::Method::DELETE || state.object_store().is_err() {
         return Ok(());
     }
     match call.parts().as_slice() {
         ["storage", "v1", "b", bucket] => {
             let resource = Resource::Bucket((*bucket).to_owned());
-            known(&state.world(), bucket)?;
-            access::on_resource(
+            check_exists(&state.world(), bucket)?;
+            access::check_resource(
                 &mut state.world(),
                 &call.caller,
                 "storage.buckets.delete",
@@ -33,17 +34,17 @@ pub(crate) async fn empty(state: &State, call: &Call) -> Result<(), ApiError> {
             state.object_store()?.delete_bucket(bucket).await
         }
         ["storage", "v1", "b", bucket, "managedFolders", name] => {
-            known(&state.world(), bucket)?;
+            check_exists(&state.world(), bucket)?;
             let resource = managed_folders::resource(bucket, name);
-            access::on_resource(
+            access::check_resource(
                 &mut state.world(),
                 &call.caller,
                 "storage.managedFolders.delete",
                 &resource,
             )?;
-            let forced = is_true(&call.query, "allowNonEmpty");
+            let is_forced = is_true(&call.query, "allowNonEmpty");
             state.object_store()?.ensure_bucket(bucket).await?;
-            match !forced && state.object_store()?.has_prefix(bucket, name).await? {
+            match !is_forced && state.object_store()?.has_prefix(bucket, name).await? {
                 true => Err(managed_folders::not_empty()),
                 false => Ok(()),
             }
@@ -52,10 +53,10 @@ pub(crate) async fn empty(state: &State, call: &Call) -> Result<(), ApiError> {
     }
 }
 
-/// Serves a call on buckets, managed folders or their policies; `None` is 204.
+/// Serves a call on buckets, managed folders or their policies; `None` means 204.
 ///
 /// # Errors
-/// Storage's own.
+/// In storage's form.
 pub(crate) fn dispatch(
     world: &mut World,
     call: &Call,
@@ -67,7 +68,7 @@ pub(crate) fn dispatch(
         ("GET", ["storage", "v1", "b"]) => list(world, call, base).map(Some),
         ("POST", ["storage", "v1", "b"]) => create(world, call, base).map(Some),
         (_, ["storage", "v1", "b", bucket, rest @ ..]) => {
-            known(world, bucket)?;
+            check_exists(world, bucket)?;
             match (method, rest) {
                 ("GET", []) => get(world, call, bucket, base).map(Some),
                 ("PATCH" | "PUT", []) => patch(world, call, bucket, base).map(Some),
@@ -87,7 +88,7 @@ pub(crate) fn dispatch(
     }
 }
 
-fn known(world: &World, bucket: &str) -> Result<(), ApiError> {
+fn check_exists(world: &World, bucket: &str) -> Result<(), ApiError> {
     match world.buckets.contains_key(bucket) {
         true => Ok(()),
         false => Err(access::no_bucket()),
@@ -97,7 +98,7 @@ fn known(world: &World, bucket: &str) -> Result<(), ApiError> {
 fn list(world: &mut World, call: &Call, base: &str) -> Result<Value, ApiError> {
     let project = project(world, call)?;
     let resource = Resource::Project(project.clone());
-    access::on_resource(world, &call.caller, "storage.buckets.list", &resource)?;
+    access::check_resource(world, &call.caller, "storage.buckets.list", &resource)?;
     let number = world.number(&project);
     let prefix = call.parameter("prefix").unwrap_or_default();
     let items: Vec<Value> = world
@@ -122,7 +123,7 @@ fn project(world: &World, call: &Call) -> Result<String, ApiError> {
 fn create(world: &mut World, call: &Call, base: &str) -> Result<Value, ApiError> {
     let project = project(world, call)?;
     let resource = Resource::Project(project.clone());
-    access::on_resource(world, &call.caller, "storage.buckets.create", &resource)?;
+    access::check_resource(world, &call.caller, "storage.buckets.create", &resource)?;
     let name = call.text("name");
     check_name(&name)?;
     if world.buckets.contains_key(&name) {
@@ -133,7 +134,12 @@ fn create(world: &mut World, call: &Call, base: &str) -> Result<Value, ApiError>
         ));
     }
     let now = world.clock.now();
-    let mut bucket = Bucket::new(&name, &project, uniform(&call.body).unwrap_or(false), now);
+    let mut bucket = Bucket::new(
+        &name,
+        &project,
+        uniform_access(&call.body).unwrap_or(false),
+        now,
+    );
     if let Some(labels) = call.field("labels") {
         bucket.labels = labels.clone();
     }
@@ -142,16 +148,16 @@ fn create(world: &mut World, call: &Call, base: &str) -> Result<Value, ApiError>
     Ok(answer)
 }
 
-/// 3 to 63 of lower-case letters, digits, `-`, `_`, `.`, beginning and ending with a letter or digit.
+/// Checks a bucket name: 3 to 63 lower-case letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.
 fn check_name(name: &str) -> Result<(), ApiError> {
     let edge = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let inside = |byte: &u8| edge(byte) || matches!(byte, b'-' | b'_' | b'.');
     let bytes = name.as_bytes();
-    let good = (3..=63).contains(&bytes.len())
+    let is_valid = (3..=63).contains(&bytes.len())
         && bytes.iter().all(inside)
         && bytes.first().is_some_and(edge)
         && bytes.last().is_some_and(edge);
-    match good {
+    match is_valid {
         true => Ok(()),
         false => Err(ApiError::storage(
             400,
@@ -161,24 +167,25 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     }
 }
 
-fn uniform(body: &Value) -> Option<bool> {
+/// Whether the body enables uniform bucket-level access, if it says so.
+fn uniform_access(body: &Value) -> Option<bool> {
     body.pointer("/iamConfiguration/uniformBucketLevelAccess/enabled")?
         .as_bool()
 }
 
 fn get(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value, ApiError> {
     let resource = Resource::Bucket(name.to_owned());
-    access::on_resource(world, &call.caller, "storage.buckets.get", &resource)?;
+    access::check_resource(world, &call.caller, "storage.buckets.get", &resource)?;
     let bucket = world.buckets.get(name).ok_or_else(access::no_bucket)?;
     Ok(bucket.render(world.number(&bucket.project), base))
 }
 
 fn patch(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value, ApiError> {
     let resource = Resource::Bucket(name.to_owned());
-    access::on_resource(world, &call.caller, "storage.buckets.update", &resource)?;
+    access::check_resource(world, &call.caller, "storage.buckets.update", &resource)?;
     count_update(world, &resource)?;
-    let enabled = uniform(&call.body);
-    let conditional = world.policies.current(&resource).conditional();
+    let enabled = uniform_access(&call.body);
+    let conditional = world.policies.current(&resource).is_conditional();
     let bucket = world.buckets.get_mut(name).ok_or_else(access::no_bucket)?;
     if enabled == Some(false) && (conditional || !bucket.folders.is_empty()) {
         return Err(ApiError::storage(
@@ -198,7 +205,7 @@ fn patch(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value
 
 fn delete(world: &mut World, call: &Call, name: &str) -> Result<(), ApiError> {
     let resource = Resource::Bucket(name.to_owned());
-    access::on_resource(world, &call.caller, "storage.buckets.delete", &resource)?;
+    access::check_resource(world, &call.caller, "storage.buckets.delete", &resource)?;
     if let Some(bucket) = world.buckets.remove(name) {
         for each in bucket.folders.keys() {
             world
@@ -212,7 +219,7 @@ fn delete(world: &mut World, call: &Call, name: &str) -> Result<(), ApiError> {
 
 fn layout(world: &mut World, call: &Call, name: &str) -> Result<Value, ApiError> {
     let resource = Resource::Bucket(name.to_owned());
-    access::on_resource(world, &call.caller, "storage.objects.list", &resource)?;
+    access::check_resource(world, &call.caller, "storage.objects.list", &resource)?;
     Ok(json!({
         "kind": "storage#storageLayout", "bucket": name, "location": "US", "locationType": "multi-region",
         "hierarchicalNamespace": {"enabled": false},

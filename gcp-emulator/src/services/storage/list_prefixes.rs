@@ -1,18 +1,18 @@
-//! `includeFoldersAsPrefixes`: managed folders among the prefixes of a listing, also those without objects.
+//! `includeFoldersAsPrefixes`: managed folders in the prefixes of a list, including those without objects.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::api::call::{is_true, parameter};
+use crate::api::query::{is_true, parameter};
 
-/// Whether a listing asks for folders: only with the delimiter `/`, as documented.
-pub(crate) fn wanted(query: &[(String, String)]) -> bool {
+/// Whether a list request asks for folders; it must have the delimiter `/`, as documented.
+pub(crate) fn includes_folders(query: &[(String, String)]) -> bool {
     is_true(query, "includeFoldersAsPrefixes") && parameter(query, "delimiter") == Some("/")
 }
 
-/// Adds the folders below the listing's prefix to `listing`, each cut after the next `/`. Bounds are those that the
-/// store behind applies to its own prefixes: from `pageToken` or `startOffset` on, up to `endOffset`.
+/// Adds the folders below the prefix of the request to `listing`, each truncated after the next `/`, within the bounds that
+/// the object store applies to its own prefixes: from `pageToken` or `startOffset` up to `endOffset`.
 pub(crate) fn add_folders<'a>(
     listing: &mut Value,
     query: &[(String, String)],
@@ -30,9 +30,9 @@ pub(crate) fn add_folders<'a>(
     });
     let found =
         below.filter(|name| name.as_str() >= from && end.is_none_or(|end| name.as_str() < end));
-    let there = listing.get("prefixes").and_then(Value::as_array);
-    let there = there.into_iter().flatten().filter_map(Value::as_str);
-    let all: BTreeSet<String> = there.map(str::to_owned).chain(found).collect();
+    let present = listing.get("prefixes").and_then(Value::as_array);
+    let present = present.into_iter().flatten().filter_map(Value::as_str);
+    let all: BTreeSet<String> = present.map(str::to_owned).chain(found).collect();
     if let (Some(listing), false) = (listing.as_object_mut(), all.is_empty()) {
         listing.insert("prefixes".to_owned(), json!(all));
     }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_cut_at_the_next_slash_and_named_once() {
+    fn folders_are_truncated_at_the_next_slash_without_duplicates() {
         let listing = json!({"prefixes": ["users/bob/", "z/"]});
         assert_eq!(
             prefixes(&[], listing),
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_of_the_page_hold_for_folders_too() {
+    fn the_bounds_of_the_page_apply_to_folders_too() {
         let page = [("prefix", "users/"), ("pageToken", "users/b")];
         assert_eq!(prefixes(&page, json!({})), json!(["users/bob/"]));
         let end = [("prefix", "users/"), ("endOffset", "users/b")];
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_delimiter_slash_asks_for_folders() {
+    fn folders_are_included_only_with_the_delimiter_slash() {
         let query = |value: &str, delimiter: &str| {
             [
                 ("includeFoldersAsPrefixes", value),
@@ -91,7 +91,7 @@ mod tests {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
         };
-        assert!(wanted(&query("true", "/")) && wanted(&query("True", "/")));
-        assert!(!wanted(&query("true", "-")) && !wanted(&query("false", "/")));
+        assert!(includes_folders(&query("true", "/")) && includes_folders(&query("True", "/")));
+        assert!(!includes_folders(&query("true", "-")) && !includes_folders(&query("false", "/")));
     }
 }

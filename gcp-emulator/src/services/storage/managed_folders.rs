@@ -1,26 +1,28 @@
-//! Managed folders: prefixes with a policy of their own.
+//! Managed folders: prefixes with their own policy.
 
 use serde_json::{Value, json};
 
 use super::access::{self, missing};
 use super::policies;
-use crate::api::call::{Call, is_true};
+use crate::api::call::Call;
 use crate::api::errors::ApiError;
+use crate::api::query::is_true;
 use crate::world::World;
 use crate::world::controls::clock::rfc3339;
 use crate::world::object_store::encode;
 use crate::world::resource::Resource;
 
-/// Managed folders may be nested this deep (documented).
+/// Maximum nesting of managed folders (documented).
 const MAX_DEPTH: usize = 15;
 
-/// A managed folder's name: ends with `/`, has no empty part, no control character, and at most 15 parts.
+/// Checks the name of a managed folder: it ends with `/`, and has at most 15 parts, no empty part and no control
+/// character.
 ///
 /// # Errors
-/// Storage's 400.
+/// 400 in storage's form.
 pub(crate) fn check_name(name: &str) -> Result<(), ApiError> {
     let inner = name.strip_suffix('/');
-    let good = name.len() <= 1_024
+    let is_valid = name.len() <= 1_024
         && inner.is_some_and(|inner| {
             inner
                 .split('/')
@@ -28,7 +30,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), ApiError> {
         })
         && !name.chars().any(char::is_control);
     let depth = name.matches('/').count();
-    match good {
+    match is_valid {
         true if depth <= MAX_DEPTH => Ok(()),
         true => Err(ApiError::storage(
             400,
@@ -61,10 +63,10 @@ pub(crate) fn not_empty() -> ApiError {
     )
 }
 
-/// Serves `/b/{bucket}/managedFolders…`; `None` is 204.
+/// Serves `/b/{bucket}/managedFolders…`; `None` means 204.
 ///
 /// # Errors
-/// Storage's own.
+/// In storage's form.
 pub(crate) fn dispatch(
     world: &mut World,
     call: &Call,
@@ -78,7 +80,7 @@ pub(crate) fn dispatch(
         ("GET", [name]) => get(world, call, bucket, name, base).map(Some),
         ("DELETE", [name]) => delete(world, call, bucket, name).map(|()| None),
         (_, [name, "iam", rest @ ..]) => {
-            exists(world, bucket, name)?;
+            check_exists(world, bucket, name)?;
             policies::serve(
                 world,
                 call,
@@ -92,7 +94,7 @@ pub(crate) fn dispatch(
     }
 }
 
-fn exists(world: &World, bucket: &str, name: &str) -> Result<(), ApiError> {
+fn check_exists(world: &World, bucket: &str, name: &str) -> Result<(), ApiError> {
     let bucket = world.buckets.get(bucket).ok_or_else(access::no_bucket)?;
     match bucket.folders.contains_key(name) {
         true => Ok(()),
@@ -122,21 +124,21 @@ fn render(world: &World, bucket: &str, name: &str, base: &str) -> Value {
     })
 }
 
-/// Permission on the parent: the bucket and what is above it, and managed folders around the new one.
-fn around(
+/// Checks a permission on a managed folder, which the folders around it, the bucket and the project can grant.
+fn require(
     world: &mut World,
     call: &Call,
     permission: &str,
     bucket: &str,
     name: &str,
 ) -> Result<(), ApiError> {
-    access::on_resource(world, &call.caller, permission, &resource(bucket, name))
+    access::check_resource(world, &call.caller, permission, &resource(bucket, name))
 }
 
 fn create(world: &mut World, call: &Call, bucket: &str, base: &str) -> Result<Value, ApiError> {
     let name = call.text("name");
     check_name(&name)?;
-    around(world, call, "storage.managedFolders.create", bucket, &name)?;
+    require(world, call, "storage.managedFolders.create", bucket, &name)?;
     let now = world.clock.now();
     let parent = world
         .buckets
@@ -167,14 +169,14 @@ fn get(
     name: &str,
     base: &str,
 ) -> Result<Value, ApiError> {
-    around(world, call, "storage.managedFolders.get", bucket, name)?;
-    exists(world, bucket, name)?;
+    require(world, call, "storage.managedFolders.get", bucket, name)?;
+    check_exists(world, bucket, name)?;
     Ok(render(world, bucket, name, base))
 }
 
 fn list(world: &mut World, call: &Call, bucket: &str, base: &str) -> Result<Value, ApiError> {
-    let of = Resource::Bucket(bucket.to_owned());
-    access::on_resource(world, &call.caller, "storage.managedFolders.list", &of)?;
+    let parent = Resource::Bucket(bucket.to_owned());
+    access::check_resource(world, &call.caller, "storage.managedFolders.list", &parent)?;
     let prefix = call.parameter("prefix").unwrap_or_default();
     let size = call
         .parameter("pageSize")
@@ -201,18 +203,18 @@ fn list(world: &mut World, call: &Call, bucket: &str, base: &str) -> Result<Valu
 }
 
 fn delete(world: &mut World, call: &Call, bucket: &str, name: &str) -> Result<(), ApiError> {
-    around(world, call, "storage.managedFolders.delete", bucket, name)?;
-    exists(world, bucket, name)?;
-    let forced = is_true(&call.query, "allowNonEmpty");
+    require(world, call, "storage.managedFolders.delete", bucket, name)?;
+    check_exists(world, bucket, name)?;
+    let is_forced = is_true(&call.query, "allowNonEmpty");
     let parent = world
         .buckets
         .get_mut(bucket)
         .ok_or_else(access::no_bucket)?;
-    let inner = parent
+    let has_inner = parent
         .folders
         .keys()
         .any(|other| other != name && other.starts_with(name));
-    if inner && !forced {
+    if has_inner && !is_forced {
         return Err(not_empty());
     }
     parent.folders.remove(name);

@@ -1,4 +1,4 @@
-//! Objects: IAM first, then the store behind.
+//! Objects: the permission check, and then the object store.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -6,18 +6,18 @@ use http::request::Parts;
 use http::{Method, StatusCode, header};
 use serde_json::Value;
 
-use super::json_body::plain_keys;
+use super::json_body::check_keys;
 use super::preconditions::{self, Outcome, Preconditions, Version};
-use super::request::{Check, Objects, On};
+use super::request::{ObjectRequest, PermissionCheck, Subject};
 use super::{access, list_prefixes};
 use crate::api::body::read_body;
-use crate::api::call;
 use crate::api::caller::Caller;
 use crate::api::errors::{ApiError, json_response};
+use crate::api::query;
 use crate::world::object_store::ObjectStore;
 use crate::world::state::State;
 
-/// Refuses a Host that names a bucket: the store would serve `BUCKET.host/…` as another object than was checked.
+/// Refuses a Host header with a bucket: for `BUCKET.host/…` the object store would serve another object than was checked.
 ///
 /// # Errors
 /// 400.
@@ -27,13 +27,13 @@ pub(crate) fn check_host(parts: &Parts) -> Result<(), ApiError> {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    let plain = name.is_empty()
+    let is_allowed = name.is_empty()
         || matches!(name, "localhost" | "storage.googleapis.com")
         || name
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok();
-    match plain {
+    match is_allowed {
         true => Ok(()),
         false => Err(ApiError::storage(
             400,
@@ -56,32 +56,32 @@ pub(crate) fn base(parts: &Parts) -> String {
     format!("http://{}", host(parts))
 }
 
-/// Serves an object request if every check passes.
+/// Serves a request for objects if all checks pass.
 ///
 /// # Errors
-/// 401, 403, 404, 412; 503 without a store.
-pub(crate) async fn objects(
+/// 401, 403, 404, 412; 503 without an object store.
+pub(crate) async fn serve(
     state: &State,
     parts: &Parts,
     body: Body,
     caller: &Caller,
-    ask: Objects,
+    request: ObjectRequest,
 ) -> Result<Response, ApiError> {
-    let (sources, body) = match ask.composes {
-        true => sources(&ask, body).await?,
+    let (sources, body) = match request.composes {
+        true => compose_sources(&request, body).await?,
         false => (Vec::new(), body),
     };
-    for check in ask.checks.iter().chain(&sources) {
+    for check in request.checks.iter().chain(&sources) {
         access::check(&mut state.world(), caller, check)?;
     }
-    for check in &ask.checks {
+    for check in &request.checks {
         access::check_overwrite(state, caller, check).await?;
     }
     let store = state.object_store()?;
-    for check in &ask.checks {
+    for check in &request.checks {
         store.ensure_bucket(&check.bucket).await?;
     }
-    if let Some(unchanged) = check_preconditions(store, parts, &ask).await? {
+    if let Some(unchanged) = check_preconditions(store, parts, &request).await? {
         return Ok(unchanged);
     }
     let query = parts
@@ -89,28 +89,31 @@ pub(crate) async fn objects(
         .query()
         .map(|query| format!("?{query}"))
         .unwrap_or_default();
-    let path = format!("{}{query}", ask.path.as_deref().unwrap_or(parts.uri.path()));
+    let path = format!(
+        "{}{query}",
+        request.path.as_deref().unwrap_or(parts.uri.path())
+    );
     let mut headers = parts.headers.clone();
-    if ask.composes {
+    if request.composes {
         headers.remove(header::CONTENT_LENGTH);
     }
     let response = store.forward(&parts.method, &headers, &path, body).await?;
-    as_google_answers(state, parts, &ask, response).await
+    adapt_answer(state, parts, &request, response).await
 }
 
-/// Asks the store for what the preconditions are about; the answer for a reader who has this version already. Two
-/// writers at the same instant are not kept apart: only the store could do that, and it does for uploads.
+/// Checks preconditions with the metadata in the object store, and returns the answer for a reader who has this version
+/// already. Two writers at the same time can both pass; only the object store could prevent that, and it does for uploads.
 ///
 /// # Errors
 /// 404 for a source that does not exist, 412.
 async fn check_preconditions(
     store: &ObjectStore,
     parts: &Parts,
-    ask: &Objects,
+    request: &ObjectRequest,
 ) -> Result<Option<Response>, ApiError> {
-    let query = call::query(&parts.uri);
-    let parameter = |name: &str| call::parameter(&query, name);
-    let (source, target) = match ask.checks.as_slice() {
+    let query = query::query(&parts.uri);
+    let parameter = |name: &str| query::parameter(&query, name);
+    let (source, target) = match request.checks.as_slice() {
         [target] => (None, target),
         [source, target] => (Some(source), target),
         _ => return Ok(None),
@@ -131,16 +134,16 @@ async fn check_preconditions(
     .await
 }
 
-/// Compares one object with what is wanted of it. A missing object that is read or changed is not refused here: the
-/// store says that it does not exist.
+/// Checks the preconditions on one object. A missing object that is read or changed passes here, because the object store
+/// reports that it does not exist.
 async fn compare(
     store: &ObjectStore,
     wanted: &Preconditions,
-    check: &Check,
+    check: &PermissionCheck,
     generation: Option<&str>,
     method: &Method,
 ) -> Result<Option<Response>, ApiError> {
-    let On::Object(object) = &check.on else {
+    let Subject::Object(object) = &check.subject else {
         return Ok(None);
     };
     if wanted.is_empty() {
@@ -150,43 +153,43 @@ async fn compare(
     if found.is_none() && check.permission != "storage.objects.create" {
         return Ok(None);
     }
-    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
     match wanted.check(found.as_ref().map(Version::of)) {
         Outcome::Hold => Ok(None),
-        Outcome::Unchanged if reads => Ok(Some(StatusCode::NOT_MODIFIED.into_response())),
+        Outcome::Unchanged if is_read => Ok(Some(StatusCode::NOT_MODIFIED.into_response())),
         Outcome::Unchanged | Outcome::Fail => Err(preconditions::failed()),
     }
 }
 
-/// The store's answer where Google's differs: no body after a DELETE, the name of an object that does not exist,
-/// folders among the prefixes of a listing.
+/// Adapts the object store's answer where Google's differs: no body after a DELETE, the name of a missing object, managed
+/// folders in the prefixes of a list.
 ///
 /// # Errors
 /// 404 with the object's name.
-async fn as_google_answers(
+async fn adapt_answer(
     state: &State,
     parts: &Parts,
-    ask: &Objects,
+    request: &ObjectRequest,
     response: Response,
 ) -> Result<Response, ApiError> {
     let status = response.status();
-    let Some(first) = ask.checks.first() else {
+    let Some(first) = request.checks.first() else {
         return Ok(response);
     };
-    match &first.on {
-        On::Object(object) if status == StatusCode::NOT_FOUND && !ask.composes => {
+    match &first.subject {
+        Subject::Object(object) if status == StatusCode::NOT_FOUND && !request.composes => {
             Err(ApiError::storage(
                 404,
                 "notFound",
                 format!("No such object: {}/{object}", first.bucket),
             ))
         }
-        On::Object(_) if status.is_success() && parts.method == Method::DELETE => {
+        Subject::Object(_) if status.is_success() && parts.method == Method::DELETE => {
             Ok(StatusCode::NO_CONTENT.into_response())
         }
-        On::List(_) if status.is_success() => {
-            let query = call::query(&parts.uri);
-            if !list_prefixes::wanted(&query) {
+        Subject::List(_) if status.is_success() => {
+            let query = query::query(&parts.uri);
+            if !list_prefixes::includes_folders(&query) {
                 return Ok(response);
             }
             let body = read_body(response.into_body()).await?;
@@ -201,10 +204,10 @@ async fn as_google_answers(
     }
 }
 
-/// A chunk of an upload that was let in at its start.
+/// Forwards a chunk of an upload that was checked when it started.
 ///
 /// # Errors
-/// 503 without a store.
+/// 503 without an object store.
 pub(crate) async fn session(
     state: &State,
     parts: &Parts,
@@ -220,14 +223,17 @@ pub(crate) async fn session(
         .await
 }
 
-/// The objects that a compose request reads, and its body as this side understood it: the store must not find
-/// another meaning in it.
-async fn sources(ask: &Objects, body: Body) -> Result<(Vec<Check>, Body), ApiError> {
+/// The objects that a compose request reads, and its body as it was parsed here, so that the object store cannot read it
+/// differently.
+async fn compose_sources(
+    request: &ObjectRequest,
+    body: Body,
+) -> Result<(Vec<PermissionCheck>, Body), ApiError> {
     let body = read_body(body).await?;
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| ApiError::storage(400, "parseError", error.to_string()))?;
-    plain_keys(&body)?;
-    let bucket = ask
+    check_keys(&body)?;
+    let bucket = request
         .checks
         .first()
         .map(|check| check.bucket.clone())
@@ -239,12 +245,16 @@ async fn sources(ask: &Objects, body: Body) -> Result<(Vec<Check>, Body), ApiErr
         .unwrap_or_default();
     let mut checks = Vec::new();
     for source in &list {
-        plain_keys(source)?;
+        check_keys(source)?;
         let name = source
             .get("name")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        checks.push(Check::object(&bucket, "storage.objects.get", name));
+        checks.push(PermissionCheck::object(
+            &bucket,
+            "storage.objects.get",
+            name,
+        ));
     }
     Ok((checks, Body::from(body.to_string())))
 }

@@ -1,4 +1,4 @@
-//! Policies of buckets and managed folders, in storage's form.
+//! Policies of buckets and managed folders, in the form of the storage API.
 
 use serde_json::{Value, json};
 
@@ -9,18 +9,20 @@ use crate::policy::{methods, write};
 use crate::world::World;
 use crate::world::resource::Resource;
 
-/// Takes one from the update quota of a bucket, or of a managed folder (which has one of its own: assumed).
+/// Takes one from the update quota of a bucket, or of a managed folder, which has its own (assumed).
 pub(crate) fn count_update(world: &mut World, resource: &Resource) -> Result<(), ApiError> {
-    let (now, limits) = (world.clock.now(), world.settings.limits.clone());
+    let now = world.clock.now();
     let name = match resource {
         Resource::ManagedFolder { bucket, folder } => format!("{bucket}/{folder}"),
         Resource::Bucket(bucket) => bucket.clone(),
         other => other.full_name(),
     };
-    world.quotas.update_bucket(&name, &limits, now)
+    world
+        .quotas
+        .update_bucket(&name, &world.settings.limits, now)
 }
 
-/// `…/iam` and `…/iam/testPermissions` of a bucket or a managed folder; `family` begins its permissions.
+/// Serves `…/iam` and `…/iam/testPermissions` of a bucket or a managed folder, whose permissions begin with `family`.
 pub(crate) fn serve(
     world: &mut World,
     call: &Call,
@@ -30,18 +32,18 @@ pub(crate) fn serve(
 ) -> Result<Value, ApiError> {
     match (call.method.as_str(), rest) {
         ("GET", []) => {
-            access::on_resource(
+            access::check_resource(
                 world,
                 &call.caller,
                 &format!("{family}.getIamPolicy"),
                 resource,
             )?;
-            let asked = call.parameter("optionsRequestedPolicyVersion");
-            let version = asked.map_or(Ok(1), str::parse).unwrap_or(-1);
-            methods::requested(world, resource, version)
+            let requested = call.parameter("optionsRequestedPolicyVersion");
+            let version = requested.map_or(Ok(1), str::parse).unwrap_or(-1);
+            methods::get_version(world, resource, version)
         }
         ("PUT", []) => {
-            access::on_resource(
+            access::check_resource(
                 world,
                 &call.caller,
                 &format!("{family}.setIamPolicy"),
@@ -57,7 +59,7 @@ pub(crate) fn serve(
                 .filter(|(name, _)| name == "permissions")
                 .map(|(_, value)| value.as_str())
                 .collect();
-            let granted = methods::permissions(world, &call.caller, resource, &wanted)?;
+            let granted = methods::granted_permissions(world, &call.caller, resource, &wanted)?;
             let mut answer = json!({"kind": "storage#testIamPermissionsResponse"});
             if let (Some(answer), false) = (answer.as_object_mut(), granted.is_empty()) {
                 answer.insert("permissions".to_owned(), json!(granted));

@@ -1,10 +1,10 @@
-//! Preconditions of object calls: `ifGenerationMatch` and its relatives. The store behind honours them on uploads only.
+//! Preconditions on objects, such as `ifGenerationMatch`. The object store supports them for uploads only.
 
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::api::call::parameter;
 use crate::api::errors::ApiError;
+use crate::api::query::parameter;
 
 /// Generation and metageneration of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// The version in an object resource; numbers are texts there.
+    /// The version in the JSON of an object, where numbers are strings.
     pub(crate) fn of(object: &Value) -> Self {
         let number = |name: &str| {
             let text = object.get(name).and_then(Value::as_str);
@@ -27,7 +27,7 @@ impl Version {
     }
 }
 
-/// What a request demands of an object before it is touched.
+/// The preconditions of a request on an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Preconditions {
     generation_match: Option<i64>,
@@ -36,21 +36,21 @@ pub(crate) struct Preconditions {
     metageneration_not_match: Option<i64>,
 }
 
-/// What the preconditions say about an object.
+/// The result of checking preconditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Hold,
-    /// A reader has this version already: 304 for a read, 412 for a write.
+    /// The client has this version already: 304 for a read, 412 for a write.
     Unchanged,
     /// 412.
     Fail,
 }
 
 impl Preconditions {
-    /// The preconditions on the object that a request reads, changes or makes; the XML API has them in headers.
+    /// The preconditions on the object that a request reads, changes or creates; the XML API has them in headers.
     ///
     /// # Errors
-    /// 400 for one that is not a number.
+    /// 400 for a value that is not a number.
     pub(crate) fn on_target(
         query: &[(String, String)],
         headers: &HeaderMap,
@@ -70,10 +70,10 @@ impl Preconditions {
         })
     }
 
-    /// The preconditions on the object that a copy is made of.
+    /// The preconditions on the source of a copy.
     ///
     /// # Errors
-    /// 400 for one that is not a number.
+    /// 400 for a value that is not a number.
     pub(crate) fn on_source(query: &[(String, String)]) -> Result<Self, ApiError> {
         let number = |name: &str| parse(name, parameter(query, name));
         Ok(Self {
@@ -88,7 +88,7 @@ impl Preconditions {
         *self == Self::default()
     }
 
-    /// Compares with the object as it is; an object that does not exist has generation 0.
+    /// Checks them against the object; an object that does not exist has generation 0.
     pub(crate) fn check(&self, found: Option<Version>) -> Outcome {
         let generation = found.map_or(0, |found| found.generation);
         let metageneration = found.map(|found| found.metageneration);
@@ -119,7 +119,7 @@ fn parse(name: &str, value: Option<&str>) -> Result<Option<i64>, ApiError> {
         .transpose()
 }
 
-/// 412 as storage says it.
+/// 412 in storage's words.
 pub(crate) fn failed() -> ApiError {
     ApiError::storage(
         412,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_xml_api_count_and_what_is_not_a_number_is_refused() {
+    fn headers_of_the_xml_api_are_read_and_invalid_numbers_refused() {
         let mut headers = HeaderMap::new();
         headers.insert("x-goog-if-generation-match", "8".parse().unwrap());
         let conditions = Preconditions::on_target(&[], &headers).unwrap();

@@ -1,4 +1,4 @@
-//! Planned failures: the next calls that match answer otherwise, applied or not.
+//! Planned faults: matching calls fail, before or after they take effect.
 
 use std::collections::BTreeMap;
 
@@ -9,31 +9,31 @@ use tokio::sync::watch;
 use crate::api::errors::json_response;
 use crate::world::controls::glob::glob;
 
-/// One planned failure.
+/// One planned fault.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
-    /// HTTP method; any, if absent.
+    /// HTTP method; absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Percent-decoded path with its verb; `*` stands for any text, also across `/`. No query.
+    /// Percent-decoded path with its verb, without the query; `*` matches any text, including `/`.
     pub path: String,
-    /// Part of the caller's principal (an e-mail, a principal identifier); any, if absent.
+    /// Part of the caller's e-mail or principal identifier; absent: any caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
-    /// How many matching calls fail; 0 is for ever.
+    /// How many matching calls fail; 0: all.
     #[serde(default = "one")]
     pub times: u32,
-    /// How many matching calls pass first.
+    /// How many matching calls succeed first.
     #[serde(default)]
     pub skip: u32,
-    /// Whether the call takes effect although it fails.
+    /// Whether the call takes effect before it fails.
     #[serde(default)]
     pub applied: bool,
-    /// Seconds to wait first, on the machine's clock.
+    /// Seconds to wait before the answer, on the machine's clock.
     #[serde(default)]
     pub delay_seconds: f64,
-    /// What is answered; absent: only the delay.
+    /// The answer; absent: the fault is only the delay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<FaultAnswer>,
 }
@@ -46,12 +46,12 @@ pub struct Fault {
     deny_unknown_fields
 )]
 pub enum FaultAnswer {
-    /// The connection is cut without an answer.
+    /// The connection is closed without an answer.
     Cut,
-    /// From this call on nothing is answered, to anybody, until the faults are cleared: whoever waits can be killed
-    /// exactly here.
+    /// From this call on no call is answered until the faults are cleared, so that a test can kill the client at exactly
+    /// this point.
     Stop,
-    /// A status with a body; without one, Google's envelope for that status.
+    /// A status with a body; without a body, Google's usual one for this status.
     Status {
         /// HTTP status.
         code: u16,
@@ -68,11 +68,11 @@ fn one() -> u32 {
     1
 }
 
-/// Marks a response that the server turns into a cut connection.
+/// Marks a response for which the listener closes the connection instead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut;
 
-/// The plan, in order: the first entry that matches and is not used up counts.
+/// The planned faults. The first one that matches a call applies.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     entries: BTreeMap<u64, Fault>,
@@ -81,25 +81,25 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Adds an entry; answers its number.
+    /// Adds a fault and returns its number.
     pub(crate) fn add(&mut self, fault: Fault) -> u64 {
         self.next += 1;
         self.entries.insert(self.next, fault);
         self.next
     }
 
-    /// Forgets all entries, and answers again if a fault has stopped that.
+    /// Removes all faults, and resumes answering if a fault has stopped it.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.stopped.send_replace(false);
     }
 
-    /// Nothing is answered from now on.
+    /// Stops answering calls.
     pub(crate) fn stop(&mut self) {
         self.stopped.send_replace(true);
     }
 
-    /// Says whether a fault has stopped all answers, and when that changes.
+    /// Whether a fault has stopped answering; the receiver sees changes.
     pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
         self.stopped.subscribe()
     }
@@ -109,7 +109,7 @@ impl Faults {
         self.entries.iter().map(show).collect()
     }
 
-    /// The fault for this call, and counts it.
+    /// The fault that applies to this call, which counts as used.
     pub(crate) fn next(&mut self, method: &str, path: &str, caller: &str) -> Option<Fault> {
         let (id, fault) = self
             .entries
@@ -131,22 +131,22 @@ impl Faults {
 
 impl Fault {
     fn matches(&self, method: &str, path: &str, caller: &str) -> bool {
-        let method_fits = self
+        let method_matches = self
             .method
             .as_ref()
             .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
-        let caller_fits = self
+        let caller_matches = self
             .caller
             .as_ref()
             .is_none_or(|wanted| caller.contains(wanted.as_str()));
-        method_fits && caller_fits && glob(&self.path, path)
+        method_matches && caller_matches && glob(&self.path, path)
     }
 }
 
 impl FaultAnswer {
     pub(crate) fn response(&self) -> axum::response::Response {
         match self {
-            // A stopped call that is still waited for when all goes on again gets no answer either.
+            // A stopped call gets no answer either when answering resumes.
             Self::Cut | Self::Stop => {
                 let mut response =
                     json_response(502, &json!({"error": "connection cut by gcp-emulator"}));
@@ -159,7 +159,7 @@ impl FaultAnswer {
                 retry_after,
             } => {
                 let mut response =
-                    json_response(*code, &body.clone().unwrap_or_else(|| envelope(*code)));
+                    json_response(*code, &body.clone().unwrap_or_else(|| default_body(*code)));
                 if let Some(seconds) = retry_after {
                     response
                         .headers_mut()
@@ -171,8 +171,8 @@ impl FaultAnswer {
     }
 }
 
-/// Google's envelope for a bare status.
-fn envelope(code: u16) -> Value {
+/// Google's usual body for a status.
+fn default_body(code: u16) -> Value {
     let (status, message) = match code {
         400 => ("INVALID_ARGUMENT", "Request contains an invalid argument."),
         401 => (
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_used_up() {
+    fn a_fault_applies_as_often_as_planned_after_the_skipped_calls() {
         let mut faults = Faults::default();
         let fault = json!({"path": "/v1/token", "times": 2, "skip": 1, "answer": {"status": {"code": 503}}});
         faults.add(serde_json::from_value(fault).unwrap());

@@ -1,6 +1,6 @@
-//! Text patterns, as planned faults and refusals use them.
+//! Text patterns of planned faults and refusals.
 
-/// Whether `text` is `pattern`, where `*` stands for any text.
+/// Whether `pattern`, in which `*` matches any text, matches all of `text`.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn globs_cross_slashes_and_are_anchored() {
+    fn a_star_matches_slashes_and_a_pattern_matches_the_whole_text() {
         assert!(glob(
             "/v1/*:setIamPolicy",
             "/v1/projects/p/serviceAccounts/a@b:setIamPolicy"

@@ -1,4 +1,4 @@
-//! Token buckets, with Google's words when one is empty.
+//! Quotas as token buckets, with Google's error for an empty one.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use crate::api::errors::ApiError;
 use crate::world::controls::settings::Limits;
 
-/// What is counted.
+/// A quota of a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Quota {
     Read,
-    /// Reads of a project by Resource Manager v1.
+    /// Reads of a project with Resource Manager v1.
     ProjectRead,
     Write,
     Create,
@@ -20,22 +20,22 @@ pub(crate) enum Quota {
 }
 
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     tokens: f64,
-    filled: Timestamp,
+    filled_at: Timestamp,
 }
 
-/// Use of quotas so far, by what is counted and for whom (a project, or a bucket's name).
+/// The use of quotas, by quota and project number; without a quota, the updates of a storage bucket by its name.
 #[derive(Debug, Default)]
 pub(crate) struct Quotas {
-    buckets: HashMap<(Option<Quota>, String), Bucket>,
+    buckets: HashMap<(Option<Quota>, String), TokenBucket>,
 }
 
 impl Quotas {
     /// Takes one from `quota` of the project `number`.
     ///
     /// # Errors
-    /// 429 as Google says it, when nothing is left.
+    /// 429 in Google's words if nothing is left.
     pub(crate) fn take(
         &mut self,
         quota: Quota,
@@ -55,16 +55,16 @@ impl Quotas {
             return Ok(());
         };
         let key = (Some(quota), number.to_string());
-        if self.spend(key, limit, limit / 60.0, now) {
+        if self.try_take(key, limit, limit / 60.0, now) {
             return Ok(());
         }
-        Err(refusal(quota, number))
+        Err(exhausted(quota, number))
     }
 
     /// Takes one update of the storage bucket `name`.
     ///
     /// # Errors
-    /// Storage's 429.
+    /// 429 in storage's words.
     pub(crate) fn update_bucket(
         &mut self,
         name: &str,
@@ -75,7 +75,7 @@ impl Quotas {
             return Ok(());
         };
         let burst = f64::from(limits.bucket_update_burst.max(1));
-        if self.spend((None, name.to_owned()), burst, rate, now) {
+        if self.try_take((None, name.to_owned()), burst, rate, now) {
             return Ok(());
         }
         Err(ApiError::storage(
@@ -88,35 +88,35 @@ impl Quotas {
         ))
     }
 
-    /// How much of each quota is left, for the state listing.
+    /// How much of each quota is left.
     pub(crate) fn left(&self) -> Vec<(String, f64)> {
         let mut left: Vec<_> = self
             .buckets
             .iter()
-            .map(|((quota, whose), bucket)| {
+            .map(|((quota, consumer), bucket)| {
                 let what =
                     quota.map_or_else(|| "BucketUpdate".to_owned(), |quota| format!("{quota:?}"));
-                (format!("{what}/{whose}"), bucket.tokens)
+                (format!("{what}/{consumer}"), bucket.tokens)
             })
             .collect();
         left.sort_by(|one, other| one.0.cmp(&other.0));
         left
     }
 
-    fn spend(
+    fn try_take(
         &mut self,
         key: (Option<Quota>, String),
         capacity: f64,
         per_second: f64,
         now: Timestamp,
     ) -> bool {
-        let bucket = self.buckets.entry(key).or_insert(Bucket {
+        let bucket = self.buckets.entry(key).or_insert(TokenBucket {
             tokens: capacity,
-            filled: now,
+            filled_at: now,
         });
-        let elapsed = now.duration_since(bucket.filled).as_secs_f64().max(0.0);
+        let elapsed = now.duration_since(bucket.filled_at).as_secs_f64().max(0.0);
         bucket.tokens = (bucket.tokens + elapsed * per_second).min(capacity);
-        bucket.filled = now;
+        bucket.filled_at = now;
         let enough = bucket.tokens >= 1.0;
         if enough {
             bucket.tokens -= 1.0;
@@ -125,7 +125,7 @@ impl Quotas {
     }
 }
 
-fn refusal(quota: Quota, number: u64) -> ApiError {
+fn exhausted(quota: Quota, number: u64) -> ApiError {
     let generic = |metric: &str, limit: &str, service: &str| {
         ApiError::exhausted(
             format!(
@@ -168,7 +168,7 @@ mod tests {
     use crate::world::controls::clock::ago;
 
     #[test]
-    fn a_bucket_empties_and_fills_with_time() {
+    fn a_quota_is_used_up_and_refills_with_time() {
         let limits = Limits {
             creates_per_minute: Some(2),
             ..Limits::default()

@@ -1,9 +1,9 @@
-//! Everything that looks random, from one seed: the same seed and the same requests give the same answers.
+//! Random values from one seed: the same seed and the same requests give the same answers.
 
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
-/// Numbers and tokens derived from a seed and a counter by SHA-256, so that a token tells nothing about the next.
+/// Derives values from a seed and a counter by SHA-256, so that a token does not reveal the next one.
 #[derive(Debug)]
 pub(crate) struct Random {
     seed: u64,
@@ -12,11 +12,11 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// Repeatable for a given seed; without one, seeded by the system.
+    /// Repeatable for a given seed; without one, seeded by the system's randomness.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         let mut salt = [0; 32];
         if seed.is_none() {
-            // A system without randomness still gets unique, if guessable, tokens.
+            // Without it tokens are still unique, but can be guessed.
             let system = ring::rand::SystemRandom::new();
             if ring::rand::SecureRandom::fill(&system, &mut salt).is_err() {
                 tracing::warn!("no system randomness: tokens can be guessed");
@@ -46,7 +46,7 @@ impl Random {
             .unwrap_or(0)
     }
 
-    /// A number of 21 digits that starts with 1, as Google's unique ids do.
+    /// 21 digits that begin with 1, as Google's unique ids do.
     pub(crate) fn unique_id(&mut self) -> String {
         const TEN_DIGITS: u64 = 10_000_000_000;
         format!(
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_repeats_and_ids_have_21_digits() {
+    fn the_same_seed_gives_the_same_ids_of_21_digits() {
         let mut one = Random::new(Some(7));
         let mut two = Random::new(Some(7));
         let id = one.unique_id();

@@ -1,52 +1,53 @@
-//! What was asked of the emulator, without a single token.
+//! The log of requests. It holds no tokens.
 
 use std::collections::VecDeque;
 
 use serde::Serialize;
 
-const KEPT: usize = 20_000;
+const MAX_REQUESTS: usize = 20_000;
 
-/// One request and its answer.
+/// A request and the status of its answer.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// Counts from 1 and never repeats.
+pub struct LoggedRequest {
+    /// Consecutive number, from 1.
     pub number: u64,
-    /// RFC 3339, by the emulator's clock.
+    /// Time by the emulator's clock, in RFC 3339.
     pub time: String,
     /// HTTP method.
     pub method: String,
     /// Percent-decoded path.
     pub path: String,
-    /// Query as sent, tokens taken out.
+    /// Query as sent, without tokens.
     pub query: String,
-    /// The principal of the bearer: an e-mail or a principal identifier; empty for none.
+    /// E-mail or principal identifier of the caller; empty without a token.
     pub caller: String,
-    /// HTTP status answered; 0 for a cut connection.
+    /// HTTP status of the answer; 0 for a closed connection.
     pub status: u16,
-    /// Whether a planned fault made that answer.
+    /// Whether a planned fault determined the answer.
     pub fault: bool,
 }
 
-/// The last requests.
+/// The last 20,000 requests.
 #[derive(Debug, Default)]
-pub(crate) struct Journal {
-    entries: VecDeque<Entry>,
+pub(crate) struct RequestLog {
+    entries: VecDeque<LoggedRequest>,
     count: u64,
 }
 
-impl Journal {
-    pub(crate) fn add(&mut self, mut entry: Entry) {
+impl RequestLog {
+    /// Adds a request and sets its number.
+    pub(crate) fn add(&mut self, mut entry: LoggedRequest) {
         self.count += 1;
         entry.number = self.count;
-        if self.entries.len() >= KEPT {
+        if self.entries.len() >= MAX_REQUESTS {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);
     }
 
-    /// Entries after number `after`.
-    pub(crate) fn after(&self, after: u64) -> impl Iterator<Item = &Entry> {
+    /// The requests after number `after`.
+    pub(crate) fn after(&self, after: u64) -> impl Iterator<Item = &LoggedRequest> {
         self.entries
             .iter()
             .filter(move |entry| entry.number > after)
@@ -57,7 +58,7 @@ impl Journal {
     }
 }
 
-/// A query without the values of parameters that carry credentials.
+/// The query without the values of parameters that hold credentials.
 pub(crate) fn redact(query: &str) -> String {
     let hide = |pair: &str| match pair.split_once('=') {
         Some((name @ ("access_token" | "oauth_token" | "upload_id" | "key"), _)) => {

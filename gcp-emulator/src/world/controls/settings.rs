@@ -1,35 +1,35 @@
-//! What a test may turn: delays, limits, latency. All of it by `PUT /emulator/v1/settings`.
+//! Settings: delays, limits, latency and refusals. `PUT /emulator/v1/settings` changes them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::world::controls::refusals::Refusals;
 
-/// The knobs. Defaults: no delay, no latency, the quotas that Google documents.
+/// All settings. By default there is no delay and no latency, and the quotas are those that Google documents.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Requests without an Authorization header may administer everything (gcloud with
-    /// `auth/disable_credentials`). A bearer, if there is one, is still held to its grants.
+    /// Whether a request without an Authorization header is allowed everything, as gcloud sends it with
+    /// `auth/disable_credentials`. A request with a token is still limited to the grants of its principal.
     pub anonymous_admin: bool,
-    /// How long what is written stays unseen.
+    /// How long changes stay invisible.
     pub delays: Delays,
     /// Quotas and size limits.
     pub limits: Limits,
     /// Added to every answer, on the machine's clock.
     pub latency: Latency,
-    /// Readers behind the load balancer: reader k of n sees a change after k/n of the delay, and each read is
-    /// served by one of them, so that with more than one what was visible may vanish again.
+    /// Number of replicas that serve reads. Each read is served by a random one; replica k of n sees a change after k/n of
+    /// the delay, so that with more than one a change that was visible may disappear again.
     pub replicas: u32,
-    /// What the organization around the projects refuses.
+    /// Refusals by the organization around the projects.
     pub refusals: Refusals,
 }
 
-/// Consistency windows in seconds (google-iam facts: 1.7).
+/// Propagation delays, in seconds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Delays {
-    /// A new service account in get (and in every call that names it but the ones below).
+    /// A new service account in get, and in every other call that names it except the ones below.
     pub service_account_get: f64,
     /// A new service account in list.
     pub service_account_list: f64,
@@ -39,17 +39,17 @@ pub struct Delays {
     pub service_account_credentials: f64,
     /// A patch, disable, enable, delete or undelete in get and list.
     pub service_account_update: f64,
-    /// A disable or enable in the data path (tokens).
+    /// A disable or enable in the use of tokens.
     pub service_account_state: f64,
     /// A policy in getIamPolicy.
     pub policy_read: f64,
-    /// A policy in the data path: authorisation, getAccessToken, storage, testIamPermissions.
+    /// A policy in authorization: getAccessToken, storage, testIamPermissions and every other permission check.
     pub policy: f64,
     /// A workload identity pool as a member of a policy and in STS.
     pub pool: f64,
 }
 
-/// Quotas; `null` turns one off.
+/// Quotas and size limits; `null` disables a quota.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
@@ -59,7 +59,7 @@ pub struct Limits {
     pub project_reads_per_minute: Option<u32>,
     /// IAM writes per minute and project.
     pub writes_per_minute: Option<u32>,
-    /// Service account creations per minute and project: Google's value varies and is not published.
+    /// Service account creations per minute and project. Google's value varies and is not published.
     pub creates_per_minute: Option<u32>,
     /// Live service accounts per project.
     pub service_accounts: Option<u32>,
@@ -69,21 +69,21 @@ pub struct Limits {
     pub sts_per_minute: Option<u32>,
     /// Policy and metadata updates per second and bucket.
     pub bucket_updates_per_second: Option<u32>,
-    /// How many of those may come at once.
+    /// How many of these may come at once.
     pub bucket_update_burst: u32,
-    /// Members of a policy, each occurrence counted.
+    /// Members of a policy; each occurrence counts.
     pub policy_members: usize,
-    /// Bytes of a policy as JSON.
+    /// Size of a policy as JSON, in bytes.
     pub policy_bytes: usize,
 }
 
-/// Latency of every answer but the admin API's.
+/// Latency of every answer except those of the emulator's own API.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Latency {
-    /// Least, in milliseconds.
+    /// Minimum, in milliseconds.
     pub milliseconds: u64,
-    /// Up to this much more, in milliseconds, evenly spread.
+    /// Up to this much more, in milliseconds, evenly distributed.
     pub jitter_milliseconds: u64,
 }
 
@@ -119,10 +119,10 @@ impl Default for Limits {
 }
 
 impl Settings {
-    /// These settings with the keys of `change` replaced; keys that are not in it stay.
+    /// These settings with the values of `change`; keys that it does not have keep their values.
     ///
     /// # Errors
-    /// A sentence that names the key, when one is unknown, of the wrong type or out of range.
+    /// The key that is unknown, of the wrong type or out of range.
     pub fn merged(&self, change: &Value) -> Result<Self, String> {
         let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;
         merge(&mut all, change);
@@ -131,8 +131,10 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Checks the ranges of the values.
+    ///
     /// # Errors
-    /// A sentence that names the key that is out of range.
+    /// The key that is out of range.
     pub(crate) fn check(&self) -> Result<(), String> {
         let delays = &self.delays;
         let named = [
@@ -157,7 +159,7 @@ impl Settings {
             }
         }
         if self.replicas == 0 {
-            return Err("replicas: 0: at least one".to_owned());
+            return Err("replicas: 0: must be at least 1".to_owned());
         }
         Ok(())
     }
@@ -180,7 +182,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_change_keeps_the_other_keys() {
+    fn a_change_keeps_the_values_of_other_keys() {
         let settings = Settings::default()
             .merged(&json!({"delays": {"policy": 60}, "limits": {"createsPerMinute": 5}}))
             .unwrap();
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_or_impossible_key_is_named() {
+    fn the_error_for_an_unknown_or_invalid_key_names_it() {
         let error = Settings::default()
             .merged(&json!({"delay": {}}))
             .unwrap_err();

@@ -1,6 +1,6 @@
-//! Google's predefined roles: name, title, permissions. A part of the real lists: what is asked for here.
+//! Google's predefined roles, as far as they are needed here: name, title and a part of the permissions.
 
-/// Role, title, permissions separated by spaces; `@NAME` stands for a group below.
+/// Role, title, permissions separated by spaces; `@NAME` is a group below.
 pub(super) type Row = (&'static str, &'static str, &'static str);
 
 /// Permissions that several roles share.
@@ -56,7 +56,7 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
          storage.buckets.list storage.buckets.setIamPolicy storage.buckets.update",
     ),
     (
-        "@bucket.make",
+        "@bucket.create",
         "storage.buckets.create storage.buckets.delete storage.buckets.list",
     ),
 ];
@@ -65,12 +65,12 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     ("roles/owner", "Owner",
-        "@account.admin iam.serviceAccounts.actAs @project.iam @role.read @role.write @bucket.make \
+        "@account.admin iam.serviceAccounts.actAs @project.iam @role.read @role.write @bucket.create \
          serviceusage.services.use"),
     ("roles/editor", "Editor",
         "@account.read iam.serviceAccounts.actAs iam.serviceAccounts.create iam.serviceAccounts.delete \
          iam.serviceAccounts.update iam.serviceAccounts.disable iam.serviceAccounts.enable \
-         resourcemanager.projects.get @role.read @bucket.make serviceusage.services.use"),
+         resourcemanager.projects.get @role.read @bucket.create serviceusage.services.use"),
     ("roles/viewer", "Viewer",
         "@account.read iam.serviceAccounts.getIamPolicy resourcemanager.projects.get \
          resourcemanager.projects.getIamPolicy @role.read storage.buckets.list"),

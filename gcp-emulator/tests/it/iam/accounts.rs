@@ -1,11 +1,11 @@
-//! Service accounts: making, reading, changing, deleting, bringing back.
+//! Service accounts: creating, reading, changing, deleting and undeleting them.
 
 use serde_json::json;
 
 use crate::support::{GSAS, World};
 
 #[tokio::test]
-async fn an_account_looks_like_googles() {
+async fn an_account_has_googles_form() {
     let world = World::new();
     let body = json!({"accountId": "mf-alice-1", "serviceAccount": {"displayName": "Alice", "description": "d"}});
     let account = world.post(&format!("{GSAS}?alt=json"), body).await;
@@ -34,7 +34,7 @@ async fn an_account_looks_like_googles() {
 }
 
 #[tokio::test]
-async fn a_second_account_of_the_same_id_is_a_conflict() {
+async fn an_account_id_that_is_taken_is_a_conflict() {
     let world = World::new();
     world.account("mf-alice-1").await;
     let again = world
@@ -53,7 +53,7 @@ async fn a_second_account_of_the_same_id_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn what_google_does_not_take_is_refused() {
+async fn invalid_accounts_and_parameters_are_refused() {
     let world = World::new();
     let long = "x".repeat(257);
     for body in [
@@ -82,7 +82,7 @@ async fn what_google_does_not_take_is_refused() {
 }
 
 #[tokio::test]
-async fn unknown_is_404_and_403_through_the_wildcard() {
+async fn an_unknown_account_is_404_but_403_under_the_wildcard_project() {
     let world = World::new();
     let email = "nobody@acme-identities.iam.gserviceaccount.com";
     let named = world.admin.get(&format!("{GSAS}/{email}")).await;
@@ -99,7 +99,7 @@ async fn unknown_is_404_and_403_through_the_wildcard() {
 }
 
 #[tokio::test]
-async fn patch_answers_what_it_changed_and_put_changes_the_name_only() {
+async fn patch_returns_the_changed_fields_and_put_changes_the_name_only() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     let uri = format!("{GSAS}/{email}");
@@ -120,7 +120,7 @@ async fn patch_answers_what_it_changed_and_put_changes_the_name_only() {
 }
 
 #[tokio::test]
-async fn disabling_and_enabling_may_be_repeated() {
+async fn disabling_and_enabling_can_be_repeated() {
     let world = World::new();
     let uri = format!("{GSAS}/{}", world.account("mf-alice-1").await);
     for _ in 0..2 {
@@ -138,7 +138,7 @@ async fn disabling_and_enabling_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_without_loss() {
+async fn the_pages_of_a_list_have_all_accounts() {
     let world = World::new();
     for number in 0..5 {
         world.account(&format!("mf-user-{number}")).await;
@@ -174,7 +174,7 @@ async fn pages_follow_each_other_without_loss() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_returns_by_its_number_within_thirty_days() {
+async fn a_deleted_account_can_be_undeleted_by_its_unique_id_for_thirty_days() {
     let world = World::new();
     let account = world.post(GSAS, json!({"accountId": "mf-alice-1"})).await;
     let (email, uid) = (
@@ -202,7 +202,7 @@ async fn a_deleted_account_returns_by_its_number_within_thirty_days() {
 }
 
 #[tokio::test]
-async fn a_name_in_use_cannot_be_taken_back() {
+async fn an_account_whose_name_is_taken_cannot_be_undeleted() {
     let world = World::new();
     let first = world.post(GSAS, json!({"accountId": "mf-alice-1"})).await;
     let uri = format!("{GSAS}/{}", first["email"].as_str().unwrap());
@@ -214,7 +214,7 @@ async fn a_name_in_use_cannot_be_taken_back() {
 }
 
 #[tokio::test]
-async fn who_has_no_grant_sees_nothing() {
+async fn without_a_grant_every_method_is_refused() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     let mallory = world.user("mallory@acme.com");

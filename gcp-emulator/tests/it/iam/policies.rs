@@ -109,7 +109,7 @@ async fn conditions_need_version_three_and_are_hidden_below_it() {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one table of cases")]
-async fn broken_policies_are_refused() {
+async fn invalid_policies_are_refused() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     let uri = format!("{GSAS}/{email}:setIamPolicy");
@@ -207,7 +207,7 @@ async fn broken_policies_are_refused() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_shows_as_deleted_in_every_policy_and_its_successor_gets_nothing() {
+async fn a_deleted_account_becomes_a_deleted_member_and_a_new_one_of_its_name_gets_no_access() {
     let world = World::new();
     let old = world.post(GSAS, json!({"accountId": "mf-alice-1"})).await;
     let (email, uid) = (
@@ -255,7 +255,7 @@ async fn a_deleted_account_shows_as_deleted_in_every_policy_and_its_successor_ge
 }
 
 #[tokio::test]
-async fn projects_have_policies_in_both_versions_of_the_api_and_hand_them_down() {
+async fn projects_have_policies_in_both_api_versions_which_their_accounts_inherit() {
     let world = World::new();
     let mallory = world.user("mallory@acme.com");
     let body = json!({"options": {"requestedPolicyVersion": 3}});
@@ -288,7 +288,7 @@ async fn projects_have_policies_in_both_versions_of_the_api_and_hand_them_down()
 }
 
 #[tokio::test]
-async fn roles_can_be_read() {
+async fn predefined_roles_can_be_read() {
     let world = World::new();
     let role = world.get(&format!("/v1/{USER}")).await;
     let permissions = role["includedPermissions"].as_array().unwrap();
@@ -297,7 +297,7 @@ async fn roles_can_be_read() {
 }
 
 #[tokio::test]
-async fn a_principal_learns_which_permissions_it_has() {
+async fn test_iam_permissions_returns_the_permissions_of_the_caller() {
     let world = World::new();
     let mallory = world.user("mallory@acme.com");
     let policy = policy("roles/iam.serviceAccountAdmin", "user:mallory@acme.com");

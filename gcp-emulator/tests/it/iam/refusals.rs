@@ -1,11 +1,11 @@
-//! Paths that are not served, and refusals that must not tell what exists.
+//! Paths that are not served, and errors that must not reveal what exists.
 
 use serde_json::json;
 
 use crate::support::{GSAS, World};
 
 #[tokio::test]
-async fn paths_of_apis_that_are_not_emulated_are_not_taken_for_buckets() {
+async fn paths_of_other_apis_are_not_taken_for_buckets() {
     let world = World::new();
     for (path, status, words) in [
         (
@@ -30,7 +30,7 @@ async fn paths_of_apis_that_are_not_emulated_are_not_taken_for_buckets() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_the_same_whether_the_account_exists_or_not() {
+async fn a_403_does_not_reveal_whether_the_account_exists() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     let mallory = world.user("mallory@acme.com");
@@ -59,7 +59,7 @@ async fn a_refusal_is_the_same_whether_the_account_exists_or_not() {
             );
         }
     }
-    // The unique id of an account, in a refusal, would be the same as saying that it exists.
+    // The unique id of an account in an error would reveal that it exists.
     let refused = mallory.get(&format!("{GSAS}/{email}")).await;
     let account = world.get(&format!("{GSAS}/{email}")).await;
     let uid = account["uniqueId"].as_str().unwrap();
@@ -73,7 +73,7 @@ async fn a_refusal_is_the_same_whether_the_account_exists_or_not() {
 }
 
 #[tokio::test]
-async fn an_accounts_client_id_is_its_unique_id_and_its_etag_does_not_change() {
+async fn an_accounts_client_id_is_its_unique_id_and_its_etag_is_constant() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     let uri = format!("{GSAS}/{email}");

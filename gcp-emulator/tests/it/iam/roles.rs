@@ -1,4 +1,4 @@
-//! A project's own roles: made, changed, deleted, and what that does to those who have them.
+//! Custom roles: creating, changing and deleting them, and the effect on their members.
 
 use serde_json::{Value, json};
 
@@ -12,12 +12,12 @@ fn reader() -> Value {
 }
 
 #[tokio::test]
-async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
+async fn a_role_is_created_listed_changed_deleted_and_undeleted() {
     let world = World::new();
-    let made = world.post(ROLES, reader()).await;
-    assert_eq!(made["name"], "projects/acme/roles/reader");
+    let created = world.post(ROLES, reader()).await;
+    assert_eq!(created["name"], "projects/acme/roles/reader");
     assert_eq!(
-        made["includedPermissions"],
+        created["includedPermissions"],
         json!(["resourcemanager.projects.get"])
     );
     let listed = world.get(ROLES).await;
@@ -26,7 +26,7 @@ async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
     let full = world.get(&format!("{ROLES}?view=FULL")).await;
     assert_eq!(
         full["roles"][0]["includedPermissions"],
-        made["includedPermissions"]
+        created["includedPermissions"]
     );
     let uri = format!("{ROLES}/reader");
     let change = json!({"title": "R", "description": "not asked for"});
@@ -37,8 +37,8 @@ async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
         (&changed["title"], &changed["description"]),
         (&json!("R"), &json!("reads"))
     );
-    assert_ne!(changed["etag"], made["etag"]);
-    let stale = json!({"title": "S", "etag": made["etag"]});
+    assert_ne!(changed["etag"], created["etag"]);
+    let stale = json!({"title": "S", "etag": created["etag"]});
     world
         .admin
         .patch(&uri, stale)
@@ -68,7 +68,7 @@ async fn a_role_is_made_listed_changed_deleted_and_brought_back() {
 }
 
 #[tokio::test]
-async fn a_deleted_role_has_no_effect_and_is_gone_after_a_week() {
+async fn a_deleted_role_has_no_effect_and_cannot_be_undeleted_after_a_week() {
     let world = World::new();
     world.post(ROLES, reader()).await;
     let binding = json!({"role": "projects/acme/roles/reader", "members": ["user:alice@acme.com"]});
@@ -99,7 +99,7 @@ async fn a_deleted_role_has_no_effect_and_is_gone_after_a_week() {
 }
 
 #[tokio::test]
-async fn roles_that_break_a_rule_are_refused_and_others_may_not_write_any() {
+async fn invalid_roles_are_refused_and_creating_one_needs_permission() {
     let world = World::new();
     for (id, role) in [
         ("ab", json!({})),
@@ -125,7 +125,7 @@ async fn roles_that_break_a_rule_are_refused_and_others_may_not_write_any() {
 }
 
 #[tokio::test]
-async fn permissions_that_can_be_tested_are_listed_in_pages() {
+async fn testable_permissions_are_listed_in_pages() {
     let world = World::new();
     let uri = "/v1/permissions:queryTestablePermissions";
     let resource = "//cloudresourcemanager.googleapis.com/projects/acme";
@@ -152,7 +152,7 @@ async fn permissions_that_can_be_tested_are_listed_in_pages() {
 }
 
 #[tokio::test]
-async fn googles_own_roles_are_listed_in_pages() {
+async fn predefined_roles_are_listed_in_pages() {
     let world = World::new();
     let mut names = Vec::new();
     let mut token = String::new();

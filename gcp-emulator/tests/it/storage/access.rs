@@ -1,4 +1,4 @@
-//! Buckets, managed folders, and objects behind IAM. The store behind is one that tells what reached it.
+//! Permission checks for objects and uploads. The object store of these tests returns the request that it got.
 
 use axum::Router;
 use axum::body::Body;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, World};
 
-/// Answers what it was asked; an object whose name begins with `absent` is not there.
+/// Returns the request; an object whose name begins with `absent` does not exist.
 async fn echo(request: Incoming) -> Response {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -33,7 +33,8 @@ struct Store {
 }
 
 impl Store {
-    /// alice may use `users/alice/` by its managed folder, and read `shared/` by a condition on the bucket.
+    /// A world in which alice has access to `users/alice/` by the policy of its managed folder, and can read `shared/` by a
+    /// condition on the bucket.
     async fn new() -> Self {
         let world = World::with_store(Router::new().fallback(echo)).await;
         let folder = "/storage/v1/b/acme-mf/managedFolders";
@@ -70,7 +71,7 @@ impl Store {
 }
 
 #[tokio::test]
-async fn a_folders_grant_opens_that_folder_only() {
+async fn a_grant_on_a_folder_applies_to_that_folder_only() {
     let store = Store::new().await;
     let b = "/storage/v1/b/acme-mf/o";
     for (method, uri, status) in [
@@ -118,7 +119,7 @@ async fn a_folders_grant_opens_that_folder_only() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_in_storages_words() {
+async fn errors_have_the_form_of_storage() {
     let store = Store::new().await;
     let refused = store
         .alice("GET", "/storage/v1/b/acme-mf/o/users%2Fbob%2Fx")
@@ -146,7 +147,7 @@ async fn a_refusal_is_in_storages_words() {
 }
 
 #[tokio::test]
-async fn the_store_gets_the_clients_host_and_not_its_token() {
+async fn the_object_store_gets_the_host_header_but_not_the_token() {
     let store = Store::new().await;
     let uri = "/storage/v1/b/acme-mf/o/users%2Falice%2Fx?alt=media";
     let request = Request::get(uri).header("host", "127.0.0.1:1234");
@@ -164,7 +165,7 @@ async fn the_store_gets_the_clients_host_and_not_its_token() {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one table of cases")]
-async fn an_uploads_name_is_checked_wherever_it_stands() {
+async fn an_upload_is_checked_wherever_its_name_is() {
     let store = Store::new().await;
     let base = "/upload/storage/v1/b/acme-mf/o";
     let part = |name: &str| {
@@ -268,7 +269,7 @@ async fn an_uploads_name_is_checked_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn compose_reads_its_sources() {
+async fn compose_needs_permission_to_read_its_sources() {
     let store = Store::new().await;
     let uri = "/storage/v1/b/acme-mf/o/users%2Falice%2Fall/compose";
     let body =
@@ -284,7 +285,7 @@ async fn compose_reads_its_sources() {
 }
 
 #[tokio::test]
-async fn who_may_only_create_may_not_replace() {
+async fn replacing_an_object_needs_permission_to_delete_it() {
     let store = Store::new().await;
     let policy = json!({"bindings": [{"role": "roles/storage.objectCreator", "members": ["user:alice@acme.com"]}]});
     store.world.put("/storage/v1/b/acme-mf/iam", policy).await;
@@ -311,7 +312,7 @@ async fn who_may_only_create_may_not_replace() {
 }
 
 #[tokio::test]
-async fn a_tokens_scopes_count() {
+async fn the_scopes_of_a_token_are_checked() {
     let store = Store::new().await;
     let read_only = json!({"email": "alice@acme.com", "scopes": ["https://www.googleapis.com/auth/devstorage.read_only"]});
     let answer = store

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::World;
 
 #[tokio::test]
-async fn a_buckets_policy_has_storages_shape_and_etags() {
+async fn a_buckets_policy_has_the_form_and_etags_of_storage() {
     let world = World::new();
     let uri = "/storage/v1/b/acme-mf/iam";
     let policy = world
@@ -45,7 +45,7 @@ async fn a_buckets_policy_has_storages_shape_and_etags() {
 }
 
 #[tokio::test]
-async fn managed_folders_need_uniform_access_and_a_good_name() {
+async fn managed_folders_need_uniform_access_and_a_valid_name() {
     let world = World::new();
     let plain = world
         .post("/storage/v1/b?project=acme", json!({"name": "plain"}))
@@ -108,7 +108,7 @@ async fn managed_folders_are_listed_in_pages_and_deleted_when_empty() {
 }
 
 #[tokio::test]
-async fn conditions_need_uniform_access_and_strangers_see_no_bucket() {
+async fn conditions_need_uniform_access_and_buckets_a_grant() {
     let world = World::new();
     let condition = json!({"version": 3, "bindings": [{"role": "roles/storage.objectViewer", "members": ["allUsers"],
         "condition": {"title": "t", "expression": "true"}}]});
@@ -126,7 +126,7 @@ async fn conditions_need_uniform_access_and_strangers_see_no_bucket() {
 }
 
 #[tokio::test]
-async fn a_managed_folders_policy_holds_for_the_folders_inside_it() {
+async fn a_managed_folders_policy_applies_to_the_folders_in_it() {
     let world = World::new();
     let folders = "/storage/v1/b/acme-mf/managedFolders";
     world.post(folders, json!({"name": "users/alice/"})).await;

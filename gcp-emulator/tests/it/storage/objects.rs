@@ -1,4 +1,4 @@
-//! What the front does for the object store behind it: preconditions, answers in Google's form, folders in listings.
+//! What the emulator adds to the object store: preconditions, answers in Google's form, folders in lists.
 
 use axum::Router;
 use axum::extract::Request as Incoming;
@@ -10,7 +10,7 @@ use crate::support::{Answer, World};
 
 const OBJECTS: &str = "/storage/v1/b/acme-mf/o";
 
-/// Has one object, `there`, of generation 7 and metageneration 2, and answers as fake-gcs-server does.
+/// An object store with one object, `there`, of generation 7 and metageneration 2, which answers as fake-gcs-server does.
 async fn store(request: Incoming) -> Response {
     let object = Json(json!({"name": "there", "generation": "7", "metageneration": "2"}));
     let path = request.uri().path();
@@ -49,7 +49,7 @@ async fn deleting_an_object_answers_without_a_body() {
 }
 
 #[tokio::test]
-async fn preconditions_hold_for_every_method() {
+async fn preconditions_are_checked_for_every_method() {
     let world = world().await;
     for method in ["GET", "PATCH", "DELETE"] {
         for (query, status) in [
@@ -81,7 +81,7 @@ async fn preconditions_hold_for_every_method() {
 }
 
 #[tokio::test]
-async fn preconditions_of_a_copy_are_about_its_source_and_its_target() {
+async fn preconditions_of_a_copy_apply_to_source_and_target() {
     let world = world().await;
     for (query, status) in [
         (
@@ -102,7 +102,7 @@ async fn preconditions_of_a_copy_are_about_its_source_and_its_target() {
 }
 
 #[tokio::test]
-async fn a_missing_object_is_named() {
+async fn the_error_for_a_missing_object_names_it() {
     let world = world().await;
     for (method, path, object) in [
         ("GET", "/users%2Falice%2Fx", "users/alice/x"),
@@ -122,7 +122,7 @@ async fn a_missing_object_is_named() {
 }
 
 #[tokio::test]
-async fn a_listing_has_empty_managed_folders_when_it_asks_for_folders() {
+async fn a_listing_includes_empty_managed_folders_if_requested() {
     let world = world().await;
     for folder in ["users/alice/", "users/bob/deep/"] {
         let uri = "/storage/v1/b/acme-mf/managedFolders";

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{CLUSTER, POOL, SCOPE};
 
-/// The exchange that GKE makes, in camel case.
+/// The request of an exchange as GKE sends it, in camel case.
 pub(crate) fn exchange(subject: &str) -> Value {
     json!({
         "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -37,13 +37,13 @@ pub(crate) const ALICE: Ksa = Ksa {
 };
 
 impl Ksa {
-    /// The legacy spelling of its member.
+    /// Its member in the older form.
     pub(crate) fn member(&self) -> String {
         format!("serviceAccount:{POOL}[{}/{}]", self.namespace, self.name)
     }
 }
 
-/// Signs tokens as an API server does.
+/// Signs tokens as the API server of a cluster does.
 pub(crate) struct Issuer {
     key: RsaKeyPair,
 }
@@ -55,7 +55,7 @@ impl Issuer {
         Self { key }
     }
 
-    /// Somebody else, under the same key id.
+    /// Another issuer with the same key id.
     pub(crate) fn stranger() -> Self {
         let key =
             RsaKeyPair::from_pkcs8(include_bytes!("../../../testdata/stranger-key.der")).unwrap();

@@ -1,4 +1,4 @@
-//! KSA token → STS → generateAccessToken.
+//! The way from a KSA's token to a GSA's: STS, and then generateAccessToken.
 
 use axum::body::Body;
 use http::Request;
@@ -9,7 +9,7 @@ use crate::support::{ALICE, CLUSTER, GSAS, Issuer, Ksa, POOL, SCOPE, World, clai
 const USER: &str = "roles/iam.workloadIdentityUser";
 
 #[tokio::test]
-async fn a_bound_ksa_becomes_its_gsa() {
+async fn a_bound_ksa_can_impersonate_its_gsa() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     world.bind(&email, USER, &ALICE.member()).await;
@@ -32,7 +32,7 @@ async fn a_bound_ksa_becomes_its_gsa() {
 }
 
 #[tokio::test]
-async fn every_spelling_of_the_member_binds_and_no_other_ksa_passes() {
+async fn every_form_of_the_member_binds_the_ksa_and_no_other() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     let pool = format!(
@@ -65,7 +65,7 @@ async fn every_spelling_of_the_member_binds_and_no_other_ksa_passes() {
 }
 
 #[tokio::test]
-async fn a_recreated_ksa_is_not_the_uid_that_was_bound() {
+async fn a_binding_of_a_uid_does_not_apply_to_a_recreated_ksa() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     let pool = format!(
@@ -93,7 +93,7 @@ async fn a_recreated_ksa_is_not_the_uid_that_was_bound() {
 }
 
 #[tokio::test]
-async fn the_three_encodings_of_an_exchange_are_one() {
+async fn an_exchange_can_be_a_form_or_json_in_camel_or_snake_case() {
     let world = World::new();
     let token = Issuer::new().token(&ALICE, world.clock.token_now());
     let camel = exchange(&token);
@@ -112,7 +112,7 @@ async fn the_three_encodings_of_an_exchange_are_one() {
                 .map(|(name, value)| (name, value.as_str().unwrap())),
         )
         .finish();
-    // Token files end in a newline, and no client trims it.
+    // Token files end with a newline, which clients do not remove.
     let form = form.replace("subject_token=", "subject_token=%0A");
     for (kind, body) in [
         ("application/json", camel.to_string()),
@@ -143,7 +143,7 @@ fn snake(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_the_clusters_is_refused_in_oauths_words() {
+async fn an_invalid_subject_token_is_refused_in_oauth_form() {
     let world = World::new();
     let now = world.clock.token_now();
     let good = claims(&ALICE, now);
@@ -191,7 +191,7 @@ async fn a_token_that_is_not_the_clusters_is_refused_in_oauths_words() {
 }
 
 #[tokio::test]
-async fn a_wrong_exchange_says_what_is_wrong() {
+async fn the_error_for_an_invalid_exchange_says_what_is_wrong() {
     let world = World::new();
     let token = Issuer::new().token(&ALICE, world.clock.token_now());
     for (field, value, error) in [
@@ -223,7 +223,7 @@ async fn a_wrong_exchange_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_gone_or_off_gives_no_token() {
+async fn a_disabled_or_deleted_account_has_no_valid_tokens() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     world.bind(&email, USER, &ALICE.member()).await;
@@ -254,7 +254,7 @@ async fn an_account_that_is_gone_or_off_gives_no_token() {
 }
 
 #[tokio::test]
-async fn a_token_request_is_checked_before_it_is_granted() {
+async fn an_invalid_request_for_an_access_token_is_refused() {
     let world = World::new();
     let email = world.account("mf-alice-1").await;
     world.bind(&email, USER, &ALICE.member()).await;
@@ -288,7 +288,7 @@ async fn a_token_request_is_checked_before_it_is_granted() {
 }
 
 #[tokio::test]
-async fn a_chain_of_delegates_needs_every_link() {
+async fn every_delegate_in_a_chain_must_be_allowed() {
     let world = World::new();
     let (first, last) = (
         world.account("link-one").await,

@@ -1,4 +1,4 @@
-//! Pools that are not GKE's: a provider's name as audience, the token's `sub` as subject.
+//! Pools outside of GKE, whose audience is the name of a provider and whose subject is the token's `sub`.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ async fn ask(world: &World, change: impl FnOnce(&mut Value)) -> Value {
 }
 
 #[tokio::test]
-async fn the_subject_is_the_tokens_and_binds_by_principal() {
+async fn the_subject_of_a_provider_is_that_of_the_token() {
     let world = world(json!({})).await;
     let email = world.account("mf-alice-1").await;
     let token = ask(&world, |_| {}).await["access_token"]

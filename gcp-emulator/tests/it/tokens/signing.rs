@@ -1,4 +1,4 @@
-//! Signatures and ID tokens in the name of an account, and what a federated token is worth.
+//! Signatures and ID tokens of a service account, and introspection of federated tokens.
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::Request;
@@ -9,7 +9,7 @@ use crate::support::{ALICE, Answer, World};
 
 const CREATOR: &str = "roles/iam.serviceAccountTokenCreator";
 
-/// An account that alice's KSA may use, and the token by which it does.
+/// An account that alice's KSA can impersonate, and the KSA's federated token.
 async fn account(world: &World) -> (String, String) {
     let email = world.account("mf-alice-1").await;
     world.bind(&email, CREATOR, &ALICE.member()).await;
@@ -21,7 +21,7 @@ async fn call(world: &World, token: &str, email: &str, verb: &str, body: Value) 
     world.bearer(token).post(&uri, body).await
 }
 
-/// Whether the published key made the signature.
+/// Whether the signature verifies with the published key.
 async fn verifies(world: &World, message: &[u8], signature: &[u8]) -> bool {
     let keys = world.anonymous.get("/oauth2/v3/certs").await.body;
     let part =
@@ -34,7 +34,7 @@ async fn verifies(world: &World, message: &[u8], signature: &[u8]) -> bool {
         .is_ok()
 }
 
-/// The claims of a token whose signature is checked.
+/// The claims of a token, after a check of its signature.
 pub(crate) async fn claims_of(world: &World, token: &str) -> Value {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
@@ -44,7 +44,7 @@ pub(crate) async fn claims_of(world: &World, token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn blobs_and_tokens_are_signed_by_the_published_key() {
+async fn blobs_and_tokens_are_signed_with_the_published_key() {
     let world = World::new();
     let (email, token) = account(&world).await;
     let payload = json!({"payload": BASE64.encode(b"to be signed"), "delegates": null});
@@ -103,7 +103,7 @@ async fn an_id_token_names_the_account_and_the_audience() {
 }
 
 #[tokio::test]
-async fn each_of_them_needs_its_own_permission() {
+async fn each_signing_method_needs_its_own_permission() {
     let world = World::new();
     let (email, token) = account(&world).await;
     let user = "roles/iam.workloadIdentityUser";
@@ -135,7 +135,7 @@ async fn each_of_them_needs_its_own_permission() {
 }
 
 #[tokio::test]
-async fn introspection_says_whose_a_federated_token_is() {
+async fn introspection_names_the_principal_of_a_federated_token() {
     let world = World::new();
     let token = world.federated(&ALICE).await;
     let introspect = async |token: &str| {
