@@ -6,6 +6,7 @@ mod faults;
 mod policies;
 mod refusals;
 mod tokens;
+mod world;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

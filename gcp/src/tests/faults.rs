@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::emulator::{ISSUER, KSA, POOL, USE, World};
+use super::world::{ISSUER, KSA, POOL, USE, World};
 use super::*;
 use crate::{Error, Resource};
 

@@ -1,6 +1,6 @@
 //! Every refusal that the emulator can simulate, as the client classifies it, through the official crate and plain HTTP.
 
-use super::emulator::{ISSUER, KSA, POOL, USE, World};
+use super::world::{ISSUER, KSA, POOL, USE, World};
 use super::*;
 use crate::{Error, Refusal, Resource};
 
