@@ -113,3 +113,22 @@ impl Rules {
         Refusal::new(Reason::UnknownClass, message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::tests::fixtures::everything;
+
+    #[test]
+    fn an_offboarded_user_returns_only_by_the_rules() {
+        let rules = everything();
+        assert_eq!(
+            rules.user_status("mallory@acme.com"),
+            UserStatus::Offboarded
+        );
+        assert_eq!(rules.user_status("grace@acme.com"), UserStatus::Returned);
+        for user in ["alice@acme.com", "", "not a user/"] {
+            assert_eq!(rules.user_status(user), UserStatus::Active, "{user}");
+        }
+    }
+}

@@ -53,3 +53,59 @@ impl Effect {
         matches!(self, Effect::ServiceAccount { service_account } if service_account == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::tests::fixtures::{EXAMPLE, everything, example, groups, rules, user};
+
+    #[test]
+    fn managed_accounts_are_never_allowed() {
+        let rules = rules(&EXAMPLE.replace("noMatch: deny", "allowedServiceAccounts: [\"*\"]"));
+        assert!(rules.allows_service_account("default"));
+        assert!(rules.allows_service_account("other"));
+        assert!(!rules.allows_service_account("mf-alice-4k72lwgc2tsmxd"));
+        let rules = example();
+        assert!(rules.allows_service_account("default"));
+        assert!(!rules.allows_service_account("other"));
+    }
+
+    #[test]
+    fn an_account_that_a_rule_gives_is_allowed_only_by_its_full_name() {
+        let allowing = |globs: &str| {
+            rules(&EXAMPLE.replace("noMatch: deny", &format!("allowedServiceAccounts: {globs}")))
+        };
+        let wide = allowing("[\"metaflow-*\"]");
+        assert!(wide.allows_service_account("metaflow-other"));
+        assert!(!wide.allows_service_account("metaflow-billing"));
+        let listed = allowing("[\"metaflow-*\", metaflow-billing]");
+        assert!(listed.allows_service_account("metaflow-billing"));
+    }
+
+    #[test]
+    fn only_users_whom_a_rule_could_give_an_account_can_run_as_it() {
+        let rules = everything();
+        assert!(rules.is_reserved_service_account("metaflow-billing"));
+        assert!(!rules.is_reserved_service_account("default"));
+        let may = |who: &str, of: &[&str], namespace: &str| {
+            let groups = groups(&rules, of);
+            rules.can_run_as_service_account("metaflow-billing", (&user(who), &groups), namespace)
+        };
+        let billing = ["billing@acme.com"];
+        assert!(may("alice@acme.com", &billing, "prod"));
+        assert!(!may("alice@acme.com", &[], "prod"), "not in the group");
+        assert!(
+            !may("alice@acme.com", &billing, "research"),
+            "another namespace"
+        );
+        let barred = ["billing@acme.com", "barred@acme.com"];
+        assert!(
+            !may("alice@acme.com", &barred, "prod"),
+            "a rule before it refuses"
+        );
+        assert!(!may("mallory@acme.com", &billing, "prod"), "offboarded");
+        let unknown = Groups::default();
+        let alice = user("alice@acme.com");
+        assert!(!rules.can_run_as_service_account("metaflow-billing", (&alice, &unknown), "prod"));
+    }
+}

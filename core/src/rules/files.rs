@@ -5,10 +5,9 @@ use super::{
     document::read_document,
     model::{KIND, Model},
     users::pins::Pins,
-    yaml::{At, Item, Log, Node, Problem, RulesErrors, Value, Wrong, wrong},
+    yaml::{At, Item, Log, Node, Problem, RulesErrors, Value, wrong},
 };
 
-const START_OF_FILE: At = At { line: 1, column: 1 };
 /// Largest size of all files together, in bytes. A ConfigMap holds 1,048,576 with its keys; the rules are refused with a clear
 /// message before that.
 pub(super) const MAX_BYTES: usize = 1_000_000;
@@ -25,7 +24,12 @@ fn check_size(sources: &[Source<'_>]) -> Result<(), RulesErrors> {
     );
     let remedy = "remove pins: only a user who must keep an account that exists already needs one";
     Err(RulesErrors {
-        problems: vec![problem(largest.file, START_OF_FILE, wrong(what, remedy))],
+        problems: vec![Problem::new(
+            largest.file,
+            At::START,
+            "",
+            wrong(what, remedy),
+        )],
     })
 }
 
@@ -37,7 +41,7 @@ pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
     for source in sources {
         match Node::parse(source.text) {
             Ok(node) => trees.push((source.file, node)),
-            Err((at, wrong)) => problems.push(problem(source.file, at, wrong)),
+            Err((at, wrong)) => problems.push(Problem::new(source.file, at, "", wrong)),
         }
     }
     let is_main =
@@ -45,18 +49,20 @@ pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
     let (mains, extras): (Vec<_>, Vec<_>) = trees.iter().partition(|(_, node)| is_main(node));
     for (file, _) in mains.iter().skip(1) {
         let remedy = "keep one file of rules; other files hold pins only, user: GSA";
-        problems.push(problem(
+        problems.push(Problem::new(
             file,
-            START_OF_FILE,
+            At::START,
+            "",
             wrong("this is a second file of rules", remedy),
         ));
     }
     if mains.is_empty() && problems.is_empty() {
         let what = format!("there is no file of rules: none has kind: {KIND}");
         let file = sources.first().map_or("rules.yaml", |source| source.file);
-        problems.push(problem(
+        problems.push(Problem::new(
             file,
-            START_OF_FILE,
+            At::START,
+            "",
             wrong(
                 what,
                 "write one, starting from the example in docs/rules.md",
@@ -83,18 +89,6 @@ pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
             ..model
         }),
         _ => Err(RulesErrors { problems }),
-    }
-}
-
-fn problem(file: &str, at: At, wrong: Wrong) -> Problem {
-    let Wrong { what, remedy } = wrong;
-    Problem {
-        file: file.to_owned(),
-        line: at.line,
-        column: at.column,
-        key: String::new(),
-        what,
-        remedy,
     }
 }
 

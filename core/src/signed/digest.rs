@@ -6,15 +6,15 @@
 
 use std::fmt;
 
-use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 
-use crate::json::{Json, Text};
+use crate::json::Json;
 
-use super::hash_input::HashInput;
+mod defaults;
+mod writer;
 
-/// Bytes of the hash that are kept: 128 bits, for which no second text can be found.
-const KEPT_BYTES: usize = 16;
+use defaults::is_default;
+use writer::DigestWriter;
 
 /// The digest of what would run, in base32.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,36 +24,6 @@ pub struct Digest(String);
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-// Whether a member has the default that the API server fills in, and counts as absent. A member is here only if this value has the
-// same meaning as its absence wherever a pod has a member of that name.
-fn is_default(member: &str, value: &Json<'_>) -> bool {
-    let text = |default: &str| matches!(value, Json::String(text) if text.as_str() == default);
-    let number = |default: i64| value.as_i64() == Some(default);
-    match member {
-        "imagePullPolicy" => true,
-        "enableServiceLinks" => *value == Json::Bool(true),
-        "hostIPC" | "hostNetwork" | "hostPID" | "readOnly" | "stdin" | "tty" => {
-            *value == Json::Bool(false)
-        }
-        "apiVersion" => text("v1"),
-        "dnsPolicy" => text("ClusterFirst"),
-        "protocol" => text("TCP"),
-        "restartPolicy" => text("Always"),
-        "schedulerName" => text("default-scheduler"),
-        "scheme" => text("HTTP"),
-        "terminationMessagePath" => text("/dev/termination-log"),
-        "terminationMessagePolicy" => text("File"),
-        "hostPort" | "initialDelaySeconds" => number(0),
-        "successThreshold" | "timeoutSeconds" => number(1),
-        "failureThreshold" => number(3),
-        "periodSeconds" => number(10),
-        "terminationGracePeriodSeconds" => number(30),
-        "defaultMode" => number(420),
-        "expirationSeconds" => number(3600),
-        _ => false,
     }
 }
 
@@ -125,85 +95,6 @@ fn is_of_jobset(key: &str) -> bool {
 
 fn is_executed(key: &str, value: &Json<'_>) -> bool {
     !QUANTITIES.contains(&key) && !is_default(key, value)
-}
-
-/// Decides by key and value whether a member counts.
-type Counts<'a> = &'a dyn Fn(&str, &Json<'_>) -> bool;
-
-/// Writes values into the input of a hash.
-struct DigestWriter(HashInput);
-
-impl DigestWriter {
-    fn new(of: &str) -> DigestWriter {
-        let mut writer = DigestWriter(HashInput::new(b"namesake/runs/v1\0"));
-        writer.text(of);
-        writer
-    }
-
-    fn digest(&self) -> Digest {
-        let hash = self.0.sha256();
-        let kept = hash.get(..KEPT_BYTES).unwrap_or(&hash);
-        Digest(BASE32_NOPAD.encode(kept).to_ascii_lowercase())
-    }
-
-    fn text(&mut self, text: &str) {
-        self.0.tagged_bytes(b's', text.as_bytes());
-    }
-
-    fn value(&mut self, value: &Json<'_>, counts: Counts<'_>) {
-        if !self.value_unless_empty(value, counts) {
-            self.0.tagged_bytes(b'0', b"");
-        }
-    }
-
-    // Writes a value unless it is empty, and returns whether it did. `false` and 0 are not empty: no token mounted, user 0.
-    fn value_unless_empty(&mut self, value: &Json<'_>, counts: Counts<'_>) -> bool {
-        match value {
-            Json::Null => return false,
-            Json::Bool(yes) => self.0.tagged_bytes(b'b', &[u8::from(*yes)]),
-            Json::Number(number) => self.0.tagged_bytes(b'n', number.to_string().as_bytes()),
-            Json::String(text) if text.is_empty() => return false,
-            Json::String(text) => self.text(text),
-            Json::Array(all) if all.is_empty() => return false,
-            Json::Array(all) => {
-                self.0.tag_and_size(b'[', all.len());
-                all.iter().for_each(|value| self.value(value, counts));
-            }
-            Json::Object(members) => {
-                let before = self.0.size();
-                let any = self.members(members, counts, counts);
-                if !any {
-                    self.0.truncate(before);
-                }
-                return any;
-            }
-        }
-        true
-    }
-
-    // Writes the members that count and are not empty, and returns whether there are any. They are sorted by name already.
-    fn members(
-        &mut self,
-        members: &[(Text<'_>, Json<'_>)],
-        counts: Counts<'_>,
-        counts_below: Counts<'_>,
-    ) -> bool {
-        let mut any = false;
-        self.0.tagged_bytes(b'{', b"");
-        for (key, value) in members {
-            let before = self.0.size();
-            if counts(key, value) {
-                self.text(key);
-                if self.value_unless_empty(value, counts_below) {
-                    any = true;
-                } else {
-                    self.0.truncate(before);
-                }
-            }
-        }
-        self.0.tagged_bytes(b'}', b"");
-        any
-    }
 }
 
 #[cfg(test)]

@@ -305,27 +305,3 @@ proptest! {
         prop_assert!(!is_power || (step.as_deref() == Some("start") && project.is_some_and(|name| name.starts_with("churn"))));
     }
 }
-
-#[test]
-fn an_account_of_a_rule_is_for_whoever_could_run_a_pod_as_it_and_for_nobody_else() {
-    let rules = everything();
-    assert!(rules.is_reserved_service_account("metaflow-billing"));
-    assert!(!rules.is_reserved_service_account("default"));
-    let may = |who: &str, of: &[&str], namespace: &str| {
-        let groups = groups(&rules, of);
-        rules.can_run_as_service_account("metaflow-billing", (&user(who), &groups), namespace)
-    };
-    let billing = ["billing@acme.com"];
-    assert!(may("alice@acme.com", &billing, "prod"));
-    assert!(!may("alice@acme.com", &[], "prod"), "not in the group");
-    assert!(!may("alice@acme.com", &billing, "research"), "elsewhere");
-    let barred = ["billing@acme.com", "barred@acme.com"];
-    assert!(
-        !may("alice@acme.com", &barred, "prod"),
-        "a rule before it refuses"
-    );
-    assert!(!may("mallory@acme.com", &billing, "prod"), "has left");
-    let unknown = Groups::default();
-    let alice = user("alice@acme.com");
-    assert!(!rules.can_run_as_service_account("metaflow-billing", (&alice, &unknown), "prod"));
-}

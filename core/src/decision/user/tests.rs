@@ -1,16 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Launcher;
-use crate::rules::tests::fixtures::{everything, example, rules};
-
-fn requester(username: &str) -> Requester {
-    Requester {
-        username: username.to_owned(),
-        groups: Vec::new(),
-        has_credential_id: true,
-    }
-}
+use crate::rules::tests::fixtures::{everything, example, requester, rules};
 
 /// The user that a requester is, or the reason why it is not one; `claimed` is the value of the annotation.
 fn user_of(rules: &Rules, username: &str, claimed: Option<&str>) -> Result<String, Reason> {
@@ -160,24 +151,6 @@ fn a_refusal_names_the_requester_and_what_to_do() {
 }
 
 #[test]
-fn a_carrier_that_is_impersonated_is_not_one() {
-    let rules = everything();
-    let job_controller = requester("system:serviceaccount:kube-system:job-controller");
-    let impersonated = Requester {
-        has_credential_id: false,
-        ..job_controller.clone()
-    };
-    let jobset = requester("system:serviceaccount:jobset-system:jobset-controller-manager");
-    assert!(rules.is_carrier(&job_controller, Launcher::Job));
-    assert!(!rules.is_carrier(&job_controller, Launcher::CronJob));
-    assert!(!rules.is_carrier(&impersonated, Launcher::Job));
-    assert!(rules.is_carrier(&jobset, Launcher::JobSet));
-    assert!(!rules.is_carrier(&jobset, Launcher::Job));
-    assert!(!example().is_carrier(&jobset, Launcher::JobSet));
-    assert!(!rules.is_carrier(&requester("alice@acme.com"), Launcher::Job));
-}
-
-#[test]
 fn a_carrier_is_not_a_user_whatever_the_rules_match() {
     let text = include_str!("../../../testdata/example.yaml").replace("\"*@acme.com\"}", "\"*\"}");
     let rules = rules(&text);
@@ -215,32 +188,6 @@ fn an_impersonated_service_account_is_not_a_user() {
     );
 }
 
-#[test]
-fn admins_and_updaters_are_those_that_are_named() {
-    let in_group = |group: &str| Requester {
-        groups: vec![group.to_owned()],
-        ..requester("eve@acme.com")
-    };
-    assert!(example().is_admin(&in_group("system:masters")));
-    assert!(!example().is_admin(&in_group("platform@acme.com")));
-    let rules = everything();
-    assert!(rules.is_admin(&in_group("platform@acme.com")));
-    assert!(rules.is_admin_group("platform@acme.com") && !rules.is_admin_group("system:masters"));
-    assert!(rules.is_admin(&requester("Root@acme.com")));
-    assert!(!rules.is_admin(&in_group("system:masters")));
-    assert!(!rules.is_admin(&requester("")));
-    let kueue = requester("system:serviceaccount:kueue-system:kueue-controller-manager");
-    assert!(rules.is_updater(&kueue));
-    let impersonated = Requester {
-        has_credential_id: false,
-        ..kueue
-    };
-    assert!(!rules.is_updater(&impersonated));
-    assert!(
-        !rules.is_updater(&requester("alice@acme.com")) && !example().is_updater(&requester(""))
-    );
-}
-
 proptest! {
     #[test]
     fn every_user_is_canonical_whatever_the_requester(
@@ -251,29 +198,5 @@ proptest! {
         if let Ok(user) = user_of(&everything(), &format!("{begin}{rest}"), claimed.as_deref()) {
             prop_assert!(User::exact(&user).is_ok());
         }
-    }
-}
-
-#[test]
-fn the_carriers_are_the_built_in_ones_and_those_that_the_rules_name() {
-    let rules = everything();
-    let carriers: Vec<_> = rules.carriers().collect();
-    assert_eq!(
-        carriers[..2],
-        [
-            "system:serviceaccount:kube-system:job-controller",
-            "system:serviceaccount:kube-system:cronjob-controller"
-        ]
-    );
-    assert!(carriers.len() > 2, "{carriers:?}");
-    for carrier in carriers {
-        let any = [
-            Launcher::Job,
-            Launcher::CronJob,
-            Launcher::JobSet,
-            Launcher::Workflow,
-        ];
-        let of_any = |kind: &Launcher| rules.is_carrier(&requester(carrier), *kind);
-        assert!(any.iter().any(of_any), "{carrier}");
     }
 }

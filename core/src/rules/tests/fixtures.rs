@@ -1,15 +1,20 @@
 //! Rules and pods that the tests of several modules use.
 
-use crate::{Claims, Groups, Launcher, Rules, Source, Subject, User};
+use crate::{Claims, Groups, Launcher, Requester, Rules, Source, Subject, User};
+
+/// Text of `testdata/example.yaml`.
+pub(crate) const EXAMPLE: &str = include_str!("../../../testdata/example.yaml");
+/// Text of `testdata/everything.yaml`.
+pub(crate) const EVERYTHING: &str = include_str!("../../../testdata/everything.yaml");
 
 /// Rules of `testdata/everything.yaml`.
 pub(crate) fn everything() -> Rules {
-    rules(include_str!("../../../testdata/everything.yaml"))
+    rules(EVERYTHING)
 }
 
 /// Rules of `testdata/example.yaml`.
 pub(crate) fn example() -> Rules {
-    rules(include_str!("../../../testdata/example.yaml"))
+    rules(EXAMPLE)
 }
 
 pub(crate) fn rules(text: &str) -> Rules {
@@ -48,5 +53,14 @@ pub(crate) fn subject<'a>(user: &'a User, groups: &'a Groups) -> Subject<'a> {
         namespace: "research",
         launcher: Launcher::Job,
         claims,
+    }
+}
+
+/// A requester with a credential id and without groups.
+pub(crate) fn requester(username: &str) -> Requester {
+    Requester {
+        username: username.to_owned(),
+        groups: Vec::new(),
+        has_credential_id: true,
     }
 }

@@ -331,7 +331,7 @@ proptest! {
 
     #[test]
     fn reading_changed_rules_never_panics(at in any::<prop::sample::Index>(), piece in "[\\[\\]{}:,&*#!|>\"'%@`a-z0-9 \\n-]{0,5}", length in 0_usize..20) {
-        let text = super::EVERYTHING;
+        let text = super::fixtures::EVERYTHING;
         let start = text.floor_char_boundary(at.index(text.len()));
         let end = text.floor_char_boundary((start + length).min(text.len()));
         let changed = format!("{}{piece}{}", &text[..start], &text[end..]);

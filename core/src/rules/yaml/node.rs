@@ -47,7 +47,7 @@ impl Node {
             budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_nodes: MAX_NODES },
         };
         serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let at = error.location().map_or(At { line: 1, column: 1 }, |l| At {
+            let at = error.location().map_or(At::START, |l| At {
                 line: l.line(),
                 column: l.column(),
             });

@@ -13,17 +13,9 @@ pub struct RulesErrors {
 impl RulesErrors {
     pub(crate) fn unprintable(error: &dyn fmt::Display) -> RulesErrors {
         let what = format!("the rules cannot be printed: {error}");
-        let remedy = "report this as a bug of Namesake".to_owned();
-        let problem = Problem {
-            file: "rules".to_owned(),
-            line: 1,
-            column: 1,
-            key: String::new(),
-            what,
-            remedy,
-        };
+        let wrong = wrong(what, "report this as a bug of Namesake");
         RulesErrors {
-            problems: vec![problem],
+            problems: vec![Problem::new("rules", At::START, "", wrong)],
         }
     }
 
@@ -53,6 +45,20 @@ pub struct Problem {
     pub remedy: String,
 }
 
+impl Problem {
+    pub(crate) fn new(file: &str, at: At, key: &str, wrong: Wrong) -> Problem {
+        let Wrong { what, remedy } = wrong;
+        Problem {
+            file: file.to_owned(),
+            line: at.line,
+            column: at.column,
+            key: key.to_owned(),
+            what,
+            remedy,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
@@ -68,6 +74,11 @@ impl fmt::Display for Problem {
 pub(crate) struct At {
     pub(crate) line: u64,
     pub(crate) column: u64,
+}
+
+impl At {
+    /// The start of a file.
+    pub(crate) const START: At = At { line: 1, column: 1 };
 }
 
 /// What is wrong with a value, without its place.
@@ -100,15 +111,7 @@ impl<'a> Log<'a> {
     }
 
     pub(crate) fn add(&self, at: At, key: &str, wrong: Wrong) {
-        let Wrong { what, remedy } = wrong;
-        let problem = Problem {
-            file: self.file.to_owned(),
-            line: at.line,
-            column: at.column,
-            key: key.to_owned(),
-            what,
-            remedy,
-        };
+        let problem = Problem::new(self.file, at, key, wrong);
         self.problems.borrow_mut().push(problem);
     }
 
