@@ -9,7 +9,7 @@ super::reasons! {
     NotEntitled(Lasting) "the class is not for this user, group or namespace"
         => "ask for it to be added to `for` of the class";
     Offboarded(Lasting) "the user is listed under `offboarded`"
-        => "an admin removes the user from the list, see docs/operate.md, \"The life of an identity\"";
+        => "an admin removes the user from the list, see docs/operate.md, \"Lifecycle of an identity\"";
     UnknownRequester(Lasting) "no entry of `users` matches the requester"
         => "add an entry";
     EmptyRequester(Lasting) "the API server named no requester"
@@ -61,7 +61,7 @@ super::reasons! {
 
     "Jobs, other parents of pods, and adoption":
     NoProvenRequester(Lasting) "nothing proves who created the parent of the pod: it was created before the opt-in, or its stamp is not valid"
-        => "create it again, or adopt it: docs/operate.md, \"What has no proven person\"";
+        => "create it again, or adopt it: docs/operate.md, \"Objects without a proven requester\"";
     NotAsSigned(Passing) "a controller creates something that is not what was signed for its parent"
         => "wait: the parent was just changed; if it lasts, delete it and create it again";
     NotItsOwner(Lasting) "a pod would be adopted by a controller of another user"
@@ -154,21 +154,21 @@ super::reasons! {
     Revoking(Passing) "grants that the rules no longer give are being revoked" => "";
     Used(Passing) "the identity was used right before it would have been removed" => "";
     Unbinding(Passing) "the binding is about to be removed"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     Unbound(Done) "nothing acts as the identity"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     Disabling(Passing) "the Google service account is about to be disabled"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     Disabled(Done) "the Google service account is disabled"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     TakenDown(Done) "the identity is removed, so there is nothing to verify"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     Draining(Passing) "the identity gets no new pods, and is removed after its last pod"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     Removed(Done) "the service account and its RoleBindings are deleted"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     Deleted(Done) "the Google service account is deleted"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     FellBackToDirect(Done) "the project has no room for a Google service account, and the identity uses mode direct" => "";
 
     "May pass by itself":
@@ -198,11 +198,11 @@ super::reasons! {
     Conflict(Lasting, 409) "something has the identity's name and does not belong to it, or somebody else keeps changing it"
         => "see docs/operate.md, \"conflict\"";
     DeadlineExceeded(Lasting) "the identity could not be verified within the time that Google needs"
-        => "the message has Google's words; where Google refuses what is granted, look for a deny policy or a principal access boundary: docs/operate.md, \"What the organization refuses\"";
+        => "the message has Google's words; where Google refuses what is granted, look for a deny policy or a principal access boundary: docs/operate.md, \"Refusals by the organization\"";
     OrganizationPolicy(Lasting) "an organization policy forbids it; the message names the constraint, and the member where Google does"
-        => "see docs/operate.md, \"What the organization refuses\"";
+        => "see docs/operate.md, \"Refusals by the organization\"";
     Perimeter(Lasting) "a perimeter of VPC Service Controls refuses the call; the message has the id of the violation"
-        => "see docs/operate.md, \"What the organization refuses\"";
+        => "see docs/operate.md, \"Refusals by the organization\"";
     ApiDisabled(Lasting) "an API of Google is not enabled"
         => "run the command in the message; it takes some minutes to take effect";
     CredentialRejected(Lasting) "the attribute condition of a workload identity provider rejects the token; the message names pool and provider"
@@ -220,7 +220,7 @@ super::reasons! {
     OtherCluster(Lasting) "`cluster` in the rules is not this cluster"
         => "correct it before anything else";
     PolicyFull(Lasting) "an IAM policy has reached its largest size"
-        => "see docs/operate.md, \"What runs out\"";
+        => "see docs/operate.md, \"Quotas\"";
     QuotaExhausted(Lasting) "the project has no room for another Google service account"
         => "raise the quota, or delete accounts";
     RoleNotAllowed(Lasting) "the class grants a role that `NAMESAKE_ALLOWED_ROLES` of the broker does not list"
@@ -232,9 +232,9 @@ super::reasons! {
     Suspended(Lasting) "an admin has suspended the identity"
         => "ask the admin";
     Offboarding(Lasting) "the user is offboarded, and the identity is being removed"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     Gone(Lasting) "the user is offboarded, and the identity is removed"
-        => "see docs/operate.md, \"The life of an identity\"";
+        => "see docs/operate.md, \"Lifecycle of an identity\"";
     IdentityFailed(Lasting) "the identity does not work, and a pod that waited for it was ended; the message has the reason"
         => "look up that reason; until it is fixed, new Jobs are refused instead of waiting";
 
@@ -252,5 +252,5 @@ super::reasons! {
     RulesRejected(Lasting) "the rules as edited are not in force"
         => "correct what the Event names";
     QuotaNearlyExhausted(Passing) "a quota will be exhausted soon"
-        => "see docs/operate.md, \"What runs out\"";
+        => "see docs/operate.md, \"Quotas\"";
 }

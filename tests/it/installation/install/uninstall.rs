@@ -4,7 +4,7 @@ use super::*;
 use namesake_tests::google::gcloud::Gcloud;
 
 const OPERATE: &str = "operate.md";
-const GOOGLE: &str = "### 4. Google";
+const GOOGLE: &str = "### 4. Delete the broker";
 
 /// Cluster-wide kinds, and namespaced ones in all namespaces.
 const LISTS: [&str; 13] = [
@@ -26,7 +26,7 @@ const LISTS: [&str; 13] = [
 impl Installation {
     async fn uninstall(&self) -> Result<()> {
         let nothing = "No resources found";
-        let out = documents::commands(OPERATE, "### 1. No more pods")?;
+        let out = documents::commands(OPERATE, "### 1. Stop giving identities")?;
         self.run(ADMIN, &out[0]).await?;
         // What still runs is ended: nothing here brings a pod to its end.
         self.run(ALICE, "kubectl -n try delete job hello").await?;
@@ -36,11 +36,11 @@ impl Installation {
             Ok(())
         })
         .await?;
-        let identities = documents::commands(OPERATE, "### 2. The identities")?;
+        let identities = documents::commands(OPERATE, "### 2. Delete the identities")?;
         self.run(ADMIN, &identities[0]).await?;
         let said = self.run(ADMIN, &identities[1]).await?;
         ensure!(said.contains(nothing), "{said}");
-        let cluster = documents::commands(OPERATE, "### 3. The cluster")?;
+        let cluster = documents::commands(OPERATE, "### 3. Delete Namesake")?;
         self.run(ADMIN, &cluster[0]).await?;
         let said = self.run(ADMIN, &cluster[1]).await?;
         ensure!(said.matches(nothing).count() == 2, "{said}");
