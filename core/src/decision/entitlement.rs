@@ -51,13 +51,13 @@ impl Rules {
         is_member: impl Fn(&str) -> bool,
         namespace: &str,
     ) -> Result<(), Refusal> {
-        let entitled = &class.entitled;
+        let entitlement = &class.entitlement;
         self.check_namespace(class, Some(user), namespace)?;
-        if entitled
+        if entitlement
             .users
             .iter()
             .any(|glob| glob.matches(user.as_str()))
-            || entitled.groups.iter().any(|group| is_member(group))
+            || entitlement.groups.iter().any(|group| is_member(group))
         {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl Rules {
         user: Option<&User>,
         namespace: &str,
     ) -> Result<(), Refusal> {
-        let globs = class.entitled.namespaces.as_ref();
+        let globs = class.entitlement.namespaces.as_ref();
         if globs.is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace))) {
             return Ok(());
         }

@@ -23,7 +23,7 @@ impl Rules {
             Effect::ServiceAccount { .. } => true,
             Effect::Identity { identity } => {
                 let class = self.class(identity);
-                let namespaces = class.and_then(|class| class.entitled.namespaces.as_ref());
+                let namespaces = class.and_then(|class| class.entitlement.namespaces.as_ref());
                 namespaces.is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace)))
             }
         }

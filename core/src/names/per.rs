@@ -17,12 +17,12 @@ pub enum Per {
 }
 
 impl Per {
-    pub(crate) const WORDS: [(&'static str, Per); 4] = [
-        ("user", Per::User),
-        ("project", Per::Project),
-        ("flow", Per::Flow),
-        ("step", Per::Step),
-    ];
+    const ALL: [Per; 4] = [Per::User, Per::Project, Per::Flow, Per::Step];
+
+    /// All words of the rules with their meaning.
+    pub(crate) fn words() -> [(&'static str, Per); 4] {
+        Per::ALL.map(|per| (per.as_str(), per))
+    }
 
     /// The word in the rules.
     #[must_use]
@@ -38,9 +38,6 @@ impl Per {
     /// Reads the word of the rules.
     #[must_use]
     pub fn parse(word: &str) -> Option<Per> {
-        Per::WORDS
-            .iter()
-            .find(|(known, _)| *known == word)
-            .map(|(_, per)| *per)
+        Per::ALL.into_iter().find(|per| per.as_str() == word)
     }
 }

@@ -7,20 +7,19 @@ use serde::Serialize;
 use crate::names::{Per, is_project_id};
 
 use super::yaml::{
-    Fields, Item,
+    Fields, Item, invalid,
     values::{label, named, object_name, word},
-    wrong,
 };
 
 mod duration;
-mod entitled;
+mod entitlement;
 mod grants;
 mod lifecycle;
 pub use duration::RulesDuration;
 pub use grants::{Grant, GrantTarget};
 pub use lifecycle::{BindBy, ForeignMembers, Lifecycle};
 
-pub(crate) use entitled::Entitled;
+pub(crate) use entitlement::Entitlement;
 
 /// A named kind of identity.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,7 +27,7 @@ pub(crate) use entitled::Entitled;
 pub(crate) struct Class {
     pub(crate) name: String,
     #[serde(rename = "for")]
-    pub(crate) entitled: Entitled,
+    pub(crate) entitlement: Entitlement,
     pub(crate) per: BTreeSet<Per>,
     pub(crate) mode: Mode,
     pub(crate) when_full: WhenFull,
@@ -67,12 +66,12 @@ impl Class {
         let name = fields
             .require("name", "give the class a name")
             .and_then(|item| item.read(label));
-        let entitled = fields
+        let entitlement = fields
             .require(
                 "for",
                 "say who is allowed to have such an identity: {users: [...], groups: [...]}",
             )
-            .and_then(|item| Entitled::read(&item));
+            .and_then(|item| Entitlement::read(&item));
         let per = fields
             .require("per", "say what gets an identity of its own, as [user]")
             .and_then(|item| read_per(&item));
@@ -104,7 +103,7 @@ impl Class {
         let grants = grants.unwrap_or_default();
         Some(Class {
             name: name?,
-            entitled: entitled?,
+            entitlement: entitlement?,
             per: per?,
             mode: mode?,
             when_full: when_full?,
@@ -119,11 +118,11 @@ impl Class {
 
 fn read_per(item: &Item<'_>) -> Option<BTreeSet<Per>> {
     let remedy = "write at least one of: user, project, flow, step";
-    let read = |text: &str| word(text, &Per::WORDS);
+    let read = |text: &str| word(text, &Per::words());
     let values = item.read_non_empty_list(read, "the list is empty", remedy)?;
     let per: BTreeSet<Per> = values.iter().copied().collect();
     if per.len() < values.len() {
-        item.report(wrong("a word is given twice", "remove one of the two"));
+        item.report(invalid("a word is given twice", "remove one of the two"));
     }
     Some(per)
 }
@@ -135,7 +134,7 @@ fn read_when_full(fields: &mut Fields<'_>, mode: Option<Mode>) -> Option<WhenFul
     let words = [("wait", WhenFull::Wait), ("direct", WhenFull::Direct)];
     let when_full = item.read(|text| word(text, &words))?;
     if mode == Some(Mode::Direct) && when_full == WhenFull::Direct {
-        item.report(wrong(
+        item.report(invalid(
             "identities of mode direct have no Google service account",
             "remove this key",
         ));
@@ -150,7 +149,7 @@ fn read_grants(item: &Item<'_>, mode: Option<Mode>, when_full: Option<WhenFull>)
     let read = |item: &Item<'_>| {
         let grant = Grant::read(item)?;
         if may_lack_gsa && matches!(grant.on, GrantTarget::OwnServiceAccount) {
-            item.report(wrong(
+            item.report(invalid(
                 "some identities of this class have no Google service account",
                 "use mode: impersonate without whenFull: direct, or remove the grant",
             ));

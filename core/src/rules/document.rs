@@ -15,13 +15,15 @@ use super::{
     users::UserRule,
     users::pins::Pins,
     users::trusted::{Admins, Carrier, is_carrier},
-    yaml::{Fields, Item, Node, Value, Wrong, values, wrong},
+    yaml::{Fields, InvalidValue, Item, Node, Value, invalid, values},
 };
 
 /// Largest size of stack and cluster together, in bytes: both are part of the mark in the description of a GSA, which holds 256.
 const MAX_STACK_AND_CLUSTER: usize = 133;
 /// Largest size of all groups that the rules mention, in bytes: they are part of every stamp.
 const MAX_GROUPS_BYTES: usize = 4096;
+
+/// Reads the main file; its pins are added to `pins`.
 pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Option<Model> {
     let mut fields = item.fields()?;
     read_constant(&mut fields, "apiVersion", API_VERSION);
@@ -30,11 +32,11 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
     let carriers = read_list(&mut fields, "carriers", Carrier::read);
     let users = read_list(&mut fields, "users", |item| read_user(item, &carriers));
     let identities = read_list(&mut fields, "identities", Class::read);
-    let names = names_of(&mut fields, "identities");
+    let names = read_names(&mut fields, "identities");
     let rules = read_list(&mut fields, "rules", |item| {
         Rule::read(item, &identities, &names)
     });
-    names_of(&mut fields, "rules");
+    read_names(&mut fields, "rules");
     let no_matches = [("deny", NoMatch::Deny), ("keep", NoMatch::Keep)];
     let no_match = fields.get("noMatch").map_or(Some(NoMatch::Deny), |item| {
         item.read(|text| values::word(text, &no_matches))
@@ -90,7 +92,7 @@ fn read_offboarded(fields: &mut Fields<'_>) -> (BTreeSet<User>, BTreeSet<User>) 
     let returned: BTreeSet<User> = item.read_list(values::user).into_iter().collect();
     for user in returned.intersection(&offboarded) {
         let what = format!("{user} is both offboarded and returned");
-        item.report(wrong(what, "remove the user from one of the two"));
+        item.report(invalid(what, "remove the user from one of the two"));
     }
     (offboarded, returned)
 }
@@ -133,7 +135,7 @@ fn read_stack_and_cluster(fields: &mut Fields<'_>) -> Option<(String, String)> {
             format!("stack and cluster have more than {MAX_STACK_AND_CLUSTER} bytes together");
         fields
             .item
-            .report(wrong(what, "choose a shorter name for the stack"));
+            .report(invalid(what, "choose a shorter name for the stack"));
     }
     Some((stack, cluster))
 }
@@ -166,7 +168,7 @@ fn read_list<T>(
 }
 
 /// The names in a list of items, also of items that could not be read. Reports names that are given twice.
-fn names_of<'n>(fields: &mut Fields<'n>, key: &'static str) -> BTreeSet<&'n str> {
+fn read_names<'n>(fields: &mut Fields<'n>, key: &'static str) -> BTreeSet<&'n str> {
     let mut names = BTreeSet::new();
     let Some(item) = fields
         .get(key)
@@ -186,7 +188,7 @@ fn names_of<'n>(fields: &mut Fields<'n>, key: &'static str) -> BTreeSet<&'n str>
             continue;
         };
         if !names.insert(text.as_str()) {
-            item.report(wrong(
+            item.report(invalid(
                 format!("the name {} is given twice in {key}", quoted(text)),
                 "rename one of the two",
             ));
@@ -199,7 +201,7 @@ fn read_user(item: &Item<'_>, carriers: &[Carrier]) -> Option<UserRule> {
     let rule = UserRule::read(item)?;
     if is_carrier(carriers, rule.requester.as_str(), None) {
         let remedy = "remove the entry: what a carrier creates belongs to its parent's user";
-        item.report(wrong(
+        item.report(invalid(
             format!("{} is a carrier, not a person", rule.requester),
             remedy,
         ));
@@ -207,7 +209,7 @@ fn read_user(item: &Item<'_>, carriers: &[Carrier]) -> Option<UserRule> {
     Some(rule)
 }
 
-fn allowed_account(text: &str) -> Result<Glob, Wrong> {
+fn allowed_account(text: &str) -> Result<Glob, InvalidValue> {
     let glob = values::name_glob("service account", is_dns_subdomain)(text)?;
     if glob.is_exact() {
         values::service_account(text).map(|_| glob)
@@ -223,6 +225,9 @@ fn check_groups(item: &Item<'_>, model: &Model) {
         let what = format!(
             "the groups in rules and identities have more than {MAX_GROUPS_BYTES} bytes together"
         );
-        item.report(wrong(what, "mention fewer groups: they are in every stamp"));
+        item.report(invalid(
+            what,
+            "mention fewer groups: they are in every stamp",
+        ));
     }
 }

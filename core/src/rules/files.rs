@@ -5,12 +5,67 @@ use super::{
     document::read_document,
     model::{KIND, Model},
     users::pins::Pins,
-    yaml::{At, Item, Log, Node, Problem, RulesErrors, Value, wrong},
+    yaml::{Item, Node, Problem, ProblemLog, RulesErrors, Value, invalid},
 };
 
 /// Largest size of all files together, in bytes. A ConfigMap holds 1,048,576 with its keys; the rules are refused with a clear
 /// message before that.
 pub(super) const MAX_BYTES: usize = 1_000_000;
+
+/// Reads and checks all files together.
+pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
+    check_size(sources)?;
+    let mut problems = Vec::new();
+    let mut trees = Vec::new();
+    for source in sources {
+        match Node::parse(source.text) {
+            Ok(node) => trees.push((source.file, node)),
+            Err((at, invalid)) => problems.push(Problem::new(source.file, at, "", invalid)),
+        }
+    }
+    let is_main =
+        |node: &Node| sources.len() == 1 || has_key(node, "kind") || has_key(node, "apiVersion");
+    let (mains, extras): (Vec<_>, Vec<_>) = trees.iter().partition(|(_, node)| is_main(node));
+    for (file, _) in mains.iter().skip(1) {
+        let remedy = "keep one file of rules; other files hold pins only, user: GSA";
+        problems.push(Problem::of_file(
+            file,
+            invalid("this is a second file of rules", remedy),
+        ));
+    }
+    if mains.is_empty() && problems.is_empty() {
+        let what = format!("there is no file of rules: none has kind: {KIND}");
+        let file = sources.first().map_or("rules.yaml", |source| source.file);
+        problems.push(Problem::of_file(
+            file,
+            invalid(
+                what,
+                "write one, starting from the example in docs/rules.md",
+            ),
+        ));
+    }
+    let mut pins = Pins::default();
+    let mut model = None;
+    if let Some((file, node)) = mains.first() {
+        let log = ProblemLog::new(file);
+        model = read_document(&Item::new(node, "", &log), file, &mut pins);
+        problems.extend(log.finish());
+    }
+    for (file, node) in extras {
+        let log = ProblemLog::new(file);
+        if let Some(fields) = Item::new(node, "", &log).fields() {
+            pins.read(file, &fields);
+        }
+        problems.extend(log.finish());
+    }
+    match model {
+        Some(model) if problems.is_empty() => Ok(Model {
+            pins: pins.by_user,
+            ..model
+        }),
+        _ => Err(RulesErrors { problems }),
+    }
+}
 
 /// Refuses files that are too large before they are parsed.
 fn check_size(sources: &[Source<'_>]) -> Result<(), RulesErrors> {
@@ -24,72 +79,8 @@ fn check_size(sources: &[Source<'_>]) -> Result<(), RulesErrors> {
     );
     let remedy = "remove pins: only a user who must keep an account that exists already needs one";
     Err(RulesErrors {
-        problems: vec![Problem::new(
-            largest.file,
-            At::START,
-            "",
-            wrong(what, remedy),
-        )],
+        problems: vec![Problem::of_file(largest.file, invalid(what, remedy))],
     })
-}
-
-/// Reads and checks everything.
-pub(crate) fn read(sources: &[Source<'_>]) -> Result<Model, RulesErrors> {
-    check_size(sources)?;
-    let mut problems = Vec::new();
-    let mut trees = Vec::new();
-    for source in sources {
-        match Node::parse(source.text) {
-            Ok(node) => trees.push((source.file, node)),
-            Err((at, wrong)) => problems.push(Problem::new(source.file, at, "", wrong)),
-        }
-    }
-    let is_main =
-        |node: &Node| sources.len() == 1 || has_key(node, "kind") || has_key(node, "apiVersion");
-    let (mains, extras): (Vec<_>, Vec<_>) = trees.iter().partition(|(_, node)| is_main(node));
-    for (file, _) in mains.iter().skip(1) {
-        let remedy = "keep one file of rules; other files hold pins only, user: GSA";
-        problems.push(Problem::new(
-            file,
-            At::START,
-            "",
-            wrong("this is a second file of rules", remedy),
-        ));
-    }
-    if mains.is_empty() && problems.is_empty() {
-        let what = format!("there is no file of rules: none has kind: {KIND}");
-        let file = sources.first().map_or("rules.yaml", |source| source.file);
-        problems.push(Problem::new(
-            file,
-            At::START,
-            "",
-            wrong(
-                what,
-                "write one, starting from the example in docs/rules.md",
-            ),
-        ));
-    }
-    let mut pins = Pins::default();
-    let mut model = None;
-    if let Some((file, node)) = mains.first() {
-        let log = Log::new(file);
-        model = read_document(&Item::new(node, "", &log), file, &mut pins);
-        problems.extend(log.finish());
-    }
-    for (file, node) in extras {
-        let log = Log::new(file);
-        if let Some(fields) = Item::new(node, "", &log).fields() {
-            pins.read(file, &fields);
-        }
-        problems.extend(log.finish());
-    }
-    match model {
-        Some(model) if problems.is_empty() => Ok(Model {
-            pins: pins.by_user,
-            ..model
-        }),
-        _ => Err(RulesErrors { problems }),
-    }
 }
 
 fn has_key(node: &Node, key: &str) -> bool {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     classes::Class,
-    yaml::{Item, values::label, wrong},
+    yaml::{Item, invalid, values::label},
 };
 
 mod conditions;
@@ -66,7 +66,7 @@ impl Rule {
             let what = format!(
                 "the rule gives {gives} to anyone who writes the right labels, because it requires no user (* matches everyone) and no group"
             );
-            item.report(wrong(
+            item.report(invalid(
                 what,
                 "add user or group to match, or say anyone: true in match",
             ));
@@ -86,7 +86,7 @@ impl Rule {
             }
             Effect::Identity { identity } => {
                 let class = classes.iter().find(|class| class.name == *identity)?;
-                (!class.entitled.requires_proof())
+                (!class.entitlement.requires_proof())
                     .then(|| format!("an identity of class {identity}"))
             }
         }

@@ -51,7 +51,7 @@ impl Model {
         let of_classes = self
             .identities
             .iter()
-            .flat_map(|class| &class.entitled.groups)
+            .flat_map(|class| &class.entitlement.groups)
             .map(String::as_str);
         of_rules.chain(of_classes)
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::names::{Glob, is_dns_label, quoted};
 
-use super::yaml::{Fields, Item, Wrong, values, wrong};
+use super::yaml::{Fields, InvalidValue, Item, invalid, values};
 
 /// Longest glob for images of sidecars, in bytes.
 const MAX_IMAGE_BYTES: usize = 1024;
@@ -79,20 +79,20 @@ impl Sidecar {
         };
         if sidecar.name.matches_everything() && sidecar.image.matches_everything() {
             let remedy = "name at least the registry of the image: otherwise any webhook can run any image as any user";
-            item.report(wrong("this allows every container in every pod", remedy));
+            item.report(invalid("this allows every container in every pod", remedy));
             return None;
         }
         Some(sidecar)
     }
 }
 
-fn image(text: &str) -> Result<Glob, Wrong> {
+fn image(text: &str) -> Result<Glob, InvalidValue> {
     let legal = |c: char| c.is_ascii_graphic();
     if (1..=MAX_IMAGE_BYTES).contains(&text.len()) && text.chars().all(legal) {
         return Ok(Glob::new(text));
     }
     let what = format!("{} matches no image", quoted(text));
-    Err(wrong(what, "write an image, with * for any characters"))
+    Err(invalid(what, "write an image, with * for any characters"))
 }
 
 impl Hygiene {

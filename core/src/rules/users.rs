@@ -5,9 +5,8 @@ use serde::Serialize;
 use crate::names::{Glob, is_label_key, quoted};
 
 use super::yaml::{
-    Item, Wrong,
+    InvalidValue, Item, invalid,
     values::{requester_glob, user_glob},
-    wrong,
 };
 
 mod namespace;
@@ -78,21 +77,21 @@ impl UserRule {
                 }
             }
             (None, Some(claim), None) => {
-                claim.report(wrong(
+                claim.report(invalid(
                     "a claim proves nothing by itself",
                     "say for whom with mayClaim: [USERS]",
                 ));
                 return None;
             }
             (None, None, Some(may_claim)) => {
-                may_claim.report(wrong(
+                may_claim.report(invalid(
                     "mayClaim without claim",
                     "say where the user is named with claim: annotation:KEY",
                 ));
                 return None;
             }
             (Some(user), ..) => {
-                user.report(wrong(
+                user.report(invalid(
                     "user together with claim or mayClaim",
                     "keep user, or keep claim and mayClaim",
                 ));
@@ -120,10 +119,10 @@ impl Mapping {
     }
 }
 
-fn read_claim(text: &str) -> Result<String, Wrong> {
+fn read_claim(text: &str) -> Result<String, InvalidValue> {
     match text.strip_prefix(ANNOTATION) {
         Some(key) if is_label_key(key) => Ok(text.to_owned()),
-        _ => Err(wrong(
+        _ => Err(invalid(
             format!("{} does not name an annotation", quoted(text)),
             "write annotation:KEY, as annotation:metaflow/user",
         )),

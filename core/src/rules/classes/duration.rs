@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     names::quoted,
-    rules::yaml::{Wrong, wrong},
+    rules::yaml::{InvalidValue, invalid},
 };
 
 /// Longest duration, in days.
@@ -25,7 +25,7 @@ impl RulesDuration {
         self.minutes * 60
     }
 
-    pub(super) fn read(text: &str) -> Result<Self, Wrong> {
+    pub(super) fn read(text: &str) -> Result<Self, InvalidValue> {
         let unit = Self::UNITS
             .into_iter()
             .find_map(|(unit, minutes)| Some((text.strip_suffix(unit)?, minutes)));
@@ -39,7 +39,7 @@ impl RulesDuration {
         });
         match minutes {
             Some(minutes @ 1..) if minutes <= MAX_DAYS * 24 * 60 => Ok(Self { minutes }),
-            _ => Err(wrong(
+            _ => Err(invalid(
                 format!("{} is not a duration", quoted(text)),
                 format!("write a whole number followed by m, h or d, as 90d; at most {MAX_DAYS}d"),
             )),
@@ -51,7 +51,7 @@ impl std::str::FromStr for RulesDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::read(text).map_err(|wrong| format!("{}: {}", wrong.what, wrong.remedy))
+        Self::read(text).map_err(|invalid| format!("{}: {}", invalid.what, invalid.remedy))
     }
 }
 

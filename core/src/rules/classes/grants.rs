@@ -5,9 +5,8 @@ use serde::{Serialize, Serializer};
 use crate::{
     names::{is_bucket, is_project_id, is_role, quoted},
     rules::yaml::{
-        Item, Wrong,
+        InvalidValue, Item, invalid,
         values::{named, word},
-        wrong,
     },
 };
 
@@ -129,7 +128,7 @@ impl GrantTarget {
             project,
             account,
         } = keys;
-        let (at, wrong) = match (bucket, folder, prefix, project, account) {
+        let (at, invalid) = match (bucket, folder, prefix, project, account) {
             (Some(bucket), folder, prefix, None, None) if folder.is_none() || prefix.is_none() => {
                 return GrantTarget::read_storage(&bucket, folder, prefix);
             }
@@ -146,33 +145,33 @@ impl GrantTarget {
             }
             (Some(_), Some(_), Some(prefix), None, None) => (
                 prefix,
-                wrong(
+                invalid(
                     "both a folder and a prefix",
                     "keep folder: it has an IAM policy of its own",
                 ),
             ),
             (None, Some(inner), ..) | (None, None, Some(inner), ..) => (
                 inner,
-                wrong("a folder or prefix without its bucket", "add bucket: NAME"),
+                invalid("a folder or prefix without its bucket", "add bucket: NAME"),
             ),
             (Some(at), .., Some(_), _)
             | (Some(at), .., Some(_))
             | (None, .., Some(at), Some(_)) => (
                 at,
-                wrong(
+                invalid(
                     "the grant names several resources",
                     "write one grant for each resource",
                 ),
             ),
             _ => (
                 grant.clone(),
-                wrong(
+                invalid(
                     "the grant names no resource",
                     "add bucket: NAME (and folder: PATH/), project: ID, or serviceAccount: self",
                 ),
             ),
         };
-        at.report(wrong);
+        at.report(invalid);
         None
     }
 
@@ -206,15 +205,15 @@ impl GrantTarget {
     }
 }
 
-fn project_id(text: &str) -> Result<String, Wrong> {
+fn project_id(text: &str) -> Result<String, InvalidValue> {
     let remedy = "write the id, not the number";
     named(text, "the id of a project", is_project_id, remedy)
 }
 
 /// A prefix has the syntax of a folder. Quotes are not allowed, because it becomes part of a condition.
-fn read_prefix(text: &str) -> Result<String, Wrong> {
+fn read_prefix(text: &str) -> Result<String, InvalidValue> {
     if text.contains(['"', '\'', '`']) {
-        return Err(wrong(
+        return Err(invalid(
             format!("{} is not a prefix: it has quotes", quoted(text)),
             "write a path such as users/{key}/",
         ));
@@ -223,7 +222,7 @@ fn read_prefix(text: &str) -> Result<String, Wrong> {
 }
 
 /// Path of a folder: ends with `/`, has no `..` and no characters that tools treat as patterns.
-fn read_folder(text: &str) -> Result<String, Wrong> {
+fn read_folder(text: &str) -> Result<String, InvalidValue> {
     let path = text.replace(KEY, "x");
     let why = if path.len() > 512 {
         "it has more than 512 bytes"
@@ -244,7 +243,7 @@ fn read_folder(text: &str) -> Result<String, Wrong> {
     } else {
         return Ok(text.to_owned());
     };
-    Err(wrong(
+    Err(invalid(
         format!("{} is not a folder: {why}", quoted(text)),
         "write a path such as users/{key}/",
     ))

@@ -8,9 +8,8 @@ use super::launcher::Launcher;
 use crate::{
     names::{Glob, is_dns_label, is_label_key, is_label_value, is_metaflow_name},
     rules::yaml::{
-        Fields, Item,
+        Fields, Item, invalid,
         values::{group, name_glob, user_glob, word},
-        wrong,
     },
 };
 
@@ -58,7 +57,7 @@ impl Conditions {
             namespace: read_glob(&mut fields, "namespace", is_dns_label),
             launcher: fields
                 .get("launcher")
-                .and_then(|item| item.read(|text| word(text, &Launcher::WORDS))),
+                .and_then(|item| item.read(|text| word(text, &Launcher::words()))),
             flow: read_glob(&mut fields, "flow", is_metaflow_name),
             step: read_glob(&mut fields, "step", is_metaflow_name),
             project: read_glob(&mut fields, "project", is_metaflow_name),
@@ -68,7 +67,7 @@ impl Conditions {
                 .unwrap_or_default(),
         };
         if conditions.anyone && (conditions.user.is_some() || conditions.group.is_some()) {
-            item.report(wrong(
+            item.report(invalid(
                 "anyone: true together with user or group",
                 "remove one of them",
             ));
@@ -96,7 +95,7 @@ fn read_labels(item: &Item<'_>) -> BTreeMap<String, Glob> {
             fields.report_key(
                 at,
                 key,
-                wrong(
+                invalid(
                     "this is not the key of a label",
                     "write NAME or PREFIX/NAME",
                 ),

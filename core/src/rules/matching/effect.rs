@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     names::quoted,
-    rules::yaml::{Fields, values::service_account, wrong},
+    rules::yaml::{Fields, invalid, values::service_account},
 };
 
 /// Longest message of a `deny`, in bytes.
@@ -45,7 +45,7 @@ impl Effect {
                         deny: text.to_owned(),
                     })
                 } else {
-                    Err(wrong(what(), remedy()))
+                    Err(invalid(what(), remedy()))
                 }
             }),
             (None, Some(account), None) => Some(Effect::ServiceAccount {
@@ -62,13 +62,16 @@ impl Effect {
                     "add it to identities, or write one of: {}",
                     known.join(", ")
                 );
-                Err(wrong(format!("there is no class {}", quoted(text)), remedy))
+                Err(invalid(
+                    format!("there is no class {}", quoted(text)),
+                    remedy,
+                ))
             }),
             _ => {
                 let remedy = "write exactly one of deny, serviceAccount and identity";
                 fields
                     .item
-                    .report(wrong("the rule must have exactly one effect", remedy));
+                    .report(invalid("the rule must have exactly one effect", remedy));
                 None
             }
         }

@@ -18,13 +18,19 @@ pub enum Launcher {
 }
 
 impl Launcher {
-    pub(crate) const WORDS: [(&'static str, Launcher); 5] = [
-        ("Pod", Launcher::Pod),
-        ("Job", Launcher::Job),
-        ("CronJob", Launcher::CronJob),
-        ("JobSet", Launcher::JobSet),
-        ("Workflow", Launcher::Workflow),
+    /// All kinds. `Pod` is the first and the only one that is not a parent.
+    pub(crate) const ALL: [Launcher; 5] = [
+        Launcher::Pod,
+        Launcher::Job,
+        Launcher::CronJob,
+        Launcher::JobSet,
+        Launcher::Workflow,
     ];
+
+    /// All words of the rules with their meaning.
+    pub(crate) fn words() -> [(&'static str, Launcher); 5] {
+        Launcher::ALL.map(|launcher| (launcher.as_str(), launcher))
+    }
 
     /// The word in the rules, which is the kind.
     #[must_use]

@@ -17,10 +17,10 @@ fn an_invalid_duration_or_word_of_a_class_is_named() {
         ("bindBy", "other"),
         ("foreignMembers", "other"),
     ] {
-        let wrong = problems("  per: [user]", &format!("  per: [user]\n  {key}: {value}"));
+        let invalid = problems("  per: [user]", &format!("  per: [user]\n  {key}: {value}"));
         assert!(
-            wrong[0].contains(key) && wrong[0].contains(value),
-            "{wrong:?}"
+            invalid[0].contains(key) && invalid[0].contains(value),
+            "{invalid:?}"
         );
     }
 }

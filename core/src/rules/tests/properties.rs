@@ -6,7 +6,7 @@ use super::super::*;
 use crate::{
     names::{Glob, Per},
     rules::{
-        classes::Entitled,
+        classes::Entitlement,
         model::{API_VERSION, KIND},
         pods::{Pods, Sidecar},
         users::trusted::{Admins, Carrier},
@@ -116,12 +116,12 @@ fn lifecycle() -> impl Strategy<Value = Lifecycle> {
 }
 
 fn class() -> impl Strategy<Value = Class> {
-    let entitled = (
+    let entitlement = (
         vec(user_glob(), 1..3),
         vec(group(), 0..2),
         option::of(vec(word_glob(), 1..3)),
     )
-        .prop_map(|(users, groups, namespaces)| Entitled {
+        .prop_map(|(users, groups, namespaces)| Entitlement {
             users,
             groups,
             namespaces,
@@ -133,7 +133,7 @@ fn class() -> impl Strategy<Value = Class> {
         Just((Mode::Direct, WhenFull::Wait)),
     ];
     (
-        entitled,
+        entitlement,
         per,
         mode,
         vec(grant(), 0..3),
@@ -143,7 +143,7 @@ fn class() -> impl Strategy<Value = Class> {
     )
         .prop_map(
             |(
-                entitled,
+                entitlement,
                 per,
                 (mode, when_full),
                 mut grants,
@@ -157,7 +157,7 @@ fn class() -> impl Strategy<Value = Class> {
                 });
                 Class {
                     name: String::new(),
-                    entitled,
+                    entitlement,
                     per: per.into_iter().collect(),
                     mode,
                     when_full,
@@ -172,7 +172,7 @@ fn class() -> impl Strategy<Value = Class> {
 }
 
 fn launcher() -> impl Strategy<Value = Launcher> {
-    prop::sample::select(&Launcher::WORDS[..]).prop_map(|(_, launcher)| launcher)
+    prop::sample::select(&Launcher::ALL[..])
 }
 
 fn conditions() -> impl Strategy<Value = Conditions> {

@@ -2,11 +2,11 @@
 
 use crate::{
     names::Glob,
-    rules::yaml::{Item, wrong},
+    rules::yaml::{Item, invalid},
     user::SERVICE_ACCOUNT,
 };
 
-/// Who can create a namespace can create any service account in it, so the requester must name its namespace.
+/// Anyone who can create a namespace can create any service account in it, so the requester must name its namespace.
 pub(super) fn check_namespace(item: &Item<'_>, requester: &Glob) -> Option<()> {
     if !matches_several_namespaces(requester) {
         return Some(());
@@ -14,7 +14,7 @@ pub(super) fn check_namespace(item: &Item<'_>, requester: &Glob) -> Option<()> {
     let what = format!(
         "{requester} matches service accounts of several namespaces, and anyone who creates one could act as another user"
     );
-    item.report(wrong(
+    item.report(invalid(
         what,
         "write the namespace in full, as system:serviceaccount:NAMESPACE:NAME, or use what each * matches in user",
     ));

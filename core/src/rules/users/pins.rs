@@ -9,7 +9,7 @@ use crate::{
     user::User,
 };
 
-use crate::rules::yaml::{Fields, Item, Wrong, values, wrong};
+use crate::rules::yaml::{Fields, InvalidValue, Item, invalid, values};
 
 const DOMAIN: &str = ".iam.gserviceaccount.com";
 
@@ -32,12 +32,12 @@ impl Pin {
         Pin(gsa_email(id, project))
     }
 
-    fn read(text: &str) -> Result<Pin, Wrong> {
+    fn read(text: &str) -> Result<Pin, InvalidValue> {
         let remedy = "write ID@PROJECT.iam.gserviceaccount.com, in lower case";
         match split_email(text) {
             Some((id, _)) if is_managed_name(id) => {
                 let what = format!("{} is a name that is reserved for identities", quoted(text));
-                Err(wrong(
+                Err(invalid(
                     what,
                     "pin an account that an admin created, or remove the pin",
                 ))
@@ -45,7 +45,7 @@ impl Pin {
             Some((id, project)) if is_account_id(id) && is_project_id(project) => {
                 Ok(Pin(text.to_owned()))
             }
-            _ => Err(wrong(
+            _ => Err(invalid(
                 format!("{} is not a Google service account", quoted(text)),
                 remedy,
             )),
@@ -75,7 +75,7 @@ impl Pins {
     pub(crate) fn read(&mut self, file: &str, fields: &Fields<'_>) {
         for (key, at, item) in fields.all() {
             let user = values::user(key)
-                .map_err(|wrong| fields.report_key(at, key, wrong))
+                .map_err(|invalid| fields.report_key(at, key, invalid))
                 .ok();
             let (Some(user), Some(pin)) = (user, item.read(Pin::read)) else {
                 continue;
@@ -86,7 +86,7 @@ impl Pins {
 
     fn add(&mut self, user: User, pin: Pin, place: String, item: &Item<'_>) {
         if let Some(first) = self.places.get(&user) {
-            item.report(wrong(
+            item.report(invalid(
                 format!("{user} is pinned twice, first at {first}"),
                 "remove one of the two pins",
             ));
@@ -96,7 +96,7 @@ impl Pins {
                 "{} is pinned to two users, {other} (at {first}) and {user}",
                 pin.email()
             );
-            item.report(wrong(what, "give each user an account of their own"));
+            item.report(invalid(what, "give each user an account of their own"));
         } else {
             self.places.insert(user.clone(), place);
             self.owners.insert(pin.clone(), user.clone());

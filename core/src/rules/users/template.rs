@@ -2,16 +2,16 @@
 
 use crate::{
     names::{Glob, quoted},
-    rules::yaml::{Wrong, wrong},
+    rules::yaml::{InvalidValue, invalid},
     user::User,
 };
 
 /// Reads a template that can be filled in with what the `*` of `requester` match.
-pub(super) fn read_template(text: &str, requester: &Glob) -> Result<String, Wrong> {
+pub(super) fn read_template(text: &str, requester: &Glob) -> Result<String, InvalidValue> {
     let stars = requester.count_stars();
     let Some(example) = fill_in(text, &vec!["x"; stars]) else {
         let what = format!("{} names a part that requester does not have", quoted(text));
-        return Err(wrong(
+        return Err(invalid(
             what,
             format!("write {{1}} up to {{{stars}}}: requester has {stars} *"),
         ));
@@ -20,7 +20,7 @@ pub(super) fn read_template(text: &str, requester: &Glob) -> Result<String, Wron
         Ok(_) => Ok(text.to_owned()),
         Err(error) => {
             let what = format!("{} does not give a user: {error}", quoted(text));
-            Err(wrong(
+            Err(invalid(
                 what,
                 "write a user in lower case, such as {1}@acme.com",
             ))

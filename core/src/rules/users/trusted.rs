@@ -84,13 +84,13 @@ impl Carrier {
         let account = fields
             .require("account", "name the controller's account")
             .and_then(|item| item.read(values::account));
-        let kinds = Launcher::WORDS.get(1..).unwrap_or_default();
+        let [_, kinds @ ..] = Launcher::words();
         let parents = fields.require(
             "parents",
             "name the kinds of parents for which the controller creates objects, as [Job]",
         );
         let parents = parents.and_then(|item| {
-            let read = |text: &str| values::word(text, kinds);
+            let read = |text: &str| values::word(text, &kinds);
             item.read_non_empty_list(read, "no kind is listed", "name at least one kind")
         });
         fields.report_unknown_keys();

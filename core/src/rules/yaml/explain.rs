@@ -2,10 +2,10 @@
 
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter, budget::BudgetBreach};
 
-use super::problem::{Wrong, wrong};
+use super::problem::{InvalidValue, invalid};
 
 /// What is wrong, and what to do about it.
-pub(super) fn explain(error: &Error) -> Wrong {
+pub(super) fn explain(error: &Error) -> InvalidValue {
     let (what, remedy) = match error.without_snippet() {
         Error::AliasError { error, .. } => return explain(error),
         Error::UnknownAnchor { .. } => (
@@ -41,7 +41,7 @@ pub(super) fn explain(error: &Error) -> Wrong {
             "correct the file at this place; put a value that begins with * or { in quotes",
         ),
     };
-    wrong(format!("this is not valid YAML: {what}"), remedy)
+    invalid(format!("this is not valid YAML: {what}"), remedy)
 }
 
 const WRITE_OUT: &str = "write the values out";

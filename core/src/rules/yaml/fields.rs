@@ -4,7 +4,7 @@ use crate::names::quoted;
 
 use super::{
     node::{Node, Value},
-    problem::{At, Log, Wrong, wrong},
+    problem::{InvalidValue, Position, ProblemLog, invalid},
 };
 
 /// A value and its path.
@@ -12,11 +12,15 @@ use super::{
 pub(crate) struct Item<'n> {
     pub(crate) node: &'n Node,
     pub(crate) path: String,
-    log: &'n Log<'n>,
+    log: &'n ProblemLog<'n>,
 }
 
 impl<'n> Item<'n> {
-    pub(crate) fn new(node: &'n Node, path: impl Into<String>, log: &'n Log<'n>) -> Item<'n> {
+    pub(crate) fn new(
+        node: &'n Node,
+        path: impl Into<String>,
+        log: &'n ProblemLog<'n>,
+    ) -> Item<'n> {
         Item {
             node,
             path: path.into(),
@@ -25,8 +29,8 @@ impl<'n> Item<'n> {
     }
 
     /// Reports a problem at this value.
-    pub(crate) fn report(&self, wrong: Wrong) {
-        self.log.add(self.node.at, &self.path, wrong);
+    pub(crate) fn report(&self, invalid: InvalidValue) {
+        self.log.add(self.node.at, &self.path, invalid);
     }
 
     /// How many problems the file has so far.
@@ -52,8 +56,10 @@ impl<'n> Item<'n> {
     }
 
     /// The text, read by a function that says what is wrong with it.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
-        read(self.text()?).map_err(|wrong| self.report(wrong)).ok()
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&str) -> Result<T, InvalidValue>) -> Option<T> {
+        read(self.text()?)
+            .map_err(|invalid| self.report(invalid))
+            .ok()
     }
 
     /// The values of a list; none if it is not a list.
@@ -71,7 +77,7 @@ impl<'n> Item<'n> {
     }
 
     /// The texts of a list, each read by a function that says what is wrong with it.
-    pub(crate) fn read_list<T>(&self, read: impl Fn(&str) -> Result<T, Wrong>) -> Vec<T> {
+    pub(crate) fn read_list<T>(&self, read: impl Fn(&str) -> Result<T, InvalidValue>) -> Vec<T> {
         self.list()
             .iter()
             .filter_map(|item| item.read(&read))
@@ -81,14 +87,14 @@ impl<'n> Item<'n> {
     /// As [`Item::read_list`]; an empty list is a problem.
     pub(crate) fn read_non_empty_list<T>(
         &self,
-        read: impl Fn(&str) -> Result<T, Wrong>,
+        read: impl Fn(&str) -> Result<T, InvalidValue>,
         empty: &str,
         remedy: &str,
     ) -> Option<Vec<T>> {
         let before = self.count_problems();
         let values = self.read_list(read);
         if values.is_empty() && self.count_problems() == before {
-            self.report(wrong(empty, remedy));
+            self.report(invalid(empty, remedy));
         }
         (!values.is_empty()).then_some(values)
     }
@@ -110,7 +116,7 @@ impl<'n> Item<'n> {
                 self.log.add(
                     key.at,
                     &self.path,
-                    wrong(what, "put it in quotes, or remove it"),
+                    invalid(what, "put it in quotes, or remove it"),
                 );
                 continue;
             };
@@ -122,7 +128,7 @@ impl<'n> Item<'n> {
                 self.log.add(
                     key.at,
                     &self.join(name),
-                    wrong("this key is given twice", "remove one of the two"),
+                    invalid("this key is given twice", "remove one of the two"),
                 );
             }
         }
@@ -143,7 +149,7 @@ impl<'n> Item<'n> {
     }
 
     fn report_unexpected<T>(&self, expected: &str, remedy: &str) -> Option<T> {
-        self.report(wrong(
+        self.report(invalid(
             format!("{expected} is expected, and this is {}", self.node.kind()),
             remedy,
         ));
@@ -156,7 +162,7 @@ impl<'n> Item<'n> {
 pub(crate) struct Fields<'n> {
     /// The map itself.
     pub(crate) item: Item<'n>,
-    entries: Vec<(&'n str, At, Item<'n>)>,
+    entries: Vec<(&'n str, Position, Item<'n>)>,
     known: Vec<&'static str>,
 }
 
@@ -177,21 +183,21 @@ impl<'n> Fields<'n> {
         let item = self.get(key);
         if item.is_none() {
             self.item
-                .report(wrong(format!("the key {key} is missing"), remedy));
+                .report(invalid(format!("the key {key} is missing"), remedy));
         }
         item
     }
 
     /// All entries of a map that may have any keys.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&'n str, At, &Item<'n>)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'n str, Position, &Item<'n>)> {
         self.entries
             .iter()
             .map(|(name, at, item)| (*name, *at, item))
     }
 
     /// Reports a problem at a key of a map that may have any keys.
-    pub(crate) fn report_key(&self, at: At, key: &str, wrong: Wrong) {
-        self.item.log.add(at, &self.item.join(key), wrong);
+    pub(crate) fn report_key(&self, at: Position, key: &str, invalid: InvalidValue) {
+        self.item.log.add(at, &self.item.join(key), invalid);
     }
 
     /// Reports all unknown keys.
@@ -201,7 +207,7 @@ impl<'n> Fields<'n> {
                 let remedy = format!("remove it, or write one of: {}", self.known.join(", "));
                 self.item
                     .log
-                    .add(*at, &item.path, wrong("this key is unknown", remedy));
+                    .add(*at, &item.path, invalid("this key is unknown", remedy));
             }
         }
     }

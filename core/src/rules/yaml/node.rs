@@ -10,7 +10,7 @@ use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 
 use super::{
     explain::explain,
-    problem::{At, Wrong},
+    problem::{InvalidValue, Position},
 };
 
 /// Deepest nesting of lists and maps; rules have six at most.
@@ -21,7 +21,7 @@ const MAX_NODES: usize = 100_000;
 /// A value and where it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) at: At,
+    pub(crate) at: Position,
     pub(crate) value: Value,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Value {
 
 impl Node {
     /// Parses one YAML document.
-    pub(crate) fn parse(text: &str) -> Result<Node, (At, Wrong)> {
+    pub(crate) fn parse(text: &str) -> Result<Node, (Position, InvalidValue)> {
         let options = serde_saphyr::options! {
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
             merge_keys: MergeKeyPolicy::AsOrdinary,
@@ -47,7 +47,7 @@ impl Node {
             budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_nodes: MAX_NODES },
         };
         serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let at = error.location().map_or(At::START, |l| At {
+            let at = error.location().map_or(Position::START, |l| Position {
                 line: l.line(),
                 column: l.column(),
             });
@@ -71,7 +71,7 @@ impl Node {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        let at = At {
+        let at = Position {
             line: spanned.referenced.line(),
             column: spanned.referenced.column(),
         };

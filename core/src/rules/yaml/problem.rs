@@ -13,9 +13,9 @@ pub struct RulesErrors {
 impl RulesErrors {
     pub(crate) fn unprintable(error: &dyn fmt::Display) -> RulesErrors {
         let what = format!("the rules cannot be printed: {error}");
-        let wrong = wrong(what, "report this as a bug of Namesake");
+        let invalid = invalid(what, "report this as a bug of Namesake");
         RulesErrors {
-            problems: vec![Problem::new("rules", At::START, "", wrong)],
+            problems: vec![Problem::of_file("rules", invalid)],
         }
     }
 
@@ -46,8 +46,13 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(file: &str, at: At, key: &str, wrong: Wrong) -> Problem {
-        let Wrong { what, remedy } = wrong;
+    /// A problem of a whole file.
+    pub(crate) fn of_file(file: &str, invalid: InvalidValue) -> Problem {
+        Problem::new(file, Position::START, "", invalid)
+    }
+
+    pub(crate) fn new(file: &str, at: Position, key: &str, invalid: InvalidValue) -> Problem {
+        let InvalidValue { what, remedy } = invalid;
         Problem {
             file: file.to_owned(),
             line: at.line,
@@ -71,25 +76,25 @@ impl fmt::Display for Problem {
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct At {
+pub(crate) struct Position {
     pub(crate) line: u64,
     pub(crate) column: u64,
 }
 
-impl At {
+impl Position {
     /// The start of a file.
-    pub(crate) const START: At = At { line: 1, column: 1 };
+    pub(crate) const START: Position = Position { line: 1, column: 1 };
 }
 
 /// What is wrong with a value, without its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub(crate) struct InvalidValue {
     pub(crate) what: String,
     pub(crate) remedy: String,
 }
 
-pub(crate) fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> Wrong {
-    Wrong {
+pub(crate) fn invalid(what: impl Into<String>, remedy: impl Into<String>) -> InvalidValue {
+    InvalidValue {
         what: what.into(),
         remedy: remedy.into(),
     }
@@ -97,21 +102,21 @@ pub(crate) fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> Wrong
 
 /// Collects the problems of one file while it is read.
 #[derive(Debug)]
-pub(crate) struct Log<'a> {
+pub(crate) struct ProblemLog<'a> {
     file: &'a str,
     problems: RefCell<Vec<Problem>>,
 }
 
-impl<'a> Log<'a> {
-    pub(crate) fn new(file: &'a str) -> Log<'a> {
-        Log {
+impl<'a> ProblemLog<'a> {
+    pub(crate) fn new(file: &'a str) -> ProblemLog<'a> {
+        ProblemLog {
             file,
             problems: RefCell::default(),
         }
     }
 
-    pub(crate) fn add(&self, at: At, key: &str, wrong: Wrong) {
-        let problem = Problem::new(self.file, at, key, wrong);
+    pub(crate) fn add(&self, at: Position, key: &str, invalid: InvalidValue) {
+        let problem = Problem::new(self.file, at, key, invalid);
         self.problems.borrow_mut().push(problem);
     }
 

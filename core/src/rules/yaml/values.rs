@@ -5,10 +5,10 @@ use crate::{
     user::{User, UserError, canonical_case, check_requester},
 };
 
-use super::problem::{Wrong, wrong};
+use super::problem::{InvalidValue, invalid};
 
 /// A glob over canonical users.
-pub(crate) fn user_glob(text: &str) -> Result<Glob, Wrong> {
+pub(crate) fn user_glob(text: &str) -> Result<Glob, InvalidValue> {
     let glob = Glob::new(text);
     let example = glob.example();
     let user = if glob.is_exact() {
@@ -19,7 +19,7 @@ pub(crate) fn user_glob(text: &str) -> Result<Glob, Wrong> {
     match user {
         Ok(user) if user.as_str() == example => Ok(glob),
         Ok(_) => Err(not_canonical(text)),
-        Err(error) => Err(wrong(
+        Err(error) => Err(invalid(
             format!("{} matches no user: {error}", quoted(text)),
             remedy_for(&error),
         )),
@@ -27,7 +27,7 @@ pub(crate) fn user_glob(text: &str) -> Result<Glob, Wrong> {
 }
 
 /// A glob over requesters, as the API server reports them.
-pub(crate) fn requester_glob(text: &str) -> Result<Glob, Wrong> {
+pub(crate) fn requester_glob(text: &str) -> Result<Glob, InvalidValue> {
     let glob = Glob::new(text);
     let example = glob.example();
     if canonical_case(&example) != example {
@@ -42,7 +42,7 @@ pub(crate) fn requester_glob(text: &str) -> Result<Glob, Wrong> {
         |c| Err(UserError::NotAscii(c)),
     ) {
         Ok(()) => Ok(glob),
-        Err(error) => Err(wrong(
+        Err(error) => Err(invalid(
             format!("{} matches no requester: {error}", quoted(text)),
             remedy_for(&error),
         )),
@@ -53,13 +53,13 @@ pub(crate) fn requester_glob(text: &str) -> Result<Glob, Wrong> {
 pub(crate) fn name_glob(
     kind: &str,
     is_legal: impl Fn(&str) -> bool,
-) -> impl Fn(&str) -> Result<Glob, Wrong> {
+) -> impl Fn(&str) -> Result<Glob, InvalidValue> {
     move |text| {
         let glob = Glob::new(text);
         if is_legal(&glob.example()) {
             return Ok(glob);
         }
-        Err(wrong(
+        Err(invalid(
             format!("{} matches no {kind}", quoted(text)),
             format!("write a {kind}, with * for any characters"),
         ))
@@ -67,10 +67,10 @@ pub(crate) fn name_glob(
 }
 
 /// A canonical user, without `*`.
-pub(crate) fn user(text: &str) -> Result<User, Wrong> {
+pub(crate) fn user(text: &str) -> Result<User, InvalidValue> {
     User::exact(text).map_err(|error| match error {
         UserError::NotCanonical(_) => not_canonical(text),
-        error => wrong(
+        error => invalid(
             format!("{} is not a user: {error}", quoted(text)),
             remedy_for(&error),
         ),
@@ -78,12 +78,12 @@ pub(crate) fn user(text: &str) -> Result<User, Wrong> {
 }
 
 /// A group, exactly as the API server reports it.
-pub(crate) fn group(text: &str) -> Result<String, Wrong> {
+pub(crate) fn group(text: &str) -> Result<String, InvalidValue> {
     match check_requester(text) {
         Ok(()) => Ok(text.to_owned()),
         Err(error) => {
             let remedy = "write the group exactly as the API server reports it, without *";
-            Err(wrong(
+            Err(invalid(
                 format!("{} is not a group: {error}", quoted(text)),
                 remedy,
             ))
@@ -92,12 +92,12 @@ pub(crate) fn group(text: &str) -> Result<String, Wrong> {
 }
 
 /// A requester, exactly as the API server reports it.
-pub(crate) fn account(text: &str) -> Result<String, Wrong> {
+pub(crate) fn account(text: &str) -> Result<String, InvalidValue> {
     match check_requester(text) {
         Ok(()) => Ok(text.to_owned()),
         Err(error) => {
             let remedy = "write the name exactly as the API server reports it, as system:serviceaccount:NAMESPACE:NAME";
-            Err(wrong(
+            Err(invalid(
                 format!("{} is not an account: {error}", quoted(text)),
                 remedy,
             ))
@@ -106,7 +106,7 @@ pub(crate) fn account(text: &str) -> Result<String, Wrong> {
 }
 
 /// A name for a rule or a class.
-pub(crate) fn label(text: &str) -> Result<String, Wrong> {
+pub(crate) fn label(text: &str) -> Result<String, InvalidValue> {
     named(
         text,
         "a name",
@@ -116,7 +116,7 @@ pub(crate) fn label(text: &str) -> Result<String, Wrong> {
 }
 
 /// The name of an object in Kubernetes.
-pub(crate) fn object_name(text: &str) -> Result<String, Wrong> {
+pub(crate) fn object_name(text: &str) -> Result<String, InvalidValue> {
     named(
         text,
         "the name of an object",
@@ -126,10 +126,10 @@ pub(crate) fn object_name(text: &str) -> Result<String, Wrong> {
 }
 
 /// A service account that is not managed by Namesake.
-pub(crate) fn service_account(text: &str) -> Result<String, Wrong> {
+pub(crate) fn service_account(text: &str) -> Result<String, InvalidValue> {
     if is_managed_name(text) {
         let what = format!("{} is a name that is reserved for identities", quoted(text));
-        return Err(wrong(
+        return Err(invalid(
             what,
             "name an account that an admin created, or use identity: CLASS",
         ));
@@ -143,20 +143,20 @@ pub(crate) fn named(
     kind: &str,
     is_legal: impl Fn(&str) -> bool,
     remedy: &str,
-) -> Result<String, Wrong> {
+) -> Result<String, InvalidValue> {
     if is_legal(text) {
         return Ok(text.to_owned());
     }
-    Err(wrong(format!("{} is not {kind}", quoted(text)), remedy))
+    Err(invalid(format!("{} is not {kind}", quoted(text)), remedy))
 }
 
 /// One of a few words.
-pub(crate) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong> {
+pub(crate) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, InvalidValue> {
     match words.iter().find(|(word, _)| *word == text) {
         Some((_, value)) => Ok(*value),
         None => {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            Err(wrong(
+            Err(invalid(
                 format!("{} is unknown", quoted(text)),
                 format!("write one of: {}", known.join(", ")),
             ))
@@ -164,12 +164,12 @@ pub(crate) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, Wrong>
     }
 }
 
-fn not_canonical(text: &str) -> Wrong {
+fn not_canonical(text: &str) -> InvalidValue {
     let what = format!(
         "{} never matches, because e-mail addresses are compared in lower case",
         quoted(text)
     );
-    wrong(
+    invalid(
         what,
         format!("write {}", quoted(&text.to_ascii_lowercase())),
     )

@@ -5,15 +5,14 @@ use serde::Serialize;
 use crate::{
     names::{Glob, is_dns_label},
     rules::yaml::{
-        Item,
+        Item, invalid,
         values::{group, name_glob, user_glob},
-        wrong,
     },
 };
 
 /// Who is allowed to have an identity of a class: the users and the members of the groups, in the namespaces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Entitled {
+pub(crate) struct Entitlement {
     pub(crate) users: Vec<Glob>,
     pub(crate) groups: Vec<String>,
     /// `None` means all opted-in namespaces.
@@ -21,15 +20,15 @@ pub(crate) struct Entitled {
     pub(crate) namespaces: Option<Vec<Glob>>,
 }
 
-impl Entitled {
+impl Entitlement {
     /// Whether it is restricted to some users or groups.
     pub(crate) fn requires_proof(&self) -> bool {
         !self.users.iter().any(Glob::matches_everything)
     }
 }
 
-impl Entitled {
-    pub(super) fn read(item: &Item<'_>) -> Option<Entitled> {
+impl Entitlement {
+    pub(super) fn read(item: &Item<'_>) -> Option<Entitlement> {
         let mut fields = item.fields()?;
         let users = fields
             .get("users")
@@ -46,13 +45,13 @@ impl Entitled {
         });
         fields.report_unknown_keys();
         if users.is_empty() && groups.is_empty() {
-            item.report(wrong(
+            item.report(invalid(
                 "no user or group is listed",
                 "name users or groups, as users: [\"*@acme.com\"]",
             ));
             return None;
         }
-        Some(Entitled {
+        Some(Entitlement {
             users,
             groups,
             namespaces,
