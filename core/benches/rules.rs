@@ -1,6 +1,6 @@
-//! What one pod costs: matching with few and many pins, deriving a name, signing and verifying.
+//! Cost of the decision for one pod with few and many pins, of deriving a name, and of signing and verifying a stamp.
 
-#![expect(clippy::panic, reason = "a benchmark has nobody to return an error to")]
+#![expect(clippy::panic, reason = "a benchmark cannot return an error")]
 
 use std::{collections::BTreeMap, hint::black_box, time::Duration};
 
@@ -10,10 +10,10 @@ use namesake_core::{
     Rules, SeenObject, Source, Stamp, Subject,
 };
 
-/// As many pins as the largest size of the rules takes (docs/rules.md, "Size").
+/// Number of pins in rules of the largest size (docs/rules.md, "Size").
 const MOST_PINS: usize = 14_000;
 
-/// The rules of the design with this many pins.
+/// The example rules with this many pins.
 fn rules(pins: usize) -> Rules {
     let pin = |i| format!("user-{i}@acme.com: pin-{i:06}@acme-data.iam.gserviceaccount.com\n");
     let pins: String = (0..pins).map(pin).collect::<String>() + "{}";
@@ -136,7 +136,7 @@ fn parse(text: &str) -> Result<Rules, namesake_core::RulesErrors> {
     }])
 }
 
-/// What the largest rules take, kept several times. First, so that nothing else has left memory that is free.
+/// Memory of the largest rules, kept several times. Runs first, so that no freed memory of other benchmarks is used again.
 #[expect(clippy::print_stdout, reason = "Criterion measures time only")]
 fn memory(_: &mut Criterion) {
     let text = rules(MOST_PINS).to_yaml().to_owned();
@@ -156,7 +156,7 @@ fn parsing(c: &mut Criterion) {
     }
 }
 
-/// The memory of this process, in KiB; 0 where there is no such file.
+/// Resident memory of this process, in KiB; 0 on systems without /proc.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

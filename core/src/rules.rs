@@ -1,10 +1,8 @@
 //! The rules that an admin wrote: read, checked as a whole, and prepared for lookups.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
-
-use crate::user::User;
 
 mod classes;
 mod document;
@@ -30,7 +28,6 @@ pub(crate) use users::trusted::{built_in_carriers, is_carrier};
 pub(crate) use users::{Mapping, UserRule, fill_in};
 
 use model::Model;
-use users::pins::Pin;
 
 /// One file of rules or pins.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +42,6 @@ pub struct Source<'a> {
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub(crate) model: Model,
-    pub(crate) pins: HashMap<User, Pin>,
-    pub(crate) offboarded: HashSet<User>,
-    pub(crate) returned: HashSet<User>,
     /// Names that `users` lists exactly. Only these may have letters that are not ASCII.
     pub(crate) listed_names: HashSet<String>,
     /// Groups that a rule or a class mentions.
@@ -69,13 +63,6 @@ impl Rules {
         let mut revision = data_encoding::HEXLOWER.encode(&digest);
         revision.truncate(12);
         Ok(Rules {
-            pins: model
-                .pins
-                .iter()
-                .map(|(user, pin)| (user.clone(), pin.clone()))
-                .collect(),
-            offboarded: model.offboarded.iter().cloned().collect(),
-            returned: model.returned.iter().cloned().collect(),
             listed_names: model
                 .users
                 .iter()

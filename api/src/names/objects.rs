@@ -1,6 +1,6 @@
 //! Names of the objects that an installation consists of, in the system namespace and cluster-wide.
 
-/// Namespace of webhook and broker; default of [`ENV_NAMESPACE`].
+/// Namespace of webhook and broker; default of [`super::ENV_NAMESPACE`].
 pub const SYSTEM_NAMESPACE: &str = "namesake-system";
 /// ConfigMap with the rules: every key that ends in `.yaml` is a file of rules.
 pub const RULES_CONFIG_MAP: &str = "namesake-rules";

@@ -1,6 +1,6 @@
 //! Who is allowed to have an identity of a class, and who is offboarded.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::{
     names::quoted,
@@ -26,17 +26,17 @@ impl Rules {
     /// Whether a user is offboarded.
     #[must_use]
     pub fn is_offboarded(&self, user: &User) -> bool {
-        self.offboarded.contains(user)
+        self.model.offboarded.contains(user)
     }
 
     /// Whether the user in the spec of an Identity is offboarded. An empty one, of a class that is not per user, never is.
     #[must_use]
     pub fn user_status(&self, user: &str) -> UserStatus {
         let is_in =
-            |users: &HashSet<User>| User::exact(user).is_ok_and(|user| users.contains(&user));
-        if is_in(&self.offboarded) {
+            |users: &BTreeSet<User>| User::exact(user).is_ok_and(|user| users.contains(&user));
+        if is_in(&self.model.offboarded) {
             UserStatus::Offboarded
-        } else if is_in(&self.returned) {
+        } else if is_in(&self.model.returned) {
             UserStatus::Returned
         } else {
             UserStatus::Active

@@ -129,7 +129,7 @@ impl Rules {
         let is_personal =
             class.per == BTreeSet::from([Per::User]) && class.mode == Mode::Impersonate;
         let pin = user
-            .and_then(|user| self.pins.get(user))
+            .and_then(|user| self.model.pins.get(user))
             .filter(|_| is_personal);
         let email = || {
             pin.map_or_else(

@@ -1,6 +1,7 @@
 use fixtures::{EVERYTHING, EXAMPLE};
 
 use super::*;
+use crate::user::User;
 
 mod files;
 pub(crate) mod fixtures;

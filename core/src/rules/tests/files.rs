@@ -14,7 +14,7 @@ fn pins_of_all_files_count() {
         text: "carol@acme.com: carol-ml@acme-data.iam.gserviceaccount.com",
     };
     let rules = Rules::parse(&[more, main]).unwrap();
-    assert_eq!(rules.pins.len(), 2);
+    assert_eq!(rules.model.pins.len(), 2);
     assert_eq!(parse(rules.to_yaml()).unwrap(), rules);
 }
 
@@ -38,7 +38,7 @@ fn pins_up_to_the_largest_size_are_read_and_more_are_refused() {
         ])
     };
     let rules = read(&pins).unwrap();
-    assert!(rules.pins.len() > count && count > 14_000, "{count}");
+    assert!(rules.model.pins.len() > count && count > 14_000, "{count}");
     let error = read(&(pins + &pin(count))).unwrap_err().to_string();
     assert!(
         error.starts_with("pins.yaml:1:1: all files of rules have 1000")

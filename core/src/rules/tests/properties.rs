@@ -9,9 +9,13 @@ use crate::{
         classes::Entitlement,
         model::{API_VERSION, KIND},
         pods::{Pods, Sidecar},
-        users::trusted::{Admins, Carrier},
+        users::{
+            pins::Pin,
+            trusted::{Admins, Carrier},
+        },
         yaml::values,
     },
+    user::User,
 };
 
 /// Names that YAML could read as something other than text.
