@@ -1,12 +1,12 @@
-//! Admission: who asked, which identity, and the twin that checks the final pod.
+//! Admission: who requested an object, which identity its pods get, and the final check of each pod.
 //!
 //! ```text
-//! bytes ─review─▶ request ─who─▶ asker ─mutate::choose─▶ decision ─(broker)─▶ mutate::{pod, parent, update} ─▶ patch
-//!                    └─────────────────────────twin::check, rules_check::check──────────────────────────────▶ verdict
+//! AdmissionReview ─review─▶ request ─who─▶ principal ─sanitize─▶ spec ─choose─▶ decision ─(broker)─▶ mutate ─▶ patch ─▶ verdict
+//!                              └──────────────────────────── validate ────────────────────────────────────────────▶ verdict
 //! ```
 //!
-//! `who`, `mutate`, `twin`, `rules_check` and `kinds` are pure: state, broker and clock meet them in `admit` only. A known
-//! user's pod is answered from memory, without a call and without a lock held across a wait. Nothing here talks to Google.
+//! `decide` is pure: state, broker and clock meet it in `admit` only. A known user's pod is answered from memory, without a call and
+//! without a lock held across a wait. Nothing here talks to Google.
 
 pub mod admit;
 pub mod check;
@@ -19,5 +19,5 @@ mod survey;
 pub use review::text::Pairs;
 pub use server::args::{Args, Command};
 pub use server::run::run;
-pub use server::{Askers, app, app_for, metrics_app};
+pub use server::{AllowedClients, app, app_for, metrics_app};
 pub use survey::{Survey, Unproven};

@@ -10,7 +10,7 @@ use namesake_service::{
 use namesake_webhook::check::Check;
 use namesake_webhook::{Args, Command, run};
 
-/// The check could not look.
+/// Exit code of a check that could not be made.
 const UNKNOWN: u8 = 2;
 
 #[tokio::main]
@@ -28,13 +28,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-// Without a log: what it prints is the report alone.
+// Without a log: it prints the report only.
 #[expect(clippy::print_stderr, reason = "the outcome of a command")]
 async fn checked(namespace: &str, check: &Check) -> ExitCode {
     let report = async { check.run(&connect_to_cluster().await?, namespace).await };
     match report.await {
         Ok(report) => {
-            // A reader that went away has read enough.
+            // The reader may have closed the pipe.
             let _ = writeln!(std::io::stdout(), "{}", check.print(&report));
             ExitCode::from(report.exit_code())
         }

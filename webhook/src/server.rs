@@ -11,60 +11,65 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Extract};
 use axum::http::{Extensions, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum_server::tls::TlsInfo;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use namesake_api::names;
+use namesake_service::parse_duration;
 use tokio::sync::Semaphore;
 
 use crate::admit::{self, Webhook};
-use crate::review::{self, MAX_REVIEW_BYTES};
+use crate::review::MAX_REVIEW_BYTES;
 use crate::state::State;
+use crate::survey::Survey;
 
-/// Reviews that may be under way at once; more are turned away at once, so that they do not queue until all time out.
-const MAX_UNDER_WAY: usize = 512;
+/// Reviews that may be in progress at once; more are turned away, so that they do not queue until all time out.
+const MAX_IN_PROGRESS: usize = 512;
 /// Longest that any review may take, whatever the API server would allow.
 const MAX_TIMEOUT: Duration = Duration::from_secs(10);
-/// Left of the API server's timeout for the answer's way back.
+/// Left of the API server's timeout for sending the answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// Who may ask for reviews.
+/// Which clients may send reviews.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Askers {
-    /// Whoever reaches the port.
-    Anyone,
-    /// Whoever showed a certificate of an authority that the TLS configuration trusts: the API server.
-    Certified,
+pub enum AllowedClients {
+    /// Every client that can connect.
+    Any,
+    /// Clients with a certificate of an authority that the TLS configuration trusts: the API server.
+    WithCertificate,
 }
 
 #[derive(Clone)]
 struct Server {
     state: Arc<State>,
     slots: Arc<Semaphore>,
-    askers: Askers,
+    clients: AllowedClients,
 }
 
-/// The routes of the admission port, for whoever reaches it.
+/// The routes of the admission port, for any client.
 pub fn app(state: Arc<State>) -> Router {
-    app_for(state, Askers::Anyone)
+    app_for(state, AllowedClients::Any)
 }
 
-/// All routes; reviews are for these askers only.
-pub fn app_for(state: Arc<State>, askers: Askers) -> Router {
-    let slots = Arc::new(Semaphore::new(MAX_UNDER_WAY));
+/// The routes of the admission port; only these clients may send reviews.
+pub fn app_for(state: Arc<State>, clients: AllowedClients) -> Router {
+    let slots = Arc::new(Semaphore::new(MAX_IN_PROGRESS));
     Router::new()
-        .route(names::MUTATE_PATH, post(mutate))
-        .route(names::MUTATE_NAMESPACES_PATH, post(mutate_namespaces))
-        .route(names::VALIDATE_PATH, post(validate))
-        .route(names::VALIDATE_RULES_PATH, post(validate_rules))
-        .route(names::GUARD_PATH, post(guard))
+        .route(names::MUTATE_PATH, review(Webhook::Mutate))
+        .route(
+            names::MUTATE_NAMESPACES_PATH,
+            review(Webhook::MutateNamespaces),
+        )
+        .route(names::VALIDATE_PATH, review(Webhook::Validate))
+        .route(names::VALIDATE_RULES_PATH, review(Webhook::ValidateRules))
+        .route(names::GUARD_PATH, review(Webhook::Guard))
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
         .route(names::READY_PATH, get(ready))
         .route(names::UNPROVEN_PATH, get(unproven))
         .with_state(Server {
             state,
             slots,
-            askers,
+            clients,
         })
 }
 
@@ -75,46 +80,35 @@ pub fn metrics_app(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-async fn mutate(Extract(server): Extract<Server>, request: Request) -> Response {
-    server.answer(Webhook::Mutate, request).await
-}
-
-async fn mutate_namespaces(Extract(server): Extract<Server>, request: Request) -> Response {
-    server.answer(Webhook::MutateNamespaces, request).await
-}
-
-async fn validate(Extract(server): Extract<Server>, request: Request) -> Response {
-    server.answer(Webhook::Validate, request).await
-}
-
-async fn validate_rules(Extract(server): Extract<Server>, request: Request) -> Response {
-    server.answer(Webhook::ValidateRules, request).await
-}
-
-async fn guard(Extract(server): Extract<Server>, request: Request) -> Response {
-    server.answer(Webhook::Guard, request).await
+fn review(webhook: Webhook) -> MethodRouter<Server> {
+    post(
+        move |Extract(server): Extract<Server>, request: Request| async move {
+            server.answer(webhook, request).await
+        },
+    )
 }
 
 impl Server {
     async fn answer(&self, webhook: Webhook, request: Request) -> Response {
-        let came = Instant::now();
+        let arrived = Instant::now();
         let Ok(_slot) = self.slots.try_acquire() else {
             self.state.metrics.overloaded.inc();
-            let text = format!("{MAX_UNDER_WAY} reviews are under way: try again\n");
+            let text = format!("{MAX_IN_PROGRESS} reviews are in progress: try again\n");
             return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
         };
         let (head, body) = request.into_parts();
-        if head.headers.keys().any(is_a_proxys) {
-            let text = "only the API server itself asks for reviews, and this came through a proxy";
+        if head.headers.keys().any(is_from_proxy) {
+            let text =
+                "only the API server itself may send reviews, and this one came through a proxy";
             return self.malformed(StatusCode::FORBIDDEN, text);
         }
-        if self.askers == Askers::Certified && !showed_certificate(&head.extensions) {
-            let text = "reviews are for the API server only, and this connection showed no certificate of its authority: see \
+        if self.clients == AllowedClients::WithCertificate && !has_certificate(&head.extensions) {
+            let text = "only the API server may send reviews, and this connection has no certificate of its authority: see \
                         --client-ca-file";
             return self.malformed(StatusCode::FORBIDDEN, text);
         }
-        let allowed = review::timeout(head.uri.query()).unwrap_or(MAX_TIMEOUT);
-        let deadline = came + allowed.min(MAX_TIMEOUT).saturating_sub(MARGIN);
+        let allowed = timeout(head.uri.query()).unwrap_or(MAX_TIMEOUT);
+        let deadline = arrived + allowed.min(MAX_TIMEOUT).saturating_sub(MARGIN);
         let body = match read(body, deadline).await {
             Ok(body) => body,
             Err((status, text)) => return self.malformed(status, &text),
@@ -128,24 +122,32 @@ impl Server {
 
     fn malformed(&self, status: StatusCode, text: &str) -> Response {
         self.state.metrics.malformed.inc();
-        tracing::warn!(%status, text, "a request that is no review");
+        tracing::warn!(%status, text, "request is not a review");
         (status, format!("{text}\n")).into_response()
     }
 }
 
-// The API server's own calls have none; what it passes on for somebody (services/proxy, pods/proxy) always has, and comes
-// from where its own calls come from.
-fn is_a_proxys(name: &HeaderName) -> bool {
+// The API server's own calls have no such header; what it passes on for somebody (services/proxy, pods/proxy) always has, and comes
+// from the same addresses.
+fn is_from_proxy(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-forwarded-")
 }
 
-// One that did not fit ended the handshake.
-fn showed_certificate(extensions: &Extensions) -> bool {
+// A certificate that is not valid has ended the handshake.
+fn has_certificate(extensions: &Extensions) -> bool {
     let info = extensions.get::<Arc<TlsInfo>>();
     info.is_some_and(|info| !info.peer_certificates.is_empty())
 }
 
-// The whole body, or what to answer instead. Who sends too slowly must not hold a slot.
+// The time that the API server gives a review: `timeout` of the query, such as `10s`.
+fn timeout(query: Option<&str>) -> Option<Duration> {
+    let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| *key == "timeout")?;
+    let timeout = parse_duration(value).ok()?;
+    (!timeout.is_zero()).then_some(timeout)
+}
+
+// The whole body, or what to answer instead. A client that sends too slowly must not hold a slot.
 async fn read(body: Body, deadline: Instant) -> Result<Bytes, (StatusCode, String)> {
     let whole = Limited::new(body, MAX_REVIEW_BYTES).collect();
     match tokio::time::timeout_at(deadline.into(), whole).await {
@@ -159,7 +161,7 @@ async fn read(body: Body, deadline: Instant) -> Result<Bytes, (StatusCode, Strin
             Err((StatusCode::BAD_REQUEST, text))
         }
         Err(_) => {
-            let text = "the body did not come in time".to_owned();
+            let text = "the body did not arrive in time".to_owned();
             Err((StatusCode::REQUEST_TIMEOUT, text))
         }
     }
@@ -175,12 +177,41 @@ async fn ready(Extract(server): Extract<Server>) -> Response {
 }
 
 async fn unproven(Extract(server): Extract<Server>) -> Response {
-    axum::Json(server.state.survey().unproven).into_response()
+    axum::Json(Survey::of(&server.state).unproven).into_response()
 }
 
 async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
-    let survey = state.survey();
-    state.count_surveyed(&survey);
+    Survey::of(&state).count(&state.metrics);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], state.metrics.text()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_of_the_query_is_a_go_duration() {
+        for (query, milliseconds) in [
+            ("timeout=10s", 10_000),
+            ("a=b&timeout=1m30s", 90_000),
+            ("timeout=1.5s", 1_500),
+            ("timeout=500ms", 500),
+        ] {
+            let expected = Duration::from_millis(milliseconds);
+            assert_eq!(timeout(Some(query)), Some(expected), "{query}");
+        }
+        for query in [
+            "timeout=",
+            "timeout=10",
+            "timeout=s",
+            "timeout=-1s",
+            "timeout=9e999s",
+            "timeout=0s",
+            "x=1s",
+        ] {
+            assert_eq!(timeout(Some(query)), None, "{query}");
+        }
+        assert_eq!(timeout(None), None);
+    }
 }

@@ -1,4 +1,4 @@
-//! All that admission looks at: rules, namespaces, Identities, parents, keys. In memory, and read without waiting.
+//! What admission reads: rules, namespaces, Identities, parents, keys. In memory, and read without waiting; [`watch`] keeps it so.
 
 pub mod broker;
 mod identities;
@@ -17,22 +17,23 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use kube::Client;
+use namesake_api::broker_api::IdentityAnswer;
 use namesake_core::KeyRing;
 
 use crate::decide::mode::Mode;
-use crate::state::broker::{Answer, Broker, Failure, Flights, Question};
+use crate::state::broker::{Broker, Failure, Question, SingleFlight};
 use crate::state::metrics::{Metrics, ModeLabels};
 
 pub use identities::Identities;
 pub use installed::Installed;
 pub use namespaces::{Namespaces, OptedIn};
 pub use parents::Parents;
-pub use rules::{Offer, RulesInForce};
+pub use rules::{Effect, RulesInForce};
 pub use synced::Synced;
 
-/// How long an answer of the broker counts before our own watch shows the same.
+/// How long an answer of the broker is used before our own watch shows the same.
 const KEEP_ANSWER: Duration = Duration::from_secs(5);
-/// How long a failure of the broker is not asked about again.
+/// How long after a failure the broker is not called again for the same identity.
 const KEEP_FAILURE: Duration = Duration::from_millis(500);
 
 /// Seconds since 1970.
@@ -57,12 +58,12 @@ pub struct State {
     keys: ArcSwapOption<KeyRing>,
     cluster: Option<Client>,
     broker: Option<Arc<Broker>>,
-    flights: Flights<Question, Answer, Failure>,
+    broker_calls: SingleFlight<Question, IdentityAnswer, Failure>,
     clock: Clock,
 }
 
 impl State {
-    /// An empty state: not ready, without API server and broker.
+    /// An empty state: not ready, without an API server and a broker.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self {
@@ -76,19 +77,19 @@ impl State {
             keys: ArcSwapOption::empty(),
             cluster: None,
             broker: None,
-            flights: Flights::new(KEEP_ANSWER, KEEP_FAILURE),
+            broker_calls: SingleFlight::new(KEEP_ANSWER, KEEP_FAILURE),
             clock,
         }
     }
 
-    /// Fetches parents that the watch has not seen yet from here.
+    /// With an API server from which parents are read that the watch has not seen yet.
     #[must_use]
     pub fn with_cluster(mut self, client: Client) -> Self {
         self.cluster = Some(client);
         self
     }
 
-    /// Asks this broker for identities that do not exist yet.
+    /// With a broker that creates identities which do not exist yet.
     #[must_use]
     pub fn with_broker(mut self, broker: Arc<Broker>) -> Self {
         self.broker = Some(broker);
@@ -119,10 +120,19 @@ impl State {
         self.broker.as_ref()
     }
 
-    /// Calls of the broker under way.
+    /// Calls of the broker in progress.
     #[must_use]
-    pub fn flights(&self) -> &Flights<Question, Answer, Failure> {
-        &self.flights
+    pub fn broker_calls(&self) -> &SingleFlight<Question, IdentityAnswer, Failure> {
+        &self.broker_calls
+    }
+
+    /// The mode of a namespace; `enforce` while no rules are in force.
+    #[must_use]
+    pub fn mode(&self, namespace: &str) -> Mode {
+        let rules = self.rules.get();
+        rules.map_or(Mode::Enforce, |rules| {
+            self.namespaces.mode(namespace, rules.stack())
+        })
     }
 
     /// Seconds since 1970.
@@ -131,20 +141,20 @@ impl State {
         (self.clock)()
     }
 
-    /// Writes how many namespaces are in which mode into the metrics.
+    /// Updates the metrics of how many namespaces have which mode.
     pub fn count_modes(&self) {
-        for (label, mode) in [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)] {
-            let count = i64::try_from(self.namespaces.count(mode)).unwrap_or(i64::MAX);
+        for (mode, label) in [(Mode::Enforce, "enforce"), (Mode::Shadow, "shadow")] {
             let labels = ModeLabels { mode: label };
-            self.metrics.namespaces.get_or_create(&labels).set(count);
+            let gauge = self.metrics.namespaces.get_or_create(&labels);
+            gauge.set(metrics::gauge(self.namespaces.count(mode)));
         }
     }
 
-    /// Writes the sizes of the caches into the metrics.
+    /// Updates the metrics of how much is in memory.
     pub fn count_cached(&self) {
-        let size = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        self.metrics.identities.set(size(self.identities.len()));
-        self.metrics.parents.set(size(self.parents.len()));
+        let (identities, parents) = (self.identities.len(), self.parents.len());
+        self.metrics.identities.set(metrics::gauge(identities));
+        self.metrics.parents.set(metrics::gauge(parents));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What has no proven person, and which keys stamps were signed with: looked up in memory when somebody asks.
+//! Parents without a proven requester, and the keys that signed the stamps: computed from memory on request.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use namesake_core::{Argo, KeyRing, SeenObject, Stamp};
 use serde::Serialize;
 
 use crate::decide::context::AdmissionContext;
-use crate::decide::who::verify;
+use crate::decide::who::stamp::verify;
 use crate::state::State;
-use crate::state::metrics::{KeyLabels, UnprovenLabels};
+use crate::state::metrics::{KeyLabels, Metrics, UnprovenLabels, gauge};
 
-/// A parent whose pods would run as nobody.
+/// A parent whose pods would get no identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Unproven {
     /// Its namespace.
@@ -19,104 +19,101 @@ pub struct Unproven {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// Why it has no proven person.
+    /// Why it has no proven requester.
     pub why: String,
 }
 
 /// What all stamps in memory say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Parents without a stamp that counts and names a user, in order.
+    /// Parents without a valid stamp that names a user, in order.
     pub unproven: Vec<Unproven>,
-    /// How many stamps count that were signed with each key we have.
+    /// How many valid stamps each of our keys has signed.
     pub keys: BTreeMap<String, usize>,
 }
 
-impl State {
-    /// Looks at the stamp of every parent in memory.
+impl Survey {
+    /// Reads the stamp of every parent in memory.
     #[must_use]
-    pub fn survey(&self) -> Survey {
+    pub fn of(state: &State) -> Survey {
         let mut survey = Survey::default();
-        let (Some(rules), Some(keys)) = (self.rules.get(), self.keys()) else {
+        let (Some(rules), Some(keys)) = (state.rules.get(), state.keys()) else {
             return survey;
         };
         survey.keys = keys.ids().map(|id| (id.to_owned(), 0)).collect();
-        for namespace in self.namespaces.names() {
-            let Some(opted_in) = self.namespaces.get(&namespace, rules.stack()) else {
-                continue;
-            };
+        for namespace in state.namespaces.of_stack(rules.stack()) {
+            let opted_in = state.namespaces.get(&namespace, rules.stack());
             let context = AdmissionContext {
-                rules: &rules,
-                keys: &keys,
-                now: self.now(),
-                epoch: &opted_in.epoch,
-                inside: false,
+                rules: rules.clone(),
+                keys: keys.clone(),
+                now: state.now(),
+                epoch: opted_in.map(|n| n.epoch).unwrap_or_default(),
+                is_inside: false,
                 acts_for: None,
             };
-            for (uid, parent) in self.parents.of(&namespace) {
-                let seen = SeenObject {
-                    stack: rules.stack(),
-                    namespace: &namespace,
-                    kind: parent.kind,
-                    name: &parent.name,
-                    generate_name: parent.generate_name.as_deref(),
-                    uid: &uid,
-                    created: parent.created,
-                    epoch: &opted_in.epoch,
-                };
-                let text = parent.stamp.as_deref();
-                let why = match text.map(|text| verify(&context, text, &seen)) {
-                    Some(Ok(stamp)) => {
-                        let id = text.and_then(KeyRing::id_in).unwrap_or_default();
-                        *survey.keys.entry(id.to_owned()).or_default() += 1;
-                        let Some(why) = nobodys(&stamp) else {
-                            continue;
-                        };
-                        why
-                    }
-                    Some(Err(void)) => format!("its stamp is void: {void}"),
-                    None => "it has no stamp".to_owned(),
-                };
-                survey.unproven.push(Unproven {
-                    namespace: namespace.clone(),
-                    kind: parent.kind,
-                    name: parent.name.to_string(),
-                    why,
-                });
-            }
+            survey.add_namespace(state, &context, &namespace);
         }
         survey.unproven.sort();
         survey
     }
 
-    /// Writes a survey into the metrics.
-    pub fn count_surveyed(&self, survey: &Survey) {
-        self.metrics.unproven.clear();
-        for one in &survey.unproven {
-            let labels = UnprovenLabels {
-                namespace: one.namespace.clone(),
-                kind: one.kind,
+    fn add_namespace(&mut self, state: &State, context: &AdmissionContext, namespace: &str) {
+        for (uid, parent) in state.parents.of(namespace) {
+            let seen = SeenObject {
+                stack: context.rules.stack(),
+                namespace,
+                kind: parent.kind,
+                name: &parent.name,
+                generate_name: parent.generate_name.as_deref(),
+                uid: &uid,
+                created: parent.created,
+                epoch: &context.epoch,
             };
-            self.metrics.unproven.get_or_create(&labels).inc();
+            let text = parent.stamp.as_deref();
+            let why = match text.map(|text| verify(context, text, &seen)) {
+                Some(Ok(stamp)) => {
+                    let id = text.and_then(KeyRing::id_in).unwrap_or_default();
+                    *self.keys.entry(id.to_owned()).or_default() += 1;
+                    no_proven_requester(&stamp)
+                }
+                Some(Err(error)) => Some(format!("its stamp is not valid: {error}")),
+                None => Some("it has no stamp".to_owned()),
+            };
+            self.unproven.extend(why.map(|why| Unproven {
+                namespace: namespace.to_owned(),
+                kind: parent.kind,
+                name: parent.name.to_string(),
+                why,
+            }));
         }
-        self.metrics.stamps.clear();
-        for (key, count) in &survey.keys {
+    }
+
+    /// Writes the survey into the metrics.
+    pub fn count(&self, metrics: &Metrics) {
+        metrics.parents_without_stamp.clear();
+        for parent in &self.unproven {
+            let labels = UnprovenLabels {
+                namespace: parent.namespace.clone(),
+                kind: parent.kind,
+            };
+            metrics.parents_without_stamp.get_or_create(&labels).inc();
+        }
+        metrics.stamps.clear();
+        for (key, count) in &self.keys {
             let labels = KeyLabels { key: key.clone() };
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
-            self.metrics.stamps.get_or_create(&labels).set(count);
+            metrics.stamps.get_or_create(&labels).set(gauge(*count));
         }
     }
 }
 
-// Why nobody is proven to have made what has a stamp that counts. Who starts what another deployed may be anybody.
-fn nobodys(stamp: &Stamp) -> Option<String> {
-    let deployed = matches!(
+// Why an object with a valid stamp has no proven requester. Whoever starts what another deployed needs not be a user.
+fn no_proven_requester(stamp: &Stamp) -> Option<String> {
+    let is_deployed = matches!(
         stamp.argo,
         Some(Argo::Reference { .. } | Argo::Deployed(_) | Argo::Unmatched)
     );
-    let unknown = stamp.user.is_none() && !deployed;
-    unknown.then(|| {
+    (stamp.user.is_none() && !is_deployed).then(|| {
         let requester = &stamp.requester;
-        format!("{requester}, who made it, is no user that the rules know")
+        format!("no users entry of the rules matches {requester}, who created it")
     })
 }

@@ -213,7 +213,7 @@ fn an_entry_under_offboarded_can_be_undone_for_ten_minutes_and_nobody_acts_meanw
             let refusal = refused(ns.alice().await?.create::<Pod>(pod()).await)?;
             refusal
                 .with_code(403)?
-                .with_message("HasLeft")?
+                .with_message("PreviouslyOffboarded")?
                 .with_message("returned")?;
             Ok(())
         })

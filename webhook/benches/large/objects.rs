@@ -3,7 +3,7 @@
 use namesake_core::Json;
 use namesake_webhook::admit::Webhook;
 use namesake_webhook::decide::argo::Role;
-use namesake_webhook::decide::argo::object::own;
+use namesake_webhook::decide::argo::object::own_digest;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
@@ -114,7 +114,8 @@ fn metadata(kind: &str, argo: &Value) -> Value {
 
 fn by_its_user(kind: &str, spec: Spec, role: Option<Role>) -> [Large; 2] {
     let (before, after) = (spec("a"), spec("b"));
-    let argo = role.map(|role| json!({"own": {"digest": node(&before, |spec| own(role, spec))}}));
+    let argo =
+        role.map(|role| json!({"own": {"digest": node(&before, |spec| own_digest(role, spec))}}));
     let metadata = metadata(kind, &json!(argo));
     let create = json!({"kind": kind, "user": USER, "object": {"metadata": {"name": "large"}, "spec": before}});
     let update = json!({"kind": kind, "user": USER, "operation": "UPDATE",
@@ -142,7 +143,7 @@ fn large(name: String, webhook: Webhook, mut request: Value) -> Large {
 // A Workflow that runs what its user deployed, as Argo has stored it.
 fn running(phase: &str) -> Value {
     let stored = templates("a");
-    let digest = node(&stored, |spec| own(Role::Template, spec));
+    let digest = node(&stored, |spec| own_digest(Role::Template, spec));
     let deployed = json!({"requester": USER, "user": USER, "stored": digest,
         "groups": {"in": [], "out": ["billing@acme.com"]}});
     let mut workflow = json!({"metadata": metadata("Workflow", &json!({"deployed": deployed})),

@@ -1,80 +1,116 @@
-//! Early evaluation: the rules are asked at the parent for every pod that it would make, so that a refusal meets the
-//! person, and so that identities are on their way before the first pod is.
+//! Early evaluation: the rules decide at the parent about every pod that would be created from it, so that the person sees a
+//! refusal, and so that identities are being created before the first pod is.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use namesake_core::Decision;
+use namesake_core::{Decision, Reason};
 
-use super::needs::identity;
-use crate::decide::context::AdmissionContext;
+use super::admission::{Admission, Refusal};
+use super::identity;
 use crate::decide::kinds::Template;
-use crate::decide::mutate::{self, Picked};
-use crate::decide::pod_model::claims;
+use crate::decide::mutate::{self, Change};
+use crate::decide::pod_model::claims::PodClaims;
 use crate::decide::pod_model::node;
-use crate::decide::who::Asker;
-use crate::review::Request;
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::{Facts, Refused};
-use crate::state::State;
+use crate::decide::who::Principal;
+use crate::review::refused::Refused;
+use crate::review::verdict::{DRY_RUN, Facts, Verdict};
 
-/// Calls of the broker at once for one parent.
-const AT_ONCE: usize = 8;
+/// So many different identities are created for one parent, all at once; any others when their pods are created.
+const MAX_IDENTITIES: usize = 8;
 
-// What the pods of a parent will get, or why one of them would be refused.
-pub(super) async fn evaluate(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    asker: &Asker,
-    templates: &[Template<'_>],
-    deadline: Instant,
-) -> Result<(Facts, Picked), (Refused, Facts)> {
-    let decisions = decide(context, request, asker, templates).map_err(|boxed| *boxed)?;
-    let first = decisions.first();
-    let facts = mutate::facts(asker, first);
-    let mut distinct = BTreeMap::new();
-    for decision in &decisions {
-        if let Decision::Identity(choice) = decision {
-            distinct.entry(choice.name.as_str()).or_insert(decision);
+/// Kinds whose pods start at once. The identity of what runs later may work again by then.
+const START_AT_ONCE: [&str; 2] = ["Job", "JobSet"];
+
+/// What early evaluation found.
+pub(super) struct Early {
+    pub(super) facts: Facts,
+    /// The KSA that the (first) pods will get.
+    pub(super) service_account: Option<String>,
+    /// Whether an identity does not exist and was not created.
+    pub(super) is_missing: bool,
+}
+
+impl Early {
+    /// Nothing is decided about pods yet.
+    pub(super) fn undecided(principal: &Principal) -> Self {
+        Self {
+            facts: mutate::facts(principal, None),
+            service_account: None,
+            is_missing: false,
         }
     }
-    let mut all = Vec::new();
-    for decision in distinct.into_values() {
-        all.push(identity(state, request, asker, decision, deadline));
+
+    /// The verdict that allows the parent with this change.
+    pub(super) fn verdict(self, change: Change) -> Verdict {
+        let change = Change {
+            warning: self.is_missing.then_some(DRY_RUN),
+            service_account: self.service_account,
+            ..change
+        };
+        change.into_verdict(self.facts)
     }
-    let have: Result<Vec<_>, _> = stream::iter(all).buffered(AT_ONCE).try_collect().await;
-    let have = have.map_err(|refused| (refused, facts.clone()))?;
-    if let Some(refused) = stalled(state, request, asker, &decisions) {
-        return Err((refused, facts));
+}
+
+/// What the pods of a parent with these templates will get.
+///
+/// # Errors
+/// Why one of them would be refused.
+pub(super) async fn evaluate(
+    admission: &Admission<'_>,
+    principal: &Principal,
+    templates: &[Template<'_>],
+) -> Result<Early, Refusal> {
+    let decisions = decide(admission, principal, templates).map_err(|boxed| *boxed)?;
+    let early = create_identities(admission, principal, &decisions).await?;
+    match stalled(admission, principal, &decisions) {
+        Some(refused) => Err((refused, early.facts)),
+        None => Ok(early),
     }
+}
+
+/// Has the broker create the identities that do not exist yet.
+pub(super) async fn create_identities(
+    admission: &Admission<'_>,
+    principal: &Principal,
+    decisions: &[Decision],
+) -> Result<Early, Refusal> {
+    let first = decisions.first();
+    let facts = mutate::facts(principal, first);
+    let mut different = BTreeMap::new();
+    for decision in decisions {
+        if let Decision::Identity(choice) = decision {
+            different.entry(choice.name.as_str()).or_insert(decision);
+        }
+    }
+    let mut calls = Vec::new();
+    for decision in different.into_values().take(MAX_IDENTITIES) {
+        calls.push(identity::available(admission, principal, decision));
+    }
+    let calls = stream::iter(calls).buffered(MAX_IDENTITIES);
+    let available: Result<Vec<_>, _> = calls.try_collect().await;
+    let available = available.map_err(|refused| (refused, facts.clone()))?;
     let service_account = first.and_then(|decision| match decision {
         Decision::Identity(choice) => Some(choice.name.to_string()),
         Decision::ServiceAccount { name, .. } => Some(name.clone()),
         Decision::Keep | Decision::Deny(_) => None,
     });
-    let picked = Picked {
+    Ok(Early {
+        facts,
         service_account,
-        not_made: have.iter().any(Option::is_none),
-        ..Picked::default()
-    };
-    Ok((facts, picked))
+        is_missing: available.iter().any(Option::is_none),
+    })
 }
 
-/// Kinds whose pods begin at once. What runs later may find its identity well again.
-const BEGIN_AT_ONCE: [&str; 2] = ["Job", "JobSet"];
-
-/// Refuses what would only wait in vain, as others before it: here the reason reaches the person. A pod could not say it, because
-/// Metaflow's client without a metadata service hides why a task failed.
+// Refuses what would only wait until it times out, as others before it: the person sees the reason here. They would not see it on a
+// pod, because Metaflow's client without a metadata service hides why a task failed.
 fn stalled(
-    state: &State,
-    request: &Request<'_>,
-    asker: &Asker,
+    admission: &Admission<'_>,
+    principal: &Principal,
     decisions: &[Decision],
 ) -> Option<Refused> {
-    let begins = BEGIN_AT_ONCE.contains(&request.kind.kind.as_str());
-    if !begins || request.operation.as_str() != "CREATE" {
+    let request = admission.request;
+    if !START_AT_ONCE.contains(&admission.kind.kind) || request.operation.as_str() != "CREATE" {
         return None;
     }
     decisions.iter().find_map(|decision| {
@@ -82,47 +118,45 @@ fn stalled(
             return None;
         };
         let name = choice.name.as_str();
-        let why = state.identities.get(&request.namespace, name)?.stalled?;
+        let identities = &admission.state.identities;
+        let why = identities.get(&request.namespace, name)?.stalled?;
         let message = format!(
-            "identity {name} of {} does not work, and a task has waited for it in vain: {why}; it is tried again every few \
-             minutes: start the run again when this is put right",
-            asker.requester
+            "identity {name} of {} does not work, and a task that waited for it timed out: {why}; it is tried again every few minutes: \
+             start the run again when this is fixed",
+            principal.requester
         );
-        Some(Refused::forbidden(RefusalReason::IdentityFailed, message))
+        Some(Refused::new(Reason::IdentityFailed, message))
     })
 }
 
 fn decide(
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    asker: &Asker,
+    admission: &Admission<'_>,
+    principal: &Principal,
     templates: &[Template<'_>],
-) -> Result<Vec<Decision>, Box<(Refused, Facts)>> {
-    let facts = |decision: Option<&Decision>| mutate::facts(asker, decision);
-    if let (true, Err(refusal)) = (templates.is_empty(), &asker.user) {
+) -> Result<Vec<Decision>, Box<Refusal>> {
+    let facts = |decision: Option<&Decision>| mutate::facts(principal, decision);
+    let (context, namespace) = (admission.context, &admission.request.namespace);
+    if let (true, Err(refusal)) = (templates.is_empty(), &principal.user) {
         return match context.rules.decision_without_user(refusal.clone()) {
             Decision::Deny(refusal) => Err(Box::new((refusal.into(), facts(None)))),
             _ => Ok(Vec::new()),
         };
     }
-    let choose = |template: &Template<'_>| {
-        let decision = claims::of_template(template, |said| {
-            mutate::choose(context, &request.namespace, asker, said)
-        });
-        let decision = decision.map_err(|refused| Box::new((refused, facts(None))))?;
+    let refuse = |mut refused: Refused, facts: Facts, template: &Template<'_>| {
+        if templates.len() > 1 {
+            refused.message += &format!(" (pods of {})", template.path);
+        }
+        Box::new((refused, facts))
+    };
+    let decide_one = |template: &Template<'_>| {
+        let claims = PodClaims::of_template(template);
+        let decision = mutate::choose(context, namespace, principal, &claims);
+        let decision = decision.map_err(|refused| refuse(refused, facts(None), template))?;
         if let Decision::Identity(choice) = &decision {
-            node::will_give_identity(context.rules, template, choice.name.as_str())
-                .map_err(|refused| Box::new((refused, facts(Some(&decision)))))?;
+            node::check_template(&context.rules, template, choice.name.as_str())
+                .map_err(|refused| refuse(refused, facts(Some(&decision)), template))?;
         }
         Ok(decision)
     };
-    let choose = |template: &Template<'_>| {
-        choose(template).map_err(|mut refusal: Box<(Refused, Facts)>| {
-            if templates.len() > 1 {
-                refusal.0.message += &format!(" (pods of {})", template.at);
-            }
-            refusal
-        })
-    };
-    templates.iter().map(choose).collect()
+    templates.iter().map(decide_one).collect()
 }

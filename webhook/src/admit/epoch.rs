@@ -1,24 +1,24 @@
-//! Draws epochs.
+//! Generates epochs.
 
 use data_encoding::BASE32_NOPAD;
+use namesake_core::Reason;
 
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::Refused;
+use crate::review::refused::Refused;
 
-/// Random bytes of an epoch: nobody guesses one, and none is drawn twice.
+/// Random bytes of an epoch: enough that nobody can guess one, and that none occurs twice.
 const RANDOM_BYTES: usize = 16;
 
 /// A new epoch, in lower-case letters and digits.
 ///
 /// # Errors
-/// When the operating system gives no random bytes.
-pub(crate) fn draw() -> Result<String, Refused> {
+/// When the operating system returns no random bytes.
+pub(crate) fn generate() -> Result<String, Refused> {
     let mut bytes = [0; RANDOM_BYTES];
     let random = rustls::crypto::ring::default_provider().secure_random;
     if random.fill(&mut bytes).is_err() {
-        return Err(Refused::later(
-            RefusalReason::NotOptedIn,
-            "the namespace cannot be opted in: the operating system gives the webhook no random bytes; try again".to_owned(),
+        return Err(Refused::new(
+            Reason::NoRandomBytes,
+            "the namespace cannot be opted in: the operating system returned no random bytes to the webhook; try again",
         ));
     }
     Ok(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
@@ -31,8 +31,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_epoch_is_drawn_twice() {
-        let (one, other) = (draw().unwrap(), draw().unwrap());
+    fn no_epoch_is_generated_twice() {
+        let (one, other) = (generate().unwrap(), generate().unwrap());
         assert!(is_epoch(&one), "{one}");
         assert_ne!(one, other);
     }

@@ -1,5 +1,5 @@
-//! Brings the pod and the Identity to the pure guards. The pod is asked for each time: a name is soon another pod's, and
-//! whoever is let into the wrong one is somebody else.
+//! Brings the pod and the Identity to the pure guards. The pod is read from the API server each time: a name is soon another pod's,
+//! and a check of the wrong one would let somebody else in.
 
 mod adoption;
 
@@ -7,209 +7,183 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
-use namesake_core::Launcher;
+use namesake_core::{Launcher, Reason};
 
-use super::{asks, just_started, lives_inside, not_loaded, unasked};
+use super::admission::{context, unexpected};
+use super::find_parent::get_within;
+use crate::decide::argo::GROUP;
 use crate::decide::argo::nodes::{NODE_ID, NODE_NAME, node_id};
 use crate::decide::context::AdmissionContext;
 use crate::decide::mode::Mode;
 use crate::decide::mutate::shadow;
-use crate::decide::validate::guard::{self, Guarded, RunningPod, WorkflowOfPod};
+use crate::decide::validate::guarded::{Guarded, RunningPod, WorkflowOfPod};
+use crate::decide::validate::{enter, results};
 use crate::decide::who;
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::{Facts, Refused, Verdict};
+use crate::review::outcome::Outcome;
+use crate::review::refused::Refused;
+use crate::review::verdict::{Facts, Verdict};
 use crate::review::{Metadata, Request};
 use crate::state::State;
 
-/// Checks one guarded request; also says of which kind it is, for the log and metrics.
+/// A guarded request, and what its check depends on.
+struct Guard<'a> {
+    state: &'a State,
+    context: &'a AdmissionContext,
+    request: &'a Request<'a, Guarded<'a>>,
+    deadline: Instant,
+}
+
+/// Checks one guarded request; also returns the name of its kind, for the log and metrics.
 pub(super) async fn check(
     state: &State,
     request: &Request<'_, Guarded<'_>>,
     deadline: Instant,
 ) -> (&'static str, Verdict) {
-    let facts = Facts {
-        outcome: "guarded",
-        ..asks(request)
+    let operation = request.operation.as_str();
+    let kind = match (operation, request.kind.kind.as_str()) {
+        ("CONNECT", _) | ("UPDATE", "Pod") => "Pod",
+        ("CREATE", "WorkflowTaskResult") => "argoproj.io/WorkflowTaskResult",
+        ("CREATE" | "UPDATE", "WorkflowTaskSet") => "argoproj.io/WorkflowTaskSet",
+        _ => "other",
     };
-    let (kind, checked) = decide(state, request, deadline).await;
-    let verdict = match checked {
-        Ok(account) => Verdict::pass(Facts {
-            service_account: account,
+    let facts = Facts::of_requester(&request.user_info.username, Outcome::Guarded);
+    let verdict = match decide(state, request, kind, deadline).await {
+        Ok(service_account) => Verdict::pass(Facts {
+            service_account,
             ..facts
         }),
         Err(refused) => Verdict::refuse(refused, facts),
     };
-    let shadow = state.rules.get().is_some_and(|rules| {
-        state.namespaces.mode(&request.namespace, rules.stack()) == Mode::Shadow
-    });
-    // Nobody's pod is anything else in shadow; but one that runs as somebody is theirs in every mode.
-    if shadow && request.operation.as_str() != "CONNECT" {
+    // In shadow mode as in every other, a pod that runs as somebody is entered by that user only.
+    if operation != "CONNECT" && state.mode(&request.namespace) == Mode::Shadow {
         return (kind, shadow::final_check(verdict));
     }
     (kind, verdict)
 }
 
+// The service account of the pod that a permitted request is about, as far as that was read.
 async fn decide(
     state: &State,
     request: &Request<'_, Guarded<'_>>,
-    deadline: Instant,
-) -> (&'static str, Result<Option<String>, Refused>) {
-    let sub_resource = request.sub_resource.as_deref().unwrap_or_default();
-    let kind = match (request.operation.as_str(), request.kind.kind.as_str()) {
-        ("CONNECT", _) | ("UPDATE", "Pod") => "Pod",
-        ("CREATE", "WorkflowTaskResult") => "argoproj.io/WorkflowTaskResult",
-        ("CREATE" | "UPDATE", "WorkflowTaskSet") => "argoproj.io/WorkflowTaskSet",
-        _ => return ("other", Err(unasked(request))),
-    };
-    let (Some(rules), Some(keys)) = (state.rules.get(), state.keys()) else {
-        return (kind, Err(not_loaded()));
-    };
-    let info = &request.user_info;
-    let known = |name: &str| state.identities.get(&request.namespace, name);
-    let acts_for = who::managed(info, &request.namespace, known);
-    if matches!(acts_for, Some(Err(_))) && !state.synced.has_identities() {
-        return (kind, Err(just_started("the Identities")));
-    }
-    let opted_in = state.namespaces.get(&request.namespace, rules.stack());
-    let context = AdmissionContext {
-        rules: &rules,
-        keys: &keys,
-        now: state.now(),
-        epoch: opted_in.as_ref().map_or("", |n| n.epoch.as_str()),
-        inside: lives_inside(state, info, rules.stack()),
-        acts_for: acts_for.as_ref(),
-    };
-    let requester = who::requester(info);
-    if rules.is_admin(&requester) {
-        return (kind, Ok(None));
-    }
-    if request.operation.as_str() == "UPDATE" && kind == "Pod" {
-        let checked = adoption::check(state, &context, request, deadline).await;
-        return (kind, checked);
-    }
-    if kind == "Pod" {
-        return (
-            kind,
-            enter(state, &context, request, sub_resource, deadline).await,
-        );
-    }
-    if who::is_carrier(&context, &requester, Launcher::Workflow) {
-        return (kind, Ok(None));
-    }
-    let fed = feed(state, request, sub_resource, deadline).await;
-    (kind, fed.map(|()| None))
-}
-
-async fn enter(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_, Guarded<'_>>,
-    what: &str,
+    kind: &str,
     deadline: Instant,
 ) -> Result<Option<String>, Refused> {
-    let name = guard::entered(what, request.name.as_deref().unwrap_or_default());
-    let Some(pod) = pod(state, &request.namespace, name, deadline).await? else {
-        return Err(Refused::forbidden(
-            RefusalReason::UnknownPod,
-            format!(
-                "there is no pod {name} in namespace {}, so nobody knows whose {} would enter: look at its name",
-                request.namespace, request.user_info.username
-            ),
-        ));
-    };
-    let info = &request.user_info;
-    let is_argo = who::is_carrier(context, &who::requester(info), Launcher::Workflow);
-    let stops = what == "exec" && request.object.as_ref().is_some_and(guard::is_kill_command);
-    if is_argo && stops && pod.workflow.is_some() {
-        return Ok(Some(pod.service_account));
+    if kind == "other" {
+        return Err(unexpected(request));
     }
-    let asker = who::asking(context, info, &Metadata::default(), Launcher::Pod);
-    let known = state
-        .identities
-        .get(&request.namespace, &pod.service_account);
-    let user = asker.user();
-    let account = &pod.service_account;
-    let may_have = |user| {
-        let to = (user, &asker.groups);
-        let rules = context.rules;
-        rules.can_run_as_service_account(account, to, &request.namespace)
-    };
-    let kept = context.rules.is_reserved_service_account(account);
-    let kept = kept.then(|| user.is_some_and(may_have));
-    guard::enter(what, &info.username, user, &pod, known.as_ref(), kept)?;
-    Ok(Some(pod.service_account))
-}
-
-async fn feed(
-    state: &State,
-    request: &Request<'_, Guarded<'_>>,
-    sub_resource: &str,
-    deadline: Instant,
-) -> Result<(), Refused> {
-    let info = &request.user_info;
-    let Some(object) = request.object.as_ref().map(|object| &object.metadata) else {
-        return Err(unasked(request));
-    };
-    let is_result = request.kind.kind.as_str() == "WorkflowTaskResult";
-    if !is_result && sub_resource != "status" {
-        return Err(guard::task_set(info, object));
+    let context = context(state, request)?;
+    let requester = who::requester(&request.user_info);
+    if context.rules.is_admin(&requester) {
+        return Ok(None);
     }
-    let namespace = request.namespace.as_str();
-    let pod = match info.pod() {
-        Some((name, _)) => pod(state, namespace, name, deadline).await?,
-        None => None,
+    let guard = Guard {
+        state,
+        context: &context,
+        request,
+        deadline,
     };
-    if is_result {
-        guard::result(info, namespace, object, pod.as_ref())
-    } else {
-        guard::task_set_status(info, namespace, object, pod.as_ref())
+    match (kind, request.operation.as_str()) {
+        ("Pod", "UPDATE") => adoption::check(&guard).await.map(Some),
+        ("Pod", _) => guard.check_enter().await.map(Some),
+        _ if who::is_carrier(&context, &requester, Launcher::Workflow) => Ok(None),
+        _ => guard.check_result().await.map(|()| None),
     }
 }
 
-async fn pod(
-    state: &State,
-    namespace: &str,
-    name: &str,
-    deadline: Instant,
-) -> Result<Option<RunningPod>, Refused> {
-    let away = |what: String| {
-        let text = format!("pod {name}, whose this is about, could not be read: {what}; try again");
-        Refused::later(RefusalReason::PodUnknown, text)
-    };
-    let client = state
-        .cluster()
-        .ok_or_else(|| away("there is no API server".to_owned()))?;
-    let pods = Api::<Pod>::namespaced(client.clone(), namespace);
-    match tokio::time::timeout_at(deadline.into(), pods.get_opt(name)).await {
-        Ok(Ok(found)) => Ok(found.map(running)),
-        Ok(Err(error)) => Err(away(error.to_string())),
-        Err(_) => Err(away("the API server did not answer in time".to_owned())),
+impl Guard<'_> {
+    async fn check_enter(&self) -> Result<String, Refused> {
+        let (context, request) = (self.context, self.request);
+        let (info, namespace) = (&request.user_info, &request.namespace);
+        let what = request.sub_resource.as_deref().unwrap_or_default();
+        let name = enter::pod_name(what, request.name.as_deref().unwrap_or_default());
+        let Some(pod) = self.pod(name).await? else {
+            return Err(Refused::new(
+                Reason::PodNotFound,
+                format!(
+                    "there is no pod {name} in namespace {namespace}, so it is not known as whom {} would act in it: check its name",
+                    info.username
+                ),
+            ));
+        };
+        let is_argo = who::is_carrier(context, &who::requester(info), Launcher::Workflow);
+        let is_kill = request.object.as_ref().is_some_and(enter::is_kill_command);
+        if is_argo && what == "exec" && is_kill && pod.workflow.is_some() {
+            return Ok(pod.service_account);
+        }
+        let principal = who::requesting(context, info, &Metadata::default(), Launcher::Pod);
+        let (user, account) = (principal.user(), &pod.service_account);
+        let known = self.state.identities.get(namespace, account);
+        let is_given = |user| {
+            let to = (user, &principal.groups);
+            context
+                .rules
+                .can_run_as_service_account(account, to, namespace)
+        };
+        let is_kept = context.rules.is_reserved_service_account(account);
+        let is_given = is_kept.then(|| user.is_some_and(is_given));
+        enter::check(what, &info.username, user, &pod, known.as_ref(), is_given)?;
+        Ok(pod.service_account)
+    }
+
+    async fn check_result(&self) -> Result<(), Refused> {
+        let request = self.request;
+        let (info, namespace) = (&request.user_info, &request.namespace);
+        let Some(object) = request.object.as_ref().map(|object| &object.metadata) else {
+            return Err(unexpected(request));
+        };
+        let is_result = request.kind.kind.as_str() == "WorkflowTaskResult";
+        if !is_result && request.sub_resource.as_deref() != Some("status") {
+            return Err(results::foreign_task_set(info, object));
+        }
+        let pod = match info.pod() {
+            Some((name, _)) => self.pod(name).await?,
+            None => None,
+        };
+        if is_result {
+            results::check_result(info, namespace, object, pod.as_ref())
+        } else {
+            results::check_task_set_status(info, namespace, object, pod.as_ref())
+        }
+    }
+
+    async fn pod(&self, name: &str) -> Result<Option<RunningPod>, Refused> {
+        let failed = |why: &str| {
+            let text =
+                format!("pod {name}, which this is about, could not be read: {why}; try again");
+            Refused::new(Reason::PodLookupFailed, text)
+        };
+        let client = self.state.cluster();
+        let client = client.ok_or_else(|| failed("there is no API server"))?;
+        let pods = Api::<Pod>::namespaced(client.clone(), &self.request.namespace);
+        let found = get_within(self.deadline, pods.get_opt(name)).await;
+        let found = found.map_err(|error| failed(&error))?;
+        Ok(found.flatten().as_ref().map(running))
     }
 }
 
-fn running(pod: Pod) -> RunningPod {
+fn running(pod: &Pod) -> RunningPod {
     let owners = pod.metadata.owner_references.iter().flatten();
     let mut workflows = owners.filter(|o| {
-        o.controller == Some(true)
-            && o.kind == "Workflow"
-            && o.api_version.starts_with("argoproj.io/")
+        let group = o.api_version.split_once('/').map(|(group, _)| group);
+        o.controller == Some(true) && o.kind == "Workflow" && group == Some(GROUP)
     });
     let workflow = workflows.next().map(|o| WorkflowOfPod {
         name: o.name.clone(),
         uid: o.uid.clone(),
     });
-    // Both as Argo made them: the policy namesake-argo-pods keeps them so.
+    // Both as Argo wrote them: the policy namesake-argo-pods keeps them so.
     let annotation = |key: &str| pod.annotations().get(key);
     let named = workflow.as_ref().zip(annotation(NODE_NAME));
     let node = named.map(|(workflow, name)| node_id(&workflow.name, name));
     let node = node.filter(|id| annotation(NODE_ID) == Some(id));
+    let account = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.service_account_name.clone());
     RunningPod {
         name: pod.name_any(),
         uid: pod.uid().unwrap_or_default(),
-        service_account: pod
-            .spec
-            .and_then(|spec| spec.service_account_name)
-            .unwrap_or_default(),
+        service_account: account.unwrap_or_default(),
         workflow,
         node,
     }

@@ -1,204 +1,201 @@
-//! Parents: what a person makes, and what a carrier makes of that.
+//! Parents: what a person creates, and what a trusted controller creates from that.
 
-use std::time::Instant;
+use namesake_core::{Digest, MAX_RUNS, Reason, Stamp};
 
-use namesake_api::names;
-use namesake_core::{Digest, MAX_RUNS};
-
-use super::early::evaluate;
-use super::needs::{Origin, origin};
-use super::trees::Trees;
-use super::{Decided, asks, done, unasked};
-use crate::decide::argo;
-use crate::decide::context::AdmissionContext;
-use crate::decide::kinds::{self, Kind, Odd, Parent as ParentKind, Parts, Scope, Template};
-use crate::decide::mutate::{self, Picked, Update};
+use super::admission::{Admission, Decided, Refusal, unexpected};
+use super::argo;
+use super::early::{Early, evaluate};
+use super::origin::{Origin, origin};
+use super::parts;
+use crate::decide::argo as argo_rules;
+use crate::decide::kinds::{self, Kind, ParentKind, Parts, PodTemplates, Template, TemplateError};
+use crate::decide::mutate::{self, Signed, Update, Updated};
 use crate::decide::pod_model::containers;
-use crate::decide::who::adopt;
-use crate::decide::who::{self, Asker};
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::{Facts, Refused};
-use crate::review::{Metadata, Object, Request};
-use crate::state::State;
+use crate::decide::who::adopt::{self, Adoption};
+use crate::decide::who::{Principal, forged, stamp};
+use crate::review::Metadata;
+use crate::review::outcome::Outcome;
+use crate::review::refused::Refused;
 
-/// A parent that changes.
-pub(super) struct Changed<'a> {
-    pub(super) kind: &'static Kind,
-    pub(super) parent: &'static ParentKind,
-    pub(super) new: &'a Object<'a>,
+/// Decides about a parent that is created or changed.
+pub(super) async fn admit(
+    admission: &Admission<'_>,
+    parent: &'static ParentKind,
+    body: &[u8],
+) -> Decided {
+    match (parent.pods, admission.request.operation.as_str()) {
+        (Some(pods), "CREATE") => create(admission, (parent, pods), body).await,
+        (Some(pods), "UPDATE") => update(admission, (parent, pods), body).await,
+        (None, "CREATE") => argo::create::create(admission, body).await,
+        (None, "UPDATE") => argo::update::update(admission, body).await,
+        _ => Err(admission.refuse(unexpected(admission.request))),
+    }
 }
 
-pub(super) async fn create(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    (kind, parent): (&'static Kind, &'static ParentKind),
-    object: &Object<'_>,
-    trees: &Trees<'_>,
-    deadline: Instant,
+async fn create(
+    admission: &Admission<'_>,
+    (parent, pods): (&ParentKind, PodTemplates),
+    body: &[u8],
 ) -> Decided {
-    let refuse = |refused: Refused| (refused, asks(request));
-    let parts = &trees.both().map_err(refuse)?.new;
-    let made = (kind, parent.launcher);
-    let metadata = &object.metadata;
-    adopt::not_yet(kind, metadata).map_err(refuse)?;
-    // No rules of a namespace, and nobody in the cluster may have to wait for us.
-    if kind.scope == Scope::Cluster {
-        let asker = who::asking(context, &request.user_info, metadata, parent.launcher);
-        let (facts, runs) = (mutate::facts(&asker, None), parent.runs.of(parts));
-        let none = Picked::default();
-        let change = mutate::parent(
-            context,
-            request,
-            (kind, parent),
-            metadata,
-            &asker,
-            runs,
-            none,
-        );
-        return Ok(done(change, facts));
-    }
-    let origin = origin(
-        state,
-        context,
-        request,
-        made,
-        metadata,
-        Some(parts),
-        deadline,
-    )
-    .await;
-    let Origin {
-        asker,
-        carried,
-        workflow,
-    } = origin.map_err(refuse)?;
-    let runs = runs(kind, parent, parts).map_err(refuse)?;
-    let made = Made {
+    let refuse = |refused| admission.refuse(refused);
+    let (context, kind, metadata) = (
+        admission.context,
+        admission.kind,
+        &admission.object.metadata,
+    );
+    let mut versions = parts::read(body).map_err(refuse)?;
+    adopt::check_new(kind, metadata).map_err(refuse)?;
+    let origin = origin(admission, parent.launcher, Some(&versions.new)).await;
+    let origin = origin.map_err(refuse)?;
+    let principal = &origin.principal;
+    let cleaned = admission.sanitize(principal.user(), &versions.old, &mut versions.new);
+    let new = &versions.new;
+    let runs = runs(kind, pods, new).map_err(refuse)?;
+    let early = decide(admission, pods, &origin, new).await?;
+    let containers = containers::of_job(&context.rules, parent, new);
+    let signed = Signed {
+        root: Some(principal.launcher).filter(|root| *root != parent.launcher),
+        runs,
+        containers: containers.map_err(|refused| (refused, early.facts.clone()))?,
+        argo: None,
+    };
+    let object = (kind, metadata);
+    let change = mutate::new_parent(context, admission.request, object, principal, signed);
+    Ok(cleaned.add_to(early.verdict(change)))
+}
+
+async fn update(
+    admission: &Admission<'_>,
+    (parent, pods): (&'static ParentKind, PodTemplates),
+    body: &[u8],
+) -> Decided {
+    let refuse = |refused| admission.refuse(refused);
+    let (context, kind, request) = (admission.context, admission.kind, admission.request);
+    let Some(old) = &request.old_object else {
+        return Err(refuse(unexpected(request)));
+    };
+    let new = &admission.object.metadata;
+    let mut versions = parts::read(body).map_err(refuse)?;
+    let adoption = match adopt::is_child(new) {
+        true => None,
+        false => adopt::adoption(context, request, kind, (&old.metadata, new)).map_err(refuse)?,
+    };
+    let stamp = stamp::of_metadata(context, &request.namespace, kind, &old.metadata);
+    let valid = stamp.as_ref().and_then(|stamp| stamp.as_ref().ok());
+    let owner = adoption.as_ref().map(Adoption::stamp).or(valid);
+    let user = owner.and_then(|stamp| stamp.user.as_ref());
+    let mut facts = super::admission::facts(request);
+    facts.user = user.map(ToString::to_string);
+    let cleaned = admission.sanitize(user, &versions.old, &mut versions.new);
+    let updated = Updated {
         kind,
         parent,
-        carried,
-        workflow: workflow.as_deref(),
+        pods,
+        old,
+        new: admission.object,
+        stamp: stamp.as_ref(),
     };
-    let early = early(state, context, request, made, &asker, parts, deadline);
-    let (facts, mut picked) = early.await?;
-    let containers = containers::asked_for_by(context.rules, parent, parts);
-    picked.containers = containers.map_err(|refused| (refused, facts.clone()))?;
-    let parent = (kind, parent);
-    let change = mutate::parent(context, request, parent, metadata, &asker, runs, picked);
-    Ok(done(change, facts))
-}
-
-pub(super) async fn update(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    changed: &Changed<'_>,
-    trees: &Trees<'_>,
-    deadline: Instant,
-) -> Decided {
-    let refuse = |refused: Refused| (refused, asks(request));
-    let (kind, parent, new) = (changed.kind, changed.parent, changed.new);
-    let old = request.old_object.as_ref();
-    let old = old.ok_or_else(|| refuse(unasked(request)))?;
-    let parts = trees.both().map_err(refuse)?;
-    let (facts, update) = mutate::update(
-        context,
-        request,
-        (kind, parent),
-        (old, &parts.old),
-        (new, &parts.new),
-    );
-    match update {
-        Ok(Update::Done(change)) => Ok(done(change, facts)),
-        Ok(Update::Ask(asker, stamp)) => {
-            let adopted = new.metadata.annotation(names::ADOPT_ANNOTATION).is_some();
-            let outcome = if adopted { "adopted" } else { "stamped" };
-            runs(kind, parent, &parts.new).map_err(|refused| (refused, facts.clone()))?;
-            if kind.scope == Scope::Cluster {
-                let none = Picked::default();
-                let change = mutate::restamped(context, &new.metadata, &stamp, none, outcome);
-                return Ok(done(change, facts));
-            }
-            let owner = old.metadata.controller();
-            let of = owner.and_then(|o| Some((kinds::owner(o)?.0, o.name.as_str())));
-            let workflow = of.filter(|(kind, _)| argo::role(kind) == Some(argo::Role::Workflow));
-            let made = Made {
-                kind,
-                parent,
-                carried: of.is_some() && workflow.is_none(),
-                workflow: workflow.map(|(_, name)| name),
-            };
-            let early = early(state, context, request, made, &asker, &parts.new, deadline);
-            let (facts, picked) = early.await?;
-            let change = mutate::restamped(context, &new.metadata, &stamp, picked, outcome);
-            Ok(done(change, facts))
+    let refuse = |refused| (refused, facts.clone());
+    let (principal, stamp, outcome) = match adoption {
+        Some(adoption) => {
+            let stamp = complete(admission, parent, pods, adoption, &versions.new);
+            let stamp = stamp.map_err(refuse)?;
+            let name = old.metadata.name.as_deref().unwrap_or_default();
+            let principal = Principal::of_stamp(&stamp, parent.launcher, (kind, name));
+            (principal, stamp, Outcome::Adopted)
         }
-        Err(refused) => Err((refused, facts)),
+        None => match mutate::update(context, request, &updated, (&versions.old, &versions.new)) {
+            Ok(Update::Done(change)) => {
+                return Ok(cleaned.add_to(change.into_verdict(facts)));
+            }
+            Ok(Update::Decide(principal, stamp)) => (principal, *stamp, Outcome::Stamped),
+            Err(refused) => return Err((refused, facts)),
+        },
+    };
+    runs(kind, pods, &versions.new).map_err(refuse)?;
+    let origin = origin_of_existing(&old.metadata, principal);
+    let early = decide(admission, pods, &origin, &versions.new).await?;
+    let change = mutate::stamped(context, new, &stamp, outcome);
+    Ok(cleaned.add_to(early.verdict(change)))
+}
+
+// The stamp of an adopted parent, with what it runs.
+fn complete(
+    admission: &Admission<'_>,
+    parent: &ParentKind,
+    pods: PodTemplates,
+    adoption: Adoption,
+    new: &Parts<'_>,
+) -> Result<Stamp, Refused> {
+    match adoption {
+        Adoption::Signed(stamp) => Ok(stamp),
+        Adoption::Requested(stamp) => Ok(Stamp {
+            runs: pods.runs.of(new),
+            containers: containers::of_job(&admission.context.rules, parent, new)?,
+            ..stamp
+        }),
     }
 }
 
-/// A parent, and where it comes from.
-struct Made<'a> {
-    kind: &'static Kind,
-    parent: &'static ParentKind,
-    /// Whether a carrier made it of another parent.
-    carried: bool,
-    /// The Workflow that it belongs to.
-    workflow: Option<&'a str>,
-}
-
-async fn early(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    made: Made<'_>,
-    asker: &Asker,
-    parts: &Parts<'_>,
-    deadline: Instant,
-) -> Result<(Facts, Picked), (Refused, Facts)> {
-    let refuse = |refused| (refused, mutate::facts(asker, None));
-    let templates = templates(&made, parts).map_err(refuse)?;
-    if !made.carried {
-        planted(request, &made, parts, &templates).map_err(refuse)?;
+// Where a parent comes from that exists.
+fn origin_of_existing(metadata: &Metadata<'_>, principal: Principal) -> Origin {
+    let owner = metadata.controller();
+    let parent = owner.and_then(|owner| Some((kinds::of_owner(owner)?.0, owner.name.as_str())));
+    let is_workflow = |kind: &Kind| argo_rules::role(kind) == Some(argo_rules::Role::Workflow);
+    let workflow = parent.filter(|(kind, _)| is_workflow(kind));
+    Origin {
+        principal,
+        is_carried: parent.is_some() && workflow.is_none(),
+        workflow: workflow.map(|(_, name)| name.to_owned()),
     }
-    evaluate(state, context, request, asker, &templates, deadline).await
 }
 
-fn templates<'p>(made: &Made<'_>, parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, Refused> {
-    let odd = |odd: Odd| {
+// Decides about the pods of a parent.
+async fn decide(
+    admission: &Admission<'_>,
+    pods: PodTemplates,
+    origin: &Origin,
+    new: &Parts<'_>,
+) -> Result<Early, Refusal> {
+    let principal = &origin.principal;
+    let refuse = |refused| (refused, mutate::facts(principal, None));
+    let unreadable = |error: TemplateError| {
         Refused::bad_request(format!(
-            "this {} cannot be read: {odd}: mend the object and create it again",
-            made.kind.name
+            "this {} cannot be read: {error}: fix the object and create it again",
+            admission.kind.name
         ))
     };
-    (made.parent.templates)(parts).map_err(odd)
+    let templates = (pods.read)(new).map_err(|error| refuse(unreadable(error)))?;
+    if !origin.is_carried {
+        check_forged(admission, origin, new, &templates).map_err(refuse)?;
+    }
+    evaluate(admission, principal, &templates).await
 }
 
-// Whether pods of it would pass for those of another parent.
-fn planted(
-    request: &Request<'_>,
-    made: &Made<'_>,
-    parts: &Parts<'_>,
+// Whether its pods would pass for those of another parent.
+fn check_forged(
+    admission: &Admission<'_>,
+    origin: &Origin,
+    new: &Parts<'_>,
     templates: &[Template<'_>],
 ) -> Result<(), Refused> {
+    let request = admission.request;
     let requester = request.user_info.username.as_str();
-    let spec = (request.operation.as_str() == "CREATE", &parts.spec);
-    let none = Metadata::default();
-    let metadata = request.object.as_ref().map_or(&none, |o| &o.metadata);
+    let spec = (request.operation.as_str() == "CREATE", &new.spec);
+    let (kind, metadata) = (admission.kind, &admission.object.metadata);
     templates.iter().try_for_each(|template| {
-        who::planted_template(template, requester, made.workflow)?;
-        who::planted_labels(made.kind, metadata, spec, template, requester)
+        forged::check_template(template, requester, origin.workflow.as_deref())?;
+        forged::check_job_labels(kind, metadata, spec, template, requester)
     })
 }
 
-fn runs(kind: &Kind, parent: &ParentKind, parts: &Parts<'_>) -> Result<Vec<Digest>, Refused> {
-    let runs = parent.runs.of(parts);
+fn runs(kind: &Kind, pods: PodTemplates, parts: &Parts<'_>) -> Result<Vec<Digest>, Refused> {
+    let runs = pods.runs.of(parts);
     if runs.len() <= MAX_RUNS {
         return Ok(runs);
     }
-    Err(Refused::forbidden(
-        RefusalReason::TooManyTemplates,
+    Err(Refused::new(
+        Reason::TooManyTemplates,
         format!(
             "this {} would run {} different pod templates, and a stamp can sign {MAX_RUNS}: create several, each with fewer",
             kind.name,

@@ -1,4 +1,4 @@
-//! Writes a decision down: one line in the log, one count in the metrics.
+//! Records a decision: one line in the log, one count in the metrics.
 
 use std::time::Instant;
 
@@ -17,33 +17,29 @@ pub(super) fn record<O>(
     began: Instant,
 ) {
     let (facts, refused) = (&verdict.facts, verdict.result.as_ref().err());
+    let webhook = webhook.as_str();
+    let elapsed = began.elapsed();
     let labels = DecisionLabels {
-        webhook: webhook.as_str(),
+        webhook,
         kind,
-        outcome: facts.outcome,
-        reason: refused.map_or("", |r| r.reason),
+        outcome: facts.outcome.as_str(),
+        reason: refused.map_or("", |r| r.reason.as_str()),
     };
     state.metrics.decisions.get_or_create(&labels).inc();
     if let Some(would) = &facts.would {
         let labels = ShadowLabels {
             kind,
-            outcome: would.outcome,
-            reason: would.reason,
+            outcome: would.outcome.as_str(),
+            reason: would.reason.map_or("", |r| r.as_str()),
         };
         state.metrics.shadow.get_or_create(&labels).inc();
     }
-    let elapsed = began.elapsed();
-    let timed = WebhookLabels {
-        webhook: webhook.as_str(),
-    };
-    state
-        .metrics
-        .decision_seconds
-        .get_or_create(&timed)
-        .observe(elapsed.as_secs_f64());
+    let seconds = &state.metrics.decision_seconds;
+    let seconds = seconds.get_or_create(&WebhookLabels { webhook });
+    seconds.observe(elapsed.as_secs_f64());
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
-        webhook = webhook.as_str(),
+        webhook,
         operation = request.operation.as_str(),
         kind,
         namespace = request.namespace.as_str(),
@@ -53,9 +49,9 @@ pub(super) fn record<O>(
         rule = facts.rule,
         class = facts.class,
         service_account = facts.service_account,
-        outcome = facts.outcome,
+        outcome = facts.outcome.as_str(),
         would = facts.would.as_ref().map(|w| w.text.as_str()),
-        reason = refused.map(|r| r.reason),
+        reason = refused.map(|r| r.reason.as_str()),
         refusal = refused.map(|r| r.message.as_str()),
         micros,
         "decision"

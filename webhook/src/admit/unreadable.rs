@@ -1,40 +1,40 @@
-//! What is wrong with an object that cannot be read, in words for whoever wrote it. Only a refusal costs this.
+//! What is wrong with an object that cannot be read, in words for whoever wrote it. Computed for a refusal only.
 
 use serde_json::{Value, json};
 
-use crate::review::verdict::Refused;
+use crate::review::refused::Refused;
 use crate::review::{self, Object};
 
-/// The refusal of an object of this kind. The parser's own place is in the review, which its author never sees.
+/// The refusal of an object of this kind. The position that the parser reports is in the review, which the author never sees.
 pub(super) fn refused(kind: &str, body: &[u8], error: &serde_json::Error) -> Refused {
-    let why = culprit(body).unwrap_or_else(|| said(error));
+    let why = invalid_member(body).unwrap_or_else(|| message(error));
     Refused::bad_request(format!(
-        "this {kind} cannot be read: {why}: mend the object and create it again"
+        "this {kind} cannot be read: {why}: fix the object and create it again"
     ))
 }
 
-// The first member that is not of its type.
-fn culprit(body: &[u8]) -> Option<String> {
+// The first member that does not have its type.
+fn invalid_member(body: &[u8]) -> Option<String> {
     let object = review::parse::<Value>(body).ok()?.object?;
     ["metadata", "spec"].into_iter().find_map(|part| {
         let value = object.get(part)?;
         let Some(members) = value.as_object() else {
-            return odd(&json!({part: value})).map(|what| format!("{part}: {what}"));
+            return parse_error(&json!({part: value})).map(|what| format!("{part}: {what}"));
         };
         members.iter().find_map(|(name, value)| {
-            let what = odd(&json!({part: {name: value}}))?;
+            let what = parse_error(&json!({part: {name: value}}))?;
             Some(format!("{part}.{name}: {what}"))
         })
     })
 }
 
-fn odd(object: &Value) -> Option<String> {
+fn parse_error(object: &Value) -> Option<String> {
     let text = object.to_string();
     let read = serde_json::from_str::<Object<'_>>(&text);
-    read.err().map(|error| said(&error))
+    read.err().map(|error| message(&error))
 }
 
-fn said(error: &serde_json::Error) -> String {
+fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text
         .rsplit_once(" at line ")
@@ -50,7 +50,7 @@ fn said(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
 
-    fn told(object: &Value) -> String {
+    fn refusal_of(object: &Value) -> String {
         let review = json!({"apiVersion": review::REVIEW_VERSION, "kind": review::REVIEW_KIND,
             "request": {"uid": "u-1", "object": object}});
         let body = review.to_string();
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_member_and_what_it_is_are_named() {
+    fn the_member_and_its_value_are_named() {
         for (object, says) in [
             (
                 json!({"spec": {"serviceAccountName": 7}}),
@@ -78,7 +78,7 @@ mod tests {
             ),
             (json!("x"), "invalid type: string \"x\""),
         ] {
-            let message = told(&object);
+            let message = refusal_of(&object);
             assert!(message.contains(says), "{message}");
             assert!(message.ends_with("create it again"), "{message}");
             assert!(!message.contains(" column "), "{message}");

@@ -1,27 +1,27 @@
-//! Whether policies, webhook configurations and network policies are there as shipped. Pure.
+//! Whether policies, webhook configurations and network policies are as shipped. Pure.
 
 use std::collections::BTreeMap;
 
 use namesake_api::names;
 
-use super::{Finding, Seen, Severity, selector};
+use super::{Finding, Severity, Snapshot, selector};
 use crate::state::installation::{self, Installation};
 
 const SYSTEM_POLICY: &str = "namesake-system";
 const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k OVERLAY";
-/// First version that has ValidatingAdmissionPolicy v1, which all guards are.
-const LEAST: (u32, u32) = (1, 30);
+/// First version with ValidatingAdmissionPolicy v1, which all guards use.
+const MINIMUM_VERSION: (u32, u32) = (1, 30);
 
 /// What is missing or weaker.
-pub(super) fn findings(seen: &Seen) -> Vec<Finding> {
+pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.extend(seen.version.iter().find_map(|version| old(version)));
-    if let Ok(there) = &seen.installation {
+    findings.extend(snapshot.version.iter().find_map(|version| old(version)));
+    if let Ok(there) = &snapshot.installation {
         let faults = installation::faults(there).into_iter();
         findings.extend(faults.map(|fault| missing("installation", "manifests/base", &fault)));
         findings.extend(warns_only(there));
     }
-    if let Ok(policies) = &seen.network_policies {
+    if let Ok(policies) = &snapshot.network_policies {
         let labels = ("app.kubernetes.io/name", names::WEBHOOK_SERVICE_ACCOUNT);
         let labels = BTreeMap::from([(labels.0.to_owned(), labels.1.to_owned())]);
         let mut specs = policies.iter().filter_map(|policy| policy.spec.as_ref());
@@ -31,25 +31,26 @@ pub(super) fn findings(seen: &Seen) -> Vec<Finding> {
             ingress && pods.is_none_or(|pods| selector::may_match(pods, &labels))
         });
         if !covered {
-            let what = "no network policy keeps others from the webhook: whoever reaches it gets stamps signed as anyone";
-            let place = format!("Namespace {}", seen.home);
+            let what = "no network policy protects the webhook: whoever can connect to it gets stamps signed as anyone";
+            let place = format!("Namespace {}", snapshot.home);
             findings.push(missing("network", &place, what));
         }
     }
     findings
 }
 
-/// Whether the policy of our own namespace is in force; if nobody could look, it is not.
-pub(super) fn guards_home(seen: &Seen) -> bool {
+/// Whether the policy of our own namespace is in force; if that could not be read, it counts as not.
+pub(super) fn guards_home(snapshot: &Snapshot) -> bool {
     let about = |fault: &String| fault.split_whitespace().any(|word| word == SYSTEM_POLICY);
-    seen.installation
+    snapshot
+        .installation
         .as_ref()
         .is_ok_and(|there| !installation::faults(there).iter().any(about))
 }
 
-/// Whether the guard of tokens refuses; if nobody could look, it does not.
-pub(super) fn tokens_denied(seen: &Seen) -> bool {
-    seen.installation.as_ref().is_ok_and(denies_tokens)
+/// Whether the policy on tokens denies; if that could not be read, it counts as not.
+pub(super) fn tokens_denied(snapshot: &Snapshot) -> bool {
+    snapshot.installation.as_ref().is_ok_and(denies_tokens)
 }
 
 fn denies_tokens(there: &Installation) -> bool {
@@ -71,9 +72,9 @@ fn warns_only(there: &Installation) -> Option<Finding> {
         check: "token-guard",
         place: format!("ValidatingAdmissionPolicyBinding {name}"),
         subjects: Vec::new(),
-        what: "tokens of others' accounts are warned about and audited, not refused".to_owned(),
+        what: "requests for tokens of other accounts are warned about and audited, not refused".to_owned(),
         remedy: format!(
-            "when the audit log shows nobody who must go on asking, components: [../../token-guard] in your overlay (docs/install-gke.md), \
+            "when the audit log shows no such requests that have to continue, components: [../../token-guard] in your overlay (docs/install-gke.md), \
              or kubectl patch validatingadmissionpolicybinding {name} --type=merge -p '{{\"spec\":{{\"validationActions\":[\"Deny\",\"Audit\"]}}}}'"
         ),
     })
@@ -90,22 +91,22 @@ fn missing(check: &'static str, place: &str, what: &str) -> Finding {
     }
 }
 
-/// A version that lacks what the guards need; one that cannot be read is not judged.
+/// A version that lacks what the guards need. A version that cannot be parsed is ignored.
 fn old(version: &str) -> Option<Finding> {
     let mut numbers = version
         .trim_start_matches('v')
         .split('.')
         .map(|part| part.parse::<u32>().ok());
     let found = (numbers.next()??, numbers.next()??);
-    (found < LEAST).then(|| Finding {
+    (found < MINIMUM_VERSION).then(|| Finding {
         severity: Severity::Critical,
         check: "version",
         place: "API server".to_owned(),
         subjects: Vec::new(),
-        what: format!("{version} has no ValidatingAdmissionPolicy v1, so no guard holds"),
+        what: format!("{version} has no ValidatingAdmissionPolicy v1, so no guard is in force"),
         remedy: format!(
             "upgrade the cluster to Kubernetes {}.{} or newer",
-            LEAST.0, LEAST.1
+            MINIMUM_VERSION.0, MINIMUM_VERSION.1
         ),
     })
 }
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_without_policies_is_found_and_others_are_not() {
+    fn only_versions_without_policies_are_reported() {
         for version in ["v1.29.9", "v1.0.0", "v0.31.0"] {
             assert!(old(version).is_some(), "{version}");
         }

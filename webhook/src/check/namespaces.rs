@@ -1,23 +1,23 @@
-//! What is open in namespaces that are opted in. Pure.
+//! Gaps in namespaces that are opted in. Pure.
 
 use namesake_api::names::{MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL};
 
-use super::{Finding, Place, Seen, Severity, print, selector};
+use super::{Finding, NamespaceLabels, Severity, Snapshot, print, selector};
 use crate::decide::mode::Mode;
 
 /// Pod Security's label, and the levels that keep a pod off its node.
 const LEVEL_LABEL: &str = "pod-security.kubernetes.io/enforce";
 const LEVELS: [&str; 2] = ["baseline", "restricted"];
 
-/// What is open in each.
-pub(super) fn findings(seen: &Seen, opted_in: &[&Place]) -> Vec<Finding> {
+/// The gaps in each.
+pub(super) fn findings(snapshot: &Snapshot, opted_in: &[&NamespaceLabels]) -> Vec<Finding> {
     let each = opted_in.iter();
-    let each = each.flat_map(|place| [level(place), mode(place), selected(seen, place)]);
+    let each = each.flat_map(|place| [level(place), mode(place), selected(snapshot, place)]);
     each.flatten().collect()
 }
 
 fn finding(
-    place: &Place,
+    place: &NamespaceLabels,
     severity: Severity,
     check: &'static str,
     what: String,
@@ -34,7 +34,7 @@ fn finding(
     }
 }
 
-fn level(place: &Place) -> Option<Finding> {
+fn level(place: &NamespaceLabels) -> Option<Finding> {
     let level = place.labels.get(LEVEL_LABEL).map(String::as_str);
     if level.is_some_and(|level| LEVELS.contains(&level)) {
         return None;
@@ -42,7 +42,7 @@ fn level(place: &Place) -> Option<Finding> {
     let has = level.map_or("no Pod Security level".to_owned(), |level| {
         format!("Pod Security {level}")
     });
-    let what = format!("has {has}: a privileged pod takes the tokens of all pods on its node");
+    let what = format!("has {has}: a privileged pod can take the tokens of all pods on its node");
     let remedy =
         "kubectl label namespace NAMESPACE pod-security.kubernetes.io/enforce=baseline --overwrite";
     Some(finding(
@@ -54,13 +54,13 @@ fn level(place: &Place) -> Option<Finding> {
     ))
 }
 
-fn mode(place: &Place) -> Option<Finding> {
+fn mode(place: &NamespaceLabels) -> Option<Finding> {
     let label = place.labels.get(MODE_LABEL).map(String::as_str);
     let (severity, what) = match Mode::of(label) {
         Ok(Mode::Enforce) => return None,
         Ok(Mode::Shadow) => (
             Severity::Warning,
-            "is in shadow mode: what would be refused is only told".to_owned(),
+            "is in shadow mode: what would be refused is only reported".to_owned(),
         ),
         Ok(Mode::Off) => (
             Severity::Warning,
@@ -68,16 +68,16 @@ fn mode(place: &Place) -> Option<Finding> {
         ),
         Err(other) => (
             Severity::Warning,
-            format!("has mode {other:?}, which is none and counts as enforce"),
+            format!("has the unknown mode {other:?}, which counts as enforce"),
         ),
     };
     let remedy = "kubectl label namespace NAMESPACE namesake.dev/mode-";
     Some(finding(place, severity, "mode", what, remedy))
 }
 
-/// A label that no webhook of ours selects opts in to nothing.
-fn selected(seen: &Seen, place: &Place) -> Option<Finding> {
-    let configuration = seen.installation.as_ref().ok()?.mutating.as_ref()?;
+/// A label that our webhook does not select has no effect.
+fn selected(snapshot: &Snapshot, place: &NamespaceLabels) -> Option<Finding> {
+    let configuration = snapshot.installation.as_ref().ok()?.mutating.as_ref()?;
     let webhook = configuration
         .webhooks
         .iter()
@@ -97,7 +97,7 @@ fn selected(seen: &Seen, place: &Place) -> Option<Finding> {
         .map(String::as_str)
         .unwrap_or_default();
     let what = format!(
-        "has {OPT_IN_LABEL}={stack}, which {MUTATE_WEBHOOK} does not select: nobody checks who runs there"
+        "has {OPT_IN_LABEL}={stack}, which {MUTATE_WEBHOOK} does not select: nothing is checked there"
     );
     let remedy = "correct the label (kubectl label namespace NAMESPACE namesake.dev/stack=STACK --overwrite), or stack in the \
                   rules of the overlay (docs/install-gke.md, step 4)";

@@ -1,4 +1,4 @@
-//! The report in words, and as JSON. Names come from others: they are made harmless for terminals and shells. Pure.
+//! The report as text and as JSON. Names come from others: they are escaped for terminals and shells. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -6,24 +6,24 @@ use std::fmt::Write as _;
 use super::{Finding, Report, Severity, Trust};
 
 /// How many names of a longer list are printed.
-const NAMED: usize = 5;
+const MAX_PRINTED: usize = 5;
 
-/// The first of many names.
+/// The first of several names.
 #[must_use]
 pub(super) fn some(names: &[&str]) -> String {
     let first = names
         .iter()
-        .take(NAMED)
+        .take(MAX_PRINTED)
         .copied()
         .collect::<Vec<_>>()
         .join(", ");
-    match names.len().saturating_sub(NAMED) {
+    match names.len().saturating_sub(MAX_PRINTED) {
         0 => first,
         more => format!("{first} and {more} more"),
     }
 }
 
-/// A name as one word of a shell's command.
+/// A name, quoted as one word of a shell command.
 #[must_use]
 pub(super) fn quoted(name: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
@@ -36,7 +36,7 @@ pub(super) fn quoted(name: &str) -> String {
 /// One JSON document.
 #[must_use]
 pub(super) fn json(report: &Report) -> String {
-    // Strings and lists only: there is nothing in it that JSON cannot say.
+    // It has strings and lists only, so serialization cannot fail.
     serde_json::to_string_pretty(report).unwrap_or_default()
 }
 
@@ -129,7 +129,7 @@ fn summary(report: &Report) -> String {
         (0, 0, 0) => "nothing is open".to_owned(),
         (_, _, 0) => format!("{critical} critical, {warnings} warning{plural}"),
         (_, _, unseen) => format!(
-            "{critical} critical, {warnings} warning{plural}, and {unseen} not looked at: run it as somebody who may list them"
+            "{critical} critical, {warnings} warning{plural}, and {unseen} not looked at: run it as somebody who is allowed to list them"
         ),
     };
     let trust = match report
@@ -137,9 +137,7 @@ fn summary(report: &Report) -> String {
         .iter()
         .any(|finding| !finding.subjects.is_empty())
     {
-        true => {
-            "\nWho is meant to have such rights is no finding with --trust NAME, --trust group:NAME."
-        }
+        true => "\nPass --trust NAME or --trust group:NAME for subjects whose rights are intended.",
         false => "",
     };
     format!(
@@ -149,7 +147,7 @@ fn summary(report: &Report) -> String {
     )
 }
 
-/// Without what a terminal would obey, or an eye not see.
+/// Escapes control sequences and invisible characters.
 fn plain(text: &str) -> String {
     let odd = |c: char| c.is_control() || (!c.is_ascii() && !c.is_alphanumeric());
     let each = text.chars().map(|c| {
@@ -167,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_word_whatever_is_in_it() {
+    fn a_quoted_name_is_one_word_of_a_shell_command() {
         assert_eq!(
             quoted("system:controller:job-controller"),
             "system:controller:job-controller"
@@ -179,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_says_how_many_more() {
+    fn a_long_list_ends_with_the_number_of_the_rest() {
         assert_eq!(some(&["a", "b"]), "a, b");
         assert_eq!(
             some(&["a", "b", "c", "d", "e", "f", "g"]),
@@ -188,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_name_reaches_the_terminal_as_a_command() {
+    fn control_sequences_in_a_name_are_escaped() {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}\nc"), "a\\u{1b}[2Jb\\u{202e}\\nc");
         assert_eq!(plain("müller@acme.com"), "müller@acme.com");
     }

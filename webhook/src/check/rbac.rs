@@ -1,9 +1,9 @@
-//! Who may do what, by RBAC: the rules of Roles and ClusterRoles, as bindings give them to subjects. Pure.
-//!
-//! Rules are matched as Kubernetes does (`plugin/pkg/auth/authorizer/rbac`, `pkg/apis/rbac/v1/evaluation_helpers.go`).
+//! Who is allowed to do what, by RBAC: the rules of Roles and ClusterRoles, as bindings grant them to subjects. Pure.
 
 pub(super) mod accounts;
-pub(super) mod found;
+mod families;
+pub(super) mod findings;
+mod matching;
 mod remedy;
 pub mod rights;
 pub(super) mod subject;
@@ -16,63 +16,59 @@ use k8s_openapi::api::rbac::v1::{
 };
 use kube::ResourceExt;
 
-use super::selector;
+use matching::{NAMELESS, aggregated, allows, in_group};
 use subject::Subject;
 
-/// Verbs whose requests name no object, so that a rule that names objects never gives them. A subresource's `create` does
-/// name one.
-const NAMELESS: [&str; 2] = ["create", "deletecollection"];
-
-/// Something that is worth asking about: any of these verbs on any of these resources.
+/// A right that is checked: any of these verbs on any of these resources.
 #[derive(Clone, Copy, Debug)]
 pub struct Right {
-    /// As a finding says it: may `read our Secrets`.
+    /// As in a finding, after "may": `read our Secrets`.
     pub words: &'static str,
-    /// Any of them.
+    /// Verbs; any of them.
     pub verbs: &'static [&'static str],
     /// API group and resource, with its subresource if it has one; any of them.
     pub resources: &'static [(&'static str, &'static str)],
-    /// Objects that matter: a rule for others does not. Empty: all do.
+    /// Names of the objects that the right is about; empty: any object.
     pub names: &'static [&'static str],
 }
 
-/// A binding, with the rules that it gives.
+/// A binding, with the rules that it grants.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    /// Of a RoleBinding; none: of a ClusterRoleBinding, which gives its rules everywhere.
+    /// Namespace of a RoleBinding; `None` for a ClusterRoleBinding, which grants its rules everywhere.
     pub namespace: Option<String>,
     /// Name of the binding.
     pub name: String,
     /// `ClusterRole` or `Role`, and its name.
     pub role: (String, String),
-    /// Whom it names, each once.
+    /// The subjects that it names, each once.
     pub subjects: Vec<Subject>,
     rules: Arc<[PolicyRule]>,
 }
 
-/// All bindings of a cluster, by namespace; under none, those that hold everywhere.
+/// All bindings of a cluster, by namespace; under `None`, ClusterRoleBindings.
 #[derive(Clone, Debug, Default)]
 pub struct Rbac(BTreeMap<Option<String>, Vec<Bound>>);
 
-/// Whom a right is given to.
+/// The subjects that hold a right.
 #[derive(Clone, Debug, Default)]
 pub struct Holders(BTreeSet<Subject>);
 
-/// The objects that say who may do what.
+/// The RBAC objects of a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// All of them.
+    /// All ClusterRoles.
     pub cluster_roles: Vec<ClusterRole>,
-    /// All of them.
+    /// All Roles.
     pub roles: Vec<Role>,
-    /// All of them.
+    /// All ClusterRoleBindings.
     pub cluster_role_bindings: Vec<ClusterRoleBinding>,
-    /// All of them.
+    /// All RoleBindings.
     pub role_bindings: Vec<RoleBinding>,
 }
 
 impl Rbac {
-    /// Resolves what each binding gives. A binding to a role that is not there gives nothing.
+    /// Resolves what each binding grants. A binding to a role that does not exist grants nothing.
     #[must_use]
     pub fn of(listing: Listing) -> Rbac {
         let cluster_roles = aggregated(&listing.cluster_roles);
@@ -115,12 +111,12 @@ impl Rbac {
         Rbac(all)
     }
 
-    /// Those that hold in the whole cluster.
+    /// Bindings that apply to the whole cluster.
     pub fn everywhere(&self) -> impl Iterator<Item = &Bound> {
         self.0.get(&None).into_iter().flatten()
     }
 
-    /// Those that hold in one namespace only.
+    /// Bindings that apply to one namespace only.
     pub fn only_in(&self, namespace: &str) -> impl Iterator<Item = &Bound> {
         self.0
             .get(&Some(namespace.to_owned()))
@@ -143,7 +139,7 @@ impl Rbac {
 
 impl Holders {
     fn of<'a>(bound: impl Iterator<Item = &'a Bound>, right: &Right) -> Holders {
-        let giving = bound.filter(|bound| bound.gives(right));
+        let giving = bound.filter(|bound| bound.grants(right));
         Holders(
             giving
                 .flat_map(|bound| bound.subjects.iter().cloned())
@@ -151,13 +147,13 @@ impl Holders {
         )
     }
 
-    /// Those that bindings name.
+    /// The subjects, as bindings name them.
     #[must_use]
     pub fn into_subjects(self) -> BTreeSet<Subject> {
         self.0
     }
 
-    /// Whether an account is among them, also by a group that every account, or every one of its namespace, is in.
+    /// Whether an account is among them, also through a group of all accounts or of those of its namespace.
     #[must_use]
     pub fn has(&self, account: &Subject) -> bool {
         self.0.contains(account) || account.groups().iter().any(|group| self.0.contains(group))
@@ -165,9 +161,9 @@ impl Holders {
 }
 
 impl Bound {
-    /// Whether what it gives has any part of a right.
+    /// Whether it grants any part of a right.
     #[must_use]
-    pub fn gives(&self, right: &Right) -> bool {
+    pub fn grants(&self, right: &Right) -> bool {
         let one = |verb: &str, (group, resource): (&str, &str)| {
             let names = if NAMELESS.contains(&verb) && !resource.contains('/') {
                 None
@@ -193,22 +189,20 @@ impl Bound {
             Some(namespace) => format!("RoleBinding {namespace}/{}, {kind} {role}", self.name),
         }
     }
-}
 
-impl Bound {
-    /// A right that it gives, as flags of `kubectl create role`: the verbs and resources of its rules, nothing beyond the right.
+    /// What it grants of a right, as flags of `kubectl create role`: the verbs and resources of its rules, nothing beyond the right.
     #[must_use]
     pub fn flags_of(&self, right: &Right) -> String {
         let mut verbs = BTreeSet::new();
         let mut resources = BTreeSet::new();
         for rule in self.rules.iter() {
             for (group, resource) in right.resources {
-                let gives = |verb: &&&str| {
+                let allows_verb = |verb: &&&str| {
                     let names = (!NAMELESS.contains(*verb) || resource.contains('/'))
                         .then_some(right.names);
                     allows(rule, verb, group, resource, names)
                 };
-                let given: Vec<_> = right.verbs.iter().filter(gives).copied().collect();
+                let given: Vec<_> = right.verbs.iter().filter(allows_verb).copied().collect();
                 if !given.is_empty() {
                     resources.insert(in_group(resource, group));
                 }
@@ -219,71 +213,6 @@ impl Bound {
         let resources = resources.iter().map(String::as_str).collect();
         format!("--verb={} --resource={}", list(verbs), list(resources))
     }
-}
-
-/// A resource as kubectl names it: `jobs.batch`, `pods/exec`.
-fn in_group(resource: &str, group: &str) -> String {
-    match (group, resource.split_once('/')) {
-        ("", _) => resource.to_owned(),
-        (group, None) => format!("{resource}.{group}"),
-        (group, Some((resource, sub))) => format!("{resource}.{group}/{sub}"),
-    }
-}
-
-/// Whether a rule allows a verb on a resource; `names` are the objects that matter (empty: any), none: the request names none.
-fn allows(
-    rule: &PolicyRule,
-    verb: &str,
-    group: &str,
-    resource: &str,
-    names: Option<&[&str]>,
-) -> bool {
-    let has = |list: &[String], wanted: &str| list.iter().any(|item| item == "*" || item == wanted);
-    let any_resource = resource.split_once('/').map(|(_, sub)| format!("*/{sub}"));
-    let resources = rule.resources.iter().flatten();
-    let mut resources = resources.map(String::as_str);
-    let limited: Vec<&String> = rule.resource_names.iter().flatten().collect();
-    let is_named = match names {
-        _ if limited.is_empty() => true,
-        None => false,
-        Some([]) => true,
-        Some(names) => limited.iter().any(|name| names.contains(&name.as_str())),
-    };
-    is_named
-        && has(&rule.verbs, verb)
-        && has(rule.api_groups.as_deref().unwrap_or_default(), group)
-        && resources.any(|r| r == "*" || r == resource || Some(r) == any_resource.as_deref())
-}
-
-/// What each ClusterRole gives, with what the aggregation controller adds to it sooner or later.
-fn aggregated(roles: &[ClusterRole]) -> BTreeMap<String, Arc<[PolicyRule]>> {
-    let full = |role: &ClusterRole| {
-        let mut rules = Vec::new();
-        let mut seen = BTreeSet::new();
-        let mut todo = vec![role];
-        while let Some(role) = todo.pop() {
-            if !seen.insert(role.name_any()) {
-                continue;
-            }
-            rules.extend(role.rules.iter().flatten().cloned());
-            let selectors = role
-                .aggregation_rule
-                .iter()
-                .flat_map(|a| a.cluster_role_selectors.iter().flatten());
-            let selectors: Vec<_> = selectors.collect();
-            let part = |part: &&ClusterRole| {
-                selectors
-                    .iter()
-                    .any(|s| selector::may_match(s, part.labels()))
-            };
-            todo.extend(roles.iter().filter(part));
-        }
-        rules
-    };
-    roles
-        .iter()
-        .map(|role| (role.name_any(), full(role).into()))
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Selectors of labels, as the API server matches them. Pure.
+//! Label selectors, as the API server matches them. Pure.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-/// Whether labels match. An operator that is not known counts as matching: nothing is passed over for it.
+/// Whether labels match. An unknown operator counts as matching, so that nothing is missed because of it.
 #[must_use]
 pub(super) fn may_match(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let mut exact = selector.match_labels.iter().flatten();
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_selector_must_hold() {
+    fn all_parts_of_a_selector_must_match() {
         let one = |key: &str, operator: &str, values: Value| json!({"key": key, "operator": operator, "values": values});
         let expression = |e: Value| matches(json!({"matchExpressions": [e]}));
         assert!(matches(json!({})));

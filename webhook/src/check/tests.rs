@@ -15,14 +15,14 @@ mod who;
 const RULES: &str = include_str!("../../../manifests/base/rules.yaml");
 const MANAGED: &str = "mf-alice-aaaaaaaaaaaaaa";
 
-fn place(name: &str, labels: &[(&str, &str)]) -> Place {
+fn place(name: &str, labels: &[(&str, &str)]) -> NamespaceLabels {
     let own = [("kubernetes.io/metadata.name", name)];
     let labels = labels
         .iter()
         .copied()
         .chain(own)
         .map(|(k, v)| (k.to_owned(), v.to_owned()));
-    Place {
+    NamespaceLabels {
         name: name.to_owned(),
         labels: labels.collect::<BTreeMap<_, _>>(),
     }
@@ -34,7 +34,7 @@ const OPTED_IN: [(&str, &str); 2] = [
 ];
 
 /// What is shipped, with one opted-in namespace, a hub that the rules know, and an admin; `more` are further objects of RBAC.
-fn installed(more: &[Value]) -> Seen {
+fn installed(more: &[Value]) -> Snapshot {
     let mut all = shipped("base");
     all.extend(shipped("opt-in").into_iter().map(|mut object| {
         object["metadata"]["namespace"] = json!("research");
@@ -61,7 +61,7 @@ fn installed(more: &[Value]) -> Seen {
     }
     let text = RULES;
     let account = |namespace: &str, name: &str| (namespace.to_owned(), name.to_owned());
-    Seen {
+    Snapshot {
         home: names::SYSTEM_NAMESPACE.to_owned(),
         version: Ok("v1.36.3".to_owned()),
         rules: Ok(Rules::parse(&[Source {
@@ -116,8 +116,8 @@ fn role(name: &str, group: &str, resources: &[&str], verbs: &[&str]) -> Value {
 }
 
 /// Findings as `check: subjects`, with what is about nobody in particular by its place.
-fn found(seen: &Seen) -> Vec<String> {
-    let all = report(seen, &[]).findings;
+fn found(snapshot: &Snapshot) -> Vec<String> {
+    let all = report(snapshot, &[]).findings;
     let line = |f: &Finding| match f.subjects.as_slice() {
         [] => format!("{}: {}", f.check, f.place),
         subjects => format!("{}: {}", f.check, subjects.join(", ")),
@@ -127,8 +127,8 @@ fn found(seen: &Seen) -> Vec<String> {
 
 #[test]
 fn what_is_shipped_has_nothing_open_once_tokens_are_refused() {
-    let seen = installed(&[]);
-    let report = report(&seen, &[]);
+    let snapshot = installed(&[]);
+    let report = report(&snapshot, &[]);
     assert_eq!(report.findings, []);
     assert_eq!(report.not_looked_at, []);
     assert_eq!(report.exit_code(), 0);
@@ -156,13 +156,13 @@ fn what_is_shipped_has_nothing_open_once_tokens_are_refused() {
 
 #[test]
 fn what_could_not_be_looked_at_is_said_and_nothing_passes_for_it() {
-    let mut seen = installed(&[]);
-    let why = Unseen {
+    let mut snapshot = installed(&[]);
+    let why = Unreadable {
         what: "who may do what: Roles",
         why: "forbidden".to_owned(),
     };
-    seen.rbac = Err(why.clone());
-    let report = report(&seen, &[]);
+    snapshot.rbac = Err(why.clone());
+    let report = report(&snapshot, &[]);
     assert_eq!(report.not_looked_at, [why]);
     assert_eq!(report.exit_code(), 2);
     let check = Check::default();
@@ -176,7 +176,7 @@ fn what_could_not_be_looked_at_is_said_and_nothing_passes_for_it() {
 #[test]
 fn the_report_in_words_and_as_json_says_the_same() {
     let read = role("r", "", &["secrets"], &["get"]);
-    let seen = installed(&[
+    let snapshot = installed(&[
         read,
         binding(
             Some(names::SYSTEM_NAMESPACE),
@@ -185,7 +185,7 @@ fn the_report_in_words_and_as_json_says_the_same() {
             &[subject("User", "mallory@acme.com")],
         ),
     ]);
-    let report = report(&seen, &[]);
+    let report = report(&snapshot, &[]);
     let text = Check::default().print(&report);
     let first = "CRITICAL  our-secrets: User mallory@acme.com: may read our Secrets: whoever has the stamp key signs as anyone";
     assert!(text.starts_with(first), "{text}");

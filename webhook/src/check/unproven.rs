@@ -1,13 +1,13 @@
-//! What runs as nobody, because no stamp says who made it. Pure.
+//! Parents whose pods get no identity, because they have no stamp. Pure.
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Seen, Severity, print};
+use super::{Finding, Severity, Snapshot, print};
 
-/// What has no stamp, by namespace and kind. A stamp that is there and void only the webhook can tell.
-pub(super) fn findings(seen: &Seen) -> Vec<Finding> {
+/// Parents without a stamp, by namespace and kind. Whether a stamp is valid, only the webhook can tell.
+pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let mut by_place = BTreeMap::<_, Vec<&str>>::new();
-    for one in seen.unstamped.iter().flatten() {
+    for one in snapshot.unstamped.iter().flatten() {
         let place = (one.namespace.as_str(), one.kind);
         by_place.entry(place).or_default().push(&one.name);
     }
@@ -20,12 +20,12 @@ pub(super) fn findings(seen: &Seen) -> Vec<Finding> {
             place: format!("Namespace {namespace}, {kind}"),
             subjects: Vec::new(),
             what: format!(
-                "{} made before the opt-in or while nobody looked, without a stamp: new pods run as nobody ({})",
+                "{} created before the opt-in or while admission was off, without a stamp: new pods get no identity ({})",
                 names.len(),
                 print::some(&names)
             ),
             remedy: format!(
-                "whoever made it makes it again, or an admin gives it to a user: kubectl -n {quoted} annotate {kind} NAME \
+                "create it again, or let an admin assign it to a user: kubectl -n {quoted} annotate {kind} NAME \
                  namesake.dev/adopt-for=USER"
             ),
         }

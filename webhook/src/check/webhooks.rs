@@ -1,19 +1,23 @@
-//! Others' mutating webhooks that can change a pod after ours. Pure.
+//! Mutating webhooks of others that can change a pod after ours. Pure.
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
 use kube::ResourceExt;
 use namesake_api::names::WEBHOOK_CONFIGURATION;
 use namesake_core::Glob;
 
-use super::{Finding, Place, Seen, Severity, print, selector};
+use super::{Finding, NamespaceLabels, Severity, Snapshot, print, selector};
 
 /// Prefix of `--trust` for webhook configurations.
 const TRUSTED: &str = "webhook:";
 
 /// Webhooks that are called for new pods of opted-in namespaces after ours, or again after ours.
-pub(super) fn findings(seen: &Seen, opted_in: &[&Place], trust: &[String]) -> Vec<Finding> {
+pub(super) fn findings(
+    snapshot: &Snapshot,
+    opted_in: &[&NamespaceLabels],
+    trust: &[String],
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for configuration in seen.webhooks.iter().flatten() {
+    for configuration in snapshot.webhooks.iter().flatten() {
         let name = configuration.name_any();
         let mut trusted = trust.iter().filter_map(|one| one.strip_prefix(TRUSTED));
         if name == WEBHOOK_CONFIGURATION || trusted.any(|glob| Glob::new(glob).matches(&name)) {
@@ -26,11 +30,15 @@ pub(super) fn findings(seen: &Seen, opted_in: &[&Place], trust: &[String]) -> Ve
     findings
 }
 
-fn finding(configuration: &str, webhook: &MutatingWebhook, opted_in: &[&Place]) -> Option<Finding> {
+fn finding(
+    configuration: &str,
+    webhook: &MutatingWebhook,
+    opted_in: &[&NamespaceLabels],
+) -> Option<Finding> {
     // Configurations are called in the order of their names.
     let after = configuration > WEBHOOK_CONFIGURATION;
     let again = webhook.reinvocation_policy.as_deref() == Some("IfNeeded");
-    let selects = |place: &&&Place| {
+    let selects = |place: &&&NamespaceLabels| {
         let selector = webhook.namespace_selector.as_ref();
         selector.is_none_or(|selector| selector::may_match(selector, &place.labels))
     };
@@ -39,7 +47,10 @@ fn finding(configuration: &str, webhook: &MutatingWebhook, opted_in: &[&Place]) 
         .filter(selects)
         .map(|place| place.name.as_str())
         .collect();
-    if !(after || again) || places.is_empty() || !webhook.rules.iter().flatten().any(makes_pods) {
+    if !(after || again)
+        || places.is_empty()
+        || !webhook.rules.iter().flatten().any(is_called_for_new_pods)
+    {
         return None;
     }
     let when = if after {
@@ -57,17 +68,17 @@ fn finding(configuration: &str, webhook: &MutatingWebhook, opted_in: &[&Place]) 
         ),
         subjects: Vec::new(),
         what: format!(
-            "{when} for pods in {}, and can change their account and containers: what it changes there, the twin refuses",
+            "{when} for pods in {}, and can change their account and containers: the final check refuses such pods",
             print::some(&places)
         ),
         remedy: format!(
-            "if it only adds a container, list that under sidecars in the rules and pass --trust webhook:{name}; else keep it out: \
+            "if it only adds a container, list that under sidecars in the rules and pass --trust webhook:{name}; otherwise exclude these namespaces: \
              kubectl edit mutatingwebhookconfiguration {name} (namespaceSelector)"
         ),
     })
 }
 
-fn makes_pods(rule: &RuleWithOperations) -> bool {
+fn is_called_for_new_pods(rule: &RuleWithOperations) -> bool {
     let has = |list: &Option<Vec<String>>, wanted: &[&str]| {
         list.iter()
             .flatten()

@@ -1,9 +1,9 @@
-//! Argo Workflows: what of its objects admission has to understand, and why.
+//! Argo Workflows: what admission has to understand of its objects, and why.
 //!
-//! Argo decodes an object, fills it in and writes it back, so that two texts of the same spec differ: [`stored`] compares
-//! what they say. A Workflow runs what its template said at one moment, under `status.storedWorkflowTemplateSpec`; whose
-//! pods those are, [`reference`] and [`custody`] say together. [`pods`] lists the pods that a spec will make, [`forbidden`]
-//! the ways in which a spec would let others into them, and [`changes`] what somebody else may still do to a Workflow.
+//! Argo decodes an object, fills it in and writes it back, so that two texts of the same spec differ: [`stored`] compares what they
+//! say. A Workflow runs what its template said at one moment, under `status.storedWorkflowTemplateSpec`; [`reference`], [`deployed`]
+//! and [`custody`] say together whose its pods are. [`pods`] lists the pods that a spec will create, [`forbidden`] the ways in which
+//! a spec would let others into them, and [`changes`] what others may do to a Workflow.
 
 use namesake_core::{Argo, Stamp, User};
 
@@ -11,6 +11,7 @@ use crate::decide::kinds::Kind;
 
 pub mod changes;
 pub mod custody;
+pub mod deployed;
 pub mod forbidden;
 pub mod nodes;
 pub mod object;
@@ -25,14 +26,15 @@ pub mod stored;
 pub const GROUP: &str = "argoproj.io";
 /// Where Argo keeps the spec that a Workflow with a reference runs.
 pub const STORED: &str = "storedWorkflowTemplateSpec";
-/// Ending of the name of the one pod that makes the calls of `http` and `plugin` templates.
+/// Suffix of the name of the one pod that sends the requests of `http` and `plugin` templates.
 pub const AGENT: &str = "-agent";
+
 /// What a kind of Argo's is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Runs: its pods are its requester's, or its deployer's.
     Workflow,
-    /// Makes Workflows by the clock.
+    /// Creates Workflows on a schedule.
     CronWorkflow,
     /// Is run by Workflows that name it: also a ClusterWorkflowTemplate.
     Template,
@@ -51,7 +53,7 @@ pub fn role(kind: &Kind) -> Option<Role> {
     }
 }
 
-/// Whose the pods of an object are, as far as its stamp says: its deployer's, or whoever made it.
+/// The user as whom the pods of an object run, as far as its stamp says: its deployer, or whoever created it.
 #[must_use]
 pub fn runs_as(stamp: &Stamp) -> Option<&User> {
     match &stamp.argo {

@@ -1,20 +1,34 @@
 //! What every decision depends on, as of one moment.
 
+use std::sync::Arc;
+
 use namesake_core::{KeyRing, Refusal, Rules, User};
 
 /// What every decision depends on, as of one moment.
-#[derive(Clone, Copy, Debug)]
-pub struct AdmissionContext<'a> {
+#[derive(Clone, Debug)]
+pub struct AdmissionContext {
     /// Rules in force.
-    pub rules: &'a Rules,
+    pub rules: Arc<Rules>,
     /// Keys of stamps and resolutions.
-    pub keys: &'a KeyRing,
+    pub keys: Arc<KeyRing>,
     /// Seconds since 1970.
     pub now: i64,
     /// The epoch of the namespace; empty if it is not seen as opted in.
-    pub epoch: &'a str,
-    /// Whether the requester's own namespace is opted in: no carrier lives there.
-    pub inside: bool,
-    /// For whom the requester asks, if it is a managed KSA.
-    pub acts_for: Option<&'a Result<User, Refusal>>,
+    pub epoch: String,
+    /// Whether the requester is a service account of an opted-in namespace: such an account is never a trusted controller.
+    pub is_inside: bool,
+    /// The user of the managed KSA that makes the request, or why it has none; `None` if no managed KSA makes it.
+    pub acts_for: Option<Result<User, Refusal>>,
+}
+
+impl AdmissionContext {
+    /// The epoch in which stamps of this namespace are valid; empty for objects in no namespace.
+    #[must_use]
+    pub fn epoch_of(&self, namespace: &str) -> &str {
+        if namespace.is_empty() {
+            ""
+        } else {
+            &self.epoch
+        }
+    }
 }

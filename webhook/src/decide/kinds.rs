@@ -3,14 +3,16 @@
 mod argo;
 mod batch;
 mod jobset;
+pub mod stopping;
 pub mod template;
 
 use namesake_core::{Digest, Json, Launcher};
 
 use crate::review::text::{objects_only, or_default};
-use crate::review::{GroupVersionKind, Owner};
+use crate::review::{GroupVersionKind, OwnerReference};
 
-pub use template::{Odd, Template};
+pub use stopping::Stop;
+pub use template::{Template, TemplateError};
 
 /// One kind.
 #[derive(Debug)]
@@ -25,17 +27,20 @@ pub struct Kind {
     pub plural: &'static str,
     /// The version that is read, unless the API server recommends another.
     pub version: &'static str,
-    /// Where it lives.
+    /// Whether its objects live in namespaces.
     pub scope: Scope,
     /// What it is to us.
     pub role: Role,
 }
 
 impl Kind {
-    /// Whether a controller makes pods of it.
+    /// The namespace that stamps of this kind name for an object in `namespace`: none for a cluster-scoped kind.
     #[must_use]
-    pub const fn is_parent(&self) -> bool {
-        matches!(self.role, Role::Parent(_))
+    pub fn stamp_namespace<'n>(&self, namespace: &'n str) -> &'n str {
+        match self.scope {
+            Scope::Namespaced => namespace,
+            Scope::Cluster => "",
+        }
     }
 }
 
@@ -44,34 +49,39 @@ impl Kind {
 pub enum Scope {
     /// In a namespace, which must be opted in.
     Namespaced,
-    /// In none: it is stamped, and never refused.
+    /// In none: it is stamped, and its identities are decided where it is run.
     Cluster,
 }
 
 /// What a kind is to us.
 #[derive(Debug)]
 pub enum Role {
-    /// What runs. Its identity is decided when it is made.
+    /// What runs. Its identity is decided when it is created.
     Pod,
-    /// What a person makes, and a controller makes pods from. It is stamped.
-    Parent(Parent),
+    /// What a person creates, and a controller creates pods from. It is stamped.
+    Parent(ParentKind),
 }
 
 /// What there is to know about a kind of parent.
 #[derive(Debug)]
-pub struct Parent {
+pub struct ParentKind {
     /// As the rules name it.
     pub launcher: Launcher,
-    /// Name of the kind that its carrier makes of it; none if it is only referred to.
+    /// Name of the kind that its controller creates from it; none if it is only referred to.
     pub makes: Option<&'static str>,
-    /// Labels and annotations by which its controller finds what is its, and adopts others that have them.
+    /// Labels and annotations by which its controller finds its own objects, and adopts others that have them.
     pub adopts_by: &'static [&'static str],
+    /// Its pod templates; none for Argo's kinds, whose specs the module `argo` reads.
+    pub pods: Option<PodTemplates>,
+}
+
+/// The pod templates of a kind of parent.
+#[derive(Clone, Copy, Debug)]
+pub struct PodTemplates {
     /// Changes of the spec by which anybody may stop it.
     pub stops: &'static [Stop],
-    /// What else, beside the spec, only its user changes: names what differs between old and new.
-    pub also: fn(old: &Parts<'_>, new: &Parts<'_>) -> Option<String>,
-    /// The pods that it would make, for early evaluation.
-    pub templates: for<'p> fn(&'p Parts<'_>) -> Result<Vec<Template<'p>>, Odd>,
+    /// Reads the templates, for early evaluation.
+    pub read: for<'p> fn(&'p Parts<'_>) -> Result<Vec<Template<'p>>, TemplateError>,
     /// How its stamp says what it runs.
     pub runs: Runs,
 }
@@ -82,7 +92,7 @@ pub struct Parent {
 pub struct Parts<'a> {
     /// Labels and annotations.
     #[serde(borrow, default, deserialize_with = "or_default")]
-    pub metadata: Marks<'a>,
+    pub metadata: LabelsAndAnnotations<'a>,
     /// Spec.
     #[serde(borrow, default)]
     pub spec: Json<'a>,
@@ -94,7 +104,7 @@ pub struct Parts<'a> {
 /// Labels and annotations.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(remote = "Self")]
-pub struct Marks<'a> {
+pub struct LabelsAndAnnotations<'a> {
     /// Labels.
     #[serde(borrow, default)]
     pub labels: Json<'a>,
@@ -103,23 +113,21 @@ pub struct Marks<'a> {
     pub annotations: Json<'a>,
 }
 
-objects_only!(Parts, Marks);
+objects_only!(Parts, LabelsAndAnnotations);
 
 /// How a stamp says what an object runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Runs {
-    /// Not with digests of pod templates: Argo's objects have digests of their own.
-    Elsewhere,
     /// Its pods run what its own spec says, and the stamp signs that. The object must still show it.
     Itself {
-        /// What it shows.
+        /// The digest that the object shows.
         own: fn(&Parts<'_>) -> Digest,
     },
-    /// Its stamp signs what it would run; what its carrier makes must show one of these digests.
+    /// Its stamp signs what it would run; what its controller creates must show one of these digests.
     Signed {
-        /// What it would run.
+        /// The digests of what it would run.
         own: fn(&Parts<'_>) -> Vec<Digest>,
-        /// What an object that its carrier makes shows.
+        /// The digest that an object created by its controller shows.
         made: fn(&Parts<'_>) -> Digest,
     },
 }
@@ -129,7 +137,6 @@ impl Runs {
     #[must_use]
     pub fn of(&self, parts: &Parts<'_>) -> Vec<Digest> {
         let mut all = match self {
-            Runs::Elsewhere => Vec::new(),
             Runs::Itself { own } => vec![own(parts)],
             Runs::Signed { own, .. } => own(parts),
         };
@@ -138,21 +145,6 @@ impl Runs {
         all
     }
 }
-
-/// A member of the spec that anybody may change in one direction.
-#[derive(Debug)]
-pub struct Stop {
-    /// Name of the member.
-    pub member: &'static str,
-    /// Whether going from one value to the other stops, or makes it stop sooner. Absent is null.
-    pub stops: fn(old: &Json<'_>, new: &Json<'_>) -> bool,
-}
-
-/// A member that stops when it becomes true.
-const SUSPEND: Stop = Stop {
-    member: "suspend",
-    stops: |_, new| *new == Json::Bool(true),
-};
 
 const POD: Kind = Kind {
     group: "",
@@ -176,14 +168,6 @@ pub static KINDS: [Kind; 8] = [
     argo::CRON_WORKFLOW,
 ];
 
-const fn nothing_else(_: &Parts<'_>, _: &Parts<'_>) -> Option<String> {
-    None
-}
-
-fn lower(old: Option<i64>, new: Option<i64>) -> bool {
-    matches!((old, new), (Some(old), Some(new)) if new < old)
-}
-
 /// The entry of a kind.
 #[must_use]
 pub fn find(kind: &GroupVersionKind<'_>) -> Option<&'static Kind> {
@@ -192,7 +176,7 @@ pub fn find(kind: &GroupVersionKind<'_>) -> Option<&'static Kind> {
 }
 
 /// The entries of all kinds of parents.
-pub fn parents() -> impl Iterator<Item = (&'static Kind, &'static Parent)> {
+pub fn parents() -> impl Iterator<Item = (&'static Kind, &'static ParentKind)> {
     KINDS.iter().filter_map(|kind| match &kind.role {
         Role::Parent(parent) => Some((kind, parent)),
         Role::Pod => None,
@@ -201,23 +185,20 @@ pub fn parents() -> impl Iterator<Item = (&'static Kind, &'static Parent)> {
 
 /// The entry of the parent that an owner reference names, whatever its version.
 #[must_use]
-pub fn owner(owner: &Owner<'_>) -> Option<(&'static Kind, &'static Parent)> {
-    let group = owner
-        .api_version
-        .split_once('/')
-        .map_or("", |(group, _)| group);
+pub fn of_owner(owner: &OwnerReference<'_>) -> Option<(&'static Kind, &'static ParentKind)> {
+    let group = owner.api_group();
     parents().find(|(kind, _)| kind.group == group && kind.kind == owner.kind.as_str())
 }
 
 /// The entry of the parent of this kind, whatever the API group: controllers of Kubernetes do not look at the group of an owner.
 #[must_use]
-pub fn of_kind(kind: &str) -> Option<(&'static Kind, &'static Parent)> {
+pub fn of_kind(kind: &str) -> Option<(&'static Kind, &'static ParentKind)> {
     parents().find(|(known, _)| known.kind == kind)
 }
 
 /// The entry of the parent of this name, such as `batch/Job`.
 #[must_use]
-pub fn named(name: &str) -> Option<(&'static Kind, &'static Parent)> {
+pub fn named(name: &str) -> Option<(&'static Kind, &'static ParentKind)> {
     parents().find(|(kind, _)| kind.name == name)
 }
 

@@ -9,27 +9,27 @@ pub struct KnownIdentity {
     pub user: String,
     /// Class, as the Identity records it.
     pub class: String,
-    /// UID of the KSA that the broker made; `None` while it has not.
+    /// UID of the KSA that the broker created; `None` before that.
     pub service_account_uid: Option<Box<str>>,
-    /// Whether it is known to work: no gate is needed.
+    /// Whether it is known to work, so that its pods need no gate.
     pub ready: bool,
-    /// Why it does not work and will not by itself, if a pod has waited for it in vain.
+    /// Why it does not work and will not by itself, if a pod that waited for it has timed out.
     pub stalled: Option<Box<str>>,
 }
 
-/// What is kept of one parent. Its stamp says what it runs.
+/// What is kept of one parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownParent {
     /// Name of its kind.
     pub kind: &'static str,
     /// Its name.
     pub name: Box<str>,
-    /// The prefix that its name was made from.
+    /// The prefix from which its name was generated.
     pub generate_name: Option<Box<str>>,
-    /// When it was made: seconds since 1970.
+    /// When it was created: seconds since 1970.
     pub created: i64,
-    /// Its stamp, as written; checked at every use.
+    /// Its stamp, as written; verified at every use.
     pub stamp: Option<Box<str>>,
-    /// What its pods run, as its spec shows it. Only of a kind whose stamp signs that.
+    /// Digest of what its pods run, as its spec shows it; only of a kind whose pods run what the object itself says.
     pub runs: Option<Digest>,
 }

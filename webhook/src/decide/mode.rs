@@ -1,22 +1,23 @@
-//! The mode of a namespace.
+//! The mode of a namespace. With `off` it is as if it were not opted in: the API server does not call us, and the policy
+//! `namesake-pods` keeps managed accounts out of reach.
 
 /// What Namesake does in a namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// All of it.
+    /// Everything.
     #[default]
     Enforce,
-    /// Stamps, and what would have been.
+    /// Stamps parents, and reports what it would decide.
     Shadow,
     /// Nothing.
     Off,
 }
 
 impl Mode {
-    /// The mode that a label names. What is not understood must not loosen anything: it is `enforce`, and an error.
+    /// The mode that the label names. An unknown text is an error, and then counts as `enforce`: it must not weaken anything.
     ///
     /// # Errors
-    /// The text, if it is no mode.
+    /// The text, if it is not a mode.
     pub fn of(label: Option<&str>) -> Result<Mode, &str> {
         match label {
             None | Some("enforce") => Ok(Mode::Enforce),
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mode_that_nobody_knows_is_no_mode_and_nothing_looser() {
+    fn an_unknown_mode_is_an_error_and_not_a_weaker_mode() {
         assert_eq!(Mode::of(None), Ok(Mode::Enforce));
         assert_eq!(Mode::of(Some("shadow")), Ok(Mode::Shadow));
         assert_eq!(Mode::of(Some("off")), Ok(Mode::Off));

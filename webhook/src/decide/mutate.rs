@@ -1,7 +1,7 @@
-//! What changes, and why not. Pure: everything that it depends on is an argument.
+//! What the mutating webhooks change, and why they refuse. Pure: everything that it depends on is an argument.
 //!
-//! Two steps, because between them a call to the broker may be needed: [`choose`] says which identity, [`pod()`] and
-//! [`parent()`] write the patch.
+//! Between two steps a call to the broker may be needed: [`choose`] decides which identity, [`pod()`] and [`new_parent`] write the
+//! patch.
 
 pub mod environment;
 pub mod opt_in;
@@ -11,27 +11,28 @@ pub mod shadow;
 pub(crate) mod task_result;
 mod update;
 
-use namesake_core::{Decision, Subject};
+use namesake_core::{Decision, Reason, Subject};
 
 use crate::decide::context::AdmissionContext;
-use crate::decide::pod_model::claims::{self, Said};
-use crate::decide::who::Asker;
+use crate::decide::pod_model::claims::PodClaims;
+use crate::decide::who::Principal;
+use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::{Facts, Refused};
+use crate::review::refused::Refused;
+use crate::review::verdict::{Facts, Verdict};
 
-pub use parent::{Picked, of_argo, parent, restamped};
+pub use parent::{Signed, new_parent, restored, stamped};
 pub use pod::pod;
-pub use update::{Update, update};
+pub use update::{Update, Updated, update};
 
 /// An identity that exists: its KSA can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Available {
-    /// Whether it is known to work; if not, the pod waits at its gate.
+    /// Whether it is known to work; if not, the pod waits at its scheduling gate.
     pub ready: bool,
 }
 
-/// What is patched, and what is said about it.
+/// What is patched, and what is reported about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// Exactly what changes.
@@ -41,7 +42,23 @@ pub struct Change {
     /// KSA that the pod gets; for a parent, that its pods will get.
     pub service_account: Option<String>,
     /// For the log, the audit log and metrics.
-    pub outcome: &'static str,
+    pub outcome: Outcome,
+}
+
+impl Change {
+    /// The verdict that allows the request with this change.
+    #[must_use]
+    pub fn into_verdict(self, facts: Facts) -> Verdict {
+        Verdict {
+            result: Ok(self.patch),
+            warnings: self.warning.into_iter().map(str::to_owned).collect(),
+            facts: Facts {
+                outcome: self.outcome,
+                service_account: self.service_account,
+                ..facts
+            },
+        }
+    }
 }
 
 /// Lets the rules decide about a pod, or about the pods of a parent.
@@ -49,44 +66,49 @@ pub struct Change {
 /// # Errors
 /// What the rules refuse.
 pub fn choose(
-    context: &AdmissionContext<'_>,
+    context: &AdmissionContext,
     namespace: &str,
-    asker: &Asker,
-    said: &Said<'_>,
+    principal: &Principal,
+    claims: &PodClaims<'_>,
 ) -> Result<Decision, Refused> {
-    let decision = match &asker.user {
+    let decision = match &principal.user {
         Ok(user) => context.rules.decide(&Subject {
             user,
-            groups: &asker.groups,
+            groups: &principal.groups,
             namespace,
-            launcher: asker.launcher,
-            claims: claims::of(said, &|key| (said.label)(key)),
+            launcher: principal.launcher,
+            claims: namesake_core::Claims {
+                flow: claims.flow,
+                step: claims.step,
+                project: claims.project,
+                labels: &|key| claims.labels.label(key),
+            },
         }),
         Err(refusal) => context.rules.decision_without_user(refusal.clone()),
     };
     match decision {
         Decision::Deny(refusal) => Err(refusal.into()),
-        Decision::Keep if !context.rules.allows_service_account(said.account) => {
-            Err(not_allowed(asker, said.account))
+        Decision::Keep if !context.rules.allows_service_account(claims.account) => {
+            Err(not_allowed(principal, claims.account))
         }
         decision => Ok(decision),
     }
 }
 
-fn not_allowed(asker: &Asker, account: &str) -> Refused {
-    Refused::forbidden(
-        RefusalReason::AccountNotAllowed,
+fn not_allowed(principal: &Principal, account: &str) -> Refused {
+    Refused::new(
+        Reason::AccountNotAllowed,
         format!(
-            "no rule gives the pods of {} an identity, and service account {account} is not one that such pods may name: \
-             name one of allowedServiceAccounts, or ask the platform team for a rule",
-            asker.requester
+            "no rule gives the pods of {} an identity, and such pods may not use service account {account}: name one of \
+             allowedServiceAccounts, or ask the platform team for a rule",
+            principal.requester
         ),
     )
 }
 
-/// What a decision says, for the log.
+/// What a decision means, for the log.
 #[must_use]
-pub fn facts(asker: &Asker, decision: Option<&Decision>) -> Facts {
+pub fn facts(principal: &Principal, decision: Option<&Decision>) -> Facts {
     let (rule, class) = match decision {
         Some(Decision::Identity(choice)) => (Some(choice.rule.clone()), Some(choice.class.clone())),
         Some(Decision::ServiceAccount { rule, .. }) => (Some(rule.clone()), None),
@@ -94,8 +116,8 @@ pub fn facts(asker: &Asker, decision: Option<&Decision>) -> Facts {
         Some(Decision::Keep) | None => (None, None),
     };
     Facts {
-        requester: asker.requester.clone(),
-        user: asker.user().map(ToString::to_string),
+        requester: principal.requester.clone(),
+        user: principal.user().map(ToString::to_string),
         rule,
         class,
         ..Facts::default()

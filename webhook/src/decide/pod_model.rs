@@ -1,4 +1,4 @@
-//! What pods and pod templates say: their containers, their node, what Metaflow claims about them.
+//! What pods and pod templates say: their containers, their node, and what Metaflow claims about them.
 
 pub(crate) mod claims;
 pub mod containers;
@@ -11,7 +11,7 @@ use crate::review::{Object, Request, Spec};
 
 /// A pod as resolutions see it.
 pub(crate) fn seen_pod<'a>(
-    context: &AdmissionContext<'a>,
+    context: &'a AdmissionContext,
     request: &'a Request<'_>,
     pod: &'a Object<'_>,
 ) -> SeenPod<'a> {
@@ -24,7 +24,7 @@ pub(crate) fn seen_pod<'a>(
         requester: &request.user_info.username,
         credential: request.user_info.has_credential_id(),
         now: context.now,
-        epoch: context.epoch,
+        epoch: &context.epoch,
         owner_uid: metadata.controller().map(|o| o.uid.as_str()),
         service_account: pod.spec.as_ref().map_or("default", Spec::account),
         name: names.next().map_or("", |name| name.as_str()),

@@ -1,5 +1,9 @@
-//! What the validating webhooks check: the final pod, who enters a pod or feeds an Argo step, and edits of the rules.
+//! What the validating webhooks check: the final pod, who enters or adopts a pod, who writes results of Argo steps, and edits of
+//! the rules. Pure: pods and Identities are arguments.
 
+pub mod adoption;
+pub mod enter;
 pub mod final_check;
-pub mod guard;
+pub mod guarded;
+pub mod results;
 pub mod rules;

@@ -15,10 +15,10 @@ pub enum Operation {
     Add {
         /// JSON pointer.
         path: String,
-        /// What is set.
+        /// The new value.
         value: Value,
     },
-    /// Takes a member away.
+    /// Removes a member.
     Remove {
         /// JSON pointer.
         path: String,
@@ -45,17 +45,18 @@ impl Patch {
         });
     }
 
-    /// Takes away a member that is there.
+    /// Removes a member that is there.
     pub fn remove(&mut self, path: impl Into<String>) {
         self.0.push(Operation::Remove { path: path.into() });
     }
 
-    /// Does what another patch does, after this one.
+    /// Adds the operations of another patch after those of this one.
     pub fn append(&mut self, other: Patch) {
         self.0.extend(other.0);
     }
 
-    /// Makes the keys of a map of strings at `path` as wanted (`None` takes a key away); makes the map if it is missing.
+    /// Sets keys of a map of strings at `path` (`None` removes a key), and creates the map if it is missing. `now` is the map as it
+    /// is.
     pub fn set_keys(&mut self, path: &str, now: Option<&Pairs<'_>>, want: &[(&str, Option<&str>)]) {
         let Some(now) = now else {
             let all = want.iter().filter_map(|(k, v)| Some((*k, (*v)?)));
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_map_is_made_and_an_empty_one_is_not() {
+    fn a_missing_map_is_created_unless_it_would_be_empty() {
         assert_eq!(
             keys(None, &[("a", Some("1")), ("b", None)]),
             r#"[{"op":"add","path":"/metadata/labels","value":{"a":"1"}}]"#

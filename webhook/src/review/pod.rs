@@ -12,22 +12,22 @@ pub struct Spec<'a> {
     /// Its KSA.
     #[serde(borrow, default)]
     pub service_account_name: Option<Text<'a>>,
-    /// The deprecated second name of the same; the API server lets `serviceAccountName` win.
+    /// The deprecated alias of it; `serviceAccountName` takes precedence.
     #[serde(borrow, default)]
     pub service_account: Option<Text<'a>>,
-    /// The node, if it was chosen already.
+    /// The node, if it is assigned to one already.
     #[serde(borrow, default)]
     pub node_name: Option<Text<'a>>,
     /// Scheduling gates.
     #[serde(borrow, default)]
     pub scheduling_gates: Option<Vec<Gate<'a>>>,
-    /// What runs first.
+    /// Init containers.
     #[serde(borrow, default)]
     pub init_containers: Option<Vec<Container<'a>>>,
-    /// What runs.
+    /// Containers.
     #[serde(borrow, default)]
     pub containers: Option<Vec<Container<'a>>>,
-    /// On the network of its node.
+    /// Whether it uses the network of its node.
     #[serde(default)]
     pub host_network: Option<bool>,
     /// Labels that its node must have.
@@ -36,7 +36,7 @@ pub struct Spec<'a> {
 }
 
 impl Spec<'_> {
-    /// The KSA that a pod names; `default` when it names none, as the API server has it.
+    /// The KSA that a pod names; `default` if it names none.
     #[must_use]
     pub fn account(&self) -> &str {
         let named = [&self.service_account_name, &self.service_account];
@@ -54,8 +54,8 @@ pub struct Gate<'a> {
     pub name: Text<'a>,
 }
 
-/// The part of a container that says what runs. Not its environment, volumes and resources: other webhooks rightly
-/// change these, and the API server admits no webhook that an admin did not install.
+/// The part of a container that says what runs. Not its environment, volumes and resources, which other
+/// webhooks have reasons to change: only admins install webhooks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Container<'a> {

@@ -5,7 +5,7 @@ fn read(body: &str) -> Result<Request<'_>, Malformed> {
 }
 
 #[test]
-fn a_body_that_is_not_a_review_is_malformed_with_a_text_that_says_why() {
+fn a_body_that_is_not_a_review_is_malformed_and_the_error_says_why() {
     for body in ["", "{", "[]", "null", "7", "\"x\"", "{\"request\":3}"] {
         assert!(matches!(read(body), Err(Malformed::Json(_))), "{body}");
     }
@@ -32,33 +32,4 @@ fn null_is_the_same_as_absent() {
     let request = read(body).unwrap();
     assert!(!request.is_dry_run() && !request.user_info.has_credential_id());
     assert!(request.object.unwrap().spec.is_none());
-}
-
-#[test]
-fn the_timeout_of_the_query_is_a_go_duration() {
-    assert_eq!(timeout(Some("timeout=10s")), Some(Duration::from_secs(10)));
-    assert_eq!(
-        timeout(Some("a=b&timeout=1m30s")),
-        Some(Duration::from_secs(90))
-    );
-    assert_eq!(
-        timeout(Some("timeout=1.5s")),
-        Some(Duration::from_millis(1500))
-    );
-    assert_eq!(
-        timeout(Some("timeout=500ms")),
-        Some(Duration::from_millis(500))
-    );
-    for bad in [
-        "timeout=",
-        "timeout=10",
-        "timeout=s",
-        "timeout=-1s",
-        "timeout=9e999s",
-        "timeout=0s",
-        "x=1s",
-    ] {
-        assert_eq!(timeout(Some(bad)), None, "{bad}");
-    }
-    assert_eq!(timeout(None), None);
 }

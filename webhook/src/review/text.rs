@@ -1,4 +1,4 @@
-//! Maps of strings that borrow from the request: the pod path copies nothing that it only reads.
+//! How parts of a review are read: maps of strings that borrow from the request, and structs that accept JSON objects only.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 pub struct Pairs<'a>(Vec<(Text<'a>, Text<'a>)>);
 
 impl Pairs<'_> {
-    /// Value of a key; the last one if the key is written twice, as a decoder into a map would have it.
+    /// Value of a key; the last one if the key is written twice, as in a decoder that fills a map.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         let found = self.0.iter().rev().find(|(k, _)| k.as_str() == key);
@@ -45,9 +45,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
-/// Lets structs be read from JSON objects only. By itself serde takes a list for a struct too, member by member: no API
-/// server sends one, and whoever reads the same JSON by its names would see something else than we did. The structs say
-/// `#[serde(remote = "Self")]`, so that this is their only way in.
+/// Lets structs be read from JSON objects only. By itself serde reads a struct from a list too, member by member: no API server
+/// sends one, and a reader that goes by names would see something else than we did. The structs have `#[serde(remote = "Self")]`,
+/// so that this is the only way to read them.
 macro_rules! objects_only {
     ($($name:ident $(<$part:ident>)?),+ $(,)?) => {$(
         impl<'de: 'a, 'a $(, $part: serde::Deserialize<'de>)?> serde::Deserialize<'de> for $name<'a $(, $part)?> {
@@ -74,7 +74,7 @@ macro_rules! objects_only {
 }
 pub(crate) use objects_only;
 
-/// Null is as good as nothing.
+/// Reads null as the default.
 pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -89,32 +89,32 @@ mod tests {
 
     #[derive(Debug, Default, PartialEq, serde::Deserialize)]
     #[serde(remote = "Self")]
-    struct Named<'a> {
+    struct WithName<'a> {
         #[serde(borrow, default)]
         name: Option<Text<'a>>,
     }
-    objects_only!(Named);
+    objects_only!(WithName);
 
     #[test]
-    fn a_list_is_no_object() {
+    fn a_list_is_not_read_as_an_object() {
         let name = serde_json::from_str(r#""a""#).unwrap();
-        let read = serde_json::from_str::<Named<'_>>;
-        assert_eq!(read(r#"{"name":"a","x":1}"#).unwrap(), Named { name });
+        let read = serde_json::from_str::<WithName<'_>>;
+        assert_eq!(read(r#"{"name":"a","x":1}"#).unwrap(), WithName { name });
         for other in [r#"["a"]"#, "[]", "1", r#""a""#, "true", "null"] {
             let error = read(other).unwrap_err().to_string();
             assert!(error.contains("expected an object"), "{other}: {error}");
         }
-        let all = serde_json::from_str::<Vec<Option<Named<'_>>>>;
-        assert_eq!(all("[{},null]").unwrap(), [Some(Named::default()), None]);
+        let all = serde_json::from_str::<Vec<Option<WithName<'_>>>>;
+        assert_eq!(all("[{},null]").unwrap(), [Some(WithName::default()), None]);
         assert!(all(r#"[["a"]]"#).is_err());
         let or_default =
-            |json| or_default::<_, Named<'_>>(&mut serde_json::Deserializer::from_str(json));
-        assert_eq!(or_default("null").unwrap(), Named::default());
+            |json| or_default::<_, WithName<'_>>(&mut serde_json::Deserializer::from_str(json));
+        assert_eq!(or_default("null").unwrap(), WithName::default());
         assert!(or_default("[]").is_err());
     }
 
     #[test]
-    fn of_a_key_written_twice_the_last_counts() {
+    fn the_last_value_of_a_key_that_is_written_twice_counts() {
         let pairs: Pairs<'_> = serde_json::from_str(r#"{"a":"1","b":"2","a":"3"}"#).unwrap();
         assert_eq!(pairs.get("a"), Some("3"));
         assert_eq!(pairs.get("c"), None);

@@ -1,140 +1,24 @@
-//! What is answered to the API server, and what is written down about it.
+//! What is answered to the API server, and what is logged about it.
 
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
-use namesake_core::{Reason, Refusal};
+use namesake_core::Reason;
 use serde::Serialize;
 
+use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
-use crate::review::reason::RefusalReason;
+use crate::review::refused::Refused;
 use crate::review::{REVIEW_KIND, REVIEW_VERSION};
-use crate::state::broker::Failure;
 
-/// What a dry run of a user without identity is told, here and by the mutating webhook.
+/// The warning in a dry run by a user whose identity does not exist yet.
 pub const DRY_RUN: &str =
-    "namesake: dry run: the identity would be made, and the pod would get its service account";
-
-/// A refusal. The message is for the person who made the object: what was wrong, who asked, what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// HTTP-like code: 400 (cannot be read), 403 (the rules say no), 404 (a controller goes on without it), 503 (may pass by itself; controllers try again).
-    pub code: u16,
-    /// Stable `CamelCase` word, from [`RefusalReason`] or [`namesake_core::Reason`]. The message that is answered begins with it.
-    pub reason: &'static str,
-    /// The rule that refused, if one did.
-    pub rule: Option<String>,
-    /// Whole sentences.
-    pub message: String,
-}
-
-impl Refused {
-    /// The rules, or what they stand for, say no.
-    pub fn forbidden(reason: RefusalReason, message: impl Into<String>) -> Self {
-        Self::new(403, reason, message)
-    }
-
-    /// What may pass by itself.
-    pub fn later(reason: RefusalReason, message: impl Into<String>) -> Self {
-        Self::new(503, reason, message)
-    }
-
-    /// The rules say no to a controller of Kubernetes that wants to adopt something. It takes this answer for an object that is
-    /// gone meanwhile, and goes on without it; after any other refusal it would stop and try again.
-    pub fn not_to_be_adopted(reason: RefusalReason, message: impl Into<String>) -> Self {
-        Self::new(404, reason, message)
-    }
-
-    /// A request that makes no sense to us.
-    pub fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(400, RefusalReason::BadRequest, message)
-    }
-
-    fn new(code: u16, reason: RefusalReason, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.as_str(),
-            rule: None,
-            message: message.into(),
-        }
-    }
-
-    /// What people see: the word by which docs/reasons.md is keyed, and the message.
-    #[must_use]
-    pub fn answer(&self) -> String {
-        format!("{}: {}", self.reason, self.message)
-    }
-
-    // As the API server names the codes, so that clients treat them as usual.
-    const fn status_reason(&self) -> &'static str {
-        match self.code {
-            403 => "Forbidden",
-            404 => "NotFound",
-            503 => "ServiceUnavailable",
-            _ => "BadRequest",
-        }
-    }
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            code: 403,
-            reason: refusal.reason.as_str(),
-            rule: refusal.rule,
-            message: refusal.message,
-        }
-    }
-}
-
-impl Refused {
-    /// What the broker's failure means for whoever asked.
-    #[must_use]
-    pub fn from_broker(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused { reason, message } => Self {
-                code: 403,
-                reason: refused_by_broker(&reason),
-                rule: None,
-                message,
-            },
-            Failure::Later { reason, message } => Self::later(failed_broker(&reason), message),
-        }
-    }
-}
-
-/// The word for what the broker refuses for good: its own where it is known here.
-fn refused_by_broker(word: &str) -> &'static str {
-    let own = [
-        RefusalReason::HasLeft,
-        RefusalReason::RoleNotAllowed,
-        RefusalReason::Suspended,
-    ];
-    let own = own.map(RefusalReason::as_str).into_iter();
-    let of_the_rules = Reason::ALL.iter().map(|reason| reason.as_str());
-    own.chain(of_the_rules)
-        .find(|known| *known == word)
-        .unwrap_or(Reason::NotEntitled.as_str())
-}
-
-/// The word for what the broker could not do now.
-fn failed_broker(word: &str) -> RefusalReason {
-    match word {
-        "TooManyIdentities" => RefusalReason::TooManyIdentities,
-        "Conflict" => RefusalReason::IdentityConflict,
-        "Leaving" => RefusalReason::IdentityLeaving,
-        "NotOptedIn" => RefusalReason::NotOptedIn,
-        "NotSynced" => RefusalReason::NotSynced,
-        "RulesDiffer" => RefusalReason::RulesDiffer,
-        "RulesNotLoaded" => RefusalReason::RulesNotLoaded,
-        _ => RefusalReason::BrokerUnavailable,
-    }
-}
+    "namesake: dry run: the identity would be created, and the pod would get its service account";
 
 /// Who, why and as whom: the same facts go to the log, to the cluster's audit log and to metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Who asked: for what a carrier makes, who asked for its parent.
+    /// The requester; for what a trusted controller creates, the requester of its parent.
     pub requester: String,
     /// Canonical user.
     pub user: Option<String>,
@@ -144,19 +28,30 @@ pub struct Facts {
     pub class: Option<String>,
     /// KSA that the pod gets.
     pub service_account: Option<String>,
-    /// What was decided: `identity`, `gated`, `service-account`, `kept`, `stamped`, `restored`, `dry-run`, …
-    pub outcome: &'static str,
+    /// What was decided.
+    pub outcome: Outcome,
     /// What would have been decided, in shadow mode.
-    pub would: Option<Would>,
+    pub would: Option<ShadowVerdict>,
 }
 
-/// What would have been decided, had the namespace enforced.
+impl Facts {
+    /// Only the requester is known.
+    pub fn of_requester(requester: &str, outcome: Outcome) -> Self {
+        Self {
+            requester: requester.to_owned(),
+            outcome,
+            ..Self::default()
+        }
+    }
+}
+
+/// What would have been decided if the namespace enforced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Would {
+pub struct ShadowVerdict {
     /// Outcome.
-    pub outcome: &'static str,
-    /// Why it would have been refused; empty if not.
-    pub reason: &'static str,
+    pub outcome: Outcome,
+    /// Why it would have been refused, if it would have been.
+    pub reason: Option<Reason>,
     /// For people.
     pub text: String,
 }
@@ -164,29 +59,35 @@ pub struct Would {
 /// The answer to one review.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// What changes, or why not.
+    /// What changes, or why the request is refused.
     pub result: Result<Patch, Refused>,
     /// Shown to the person, at most 120 characters each.
     pub warnings: Vec<String>,
-    /// Written down.
+    /// Logged.
     pub facts: Facts,
 }
 
 impl Verdict {
-    /// Lets it pass as it is.
+    /// Allows the request as it is.
     #[must_use]
     pub fn pass(facts: Facts) -> Self {
+        Self::change(Patch::default(), facts)
+    }
+
+    /// Allows the request with a patch.
+    #[must_use]
+    pub fn change(patch: Patch, facts: Facts) -> Self {
         Self {
-            result: Ok(Patch::default()),
+            result: Ok(patch),
             warnings: Vec::new(),
             facts,
         }
     }
 
-    /// Refuses. Who asked and which rule refused are added to the message where it does not say so itself.
+    /// Refuses. Requester and rule are added to the message where it does not name them itself.
     #[must_use]
     pub fn refuse(mut refused: Refused, mut facts: Facts) -> Self {
-        facts.outcome = "refused";
+        facts.outcome = Outcome::Refused;
         if refused.rule.is_some() {
             facts.rule.clone_from(&refused.rule);
         }
@@ -194,11 +95,8 @@ impl Verdict {
         if !refused.message.contains(user) && !refused.message.contains(&facts.requester) {
             refused.message += &format!(" (requester: {})", facts.requester);
         }
-        if let Some(rule) = facts
-            .rule
-            .as_ref()
-            .filter(|r| !refused.message.contains(*r))
-        {
+        let rule = facts.rule.as_ref();
+        if let Some(rule) = rule.filter(|rule| !refused.message.contains(*rule)) {
             refused.message += &format!(" (rule: {rule})");
         }
         Self {
@@ -211,7 +109,7 @@ impl Verdict {
     /// The AdmissionReview that answers the request of this uid.
     ///
     /// # Errors
-    /// Never for what this program builds; serde's error otherwise.
+    /// serde's error; not for anything that this program builds.
     pub fn review(&self, uid: &str) -> Result<Vec<u8>, serde_json::Error> {
         let refused = self.result.as_ref().err();
         let patch = match &self.result {
@@ -224,7 +122,7 @@ impl Verdict {
             reason: r.status_reason(),
             message: r.answer(),
         });
-        serde_json::to_vec(&Review {
+        serde_json::to_vec(&ReviewAnswer {
             api_version: REVIEW_VERSION,
             kind: REVIEW_KIND,
             response: Response {
@@ -241,15 +139,16 @@ impl Verdict {
 
     fn audit_annotations(&self) -> BTreeMap<&'static str, &str> {
         let facts = &self.facts;
+        let reason = self.result.as_ref().err().map(|r| r.reason.as_str());
         let all = [
             ("requester", Some(facts.requester.as_str())),
             ("user", facts.user.as_deref()),
             ("rule", facts.rule.as_deref()),
             ("class", facts.class.as_deref()),
             ("service-account", facts.service_account.as_deref()),
-            ("outcome", Some(facts.outcome)),
+            ("outcome", Some(facts.outcome.as_str())),
             ("would", facts.would.as_ref().map(|w| w.text.as_str())),
-            ("reason", self.result.as_ref().err().map(|r| r.reason)),
+            ("reason", reason),
         ];
         let all = all
             .into_iter()
@@ -260,7 +159,7 @@ impl Verdict {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Review<'a> {
+struct ReviewAnswer<'a> {
     api_version: &'a str,
     kind: &'a str,
     response: Response<'a>,
@@ -303,11 +202,7 @@ mod tests {
 
     #[test]
     fn an_answer_echoes_uid_version_and_kind_and_has_no_patch_when_nothing_changes() {
-        let facts = Facts {
-            requester: "alice@acme.com".to_owned(),
-            outcome: "kept",
-            ..Facts::default()
-        };
+        let facts = Facts::of_requester("alice@acme.com", Outcome::Kept);
         let want = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {
             "uid": "u-1", "allowed": true,
             "auditAnnotations": {"requester": "alice@acme.com", "outcome": "kept"}}});
@@ -316,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_status_whose_message_begins_with_the_reason() {
-        let refused = Refused::later(RefusalReason::BrokerUnavailable, "try again");
+        let refused = Refused::new(Reason::BrokerUnavailable, "try again");
         let answer = answer(&Verdict::refuse(refused, Facts::default()));
         let want = json!({"status": "Failure", "code": 503, "reason": "ServiceUnavailable",
             "message": "BrokerUnavailable: try again"});

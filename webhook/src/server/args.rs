@@ -11,39 +11,39 @@ use reqwest::Url;
 
 use crate::check::Check;
 
-/// What the webhook does instead of serving.
+/// Commands other than serving.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Say what is open in this installation, and how to close it. Run by an admin; nothing is changed.
+    /// Check this installation for security gaps, and print how to close them. To be run by an admin; changes nothing.
     ///
-    /// Exit code 0: nothing is open. 1: something is. 2: something could not be looked at.
+    /// Exit code 0: no gaps. 1: gaps were found. 2: something could not be read.
     Check(Check),
 }
 
-/// Namesake's admission webhook: stamps who asked, and gives each pod its user's own service account.
+/// Namesake's admission webhook: records who requested an object, and gives each pod its user's own service account.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
 pub struct Args {
-    /// What to do instead of serving.
+    /// Command to run instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Address and port to serve HTTPS on.
+    /// Address and port on which to serve HTTPS.
     #[arg(long, env = names::ENV_LISTEN, default_value = names::WEBHOOK_LISTEN)]
     pub listen: SocketAddr,
     /// Base URL of the broker.
     #[arg(long, env = names::ENV_BROKER_URL, default_value = names::BROKER_URL)]
     pub broker_url: Url,
-    /// File with the token that is shown to the broker; read again for every call.
+    /// File with the token for the broker; read again for every call.
     #[arg(long, env = names::ENV_BROKER_TOKEN_FILE, default_value = names::BROKER_TOKEN_FILE)]
     pub broker_token_file: PathBuf,
-    /// Longest wait for the broker, such as 6s; keep it below timeoutSeconds of the webhook configuration.
+    /// Longest wait for the broker, such as 6s; must be less than timeoutSeconds of the webhook configuration.
     #[arg(long, env = names::ENV_BROKER_DEADLINE, default_value = names::BROKER_DEADLINE, value_parser = parse_duration)]
     pub broker_deadline: Duration,
-    /// How often to look for a new authority, new stamp keys, and a caBundle that somebody took away; such as 60s.
+    /// How often to check for a new certificate authority, new stamp keys, and a missing caBundle; such as 60s.
     #[arg(long, env = names::ENV_UPKEEP, default_value = names::UPKEEP, value_parser = parse_duration)]
     pub upkeep: Duration,
-    /// File with the authorities (PEM) of the API server's client certificate for webhooks. Reviews that come without such a
-    /// certificate are refused then. It is read at the start [default: none, reviews are for whoever reaches the port]
+    /// File (PEM) with the certificate authorities of the API server's client certificate for webhooks. Reviews without such a
+    /// certificate are then refused. Read at the start [default: none, every client may send reviews]
     #[arg(long, env = "NAMESAKE_CLIENT_CA_FILE")]
     pub client_ca_file: Option<PathBuf>,
     /// Flags that both programs have.
@@ -59,12 +59,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_fit_together() {
+    fn flags_are_consistent() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn it_starts_with_its_defaults_alone() {
+    fn no_flag_is_required() {
         let args = Args::try_parse_from(["namesake-webhook"]).unwrap();
         assert_eq!(args.server.namespace, names::SYSTEM_NAMESPACE);
         assert_eq!(args.server.drain, Duration::from_secs(5));
@@ -76,11 +76,11 @@ mod tests {
             panic!("no check");
         };
         assert!(check.trust.is_empty());
-        for asked in [
+        for command in [
             &["namesake-webhook", "--help"][..],
             &["namesake-webhook", "check", "--help"],
         ] {
-            let help = Args::try_parse_from(asked).unwrap_err();
+            let help = Args::try_parse_from(command).unwrap_err();
             assert_eq!(help.kind(), ErrorKind::DisplayHelp);
         }
     }

@@ -1,4 +1,4 @@
-//! Puts the parts together: certificate, keys, watches, broker, server.
+//! Starts the parts together: certificate, keys, watches, broker client, server.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -19,26 +19,27 @@ use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use crate::server;
-use crate::server::Askers;
+use crate::server::AllowedClients;
 use crate::server::args::Args;
 use crate::state::broker::{Broker, Settings};
 use crate::state::watch;
 use crate::state::{State, system_clock};
+use crate::survey::Survey;
 
-/// How long requests under way may take to end after the listener is closed.
+/// How long requests in progress may take after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How many parents without a proven person a line of the log names; `/v1/unproven` has them all.
-const NAMED: usize = 20;
+/// How many parents without a proven requester the log names; `/v1/unproven` lists them all.
+const MAX_LOGGED: usize = 20;
 
-/// How long a connection may stay without any request: whoever holds connections must not fill us up.
-const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// How long a connection may stay without any request: clients that hold connections must not exhaust the server.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves admission on `listener` and metrics on `metrics` until `shutdown`, and then until what is under way has been answered.
+/// Serves admission on `listener` and metrics on `metrics` until `shutdown`, and then until the requests in progress are answered.
 ///
 /// # Errors
-/// When the certificate, the stamp keys or the server cannot be set up; what to do is in the message. Later failures
-/// (API server away, rules broken) do not end it.
+/// When the certificate, the stamp keys or the server cannot be set up; the message says what to do. Later failures (API server
+/// unavailable, rules not valid) do not stop it.
 pub async fn run(
     args: &Args,
     client: Client,
@@ -46,30 +47,25 @@ pub async fn run(
     metrics: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let namespace = args.server.namespace.as_str();
     let names = args
         .server
         .certificate_names(names::WEBHOOK_SERVICE_ACCOUNT);
-    let keeper = Keeper::start(
-        client.clone(),
-        &args.server.namespace,
-        names,
-        Timestamp::now(),
-    )
-    .await?;
+    let keeper = Keeper::start(client.clone(), namespace, names, Timestamp::now()).await?;
     let settings = Settings {
         url: args.broker_url.clone(),
         token_file: args.broker_token_file.clone(),
         deadline: args.broker_deadline,
     };
     let broker = Arc::new(Broker::new(settings, client_roots(keeper.bundle_pem())?)?);
-    let keys = ensure_stamp_keys(&client, &args.server.namespace).await?;
+    let keys = ensure_stamp_keys(&client, namespace).await?;
     let state = State::new(system_clock())
         .with_cluster(client.clone())
         .with_broker(broker.clone());
     state.set_keys(ring(keys)?);
     let state = Arc::new(state);
 
-    let (tls, askers) = tls(args, keeper.resolver())?;
+    let (tls, clients) = tls(args, keeper.resolver())?;
     let tls = RustlsConfig::from_config(tls);
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
@@ -77,25 +73,19 @@ pub async fn run(
     let server = from_tcp_rustls(listener, tls)?
         .handle(handle.clone())
         .http1_only()
-        .first_request_timeout(FIRST_REQUEST)
-        .serve(server::app_for(state.clone(), askers).into_make_service());
+        .first_request_timeout(FIRST_REQUEST_TIMEOUT)
+        .serve(server::app_for(state.clone(), clients).into_make_service());
     let metrics_address = metrics.local_addr()?;
     metrics.set_nonblocking(true)?;
     let metrics = from_tcp(metrics)?
         .http1_only()
-        .first_request_timeout(FIRST_REQUEST)
+        .first_request_timeout(FIRST_REQUEST_TIMEOUT)
         .serve(server::metrics_app(state.clone()).into_make_service());
-    tracing::info!(%address, metrics = %metrics_address, namespace = args.server.namespace, "serving");
+    tracing::info!(%address, metrics = %metrics_address, namespace, "serving");
 
-    let watches = watch::run(client.clone(), &args.server.namespace, state.clone());
+    let watches = watch::run(client.clone(), namespace, state.clone());
     let keeper = keeper.every(args.upkeep);
-    let upkeep = upkeep(
-        client,
-        &args.server.namespace,
-        keeper,
-        broker,
-        state.clone(),
-    );
+    let upkeep = upkeep(client, namespace, keeper, broker, state.clone());
     let stop = stop(shutdown, &state, &handle, args.server.drain);
     tokio::pin!(watches, upkeep, stop, server, metrics);
     loop {
@@ -109,18 +99,21 @@ pub async fn run(
     }
 }
 
-// Who is served how: reviews are for whoever shows a certificate of the authority in the file, if one is given.
-fn tls(args: &Args, resolver: Arc<Resolver>) -> anyhow::Result<(Arc<ServerConfig>, Askers)> {
+// The TLS configuration, and which clients may send reviews: those with a certificate of the authority in the file, if one is given.
+fn tls(
+    args: &Args,
+    resolver: Arc<Resolver>,
+) -> anyhow::Result<(Arc<ServerConfig>, AllowedClients)> {
     let Some(path) = &args.client_ca_file else {
-        return Ok((server_config(resolver)?, Askers::Anyone));
+        return Ok((server_config(resolver)?, AllowedClients::Any));
     };
     let authorities = std::fs::read_to_string(path)
         .with_context(|| format!("--client-ca-file {}", path.display()))?;
     let tls = server_config_with_client_auth(resolver, &authorities)?;
-    Ok((tls, Askers::Certified))
+    Ok((tls, AllowedClients::WithCertificate))
 }
 
-// At each look: a fresh certificate, the caBundle as it should be, the broker's authority trusted, new stamp keys known.
+// Each time: renews the certificate, sets the caBundle, trusts the broker's authority and loads new stamp keys.
 async fn upkeep(
     client: Client,
     namespace: &str,
@@ -135,14 +128,14 @@ async fn upkeep(
             if trusted != bundle {
                 match client_roots(bundle).map(|roots| broker.trust(roots)) {
                     Ok(Ok(())) => bundle.clone_into(&mut trusted),
-                    failed => tracing::warn!(?failed, "the broker's authority is not trusted yet"),
+                    failed => tracing::warn!(?failed, "failed to trust the broker's new authority"),
                 }
             }
             apply_ca_bundle(&client, WEBHOOK_CONFIGURATION, bundle).await?;
             state.synced.set_ca_bundle();
             match ring(ensure_stamp_keys(&client, namespace).await?) {
                 Ok(keys) => state.set_keys(keys),
-                Err(error) => tracing::warn!(%error, "stamp keys stay as they were"),
+                Err(error) => tracing::warn!(%error, "the stamp keys are not valid; the previous ones stay in use"),
             }
             report(&state, &mut unproven);
             Ok(())
@@ -150,16 +143,16 @@ async fn upkeep(
         .await;
 }
 
-// Says so when there are more or fewer parents without a proven person than at the last look.
+// Logs when there are more or fewer parents without a proven requester than last time.
 fn report(state: &State, before: &mut usize) {
-    let unproven = state.survey().unproven;
+    let unproven = Survey::of(state).unproven;
     if unproven.len() != *before {
         *before = unproven.len();
-        let some: Vec<_> = unproven.iter().take(NAMED).collect();
+        let some: Vec<_> = unproven.iter().take(MAX_LOGGED).collect();
         tracing::info!(
             count = unproven.len(),
             some = ?some.iter().map(|u| format!("{}: {}/{}", u.namespace, u.kind, u.name)).collect::<Vec<_>>(),
-            "parents without a proven person: their pods run as nobody until an admin adopts them"
+            "parents without a proven requester: their pods get no identity until an admin adopts them"
         );
     }
 }
@@ -168,7 +161,7 @@ fn ring(keys: StampKeys) -> anyhow::Result<KeyRing> {
     KeyRing::new(&keys.current, keys.keys).context("stamp keys")
 }
 
-// Not ready first, so that no new requests come; then no new connections; then the end. Waits for ever afterwards.
+// First stops being ready, so that no new requests come; then accepts no new connections; then shuts down. Never returns.
 async fn stop(
     shutdown: CancellationToken,
     state: &State,
@@ -176,8 +169,8 @@ async fn stop(
     drain: Duration,
 ) {
     shutdown.cancelled().await;
-    tracing::info!("stopping");
-    state.synced.set_leaving();
+    tracing::info!("shutting down");
+    state.synced.set_shutting_down();
     tokio::time::sleep(drain).await;
     handle.graceful_shutdown(Some(GRACE));
     std::future::pending::<()>().await;

@@ -1,28 +1,25 @@
-//! Asks the broker for an identity: HTTPS, one call per identity at a time, and never longer than the review may wait.
+//! Client of the broker: HTTPS, one call per identity at a time, and never longer than the review may wait.
 
-mod flight;
+mod single_flight;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use namesake_api::broker_api::{ErrorBody, IdentityAnswer, IdentityRequest};
 use namesake_api::names;
+use namesake_core::Reason;
 use reqwest::Url;
 use rustls::RootCertStore;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use flight::Flights;
+use crate::review::refused::Refused;
 
-use crate::review::reason::RefusalReason;
+pub use single_flight::SingleFlight;
 
-/// Reason of a 403 that is about us and not about the user: our token is not the webhook's.
-const NOT_THE_WEBHOOK: &str = "NotTheWebhook";
-
-/// Waits before a call whose connection failed is made again: at once, for another replica, then while the service still
-/// leads to the one that is gone.
+/// Pauses before a call whose connection failed is repeated: at once, for another replica, then while the Service still routes to the
+/// replica that is gone.
 const PAUSES: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_millis(50),
@@ -30,70 +27,74 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(300),
 ];
 
-/// What is asked for. The broker checks it, and derives everything else from its own copy of the rules.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+/// What the broker is asked. It checks it, and derives everything else from its own copy of the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
-    /// Namespace of the pod.
-    pub namespace: String,
-    /// Identity class.
-    pub class: String,
-    /// Canonical user; empty when the class is not per user and has none.
-    pub user: String,
-    /// Proven groups of the requester that the rules mention.
-    pub groups: Vec<String>,
-    /// Values of the class's `per`.
-    pub values: BTreeMap<String, String>,
-    /// Revision of the rules that decided, in a header: a broker that has others in force must not answer by them.
-    #[serde(skip)]
+    /// Which identity.
+    pub request: IdentityRequest,
+    /// Revision of the rules that decided, sent in a header: a broker that has others in force must not answer by them.
     pub revision: String,
-}
-
-/// An identity that is there: its KSA exists.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// Name of the identity and of its KSA.
-    pub name: String,
-    /// UID of the KSA.
-    pub service_account_uid: String,
-    /// Whether it is known to work at Google.
-    pub ready: bool,
 }
 
 /// Why there is no identity.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Failure {
-    /// The broker says no; asking again does not help.
-    #[error("{message}")]
-    Refused {
-        /// The broker's own word.
-        reason: String,
-        /// What is wrong and what to do.
-        message: String,
-    },
-    /// What may pass by itself: a conflict, a limit, or a broker that is away.
-    #[error("{message}")]
-    Later {
-        /// Reason for programs: the broker's own, or `BrokerUnavailable`.
-        reason: String,
-        /// What is wrong and what to do.
-        message: String,
-    },
+#[error("{message}")]
+pub struct Failure {
+    reason: Reason,
+    is_final: bool,
+    message: String,
 }
 
 impl Failure {
-    pub(crate) fn away(what: impl std::fmt::Display) -> Self {
-        Self::Later {
-            reason: RefusalReason::BrokerUnavailable.to_string(),
+    /// The broker did not answer.
+    pub(crate) fn unavailable(why: impl std::fmt::Display) -> Self {
+        Self {
+            reason: Reason::BrokerUnavailable,
+            is_final: false,
             message: format!(
-                "the broker, which makes identities, did not answer ({what}); users who have theirs already are not \
-                 affected: try again in a minute, and if it lasts ask the platform team to look at the namesake-broker pods"
+                "the broker, which creates identities, did not answer ({why}); users who have their identity already are not affected: \
+                 try again in a minute, and if it lasts ask the platform team to look at the namesake-broker pods"
             ),
+        }
+    }
+
+    // What the broker answered instead of an identity. 403 is final; everything else may pass by itself, also what this webhook did
+    // wrong (401, 404), which its users cannot fix.
+    fn of_answer(status: u16, body: &[u8]) -> Self {
+        let Ok(ErrorBody { error }) = serde_json::from_slice(body) else {
+            return Self::unavailable(format!("HTTP {status} without a reason"));
+        };
+        match error.reason() {
+            Some(reason) => Self {
+                reason,
+                is_final: status == 403 && reason.is_lasting(),
+                message: error.message,
+            },
+            None => Self {
+                reason: Reason::BrokerUnavailable,
+                is_final: false,
+                message: format!("{} (the broker's reason: {})", error.message, error.reason),
+            },
+        }
+    }
+
+    /// Whether the broker refuses for good.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.is_final
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: if failure.is_final { 403 } else { 503 },
+            ..Self::new(failure.reason, failure.message)
         }
     }
 }
 
-/// Where the broker is and how to show who we are.
+/// Where the broker is, and how this webhook authenticates to it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Base URL: `https`, or `http` to this machine itself.
@@ -112,26 +113,15 @@ pub struct Broker {
     http: ArcSwap<reqwest::Client>,
 }
 
-#[derive(Deserialize)]
-struct Refusal {
-    error: RefusalBody,
-}
-
-#[derive(Deserialize)]
-struct RefusalBody {
-    reason: String,
-    message: String,
-}
-
 impl Broker {
-    /// A client that trusts these roots and nobody else.
+    /// A client that trusts these root certificates only.
     ///
     /// # Errors
-    /// When the URL is neither `https` nor on this machine, or the TLS settings do not fit together.
+    /// When the URL is neither `https` nor on this machine, or the TLS settings are not consistent.
     pub fn new(settings: Settings, roots: RootCertStore) -> anyhow::Result<Self> {
         let host = settings.url.host_str().unwrap_or_default();
-        let local = ["127.0.0.1", "[::1]", "localhost"].contains(&host);
-        if settings.url.scheme() != "https" && !local {
+        let is_local = ["127.0.0.1", "[::1]", "localhost"].contains(&host);
+        if settings.url.scheme() != "https" && !is_local {
             anyhow::bail!("broker URL {}: must be https", settings.url);
         }
         let address = settings.url.join(names::IDENTITIES_PATH)?;
@@ -143,59 +133,48 @@ impl Broker {
         })
     }
 
-    /// Trusts other roots from the next call on.
+    /// Trusts other root certificates from the next call on.
     ///
     /// # Errors
-    /// When the TLS settings do not fit together; the old roots stay.
+    /// When the TLS settings are not consistent; the old roots stay.
     pub fn trust(&self, roots: RootCertStore) -> anyhow::Result<()> {
         self.http.store(client(roots)?.into());
         Ok(())
     }
 
-    /// Longest wait for an answer.
-    #[must_use]
-    pub fn deadline(&self) -> Duration {
-        self.settings.deadline
-    }
-
-    /// Asks. A refusal is not asked again here: whoever creates pods does that. A connection that fails is, because the
-    /// broker's replicas come and go, and asking twice makes one identity.
+    /// Has the broker create the identity, unless it exists. A refusal is not repeated here: whoever creates pods does that. A failed
+    /// connection is, because the broker's replicas come and go, and two calls create one identity.
     ///
     /// # Errors
     /// Why there is no identity.
-    pub async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
-        let call = self.call(question);
-        match tokio::time::timeout(self.settings.deadline, call).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::away(format!(
-                "not within {:?}",
-                self.settings.deadline
-            ))),
-        }
+    pub async fn ask(&self, question: &Question) -> Result<IdentityAnswer, Failure> {
+        let deadline = self.settings.deadline;
+        let call = tokio::time::timeout(deadline, self.call(question)).await;
+        call.unwrap_or_else(|_| Err(Failure::unavailable(format!("not within {deadline:?}"))))
     }
 
-    async fn call(&self, question: &Question) -> Result<Answer, Failure> {
+    async fn call(&self, question: &Question) -> Result<IdentityAnswer, Failure> {
         let token = self.token().await?;
-        let asked = serde_json::to_vec(question).map_err(Failure::away)?;
+        let asked = serde_json::to_vec(&question.request).map_err(Failure::unavailable)?;
         let mut pauses = PAUSES.into_iter();
         let (status, body) = loop {
-            let failed = match self.once(question, &token, asked.clone()).await {
+            let failed = match self.send(question, &token, asked.clone()).await {
                 Ok(answer) => break answer,
                 Err(failed) => failed,
             };
             let Some(pause) = pauses.next() else {
-                return Err(Failure::away(root_cause(&failed.without_url())));
+                return Err(Failure::unavailable(root_cause(&failed.without_url())));
             };
             tokio::time::sleep(pause).await;
         };
         if status.is_success() {
             return serde_json::from_slice(&body)
-                .map_err(|e| Failure::away(format!("its answer cannot be read: {e}")));
+                .map_err(|e| Failure::unavailable(format!("its answer cannot be read: {e}")));
         }
-        Err(refused(status.as_u16(), &body))
+        Err(Failure::of_answer(status.as_u16(), &body))
     }
 
-    async fn once(
+    async fn send(
         &self,
         question: &Question,
         token: &SecretString,
@@ -213,35 +192,17 @@ impl Broker {
     }
 
     async fn token(&self) -> Result<SecretString, Failure> {
-        let file = &self.settings.token_file;
-        let text = tokio::fs::read_to_string(file).await.map_err(|e| {
-            Failure::away(format!(
-                "our own token cannot be read from {}: {e}",
-                file.display()
-            ))
+        let path = &self.settings.token_file;
+        let file = path.display();
+        let text = tokio::fs::read_to_string(path).await.map_err(|e| {
+            Failure::unavailable(format!("our own token cannot be read from {file}: {e}"))
         })?;
         if text.trim().is_empty() {
-            let file = file.display();
-            return Err(Failure::away(format!("our own token in {file} is empty")));
+            return Err(Failure::unavailable(format!(
+                "our own token in {file} is empty"
+            )));
         }
         Ok(SecretString::from(text.trim().to_owned()))
-    }
-}
-
-// 403 says no; everything else may pass by itself, also what we ourselves did wrong (401, 404), which people cannot mend.
-fn refused(status: u16, body: &[u8]) -> Failure {
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(refusal) if status == 403 && refusal.error.reason != NOT_THE_WEBHOOK => {
-            Failure::Refused {
-                reason: refusal.error.reason,
-                message: refusal.error.message,
-            }
-        }
-        Ok(refusal) => Failure::Later {
-            reason: refusal.error.reason,
-            message: refusal.error.message,
-        },
-        Err(_) => Failure::away(format!("HTTP {status} without a reason")),
     }
 }
 
@@ -268,116 +229,4 @@ fn client(roots: RootCertStore) -> anyhow::Result<reqwest::Client> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use super::*;
-
-    fn settings(url: &str) -> Settings {
-        Settings {
-            url: Url::parse(url).unwrap(),
-            token_file: PathBuf::from("/nowhere/token"),
-            deadline: Duration::from_secs(1),
-        }
-    }
-
-    #[test]
-    fn a_broker_elsewhere_without_tls_is_refused() {
-        let made = Broker::new(settings("http://broker.example:1"), RootCertStore::empty());
-        assert!(made.unwrap_err().to_string().contains("must be https"));
-        Broker::new(settings("http://127.0.0.1:1"), RootCertStore::empty()).unwrap();
-    }
-
-    #[test]
-    fn only_403_with_a_reason_is_final() {
-        let body = br#"{"error":{"code":1,"reason":"R","message":"ask #ml"}}"#;
-        assert_eq!(
-            refused(403, body),
-            Failure::Refused {
-                reason: "R".to_owned(),
-                message: "ask #ml".to_owned()
-            }
-        );
-        for status in [400, 401, 404, 409, 429, 500, 503] {
-            assert!(
-                matches!(refused(status, body), Failure::Later { reason, .. } if reason == "R")
-            );
-        }
-        assert!(matches!(refused(403, b"<html>"), Failure::Later { .. }));
-        let ours = br#"{"error":{"code":403,"reason":"NotTheWebhook","message":"m"}}"#;
-        assert!(matches!(refused(403, ours), Failure::Later { .. }));
-    }
-
-    #[tokio::test]
-    async fn a_missing_token_is_a_failure_that_names_the_file() {
-        let broker = Broker::new(settings("http://127.0.0.1:1"), RootCertStore::empty()).unwrap();
-        let question = Question {
-            namespace: "n".to_owned(),
-            class: "c".to_owned(),
-            user: "u".to_owned(),
-            groups: Vec::new(),
-            values: BTreeMap::new(),
-            revision: String::new(),
-        };
-        let failure = broker.ask(&question).await.unwrap_err();
-        assert!(failure.to_string().contains("/nowhere/token"));
-    }
-
-    /// A broker whose first `cut` connections end in the middle of a request; then it answers. Gives its address and how
-    /// many connections came.
-    async fn coming_and_going(cut: usize) -> (String, Arc<AtomicUsize>) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let came = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&came);
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let number = count.fetch_add(1, Ordering::SeqCst);
-                let mut request = [0; 4096];
-                let _ = stream.read(&mut request).await;
-                if number >= cut {
-                    let body = r#"{"name":"n","serviceAccountUid":"u","ready":true}"#;
-                    let head = format!(
-                        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-                        body.len()
-                    );
-                    let _ = stream.write_all(head.as_bytes()).await;
-                }
-            }
-        });
-        (url, came)
-    }
-
-    fn asked() -> Question {
-        Question {
-            namespace: "n".to_owned(),
-            class: "c".to_owned(),
-            user: "u".to_owned(),
-            groups: Vec::new(),
-            values: BTreeMap::new(),
-            revision: "r".to_owned(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_replica_that_ends_in_the_middle_of_a_call_is_not_noticed() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "token").unwrap();
-        for (cut, answered, came) in [(0, true, 1), (1, true, 2), (PAUSES.len() + 1, false, 5)] {
-            let (url, connections) = coming_and_going(cut).await;
-            let settings = Settings {
-                token_file: file.path().to_owned(),
-                deadline: Duration::from_secs(20),
-                ..settings(&url)
-            };
-            let broker = Broker::new(settings, RootCertStore::empty()).unwrap();
-            let answer = broker.ask(&asked()).await;
-            assert_eq!(answer.is_ok(), answered, "{cut}: {answer:?}");
-            assert_eq!(connections.load(Ordering::SeqCst), came, "{cut}");
-        }
-    }
-}
+mod tests;

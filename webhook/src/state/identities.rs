@@ -1,7 +1,7 @@
-//! What the watch knows of Identities: slim, and by name, so that a known user's pod costs no call.
+//! Identities in memory, reduced to what admission reads, so that a known user's pod costs no call.
 
+use parking_lot::RwLock;
 use std::collections::{HashMap, HashSet};
-use std::sync::{PoisonError, RwLock};
 
 use crate::decide::known::KnownIdentity;
 
@@ -15,20 +15,20 @@ impl Identities {
     /// The Identity of this name in this namespace.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<KnownIdentity> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         all.get(namespace)?.get(name).cloned()
     }
 
     /// Adds or replaces one.
     pub fn apply(&self, namespace: &str, name: &str, known: KnownIdentity) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.write();
         let names = all.entry(namespace.into()).or_default();
         names.insert(name.into(), known);
     }
 
-    /// Forgets one.
+    /// Removes one.
     pub fn delete(&self, namespace: &str, name: &str) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.write();
         if let Some(names) = all.get_mut(namespace) {
             names.remove(name);
             if names.is_empty() {
@@ -37,9 +37,9 @@ impl Identities {
         }
     }
 
-    /// Forgets whatever a complete list did not name.
+    /// Removes all that a complete list does not contain.
     pub fn keep_only(&self, listed: &HashSet<(String, String)>) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.write();
         for (namespace, names) in all.iter_mut() {
             names.retain(|name, _| listed.contains(&(namespace.to_string(), name.to_string())));
         }
@@ -49,7 +49,7 @@ impl Identities {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         all.values().map(HashMap::len).sum()
     }
 
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_found_in_its_own_namespace_only_and_forgotten_when_a_list_lacks_it() {
+    fn an_identity_is_found_in_its_own_namespace_only_and_removed_if_a_list_lacks_it() {
         let all = Identities::default();
         all.apply("research", "mf-a", known("alice@acme.com"));
         all.apply("prod", "mf-b", known("bob@acme.com"));

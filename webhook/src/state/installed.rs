@@ -1,4 +1,4 @@
-//! Which kinds of parents the cluster has, and at which version they are read.
+//! Which kinds of parents the cluster has, and in which version they are read.
 
 use std::collections::BTreeMap;
 
@@ -7,66 +7,63 @@ use tokio::sync::watch;
 
 use crate::decide::kinds::Kind;
 
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    looked: bool,
-    resources: BTreeMap<&'static str, ApiResource>,
-}
+type Resources = BTreeMap<&'static str, ApiResource>;
 
-/// The kinds of parents that the API server serves, as it was asked last.
+/// The kinds of parents that the API server served when it was asked last; nothing before that.
 #[derive(Debug)]
-pub struct Installed(watch::Sender<Seen>);
+pub struct Installed(watch::Sender<Option<Resources>>);
 
 impl Default for Installed {
     fn default() -> Self {
-        Self(watch::Sender::new(Seen::default()))
+        Self(watch::Sender::new(None))
     }
 }
 
 impl Installed {
-    /// How a kind is read: as the API server recommends, or as we know it.
+    /// How a kind is read: in the version that the API server recommends, or in the one that we know.
     #[must_use]
     pub fn resource(&self, kind: &Kind) -> ApiResource {
-        let seen = self.0.borrow();
-        let found = seen.resources.get(kind.name).cloned();
-        found.unwrap_or_else(|| as_known(kind))
+        let installed = self.0.borrow();
+        let found = installed.iter().find_map(|all| all.get(kind.name));
+        found.cloned().unwrap_or_else(|| known_version(kind))
     }
 
-    /// Takes over what the API server serves now. Returns names of kinds that it did not serve before.
-    pub fn set(&self, resources: BTreeMap<&'static str, ApiResource>) -> Vec<&'static str> {
+    /// Sets what the API server serves now. Returns the names of kinds that it did not serve before.
+    pub fn set(&self, resources: Resources) -> Vec<&'static str> {
         let mut new = Vec::new();
-        self.0.send_if_modified(|seen| {
-            let known = |name: &&&'static str| !seen.resources.contains_key(**name);
-            new = resources.keys().filter(known).copied().collect();
-            let changed = !seen.looked || seen.resources != resources;
-            *seen = Seen {
-                looked: true,
-                resources,
+        self.0.send_if_modified(|installed| {
+            let is_new = |name: &&&'static str| {
+                let before = installed.as_ref();
+                before.is_none_or(|before| !before.contains_key(**name))
             };
+            new = resources.keys().filter(is_new).copied().collect();
+            let changed = installed.as_ref() != Some(&resources);
+            *installed = Some(resources);
             changed
         });
         new
     }
 
     /// Waits until it is known whether a kind is served, and how.
-    pub async fn looked(&self, kind: &Kind) -> Option<ApiResource> {
-        let mut seen = self.0.subscribe();
-        let seen = seen.wait_for(|seen| seen.looked).await.ok()?;
-        seen.resources.get(kind.name).cloned()
+    pub async fn wait_for(&self, kind: &Kind) -> Option<ApiResource> {
+        let mut installed = self.0.subscribe();
+        let installed = installed.wait_for(Option::is_some).await.ok()?;
+        installed.as_ref()?.get(kind.name).cloned()
     }
 
-    /// Waits until a kind is served otherwise than `now` says.
-    pub async fn changed(&self, kind: &Kind, now: Option<&ApiResource>) {
-        let mut seen = self.0.subscribe();
-        let other = |seen: &Seen| seen.looked && seen.resources.get(kind.name) != now;
-        // The sender lives as long as we do.
-        let _ = seen.wait_for(other).await;
+    /// Waits until a kind is served in another way than `now`.
+    pub async fn wait_for_change(&self, kind: &Kind, now: Option<&ApiResource>) {
+        let mut installed = self.0.subscribe();
+        let is_other = |installed: &Option<Resources>| {
+            let installed = installed.as_ref();
+            installed.is_some_and(|all| all.get(kind.name) != now)
+        };
+        // The sender lives as long as this object.
+        let _ = installed.wait_for(is_other).await;
     }
 }
 
-/// A kind as we know it.
-#[must_use]
-fn as_known(kind: &Kind) -> ApiResource {
+fn known_version(kind: &Kind) -> ApiResource {
     let gvk = GroupVersionKind::gvk(kind.group, kind.version, kind.kind);
     ApiResource::from_gvk_with_plural(&gvk, kind.plural)
 }
@@ -82,16 +79,16 @@ mod tests {
         let installed = Installed::default();
         assert_eq!(installed.resource(job_set).version, "v1alpha2");
         assert!(installed.set(BTreeMap::new()).is_empty());
-        assert_eq!(installed.looked(job_set).await, None);
-        let mut newer = as_known(job_set);
+        assert_eq!(installed.wait_for(job_set).await, None);
+        let mut newer = known_version(job_set);
         newer.version = "v1beta1".to_owned();
         let served = BTreeMap::from([(job_set.name, newer.clone())]);
         let (names, ()) = tokio::join!(
             async { installed.set(served) },
-            installed.changed(job_set, None)
+            installed.wait_for_change(job_set, None)
         );
         assert_eq!(names, [job_set.name]);
-        assert_eq!(installed.looked(job_set).await, Some(newer.clone()));
+        assert_eq!(installed.wait_for(job_set).await, Some(newer.clone()));
         assert_eq!(installed.resource(job_set), newer);
     }
 }

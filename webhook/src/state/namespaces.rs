@@ -1,18 +1,18 @@
-//! Which namespaces have opted in, as our own watch sees them.
+//! Opted-in namespaces, as our own watch sees them.
 
+use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 
 use crate::decide::mode::Mode;
 
-/// A namespace that opted in.
+/// A namespace that is opted in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptedIn {
     /// The stack that its label names.
     pub stack: String,
-    /// What we do there; a namespace whose mode is off is not in.
+    /// What Namesake does there; a namespace whose mode is off is not among them.
     pub mode: Mode,
-    /// What was signed there in another epoch is void, because nobody watched who wrote what in between.
+    /// What was signed there in another epoch is not valid, because Namesake did not see who wrote what in between.
     pub epoch: String,
 }
 
@@ -21,56 +21,56 @@ pub struct OptedIn {
 pub struct Namespaces(RwLock<HashMap<String, OptedIn>>);
 
 impl Namespaces {
-    /// The namespace, if it opted in to this stack.
+    /// The namespace, if it is opted in to this stack.
     #[must_use]
     pub fn get(&self, namespace: &str, stack: &str) -> Option<OptedIn> {
-        let here = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let found = here.get(namespace)?;
+        let all = self.0.read();
+        let found = all.get(namespace)?;
         (found.stack == stack).then(|| found.clone())
     }
 
-    /// The mode of a namespace that opted in to this stack; of any other, `enforce`.
+    /// The mode of a namespace that is opted in to this stack; of any other, `enforce`.
     #[must_use]
     pub fn mode(&self, namespace: &str, stack: &str) -> Mode {
-        let here = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let found = here.get(namespace).filter(|n| n.stack == stack);
+        let all = self.0.read();
+        let found = all.get(namespace).filter(|n| n.stack == stack);
         found.map_or(Mode::Enforce, |n| n.mode)
     }
 
-    /// Adds one, or takes over what changed. Returns whether it is new.
+    /// Adds or replaces one. Returns whether it is new.
     pub fn apply(&self, namespace: &str, opted_in: OptedIn) -> bool {
-        let mut here = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        here.insert(namespace.to_owned(), opted_in).is_none()
+        let mut all = self.0.write();
+        all.insert(namespace.to_owned(), opted_in).is_none()
     }
 
     /// How many are in this mode.
     #[must_use]
     pub fn count(&self, mode: Mode) -> usize {
-        let here = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        here.values().filter(|n| n.mode == mode).count()
+        let all = self.0.read();
+        all.values().filter(|n| n.mode == mode).count()
     }
 
-    /// Forgets one that opted out.
+    /// Removes one that opted out.
     pub fn delete(&self, namespace: &str) {
-        let mut here = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        here.remove(namespace);
+        let mut all = self.0.write();
+        all.remove(namespace);
     }
 
     /// Names of all, in order.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let here = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut names: Vec<_> = here.keys().cloned().collect();
+        let all = self.0.read();
+        let mut names: Vec<_> = all.keys().cloned().collect();
         names.sort_unstable();
         names
     }
 
-    /// Names of those that opted in to this stack, in order.
+    /// Names of those that are opted in to this stack, in order.
     #[must_use]
     pub fn of_stack(&self, stack: &str) -> Vec<String> {
-        let here = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let of_it = here.iter().filter(|(_, n)| n.stack == stack);
-        let mut names: Vec<_> = of_it.map(|(name, _)| name.clone()).collect();
+        let all = self.0.read();
+        let of_stack = all.iter().filter(|(_, n)| n.stack == stack);
+        let mut names: Vec<_> = of_stack.map(|(name, _)| name.clone()).collect();
         names.sort_unstable();
         names
     }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_counts_for_the_stack_of_its_label_only() {
+    fn a_namespace_is_opted_in_to_the_stack_of_its_label_only() {
         let all = Namespaces::default();
         assert!(all.apply("research", of("prod")));
         assert!(!all.apply("research", of("prod")));
@@ -105,13 +105,13 @@ mod tests {
     fn a_namespace_has_the_mode_and_the_epoch_that_were_seen_last() {
         let all = Namespaces::default();
         all.apply("research", of("prod"));
-        let again = OptedIn {
+        let changed = OptedIn {
             mode: Mode::Shadow,
             epoch: "another-epoch-of-its".to_owned(),
             ..of("prod")
         };
-        all.apply("research", again.clone());
-        assert_eq!(all.get("research", "prod"), Some(again));
+        all.apply("research", changed.clone());
+        assert_eq!(all.get("research", "prod"), Some(changed));
         assert_eq!(all.count(Mode::Shadow), 1);
     }
 }

@@ -1,7 +1,9 @@
-//! What the watch knows of the objects that pods come from: their metadata and what they run, by namespace and UID.
+//! Parents in memory: their metadata and what they run.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use crate::decide::known::KnownParent;
 
@@ -15,7 +17,7 @@ impl Parents {
     /// The parent of this kind and UID in this namespace.
     #[must_use]
     pub fn get(&self, namespace: &str, kind: &str, uid: &str) -> Option<Arc<KnownParent>> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         let found = all.get(namespace)?.get(uid)?;
         (found.kind == kind).then(|| found.clone())
     }
@@ -23,30 +25,30 @@ impl Parents {
     /// The parent of this UID in this namespace, of whatever kind.
     #[must_use]
     pub fn by_uid(&self, namespace: &str, uid: &str) -> Option<Arc<KnownParent>> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         all.get(namespace)?.get(uid).cloned()
     }
 
     /// Adds or replaces one, and returns it.
     pub fn apply(&self, namespace: &str, uid: &str, parent: KnownParent) -> Arc<KnownParent> {
         let parent = Arc::new(parent);
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.write();
         let uids = all.entry(namespace.into()).or_default();
         uids.insert(uid.into(), parent.clone());
         parent
     }
 
-    /// Forgets one.
+    /// Removes one.
     pub fn delete(&self, namespace: &str, uid: &str) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.write();
         if let Some(uids) = all.get_mut(namespace) {
             uids.remove(uid);
         }
     }
 
-    /// Forgets whatever of a kind a complete list of this namespace did not name.
+    /// Removes all of a kind that a complete list of this namespace does not contain.
     pub fn keep_only(&self, namespace: &str, kind: &str, listed: &HashSet<String>) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.write();
         if let Some(uids) = all.get_mut(namespace) {
             uids.retain(|uid, parent| parent.kind != kind || listed.contains(&**uid));
         }
@@ -55,23 +57,23 @@ impl Parents {
     /// All of a namespace, with their UIDs.
     #[must_use]
     pub fn of(&self, namespace: &str) -> Vec<(Box<str>, Arc<KnownParent>)> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         let found = all.get(namespace).into_iter().flatten();
         found
             .map(|(uid, parent)| (uid.clone(), parent.clone()))
             .collect()
     }
 
-    /// Forgets a namespace that opted out.
-    pub fn forget(&self, namespace: &str) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    /// Removes all of a namespace that opted out.
+    pub fn delete_namespace(&self, namespace: &str) {
+        let mut all = self.0.write();
         all.remove(namespace);
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         all.values().map(HashMap::len).sum()
     }
 
@@ -113,7 +115,7 @@ mod tests {
         all.delete("research", "u2");
         assert!(all.is_empty());
         all.apply("research", "u3", parent("c"));
-        all.forget("research");
+        all.delete_namespace("research");
         assert_eq!(all.len(), 0);
     }
 }

@@ -1,26 +1,28 @@
-//! The rules in force: the last that were accepted, while the ones as written are broken.
+//! The rules in force: the current ones, or the last that were accepted while the current ones are not valid.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use arc_swap::ArcSwapOption;
 use namesake_core::Rules;
 use namesake_service::{RulesFiles, parse_rules};
 
-/// What came of a new text.
+/// The effect of a new version of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Offer {
-    /// The rules as written are in force.
+pub enum Effect {
+    /// The current rules are in force.
     InForce {
         /// Their revision.
         revision: String,
         /// Whether another revision, or none, was in force before.
         new: bool,
     },
-    /// It does not matter now.
+    /// It has no effect now.
     Ignored,
-    /// The rules as written are broken; why, and whether older ones are in force.
-    Broken {
-        /// Every problem, one a line.
+    /// The current rules are not valid.
+    Invalid {
+        /// Every problem, one per line.
         problems: String,
         /// Revision of the rules that stay in force, if any.
         in_force: Option<String>,
@@ -28,19 +30,19 @@ pub enum Offer {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    // `None` until the watch has said whether there are any.
+struct Versions {
+    // `None` until the watch has listed them.
     current: Option<Option<RulesFiles>>,
     accepted: Option<RulesFiles>,
-    // Rules in force come from what is written now, not from what was accepted once.
+    // Whether the rules in force are a version that was current, not one that was accepted before this process started.
     from_current: bool,
 }
 
-/// The rules in force, and what the watches saw of the two ConfigMaps.
+/// The rules in force, and the versions in the two ConfigMaps.
 #[derive(Debug, Default)]
 pub struct RulesInForce {
     rules: ArcSwapOption<Rules>,
-    seen: Mutex<Seen>,
+    versions: Mutex<Versions>,
 }
 
 impl RulesInForce {
@@ -50,52 +52,52 @@ impl RulesInForce {
         self.rules.load_full()
     }
 
-    /// Takes over the rules as they are written now; `None` when there is no ConfigMap.
-    pub fn offer_current(&self, files: Option<RulesFiles>) -> Offer {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.current = Some(files);
-        self.decide(&mut seen)
+    /// Sets the current rules; `None` when there is no ConfigMap.
+    pub fn set_current(&self, files: Option<RulesFiles>) -> Effect {
+        let mut versions = self.versions.lock();
+        versions.current = Some(files);
+        self.decide(&mut versions)
     }
 
-    /// Takes over the rules that the broker accepted last; they count only while the written ones are broken and
-    /// nothing newer was accepted by this process.
-    pub fn offer_accepted(&self, files: Option<RulesFiles>) -> Offer {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.accepted = files;
-        if seen.from_current {
-            return Offer::Ignored;
+    /// Sets the rules that the broker accepted last; they are used only while the current ones are not valid and this process has not
+    /// accepted any itself.
+    pub fn set_accepted(&self, files: Option<RulesFiles>) -> Effect {
+        let mut versions = self.versions.lock();
+        versions.accepted = files;
+        if versions.from_current {
+            return Effect::Ignored;
         }
-        self.decide(&mut seen)
+        self.decide(&mut versions)
     }
 
-    fn decide(&self, seen: &mut Seen) -> Offer {
-        let problems = match &seen.current {
-            None => return Offer::Ignored,
+    fn decide(&self, versions: &mut Versions) -> Effect {
+        let problems = match &versions.current {
+            None => return Effect::Ignored,
             Some(None) => "the ConfigMap of rules is missing".to_owned(),
             Some(Some(files)) => match parse_rules(files) {
                 Ok(rules) => {
-                    seen.from_current = true;
+                    versions.from_current = true;
                     return self.put(rules);
                 }
                 Err(errors) => errors.to_string(),
             },
         };
-        if !seen.from_current
-            && let Some(Ok(rules)) = seen.accepted.as_ref().map(parse_rules)
+        if !versions.from_current
+            && let Some(Ok(rules)) = versions.accepted.as_ref().map(parse_rules)
         {
             self.put(rules);
         }
         let in_force = self.get().map(|r| r.revision().to_owned());
-        Offer::Broken { problems, in_force }
+        Effect::Invalid { problems, in_force }
     }
 
-    fn put(&self, rules: Rules) -> Offer {
+    fn put(&self, rules: Rules) -> Effect {
         let revision = rules.revision().to_owned();
         let new = self.get().is_none_or(|r| r.revision() != revision);
         if new {
             self.rules.store(Some(Arc::new(rules)));
         }
-        Offer::InForce { revision, new }
+        Effect::InForce { revision, new }
     }
 }
 
@@ -105,27 +107,27 @@ mod tests {
 
     use super::*;
 
-    const GOOD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
+    const VALID: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
 
     fn files(text: &str) -> Option<RulesFiles> {
         Some(RulesFiles::from([(RULES_KEY.to_owned(), text.to_owned())]))
     }
 
     fn other() -> String {
-        GOOD.replace("noMatch: deny", "noMatch: keep")
+        VALID.replace("noMatch: deny", "noMatch: keep")
     }
 
     #[test]
-    fn a_broken_edit_leaves_the_rules_in_force_and_says_where_it_is_broken() {
+    fn an_invalid_edit_leaves_the_rules_in_force_and_names_its_problems() {
         let rules = RulesInForce::default();
         assert!(matches!(
-            rules.offer_current(files(GOOD)),
-            Offer::InForce { new: true, .. }
+            rules.set_current(files(VALID)),
+            Effect::InForce { new: true, .. }
         ));
         let before = rules.get().unwrap();
-        let broken = format!("{GOOD}\nnonsense: 1\n");
-        let Offer::Broken { problems, in_force } = rules.offer_current(files(&broken)) else {
-            panic!("taken for good");
+        let invalid = format!("{VALID}\nnonsense: 1\n");
+        let Effect::Invalid { problems, in_force } = rules.set_current(files(&invalid)) else {
+            panic!("accepted as valid");
         };
         assert!(
             problems.starts_with("rules.yaml:") && problems.contains("nonsense"),
@@ -133,55 +135,52 @@ mod tests {
         );
         assert_eq!(in_force.as_deref(), Some(before.revision()));
         assert!(matches!(
-            rules.offer_current(None),
-            Offer::Broken {
+            rules.set_current(None),
+            Effect::Invalid {
                 in_force: Some(_),
                 ..
             }
         ));
         assert!(matches!(
-            rules.offer_current(files(GOOD)),
-            Offer::InForce { new: false, .. }
+            rules.set_current(files(VALID)),
+            Effect::InForce { new: false, .. }
         ));
     }
 
     #[test]
-    fn accepted_rules_count_only_while_nothing_newer_was_accepted_here() {
+    fn accepted_rules_are_used_only_while_this_process_has_accepted_none() {
         let rules = RulesInForce::default();
-        assert_eq!(rules.offer_accepted(files(GOOD)), Offer::Ignored);
-        assert!(
-            rules.get().is_none(),
-            "the rules as written are not known yet"
-        );
-        let broken = rules.offer_current(files("nonsense"));
+        assert_eq!(rules.set_accepted(files(VALID)), Effect::Ignored);
+        assert!(rules.get().is_none(), "the current rules are not known yet");
+        let invalid = rules.set_current(files("nonsense"));
         assert!(matches!(
-            broken,
-            Offer::Broken {
+            invalid,
+            Effect::Invalid {
                 in_force: Some(_),
                 ..
             }
         ));
         let accepted = rules.get().unwrap();
         assert!(matches!(
-            rules.offer_current(files(&other())),
-            Offer::InForce { new: true, .. }
+            rules.set_current(files(&other())),
+            Effect::InForce { new: true, .. }
         ));
-        rules.offer_current(files("nonsense"));
-        assert_eq!(rules.offer_accepted(files(GOOD)), Offer::Ignored);
+        rules.set_current(files("nonsense"));
+        assert_eq!(rules.set_accepted(files(VALID)), Effect::Ignored);
         assert_ne!(rules.get().unwrap().revision(), accepted.revision());
     }
 
     #[test]
-    fn accepted_rules_that_come_last_are_taken_when_the_written_ones_are_broken() {
+    fn accepted_rules_are_used_when_the_current_ones_are_not_valid() {
         let rules = RulesInForce::default();
         assert!(matches!(
-            rules.offer_current(files("nonsense")),
-            Offer::Broken { in_force: None, .. }
+            rules.set_current(files("nonsense")),
+            Effect::Invalid { in_force: None, .. }
         ));
-        let offer = rules.offer_accepted(files(GOOD));
+        let effect = rules.set_accepted(files(VALID));
         assert!(matches!(
-            offer,
-            Offer::Broken {
+            effect,
+            Effect::Invalid {
                 in_force: Some(_),
                 ..
             }

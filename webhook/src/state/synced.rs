@@ -1,8 +1,9 @@
-//! What has been loaded since the start; a replica serves when all of it has.
+//! What has been loaded since the start; a replica is ready when everything is.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// What has been loaded, and what is still missing.
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub struct Synced {
     namespaces: AtomicBool,
     keys: AtomicBool,
     ca_bundle: AtomicBool,
-    leaving: AtomicBool,
+    shutting_down: AtomicBool,
     // Namespaces and kinds whose parents are being listed for the first time.
     parents: Mutex<BTreeSet<(String, &'static str)>>,
 }
@@ -33,40 +34,40 @@ impl Synced {
         self.namespaces.store(true, Ordering::Release);
     }
 
-    /// The keys of stamps are there.
+    /// The stamp keys are loaded.
     pub fn set_keys(&self) {
         self.keys.store(true, Ordering::Release);
     }
 
-    /// The API server has been told to trust our certificate.
+    /// The webhook configurations have the caBundle of our certificate.
     pub fn set_ca_bundle(&self) {
         self.ca_bundle.store(true, Ordering::Release);
     }
 
-    /// This replica is about to stop; it goes on serving, but asks for no more.
-    pub fn set_leaving(&self) {
-        self.leaving.store(true, Ordering::Release);
+    /// This replica shuts down soon; it still serves, but should get no new requests.
+    pub fn set_shutting_down(&self) {
+        self.shutting_down.store(true, Ordering::Release);
     }
 
-    /// Parents of this namespace and kind are being listed. Only those of the first list of namespaces hold a replica back;
-    /// a namespace that opts in later must not take it out of service.
+    /// Parents of this namespace and kind are being listed. Only those of the first list of namespaces keep a replica from being
+    /// ready; a namespace that opts in later must not take it out of service.
     pub fn expect_parents(&self, namespace: &str, kind: &'static str) {
         if self.namespaces.load(Ordering::Acquire) {
             return;
         }
-        let mut parents = self.parents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parents = self.parents.lock();
         parents.insert((namespace.to_owned(), kind));
     }
 
     /// Parents of this namespace and kind were listed, or cannot be.
     pub fn settle_parents(&self, namespace: &str, kind: &'static str) {
-        let mut parents = self.parents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parents = self.parents.lock();
         parents.remove(&(namespace.to_owned(), kind));
     }
 
     /// This namespace opted out.
     pub fn forget_parents(&self, namespace: &str) {
-        let mut parents = self.parents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parents = self.parents.lock();
         parents.retain(|(n, _)| n != namespace);
     }
 
@@ -82,7 +83,7 @@ impl Synced {
         self.identities.load(Ordering::Acquire)
     }
 
-    /// What is missing; empty when this replica can serve.
+    /// What is missing; empty when this replica is ready.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let flags = [
@@ -96,14 +97,14 @@ impl Synced {
             .iter()
             .filter(|(flag, _)| !flag.load(Ordering::Acquire));
         let mut missing: Vec<_> = unset.map(|(_, text)| (*text).to_owned()).collect();
-        let parents = self.parents.lock().unwrap_or_else(PoisonError::into_inner);
+        let parents = self.parents.lock();
         missing.extend(
             parents
                 .iter()
                 .map(|(n, kind)| format!("{kind} objects of namespace {n} are not listed")),
         );
-        if self.leaving.load(Ordering::Acquire) {
-            missing.push("this replica is stopping".to_owned());
+        if self.shutting_down.load(Ordering::Acquire) {
+            missing.push("this replica is shutting down".to_owned());
         }
         missing
     }
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replica_serves_when_all_is_loaded_and_a_later_namespace_does_not_stop_it() {
+    fn a_replica_is_ready_when_all_is_loaded_and_stays_ready_when_another_namespace_opts_in() {
         let synced = Synced::default();
         synced.expect_parents("research", "batch/Job");
         assert_eq!(synced.missing().len(), 6);
@@ -130,7 +131,7 @@ mod tests {
         synced.settle_parents("research", "batch/Job");
         synced.expect_parents("prod", "batch/Job");
         assert!(synced.missing().is_empty());
-        synced.set_leaving();
-        assert_eq!(synced.missing(), ["this replica is stopping"]);
+        synced.set_shutting_down();
+        assert_eq!(synced.missing(), ["this replica is shutting down"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Watches that keep the state in step with the cluster: rules, opted-in namespaces, Identities, and parents' metadata.
+//! Watches that keep the state in step with the cluster: rules, opted-in namespaces, Identities, and parents.
 
 mod identities;
 mod installation;
@@ -7,6 +7,8 @@ mod namespaces;
 mod parents;
 mod rules;
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use futures::future::{join, join5};
@@ -20,9 +22,8 @@ pub(crate) use installed::served;
 pub(crate) use parents::fetch;
 
 use crate::state::State;
-use crate::state::metrics::WatchLabels;
 
-/// Runs every watch; never returns. Watches start again by themselves, with growing pauses.
+/// Runs every watch; never returns. Watches restart by themselves, with growing pauses.
 pub(crate) async fn run(client: Client, namespace: &str, state: Arc<State>) {
     let watches = join5(
         rules::current(client.clone(), namespace, state.clone()),
@@ -34,30 +35,52 @@ pub(crate) async fn run(client: Client, namespace: &str, state: Arc<State>) {
     join(watches, installation::run(client, namespace, state.clone())).await;
 }
 
-/// Feeds each event to `on`; failures are counted, and logged once until the watch works again.
-async fn follow<K>(
-    what: &'static str,
+/// A change of what is watched.
+enum Update<K, Id> {
+    /// An object that is new or changed.
+    Apply(K),
+    /// An object that is gone.
+    Delete(K),
+    /// A complete list has been applied: what it does not contain is gone.
+    Listed(HashSet<Id>),
+    /// The watch failed; what is in memory stays in use.
+    Failed,
+}
+
+/// Passes each change to `handle`, which returns the id of an object that it keeps. Failures are counted, and logged once until the
+/// watch works again.
+async fn follow<K, Id: Eq + Hash>(
+    watch: &'static str,
     state: &State,
     events: impl Stream<Item = Result<Event<K>, Error>>,
-    mut on: impl FnMut(Option<Event<K>>),
+    mut handle: impl FnMut(Update<K, Id>) -> Option<Id>,
 ) {
     let mut events = std::pin::pin!(events.backoff(WatchBackoff::default()));
-    let mut failing = false;
+    let mut listed = HashSet::new();
+    let mut is_failing = false;
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => {
-                failing = false;
-                on(Some(event));
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(object)) => listed.extend(handle(Update::Apply(object))),
+            Ok(Event::InitDone) => {
+                handle(Update::Listed(std::mem::take(&mut listed)));
+            }
+            Ok(Event::Apply(object)) => {
+                handle(Update::Apply(object));
+            }
+            Ok(Event::Delete(object)) => {
+                handle(Update::Delete(object));
             }
             Err(error) => {
-                let labels = WatchLabels { watch: what };
-                state.metrics.watch_failures.get_or_create(&labels).inc();
-                if !failing {
-                    tracing::warn!(watch = what, error = %error, "watch failed; what is in memory stays in use");
+                state.metrics.count_watch_failure(watch);
+                if !is_failing {
+                    tracing::warn!(watch, %error, "watch failed; what is in memory stays in use");
                 }
-                failing = true;
-                on(None);
+                is_failing = true;
+                handle(Update::Failed);
+                continue;
             }
         }
+        is_failing = false;
     }
 }

@@ -26,7 +26,7 @@ fn objects() -> Vec<Row> {
             "a kind that nobody asked about",
             json!({"kind": "ReplicaSet", "user": ALICE, "object": named}),
             json!({}),
-            "did not ask for",
+            "does not handle",
         ),
         (
             "a template that is a list",

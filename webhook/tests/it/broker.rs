@@ -123,11 +123,13 @@ async fn a_dry_run_makes_no_call() {
 async fn the_brokers_refusals_reach_the_person_with_a_code_that_controllers_understand() {
     for (status, reason, code, shown) in [
         (403, "NotEntitled", 403, "NotEntitled"),
-        (409, "Conflict", 503, "IdentityConflict"),
+        (409, "Conflict", 503, "Conflict"),
         (429, "TooManyIdentities", 503, "TooManyIdentities"),
-        (409, "Leaving", 503, "IdentityLeaving"),
+        (409, "Terminating", 503, "Terminating"),
         (503, "RulesNotLoaded", 503, "RulesNotLoaded"),
-        (401, "Unauthenticated", 503, "BrokerUnavailable"),
+        (401, "Unauthenticated", 503, "Unauthenticated"),
+        (403, "PreviouslyOffboarded", 403, "PreviouslyOffboarded"),
+        (403, "OfALaterVersion", 503, "BrokerUnavailable"),
     ] {
         let body =
             json!({"error": {"code": status, "reason": reason, "message": "ask #ml-platform"}});

@@ -27,7 +27,7 @@ use namesake_service::RulesFiles;
 use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::decide::known::{KnownIdentity, KnownParent};
 use namesake_webhook::decide::mode::Mode;
-use namesake_webhook::decide::pod_model::containers::asked_for;
+use namesake_webhook::decide::pod_model::containers;
 use namesake_webhook::review::Object;
 use namesake_webhook::state::{OptedIn, State};
 use serde::Deserialize;
@@ -159,7 +159,7 @@ fn resolution(over: Value) -> Resolution {
 fn containers() -> BTreeMap<String, String> {
     let pod = read("objects/run-pod.json");
     let pod: Object<'_> = serde_json::from_str(&pod).unwrap();
-    asked_for(&rules("rules.yaml", &[]), &pod.spec.unwrap()).unwrap()
+    containers::of_pod(&rules("rules.yaml", &[]), &pod.spec.unwrap()).unwrap()
 }
 
 pub(crate) fn name_of(user: &str) -> String {
@@ -206,7 +206,7 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
     let rules = rules_text(text(case, "rules").unwrap_or("rules.yaml"), &edits);
     state
         .rules
-        .offer_current(Some(RulesFiles::from([("rules.yaml".to_owned(), rules)])));
+        .set_current(Some(RulesFiles::from([("rules.yaml".to_owned(), rules)])));
     assert!(state.rules.get().is_some(), "rules");
     state.set_keys(keys());
     opt_in(case, &state);

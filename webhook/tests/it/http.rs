@@ -7,7 +7,7 @@ use axum::http::{Request, Response, StatusCode};
 use axum_server::tls::TlsInfo;
 use http_body_util::BodyExt;
 use namesake_api::names;
-use namesake_webhook::Askers;
+use namesake_webhook::AllowedClients;
 use namesake_webhook::app;
 use namesake_webhook::app_for;
 use namesake_webhook::metrics_app;
@@ -79,7 +79,7 @@ async fn what_is_no_review_is_a_4xx_with_a_text() {
             (String::new(), "EOF"),
             ("hello".to_owned(), "expected"),
             (old.to_string(), "v1beta1"),
-            (deep.clone(), "can be read"),
+            (deep.clone(), "not a valid AdmissionReview"),
         ] {
             let (status, text) = call(state(), "POST", path, body).await;
             assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
@@ -122,12 +122,16 @@ async fn where_a_client_authority_is_given_only_who_shows_its_certificate_gets_r
             if let Some(info) = info.clone() {
                 request.extensions_mut().insert(Arc::new(info));
             }
-            let answer = app_for(state(), Askers::Certified).oneshot(request).await;
+            let answer = app_for(state(), AllowedClients::WithCertificate)
+                .oneshot(request)
+                .await;
             assert_eq!(answer.unwrap().status(), expected, "{path}");
         }
         // Kubelets probe without a certificate.
         let probe = Request::get("/healthz").body(Body::empty()).unwrap();
-        let answer = app_for(state(), Askers::Certified).oneshot(probe).await;
+        let answer = app_for(state(), AllowedClients::WithCertificate)
+            .oneshot(probe)
+            .await;
         assert_eq!(answer.unwrap().status(), StatusCode::OK);
     }
 }
@@ -177,7 +181,7 @@ async fn a_replica_is_healthy_at_once_and_ready_when_all_is_loaded() {
         call(state.clone(), "GET", "/readyz", "").await.0,
         StatusCode::OK
     );
-    state.synced.set_leaving();
+    state.synced.set_shutting_down();
     assert_eq!(
         call(state, "GET", "/readyz", "").await.0,
         StatusCode::SERVICE_UNAVAILABLE

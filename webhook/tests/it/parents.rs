@@ -100,7 +100,7 @@ async fn a_parent_that_is_gone_or_cannot_be_read_is_503() {
     for (status, body) in [(404, gone), (403, denied)] {
         let (state, _) = with_answer(status, body);
         let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
-        assert_eq!(answer["auditAnnotations"]["reason"], "ParentUnknown");
+        assert_eq!(answer["auditAnnotations"]["reason"], "ParentLookupFailed");
         assert_eq!(answer["status"]["code"], 503);
     }
 }

@@ -73,7 +73,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "argo/http-agent",
         "CREATE workflows http-scjbj alice@acme.com",
-        "one agent pod makes these calls",
+        "one agent pod sends these requests",
     ),
     (
         "argo/podmetadata-overwrite",
@@ -178,7 +178,7 @@ fn a_pod_that_says_of_itself_that_it_is_anothers_node_is_refused_wherever_that_c
     spec.remove("podMetadata");
     let mut replay = Replay::new();
     replay.request(&requests[0]).unwrap();
-    refused(replay.request(&requests[1]), "PlantedPod");
+    refused(replay.request(&requests[1]), "ForgedController");
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn a_workflow_does_not_inherit_what_an_earlier_one_of_its_name_left_behind() {
     metadata.remove("generateName");
     // As a schedule gives it a name, or a person: pods stay when the Workflow is deleted with `--cascade=orphan`.
     replay.api_server.remove("workflows", "long-627qd");
-    refused(replay.request(&again), "LeftBehind");
+    refused(replay.request(&again), "NameStillInUse");
     replay.api_server.remove("pods", "long-627qd");
-    refused(replay.request(&again), "LeftBehind");
+    refused(replay.request(&again), "NameStillInUse");
     replay
         .api_server
         .remove("workflowtaskresults", "long-627qd");
@@ -233,7 +233,7 @@ fn a_workflow_is_not_called_like_a_node_of_anothers() {
     metadata.remove("generateName");
     metadata.insert("name".to_owned(), json!("long-627qd-3058788005"));
     named["userInfo"]["username"] = json!("mallory@acme.com");
-    refused(replay.request(&named), "NameOfANode");
+    refused(replay.request(&named), "NodeNameCollision");
     named["userInfo"]["username"] = json!("alice@acme.com");
     replay.request(&named).unwrap();
 }

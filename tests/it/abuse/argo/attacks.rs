@@ -81,7 +81,7 @@ fn a_template_that_was_swapped_and_swapped_back_gets_no_identity() -> Result<()>
         let workflow = d.argo.store_spec(&workflow, &evil).await?;
         refused(d.argo.create_step_pod(&workflow, "start").await)?
             .with_code(403)?
-            .with_message("as nobody")?;
+            .with_message("no identity")?;
         // Argo's own updates still pass.
         d.argo
             .update(&workflow, json!({"status": {"phase": "Error"}}))
@@ -188,7 +188,7 @@ fn a_reference_with_additional_fields_does_not_run_alices_template() -> Result<(
         let workflow = d.argo.store_spec(&workflow, &evil).await?;
         refused(d.argo.create_step_pod(&workflow, "start").await)?
             .with_code(403)?
-            .with_message("as nobody")?;
+            .with_message("no identity")?;
         Ok(())
     })
 }
@@ -213,7 +213,7 @@ fn alices_template_in_argos_cache_does_not_run_as_bob_who_replaced_it() -> Resul
         let late = d.argo.store_spec(&workflow, &alices).await?;
         refused(d.argo.create_step_pod(&late, "start").await)?
             .with_code(403)?
-            .with_message("as nobody")?;
+            .with_message("no identity")?;
         let workflow = create(&d.bob, &more).await?;
         let workflow = d.argo.store_spec(&workflow, &merged(&bobs, &more)).await?;
         d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, BOB)

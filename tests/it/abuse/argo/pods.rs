@@ -64,7 +64,7 @@ fn a_pod_of_mallorys_workflow_is_not_a_node_of_bobs() -> Result<()> {
         named["metadata"] = json!({"name": node});
         refused(create(&d.mallory, &named).await)?
             .with_code(403)?
-            .with_message("NameOfANode")?;
+            .with_message("NodeNameCollision")?;
         let hers = create(&d.mallory, &inline()).await?;
         let made = pod(&hers, "start");
         let changed = |map: &str, key: &str, value: &Value| {

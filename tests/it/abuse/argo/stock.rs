@@ -106,7 +106,7 @@ fn a_cluster_workflow_template_has_a_deployer_too() -> Result<()> {
         let workflow = d.argo.store_spec(&workflow, &other).await?;
         refused(d.argo.create_step_pod(&workflow, "start").await)?
             .with_code(403)?
-            .with_message("as nobody")?;
+            .with_message("no identity")?;
         everywhere(&admin)
             .delete(&name, &DeleteParams::default())
             .await?;

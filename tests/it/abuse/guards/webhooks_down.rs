@@ -105,7 +105,7 @@ fn a_cluster_workflow_template_created_while_the_webhook_was_down_has_no_proven_
         .await;
         all.delete(&name, &DeleteParams::default()).await?;
         started?
-            .with_message("nobody is proven to have deployed")?
+            .with_message("nothing proves who deployed")?
             .with_message(BOB)?;
         Ok(())
     })

@@ -139,7 +139,7 @@ fn a_workflow_that_mallory_gives_kill_commands_is_refused_or_gets_no_pod() -> Re
         create(&mallory, &rendered).await?;
         let ended = argo.wait_for_phase("rendered", "Error").await?;
         let message = ended.data["status"].to_string();
-        ensure!(message.contains("PlantedPod"), "{message}");
+        ensure!(message.contains("ForgedController"), "{message}");
         let pods = argo.ns.pods().await?;
         ensure!(pods.is_empty(), "{} pods", pods.len());
         Ok(())

@@ -1,243 +1,229 @@
 //! A new object of Argo: whose it is, and what of it is signed.
 
-use std::collections::BTreeMap;
+use namesake_core::{Argo, Json, Launcher, Reason};
 
-use namesake_core::{Argo, Launcher, Stamp};
-
-use super::early::{Early, evaluate};
-use super::fetch::{fetch, home, needs_later, template};
-use super::{Asked, same_name};
-use crate::admit::needs::origin;
-use crate::admit::{Decided, done};
-use crate::decide::argo::Role;
-use crate::decide::argo::object::{Object as Whole, own};
+use super::early::evaluate;
+use super::fetch::{Fetched, fetch, template, unreadable};
+use super::same_name;
+use crate::admit::admission::{Admission, Decided, Refusal, unexpected};
+use crate::admit::early::Early;
+use crate::admit::origin::origin;
+use crate::admit::parts;
 use crate::decide::argo::reference::{self, Reference};
-use crate::decide::kinds::Parts;
-use crate::decide::mutate::{self, Picked};
-use crate::decide::who::adopt;
-use crate::decide::who::{self, Asker, Chain};
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::{Facts, Refused};
-use namesake_core::Json;
-
-type Refusal = (Refused, Facts);
+use crate::decide::argo::{self, Role, custody};
+use crate::decide::kinds::{Parts, Scope};
+use crate::decide::mutate::{self, Signed};
+use crate::decide::who::{self, ParentReference, Principal, Provenance, adopt, stamp};
+use crate::review::refused::Refused;
 
 /// Where Argo's tools leave the templates that they resolved, when they create a Workflow that names some.
 const RESOLVED: &str = "storedTemplates";
 
 /// Stamps it, or refuses it.
-pub(super) async fn create(asked: &Asked<'_, '_>) -> Decided {
-    let facts = || Facts {
-        requester: asked.request.user_info.username.to_string(),
-        ..Facts::default()
+pub(in crate::admit) async fn create(admission: &Admission<'_>, body: &[u8]) -> Decided {
+    let refuse = |refused| admission.refuse(refused);
+    let (kind, metadata) = (admission.kind, &admission.object.metadata);
+    let mut versions = parts::read(body).map_err(refuse)?;
+    adopt::check_new(kind, metadata).map_err(refuse)?;
+    let principal = principal(admission, &versions.new).await.map_err(refuse)?;
+    let cleaned = admission.sanitize(principal.user(), &versions.old, &mut versions.new);
+    let new = &versions.new;
+    let (argo, early) = match argo::role(kind) {
+        Some(Role::Workflow) => workflow(admission, &principal, new).await?,
+        Some(Role::CronWorkflow) => cron_workflow(admission, &principal, new).await?,
+        Some(Role::Template) => workflow_template(admission, &principal, new).await?,
+        None => return Err(refuse(unexpected(admission.request))),
     };
-    let both = asked.trees.both().map_err(|refused| (refused, facts()))?;
-    let new = &both.new;
-    adopt::not_yet(asked.kind, &asked.object.metadata).map_err(|refused| (refused, facts()))?;
-    let asker = asker(asked, new)
-        .await
-        .map_err(|refused| (refused, facts()))?;
-    let (argo, early) = match asked.role {
-        Role::Workflow => workflow(asked, &asker, new).await?,
-        Role::CronWorkflow => {
-            let spec = new.spec.get("workflowSpec");
-            let early = match reference::named(spec) {
-                Some(_) => nothing(&asker),
-                None => evaluate(asked, &asker, spec).await?,
-            };
-            (signed(asked, &new.spec), early)
-        }
-        // In no namespace no identity is known: it is evaluated where it is run.
-        Role::Template if home(asked.kind, "x").is_empty() => {
-            (signed(asked, &new.spec), nothing(&asker))
-        }
-        Role::Template => (
-            signed(asked, &new.spec),
-            evaluate(asked, &asker, &new.spec).await?,
-        ),
+    let signed = Signed {
+        argo: Some(argo),
+        ..Signed::default()
     };
-    let picked = Picked {
-        not_made: early.missing,
-        ..Picked::default()
-    };
-    let (context, metadata) = (asked.context, &asked.object.metadata);
-    let mut change = mutate::of_argo(
-        context,
-        asked.request,
-        asked.kind,
-        metadata,
-        &asker,
-        argo,
-        picked,
-    );
-    // What Argo's own tools resolved to check it: Argo resolves it again, and what stands here nobody proved.
-    if asked.role == Role::Workflow && !new.status.get(RESOLVED).is_empty() {
+    let object = (kind, metadata);
+    let (context, request) = (admission.context, admission.request);
+    let mut change = mutate::new_parent(context, request, object, &principal, signed);
+    // What Argo's own tools resolved to validate it: Argo resolves it again, and nothing proves what is here.
+    if argo::role(kind) == Some(Role::Workflow) && !new.status.get(RESOLVED).is_empty() {
         change.patch.remove(format!("/status/{RESOLVED}"));
     }
-    Ok(done(change, early.facts))
+    Ok(cleaned.add_to(early.verdict(change)))
 }
 
-fn signed(asked: &Asked<'_, '_>, spec: &Json<'_>) -> Argo {
-    Argo::Own {
-        digest: own(asked.role, spec),
-        before: None,
+// The requester; for what Argo creates from a CronWorkflow, whoever created that.
+async fn principal(admission: &Admission<'_>, new: &Parts<'_>) -> Result<Principal, Refused> {
+    let (context, request) = (admission.context, admission.request);
+    let metadata = &admission.object.metadata;
+    match who::provenance(context, request, admission.kind, metadata) {
+        Provenance::Carried(parent) => principal_of_cron(admission, &parent, new).await,
+        Provenance::Requested(_) => {
+            Ok(origin(admission, Launcher::Workflow, None).await?.principal)
+        }
     }
 }
 
-pub(super) fn nothing(asker: &Asker) -> Early {
-    Early {
-        facts: mutate::facts(asker, None),
-        missing: false,
-    }
-}
-
-// Whoever asks; for what Argo makes of a CronWorkflow, whoever made that.
-async fn asker(asked: &Asked<'_, '_>, new: &Parts<'_>) -> Result<Asker, Refused> {
-    let (request, context, metadata) = (asked.request, asked.context, &asked.object.metadata);
-    let Chain::Carried(link) = who::chain(context, request, asked.kind, metadata) else {
-        let made = (asked.kind, Launcher::Workflow);
-        let origin = origin(
-            asked.state,
-            context,
-            request,
-            made,
-            metadata,
-            None,
-            asked.deadline,
-        );
-        return Ok(origin.await?.asker);
+async fn principal_of_cron(
+    admission: &Admission<'_>,
+    reference: &ParentReference<'_>,
+    new: &Parts<'_>,
+) -> Result<Principal, Refused> {
+    let (context, request, owner) = (admission.context, admission.request, reference.owner);
+    let found = fetch(admission, reference.kind.name, &owner.name).await?;
+    let found = found.ok_or_else(|| unreadable(&owner.name, "there is no such CronWorkflow"))?;
+    let cron = found.object()?;
+    let is_same = cron.metadata.uid.as_deref() == Some(owner.uid.as_str());
+    let stamp = stamp::of_metadata(context, &request.namespace, reference.kind, &cron.metadata);
+    let Some(Ok(stamp)) = stamp.filter(|_| is_same) else {
+        // Nothing proves who created it: a template that it names may still have a deployer.
+        let metadata = &admission.object.metadata;
+        let info = &request.user_info;
+        return Ok(who::requesting(context, info, metadata, Launcher::Workflow));
     };
-    let (kind, owner) = (link.kind, link.owner);
-    let nobody = who::asking(context, &request.user_info, metadata, Launcher::Workflow);
-    let (namespace, plural) = (request.namespace.as_str(), "cronworkflows");
-    let text = fetch(asked.state, namespace, plural, &owner.name, asked.deadline).await?;
-    let text = text.ok_or_else(|| needs_later(&owner.name, "there is no such CronWorkflow"))?;
-    let cron: Whole<'_> = serde_json::from_str(&text)
-        .map_err(|error| needs_later(&owner.name, &error.to_string()))?;
-    let same = cron.metadata.uid.as_deref() == Some(owner.uid.as_str());
-    let stamp = cron.stamp(asked.context, namespace, kind).filter(|_| same);
-    let Some(Ok(stamp)) = stamp else {
-        // Nobody is proven to have made it: what it names may still have a deployer.
-        return Ok(nobody);
-    };
-    let now = crate::decide::argo::stored::digest(&new.spec, &[]);
-    let says = |argo: &Argo| matches!(argo, Argo::Own { digest, .. } if *digest == now);
-    if !stamp.argo.as_ref().is_some_and(says) {
-        return Err(needs_later(
+    let now = argo::stored::digest(&new.spec, &[]);
+    let is_signed = |argo: &Argo| matches!(argo, Argo::Own { digest, .. } if *digest == now);
+    if !stamp.argo.as_ref().is_some_and(is_signed) {
+        return Err(unreadable(
             &owner.name,
             "its workflowSpec is not what was signed for it, or not what Argo read",
         ));
     }
-    Ok(by(stamp, |requester| {
-        who::unmapped(requester, kind, &owner.name)
-    }))
+    let of = (reference.kind, owner.name.as_str());
+    Ok(Principal::of_stamp(&stamp, Launcher::Workflow, of))
 }
 
-pub(super) fn by(stamp: Stamp, unmapped: impl FnOnce(&str) -> namesake_core::Refusal) -> Asker {
-    let user = stamp.user.ok_or_else(|| unmapped(&stamp.requester));
-    Asker {
-        user,
-        requester: stamp.requester,
-        groups: stamp.groups,
-        launcher: Launcher::Workflow,
-        containers: BTreeMap::new(),
-    }
+async fn cron_workflow(
+    admission: &Admission<'_>,
+    principal: &Principal,
+    new: &Parts<'_>,
+) -> Result<(Argo, Early), Refusal> {
+    let spec = new.spec.get("workflowSpec");
+    let early = match reference::named(spec) {
+        Some(_) => Early::undecided(principal),
+        None => evaluate(admission, principal, spec).await?,
+    };
+    Ok((custody::own(Role::CronWorkflow, &new.spec), early))
+}
+
+async fn workflow_template(
+    admission: &Admission<'_>,
+    principal: &Principal,
+    new: &Parts<'_>,
+) -> Result<(Argo, Early), Refusal> {
+    let early = match admission.kind.scope {
+        Scope::Namespaced => evaluate(admission, principal, &new.spec).await?,
+        // Identities live in namespaces: they are decided where it is run.
+        Scope::Cluster => Early::undecided(principal),
+    };
+    Ok((custody::own(Role::Template, &new.spec), early))
 }
 
 async fn workflow(
-    asked: &Asked<'_, '_>,
-    asker: &Asker,
+    admission: &Admission<'_>,
+    principal: &Principal,
     new: &Parts<'_>,
 ) -> Result<(Argo, Early), Refusal> {
-    let refuse = |refused| (refused, mutate::facts(asker, None));
+    let refuse = |refused| (refused, mutate::facts(principal, None));
     let mut members = new.status.members().iter();
-    let is_empty = new.status.is_empty() || matches!(new.status, Json::Object(_));
-    if !is_empty || members.any(|(name, node)| name.as_str() != RESOLVED && !node.is_empty()) {
-        return Err(refuse(forged(asked)));
+    let is_object = new.status.is_empty() || matches!(new.status, Json::Object(_));
+    if !is_object || members.any(|(name, node)| name.as_str() != RESOLVED && !node.is_empty()) {
+        return Err(refuse(forged_status(admission)));
     }
     let Some(reference) = reference::named(&new.spec) else {
-        let early = evaluate(asked, asker, &new.spec).await?;
-        let named = same_name::check(asked, asker.user()).await;
-        named.map_err(|refused| (refused, early.facts.clone()))?;
-        return Ok((signed(asked, &new.spec), early));
+        let early = evaluate(admission, principal, &new.spec).await?;
+        let early = with_free_name(admission, principal, early).await?;
+        return Ok((custody::own(Role::Workflow, &new.spec), early));
     };
-    let pure = reference::pure(&new.spec).is_some();
-    let found = template(
-        asked.state,
-        &asked.request.namespace,
-        reference,
-        asked.deadline,
-    )
-    .await
-    .map_err(refuse)?;
-    let argo = |own| Argo::Reference {
+    let found = template(admission, reference).await.map_err(refuse)?;
+    if reference::pure(&new.spec).is_some() {
+        let early = pure_reference(admission, principal, (reference, found)).await?;
+        return Ok((signed_reference(reference, None), early));
+    }
+    let Some(found) = found else {
+        return Err(refuse(mixed(admission, reference, "it does not exist")));
+    };
+    let Some((stamp, spec)) = found.stamp_and_spec(admission) else {
+        return Err(refuse(not_deployed(&found, reference)));
+    };
+    let is_own = principal.user().is_some() && principal.user() == stamp.user.as_ref();
+    let Some(Argo::Own { digest, .. }) = stamp.argo.filter(|_| is_own) else {
+        return Err(refuse(mixed(
+            admission,
+            reference,
+            "somebody else deployed it",
+        )));
+    };
+    evaluate(admission, principal, &spec).await?;
+    let early = evaluate(admission, principal, &new.spec).await?;
+    let early = with_free_name(admission, principal, early).await?;
+    Ok((signed_reference(reference, Some(digest)), early))
+}
+
+// A Workflow that only names a template runs as whoever deployed that.
+async fn pure_reference(
+    admission: &Admission<'_>,
+    principal: &Principal,
+    (reference, found): (Reference<'_>, Option<Fetched>),
+) -> Result<Early, Refusal> {
+    let refuse = |refused| (refused, mutate::facts(principal, None));
+    let Some(found) = found else {
+        // Argo reports it on the Workflow.
+        same_name::check(admission, None).await.map_err(refuse)?;
+        return Ok(Early::undecided(principal));
+    };
+    let Some((stamp, spec)) = found.stamp_and_spec(admission) else {
+        return Err(refuse(not_deployed(&found, reference)));
+    };
+    let deployer = Principal::of_stamp(&stamp, Launcher::Workflow, (found.kind, reference.name));
+    let early = evaluate(admission, &deployer, &spec).await?;
+    with_free_name(admission, &deployer, early).await
+}
+
+async fn with_free_name(
+    admission: &Admission<'_>,
+    runs_as: &Principal,
+    early: Early,
+) -> Result<Early, Refusal> {
+    match same_name::check(admission, runs_as.user()).await {
+        Ok(()) => Ok(early),
+        Err(refused) => Err((refused, early.facts)),
+    }
+}
+
+fn signed_reference(reference: Reference<'_>, own: Option<String>) -> Argo {
+    Argo::Reference {
         template: reference.name.to_owned(),
         cluster_scope: reference.cluster_scope,
         own,
-    };
-    let Some(found) = found else {
-        // Argo says so to whoever looks.
-        return if pure {
-            same_name::check(asked, None).await.map_err(refuse)?;
-            Ok((argo(None), nothing(asker)))
-        } else {
-            Err(refuse(mixed(asked, reference, "there is none")))
-        };
-    };
-    let Some(stamp) = found.stamp(asked.context, &asked.request.namespace) else {
-        return Err(refuse(undeployed(found.kind.kind, reference)));
-    };
-    let whole: Whole<'_> = serde_json::from_str(&found.text)
-        .map_err(|error| refuse(needs_later(reference.name, &error.to_string())))?;
-    if pure {
-        let deployer = by(stamp, |requester| {
-            who::unmapped(requester, found.kind, reference.name)
-        });
-        let early = evaluate(asked, &deployer, &whole.spec).await?;
-        let named = same_name::check(asked, deployer.user()).await;
-        named.map_err(|refused| (refused, early.facts.clone()))?;
-        return Ok((argo(None), early));
     }
-    let mine = asker.user().is_some() && asker.user() == stamp.user.as_ref();
-    let Some(Argo::Own { digest, .. }) = stamp.argo.filter(|_| mine) else {
-        return Err(refuse(mixed(asked, reference, "somebody else deployed it")));
-    };
-    evaluate(asked, asker, &whole.spec).await?;
-    let early = evaluate(asked, asker, &new.spec).await?;
-    let named = same_name::check(asked, asker.user()).await;
-    named.map_err(|refused| (refused, early.facts.clone()))?;
-    Ok((argo(Some(digest)), early))
 }
 
-fn forged(asked: &Asked<'_, '_>) -> Refused {
-    Refused::forbidden(
-        RefusalReason::ForgedStatus,
+fn forged_status(admission: &Admission<'_>) -> Refused {
+    Refused::new(
+        Reason::ForgedStatus,
         format!(
-            "this Workflow of {} comes with a status, which Argo would obey: take status out, only Argo writes it",
-            asked.request.user_info.username
+            "this Workflow of {} has a status, which Argo would obey: remove status, only Argo writes it",
+            admission.request.user_info.username
         ),
     )
 }
 
-fn undeployed(kind: &str, reference: Reference<'_>) -> Refused {
-    Refused::forbidden(
-        RefusalReason::NoProvenDeployer,
+fn not_deployed(found: &Fetched, reference: Reference<'_>) -> Refused {
+    Refused::new(
+        Reason::NoProvenDeployer,
         format!(
-            "nobody is proven to have deployed {kind} {}, so what it runs would run as nobody: deploy it again (it was made before \
-             the namespace was opted in, or while admission was off), or ask an admin to adopt it",
-            reference.name
+            "nothing proves who deployed {} {}, so what it runs would get no identity: deploy it again (it was created before the namespace \
+             was opted in, or while admission was off), or ask an admin to adopt it",
+            found.kind.kind, reference.name
         ),
     )
 }
 
-fn mixed(asked: &Asked<'_, '_>, reference: Reference<'_>, why: &str) -> Refused {
-    Refused::forbidden(
-        RefusalReason::NotAReference,
+fn mixed(admission: &Admission<'_>, reference: Reference<'_>, why: &str) -> Refused {
+    Refused::new(
+        Reason::NotAReference,
         format!(
-            "this Workflow of {} says more than workflowTemplateRef and arguments, so its pods would be its requester's, but they \
-             would run template {}, and {why}: take out the rest, and it runs as whoever deployed the template, or copy the \
-             template into the Workflow",
-            asked.request.user_info.username, reference.name
+            "this Workflow of {} has more than workflowTemplateRef and arguments, so its pods would run as its requester, but they would \
+             run template {}, and {why}: remove the rest, and it runs as whoever deployed the template, or copy the template into \
+             the Workflow",
+            admission.request.user_info.username, reference.name
         ),
     )
 }

@@ -1,122 +1,153 @@
-//! Objects of Argo, as the API server has them now.
+//! Objects of Argo, as the API server has them now: what Argo runs changes while it runs, so memory would be behind.
 
-use std::time::Instant;
+use kube::api::{GetParams, ListParams};
+use kube::core::Request as ApiRequest;
+use namesake_core::{Json, Reason, Stamp};
+use serde::Deserialize;
 
-use kube::api::GetParams;
-use kube::core::Request as Path;
-use namesake_core::{Json, Stamp};
-
-use crate::decide::argo::GROUP;
-use crate::decide::argo::object::Object as Whole;
+use crate::admit::admission::Admission;
+use crate::admit::find_parent::get_within;
+use crate::decide::argo::object::ArgoObject;
 use crate::decide::argo::reference::Reference;
-use crate::decide::context::AdmissionContext;
+use crate::decide::argo::{GROUP, custody};
 use crate::decide::kinds::{self, Kind};
-use crate::review::GroupVersionKind;
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::Refused;
-use crate::state::State;
+use crate::decide::who::{Principal, stamp};
+use crate::review::refused::Refused;
 
-/// What is known of a template that a Workflow names.
-pub(in crate::admit) struct Template {
-    /// The object, as the API server wrote it.
-    pub(in crate::admit) text: String,
-    pub(in crate::admit) kind: &'static Kind,
+/// An object of Argo, as the API server sent it.
+pub(super) struct Fetched {
+    text: String,
+    pub(super) kind: &'static Kind,
+    name: String,
 }
 
-impl Template {
-    /// Its stamp, if it counts.
-    pub(in crate::admit) fn stamp(
-        &self,
-        context: &AdmissionContext<'_>,
-        namespace: &str,
-    ) -> Option<Stamp> {
-        Some(self.proven(context, namespace)?.0)
+impl Fetched {
+    /// The object.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn object(&self) -> Result<ArgoObject<'_>, Refused> {
+        serde_json::from_str(&self.text).map_err(|error| unreadable(&self.name, &error.to_string()))
     }
 
-    /// Its stamp, if it counts, and its spec.
-    pub(in crate::admit) fn proven(
+    /// Its stamp, if that is valid, and its spec.
+    pub(super) fn stamp_and_spec(&self, admission: &Admission<'_>) -> Option<(Stamp, Json<'_>)> {
+        let object = self.object().ok()?;
+        let (context, namespace) = (admission.context, &admission.request.namespace);
+        let stamp = stamp::of_metadata(context, namespace, self.kind, &object.metadata)?;
+        Some((stamp.ok()?, object.spec))
+    }
+
+    /// On whose behalf the pods of this Workflow run.
+    ///
+    /// # Errors
+    /// The Workflow has no proven requester, or it is not known yet as whom it runs.
+    pub(super) fn principal_of_pods(
         &self,
-        context: &AdmissionContext<'_>,
-        namespace: &str,
-    ) -> Option<(Stamp, Json<'_>)> {
-        let whole: Whole<'_> = serde_json::from_str(&self.text).ok()?;
-        let stamp = whole.stamp(context, home(self.kind, namespace), self.kind)?;
-        Some((stamp.ok()?, whole.spec))
+        admission: &Admission<'_>,
+    ) -> Result<Principal, Refused> {
+        let (context, namespace) = (admission.context, &admission.request.namespace);
+        custody::principal(context, namespace, self.kind, &self.object()?)
     }
 }
 
-/// The template that a Workflow names; `None` if there is none.
-pub(in crate::admit) async fn template(
-    state: &State,
-    namespace: &str,
+/// The template that a Workflow names; `None` if it does not exist.
+pub(super) async fn template(
+    admission: &Admission<'_>,
     reference: Reference<'_>,
-    deadline: Instant,
-) -> Result<Option<Template>, Refused> {
-    let (kind, plural) = if reference.cluster_scope {
-        ("ClusterWorkflowTemplate", "clusterworkflowtemplates")
-    } else {
-        ("WorkflowTemplate", "workflowtemplates")
+) -> Result<Option<Fetched>, Refused> {
+    let kind = match reference.cluster_scope {
+        true => "argoproj.io/ClusterWorkflowTemplate",
+        false => "argoproj.io/WorkflowTemplate",
     };
-    let Some(kind) = named(kind) else {
+    fetch(admission, kind, reference.name).await
+}
+
+/// The Workflow of this name; `None` if it does not exist.
+pub(super) async fn workflow(
+    admission: &Admission<'_>,
+    name: &str,
+) -> Result<Option<Fetched>, Refused> {
+    fetch(admission, "argoproj.io/Workflow", name).await
+}
+
+/// One object by the name of its kind and its own, by one GET; `None` if it does not exist.
+pub(super) async fn fetch(
+    admission: &Admission<'_>,
+    kind: &str,
+    name: &str,
+) -> Result<Option<Fetched>, Refused> {
+    let Some((kind, _)) = kinds::named(kind) else {
         return Ok(None);
     };
-    let namespace = home(kind, namespace);
-    let text = fetch(state, namespace, plural, reference.name, deadline).await?;
-    Ok(text.map(|text| Template { text, kind }))
+    let Some(client) = admission.state.cluster() else {
+        return Err(unreadable(name, "there is no API server"));
+    };
+    admission.state.metrics.parent_fetches.inc();
+    let (version, plural) = (kind.version, kind.plural);
+    let path = match kind.stamp_namespace(&admission.request.namespace) {
+        "" => format!("/apis/{GROUP}/{version}/{plural}"),
+        namespace => format!("/apis/{GROUP}/{version}/namespaces/{namespace}/{plural}"),
+    };
+    let get = ApiRequest::new(path).get(name, &GetParams::default());
+    let get = get.map_err(|error| unreadable(name, &error.to_string()))?;
+    let text = get_within(admission.deadline, client.request_text(get)).await;
+    let text = text.map_err(|error| unreadable(name, &error))?;
+    Ok(text.map(|text| Fetched {
+        text,
+        kind,
+        name: name.to_owned(),
+    }))
 }
 
-/// The entry of a kind of Argo's.
-pub(in crate::admit) fn named(kind: &str) -> Option<&'static Kind> {
-    kinds::find(&GroupVersionKind {
-        group: GROUP.into(),
-        version: "v1alpha1".into(),
-        kind: kind.into(),
-    })
+#[derive(Deserialize)]
+struct List {
+    #[serde(default)]
+    items: Vec<Item>,
 }
 
-/// The namespace that the stamp of an object of this kind names; none for what is in no namespace.
-pub(in crate::admit) fn home<'n>(kind: &Kind, namespace: &'n str) -> &'n str {
-    if kind.kind == "ClusterWorkflowTemplate" {
-        ""
-    } else {
-        namespace
-    }
+#[derive(Deserialize)]
+struct Item {
+    metadata: ItemMetadata,
 }
-/// One object as text, by one GET: what Argo runs changes while it runs, so memory would be behind.
-pub(in crate::admit) async fn fetch(
-    state: &State,
-    namespace: &str,
-    plural: &str,
-    name: &str,
-    deadline: Instant,
+
+#[derive(Deserialize)]
+struct ItemMetadata {
+    #[serde(default)]
+    name: String,
+}
+
+/// The name of the first object with this label; `None` if there is none.
+pub(super) async fn first_with_label(
+    admission: &Admission<'_>,
+    (api, plural): (&str, &str),
+    label: &str,
 ) -> Result<Option<String>, Refused> {
-    let Some(client) = state.cluster() else {
-        return Err(unread(name, "the API server is not known here"));
+    let Some(client) = admission.state.cluster() else {
+        return Err(unreadable(plural, "there is no API server"));
     };
-    state.metrics.parent_fetches.inc();
-    let path = match namespace {
-        "" => format!("/apis/{GROUP}/v1alpha1/{plural}"),
-        namespace => format!("/apis/{GROUP}/v1alpha1/namespaces/{namespace}/{plural}"),
+    let namespace = &admission.request.namespace;
+    let list = ApiRequest::new(format!("{api}/namespaces/{namespace}/{plural}"));
+    let list = list.list(&ListParams::default().labels(label).limit(1));
+    let list = list.map_err(|error| unreadable(plural, &error.to_string()))?;
+    let call = async {
+        match client.request::<List>(list).await {
+            // A value that a label cannot have: no object has it.
+            Err(kube::Error::Api(status)) if status.code == 400 => Ok(List { items: Vec::new() }),
+            answer => answer,
+        }
     };
-    let get = Path::new(path).get(name, &GetParams::default());
-    let get = get.map_err(|error| unread(name, &error.to_string()))?;
-    match tokio::time::timeout_at(deadline.into(), client.request_text(get)).await {
-        Ok(Ok(text)) => Ok(Some(text)),
-        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(None),
-        Ok(Err(error)) => Err(unread(name, &error.to_string())),
-        Err(_) => Err(unread(name, "the API server did not answer in time")),
-    }
+    // 404: Argo is not installed.
+    let found = get_within(admission.deadline, call).await;
+    let found = found.map_err(|error| unreadable(plural, &error))?;
+    let first = found.and_then(|list| list.items.into_iter().next());
+    Ok(first.map(|item| item.metadata.name))
 }
 
 /// What may pass by itself: an object that could not be read.
-pub(super) fn needs_later(name: &str, what: &str) -> Refused {
-    let text = format!("{name} could not be read: {what}; the controller tries again by itself");
-    Refused::later(RefusalReason::ParentUnknown, text)
-}
-
-pub(super) fn unread(name: &str, what: &str) -> Refused {
+pub(super) fn unreadable(name: &str, why: &str) -> Refused {
     let text = format!(
-        "{name} of Argo could not be read: {what}; try again in a minute, controllers do so by themselves"
+        "{name} of Argo could not be read: {why}; try again in a minute, controllers do so by themselves"
     );
-    Refused::later(RefusalReason::ParentUnknown, text)
+    Refused::new(Reason::ParentLookupFailed, text)
 }

@@ -1,84 +1,71 @@
-//! What of Argo's stands on a pod that anybody makes, checked when it is mutated and, as it will be, when it is validated.
+//! Pods of Argo, and Argo's labels and annotations on any pod.
 
-use std::time::Instant;
+use namesake_core::{Launcher, Reason, User};
 
-use namesake_core::{Launcher, User};
+use super::fetch::{unreadable, workflow};
+use crate::admit::admission::Admission;
+use crate::decide::argo::{AGENT, pod_keys};
+use crate::decide::who::{self, ParentReference, Principal};
+use crate::review::Object;
+use crate::review::refused::Refused;
 
-use super::fetch::{fetch, named, unread};
-use crate::decide::argo::object::Object as Whole;
-use crate::decide::argo::{custody, pod_keys};
-use crate::decide::context::AdmissionContext;
-use crate::decide::kinds::Kind;
-use crate::decide::who;
-use crate::decide::who::Asker;
-use crate::review::verdict::{Refused, Verdict};
-use crate::review::{Object, Owner, Request};
-use crate::state::State;
-
-/// Whose a pod is that Argo makes for a Workflow.
-pub(in crate::admit) async fn asker_of_pod(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    (kind, owner): (&'static Kind, &Owner<'_>),
-    deadline: Instant,
-) -> Result<Asker, Refused> {
-    let namespace = request.namespace.as_str();
-    let text = fetch(state, namespace, "workflows", &owner.name, deadline).await?;
-    let away = |what: &str| unread(&owner.name, what);
-    let text = text.ok_or_else(|| away("there is none"))?;
-    let workflow: Whole<'_> =
-        serde_json::from_str(&text).map_err(|error| away(&error.to_string()))?;
-    if workflow.metadata.uid.as_deref() != Some(owner.uid.as_str()) {
-        return Err(away("it is another one of the same name"));
+/// On whose behalf a pod runs that Argo creates for a Workflow.
+pub(in crate::admit) async fn principal_of_pod(
+    admission: &Admission<'_>,
+    reference: &ParentReference<'_>,
+) -> Result<Principal, Refused> {
+    let owner = reference.owner;
+    let found = workflow(admission, &owner.name).await?;
+    let found = found.ok_or_else(|| unreadable(&owner.name, "it does not exist"))?;
+    if found.object()?.metadata.uid.as_deref() != Some(owner.uid.as_str()) {
+        return Err(unreadable(
+            &owner.name,
+            "it is another one of the same name",
+        ));
     }
-    custody::asker(context, namespace, kind, &workflow)
+    found.principal_of_pods(admission)
 }
 
 /// Checks that Argo would not take a pod for another Workflow's, or for another node. `user`: whose the pod is.
-pub(in crate::admit) async fn belongs(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    pod: &Object<'_>,
+pub(in crate::admit) async fn check_keys(
+    admission: &Admission<'_>,
     user: Option<&User>,
-    deadline: Instant,
 ) -> Result<(), Refused> {
-    let asks = who::requester(&request.user_info);
-    let by_argo = who::is_carrier(context, &asks, Launcher::Workflow);
-    let Some(workflow) = pod_keys::check(&pod.metadata, by_argo)? else {
+    let metadata = &admission.object.metadata;
+    let Some(name) = pod_keys::check(metadata, is_argo(admission))? else {
         return Ok(());
     };
-    let (namespace, kind) = (request.namespace.as_str(), named("Workflow"));
-    let text = fetch(state, namespace, "workflows", workflow, deadline).await?;
-    let (Some(text), Some(kind)) = (text, kind) else {
-        return Err(pod_keys::not_its_users(&pod.metadata, workflow));
+    let Some(found) = workflow(admission, name).await? else {
+        return Err(pod_keys::not_of_its_user(metadata, name));
     };
-    let whole: Whole<'_> =
-        serde_json::from_str(&text).map_err(|error| unread(workflow, &error.to_string()))?;
-    let runs_as = custody::asker(context, namespace, kind, &whole)?;
-    let is_theirs = user.is_some() && runs_as.user() == user;
-    is_theirs
-        .then_some(())
-        .ok_or_else(|| pod_keys::not_its_users(&pod.metadata, workflow))
+    let principal = found.principal_of_pods(admission)?;
+    if user.is_some() && principal.user() == user {
+        return Ok(());
+    }
+    Err(pod_keys::not_of_its_user(metadata, name))
 }
 
-/// The same for a pod that the twin has checked.
-pub(in crate::admit) async fn checked(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
+/// Refuses an identity to Argo's agent: it sends requests for anybody who can write a WorkflowTaskSet.
+pub(in crate::admit) fn check_agent(
     pod: &Object<'_>,
-    verdict: Verdict,
-    deadline: Instant,
-) -> Verdict {
-    if verdict.result.is_err() {
-        return verdict;
+    principal: &Principal,
+) -> Result<(), Refused> {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    if principal.launcher != Launcher::Workflow || !name.ends_with(AGENT) {
+        return Ok(());
     }
-    let user = verdict.facts.user.as_deref();
-    let user = user.and_then(|user| User::exact(user).ok());
-    match belongs(state, context, request, pod, user.as_ref(), deadline).await {
-        Ok(()) => verdict,
-        Err(refused) => Verdict::refuse(refused, verdict.facts),
-    }
+    Err(Refused::new(
+        Reason::AgentPod,
+        format!(
+            "{name} is Argo's agent, which sends the requests of http and plugin templates for anybody who can write its \
+             WorkflowTaskSet, so it does not get the identity of {}: send the requests from a container",
+            principal.requester
+        ),
+    ))
+}
+
+/// Whether the requester is Argo's controller.
+pub(super) fn is_argo(admission: &Admission<'_>) -> bool {
+    let requester = who::requester(&admission.request.user_info);
+    who::is_carrier(admission.context, &requester, Launcher::Workflow)
 }

@@ -1,228 +1,240 @@
-//! A changed object of Argo: its stamp is restored, never believed, and signed again for whoever it belongs to.
+//! A changed object of Argo: its stamp is restored, whatever the request says, and signed again for whoever it belongs to.
 
-use std::collections::BTreeMap;
+use namesake_api::names::STAMP_ANNOTATION;
+use namesake_core::{Argo, Launcher, SealError, Stamp};
 
-use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
-use namesake_core::{Argo, Bound, Launcher, ObjectName, Stamp};
-
-use super::Asked;
-use super::adopt::adopted;
+use super::adopt::adopt;
 use super::early::evaluate;
-use super::fetch::{home, template};
-use crate::admit::trees::Both;
-use crate::admit::{Decided, done};
-use crate::decide::argo::Role;
-use crate::decide::argo::custody::{self, Standing};
-use crate::decide::argo::object::{self, own};
-use crate::decide::kinds::Parts;
-use crate::decide::mutate::{self, Change};
-use crate::decide::who;
+use super::fetch::template;
+use crate::admit::admission::{Admission, Decided, Refusal, facts, unexpected};
+use crate::admit::parts::{self, BothVersions};
+use crate::decide::argo::object::own_digest;
+use crate::decide::argo::{self, Role, custody, deployed, reference};
+use crate::decide::kinds::{Parts, Scope};
+use crate::decide::mutate;
+use crate::decide::who::adopt::adoption;
+use crate::decide::who::{self, Principal, Standing, stamp};
 use crate::review::Metadata;
-use crate::review::patch::Patch;
-use crate::review::verdict::{Facts, Refused};
+use crate::review::outcome::Outcome;
+use crate::review::refused::Refused;
+use crate::review::verdict::Facts;
 
-/// Restores or signs its stamp, or refuses the change. What Argo writes is never refused. `sign`: the namespace is opted in.
-pub(super) async fn update(asked: &Asked<'_, '_>) -> Decided {
-    let mut facts = Facts {
-        requester: asked.request.user_info.username.to_string(),
-        outcome: "restored",
-        ..Facts::default()
-    };
-    let Some(metadata) = asked.request.old_object.as_ref().map(|old| &old.metadata) else {
-        return Err((
-            Refused::bad_request("an UPDATE without its old object"),
-            facts,
-        ));
-    };
-    let home = home(asked.kind, &asked.request.namespace);
-    let found = object::stamp(asked.context, home, asked.kind, metadata);
-    let stamp = found.as_ref().and_then(|found| found.as_ref().ok());
-    facts.user = stamp
-        .and_then(|stamp| stamp.user.as_ref())
-        .map(ToString::to_string);
-    let standing = custody::standing(asked.context, asked.request, metadata, stamp);
-    let Both { old, new } = match asked.trees.both() {
-        Ok(both) => both,
-        // Too deep to be read: nothing of it is signed again.
-        Err(_) if standing == Standing::Carrier => {
-            let change = restore(asked, metadata.annotation(STAMP_ANNOTATION));
-            return Ok(done(change, facts));
-        }
-        Err(refused) => return Err((refused, facts)),
-    };
-    // What Argo writes comes from templates, and is nobody's word.
-    if standing != Standing::Carrier
-        && let Some(verdict) = adopted(asked, metadata, new).await?
-    {
-        return Ok(verdict);
-    }
-    if asked.role != Role::Template && found.is_some() {
-        let member = custody::refused_change(standing, old, new);
-        if let Some(member) = member {
-            let name = metadata.name.as_deref().unwrap_or_default();
-            let refused =
-                custody::not_yours(asked.kind, name, &facts.requester, found.as_ref(), &member);
-            return Err((refused, facts));
-        }
-    }
-    let again = again(asked, standing, metadata, stamp, (old, new)).await?;
-    // The same text where it says the same: a second pass over our own output changes nothing.
-    let same = again.as_ref().is_some_and(|again| Some(again) == stamp);
-    let text = again
-        .filter(|_| !same)
-        .map(|again| again.sign(asked.context.keys, asked.context.epoch));
-    let text = text.as_deref().or(metadata.annotation(STAMP_ANNOTATION));
-    Ok(done(restore(asked, text), facts))
-}
-
-// The stamp that it gets; none where there is none to go on with.
-async fn again(
-    asked: &Asked<'_, '_>,
-    standing: Standing,
-    metadata: &Metadata<'_>,
-    stamp: Option<&Stamp>,
-    (old, new): (&Parts<'_>, &Parts<'_>),
-) -> Result<Option<Stamp>, (Refused, Facts)> {
-    match (asked.role, stamp) {
-        (Role::Template, stamp) => template_of(asked, standing, metadata, stamp, old, new).await,
-        (_, None) => Ok(None),
-        (role, Some(stamp)) => {
-            let again = workflow(asked, role, standing, metadata, stamp, (old, new)).await?;
-            Ok(Some(again))
-        }
-    }
-}
-
-fn restore(asked: &Asked<'_, '_>, text: Option<&str>) -> Change {
-    let mut patch = Patch::default();
-    let keys = [(STAMP_ANNOTATION, text), (ADOPT_ANNOTATION, None)];
-    patch.set_keys(
-        "/metadata/annotations",
-        asked.object.metadata.annotations.as_ref(),
-        &keys,
-    );
-    Change {
-        patch,
-        warning: None,
-        service_account: None,
-        outcome: "restored",
-    }
-}
-
-// Of a Workflow or a CronWorkflow, changed by somebody who may.
-async fn workflow(
-    asked: &Asked<'_, '_>,
+/// A changed object of Argo, and what is known of it.
+struct Changed<'a> {
+    admission: &'a Admission<'a>,
     role: Role,
+    /// Metadata before the change.
+    old: &'a Metadata<'a>,
+    /// The stamp that it has, and whether that is valid.
+    found: Option<&'a Result<Stamp, SealError>>,
     standing: Standing,
-    metadata: &Metadata<'_>,
-    stamp: &Stamp,
-    (old, new): (&Parts<'_>, &Parts<'_>),
-) -> Result<Stamp, (Refused, Facts)> {
-    let again = |argo| custody::restamped(stamp.clone(), metadata, argo);
-    if let Some(reference) = custody::awaited(standing, stamp, new) {
-        // What Argo writes is never refused: without an answer its pods wait, and its next change asks again.
-        let Ok(found) = template(
-            asked.state,
-            &asked.request.namespace,
-            reference,
-            asked.deadline,
-        )
-        .await
-        else {
-            return Ok(again(stamp.argo.clone()));
-        };
-        let namespace = &asked.request.namespace;
-        let template = found
-            .as_ref()
-            .and_then(|found| found.proven(asked.context, namespace));
-        return Ok(again(Some(custody::matched(stamp, template.as_ref(), new))));
-    }
-    let Some(argo) = &stamp.argo else {
-        return Ok(again(None));
-    };
-    if standing == Standing::Owner && old.spec != new.spec && matches!(argo, Argo::Own { .. }) {
-        let info = &asked.request.user_info;
-        let asker = who::asking(asked.context, info, metadata, Launcher::Workflow);
-        let spec = if role == Role::CronWorkflow {
-            new.spec.get("workflowSpec")
-        } else {
-            &new.spec
-        };
-        if crate::decide::argo::reference::named(spec).is_none() {
-            evaluate(asked, &asker, spec).await?;
-        } else if role == Role::Workflow {
-            let member = "spec.workflowTemplateRef".to_owned();
-            let name = metadata.name.as_deref().unwrap_or_default();
-            let refused = custody::not_yours(
-                asked.kind,
-                name,
-                &asker.requester,
-                Some(&Ok(stamp.clone())),
-                &member,
-            );
-            return Err((refused, mutate::facts(&asker, None)));
-        }
-    }
-    Ok(again(Some(custody::signed_again(argo, role, old, new))))
 }
 
-// A template belongs to whoever deployed it last.
-async fn template_of(
-    asked: &Asked<'_, '_>,
-    standing: Standing,
-    metadata: &Metadata<'_>,
-    stamp: Option<&Stamp>,
-    old: &Parts<'_>,
-    new: &Parts<'_>,
-) -> Result<Option<Stamp>, (Refused, Facts)> {
-    if old.spec == new.spec {
-        return Ok(
-            stamp.map(|stamp| custody::restamped(stamp.clone(), metadata, stamp.argo.clone()))
-        );
-    }
-    let digest = own(Role::Template, &new.spec);
-    if let (Standing::Carrier | Standing::Trusted, Some(stamp)) = (standing, stamp) {
-        let argo = Argo::Own {
-            digest,
-            before: None,
-        };
-        return Ok(Some(custody::restamped(
-            stamp.clone(),
-            metadata,
-            Some(argo),
-        )));
-    }
-    let (info, now) = (&asked.request.user_info, &asked.object.metadata);
-    let asker = who::asking(asked.context, info, now, Launcher::Workflow);
-    if !home(asked.kind, "x").is_empty() {
-        evaluate(asked, &asker, &new.spec).await?;
-    }
-    let before = match stamp {
-        Some(Stamp {
-            user,
-            argo: Some(Argo::Own { digest: before, .. }),
-            ..
-        }) if user.is_some()
-            && asker.user() == user.as_ref()
-            && *before == own(Role::Template, &old.spec) =>
-        {
-            Some(before.clone()).filter(|before| *before != digest)
-        }
-        _ => None,
+/// Restores or signs its stamp, or refuses the change. What Argo writes is never refused.
+pub(in crate::admit) async fn update(admission: &Admission<'_>, body: &[u8]) -> Decided {
+    let (context, request, kind) = (admission.context, admission.request, admission.kind);
+    let (Some(old), Some(role)) = (&request.old_object, argo::role(kind)) else {
+        return Err(admission.refuse(unexpected(request)));
     };
-    Ok(Some(Stamp {
-        stack: asked.context.rules.stack().to_owned(),
-        namespace: home(asked.kind, &asked.request.namespace).to_owned(),
-        kind: asked.kind.name.to_owned(),
-        object: ObjectName::new(metadata.name.as_deref(), None),
-        user: asker.user().cloned(),
-        requester: asker.requester,
-        groups: asker.groups,
-        bound: Bound::Uid(metadata.uid.as_deref().unwrap_or_default().to_owned()),
-        root: None,
-        runs: Vec::new(),
-        containers: BTreeMap::new(),
-        taken_over_at: Some(asked.context.now),
-        argo: Some(Argo::Own { digest, before }),
-    }))
+    let (old, metadata) = (&old.metadata, &admission.object.metadata);
+    let found = stamp::of_metadata(context, &request.namespace, kind, old);
+    let stamp = found.as_ref().and_then(|found| found.as_ref().ok());
+    let changed = Changed {
+        admission,
+        role,
+        old,
+        found: found.as_ref(),
+        standing: custody::standing(context, request, old, stamp),
+    };
+    let versions = match parts::read(body) {
+        Ok(versions) => versions,
+        // Too deep to be read: nothing of it is signed again.
+        Err(_) if changed.standing == Standing::Carrier => {
+            let change = mutate::restored(metadata, old.annotation(STAMP_ANNOTATION));
+            return Ok(change.into_verdict(changed.facts(stamp)));
+        }
+        Err(refused) => return Err((refused, changed.facts(stamp))),
+    };
+    // What Argo writes comes from templates, and proves nothing.
+    if changed.standing != Standing::Carrier {
+        let adoption = adoption(context, request, kind, (old, metadata));
+        let adoption = adoption.map_err(|refused| admission.refuse(refused))?;
+        if let Some(adoption) = adoption {
+            let BothVersions { old, mut new } = versions;
+            let user = adoption.stamp().user.as_ref();
+            let cleaned = admission.sanitize(user, &old, &mut new);
+            let verdict = adopt(admission, role, &adoption, &new).await?;
+            return Ok(cleaned.add_to(verdict));
+        }
+    }
+    changed.admit(stamp, versions).await
+}
+
+impl Changed<'_> {
+    // What is logged: the object belongs to the user of this stamp.
+    fn facts(&self, stamp: Option<&Stamp>) -> Facts {
+        let user = stamp.and_then(|stamp| stamp.user.as_ref());
+        Facts {
+            user: user.map(ToString::to_string),
+            outcome: Outcome::Restored,
+            ..facts(self.admission.request)
+        }
+    }
+
+    // Decides about a change that is not an adoption.
+    async fn admit(&self, stamp: Option<&Stamp>, versions: BothVersions<'_>) -> Decided {
+        let BothVersions { old, mut new } = versions;
+        let (admission, metadata) = (self.admission, &self.admission.object.metadata);
+        let deployer = self.new_deployer(stamp, &old, &new);
+        let user = match &deployer {
+            Some(deployer) => deployer.user(),
+            None => stamp.and_then(|stamp| stamp.user.as_ref()),
+        };
+        let cleaned = admission.sanitize(user, &old, &mut new);
+        if let (Some(found), true) = (self.found, self.role != Role::Template)
+            && let Some(member) = custody::refused_change(self.standing, &old, &new)
+        {
+            return Err((self.not_yours(found, &member), self.facts(stamp)));
+        }
+        let next = match (deployer, stamp) {
+            (Some(deployer), stamp) => Some(self.deployed_by(deployer, stamp, &old, &new).await?),
+            (None, None) => None,
+            (None, Some(stamp)) => Some(self.next_stamp(stamp, &old, &new).await?),
+        };
+        // The same text where it says the same: a second pass over our own output changes nothing.
+        let signed = next.as_ref().filter(|next| Some(*next) != stamp);
+        let change = match signed {
+            Some(next) => mutate::stamped(admission.context, metadata, next, Outcome::Restored),
+            None => mutate::restored(metadata, self.old.annotation(STAMP_ANNOTATION)),
+        };
+        let facts = self.facts(next.as_ref().or(stamp));
+        Ok(cleaned.add_to(change.into_verdict(facts)))
+    }
+
+    fn not_yours(&self, found: &Result<Stamp, SealError>, member: &str) -> Refused {
+        let name = self.old.name.as_deref().unwrap_or_default();
+        let requester = &self.admission.request.user_info.username;
+        custody::not_yours((self.admission.kind, name), requester, found, member)
+    }
+
+    // The requester, if this deploys a template again: a template belongs to whoever deployed it last. Trusted controllers, updaters
+    // and admins leave it to whom it belongs.
+    fn new_deployer(
+        &self,
+        stamp: Option<&Stamp>,
+        old: &Parts<'_>,
+        new: &Parts<'_>,
+    ) -> Option<Principal> {
+        let keeps_owner = matches!(
+            self.standing,
+            Standing::Carrier | Standing::Updater | Standing::Admin
+        ) && stamp.is_some();
+        if self.role != Role::Template || old.spec == new.spec || keeps_owner {
+            return None;
+        }
+        let (context, request) = (self.admission.context, self.admission.request);
+        let metadata = &self.admission.object.metadata;
+        let launcher = Launcher::Workflow;
+        Some(who::requesting(
+            context,
+            &request.user_info,
+            metadata,
+            launcher,
+        ))
+    }
+
+    // The stamp of a template that is deployed again. It also signs the version before, if that was of the same user and as signed.
+    async fn deployed_by(
+        &self,
+        deployer: Principal,
+        stamp: Option<&Stamp>,
+        old: &Parts<'_>,
+        new: &Parts<'_>,
+    ) -> Result<Stamp, Refusal> {
+        let (admission, context) = (self.admission, self.admission.context);
+        if admission.kind.scope == Scope::Namespaced {
+            evaluate(admission, &deployer, &new.spec).await?;
+        }
+        let digest = own_digest(Role::Template, &new.spec);
+        let before = match stamp {
+            Some(Stamp {
+                user,
+                argo: Some(Argo::Own { digest: before, .. }),
+                ..
+            }) if user.is_some()
+                && deployer.user() == user.as_ref()
+                && *before == own_digest(Role::Template, &old.spec) =>
+            {
+                Some(before.clone()).filter(|before| *before != digest)
+            }
+            _ => None,
+        };
+        let namespace = &admission.request.namespace;
+        let object = stamp::existing(self.old);
+        Ok(Stamp {
+            taken_over_at: Some(context.now),
+            argo: Some(Argo::Own { digest, before }),
+            ..stamp::for_object(context, namespace, admission.kind, object, &deployer)
+        })
+    }
+
+    // The stamp of an object that stays with whom it belongs to.
+    async fn next_stamp(
+        &self,
+        stamp: &Stamp,
+        old: &Parts<'_>,
+        new: &Parts<'_>,
+    ) -> Result<Stamp, Refusal> {
+        let admission = self.admission;
+        let with = |argo| custody::stamp_of_existing(stamp, self.old, argo);
+        if self.role == Role::Template {
+            let argo = match old.spec == new.spec {
+                true => stamp.argo.clone(),
+                false => Some(custody::own(Role::Template, &new.spec)),
+            };
+            return Ok(with(argo));
+        }
+        if let Some(reference) = deployed::awaited(self.standing, stamp, new) {
+            // What Argo writes is never refused: without an answer its pods wait, and its next change tries again.
+            let Ok(found) = template(admission, reference).await else {
+                return Ok(with(stamp.argo.clone()));
+            };
+            let template = found.as_ref();
+            let template = template.and_then(|found| found.stamp_and_spec(admission));
+            return Ok(with(Some(deployed::deployed(
+                stamp,
+                template.as_ref(),
+                new,
+            ))));
+        }
+        let Some(argo) = &stamp.argo else {
+            return Ok(with(None));
+        };
+        if self.standing == Standing::Owner
+            && old.spec != new.spec
+            && matches!(argo, Argo::Own { .. })
+        {
+            self.evaluate_own_change(stamp, new).await?;
+        }
+        let argo = custody::signed_after_change(argo, self.role, old, new);
+        Ok(with(Some(argo)))
+    }
+
+    // Its user changes what it runs: the rules decide as for a new one.
+    async fn evaluate_own_change(&self, stamp: &Stamp, new: &Parts<'_>) -> Result<(), Refusal> {
+        let (admission, context) = (self.admission, self.admission.context);
+        let info = &admission.request.user_info;
+        let principal = who::requesting(context, info, self.old, Launcher::Workflow);
+        let spec = match self.role {
+            Role::CronWorkflow => new.spec.get("workflowSpec"),
+            Role::Workflow | Role::Template => &new.spec,
+        };
+        if reference::named(spec).is_none() {
+            evaluate(admission, &principal, spec).await?;
+        } else if self.role == Role::Workflow {
+            let refused = self.not_yours(&Ok(stamp.clone()), "spec.workflowTemplateRef");
+            return Err((refused, mutate::facts(&principal, None)));
+        }
+        Ok(())
+    }
 }

@@ -1,138 +1,120 @@
 //! Brings a pod that gets a controller, and that controller, to the pure check.
 
-use std::time::Instant;
-
 use namesake_api::names::RESOLUTION_ANNOTATION;
-use namesake_core::{ExistingPod, Resolution, SealError, User, is_managed_name};
+use namesake_core::{ExistingPod, Reason, Resolution, SealError, User, is_managed_name};
 
-use super::super::needs::{self, Missing};
-use super::super::{not_opted_in, unasked};
+use super::Guard;
+use crate::admit::admission::{not_opted_in, unexpected};
+use crate::admit::find_parent::{Missing, find};
 use crate::decide::argo;
-use crate::decide::context::AdmissionContext;
 use crate::decide::kinds;
-use crate::decide::validate::guard::Guarded;
-use crate::decide::validate::guard::adoption::{OwnerOf, RunsAs, adopt};
-use crate::decide::who;
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::Refused;
-use crate::review::{Metadata, Owner, Request};
-use crate::state::State;
+use crate::decide::validate::adoption::{ControllerUser, RunsAs, check_adoption};
+use crate::decide::validate::guarded::Guarded;
+use crate::decide::who::{self, stamp};
+use crate::review::OwnerReference;
+use crate::review::refused::Refused;
 
-/// Checks each controller that a pod has after an update and did not have before.
-pub(super) async fn check(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    request: &Request<'_, Guarded<'_>>,
-    deadline: Instant,
-) -> Result<Option<String>, Refused> {
+/// Checks each controller that a pod has after an update and did not have before. Returns the pod's service account.
+pub(super) async fn check(guard: &Guard<'_>) -> Result<String, Refused> {
+    let (context, request) = (guard.context, guard.request);
     let (Some(new), Some(old)) = (&request.object, &request.old_object) else {
-        return Err(unasked(request));
+        return Err(unexpected(request));
     };
     if context.epoch.is_empty() {
-        return Err(not_opted_in(state, context, request));
+        return Err(not_opted_in(guard.state, context, &request.namespace));
     }
-    let account = old.account();
     let pod = new.metadata.name.as_deref().unwrap_or_default();
-    let runs_as = runs_as(state, context, &request.namespace, old)?;
-    let is_new = |owner: &&Owner<'_>| {
+    let runs_as = runs_as(guard, old)?;
+    let is_new = |owner: &&OwnerReference<'_>| {
         let mut before = old.metadata.owner_references.iter().flatten();
         owner.controller == Some(true) && !before.any(|o| o == *owner)
     };
     let owners = new.metadata.owner_references.iter().flatten();
     for owner in owners.filter(is_new) {
-        let of = owner_of(state, context, &request.namespace, owner, deadline).await?;
+        let user = controller_user(guard, owner).await?;
         let object = format!("{} {}", owner.kind, owner.name);
-        adopt(&request.user_info.username, (pod, &runs_as), (&object, &of))?;
+        let requester = &request.user_info.username;
+        check_adoption(requester, (pod, &runs_as), (&object, &user))?;
     }
-    Ok(Some(account.to_owned()))
+    Ok(old.account().to_owned())
 }
 
-// The Identity of a managed account says whose it is, also when the key of the resolution is gone.
-fn runs_as(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    namespace: &str,
-    pod: &Guarded<'_>,
-) -> Result<RunsAs, Refused> {
+// The Identity of a managed account proves whose the pod is, also when the key of its resolution is gone.
+fn runs_as(guard: &Guard<'_>, pod: &Guarded<'_>) -> Result<RunsAs, Refused> {
     let account = pod.account();
     let is_managed = is_managed_name(account);
     if is_managed {
-        let known = state.identities.get(namespace, account);
+        let known = guard
+            .state
+            .identities
+            .get(&guard.request.namespace, account);
         if let Some(user) = known.and_then(|known| User::exact(&known.user).ok()) {
             return Ok(RunsAs::User(user));
         }
     }
-    let nobody = if is_managed {
-        RunsAs::Unproven
-    } else {
-        RunsAs::Nobody
-    };
     Ok(
-        match resolution(context, namespace, &pod.metadata, account)? {
-            Some(Resolution {
-                user: Some(user), ..
-            }) => RunsAs::User(user),
-            _ => nobody,
+        match (resolution(guard, pod)?.and_then(|r| r.user), is_managed) {
+            (Some(user), _) => RunsAs::User(user),
+            (None, true) => RunsAs::Unproven,
+            (None, false) => RunsAs::NoIdentity,
         },
     )
 }
 
-fn resolution(
-    context: &AdmissionContext<'_>,
-    namespace: &str,
-    metadata: &Metadata<'_>,
-    account: &str,
-) -> Result<Option<Resolution>, Refused> {
+// The resolution of a pod, if it is valid.
+fn resolution(guard: &Guard<'_>, pod: &Guarded<'_>) -> Result<Option<Resolution>, Refused> {
+    let (context, metadata) = (guard.context, &pod.metadata);
     let Some(text) = metadata.annotation(RESOLUTION_ANNOTATION) else {
         return Ok(None);
     };
-    let pod = ExistingPod {
+    let existing = ExistingPod {
         stack: context.rules.stack(),
-        namespace,
-        service_account: account,
+        namespace: &guard.request.namespace,
+        service_account: pod.account(),
         name: metadata.name.as_deref().unwrap_or_default(),
         generate_name: metadata.generate_name.as_deref(),
-        epoch: context.epoch,
+        epoch: &context.epoch,
     };
-    match Resolution::verify_existing(text, context.keys, &pod) {
+    match Resolution::verify_existing(text, &context.keys, &existing) {
         Ok(found) => Ok(Some(found)),
-        Err(error @ SealError::UnknownKey(_)) => Err(Refused::later(
-            RefusalReason::UnknownKey,
+        Err(error @ SealError::UnknownKey(_)) => Err(Refused::new(
+            Reason::UnknownKey,
             format!(
-                "the resolution of pod {} cannot be checked yet: {error}; keys are read again every minute, and its controller \
-                 tries again by itself",
-                pod.name
+                "the resolution of pod {} cannot be verified yet: {error}; keys are read again every minute, and its controller tries \
+                 again by itself",
+                existing.name
             ),
         )),
-        _ => Ok(None),
+        Err(_) => Ok(None),
     }
 }
 
-async fn owner_of(
-    state: &State,
-    context: &AdmissionContext<'_>,
-    namespace: &str,
-    owner: &Owner<'_>,
-    deadline: Instant,
-) -> Result<OwnerOf, Refused> {
+async fn controller_user(
+    guard: &Guard<'_>,
+    owner: &OwnerReference<'_>,
+) -> Result<ControllerUser, Refused> {
+    let (state, namespace) = (guard.state, guard.request.namespace.as_str());
     let known = state.parents.by_uid(namespace, &owner.uid);
-    let Some(link) = who::possible_parent(known.as_deref(), owner) else {
-        return Ok(OwnerOf::Unstamped);
+    let Some(reference) = who::possible_parent(known.as_deref(), owner) else {
+        return Ok(ControllerUser::NeverStamped);
     };
-    let found = match needs::parent(state, namespace, &link, false, deadline).await {
-        Ok(found) => found.seen,
-        // Another API group's kind of this name, or an object that is gone.
-        Err(Missing::Gone(_)) if kinds::owner(owner).is_none() => return Ok(OwnerOf::Unstamped),
-        Err(Missing::Gone(_)) => return Ok(OwnerOf::NoSuchObject),
-        Err(Missing::Away(refused)) => return Err(refused),
+    let is_of_its_kind = kinds::of_owner(owner).is_some();
+    let parent = match find(state, namespace, &reference, guard.deadline).await {
+        Ok(found) => found.parent,
+        // A kind of this name in another API group, or an object that is gone.
+        Err(Missing::Gone(_)) if !is_of_its_kind => return Ok(ControllerUser::NeverStamped),
+        Err(Missing::Gone(_)) => return Ok(ControllerUser::NoSuchObject),
+        Err(Missing::Unknown(refused)) => return Err(refused),
     };
-    if *found.name != *owner.name.as_str() || kinds::owner(owner).is_none() {
-        return Ok(OwnerOf::NoSuchObject);
+    if *parent.name != *owner.name.as_str() || !is_of_its_kind {
+        return Ok(ControllerUser::NoSuchObject);
     }
-    let stamp = match who::stamp_of(context, namespace, &link, &found) {
-        Ok(stamp) => stamp,
-        Err(refused) if refused.code == 503 => return Err(refused),
-        Err(_) => return Ok(OwnerOf::Nobody),
-    };
-    Ok(argo::runs_as(&stamp).map_or(OwnerOf::Nobody, |user| OwnerOf::User(user.clone())))
+    match stamp::of_parent(guard.context, namespace, &reference, &parent) {
+        Ok(stamp) => Ok(match argo::runs_as(&stamp) {
+            Some(user) => ControllerUser::User(user.clone()),
+            None => ControllerUser::Unproven,
+        }),
+        Err(refused) if !refused.reason.is_lasting() => Err(refused),
+        Err(_) => Ok(ControllerUser::Unproven),
+    }
 }

@@ -1,4 +1,4 @@
-//! Accounts that are somebody: carriers, those that speak for others, and whoever has cluster-wide power over Namesake. Pure.
+//! Service accounts with a meaning to the rules: carriers, and those that are or act for users. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,23 +7,23 @@ use namesake_core::{Reason, Requester, Rules, is_managed_name};
 use super::Rbac;
 use super::rights::{CARRY, GUARDED, READ_JOBS};
 use super::subject::{Subject, Trusted};
-use crate::check::{Account, Finding, Seen, Severity, print};
+use crate::check::{Account, Finding, Severity, Snapshot, print};
 use namesake_api::names::WEBHOOK_SERVICE_ACCOUNT;
 
-/// Accounts that the rules know: carriers, and those that are or speak for users.
-struct Known {
+/// Accounts with a meaning to the rules: carriers, and those that are or act for users.
+struct AccountsOfRules {
     carriers: BTreeSet<Subject>,
     mapped: BTreeSet<Subject>,
 }
 
-impl Known {
-    fn of(seen: &Seen) -> Known {
-        let rules = seen.rules.as_ref().ok();
-        let accounts = seen.accounts.iter().flatten().map(subject);
-        Known {
-            carriers: carriers(seen),
+impl AccountsOfRules {
+    fn of(snapshot: &Snapshot) -> AccountsOfRules {
+        let rules = snapshot.rules.as_ref().ok();
+        let accounts = snapshot.accounts.iter().flatten().map(subject);
+        AccountsOfRules {
+            carriers: carriers(snapshot),
             mapped: accounts
-                .filter(|a| rules.is_some_and(|rules| speaks(rules, a)))
+                .filter(|a| rules.is_some_and(|rules| acts_for_users(rules, a)))
                 .collect(),
         }
     }
@@ -34,8 +34,8 @@ impl Known {
 }
 
 /// The carriers of the rules, the built-in ones included.
-pub(in crate::check) fn carriers(seen: &Seen) -> BTreeSet<Subject> {
-    let rules = seen.rules.iter();
+pub(in crate::check) fn carriers(snapshot: &Snapshot) -> BTreeSet<Subject> {
+    let rules = snapshot.rules.iter();
     rules.flat_map(Rules::carriers).map(Subject::user).collect()
 }
 
@@ -43,8 +43,8 @@ fn subject((namespace, name): &Account) -> Subject {
     Subject::Account(namespace.clone(), name.clone())
 }
 
-/// Whether the rules take an account for a user, or let it speak for one. Managed accounts are guarded by their name.
-fn speaks(rules: &Rules, account: &Subject) -> bool {
+/// Whether the rules map an account to a user, or let it act for one. Managed accounts are protected by their name.
+fn acts_for_users(rules: &Rules, account: &Subject) -> bool {
     let requester = Requester {
         username: account.api_name(),
         groups: Vec::new(),
@@ -55,14 +55,14 @@ fn speaks(rules: &Rules, account: &Subject) -> bool {
     !managed && !matches!(user, Err(refusal) if refusal.reason == Reason::UnknownRequester)
 }
 
-/// Namespaces with guarded accounts, our own and those that are opted in excepted; and who lives there.
+/// Namespaces with guarded accounts, except our own and those that are opted in; and the names of the accounts.
 pub(in crate::check) fn homes(
-    seen: &Seen,
+    snapshot: &Snapshot,
     rbac: &Rbac,
     trusted: &Trusted<'_>,
 ) -> Vec<(String, String)> {
-    let known = Known::of(seen);
-    let accounts = seen.accounts.iter().flatten().map(subject);
+    let known = AccountsOfRules::of(snapshot);
+    let accounts = snapshot.accounts.iter().flatten().map(subject);
     let holders = rbac.holders(&GUARDED);
     let guarded = accounts.filter(|account| holders.has(account));
     let mut homes = BTreeMap::<String, BTreeSet<String>>::new();
@@ -82,13 +82,17 @@ pub(in crate::check) fn homes(
         .collect()
 }
 
-/// What is open about them.
-pub(in crate::check) fn findings(seen: &Seen, rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
-    let known = Known::of(seen);
-    let mut findings = inside(seen, rbac, trusted, &known);
-    findings.extend(absent(seen, &known));
+/// The gaps concerning such accounts.
+pub(in crate::check) fn findings(
+    snapshot: &Snapshot,
+    rbac: &Rbac,
+    trusted: &Trusted<'_>,
+) -> Vec<Finding> {
+    let known = AccountsOfRules::of(snapshot);
+    let mut findings = inside(snapshot, rbac, trusted, &known);
+    findings.extend(absent(snapshot, &known));
     findings.extend(not_guarded(rbac, &known));
-    findings.extend(token_secrets(seen, rbac, &known));
+    findings.extend(token_secrets(snapshot, rbac, &known));
     findings.extend(without_rights(rbac, trusted));
     findings
 }
@@ -110,19 +114,24 @@ fn finding(
     }
 }
 
-/// Carriers among the people whose pods they make.
-fn inside(seen: &Seen, rbac: &Rbac, trusted: &Trusted<'_>, known: &Known) -> Vec<Finding> {
-    let accounts = seen.accounts.iter().flatten().map(subject);
+/// Carriers in opted-in namespaces.
+fn inside(
+    snapshot: &Snapshot,
+    rbac: &Rbac,
+    trusted: &Trusted<'_>,
+    known: &AccountsOfRules,
+) -> Vec<Finding> {
+    let accounts = snapshot.accounts.iter().flatten().map(subject);
     let holders = rbac.holders(&CARRY);
     let carriers = accounts.filter(|account| holders.has(account));
     let all: BTreeSet<_> = carriers.chain(known.carriers.iter().cloned()).collect();
-    let lives_inside = |account: &Subject| matches!(account, Subject::Account(namespace, _) if trusted.opted_in.contains(namespace));
-    let what = "is a carrier in a namespace that is opted in: whoever may make a pod there would be it, so nothing that it makes \
-                is anybody's";
+    let is_inside = |account: &Subject| matches!(account, Subject::Account(namespace, _) if trusted.opted_in.contains(namespace));
+    let what = "is a carrier in a namespace that is opted in: whoever can create a pod there could act as it, so nothing that it creates \
+                belongs to anybody";
     let remedy = "move the controller to a namespace of its own, and name it there (carriers of the rules, ClusterRole \
                   namesake-carrier)";
     all.iter()
-        .filter(|account| lives_inside(account))
+        .filter(|account| is_inside(account))
         .map(|account| {
             finding(
                 Severity::Critical,
@@ -135,9 +144,9 @@ fn inside(seen: &Seen, rbac: &Rbac, trusted: &Trusted<'_>, known: &Known) -> Vec
         .collect()
 }
 
-/// Carriers that are not there: whoever makes one is it.
-fn absent(seen: &Seen, known: &Known) -> Vec<Finding> {
-    let Ok(accounts) = &seen.accounts else {
+/// Carriers that do not exist: whoever creates one is taken for it.
+fn absent(snapshot: &Snapshot, known: &AccountsOfRules) -> Vec<Finding> {
+    let Ok(accounts) = &snapshot.accounts else {
         return Vec::new();
     };
     let there: BTreeSet<_> = accounts.iter().map(subject).collect();
@@ -145,10 +154,10 @@ fn absent(seen: &Seen, known: &Known) -> Vec<Finding> {
         .carriers
         .iter()
         .filter(|carrier| !there.contains(carrier) && !is_built_in(carrier));
-    let what = "is a carrier of the rules and does not exist: whoever may make it, or its namespace, is taken for it";
+    let what = "is a carrier of the rules and does not exist: whoever can create it, or its namespace, is taken for it";
     absent
         .map(|carrier| {
-            let remedy = "take it out of carriers in the rules until it is installed".to_owned();
+            let remedy = "remove it from carriers in the rules until it is installed".to_owned();
             finding(Severity::Warning, "carriers", carrier, what, remedy)
         })
         .collect()
@@ -159,8 +168,8 @@ fn is_built_in(account: &Subject) -> bool {
     matches!(account, Subject::Account(namespace, _) if namespace == "kube-system")
 }
 
-/// Accounts whose tokens no policy guards: the rules know them, and no binding says so.
-fn not_guarded(rbac: &Rbac, known: &Known) -> Vec<Finding> {
+/// Accounts whose tokens no policy protects: the rules give them a meaning, and no binding marks them as guarded.
+fn not_guarded(rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
     let holders = rbac.holders(&GUARDED);
     let open = |account: &&Subject| !is_built_in(account) && !holders.has(account);
     let of = |role: &str, what: &str, accounts: &BTreeSet<Subject>| {
@@ -175,7 +184,7 @@ fn not_guarded(rbac: &Rbac, known: &Known) -> Vec<Finding> {
             check: "guarded-accounts",
             place: format!("ServiceAccounts {namespace}/{}", print::some(&names)),
             subjects: Vec::new(),
-            what: format!("{what}, and no policy guards the tokens: bind {role}"),
+            what: format!("{what}, and no policy protects their tokens: bind {role}"),
             remedy: names
                 .first()
                 .map(|name| bind(role, namespace, name, names.len()))
@@ -190,7 +199,7 @@ fn not_guarded(rbac: &Rbac, known: &Known) -> Vec<Finding> {
     );
     findings.extend(of(
         "namesake-guarded",
-        "are users to the rules, or speak for some",
+        "are users to the rules, or act for some",
         &known.mapped,
     ));
     findings
@@ -211,15 +220,15 @@ fn bind(role: &str, namespace: &str, name: &str, count: usize) -> String {
     format!("kubectl create clusterrolebinding {binding} --clusterrole={role} {whom}")
 }
 
-/// Secrets that make whoever reads them somebody.
-fn token_secrets(seen: &Seen, rbac: &Rbac, known: &Known) -> Vec<Finding> {
+/// Secrets with tokens of such accounts.
+fn token_secrets(snapshot: &Snapshot, rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
     let holders = rbac.holders(&GUARDED);
     let guarded = |account: &Subject| {
         matches!(account, Subject::Account(_, name) if is_managed_name(name))
             || known.all().any(|one| one == account)
             || holders.has(account)
     };
-    let secrets = seen.token_secrets.iter().flatten();
+    let secrets = snapshot.token_secrets.iter().flatten();
     secrets
         .filter_map(|secret| {
             let account = Subject::Account(secret.namespace.clone(), secret.account.clone());
@@ -229,7 +238,7 @@ fn token_secrets(seen: &Seen, rbac: &Rbac, known: &Known) -> Vec<Finding> {
                 place: format!("Secret {}/{}", secret.namespace, secret.name),
                 subjects: Vec::new(),
                 what: format!(
-                    "has a token of {account}, for ever: whoever reads it is that account"
+                    "has a token of {account} that does not expire: whoever reads it acts as that account"
                 ),
                 remedy: format!(
                     "kubectl -n {} delete secret {}",
@@ -241,7 +250,7 @@ fn token_secrets(seen: &Seen, rbac: &Rbac, known: &Known) -> Vec<Finding> {
         .collect()
 }
 
-/// Opted-in namespaces in which the webhook may not read.
+/// Opted-in namespaces in which the webhook is not allowed to read.
 fn without_rights(rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
     let webhook = Subject::Account(trusted.home.to_owned(), WEBHOOK_SERVICE_ACCOUNT.to_owned());
     let reads = |namespace: &String| rbac.holders_in(namespace, &READ_JOBS).has(&webhook);
@@ -254,7 +263,7 @@ fn without_rights(rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
         check: "opt-in",
         place: format!("Namespace {namespace}"),
         subjects: Vec::new(),
-        what: "is opted in, and the webhook may not read there: new pods are refused or wait"
+        what: "is opted in, and the webhook is not allowed to read there: new pods are refused or wait"
             .to_owned(),
         remedy: format!(
             "kubectl apply --server-side -n {} -f manifests/opt-in/role-bindings.yaml",

@@ -1,5 +1,5 @@
-//! The commands that close what RBAC leaves open. Taking a person's binding away stops a person; taking a program's away stops
-//! the program, so that one is told how it goes on with less. Pure.
+//! The commands that close what RBAC leaves open. Without its binding a person stops; so would a program, and therefore the remedy
+//! for a program says how it keeps working with fewer rights. Pure.
 
 use std::fmt;
 
@@ -7,31 +7,31 @@ use super::subject::Subject;
 use super::{Bound, Right};
 use crate::check::print::quoted;
 
-/// How a ClusterRole of a program gives less than it does, while the program goes on.
+/// How the ClusterRole of a program can be narrowed so that the program keeps working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::check) enum Narrow {
+pub(in crate::check) enum Narrowing {
     /// By Roles in the namespaces where it works.
     ByNamespace,
-    /// The same; unless it makes pods for others, which the rules should say.
+    /// The same, unless it creates pods for others: the rules should then list it under carriers.
     ByNamespaceOrCarrier,
-    /// By the names of its own objects.
+    /// By the names of its own objects, for rights that are about objects of certain names.
     ByName,
-    /// By another rule of its role.
+    /// By other rules in its role.
     AsInstead,
 }
 
-/// How programs that one binding names get to hold less.
-pub(in crate::check) struct Less<'a> {
+/// How programs that one binding names can hold fewer rights.
+pub(in crate::check) struct NarrowRemedy<'a> {
     pub(in crate::check) bound: &'a Bound,
     pub(in crate::check) programs: &'a [&'a Subject],
     pub(in crate::check) check: &'a str,
-    /// What they hold and should not.
+    /// The rights that they hold and should not.
     pub(in crate::check) rights: &'a [&'a Right],
     pub(in crate::check) instead: &'a str,
-    pub(in crate::check) narrow: Narrow,
+    pub(in crate::check) narrowing: Narrowing,
 }
 
-impl fmt::Display for Less<'_> {
+impl fmt::Display for NarrowRemedy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, role) = &self.bound.role;
         let is_its_own =
@@ -43,7 +43,7 @@ impl fmt::Display for Less<'_> {
                 self.edited()
             )?;
         } else {
-            let without = take_away(self.bound, self.programs.len());
+            let without = remove_binding(self.bound, self.programs.len());
             write!(
                 f,
                 "give the program a role with only what it needs, then {without} (instead: {})",
@@ -53,29 +53,36 @@ impl fmt::Display for Less<'_> {
         let trust: Vec<_> = self.programs.iter().map(|one| trust_flag(one)).collect();
         write!(
             f,
-            ". Or, if it is trusted as admins are, say so: {}",
+            ". Or, if it is trusted like an admin, say so: {}",
             trust.join(" ")
         )
     }
 }
 
-impl Less<'_> {
+impl NarrowRemedy<'_> {
     /// What to change in the ClusterRole.
     fn edited(&self) -> String {
         let edit = format!("kubectl edit clusterrole {}", quoted(&self.bound.role.1));
-        match self.narrow {
-            Narrow::AsInstead => format!("{edit} (instead: {})", self.instead),
-            Narrow::ByName => format!(
-                "{edit}: give the verbs of this finding in a rule of their own, with resourceNames (instead: {}); get, list \
-                 and watch stay as they are",
+        match self.narrowing {
+            Narrowing::AsInstead => format!("{edit} (instead: {})", self.instead),
+            // A rule with resourceNames still grants a right that is about any object.
+            Narrowing::ByName if self.rights.iter().any(|right| right.names.is_empty()) => {
+                format!(
+                    "{edit}: remove the verbs of this finding (instead: {}); get, list and watch can stay",
+                    self.instead
+                )
+            }
+            Narrowing::ByName => format!(
+                "{edit}: put the verbs of this finding into a rule of their own, with resourceNames (instead: {}); get, list and \
+                 watch can stay",
                 self.instead
             ),
-            Narrow::ByNamespace => {
-                format!("{}; then {edit}, and take this out of it", self.roles())
+            Narrowing::ByNamespace => {
+                format!("{}; then {edit}, and remove this from it", self.roles())
             }
-            Narrow::ByNamespaceOrCarrier => format!(
-                "If it makes pods for others, name it under carriers in the rules (docs/rules.md). Otherwise: {}; then \
-                 {edit}, and take this out of it",
+            Narrowing::ByNamespaceOrCarrier => format!(
+                "If it creates pods for others, name it under carriers in the rules (docs/rules.md). Otherwise: {}; then \
+                 {edit}, and remove this from it",
                 self.roles()
             ),
         }
@@ -106,9 +113,9 @@ impl Less<'_> {
     }
 }
 
-/// The command that takes a binding away, or the ones whom it should not name out of it.
-pub(in crate::check) fn take_away(bound: &Bound, open: usize) -> String {
-    let verb = if open == bound.subjects.len() {
+/// The command that deletes a binding, or removes from it the subjects that it should not name.
+pub(in crate::check) fn remove_binding(bound: &Bound, subjects: usize) -> String {
+    let verb = if subjects == bound.subjects.len() {
         "delete"
     } else {
         "edit"
@@ -140,7 +147,7 @@ fn trust_flag(program: &Subject) -> String {
     }
 }
 
-/// Roles of Kubernetes' own: the API server restores them, and others hold them.
+/// Whether a role is one of Kubernetes' own: the API server restores it, and others hold it.
 fn is_built_in(role: &str) -> bool {
     ["admin", "cluster-admin", "edit", "view"].contains(&role) || role.starts_with("system:")
 }

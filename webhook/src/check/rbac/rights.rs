@@ -1,4 +1,4 @@
-//! Which rights make somebody into somebody else. Pure.
+//! Rights that let somebody act as somebody else. Pure.
 
 use namesake_api::names;
 
@@ -19,7 +19,7 @@ pub(in crate::check) const OUR_ACCOUNTS: &[&str] = &[
     names::WEBHOOK_SERVICE_ACCOUNT,
     names::BROKER_SERVICE_ACCOUNT,
 ];
-/// Whoever binds one of these to himself is at home everywhere.
+/// Whoever can bind one of these can do anything.
 const ROLES: &[&str] = &[
     "cluster-admin",
     "admin",
@@ -63,7 +63,7 @@ pub(in crate::check) const WRITE_RULES: Right = of(
     &[names::RULES_CONFIG_MAP, names::ACCEPTED_RULES_CONFIG_MAP],
 );
 pub(in crate::check) const RUN: Right = right(
-    "make or change pods",
+    "create or change pods",
     CHANGE,
     &[
         ("", "pods"),
@@ -87,14 +87,14 @@ pub(in crate::check) const ENTER: Right = right(
         ("", "pods/proxy"),
     ],
 );
-// Through the API server, which the webhook answers: whoever asks it gets stamps signed.
+// Through the API server, from which the webhook accepts reviews: whoever sends one gets stamps signed.
 pub(in crate::check) const REACH: Right = right(
-    "speak to what runs there through the API server",
+    "connect to what runs there through the API server",
     &["create", "get", "update"],
     &[("", "pods/proxy"), ("", "services/proxy")],
 );
 pub(in crate::check) const TOKENS: Right = right(
-    "ask for tokens of service accounts",
+    "request tokens of service accounts",
     &["create"],
     &[("", "serviceaccounts/token")],
 );
@@ -116,9 +116,9 @@ pub(in crate::check) const IMPERSONATE_GROUPS: Right = right(
     IMPERSONATE,
     &[("", "groups"), ("authentication.k8s.io", "groups")],
 );
-// So that impersonation looks like a token of the account's own.
+// So that impersonation looks like a token of the account itself.
 pub(in crate::check) const IMPERSONATE_EXTRAS: Right = right(
-    "write the extras of whom they impersonate",
+    "set the extras of whom they impersonate",
     IMPERSONATE,
     &[
         ("authentication.k8s.io", "userextras"),
@@ -148,7 +148,7 @@ pub(in crate::check) const POLICIES: Right = right(
         ),
     ],
 );
-/// A program with a webhook has to write its own configurations, and keeps that right by their names.
+/// A program with webhooks has to write its own configurations, and can keep that right by `resourceNames`.
 pub(in crate::check) const CONFIGURATIONS: Right = of(
     right(
         "change webhook configurations",
@@ -167,7 +167,7 @@ pub(in crate::check) const CONFIGURATIONS: Right = of(
     &[names::WEBHOOK_CONFIGURATION],
 );
 pub(in crate::check) const ESCALATE: Right = right(
-    "give rights that they do not have (escalate)",
+    "grant rights that they do not have (escalate)",
     &["escalate"],
     &[
         ("rbac.authorization.k8s.io", "clusterroles"),
@@ -194,12 +194,12 @@ pub(in crate::check) const SIGN: Right = of(
     &["kubernetes.io/kube-apiserver-client", "kubernetes.io/*"],
 );
 pub(in crate::check) const KUBELETS: Right = right(
-    "enter any pod by its kubelet, past admission",
+    "enter any pod through its kubelet, bypassing admission",
     &["create", "get"],
     &[("", "nodes/proxy")],
 );
 
-/// Every right that is asked about, so that tests can put each to a real API server.
+/// Every right that is checked, so that tests can compare each with a real API server.
 pub const RIGHTS: [Right; 21] = [
     ADMINISTER,
     GUARDED,

@@ -1,4 +1,4 @@
-//! Whom RBAC gives rights to, and who of them is expected to have any. Pure.
+//! Subjects of RBAC, and which of them are expected to have rights. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,41 +12,41 @@ use serde::Serialize;
 const ACCOUNT: &str = "system:serviceaccount:";
 const ACCOUNTS: &str = "system:serviceaccounts";
 const CLUSTER: &str = "kube-system";
-/// Groups that everybody is in, or becomes a member of by himself.
+/// Groups of everybody.
 const EVERYBODY: [&str; 2] = ["system:authenticated", "system:unauthenticated"];
 const ANONYMOUS: &str = "system:anonymous";
 /// Prefix of `--trust` for groups, and for webhook configurations.
 const GROUP: &str = "group:";
 
-/// A subject of a binding. An account is the same by each of its two names.
+/// A subject of a binding. A service account has two names, and is the same subject by both.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
-    /// As the API server names it.
+    /// A user, as the API server names it.
     User(String),
-    /// As the API server names it.
+    /// A group, as the API server names it.
     Group(String),
-    /// Namespace and name.
+    /// A service account: namespace and name.
     Account(String, String),
 }
 
-/// Why somebody is expected to have such rights.
+/// Why a subject is expected to have rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {
-    /// May `administer` Identities in the whole cluster, or is an admin of the rules.
+    /// Is allowed to `administer` Identities in the whole cluster, or is an admin of the rules.
     Admin,
     /// One of Namesake's two accounts.
     Namesake,
-    /// A part of the cluster itself.
+    /// A component of Kubernetes.
     Cluster,
-    /// A carrier, which makes the pods of others.
+    /// A carrier: a trusted controller, which creates the pods of others.
     Carrier,
-    /// The caller said so.
+    /// Given by `--trust`.
     Listed,
 }
 
 impl Trust {
-    /// As the report says it.
+    /// As in the report.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Trust {
 }
 
 impl Subject {
-    /// Reads a subject of a binding; of a kind that RBAC does not know, none. `home` is the binding's namespace.
+    /// A subject of a binding in namespace `home`; `None` if its kind is unknown.
     #[must_use]
     pub fn of(listed: &Listed, home: Option<&str>) -> Option<Subject> {
         match listed.kind.as_str() {
@@ -74,7 +74,7 @@ impl Subject {
         }
     }
 
-    /// By the name that the API server has for it.
+    /// The subject that the API server names so.
     #[must_use]
     pub fn user(name: &str) -> Subject {
         let account = name
@@ -86,7 +86,7 @@ impl Subject {
         }
     }
 
-    /// The name that the API server has for it.
+    /// Its name in the API server.
     #[must_use]
     pub fn api_name(&self) -> String {
         match self {
@@ -95,7 +95,7 @@ impl Subject {
         }
     }
 
-    /// The groups that a service account is in; of others only the identity provider knows.
+    /// The groups of a service account; those of others only the identity provider knows.
     #[must_use]
     pub fn groups(&self) -> Vec<Subject> {
         match self {
@@ -108,7 +108,7 @@ impl Subject {
         }
     }
 
-    /// Whether it is everybody, or every account: whom no binding makes an admin.
+    /// Whether it stands for everybody, or for every account: no binding makes those admins.
     fn is_everybody(&self) -> bool {
         match self {
             Self::User(name) => name == ANONYMOUS,
@@ -117,7 +117,7 @@ impl Subject {
         }
     }
 
-    /// A program's own account, or all accounts of one namespace: what a person is not, and what stops working without its rights.
+    /// Whether it is a program (a service account, or all accounts of one namespace), which stops working without its rights.
     pub(in crate::check) fn is_program(&self) -> bool {
         match self {
             Self::Account(..) => true,
@@ -139,7 +139,7 @@ impl Subject {
 
     fn is_of_cluster(&self) -> bool {
         match self {
-            // Names that begin so are the API server's to give.
+            // Only the API server assigns names with this prefix.
             Self::User(name) => name.starts_with("system:") && name != ANONYMOUS,
             Self::Group(name) => {
                 ["system:masters", "system:nodes"].contains(&name.as_str())
@@ -160,25 +160,25 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Who is expected to have rights.
+/// Subjects that are expected to have rights.
 #[derive(Clone, Debug, Default)]
 pub(in crate::check) struct Trusted<'a> {
     /// Our own namespace.
     pub(in crate::check) home: &'a str,
     /// The rules in force, if they could be read.
     pub(in crate::check) rules: Option<&'a Rules>,
-    /// Who may `administer` Identities in the whole cluster.
+    /// Subjects that are allowed to `administer` Identities in the whole cluster.
     pub(in crate::check) administer: BTreeSet<Subject>,
-    /// Carriers of the rules: they make the pods of others, wherever their parents are.
+    /// Carriers of the rules: they create the pods of others, wherever their parents are.
     pub(in crate::check) carriers: BTreeSet<Subject>,
-    /// Namespaces that are opted in: whoever may make pods there is any account of it.
+    /// Namespaces that are opted in: whoever can create pods there can act as any of its accounts.
     pub(in crate::check) opted_in: BTreeSet<String>,
-    /// Globs over names, `group:` before those of groups.
+    /// Globs of names; those of groups have the prefix `group:`.
     pub(in crate::check) listed: &'a [String],
 }
 
 impl Trusted<'_> {
-    /// Why somebody is expected to have such rights; none: nobody said so.
+    /// Why a subject is expected to have rights; `None` if it is not.
     #[must_use]
     pub(in crate::check) fn why(&self, subject: &Subject) -> Option<Trust> {
         let ours = [
@@ -201,8 +201,8 @@ impl Trusted<'_> {
         }
     }
 
-    /// Whether somebody is a carrier, and lives where carriers may.
-    pub(in crate::check) fn carries(&self, subject: &Subject) -> bool {
+    /// Whether a subject is a carrier outside opted-in namespaces.
+    pub(in crate::check) fn is_carrier(&self, subject: &Subject) -> bool {
         let is_inside =
             matches!(subject, Subject::Account(namespace, _) if self.opted_in.contains(namespace));
         self.carriers.contains(subject) && !is_inside
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_the_same_by_both_of_its_names() {
+    fn an_account_is_the_same_subject_by_both_of_its_names() {
         let listed = |kind: &str, name: &str, namespace: Option<&str>| Listed {
             kind: kind.into(),
             name: name.into(),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clusters_own_admins_and_our_two_accounts_are_expected_to_have_rights() {
+    fn kubernetes_itself_admins_and_our_two_accounts_are_expected_to_have_rights() {
         let none: Vec<String> = Vec::new();
         let all = trusted(&none);
         let user = |name: &str| all.why(&Subject::user(name));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_and_neither_is_everybody_nor_who_lives_among_users() {
+    fn everybody_else_and_accounts_in_opted_in_namespaces_are_not_expected_to_have_rights() {
         let none: Vec<String> = Vec::new();
         let all = trusted(&none);
         for name in [
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_the_caller_names_is_trusted_and_a_group_is_no_user() {
+    fn subjects_given_by_trust_are_expected_to_have_rights_and_a_group_is_not_a_user() {
         let listed = [
             "mallory@*".to_owned(),
             "group:devs".to_owned(),

@@ -119,7 +119,7 @@ fn a_binding_in_a_namespace_gives_nothing_elsewhere_and_one_to_nothing_gives_not
     assert!(!rbac.holders(&SECRETS).has(&runner));
     assert_eq!(
         rbac.only_in("a")
-            .filter(|bound| bound.gives(&SECRETS))
+            .filter(|bound| bound.grants(&SECRETS))
             .count(),
         1
     );

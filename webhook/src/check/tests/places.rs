@@ -4,20 +4,20 @@ use super::*;
 
 #[test]
 fn a_token_secret_of_somebody_is_found_and_of_nobody_is_not() {
-    let mut seen = installed(&[]);
+    let mut snapshot = installed(&[]);
     let secret = |namespace: &str, account: &str| TokenSecret {
         namespace: namespace.to_owned(),
         name: format!("of-{account}"),
         account: account.to_owned(),
     };
-    seen.token_secrets = Ok(vec![
+    snapshot.token_secrets = Ok(vec![
         secret("research", "default"),
         secret("research", MANAGED),
         secret("kube-system", "job-controller"),
         secret("hub", "jupyter-alice"),
     ]);
     assert_eq!(
-        found(&seen),
+        found(&snapshot),
         [
             "token-secrets: Secret hub/of-jupyter-alice",
             "token-secrets: Secret kube-system/of-job-controller",
@@ -28,8 +28,8 @@ fn a_token_secret_of_somebody_is_found_and_of_nobody_is_not() {
 
 #[test]
 fn an_opted_in_namespace_has_a_level_a_mode_a_stack_and_rights() {
-    let mut seen = installed(&[]);
-    seen.namespaces = Ok(vec![
+    let mut snapshot = installed(&[]);
+    snapshot.namespaces = Ok(vec![
         place("research", &OPTED_IN[..1]),
         place(
             "shade",
@@ -47,7 +47,7 @@ fn an_opted_in_namespace_has_a_level_a_mode_a_stack_and_rights() {
             ],
         ),
     ]);
-    let mut all = found(&seen);
+    let mut all = found(&snapshot);
     all.sort();
     assert_eq!(
         all,
@@ -77,20 +77,21 @@ fn a_webhook_that_is_called_after_ours_is_found_unless_it_cannot_touch_our_pods(
         })
     };
     let with = |one: Value| {
-        let mut seen = installed(&[]);
-        seen.webhooks
+        let mut snapshot = installed(&[]);
+        snapshot
+            .webhooks
             .as_mut()
             .unwrap()
             .push(serde_json::from_value(one).unwrap());
-        seen
+        snapshot
     };
     let late = webhook("zz", &["pods"], json!({}), "Never");
-    let (seen, place) = (
+    let (snapshot, place) = (
         with(late),
         "other-webhooks: MutatingWebhookConfiguration zz, webhook inject.example.com",
     );
-    assert_eq!(found(&seen), [place]);
-    assert_eq!(report(&seen, &["webhook:z*".to_owned()]).findings, []);
+    assert_eq!(found(&snapshot), [place]);
+    assert_eq!(report(&snapshot, &["webhook:z*".to_owned()]).findings, []);
     assert_eq!(
         found(&with(webhook("aa", &["*"], json!({}), "IfNeeded"))).len(),
         1
@@ -107,25 +108,25 @@ fn a_webhook_that_is_called_after_ours_is_found_unless_it_cannot_touch_our_pods(
 
 #[test]
 fn without_network_policies_whoever_reaches_the_webhook_is_anyone() {
-    let mut seen = installed(&[]);
-    seen.network_policies = Ok(Vec::new());
-    assert_eq!(found(&seen), ["network: Namespace namesake-system"]);
+    let mut snapshot = installed(&[]);
+    snapshot.network_policies = Ok(Vec::new());
+    assert_eq!(found(&snapshot), ["network: Namespace namesake-system"]);
 }
 
 #[test]
 fn what_has_no_stamp_is_counted_by_namespace_and_kind() {
-    let mut seen = installed(&[]);
+    let mut snapshot = installed(&[]);
     let one = |kind: &'static str, name: &str| Unstamped {
         namespace: "research".to_owned(),
         kind,
         name: name.to_owned(),
     };
-    seen.unstamped = Ok(vec![
+    snapshot.unstamped = Ok(vec![
         one("jobs", "a"),
         one("workflows", "w"),
         one("jobs", "b"),
     ]);
-    let all = report(&seen, &[]).findings;
+    let all = report(&snapshot, &[]).findings;
     let lines: Vec<_> = all
         .iter()
         .map(|f| (f.place.as_str(), f.what.contains("(a, b)")))
@@ -141,15 +142,17 @@ fn what_has_no_stamp_is_counted_by_namespace_and_kind() {
 
 #[test]
 fn a_guard_of_tokens_that_refuses_somewhere_only_counts_as_a_warning() {
-    let mut seen = installed(&[]);
-    for binding in &mut seen.installation.as_mut().unwrap().bindings {
+    let mut snapshot = installed(&[]);
+    for binding in &mut snapshot.installation.as_mut().unwrap().bindings {
         if binding.spec.policy_name == names::TOKEN_GUARD {
             binding.spec.match_resources = Some(Default::default());
         }
     }
     assert!(
-        found(&seen).iter().any(|f| f.starts_with("token-guard: ")),
+        found(&snapshot)
+            .iter()
+            .any(|f| f.starts_with("token-guard: ")),
         "{:?}",
-        found(&seen)
+        found(&snapshot)
     );
 }

@@ -8,7 +8,7 @@ const STOCK: &str = include_str!(concat!(
 ));
 
 /// The stock objects, as `change` leaves each ClusterRole, beside what is shipped; the rules name both controllers as carriers.
-fn stock(change: impl Fn(&str, &mut Vec<Value>), more: &[Value]) -> Seen {
+fn stock(change: impl Fn(&str, &mut Vec<Value>), more: &[Value]) -> Snapshot {
     let documents = STOCK.split("\n---\n");
     let mut all: Vec<Value> = documents
         .map(|text| serde_saphyr::from_str(text).unwrap())
@@ -28,8 +28,8 @@ fn stock(change: impl Fn(&str, &mut Vec<Value>), more: &[Value]) -> Seen {
     ];
     all.push(binding(None, "carriers", "namesake-carrier", &carriers));
     all.extend(more.iter().cloned());
-    let mut seen = installed(&all);
-    let accounts = seen.accounts.as_mut().unwrap();
+    let mut snapshot = installed(&all);
+    let accounts = snapshot.accounts.as_mut().unwrap();
     for (namespace, name) in [
         ("argo", "argo"),
         ("argo", "argo-server"),
@@ -42,8 +42,8 @@ fn stock(change: impl Fn(&str, &mut Vec<Value>), more: &[Value]) -> Seen {
          - {{account: \"system:serviceaccount:jobset-system:jobset-controller-manager\", parents: [JobSet]}}\n"
     );
     let file = "rules.yaml";
-    seen.rules = Ok(Rules::parse(&[Source { file, text }]).unwrap());
-    seen
+    snapshot.rules = Ok(Rules::parse(&[Source { file, text }]).unwrap());
+    snapshot
 }
 
 #[test]
@@ -130,9 +130,9 @@ fn with_the_remedies_obeyed_nothing_is_open_and_the_controllers_may_what_they_co
         binding(Some("research"), "argo-secrets", "argo-secrets", &server),
         binding(Some("research"), "argo-exec", "argo-exec", &server),
     ];
-    let seen = stock(edited, &narrow);
-    assert_eq!(report(&seen, &[]).findings, []);
-    let rbac = seen.rbac.as_ref().unwrap();
+    let snapshot = stock(edited, &narrow);
+    assert_eq!(report(&snapshot, &[]).findings, []);
+    let rbac = snapshot.rbac.as_ref().unwrap();
     let server = Subject::Account("argo".to_owned(), "argo-server".to_owned());
     let read = rights::of(rights::SECRETS, &[]);
     for namespace in ["argo", "research"] {
@@ -151,8 +151,8 @@ fn a_person_beside_a_program_is_taken_out_and_the_program_stays() {
         subject("User", "mallory@acme.com"),
         account("backup", "velero"),
     ];
-    let seen = installed(&[read, binding(None, "readers", "reader", &both)]);
-    let all = report(&seen, &[]).findings;
+    let snapshot = installed(&[read, binding(None, "readers", "reader", &both)]);
+    let all = report(&snapshot, &[]).findings;
     let remedies: Vec<_> = all
         .iter()
         .map(|f| (f.subjects.join(", "), f.remedy.as_str()))
@@ -174,11 +174,11 @@ fn a_person_beside_a_program_is_taken_out_and_the_program_stays() {
 #[test]
 fn a_program_with_a_role_of_kubernetes_own_gets_another_one_first() {
     let edit = role("edit", "", &["secrets"], &["get"]);
-    let seen = installed(&[
+    let snapshot = installed(&[
         edit,
         binding(None, "ci", "edit", &[account("ci", "runner")]),
     ]);
-    let all = report(&seen, &[]).findings;
+    let all = report(&snapshot, &[]).findings;
     assert!(
         all[0]
             .remedy
@@ -187,11 +187,11 @@ fn a_program_with_a_role_of_kubernetes_own_gets_another_one_first() {
     );
     // Who lives among users is a user: the binding goes.
     let edit = role("edit", "", &["secrets"], &["get"]);
-    let seen = installed(&[
+    let snapshot = installed(&[
         edit,
         binding(None, "bot", "edit", &[account("research", "bot")]),
     ]);
-    let all = report(&seen, &[]).findings;
+    let all = report(&snapshot, &[]).findings;
     assert!(
         all[0]
             .remedy

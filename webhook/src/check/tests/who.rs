@@ -38,20 +38,20 @@ fn every_right_that_makes_somebody_into_somebody_else_is_found_with_who_holds_it
         } else {
             mallory.clone()
         };
-        let seen = installed(&[
+        let snapshot = installed(&[
             role("r", group, resources, verbs),
             binding(None, "b", "r", &whom),
         ]);
-        let all = found(&seen);
+        let all = found(&snapshot);
         let name = whom[0]["name"].as_str().unwrap();
         assert!(
             all.iter()
                 .any(|f| f.starts_with(&format!("{check}: ")) && f.contains(name)),
             "{check}: {all:?}"
         );
-        assert_eq!(report(&seen, &[]).exit_code(), 1);
+        assert_eq!(report(&snapshot, &[]).exit_code(), 1);
         let trust = [name.to_owned(), format!("group:{name}")];
-        assert_eq!(report(&seen, &trust).findings, [], "{check}");
+        assert_eq!(report(&snapshot, &trust).findings, [], "{check}");
     }
 }
 
@@ -77,8 +77,8 @@ fn a_binding_elsewhere_or_of_an_admin_is_no_finding() {
     ];
     assert_eq!(found(&installed(&elsewhere)), Vec::<String>::new());
     let admin = binding(None, "admins", "namesake-identities-admin", &ops);
-    let seen = installed(&[edit.clone(), admin, binding(None, "b", "edit", &ops)]);
-    let report = report(&seen, &[]);
+    let snapshot = installed(&[edit.clone(), admin, binding(None, "b", "edit", &ops)]);
+    let report = report(&snapshot, &[]);
     assert_eq!(report.findings, []);
     assert!(
         report
@@ -97,8 +97,8 @@ fn edit_in_our_namespace_reads_the_stamp_key_and_meets_one_policy_otherwise() {
         "edit",
         &[subject("Group", "devs"), subject("Group", "system:masters")],
     );
-    let mut seen = installed(&[edit, bound]);
-    let all = report(&seen, &[]).findings;
+    let mut snapshot = installed(&[edit, bound]);
+    let all = report(&snapshot, &[]).findings;
     assert_eq!(
         all.iter()
             .map(|f| (f.severity, f.check))
@@ -117,11 +117,11 @@ fn edit_in_our_namespace_reads_the_stamp_key_and_meets_one_policy_otherwise() {
         all[0].remedy
     );
     // Without that policy it is worse.
-    let there = seen.installation.as_mut().unwrap();
+    let there = snapshot.installation.as_mut().unwrap();
     there
         .bindings
         .retain(|b| b.spec.policy_name != "namesake-system");
-    let all = report(&seen, &[]).findings;
+    let all = report(&snapshot, &[]).findings;
     assert!(
         all.iter().all(|f| f.severity == Severity::Critical),
         "{all:?}"
@@ -158,8 +158,9 @@ fn whoever_can_be_a_guarded_account_is_found_and_so_is_an_account_that_nobody_gu
         found(&installed(&[edit, in_hub])),
         ["guarded-accounts: Group hub-team"]
     );
-    let mut seen = installed(&[]);
-    seen.accounts
+    let mut snapshot = installed(&[]);
+    snapshot
+        .accounts
         .as_mut()
         .unwrap()
         .push(("hub2".into(), "runner".into()));
@@ -170,12 +171,12 @@ fn whoever_can_be_a_guarded_account_is_found_and_so_is_an_account_that_nobody_gu
     let text = format!(
         "{text}carriers: [{{account: \"system:serviceaccount:argo:argo\", parents: [Workflow]}}]\n"
     );
-    seen.rules = Ok(Rules::parse(&[Source {
+    snapshot.rules = Ok(Rules::parse(&[Source {
         file: "rules.yaml",
         text: &text,
     }])
     .unwrap());
-    let all = report(&seen, &[]).findings;
+    let all = report(&snapshot, &[]).findings;
     let places: Vec<_> = all.iter().map(|f| (f.check, f.place.as_str())).collect();
     assert_eq!(
         places,
@@ -198,24 +199,25 @@ fn whoever_can_be_a_guarded_account_is_found_and_so_is_an_account_that_nobody_gu
 fn a_carrier_makes_pods_everywhere_and_reads_our_secrets_no_more_than_others() {
     let controller = role("controller", "", &["pods", "secrets"], &["create", "get"]);
     let argo = [account("argo", "argo")];
-    let mut seen = installed(&[
+    let mut snapshot = installed(&[
         controller,
         binding(None, "argo", "controller", &argo),
         binding(None, "carriers", "namesake-carrier", &argo),
     ]);
-    seen.accounts
+    snapshot
+        .accounts
         .as_mut()
         .unwrap()
         .push(("argo".into(), "argo".into()));
     let text = format!(
         "{RULES}carriers: [{{account: \"system:serviceaccount:argo:argo\", parents: [Workflow]}}]\n"
     );
-    seen.rules = Ok(Rules::parse(&[Source {
+    snapshot.rules = Ok(Rules::parse(&[Source {
         file: "rules.yaml",
         text: &text,
     }])
     .unwrap());
-    assert_eq!(found(&seen), ["our-secrets: ServiceAccount argo/argo"]);
+    assert_eq!(found(&snapshot), ["our-secrets: ServiceAccount argo/argo"]);
 }
 
 #[test]
@@ -226,15 +228,16 @@ fn a_carrier_or_a_powerful_account_among_users_is_found() {
         "namesake-carrier",
         &[account("research", "argo")],
     );
-    let mut seen = installed(&[
+    let mut snapshot = installed(&[
         carrier,
         binding(None, "bot", "cluster-admin", &[account("research", "bot")]),
     ]);
-    seen.accounts
+    snapshot
+        .accounts
         .as_mut()
         .unwrap()
         .push(("research".into(), "argo".into()));
-    let all = found(&seen);
+    let all = found(&snapshot);
     assert!(
         all.contains(&"carriers: ServiceAccount research/argo".to_owned()),
         "{all:?}"
@@ -259,21 +262,29 @@ fn edit_in_an_opted_in_namespace_mints_and_impersonates_until_the_guard_refuses(
         "edit",
         &[subject("User", "alice"), subject("User", "bob")],
     );
-    let mut seen = installed(&[edit, people]);
-    let one = |seen: &Seen| {
-        report(seen, &[])
+    let mut snapshot = installed(&[edit, people]);
+    let one = |snapshot: &Snapshot| {
+        report(snapshot, &[])
             .findings
             .into_iter()
             .find(|f| f.check == "opted-in-rights")
             .unwrap()
     };
-    assert_eq!(one(&seen).subjects, ["User alice", "User bob"]);
-    assert!(!one(&seen).what.contains("tokens"), "{}", one(&seen).what);
-    for binding in &mut seen.installation.as_mut().unwrap().bindings {
+    assert_eq!(one(&snapshot).subjects, ["User alice", "User bob"]);
+    assert!(
+        !one(&snapshot).what.contains("tokens"),
+        "{}",
+        one(&snapshot).what
+    );
+    for binding in &mut snapshot.installation.as_mut().unwrap().bindings {
         if binding.spec.policy_name == names::TOKEN_GUARD {
             binding.spec.validation_actions = vec!["Warn".to_owned(), "Audit".to_owned()];
         }
     }
-    assert!(one(&seen).what.contains("tokens"));
-    assert!(found(&seen).iter().any(|f| f.starts_with("token-guard: ")));
+    assert!(one(&snapshot).what.contains("tokens"));
+    assert!(
+        found(&snapshot)
+            .iter()
+            .any(|f| f.starts_with("token-guard: "))
+    );
 }

@@ -1,100 +1,74 @@
-//! What somebody else may do to a Workflow or a CronWorkflow: stop it. There is no status subresource, so whoever may
-//! update a Workflow writes what its next pods will be: spec, status, and the labels and annotations that Argo obeys.
+//! What others may do to a Workflow or a CronWorkflow: stop it. There is no status subresource, so whoever may update a Workflow
+//! can write what its next pods will be: spec, status, and the labels and annotations that Argo obeys.
 
 use namesake_core::Json;
 
 use crate::decide::kinds::Parts;
+use crate::decide::kinds::stopping::{DEADLINE, SUSPEND, Stop, first_change, is_lower, is_stop};
 
-/// How far somebody's changes may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum May {
-    /// Stop it, or make it stop sooner.
-    Stop,
-    /// Also suspend it and let it go on: whoever started it, while it runs as its deployer.
-    Suspend,
-}
+const SHUTDOWN: Stop = Stop {
+    member: "shutdown",
+    stops: |_, new| matches!(new.non_empty_str(), Some("Stop" | "Terminate")),
+};
+const PARALLELISM: Stop = Stop {
+    member: "parallelism",
+    stops: |old, new| is_lower(old, new, i64::MAX),
+};
+const SUSPEND_OR_RESUME: Stop = Stop {
+    member: "suspend",
+    stops: |_, new| !matches!(new, Json::String(_)),
+};
+
+/// Changes of the spec by which anybody may stop it.
+pub const STOPS: &[Stop] = &[SUSPEND, DEADLINE, SHUTDOWN, PARALLELISM];
+
+/// The same, and suspending and resuming it: for whoever started it, while it runs as its deployer.
+pub const STOPS_AND_RESUMES: &[Stop] = &[SUSPEND_OR_RESUME, DEADLINE, SHUTDOWN, PARALLELISM];
 
 /// Labels in which Argo's own tools say who did something; nothing obeys them.
-const SAID: &[&str] = &[
+const INFORMATIVE: &[&str] = &[
     "workflows.argoproj.io/action",
     "workflows.argoproj.io/actor",
     "workflows.argoproj.io/actor-email",
     "workflows.argoproj.io/actor-preferred-username",
 ];
 
-/// The first member that differs by more than somebody may change.
+/// The first change that goes beyond stopping the object.
 #[must_use]
-pub fn beyond(old: &Parts<'_>, new: &Parts<'_>, may: May) -> Option<String> {
-    let marks = || {
-        let labels = obeyed(&old.metadata.labels, &new.metadata.labels)
-            .map(|key| format!("metadata.labels[{key}]"));
-        let annotations = || obeyed(&old.metadata.annotations, &new.metadata.annotations);
-        labels.or_else(|| annotations().map(|key| format!("metadata.annotations[{key}]")))
+pub fn beyond(old: &Parts<'_>, new: &Parts<'_>, stops: &[Stop]) -> Option<String> {
+    let obeyed = |old, new| {
+        first_change(old, new, |key, old, new| {
+            say_nothing(old, new) || !is_obeyed(key)
+        })
     };
-    let spec = differing(&old.spec, &new.spec, |name, old, new| {
-        !stops(may, name, old, new)
+    let spec = first_change(&old.spec, &new.spec, |member, old, new| {
+        say_nothing(old, new) || is_stop(stops, member, old, new)
     });
-    let spec = spec.map(|name| format!("spec.{name}"));
-    let status =
-        || differing(&old.status, &new.status, |_, _, _| true).map(|name| format!("status.{name}"));
-    spec.or_else(status).or_else(marks)
-}
-
-fn stops(may: May, name: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
-    let lower = |unset: i64| {
-        let old = if *old == Json::Null {
-            Some(unset)
-        } else {
-            old.as_i64()
-        };
-        matches!((old, new.as_i64()), (Some(old), Some(new)) if new < old)
+    let status = || {
+        first_change(&old.status, &new.status, |_, old, new| {
+            say_nothing(old, new)
+        })
     };
-    match name {
-        "suspend" => {
-            *new == Json::Bool(true) || (may == May::Suspend && !matches!(new, Json::String(_)))
-        }
-        "shutdown" => matches!(new.non_empty_str(), Some("Stop" | "Terminate")),
-        "activeDeadlineSeconds" | "parallelism" => lower(i64::MAX),
-        _ => false,
-    }
+    let labels = || obeyed(&old.metadata.labels, &new.metadata.labels);
+    let annotations = || obeyed(&old.metadata.annotations, &new.metadata.annotations);
+    let spec = spec.map(|name| format!("spec.{name}"));
+    spec.or_else(|| status().map(|name| format!("status.{name}")))
+        .or_else(|| labels().map(|key| format!("metadata.labels[{key}]")))
+        .or_else(|| annotations().map(|key| format!("metadata.annotations[{key}]")))
 }
 
-// The first label or annotation of Argo's that differs.
-fn obeyed(old: &Json<'_>, new: &Json<'_>) -> Option<String> {
-    differing(old, new, |key, old, new| !is_said(key, old, new))
-}
-
-/// Whether a label or annotation, which differs, is nothing that Argo obeys.
+/// Whether two values both say nothing: an empty value means the same as no value.
 #[must_use]
-pub fn is_said(key: &str, _: &Json<'_>, _: &Json<'_>) -> bool {
+pub fn say_nothing(old: &Json<'_>, new: &Json<'_>) -> bool {
+    old.is_empty() && new.is_empty()
+}
+
+/// Whether Argo obeys a label or annotation with this key.
+#[must_use]
+pub fn is_obeyed(key: &str) -> bool {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     let is_argos = domain == "argoproj.io" || domain.ends_with(".argoproj.io");
-    !is_argos || SAID.contains(&key)
-}
-
-// The first member that differs and counts; what says nothing is as good as not there.
-fn differing(
-    old: &Json<'_>,
-    new: &Json<'_>,
-    counts: impl Fn(&str, &Json<'_>, &Json<'_>) -> bool,
-) -> Option<String> {
-    if old.members().is_empty()
-        && new.members().is_empty()
-        && old != new
-        && !(old.is_empty() && new.is_empty())
-    {
-        return Some("itself".to_owned());
-    }
-    let names = old
-        .members()
-        .iter()
-        .chain(new.members())
-        .map(|(name, _)| name.as_str());
-    let mut changed = names.filter(|name| {
-        let (old, new) = (old.get(name), new.get(name));
-        old != new && !(old.is_empty() && new.is_empty()) && counts(name, old, new)
-    });
-    changed.next().map(str::to_owned)
+    is_argos && !INFORMATIVE.contains(&key)
 }
 
 #[cfg(test)]
@@ -113,7 +87,7 @@ mod tests {
 
     const STORED: &str = "/status/storedWorkflowTemplateSpec";
 
-    fn beyond_by(pointer: &str, value: Value, may: May) -> Option<String> {
+    fn beyond_by(pointer: &str, value: Value, stops: &[Stop]) -> Option<String> {
         let (old, mut new) = (running(), running());
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         let name = name.replace("~1", "/");
@@ -122,12 +96,12 @@ mod tests {
         beyond(
             &serde_json::from_str(&old).unwrap(),
             &serde_json::from_str(&new).unwrap(),
-            may,
+            stops,
         )
     }
 
     #[test]
-    fn anybody_may_stop_it_and_say_so() {
+    fn anybody_may_stop_it_and_write_who_did() {
         for (name, value) in [
             ("suspend", json!(true)),
             ("shutdown", json!("Stop")),
@@ -137,7 +111,7 @@ mod tests {
             ("hooks", json!({})),
         ] {
             assert_eq!(
-                beyond_by(&format!("/spec/{name}"), value.clone(), May::Stop),
+                beyond_by(&format!("/spec/{name}"), value.clone(), STOPS),
                 None,
                 "{name} {value}"
             );
@@ -151,20 +125,20 @@ mod tests {
                 beyond_by(
                     &format!("/metadata/labels/{}", key.replace('/', "~1")),
                     json!("bob"),
-                    May::Stop
+                    STOPS
                 ),
                 None,
                 "{key}"
             );
         }
         assert_eq!(
-            beyond_by("/metadata/annotations/note", json!("x"), May::Stop),
+            beyond_by("/metadata/annotations/note", json!("x"), STOPS),
             None
         );
     }
 
     #[test]
-    fn nothing_else_is_for_others() {
+    fn others_may_change_nothing_else() {
         for (pointer, value, member) in [
             ("/spec/suspend", json!(false), "spec.suspend"),
             ("/spec/shutdown", json!("x"), "spec.shutdown"),
@@ -201,15 +175,12 @@ mod tests {
             ),
             ("/status/phase", json!("Failed"), "status.phase"),
         ] {
-            assert_eq!(
-                beyond_by(pointer, value, May::Stop).as_deref(),
-                Some(member)
-            );
+            assert_eq!(beyond_by(pointer, value, STOPS).as_deref(), Some(member));
         }
         for pointer in ["/metadata/labels", "/metadata/annotations"] {
             for key in ["phase", "completed", "pod-name-format"] {
                 let key = format!("workflows.argoproj.io~1{key}");
-                let member = beyond_by(&format!("{pointer}/{key}"), json!("x"), May::Stop);
+                let member = beyond_by(&format!("{pointer}/{key}"), json!("x"), STOPS);
                 let shown = format!(
                     "{}[{}]",
                     &pointer[1..].replace('/', "."),
@@ -221,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn who_started_a_run_of_its_deployer_may_also_let_it_go_on_and_nothing_more() {
-        let may = |name: &str, value| beyond_by(&format!("/spec/{name}"), value, May::Suspend);
+    fn who_started_a_run_of_its_deployer_may_also_resume_it_and_nothing_more() {
+        let may = |name: &str, value| beyond_by(&format!("/spec/{name}"), value, STOPS_AND_RESUMES);
         assert_eq!(may("suspend", json!(false)), None);
         assert_eq!(may("suspend", json!(true)), None);
         assert_eq!(may("suspend", json!("x")).as_deref(), Some("spec.suspend"));
@@ -233,9 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_the_wrong_kind_are_a_change() {
+    fn a_change_between_values_that_are_not_objects_is_a_change() {
         let read = |text| serde_json::from_str::<Parts<'_>>(text).unwrap();
-        let changed = |old, new| beyond(&read(old), &read(new), May::Stop);
+        let changed = |old, new| beyond(&read(old), &read(new), STOPS);
         assert_eq!(
             changed(r#"{"spec":"a"}"#, r#"{"spec":"b"}"#).as_deref(),
             Some("spec.itself")

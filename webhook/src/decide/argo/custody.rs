@@ -1,159 +1,77 @@
 //! Whose the pods of a Workflow are, and who may change what runs. Pure.
 
-use std::collections::BTreeMap;
+use namesake_core::{Argo, Deployer, Launcher, Reason, SealError, Stamp, User};
 
-use namesake_core::{Argo, Bound, Deployer, Launcher, ObjectName, SealError, Stamp, User};
-
-use super::changes::{May, beyond};
-use super::object::{self, own, still_says};
-use super::reference::{self, Reference};
+use super::changes::{STOPS, STOPS_AND_RESUMES, beyond};
+use super::object::{ArgoObject, is_as_signed, own_digest, stored_digest};
+use super::reference;
 use super::retry::is_retry;
-use super::stored::is_merged;
 use super::{Role, STORED};
 use crate::decide::context::AdmissionContext;
 use crate::decide::kinds::{Kind, Parts};
-use crate::decide::who::{self, Asker, Author, Trust};
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::Refused;
+use crate::decide::who::{self, Author, Principal, Standing, stamp};
+use crate::review::refused::Refused;
 use crate::review::{Metadata, Request};
 use namesake_core::Json;
 
-/// Who asks for a change of an object of Argo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Argo itself.
-    Carrier,
-    /// An admin, or a listed updater.
-    Trusted,
-    /// Whose pods run.
-    Owner,
-    /// Who started what runs as its deployer.
-    Starter,
-    /// Anybody else.
-    Other,
-}
-
-/// Who asks, of an object with this stamp.
+/// What the requester is to an object of Argo with this stamp.
 #[must_use]
 pub fn standing(
-    context: &AdmissionContext<'_>,
+    context: &AdmissionContext,
     request: &Request<'_>,
     old: &Metadata<'_>,
     stamp: Option<&Stamp>,
 ) -> Standing {
     let author = Author::of(context, &request.user_info, old, [Launcher::Workflow]);
-    match author.trust {
-        Trust::Carrier => return Standing::Carrier,
-        Trust::Updater | Trust::Admin => return Standing::Trusted,
-        Trust::Nothing => {}
-    }
-    let Some(stamp) = stamp else {
-        return Standing::Other;
-    };
-    let asked = author.is(&stamp.requester, stamp.user.as_ref());
-    match &stamp.argo {
-        Some(Argo::Deployed(deployer))
-            if author.is(&deployer.requester, deployer.user.as_ref()) =>
-        {
-            Standing::Owner
+    author.standing(|author| {
+        let Some(stamp) = stamp else {
+            return Standing::Other;
+        };
+        let is_requester = author.is(&stamp.requester, stamp.user.as_ref());
+        match &stamp.argo {
+            Some(Argo::Deployed(deployer))
+                if author.is(&deployer.requester, deployer.user.as_ref()) =>
+            {
+                Standing::Owner
+            }
+            Some(Argo::Deployed(_) | Argo::Unmatched | Argo::Reference { own: None, .. })
+                if is_requester =>
+            {
+                Standing::Starter
+            }
+            Some(Argo::Own { .. } | Argo::Reference { own: Some(_), .. }) if is_requester => {
+                Standing::Owner
+            }
+            _ => Standing::Other,
         }
-        Some(Argo::Deployed(_) | Argo::Unmatched | Argo::Reference { own: None, .. }) if asked => {
-            Standing::Starter
-        }
-        Some(Argo::Own { .. } | Argo::Reference { own: Some(_), .. }) if asked => Standing::Owner,
-        _ => Standing::Other,
-    }
+    })
 }
 
-/// The first member that somebody changes and may not.
+/// The first change that somebody may not make.
 #[must_use]
 pub fn refused_change(standing: Standing, old: &Parts<'_>, new: &Parts<'_>) -> Option<String> {
     match standing {
-        Standing::Carrier | Standing::Trusted | Standing::Owner => None,
+        Standing::Carrier | Standing::Updater | Standing::Admin | Standing::Owner => None,
         Standing::Starter if is_retry(old, new) => None,
-        Standing::Starter => beyond(old, new, May::Suspend),
-        Standing::Other => beyond(old, new, May::Stop),
+        Standing::Starter => beyond(old, new, STOPS_AND_RESUMES),
+        Standing::Other => beyond(old, new, STOPS),
     }
 }
 
-/// The template that has to be looked at before the stamp of a changed Workflow can be signed: Argo has stored what it runs.
+/// What a stamp signs after a permitted change: the same where the object says the same, and nothing new where it had been
+/// changed without Namesake's knowledge.
 #[must_use]
-pub fn awaited<'n>(standing: Standing, stamp: &Stamp, new: &'n Parts<'_>) -> Option<Reference<'n>> {
-    let Some(Argo::Reference {
-        template,
-        cluster_scope,
-        own,
-    }) = &stamp.argo
-    else {
-        return None;
-    };
-    if standing != Standing::Carrier || new.status.get(STORED).is_empty() {
-        return None;
-    }
-    let reference = match own {
-        None => reference::pure(&new.spec),
-        Some(_) => reference::named(&new.spec),
-    };
-    reference.filter(|r| r.name == template && r.cluster_scope == *cluster_scope)
-}
-
-/// Whose a Workflow is whose stored spec is there: its deployer's, if what is stored is what the template's stamp signed.
-/// `template`: its stamp, if it counts, and its spec.
-#[must_use]
-pub fn matched(stamp: &Stamp, template: Option<&(Stamp, Json<'_>)>, new: &Parts<'_>) -> Argo {
-    let matched = || {
-        let stored = object::stored(&new.status)?;
-        let (template, spec) = template?;
-        let Some(Argo::Own { digest, before }) = &template.argo else {
-            return None;
-        };
-        let Some(Argo::Reference { own, .. }) = &stamp.argo else {
-            return None;
-        };
-        let (signed, by) = match own {
-            None => (
-                *digest == stored || before.as_ref() == Some(&stored),
-                template,
-            ),
-            // Merged with more than a reference: the requester's, if the template is theirs, the one that was seen then, and
-            // what Argo has read of it too.
-            Some(own) => (
-                own == digest
-                    && stamp.user.is_some()
-                    && stamp.user == template.user
-                    && is_merged(new.status.get(STORED), spec, &new.spec),
-                stamp,
-            ),
-        };
-        signed.then(|| {
-            Argo::Deployed(Box::new(Deployer {
-                requester: by.requester.clone(),
-                user: by.user.clone(),
-                groups: by.groups.clone(),
-                stored,
-            }))
-        })
-    };
-    matched().unwrap_or(Argo::Unmatched)
-}
-
-/// What a stamp says after a change by somebody who may make it: the same about what says the same, nothing new about what
-/// had been changed behind our back.
-#[must_use]
-pub fn signed_again(argo: &Argo, role: Role, old: &Parts<'_>, new: &Parts<'_>) -> Argo {
+pub fn signed_after_change(argo: &Argo, role: Role, old: &Parts<'_>, new: &Parts<'_>) -> Argo {
     let same = match argo {
         Argo::Own { .. } => old.spec == new.spec,
         _ => old.status.get(STORED) == new.status.get(STORED),
     };
-    if same || !still_says(argo, role, &old.spec, &old.status) {
+    if same || !is_as_signed(argo, role, &old.spec, &old.status) {
         return argo.clone();
     }
     match argo {
-        Argo::Own { .. } => Argo::Own {
-            digest: own(role, &new.spec),
-            before: None,
-        },
-        Argo::Deployed(deployer) => match object::stored(&new.status) {
+        Argo::Own { .. } => own(role, &new.spec),
+        Argo::Deployed(deployer) => match stored_digest(&new.status) {
             Some(stored) => Argo::Deployed(Box::new(Deployer {
                 stored,
                 ..(**deployer).clone()
@@ -164,23 +82,44 @@ pub fn signed_again(argo: &Argo, role: Role, old: &Parts<'_>, new: &Parts<'_>) -
     }
 }
 
-/// What the stamp of an object says that an admin gives to a user: what it runs now. None for a Workflow that runs a
-/// template which Argo has not stored in it yet: nobody knows what it will run.
+/// What the stamp of an object signs that runs its own spec.
 #[must_use]
-pub fn given(role: Role, stamp: &Stamp, new: &Parts<'_>) -> Option<Argo> {
-    if role == Role::Workflow && reference::named(&new.spec).is_some() {
-        let stored = object::stored(&new.status)?;
-        return Some(Argo::Deployed(Box::new(Deployer {
-            requester: stamp.requester.clone(),
-            user: stamp.user.clone(),
-            groups: stamp.groups.clone(),
-            stored,
-        })));
-    }
-    Some(Argo::Own {
-        digest: own(role, &new.spec),
+pub fn own(role: Role, spec: &Json<'_>) -> Argo {
+    Argo::Own {
+        digest: own_digest(role, spec),
         before: None,
-    })
+    }
+}
+
+/// What the stamp of an object signs that an admin assigns to a user: what it runs now.
+///
+/// # Errors
+/// A Workflow that runs a template which Argo has not stored in it yet: what it will run is not known.
+pub fn adopted(
+    (kind, name): (&Kind, &str),
+    role: Role,
+    stamp: &Stamp,
+    new: &Parts<'_>,
+) -> Result<Argo, Refused> {
+    if role != Role::Workflow || reference::named(&new.spec).is_none() {
+        return Ok(own(role, &new.spec));
+    }
+    let Some(stored) = stored_digest(&new.status) else {
+        return Err(Refused::new(
+            Reason::NotStoredYet,
+            format!(
+                "what {} {name} runs is not stored in its status yet, so it cannot be assigned to anybody: adopt its template, or try \
+                 again when Argo has stored it",
+                kind.name
+            ),
+        ));
+    };
+    Ok(Argo::Deployed(Box::new(Deployer {
+        requester: stamp.requester.clone(),
+        user: stamp.user.clone(),
+        groups: stamp.groups.clone(),
+        stored,
+    })))
 }
 
 /// The spec that a Workflow runs: what Argo stored of its template, or its own.
@@ -192,45 +131,34 @@ pub fn running<'n, 'a>(new: &'n Parts<'a>) -> &'n Json<'a> {
     }
 }
 
-/// A stamp for an object that exists: it signs its UID from now on.
+/// The stamp of an object that exists, with what it signs for Argo.
 #[must_use]
-pub fn restamped(stamp: Stamp, metadata: &Metadata<'_>, argo: Option<Argo>) -> Stamp {
+pub fn stamp_of_existing(stamp: &Stamp, metadata: &Metadata<'_>, argo: Option<Argo>) -> Stamp {
+    let (object, bound) = stamp::existing(metadata);
     Stamp {
-        object: ObjectName::new(metadata.name.as_deref(), None),
-        bound: Bound::Uid(metadata.uid.as_deref().unwrap_or_default().to_owned()),
+        object,
+        bound,
         argo,
-        ..stamp
+        ..stamp.clone()
     }
 }
 
-/// Whose a pod of a Workflow is.
+/// On whose behalf a pod of a Workflow runs.
 ///
 /// # Errors
-/// Nobody's, or not known yet.
-pub fn asker(
-    context: &AdmissionContext<'_>,
+/// The Workflow has no proven requester, or it is not known yet as whom it runs.
+pub fn principal(
+    context: &AdmissionContext,
     namespace: &str,
     kind: &Kind,
-    workflow: &object::Object<'_>,
-) -> Result<Asker, Refused> {
+    workflow: &ArgoObject<'_>,
+) -> Result<Principal, Refused> {
     let name = workflow.metadata.name.as_deref().unwrap_or_default();
-    let stamp = match workflow.stamp(context, namespace, kind) {
-        Some(Ok(stamp)) => stamp,
-        Some(Err(error @ SealError::UnknownKey(_))) => {
-            return Err(who::unknown_key(kind, name, &error));
-        }
-        Some(Err(void)) => {
-            return Err(who::nobodys(
-                kind,
-                name,
-                &format!("its stamp is void: {void}"),
-            ));
-        }
-        None => return Err(who::nobodys(kind, name, who::NO_STAMP)),
-    };
-    let argo = stamp.argo.as_ref();
-    if !argo.is_some_and(|argo| still_says(argo, Role::Workflow, &workflow.spec, &workflow.status))
-    {
+    let verified = stamp::of_metadata(context, namespace, kind, &workflow.metadata);
+    let stamp = stamp::valid(verified, kind, name)?;
+    let is_as_signed =
+        |argo: &Argo| is_as_signed(argo, Role::Workflow, &workflow.spec, &workflow.status);
+    if !stamp.argo.as_ref().is_some_and(is_as_signed) {
         return Err(changed(kind, name));
     }
     let (requester, user, groups) = match stamp.argo {
@@ -239,103 +167,68 @@ pub fn asker(
         Some(Argo::Reference { template, .. }) => return Err(not_stored(kind, name, &template)),
         Some(Argo::Unmatched) | None => return Err(unmatched(kind, name)),
     };
-    let user = user.ok_or_else(|| who::unmapped(&requester, kind, name));
-    Ok(Asker {
+    Ok(Principal {
+        user: user.ok_or_else(|| who::unmapped(&requester, kind, name)),
         requester,
-        user,
         groups,
         launcher: Launcher::Workflow,
-        containers: BTreeMap::new(),
+        containers: Default::default(),
     })
 }
 
 fn not_stored(kind: &Kind, name: &str, template: &str) -> Refused {
-    Refused::later(
-        RefusalReason::NotStoredYet,
+    Refused::new(
+        Reason::NotStoredYet,
         format!(
-            "{} {name} runs template {template} as whoever deployed it, and what it runs is not stored in its status yet: Argo \
-             stores it now, and tries again by itself",
-            kind.name
-        ),
-    )
-}
-
-/// What an admin is told who adopts a Workflow before Argo has stored what it runs.
-#[must_use]
-pub fn nothing_stored(kind: &Kind, name: &str) -> Refused {
-    Refused::later(
-        RefusalReason::NotStoredYet,
-        format!(
-            "what {} {name} runs is not stored in its status yet, so nobody can say whose it is: adopt its template, or try again \
-             when Argo has stored it",
+            "{} {name} runs template {template} as whoever deployed it, and what it runs is not stored in its status yet: Argo is \
+             storing it, and tries again by itself",
             kind.name
         ),
     )
 }
 
 fn unmatched(kind: &Kind, name: &str) -> Refused {
-    Refused::forbidden(
-        RefusalReason::NoProvenDeployer,
+    Refused::new(
+        Reason::NoProvenDeployer,
         format!(
-            "what {} {name} runs is not what the user of its template deployed, so its pods run as nobody: somebody changed the \
-             template in between, or the controller's workflowDefaults change what runs; deploy the template again and start \
-             the run anew",
+            "what {} {name} runs is not what the user of its template deployed, so its pods get no identity: the template was changed \
+             in between, or the controller's workflowDefaults change what runs; deploy the template again and start the run again",
             kind.name
         ),
     )
 }
 
 fn changed(kind: &Kind, name: &str) -> Refused {
-    Refused::later(
-        RefusalReason::ChangedWorkflow,
+    Refused::new(
+        Reason::ChangedWorkflow,
         format!(
-            "what {} {name} runs is not what was signed for it: it was changed where nobody watched; the controller tries again \
-             by itself, and if it lasts, start the run anew",
+            "what {} {name} runs is not what was signed for it: it was changed while Namesake was not watching; the controller tries \
+             again by itself, and if it lasts, start the run again",
             kind.name
         ),
     )
 }
 
-/// What somebody is told who may not change an object.
+/// The refusal of a change of `member` by somebody who may only stop or delete the object.
 #[must_use]
 pub fn not_yours(
-    kind: &Kind,
-    name: &str,
+    of: (&Kind, &str),
     requester: &str,
-    stamp: Option<&Result<Stamp, SealError>>,
+    stamp: &Result<Stamp, SealError>,
     member: &str,
 ) -> Refused {
-    let belongs = match stamp {
-        Some(Ok(stamp)) => {
-            let (requester, user) = match &stamp.argo {
-                Some(Argo::Deployed(deployer)) => (&deployer.requester, &deployer.user),
-                _ => (&stamp.requester, &stamp.user),
-            };
-            let user = user.as_ref().map_or(requester.as_str(), User::as_str);
-            match &stamp.argo {
-                Some(Argo::Reference {
-                    own: None,
-                    template,
-                    ..
-                }) => {
-                    format!("runs as whoever deployed template {template}")
-                }
-                Some(Argo::Deployed(_)) => format!("runs as {user}"),
-                Some(Argo::Unmatched) => "runs as nobody".to_owned(),
-                _ => format!("belongs to {user}"),
-            }
+    let belongs = |stamp: &Stamp| match &stamp.argo {
+        Some(Argo::Reference {
+            own: None,
+            template,
+            ..
+        }) => format!("runs as whoever deployed template {template}"),
+        Some(Argo::Deployed(deployer)) => {
+            let user = deployer.user.as_ref().map(User::as_str);
+            format!("runs as {}", user.unwrap_or(&deployer.requester))
         }
-        Some(Err(error @ SealError::UnknownKey(_))) => {
-            return who::unknown_key(kind, name, error);
-        }
-        _ => "has a void stamp, so nobody knows whose it is".to_owned(),
+        Some(Argo::Unmatched) => "runs as nobody".to_owned(),
+        _ => format!("belongs to {}", stamp::user_or_requester(stamp)),
     };
-    Refused::forbidden(
-        RefusalReason::NotYours,
-        format!(
-            "{} {name} {belongs}, and {requester} may stop or delete it but not change {member}: start a run of your own, or ask \
-             its user or an admin to change it",
-            kind.name
-        ),
-    )
+    stamp::not_yours(of, requester, stamp, belongs, member)
 }

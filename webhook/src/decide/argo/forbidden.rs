@@ -1,32 +1,33 @@
 //! Ways in which a spec would let something else than its author's containers act as the author.
 
-use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL};
-use super::pods::{Template, templates};
 use namesake_core::Json;
+
+use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL};
+use super::pods::{ArgoTemplate, templates};
 
 /// One such way, found in a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The member, as it stands in the spec.
+pub struct Forbidden {
+    /// The member of the spec.
     pub member: String,
-    /// Why not, and what to do.
+    /// Why it is forbidden, and what to do.
     pub why: &'static str,
 }
 
 const TEMPLATE_REF: &str = "other people's templates would run as you, and whoever may edit them could change your run: copy the \
                             template into this object";
-const POD_SPEC_PATCH: &str = "it may put anything into the pod, also from parameters of whoever starts the run: write what it adds into the template";
-const EXECUTOR: &str = "its token would lie in the pod next to your own: leave it out, the executor uses the pod's account";
-const AGENT: &str = "one agent pod makes these calls for the whole Workflow, and gets no identity: do it in a container";
+const POD_SPEC_PATCH: &str = "it can add anything to the pod, also from parameters of whoever starts the run: write what it adds into the template";
+const EXECUTOR: &str = "its token would be in the pod next to your own: remove it, the executor uses the pod's account";
+const AGENT: &str = "one agent pod sends these requests for the whole Workflow, and gets no identity: send them from a container";
 const PLUGINS: &str = "they run in an agent pod, which gets no identity: do it in a container";
 const RESERVED: &str =
-    "Argo finds the pods of a Workflow by it, or obeys it: leave it out, the pods would be refused";
+    "Argo finds the pods of a Workflow by it, or obeys it: remove it, the pods would be refused";
 const ARTIFACT_GC: &str =
-    "pods that collect artifacts belong to nobody and get no identity: leave its account out";
+    "pods that collect artifacts have no proven requester and get no identity: remove its account";
 
-/// The first of them in a spec; none in one that may run as somebody.
+/// The first of them in a spec.
 #[must_use]
-pub fn find(spec: &Json<'_>) -> Option<Found> {
+pub fn find(spec: &Json<'_>) -> Option<Forbidden> {
     let of_spec = || {
         let plugins = member(spec, "executorPlugins", PLUGINS);
         plugins.or_else(|| {
@@ -42,7 +43,7 @@ pub fn find(spec: &Json<'_>) -> Option<Found> {
     let of_any = || {
         let found = anywhere(spec)?;
         let member = format!("spec{}", found.member);
-        Some(Found { member, ..found })
+        Some(Forbidden { member, ..found })
     };
     of_any()
         .or_else(of_spec)
@@ -50,8 +51,8 @@ pub fn find(spec: &Json<'_>) -> Option<Found> {
         .or_else(|| reserved(spec))
 }
 
-// Keys that only Argo may write onto pods, where they stand as such: what is made of parameters only the pod shows.
-fn reserved(spec: &Json<'_>) -> Option<Found> {
+// Keys that only Argo may write onto pods, where they are written out: those that come from parameters are seen on the pod only.
+fn reserved(spec: &Json<'_>) -> Option<Forbidden> {
     let of_spec = [
         ("podMetadata", spec.get("podMetadata")),
         (
@@ -74,7 +75,7 @@ fn reserved(spec: &Json<'_>) -> Option<Found> {
         })
     };
     let member = found.or_else(of_templates)?;
-    Some(Found {
+    Some(Forbidden {
         member,
         why: RESERVED,
     })
@@ -91,55 +92,55 @@ fn reserved_key<'n>(metadata: &'n Json<'_>) -> Option<&'n str> {
     })
 }
 
-fn agent(template: Template<'_, '_>) -> Option<Found> {
+fn agent(template: ArgoTemplate<'_, '_>) -> Option<Forbidden> {
     let name = template.name();
     let kinds = ["http", "plugin"];
     let kind = kinds
         .iter()
         .find(|kind| !matches!(named(template.itself, kind), Json::Null))?;
-    Some(Found {
+    Some(Forbidden {
         member: format!("{kind} of template {name}"),
         why: AGENT,
     })
 }
 
-fn member(node: &Json<'_>, name: &str, why: &'static str) -> Option<Found> {
+fn member(node: &Json<'_>, name: &str, why: &'static str) -> Option<Forbidden> {
     let found = !named(node, name).is_empty();
-    found.then(|| Found {
+    found.then(|| Forbidden {
         member: name.to_owned(),
         why,
     })
 }
 
-fn inside(node: &Json<'_>, path: &str, name: &str, why: &'static str) -> Option<Found> {
+fn inside(node: &Json<'_>, path: &str, name: &str, why: &'static str) -> Option<Forbidden> {
     let found = member(node, name, why)?;
-    Some(Found {
+    Some(Forbidden {
         member: format!("{path}.{}", found.member),
         ..found
     })
 }
 
-// Argo decodes what stands inside steps with Go's encoding/json, which takes a name in any case.
-fn anywhere(node: &Json<'_>) -> Option<Found> {
+// Argo decodes inline templates with Go's encoding/json, which accepts names in any case.
+fn anywhere(node: &Json<'_>) -> Option<Forbidden> {
     let found = |name: &str, why| {
         let member = format!(".{name}");
-        Some(Found { member, why })
+        Some(Forbidden { member, why })
     };
     if let Some(found) = node.items().iter().find_map(anywhere) {
         return Some(found);
     }
     for (name, value) in node.members() {
-        if same(name, "templateRef") && !value.members().is_empty() {
+        if is_same_name(name, "templateRef") && !value.members().is_empty() {
             return found(name, TEMPLATE_REF);
         }
-        if same(name, "podSpecPatch") && value.non_empty_str().is_some() {
+        if is_same_name(name, "podSpecPatch") && value.non_empty_str().is_some() {
             return found(name, POD_SPEC_PATCH);
         }
-        if same(name, "executor") && !named(value, "serviceAccountName").is_empty() {
+        if is_same_name(name, "executor") && !named(value, "serviceAccountName").is_empty() {
             return found(&format!("{}.serviceAccountName", name.as_str()), EXECUTOR);
         }
         if let Some(inside) = anywhere(value) {
-            return Some(Found {
+            return Some(Forbidden {
                 member: step(node, name) + &inside.member,
                 ..inside
             });
@@ -148,7 +149,7 @@ fn anywhere(node: &Json<'_>) -> Option<Found> {
     None
 }
 
-// A place that a person finds again: the names of templates and steps, not their numbers.
+// A path that a person can find: with the names of templates and steps, not their numbers.
 fn step(node: &Json<'_>, name: &str) -> String {
     match node.get("name").non_empty_str() {
         Some(of) => format!("[{of}].{name}"),
@@ -160,12 +161,12 @@ fn named<'t, 'a>(node: &'t Json<'a>, name: &str) -> &'t Json<'a> {
     let found = node
         .members()
         .iter()
-        .find(|(n, node)| same(n, name) && !matches!(node, Json::Null));
+        .find(|(n, node)| is_same_name(n, name) && !matches!(node, Json::Null));
     found.map_or_else(|| node.get(name), |(_, node)| node)
 }
 
-// Whether Go's decoder takes one name for the other: in any case, and with the two letters that fold to ASCII.
-fn same(written: &str, name: &str) -> bool {
+// Whether Go's decoder takes one name for the other: in any case, and with the two letters outside ASCII that fold into it.
+fn is_same_name(written: &str, name: &str) -> bool {
     if written.len() < name.len() {
         return false;
     }
@@ -256,14 +257,14 @@ mod tests {
     ];
 
     #[test]
-    fn each_way_is_found_wherever_it_stands() {
+    fn each_way_is_found_wherever_it_is() {
         for (spec, member) in WAYS {
             assert_eq!(found(spec).as_deref(), Some(*member), "{spec}");
         }
     }
 
     #[test]
-    fn what_stock_metaflow_deploys_has_none() {
+    fn nothing_is_found_in_what_stock_metaflow_deploys() {
         let text = include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/testdata/objects/argo-workflowtemplate.json"

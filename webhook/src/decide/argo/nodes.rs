@@ -6,11 +6,11 @@ pub const WORKFLOW_LABEL: &str = "workflows.argoproj.io/workflow";
 pub const NODE_ID: &str = "workflows.argoproj.io/node-id";
 /// Annotation on pods: the name of that node.
 pub const NODE_NAME: &str = "workflows.argoproj.io/node-name";
-/// Beginning of the annotations on pods that say by which command Argo stops a container.
+/// Prefix of the annotations on pods that say by which command Argo stops a container.
 pub const KILL_COMMAND: &str = "workflows.argoproj.io/kill-cmd-";
 
-/// The id of a node: the Workflow's name for the node that is named like it, otherwise that and the FNV-1a hash of the
-/// node's name.
+/// The id of a node: the name of the Workflow for the node that is named like it, otherwise that and the FNV-1a hash of the node's
+/// name.
 #[must_use]
 pub fn node_id(workflow: &str, node_name: &str) -> String {
     if node_name == workflow {
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn node_ids_are_those_that_argo_gave() {
+    fn node_ids_are_those_of_argo() {
         for (workflow, name, id) in [
             ("long-627qd", "long-627qd", "long-627qd"),
             ("long-627qd", "long-627qd.onExit", "long-627qd-3058788005"),

@@ -1,22 +1,16 @@
-//! An object of Argo, as it is read whole: from the API server, or out of a review.
+//! An object of Argo as the API server has it, and what a stamp signs of it.
 
-use namesake_api::names::STAMP_ANNOTATION;
-use namesake_core::{Argo, SealError, Stamp};
+use namesake_core::{Argo, Json};
 use serde::Deserialize;
 
-use super::stored::{FREE, digest};
+use super::stored::{NOT_COMPARED, digest};
 use super::{Role, STORED};
-use crate::decide::context::AdmissionContext;
-use crate::decide::kinds::Kind;
-use crate::decide::who;
 use crate::review::Metadata;
 use crate::review::text::{objects_only, or_default};
-use namesake_core::Json;
-
 /// An object of Argo.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self")]
-pub struct Object<'a> {
+pub struct ArgoObject<'a> {
     /// Metadata.
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
@@ -28,64 +22,38 @@ pub struct Object<'a> {
     pub status: Json<'a>,
 }
 
-objects_only!(Object);
+objects_only!(ArgoObject);
 
-impl Object<'_> {
-    /// Its stamp; `None` if it has none.
-    #[must_use]
-    pub fn stamp(
-        &self,
-        context: &AdmissionContext<'_>,
-        namespace: &str,
-        kind: &Kind,
-    ) -> Option<Result<Stamp, SealError>> {
-        stamp(context, namespace, kind, &self.metadata)
-    }
-}
-
-/// The stamp in an object's metadata; `None` if it has none.
+/// The digest of an object that its stamp signs: of everything that says what runs; for a Workflow, without what anybody may
+/// change to stop it.
 #[must_use]
-pub fn stamp(
-    context: &AdmissionContext<'_>,
-    namespace: &str,
-    kind: &Kind,
-    metadata: &Metadata<'_>,
-) -> Option<Result<Stamp, SealError>> {
-    let text = metadata.annotation(STAMP_ANNOTATION)?;
-    let seen = who::seen(context, namespace, kind, metadata);
-    Some(who::verify(context, text, &seen))
-}
-
-/// The digest that a stamp signs of an object: of all that says what runs, but of a Workflow not what anybody may change
-/// to stop it.
-#[must_use]
-pub fn own(role: Role, spec: &Json<'_>) -> String {
+pub fn own_digest(role: Role, spec: &Json<'_>) -> String {
     match role {
-        Role::Workflow => digest(spec, STOPPING),
+        Role::Workflow => digest(spec, NOT_SIGNED),
         Role::CronWorkflow => digest(spec.get("workflowSpec"), &[]),
-        Role::Template => digest(spec, FREE),
+        Role::Template => digest(spec, NOT_COMPARED),
     }
 }
 
 /// The digest of what Argo stored in a Workflow; `None` before it has.
 #[must_use]
-pub fn stored(status: &Json<'_>) -> Option<String> {
+pub fn stored_digest(status: &Json<'_>) -> Option<String> {
     let stored = status.get(STORED);
-    (!stored.is_empty()).then(|| digest(stored, FREE))
+    (!stored.is_empty()).then(|| digest(stored, NOT_COMPARED))
 }
 
-/// Whether what a stamp signed is what an object says now.
+/// Whether an object still says what its stamp signed.
 #[must_use]
-pub fn still_says(argo: &Argo, role: Role, spec: &Json<'_>, status: &Json<'_>) -> bool {
+pub fn is_as_signed(argo: &Argo, role: Role, spec: &Json<'_>, status: &Json<'_>) -> bool {
     match argo {
-        Argo::Own { digest, .. } => *digest == own(role, spec),
-        Argo::Deployed(deployer) => stored(status).as_ref() == Some(&deployer.stored),
+        Argo::Own { digest, .. } => *digest == own_digest(role, spec),
+        Argo::Deployed(deployer) => stored_digest(status).as_ref() == Some(&deployer.stored),
         Argo::Reference { .. } | Argo::Unmatched => true,
     }
 }
 
-/// What stops a Workflow, and what Argo's `workflowDefaults` add to one.
-const STOPPING: &[&str] = &[
+/// Members that stop a Workflow, or that Argo's `workflowDefaults` add to one.
+const NOT_SIGNED: &[&str] = &[
     "activeDeadlineSeconds",
     "archiveLogs",
     "metrics",

@@ -1,15 +1,16 @@
-//! What of Argo's stands on a pod, and whether that is true: Argo takes any pod with a Workflow's name in its label for a
-//! pod of that Workflow, and with a node's id in its annotation for that node, whoever made it. Pure.
+//! Argo's labels and annotations on a pod, and whether they are true: Argo takes any pod with a Workflow's name in its label for a
+//! pod of that Workflow, and any with a node's id in its annotation for that node, whoever created it. Pure.
+
+use namesake_core::Reason;
 
 use super::GROUP;
 use super::nodes::{KILL_COMMAND, NODE_ID, NODE_NAME, WORKFLOW_LABEL, node_id};
-use crate::review::reason::RefusalReason;
+use crate::review::Metadata;
+use crate::review::refused::Refused;
 use crate::review::text::Pairs;
-use crate::review::verdict::Refused;
-use crate::review::{Metadata, Owner};
 
-/// Checks what of Argo's stands on a new pod. `by_argo`: Argo's controller makes it. Returns the Workflow that the label of
-/// a pod names that Argo does not make, as the pods of a JobSet of a step have it: it must be one of the pod's own user.
+/// Checks Argo's keys on a new pod. `by_argo`: Argo's controller creates it. For a pod that Argo does not create, such as one of a
+/// JobSet of a step, returns the Workflow that its label names: that must be one of the pod's own user.
 ///
 /// # Errors
 /// Keys by which Argo would take the pod for another Workflow's, or for another node.
@@ -22,14 +23,16 @@ pub fn check<'m>(metadata: &'m Metadata<'_>, by_argo: bool) -> Result<Option<&'m
     }
     let label = metadata.label(WORKFLOW_LABEL);
     let nodes = [NODE_ID, NODE_NAME].map(|key| metadata.annotation(key).or(metadata.label(key)));
-    let owner = metadata.controller().filter(|_| by_argo);
-    let workflow = match owner.filter(|o| is_argos(o)) {
+    let owner = metadata
+        .controller()
+        .filter(|o| by_argo && o.api_group() == GROUP);
+    let workflow = match owner {
         Some(owner) if owner.kind.as_str() == "Workflow" => owner.name.as_str(),
         Some(owner) if owner.kind.as_str() == "WorkflowArtifactGCTask" => {
-            let of = of_collector(&owner.name).unwrap_or_default();
-            return not_a_node(metadata, nodes).and_then(|()| names(metadata, label, of));
+            let of = workflow_of_collector(&owner.name).unwrap_or_default();
+            return check_no_node(metadata, nodes).and_then(|()| check_label(metadata, label, of));
         }
-        _ => return not_a_node(metadata, nodes).map(|()| label),
+        _ => return check_no_node(metadata, nodes).map(|()| label),
     };
     let is_node = match nodes {
         [Some(id), Some(name)] => {
@@ -47,10 +50,10 @@ pub fn check<'m>(metadata: &'m Metadata<'_>, by_argo: bool) -> Result<Option<&'m
             &format!("{NODE_ID} or {NODE_NAME}, which do not name one node of Workflow {workflow}"),
         ));
     }
-    names(metadata, label, workflow)
+    check_label(metadata, label, workflow)
 }
 
-fn names<'m>(
+fn check_label<'m>(
     metadata: &Metadata<'_>,
     label: Option<&str>,
     workflow: &str,
@@ -65,7 +68,7 @@ fn names<'m>(
     ))
 }
 
-fn not_a_node(metadata: &Metadata<'_>, nodes: [Option<&str>; 2]) -> Result<(), Refused> {
+fn check_no_node(metadata: &Metadata<'_>, nodes: [Option<&str>; 2]) -> Result<(), Refused> {
     if nodes == [None, None] {
         return Ok(());
     }
@@ -78,12 +81,8 @@ fn keys<'m>(metadata: &'m Metadata<'_>) -> impl Iterator<Item = &'m str> {
     maps.into_iter().flatten().flat_map(Pairs::keys)
 }
 
-fn is_argos(owner: &Owner<'_>) -> bool {
-    owner.api_version.split_once('/').map(|(group, _)| group) == Some(GROUP)
-}
-
 // The Workflow of a task that collects artifacts: WORKFLOW-artgc-STRATEGY-HASH-NUMBER.
-fn of_collector(task: &str) -> Option<&str> {
+fn workflow_of_collector(task: &str) -> Option<&str> {
     let numbered = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let (rest, number) = task.rsplit_once('-')?;
     let (rest, hash) = rest.rsplit_once('-')?;
@@ -93,9 +92,9 @@ fn of_collector(task: &str) -> Option<&str> {
     (numbered(number) && numbered(hash) && is_strategy).then_some(of)
 }
 
-/// The refusal of a pod that is labelled as one of a Workflow which does not run as the pod's user.
+/// The refusal of a pod with the label of a Workflow that does not run as the pod's user.
 #[must_use]
-pub fn not_its_users(metadata: &Metadata<'_>, workflow: &str) -> Refused {
+pub fn not_of_its_user(metadata: &Metadata<'_>, workflow: &str) -> Refused {
     let what =
         format!("{WORKFLOW_LABEL}={workflow}, but no Workflow of that name runs as its user");
     refused(metadata, &what)
@@ -104,11 +103,11 @@ pub fn not_its_users(metadata: &Metadata<'_>, workflow: &str) -> Refused {
 fn refused(metadata: &Metadata<'_>, what: &str) -> Refused {
     let names = [&metadata.name, &metadata.generate_name];
     let name = names.into_iter().flatten().next();
-    Refused::forbidden(
-        RefusalReason::PlantedPod,
+    Refused::new(
+        Reason::ForgedController,
         format!(
-            "pod {} has {what}: Argo would take it for a pod of that Workflow, or obey it; take the key out of podMetadata, of \
-             the metadata of the template, or of the pod, also where it is made of parameters",
+            "pod {} has {what}: Argo would take it for a pod of that Workflow, or obey it; remove the key from podMetadata, from \
+             the metadata of the template, or from the pod, also where it comes from parameters",
             name.map_or("", |name| name.as_str())
         ),
     )

@@ -1,64 +1,58 @@
-//! The pods that a spec will make, and what Argo will write on them.
+//! The pods that a spec will create, and what Argo will write onto them.
 
 use namesake_core::Json;
 
+use crate::decide::pod_model::claims::Labels;
+
 /// Members of a template that make it a template of a pod.
 const KINDS: &[&str] = &["container", "containerSet", "data", "resource", "script"];
-/// What Argo renders when it makes the pod; until then nobody knows what it says.
+/// What Argo renders when it creates the pod; until then its value is not known.
 const RENDERED: &str = "{{";
 
-/// A template of a spec, with what lies under it.
+/// A template in a spec.
 #[derive(Clone, Copy, Debug)]
-pub struct Template<'t, 'a> {
+pub struct ArgoTemplate<'t, 'a> {
     /// The template.
     pub itself: &'t Json<'a>,
     /// The spec that it is in.
     spec: &'t Json<'a>,
 }
 
-impl<'t, 'a> Template<'t, 'a> {
+impl<'t, 'a> ArgoTemplate<'t, 'a> {
     /// An annotation of its pods.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&'t str> {
-        self.metadata("annotations", key)
+        self.find("annotations", key)
     }
 
-    /// A label of its pods.
-    #[must_use]
-    pub fn label(&self, key: &str) -> Option<&'t str> {
-        self.metadata("labels", key)
-    }
-
-    // The template itself, over the spec's `podMetadata`, over the defaults of templates: run against the real controller.
-    fn metadata(&self, map: &str, key: &str) -> Option<&'t str> {
-        let layers = [
+    // The template itself, over the spec's `podMetadata`, over the defaults of templates: as the real controller does.
+    fn metadata(&self) -> [&'t Json<'a>; 3] {
+        [
             self.itself.get("metadata"),
             self.spec.get("podMetadata"),
             self.spec.get("templateDefaults").get("metadata"),
-        ];
-        layers
-            .into_iter()
-            .find_map(|layer| match layer.get(map).get(key) {
-                Json::String(value) => Some(value.as_str()),
-                _ => None,
-            })
+        ]
     }
 
-    /// Whether something that Argo fills in later stands in the metadata of its pods, so that rules can decide only then.
+    fn find(&self, map: &str, key: &str) -> Option<&'t str> {
+        let layers = self.metadata().into_iter();
+        let mut values = layers.filter_map(|layer| match layer.get(map).get(key) {
+            Json::String(value) => Some(value.as_str()),
+            _ => None,
+        });
+        values.next()
+    }
+
+    /// Whether the metadata of its pods has something that Argo renders later, so that rules can decide only then.
     #[must_use]
     pub fn is_rendered(&self) -> bool {
-        let layers = [
-            self.itself.get("metadata"),
-            self.spec.get("podMetadata"),
-            self.spec.get("templateDefaults").get("metadata"),
-        ];
-        let maps = layers
-            .into_iter()
-            .flat_map(|layer| [layer.get("annotations"), layer.get("labels")]);
+        let layers = self.metadata().into_iter();
+        let maps = layers.flat_map(|layer| [layer.get("annotations"), layer.get("labels")]);
         let mut pairs = maps.flat_map(Json::members);
         pairs.any(|(key, value)| {
             key.contains(RENDERED)
-                || (counts(key) && value.non_empty_str().is_some_and(|v| v.contains(RENDERED)))
+                || (is_read_by_rules(key)
+                    && value.non_empty_str().is_some_and(|v| v.contains(RENDERED)))
         })
     }
 
@@ -81,7 +75,7 @@ impl<'t, 'a> Template<'t, 'a> {
             .unwrap_or("without a name")
     }
 
-    /// Whether it makes pods of its own.
+    /// Whether pods are created from it.
     #[must_use]
     pub fn makes_pods(&self) -> bool {
         KINDS
@@ -90,19 +84,25 @@ impl<'t, 'a> Template<'t, 'a> {
     }
 }
 
+impl Labels for ArgoTemplate<'_, '_> {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.find("labels", key)
+    }
+}
+
 // Metaflow's run id is always rendered, and no rule reads it.
-fn counts(key: &str) -> bool {
+fn is_read_by_rules(key: &str) -> bool {
     key != "metaflow/run_id"
 }
 
-/// All templates of a spec: listed ones, and those that stand inside the steps of others.
+/// All templates of a spec: listed ones, and inline ones in the steps of others.
 #[must_use]
-pub fn templates<'t, 'a>(spec: &'t Json<'a>) -> Vec<Template<'t, 'a>> {
+pub fn templates<'t, 'a>(spec: &'t Json<'a>) -> Vec<ArgoTemplate<'t, 'a>> {
     let mut found = Vec::new();
     let mut open: Vec<_> = spec.get("templates").items().iter().collect();
     open.reverse();
     while let Some(itself) = open.pop() {
-        found.push(Template { itself, spec });
+        found.push(ArgoTemplate { itself, spec });
         let tasks = itself.get("dag").get("tasks").items().iter();
         let steps = itself.get("steps").items().iter().flat_map(Json::items);
         let inline = tasks.chain(steps).map(|step| step.get("inline"));
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_wins_over_the_spec_and_the_spec_over_the_defaults() {
+    fn a_template_takes_precedence_over_the_spec_and_the_spec_over_the_defaults() {
         let text = r#"{
             "serviceAccountName": "spec",
             "podMetadata": {"annotations": {"a": "spec", "b": "spec"}, "labels": {"team": "ml"}},
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rendered_later_is_not_decided_now() {
+    fn metadata_that_argo_renders_later_is_recognized() {
         let rendered = |metadata: &str| {
             let text = format!(
                 r#"{{"podMetadata":{{"annotations":{metadata}}},"templates":[{{"container":{{}}}}]}}"#

@@ -1,6 +1,6 @@
-//! Kubernetes' quantities: Argo writes `1000M` back as `1G` and `0.5` as `500m`, and both must compare equal.
+//! Kubernetes quantities: Argo writes `1000M` back as `1G` and `0.5` as `500m`, and both must compare equal.
 
-/// How much a quantity is, in billionths; `None` for what is not one, or is too large to matter.
+/// A quantity in billionths; `None` for what is not a quantity, or is too large to matter.
 pub(super) fn billionths(text: &str) -> Option<i128> {
     let text = text.trim();
     let (sign, rest) = match text.strip_prefix('-') {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_compare_by_what_they_say() {
+    fn quantities_compare_by_value() {
         for (one, other) in [
             ("1000M", "1G"),
             ("0.5", "500m"),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quantity_is_none() {
+    fn what_is_not_a_quantity_is_none() {
         for text in [
             "",
             "x",

@@ -1,4 +1,4 @@
-//! A Workflow that only names a template and gives it arguments. As stock Metaflow's trigger, crons and sensors make them.
+//! A Workflow that only names a template and gives it arguments, as stock Metaflow's triggers, schedules and sensors create it.
 
 use namesake_core::Json;
 
@@ -11,20 +11,20 @@ pub struct Reference<'t> {
     pub cluster_scope: bool,
 }
 
-/// The template that a spec runs as it is: nothing else stands in the spec that says anything. Labels and annotations of a
-/// Workflow never reach its pods.
+/// The template that a spec runs unchanged: nothing else in the spec says anything. Labels and annotations of a Workflow never
+/// reach its pods.
 #[must_use]
 pub fn pure<'t>(spec: &'t Json<'_>) -> Option<Reference<'t>> {
-    let may = ["workflowTemplateRef", "arguments"];
+    let allowed = ["workflowTemplateRef", "arguments"];
     let mut others = spec
         .members()
         .iter()
-        .filter(|(name, _)| !may.contains(&name.as_str()));
+        .filter(|(name, _)| !allowed.contains(&name.as_str()));
     let reference = named(spec)?;
     others.all(|(_, node)| node.is_empty()).then_some(reference)
 }
 
-/// The template that a spec names, whatever else stands in it.
+/// The template that a spec names, whatever else it says.
 #[must_use]
 pub fn named<'t>(spec: &'t Json<'_>) -> Option<Reference<'t>> {
     let reference = spec.get("workflowTemplateRef");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn with_anything_else_in_it_it_is_not() {
+    fn a_spec_that_says_anything_else_is_not_pure() {
         for more in [
             r#""serviceAccountName":"powerful""#,
             r#""podMetadata":{"annotations":{"a":"b"}}"#,

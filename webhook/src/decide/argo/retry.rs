@@ -1,57 +1,58 @@
-//! What `argo retry` writes: a run that has ended goes on, with the nodes that failed taken out, so that Argo runs them
-//! again. Nothing is said to have succeeded, nothing gets other outputs, and what runs stays as it was.
+//! What `argo retry` writes: a run that has ended is continued, with the nodes that failed removed, so that Argo runs them again.
+//! Nothing is declared to have succeeded, nothing gets other outputs, and what runs stays as it was.
 
 use namesake_core::Json;
 
 use super::STORED;
+use super::changes::{is_obeyed, say_nothing};
 use crate::decide::kinds::Parts;
+use crate::decide::kinds::stopping::first_change;
 
-/// Whether a change is nothing but a retry of a run that has ended.
+/// Labels that say that a run has ended.
+const ENDED: [&str; 2] = [
+    "workflows.argoproj.io/completed",
+    "workflows.argoproj.io/workflow-archiving-status",
+];
+
+/// Whether a change is a retry of a run that has ended, and nothing else.
 #[must_use]
 pub fn is_retry(old: &Parts<'_>, new: &Parts<'_>) -> bool {
     let ended = matches!(
         old.status.get("phase").non_empty_str(),
         Some("Failed" | "Error")
     );
+    let (before, after) = (&old.metadata, &new.metadata);
     ended
-        && all(&old.spec, &new.spec, |name, old, new| {
-            is_cleared(new) && (name == "shutdown" || is_terminated(name, old))
+        && only(&old.spec, &new.spec, |name, old, new| {
+            // Old versions of `argo terminate` set a deadline of zero.
+            let is_terminated = name == "activeDeadlineSeconds" && old.as_i64() == Some(0);
+            new.is_empty() && (name == "shutdown" || is_terminated)
         })
-        && all(&old.status, &new.status, status)
-        && all(
-            &old.metadata.annotations,
-            &new.metadata.annotations,
-            not_argos,
-        )
-        && all(
-            &old.metadata.labels,
-            &new.metadata.labels,
-            |key, old, new| {
-                let ends = [
-                    "workflows.argoproj.io/completed",
-                    "workflows.argoproj.io/workflow-archiving-status",
-                ];
-                (ends.contains(&key) && is_cleared(new)) || not_argos(key, old, new)
-            },
-        )
+        && only(&old.status, &new.status, may_change_in_status)
+        && only(&before.annotations, &after.annotations, |key, _, _| {
+            !is_obeyed(key)
+        })
+        && only(&before.labels, &after.labels, |key, _, new| {
+            (ENDED.contains(&key) && new.is_empty()) || !is_obeyed(key)
+        })
 }
 
-fn not_argos(key: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
-    super::changes::is_said(key, old, new)
+// Whether only members differ that may.
+fn only(
+    old: &Json<'_>,
+    new: &Json<'_>,
+    may_differ: impl Fn(&str, &Json<'_>, &Json<'_>) -> bool,
+) -> bool {
+    let is_object = |node: &Json<'_>| matches!(node, Json::Object(_) | Json::Null);
+    let changed = first_change(old, new, |name, old, new| {
+        say_nothing(old, new) || may_differ(name, old, new)
+    });
+    is_object(old) && is_object(new) && changed.is_none()
 }
 
-fn is_cleared(node: &Json<'_>) -> bool {
-    node.is_empty()
-}
-
-// `argo terminate` of old sets a deadline of zero.
-fn is_terminated(name: &str, old: &Json<'_>) -> bool {
-    name == "activeDeadlineSeconds" && old.as_i64() == Some(0)
-}
-
-fn status(name: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
+fn may_change_in_status(name: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
     match name {
-        "phase" | "message" | "finishedAt" | "persistentVolumeClaims" => is_cleared(new),
+        "phase" | "message" | "finishedAt" | "persistentVolumeClaims" => new.is_empty(),
         "startedAt" => new.non_empty_str().is_some(),
         "conditions" => true,
         "nodes" => {
@@ -60,59 +61,48 @@ fn status(name: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
             matches!(new, Json::Object(_) | Json::Null)
                 && nodes.all(|(id, node)| is_kept_or_reset(old.get(id), node))
         }
-        STORED => all(old, new, |name, _, new| {
-            name == "shutdown" && is_cleared(new)
+        STORED => only(old, new, |name, _, new| {
+            name == "shutdown" && new.is_empty()
         }),
         _ => false,
     }
 }
 
-// A node that is there already, as it was; or one that only groups others, or waits for somebody, and begins again.
+// A node that existed, as it was; or one that only groups others, or waits for somebody, and starts again.
 fn is_kept_or_reset(old: &Json<'_>, new: &Json<'_>) -> bool {
     let kind = old.get("type").non_empty_str().unwrap_or_default();
-    let begins_again = matches!(
+    let starts_again = matches!(
         kind,
         "DAG" | "Retry" | "StepGroup" | "Steps" | "Suspend" | "TaskGroup"
     ) && new.get("phase").non_empty_str() == Some("Running");
     matches!(old, Json::Object(_))
-        && all(old, new, |name, old, new| match name {
-            "children" | "outboundNodes" => is_part(old, new),
-            "phase" | "startedAt" => begins_again,
-            "message" | "finishedAt" => begins_again && is_cleared(new),
-            "outputs" => kind == "Suspend" && begins_again && says_no_value(new),
+        && only(old, new, |name, old, new| match name {
+            "children" | "outboundNodes" => is_subset(old, new),
+            "phase" | "startedAt" => starts_again,
+            "message" | "finishedAt" => starts_again && new.is_empty(),
+            "outputs" => kind == "Suspend" && starts_again && has_no_values(new),
             _ => false,
         })
 }
 
-// What somebody had supplied is asked for again.
-fn says_no_value(outputs: &Json<'_>) -> bool {
+// What somebody had supplied has to be supplied again.
+fn has_no_values(outputs: &Json<'_>) -> bool {
     let parameters = outputs.get("parameters").items().iter();
-    let supplied = |parameter: &Json<'_>| {
+    let is_supplied_later = |parameter: &Json<'_>| {
         let mut members = parameter.members().iter();
         members.all(|(name, _)| matches!(name.as_str(), "name" | "valueFrom"))
-            && all(&Json::Null, parameter.get("valueFrom"), |name, _, _| {
+            && only(&Json::Null, parameter.get("valueFrom"), |name, _, _| {
                 name == "supplied"
             })
     };
     let mut members = outputs.members().iter();
-    members.all(|(name, _)| name.as_str() == "parameters") && parameters.into_iter().all(supplied)
+    members.all(|(name, _)| name.as_str() == "parameters")
+        && parameters.into_iter().all(is_supplied_later)
 }
 
-fn is_part(old: &Json<'_>, new: &Json<'_>) -> bool {
-    let is_list = matches!(new, Json::Array(_)) || is_cleared(new);
+fn is_subset(old: &Json<'_>, new: &Json<'_>) -> bool {
+    let is_list = matches!(new, Json::Array(_)) || new.is_empty();
     is_list && new.items().iter().all(|item| old.items().contains(item))
-}
-
-// Whether each member that differs may.
-fn all(old: &Json<'_>, new: &Json<'_>, may: impl Fn(&str, &Json<'_>, &Json<'_>) -> bool) -> bool {
-    let is_object = |node: &Json<'_>| matches!(node, Json::Object(_) | Json::Null);
-    let members = old.members().iter().chain(new.members());
-    is_object(old)
-        && is_object(new)
-        && members.into_iter().all(|(name, _)| {
-            let (old, new) = (old.get(name), new.get(name));
-            old == new || (old.is_empty() && new.is_empty()) || may(name, old, new)
-        })
 }
 
 #[cfg(test)]
@@ -166,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_takes_out_what_failed_and_begins_groups_again() {
+    fn a_retry_removes_what_failed_and_starts_groups_again() {
         assert!(is(&ended(), &retried()));
         let mut running = ended();
         running["status"]["phase"] = json!("Running");
@@ -187,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_says_nothing_that_was_not_there() {
+    fn a_retry_adds_nothing() {
         for (pointer, value) in [
             (
                 "/spec/arguments",

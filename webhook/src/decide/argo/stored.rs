@@ -1,8 +1,8 @@
-//! What a spec says, whoever wrote it down: Argo decodes a template, merges it with the Workflow and with its own
-//! defaults, and stores that. The digest of what was deployed and of what is stored is the same when they say the same.
+//! What a spec says, in whatever form: Argo decodes a template, merges it with the Workflow and with its own defaults, and stores
+//! the result. The digests of what was deployed and of what is stored are the same if they say the same.
 //!
-//! Argo drops nulls, empty members and zeros, and writes quantities and parameters in its own way: so does [`digest`]. Go
-//! keeps a few zeros that mean something else than their absence ([`KEPT`]).
+//! Argo drops nulls, empty members and zeros, and writes quantities and parameters in its own form: so does [`digest`]. Go keeps a
+//! few zeros that mean something else than their absence ([`KEPT`]).
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use namesake_core::{HashInput, Json, Text};
 
 use super::quantity::billionths;
 
-/// Members of a spec that come from the Workflow or from the controller's `workflowDefaults`, and change neither what a
-/// pod executes nor as whom: when and where it runs, what is cleaned up, and the account, which admission sets.
-/// `arguments` are what a template asks for from whoever runs it.
-pub const FREE: &[&str] = &[
+/// Members of a spec that come from the Workflow or from the controller's `workflowDefaults`, and change neither what a pod executes
+/// nor as whom: when and where it runs, what is cleaned up, and the account, which admission sets. `arguments` are what a template
+/// expects from whoever runs it.
+pub const NOT_COMPARED: &[&str] = &[
     "activeDeadlineSeconds",
     "affinity",
     "archiveLogs",
@@ -38,7 +38,7 @@ pub const FREE: &[&str] = &[
     "workflowTemplateRef",
 ];
 
-/// Members whose empty value, zero or `false` says something else than their absence.
+/// Members whose empty value, zero or `false` means something else than their absence.
 const KEPT: &[&str] = &[
     "allowPrivilegeEscalation",
     "automountServiceAccountToken",
@@ -60,21 +60,23 @@ const QUANTITIES: &[&str] = &["limits", "requests"];
 /// Members that are quantities.
 const QUANTITY: &[&str] = &["divisor", "sizeLimit", "storage"];
 
-/// The digest of what a spec says, without the members in `free`.
+/// The digest of what a spec says, without the members in `ignored`.
 #[must_use]
-pub fn digest(spec: &Json<'_>, free: &[&str]) -> String {
+pub fn digest(spec: &Json<'_>, ignored: &[&str]) -> String {
     let members = spec.members().iter();
-    let counted = members.filter(|(name, _)| !free.contains(&name.as_str()));
-    let mut said = Said::default();
-    said.members(counted, Said::value);
-    BASE64URL_NOPAD.encode(&said.0.sha256())
+    let counted = members.filter(|(name, _)| !ignored.contains(&name.as_str()));
+    let mut encoder = Encoder::default();
+    encoder.members(counted, Encoder::value);
+    BASE64URL_NOPAD.encode(&encoder.0.sha256())
 }
 
-/// Whether a stored spec is what a template says and, over it, the Workflow that names it: nothing else, and nothing of an
-/// earlier version of the template.
+/// Whether a stored spec is what a template says, overridden by the Workflow that names it: nothing else, and nothing of an earlier
+/// version of the template.
 #[must_use]
 pub fn is_merged(stored: &Json<'_>, template: &Json<'_>, own: &Json<'_>) -> bool {
-    merges([stored, template, own], |name| !FREE.contains(&name))
+    merges([stored, template, own], |name| {
+        !NOT_COMPARED.contains(&name)
+    })
 }
 
 fn merges([stored, template, own]: [&Json<'_>; 3], counts: fn(&str) -> bool) -> bool {
@@ -90,7 +92,7 @@ fn is_merge(stored: &Json<'_>, template: &Json<'_>, own: &Json<'_>, name: &str) 
         (Json::Object(_), Json::Object(_)) if !QUANTITIES.contains(&name) => {
             merges([stored, template, own], |_| true)
         }
-        // Argo merges lists by keys of their items: each comes from the one or the other, and none of its own is lost.
+        // Argo merges lists by keys of their items: each item comes from one of the two, and none of the Workflow's is lost.
         (Json::Array(before), Json::Array(over)) => {
             let is_in = |all: &[Json<'_>], item| all.iter().any(|i| says_same(i, item, ""));
             let items = stored.items();
@@ -102,25 +104,25 @@ fn is_merge(stored: &Json<'_>, template: &Json<'_>, own: &Json<'_>, name: &str) 
 }
 
 fn says_same(one: &Json<'_>, other: &Json<'_>, name: &str) -> bool {
-    let said = |node| {
-        let mut said = Said::default();
-        said.value(node, name).then_some(said.0)
+    let encoded = |node| {
+        let mut encoder = Encoder::default();
+        encoder.value(node, name).then_some(encoder.0)
     };
-    said(one) == said(other)
+    encoded(one) == encoded(other)
 }
 
 #[derive(Default)]
-struct Said(HashInput);
+struct Encoder(HashInput);
 
 // Writes what a member of this name says; `false` if Argo would not write it back.
-type Write = fn(&mut Said, &Json<'_>, &str) -> bool;
+type Write = fn(&mut Encoder, &Json<'_>, &str) -> bool;
 
-impl Said {
-    fn text(&mut self, kind: u8, text: &str) {
-        self.0.tagged_bytes(kind, text.as_bytes());
+impl Encoder {
+    fn text(&mut self, tag: u8, text: &str) {
+        self.0.tagged_bytes(tag, text.as_bytes());
     }
 
-    // In the one way that everything is said here.
+    // In the canonical form.
     fn value(&mut self, node: &Json<'_>, name: &str) -> bool {
         if QUANTITY.contains(&name) {
             self.amount(node);
@@ -147,9 +149,9 @@ impl Said {
             Json::Object(members) => {
                 let before = self.0.size();
                 let write = if QUANTITIES.contains(&name) {
-                    Said::amounts
+                    Encoder::amounts
                 } else {
-                    Said::value
+                    Encoder::value
                 };
                 let any = self.members(members.iter(), write);
                 if !any && !kept() {
@@ -213,8 +215,8 @@ impl Said {
                 items.iter().for_each(|item| self.whole(item));
             }
             Json::Object(members) => {
-                let write = |said: &mut Said, node: &Json<'_>, _: &str| {
-                    said.whole(node);
+                let write = |encoder: &mut Encoder, node: &Json<'_>, _: &str| {
+                    encoder.whole(node);
                     true
                 };
                 self.members(members.iter(), write);

@@ -1,75 +1,73 @@
-//! Argo Workflows' kinds. What they run, and whose that is, `argo` knows: here is by what their pods are known.
+//! Argo Workflows' kinds. What they run and as whom is the business of the module `argo`; here is how their pods are recognized.
 
 use namesake_core::Launcher;
 
-use super::{Kind, Parent, Role, Runs, SUSPEND, Scope, nothing_else};
+use super::{Kind, ParentKind, Role, Scope};
 
-const GROUP: &str = "argoproj.io";
-const VERSION: &str = "v1alpha1";
-
-const fn parent(makes: Option<&'static str>) -> Parent {
-    Parent {
-        launcher: Launcher::Workflow,
-        makes,
-        adopts_by: &[],
-        stops: &[],
-        also: nothing_else,
-        templates: |_| Ok(Vec::new()),
-        runs: Runs::Elsewhere,
+const fn kind(
+    kind: &'static str,
+    name: &'static str,
+    plural: &'static str,
+    parent: ParentKind,
+) -> Kind {
+    Kind {
+        group: "argoproj.io",
+        kind,
+        name,
+        plural,
+        version: "v1alpha1",
+        scope: Scope::Namespaced,
+        role: Role::Parent(parent),
     }
 }
 
-/// What runs: its pods are made by Argo's controller.
-pub(super) const WORKFLOW: Kind = Kind {
-    group: GROUP,
-    kind: "Workflow",
-    name: "argoproj.io/Workflow",
-    plural: "workflows",
-    version: VERSION,
-    scope: Scope::Namespaced,
-    role: Role::Parent(Parent {
+const fn parent(makes: Option<&'static str>) -> ParentKind {
+    ParentKind {
+        launcher: Launcher::Workflow,
+        makes,
+        adopts_by: &[],
+        pods: None,
+    }
+}
+
+/// What runs: its pods are created by Argo's controller.
+pub(super) const WORKFLOW: Kind = kind(
+    "Workflow",
+    "argoproj.io/Workflow",
+    "workflows",
+    ParentKind {
         adopts_by: &[
             "workflows.argoproj.io/workflow",
             "workflows.argoproj.io/node-id",
             "workflows.argoproj.io/node-name",
         ],
-        stops: &[SUSPEND],
         ..parent(Some("Pod"))
-    }),
-};
+    },
+);
 
-/// What Workflows refer to. Who redeploys it is its user from then on.
-pub(super) const WORKFLOW_TEMPLATE: Kind = Kind {
-    group: GROUP,
-    kind: "WorkflowTemplate",
-    name: "argoproj.io/WorkflowTemplate",
-    plural: "workflowtemplates",
-    version: VERSION,
-    scope: Scope::Namespaced,
-    role: Role::Parent(Parent { ..parent(None) }),
-};
+/// What Workflows refer to. Whoever deploys it again is its user from then on.
+pub(super) const WORKFLOW_TEMPLATE: Kind = kind(
+    "WorkflowTemplate",
+    "argoproj.io/WorkflowTemplate",
+    "workflowtemplates",
+    parent(None),
+);
 
 /// The same, for every namespace.
 pub(super) const CLUSTER_WORKFLOW_TEMPLATE: Kind = Kind {
-    group: GROUP,
-    kind: "ClusterWorkflowTemplate",
-    name: "argoproj.io/ClusterWorkflowTemplate",
-    plural: "clusterworkflowtemplates",
-    version: VERSION,
     scope: Scope::Cluster,
-    role: Role::Parent(Parent { ..parent(None) }),
+    ..kind(
+        "ClusterWorkflowTemplate",
+        "argoproj.io/ClusterWorkflowTemplate",
+        "clusterworkflowtemplates",
+        parent(None),
+    )
 };
 
-/// Makes Workflows on a schedule.
-pub(super) const CRON_WORKFLOW: Kind = Kind {
-    group: GROUP,
-    kind: "CronWorkflow",
-    name: "argoproj.io/CronWorkflow",
-    plural: "cronworkflows",
-    version: VERSION,
-    scope: Scope::Namespaced,
-    role: Role::Parent(Parent {
-        stops: &[SUSPEND],
-        ..parent(Some("argoproj.io/Workflow"))
-    }),
-};
+/// Creates Workflows on a schedule.
+pub(super) const CRON_WORKFLOW: Kind = kind(
+    "CronWorkflow",
+    "argoproj.io/CronWorkflow",
+    "cronworkflows",
+    parent(Some("argoproj.io/Workflow")),
+);

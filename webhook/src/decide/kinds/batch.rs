@@ -2,7 +2,8 @@
 
 use namesake_core::{Launcher, digest_of_job_template, digest_of_pod_template};
 
-use super::{Kind, Parent, Role, Runs, SUSPEND, Scope, Stop, lower, nothing_else, template};
+use super::stopping::{DEADLINE, SUSPEND, Stop, is_lower};
+use super::{Kind, ParentKind, PodTemplates, Role, Runs, Scope, template};
 
 /// Runs its template, of which a few parts may change while it is suspended.
 pub(super) const JOB: Kind = Kind {
@@ -12,7 +13,7 @@ pub(super) const JOB: Kind = Kind {
     plural: "jobs",
     version: "v1",
     scope: Scope::Namespaced,
-    role: Role::Parent(Parent {
+    role: Role::Parent(ParentKind {
         launcher: Launcher::Job,
         makes: Some("Pod"),
         adopts_by: &[
@@ -21,31 +22,29 @@ pub(super) const JOB: Kind = Kind {
             "controller-uid",
             "job-name",
         ],
-        stops: &[
-            SUSPEND,
-            Stop {
-                member: "parallelism",
-                stops: |old, new| lower(old.as_i64().or(Some(1)), new.as_i64()),
+        pods: Some(PodTemplates {
+            stops: &[
+                SUSPEND,
+                DEADLINE,
+                Stop {
+                    member: "parallelism",
+                    stops: |old, new| is_lower(old, new, 1),
+                },
+            ],
+            read: |parts| {
+                let template = template::read(&parts.spec, &["template"], "spec")?;
+                Ok(template.into_iter().collect())
             },
-            Stop {
-                member: "activeDeadlineSeconds",
-                stops: |old, new| lower(old.as_i64().or(Some(i64::MAX)), new.as_i64()),
+            runs: Runs::Itself {
+                own: |parts| digest_of_job_template(parts.spec.get("template")),
             },
-        ],
-        also: nothing_else,
-        templates: |parts| {
-            let template = template::read(&parts.spec, &["template"], "spec")?;
-            Ok(template.into_iter().collect())
-        },
-        runs: Runs::Itself {
-            own: |parts| digest_of_job_template(parts.spec.get("template")),
-        },
+        }),
     }),
 };
 
 const JOB_TEMPLATE: [&str; 3] = ["jobTemplate", "spec", "template"];
 
-/// Runs, at each tick, the template that it has then.
+/// Runs, each time, the template that it has then.
 pub(super) const CRON_JOB: Kind = Kind {
     group: "batch",
     kind: "CronJob",
@@ -53,22 +52,23 @@ pub(super) const CRON_JOB: Kind = Kind {
     plural: "cronjobs",
     version: "v1",
     scope: Scope::Namespaced,
-    role: Role::Parent(Parent {
+    role: Role::Parent(ParentKind {
         launcher: Launcher::CronJob,
         makes: Some("batch/Job"),
         adopts_by: &[],
-        stops: &[SUSPEND],
-        also: nothing_else,
-        templates: |parts| {
-            let template = template::read(&parts.spec, &JOB_TEMPLATE, "spec")?;
-            Ok(template.into_iter().collect())
-        },
-        runs: Runs::Signed {
-            own: |parts| {
-                let template = parts.spec.at(&JOB_TEMPLATE);
-                vec![digest_of_pod_template(template)]
+        pods: Some(PodTemplates {
+            stops: &[SUSPEND],
+            read: |parts| {
+                let template = template::read(&parts.spec, &JOB_TEMPLATE, "spec")?;
+                Ok(template.into_iter().collect())
             },
-            made: |job| digest_of_pod_template(job.spec.get("template")),
-        },
+            runs: Runs::Signed {
+                own: |parts| {
+                    let template = parts.spec.at(&JOB_TEMPLATE);
+                    vec![digest_of_pod_template(template)]
+                },
+                made: |job| digest_of_pod_template(job.spec.get("template")),
+            },
+        }),
     }),
 };

@@ -1,13 +1,15 @@
-//! `JobSet`: what Metaflow's `@parallel` makes.
+//! `JobSet`, which Metaflow's `@parallel` creates.
 
 use namesake_core::{Json, Launcher, digest_of_pod_template};
 
-use super::{Kind, Parent, Parts, Role, Runs, SUSPEND, Scope, Template, nothing_else, template};
-use crate::decide::kinds::Odd;
+use super::stopping::SUSPEND;
+use super::{
+    Kind, ParentKind, Parts, PodTemplates, Role, Runs, Scope, Template, TemplateError, template,
+};
 
 const TEMPLATE: [&str; 3] = ["template", "spec", "template"];
 
-/// Makes Jobs of its templates, at once and whenever it restarts; while it is suspended, its templates may change.
+/// Creates Jobs from its templates, at once and whenever it restarts; while it is suspended, its templates may change.
 pub(super) const JOB_SET: Kind = Kind {
     group: "jobset.x-k8s.io",
     kind: "JobSet",
@@ -15,7 +17,7 @@ pub(super) const JOB_SET: Kind = Kind {
     plural: "jobsets",
     version: "v1alpha2",
     scope: Scope::Namespaced,
-    role: Role::Parent(Parent {
+    role: Role::Parent(ParentKind {
         launcher: Launcher::JobSet,
         makes: Some("batch/Job"),
         // Its headless Service finds pods by the first of them.
@@ -25,25 +27,26 @@ pub(super) const JOB_SET: Kind = Kind {
             "jobset.sigs.k8s.io/job-key",
             "jobset.sigs.k8s.io/replicatedjob-name",
         ],
-        stops: &[SUSPEND],
-        also: nothing_else,
-        templates,
-        runs: Runs::Signed {
-            own: |parts| {
-                let jobs = parts.spec.get("replicatedJobs").items();
-                let templates = jobs.iter().map(|job| job.at(&TEMPLATE));
-                templates.map(digest_of_pod_template).collect()
+        pods: Some(PodTemplates {
+            stops: &[SUSPEND],
+            read: templates,
+            runs: Runs::Signed {
+                own: |parts| {
+                    let jobs = parts.spec.get("replicatedJobs").items();
+                    let templates = jobs.iter().map(|job| job.at(&TEMPLATE));
+                    templates.map(digest_of_pod_template).collect()
+                },
+                made: |job| digest_of_pod_template(job.spec.get("template")),
             },
-            made: |job| digest_of_pod_template(job.spec.get("template")),
-        },
+        }),
     }),
 };
 
-fn templates<'p>(parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, Odd> {
-    // Its controller adds volumes of its own then, and no Job would be what the stamp signed.
+fn templates<'p>(parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, TemplateError> {
+    // Its controller then adds volumes of its own, so that no Job would be what the stamp signed.
     let policies = parts.spec.get("volumeClaimPolicies");
     if !matches!(policies, Json::Null) && *policies != Json::Array(Vec::new()) {
-        return Err(Odd::new(
+        return Err(TemplateError::new(
             "spec.volumeClaimPolicies",
             "is not supported here",
         ));
@@ -51,7 +54,7 @@ fn templates<'p>(parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, Odd> {
     let jobs = match parts.spec.get("replicatedJobs") {
         Json::Null => return Ok(Vec::new()),
         Json::Array(jobs) => jobs,
-        _ => return Err(Odd::new("spec.replicatedJobs", "is not a list")),
+        _ => return Err(TemplateError::new("spec.replicatedJobs", "is not a list")),
     };
     let read = |(i, job)| template::read(job, &TEMPLATE, &format!("spec.replicatedJobs[{i}]"));
     let all = jobs.iter().enumerate().map(read);

@@ -1,4 +1,4 @@
-//! Pod templates inside parents: what early evaluation reads of them.
+//! Pod templates in parents, as early evaluation reads them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,113 +7,126 @@ use namesake_core::Json;
 use thiserror::Error;
 
 /// Labels or annotations.
-pub type Texts<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+pub type StringMap<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 
-/// What a parent says about pods that it would make.
+/// What a parent says about pods that would be created from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template<'a> {
-    /// Where in the object, for messages.
-    pub at: String,
+    /// Path in the object, for messages.
+    pub path: String,
     /// Labels.
-    pub labels: Texts<'a>,
+    pub labels: StringMap<'a>,
     /// Annotations.
-    pub annotations: Texts<'a>,
+    pub annotations: StringMap<'a>,
     /// The KSA that they name; `default` when they name none.
     pub account: Cow<'a, str>,
-    /// Whether they are on the network of their node.
+    /// Whether they use the network of their node.
     pub host_network: bool,
     /// Labels that their node must have.
-    pub node_selector: Texts<'a>,
+    pub node_selector: StringMap<'a>,
 }
 
-/// A part of an object that is not of its JSON type.
+/// A part of an object that does not have its JSON type.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{at} {what}")]
-pub struct Odd {
-    at: String,
+#[error("{path} {what}")]
+pub struct TemplateError {
+    path: String,
     what: &'static str,
 }
 
-impl Odd {
+impl TemplateError {
     /// What is wrong, and where.
     #[must_use]
-    pub fn new(at: impl Into<String>, what: &'static str) -> Odd {
-        Odd {
-            at: at.into(),
+    pub fn new(path: impl Into<String>, what: &'static str) -> TemplateError {
+        TemplateError {
+            path: path.into(),
             what,
         }
     }
 }
 
-/// The pod template that a path of members shows, if one is there; `base` is what the value itself is called.
+/// The pod template at a path of members, if there is one; `base` is what the value itself is called in messages.
 ///
 /// # Errors
-/// When something on the way, or in it, is not of its type.
+/// When something on the path, or in the template, does not have its type.
 pub fn read<'n>(
     value: &'n Json<'_>,
     path: &[&str],
     base: &str,
-) -> Result<Option<Template<'n>>, Odd> {
-    let mut at = base.to_owned();
-    let mut here = object(value, &at)?;
+) -> Result<Option<Template<'n>>, TemplateError> {
+    let mut full_path = base.to_owned();
+    let mut template = object(value, &full_path)?;
     for member in path {
-        at = format!("{at}.{member}");
-        here = object(here.get(member), &at)?;
+        full_path = format!("{full_path}.{member}");
+        template = object(template.get(member), &full_path)?;
     }
-    if matches!(here, Json::Null) {
+    if matches!(template, Json::Null) {
         return Ok(None);
     }
-    let (metadata, spec) = (format!("{at}.metadata"), format!("{at}.spec"));
-    let named = object(here.get("metadata"), &metadata)?;
-    let pods = object(here.get("spec"), &spec)?;
+    let metadata_path = format!("{full_path}.metadata");
+    let spec_path = format!("{full_path}.spec");
+    let metadata = object(template.get("metadata"), &metadata_path)?;
+    let spec = object(template.get("spec"), &spec_path)?;
     Ok(Some(Template {
-        labels: texts(named, "labels", &metadata)?,
-        annotations: texts(named, "annotations", &metadata)?,
-        account: account(pods, &spec)?,
-        host_network: host_network(pods, &spec)?,
-        node_selector: texts(pods, "nodeSelector", &spec)?,
-        at,
+        labels: strings(metadata, "labels", &metadata_path)?,
+        annotations: strings(metadata, "annotations", &metadata_path)?,
+        account: account(spec, &spec_path)?,
+        host_network: host_network(spec, &spec_path)?,
+        node_selector: strings(spec, "nodeSelector", &spec_path)?,
+        path: full_path,
     }))
 }
 
-fn object<'n, 'a>(value: &'n Json<'a>, at: &str) -> Result<&'n Json<'a>, Odd> {
+fn object<'n, 'a>(value: &'n Json<'a>, path: &str) -> Result<&'n Json<'a>, TemplateError> {
     match value {
         Json::Null | Json::Object(_) => Ok(value),
-        _ => Err(Odd::new(at, "is not an object")),
+        _ => Err(TemplateError::new(path, "is not an object")),
     }
 }
 
-// Labels or annotations in an object's metadata.
-fn texts<'n>(metadata: &'n Json<'_>, member: &str, at: &str) -> Result<Texts<'n>, Odd> {
-    let at = format!("{at}.{member}");
-    let found = object(metadata.get(member), &at)?;
-    let texts = found.members().iter().map(|(key, value)| match value {
+// A member whose values are all strings.
+fn strings<'n>(
+    parent: &'n Json<'_>,
+    member: &str,
+    path: &str,
+) -> Result<StringMap<'n>, TemplateError> {
+    let path = format!("{path}.{member}");
+    let found = object(parent.get(member), &path)?;
+    let strings = found.members().iter().map(|(key, value)| match value {
         Json::String(text) => Ok((Cow::from(key.as_str()), Cow::from(text.as_str()))),
-        _ => Err(Odd::new(
-            format!("{at}.{}", key.as_str()),
+        _ => Err(TemplateError::new(
+            format!("{path}.{}", key.as_str()),
             "is not a string",
         )),
     });
-    texts.collect()
+    strings.collect()
 }
 
-fn account<'n>(spec: &'n Json<'_>, at: &str) -> Result<Cow<'n, str>, Odd> {
+fn account<'n>(spec: &'n Json<'_>, path: &str) -> Result<Cow<'n, str>, TemplateError> {
     for member in ["serviceAccountName", "serviceAccount"] {
         match spec.get(member) {
             Json::Null => {}
             Json::String(name) if name.is_empty() => {}
             Json::String(name) => return Ok(Cow::from(name.as_str())),
-            _ => return Err(Odd::new(format!("{at}.{member}"), "is not a string")),
+            _ => {
+                return Err(TemplateError::new(
+                    format!("{path}.{member}"),
+                    "is not a string",
+                ));
+            }
         }
     }
     Ok(Cow::from("default"))
 }
 
-fn host_network(spec: &Json<'_>, at: &str) -> Result<bool, Odd> {
+fn host_network(spec: &Json<'_>, path: &str) -> Result<bool, TemplateError> {
     match spec.get("hostNetwork") {
         Json::Null => Ok(false),
         Json::Bool(yes) => Ok(*yes),
-        _ => Err(Odd::new(format!("{at}.hostNetwork"), "is not a boolean")),
+        _ => Err(TemplateError::new(
+            format!("{path}.hostNetwork"),
+            "is not a boolean",
+        )),
     }
 }
 
@@ -125,13 +138,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_found_where_it_is_and_nowhere_else() {
+    fn a_template_is_found_at_its_path_only() {
         let spec = json!({"jobTemplate": {"spec": {"template": {
             "metadata": {"labels": {"a": "b"}, "annotations": null}, "spec": {"serviceAccount": "x"}}}}});
         let spec = Json::deserialize(&spec).unwrap();
         let found = read(&spec, &["jobTemplate", "spec", "template"], "spec");
         let found = found.unwrap().unwrap();
-        assert_eq!(found.at, "spec.jobTemplate.spec.template");
+        assert_eq!(found.path, "spec.jobTemplate.spec.template");
         assert_eq!(
             (found.labels.get("a"), &*found.account),
             (Some(&"b".into()), "x")
@@ -152,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_wrong_type_is_named() {
-        for (spec, said) in [
+    fn an_error_names_the_part_of_the_wrong_type() {
+        for (spec, message) in [
             (json!([]), "spec is not an object"),
             (json!({"template": "x"}), "spec.template is not an object"),
             (
@@ -177,7 +190,7 @@ mod tests {
                 read(&Json::deserialize(&spec).unwrap(), &["template"], "spec")
                     .unwrap_err()
                     .to_string(),
-                said
+                message
             );
         }
     }

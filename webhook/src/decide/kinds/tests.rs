@@ -7,7 +7,7 @@ fn node(value: &Value) -> Json<'_> {
     Json::deserialize(value).unwrap()
 }
 
-fn parent(kind: &str) -> &'static Parent {
+fn parent(kind: &str) -> &'static ParentKind {
     let mut all = parents();
     all.find(|(k, _)| k.kind == kind).unwrap().1
 }
@@ -16,7 +16,7 @@ fn parent(kind: &str) -> &'static Parent {
 fn an_owner_is_found_by_group_and_kind_and_not_by_version() {
     let named = |version: &str, kind: &str| {
         let text = json!({"apiVersion": version, "kind": kind}).to_string();
-        owner(&serde_json::from_str(&text).unwrap()).map(|(kind, _)| kind.name)
+        of_owner(&serde_json::from_str(&text).unwrap()).map(|(kind, _)| kind.name)
     };
     assert_eq!(named("batch/v1", "Job"), Some("batch/Job"));
     assert_eq!(named("batch/v9", "Job"), Some("batch/Job"));
@@ -30,7 +30,7 @@ fn an_owner_is_found_by_group_and_kind_and_not_by_version() {
 }
 
 #[test]
-fn every_kind_is_there_once_and_what_a_carrier_makes_is_a_kind() {
+fn every_kind_is_listed_once_and_what_a_controller_creates_is_a_kind() {
     let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
     let unique: std::collections::BTreeSet<_> = names.iter().collect();
     assert_eq!(unique.len(), names.len());
@@ -44,11 +44,10 @@ fn every_kind_is_there_once_and_what_a_carrier_makes_is_a_kind() {
 }
 
 #[test]
-fn stopping_goes_in_one_direction() {
-    let job = parent("Job");
+fn a_stop_goes_in_one_direction_only() {
+    let job = parent("Job").pods.unwrap();
     let stops = |member: &str, old: Value, new: Value| {
-        let stop = job.stops.iter().find(|s| s.member == member).unwrap();
-        (stop.stops)(&node(&old), &node(&new))
+        stopping::is_stop(job.stops, member, &node(&old), &node(&new))
     };
     assert!(stops("suspend", json!(false), json!(true)));
     assert!(!stops("suspend", json!(true), json!(false)));
@@ -71,7 +70,7 @@ fn parts(spec: &Value) -> Parts<'_> {
 }
 
 #[test]
-fn what_a_carrier_makes_shows_what_its_parent_would_run() {
+fn what_a_controller_creates_shows_what_its_parent_would_run() {
     let template = json!({"spec": {"containers": [{"name": "main", "image": "a"}]}});
     let other = json!({"spec": {"containers": [{"name": "main", "image": "b"}]}});
     let made = json!({"template": template, "backoffLimit": 6});
@@ -87,27 +86,27 @@ fn what_a_carrier_makes_shows_what_its_parent_would_run() {
         ),
     ];
     for (kind, spec) in cases {
-        let parent = parent(kind);
-        let Runs::Signed { made: shown, .. } = parent.runs else {
-            panic!("{kind} is fixed");
+        let pods = parent(kind).pods.unwrap();
+        let Runs::Signed { made: shown, .. } = pods.runs else {
+            panic!("the pods of a {kind} run what its stamp signed");
         };
         assert!(
-            parent.runs.of(&parts(&spec)).contains(&shown(&made)),
+            pods.runs.of(&parts(&spec)).contains(&shown(&made)),
             "{kind}"
         );
         assert!(
-            !parent.runs.of(&Parts::default()).contains(&shown(&made)),
+            !pods.runs.of(&Parts::default()).contains(&shown(&made)),
             "{kind}"
         );
     }
 }
 
 #[test]
-fn a_job_shows_what_its_pods_run_before_and_after_the_api_server_labelled_its_template() {
+fn the_labels_that_the_api_server_adds_to_a_jobs_template_do_not_change_its_digest() {
     let container =
         json!([{"name": "main", "image": "i", "env": [{"name": "BASH_ENV", "value": "/x"}]}]);
     let template = |labels: Value| json!({"template": {"metadata": {"labels": labels}, "spec": {"containers": container}}});
-    let runs = |spec: &Value| parent("Job").runs.of(&parts(spec));
+    let runs = |spec: &Value| parent("Job").pods.unwrap().runs.of(&parts(spec));
     let (before, uid) = (template(json!({})), "4a22ac2d-26c4-4194-b2bb-804ae0a41192");
     let after = template(
         json!({"batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": "j",

@@ -1,22 +1,23 @@
-//! What the environment of a parent's pods says about who they are for, and the tokens that it carries. Pure.
+//! What the environment of a parent's pods says about whom they are for, and the credentials that it carries. Pure.
 //!
-//! Every list `env` anywhere in the spec is looked at: in containers, init containers and sidecars, and in each template of
-//! Argo's objects. Warnings name variables and headers, never a header's value.
+//! Every list `env` anywhere in the spec is read: in containers, init containers and sidecars, and in each template of Argo's
+//! objects. Warnings name variables and headers, never a header's value.
 
 use namesake_core::{Hygiene, Json, User};
 use serde_json::{Map, Value};
 
 use crate::review::patch::{Patch, member};
+use crate::review::verdict::Verdict;
 
-/// Longest warning, in bytes: the API server cuts longer ones.
+/// Longest warning, in bytes: the API server truncates longer ones.
 const MAX_WARNING_BYTES: usize = 120;
-/// Who Metaflow says runs a task.
+/// The variable in which Metaflow says who runs a task.
 const USER: &str = "METAFLOW_USER";
-/// Who Metaflow says deployed a flow to Argo.
+/// The variable in which Metaflow says who deployed a flow to Argo.
 const OWNER: &str = "METAFLOW_OWNER";
 /// Headers for the metadata service, as a JSON object.
 const HEADERS: &str = "METAFLOW_SERVICE_HEADERS";
-/// What Metaflow writes as [`USER`] of every flow on Argo: nobody's name.
+/// What Metaflow writes as [`USER`] of every flow on Argo: not a person's name.
 const ARGO_USER: &str = "argo-workflows";
 /// Headers that carry somebody's credentials, in lower case.
 const CREDENTIALS: [&str; 4] = [
@@ -26,60 +27,68 @@ const CREDENTIALS: [&str; 4] = [
     "x-goog-iap-jwt-assertion",
 ];
 
-/// What is put right, and what the person is told.
+/// What is replaced in the environment, and what the person is warned about.
 #[derive(Debug, Default, PartialEq)]
-pub struct Tidied {
+pub struct Cleaned {
     /// The new values, by the JSON pointers of the old ones.
     pub values: Vec<(String, String)>,
     /// Shown to the person.
     pub warnings: Vec<String>,
 }
 
-impl Tidied {
-    /// The new values as a patch.
+impl Cleaned {
+    /// The verdict about the cleaned object, as one about the object as it came: the new values are part of the patch. A refused
+    /// object stays as it came.
     #[must_use]
-    pub fn patch(&self) -> Patch {
-        let mut patch = Patch::default();
-        for (path, value) in &self.values {
-            patch.set(path.clone(), value.as_str());
+    pub fn add_to(self, mut verdict: Verdict) -> Verdict {
+        if let Ok(patch) = &mut verdict.result {
+            let mut all = Patch::default();
+            for (path, value) in self.values {
+                all.set(path, value);
+            }
+            all.append(std::mem::take(patch));
+            *patch = all;
+            verdict.warnings.extend(self.warnings);
         }
-        patch
+        verdict
     }
 
-    fn warn(&mut self, text: &str) {
-        let mut end = text.len().min(MAX_WARNING_BYTES);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let text = text.get(..end).unwrap_or_default().to_owned();
+    fn warn(&mut self, mut text: String) {
+        text.truncate(text.floor_char_boundary(MAX_WARNING_BYTES));
         if !self.warnings.contains(&text) {
             self.warnings.push(text);
         }
     }
 }
 
-/// Looks at the spec of a new or changed parent of `user`. What was there before the change stays as it is: most of it
-/// cannot be changed any more.
+/// Cleans the spec of a new or changed parent of `user`. What was there before the change stays as it is: most of it cannot be
+/// changed any more.
 #[must_use]
-pub fn tidy(hygiene: Hygiene, user: &User, old: &Json<'_>, new: &Json<'_>) -> Tidied {
-    let mut tidied = Tidied::default();
-    variables(new, None, &mut |way, variable| {
-        if matters(way.seen_from(old)) == Some(variable) {
+pub fn clean(hygiene: Hygiene, user: &User, old: &Json<'_>, new: &mut Json<'_>) -> Cleaned {
+    let mut cleaned = Cleaned::default();
+    for_each_variable(new, None, &mut |path, variable| {
+        if relevant(path.find_in(old)) == Some(variable) {
             return;
         }
         let (name, value) = variable;
-        let path = || format!("{}/value", way.pointer());
+        let pointer = || format!("{}/value", path.pointer());
         match name {
-            HEADERS => headers(hygiene, &path, value, &mut tidied),
-            _ => named(hygiene, user, (&path, name, value), &mut tidied),
+            HEADERS => clean_headers(hygiene, &pointer, value, &mut cleaned),
+            _ => clean_user(hygiene, user, (&pointer, name, value), &mut cleaned),
         }
     });
-    tidied
+    for (pointer, value) in &cleaned.values {
+        let pointer = pointer.strip_prefix("/spec").unwrap_or(pointer);
+        if let Some(node) = new.pointer_mut(pointer) {
+            *node = value.clone().into();
+        }
+    }
+    cleaned
 }
 
-/// The way to a value; only what is found needs it written out.
-struct Way<'w> {
-    before: Option<&'w Way<'w>>,
+/// The path to a value; it is only written out for what is found.
+struct Path<'w> {
+    parent: Option<&'w Path<'w>>,
     step: Step<'w>,
 }
 
@@ -89,27 +98,27 @@ enum Step<'w> {
     Item(usize),
 }
 
-impl Way<'_> {
+impl Path<'_> {
     fn pointer(&self) -> String {
-        let before = self.before.map_or("/spec".to_owned(), Way::pointer);
+        let parent = self.parent.map_or("/spec".to_owned(), Path::pointer);
         match self.step {
-            Step::Member(name) => member(&before, name),
-            Step::Item(at) => format!("{before}/{at}"),
+            Step::Member(name) => member(&parent, name),
+            Step::Item(at) => format!("{parent}/{at}"),
         }
     }
 
-    // What stands at its end in another spec.
-    fn seen_from<'n, 'a>(&self, spec: &'n Json<'a>) -> &'n Json<'a> {
-        let before = self.before.map_or(spec, |before| before.seen_from(spec));
+    // The value at this path in another spec.
+    fn find_in<'n, 'a>(&self, spec: &'n Json<'a>) -> &'n Json<'a> {
+        let parent = self.parent.map_or(spec, |parent| parent.find_in(spec));
         match self.step {
-            Step::Member(name) => before.get(name),
-            Step::Item(at) => before.items().get(at).unwrap_or(&Json::Null),
+            Step::Member(name) => parent.get(name),
+            Step::Item(at) => parent.items().get(at).unwrap_or(&Json::Null),
         }
     }
 }
 
-// Name and value of a variable that matters.
-fn matters<'v>(item: &'v Json<'_>) -> Option<(&'v str, &'v str)> {
+// Name and value of a variable that may have to be replaced.
+fn relevant<'v>(item: &'v Json<'_>) -> Option<(&'v str, &'v str)> {
     let name = item.get("name").non_empty_str()?;
     match item.get("value") {
         Json::String(value) if matches!(name, USER | OWNER | HEADERS) => Some((name, value)),
@@ -117,71 +126,70 @@ fn matters<'v>(item: &'v Json<'_>) -> Option<(&'v str, &'v str)> {
     }
 }
 
-// Hands over every variable that matters.
-fn variables<'v>(
+fn for_each_variable<'v>(
     value: &'v Json<'_>,
-    before: Option<&Way<'_>>,
-    found: &mut impl FnMut(&Way<'_>, (&'v str, &'v str)),
+    parent: Option<&Path<'_>>,
+    found: &mut impl FnMut(&Path<'_>, (&'v str, &'v str)),
 ) {
-    let is_list = matches!(
-        before,
-        Some(Way {
+    let is_env = matches!(
+        parent,
+        Some(Path {
             step: Step::Member("env"),
             ..
         })
     );
     for (at, item) in value.items().iter().enumerate() {
-        let way = Way {
-            before,
-            step: Step::Item(at),
-        };
-        if is_list && let Some(variable) = matters(item) {
-            found(&way, variable);
+        let step = Step::Item(at);
+        let path = Path { parent, step };
+        if is_env && let Some(variable) = relevant(item) {
+            found(&path, variable);
         }
-        variables(item, Some(&way), found);
+        for_each_variable(item, Some(&path), found);
     }
-    for (name, inside) in value.members() {
-        let way = Way {
-            before,
-            step: Step::Member(name),
-        };
-        variables(inside, Some(&way), found);
+    for (name, member) in value.members() {
+        let step = Step::Member(name);
+        for_each_variable(member, Some(&Path { parent, step }), found);
     }
 }
 
-fn named(
+fn clean_user(
     hygiene: Hygiene,
     user: &User,
-    (path, name, value): (&dyn Fn() -> String, &str, &str),
-    tidied: &mut Tidied,
+    (pointer, name, value): (&dyn Fn() -> String, &str, &str),
+    cleaned: &mut Cleaned,
 ) {
     if value == user.as_str() || (name == USER && value == ARGO_USER) {
         return;
     }
-    // Metaflow takes the name from the laptop: alice, for alice@acme.com.
+    // Metaflow uses the name of the account on the person's machine: alice, for alice@acme.com.
     let local = user.as_str().split('@').next().unwrap_or_default();
-    let told = value.eq_ignore_ascii_case(local) || value.eq_ignore_ascii_case(user.as_str());
+    let is_same = value.eq_ignore_ascii_case(local) || value.eq_ignore_ascii_case(user.as_str());
     let shown: String = value.chars().filter(|c| !c.is_control()).take(40).collect();
-    match (hygiene.set_user, told) {
-        (true, false) => tidied.warn(&format!(
+    match (hygiene.set_user, is_same) {
+        (true, false) => cleaned.warn(format!(
             "namesake: {name} said {shown}, and is set to {user}"
         )),
-        (false, false) => tidied.warn(&format!("namesake: {name} says {shown}, you are {user}")),
+        (false, false) => cleaned.warn(format!("namesake: {name} says {shown}, you are {user}")),
         (_, true) => {}
     }
     if hygiene.set_user {
-        tidied.values.push((path(), user.to_string()));
+        cleaned.values.push((pointer(), user.to_string()));
     }
 }
 
-fn headers(hygiene: Hygiene, path: &dyn Fn() -> String, value: &str, tidied: &mut Tidied) {
-    let Ok(mut all) = serde_json::from_str::<Map<String, Value>>(value) else {
-        tidied.warn(&format!(
-            "namesake: {HEADERS} is no JSON object: nobody looks for tokens in it"
+fn clean_headers(
+    hygiene: Hygiene,
+    pointer: &dyn Fn() -> String,
+    value: &str,
+    cleaned: &mut Cleaned,
+) {
+    let Ok(mut headers) = serde_json::from_str::<Map<String, Value>>(value) else {
+        cleaned.warn(format!(
+            "namesake: {HEADERS} is not a JSON object, so it is not searched for credentials"
         ));
         return;
     };
-    let carries = |name: &str, value: &Value| {
+    let is_credential = |name: &str, value: &Value| {
         let scheme = value
             .as_str()
             .and_then(|text| text.trim_start().split(' ').next());
@@ -190,19 +198,20 @@ fn headers(hygiene: Hygiene, path: &dyn Fn() -> String, value: &str, tidied: &mu
                 s.eq_ignore_ascii_case("bearer") || s.eq_ignore_ascii_case("basic")
             })
     };
-    let before = all.len();
-    all.retain(|name, value| !carries(name, value));
-    if all.len() == before {
+    let before = headers.len();
+    headers.retain(|name, value| !is_credential(name, value));
+    if headers.len() == before {
         return;
     }
     if hygiene.strip_tokens {
-        tidied.warn(&format!(
-            "namesake: a credential was taken out of {HEADERS}: tasks do not have it"
+        cleaned.warn(format!(
+            "namesake: a credential was removed from {HEADERS}: tasks do not get it"
         ));
-        tidied.values.push((path(), Value::Object(all).to_string()));
+        let value = Value::Object(headers).to_string();
+        cleaned.values.push((pointer(), value));
     } else {
-        tidied.warn(&format!(
-            "namesake: {HEADERS} carries a credential, which whoever may read pods can read"
+        cleaned.warn(format!(
+            "namesake: {HEADERS} has a credential, which everybody who can read pods can read"
         ));
     }
 }
@@ -223,16 +232,16 @@ mod tests {
         strip_tokens: false,
     };
 
-    fn look(hygiene: Hygiene, user: &User, old: &Value, new: &Value) -> Tidied {
-        let node = |value| Json::deserialize(value).unwrap();
-        tidy(hygiene, user, &node(old), &node(new))
+    fn clean_spec(hygiene: Hygiene, user: &User, old: &Value, new: &Value) -> Cleaned {
+        let mut new = Json::deserialize(new).unwrap();
+        clean(hygiene, user, &Json::deserialize(old).unwrap(), &mut new)
     }
 
     fn bob() -> User {
         User::canonical("bob@acme.com").unwrap()
     }
 
-    fn looked(env: &Value) -> Value {
+    fn spec_with(env: &Value) -> Value {
         let container = json!({"name": "c", "env": env});
         json!({"template": {"spec": {"containers": [container], "initContainers": [container]}},
             "templates": [{"script": container}, {"containerSet": {"containers": [container]}}]})
@@ -243,11 +252,11 @@ mod tests {
     }
 
     #[test]
-    fn the_user_is_set_wherever_containers_are_and_a_second_look_finds_nothing() {
+    fn the_user_is_set_in_every_container_and_a_second_pass_finds_nothing() {
         for name in [USER, OWNER] {
-            let mut spec = looked(&variable(name, "mallory"));
-            let tidied = look(ON, &bob(), &Value::Null, &spec);
-            let paths: Vec<_> = tidied
+            let mut spec = spec_with(&variable(name, "mallory"));
+            let cleaned = clean_spec(ON, &bob(), &Value::Null, &spec);
+            let paths: Vec<_> = cleaned
                 .values
                 .iter()
                 .map(|(path, _)| path.as_str())
@@ -260,93 +269,117 @@ mod tests {
             ];
             assert_eq!(paths, wanted);
             assert_eq!(
-                tidied.warnings,
+                cleaned.warnings,
                 [format!(
                     "namesake: {name} said mallory, and is set to bob@acme.com"
                 )]
             );
-            for (path, value) in tidied.values {
+            for (path, value) in cleaned.values {
                 let path = path.strip_prefix("/spec").unwrap();
                 *spec.pointer_mut(path).unwrap() = json!(value);
             }
-            assert_eq!(look(ON, &bob(), &Value::Null, &spec), Tidied::default());
+            assert_eq!(
+                clean_spec(ON, &bob(), &Value::Null, &spec),
+                Cleaned::default()
+            );
         }
     }
 
     #[test]
-    fn a_name_that_is_somebody_elses_is_told_and_left_while_hygiene_is_off() {
-        let tidied = look(
+    fn another_users_name_is_reported_and_kept_while_hygiene_is_off() {
+        let cleaned = clean_spec(
             OFF,
             &bob(),
             &Value::Null,
-            &looked(&variable(USER, "mallory")),
+            &spec_with(&variable(USER, "mallory")),
         );
         assert_eq!(
-            tidied.warnings,
+            cleaned.warnings,
             ["namesake: METAFLOW_USER says mallory, you are bob@acme.com"]
         );
-        assert!(tidied.values.is_empty());
-        for fine in ["bob", "Bob", "bob@acme.com", ARGO_USER] {
-            let tidied = look(OFF, &bob(), &Value::Null, &looked(&variable(USER, fine)));
-            assert_eq!(tidied, Tidied::default(), "{fine}");
+        assert!(cleaned.values.is_empty());
+        for allowed in ["bob", "Bob", "bob@acme.com", ARGO_USER] {
+            let cleaned = clean_spec(
+                OFF,
+                &bob(),
+                &Value::Null,
+                &spec_with(&variable(USER, allowed)),
+            );
+            assert_eq!(cleaned, Cleaned::default(), "{allowed}");
         }
     }
 
     #[test]
-    fn credentials_leave_the_headers_and_nothing_else_does_and_no_warning_shows_one() {
+    fn credentials_and_nothing_else_are_removed_from_the_headers_and_no_warning_shows_one() {
         let value =
             r#"{"Authorization":"Bearer s3cret","x-api-key":"k","X-Own":"bearer s3cret","a":"b"}"#;
-        let tidied = look(ON, &bob(), &Value::Null, &looked(&variable(HEADERS, value)));
-        assert_eq!(tidied.values.len(), 4);
+        let cleaned = clean_spec(
+            ON,
+            &bob(),
+            &Value::Null,
+            &spec_with(&variable(HEADERS, value)),
+        );
+        assert_eq!(cleaned.values.len(), 4);
         assert!(
-            tidied
+            cleaned
                 .values
                 .iter()
                 .all(|(_, v)| v == r#"{"a":"b","x-api-key":"k"}"#)
         );
-        let off = look(
+        let off = clean_spec(
             OFF,
             &bob(),
             &Value::Null,
-            &looked(&variable(HEADERS, value)),
+            &spec_with(&variable(HEADERS, value)),
         );
         assert!(off.values.is_empty() && off.warnings.len() == 1);
-        for warning in tidied.warnings.iter().chain(&off.warnings) {
+        for warning in cleaned.warnings.iter().chain(&off.warnings) {
             assert!(
                 !warning.contains("s3cret") && warning.len() <= 120,
                 "{warning}"
             );
         }
         assert_eq!(
-            look(ON, &bob(), &Value::Null, &looked(&variable(HEADERS, "{}"))),
-            Tidied::default()
+            clean_spec(
+                ON,
+                &bob(),
+                &Value::Null,
+                &spec_with(&variable(HEADERS, "{}"))
+            ),
+            Cleaned::default()
         );
-        let odd = look(
+        let odd = clean_spec(
             ON,
             &bob(),
             &Value::Null,
-            &looked(&variable(HEADERS, "Bearer s3cret")),
+            &spec_with(&variable(HEADERS, "Bearer s3cret")),
         );
         assert!(odd.values.is_empty() && !format!("{odd:?}").contains("s3cret"));
     }
 
     #[test]
-    fn what_was_there_before_a_change_stays() {
-        let old = looked(&variable(USER, "mallory"));
-        assert_eq!(look(ON, &bob(), &old, &old), Tidied::default());
+    fn what_was_there_before_a_change_is_kept() {
+        let old = spec_with(&variable(USER, "mallory"));
+        assert_eq!(clean_spec(ON, &bob(), &old, &old), Cleaned::default());
         for new in [variable(USER, "eve"), variable(OWNER, "mallory")] {
-            assert_eq!(look(ON, &bob(), &old, &looked(&new)).values.len(), 4);
+            assert_eq!(
+                clean_spec(ON, &bob(), &old, &spec_with(&new)).values.len(),
+                4
+            );
         }
     }
 
     #[test]
-    fn specs_of_any_shape_are_looked_at_without_a_panic() {
+    fn a_spec_of_any_shape_is_read_without_a_panic() {
         for spec in [
             json!(null),
             json!([1, {"env": 3}]),
             json!({"env": [{"name": USER}, {"name": 3, "value": {}}, null]}),
         ] {
-            assert_eq!(look(ON, &bob(), &Value::Null, &spec), Tidied::default());
+            assert_eq!(
+                clean_spec(ON, &bob(), &Value::Null, &spec),
+                Cleaned::default()
+            );
         }
     }
 }

@@ -1,46 +1,38 @@
-//! The epoch of a namespace, written onto it as it opts in: what was signed in another epoch is void, on every replica and
+//! The epoch of a namespace, written onto it as it opts in: what was signed in another epoch is not valid, on every replica and
 //! after every restart, whatever their clocks say. Pure.
 
 use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
 use namesake_core::{Rules, is_epoch};
 
 use crate::decide::mode::Mode;
+use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
 use crate::review::verdict::{Facts, Verdict};
 use crate::review::{Metadata, Object, Request};
 
-/// Answers a CREATE or UPDATE of a Namespace: it gets the epoch `fresh` as it opts in, and keeps the one that it has as long
-/// as it stays. Whatever the request says about its epoch does not count. Warns when a namespace opts in and no rule can match
-/// there.
+/// Decides about a CREATE or UPDATE of a Namespace: it gets the epoch `new_epoch` as it opts in, and keeps its epoch as long as it
+/// stays. What the request says about its epoch is ignored. Warns when a namespace opts in and no rule can match there.
 #[must_use]
-pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, fresh: &str) -> Verdict {
-    let mut facts = Facts {
-        requester: request.user_info.username.to_string(),
-        outcome: "unchanged",
-        ..Facts::default()
-    };
+pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, new_epoch: &str) -> Verdict {
+    let requester = &request.user_info.username;
     let Some(new) = request.object.as_ref().map(|o| &o.metadata) else {
-        return Verdict::pass(facts);
+        return Verdict::pass(Facts::of_requester(requester, Outcome::Unchanged));
     };
-    let old = request
-        .old_object
-        .as_ref()
-        .map(|o: &Object<'_>| &o.metadata);
-    let before = old.and_then(stack);
-    let kept = old.and_then(|o| o.annotation(EPOCH_ANNOTATION));
-    let kept = kept.filter(|epoch| is_epoch(epoch));
-    let epoch = match (stack(new), before) {
-        (Some(is_in), Some(before)) if is_in == before && kept.is_some() => kept,
-        (Some(_), _) => {
-            facts.outcome = "opted-in";
-            Some(fresh)
+    let old = request.old_object.as_ref();
+    let old = old.map(|object: &Object<'_>| &object.metadata);
+    let current = old.and_then(|old| old.annotation(EPOCH_ANNOTATION));
+    let current = current.filter(|epoch| is_epoch(epoch));
+    let (epoch, outcome) = match (stack(new), old.and_then(stack)) {
+        (Some(after), Some(before)) if after == before && current.is_some() => {
+            (current, Outcome::Unchanged)
         }
-        (None, _) => None,
+        (Some(_), _) => (Some(new_epoch), Outcome::OptedIn),
+        (None, _) => (None, Outcome::Unchanged),
     };
     let warnings = match rules {
-        Some(rules) if facts.outcome == "opted-in" => {
+        Some(rules) if outcome == Outcome::OptedIn => {
             let name = new.name.as_deref().or(request.name.as_deref());
-            no_rule_matches(rules, name.unwrap_or_default())
+            warn_without_rule(rules, name.unwrap_or_default())
         }
         _ => Vec::new(),
     };
@@ -48,14 +40,13 @@ pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, fresh: &str) ->
     let keys = [(EPOCH_ANNOTATION, epoch)];
     patch.set_keys("/metadata/annotations", new.annotations.as_ref(), &keys);
     Verdict {
-        result: Ok(patch),
         warnings,
-        ..Verdict::pass(facts)
+        ..Verdict::change(patch, Facts::of_requester(requester, outcome))
     }
 }
 
-// What an admin sees who opts in a namespace that the rules do not mention: Jobs there would silently run as before.
-fn no_rule_matches(rules: &Rules, namespace: &str) -> Vec<String> {
+// For an admin who opts in a namespace that the rules do not mention: Jobs there would run as before, without a message.
+fn warn_without_rule(rules: &Rules, namespace: &str) -> Vec<String> {
     if rules.can_match_in(namespace) {
         return Vec::new();
     }
@@ -69,8 +60,8 @@ fn no_rule_matches(rules: &Rules, namespace: &str) -> Vec<String> {
 
 // The stack that a namespace is opted in to; none while its mode is off.
 fn stack<'m>(metadata: &'m Metadata<'_>) -> Option<&'m str> {
-    let off = Mode::of(metadata.label(MODE_LABEL)) == Ok(Mode::Off);
-    metadata.label(OPT_IN_LABEL).filter(|_| !off)
+    let is_off = Mode::of(metadata.label(MODE_LABEL)) == Ok(Mode::Off);
+    metadata.label(OPT_IN_LABEL).filter(|_| !is_off)
 }
 
 #[cfg(test)]
@@ -80,10 +71,10 @@ mod tests {
     use super::*;
     use crate::review;
 
-    const FRESH: &str = "a-fresh-epoch-of-its-own";
+    const NEW: &str = "a-new-epoch-of-its-own";
     const OLD: &str = "an-older-epoch-of-it";
 
-    // What becomes of the annotation. `epoch` among the labels is the annotation that is there.
+    // The patch of the annotation. `epoch` among the labels is the annotation that is there.
     fn epoch(old: &Value, new: &Value) -> Value {
         let object = |labels: &Value| {
             if labels.is_null() {
@@ -97,13 +88,13 @@ mod tests {
         let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
             "uid": "u", "userInfo": {"username": "root@acme.com"}, "object": object(new), "oldObject": object(old)}});
         let body = body.to_string();
-        let verdict = write_epoch(&review::parse(body.as_bytes()).unwrap(), None, FRESH);
+        let verdict = write_epoch(&review::parse(body.as_bytes()).unwrap(), None, NEW);
         let patch = serde_json::to_value(verdict.result.unwrap()).unwrap();
         patch.get(0).cloned().unwrap_or_default()
     }
 
     #[test]
-    fn a_namespace_gets_another_epoch_whenever_it_comes_in() {
+    fn a_namespace_gets_another_epoch_whenever_it_opts_in() {
         let (inside, none) = (json!({OPT_IN_LABEL: "prod"}), json!({}));
         let off = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "off", "epoch": OLD});
         for (old, new) in [
@@ -118,7 +109,7 @@ mod tests {
                 &json!({OPT_IN_LABEL: "prod", MODE_LABEL: "shadow", "epoch": OLD}),
             ),
             (&none, &json!({OPT_IN_LABEL: "prod", "epoch": OLD})),
-            // It was labelled before this webhook was installed, or somebody wrote nonsense meanwhile.
+            // Labelled before this webhook was installed, or with an epoch that is not valid.
             (&inside, &inside),
             (&json!({OPT_IN_LABEL: "prod", "epoch": "e"}), &inside),
         ] {
@@ -126,18 +117,18 @@ mod tests {
                 epoch(old, new)["value"][EPOCH_ANNOTATION]
                     .as_str()
                     .or(epoch(old, new)["value"].as_str()),
-                Some(FRESH),
+                Some(NEW),
                 "{old} {new}"
             );
         }
     }
 
     #[test]
-    fn the_epoch_stays_as_it_is_while_a_namespace_is_in() {
+    fn the_epoch_stays_the_same_while_a_namespace_is_opted_in() {
         let inside = json!({OPT_IN_LABEL: "prod", "epoch": OLD});
         assert_eq!(epoch(&inside, &inside), Value::Null);
-        let moved = epoch(&inside, &json!({OPT_IN_LABEL: "prod", "epoch": FRESH}));
-        assert_eq!(moved["value"], OLD, "somebody else wrote it");
+        let changed = epoch(&inside, &json!({OPT_IN_LABEL: "prod", "epoch": NEW}));
+        assert_eq!(changed["value"], OLD, "somebody else wrote it");
         let without = epoch(&inside, &json!({OPT_IN_LABEL: "prod"}));
         assert_eq!(
             without["value"][EPOCH_ANNOTATION]
@@ -162,13 +153,13 @@ mod tests {
         write_epoch(
             &review::parse(body.to_string().as_bytes()).unwrap(),
             Some(&rules),
-            FRESH,
+            NEW,
         )
         .warnings
     }
 
     #[test]
-    fn opting_in_a_namespace_in_which_no_rule_can_match_warns() {
+    fn opting_in_a_namespace_in_which_no_rule_can_match_gives_a_warning() {
         let rules = RULES.replace(
             "match: {group: billing",
             "match: {namespace: research, group: billing",
@@ -183,7 +174,7 @@ mod tests {
         assert_eq!(
             warnings(&rules, "try", &inside, &inside),
             none,
-            "it is in already"
+            "it is opted in already"
         );
         let off = json!({OPT_IN_LABEL: "prod", MODE_LABEL: "off"});
         assert_eq!(warnings(&rules, "try", &inside, &off), none);

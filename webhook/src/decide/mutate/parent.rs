@@ -1,122 +1,75 @@
-//! A parent's stamp: whoever makes it, and what it would run.
-
-use std::collections::BTreeMap;
+//! A parent's stamp: whose it is, and what it would run.
 
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
-use namesake_core::{Argo, Bound, Digest, ObjectName, SeenObject, Stamp};
+use namesake_core::{Argo, Bound, Digest, Launcher, ObjectName, SeenObject, Stamp};
 
 use super::Change;
 use crate::decide::context::AdmissionContext;
-use crate::decide::kinds::{Kind, Parent};
-use crate::decide::who::Asker;
+use crate::decide::kinds::Kind;
+use crate::decide::pod_model::containers::Digests;
+use crate::decide::who::{Principal, stamp};
+use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
-use crate::review::verdict::DRY_RUN;
 use crate::review::{Metadata, Request};
 
-/// What early evaluation found for the pods of a parent.
+/// What a stamp signs besides whose the object is.
 #[derive(Clone, Debug, Default)]
-pub struct Picked {
-    /// KSA that its (first) pods will get.
-    pub service_account: Option<String>,
-    /// Whether an identity would be made, were this not a dry run.
-    pub not_made: bool,
+pub struct Signed {
+    /// The launcher of the object that a person created, if this one was created from that.
+    pub root: Option<Launcher>,
+    /// Digests of what its pods run.
+    pub runs: Vec<Digest>,
     /// What the containers of its pods run, where that is known.
-    pub containers: BTreeMap<String, String>,
+    pub containers: Digests,
+    /// For an object of Argo.
+    pub argo: Option<Argo>,
 }
 
 /// Writes the patch of a new parent: its stamp, whatever was there before.
 #[must_use]
-pub fn parent(
-    context: &AdmissionContext<'_>,
+pub fn new_parent(
+    context: &AdmissionContext,
     request: &Request<'_>,
-    (kind, parent): (&Kind, &Parent),
-    metadata: &Metadata<'_>,
-    asker: &Asker,
-    runs: Vec<Digest>,
-    mut picked: Picked,
+    (kind, metadata): (&Kind, &Metadata<'_>),
+    principal: &Principal,
+    signed: Signed,
 ) -> Change {
+    let object = (
+        ObjectName::new(metadata.name.as_deref(), metadata.generate_name.as_deref()),
+        Bound::Written(context.now),
+    );
     let stamp = Stamp {
-        root: Some(asker.launcher).filter(|root| *root != parent.launcher),
-        runs,
-        containers: std::mem::take(&mut picked.containers),
-        ..fresh(context, request, kind, metadata, asker)
+        root: signed.root,
+        runs: signed.runs,
+        containers: signed.containers,
+        argo: signed.argo,
+        ..stamp::for_object(context, &request.namespace, kind, object, principal)
     };
-    written(
-        metadata,
-        &signed(context, metadata, stamp),
-        picked,
-        "stamped",
-    )
-}
-
-/// Writes the patch of a new object of Argo: its stamp, whatever was there before.
-#[must_use]
-pub fn of_argo(
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    kind: &Kind,
-    metadata: &Metadata<'_>,
-    asker: &Asker,
-    argo: Argo,
-    picked: Picked,
-) -> Change {
-    let stamp = Stamp {
-        argo: Some(argo),
-        ..fresh(context, request, kind, metadata, asker)
-    };
-    written(
-        metadata,
-        &signed(context, metadata, stamp),
-        picked,
-        "stamped",
-    )
-}
-
-// The stamp of a new object: who asked for it, now.
-fn fresh(
-    context: &AdmissionContext<'_>,
-    request: &Request<'_>,
-    kind: &Kind,
-    metadata: &Metadata<'_>,
-    asker: &Asker,
-) -> Stamp {
-    Stamp {
-        stack: context.rules.stack().to_owned(),
-        namespace: request.namespace.to_string(),
-        kind: kind.name.to_owned(),
-        object: ObjectName::new(metadata.name.as_deref(), metadata.generate_name.as_deref()),
-        requester: asker.requester.clone(),
-        user: asker.user().cloned(),
-        groups: asker.groups.clone(),
-        bound: Bound::Written(context.now),
-        root: None,
-        runs: Vec::new(),
-        containers: BTreeMap::new(),
-        taken_over_at: None,
-        argo: None,
-    }
+    let text = sign_or_keep(context, metadata, stamp);
+    with_stamp(metadata, Some(&text), Outcome::Stamped)
 }
 
 /// Writes the patch of a changed parent: this stamp.
 #[must_use]
-pub fn restamped(
-    context: &AdmissionContext<'_>,
+pub fn stamped(
+    context: &AdmissionContext,
     metadata: &Metadata<'_>,
     stamp: &Stamp,
-    picked: Picked,
-    outcome: &'static str,
+    outcome: Outcome,
 ) -> Change {
-    written(
-        metadata,
-        &stamp.sign(context.keys, context.epoch),
-        picked,
-        outcome,
-    )
+    let text = sign(context, stamp);
+    with_stamp(metadata, Some(&text), outcome)
 }
 
-fn written(metadata: &Metadata<'_>, text: &str, picked: Picked, outcome: &'static str) -> Change {
+/// Writes the patch of a changed parent: the stamp that it had, or none, whatever the request says.
+#[must_use]
+pub fn restored(metadata: &Metadata<'_>, text: Option<&str>) -> Change {
+    with_stamp(metadata, text, Outcome::Restored)
+}
+
+fn with_stamp(metadata: &Metadata<'_>, text: Option<&str>, outcome: Outcome) -> Change {
     let mut patch = Patch::default();
-    let keys = [(STAMP_ANNOTATION, Some(text)), (ADOPT_ANNOTATION, None)];
+    let keys = [(STAMP_ANNOTATION, text), (ADOPT_ANNOTATION, None)];
     patch.set_keys(
         "/metadata/annotations",
         metadata.annotations.as_ref(),
@@ -124,34 +77,39 @@ fn written(metadata: &Metadata<'_>, text: &str, picked: Picked, outcome: &'stati
     );
     Change {
         patch,
-        warning: picked.not_made.then_some(DRY_RUN),
-        service_account: picked.service_account,
+        warning: None,
+        service_account: None,
         outcome,
     }
 }
 
-// The stamp that is there already, if it says the same and is as fresh: a second pass over our own output changes nothing.
-// What another webhook put in meanwhile was not asked for: the containers that we signed at first stay.
-fn signed(context: &AdmissionContext<'_>, metadata: &Metadata<'_>, mut wanted: Stamp) -> String {
+fn sign(context: &AdmissionContext, stamp: &Stamp) -> String {
+    stamp.sign(&context.keys, context.epoch_of(&stamp.namespace))
+}
+
+// The stamp that is there already, if it says the same and is as recent: a second pass over our own output changes nothing.
+// Nobody asked for what another webhook added meanwhile: the containers that we signed first stay.
+fn sign_or_keep(context: &AdmissionContext, metadata: &Metadata<'_>, mut wanted: Stamp) -> String {
+    let name = metadata
+        .name
+        .as_deref()
+        .or(metadata.generate_name.as_deref());
     let seen = SeenObject {
         stack: &wanted.stack,
         namespace: &wanted.namespace,
         kind: &wanted.kind,
-        name: metadata
-            .name
-            .as_deref()
-            .or(metadata.generate_name.as_deref())
-            .unwrap_or_default(),
+        name: name.unwrap_or_default(),
         generate_name: metadata.generate_name.as_deref(),
         uid: "",
         created: context.now,
-        epoch: context.epoch,
+        epoch: context.epoch_of(&wanted.namespace),
     };
     let text = metadata.annotation(STAMP_ANNOTATION);
-    let there = text.and_then(|text| Some((text, Stamp::verify(text, context.keys, &seen).ok()?)));
-    let Some((text, first)) = there.filter(|(_, there)| matches!(there.bound, Bound::Written(_)))
-    else {
-        return wanted.sign(context.keys, context.epoch);
+    let present =
+        text.and_then(|text| Some((text, Stamp::verify(text, &context.keys, &seen).ok()?)));
+    let present = present.filter(|(_, stamp)| matches!(stamp.bound, Bound::Written(_)));
+    let Some((text, first)) = present else {
+        return sign(context, &wanted);
     };
     if first.requester == wanted.requester && !first.containers.is_empty() {
         wanted.containers.clone_from(&first.containers);
@@ -163,6 +121,6 @@ fn signed(context: &AdmissionContext<'_>, metadata: &Metadata<'_>, mut wanted: S
     if same {
         text.to_owned()
     } else {
-        wanted.sign(context.keys, context.epoch)
+        sign(context, &wanted)
     }
 }

@@ -1,28 +1,31 @@
-//! The pod: its account, our labels and annotations, the signed resolution, the gate. Nothing else is touched.
+//! The pod: its account, our labels and annotations, the signed resolution, the gate. Nothing else changes.
 //!
-//! Left alone on purpose: `imagePullSecrets` and the `kube-api-access` volume, which the API server's ServiceAccount
-//! plugin filled in for the account that the pod came with. It only adds and never takes away, so the pod keeps the pull
-//! secrets of that account, and its token volume, which is for whichever account the pod names in the end.
-
-use std::collections::BTreeMap;
+//! Not changed on purpose: `imagePullSecrets` and the `kube-api-access` volume, which the API server's ServiceAccount admission
+//! plugin added for the account that the pod came with. It only adds and never removes, so the pod keeps the pull secrets of that
+//! account, and its token volume, which is for whichever account the pod names in the end.
 
 use namesake_api::names::{
     GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION, WAITING_ANNOTATION,
     WAITING_AT_FIRST,
 };
-use namesake_core::{Decision, MAX_SEALED_BYTES, ObjectName, Outcome, Resolution, SeenPod};
+use namesake_core::{
+    Decision, IdentityChoice, MAX_SEALED_BYTES, ObjectName, Outcome as Granted, Reason, Resolution,
+    SeenPod, User,
+};
 
 use super::{Available, Change};
 use crate::decide::context::AdmissionContext;
-use crate::decide::pod_model::{containers, node, seen_pod};
-use crate::decide::who::Asker;
+use crate::decide::pod_model::containers::{self, Digests};
+use crate::decide::pod_model::{node, seen_pod};
+use crate::decide::who::Principal;
+use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
-use crate::review::reason::RefusalReason;
+use crate::review::refused::Refused;
 use crate::review::verdict::DRY_RUN;
-use crate::review::verdict::Refused;
-use crate::review::{Object, Request, Spec};
+use crate::review::{Gate, Object, Request, Spec};
 
-struct Want<'a> {
+#[derive(Default)]
+struct Wanted<'a> {
     account: Option<&'a str>,
     identity: Option<&'a str>,
     user: Option<&'a str>,
@@ -30,173 +33,175 @@ struct Want<'a> {
     gate: bool,
 }
 
-const NOTHING: Want<'_> = Want {
-    account: None,
-    identity: None,
-    user: None,
-    resolution: None,
-    gate: false,
-};
-
-/// Writes the patch of a pod. `have` is the identity, if the decision needs one; without it this is a dry run, and the
-/// pod keeps its account (which the twin refuses if it is written after all).
+/// Writes the patch of a pod. `available` is the identity, if the decision needs one; without it this is a dry run, and the pod
+/// keeps its account (which the final check refuses if the pod is created after all).
 ///
 /// # Errors
-/// A pod that needs a gate and cannot have one, or that would be its node to Google.
+/// A pod that needs a gate and cannot have one, or that Google would take for its node.
 pub fn pod(
-    context: &AdmissionContext<'_>,
+    context: &AdmissionContext,
     request: &Request<'_>,
     pod: &Object<'_>,
-    asker: &Asker,
+    principal: &Principal,
     decision: &Decision,
-    have: Option<Available>,
+    available: Option<Available>,
 ) -> Result<Change, Refused> {
-    let (account, outcome, identity) = match (decision, have) {
-        (Decision::Identity(choice), Some(have)) => {
-            let gated = if have.ready { "identity" } else { "gated" };
-            (choice.name.as_str(), gated, Some(choice))
+    let (account, outcome, identity) = match (decision, available) {
+        (Decision::Identity(choice), Some(Available { ready: true })) => {
+            (choice.name.as_str(), Outcome::Identity, Some(choice))
         }
-        (Decision::ServiceAccount { name, .. }, _) => (name.as_str(), "service-account", None),
+        (Decision::Identity(choice), Some(Available { ready: false })) => {
+            (choice.name.as_str(), Outcome::Gated, Some(choice))
+        }
+        (Decision::ServiceAccount { name, .. }, _) => {
+            (name.as_str(), Outcome::ServiceAccount, None)
+        }
         (Decision::Identity(_), None) => {
-            return Ok(change(pod, &NOTHING, "dry-run", Some(DRY_RUN)));
+            return Ok(change(pod, &Wanted::default(), Outcome::DryRun));
         }
-        (Decision::Keep | Decision::Deny(_), _) => return Ok(change(pod, &NOTHING, "kept", None)),
+        (Decision::Keep | Decision::Deny(_), _) => {
+            return Ok(change(pod, &Wanted::default(), Outcome::Kept));
+        }
     };
-    if pod.spec.is_none() {
+    let Some(spec) = &pod.spec else {
         return Err(Refused::bad_request(
             "this pod has no spec: create one that has, with at least one container",
         ));
+    };
+    let gate = outcome == Outcome::Gated;
+    let node_name = spec.node_name.as_deref().filter(|name| !name.is_empty());
+    if let Some(node_name) = node_name.filter(|_| gate) {
+        return Err(cannot_wait(principal, account, node_name));
     }
-    let gate = outcome == "gated";
-    if gate && node_name(pod).is_some() {
-        return Err(no_gate(asker, account, node_name(pod).unwrap_or_default()));
-    }
-    node::gives_identity(context.rules, pod.spec.as_ref(), account)?;
-    let seen = seen_pod(context, request, pod);
-    let there = pod.metadata.annotation(RESOLUTION_ANNOTATION);
-    let resolution = Resolution {
+    node::check_pod(&context.rules, Some(spec), account)?;
+    let resolution = resolution(
+        context,
+        request,
+        pod,
+        principal,
+        (decision, account, identity),
+    )?;
+    let wanted = Wanted {
+        account: Some(account),
+        identity: identity.map(|i| i.name.as_str()),
+        user: principal.user().map(User::as_str),
+        resolution: Some(sign_or_keep(context, request, pod, &resolution)?),
+        gate,
+    };
+    Ok(change(pod, &wanted, outcome))
+}
+
+// What is signed for a pod.
+fn resolution(
+    context: &AdmissionContext,
+    request: &Request<'_>,
+    pod: &Object<'_>,
+    principal: &Principal,
+    (decision, account, identity): (&Decision, &str, Option<&IdentityChoice>),
+) -> Result<Resolution, Refused> {
+    let metadata = &pod.metadata;
+    let rule = match decision {
+        Decision::Identity(choice) => Some(choice.rule.clone()),
+        Decision::ServiceAccount { rule, .. } => Some(rule.clone()),
+        Decision::Keep | Decision::Deny(_) => None,
+    };
+    Ok(Resolution {
         stack: context.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
         requester: request.user_info.username.to_string(),
         credential: request.user_info.has_credential_id(),
         at: context.now,
-        owner_uid: pod.metadata.controller().map(|o| o.uid.to_string()),
+        owner_uid: metadata.controller().map(|o| o.uid.to_string()),
         service_account: account.to_owned(),
         identity: identity.map(|i| i.name.to_string()),
-        user: asker.user().cloned(),
+        user: principal.user().cloned(),
         class: identity.map(|i| i.class.clone()),
-        rule: rule(decision),
+        rule,
         outcome: if identity.is_some() {
-            Outcome::Identity
+            Granted::Identity
         } else {
-            Outcome::ServiceAccount
+            Granted::ServiceAccount
         },
-        pod: ObjectName::new(
-            pod.metadata.name.as_deref(),
-            pod.metadata.generate_name.as_deref(),
-        ),
-        containers: wanted_containers(context, pod, asker, there, &seen)?,
-    };
-    let want = Want {
-        account: Some(account),
-        identity: identity.map(|i| i.name.as_str()),
-        user: asker.user().map(namesake_core::User::as_str),
-        resolution: Some(signed(context, there, &seen, &resolution)?),
-        gate,
-    };
-    Ok(change(pod, &want, outcome, None))
+        pod: ObjectName::new(metadata.name.as_deref(), metadata.generate_name.as_deref()),
+        containers: requested_containers(context, request, pod, principal)?,
+    })
 }
 
-fn rule(decision: &Decision) -> Option<String> {
-    match decision {
-        Decision::Identity(choice) => Some(choice.rule.clone()),
-        Decision::ServiceAccount { rule, .. } => Some(rule.clone()),
-        Decision::Keep | Decision::Deny(_) => None,
-    }
-}
-
-// What was asked for: by the parent, where its stamp says so, whatever webhooks did before us. When another webhook changed the pod after us, we are called again: what it put in was not asked
-// for, so the list that we signed at first stays.
-fn wanted_containers(
-    context: &AdmissionContext<'_>,
+// What was asked for: by the parent, where its stamp says so, whatever webhooks did before us. When another webhook changed the
+// pod after us, we are called again: nobody asked for what it added, so the list that we signed first stays.
+fn requested_containers(
+    context: &AdmissionContext,
+    request: &Request<'_>,
     pod: &Object<'_>,
-    asker: &Asker,
-    there: Option<&str>,
-    seen: &SeenPod<'_>,
-) -> Result<BTreeMap<String, String>, Refused> {
-    let first = there.and_then(|text| Resolution::verify_request(text, context.keys, seen).ok());
+    principal: &Principal,
+) -> Result<Digests, Refused> {
+    let seen = seen_pod(context, request, pod);
+    let text = pod.metadata.annotation(RESOLUTION_ANNOTATION);
+    let first = text.and_then(|text| Resolution::verify_request(text, &context.keys, &seen).ok());
     match (first, &pod.spec) {
         (Some(first), _) => Ok(first.containers),
-        _ if !asker.containers.is_empty() => Ok(asker.containers.clone()),
-        (None, Some(spec)) => containers::asked_for(context.rules, spec),
-        (None, None) => Ok(BTreeMap::new()),
+        _ if !principal.containers.is_empty() => Ok(principal.containers.clone()),
+        (None, Some(spec)) => containers::of_pod(&context.rules, spec),
+        (None, None) => Ok(Digests::new()),
     }
 }
 
 // The resolution that is there already, if it says the same: a second pass over our own output changes nothing.
-fn signed(
-    context: &AdmissionContext<'_>,
-    there: Option<&str>,
-    seen: &SeenPod<'_>,
+fn sign_or_keep(
+    context: &AdmissionContext,
+    request: &Request<'_>,
+    pod: &Object<'_>,
     wanted: &Resolution,
 ) -> Result<String, Refused> {
     let seen = SeenPod {
         service_account: &wanted.service_account,
-        ..*seen
+        ..seen_pod(context, request, pod)
     };
-    let same = there.filter(|text| {
-        Resolution::verify(text, context.keys, &seen).is_ok_and(|there| {
-            Resolution {
-                at: wanted.at,
-                ..there
-            } == *wanted
-        })
-    });
-    let text = same.map_or_else(|| wanted.sign(context.keys, context.epoch), str::to_owned);
+    let same = pod
+        .metadata
+        .annotation(RESOLUTION_ANNOTATION)
+        .filter(|text| {
+            Resolution::verify(text, &context.keys, &seen).is_ok_and(|present| {
+                Resolution {
+                    at: wanted.at,
+                    ..present
+                } == *wanted
+            })
+        });
+    let text = same.map_or_else(|| wanted.sign(&context.keys, &context.epoch), str::to_owned);
     match text.len() {
         0..=MAX_SEALED_BYTES => Ok(text),
         bytes => Err(too_long(bytes)),
     }
 }
 
-// The twin would not look at it. The API server limits names only after us, and an owner's UID not at all.
+// The final check would not read it. The API server limits names only after us, and an owner's UID not at all.
 fn too_long(bytes: usize) -> Refused {
-    let message = format!(
-        "what Namesake would sign for this pod has {bytes} bytes, and at most {MAX_SEALED_BYTES} are looked at: shorten its \
-         name, its generateName, the UID of its owner or the names of its containers, and create it again"
-    );
-    Refused::bad_request(message)
+    Refused::bad_request(format!(
+        "what Namesake would sign for this pod has {bytes} bytes, and at most {MAX_SEALED_BYTES} are read: shorten its name, its \
+         generateName, the UID of its owner or the names of its containers, and create it again"
+    ))
 }
 
-fn node_name<'a>(pod: &'a Object<'_>) -> Option<&'a str> {
-    let node = pod.spec.as_ref()?.node_name.as_deref();
-    node.filter(|name| !name.is_empty())
-}
-
-fn change(
-    pod: &Object<'_>,
-    want: &Want<'_>,
-    outcome: &'static str,
-    warning: Option<&'static str>,
-) -> Change {
+fn change(pod: &Object<'_>, wanted: &Wanted<'_>, outcome: Outcome) -> Change {
     let mut patch = Patch::default();
     let (metadata, spec) = (&pod.metadata, pod.spec.as_ref());
     let annotations = [
-        (USER_ANNOTATION, want.user),
-        (RESOLUTION_ANNOTATION, want.resolution.as_deref()),
-        (WAITING_ANNOTATION, want.gate.then_some(WAITING_AT_FIRST)),
+        (USER_ANNOTATION, wanted.user),
+        (RESOLUTION_ANNOTATION, wanted.resolution.as_deref()),
+        (WAITING_ANNOTATION, wanted.gate.then_some(WAITING_AT_FIRST)),
     ];
     patch.set_keys(
         "/metadata/labels",
         metadata.labels.as_ref(),
-        &[(IDENTITY_LABEL, want.identity)],
+        &[(IDENTITY_LABEL, wanted.identity)],
     );
     patch.set_keys(
         "/metadata/annotations",
         metadata.annotations.as_ref(),
         &annotations,
     );
-    if let (Some(account), Some(spec)) = (want.account, spec) {
+    if let (Some(account), Some(spec)) = (wanted.account, spec) {
         if spec.service_account_name.as_deref() != Some(account) {
             patch.set("/spec/serviceAccountName", account);
         }
@@ -204,47 +209,41 @@ fn change(
             patch.set("/spec/serviceAccount", account);
         }
     }
-    gates(&mut patch, spec, want.gate);
+    set_gate(&mut patch, spec, wanted.gate);
+    let account = wanted.account.or(spec.map(Spec::account));
     Change {
         patch,
-        warning,
-        service_account: Some(
-            want.account
-                .or(spec.map(Spec::account))
-                .unwrap_or("default")
-                .to_owned(),
-        ),
+        warning: (outcome == Outcome::DryRun).then_some(DRY_RUN),
+        service_account: Some(account.unwrap_or("default").to_owned()),
         outcome,
     }
 }
 
 // Our gate comes only from us: one that is not needed would hold the pod for no reason.
-fn gates(patch: &mut Patch, spec: Option<&Spec<'_>>, gate: bool) {
+fn set_gate(patch: &mut Patch, spec: Option<&Spec<'_>>, gate: bool) {
     let present = spec.and_then(|s| s.scheduling_gates.as_ref());
-    let ours = |gates: &Vec<crate::review::Gate<'_>>| {
-        let all = gates.iter().enumerate().rev();
-        all.filter(|(_, g)| g.name.as_str() == GATE)
-            .map(|(i, _)| i)
-            .collect::<Vec<_>>()
-    };
-    let ours = present.map(ours).unwrap_or_default();
+    let is_ours = |gate: &Gate<'_>| gate.name.as_str() == GATE;
+    let ours = present.into_iter().flatten().enumerate();
+    let ours: Vec<_> = ours.filter(|(_, g)| is_ours(g)).map(|(i, _)| i).collect();
     match (present, gate) {
         (_, true) if !ours.is_empty() => {}
         (Some(_), true) => patch.set("/spec/schedulingGates/-", serde_json::json!({"name": GATE})),
         (None, true) => patch.set("/spec/schedulingGates", serde_json::json!([{"name": GATE}])),
+        // From the last, so that the indices of the others stay.
         (_, false) => ours
             .iter()
+            .rev()
             .for_each(|i| patch.remove(format!("/spec/schedulingGates/{i}"))),
     }
 }
 
-fn no_gate(asker: &Asker, name: &str, node: &str) -> Refused {
-    Refused::later(
-        RefusalReason::NotReadyYet,
+fn cannot_wait(principal: &Principal, name: &str, node: &str) -> Refused {
+    Refused::new(
+        Reason::NotReadyYet,
         format!(
-            "identity {name} of {} is being made at Google, and a pod that names its node ({node}) cannot wait at a \
-             scheduling gate: try again in a few minutes, or leave nodeName out",
-            asker.requester
+            "identity {name} of {} is still being created at Google, and a pod that names its node ({node}) cannot wait at a \
+             scheduling gate: try again in a few minutes, or remove nodeName",
+            principal.requester
         ),
     )
 }

@@ -1,8 +1,9 @@
-//! WorkflowTaskResults of Argo, as they are created: which pod does it is written into them, so that a policy can tell later
-//! who may change them, also while every webhook is down. Whether it may create them at all is for the guard to say.
+//! WorkflowTaskResults of Argo, as they are created: the UID of the pod that creates one is written into it, so that a policy can
+//! tell later who may change it, also while every webhook is down. Whether the pod may create it at all, the guard decides.
 
 use namesake_api::names::RESULT_POD_ANNOTATION;
 
+use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
 use crate::review::verdict::{Facts, Verdict};
 use crate::review::{Object, Request};
@@ -13,31 +14,21 @@ pub(crate) fn is_created<O>(request: &Request<'_, O>) -> bool {
     request.kind.group.as_str() == crate::decide::argo::GROUP
         && request.kind.kind.as_str() == "WorkflowTaskResult"
         && request.operation.as_str() == "CREATE"
-        && request.sub_resource.as_ref().is_none_or(|s| s.is_empty())
+        && request.is_whole_object()
 }
 
-/// Writes down the pod that the requester's credential was given to, whatever stood there.
+/// Writes the UID of the pod that the requester's credential was issued to, whatever was there.
 #[must_use]
-pub(crate) fn write_down(request: &Request<'_, Object<'_>>) -> Verdict {
+pub(crate) fn write_pod(request: &Request<'_, Object<'_>>) -> Verdict {
     let pod = request.user_info.pod().map(|(_, uid)| uid);
     let mut patch = Patch::default();
     if let Some(object) = &request.object {
-        let there = object.metadata.annotations.as_ref();
-        patch.set_keys(
-            "/metadata/annotations",
-            there,
-            &[(RESULT_POD_ANNOTATION, pod)],
-        );
+        let annotations = object.metadata.annotations.as_ref();
+        let keys = [(RESULT_POD_ANNOTATION, pod)];
+        patch.set_keys("/metadata/annotations", annotations, &keys);
     }
-    Verdict {
-        result: Ok(patch),
-        warnings: Vec::new(),
-        facts: Facts {
-            requester: request.user_info.username.to_string(),
-            outcome: "stamped",
-            ..Facts::default()
-        },
-    }
+    let facts = Facts::of_requester(&request.user_info.username, Outcome::Stamped);
+    Verdict::change(patch, facts)
 }
 
 #[cfg(test)]
@@ -54,11 +45,11 @@ mod tests {
         );
         let request = parse::<Object<'_>>(body.as_bytes()).unwrap();
         assert!(is_created(&request));
-        serde_json::to_string(&write_down(&request).result.unwrap()).unwrap()
+        serde_json::to_string(&write_pod(&request).result.unwrap()).unwrap()
     }
 
     #[test]
-    fn the_pod_is_written_down_whatever_stood_there_and_only_if_a_pod_asks() {
+    fn the_uid_of_the_requesting_pod_is_written_whatever_was_there_before() {
         let pod = r#"{"authentication.kubernetes.io/credential-id":["JTI=1"],
             "authentication.kubernetes.io/pod-name":["p"],"authentication.kubernetes.io/pod-uid":["u1"]}"#;
         assert_eq!(

@@ -1,54 +1,76 @@
-//! What Metaflow writes about a task. Claims: they narrow a rule, and never prove who asks.
-
-use namesake_core::Claims;
+//! What Metaflow writes about a task. Claims: they narrow a rule, and never prove who the requester is.
 
 use crate::decide::kinds::Template;
+use crate::decide::kinds::template::StringMap;
+use crate::review::text::Pairs;
 use crate::review::{Object, Spec};
 
 /// Annotation with the flow's name.
-pub(crate) const FLOW: &str = "metaflow/flow_name";
+const FLOW: &str = "metaflow/flow_name";
 /// Annotation with the step's name.
-pub(crate) const STEP: &str = "metaflow/step_name";
+const STEP: &str = "metaflow/step_name";
 /// Annotation with the project's name, if the flow has one.
-pub(crate) const PROJECT: &str = "metaflow/project_name";
+const PROJECT: &str = "metaflow/project_name";
+
+/// Labels, in whatever form they are held.
+pub trait Labels: Sync {
+    /// Value of a label.
+    fn label(&self, key: &str) -> Option<&str>;
+}
+
+impl Labels for Option<Pairs<'_>> {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.as_ref()?.get(key)
+    }
+}
+
+impl Labels for StringMap<'_> {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.get(key).map(AsRef::as_ref)
+    }
+}
 
 /// What a pod, or a pod template, says about itself.
-pub struct Said<'m> {
-    /// Reads its annotations.
-    pub annotation: &'m dyn Fn(&str) -> Option<&'m str>,
-    /// Reads its labels.
-    pub label: &'m dyn Fn(&str) -> Option<&'m str>,
+#[derive(Clone, Copy)]
+pub struct PodClaims<'m> {
+    /// Name of the flow.
+    pub flow: Option<&'m str>,
+    /// Name of the step.
+    pub step: Option<&'m str>,
+    /// Name of the project.
+    pub project: Option<&'m str>,
+    /// Labels.
+    pub labels: &'m dyn Labels,
     /// The KSA that it names.
     pub account: &'m str,
 }
 
-/// Hands what a pod says to `with`.
-pub(crate) fn of_pod<T>(pod: &Object<'_>, with: impl FnOnce(&Said<'_>) -> T) -> T {
-    with(&Said {
-        annotation: &|key| pod.metadata.annotation(key),
-        label: &|key| pod.metadata.label(key),
-        account: pod.spec.as_ref().map_or("default", Spec::account),
-    })
-}
+impl<'m> PodClaims<'m> {
+    /// Reads the claims out of annotations.
+    pub fn new(
+        annotation: impl Fn(&str) -> Option<&'m str>,
+        labels: &'m dyn Labels,
+        account: &'m str,
+    ) -> Self {
+        Self {
+            flow: annotation(FLOW),
+            step: annotation(STEP),
+            project: annotation(PROJECT),
+            labels,
+            account,
+        }
+    }
 
-/// Hands what a pod template says to `with`.
-pub(crate) fn of_template<T>(template: &Template<'_>, with: impl FnOnce(&Said<'_>) -> T) -> T {
-    with(&Said {
-        annotation: &|key| template.annotations.get(key).map(|text| &**text),
-        label: &|key| template.labels.get(key).map(|text| &**text),
-        account: &template.account,
-    })
-}
+    /// The claims of a pod.
+    pub fn of_pod(pod: &'m Object<'_>) -> Self {
+        let account = pod.spec.as_ref().map_or("default", Spec::account);
+        let metadata = &pod.metadata;
+        Self::new(|key| metadata.annotation(key), &metadata.labels, account)
+    }
 
-/// The claims in it; `labels` reads its labels for as long as they are looked at.
-pub(crate) fn of<'m>(
-    said: &'m Said<'_>,
-    labels: &'m dyn Fn(&str) -> Option<&'m str>,
-) -> Claims<'m> {
-    Claims {
-        flow: (said.annotation)(FLOW),
-        step: (said.annotation)(STEP),
-        project: (said.annotation)(PROJECT),
-        labels,
+    /// The claims of a pod template.
+    pub fn of_template(template: &'m Template<'_>) -> Self {
+        let annotation = |key: &str| template.annotations.get(key).map(AsRef::as_ref);
+        Self::new(annotation, &template.labels, &template.account)
     }
 }

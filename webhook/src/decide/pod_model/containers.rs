@@ -1,18 +1,20 @@
-//! What a pod's containers run, as it is signed when we first see the pod, and as the twin finds it in the end.
+//! What a pod's containers run, as it is signed when we first see the pod, and as the final check finds it.
 
 use std::collections::BTreeMap;
 
-use namesake_core::{Json, Launcher, Rules, Text, fingerprint};
+use namesake_core::{Json, Launcher, Reason, Rules, Text, fingerprint};
 
-use crate::decide::kinds::{Parent, Parts};
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::Refused;
+use crate::decide::kinds::{ParentKind, Parts};
+use crate::review::refused::Refused;
 use crate::review::{Container, Spec};
 
-/// Containers that a resolution names at most: it must fit into an annotation that is looked at.
-const MOST: usize = 64;
+/// Most containers that a resolution lists: it must fit into an annotation that is read.
+const MAX_CONTAINERS: usize = 64;
 
-// What a container of this list runs.
+/// Digests of what containers run, by the containers' names.
+pub type Digests = BTreeMap<String, String>;
+
+// What a container in this list runs.
 fn digest(container: &Container<'_>, list: &str) -> String {
     let lifecycle = container.lifecycle.as_ref();
     let handlers = [
@@ -38,94 +40,90 @@ fn digest(container: &Container<'_>, list: &str) -> String {
     )
 }
 
-// Every container of a pod, with the list that it is in. Names are unique among all of them.
+// Every container of a pod, with the list that it is in. Names are unique across both lists.
 fn all<'s, 'a>(spec: &'s Spec<'a>) -> impl Iterator<Item = (&'static str, &'s Container<'a>)> {
     let list = |containers: &'s Option<Vec<Container<'a>>>| containers.iter().flatten();
     let init = list(&spec.init_containers).map(|c| ("initContainers", c));
     init.chain(list(&spec.containers).map(|c| ("containers", c)))
 }
 
-/// What the containers of a pod run, by name; without those that the rules list as sidecars.
+/// What the containers of a pod run; without those that the rules list as sidecars.
 ///
 /// # Errors
 /// More containers than can be signed.
-pub fn asked_for(rules: &Rules, spec: &Spec<'_>) -> Result<BTreeMap<String, String>, Refused> {
-    let asked = all(spec).filter(|(_, c)| !rules.is_sidecar(c.name(), c.image()));
-    let asked: BTreeMap<_, _> = asked
+pub fn of_pod(rules: &Rules, spec: &Spec<'_>) -> Result<Digests, Refused> {
+    let signed = all(spec).filter(|(_, c)| !rules.is_sidecar(c.name(), c.image()));
+    let signed: Digests = signed
         .map(|(list, c)| (c.name().to_owned(), digest(c, list)))
         .collect();
-    if asked.len() <= MOST {
-        return Ok(asked);
+    if signed.len() <= MAX_CONTAINERS {
+        return Ok(signed);
     }
     let text = format!(
-        "this pod has {} containers, and a pod with an identity has {MOST} at most: take some out, or create several pods",
-        asked.len()
+        "this pod has {} containers, and a pod with an identity may have at most {MAX_CONTAINERS}: remove some, or create several \
+         pods",
+        signed.len()
     );
-    Err(Refused::forbidden(RefusalReason::TooManyContainers, text))
+    Err(Refused::new(Reason::TooManyContainers, text))
 }
 
-/// The same of the pods of a Job, which are as it has them. Of other parents' pods nobody knows before they are made.
+/// What the containers of the pods of a Job run. Pods of other parents are not known before they are created: none.
 ///
 /// # Errors
-/// As [`asked_for`], and a template that cannot be read.
-pub(crate) fn asked_for_by(
+/// As [`of_pod`], and a template that cannot be read.
+pub(crate) fn of_job(
     rules: &Rules,
-    parent: &Parent,
+    parent: &ParentKind,
     parts: &Parts<'_>,
-) -> Result<BTreeMap<String, String>, Refused> {
+) -> Result<Digests, Refused> {
     let spec = parts.spec.at(&["template", "spec"]);
     if parent.launcher != Launcher::Job || matches!(spec, Json::Null) {
-        return Ok(BTreeMap::new());
+        return Ok(Digests::new());
     }
-    match <Spec<'_> as serde::Deserialize>::deserialize(spec) {
-        Ok(spec) => asked_for(rules, &spec),
+    match Spec::deserialize(spec) {
+        Ok(spec) => of_pod(rules, &spec),
         Err(error) => Err(Refused::bad_request(format!(
-            "this Job's template cannot be read: {error}: mend it and create the Job again"
+            "the template of this Job cannot be read: {error}: fix it and create the Job again"
         ))),
     }
 }
 
-/// The first container of the final pod that is not what was asked for: added, changed or taken away.
-pub(crate) fn foreign(
-    rules: &Rules,
-    spec: &Spec<'_>,
-    signed: &BTreeMap<String, String>,
-) -> Option<Refused> {
+/// Checks that the containers of the final pod are those that were signed.
+///
+/// # Errors
+/// The first container that was added, changed or removed.
+pub(crate) fn check_final(rules: &Rules, spec: &Spec<'_>, signed: &Digests) -> Result<(), Refused> {
     let others = all(spec).filter(|(_, c)| !rules.is_sidecar(c.name(), c.image()));
     for (list, container) in others {
         let (name, image) = (container.name(), container.image());
         match signed.get(name) {
             Some(signed) if *signed == digest(container, list) => {}
             Some(_) => {
-                return Some(changed(&format!(
-                    "what container {name} runs (image {image} now)"
-                )));
+                let what = format!("changed what container {name} runs (image {image} now)");
+                return Err(changed_by_others(Reason::ChangedAfterwards, &what));
             }
-            None => return Some(added(name, image)),
+            None => {
+                let what = format!("added container {name} (image {image})");
+                return Err(changed_by_others(Reason::ForeignContainer, &what));
+            }
         }
     }
-    let gone = signed
-        .keys()
-        .find(|name| all(spec).all(|(_, c)| c.name() != name.as_str()));
-    gone.map(|name| changed(&format!("the containers: it took {name} away")))
+    let mut names = signed.keys();
+    match names.find(|name| all(spec).all(|(_, c)| c.name() != name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let what = format!("removed container {name}");
+            Err(changed_by_others(Reason::ChangedAfterwards, &what))
+        }
+    }
 }
 
-fn added(name: &str, image: &str) -> Refused {
-    Refused::forbidden(
-        RefusalReason::ForeignContainer,
+fn changed_by_others(reason: Reason, what: &str) -> Refused {
+    Refused::new(
+        reason,
         format!(
-            "something added container {name} (image {image}), and nobody who asked for this pod asked for it: find the mutating webhook that does it and let it leave these pods alone, or ask the platform \
-             team to list the container under sidecars in the rules"
-        ),
-    )
-}
-
-fn changed(what: &str) -> Refused {
-    Refused::forbidden(
-        RefusalReason::ChangedAfterwards,
-        format!(
-            "something changed {what}, and whoever asked for this pod did not: find the mutating webhook that does it and let it leave these \
-             pods alone, or ask the platform team to list the container under sidecars in the rules"
+            "something {what}, which whoever asked for this pod did not ask for: find the mutating webhook that does it and let it \
+             leave these pods alone, or ask the platform team to list the container under sidecars in the rules"
         ),
     )
 }
@@ -138,7 +136,7 @@ mod tests {
 
     fn spec(value: &Value) -> BTreeMap<String, String> {
         let text = value.to_string();
-        asked_for(&rules(), &serde_json::from_str(&text).unwrap()).unwrap()
+        of_pod(&rules(), &serde_json::from_str(&text).unwrap()).unwrap()
     }
 
     fn rules() -> Rules {
@@ -174,11 +172,11 @@ mod tests {
             want,
             "between the lists"
         );
-        let mut dressed = base.clone();
-        dressed["env"] = json!([{"name": "A", "value": "b"}]);
-        dressed["livenessProbe"] = json!({"httpGet": {"port": 1}});
-        dressed["resources"] = json!({"limits": {"cpu": "1"}});
-        assert_eq!(one(&dressed), want);
+        let mut irrelevant = base.clone();
+        irrelevant["env"] = json!([{"name": "A", "value": "b"}]);
+        irrelevant["livenessProbe"] = json!({"httpGet": {"port": 1}});
+        irrelevant["resources"] = json!({"limits": {"cpu": "1"}});
+        assert_eq!(one(&irrelevant), want);
         assert_eq!(
             one(
                 &json!({"name": "c", "image": "i", "command": ["a", "b"], "args": ["c"], "lifecycle": null})
@@ -188,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_of_very_many_containers_is_refused_with_the_limit() {
-        let many: Vec<_> = (0..=MOST)
+    fn a_pod_with_too_many_containers_is_refused_and_told_the_limit() {
+        let many: Vec<_> = (0..=MAX_CONTAINERS)
             .map(|i| json!({"name": format!("c{i}")}))
             .collect();
         let text = json!({"containers": many}).to_string();
-        let refused = asked_for(&rules(), &serde_json::from_str(&text).unwrap()).unwrap_err();
+        let refused = of_pod(&rules(), &serde_json::from_str(&text).unwrap()).unwrap_err();
         assert!(
-            refused.message.contains("64 at most"),
+            refused.message.contains("at most 64"),
             "{}",
             refused.message
         );

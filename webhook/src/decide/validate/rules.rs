@@ -1,76 +1,69 @@
-//! Refuses a broken edit of the rules when it is written.
+//! Refuses an invalid edit of the rules when it is written.
 
 use std::collections::BTreeMap;
 
 use namesake_api::names::RULES_CONFIG_MAP;
-use namesake_core::Rules;
+use namesake_core::{Reason, Rules};
 use namesake_service::{parse_rules, rules_files};
 use serde::Deserialize;
 
 use crate::review::Request;
-use crate::review::reason::RefusalReason;
-use crate::review::verdict::{Facts, Refused, Verdict};
+use crate::review::outcome::Outcome;
+use crate::review::refused::Refused;
+use crate::review::verdict::{Facts, Verdict};
+
+/// Longest list of namespaces in a warning, in bytes.
+const MAX_NAMES_BYTES: usize = 60;
 
 /// The part of a ConfigMap that is read.
 #[derive(Debug, Default, Deserialize)]
 pub struct ConfigMap {
-    metadata: Metadata,
+    metadata: ConfigMapMetadata,
     #[serde(default)]
     data: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Metadata {
+struct ConfigMapMetadata {
     #[serde(default)]
     name: Option<String>,
 }
 
-/// Checks a ConfigMap as it would be written. Warns about what changes every name, for which `in_force` are the rules of now; and
-/// about opted-in namespaces in which no rule could match any more, which `opted_in` lists for a stack.
+/// Checks a ConfigMap as it would be stored. Warns about what changes every name, compared with the rules `in_force`; and about
+/// opted-in namespaces in which no rule could match any more, which `opted_in` lists for a stack.
 #[must_use]
 pub fn check(
     request: &Request<'_, ConfigMap>,
     in_force: Option<&Rules>,
     opted_in: impl FnOnce(&str) -> Vec<String>,
 ) -> Verdict {
-    let facts = Facts {
-        requester: request.user_info.username.to_string(),
-        outcome: "rules-checked",
-        ..Facts::default()
-    };
-    let Some(map) = &request.object else {
+    let facts = Facts::of_requester(&request.user_info.username, Outcome::RulesChecked);
+    let map = request.object.as_ref();
+    let Some(map) = map.filter(|map| map.metadata.name.as_deref() == Some(RULES_CONFIG_MAP)) else {
         return Verdict::pass(facts);
     };
-    if map.metadata.name.as_deref() != Some(RULES_CONFIG_MAP) {
-        return Verdict::pass(facts);
-    }
     match parse_rules(&rules_files(map.data.as_ref())) {
         Ok(rules) => {
-            let mut verdict = Verdict::pass(facts);
-            verdict.warnings = in_force
-                .map(|old| warnings(old, &rules))
-                .unwrap_or_default();
-            verdict
-                .warnings
-                .extend(unmatched(&rules, opted_in(rules.stack())));
-            verdict
+            let mut warnings = in_force.map_or_else(Vec::new, |old| renaming(old, &rules));
+            warnings.extend(without_rule(&rules, opted_in(rules.stack())));
+            Verdict {
+                warnings,
+                ..Verdict::pass(facts)
+            }
         }
         Err(errors) => {
-            let refused = Refused::forbidden(
-                RefusalReason::BrokenRules,
-                format!(
-                    "these rules are broken, and the ones before stay in force; mend each of these and write them again:\n{errors}"
-                ),
+            let message = format!(
+                "these rules are not valid, and the previous ones stay in force; fix each of these and write them again:\n{errors}"
             );
-            Verdict::refuse(refused, facts)
+            Verdict::refuse(Refused::new(Reason::InvalidRules, message), facts)
         }
     }
 }
 
-fn warnings(old: &Rules, new: &Rules) -> Vec<String> {
+fn renaming(old: &Rules, new: &Rules) -> Vec<String> {
     let mut warnings = Vec::new();
     if old.stack() != new.stack() {
-        warnings.push("namesake: another stack: opted-in namespaces, identities and stamps of the old one no longer count".to_owned());
+        warnings.push("namesake: another stack: opted-in namespaces, identities and stamps of the old one are no longer valid".to_owned());
     }
     if old.cluster() != new.cluster() {
         warnings.push("namesake: another cluster: every user gets another identity".to_owned());
@@ -78,17 +71,14 @@ fn warnings(old: &Rules, new: &Rules) -> Vec<String> {
     warnings
 }
 
-/// Longest list of namespaces in a warning, in bytes.
-const NAMES_BYTES: usize = 60;
-
-fn unmatched(rules: &Rules, opted_in: Vec<String>) -> Option<String> {
+fn without_rule(rules: &Rules, opted_in: Vec<String>) -> Option<String> {
     let mut without = opted_in
         .into_iter()
         .filter(|namespace| !rules.can_match_in(namespace));
     let mut names = without.next()?;
     let mut more = 0;
     for name in without {
-        if more == 0 && names.len() + name.len() <= NAMES_BYTES {
+        if more == 0 && names.len() + name.len() <= MAX_NAMES_BYTES {
             names += &format!(", {name}");
         } else {
             more += 1;
@@ -107,7 +97,7 @@ mod tests {
     use super::*;
     use crate::review;
 
-    const GOOD: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
+    const VALID: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
 
     fn verdict(name: &str, text: &str) -> Verdict {
         let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
@@ -116,7 +106,7 @@ mod tests {
         let body = body.to_string();
         let in_force = Rules::parse(&[namesake_core::Source {
             file: "rules.yaml",
-            text: GOOD,
+            text: VALID,
         }])
         .unwrap();
         let opted_in = |stack: &str| {
@@ -131,8 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_that_leaves_opted_in_namespaces_without_a_rule_warns() {
-        let only_research = GOOD.replace("{group: billing", "{namespace: research, group: billing");
+    fn an_edit_that_leaves_opted_in_namespaces_without_a_rule_gives_a_warning() {
+        let only_research =
+            VALID.replace("{group: billing", "{namespace: research, group: billing");
         let warned = verdict(RULES_CONFIG_MAP, &only_research).warnings;
         assert_eq!(warned, ["namesake: no rule can match in opted-in try"]);
         let rules = Rules::parse(&[namesake_core::Source {
@@ -140,16 +131,16 @@ mod tests {
             text: &only_research,
         }]);
         let many = (0..1000).map(|n| format!("team-{n}-of-acme")).collect();
-        let one = unmatched(&rules.unwrap(), many).unwrap();
+        let one = without_rule(&rules.unwrap(), many).unwrap();
         assert!(one.len() <= 120 && one.ends_with(" and 996 more"), "{one}");
     }
 
     #[test]
-    fn a_broken_edit_is_refused_with_every_problem_and_its_place() {
-        let broken = GOOD
+    fn an_invalid_edit_is_refused_with_every_problem_and_its_place() {
+        let invalid = VALID
             .replace("noMatch: deny", "noMatch: perhaps")
             .replace("per: [user]", "per: [shoe]");
-        let refused = verdict(RULES_CONFIG_MAP, &broken).result.unwrap_err();
+        let refused = verdict(RULES_CONFIG_MAP, &invalid).result.unwrap_err();
         let places: Vec<_> = refused
             .message
             .lines()
@@ -160,18 +151,18 @@ mod tests {
     }
 
     #[test]
-    fn good_rules_and_other_config_maps_pass() {
+    fn valid_rules_and_other_config_maps_pass() {
         assert_eq!(
-            verdict(RULES_CONFIG_MAP, GOOD).result.unwrap(),
+            verdict(RULES_CONFIG_MAP, VALID).result.unwrap(),
             crate::review::patch::Patch::default()
         );
         verdict("something-else", "nonsense: [").result.unwrap();
     }
 
     #[test]
-    fn another_cluster_is_warned_about() {
-        let moved = GOOD.replace("clusters/ml", "clusters/other");
-        let warnings = verdict(RULES_CONFIG_MAP, &moved).warnings;
+    fn another_cluster_gives_a_warning() {
+        let changed = VALID.replace("clusters/ml", "clusters/other");
+        let warnings = verdict(RULES_CONFIG_MAP, &changed).warnings;
         assert!(
             warnings.len() == 1 && warnings[0].len() <= 120,
             "{warnings:?}"

@@ -1,68 +1,77 @@
-//! The author of a change: the one place that says what a requester is to an object that already exists, for every kind.
+//! The author of a change: what a requester is to an object that already exists, for every kind.
 
 use namesake_core::{Launcher, User};
 
-use super::{asking, is_carrier, requester};
+use super::{is_carrier, requester, requesting};
 use crate::decide::context::AdmissionContext;
 use crate::review::{Metadata, UserInfo};
 
-/// What the rules trust a requester with, whoever the object belongs to.
+/// What a requester is to an object that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// A controller that makes such objects, or makes something of them: what it writes follows from what is there.
+pub enum Standing {
+    /// A trusted controller that creates such objects, or creates something from them: what it writes follows from what is there.
     Carrier,
-    /// A listed updater such as Kueue.
+    /// A listed updater such as Kueue: the same.
     Updater,
-    /// An admin.
+    /// An admin: what they write is intended.
     Admin,
-    /// Nothing: what they may change depends on whose the object is.
-    Nothing,
+    /// The user as whom its pods run.
+    Owner,
+    /// Who started a Workflow that runs as the deployer of its template.
+    Starter,
+    /// Anybody else.
+    Other,
 }
 
-/// Who asks for a change of an object.
+/// Who requests a change of an object.
 #[derive(Clone, Debug)]
 pub struct Author {
-    /// What the rules trust them with.
-    pub trust: Trust,
+    // What the rules say of them, whoever the object belongs to.
+    by_rules: Option<Standing>,
     // The name that the API server gave them, if that name alone proves who they are.
     name: Option<String>,
-    // The user that the rules make of them.
+    // The user that the rules map them to.
     user: Option<User>,
 }
 
 impl Author {
     /// The author of a request. `old` is the metadata of the object before the change; `launchers` are the kinds of parents
-    /// whose carriers may write it.
+    /// whose trusted controllers may write it.
     #[must_use]
     pub fn of(
-        context: &AdmissionContext<'_>,
+        context: &AdmissionContext,
         info: &UserInfo<'_>,
         old: &Metadata<'_>,
         launchers: impl IntoIterator<Item = Launcher>,
     ) -> Author {
-        let asks = requester(info);
-        let rules = context.rules;
+        let requester = requester(info);
         let mut launchers = launchers.into_iter();
-        let trust = if launchers.any(|launcher| is_carrier(context, &asks, launcher)) {
-            Trust::Carrier
-        } else if rules.is_updater(&asks) {
-            Trust::Updater
-        } else if rules.is_admin(&asks) {
-            Trust::Admin
+        let by_rules = if launchers.any(|launcher| is_carrier(context, &requester, launcher)) {
+            Some(Standing::Carrier)
+        } else if context.rules.is_updater(&requester) {
+            Some(Standing::Updater)
+        } else if context.rules.is_admin(&requester) {
+            Some(Standing::Admin)
         } else {
-            Trust::Nothing
+            None
         };
-        let user = asking(context, info, old, Launcher::Job).user.ok();
-        // A managed account is its user or nobody, and whoever impersonates a service account is not that account.
-        let is_proven = asks.is_proven() && context.acts_for.is_none();
+        let user = requesting(context, info, old, Launcher::Job).user.ok();
+        // A managed account acts as its user only, and whoever impersonates a service account is not that account.
+        let is_proven = requester.is_proven() && context.acts_for.is_none();
         Author {
-            trust,
-            name: is_proven.then_some(asks.username),
+            by_rules,
+            name: is_proven.then_some(requester.username),
             user,
         }
     }
 
-    /// Whether this is who a stamp names: the same requester, or another requester of the same user.
+    /// What they are to an object, if `is` is what its stamp makes of this author.
+    #[must_use]
+    pub fn standing(&self, is: impl FnOnce(&Author) -> Standing) -> Standing {
+        self.by_rules.unwrap_or_else(|| is(self))
+    }
+
+    /// Whether this is whom a stamp names: the same requester, or another requester of the same user.
     #[must_use]
     pub fn is(&self, requester: &str, user: Option<&User>) -> bool {
         self.name.as_deref() == Some(requester) || (user.is_some() && self.user.as_ref() == user)

@@ -1,4 +1,4 @@
-//! Managed KSAs that ask: what a task pod makes belongs to the user whose pod it is.
+//! Requests of managed KSAs: what a task pod creates belongs to the user whose pod it is.
 
 use namesake_core::{Reason, Refusal, User, is_managed_name};
 
@@ -7,7 +7,7 @@ use crate::review::UserInfo;
 
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
-/// For whom the requester asks, if it is a managed KSA; `known` looks its Identity up in the namespace of the request.
+/// The user as whom the requester acts, if it is a managed KSA; `known` looks its Identity up in the namespace of the request.
 #[must_use]
 pub fn managed(
     info: &UserInfo<'_>,
@@ -36,8 +36,8 @@ fn user_of(
         return Err(refuse(Reason::UnknownIdentity, what));
     }
     if !info.is_pod() {
-        let what = "acts for its user only with a token that its pod was given, and this request shows none: it \
-                    impersonates the account, or uses a token that somebody made. Ask as yourself";
+        let what = "acts for its user only with a token that its pod was given, and this request has none: it \
+                    impersonates the account, or uses a token that was requested by hand. Send the request as yourself";
         return Err(refuse(Reason::NotAPod, what));
     }
     let Some(known) = known(name) else {
@@ -47,7 +47,7 @@ fn user_of(
     };
     if known.user.is_empty() {
         let what = format!(
-            "is shared by the users of class {}, so that nobody is proven to ask. Create the object as yourself, or ask \
+            "is shared by the users of class {}, so that no single user is proven. Create the object as yourself, or ask \
              your admin for a class per user",
             known.class
         );
@@ -55,7 +55,7 @@ fn user_of(
     }
     User::exact(&known.user).map_err(|error| {
         let what = format!(
-            "has an Identity whose user is none: {error}. Ask the platform team to look at it"
+            "has an Identity whose user is not legal: {error}. Ask the platform team to look at it"
         );
         refuse(Reason::IllegalUser, &what)
     })
@@ -69,7 +69,7 @@ mod tests {
 
     const KSA: &str = "system:serviceaccount:research:mf-alice-4k72lwgc2tsmxd";
 
-    fn ask(username: &str, pod: bool, user: Option<&str>) -> Option<Result<String, Reason>> {
+    fn acts_for(username: &str, pod: bool, user: Option<&str>) -> Option<Result<String, Reason>> {
         let mut extra = json!({"authentication.kubernetes.io/credential-id": ["JTI=1"]});
         if pod {
             extra["authentication.kubernetes.io/pod-name"] = json!(["p"]);
@@ -94,19 +94,28 @@ mod tests {
     #[test]
     fn a_managed_account_acts_for_its_user_from_its_own_pod_and_in_its_own_namespace_only() {
         let alice = Some("alice@acme.com");
-        assert_eq!(ask(KSA, true, alice), Some(Ok("alice@acme.com".to_owned())));
-        assert_eq!(ask(KSA, false, alice), Some(Err(Reason::NotAPod)));
-        assert_eq!(ask(KSA, true, None), Some(Err(Reason::UnknownIdentity)));
-        assert_eq!(ask(KSA, true, Some("")), Some(Err(Reason::SharedIdentity)));
-        let elsewhere = KSA.replace("research", "prod");
         assert_eq!(
-            ask(&elsewhere, true, alice),
+            acts_for(KSA, true, alice),
+            Some(Ok("alice@acme.com".to_owned()))
+        );
+        assert_eq!(acts_for(KSA, false, alice), Some(Err(Reason::NotAPod)));
+        assert_eq!(
+            acts_for(KSA, true, None),
             Some(Err(Reason::UnknownIdentity))
         );
         assert_eq!(
-            ask("system:serviceaccount:research:robot", true, alice),
+            acts_for(KSA, true, Some("")),
+            Some(Err(Reason::SharedIdentity))
+        );
+        let elsewhere = KSA.replace("research", "prod");
+        assert_eq!(
+            acts_for(&elsewhere, true, alice),
+            Some(Err(Reason::UnknownIdentity))
+        );
+        assert_eq!(
+            acts_for("system:serviceaccount:research:robot", true, alice),
             None
         );
-        assert_eq!(ask("alice@acme.com", true, alice), None);
+        assert_eq!(acts_for("alice@acme.com", true, alice), None);
     }
 }

@@ -1,75 +1,69 @@
-//! Identities of all namespaces, slim.
+//! Identities of all namespaces, reduced to what admission reads.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use kube::runtime::watcher::{Config, Event, watcher};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client};
 use namesake_api::names::{READY, STALLED};
 use namesake_api::{Identity, conditions};
 
+use super::Update;
 use crate::decide::known::KnownIdentity;
 use crate::state::State;
 
 /// Keeps the Identities in memory; never returns.
 pub(super) async fn run(client: Client, state: Arc<State>) {
     let events = watcher(Api::<Identity>::all(client), Config::default());
-    let mut listed = HashSet::new();
-    super::follow("identities", &state, events, |event| {
-        match event {
-            Some(Event::Init) => listed.clear(),
-            Some(Event::InitApply(identity)) => {
-                if let Some(key) = apply(&state, identity) {
-                    listed.insert(key);
-                }
-            }
-            Some(Event::InitDone) => {
+    super::follow("identities", &state, events, |update| {
+        let kept = match update {
+            Update::Apply(identity) => apply(&state, identity),
+            Update::Listed(listed) => {
                 state.identities.keep_only(&listed);
-                listed = HashSet::new();
                 state.synced.set_identities();
+                None
             }
-            Some(Event::Apply(identity)) => {
-                apply(&state, identity);
-            }
-            Some(Event::Delete(identity)) => {
-                if let (Some(namespace), Some(name)) =
-                    (identity.metadata.namespace, identity.metadata.name)
-                {
+            Update::Delete(Identity { metadata, .. }) => {
+                if let (Some(namespace), Some(name)) = (metadata.namespace, metadata.name) {
                     state.identities.delete(&namespace, &name);
                 }
+                None
             }
-            None => {}
-        }
+            Update::Failed => None,
+        };
         state.count_cached();
+        kept
     })
     .await;
 }
 
-// The Ready condition, and of the Identity as it is now: after a change of its spec a pod waits for the proof again.
-fn works(identity: &Identity) -> bool {
-    let conditions = identity.status.as_ref().map(|s| &s.conditions);
-    let ready = conditions.and_then(|all| conditions::get(all, READY));
-    let fresh = |seen: Option<i64>| seen.is_none() || seen == identity.metadata.generation;
-    ready.is_some_and(|c| c.status == "True" && fresh(c.observed_generation))
+// A condition of the Identity as it is now: after a change of its spec the old ones say nothing.
+fn condition<'i>(identity: &'i Identity, type_: &str) -> Option<&'i Condition> {
+    let conditions = identity.status.as_ref().map(|status| &status.conditions)?;
+    let condition = conditions::get(conditions, type_)?;
+    let is_current = condition.observed_generation == identity.metadata.generation;
+    is_current.then_some(condition)
 }
 
-// Why it does not work, if that does not pass by itself. Of another spec it says nothing.
+// Whether it works: after a change of its spec pods wait until that is verified again.
+fn is_ready(identity: &Identity) -> bool {
+    condition(identity, READY).is_some_and(|ready| ready.status == "True")
+}
+
+// Why it does not work, if that does not pass by itself.
 fn stalled(identity: &Identity) -> Option<Box<str>> {
-    let conditions = identity.status.as_ref().map(|status| &status.conditions)?;
-    let stalled = conditions::get(conditions, STALLED)?;
-    let fresh = stalled.observed_generation == identity.metadata.generation;
-    let text = || format!("{}: {}", stalled.reason, stalled.message).into();
-    (stalled.status == "True" && fresh).then(text)
+    let stalled = condition(identity, STALLED).filter(|stalled| stalled.status == "True")?;
+    Some(format!("{}: {}", stalled.reason, stalled.message).into())
 }
 
 fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
-    // What is on its way out, or serves nobody now, is not known: the broker says what to do about it.
-    let stays =
+    // What is being deleted, or serves nobody now, counts as not existing: the broker says what to do about it.
+    let serves =
         identity.metadata.deletion_timestamp.is_none() && identity.phase().accepts_new_pods();
-    let uid = identity.service_account_uid().filter(|_| stays);
+    let uid = identity.service_account_uid().filter(|_| serves);
     let known = KnownIdentity {
         service_account_uid: uid.map(Into::into),
-        ready: works(&identity),
+        ready: is_ready(&identity),
         stalled: stalled(&identity),
         user: identity.spec.user,
         class: identity.spec.class,
@@ -104,15 +98,17 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_works_when_it_is_ready_at_its_present_generation() {
+    fn an_identity_is_ready_if_it_was_verified_at_its_present_generation() {
         assert!(seen(|_| {}).ready);
         assert!(!seen(|i| i["metadata"]["generation"] = json!(3)).ready);
         assert!(!seen(|i| i["status"]["conditions"][0]["status"] = json!("False")).ready);
         assert!(!seen(|i| i["status"] = Value::Null).ready);
+        let unknown = json!(null);
+        assert!(!seen(|i| i["status"]["conditions"][0]["observedGeneration"] = unknown).ready);
     }
 
     #[test]
-    fn a_stalled_identity_is_known_with_its_reason_until_its_spec_changes() {
+    fn a_stalled_identity_has_its_reason_until_its_spec_changes() {
         let stall = |i: &mut Value| {
             i["status"]["conditions"] = json!([{"type": "Stalled", "status": "True", "reason": "PermissionDenied",
                 "message": "grant it", "observedGeneration": 2, "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
@@ -127,12 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_on_its_way_out_is_not_known() {
-        let leaving = seen(|i| i["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
-        assert_eq!(leaving.service_account_uid, None);
+    fn an_identity_that_is_being_removed_has_no_account() {
+        let terminating =
+            seen(|i| i["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
+        assert_eq!(terminating.service_account_uid, None);
         for phase in ["Suspended", "Draining", "Offboarding", "Gone"] {
-            let resting = seen(|i| i["status"]["phase"] = json!(phase));
-            assert_eq!(resting.service_account_uid, None, "{phase}");
+            let inactive = seen(|i| i["status"]["phase"] = json!(phase));
+            assert_eq!(inactive.service_account_uid, None, "{phase}");
         }
         assert!(seen(|_| {}).service_account_uid.is_some());
     }

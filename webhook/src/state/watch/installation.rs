@@ -1,4 +1,4 @@
-//! Looks whether what protects us is there as it was shipped, and raises the alarm when it is not.
+//! Checks whether the policies and webhooks that protect Namesake are as shipped, and reports when they are not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,42 +11,38 @@ use namesake_api::names;
 
 use crate::state::State;
 use crate::state::installation::{Installation, faults};
-use crate::state::metrics::WatchLabels;
+use crate::state::metrics::gauge;
 
-/// Between two looks.
+/// Between two checks.
 const PAUSE: Duration = Duration::from_secs(10);
 /// Longest note of an Event, in bytes.
 const MAX_NOTE: usize = 1024;
 
-/// Looks again and again; never returns.
+/// Checks again and again; never returns.
 pub(super) async fn run(client: Client, namespace: &str, state: Arc<State>) {
     let reporter = Reporter::from(names::WEBHOOK_SERVICE_ACCOUNT);
     let recorder = Recorder::new(client.clone(), reporter);
     let mut before = Vec::new();
     loop {
-        match look(&client).await {
-            Ok(there) => {
-                let now = faults(&there);
-                let count = i64::try_from(now.len()).unwrap_or(i64::MAX);
-                state.metrics.guard_faults.set(count);
+        match read(&client).await {
+            Ok(installation) => {
+                let now = faults(&installation);
+                state.metrics.guard_faults.set(gauge(now.len()));
                 if now != before {
-                    tell(&recorder, namespace, &now).await;
+                    report(&recorder, namespace, &now).await;
                 }
                 before = now;
             }
             Err(error) => {
-                let labels = WatchLabels {
-                    watch: "installation",
-                };
-                state.metrics.watch_failures.get_or_create(&labels).inc();
-                tracing::warn!(%error, "the policies cannot be looked at");
+                state.metrics.count_watch_failure("installation");
+                tracing::warn!(%error, "failed to read the policies and webhook configurations");
             }
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn look(client: &Client) -> Result<Installation, kube::Error> {
+async fn read(client: &Client) -> Result<Installation, kube::Error> {
     let all = ListParams::default();
     let configuration = names::WEBHOOK_CONFIGURATION;
     Ok(Installation {
@@ -57,14 +53,14 @@ async fn look(client: &Client) -> Result<Installation, kube::Error> {
     })
 }
 
-async fn tell(recorder: &Recorder, namespace: &str, faults: &[String]) {
+async fn report(recorder: &Recorder, namespace: &str, faults: &[String]) {
     let (kind, reason) = if faults.is_empty() {
-        tracing::info!("all policies and webhooks are as they were shipped");
+        tracing::info!("all policies and webhooks are as shipped");
         (EventType::Normal, "GuardsIntact")
     } else {
         tracing::error!(
             faults = faults.join("; "),
-            "what protects Namesake is missing or weaker: apply the manifests again"
+            "policies or webhooks that protect Namesake are missing or weaker than shipped: apply the manifests again"
         );
         (EventType::Warning, "GuardFaults")
     };
@@ -74,10 +70,10 @@ async fn tell(recorder: &Recorder, namespace: &str, faults: &[String]) {
         type_: kind,
         reason: reason.to_owned(),
         note: (!note.is_empty()).then_some(note),
-        action: "LookAtGuards".to_owned(),
+        action: "CheckGuards".to_owned(),
         secondary: None,
     };
-    // Where whoever runs Namesake looks first.
+    // On an object at which operators of Namesake look first.
     let about = ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("ConfigMap".to_owned()),
@@ -86,6 +82,6 @@ async fn tell(recorder: &Recorder, namespace: &str, faults: &[String]) {
         ..ObjectReference::default()
     };
     if let Err(error) = recorder.publish(&event, &about).await {
-        tracing::warn!(%error, "the Event could not be written");
+        tracing::warn!(%error, "failed to write the Event");
     }
 }

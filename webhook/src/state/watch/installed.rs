@@ -1,4 +1,4 @@
-//! Which kinds of parents the cluster has: looked up every minute, so that one installed later works without a restart.
+//! Which kinds of parents the cluster has: looked up every minute, so that one that is installed later works without a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,33 +9,32 @@ use kube::{Client, Error, discovery};
 
 use crate::decide::kinds::{self, Kind};
 use crate::state::State;
-use crate::state::metrics::WatchLabels;
 
-const EVERY: Duration = Duration::from_secs(60);
-/// After a failure.
-const SOON: Duration = Duration::from_secs(5);
+/// Between two lookups.
+const PAUSE: Duration = Duration::from_secs(60);
+/// After a failed lookup.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
-/// Keeps what is installed in memory; never returns.
+/// Keeps the installed kinds in memory; never returns.
 pub(super) async fn run(client: Client, state: Arc<State>) {
-    let mut failing = false;
+    let mut is_failing = false;
     loop {
         match served(&client).await {
             Ok(resources) => {
-                failing = false;
+                is_failing = false;
                 let new = state.installed.set(resources);
                 if !new.is_empty() {
                     tracing::info!(kinds = new.join(" "), "parents of these kinds are watched");
                 }
-                tokio::time::sleep(EVERY).await;
+                tokio::time::sleep(PAUSE).await;
             }
             Err(error) => {
-                let labels = WatchLabels { watch: "installed" };
-                state.metrics.watch_failures.get_or_create(&labels).inc();
-                if !failing {
-                    tracing::warn!(%error, "which kinds are installed cannot be looked up; what is in memory stays in use");
+                state.metrics.count_watch_failure("installed");
+                if !is_failing {
+                    tracing::warn!(%error, "failed to look up which kinds are installed; what is in memory stays in use");
                 }
-                failing = true;
-                tokio::time::sleep(SOON).await;
+                is_failing = true;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }

@@ -1,17 +1,17 @@
-//! Opted-in namespaces; each brings a watch of the parents in it.
+//! Opted-in namespaces, each with a watch of the parents in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ObjectMeta, PartialObjectMeta};
-use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client};
 use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
 use namesake_core::is_epoch;
 use tokio::task::AbortHandle;
 
-use super::parents;
+use super::{Update, parents};
 use crate::decide::mode::Mode;
 use crate::state::{OptedIn, State};
 
@@ -27,31 +27,27 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
         state: state.clone(),
         running: HashMap::new(),
     };
-    let mut listed = HashSet::new();
-    super::follow("namespaces", &state, events, |event| match event {
-        Some(Event::Init) => listed.clear(),
-        Some(Event::InitApply(namespace)) => {
-            listed.extend(watches.apply(namespace.metadata));
-        }
-        Some(Event::InitDone) => {
-            let gone = state.namespaces.names().into_iter();
-            for namespace in gone.filter(|n| !listed.contains(n)) {
-                watches.delete(&namespace);
+    super::follow("namespaces", &state, events, |update| {
+        match update {
+            Update::Apply(namespace) => return watches.apply(namespace.metadata),
+            Update::Listed(listed) => {
+                let known = state.namespaces.names().into_iter();
+                for namespace in known.filter(|name| !listed.contains(name)) {
+                    watches.delete(&namespace);
+                }
+                state.synced.set_namespaces();
             }
-            listed = HashSet::new();
-            state.synced.set_namespaces();
+            Update::Delete(namespace) => {
+                watches.delete(&namespace.metadata.name.unwrap_or_default());
+            }
+            Update::Failed => {}
         }
-        Some(Event::Apply(namespace)) => {
-            watches.apply(namespace.metadata);
-        }
-        Some(Event::Delete(namespace)) => {
-            watches.delete(&namespace.metadata.name.unwrap_or_default());
-        }
-        None => {}
+        None
     })
     .await;
 }
 
+// The watches of parents, by namespace.
 struct Watches {
     client: Client,
     state: Arc<State>,
@@ -74,8 +70,8 @@ impl Watches {
                 if mode != Mode::Off {
                     tracing::warn!(
                         namespace,
-                        "the namespace has no annotation {EPOCH_ANNOTATION}, so nothing is admitted there: take the label \
-                         {OPT_IN_LABEL} off and set it again"
+                        "the namespace has no annotation {EPOCH_ANNOTATION}, so nothing is admitted there: remove the label \
+                         {OPT_IN_LABEL} and set it again"
                     );
                 }
                 self.delete(&namespace);
@@ -107,7 +103,7 @@ impl Watches {
             tracing::warn!(
                 namespace,
                 text,
-                "the label {MODE_LABEL} is no mode: write enforce, shadow or off; the namespace enforces"
+                "the value of the label {MODE_LABEL} is not a mode: set it to enforce, shadow or off; until then the namespace enforces"
             );
             Mode::default()
         })
@@ -119,7 +115,7 @@ impl Watches {
             tracing::info!(namespace, "namespace opted out");
         }
         self.state.namespaces.delete(namespace);
-        self.state.parents.forget(namespace);
+        self.state.parents.delete_namespace(namespace);
         self.state.synced.forget_parents(namespace);
         self.state.count_cached();
     }

@@ -1,28 +1,28 @@
-//! The parents in one namespace, slim: a watch per kind that the cluster has, of metadata where that is all that is kept.
+//! The parents in one namespace: a watch for each kind that the cluster has, of metadata where no more is kept.
 
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::future::join_all;
 use kube::api::{DynamicObject, PartialObjectMeta};
 use kube::core::{ApiResource, DynamicResourceScope};
-use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_core::Digest;
 use serde::de::DeserializeOwned;
 
-use crate::decide::kinds::{self, Kind, Parts, Role, Runs, Scope};
+use super::Update;
+use crate::decide::kinds::{self, Kind, ParentKind, Parts, PodTemplates, Role, Runs, Scope};
 use crate::decide::known::KnownParent;
 use crate::state::State;
 
-/// Parents in one page of a list. Metadata alone may be as large as an object gets (1.5 MiB), and whoever writes it must
-/// not decide how much memory a start needs.
+/// Parents in one page of a list. Metadata alone may be as large as an object can be (1.5 MiB), and its authors must not decide how
+/// much memory a start needs.
 const PAGE: u32 = 20;
 
 /// What is read of a parent.
-trait Read:
+trait Readable:
     Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
     + Clone
     + Debug
@@ -34,29 +34,33 @@ trait Read:
     fn runs(&self, kind: &Kind) -> Option<Digest>;
 }
 
-/// Of most kinds: its stamp says what its pods run.
-type Metadata = PartialObjectMeta<DynamicObject>;
+/// Enough for most kinds: the stamp says what the pods run.
+type MetadataOnly = PartialObjectMeta<DynamicObject>;
 
-impl Read for Metadata {
+impl Readable for MetadataOnly {
     fn runs(&self, _: &Kind) -> Option<Digest> {
         None
     }
 }
 
-/// Of a kind whose pods run what the object itself says.
-impl Read for DynamicObject {
+/// For a kind whose pods run what the object itself says.
+impl Readable for DynamicObject {
     fn runs(&self, kind: &Kind) -> Option<Digest> {
-        let own = of_itself(kind)?;
+        let digest = own_digest(kind)?;
         let parts = Parts::deserialize(&self.data).ok()?;
-        Some(own(&parts))
+        Some(digest(&parts))
     }
 }
 
-// How a kind whose pods run what the object itself says shows what that is.
-fn of_itself(kind: &Kind) -> Option<fn(&Parts<'_>) -> Digest> {
+// Computes what the pods of an object run, for a kind whose pods run what the object itself says.
+fn own_digest(kind: &Kind) -> Option<fn(&Parts<'_>) -> Digest> {
     match kind.role {
-        Role::Parent(kinds::Parent {
-            runs: Runs::Itself { own },
+        Role::Parent(ParentKind {
+            pods:
+                Some(PodTemplates {
+                    runs: Runs::Itself { own },
+                    ..
+                }),
             ..
         }) => Some(own),
         _ => None,
@@ -64,7 +68,7 @@ fn of_itself(kind: &Kind) -> Option<fn(&Parts<'_>) -> Digest> {
 }
 
 /// The kinds that are watched in each namespace.
-pub(super) fn watched() -> impl Iterator<Item = (&'static Kind, &'static kinds::Parent)> {
+pub(super) fn watched() -> impl Iterator<Item = (&'static Kind, &'static ParentKind)> {
     kinds::parents().filter(|(kind, _)| kind.scope == Scope::Namespaced)
 }
 
@@ -74,18 +78,18 @@ pub(super) async fn run(client: Client, namespace: String, state: Arc<State>) {
     join_all(all).await;
 }
 
-// Watches while the kind is installed; while it is not, nothing holds the namespace up.
+// Watches while the kind is installed; while it is not, readiness does not wait for it.
 async fn of_kind(client: &Client, namespace: &str, kind: &'static Kind, state: &State) {
     loop {
-        let resource = state.installed.looked(kind).await;
-        let changed = state.installed.changed(kind, resource.as_ref());
+        let resource = state.installed.wait_for(kind).await;
+        let changed = state.installed.wait_for_change(kind, resource.as_ref());
         match &resource {
-            Some(resource) if of_itself(kind).is_some() => tokio::select! {
+            Some(resource) if own_digest(kind).is_some() => tokio::select! {
                 () = follow::<DynamicObject>(client, namespace, kind, resource, state) => {}
                 () = changed => {}
             },
             Some(resource) => tokio::select! {
-                () = follow::<Metadata>(client, namespace, kind, resource, state) => {}
+                () = follow::<MetadataOnly>(client, namespace, kind, resource, state) => {}
                 () = changed => {}
             },
             None => {
@@ -96,9 +100,9 @@ async fn of_kind(client: &Client, namespace: &str, kind: &'static Kind, state: &
     }
 }
 
-// A first failure settles the namespace too: one namespace without rights must not keep the others waiting, and what
-// carriers make in it costs one GET each.
-async fn follow<K: Read>(
+// A first failure settles the namespace too: one namespace without permissions must not keep the others waiting, and what trusted
+// controllers create in it costs one GET each.
+async fn follow<K: Readable>(
     client: &Client,
     namespace: &str,
     kind: &'static Kind,
@@ -107,33 +111,31 @@ async fn follow<K: Read>(
 ) {
     let api = Api::<K>::namespaced_with(client.clone(), namespace, resource);
     let events = watcher(api, Config::default().page_size(PAGE));
-    let mut listed = HashSet::new();
-    super::follow("parents", state, events, |event| {
-        match event {
-            Some(Event::Init) => listed.clear(),
-            Some(Event::InitApply(object)) => {
-                listed.extend(apply(state, namespace, kind, &object));
-            }
-            Some(Event::InitDone) => {
+    super::follow("parents", state, events, |update| {
+        let kept = match update {
+            Update::Apply(object) => apply(state, namespace, kind, &object),
+            Update::Listed(listed) => {
                 state.parents.keep_only(namespace, kind.name, &listed);
-                listed = HashSet::new();
                 state.synced.settle_parents(namespace, kind.name);
+                None
             }
-            Some(Event::Apply(object)) => {
-                apply(state, namespace, kind, &object);
-            }
-            Some(Event::Delete(object)) => {
+            Update::Delete(object) => {
                 let uid = object.uid().unwrap_or_default();
                 state.parents.delete(namespace, &uid);
+                None
             }
-            None => state.synced.settle_parents(namespace, kind.name),
-        }
+            Update::Failed => {
+                state.synced.settle_parents(namespace, kind.name);
+                None
+            }
+        };
         state.count_cached();
+        kept
     })
     .await;
 }
 
-fn apply<K: Read>(
+fn apply<K: Readable>(
     state: &State,
     namespace: &str,
     kind: &'static Kind,
@@ -145,7 +147,7 @@ fn apply<K: Read>(
 }
 
 // What is kept of a parent, with its UID.
-fn parent_of<K: Read>(kind: &'static Kind, object: &K) -> Option<(String, KnownParent)> {
+fn parent_of<K: Readable>(kind: &'static Kind, object: &K) -> Option<(String, KnownParent)> {
     let metadata = object.meta();
     let stamp = object.annotations().get(STAMP_ANNOTATION);
     let parent = KnownParent {
@@ -159,7 +161,7 @@ fn parent_of<K: Read>(kind: &'static Kind, object: &K) -> Option<(String, KnownP
     Some((metadata.uid.clone()?, parent))
 }
 
-/// Fetches one parent by name; `None` when there is none.
+/// Reads one parent by name; `None` if it does not exist.
 ///
 /// # Errors
 /// When the API server refuses or does not answer.
@@ -170,14 +172,14 @@ pub(crate) async fn fetch(
     namespace: &str,
     name: &str,
 ) -> Result<Option<(String, KnownParent)>, kube::Error> {
-    if of_itself(kind).is_some() {
+    if own_digest(kind).is_some() {
         fetch_as::<DynamicObject>(client, kind, resource, namespace, name).await
     } else {
-        fetch_as::<Metadata>(client, kind, resource, namespace, name).await
+        fetch_as::<MetadataOnly>(client, kind, resource, namespace, name).await
     }
 }
 
-async fn fetch_as<K: Read>(
+async fn fetch_as<K: Readable>(
     client: &Client,
     kind: &'static Kind,
     resource: &ApiResource,

@@ -1,28 +1,29 @@
-//! The two ConfigMaps of rules: as written, and as last accepted.
+//! The two ConfigMaps of rules: the current ones, and those that the broker accepted last.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client};
 use namesake_api::names::{ACCEPTED_RULES_CONFIG_MAP, RULES_CONFIG_MAP};
 use namesake_service::{RulesFiles, rules_files};
 
-use crate::state::{Offer, State};
+use super::Update;
+use crate::state::{Effect, State};
 
-/// Follows the rules as they are written; never returns.
+/// Follows the current rules; never returns.
 pub(super) async fn current(client: Client, namespace: &str, state: Arc<State>) {
-    let take = |files| report(&state, &state.rules.offer_current(files));
-    one(client, namespace, RULES_CONFIG_MAP, &state, take).await;
+    let take = |files| report(&state, &state.rules.set_current(files));
+    follow_one(client, namespace, RULES_CONFIG_MAP, &state, take).await;
 }
 
 /// Follows the rules that the broker accepted last; never returns.
 pub(super) async fn accepted(client: Client, namespace: &str, state: Arc<State>) {
-    let take = |files| report(&state, &state.rules.offer_accepted(files));
-    one(client, namespace, ACCEPTED_RULES_CONFIG_MAP, &state, take).await;
+    let take = |files| report(&state, &state.rules.set_accepted(files));
+    follow_one(client, namespace, ACCEPTED_RULES_CONFIG_MAP, &state, take).await;
 }
 
-async fn one(
+async fn follow_one(
     client: Client,
     namespace: &str,
     name: &str,
@@ -31,21 +32,24 @@ async fn one(
 ) {
     let config = Config::default().fields(&format!("metadata.name={name}"));
     let events = watcher(Api::<ConfigMap>::namespaced(client, namespace), config);
-    let mut listed = None;
-    super::follow("rules", state, events, |event| match event {
-        Some(Event::Init) => listed = None,
-        Some(Event::InitApply(map)) => listed = Some(rules_files(map.data.as_ref())),
-        Some(Event::InitDone) => take(listed.take()),
-        Some(Event::Apply(map)) => take(Some(rules_files(map.data.as_ref()))),
-        Some(Event::Delete(_)) => take(None),
-        None => {}
+    super::follow("rules", state, events, |update| {
+        match update {
+            Update::Apply(map) => {
+                take(Some(rules_files(map.data.as_ref())));
+                return Some(());
+            }
+            Update::Delete(_) => take(None),
+            Update::Listed(listed) if listed.is_empty() => take(None),
+            Update::Listed(_) | Update::Failed => {}
+        }
+        None
     })
     .await;
 }
 
-fn report(state: &State, offer: &Offer) {
-    match offer {
-        Offer::InForce { revision, new } => {
+fn report(state: &State, effect: &Effect) {
+    match effect {
+        Effect::InForce { revision, new } => {
             if *new {
                 tracing::info!(revision, "rules in force");
             }
@@ -53,12 +57,12 @@ fn report(state: &State, offer: &Offer) {
             state.metrics.rules_invalid.set(0);
             state.synced.set_rules();
         }
-        Offer::Ignored => {}
-        Offer::Broken { problems, in_force } => {
+        Effect::Ignored => {}
+        Effect::Invalid { problems, in_force } => {
             tracing::error!(
                 problems,
                 in_force,
-                "the rules as written are broken; the last accepted ones stay in force"
+                "the current rules are not valid; the last accepted ones stay in force"
             );
             state.metrics.rules_invalid.set(1);
             if let Some(revision) = in_force {

@@ -9,7 +9,7 @@ use namesake_core::Json;
 use namesake_core::Stamp;
 use namesake_webhook::decide::argo::Role;
 use namesake_webhook::decide::argo::nodes::node_id;
-use namesake_webhook::decide::argo::object::own;
+use namesake_webhook::decide::argo::object::own_digest;
 use namesake_webhook::state::State;
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ fn spec() -> Value {
 fn signed(role: Role, spec: &Value) -> Value {
     let text = spec.to_string();
     let spec: Json<'_> = serde_json::from_str(&text).unwrap();
-    json!({"own": {"digest": own(role, &spec)}})
+    json!({"own": {"digest": own_digest(role, &spec)}})
 }
 
 fn metadata(kind: &str, argo: &Value) -> Value {

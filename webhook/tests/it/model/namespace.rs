@@ -85,7 +85,7 @@ impl Namespace {
         self.is_off = !self.is_off;
         if self.is_off {
             self.state.namespaces.delete("research");
-            self.state.parents.forget("research");
+            self.state.parents.delete_namespace("research");
             return;
         }
         self.epoch += 1;

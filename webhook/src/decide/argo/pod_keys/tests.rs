@@ -22,7 +22,7 @@ fn checked(metadata: &str, by_argo: bool) -> Result<Option<String>, String> {
 }
 
 #[test]
-fn a_pod_that_argo_makes_names_its_own_workflow_and_one_node_of_it() {
+fn a_pod_that_argo_creates_names_its_own_workflow_and_one_node_of_it() {
     assert_eq!(checked(&pod(|_| ()), true), Ok(None));
     let root = |m: &mut Value| m["annotations"] = json!({NODE_ID: OWNER, NODE_NAME: OWNER});
     assert_eq!(checked(&pod(root), true), Ok(None));
@@ -58,8 +58,8 @@ fn a_pod_that_argo_makes_names_its_own_workflow_and_one_node_of_it() {
 }
 
 #[test]
-fn of_a_workflow_whose_name_is_the_id_of_anothers_node_the_pods_are_its_own() {
-    // As bob's `suspend` step is called, and her Workflow too.
+fn the_pods_of_a_workflow_that_is_named_like_anothers_node_are_its_own() {
+    // The id of bob's `suspend` step, and the name of her Workflow.
     let name = node_id("bobs-run", "bobs-run[1].approve");
     let hers = |label: &str, id: &str, node: &str| {
         pod(|m| {
@@ -75,7 +75,7 @@ fn of_a_workflow_whose_name_is_the_id_of_anothers_node_the_pods_are_its_own() {
 }
 
 #[test]
-fn a_pod_that_collects_artifacts_is_of_the_workflow_of_its_task_and_not_a_node() {
+fn a_pod_that_collects_artifacts_belongs_to_the_workflow_of_its_task_and_is_not_a_node() {
     let task = |label: &str, annotations: Value| {
         pod(|m| {
             m["ownerReferences"][0]["kind"] = json!("WorkflowArtifactGCTask");
@@ -89,7 +89,7 @@ fn a_pod_that_collects_artifacts_is_of_the_workflow_of_its_task_and_not_a_node()
     assert!(checked(&task("agc", json!({})), true).is_err());
     assert!(checked(&task("agc-1", json!({NODE_ID: "bobs-run-123"})), true).is_err());
     assert_eq!(
-        of_collector("a-artgc-wfcomp-1-0-artgc-wfdel-2-10"),
+        workflow_of_collector("a-artgc-wfcomp-1-0-artgc-wfdel-2-10"),
         Some("a-artgc-wfcomp-1-0")
     );
     for other in [
@@ -100,15 +100,15 @@ fn a_pod_that_collects_artifacts_is_of_the_workflow_of_its_task_and_not_a_node()
         "a-wfcomp-1-0",
         "-1-0",
     ] {
-        assert_eq!(of_collector(other), None, "{other}");
+        assert_eq!(workflow_of_collector(other), None, "{other}");
     }
 }
 
 #[test]
-fn of_any_other_pod_the_label_is_to_be_proven_and_it_is_not_a_node() {
+fn the_label_of_any_other_pod_has_to_be_proven_and_it_is_not_a_node() {
     let labelled = pod(|m| m["annotations"] = json!({"workflows.argoproj.io/title": "T"}));
     assert_eq!(checked(&labelled, false), Ok(Some(OWNER.to_owned())));
-    // Argo makes no such pods.
+    // Argo creates no such pods.
     let of_a_job = pod(|m| {
         m["annotations"] = json!({});
         m["ownerReferences"][0] = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": true});

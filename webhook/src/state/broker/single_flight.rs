@@ -1,26 +1,27 @@
-//! Single flight: pods of one identity that come together share one call.
+//! Single flight: pods of one identity that are created together share one call.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
 
-type Landing<V, E> = Shared<BoxFuture<'static, Option<Result<V, E>>>>;
+type SharedCall<V, E> = Shared<BoxFuture<'static, Option<Result<V, E>>>>;
 
-/// Calls under way, and for a short while their results: until the watch shows what a call made, and so that a
-/// failing broker is not asked again by every pod of a burst.
+/// Calls in progress, and for a short while their results: until the watch shows what a call created, and so that a failing broker is
+/// not called again by every pod of a burst.
 #[derive(Debug)]
-pub struct Flights<K, V, E> {
-    flying: Arc<Mutex<HashMap<K, Landing<V, E>>>>,
+pub struct SingleFlight<K, V, E> {
+    calls: Arc<Mutex<HashMap<K, SharedCall<V, E>>>>,
     keep: Duration,
     keep_failure: Duration,
 }
 
-impl<K, V, E> Flights<K, V, E>
+impl<K, V, E> SingleFlight<K, V, E>
 where
     K: Clone + Eq + Hash + Send + 'static,
     V: Clone + Send + Sync + 'static,
@@ -30,7 +31,7 @@ where
     #[must_use]
     pub fn new(keep: Duration, keep_failure: Duration) -> Self {
         Self {
-            flying: Arc::default(),
+            calls: Arc::default(),
             keep,
             keep_failure,
         }
@@ -42,30 +43,30 @@ where
     where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let landing = {
-            let mut flying = self.lock();
-            match flying.get(&key) {
-                Some(landing) => landing.clone(),
+        let shared = {
+            let mut calls = self.calls.lock();
+            match calls.get(&key) {
+                Some(shared) => shared.clone(),
                 None => {
-                    let landing = self.start(key.clone(), call());
-                    flying.insert(key, landing.clone());
-                    landing
+                    let shared = self.start(key.clone(), call());
+                    calls.insert(key, shared.clone());
+                    shared
                 }
             }
         };
-        landing.await
+        shared.await
     }
 
-    fn start<F>(&self, key: K, call: F) -> Landing<V, E>
+    fn start<F>(&self, key: K, call: F) -> SharedCall<V, E>
     where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         let (sender, receiver) = futures::channel::oneshot::channel();
         let (keep, keep_failure) = (self.keep, self.keep_failure);
-        let clean = Clean(self.flying.clone(), key);
+        let forget = Forget(self.calls.clone(), key);
         tokio::spawn(async move {
             // Moved in, so that a call that panics is forgotten too.
-            let _clean = clean;
+            let _forget = forget;
             let result = call.await;
             let keep = if result.is_ok() { keep } else { keep_failure };
             let _ = sender.send(result);
@@ -73,18 +74,13 @@ where
         });
         receiver.map(Result::ok).boxed().shared()
     }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, Landing<V, E>>> {
-        self.flying.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-struct Clean<K: Eq + Hash, L>(Arc<Mutex<HashMap<K, L>>>, K);
+struct Forget<K: Eq + Hash, L>(Arc<Mutex<HashMap<K, L>>>, K);
 
-impl<K: Eq + Hash, L> Drop for Clean<K, L> {
+impl<K: Eq + Hash, L> Drop for Forget<K, L> {
     fn drop(&mut self) {
-        let mut flying = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        flying.remove(&self.1);
+        self.0.lock().remove(&self.1);
     }
 }
 
@@ -95,34 +91,34 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn callers_together_share_one_call_and_its_result() {
-        let flights = Flights::<_, usize, usize>::new(Duration::from_secs(60), Duration::ZERO);
+    async fn concurrent_callers_share_one_call_and_its_result() {
+        let single = SingleFlight::<_, usize, usize>::new(Duration::from_secs(60), Duration::ZERO);
         let calls = Arc::new(AtomicUsize::new(0));
         let ask = || {
             let calls = calls.clone();
-            flights.join("alice", move || async move {
+            single.join("alice", move || async move {
                 tokio::task::yield_now().await;
                 Ok(calls.fetch_add(1, Ordering::SeqCst))
             })
         };
         let all = futures::future::join_all((0..50).map(|_| ask())).await;
         assert!(all.iter().all(|r| *r == Some(Ok(0))));
-        let other = flights.join("bob", || async { Ok(7) }).await;
+        let other = single.join("bob", || async { Ok(7) }).await;
         assert_eq!((other, calls.load(Ordering::SeqCst)), (Some(Ok(7)), 1));
     }
 
     #[tokio::test]
-    async fn a_failure_is_soon_asked_again_and_a_panic_is_forgotten() {
-        let flights = Flights::<_, usize, &str>::new(Duration::from_secs(60), Duration::ZERO);
-        let first = flights.join(1, || async { Err("away") }).await;
+    async fn a_failure_is_soon_tried_again_and_a_panic_is_forgotten() {
+        let single = SingleFlight::<_, usize, &str>::new(Duration::from_secs(60), Duration::ZERO);
+        let first = single.join(1, || async { Err("away") }).await;
         assert_eq!(first, Some(Err("away")));
-        let again = || flights.join(1, || async { Ok(2) });
+        let again = || single.join(1, || async { Ok(2) });
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         while again().await != Some(Ok(2)) {
             assert!(tokio::time::Instant::now() < deadline);
             tokio::task::yield_now().await;
         }
-        let panicked = flights.join(2, || async { std::panic::resume_unwind(Box::new("x")) });
+        let panicked = single.join(2, || async { std::panic::resume_unwind(Box::new("x")) });
         assert_eq!(panicked.await, None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the check saw. Pure.
+//! What the check read of the cluster.
 
 use std::collections::BTreeMap;
 
@@ -11,28 +11,28 @@ use serde::Serialize;
 use super::rbac::Rbac;
 use crate::state::installation::Installation;
 
-/// Something that could not be looked at.
+/// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unseen {
+pub struct Unreadable {
     /// What.
     pub what: &'static str,
     /// What the API server said.
     pub why: String,
 }
 
-/// What was there, or why it could not be looked at.
-pub type Look<T> = Result<T, Unseen>;
+/// What was read, or why it could not be.
+pub type Read<T> = Result<T, Unreadable>;
 
-/// A namespace.
+/// A namespace and its labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct NamespaceLabels {
     /// Its name.
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
 
-impl Place {
+impl NamespaceLabels {
     /// Whether it is opted in.
     #[must_use]
     pub fn is_opted_in(&self) -> bool {
@@ -44,7 +44,7 @@ impl Place {
 /// A service account: namespace and name.
 pub type Account = (String, String);
 
-/// A Secret with a token, and the account that it is for.
+/// A Secret with a token of a service account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSecret {
     /// Namespace of both.
@@ -55,7 +55,7 @@ pub struct TokenSecret {
     pub account: String,
 }
 
-/// What a person makes and a controller makes pods from, and that has no stamp.
+/// A parent without a stamp.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unstamped {
     /// Its namespace.
@@ -66,44 +66,44 @@ pub struct Unstamped {
     pub name: String,
 }
 
-/// What the check saw.
+/// What the check read of the cluster.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct Snapshot {
     /// Our own namespace.
     pub home: String,
     /// Version of the API server, as `v1.36.3`.
-    pub version: Look<String>,
+    pub version: Read<String>,
     /// The rules in force.
-    pub rules: Look<Rules>,
+    pub rules: Read<Rules>,
     /// Our policies and webhook configurations.
-    pub installation: Look<Installation>,
-    /// Who may do what.
-    pub rbac: Look<Rbac>,
+    pub installation: Read<Installation>,
+    /// Roles and bindings.
+    pub rbac: Read<Rbac>,
     /// All namespaces.
-    pub namespaces: Look<Vec<Place>>,
+    pub namespaces: Read<Vec<NamespaceLabels>>,
     /// All service accounts.
-    pub accounts: Look<Vec<Account>>,
-    /// All Secrets with tokens; nothing of them but what account they are for.
-    pub token_secrets: Look<Vec<TokenSecret>>,
-    /// What has no stamp in opted-in namespaces; Jobs that have succeeded excepted.
-    pub unstamped: Look<Vec<Unstamped>>,
+    pub accounts: Read<Vec<Account>>,
+    /// All Secrets with tokens; only names are read.
+    pub token_secrets: Read<Vec<TokenSecret>>,
+    /// Parents without a stamp in opted-in namespaces; Jobs that have succeeded are ignored.
+    pub unstamped: Read<Vec<Unstamped>>,
     /// All mutating webhook configurations.
-    pub webhooks: Look<Vec<MutatingWebhookConfiguration>>,
+    pub webhooks: Read<Vec<MutatingWebhookConfiguration>>,
     /// The network policies of our own namespace.
-    pub network_policies: Look<Vec<NetworkPolicy>>,
+    pub network_policies: Read<Vec<NetworkPolicy>>,
 }
 
-impl Seen {
+impl Snapshot {
     /// The namespaces that are opted in.
     #[must_use]
-    pub fn opted_in(&self) -> Vec<&Place> {
+    pub fn opted_in(&self) -> Vec<&NamespaceLabels> {
         let all = self.namespaces.iter().flatten();
         all.filter(|place| place.is_opted_in()).collect()
     }
 
-    /// What could not be looked at.
+    /// What could not be read.
     #[must_use]
-    pub fn unseen(&self) -> Vec<Unseen> {
+    pub fn unreadable(&self) -> Vec<Unreadable> {
         let all = [
             self.version.as_ref().err(),
             self.rules.as_ref().err(),

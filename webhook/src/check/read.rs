@@ -1,4 +1,4 @@
-//! Asks the API server for what the check looks at. Of Secrets, names only; nothing is written.
+//! Reads from the API server what the check looks at; of Secrets only names. Writes nothing.
 
 use std::fmt::Debug;
 
@@ -15,22 +15,22 @@ use namesake_service::{parse_rules, rules_files};
 use serde::de::DeserializeOwned;
 
 use super::rbac::{Listing, Rbac};
-use super::{Look, Place, Seen, TokenSecret, Unseen, Unstamped};
+use super::{NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable, Unstamped};
 use crate::decide::kinds::{self, Scope};
 use crate::state::installation::Installation;
 use crate::state::watch::served;
 
-/// Jobs that may make pods yet, as far as the API server can tell them apart.
+/// Jobs that may still create pods, as far as the API server can select them.
 const NOT_SUCCEEDED: &str = "status.successful=0";
 /// Type of Secrets with a token, and the annotation that names their account.
 const TOKEN_TYPE: &str = "type=kubernetes.io/service-account-token";
 const TOKEN_ACCOUNT: &str = "kubernetes.io/service-account.name";
 
-/// Looks at all of it. What the caller may not see is in what was seen.
-pub(super) async fn look(client: &Client, home: &str) -> anyhow::Result<Seen> {
+/// Reads all of it. What the caller is not allowed to read is recorded in the snapshot.
+pub(super) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot> {
     let version = match client.apiserver_version().await {
         Ok(info) => Ok(info.git_version),
-        Err(error @ Error::Api(_)) => Err(unseen("the version of the API server", &error)),
+        Err(error @ Error::Api(_)) => Err(unreadable("the version of the API server", &error)),
         Err(error) => return Err(error).context("no API server answers"),
     };
     let (
@@ -59,7 +59,7 @@ pub(super) async fn look(client: &Client, home: &str) -> anyhow::Result<Seen> {
         ),
     );
     let unstamped = unstamped(client, &namespaces).await;
-    Ok(Seen {
+    Ok(Snapshot {
         home: home.to_owned(),
         version,
         rules,
@@ -74,39 +74,39 @@ pub(super) async fn look(client: &Client, home: &str) -> anyhow::Result<Seen> {
     })
 }
 
-fn unseen(what: &'static str, why: &impl ToString) -> Unseen {
-    Unseen {
+fn unreadable(what: &'static str, why: &impl ToString) -> Unreadable {
+    Unreadable {
         what,
         why: why.to_string(),
     }
 }
 
-async fn list<K>(api: Api<K>, what: &'static str) -> Look<Vec<K>>
+async fn list<K>(api: Api<K>, what: &'static str) -> Read<Vec<K>>
 where
     K: Clone + DeserializeOwned + Debug,
 {
     let found = api.list(&ListParams::default()).await;
     found
         .map(|list| list.items)
-        .map_err(|error| unseen(what, &error))
+        .map_err(|error| unreadable(what, &error))
 }
 
 async fn metadata<K>(
     api: Api<K>,
     params: &ListParams,
     what: &'static str,
-) -> Look<Vec<PartialObjectMeta<K>>>
+) -> Read<Vec<PartialObjectMeta<K>>>
 where
     K: Clone + DeserializeOwned + Debug + Resource,
 {
     let found = api.list_metadata(params).await;
     found
         .map(|list| list.items)
-        .map_err(|error| unseen(what, &error))
+        .map_err(|error| unreadable(what, &error))
 }
 
-/// The rules as written; if they are broken, those that the broker accepted last.
-async fn rules(client: &Client, home: &str) -> Look<Rules> {
+/// The current rules; if they are not valid, those that the broker accepted last.
+async fn rules(client: &Client, home: &str) -> Read<Rules> {
     let what = "the rules";
     let maps = Api::<ConfigMap>::namespaced(client.clone(), home);
     let mut problems = format!("there is no ConfigMap {home}/{RULES_CONFIG_MAP}");
@@ -114,7 +114,7 @@ async fn rules(client: &Client, home: &str) -> Look<Rules> {
         let Some(map) = maps
             .get_opt(name)
             .await
-            .map_err(|error| unseen(what, &error))?
+            .map_err(|error| unreadable(what, &error))?
         else {
             continue;
         };
@@ -123,11 +123,11 @@ async fn rules(client: &Client, home: &str) -> Look<Rules> {
             Err(error) => problems = format!("ConfigMap {home}/{name}: {error}"),
         }
     }
-    Err(unseen(what, &problems))
+    Err(unreadable(what, &problems))
 }
 
-async fn installation(client: &Client) -> Look<Installation> {
-    let of = |error: Error| unseen("our policies and webhook configurations", &error);
+async fn installation(client: &Client) -> Read<Installation> {
+    let of = |error: Error| unreadable("our policies and webhook configurations", &error);
     let mutating = Api::all(client.clone());
     let validating = Api::all(client.clone());
     Ok(Installation {
@@ -141,7 +141,7 @@ async fn installation(client: &Client) -> Look<Installation> {
     })
 }
 
-async fn rbac(client: &Client) -> Look<Rbac> {
+async fn rbac(client: &Client) -> Read<Rbac> {
     let (cluster_roles, roles, cluster_role_bindings, role_bindings) = tokio::try_join!(
         list(Api::all(client.clone()), "who may do what: ClusterRoles"),
         list(Api::all(client.clone()), "who may do what: Roles"),
@@ -159,25 +159,27 @@ async fn rbac(client: &Client) -> Look<Rbac> {
     }))
 }
 
-async fn namespaces(client: &Client) -> Look<Vec<Place>> {
+async fn namespaces(client: &Client) -> Read<Vec<NamespaceLabels>> {
     let api = Api::<Namespace>::all(client.clone());
     let all = metadata(api, &ListParams::default(), "the namespaces").await?;
-    // In one that is being deleted nothing new is made.
+    // Nothing new can be created in a namespace that is being deleted.
     let stay = all
         .into_iter()
         .filter(|one| one.metadata.deletion_timestamp.is_none());
-    let places = stay.map(|one| Place {
+    let places = stay.map(|one| NamespaceLabels {
         name: one.name_any(),
         labels: one.metadata.labels.unwrap_or_default(),
     });
     Ok(places.collect())
 }
 
-/// What has no stamp where somebody looks for one. What a controller made belongs to what it was made from.
-async fn unstamped(client: &Client, places: &Look<Vec<Place>>) -> Look<Vec<Unstamped>> {
-    let what = "what has no proven person";
-    let served = served(client).await.map_err(|error| unseen(what, &error))?;
-    let off = |place: &&Place| {
+/// Parents without a stamp in namespaces where stamps are checked. What a controller created belongs to its parent.
+async fn unstamped(client: &Client, places: &Read<Vec<NamespaceLabels>>) -> Read<Vec<Unstamped>> {
+    let what = "parents without a proven requester";
+    let served = served(client)
+        .await
+        .map_err(|error| unreadable(what, &error))?;
+    let off = |place: &&NamespaceLabels| {
         place
             .labels
             .get(MODE_LABEL)
@@ -197,7 +199,7 @@ async fn unstamped(client: &Client, places: &Look<Vec<Place>>) -> Look<Vec<Unsta
             };
             let listed = api.list_metadata(&params).await;
             let listed = listed
-                .map_err(|error| unseen(what, &error))?
+                .map_err(|error| unreadable(what, &error))?
                 .items
                 .into_iter();
             let is_made = |one: &PartialObjectMeta<DynamicObject>| {
@@ -217,7 +219,7 @@ async fn unstamped(client: &Client, places: &Look<Vec<Place>>) -> Look<Vec<Unsta
     Ok(found)
 }
 
-async fn accounts(client: &Client) -> Look<Vec<(String, String)>> {
+async fn accounts(client: &Client) -> Read<Vec<(String, String)>> {
     let api = Api::<ServiceAccount>::all(client.clone());
     let all = metadata(api, &ListParams::default(), "the service accounts").await?;
     Ok(all
@@ -226,7 +228,7 @@ async fn accounts(client: &Client) -> Look<Vec<(String, String)>> {
         .collect())
 }
 
-async fn token_secrets(client: &Client) -> Look<Vec<TokenSecret>> {
+async fn token_secrets(client: &Client) -> Read<Vec<TokenSecret>> {
     let api = Api::<Secret>::all(client.clone());
     let params = ListParams::default().fields(TOKEN_TYPE);
     let all = metadata(api, &params, "the names of Secrets with tokens").await?;

@@ -1,0 +1,104 @@
+//! The parent of an object: from memory, or with one GET if our watch is behind.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use kube::Error;
+use namesake_core::Reason;
+
+use crate::decide::known::KnownParent;
+use crate::decide::who::ParentReference;
+use crate::review::refused::Refused;
+use crate::state::{State, watch};
+
+/// A parent.
+pub(super) struct Found {
+    pub(super) parent: Arc<KnownParent>,
+    /// Whether the API server was asked for it just now.
+    pub(super) is_fresh: bool,
+}
+
+/// Why a parent was not found.
+pub(super) enum Missing {
+    /// It does not exist.
+    Gone(Refused),
+    /// It is not known whether it exists.
+    Unknown(Refused),
+}
+
+impl From<Missing> for Refused {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Gone(refused) | Missing::Unknown(refused) => refused,
+        }
+    }
+}
+
+/// What the API server answers before the deadline; `None` if it says that there is no such object.
+pub(super) async fn get_within<T>(
+    deadline: Instant,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<Option<T>, String> {
+    match tokio::time::timeout_at(deadline.into(), call).await {
+        Ok(Ok(found)) => Ok(Some(found)),
+        Ok(Err(Error::Api(status))) if status.code == 404 => Ok(None),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the API server did not answer in time".to_owned()),
+    }
+}
+
+/// The parent that an owner reference names. Its UID decides.
+pub(super) async fn find(
+    state: &State,
+    namespace: &str,
+    reference: &ParentReference<'_>,
+    deadline: Instant,
+) -> Result<Found, Missing> {
+    let uid = &reference.owner.uid;
+    match state.parents.get(namespace, reference.kind.name, uid) {
+        Some(parent) => Ok(Found {
+            parent,
+            is_fresh: false,
+        }),
+        None => find_fresh(state, namespace, reference, deadline).await,
+    }
+}
+
+/// The same, whatever is in memory.
+pub(super) async fn find_fresh(
+    state: &State,
+    namespace: &str,
+    reference: &ParentReference<'_>,
+    deadline: Instant,
+) -> Result<Found, Missing> {
+    let (kind, owner) = (reference.kind, reference.owner);
+    let refused = |what: &str| {
+        let text = format!(
+            "{} {}, to which this belongs, could not be read: {what}; the controller tries again by itself",
+            kind.name, owner.name
+        );
+        Refused::new(Reason::ParentLookupFailed, text)
+    };
+    let Some(client) = state.cluster() else {
+        return Err(Missing::Gone(refused("there is no API server")));
+    };
+    state.metrics.parent_fetches.inc();
+    let resource = state.installed.resource(kind);
+    let fetch = watch::fetch(client, kind, &resource, namespace, &owner.name);
+    let found = get_within(deadline, fetch).await;
+    match found
+        .map_err(|error| Missing::Unknown(refused(&error)))?
+        .flatten()
+    {
+        Some((uid, parent)) if uid == owner.uid.as_str() => Ok(Found {
+            parent: state.parents.apply(namespace, &uid, parent),
+            is_fresh: true,
+        }),
+        Some((uid, _)) => {
+            let what = format!("it has UID {uid}, and this belongs to UID {}", owner.uid);
+            Err(Missing::Gone(refused(&what)))
+        }
+        None => Err(Missing::Gone(refused("it does not exist"))),
+    }
+}

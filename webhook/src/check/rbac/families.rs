@@ -1,0 +1,149 @@
+//! Families of rights that let somebody act as somebody else, and where they matter.
+
+use super::Right;
+use super::remedy::Narrowing;
+use super::rights::*;
+use crate::check::Severity;
+
+/// Rights that nobody else should have, for one reason.
+pub(super) struct Family {
+    pub(super) check: &'static str,
+    pub(super) severity: Severity,
+    pub(super) rights: &'static [Right],
+    /// What follows from having one, after the rights.
+    pub(super) so: &'static str,
+    /// What to do instead of keeping the binding.
+    pub(super) instead: &'static str,
+    /// How a program that holds such a right in the whole cluster can keep working.
+    pub(super) narrowing: Narrowing,
+}
+
+/// Checks of what trusted controllers exist to do.
+pub(super) const OF_CARRIERS: [&str; 2] = ["developers", "our-namespace"];
+
+pub(super) const EVERYWHERE: [Family; 8] = [
+    Family {
+        check: "admins",
+        severity: Severity::Critical,
+        rights: &[ADMINISTER],
+        so: "to every policy, and it is not known who that is: everybody, every account, or whoever can create a pod there",
+        instead: "name the people",
+        narrowing: Narrowing::AsInstead,
+    },
+    Family {
+        check: "developers",
+        severity: Severity::Critical,
+        rights: &[RUN],
+        so: "in every namespace, so also with the accounts of controllers",
+        instead: "bind the role in the namespaces where they work",
+        narrowing: Narrowing::ByNamespaceOrCarrier,
+    },
+    Family {
+        check: "impersonation",
+        severity: Severity::Critical,
+        rights: &[
+            IMPERSONATE_USERS,
+            IMPERSONATE_GROUPS,
+            IMPERSONATE_ACCOUNTS,
+            IMPERSONATE_EXTRAS,
+        ],
+        so: "in the whole cluster: the API server takes them for whoever they name",
+        instead: "a role without impersonation; whoever keeps it for some names, resourceNames, acts as those, and stays a finding unless --trust names it",
+        narrowing: Narrowing::ByName,
+    },
+    Family {
+        check: "tokens",
+        severity: Severity::Critical,
+        rights: &[TOKENS],
+        so: "in every namespace: whoever has a token of an account acts as it",
+        instead: "bind the role in the namespaces where they work",
+        narrowing: Narrowing::ByNamespace,
+    },
+    Family {
+        check: "guards",
+        severity: Severity::Critical,
+        rights: &[POLICIES, CONFIGURATIONS],
+        so: ": policies cannot protect policies, and a webhook can change what admins write",
+        instead: "a role without admission policies; webhook configurations of its own it keeps by resourceNames",
+        narrowing: Narrowing::ByName,
+    },
+    Family {
+        check: "escalation",
+        severity: Severity::Critical,
+        rights: &[ESCALATE, BIND, SIGN],
+        so: "in the whole cluster: that amounts to every right",
+        instead: "a role without escalate; bind and sign it keeps for roles and signers of its own, resourceNames",
+        narrowing: Narrowing::ByName,
+    },
+    Family {
+        check: "kubelets",
+        severity: Severity::Critical,
+        rights: &[KUBELETS],
+        so: ": no webhook and no policy sees it",
+        instead: "a role with nodes/metrics and nodes/stats",
+        narrowing: Narrowing::AsInstead,
+    },
+    Family {
+        check: "our-secrets",
+        severity: Severity::Critical,
+        rights: &[SECRETS],
+        so: ": whoever has the stamp key signs as anyone",
+        instead: "bind the role in other namespaces; and rotate the stamp key, docs/operate.md",
+        narrowing: Narrowing::ByNamespace,
+    },
+];
+
+pub(super) const HOME_SECRETS: &Family = &EVERYWHERE[7];
+pub(super) const HOME: Family = Family {
+    check: "our-namespace",
+    severity: Severity::Warning,
+    rights: &[
+        WRITE_SECRETS,
+        WRITE_RULES,
+        RUN,
+        ENTER,
+        REACH,
+        of(TOKENS, OUR_ACCOUNTS),
+    ],
+    so: "in our namespace: only the policy namesake-system prevents it",
+    instead: "bind the role in other namespaces",
+    narrowing: Narrowing::ByNamespace,
+};
+// Policies do not see impersonation.
+pub(super) const HOME_IMPERSONATION: Family = Family {
+    check: "impersonation",
+    severity: Severity::Critical,
+    rights: &[of(IMPERSONATE_ACCOUNTS, OUR_ACCOUNTS)],
+    so: "in our namespace: the webhook's can read the stamp key, with which one signs as anyone",
+    instead: "bind the role in other namespaces",
+    narrowing: Narrowing::ByName,
+};
+pub(super) const HOME_ROLES: Family = Family {
+    check: "escalation",
+    severity: Severity::Critical,
+    rights: &[ESCALATE, BIND],
+    so: "in our namespace",
+    instead: "bind the role in other namespaces",
+    narrowing: Narrowing::ByName,
+};
+pub(super) const GUARDED_HOME: Family = Family {
+    check: "guarded-accounts",
+    severity: Severity::Critical,
+    rights: &[RUN, ENTER, TOKENS, IMPERSONATE_ACCOUNTS],
+    so: "in the namespace of a guarded account, and so act as that account",
+    instead: "move the account to a namespace of its own",
+    narrowing: Narrowing::AsInstead,
+};
+pub(super) const OPTED_IN: Family = Family {
+    check: "opted-in-rights",
+    severity: Severity::Warning,
+    rights: &[TOKENS, IMPERSONATE_ACCOUNTS],
+    so: "of a namespace where each account belongs to a user",
+    instead: "a role without these two rights, docs/trust.md, \"Taking rights away\"",
+    narrowing: Narrowing::AsInstead,
+};
+pub(super) const OPTED_IN_DENIED: Family = Family {
+    rights: &[IMPERSONATE_ACCOUNTS],
+    instead: "a role without this right, docs/trust.md, \"Taking rights away\"",
+    ..OPTED_IN
+};

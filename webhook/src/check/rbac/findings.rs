@@ -1,0 +1,142 @@
+//! Who holds rights that let somebody act as somebody else. Pure.
+
+use super::families::*;
+use super::remedy;
+use super::subject::Trust;
+use super::subject::{Subject, Trusted};
+use super::{Bound, Rbac};
+use crate::check::{Finding, Holder, Severity};
+
+/// What bindings grant to subjects that are not expected to have it, and to those that are.
+pub(in crate::check) struct RightsReport<'a> {
+    trusted: &'a Trusted<'a>,
+    findings: Vec<Finding>,
+    holders: Vec<Holder>,
+}
+
+impl<'a> RightsReport<'a> {
+    pub(in crate::check) fn new(trusted: &'a Trusted<'a>) -> Self {
+        Self {
+            trusted,
+            findings: Vec::new(),
+            holders: Vec::new(),
+        }
+    }
+
+    /// What is granted in the whole cluster.
+    pub(in crate::check) fn everywhere(&mut self, rbac: &Rbac) {
+        for bound in rbac.everywhere() {
+            for family in &EVERYWHERE {
+                self.check(bound, family, family.severity, family.so);
+            }
+        }
+    }
+
+    /// What is granted in our own namespace; `guarded`: whether the policy that protects it is in force.
+    pub(in crate::check) fn at_home(&mut self, rbac: &Rbac, guarded: bool) {
+        let (severity, so) = match guarded {
+            true => (HOME.severity, HOME.so),
+            false => (
+                Severity::Critical,
+                "in our namespace, and no policy prevents it",
+            ),
+        };
+        for bound in rbac.everywhere() {
+            self.check(bound, &HOME, severity, so);
+        }
+        for bound in rbac.only_in(self.trusted.home) {
+            self.check(bound, HOME_SECRETS, HOME_SECRETS.severity, HOME_SECRETS.so);
+            for family in [&HOME_ROLES, &HOME_IMPERSONATION] {
+                self.check(bound, family, family.severity, family.so);
+            }
+            self.check(bound, &HOME, severity, so);
+        }
+    }
+
+    /// What is granted in namespaces of guarded accounts; namespace, and its accounts.
+    pub(in crate::check) fn where_guarded(&mut self, rbac: &Rbac, homes: &[(String, String)]) {
+        for (namespace, who) in homes {
+            let so = format!("{}: {who}", GUARDED_HOME.so);
+            for bound in rbac.only_in(namespace) {
+                self.check(bound, &GUARDED_HOME, GUARDED_HOME.severity, &so);
+            }
+        }
+    }
+
+    /// What is granted in a namespace that is opted in; `denied`: whether the policy on tokens denies.
+    pub(in crate::check) fn opted_in(&mut self, rbac: &Rbac, namespace: &str, denied: bool) {
+        let family = if denied { &OPTED_IN_DENIED } else { &OPTED_IN };
+        for bound in rbac.only_in(namespace) {
+            self.check(bound, family, family.severity, family.so);
+        }
+    }
+
+    pub(in crate::check) fn into_parts(
+        mut self,
+        mut before: Vec<Finding>,
+    ) -> (Vec<Finding>, Vec<Holder>) {
+        before.append(&mut self.findings);
+        (before, self.holders)
+    }
+
+    fn check(&mut self, bound: &Bound, family: &Family, severity: Severity, so: &str) {
+        let granted: Vec<_> = family
+            .rights
+            .iter()
+            .filter(|right| bound.grants(right))
+            .collect();
+        if granted.is_empty() {
+            return;
+        }
+        let place = bound.place();
+        let (mut people, mut programs) = (Vec::new(), Vec::new());
+        for subject in &bound.subjects {
+            let carries = OF_CARRIERS.contains(&family.check) && self.trusted.is_carrier(subject);
+            let why = self.trusted.why(subject);
+            match why.or(carries.then_some(Trust::Carrier)) {
+                None if self.is_program_elsewhere(subject) => programs.push(subject),
+                None => people.push(subject),
+                Some(trusted) => self.holders.push(Holder {
+                    trusted,
+                    subject: subject.to_string(),
+                    check: family.check,
+                    place: place.clone(),
+                }),
+            }
+        }
+        let words: Vec<_> = granted.iter().map(|right| right.words).collect();
+        let space = if so.starts_with(':') { "" } else { " " };
+        let finding = |subjects: &[&Subject], remedy: String| Finding {
+            severity,
+            check: family.check,
+            what: format!("may {}{space}{so}", words.join(", ")),
+            remedy,
+            subjects: subjects.iter().map(ToString::to_string).collect(),
+            place: place.clone(),
+        };
+        if !people.is_empty() {
+            let without = remedy::remove_binding(bound, people.len());
+            let remedy = format!("{without} (instead: {})", family.instead);
+            self.findings.push(finding(&people, remedy));
+        }
+        if !programs.is_empty() {
+            let narrow = remedy::NarrowRemedy {
+                bound,
+                programs: &programs,
+                check: family.check,
+                rights: &granted,
+                instead: family.instead,
+                narrowing: family.narrowing,
+            };
+            let remedy = narrow.to_string();
+            self.findings.push(finding(&programs, remedy));
+        }
+    }
+
+    /// A program outside the namespaces of users: it has its rights because it needs some of them.
+    fn is_program_elsewhere(&self, subject: &Subject) -> bool {
+        let inside = subject.namespace();
+        let inside = inside.is_some_and(|namespace| self.trusted.opted_in.contains(namespace));
+        subject.is_program() && !inside
+    }
+}

@@ -1,0 +1,59 @@
+//! The requester of a review, as the API server authenticated it.
+
+use namesake_core::Text;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::review::text::objects_only;
+
+/// Who the API server says makes the request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub struct UserInfo<'a> {
+    /// Name of the person, service account or node.
+    #[serde(borrow, default)]
+    pub username: Text<'a>,
+    /// Groups.
+    #[serde(borrow, default)]
+    pub groups: Option<Vec<Text<'a>>>,
+    /// What the authenticator adds to it.
+    #[serde(borrow, default)]
+    pub extra: Option<Extra<'a>>,
+}
+
+/// The part of `userInfo.extra` that is read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Extra<'a> {
+    #[serde(rename = "authentication.kubernetes.io/credential-id", default)]
+    credential_id: Option<Vec<IgnoredAny>>,
+    #[serde(borrow, rename = "authentication.kubernetes.io/pod-name", default)]
+    pod_name: Option<Vec<Text<'a>>>,
+    #[serde(borrow, rename = "authentication.kubernetes.io/pod-uid", default)]
+    pod_uid: Option<Vec<Text<'a>>>,
+}
+
+impl UserInfo<'_> {
+    /// Whether the request has a credential id. An impersonated request has none.
+    #[must_use]
+    pub fn has_credential_id(&self) -> bool {
+        let ids = self.extra.as_ref().and_then(|e| e.credential_id.as_ref());
+        ids.is_some_and(|ids| !ids.is_empty())
+    }
+
+    /// Whether the credential was issued to a pod.
+    #[must_use]
+    pub fn is_pod(&self) -> bool {
+        self.pod().is_some()
+    }
+
+    /// Name and UID of the pod that the credential was issued to.
+    #[must_use]
+    pub fn pod(&self) -> Option<(&str, &str)> {
+        let extra = self.extra.as_ref().filter(|_| self.has_credential_id())?;
+        let name = extra.pod_name.as_ref()?.first()?.as_str();
+        Some((name, extra.pod_uid.as_ref()?.first()?.as_str()))
+    }
+}
+
+objects_only!(UserInfo, Extra);
