@@ -127,6 +127,7 @@ async fn every_refusal_names_requester_rule_and_remedy() {
             "remove ",
             "create ",
             "sign in",
+            "send the request",
             "let it leave",
             "fix the",
             "set the",
