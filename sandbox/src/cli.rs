@@ -1,4 +1,4 @@
-//! What the program does: one function per subcommand, and how it is ended.
+//! The program `namesake-sandbox`: one function per subcommand, and how it is stopped.
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
@@ -25,7 +25,7 @@ pub mod demo;
 pub mod instructions;
 pub mod output;
 
-/// Runs a subcommand until it has ended or is to end. 0: all went well; 1: it did not; 130: it was ended.
+/// Runs a subcommand until it completes or is stopped. Exit codes: 0 success, 1 failure, 130 stopped.
 #[must_use]
 pub fn run(cli: &Cli) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -50,7 +50,7 @@ pub fn run(cli: &Cli) -> ExitCode {
             Command::Build => build().await,
         }
     });
-    // A build that is broken off runs in a thread that nobody waits for.
+    // An interrupted build may still run in a thread that nothing waits for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
 }
@@ -58,11 +58,11 @@ pub fn run(cli: &Cli) -> ExitCode {
 async fn build() -> ExitCode {
     let built = tokio::task::spawn_blocking(|| {
         let (binaries, python) = sandbox::prepare(say)?;
-        // Only the tests run Argo.
+        // Only the tests use Argo.
         let argo = ArgoPrograms::find_or_build(&mut |line| say(line))?;
         anyhow::Ok((binaries, argo, python))
     });
-    match built.await.context("the build was broken off") {
+    match built.await.context("the build was interrupted") {
         Ok(Ok((binaries, argo, python))) => {
             say(&format!(
                 "built: {}, {} and {}",
@@ -76,7 +76,7 @@ async fn build() -> ExitCode {
     }
 }
 
-/// Runs something in a work folder until it ends or we are asked to end; keeps the folder, and names it, if that went wrong.
+/// Runs `work` in a new work folder until it completes or a stop is requested; keeps the folder, and prints its path, on failure.
 async fn with_folder(keep: bool, work: impl AsyncFnOnce(&WorkFolder) -> Result<bool>) -> ExitCode {
     let folder = match WorkFolder::create() {
         Ok(folder) => folder,
@@ -84,8 +84,8 @@ async fn with_folder(keep: bool, work: impl AsyncFnOnce(&WorkFolder) -> Result<b
     };
     let outcome = tokio::select! {
         outcome = work(&folder) => Some(outcome),
-        reason = asked_to_end() => {
-            say(&format!("ending: {reason}"));
+        reason = stop_requested() => {
+            say(&format!("stopping: {reason}"));
             None
         }
     };
@@ -110,8 +110,8 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Ends when somebody asks us to, or when who started us is gone.
-async fn asked_to_end() -> &'static str {
+/// Waits for a signal to stop, or until the process that started this one is gone.
+async fn stop_requested() -> &'static str {
     let parent = getppid();
     let orphaned = async {
         while getppid() == parent {
@@ -126,9 +126,9 @@ async fn asked_to_end() -> &'static str {
     };
     tokio::select! {
         () = received(SignalKind::interrupt()) => "interrupted",
-        () = received(SignalKind::terminate()) => "asked to terminate",
-        () = received(SignalKind::hangup()) => "the terminal is gone",
-        () = orphaned => "the process that started this one is gone",
+        () = received(SignalKind::terminate()) => "terminated",
+        () = received(SignalKind::hangup()) => "the terminal was closed",
+        () = orphaned => "the process that started this one has exited",
     }
 }
 
@@ -146,7 +146,7 @@ async fn stay_up(folder: &WorkFolder, args: &SandboxArgs) -> Result<bool> {
         Laptop::open(&sandbox, folder, BOB, BOB).await?,
     ];
     say("up");
-    print(&instructions::how_to_talk_to(&sandbox, folder, &laptops)?);
+    print(&instructions::instructions(&sandbox, folder, &laptops)?);
     std::future::pending().await
 }
 
@@ -161,11 +161,11 @@ async fn control_plane(folder: &WorkFolder, args: &ControlPlaneArgs) -> Result<b
         print(&env);
     } else {
         say(&format!(
-            "the API server answers at {}; kubeconfigs are in {}",
+            "the API server listens at {}; kubeconfigs are in {}",
             control_plane.server(),
             folder.kubeconfigs().display()
         ));
-        print(&format!("\n{env}\n\nCtrl-C ends it."));
+        print(&format!("\n{env}\n\nPress Ctrl-C to stop it."));
     }
     std::future::pending().await
 }

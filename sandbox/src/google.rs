@@ -1,4 +1,4 @@
-//! Google's side: the emulator with acme's projects, pool and bucket, in front of the storage.
+//! Google's side: the emulator with the projects, workload pool and bucket of acme, in front of the object storage.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -20,18 +20,18 @@ pub mod storage;
 pub const PROJECT: &str = "acme";
 /// Its number.
 pub const PROJECT_NUMBER: u64 = 314_159_265_358;
-/// Where the identities' Google accounts are.
+/// The project of the identities' Google accounts.
 pub const IDENTITIES: &str = "acme-identities";
 const IDENTITIES_NUMBER: u64 = 271_828_182_845;
-/// Everybody's data, each in a folder of their own.
+/// The bucket with everybody's data, each user's in their own folder.
 pub const BUCKET: &str = "acme-mf";
-/// Who owns the projects, as the admin of acme does.
+/// The owner of the projects: acme's admin.
 pub const OWNER: &str = "admin@acme.com";
 /// The broker's own Google account.
 pub const BROKER_ACCOUNT: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
 
 const START_TRIES: u32 = 5;
-/// What docs/install-gke.md gives the broker, and no more.
+/// The roles that docs/install-gke.md gives the broker.
 const BROKER_ROLE: (&str, &[&str]) = (
     "projects/acme-identities/roles/namesakeBroker",
     &[
@@ -68,10 +68,10 @@ pub struct Google {
 }
 
 impl Google {
-    /// Starts both, in the current tokio runtime. `propagation` is how long IAM takes to believe a change (minutes at Google).
+    /// Starts both, in the current tokio runtime. `propagation` is how long IAM takes to propagate a change (minutes at Google).
     ///
     /// # Errors
-    /// A port or program that cannot be had.
+    /// A port or program is not available.
     pub async fn start(
         control_plane: &ControlPlane,
         folder: &WorkFolder,
@@ -104,29 +104,29 @@ impl Google {
                 Err(error) if attempt == START_TRIES || ports::is_free(port) => {
                     return Err(error).context("the emulator of Google's side does not start");
                 }
-                // Somebody took the port in between.
+                // Another program took the port in between.
                 Err(_) => storage.stop().await,
             }
         }
         Err(anyhow!("the emulator of Google's side was not started"))
     }
 
-    /// Where all of Google is.
+    /// The base URL of all of Google's APIs.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.emulator.base_url
     }
 
-    /// The emulator, to look into it.
+    /// The emulator.
     #[must_use]
     pub fn emulator(&self) -> &Emulator {
         &self.emulator
     }
 
-    /// Gives a person the folder of their identity, as an admin of the bucket would, so that their laptop can write there too.
+    /// Grants a person the folder of their identity, as an admin of the bucket would, so that their laptop can write there too.
     ///
     /// # Errors
-    /// The emulator's words.
+    /// The emulator refuses.
     pub fn grant_folder(&self, person: &str, identity: &IdentityName) -> Result<()> {
         let member = format!("user:{person}");
         let folder = FolderSeed {
@@ -141,7 +141,7 @@ impl Google {
         self.emulator
             .state()
             .seed(seed)
-            .map_err(|error| anyhow!("cannot give {person} a folder: {error}"))
+            .map_err(|error| anyhow!("cannot grant {person} a folder: {error}"))
     }
 }
 
@@ -165,7 +165,7 @@ fn bucket(bindings: Vec<Value>, managed_folders: Vec<FolderSeed>) -> BucketSeed 
     }
 }
 
-/// What an admin of acme set up before Namesake came, and for it (docs/install-gke.md).
+/// What an admin of acme has set up, also for Namesake (docs/install-gke.md).
 fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
     let broker = format!("serviceAccount:{BROKER_ACCOUNT}");
     let role = |(name, permissions): (&str, &[&str])| CustomRole {
@@ -212,7 +212,7 @@ fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
     })
 }
 
-/// Google's windows scaled to `propagation`: policies take longest, new accounts are seen earlier.
+/// Google's delays scaled to `propagation`: policies take longest, new accounts are visible earlier.
 fn delays(propagation: Duration) -> Value {
     let whole = propagation.as_secs_f64();
     json!({"delays": {

@@ -1,4 +1,4 @@
-//! Installs `manifests/` as an admin does, with the loopback overlay and the ports of this run.
+//! Installs `manifests/` as an admin does, with the loopback overlay and this run's ports.
 
 use std::{
     fs,
@@ -22,16 +22,16 @@ use crate::{
     },
 };
 
-/// Port numbers of the overlay that stand for Services, and the names of those and of their Deployments.
+/// Placeholder ports of the overlay, and the names of the Services and Deployments that they stand for.
 const SERVICES: [(&str, &str); 2] = [("10250", "namesake-webhook"), ("10251", "namesake-broker")];
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(200);
 
 /// Installs the manifests, waits until both Deployments are available, opts the namespace `research` in, and waits until a Job
-/// there would be stamped. Webhook and broker are reached as long as their Services, which it returns, are kept.
+/// there would be stamped. Webhook and broker are reachable as long as the returned Services are kept.
 ///
 /// # Errors
-/// What kubectl said, or the end of the logs of what does not become ready.
+/// kubectl fails, or a Deployment does not become available: the message has the end of its logs.
 pub async fn install(
     control_plane: &ControlPlane,
     folder: &WorkFolder,
@@ -39,7 +39,7 @@ pub async fn install(
 ) -> Result<Vec<Service>> {
     let kubectl = Kubectl::of_admin(control_plane);
     let place = folder.path().join("install");
-    fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
     let google_port = google.rsplit(':').next().unwrap_or_default().to_owned();
     let admin = control_plane.client(ADMIN).await?;
     let mut taken = vec![("10252", google_port)];
@@ -54,7 +54,7 @@ pub async fn install(
     let applied = place.clone();
     tokio::task::spawn_blocking(move || apply(&kubectl, &applied, &taken))
         .await
-        .context("the installation was broken off")??;
+        .context("the installation was interrupted")??;
     for (_, name) in SERVICES {
         wait_until_available(&admin, name, folder).await?;
     }
@@ -63,7 +63,7 @@ pub async fn install(
     Ok(services)
 }
 
-/// Rights first, then the label: from then on the namespace's pods pass through the webhook.
+/// Rights first, then the label: from then on the namespace's pods pass the webhook.
 async fn opt_in(control_plane: &ControlPlane) -> Result<()> {
     control_plane.namespace(RESEARCH, &[]).await?;
     let kubectl = Kubectl::of_admin(control_plane);
@@ -84,7 +84,7 @@ async fn opt_in(control_plane: &ControlPlane) -> Result<()> {
     };
     tokio::task::spawn_blocking(apply)
         .await
-        .context("the opt-in was broken off")??;
+        .context("the opt-in was interrupted")??;
     let labels = [
         (OPT_IN_LABEL, STACK),
         ("pod-security.kubernetes.io/enforce", "baseline"),
@@ -138,7 +138,7 @@ async fn wait_until_available(admin: &Client, name: &str, folder: &WorkFolder) -
     }
 }
 
-/// The ends of the logs of a Deployment's pods.
+/// The last lines of the logs of a Deployment's pods.
 fn logs_of(folder: &WorkFolder, deployment: &str) -> String {
     let prefix = format!("{SYSTEM_NAMESPACE}_{deployment}-");
     let logs = fs::read_dir(folder.logs().join("pods"))
@@ -149,7 +149,7 @@ fn logs_of(folder: &WorkFolder, deployment: &str) -> String {
     of_ours
         .map(|log| {
             format!(
-                "\n{} ends:\n{}",
+                "\n{} ends with:\n{}",
                 log.path().display(),
                 tail(&log.path(), 10)
             )
@@ -157,7 +157,7 @@ fn logs_of(folder: &WorkFolder, deployment: &str) -> String {
         .collect()
 }
 
-/// Until the API server, the webhook's certificate and the webhook's watches are in step.
+/// Waits until the API server, the webhook's certificate and its watches are ready.
 async fn wait_until_stamped(alice: &Client) -> Result<()> {
     let job: Job = serde_json::from_value(json!({
         "metadata": {"generateName": "is-it-stamped-"},
@@ -170,7 +170,7 @@ async fn wait_until_stamped(alice: &Client) -> Result<()> {
     };
     let start = Instant::now();
     loop {
-        let said = match jobs.create(&dry_run, &job).await {
+        let state = match jobs.create(&dry_run, &job).await {
             Ok(job)
                 if job
                     .metadata
@@ -185,7 +185,7 @@ async fn wait_until_stamped(alice: &Client) -> Result<()> {
         };
         if start.elapsed() > LIMIT {
             bail!(
-                "no Job is stamped in namespace {RESEARCH} after {} s: {said}",
+                "no Job is stamped in namespace {RESEARCH} after {} s: {state}",
                 LIMIT.as_secs()
             );
         }

@@ -26,12 +26,12 @@ pub use kubernetes::{
 };
 pub use sandbox::Sandbox;
 
-/// The issuer of the cluster's tokens, as a GKE cluster of that name has it.
+/// The issuer of the cluster's tokens, as on GKE for a cluster of that name.
 pub const ISSUER: &str =
     "https://container.googleapis.com/v1/projects/acme/locations/us-central1/clusters/ml";
 /// The workload pool that the cluster's project owns.
 pub const WORKLOAD_POOL: &str = "acme.svc.id.goog";
-/// The cluster's name as the rules write it.
+/// The cluster's name, as in the rules.
 pub const CLUSTER: &str = "projects/acme/locations/us-central1/clusters/ml";
 /// The name of the only node.
 pub const NODE: &str = "loopback";

@@ -1,7 +1,11 @@
 //! The programs that a run needs and that are not ours: each is built or installed once, pinned, below `target/`.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use anyhow::Context;
 use thiserror::Error;
 
 pub(crate) mod go_module;
@@ -9,7 +13,7 @@ pub mod google_clients;
 pub mod kubernetes;
 pub mod python;
 
-/// The convention of the field for "use the programs that I already have".
+/// Environment variable with a folder of existing programs, as other Kubernetes test tools use it.
 pub const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
 /// A program and the Go package that it is built from.
@@ -20,21 +24,21 @@ pub struct Program {
     pub(crate) package: &'static str,
 }
 
-/// Why the programs cannot be had.
+/// Why a program is not available.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The folder that the user named lacks some.
+    /// Programs are missing in the folder that the user named.
     #[error(
-        "{ASSETS}={folder} lacks {missing}: add it there, or unset {ASSETS} and let the sandbox build it with Go (about 6 minutes, once)",
+        "{ASSETS}={folder} does not contain {missing}: add it there, or unset {ASSETS} and let the sandbox build it with Go (about 6 minutes, once)",
         folder = .folder.display()
     )]
-    Lacking {
+    Missing {
         /// The value of KUBEBUILDER_ASSETS.
         folder: PathBuf,
         /// File names.
         missing: String,
     },
-    /// A tool that we need is not installed.
+    /// A required tool is not installed.
     #[error("{tool} is not installed (looked in PATH): {remedy}")]
     NoTool {
         /// The command.
@@ -43,7 +47,7 @@ pub enum Error {
         remedy: &'static str,
     },
     /// A Go build failed.
-    #[error("go build of {program} failed; its log {log} ends:\n{tail}", log = .log.display())]
+    #[error("go build of {program} failed; its log {log} ends with:\n{tail}", log = .log.display())]
     Build {
         /// The program's name.
         program: &'static str,
@@ -52,4 +56,14 @@ pub enum Error {
         /// Its end.
         tail: String,
     },
+}
+
+/// Creates a folder of built or installed programs if it does not exist, and locks it until the returned file is dropped: a second
+/// run that builds into it waits, and then finds everything built.
+pub(crate) fn lock(folder: &Path) -> anyhow::Result<fs::File> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let lock = fs::File::create(folder.join(".lock")).context("cannot create a lock file")?;
+    lock.lock()
+        .with_context(|| format!("cannot lock {}", folder.display()))?;
+    Ok(lock)
 }

@@ -16,42 +16,42 @@ use crate::{
     programs::{kubernetes::Binaries, python::Python},
 };
 
-/// Programs of this workspace that run as pods, by the names of their images.
+/// Images of this workspace's programs, by name.
 const IMAGES: [&str; 2] = ["namesake-broker", "namesake-webhook"];
 
 /// How to start a sandbox.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How long Google's IAM takes to believe a change; minutes at Google.
+    /// How long Google's IAM takes to propagate a change; minutes at Google.
     pub propagation: Duration,
-    /// The programs that stand for our images, by the images' names; see [`workspace_images`].
+    /// The programs to run for our images, by the images' names; see [`workspace_images`].
     pub images: BTreeMap<String, PathBuf>,
 }
 
-/// A running sandbox. Dropping it ends all processes; [`Sandbox::stop`] does so in good order.
+/// A running sandbox. Dropping it kills all processes; [`Sandbox::stop`] shuts them down in order.
 #[derive(Debug)]
 pub struct Sandbox {
     // Dropped in this order.
     services: Vec<Service>,
     node: Node,
-    /// The emulator and its storage.
+    /// The emulator and the object storage.
     pub google: Google,
-    /// The API server and its users.
+    /// The control plane.
     pub control_plane: ControlPlane,
-    /// The Python environment that stands for every other image.
+    /// The Python environment to use for all other images.
     pub python: Python,
 }
 
 impl Sandbox {
-    /// Builds what is missing, starts everything in the current tokio runtime and installs Namesake; the namespace `research` is
-    /// opted in. `say` gets a line per step.
+    /// Builds what is missing, starts everything in the current tokio runtime, installs Namesake and opts the namespace `research`
+    /// in. `say` gets a progress line for each step.
     ///
     /// # Errors
-    /// The first step that fails, with the end of its log.
+    /// A step fails: the message has the end of its log.
     pub async fn start(folder: &WorkFolder, options: Options, say: fn(&str)) -> Result<Self> {
         let (_, python) = tokio::task::spawn_blocking(move || prepare(say))
             .await
-            .context("the build was broken off")??;
+            .context("the build was interrupted")??;
         say("starting etcd, kube-apiserver and kube-controller-manager");
         let control_plane = ControlPlane::start(folder).await?;
         say("starting Google's side: IAM, tokens, metadata servers, storage");
@@ -61,7 +61,7 @@ impl Sandbox {
             images: options.images,
             path: vec![python.bin()],
             isolated: BTreeSet::new(),
-            env: around_a_pod(google.url()),
+            env: pod_env(google.url()),
             google: Some(google.url().to_owned()),
         };
         let node = Node::start(&control_plane, folder, node_options).await?;
@@ -76,7 +76,7 @@ impl Sandbox {
         })
     }
 
-    /// Ends everything: pods first, the control plane last.
+    /// Stops everything: pods first, the control plane last.
     pub async fn stop(self) {
         drop(self.services);
         self.node.stop().await;
@@ -88,20 +88,20 @@ impl Sandbox {
 /// Builds or installs whatever is missing.
 ///
 /// # Errors
-/// A tool that is not installed, or a build that fails.
+/// A tool is not installed, or a build fails.
 pub fn prepare(say: fn(&str)) -> Result<(Binaries, Python)> {
     let binaries = Binaries::find_or_build(&mut |line| say(line))?;
     Ok((binaries, Python::find_or_install(&mut |line| say(line))?))
 }
 
-/// The programs of this workspace that stand for our images: beside the program that runs.
+/// The programs of this workspace to run for our images; they are in the folder of the running program.
 ///
 /// # Errors
 /// One is not built.
 pub fn workspace_images() -> Result<BTreeMap<String, PathBuf>> {
-    let program = std::env::current_exe().context("cannot tell where this program is")?;
-    let mut folder = program.parent().context("a program without a folder")?;
-    // Test binaries are one folder below.
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
+    let mut folder = program.parent().context("this program has no folder")?;
+    // Test binaries are in a subfolder.
     if folder.ends_with("deps") {
         folder = folder.parent().unwrap_or(folder);
     }
@@ -119,10 +119,11 @@ pub fn workspace_images() -> Result<BTreeMap<String, PathBuf>> {
     Ok(images)
 }
 
-/// What a GKE node, its network and the image make unnecessary: neither a flow nor a manifest knows of these.
-fn around_a_pod(google: &str) -> Vec<(String, String)> {
+/// Environment variables for pods in place of what a GKE node, its network and the image provide.
+#[must_use]
+pub fn pod_env(google: &str) -> Vec<(String, String)> {
     [
-        // storage.googleapis.com is Google's.
+        // Instead of storage.googleapis.com.
         ("API_ENDPOINT_OVERRIDE", google),
         // The image has the packages already.
         ("METAFLOW_SKIP_INSTALL_DEPENDENCIES", "1"),

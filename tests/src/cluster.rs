@@ -2,13 +2,10 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use k8s_openapi::{
-    api::{
-        authentication::v1::{TokenRequest, TokenRequestSpec},
-        core::v1::ServiceAccount,
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use anyhow::{Context, Result};
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
 };
 use kube::{Api, Client, api::PostParams};
 use namesake_api::names::SYSTEM_NAMESPACE;
@@ -111,9 +108,7 @@ impl Cluster {
                 manifests::apply(&client, &object, SYSTEM_NAMESPACE, false).await?;
             }
         }
-        for kind in SERVED {
-            is_served(&client, kind).await?;
-        }
+        self.control_plane.wait_until_served(&SERVED).await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client, "default");
         let managed: ServiceAccount =
             serde_json::from_value(json!({"metadata": {"name": "mf-nobody-aaaaaaaaaaaaaa"}}))?;
@@ -231,21 +226,6 @@ impl Cluster {
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect())
     }
-}
-
-/// Waits until the API server serves a custom resource.
-async fn is_served(client: &Client, name: &str) -> Result<()> {
-    let kinds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    eventually(&format!("{name} is served"), async || {
-        let status = kinds.get(name).await?.status;
-        let conditions = status.and_then(|s| s.conditions).unwrap_or_default();
-        let established = conditions
-            .iter()
-            .any(|c| c.type_ == "Established" && c.status == "True");
-        ensure!(established, "{conditions:?}");
-        Ok(())
-    })
-    .await
 }
 
 /// Who issues the tokens of a cluster on GKE.

@@ -4,44 +4,44 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-/// A whole cluster on loopback: a real Kubernetes control plane, a stand-in for its node, Google's side emulated, and Namesake.
+/// A whole cluster on loopback: a real Kubernetes control plane, a stand-in for a node, an emulated Google, and Namesake.
 ///
-/// Everything listens on 127.0.0.1 at random free ports, keeps its files in target/sandbox/run-…, and ends with this program,
-/// however it ends.
+/// Everything listens on 127.0.0.1 at random free ports, keeps its files in target/sandbox/run-…, and stops with this program,
+/// however it exits.
 #[derive(Debug, Parser)]
 #[command(name = "namesake-sandbox", version, arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What can be done.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run one stock Metaflow flow as alice and as bob at once, and show who each task was to Google.
+    /// Run one flow with stock Metaflow as alice and as bob at once, and show each task's identity at Google.
     ///
-    /// Prints what it does, then a table; writes target/demo/report.json. Exits 0 only if each task was its user's own identity,
-    /// read its own data and was refused the other's.
+    /// Prints its progress, then a table, and writes target/demo/report.json. Exits 0 only if each task had its user's own identity,
+    /// read its user's data and was refused the other's.
     Demo(SandboxArgs),
-    /// Leave a cluster with Namesake up, and print how to talk to it. Ctrl-C ends it.
+    /// Start a cluster with Namesake, and print how to use it. Ctrl-C stops it.
     Up(SandboxArgs),
-    /// Leave only the control plane up (etcd, kube-apiserver, kube-controller-manager): no node, no Namesake.
+    /// Start only a control plane (etcd, kube-apiserver, kube-controller-manager): no node, no Namesake. Ctrl-C stops it.
     ControlPlane(ControlPlaneArgs),
-    /// Build or install whatever the other commands need, and end.
+    /// Build or install whatever the other commands need.
     ///
-    /// The control plane's programs come from KUBEBUILDER_ASSETS if it is set, else from `go build` (about 6 minutes, once);
-    /// Argo Workflows' from there too if that folder has them, else from `go build` (about 4 minutes, once).
+    /// The programs of the control plane are taken from KUBEBUILDER_ASSETS if it is set, or else built with Go (about 6 minutes,
+    /// once); those of Argo Workflows from that folder too if they are there, or else built with Go (about 4 minutes, once).
     Build,
 }
 
-/// What `demo` and `up` share.
+/// Flags of `demo` and `up`.
 #[derive(Debug, Args)]
 pub struct SandboxArgs {
-    /// Keep the work folder (logs, kubeconfigs) also when all went well.
+    /// Keep the work folder (logs, kubeconfigs) after success too.
     #[arg(long)]
     pub keep: bool,
-    /// Seconds that the emulated IAM takes to believe a change; at Google it is 2 to 7 minutes.
+    /// Seconds that the emulated IAM takes to propagate a change; at Google it is 2 to 7 minutes.
     #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = seconds)]
     pub propagation: Duration,
 }
@@ -49,10 +49,10 @@ pub struct SandboxArgs {
 /// Flags of `control-plane`.
 #[derive(Debug, Args)]
 pub struct ControlPlaneArgs {
-    /// Keep the work folder (logs, kubeconfigs) also when all went well.
+    /// Keep the work folder (logs, kubeconfigs) after success too.
     #[arg(long)]
     pub keep: bool,
-    /// Print `export KUBECONFIG=…` lines only, for a shell to read.
+    /// Print only `export` lines, for a shell to evaluate.
     #[arg(long)]
     pub print_env: bool,
 }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_starts_with_its_defaults_alone() {
+    fn every_command_needs_no_flags() {
         for name in ["demo", "up", "control-plane", "build"] {
             Cli::try_parse_from(["namesake-sandbox", name]).unwrap();
             let help = Cli::try_parse_from(["namesake-sandbox", name, "--help"]).unwrap_err();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_that_are_none_are_refused() {
+    fn invalid_seconds_are_refused() {
         assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2500)));
         for text in ["", "x", "-1", "601", "NaN", "inf"] {
             assert!(seconds(text).is_err(), "{text}");

@@ -1,4 +1,4 @@
-//! The demo: alice and bob run one flow at once, and see who they are.
+//! The demo: alice and bob run one flow at once, and each task shows its identity at Google.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use self::{
     laptop::Laptop,
-    report::{Expected, Report, Task, Told, read_output},
+    report::{Expected, Printed, Report, Task, read_output},
 };
 use crate::{
     RESEARCH, Sandbox, WorkFolder,
@@ -29,27 +29,27 @@ pub mod laptop;
 mod report;
 
 const STEPS: [&str; 2] = ["start", "end"];
-/// A flow takes about half a minute; on a busy machine longer.
+/// A flow takes about half a minute, on a busy machine longer.
 const LIMIT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(200);
 
-/// Runs the demo. `true`: everything holds that Namesake promises.
+/// Runs the demo. Returns whether everything is as Namesake promises.
 ///
 /// # Errors
-/// A part of the sandbox that does not start.
+/// A part of the sandbox does not start.
 pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
     let propagation = options.propagation.as_secs_f64();
     let sandbox = Sandbox::start(folder, options, say).await?;
     say(&format!(
-        "Namesake is up; IAM believes a change after {propagation} s here (2 to 7 minutes at Google)"
+        "Namesake is running; IAM propagates a change within {propagation} s here (2 to 7 minutes at Google)"
     ));
     let laptops = [
         Laptop::open(&sandbox, folder, ALICE, ALICE).await?,
-        // Stock Metaflow believes this, and writes it on every object. It proves nothing, and changes nothing.
+        // Stock Metaflow believes this user name, and writes it on every object. It proves and changes nothing.
         Laptop::open(&sandbox, folder, BOB, ALICE).await?,
     ];
     say(
-        "alice and bob each type: python whoami_flow.py run --with kubernetes (bob with METAFLOW_USER=alice@acme.com)",
+        "alice and bob each run: python whoami_flow.py run --with kubernetes (bob with METAFLOW_USER=alice@acme.com)",
     );
     let flags = laptops
         .each_ref()
@@ -80,7 +80,7 @@ pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
     report
         .problems
         .iter()
-        .for_each(|problem| print(&format!("NOT AS PROMISED: {problem}")));
+        .for_each(|problem| print(&format!("NOT AS EXPECTED: {problem}")));
     if report.ok {
         print(
             "Each task was its own user to Google, read its own data, and was refused the other's.",
@@ -91,7 +91,7 @@ pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
     Ok(report.ok)
 }
 
-/// Runs the flow of a laptop and passes its output on, line by line. `true`: it succeeded.
+/// Runs the flow of a laptop and prints its output line by line. Returns whether it succeeded.
 async fn follow(laptop: &Laptop, sandbox: &Sandbox, flags: &[String]) -> Result<bool> {
     let name = laptop.person().split('@').next().unwrap_or_default();
     let client = laptop.run(sandbox, flags)?;
@@ -104,14 +104,14 @@ async fn follow(laptop: &Laptop, sandbox: &Sandbox, flags: &[String]) -> Result<
             Some(end) => return Ok(end.code == 0),
             None if start.elapsed() > LIMIT => {
                 client.stop(Duration::from_secs(1)).await;
-                anyhow::bail!("it had not ended after {} s", LIMIT.as_secs());
+                anyhow::bail!("it did not finish within {} s", LIMIT.as_secs());
             }
             None => sleep(POLL).await,
         }
     }
 }
 
-/// Shows what the client wrote since: returns how many bytes were shown in all.
+/// Prints what the client wrote since; returns how many bytes were printed in total.
 fn show_new_lines(client: &Child, name: &str, shown: usize) -> usize {
     let text = fs::read(client.log()).unwrap_or_default();
     let new = text.get(shown..).unwrap_or_default();
@@ -128,7 +128,7 @@ fn show_new_lines(client: &Child, name: &str, shown: usize) -> usize {
     shown + whole.len()
 }
 
-/// Metaflow's lines begin with a date and a time; ours have a time already.
+/// Removes date and time from Metaflow's lines: ours have a time already.
 fn without_time(line: &str) -> &str {
     let rest = line
         .get(24..)
@@ -136,7 +136,7 @@ fn without_time(line: &str) -> &str {
     rest.unwrap_or(line)
 }
 
-/// A person's tasks: what the cluster knows of each pod, beside what the task printed.
+/// A person's tasks: what the cluster says about each pod, and what the task printed.
 async fn tasks_of(laptop: &Laptop, admin: &Client, folder: &WorkFolder) -> Result<Vec<Task>> {
     let name = laptop
         .folder()
@@ -145,11 +145,11 @@ async fn tasks_of(laptop: &Laptop, admin: &Client, folder: &WorkFolder) -> Resul
         .to_string_lossy()
         .into_owned();
     let output = fs::read(folder.logs().join(format!("metaflow-{name}.log"))).unwrap_or_default();
-    let (run, told) = read_output(&String::from_utf8_lossy(&output));
+    let (run, printed) = read_output(&String::from_utf8_lossy(&output));
     let pods = Api::<Pod>::namespaced(admin.clone(), RESEARCH)
         .list(&ListParams::default())
         .await
-        .context("no pods")?;
+        .context("cannot list the pods")?;
     let annotation = |pod: &Pod, key: &str| {
         pod.metadata
             .annotations
@@ -175,7 +175,7 @@ async fn tasks_of(laptop: &Laptop, admin: &Client, folder: &WorkFolder) -> Resul
             .ok()
             .flatten();
         let linked = linked.and_then(|it| it.metadata.annotations?.get(GSA_ANNOTATION).cloned());
-        let found = told.iter().find(|it| it.step == step);
+        let found = printed.iter().find(|it| it.step == step);
         tasks.push(task(
             laptop,
             step,
@@ -195,14 +195,14 @@ fn task(
     pod: &Pod,
     account: String,
     linked: String,
-    told: Option<&Told>,
+    printed: Option<&Printed>,
 ) -> Task {
-    let silent = || "the task told nothing".to_owned();
-    let own = |told: &Told| {
-        if told.mine == format!("read: {}", laptop.notes()) {
+    let silent = || "the task printed nothing".to_owned();
+    let own = |printed: &Printed| {
+        if printed.mine == format!("read: {}", laptop.notes()) {
             "read".into()
         } else {
-            told.mine.clone()
+            printed.mine.clone()
         }
     };
     Task {
@@ -211,15 +211,15 @@ fn task(
         pod: pod.metadata.name.clone().unwrap_or_default(),
         service_account: account,
         google_service_account: linked,
-        tokeninfo_email: told.map_or_else(silent, |it| it.me.clone()),
-        own_data: told.map_or_else(silent, own),
-        others_data: told.map_or_else(silent, |it| it.theirs.clone()),
+        tokeninfo_email: printed.map_or_else(silent, |it| it.me.clone()),
+        own_data: printed.map_or_else(silent, own),
+        others_data: printed.map_or_else(silent, |it| it.theirs.clone()),
     }
 }
 
 fn write(report: &Report) -> Result<PathBuf> {
     let folder = workspace_root().join("target").join("demo");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let path = folder.join("report.json");
     let text = serde_json::to_string_pretty(report)?;
     fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_metaflows_own_time_is_taken_off() {
+    fn only_metaflows_own_time_is_removed() {
         assert_eq!(
             without_time("2026-11-22 22:00:00.123 Workflow starting"),
             "Workflow starting"

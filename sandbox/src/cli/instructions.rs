@@ -1,4 +1,4 @@
-//! How to talk to a sandbox that stays up.
+//! How to use a running sandbox.
 
 use anyhow::{Context, Result};
 use namesake_api::names;
@@ -10,15 +10,11 @@ use crate::{
     sandbox::workspace_images,
 };
 
-/// A text for whoever started it: kubeconfigs, Google's side, and commands to begin with.
+/// The text for whoever started it: kubeconfigs, Google's side, and first commands.
 ///
 /// # Errors
 /// The work folder cannot be written, or the webhook is not built.
-pub fn how_to_talk_to(
-    sandbox: &Sandbox,
-    folder: &WorkFolder,
-    laptops: &[Laptop],
-) -> Result<String> {
+pub fn instructions(sandbox: &Sandbox, folder: &WorkFolder, laptops: &[Laptop]) -> Result<String> {
     let google = sandbox.google.url();
     let images = workspace_images()?;
     let webhook = images.get(names::WEBHOOK_SERVICE_ACCOUNT);
@@ -26,7 +22,7 @@ pub fn how_to_talk_to(
         "\nEverything is in {folder}\n\n\
          as the admin:\n  export KUBECONFIG={admin} PATH={programs}:$PATH\n  \
            kubectl get deployments --namespace namesake-system\n  kubectl get identities --all-namespaces\n  \
-           {webhook} check   # what is open here\n\n\
+           {webhook} check   # lists what is open here\n\n\
          Google's side ({google}), with gcloud as the owner of its projects:\n  \
            curl {google}/emulator/v1/state\n  \
            curl -s {google}/emulator/v1/userTokens -d '{{\"email\":\"{owner}\"}}' | sed 's/.*\"accessToken\": *\"\\([^\"]*\\).*/\\1/' > {token}\n  \
@@ -35,7 +31,7 @@ pub fn how_to_talk_to(
         folder = folder.path().display(),
         admin = sandbox.control_plane.kubeconfig(ADMIN).display(),
         programs = sandbox.control_plane.binaries().folder().display(),
-        webhook = webhook.context("no webhook is built")?.display(),
+        webhook = webhook.context("the webhook is not built")?.display(),
         identities = crate::google::IDENTITIES,
         owner = crate::google::OWNER,
         token = folder.path().join("google-owner.token").display(),
@@ -52,7 +48,7 @@ pub fn how_to_talk_to(
         );
     }
     text += &format!(
-        "\nas {ALICE}, with kubectl:\n  KUBECONFIG={} kubectl auth whoami\n\nCtrl-C ends it.",
+        "\nas {ALICE}, with kubectl:\n  KUBECONFIG={} kubectl auth whoami\n\nPress Ctrl-C to stop it.",
         sandbox.control_plane.kubeconfig(ALICE).display()
     );
     Ok(text)

@@ -1,4 +1,4 @@
-//! A metadata server at an address of its own, and the environment by which Google's libraries find it.
+//! A metadata server on its own port, and the environment variables by which Google's libraries find it.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -9,7 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::google::{PROJECT, PROJECT_NUMBER};
 
-/// Serves as long as it is held.
+/// A running metadata server. It stops when this is dropped.
 #[derive(Debug)]
 pub struct MetadataServer {
     address: SocketAddr,
@@ -24,10 +24,10 @@ impl MetadataServer {
     pub async fn start(identity: Arc<dyn Identity>, hostname: &str) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
-            .context("no port for a metadata server")?;
+            .context("no port is free for a metadata server")?;
         let address = listener
             .local_addr()
-            .context("no port for a metadata server")?;
+            .context("no port is free for a metadata server")?;
         let place = InstanceInfo {
             project_id: PROJECT.to_owned(),
             project_number: PROJECT_NUMBER,
@@ -44,7 +44,7 @@ impl MetadataServer {
         })
     }
 
-    /// On GKE the server is at 169.254.169.254; Google's libraries look here instead, and gcloud at the root.
+    /// The environment variables that point Google's libraries and gcloud here instead of 169.254.169.254.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         ["GCE_METADATA_HOST", "GCE_METADATA_IP", "GCE_METADATA_ROOT"]

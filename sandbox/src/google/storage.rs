@@ -1,4 +1,4 @@
-//! Cloud Storage's API without its permissions: fake-gcs-server. The emulator stands in front of it and decides who may.
+//! Cloud Storage's API without permissions: fake-gcs-server. The emulator in front of it checks permissions.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Starts it, in memory. `public_url` is the front's: it is what the server writes into its answers, or resumable uploads
-    /// would go round the front.
+    /// Starts it, in memory. `public_url` is the emulator's, which the server writes into its responses: otherwise resumable
+    /// uploads would bypass the emulator.
     ///
     /// # Errors
     /// It does not start: the message has the end of its log.
@@ -60,7 +60,7 @@ impl Storage {
             };
             match storage.wait_until_ready().await {
                 Ok(()) => return Ok(storage),
-                // Most likely the port was taken in between.
+                // Probably the port was taken in between.
                 Err(_) if attempt < START_TRIES && storage.process.ended().is_some() => {}
                 Err(error) => return Err(error),
             }
@@ -89,12 +89,12 @@ impl Storage {
         Ok(())
     }
 
-    /// Ends it.
+    /// Stops it.
     pub async fn stop(self) {
         self.process.stop(Duration::ZERO).await;
     }
 
-    /// Where it listens. Whoever asks here is not asked who they are: for the emulator only.
+    /// Its URL, for the emulator only: requests are not authenticated here.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

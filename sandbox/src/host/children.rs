@@ -1,8 +1,8 @@
-//! Child processes that never outlive us, however we end.
+//! Child processes that never outlive this process, however it ends.
 //!
-//! Each child leads a process group of its own. A small shell reads the names of the groups from a pipe that only we hold
-//! open; when the pipe closes (we ended, were killed, or dropped it) it ends every group that is left. A child starts only
-//! after the shell knows it: it waits for one line that we write when its group is registered.
+//! Each child leads its own process group. A watchdog, a small shell, reads the ids of the groups from a pipe that only this
+//! process holds open; when the pipe closes (this process exited, was killed, or dropped it) it kills every group that is left.
+//! A child starts only after the watchdog knows it: it waits for a line that is written once its group is registered.
 
 use std::{
     fs,
@@ -43,8 +43,8 @@ done
 for g in $groups; do kill -KILL "-$g" 2>/dev/null; done
 "#;
 
-/// Waits until it may start (end of input: never), then becomes the program.
-const GATE: &str = r#"read -r go || exit 125; exec "$@" </dev/null"#;
+/// Waits for a line (at end of input it gives up), then becomes the program.
+const WAIT_THEN_EXEC: &str = r#"read -r go || exit 125; exec "$@" </dev/null"#;
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -55,18 +55,18 @@ pub struct Launch {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Environment added to ours, or all of it with `only_env`.
+    /// Environment variables, added to ours unless `only_env`.
     pub env: Vec<(String, String)>,
-    /// Start from an empty environment.
+    /// Whether it starts with an empty environment.
     pub only_env: bool,
-    /// The folder in which it runs; ours without one.
+    /// Its working directory; ours if there is none.
     pub folder: Option<PathBuf>,
     /// The file to which its output is appended.
     pub log: PathBuf,
 }
 
 impl Launch {
-    /// A program with our environment, whose output goes to `<logs>/<name>.log`.
+    /// A program with our environment and its output in `<logs>/<name>.log`.
     #[must_use]
     pub fn new(name: &str, program: &Path, args: Vec<String>, logs: &Path) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Launch {
     }
 }
 
-/// The children of one owner. All of them are ended when the last clone is dropped.
+/// The child processes of one owner. All of them are killed when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Children(Arc<Watchdog>);
 
@@ -115,21 +115,21 @@ impl Children {
     /// Starts a program.
     ///
     /// # Errors
-    /// The log file or the process cannot be made.
+    /// The log file or the process cannot be created.
     pub fn spawn(&self, launch: &Launch) -> Result<Child> {
         let mut command = command(launch)?;
         let mut process = command
             .spawn()
             .with_context(|| format!("cannot start {}", launch.name))?;
         let group = i32::try_from(process.id()).context("a process id out of range")?;
-        self.0.tell("watch", group)?;
+        self.0.send("watch", group)?;
         let released = process
             .stdin
             .take()
             .map(|mut stdin| stdin.write_all(b"go\n"));
         if !matches!(released, Some(Ok(()))) {
             let _ = process.kill();
-            bail!("cannot start {}: it ended at once", launch.name);
+            bail!("cannot start {}: it exited at once", launch.name);
         }
         let (sender, ended) = watch::channel(None);
         let watchdog = Arc::downgrade(&self.0);
@@ -145,17 +145,17 @@ impl Children {
         })
     }
 
-    /// Ends all of them now (TERM, and KILL after 5 s) and starts no others, whoever else holds a clone. Blocks until then.
-    pub fn end_all(&self) {
-        self.0.end();
+    /// Kills all of them (TERM, and KILL after 5 s), whoever else holds a clone; no others can be started. Blocks until then.
+    pub fn kill_all(&self) {
+        self.0.kill_all();
     }
 }
 
-/// Runs a program to its end, which ends with us too, and calls `waiting` ten times a second with the time since its start. Blocks.
+/// Runs a program until it exits, and calls `waiting` ten times a second with the time since its start. Blocks.
 ///
 /// # Errors
-/// The process cannot be made.
-pub fn run_to_end(launch: &Launch, waiting: &mut dyn FnMut(Duration)) -> Result<Ended> {
+/// The process cannot be started.
+pub fn run_to_end(launch: &Launch, waiting: &mut dyn FnMut(Duration)) -> Result<Exit> {
     let children = Children::start()?;
     let child = children.spawn(launch)?;
     let start = Instant::now();
@@ -176,7 +176,7 @@ fn command(launch: &Launch) -> Result<Command> {
         .with_context(|| format!("cannot write the log {}", launch.log.display()))?;
     let mut command = Command::new("/bin/sh");
     command
-        .args(["-c", GATE, &launch.name])
+        .args(["-c", WAIT_THEN_EXEC, &launch.name])
         .arg(&launch.program)
         .args(&launch.args);
     if launch.only_env {
@@ -195,32 +195,32 @@ fn command(launch: &Launch) -> Result<Command> {
     Ok(command)
 }
 
-/// Waits for the leader of a group, ends what it left behind, and tells everybody.
+/// Waits for the leader of a group, kills what it left behind, and publishes how it exited.
 fn reap(
     mut process: process::Child,
     group: i32,
     watchdog: &Weak<Watchdog>,
-    sender: &watch::Sender<Option<Ended>>,
+    sender: &watch::Sender<Option<Exit>>,
 ) {
     let status = process.wait();
-    // A leader that ends leaves no children of its own behind, as the end of a container does.
+    // A leader that exits leaves no children behind, as with a container.
     let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
     if let Some(watchdog) = watchdog.upgrade() {
-        let _ = watchdog.tell("forget", group);
+        let _ = watchdog.send("forget", group);
     }
-    sender.send_replace(Some(status.map_or(Ended { code: -1 }, Ended::from_status)));
+    sender.send_replace(Some(status.map_or(Exit { code: -1 }, Exit::from_status)));
 }
 
 impl Watchdog {
-    fn tell(&self, word: &str, group: i32) -> Result<()> {
+    fn send(&self, word: &str, group: i32) -> Result<()> {
         let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = pipe.as_mut().context("the watchdog has no pipe")?;
         pipe.write_all(format!("{word} {group}\n").as_bytes())
             .context("the watchdog of our child processes is gone")
     }
 
-    /// Closes the pipe, and waits until the shell has ended every group that is left. Idempotent.
-    fn end(&self) {
+    /// Closes the pipe, and waits until the shell has killed every group that is left. Idempotent.
+    fn kill_all(&self) {
         drop(
             self.pipe
                 .lock()
@@ -237,18 +237,18 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        self.end();
+        self.kill_all();
     }
 }
 
-/// How a child ended.
+/// How a child exited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
+pub struct Exit {
     /// Its exit code; 128 + signal if a signal ended it.
     pub code: i32,
 }
 
-impl Ended {
+impl Exit {
     fn from_status(status: process::ExitStatus) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let code = status
@@ -260,13 +260,13 @@ impl Ended {
     }
 }
 
-/// A running or ended child.
+/// A child process, running or not.
 #[derive(Debug, Clone)]
 pub struct Child {
     name: String,
     log: PathBuf,
     group: i32,
-    ended: watch::Receiver<Option<Ended>>,
+    ended: watch::Receiver<Option<Exit>>,
 }
 
 impl Child {
@@ -282,18 +282,18 @@ impl Child {
         &self.log
     }
 
-    /// How it ended, if it did.
+    /// How it exited, if it did.
     #[must_use]
-    pub fn ended(&self) -> Option<Ended> {
+    pub fn ended(&self) -> Option<Exit> {
         *self.ended.borrow()
     }
 
-    /// Waits until it ends.
-    pub async fn wait(&self) -> Ended {
+    /// Waits until it exits.
+    pub async fn wait(&self) -> Exit {
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await {
-            Ok(end) => end.unwrap_or(Ended { code: -1 }),
-            Err(_) => Ended { code: -1 },
+            Ok(end) => end.unwrap_or(Exit { code: -1 }),
+            Err(_) => Exit { code: -1 },
         }
     }
 
@@ -304,23 +304,23 @@ impl Child {
         }
     }
 
-    /// Stops it where it is, as a machine that hangs does, until [`Child::resume`].
+    /// Pauses it (SIGSTOP), like a machine that hangs, until [`Child::resume`].
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on where it was stopped.
+    /// Resumes it after [`Child::pause`].
     pub fn resume(&self) {
         self.signal(Signal::SIGCONT);
     }
 
-    /// Ends it in the middle of whatever it is doing.
+    /// Kills it (SIGKILL).
     pub fn kill(&self) {
         self.signal(Signal::SIGKILL);
     }
 
-    /// Ends it: TERM, and KILL after the grace.
-    pub async fn stop(&self, grace: Duration) -> Ended {
+    /// Stops it: TERM, and KILL after the grace period.
+    pub async fn stop(&self, grace: Duration) -> Exit {
         self.signal(Signal::SIGTERM);
         if let Ok(end) = tokio::time::timeout(grace, self.wait()).await {
             return end;
@@ -329,16 +329,16 @@ impl Child {
         self.wait().await
     }
 
-    /// An error that says how it ended, with the end of its log.
+    /// An error that says how it exited, with the end of its log.
     #[must_use]
     pub fn failure(&self) -> anyhow::Error {
         let tail = tail(&self.log, 5);
         let code = self.ended().map_or_else(
             || "is running".to_owned(),
-            |end| format!("ended with code {}", end.code),
+            |end| format!("exited with code {}", end.code),
         );
         anyhow::anyhow!(
-            "{} {code}; its log {} ends:\n{tail}",
+            "{} {code}; its log {} ends with:\n{tail}",
             self.name,
             self.log.display()
         )

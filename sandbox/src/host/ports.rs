@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// Below the range from which the kernel takes ports for outgoing connections, so that none of those takes ours in between.
+/// Below the range of ephemeral ports, so that no outgoing connection takes the port in between.
 const FIRST: u64 = 20_000;
 const COUNT: u64 = 12_000;
 
-/// A random port on 127.0.0.1 that nobody listens on now. Somebody may take it before it is used: who uses it tries again
-/// with another one.
+/// A random port on 127.0.0.1 that nobody listens on now. Another program may take it before it is used: the caller then tries
+/// again with another one.
 ///
 /// # Errors
 /// No free port was found.
@@ -27,7 +27,7 @@ pub fn free() -> Result<u16> {
         }
     }
     bail!(
-        "no free port between {FIRST} and {} on 127.0.0.1: end what listens there",
+        "no free port between {FIRST} and {} on 127.0.0.1: stop what listens there",
         FIRST + COUNT
     )
 }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_free_port_can_be_used_and_is_then_not_free() {
+    fn a_free_port_can_be_used_and_is_not_free_then() {
         let port = free().unwrap();
         let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         assert!(!is_free(port));

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use nix::{errno::Errno, sys::signal, unistd::Pid};
 
-/// How many folders of runs that ended without removing them stay for reading.
+/// How many folders of runs that did not remove theirs are kept for inspection.
 const KEPT_RUNS: usize = 5;
 
 /// The folder of the workspace that this crate was built from.
@@ -28,18 +28,18 @@ pub struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// Makes a new folder under the workspace's `target/sandbox`, and removes all but the last few that ended runs left.
+    /// Creates a new folder under the workspace's `target/sandbox`, and removes all but the last few that earlier runs left.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn create() -> Result<Self> {
         Self::create_in(&workspace_root().join("target").join("sandbox"))
     }
 
-    /// Makes a new folder under `parent`.
+    /// Creates a new folder under `parent`.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn create_in(parent: &Path) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         prune(parent);
@@ -54,7 +54,7 @@ impl WorkFolder {
         for sub in ["logs", "kubeconfigs", "keys", "data", "pods"] {
             let folder = path.join(sub);
             fs::create_dir_all(&folder)
-                .with_context(|| format!("cannot make the work folder {}", folder.display()))?;
+                .with_context(|| format!("cannot create the work folder {}", folder.display()))?;
         }
         Ok(Self {
             path,
@@ -113,7 +113,7 @@ impl WorkFolder {
 impl Drop for WorkFolder {
     fn drop(&mut self) {
         if std::thread::panicking() || self.is_kept() {
-            // What etcd stored is large and tells nobody anything.
+            // The data of etcd is large, and no help in finding an error.
             remove(&self.data());
             return;
         }
@@ -129,7 +129,7 @@ fn remove(folder: &Path) {
     }
 }
 
-/// Removes the folders of runs whose process is gone, but for the newest few.
+/// Removes the folders of runs whose process no longer exists, except the newest few.
 fn prune(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
@@ -152,7 +152,7 @@ fn prune(parent: &Path) {
     }
 }
 
-/// The process that made a folder of this name.
+/// The process that created a folder of this name.
 fn pid_of_run(name: &str) -> Option<i32> {
     let mut parts = name.strip_prefix("run-")?.split('-');
     let _time = parts.next()?;
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_goes_with_its_run_unless_it_is_kept() {
+    fn a_folder_is_removed_with_its_run_unless_it_is_kept() {
         let parent = tempfile::tempdir().unwrap();
         let gone = WorkFolder::create_in(parent.path()).unwrap();
         let kept = WorkFolder::create_in(parent.path()).unwrap();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_folders_of_ended_runs_stay() {
+    fn only_the_newest_folders_of_earlier_runs_are_kept() {
         let parent = tempfile::tempdir().unwrap();
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let dead = child.id();

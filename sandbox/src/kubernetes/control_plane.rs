@@ -29,10 +29,10 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(50);
 const FIELD_MANAGER: &str = "namesake-sandbox";
 
-/// A running control plane. Dropping it ends its processes; [`ControlPlane::stop`] does so in good order.
+/// A running control plane. Dropping it kills its processes; [`ControlPlane::stop`] shuts them down in order.
 ///
-/// It holds no tokio task: one may be started in one runtime and used from others. Clients belong to the runtime in which they
-/// are made.
+/// It holds no tokio task: it can be started in one runtime and used from others. Clients belong to the runtime in which they
+/// are created.
 #[derive(Debug)]
 pub struct ControlPlane {
     server: String,
@@ -51,12 +51,12 @@ impl ControlPlane {
     /// Programs that are missing are built first (minutes); progress is logged.
     ///
     /// # Errors
-    /// Programs that cannot be had, or that do not become ready within 90 s: the message has the end of their logs.
+    /// A program is not available, or does not become ready within 90 s: the message has the end of the logs.
     pub async fn start(folder: &WorkFolder) -> Result<Self> {
         Self::start_as(folder, ISSUER).await
     }
 
-    /// As [`ControlPlane::start`], but another issuer's tokens: those of another cluster.
+    /// Like [`ControlPlane::start`], with the token issuer of another cluster.
     ///
     /// # Errors
     /// See [`ControlPlane::start`].
@@ -64,18 +64,18 @@ impl ControlPlane {
         let find = || Binaries::find_or_build(&mut |line| tracing::info!("{line}"));
         let binaries = tokio::task::spawn_blocking(find)
             .await
-            .context("the build of the control plane was broken off")??;
+            .context("the build of the control plane was interrupted")??;
         Self::start_with(folder, binaries, issuer, &mut random_ports).await
     }
 
-    /// Waits until `holds`, as long as all processes live.
+    /// Waits until `holds`, as long as all processes run.
     async fn until<F: Future<Output = bool>>(
         &self,
         what: &str,
         holds: impl Fn() -> F,
     ) -> Result<()> {
         let start = Instant::now();
-        // Limited, because something else may listen on our port and never answer.
+        // With a timeout, because something else may listen on our port and never answer.
         while !tokio::time::timeout(ANSWER_LIMIT, holds())
             .await
             .unwrap_or(false)
@@ -107,11 +107,11 @@ impl ControlPlane {
     }
 
     async fn answers(&self) -> Result<()> {
-        // As a kubelet asks: whether it is ready, not who it is.
-        let anybody = reqwest::Client::builder()
+        // Like a kubelet's probe: whether it is ready, not who it is.
+        let client = reqwest::Client::builder()
             .danger_accept_invalid_certs(true)
             .build()?;
-        self.until("answer at /readyz", || is_ready(&anybody, &self.server))
+        self.until("answer at /readyz", || is_ready(&client, &self.server))
             .await
     }
 
@@ -121,7 +121,7 @@ impl ControlPlane {
         &self.server
     }
 
-    /// The URL of etcd, which asks nobody who they are.
+    /// The URL of etcd, which authenticates nobody.
     #[must_use]
     pub fn etcd(&self) -> &str {
         &self.etcd
@@ -139,19 +139,19 @@ impl ControlPlane {
         users::kubeconfig_path(&self.kubeconfigs, user)
     }
 
-    /// One JSON audit event per line, level Metadata: who asked for what, with the annotations that webhooks add.
+    /// The audit log: one JSON event per line, level Metadata, with the annotations that webhooks add.
     #[must_use]
     pub fn audit_log(&self) -> &Path {
         &self.audit_log
     }
 
-    /// The programs that it runs, kubectl among them.
+    /// The programs that it runs, and kubectl.
     #[must_use]
     pub fn binaries(&self) -> &Binaries {
         &self.binaries
     }
 
-    /// The processes' owner, for who wants to add others that end with it.
+    /// The owner of the processes, to add others that are killed with them.
     #[must_use]
     pub fn children(&self) -> &Children {
         &self.children
@@ -165,7 +165,7 @@ impl ControlPlane {
         users::client_from(&self.kubeconfig(user)).await
     }
 
-    /// A new client of any person, by the admin's impersonation: the API server, and so a webhook, sees this user and groups.
+    /// A new client of any person, by impersonation: the API server, and so a webhook, sees this user and these groups.
     ///
     /// # Errors
     /// The admin's kubeconfig cannot be read.
@@ -191,24 +191,24 @@ impl ControlPlane {
             .context("cannot read the cluster's public keys")
     }
 
-    /// Ends the processes: controllers first, the store last.
+    /// Stops the processes: controllers first, etcd last.
     pub async fn stop(self) {
         let processes = self.processes().clone();
         for process in processes {
             process.child.stop(STOP_GRACE).await;
         }
-        // Waits for the watchdog: not on a thread of the runtime.
+        // This waits for the watchdog, so not on a thread of the runtime.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
 }
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        self.children.end_all();
+        self.children.kill_all();
     }
 }
 
-/// Asked without kube's client, which logs every refusal as an error.
+/// Not with kube's client, which logs every failure as an error.
 async fn is_ready(client: &reqwest::Client, server: &str) -> bool {
     let answer = client.get(format!("{server}/readyz")).send().await;
     answer.is_ok_and(|answer| answer.status().is_success())

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{ControlPlane, kubernetes::users::ADMIN, programs::kubernetes::KUBECTL};
 
-/// The command with the admin's kubeconfig.
+/// kubectl with the admin's kubeconfig.
 #[derive(Debug)]
 pub(crate) struct Kubectl {
     program: PathBuf,
@@ -14,7 +14,7 @@ pub(crate) struct Kubectl {
 }
 
 impl Kubectl {
-    /// Of this control plane.
+    /// The admin of this control plane.
     pub(crate) fn of_admin(control_plane: &ControlPlane) -> Self {
         Self {
             program: control_plane.binaries().path(KUBECTL),
@@ -22,10 +22,10 @@ impl Kubectl {
         }
     }
 
-    /// Runs it to its end, and answers what it printed. Blocks.
+    /// Runs it, and returns its output. Blocks.
     ///
     /// # Errors
-    /// It fails: the message has what it said.
+    /// It fails: the message has its error output.
     pub(crate) fn run(&self, args: &[&str]) -> Result<String> {
         let output = Command::new(&self.program)
             .args(args)

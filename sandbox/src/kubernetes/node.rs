@@ -1,10 +1,11 @@
-//! A stand-in for the cluster's node and scheduler: runs each pod's containers as local processes.
+//! The cluster's node and scheduler: a stand-in that runs each pod's containers as local processes.
 //!
-//! What differs from a real node: there is no isolation (no mount, network or user namespaces: paths under mounts are rewritten,
-//! see `mounts`) but for the pods of images that need it ([`NodeOptions::isolated`], see `isolation`), no image is pulled (an image
-//! of ours becomes a program of this workspace, another one's `command` must be here), no attach or logs through the API server
-//! (logs are files), exec streams nothing (see `exec`), and what the network around a real node would do is put into the environment
-//! (see [`NodeOptions::env`]).
+//! Differences from a real node:
+//! - There is no isolation (no mount, network or user namespaces; paths under mounts are rewritten, see `mounts`) except for pods of
+//!   images that need it ([`NodeOptions::isolated`], see `isolation`).
+//! - No image is pulled: an image of ours becomes a program of this workspace, for other images `command` must exist here.
+//! - There is no attach and no logs through the API server (logs are files), and exec streams no output (see `exec`).
+//! - What the network around a real node does is replaced by environment variables (see [`NodeOptions::env`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -51,28 +52,28 @@ mod status;
 pub mod tokens;
 mod volumes;
 
-/// What this node adds to pods.
+/// What the node adds to pods.
 #[derive(Debug, Clone, Default)]
 pub struct NodeOptions {
-    /// Image name without registry, tag and digest (`namesake-webhook`) → the program that stands for it.
+    /// Image name without registry, tag and digest (`namesake-webhook`) → the program to run for it.
     pub images: BTreeMap<String, PathBuf>,
-    /// Folders in front of PATH, as an image's own would be.
+    /// Folders in front of PATH, like an image's own.
     pub path: Vec<PathBuf>,
-    /// The URL of Google's side: with it, every pod gets a metadata server as on GKE.
+    /// The URL of Google's side: if set, every pod gets a metadata server as on GKE.
     pub google: Option<String>,
     /// Names of images, as in `images`, whose pods run in mount and PID namespaces: they rely on fixed paths.
     pub isolated: BTreeSet<String>,
-    /// Environment of every container, below its own: what a GKE node and its network make unnecessary.
+    /// Environment variables of every container, which its own override: in place of what a GKE node and its network provide.
     pub env: Vec<(String, String)>,
 }
 
 impl NodeOptions {
-    /// The program that stands for an image.
+    /// The program to run for an image.
     fn program(&self, image: &str) -> Option<&Path> {
         self.images.get(short_name(image)).map(PathBuf::as_path)
     }
 
-    /// Whether a pod runs in namespaces of its own.
+    /// Whether a pod runs in its own namespaces.
     fn is_isolated(&self, pod: &Pod) -> bool {
         let spec = pod.spec.iter();
         let mut containers = spec.flat_map(|spec| {
@@ -94,7 +95,7 @@ fn short_name(image: &str) -> &str {
     name.split(':').next().unwrap_or_default()
 }
 
-/// A running node stand-in. Only one may be alive for a control plane.
+/// A running node. A control plane has only one.
 #[derive(Debug)]
 pub struct Node {
     watch: JoinHandle<()>,
@@ -112,16 +113,16 @@ struct Context {
     logs: PathBuf,
     children: Children,
     options: NodeOptions,
-    /// How pods get namespaces, or why they cannot; nothing was tried if no pod needs them.
+    /// How pods get namespaces, or why they cannot; `None` if no pod needs them.
     isolation: Option<Result<Isolation, String>>,
-    /// Folders that isolated containers see as they are.
-    kept: Vec<PathBuf>,
+    /// Folders that are visible in isolated containers.
+    visible: Vec<PathBuf>,
     containers: Containers,
 }
 
 impl Node {
-    /// Registers the node `loopback` and begins to run pods, in the current tokio runtime. Containers' logs are files
-    /// `<logs>/<namespace>_<pod>_<container>.log` of the work folder.
+    /// Registers the node `loopback` and starts running pods, in the current tokio runtime. Logs of containers are files
+    /// `<logs>/<namespace>_<pod>_<container>.log` in the work folder.
     ///
     /// # Errors
     /// The API server refuses the node.
@@ -132,7 +133,7 @@ impl Node {
     ) -> Result<Self> {
         let logs = folder.logs().join("pods");
         std::fs::create_dir_all(&logs)
-            .with_context(|| format!("cannot make {}", logs.display()))?;
+            .with_context(|| format!("cannot create {}", logs.display()))?;
         let pods = folder.pods();
         let isolation = match options.isolated.is_empty() {
             true => None,
@@ -145,7 +146,7 @@ impl Node {
             scheduler: control_plane.client(SCHEDULER).await?,
             server: control_plane.server().to_owned(),
             ca_pem: control_plane.ca_pem().to_owned(),
-            kept: kept_folders(&pods, &options)?,
+            visible: visible_folders(&pods, &options)?,
             pods,
             logs,
             children: Children::start()?,
@@ -163,9 +164,9 @@ impl Node {
         })
     }
 
-    /// Stops looking at pods and ends all their processes.
+    /// Stops watching pods and kills all their processes.
     pub async fn stop(self) {
-        // Waits for processes: not on a thread of the runtime.
+        // This waits for processes, so not on a thread of the runtime.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
 }
@@ -174,7 +175,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.watch.abort();
         self.exec.shutdown();
-        self.children.end_all();
+        self.children.kill_all();
     }
 }
 
@@ -184,7 +185,7 @@ impl Context {
             .join(format!("{}_{}_{}", pod.namespace, pod.pod, pod.uid))
     }
 
-    /// The environment that an image and a runtime give to every container.
+    /// The environment variables that image and runtime give every container.
     fn node_env(&self, home: &Path, temporary: &Path) -> Vec<(String, String)> {
         let inherited =
             std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
@@ -211,8 +212,8 @@ impl Context {
     }
 }
 
-/// The pods' own folders, and what stands for images; true paths, because a link would lead out of a container's root.
-fn kept_folders(pods: &Path, options: &NodeOptions) -> Result<Vec<PathBuf>> {
+/// The pods' folders and those of the programs for images; without symbolic links, which would lead out of a container's root.
+fn visible_folders(pods: &Path, options: &NodeOptions) -> Result<Vec<PathBuf>> {
     let programs = options.images.values().filter_map(|it| it.parent());
     let folders = programs
         .chain(options.path.iter().filter_map(|it| it.parent()))
@@ -220,7 +221,7 @@ fn kept_folders(pods: &Path, options: &NodeOptions) -> Result<Vec<PathBuf>> {
     let folders = folders.map(|folder| {
         folder
             .canonicalize()
-            .with_context(|| format!("no folder {}", folder.display()))
+            .with_context(|| format!("cannot find {}", folder.display()))
     });
     Ok(folders
         .collect::<Result<BTreeSet<_>>>()?
@@ -259,48 +260,51 @@ async fn register(client: &Client, exec_port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Pods by UID that were taken on, with the means to end them.
-type Taken = HashMap<String, watch::Sender<Option<Duration>>>;
+/// The pods that run here by UID, with the channels to stop them.
+type Running = HashMap<String, watch::Sender<Option<Duration>>>;
 
 async fn watch_pods(context: Arc<Context>) {
-    // The scheduler may watch all pods; a node only its own.
+    // The scheduler is allowed to watch all pods, a node only its own.
     let pods = Api::<Pod>::all(context.scheduler.clone());
     let mut events = pin!(watcher::watcher(pods, watcher::Config::default()).default_backoff());
-    let mut taken = Taken::new();
+    let mut running = Running::new();
     let mut seen = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Apply(pod)) => look_at(&context, &mut taken, pod),
+            Ok(Event::Apply(pod)) => handle(&context, &mut running, pod),
             Ok(Event::InitApply(pod)) => {
                 seen.extend(pod.metadata.uid.clone());
-                look_at(&context, &mut taken, pod);
+                handle(&context, &mut running, pod);
             }
             Ok(Event::Delete(pod)) => {
-                end(&mut taken, pod.metadata.uid.as_deref().unwrap_or_default());
+                stop(
+                    &mut running,
+                    pod.metadata.uid.as_deref().unwrap_or_default(),
+                );
             }
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitDone) => {
-                let gone: Vec<String> = taken
+                let gone: Vec<String> = running
                     .keys()
                     .filter(|uid| !seen.contains(*uid))
                     .cloned()
                     .collect();
-                gone.iter().for_each(|uid| end(&mut taken, uid));
+                gone.iter().for_each(|uid| stop(&mut running, uid));
             }
-            Err(error) => tracing::debug!(%error, "the watch of pods begins again"),
+            Err(error) => tracing::debug!(%error, "restarting the watch of pods"),
         }
     }
 }
 
-fn end(taken: &mut Taken, uid: &str) {
-    if let Some(sender) = taken.remove(uid) {
+fn stop(running: &mut Running, uid: &str) {
+    if let Some(sender) = running.remove(uid) {
         sender.send_replace(Some(Duration::ZERO));
     }
 }
 
-fn look_at(context: &Arc<Context>, taken: &mut Taken, pod: Pod) {
+fn handle(context: &Arc<Context>, running: &mut Running, pod: Pod) {
     let uid = pod.metadata.uid.clone().unwrap_or_default();
-    if let Some(sender) = taken.get(&uid) {
+    if let Some(sender) = running.get(&uid) {
         if pod.metadata.deletion_timestamp.is_some() {
             let grace = pod
                 .metadata
@@ -319,17 +323,17 @@ fn look_at(context: &Arc<Context>, taken: &mut Taken, pod: Pod) {
     if pod.metadata.deletion_timestamp.is_some() {
         sender.send_replace(Some(Duration::ZERO));
     }
-    taken.insert(uid, sender);
+    running.insert(uid, sender);
     let context = Arc::clone(context);
     tokio::spawn(async move {
         if next == Next::Bind && !pod::bind(&context, &pod).await {
             return;
         }
-        pod::live(context, pod, ending).await;
+        pod::run(context, pod, ending).await;
     });
 }
 
-/// What to do with a pod that we have not taken on.
+/// What to do with a pod that does not run here yet.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Nothing,

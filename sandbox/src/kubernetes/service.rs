@@ -1,10 +1,9 @@
-//! What a Service is to the pods behind it, where there is no service network: each new connection goes to one that is ready.
+//! A Service without a service network: a proxy that sends each new connection to a ready pod.
 
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr, TcpListener},
     pin::pin,
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use anyhow::{Context, Result};
@@ -23,44 +22,44 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// Leads connections to what is ready, until it is dropped.
+/// Forwards connections to ready addresses, until it is dropped.
 #[derive(Debug)]
 pub struct Service {
     tasks: Vec<AbortHandle>,
 }
 
 impl Service {
-    /// Answers on this listener for the pods that have this label, on the listener's own port.
+    /// Accepts connections on this listener for the ready pods with this label, which listen on the same port.
     ///
     /// # Errors
-    /// The operating system does not give the listener up.
+    /// The listener cannot be used.
     pub fn of_pods(listener: TcpListener, pods: Api<Pod>, label: &str) -> Result<Self> {
         let port = listener.local_addr()?.port();
         let (ready, addresses) = watch::channel(Vec::new());
         let mut service = Self::to(listener, addresses)?;
         let config = watcher::Config::default().labels(label);
-        let followed = tokio::spawn(follow(pods, config, port, ready));
-        service.tasks.push(followed.abort_handle());
+        let watch = tokio::spawn(watch_pods(pods, config, port, ready));
+        service.tasks.push(watch.abort_handle());
         Ok(service)
     }
 
-    /// Answers on this listener for whatever is ready at the moment.
+    /// Accepts connections on this listener for whatever is ready at the moment.
     ///
     /// # Errors
-    /// The operating system does not give the listener up.
+    /// The listener cannot be used.
     pub fn to(listener: TcpListener, ready: watch::Receiver<Vec<SocketAddr>>) -> Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)
-            .context("cannot answer in the place of a Service")?;
+            .context("cannot listen in place of a Service")?;
         let task = tokio::spawn(async move {
-            let next = AtomicUsize::new(0);
+            let mut next = 0_usize;
             let mut connections = JoinSet::new();
             loop {
                 tokio::select! {
                     Ok((stream, _)) = listener.accept() => {
                         let ready = ready.borrow();
-                        let at = next.fetch_add(1, Ordering::Relaxed) % ready.len().max(1);
-                        connections.spawn(lead(stream, ready.get(at).copied()));
+                        next = (next + 1) % ready.len().max(1);
+                        connections.spawn(forward(stream, ready.get(next).copied()));
                     }
                     Some(_) = connections.join_next() => {}
                 }
@@ -78,7 +77,7 @@ impl Drop for Service {
     }
 }
 
-async fn follow(
+async fn watch_pods(
     pods: Api<Pod>,
     config: watcher::Config,
     port: u16,
@@ -96,7 +95,7 @@ async fn follow(
                 known.remove(&pod.metadata.name);
             }
             Ok(Event::InitDone) => {}
-            Err(error) => tracing::debug!(%error, "the watch of a Service's pods begins again"),
+            Err(error) => tracing::debug!(%error, "restarting the watch of a Service's pods"),
         }
         let addresses = known.values().flatten();
         let addresses = addresses.map(|address| SocketAddr::new(*address, port));
@@ -104,17 +103,17 @@ async fn follow(
     }
 }
 
-// Where a pod answers; none while it is not ready, or is about to end.
+// The address of a pod; none while it is not ready or is being deleted.
 fn address(pod: &Pod) -> Option<IpAddr> {
     let status = pod.status.as_ref()?;
     let mut conditions = status.conditions.iter().flatten();
     let is_ready = conditions.any(|it| it.type_ == "Ready" && it.status == "True");
-    let answers = is_ready && pod.metadata.deletion_timestamp.is_none();
-    status.pod_ip.as_ref()?.parse().ok().filter(|_| answers)
+    let is_usable = is_ready && pod.metadata.deletion_timestamp.is_none();
+    status.pod_ip.as_ref()?.parse().ok().filter(|_| is_usable)
 }
 
-/// Without anything that is ready the connection ends, as it does at a Service without endpoints.
-async fn lead(mut from: TcpStream, to: Option<SocketAddr>) {
+/// Closes the connection if nothing is ready, as a Service without endpoints does.
+async fn forward(mut from: TcpStream, to: Option<SocketAddr>) {
     let Some(to) = to else { return };
     if let Ok(mut to) = TcpStream::connect(to).await {
         let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_answers_while_it_is_ready_and_not_about_to_end() {
+    fn a_pod_has_an_address_while_it_is_ready_and_not_being_deleted() {
         assert!(address(&pod(|_| {})).is_some());
         let waits = |pod: &mut Value| pod["status"]["conditions"][0]["status"] = json!("False");
         assert_eq!(address(&pod(waits)), None);

@@ -1,4 +1,4 @@
-//! The users of the sandbox's API server: people, and the control plane's own parts.
+//! The users of the sandbox's API server: people, and the components of the control plane.
 
 use std::{
     fs,
@@ -18,9 +18,9 @@ pub const ADMIN: &str = "admin";
 pub const ALICE: &str = "alice@acme.com";
 /// A data scientist.
 pub const BOB: &str = "bob@acme.com";
-/// Somebody with the same rights as the others, and other plans.
+/// A malicious user with the same rights as the others.
 pub const MALLORY: &str = "mallory@acme.com";
-/// The people who get the ClusterRole `edit` in a namespace of the sandbox.
+/// The people who have the ClusterRole `edit` in namespaces of the sandbox.
 pub const PEOPLE: [&str; 3] = [ALICE, BOB, MALLORY];
 /// The scheduler, which binds pods to the node.
 pub const SCHEDULER: &str = "system:kube-scheduler";
@@ -38,12 +38,12 @@ const ALL: [(&str, &[&str]); 7] = [
     (NODE_USER, &["system:nodes"]),
 ];
 
-/// Every user with a token of this run.
+/// Every user, with a token for this run.
 #[derive(Debug)]
 pub(crate) struct Users(Vec<(&'static str, &'static [&'static str], SecretString)>);
 
 impl Users {
-    /// New tokens for all.
+    /// Generates new tokens for all.
     pub(crate) fn generate() -> Result<Self> {
         let users = ALL
             .iter()
@@ -105,22 +105,22 @@ pub(crate) fn kubeconfig(user: &str, server: &str, ca_pem: &str, credential: &st
 /// A client that uses a kubeconfig file. It belongs to the current tokio runtime.
 ///
 /// # Errors
-/// The file cannot be read, or names no user.
+/// The file cannot be read, or has no user.
 pub async fn client_from(path: &Path) -> Result<kube::Client> {
     Ok(kube::Client::try_from(config_from(path).await?)?)
 }
 
-/// The configuration of such a client, so that a test may add impersonation or timeouts.
+/// The configuration of such a client, to which a test can add impersonation or timeouts.
 ///
 /// # Errors
-/// The file cannot be read, or names no user.
+/// The file cannot be read, or has no user.
 pub async fn config_from(path: &Path) -> Result<kube::Config> {
     let file = Kubeconfig::read_from(path)
         .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
     Ok(kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
 }
 
-/// Writes a file that only its owner reads.
+/// Writes a file that only its owner can read.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
     fs::OpenOptions::new()
         .write(true)

@@ -1,4 +1,4 @@
-//! Programs built from a Go module of our own: each once, stamped with what it was built from.
+//! Programs built from our own Go modules: each once, with a stamp of what it was built from.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
 
 const PROGRESS: Duration = Duration::from_secs(10);
 const INSTALL_GO: &str = "install Go 1.26 or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS to a folder that has the \
-                          programs already: sandbox/README.md names them";
+                          programs: sandbox/README.md names them";
 
 /// Where the programs of one Go module are built, and how.
 #[derive(Debug)]
@@ -27,15 +27,15 @@ pub(crate) struct GoBuild {
     pub(crate) modfile: Option<PathBuf>,
     /// The folder of the built programs.
     pub(crate) target: PathBuf,
-    /// For the linker.
+    /// Linker flags.
     pub(crate) ldflags: String,
-    /// What the programs depend on.
+    /// Everything that the programs were built from: they are built again when it changes.
     pub(crate) stamp: String,
 }
 
 impl GoBuild {
-    /// Builds those that are missing or were built from something else; `progress` gets a line about every 10 s. Who calls holds
-    /// the target folder's lock.
+    /// Builds the programs that are missing or outdated; `progress` gets a line about every 10 s. The caller holds the lock of the
+    /// target folder.
     pub(crate) fn build_missing(
         &self,
         programs: &[Program],
@@ -61,7 +61,7 @@ impl GoBuild {
     }
 
     fn build(&self, program: Program, title: &str, progress: &mut dyn FnMut(&str)) -> Result<()> {
-        // Built beside its place: a build that is broken off leaves no half program.
+        // Built next to its final place: an interrupted build leaves no incomplete program.
         let fresh = self.target.join(format!(".{}.new", program.name));
         let mut args: Vec<String> = ["build", "-mod=readonly", "-ldflags", &self.ldflags]
             .map(str::to_owned)
@@ -81,10 +81,10 @@ impl GoBuild {
         launch.log = self.target.join(format!("{}.build.log", program.name));
         let _ = fs::remove_file(&launch.log);
         progress(title);
-        let mut said = Duration::ZERO;
+        let mut reported = Duration::ZERO;
         let ended = run_to_end(&launch, &mut |since| {
-            if since >= said + PROGRESS {
-                said = since;
+            if since >= reported + PROGRESS {
+                reported = since;
                 progress(&format!("{title}: {} s", since.as_secs()));
             }
         })?;
@@ -102,17 +102,7 @@ impl GoBuild {
     }
 }
 
-/// Takes the lock of a folder of built programs, and makes the folder. Two runs at once must not write the same file: the second
-/// waits, and then finds it built.
-pub(crate) fn lock(target: &Path) -> Result<fs::File> {
-    fs::create_dir_all(target).with_context(|| format!("cannot make {}", target.display()))?;
-    let lock = fs::File::create(target.join(".lock")).context("cannot make a lock file")?;
-    lock.lock()
-        .with_context(|| format!("cannot lock {}", target.display()))?;
-    Ok(lock)
-}
-
-/// What a build depends on: Go's version, and these files of the module.
+/// The stamp of a build: Go's version and these files of the module.
 pub(crate) fn stamp(module: &Path, files: &[&str]) -> Result<String> {
     let mut stamp = go(module, &["version"])?;
     for name in files {
@@ -124,7 +114,7 @@ pub(crate) fn stamp(module: &Path, files: &[&str]) -> Result<String> {
     Ok(stamp)
 }
 
-/// What a go command says in a folder.
+/// The output of a go command in a folder.
 pub(crate) fn go(folder: &Path, args: &[&str]) -> Result<String> {
     let output = Command::new("go")
         .args(args)

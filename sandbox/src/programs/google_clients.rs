@@ -11,12 +11,12 @@ use anyhow::{Context, Result};
 use crate::{
     host::{children::Launch, work_folder::workspace_root},
     programs::{
-        Error,
-        python::{Python, found_in, locked, run_install},
+        Error, lock,
+        python::{Python, found_in, run_install},
     },
 };
 
-/// The folder of the clients' programs, and below `target` that of what is installed for them.
+/// The folder of the clients' programs, and the folder below `target` of what is installed for them.
 const CLIENTS: &str = "clients";
 
 /// Node.js with Google's authentication library.
@@ -38,7 +38,7 @@ pub fn program_folder(language: &str) -> PathBuf {
 /// Google's clients for Python; Node.js and npm are in the same environment.
 ///
 /// # Errors
-/// There is no Python 3, or a package cannot be had.
+/// There is no Python 3, or a package cannot be installed.
 pub fn python(progress: &mut dyn FnMut(&str)) -> Result<Python> {
     let folder = Path::new(CLIENTS).join("python");
     Python::environment(&folder, &folder, progress)
@@ -47,11 +47,11 @@ pub fn python(progress: &mut dyn FnMut(&str)) -> Result<Python> {
 /// Google's authentication library for Node.js.
 ///
 /// # Errors
-/// A package cannot be had.
+/// A package cannot be installed.
 pub fn node(progress: &mut dyn FnMut(&str)) -> Result<Node> {
     let bin = python(progress)?.bin();
     let folder = installed("node");
-    let _lock = locked(&folder)?;
+    let _lock = lock(&folder)?;
     let found = Node {
         program: bin.join("node"),
         modules: folder.join("node_modules"),
@@ -81,7 +81,7 @@ pub fn node(progress: &mut dyn FnMut(&str)) -> Result<Node> {
     Ok(found)
 }
 
-/// The program for Go, built. Go itself knows whether it must be built anew.
+/// Builds the program for Go. Go itself knows whether anything has changed.
 ///
 /// # Errors
 /// Go is not installed, or the build fails.
@@ -92,7 +92,7 @@ pub fn go(progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
         remedy: "install it; it builds Google's client for Go, which the tests run",
     })?;
     let folder = installed("go");
-    let _lock = locked(&folder)?;
+    let _lock = lock(&folder)?;
     progress("building Google's client for Go into target/clients/go");
     let program = folder.join("client");
     let output = program.display().to_string();

@@ -1,4 +1,4 @@
-//! The control plane's programs: taken from KUBEBUILDER_ASSETS, or built once from our own Go module.
+//! The programs of the control plane: taken from KUBEBUILDER_ASSETS, or built once from our own Go module.
 
 use std::{
     fs,
@@ -12,10 +12,11 @@ use crate::{
     programs::{
         ASSETS, Error, Program,
         go_module::{self, GoBuild},
+        lock,
     },
 };
 
-/// The store behind the API server.
+/// The database of the API server.
 pub const ETCD: Program = Program {
     name: "etcd",
     package: "go.etcd.io/etcd/server/v3",
@@ -30,7 +31,7 @@ pub const KUBE_CONTROLLER_MANAGER: Program = Program {
     name: "kube-controller-manager",
     package: "k8s.io/kubernetes/cmd/kube-controller-manager",
 };
-/// The command line that installs manifests.
+/// The command line tool that installs manifests.
 pub const KUBECTL: Program = Program {
     name: "kubectl",
     package: "k8s.io/kubernetes/cmd/kubectl",
@@ -50,14 +51,14 @@ pub const ALL: [Program; 5] = [
     FAKE_GCS_SERVER,
 ];
 
-/// A folder that has the programs.
+/// A folder with the programs.
 #[derive(Debug, Clone)]
 pub struct Binaries {
     folder: PathBuf,
 }
 
 impl Binaries {
-    /// Finds all programs, or builds what is missing; `progress` gets a line about every 10 s while it builds.
+    /// Finds all programs, or builds the missing ones; `progress` gets a line about every 10 s meanwhile.
     ///
     /// # Errors
     /// See [`Error`]: each says what to do.
@@ -71,7 +72,7 @@ impl Binaries {
     /// Takes the programs from a folder that the user named.
     ///
     /// # Errors
-    /// It lacks one of `needed`.
+    /// One of `needed` is missing there.
     pub fn in_assets(folder: &Path, needed: &[Program]) -> Result<Self> {
         let missing: Vec<&str> = needed
             .iter()
@@ -79,7 +80,7 @@ impl Binaries {
             .map(|it| it.name)
             .collect();
         if !missing.is_empty() {
-            return Err(Error::Lacking {
+            return Err(Error::Missing {
                 folder: folder.to_path_buf(),
                 missing: missing.join(", "),
             }
@@ -105,7 +106,7 @@ impl Binaries {
     fn build(root: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
         let folder = root.join("target").join("control-plane");
         let module = root.join("sandbox").join("control-plane");
-        let _lock = go_module::lock(&folder)?;
+        let _lock = lock(&folder)?;
         let build = GoBuild {
             ldflags: ldflags(&module)?,
             stamp: go_module::stamp(&module, &["go.mod", "go.sum"])?,
@@ -118,10 +119,10 @@ impl Binaries {
     }
 }
 
-/// Without these the API server says that it is v0.0.0.
+/// Linker flags with the version; without them the API server reports v0.0.0.
 fn ldflags(module: &Path) -> Result<String> {
     let text = fs::read_to_string(module.join("go.mod")).context("cannot read go.mod")?;
-    let version = kubernetes_version(&text).context("go.mod requires no k8s.io/kubernetes")?;
+    let version = kubernetes_version(&text).context("go.mod does not require k8s.io/kubernetes")?;
     let mut parts = version.trim_start_matches('v').split('.');
     let (major, minor) = (
         parts.next().unwrap_or_default(),
@@ -147,19 +148,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_of_assets_that_lacks_a_program_is_refused_by_name() {
+    fn an_error_names_the_programs_that_are_missing_in_a_folder_of_assets() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("etcd"), "").unwrap();
         let error = Binaries::in_assets(folder.path(), &[ETCD, KUBECTL])
             .unwrap_err()
             .to_string();
-        assert!(error.contains("lacks kubectl:"), "{error}");
+        assert!(error.contains("does not contain kubectl:"), "{error}");
         fs::write(folder.path().join("kubectl"), "").unwrap();
         Binaries::in_assets(folder.path(), &[ETCD, KUBECTL]).unwrap();
     }
 
     #[test]
-    fn the_version_that_clients_see_is_that_of_the_go_module() {
+    fn the_api_server_reports_the_version_of_the_go_module() {
         let module = workspace_root().join("sandbox").join("control-plane");
         let flags = ldflags(&module).unwrap();
         assert!(

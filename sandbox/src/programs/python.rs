@@ -14,10 +14,10 @@ use crate::{
         children::{Launch, run_to_end, tail},
         work_folder::workspace_root,
     },
-    programs::Error,
+    programs::{Error, lock},
 };
 
-/// Used where no uv is on PATH.
+/// Installed if there is no uv in PATH.
 const UV: &str = "uv==0.13.9";
 const REQUIREMENTS: &str = "requirements.txt";
 
@@ -28,15 +28,15 @@ pub struct Python {
 }
 
 impl Python {
-    /// Finds the environment, or makes it: with uv from PATH, or else with a pinned one in an environment of its own.
+    /// Finds the environment, or creates it: with uv from PATH, or else with a pinned one in its own environment.
     ///
     /// # Errors
-    /// There is no Python 3, or a package cannot be had: the message says what to do, or has the installer's words.
+    /// There is no Python 3, or a package cannot be installed: the message has the remedy or the installer's output.
     pub fn find_or_install(progress: &mut dyn FnMut(&str)) -> Result<Self> {
         Self::environment(Path::new("python"), Path::new("python"), progress)
     }
 
-    /// The environment in `target/<target>` of what `sandbox/<pins>/requirements.txt` pins.
+    /// The environment in `target/<target>` with the packages that `sandbox/<pins>/requirements.txt` pins.
     ///
     /// # Errors
     /// As [`Python::find_or_install`].
@@ -52,7 +52,7 @@ impl Python {
             target.display()
         );
         let target = root.join("target").join(target);
-        let _lock = locked(&target)?;
+        let _lock = lock(&target)?;
         let wanted =
             fs::read_to_string(&pins).with_context(|| format!("cannot read {}", pins.display()))?;
         let found = Self {
@@ -70,7 +70,7 @@ impl Python {
         Ok(found)
     }
 
-    /// Makes the environment anew.
+    /// Creates the environment from scratch.
     fn install(&self, pins: &Path, log: &Path) -> Result<()> {
         let path = std::env::var_os("PATH");
         let python = python3(path.as_deref())?;
@@ -80,8 +80,8 @@ impl Python {
         };
         let text = |path: &Path| path.display().to_string();
         let (python, folder) = (text(&python), text(&self.folder));
-        let make = ["venv", "--clear", "--python", &python, &folder];
-        run(&uv, &make, log)?;
+        let create = ["venv", "--clear", "--python", &python, &folder];
+        run(&uv, &create, log)?;
         let (pins, interpreter) = (text(pins), text(&self.program()));
         let install = [
             "pip",
@@ -95,7 +95,7 @@ impl Python {
         run(&uv, &install, log)
     }
 
-    /// The folder of `python` and of the installed commands.
+    /// The folder with `python` and the installed commands.
     #[must_use]
     pub fn bin(&self) -> PathBuf {
         self.folder.join("bin")
@@ -108,7 +108,7 @@ impl Python {
     }
 }
 
-/// The interpreter on this PATH, if it is new enough.
+/// The Python interpreter in this PATH, if it is new enough.
 fn python3(path: Option<&OsStr>) -> Result<PathBuf, Error> {
     let is_new_enough = |python: &PathBuf| {
         let check = "import sys; sys.exit(sys.version_info < (3, 10))";
@@ -125,16 +125,17 @@ fn python3(path: Option<&OsStr>) -> Result<PathBuf, Error> {
         })
 }
 
+/// The first file of this name in the folders of PATH.
 pub(crate) fn found_in(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
     std::env::split_paths(path?)
         .map(|folder| folder.join(name))
         .find(|file| file.is_file())
 }
 
-/// A pinned uv in an environment of its own, which all our environments share.
+/// The pinned uv, in an environment that all our environments share.
 fn own_uv(python: &Path) -> Result<PathBuf> {
     let target = workspace_root().join("target").join("uv");
-    let _lock = locked(&target)?;
+    let _lock = lock(&target)?;
     let log = target.join("install.log");
     let folder = target.join(UV);
     let uv = folder.join("bin").join("uv");
@@ -142,7 +143,7 @@ fn own_uv(python: &Path) -> Result<PathBuf> {
         let target = folder.display().to_string();
         run(
             python, &["-m", "venv", "--clear", &target], &log).context(
-            "no uv on PATH, and no environment for one: install uv (https://docs.astral.sh/uv), or Python's venv module \
+            "there is no uv in PATH, and creating an environment for it failed: install uv (https://docs.astral.sh/uv), or Python's venv module \
              (python3-venv on Debian)",
         )?;
         run(
@@ -154,15 +155,6 @@ fn own_uv(python: &Path) -> Result<PathBuf> {
     Ok(uv)
 }
 
-/// Makes the folder and locks it: two runs at once must not install into the same place.
-pub(crate) fn locked(folder: &Path) -> Result<fs::File> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let lock = fs::File::create(folder.join(".lock")).context("cannot make a lock file")?;
-    lock.lock()
-        .with_context(|| format!("cannot lock {}", folder.display()))?;
-    Ok(lock)
-}
-
 fn run(program: &Path, args: &[&str], log: &Path) -> Result<()> {
     let args = args.iter().map(|&it| it.to_owned()).collect();
     let mut launch = Launch::new("install", program, args, Path::new(""));
@@ -170,7 +162,7 @@ fn run(program: &Path, args: &[&str], log: &Path) -> Result<()> {
     run_install(&launch)
 }
 
-/// Runs an installer to its end.
+/// Runs an installer until it exits.
 ///
 /// # Errors
 /// It fails: the message has the end of its log.
@@ -178,7 +170,7 @@ pub(crate) fn run_install(launch: &Launch) -> Result<()> {
     let ended = run_to_end(launch, &mut |_| ())?;
     if ended.code != 0 {
         anyhow::bail!(
-            "{} failed; its log {} ends:\n{}",
+            "{} failed; its log {} ends with:\n{}",
             launch.program.display(),
             launch.log.display(),
             tail(&launch.log, 10)
@@ -194,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_python_that_is_missing_or_too_old_is_named_with_what_to_install() {
+    fn the_error_for_a_missing_or_outdated_python_says_what_to_install() {
         let folder = tempfile::tempdir().unwrap();
         let path = Some(folder.path().as_os_str());
         let missing = python3(path).unwrap_err().to_string();
@@ -202,7 +194,7 @@ mod tests {
             missing.contains("python3, 3.10 or newer, is not installed"),
             "{missing}"
         );
-        // One that finds itself too old.
+        // One that reports a version that is too old.
         let old = folder.path().join("python3");
         fs::write(&old, "#!/bin/sh\nexit 1\n").unwrap();
         fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();

@@ -242,7 +242,7 @@ fn the_broker_itself_writes_managed_accounts_only() -> Result<()> {
         let broker = ns.broker().await?;
         refused(broker.create::<ServiceAccount>(account("helper")?).await)?
             .with_code(403)?
-            .with_message("managed service accounts only")?;
+            .with_message("managed service accounts (mf-…) only")?;
         let edit =
             json!({"metadata": {"annotations": {GSA_ANNOTATION: "x@y.iam.gserviceaccount.com"}}});
         refused(broker.patch::<ServiceAccount>("default", edit).await)?.with_code(403)?;

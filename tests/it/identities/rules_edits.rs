@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Pod},
     events::v1::Event,
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{Api, api::ListParams};
 use namesake_api::names::{
     ACCEPTED_RULES_CONFIG_MAP, RULES_WEBHOOK, SYSTEM_NAMESPACE, WEBHOOK_CONFIGURATION,
 };
@@ -258,7 +258,6 @@ fn the_last_accepted_rules_survive_a_restart_of_webhook_and_broker() -> Result<(
             refused(alice.dry_run::<Job>(metaflow_job()).await)?.with_code(403)
         })
         .await?;
-        ensure!(!account_of(&made).is_empty() && !made.name_any().is_empty());
         Ok(())
     })
 }

@@ -7,10 +7,12 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
 };
 use namesake_api::names::SYSTEM_NAMESPACE;
-use namesake_sandbox::kubernetes::users::{ADMIN, MALLORY};
+use namesake_sandbox::kubernetes::{
+    argo::CARRIER_BINDING,
+    users::{ADMIN, MALLORY},
+};
 use namesake_tests::{
     cluster::{ARGO_NAMESPACE, manifests},
-    controllers::replayed_argo::CARRIER_BINDING,
     drafts::metaflow_job,
     eventually::eventually,
     namespace::{TestNamespace, with_namespace, with_own_stack},

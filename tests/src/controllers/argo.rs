@@ -12,6 +12,7 @@ use namesake_sandbox::{
         users::{ADMIN, kubeconfig_path},
     },
     programs::python::Python,
+    sandbox::pod_env,
 };
 use serde_json::{Value, json};
 use tokio::{process::Command, sync::OnceCell};
@@ -72,7 +73,7 @@ impl World {
             images: [("argoexec".to_owned(), programs.executor())].into(),
             isolated: BTreeSet::from(["argoexec".to_owned()]),
             path: vec![python.bin()],
-            env: around_a_pod(google.base_url()),
+            env: pod_env(google.base_url()),
             google: Some(google.base_url().to_owned()),
         };
         let node = Node::start(&cluster.control_plane, cluster.folder(), node).await?;
@@ -91,16 +92,6 @@ impl World {
             _argo: argo,
         })
     }
-}
-
-/// What a GKE node, its network and the image make unnecessary: neither a flow nor a manifest knows of these.
-fn around_a_pod(google: &str) -> Vec<(String, String)> {
-    [
-        ("API_ENDPOINT_OVERRIDE", google),
-        ("METAFLOW_SKIP_INSTALL_DEPENDENCIES", "1"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
 }
 
 /// A namespace of one test in the cluster of the real Argo.

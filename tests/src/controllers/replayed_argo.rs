@@ -8,6 +8,7 @@ use kube::{
     Api, ResourceExt,
     api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
 };
+use namesake_sandbox::kubernetes::argo::CARRIER_BINDING;
 use namesake_webhook::decide::argo::nodes::node_id;
 use serde_json::{Map, Value, json};
 
@@ -137,9 +138,6 @@ pub async fn patch(
         .patch(name, &PatchParams::default(), &Patch::Merge(patch))
         .await
 }
-
-/// The ClusterRoleBinding by which Argo's account is a carrier, once a test has Argo's controller on its cluster.
-pub const CARRIER_BINDING: &str = "argo-is-a-carrier";
 
 /// Argo's controller, at work in a namespace.
 pub struct Controller(pub Person);

@@ -1,4 +1,4 @@
-//! A data scientist's laptop: the stock Metaflow client, a kubeconfig, and the person's own Google credentials.
+//! A data scientist's laptop: the stock Metaflow client, a kubeconfig, and their own Google credentials.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// The flow that people run.
+/// The flow that they run.
 const FLOW: &str = "whoami_flow.py";
 
 /// One person's laptop.
@@ -37,8 +37,8 @@ pub struct Laptop {
 }
 
 impl Laptop {
-    /// Sets a laptop up: Metaflow's configuration, the flow, and the person's notes in their own folder of the bucket.
-    /// `claims_to_be` goes into METAFLOW_USER, which anybody may set to anything.
+    /// Sets up a laptop: Metaflow's configuration, the flow, and the person's notes in their own folder of the bucket.
+    /// `claims_to_be` is the value of METAFLOW_USER, which anybody can set to anything.
     ///
     /// # Errors
     /// The work folder cannot be written, or the storage refuses the person's notes.
@@ -80,7 +80,7 @@ impl Laptop {
                         .to_string(),
                 ),
                 ("METAFLOW_USER", claims_to_be.to_owned()),
-                // storage.googleapis.com is Google's.
+                // Instead of storage.googleapis.com.
                 ("API_ENDPOINT_OVERRIDE", google.to_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
@@ -101,7 +101,8 @@ impl Laptop {
 
     fn write_files(&self) -> Result<()> {
         let config = self.folder.join(".metaflowconfig");
-        fs::create_dir_all(&config).with_context(|| format!("cannot make {}", config.display()))?;
+        fs::create_dir_all(&config)
+            .with_context(|| format!("cannot create {}", config.display()))?;
         let settings = json!({
             "METAFLOW_DEFAULT_DATASTORE": "gs",
             "METAFLOW_DATASTORE_SYSROOT_GS": format!("gs://{BUCKET}/{}metaflow", folder_of(&self.identity)),
@@ -116,7 +117,7 @@ impl Laptop {
         Ok(())
     }
 
-    /// As the person, from their laptop.
+    /// Uploads the notes as the person, from their laptop.
     async fn upload_notes(&self, sandbox: &Sandbox) -> Result<()> {
         let token = sandbox.google.emulator().state().user_token(self.person);
         let url = format!("{}/upload/storage/v1/b/{BUCKET}/o", sandbox.google.url());
@@ -133,7 +134,7 @@ impl Laptop {
         if !answer.status().is_success() {
             let status = answer.status();
             bail!(
-                "{} may not write {name}: {status}: {}",
+                "{} is not allowed to write {name}: {status}: {}",
                 self.person,
                 answer.text().await.unwrap_or_default()
             );
@@ -141,19 +142,19 @@ impl Laptop {
         Ok(())
     }
 
-    /// What the person wrote down.
+    /// The content of the person's notes.
     #[must_use]
     pub fn notes(&self) -> String {
         format!("notes of {}", self.person)
     }
 
-    /// Where it is.
+    /// The URL of the notes.
     #[must_use]
     pub fn notes_url(&self) -> String {
         format!("gs://{BUCKET}/{}notes.txt", folder_of(&self.identity))
     }
 
-    /// Whose laptop it is.
+    /// The owner of the laptop.
     #[must_use]
     pub fn person(&self) -> &'static str {
         self.person
@@ -165,13 +166,13 @@ impl Laptop {
         &self.identity
     }
 
-    /// The home folder, which has the flow.
+    /// The home folder, which contains the flow.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The flow's parameters: one's own notes, those of somebody else, and where Google is asked.
+    /// The flow's parameters: the person's own notes, those of somebody else, and Google's tokeninfo endpoint.
     #[must_use]
     pub fn flow_flags(&self, laptops: &[Self], google: &str) -> Vec<String> {
         let theirs = laptops
@@ -212,7 +213,7 @@ impl Laptop {
         sandbox.control_plane.children().spawn(&launch)
     }
 
-    /// Writes the laptop's environment as a file for a shell.
+    /// Writes the laptop's environment variables into a file for a shell.
     ///
     /// # Errors
     /// It cannot be written.

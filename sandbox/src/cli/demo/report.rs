@@ -1,11 +1,11 @@
-//! What the demo found out. Pure.
+//! The report of the demo. Pure.
 
 use namesake_core::is_managed_name;
 use serde::{Deserialize, Serialize};
 
-/// What a task printed about itself: the flow's own words.
+/// What a task printed about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Told {
+pub(super) struct Printed {
     pub(super) step: String,
     pub(super) me: String,
     pub(super) mine: String,
@@ -20,11 +20,11 @@ pub(super) struct Task {
     pub(super) user: String,
     pub(super) step: String,
     pub(super) pod: String,
-    /// Of the pod.
+    /// The pod's service account.
     pub(super) service_account: String,
-    /// That the service account is linked to.
+    /// The Google service account to which it is linked.
     pub(super) google_service_account: String,
-    /// Who Google said the task is.
+    /// The task's identity according to Google.
     pub(super) tokeninfo_email: String,
     /// `read`, or what happened instead.
     pub(super) own_data: String,
@@ -37,7 +37,7 @@ pub(super) struct Task {
 pub(super) struct Report {
     pub(super) tasks: Vec<Task>,
     pub(super) ok: bool,
-    /// What did not hold.
+    /// What was not as expected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) problems: Vec<String>,
 }
@@ -73,6 +73,7 @@ impl Report {
             .iter()
             .map(|person| person.identity.as_str())
             .collect();
+        accounts.sort_unstable();
         accounts.dedup();
         if accounts.len() != expected.len() {
             problems.push("two people share an identity".to_owned());
@@ -84,7 +85,7 @@ impl Report {
         }
     }
 
-    /// A table for people.
+    /// The tasks as a table.
     pub(super) fn table(&self) -> String {
         let head = [
             "user",
@@ -137,7 +138,7 @@ impl Report {
 }
 
 impl Task {
-    /// What does not hold for a task that is to run as an identity.
+    /// What is wrong with a task that should have this identity.
     fn problems(&self, identity: &str) -> Vec<String> {
         let of = format!("{}, step {}", self.user, self.step);
         let mut problems = Vec::new();
@@ -176,8 +177,8 @@ impl Task {
     }
 }
 
-/// The run id and what tasks told, from the client's output.
-pub(super) fn read_output(text: &str) -> (Option<String>, Vec<Told>) {
+/// The run id and what tasks printed, from the client's output.
+pub(super) fn read_output(text: &str) -> (Option<String>, Vec<Printed>) {
     let run = text.lines().find_map(|line| {
         line.split("(run-id ")
             .nth(1)?
@@ -185,10 +186,10 @@ pub(super) fn read_output(text: &str) -> (Option<String>, Vec<Told>) {
             .next()
             .map(str::to_owned)
     });
-    let told = text
+    let printed = text
         .lines()
         .filter_map(|line| serde_json::from_str(line.split_once("WHOAMI ")?.1.trim()).ok());
-    (run, told.collect())
+    (run, printed.collect())
 }
 
 #[cfg(test)]
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_good_only_if_everything_holds() {
+    fn a_report_is_ok_only_if_everything_is_as_expected() {
         let good = Report::new(vec![task()], &expected(), Vec::new());
         assert!(good.ok, "{:?}", good.problems);
         let spoil: [fn(&mut Task); 6] = [
@@ -247,10 +248,10 @@ mod tests {
         let text = "2026-01-01 Workflow starting (run-id 17), see it\n\
                     2026-01-01 [17/start/1 (pid 3)] [pod t-x] WHOAMI {\"step\": \"start\", \"me\": \"a@b\", \"mine\": \"read: n\", \"theirs\": \"refused\"}\n\
                     WHOAMI not json\n";
-        let (run, told) = read_output(text);
+        let (run, printed) = read_output(text);
         assert_eq!(run.as_deref(), Some("17"));
-        assert_eq!(told.len(), 1);
-        assert_eq!(told[0].me, "a@b");
+        assert_eq!(printed.len(), 1);
+        assert_eq!(printed[0].me, "a@b");
         assert_eq!(read_output("nothing"), (None, Vec::new()));
     }
 

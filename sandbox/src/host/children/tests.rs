@@ -26,7 +26,7 @@ fn read_pid(path: &Path) -> i32 {
 }
 
 #[tokio::test]
-async fn a_child_runs_with_its_environment_and_tells_its_exit_code() {
+async fn a_child_runs_with_its_environment_and_reports_its_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let children = Children::start().unwrap();
     let mut launch = sh("echo $WORD; pwd; exit 7", folder.path());
@@ -34,13 +34,13 @@ async fn a_child_runs_with_its_environment_and_tells_its_exit_code() {
     launch.only_env = true;
     launch.folder = Some(folder.path().to_path_buf());
     let child = children.spawn(&launch).unwrap();
-    assert_eq!(child.wait().await, Ended { code: 7 });
+    assert_eq!(child.wait().await, Exit { code: 7 });
     let log = fs::read_to_string(child.log()).unwrap();
     assert_eq!(log, format!("hello\n{}\n", folder.path().display()));
 }
 
 #[tokio::test]
-async fn a_stopped_child_takes_its_own_children_along_even_if_it_ignores_us() {
+async fn stopping_a_child_kills_its_own_children_even_if_it_ignores_the_signal() {
     let folder = tempfile::tempdir().unwrap();
     let children = Children::start().unwrap();
     let script = format!(
@@ -51,24 +51,26 @@ async fn a_stopped_child_takes_its_own_children_along_even_if_it_ignores_us() {
     let grandchild = read_pid(&folder.path().join("pid"));
     let end = child.stop(Duration::from_millis(200)).await;
     assert_eq!(end.code, 128 + 9);
-    wait_until("the grandchild's end", || {
+    wait_until("the end of the grandchild", || {
         !is_alive(grandchild) || is_zombie(grandchild)
     });
 }
 
 #[tokio::test]
-async fn what_a_child_leaves_behind_ends_with_it() {
+async fn what_a_child_leaves_behind_is_killed_when_it_exits() {
     let folder = tempfile::tempdir().unwrap();
     let children = Children::start().unwrap();
     let script = format!("sleep 300 & echo $! >{}/pid", folder.path().display());
     let child = children.spawn(&sh(&script, folder.path())).unwrap();
     assert_eq!(child.wait().await.code, 0);
     let left = read_pid(&folder.path().join("pid"));
-    wait_until("its end", || !is_alive(left) || is_zombie(left));
+    wait_until("the end of what it left", || {
+        !is_alive(left) || is_zombie(left)
+    });
 }
 
 #[tokio::test]
-async fn dropping_the_last_owner_ends_all_children() {
+async fn dropping_the_last_owner_kills_all_children() {
     let folder = tempfile::tempdir().unwrap();
     let children = Children::start().unwrap();
     let child = children.spawn(&sh("sleep 300", folder.path())).unwrap();
@@ -78,7 +80,7 @@ async fn dropping_the_last_owner_ends_all_children() {
     assert_eq!(child.wait().await.code, 128 + 15);
 }
 
-/// Not a claim of its own: the process that the next test kills.
+/// Not a test by itself: the process that the next test kills.
 #[tokio::test]
 async fn a_parent_waits_to_be_killed() {
     let Some(folder) = std::env::var_os("NAMESAKE_TEST_FOLDER") else {
@@ -94,7 +96,7 @@ async fn a_parent_waits_to_be_killed() {
 }
 
 #[test]
-fn children_of_a_killed_parent_end() {
+fn children_of_a_killed_parent_are_killed() {
     let folder = tempfile::tempdir().unwrap();
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .args([
@@ -113,12 +115,12 @@ fn children_of_a_killed_parent_end() {
 }
 
 #[test]
-fn a_program_is_run_to_its_end() {
+fn a_program_is_run_until_it_exits() {
     let folder = tempfile::tempdir().unwrap();
-    let mut told = 0;
-    let end = run_to_end(&sh("sleep 0.3; exit 5", folder.path()), &mut |_| told += 1).unwrap();
-    assert_eq!(end, Ended { code: 5 });
-    assert!(told > 0);
+    let mut calls = 0;
+    let end = run_to_end(&sh("sleep 0.3; exit 5", folder.path()), &mut |_| calls += 1).unwrap();
+    assert_eq!(end, Exit { code: 5 });
+    assert!(calls > 0);
 }
 
 fn is_zombie(pid: i32) -> bool {

@@ -7,17 +7,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
-use k8s_openapi::{
-    api::{
-        authentication::v1::{TokenRequest, TokenRequestSpec},
-        core::v1::ServiceAccount,
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use anyhow::{Context, Result};
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
 };
 use kube::{Api, Client, api::PostParams};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
 
 use super::ArgoPrograms;
 use crate::{
@@ -29,24 +25,30 @@ use crate::{
     },
 };
 
-/// Where Argo is installed.
+/// The namespace in which Argo is installed.
 pub const ARGO_NAMESPACE: &str = "argo";
-/// The service account that its manifests give the controller.
+/// The service account of the controller in its manifests.
 const ACCOUNT: &str = "argo";
-/// What the controller puts into pods; the node stand-in has a program for it.
+/// The image of the executor in pods; the node has a program for it.
 pub const EXECUTOR_IMAGE: &str = "quay.io/argoproj/argoexec:v4.0.5";
-/// The Role that Argo recommends for the accounts of steps, here for the whole cluster to bind.
+/// The Role that Argo recommends for the accounts of steps, here as a ClusterRole.
 pub const EXECUTOR_ROLE: &str = "argo-executor";
+/// The ClusterRoleBinding that makes Argo's account a trusted controller of Namesake.
+pub const CARRIER_BINDING: &str = "argo-is-a-carrier";
 /// Longer than any run.
 const TOKEN_SECONDS: i64 = 24 * 3600;
-/// Kinds of Argo's manifests that are not installed: what runs as a pod there is a process here, and nobody needs its server.
+/// Its custom resources that a Workflow needs.
+const KINDS: [&str; 3] = [
+    "workflows.argoproj.io",
+    "cronworkflows.argoproj.io",
+    "workflowtaskresults.argoproj.io",
+];
+/// Kinds of Argo's manifests that are not installed: its pods are processes here, and its server is not needed.
 const NOT_INSTALLED: [&str; 3] = ["Deployment", "Service", "PriorityClass"];
-/// The controller's own health check, at every address of the machine; it has no flag for it.
+/// The port of the controller's health check, on every address of the machine; there is no flag for it.
 const HEALTH_PORT: u16 = 6060;
-const LIMIT: Duration = Duration::from_secs(90);
-const POLL: Duration = Duration::from_millis(100);
 
-/// Argo's running controller. It ends with the control plane's processes.
+/// Argo's running controller. It is killed with the control plane's processes.
 #[derive(Debug)]
 pub struct ArgoController {
     child: Child,
@@ -57,7 +59,7 @@ impl ArgoController {
     /// Installs Argo with its full CRDs and its own roles, and starts its controller as `system:serviceaccount:argo:argo`.
     ///
     /// # Errors
-    /// The API server refuses a manifest, or the controller ends at once.
+    /// The API server refuses a manifest, or the controller cannot be started.
     pub async fn start(
         control_plane: &ControlPlane,
         folder: &WorkFolder,
@@ -69,9 +71,9 @@ impl ArgoController {
         let apply = move || install(&kubectl, &manifests, &place);
         tokio::task::spawn_blocking(apply)
             .await
-            .context("the installation of Argo was broken off")??;
+            .context("the installation of Argo was interrupted")??;
         let admin = control_plane.client(ADMIN).await?;
-        wait_until_served(&admin).await?;
+        control_plane.wait_until_served(&KINDS).await?;
         let kubeconfig = write_kubeconfig(control_plane, &admin, folder).await?;
         Self::launch(control_plane, folder, programs, &kubeconfig)
     }
@@ -82,8 +84,8 @@ impl ArgoController {
         programs: &ArgoPrograms,
         kubeconfig: &Path,
     ) -> Result<Self> {
-        // Held, so that the controller cannot listen there: nothing of a sandbox is reachable from elsewhere. Whoever has it
-        // already does as well.
+        // Held so that the controller cannot listen there: nothing in a sandbox is reachable from other machines. If another program
+        // has the port, that works too.
         let health_port = TcpListener::bind((Ipv4Addr::LOCALHOST, HEALTH_PORT)).ok();
         let kubeconfig = kubeconfig.display().to_string();
         let args = [
@@ -109,15 +111,15 @@ impl ArgoController {
         self.child.log()
     }
 
-    /// Ends it.
+    /// Stops it.
     pub async fn stop(self) {
         self.child.stop(Duration::from_secs(3)).await;
     }
 }
 
 fn install(kubectl: &Kubectl, manifests: &Path, place: &Path) -> Result<()> {
-    fs::create_dir_all(place).with_context(|| format!("cannot make {}", place.display()))?;
-    // Its manifests leave that to the admin. Nobody of those who edit other namespaces has rights here.
+    fs::create_dir_all(place).with_context(|| format!("cannot create {}", place.display()))?;
+    // Its manifests leave that to the admin. People who edit other namespaces have no rights here.
     let namespace = place.join("namespace.json");
     let object =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ARGO_NAMESPACE}});
@@ -145,7 +147,7 @@ fn apply(kubectl: &Kubectl, file: &Path) -> Result<()> {
     kubectl.run(&args).map(drop)
 }
 
-/// The documents that are installed, by their kinds.
+/// The documents of the manifests that are installed.
 fn installed(all: &str) -> String {
     let kept = all.split("\n---\n").filter(|document| {
         let kind = document
@@ -156,9 +158,9 @@ fn installed(all: &str) -> String {
     kept.collect::<Vec<_>>().join("\n---\n")
 }
 
-/// The controller's configuration, without the ports that a second sandbox on this machine would want too; and what Argo
-/// recommends for accounts of steps (its Role `executor`), of which it installs nothing. Argo's account is bound to Namesake's
-/// ClusterRole for carriers, as docs/install-gke.md says; where Namesake is not installed, that role does not exist.
+/// The controller's configuration, without ports that a second sandbox on this machine would need too; the role that Argo
+/// recommends for accounts of steps (`executor`) but does not install; and the binding of Argo's account to Namesake's ClusterRole
+/// for trusted controllers, as docs/install-gke.md says (where Namesake is not installed, that role does not exist).
 fn extra_objects() -> serde_json::Value {
     let off = "enabled: false\n";
     let rule = |resources: &[&str], verbs: &[&str]| json!({"apiGroups": ["argoproj.io"], "resources": resources, "verbs": verbs});
@@ -168,31 +170,10 @@ fn extra_objects() -> serde_json::Value {
          "data": {"metricsConfig": off, "telemetryConfig": off}},
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": EXECUTOR_ROLE},
          "rules": [rule(&["workflowtaskresults"], &["create", "patch"])]},
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "argo-is-a-carrier"},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": CARRIER_BINDING},
          "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-carrier"},
          "subjects": [{"kind": "ServiceAccount", "name": "argo", "namespace": ARGO_NAMESPACE}]},
     ]})
-}
-
-async fn wait_until_served(admin: &Client) -> Result<()> {
-    let kinds: Api<CustomResourceDefinition> = Api::all(admin.clone());
-    let names = ["workflows", "cronworkflows", "workflowtaskresults"];
-    let start = Instant::now();
-    for name in names {
-        let name = format!("{name}.argoproj.io");
-        loop {
-            let status = kinds.get(&name).await?.status.unwrap_or_default();
-            let mut conditions = status.conditions.into_iter().flatten();
-            if conditions.any(|it| it.type_ == "Established" && it.status == "True") {
-                break;
-            }
-            if start.elapsed() > LIMIT {
-                bail!("{name} is not served after {} s", LIMIT.as_secs());
-            }
-            sleep(POLL).await;
-        }
-    }
-    Ok(())
 }
 
 async fn write_kubeconfig(
@@ -211,9 +192,9 @@ async fn write_kubeconfig(
     let answer = accounts
         .create_token_request(ACCOUNT, &PostParams::default(), &request)
         .await
-        .context("no token for Argo's controller")?;
+        .context("cannot get a token for Argo's controller")?;
     let token = answer.status.and_then(|status| status.token);
-    let token = token.context("a TokenRequest without a token")?;
+    let token = token.context("the TokenRequest has no token")?;
     let path = folder.kubeconfigs().join("argo.yaml");
     let text = kubeconfig(
         ACCOUNT,
@@ -230,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_argo_would_run_as_pods_is_not_installed() {
+    fn argos_deployments_are_not_installed() {
         let all = "apiVersion: v1\nkind: ServiceAccount\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {}\n---\nkind: ClusterRole\n";
         let kept = installed(all);
         assert!(kept.contains("ServiceAccount") && kept.contains("ClusterRole"));

@@ -1,4 +1,4 @@
-//! A copy of Argo's Go module that compiles on Linux: what the build needs of it, and our own files for what its archive lacks.
+//! A copy of Argo's Go module that compiles on Linux: the files that the build needs, and ours for those missing in its archive.
 
 use std::{fs, path::Path};
 
@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use crate::programs::go_module::go;
 
 const ARGO: &str = "github.com/argoproj/argo-workflows/v4";
-/// `argo server` embeds the built user interface, which the archive lacks; nobody starts it here.
+/// `argo server` embeds the user interface, which is missing in the archive; it is never started here.
 const PAGE: &str = "ui/dist/app/index.html";
 
-/// Downloads the module that `module` requires, and makes `copy` a copy of it in which `signals` (a file of `module`) stands for
-/// the Linux half of `workflow/executor/osspecific`.
+/// Downloads the module that `module` requires and copies it to `copy`, with `signals` (a file of `module`) as the Linux part of
+/// `workflow/executor/osspecific`.
 pub(super) fn copy_module(module: &Path, signals: &str, copy: &Path) -> Result<()> {
     go(module, &["mod", "download"])?;
     let original = go(module, &["list", "-m", "-f", "{{.Dir}}", ARGO])?;
@@ -39,7 +39,7 @@ fn copy_folder(root: &Path, folder: &Path, copy: &Path) -> Result<()> {
         if entry.file_type().with_context(read)?.is_dir() {
             copy_folder(root, &path, copy)?;
         } else if is_needed(name) {
-            // Written anew, not copied: files of Go's module cache are read-only.
+            // Written, not copied: files of Go's module cache are read-only.
             let bytes = fs::read(&path).with_context(read)?;
             write(&copy.join(name), &bytes)?;
         }
@@ -47,7 +47,7 @@ fn copy_folder(root: &Path, folder: &Path, copy: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Code, what it embeds, and manifests; neither tests nor documents.
+/// Code, the files that it embeds, and manifests; no tests or documents.
 fn is_needed(name: &Path) -> bool {
     let text = name.to_string_lossy();
     let is_code = text.ends_with(".go") && !text.ends_with("_test.go");
@@ -59,7 +59,8 @@ fn is_needed(name: &Path) -> bool {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

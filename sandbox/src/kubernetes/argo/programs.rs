@@ -1,4 +1,4 @@
-//! Argo's programs and manifests: taken from KUBEBUILDER_ASSETS if that folder has them, or built once.
+//! Argo's programs and manifests: taken from KUBEBUILDER_ASSETS if they are there, or else built once.
 
 use std::{
     fs,
@@ -13,6 +13,7 @@ use crate::{
     programs::{
         ASSETS, Error, Program,
         go_module::{self, GoBuild},
+        lock,
     },
 };
 
@@ -29,11 +30,11 @@ const CLI: Program = Program {
     package: "github.com/argoproj/argo-workflows/v4/cmd/argo",
 };
 const ALL: [Program; 3] = [CONTROLLER, EXECUTOR, CLI];
-/// The module's manifests, in a folder of programs that somebody brought.
+/// The folder of the module's manifests, in a folder of existing programs.
 const MANIFESTS: &str = "argo-manifests";
 const SIGNALS: &str = "signal_linux.go";
 
-/// Folders with Argo's programs and its manifests.
+/// The folders with Argo's programs and its manifests.
 #[derive(Debug, Clone)]
 pub struct ArgoPrograms {
     programs: PathBuf,
@@ -41,14 +42,14 @@ pub struct ArgoPrograms {
 }
 
 impl ArgoPrograms {
-    /// Finds the programs, or builds what is missing (about four minutes, once); `progress` gets a line about every 10 s.
+    /// Finds the programs, or builds the missing ones (about four minutes, once); `progress` gets a line about every 10 s.
     ///
     /// # Errors
     /// See [`Error`]: each says what to do.
     pub fn find_or_build(progress: &mut dyn FnMut(&str)) -> Result<Self> {
         match std::env::var_os(ASSETS).map(PathBuf::from) {
             Some(folder) if folder.join(CONTROLLER.name).is_file() => Self::in_assets(&folder),
-            // The folder is the control plane's alone.
+            // That folder has only the control plane's programs.
             _ => Self::build(&workspace_root(), progress),
         }
     }
@@ -57,7 +58,7 @@ impl ArgoPrograms {
         let names = ALL.map(|it| it.name).into_iter().chain([MANIFESTS]);
         let missing: Vec<&str> = names.filter(|name| !folder.join(name).exists()).collect();
         if !missing.is_empty() {
-            return Err(Error::Lacking {
+            return Err(Error::Missing {
                 folder: folder.to_path_buf(),
                 missing: missing.join(", "),
             }
@@ -69,11 +70,11 @@ impl ArgoPrograms {
         })
     }
 
-    /// The module's archive lacks files that its programs need, so they are built from a copy of it that has ours.
+    /// The module's archive lacks files that its programs need, so they are built from a copy that contains ours.
     fn build(root: &Path, progress: &mut dyn FnMut(&str)) -> Result<Self> {
         let target = root.join("target").join("argo");
         let module = root.join("sandbox").join("argo");
-        let _lock = go_module::lock(&target)?;
+        let _lock = lock(&target)?;
         let copy = target.join("module");
         let found = Self {
             programs: target.clone(),
@@ -82,7 +83,7 @@ impl ArgoPrograms {
         let stamp = go_module::stamp(&module, &["go.mod", "go.sum", SIGNALS])?;
         let copied = target.join(".module.stamp");
         if !fs::read_to_string(&copied).is_ok_and(|old| old == stamp) {
-            progress("downloading Argo Workflows' Go module and what it needs");
+            progress("downloading the Go module of Argo Workflows and its dependencies");
             copy_module(&module, SIGNALS, &copy)?;
             fs::write(&copied, &stamp)
                 .with_context(|| format!("cannot write {}", copied.display()))?;
@@ -104,13 +105,13 @@ impl ArgoPrograms {
         self.programs.join(CONTROLLER.name)
     }
 
-    /// The executor, which runs in every pod of Argo's.
+    /// The executor, which runs in every pod of Argo.
     #[must_use]
     pub fn executor(&self) -> PathBuf {
         self.programs.join(EXECUTOR.name)
     }
 
-    /// The command line that people use.
+    /// The command line tool.
     #[must_use]
     pub fn cli(&self) -> PathBuf {
         self.programs.join(CLI.name)
@@ -123,7 +124,7 @@ impl ArgoPrograms {
     }
 }
 
-/// A go.mod beside the programs that is the module's, but for Argo's code, which is taken from the copy.
+/// Writes a go.mod next to the programs: the module's, with Argo's code replaced by the copy.
 fn write_modfile(module: &Path, copy: &Path, target: &Path) -> Result<PathBuf> {
     let text = fs::read_to_string(module.join("go.mod")).context("cannot read go.mod")?;
     let replace = format!(
@@ -142,17 +143,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_has_a_part_of_argo_is_refused_by_name() {
+    fn an_error_names_what_is_missing_of_argo_in_a_folder_of_assets() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("workflow-controller"), "").unwrap();
         fs::write(folder.path().join("argo"), "").unwrap();
         let error = ArgoPrograms::in_assets(folder.path()).unwrap_err();
         let error = error.to_string();
-        assert!(error.contains("lacks argoexec, argo-manifests"), "{error}");
+        assert!(
+            error.contains("does not contain argoexec, argo-manifests"),
+            "{error}"
+        );
     }
 
     #[test]
-    fn the_second_go_mod_differs_only_in_where_argos_code_is() {
+    fn the_written_go_mod_differs_only_in_the_location_of_argos_code() {
         let folder = tempfile::tempdir().unwrap();
         let module = workspace_root().join("sandbox").join("argo");
         let modfile = write_modfile(&module, Path::new("/copy"), folder.path()).unwrap();

@@ -59,7 +59,7 @@ async fn pods_of(client: &Client, workflow: &str) -> Vec<Pod> {
     pods.list(&params).await.unwrap().items
 }
 
-/// One control plane for all claims: it takes some seconds to start.
+/// One control plane for all checks: it takes some seconds to start.
 #[tokio::test]
 async fn argos_own_controller_and_executor_run_workflows_on_the_node() {
     let programs = tokio::task::spawn_blocking(|| ArgoPrograms::find_or_build(&mut |_| ()));
@@ -90,15 +90,15 @@ async fn argos_own_controller_and_executor_run_workflows_on_the_node() {
     let alice = control_plane.client(ALICE).await.unwrap();
 
     tokio::join!(
-        a_step_hands_its_output_to_the_next(&alice),
-        a_stopped_workflow_ends_its_container_by_exec_and_runs_its_exit_handler(&alice),
+        a_step_passes_its_output_to_the_next(&alice),
+        a_stopped_workflow_stops_its_container_by_exec_and_runs_its_exit_handler(&alice),
     );
     argo.stop().await;
     node.stop().await;
     control_plane.stop().await;
 }
 
-async fn a_step_hands_its_output_to_the_next(alice: &Client) {
+async fn a_step_passes_its_output_to_the_next(alice: &Client) {
     let container = |script: &str| json!({"image": "x", "command": ["sh", "-c"], "args": [script]});
     let name = submit(alice, json!({
         "entrypoint": "both",
@@ -117,7 +117,7 @@ async fn a_step_hands_its_output_to_the_next(alice: &Client) {
     reaches(alice, &name, "Succeeded").await;
 }
 
-async fn a_stopped_workflow_ends_its_container_by_exec_and_runs_its_exit_handler(alice: &Client) {
+async fn a_stopped_workflow_stops_its_container_by_exec_and_runs_its_exit_handler(alice: &Client) {
     let container = |script: &str| json!({"image": "x", "command": ["sh", "-c"], "args": [script]});
     let name = submit(
         alice,

@@ -1,4 +1,4 @@
-//! The command lines of etcd, kube-apiserver and kube-controller-manager. Which flags, and why, was measured by hand first.
+//! The command lines of etcd, kube-apiserver and kube-controller-manager.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::{
     kubernetes::users::{CONTROLLER_MANAGER, kubeconfig_path},
 };
 
-/// Who asked for what, and our own audit annotations, without bodies; nothing about reading, leases and Events.
+/// Requests and our own audit annotations, without bodies; nothing about reads, leases and Events.
 pub(crate) const AUDIT_POLICY: &str = r#"apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -41,7 +41,7 @@ pub(crate) fn etcd(ports: Ports, folder: &WorkFolder) -> Vec<String> {
         format!("--listen-peer-urls={peer}"),
         format!("--initial-advertise-peer-urls={peer}"),
         format!("--initial-cluster=sandbox={peer}"),
-        // The data lives as long as the run.
+        // The data is needed only during the run.
         "--unsafe-no-fsync".into(),
         "--log-level=warn".into(),
     ]
@@ -63,7 +63,7 @@ pub(crate) fn api_server(
         file("cert-dir", &folder.keys()),
         file("tls-cert-file", &keys.serving_cert),
         file("tls-private-key-file", &keys.serving_key),
-        // How it asks the node to execute something; the node's names are in no DNS.
+        // For exec on the node, whose name is in no DNS.
         file("kubelet-certificate-authority", &keys.ca),
         file("kubelet-client-certificate", &keys.node_client_cert),
         file("kubelet-client-key", &keys.node_client_key),
@@ -74,8 +74,7 @@ pub(crate) fn api_server(
         file("token-auth-file", &folder.keys().join("tokens.csv")),
         "--authorization-mode=Node,RBAC".into(),
         "--enable-admission-plugins=NodeRestriction".into(),
-        // Every five minutes it would read all of etcd to see that its caches agree: with 50,000 objects that is what a bench
-        // would measure.
+        // Every five minutes it would read all of etcd to compare its caches: with 50,000 objects a benchmark would measure that.
         "--feature-gates=DetectCacheInconsistency=false".into(),
         "--service-cluster-ip-range=10.0.0.0/24".into(),
         "--allow-privileged=true".into(),
@@ -96,10 +95,10 @@ pub(crate) fn controller_manager(folder: &WorkFolder, keys: &Keys) -> Vec<String
         ),
         file("service-account-private-key-file", &keys.token_key),
         file("root-ca-file", &keys.ca),
-        // So that pods of Jobs are made by system:serviceaccount:kube-system:job-controller, as on GKE.
+        // So that pods of Jobs are created by system:serviceaccount:kube-system:job-controller, as on GKE.
         "--use-service-account-credentials=true".into(),
         "--leader-elect=false".into(),
-        // The only node is part of this process: it cannot be lost.
+        // The only node is part of this process and cannot become unreachable.
         "--controllers=*,-node-lifecycle-controller".into(),
         "--kube-api-qps=200".into(),
         "--kube-api-burst=400".into(),

@@ -22,14 +22,14 @@ pub(crate) struct Keys {
     pub(crate) node_client_key: PathBuf,
     /// Signs service account tokens (ES256).
     pub(crate) token_key: PathBuf,
-    /// Its public half: the API server takes no PKCS #8 key where it verifies.
+    /// Its public key: to verify, the API server does not accept a PKCS #8 key.
     pub(crate) token_public_key: PathBuf,
 }
 
 impl Keys {
     /// A new CA, the API server's certificate, and the key that signs service account tokens.
     pub(crate) fn generate(folder: &Path) -> Result<Self> {
-        let ca_key = KeyPair::generate().context("cannot make a key")?;
+        let ca_key = KeyPair::generate().context("cannot generate a key")?;
         let mut params = CertificateParams::default();
         params
             .distinguished_name
@@ -45,7 +45,7 @@ impl Keys {
             .pem();
         let issuer = Issuer::new(params, ca_key);
 
-        let serving_key = KeyPair::generate().context("cannot make a key")?;
+        let serving_key = KeyPair::generate().context("cannot generate a key")?;
         let names = [
             "127.0.0.1",
             "localhost",
@@ -61,7 +61,7 @@ impl Keys {
             .signed_by(&serving_key, &issuer)
             .context("cannot sign a certificate")?;
 
-        let node_client_key = KeyPair::generate().context("cannot make a key")?;
+        let node_client_key = KeyPair::generate().context("cannot generate a key")?;
         let mut node_client = CertificateParams::default();
         node_client
             .distinguished_name
@@ -81,7 +81,7 @@ impl Keys {
             token_public_key: folder.join("service-accounts.pub"),
             ca_pem,
         };
-        let token_key = KeyPair::generate().context("cannot make a key")?;
+        let token_key = KeyPair::generate().context("cannot generate a key")?;
         write_private(&keys.ca, &keys.ca_pem)?;
         write_private(&keys.serving_cert, &serving_cert.pem())?;
         write_private(&keys.serving_key, &serving_key.serialize_pem())?;

@@ -1,9 +1,12 @@
-//! Namespaces in which people work.
+//! Namespaces in which people work, and the custom resources in them.
 
 use anyhow::Result;
-use k8s_openapi::api::{
-    core::v1::{ConfigMap, Namespace, ServiceAccount},
-    rbac::v1::RoleBinding,
+use k8s_openapi::{
+    api::{
+        core::v1::{ConfigMap, Namespace, ServiceAccount},
+        rbac::v1::RoleBinding,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client,
@@ -15,7 +18,8 @@ use super::{ControlPlane, FIELD_MANAGER};
 use crate::kubernetes::users::{ADMIN, PEOPLE};
 
 impl ControlPlane {
-    /// Makes a namespace with these labels in which alice, bob and mallory may `edit`, and waits until pods can be made there.
+    /// Creates or updates a namespace with these labels in which alice, bob and mallory have the role `edit`, and waits until pods
+    /// can be created there.
     ///
     /// # Errors
     /// The API server refuses.
@@ -44,12 +48,32 @@ impl ControlPlane {
         self.until("prepare the namespace", || is_prepared(&client, name))
             .await
     }
+
+    /// Waits until the API server serves the custom resources of these CustomResourceDefinitions.
+    ///
+    /// # Errors
+    /// It does not within 90 s.
+    pub async fn wait_until_served(&self, names: &[&str]) -> Result<()> {
+        let kinds: Api<CustomResourceDefinition> = Api::all(self.client(ADMIN).await?);
+        for name in names {
+            self.until(&format!("serve {name}"), || is_served(&kinds, name))
+                .await?;
+        }
+        Ok(())
+    }
 }
 
-/// Whether the controllers have made what every pod of a namespace needs.
+/// Whether the controllers have created what every pod of a namespace needs.
 pub(super) async fn is_prepared(client: &Client, namespace: &str) -> bool {
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
     let config_maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
     matches!(accounts.get_opt("default").await, Ok(Some(_)))
         && matches!(config_maps.get_opt("kube-root-ca.crt").await, Ok(Some(_)))
+}
+
+async fn is_served(kinds: &Api<CustomResourceDefinition>, name: &str) -> bool {
+    let found = kinds.get_opt(name).await.ok().flatten();
+    let conditions = found.and_then(|kind| kind.status?.conditions);
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|it| it.type_ == "Established" && it.status == "True")
 }

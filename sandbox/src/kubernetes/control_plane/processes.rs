@@ -1,4 +1,4 @@
-//! The control plane's programs, and the restart of one of them.
+//! The processes of the control plane, and the restart of the API server.
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use crate::{
     programs::kubernetes::KUBE_APISERVER,
 };
 
-/// A program, and how it was started.
+/// A process, and how it was started.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
     pub(super) launch: Launch,
@@ -22,7 +22,7 @@ impl Process {
 }
 
 impl ControlPlane {
-    /// Its programs, by name, with their process ids.
+    /// The names of its programs, with their process ids.
     #[must_use]
     pub fn programs(&self) -> Vec<(String, i32)> {
         let all = self.processes();
@@ -31,7 +31,7 @@ impl ControlPlane {
             .collect()
     }
 
-    /// Ends the API server alone, as an upgrade of the control plane does; what is stored stays.
+    /// Stops only the API server, as an upgrade of the control plane does; the stored data stays.
     pub async fn stop_api_server(&self) {
         let found = self.processes().iter().find(|p| p.is_api_server()).cloned();
         if let Some(process) = found {

@@ -32,8 +32,7 @@ use crate::{
 const START_TRIES: u32 = 5;
 
 impl ControlPlane {
-    /// Starts it with programs that are there, and with ports from `next_ports`. A port that is taken in between costs another
-    /// attempt.
+    /// Starts it with these programs and with ports from `next_ports`. It tries again if a port is taken in between.
     pub(super) async fn start_with(
         folder: &WorkFolder,
         binaries: Binaries,
@@ -61,7 +60,7 @@ impl ControlPlane {
             }
             tracing::info!(
                 attempt,
-                "a port was taken in between: the control plane starts again with others"
+                "a port was taken in between: starting the control plane again with others"
             );
             for log in ["etcd.log", "kube-apiserver.log"] {
                 let _ = fs::rename(
@@ -108,14 +107,14 @@ impl ControlPlane {
         };
         started.answers().await?;
         let admin = started.client(ADMIN).await?;
-        // Started when there is something to talk to: it would wait longer before it tries again.
+        // Started only when the API server answers: it would wait longer before it tries again.
         let manager = launch(
             KUBE_CONTROLLER_MANAGER,
             commands::controller_manager(folder, keys),
         )?;
         started.processes().insert(0, manager);
         started
-            .until("make the default service account", || {
+            .until("create the default service account", || {
                 is_prepared(&admin, "default")
             })
             .await?;
@@ -124,8 +123,8 @@ impl ControlPlane {
     }
 }
 
-/// GKE's metadata server asks, on the node, for tokens whose audience is the workload pool, which no pod names: the API server
-/// lets a node do so only where it is granted. It also reads which Google account a service account is linked to.
+/// GKE's metadata server, on the node, requests tokens whose audience is the workload pool, which no pod names: the API server
+/// allows a node that only if it is granted. It also reads which Google account a service account is linked to.
 async fn grant_metadata_server(client: &Client) -> Result<()> {
     let name = "sandbox:metadata-server";
     let group = "rbac.authorization.k8s.io";

@@ -34,12 +34,12 @@ fn a_job() -> Job {
     .unwrap()
 }
 
-async fn is_unheard(client: &Client) -> bool {
+async fn is_unreachable(client: &Client) -> bool {
     let jobs = Api::<Job>::namespaced(client.clone(), "lab");
     jobs.list(&ListParams::default()).await.is_err()
 }
 
-/// One control plane for all claims: it takes some seconds to start.
+/// One control plane for all checks: it takes some seconds to start.
 #[tokio::test]
 async fn it_starts_although_a_port_is_taken_and_knows_its_users() {
     let folder = WorkFolder::create().unwrap();
@@ -73,9 +73,9 @@ async fn it_starts_although_a_port_is_taken_and_knows_its_users() {
 
     people_edit_their_namespace_only(&control_plane).await;
     a_job_gets_its_pod_from_the_job_controller(&control_plane).await;
-    assert!(!is_unheard(&alice).await);
+    assert!(!is_unreachable(&alice).await);
     control_plane.stop_api_server().await;
-    assert!(is_unheard(&alice).await);
+    assert!(is_unreachable(&alice).await);
     control_plane.start_api_server().await.unwrap();
     assert_eq!(who_am_i(&alice).await.0, ALICE);
 
@@ -116,7 +116,7 @@ async fn a_job_gets_its_pod_from_the_job_controller(control_plane: &ControlPlane
         .unwrap();
     let pods = Api::<Pod>::namespaced(alice, "lab");
     control_plane
-        .until("make the pod", || async {
+        .until("create the pod", || async {
             pods.list(&ListParams::default())
                 .await
                 .is_ok_and(|list| !list.items.is_empty())
@@ -124,7 +124,7 @@ async fn a_job_gets_its_pod_from_the_job_controller(control_plane: &ControlPlane
         .await
         .unwrap();
     let log = fs::read_to_string(control_plane.audit_log()).unwrap();
-    let made_by = |resource: &str, user: &str| {
+    let created_by = |resource: &str, user: &str| {
         log.lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
             .any(|event| {
@@ -133,15 +133,15 @@ async fn a_job_gets_its_pod_from_the_job_controller(control_plane: &ControlPlane
                     && event["user"]["username"] == user
             })
     };
-    assert!(made_by("jobs", ALICE), "{log}");
+    assert!(created_by("jobs", ALICE), "{log}");
     assert!(
-        made_by("pods", "system:serviceaccount:kube-system:job-controller"),
+        created_by("pods", "system:serviceaccount:kube-system:job-controller"),
         "{log}"
     );
 }
 
 #[tokio::test]
-async fn a_program_that_ends_at_once_is_named_with_its_log() {
+async fn the_error_for_a_program_that_exits_at_once_has_its_log() {
     let folder = WorkFolder::create().unwrap();
     let fakes = tempfile::tempdir().unwrap();
     for name in ["etcd", "kube-apiserver", "kube-controller-manager"] {
@@ -157,7 +157,7 @@ async fn a_program_that_ends_at_once_is_named_with_its_log() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("ended with code 3") && error.contains("no such flag"),
+        error.contains("exited with code 3") && error.contains("no such flag"),
         "{error}"
     );
     assert!(folder.is_kept());

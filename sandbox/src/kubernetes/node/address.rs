@@ -1,4 +1,4 @@
-//! The address of a pod: one of its own, as the network of a real cluster gives it. All of 127.0.0.0/8 is loopback.
+//! Addresses of pods: each has its own, as in a real cluster. All of 127.0.0.0/8 is loopback.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_pod_has_an_address_of_its_own_on_loopback() {
+    fn each_pod_has_its_own_address_on_loopback() {
         let (one, other) = (of_pod("4a22ac2d"), of_pod("4a22ac2e"));
         assert_eq!(one, of_pod("4a22ac2d"));
         assert_ne!(one, other);

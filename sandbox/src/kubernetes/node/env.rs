@@ -1,4 +1,4 @@
-//! A container's environment, as a kubelet computes it. Pure: what it needs of Secrets and ConfigMaps was read before.
+//! A container's environment variables, as a kubelet computes them. Pure: Secrets and ConfigMaps were read before.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::address;
 /// Name → keys → values, of the Secrets or ConfigMaps that a pod names and that exist.
 pub(super) type Objects = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
-/// What a pod refers to.
+/// The Secrets and ConfigMaps that a pod refers to.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     pub(super) secrets: Objects,
@@ -48,7 +48,7 @@ impl Sources {
     }
 }
 
-/// The environment of a container: the node's, then `envFrom`, then `env`, each later one replacing.
+/// The environment of a container: the node's, `envFrom` and `env`; later ones override earlier ones.
 pub(super) fn environment(
     pod: &Pod,
     container: &Container,
@@ -120,7 +120,7 @@ fn value_from(pod: &Pod, source: &EnvVarSource, sources: &Sources) -> Result<Opt
             map.optional.unwrap_or(false),
         )?
     } else {
-        bail!("the node stand-in knows fieldRef, secretKeyRef and configMapKeyRef only");
+        bail!("this node supports fieldRef, secretKeyRef and configMapKeyRef only");
     };
     Ok(value.as_deref().map(text))
 }
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_secret_is_named_unless_it_is_optional() {
+    fn the_error_for_a_missing_secret_names_it_unless_it_is_optional() {
         let reference = |optional: bool| json!([{"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": optional}}}]);
         let error = environment(
             &pod(),

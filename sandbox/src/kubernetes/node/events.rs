@@ -7,20 +7,20 @@ use jiff::Timestamp;
 pub(super) struct Event {
     pub(super) index: usize,
     pub(super) is_init: bool,
-    pub(super) what: Happening,
+    pub(super) change: Change,
 }
 
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum Change {
     Started(Timestamp),
     Ready(bool),
-    Ended { end: End, is_final: bool },
+    Terminated { end: Termination, is_final: bool },
     BackOff { message: String },
 }
 
-/// How a container ended.
+/// How a container terminated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct Termination {
     pub(super) code: i32,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,

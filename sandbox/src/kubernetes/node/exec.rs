@@ -1,5 +1,5 @@
-//! `pods/exec`, as far as Argo needs it: the API server asks the node, which runs the command in the container's namespaces and
-//! then refuses the stream. Who asks sees that it was run, and never its output.
+//! `pods/exec`, as far as Argo needs it: the API server forwards it to the node, which runs the command in the container's
+//! namespaces and then refuses the stream. The client sees that the command was run, but not its output.
 
 use std::{
     collections::HashMap,
@@ -28,56 +28,56 @@ use rustls::{
 use super::isolation::Isolation;
 use crate::WorkFolder;
 
-/// A command that ends a container ends at once.
+/// Commands that stop a container return at once.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Namespace, pod and container.
-type Place = (String, String, String);
+type ContainerKey = (String, String, String);
 
-/// A running container that has namespaces of its own.
+/// A running container with its own namespaces.
 #[derive(Debug, Clone)]
 struct Running {
     isolation: Isolation,
-    /// The process that made the namespaces.
+    /// The process that created the namespaces.
     process: i32,
     env: Vec<(String, String)>,
 }
 
-/// The running containers into which a command may be sent.
+/// The registry of running containers in which commands can be executed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Containers(Arc<Mutex<HashMap<Place, Running>>>);
+pub(super) struct Containers(Arc<Mutex<HashMap<ContainerKey, Running>>>);
 
 impl Containers {
-    /// Notes a container as running until what is returned is dropped.
-    pub(super) fn note(
+    /// Registers a container as running until the return value is dropped.
+    pub(super) fn register(
         &self,
-        place: Place,
+        key: ContainerKey,
         isolation: Isolation,
         process: i32,
         env: &[(String, String)],
-    ) -> Noted {
+    ) -> Registered {
         let running = Running {
             isolation,
             process,
             env: env.to_vec(),
         };
-        self.lock().insert(place.clone(), running);
-        Noted {
+        self.lock().insert(key.clone(), running);
+        Registered {
             containers: self.clone(),
-            place,
+            key,
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, Running>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ContainerKey, Running>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn command(&self, place: &Place, command: &[String]) -> Result<Command> {
-        let running = self.lock().get(place).cloned();
-        // A container without namespaces of its own shares its process 1 with this machine.
+    fn command(&self, key: &ContainerKey, command: &[String]) -> Result<Command> {
+        let running = self.lock().get(key).cloned();
+        // A container without its own namespaces shares process 1 with this machine.
         let running = running.with_context(|| {
-            let (namespace, pod, container) = place;
-            format!("container {container} of pod {namespace}/{pod} does not run in namespaces of its own on this node")
+            let (namespace, pod, container) = key;
+            format!("container {container} of pod {namespace}/{pod} does not run in its own namespaces on this node")
         })?;
         let mut enter = running.isolation.enter(running.process, command)?;
         enter.env_clear().envs(running.env);
@@ -85,26 +85,26 @@ impl Containers {
     }
 }
 
-/// A container that is noted as running.
+/// A registered container. It is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Noted {
+pub(super) struct Registered {
     containers: Containers,
-    place: Place,
+    key: ContainerKey,
 }
 
-impl Drop for Noted {
+impl Drop for Registered {
     fn drop(&mut self) {
-        self.containers.lock().remove(&self.place);
+        self.containers.lock().remove(&self.key);
     }
 }
 
-/// Serves on loopback to the API server alone, which shows a certificate of the cluster's CA, until the handle shuts it down.
+/// Serves on loopback until the handle shuts it down; only the API server is accepted, by a certificate of the cluster's CA.
 pub(super) fn serve(
     folder: &WorkFolder,
     containers: Containers,
 ) -> Result<(SocketAddr, axum_server::Handle<SocketAddr>)> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .context("no port for the node's exec endpoint")?;
+        .context("no port is free for the node's exec endpoint")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let tls = RustlsConfig::from_config(Arc::new(tls(&folder.keys())?));
@@ -115,7 +115,7 @@ pub(super) fn serve(
     let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
     tokio::spawn(async move {
         if let Err(error) = server.serve(router.into_make_service()).await {
-            tracing::warn!(%error, "the node's exec endpoint has ended");
+            tracing::warn!(%error, "the node's exec endpoint failed");
         }
     });
     Ok((address, handle))
@@ -142,37 +142,37 @@ fn tls(keys: &Path) -> Result<ServerConfig> {
 
 async fn run(
     State(containers): State<Containers>,
-    UrlPath(place): UrlPath<Place>,
+    UrlPath(key): UrlPath<ContainerKey>,
     RawQuery(query): RawQuery,
 ) -> (StatusCode, String) {
     let command = command_of(query.as_deref().unwrap_or_default());
-    let (code, said) = match containers.command(&place, &command) {
-        Ok(enter) => match to_end(enter).await {
-            Ok(said) => (StatusCode::NOT_IMPLEMENTED, said),
+    let (code, output) = match containers.command(&key, &command) {
+        Ok(enter) => match run_command(enter).await {
+            Ok(output) => (StatusCode::NOT_IMPLEMENTED, output),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
         },
         Err(error) => (StatusCode::NOT_FOUND, format!("{error:#}")),
     };
-    tracing::info!(pod = place.1, container = place.2, ?command, said, "exec");
-    (code, said)
+    tracing::info!(pod = key.1, container = key.2, ?command, output, "exec");
+    (code, output)
 }
 
-async fn to_end(enter: Command) -> Result<String> {
+async fn run_command(enter: Command) -> Result<String> {
     let mut enter = tokio::process::Command::from(enter);
     let output = enter.kill_on_drop(true).output();
     let output = tokio::time::timeout(LIMIT, output)
         .await
-        .context("the command did not end in time")?
-        .context("nsenter cannot be started")?;
+        .context("the command did not finish in time")?
+        .context("cannot start nsenter")?;
     Ok(format!(
-        "the command was run in the container ({}); this node streams no output\n{}{}",
+        "the command was run in the container ({}); this node does not stream its output\n{}{}",
         output.status,
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     ))
 }
 
-/// The words of the command in a query, in their order.
+/// The words of the command in a query, in order.
 fn command_of(query: &str) -> Vec<String> {
     form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name == "command")
@@ -192,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn a_command_for_a_container_without_namespaces_never_runs() {
-        let place = ("research".into(), "p".into(), "main".into());
-        let error = Containers::default().command(&place, &["kill".into()]);
+    fn a_command_for_a_container_without_namespaces_is_never_run() {
+        let key = ("research".into(), "p".into(), "main".into());
+        let error = Containers::default().command(&key, &["kill".into()]);
         let error = error.unwrap_err().to_string();
         assert!(error.contains("main of pod research/p"), "{error}");
     }

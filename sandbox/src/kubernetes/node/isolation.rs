@@ -1,5 +1,5 @@
-//! Mount and PID namespaces for the containers of a pod that relies on fixed paths and on being process 1, by util-linux's
-//! `unshare` and `nsenter`: each sees the machine's files, writes into memory, and has its volumes where its spec says.
+//! Mount and PID namespaces, with util-linux's `unshare` and `nsenter`, for pods that rely on fixed paths and on being process 1:
+//! each container sees the machine's files, writes into memory, and has its volumes at their mount paths.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 
 use crate::host::children::Launch;
 
-/// In the new namespaces: a root that shows the machine's files and keeps its own changes in memory.
-/// Arguments: root, second script, PATH, folder to run in; folders to show as they are, `--`; the machine's mounts, `--`; the rest.
+/// Runs in the new namespaces: creates a root with the machine's files that keeps changes in memory.
+/// Arguments: root, second script, PATH, working directory; visible folders, `--`; the machine's mounts, `--`; the rest.
 const MAKE_ROOT: &str = r#"set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 root=$1 second=$2 path=$3 folder=$4
@@ -36,9 +36,9 @@ cd "$root/all"
 exec chroot . /bin/sh -c "$second" sandbox "$path" "$folder" "$@"
 "#;
 
-/// In the new root: mounts the volumes, and becomes the program. Arguments: PATH, folder; pairs of a volume's folder and its mount
-/// path, `--`; the program and its arguments. A volume at `/tmp` hides the folders of others that are below it, so all are bound
-/// elsewhere first.
+/// Runs in the new root: mounts the volumes, and becomes the program. Arguments: PATH, working directory; pairs of a volume's folder
+/// and its mount path, `--`; the program and its arguments. A volume at `/tmp` would hide the folders of other volumes below it, so
+/// all are bound elsewhere first.
 const MOUNT_VOLUMES: &str = r#"set -eu
 path=$1 folder=$2
 shift 2
@@ -66,46 +66,45 @@ export PATH="$path"
 exec "$@"
 "#;
 
-/// Proof that this machine lets us make namespaces.
+/// Proof that this machine allows creating namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Isolation(());
 
-/// What one container gets.
+/// The file system of one container.
 #[derive(Debug)]
-pub(super) struct Room<'a> {
+pub(super) struct View<'a> {
     /// An empty folder for its root.
     pub(super) root: &'a Path,
-    /// Folders of the machine that it sees as they are, also where others see memory.
-    pub(super) kept: &'a [PathBuf],
-    /// A volume's folder or file, and where it is mounted.
+    /// Folders of the machine that are visible, also below those that are in memory.
+    pub(super) visible: &'a [PathBuf],
+    /// Folders or files of volumes, and their mount paths.
     pub(super) mounts: Vec<(PathBuf, String)>,
 }
 
 impl Isolation {
-    /// Tries it. An error says why this machine does not allow it, and what would.
+    /// Checks whether it works. The error says why this machine does not allow it, and the remedy.
     pub(super) fn probe(folder: &Path) -> Result<Self, String> {
         let isolation = Self(());
-        match isolation.tries(folder) {
+        match isolation.test(folder) {
             Ok(()) => Ok(isolation),
             Err(error) => Err(format!(
-                "this pod needs mount and PID namespaces and an overlay of the machine's files, which this machine does not \
-                 allow: {error:#}; run as root (a user namespace is not enough), with util-linux's unshare, nsenter and mount \
-                 installed"
+                "this pod needs mount and PID namespaces and an overlay file system, which this machine does not allow: {error:#}; \
+                 run as root (a user namespace is not enough), with util-linux's unshare, nsenter and mount installed"
             )),
         }
     }
 
-    fn tries(self, folder: &Path) -> Result<()> {
+    fn test(self, folder: &Path) -> Result<()> {
         let root = folder.join("probe");
         std::fs::create_dir_all(&root)
-            .with_context(|| format!("cannot make {}", root.display()))?;
+            .with_context(|| format!("cannot create {}", root.display()))?;
         let launch = Launch::new("probe", Path::new("true"), Vec::new(), folder);
-        let room = Room {
+        let view = View {
             root: &root,
-            kept: &[],
+            visible: &[],
             mounts: Vec::new(),
         };
-        let inside = self.inside(launch, &room);
+        let inside = self.isolate(launch, &view);
         let output = Command::new(&inside.program)
             .args(&inside.args)
             .stdin(Stdio::null())
@@ -120,8 +119,8 @@ impl Isolation {
         Ok(())
     }
 
-    /// The same program in namespaces of its own.
-    pub(super) fn inside(self, launch: Launch, room: &Room) -> Launch {
+    /// The same program in its own namespaces.
+    pub(super) fn isolate(self, launch: Launch, view: &View) -> Launch {
         let text = |path: &Path| path.display().to_string();
         let path = launch.env.iter().find(|(name, _)| name == "PATH");
         let path = path.map_or("/usr/local/bin:/usr/bin:/bin", |(_, value)| value.as_str());
@@ -133,20 +132,21 @@ impl Isolation {
             .into();
         args.extend(["/bin/sh", "-c", MAKE_ROOT, "sandbox"].map(str::to_owned));
         args.extend([
-            text(room.root),
+            text(view.root),
             MOUNT_VOLUMES.to_owned(),
             path.to_owned(),
             text(folder),
         ]);
-        args.extend(room.kept.iter().map(|it| text(it)).chain([end()]));
+        args.extend(view.visible.iter().map(|it| text(it)).chain([end()]));
         args.extend(machine_mounts(&mounts).into_iter().chain([end()]));
-        for (source, place) in &room.mounts {
+        for (source, place) in &view.mounts {
             args.extend([text(source), place.clone()]);
         }
-        // Once more where a volume hides them.
-        let is_hidden = |kept: &&PathBuf| room.mounts.iter().any(|(_, at)| kept.starts_with(at));
-        for kept in room.kept.iter().filter(is_hidden) {
-            args.extend([text(kept), text(kept)]);
+        // Again where a volume hides them.
+        let is_hidden =
+            |folder: &&PathBuf| view.mounts.iter().any(|(_, at)| folder.starts_with(at));
+        for folder in view.visible.iter().filter(is_hidden) {
+            args.extend([text(folder), text(folder)]);
         }
         args.extend([end(), text(&launch.program)]);
         args.extend(launch.args.iter().cloned());
@@ -158,7 +158,7 @@ impl Isolation {
         }
     }
 
-    /// A command in the namespaces of a container whose `unshare` has this process id.
+    /// A command in the namespaces of a container; `process` is the process id of its `unshare`.
     pub(super) fn enter(self, process: i32, command: &[String]) -> Result<Command> {
         let children = format!("/proc/{process}/task/{process}/children");
         let children = std::fs::read_to_string(&children)
@@ -172,8 +172,7 @@ impl Isolation {
     }
 }
 
-/// The mount points of the machine below which a container sees what is there: all that are not below another, without what each
-/// container has of its own.
+/// The machine's mount points that are visible in a container: the topmost ones, without those that each container has its own of.
 fn machine_mounts(mountinfo: &str) -> Vec<String> {
     const OWN: [&str; 3] = ["/proc", "/run", "/tmp"];
     let is_below = |point: &str, folder: &str| {
@@ -184,7 +183,7 @@ fn machine_mounts(mountinfo: &str) -> Vec<String> {
     let points = mountinfo
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
-        // Escaped characters: such a mount is left out.
+        // Mount points with escaped characters are left out.
         .filter(|point| *point != "/" && !point.contains('\\'))
         .filter(|point| !OWN.iter().any(|own| is_below(point, own)));
     let mut points: Vec<&str> = points.collect();
@@ -203,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_below_another_comes_with_it_and_temporary_folders_are_a_containers_own() {
+    fn only_topmost_mounts_are_listed_and_no_temporary_folders() {
         let line = |point: &str| format!("36 35 98:0 / {point} rw - ext4 /dev/x rw\n");
         let points = [
             "/",
@@ -220,7 +219,7 @@ mod tests {
         assert_eq!(machine_mounts(&mountinfo), ["/dev", "/home", "/tmpfs"]);
     }
 
-    /// On a machine that allows no namespaces there is nothing to try; the message is what its pods show.
+    /// Returns `None` on a machine that does not allow namespaces.
     fn run_inside(folder: &Path, script: &str, mounts: Vec<(PathBuf, String)>) -> Option<String> {
         let isolation = match Isolation::probe(folder) {
             Ok(isolation) => isolation,
@@ -233,12 +232,12 @@ mod tests {
         std::fs::create_dir(&root).unwrap();
         let args = vec!["-c".to_owned(), script.to_owned()];
         let launch = Launch::new("main", Path::new("/bin/sh"), args, folder);
-        let room = Room {
+        let view = View {
             root: &root,
-            kept: &[folder.to_path_buf()],
+            visible: &[folder.to_path_buf()],
             mounts,
         };
-        let inside = isolation.inside(launch, &room);
+        let inside = isolation.isolate(launch, &view);
         let output = Command::new(&inside.program)
             .args(&inside.args)
             .output()
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_that_hides_the_folder_of_another_does_not_take_it_away() {
+    fn a_volume_that_hides_the_folder_of_another_does_not_remove_it() {
         let folder = tempfile::tempdir().unwrap();
         let (outer, word) = (folder.path().join("outer"), folder.path().join("word"));
         std::fs::create_dir(&outer).unwrap();
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_has_its_volumes_at_their_true_paths_and_leaves_no_trace_on_the_machine() {
+    fn a_container_has_its_volumes_at_their_mount_paths_and_leaves_no_trace_on_the_machine() {
         let folder = tempfile::tempdir().unwrap();
         let volume = folder.path().join("volume");
         std::fs::create_dir(&volume).unwrap();

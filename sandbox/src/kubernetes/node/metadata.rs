@@ -30,7 +30,7 @@ pub(super) async fn serve(
     MetadataServer::start(Arc::new(identity), &pod.pod).await
 }
 
-/// The cluster's side of it, asked as the node.
+/// Reads service accounts and tokens from the cluster, as the node.
 struct Source {
     node: Client,
     pod: PodIdentity,

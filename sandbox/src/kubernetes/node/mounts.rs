@@ -1,11 +1,11 @@
-//! Mount paths. A container without a mount namespace is told other ones: a path under a mount becomes a path
-//! under the pod's folder wherever a container is told of it, in its environment, command and arguments.
+//! Mount paths. For a container without a mount namespace, paths under a mount are replaced by paths under the pod's folder, in its
+//! environment, command and arguments.
 
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::Container;
 
-/// Mount paths of a container and the folders behind them, the longest first.
+/// Mount paths of a container and their folders, the longest path first.
 #[derive(Debug, Default)]
 pub(super) struct Mounts(Vec<(String, PathBuf)>);
 
@@ -27,7 +27,7 @@ impl Mounts {
         Self(mounts)
     }
 
-    /// What is mounted and where, a mount path before those below it.
+    /// The folders and their mount paths, each mount path before those below it.
     pub(super) fn outermost_first(&self) -> Vec<(PathBuf, String)> {
         let mounts = self.0.iter().rev();
         mounts
@@ -35,7 +35,7 @@ impl Mounts {
             .collect()
     }
 
-    /// The folder behind a mount path, if there is one.
+    /// The folder of a mount path, if there is one.
     pub(super) fn folder(&self, path: &str) -> Option<&Path> {
         self.0
             .iter()

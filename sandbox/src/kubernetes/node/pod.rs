@@ -1,4 +1,4 @@
-//! The life of one pod on the node: bound, prepared, run, ended, gone.
+//! The lifecycle of one pod on the node: bound, prepared, run, terminated, deleted.
 
 use std::{collections::VecDeque, fs, path::Path, sync::Arc, time::Duration};
 
@@ -20,21 +20,21 @@ use super::{
     Context, address,
     events::Event,
     prepare::{Preparation, Prepared},
-    run::{Keeper, Plan},
+    run::{Plan, Runner},
     status::{PodRecord, Record, State},
     tokens::PodIdentity,
     volumes::TokenFile,
 };
 use crate::NODE;
 
-/// A pod may ask for minutes; nothing here needs more.
+/// A pod may specify minutes; nothing here needs longer.
 const LONGEST_GRACE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Told when the pod is to end, and how long it may take.
-pub(super) type Ending = watch::Receiver<Option<Duration>>;
+/// Receives that the pod is to be stopped, with its grace period.
+pub(super) type StopReceiver = watch::Receiver<Option<Duration>>;
 
-/// Binds a pod that names no node. `false`: somebody else did, or it is gone.
+/// Binds a pod that names no node. Returns false if another scheduler did, or the pod is gone.
 pub(super) async fn bind(context: &Context, pod: &Pod) -> bool {
     let identity = PodIdentity::of(pod);
     let binding = json!({
@@ -52,20 +52,20 @@ pub(super) async fn bind(context: &Context, pod: &Pod) -> bool {
     bound.is_ok()
 }
 
-/// Runs a bound pod until it has ended, and deletes it if that was asked.
-pub(super) async fn live(context: Arc<Context>, pod: Pod, mut ending: Ending) {
+/// Runs a bound pod until it has terminated, and deletes it if that was requested.
+pub(super) async fn run(context: Arc<Context>, pod: Pod, mut ending: StopReceiver) {
     let identity = PodIdentity::of(&pod);
     let folder = context.folder_of(&identity);
-    let mut living = Living::new(&context, &pod, &identity);
+    let mut running = RunningPod::new(&context, &pod, &identity);
     let prepared = tokio::select! {
-        prepared = living.prepare(&folder) => Some(prepared),
+        prepared = running.prepare(&folder) => Some(prepared),
         _ = ending.wait_for(Option::is_some) => None,
     };
     if let Some(prepared) = prepared {
-        living.run(prepared, &mut ending).await;
+        running.run(prepared, &mut ending).await;
     }
-    let is_asked = ending.borrow().is_some();
-    if is_asked {
+    let is_requested = ending.borrow().is_some();
+    if is_requested {
         let params = DeleteParams {
             grace_period_seconds: Some(0),
             preconditions: Some(Preconditions {
@@ -82,18 +82,18 @@ pub(super) async fn live(context: Arc<Context>, pod: Pod, mut ending: Ending) {
         }
     }
     if let Err(error) = fs::remove_dir_all(&folder) {
-        tracing::debug!(folder = %folder.display(), %error, "a pod's folder stays");
+        tracing::debug!(folder = %folder.display(), %error, "cannot remove a pod's folder");
     }
 }
 
-struct Living<'a> {
+struct RunningPod<'a> {
     context: &'a Context,
     pod: &'a Pod,
     identity: &'a PodIdentity,
     record: PodRecord,
 }
 
-impl<'a> Living<'a> {
+impl<'a> RunningPod<'a> {
     fn new(context: &'a Context, pod: &'a Pod, identity: &'a PodIdentity) -> Self {
         let spec = pod.spec.clone().unwrap_or_default();
         let records = |containers: &[Container]| -> Vec<Record> {
@@ -128,7 +128,7 @@ impl<'a> Living<'a> {
                 .await
             {
                 Ok(_) => return,
-                // Gone, or another pod of that name.
+                // It is gone, or there is another pod of that name.
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return,
                 Err(error) => {
                     tracing::debug!(pod = self.identity.pod, %error, "status not written");
@@ -138,10 +138,10 @@ impl<'a> Living<'a> {
         }
     }
 
-    /// Prepares the pod, again and again: what it refers to may still come, and the node may read it only a moment after it is
-    /// bound.
+    /// Prepares the pod, and tries again until it succeeds: what the pod refers to may be created later, and the node is allowed to
+    /// read it only a moment after the pod is bound.
     async fn prepare(&mut self, folder: &Path) -> Prepared {
-        let mut said = String::new();
+        let mut reported = String::new();
         let preparation = Preparation {
             context: self.context,
             pod: self.pod,
@@ -153,7 +153,7 @@ impl<'a> Living<'a> {
                 Ok(prepared) => return prepared,
                 Err(error) => format!("{error:#}"),
             };
-            if said != error {
+            if reported != error {
                 tracing::debug!(pod = self.identity.pod, error, "not prepared yet");
                 for container in &mut self.record.containers {
                     container.state = State::Waiting {
@@ -162,14 +162,14 @@ impl<'a> Living<'a> {
                     };
                 }
                 self.report().await;
-                said = error;
+                reported = error;
             }
             sleep(RETRY).await;
         }
     }
 
-    /// Runs the containers until all have ended for good, the pod is to end, or its deadline has passed.
-    async fn run(&mut self, prepared: Prepared, ending: &mut Ending) {
+    /// Runs the containers until all have terminated for good, the pod is to be stopped, or its deadline has passed.
+    async fn run(&mut self, prepared: Prepared, ending: &mut StopReceiver) {
         let spec = self.pod.spec.clone().unwrap_or_default();
         let seconds = |value: Option<i64>| value.and_then(|it| u64::try_from(it).ok());
         let longest = seconds(spec.active_deadline_seconds).unwrap_or(u64::from(u32::MAX));
@@ -177,17 +177,17 @@ impl<'a> Living<'a> {
         let grace =
             Duration::from_secs(seconds(spec.termination_grace_period_seconds).unwrap_or(30));
         let (sender, mut events) = mpsc::channel(64);
-        let keeper = Keeper {
+        let runner = Runner {
             children: self.context.children.clone(),
             events: sender,
-            end: CancellationToken::new(),
+            stop: CancellationToken::new(),
             grace: grace.min(LONGEST_GRACE),
             containers: self.context.containers.clone(),
             pod: (self.identity.namespace.clone(), self.identity.pod.clone()),
             address: address::of_pod(&self.identity.uid),
         };
-        let stop = keeper.end.clone();
-        let _stopped_with_us = stop.clone().drop_guard();
+        let stop = runner.stop.clone();
+        let _stop_on_drop = stop.clone().drop_guard();
         let mut refreshers = JoinSet::new();
         for (file, due) in prepared.tokens {
             refreshers.spawn(refresh(
@@ -204,14 +204,14 @@ impl<'a> Living<'a> {
         loop {
             if !stop.is_cancelled() {
                 for plan in waiting.next(&self.record) {
-                    tokio::spawn(keeper.clone().keep(plan));
+                    tokio::spawn(runner.clone().run(plan));
                 }
             }
             if self.record.is_final() || (stop.is_cancelled() && self.record.is_idle()) {
                 break;
             }
             tokio::select! {
-                Some(event) = events.recv() => self.note(event),
+                Some(event) = events.recv() => self.apply(event),
                 _ = ending.wait_for(Option::is_some), if !stop.is_cancelled() => stop.cancel(),
                 () = tokio::time::sleep_until(deadline), if !stop.is_cancelled() => {
                     self.record.reason = Some("DeadlineExceeded");
@@ -223,19 +223,19 @@ impl<'a> Living<'a> {
         self.report().await;
     }
 
-    fn note(&mut self, event: Event) {
+    fn apply(&mut self, event: Event) {
         let records = if event.is_init {
             &mut self.record.init
         } else {
             &mut self.record.containers
         };
         if let Some(record) = records.get_mut(event.index) {
-            record.note(event.what);
+            record.apply(event.change);
         }
     }
 }
 
-/// Containers that were not started yet.
+/// The containers that were not started yet.
 struct Waiting {
     init: VecDeque<Plan>,
     others: Vec<Plan>,
@@ -244,11 +244,11 @@ struct Waiting {
 impl Waiting {
     /// What to start now: init containers one after the other, then all others at once.
     fn next(&mut self, record: &PodRecord) -> Vec<Plan> {
-        let is_free = record
+        let none_runs = record
             .init
             .iter()
-            .all(|it| it.is_final || it.is_untouched());
-        if record.has_failed_init() || !is_free {
+            .all(|it| it.is_final || it.is_unstarted());
+        if record.has_failed_init() || !none_runs {
             return Vec::new();
         }
         match self.init.pop_front() {
@@ -259,14 +259,14 @@ impl Waiting {
     }
 }
 
-/// Writes a token file anew before its token ends, for as long as the pod runs.
+/// Renews a token file before its token expires, for as long as the pod runs.
 async fn refresh(node: kube::Client, pod: PodIdentity, file: TokenFile, mut due: Duration) {
     loop {
         sleep(due).await;
         due = match file.write(&node, &pod).await {
             Ok(next) => next,
             Err(error) => {
-                tracing::warn!(pod = pod.pod, "a token was not renewed: {error:#}");
+                tracing::warn!(pod = pod.pod, "cannot renew a token: {error:#}");
                 Duration::from_secs(10)
             }
         };

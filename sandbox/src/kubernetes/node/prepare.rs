@@ -1,4 +1,4 @@
-//! What a pod needs before its containers start: what it refers to, volumes, tokens, environment, command lines.
+//! Everything that a pod needs before its containers start: Secrets and ConfigMaps, volumes, tokens, environment, command lines.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use kube::Api;
 use super::{
     Context,
     env::{self, Sources},
-    isolation::{Isolation, Room},
+    isolation::{Isolation, View},
     metadata,
     mounts::Mounts,
     run::{Plan, Restart},
@@ -32,9 +32,9 @@ use crate::{
 pub(super) struct Prepared {
     pub(super) init: Vec<Plan>,
     pub(super) plans: Vec<Plan>,
-    /// Serves as long as it is held.
+    /// Runs until it is dropped.
     pub(super) _metadata: Option<MetadataServer>,
-    /// Token files, and when each is due to be written again.
+    /// Token files, and when each has to be renewed.
     pub(super) tokens: Vec<(TokenFile, Duration)>,
 }
 
@@ -51,7 +51,7 @@ impl Preparation<'_> {
         let sources = self.sources().await?;
         let volumes = self.folder.join("volumes");
         let mut tokens = Vec::new();
-        for file in volumes::materialise(self.pod, &sources, &volumes)? {
+        for file in volumes::write(self.pod, &sources, &volumes)? {
             let due = file.write(&self.context.node, self.identity).await?;
             tokens.push((file, due));
         }
@@ -92,7 +92,7 @@ impl Preparation<'_> {
         })
     }
 
-    /// Reads what the pod refers to, as the node: one by one, since a node may not list.
+    /// Reads what the pod refers to, as the node: one by one, because a node is not allowed to list.
     async fn sources(&self) -> Result<Sources> {
         let (secrets, maps) = volumes::references(self.pod);
         let mut sources = Sources::default();
@@ -133,13 +133,13 @@ impl Preparation<'_> {
         Ok(sources)
     }
 
-    /// How this pod gets namespaces of its own, if it needs them.
+    /// How this pod gets its own namespaces, if it needs them.
     fn isolation(&self) -> Result<Option<Isolation>> {
         if !self.context.options.is_isolated(self.pod) {
             return Ok(None);
         }
         let isolation = self.context.isolation.as_ref();
-        let isolation = isolation.context("namespaces were not tried")?;
+        let isolation = isolation.context("isolation was not probed")?;
         isolation.clone().map(Some).map_err(anyhow::Error::msg)
     }
 
@@ -154,7 +154,8 @@ impl Preparation<'_> {
         let home = self.folder.join(&container.name);
         let (work, temporary) = (home.join("work"), home.join("tmp"));
         for made in [&work, &temporary] {
-            fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
+            fs::create_dir_all(made)
+                .with_context(|| format!("cannot create {}", made.display()))?;
         }
         let mut node_env = self.context.node_env(&home, &temporary);
         node_env.extend_from_slice(metadata_env);
@@ -163,7 +164,7 @@ impl Preparation<'_> {
             Some(_) => text.to_owned(),
         };
         if isolation.is_some() {
-            // In it, /tmp is its own, and the API server is found by the account's files.
+            // There it has its own /tmp, and finds the API server by the files of its service account.
             node_env.retain(|(name, _)| name != "TMPDIR");
         } else if let Some(account) = mounts.folder("/var/run/secrets/kubernetes.io/serviceaccount")
         {
@@ -175,7 +176,7 @@ impl Preparation<'_> {
         let image = container.image.as_deref().unwrap_or_default();
         let ours = self.context.options.program(image);
         if let (Some(_), Some(folder)) = (isolation, ours.and_then(Path::parent)) {
-            // As an image has its program in PATH.
+            // An image has its program in PATH.
             for (_, path) in node_env.iter_mut().filter(|(name, _)| name == "PATH") {
                 *path = format!("{}:{path}", folder.display());
             }
@@ -201,12 +202,12 @@ impl Preparation<'_> {
         };
         match isolation {
             None => Ok(launch),
-            Some(isolation) => self.inside(isolation, launch, &mounts, &home),
+            Some(isolation) => self.isolate(isolation, launch, &mounts, &home),
         }
     }
 
-    /// The same in namespaces of its own, with its volumes mounted.
-    fn inside(
+    /// The same in its own namespaces, with its volumes mounted.
+    fn isolate(
         &self,
         isolation: Isolation,
         launch: Launch,
@@ -215,21 +216,22 @@ impl Preparation<'_> {
     ) -> Result<Launch> {
         let root = home.join("root");
         let mounts = mounts.outermost_first();
-        // A path below a volume may be there only once it is mounted.
+        // A path below a volume may exist only once it is mounted.
         let folders = mounts.iter().map(|(folder, _)| folder.as_path());
         for made in folders.filter(|it| !it.exists()).chain([root.as_path()]) {
-            fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
+            fs::create_dir_all(made)
+                .with_context(|| format!("cannot create {}", made.display()))?;
         }
-        let room = Room {
+        let view = View {
             root: &root,
-            kept: &self.context.kept,
+            visible: &self.context.visible,
             mounts,
         };
-        Ok(isolation.inside(launch, &room))
+        Ok(isolation.isolate(launch, &view))
     }
 
-    /// A client in a pod finds its API server by files at a fixed path, which there is not: it gets a kubeconfig that names the
-    /// pod's own token file instead.
+    /// Clients in a pod find the API server by files at a fixed path, which does not exist here: instead they get a kubeconfig with
+    /// the pod's token file.
     fn kubeconfig(&self, account: &Path, home: &Path) -> Result<PathBuf> {
         let path = home.join("kubeconfig");
         let credential = format!("tokenFile: {}", account.join("token").display());
@@ -245,7 +247,7 @@ impl Preparation<'_> {
     }
 }
 
-/// What a container starts: the program that stands for its image, or else its own command.
+/// What a container starts: the program for its image, or else its own command.
 fn command_line(
     container: &Container,
     ours: Option<&Path>,

@@ -8,11 +8,10 @@ use k8s_openapi::{
 };
 use tokio::{net::TcpStream, sync::mpsc};
 
-/// Until a container is ready for the first time it is asked more often than its period says, so that starting takes no longer
-/// than it must.
-const EAGER: Duration = Duration::from_millis(300);
+/// A container that is not ready is probed more often than its period says, so that starting does not take longer than needed.
+const UNREADY_PERIOD: Duration = Duration::from_millis(300);
 
-/// Tells whether the container of the pod at this address is ready, whenever that changes, for as long as somebody listens.
+/// Sends whether the container of the pod at this address is ready, whenever that changes, as long as there is a receiver.
 pub(super) async fn watch(container: Container, address: Ipv4Addr, changes: mpsc::Sender<bool>) {
     let Some(probe) = container.readiness_probe.clone() else {
         let _ = changes.send(true).await;
@@ -34,7 +33,7 @@ pub(super) async fn watch(container: Container, address: Ipv4Addr, changes: mpsc
                 return;
             }
         }
-        tokio::time::sleep(if is_ready { period } else { EAGER }).await;
+        tokio::time::sleep(if is_ready { period } else { UNREADY_PERIOD }).await;
     }
 }
 
@@ -61,7 +60,7 @@ async fn answers(container: &Container, address: Ipv4Addr, probe: &Probe) -> boo
             "{scheme}://{address}:{port}{}",
             http.path.as_deref().unwrap_or("/")
         );
-        // As a kubelet does: who asks for readiness knows no certificate authority.
+        // Like a kubelet: a probe does not verify certificates.
         let Ok(client) = reqwest::Client::builder()
             .danger_accept_invalid_certs(true)
             .build()
@@ -81,7 +80,7 @@ async fn answers(container: &Container, address: Ipv4Addr, probe: &Probe) -> boo
     }
     tracing::warn!(
         container = container.name,
-        "the node stand-in knows httpGet and tcpSocket probes only"
+        "this node supports httpGet and tcpSocket probes only"
     );
     false
 }
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_may_be_named() {
+    fn a_port_can_be_a_name() {
         let ports = json!({"name": "c", "ports": [{"name": "https", "containerPort": 10250}]});
         let container: Container = serde_json::from_value(ports).unwrap();
         assert_eq!(

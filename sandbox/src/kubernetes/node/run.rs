@@ -1,4 +1,4 @@
-//! One container: a local process, started again as its pod's restart policy says.
+//! One container: a local process, restarted according to its pod's restart policy.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -8,18 +8,18 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    events::{End, Event, Happening},
+    events::{Change, Event, Termination},
     exec::Containers,
     isolation::Isolation,
     probe,
 };
 use crate::host::children::{Child, Children, Launch, tail};
 
-/// A kubelet waits 10 s, 20 s, … 5 min; a sandbox is not to be waited for.
+/// Shorter than a kubelet's 10 s to 5 min: people wait for a sandbox.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LAST_BACKOFF: Duration = Duration::from_secs(10);
 
-/// What to run, and how long.
+/// How to run a container.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) index: usize,
@@ -27,7 +27,7 @@ pub(super) struct Plan {
     pub(super) container: Container,
     pub(super) launch: Launch,
     pub(super) restart: Restart,
-    /// How it got namespaces of its own, if it has them.
+    /// How it got its own namespaces, if it has them.
     pub(super) isolation: Option<Isolation>,
 }
 
@@ -48,7 +48,7 @@ impl Restart {
         }
     }
 
-    fn again(self, code: i32) -> bool {
+    fn restarts_after(self, code: i32) -> bool {
         match self {
             Self::Always => true,
             Self::OnFailure => code != 0,
@@ -57,15 +57,15 @@ impl Restart {
     }
 }
 
-/// How containers of a pod are run and ended.
+/// Runs and stops the containers of a pod.
 #[derive(Debug, Clone)]
-pub(super) struct Keeper {
+pub(super) struct Runner {
     pub(super) children: Children,
     pub(super) events: mpsc::Sender<Event>,
-    pub(super) end: CancellationToken,
-    /// How long a container may take to end by itself when `end` is cancelled.
+    pub(super) stop: CancellationToken,
+    /// How long a container may take to exit when `stop` is cancelled.
     pub(super) grace: Duration,
-    /// Where containers are noted into which commands may be sent.
+    /// The registry of the containers in which commands can be executed.
     pub(super) containers: Containers,
     /// Namespace and name of the pod.
     pub(super) pod: (String, String),
@@ -73,16 +73,16 @@ pub(super) struct Keeper {
     pub(super) address: Ipv4Addr,
 }
 
-impl Keeper {
-    /// Runs a container until it has ended for good, or `end` is cancelled.
-    pub(super) async fn keep(self, plan: Plan) {
+impl Runner {
+    /// Runs a container until it has terminated for good, or `stop` is cancelled.
+    pub(super) async fn run(self, plan: Plan) {
         let mut backoff = FIRST_BACKOFF;
         loop {
             let end = self.run_once(&plan).await;
-            let is_final = self.end.is_cancelled() || !plan.restart.again(end.code);
-            self.tell(
+            let is_final = self.stop.is_cancelled() || !plan.restart.restarts_after(end.code);
+            self.send(
                 &plan,
-                Happening::Ended {
+                Change::Terminated {
                     end: end.clone(),
                     is_final,
                 },
@@ -96,11 +96,11 @@ impl Keeper {
                 "back-off {seconds} s restarting failed container {}",
                 plan.container.name
             );
-            self.tell(&plan, Happening::BackOff { message }).await;
+            self.send(&plan, Change::BackOff { message }).await;
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
-                () = self.end.cancelled() => {
-                    self.tell(&plan, Happening::Ended { end, is_final: true }).await;
+                () = self.stop.cancelled() => {
+                    self.send(&plan, Change::Terminated { end, is_final: true }).await;
                     return;
                 }
             }
@@ -108,18 +108,18 @@ impl Keeper {
         }
     }
 
-    async fn run_once(&self, plan: &Plan) -> End {
+    async fn run_once(&self, plan: &Plan) -> Termination {
         let since = Timestamp::now();
         let (code, message) = match self.children.spawn(&plan.launch) {
             Ok(child) => {
-                let _noted = plan.isolation.map(|isolation| {
+                let _registered = plan.isolation.map(|isolation| {
                     let (namespace, pod) = self.pod.clone();
                     let place = (namespace, pod, plan.container.name.clone());
                     self.containers
-                        .note(place, isolation, child.pid(), &plan.launch.env)
+                        .register(place, isolation, child.pid(), &plan.launch.env)
                 });
-                self.tell(plan, Happening::Started(since)).await;
-                let code = self.attend(plan, &child).await;
+                self.send(plan, Change::Started(since)).await;
+                let code = self.supervise(plan, &child).await;
                 (
                     code,
                     if code == 0 {
@@ -131,7 +131,7 @@ impl Keeper {
             }
             Err(error) => (128, format!("{error:#}")),
         };
-        End {
+        Termination {
             code,
             since,
             until: Timestamp::now(),
@@ -139,29 +139,29 @@ impl Keeper {
         }
     }
 
-    /// Waits for the process, passing on whether it is ready, and ends it when asked.
-    async fn attend(&self, plan: &Plan, child: &Child) -> i32 {
+    /// Waits for the process, reports whether it is ready, and stops it when requested.
+    async fn supervise(&self, plan: &Plan, child: &Child) -> i32 {
         let (sender, mut changes) = mpsc::channel(4);
         let probe = tokio::spawn(probe::watch(plan.container.clone(), self.address, sender));
         let code = loop {
             tokio::select! {
                 ended = child.wait() => break ended.code,
-                () = self.end.cancelled() => break child.stop(self.grace).await.code,
-                Some(is_ready) = changes.recv() => self.tell(plan, Happening::Ready(is_ready)).await,
+                () = self.stop.cancelled() => break child.stop(self.grace).await.code,
+                Some(is_ready) = changes.recv() => self.send(plan, Change::Ready(is_ready)).await,
             }
         };
         probe.abort();
         code
     }
 
-    /// Nobody listens any more when the pod is gone.
-    async fn tell(&self, plan: &Plan, what: Happening) {
+    /// An error means that the pod is gone, and is ignored.
+    async fn send(&self, plan: &Plan, change: Change) {
         let _ = self
             .events
             .send(Event {
                 index: plan.index,
                 is_init: plan.is_init,
-                what,
+                change,
             })
             .await;
     }
@@ -190,11 +190,11 @@ mod tests {
         }
     }
 
-    fn keeper(children: Children, events: mpsc::Sender<Event>, end: &CancellationToken) -> Keeper {
-        Keeper {
+    fn runner(children: Children, events: mpsc::Sender<Event>, stop: &CancellationToken) -> Runner {
+        Runner {
             children,
             events,
-            end: end.clone(),
+            stop: stop.clone(),
             grace: Duration::from_secs(5),
             containers: Containers::default(),
             pod: ("lab".into(), "p".into()),
@@ -202,16 +202,16 @@ mod tests {
         }
     }
 
-    async fn next_end(events: &mut mpsc::Receiver<Event>) -> (End, bool) {
+    async fn next_end(events: &mut mpsc::Receiver<Event>) -> (Termination, bool) {
         loop {
-            if let Happening::Ended { end, is_final } = events.recv().await.unwrap().what {
+            if let Change::Terminated { end, is_final } = events.recv().await.unwrap().change {
                 return (end, is_final);
             }
         }
     }
 
     #[tokio::test]
-    async fn a_failed_container_tells_why_and_is_tried_again_only_if_its_policy_says_so() {
+    async fn a_failed_container_reports_why_and_is_restarted_only_if_its_policy_says_so() {
         let folder = tempfile::tempdir().unwrap();
         for (restart, expected) in [
             (Restart::Never, true),
@@ -222,7 +222,7 @@ mod tests {
             let (sender, mut events) = mpsc::channel(16);
             let end = CancellationToken::new();
             let plan = plan("echo no luck; exit 4", restart, folder.path());
-            let task = tokio::spawn(keeper(children, sender, &end).keep(plan));
+            let task = tokio::spawn(runner(children, sender, &end).run(plan));
             let (ended, is_final) = next_end(&mut events).await;
             assert_eq!(ended.code, 4);
             assert!(ended.message.contains("no luck"), "{}", ended.message);
@@ -233,16 +233,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_container_that_is_asked_to_end_has_ended_for_good() {
+    async fn a_container_that_is_stopped_has_terminated_for_good() {
         let folder = tempfile::tempdir().unwrap();
         let (sender, mut events) = mpsc::channel(16);
         let end = CancellationToken::new();
         let children = Children::start().unwrap();
         let plan = plan("sleep 300", Restart::Always, folder.path());
-        let task = tokio::spawn(keeper(children, sender, &end).keep(plan));
+        let task = tokio::spawn(runner(children, sender, &end).run(plan));
         assert!(matches!(
-            events.recv().await.unwrap().what,
-            Happening::Started(_)
+            events.recv().await.unwrap().change,
+            Change::Started(_)
         ));
         end.cancel();
         let (ended, is_final) = next_end(&mut events).await;

@@ -1,14 +1,14 @@
-//! A pod's status from what is known of its containers. Pure.
+//! A pod's status, from its containers. Pure.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     address,
-    events::{End, Happening},
+    events::{Change, Termination},
 };
 
-/// What a container is doing.
+/// The state of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     Waiting {
@@ -18,7 +18,7 @@ pub(super) enum State {
     Running {
         since: Timestamp,
     },
-    Ended(End),
+    Terminated(Termination),
 }
 
 /// One container.
@@ -27,10 +27,10 @@ pub(super) struct Record {
     pub(super) name: String,
     pub(super) image: String,
     pub(super) state: State,
-    pub(super) last_end: Option<End>,
+    pub(super) last_end: Option<Termination>,
     pub(super) restarts: i32,
     pub(super) is_ready: bool,
-    /// Ended, and not to be started again.
+    /// Whether it has terminated and will not be restarted.
     pub(super) is_final: bool,
 }
 
@@ -52,20 +52,20 @@ impl Record {
         }
     }
 
-    /// Takes in what happened.
-    pub(super) fn note(&mut self, what: Happening) {
-        match what {
-            Happening::Started(since) => {
+    /// Applies a change.
+    pub(super) fn apply(&mut self, change: Change) {
+        match change {
+            Change::Started(since) => {
                 self.leave(State::Running { since });
                 self.restarts += i32::from(self.last_end.is_some());
             }
-            Happening::Ready(is_ready) => self.is_ready = is_ready,
-            Happening::Ended { end, is_final } => {
+            Change::Ready(is_ready) => self.is_ready = is_ready,
+            Change::Terminated { end, is_final } => {
                 self.is_ready = false;
                 self.is_final = is_final;
-                self.state = State::Ended(end);
+                self.state = State::Terminated(end);
             }
-            Happening::BackOff { message } => self.leave(State::Waiting {
+            Change::BackOff { message } => self.leave(State::Waiting {
                 reason: "CrashLoopBackOff",
                 message,
             }),
@@ -73,13 +73,13 @@ impl Record {
     }
 
     fn leave(&mut self, next: State) {
-        if let State::Ended(end) = std::mem::replace(&mut self.state, next) {
+        if let State::Terminated(end) = std::mem::replace(&mut self.state, next) {
             self.last_end = Some(end);
         }
     }
 
     /// Whether it was never started.
-    pub(super) fn is_untouched(&self) -> bool {
+    pub(super) fn is_unstarted(&self) -> bool {
         self.restarts == 0 && self.last_end.is_none() && matches!(self.state, State::Waiting { .. })
     }
 }
@@ -91,14 +91,14 @@ pub(super) struct PodRecord {
     pub(super) start: Timestamp,
     pub(super) init: Vec<Record>,
     pub(super) containers: Vec<Record>,
-    /// Since when it is ready, or not.
+    /// Whether it is ready, and since when.
     pub(super) ready_since: (bool, Timestamp),
-    /// Why all of it was ended, e.g. DeadlineExceeded.
+    /// Why the whole pod was stopped, e.g. DeadlineExceeded.
     pub(super) reason: Option<&'static str>,
 }
 
 impl PodRecord {
-    /// Whether nothing of it will run again.
+    /// Whether none of its containers will run again.
     pub(super) fn is_final(&self) -> bool {
         self.has_failed_init() || self.containers.iter().all(|container| container.is_final)
     }
@@ -107,19 +107,19 @@ impl PodRecord {
     pub(super) fn has_failed_init(&self) -> bool {
         self.init
             .iter()
-            .any(|it| it.is_final && !matches!(&it.state, State::Ended(end) if end.code == 0))
+            .any(|it| it.is_final && !matches!(&it.state, State::Terminated(end) if end.code == 0))
     }
 
-    /// Whether nothing of it runs or is about to.
+    /// Whether none of its containers runs or is about to.
     pub(super) fn is_idle(&self) -> bool {
         self.init
             .iter()
             .chain(&self.containers)
-            .all(|it| it.is_final || it.is_untouched())
+            .all(|it| it.is_final || it.is_unstarted())
     }
 
     fn phase(&self) -> &'static str {
-        let succeeded = |it: &Record| matches!(&it.state, State::Ended(end) if end.code == 0);
+        let succeeded = |it: &Record| matches!(&it.state, State::Terminated(end) if end.code == 0);
         let started = |it: &Record| it.restarts > 0 || !matches!(it.state, State::Waiting { .. });
         if self.is_final() {
             let well = self.reason.is_none()
@@ -134,7 +134,7 @@ impl PodRecord {
         }
     }
 
-    /// A merge patch of the pod, valid for this pod only and not for a later one of the same name.
+    /// A merge patch of the status; with the UID, so that it does not apply to a later pod of the same name.
     pub(super) fn patch(&mut self, now: Timestamp) -> Value {
         let is_ready =
             !self.is_final() && self.containers.iter().all(|container| container.is_ready);
@@ -175,7 +175,7 @@ fn container_status(record: &Record) -> Value {
             json!({"waiting": {"reason": reason, "message": message}})
         }
         State::Running { since } => json!({"running": {"startedAt": seconds(*since)}}),
-        State::Ended(end) => json!({"terminated": terminated(end)}),
+        State::Terminated(end) => json!({"terminated": terminated(end)}),
     };
     json!({
         "name": record.name, "image": record.image, "imageID": "", "state": state, "lastState": last,
@@ -183,7 +183,7 @@ fn container_status(record: &Record) -> Value {
     })
 }
 
-fn terminated(end: &End) -> Value {
+fn terminated(end: &Termination) -> Value {
     json!({
         "exitCode": end.code, "reason": if end.code == 0 { "Completed" } else { "Error" }, "message": end.message,
         "startedAt": seconds(end.since), "finishedAt": seconds(end.until),
@@ -219,7 +219,7 @@ mod tests {
 
     fn ended(code: i32) -> State {
         let at = Timestamp::UNIX_EPOCH;
-        State::Ended(End {
+        State::Terminated(Termination {
             code,
             since: at,
             until: at,
@@ -255,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_was_ended_for_a_reason_has_failed_even_with_code_0() {
+    fn a_pod_that_was_stopped_for_a_reason_has_failed_even_with_code_0() {
         let mut pod = pod(&[(ended(0), true)]);
         pod.reason = Some("DeadlineExceeded");
         assert_eq!(pod.phase(), "Failed");
     }
 
     #[test]
-    fn a_failed_init_container_ends_the_pod() {
+    fn a_failed_init_container_fails_the_pod() {
         let mut pod = pod(&[(waiting(), false)]);
         let mut init = Record::new("init", "image");
         init.state = ended(2);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn readiness_is_timed_when_it_changes() {
+    fn the_time_of_readiness_changes_with_it() {
         let mut pod = pod(&[(
             State::Running {
                 since: Timestamp::UNIX_EPOCH,

@@ -12,7 +12,7 @@ use super::*;
 use crate::kubernetes::users::{ADMIN, ALICE};
 
 #[test]
-fn gated_ended_and_foreign_pods_are_left_alone() {
+fn gated_finished_and_foreign_pods_are_left_alone() {
     let pod = |spec: Value, phase: &str| -> Pod {
         serde_json::from_value(
             json!({"metadata": {"name": "p"}, "spec": spec, "status": {"phase": phase}}),

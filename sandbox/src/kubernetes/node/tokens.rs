@@ -1,4 +1,4 @@
-//! Service account tokens for pods, asked for as the node, bound to the pod.
+//! Service account tokens for pods, requested as the node and bound to the pod.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use k8s_openapi::api::{
 use kube::{Api, Client, api::PostParams};
 use secrecy::SecretString;
 
-/// The pod whose token is asked for.
+/// The pod for which tokens are requested.
 #[derive(Debug, Clone)]
 pub struct PodIdentity {
     /// The pod's namespace.
     pub namespace: String,
     /// The pod's name.
     pub pod: String,
-    /// The pod's UID: a token ends with its pod.
+    /// The pod's UID: a token becomes invalid with its pod.
     pub uid: String,
     /// The pod's service account.
     pub service_account: String,
 }
 
 impl PodIdentity {
-    /// Of a pod as the API server shows it.
+    /// The identity of a pod of the API server.
     #[must_use]
     pub fn of(pod: &Pod) -> Self {
         let account = pod
@@ -41,16 +41,16 @@ impl PodIdentity {
     }
 }
 
-/// A token and until when it is good.
+/// A token, and when it expires.
 #[derive(Debug, Clone)]
 pub struct Token {
     /// The signed token.
     pub token: SecretString,
-    /// When it ends.
+    /// When it expires.
     pub expires: Timestamp,
 }
 
-/// Asks for a token. `audience` empty: the API server's own. `lifetime` is at least 10 minutes.
+/// Requests a token. Without `audience` it is for the API server. `lifetime` is at least 10 minutes.
 ///
 /// # Errors
 /// The API server refuses.
@@ -72,23 +72,28 @@ pub async fn request(
         expiration_seconds: i64::try_from(lifetime.as_secs()).ok(),
         ..TokenRequestSpec::default()
     };
-    let ask = TokenRequest {
+    let body = TokenRequest {
         spec: Some(spec),
         ..TokenRequest::default()
     };
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), &pod.namespace);
     let answer = accounts
-        .create_token_request(&pod.service_account, &PostParams::default(), &ask)
+        .create_token_request(&pod.service_account, &PostParams::default(), &body)
         .await
-        .with_context(|| format!("no token for service account {:?}", pod.service_account))?;
-    let status = answer.status.context("a TokenRequest without an answer")?;
+        .with_context(|| {
+            format!(
+                "cannot get a token for service account {:?}",
+                pod.service_account
+            )
+        })?;
+    let status = answer.status.context("the TokenRequest has no status")?;
     let token = status
         .token
-        .context("a TokenRequest without a token")?
+        .context("the TokenRequest has no token")?
         .into();
     let expires = status
         .expiration_timestamp
-        .context("a token without an end")?
+        .context("the TokenRequest has no expiration")?
         .0;
     Ok(Token { token, expires })
 }

@@ -1,4 +1,4 @@
-//! A pod's volumes as folders: what a kubelet mounts, written below the pod's folder.
+//! A pod's volumes as folders: what a kubelet would mount is written below the pod's folder.
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::kubernetes::users::write_private;
 
-/// A token file that has to be written again before it ends.
+/// A token file that has to be renewed before the token expires.
 #[derive(Debug)]
 pub(super) struct TokenFile {
     path: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct TokenFile {
 }
 
 impl TokenFile {
-    /// Writes a new token, in one step for who reads it meanwhile. Returns when the next one is due.
+    /// Writes a new token, atomically for readers. Returns when it has to be renewed.
     pub(super) async fn write(&self, node: &Client, pod: &PodIdentity) -> Result<Duration> {
         let token = tokens::request(node, pod, self.audience.as_deref(), self.lifetime).await?;
         let fresh = self.path.with_extension("new");
@@ -38,15 +38,15 @@ impl TokenFile {
         fs::rename(&fresh, &self.path)
             .with_context(|| format!("cannot write {}", self.path.display()))?;
         let left = token.expires.duration_since(Timestamp::now()).as_secs();
-        // As a kubelet does: at four fifths of its life.
+        // Like a kubelet: after 80 % of its lifetime.
         Ok(Duration::from_secs(
             u64::try_from(left * 4 / 5).unwrap_or(0).max(1),
         ))
     }
 }
 
-/// Writes all volumes but tokens; returns the token files still to be written.
-pub(super) fn materialise(pod: &Pod, sources: &Sources, volumes: &Path) -> Result<Vec<TokenFile>> {
+/// Writes all volumes except tokens; returns the token files that remain to be written.
+pub(super) fn write(pod: &Pod, sources: &Sources, volumes: &Path) -> Result<Vec<TokenFile>> {
     let mut tokens = Vec::new();
     for volume in pod
         .spec
@@ -54,7 +54,8 @@ pub(super) fn materialise(pod: &Pod, sources: &Sources, volumes: &Path) -> Resul
         .flat_map(|spec| spec.volumes.iter().flatten())
     {
         let folder = volumes.join(&volume.name);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         let found = one(pod, volume, sources, &folder)
             .with_context(|| format!("volume {:?}", volume.name))?;
         tokens.extend(found);
@@ -102,9 +103,7 @@ fn one(pod: &Pod, volume: &Volume, sources: &Sources, folder: &Path) -> Result<V
         }
         return Ok(tokens);
     }
-    bail!(
-        "the node stand-in knows emptyDir, secret, configMap, downwardAPI and projected volumes only"
-    )
+    bail!("this node supports emptyDir, secret, configMap, downwardAPI and projected volumes only")
 }
 
 fn projection(
@@ -140,7 +139,7 @@ fn projection(
         fields(pod, downward.items.iter().flatten(), folder)?;
     } else {
         bail!(
-            "the node stand-in projects serviceAccountToken, configMap, secret and downwardAPI only"
+            "this node supports serviceAccountToken, configMap, secret and downwardAPI in projected volumes only"
         );
     }
     Ok(None)
@@ -167,7 +166,7 @@ fn object(
     if let Some(items) = items {
         for item in items {
             if let Some(value) = Sources::key(objects, kind, name, &item.key, optional)? {
-                write(folder, &item.path, &value)?;
+                write_file(folder, &item.path, &value)?;
             }
         }
         return Ok(());
@@ -176,7 +175,7 @@ fn object(
         .into_iter()
         .flatten()
     {
-        write(folder, key, value)?;
+        write_file(folder, key, value)?;
     }
     Ok(())
 }
@@ -190,8 +189,8 @@ fn fields<'a>(
         let reference = item
             .field_ref
             .as_ref()
-            .context("the node stand-in knows fieldRef only")?;
-        write(
+            .context("this node supports fieldRef only")?;
+        write_file(
             folder,
             &item.path,
             field(pod, &reference.field_path)?.as_bytes(),
@@ -200,12 +199,12 @@ fn fields<'a>(
     Ok(())
 }
 
-fn write(folder: &Path, path: &str, value: &[u8]) -> Result<()> {
+fn write_file(folder: &Path, path: &str, value: &[u8]) -> Result<()> {
     let path = inside(folder, path)?;
     fs::write(&path, value).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// A path below the folder, whose own folder exists. A path that leads out of it is refused.
+/// A path below the folder; its parent is created. A path that leads out of the folder is refused.
 fn inside(folder: &Path, path: &str) -> Result<PathBuf> {
     if path.is_empty()
         || !Path::new(path)
@@ -216,7 +215,8 @@ fn inside(folder: &Path, path: &str) -> Result<PathBuf> {
     }
     let path = folder.join(path);
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot create {}", parent.display()))?;
     }
     Ok(path)
 }
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn volumes_become_folders() {
         let folder = tempfile::tempdir().unwrap();
-        let tokens = materialise(&pod(), &sources(), folder.path()).unwrap();
+        let tokens = super::write(&pod(), &sources(), folder.path()).unwrap();
         assert!(folder.path().join("scratch").is_dir());
         assert_eq!(
             fs::read(folder.path().join("api/sub/ca.crt")).unwrap(),
@@ -324,9 +324,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_object_and_an_unknown_kind_of_volume_are_named() {
+    fn errors_name_a_missing_object_and_an_unsupported_volume() {
         let folder = tempfile::tempdir().unwrap();
-        let error = materialise(&pod(), &Sources::default(), folder.path()).unwrap_err();
+        let error = super::write(&pod(), &Sources::default(), folder.path()).unwrap_err();
         assert!(
             format!("{error:#}").contains("volume \"api\": ConfigMap \"root\""),
             "{error:#}"
@@ -334,7 +334,7 @@ mod tests {
         let mut pod = pod();
         let host = json!([{"name": "h", "hostPath": {"path": "/"}}]);
         pod.spec.as_mut().unwrap().volumes = serde_json::from_value(host).unwrap();
-        assert!(materialise(&pod, &sources(), folder.path()).is_err());
+        assert!(super::write(&pod, &sources(), folder.path()).is_err());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
-    Api, ResourceExt,
+    Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use namesake_api::names::{
@@ -21,7 +21,7 @@ use namesake_api::names::{
 use namesake_tests::{
     cluster::{person::Person, refusal::refused},
     drafts::pod,
-    namespace::{TestNamespace, with_namespace},
+    namespace::with_namespace,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -221,9 +221,9 @@ fn opting_in_warns_about_what_is_still_open() -> Result<()> {
         let text = warned(labels).await?;
         for part in [
             elsewhere.name.as_str(),
-            "who may impersonate accounts there",
-            "write what its tasks read",
-            "Jobs made before run as nobody",
+            "whoever is allowed to impersonate accounts there",
+            "to write what its tasks read",
+            "Jobs created before have no identity",
             "`namesake-webhook check`",
         ] {
             ensure!(text.contains(part), "{part:?} is not in {text:?}");
@@ -240,11 +240,9 @@ fn deleting_an_opted_in_namespace_is_up_to_rbac() -> Result<()> {
     with_namespace(|ns| async move {
         let other = ns.neighbour().await?;
         other.opt_in().await?;
-        let made = other.alice().await?.create::<Pod>(pod()).await?;
-        ensure!(!made.name_any().is_empty());
+        other.alice().await?.create::<Pod>(pod()).await?;
         let all: Api<Namespace> = Api::all(person_with_cluster_rights(&ns).await?.client().clone());
         all.delete(&other.name, &DeleteParams::background()).await?;
-        let ns: TestNamespace = other;
-        ns.wait_until_gone().await
+        other.wait_until_gone().await
     })
 }

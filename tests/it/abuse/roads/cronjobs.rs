@@ -154,11 +154,12 @@ fn a_rule_that_denies_cron_jobs_refuses_the_cron_job_itself() -> Result<()> {
             .with_message(ALICE)?;
         // A Job of the same flow is no CronJob's.
         alice.create::<Job>(metaflow_job().flow("Never")).await?;
-        let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
+        alice
+            .create::<CronJob>(cron_job(NEVER, metaflow_job())?)
+            .await?;
         let annotations = json!({"metadata": {"annotations": {"metaflow/flow_name": "Never"}}});
         refused(alice.patch::<CronJob>("nightly", edit(&annotations)).await)?
             .with_message("no-nights")?;
-        drop(made);
         Ok(())
     })
 }

@@ -48,7 +48,7 @@ fn every_right_in_the_namespace_is_not_enough_to_write_the_status_of_bobs_pods()
         ] {
             refused(reports::<Pod>(&owner, pod, status).await)?
                 .with_code(403)?
-                .with_message("says what became of it")?
+                .with_message("says how it ended")?
                 .with_message(&owner.name)?;
         }
         refused(reports::<Job>(&owner, &job.name_any(), json!({"failed": 1})).await)?
