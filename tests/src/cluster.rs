@@ -1,4 +1,4 @@
-//! Control planes with our manifests applied: everything but the Deployments, whose programs run in this process.
+//! Control planes with our manifests applied: everything except the Deployments, whose programs run in this process.
 
 use std::time::Instant;
 
@@ -29,15 +29,15 @@ pub mod person;
 pub mod refusal;
 pub use lent::Lent;
 
-/// Life of the tokens that the harness asks for, in seconds: longer than any run.
+/// Lifetime of the tokens that the harness requests, in seconds: longer than any run.
 const TOKEN_SECONDS: i64 = 3600;
-/// Other people's kinds, and the accounts of their controllers.
+/// Custom resources of other projects, and the accounts of their controllers.
 const FOREIGN: [&str; 2] = [
     include_str!("../crds/jobset.yaml"),
     include_str!("../crds/argo.yaml"),
 ];
-/// Kinds of the manifests that are not applied: what runs as a pod there runs in this process here; the configurations and the
-/// rules are each stack's own.
+/// Kinds of the manifests that are not applied: the programs run in this process, and each stack has its own webhook
+/// configurations and rules.
 const NOT_INSTALLED: [&str; 5] = [
     "Deployment",
     "PodDisruptionBudget",
@@ -45,23 +45,23 @@ const NOT_INSTALLED: [&str; 5] = [
     "ValidatingWebhookConfiguration",
     "ConfigMap",
 ];
-/// Kinds that tests need, each the last of its file.
+/// Custom resources that tests need: the last one of each file.
 const SERVED: [&str; 2] = ["identities.namesake.dev", "workflowtasksets.argoproj.io"];
-/// Where Argo's controller lives.
+/// The namespace of Argo's controller.
 pub const ARGO_NAMESPACE: &str = "argo";
 
-/// A control plane on which Namesake is installed, and nothing of it runs yet.
+/// A control plane on which Namesake is installed, but does not run yet.
 #[derive(Debug)]
 pub struct Cluster {
     /// The control plane.
     pub control_plane: ControlPlane,
-    /// Its full name, as the rules of its own stack write it.
+    /// Its full name, as in the rules of its own stack.
     pub name: String,
     folder: WorkFolder,
 }
 
 impl Cluster {
-    /// The one that all tests of this process share. It ends with the process.
+    /// The cluster that all tests of this process share. It stops with the process.
     ///
     /// # Errors
     /// It does not start.
@@ -72,7 +72,7 @@ impl Cluster {
             .await
     }
 
-    /// A cluster of this name, for one test. It ends when it is dropped.
+    /// A cluster of this name, for one test. It stops when it is dropped.
     ///
     /// # Errors
     /// It does not start.
@@ -94,7 +94,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Applies the loopback overlay, and waits until the API server holds to it.
+    /// Applies the loopback overlay, and waits until the API server enforces it.
     async fn install(&self) -> Result<()> {
         let client = self.control_plane.client(ADMIN).await?;
         for text in FOREIGN {
@@ -116,57 +116,69 @@ impl Cluster {
             dry_run: true,
             ..PostParams::default()
         };
-        eventually("the guard of managed names is in force", async || {
+        eventually("the policy of managed names is enforced", async || {
             refused(accounts.create(&dry_run, &managed).await)?.with_message("managed by Namesake")
         })
         .await?;
         Ok(())
     }
 
-    /// Who issues its tokens.
+    /// The issuer of its tokens.
     #[must_use]
     pub fn issuer(&self) -> String {
         issuer(&self.name)
     }
 
-    /// The work folder, whose logs explain failures.
+    /// The work folder, with logs that help to explain failures.
     #[must_use]
     pub fn folder(&self) -> &WorkFolder {
         &self.folder
     }
 
-    /// A user of the control plane, at work in this namespace.
+    /// A user of the control plane, with a client for this namespace.
     ///
     /// # Errors
     /// There is no such user.
     pub async fn user(&self, name: &str, namespace: &str) -> Result<Person> {
         let config = users::config_from(&self.control_plane.kubeconfig(name)).await?;
-        Ok(Person::new(name, impatient(config)?, namespace))
+        Ok(Person::new(
+            name,
+            client_without_retries(config)?,
+            namespace,
+        ))
     }
 
-    /// Any person, with these groups.
+    /// Any person with these groups, by impersonation.
     ///
     /// # Errors
-    /// The admin, who impersonates them, cannot.
+    /// The admin's kubeconfig cannot be read.
     pub async fn person(&self, name: &str, groups: &[&str], namespace: &str) -> Result<Person> {
         let mut config = users::config_from(&self.control_plane.kubeconfig(ADMIN)).await?;
         let groups = groups.iter().copied().chain(["system:authenticated"]);
         config.auth_info.impersonate = Some(name.to_owned());
         config.auth_info.impersonate_groups = Some(groups.map(str::to_owned).collect());
-        Ok(Person::new(name, impatient(config)?, namespace))
+        Ok(Person::new(
+            name,
+            client_without_retries(config)?,
+            namespace,
+        ))
     }
 
-    /// A service account with a token of its own, as a controller or a pod has it.
+    /// A service account with its own token, like a controller or a pod.
     ///
     /// # Errors
     /// There is no such account.
     pub async fn service_account(&self, home: &str, name: &str, namespace: &str) -> Result<Person> {
         let config = self.config_of(home, name).await?;
         let user = format!("system:serviceaccount:{home}:{name}");
-        Ok(Person::new(&user, impatient(config)?, namespace))
+        Ok(Person::new(
+            &user,
+            client_without_retries(config)?,
+            namespace,
+        ))
     }
 
-    /// What a client of a service account is made from, in whichever runtime it is to live.
+    /// The client configuration of a service account, for use in any runtime.
     ///
     /// # Errors
     /// There is no such account.
@@ -209,9 +221,9 @@ impl Cluster {
         let answer = accounts
             .create_token_request(name, &PostParams::default(), &request)
             .await
-            .with_context(|| format!("no token for {namespace}/{name}"))?;
+            .with_context(|| format!("cannot get a token for {namespace}/{name}"))?;
         let token = answer.status.and_then(|status| status.token);
-        Ok(token.context("a TokenRequest without a token")?.into())
+        Ok(token.context("the TokenRequest has no token")?.into())
     }
 
     /// The events of the API server's audit log.
@@ -220,7 +232,7 @@ impl Cluster {
     /// It cannot be read.
     pub fn audit_events(&self) -> Result<Vec<Value>> {
         let text = std::fs::read_to_string(self.control_plane.audit_log())?;
-        // The last line may be half written.
+        // The last line may be incomplete.
         Ok(text
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
@@ -228,23 +240,23 @@ impl Cluster {
     }
 }
 
-/// Who issues the tokens of a cluster on GKE.
+/// The issuer of the tokens of a cluster on GKE.
 fn issuer(cluster: &str) -> String {
     format!("https://container.googleapis.com/v1/{cluster}")
 }
 
-/// A client that shows a refusal as kubectl and Metaflow do; kube's own would try again for minutes after a 503.
-fn impatient(mut config: kube::Config) -> Result<Client> {
+/// A client that returns a refusal at once, like kubectl and Metaflow; kube's default retries for minutes after a 503.
+fn client_without_retries(mut config: kube::Config) -> Result<Client> {
     config.default_retry = false;
     Ok(Client::try_from(config)?)
 }
 
-/// The log of webhook and broker goes into the first cluster's folder; a failing test names it.
+/// Writes the log of webhook and broker into the folder of the first cluster; a failing test prints its path.
 fn log_to(folder: &WorkFolder) -> Result<()> {
     let file = std::fs::File::create(folder.logs().join("in-process.log"))?;
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "info,kube=warn,hyper=warn,tower=warn".into());
-    // The second cluster's programs log into the first one's file.
+    // Programs of other clusters log into the same file.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)

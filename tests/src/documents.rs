@@ -1,14 +1,14 @@
-//! The commands of the documents, so that tests run what people are told to run.
+//! The commands in the documents, so that tests run what the documents tell people to run.
 
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use namesake_sandbox::host::work_folder::workspace_root;
 
-/// The `sh` blocks of one section of a document in `docs/`, in order: from its heading to the next one of the same level or above.
+/// The `sh` blocks of a section of a document in `docs/`, in order: from its heading to the next one of the same level or above.
 ///
 /// # Errors
-/// There is no such document or heading, or no block in it.
+/// There is no such document or heading, or it has no blocks.
 pub fn commands(document: &str, heading: &str) -> Result<Vec<String>> {
     let path = workspace_root().join("docs").join(document);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {document}"))?;
@@ -60,7 +60,7 @@ pub fn lines(block: &str) -> Vec<String> {
         .collect()
 }
 
-/// The words of a command, as a shell splits it; of quotes it knows the double ones.
+/// The words of a command, as a shell splits them; only double quotes are supported.
 #[must_use]
 pub fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
@@ -75,12 +75,12 @@ pub fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Runs a block in a shell that stops at the first command that fails; answers what it printed, warnings too.
+/// Runs a block in a shell that stops at the first failing command; returns standard output and standard error.
 ///
 /// # Errors
-/// A command failed; the message has what it printed.
+/// A command fails: the message has the output.
 pub fn run(block: &str, folder: &Path, kubectl: &Path, kubeconfig: &Path) -> Result<String> {
-    let programs = kubectl.parent().context("kubectl is in no folder")?;
+    let programs = kubectl.parent().context("kubectl has no folder")?;
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", block])

@@ -1,11 +1,11 @@
-//! Objects as people and Metaflow write them, before the API server has seen them. They read as sentences:
+//! Objects as people and Metaflow write them, before the API server has seen them:
 //! `metaflow_job().flow("HelloFlow").step("train")`.
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// A Job that stock Metaflow made (`run --with kubernetes`), as it came out of a real API server.
+/// A Job that stock Metaflow created (`run --with kubernetes`), as read from a real API server.
 const RUN_JOB: &str = include_str!("../fixtures/run-job.json");
 /// What the API server, and not the client, wrote into it.
 const SERVER_SIDE: [&str; 7] = [
@@ -18,11 +18,11 @@ const SERVER_SIDE: [&str; 7] = [
     "/spec/selector",
 ];
 
-/// A Job or Pod to be written.
+/// A Job or Pod to be created.
 #[derive(Debug, Clone)]
 pub struct Draft {
     value: Value,
-    /// Where the pod's own spec and metadata are: empty for a pod, `/spec/template` for a Job.
+    /// JSON pointer to the pod or pod template: empty for a pod, `/spec/template` for a Job.
     pod: &'static str,
 }
 
@@ -47,7 +47,7 @@ pub fn metaflow_job() -> Draft {
     }
 }
 
-/// The pod of one Metaflow task, made without a Job: the Job's template.
+/// The pod of one Metaflow task without a Job: the Job's template.
 #[must_use]
 pub fn metaflow_pod() -> Draft {
     let template = metaflow_job().value["spec"]["template"].take();
@@ -81,7 +81,7 @@ impl Draft {
         self.annotated("metaflow/step_name", step)
     }
 
-    /// Says that it is somebody's, wherever a client can say so: the annotation and the environment variable.
+    /// Claims to belong to a user, wherever a client can: in the annotation and the environment variable.
     #[must_use]
     pub fn claiming_user(mut self, user: &str) -> Self {
         self = self.annotated("metaflow/user", user);
@@ -111,7 +111,7 @@ impl Draft {
         self
     }
 
-    /// Without any label or annotation.
+    /// Without labels and annotations.
     #[must_use]
     pub fn without_metadata(mut self) -> Self {
         for key in ["labels", "annotations"] {
@@ -166,14 +166,14 @@ impl Draft {
         self
     }
 
-    /// A Job that waits: its pods are made when somebody sets `suspend` to false.
+    /// A suspended Job: its pods are created when somebody sets `suspend` to false.
     #[must_use]
     pub fn suspended(mut self) -> Self {
         self.value["spec"]["suspend"] = json!(true);
         self
     }
 
-    /// A Job that makes several pods at once.
+    /// A Job with several pods at once.
     #[must_use]
     pub fn pods(mut self, count: u32) -> Self {
         self.value["spec"]["parallelism"] = json!(count);
@@ -181,7 +181,7 @@ impl Draft {
         self
     }
 
-    /// Names an owner that is its controller, as only a controller should.
+    /// With an owner reference to a controller.
     #[must_use]
     pub fn owned_by(mut self, api_version: &str, kind: &str, name: &str, uid: &str) -> Self {
         self.value["metadata"]["ownerReferences"] = json!([{
@@ -198,10 +198,10 @@ impl Draft {
 
     #[expect(
         clippy::expect_used,
-        reason = "a draft that does not fit is a mistake in a test"
+        reason = "an invalid draft is a mistake in a test"
     )]
     fn typed<K: DeserializeOwned>(self) -> K {
-        serde_json::from_value(self.value).expect("a draft is a whole object")
+        serde_json::from_value(self.value).expect("a draft is a valid object")
     }
 
     fn pod_metadata(&mut self, of: &str, key: &str, value: &str) {
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_metaflow_job_is_what_the_client_sent_and_nothing_of_the_server() {
+    fn a_metaflow_job_has_what_the_client_sent_and_nothing_from_the_server() {
         let job = metaflow_job()
             .flow("F")
             .step("s")

@@ -1,4 +1,4 @@
-//! Waiting for a condition: with a deadline, and with the last state in the failure.
+//! Waits for a condition, with a deadline and with the last state in the error.
 
 use std::time::{Duration, Instant};
 
@@ -8,32 +8,32 @@ use anyhow::{Result, bail};
 pub const DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Looks until the look succeeds, and answers what it found.
+/// Repeats `check` until it succeeds, and returns its result.
 ///
 /// # Errors
-/// It did not within [`DEADLINE`]: the message has `what` and the last look's error.
-pub async fn eventually<T, F>(what: &str, look: impl Fn() -> F) -> Result<T>
+/// It does not succeed within [`DEADLINE`]: the message has `what` and the last error.
+pub async fn eventually<T, F>(what: &str, check: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    within(DEADLINE, what, look).await
+    within(DEADLINE, what, check).await
 }
 
 /// [`eventually`] with another deadline.
 ///
 /// # Errors
-/// It did not hold in time.
-pub async fn within<T, F>(deadline: Duration, what: &str, look: impl Fn() -> F) -> Result<T>
+/// It does not succeed in time.
+pub async fn within<T, F>(deadline: Duration, what: &str, check: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
     let start = Instant::now();
     loop {
-        // Limited, because a look may hang on somebody that was stopped.
-        let state = match tokio::time::timeout(deadline, look()).await {
+        // With a timeout, because a check may hang on a program that was stopped.
+        let state = match tokio::time::timeout(deadline, check()).await {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => "the look itself did not end".to_owned(),
+            Err(_) => "the check itself did not return".to_owned(),
         };
         if start.elapsed() > deadline {
             bail!("not within {} s: {what}: {state}", deadline.as_secs());

@@ -20,12 +20,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// One of 0 up to `end`, which is not among them.
+    /// A number from 0 up to, but not including, `end`.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next_number() % end.max(1) as u64).unwrap_or_default()
     }
 
-    /// True once in `n` times.
+    /// True with probability 1/n.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }

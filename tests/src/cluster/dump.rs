@@ -1,4 +1,4 @@
-//! What is in a namespace, for who reads a failure: never Secrets, never tokens.
+//! The content of a namespace, to explain a failure; without Secrets and tokens.
 
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ async fn describe<K: Namespaced>(client: &Client, namespace: &str, text: &mut St
     }
 }
 
-/// Leaves out what never explains a failure: who wrote which field, and the containers' commands and environment.
+/// Omits what never explains a failure: managed fields, and the containers' commands and environment.
 fn shorten(value: &mut Value) {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! Clusters for tests that stop programs or change the rules: as many as such tests run at the same time, within a limit.
+//! A pool of clusters for tests that stop programs or change the rules.
 
 use std::{
     ops::Deref,
@@ -11,24 +11,24 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Cluster;
 
-/// At most so many: each is an API server, a store and controllers, and such tests mostly wait.
+/// The maximum number of clusters: each runs an API server, etcd and controllers, and such tests mostly wait.
 const CLUSTERS: usize = 3;
-static TURNS: Semaphore = Semaphore::const_new(CLUSTERS);
+static PERMITS: Semaphore = Semaphore::const_new(CLUSTERS);
 static FREE: Mutex<Vec<&'static Cluster>> = Mutex::new(Vec::new());
 
-/// A cluster that is one test's until this is dropped.
+/// A cluster for exclusive use by one test, until this is dropped.
 pub struct Lent {
     cluster: &'static Cluster,
-    _turn: SemaphorePermit<'static>,
+    _permit: SemaphorePermit<'static>,
 }
 
 impl Cluster {
-    /// One that is nobody else's meanwhile. It ends with the process.
+    /// Takes a cluster from the pool, or starts one. It stops with the process.
     ///
     /// # Errors
     /// It does not start.
     pub async fn lent() -> Result<Lent> {
-        let turn = TURNS.acquire().await?;
+        let permit = PERMITS.acquire().await?;
         let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let cluster = match free {
             Some(cluster) => cluster,
@@ -36,7 +36,7 @@ impl Cluster {
         };
         Ok(Lent {
             cluster,
-            _turn: turn,
+            _permit: permit,
         })
     }
 }

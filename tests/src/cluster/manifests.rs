@@ -14,10 +14,10 @@ use namesake_sandbox::{
 };
 use serde_json::Value;
 
-/// Who applies, in managedFields.
+/// The field manager, as in managedFields.
 const FIELD_MANAGER: &str = "kubectl";
 
-/// What `kubectl kustomize` makes of a folder below `manifests/`.
+/// The output of `kubectl kustomize` for a folder below `manifests/`.
 ///
 /// # Errors
 /// kubectl is missing, or the folder is not a kustomization.
@@ -26,7 +26,7 @@ pub fn rendered(control_plane: &ControlPlane, folder: &str) -> Result<String> {
     kustomized(control_plane, &path)
 }
 
-/// What `kubectl kustomize` makes of any folder.
+/// The output of `kubectl kustomize` for any folder.
 ///
 /// # Errors
 /// kubectl is missing, or the folder is not a kustomization.
@@ -86,12 +86,12 @@ pub fn title(object: &Value) -> String {
     format!("{} {namespace}{slash}{name}", text("/kind"))
 }
 
-/// Applies one object, as `kubectl apply --server-side --force-conflicts` does; `namespace` is where it goes if it names none.
+/// Applies one object, like `kubectl apply --server-side --force-conflicts`; `namespace` is for objects that name none.
 ///
 /// # Errors
 /// The API server refuses it.
 pub async fn apply(client: &Client, object: &Value, namespace: &str, dry_run: bool) -> Result<()> {
-    let (api, name) = place_of(client, object, namespace).await?;
+    let (api, name) = api_of(client, object, namespace).await?;
     let params = PatchParams {
         dry_run,
         ..PatchParams::apply(FIELD_MANAGER).force()
@@ -103,10 +103,10 @@ pub async fn apply(client: &Client, object: &Value, namespace: &str, dry_run: bo
     Ok(())
 }
 
-/// Applies objects, does some work, and takes the objects away again, whatever came of it.
+/// Applies objects, does some work, and deletes the objects, even if the work fails.
 ///
 /// # Errors
-/// The API server refuses one of them, or the work's.
+/// The API server refuses an object, or the work fails.
 pub async fn while_applied<T>(
     client: &Client,
     objects: &[Value],
@@ -121,15 +121,15 @@ pub async fn while_applied<T>(
     }
     .await;
     for object in objects {
-        let (api, name) = place_of(client, object, namespace).await?;
-        // One that was refused is not there.
+        let (api, name) = api_of(client, object, namespace).await?;
+        // One that was refused does not exist.
         let _ = api.delete(&name, &DeleteParams::default()).await;
     }
     applied
 }
 
-/// Where an object goes, and its name.
-async fn place_of(
+/// The API of an object, and its name.
+async fn api_of(
     client: &Client,
     object: &Value,
     namespace: &str,

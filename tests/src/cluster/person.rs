@@ -1,4 +1,4 @@
-//! Who asks the API server: a person, or a service account with a real token.
+//! Clients of the API server: a person, or a service account with a real token.
 
 use std::fmt::Debug;
 
@@ -11,7 +11,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-/// Somebody with a client, at work in one namespace.
+/// A person or service account with a client for one namespace.
 #[derive(Clone)]
 pub struct Person {
     /// The user name that the API server sees.
@@ -20,7 +20,7 @@ pub struct Person {
     namespace: String,
 }
 
-/// What a person may write: an object in a namespace.
+/// A namespaced object.
 pub trait Namespaced:
     Resource<Scope = NamespaceResourceScope, DynamicType = ()>
     + Clone
@@ -39,7 +39,7 @@ impl<K> Namespaced for K where
 }
 
 impl Person {
-    /// Somebody who uses this client in this namespace.
+    /// The owner of this client, working in this namespace.
     #[must_use]
     pub fn new(name: &str, client: Client, namespace: &str) -> Self {
         Self {
@@ -61,13 +61,13 @@ impl Person {
         &self.client
     }
 
-    /// Objects of one kind in their namespace.
+    /// The objects of a kind in their namespace.
     #[must_use]
     pub fn all<K: Namespaced>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Objects of a kind that has no type here.
+    /// The objects of a kind that has no Rust type.
     #[must_use]
     pub fn objects(&self, kind: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, kind)
@@ -83,10 +83,10 @@ impl Person {
             .await
     }
 
-    /// Asks what would happen if they created it.
+    /// Creates an object as a dry run.
     ///
     /// # Errors
-    /// It would be refused.
+    /// The API server refuses.
     pub async fn dry_run<K: Namespaced>(&self, object: impl Into<K>) -> kube::Result<K> {
         let dry_run = PostParams {
             dry_run: true,
@@ -95,7 +95,7 @@ impl Person {
         self.all().create(&dry_run, &object.into()).await
     }
 
-    /// Sends a request that succeeds, and answers the warnings that came with it, a line each.
+    /// Sends a request that must succeed, and returns its warnings, one per line.
     ///
     /// # Errors
     /// The API server refuses.
@@ -117,7 +117,7 @@ impl Person {
             .await
     }
 
-    /// Deletes an object; its pods and other dependents go with it.
+    /// Deletes an object; its pods and other dependents are deleted in the background.
     ///
     /// # Errors
     /// The API server refuses.

@@ -1,8 +1,8 @@
-//! What somebody is told whose request was refused.
+//! Refusals by the API server.
 
 use anyhow::{Result, bail, ensure};
 
-/// A refusal by the API server: code and message as the client sees them.
+/// A refusal: code and message as the client sees them.
 #[derive(Debug)]
 pub struct Refused {
     /// HTTP status.
@@ -11,10 +11,10 @@ pub struct Refused {
     pub message: String,
 }
 
-/// The refusal in a result that has to be one.
+/// The refusal in a result that must be one.
 ///
 /// # Errors
-/// The request was accepted, or failed without an answer of the API server.
+/// The request was accepted, or failed without a response of the API server.
 pub fn refused<T: std::fmt::Debug>(result: kube::Result<T>) -> Result<Refused> {
     match result {
         Ok(object) => bail!("this should have been refused, but was accepted: {object:?}"),
@@ -30,7 +30,7 @@ impl Refused {
     /// Checks the code.
     ///
     /// # Errors
-    /// It is another one.
+    /// It is a different one.
     pub fn with_code(self, code: u16) -> Result<Self> {
         ensure!(
             self.code == code,
@@ -41,7 +41,7 @@ impl Refused {
         Ok(self)
     }
 
-    /// Checks that the message says something.
+    /// Checks that the message contains this.
     ///
     /// # Errors
     /// It does not.

@@ -1,4 +1,4 @@
-//! Argo Workflows as it is: a cluster with its own controller, and a node that runs its pods with its own executor.
+//! The real Argo Workflows: a cluster with its controller, and a node that runs its pods with its executor.
 
 use std::{collections::BTreeSet, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
@@ -30,16 +30,16 @@ use crate::{
     stack::{Options, SHARED_RULES, Stack},
 };
 
-/// Longest run of a Workflow: a busy machine starts a dozen programs for each step.
+/// The longest run of a Workflow: a busy machine starts a dozen programs for each step.
 pub const TIMEOUT: Duration = Duration::from_secs(240);
-/// What the class of the shared rules gives its accounts besides, as docs/rules.md says for Argo.
+/// The additional role bindings of the class in the shared rules, as docs/rules.md says for Argo.
 const BINDINGS: &str =
     "mode: impersonate\n    roleBindings: [namesake-argo-task, namesake-argo-parallel]";
-/// What people need besides `edit` where they use Metaflow with Argo: a second `create` deletes a sensor, if there is one.
+/// What people need in addition to `edit` to use Metaflow with Argo: a second `create` deletes the sensor, if there is one.
 const SENSORS: &str = include_str!("../../crds/sensors-for-people.yaml");
 
 /// Everything that tests of the real Argo share.
-struct World {
+struct SharedArgo {
     stack: Arc<Stack>,
     programs: ArgoPrograms,
     python: Python,
@@ -47,19 +47,19 @@ struct World {
     _argo: ArgoController,
 }
 
-impl World {
-    /// The one of this process. It ends with it.
+impl SharedArgo {
+    /// The one of this process. It stops with the process.
     async fn shared() -> Result<&'static Self> {
-        static SHARED: OnceCell<World> = OnceCell::const_new();
+        static SHARED: OnceCell<SharedArgo> = OnceCell::const_new();
         SHARED.get_or_try_init(Self::start).await
     }
 
     async fn start() -> Result<Self> {
         let build = || {
-            let say = &mut |line: &str| tracing::info!("{line}");
+            let progress = &mut |line: &str| tracing::info!("{line}");
             anyhow::Ok((
-                ArgoPrograms::find_or_build(say)?,
-                Python::find_or_install(say)?,
+                ArgoPrograms::find_or_build(progress)?,
+                Python::find_or_install(progress)?,
             ))
         };
         let (programs, python) = tokio::task::spawn_blocking(build).await??;
@@ -99,39 +99,39 @@ impl World {
 pub struct ArgoNamespace {
     /// The namespace itself, opted in.
     pub ns: TestNamespace,
-    world: &'static World,
+    shared: &'static SharedArgo,
 }
 
 /// Runs a test in a namespace of its own, in the cluster of the real Argo that all such tests share.
 ///
 /// # Errors
-/// The test's; and what it made is printed.
+/// The test fails: the objects in its namespace are printed.
 pub fn with_real_argo<F>(test: impl FnOnce(ArgoNamespace) -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {
     runtime().block_on(async {
-        let world = World::shared().await?;
-        let stack = Arc::clone(&world.stack);
-        in_namespace(stack, async |ns| test(ArgoNamespace { ns, world }).await).await
+        let shared = SharedArgo::shared().await?;
+        let stack = Arc::clone(&shared.stack);
+        in_namespace(stack, async |ns| test(ArgoNamespace { ns, shared }).await).await
     })
 }
 
 impl ArgoNamespace {
-    /// Runs the `argo` command line as a person; answers what it printed, an error included.
+    /// Runs the `argo` command line as a person.
     ///
     /// # Errors
-    /// It cannot be started, or does not end.
+    /// It cannot be started, or does not finish.
     pub async fn argo(&self, person: &str, args: &[&str]) -> Result<CommandOutput> {
         let cluster = self.ns.stack.cluster();
         let kubeconfig = kubeconfig_path(&cluster.folder().kubeconfigs(), person);
-        let mut command = Command::new(self.world.programs.cli());
+        let mut command = Command::new(self.shared.programs.cli());
         command
             .args(args)
             .args(["--namespace", &self.ns.name])
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", cluster.folder().data());
-        CommandOutput::by(command).await
+        CommandOutput::of(command).await
     }
 
     /// A person's laptop with the stock Metaflow client and this flow.
@@ -139,19 +139,19 @@ impl ArgoNamespace {
     /// # Errors
     /// See [`Laptop::open`].
     pub async fn laptop(&self, person: &'static str, flow: &str) -> Result<Laptop> {
-        Laptop::open(&self.ns, &self.world.python, person, flow).await
+        Laptop::open(&self.ns, &self.shared.python, person, flow).await
     }
 
-    /// A Workflow as it is now.
+    /// The current state of a Workflow.
     ///
     /// # Errors
-    /// It is gone.
+    /// It does not exist.
     pub async fn workflow(&self, name: &str) -> Result<DynamicObject> {
         let admin = self.ns.admin().await?;
         Ok(admin.objects(&kind("Workflow")).get(name).await?)
     }
 
-    /// Waits until a Workflow is in this phase; one that ends in another is an error with what its nodes say.
+    /// Waits until a Workflow is in this phase; ending in another is an error with the messages of its nodes.
     ///
     /// # Errors
     /// It does not reach the phase in time.
@@ -161,9 +161,9 @@ impl ArgoNamespace {
             let now = workflow.data["status"]["phase"]
                 .as_str()
                 .unwrap_or_default();
-            let is_over = matches!(now, "Succeeded" | "Failed" | "Error");
+            let is_finished = matches!(now, "Succeeded" | "Failed" | "Error");
             ensure!(
-                now == phase || is_over,
+                now == phase || is_finished,
                 "it is {now:?}: {}",
                 messages(&workflow)
             );
@@ -179,7 +179,7 @@ impl ArgoNamespace {
         Ok(found)
     }
 
-    /// Waits until a Workflow runs a pod whose `main` is running, of this template; answers the pod.
+    /// Waits until a pod of this template of a Workflow is running, and returns it.
     ///
     /// # Errors
     /// None runs in time.
@@ -204,7 +204,7 @@ impl ArgoNamespace {
         .await
     }
 
-    /// The pods of a Workflow, by what Argo says of them.
+    /// The pods of a Workflow, by Argo's label.
     ///
     /// # Errors
     /// The API server does not answer.
@@ -217,7 +217,7 @@ impl ArgoNamespace {
         Ok(all.filter(is_of).collect())
     }
 
-    /// Waits for a pod of a Workflow, however it ends.
+    /// Waits for a pod of a Workflow, in any phase.
     ///
     /// # Errors
     /// There is none in time.
@@ -229,10 +229,10 @@ impl ArgoNamespace {
         .await
     }
 
-    /// Checks that there were at least so many pods of a Workflow, and whose each was.
+    /// Checks that a Workflow has at least so many pods, and that each runs as this user.
     ///
     /// # Errors
-    /// One runs as somebody else.
+    /// There are fewer, or one runs as somebody else.
     pub async fn check_all_ran_as(
         &self,
         workflow: &str,
@@ -248,7 +248,7 @@ impl ArgoNamespace {
         Ok(())
     }
 
-    /// The Workflow that a client made: the only one besides these.
+    /// The Workflow that a client created: the only one besides these.
     ///
     /// # Errors
     /// There is none within a minute and a half, or more than one.
@@ -268,11 +268,11 @@ impl ArgoNamespace {
     }
 }
 
-/// What the nodes of a Workflow say.
+/// The messages of the nodes of a Workflow.
 fn messages(workflow: &DynamicObject) -> String {
     let status = &workflow.data["status"];
     let nodes = status["nodes"].as_object().into_iter().flatten();
-    let told = nodes.map(|(_, node)| {
+    let texts = nodes.map(|(_, node)| {
         let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
         format!(
             "{} {}: {}",
@@ -281,25 +281,25 @@ fn messages(workflow: &DynamicObject) -> String {
             text("message")
         )
     });
-    let told: Vec<String> = told.collect();
-    format!("{} {}", status["message"], told.join("; "))
+    let texts: Vec<String> = texts.collect();
+    format!("{} {}", status["message"], texts.join("; "))
 }
 
-/// How a command ended, and what it printed.
+/// The result of a command.
 #[derive(Debug)]
 pub struct CommandOutput {
     /// Whether it succeeded.
     pub success: bool,
-    /// Both outputs.
+    /// Standard output and standard error.
     pub text: String,
 }
 
 impl CommandOutput {
-    async fn by(mut command: Command) -> Result<Self> {
+    async fn of(mut command: Command) -> Result<Self> {
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
         let output = tokio::time::timeout(TIMEOUT, output)
             .await
-            .context("the command did not end")??;
+            .context("the command did not finish")??;
         let text = [output.stdout, output.stderr].concat();
         Ok(Self {
             success: output.status.success(),
@@ -307,19 +307,19 @@ impl CommandOutput {
         })
     }
 
-    /// Checks that it succeeded.
+    /// Checks that it succeeded, and returns the output.
     ///
     /// # Errors
-    /// It did not.
-    pub fn succeeded(self) -> Result<String> {
+    /// It failed.
+    pub fn expect_success(self) -> Result<String> {
         ensure!(self.success, "it failed:\n{}", self.text);
         Ok(self.text)
     }
 
-    /// Checks that it failed, and said this.
+    /// Checks that it failed with this in its output.
     ///
     /// # Errors
-    /// It did not.
+    /// It succeeded, or the output does not contain it.
     pub fn expect_failure(self, part: &str) -> Result<()> {
         ensure!(!self.success, "it should have failed:\n{}", self.text);
         ensure!(self.text.contains(part), "no {part:?} in:\n{}", self.text);
@@ -340,7 +340,7 @@ pub fn scripts(what: &str, name: &str, templates: &[(&str, &str)]) -> Value {
     })
 }
 
-/// A file with an object, for the command line.
+/// Writes an object to a file, for the command line.
 ///
 /// # Errors
 /// It cannot be written.

@@ -1,5 +1,5 @@
-//! `JobSet` without its controller, which is in no package registry: its kind, its account, and the Jobs that it makes, made
-//! of what the real one (v0.12.0) was recorded to make.
+//! `JobSet` without its controller, which is in no package registry: its objects, its account, and the Jobs that the controller
+//! (v0.12.0) was recorded to create.
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::batch::v1::Job;
@@ -15,17 +15,17 @@ use crate::{
     namespace::TestNamespace,
 };
 
-/// Theirs, in their namespace.
+/// The JobSets in a person's namespace.
 #[must_use]
 pub fn job_sets(who: &Person) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk("jobset.x-k8s.io", "v1alpha2", "JobSet");
     who.objects(&ApiResource::from_gvk(&gvk))
 }
 
-/// Control and worker of one step, as Metaflow writes them, with this pod template.
+/// The JobSet of a parallel step (control and worker), as Metaflow writes it, with this pod template.
 ///
 /// # Errors
-/// Metadata that is none.
+/// The metadata is not valid.
 pub fn job_set(metadata: &Value, template: &Value) -> Result<DynamicObject> {
     let mut job_set = as_sent(recorded_set()?);
     job_set["metadata"] = metadata.clone();
@@ -36,10 +36,10 @@ pub fn job_set(metadata: &Value, template: &Value) -> Result<DynamicObject> {
     Ok(serde_json::from_value(job_set)?)
 }
 
-/// The Job that its controller makes of one of its templates: as recorded, with what this one says.
+/// The Job that its controller creates from one of its templates: as recorded, with the content of this one.
 ///
 /// # Errors
-/// A template that is none.
+/// The template is not valid.
 pub fn job_of(job_set: &DynamicObject, of: usize) -> Result<Job> {
     let replicated = &job_set.data["spec"]["replicatedJobs"][of];
     let is_owned = |job: &&Value| job["metadata"].get("ownerReferences").is_some();

@@ -1,11 +1,10 @@
-//! What the real controllers and stock Metaflow sent, as it was recorded (`webhook/testdata/recorded`): what tests send in
-//! their stead is made of it, with other names.
+//! Recorded requests of the real controllers and of stock Metaflow (`webhook/testdata/recorded`). Tests send them with other names.
 
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-/// The requests of one scenario, in their order.
+/// The requests of one scenario, in order.
 pub(crate) type Recording = LazyLock<Vec<Value>>;
 
 /// A flow with a parameter and a foreach, deployed and run by Argo: alice's, started by bob.
@@ -14,7 +13,7 @@ pub(crate) static FOREACH: Recording = LazyLock::new(|| {
         "../../../webhook/testdata/recorded/metaflow/foreach.jsonl"
     ))
 });
-/// A flow without parameters, the same.
+/// A flow without parameters, also deployed and run by Argo.
 pub(crate) static TRIGGER: Recording = LazyLock::new(|| {
     requests(include_str!(
         "../../../webhook/testdata/recorded/metaflow/create-trigger.jsonl"
@@ -33,7 +32,7 @@ pub(crate) static PARALLEL: Recording = LazyLock::new(|| {
     ))
 });
 
-/// What the API server, and not the client, writes into metadata.
+/// Metadata that the API server writes, and not the client.
 const SERVER_SIDE: [&str; 4] = ["uid", "creationTimestamp", "generation", "namespace"];
 
 fn requests(text: &str) -> Vec<Value> {
@@ -41,7 +40,7 @@ fn requests(text: &str) -> Vec<Value> {
     requests.collect::<Result<_, _>>().unwrap_or_default()
 }
 
-/// The objects of a kind that were created, as they came to be.
+/// The created objects of a kind, as the API server stored them.
 pub(crate) fn created<'a>(recording: &'a [Value], plural: &str) -> impl Iterator<Item = &'a Value> {
     let of_kind = recording.iter().filter(move |request| {
         request["operation"] == "CREATE" && request["resource"]["resource"] == plural
@@ -49,7 +48,7 @@ pub(crate) fn created<'a>(recording: &'a [Value], plural: &str) -> impl Iterator
     of_kind.map(|request| &request["object"])
 }
 
-/// What was added by the first update of an object of a kind, at a JSON pointer.
+/// What the first update of an object of a kind added at a JSON pointer.
 pub(crate) fn first_added<'a>(recording: &'a [Value], plural: &str, path: &str) -> &'a Value {
     let is_update = |request: &&Value| {
         request["operation"] == "UPDATE" && request["resource"]["resource"] == plural
@@ -80,7 +79,7 @@ pub(crate) fn as_sent(object: &Value) -> Value {
     sent
 }
 
-// The volume that the API server adds for the token, and its mounts.
+// Removes the volume that the API server adds for the token, and its mounts.
 fn without_token(spec: &mut Value) {
     let is_token = |named: &Value| {
         let name = named["name"].as_str();
@@ -102,7 +101,7 @@ fn without_token(spec: &mut Value) {
         .for_each(|it| it.retain(|volume| !is_token(volume)));
 }
 
-/// The same with other names, wherever they stand, one after the other.
+/// Replaces names everywhere, one after the other.
 pub(crate) fn renamed(value: &Value, names: &[(&str, &str)]) -> Value {
     let names = names.iter().filter(|(old, _)| !old.is_empty());
     let text = names.fold(value.to_string(), |text, (old, new)| text.replace(old, new));

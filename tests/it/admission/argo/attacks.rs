@@ -92,7 +92,9 @@ fn a_pod_of_mallorys_workflow_is_never_taken_for_a_node_of_bobs() -> Result<()> 
             "mallory has approved for bob: {}",
             release.data["status"]
         );
-        argo.argo(BOB, &["resume", "release"]).await?.succeeded()?;
+        argo.argo(BOB, &["resume", "release"])
+            .await?
+            .expect_success()?;
         argo.wait_for_phase("release", "Succeeded").await?;
         argo.check_all_ran_as("release", 1, BOB).await
     })

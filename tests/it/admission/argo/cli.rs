@@ -54,10 +54,12 @@ fn what_bob_submits_and_resubmits_from_alices_template_runs_as_alice() -> Result
             "--name",
             "first",
         ];
-        argo.argo(BOB, &from).await?.succeeded()?;
+        argo.argo(BOB, &from).await?.expect_success()?;
         argo.wait_for_phase("first", "Succeeded").await?;
         argo.check_all_ran_as("first", 1, ALICE).await?;
-        argo.argo(BOB, &["resubmit", "first"]).await?.succeeded()?;
+        argo.argo(BOB, &["resubmit", "first"])
+            .await?
+            .expect_success()?;
         let second = argo.new_workflow(&["first"]).await?.name_any();
         argo.wait_for_phase(&second, "Succeeded").await?;
         argo.check_all_ran_as(&second, 1, ALICE).await
@@ -71,7 +73,9 @@ fn a_workflow_with_alices_own_spec_that_bob_resubmits_runs_as_bob() -> Result<()
         create(&alice, &scripts("Workflow", "hers", &[("hello", "true")])).await?;
         argo.wait_for_phase("hers", "Succeeded").await?;
         argo.check_all_ran_as("hers", 1, ALICE).await?;
-        argo.argo(BOB, &["resubmit", "hers"]).await?.succeeded()?;
+        argo.argo(BOB, &["resubmit", "hers"])
+            .await?
+            .expect_success()?;
         let his = argo.new_workflow(&["hers"]).await?.name_any();
         argo.wait_for_phase(&his, "Succeeded").await?;
         argo.check_all_ran_as(&his, 1, BOB).await
@@ -90,7 +94,7 @@ fn a_failed_workflow_that_alice_retries_continues_as_alice() -> Result<()> {
         let retry = ["retry", "fails", "-p", "code=0"];
         let bobs = argo.argo(BOB, &retry).await?;
         bobs.expect_failure(ALICE)?;
-        argo.argo(ALICE, &retry).await?.succeeded()?;
+        argo.argo(ALICE, &retry).await?.expect_success()?;
         argo.wait_for_phase("fails", "Succeeded").await?;
         argo.check_all_ran_as("fails", 1, ALICE).await
     })
@@ -110,7 +114,7 @@ async fn fails(argo: &ArgoNamespace) -> Result<()> {
         "--name",
         "run",
     ];
-    argo.argo(BOB, &from).await?.succeeded()?;
+    argo.argo(BOB, &from).await?.expect_success()?;
     argo.wait_for_phase("run", "Failed").await?;
     Ok(())
 }
@@ -119,7 +123,7 @@ async fn goes_on_as_alice(argo: &ArgoNamespace) -> Result<()> {
     let alice = argo.ns.alice().await?;
     let fixed = json!({"data": {"code": "0"}});
     alice.patch::<ConfigMap>("outside", fixed).await?;
-    argo.argo(BOB, &["retry", "run"]).await?.succeeded()?;
+    argo.argo(BOB, &["retry", "run"]).await?.expect_success()?;
     argo.wait_for_phase("run", "Succeeded").await?;
     argo.check_all_ran_as("run", 1, ALICE).await
 }
@@ -177,9 +181,11 @@ fn a_suspended_run_of_alices_template_continues_as_alice_when_bob_resumes_it() -
             "--name",
             "run",
         ];
-        argo.argo(BOB, &from).await?.succeeded()?;
+        argo.argo(BOB, &from).await?.expect_success()?;
         argo.first_pod_of("run").await?;
-        argo.argo(BOB, &["suspend", "run"]).await?.succeeded()?;
+        argo.argo(BOB, &["suspend", "run"])
+            .await?
+            .expect_success()?;
         alice.create::<ConfigMap>(outside("0")).await?;
         within(TIMEOUT, "the first step has ended", async || {
             let run = argo.workflow("run").await?;
@@ -193,7 +199,7 @@ fn a_suspended_run_of_alices_template_continues_as_alice_when_bob_resumes_it() -
         .await?;
         let pods = argo.pods_of("run").await?;
         ensure!(pods.len() == 1, "it went on: {} pods", pods.len());
-        argo.argo(BOB, &["resume", "run"]).await?.succeeded()?;
+        argo.argo(BOB, &["resume", "run"]).await?.expect_success()?;
         argo.wait_for_phase("run", "Succeeded").await?;
         argo.check_all_ran_as("run", 2, ALICE).await
     })
@@ -214,8 +220,12 @@ fn a_suspended_workflow_continues_when_its_owner_resumes_it() -> Result<()> {
         flow["spec"]["entrypoint"] = json!("all");
         create(&alice, &flow).await?;
         argo.wait_for_running_pod("waits", "first").await?;
-        argo.argo(ALICE, &["suspend", "waits"]).await?.succeeded()?;
-        argo.argo(ALICE, &["resume", "waits"]).await?.succeeded()?;
+        argo.argo(ALICE, &["suspend", "waits"])
+            .await?
+            .expect_success()?;
+        argo.argo(ALICE, &["resume", "waits"])
+            .await?
+            .expect_success()?;
         // Now it waits for the template `approve`, which bob may not answer for alice.
         namesake_tests::eventually::eventually("it waits for an answer", async || {
             let workflow = argo.workflow("waits").await?;
@@ -230,7 +240,9 @@ fn a_suspended_workflow_continues_when_its_owner_resumes_it() -> Result<()> {
         .await?;
         let bobs = argo.argo(BOB, &["resume", "waits"]).await?;
         bobs.expect_failure(ALICE)?;
-        argo.argo(ALICE, &["resume", "waits"]).await?.succeeded()?;
+        argo.argo(ALICE, &["resume", "waits"])
+            .await?
+            .expect_success()?;
         argo.wait_for_phase("waits", "Succeeded").await?;
         argo.check_all_ran_as("waits", 2, ALICE).await
     })
@@ -248,7 +260,9 @@ fn a_stopped_workflow_ends_its_container_and_its_exit_handler_runs_as_alice() ->
         flow["spec"]["onExit"] = json!("after");
         create(&alice, &flow).await?;
         argo.wait_for_running_pod("stops", "stops").await?;
-        argo.argo(ALICE, &["stop", "stops"]).await?.succeeded()?;
+        argo.argo(ALICE, &["stop", "stops"])
+            .await?
+            .expect_success()?;
         argo.wait_for_phase("stops", "Failed").await?;
         argo.check_all_ran_as("stops", 2, ALICE).await?;
         for pod in argo.pods_of("stops").await? {
@@ -270,7 +284,9 @@ fn a_workflow_that_bob_terminates_ends_its_container_and_runs_nothing_more() -> 
         flow["spec"]["onExit"] = json!("after");
         create(&alice, &flow).await?;
         argo.wait_for_running_pod("ends", "ends").await?;
-        argo.argo(BOB, &["terminate", "ends"]).await?.succeeded()?;
+        argo.argo(BOB, &["terminate", "ends"])
+            .await?
+            .expect_success()?;
         argo.wait_for_phase("ends", "Failed").await?;
         let pods = argo.pods_of("ends").await?;
         ensure!(pods.len() == 1, "{} pods", pods.len());
@@ -342,18 +358,18 @@ fn an_inline_schedule_runs_as_its_author_even_after_bob_suspended_it() -> Result
             "spec": {"schedules": ["* * * * *"], "workflowSpec": spec}});
         let (_folder, path) = file(&cron)?;
         let create = ["cron", "create", &path.display().to_string()];
-        argo.argo(ALICE, &create).await?.succeeded()?;
+        argo.argo(ALICE, &create).await?.expect_success()?;
         let fired = argo.new_workflow(&[]).await?.name_any();
         argo.argo(BOB, &["cron", "suspend", "tick"])
             .await?
-            .succeeded()?;
+            .expect_success()?;
         argo.wait_for_phase(&fired, "Succeeded").await?;
         argo.check_all_ran_as(&fired, 1, ALICE).await?;
         let bobs = argo.argo(BOB, &["cron", "resume", "tick"]).await?;
         bobs.expect_failure(ALICE)?;
         argo.argo(ALICE, &["cron", "resume", "tick"])
             .await?
-            .succeeded()?;
+            .expect_success()?;
         patch(
             &alice,
             "CronWorkflow",

@@ -110,10 +110,10 @@ if __name__ == "__main__":
 fn a_foreach_flow_that_alice_deployed_and_bob_triggers_runs_as_alice_to_its_end() -> Result<()> {
     with_real_argo(|argo| async move {
         let alices = argo.laptop(ALICE, FOREACH).await?;
-        alices.argo_workflows(&["create"]).await?.succeeded()?;
+        alices.argo_workflows(&["create"]).await?.expect_success()?;
         let bobs = argo.laptop(BOB, FOREACH).await?;
         let trigger = ["trigger", "--alpha", "0.2"];
-        bobs.argo_workflows(&trigger).await?.succeeded()?;
+        bobs.argo_workflows(&trigger).await?.expect_success()?;
         let name = argo.new_workflow(&[]).await?.name_any();
         argo.wait_for_phase(&name, "Succeeded").await?;
         // start, two of score, join, end.
@@ -128,7 +128,7 @@ fn a_scheduled_flow_runs_as_its_deployer() -> Result<()> {
             .replace("import FlowSpec, step", "import FlowSpec, schedule, step")
             .replace("class ", "@schedule(cron=\"* * * * *\")\nclass ");
         let alices = argo.laptop(ALICE, &flow).await?;
-        alices.argo_workflows(&["create"]).await?.succeeded()?;
+        alices.argo_workflows(&["create"]).await?.expect_success()?;
         let started = argo.new_workflow(&[]).await?;
         // Once is enough.
         let alice = argo.ns.alice().await?;
@@ -161,14 +161,17 @@ fn a_flow_that_a_teammate_deploys_again_runs_as_the_teammate_and_running_workflo
 -> Result<()> {
     with_real_argo(|argo| async move {
         let alices = argo.laptop(ALICE, SLOW).await?;
-        let said = alices.argo_workflows(&["create"]).await?.succeeded()?;
-        alices.argo_workflows(&["trigger"]).await?.succeeded()?;
+        let said = alices.argo_workflows(&["create"]).await?.expect_success()?;
+        alices
+            .argo_workflows(&["trigger"])
+            .await?
+            .expect_success()?;
         let first = argo.new_workflow(&[]).await?.name_any();
         argo.wait_for_running_pod(&first, "start").await?;
         let bobs = argo.laptop(BOB, SLOW).await?;
         let create = ["create", "--authorize", token_in(&said)?];
-        bobs.argo_workflows(&create).await?.succeeded()?;
-        bobs.argo_workflows(&["trigger"]).await?.succeeded()?;
+        bobs.argo_workflows(&create).await?.expect_success()?;
+        bobs.argo_workflows(&["trigger"]).await?.expect_success()?;
         let second = argo.new_workflow(&[&first]).await?.name_any();
         argo.wait_for_phase(&first, "Succeeded").await?;
         argo.check_all_ran_as(&first, 2, ALICE).await?;
@@ -181,15 +184,20 @@ fn a_flow_that_a_teammate_deploys_again_runs_as_the_teammate_and_running_workflo
 fn the_job_set_of_a_parallel_step_is_created_by_alices_own_pod() -> Result<()> {
     with_real_argo(|argo| async move {
         let alices = argo.laptop(ALICE, PARALLEL).await?;
-        alices.argo_workflows(&["create"]).await?.succeeded()?;
-        alices.argo_workflows(&["trigger"]).await?.succeeded()?;
+        alices.argo_workflows(&["create"]).await?.expect_success()?;
+        alices
+            .argo_workflows(&["trigger"])
+            .await?
+            .expect_success()?;
         let name = argo.new_workflow(&[]).await?.name_any();
         let made = the_job_set(&argo, &name).await?;
         let owner = made.owner_references().first().context("no owner")?;
         ensure!(owner.kind == "Workflow" && owner.name == name, "{owner:?}");
         // JobSet's controller is in no registry: what it would do next is in the tests of recorded requests.
         argo.check_all_ran_as(&name, 2, ALICE).await?;
-        argo.argo(ALICE, &["terminate", &name]).await?.succeeded()?;
+        argo.argo(ALICE, &["terminate", &name])
+            .await?
+            .expect_success()?;
         argo.wait_for_phase(&name, "Failed").await.map(drop)
     })
 }

@@ -1,4 +1,4 @@
-//! A person's laptop: the stock Metaflow client, a kubeconfig, and the person's own Google credentials.
+//! A person's laptop: the stock Metaflow client, a kubeconfig, and their own Google credentials.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tokio::process::Command;
 use super::CommandOutput;
 use crate::{google::BUCKET, namespace::TestNamespace};
 
-/// Name of the file that has the flow.
+/// The file of the flow.
 const FLOW: &str = "flow.py";
 
 /// One person's laptop.
@@ -25,7 +25,7 @@ pub struct Laptop {
 }
 
 impl Laptop {
-    /// Sets one up with this flow, and lets the person write into the folder of their identity from it.
+    /// Sets up a laptop with this flow, and grants the person the folder of their identity.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -65,7 +65,7 @@ impl Laptop {
     /// Runs `python flow.py argo-workflows …`.
     ///
     /// # Errors
-    /// It cannot be started, or does not end.
+    /// It cannot be started, or does not finish.
     pub async fn argo_workflows(&self, args: &[&str]) -> Result<CommandOutput> {
         let control_plane = &self.ns.stack.cluster().control_plane;
         let path = format!(
@@ -86,6 +86,6 @@ impl Laptop {
             .env("KUBECONFIG", control_plane.kubeconfig(self.person))
             .env("METAFLOW_USER", self.person)
             .env("API_ENDPOINT_OVERRIDE", self.ns.stack.google().base_url());
-        CommandOutput::by(client).await
+        CommandOutput::of(client).await
     }
 }
