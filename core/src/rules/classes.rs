@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::names::{Per, is_project_id};
+use crate::names::Per;
 
 use super::yaml::{
     Fields, Item, invalid,
-    values::{label, named, object_name, word},
+    values::{label, object_name, project_id, word},
 };
 
 mod duration;
@@ -63,9 +63,7 @@ pub enum WhenFull {
 impl Class {
     pub(crate) fn read(item: &Item<'_>) -> Option<Class> {
         let mut fields = item.fields()?;
-        let name = fields
-            .require("name", "give the class a name")
-            .and_then(|item| item.read(label));
+        let name = fields.required("name", "give the class a name", label);
         let entitlement = fields
             .require(
                 "for",
@@ -76,28 +74,15 @@ impl Class {
             .require("per", "say what gets an identity of its own, as [user]")
             .and_then(|item| read_per(&item));
         let modes = [("impersonate", Mode::Impersonate), ("direct", Mode::Direct)];
-        let mode = fields.get("mode").map_or(Some(Mode::Impersonate), |item| {
-            item.read(|text| word(text, &modes))
-        });
+        let mode = fields.word("mode", modes);
         let when_full = read_when_full(&mut fields, mode);
-        let project = fields
-            .require("project", "name the Google project of the identities")
-            .and_then(|item| {
-                item.read(|text| {
-                    named(
-                        text,
-                        "the id of a project",
-                        is_project_id,
-                        "write the id, not the number or the title",
-                    )
-                })
-            });
+        let remedy = "name the Google project of the identities";
+        let project = fields.required("project", remedy, project_id);
         let grants = fields
             .get("grants")
             .map(|item| read_grants(&item, mode, when_full));
-        let mut names = |key| read_names(&mut fields, key);
-        let (role_bindings, image_pull_secrets) =
-            (names("roleBindings"), names("imagePullSecrets"));
+        let role_bindings = fields.texts("roleBindings", object_name);
+        let image_pull_secrets = fields.texts("imagePullSecrets", object_name);
         let lifecycle = Lifecycle::read(&mut fields);
         fields.report_unknown_keys();
         let grants = grants.unwrap_or_default();
@@ -128,13 +113,10 @@ fn read_per(item: &Item<'_>) -> Option<BTreeSet<Per>> {
 }
 
 fn read_when_full(fields: &mut Fields<'_>, mode: Option<Mode>) -> Option<WhenFull> {
-    let Some(item) = fields.get("whenFull") else {
-        return Some(WhenFull::Wait);
-    };
     let words = [("wait", WhenFull::Wait), ("direct", WhenFull::Direct)];
-    let when_full = item.read(|text| word(text, &words))?;
+    let when_full = fields.word("whenFull", words)?;
     if mode == Some(Mode::Direct) && when_full == WhenFull::Direct {
-        item.report(invalid(
+        fields.get("whenFull")?.report(invalid(
             "identities of mode direct have no Google service account",
             "remove this key",
         ));
@@ -158,11 +140,4 @@ fn read_grants(item: &Item<'_>, mode: Option<Mode>, when_full: Option<WhenFull>)
         Some(grant)
     };
     item.list().iter().filter_map(read).collect()
-}
-
-fn read_names(fields: &mut Fields<'_>, key: &'static str) -> Vec<String> {
-    fields
-        .get(key)
-        .map(|item| item.read_list(object_name))
-        .unwrap_or_default()
 }

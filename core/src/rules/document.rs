@@ -29,25 +29,18 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
     read_constant(&mut fields, "apiVersion", API_VERSION);
     read_constant(&mut fields, "kind", KIND);
     let stack_and_cluster = read_stack_and_cluster(&mut fields);
-    let carriers = read_list(&mut fields, "carriers", Carrier::read);
-    let users = read_list(&mut fields, "users", |item| read_user(item, &carriers));
-    let identities = read_list(&mut fields, "identities", Class::read);
+    let carriers = fields.list("carriers", Carrier::read);
+    let users = fields.list("users", |item| read_user(item, &carriers));
+    let identities = fields.list("identities", Class::read);
     let names = read_names(&mut fields, "identities");
-    let rules = read_list(&mut fields, "rules", |item| {
-        Rule::read(item, &identities, &names)
-    });
+    let rules = fields.list("rules", |item| Rule::read(item, &identities, &names));
     read_names(&mut fields, "rules");
     let no_matches = [("deny", NoMatch::Deny), ("keep", NoMatch::Keep)];
-    let no_match = fields.get("noMatch").map_or(Some(NoMatch::Deny), |item| {
-        item.read(|text| values::word(text, &no_matches))
-    });
+    let no_match = fields.word("noMatch", no_matches);
     let admins = fields
         .get("admins")
         .map_or_else(|| Some(Admins::default()), |item| Admins::read(&item));
-    let updaters = fields
-        .get("updaters")
-        .map(|item| item.read_list(values::account))
-        .unwrap_or_default();
+    let updaters = fields.texts("updaters", values::account);
     let allowed = fields
         .get("allowedServiceAccounts")
         .map(|item| item.read_list(allowed_account));
@@ -82,53 +75,33 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
 
 /// `offboarded` and `returned`. No user may be in both.
 fn read_offboarded(fields: &mut Fields<'_>) -> (BTreeSet<User>, BTreeSet<User>) {
-    let offboarded: BTreeSet<User> = fields
-        .get("offboarded")
-        .map(|item| item.read_list(values::user).into_iter().collect())
-        .unwrap_or_default();
-    let Some(item) = fields.get("returned") else {
-        return (offboarded, BTreeSet::new());
-    };
-    let returned: BTreeSet<User> = item.read_list(values::user).into_iter().collect();
+    let mut users = |key| fields.texts(key, values::user).into_iter().collect();
+    let (offboarded, returned): (BTreeSet<User>, BTreeSet<User>) =
+        (users("offboarded"), users("returned"));
     for user in returned.intersection(&offboarded) {
         let what = format!("{user} is both offboarded and returned");
-        item.report(invalid(what, "remove the user from one of the two"));
+        if let Some(item) = fields.get("returned") {
+            item.report(invalid(what, "remove the user from one of the two"));
+        }
     }
     (offboarded, returned)
 }
 
 fn read_constant(fields: &mut Fields<'_>, key: &'static str, value: &'static str) {
-    if let Some(item) = fields.require(key, &format!("write {key}: {value}")) {
-        item.read(|text| values::word(text, &[(value, ())]));
-    }
+    let remedy = format!("write {key}: {value}");
+    fields.required(key, &remedy, |text| values::word(text, &[(value, ())]));
 }
 
 /// Stack and cluster, which are part of every generated name.
 fn read_stack_and_cluster(fields: &mut Fields<'_>) -> Option<(String, String)> {
-    let stack = fields
-        .require("stack", "name this installation")
-        .and_then(|item| {
-            item.read(|text| {
-                values::named(
-                    text,
-                    "the name of a stack",
-                    is_dns_label,
-                    "write lower-case letters, digits and hyphens",
-                )
-            })
-        });
-    let cluster = fields
-        .require("cluster", "write projects/P/locations/L/clusters/C")
-        .and_then(|item| {
-            item.read(|text| {
-                values::named(
-                    text,
-                    "the name of a cluster",
-                    is_cluster,
-                    "write projects/P/locations/L/clusters/C",
-                )
-            })
-        });
+    let stack = |text: &str| {
+        let remedy = "write lower-case letters, digits and hyphens";
+        values::named(text, "the name of a stack", is_dns_label, remedy)
+    };
+    let stack = fields.required("stack", "name this installation", stack);
+    let remedy = "write projects/P/locations/L/clusters/C";
+    let cluster = |text: &str| values::named(text, "the name of a cluster", is_cluster, remedy);
+    let cluster = fields.required("cluster", remedy, cluster);
     let (stack, cluster) = (stack?, cluster?);
     if stack.len() + cluster.len() > MAX_STACK_AND_CLUSTER {
         let what =
@@ -154,17 +127,6 @@ fn is_cluster(text: &str) -> bool {
         return false;
     };
     is_project_id(project) && is_dns_label(location) && is_dns_label(cluster) && cluster.len() <= 40
-}
-
-fn read_list<T>(
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    read: impl Fn(&Item<'_>) -> Option<T>,
-) -> Vec<T> {
-    fields
-        .get(key)
-        .map(|item| item.list().iter().filter_map(read).collect())
-        .unwrap_or_default()
 }
 
 /// The names in a list of items, also of items that could not be read. Reports names that are given twice.

@@ -45,9 +45,7 @@ impl Rule {
     ) -> Option<Rule> {
         let problems = item.count_problems();
         let mut fields = item.fields()?;
-        let name = fields
-            .require("name", "give the rule a name")
-            .and_then(|item| item.read(label));
+        let name = fields.required("name", "give the rule a name", label);
         let conditions = fields
             .require("match", "say which pods; {} is all of them")
             .and_then(|item| Conditions::read(&item));

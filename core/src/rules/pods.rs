@@ -45,17 +45,13 @@ pub(crate) struct Pods {
 
 impl Pods {
     pub(crate) fn read(fields: &mut Fields<'_>) -> Pods {
-        let sidecars = fields
-            .get("sidecars")
-            .map(|item| item.list().iter().filter_map(Sidecar::read).collect());
-        let require = fields.get("requireMetadataServer");
-        let hygiene = fields.get("hygiene");
+        let sidecars = fields.list("sidecars", Sidecar::read);
+        let require_metadata_server = fields.flag("requireMetadataServer");
+        let hygiene = fields.get("hygiene").and_then(|item| Hygiene::read(&item));
         Pods {
-            sidecars: sidecars.unwrap_or_default(),
-            require_metadata_server: require.and_then(|item| item.flag()).unwrap_or_default(),
-            hygiene: hygiene
-                .and_then(|item| Hygiene::read(&item))
-                .unwrap_or_default(),
+            sidecars,
+            require_metadata_server,
+            hygiene: hygiene.unwrap_or_default(),
         }
     }
 }
@@ -63,15 +59,10 @@ impl Pods {
 impl Sidecar {
     fn read(item: &Item<'_>) -> Option<Sidecar> {
         let mut fields = item.fields()?;
-        let name = fields
-            .require("name", "name the container, as istio-proxy")
-            .and_then(|item| item.read(values::name_glob("container", is_dns_label)));
-        let image = fields
-            .require(
-                "image",
-                "write the image with its registry, as gcr.io/istio/proxyv2:*",
-            )
-            .and_then(|item| item.read(image));
+        let name = values::name_glob("container", is_dns_label);
+        let name = fields.required("name", "name the container, as istio-proxy", name);
+        let remedy = "write the image with its registry, as gcr.io/istio/proxyv2:*";
+        let image = fields.required("image", remedy, image);
         fields.report_unknown_keys();
         let sidecar = Sidecar {
             name: name?,
@@ -98,15 +89,9 @@ fn image(text: &str) -> Result<Glob, InvalidValue> {
 impl Hygiene {
     fn read(item: &Item<'_>) -> Option<Hygiene> {
         let mut fields = item.fields()?;
-        let mut flag = |key| {
-            fields
-                .get(key)
-                .and_then(|item| item.flag())
-                .unwrap_or_default()
-        };
         let hygiene = Hygiene {
-            set_user: flag("setUser"),
-            strip_tokens: flag("stripTokens"),
+            set_user: fields.flag("setUser"),
+            strip_tokens: fields.flag("stripTokens"),
         };
         fields.report_unknown_keys();
         Some(hygiene)

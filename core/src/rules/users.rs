@@ -45,12 +45,8 @@ pub(crate) enum Mapping {
 impl UserRule {
     pub(crate) fn read(item: &Item<'_>) -> Option<UserRule> {
         let mut fields = item.fields()?;
-        let requester = fields
-            .require(
-                "requester",
-                "write the requester as the API server reports it, with * for any characters",
-            )
-            .and_then(|item| item.read(requester_glob));
+        let remedy = "write the requester as the API server reports it, with * for any characters";
+        let requester = fields.required("requester", remedy, requester_glob);
         let user = fields.get("user");
         let claim = fields.get("claim");
         let may_claim = fields.get("mayClaim");

@@ -25,19 +25,11 @@ impl Entitlement {
     pub(crate) fn requires_proof(&self) -> bool {
         !self.users.iter().any(Glob::matches_everything)
     }
-}
 
-impl Entitlement {
     pub(super) fn read(item: &Item<'_>) -> Option<Entitlement> {
         let mut fields = item.fields()?;
-        let users = fields
-            .get("users")
-            .map(|item| item.read_list(user_glob))
-            .unwrap_or_default();
-        let groups = fields
-            .get("groups")
-            .map(|item| item.read_list(group))
-            .unwrap_or_default();
+        let users = fields.texts("users", user_glob);
+        let groups = fields.texts("groups", group);
         let namespaces = fields.get("namespaces").and_then(|item| {
             let remedy = "name namespaces, or remove the key: then it is for all of them";
             let read = name_glob("namespace", is_dns_label);

@@ -3,10 +3,10 @@
 use serde::{Serialize, Serializer};
 
 use crate::{
-    names::{is_bucket, is_project_id, is_role, quoted},
+    names::{is_bucket, is_role, quoted},
     rules::yaml::{
         InvalidValue, Item, invalid,
-        values::{named, word},
+        values::{named, project_id, word},
     },
 };
 
@@ -75,13 +75,11 @@ struct ResourceKeys<'n> {
 impl Grant {
     pub(super) fn read(item: &Item<'_>) -> Option<Grant> {
         let mut fields = item.fields()?;
-        let role = fields
-            .require("role", "write a role, as roles/storage.objectUser")
-            .and_then(|item| {
-                let remedy =
-                    "write roles/NAME, projects/P/roles/NAME or organizations/N/roles/NAME";
-                item.read(|text| named(text, "a role", is_role, remedy))
-            });
+        let role = |text: &str| {
+            let remedy = "write roles/NAME, projects/P/roles/NAME or organizations/N/roles/NAME";
+            named(text, "a role", is_role, remedy)
+        };
+        let role = fields.required("role", "write a role, as roles/storage.objectUser", role);
         let on = GrantTarget::read(
             item,
             ResourceKeys {
@@ -203,11 +201,6 @@ impl GrantTarget {
             _ => GrantTarget::Bucket { bucket: name? },
         })
     }
-}
-
-fn project_id(text: &str) -> Result<String, InvalidValue> {
-    let remedy = "write the id, not the number";
-    named(text, "the id of a project", is_project_id, remedy)
 }
 
 /// A prefix has the syntax of a folder. Quotes are not allowed, because it becomes part of a condition.

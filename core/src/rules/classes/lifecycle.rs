@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::duration::RulesDuration;
-use crate::rules::yaml::{Fields, values::word};
+use crate::rules::yaml::Fields;
 
 /// The keys of a class about the lifecycle of its identities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -42,22 +42,16 @@ pub enum ForeignMembers {
 
 impl Lifecycle {
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let by = [("name", BindBy::Name), ("uid", BindBy::Uid)];
-        let foreign = [
+        let bind_by = [("name", BindBy::Name), ("uid", BindBy::Uid)];
+        let foreign_members = [
             ("report", ForeignMembers::Report),
             ("remove", ForeignMembers::Remove),
         ];
         let idle_after = fields
             .get("idleAfter")
             .map_or(Some(None), |item| item.read(RulesDuration::read).map(Some));
-        let bind_by = fields
-            .get("bindBy")
-            .map_or(Some(BindBy::Name), |item| item.read(|t| word(t, &by)));
-        let foreign_members = fields
-            .get("foreignMembers")
-            .map_or(Some(ForeignMembers::Report), |item| {
-                item.read(|t| word(t, &foreign))
-            });
+        let bind_by = fields.word("bindBy", bind_by);
+        let foreign_members = fields.word("foreignMembers", foreign_members);
         Some(Self {
             idle_after: idle_after?,
             bind_by: bind_by?,

@@ -8,7 +8,7 @@ use super::launcher::Launcher;
 use crate::{
     names::{Glob, is_dns_label, is_label_key, is_label_value, is_metaflow_name},
     rules::yaml::{
-        Fields, Item, invalid,
+        Item, invalid,
         values::{group, name_glob, user_glob, word},
     },
 };
@@ -49,18 +49,14 @@ impl Conditions {
     pub(super) fn read(item: &Item<'_>) -> Option<Conditions> {
         let mut fields = item.fields()?;
         let conditions = Conditions {
-            user: fields.get("user").and_then(|item| item.read(user_glob)),
-            group: fields.get("group").and_then(|item| item.read(group)),
-            anyone: fields
-                .get("anyone")
-                .is_some_and(|item| item.flag() == Some(true)),
-            namespace: read_glob(&mut fields, "namespace", is_dns_label),
-            launcher: fields
-                .get("launcher")
-                .and_then(|item| item.read(|text| word(text, &Launcher::words()))),
-            flow: read_glob(&mut fields, "flow", is_metaflow_name),
-            step: read_glob(&mut fields, "step", is_metaflow_name),
-            project: read_glob(&mut fields, "project", is_metaflow_name),
+            user: fields.optional("user", user_glob),
+            group: fields.optional("group", group),
+            anyone: fields.flag("anyone"),
+            namespace: fields.optional("namespace", name_glob("namespace", is_dns_label)),
+            launcher: fields.optional("launcher", |text| word(text, &Launcher::words())),
+            flow: fields.optional("flow", name_glob("flow", is_metaflow_name)),
+            step: fields.optional("step", name_glob("step", is_metaflow_name)),
+            project: fields.optional("project", name_glob("project", is_metaflow_name)),
             labels: fields
                 .get("labels")
                 .map(|item| read_labels(&item))
@@ -75,14 +71,6 @@ impl Conditions {
         fields.report_unknown_keys();
         Some(conditions)
     }
-}
-
-fn read_glob(
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    is_legal: fn(&str) -> bool,
-) -> Option<Glob> {
-    fields.get(key)?.read(name_glob(key, is_legal))
 }
 
 fn read_labels(item: &Item<'_>) -> BTreeMap<String, Glob> {

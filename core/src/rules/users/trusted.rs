@@ -63,10 +63,7 @@ impl Default for Admins {
 impl Admins {
     pub(crate) fn read(item: &Item<'_>) -> Option<Admins> {
         let mut fields = item.fields()?;
-        let users = fields
-            .get("users")
-            .map(|item| item.read_list(values::requester_glob))
-            .unwrap_or_default();
+        let users = fields.texts("users", values::requester_glob);
         let groups = fields
             .get("groups")
             .map(|item| item.read_list(values::group));
@@ -81,9 +78,7 @@ impl Admins {
 impl Carrier {
     pub(crate) fn read(item: &Item<'_>) -> Option<Carrier> {
         let mut fields = item.fields()?;
-        let account = fields
-            .require("account", "name the controller's account")
-            .and_then(|item| item.read(values::account));
+        let account = fields.required("account", "name the controller's account", values::account);
         let [_, kinds @ ..] = Launcher::words();
         let parents = fields.require(
             "parents",

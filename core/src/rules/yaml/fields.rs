@@ -5,6 +5,7 @@ use crate::names::quoted;
 use super::{
     node::{Node, Value},
     problem::{InvalidValue, Position, ProblemLog, invalid},
+    values::word,
 };
 
 /// A value and its path.
@@ -186,6 +187,63 @@ impl<'n> Fields<'n> {
                 .report(invalid(format!("the key {key} is missing"), remedy));
         }
         item
+    }
+
+    /// The text of an optional key, read by a function that says what is wrong with it.
+    pub(crate) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&str) -> Result<T, InvalidValue>,
+    ) -> Option<T> {
+        self.get(key)?.read(read)
+    }
+
+    /// The text of a required key, read by a function that says what is wrong with it.
+    pub(crate) fn required<T>(
+        &mut self,
+        key: &'static str,
+        remedy: &str,
+        read: impl FnOnce(&str) -> Result<T, InvalidValue>,
+    ) -> Option<T> {
+        self.require(key, remedy)?.read(read)
+    }
+
+    /// One of a few words. The first is the default; `None` if the value is none of them.
+    pub(crate) fn word<T: Copy, const N: usize>(
+        &mut self,
+        key: &'static str,
+        words: [(&str, T); N],
+    ) -> Option<T> {
+        match self.get(key) {
+            Some(item) => item.read(|text| word(text, &words)),
+            None => words.first().map(|(_, default)| *default),
+        }
+    }
+
+    /// The value of an optional key that is `true` or `false`; `false` without it.
+    pub(crate) fn flag(&mut self, key: &'static str) -> bool {
+        let item = self.get(key);
+        item.and_then(|item| item.flag()).unwrap_or_default()
+    }
+
+    /// The texts of an optional list, each read by a function that says what is wrong with it.
+    pub(crate) fn texts<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, InvalidValue>,
+    ) -> Vec<T> {
+        let item = self.get(key);
+        item.map(|item| item.read_list(read)).unwrap_or_default()
+    }
+
+    /// The values of an optional list, each read by a function.
+    pub(crate) fn list<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&Item<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let items = self.get(key).map(|item| item.list()).unwrap_or_default();
+        items.iter().filter_map(read).collect()
     }
 
     /// All entries of a map that may have any keys.

@@ -1,7 +1,7 @@
 //! Reading single values: users, groups, names, and globs that can match something legal.
 
 use crate::{
-    names::{Glob, is_dns_label, is_dns_subdomain, is_managed_name, quoted},
+    names::{Glob, is_dns_label, is_dns_subdomain, is_managed_name, is_project_id, quoted},
     user::{User, UserError, canonical_case, check_requester},
 };
 
@@ -113,6 +113,12 @@ pub(crate) fn label(text: &str) -> Result<String, InvalidValue> {
         is_dns_label,
         "write at most 63 lower-case letters, digits and hyphens",
     )
+}
+
+/// The id of a Google project.
+pub(crate) fn project_id(text: &str) -> Result<String, InvalidValue> {
+    let remedy = "write the id, not the number or the title";
+    named(text, "the id of a project", is_project_id, remedy)
 }
 
 /// The name of an object in Kubernetes.
