@@ -102,7 +102,7 @@ fn seals(c: &mut Criterion) {
         requester: "alice@acme.com".to_owned(),
         user: None,
         groups: rules(0).mentioned_groups(&["research@acme.com".to_owned()]),
-        bound: Bound::Written(0),
+        bound: Bound::SignedAt(0),
         root: None,
         runs: Vec::new(),
         containers: std::collections::BTreeMap::new(),

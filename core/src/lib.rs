@@ -32,7 +32,7 @@ pub use rules::{
     Problem, Rules, RulesDuration, RulesErrors, Source, WhenFull,
 };
 pub use signed::{
-    Argo, Bound, Deployer, Digest, ExistingPod, HashInput, KeyRing, KeyRingError, MAX_RUNS,
+    ArgoStamp, Bound, Deployer, Digest, ExistingPod, HashInput, KeyRing, KeyRingError, MAX_DIGESTS,
     MAX_SEALED_BYTES, MIN_KEY_BYTES, ObjectName, Outcome, RESOLUTION_TOLERANCE, Resolution,
     STAMP_TOLERANCE, SealError, SeenObject, SeenPod, Stamp, digest_of_job_template,
     digest_of_pod_template, fingerprint, is_epoch,

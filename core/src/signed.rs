@@ -9,10 +9,10 @@ mod resolution;
 mod seal;
 mod stamp;
 
-pub use argo::{Argo, Deployer};
+pub use argo::{ArgoStamp, Deployer};
 pub use digest::{Digest, digest_of_job_template, digest_of_pod_template};
 pub use fingerprint::fingerprint;
 pub use hash_input::HashInput;
 pub use resolution::{ExistingPod, Outcome, RESOLUTION_TOLERANCE, Resolution, SeenPod};
 pub use seal::{KeyRing, KeyRingError, MAX_SEALED_BYTES, MIN_KEY_BYTES, SealError, is_epoch};
-pub use stamp::{Bound, MAX_RUNS, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};
+pub use stamp::{Bound, MAX_DIGESTS, ObjectName, STAMP_TOLERANCE, SeenObject, Stamp};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use namesake_core::{Argo, KeyRing, SeenObject, Stamp};
+use namesake_core::{ArgoStamp, KeyRing, SeenObject, Stamp};
 use serde::Serialize;
 
 use crate::decide::context::AdmissionContext;
@@ -110,7 +110,7 @@ impl Survey {
 fn no_proven_requester(stamp: &Stamp) -> Option<String> {
     let is_deployed = matches!(
         stamp.argo,
-        Some(Argo::Reference { .. } | Argo::Deployed(_) | Argo::Unmatched)
+        Some(ArgoStamp::Reference { .. } | ArgoStamp::Deployed(_) | ArgoStamp::Unmatched)
     );
     (stamp.user.is_none() && !is_deployed).then(|| {
         let requester = &stamp.requester;

@@ -7,7 +7,7 @@ use crate::user::{Groups, User};
 /// What was signed of an object of Argo. Digests are of specs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub enum Argo {
+pub enum ArgoStamp {
     /// The object's own spec: of a template, a CronWorkflow, or a Workflow that names no template.
     Own {
         /// Digest of the spec.

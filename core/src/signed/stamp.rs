@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    argo::Argo,
+    argo::ArgoStamp,
     digest::Digest,
     seal::{KeyRing, Purpose, SealError, check_near, check_same, read_unverified},
 };
@@ -18,7 +18,7 @@ use super::{
 /// Largest difference between signing and the object's `creationTimestamp`, in seconds.
 pub const STAMP_TOLERANCE: u64 = 30;
 /// Largest number of digests in a stamp. An object with more different pod templates is not stamped.
-pub const MAX_RUNS: usize = 32;
+pub const MAX_DIGESTS: usize = 32;
 /// Bytes of a `generateName` that the API server keeps in the name that it generates.
 const KEPT_OF_GENERATE_NAME: usize = 58;
 
@@ -57,7 +57,7 @@ pub struct Stamp {
     pub taken_over_at: Option<i64>,
     /// On an object of Argo: what it runs, and which user its pods run as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub argo: Option<Argo>,
+    pub argo: Option<ArgoStamp>,
 }
 
 /// Name of an object at its admission: complete, or its beginning.
@@ -75,7 +75,8 @@ pub enum ObjectName {
 #[serde(rename_all = "camelCase")]
 pub enum Bound {
     /// The time of signing, in Unix seconds, at creation: the object has no UID yet. It must be near its `creationTimestamp`.
-    Written(i64),
+    #[serde(rename = "written")]
+    SignedAt(i64),
     /// UID of the object, if it was signed later.
     Uid(String),
 }
@@ -125,7 +126,7 @@ impl Stamp {
         check_same("kind", &stamp.kind, seen.kind)?;
         stamp.object.check(seen.name, seen.generate_name)?;
         match &stamp.bound {
-            Bound::Written(second) => check_near(*second, seen.created, STAMP_TOLERANCE)?,
+            Bound::SignedAt(second) => check_near(*second, seen.created, STAMP_TOLERANCE)?,
             Bound::Uid(uid) => check_same("uid", uid, seen.uid)?,
         }
         Ok(stamp)

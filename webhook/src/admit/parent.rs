@@ -1,6 +1,6 @@
 //! Parents: what a person creates, and what a trusted controller creates from that.
 
-use namesake_core::{Digest, MAX_RUNS, Reason, Stamp};
+use namesake_core::{Digest, MAX_DIGESTS, Reason, Stamp};
 
 use super::admission::{Admission, Decided, Refusal, unexpected};
 use super::argo;
@@ -191,13 +191,13 @@ fn check_forged(
 
 fn runs(kind: &Kind, pods: PodTemplates, parts: &Parts<'_>) -> Result<Vec<Digest>, Refused> {
     let runs = pods.runs.of(parts);
-    if runs.len() <= MAX_RUNS {
+    if runs.len() <= MAX_DIGESTS {
         return Ok(runs);
     }
     Err(Refused::new(
         Reason::TooManyTemplates,
         format!(
-            "this {} would run {} different pod templates, and a stamp can sign {MAX_RUNS}: create several, each with fewer",
+            "this {} would run {} different pod templates, and a stamp can sign {MAX_DIGESTS}: create several, each with fewer",
             kind.name,
             runs.len()
         ),

@@ -5,7 +5,7 @@
 //! and [`custody`] say together whose its pods are. [`pods`] lists the pods that a spec will create, [`forbidden`] the ways in which
 //! a spec would let others into them, and [`changes`] what others may do to a Workflow.
 
-use namesake_core::{Argo, Stamp, User};
+use namesake_core::{ArgoStamp, Stamp, User};
 
 use crate::decide::kinds::Kind;
 
@@ -57,8 +57,8 @@ pub fn role(kind: &Kind) -> Option<Role> {
 #[must_use]
 pub fn runs_as(stamp: &Stamp) -> Option<&User> {
     match &stamp.argo {
-        Some(Argo::Deployed(deployer)) => deployer.user.as_ref(),
-        Some(Argo::Reference { own: None, .. } | Argo::Unmatched) => None,
-        Some(Argo::Reference { .. } | Argo::Own { .. }) | None => stamp.user.as_ref(),
+        Some(ArgoStamp::Deployed(deployer)) => deployer.user.as_ref(),
+        Some(ArgoStamp::Reference { own: None, .. } | ArgoStamp::Unmatched) => None,
+        Some(ArgoStamp::Reference { .. } | ArgoStamp::Own { .. }) | None => stamp.user.as_ref(),
     }
 }

@@ -184,7 +184,7 @@ fn the_longest_stamp_is_still_read() {
         namespace: "n".repeat(63),
         taken_over_at: Some(i64::MAX),
         root: Some(Launcher::Workflow),
-        runs: (0..MAX_RUNS)
+        runs: (0..MAX_DIGESTS)
             .map(|i| super::super::digest::tests::digest_of(&json!(i)))
             .collect(),
         ..stamp
@@ -223,7 +223,7 @@ proptest! {
         let (keys, stamp, _) = golden("stamp");
         let mentioned = groups.iter().cloned().chain(["other".to_owned()]).collect();
         let groups = Groups::new(&mentioned, &groups);
-        let stamp = Stamp { requester, groups, bound: Bound::Written(second), ..stamp };
+        let stamp = Stamp { requester, groups, bound: Bound::SignedAt(second), ..stamp };
         let seen = SeenObject { created: second, ..SEEN };
         prop_assert_eq!(Stamp::verify(&stamp.sign(&keys, EPOCH), &keys, &seen), Ok(stamp));
     }

@@ -1,6 +1,6 @@
 //! A new object of Argo: whose it is, and what of it is signed.
 
-use namesake_core::{Argo, Json, Launcher, Reason};
+use namesake_core::{ArgoStamp, Json, Launcher, Reason};
 
 use super::early::evaluate;
 use super::fetch::{Fetched, fetch, template, unreadable};
@@ -78,7 +78,8 @@ async fn principal_of_cron(
         return Ok(who::requesting(context, info, metadata, Launcher::Workflow));
     };
     let now = argo::stored::digest(&new.spec, &[]);
-    let is_signed = |argo: &Argo| matches!(argo, Argo::Own { digest, .. } if *digest == now);
+    let is_signed =
+        |argo: &ArgoStamp| matches!(argo, ArgoStamp::Own { digest, .. } if *digest == now);
     if !stamp.argo.as_ref().is_some_and(is_signed) {
         return Err(unreadable(
             &owner.name,
@@ -93,7 +94,7 @@ async fn cron_workflow(
     admission: &Admission<'_>,
     principal: &Principal,
     new: &Parts<'_>,
-) -> Result<(Argo, Early), Refusal> {
+) -> Result<(ArgoStamp, Early), Refusal> {
     let spec = new.spec.get("workflowSpec");
     let early = match reference::named(spec) {
         Some(_) => Early::undecided(principal),
@@ -106,7 +107,7 @@ async fn workflow_template(
     admission: &Admission<'_>,
     principal: &Principal,
     new: &Parts<'_>,
-) -> Result<(Argo, Early), Refusal> {
+) -> Result<(ArgoStamp, Early), Refusal> {
     let early = match admission.kind.scope {
         Scope::Namespaced => evaluate(admission, principal, &new.spec).await?,
         // Identities live in namespaces: they are decided where it is run.
@@ -119,7 +120,7 @@ async fn workflow(
     admission: &Admission<'_>,
     principal: &Principal,
     new: &Parts<'_>,
-) -> Result<(Argo, Early), Refusal> {
+) -> Result<(ArgoStamp, Early), Refusal> {
     let refuse = |refused| (refused, mutate::facts(principal, None));
     let mut members = new.status.members().iter();
     let is_object = new.status.is_empty() || matches!(new.status, Json::Object(_));
@@ -143,7 +144,7 @@ async fn workflow(
         return Err(refuse(not_deployed(&found, reference)));
     };
     let is_own = principal.user().is_some() && principal.user() == stamp.user.as_ref();
-    let Some(Argo::Own { digest, .. }) = stamp.argo.filter(|_| is_own) else {
+    let Some(ArgoStamp::Own { digest, .. }) = stamp.argo.filter(|_| is_own) else {
         return Err(refuse(mixed(
             admission,
             reference,
@@ -187,8 +188,8 @@ async fn with_free_name(
     }
 }
 
-fn signed_reference(reference: Reference<'_>, own: Option<String>) -> Argo {
-    Argo::Reference {
+fn signed_reference(reference: Reference<'_>, own: Option<String>) -> ArgoStamp {
+    ArgoStamp::Reference {
         template: reference.name.to_owned(),
         cluster_scope: reference.cluster_scope,
         own,

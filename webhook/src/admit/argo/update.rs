@@ -1,7 +1,7 @@
 //! A changed object of Argo: its stamp is restored, whatever the request says, and signed again for whoever it belongs to.
 
 use namesake_api::names::STAMP_ANNOTATION;
-use namesake_core::{Argo, Launcher, SealError, Stamp};
+use namesake_core::{ArgoStamp, Launcher, SealError, Stamp};
 
 use super::adopt::adopt;
 use super::early::evaluate;
@@ -159,7 +159,7 @@ impl Changed<'_> {
         let before = match stamp {
             Some(Stamp {
                 user,
-                argo: Some(Argo::Own { digest: before, .. }),
+                argo: Some(ArgoStamp::Own { digest: before, .. }),
                 ..
             }) if user.is_some()
                 && deployer.user() == user.as_ref()
@@ -173,7 +173,7 @@ impl Changed<'_> {
         let object = stamp::existing(self.old);
         Ok(Stamp {
             taken_over_at: Some(context.now),
-            argo: Some(Argo::Own { digest, before }),
+            argo: Some(ArgoStamp::Own { digest, before }),
             ..stamp::for_object(context, namespace, admission.kind, object, &deployer)
         })
     }
@@ -212,7 +212,7 @@ impl Changed<'_> {
         };
         if self.standing == Standing::Owner
             && old.spec != new.spec
-            && matches!(argo, Argo::Own { .. })
+            && matches!(argo, ArgoStamp::Own { .. })
         {
             self.evaluate_own_change(stamp, new).await?;
         }

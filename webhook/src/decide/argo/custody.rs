@@ -1,6 +1,6 @@
 //! Whose the pods of a Workflow are, and who may change what runs. Pure.
 
-use namesake_core::{Argo, Deployer, Launcher, Reason, SealError, Stamp, User};
+use namesake_core::{ArgoStamp, Deployer, Launcher, Reason, SealError, Stamp, User};
 
 use super::changes::{STOPS, STOPS_AND_RESUMES, beyond};
 use super::object::{ArgoObject, is_as_signed, own_digest, stored_digest};
@@ -29,17 +29,19 @@ pub fn standing(
         };
         let is_requester = author.is(&stamp.requester, stamp.user.as_ref());
         match &stamp.argo {
-            Some(Argo::Deployed(deployer))
+            Some(ArgoStamp::Deployed(deployer))
                 if author.is(&deployer.requester, deployer.user.as_ref()) =>
             {
                 Standing::Owner
             }
-            Some(Argo::Deployed(_) | Argo::Unmatched | Argo::Reference { own: None, .. })
+            Some(
+                ArgoStamp::Deployed(_)
+                | ArgoStamp::Unmatched
+                | ArgoStamp::Reference { own: None, .. },
+            ) if is_requester => Standing::Starter,
+            Some(ArgoStamp::Own { .. } | ArgoStamp::Reference { own: Some(_), .. })
                 if is_requester =>
             {
-                Standing::Starter
-            }
-            Some(Argo::Own { .. } | Argo::Reference { own: Some(_), .. }) if is_requester => {
                 Standing::Owner
             }
             _ => Standing::Other,
@@ -61,31 +63,36 @@ pub fn refused_change(standing: Standing, old: &Parts<'_>, new: &Parts<'_>) -> O
 /// What a stamp signs after a permitted change: the same where the object says the same, and nothing new where it had been
 /// changed without Namesake's knowledge.
 #[must_use]
-pub fn signed_after_change(argo: &Argo, role: Role, old: &Parts<'_>, new: &Parts<'_>) -> Argo {
+pub fn signed_after_change(
+    argo: &ArgoStamp,
+    role: Role,
+    old: &Parts<'_>,
+    new: &Parts<'_>,
+) -> ArgoStamp {
     let same = match argo {
-        Argo::Own { .. } => old.spec == new.spec,
+        ArgoStamp::Own { .. } => old.spec == new.spec,
         _ => old.status.get(STORED) == new.status.get(STORED),
     };
     if same || !is_as_signed(argo, role, &old.spec, &old.status) {
         return argo.clone();
     }
     match argo {
-        Argo::Own { .. } => own(role, &new.spec),
-        Argo::Deployed(deployer) => match stored_digest(&new.status) {
-            Some(stored) => Argo::Deployed(Box::new(Deployer {
+        ArgoStamp::Own { .. } => own(role, &new.spec),
+        ArgoStamp::Deployed(deployer) => match stored_digest(&new.status) {
+            Some(stored) => ArgoStamp::Deployed(Box::new(Deployer {
                 stored,
                 ..(**deployer).clone()
             })),
             None => argo.clone(),
         },
-        Argo::Reference { .. } | Argo::Unmatched => argo.clone(),
+        ArgoStamp::Reference { .. } | ArgoStamp::Unmatched => argo.clone(),
     }
 }
 
 /// What the stamp of an object signs that runs its own spec.
 #[must_use]
-pub fn own(role: Role, spec: &Json<'_>) -> Argo {
-    Argo::Own {
+pub fn own(role: Role, spec: &Json<'_>) -> ArgoStamp {
+    ArgoStamp::Own {
         digest: own_digest(role, spec),
         before: None,
     }
@@ -100,7 +107,7 @@ pub fn adopted(
     role: Role,
     stamp: &Stamp,
     new: &Parts<'_>,
-) -> Result<Argo, Refused> {
+) -> Result<ArgoStamp, Refused> {
     if role != Role::Workflow || reference::named(&new.spec).is_none() {
         return Ok(own(role, &new.spec));
     }
@@ -114,7 +121,7 @@ pub fn adopted(
             ),
         ));
     };
-    Ok(Argo::Deployed(Box::new(Deployer {
+    Ok(ArgoStamp::Deployed(Box::new(Deployer {
         requester: stamp.requester.clone(),
         user: stamp.user.clone(),
         groups: stamp.groups.clone(),
@@ -133,7 +140,7 @@ pub fn running<'n, 'a>(new: &'n Parts<'a>) -> &'n Json<'a> {
 
 /// The stamp of an object that exists, with what it signs for Argo.
 #[must_use]
-pub fn stamp_of_existing(stamp: &Stamp, metadata: &Metadata<'_>, argo: Option<Argo>) -> Stamp {
+pub fn stamp_of_existing(stamp: &Stamp, metadata: &Metadata<'_>, argo: Option<ArgoStamp>) -> Stamp {
     let (object, bound) = stamp::existing(metadata);
     Stamp {
         object,
@@ -157,15 +164,17 @@ pub fn principal(
     let verified = stamp::of_metadata(context, namespace, kind, &workflow.metadata);
     let stamp = stamp::valid(verified, kind, name)?;
     let is_as_signed =
-        |argo: &Argo| is_as_signed(argo, Role::Workflow, &workflow.spec, &workflow.status);
+        |argo: &ArgoStamp| is_as_signed(argo, Role::Workflow, &workflow.spec, &workflow.status);
     if !stamp.argo.as_ref().is_some_and(is_as_signed) {
         return Err(changed(kind, name));
     }
     let (requester, user, groups) = match stamp.argo {
-        Some(Argo::Deployed(deployer)) => (deployer.requester, deployer.user, deployer.groups),
-        Some(Argo::Own { .. }) => (stamp.requester, stamp.user, stamp.groups),
-        Some(Argo::Reference { template, .. }) => return Err(not_stored(kind, name, &template)),
-        Some(Argo::Unmatched) | None => return Err(unmatched(kind, name)),
+        Some(ArgoStamp::Deployed(deployer)) => (deployer.requester, deployer.user, deployer.groups),
+        Some(ArgoStamp::Own { .. }) => (stamp.requester, stamp.user, stamp.groups),
+        Some(ArgoStamp::Reference { template, .. }) => {
+            return Err(not_stored(kind, name, &template));
+        }
+        Some(ArgoStamp::Unmatched) | None => return Err(unmatched(kind, name)),
     };
     Ok(Principal {
         user: user.ok_or_else(|| who::unmapped(&requester, kind, name)),
@@ -218,16 +227,16 @@ pub fn not_yours(
     member: &str,
 ) -> Refused {
     let belongs = |stamp: &Stamp| match &stamp.argo {
-        Some(Argo::Reference {
+        Some(ArgoStamp::Reference {
             own: None,
             template,
             ..
         }) => format!("runs as whoever deployed template {template}"),
-        Some(Argo::Deployed(deployer)) => {
+        Some(ArgoStamp::Deployed(deployer)) => {
             let user = deployer.user.as_ref().map(User::as_str);
             format!("runs as {}", user.unwrap_or(&deployer.requester))
         }
-        Some(Argo::Unmatched) => "runs as nobody".to_owned(),
+        Some(ArgoStamp::Unmatched) => "runs as nobody".to_owned(),
         _ => format!("belongs to {}", stamp::user_or_requester(stamp)),
     };
     stamp::not_yours(of, requester, stamp, belongs, member)

@@ -1,7 +1,7 @@
 //! A Workflow that names a template runs as whoever deployed that, once Argo has stored what it runs and that is what the
 //! template's stamp signs. Pure.
 
-use namesake_core::{Argo, Deployer, Json, Stamp};
+use namesake_core::{ArgoStamp, Deployer, Json, Stamp};
 
 use super::STORED;
 use super::object::stored_digest;
@@ -13,7 +13,7 @@ use crate::decide::who::Standing;
 /// The template that has to be read before the stamp of a changed Workflow can be signed: Argo has stored what it runs.
 #[must_use]
 pub fn awaited<'n>(standing: Standing, stamp: &Stamp, new: &'n Parts<'_>) -> Option<Reference<'n>> {
-    let Some(Argo::Reference {
+    let Some(ArgoStamp::Reference {
         template,
         cluster_scope,
         own,
@@ -34,10 +34,10 @@ pub fn awaited<'n>(standing: Standing, stamp: &Stamp, new: &'n Parts<'_>) -> Opt
 /// Whose a Workflow is in which Argo has stored what it runs: its deployer's, if that is what the template's stamp signed.
 /// `template`: the stamp of the template, if it is valid, and its spec.
 #[must_use]
-pub fn deployed(stamp: &Stamp, template: Option<&(Stamp, Json<'_>)>, new: &Parts<'_>) -> Argo {
+pub fn deployed(stamp: &Stamp, template: Option<&(Stamp, Json<'_>)>, new: &Parts<'_>) -> ArgoStamp {
     let deployer = template.and_then(|template| deployer(stamp, template, new));
-    deployer.map_or(Argo::Unmatched, |deployer| {
-        Argo::Deployed(Box::new(deployer))
+    deployer.map_or(ArgoStamp::Unmatched, |deployer| {
+        ArgoStamp::Deployed(Box::new(deployer))
     })
 }
 
@@ -47,10 +47,10 @@ fn deployer(
     new: &Parts<'_>,
 ) -> Option<Deployer> {
     let stored = stored_digest(&new.status)?;
-    let Some(Argo::Own { digest, before }) = &template.argo else {
+    let Some(ArgoStamp::Own { digest, before }) = &template.argo else {
         return None;
     };
-    let Some(Argo::Reference { own, .. }) = &stamp.argo else {
+    let Some(ArgoStamp::Reference { own, .. }) = &stamp.argo else {
         return None;
     };
     let (is_signed, by) = match own {

@@ -1,6 +1,6 @@
 //! An object of Argo as the API server has it, and what a stamp signs of it.
 
-use namesake_core::{Argo, Json};
+use namesake_core::{ArgoStamp, Json};
 use serde::Deserialize;
 
 use super::stored::{NOT_COMPARED, digest};
@@ -44,11 +44,11 @@ pub fn stored_digest(status: &Json<'_>) -> Option<String> {
 
 /// Whether an object still says what its stamp signed.
 #[must_use]
-pub fn is_as_signed(argo: &Argo, role: Role, spec: &Json<'_>, status: &Json<'_>) -> bool {
+pub fn is_as_signed(argo: &ArgoStamp, role: Role, spec: &Json<'_>, status: &Json<'_>) -> bool {
     match argo {
-        Argo::Own { digest, .. } => *digest == own_digest(role, spec),
-        Argo::Deployed(deployer) => stored_digest(status).as_ref() == Some(&deployer.stored),
-        Argo::Reference { .. } | Argo::Unmatched => true,
+        ArgoStamp::Own { digest, .. } => *digest == own_digest(role, spec),
+        ArgoStamp::Deployed(deployer) => stored_digest(status).as_ref() == Some(&deployer.stored),
+        ArgoStamp::Reference { .. } | ArgoStamp::Unmatched => true,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A parent's stamp: whose it is, and what it would run.
 
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
-use namesake_core::{Argo, Bound, Digest, Launcher, ObjectName, SeenObject, Stamp};
+use namesake_core::{ArgoStamp, Bound, Digest, Launcher, ObjectName, SeenObject, Stamp};
 
 use super::Change;
 use crate::decide::context::AdmissionContext;
@@ -22,7 +22,7 @@ pub struct Signed {
     /// What the containers of its pods run, where that is known.
     pub containers: Digests,
     /// For an object of Argo.
-    pub argo: Option<Argo>,
+    pub argo: Option<ArgoStamp>,
 }
 
 /// Writes the patch of a new parent: its stamp, whatever was there before.
@@ -36,7 +36,7 @@ pub fn new_parent(
 ) -> Change {
     let object = (
         ObjectName::new(metadata.name.as_deref(), metadata.generate_name.as_deref()),
-        Bound::Written(context.now),
+        Bound::SignedAt(context.now),
     );
     let stamp = Stamp {
         root: signed.root,
@@ -107,7 +107,7 @@ fn sign_or_keep(context: &AdmissionContext, metadata: &Metadata<'_>, mut wanted:
     let text = metadata.annotation(STAMP_ANNOTATION);
     let present =
         text.and_then(|text| Some((text, Stamp::verify(text, &context.keys, &seen).ok()?)));
-    let present = present.filter(|(_, stamp)| matches!(stamp.bound, Bound::Written(_)));
+    let present = present.filter(|(_, stamp)| matches!(stamp.bound, Bound::SignedAt(_)));
     let Some((text, first)) = present else {
         return sign(context, &wanted);
     };

@@ -151,7 +151,7 @@ fn is_ours(stamp: &Stamp, text: &str) -> bool {
         ObjectName::GenerateName(beginning) => (beginning.as_str(), Some(beginning.as_str())),
     };
     let (uid, created) = match &stamp.bound {
-        Bound::Written(second) => ("", *second),
+        Bound::SignedAt(second) => ("", *second),
         Bound::Uid(uid) => (uid.as_str(), 0),
     };
     let seen = SeenObject {
