@@ -51,21 +51,15 @@ impl Rules {
         is_member: impl Fn(&str) -> bool,
         namespace: &str,
     ) -> Result<(), Refusal> {
-        let entitlement = &class.entitlement;
         self.check_namespace(class, Some(user), namespace)?;
-        if entitlement
-            .users
-            .iter()
-            .any(|glob| glob.matches(user.as_str()))
-            || entitlement.groups.iter().any(|group| is_member(group))
-        {
+        if class.entitlement.includes_user(user, is_member) {
             return Ok(());
         }
         let what = format!(
             "Class {} is not for {user}, nor for a group that {user} is proven to be in.",
             class.name
         );
-        Err(self.not_entitled(&what, "the user"))
+        Err(self.refuse_entitlement(&what, "the user"))
     }
 
     pub(super) fn check_namespace(
@@ -74,8 +68,7 @@ impl Rules {
         user: Option<&User>,
         namespace: &str,
     ) -> Result<(), Refusal> {
-        let globs = class.entitlement.namespaces.as_ref();
-        if globs.is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace))) {
+        if class.entitlement.includes_namespace(namespace) {
             return Ok(());
         }
         let by = user.map(|user| format!(", where {user} requested it"));
@@ -85,10 +78,10 @@ impl Rules {
             quoted(namespace),
             by.unwrap_or_default()
         );
-        Err(self.not_entitled(&what, "the namespace"))
+        Err(self.refuse_entitlement(&what, "the namespace"))
     }
 
-    fn not_entitled(&self, what: &str, missing: &str) -> Refusal {
+    fn refuse_entitlement(&self, what: &str, missing: &str) -> Refusal {
         let message = format!(
             "{what} Ask the admin of stack {} to add {missing} to the class, or for another rule.",
             self.stack()
@@ -96,7 +89,7 @@ impl Rules {
         Refusal::new(Reason::NotEntitled, message)
     }
 
-    pub(crate) fn offboarded(&self, user: &User) -> Refusal {
+    pub(crate) fn refuse_offboarded(&self, user: &User) -> Refusal {
         let message = format!(
             "{user} is offboarded in the rules of stack {}. Ask your admin if that is wrong.",
             self.stack()
@@ -104,7 +97,7 @@ impl Rules {
         Refusal::new(Reason::Offboarded, message)
     }
 
-    pub(crate) fn unknown_class(&self, class: &str) -> Refusal {
+    pub(crate) fn refuse_unknown_class(&self, class: &str) -> Refusal {
         let message = format!(
             "The rules of stack {} have no class {}. Try again in a minute, or ask your admin if it lasts.",
             self.stack(),

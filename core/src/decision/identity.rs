@@ -78,11 +78,11 @@ impl Rules {
                 Refusal::new(Reason::IllegalUser, message)
             })?;
         if self.is_offboarded(&user) {
-            return Err(self.offboarded(&user));
+            return Err(self.refuse_offboarded(&user));
         }
         let class = self
             .class(requested.class)
-            .ok_or_else(|| self.unknown_class(requested.class))?;
+            .ok_or_else(|| self.refuse_unknown_class(requested.class))?;
         self.check_entitled(
             class,
             &user,
@@ -104,7 +104,9 @@ impl Rules {
         class: &str,
         values: &BTreeMap<Per, String>,
     ) -> Result<DerivedIdentity, Refusal> {
-        let class = self.class(class).ok_or_else(|| self.unknown_class(class))?;
+        let class = self
+            .class(class)
+            .ok_or_else(|| self.refuse_unknown_class(class))?;
         let user = values
             .get(&Per::User)
             .and_then(|user| User::exact(user).ok());

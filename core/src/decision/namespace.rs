@@ -23,8 +23,7 @@ impl Rules {
             Effect::ServiceAccount { .. } => true,
             Effect::Identity { identity } => {
                 let class = self.class(identity);
-                let namespaces = class.and_then(|class| class.entitlement.namespaces.as_ref());
-                namespaces.is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace)))
+                class.is_none_or(|class| class.entitlement.includes_namespace(namespace))
             }
         }
     }

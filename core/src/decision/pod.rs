@@ -13,12 +13,12 @@ impl Rules {
     #[must_use]
     pub fn decide(&self, subject: &Subject<'_>) -> Decision {
         if self.is_offboarded(subject.user) {
-            return Decision::Deny(self.offboarded(subject.user));
+            return Decision::Deny(self.refuse_offboarded(subject.user));
         }
         let Some(rule) = self.model.rules.iter().find(|rule| rule.matches(subject)) else {
             return match self.no_match() {
                 NoMatch::Keep => Decision::Keep,
-                NoMatch::Deny => Decision::Deny(self.no_rule_matches(subject)),
+                NoMatch::Deny => Decision::Deny(self.refuse_without_rule(subject)),
             };
         };
         match &rule.effect {
@@ -51,7 +51,9 @@ impl Rules {
         class: &str,
         subject: &Subject<'_>,
     ) -> Result<IdentityChoice, Refusal> {
-        let class = self.class(class).ok_or_else(|| self.unknown_class(class))?;
+        let class = self
+            .class(class)
+            .ok_or_else(|| self.refuse_unknown_class(class))?;
         self.check_entitled(
             class,
             subject.user,
@@ -68,7 +70,7 @@ impl Rules {
         })
     }
 
-    fn no_rule_matches(&self, subject: &Subject<'_>) -> Refusal {
+    fn refuse_without_rule(&self, subject: &Subject<'_>) -> Refusal {
         let message = format!(
             "No rule matched this pod of {} ({}). Change the pod so that a rule of stack {} matches, or \
              ask your admin for a rule.",

@@ -26,7 +26,7 @@ impl Rules {
                 "The API server named no requester. Sign in to the cluster and try again.";
             return Err(Refusal::new(Reason::EmptyRequester, message.to_owned()));
         }
-        check_requester(raw).map_err(|error| illegal_user(raw, raw, &error))?;
+        check_requester(raw).map_err(|error| refuse_illegal_user(raw, raw, &error))?;
         let name = canonical_case(raw);
         // A carrier is not a person: what it creates belongs to the user of the parent object, or to no one.
         let is_carrier = is_carrier(&self.model.carriers, raw, None);
@@ -38,17 +38,17 @@ impl Rules {
         };
         let Some(rule) = self.model.users.iter().find(is_for) else {
             if let Some(c) = not_ascii {
-                return Err(illegal_user(raw, raw, &UserError::NotAscii(c)));
+                return Err(refuse_illegal_user(raw, raw, &UserError::NotAscii(c)));
             }
-            return Err(self.unknown_requester(raw));
+            return Err(self.refuse_unknown_requester(raw));
         };
         if !requester.is_proven() {
-            return Err(impersonated(raw));
+            return Err(refuse_impersonation(raw));
         }
         self.map_requester(rule, &name, annotation)
     }
 
-    fn unknown_requester(&self, requester: &str) -> Refusal {
+    fn refuse_unknown_requester(&self, requester: &str) -> Refusal {
         let message = format!(
             "No entry of users in the rules of stack {} matches the requester {}. Sign in with another account, or ask your \
              admin to add an entry.",
@@ -66,14 +66,14 @@ impl Rules {
     ) -> Result<User, Refusal> {
         match &rule.mapping {
             Mapping::Identical {} => {
-                User::listed(name).map_err(|error| illegal_user(name, name, &error))
+                User::listed(name).map_err(|error| refuse_illegal_user(name, name, &error))
             }
             Mapping::Template { user } => {
                 let captured = rule.requester.captures(name).unwrap_or_default();
                 let filled = fill_in(user, &captured)
-                    .ok_or_else(|| illegal_user(name, user, &UserError::Empty))?;
+                    .ok_or_else(|| refuse_illegal_user(name, user, &UserError::Empty))?;
                 self.parse_user(&filled)
-                    .map_err(|error| illegal_user(name, &filled, &error))
+                    .map_err(|error| refuse_illegal_user(name, &filled, &error))
             }
             Mapping::Claim { claim, may_claim } => {
                 let key = Mapping::annotation(claim);
@@ -86,7 +86,7 @@ impl Rules {
                 };
                 let user = self
                     .parse_user(&claimed)
-                    .map_err(|error| illegal_user(name, &claimed, &error))?;
+                    .map_err(|error| refuse_illegal_user(name, &claimed, &error))?;
                 if may_claim.iter().any(|glob| glob.matches(user.as_str())) {
                     return Ok(user);
                 }
@@ -116,7 +116,7 @@ impl Rules {
     /// A name that is not a user.
     pub fn canonical_user(&self, name: &str) -> Result<User, Refusal> {
         self.parse_user(name)
-            .map_err(|error| illegal_user(name, name, &error))
+            .map_err(|error| refuse_illegal_user(name, name, &error))
     }
 
     /// What a pod gets if its requester is not a user: `noMatch` applies to unknown requesters, all others are refused.
@@ -136,7 +136,7 @@ impl Rules {
 }
 
 /// Bound tokens of service accounts have a credential id; impersonation and legacy token Secrets do not.
-fn impersonated(requester: &str) -> Refusal {
+fn refuse_impersonation(requester: &str) -> Refusal {
     let message = format!(
         "The request of {requester} has no credential id: somebody impersonates this service account, or uses a legacy token \
          Secret. Sign in as yourself, or send the request from a pod of the account."
@@ -144,7 +144,7 @@ fn impersonated(requester: &str) -> Refusal {
     Refusal::new(Reason::Impersonated, message)
 }
 
-fn illegal_user(requester: &str, name: &str, error: &UserError) -> Refusal {
+fn refuse_illegal_user(requester: &str, name: &str, error: &UserError) -> Refusal {
     let who = if requester == name {
         String::new()
     } else {

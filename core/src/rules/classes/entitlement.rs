@@ -8,6 +8,7 @@ use crate::{
         Item, invalid,
         values::{group, name_glob, user_glob},
     },
+    user::User,
 };
 
 /// Who is allowed to have an identity of a class: the users and the members of the groups, in the namespaces.
@@ -24,6 +25,18 @@ impl Entitlement {
     /// Whether it is restricted to some users or groups.
     pub(crate) fn requires_proof(&self) -> bool {
         !self.users.iter().any(Glob::matches_everything)
+    }
+
+    /// Whether it is for this namespace.
+    pub(crate) fn includes_namespace(&self, namespace: &str) -> bool {
+        let globs = self.namespaces.as_ref();
+        globs.is_none_or(|globs| globs.iter().any(|glob| glob.matches(namespace)))
+    }
+
+    /// Whether it is for this user, or for a group for which `is_member` is true.
+    pub(crate) fn includes_user(&self, user: &User, is_member: impl Fn(&str) -> bool) -> bool {
+        self.users.iter().any(|glob| glob.matches(user.as_str()))
+            || self.groups.iter().any(|group| is_member(group))
     }
 
     pub(super) fn read(item: &Item<'_>) -> Option<Entitlement> {
