@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use namesake_core::{
-    Bound, Claims, IdentityName, KeyRing, Launcher, ObjectName, Per, RequestedIdentity, Requester,
-    Rules, SeenObject, Source, Stamp, Subject,
+    Bound, Claims, IdentityName, KeyRing, Launcher, ObjectName, Per, PodAttributes,
+    RequestedIdentity, Requester, Rules, SeenObject, Source, Stamp,
 };
 
 /// Number of pins in rules of the largest size (docs/rules.md, "Size").
@@ -57,14 +57,14 @@ fn matching(c: &mut Criterion) {
                     project: None,
                     labels: &labels,
                 };
-                let subject = Subject {
+                let pod = PodAttributes {
                     user: &user,
                     groups: &groups,
                     namespace: "research",
                     launcher: Launcher::Job,
                     claims,
                 };
-                Some(rules.decide(&subject))
+                Some(rules.decide(&pod))
             });
         });
         let values = BTreeMap::from([(Per::User, "user-7@acme.com".to_owned())]);

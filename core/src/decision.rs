@@ -25,7 +25,7 @@ pub use refusal::Refusal;
 
 /// A pod for which a decision is needed: what is proven about it, and what it claims.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct PodAttributes<'a> {
     /// The user whose pod it is.
     pub user: &'a User,
     /// The groups of the proven requester.
@@ -84,7 +84,7 @@ pub struct IdentityChoice {
     pub user: User,
 }
 
-impl Subject<'_> {
+impl PodAttributes<'_> {
     /// What the conditions of rules are compared with, for messages.
     fn describe(&self) -> String {
         let claim = |name: &str, value: Option<&str>| {

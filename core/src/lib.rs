@@ -21,7 +21,7 @@ mod signed;
 mod user;
 
 pub use decision::{
-    Claims, Decision, DerivedIdentity, IdentityChoice, Refusal, RequestedIdentity, Subject,
+    Claims, Decision, DerivedIdentity, IdentityChoice, PodAttributes, Refusal, RequestedIdentity,
     UserStatus,
 };
 pub use json::{Json, Text};

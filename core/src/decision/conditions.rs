@@ -6,12 +6,11 @@ use crate::{
     user::{Groups, Membership, User},
 };
 
-use super::Subject;
+use super::PodAttributes;
 
 impl Rule {
-    pub(super) fn matches(&self, subject: &Subject<'_>) -> bool {
-        self.can_match((subject.user, subject.groups), subject.namespace)
-            && self.conditions.match_pod(subject)
+    pub(super) fn matches(&self, pod: &PodAttributes<'_>) -> bool {
+        self.can_match((pod.user, pod.groups), pod.namespace) && self.conditions.match_pod(pod)
     }
 
     /// Whether it can match some pod of this user in this namespace.
@@ -43,10 +42,10 @@ impl Conditions {
             || !self.labels.is_empty()
     }
 
-    fn match_pod(&self, subject: &Subject<'_>) -> bool {
-        let claims = &subject.claims;
+    fn match_pod(&self, pod: &PodAttributes<'_>) -> bool {
+        let claims = &pod.claims;
         self.launcher
-            .is_none_or(|launcher| launcher == subject.launcher)
+            .is_none_or(|launcher| launcher == pod.launcher)
             && matches(&self.flow, claims.flow)
             && matches(&self.step, claims.step)
             && matches(&self.project, claims.project)

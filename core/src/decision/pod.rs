@@ -6,26 +6,26 @@ use crate::{
     user::Membership,
 };
 
-use super::{Decision, IdentityChoice, Refusal, Subject};
+use super::{Decision, IdentityChoice, PodAttributes, Refusal};
 
 impl Rules {
     /// Decides what a pod gets. The cost does not depend on the number of pins.
     #[must_use]
-    pub fn decide(&self, subject: &Subject<'_>) -> Decision {
-        if self.is_offboarded(subject.user) {
-            return Decision::Deny(self.refuse_offboarded(subject.user));
+    pub fn decide(&self, pod: &PodAttributes<'_>) -> Decision {
+        if self.is_offboarded(pod.user) {
+            return Decision::Deny(self.refuse_offboarded(pod.user));
         }
-        let Some(rule) = self.model.rules.iter().find(|rule| rule.matches(subject)) else {
+        let Some(rule) = self.model.rules.iter().find(|rule| rule.matches(pod)) else {
             return match self.no_match() {
                 NoMatch::Keep => Decision::Keep,
-                NoMatch::Deny => Decision::Deny(self.refuse_without_rule(subject)),
+                NoMatch::Deny => Decision::Deny(self.refuse_without_rule(pod)),
             };
         };
         match &rule.effect {
             Effect::Deny { deny } => {
                 let message = format!(
                     "Rule {} refuses pods of {} here: {deny}",
-                    rule.name, subject.user
+                    rule.name, pod.user
                 );
                 Decision::Deny(Refusal::by_rule(&rule.name, Reason::DeniedByRule, message))
             }
@@ -33,7 +33,7 @@ impl Rules {
                 rule: rule.name.clone(),
                 name: service_account.clone(),
             },
-            Effect::Identity { identity } => match self.choose_identity(rule, identity, subject) {
+            Effect::Identity { identity } => match self.choose_identity(rule, identity, pod) {
                 Ok(choice) => Decision::Identity(choice),
                 Err(Refusal {
                     reason, message, ..
@@ -49,33 +49,33 @@ impl Rules {
         &self,
         rule: &Rule,
         class: &str,
-        subject: &Subject<'_>,
+        pod: &PodAttributes<'_>,
     ) -> Result<IdentityChoice, Refusal> {
         let class = self
             .class(class)
             .ok_or_else(|| self.refuse_unknown_class(class))?;
         self.check_entitled(
             class,
-            subject.user,
-            |group| subject.groups.membership(group) == Membership::In,
-            subject.namespace,
+            pod.user,
+            |group| pod.groups.membership(group) == Membership::In,
+            pod.namespace,
         )?;
-        let values = class.values(subject)?;
+        let values = class.values(pod)?;
         Ok(IdentityChoice {
             rule: rule.name.clone(),
             class: class.name.clone(),
-            name: self.identity_name(subject.namespace, &class.name, &values),
+            name: self.identity_name(pod.namespace, &class.name, &values),
             values,
-            user: subject.user.clone(),
+            user: pod.user.clone(),
         })
     }
 
-    fn refuse_without_rule(&self, subject: &Subject<'_>) -> Refusal {
+    fn refuse_without_rule(&self, pod: &PodAttributes<'_>) -> Refusal {
         let message = format!(
             "No rule matched this pod of {} ({}). Change the pod so that a rule of stack {} matches, or \
              ask your admin for a rule.",
-            subject.user,
-            subject.describe(),
+            pod.user,
+            pod.describe(),
             self.stack()
         );
         Refusal::new(Reason::NoMatch, message)

@@ -9,16 +9,16 @@ use crate::{
     user::User,
 };
 
-use super::{Refusal, Subject};
+use super::{PodAttributes, Refusal};
 
 impl Class {
     /// The values of `per` for a pod: the proven user, and the project, flow and step that the pod claims.
-    pub(super) fn values(&self, subject: &Subject<'_>) -> Result<BTreeMap<Per, String>, Refusal> {
+    pub(super) fn values(&self, pod: &PodAttributes<'_>) -> Result<BTreeMap<Per, String>, Refusal> {
         let value_of = |per: &Per| match per {
-            Per::User => Some(subject.user.as_str()),
-            Per::Project => subject.claims.project,
-            Per::Flow => subject.claims.flow,
-            Per::Step => subject.claims.step,
+            Per::User => Some(pod.user.as_str()),
+            Per::Project => pod.claims.project,
+            Per::Flow => pod.claims.flow,
+            Per::Step => pod.claims.step,
         };
         let value = |per: &Per| {
             let Some(value) = value_of(per).filter(|value| !value.is_empty()) else {
@@ -27,7 +27,7 @@ impl Class {
                      names its {}{}, or ask your admin for another class.",
                     self.name,
                     per.as_str(),
-                    subject.user,
+                    pod.user,
                     per.as_str(),
                     per.as_str(),
                     if *per == Per::Project {

@@ -11,7 +11,7 @@ pub mod shadow;
 pub(crate) mod task_result;
 mod update;
 
-use namesake_core::{Decision, Reason, Subject};
+use namesake_core::{Decision, PodAttributes, Reason};
 
 use crate::decide::context::AdmissionContext;
 use crate::decide::pod_model::claims::PodClaims;
@@ -72,7 +72,7 @@ pub fn choose(
     claims: &PodClaims<'_>,
 ) -> Result<Decision, Refused> {
     let decision = match &principal.user {
-        Ok(user) => context.rules.decide(&Subject {
+        Ok(user) => context.rules.decide(&PodAttributes {
             user,
             groups: &principal.groups,
             namespace,

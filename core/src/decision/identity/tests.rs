@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    Claims, Decision, GrantTarget, Subject,
-    rules::tests::fixtures::{everything, example, groups, subject, user},
+    Claims, Decision, GrantTarget, PodAttributes,
+    rules::tests::fixtures::{everything, example, groups, pod_attributes, user},
 };
 
 fn per_user(name: &str) -> BTreeMap<Per, String> {
@@ -30,10 +30,10 @@ fn the_broker_derives_the_name_that_the_webhook_chose() {
         labels: &|_| None,
     };
     for namespace in ["prod", "research"] {
-        let Decision::Identity(choice) = rules.decide(&Subject {
+        let Decision::Identity(choice) = rules.decide(&PodAttributes {
             namespace,
             claims,
-            ..subject(&alice, &release)
+            ..pod_attributes(&alice, &release)
         }) else {
             panic!("{namespace}");
         };

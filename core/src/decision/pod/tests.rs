@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::tests::fixtures::{everything, example, groups, subject, user};
+use crate::rules::tests::fixtures::{everything, example, groups, pod_attributes, user};
 use crate::{Claims, Groups, Launcher, Per};
 
 fn denied(decision: Decision) -> (Option<String>, Reason, String) {
@@ -18,8 +18,8 @@ fn the_example_gives_alice_her_identity() {
     let (rules, alice) = (example(), user("alice@acme.com"));
     let groups = groups(&rules, &[]);
     let labels = |key: &str| (key == "team").then_some("ml");
-    let pod = subject(&alice, &groups);
-    let decision = rules.decide(&Subject {
+    let pod = pod_attributes(&alice, &groups);
+    let decision = rules.decide(&PodAttributes {
         claims: Claims {
             labels: &labels,
             ..pod.claims
@@ -45,9 +45,9 @@ fn the_first_rule_that_matches_applies() {
     let (rules, alice) = (everything(), user("alice@acme.com"));
     let member = groups(&rules, &["billing@acme.com"]);
     let gpu = |key: &str| (key == "gpu").then_some("");
-    let pod = Subject {
+    let pod = PodAttributes {
         namespace: "prod",
-        ..subject(&alice, &member)
+        ..pod_attributes(&alice, &member)
     };
     let billing = Claims {
         flow: Some("BillingFlow"),
@@ -58,13 +58,13 @@ fn the_first_rule_that_matches_applies() {
         name: "metaflow-billing".to_owned(),
     };
     assert_eq!(
-        rules.decide(&Subject {
+        rules.decide(&PodAttributes {
             claims: billing,
             ..pod
         }),
         account
     );
-    let (rule, reason, message) = denied(rules.decide(&Subject {
+    let (rule, reason, message) = denied(rules.decide(&PodAttributes {
         claims: Claims {
             labels: &gpu,
             ..billing
@@ -85,11 +85,11 @@ fn the_first_rule_that_matches_applies() {
 fn every_condition_must_hold() {
     let (rules, alice) = (everything(), user("alice@acme.com"));
     let (member, other) = (groups(&rules, &["billing@acme.com"]), groups(&rules, &[]));
-    let pod = Subject {
+    let pod = PodAttributes {
         namespace: "prod",
-        ..subject(&alice, &member)
+        ..pod_attributes(&alice, &member)
     };
-    let billing = Subject {
+    let billing = PodAttributes {
         claims: Claims {
             flow: Some("BillingFlow"),
             ..pod.claims
@@ -97,18 +97,18 @@ fn every_condition_must_hold() {
         ..pod
     };
     let is_billing =
-        |subject: &Subject<'_>| matches!(rules.decide(subject), Decision::ServiceAccount { .. });
+        |pod: &PodAttributes<'_>| matches!(rules.decide(pod), Decision::ServiceAccount { .. });
     assert!(is_billing(&billing));
     assert!(!is_billing(&pod));
-    assert!(!is_billing(&Subject {
+    assert!(!is_billing(&PodAttributes {
         groups: &other,
         ..billing
     }));
-    assert!(!is_billing(&Subject {
+    assert!(!is_billing(&PodAttributes {
         namespace: "research",
         ..billing
     }));
-    assert!(!is_billing(&Subject {
+    assert!(!is_billing(&PodAttributes {
         claims: Claims {
             flow: Some("XBilling"),
             ..pod.claims
@@ -121,11 +121,11 @@ fn every_condition_must_hold() {
 fn an_unknown_group_matches_no_rule_that_gives_something_and_every_deny() {
     let (rules, alice) = (everything(), user("alice@acme.com"));
     let unknown = Groups::default();
-    let pod = Subject {
+    let pod = PodAttributes {
         namespace: "prod",
-        ..subject(&alice, &unknown)
+        ..pod_attributes(&alice, &unknown)
     };
-    let billing = Subject {
+    let billing = PodAttributes {
         claims: Claims {
             flow: Some("BillingFlow"),
             ..pod.claims
@@ -135,7 +135,7 @@ fn an_unknown_group_matches_no_rule_that_gives_something_and_every_deny() {
     assert_eq!(denied(rules.decide(&billing)).0.as_deref(), Some("barred"));
     let known = groups(&rules, &[]);
     assert!(
-        !matches!(rules.decide(&Subject { groups: &known, ..billing }), Decision::Deny(r) if r.rule.as_deref() == Some("barred"))
+        !matches!(rules.decide(&PodAttributes { groups: &known, ..billing }), Decision::Deny(r) if r.rule.as_deref() == Some("barred"))
     );
 }
 
@@ -149,15 +149,15 @@ fn a_class_is_only_for_those_in_its_for() {
         project: Some("churn"),
         labels: &|_| None,
     };
-    let pod = Subject {
+    let pod = PodAttributes {
         namespace: "prod-eu",
         claims,
-        ..subject(&alice, &release)
+        ..pod_attributes(&alice, &release)
     };
     assert!(
         matches!(rules.decide(&pod), Decision::Identity(choice) if choice.class == "pipeline" && choice.values.len() == 3)
     );
-    let (rule, reason, message) = denied(rules.decide(&Subject {
+    let (rule, reason, message) = denied(rules.decide(&PodAttributes {
         groups: &none,
         ..pod
     }));
@@ -170,7 +170,7 @@ fn a_class_is_only_for_those_in_its_for() {
         "Rule release matched this pod. Class pipeline is not for alice@acme.com, nor for a group that alice@acme.com is proven \
          to be in. Ask the admin of stack dev to add the user to the class, or for another rule."
     );
-    let (_, _, message) = denied(rules.decide(&Subject {
+    let (_, _, message) = denied(rules.decide(&PodAttributes {
         namespace: "production",
         ..pod
     }));
@@ -192,10 +192,10 @@ fn a_pod_that_does_not_name_a_value_of_per_is_refused() {
         labels: &|_| None,
     };
     let decide = |claims| {
-        denied(rules.decide(&Subject {
+        denied(rules.decide(&PodAttributes {
             namespace: "prod",
             claims,
-            ..subject(&alice, &release)
+            ..pod_attributes(&alice, &release)
         }))
     };
     for claims in [
@@ -242,8 +242,8 @@ fn a_pod_that_no_rule_matches_is_refused_or_kept() {
     let alice = user("alice@acme.com");
     let rules = example();
     let known = groups(&rules, &[]);
-    let pod = subject(&alice, &known);
-    let (rule, reason, message) = denied(rules.decide(&Subject {
+    let pod = pod_attributes(&alice, &known);
+    let (rule, reason, message) = denied(rules.decide(&PodAttributes {
         claims: Claims {
             flow: Some("Hello"),
             ..pod.claims
@@ -258,7 +258,7 @@ fn a_pod_that_no_rule_matches_is_refused_or_kept() {
     );
     let (rules, bob) = (everything(), user("bob@elsewhere.example"));
     let known = groups(&rules, &[]);
-    assert_eq!(rules.decide(&subject(&bob, &known)), Decision::Keep);
+    assert_eq!(rules.decide(&pod_attributes(&bob, &known)), Decision::Keep);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn an_offboarded_user_gets_nothing() {
     let mallory = user("mallory@acme.com");
     for rules in [example(), everything()] {
         let known = groups(&rules, &[]);
-        let (_, reason, message) = denied(rules.decide(&subject(&mallory, &known)));
+        let (_, reason, message) = denied(rules.decide(&pod_attributes(&mallory, &known)));
         assert_eq!(reason, Reason::Offboarded);
         let stack = rules.stack();
         assert_eq!(
@@ -282,10 +282,10 @@ fn an_offboarded_user_gets_nothing() {
 fn the_launcher_is_what_created_the_pod() {
     let (rules, alice) = (everything(), user("alice@acme.com"));
     let release = groups(&rules, &["release@acme.com"]);
-    let pod = Subject {
+    let pod = PodAttributes {
         namespace: "prod",
         launcher: Launcher::Pod,
-        ..subject(&alice, &release)
+        ..pod_attributes(&alice, &release)
     };
     assert!(matches!(rules.decide(&pod), Decision::Identity(choice) if choice.rule == "everyone"));
 }
@@ -299,7 +299,7 @@ proptest! {
         let known = groups(&rules, &[]);
         let labels = |_: &str| Some(value.as_str());
         let claims = Claims { flow: flow.as_deref(), step: step.as_deref(), project: project.as_deref(), labels: &labels };
-        let decision = rules.decide(&Subject { claims, ..subject(&eve, &known) });
+        let decision = rules.decide(&PodAttributes { claims, ..pod_attributes(&eve, &known) });
         let is_power = matches!(decision, Decision::ServiceAccount { .. } | Decision::Identity(_));
         // The one rule that says `anyone: true` asks for a project and a step.
         prop_assert!(!is_power || (step.as_deref() == Some("start") && project.is_some_and(|name| name.starts_with("churn"))));

@@ -1,6 +1,6 @@
 //! Rules and pods that the tests of several modules use.
 
-use crate::{Claims, Groups, Launcher, Requester, Rules, Source, Subject, User};
+use crate::{Claims, Groups, Launcher, PodAttributes, Requester, Rules, Source, User};
 
 /// Text of `testdata/example.yaml`.
 pub(crate) const EXAMPLE: &str = include_str!("../../../testdata/example.yaml");
@@ -40,14 +40,14 @@ pub(crate) fn groups(rules: &Rules, groups: &[&str]) -> Groups {
 }
 
 /// A pod of a Job in namespace `research` that claims nothing.
-pub(crate) fn subject<'a>(user: &'a User, groups: &'a Groups) -> Subject<'a> {
+pub(crate) fn pod_attributes<'a>(user: &'a User, groups: &'a Groups) -> PodAttributes<'a> {
     let claims = Claims {
         flow: None,
         step: None,
         project: None,
         labels: &|_| None,
     };
-    Subject {
+    PodAttributes {
         user,
         groups,
         namespace: "research",
