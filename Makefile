@@ -1,4 +1,4 @@
-# `make` lists what there is. Everything that is built or installed goes into target/.
+# `make` lists the targets. Everything that is built or installed goes into target/.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SANDBOX := $(TARGET)/debug/namesake-sandbox
 OVERLAYS := manifests/base manifests/overlays/gke manifests/overlays/gke/research manifests/overlays/gke/try manifests/overlays/loopback
-# One that is there already: the given programs, the ones the sandbox built, or the user's own.
+# The first kubectl of: KUBEBUILDER_ASSETS, the one that the sandbox built, the one in the PATH.
 KUBECTL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/kubectl target/control-plane/kubectl) $(shell command -v kubectl))
 
 need = command -v $(1) >/dev/null || { echo "$(1) is not installed: $(2)" >&2; exit 1; }
@@ -17,57 +17,57 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
-demo: tools build ## Run stock Metaflow as alice and as bob at once, and show who each task is to Google
+demo: tools build ## Run stock Metaflow as alice and bob at the same time, and show each task's identity at Google
 	$(SANDBOX) demo
 
 .PHONY: sandbox
-sandbox: tools build ## Leave the demo's cluster up, and print how to talk to it (Ctrl-C ends it)
+sandbox: tools build ## Start the demo's cluster and print how to use it (Ctrl-C stops it)
 	$(SANDBOX) up
 
 .PHONY: test
-test: tools go build control-plane ## Run every test, the API server and Metaflow included
+test: tools go build control-plane ## Run all tests, including those against an API server and Metaflow
 	cargo test --workspace
 
 .PHONY: bench
-bench: rust ## Measure rules, patch, the webhook beside a floor, and scale; writes target/bench/report.json
+bench: rust ## Measure rules, patch, webhook latency and scale; writes target/bench/report.json
 	rm -f target/bench/report.json
 	cargo bench -p namesake-core -p namesake-webhook --bench '*'
 	$(MAKE) scale
 
 .PHONY: scale
-scale: tools ## Measure a broker with 50,000 identities and 1,000 new users (NAMESAKE_SCALE=500/20 for a look)
+scale: tools ## Measure a broker with 50,000 identities and 1,000 new users (NAMESAKE_SCALE=500/20 for a quick run)
 	cargo build --release -p namesake-broker -p namesake-webhook
-	# With so many objects the API server's heap is 2 GB: as often as Go collects it by default, that alone takes both cores for seconds.
+	# The API server's heap is 2 GB here. With Go's default, garbage collection would keep both cores busy for seconds.
 	GOGC=300 cargo bench -p namesake-tests --bench scale
 
 .PHONY: fuzz
-fuzz: rust ## Put random reviews to the webhook for ten minutes (SECONDS=… for another time)
+fuzz: rust ## Send random reviews to the webhook for ten minutes (SECONDS=… to change that)
 	NAMESAKE_FUZZ_SECONDS=$(or $(SECONDS),600) cargo test -p namesake-webhook --test it fuzz -- --nocapture
 
 .PHONY: soak
-soak: tools build control-plane ## Faults and people at random for ten minutes, then all must be right (SECONDS=…, SEED=…)
+soak: tools build control-plane ## Inject random faults and requests for ten minutes, then check that everything is consistent (SECONDS=…, SEED=…)
 	NAMESAKE_SOAK_SECONDS=$(or $(SECONDS),600) NAMESAKE_SOAK_SEED=$(or $(SEED),1) cargo test -p namesake-tests --test it soak:: -- --nocapture
 
 .PHONY: lint
-lint: rust format clippy deny manifests scripts ## Check everything that can be checked without running it
+lint: rust format clippy deny manifests scripts ## Run all checks that need no running program
 
 .PHONY: fmt
 fmt: rust ## Format the Rust code
 	cargo fmt --all
 
 .PHONY: crd
-crd: rust ## Write manifests/base/crd.yaml anew from the crate api
+crd: rust ## Regenerate manifests/base/crd.yaml from the crate api
 	cargo run -q -p namesake-api --bin namesake-crd > target/crd.yaml
 	mv target/crd.yaml manifests/base/crd.yaml
 
 .PHONY: clean
-clean: ## Remove target/, the built control plane included
+clean: ## Remove target/, including the control plane
 	rm -rf target
 
-# Parts of the above.
+# Steps of the targets above.
 
 .PHONY: build
-build: rust # with the tests, whose features others share: else demo and tests would compile every crate twice
+build: rust # includes the tests: with other features, demo and tests would compile every crate twice
 	cargo build --workspace --lib --bins --tests
 
 .PHONY: control-plane
@@ -89,7 +89,7 @@ deny:
 
 .PHONY: manifests
 manifests:
-	@if [ -z "$(KUBECTL)" ]; then echo "no kubectl yet: manifests were not rendered ('make test' builds one, and applies them)"; exit 0; fi; \
+	@if [ -z "$(KUBECTL)" ]; then echo "kubectl is not installed: the manifests were not rendered ('make test' builds one, and applies them)"; exit 0; fi; \
 	for overlay in $(OVERLAYS); do "$(KUBECTL)" kustomize $$overlay >/dev/null && echo "renders: $$overlay"; done
 
 .PHONY: scripts
@@ -101,10 +101,10 @@ rust:
 	@$(call need,cargo,see https://rustup.rs (Rust 1.95 or newer))
 
 .PHONY: go
-go: # also where the control plane is built already: the tests of Google's clients build one
-	@$(call need,go,Go 1.26 or newer builds Google's client for Go: see https://go.dev/dl)
+go: # needed even if the control plane is built: the tests build Google's client for Go
+	@$(call need,go,it must be 1.26 or newer and builds Google's client for Go: see https://go.dev/dl)
 
 .PHONY: tools
 tools: rust
-	@$(call need,python3,Python 3.10 or newer runs the stock Metaflow client)
-	@if [ -z "$${KUBEBUILDER_ASSETS:-}" ]; then $(call need,go,Go 1.26 or newer builds the control plane: see https://go.dev/dl (or set KUBEBUILDER_ASSETS to a folder that has it)); fi
+	@$(call need,python3,it must be 3.10 or newer and runs the stock Metaflow client)
+	@if [ -z "$${KUBEBUILDER_ASSETS:-}" ]; then $(call need,go,it must be 1.26 or newer and builds the control plane: see https://go.dev/dl (or set KUBEBUILDER_ASSETS to a folder with the binaries)); fi

@@ -1,4 +1,4 @@
-//! Google's side of one stack: the emulator, and what a task with a service account's token finds there.
+//! Google for one stack: the emulator, with requests and settings for tests.
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
@@ -17,41 +17,41 @@ use crate::cluster::Cluster;
 
 pub mod gcloud;
 
-/// Where the identities' GSAs live.
+/// The project of the identities' GSAs.
 pub const IDENTITIES_PROJECT: &str = "acme-identities";
-/// Where the workload pool and the bucket are.
+/// The project of the workload pool and the bucket.
 const CLUSTER_PROJECT: &str = "acme";
-/// Where everybody keeps their objects, each in a folder of their own.
+/// The bucket in which each user has a folder.
 pub const BUCKET: &str = "acme-mf";
 const CLUSTER_NUMBER: u64 = 123_456_789_012;
 const IDENTITIES_NUMBER: u64 = 210_987_654_321;
-/// The broker's own account: its requests are told from a task's by it.
+/// The broker's GSA, which distinguishes its requests from those of tasks.
 const BROKER: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
-/// The person who stands for the broker's account; the emulator hands out tokens for people.
+/// The person in place of the broker's account: the emulator issues tokens for people.
 const BROKER_TOKEN_OF: &str = "namesake-broker@acme.com";
 
 /// An emulated Google.
 pub struct Google {
     emulator: Emulator,
     http: reqwest::Client,
-    /// Objects of buckets; without it there are buckets and permissions only.
+    /// The objects in buckets; without it, there are only buckets and permissions.
     _storage: Option<Storage>,
 }
 
 impl Google {
-    /// Starts one that believes this cluster's tokens and lets the broker do its work.
+    /// Starts a Google that trusts this cluster's tokens and gives the broker its roles.
     ///
     /// # Errors
-    /// The listener, or a seed that does not fit.
+    /// It cannot listen, or the seed is not valid.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
         let options = Options {
-            seed: world(cluster).await?,
+            seed: seed(cluster).await?,
             ..Options::default()
         };
         Self::begin(options, None).await
     }
 
-    /// As [`Google::start`], with a storage behind it in which tasks and people keep objects.
+    /// As [`Google::start`], with storage for objects.
     ///
     /// # Errors
     /// See [`Google::start`]; or the storage does not start.
@@ -67,7 +67,7 @@ impl Google {
         .await?;
         let options = Options {
             listen: (Ipv4Addr::LOCALHOST, port).into(),
-            seed: world(cluster).await?,
+            seed: seed(cluster).await?,
             storage_upstream: Some(storage.url().to_owned()),
             ..Options::default()
         };
@@ -82,10 +82,10 @@ impl Google {
         })
     }
 
-    /// Lets a person write into a folder of the bucket from their laptop.
+    /// Grants a person write access to a folder of the bucket.
     ///
     /// # Errors
-    /// The name is not a folder's.
+    /// The name is not a valid folder name.
     pub fn grant_folder(&self, person: &str, folder: &str) -> Result<()> {
         let binding =
             json!({"role": "roles/storage.objectUser", "members": [format!("user:{person}")]});
@@ -95,46 +95,46 @@ impl Google {
         self.seed(json!({"buckets": [bucket]}))
     }
 
-    /// Believes another cluster of the project from now on too.
+    /// Trusts another cluster of the project too.
     ///
     /// # Errors
-    /// Its key set is none.
+    /// Its key set is not valid.
     pub async fn trust_cluster(&self, cluster: &Cluster) -> Result<()> {
         let pool = serde_json::from_value(pool(cluster).await?)?;
         self.state().put_pool(pool).map_err(|what| anyhow!(what))
     }
 
-    /// Has no workload pool any more, until it [believes](Google::believes) a cluster again.
+    /// Deletes the workload pool; [`Google::trust_cluster`] creates it again.
     ///
     /// # Errors
-    /// It had none.
+    /// There is none.
     pub async fn delete_pool(&self) -> Result<()> {
         let url = format!("{}/emulator/v1/pools/{WORKLOAD_POOL}", self.base_url());
         self.http.delete(url).send().await?.error_for_status()?;
         Ok(())
     }
 
-    /// Lets a Kubernetes service account, `NAMESPACE/NAME`, do here what the broker may.
+    /// Grants the broker's roles to a Kubernetes service account, `NAMESPACE/NAME`.
     ///
     /// # Errors
-    /// The name is none.
+    /// The name is not valid.
     pub fn grant_broker_roles(&self, account: &str) -> Result<()> {
         let member = format!("serviceAccount:{WORKLOAD_POOL}[{account}]");
-        let may = |role: &str| json!([{"role": role, "members": [member]}]);
+        let binding = |role: &str| json!([{"role": role, "members": [member]}]);
         let seed = json!({
             "projects": [
-                {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER, "bindings": may("roles/browser")},
-                {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER, "bindings": may("roles/iam.serviceAccountAdmin")},
+                {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER, "bindings": binding("roles/browser")},
+                {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER, "bindings": binding("roles/iam.serviceAccountAdmin")},
             ],
-            "buckets": [{"name": BUCKET, "project": CLUSTER_PROJECT, "bindings": may("roles/storage.admin")}],
+            "buckets": [{"name": BUCKET, "project": CLUSTER_PROJECT, "bindings": binding("roles/storage.admin")}],
         });
         self.seed(seed)
     }
 
-    /// Adds to what is here, in the form of a seed file.
+    /// Adds resources, in the form of a seed file.
     ///
     /// # Errors
-    /// What does not fit.
+    /// The seed is not valid.
     pub fn seed(&self, seed: Value) -> Result<()> {
         self.state()
             .seed(serde_json::from_value(seed)?)
@@ -147,23 +147,23 @@ impl Google {
         &self.emulator.base_url
     }
 
-    /// The client by which tasks reach it.
+    /// The HTTP client of tasks.
     pub(crate) const fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
-    /// The emulated world: settings, clock, planned failures, the journal of requests.
+    /// The state of the emulator: settings, clock, planned faults, the journal of requests.
     #[must_use]
     pub fn state(&self) -> &State {
         self.emulator.state()
     }
 
-    /// Ends it and every connection: Google is away.
+    /// Stops it and closes every connection: Google is unreachable.
     pub fn stop(&self) {
         self.emulator.stop();
     }
 
-    /// What the broker's client is made from.
+    /// The address and the token for the broker's client.
     #[must_use]
     pub fn broker_credentials(&self) -> BrokerCredentials {
         BrokerCredentials {
@@ -175,24 +175,24 @@ impl Google {
     /// Changes settings.
     ///
     /// # Errors
-    /// A value out of range.
+    /// A value is out of range.
     pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) -> Result<()> {
         self.state()
             .change_settings(change)
             .map_err(|what| anyhow!(what))
     }
 
-    /// Plans a failure; its form is in the emulator's README.
+    /// Plans a fault; the emulator's README describes the format.
     ///
     /// # Errors
-    /// It has another form.
+    /// The format is different.
     pub fn plan_fault(&self, fault: Value) -> Result<()> {
         self.state()
             .add_fault(serde_json::from_value::<Fault>(fault)?);
         Ok(())
     }
 
-    /// Somebody with every right does something here, whatever is planned to fail; what they are answered is theirs to read.
+    /// Sends a request with all rights, without planned faults, and returns the status; 0 if the request is not valid.
     pub async fn request_as_owner(&self, method: &str, path: &str, body: &Value) -> u16 {
         let token = self.state().user_token(BROKER_TOKEN_OF);
         let request = http::Request::builder()
@@ -218,7 +218,7 @@ impl Google {
             .collect()
     }
 
-    /// E-mails of all accounts but the broker's.
+    /// The e-mails of all GSAs except the broker's.
     #[must_use]
     pub fn accounts(&self) -> Vec<String> {
         let all = self.service_accounts().into_iter();
@@ -226,7 +226,7 @@ impl Google {
             .collect()
     }
 
-    /// Ids of the accounts that were made for service accounts of this namespace.
+    /// The IDs of the GSAs for service accounts of this namespace.
     #[must_use]
     pub fn accounts_of(&self, namespace: &str) -> BTreeSet<String> {
         let mark = format!("ksa={namespace}/");
@@ -246,10 +246,10 @@ impl Google {
         .collect()
     }
 
-    /// Somebody makes an account of this id.
+    /// Creates a GSA with this ID.
     ///
     /// # Errors
-    /// The id is no id.
+    /// The ID is not valid.
     pub fn create_account(&self, id: &str, description: &str) -> Result<()> {
         let seed = json!({"serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": id, "description": description}]});
         self.seed(seed)
@@ -259,13 +259,13 @@ impl Google {
         let wanted = email(id);
         let mut all = self.service_accounts().into_iter();
         all.find(|account| account["email"] == wanted.as_str())
-            .with_context(|| format!("Google has no {wanted}"))
+            .with_context(|| format!("{wanted} does not exist at Google"))
     }
 
-    /// The description of an account.
+    /// The description of a GSA.
     ///
     /// # Errors
-    /// There is none of this id.
+    /// It does not exist.
     pub fn description_of(&self, id: &str) -> Result<String> {
         Ok(self.account(id)?["description"]
             .as_str()
@@ -273,10 +273,10 @@ impl Google {
             .to_owned())
     }
 
-    /// The name of an account's policy among all policies.
+    /// The name of a GSA's policy in the emulator's listing.
     ///
     /// # Errors
-    /// There is no account of this id.
+    /// The GSA does not exist.
     pub fn policy_of(&self, id: &str) -> Result<String> {
         let account = self.account(id)?;
         let uid = account["uniqueId"].as_str().unwrap_or_default();
@@ -285,10 +285,10 @@ impl Google {
         ))
     }
 
-    /// Everybody who may act as an account.
+    /// All members in the policy of a GSA.
     ///
     /// # Errors
-    /// There is none of this id.
+    /// It does not exist.
     pub fn members_of(&self, id: &str) -> Result<Vec<String>> {
         let policies = self.state().listing()["policies"].clone();
         let policy = &policies[self.policy_of(id)?];
@@ -302,10 +302,10 @@ impl Google {
     }
 }
 
-/// What an admin set up before, and for the broker.
-async fn world(cluster: &Cluster) -> Result<Seed> {
+/// The resources that an admin sets up before the installation.
+async fn seed(cluster: &Cluster) -> Result<Seed> {
     let broker = format!("user:{BROKER_TOKEN_OF}");
-    let world = json!({
+    let seed = json!({
         "projects": [
             {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER,
              "bindings": [{"role": "roles/browser", "members": [broker]}]},
@@ -318,22 +318,22 @@ async fn world(cluster: &Cluster) -> Result<Seed> {
         // All tests of a run share one project and one bucket.
         "settings": {"limits": {"serviceAccounts": 100_000, "writesPerMinute": 100_000, "readsPerMinute": 100_000, "bucketUpdatesPerSecond": null}},
     });
-    Ok(serde_json::from_value(world)?)
+    Ok(serde_json::from_value(seed)?)
 }
 
-/// A cluster as an issuer of the pool that all clusters of its project share.
+/// A cluster as an issuer in the workload pool, which all clusters of the project share.
 async fn pool(cluster: &Cluster) -> Result<Value> {
     let keys: Value = serde_json::from_str(&cluster.control_plane.jwks().await?)?;
     Ok(json!({"pool": WORKLOAD_POOL, "issuer": cluster.issuer(), "jwks": keys}))
 }
 
-/// The e-mail of an identity's account.
+/// The e-mail of an identity's GSA.
 #[must_use]
 pub fn email(id: &str) -> String {
     format!("{id}@{IDENTITIES_PROJECT}.iam.gserviceaccount.com")
 }
 
-/// The broker's address and token at Google, for a client in whichever runtime it is to live.
+/// Google's address and the broker's token, for a client in any runtime.
 #[derive(Debug)]
 pub struct BrokerCredentials {
     url: String,
@@ -344,11 +344,11 @@ impl BrokerCredentials {
     /// The broker's client.
     ///
     /// # Errors
-    /// The address is no URL.
+    /// The address is not a URL.
     pub async fn connect(self) -> Result<Gcp> {
         let endpoints = Endpoints::all_at(&self.url);
-        let gcp = Gcp::connect(endpoints, Credentials::from(Fixed(self.token))).await?;
-        // All tests of a run share one project: its rates are as high here as the emulator's.
+        let gcp = Gcp::connect(endpoints, Credentials::from(FixedToken(self.token))).await?;
+        // All tests of a run share one project, so its rates are as high as the emulator's.
         Ok(gcp.with_rate_limits(RateLimits {
             reads: 100_000,
             writes: 100_000,
@@ -357,11 +357,11 @@ impl BrokerCredentials {
     }
 }
 
-/// One token, for the whole run.
+/// Credentials with one token for the whole run.
 #[derive(Debug)]
-struct Fixed(SecretString);
+struct FixedToken(SecretString);
 
-impl CredentialsProvider for Fixed {
+impl CredentialsProvider for FixedToken {
     async fn headers(
         &self,
         _: http::Extensions,

@@ -1,4 +1,4 @@
-//! A namespace for one test: opted in, with people who may edit it, printed when the test fails, deleted after.
+//! A namespace for one test: opted in, with people who may edit it. It is printed if the test fails, and deleted afterwards.
 
 use std::{
     panic::{AssertUnwindSafe, resume_unwind},
@@ -37,27 +37,27 @@ pub mod runtime;
 
 pub use look::is_gated;
 
-/// Everyone who is not alice, bob or mallory edits by this group.
+/// The group with `edit` for everyone except alice, bob and mallory.
 const EVERYBODY: &str = "everybody@acme.com";
-/// The one service account of a stock installation, which every task names.
+/// The service account that every task names in a stock Metaflow installation.
 pub const STOCK_ACCOUNT: &str = "metaflow";
-/// Longest part of a test's name in its namespace's.
+/// The maximum length of the test's name within the name of its namespace.
 const NAME_PART: usize = 40;
 
-/// A namespace of one test, and who works in it.
+/// The namespace of one test, with clients for the people who work in it.
 #[derive(Clone)]
 pub struct TestNamespace {
     /// Its name.
     pub name: String,
-    /// Webhook, broker and Google's side, which it is opted in to.
+    /// The webhook, the broker and Google for this namespace.
     pub stack: Arc<Stack>,
     admin: Client,
 }
 
-/// Runs a test in a namespace of its own, opted in to the stack that all tests share.
+/// Runs a test in its own namespace, opted in to the stack that all tests share.
 ///
 /// # Errors
-/// The test's; and what it made is printed.
+/// The test fails: the objects in the namespace are printed.
 pub fn with_namespace<F>(test: impl FnOnce(TestNamespace) -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
@@ -68,10 +68,10 @@ where
     })
 }
 
-/// Runs a test in a namespace of its own, on a stack of its own: it may stop programs and change the rules.
+/// Runs a test in its own namespace on its own stack, so that it can stop programs and change the rules.
 ///
 /// # Errors
-/// The test's; and what it made is printed.
+/// The test fails: the objects in the namespace are printed.
 pub fn with_own_stack<F>(options: Options, test: impl FnOnce(TestNamespace) -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
@@ -103,8 +103,8 @@ where
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// The test's own name, short, and a number: two tests never meet in a namespace.
-fn fresh_name() -> String {
+/// The test's name, shortened, and a number, so that no two tests share a namespace.
+fn unique_name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let thread = std::thread::current();
@@ -120,7 +120,7 @@ fn fresh_name() -> String {
 
 impl TestNamespace {
     async fn create(stack: Arc<Stack>) -> Result<Self> {
-        let name = fresh_name();
+        let name = unique_name();
         let namespace = Self::create_without_opt_in(stack, &name).await?;
         namespace.opt_in().await?;
         Ok(namespace)
@@ -145,8 +145,8 @@ impl TestNamespace {
         })
     }
 
-    /// The namespace of the same name in another cluster of the same project, with a stack of its own there that speaks to the same
-    /// Google. Who makes it ends the stack.
+    /// Creates a namespace of the same name in another cluster of the same project, with its own stack and the same Google. The
+    /// caller stops the stack.
     ///
     /// # Errors
     /// It does not start.
@@ -164,7 +164,7 @@ impl TestNamespace {
         Ok(there)
     }
 
-    /// A second namespace, which is not opted in; [`TestNamespace::opt_in`] does it later. Who makes it deletes it.
+    /// Creates a second namespace, not opted in ([`TestNamespace::opt_in`] does that). The caller deletes it.
     ///
     /// # Errors
     /// The API server refuses.
@@ -173,10 +173,10 @@ impl TestNamespace {
         Self::create_without_opt_in(Arc::clone(&self.stack), &name).await
     }
 
-    /// Opts in, as `manifests/opt-in` says: the rights first, then the label; and waits until the webhook has seen it.
+    /// Opts in with `manifests/opt-in`, role bindings first, then the label; and waits until the webhook has noticed.
     ///
     /// # Errors
-    /// The API server refuses, or the webhook does not see it.
+    /// The API server refuses, or the webhook does not notice.
     pub async fn opt_in(&self) -> Result<()> {
         for binding in manifests::objects(&manifests::file("opt-in/role-bindings.yaml")?)? {
             manifests::apply(&self.admin, &binding, &self.name, false).await?;
@@ -189,7 +189,7 @@ impl TestNamespace {
         label["metadata"]["name"] = json!(self.name);
         manifests::apply(&self.admin, &label, &self.name, false).await?;
         let alice = self.alice().await?;
-        eventually("the webhook sees the namespace", async || {
+        eventually("the webhook has noticed the namespace", async || {
             let job = alice.dry_run::<Job>(metaflow_job()).await?;
             let annotations = job.metadata.annotations.unwrap_or_default();
             let stamp = namesake_api::names::STAMP_ANNOTATION;
@@ -199,7 +199,7 @@ impl TestNamespace {
         .await
     }
 
-    /// Opts out: takes the label away.
+    /// Opts out: removes the label.
     ///
     /// # Errors
     /// The API server refuses.
@@ -215,15 +215,15 @@ impl TestNamespace {
         Ok(())
     }
 
-    /// A data scientist, in the group research@acme.com.
+    /// Alice, a data scientist in the group research@acme.com.
     ///
     /// # Errors
-    /// Never, while the control plane's files are there; so for the others.
+    /// The files of the control plane cannot be read.
     pub async fn alice(&self) -> Result<Person> {
         self.stack.cluster().user(ALICE, &self.name).await
     }
 
-    /// A data scientist.
+    /// Bob, another data scientist.
     ///
     /// # Errors
     /// See [`TestNamespace::alice`].
@@ -231,7 +231,7 @@ impl TestNamespace {
         self.stack.cluster().user(BOB, &self.name).await
     }
 
-    /// Somebody with the same rights and other plans.
+    /// Mallory, an attacker with the same rights.
     ///
     /// # Errors
     /// See [`TestNamespace::alice`].
@@ -239,7 +239,7 @@ impl TestNamespace {
         self.stack.cluster().user(MALLORY, &self.name).await
     }
 
-    /// The cluster's admin.
+    /// The admin of the cluster.
     ///
     /// # Errors
     /// See [`TestNamespace::alice`].
@@ -247,7 +247,7 @@ impl TestNamespace {
         self.stack.cluster().user(ADMIN, &self.name).await
     }
 
-    /// Any other person, who may edit here too.
+    /// Any other person, who also has `edit` here.
     ///
     /// # Errors
     /// See [`TestNamespace::alice`].
@@ -258,33 +258,33 @@ impl TestNamespace {
             .await
     }
 
-    /// Somebody who holds the broker's account: nobody else gets past the policies.
+    /// The broker's service account: the policies allow nobody else to write managed objects.
     ///
     /// # Errors
     /// See [`TestNamespace::alice`].
     pub async fn broker(&self) -> Result<Person> {
-        self.program(BROKER_SERVICE_ACCOUNT).await
+        self.system_account(BROKER_SERVICE_ACCOUNT).await
     }
 
-    /// Somebody who holds the webhook's account.
+    /// The webhook's service account.
     ///
     /// # Errors
     /// See [`TestNamespace::alice`].
     pub async fn webhook(&self) -> Result<Person> {
-        self.program(WEBHOOK_SERVICE_ACCOUNT).await
+        self.system_account(WEBHOOK_SERVICE_ACCOUNT).await
     }
 
-    async fn program(&self, account: &str) -> Result<Person> {
+    async fn system_account(&self, account: &str) -> Result<Person> {
         let cluster = self.stack.cluster();
         cluster
             .service_account(SYSTEM_NAMESPACE, account, &self.name)
             .await
     }
 
-    /// A controller of kube-system, with a token of its own.
+    /// The service account of a controller in kube-system, with a real token.
     ///
     /// # Errors
-    /// There is no such controller.
+    /// There is no such account.
     pub async fn controller(&self, name: &str) -> Result<Person> {
         self.stack
             .cluster()
@@ -292,17 +292,17 @@ impl TestNamespace {
             .await
     }
 
-    /// Somebody who may impersonate anybody, and says to be this user.
+    /// Somebody in `system:masters` who impersonates this user.
     ///
     /// # Errors
-    /// When there is no token for them.
+    /// See [`TestNamespace::alice`].
     pub async fn impostor(&self, user: &str) -> Result<Person> {
         let groups = ["system:masters"];
         self.stack.cluster().person(user, &groups, &self.name).await
     }
 
-    /// Prints what is here, on the test's own thread.
-    #[expect(clippy::print_stderr, reason = "the failure's explanation")]
+    /// Prints the objects in the namespace, on the thread of the test.
+    #[expect(clippy::print_stderr, reason = "explains the failure of a test")]
     async fn print_objects(&self) {
         eprintln!("{}", dump(&self.admin, &self.name).await);
         let folder = self.stack.cluster().folder();
@@ -310,7 +310,7 @@ impl TestNamespace {
         eprintln!("--- logs are in {}", folder.logs().display());
     }
 
-    /// Deletes it, without waiting for the end.
+    /// Deletes the namespace, without waiting until it is gone.
     ///
     /// # Errors
     /// The API server refuses.
@@ -322,10 +322,10 @@ impl TestNamespace {
         Ok(())
     }
 
-    /// Waits until it is gone.
+    /// Waits until the namespace is gone.
     ///
     /// # Errors
-    /// It stays: the message has what holds it.
+    /// It stays: the message has its conditions.
     pub async fn wait_until_gone(&self) -> Result<()> {
         let namespaces: Api<Namespace> = Api::all(self.admin.clone());
         eventually(&format!("namespace {} is gone", self.name), async || {
@@ -338,7 +338,7 @@ impl TestNamespace {
     }
 }
 
-/// The service account that a pod names.
+/// The service account of a pod.
 #[must_use]
 pub fn account_of(pod: &Pod) -> &str {
     let spec = pod.spec.as_ref();

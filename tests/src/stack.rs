@@ -1,4 +1,4 @@
-//! Webhook and broker as they are in their pods, but in this process: their own accounts, rights, certificates and ports.
+//! The webhook and the broker in this process, with the same service accounts, rights and certificates as in their pods.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -37,23 +37,23 @@ use crate::{
     google::Google,
 };
 
-/// The stack's name, in the rules and on namespaces that are opted in.
+/// The name of the stack, in the rules and in the labels of namespaces that are opted in.
 pub const STACK: &str = "prod";
 /// The rules that tests share.
 pub const SHARED_RULES: &str = include_str!("../rules/shared.yaml");
-/// How long the successor of a killed broker waits.
+/// The duration of the leader lease: how long the successor of a killed broker waits.
 pub const LEASE: Duration = Duration::from_secs(2);
 
-/// A cluster that is shared, lent to one stack, or its own.
-enum Home {
+/// The cluster of a stack: shared, lent to it, or its own.
+enum StackCluster {
     Shared(&'static Cluster),
     Lent(Lent),
     Own(Box<Cluster>),
 }
 
-/// Webhook, broker and Google's side on one cluster.
+/// The webhook, the broker and Google on one cluster.
 pub struct Stack {
-    home: Home,
+    cluster: StackCluster,
     google: Arc<Google>,
     options: Options,
     webhook_address: SocketAddr,
@@ -66,35 +66,40 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The one that all tests of this process share. It ends with the process.
+    /// The stack that all tests of this process share. It stops with the process.
     ///
     /// # Errors
     /// It does not start.
     pub async fn shared() -> Result<Arc<Self>> {
         static SHARED: OnceCell<Arc<Stack>> = OnceCell::const_new();
-        let start =
-            async || Self::begin(Home::Shared(Cluster::shared().await?), Options::default()).await;
+        let start = async || {
+            Self::begin(
+                StackCluster::Shared(Cluster::shared().await?),
+                Options::default(),
+            )
+            .await
+        };
         SHARED.get_or_try_init(start).await.cloned()
     }
 
-    /// One on a cluster that is lent to a test.
+    /// Starts a stack on a cluster that is lent to a test.
     ///
     /// # Errors
     /// It does not start.
     pub async fn start(cluster: Lent, options: Options) -> Result<Arc<Self>> {
-        Self::begin(Home::Lent(cluster), options).await
+        Self::begin(StackCluster::Lent(cluster), options).await
     }
 
-    /// One on a cluster of its own, which ends with it.
+    /// Starts a stack on its own cluster, which stops with it.
     ///
     /// # Errors
     /// It does not start.
     pub async fn start_on(cluster: Cluster, options: Options) -> Result<Arc<Self>> {
-        Self::begin(Home::Own(Box::new(cluster)), options).await
+        Self::begin(StackCluster::Own(Box::new(cluster)), options).await
     }
 
-    async fn begin(home: Home, options: Options) -> Result<Arc<Self>> {
-        let cluster = home.cluster();
+    async fn begin(home: StackCluster, options: Options) -> Result<Arc<Self>> {
+        let cluster = home.get();
         let google = match &options.google {
             Some(google) => Arc::clone(google),
             None => Arc::new(Google::start(cluster).await?),
@@ -104,7 +109,7 @@ impl Stack {
         let client = cluster.control_plane.client(ADMIN).await?;
         write_rules(&client, &options.rules)
             .await
-            .context("the first rules")?;
+            .context("cannot write the rules")?;
         configure(cluster, &client, webhook_address).await?;
         let token = cluster
             .token(
@@ -119,7 +124,7 @@ impl Stack {
             .join(format!("broker-token-{}", webhook_address.port()));
         std::fs::write(&token_file, token.expose_secret())?;
         let mut stack = Self {
-            home,
+            cluster: home,
             google,
             options,
             webhook_address,
@@ -134,18 +139,18 @@ impl Stack {
         stack.run_webhook(webhook).await?;
         stack.authority = authority(&client).await?;
         let stack = Arc::new(stack);
-        stack.is_ready(&stack.broker_url()).await?;
-        stack.is_ready(&stack.webhook_url()).await?;
+        stack.wait_until_ready(&stack.broker_url()).await?;
+        stack.wait_until_ready(&stack.webhook_url()).await?;
         Ok(stack)
     }
 
-    /// Where it runs.
+    /// Its cluster.
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
-        self.home.cluster()
+        self.cluster.get()
     }
 
-    /// Google's side.
+    /// Its Google.
     #[must_use]
     pub fn google(&self) -> &Arc<Google> {
         &self.google
@@ -163,27 +168,27 @@ impl Stack {
         format!("https://{}", self.broker_address)
     }
 
-    /// A client that trusts the stack's own authority and nobody else.
+    /// An HTTPS client that trusts only the authority of the stack.
     ///
     /// # Errors
-    /// The authority is no certificate.
+    /// The certificate of the authority is not valid.
     pub fn https(&self) -> Result<reqwest::Client> {
         https_trusting(std::str::from_utf8(&self.authority)?)
     }
 
-    /// Somebody edits the rules.
+    /// Writes the rules, as an admin.
     ///
     /// # Errors
-    /// The API server refuses them.
+    /// The files of the control plane cannot be read. A refusal by the API server is in the inner result.
     pub async fn edit_rules(&self, text: &str) -> Result<kube::Result<ConfigMap>> {
         let client = self.cluster().control_plane.client(ADMIN).await?;
         Ok(write_rules(&client, text).await)
     }
 
-    /// Stops everything, and leaves the cluster as it was found.
+    /// Stops everything, and leaves the cluster ready for another stack.
     ///
     /// # Errors
-    /// The control plane's files are gone.
+    /// The files of the control plane cannot be read.
     pub async fn stop(&self) -> Result<()> {
         self.kill_webhook().await;
         self.kill_broker().await;
@@ -191,7 +196,7 @@ impl Stack {
             self.google.stop();
         }
         let client = self.cluster().control_plane.client(ADMIN).await?;
-        // Whoever comes next would wait until it runs out.
+        // The next stack's broker would wait until it expires.
         let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
         let _ = leases.delete(BROKER_LEASE, &DeleteParams::default()).await;
         let maps: Api<ConfigMap> = Api::namespaced(client, SYSTEM_NAMESPACE);
@@ -201,7 +206,7 @@ impl Stack {
         Ok(())
     }
 
-    pub(crate) async fn is_ready(&self, url: &str) -> Result<()> {
+    pub(crate) async fn wait_until_ready(&self, url: &str) -> Result<()> {
         let https = self.https()?;
         eventually(&format!("{url} is ready"), async || {
             let response = https.get(format!("{url}/readyz")).send().await?;
@@ -212,16 +217,16 @@ impl Stack {
         .await
     }
 
-    /// What a client needs that has an account's token, and so the rights that the manifests give it.
+    /// The client configuration of a service account in the system namespace, with the rights that the manifests give it.
     async fn config_of(&self, account: &str) -> Result<kube::Config> {
         self.cluster().config_of(SYSTEM_NAMESPACE, account).await
     }
 }
 
-/// A client that trusts these authorities and nobody else.
+/// An HTTPS client that trusts only these authorities.
 ///
 /// # Errors
-/// There is none among them.
+/// The bundle contains no valid certificate.
 pub fn https_trusting(bundle: &str) -> Result<reqwest::Client> {
     let tls = rustls::ClientConfig::builder()
         .with_root_certificates(namesake_certs::client_roots(bundle)?)
@@ -232,8 +237,8 @@ pub fn https_trusting(bundle: &str) -> Result<reqwest::Client> {
         .build()?)
 }
 
-impl Home {
-    fn cluster(&self) -> &Cluster {
+impl StackCluster {
+    fn get(&self) -> &Cluster {
         match self {
             Self::Shared(cluster) => cluster,
             Self::Lent(cluster) => cluster,

@@ -202,7 +202,7 @@ fn a_rollout_of_the_brokers_while_new_users_arrive_loses_no_request() -> Result<
         let mut replicas = Vec::new();
         for _ in 0..2 {
             let (program, address) = ns.stack.start_broker_at(None).await?;
-            service.has(address);
+            service.add(address);
             replicas.push((program, address));
         }
         let first = identity_request(&ns.name, "first@acme.com");
@@ -249,7 +249,7 @@ fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
         let mut replicas = Vec::new();
         for _ in 0..2 {
             let (program, address) = ns.stack.start_webhook_at(None, drain).await?;
-            service.has(address);
+            service.add(address);
             replicas.push((program, address));
         }
         let alice = ns.alice().await?;
@@ -264,7 +264,7 @@ fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
             for (program, _) in replicas {
                 // maxSurge: 1, maxUnavailable: 0: the new one is ready before the old one is stopped.
                 let (newer, address) = ns.stack.start_webhook_at(None, drain).await?;
-                service.has(address);
+                service.add(address);
                 program.stop().await;
                 next.push(newer);
                 let before = count.load(Ordering::Relaxed);

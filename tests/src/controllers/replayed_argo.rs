@@ -1,6 +1,5 @@
-//! Argo Workflows with its controller's part played by a test: its kinds, its account, and what it writes, made of what the
-//! real one was recorded to write. For what cannot be timed, or must go wrong, with the real controller, which runs in
-//! [`crate::controllers::argo`].
+//! Argo Workflows with a test in place of its controller: it writes recorded objects with the controller's account. This is for
+//! moments that cannot be timed, and failures that cannot be provoked, with the real controller in [`crate::controllers::argo`].
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{authorization::v1::SelfSubjectAccessReview, core::v1::Pod};
@@ -21,14 +20,14 @@ use crate::{
     namespace::TestNamespace,
 };
 
-/// Name of the template that tests deploy.
+/// The name of the template that tests deploy.
 pub const FLOW: &str = "trainflow";
-/// The account that its steps name: METAFLOW_KUBERNETES_SERVICE_ACCOUNT, which was not set when it was recorded.
+/// The service account of its steps (METAFLOW_KUBERNETES_SERVICE_ACCOUNT), which was not set in the recording.
 const ACCOUNT: &str = "metaflow";
-/// The step whose pod makes the `JobSet` of a `@parallel` one: a template of it names no account.
+/// The step whose pod creates the `JobSet` of a `@parallel` step; its template names no service account.
 pub const RESOURCE_STEP: &str = "train";
 
-/// A kind of Argo's.
+/// An Argo kind.
 #[must_use]
 pub fn kind(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", kind))
@@ -48,7 +47,7 @@ pub fn template() -> Value {
     template
 }
 
-/// The Workflow that `argo-workflows trigger` makes.
+/// The Workflow that `argo-workflows trigger` creates.
 #[must_use]
 pub fn trigger() -> Value {
     let recorded = created(&TRIGGER, "workflows").next();
@@ -57,7 +56,7 @@ pub fn trigger() -> Value {
     })
 }
 
-/// A Workflow with a spec of its own: the flow's.
+/// A Workflow with the flow's spec inline, instead of a template reference.
 #[must_use]
 pub fn inline() -> Value {
     let mut workflow = trigger();
@@ -65,11 +64,11 @@ pub fn inline() -> Value {
     workflow
 }
 
-/// A spec as Argo writes it back: decoded, merged with a reference, and without what Go's encoder leaves out.
+/// A spec as Argo stores it: decoded, merged with a reference, and without the empty fields that Go's encoder omits.
 #[must_use]
 pub fn as_stored(spec: &Value) -> Value {
     let mut stored = spec.clone();
-    forget(&mut stored);
+    remove_empty(&mut stored);
     if stored.get("arguments").is_none() {
         stored["arguments"] = json!({});
     }
@@ -91,7 +90,7 @@ pub fn as_stored(spec: &Value) -> Value {
     stored
 }
 
-fn forget(value: &mut Value) {
+fn remove_empty(value: &mut Value) {
     let empty = |v: &Value| {
         v.is_null()
             || v.as_str() == Some("")
@@ -100,17 +99,17 @@ fn forget(value: &mut Value) {
     };
     match value {
         Value::Object(all) => {
-            // The value of a parameter is a pointer, which Go keeps.
+            // The value of a parameter is a pointer, so Go writes it even if it is empty.
             let members = all.iter_mut().filter(|(name, _)| *name != "parameters");
-            members.for_each(|(_, v)| forget(v));
+            members.for_each(|(_, v)| remove_empty(v));
             all.retain(|name, v| name == "emptyDir" || !empty(v));
         }
-        Value::Array(all) => all.iter_mut().for_each(forget),
+        Value::Array(all) => all.iter_mut().for_each(remove_empty),
         _ => {}
     }
 }
 
-/// Somebody makes an object of Argo's.
+/// Creates an Argo object.
 ///
 /// # Errors
 /// The API server refuses.
@@ -123,7 +122,7 @@ pub async fn create(person: &Person, object: &Value) -> kube::Result<DynamicObje
         .await
 }
 
-/// Somebody changes an object of Argo's by a merge patch.
+/// Changes an Argo object by a merge patch.
 ///
 /// # Errors
 /// The API server refuses.
@@ -139,11 +138,11 @@ pub async fn patch(
         .await
 }
 
-/// Argo's controller, at work in a namespace.
+/// Argo's controller in a namespace.
 pub struct Controller(pub Person);
 
 impl Controller {
-    /// With a token of its own, and bound to `namesake-carrier` as docs/install-gke.md says.
+    /// The controller's service account with a real token, bound to `namesake-carrier` as in docs/install-gke.md.
     ///
     /// # Errors
     /// There is no such account.
@@ -175,7 +174,7 @@ impl Controller {
         Ok(Self(controller))
     }
 
-    /// Makes the pod of a step.
+    /// Creates the pod of a step.
     ///
     /// # Errors
     /// The API server refuses.
@@ -183,7 +182,7 @@ impl Controller {
         self.create_pod(pod(workflow, step)).await
     }
 
-    /// Makes a pod.
+    /// Creates a pod.
     ///
     /// # Errors
     /// The API server refuses.
@@ -192,7 +191,7 @@ impl Controller {
         self.0.create(pod).await
     }
 
-    /// Stores what a Workflow runs, and how far it is: the controller's first update.
+    /// Stores the spec and the status of a Workflow: the controller's first update.
     ///
     /// # Errors
     /// The API server refuses.
@@ -233,7 +232,7 @@ impl Controller {
     }
 }
 
-/// The pod that Argo makes for a step of a Workflow: of a flow with a foreach (`start`, `score`, `join`, `end`), or
+/// The pod that Argo creates for a step of a Workflow: `start`, `score`, `join` or `end` of the flow with a foreach, or
 /// [`RESOURCE_STEP`].
 #[must_use]
 pub fn pod(workflow: &DynamicObject, step: &str) -> Value {
@@ -261,7 +260,7 @@ pub fn pod(workflow: &DynamicObject, step: &str) -> Value {
     if step != RESOURCE_STEP {
         pod["spec"]["serviceAccountName"] = json!(ACCOUNT);
     }
-    // A test may make several pods for one node.
+    // A test may create several pods for one node.
     let version = workflow.resource_version().unwrap_or_default();
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     pod["metadata"]["name"] = json!(format!("{name}-{version}"));
@@ -289,7 +288,7 @@ pub fn result_of(workflow: &DynamicObject, pod: &Pod) -> Value {
     )
 }
 
-// Name and UID of the Workflow of a recording.
+/// Name and UID of the Workflow in a recording.
 fn recorded_run(recording: &[Value]) -> (&str, &str) {
     let workflow = created(recording, "workflows").next();
     let text = |key: &str| workflow.and_then(|it| it["metadata"][key].as_str());
@@ -304,7 +303,7 @@ fn node_name(pod: &Value) -> &str {
     name.as_str().unwrap_or_default()
 }
 
-// What a node's id adds to its Workflow's name.
+/// The number that a node ID adds to the name of its Workflow.
 fn digits(node_id: &str) -> String {
     node_id.rsplit('-').next().unwrap_or_default().to_owned()
 }
@@ -318,10 +317,10 @@ pub fn owner(object: &DynamicObject, kind: &str) -> Value {
     })
 }
 
-/// A Workflow as it is now.
+/// The current state of a Workflow.
 ///
 /// # Errors
-/// It is gone.
+/// It does not exist.
 pub async fn now(person: &Person, workflow: &DynamicObject) -> Result<DynamicObject> {
     let found = person
         .objects(&kind("Workflow"))

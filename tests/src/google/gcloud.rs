@@ -1,12 +1,11 @@
-//! The few commands of gcloud that the documents have, as the requests that gcloud makes of them, put to the emulator by somebody
-//! who owns the projects.
+//! The gcloud commands in the documents, translated into gcloud's requests and sent to the emulator by an owner of the projects.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::{documents, google::Google};
 
-/// Who owns projects and bucket.
+/// The owner of the projects and the bucket.
 const OWNER: &str = "owner@acme.com";
 
 /// An owner of the projects, who runs commands.
@@ -16,16 +15,16 @@ pub struct Gcloud<'a> {
     pub enabled: Vec<String>,
 }
 
-/// A command in parts.
-struct Line {
+/// A parsed command.
+struct Command {
     verb: String,
-    /// What it is about: the words that are no flags and follow the verb.
-    about: Vec<String>,
+    /// The arguments after the verb that are not flags.
+    arguments: Vec<String>,
     flags: Vec<(String, String)>,
 }
 
-impl Line {
-    fn of(line: &str) -> Self {
+impl Command {
+    fn parse(line: &str) -> Self {
         let words = documents::words(line).into_iter().skip(1);
         let (flags, words): (Vec<_>, Vec<_>) = words.partition(|word| word.starts_with("--"));
         // `iam roles create NAME`, and `projects add-iam-policy-binding NAME` with one word less.
@@ -40,7 +39,7 @@ impl Line {
             (key.to_owned(), value.to_owned())
         });
         Self {
-            about: words[verb.len()..].to_vec(),
+            arguments: words[verb.len()..].to_vec(),
             verb: verb.join(" "),
             flags: flags.collect(),
         }
@@ -53,13 +52,13 @@ impl Line {
     }
 
     fn name(&self) -> Result<&str> {
-        let name = self.about.first();
-        let name = name.with_context(|| format!("{} of nothing", self.verb))?;
+        let name = self.arguments.first();
+        let name = name.with_context(|| format!("{} without a name", self.verb))?;
         Ok(name.trim_start_matches("gs://"))
     }
 }
 
-/// Where a policy is.
+/// The resource of an IAM policy.
 enum Policy<'a> {
     Project(&'a str),
     Account(&'a str),
@@ -67,12 +66,12 @@ enum Policy<'a> {
 }
 
 impl<'a> Gcloud<'a> {
-    /// Somebody who owns both projects and the bucket `acme-mf`.
+    /// Makes the owner of both projects and of the bucket `acme-mf`.
     ///
     /// # Errors
     /// The emulator has no such projects.
     pub fn of(google: &'a Google) -> Result<Self> {
-        let owns = |role: &str| json!([{"role": role, "members": [format!("user:{OWNER}")]}]);
+        let binding = |role: &str| json!([{"role": role, "members": [format!("user:{OWNER}")]}]);
         let projects = google.state().listing()["projects"].clone();
         let number = |id: &str| {
             let mut all = projects.as_array().into_iter().flatten();
@@ -81,12 +80,12 @@ impl<'a> Gcloud<'a> {
         };
         let mut seeds = Vec::new();
         for id in ["acme", "acme-identities"] {
-            let number = number(id).with_context(|| format!("no project {id}"))?;
-            seeds.push(json!({"id": id, "number": number, "bindings": owns("roles/owner")}));
+            let number = number(id).with_context(|| format!("project {id} does not exist"))?;
+            seeds.push(json!({"id": id, "number": number, "bindings": binding("roles/owner")}));
         }
         google.seed(json!({
             "projects": seeds,
-            "buckets": [{"name": "acme-mf", "project": "acme", "bindings": owns("roles/storage.admin")}],
+            "buckets": [{"name": "acme-mf", "project": "acme", "bindings": binding("roles/storage.admin")}],
         }))?;
         Ok(Self {
             google,
@@ -97,77 +96,88 @@ impl<'a> Gcloud<'a> {
     /// Runs every command of a block.
     ///
     /// # Errors
-    /// Google refuses one, or it is not known here.
+    /// Google refuses a command, or it is not known here.
     pub async fn run(&mut self, block: &str) -> Result<()> {
         for line in documents::lines(block) {
-            let done = self.one(&Line::of(&line)).await;
-            done.with_context(|| line.clone())?;
+            let result = self.run_command(&Command::parse(&line)).await;
+            result.with_context(|| line.clone())?;
         }
         Ok(())
     }
 
-    async fn one(&mut self, line: &Line) -> Result<()> {
-        match line.verb.as_str() {
+    async fn run_command(&mut self, command: &Command) -> Result<()> {
+        match command.verb.as_str() {
             "services enable" => {
-                let project = line.flag("project")?;
-                let apis = line.about.iter().map(|api| format!("{project}/{api}"));
+                let project = command.flag("project")?;
+                let apis = command
+                    .arguments
+                    .iter()
+                    .map(|api| format!("{project}/{api}"));
                 self.enabled.extend(apis);
             }
             "iam service-accounts create" => {
-                let path = format!("/v1/projects/{}/serviceAccounts", line.flag("project")?);
-                let body = json!({"accountId": line.name()?, "serviceAccount": {}});
+                let path = format!("/v1/projects/{}/serviceAccounts", command.flag("project")?);
+                let body = json!({"accountId": command.name()?, "serviceAccount": {}});
                 self.ask("POST", &path, &body).await?;
             }
             "iam service-accounts delete" => {
-                self.ask("DELETE", &account(line)?, &Value::Null).await?;
+                self.ask("DELETE", &account(command)?, &Value::Null).await?;
             }
             "iam service-accounts list" => {
-                let path = format!("/v1/projects/{}/serviceAccounts", line.flag("project")?);
+                let path = format!("/v1/projects/{}/serviceAccounts", command.flag("project")?);
                 let all = self.ask("GET", &path, &Value::Null).await?;
                 ensure!(!all.to_string().contains("/mf-"), "{all}");
             }
             "iam roles create" => {
-                let name = format!("projects/{}/roles/{}", line.flag("project")?, line.name()?);
-                let permissions: Vec<_> = line.flag("permissions")?.split(',').collect();
+                let name = format!(
+                    "projects/{}/roles/{}",
+                    command.flag("project")?,
+                    command.name()?
+                );
+                let permissions: Vec<_> = command.flag("permissions")?.split(',').collect();
                 let role = json!({"name": name, "includedPermissions": permissions});
                 self.google.seed(json!({"roles": [role]}))?;
             }
-            // Google lets a role go that policies still name, and then it gives nothing: what is left of it would stay there.
+            // Google deletes a role that policies still name. The test requires that no binding is left over.
             "iam roles delete" => {
-                let name = format!("projects/{}/roles/{}", line.flag("project")?, line.name()?);
+                let name = format!(
+                    "projects/{}/roles/{}",
+                    command.flag("project")?,
+                    command.name()?
+                );
                 let policies = self.google.state().listing()["policies"].to_string();
                 ensure!(!policies.contains(&name), "{name} is still in a policy");
             }
             "storage buckets update" => {
-                line.flag("uniform-bucket-level-access")?;
-                let path = format!("/storage/v1/b/{}", line.name()?);
+                command.flag("uniform-bucket-level-access")?;
+                let path = format!("/storage/v1/b/{}", command.name()?);
                 let body =
                     json!({"iamConfiguration": {"uniformBucketLevelAccess": {"enabled": true}}});
                 self.ask("PATCH", &path, &body).await?;
             }
-            _ => self.policy(line).await?,
+            _ => self.policy(command).await?,
         }
         Ok(())
     }
 
-    async fn policy(&self, line: &Line) -> Result<()> {
-        let account = match line.verb.starts_with("iam service-accounts ") {
-            true => account(line)?,
+    async fn policy(&self, command: &Command) -> Result<()> {
+        let account = match command.verb.starts_with("iam service-accounts ") {
+            true => account(command)?,
             false => String::new(),
         };
-        let (policy, verb) = match line.verb.rsplit_once(' ') {
-            Some(("projects", verb)) => (Policy::Project(line.name()?), verb),
+        let (policy, verb) = match command.verb.rsplit_once(' ') {
+            Some(("projects", verb)) => (Policy::Project(command.name()?), verb),
             Some(("iam service-accounts", verb)) => (Policy::Account(&account), verb),
-            Some(("storage buckets", verb)) => (Policy::Bucket(line.name()?), verb),
+            Some(("storage buckets", verb)) => (Policy::Bucket(command.name()?), verb),
             _ => bail!("this command is not known here"),
         };
-        let mut there = self.read(&policy).await?;
+        let mut current = self.read(&policy).await?;
         if verb == "get-iam-policy" {
             return Ok(());
         }
-        let (role, member) = (line.flag("role")?, line.flag("member")?);
-        let mut bindings = there["bindings"].as_array().cloned().unwrap_or_default();
-        let is_it = |binding: &Value| binding["role"] == role && binding["condition"].is_null();
+        let (role, member) = (command.flag("role")?, command.flag("member")?);
+        let mut bindings = current["bindings"].as_array().cloned().unwrap_or_default();
+        let matches = |binding: &Value| binding["role"] == role && binding["condition"].is_null();
         match verb {
             "add-iam-policy-binding" => bindings.push(json!({"role": role, "members": [member]})),
             "remove-iam-policy-binding" => {
@@ -177,16 +187,18 @@ impl<'a> Gcloud<'a> {
                 };
                 let found = bindings
                     .iter()
-                    .position(|binding| is_it(binding) && has(binding));
+                    .position(|binding| matches(binding) && has(binding));
                 let found = found.context("the policy has no such binding")?;
                 let members = bindings[found]["members"].as_array_mut();
-                members.context("no members")?.retain(|one| one != member);
+                members
+                    .context("the binding has no members")?
+                    .retain(|one| one != member);
                 bindings.retain(|binding| binding["members"] != json!([]));
             }
             _ => bail!("this command is not known here"),
         }
-        there["bindings"] = json!(bindings);
-        self.write(&policy, &there).await
+        current["bindings"] = json!(bindings);
+        self.write(&policy, &current).await
     }
 
     async fn read(&self, policy: &Policy<'_>) -> Result<Value> {
@@ -240,11 +252,11 @@ impl<'a> Gcloud<'a> {
     }
 }
 
-/// Path of the account that a command names.
-fn account(line: &Line) -> Result<String> {
-    let project = line.flag("project")?;
+/// The path of the GSA in a command.
+fn account(command: &Command) -> Result<String> {
+    let project = command.flag("project")?;
     Ok(format!(
         "/v1/projects/{project}/serviceAccounts/{}",
-        line.name()?
+        command.name()?
     ))
 }

@@ -1,5 +1,4 @@
-//! A running task: its account, with the token that its pod was given, and with rights that an admin gives it. And accounts of
-//! other programs, at home elsewhere.
+//! Service accounts: of a task pod, with its bound token, and of programs in other namespaces.
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::{
@@ -13,10 +12,10 @@ use super::{TestNamespace, account_of};
 use crate::cluster::{manifests, person::Person};
 
 impl TestNamespace {
-    /// The account of a pod, with the token that its kubelet would give it.
+    /// The service account of a pod, with a token bound to the pod, like the one that the kubelet mounts.
     ///
     /// # Errors
-    /// The API server makes none.
+    /// The API server issues none.
     pub async fn as_pod(&self, pod: &Pod) -> Result<Person> {
         let account = account_of(pod);
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), &self.name);
@@ -38,22 +37,22 @@ impl TestNamespace {
             .await?;
         let token = answer.status.and_then(|status| status.token);
         let mut config = self.stack.cluster().config_of(&self.name, account).await?;
-        config.auth_info.token = Some(token.context("no token")?.into());
+        config.auth_info.token = Some(token.context("the TokenRequest has no token")?.into());
         config.default_retry = false;
         let user = format!("system:serviceaccount:{}:{account}", self.name);
         Ok(Person::new(&user, Client::try_from(config)?, &self.name))
     }
 
-    /// An account of another namespace, with a real token, which may edit here: a hub's, or Airflow's.
+    /// A service account of another namespace (of a hub, or of Airflow), with a real token and with `edit` here.
     ///
     /// # Errors
     /// The API server refuses.
     pub async fn account_with_edit(&self, home: &str, account: &str) -> Result<Person> {
         let cluster = self.stack.cluster();
         cluster.control_plane.namespace(home, &[]).await?;
-        let made =
+        let object =
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}});
-        manifests::apply(&self.admin, &made, home, false).await?;
+        manifests::apply(&self.admin, &object, home, false).await?;
         let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
             "metadata": {"name": format!("{home}-{account}")},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
@@ -62,14 +61,14 @@ impl TestNamespace {
         cluster.service_account(home, account, &self.name).await
     }
 
-    /// An admin lets the account of a pod do here what a ClusterRole says.
+    /// Binds the service account of a pod to a ClusterRole in this namespace, as an admin.
     ///
     /// # Errors
     /// The API server refuses.
     pub async fn grant_role(&self, pod: &Pod, role: &str) -> Result<()> {
         let account = account_of(pod);
         let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-            "metadata": {"name": format!("{account}-may-{role}")},
+            "metadata": {"name": format!("{account}-{role}")},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": self.name}]});
         manifests::apply(&self.admin, &binding, &self.name, false).await

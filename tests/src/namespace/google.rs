@@ -1,4 +1,4 @@
-//! What a task finds at Google: over the wire as it is, or as it would be without planned failures.
+//! Access of a task to Google: over the network, or in-process without planned faults.
 
 use anyhow::{Context, Result, bail, ensure};
 use namesake_api::{Grant, IdentitySpec, Mode};
@@ -12,40 +12,41 @@ use crate::google::email;
 
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// How a task came to a token, and how it was received: HTTP statuses in the order of the calls.
+/// A login of a task at Google: the HTTP statuses of its calls, in order, and its tokens.
 #[derive(Debug)]
 pub struct Attempt {
-    /// Of the exchange at STS.
+    /// Status of the token exchange at STS.
     pub exchange: u16,
-    /// Of generateAccessToken; 0 if there was nothing to ask with.
+    /// Status of generateAccessToken; 0 if it was not called, for lack of a federated token.
     pub credentials: u16,
     federated: Option<SecretString>,
     token: Option<SecretString>,
 }
 
-/// How Google is asked.
+/// How requests reach the emulator.
 #[derive(Debug, Clone, Copy)]
-enum Way {
-    /// As a task asks: planned failures and all.
-    Wire,
-    /// What it would hear if nothing failed.
-    Truth,
+enum Transport {
+    /// Over the network like a task, with planned faults.
+    Network,
+    /// In this process, without planned faults.
+    InProcess,
 }
 
 impl TestNamespace {
-    /// What a task of this service account does when it starts: token of the cluster, exchange, token of the GSA.
+    /// Logs in like a starting task of this service account: cluster token, exchange, GSA token.
     ///
     /// # Errors
-    /// The cluster gives no token, or Google does not answer at all.
+    /// The cluster issues no token, or Google does not answer.
     pub async fn login_attempt(&self, account: &str) -> Result<Attempt> {
-        self.attempt_at(account, &email(account), Way::Wire).await
+        self.attempt_at(account, &email(account), Transport::Network)
+            .await
     }
 
-    async fn attempt_at(&self, account: &str, gsa: &str, way: Way) -> Result<Attempt> {
+    async fn attempt_at(&self, account: &str, gsa: &str, transport: Transport) -> Result<Attempt> {
         let cluster = self.stack.cluster();
         let subject = cluster.token(&self.name, account, &[WORKLOAD_POOL]).await?;
         let (exchange, answer) = self
-            .ask(self.exchange(&subject, &cluster.issuer()), way)
+            .ask(self.exchange(&subject, &cluster.issuer()), transport)
             .await?;
         let text = |key: &str, answer: &Value| answer[key].as_str().map(str::to_owned);
         let mut attempt = Attempt {
@@ -60,14 +61,14 @@ impl TestNamespace {
                 "{}/v1/projects/-/serviceAccounts/{verb}",
                 self.stack.google().base_url()
             );
-            let asking = self
+            let request = self
                 .stack
                 .google()
                 .http()
                 .post(url)
                 .bearer_auth(federated.expose_secret());
-            let asking = asking.json(&json!({"scope": [SCOPE]}));
-            let (credentials, answer) = self.ask(asking, way).await?;
+            let request = request.json(&json!({"scope": [SCOPE]}));
+            let (credentials, answer) = self.ask(request, transport).await?;
             attempt.credentials = credentials;
             attempt.token = text("accessToken", &answer).map(Into::into);
         }
@@ -96,13 +97,13 @@ impl TestNamespace {
         self.stack.google().http().post(url).form(&form)
     }
 
-    async fn ask(&self, request: RequestBuilder, way: Way) -> Result<(u16, Value)> {
-        match way {
-            Way::Wire => {
+    async fn ask(&self, request: RequestBuilder, transport: Transport) -> Result<(u16, Value)> {
+        match transport {
+            Transport::Network => {
                 let answer = request.send().await?;
                 Ok((answer.status().as_u16(), answer.json().await?))
             }
-            Way::Truth => {
+            Transport::InProcess => {
                 let request = request.build()?;
                 let body = request.body().and_then(|body| body.as_bytes());
                 let body = body.unwrap_or_default().to_vec();
@@ -112,7 +113,7 @@ impl TestNamespace {
         }
     }
 
-    /// Who Google says a task of this service account is: an e-mail.
+    /// The e-mail of a task of this service account, according to Google.
     ///
     /// # Errors
     /// Google refuses the task.
@@ -123,7 +124,7 @@ impl TestNamespace {
             .as_ref()
             .with_context(|| format!("Google refuses the task: {attempt:?}"))?;
         let url = format!("{}/tokeninfo", self.stack.google().base_url());
-        let asked = self
+        let response = self
             .stack
             .google()
             .http()
@@ -131,34 +132,38 @@ impl TestNamespace {
             .query(&[("access_token", token.expose_secret())])
             .send()
             .await?;
-        ensure!(asked.status().is_success(), "tokeninfo: {}", asked.status());
-        let info: Value = asked.json().await?;
+        ensure!(
+            response.status().is_success(),
+            "tokeninfo: {}",
+            response.status()
+        );
+        let info: Value = response.json().await?;
         info["email"]
             .as_str()
             .map(str::to_owned)
             .with_context(|| format!("no e-mail in {info}"))
     }
 
-    /// Whether an identity really works now: a task of its service account gets a token, and may do with it what the storage
-    /// grants of the spec say. Planned failures do not count; what Google does not believe yet does.
+    /// Checks that an identity works now: a task of its service account gets a token, and has the permissions of the storage
+    /// grants in the spec. Planned faults do not count; changes that IAM has not propagated yet do.
     ///
     /// # Errors
-    /// What does not work.
+    /// Something does not work.
     pub async fn works_at_google(&self, name: &str, spec: &IdentitySpec) -> Result<()> {
         let gsa = spec.google_service_account.as_deref().unwrap_or_default();
-        let attempt = self.attempt_at(name, gsa, Way::Truth).await?;
+        let attempt = self.attempt_at(name, gsa, Transport::InProcess).await?;
         let token = match spec.mode {
             Mode::Impersonate => attempt.token.as_ref(),
             Mode::Direct => attempt.federated.as_ref(),
         };
         let token = token.with_context(|| format!("no token: {attempt:?}"))?;
-        // What is given to a pinned account is its owner's business.
+        // The owner of a pinned account manages its grants.
         for grant in spec.grants.iter().filter(|_| !spec.pinned) {
-            let (url, permissions) = self.test_of(grant)?;
+            let (url, permissions) = self.permission_test(grant)?;
             let wanted: Vec<_> = permissions.iter().map(|p| ("permissions", *p)).collect();
-            let asking = self.stack.google().http().get(url).query(&wanted);
-            let asking = asking.bearer_auth(token.expose_secret());
-            let (status, answer) = self.ask(asking, Way::Truth).await?;
+            let request = self.stack.google().http().get(url).query(&wanted);
+            let request = request.bearer_auth(token.expose_secret());
+            let (status, answer) = self.ask(request, Transport::InProcess).await?;
             let has = answer["permissions"].as_array().map_or(0, Vec::len);
             ensure!(
                 status == 200 && has == wanted.len(),
@@ -168,14 +173,17 @@ impl TestNamespace {
         Ok(())
     }
 
-    /// Where a storage grant shows, and by which permissions.
-    fn test_of(&self, grant: &Grant) -> Result<(String, &'static [&'static str])> {
+    /// The URL of testIamPermissions for a storage grant, and the permissions that the grant gives.
+    fn permission_test(&self, grant: &Grant) -> Result<(String, &'static [&'static str])> {
         let permissions: &[&str] = match grant.role.as_str() {
             "roles/storage.objectUser" => &["storage.objects.get", "storage.objects.create"],
             "roles/storage.objectViewer" => &["storage.objects.get"],
-            role => bail!("nobody here knows what {role} gives"),
+            role => bail!("the permissions of {role} are not known here"),
         };
-        let bucket = grant.bucket.as_deref().context("a grant on no bucket")?;
+        let bucket = grant
+            .bucket
+            .as_deref()
+            .context("the grant names no bucket")?;
         let mut path = format!("{}/storage/v1/b/{bucket}", self.stack.google().base_url());
         if let Some(folder) = &grant.folder {
             path = format!("{path}/managedFolders/{}", folder.replace('/', "%2F"));

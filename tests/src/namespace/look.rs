@@ -1,4 +1,4 @@
-//! What is in a test's namespace: pods and whose they are, Identities, accounts.
+//! Reads the objects in a test's namespace: pods and their users, Identities, service accounts.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::{
     stack::STACK,
 };
 
-/// Whether our gate is on a pod.
+/// Whether a pod has our scheduling gate.
 #[must_use]
 pub fn is_gated(pod: &Pod) -> bool {
     let spec = pod.spec.as_ref();
@@ -28,16 +28,16 @@ pub fn is_gated(pod: &Pod) -> bool {
 }
 
 impl TestNamespace {
-    /// The one pod of a Job, once it is there.
+    /// Waits for the pod of a Job, and returns it.
     ///
     /// # Errors
-    /// It does not come, or more than one do.
+    /// There is none, or more than one.
     pub async fn pod_of(&self, job: &Job) -> Result<Pod> {
         let name = job
             .metadata
             .name
             .as_deref()
-            .context("a Job without a name")?;
+            .context("the Job has no name")?;
         let params = ListParams::default().labels(&format!("job-name={name}"));
         let pods: Api<Pod> = Api::namespaced(self.admin.clone(), &self.name);
         eventually(&format!("Job {name} has its pod"), async || {
@@ -48,39 +48,42 @@ impl TestNamespace {
         .await
     }
 
-    /// Waits until a Job's Events say why it gets no pod.
+    /// Waits until an Event of a Job says that its pod was refused, with this reason.
     ///
     /// # Errors
-    /// They do not.
-    pub async fn wait_for_refusal(&self, job: &str, why: &str) -> Result<()> {
+    /// No Event says so.
+    pub async fn wait_for_refusal(&self, job: &str, reason: &str) -> Result<()> {
         let events: Api<Event> = Api::namespaced(self.admin.clone(), &self.name);
-        eventually(&format!("Job {job} is refused its pod"), async || {
+        eventually(&format!("the pod of Job {job} is refused"), async || {
             let all = events.list(&ListParams::default()).await?.items;
             let about = all
                 .iter()
                 .filter(|event| event.involved_object.name.as_deref() == Some(job));
-            let told: Vec<_> = about.filter_map(|event| event.message.as_deref()).collect();
-            ensure!(told.iter().any(|message| message.contains(why)), "{told:?}");
+            let messages: Vec<_> = about.filter_map(|event| event.message.as_deref()).collect();
+            ensure!(
+                messages.iter().any(|message| message.contains(reason)),
+                "{messages:?}"
+            );
             Ok(())
         })
         .await
     }
 
-    /// The Identity whose service account a pod names.
+    /// The Identity of a pod's service account.
     ///
     /// # Errors
-    /// It names none that is managed.
+    /// The service account has no Identity.
     pub async fn identity_of(&self, pod: &Pod) -> Result<Identity> {
         let account = account_of(pod);
         let identities: Api<Identity> = Api::namespaced(self.admin.clone(), &self.name);
         let found = identities.get_opt(account).await?;
-        found.with_context(|| format!("the pod runs as {account:?}, which is no Identity's"))
+        found.with_context(|| format!("the pod runs as {account:?}, which has no Identity"))
     }
 
-    /// Checks whose a pod is.
+    /// Checks that a pod runs as this user, and returns the Identity.
     ///
     /// # Errors
-    /// It runs as somebody else, or as nobody.
+    /// It runs as somebody else, or without an identity.
     pub async fn runs_as(&self, pod: &Pod, user: &str) -> Result<Identity> {
         let identity = self.identity_of(pod).await?;
         ensure!(
@@ -99,17 +102,17 @@ impl TestNamespace {
         Ok(identity)
     }
 
-    /// Waits until our gate is off a pod, which is when its identity works at Google.
+    /// Waits until a pod has no scheduling gate of ours, so its identity works at Google.
     ///
     /// # Errors
-    /// It stays: the message has what the Identity says.
+    /// The gate stays: the message has the conditions of the Identity.
     pub async fn wait_until_ungated(&self, pod: &Pod) -> Result<()> {
         let pods: Api<Pod> = Api::namespaced(self.admin.clone(), &self.name);
         let name = pod
             .metadata
             .name
             .as_deref()
-            .context("a pod without a name")?;
+            .context("the pod has no name")?;
         eventually(&format!("the gate of {name} opens"), async || {
             let pod = pods.get(name).await?;
             if is_gated(&pod) {
@@ -121,36 +124,36 @@ impl TestNamespace {
         .await
     }
 
-    /// Waits until alice's pods need nobody any more: the webhook knows that her identity works.
+    /// Waits until the webhook knows that alice's identity works, so her pods get no gate.
     ///
     /// # Errors
-    /// It does not work.
+    /// It does not learn this in time.
     pub async fn wait_until_alice_is_known(&self) -> Result<()> {
         let alice = self.alice().await?;
         let job = alice.create::<Job>(metaflow_job()).await?;
         self.wait_until_ungated(&self.pod_of(&job).await?).await?;
         eventually("the webhook knows alice's identity", async || {
-            let made = alice.create::<Pod>(pod()).await?;
-            ensure!(!is_gated(&made), "it is gated");
+            let created = alice.create::<Pod>(pod()).await?;
+            ensure!(!is_gated(&created), "it is gated");
             Ok(())
         })
         .await
     }
 
-    /// The name of this user's identity here, of the class `research`, by the rules' own derivation.
+    /// The name of this user's identity of the class `research` in this namespace.
     #[must_use]
     pub fn name_for(&self, user: &str) -> String {
         self.name_in("research", user)
     }
 
-    /// The name of this user's identity here, of a class that has one per user.
+    /// The name of this user's identity of a class with one identity per user.
     #[must_use]
     pub fn name_in(&self, class: &str, user: &str) -> String {
         let values = BTreeMap::from([(Per::User, user.to_owned())]);
         IdentityName::derive(STACK, CLUSTER, &self.name, class, &values).to_string()
     }
 
-    /// Every pod here.
+    /// All pods in the namespace.
     ///
     /// # Errors
     /// The API server does not answer.
@@ -159,7 +162,7 @@ impl TestNamespace {
         Ok(pods.list(&ListParams::default()).await?.items)
     }
 
-    /// Every Identity here.
+    /// All Identities in the namespace.
     ///
     /// # Errors
     /// The API server does not answer.
@@ -168,7 +171,7 @@ impl TestNamespace {
         Ok(identities.list(&ListParams::default()).await?.items)
     }
 
-    /// Names of the managed service accounts here.
+    /// The names of the managed service accounts in the namespace.
     ///
     /// # Errors
     /// The API server does not answer.

@@ -1,4 +1,4 @@
-//! What carries a stack's mark and belongs to no Identity.
+//! Objects that have the mark of a stack and belong to no Identity.
 
 use anyhow::{Result, anyhow};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -12,17 +12,17 @@ use serde_json::json;
 use crate::namespace::TestNamespace;
 
 impl TestNamespace {
-    /// The mark that a stack of this cluster puts on what it makes for a service account here.
+    /// The mark of a stack of this cluster for a service account in this namespace.
     ///
     /// # Errors
-    /// The names make no mark.
+    /// The names are not valid in a mark.
     pub fn mark(&self, stack: &str, account: &str) -> Result<String> {
         let mark = Mark::new(stack, CLUSTER, &self.name, account);
         let mark = mark.map_err(|error| anyhow!("{error}"))?;
         Ok(mark.to_string())
     }
 
-    /// A service account as the broker of that stack makes them, but without an Identity.
+    /// Creates a service account like the broker of that stack, but without an Identity.
     ///
     /// # Errors
     /// The API server refuses.

@@ -1,17 +1,14 @@
-//! One runtime for all tests of a process: the shared webhook and broker outlive the test that started them.
+//! One async runtime for all tests of a process, because the shared webhook and broker outlive the test that starts them.
 
 use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// The runtime. Tests block on it from their own threads, so that what they print stays theirs.
+/// The runtime. Tests block on it from their own threads, so that libtest captures their output.
 ///
 /// # Panics
-/// The operating system gives no threads.
-#[expect(
-    clippy::expect_used,
-    reason = "without threads there is nothing to test"
-)]
+/// The operating system refuses to start threads.
+#[expect(clippy::expect_used, reason = "no test can run without it")]
 pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {

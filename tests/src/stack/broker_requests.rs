@@ -1,4 +1,4 @@
-//! Questions to a broker, as the webhook asks them.
+//! Requests to the broker, like the webhook's.
 
 use std::net::SocketAddr;
 
@@ -11,20 +11,20 @@ use serde_json::{Value, json};
 
 use super::Stack;
 
-/// Asks for this user's identity of the class `research`.
+/// The request for this user's identity of the class `research`.
 #[must_use]
 pub fn identity_request(namespace: &str, user: &str) -> Value {
     json!({"namespace": namespace, "class": "research", "user": user, "groups": [], "values": {"user": user}})
 }
 
 impl Stack {
-    /// Where the broker is.
+    /// The address of the broker.
     #[must_use]
     pub fn broker_address(&self) -> SocketAddr {
         self.broker_address
     }
 
-    /// What the broker at this address answers the webhook: status and body.
+    /// Sends a request as the webhook to the broker at this address, and returns status and body.
     ///
     /// # Errors
     /// It does not answer.
@@ -36,7 +36,7 @@ impl Stack {
             .await
     }
 
-    /// What the broker at this address answers somebody with this token.
+    /// Sends a request with this token to the broker at this address, and returns status and body.
     ///
     /// # Errors
     /// It does not answer.

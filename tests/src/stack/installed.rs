@@ -1,4 +1,4 @@
-//! What a stack finds or writes in its cluster: the rules, the webhook configurations, the authority.
+//! The objects of a stack in its cluster: the rules, the webhook configurations, the authority.
 
 use std::net::SocketAddr;
 
@@ -16,10 +16,10 @@ use crate::{
     eventually::eventually,
 };
 
-/// Who edits the rules, in managedFields.
+/// The field manager of the rules.
 const EDITOR: &str = "kubectl-edit";
 
-/// Somebody edits the rules.
+/// Writes the rules.
 pub(super) async fn write_rules(client: &Client, text: &str) -> kube::Result<ConfigMap> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RULES_CONFIG_MAP}, "data": {RULES_KEY: text}});
@@ -31,7 +31,7 @@ pub(super) async fn write_rules(client: &Client, text: &str) -> kube::Result<Con
     .await
 }
 
-/// Applies the loopback overlay's webhook configurations, for the port that the webhook has here.
+/// Applies the webhook configurations of the loopback overlay, with the port of this webhook.
 pub(super) async fn configure(
     cluster: &Cluster,
     client: &Client,
@@ -53,10 +53,10 @@ pub(super) async fn configure(
     Ok(())
 }
 
-/// The certificate of the stack's own authority, once there is one.
+/// Waits for the certificate of the stack's authority, and returns it.
 pub(super) async fn authority(client: &Client) -> Result<Vec<u8>> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    eventually("there is an authority", async || {
+    eventually("the authority exists", async || {
         let secret = secrets.get(AUTHORITY_SECRET).await?;
         let certificate = secret.data.and_then(|mut data| data.remove("tls.crt"));
         Ok(certificate.context("the authority's Secret is empty")?.0)

@@ -1,4 +1,4 @@
-//! Where webhook and broker serve their metrics.
+//! Metrics of the webhook and the broker.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -10,7 +10,7 @@ use namesake_api::names::METRICS_PATH;
 
 use super::{Stack, programs::listener};
 
-/// The addresses of the programs that run now; another one after each restart.
+/// The addresses at which the programs serve metrics; they change with each restart.
 #[derive(Default)]
 pub(super) struct MetricsAddresses {
     webhook: Mutex<Option<SocketAddr>>,
@@ -35,7 +35,7 @@ fn listen(address: &Mutex<Option<SocketAddr>>) -> Result<TcpListener> {
 
 fn url(address: &Mutex<Option<SocketAddr>>) -> Result<String> {
     let address = *address.lock().unwrap_or_else(PoisonError::into_inner);
-    let address = address.context("it does not run")?;
+    let address = address.context("it was never started")?;
     Ok(format!("http://{address}"))
 }
 
@@ -56,7 +56,7 @@ impl Stack {
         url(&self.metrics.broker)
     }
 
-    /// What the webhook counts, in the text format of OpenMetrics.
+    /// The metrics of the webhook, in the text format of OpenMetrics.
     ///
     /// # Errors
     /// It does not answer.
@@ -64,7 +64,7 @@ impl Stack {
         scrape(&self.webhook_metrics_url()?).await
     }
 
-    /// What the broker counts, in the text format of OpenMetrics.
+    /// The metrics of the broker, in the text format of OpenMetrics.
     ///
     /// # Errors
     /// It does not answer.
@@ -73,10 +73,10 @@ impl Stack {
     }
 }
 
-/// The metrics that are served at this base URL.
+/// The metrics at this base URL.
 ///
 /// # Errors
-/// Nobody answers there.
+/// Nothing answers there.
 pub async fn scrape(url: &str) -> Result<String> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let response = client.get(format!("{url}{METRICS_PATH}")).send().await?;

@@ -1,4 +1,4 @@
-//! What a stack of a test's own may have otherwise.
+//! Options of a stack for one test.
 
 use std::{
     sync::{Arc, atomic::AtomicI64},
@@ -10,22 +10,22 @@ use namesake_broker::Config;
 use super::SHARED_RULES;
 use crate::google::Google;
 
-/// See the module.
+/// The options; the default is what the shared stack has.
 #[derive(Clone)]
 pub struct Options {
-    /// The rules, at the start.
+    /// The initial rules.
     pub rules: String,
-    /// New identities that one user may have in a minute.
+    /// The limit of new identities per user and minute.
     pub identities_per_minute: u32,
-    /// The broker's waits are this much shorter than in production.
+    /// The factor by which the broker's intervals are shorter than by default.
     pub speed: u32,
     /// How long the webhook waits for the broker.
     pub broker_deadline: Duration,
-    /// Seconds that the broker's clock is ahead; a test may move it on.
+    /// The seconds by which the broker's clock is ahead; tests may change it at any time.
     pub ahead: Arc<AtomicI64>,
-    /// Google's side, if it is another stack's.
+    /// The Google of another stack, to share it.
     pub google: Option<Arc<Google>>,
-    /// What else the broker is told.
+    /// Further changes to the broker's configuration.
     pub tune: fn(&mut Config),
 }
 
@@ -33,7 +33,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             rules: SHARED_RULES.to_owned(),
-            // Alice needs one in nearly every test's namespace.
+            // Alice gets one in the namespace of nearly every test.
             identities_per_minute: 10_000,
             speed: 50,
             broker_deadline: Duration::from_secs(6),

@@ -1,4 +1,4 @@
-//! Another mutating webhook, called after ours: it writes what a test tells it into every pod of one namespace.
+//! Another mutating webhook, which applies a patch to every pod of one namespace, after ours or before.
 
 use std::net::Ipv4Addr;
 
@@ -14,16 +14,16 @@ use serde_json::{Value, json};
 
 use crate::{cluster::manifests, namespace::TestNamespace};
 
-/// Whether it is asked again when somebody changed the pod after it.
+/// The reinvocation policy of the other webhook.
 #[derive(Debug, Clone, Copy)]
 pub enum Reinvocation {
-    /// Once and no more.
+    /// The API server calls it once.
     Never,
-    /// It insists.
+    /// The API server calls it again if another webhook changed the pod after it.
     IfNeeded,
 }
 
-/// Such a webhook. Drop it only after [`OtherWebhook::delete`], or pods of the namespace are refused from then on.
+/// The other webhook. Call [`OtherWebhook::delete`], else all pods of the namespace are refused after the drop.
 pub struct OtherWebhook {
     name: String,
     client: Client,
@@ -31,16 +31,16 @@ pub struct OtherWebhook {
 }
 
 impl OtherWebhook {
-    /// Starts one that applies this JSON patch to the pods of a test's namespace. Configurations are called in the order of
-    /// their names: its comes after ours.
+    /// Starts a webhook that applies this JSON patch to the pods of a test's namespace. The API server calls configurations in
+    /// the order of their names: this one comes after ours.
     ///
     /// # Errors
-    /// No port, no certificate, or the API server refuses.
+    /// It cannot listen or get a certificate, or the API server refuses the configuration.
     pub async fn start(ns: &TestNamespace, patch: &Value, again: Reinvocation) -> Result<Self> {
         Self::named(&format!("zz-{}", ns.name), ns, patch, again).await
     }
 
-    /// As [`OtherWebhook::start`], but it is called before ours.
+    /// As [`OtherWebhook::start`], but called before ours.
     ///
     /// # Errors
     /// See [`OtherWebhook::start`].
@@ -97,7 +97,7 @@ impl OtherWebhook {
         })
     }
 
-    /// Takes it away.
+    /// Deletes the configuration and stops the server.
     ///
     /// # Errors
     /// The API server refuses.

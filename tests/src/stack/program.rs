@@ -1,5 +1,5 @@
-//! Programs of ours: as cargo has built them; and in this process, each with a runtime of its own: killing it ends every task
-//! and connection, as `kill -9` does.
+//! Our programs: as binaries, and in this process. Each has its own runtime, so that killing it ends every task and connection,
+//! like `kill -9`.
 
 use std::{path::Path, thread::JoinHandle};
 
@@ -7,14 +7,16 @@ use anyhow::{Context, Result, ensure};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-/// A program of this workspace, as cargo has built it for the tests.
+/// The command for a binary of this workspace that cargo built for the tests.
 ///
 /// # Errors
 /// It is not built.
 pub fn built(package: &str) -> Result<std::process::Command> {
     let tests = std::env::current_exe()?;
     let folder = tests.parent().and_then(Path::parent);
-    let path = folder.context("no target folder")?.join(package);
+    let path = folder
+        .context("cannot find the target folder")?
+        .join(package);
     ensure!(
         path.exists(),
         "{} is not built: cargo build --workspace",
@@ -23,7 +25,7 @@ pub fn built(package: &str) -> Result<std::process::Command> {
     Ok(std::process::Command::new(path))
 }
 
-/// One program that runs until it is killed; one that a failing test forgets would go on in the next test.
+/// A program in this process. Dropping it kills it, so that it does not run on when its test fails.
 pub struct Program {
     stopped: CancellationToken,
     killed: CancellationToken,
@@ -37,10 +39,10 @@ impl Drop for Program {
 }
 
 impl Program {
-    /// Starts it. What it does is logged under its name, and so is its end.
+    /// Starts a program. Its name is in its log lines.
     ///
     /// # Errors
-    /// The operating system gives no threads.
+    /// The operating system refuses to start threads.
     pub fn start(
         name: &'static str,
         work: impl AsyncFnOnce(CancellationToken) -> Result<()> + Send + 'static,
@@ -61,7 +63,7 @@ impl Program {
                     tokio::select! {
                         biased;
                         () = until.cancelled() => tracing::info!(name, "killed"),
-                        ended = work(stop) => tracing::error!(name, ?ended, "ended by itself"),
+                        ended = work(stop) => tracing::error!(name, ?ended, "finished without being asked to"),
                     }
                 });
                 runtime.shutdown_background();
@@ -73,13 +75,13 @@ impl Program {
         })
     }
 
-    /// Asks it to end, as SIGTERM does, and waits until it has.
+    /// Asks it to stop, like SIGTERM, and waits until it has stopped.
     pub async fn stop(mut self) {
         self.stopped.cancel();
         self.join().await;
     }
 
-    /// Ends it in the middle of whatever it is doing.
+    /// Kills it.
     pub async fn kill(mut self) {
         self.killed.cancel();
         self.join().await;
@@ -87,7 +89,7 @@ impl Program {
 
     async fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // Joins on a thread that may wait.
+            // Joining blocks, so it needs a thread for blocking work.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use super::{LEASE, Stack, program::Program, service::Service};
 
 impl Stack {
-    /// Ends the webhook in the middle of whatever it is doing; all admission here fails until it starts again.
+    /// Kills the webhook; all admission fails until it starts again.
     pub async fn kill_webhook(&self) {
         kill(&self.webhook).await;
     }
@@ -29,11 +29,11 @@ impl Stack {
     pub async fn start_webhook(&self) -> Result<()> {
         self.run_webhook(listener(Some(self.webhook_address))?)
             .await?;
-        self.is_ready(&self.webhook_url()).await
+        self.wait_until_ready(&self.webhook_url()).await
     }
 
-    /// A webhook beside the first, on a port of its own or at this address; ready when this returns. When it is stopped, it answers
-    /// for as long as `drain` says before it closes its port.
+    /// Starts a second webhook at this address or on a free port, and waits until it is ready. After a stop, it answers for the
+    /// duration of `drain` before it closes its port.
     ///
     /// # Errors
     /// It does not become ready.
@@ -45,11 +45,11 @@ impl Stack {
         let listener = listener(address)?;
         let address = listener.local_addr()?;
         let program = self.launch_webhook(listener, drain).await?;
-        self.is_ready(&format!("https://{address}")).await?;
+        self.wait_until_ready(&format!("https://{address}")).await?;
         Ok((program, address))
     }
 
-    /// Ends the webhook, and answers in its place as the Service of several replicas does.
+    /// Kills the webhook, and listens on its port like a Service in front of several replicas.
     ///
     /// # Errors
     /// Its port is not free.
@@ -58,19 +58,19 @@ impl Stack {
         Service::start(listener(Some(self.webhook_address))?, self.https()?)
     }
 
-    /// Ends the broker in the middle of whatever it is doing.
+    /// Kills the broker.
     pub async fn kill_broker(&self) {
         kill(&self.broker).await;
     }
 
-    /// Stops the broker as a rollout does, and waits for its end.
+    /// Stops the broker like a rollout, and waits until it has stopped.
     pub async fn stop_broker(&self) {
         if let Some(program) = self.broker.lock().await.take() {
             program.stop().await;
         }
     }
 
-    /// A second broker beside the first, on a port of its own; ready when this returns.
+    /// Starts a second broker on a free port, and waits until it is ready.
     ///
     /// # Errors
     /// It does not become ready.
@@ -78,7 +78,7 @@ impl Stack {
         Ok(self.start_broker_at(None).await?.0)
     }
 
-    /// A broker beside the first, at this address or one of its own; ready when this returns.
+    /// Starts a second broker at this address or on a free port, and waits until it is ready.
     ///
     /// # Errors
     /// It does not become ready.
@@ -89,11 +89,11 @@ impl Stack {
         let listener = listener(address)?;
         let address = listener.local_addr()?;
         let program = self.launch_broker(listener, self::listener(None)?).await?;
-        self.is_ready(&format!("https://{address}")).await?;
+        self.wait_until_ready(&format!("https://{address}")).await?;
         Ok((program, address))
     }
 
-    /// Ends the broker, and answers in its place as the Service of several replicas does.
+    /// Stops the broker, and listens on its port like a Service in front of several replicas.
     ///
     /// # Errors
     /// Its port is not free.
@@ -109,7 +109,7 @@ impl Stack {
     pub async fn start_broker(&self) -> Result<()> {
         self.run_broker(listener(Some(self.broker_address))?)
             .await?;
-        self.is_ready(&self.broker_url()).await
+        self.wait_until_ready(&self.broker_url()).await
     }
 
     pub(super) async fn run_webhook(&self, listener: TcpListener) -> Result<()> {
@@ -157,7 +157,7 @@ impl Stack {
             tls_names: vec![Ipv4Addr::LOCALHOST.to_string()],
             identities_per_minute: self.options.identities_per_minute,
             timings: Timings {
-                // A killed broker's successor should not have to wait for long.
+                // Short, so that the successor of a killed broker does not wait long.
                 lease: LEASE,
                 ..Timings::scaled(self.options.speed)
             },

@@ -1,5 +1,5 @@
-//! A broker as cargo has built it, in a process of its own: with the timings that are shipped, and known to Google and to the API
-//! server by credentials that no other replica has, so that what it writes is told from what others do.
+//! A replica of the broker as a separate process, with the default timings. It has its own credentials at Google and at the API
+//! server, so that its requests can be distinguished from those of other replicas.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -22,24 +22,24 @@ use crate::{
     stack::{program::built, scrape},
 };
 
-/// Longer than a broker takes to end in good order.
+/// Longer than the graceful shutdown of a broker takes.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Such a broker. It is killed when it is dropped.
+/// A replica. It is killed when it is dropped.
 pub struct Replica {
-    /// Where it answers.
+    /// The address of its API.
     pub address: SocketAddr,
-    /// Where it serves its metrics.
+    /// The address of its metrics.
     metrics: SocketAddr,
     child: Child,
-    /// Its own Kubernetes service account, as a part of the name that Google has for it.
+    /// Its Kubernetes service account, as in its principal at Google.
     caller: String,
-    /// Of its token for the API server.
+    /// The credential ID of its token for the API server.
     credential: String,
 }
 
 impl Replica {
-    /// Starts one of this name on the stack of a test; ready when this returns.
+    /// Starts a replica of this name on the stack of a test, and waits until it is ready.
     ///
     /// # Errors
     /// It is not built, or does not become ready.
@@ -70,52 +70,52 @@ impl Replica {
             caller,
             credential,
         };
-        (replica.address, replica.metrics) = replica.listens().await?;
+        (replica.address, replica.metrics) = replica.listen_addresses().await?;
         let url = format!("https://{}", replica.address);
-        stack.is_ready(&url).await?;
+        stack.wait_until_ready(&url).await?;
         Ok(replica)
     }
 
-    /// Stops all of it in the middle of whatever it is doing, as a machine that hangs does.
+    /// Freezes the process, like a machine that hangs.
     pub fn pause(&self) {
         self.child.pause();
     }
 
-    /// It goes on where it was paused.
+    /// Continues a paused process.
     pub fn resume(&self) {
         self.child.resume();
     }
 
-    /// Ends it in good order.
+    /// Shuts it down gracefully.
     pub async fn stop(&self) {
         self.child.stop(GRACE).await;
     }
 
-    /// What Google calls it by, for planned failures.
+    /// Its caller name at Google, for planned faults.
     #[must_use]
     pub fn caller(&self) -> &str {
         &self.caller
     }
 
-    /// Whether it says that it leads.
+    /// Whether its metrics say that it is the leader.
     ///
     /// # Errors
     /// It does not answer.
-    pub async fn leads(&self) -> Result<bool> {
+    pub async fn is_leader(&self) -> Result<bool> {
         let text = scrape(&format!("http://{}", self.metrics)).await?;
         Ok(text.lines().any(|line| line == "namesake_broker_leading 1"))
     }
 
-    /// Whether its log has this word.
+    /// Whether its log contains this word.
     #[must_use]
-    pub fn says(&self, word: &str) -> bool {
+    pub fn has_logged(&self, word: &str) -> bool {
         let log = std::fs::read_to_string(self.child.log());
         log.is_ok_and(|text| text.contains(word))
     }
 
-    /// What it has asked Google to change after this request.
+    /// Its write requests to Google after this request.
     #[must_use]
-    pub fn wrote_at_google(&self, ns: &TestNamespace, after: u64) -> Vec<String> {
+    pub fn writes_at_google(&self, ns: &TestNamespace, after: u64) -> Vec<String> {
         let all = ns.stack.google().state().requests(after).into_iter();
         let reads = |entry: &LoggedRequest| {
             entry.method == "GET"
@@ -128,11 +128,11 @@ impl Replica {
             .collect()
     }
 
-    /// How many changes it has asked of the API server, refused ones too; its Lease and Events are not counted.
+    /// Its write requests to the API server, including refused ones; its Lease and Events are not counted.
     ///
     /// # Errors
     /// The audit log cannot be read.
-    pub fn wrote_in_the_cluster(&self, ns: &TestNamespace) -> Result<Vec<String>> {
+    pub fn writes_in_the_cluster(&self, ns: &TestNamespace) -> Result<Vec<String>> {
         let events = ns.stack.cluster().audit_events()?.into_iter();
         let own = events.filter(|event| {
             let ids = &event["user"]["extra"]["authentication.kubernetes.io/credential-id"];
@@ -143,19 +143,19 @@ impl Replica {
             .collect())
     }
 
-    /// Where it listens: it says so when it does.
-    async fn listens(&self) -> Result<(SocketAddr, SocketAddr)> {
-        eventually("it listens", async || {
+    /// The addresses of its API and its metrics, from its log.
+    async fn listen_addresses(&self) -> Result<(SocketAddr, SocketAddr)> {
+        eventually("the replica listens", async || {
             ensure!(self.child.ended().is_none(), "{}", self.child.failure());
             let log = std::fs::read_to_string(self.child.log())?;
             let lines = log
                 .lines()
                 .filter_map(|line| serde_json::from_str(line).ok());
             let mut serving = lines.filter(|line: &Value| line["message"] == "serving");
-            let line = serving.next_back().context("not yet")?;
+            let line = serving.next_back().context("it does not listen yet")?;
             let address = |key: &str| {
                 let address = line[key].as_str();
-                anyhow::Ok(address.context("no address")?.parse()?)
+                anyhow::Ok(address.context("the log line has no address")?.parse()?)
             };
             Ok((address("address")?, address("metrics")?))
         })
@@ -169,7 +169,7 @@ impl Drop for Replica {
     }
 }
 
-/// What it reads: how it gets into the cluster, and to Google.
+/// The files with its credentials for the cluster and for Google.
 struct Files {
     name: String,
     kubeconfig: PathBuf,
@@ -239,9 +239,16 @@ impl Files {
     }
 }
 
-/// How the API server's audit log names a token.
+/// The credential ID of a token in the API server's audit log.
 fn credential_of(token: &SecretString) -> Result<String> {
-    let claims = token.expose_secret().split('.').nth(1).context("no JWT")?;
+    let claims = token
+        .expose_secret()
+        .split('.')
+        .nth(1)
+        .context("the token is not a JWT")?;
     let claims: Value = serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes())?)?;
-    Ok(format!("JTI={}", claims["jti"].as_str().context("no jti")?))
+    Ok(format!(
+        "JTI={}",
+        claims["jti"].as_str().context("the token has no jti")?
+    ))
 }

@@ -24,7 +24,7 @@ fn asked(google: &Google) -> u64 {
 
 async fn leads(replica: &Replica) -> Result<()> {
     eventually("it leads", async || {
-        ensure!(replica.leads().await?);
+        ensure!(replica.is_leader().await?);
         Ok(())
     })
     .await
@@ -42,7 +42,7 @@ fn last(google: &Google) -> u64 {
 
 async fn sees_that_it_does_not_lead(replica: &Replica) -> Result<()> {
     eventually("it sees that it does not lead", async || {
-        ensure!(replica.says("leading no more"));
+        ensure!(replica.has_logged("leading no more"));
         Ok(())
     })
     .await
@@ -56,7 +56,7 @@ fn a_leader_paused_past_its_lease_writes_nothing_when_it_resumes_and_follows() -
         let first = Replica::start(&ns, "first").await?;
         leads(&first).await?;
         let second = Replica::start(&ns, "second").await?;
-        service.has(second.address);
+        service.add(second.address);
         // Answered while it stands still: when it goes on, it has in its hands what it wants to write to.
         google.plan_fault(json!({"method": "POST", "path": "*:getIamPolicy", "caller": first.caller(), "times": MANY, "delaySeconds": 5.0}))?;
         let mut pods = Vec::new();
@@ -71,18 +71,18 @@ fn a_leader_paused_past_its_lease_writes_nothing_when_it_resumes_and_follows() -
         .await?;
         first.pause();
         let bound = |line: &String| line.contains(":setIamPolicy");
-        let done = first.wrote_at_google(&ns, 0);
+        let done = first.writes_at_google(&ns, 0);
         ensure!(!done.iter().any(bound), "it was too fast: {done:?}");
         google.state().clear_faults();
         // Nobody has begun with this one: who leads makes the account at once.
         pods.push(comes(&ns, "late").await?);
         eventually("the other one writes", async || {
-            let wrote = second.wrote_at_google(&ns, 0);
+            let wrote = second.writes_at_google(&ns, 0);
             ensure!(!wrote.is_empty());
             Ok(())
         })
         .await?;
-        let (then, before) = (last(google), first.wrote_in_the_cluster(&ns)?);
+        let (then, before) = (last(google), first.writes_in_the_cluster(&ns)?);
         ensure!(!before.is_empty(), "the audit log does not tell them apart");
         first.resume();
         sees_that_it_does_not_lead(&first).await?;
@@ -90,22 +90,22 @@ fn a_leader_paused_past_its_lease_writes_nothing_when_it_resumes_and_follows() -
             ns.wait_until_ungated(pod).await?;
             ns.google_identity(account_of(pod)).await?;
         }
-        let wrote = first.wrote_at_google(&ns, then);
+        let wrote = first.writes_at_google(&ns, then);
         ensure!(wrote.is_empty(), "it wrote at Google: {wrote:#?}");
-        let after = first.wrote_in_the_cluster(&ns)?;
+        let after = first.writes_in_the_cluster(&ns)?;
         let wrote = after.get(before.len()..).context("a shorter audit log")?;
         ensure!(wrote.is_empty(), "it wrote in the cluster: {wrote:#?}");
         let accounts = google.accounts_of(&ns.name).len();
         ensure!(accounts == pods.len(), "{accounts} accounts");
-        ensure!(!first.leads().await? && second.leads().await?);
+        ensure!(!first.is_leader().await? && second.is_leader().await?);
 
         // It follows: when the other one goes, it leads again, and does what there is to do.
-        service.has(first.address);
+        service.add(first.address);
         second.stop().await;
         leads(&first).await?;
         comes(&ns, "last").await?;
         eventually("it makes the next account", async || {
-            let wrote = first.wrote_at_google(&ns, then);
+            let wrote = first.writes_at_google(&ns, then);
             let made = |line: &String| line.ends_with("/serviceAccounts 200");
             ensure!(wrote.iter().any(made), "{wrote:?}");
             Ok(())
