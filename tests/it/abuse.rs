@@ -1,4 +1,4 @@
-//! What somebody tries who wants to be somebody else: every abuse case, and random actors over all kinds.
+//! Attempts to run as somebody else: every abuse case, and random actions on all kinds.
 
 mod argo;
 mod bad_input;

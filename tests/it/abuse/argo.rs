@@ -1,4 +1,4 @@
-//! Two people in Argo: who deployed a flow and who started it. What Argo's controller does is replayed by its account.
+//! Argo, with one person who deploys a flow and another who starts it. The tests write in place of Argo's controller, with its account.
 
 mod attacks;
 mod down;
@@ -16,7 +16,7 @@ use namesake_tests::{
 };
 use serde_json::Value;
 
-/// Alice has deployed the flow.
+/// Alice deploys the flow.
 struct Deployed {
     ns: TestNamespace,
     alice: Person,
@@ -39,7 +39,7 @@ async fn deployed(ns: TestNamespace) -> Result<Deployed> {
 }
 
 impl Deployed {
-    /// Bob has started it, and Argo has stored what it runs.
+    /// Bob starts it, and Argo stores its spec.
     async fn started(&self) -> Result<DynamicObject> {
         let workflow = create(&self.bob, &trigger()).await?;
         refused(self.argo.create_step_pod(&workflow, "start").await)?
@@ -48,7 +48,7 @@ impl Deployed {
         Ok(self.argo.store_spec(&workflow, &template()["spec"]).await?)
     }
 
-    /// What is deployed, changed by somebody: they run something else.
+    /// The deployed spec, changed by this person to run something else.
     async fn swapped_by(&self, person: &Person) -> Result<Value> {
         let mut other = template();
         for template in other["spec"]["templates"]
@@ -64,7 +64,7 @@ impl Deployed {
         Ok(other["spec"].take())
     }
 
-    /// Somebody deploys a template over the one that is there.
+    /// Replaces the deployed template.
     async fn deploys(&self, person: &Person, template: &Value) -> Result<DynamicObject> {
         let spec = serde_json::json!({"spec": template["spec"]});
         Ok(namesake_tests::controllers::replayed_argo::patch(

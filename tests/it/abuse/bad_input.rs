@@ -1,6 +1,6 @@
-//! Bad input, as a real API server passes it on: whoever writes it is told what is wrong, or it is kept and means nothing. It
-//! is written as JSON over HTTP, because no client would write it. A review without a user's name is not among it: a real API
-//! server knows everybody's, and calls whom it does not know `system:anonymous`; the webhook's own tests have it.
+//! Malformed input through a real API server: it is refused with the reason, or stored without any effect. The tests send JSON over
+//! HTTP, because no client would write such objects. A review without a user name is not here, because a real API server always
+//! sends one (`system:anonymous` if need be); the webhook's own tests cover it.
 
 mod rows;
 mod sizes;
@@ -11,13 +11,13 @@ use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use namesake_tests::{drafts::metaflow_job, namespace::TestNamespace};
 
-use super::raw::{Answer, maker, parents, place, sends};
+use super::raw::{Answer, one_of_each_kind, place, send_json, stamped_user};
 
-/// Whatever was written: the next one is served as before.
+/// Checks that the webhook still answers correctly after malformed input.
 async fn check_webhook_still_answers(ns: &TestNamespace) -> Result<()> {
     let alice = ns.alice().await?;
     let job = alice.dry_run::<Job>(metaflow_job()).await?;
-    let requester = maker(&serde_json::to_value(job)?)?;
+    let requester = stamped_user(&serde_json::to_value(job)?)?;
     ensure!(requester == alice.name, "{requester}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The final check of a pod, after every other webhook.
+//! The final check of pods, after all other webhooks.
 
 mod pods;
 mod reinvocation;

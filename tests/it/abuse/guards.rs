@@ -1,4 +1,4 @@
-//! What protects managed accounts and Identities from everybody but the broker, in every namespace and without any webhook.
+//! The policies that reserve managed service accounts and Identities for the broker, in every namespace and without webhooks.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
@@ -35,7 +35,7 @@ mod system;
 mod tokens;
 mod webhooks_down;
 
-/// Somebody with every ordinary right on everything in the cluster, so that policies alone stand in the way; no admin of ours.
+/// Somebody with every ordinary right in the cluster, so that only policies can refuse them; not one of Namesake's admins.
 pub(super) async fn person_with_cluster_rights(ns: &TestNamespace) -> Result<Person> {
     let group = "rbac.authorization.k8s.io";
     let verbs = [
@@ -73,7 +73,7 @@ pub(super) async fn person_with_cluster_rights(ns: &TestNamespace) -> Result<Per
 
 const POWERFUL: &str = "powerful@acme.com";
 
-/// Bob's account, made because he needed it.
+/// Has the broker create bob's service account, by a pod of his.
 async fn create_account_of_bob(ns: &TestNamespace) -> Result<String> {
     let made = ns.bob().await?.create::<Pod>(pod()).await?;
     ns.runs_as(&made, BOB).await?;
@@ -84,7 +84,7 @@ fn account(name: &str) -> Result<ServiceAccount> {
     Ok(serde_json::from_value(json!({"metadata": {"name": name}}))?)
 }
 
-/// Everybody who is not the broker, from least to most power.
+/// Everybody except the broker, from the fewest to the most rights.
 async fn others(ns: &TestNamespace) -> Result<[Person; 3]> {
     Ok([ns.mallory().await?, ns.admin().await?, ns.webhook().await?])
 }
@@ -111,7 +111,7 @@ fn generate_name_does_not_bypass_the_policy() -> Result<()> {
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let mut refusals = 0;
-        // The API server adds five characters of its own: most of what comes out is a managed name, and some is not.
+        // The API server adds five characters; most of the resulting names are managed names.
         for _ in 0..20 {
             let wish: ServiceAccount =
                 serde_json::from_value(json!({"metadata": {"generateName": "mf-bob-aaaaaaaaa"}}))?;
@@ -164,7 +164,7 @@ fn nobody_runs_as_bob_in_a_namespace_that_was_opted_out() -> Result<()> {
         let name = create_account_of_bob(&ns).await?;
         let mallory = ns.mallory().await?;
         ns.opt_out().await?;
-        // From here on no webhook of ours looks, and bob's account and its binding are still there.
+        // From here on, our webhooks are not called, and bob's service account and its binding still exist.
         eventually("the API server has seen the opt-out", async || {
             let planted = pod().running_as(&name);
             refused(mallory.dry_run::<Pod>(planted).await)?.with_message("not opted in")

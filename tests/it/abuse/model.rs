@@ -1,5 +1,5 @@
-//! Random sequences by random people against the real API server and its controllers: a pod never has the account of somebody
-//! who did not ask for it.
+//! Random actions of three people against the real API server and its controllers: a pod never has the service account of somebody
+//! who did not request it.
 
 mod argo;
 mod jobsets;
@@ -31,22 +31,22 @@ use jobsets::Sets;
 use orphans::Orphans;
 use past::Past;
 
-/// Sequences: at least so many, and more until each kind has been seen to run, which with some seeds takes longer.
+/// The number of sequences: the minimum, and the maximum if some kind of action has not had an effect yet.
 const SEQUENCES: std::ops::Range<u64> = 200..800;
-/// Acts in each sequence.
-const ACTS: u64 = 8;
-/// Whose an object is, as this test knows it. What people write goes by the name of the object, which nobody can change.
+/// The number of actions in each sequence.
+const ACTIONS: u64 = 8;
+/// The label by which this test knows who requested an object. (For Argo's objects, it goes by their name, which cannot change.)
 const ROOT: &str = "model.example/root";
 
-/// Who asked for what a pod runs: each of them, if several wrote exactly that.
-type Asked = BTreeSet<String>;
+/// The users who requested what a pod runs; several if they wrote exactly the same.
+type Requesters = BTreeSet<String>;
 
-/// The people, what they made, and how often they were let.
+/// The people, their objects, and counts of what was accepted and refused.
 struct Model {
     random: Random,
     people: Vec<Person>,
-    /// Root of the pods → who asked for what they run.
-    roots: BTreeMap<String, Asked>,
+    /// The users who requested the pods with this value of [`ROOT`].
+    roots: BTreeMap<String, Requesters>,
     jobs: Vec<Job>,
     pods: Vec<Pod>,
     flows: Flows,
@@ -75,15 +75,15 @@ impl Model {
         self.people[index].clone()
     }
 
-    /// Everything of another's that can be worn: annotations, labels, account, owner.
-    fn dressed(&mut self, mut draft: Draft) -> Draft {
+    /// Copies annotations, labels, service account and owner of somebody else's objects, at random.
+    fn with_copied_metadata(&mut self, mut draft: Draft) -> Draft {
         let (job, pod) = (
             self.random.below(self.jobs.len()),
             self.random.below(self.pods.len()),
         );
-        let worn = |object: &dyn Fn(&str) -> Option<String>, key| object(key);
+        let copied = |object: &dyn Fn(&str) -> Option<String>, key| object(key);
         if let Some(job) = self.jobs.get(job).filter(|_| self.random.one_in(2)) {
-            let stamp = worn(&|key| job.annotations().get(key).cloned(), STAMP_ANNOTATION);
+            let stamp = copied(&|key| job.annotations().get(key).cloned(), STAMP_ANNOTATION);
             draft = draft.annotated(STAMP_ANNOTATION, &stamp.unwrap_or_default());
             if self.random.one_in(4) {
                 let (name, uid) = (job.name_any(), job.uid().unwrap_or_default());
@@ -109,13 +109,13 @@ impl Model {
     }
 
     fn named(&mut self, person: &Person, draft: Draft) -> Draft {
-        let root = self.root(Asked::from([person.name.clone()]));
+        let root = self.root(Requesters::from([person.name.clone()]));
         draft.labelled(ROOT, &root)
     }
 
-    fn root(&mut self, asked: Asked) -> String {
+    fn root(&mut self, requesters: Requesters) -> String {
         let root = format!("r{}", self.roots.len());
-        self.roots.insert(root.clone(), asked);
+        self.roots.insert(root.clone(), requesters);
         root
     }
 
@@ -127,7 +127,7 @@ impl Model {
         } else {
             metaflow_job()
         };
-        let mut draft = self.dressed(draft);
+        let mut draft = self.with_copied_metadata(draft);
         draft = self.named(&person, draft);
         if is_pod {
             self.pods.extend(person.create::<Pod>(draft).await);
@@ -139,11 +139,11 @@ impl Model {
         }
     }
 
-    /// A CronJob that nobody starts but its own Jobs, made by hand as `kubectl create job --from` does.
+    /// Creates a CronJob as one person, and changes it as another.
     async fn cron(&mut self) {
         let person = self.person();
         let name = format!("c{}", self.roots.len());
-        let job = self.dressed(metaflow_job());
+        let job = self.with_copied_metadata(metaflow_job());
         let job = self.named(&person, job).into_value();
         let cron = json!({"metadata": {"name": name}, "spec": {"schedule": "0 0 1 1 *",
             "jobTemplate": {"metadata": {"labels": job["metadata"]["labels"]}, "spec": job["spec"]}}});
@@ -176,8 +176,8 @@ impl Model {
             _ => json!({"metadata": {"labels": {"x": person.name}, "generateName": "other-"}}),
         };
         let changed = person.patch::<Job>(&job, patch).await;
-        if let (Ok(changed), Some(kept)) = (changed, self.jobs.get_mut(index)) {
-            *kept = changed;
+        if let (Ok(changed), Some(known)) = (changed, self.jobs.get_mut(index)) {
+            *known = changed;
         }
     }
 
@@ -189,32 +189,35 @@ impl Model {
         }
     }
 
-    async fn act(&mut self, ns: &TestNamespace) -> Result<()> {
+    async fn run_action(&mut self, ns: &TestNamespace) -> Result<()> {
         match self.random.below(38) {
-            30.. => self.of_orphans().await,
+            30.. => self.act_on_orphans().await,
             28 => self.through_status().await,
             29 => self.as_controller().await,
             0..=5 => self.create().await,
             6..=8 => self.change().await,
             9 | 10 => self.cron().await,
             11 => self.delete().await,
-            12..=15 => self.of_job_sets().await,
-            _ => self.of_argo(ns).await?,
+            12..=15 => self.act_on_job_sets().await,
+            _ => self.act_on_argo(ns).await?,
         }
         Ok(())
     }
 
-    /// How many pods run as somebody who is known to have asked for them.
+    /// Checks that each pod with an identity runs as its requester, and returns the number of such pods.
     fn check(&self, ns: &TestNamespace, pods: &[Pod]) -> Result<usize> {
         self.check_keys(pods)?;
         let mut found = 0;
         for pod in pods.iter().filter(|pod| account_of(pod).starts_with("mf-")) {
-            let root = pod.labels().get(ROOT).context("a pod of nobody's")?;
+            let root = pod
+                .labels()
+                .get(ROOT)
+                .context("the pod has no root label")?;
             let user = self.runs_as(ns, pod, &self.roots[root])?;
-            let changed = pod.annotations().get("inject");
+            let injected = pod.annotations().get("inject");
             ensure!(
-                changed.is_none_or(|by| by == user),
-                "{changed:?} changed what runs as {user}: {:?}",
+                injected.is_none_or(|by| by == user),
+                "{injected:?} changed what runs as {user}: {:?}",
                 pod.metadata
             );
             found += 1;
@@ -222,22 +225,27 @@ impl Model {
         Ok(found)
     }
 
-    /// The property is not true because nothing ever runs.
-    fn did_run(&self) -> Result<()> {
-        self.flows.did_run()?;
-        self.orphans.did_run()?;
-        self.past.did_run()?;
-        self.sets.did_run()
+    /// Checks that enough was accepted and refused, so that the property does not hold for lack of actions.
+    fn check_coverage(&self) -> Result<()> {
+        self.flows.check_coverage()?;
+        self.orphans.check_coverage()?;
+        self.past.check_coverage()?;
+        self.sets.check_coverage()
     }
 
-    /// The person as whom a pod runs, who is one of these.
-    fn runs_as<'a>(&self, ns: &TestNamespace, pod: &Pod, asked: &'a Asked) -> Result<&'a str> {
+    /// The user whose identity a pod has, who must be one of these.
+    fn runs_as<'a>(
+        &self,
+        ns: &TestNamespace,
+        pod: &Pod,
+        requesters: &'a Requesters,
+    ) -> Result<&'a str> {
         let is = |user: &&String| account_of(pod) == ns.name_for(user);
-        let user = asked.iter().find(is).map(String::as_str);
+        let user = requesters.iter().find(is).map(String::as_str);
         let runs_as = self.people.iter().map(|person| &person.name).find(is);
         user.with_context(|| {
             format!(
-                "{asked:?} asked for pod {}, which runs as {runs_as:?}: {:?}",
+                "{requesters:?} requested pod {}, which runs as {runs_as:?}: {:?}",
                 pod.name_any(),
                 pod.metadata
             )
@@ -252,8 +260,8 @@ fn whatever_three_people_do_to_one_another_each_pod_runs_as_its_requester() -> R
             .ok()
             .and_then(|text| text.parse().ok());
         let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
-        argo::while_all_deploy_for_all(&ns, async || {
-            acts(&ns, seed)
+        argo::with_cluster_wide_deployers(&ns, async || {
+            run_actions(&ns, seed)
                 .await
                 .with_context(|| format!("NAMESAKE_SEED={seed}"))
         })
@@ -261,26 +269,29 @@ fn whatever_three_people_do_to_one_another_each_pod_runs_as_its_requester() -> R
     })
 }
 
-async fn acts(ns: &TestNamespace, seed: u64) -> Result<()> {
+async fn run_actions(ns: &TestNamespace, seed: u64) -> Result<()> {
     let mut model = Model::new(ns, seed).await?;
     for sequence in 0..SEQUENCES.end {
-        if sequence >= SEQUENCES.start && model.did_run().is_ok() {
+        if sequence >= SEQUENCES.start && model.check_coverage().is_ok() {
             break;
         }
-        for _ in 0..ACTS {
-            model.act(ns).await?;
+        for _ in 0..ACTIONS {
+            model.run_action(ns).await?;
         }
         let pods = ns.pods().await?;
         model.check(ns, &pods)?;
         model.check_orphans(ns, &pods).await?;
         model.pods = pods;
     }
-    model.did_run()?;
-    eventually("the controllers have made pods of most Jobs", async || {
-        let pods = ns.pods().await?;
-        let found = model.check(ns, &pods)?;
-        ensure!(found > 100, "{found} pods");
-        Ok(())
-    })
+    model.check_coverage()?;
+    eventually(
+        "the controllers have created the pods of most Jobs",
+        async || {
+            let pods = ns.pods().await?;
+            let found = model.check(ns, &pods)?;
+            ensure!(found > 100, "{found} pods");
+            Ok(())
+        },
+    )
     .await
 }

@@ -1,4 +1,4 @@
-//! Requests as JSON over HTTP, for what no client would write; and one object of each kind that carries a stamp.
+//! Requests as JSON over HTTP, for objects that no client would write; and one object of each kind that gets a stamp.
 
 use anyhow::{Context, Result, ensure};
 use data_encoding::BASE64URL_NOPAD;
@@ -10,18 +10,18 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// What the API server says when it could not use a webhook's answer, or got none.
+/// What the API server says if a webhook did not answer, or not correctly.
 const FAILED: &str = "failed calling webhook";
 
-/// Where objects of a kind are made in a namespace.
+/// The URL path for creating objects of a kind in a namespace.
 pub(super) fn place(of: &str, namespace: &str) -> String {
     let (api, plural) = of.rsplit_once('/').unwrap_or(("", of));
     let root = if api == "v1" { "/api" } else { "/apis" };
     format!("{root}/{api}/namespaces/{namespace}/{plural}")
 }
 
-/// Somebody sends JSON, whatever it says.
-pub(super) async fn sends(
+/// Sends JSON as it is.
+pub(super) async fn send_json(
     person: &Person,
     method: &str,
     path: &str,
@@ -40,12 +40,12 @@ pub(super) async fn sends(
     Ok(Answer(person.client().request(request).await))
 }
 
-/// What the API server answered.
+/// The response of the API server.
 pub(super) struct Answer(pub(super) kube::Result<Value>);
 
 impl Answer {
-    /// Checks that it is a refusal of what was written, in these words, and no failure of ours or the API server's.
-    pub(super) fn tells(self, says: &[&str]) -> Result<()> {
+    /// Checks that the input was refused with these words, and that neither the webhook nor the API server failed.
+    pub(super) fn expect_refusal(self, says: &[&str]) -> Result<()> {
         let mut told = refused(self.0)?;
         let code = told.code;
         ensure!([400, 403, 413, 422].contains(&code), "{code}: {told:?}");
@@ -56,13 +56,13 @@ impl Answer {
         Ok(())
     }
 
-    pub(super) fn kept(self) -> Result<Value> {
+    pub(super) fn expect_stored(self) -> Result<Value> {
         self.0.context("it is refused")
     }
 }
 
-/// What the stamp of an object says.
-pub(super) fn stamped(object: &Value) -> Result<Value> {
+/// The content of an object's stamp.
+pub(super) fn stamp_of(object: &Value) -> Result<Value> {
     let stamp = object["metadata"]["annotations"][STAMP_ANNOTATION].as_str();
     let stamp = stamp.with_context(|| format!("no stamp: {}", object["metadata"]))?;
     let payload = stamp
@@ -73,14 +73,14 @@ pub(super) fn stamped(object: &Value) -> Result<Value> {
     Ok(serde_json::from_slice(&payload)?)
 }
 
-/// Who made an object, as its stamp says.
-pub(super) fn maker(object: &Value) -> Result<String> {
-    let says = stamped(object)?;
+/// The user in an object's stamp.
+pub(super) fn stamped_user(object: &Value) -> Result<String> {
+    let says = stamp_of(object)?;
     Ok(says["requester"].as_str().unwrap_or_default().to_owned())
 }
 
-/// One of each kind that carries a stamp.
-pub(super) fn parents() -> Vec<(&'static str, Value)> {
+/// One object of each kind that gets a stamp.
+pub(super) fn one_of_each_kind() -> Vec<(&'static str, Value)> {
     let job = metaflow_job().suspended().into_value();
     let jobs = json!([{"name": "a", "template": {"spec": {"template": job["spec"]["template"]}}}]);
     let cron = json!({"kind": "CronJob", "spec": {"schedule": "0 0 30 2 *", "suspend": true,

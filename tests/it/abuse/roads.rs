@@ -1,4 +1,4 @@
-//! Every road to a pod: what a person makes, what controllers make of it, and who else would like to.
+//! Every way to create a pod: by a person, by the controllers of Kubernetes, and by somebody who imitates them.
 
 mod accounts;
 mod cronjobs;
@@ -18,13 +18,13 @@ fn template_of(draft: Draft) -> Value {
 }
 
 /// A template that runs something else.
-fn evil(template: &Value) -> Value {
+fn with_other_command(template: &Value) -> Value {
     let mut template = template.clone();
-    template["spec"]["containers"][0]["image"] = json!("evil");
+    template["spec"]["containers"][0]["image"] = json!("with_other_command");
     template
 }
 
-/// The Job that a controller makes of a parent.
+/// The Job that a controller creates for a parent.
 fn job_of(parent: &Parent, template: &Value) -> Result<Job> {
     let mut job = metaflow_job().into_value();
     let template =
@@ -36,7 +36,7 @@ fn job_of(parent: &Parent, template: &Value) -> Result<Job> {
     Ok(serde_json::from_value(job)?)
 }
 
-/// What a child says about its parent.
+/// The owner reference of a child.
 struct Parent {
     api_version: &'static str,
     kind: &'static str,

@@ -1,4 +1,4 @@
-//! Who requested what: a stamp names the proven requester, and counts only for what it was signed for.
+//! Stamps: they name the proven requester, and are valid only for the object they were signed for.
 
 mod before_opt_in;
 mod custody;

@@ -1,4 +1,4 @@
-//! What was tried against the real controllers, and what mallory would try next.
+//! Attacks that were tried against the real controllers, and variants of them.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -76,13 +76,13 @@ fn a_template_that_was_swapped_and_swapped_back_gets_no_identity() -> Result<()>
         let d = deployed(ns).await?;
         let workflow = create(&d.bob, &trigger()).await?;
         let evil = d.swapped_by(&d.mallory).await?;
-        // Argo has read mallory's, and alice deploys her own again before it stores it.
+        // Argo has read mallory's template, and alice deploys hers again before Argo stores it.
         d.deploys(&d.alice, &template()).await?;
         let workflow = d.argo.store_spec(&workflow, &evil).await?;
         refused(d.argo.create_step_pod(&workflow, "start").await)?
             .with_code(403)?
             .with_message("no identity")?;
-        // Argo's own updates still pass.
+        // Argo's own updates are still accepted.
         d.argo
             .update(&workflow, json!({"status": {"phase": "Error"}}))
             .await?;
@@ -177,7 +177,7 @@ fn a_reference_with_additional_fields_does_not_run_alices_template() -> Result<(
             .with_code(403)?
             .with_message("workflowTemplateRef")?
             .with_message(BOB)?;
-        // Alice may, with her own: it runs as alice, unless the template is another's by then.
+        // Alice may store her own template: it runs as alice, unless somebody else has changed the template by then.
         let workflow = create(&d.alice, &more).await?;
         let both = merged(&template()["spec"], &more);
         let merged = d.argo.store_spec(&workflow, &both).await?;
@@ -193,7 +193,7 @@ fn a_reference_with_additional_fields_does_not_run_alices_template() -> Result<(
     })
 }
 
-/// What Argo stores of a template and a Workflow that says more than its name.
+/// The spec that Argo stores for a template and a Workflow that sets further fields.
 fn merged(template: &Value, more: &Value) -> Value {
     let mut spec = template.clone();
     json_patch::merge(&mut spec["podMetadata"], &more["spec"]["podMetadata"]);
@@ -208,7 +208,7 @@ fn alices_template_in_argos_cache_does_not_run_as_bob_who_replaced_it() -> Resul
         let mut more = trigger();
         more["spec"]["podMetadata"] = json!({"annotations": {"a": "b"}});
         let workflow = create(&d.bob, &more).await?;
-        // Argo's cache is behind: it stores the version before.
+        // Argo's cache is stale: it stores the previous version.
         let alices = merged(&template()["spec"], &more);
         let late = d.argo.store_spec(&workflow, &alices).await?;
         refused(d.argo.create_step_pod(&late, "start").await)?
@@ -320,7 +320,7 @@ fn a_pod_that_claims_to_be_a_node_of_anothers_workflow_is_refused() -> Result<()
             let planted: Pod = serde_json::from_value(planted)?;
             refused(d.mallory.create::<Pod>(planted).await)?.with_code(403)?;
         }
-        // A Job's pods would say it as well.
+        // The pods of a Job would have it too.
         let id = format!("{}-1", workflow.name_any());
         let node = metaflow_job().annotated("workflows.argoproj.io/node-id", &id);
         refused(d.mallory.create::<Job>(node).await)?
@@ -343,7 +343,7 @@ fn a_workflow_that_names_a_foreign_cron_workflow_as_its_owner_is_refused() -> Re
         refused(create(&d.mallory, &planted).await)?
             .with_code(403)?
             .with_message("owner")?;
-        // Argo's is alice's, as long as it is what alice's says.
+        // Argo's result belongs to alice as long as it equals hers.
         let workflow = create(&d.argo.0, &planted).await?;
         d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, ALICE)
             .await?;

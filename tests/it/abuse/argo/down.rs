@@ -1,4 +1,4 @@
-//! Argo's controller while every webhook of ours is down, and what it cleans up.
+//! Argo's controller while all our webhooks are down, and its clean-up.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
@@ -28,13 +28,13 @@ fn while_the_webhook_is_down_argos_pods_finish_and_workflows_continue_afterwards
         let result = create(&task, &result_of(&workflow, &step)).await?;
         let finalizers = json!({"metadata": {"finalizers": ["workflows.argoproj.io/artifact-gc"]}});
         d.ns.stack.kill_webhook().await;
-        // What runs ends: the executor writes the result, Argo labels the pod, and deletes it.
+        // Running steps can finish: the executor writes the result, Argo labels the pod, and deletes it.
         let outputs = json!({"outputs": {"parameters": [{"name": "task-id", "value": "7"}]}});
         patch(&task, "WorkflowTaskResult", &result.name_any(), outputs).await?;
         let ended = step.name_any();
         d.argo.0.patch::<Pod>(&ended, labelled("true")).await?;
         d.argo.0.delete::<Pod>(&ended).await?;
-        // Finalizers come and go.
+        // Finalizers can be added and removed.
         patch(&d.argo.0, "Workflow", &name, finalizers).await?;
         patch(
             &d.argo.0,
@@ -43,7 +43,7 @@ fn while_the_webhook_is_down_argos_pods_finish_and_workflows_continue_afterwards
             json!({"metadata": {"finalizers": null}}),
         )
         .await?;
-        // What a Workflow is going to run waits, also for Argo: which of its updates matter, only the webhook can tell.
+        // Updates of Workflows wait, even Argo's: only the webhook can tell which ones change what runs.
         let done = json!({"status": {"nodes": {"n": {"phase": "Succeeded"}}}});
         for update in [done.clone(), labelled("true")] {
             refused(d.argo.update(&workflow, update).await)?
@@ -54,7 +54,7 @@ fn while_the_webhook_is_down_argos_pods_finish_and_workflows_continue_afterwards
             .with_code(500)?
             .with_message("failed calling webhook")?;
         d.ns.stack.start_webhook().await?;
-        // Argo tries again, and it is alice's as it was.
+        // Argo tries again, and the Workflow still belongs to alice.
         let workflow = d.argo.update(&workflow, done).await?;
         d.ns.runs_as(&d.argo.create_step_pod(&workflow, "end").await?, ALICE)
             .await?;
@@ -67,7 +67,7 @@ fn while_the_webhook_is_down_argos_pods_finish_and_workflows_continue_afterwards
     })
 }
 
-/// The pod that Argo makes to delete the artifacts of a Workflow: its owner is a task that says which.
+/// The pod that Argo creates to delete the artifacts of a Workflow; its owner is a WorkflowArtifactGCTask.
 fn collector(workflow: &kube::api::DynamicObject, task: &Value, account: &str) -> Value {
     let mut collector = pod(workflow, "start");
     collector["metadata"] = json!({
@@ -94,7 +94,7 @@ fn a_pod_that_deletes_artifacts_gets_no_identity_whatever_it_names() -> Result<(
         let step = d.argo.create_step_pod(&workflow, "start").await?;
         d.ns.runs_as(&step, ALICE).await?;
         let task = json!({"metadata": {"name": format!("{}-artgc-wfcomp-2166136261-0", workflow.name_any())}});
-        // Alice's account, for artifacts that whoever may write the task would choose.
+        // Alice's account, for artifacts that anyone with the right to write the task could choose.
         let hers = collector(&workflow, &task, account_of(&step));
         refused(d.argo.create_pod(hers).await)?
             .with_code(403)?

@@ -1,4 +1,4 @@
-//! Nobody else feeds a step: its result is its own pod's to write, with the token that this very pod was given.
+//! Results of Argo steps: only the pod of a step may write its result, with the token bound to that pod.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Pod;
@@ -21,7 +21,7 @@ const RESULT: &str = "WorkflowTaskResult";
 const TASK_SET: &str = "WorkflowTaskSet";
 
 impl Deployed {
-    /// The pod of a step, whose account may write results, as Argo's executor needs it.
+    /// The pod of a step, and its account with the right to write results, which Argo's executor needs.
     pub(super) async fn step(&self, workflow: &DynamicObject, step: &str) -> Result<(Pod, Person)> {
         let pod = self.argo.create_step_pod(workflow, step).await?;
         self.ns.grant_role(&pod, "namesake-argo-task").await?;
@@ -61,7 +61,7 @@ fn only_its_own_pod_creates_the_result_of_a_step() -> Result<()> {
         let (pod, task) = d.step(&workflow, "start").await?;
         d.ns.runs_as(&pod, ALICE).await?;
         let result = result_of(&workflow, &pod);
-        // Another pod of alice's, of this Workflow and of another; bob's; and who has the right without a pod.
+        // Other pods of alice, of this Workflow and of another one; bob's pod; and somebody with the right and no pod.
         let (_, other_step) = d.step(&workflow, "end").await?;
         let (_, other_run) = d.step(&d.started().await?, "start").await?;
         let bobs = create(&d.bob, &inline()).await?;
@@ -82,7 +82,7 @@ fn only_its_own_pod_creates_the_result_of_a_step() -> Result<()> {
         ] {
             refuses(somebody, &result).await?;
         }
-        // Its own pod says it, as that pod's, and nothing else.
+        // Its own pod may write it, and only its own result.
         let mut of_nobody = result.clone();
         of_nobody["metadata"]["ownerReferences"] = json!([]);
         refuses(&task, &of_nobody).await?;
@@ -109,11 +109,11 @@ fn only_its_own_pod_changes_the_result_of_a_step() -> Result<()> {
                 .with_message("namesake-task-results")?
                 .with_message(&somebody.name)?;
         }
-        // As the executor does: what came out, and that this was all.
+        // Like the executor: the outputs, and then the mark that the result is complete.
         patch(&task, RESULT, &name, outputs("7")).await?;
         let all = json!({"metadata": {"labels": {"workflows.argoproj.io/report-outputs-completed": "true"}}});
         patch(&task, RESULT, &name, all).await?;
-        // Not even its pod makes it another's.
+        // Not even its pod can give it to another pod.
         let other = json!({"metadata": {"labels": {"workflows.argoproj.io/workflow": "another"}}});
         refused(patch(&task, RESULT, &name, other).await)?.with_code(403)?;
         Ok(())
@@ -143,7 +143,7 @@ fn only_argo_writes_what_an_agent_runs() -> Result<()> {
                 .with_code(403)?
                 .with_message(&somebody.name)?;
         }
-        // Somebody with the right to its status, and no pod of the Workflow.
+        // Somebody with the right to write the status, and without a pod of the Workflow.
         let admin = d.ns.admin().await?;
         let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "agent"},
             "rules": [{"apiGroups": ["argoproj.io"], "resources": ["workflowtasksets/status"], "verbs": ["patch"]}]});

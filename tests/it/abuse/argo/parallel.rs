@@ -1,5 +1,4 @@
-//! `@parallel` on Argo, from the resource step to the pods of its `JobSet`: Argo's, JobSet's and Kubernetes' controllers each
-//! do their part, and all of it is the deployer's.
+//! `@parallel` on Argo, from the resource step through the `JobSet` to its pods: all of them run as the deployer.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -23,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::{Deployed, deployed};
 
-/// The stack's rules, as docs/rules.md says for Argo: the class gives its accounts what Argo's steps need.
+/// The rules as in docs/rules.md for Argo: the class has role bindings for what Argo's steps need.
 fn rules() -> Options {
     let bindings =
         "mode: impersonate\n    roleBindings: [namesake-argo-task, namesake-argo-parallel]";
@@ -33,7 +32,7 @@ fn rules() -> Options {
     }
 }
 
-/// What the manifest in the resource step says, and Argo adds.
+/// The manifest in the resource step, with Argo's additions.
 fn job_set(name: &str, workflow: &DynamicObject) -> Result<DynamicObject> {
     let mut template = metaflow_job().into_value()["spec"]["template"].take();
     template["metadata"]["labels"]["workflows.argoproj.io/workflow"] = json!(workflow.name_any());
@@ -41,14 +40,14 @@ fn job_set(name: &str, workflow: &DynamicObject) -> Result<DynamicObject> {
     jobset::job_set(&metadata, &template)
 }
 
-/// Argo's pod for a `resource` template: no account is named in it.
+/// Argo's pod for a `resource` template; it names no service account.
 fn resource_pod(workflow: &DynamicObject) -> Value {
     pod(workflow, RESOURCE_STEP)
 }
 
 impl Deployed {
-    /// The resource pod makes the JobSet with its own token, once the broker has bound what the class says.
-    async fn makes_job_set(&self, workflow: &DynamicObject) -> Result<(Pod, DynamicObject)> {
+    /// The resource pod creates the JobSet with its own token, after the broker has created the role bindings of the class.
+    async fn create_job_set(&self, workflow: &DynamicObject) -> Result<(Pod, DynamicObject)> {
         let resource = self.argo.create_pod(resource_pod(workflow)).await?;
         let task = self.ns.as_pod(&resource).await?;
         let wanted = job_set("train", workflow)?;
@@ -67,7 +66,7 @@ fn a_parallel_step_runs_as_the_deployer_from_its_resource_pod_to_its_workers() -
     with_own_stack(rules(), |ns| async move {
         let d = deployed(ns).await?;
         let workflow = d.started().await?;
-        let (resource, made) = d.makes_job_set(&workflow).await?;
+        let (resource, made) = d.create_job_set(&workflow).await?;
         d.ns.runs_as(&resource, ALICE).await?;
         let controller = jobset::controller(&d.ns).await?;
         for of in 0..2 {
@@ -96,8 +95,8 @@ fn every_object_of_a_parallel_step_that_mallory_creates_is_refused_or_runs_as_ma
         refused(d.mallory.create::<Pod>(planted).await)?
             .with_code(403)?
             .with_message(MALLORY)?;
-        let (resource, made) = d.makes_job_set(&workflow).await?;
-        // A JobSet that names alice's Workflow, a Job that names her JobSet.
+        let (resource, made) = d.create_job_set(&workflow).await?;
+        // A JobSet that names alice's Workflow as its owner, and a Job that names her JobSet.
         let theirs = job_set("planted", &workflow)?;
         refused(hers.create(&post, &theirs).await)?
             .with_code(403)?
@@ -105,7 +104,7 @@ fn every_object_of_a_parallel_step_that_mallory_creates_is_refused_or_runs_as_ma
         refused(d.mallory.create::<Job>(job_of(&made, 0)?).await)?
             .with_code(403)?
             .with_message(MALLORY)?;
-        // Her own JobSet, labelled as alice's Workflow's.
+        // Mallory's own JobSet, with the label of alice's Workflow.
         let mut labelled = theirs.clone();
         labelled.metadata.owner_references = None;
         refused(hers.create(&post, &labelled).await)?
@@ -121,7 +120,7 @@ fn every_object_of_a_parallel_step_that_mallory_creates_is_refused_or_runs_as_ma
         refused(job_sets(&minted).create(&post, &theirs).await)?
             .with_code(403)?
             .with_message("token")?;
-        // Without alice's names it is mallory's own, whatever account its templates name.
+        // Without a reference to alice, it runs as mallory, whatever service account its templates name.
         let mut own = theirs.clone();
         own.metadata.owner_references = None;
         for replicated in own.data["spec"]["replicatedJobs"]

@@ -1,5 +1,4 @@
-//! Argo takes a pod for a node of a Workflow because of what stands on it: that must be true when the pod is created, and
-//! stay as it was.
+//! The keys by which Argo recognizes a pod as a node of a Workflow: they must be true when the pod is created, and cannot change.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
@@ -44,7 +43,7 @@ fn only_argo_changes_the_keys_of_bobs_pod_that_argo_acts_on() -> Result<()> {
                     .with_message(&person.name)?;
             }
         }
-        // What Argo does not look at is anybody's with the right.
+        // Keys that Argo does not read can be changed by anyone with the right.
         d.mallory
             .patch::<Pod>(&name, annotations("note", json!("x")))
             .await?;
@@ -58,7 +57,7 @@ fn a_pod_of_mallorys_workflow_is_not_a_node_of_bobs() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
         let bobs = create(&d.bob, &inline()).await?;
-        // Named like a node of bob's run.
+        // The name of a node of bob's run.
         let node = pod(&bobs, "start")["metadata"]["annotations"][NODE_ID].take();
         let mut named = inline();
         named["metadata"] = json!({"name": node});

@@ -1,4 +1,4 @@
-//! What Argo does at moments that nobody can time with its own controller, which runs in `tests/it/admission/argo`.
+//! Argo at moments that cannot be timed with its real controller, which runs in `tests/it/admission/argo`.
 
 use anyhow::{Result, ensure};
 use kube::{
@@ -25,7 +25,7 @@ fn deploying_alices_template_again_does_not_affect_running_workflows() -> Result
         let next = d.swapped_by(&d.alice).await?;
         d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, ALICE)
             .await?;
-        // What starts now may still get the version before, if Argo has not seen the new one.
+        // A Workflow that starts now may still get the previous version, if Argo's cache is stale.
         for spec in [&template()["spec"], &next] {
             let workflow = create(&d.bob, &trigger()).await?;
             let workflow = d.argo.store_spec(&workflow, spec).await?;
@@ -51,7 +51,7 @@ fn the_starter_of_anothers_workflow_can_stop_suspend_and_resume_it() -> Result<(
             )
             .await?;
         }
-        // Mallory may stop it, and not let it go on.
+        // Mallory may stop it, but not resume it.
         let resume = json!({"spec": {"suspend": null}});
         refused(patch(&d.mallory, "Workflow", &name, resume).await)?
             .with_code(403)?
@@ -71,7 +71,10 @@ fn the_starter_of_anothers_workflow_can_stop_suspend_and_resume_it() -> Result<(
 fn a_cluster_workflow_template_has_a_deployer_too() -> Result<()> {
     with_namespace(|ns| async move {
         let d = deployed(ns).await?;
-        let (admin, alice) = (d.ns.admin().await?, cluster_wide(&d.ns).await?);
+        let (admin, alice) = (
+            d.ns.admin().await?,
+            alice_with_cluster_templates(&d.ns).await?,
+        );
         let name = format!("{FLOW}-{}", d.ns.name);
         let mut run = trigger();
         run["spec"]["workflowTemplateRef"] = json!({"name": name, "clusterScope": true});
@@ -80,18 +83,18 @@ fn a_cluster_workflow_template_has_a_deployer_too() -> Result<()> {
         of_all["metadata"]["name"] = json!(name);
         let of_all: DynamicObject = serde_json::from_value(of_all)?;
         let params = PostParams::default();
-        let made = everywhere(&admin).create(&params, &of_all).await?;
+        let made = cluster_templates(&admin).create(&params, &of_all).await?;
         ensure!(
             made.annotations().contains_key(STAMP_ANNOTATION),
             "no stamp: {:?}",
             made.annotations()
         );
-        // The admin who deployed it is no user of these rules, and it would run as who deployed it.
+        // It would run as its deployer, but the rules do not match this admin.
         refused(create(&d.bob, &run).await)?.with_code(403)?;
-        everywhere(&admin)
+        cluster_templates(&admin)
             .delete(&name, &DeleteParams::default())
             .await?;
-        everywhere(&alice).create(&params, &of_all).await?;
+        cluster_templates(&alice).create(&params, &of_all).await?;
         let workflow = create(&d.bob, &run).await?;
         refused(d.argo.create_step_pod(&workflow, "start").await)?
             .with_code(503)?
@@ -99,7 +102,7 @@ fn a_cluster_workflow_template_has_a_deployer_too() -> Result<()> {
         let workflow = d.argo.store_spec(&workflow, &template()["spec"]).await?;
         d.ns.runs_as(&d.argo.create_step_pod(&workflow, "start").await?, ALICE)
             .await?;
-        // Bob, who only names it, changes nothing of it; what is stored and is not alice's runs as nobody.
+        // Bob only references it and changes nothing; a stored spec that is not alice's runs as nobody.
         let workflow = create(&d.bob, &run).await?;
         let mut other = template()["spec"].take();
         other["podMetadata"]["annotations"]["a"] = json!("b");
@@ -107,19 +110,19 @@ fn a_cluster_workflow_template_has_a_deployer_too() -> Result<()> {
         refused(d.argo.create_step_pod(&workflow, "start").await)?
             .with_code(403)?
             .with_message("no identity")?;
-        everywhere(&admin)
+        cluster_templates(&admin)
             .delete(&name, &DeleteParams::default())
             .await?;
         Ok(())
     })
 }
 
-fn everywhere(person: &Person) -> Api<DynamicObject> {
+fn cluster_templates(person: &Person) -> Api<DynamicObject> {
     Api::all_with(person.client().clone(), &kind("ClusterWorkflowTemplate"))
 }
 
-/// Alice, whom an admin lets deploy templates for the whole cluster.
-async fn cluster_wide(ns: &TestNamespace) -> Result<Person> {
+/// Alice, with the right to deploy templates for the whole cluster.
+async fn alice_with_cluster_templates(ns: &TestNamespace) -> Result<Person> {
     let group = "rbac.authorization.k8s.io";
     let role = json!({
         "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": "deploys-for-all"},
@@ -142,7 +145,7 @@ async fn cluster_wide(ns: &TestNamespace) -> Result<Person> {
         ..PostParams::default()
     };
     eventually("alice may deploy for all", async || {
-        everywhere(&alice).create(&dry_run, &probe).await?;
+        cluster_templates(&alice).create(&dry_run, &probe).await?;
         Ok(())
     })
     .await?;

@@ -1,22 +1,22 @@
-//! Objects that say something else than they should, of every kind.
+//! Malformed objects of every kind.
 
 use anyhow::{Context, Result, ensure};
 use namesake_tests::namespace::{TestNamespace, with_namespace};
 use serde_json::{Value, json};
 
-use super::{check_webhook_still_answers, maker, place, sends};
+use super::{check_webhook_still_answers, place, send_json, stamped_user};
 
-/// What becomes of it.
-enum Ends {
-    /// Its author is told so, in these words.
-    Told(&'static [&'static str]),
-    /// It is kept, as its author's.
-    Kept,
+/// The expected outcome.
+enum Outcome {
+    /// It is refused with a message that contains these words.
+    Refused(&'static [&'static str]),
+    /// It is stored with its author's stamp.
+    Stored,
 }
-use Ends::{Kept, Told};
+use Outcome::{Refused, Stored};
 
-/// Group, version and plural; kind; what is put over a good object; how it ends.
-type Row = (&'static str, &'static str, Value, Ends);
+/// Group, version and plural; kind; the patch of a valid object; the expected outcome.
+type Row = (&'static str, &'static str, Value, Outcome);
 
 const JOBS: (&str, &str) = ("batch/v1/jobs", "Job");
 const CRON_JOBS: (&str, &str) = ("batch/v1/cronjobs", "CronJob");
@@ -27,72 +27,84 @@ const TEMPLATES: (&str, &str) = ("argoproj.io/v1alpha1/workflowtemplates", "Work
 const CRONS: (&str, &str) = ("argoproj.io/v1alpha1/cronworkflows", "CronWorkflow");
 const TASK_SETS: (&str, &str) = ("argoproj.io/v1alpha1/workflowtasksets", "WorkflowTaskSet");
 
-fn row(of: (&'static str, &'static str), over: Value, ends: Ends) -> Row {
+fn row(of: (&'static str, &'static str), over: Value, ends: Outcome) -> Row {
     (of.0, of.1, over, ends)
 }
 
-/// What the webhook tells whoever made it.
+/// The remedy in the webhook's message.
 const FIX: &str = "mend the object and create it again";
 
-/// Lists inside lists.
+/// Nested lists.
 fn nested(levels: usize) -> Value {
     (0..levels).fold(json!("x"), |inside, _| json!([inside]))
 }
 
-/// What the API server knows the types of, it refuses itself, and names what is wrong.
+/// Kinds of Kubernetes itself: the API server refuses them and names the field.
 fn of_kubernetes() -> Vec<Row> {
     let job = |spec: Value| json!({"spec": spec});
     vec![
-        row(JOBS, json!({"kind": "Pod"}), Told(&["Pod"])),
-        row(JOBS, json!({"kind": "Workflow"}), Told(&["Workflow"])),
-        row(JOBS, json!({"apiVersion": "batch/v9"}), Told(&["batch/v9"])),
-        row(JOBS, job(json!("x")), Told(&["Job.spec"])),
-        row(JOBS, job(json!({})), Told(&["spec.template"])),
-        row(JOBS, job(json!({"template": []})), Told(&["spec.template"])),
-        row(JOBS, job(json!({"template": 1})), Told(&["spec.template"])),
+        row(JOBS, json!({"kind": "Pod"}), Refused(&["Pod"])),
+        row(JOBS, json!({"kind": "Workflow"}), Refused(&["Workflow"])),
+        row(
+            JOBS,
+            json!({"apiVersion": "batch/v9"}),
+            Refused(&["batch/v9"]),
+        ),
+        row(JOBS, job(json!("x")), Refused(&["Job.spec"])),
+        row(JOBS, job(json!({})), Refused(&["spec.template"])),
+        row(
+            JOBS,
+            job(json!({"template": []})),
+            Refused(&["spec.template"]),
+        ),
+        row(
+            JOBS,
+            job(json!({"template": 1})),
+            Refused(&["spec.template"]),
+        ),
         row(
             JOBS,
             json!({"metadata": {"annotations": {"a": 1}}}),
-            Told(&["annotations"]),
+            Refused(&["annotations"]),
         ),
         row(
             JOBS,
             json!({"metadata": {"labels": ["a"]}}),
-            Told(&["labels"]),
+            Refused(&["labels"]),
         ),
         row(
             JOBS,
             json!({"metadata": {"name": null, "annotations": {"a": "b"}}}),
-            Told(&["metadata.name", "generateName", "create it again"]),
+            Refused(&["metadata.name", "generateName", "create it again"]),
         ),
-        row(CRON_JOBS, job(json!({})), Told(&["spec.schedule"])),
+        row(CRON_JOBS, job(json!({})), Refused(&["spec.schedule"])),
         row(
             CRON_JOBS,
             job(json!({"schedule": "* * * * *", "jobTemplate": "x"})),
-            Told(&["jobTemplate"]),
+            Refused(&["jobTemplate"]),
         ),
         row(
             CRON_JOBS,
             job(
                 json!({"schedule": "* * * * *", "jobTemplate": {"spec": {"template": {"spec": 7}}}}),
             ),
-            Told(&["template.spec"]),
+            Refused(&["template.spec"]),
         ),
-        row(PODS, job(json!({})), Told(&["spec.containers"])),
+        row(PODS, job(json!({})), Refused(&["spec.containers"])),
         row(
             PODS,
             job(json!({"containers": nested(200)})),
-            Told(&["containers"]),
+            Refused(&["containers"]),
         ),
         row(
             PODS,
             job(json!({"serviceAccountName": {"name": "x"}, "containers": []})),
-            Told(&["serviceAccountName"]),
+            Refused(&["serviceAccountName"]),
         ),
     ]
 }
 
-/// Its schema says little of what is in it.
+/// JobSets, whose schema validates little.
 fn of_job_sets() -> Vec<Row> {
     let jobs = |jobs: Value| json!({"spec": {"replicatedJobs": jobs}});
     let template = |template: Value| {
@@ -100,89 +112,89 @@ fn of_job_sets() -> Vec<Row> {
     };
     const PLACE: &str = "spec.replicatedJobs[0].template.spec.template";
     vec![
-        row(JOB_SETS, json!({}), Kept),
-        row(JOB_SETS, json!({"spec": {}}), Kept),
-        row(JOB_SETS, jobs(json!([])), Kept),
-        row(JOB_SETS, template(json!({})), Kept),
-        row(JOB_SETS, json!({"spec": "x"}), Told(&["spec"])),
+        row(JOB_SETS, json!({}), Stored),
+        row(JOB_SETS, json!({"spec": {}}), Stored),
+        row(JOB_SETS, jobs(json!([])), Stored),
+        row(JOB_SETS, template(json!({})), Stored),
+        row(JOB_SETS, json!({"spec": "x"}), Refused(&["spec"])),
         row(
             JOB_SETS,
             jobs(json!({})),
-            Told(&["spec.replicatedJobs is not a list", FIX]),
+            Refused(&["spec.replicatedJobs is not a list", FIX]),
         ),
         row(
             JOB_SETS,
             jobs(json!([1])),
-            Told(&["spec.replicatedJobs[0] is not an object", FIX]),
+            Refused(&["spec.replicatedJobs[0] is not an object", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!([])),
-            Told(&[PLACE, "is not an object", FIX]),
+            Refused(&[PLACE, "is not an object", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"metadata": {"annotations": {"a": 1}}})),
-            Told(&[PLACE, "metadata.annotations.a is not a string", FIX]),
+            Refused(&[PLACE, "metadata.annotations.a is not a string", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"metadata": {"labels": "x"}})),
-            Told(&[PLACE, "metadata.labels is not an object", FIX]),
+            Refused(&[PLACE, "metadata.labels is not an object", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"spec": {"serviceAccountName": 7}})),
-            Told(&[PLACE, "spec.serviceAccountName is not a string", FIX]),
+            Refused(&[PLACE, "spec.serviceAccountName is not a string", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"spec": {"hostNetwork": "yes"}})),
-            Told(&[PLACE, "spec.hostNetwork is not a boolean", FIX]),
+            Refused(&[PLACE, "spec.hostNetwork is not a boolean", FIX]),
         ),
         row(
             JOB_SETS,
             template(json!({"spec": {"containers": nested(200)}})),
-            Told(&["nested too deeply", FIX]),
+            Refused(&["nested too deeply", FIX]),
         ),
         row(
             JOB_SETS,
             json!({"spec": {"nodeSelector": {"a": 1}}}),
-            Told(&["spec.nodeSelector", "integer `1`", FIX]),
+            Refused(&["spec.nodeSelector", "integer `1`", FIX]),
         ),
     ]
 }
 
-/// Argo's own definitions of its kinds have no schema, so that everything gets as far as we are.
+/// Argo's kinds, whose definitions have no schema, so that everything reaches the webhook.
 fn of_specs() -> Vec<Row> {
     let spec = |spec: Value| json!({"spec": spec});
     let mut rows = Vec::new();
     for kind in [WORKFLOWS, TEMPLATES] {
         rows.extend([
-            row(kind, json!({}), Kept),
-            row(kind, spec(json!(null)), Kept),
-            row(kind, spec(json!({"templates": "x"})), Kept),
-            row(kind, spec(json!({"templates": [1, null, [], "x"]})), Kept),
+            row(kind, json!({}), Stored),
+            row(kind, spec(json!(null)), Stored),
+            row(kind, spec(json!({"templates": "x"})), Stored),
+            row(kind, spec(json!({"templates": [1, null, [], "x"]})), Stored),
             row(
                 kind,
                 spec(json!({"templates": [{"container": {"image": 7}, "metadata": {"annotations": {"a": 1}}}]})),
-                Kept,
+                Stored,
             ),
-            row(kind, spec(json!({"workflowTemplateRef": {"name": 7}})), Kept),
-            row(kind, spec(json!([])), Told(&["spec", "expected an object", FIX])),
-            row(kind, spec(json!("x")), Told(&["spec", "\"x\"", FIX])),
+            row(kind, spec(json!({"workflowTemplateRef": {"name": 7}})), Stored),
+            row(kind, spec(json!([])), Refused(&["spec", "expected an object", FIX])),
+            row(kind, spec(json!("x")), Refused(&["spec", "\"x\"", FIX])),
             row(
                 kind,
                 spec(json!({"serviceAccountName": 7})),
-                Told(&["spec.serviceAccountName", "`7`", "a string", FIX]),
+                Refused(&["spec.serviceAccountName", "`7`", "a string", FIX]),
             ),
             row(
                 kind,
                 spec(json!({"templates": nested(200)})),
-                Told(&["nested too deeply", FIX]),
+                Refused(&["nested too deeply", FIX]),
             ),
-            row(kind, json!({"metadata": {"annotations": {"a": 1}}}), Told(&["annotations"])),
-            row(kind, json!({"metadata": "x"}), Told(&["ObjectMeta"])),
+            row(kind, json!({"metadata": {"annotations": {"a": 1}}}), Refused(&["annotations"])),
+            row(kind, json!({"metadata": "x"}), Refused(&["ObjectMeta"])),
         ]);
     }
     rows
@@ -192,35 +204,39 @@ fn of_argo() -> Vec<Row> {
     let spec = |spec: Value| json!({"spec": spec});
     let mut rows = of_specs();
     rows.extend([
-        row(CRONS, json!({}), Kept),
-        row(CRONS, spec(json!({"workflowSpec": []})), Kept),
-        row(CRONS, spec(json!({"workflowSpec": {"templates": 7}})), Kept),
+        row(CRONS, json!({}), Stored),
+        row(CRONS, spec(json!({"workflowSpec": []})), Stored),
+        row(
+            CRONS,
+            spec(json!({"workflowSpec": {"templates": 7}})),
+            Stored,
+        ),
         row(
             CRONS,
             spec(json!({"workflowSpec": nested(200)})),
-            Told(&["nested too deeply", FIX]),
+            Refused(&["nested too deeply", FIX]),
         ),
         row(
             WORKFLOWS,
             json!({"spec": {}, "status": "x"}),
-            Told(&["status", "only Argo writes it"]),
+            Refused(&["status", "only Argo writes it"]),
         ),
         row(
             WORKFLOWS,
             json!({"spec": {}, "status": {"nodes": nested(200)}}),
-            Told(&["nested too deeply", FIX]),
+            Refused(&["nested too deeply", FIX]),
         ),
         row(
             TASK_SETS,
             spec(json!({"tasks": nested(200)})),
-            Told(&["guard.namesake.dev", "workflowtaskset", "mallory@acme.com"]),
+            Refused(&["guard.namesake.dev", "workflowtaskset", "mallory@acme.com"]),
         ),
-        // The API server goes by where it is sent, and calls it what it is.
-        row(WORKFLOWS, json!({"kind": "CronWorkflow"}), Kept),
+        // The API server goes by the URL, and sets the kind itself.
+        row(WORKFLOWS, json!({"kind": "CronWorkflow"}), Stored),
         row(
             WORKFLOWS,
             json!({"apiVersion": "argoproj.io/v9"}),
-            Told(&["argoproj.io/v9"]),
+            Refused(&["argoproj.io/v9"]),
         ),
     ]);
     rows
@@ -238,13 +254,13 @@ async fn check(ns: &TestNamespace, rows: Vec<Row>) -> Result<()> {
     for (number, (of, kind, over, ends)) in rows.into_iter().enumerate() {
         let body = object(of, kind, number, &over);
         let about = || format!("{of}: {:.300}", over.to_string());
-        let answer = sends(&mallory, "POST", &place(of, &ns.name), &body).await?;
+        let answer = send_json(&mallory, "POST", &place(of, &ns.name), &body).await?;
         match ends {
-            Told(says) => answer.tells(says).with_context(about)?,
-            Kept => {
-                let made = answer.kept().with_context(about)?;
-                let maker = maker(&made).with_context(about)?;
-                ensure!(maker == mallory.name, "{}: {maker}", about());
+            Refused(says) => answer.expect_refusal(says).with_context(about)?,
+            Stored => {
+                let made = answer.expect_stored().with_context(about)?;
+                let user = stamped_user(&made).with_context(about)?;
+                ensure!(user == mallory.name, "{}: {user}", about());
             }
         }
     }
@@ -275,7 +291,9 @@ fn a_malformed_change_is_refused_and_changes_nothing() -> Result<()> {
         let flow = json!({"spec": namesake_tests::controllers::replayed_argo::inline()["spec"]});
         let made = object(of, kind, 0, &flow);
         let place = place(of, &ns.name);
-        sends(&alice, "POST", &place, &made).await?.kept()?;
+        send_json(&alice, "POST", &place, &made)
+            .await?
+            .expect_stored()?;
         let path = format!("{place}/bad-0");
         for (change, says) in [
             (json!({"spec": []}), "spec"),
@@ -295,13 +313,13 @@ fn a_malformed_change_is_refused_and_changes_nothing() -> Result<()> {
             ),
         ] {
             let about = || format!("{:.200}", change.to_string());
-            let answer = sends(&mallory, "PATCH", &path, &change).await?;
-            answer.tells(&[says]).with_context(about)?;
+            let answer = send_json(&mallory, "PATCH", &path, &change).await?;
+            answer.expect_refusal(&[says]).with_context(about)?;
         }
-        // Of her own it is hers to break; the stamp stays hers.
-        let broken = sends(&alice, "PATCH", &path, &json!({"spec": {"templates": 7}})).await?;
-        let maker = maker(&broken.kept()?)?;
-        ensure!(maker == alice.name, "{maker}");
+        // She may break her own object; the stamp stays hers.
+        let broken = send_json(&alice, "PATCH", &path, &json!({"spec": {"templates": 7}})).await?;
+        let user = stamped_user(&broken.expect_stored()?)?;
+        ensure!(user == alice.name, "{user}");
         check_webhook_still_answers(&ns).await
     })
 }

@@ -1,4 +1,4 @@
-//! As large as the API server takes it: 256 KiB of annotations on an object, and objects of near 1.5 MB.
+//! The largest objects that the API server accepts: 256 KiB of annotations on an object, and objects of nearly 1.5 MB.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -12,13 +12,13 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{Answer, check_webhook_still_answers, maker, place, sends};
+use super::{Answer, check_webhook_still_answers, place, send_json, stamped_user};
 
-/// The API server's own limit on the annotations of one object, keys and values, in bytes.
+/// The API server's limit for the annotations of one object, keys and values, in bytes.
 const ANNOTATIONS: usize = 256 * 1024;
-/// Room for what Metaflow and we write beside it.
+/// Room for the annotations of Metaflow and Namesake.
 const OURS: usize = 8 * 1024;
-/// etcd takes 1.5 MiB in one request.
+/// etcd accepts 1.5 MiB in one request.
 const OBJECT: usize = 1_450_000;
 
 #[test]
@@ -45,7 +45,7 @@ fn a_job_with_a_megabyte_of_annotations_is_refused_by_the_api_server_itself() ->
     with_namespace(|ns| async move {
         let mallory = ns.mallory().await?;
         let megabyte = "x".repeat(1024 * 1024);
-        // Full to the last byte: then ours is what does not fit any more.
+        // Full to the last byte, so our annotations do not fit.
         let fat = metaflow_job().annotated("fat", "").into_value();
         let all = fat["metadata"]["annotations"].as_object();
         let bytes =
@@ -56,16 +56,16 @@ fn a_job_with_a_megabyte_of_annotations_is_refused_by_the_api_server_itself() ->
             metaflow_job().annotated("fat", &"x".repeat(ANNOTATIONS - there)),
         ] {
             let made = Answer(mallory.create::<Job>(draft).await.map(|_| Value::Null));
-            made.tells(&["metadata.annotations", "Too long"])?;
+            made.expect_refusal(&["metadata.annotations", "Too long"])?;
         }
         let pod = metaflow_pod().annotated("fat", &megabyte);
         let made = Answer(mallory.create::<Pod>(pod).await.map(|_| Value::Null));
-        made.tells(&["metadata.annotations", "Too long"])?;
+        made.expect_refusal(&["metadata.annotations", "Too long"])?;
         check_webhook_still_answers(&ns).await
     })
 }
 
-/// A spec of Argo's with many templates and large arguments.
+/// An Argo spec with many templates and large arguments.
 fn large() -> Value {
     let mut large = template()["spec"].take();
     let start = large["templates"].as_array().and_then(|all| {
@@ -98,19 +98,19 @@ fn objects_near_one_and_a_half_megabytes_are_stamped_changed_and_run() -> Result
         workflow["spec"] = large();
         ensure!(workflow.to_string().len() > OBJECT - 10_000, "it is small");
         let made = create(&alice, &workflow).await?;
-        ensure!(maker(&serde_json::to_value(&made)?)? == ALICE);
-        // UPDATE carries it twice.
+        ensure!(stamped_user(&serde_json::to_value(&made)?)? == ALICE);
+        // An UPDATE review contains the object twice.
         let path = place("argoproj.io/v1alpha1/workflows", &ns.name);
         let path = format!("{path}/{}", made.name_any());
         let change = json!({"spec": {"templates": []}});
-        sends(&mallory, "PATCH", &path, &change).await?.tells(&[
-            "spec.templates",
-            ALICE,
-            MALLORY,
-        ])?;
+        send_json(&mallory, "PATCH", &path, &change)
+            .await?
+            .expect_refusal(&["spec.templates", ALICE, MALLORY])?;
         let stop = json!({"spec": {"suspend": true}, "metadata": {"annotations": {STAMP_ANNOTATION: "x"}}});
-        let stopped = sends(&mallory, "PATCH", &path, &stop).await?.kept()?;
-        ensure!(maker(&stopped)? == ALICE);
+        let stopped = send_json(&mallory, "PATCH", &path, &stop)
+            .await?
+            .expect_stored()?;
+        ensure!(stamped_user(&stopped)? == ALICE);
         ns.runs_as(&argo.create_step_pod(&made, "start").await?, ALICE)
             .await?;
         check_webhook_still_answers(&ns).await

@@ -1,5 +1,4 @@
-//! What stands where a stamp or a resolution belongs, and is none: it counts for nothing, and nobody is refused for it who would
-//! not have been.
+//! Invalid stamps and resolutions: they have no effect, and cause no additional refusals.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
@@ -14,9 +13,9 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{check_webhook_still_answers, maker, parents, place, sends};
+use super::{check_webhook_still_answers, one_of_each_kind, place, send_json, stamped_user};
 
-/// Control characters, a text as large as annotations get, and what looks like ours and is not.
+/// Control characters, a text as large as annotations can be, and texts that resemble stamps.
 fn texts() -> Vec<String> {
     vec![
         "\u{0}\u{1b}[2J\r\n\u{7f}\u{9b}".to_owned(),
@@ -36,10 +35,10 @@ fn with_stamp(of: &str, object: &Value, name: &str, text: &str) -> Value {
     object
 }
 
-async fn is_of(ns: &TestNamespace, object: &Value, who: &str) -> Result<()> {
-    let maker =
-        maker(object).with_context(|| format!("{:.300}", object["metadata"].to_string()))?;
-    ensure!(maker == who, "{}: {maker}", ns.name);
+async fn is_stamped_for(ns: &TestNamespace, object: &Value, who: &str) -> Result<()> {
+    let user =
+        stamped_user(object).with_context(|| format!("{:.300}", object["metadata"].to_string()))?;
+    ensure!(user == who, "{}: {user}", ns.name);
     Ok(())
 }
 
@@ -47,20 +46,27 @@ async fn is_of(ns: &TestNamespace, object: &Value, who: &str) -> Result<()> {
 fn a_stamp_with_control_characters_or_of_100_kb_is_void_on_any_kind() -> Result<()> {
     with_namespace(|ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
-        for (of, object) in parents() {
+        for (of, object) in one_of_each_kind() {
             let place = place(of, &ns.name);
             let alices = with_stamp(of, &object, "alices", "x");
-            sends(&alice, "POST", &place, &alices).await?.kept()?;
+            send_json(&alice, "POST", &place, &alices)
+                .await?
+                .expect_stored()?;
             for (number, text) in texts().iter().enumerate() {
                 let about = || format!("{of}, text {number}");
                 let own = with_stamp(of, &object, &format!("own-{number}"), text);
-                let made = sends(&mallory, "POST", &place, &own).await?;
-                is_of(&ns, &made.kept().with_context(about)?, &mallory.name).await?;
+                let made = send_json(&mallory, "POST", &place, &own).await?;
+                is_stamped_for(
+                    &ns,
+                    &made.expect_stored().with_context(about)?,
+                    &mallory.name,
+                )
+                .await?;
                 let over = json!({"metadata": {"annotations": {STAMP_ANNOTATION: text}}});
                 let path = format!("{place}/alices");
-                let changed = sends(&mallory, "PATCH", &path, &over).await?;
-                let changed = changed.kept().with_context(about)?;
-                is_of(&ns, &changed, &alice.name)
+                let changed = send_json(&mallory, "PATCH", &path, &over).await?;
+                let changed = changed.expect_stored().with_context(about)?;
+                is_stamped_for(&ns, &changed, &alice.name)
                     .await
                     .with_context(about)?;
             }
@@ -76,7 +82,7 @@ fn a_pod_with_such_a_stamp_and_resolution_runs_as_its_creator() -> Result<()> {
         for text in texts() {
             let mut pod = metaflow_pod();
             for key in [STAMP_ANNOTATION, RESOLUTION_ANNOTATION, USER_ANNOTATION] {
-                // All three have to fit.
+                // All three must fit.
                 let part: String = text.chars().take(80_000).collect();
                 pod = pod.annotated(key, &part);
             }

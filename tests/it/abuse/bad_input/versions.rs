@@ -1,4 +1,4 @@
-//! Versions of other people's kinds that nobody had heard of when this was written: the same objects under another name.
+//! Newer API versions of Argo's and JobSet's kinds, which the code does not know.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::{
@@ -20,9 +20,9 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{check_webhook_still_answers, maker, place, sends};
+use super::{check_webhook_still_answers, place, send_json, stamped_user};
 
-/// The definitions that get a version `v1` here, and the version that is stored.
+/// The definitions that get a version `v1`, and the stored version.
 const KINDS: [(&str, &str); 5] = [
     ("argoproj.io/v1/workflows", "Workflow"),
     ("argoproj.io/v1/workflowtemplates", "WorkflowTemplate"),
@@ -31,7 +31,7 @@ const KINDS: [(&str, &str); 5] = [
     ("jobset.x-k8s.io/v1/jobsets", "JobSet"),
 ];
 
-/// Serves a version `v1` of each beside what there is, or no longer does.
+/// Adds a version `v1` to each definition, or removes it.
 async fn serve(ns: &TestNamespace, serve: bool) -> Result<()> {
     let admin = ns.admin().await?;
     let kinds: Api<CustomResourceDefinition> = Api::all(admin.client().clone());
@@ -63,7 +63,7 @@ async fn serve(ns: &TestNamespace, serve: bool) -> Result<()> {
     Ok(())
 }
 
-fn of_alice(of: &str, kind: &str) -> Value {
+fn draft_of_alice(of: &str, kind: &str) -> Value {
     let job = metaflow_job().into_value();
     let jobs = json!([{"name": "a", "template": {"spec": {"template": job["spec"]["template"]}}}]);
     let (api_version, _) = of.rsplit_once('/').unwrap_or_default();
@@ -85,25 +85,30 @@ fn change(kind: &str) -> Value {
     }
 }
 
-/// What is made and changed at the newer version goes through the same hands.
-async fn is_the_same(ns: &TestNamespace, alice: &Person, mallory: &Person) -> Result<()> {
+/// Objects created and changed at the newer version get the same stamps and checks.
+async fn check_newer_version(ns: &TestNamespace, alice: &Person, mallory: &Person) -> Result<()> {
     for (of, kind) in KINDS {
         let place = place(of, &ns.name);
-        let mine = of_alice(of, kind);
+        let mine = draft_of_alice(of, kind);
         if kind == "WorkflowTaskResult" {
-            let fed = sends(mallory, "POST", &place, &mine).await?;
-            fed.tells(&["guard.namesake.dev", MALLORY])?;
+            let fed = send_json(mallory, "POST", &place, &mine).await?;
+            fed.expect_refusal(&["guard.namesake.dev", MALLORY])?;
             continue;
         }
-        let made = sends(alice, "POST", &place, &mine).await?.kept()?;
-        ensure!(maker(&made)? == ALICE, "{kind}");
+        let made = send_json(alice, "POST", &place, &mine)
+            .await?
+            .expect_stored()?;
+        ensure!(stamped_user(&made)? == ALICE, "{kind}");
         let path = format!("{place}/newer");
-        let changed = sends(mallory, "PATCH", &path, &change(kind)).await?;
+        let changed = send_json(mallory, "PATCH", &path, &change(kind)).await?;
         if kind == "WorkflowTemplate" {
-            // Whoever deploys it again is its deployer.
-            ensure!(maker(&changed.kept()?)? == MALLORY, "{kind}");
+            // The person who deploys it again is its deployer.
+            ensure!(
+                stamped_user(&changed.expect_stored()?)? == MALLORY,
+                "{kind}"
+            );
         } else {
-            changed.tells(&[ALICE, MALLORY])?;
+            changed.expect_refusal(&[ALICE, MALLORY])?;
         }
     }
     Ok(())
@@ -114,8 +119,8 @@ fn an_unknown_version_of_a_known_kind_is_admitted_like_the_known_one() -> Result
     with_own_stack(Options::default(), |ns| async move {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         serve(&ns, true).await?;
-        let same = is_the_same(&ns, &alice, &mallory).await;
-        // A child that names its owner by the newer version.
+        let same = check_newer_version(&ns, &alice, &mallory).await;
+        // A child that references its owner at the newer version.
         let owned = async {
             let argo = Controller::of(&ns).await?;
             let workflow = create(&alice, &inline()).await?;

@@ -1,4 +1,4 @@
-//! What the twin finds in the final pod, whatever webhooks come after ours.
+//! Changes by webhooks that come after ours, which the final check refuses.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -16,22 +16,25 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-fn miner() -> Value {
-    json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "miner", "image": "evil.example/miner"}}])
+fn add_miner() -> Value {
+    json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "add_miner", "image": "evil.example/add_miner"}}])
 }
 
-/// Another webhook, once the API server calls it: pods are not what they were.
+/// Starts another webhook, and waits until the API server calls it and it changes pods.
 async fn other_webhook(ns: &TestNamespace, patch: Value) -> Result<OtherWebhook> {
-    // Her identity is there, so that nothing but the change can be the reason.
+    // Her identity exists, so the change is the only possible reason.
     ns.alice().await?.create::<Pod>(pod()).await?;
-    asked(
+    wait_until_called(
         ns,
         OtherWebhook::start(ns, &patch, Reinvocation::Never).await?,
     )
     .await
 }
 
-async fn asked(ns: &TestNamespace, other_webhook: OtherWebhook) -> Result<OtherWebhook> {
+async fn wait_until_called(
+    ns: &TestNamespace,
+    other_webhook: OtherWebhook,
+) -> Result<OtherWebhook> {
     let alice = ns.alice().await?;
     eventually("the API server calls the other webhook", async || {
         match alice.dry_run::<Pod>(pod()).await {
@@ -60,12 +63,12 @@ async fn asked(ns: &TestNamespace, other_webhook: OtherWebhook) -> Result<OtherW
 fn a_container_that_another_webhook_adds_is_refused_even_though_our_webhook_is_reinvoked()
 -> Result<()> {
     with_namespace(|ns| async move {
-        let other_webhook = other_webhook(&ns, miner()).await?;
+        let other_webhook = other_webhook(&ns, add_miner()).await?;
         let answer = ns.alice().await?.create::<Pod>(pod()).await;
         other_webhook.delete().await?;
         refused(answer)?
             .with_code(403)?
-            .with_message("container miner (image evil.example/miner)")?
+            .with_message("container add_miner (image evil.example/add_miner)")?
             .with_message("sidecars")?
             .with_message("validate.namesake.dev")?;
         Ok(())
@@ -75,10 +78,10 @@ fn a_container_that_another_webhook_adds_is_refused_even_though_our_webhook_is_r
 #[test]
 fn a_pod_of_the_job_controller_is_refused_too_and_the_events_of_the_job_say_why() -> Result<()> {
     with_namespace(|ns| async move {
-        let other_webhook = other_webhook(&ns, miner()).await?;
+        let other_webhook = other_webhook(&ns, add_miner()).await?;
         let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let told = ns
-            .wait_for_refusal(&job.name_any(), "container miner")
+            .wait_for_refusal(&job.name_any(), "container add_miner")
             .await;
         other_webhook.delete().await?;
         told
@@ -90,13 +93,16 @@ fn a_container_that_an_earlier_webhook_adds_to_the_pod_of_a_job_is_refused() -> 
     with_namespace(|ns| async move {
         let alice = ns.alice().await?;
         alice.create::<Pod>(pod()).await?;
-        let other_webhook =
-            asked(&ns, OtherWebhook::start_before_ours(&ns, &miner()).await?).await?;
-        // A pod of her own is hers as it comes: nobody knows what she asked for before that webhook.
+        let other_webhook = wait_until_called(
+            &ns,
+            OtherWebhook::start_before_ours(&ns, &add_miner()).await?,
+        )
+        .await?;
+        // A bare pod is accepted as it arrives: nothing records what she requested before that webhook.
         let bare = alice.create::<Pod>(pod()).await;
         let job = alice.create::<Job>(metaflow_job()).await?;
         let told = ns
-            .wait_for_refusal(&job.name_any(), "container miner")
+            .wait_for_refusal(&job.name_any(), "container add_miner")
             .await;
         other_webhook.delete().await?;
         ns.runs_as(&bare?, ALICE).await?;

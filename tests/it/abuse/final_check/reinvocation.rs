@@ -1,4 +1,4 @@
-//! Other webhooks after ours.
+//! Other webhooks after ours, and reinvocation.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
@@ -14,7 +14,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// Another webhook, once the API server calls it: its label is on the pods.
+/// Starts another webhook, and waits until the API server calls it: its label is on the pods.
 async fn other_webhook(
     ns: &TestNamespace,
     patch: Value,
@@ -40,8 +40,8 @@ async fn other_webhook(
     Ok(other_webhook)
 }
 
-/// What she is answered who makes a pod.
-async fn alice_asks(ns: &TestNamespace) -> Result<kube::Result<Pod>> {
+/// Creates a pod as alice.
+async fn create_pod_as_alice(ns: &TestNamespace) -> Result<kube::Result<Pod>> {
     let alice = ns.alice().await?;
     Ok(alice.create(pod().labelled("a", "b")).await)
 }
@@ -50,7 +50,7 @@ async fn alice_asks(ns: &TestNamespace) -> Result<kube::Result<Pod>> {
 fn a_harmless_webhook_after_ours_changes_nothing() -> Result<()> {
     with_namespace(|ns| async move {
         let other_webhook = other_webhook(&ns, json!([]), Reinvocation::IfNeeded).await?;
-        let made = alice_asks(&ns).await??;
+        let made = create_pod_as_alice(&ns).await??;
         other_webhook.delete().await?;
         ns.runs_as(&made, ALICE).await?;
         ensure!(
@@ -62,7 +62,7 @@ fn a_harmless_webhook_after_ours_changes_nothing() -> Result<()> {
     })
 }
 
-fn takes_the_account() -> Value {
+fn replace_account() -> Value {
     json!([
         {"op": "add", "path": "/spec/serviceAccountName", "value": "metaflow"},
         {"op": "add", "path": "/spec/serviceAccount", "value": "metaflow"},
@@ -72,8 +72,8 @@ fn takes_the_account() -> Value {
 #[test]
 fn our_webhook_is_reinvoked_and_restores_the_account() -> Result<()> {
     with_namespace(|ns| async move {
-        let other_webhook = other_webhook(&ns, takes_the_account(), Reinvocation::Never).await?;
-        let made = alice_asks(&ns).await??;
+        let other_webhook = other_webhook(&ns, replace_account(), Reinvocation::Never).await?;
+        let made = create_pod_as_alice(&ns).await??;
         other_webhook.delete().await?;
         ns.runs_as(&made, ALICE).await?;
         Ok(())
@@ -83,13 +83,13 @@ fn our_webhook_is_reinvoked_and_restores_the_account() -> Result<()> {
 #[test]
 fn the_final_check_refuses_a_pod_whose_account_another_webhook_keeps_changing() -> Result<()> {
     with_namespace(|ns| async move {
-        // Her identity is there, so that nothing but the change can be the reason.
+        // Her identity exists, so the change is the only possible reason.
         ns.alice()
             .await?
             .create::<Pod>(pod().labelled("a", "b"))
             .await?;
-        let other_webhook = other_webhook(&ns, takes_the_account(), Reinvocation::IfNeeded).await?;
-        let answer = alice_asks(&ns).await?;
+        let other_webhook = other_webhook(&ns, replace_account(), Reinvocation::IfNeeded).await?;
+        let answer = create_pod_as_alice(&ns).await?;
         other_webhook.delete().await?;
         refused(answer)?
             .with_code(403)?
@@ -135,7 +135,7 @@ fn the_final_check_refuses_a_pod_that_was_given_bobs_resolution_and_account() ->
             {"op": "add", "path": "/spec/serviceAccount", "value": account_of(&bobs)},
         ]);
         let other_webhook = other_webhook(&ns, stolen, Reinvocation::IfNeeded).await?;
-        let answer = alice_asks(&ns).await?;
+        let answer = create_pod_as_alice(&ns).await?;
         other_webhook.delete().await?;
         refused(answer)?
             .with_code(403)?

@@ -1,4 +1,4 @@
-//! Policies cannot guard policies: the webhook looks, and raises the alarm.
+//! The alarm of the webhook about missing or changed policies, which policies cannot protect themselves.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
@@ -16,7 +16,7 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-async fn faults_are(ns: &TestNamespace, count: u32) -> Result<()> {
+async fn wait_for_faults(ns: &TestNamespace, count: u32) -> Result<()> {
     eventually(&format!("the webhook counts {count} faults"), async || {
         let text = ns.stack.webhook_metrics().await?;
         let line = text
@@ -32,7 +32,7 @@ async fn faults_are(ns: &TestNamespace, count: u32) -> Result<()> {
 #[test]
 fn a_policy_that_an_admin_weakens_is_reported_until_it_is_restored() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        faults_are(&ns, 0).await?;
+        wait_for_faults(&ns, 0).await?;
         let client = ns.admin().await?.client().clone();
         let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
         let become_ = async |actions: &[&str]| {
@@ -43,7 +43,7 @@ fn a_policy_that_an_admin_weakens_is_reported_until_it_is_restored() -> Result<(
         };
         become_(&["Warn"]).await?;
         let alarm = async {
-            faults_are(&ns, 1).await?;
+            wait_for_faults(&ns, 1).await?;
             let events: Api<Event> = Api::namespaced(client, SYSTEM_NAMESPACE);
             eventually("an Event names the policy", async || {
                 let all = events.list(&ListParams::default()).await?.items;
@@ -62,6 +62,6 @@ fn a_policy_that_an_admin_weakens_is_reported_until_it_is_restored() -> Result<(
         .await;
         become_(&["Deny"]).await?;
         alarm?;
-        faults_are(&ns, 0).await
+        wait_for_faults(&ns, 0).await
     })
 }

@@ -1,4 +1,4 @@
-//! Rights in the cluster: what a managed account may do comes from its class.
+//! Rights of managed service accounts in the cluster: they come only from their class.
 
 use anyhow::Result;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
@@ -27,8 +27,8 @@ fn binding(name: &str, subject: &Value) -> Value {
     })
 }
 
-/// Bob's account, by both names that RBAC knows it by.
-fn names_of_bobs(ns: &TestNamespace) -> [Value; 2] {
+/// Both names of bob's service account in RBAC.
+fn subjects_of_bob(ns: &TestNamespace) -> [Value; 2] {
     let name = ns.name_for(BOB);
     let user = format!("system:serviceaccount:{}:{name}", ns.name);
     [
@@ -41,7 +41,7 @@ fn names_of_bobs(ns: &TestNamespace) -> [Value; 2] {
 fn only_the_broker_and_admins_bind_roles_to_bobs_account() -> Result<()> {
     with_namespace(|ns| async move {
         let somebody = person_with_cluster_rights(&ns).await?;
-        for subject in names_of_bobs(&ns) {
+        for subject in subjects_of_bob(&ns) {
             let gift: RoleBinding = serde_json::from_value(binding("gift", &subject))?;
             refused(somebody.create::<RoleBinding>(gift).await)?
                 .with_code(403)?
@@ -59,7 +59,7 @@ fn only_the_broker_and_admins_bind_roles_to_bobs_account() -> Result<()> {
 #[test]
 fn a_binding_of_bobs_account_by_an_admin_stays_and_others_can_still_add_themselves() -> Result<()> {
     with_namespace(|ns| async move {
-        let [account, _] = names_of_bobs(&ns);
+        let [account, _] = subjects_of_bob(&ns);
         let admin = ns.admin().await?;
         let given: RoleBinding = serde_json::from_value(binding("given", &account))?;
         admin.create::<RoleBinding>(given).await?;
@@ -121,7 +121,7 @@ fn the_admin_of_a_namespace_cannot_revoke_namesakes_rights_there() -> Result<()>
             .all::<RoleBinding>()
             .delete("namesake-webhook", &dry_run)
             .await?;
-        // Once the namespace is opted out, they are its admin's to tidy up.
+        // After the namespace is opted out, its admin may delete them.
         ns.opt_out().await?;
         eventually("the API server has seen the opt-out", async || {
             Ok(owner.delete::<RoleBinding>("namesake-broker").await?)

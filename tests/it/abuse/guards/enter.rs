@@ -1,4 +1,4 @@
-//! Who enters a running pod, and who feeds a step of Argo's.
+//! Access to running pods (exec, attach, port-forward), and results of Argo steps.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::person_with_cluster_rights;
 
-/// The account that a rule of the shared ones gives to bob's flows of billing.
+/// The service account that a rule in the shared rules assigns to bob's billing flows.
 pub(super) const BILLING: &str = "metaflow-billing";
 const WAYS: [&str; 4] = [
     "exec?command=id&stdout=true",
@@ -26,8 +26,8 @@ const WAYS: [&str; 4] = [
     "proxy",
 ];
 
-/// Tries to enter a pod. No kubelet is there, so even who may is told that it did not work out.
-async fn enters(person: &Person, pod: &str, way: &str) -> Result<Refused> {
+/// Tries to enter a pod. There is no kubelet, so permitted requests fail too, with another message.
+async fn enter(person: &Person, pod: &str, way: &str) -> Result<Refused> {
     let namespace = person
         .all::<Pod>()
         .resource_url()
@@ -39,9 +39,9 @@ async fn enters(person: &Person, pod: &str, way: &str) -> Result<Refused> {
     refused(person.client().request::<Value>(request).await)
 }
 
-async fn may_enter(person: &Person, pod: &str) -> Result<()> {
+async fn check_may_enter(person: &Person, pod: &str) -> Result<()> {
     for way in WAYS {
-        let answer = enters(person, pod, way).await?;
+        let answer = enter(person, pod, way).await?;
         ensure!(
             !answer.message.contains("namesake"),
             "{} may not {way}: {}",
@@ -52,7 +52,7 @@ async fn may_enter(person: &Person, pod: &str) -> Result<()> {
     Ok(())
 }
 
-/// A pod of bob's that runs as the account that a rule of the shared ones gives him.
+/// A pod of bob that runs as the service account that a rule in the shared rules assigns.
 pub(super) async fn billing_pod_of_bob(ns: &TestNamespace) -> Result<Pod> {
     let account =
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": BILLING}});
@@ -70,7 +70,7 @@ pub(super) async fn billing_pod_of_bob(ns: &TestNamespace) -> Result<Pod> {
     Ok(pod)
 }
 
-async fn of_bob(ns: &TestNamespace) -> Result<Pod> {
+async fn pod_of_bob(ns: &TestNamespace) -> Result<Pod> {
     let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
     ns.runs_as(&pod, BOB).await?;
@@ -80,14 +80,14 @@ async fn of_bob(ns: &TestNamespace) -> Result<Pod> {
 #[test]
 fn only_bob_and_admins_enter_bobs_pod() -> Result<()> {
     with_namespace(|ns| async move {
-        let pod = of_bob(&ns).await?.name_any();
+        let pod = pod_of_bob(&ns).await?.name_any();
         for person in [
             ns.mallory().await?,
             ns.alice().await?,
             ns.person("carol@acme.com").await?,
         ] {
             for way in WAYS {
-                enters(&person, &pod, way)
+                enter(&person, &pod, way)
                     .await?
                     .with_code(403)?
                     .with_message("guard.namesake.dev")?
@@ -95,20 +95,20 @@ fn only_bob_and_admins_enter_bobs_pod() -> Result<()> {
                     .with_message(&person.name)?;
             }
         }
-        may_enter(&ns.bob().await?, &pod).await?;
-        may_enter(&ns.admin().await?, &pod).await
+        check_may_enter(&ns.bob().await?, &pod).await?;
+        check_may_enter(&ns.admin().await?, &pod).await
     })
 }
 
 #[test]
 fn the_metadata_of_a_pod_lets_nobody_enter_it() -> Result<()> {
     with_namespace(|ns| async move {
-        // Mallory's own pod says that it is hers, in every key there is; bob's says nothing about her.
+        // Mallory's pod names her in every key; bob's does not mention her.
         let mallory = ns.mallory().await?;
         let own = mallory.create::<Pod>(pod()).await?.name_any();
-        may_enter(&mallory, &own).await?;
+        check_may_enter(&mallory, &own).await?;
         let bob = ns.bob().await?;
-        enters(&bob, &own, WAYS[0])
+        enter(&bob, &own, WAYS[0])
             .await?
             .with_code(403)?
             .with_message(&mallory.name)?;
@@ -122,22 +122,22 @@ fn a_pod_with_an_account_that_a_rule_gives_to_bob_is_not_entered_by_others() -> 
         let pod = billing_pod_of_bob(&ns).await?.name_any();
         for person in [ns.mallory().await?, ns.alice().await?] {
             for way in WAYS {
-                enters(&person, &pod, way)
+                enter(&person, &pod, way)
                     .await?
                     .with_code(403)?
                     .with_message("metaflow-billing")?
                     .with_message(&person.name)?;
             }
         }
-        may_enter(&ns.bob().await?, &pod).await?;
-        may_enter(&ns.admin().await?, &pod).await
+        check_may_enter(&ns.bob().await?, &pod).await?;
+        check_may_enter(&ns.admin().await?, &pod).await
     })
 }
 
 #[test]
 fn nobody_enters_a_pod_that_does_not_exist() -> Result<()> {
     with_namespace(|ns| async move {
-        enters(
+        enter(
             &person_with_cluster_rights(&ns).await?,
             "no-such-pod",
             WAYS[0],
@@ -152,7 +152,7 @@ fn nobody_enters_a_pod_that_does_not_exist() -> Result<()> {
 #[test]
 fn while_the_webhook_is_down_nobody_enters_and_running_pods_finish_and_are_deleted() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        let pod = of_bob(&ns).await?;
+        let pod = pod_of_bob(&ns).await?;
         let job = pod
             .owner_references()
             .first()
@@ -161,11 +161,11 @@ fn while_the_webhook_is_down_nobody_enters_and_running_pods_finish_and_are_delet
             .clone();
         ns.stack.kill_webhook().await;
         for person in [ns.mallory().await?, ns.bob().await?] {
-            enters(&person, &pod.name_any(), WAYS[0])
+            enter(&person, &pod.name_any(), WAYS[0])
                 .await?
                 .with_message("guard.namesake.dev")?;
         }
-        // It ends, its controller takes its finalizer off, and the garbage collector takes it away with its Job.
+        // It ends, its controller removes its finalizer, and the garbage collector deletes it with its Job.
         let admin = ns.admin().await?;
         let ended = serde_json::json!({"status": {"phase": "Succeeded"}});
         admin

@@ -1,4 +1,4 @@
-//! What keeps an Identity from going before what it made at Google has gone.
+//! The protection of Identities from disappearing before their resources at Google are deleted.
 
 use anyhow::{Result, ensure};
 use kube::{
@@ -29,7 +29,7 @@ fn nobody_removes_the_finalizer_of_bobs_identity_by_any_path() -> Result<()> {
             let through_status = identities.patch_status(&name, &params, &edit).await;
             refused(through_status)?.with_code(403)?;
         }
-        // RBAC knows identities/finalizers, and the API server serves none: there is nothing to write through.
+        // RBAC has identities/finalizers, but the API server does not serve this subresource.
         let path = format!("{}/{name}/finalizers", identities.resource_url());
         let request = http::Request::put(path).body(serde_json::to_vec(&before)?)?;
         refused(somebody.client().request::<Value>(request).await)?.with_code(404)?;

@@ -1,4 +1,4 @@
-//! Locking others out: what one person writes neither outlives everybody's power to take it away, nor takes their place.
+//! Attempts to lock others out: objects that cannot be deleted, or that occupy the names of others.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -16,7 +16,7 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-/// More than a policy may compare each with each.
+/// More than a policy can compare pairwise within its budget.
 const KEYS: usize = 3000;
 
 #[test]

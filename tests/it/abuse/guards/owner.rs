@@ -1,4 +1,4 @@
-//! People with more rights than `edit` in one namespace, and no rights of Namesake's admins.
+//! People with more rights than `edit` in one namespace, who are not Namesake's admins.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Secret;
@@ -12,22 +12,22 @@ use serde_json::json;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Somebody whose Role in the test's namespace says `*` everywhere.
+/// Somebody with a Role for `*` in the test's namespace.
 pub(crate) async fn with_every_right(ns: &TestNamespace) -> Result<Person> {
     let role = json!({
         "apiVersion": format!("{RBAC}/v1"), "kind": "Role", "metadata": {"name": "everything"},
         "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
     });
     manifests::apply(ns.admin().await?.client(), &role, &ns.name, false).await?;
-    bound(ns, "owner@acme.com", "Role", "everything").await
+    person_bound_to(ns, "owner@acme.com", "Role", "everything").await
 }
 
 /// Somebody with the stock ClusterRole `admin` in the test's namespace.
 pub(crate) async fn with_stock_admin(ns: &TestNamespace) -> Result<Person> {
-    bound(ns, "boss@acme.com", "ClusterRole", "admin").await
+    person_bound_to(ns, "boss@acme.com", "ClusterRole", "admin").await
 }
 
-async fn bound(ns: &TestNamespace, name: &str, kind: &str, role: &str) -> Result<Person> {
+async fn person_bound_to(ns: &TestNamespace, name: &str, kind: &str, role: &str) -> Result<Person> {
     let binding = json!({
         "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding", "metadata": {"name": format!("more-{role}")},
         "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},

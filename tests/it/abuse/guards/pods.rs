@@ -1,4 +1,4 @@
-//! Pods that run as somebody: what is in them does not change under their user.
+//! Pods with an identity: nobody else changes what they run.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -29,7 +29,7 @@ mod owner_references;
 mod placement;
 mod status;
 
-/// A pod of bob's that waits at its gate, because Google is slow.
+/// A pod of bob that waits at its gate, because Google is slow.
 async fn gated(ns: &TestNamespace) -> Result<Pod> {
     let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
@@ -150,7 +150,7 @@ fn only_the_broker_removes_the_gate_of_bobs_pod() -> Result<()> {
         let open = json!({"spec": {"schedulingGates": null}});
         for person in [ns.mallory().await?, person_with_cluster_rights(&ns).await?] {
             let tried = person.patch::<Pod>(&pod.name_any(), open.clone()).await;
-            // The broker may have been faster: then there is nothing left to open, and nothing to refuse.
+            // The broker may have been faster: then the gate is gone, and there is nothing to refuse.
             match tried {
                 Ok(pod) => {
                     ns.wait_until_ungated(&pod).await?;

@@ -1,5 +1,5 @@
-//! Whoever reaches the webhook's port gets what it would sign for the API server. It is of no use: only the API server writes
-//! objects, and asks the webhook again about what is written.
+//! Direct requests to the webhook's port. It signs stamps for anyone who can reach it, but they are useless: only the API server
+//! writes objects, and it calls the webhook again for each of them.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{owner::with_every_right, person_with_cluster_rights};
 
-/// What the webhook signs for a Job, asked without the API server by somebody who says to be bob.
+/// The stamp that the webhook returns for a Job, in a review by somebody who claims to be bob.
 async fn signed_for_bob(
     ns: &TestNamespace,
     operation: &str,
@@ -52,7 +52,7 @@ fn a_stamp_obtained_directly_from_the_port_of_the_webhook_gets_into_no_object() 
         let job = mallory.create::<Job>(job).await?;
         let own = job.annotations()[STAMP_ANNOTATION].clone();
         ensure!(own != stamp, "the Job of {MALLORY} has bob's stamp");
-        // Signed for this very object, which says to be bob's already.
+        // Signed for this object, which already claims to be bob's.
         let mut old = serde_json::to_value(&job)?;
         old["metadata"]["annotations"][STAMP_ANNOTATION] = json!(stamp);
         let stamp = signed_for_bob(&ns, "UPDATE", &old, &old).await?;

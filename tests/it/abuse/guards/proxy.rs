@@ -1,4 +1,4 @@
-//! The API server's proxies: to a pod, for its user at any port; to a Service, for admins.
+//! The API server's proxies: a pod's is for its user, at any port; a Service's is for admins.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{
@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use super::{owner::with_every_right, person_with_cluster_rights};
 
-/// Asks the proxy of a pod or Service. Nothing listens there, so even who may is told that it did not work out.
-async fn asks(person: &Person, resource: &str, name: &str) -> Result<Refused> {
+/// Sends a request through the proxy of a pod or Service. Nothing listens there, so permitted requests fail too, with another message.
+async fn request_through_proxy(person: &Person, resource: &str, name: &str) -> Result<Refused> {
     let url = person
         .all::<Pod>()
         .resource_url()
@@ -31,7 +31,7 @@ async fn asks(person: &Person, resource: &str, name: &str) -> Result<Refused> {
     refused(person.client().request::<Value>(request).await)
 }
 
-/// The names by which the API server's proxy knows one pod or Service.
+/// The names of a pod or Service in the URLs of the API server's proxy.
 fn names(name: &str) -> [String; 4] {
     [
         format!("{name}:8080"),
@@ -48,14 +48,14 @@ fn only_bob_and_admins_reach_a_port_of_bobs_pod_through_the_proxy() -> Result<()
         let pod = ns.pod_of(&job).await?.name_any();
         for name in names(&pod) {
             for person in [ns.mallory().await?, person_with_cluster_rights(&ns).await?] {
-                asks(&person, "pods", &name)
+                request_through_proxy(&person, "pods", &name)
                     .await?
                     .with_code(403)?
                     .with_message(BOB)?
                     .with_message(&person.name)?;
             }
             for person in [ns.bob().await?, ns.admin().await?] {
-                let answer = asks(&person, "pods", &name).await?;
+                let answer = request_through_proxy(&person, "pods", &name).await?;
                 ensure!(
                     !answer.message.contains("namesake"),
                     "{} may not reach {name}: {}",
@@ -64,13 +64,13 @@ fn only_bob_and_admins_reach_a_port_of_bobs_pod_through_the_proxy() -> Result<()
                 );
             }
         }
-        // What the API server's proxy does not take for the name of one pod is no pod of anybody's.
+        // Names that the API server's proxy does not understand refer to no pod.
         for name in [
             "a:b:c:d".to_owned(),
             format!("ftp:{pod}:21"),
             format!(":{pod}:80:"),
         ] {
-            let answer = asks(&ns.mallory().await?, "pods", &name).await?;
+            let answer = request_through_proxy(&ns.mallory().await?, "pods", &name).await?;
             ensure!(answer.code >= 400, "{answer:?}");
             ensure!(answer.message.contains("namesake"), "{name}: {answer:?}");
         }
@@ -79,7 +79,7 @@ fn only_bob_and_admins_reach_a_port_of_bobs_pod_through_the_proxy() -> Result<()
 }
 
 async fn service(person: &Person, ns: &TestNamespace) -> Result<()> {
-    // What every task of Metaflow's has.
+    // Every Metaflow task has this label.
     let service = json!({"metadata": {"name": "any"}, "spec": {
         "selector": {"app.kubernetes.io/name": "metaflow-task"}, "ports": [{"name": "http", "port": 80}]}});
     let made = person.in_namespace(&ns.name);
@@ -88,8 +88,8 @@ async fn service(person: &Person, ns: &TestNamespace) -> Result<()> {
     Ok(())
 }
 
-async fn may_ask(person: &Person) -> Result<()> {
-    let answer = asks(person, "services", "any").await?;
+async fn check_may_use_proxy(person: &Person) -> Result<()> {
+    let answer = request_through_proxy(person, "services", "any").await?;
     ensure!(
         !answer.message.contains("namesake") && answer.code != 403,
         "{} may not: {answer:?}",
@@ -111,20 +111,20 @@ fn the_proxy_to_a_service_is_for_admins_only_in_an_opted_in_namespace() -> Resul
             person_with_cluster_rights(&ns).await?,
         ] {
             for name in names("any").into_iter().chain(["any".to_owned()]) {
-                asks(&person, "services", &name)
+                request_through_proxy(&person, "services", &name)
                     .await?
                     .with_code(403)?
                     .with_message("whichever pods the Service selects")?
                     .with_message(&person.name)?;
             }
         }
-        asks(&ns.admin().await?, "services", "any")
+        request_through_proxy(&ns.admin().await?, "services", "any")
             .await?
             .with_code(503)?;
         let neighbour = ns.neighbour().await?;
         let there = neighbour.mallory().await?;
         service(&there, &neighbour).await?;
-        may_ask(&there).await?;
+        check_may_use_proxy(&there).await?;
         neighbour.delete().await
     })
 }

@@ -1,4 +1,4 @@
-//! Our own namespace and what there is of us outside it, and the label that opts in: for admins.
+//! Our namespace, our objects outside it, and the opt-in label: only admins change them.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::{
@@ -87,7 +87,7 @@ fn only_admins_write_in_namesakes_own_namespace() -> Result<()> {
     })
 }
 
-async fn is_ours<K>(person: &Person, name: &str, patch: Value) -> Result<()>
+async fn refuses_everybody_else<K>(person: &Person, name: &str, patch: Value) -> Result<()>
 where
     K: kube::Resource<Scope = kube::core::ClusterResourceScope, DynamicType = ()>
         + Clone
@@ -113,12 +113,27 @@ fn only_admins_change_namesakes_cluster_scoped_objects() -> Result<()> {
     with_namespace(|ns| async move {
         let somebody = person_with_cluster_rights(&ns).await?;
         let note = || json!({"metadata": {"annotations": {"note": "mine"}}});
-        is_ours::<MutatingWebhookConfiguration>(&somebody, WEBHOOK_CONFIGURATION, note()).await?;
-        is_ours::<ValidatingWebhookConfiguration>(&somebody, WEBHOOK_CONFIGURATION, note()).await?;
-        is_ours::<CustomResourceDefinition>(&somebody, "identities.namesake.dev", note()).await?;
-        is_ours::<ClusterRole>(&somebody, "namesake-webhook", note()).await?;
-        is_ours::<ClusterRoleBinding>(&somebody, "namesake-webhook", note()).await?;
-        is_ours::<Namespace>(&somebody, SYSTEM_NAMESPACE, note()).await?;
+        refuses_everybody_else::<MutatingWebhookConfiguration>(
+            &somebody,
+            WEBHOOK_CONFIGURATION,
+            note(),
+        )
+        .await?;
+        refuses_everybody_else::<ValidatingWebhookConfiguration>(
+            &somebody,
+            WEBHOOK_CONFIGURATION,
+            note(),
+        )
+        .await?;
+        refuses_everybody_else::<CustomResourceDefinition>(
+            &somebody,
+            "identities.namesake.dev",
+            note(),
+        )
+        .await?;
+        refuses_everybody_else::<ClusterRole>(&somebody, "namesake-webhook", note()).await?;
+        refuses_everybody_else::<ClusterRoleBinding>(&somebody, "namesake-webhook", note()).await?;
+        refuses_everybody_else::<Namespace>(&somebody, SYSTEM_NAMESPACE, note()).await?;
         Ok(())
     })
 }
@@ -228,7 +243,7 @@ fn opting_in_warns_about_what_is_still_open() -> Result<()> {
         ] {
             ensure!(text.contains(part), "{part:?} is not in {text:?}");
         }
-        // Once: what else is labelled says nothing.
+        // Once is enough.
         let text = warned(json!({"team": "ml"})).await?;
         ensure!(text.is_empty(), "{text:?}");
         elsewhere.delete().await

@@ -1,4 +1,4 @@
-//! Tokens: whoever has one of an account is that account.
+//! Tokens of managed service accounts.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use super::{create_account_of_bob, person_with_cluster_rights};
 
-async fn asks(person: &Person, account: &str, spec: Value) -> kube::Result<()> {
+async fn request_token(person: &Person, account: &str, spec: Value) -> kube::Result<()> {
     let request: TokenRequest =
         serde_json::from_value(json!({"spec": spec})).map_err(kube::Error::SerdeError)?;
     let accounts: Api<ServiceAccount> = person.all();
@@ -35,7 +35,7 @@ async fn asks(person: &Person, account: &str, spec: Value) -> kube::Result<()> {
         .map(drop)
 }
 
-async fn cluster_role_to(ns: &TestNamespace, role: &str, subject: Value) -> Result<()> {
+async fn bind_cluster_role(ns: &TestNamespace, role: &str, subject: Value) -> Result<()> {
     let admin = ns.admin().await?;
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
@@ -65,7 +65,7 @@ fn nobody_gets_a_token_of_bobs_account_and_bobs_own_pods_get_theirs_from_their_n
                 json!({"audiences": [WORKLOAD_POOL]}),
                 json!({"audiences": [], "boundObjectRef": bound(&pod)}),
             ] {
-                refused(asks(&person, name, spec).await)?
+                refused(request_token(&person, name, spec).await)?
                     .with_code(403)?
                     .with_message(name)?
                     .with_message(&person.name)?
@@ -88,19 +88,19 @@ fn nobody_gets_a_token_of_bobs_account_and_bobs_own_pods_get_theirs_from_their_n
         let node = Person::new(NODE_USER, control_plane.client(NODE_USER).await?, &ns.name);
         eventually("the node may ask for the pod on it", async || {
             let spec = json!({"audiences": [WORKLOAD_POOL], "boundObjectRef": bound(&pod)});
-            Ok(asks(&node, name, spec).await?)
+            Ok(request_token(&node, name, spec).await?)
         })
         .await?;
         let running = Patch::Merge(json!({"status": {"phase": "Running"}}));
         let pods: Api<Pod> = node.all();
-        // The authorizer of nodes learns where a pod is a moment later.
+        // The node authorizer learns the pod's node a moment later.
         eventually("the kubelet reports", async || {
             Ok(pods
                 .patch_status(&pod.name_any(), &PatchParams::default(), &running)
                 .await?)
         })
         .await?;
-        refused(asks(&node, name, json!({"audiences": []})).await)?.with_code(403)?;
+        refused(request_token(&node, name, json!({"audiences": []})).await)?.with_code(403)?;
         Ok(())
     })
 }
@@ -111,20 +111,21 @@ fn the_tokens_of_carriers_and_mapped_accounts_are_guarded_too_and_no_others() ->
         let somebody = person_with_cluster_rights(&ns).await?;
         for controller in ["job-controller", "cronjob-controller"] {
             let there = somebody.in_namespace("kube-system");
-            refused(asks(&there, controller, json!({"audiences": []})).await)?
+            refused(request_token(&there, controller, json!({"audiences": []})).await)?
                 .with_code(403)?
                 .with_message(controller)?;
         }
-        asks(&somebody, STOCK_ACCOUNT, json!({"audiences": []})).await?;
+        request_token(&somebody, STOCK_ACCOUNT, json!({"audiences": []})).await?;
         for role in ["namesake-guarded", "namesake-carrier"] {
             let name = format!("a-{role}");
             somebody
                 .create::<ServiceAccount>(super::account(&name)?)
                 .await?;
-            asks(&somebody, &name, json!({"audiences": []})).await?;
-            cluster_role_to(&ns, role, account_subject(&ns, &name)).await?;
+            request_token(&somebody, &name, json!({"audiences": []})).await?;
+            bind_cluster_role(&ns, role, account_subject(&ns, &name)).await?;
             eventually("its tokens are guarded", async || {
-                refused(asks(&somebody, &name, json!({"audiences": []})).await)?.with_message(&name)
+                refused(request_token(&somebody, &name, json!({"audiences": []})).await)?
+                    .with_message(&name)
             })
             .await?;
         }
@@ -140,20 +141,20 @@ fn an_account_authorized_by_an_admin_can_request_tokens() -> Result<()> {
         mallory
             .create::<ServiceAccount>(super::account("vault")?)
             .await?;
-        cluster_role_to(
+        bind_cluster_role(
             &ns,
             "namesake-token-requester",
             account_subject(&ns, "vault"),
         )
         .await?;
-        cluster_role_to(&ns, "edit", account_subject(&ns, "vault")).await?;
+        bind_cluster_role(&ns, "edit", account_subject(&ns, "vault")).await?;
         let vault = ns
             .stack
             .cluster()
             .service_account(&ns.name, "vault", &ns.name)
             .await?;
         eventually("the vault may ask", async || {
-            Ok(asks(&vault, &name, json!({"audiences": []})).await?)
+            Ok(request_token(&vault, &name, json!({"audiences": []})).await?)
         })
         .await
     })
@@ -180,7 +181,7 @@ fn a_token_secret_for_bobs_account_is_refused_and_filled_in_for_others() -> Resu
             .in_namespace("kube-system");
         let carriers = secret(&format!("{}-stolen", ns.name), "job-controller")?;
         refused(there.create::<Secret>(carriers).await)?.with_code(403)?;
-        // One's own, turned into another's later.
+        // Her own Secret, changed later to name another account.
         mallory
             .create::<Secret>(secret("own", STOCK_ACCOUNT)?)
             .await?;
@@ -208,8 +209,8 @@ fn a_token_secret_for_a_mapped_account_or_a_carrier_is_refused() -> Result<()> {
             somebody
                 .create::<ServiceAccount>(super::account(&name)?)
                 .await?;
-            cluster_role_to(&ns, role, account_subject(&ns, &name)).await?;
-            // The policy learns of the binding a moment later.
+            bind_cluster_role(&ns, role, account_subject(&ns, &name)).await?;
+            // The policy sees the binding a moment later.
             let stolen = secret(&format!("{name}-stolen"), &name)?;
             eventually("its Secrets are guarded", async || {
                 refused(somebody.dry_run::<Secret>(stolen.clone()).await)?
@@ -255,7 +256,7 @@ fn the_token_policy_as_shipped_warns_and_audits() -> Result<()> {
         };
         become_(&actions).await?;
         let passed = eventually("the guard only warns", async || {
-            Ok(asks(&mallory, &name, json!({"audiences": []})).await?)
+            Ok(request_token(&mallory, &name, json!({"audiences": []})).await?)
         })
         .await;
         let events = ns.stack.cluster().audit_events()?;

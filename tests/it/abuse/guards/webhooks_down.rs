@@ -1,4 +1,4 @@
-//! With every webhook of ours down: what there is goes as it always did, and nothing becomes anybody's.
+//! All our webhooks are down: existing objects can be deleted as always, and nothing new gets an identity.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{core::v1::Pod, rbac::v1::ClusterRoleBinding};
@@ -20,18 +20,20 @@ use namesake_tests::{
 use serde_json::{Value, json};
 
 use super::person_with_cluster_rights;
-use crate::abuse::raw::{parents, place, sends};
+use crate::abuse::raw::{one_of_each_kind, place, send_json};
 
-/// Of each kind one of alice's, with a finalizer on what may have one of its controller's; answers where they are.
+/// Creates one object of each kind as alice, with a finalizer where a controller may set one, and returns their URLs.
 async fn one_of_each(ns: &TestNamespace) -> Result<Vec<String>> {
     let alice = ns.alice().await?;
     let mut places = Vec::new();
-    for (of, mut object) in parents() {
+    for (of, mut object) in one_of_each_kind() {
         let (api_version, _) = of.rsplit_once('/').unwrap_or_default();
         object["apiVersion"] = json!(api_version);
         object["metadata"]["name"] = json!("there");
         let place = place(of, &ns.name);
-        sends(&alice, "POST", &place, &object).await?.kept()?;
+        send_json(&alice, "POST", &place, &object)
+            .await?
+            .expect_stored()?;
         places.push(place);
     }
     let pod = alice.create::<Pod>(metaflow_pod()).await?;
@@ -50,9 +52,9 @@ fn whole_collections_of_every_kind_and_their_namespace_can_be_deleted() -> Resul
         let somebody = person_with_cluster_rights(&ns).await?;
         ns.stack.kill_webhook().await;
         for place in &places {
-            sends(&somebody, "DELETE", place, &json!({}))
+            send_json(&somebody, "DELETE", place, &json!({}))
                 .await?
-                .kept()
+                .expect_stored()
                 .context(place.clone())?;
             eventually("the collection is empty", async || {
                 let request = http::Request::get(place).body(Vec::new())?;
@@ -66,7 +68,7 @@ fn whole_collections_of_every_kind_and_their_namespace_can_be_deleted() -> Resul
         other.delete().await?;
         other.wait_until_gone().await?;
         ns.stack.start_webhook().await?;
-        // Others get this cluster, and ask who has such rights.
+        // Later tests on this cluster check who has such rights.
         let rights: Api<ClusterRoleBinding> = Api::all(ns.admin().await?.client().clone());
         rights
             .delete("everything", &DeleteParams::default())
@@ -86,12 +88,12 @@ fn a_cluster_workflow_template_created_while_the_webhook_was_down_has_no_proven_
         let mut wide = template();
         wide["kind"] = json!("ClusterWorkflowTemplate");
         wide["metadata"]["name"] = json!(name);
-        // With a stamp of bob's own, from his own template.
+        // With bob's stamp, from his template.
         let own = create(&bob, &template()).await?;
         wide["metadata"]["annotations"][STAMP_ANNOTATION] =
             json!(own.annotations().get(STAMP_ANNOTATION));
         ns.stack.kill_webhook().await;
-        // It lets pass what it cannot stamp: a template runs nothing by itself.
+        // The webhook accepts templates without a stamp, because a template runs nothing by itself.
         all.create(&PostParams::default(), &serde_json::from_value(wide)?)
             .await?;
         ns.stack.start_webhook().await?;

@@ -1,4 +1,4 @@
-//! Argo's kinds in the model. Its controller is replayed, with its own account: it may be behind, and somebody may say to be it.
+//! Argo's kinds in the model. The model writes in place of its controller, with stale versions too, and also as an impostor.
 
 mod controller;
 mod objects;
@@ -20,7 +20,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{Asked, Model, ROOT};
+use super::{Model, ROOT, Requesters};
 use objects::of_pods;
 use pod_keys::Tried;
 
@@ -29,19 +29,19 @@ const CLUSTER_TEMPLATE: &str = "ClusterWorkflowTemplate";
 const CRON: &str = "CronWorkflow";
 const WORKFLOW: &str = "Workflow";
 
-/// Each version of what an object runs, and who wrote it.
-type Versions = Vec<(Value, Asked)>;
+/// Every version of an object's spec, and who wrote it.
+type Versions = Vec<(Value, Requesters)>;
 
-/// Who wrote exactly what a version says, then or at another time.
-fn asked_for(versions: &Versions, at: usize) -> Asked {
+/// The users who wrote exactly this version, at any time.
+fn asked_for(versions: &Versions, at: usize) -> Requesters {
     let same = versions
         .iter()
         .filter(|(says, _)| of_pods(says) == of_pods(&versions[at].0));
     same.flat_map(|(_, by)| by.iter().cloned()).collect()
 }
 
-/// Only they themselves, if they had asked before: what several had a hand in belongs to none of them.
-fn alone(asked: &Asked, person: &Person) -> Asked {
+/// Only this person, if they are among the requesters: what several people contributed to belongs to none of them.
+fn alone(asked: &Requesters, person: &Person) -> Requesters {
     asked
         .iter()
         .filter(|by| **by == person.name)
@@ -49,31 +49,31 @@ fn alone(asked: &Asked, person: &Person) -> Asked {
         .collect()
 }
 
-/// A CronWorkflow, whether or not it is still there.
+/// A CronWorkflow, possibly deleted.
 struct Cron {
     object: DynamicObject,
     versions: Versions,
 }
 
-/// A Workflow, with every version of it that Argo may still see.
+/// A Workflow, with every version that Argo may still see.
 struct Run {
     name: String,
     starter: Option<String>,
-    versions: Vec<(DynamicObject, Asked)>,
+    versions: Vec<(DynamicObject, Requesters)>,
 }
 
-/// Argo's objects here, and what really happened to them.
+/// Argo's objects in the model, and counts of what happened.
 pub(super) struct Flows {
     argo: Controller,
-    /// Somebody who says to be Argo's controller, and has no token of it.
+    /// Somebody who impersonates Argo's controller.
     impostor: Controller,
-    /// By kind and name; what was deleted and made again goes on here.
+    /// By kind and name; an object that is deleted and created again has one entry.
     templates: BTreeMap<(&'static str, String), Versions>,
     crons: BTreeMap<String, Cron>,
     runs: Vec<Run>,
     stamps: Vec<String>,
     keys: Tried,
-    /// Pods of Workflows that run as somebody; and as somebody else than who started them.
+    /// The number of Workflow pods with an identity, and of those that run as somebody other than the starter.
     pods: usize,
     of_another: usize,
 }
@@ -94,8 +94,8 @@ impl Flows {
         })
     }
 
-    pub(super) fn did_run(&self) -> Result<()> {
-        self.keys.did_run()?;
+    pub(super) fn check_coverage(&self) -> Result<()> {
+        self.keys.check_coverage()?;
         let (pods, of_another) = (self.pods, self.of_another);
         ensure!(
             pods > 20 && of_another > 2,
@@ -110,8 +110,8 @@ impl Flows {
     }
 }
 
-/// The people may deploy for the whole cluster while this test runs.
-pub(super) async fn while_all_deploy_for_all(
+/// Gives the people the right to deploy for the whole cluster while `test` runs.
+pub(super) async fn with_cluster_wide_deployers(
     ns: &TestNamespace,
     work: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<()> {
@@ -153,8 +153,8 @@ fn object(of: &str, metadata: &Value, spec: &Value) -> Value {
 }
 
 impl Model {
-    /// Something happens to Argo's objects.
-    pub(super) async fn of_argo(&mut self, ns: &TestNamespace) -> Result<()> {
+    /// A random action on Argo's objects.
+    pub(super) async fn act_on_argo(&mut self, ns: &TestNamespace) -> Result<()> {
         match self.random.below(18) {
             0 | 1 => self.deploy(ns).await,
             2..=4 => self.start(ns).await,
@@ -178,8 +178,8 @@ impl Model {
         }
     }
 
-    /// Annotations of another's, worn on one's own.
-    fn worn(&mut self) -> Value {
+    /// Annotations copied from somebody else's objects.
+    fn copied_annotations(&mut self) -> Value {
         let at = self.random.below(self.flows.stamps.len() + 1);
         let of_jobs = self.jobs.get(self.random.below(self.jobs.len()));
         let of_jobs = of_jobs.and_then(|job| job.annotations().get(STAMP_ANNOTATION));
@@ -189,7 +189,7 @@ impl Model {
         }
     }
 
-    fn started(&mut self, made: DynamicObject, starter: Option<String>, asked: Asked) {
+    fn started(&mut self, made: DynamicObject, starter: Option<String>, asked: Requesters) {
         self.flows.saw(&made);
         self.flows.runs.push(Run {
             name: made.name_any(),

@@ -1,4 +1,4 @@
-//! `JobSet` in the model: what people do to their own and one another's, and its controller, who may be behind.
+//! `JobSet` in the model: people act on their own and on each other's, and its controller may see stale versions.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 
 use super::Model;
 
-/// The JobSets here, each with every version that its controller may still see.
+/// The JobSets in the model, with every version that their controller may still see.
 pub(super) struct Sets {
     controller: Person,
-    /// Somebody who says to be the controller, and has no token of it.
+    /// Somebody who impersonates the controller.
     impostor: Person,
     all: Vec<Vec<DynamicObject>>,
-    /// Jobs that the controller was let make, and that it was not.
+    /// The number of Jobs that the controller was allowed to create, and of those refused.
     made: usize,
     refused: usize,
 }
@@ -39,7 +39,7 @@ impl Sets {
         })
     }
 
-    pub(super) fn did_run(&self) -> Result<()> {
+    pub(super) fn check_coverage(&self) -> Result<()> {
         let (made, refused) = (self.made, self.refused);
         ensure!(
             made > 10 && refused > 2,
@@ -50,18 +50,18 @@ impl Sets {
 }
 
 impl Model {
-    /// Something happens to JobSets.
-    pub(super) async fn of_job_sets(&mut self) {
+    /// A random action on JobSets.
+    pub(super) async fn act_on_job_sets(&mut self) {
         match self.random.below(8) {
-            0 | 1 => self.starts_set().await,
-            2 | 3 => self.changes_set().await,
-            _ => self.makes_job().await,
+            0 | 1 => self.start_set().await,
+            2 | 3 => self.change_set().await,
+            _ => self.create_job().await,
         }
     }
 
-    async fn starts_set(&mut self) {
+    async fn start_set(&mut self) {
         let person = self.person();
-        let draft = self.dressed(metaflow_job());
+        let draft = self.with_copied_metadata(metaflow_job());
         let mut job = self.named(&person, draft).into_value();
         let metadata = json!({"name": format!("set-{}", self.sets.all.len()),
             "annotations": job["metadata"]["annotations"], "ownerReferences": job["metadata"]["ownerReferences"]});
@@ -75,7 +75,7 @@ impl Model {
         self.sets.all.extend(made.map(|made| vec![made]));
     }
 
-    async fn changes_set(&mut self) {
+    async fn change_set(&mut self) {
         let person = self.person();
         let at = self.random.below(self.sets.all.len());
         let Some(last) = self.sets.all.get(at).and_then(|all| all.last()) else {
@@ -100,8 +100,8 @@ impl Model {
         self.sets.all[at].extend(changed);
     }
 
-    /// The controller makes one of its Jobs, of any version that was ever true; or somebody else makes it.
-    async fn makes_job(&mut self) {
+    /// The controller, or an impostor, creates one of its Jobs, from any version of the JobSet.
+    async fn create_job(&mut self) {
         let at = self.random.below(self.sets.all.len());
         let Some(versions) = self.sets.all.get(at) else {
             return;

@@ -1,5 +1,5 @@
-//! In the model: Jobs that select pods by a label of their own, pods that lose their Job, owners of somebody's own choice, and where
-//! a pod runs that waits at a gate. The controllers of Kubernetes adopt what they find.
+//! Adoption and placement in the model: Jobs with a manual selector, pods that lose their Job, forged owners, and changes to the
+//! placement of gated pods. The controllers of Kubernetes adopt what they find.
 
 use std::collections::BTreeMap;
 
@@ -15,28 +15,28 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{Asked, Model, ROOT};
+use super::{Model, ROOT, Requesters};
 
-/// The label by which Jobs with a selector of their own find pods.
+/// The label in the selectors of Jobs with a manual selector.
 const GROUP: &str = "model.example/group";
-/// The node label that says who wanted a pod on such a node.
+/// The node label that records who changed the placement of a pod.
 const PLACED: &str = "model.example/placed-by";
-/// A gate of the pod's maker, so that the pod waits whatever our broker does.
+/// An additional gate, so that a pod create_waiting_pod whatever the broker does.
 const HOLD: &str = "model.example/hold";
 
-/// How much of it really happened.
+/// Counts of what happened.
 #[derive(Default)]
 pub(super) struct Orphans {
-    /// Pods that wait at a gate of their maker's, by name.
+    /// The names of pods with the additional gate.
     held: Vec<String>,
     selecting: usize,
     orphaned: usize,
-    /// Pods that some Job has adopted which had not made them.
+    /// The number of pods that were adopted by a Job that had not created them.
     adopted: usize,
 }
 
 impl Orphans {
-    pub(super) fn did_run(&self) -> Result<()> {
+    pub(super) fn check_coverage(&self) -> Result<()> {
         let (held, selecting, orphaned) = (self.held.len(), self.selecting, self.orphaned);
         ensure!(
             held > 10 && selecting > 10 && orphaned > 10 && self.adopted > 0,
@@ -48,15 +48,15 @@ impl Orphans {
 }
 
 impl Model {
-    /// Something happens to what controllers go by.
-    pub(super) async fn of_orphans(&mut self) {
+    /// A random action on selectors, owners or placement.
+    pub(super) async fn act_on_orphans(&mut self) {
         match self.random.below(8) {
-            0 | 1 => self.selects().await,
-            2 | 3 => self.waits().await,
-            4 => self.leaves_pods().await,
-            5 => self.disowns().await,
-            6 => self.names_an_owner().await,
-            _ => self.places().await,
+            0 | 1 => self.create_selecting_job().await,
+            2 | 3 => self.create_waiting_pod().await,
+            4 => self.orphan_pods().await,
+            5 => self.remove_owners().await,
+            6 => self.set_owner().await,
+            _ => self.change_placement().await,
         }
     }
 
@@ -64,10 +64,10 @@ impl Model {
         format!("g{}", self.random.below(3))
     }
 
-    /// A Job that finds its pods by a label that anybody can write, or by that of another's Job.
-    async fn selects(&mut self) {
+    /// Creates a Job that create_selecting_job pods by a label that everybody can write, or by the label of somebody else's Job.
+    async fn create_selecting_job(&mut self) {
         let (person, group) = (self.person(), self.group());
-        let draft = self.dressed(metaflow_job());
+        let draft = self.with_copied_metadata(metaflow_job());
         let mut job = self.named(&person, draft).into_value();
         let at = self.random.below(self.jobs.len());
         let (mut key, mut value) = (GROUP.to_owned(), group);
@@ -87,10 +87,10 @@ impl Model {
         }
     }
 
-    /// A pod with such a label that waits at a gate.
-    async fn waits(&mut self) {
+    /// Creates a pod with such a label and the additional gate.
+    async fn create_waiting_pod(&mut self) {
         let (person, group) = (self.person(), self.group());
-        let mut draft = self.dressed(metaflow_pod());
+        let mut draft = self.with_copied_metadata(metaflow_pod());
         draft = self.named(&person, draft).labelled(GROUP, &group);
         let draft = draft.pod_field("schedulingGates", json!([{"name": HOLD}]));
         if let Ok(made) = person.create::<Pod>(draft).await {
@@ -99,8 +99,8 @@ impl Model {
         }
     }
 
-    /// Somebody deletes a Job, and leaves its pods.
-    async fn leaves_pods(&mut self) {
+    /// Deletes a Job, and orphans its pods.
+    async fn orphan_pods(&mut self) {
         let person = self.person();
         let at = self.random.below(self.jobs.len());
         let Some(job) = self.jobs.get(at) else { return };
@@ -112,8 +112,8 @@ impl Model {
         self.orphans.orphaned += usize::from(deleted.is_ok());
     }
 
-    /// Somebody takes the owners off a pod.
-    async fn disowns(&mut self) {
+    /// Removes the owners of a pod.
+    async fn remove_owners(&mut self) {
         let person = self.person();
         let Some(pod) = self.any_pod() else { return };
         let none = json!({"metadata": {"ownerReferences": null}});
@@ -126,8 +126,8 @@ impl Model {
         self.pods.get(at).map(ResourceExt::name_any)
     }
 
-    /// Somebody puts a pod under a Job, which may be another's, by whatever kind, group and name.
-    async fn names_an_owner(&mut self) {
+    /// Sets a Job, possibly somebody else's, as the owner of a pod, by a random kind, group and name.
+    async fn set_owner(&mut self) {
         let person = self.person();
         let at = self.random.below(self.jobs.len());
         let Some(job) = self.jobs.get(at) else { return };
@@ -150,8 +150,8 @@ impl Model {
         let _ = person.patch::<Pod>(&pod, edit).await;
     }
 
-    /// Somebody changes where a pod runs that waits at a gate.
-    async fn places(&mut self) {
+    /// Changes the placement of a gated pod.
+    async fn change_placement(&mut self) {
         let person = self.person();
         let at = self.random.below(self.orphans.held.len());
         let Some(pod) = self.orphans.held.get(at) else {
@@ -181,7 +181,7 @@ impl Model {
         let _ = person.patch::<Pod>(pod, json!({"spec": spec})).await;
     }
 
-    /// Nobody chose where a pod runs that runs as somebody, once it was there; and it counts for a Job of its own user's only.
+    /// Checks that nobody changed the placement of a pod with an identity, and that it is owned only by Jobs of its own user.
     pub(super) async fn check_orphans(&mut self, ns: &TestNamespace, pods: &[Pod]) -> Result<()> {
         for pod in pods.iter().filter(|pod| account_of(pod).starts_with("mf-")) {
             let spec = serde_json::to_value(&pod.spec)?;
@@ -209,12 +209,13 @@ impl Model {
             let Some(owner) = owners.find(|owner| owner.controller == Some(true)) else {
                 continue;
             };
-            // Jobs that JobSets and CronJobs make say whose they are in their pods only.
+            // Jobs of JobSets and CronJobs have the root label only in their pod template.
             let Some(root) = roots.get(&owner.uid).and_then(Value::as_str) else {
                 continue;
             };
-            let asked: &Asked = self.roots.get(root).context("a Job of nobody's")?;
-            self.runs_as(ns, pod, asked)
+            let requesters: &Requesters =
+                self.roots.get(root).context("the Job has no root label")?;
+            self.runs_as(ns, pod, requesters)
                 .with_context(|| format!("it counts for Job {}", owner.name))?;
             let is_another = pod.labels().get(ROOT).is_some_and(|own| own != root);
             self.orphans.adopted += usize::from(is_another);

@@ -1,4 +1,4 @@
-//! What goes past the webhook, or says to come from somebody else: subresources, and impersonated controllers.
+//! Requests that bypass the webhook or impersonate a controller in the model: the status subresource, and impersonation.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Model;
 use crate::abuse::guards::owner::with_every_right;
 
-/// Controllers whose changes of an object follow from what is there.
+/// Controllers whose changes the webhook attributes to the user of the object.
 const CONTROLLERS: [&str; 3] = [
     "system:serviceaccount:kube-system:job-controller",
     "system:serviceaccount:kube-system:cronjob-controller",
@@ -27,7 +27,7 @@ pub(super) struct Past {
     as_controller: Tried,
 }
 
-/// How often something was tried on a Job that was there.
+/// How often something was tried on an existing Job.
 #[derive(Default)]
 struct Tried {
     refused: usize,
@@ -35,11 +35,11 @@ struct Tried {
 }
 
 impl Tried {
-    /// Counts what somebody was answered who would have changed something.
-    fn counts(&mut self, answer: &kube::Result<Job>) {
+    /// Counts the response to an attempt.
+    fn count(&mut self, answer: &kube::Result<Job>) {
         match answer {
             Ok(_) => self.accepted += 1,
-            // Not that the Job is gone, runs already, or was changed meanwhile.
+            // Other errors: the Job is gone, runs already, or was changed meanwhile.
             Err(kube::Error::Api(status)) if status.code == 403 => self.refused += 1,
             Err(_) => {}
         }
@@ -62,7 +62,7 @@ impl Past {
         })
     }
 
-    pub(super) fn did_run(&self) -> Result<()> {
+    pub(super) fn check_coverage(&self) -> Result<()> {
         for (what, tried) in [
             ("wrote the status of", &self.through_status),
             ("changed, as a controller,", &self.as_controller),
@@ -70,7 +70,7 @@ impl Past {
             let (refused, accepted) = (tried.refused, tried.accepted);
             ensure!(
                 refused > 3,
-                "somebody {what} {accepted} Jobs and was refused {refused}"
+                "somebody {what} {accepted} Jobs and was refused {refused} times"
             );
         }
         Ok(())
@@ -78,7 +78,7 @@ impl Past {
 }
 
 impl Model {
-    /// A stamp moves from one Job to another through its status.
+    /// Copies a stamp from one Job to another through the status subresource.
     pub(super) async fn through_status(&mut self) {
         let (from, to) = (
             self.random.below(self.jobs.len()),
@@ -96,10 +96,10 @@ impl Model {
         }
         let (name, patch) = (to.name_any(), Patch::Merge(patch));
         let answer = jobs.patch_status(&name, &params, &patch).await;
-        self.past.through_status.counts(&answer);
+        self.past.through_status.count(&answer);
     }
 
-    /// Somebody who impersonates a controller changes what a Job runs.
+    /// Changes what a Job runs, impersonating a controller.
     pub(super) async fn as_controller(&mut self) {
         let (which, index) = (
             self.random.below(CONTROLLERS.len()),
@@ -111,6 +111,6 @@ impl Model {
         let inject = json!({"annotations": {"inject": self.past.owner.name}});
         let patch = json!({"spec": {"suspend": false, "template": {"metadata": inject}}});
         let answer = self.past.impostors[which].patch::<Job>(&job, patch).await;
-        self.past.as_controller.counts(&answer);
+        self.past.as_controller.count(&answer);
     }
 }

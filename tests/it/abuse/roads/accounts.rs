@@ -1,4 +1,4 @@
-//! A managed account that asks: what a task pod makes belongs to the user whose pod it is.
+//! Requests by managed service accounts: what a task pod creates belongs to the user of the pod.
 
 use anyhow::Result;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -9,7 +9,7 @@ use namesake_tests::{
     namespace::{TestNamespace, account_of, with_namespace},
 };
 
-/// Alice's pod, whose account an admin lets make Jobs here.
+/// A pod of alice, whose service account has the right to create Jobs here.
 async fn pod_of_alice(ns: &TestNamespace) -> Result<Pod> {
     let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;

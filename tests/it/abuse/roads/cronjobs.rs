@@ -1,4 +1,4 @@
-//! `CronJobs`: what runs at a tick is what their user asked for.
+//! `CronJobs`: a tick runs what their user requested.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{Parent, evil, job_of, template_of};
+use super::{Parent, job_of, template_of, with_other_command};
 
-/// A schedule that never comes.
+/// A schedule with no ticks.
 const NEVER: &str = "0 0 30 2 *";
 /// Two ticks of the real controller.
 const TWO_TICKS: Duration = Duration::from_secs(130);
@@ -34,7 +34,7 @@ fn edit(template: &Value) -> Value {
     json!({"spec": {"jobTemplate": {"spec": {"template": template}}}})
 }
 
-/// The template as the API server has it now.
+/// The current template in the API server.
 fn stored(cron_job: &CronJob) -> Result<Value> {
     let value = serde_json::to_value(cron_job)?;
     Ok(value["spec"]["jobTemplate"]["spec"]["template"].clone())
@@ -44,7 +44,7 @@ fn parent(cron_job: &CronJob) -> Result<Parent> {
     Parent::of("batch/v1", "CronJob", cron_job)
 }
 
-/// A Job as the controller would make it at a tick, with its own token.
+/// Creates the Job of a tick like the controller, with the controller's token.
 async fn tick(
     ns: &TestNamespace,
     cron_job: &CronJob,
@@ -80,7 +80,7 @@ fn an_edit_of_a_cron_job_by_somebody_else_is_refused() -> Result<()> {
         let (alice, mallory) = (ns.alice().await?, ns.mallory().await?);
         let made: CronJob = alice.create(cron_job(NEVER, metaflow_job())?).await?;
         let edits = [
-            edit(&evil(&stored(&made)?)),
+            edit(&with_other_command(&stored(&made)?)),
             edit(&json!({"metadata": {"annotations": {"inject": "sidecar"}}})),
             json!({"spec": {"schedule": "* * * * *"}}),
         ];
@@ -114,7 +114,7 @@ fn a_cron_job_changed_by_its_user_runs_its_current_template_and_nothing_else() -
         let made: CronJob = alice.patch("nightly", changed).await?;
         let job = tick(&ns, &made, &stored(&made)?).await??;
         ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
-        for other in [before, evil(&stored(&made)?)] {
+        for other in [before, with_other_command(&stored(&made)?)] {
             refused(tick(&ns, &made, &other).await?)?
                 .with_code(503)?
                 .with_message("something else")?;
@@ -136,7 +136,7 @@ fn only_its_controller_or_its_user_creates_a_job_of_a_cron_job() -> Result<()> {
         let user = "system:serviceaccount:kube-system:cronjob-controller";
         let impostor = ns.impostor(user).await?;
         refused(impostor.create::<Job>(job.clone()).await)?.with_code(403)?;
-        // As `kubectl create job --from=cronjob/nightly` does.
+        // Like `kubectl create job --from=cronjob/nightly`.
         let own = alice.create::<Job>(job).await?;
         ns.runs_as(&ns.pod_of(&own).await?, ALICE).await?;
         Ok(())
@@ -152,7 +152,7 @@ fn a_rule_that_denies_cron_jobs_refuses_the_cron_job_itself() -> Result<()> {
             .with_code(403)?
             .with_message("no-nights")?
             .with_message(ALICE)?;
-        // A Job of the same flow is no CronJob's.
+        // A Job of the same flow does not belong to a CronJob.
         alice.create::<Job>(metaflow_job().flow("Never")).await?;
         alice
             .create::<CronJob>(cron_job(NEVER, metaflow_job())?)

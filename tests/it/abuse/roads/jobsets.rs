@@ -1,4 +1,4 @@
-//! `JobSets`, as Metaflow's `@parallel` makes them: proven by replaying what their controller did, with its own account.
+//! `JobSets` of Metaflow's `@parallel`. The tests replay their controller's requests, with its account.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -15,9 +15,9 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{evil, template_of};
+use super::{template_of, with_other_command};
 
-/// Control and worker of one step, as Metaflow writes them.
+/// The JobSet of one step, with control and worker, as Metaflow writes it.
 fn job_set(template: &Value) -> Result<DynamicObject> {
     jobset::job_set(&json!({"name": "js"}), template)
 }
@@ -36,8 +36,8 @@ fn the_pods_of_a_job_set_run_as_its_creator() -> Result<()> {
             let job = controller.create::<Job>(job_of(&made, of)?).await?;
             ns.runs_as(&ns.pod_of(&job).await?, ALICE).await?;
         }
-        // Not one of the templates that alice asked for.
-        let mut other = job_set(&evil(&template))?;
+        // None of the templates in alice's JobSet.
+        let mut other = job_set(&with_other_command(&template))?;
         other.metadata = made.metadata;
         let other = job_of(&other, 0)?;
         refused(controller.create::<Job>(other).await)?
@@ -66,7 +66,7 @@ fn nobody_else_creates_a_job_or_a_pod_of_a_job_set() -> Result<()> {
             refused(mallory.create::<Pod>(labelled).await)?
                 .with_code(403)?
                 .with_message(key)?;
-            // In the template of a Job of her own, too.
+            // Also in the template of her own Job.
             let labelled = metaflow_job().labelled(key, "js");
             refused(mallory.create::<Job>(labelled).await)?
                 .with_code(403)?
@@ -101,7 +101,7 @@ fn only_its_user_changes_a_suspended_job_set_and_only_its_controller_its_jobs() 
         let inject =
             json!({"spec": {"template": {"metadata": {"annotations": {"inject": "sidecar"}}}}});
         refused(mallory.patch::<Job>(&job.name_any(), inject.clone()).await)?.with_code(403)?;
-        // As the controller does when it resumes.
+        // Like the controller when it resumes.
         let resume = json!({"spec": {"suspend": false, "template": {"spec": {"nodeSelector": {"pool": "ml"}}}}});
         controller.patch::<Job>(&job.name_any(), resume).await?;
         let pod = ns.pod_of(&job).await?;

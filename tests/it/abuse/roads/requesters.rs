@@ -1,5 +1,5 @@
-//! Who asks when it is no person: accounts of hubs, by the part of their name that is the user's. And what a stamp keeps of
-//! somebody's groups.
+//! Requesters that are not people: service accounts of hubs, with the user in their name. And the groups of a requester, which are
+//! recorded in the stamp.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::ServiceAccount};
@@ -15,7 +15,7 @@ use namesake_tests::{
 
 use serde_json::json;
 
-use crate::abuse::raw::stamped;
+use crate::abuse::raw::stamp_of;
 
 const HUB: &str =
     "users:\n  - {requester: \"system:serviceaccount:hub:jupyter-*\", user: \"{1}@acme.com\"}";
@@ -32,7 +32,7 @@ fn an_account_of_the_hub_maps_to_the_user_in_its_name() -> Result<()> {
             let job = hub.create::<Job>(metaflow_job().claiming_user(BOB)).await?;
             ns.runs_as(&ns.pod_of(&job).await?, user).await?;
         }
-        // The same name elsewhere, another name there, and what is no name of a user.
+        // The same name in another namespace, another name in the same one, and a name without a user.
         for (home, name) in [
             ("hub-of-mallory", "jupyter-alice"),
             ("hub", "notebook-alice"),
@@ -62,15 +62,15 @@ fn a_stamp_has_the_groups_that_rules_mention_and_no_others() -> Result<()> {
             .cluster()
             .person("dora@acme.com", &groups, &ns.name);
         let job = dora.await?.create::<Job>(metaflow_job()).await?;
-        let says = stamped(&serde_json::to_value(job)?)?;
+        let says = stamp_of(&serde_json::to_value(job)?)?;
         let text = says["groups"].to_string();
         ensure!(text.contains("research@acme.com"), "{says}");
         for other in ["project-x", "everybody", "system:authenticated"] {
             ensure!(!text.contains(other), "{says}");
         }
-        // Who is not in it is proven to be out of it.
+        // The stamp also proves that somebody is not in a group.
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
-        let says = stamped(&serde_json::to_value(job)?)?;
+        let says = stamp_of(&serde_json::to_value(job)?)?;
         ensure!(says["groups"]["out"][0] == "research@acme.com", "{says}");
         Ok(())
     })
@@ -80,7 +80,7 @@ fn a_stamp_has_the_groups_that_rules_mention_and_no_others() -> Result<()> {
 fn membership_in_a_group_that_rules_mention_only_later_is_unknown() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let person = async |name: &str, group: &str| {
-            // The first may write here.
+            // The first one has rights here.
             let groups = ["everybody@acme.com", group];
             ns.stack.cluster().person(name, &groups, &ns.name).await
         };
@@ -98,7 +98,7 @@ fn membership_in_a_group_that_rules_mention_only_later_is_unknown() -> Result<()
             let suspend = json!({"spec": {"suspend": !is}});
             dora.patch::<Job>(&before.name_any(), suspend).await
         };
-        // A deny of a group that she is not in: what was made before does not say so.
+        // A deny rule for a group that she is not in: stamps from before do not prove that.
         let deny = rules("day@acme.com", "deny: \"nobody by day\"");
         ns.stack.edit_rules(&deny).await??;
         eventually("the rules are in force", async || {
@@ -122,7 +122,7 @@ fn membership_in_a_group_that_rules_mention_only_later_is_unknown() -> Result<()
             ),
         }
         starts(false).await?;
-        // A service account for a group that she is in: for those alone who are proven to be.
+        // A service account for a group that she is in: only for proven members.
         let gives = rules("night@acme.com", "serviceAccount: metaflow-billing");
         ns.stack.edit_rules(&gives).await??;
         eventually("whoever makes a Job now is in it", async || {

@@ -1,4 +1,4 @@
-//! What was made before a namespace opted in has no proven person, whatever is written in it.
+//! Objects from before the opt-in have no proven person, whatever they contain.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
@@ -23,7 +23,7 @@ async fn bobs_stamp(ns: &TestNamespace) -> Result<String> {
         .context("bob's Job has no stamp")
 }
 
-/// Waits until the controller has been told why a Job gets no pod, and that it has none.
+/// Waits until an Event says why a Job gets no pod, and checks that it has none.
 pub(super) async fn check_gets_no_pod(ns: &TestNamespace, job: &str, why: &str) -> Result<()> {
     ns.wait_for_refusal(job, why).await?;
     let pods = ns.pods().await?;
@@ -51,7 +51,7 @@ fn a_job_with_a_planted_stamp_of_bobs_gets_no_pod() -> Result<()> {
             .annotated(STAMP_ANNOTATION, &stamp);
         let job = mallory.create::<Job>(planted).await?;
         neighbour.opt_in().await?;
-        // Whoever resumes it does not become its person: an admin, as Kueue or GitOps would.
+        // Resuming it does not make somebody its person: here an admin, in place of Kueue or GitOps.
         let admin = neighbour.admin().await?;
         admin
             .patch::<Job>(&job.name_any(), json!({"spec": {"suspend": false}}))
@@ -95,7 +95,7 @@ fn a_cron_job_whose_template_claims_bob_gets_no_identity() -> Result<()> {
         neighbour.mallory().await?.create::<CronJob>(cron).await?;
         neighbour.opt_in().await?;
         let admin = neighbour.admin().await?;
-        // The real controller, at the next minute; or the refusal of its Job.
+        // The real controller creates a Job at the next minute, or its Job is refused.
         let outcome = namesake_tests::eventually::within(
             std::time::Duration::from_secs(90),
             "the CronJob ticks",

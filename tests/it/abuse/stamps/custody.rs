@@ -1,4 +1,4 @@
-//! Who asked, and who only says so: whatever people write, a pod runs as whoever asked for it.
+//! Proven and claimed requesters: whatever people write into objects, a pod runs as the person who requested it.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{apps::v1::ReplicaSet, batch::v1::Job, core::v1::Pod};
@@ -15,7 +15,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// Bob's Job and its pod, for others to copy from.
+/// Bob's Job and its pod, to copy from.
 async fn of_bob(ns: &TestNamespace) -> Result<(Job, Pod)> {
     let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
@@ -28,7 +28,7 @@ fn annotation(object: &impl ResourceExt, key: &str) -> Result<String> {
     found.with_context(|| format!("no annotation {key}: {:?}", object.annotations()))
 }
 
-/// Everything that a pod of bob's has from us, written by somebody else.
+/// Adds everything that Namesake writes on bob's pod, in a draft of somebody else.
 fn dressed_as(draft: Draft, job: &Job, pod: &Pod) -> Result<Draft> {
     Ok(draft
         .claiming_user(BOB)
@@ -99,7 +99,7 @@ fn a_changed_generate_name_does_not_void_bobs_stamp() -> Result<()> {
     with_namespace(|ns| async move {
         let bob = ns.bob().await?;
         let job = bob.create::<Job>(metaflow_job().suspended()).await?;
-        // The API server takes this change from anybody, and the stamp speaks of that name.
+        // The API server accepts this change from everybody, and the stamp contains that name.
         let renamed = json!({"metadata": {"generateName": "other-"}});
         let mallory = ns.mallory().await?;
         mallory.patch::<Job>(&job.name_any(), renamed).await?;
@@ -122,7 +122,7 @@ fn a_bare_pod_with_everything_copied_from_bobs_runs_as_its_creator() -> Result<(
     })
 }
 
-/// A ReplicaSet: its controller is no carrier, so nobody is behind its pods.
+/// A ReplicaSet: its controller is not a carrier, so its pods have no proven person.
 fn replica_set(template: &Value, labels: &[(&str, &str)]) -> Result<ReplicaSet> {
     let mut template =
         json!({"metadata": template["metadata"].clone(), "spec": template["spec"].clone()});
@@ -232,7 +232,7 @@ fn anybody_can_stop_bobs_job() -> Result<()> {
         let mallory = ns.mallory().await?;
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         ns.pod_of(&job).await?;
-        // As Metaflow's client stops a task, as kubectl does, and for good.
+        // As Metaflow's client stops a task, as kubectl does, and with deletion.
         mallory
             .patch::<Job>(&job.name_any(), json!({"spec": {"parallelism": 0}}))
             .await?;
@@ -289,7 +289,7 @@ fn a_pod_that_names_bobs_job_as_its_owner_is_refused() -> Result<()> {
             .with_code(403)?
             .with_message(&job.name_any())?
             .with_message(MALLORY)?;
-        // Not even an admin is the carrier, and neither is who only says to be it.
+        // Neither an admin nor somebody who impersonates the controller is the carrier.
         refused(ns.admin().await?.create::<Pod>(planted.clone()).await)?.with_code(403)?;
         let user = "system:serviceaccount:kube-system:job-controller";
         let impostor = ns.impostor(user).await?;
@@ -326,7 +326,7 @@ fn a_pod_with_the_labels_by_which_bobs_job_adopts_is_refused() -> Result<()> {
 
 #[test]
 fn the_job_controller_with_its_own_token_creates_bobs_pod() -> Result<()> {
-    // Shows that the refusals above are about who asks, not about the pod.
+    // Shows that the refusals above are because of the requester, not because of the pod.
     with_namespace(|ns| async move {
         let job = ns
             .bob()

@@ -1,4 +1,4 @@
-//! What was signed counts in one epoch of its namespace, on the object it was signed for, however it got onto another.
+//! Stamps are valid in one epoch of their namespace, on the object they were signed for, even if somebody copies them.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
@@ -26,13 +26,13 @@ use serde_json::{Value, json};
 use super::before_opt_in::check_gets_no_pod;
 use crate::abuse::guards::person_with_cluster_rights;
 
-async fn becomes(ns: &TestNamespace, mode: Option<&str>) -> Result<Namespace> {
+async fn set_mode(ns: &TestNamespace, mode: Option<&str>) -> Result<Namespace> {
     let all: Api<Namespace> = Api::all(ns.admin().await?.client().clone());
     let patch = Patch::Merge(json!({"metadata": {"labels": {MODE_LABEL: mode}}}));
     Ok(all.patch(&ns.name, &PatchParams::default(), &patch).await?)
 }
 
-/// Bob's Job of this name: its stamp, taken before it is gone.
+/// The stamp of bob's Job of this name, which is deleted afterwards.
 async fn stamp_of_bobs(ns: &TestNamespace, name: &str) -> Result<String> {
     let bob = ns.bob().await?;
     let job: Job = bob.create(metaflow_job().named(name).suspended()).await?;
@@ -46,8 +46,8 @@ async fn stamp_of_bobs(ns: &TestNamespace, name: &str) -> Result<String> {
     stamp.context("bob's Job has no stamp")
 }
 
-/// Mallory's Job of the same name and image, which runs her file before bob's command.
-fn planted(name: &str, stamp: &str) -> Draft {
+/// Mallory's Job of the same name and image, which runs her own file before bob's command.
+fn job_with_stamp(name: &str, stamp: &str) -> Draft {
     let mut job = metaflow_job().into_value();
     let container = &mut job["spec"]["template"]["spec"]["containers"][0];
     let variables = container["env"].as_array_mut();
@@ -67,10 +67,10 @@ fn bobs_stamp_on_mallorys_job_of_the_same_name_is_void_after_admission_was_brief
 -> Result<()> {
     with_namespace(|ns| async move {
         let stamp = stamp_of_bobs(&ns, "train").await?;
-        becomes(&ns, Some("off")).await?;
+        set_mode(&ns, Some("off")).await?;
         let mallory = ns.mallory().await?;
-        eventually("nobody writes over the planted stamp", async || {
-            let job: Job = mallory.create(planted("train", &stamp)).await?;
+        eventually("nobody writes over the job_with_stamp stamp", async || {
+            let job: Job = mallory.create(job_with_stamp("train", &stamp)).await?;
             if job.annotations().get(STAMP_ANNOTATION) == Some(&stamp) {
                 return Ok(());
             }
@@ -78,7 +78,7 @@ fn bobs_stamp_on_mallorys_job_of_the_same_name_is_void_after_admission_was_brief
             anyhow::bail!("admission is still on")
         })
         .await?;
-        becomes(&ns, None).await?;
+        set_mode(&ns, None).await?;
         let resume = json!({"spec": {"suspend": false}});
         let admin = ns.admin().await?;
         eventually("the Job may go on", async || {
@@ -89,7 +89,7 @@ fn bobs_stamp_on_mallorys_job_of_the_same_name_is_void_after_admission_was_brief
     })
 }
 
-async fn moves<K: Namespaced>(person: &Person, name: &str, stamp: &str) -> kube::Result<K>
+async fn copy_stamp<K: Namespaced>(person: &Person, name: &str, stamp: &str) -> kube::Result<K>
 where
     <K as Resource>::DynamicType: Default,
 {
@@ -112,15 +112,15 @@ fn a_stamp_does_not_move_through_the_status_of_a_job_or_cron_job() -> Result<()>
         let cron: CronJob = serde_json::from_value(json!({"metadata": {"name": "nightly"},
             "spec": {"schedule": "0 0 1 1 *", "jobTemplate": template}}))?;
         mallory.create::<CronJob>(cron).await?;
-        // With rights in the whole cluster, so that no other policy refuses.
+        // With rights in the whole cluster, so that no other policy refuses it.
         let anybody = person_with_cluster_rights(&ns).await?;
-        refused(moves::<Job>(&anybody, "train", &stamp).await)?
+        refused(copy_stamp::<Job>(&anybody, "train", &stamp).await)?
             .with_code(403)?
             .with_message("through status")?;
-        refused(moves::<CronJob>(&anybody, "nightly", &stamp).await)?
+        refused(copy_stamp::<CronJob>(&anybody, "nightly", &stamp).await)?
             .with_code(403)?
             .with_message("namesake.dev/")?;
-        // Other keys are whoever's may write the status.
+        // Other keys can be written by anyone with the right to write the status.
         let label = Patch::Merge(json!({"metadata": {"labels": {"team": "m"}}}));
         let jobs = anybody.all::<Job>();
         jobs.patch_status("train", &PatchParams::default(), &label)
@@ -135,7 +135,7 @@ async fn as_admin<K: Namespaced>(ns: &TestNamespace, object: Value) -> Result<ku
     Ok(all.create(&PostParams::default(), &object).await)
 }
 
-/// The policy alone: our webhooks do not look into a namespace of another stack.
+/// Only the policy: our webhooks do not handle a namespace of another stack.
 #[test]
 fn the_api_server_refuses_what_a_replica_signed_in_another_epoch() -> Result<()> {
     with_namespace(|ns| async move {

@@ -1,5 +1,5 @@
-//! Adoption by the controllers of Kubernetes: they take whatever has no controller and fits their selector. A pod is adopted by an
-//! object of its own user's, or by none.
+//! Adoption by the controllers of Kubernetes, which take pods without a controller that match their selector. A pod can be adopted
+//! only by an object of its own user.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{apps::v1::ReplicaSet, batch::v1::Job, core::v1::Pod};
@@ -17,10 +17,10 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// The label by which Jobs with a selector of their own find pods here.
+/// The label in the selectors of Jobs with a manual selector.
 const GROUP: &str = "acme.com/group";
 
-/// A Job that selects its pods by a label of somebody's choice.
+/// A Job that selects its pods by a label of its author's choice.
 fn selecting(draft: Draft, key: &str, value: &str) -> Result<Job> {
     let mut job = draft.into_value();
     job["spec"]["manualSelector"] = json!(true);
@@ -29,7 +29,7 @@ fn selecting(draft: Draft, key: &str, value: &str) -> Result<Job> {
     Ok(serde_json::from_value(job)?)
 }
 
-async fn orphans(person: &Person, job: &str) -> Result<()> {
+async fn delete_and_orphan(person: &Person, job: &str) -> Result<()> {
     let params = DeleteParams {
         propagation_policy: Some(PropagationPolicy::Orphan),
         ..DeleteParams::default()
@@ -56,8 +56,8 @@ async fn is_orphan(ns: &TestNamespace, pod: &str) -> Result<()> {
     .await
 }
 
-/// What the job controller sends when it adopts a pod.
-async fn adopts(controller: &Person, pod: &str, job: &Job) -> kube::Result<Pod> {
+/// Adopts a pod like the job controller.
+async fn adopt(controller: &Person, pod: &str, job: &Job) -> kube::Result<Pod> {
     let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "uid": job.uid(),
         "controller": true, "blockOwnerDeletion": true});
     let patch = json!({"metadata": {"ownerReferences": [owner], "finalizers": ["batch.kubernetes.io/job-tracking"]}});
@@ -66,7 +66,7 @@ async fn adopts(controller: &Person, pod: &str, job: &Job) -> kube::Result<Pod> 
         .await
 }
 
-/// The pod that a Job's controller made after it had looked for pods to adopt.
+/// The pod that the job controller created after it had looked for pods to adopt.
 async fn own_pod(ns: &TestNamespace, job: &Job) -> Result<Pod> {
     let uid = job.uid().context("no uid")?;
     eventually("the Job has a pod of its own", async || {
@@ -99,7 +99,7 @@ fn a_job_that_selects_pods_by_the_labels_of_bobs_job_is_refused() -> Result<()> 
             .with_code(403)?
             .with_message(key)?
             .with_message(MALLORY)?;
-            // Only in the template, which the selector need not name.
+            // Only in the template, so the selector need not contain it.
             let mut job = serde_json::to_value(selecting(metaflow_job(), GROUP, "hers")?)?;
             job["spec"]["template"]["metadata"]["labels"][key] = json!(value);
             refused(
@@ -146,7 +146,7 @@ fn the_template_of_a_suspended_job_cannot_get_the_labels_of_bobs_job() -> Result
 
 #[test]
 fn the_labels_of_the_pod_of_a_job_name_that_job_whoever_creates_it() -> Result<()> {
-    // The job controller makes what a template says, also one that nobody checked while admission was off.
+    // The job controller follows the template, even if it was not checked because admission was off.
     with_namespace(|ns| async move {
         let bobs = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let own = ns
@@ -191,15 +191,15 @@ fn a_job_with_its_own_selector_adopts_only_pods_of_its_user() -> Result<()> {
         let job = bob.create::<Job>(job).await?;
         let made = own_pod(&ns, &job).await?;
         ns.runs_as(&made, BOB).await?;
-        // The controller ignores what is not found, and goes on; any other refusal would hold bob's Job up.
+        // The controller ignores "not found" and continues; any other refusal would block bob's Job.
         let controller = ns.controller("job-controller").await?;
-        refused(adopts(&controller, &hers, &job).await)?
+        refused(adopt(&controller, &hers, &job).await)?
             .with_code(404)?
             .with_message(BOB)?
             .with_message(MALLORY)?;
         is_orphan(&ns, &hers).await?;
-        // And his own, when they have lost their Job.
-        orphans(&mallory, &job.name_any()).await?;
+        // It also adopt bob's own pods that have lost their Job.
+        delete_and_orphan(&mallory, &job.name_any()).await?;
         let name = made.name_any();
         eventually("his Job is gone and has left its pod", async || {
             ensure!(
@@ -225,7 +225,7 @@ fn bobs_orphaned_pod_is_not_adopted_by_anothers_job_or_replica_set() -> Result<(
         let mallory = ns.mallory().await?;
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?.name_any();
-        orphans(&mallory, &job.name_any()).await?;
+        delete_and_orphan(&mallory, &job.name_any()).await?;
         is_orphan(&ns, &pod).await?;
         let task = "app.kubernetes.io/name";
         let hers = selecting(metaflow_job(), task, "metaflow-task")?;
@@ -286,7 +286,7 @@ fn bobs_job_is_not_the_owner_of_anothers_pod_under_any_kind_and_group() -> Resul
             .with_code(403)?
             .with_message(&name)?
             .with_message(MALLORY)?;
-            // One that is not its controller yet.
+            // An owner that is not its controller yet.
             pod["metadata"]["ownerReferences"][0]["controller"] = json!(false);
             refused(
                 mallory
@@ -326,7 +326,7 @@ fn the_name_and_uid_of_an_owner_must_belong_to_the_same_job_set() -> Result<()> 
         .with_code(403)?
         .with_message("bobs")?
         .with_message(MALLORY)?;
-        // Her own, by both.
+        // Her own pods, by both.
         job["metadata"]["ownerReferences"][0]["name"] = json!("hers");
         mallory
             .create::<Job>(serde_json::from_value::<Job>(job)?)

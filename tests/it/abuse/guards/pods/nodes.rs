@@ -1,4 +1,4 @@
-//! Who is a node: the API server's own authorizer wants group and user name of one.
+//! Nodes: the API server's node authorizer requires both the group and the user name of a node.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::abuse::guards::owner::with_every_right;
 
-/// A person whom somebody put into the group of nodes, and who may edit here.
+/// A person in the group of nodes, with `edit` here.
 async fn in_the_group_of_nodes(ns: &TestNamespace) -> Result<Person> {
     let groups = ["system:nodes", "everybody@acme.com"];
     ns.stack
@@ -47,7 +47,7 @@ fn membership_in_the_group_of_nodes_alone_makes_nobody_a_node() -> Result<()> {
 #[test]
 fn a_status_written_by_a_mere_member_of_the_group_of_nodes_is_checked() -> Result<()> {
     with_namespace(|ns| async move {
-        // The same rights as `with_every_right` gives, for somebody who is in the group of nodes too.
+        // The same rights as `with_every_right`, for somebody who is also in the group of nodes.
         let owner = with_every_right(&ns).await?;
         let groups = ["system:nodes", "everybody@acme.com"];
         let cluster = ns.stack.cluster();

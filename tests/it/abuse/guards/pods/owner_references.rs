@@ -1,4 +1,4 @@
-//! Adoption by UPDATE: nobody makes an object another's child.
+//! Owner references added by UPDATE: nobody makes an object the child of another user's object.
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::{
@@ -172,7 +172,7 @@ fn an_argo_object_or_job_set_cannot_be_made_a_child_of_anothers() -> Result<()> 
 
 #[test]
 fn the_job_controller_adopts_a_pod_again_that_lost_its_owner_reference() -> Result<()> {
-    // The job controller adopts by itself; so does an admin, who may.
+    // The job controller adopts on its own, and an admin may adopt.
     with_namespace(|ns| async move {
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let made = ns.pod_of(&job).await?;

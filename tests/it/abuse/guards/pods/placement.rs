@@ -1,4 +1,4 @@
-//! Where a pod of somebody's runs: nobody but admins and schedulers changes that.
+//! Placement of pods with an identity: only admins and schedulers change it.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{authorization::v1::SelfSubjectAccessReview, core::v1::Pod};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::abuse::guards::{owner::with_every_right, person_with_cluster_rights};
 
-/// A pod that waits at a gate of its maker's, whatever our broker does.
+/// A pod with an additional gate, so that it waits whatever the broker does.
 fn held() -> Draft {
     pod().pod_field("schedulingGates", json!([{"name": "acme.com/hold"}]))
 }
@@ -25,7 +25,7 @@ async fn held_pod_of_bob(ns: &TestNamespace) -> Result<String> {
     Ok(made.name_any())
 }
 
-/// Each change of where a gated pod runs that the API server accepts.
+/// Every change to the placement of a gated pod that the API server accepts.
 fn placements(pod: &Pod) -> Result<Vec<Value>> {
     let there = pod.spec.as_ref().context("no spec")?.tolerations.clone();
     let mut tolerations = serde_json::to_value(there.unwrap_or_default())?;
@@ -41,7 +41,7 @@ fn placements(pod: &Pod) -> Result<Vec<Value>> {
     ])
 }
 
-async fn changes_placement(person: &Person, name: &str) -> Result<()> {
+async fn change_placement(person: &Person, name: &str) -> Result<()> {
     let there: Pod = person.all().get(name).await?;
     for edit in placements(&there)? {
         let edited = person.patch::<Pod>(name, edit.clone()).await;
@@ -71,7 +71,7 @@ fn nobody_changes_where_bobs_gated_pod_runs_not_even_bob() -> Result<()> {
             let harmless = json!({"metadata": {"labels": {"team": "ml"}}});
             person.patch::<Pod>(&name, harmless).await?;
         }
-        changes_placement(&ns.admin().await?, &name).await
+        change_placement(&ns.admin().await?, &name).await
     })
 }
 
@@ -88,7 +88,7 @@ fn a_scheduler_authorized_by_an_admin_places_bobs_gated_pod() -> Result<()> {
         let admin = ns.admin().await?;
         manifests::while_applied(admin.client(), &[binding], "", async || {
             has_right(&kueue, "place").await?;
-            changes_placement(&kueue, &name).await
+            change_placement(&kueue, &name).await
         })
         .await
     })
@@ -112,13 +112,13 @@ fn where_a_pod_without_an_identity_runs_is_up_to_rbac() -> Result<()> {
         let neighbour = ns.neighbour().await?;
         let mallory = neighbour.mallory().await?;
         let own = mallory.create::<Pod>(held()).await?.name_any();
-        changes_placement(&mallory, &own).await?;
+        change_placement(&mallory, &own).await?;
         neighbour.delete().await
     })
 }
 
 /// Binds a pod to a node, with this metadata of the Binding.
-async fn binds(person: &Person, pod: &str, metadata: Value) -> kube::Result<Value> {
+async fn bind(person: &Person, pod: &str, metadata: Value) -> kube::Result<Value> {
     let url = person.all::<Pod>().resource_url().to_owned();
     let mut metadata = metadata;
     metadata["name"] = json!(pod);
@@ -138,12 +138,12 @@ fn only_schedulers_of_the_whole_cluster_choose_a_node() -> Result<()> {
         ns.wait_until_ungated(&made).await?;
         let name = made.name_any();
         let owner = with_every_right(&ns).await?;
-        refused(binds(&owner, &name, json!({})).await)?
+        refused(bind(&owner, &name, json!({})).await)?
             .with_code(403)?
             .with_message("only schedulers")?
             .with_message(&owner.name)?;
         let scheduler = ns.stack.cluster().user(SCHEDULER, &ns.name).await?;
-        binds(
+        bind(
             &scheduler,
             &name,
             json!({"labels": {"topology.kubernetes.io/zone": "a"}}),
@@ -180,7 +180,7 @@ fn a_binding_cannot_write_keys_that_say_who_a_pod_belongs_to() -> Result<()> {
             ),
             ("annotations", "namesake.dev/user", BOB),
         ] {
-            refused(binds(&somebody, &own, json!({of: {key: value}})).await)?
+            refused(bind(&somebody, &own, json!({of: {key: value}})).await)?
                 .with_code(403)?
                 .with_message(key)?
                 .with_message(&somebody.name)?;

@@ -1,4 +1,4 @@
-//! What became of a pod or a Job: its node and its controller say so, and nobody who has rights in one namespace only.
+//! Status of pods and Jobs: only nodes and controllers write it, and nobody with rights in one namespace only.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::abuse::guards::owner::with_every_right;
 
-async fn reports<K: Namespaced>(person: &Person, name: &str, status: Value) -> kube::Result<K>
+async fn patch_status<K: Namespaced>(person: &Person, name: &str, status: Value) -> kube::Result<K>
 where
     <K as Resource>::DynamicType: Default,
 {
@@ -37,7 +37,7 @@ fn every_right_in_the_namespace_is_not_enough_to_write_the_status_of_bobs_pods()
         let bobs = ns.pod_of(&job).await?.name_any();
         let owner = with_every_right(&ns).await?;
         let own = owner.create::<Pod>(metaflow_pod()).await?.name_any();
-        // On her own pod too: the proxy goes to whatever address it says.
+        // Even on her own pod: the proxy connects to the address in its status.
         for (pod, status) in [
             (&bobs, json!({"phase": "Succeeded"})),
             (&bobs, json!({"nominatedNodeName": "no-metadata-server"})),
@@ -46,12 +46,12 @@ fn every_right_in_the_namespace_is_not_enough_to_write_the_status_of_bobs_pods()
                 json!({"podIP": "10.0.0.7", "podIPs": [{"ip": "10.0.0.7"}]}),
             ),
         ] {
-            refused(reports::<Pod>(&owner, pod, status).await)?
+            refused(patch_status::<Pod>(&owner, pod, status).await)?
                 .with_code(403)?
                 .with_message("says how it ended")?
                 .with_message(&owner.name)?;
         }
-        refused(reports::<Job>(&owner, &job.name_any(), json!({"failed": 1})).await)?
+        refused(patch_status::<Job>(&owner, &job.name_any(), json!({"failed": 1})).await)?
             .with_code(403)?
             .with_message("jobs")?;
         Ok(())
@@ -86,13 +86,13 @@ fn the_scheduler_admins_and_controllers_write_the_status_of_pods() -> Result<()>
         let pod = ns.pod_of(&job).await?.name_any();
         let scheduler = ns.stack.cluster().user(SCHEDULER, &ns.name).await?;
         let unschedulable = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]});
-        reports::<Pod>(&scheduler, &pod, unschedulable).await?;
+        patch_status::<Pod>(&scheduler, &pod, unschedulable).await?;
         let collector = ns.controller("pod-garbage-collector").await?;
-        reports::<Pod>(&collector, &pod, json!({"reason": "Lost"})).await?;
+        patch_status::<Pod>(&collector, &pod, json!({"reason": "Lost"})).await?;
         let admin = ns.admin().await?;
-        let done: Pod = reports(&admin, &pod, json!({"phase": "Succeeded"})).await?;
+        let done: Pod = patch_status(&admin, &pod, json!({"phase": "Succeeded"})).await?;
         ensure!(done.status.and_then(|status| status.phase).as_deref() == Some("Succeeded"));
-        // And the job controller writes what became of the Job.
+        // The job controller still writes the status of the Job.
         namesake_tests::eventually::eventually("the Job is done", async || {
             let job: Job = admin.all().get(&job.name_any()).await?;
             let succeeded = job.status.and_then(|status| status.succeeded);

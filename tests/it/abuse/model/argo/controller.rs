@@ -1,4 +1,4 @@
-//! What Argo's controller does, or somebody who says to be it; it may see what was there some versions ago.
+//! The actions of Argo's controller, or of an impostor; it may see stale versions.
 
 use anyhow::{Context, Result};
 use kube::{ResourceExt, api::DynamicObject};
@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use super::objects::{is_stored, merged, pod, referred, runs};
 use super::pod_keys::is_named;
-use super::{Asked, CRON, Model, ROOT, Versions, WORKFLOW, asked_for, object};
+use super::{CRON, Model, ROOT, Requesters, Versions, WORKFLOW, asked_for, object};
 
 impl Model {
-    /// Argo, or who says to be it.
+    /// Argo's controller, or an impostor.
     fn controller(&mut self) -> (Person, bool) {
         let itself = !self.random.one_in(8);
         let by = if itself {
@@ -49,8 +49,12 @@ impl Model {
         }
     }
 
-    /// The template that a Workflow names, as Argo sees it, and who asked for what both say together.
-    fn template_of(&mut self, workflow: &DynamicObject, asked: &Asked) -> Option<(Value, Asked)> {
+    /// The template that a Workflow references, as Argo sees it, and the requesters of the merged spec.
+    fn template_of(
+        &mut self,
+        workflow: &DynamicObject,
+        asked: &Requesters,
+    ) -> Option<(Value, Requesters)> {
         let (key, is_pure) = referred(workflow)?;
         let behind = self.random.below(3);
         let versions = self.flows.templates.get(&key)?;
@@ -110,13 +114,13 @@ impl Model {
         };
         let behind = self.random.below(3);
         let version = run.versions.len().saturating_sub(1 + behind);
-        // What it has stored itself it does not forget.
+        // It remembers what it has stored itself.
         let stored = run.versions.iter().position(|(o, _)| is_stored(o));
         let version = version.max(stored.unwrap_or(0));
         let (seen, asked) = run.versions[version].clone();
         let starter = run.starter.clone();
         let (spec, asked) = if referred(&seen).is_some() && !is_stored(&seen) {
-            // Argo makes the first pod before it stores what the Workflow runs.
+            // Argo creates the first pod before it stores the spec of the Workflow.
             let Some((template, by)) = self.template_of(&seen, &asked) else {
                 return Ok(());
             };

@@ -1,4 +1,4 @@
-//! Small objects of Argo's, and what its controller makes of them, as it was seen to do it.
+//! Small Argo objects, and the objects that its controller creates from them, as observed.
 
 use kube::{ResourceExt, api::DynamicObject};
 use namesake_tests::controllers::replayed_argo::{as_stored, owner};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::pod_keys::{LABEL, NODE_ID, NODE_NAME, rendered};
 use super::{CLUSTER_TEMPLATE, TEMPLATE, WORKFLOW};
 
-/// What somebody has run.
+/// A spec that only this person writes.
 pub(super) fn spec_of(person: &str, number: usize) -> Value {
     json!({
         "entrypoint": "start", "arguments": {"parameters": []},
@@ -16,7 +16,7 @@ pub(super) fn spec_of(person: &str, number: usize) -> Value {
         "templates": [{"name": "start", "metadata": {}, "inputs": {}, "container": {"image": format!("{number}-of-{person}")}}]})
 }
 
-/// What names a template and says nothing else.
+/// A spec that references a template and sets nothing else.
 pub(super) fn reference(of: &str, name: &str) -> Value {
     let mut spec = json!({"workflowTemplateRef": {"name": name}, "arguments": {}});
     if of == CLUSTER_TEMPLATE {
@@ -25,7 +25,7 @@ pub(super) fn reference(of: &str, name: &str) -> Value {
     spec
 }
 
-/// The template that a Workflow names, and whether it says nothing else.
+/// The template that a Workflow references, and whether the Workflow sets nothing else.
 pub(super) fn referred(workflow: &DynamicObject) -> Option<((&'static str, String), bool)> {
     let spec = &workflow.data["spec"];
     let reference = &spec["workflowTemplateRef"];
@@ -48,12 +48,12 @@ fn stored(workflow: &DynamicObject) -> Option<&Value> {
     workflow.data["status"].get("storedWorkflowTemplateSpec")
 }
 
-/// What a Workflow runs: what Argo has stored, or what it says itself.
+/// What a Workflow runs: the spec that Argo has stored, or its own.
 pub(super) fn runs(workflow: &DynamicObject) -> Value {
     of_pods(stored(workflow).unwrap_or(&workflow.data["spec"]))
 }
 
-/// Of a spec what its pods are made of: without what says when, and what is only written on the Workflow.
+/// The part of a spec that determines its pods: without schedules, and without metadata of the Workflow itself.
 pub(super) fn of_pods(spec: &Value) -> Value {
     let mut spec = spec.clone();
     if let Some(members) = spec.as_object_mut() {
@@ -62,7 +62,7 @@ pub(super) fn of_pods(spec: &Value) -> Value {
     spec
 }
 
-/// What Argo runs: the template, and over it what the Workflow says.
+/// What Argo runs: the template, overridden by the Workflow.
 pub(super) fn merged(workflow: &DynamicObject, template: &Value) -> Value {
     let mut spec = as_stored(template);
     let own = &workflow.data["spec"];
@@ -73,7 +73,7 @@ pub(super) fn merged(workflow: &DynamicObject, template: &Value) -> Value {
     spec
 }
 
-/// The pod of the one step of a Workflow. What people write of its metadata goes over Argo's own.
+/// The pod of the only step of a Workflow. Metadata from people overrides Argo's own.
 pub(super) fn pod(workflow: &DynamicObject, spec: &Value) -> Value {
     let name = workflow.name_any();
     let mut metadata = json!({

@@ -1,4 +1,4 @@
-//! What people do to Argo's objects.
+//! The actions of people on Argo's objects.
 
 use kube::{
     ResourceExt,
@@ -12,7 +12,7 @@ use namesake_tests::{
 use serde_json::json;
 
 use super::objects::{reference, runs, spec_of};
-use super::{Asked, CRON, Cron, Model, WORKFLOW, alone, api, object};
+use super::{CRON, Cron, Model, Requesters, WORKFLOW, alone, api, object};
 
 impl Model {
     pub(super) async fn deploy(&mut self, ns: &TestNamespace) {
@@ -26,9 +26,9 @@ impl Model {
                 .0
                 .clone();
         }
-        let metadata = json!({"name": name, "annotations": self.worn()});
+        let metadata = json!({"name": name, "annotations": self.copied_annotations()});
         if self.random.one_in(3) {
-            spec["workflowMetadata"] = json!({"annotations": self.worn()});
+            spec["workflowMetadata"] = json!({"annotations": self.copied_annotations()});
         }
         let Ok(mut wish) = serde_json::from_value::<DynamicObject>(object(of, &metadata, &spec))
         else {
@@ -45,14 +45,18 @@ impl Model {
         if let Ok(deployed) = deployed {
             self.flows.saw(&deployed);
             let versions = self.flows.templates.entry(key).or_default();
-            versions.push((deployed.data["spec"].clone(), Asked::from([person.name])));
+            versions.push((
+                deployed.data["spec"].clone(),
+                Requesters::from([person.name]),
+            ));
         }
     }
 
     pub(super) async fn start(&mut self, ns: &TestNamespace) {
         let (person, (of, name)) = (self.person(), self.named_template(ns));
         let mut spec = reference(of, &name);
-        let mut metadata = json!({"generateName": "run-", "annotations": self.worn()});
+        let mut metadata =
+            json!({"generateName": "run-", "annotations": self.copied_annotations()});
         let mut wish = json!({});
         match self.random.below(10) {
             0 | 1 => {
@@ -62,7 +66,7 @@ impl Model {
             2 => spec["podMetadata"] = json!({"annotations": {"note": person.name}}),
             3 => wish["status"] = json!({"storedWorkflowTemplateSpec": spec_of(&person.name, 0)}),
             4 => {
-                // As `resubmit` does: all its annotations, and what it says.
+                // Like `resubmit`: all annotations, and the spec.
                 let at = self.random.below(self.flows.runs.len());
                 let last = self.flows.runs.get(at).and_then(|run| run.versions.last());
                 if let Some((other, _)) = last {
@@ -80,9 +84,9 @@ impl Model {
             _ => {}
         }
         json_patch::merge(&mut wish, &object(WORKFLOW, &metadata, &spec));
-        let asked = Asked::from([person.name.clone()]);
+        let requesters = Requesters::from([person.name.clone()]);
         if let Ok(made) = create(&person, &wish).await {
-            self.started(made, Some(person.name), asked);
+            self.started(made, Some(person.name), requesters);
         }
     }
 
@@ -97,17 +101,17 @@ impl Model {
         }
         let Some(cron) = self.flows.crons.get_mut(&name) else {
             let spec = json!({"schedules": ["0 0 30 2 *"], "workflowSpec": spec,
-                "workflowMetadata": {"annotations": self.worn()}});
+                "workflowMetadata": {"annotations": self.copied_annotations()}});
             let wish = object(
                 CRON,
-                &json!({"name": name, "annotations": self.worn()}),
+                &json!({"name": name, "annotations": self.copied_annotations()}),
                 &spec,
             );
             if let Ok(made) = create(&person, &wish).await {
                 self.flows.saw(&made);
                 let versions = vec![(
                     made.data["spec"]["workflowSpec"].clone(),
-                    Asked::from([person.name]),
+                    Requesters::from([person.name]),
                 )];
                 self.flows.crons.insert(
                     name,
@@ -128,14 +132,14 @@ impl Model {
             _ => json!({"spec": {"suspend": false}}),
         };
         if let Ok(changed) = patch(&person, CRON, &name, change).await {
-            let (says, asked) = cron.versions.last().cloned().unwrap_or_default();
+            let (says, requesters) = cron.versions.last().cloned().unwrap_or_default();
             let now = changed.data["spec"]["workflowSpec"].clone();
-            let asked = if now == says {
-                asked
+            let requesters = if now == says {
+                requesters
             } else {
-                alone(&asked, &person)
+                alone(&requesters, &person)
             };
-            cron.versions.push((now, asked));
+            cron.versions.push((now, requesters));
             cron.object = changed;
         }
     }
@@ -146,7 +150,7 @@ impl Model {
         let evil = spec_of(&person.name, self.random.below(1000));
         let evil = self.naming_another(evil);
         let change = match self.random.below(8) {
-            0 => json!({"metadata": {"annotations": self.worn()}}),
+            0 => json!({"metadata": {"annotations": self.copied_annotations()}}),
             1 => json!({"spec": {"suspend": self.random.one_in(2)}}),
             2 => json!({"spec": {"templates": evil["templates"]}}),
             3 => json!({"spec": {"podMetadata": evil["podMetadata"]}}),
@@ -167,13 +171,13 @@ impl Model {
         let Ok(new) = patch(&person, WORKFLOW, &run.name, change).await else {
             return;
         };
-        if let Some((old, asked)) = run.versions.last() {
-            let asked = if runs(&new) == runs(old) {
-                asked.clone()
+        if let Some((old, requesters)) = run.versions.last() {
+            let requesters = if runs(&new) == runs(old) {
+                requesters.clone()
             } else {
-                alone(asked, &person)
+                alone(requesters, &person)
             };
-            run.versions.push((new, asked));
+            run.versions.push((new, requesters));
         }
     }
 

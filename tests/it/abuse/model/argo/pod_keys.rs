@@ -1,4 +1,4 @@
-//! What of Argo's stands on pods: people write it into their objects and onto pods, naming another's Workflow and its nodes.
+//! Argo's keys on pods: people write them into their objects and onto pods, with the names of other Workflows and their nodes.
 
 use std::collections::BTreeMap;
 
@@ -16,21 +16,21 @@ pub(super) const NODE_NAME: &str = "workflows.argoproj.io/node-name";
 const COMPLETED: &str = "workflows.argoproj.io/completed";
 const KILL: &str = "workflows.argoproj.io/kill-cmd-main";
 
-/// A parameter of a Workflow that has the prefix for its value.
+/// A Workflow parameter whose value is the prefix.
 const PARAMETER: &str = "{{workflow.parameters.argos}}";
 
-/// How often it was tried.
+/// Counts of what was tried.
 #[derive(Default)]
 pub(super) struct Tried {
-    /// Pods that Argo made of what names another Workflow: refused, or let through, because it is the pod's own.
+    /// Pods that Argo created from specs that name another Workflow: refused, or accepted because the name is the pod's own.
     pub(super) refused: usize,
     pub(super) let_through: usize,
-    /// Changes of pods that were refused.
+    /// Refused changes of pods.
     changes: usize,
 }
 
 impl Tried {
-    pub(super) fn did_run(&self) -> Result<()> {
+    pub(super) fn check_coverage(&self) -> Result<()> {
         let (refused, let_through, changes) = (self.refused, self.let_through, self.changes);
         ensure!(
             refused > 3 && let_through > 0 && changes > 10,
@@ -46,7 +46,7 @@ fn keys(pod: &Pod) -> BTreeMap<&String, &String> {
     all.filter(|(key, _)| key.starts_with(PREFIX)).collect()
 }
 
-/// Whether what people write on pods names a Workflow or a node.
+/// Whether the pod metadata in a spec names a Workflow or a node.
 pub(super) fn is_named(spec: &Value) -> bool {
     let theirs = ["/podMetadata", "/templates/0/metadata"];
     let mut theirs = theirs.into_iter().filter_map(|path| spec.pointer(path));
@@ -64,13 +64,13 @@ fn replaced(value: &Value, from: &str, to: &str) -> Value {
 }
 
 impl Model {
-    /// The name of some Workflow, most likely another's.
+    /// The name of a random Workflow, probably somebody else's.
     pub(crate) fn some_run(&mut self) -> Option<String> {
         let at = self.random.below(self.flows.runs.len());
         self.flows.runs.get(at).map(|run| run.name.clone())
     }
 
-    /// Metadata for pods with which Argo would take them for another Workflow's, or obey them.
+    /// Pod metadata that would make Argo assign the pods to another Workflow, or follow their instructions.
     pub(super) fn argos_keys(&mut self) -> Value {
         let Some(run) = self.some_run() else {
             return json!({});
@@ -84,7 +84,7 @@ impl Model {
         }
     }
 
-    /// The same in a spec of Argo's, now and then.
+    /// Sometimes adds such metadata to a spec.
     pub(super) fn naming_another(&mut self, mut spec: Value) -> Value {
         if self.random.one_in(4) {
             let mut keys = self.argos_keys();
@@ -101,7 +101,7 @@ impl Model {
         spec
     }
 
-    /// Somebody writes them onto a pod that is there.
+    /// A person writes such metadata onto an existing pod.
     pub(super) async fn writes_argos_keys(&mut self) -> Result<()> {
         let (person, metadata) = (self.person(), self.argos_keys());
         let at = self.random.below(self.pods.len());
@@ -122,7 +122,7 @@ impl Model {
         Ok(())
     }
 
-    /// Argo takes each pod for one of the Workflow that it runs; pods that it has not made name one of their own user at most.
+    /// Checks that each pod has the keys of the Workflow it belongs to; other pods may name only Workflows of their own user.
     pub(crate) fn check_keys(&self, pods: &[Pod]) -> Result<()> {
         for pod in pods {
             let metadata = &pod.metadata;
@@ -146,7 +146,7 @@ impl Model {
                 ensure!(nodes == [own; 2], "another node than it runs: {metadata:?}");
                 continue;
             }
-            // Somebody may have taken the owner off a pod that Argo made.
+            // Somebody may have removed the owner of a pod that Argo created.
             ensure!(
                 nodes == [None; 2] || nodes == [label; 2],
                 "it says that it is a node of another Workflow: {metadata:?}"
