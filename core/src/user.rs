@@ -1,6 +1,6 @@
 //! Users: the canonical names of the people that pods run as, and the requesters that they are mapped from.
 
-use std::{borrow::Borrow, fmt};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -114,12 +114,6 @@ pub(crate) fn is_invisible(c: char) -> bool {
 impl fmt::Display for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl Borrow<str> for User {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 
