@@ -1,4 +1,4 @@
-//! What a decision costs, from a review's bytes to its answer, with the pod and the Job that Metaflow submits.
+//! The cost of a decision, from the bytes of a review to its answer, for the pod and the Job that Metaflow submits.
 
 #![expect(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ fn known_user() -> State {
     state(&case)
 }
 
-// As large as etcd takes it, and changed by its user: both objects are read, compared and signed.
+// As large as etcd accepts, and changed by its user, so that both objects are read, compared and signed.
 fn largest_job_set() -> Value {
     let variable = |i: usize| json!({"name": format!("VARIABLE_{i}"), "value": "x".repeat(64)});
     let spec = |image: &str| {
@@ -82,7 +82,7 @@ fn decisions(criterion: &mut Criterion) {
         run("pod of a known user, logged", Webhook::Mutate, &pod);
     });
     run("job of a known user", Webhook::Mutate, &job);
-    run("twin", Webhook::Validate, &last);
+    run("final check", Webhook::Validate, &last);
     let largest = largest_job_set();
     run("update of a JobSet of 1.4 MB", Webhook::Mutate, &largest);
     let body = pod.to_string();

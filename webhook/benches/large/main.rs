@@ -1,6 +1,6 @@
-//! The largest objects that the API server takes, from the bytes of their review to the bytes of the answer: processor
-//! time of one decision, with hygiene off and with each of its switches on, beside reading the same JSON and no more. The same
-//! work takes the same time but for who else uses the processor's caches: the least of many times is what it costs.
+//! Processor time of decisions about the largest objects that the API server accepts, from the bytes of the review to those of the
+//! answer, with hygiene off and with each of its switches on, compared with only parsing the same JSON. Other programs that use the
+//! processor's caches can only make it slower, so the minimum of many runs is reported.
 
 #![expect(
     clippy::unwrap_used,
@@ -31,9 +31,9 @@ use tokio::runtime::{Builder, Runtime};
 use objects::Large;
 use report::{Figure, Report, Times};
 
-/// Times that each decision is measured.
+/// How often each decision is measured.
 const TIMES: usize = 25;
-/// What hygiene may put right, and what the rules say for it.
+/// The settings of hygiene, and how the rules write them.
 const SWITCHES: [(&str, &str); 4] = [
     ("off", "{}"),
     ("setUser", "{setUser: true}"),
@@ -42,7 +42,7 @@ const SWITCHES: [(&str, &str); 4] = [
 ];
 
 fn main() -> anyhow::Result<()> {
-    // `cargo test --benches` runs benches to see that they run.
+    // `cargo test --benches` only checks that the benches run.
     let is_test = std::env::args().any(|argument| argument == "--test");
     let times = if is_test { 1 } else { TIMES };
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
         .map(|large| Case::of(&runtime, large).with_context(|| large.name.clone()));
     let mut all = all.collect::<anyhow::Result<Vec<_>>>()?;
     let mut progress = std::io::stderr();
-    // All of them again and again: a machine that is slow for a second is slow for each of them.
+    // One after another, again and again, so that a slow second of the machine affects all of them.
     for round in 1..=times {
         writeln!(progress, "{round} of {times}")?;
         for case in &mut all {
@@ -66,11 +66,11 @@ fn main() -> anyhow::Result<()> {
     sections::write("large objects", &report)
 }
 
-/// One of the objects, and what was measured of it.
+/// One of the objects, and its measurements.
 struct Case<'l> {
     large: &'l Large,
     body: String,
-    /// What is read in the end: the review, or the larger object that it makes us read.
+    /// The JSON that is parsed: the review, or the larger object that the webhook reads because of it.
     largest: String,
     reading: Vec<Duration>,
     deciding: Vec<(&'static str, State, Vec<Duration>)>,
@@ -131,7 +131,7 @@ fn decide(runtime: &Runtime, state: &State, webhook: Webhook, body: &str) -> any
     Ok(())
 }
 
-// A replica that knows who asks, so that it answers without the broker.
+// A replica that knows the user, so that it answers without the broker.
 fn state(large: &Large, hygiene: &str) -> State {
     let carriers = format!("[{{account: \"{}\", parents: [Workflow]}}]", objects::ARGO);
     let edited = format!("noMatch: deny\nhygiene: {hygiene}\ncarriers: {carriers}");
@@ -152,7 +152,7 @@ fn measured(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Duratio
     Ok(processor_time()? - before)
 }
 
-// Of this thread, whoever else uses the machine.
+// Of this thread only.
 fn processor_time() -> anyhow::Result<Duration> {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
     Ok(Duration::from(time))

@@ -1,8 +1,8 @@
-//! Objects of nearly 1.5 MB, which is what etcd takes: of many small members, as these cost most, and of 500 templates.
+//! Objects of nearly 1.5 MB, the limit of etcd: with many small members, which cost most, and with 500 templates.
 
 use namesake_core::Json;
 use namesake_webhook::admit::Webhook;
-use namesake_webhook::decide::argo::Role;
+use namesake_webhook::decide::argo::ArgoKind;
 use namesake_webhook::decide::argo::object::own_digest;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
@@ -17,19 +17,19 @@ const VARIABLES_OF_A_TEMPLATE: usize = 14;
 const USER: &str = "alice@acme.com";
 pub(crate) const ARGO: &str = "system:serviceaccount:argo:argo";
 
-/// A spec that runs this image.
+/// Builds a spec that runs this image.
 type Spec = fn(&str) -> Value;
 
-/// One object, and who does what with it.
+/// One object, and the request about it.
 pub(crate) struct Large {
     pub(crate) name: String,
     pub(crate) webhook: Webhook,
     pub(crate) review: Value,
-    /// What the API server has, when it is asked for the object that the review is about.
+    /// The object that the API server returns for the review.
     pub(crate) stored: Option<Value>,
 }
 
-/// All that are measured.
+/// All that the bench measures.
 pub(crate) fn all() -> Vec<Large> {
     let mut all = Vec::new();
     let batch: [(&str, Spec); 3] = [
@@ -46,17 +46,17 @@ pub(crate) fn all() -> Vec<Large> {
     for (kind, spec) in batch {
         all.extend(by_its_user(kind, spec, None));
     }
-    let argo: [(&str, Role, Spec); 3] = [
-        ("WorkflowTemplate", Role::Template, templates),
-        ("Workflow", Role::Workflow, templates),
+    let argo: [(&str, ArgoKind, Spec); 3] = [
+        ("WorkflowTemplate", ArgoKind::Template, templates),
+        ("Workflow", ArgoKind::Workflow, templates),
         (
             "CronWorkflow",
-            Role::CronWorkflow,
+            ArgoKind::CronWorkflow,
             |image| json!({"schedules": ["@daily"], "workflowSpec": templates(image)}),
         ),
     ];
-    for (kind, role, spec) in argo {
-        all.extend(by_its_user(kind, spec, Some(role)));
+    for (kind, argo_kind, spec) in argo {
+        all.extend(by_its_user(kind, spec, Some(argo_kind)));
     }
     all.push(status_of_argo());
     all.push(pod_of_argo());
@@ -64,7 +64,7 @@ pub(crate) fn all() -> Vec<Large> {
     all
 }
 
-// What hygiene puts right is another value in each version, so that it is put right in changes too.
+// The variables that hygiene cleans have another value in each version, so that they are cleaned in updates too.
 fn environment(version: &str, variables: usize) -> Vec<Value> {
     let variable = |i: usize| json!({"name": format!("VARIABLE_{i}"), "value": "x".repeat(64)});
     let said = [
@@ -105,17 +105,17 @@ fn group(kind: &str) -> &'static str {
     }
 }
 
-// Metadata of an object that exists, with this in its stamp besides whose it is.
+// Metadata of an existing object, with this part for Argo in its stamp.
 fn metadata(kind: &str, argo: &Value) -> Value {
     let stamp = json!({"kind": format!("{}/{kind}", group(kind)), "object": {"name": "large"}, "argo": argo});
     json!({"name": "large", "uid": "u", "creationTimestamp": "1970-01-01T00:33:10Z",
         "annotations": {"namesake.dev/stamp": {"$stamp": stamp}}})
 }
 
-fn by_its_user(kind: &str, spec: Spec, role: Option<Role>) -> [Large; 2] {
+fn by_its_user(kind: &str, spec: Spec, argo_kind: Option<ArgoKind>) -> [Large; 2] {
     let (before, after) = (spec("a"), spec("b"));
-    let argo =
-        role.map(|role| json!({"own": {"digest": node(&before, |spec| own_digest(role, spec))}}));
+    let argo = argo_kind
+        .map(|kind| json!({"own": {"digest": node(&before, |spec| own_digest(kind, spec))}}));
     let metadata = metadata(kind, &json!(argo));
     let create = json!({"kind": kind, "user": USER, "object": {"metadata": {"name": "large"}, "spec": before}});
     let update = json!({"kind": kind, "user": USER, "operation": "UPDATE",
@@ -140,10 +140,10 @@ fn large(name: String, webhook: Webhook, mut request: Value) -> Large {
     }
 }
 
-// A Workflow that runs what its user deployed, as Argo has stored it.
+// A Workflow that runs a template of its user, with the spec that Argo has stored.
 fn running(phase: &str) -> Value {
     let stored = templates("a");
-    let digest = node(&stored, |spec| own_digest(Role::Template, spec));
+    let digest = node(&stored, |spec| own_digest(ArgoKind::Template, spec));
     let deployed = json!({"requester": USER, "user": USER, "stored": digest,
         "groups": {"in": [], "out": ["billing@acme.com"]}});
     let mut workflow = json!({"metadata": metadata("Workflow", &json!({"deployed": deployed})),
@@ -175,24 +175,20 @@ fn pod_of_argo() -> Large {
     }
 }
 
-// The pod, and its twin.
+// The pod, and its final check.
 fn pod_of_a_job() -> [Large; 2] {
-    let mut pod = job_controller();
-    pod["object"] = json!({"spec": pods("a", VARIABLES)["spec"]});
-    let made = large("pod of a Job".to_owned(), Webhook::Mutate, pod);
+    let mut request = job_controller();
+    request["object"] = json!({"spec": pods("a", VARIABLES)["spec"]});
+    let pod = large("pod of a Job".to_owned(), Webhook::Mutate, request);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let answer = runtime.block_on(ask(
-        &crate::state(&made, "{}"),
-        Webhook::Mutate,
-        &made.review,
-    ));
-    let mut last = made.review.clone();
+    let answer = runtime.block_on(ask(&crate::state(&pod, "{}"), Webhook::Mutate, &pod.review));
+    let mut last = pod.review.clone();
     last["request"]["object"] = patched(&last["request"]["object"], &patch(&answer));
-    let twin = Large {
-        name: "its twin".to_owned(),
+    let final_check = Large {
+        name: "its final check".to_owned(),
         webhook: Webhook::Validate,
         review: last,
         stored: None,
     };
-    [made, twin]
+    [pod, final_check]
 }

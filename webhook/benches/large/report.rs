@@ -1,4 +1,4 @@
-//! The table for people, and the same for machines.
+//! The report as a table and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,16 +28,16 @@ impl Times {
     }
 }
 
-/// What a decision about one object costs.
+/// The cost of decisions about one object.
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
-    /// Which object, and what is done with it.
+    /// The object and the operation.
     pub(crate) name: String,
     /// Bytes of the review, or of the Workflow that is read for a pod.
     pub(crate) bytes: usize,
-    /// Reading the same bytes into a tree of JSON.
+    /// Time to parse the same bytes into a JSON tree.
     pub(crate) reading: Times,
-    /// Deciding, by what hygiene is switched on.
+    /// Time to decide, by the setting of hygiene.
     pub(crate) deciding: BTreeMap<String, Times>,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "processor time in ms, least of {} times: reading the JSON alone; deciding, with this hygiene; median of the last; ratio of both to reading",
+            "processor time in ms, minimum of {} runs: only parsing the JSON; deciding, with this hygiene; median of the last; ratio of both to parsing",
             self.times
         )?;
         let [read, off, user, tokens, both, median, ratio] = [

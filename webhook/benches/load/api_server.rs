@@ -1,4 +1,4 @@
-//! An API server that answers every question with one object, without a network.
+//! An API server that answers every request with the same object, without a network.
 
 use std::convert::Infallible;
 
@@ -6,7 +6,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
 
-/// A client of one that has this object. It needs a runtime to be made in.
+/// A client of an API server that has this object. Call it inside a runtime.
 pub(crate) fn with(object: &Value) -> Client {
     let text = object.to_string().into_bytes();
     let service = tower::service_fn(move |_: axum::http::Request<Body>| {

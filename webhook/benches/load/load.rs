@@ -12,20 +12,20 @@ use tokio_rustls::TlsConnector;
 
 use super::process::Child;
 
-/// How hard, how long and with what a server is asked.
+/// The load on a server.
 #[derive(Clone)]
 pub(crate) struct Load {
     /// Kept-alive TLS connections, each with one request under way.
     pub(crate) connections: usize,
     /// Requests in all, shared by the connections.
     pub(crate) requests: usize,
-    /// The path asked for.
+    /// The path of each request.
     pub(crate) path: &'static str,
     /// The body of every request.
     pub(crate) body: Bytes,
 }
 
-/// What a run of load saw.
+/// The outcome of one load.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// From the first request to the last answer.
@@ -49,7 +49,7 @@ impl Outcome {
 }
 
 impl Load {
-    /// Asks `server`, and checks that each answer is HTTP 200 and contains `expected`.
+    /// Loads `server`, and checks that each answer is HTTP 200 and contains `expected`.
     ///
     /// # Errors
     /// On the first answer that is not as expected, or when a connection breaks.
@@ -66,7 +66,7 @@ impl Load {
         let started = Instant::now();
         let workers: Vec<_> = senders
             .into_iter()
-            .map(|sender| tokio::spawn(ask(sender, self.path, self.body.clone(), each, expected)))
+            .map(|sender| tokio::spawn(send(sender, self.path, self.body.clone(), each, expected)))
             .collect();
         let mut latencies = Vec::with_capacity(self.requests);
         for worker in workers {
@@ -90,7 +90,7 @@ async fn connect(server: &Child) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-async fn ask(
+async fn send(
     mut sender: SendRequest<Full<Bytes>>,
     path: &'static str,
     body: Bytes,

@@ -1,7 +1,7 @@
-//! The webhook under load beside a floor, on one machine in one run: what an admission costs.
+//! The cost of an admission: the webhook under load, compared with a floor on the same machine in the same run.
 //!
-//! Servers are children of their own, so that their processor time and memory are the kernel's figures. Each round asks
-//! the floor and the webhook in turn, so that a machine whose speed drifts does not favour one of them.
+//! Each server is a child process, so that the kernel measures its processor time and memory. Each round loads the floor and the
+//! webhook in turn, so that a machine whose speed changes does not favour one of them.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,12 +33,12 @@ use report::{Figure, Report};
 const CONNECTIONS: usize = 16;
 const REQUESTS: usize = 80_000;
 const ROUNDS: usize = 5;
-/// What an answer that lets the object pass contains.
+/// A part of every answer that admits the object.
 const ALLOWED: &[u8] = br#""allowed":true"#;
-/// What an answer that changes it contains.
+/// A part of every answer that changes the object.
 const PATCHED: &[u8] = br#""patch":""#;
 
-/// Which server is asked what, and a piece of the right answer.
+/// A server, the load for it, and a part of the expected answer.
 struct Case {
     name: &'static str,
     server: &'static str,
@@ -57,7 +57,7 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1..).unwrap_or_default() {
         [serve, name] if serve == "serve" => serve::serve(name),
-        // `cargo test --benches` runs benches to see that they run.
+        // `cargo test --benches` only checks that the benches run.
         all if all.iter().any(|argument| argument == "--test") => bench(1, CONNECTIONS * 10),
         _ => bench(ROUNDS, REQUESTS),
     }
@@ -130,7 +130,7 @@ async fn cases() -> Vec<Case> {
             PATCHED,
         ),
         case(
-            "twin of that pod",
+            "final check of that pod",
             "webhook",
             "/validate",
             &reviews.patched_pod,

@@ -1,4 +1,4 @@
-//! A server as a child process, and what the kernel says that it used.
+//! A server as a child process, and the resources that it used according to the kernel.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -28,7 +28,7 @@ pub(crate) struct Usage {
 }
 
 impl Child {
-    /// Starts this very program again as `serve NAME`, and waits for its address.
+    /// Starts this program again as `serve NAME`, and waits for its address.
     ///
     /// # Errors
     /// When the program does not start, or prints no address.
@@ -61,12 +61,12 @@ impl Child {
         }
     }
 
-    /// Trust for its certificate.
+    /// The TLS configuration that trusts its certificate.
     pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
         self.tls.clone()
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -74,7 +74,7 @@ impl Child {
     /// What it has used so far.
     ///
     /// # Errors
-    /// When `/proc` does not tell.
+    /// When `/proc` cannot be read.
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         let pid = self.child.id();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
@@ -100,13 +100,13 @@ impl Drop for Child {
     }
 }
 
-// The decision log goes where a container's would: somewhere that is written, not thrown away.
+// The decision log is written to a file, as the log of a container is.
 fn log(name: &str) -> anyhow::Result<File> {
     let path = super::sections::folder()?.join(format!("{name}.log"));
     File::create(&path).with_context(|| format!("failed to write {}", path.display()))
 }
 
-// What a server prints first: its address and its certificate.
+// The first line that a server prints has its address and its certificate.
 fn introduction(line: &str) -> anyhow::Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
     let (address, certificate) = line
         .trim()

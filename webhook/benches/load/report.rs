@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::load::Outcome;
 use super::process::Usage;
 
-/// What one server did under one load.
+/// The figures of one server under one load.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Figure {
@@ -24,12 +24,12 @@ pub(crate) struct Figure {
     pub p99_milliseconds: f64,
     /// Resident memory at the end, in MiB.
     pub(crate) resident_mebibytes: f64,
-    /// CPU of one request over the floor's in the same round.
+    /// Processor time of one request, divided by that of the floor in the same round.
     pub(crate) cpu_ratio_to_floor: f64,
 }
 
 impl Figure {
-    /// One server's figure from what the load saw and what the kernel counted. The ratio is filled in by the report.
+    /// The figure of one server, from the outcome of the load and the counters of the kernel. The report sets the ratio.
     pub(crate) fn new(name: &str, outcome: &Outcome, before: Usage, after: Usage) -> Self {
         let requests = outcome.latencies.len().max(1) as f64;
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
@@ -68,7 +68,7 @@ impl Report {
         }
     }
 
-    /// Of several rounds, each server's figure in the round whose ratio is that server's median.
+    /// The figure of each server from the round with its median ratio.
     pub(crate) fn median(rounds: &[Vec<Figure>]) -> Vec<Figure> {
         let servers = rounds.first().map_or(0, Vec::len);
         (0..servers)

@@ -1,4 +1,4 @@
-//! What is asked: the pod and the Job as stock Metaflow submits them, of a user who is known.
+//! The reviews of the load: the pod and the Job as stock Metaflow submits them, of a known user.
 
 use namesake_webhook::admit::Webhook;
 use namesake_webhook::state::State;
@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use super::{api_server, cases};
 
-/// Whose everything is.
+/// The owner of all objects.
 const ALICE: &str = "alice@acme.com";
 
-/// The reviews that the load is made of.
+/// The reviews of the load.
 pub(crate) struct Reviews {
     /// The job controller creates a task's pod.
     pub(crate) pod: Value,
-    /// The same pod as the API server shows it to the twin.
+    /// The same pod, as the final check receives it.
     pub(crate) patched_pod: Value,
     /// The user enters that pod.
     pub(crate) exec: Value,
-    /// That pod writes the result of the step that it is.
+    /// That pod writes the result of its step.
     pub(crate) result: Value,
     /// The user's client creates the Job.
     pub(crate) job: Value,
@@ -59,7 +59,7 @@ fn result() -> Value {
     review
 }
 
-/// Builds them; the patched pod is what [`state`] itself makes of the pod.
+/// Builds them. The patched pod is the answer of [`state`] to the pod.
 pub(crate) async fn reviews() -> Reviews {
     let pod = cases::review(&cases::job_controller());
     let answer = cases::ask(&state(), Webhook::Mutate, &pod).await;

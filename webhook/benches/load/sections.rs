@@ -1,4 +1,4 @@
-//! `target/bench/report.json`: one document for all benches, a section each, so that none writes over another's figures.
+//! `target/bench/report.json`: one document with a section for each bench.
 
 use std::path::{Path, PathBuf};
 
@@ -6,17 +6,17 @@ use anyhow::Context;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Where the report is, and what else a bench leaves behind.
+/// The folder of the report and of other files of the benches.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
 }
 
-/// Puts the figures of `bench` into the report, in place of those of its last run; what others wrote stays.
+/// Replaces the figures of `bench` in the report, and keeps those of other benches.
 ///
 /// # Errors
-/// When the report cannot be written, or is no JSON object (`make bench` begins a new one).
+/// When the report cannot be written, or is not a JSON object (`make bench` begins a new one).
 pub(crate) fn write(bench: &str, figures: &impl Serialize) -> anyhow::Result<()> {
     let path = folder()?.join("report.json");
     let mut report: Map<String, Value> = match std::fs::read(&path) {

@@ -1,4 +1,4 @@
-//! The servers of a round, each a process of its own that ends when its parent does.
+//! The servers of a round, each in a process that ends when its parent does.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -25,7 +25,7 @@ pub(crate) fn serve(name: &str) -> anyhow::Result<()> {
     match name {
         "floor" => run(floor::app),
         "webhook" => {
-            // As in the real program: one line a decision.
+            // As in the real program, one line for each decision.
             start_log(names::LOG, LogFormat::Json)?;
             run(|| namesake_webhook::app(Arc::new(reviews::state())))
         }

@@ -13,7 +13,7 @@ use crate::review::refused::Refused;
 use crate::state::{State, watch};
 
 /// A parent.
-pub(super) struct Found {
+pub(super) struct FoundParent {
     pub(super) parent: Arc<KnownParent>,
     /// Whether the API server was asked for it just now.
     pub(super) is_fresh: bool,
@@ -54,10 +54,10 @@ pub(super) async fn find(
     namespace: &str,
     reference: &ParentReference<'_>,
     deadline: Instant,
-) -> Result<Found, Missing> {
+) -> Result<FoundParent, Missing> {
     let uid = &reference.owner.uid;
     match state.parents.get(namespace, reference.kind.name, uid) {
-        Some(parent) => Ok(Found {
+        Some(parent) => Ok(FoundParent {
             parent,
             is_fresh: false,
         }),
@@ -71,7 +71,7 @@ pub(super) async fn find_fresh(
     namespace: &str,
     reference: &ParentReference<'_>,
     deadline: Instant,
-) -> Result<Found, Missing> {
+) -> Result<FoundParent, Missing> {
     let (kind, owner) = (reference.kind, reference.owner);
     let refused = |what: &str| {
         let text = format!(
@@ -91,7 +91,7 @@ pub(super) async fn find_fresh(
         .map_err(|error| Missing::Unknown(refused(&error)))?
         .flatten()
     {
-        Some((uid, parent)) if uid == owner.uid.as_str() => Ok(Found {
+        Some((uid, parent)) if uid == owner.uid.as_str() => Ok(FoundParent {
             parent: state.parents.apply(namespace, &uid, parent),
             is_fresh: true,
         }),

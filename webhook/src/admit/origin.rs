@@ -4,7 +4,7 @@ use namesake_core::{Launcher, Reason, Stamp};
 
 use super::admission::Admission;
 use super::argo::pod::principal_of_pod;
-use super::find_parent::{Found, Missing, find, find_fresh};
+use super::find_parent::{FoundParent, Missing, find, find_fresh};
 use crate::decide::argo;
 use crate::decide::kinds::{self, Parts, Runs};
 use crate::decide::who::{self, ParentReference, Principal, Provenance, forged, stamp};
@@ -38,7 +38,9 @@ pub(super) async fn origin(
 ) -> Result<Origin, Refused> {
     let (kind, metadata) = (admission.kind, &admission.object.metadata);
     let owners = match who::provenance(admission.context, admission.request, kind, metadata) {
-        Provenance::Carried(parent) if argo::role(parent.kind) == Some(argo::Role::Workflow) => {
+        Provenance::Carried(parent)
+            if argo::argo_kind(parent.kind) == Some(argo::ArgoKind::Workflow) =>
+        {
             let principal = principal_of_pod(admission, &parent).await?;
             return Ok(Origin::carried(principal));
         }
@@ -127,7 +129,7 @@ async fn own_parent(
     };
     let stamp = stamp::of_parent(admission.context, namespace, &reference, &parent);
     let stamp = stamp.ok().filter(is_own).ok_or_else(foreign)?;
-    let is_workflow = argo::role(reference.kind) == Some(argo::Role::Workflow);
+    let is_workflow = argo::argo_kind(reference.kind) == Some(argo::ArgoKind::Workflow);
     Ok(Some(OwnParent {
         workflow: is_workflow.then(|| parent.name.to_string()),
         launcher: stamp.root.unwrap_or(reference.parent.launcher),
@@ -143,10 +145,10 @@ async fn principal_of_parent(
     let (state, deadline) = (admission.state, admission.deadline);
     let namespace = admission.request.namespace.as_str();
     let shown = match (reference.parent.pods.map(|pods| pods.runs), parts) {
-        (Some(Runs::Signed { made, .. }), Some(parts)) => Some(made(parts)),
+        (Some(Runs::Signed { child, .. }), Some(parts)) => Some(child(parts)),
         _ => None,
     };
-    let principal = |found: &Found| {
+    let principal = |found: &FoundParent| {
         let parent = &found.parent;
         stamp::principal_of_parent(
             admission.context,

@@ -141,7 +141,8 @@ fn complete(
 fn origin_of_existing(metadata: &Metadata<'_>, principal: Principal) -> Origin {
     let owner = metadata.controller();
     let parent = owner.and_then(|owner| Some((kinds::of_owner(owner)?.0, owner.name.as_str())));
-    let is_workflow = |kind: &Kind| argo_rules::role(kind) == Some(argo_rules::Role::Workflow);
+    let is_workflow =
+        |kind: &Kind| argo_rules::argo_kind(kind) == Some(argo_rules::ArgoKind::Workflow);
     let workflow = parent.filter(|(kind, _)| is_workflow(kind));
     Origin {
         principal,

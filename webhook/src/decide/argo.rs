@@ -31,7 +31,7 @@ pub const AGENT: &str = "-agent";
 
 /// What a kind of Argo's is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ArgoKind {
     /// Runs: its pods are its requester's, or its deployer's.
     Workflow,
     /// Creates Workflows on a schedule.
@@ -42,12 +42,12 @@ pub enum Role {
 
 /// What a kind is to us, if it is Argo's.
 #[must_use]
-pub fn role(kind: &Kind) -> Option<Role> {
+pub fn argo_kind(kind: &Kind) -> Option<ArgoKind> {
     match kind.name {
-        "argoproj.io/Workflow" => Some(Role::Workflow),
-        "argoproj.io/CronWorkflow" => Some(Role::CronWorkflow),
+        "argoproj.io/Workflow" => Some(ArgoKind::Workflow),
+        "argoproj.io/CronWorkflow" => Some(ArgoKind::CronWorkflow),
         "argoproj.io/WorkflowTemplate" | "argoproj.io/ClusterWorkflowTemplate" => {
-            Some(Role::Template)
+            Some(ArgoKind::Template)
         }
         _ => None,
     }

@@ -68,7 +68,7 @@ pub struct ParentKind {
     /// As the rules name it.
     pub launcher: Launcher,
     /// Name of the kind that its controller creates from it; none if it is only referred to.
-    pub makes: Option<&'static str>,
+    pub creates: Option<&'static str>,
     /// Labels and annotations by which its controller finds its own objects, and adopts others that have them.
     pub adopts_by: &'static [&'static str],
     /// Its pod templates; none for Argo's kinds, whose specs the module `argo` reads.
@@ -128,7 +128,7 @@ pub enum Runs {
         /// The digests of what it would run.
         own: fn(&Parts<'_>) -> Vec<Digest>,
         /// The digest that an object created by its controller shows.
-        made: fn(&Parts<'_>) -> Digest,
+        child: fn(&Parts<'_>) -> Digest,
     },
 }
 

@@ -103,7 +103,7 @@ pub fn provenance<'a>(
 ) -> Provenance<'a> {
     if let Some(owner) = metadata.controller()
         && let Some((parent_kind, parent)) = kinds::of_owner(owner)
-        && parent.makes == Some(kind.name)
+        && parent.creates == Some(kind.name)
         && is_carrier(context, &requester(&request.user_info), parent.launcher)
     {
         return Provenance::Carried(ParentReference {

@@ -36,7 +36,7 @@ pub(crate) async fn run(client: Client, namespace: &str, state: Arc<State>) {
 }
 
 /// A change of what is watched.
-enum Update<K, Id> {
+enum WatchEvent<K, Id> {
     /// An object that is new or changed.
     Apply(K),
     /// An object that is gone.
@@ -53,7 +53,7 @@ async fn follow<K, Id: Eq + Hash>(
     watch: &'static str,
     state: &State,
     events: impl Stream<Item = Result<Event<K>, Error>>,
-    mut handle: impl FnMut(Update<K, Id>) -> Option<Id>,
+    mut handle: impl FnMut(WatchEvent<K, Id>) -> Option<Id>,
 ) {
     let mut events = std::pin::pin!(events.backoff(WatchBackoff::default()));
     let mut listed = HashSet::new();
@@ -61,15 +61,15 @@ async fn follow<K, Id: Eq + Hash>(
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object)) => listed.extend(handle(Update::Apply(object))),
+            Ok(Event::InitApply(object)) => listed.extend(handle(WatchEvent::Apply(object))),
             Ok(Event::InitDone) => {
-                handle(Update::Listed(std::mem::take(&mut listed)));
+                handle(WatchEvent::Listed(std::mem::take(&mut listed)));
             }
             Ok(Event::Apply(object)) => {
-                handle(Update::Apply(object));
+                handle(WatchEvent::Apply(object));
             }
             Ok(Event::Delete(object)) => {
-                handle(Update::Delete(object));
+                handle(WatchEvent::Delete(object));
             }
             Err(error) => {
                 state.metrics.count_watch_failure(watch);
@@ -77,7 +77,7 @@ async fn follow<K, Id: Eq + Hash>(
                     tracing::warn!(watch, %error, "watch failed; what is in memory stays in use");
                 }
                 is_failing = true;
-                handle(Update::Failed);
+                handle(WatchEvent::Failed);
                 continue;
             }
         }

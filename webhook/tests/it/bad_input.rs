@@ -1,4 +1,4 @@
-//! What is wrong in a review or its object is named, with a code that the API server takes, and nobody is let in by it.
+//! Invalid reviews and objects: each is refused with a valid status code and a message that names the invalid part.
 
 use namesake_webhook::admit::Webhook;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::cases::{ask, job_controller, merge, review, sign, state};
 
 const ALICE: &str = "alice@acme.com";
 
-/// What a row is about, the request, what is put over its review, and what the refusal says.
+/// A description, the request, what is merged into its review, and a part of the expected message.
 type Row = (&'static str, Value, Value, &'static str);
 
 fn job(over: Value) -> Value {
@@ -17,13 +17,13 @@ fn job(over: Value) -> Value {
     )
 }
 
-// Objects that say something else than they should.
+// Objects with values of the wrong type.
 fn objects() -> Vec<Row> {
     let template = |template: Value| job(json!({"object": {"spec": {"template": template}}}));
     let named = json!({"metadata": {"name": "x"}});
     vec![
         (
-            "a kind that nobody asked about",
+            "a kind that the webhook is not registered for",
             json!({"kind": "ReplicaSet", "user": ALICE, "object": named}),
             json!({}),
             "does not handle",
@@ -41,7 +41,7 @@ fn objects() -> Vec<Row> {
             "spec.template is not an object",
         ),
         (
-            "a spec that is a text",
+            "a spec that is a string",
             job(json!({"object": {"spec": "x"}})),
             json!({}),
             "expected an object",
@@ -67,26 +67,26 @@ fn objects() -> Vec<Row> {
     ]
 }
 
-// Reviews that do, and what is nested too deep.
+// Reviews with values of the wrong type, and objects that are too large or nested too deep.
 fn reviews() -> Vec<Row> {
     let template = |template: Value| job(json!({"object": {"spec": {"template": template}}}));
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u".repeat(30_000), "controller": true});
     let nested = (0..200).fold(json!("x"), |inside, _| json!([inside]));
     vec![
         (
-            "nobody's name",
+            "no username",
             job(json!({})),
             json!({"request": {"userInfo": {"username": null}}}),
             "",
         ),
         (
-            "an empty name",
+            "an empty username",
             job(json!({})),
             json!({"request": {"userInfo": {"username": ""}}}),
             "named no requester",
         ),
         (
-            "an object that is a text",
+            "an object that is a string",
             job(json!({})),
             json!({"request": {"object": "x"}}),
             "cannot be read",
@@ -105,7 +105,7 @@ fn reviews() -> Vec<Row> {
             "shorten its name",
         ),
         (
-            "deep nesting in what runs",
+            "deep nesting in the pod template",
             template(json!({"spec": {"containers": nested}})),
             json!({}),
             "cannot be read",
@@ -114,21 +114,21 @@ fn reviews() -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused_by_name_and_nobody_is_let_in_by_it() {
+async fn each_invalid_part_of_an_object_is_refused_by_name() {
     let state = state(&json!({"identities": [{"user": ALICE, "ready": true}]}));
-    for (about, request, over, says) in objects().into_iter().chain(reviews()) {
-        let asked = merge(review(&request), over);
-        let answer = ask(&state, Webhook::Mutate, &asked).await;
+    for (about, request, over, expected) in objects().into_iter().chain(reviews()) {
+        let input = merge(review(&request), over);
+        let answer = ask(&state, Webhook::Mutate, &input).await;
         assert_eq!(answer["allowed"], false, "{about}: {answer}");
         let code = answer["status"]["code"].as_u64().unwrap();
         assert!((400..=403).contains(&code), "{about}: {answer}");
         let message = answer["status"]["message"].as_str().unwrap();
-        assert!(message.contains(says), "{about}: {message}");
+        assert!(message.contains(expected), "{about}: {message}");
     }
 }
 
 #[tokio::test]
-async fn a_stamp_with_control_characters_or_of_100_kb_counts_for_nothing() {
+async fn a_stamp_with_control_characters_or_of_100_kb_is_not_valid() {
     for text in [
         "\u{0}\u{1b}[2J\n".to_owned(),
         "v2.k1.e.".to_owned() + &"x".repeat(100_000),

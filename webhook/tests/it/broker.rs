@@ -1,4 +1,4 @@
-//! New users: one call to the broker for each identity, and what its answers become.
+//! New users: there is one call to the broker for each identity, and its errors reach the requester.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,35 +19,35 @@ use tokio::sync::Semaphore;
 
 use crate::cases::{ask, job_controller, name_of, patch, review, sign, state};
 
-/// An HTTP server that answers as the broker's API says, with what a test puts in.
-struct Scripted {
+/// An HTTP server with the API of the broker, which always gives the same answer.
+struct FakeBroker {
     status: StatusCode,
     body: Value,
     calls: AtomicUsize,
-    questions: std::sync::Mutex<Vec<Value>>,
-    // Calls wait for a permit.
-    open: Semaphore,
+    requests: std::sync::Mutex<Vec<Value>>,
+    // Each call waits for a permit.
+    permits: Semaphore,
 }
 
 async fn answer(
-    Extract(broker): Extract<Arc<Scripted>>,
+    Extract(broker): Extract<Arc<FakeBroker>>,
     headers: HeaderMap,
-    Json(question): Json<Value>,
+    Json(request): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
     assert_eq!(headers["authorization"], "Bearer token-1");
     broker.calls.fetch_add(1, Ordering::SeqCst);
-    broker.questions.lock().unwrap().push(question);
-    broker.open.acquire().await.unwrap().forget();
+    broker.requests.lock().unwrap().push(request);
+    broker.permits.acquire().await.unwrap().forget();
     (broker.status, Json(broker.body.clone()))
 }
 
-async fn scripted(status: u16, body: Value, open: usize) -> (Arc<Scripted>, String) {
-    let broker = Arc::new(Scripted {
+async fn fake_broker(status: u16, body: Value, permits: usize) -> (Arc<FakeBroker>, String) {
+    let broker = Arc::new(FakeBroker {
         status: StatusCode::from_u16(status).unwrap(),
         body,
         calls: AtomicUsize::new(0),
-        questions: std::sync::Mutex::default(),
-        open: Semaphore::new(open),
+        requests: std::sync::Mutex::default(),
+        permits: Semaphore::new(permits),
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -58,8 +58,8 @@ async fn scripted(status: u16, body: Value, open: usize) -> (Arc<Scripted>, Stri
     (broker, url)
 }
 
-/// A state that asks this broker; the token's file lives as long as the second.
-fn asking(case: &Value, url: &str, deadline: Duration) -> (State, NamedTempFile) {
+/// A state that calls this broker. The token file exists until the second value is dropped.
+fn with_broker(case: &Value, url: &str, deadline: Duration) -> (State, NamedTempFile) {
     let token = NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "token-1\n").unwrap();
     let settings = Settings {
@@ -77,14 +77,14 @@ fn case() -> Value {
     case
 }
 
-fn made(ready: bool) -> Value {
+fn identity(ready: bool) -> Value {
     json!({"name": name_of("alice@acme.com"), "serviceAccountUid": "uid-1", "ready": ready})
 }
 
 #[tokio::test]
 async fn fifty_pods_of_a_new_user_at_once_cost_one_call() {
-    let (broker, url) = scripted(200, made(false), 1).await;
-    let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
+    let (broker, url) = fake_broker(200, identity(false), 1).await;
+    let (state, _token) = with_broker(&case(), &url, Duration::from_secs(5));
     let review = review(&job_controller());
     let answers = join_all((0..50).map(|_| ask(&state, Webhook::Mutate, &review))).await;
     for answer in &answers {
@@ -92,24 +92,24 @@ async fn fifty_pods_of_a_new_user_at_once_cost_one_call() {
         assert!(!patch(answer).as_array().unwrap().is_empty());
     }
     assert_eq!(broker.calls.load(Ordering::SeqCst), 1);
-    let question = broker.questions.lock().unwrap()[0].clone();
+    let request = broker.requests.lock().unwrap()[0].clone();
     let want = json!({"namespace": "research", "class": "research", "user": "alice@acme.com", "groups": [],
         "values": {"user": "alice@acme.com"}});
-    assert_eq!(question, want);
+    assert_eq!(request, want);
 }
 
 #[tokio::test]
-async fn an_identity_that_works_already_needs_no_gate() {
-    let (_broker, url) = scripted(200, made(true), 1).await;
-    let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
+async fn an_identity_that_works_needs_no_gate() {
+    let (_broker, url) = fake_broker(200, identity(true), 1).await;
+    let (state, _token) = with_broker(&case(), &url, Duration::from_secs(5));
     let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
     assert_eq!(answer["auditAnnotations"]["outcome"], "identity");
 }
 
 #[tokio::test]
 async fn a_dry_run_makes_no_call() {
-    let (broker, url) = scripted(200, made(true), 9).await;
-    let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
+    let (broker, url) = fake_broker(200, identity(true), 9).await;
+    let (state, _token) = with_broker(&case(), &url, Duration::from_secs(5));
     let mut request = job_controller();
     request["dryRun"] = json!(true);
     let answer = ask(&state, Webhook::Mutate, &review(&request)).await;
@@ -120,8 +120,8 @@ async fn a_dry_run_makes_no_call() {
 }
 
 #[tokio::test]
-async fn the_brokers_refusals_reach_the_person_with_a_code_that_controllers_understand() {
-    for (status, reason, code, shown) in [
+async fn the_brokers_errors_reach_the_requester_with_a_code_that_controllers_understand() {
+    for (status, reason, code, expected) in [
         (403, "NotEntitled", 403, "NotEntitled"),
         (409, "Conflict", 503, "Conflict"),
         (429, "TooManyIdentities", 503, "TooManyIdentities"),
@@ -133,12 +133,12 @@ async fn the_brokers_refusals_reach_the_person_with_a_code_that_controllers_unde
     ] {
         let body =
             json!({"error": {"code": status, "reason": reason, "message": "ask #ml-platform"}});
-        let (_broker, url) = scripted(status, body, 1).await;
-        let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
+        let (_broker, url) = fake_broker(status, body, 1).await;
+        let (state, _token) = with_broker(&case(), &url, Duration::from_secs(5));
         let request = json!({"kind": "Job", "file": "run-job.json", "user": "alice@acme.com"});
         let answer = ask(&state, Webhook::Mutate, &review(&request)).await;
         assert_eq!(answer["status"]["code"], code, "{status}");
-        assert_eq!(answer["auditAnnotations"]["reason"], shown);
+        assert_eq!(answer["auditAnnotations"]["reason"], expected);
         let message = answer["status"]["message"].as_str().unwrap();
         assert!(
             message.contains("ask #ml-platform") && message.contains("alice@acme.com"),
@@ -148,13 +148,13 @@ async fn the_brokers_refusals_reach_the_person_with_a_code_that_controllers_unde
 }
 
 #[tokio::test]
-async fn a_broker_that_is_away_or_silent_is_503_and_a_remedy_before_the_deadline() {
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let away = format!("http://{}", closed.local_addr().unwrap());
-    drop(closed);
-    let (_silent, silent) = scripted(200, made(true), 0).await;
-    for url in [away, silent] {
-        let (state, _token) = asking(&case(), &url, Duration::from_millis(100));
+async fn an_unavailable_broker_gives_503_with_a_remedy_before_the_deadline() {
+    let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let unreachable = format!("http://{}", unused.local_addr().unwrap());
+    drop(unused);
+    let (_silent, silent) = fake_broker(200, identity(true), 0).await;
+    for url in [unreachable, silent] {
+        let (state, _token) = with_broker(&case(), &url, Duration::from_millis(100));
         let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
         assert_eq!(answer["status"]["code"], 503);
         assert!(
@@ -167,9 +167,9 @@ async fn a_broker_that_is_away_or_silent_is_503_and_a_remedy_before_the_deadline
 }
 
 #[tokio::test]
-async fn the_reviews_own_deadline_ends_the_wait_too() {
-    let (_silent, url) = scripted(200, made(true), 0).await;
-    let (state, _token) = asking(&case(), &url, Duration::from_secs(3600));
+async fn the_deadline_of_the_review_limits_the_wait_too() {
+    let (_silent, url) = fake_broker(200, identity(true), 0).await;
+    let (state, _token) = with_broker(&case(), &url, Duration::from_secs(3600));
     let body = review(&job_controller()).to_string();
     let began = Instant::now();
     let answer = admit(
@@ -185,10 +185,10 @@ async fn the_reviews_own_deadline_ends_the_wait_too() {
 }
 
 #[tokio::test]
-async fn a_broker_with_other_rules_gives_another_name_which_nobody_gets() {
+async fn a_name_from_a_broker_with_other_rules_is_not_used() {
     let body = json!({"name": "mf-alice-bbbbbbbbbbbbbb", "serviceAccountUid": "u", "ready": true});
-    let (_broker, url) = scripted(200, body, 1).await;
-    let (state, _token) = asking(&case(), &url, Duration::from_secs(5));
+    let (_broker, url) = fake_broker(200, body, 1).await;
+    let (state, _token) = with_broker(&case(), &url, Duration::from_secs(5));
     let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
     assert_eq!(answer["auditAnnotations"]["reason"], "RulesDiffer");
 }

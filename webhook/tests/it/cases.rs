@@ -1,4 +1,4 @@
-//! A state built from values, and reviews to put to it. A case is YAML:
+//! Builds a state and a review from a case. A case is YAML:
 //!
 //! ```yaml
 //! now: 2000                       # seconds since 1970; 2000 if absent
@@ -11,9 +11,9 @@
 //! request: {operation, kind, user, groups, token, pod, dryRun, file, object, oldObject}   # pod: a pod's own token
 //! ```
 //!
-//! `returned: true`: the namespaces are opted in again since whatever is signed here. `$ALICE` is the name of Alice's identity.
-//! Anywhere in it, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key that is
-//! not ours, `key: old` with one that was ours before), and `{$digest: {...}}` the digest of a pod template.
+//! `returned: true`: the namespaces were opted out and in again after the signatures of this case. `$ALICE` is the name of Alice's identity.
+//! Anywhere in a case, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key that is
+//! unknown to the webhook, `key: old` with a former one), and `{$digest: {...}}` the digest of a pod template.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ use serde_json::{Map, Value, json};
 pub(crate) const NOW: i64 = 2000;
 /// The epoch of the namespaces.
 pub(crate) const EPOCH: &str = "epoch-of-the-tests";
-/// What a Job's pods run, and what its stamp signs, unless a case says something else.
+/// The digest of the pod template of a Job, which its stamp signs, unless the case gives another one.
 const JOB_RUNS: &str = "what-the-job-runs";
 pub(crate) const ALICE_JOB: &str = "4a22ac2d-26c4-4194-b2bb-804ae0a41192";
 
@@ -54,7 +54,7 @@ pub(crate) fn keys() -> KeyRing {
     ring("k1")
 }
 
-// With a key of before, which only verifies.
+// With a former key, which only verifies.
 fn ring(current: &str) -> KeyRing {
     let keys = [("k0".to_owned(), [6; 32]), ("k1".to_owned(), [7; 32])];
     KeyRing::new(current, keys).unwrap()
@@ -68,7 +68,7 @@ fn unknown_keys() -> KeyRing {
     KeyRing::new("k9", [("k9".to_owned(), [9; 32])]).unwrap()
 }
 
-/// Puts signed text where a case asks for it.
+/// Replaces `$stamp`, `$digest`, `$resolution` and `$ALICE` in a case.
 pub(crate) fn sign(value: &mut Value) {
     let signed = value.as_object().and_then(|map| {
         let (purpose, body) = map.iter().next().filter(|_| map.len() == 1)?;
@@ -108,7 +108,7 @@ pub(crate) fn sign(value: &mut Value) {
     }
 }
 
-/// One value over another: objects member by member, null takes away.
+/// Merges one value into another: objects member by member; null removes a member.
 pub(crate) fn merge(base: Value, over: Value) -> Value {
     match (base, over) {
         (Value::Object(mut base), Value::Object(over)) => {
@@ -155,7 +155,7 @@ fn resolution(over: Value) -> Resolution {
     serde_json::from_value(all).unwrap()
 }
 
-/// What the containers of `run-pod.json` run.
+/// The containers of `run-pod.json`, as a resolution records them.
 fn containers() -> BTreeMap<String, String> {
     let pod = read("objects/run-pod.json");
     let pod: Object<'_> = serde_json::from_str(&pod).unwrap();
@@ -329,7 +329,7 @@ pub(crate) fn job_controller() -> Value {
     json!({"user": "system:serviceaccount:kube-system:job-controller", "token": true, "file": "run-pod.json"})
 }
 
-/// Puts a review to a state and reads the answer.
+/// Sends a review to a webhook and returns the response.
 pub(crate) async fn ask(state: &State, webhook: Webhook, review: &Value) -> Value {
     let began = Instant::now();
     let deadline = began + Duration::from_secs(5);

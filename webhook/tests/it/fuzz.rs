@@ -1,8 +1,8 @@
-//! Fuzzing of the admission path: reviews of the corpus with random changes of their JSON and of their bytes. Whatever
-//! comes, there is no panic, no hang, no answer that the API server cannot use, and nobody is let in as somebody else.
+//! Fuzzing of the admission path: reviews of the corpus with random changes of their JSON and of their bytes. In no case does the
+//! webhook panic, hang, give an answer that the API server cannot use, or admit an object as another user.
 //!
-//! The corpus is every case of `testdata`, every review in `testdata/corpus` (a finding goes there), and what `corpus.rs`
-//! adds. `NAMESAKE_FUZZ_SECONDS` says how long (`make fuzz`: ten minutes); without it each test run tries a few hundred.
+//! The corpus is every case of `testdata`, every review in `testdata/corpus` (former findings), and what `corpus.rs`
+//! adds. `NAMESAKE_FUZZ_SECONDS` is the duration (`make fuzz`: ten minutes); without it a test run tries a few hundred reviews.
 
 mod changes;
 mod corpus;
@@ -21,11 +21,11 @@ use crate::cases;
 use changes::{body, changes};
 use corpus::{Case, corpus};
 
-/// Cases between two looks at the clock.
+/// Cases of one round; the time is checked after each.
 const BATCH: u32 = 256;
-/// Far more than any answer takes, and far less than for ever.
+/// Far longer than any answer takes.
 const HANG: Duration = Duration::from_secs(20);
-/// Longest warning, and all warnings of an answer together, in bytes: the API server cuts, or drops, what is longer.
+/// Longest warning, and all warnings of an answer together, in bytes: the API server shortens or drops longer ones.
 const MAX_WARNING: usize = 120;
 const MAX_WARNINGS: usize = 4096;
 const WEBHOOKS: [Webhook; 5] = [
@@ -63,14 +63,14 @@ fn check(runtime: &Runtime, case: &Case, webhook: Webhook, body: &[u8]) {
     );
     warnings(response);
     let patch = cases::patch(response);
-    // None if it is nested too deep to be held here. Admission does not hold it.
-    let Ok(asked) = serde_json::from_slice::<Value>(body) else {
+    // An object that is nested too deep for `Value` is not checked further. Admission does not build a `Value` of it.
+    let Ok(input) = serde_json::from_slice::<Value>(body) else {
         return;
     };
-    let last = cases::patched(&asked["request"]["object"], &patch);
+    let last = cases::patched(&input["request"]["object"], &patch);
     if allowed {
-        let harm = harmless::harm(case, webhook, &asked["request"], &last);
-        assert_eq!(harm, None, "{webhook:?} of {asked}: {response}");
+        let harm = harmless::harm(case, webhook, &input["request"], &last);
+        assert_eq!(harm, None, "{webhook:?} of {input}: {response}");
     }
 }
 
@@ -107,7 +107,7 @@ fn no_review_makes_it_panic_hang_or_answer_what_the_api_server_cannot_use() {
     };
     let mut tried = 0;
     loop {
-        // A test run tries the same each time; whoever fuzzes wants others.
+        // A test run tries the same reviews each time, and fuzzing new ones.
         let mut runner = if seconds == 0 {
             TestRunner::new_with_rng(
                 config.clone(),

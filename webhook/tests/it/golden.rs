@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::cases::{self, ask, patch, patched, review, state, testdata};
 
-// Signed text is shown as what was signed.
-fn unsealed(value: &mut Value) {
+// Shows the payload of signed text.
+fn show_signed_payloads(value: &mut Value) {
     match value {
         Value::String(text) => {
             let parts: Vec<_> = text.split('.').collect();
@@ -18,8 +18,8 @@ fn unsealed(value: &mut Value) {
                 *value = json!({"$signed": {"key": key, "epoch": epoch, "payload": payload}});
             }
         }
-        Value::Object(map) => map.values_mut().for_each(unsealed),
-        Value::Array(all) => all.iter_mut().for_each(unsealed),
+        Value::Object(map) => map.values_mut().for_each(show_signed_payloads),
+        Value::Array(all) => all.iter_mut().for_each(show_signed_payloads),
         _ => {}
     }
 }
@@ -30,16 +30,16 @@ async fn answer(name: &str, case: &Value) -> Value {
         _ => Webhook::Mutate,
     };
     let state = state(case);
-    let mut question = review(&case["request"]);
-    let response = ask(&state, webhook, &question).await;
+    let mut input = review(&case["request"]);
+    let response = ask(&state, webhook, &input).await;
     assert_eq!(response["uid"], "review-1");
     let changes = patch(&response);
-    let object = patched(&question["request"]["object"], &changes);
-    question["request"]["object"] = object;
+    let object = patched(&input["request"]["object"], &changes);
+    input["request"]["object"] = object;
     if response["allowed"] == true && webhook == Webhook::Mutate {
-        let again = ask(&state, webhook, &question).await;
+        let second_answer = ask(&state, webhook, &input).await;
         assert_eq!(
-            patch(&again),
+            patch(&second_answer),
             json!([]),
             "{name}: a second pass changes something"
         );
@@ -52,7 +52,7 @@ async fn answer(name: &str, case: &Value) -> Value {
         shown["warnings"] = warnings.clone();
     }
     shown["patch"] = changes;
-    unsealed(&mut shown);
+    show_signed_payloads(&mut shown);
     shown
 }
 
@@ -73,9 +73,9 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_case_is_answered_as_its_golden_file_says() {
+async fn every_case_gets_the_answer_of_its_golden_file() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let mut wrong = Vec::new();
+    let mut mismatches = Vec::new();
     let names = names();
     assert!(names.len() >= 30, "cases are missing");
     for name in names {
@@ -91,10 +91,10 @@ async fn every_case_is_answered_as_its_golden_file_says() {
         }
         let want: Value = serde_saphyr::from_str(&cases::read(&golden)).unwrap();
         if got != want {
-            wrong.push(format!("{name}:\n  got  {got}\n  want {want}"));
+            mismatches.push(format!("{name}:\n  got  {got}\n  want {want}"));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(mismatches.is_empty(), "{}", mismatches.join("\n"));
 }
 
 #[tokio::test]
@@ -106,17 +106,17 @@ async fn every_refusal_names_requester_rule_and_remedy() {
             continue;
         }
         let message = golden["status"]["message"].as_str().unwrap();
-        let said = |key: &str| {
+        let names = |key: &str| {
             golden["audit"][key]
                 .as_str()
                 .is_none_or(|text| message.contains(text))
         };
         let user = golden["audit"]["user"].as_str();
         assert!(
-            said("requester") || user.is_some_and(|u| message.contains(u)),
-            "{name}: who asked: {message}"
+            names("requester") || user.is_some_and(|u| message.contains(u)),
+            "{name} does not name the requester: {message}"
         );
-        assert!(said("rule"), "{name}: which rule: {message}");
+        assert!(names("rule"), "{name} does not name the rule: {message}");
         let message = message.to_lowercase();
         let remedies = [
             "try again",
@@ -136,7 +136,7 @@ async fn every_refusal_names_requester_rule_and_remedy() {
         ];
         assert!(
             remedies.iter().any(|r| message.contains(r)),
-            "{name}: what to do: {message}"
+            "{name} has no remedy: {message}"
         );
     }
 }

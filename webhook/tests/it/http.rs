@@ -1,4 +1,4 @@
-//! The routes: what is no review is a 4xx with a text, what is one is 200, and ready means ready.
+//! The routes: reviews get 200, other requests 4xx with a message, and a replica is ready only when all is loaded.
 
 use std::sync::Arc;
 
@@ -36,16 +36,16 @@ async fn call(
         .uri(path)
         .body(body.into())
         .unwrap();
-    answered(app(state).oneshot(request).await.unwrap()).await
+    status_and_text(app(state).oneshot(request).await.unwrap()).await
 }
 
-async fn scraped(state: Arc<State>, method: &str, path: &str) -> (StatusCode, String) {
+async fn scrape(state: Arc<State>, method: &str, path: &str) -> (StatusCode, String) {
     let request = Request::builder().method(method).uri(path);
     let request = request.body(Body::empty()).unwrap();
-    answered(metrics_app(state).oneshot(request).await.unwrap()).await
+    status_and_text(metrics_app(state).oneshot(request).await.unwrap()).await
 }
 
-async fn answered(response: Response<Body>) -> (StatusCode, String) {
+async fn status_and_text(response: Response<Body>) -> (StatusCode, String) {
     let status = response.status();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(bytes.to_vec()).unwrap())
@@ -68,14 +68,14 @@ async fn a_review_is_answered_with_200_its_uid_and_its_version_with_or_without_a
 }
 
 #[tokio::test]
-async fn what_is_no_review_is_a_4xx_with_a_text() {
+async fn a_request_that_is_not_a_review_gets_4xx_with_a_message() {
     let mut old = review(&job_controller());
     old["apiVersion"] = json!("admission.k8s.io/v1beta1");
-    let mut odd = review(&job_controller());
-    odd["request"]["object"]["metadata"]["annotations"] = json!({"a": 1});
+    let mut invalid = review(&job_controller());
+    invalid["request"]["object"]["metadata"]["annotations"] = json!({"a": 1});
     let deep = format!("{{\"request\":{{\"object\":{{\"x\":{}", "[".repeat(100_000));
     for path in ["/mutate", "/validate", "/validate-rules"] {
-        for (body, says) in [
+        for (body, expected) in [
             (String::new(), "EOF"),
             ("hello".to_owned(), "expected"),
             (old.to_string(), "v1beta1"),
@@ -83,7 +83,7 @@ async fn what_is_no_review_is_a_4xx_with_a_text() {
         ] {
             let (status, text) = call(state(), "POST", path, body).await;
             assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
-            assert!(text.contains(says), "{path}: {text}");
+            assert!(text.contains(expected), "{path}: {text}");
         }
         let (status, text) = call(state(), "POST", path, vec![b' '; MAX_REVIEW_BYTES + 1]).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
@@ -93,8 +93,8 @@ async fn what_is_no_review_is_a_4xx_with_a_text() {
             StatusCode::METHOD_NOT_ALLOWED
         );
     }
-    // A review of an object that cannot be read is a review: its answer says what is wrong with the object.
-    let (status, text) = call(state(), "POST", "/mutate", odd.to_string()).await;
+    // A review of an invalid object is a valid review: its answer says what is wrong with the object.
+    let (status, text) = call(state(), "POST", "/mutate", invalid.to_string()).await;
     assert_eq!(status, StatusCode::OK);
     assert!(
         text.contains(r#""allowed":false"#) && text.contains("expected a string"),
@@ -107,13 +107,13 @@ async fn what_is_no_review_is_a_4xx_with_a_text() {
 }
 
 #[tokio::test]
-async fn where_a_client_authority_is_given_only_who_shows_its_certificate_gets_reviews_answered() {
-    let mut shown = TlsInfo::default();
-    shown.peer_certificates = vec![b"der".to_vec()];
+async fn with_a_client_authority_only_clients_with_its_certificate_may_send_reviews() {
+    let mut certified = TlsInfo::default();
+    certified.peer_certificates = vec![b"der".to_vec()];
     for (info, expected) in [
         (None, StatusCode::FORBIDDEN),
         (Some(TlsInfo::default()), StatusCode::FORBIDDEN),
-        (Some(shown), StatusCode::OK),
+        (Some(certified), StatusCode::OK),
     ] {
         for path in ["/mutate", "/validate", "/guard"] {
             let mut request = Request::post(path)
@@ -137,7 +137,7 @@ async fn where_a_client_authority_is_given_only_who_shows_its_certificate_gets_r
 }
 
 #[tokio::test]
-async fn what_the_api_server_passes_on_for_somebody_is_no_review_and_gets_nothing_signed() {
+async fn a_request_that_came_through_a_proxy_gets_nothing_signed() {
     for name in ["X-Forwarded-For", "x-forwarded-uri", "X-Forwarded-Host"] {
         for path in ["/mutate", "/validate", "/guard", "/mutate-namespaces"] {
             let request = Request::post(path).header(name, "/api/v1/namespaces/x/pods/y/proxy");
@@ -152,7 +152,7 @@ async fn what_the_api_server_passes_on_for_somebody_is_no_review_and_gets_nothin
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_in_time_is_not_waited_for() {
+async fn a_body_that_arrives_too_slowly_times_out() {
     let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
     let path = "/mutate?timeout=600ms";
     let (status, text) = call(state(), "POST", path, Body::from_stream(never)).await;
@@ -189,7 +189,7 @@ async fn a_replica_is_healthy_at_once_and_ready_when_all_is_loaded() {
 }
 
 #[tokio::test]
-async fn without_rules_nobody_passes_and_it_may_pass_later() {
+async fn without_rules_every_request_is_refused_with_503() {
     let empty = Arc::new(State::new(Box::new(|| 0)));
     let (status, answer) = call(
         empty,
@@ -214,7 +214,7 @@ async fn decisions_are_counted_by_kind_outcome_and_reason() {
     )
     .await;
     call(state.clone(), "POST", "/mutate", "x").await;
-    let (_, text) = scraped(state, "GET", "/metrics").await;
+    let (_, text) = scrape(state, "GET", "/metrics").await;
     let line = "namesake_webhook_decisions_total{webhook=\"mutate\",kind=\"Pod\",outcome=\"identity\",reason=\"\"} 1";
     assert!(text.contains(line), "{text}");
     assert!(text.contains("namesake_webhook_malformed_total 1"));
@@ -233,11 +233,11 @@ async fn the_metrics_port_serves_no_admission_and_the_admission_port_no_metrics(
         names::GUARD_PATH,
     ];
     for path in admission {
-        let (status, _) = scraped(state(), "POST", path).await;
+        let (status, _) = scrape(state(), "POST", path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }
     for path in [names::UNPROVEN_PATH, names::READY_PATH, "/"] {
-        let (status, _) = scraped(state(), "GET", path).await;
+        let (status, _) = scrape(state(), "GET", path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }
 }

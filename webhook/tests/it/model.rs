@@ -1,5 +1,5 @@
-//! A model of a namespace: random people and controllers create, change and delete objects in any order, dressed in whatever
-//! they can read of one another's. However they mix: a pod runs as whoever asked for what it runs, or it does not run.
+//! A model of a namespace: random people and controllers create, change and delete objects in any order, with whatever they can copy
+//! from one another. In every case a pod runs as whoever asked for what it runs, or it does not run.
 
 use proptest::prelude::*;
 
@@ -18,11 +18,11 @@ use like::Like;
 use namespace::{Namespace, PEOPLE};
 use strategies::{acts, of_a_flow, of_orphans, of_stamps, of_workflows};
 
-/// What somebody does; numbers are taken modulo what there is.
+/// One act; numbers are taken modulo the number of candidates.
 #[derive(Clone, Debug)]
 enum Act {
-    /// A person creates an object, with another's name and annotations if they like, or has an account create it that the
-    /// rules let say for whom it asks.
+    /// A person creates an object, perhaps with the name and annotations of another one, or through an account that the rules allow to
+    /// act for users.
     Create {
         person: usize,
         kind: usize,
@@ -32,13 +32,13 @@ enum Act {
     },
     /// A person creates a copy of an object of Argo's, with all its annotations, as `resubmit` does.
     Copy { person: usize, object: usize },
-    /// A controller makes a child of an object, as it saw it some versions ago; or somebody who impersonates it does.
+    /// A controller creates a child of an object, as it saw it some versions ago; or somebody who impersonates it does.
     Child {
         parent: usize,
         behind: usize,
         itself: bool,
     },
-    /// Argo stores what a Workflow runs, as it saw the template some versions ago, or writes how far it is.
+    /// Argo stores what a Workflow runs, as it saw the template some versions ago, or writes its progress.
     Store {
         workflow: usize,
         behind: usize,
@@ -54,22 +54,22 @@ enum Act {
     },
     /// Somebody copies our annotations onto an object through its status.
     Status { object: usize, like: usize },
-    /// Somebody writes back what an object said some versions ago.
-    Back {
+    /// Somebody restores an earlier version of an object.
+    Restore {
         person: usize,
         object: usize,
         behind: usize,
     },
-    /// The namespace is switched off, or on again, some seconds later.
+    /// The namespace is opted out, or in again, some seconds later.
     Switch { seconds: i64 },
-    /// An admin gives an object to a person, or somebody tries who is none.
+    /// An admin assigns an object to a person, or somebody else tries to.
     Adopt {
         person: usize,
         object: usize,
         by: Option<usize>,
     },
-    /// Somebody creates a pod or a Job that says to be a child of another object.
-    Plant {
+    /// A person creates a pod or a Job that claims to be a child of another object.
+    Forge {
         person: usize,
         kind: usize,
         under: usize,
@@ -83,94 +83,65 @@ enum Act {
     Delete { object: usize },
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+/// Tries one property: after each act the namespace checks that nothing runs as somebody who did not ask for it.
+macro_rules! holds_for {
+    ($($name:ident: $cases:literal of $acts:expr, after $first:expr;)+) => {$(
+        proptest! {
+            #![proptest_config(ProptestConfig {
+                cases: $cases, failure_persistence: None, ..ProptestConfig::default()
+            })]
 
-    #[test]
-    fn a_pod_runs_as_whoever_asked_for_what_it_runs_or_not_at_all(acts in acts()) {
-        let mut namespace = Namespace::new();
-        for act in &acts {
-            namespace.act(act);
+            #[test]
+            fn $name(acts in $acts) {
+                let mut namespace = Namespace::new();
+                let first: &[Act] = $first;
+                for act in first.iter().chain(&acts) {
+                    namespace.act(act);
+                }
+            }
         }
+    )+};
+}
+
+holds_for! {
+    a_pod_runs_as_whoever_asked_for_what_it_runs_or_not_at_all: 100 of acts(), after &[];
+    a_flow_runs_as_whoever_deployed_what_it_runs: 200 of of_a_flow(), after &FLOW;
+    the_outcome_of_a_pod_counts_only_for_a_job_of_its_own_user: 200 of of_orphans(), after &[];
+    a_stamp_is_valid_only_for_what_it_was_signed_for_and_in_its_own_epoch: 200 of of_stamps(), after &[];
+    argo_takes_a_pod_only_for_one_of_the_workflow_that_it_runs_for: 200 of of_workflows(), after &[];
+}
+
+/// Alice deploys a template, and bob starts a Workflow that runs it.
+const FLOW: [Act; 2] = [create(0, 4, 0), create(1, 7, 4)];
+
+const fn create(person: usize, kind: usize, shape: u8) -> Act {
+    Act::Create {
+        person,
+        kind,
+        like: None,
+        shape,
+        by_runner: false,
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_flow_runs_as_whoever_deployed_what_it_runs(acts in of_a_flow()) {
-        let mut namespace = Namespace::new();
-        let (template, workflow) = (4, 7);
-        for (person, kind, shape) in [(0, template, 0), (1, workflow, 4)] {
-            namespace.act(&Act::Create { person, kind, like: None, shape, by_runner: false });
-        }
-        for act in &acts {
-            namespace.act(act);
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_becomes_of_a_pod_counts_for_a_job_of_its_own_user(acts in of_orphans()) {
-        let mut namespace = Namespace::new();
-        for act in &acts {
-            namespace.act(act);
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_stamp_counts_for_what_it_was_signed_for_and_in_its_own_epoch(acts in of_stamps()) {
-        let mut namespace = Namespace::new();
-        for act in &acts {
-            namespace.act(act);
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn argo_takes_a_pod_for_one_of_the_workflow_that_it_runs(acts in of_workflows()) {
-        let mut namespace = Namespace::new();
-        for act in &acts {
-            namespace.act(act);
-        }
-    }
-}
-
-/// The property is not true because nothing is ever adopted.
+/// The property does not hold merely because nothing is ever adopted.
 #[test]
 fn in_the_model_jobs_adopt_pods_of_their_own_users() {
     let mut namespace = Namespace::new();
     let (pod, job) = (0, 1);
     for person in 0..PEOPLE.len() {
         for kind in [pod, job] {
-            namespace.act(&Act::Create {
-                person,
-                kind,
-                like: None,
-                shape: 32,
-                by_runner: false,
-            });
+            namespace.act(&create(person, kind, 32));
         }
     }
     for object in 0..namespace.len() {
         namespace.act(&Act::Claim { object });
     }
-    // Each Job looks at each pod that is still without a controller: its own user's it takes, the others' it leaves.
+    // Each Job checks each pod that is still without a controller: it adopts those of its own user and no others.
     assert_eq!((namespace.adopted, namespace.not_adopted), (3, 3));
 }
 
-/// The property is not true because nobody's pods ever name another Workflow.
+/// The property does not hold merely because no pod ever names another Workflow.
 #[test]
 fn in_the_model_the_pod_of_a_workflow_that_names_another_is_refused() {
     let mut namespace = Namespace::new();
@@ -199,9 +170,9 @@ fn in_the_model_the_pod_of_a_workflow_that_names_another_is_refused() {
     assert_eq!((namespace.len(), namespace.pods), (3, 1));
 }
 
-/// As somebody tried it: bob's stamp on mallory's Job of the same name, which has his containers, and more around them.
+/// An attack that was tried: bob's stamp on mallory's Job of the same name, which has his containers, and more around them.
 #[test]
-fn in_the_model_a_stamp_that_moved_to_another_job_counts_for_nothing() {
+fn in_the_model_a_stamp_that_moved_to_another_job_is_not_valid() {
     let mut namespace = Namespace::new();
     let (bob, mallory, job, shared_name) = (1, 2, 1, 2);
     let his_containers = Like {
@@ -230,20 +201,14 @@ fn in_the_model_a_stamp_that_moved_to_another_job_counts_for_nothing() {
     assert_eq!((namespace.len(), namespace.pods), (2, 0));
 }
 
-/// The property is not true because nothing ever runs.
+/// The properties do not hold merely because nothing ever runs.
 #[test]
 fn in_the_model_pods_do_run() {
     let mut namespace = Namespace::new();
     let pairs = (0..PEOPLE.len()).flat_map(|p| (0..Kind::ALL.len()).map(move |k| (p, k)));
     let shaped = pairs.flat_map(|(p, k)| [0, 4, 6, 12, 20].map(|shape| (p, k, shape)));
     for (person, kind, shape) in shaped {
-        namespace.act(&Act::Create {
-            person,
-            kind,
-            like: None,
-            shape,
-            by_runner: false,
-        });
+        namespace.act(&create(person, kind, shape));
     }
     for _ in 0..4 {
         for parent in 0..namespace.len() {

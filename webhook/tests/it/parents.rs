@@ -1,4 +1,4 @@
-//! A pod whose parent our watch has not seen: one GET, and the UID decides.
+//! A pod whose parent the watch has not seen yet: the webhook reads it with one GET, and compares its UID.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use serde_json::{Value, json};
 
 use crate::cases::{ALICE_JOB, ask, job_controller, review, sign, state};
 
-/// A state whose API server answers every request with this.
+/// A state whose API server gives this answer to every request.
 fn with_answer(status: u16, body: Value) -> (State, Arc<AtomicUsize>) {
     let case = json!({"identities": [{"user": "alice@acme.com", "ready": true}]});
     let path = "/apis/batch/v1/namespaces/research/jobs/t-b2bdfea8-gwtfp";
-    let (client, calls) = answering(path, status, body);
+    let (client, calls) = api_server(path, status, body);
     (state(&case).with_cluster(client), calls)
 }
 
-/// An API server that is asked for the object at this path only, and how often it was.
-fn answering(path: &'static str, status: u16, body: Value) -> (Client, Arc<AtomicUsize>) {
+/// An API server that expects requests for this path only, and the number of requests.
+fn api_server(path: &'static str, status: u16, body: Value) -> (Client, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
-    let counted = calls.clone();
+    let counter = calls.clone();
     let service = tower::service_fn(move |request: axum::http::Request<Body>| {
-        counted.fetch_add(1, Ordering::SeqCst);
+        counter.fetch_add(1, Ordering::SeqCst);
         assert_eq!(request.uri().path(), path);
         let accepts = request.headers().get("accept");
         let accepts = accepts.map_or("", |accepts| accepts.to_str().unwrap());
-        // Of a Job what it runs is read too.
+        // A Job is read whole, because its digest is computed from its pod template.
         assert_eq!(
             accepts.contains("PartialObjectMetadata"),
             !path.contains("/jobs/")
@@ -55,7 +55,7 @@ fn job(uid: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_job_that_no_longer_runs_what_its_stamp_signs_runs_as_nobody() {
+async fn a_job_that_no_longer_runs_what_its_stamp_signs_gets_no_identity() {
     let mut changed = job(ALICE_JOB);
     changed["spec"]["template"]["spec"]["containers"][0]["env"] =
         json!([{"name": "BASH_ENV", "value": "/of/mallory"}]);
@@ -68,7 +68,7 @@ async fn a_job_that_no_longer_runs_what_its_stamp_signs_runs_as_nobody() {
 }
 
 #[tokio::test]
-async fn a_parent_that_the_watch_has_not_seen_costs_one_get_and_is_then_known() {
+async fn a_parent_that_the_watch_has_not_seen_is_read_once_and_then_known() {
     let (state, calls) = with_answer(200, job(ALICE_JOB));
     for _ in 0..3 {
         let answer = ask(&state, Webhook::Mutate, &review(&job_controller())).await;
@@ -107,8 +107,8 @@ async fn a_parent_that_is_gone_or_cannot_be_read_is_503() {
 
 const CRON_JOB: &str = "/apis/batch/v1/namespaces/research/cronjobs/nightly";
 
-/// A Job of alice's CronJob that runs this image, as its controller makes it.
-fn tick(image: &str) -> Value {
+/// A Job of alice's CronJob that runs this image, as its controller creates it.
+fn scheduled_job(image: &str) -> Value {
     let owner = json!({"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "cron-uid", "controller": true});
     let metadata = json!({"name": "nightly-1", "ownerReferences": [owner]});
     review(
@@ -127,8 +127,8 @@ fn stamp_of(image: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_was_changed_a_moment_ago_is_read_once_more() {
-    // Memory still has the stamp of image a; alice has just changed it to image b.
+async fn a_parent_that_was_just_changed_is_read_once_more() {
+    // The cache still has the stamp of image a; alice has just changed it to image b.
     let mut now = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {
         "name": "nightly", "namespace": "research", "uid": "cron-uid", "creationTimestamp": "1970-01-01T00:33:10Z",
         "annotations": {"namesake.dev/stamp": stamp_of("b")}}});
@@ -136,14 +136,14 @@ async fn what_was_changed_a_moment_ago_is_read_once_more() {
     let mut case = json!({"identities": [{"user": "alice@acme.com", "ready": true}],
         "parents": [{"kind": "batch/CronJob", "name": "nightly", "uid": "cron-uid", "stamp": stamp_of("a")}]});
     sign(&mut case);
-    let (client, calls) = answering(CRON_JOB, 200, now);
+    let (client, calls) = api_server(CRON_JOB, 200, now);
     let state = state(&case).with_cluster(client);
     let gets = || calls.load(Ordering::SeqCst);
-    let mut ticks = Vec::new();
+    let mut answers = Vec::new();
     for image in ["a", "b", "b", "c", "a"] {
-        let answer = ask(&state, Webhook::Mutate, &tick(image)).await;
+        let answer = ask(&state, Webhook::Mutate, &scheduled_job(image)).await;
         let reason = answer["auditAnnotations"]["reason"].clone();
-        ticks.push((image, answer["allowed"] == true, reason, gets()));
+        answers.push((image, answer["allowed"] == true, reason, gets()));
     }
     let not_signed = json!("NotAsSigned");
     let want = [
@@ -153,7 +153,7 @@ async fn what_was_changed_a_moment_ago_is_read_once_more() {
         ("c", false, not_signed.clone(), 2),
         ("a", false, not_signed, 3),
     ];
-    assert_eq!(ticks, want);
+    assert_eq!(answers, want);
 }
 
 #[tokio::test]
@@ -161,13 +161,13 @@ async fn an_object_that_is_nested_too_deep_or_of_an_unknown_version_is_answered(
     let case = json!({"identities": [{"user": "alice@acme.com", "ready": true}]});
     let state = state(&case);
     let cron_job = json!({"metadata": {"name": "nightly"}, "spec": {"jobTemplate": {"spec": {"template": template("a")}}}});
-    let mut asked =
+    let mut input =
         review(&json!({"kind": "CronJob", "user": "alice@acme.com", "object": cron_job}));
-    asked["request"]["kind"]["version"] = json!("v9");
-    let answer = ask(&state, Webhook::Mutate, &asked).await;
+    input["request"]["kind"]["version"] = json!("v9");
+    let answer = ask(&state, Webhook::Mutate, &input).await;
     assert_eq!(answer["allowed"], true, "{answer}");
     let text = "[".repeat(100_000) + &"]".repeat(100_000);
-    let body = asked
+    let body = input
         .to_string()
         .replace("\"template\":", &format!("\"deep\":{text},\"template\":"));
     let now = Instant::now();

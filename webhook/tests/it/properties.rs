@@ -1,5 +1,5 @@
-//! Whatever the object is: no panic, our fields as they should be, everybody else's untouched, a second pass empty, and
-//! the twin agrees with what we wrote.
+//! For any object: the webhook does not panic, sets its own fields and changes no others, a second pass changes nothing, and the
+//! final check admits the result.
 
 use namesake_webhook::admit::Webhook;
 use namesake_webhook::state::State;
@@ -46,21 +46,21 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 fn strings() -> impl Strategy<Value = Value> {
-    let ours = prop_oneof![
+    let key = prop_oneof![
         Just("namesake.dev/resolution".to_owned()),
         Just("namesake.dev/user".to_owned()),
         Just("namesake.dev/identity".to_owned()),
         Just("namesake.dev/stamp".to_owned()),
         "[a-z~/.]{1,8}",
     ];
-    let map = prop::collection::btree_map(ours, "[ -~é]{0,9}", 0..5);
+    let map = prop::collection::btree_map(key, "[ -~é]{0,9}", 0..5);
     prop_oneof![
         Just(Value::Null),
         map.prop_map(|m| Value::Object(m.into_iter().map(|(k, v)| (k, v.into())).collect())),
     ]
 }
 
-// The pod of the fixture with parts that a client might have written.
+// The pod of the test data with parts that a client might have written.
 fn pods() -> impl Strategy<Value = Value> {
     let gates = prop_oneof![
         Just(Value::Null),
@@ -93,8 +93,8 @@ fn pods() -> impl Strategy<Value = Value> {
         })
 }
 
-// Without what we may touch.
-fn others(pod: &Value) -> Value {
+// The pod without the fields that the webhook may change.
+fn without_own_fields(pod: &Value) -> Value {
     let mut pod = pod.clone();
     for (part, keys) in [
         ("labels", vec!["identity"]),
@@ -104,8 +104,8 @@ fn others(pod: &Value) -> Value {
             .as_object()
             .cloned()
             .unwrap_or_default();
-        let ours: Vec<_> = keys.iter().map(|k| format!("namesake.dev/{k}")).collect();
-        let rest: Map<_, _> = map.into_iter().filter(|(k, _)| !ours.contains(k)).collect();
+        let own: Vec<_> = keys.iter().map(|k| format!("namesake.dev/{k}")).collect();
+        let rest: Map<_, _> = map.into_iter().filter(|(k, _)| !own.contains(k)).collect();
         pod["metadata"][part] = Value::Object(rest);
     }
     let gates = pod["spec"]["schedulingGates"]
@@ -126,16 +126,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_json_is_answered_and_never_a_panic(object in anything(), old in anything(), job in any::<bool>(), update in any::<bool>()) {
+    fn no_json_makes_admission_panic(object in anything(), old in anything(), job in any::<bool>(), update in any::<bool>()) {
         let runtime = Runtime::new().unwrap();
         let state = alice();
-        let mut question = review(&job_controller());
+        let mut input = review(&job_controller());
         let group = if job { "batch" } else { "" };
-        question["request"]["kind"] = json!({"group": group, "version": "v1", "kind": if job { "Job" } else { "Pod" }});
-        question["request"]["operation"] = json!(if update { "UPDATE" } else { "CREATE" });
-        question["request"]["object"] = object.clone();
-        question["request"]["oldObject"] = old;
-        let body = question.to_string();
+        input["request"]["kind"] = json!({"group": group, "version": "v1", "kind": if job { "Job" } else { "Pod" }});
+        input["request"]["operation"] = json!(if update { "UPDATE" } else { "CREATE" });
+        input["request"]["object"] = object.clone();
+        input["request"]["oldObject"] = old;
+        let body = input.to_string();
         for webhook in [Webhook::Mutate, Webhook::Validate, Webhook::ValidateRules] {
             let now = std::time::Instant::now();
             let answer = runtime.block_on(namesake_webhook::admit::admit(&state, webhook, body.as_bytes(), now, now));
@@ -147,14 +147,14 @@ proptest! {
     }
 
     #[test]
-    fn a_pod_gets_what_is_ours_and_keeps_what_is_not(pod in pods()) {
+    fn a_pod_gets_the_fields_of_the_webhook_and_keeps_all_others(pod in pods()) {
         let runtime = Runtime::new().unwrap();
         let state = alice();
-        // Without labels no rule matches: this pod has them, or is refused.
+        // Without labels no rule matches, and the pod is refused.
         let labelled = pod["metadata"]["labels"].is_object();
-        let mut question = review(&job_controller());
-        question["request"]["object"] = pod.clone();
-        let answer = runtime.block_on(ask(&state, Webhook::Mutate, &question));
+        let mut input = review(&job_controller());
+        input["request"]["object"] = pod.clone();
+        let answer = runtime.block_on(ask(&state, Webhook::Mutate, &input));
         prop_assert_eq!(&answer["allowed"], &json!(labelled), "{}", answer);
         if !labelled {
             return Ok(());
@@ -169,11 +169,11 @@ proptest! {
         prop_assert_eq!(gates.iter().filter(|g| g["name"] == "namesake.dev/identity").count(), 1);
         let waits = after["metadata"]["annotations"]["namesake.dev/waiting"].as_str().unwrap();
         prop_assert!(waits.starts_with("Pending: "), "{}", waits);
-        prop_assert_eq!(others(&after), others(&pod));
-        question["request"]["object"] = after;
-        let again = runtime.block_on(ask(&state, Webhook::Mutate, &question));
-        prop_assert_eq!(patch(&again), json!([]));
-        let twin = runtime.block_on(ask(&state, Webhook::Validate, &question));
-        prop_assert_eq!(&twin["allowed"], &json!(true), "{}", twin);
+        prop_assert_eq!(without_own_fields(&after), without_own_fields(&pod));
+        input["request"]["object"] = after;
+        let second_answer = runtime.block_on(ask(&state, Webhook::Mutate, &input));
+        prop_assert_eq!(patch(&second_answer), json!([]));
+        let final_check = runtime.block_on(ask(&state, Webhook::Validate, &input));
+        prop_assert_eq!(&final_check["allowed"], &json!(true), "{}", final_check);
     }
 }

@@ -1,4 +1,4 @@
-//! What the real controllers sent, replayed request by request (`testdata/recorded`).
+//! Requests that were recorded from the real controllers, replayed one by one (`testdata/recorded`).
 
 mod api_server;
 mod pods;
@@ -14,12 +14,12 @@ use crate::cases::name_of;
 const ALICE: &str = "alice@acme.com";
 const BOB: &str = "bob@acme.com";
 
-/// Scenarios in which each request is let through, and as whom all of their pods run.
+/// Scenarios in which each request is admitted, and the user that all of their pods run as.
 const ADMITTED: &[(&str, &str)] = &[
     ("metaflow/run", ALICE),
     ("metaflow/run-parallel", ALICE),
     ("jobset/max-restarts", BOB),
-    // Alice suspends it, Bob lets it go on.
+    // Alice suspends it, Bob resumes it.
     ("jobset/suspend-resume", BOB),
     ("metaflow/create-trigger", ALICE),
     // Bob starts what Alice deployed.
@@ -39,11 +39,11 @@ const ADMITTED: &[(&str, &str)] = &[
     ("argo/sidecar", ALICE),
     ("argo/podgc", ALICE),
     ("argo/ttl", ALICE),
-    // Bob deploys it anew while Alice's runs.
+    // Bob deploys it again while Alice's runs.
     ("argo/redeploy", ALICE),
 ];
 
-/// Scenarios up to a request that is refused, which one that is, and what its refusal says. The pods before it are Alice's.
+/// Scenarios with the request that is refused, and a part of the message. The pods before it are Alice's.
 const REFUSED: &[(&str, &str, &str)] = &[
     (
         "argo-cli/submit-ref",
@@ -82,18 +82,18 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-// The template that these scenarios found there.
+// With the template that existed before these scenarios.
 fn with_the_template() -> Replay {
     let mut replay = Replay::new();
-    let deployed = &requests("argo-cli/submit-from")[0];
-    replay.request(deployed).unwrap();
+    let deployment = &requests("argo-cli/submit-from")[0];
+    replay.request(deployment).unwrap();
     replay
 }
 
-/// A scenario, as far as it went.
+/// A scenario up to its first refused request.
 struct Replayed {
     replay: Replay,
-    /// What was let through.
+    /// The admitted requests.
     admitted: Vec<Value>,
     refusal: Option<Refusal>,
 }
@@ -113,7 +113,7 @@ fn replayed(scenario: &str) -> Replayed {
 }
 
 #[test]
-fn what_the_real_controllers_send_for_stock_flows_is_admitted() {
+fn the_requests_of_the_real_controllers_for_stock_flows_are_admitted() {
     let refused = ADMITTED.iter().filter_map(|(scenario, _)| {
         let refused = replayed(scenario).refusal?;
         Some(format!("{scenario}: {refused:?}"))
@@ -123,57 +123,57 @@ fn what_the_real_controllers_send_for_stock_flows_is_admitted() {
 }
 
 #[test]
-fn what_changes_anothers_run_or_gets_no_identity_is_refused_at_that_request() {
-    let wrong = REFUSED.iter().filter_map(|(scenario, request, says)| {
+fn a_request_that_changes_anothers_run_or_can_get_no_identity_is_refused() {
+    let mismatches = REFUSED.iter().filter_map(|(scenario, request, message)| {
         let refused = replayed(scenario).refusal;
-        let fits = |r: &Refusal| r.request == *request && r.message.contains(says);
+        let fits = |r: &Refusal| r.request == *request && r.message.contains(message);
         (!refused.as_ref().is_some_and(fits)).then(|| format!("{scenario}: {refused:?}"))
     });
-    let wrong: Vec<_> = wrong.collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let mismatches: Vec<_> = mismatches.collect();
+    assert!(mismatches.is_empty(), "{}", mismatches.join("\n"));
 }
 
-// Each scenario, and whose its pods are.
+// Each scenario with the user of its pods.
 fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     let refused = REFUSED.iter().map(|(scenario, ..)| (*scenario, ALICE));
     ADMITTED.iter().copied().chain(refused)
 }
 
 #[test]
-fn each_pod_that_the_real_controllers_made_has_the_account_of_whose_it_is() {
-    for (scenario, whose) in all() {
+fn each_pod_that_the_real_controllers_created_gets_the_account_of_its_user() {
+    for (scenario, user) in all() {
         let Replayed {
             replay, admitted, ..
         } = replayed(scenario);
-        let created = pods::created(&admitted).map(|pod| (pods::name(pod), name_of(whose)));
+        let created = pods::created(&admitted).map(|pod| (pods::name(pod), name_of(user)));
         let expected: BTreeMap<_, _> = created.collect();
         assert_eq!(replay.pods, expected, "{scenario}");
     }
 }
 
 #[test]
-fn argo_tries_the_first_pod_of_each_run_of_a_template_once_more_and_no_other() {
-    let mut all_first = 0;
+fn argo_retries_only_the_first_pod_of_each_run_of_a_template() {
+    let mut count = 0;
     for (scenario, _) in all() {
         let Replayed {
             replay, admitted, ..
         } = replayed(scenario);
         let first = pods::first_of_runs_of_templates(&admitted);
-        all_first += first.len();
-        assert_eq!(replay.repeated, first, "{scenario}");
+        count += first.len();
+        assert_eq!(replay.retried, first, "{scenario}");
     }
-    assert_eq!(all_first, 9, "runs of templates");
+    assert_eq!(count, 9, "Workflows that run a template");
 }
 
-fn refused(answer: Result<(), Refusal>, says: &str) {
+fn refused(answer: Result<(), Refusal>, message: &str) {
     let refused = answer.unwrap_err();
-    assert!(refused.message.contains(says), "{refused:?}");
+    assert!(refused.message.contains(message), "{refused:?}");
 }
 
 #[test]
-fn a_pod_that_says_of_itself_that_it_is_anothers_node_is_refused_wherever_that_came_from() {
+fn a_pod_that_claims_to_be_anothers_node_is_refused_wherever_the_claim_comes_from() {
     let mut requests = requests("argo/podmetadata-overwrite");
-    // The same keys made of parameters: the Workflow does not show them, and its pod does.
+    // The same keys, rendered from parameters: they are not visible in the Workflow, only in its pod.
     let spec = requests[0]["object"]["spec"].as_object_mut().unwrap();
     spec.remove("podMetadata");
     let mut replay = Replay::new();
@@ -182,14 +182,14 @@ fn a_pod_that_says_of_itself_that_it_is_anothers_node_is_refused_wherever_that_c
 }
 
 #[test]
-fn what_tools_resolved_is_taken_out_whatever_it_says() {
+fn templates_that_tools_resolved_are_removed_whatever_they_say() {
     let mut workflow = requests("argo-cli/submit-from")[1].clone();
     let resolved = &mut workflow["object"]["status"]["storedTemplates"];
     resolved["namespaced/greet/say"]["container"]["image"] = json!("evil");
     let mut replay = with_the_template();
     replay.request(&workflow).unwrap();
-    let there = replay.api_server.get("workflows", "greet-vdm44").unwrap();
-    assert_eq!(there["status"], json!({}));
+    let stored = replay.api_server.get("workflows", "greet-vdm44").unwrap();
+    assert_eq!(stored["status"], json!({}));
     for forged in [
         json!({"storedWorkflowTemplateSpec": {"entrypoint": "evil"}}),
         json!({"nodes": {"n": {"phase": "Succeeded"}}}),
@@ -202,29 +202,29 @@ fn what_tools_resolved_is_taken_out_whatever_it_says() {
 }
 
 #[test]
-fn a_workflow_does_not_inherit_what_an_earlier_one_of_its_name_left_behind() {
+fn a_workflow_does_not_inherit_from_an_earlier_one_of_the_same_name() {
     let requests = requests("argo-cli/stop");
     let mut replay = Replay::new();
     for request in &requests[..5] {
         replay.request(request).unwrap();
     }
-    let mut again = requests[0].clone();
-    again["userInfo"]["username"] = json!("bob@acme.com");
-    let metadata = again["object"]["metadata"].as_object_mut().unwrap();
+    let mut second = requests[0].clone();
+    second["userInfo"]["username"] = json!("bob@acme.com");
+    let metadata = second["object"]["metadata"].as_object_mut().unwrap();
     metadata.remove("generateName");
-    // As a schedule gives it a name, or a person: pods stay when the Workflow is deleted with `--cascade=orphan`.
+    // A schedule or a person gives it this name. Pods remain when the Workflow is deleted with `--cascade=orphan`.
     replay.api_server.remove("workflows", "long-627qd");
-    refused(replay.request(&again), "NameStillInUse");
+    refused(replay.request(&second), "NameStillInUse");
     replay.api_server.remove("pods", "long-627qd");
-    refused(replay.request(&again), "NameStillInUse");
+    refused(replay.request(&second), "NameStillInUse");
     replay
         .api_server
         .remove("workflowtaskresults", "long-627qd");
-    replay.request(&again).unwrap();
+    replay.request(&second).unwrap();
 }
 
 #[test]
-fn a_workflow_is_not_called_like_a_node_of_anothers() {
+fn a_workflow_may_not_have_the_name_of_a_node_of_another_user() {
     let requests = requests("argo-cli/stop");
     let mut replay = Replay::new();
     replay.request(&requests[0]).unwrap();
@@ -239,7 +239,7 @@ fn a_workflow_is_not_called_like_a_node_of_anothers() {
 }
 
 #[test]
-fn argo_executes_its_kill_commands_in_pods_of_workflows_and_nothing_else() {
+fn argo_may_execute_only_its_kill_commands_and_only_in_pods_of_workflows() {
     let requests = requests("argo-cli/stop");
     let mut replay = Replay::new();
     for request in &requests[..6] {
@@ -256,7 +256,7 @@ fn argo_executes_its_kill_commands_in_pods_of_workflows_and_nothing_else() {
     let mut impersonated = stop.clone();
     impersonated["userInfo"]["extra"] = json!({});
     refused(replay.request(&impersonated), "NotYourPod");
-    // A pod of alice's that is not a Workflow's.
+    // Alice's pod, if no Workflow owned it.
     let mut pod = replay.api_server.get("pods", "long-627qd").unwrap();
     pod["metadata"]["ownerReferences"] = json!([]);
     replay.api_server.put("pods", "long-627qd", pod);
@@ -264,13 +264,13 @@ fn argo_executes_its_kill_commands_in_pods_of_workflows_and_nothing_else() {
 }
 
 #[test]
-fn who_started_a_run_of_another_retries_it_and_nobody_else() {
+fn only_the_starter_of_a_run_that_belongs_to_another_may_retry_it() {
     let mut replay = with_the_template();
     let requests = requests("argo-cli/submit-from");
     requests[1..13]
         .iter()
         .for_each(|r| replay.request(r).unwrap());
-    // Its last step failed: what Argo wrote of a failed run, and what `argo retry` made of that, as recorded.
+    // Its last step failed: the status that Argo wrote for a failed run, and what `argo retry` changed in it, as recorded.
     let name = "greet-vdm44";
     let mut failed = replay.api_server.get("workflows", name).unwrap();
     failed["status"]["phase"] = json!("Failed");
@@ -301,7 +301,7 @@ fn who_started_a_run_of_another_retries_it_and_nobody_else() {
 }
 
 #[test]
-fn who_suspended_the_job_set_of_another_does_not_let_it_go_on() {
+fn who_suspended_the_job_set_of_another_user_may_not_resume_it() {
     let requests = requests("jobset/suspend-resume");
     let by_people =
         |r: &&Value| r["resource"]["resource"] == "jobsets" && r["operation"] == "UPDATE";
@@ -314,7 +314,7 @@ fn who_suspended_the_job_set_of_another_does_not_let_it_go_on() {
     assert_eq!(resume["userInfo"]["username"], BOB);
     resume["userInfo"]["username"] = json!(ALICE);
     refused(replay.request(&resume), "belongs to bob@acme.com");
-    // And its Jobs are its controller's, suspended or not.
+    // Its Jobs belong to its controller, suspended or not.
     let mut job = requests[last + 1].clone();
     assert_eq!(job["resource"]["resource"], "jobs");
     job["userInfo"] = json!({"username": ALICE, "groups": ["system:authenticated"]});

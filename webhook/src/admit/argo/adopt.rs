@@ -5,7 +5,7 @@ use namesake_core::{Json, Launcher, Stamp};
 use super::early::evaluate;
 use crate::admit::admission::{Admission, Decided};
 use crate::admit::early::Early;
-use crate::decide::argo::{Role, custody, reference};
+use crate::decide::argo::{ArgoKind, custody, reference};
 use crate::decide::kinds::{Parts, Scope};
 use crate::decide::mutate;
 use crate::decide::pod_model::containers::Digests;
@@ -16,7 +16,7 @@ use crate::review::outcome::Outcome;
 /// Decides about an adopted object: the rules decide as if the user had created it.
 pub(super) async fn adopt(
     admission: &Admission<'_>,
-    role: Role,
+    argo_kind: ArgoKind,
     adoption: &Adoption,
     new: &Parts<'_>,
 ) -> Decided {
@@ -24,7 +24,7 @@ pub(super) async fn adopt(
     let name = admission.object.metadata.name.as_deref();
     let of = (kind, name.unwrap_or_default());
     let stamp = adoption.stamp();
-    let argo = custody::adopted(of, role, stamp, new);
+    let argo = custody::adopted(of, argo_kind, stamp, new);
     let stamp = Stamp {
         argo: Some(argo.map_err(|refused| admission.refuse(refused))?),
         runs: Vec::new(),
@@ -32,7 +32,7 @@ pub(super) async fn adopt(
         ..stamp.clone()
     };
     let principal = Principal::of_stamp(&stamp, Launcher::Workflow, of);
-    let early = match spec_of_pods(admission, role, new) {
+    let early = match spec_of_pods(admission, argo_kind, new) {
         Some(spec) => evaluate(admission, &principal, spec).await?,
         None => Early::undecided(&principal),
     };
@@ -44,13 +44,13 @@ pub(super) async fn adopt(
 // The spec whose pods will run as its user; none if that is another object's, or decided where it is run.
 fn spec_of_pods<'n, 'a>(
     admission: &Admission<'_>,
-    role: Role,
+    argo_kind: ArgoKind,
     new: &'n Parts<'a>,
 ) -> Option<&'n Json<'a>> {
-    match role {
-        Role::Template => (admission.kind.scope == Scope::Namespaced).then_some(&new.spec),
-        Role::Workflow => Some(custody::running(new)),
-        Role::CronWorkflow => {
+    match argo_kind {
+        ArgoKind::Template => (admission.kind.scope == Scope::Namespaced).then_some(&new.spec),
+        ArgoKind::Workflow => Some(custody::running(new)),
+        ArgoKind::CronWorkflow => {
             let spec = new.spec.get("workflowSpec");
             reference::named(spec).is_none().then_some(spec)
         }

@@ -10,7 +10,7 @@ use crate::admit::early::Early;
 use crate::admit::origin::origin;
 use crate::admit::parts;
 use crate::decide::argo::reference::{self, Reference};
-use crate::decide::argo::{self, Role, custody};
+use crate::decide::argo::{self, ArgoKind, custody};
 use crate::decide::kinds::{Parts, Scope};
 use crate::decide::mutate::{self, Signed};
 use crate::decide::who::{self, ParentReference, Principal, Provenance, adopt, stamp};
@@ -28,10 +28,10 @@ pub(in crate::admit) async fn create(admission: &Admission<'_>, body: &[u8]) -> 
     let principal = principal(admission, &versions.new).await.map_err(refuse)?;
     let cleaned = admission.sanitize(principal.user(), &versions.old, &mut versions.new);
     let new = &versions.new;
-    let (argo, early) = match argo::role(kind) {
-        Some(Role::Workflow) => workflow(admission, &principal, new).await?,
-        Some(Role::CronWorkflow) => cron_workflow(admission, &principal, new).await?,
-        Some(Role::Template) => workflow_template(admission, &principal, new).await?,
+    let (argo, early) = match argo::argo_kind(kind) {
+        Some(ArgoKind::Workflow) => workflow(admission, &principal, new).await?,
+        Some(ArgoKind::CronWorkflow) => cron_workflow(admission, &principal, new).await?,
+        Some(ArgoKind::Template) => workflow_template(admission, &principal, new).await?,
         None => return Err(refuse(unexpected(admission.request))),
     };
     let signed = Signed {
@@ -42,7 +42,7 @@ pub(in crate::admit) async fn create(admission: &Admission<'_>, body: &[u8]) -> 
     let (context, request) = (admission.context, admission.request);
     let mut change = mutate::new_parent(context, request, object, &principal, signed);
     // What Argo's own tools resolved to validate it: Argo resolves it again, and nothing proves what is here.
-    if argo::role(kind) == Some(Role::Workflow) && !new.status.get(RESOLVED).is_empty() {
+    if argo::argo_kind(kind) == Some(ArgoKind::Workflow) && !new.status.get(RESOLVED).is_empty() {
         change.patch.remove(format!("/status/{RESOLVED}"));
     }
     Ok(cleaned.add_to(early.verdict(change)))
@@ -100,7 +100,7 @@ async fn cron_workflow(
         Some(_) => Early::undecided(principal),
         None => evaluate(admission, principal, spec).await?,
     };
-    Ok((custody::own(Role::CronWorkflow, &new.spec), early))
+    Ok((custody::own(ArgoKind::CronWorkflow, &new.spec), early))
 }
 
 async fn workflow_template(
@@ -113,7 +113,7 @@ async fn workflow_template(
         // Identities live in namespaces: they are decided where it is run.
         Scope::Cluster => Early::undecided(principal),
     };
-    Ok((custody::own(Role::Template, &new.spec), early))
+    Ok((custody::own(ArgoKind::Template, &new.spec), early))
 }
 
 async fn workflow(
@@ -130,7 +130,7 @@ async fn workflow(
     let Some(reference) = reference::named(&new.spec) else {
         let early = evaluate(admission, principal, &new.spec).await?;
         let early = with_free_name(admission, principal, early).await?;
-        return Ok((custody::own(Role::Workflow, &new.spec), early));
+        return Ok((custody::own(ArgoKind::Workflow, &new.spec), early));
     };
     let found = template(admission, reference).await.map_err(refuse)?;
     if reference::pure(&new.spec).is_some() {

@@ -9,7 +9,7 @@ use super::fetch::template;
 use crate::admit::admission::{Admission, Decided, Refusal, facts, unexpected};
 use crate::admit::parts::{self, BothVersions};
 use crate::decide::argo::object::own_digest;
-use crate::decide::argo::{self, Role, custody, deployed, reference};
+use crate::decide::argo::{self, ArgoKind, custody, deployed, reference};
 use crate::decide::kinds::{Parts, Scope};
 use crate::decide::mutate;
 use crate::decide::who::adopt::adoption;
@@ -22,7 +22,7 @@ use crate::review::verdict::Facts;
 /// A changed object of Argo, and what is known of it.
 struct Changed<'a> {
     admission: &'a Admission<'a>,
-    role: Role,
+    argo_kind: ArgoKind,
     /// Metadata before the change.
     old: &'a Metadata<'a>,
     /// The stamp that it has, and whether that is valid.
@@ -33,7 +33,7 @@ struct Changed<'a> {
 /// Restores or signs its stamp, or refuses the change. What Argo writes is never refused.
 pub(in crate::admit) async fn update(admission: &Admission<'_>, body: &[u8]) -> Decided {
     let (context, request, kind) = (admission.context, admission.request, admission.kind);
-    let (Some(old), Some(role)) = (&request.old_object, argo::role(kind)) else {
+    let (Some(old), Some(argo_kind)) = (&request.old_object, argo::argo_kind(kind)) else {
         return Err(admission.refuse(unexpected(request)));
     };
     let (old, metadata) = (&old.metadata, &admission.object.metadata);
@@ -41,7 +41,7 @@ pub(in crate::admit) async fn update(admission: &Admission<'_>, body: &[u8]) -> 
     let stamp = found.as_ref().and_then(|found| found.as_ref().ok());
     let changed = Changed {
         admission,
-        role,
+        argo_kind,
         old,
         found: found.as_ref(),
         standing: custody::standing(context, request, old, stamp),
@@ -63,7 +63,7 @@ pub(in crate::admit) async fn update(admission: &Admission<'_>, body: &[u8]) -> 
             let BothVersions { old, mut new } = versions;
             let user = adoption.stamp().user.as_ref();
             let cleaned = admission.sanitize(user, &old, &mut new);
-            let verdict = adopt(admission, role, &adoption, &new).await?;
+            let verdict = adopt(admission, argo_kind, &adoption, &new).await?;
             return Ok(cleaned.add_to(verdict));
         }
     }
@@ -91,7 +91,7 @@ impl Changed<'_> {
             None => stamp.and_then(|stamp| stamp.user.as_ref()),
         };
         let cleaned = admission.sanitize(user, &old, &mut new);
-        if let (Some(found), true) = (self.found, self.role != Role::Template)
+        if let (Some(found), true) = (self.found, self.argo_kind != ArgoKind::Template)
             && let Some(member) = custody::refused_change(self.standing, &old, &new)
         {
             return Err((self.not_yours(found, &member), self.facts(stamp)));
@@ -129,7 +129,7 @@ impl Changed<'_> {
             self.standing,
             Standing::Carrier | Standing::Updater | Standing::Admin
         ) && stamp.is_some();
-        if self.role != Role::Template || old.spec == new.spec || keeps_owner {
+        if self.argo_kind != ArgoKind::Template || old.spec == new.spec || keeps_owner {
             return None;
         }
         let (context, request) = (self.admission.context, self.admission.request);
@@ -155,7 +155,7 @@ impl Changed<'_> {
         if admission.kind.scope == Scope::Namespaced {
             evaluate(admission, &deployer, &new.spec).await?;
         }
-        let digest = own_digest(Role::Template, &new.spec);
+        let digest = own_digest(ArgoKind::Template, &new.spec);
         let before = match stamp {
             Some(Stamp {
                 user,
@@ -163,7 +163,7 @@ impl Changed<'_> {
                 ..
             }) if user.is_some()
                 && deployer.user() == user.as_ref()
-                && *before == own_digest(Role::Template, &old.spec) =>
+                && *before == own_digest(ArgoKind::Template, &old.spec) =>
             {
                 Some(before.clone()).filter(|before| *before != digest)
             }
@@ -187,10 +187,10 @@ impl Changed<'_> {
     ) -> Result<Stamp, Refusal> {
         let admission = self.admission;
         let with = |argo| custody::stamp_of_existing(stamp, self.old, argo);
-        if self.role == Role::Template {
+        if self.argo_kind == ArgoKind::Template {
             let argo = match old.spec == new.spec {
                 true => stamp.argo.clone(),
-                false => Some(custody::own(Role::Template, &new.spec)),
+                false => Some(custody::own(ArgoKind::Template, &new.spec)),
             };
             return Ok(with(argo));
         }
@@ -216,7 +216,7 @@ impl Changed<'_> {
         {
             self.evaluate_own_change(stamp, new).await?;
         }
-        let argo = custody::signed_after_change(argo, self.role, old, new);
+        let argo = custody::signed_after_change(argo, self.argo_kind, old, new);
         Ok(with(Some(argo)))
     }
 
@@ -225,13 +225,13 @@ impl Changed<'_> {
         let (admission, context) = (self.admission, self.admission.context);
         let info = &admission.request.user_info;
         let principal = who::requesting(context, info, self.old, Launcher::Workflow);
-        let spec = match self.role {
-            Role::CronWorkflow => new.spec.get("workflowSpec"),
-            Role::Workflow | Role::Template => &new.spec,
+        let spec = match self.argo_kind {
+            ArgoKind::CronWorkflow => new.spec.get("workflowSpec"),
+            ArgoKind::Workflow | ArgoKind::Template => &new.spec,
         };
         if reference::named(spec).is_none() {
             evaluate(admission, &principal, spec).await?;
-        } else if self.role == Role::Workflow {
+        } else if self.argo_kind == ArgoKind::Workflow {
             let refused = self.not_yours(&Ok(stamp.clone()), "spec.workflowTemplateRef");
             return Err((refused, mutate::facts(&principal, None)));
         }

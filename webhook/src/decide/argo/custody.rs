@@ -6,7 +6,7 @@ use super::changes::{STOPS, STOPS_AND_RESUMES, beyond};
 use super::object::{ArgoObject, is_as_signed, own_digest, stored_digest};
 use super::reference;
 use super::retry::is_retry;
-use super::{Role, STORED};
+use super::{ArgoKind, STORED};
 use crate::decide::context::AdmissionContext;
 use crate::decide::kinds::{Kind, Parts};
 use crate::decide::who::{self, Author, Principal, Standing, stamp};
@@ -65,7 +65,7 @@ pub fn refused_change(standing: Standing, old: &Parts<'_>, new: &Parts<'_>) -> O
 #[must_use]
 pub fn signed_after_change(
     argo: &ArgoStamp,
-    role: Role,
+    argo_kind: ArgoKind,
     old: &Parts<'_>,
     new: &Parts<'_>,
 ) -> ArgoStamp {
@@ -73,11 +73,11 @@ pub fn signed_after_change(
         ArgoStamp::Own { .. } => old.spec == new.spec,
         _ => old.status.get(STORED) == new.status.get(STORED),
     };
-    if same || !is_as_signed(argo, role, &old.spec, &old.status) {
+    if same || !is_as_signed(argo, argo_kind, &old.spec, &old.status) {
         return argo.clone();
     }
     match argo {
-        ArgoStamp::Own { .. } => own(role, &new.spec),
+        ArgoStamp::Own { .. } => own(argo_kind, &new.spec),
         ArgoStamp::Deployed(deployer) => match stored_digest(&new.status) {
             Some(stored) => ArgoStamp::Deployed(Box::new(Deployer {
                 stored,
@@ -91,9 +91,9 @@ pub fn signed_after_change(
 
 /// What the stamp of an object signs that runs its own spec.
 #[must_use]
-pub fn own(role: Role, spec: &Json<'_>) -> ArgoStamp {
+pub fn own(argo_kind: ArgoKind, spec: &Json<'_>) -> ArgoStamp {
     ArgoStamp::Own {
-        digest: own_digest(role, spec),
+        digest: own_digest(argo_kind, spec),
         before: None,
     }
 }
@@ -104,12 +104,12 @@ pub fn own(role: Role, spec: &Json<'_>) -> ArgoStamp {
 /// A Workflow that runs a template which Argo has not stored in it yet: what it will run is not known.
 pub fn adopted(
     (kind, name): (&Kind, &str),
-    role: Role,
+    argo_kind: ArgoKind,
     stamp: &Stamp,
     new: &Parts<'_>,
 ) -> Result<ArgoStamp, Refused> {
-    if role != Role::Workflow || reference::named(&new.spec).is_none() {
-        return Ok(own(role, &new.spec));
+    if argo_kind != ArgoKind::Workflow || reference::named(&new.spec).is_none() {
+        return Ok(own(argo_kind, &new.spec));
     }
     let Some(stored) = stored_digest(&new.status) else {
         return Err(Refused::new(
@@ -164,7 +164,7 @@ pub fn principal(
     let verified = stamp::of_metadata(context, namespace, kind, &workflow.metadata);
     let stamp = stamp::valid(verified, kind, name)?;
     let is_as_signed =
-        |argo: &ArgoStamp| is_as_signed(argo, Role::Workflow, &workflow.spec, &workflow.status);
+        |argo: &Argo| is_as_signed(argo, ArgoKind::Workflow, &workflow.spec, &workflow.status);
     if !stamp.argo.as_ref().is_some_and(is_as_signed) {
         return Err(changed(kind, name));
     }

@@ -4,7 +4,7 @@ use namesake_core::{ArgoStamp, Json};
 use serde::Deserialize;
 
 use super::stored::{NOT_COMPARED, digest};
-use super::{Role, STORED};
+use super::{ArgoKind, STORED};
 use crate::review::Metadata;
 use crate::review::text::{objects_only, or_default};
 /// An object of Argo.
@@ -27,11 +27,11 @@ objects_only!(ArgoObject);
 /// The digest of an object that its stamp signs: of everything that says what runs; for a Workflow, without what anybody may
 /// change to stop it.
 #[must_use]
-pub fn own_digest(role: Role, spec: &Json<'_>) -> String {
-    match role {
-        Role::Workflow => digest(spec, NOT_SIGNED),
-        Role::CronWorkflow => digest(spec.get("workflowSpec"), &[]),
-        Role::Template => digest(spec, NOT_COMPARED),
+pub fn own_digest(argo_kind: ArgoKind, spec: &Json<'_>) -> String {
+    match argo_kind {
+        ArgoKind::Workflow => digest(spec, NOT_SIGNED),
+        ArgoKind::CronWorkflow => digest(spec.get("workflowSpec"), &[]),
+        ArgoKind::Template => digest(spec, NOT_COMPARED),
     }
 }
 
@@ -44,9 +44,9 @@ pub fn stored_digest(status: &Json<'_>) -> Option<String> {
 
 /// Whether an object still says what its stamp signed.
 #[must_use]
-pub fn is_as_signed(argo: &ArgoStamp, role: Role, spec: &Json<'_>, status: &Json<'_>) -> bool {
+pub fn is_as_signed(argo: &ArgoStamp, argo_kind: ArgoKind, spec: &Json<'_>, status: &Json<'_>) -> bool {
     match argo {
-        ArgoStamp::Own { digest, .. } => *digest == own_digest(role, spec),
+        ArgoStamp::Own { digest, .. } => *digest == own_digest(argo_kind, spec),
         ArgoStamp::Deployed(deployer) => stored_digest(status).as_ref() == Some(&deployer.stored),
         ArgoStamp::Reference { .. } | ArgoStamp::Unmatched => true,
     }

@@ -21,10 +21,10 @@ const fn kind(
     }
 }
 
-const fn parent(makes: Option<&'static str>) -> ParentKind {
+const fn parent(creates: Option<&'static str>) -> ParentKind {
     ParentKind {
         launcher: Launcher::Workflow,
-        makes,
+        creates,
         adopts_by: &[],
         pods: None,
     }

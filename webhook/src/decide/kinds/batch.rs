@@ -15,7 +15,7 @@ pub(super) const JOB: Kind = Kind {
     scope: Scope::Namespaced,
     role: Role::Parent(ParentKind {
         launcher: Launcher::Job,
-        makes: Some("Pod"),
+        creates: Some("Pod"),
         adopts_by: &[
             "batch.kubernetes.io/controller-uid",
             "batch.kubernetes.io/job-name",
@@ -54,7 +54,7 @@ pub(super) const CRON_JOB: Kind = Kind {
     scope: Scope::Namespaced,
     role: Role::Parent(ParentKind {
         launcher: Launcher::CronJob,
-        makes: Some("batch/Job"),
+        creates: Some("batch/Job"),
         adopts_by: &[],
         pods: Some(PodTemplates {
             stops: &[SUSPEND],
@@ -67,7 +67,7 @@ pub(super) const CRON_JOB: Kind = Kind {
                     let template = parts.spec.at(&JOB_TEMPLATE);
                     vec![digest_of_pod_template(template)]
                 },
-                made: |job| digest_of_pod_template(job.spec.get("template")),
+                child: |job| digest_of_pod_template(job.spec.get("template")),
             },
         }),
     }),

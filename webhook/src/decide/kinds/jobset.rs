@@ -19,7 +19,7 @@ pub(super) const JOB_SET: Kind = Kind {
     scope: Scope::Namespaced,
     role: Role::Parent(ParentKind {
         launcher: Launcher::JobSet,
-        makes: Some("batch/Job"),
+        creates: Some("batch/Job"),
         // Its headless Service finds pods by the first of them.
         adopts_by: &[
             "jobset.sigs.k8s.io/jobset-name",
@@ -36,7 +36,7 @@ pub(super) const JOB_SET: Kind = Kind {
                     let templates = jobs.iter().map(|job| job.at(&TEMPLATE));
                     templates.map(digest_of_pod_template).collect()
                 },
-                made: |job| digest_of_pod_template(job.spec.get("template")),
+                child: |job| digest_of_pod_template(job.spec.get("template")),
             },
         }),
     }),

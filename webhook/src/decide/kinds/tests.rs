@@ -36,7 +36,7 @@ fn every_kind_is_listed_once_and_what_a_controller_creates_is_a_kind() {
     assert_eq!(unique.len(), names.len());
     for (kind, parent) in parents() {
         assert!(
-            parent.makes.is_none_or(|made| names.contains(&made)),
+            parent.creates.is_none_or(|job| names.contains(&job)),
             "{}",
             kind.name
         );
@@ -73,8 +73,8 @@ fn parts(spec: &Value) -> Parts<'_> {
 fn what_a_controller_creates_shows_what_its_parent_would_run() {
     let template = json!({"spec": {"containers": [{"name": "main", "image": "a"}]}});
     let other = json!({"spec": {"containers": [{"name": "main", "image": "b"}]}});
-    let made = json!({"template": template, "backoffLimit": 6});
-    let made = parts(&made);
+    let job = json!({"template": template, "backoffLimit": 6});
+    let job = parts(&job);
     let cases = [
         (
             "CronJob",
@@ -87,15 +87,12 @@ fn what_a_controller_creates_shows_what_its_parent_would_run() {
     ];
     for (kind, spec) in cases {
         let pods = parent(kind).pods.unwrap();
-        let Runs::Signed { made: shown, .. } = pods.runs else {
+        let Runs::Signed { child: shown, .. } = pods.runs else {
             panic!("the pods of a {kind} run what its stamp signed");
         };
+        assert!(pods.runs.of(&parts(&spec)).contains(&shown(&job)), "{kind}");
         assert!(
-            pods.runs.of(&parts(&spec)).contains(&shown(&made)),
-            "{kind}"
-        );
-        assert!(
-            !pods.runs.of(&Parts::default()).contains(&shown(&made)),
+            !pods.runs.of(&Parts::default()).contains(&shown(&job)),
             "{kind}"
         );
     }

@@ -21,8 +21,9 @@ pub fn check_keys(
     is_controller: impl Fn(Launcher) -> bool,
 ) -> Result<(), Refused> {
     // Services and log readers select pods by the keys of any kind; other objects are selected by their own controller only.
-    let selects = |makes: Option<&str>| kind.kind == "Pod" || makes == Some(kind.name);
-    let parents = kinds::parents().filter(|(_, p)| selects(p.makes) && !is_controller(p.launcher));
+    let selects = |creates: Option<&str>| kind.kind == "Pod" || creates == Some(kind.name);
+    let parents =
+        kinds::parents().filter(|(_, p)| selects(p.creates) && !is_controller(p.launcher));
     let mut keys = parents.flat_map(|(kind, p)| p.adopts_by.iter().map(move |key| (kind, *key)));
     let found = keys.find_map(|(kind, key)| {
         let label = metadata.label(key).map(|_| "label");

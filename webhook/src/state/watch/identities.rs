@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use namesake_api::names::{READY, STALLED};
 use namesake_api::{Identity, conditions};
 
-use super::Update;
+use super::WatchEvent;
 use crate::decide::known::KnownIdentity;
 use crate::state::State;
 
@@ -17,19 +17,19 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
     let events = watcher(Api::<Identity>::all(client), Config::default());
     super::follow("identities", &state, events, |update| {
         let kept = match update {
-            Update::Apply(identity) => apply(&state, identity),
-            Update::Listed(listed) => {
+            WatchEvent::Apply(identity) => apply(&state, identity),
+            WatchEvent::Listed(listed) => {
                 state.identities.keep_only(&listed);
                 state.synced.set_identities();
                 None
             }
-            Update::Delete(Identity { metadata, .. }) => {
+            WatchEvent::Delete(Identity { metadata, .. }) => {
                 if let (Some(namespace), Some(name)) = (metadata.namespace, metadata.name) {
                     state.identities.delete(&namespace, &name);
                 }
                 None
             }
-            Update::Failed => None,
+            WatchEvent::Failed => None,
         };
         state.count_cached();
         kept

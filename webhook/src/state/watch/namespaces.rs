@@ -11,7 +11,7 @@ use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
 use namesake_core::is_epoch;
 use tokio::task::AbortHandle;
 
-use super::{Update, parents};
+use super::{WatchEvent, parents};
 use crate::decide::mode::Mode;
 use crate::state::{OptedIn, State};
 
@@ -29,18 +29,18 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
     };
     super::follow("namespaces", &state, events, |update| {
         match update {
-            Update::Apply(namespace) => return watches.apply(namespace.metadata),
-            Update::Listed(listed) => {
+            WatchEvent::Apply(namespace) => return watches.apply(namespace.metadata),
+            WatchEvent::Listed(listed) => {
                 let known = state.namespaces.names().into_iter();
                 for namespace in known.filter(|name| !listed.contains(name)) {
                     watches.delete(&namespace);
                 }
                 state.synced.set_namespaces();
             }
-            Update::Delete(namespace) => {
+            WatchEvent::Delete(namespace) => {
                 watches.delete(&namespace.metadata.name.unwrap_or_default());
             }
-            Update::Failed => {}
+            WatchEvent::Failed => {}
         }
         None
     })

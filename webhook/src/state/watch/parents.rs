@@ -12,7 +12,7 @@ use namesake_api::names::STAMP_ANNOTATION;
 use namesake_core::Digest;
 use serde::de::DeserializeOwned;
 
-use super::Update;
+use super::WatchEvent;
 use crate::decide::kinds::{self, Kind, ParentKind, Parts, PodTemplates, Role, Runs, Scope};
 use crate::decide::known::KnownParent;
 use crate::state::State;
@@ -113,18 +113,18 @@ async fn follow<K: Readable>(
     let events = watcher(api, Config::default().page_size(PAGE));
     super::follow("parents", state, events, |update| {
         let kept = match update {
-            Update::Apply(object) => apply(state, namespace, kind, &object),
-            Update::Listed(listed) => {
+            WatchEvent::Apply(object) => apply(state, namespace, kind, &object),
+            WatchEvent::Listed(listed) => {
                 state.parents.keep_only(namespace, kind.name, &listed);
                 state.synced.settle_parents(namespace, kind.name);
                 None
             }
-            Update::Delete(object) => {
+            WatchEvent::Delete(object) => {
                 let uid = object.uid().unwrap_or_default();
                 state.parents.delete(namespace, &uid);
                 None
             }
-            Update::Failed => {
+            WatchEvent::Failed => {
                 state.synced.settle_parents(namespace, kind.name);
                 None
             }

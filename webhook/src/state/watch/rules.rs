@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use namesake_api::names::{ACCEPTED_RULES_CONFIG_MAP, RULES_CONFIG_MAP};
 use namesake_service::{RulesFiles, rules_files};
 
-use super::Update;
+use super::WatchEvent;
 use crate::state::{Effect, State};
 
 /// Follows the current rules; never returns.
@@ -34,13 +34,13 @@ async fn follow_one(
     let events = watcher(Api::<ConfigMap>::namespaced(client, namespace), config);
     super::follow("rules", state, events, |update| {
         match update {
-            Update::Apply(map) => {
+            WatchEvent::Apply(map) => {
                 take(Some(rules_files(map.data.as_ref())));
                 return Some(());
             }
-            Update::Delete(_) => take(None),
-            Update::Listed(listed) if listed.is_empty() => take(None),
-            Update::Listed(_) | Update::Failed => {}
+            WatchEvent::Delete(_) => take(None),
+            WatchEvent::Listed(listed) if listed.is_empty() => take(None),
+            WatchEvent::Listed(_) | WatchEvent::Failed => {}
         }
         None
     })

@@ -5,28 +5,28 @@ use serde_json::{Value, json};
 
 use crate::properties::anything;
 
-/// A change of a review; positions are counted over all its nodes, modulo how many there are.
+/// A change of a review. Positions count all its nodes, modulo their number.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    /// Takes a node away.
+    /// Removes a node.
     Remove(usize),
-    /// Puts another value there.
+    /// Replaces a node by another value.
     Replace(usize, Value),
     /// Adds a member.
     Insert(usize, String, Value),
-    /// Puts the value of one node in the place of another.
+    /// Replaces a node by a copy of another one.
     Copy(usize, usize),
-    /// Buries a node in lists.
+    /// Nests a node in lists.
     Nest(usize, u8),
-    /// A long text.
+    /// Replaces a node by a long string.
     Long(usize, u32),
-    /// Overwrites one byte of the text.
+    /// Overwrites one byte.
     Byte(usize, u8),
-    /// Cuts the text.
+    /// Truncates the bytes.
     Cut(usize),
 }
 
-/// A few of them.
+/// One to five changes.
 pub(super) fn changes() -> impl Strategy<Value = Vec<Change>> {
     let at = 0..10_000_usize;
     let key = prop_oneof![
@@ -113,7 +113,7 @@ fn change(review: &mut Value, change: &Change) {
     }
 }
 
-/// The review as bytes, changed.
+/// The bytes of the changed review.
 pub(super) fn body(review: &Value, changes: &[Change]) -> Vec<u8> {
     let mut review = review.clone();
     changes.iter().for_each(|c| change(&mut review, c));

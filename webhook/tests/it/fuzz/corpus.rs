@@ -1,4 +1,4 @@
-//! What is changed: states, and reviews that they answer.
+//! The reviews that fuzzing changes, each with the state that answers it.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -7,7 +7,7 @@ use kube::Client;
 use kube::client::Body;
 use namesake_core::Json;
 use namesake_core::Stamp;
-use namesake_webhook::decide::argo::Role;
+use namesake_webhook::decide::argo::ArgoKind;
 use namesake_webhook::decide::argo::nodes::node_id;
 use namesake_webhook::decide::argo::object::own_digest;
 use namesake_webhook::state::State;
@@ -26,14 +26,14 @@ const CARRIERS: &str = "noMatch: deny\ncarriers: [{account: \"system:serviceacco
 pub(super) struct Case {
     pub(super) state: State,
     pub(super) review: Value,
-    /// For whom a carrier may act here.
+    /// The users for whom a carrier may act here.
     pub(super) carried: BTreeSet<String>,
-    /// Whether its namespaces only watch.
+    /// Whether its namespaces are in shadow mode.
     pub(super) shadow: bool,
 }
 
 impl Case {
-    /// Where Alice has an identity.
+    /// A case without a review, where Alice has an identity.
     pub(super) fn of_alice() -> Case {
         Case::new(known(), Value::Null)
     }
@@ -77,7 +77,7 @@ pub(super) fn corpus() -> Vec<Case> {
     all
 }
 
-// Alice has an identity, and Argo is there.
+// Alice has an identity, and Argo's controller is a carrier.
 fn known() -> Value {
     json!({"identities": [{"user": ALICE, "ready": true}], "parents": [{"stamp": {"$stamp": {}}}],
         "edits": [["noMatch: deny", CARRIERS]]})
@@ -88,10 +88,10 @@ fn spec() -> Value {
     template["spec"].clone()
 }
 
-fn signed(role: Role, spec: &Value) -> Value {
+fn signed(kind: ArgoKind, spec: &Value) -> Value {
     let text = spec.to_string();
     let spec: Json<'_> = serde_json::from_str(&text).unwrap();
-    json!({"own": {"digest": own_digest(role, &spec)}})
+    json!({"own": {"digest": own_digest(kind, &spec)}})
 }
 
 fn metadata(kind: &str, argo: &Value) -> Value {
@@ -108,15 +108,15 @@ fn argo() -> Vec<Value> {
         json!({"workflowTemplateRef": {"name": "flow"}, "arguments": {"parameters": []}});
     let cron = json!({"schedules": ["@daily"], "workflowSpec": reference});
     let kinds = [
-        ("WorkflowTemplate", Role::Template, &spec),
-        ("ClusterWorkflowTemplate", Role::Template, &spec),
-        ("Workflow", Role::Workflow, &spec),
-        ("Workflow", Role::Workflow, &reference),
-        ("CronWorkflow", Role::CronWorkflow, &cron),
+        ("WorkflowTemplate", ArgoKind::Template, &spec),
+        ("ClusterWorkflowTemplate", ArgoKind::Template, &spec),
+        ("Workflow", ArgoKind::Workflow, &spec),
+        ("Workflow", ArgoKind::Workflow, &reference),
+        ("CronWorkflow", ArgoKind::CronWorkflow, &cron),
     ];
     let mut all = Vec::new();
-    for (kind, role, spec) in kinds {
-        let old = json!({"metadata": metadata(kind, &signed(role, spec)), "spec": spec});
+    for (kind, argo_kind, spec) in kinds {
+        let old = json!({"metadata": metadata(kind, &signed(argo_kind, spec)), "spec": spec});
         let new = merge(old.clone(), json!({"spec": {"entrypoint": "other"}}));
         let user = if kind.starts_with("Cluster") {
             "root@acme.com"
@@ -137,7 +137,7 @@ fn argo() -> Vec<Value> {
     all
 }
 
-// Who enters a pod, and who feeds a step.
+// Who enters a pod, and who writes the results of a step.
 fn guarded() -> Vec<Value> {
     let account = format!("system:serviceaccount:research:{}", name_of(ALICE));
     let connect = |user: &str, sub: &str, kind: &str| {
@@ -172,7 +172,7 @@ fn guarded() -> Vec<Value> {
     all
 }
 
-// Namespaces, what is deleted, the rules, and other versions of what we know.
+// Namespaces, rules, deleted objects, and other versions of the kinds that the webhook handles.
 fn others() -> Vec<Value> {
     let namespace = |stack: &str| {
         json!({"metadata": {"name": "research", "labels": {"namesake.dev/stack": stack},
@@ -206,9 +206,9 @@ fn others() -> Vec<Value> {
 fn api_server() -> Client {
     let spec = spec();
     let mut workflow = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow",
-        "metadata": metadata("Workflow", &signed(Role::Workflow, &spec)), "spec": spec});
+        "metadata": metadata("Workflow", &signed(ArgoKind::Workflow, &spec)), "spec": spec});
     let mut template = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate",
-        "metadata": metadata("WorkflowTemplate", &signed(Role::Template, &spec)), "spec": spec});
+        "metadata": metadata("WorkflowTemplate", &signed(ArgoKind::Template, &spec)), "spec": spec});
     let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow", "uid": "u", "controller": true});
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "research", "uid": "u",
         "ownerReferences": [owner], "annotations": {
@@ -216,15 +216,15 @@ fn api_server() -> Client {
         "spec": {"serviceAccountName": name_of(ALICE), "containers": []}});
     cases::sign(&mut workflow);
     cases::sign(&mut template);
-    let texts = [
+    let objects = [
         ("/pods/", pod),
         ("/workflows/", workflow),
         ("/workflowtemplates/", template),
     ];
-    let texts = texts.map(|(path, object)| (path, object.to_string().into_bytes()));
+    let objects = objects.map(|(path, object)| (path, object.to_string().into_bytes()));
     let service = tower::service_fn(move |request: axum::http::Request<Body>| {
         let path = request.uri().path();
-        let found = texts.iter().find(|(part, _)| path.contains(part));
+        let found = objects.iter().find(|(part, _)| path.contains(part));
         let missing = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "reason": "NotFound"});
         let (status, text) = match found {
             Some((_, text)) => (200, text.clone()),

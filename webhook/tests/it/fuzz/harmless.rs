@@ -1,4 +1,4 @@
-//! Why an answer that lets something in does no harm. Read from the JSON anew, by the rules, without the code that decided.
+//! Checks that an answer that admits something does no harm, from the JSON and the rules, without the code that decided.
 
 use namesake_core::{
     Bound, Launcher, MAX_SEALED_BYTES, ObjectName, Requester, Resolution, Rules, SeenObject,
@@ -21,7 +21,7 @@ const LAUNCHERS: [Launcher; 4] = [
     Launcher::Workflow,
 ];
 
-/// What is wrong with letting this in; `last` is the object with our patch.
+/// What harm it does to admit this; `last` is the patched object.
 pub(super) fn harm(case: &Case, webhook: Webhook, request: &Value, last: &Value) -> Option<String> {
     match webhook {
         Webhook::MutateNamespaces | Webhook::ValidateRules => None,
@@ -54,30 +54,30 @@ fn requester(request: &Value) -> Requester {
     }
 }
 
-// Whether whoever asks may have things run as this user.
-fn entitled(case: &Case, rules: &Rules, request: &Value, user: &str) -> bool {
-    let asks = requester(request);
+// Whether the requester may run something as this user.
+fn may_run_as(case: &Case, rules: &Rules, request: &Value, user: &str) -> bool {
+    let requester = requester(request);
     let annotations = &request["object"]["metadata"]["annotations"];
     let claim = |key: &str| annotations[key].as_str().map(str::to_owned);
     let is = rules
-        .user(&asks, claim)
-        .is_ok_and(|asker| asker.as_str() == user);
+        .user(&requester, claim)
+        .is_ok_and(|own| own.as_str() == user);
     let carries = LAUNCHERS
         .iter()
-        .any(|launcher| rules.is_carrier(&asks, *launcher));
+        .any(|launcher| rules.is_carrier(&requester, *launcher));
     let namespace = text(request, "namespace");
-    let account = asks.username.strip_prefix("system:serviceaccount:");
+    let account = requester.username.strip_prefix("system:serviceaccount:");
     let known = account
         .and_then(|account| account.strip_prefix(namespace)?.strip_prefix(':'))
         .and_then(|name| case.state.identities.get(namespace, name));
-    let acts_for = asks.has_credential_id && known.is_some_and(|known| known.user == user);
+    let acts_for = requester.has_credential_id && known.is_some_and(|known| known.user == user);
     is || acts_for
         || (carries && case.carried.contains(user))
-        || rules.is_admin(&asks)
-        || (rules.is_updater(&asks) && case.carried.contains(user))
+        || rules.is_admin(&requester)
+        || (rules.is_updater(&requester) && case.carried.contains(user))
 }
 
-// A pod has a managed account only by a resolution that we signed for this very request, and for one who may.
+// A pod has a managed account only with a resolution that was signed for this request, and for a user that the requester may act for.
 fn pod(case: &Case, request: &Value, last: &Value) -> Option<String> {
     if request["kind"]["kind"] != "Pod" {
         return None;
@@ -103,7 +103,7 @@ fn pod(case: &Case, request: &Value, last: &Value) -> Option<String> {
         stack: rules.stack(),
         namespace: text(request, "namespace"),
         requester: text(&request["userInfo"], "username"),
-        credential: requester(request).has_credential_id,
+        credential: self::requester(request).has_credential_id,
         now: case.state.now(),
         epoch: EPOCH,
         owner_uid: owner,
@@ -121,31 +121,32 @@ fn pod(case: &Case, request: &Value, last: &Value) -> Option<String> {
             .map_or(String::new(), |user| user.to_string()),
         Err(error) => return Some(format!("account {account} without a resolution: {error}")),
     };
-    let may = entitled(case, &rules, request, &user);
+    let may = may_run_as(case, &rules, request, &user);
     (!may).then(|| format!("account {account} as {user:?}"))
 }
 
-// What a parent's stamp says is signed, and names one who may; or it says what it said before.
+// The stamp of a parent is unchanged, or it is signed and names a user that the requester may act for.
 fn stamped(case: &Case, request: &Value, last: &Value) -> Option<String> {
-    let was = text(&request["oldObject"]["metadata"]["annotations"], STAMP);
-    let now = text(&last["metadata"]["annotations"], STAMP);
-    // Nobody looks at a longer one.
-    let void = now.is_empty() || now.len() > MAX_SEALED_BYTES;
-    if request["kind"]["kind"] == "Pod" || now == was || void {
+    let old_stamp = text(&request["oldObject"]["metadata"]["annotations"], STAMP);
+    let new_stamp = text(&last["metadata"]["annotations"], STAMP);
+    // A longer one is ignored everywhere.
+    let ignored = new_stamp.is_empty() || new_stamp.len() > MAX_SEALED_BYTES;
+    if request["kind"]["kind"] == "Pod" || new_stamp == old_stamp || ignored {
         return None;
     }
-    let Some(stamp) = Stamp::unverified(now).filter(|stamp| is_ours(stamp, now)) else {
-        return Some("a stamp that nobody signed".to_owned());
+    let Some(stamp) = Stamp::unverified(new_stamp).filter(|stamp| is_signed(stamp, new_stamp))
+    else {
+        return Some("a stamp that is not signed".to_owned());
     };
     let user = stamp.user?.to_string();
-    let before = Stamp::unverified(was).and_then(|stamp| stamp.user);
+    let before = Stamp::unverified(old_stamp).and_then(|stamp| stamp.user);
     let rules = case.state.rules.get()?;
     let may = before.is_some_and(|before| before.as_str() == user)
-        || entitled(case, &rules, request, &user);
+        || may_run_as(case, &rules, request, &user);
     (!may).then(|| format!("a stamp of {user}"))
 }
 
-fn is_ours(stamp: &Stamp, text: &str) -> bool {
+fn is_signed(stamp: &Stamp, text: &str) -> bool {
     let (name, generate_name) = match &stamp.object {
         ObjectName::Name(name) => (name.as_str(), None),
         ObjectName::GenerateName(beginning) => (beginning.as_str(), Some(beginning.as_str())),
@@ -171,22 +172,22 @@ fn is_ours(stamp: &Stamp, text: &str) -> bool {
     Stamp::verify(text, &keys(), &seen).is_ok()
 }
 
-// The pod that the API server has is Alice's, and so is the step that it is.
+// The pod in the API server is Alice's, and so is its step.
 fn guarded(case: &Case, request: &Value) -> Option<String> {
     let rules = case.state.rules.get()?;
-    let asks = requester(request);
-    if rules.is_admin(&asks) || rules.is_carrier(&asks, Launcher::Workflow) {
+    let requester = requester(request);
+    if rules.is_admin(&requester) || rules.is_carrier(&requester, Launcher::Workflow) {
         return None;
     }
     if request["operation"] == "CONNECT" {
-        let claimless = rules.user(&asks, |_| None);
+        let claimless = rules.user(&requester, |_| None);
         let is = claimless.is_ok_and(|user| user.as_str() == "alice@acme.com")
-            || asks
+            || requester
                 .username
                 .ends_with(&format!(":{}", name_of("alice@acme.com")));
-        return (!is).then(|| "entered by another".to_owned());
+        return (!is).then(|| "entered by another user".to_owned());
     }
-    // Who adopts a pod is not told by who asks.
+    // The requester does not show who adopts a pod.
     if request["kind"]["kind"] == "Pod" {
         return None;
     }
@@ -195,53 +196,53 @@ fn guarded(case: &Case, request: &Value) -> Option<String> {
         name_of("alice@acme.com")
     );
     let uid = request["userInfo"]["extra"][POD_UID][0].as_str();
-    let is_pod = asks.username == account && asks.has_credential_id && uid == Some("u");
-    (!is_pod && !case.shadow).then(|| "fed by another".to_owned())
+    let is_pod = requester.username == account && requester.has_credential_id && uid == Some("u");
+    (!is_pod && !case.shadow).then(|| "results written by another user".to_owned())
 }
 
 #[test]
-fn harm_is_seen_where_there_is_some() {
+fn harm_is_found_where_there_is_some() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _entered = runtime.enter();
     let case = Case::of_alice();
-    let asks = |user: &str, kind: &str| {
+    let request = |user: &str, kind: &str| {
         json!({"kind": {"kind": kind}, "namespace": "research", "operation": "CREATE",
         "userInfo": {"username": user}})
     };
-    let seen =
+    let is_harm =
         |webhook, request: &Value, last: &Value| harm(&case, webhook, request, last).is_some();
     let pod = json!({"metadata": {"name": "p"}, "spec": {"serviceAccountName": name_of("alice@acme.com")}});
-    assert!(seen(
+    assert!(is_harm(
         Webhook::Validate,
-        &asks("alice@acme.com", "Pod"),
+        &request("alice@acme.com", "Pod"),
         &pod
     ));
     let mut stamped = json!({"metadata": {"name": "j", "annotations": {STAMP: {"$stamp": {"object": {"name": "j"}}}}}});
     cases::sign(&mut stamped);
-    assert!(!seen(
+    assert!(!is_harm(
         Webhook::Mutate,
-        &asks("alice@acme.com", "Job"),
+        &request("alice@acme.com", "Job"),
         &stamped
     ));
     for other in ["bob@acme.com", ""] {
         assert!(
-            seen(Webhook::Mutate, &asks(other, "Job"), &stamped),
+            is_harm(Webhook::Mutate, &request(other, "Job"), &stamped),
             "{other}"
         );
     }
-    assert!(seen(
+    assert!(is_harm(
         Webhook::Mutate,
-        &asks("alice@acme.com", "Job"),
+        &request("alice@acme.com", "Job"),
         &json!([])
     ));
     let enters = merge(
-        asks("bob@acme.com", "PodExecOptions"),
+        request("bob@acme.com", "PodExecOptions"),
         json!({"operation": "CONNECT"}),
     );
-    assert!(seen(Webhook::Guard, &enters, &json!({})));
-    assert!(seen(
+    assert!(is_harm(Webhook::Guard, &enters, &json!({})));
+    assert!(is_harm(
         Webhook::Guard,
-        &asks("bob@acme.com", "WorkflowTaskResult"),
+        &request("bob@acme.com", "WorkflowTaskResult"),
         &json!({})
     ));
 }

@@ -1,4 +1,4 @@
-//! Argo's objects in the model, and what its controller does with them, as it was seen to do it.
+//! Argo's objects in the model, and what its controller was observed to do with them.
 
 use serde_json::{Map, Value, json};
 
@@ -6,10 +6,10 @@ use super::kinds::{Kind, owner};
 use super::like::{NODE_ID, NODE_NAME, WORKFLOW, rendered};
 
 pub(crate) const CONTROLLER: &str = "system:serviceaccount:argo:argo";
-/// Where Argo keeps what a Workflow with a reference runs.
+/// Where Argo stores the merged spec of a Workflow with a reference.
 const STORED: &str = "/status/storedWorkflowTemplateSpec";
 
-/// What somebody writes; `shape` says what it refers to, if to anything, and what more it says.
+/// An object that a person creates; the bits of `shape` select its reference and its other fields.
 pub(crate) fn new(kind: Kind, person: &str, shape: u8) -> Value {
     let number = (shape >> 1) & 1;
     let metadata = match kind {
@@ -52,7 +52,7 @@ fn reference(person: &str, shape: u8) -> Value {
     spec
 }
 
-/// The template that a Workflow runs, and whether it says more than that.
+/// The template that a Workflow runs, and whether the Workflow adds nothing to it.
 pub(crate) fn referred(workflow: &Value) -> Option<(Kind, &str, bool)> {
     let spec = &workflow["spec"];
     let name = spec["workflowTemplateRef"]["name"].as_str()?;
@@ -64,7 +64,7 @@ pub(crate) fn is_stored(workflow: &Value) -> bool {
     workflow.pointer(STORED).is_some()
 }
 
-/// What an object runs, without what says only when, and to whom it is given.
+/// What an object runs, without the fields that say only when, and to whom it is assigned.
 pub(crate) fn runs(kind: Kind, object: &Value) -> Value {
     let (mut spec, free): (Value, &[&str]) = match kind {
         Kind::CronWorkflow => (object["spec"]["workflowSpec"].clone(), &[]),
@@ -83,7 +83,7 @@ pub(crate) fn runs(kind: Kind, object: &Value) -> Value {
     spec
 }
 
-/// The change that matters: of what runs, wherever a kind says it.
+/// A change of what an object runs, wherever its kind has that.
 pub(crate) fn edited(kind: Kind, new: &mut Value, person: &str, edit: u8) {
     let image = json!(format!("{edit}-of-{person}"));
     let evil = json!({"templates": [{"name": "start", "container": {"image": image}}]});
@@ -106,7 +106,7 @@ pub(crate) fn edited(kind: Kind, new: &mut Value, person: &str, edit: u8) {
 /// The spec that Argo runs: the template's, merged with the Workflow's.
 pub(crate) fn merged(workflow: &Value, template: &Value) -> Value {
     let mut spec = template["spec"].clone();
-    forget(&mut spec);
+    remove_empty(&mut spec);
     if let Some(own) = workflow["spec"].get("podMetadata") {
         json_patch::merge(&mut spec["podMetadata"], own);
     }
@@ -115,8 +115,8 @@ pub(crate) fn merged(workflow: &Value, template: &Value) -> Value {
     spec
 }
 
-/// The Workflow after Argo has stored what it runs. A template's `workflowMetadata` goes over the Workflow's own.
-pub(crate) fn stores(workflow: &Value, template: &Value) -> Value {
+/// The Workflow after Argo has stored what it runs. The `workflowMetadata` of a template overrides that of the Workflow.
+pub(crate) fn with_stored_spec(workflow: &Value, template: &Value) -> Value {
     let mut new = workflow.clone();
     new["status"] =
         json!({"phase": "Running", "storedWorkflowTemplateSpec": merged(workflow, template)});
@@ -130,15 +130,15 @@ pub(crate) fn stores(workflow: &Value, template: &Value) -> Value {
     new
 }
 
-/// The Workflow after Argo has written down how far it is.
-pub(crate) fn goes_on(workflow: &Value, number: usize) -> Value {
+/// The Workflow after Argo has written its progress.
+pub(crate) fn with_progress(workflow: &Value, number: usize) -> Value {
     let mut new = workflow.clone();
     new["status"]["nodes"] = json!({"n": {"phase": "Running", "id": number.to_string()}});
     new
 }
 
-/// The Workflow that a CronWorkflow starts: its spec as it stands, and no word of its own metadata.
-pub(crate) fn tick(cron: &Value, number: usize) -> Value {
+/// The Workflow that a CronWorkflow starts: with its spec, but none of its own metadata.
+pub(crate) fn scheduled_workflow(cron: &Value, number: usize) -> Value {
     let name = format!("{}-{number}", cron["metadata"]["name"].as_str().unwrap());
     let mut annotations = cron["spec"]["workflowMetadata"]["annotations"].clone();
     annotations["workflows.argoproj.io/scheduled-time"] = json!("2026-11-26T00:00:00Z");
@@ -150,14 +150,14 @@ pub(crate) fn tick(cron: &Value, number: usize) -> Value {
         "spec": cron["spec"]["workflowSpec"]})
 }
 
-/// The pod of the one step of what a Workflow runs. What people write of its metadata goes over Argo's own.
+/// The pod of the only step of a Workflow. Metadata that people write overrides Argo's own.
 pub(crate) fn pod(workflow: &Value, spec: &Value) -> Value {
     let name = &workflow["metadata"]["name"];
     let mut metadata = json!({
         "generateName": "p-", "ownerReferences": owner(Kind::Workflow, workflow),
         "labels": {WORKFLOW: name}, "annotations": {NODE_ID: name, NODE_NAME: name}});
-    let theirs = ["/podMetadata", "/templates/0/metadata"];
-    for theirs in theirs.into_iter().filter_map(|path| spec.pointer(path)) {
+    let paths = ["/podMetadata", "/templates/0/metadata"];
+    for theirs in paths.into_iter().filter_map(|path| spec.pointer(path)) {
         json_patch::merge(&mut metadata, &rendered(theirs));
     }
     let image = &spec["templates"][0]["container"]["image"];
@@ -167,8 +167,8 @@ pub(crate) fn pod(workflow: &Value, spec: &Value) -> Value {
         "containers": [{"name": "wait", "image": "argoexec"}, {"name": "main", "image": image}]}})
 }
 
-// Go's encoder leaves out what is empty.
-fn forget(value: &mut Value) {
+// Go's encoder omits empty values.
+fn remove_empty(value: &mut Value) {
     let empty = |v: &Value| {
         v.is_null()
             || v.as_array().is_some_and(Vec::is_empty)
@@ -176,10 +176,10 @@ fn forget(value: &mut Value) {
     };
     match value {
         Value::Object(all) => {
-            all.values_mut().for_each(forget);
+            all.values_mut().for_each(remove_empty);
             all.retain(|_, v| !empty(v));
         }
-        Value::Array(all) => all.iter_mut().for_each(forget),
+        Value::Array(all) => all.iter_mut().for_each(remove_empty),
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! What people change in the model, and what an admin gives to whom.
+//! How people change objects in the model, and how an admin assigns them.
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,11 @@ use super::namespace::{ADOPT_FOR, Namespace, PEOPLE, review};
 use super::stored::Asked;
 
 const ADMIN: &str = "root@acme.com";
-/// What our annotations may carry from one object to another.
-const OURS: [&str; 2] = ["namesake.dev/stamp", "namesake.dev/resolution"];
-/// An account that the rules let say for whom it asks.
+/// The annotations of the webhook that are copied from one object to another.
+const OWN_ANNOTATIONS: [&str; 2] = ["namesake.dev/stamp", "namesake.dev/resolution"];
+/// An account that the rules allow to act for users.
 pub(super) const RUNNER: &str = "system:serviceaccount:ci:runner";
-/// Accounts that rules let act for others, and that a person may impersonate.
+/// Accounts that rules allow to act for others, and that a person may impersonate.
 pub(super) const CONTROLLERS: [&str; 4] = [
     JOB_SET_CONTROLLER,
     argo::CONTROLLER,
@@ -22,7 +22,7 @@ pub(super) const CONTROLLERS: [&str; 4] = [
 ];
 
 impl Namespace {
-    pub(super) fn back(&mut self, person: &'static str, object: usize, behind: usize) {
+    pub(super) fn restore(&mut self, person: &'static str, object: usize, behind: usize) {
         let Some(at) = self.at(object) else { return };
         let stored = &self.objects[at];
         if !stored.kind.is_argos() || stored.kind == Kind::Workflow {
@@ -46,12 +46,12 @@ impl Namespace {
         let Some(mut new) = edited(kind, &self.objects[at].last().0, person, edit) else {
             return;
         };
-        self.dress(kind, &mut new, like);
+        self.imitate(kind, &mut new, like);
         let who = as_controller.map_or(person, |which| CONTROLLERS[which]);
         self.edit_to(at, person, who, new);
     }
 
-    /// Somebody copies our annotations onto a Job or CronJob through its status, which no webhook sees.
+    /// Somebody copies the annotations of the webhook onto a Job or CronJob through its status, for which no webhook is called.
     pub(super) fn status(&mut self, object: usize, like: usize) {
         let (Some(at), Some(like)) = (self.at(object), self.at(like)) else {
             return;
@@ -61,32 +61,32 @@ impl Namespace {
         }
         let (mut new, asked) = self.objects[at].last();
         let (other, _) = self.objects[like].last();
-        for key in OURS {
+        for key in OWN_ANNOTATIONS {
             new["metadata"]["annotations"][key] = other["metadata"]["annotations"][key].clone();
         }
         self.changes(at, new, asked);
     }
 
-    // `who` is the name under which the person asks.
+    // `who` is the name under which the person sends the request.
     fn edit_to(&mut self, at: usize, person: &'static str, who: &str, mut new: Value) {
         let kind = self.objects[at].kind;
         let (old, asked) = self.objects[at].last();
-        let seen = !self.is_off || kind == Kind::ClusterWorkflowTemplate;
+        let seen = !self.is_opted_out || kind == Kind::ClusterWorkflowTemplate;
         let review = review(kind, "UPDATE", (who, false), (&new, &old));
         let Some(admitted) = self.admits(&review) else {
             return;
         };
         new = admitted;
         let mut same = runs(kind, &new) == runs(kind, &old);
-        if kind.changes_hands() && seen {
+        if kind.belongs_to_last_writer() && seen {
             same = new["spec"] == old["spec"];
         }
         let own = |asked: Asked| asked.into_iter().filter(|by| *by == person).collect();
         let asked = match asked {
             asked if same => asked,
-            _ if seen && kind.changes_hands() => Asked::from([person]),
+            _ if seen && kind.belongs_to_last_writer() => Asked::from([person]),
             asked if seen => own(asked),
-            // Nobody saw it, and what it says may be what somebody was seen to ask for before.
+            // No webhook was called, and the new content may be what somebody asked for before.
             asked => self.asked_before(at, &new).unwrap_or_else(|| own(asked)),
         };
         self.changes(at, new, asked);
@@ -104,7 +104,7 @@ impl Namespace {
         let Some(at) = self.at(object) else { return };
         let kind = self.objects[at].kind;
         let (old, asked) = self.objects[at].last();
-        if kind == Kind::Pod || self.is_off {
+        if kind == Kind::Pod || self.is_opted_out {
             return;
         }
         let mut new = old.clone();
@@ -113,17 +113,17 @@ impl Namespace {
         let Some(new) = self.admits(&review(kind, "UPDATE", (who, false), (&new, &old))) else {
             return;
         };
-        // What a carrier makes of a Job's parent is its parent's, and what was planted is nobody's word.
+        // A Job that a carrier created belongs to the user of its parent, and a forged annotation proves nothing.
         let child = kind == Kind::Job && has_a_parent(&old);
-        let planted = old["metadata"]["annotations"][ADOPT_FOR] == person;
-        assert!(who == ADMIN || planted || child, "{who} may adopt");
-        let asked = if child || planted {
+        let forged = old["metadata"]["annotations"][ADOPT_FOR] == person;
+        assert!(who == ADMIN || forged || child, "{who} may adopt");
+        let asked = if child || forged {
             asked
         } else {
             Asked::from([person])
         };
         self.changes(at, new, asked);
-        // An admin looks first, and by then every cache is up to date.
+        // By the time an admin has checked it, every cache is up to date.
         let stored = &mut self.objects[at];
         stored.oldest = stored.versions.len() - 1;
     }

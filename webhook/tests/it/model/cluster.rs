@@ -1,4 +1,4 @@
-//! The API server of the model, as admission asks it: one GET of what is there now.
+//! The API server of the model: it answers a GET with the object as it is now.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::kinds::Kind;
 
-/// What is there, by the end of its path.
+/// The objects that exist, by the end of their path.
 #[derive(Clone, Default)]
 pub(crate) struct Cluster(Arc<Mutex<BTreeMap<String, Value>>>);
 
@@ -20,16 +20,16 @@ fn key(kind: Kind, object: &Value) -> String {
 }
 
 impl Cluster {
-    /// A client of it; needs a runtime around it.
+    /// A client of it. Call it inside a runtime.
     pub(crate) fn client(&self) -> Client {
-        let there = self.0.clone();
+        let objects = self.0.clone();
         let service = tower::service_fn(move |request: axum::http::Request<Body>| {
             let mut parts = request.uri().path().rsplit('/');
             let (name, plural) = (
                 parts.next().unwrap_or_default(),
                 parts.next().unwrap_or_default(),
             );
-            let found = there
+            let found = objects
                 .lock()
                 .unwrap()
                 .get(&format!("{plural}/{name}"))
@@ -52,10 +52,10 @@ impl Cluster {
 
     pub(crate) fn put(&self, kind: Kind, object: &Value) {
         let (group, version, name) = kind.gvk();
-        let mut whole = object.clone();
-        whole["apiVersion"] = json!(format!("{group}/{version}"));
-        whole["kind"] = json!(name);
-        self.0.lock().unwrap().insert(key(kind, object), whole);
+        let mut complete = object.clone();
+        complete["apiVersion"] = json!(format!("{group}/{version}"));
+        complete["kind"] = json!(name);
+        self.0.lock().unwrap().insert(key(kind, object), complete);
     }
 
     pub(crate) fn remove(&self, kind: Kind, object: &Value) {

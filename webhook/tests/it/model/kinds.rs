@@ -1,4 +1,4 @@
-//! The kinds of the model: what people write, what controllers make of it, what can be changed in it.
+//! The kinds of the model: what people create, what controllers create from it, and how it can be changed.
 
 use jiff::Timestamp;
 use namesake_core::{Json, digest_of_job_template};
@@ -67,13 +67,13 @@ impl Kind {
         }
     }
 
-    /// Whether whoever writes it anew is who its pods run as from then on.
-    pub(crate) fn changes_hands(self) -> bool {
+    /// Whether its pods run as whoever changed it last.
+    pub(crate) fn belongs_to_last_writer(self) -> bool {
         matches!(self, Kind::WorkflowTemplate | Kind::ClusterWorkflowTemplate)
     }
 }
 
-/// A pod template, or the pod itself, that a person writes; `shape` says what it tries.
+/// A pod template, or the pod itself, that a person writes; the bits of `shape` select variants.
 fn template(person: &str, shape: u8) -> Value {
     let mut template = json!({
         "metadata": {"labels": {"app.kubernetes.io/part-of": "metaflow"}, "annotations": {"metaflow/user": person}},
@@ -120,7 +120,7 @@ pub(crate) fn owner(kind: Kind, parent: &Value) -> Value {
         "uid": parent["metadata"]["uid"], "controller": true}])
 }
 
-/// Whether an object's controller is of a kind that makes such objects, and not of one that only has the same name.
+/// Whether an object's controller is of a kind that the webhook knows, not only of one with the same name.
 pub(crate) fn has_a_parent(object: &Value) -> bool {
     let owner = &object["metadata"]["ownerReferences"][0];
     Kind::ALL.iter().any(|kind| {
@@ -130,7 +130,7 @@ pub(crate) fn has_a_parent(object: &Value) -> bool {
     })
 }
 
-/// What a kind's controller makes of an object, and who that controller is. `number` is new.
+/// What the controller of a kind creates from an object, and who that controller is. `number` has not been used before.
 pub(crate) fn child(
     kind: Kind,
     parent: &Value,
@@ -143,7 +143,11 @@ pub(crate) fn child(
             argo::pod(parent, &runs(kind, parent)),
             argo::CONTROLLER,
         )),
-        Kind::CronWorkflow => Some((Kind::Workflow, argo::tick(parent, number), argo::CONTROLLER)),
+        Kind::CronWorkflow => Some((
+            Kind::Workflow,
+            argo::scheduled_workflow(parent, number),
+            argo::CONTROLLER,
+        )),
         Kind::Job => {
             let mut pod = parent["spec"]["template"].clone();
             pod["metadata"]["generateName"] = json!("p-");
@@ -171,7 +175,7 @@ pub(crate) fn child(
     }
 }
 
-/// The object after somebody changed it; nothing, if the API server would not let anybody.
+/// The object after a change; nothing, if the API server allows no change of its kind.
 pub(crate) fn edited(kind: Kind, old: &Value, person: &str, edit: u8) -> Option<Value> {
     let mut new = old.clone();
     match (kind, edit % 4) {
@@ -208,8 +212,8 @@ fn template_of(kind: Kind) -> &'static str {
     }
 }
 
-/// What the watch tells the webhook.
-pub(crate) fn feed(state: &State, kind: Kind, object: &Value) {
+/// The watch of the webhook reports an object.
+pub(crate) fn watch_reports(state: &State, kind: Kind, object: &Value) {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str);
     let (group, _, name) = kind.gvk();
     let name = format!("{group}/{name}");

@@ -1,4 +1,4 @@
-//! What somebody writes of another's object onto their own, so that it looks like the other's.
+//! Copies parts of another user's object onto one's own, so that it looks like that object.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::namespace::{ADOPT_FOR, Namespace, PEOPLE};
 use super::orphans;
 use crate::cases::name_of;
 
-/// Our keys, and the claim.
+/// The keys of the webhook, and the claim of a user.
 const COPIED: [&str; 5] = [
     "namesake.dev/stamp",
     "namesake.dev/resolution",
@@ -23,7 +23,7 @@ const CONTAINERS: [&str; 4] = [
     "/spec/jobTemplate/spec/template/spec/containers",
     "/spec/replicatedJobs/0/template/spec/template/spec/containers",
 ];
-/// Argo's keys on pods: which Workflow's they are, which node they run, that they are done, and how to stop them.
+/// Argo's keys on pods: their Workflow, their node, whether they have completed, and the command that stops them.
 pub(super) const WORKFLOW: &str = "workflows.argoproj.io/workflow";
 pub(super) const NODE_ID: &str = "workflows.argoproj.io/node-id";
 pub(super) const NODE_NAME: &str = "workflows.argoproj.io/node-name";
@@ -34,7 +34,7 @@ const ARGOS: &str = "workflows.argoproj.io/";
 /// A parameter of a Workflow with that value.
 const PARAMETER: &str = "{{workflow.parameters.argos}}";
 
-/// The object that another one is made to look like.
+/// The object that another one imitates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Like {
     pub(super) object: usize,
@@ -48,7 +48,7 @@ pub(super) fn like(object: impl Strategy<Value = usize>) -> impl Strategy<Value 
     (object, keys).prop_map(|(object, keys)| Like { object, keys })
 }
 
-/// Where an object says what stands on its pods: on all of them, or on those of one template of Argo's.
+/// The metadata that an object gives to its pods: to all of them, or to those of one template of Argo.
 fn metadata_of_pods(kind: Kind, object: &mut Value, of_a_template: bool) -> Option<&mut Value> {
     let spec = match kind {
         Kind::Pod => return Some(&mut object["metadata"]),
@@ -102,36 +102,36 @@ pub(super) fn rendered(metadata: &Value) -> Value {
 }
 
 impl Namespace {
-    pub(super) fn dress(&self, kind: Kind, object: &mut Value, like: Option<Like>) {
+    pub(super) fn imitate(&self, kind: Kind, object: &mut Value, like: Option<Like>) {
         let Some((other, like)) = like.and_then(|like| Some((self.at(like.object)?, like))) else {
             return;
         };
         let (of, (other, _)) = (self.objects[other].kind, self.objects[other].last());
         for key in COPIED {
-            let worn = &other["metadata"]["annotations"][key];
-            if worn.is_string() {
-                object["metadata"]["annotations"][key] = worn.clone();
-                // What Argo writes on the Workflows that it makes or runs.
+            let value = &other["metadata"]["annotations"][key];
+            if value.is_string() {
+                object["metadata"]["annotations"][key] = value.clone();
+                // Argo copies these to the Workflows that it creates or runs.
                 if kind.is_argos() && kind != Kind::Workflow {
-                    object["spec"]["workflowMetadata"]["annotations"][key] = worn.clone();
+                    object["spec"]["workflowMetadata"]["annotations"][key] = value.clone();
                 }
             }
         }
         if like.keys & 32 != 0 {
-            self.run_as_the_other(kind, object, &other);
+            self.copy_containers(kind, object, &other);
         }
         if of == Kind::Workflow && like.keys & !32 != 0 {
             write_argos(kind, object, &other, like.keys);
         }
-        orphans::dress(kind, object, &other);
+        orphans::imitate(kind, object, &other);
         let account = &other["spec"]["serviceAccountName"];
         if account.is_string() && object["spec"]["containers"].is_array() {
             object["spec"]["serviceAccountName"] = account.clone();
         }
     }
 
-    // The containers are the other's, and what is around them is not.
-    fn run_as_the_other(&self, kind: Kind, object: &mut Value, other: &Value) {
+    // Copies the containers, but not what is around them.
+    fn copy_containers(&self, kind: Kind, object: &mut Value, other: &Value) {
         let containers = CONTAINERS.iter().find_map(|path| other.pointer(path));
         let own = CONTAINERS
             .iter()
@@ -147,8 +147,8 @@ impl Namespace {
         }
     }
 
-    /// Argo would take a pod for one of the Workflow that it runs, and for no other.
-    pub(super) fn is_of_the_workflow_that_it_names(&self, pod: &Value) {
+    /// Argo takes a pod for one of the Workflow that it runs for, and of no other.
+    pub(super) fn assert_names_own_workflow(&self, pod: &Value) {
         let metadata = &pod["metadata"];
         let label = metadata["labels"][WORKFLOW].as_str();
         let nodes = [NODE_ID, NODE_NAME].map(|key| metadata["annotations"][key].as_str());
@@ -160,7 +160,7 @@ impl Namespace {
         let owner = self.objects.iter().find(|object| {
             object.kind == Kind::Workflow && object.last().0["metadata"]["uid"] == owner["uid"]
         });
-        // Its user may name it as the owner of a pod that Argo takes for nothing.
+        // Its user may name it as the owner of a pod that has none of Argo's keys.
         let is_named = label.is_some() || nodes != [None; 2];
         if let Some(owner) = owner.filter(|_| is_named) {
             let (owner, _) = owner.last();
@@ -171,7 +171,7 @@ impl Namespace {
         }
         assert_eq!(
             nodes, [None; 2],
-            "no pod of Argo's, and says which node it runs: {pod}"
+            "claims to be a node, but belongs to no Workflow: {pod}"
         );
         let Some(label) = label else { return };
         let account = pod["spec"]["serviceAccountName"].as_str();

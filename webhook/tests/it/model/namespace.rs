@@ -1,4 +1,4 @@
-//! The namespace of the model, its webhook, and what really happened.
+//! The namespace of the model, its webhook, and its objects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -14,28 +14,28 @@ use super::Act;
 use super::argo;
 use super::changes::RUNNER;
 use super::cluster::Cluster;
-use super::kinds::{JOB_SET_CONTROLLER, Kind, child, feed, new};
+use super::kinds::{JOB_SET_CONTROLLER, Kind, child, new, watch_reports};
 use super::orphans;
 use super::stored::{Asked, Stored, asked_since};
 use crate::cases::{NOW, ask, name_of, patch, patched, state_at};
 
 pub(crate) const PEOPLE: [&str; 3] = ["alice@acme.com", "bob@acme.com", "mallory@acme.com"];
 pub(super) const ADOPT_FOR: &str = "namesake.dev/adopt-for";
-/// The namespace, its webhook, and what really happened.
+/// The namespace, its webhook, and its objects with their history.
 pub(crate) struct Namespace {
     pub(super) runtime: Runtime,
     pub(super) state: State,
     clock: Arc<AtomicI64>,
-    /// Whether the namespace is switched off, and how often it was switched on again.
-    pub(super) is_off: bool,
+    /// Whether the namespace is opted out, and how often it was opted in again.
+    pub(super) is_opted_out: bool,
     epoch: usize,
     cluster: Cluster,
     pub(super) objects: Vec<Stored>,
-    /// How many pods got somebody's account; how many of Workflows; how many of those were started by somebody else.
+    /// How many pods got the account of a person; how many of those belong to Workflows; how many of those were started by another person.
     pub(crate) pods: usize,
     pub(crate) of_workflows: usize,
     pub(crate) of_another: usize,
-    /// How many pods without a controller Jobs were let adopt, and how many not.
+    /// How many pods without a controller Jobs were allowed to adopt, and how many not.
     pub(crate) adopted: usize,
     pub(crate) not_adopted: usize,
 }
@@ -59,7 +59,7 @@ impl Namespace {
             state: state_at(&case, Arc::clone(&clock)).with_cluster(client),
             runtime,
             clock,
-            is_off: false,
+            is_opted_out: false,
             epoch: 0,
             cluster,
             objects: Vec::new(),
@@ -79,11 +79,11 @@ impl Namespace {
         Timestamp::from_second(self.clock.load(Relaxed)).unwrap()
     }
 
-    /// An admin switches the namespace off, or on again, some seconds later.
+    /// An admin opts the namespace out, or in again, some seconds later.
     pub(super) fn switch(&mut self, seconds: i64) {
         self.clock.fetch_add(seconds, Relaxed);
-        self.is_off = !self.is_off;
-        if self.is_off {
+        self.is_opted_out = !self.is_opted_out;
+        if self.is_opted_out {
             self.state.namespaces.delete("research");
             self.state.parents.delete_namespace("research");
             return;
@@ -96,17 +96,18 @@ impl Namespace {
         };
         self.state.namespaces.apply("research", opted_in);
         for object in self.objects.iter().filter(|object| object.is_there) {
-            feed(&self.state, object.kind, &object.last().0);
+            watch_reports(&self.state, object.kind, &object.last().0);
         }
     }
 
     pub(super) fn admits(&self, review: &Value) -> Option<Value> {
-        // Templates in no namespace are stamped all the same.
-        if self.is_off && review["request"]["namespace"] != "" {
+        // Templates without a namespace are stamped nevertheless.
+        if self.is_opted_out && review["request"]["namespace"] != "" {
             return Some(review["request"]["object"].clone());
         }
-        let asked = ask(&self.state, Webhook::Mutate, review);
-        let answer = self.runtime.block_on(asked);
+        let answer = self
+            .runtime
+            .block_on(ask(&self.state, Webhook::Mutate, review));
         let allowed = answer["allowed"] == true;
         allowed.then(|| patched(&review["request"]["object"], &patch(&answer)))
     }
@@ -119,21 +120,21 @@ impl Namespace {
         object = admitted;
         let number = self.objects.len();
         object["metadata"]["uid"] = json!(format!("uid-{number}"));
-        if kind == Kind::Pod && self.is_off {
-            // The policy namesake-pods.
+        if kind == Kind::Pod && self.is_opted_out {
+            // The policy namesake-pods refuses this.
             let account = object["spec"]["serviceAccountName"].as_str();
             if account.is_some_and(|account| PEOPLE.iter().any(|user| name_of(user) == account)) {
                 return;
             }
         } else if kind == Kind::Pod {
             let review = self::review(kind, "CREATE", who, (&object, &Value::Null));
-            let twin = ask(&self.state, Webhook::Validate, &review);
-            if self.runtime.block_on(twin)["allowed"] != true {
+            let final_check = ask(&self.state, Webhook::Validate, &review);
+            if self.runtime.block_on(final_check)["allowed"] != true {
                 return;
             }
-            self.runs_as_who_asked(&object, &asked);
-            self.counts_for_a_job(&object);
-            self.is_of_the_workflow_that_it_names(&object);
+            self.assert_runs_as_requester(&object, &asked);
+            self.assert_counts_for_own_job(&object);
+            self.assert_names_own_workflow(&object);
         }
         if object["metadata"]["name"].is_null() {
             object["metadata"]["name"] = json!(format!("t-{number}"));
@@ -142,40 +143,40 @@ impl Namespace {
         if kind.is_argos() && self.cluster.has(kind, &object) {
             return;
         }
-        self.sees(kind, &object);
+        self.notify(kind, &object);
         self.cluster.put(kind, &object);
         self.objects.push(Stored {
             kind,
-            maker: PEOPLE.into_iter().find(|person| *person == who.0),
+            creator: PEOPLE.into_iter().find(|person| *person == who.0),
             versions: vec![(object, asked)],
             oldest: 0,
             is_there: true,
         });
     }
 
-    // What the watch tells the webhook; there is none while the namespace is off.
-    fn sees(&self, kind: Kind, object: &Value) {
-        if !self.is_off {
-            feed(&self.state, kind, object);
+    // Reports an object to the watch of the webhook; there is no watch while the namespace is off.
+    fn notify(&self, kind: Kind, object: &Value) {
+        if !self.is_opted_out {
+            watch_reports(&self.state, kind, object);
         }
     }
 
-    fn runs_as_who_asked(&mut self, pod: &Value, asked: &Asked) {
+    fn assert_runs_as_requester(&mut self, pod: &Value, asked: &Asked) {
         let account = pod["spec"]["serviceAccountName"].as_str().unwrap();
         let Some(user) = PEOPLE.into_iter().find(|user| name_of(user) == account) else {
             return;
         };
         assert!(
             asked.contains(user),
-            "it runs as {user}, and {asked:?} asked for it: {pod}"
+            "runs as {user}, but {asked:?} asked for it: {pod}"
         );
         self.pods += 1;
         let owner = &pod["metadata"]["ownerReferences"][0];
         if owner["kind"] == "Workflow" {
             self.of_workflows += 1;
             let is_its = |o: &&Stored| o.versions[0].0["metadata"]["uid"] == owner["uid"];
-            let maker = self.objects.iter().find(is_its).and_then(|o| o.maker);
-            self.of_another += usize::from(maker.is_some_and(|maker| maker != user));
+            let creator = self.objects.iter().find(is_its).and_then(|o| o.creator);
+            self.of_another += usize::from(creator.is_some_and(|creator| creator != user));
         }
     }
 
@@ -200,19 +201,19 @@ impl Namespace {
             } => {
                 let (kind, person) = (Kind::ALL[kind], PEOPLE[person]);
                 let mut object = new(kind, person, shape);
-                self.dress(kind, &mut object, like);
+                self.imitate(kind, &mut object, like);
                 if by_runner {
                     object["metadata"]["annotations"]["metaflow/user"] = json!(person);
                 }
                 let who = if by_runner { RUNNER } else { person };
                 self.create(kind, object, (who, by_runner), Asked::from([person]));
             }
-            Act::Plant {
+            Act::Forge {
                 person,
                 kind,
                 under,
                 disguise,
-            } => self.plant(PEOPLE[person], Kind::ALL[kind], under, disguise),
+            } => self.forge(PEOPLE[person], Kind::ALL[kind], under, disguise),
             Act::Orphan { object } => self.orphan(object),
             Act::Claim { object } => self.claim(object),
             Act::Copy { person, object } => self.copy(PEOPLE[person], object),
@@ -235,11 +236,11 @@ impl Namespace {
             } => self.edit(PEOPLE[person], as_controller, object, edit, like),
             Act::Status { object, like } => self.status(object, like),
             Act::Switch { seconds } => self.switch(seconds),
-            Act::Back {
+            Act::Restore {
                 person,
                 object,
                 behind,
-            } => self.back(PEOPLE[person], object, behind),
+            } => self.restore(PEOPLE[person], object, behind),
             Act::Adopt { person, object, by } => self.adopt(PEOPLE[person], object, by),
             Act::Delete { object } => {
                 if let Some(object) = self.at(object).map(|at| &mut self.objects[at]) {
@@ -250,14 +251,14 @@ impl Namespace {
         }
     }
 
-    fn plant(&mut self, person: &'static str, kind: Kind, under: usize, disguise: u8) {
+    fn forge(&mut self, person: &'static str, kind: Kind, under: usize, disguise: u8) {
         let Some(parent) = self.at(under).map(|at| &self.objects[at]) else {
             return;
         };
         if parent.kind == Kind::Pod {
             return;
         }
-        let owners = orphans::disguised(parent.kind, &parent.last().0, disguise);
+        let owners = orphans::forged_owner(parent.kind, &parent.last().0, disguise);
         let mut object = new(kind, person, 0);
         object["metadata"]["ownerReferences"] = owners;
         self.create(kind, object, (person, false), Asked::from([person]));
@@ -291,11 +292,11 @@ impl Namespace {
             && !argo::is_stored(&seen)
             && argo::referred(&seen).is_some()
         {
-            // Argo makes the first pod before it stores what the Workflow runs.
+            // Argo creates the first pod before it stores the merged spec.
             let Some((template, by)) = self.template_of(at, behind) else {
                 return;
             };
-            seen = argo::stores(&seen, &template);
+            seen = argo::with_stored_spec(&seen, &template);
             asked = by;
         }
         let number = self.objects.len();
@@ -304,7 +305,7 @@ impl Namespace {
         }
     }
 
-    // The template that a Workflow runs, as it was some versions ago, and who asked for what both say together.
+    // The template that a Workflow runs, as it was some versions ago, and who asked for the two together.
     fn template_of(&self, workflow: usize, behind: usize) -> Option<(Value, Asked)> {
         let (object, asked) = self.objects[workflow].last();
         let (kind, name, is_pure) = argo::referred(&object)?;
@@ -326,12 +327,12 @@ impl Namespace {
         let (old, asked) = stored.last();
         let runs_template = argo::referred(&old).is_some() && !argo::is_stored(&old);
         let (new, asked) = match self.template_of(at, behind).filter(|_| runs_template) {
-            Some((template, by)) => (argo::stores(&old, &template), by),
-            None => (argo::goes_on(&old, stored.versions.len()), asked),
+            Some((template, by)) => (argo::with_stored_spec(&old, &template), by),
+            None => (argo::with_progress(&old, stored.versions.len()), asked),
         };
         let who = (argo::CONTROLLER, itself);
         let Some(new) = self.admits(&review(Kind::Workflow, "UPDATE", who, (&new, &old))) else {
-            assert!(!itself, "what Argo writes is refused: {new}");
+            assert!(!itself, "an update by Argo is refused: {new}");
             return;
         };
         self.changes(at, new, asked);
@@ -339,7 +340,7 @@ impl Namespace {
 
     pub(super) fn changes(&mut self, at: usize, new: Value, asked: Asked) {
         let kind = self.objects[at].kind;
-        self.sees(kind, &new);
+        self.notify(kind, &new);
         self.cluster.put(kind, &new);
         self.objects[at].versions.push((new, asked));
     }

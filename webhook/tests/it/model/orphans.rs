@@ -1,4 +1,4 @@
-//! Pods without a controller, and Jobs that look for some: the job controller adopts whatever fits its selector.
+//! Pods without a controller, and Jobs that adopt them: the job controller adopts every pod that its selector matches.
 
 use namesake_webhook::admit::Webhook;
 use serde_json::{Value, json};
@@ -33,8 +33,8 @@ pub(super) fn with_labels(mut pod: Value, shape: u8) -> Value {
     pod
 }
 
-/// Whether what another wrote on it leads a Job's controller to take it for that other's.
-pub(super) fn dress(kind: Kind, object: &mut Value, other: &Value) {
+/// Labels a pod, or changes the selector of a Job, so that the controller of another Job takes the pod for its own.
+pub(super) fn imitate(kind: Kind, object: &mut Value, other: &Value) {
     let uid = &other["metadata"]["uid"];
     let selects = object["spec"]["manualSelector"] == true;
     match kind {
@@ -47,8 +47,8 @@ pub(super) fn dress(kind: Kind, object: &mut Value, other: &Value) {
     }
 }
 
-/// The owner reference of a person's own choice: another's object, under another API group, kind or name.
-pub(super) fn disguised(kind: Kind, parent: &Value, disguise: u8) -> Value {
+/// An owner reference that a person writes: to the object of another, with another API group, kind or name.
+pub(super) fn forged_owner(kind: Kind, parent: &Value, disguise: u8) -> Value {
     let mut owner = owner(kind, parent);
     match disguise % 4 {
         0 => owner[0]["apiVersion"] = json!("example.com/v1"),
@@ -67,7 +67,7 @@ fn labels_of_pods(job: &Value) -> Value {
     labels
 }
 
-/// What the job controller writes on a pod of a Job.
+/// Sets the labels that the job controller sets on a pod of a Job.
 pub(super) fn label(pod: &mut Value, job: &Value) {
     pod["metadata"]["labels"] = labels_of_pods(job);
 }
@@ -89,7 +89,7 @@ fn controller_of(pod: &Value) -> Option<&Value> {
 }
 
 impl Namespace {
-    /// A pod loses its owners: somebody took them off, or deleted its Job and left the pods.
+    /// A pod loses its owners: somebody removed them, or deleted its Job and left the pods.
     pub(super) fn orphan(&mut self, object: usize) {
         let Some(at) = self.at(object) else { return };
         if self.objects[at].kind != Kind::Pod {
@@ -103,8 +103,8 @@ impl Namespace {
     /// The controller of a Job looks for pods without a controller.
     pub(super) fn claim(&mut self, object: usize) {
         let Some(at) = self.at(object) else { return };
-        // Whoever adopts is not watched while the namespace is off.
-        if self.objects[at].kind != Kind::Job || self.is_off {
+        // Adoption is not guarded while the namespace is opted out.
+        if self.objects[at].kind != Kind::Job || self.is_opted_out {
             return;
         }
         let (job, asked) = self.objects[at].last();
@@ -116,24 +116,24 @@ impl Namespace {
             }
             let mut new = old.clone();
             new["metadata"]["ownerReferences"] = owner(Kind::Job, &job);
-            if self.guards(&new, &old) {
+            if self.guard_admits(&new, &old) {
                 self.adopted += 1;
                 self.changes(pod, new.clone(), by);
-                self.counts_for_its_user(&new, &job, &asked);
+                self.assert_counts_for_its_user(&new, &job, &asked);
             } else {
                 self.not_adopted += 1;
             }
         }
     }
 
-    fn guards(&self, new: &Value, old: &Value) -> bool {
+    fn guard_admits(&self, new: &Value, old: &Value) -> bool {
         let review = review(Kind::Pod, "UPDATE", (JOB_CONTROLLER, true), (new, old));
         let answer = ask(&self.state, Webhook::Guard, &review);
         self.runtime.block_on(answer)["allowed"] == true
     }
 
-    /// What becomes of a pod counts for the Job that is its controller, by UID, whatever else the owner reference says.
-    pub(super) fn counts_for_a_job(&self, pod: &Value) {
+    /// The outcome of a pod counts for the Job that is its controller by UID, whatever else the owner reference says.
+    pub(super) fn assert_counts_for_own_job(&self, pod: &Value) {
         let Some(controller) = controller_of(pod) else {
             return;
         };
@@ -142,11 +142,11 @@ impl Namespace {
         };
         if let Some(job) = self.objects.iter().find(is_its) {
             let (job, asked) = job.last();
-            self.counts_for_its_user(pod, &job, &asked);
+            self.assert_counts_for_its_user(pod, &job, &asked);
         }
     }
 
-    fn counts_for_its_user(&self, pod: &Value, job: &Value, asked: &Asked) {
+    fn assert_counts_for_its_user(&self, pod: &Value, job: &Value, asked: &Asked) {
         let account = pod["spec"]["serviceAccountName"].as_str();
         let user = PEOPLE
             .into_iter()

@@ -1,4 +1,4 @@
-//! Objects of the model, with what really happened to them.
+//! Objects of the model, with their history.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::kinds::{Kind, runs};
 
-/// Who asked for what a version of an object runs: each of them, if several did so one after another; nobody, if several
-/// had a hand in it.
+/// Who asked for what a version of an object runs: all of them, if several people asked for the same one after another; nobody, if
+/// several people contributed to it.
 pub(super) type Asked = BTreeSet<&'static str>;
 
 /// An object as the API server keeps it, with every version that controllers may still see.
 pub(super) struct Stored {
     pub(super) kind: Kind,
-    /// Whoever made it, if that was a person.
-    pub(super) maker: Option<&'static str>,
+    /// The person who created it, if it was a person.
+    pub(super) creator: Option<&'static str>,
     pub(super) versions: Vec<(Value, Asked)>,
-    /// The oldest version that anybody's cache still has.
+    /// The oldest version that a cache may still have.
     pub(super) oldest: usize,
     pub(super) is_there: bool,
 }
@@ -26,7 +26,7 @@ impl Stored {
         self.versions.last().cloned().unwrap()
     }
 
-    /// The version that was the newest so many versions ago.
+    /// The index of the version that was the newest so many versions ago.
     pub(super) fn behind(&self, behind: usize) -> usize {
         (self.versions.len().saturating_sub(1 + behind)).max(self.oldest)
     }

@@ -1,4 +1,4 @@
-//! Which acts are tried: all of them on anything, or those that matter for one property on a few objects.
+//! The sequences of acts that are tried: all acts on all objects, or those that matter for one property on a few objects.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn like() -> impl Strategy<Value = Option<Like>> {
     prop::option::weighted(0.5, like::like(object()))
 }
 
-// Somebody or a controller makes something, and Argo stores what a Workflow runs.
+// A person or a controller creates an object, and Argo stores what a Workflow runs.
 fn creations() -> impl Strategy<Value = Act> {
     let behind = || 0..3_usize;
     let itself = || prop::bool::weighted(0.9);
@@ -46,8 +46,8 @@ fn creations() -> impl Strategy<Value = Act> {
         behind,
         itself,
     });
-    let plant = (person(), 0..2_usize, object(), any::<u8>());
-    let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
+    let forge = (person(), 0..2_usize, object(), any::<u8>());
+    let forge = forge.prop_map(|(person, kind, under, disguise)| Act::Forge {
         person,
         kind,
         under,
@@ -55,14 +55,14 @@ fn creations() -> impl Strategy<Value = Act> {
     });
     prop_oneof![
         6 => create,
-        2 => plant,
+        2 => forge,
         1 => copy,
         8 => child,
         6 => store,
     ]
 }
 
-// What becomes of an object that is there.
+// Changes of objects that exist.
 fn changes() -> impl Strategy<Value = Act> {
     let controller = prop::option::weighted(0.3, 0..CONTROLLERS.len());
     let edit = (person(), object(), any::<u8>(), like(), controller);
@@ -76,7 +76,7 @@ fn changes() -> impl Strategy<Value = Act> {
     let status = (object(), object());
     let status = status.prop_map(|(object, like)| Act::Status { object, like });
     let back = (person(), object(), 1..4_usize);
-    let back = back.prop_map(|(person, object, behind)| Act::Back {
+    let back = back.prop_map(|(person, object, behind)| Act::Restore {
         person,
         object,
         behind,
@@ -99,7 +99,7 @@ pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(prop_oneof![23 => creations(), 18 => changes()], 1..60)
 }
 
-/// What happens to one flow that alice has deployed and bob has started.
+/// Acts on one flow that alice has deployed and bob has started.
 pub(super) fn of_a_flow() -> impl Strategy<Value = Vec<Act>> {
     let (person, object, behind) = (0..PEOPLE.len(), 0..2_usize, 0..3_usize);
     let edit = (person.clone(), object.clone(), any::<u8>());
@@ -111,7 +111,7 @@ pub(super) fn of_a_flow() -> impl Strategy<Value = Vec<Act>> {
         as_controller: None,
     });
     let back = (person, 1..4_usize);
-    let back = back.prop_map(|(person, behind)| Act::Back {
+    let back = back.prop_map(|(person, behind)| Act::Restore {
         person,
         object: 0,
         behind,
@@ -130,7 +130,7 @@ pub(super) fn of_a_flow() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..12)
 }
 
-/// What happens to pods and Jobs that lose each other and find others.
+/// Acts on pods and Jobs that lose each other and find others.
 pub(super) fn of_orphans() -> impl Strategy<Value = Vec<Act>> {
     let (person, object) = (0..PEOPLE.len(), 0..16_usize);
     // Pods and Jobs, most of them with a selector or a label of their own.
@@ -147,8 +147,8 @@ pub(super) fn of_orphans() -> impl Strategy<Value = Vec<Act>> {
         shape: (shape & 0b1000_0000) | (32 * u8::from(shape & 3 != 0)),
         by_runner: false,
     });
-    let plant = (person, 0..2_usize, object.clone(), any::<u8>());
-    let plant = plant.prop_map(|(person, kind, under, disguise)| Act::Plant {
+    let forge = (person, 0..2_usize, object.clone(), any::<u8>());
+    let forge = forge.prop_map(|(person, kind, under, disguise)| Act::Forge {
         person,
         kind,
         under,
@@ -161,7 +161,7 @@ pub(super) fn of_orphans() -> impl Strategy<Value = Vec<Act>> {
     });
     let act = prop_oneof![
         3 => create,
-        1 => plant,
+        1 => forge,
         3 => child,
         2 => object.clone().prop_map(|object| Act::Orphan { object }),
         3 => object.prop_map(|object| Act::Claim { object }),
@@ -169,8 +169,8 @@ pub(super) fn of_orphans() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..40)
 }
 
-/// What happens to a few Jobs, CronJobs and JobSets of the same name: stamps move, the namespace is switched off and on again, and
-/// somebody changes them under another's name.
+/// Acts on a few Jobs, CronJobs and JobSets of the same name: stamps move, the namespace is opted out and in again, and
+/// people change them under another name.
 pub(super) fn of_stamps() -> impl Strategy<Value = Vec<Act>> {
     let (person, object) = (0..PEOPLE.len(), 0..4_usize);
     let like = (object.clone(), prop_oneof![Just(0), Just(32)]);

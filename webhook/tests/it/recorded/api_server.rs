@@ -1,5 +1,4 @@
-//! An API server as admission asks it while recorded requests are replayed: GET of what is there now, and LIST by one
-//! label.
+//! The API server while recorded requests are replayed: it answers GET, and LIST by one label, with the objects as they are now.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,11 +13,11 @@ use serde_json::{Value, json};
 pub(super) struct ApiServer(Arc<Mutex<BTreeMap<(String, String), Value>>>);
 
 impl ApiServer {
-    /// A client of it; needs a runtime around it.
+    /// A client of it. Call it inside a runtime.
     pub(super) fn client(&self) -> Client {
-        let there = self.clone();
+        let server = self.clone();
         let service = tower::service_fn(move |request: axum::http::Request<Body>| {
-            let (status, body) = there.answer(request.uri());
+            let (status, body) = server.answer(request.uri());
             let body = Body::from(body.to_string().into_bytes());
             let answer = axum::http::Response::builder().status(status).body(body);
             async move { Ok::<_, Infallible>(answer.unwrap()) }

@@ -1,5 +1,5 @@
-//! Recorded requests, as this admission would have met them: what it patched in one request is there in the next, and a
-//! task pod asks as the account that it was given.
+//! Replays recorded requests as if the webhook had been installed: a patch of one request is in the objects of the next, and a task
+//! pod sends its requests as the account that it was given.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ const RECORDED_ACCOUNT: &str = "system:serviceaccount:research:default";
 /// A request that was refused.
 #[derive(Debug, PartialEq)]
 pub(super) struct Refusal {
-    /// Which request, for people: operation, resource, name, user.
+    /// Description of the request: operation, resource, name, user.
     pub(super) request: String,
-    /// HTTP code.
+    /// The HTTP status code.
     pub(super) code: u64,
     /// The message.
     pub(super) message: String,
@@ -35,17 +35,17 @@ pub(super) struct Replay {
     runtime: Runtime,
     state: State,
     clock: Arc<AtomicI64>,
-    /// What is there.
+    /// The objects that exist.
     pub(super) api_server: ApiServer,
     /// The account that each pod was given, by UID.
     accounts: BTreeMap<String, String>,
-    /// Pods of Argo's that it was told to try again.
+    /// Creations of pods that Argo was told to retry.
     postponed: Vec<Value>,
-    /// The pods that Argo had to try again, in that order.
-    pub(super) repeated: Vec<String>,
-    /// The account of each pod that was ever there, by name.
+    /// The pods that Argo had to retry, in order.
+    pub(super) retried: Vec<String>,
+    /// The account of each pod that was created, by name.
     pub(super) pods: BTreeMap<String, String>,
-    shipped: Vec<Called>,
+    configured: Vec<Configured>,
 }
 
 impl Replay {
@@ -76,18 +76,18 @@ impl Replay {
             api_server,
             accounts: BTreeMap::new(),
             postponed: Vec::new(),
-            repeated: Vec::new(),
+            retried: Vec::new(),
             pods: BTreeMap::new(),
-            shipped: shipped(),
+            configured: configured(),
         }
     }
 
-    /// Puts one recorded request to the webhooks that are called for it.
+    /// Sends one recorded request to the webhooks that are configured for it.
     pub(super) fn request(&mut self, recorded: &Value) -> Result<(), Refusal> {
         self.admit(recorded, false)
     }
 
-    fn admit(&mut self, recorded: &Value, is_repeated: bool) -> Result<(), Refusal> {
+    fn admit(&mut self, recorded: &Value, is_retry: bool) -> Result<(), Refusal> {
         let mut request = recorded.clone();
         let plural = text(&request["resource"]["resource"]).to_owned();
         let operation = text(&request["operation"]).to_owned();
@@ -96,10 +96,10 @@ impl Replay {
             self.delete(&plural, &request);
             return Ok(());
         }
-        self.ask_as_its_account(&mut request);
+        self.use_given_account(&mut request);
         if operation == "UPDATE" {
             let name = text(&request["name"]).to_owned();
-            // Its creation was refused, and is reported.
+            // Its creation was refused, and reported then.
             let Some(old) = self.api_server.get(&plural, &name) else {
                 return Ok(());
             };
@@ -108,12 +108,12 @@ impl Replay {
         }
         if operation == "CREATE" {
             self.set_clock(&request["object"]);
-            self.made_of_its_parent(&plural, &mut request["object"]);
+            self.copy_environment_of_parent(&plural, &mut request["object"]);
         }
         let mut review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
         review["request"]["uid"] = json!("review-1");
         if operation == "CREATE" {
-            as_it_is_first_seen(&mut review["request"]);
+            remove_defaults(&mut review["request"]);
         }
         for webhook in self.webhooks(&plural, &sub_resource, &operation) {
             if webhook != Webhook::Mutate && operation == "CREATE" {
@@ -123,7 +123,7 @@ impl Replay {
             let answer = self.runtime.block_on(ask(&self.state, webhook, &review));
             if answer["allowed"] != true {
                 let code = answer["status"]["code"].as_u64().unwrap_or_default();
-                if code == 503 && plural == "pods" && operation == "CREATE" && !is_repeated {
+                if code == 503 && plural == "pods" && operation == "CREATE" && !is_retry {
                     self.postponed.push(recorded.clone());
                     return Ok(());
                 }
@@ -146,33 +146,38 @@ impl Replay {
             );
         }
         let name = text(&request["name"]).to_owned();
-        self.try_again(&plural, &operation, &name)
+        self.retry_postponed(&plural, &operation, &name)
     }
 
     fn delete(&mut self, plural: &str, request: &Value) {
         let name = text(&request["oldObject"]["metadata"]["name"]);
-        // A pod is there until its node has ended it.
+        // A pod exists until its node has stopped it.
         let by_node = text(&request["userInfo"]["username"]).starts_with("system:node:");
         if plural != "pods" || by_node {
             self.api_server.remove(plural, name);
         }
     }
 
-    // Argo tries again what it was told to, once the pod's Workflow is written.
-    fn try_again(&mut self, plural: &str, operation: &str, name: &str) -> Result<(), Refusal> {
+    // Argo retries postponed pods after the next update of their Workflow.
+    fn retry_postponed(
+        &mut self,
+        plural: &str,
+        operation: &str,
+        name: &str,
+    ) -> Result<(), Refusal> {
         if (plural, operation) != ("workflows", "UPDATE") {
             return Ok(());
         }
-        let is_of_it = |pod: &mut Value| {
+        let is_its_pod = |pod: &mut Value| {
             let owner = &pod["object"]["metadata"]["ownerReferences"][0];
             owner["name"] == name
         };
-        let again: Vec<_> = self.postponed.extract_if(.., is_of_it).collect();
-        self.repeated.extend(again.iter().map(super::pods::name));
-        again.iter().try_for_each(|pod| self.admit(pod, true))
+        let retries: Vec<_> = self.postponed.extract_if(.., is_its_pod).collect();
+        self.retried.extend(retries.iter().map(super::pods::name));
+        retries.iter().try_for_each(|pod| self.admit(pod, true))
     }
 
-    // The API server's own: what it gives an object when it writes it.
+    // Stores the object with the fields that the API server sets.
     fn store(&mut self, plural: &str, recorded: &Value, mut object: Value) {
         for key in [
             "name",
@@ -197,22 +202,22 @@ impl Replay {
         self.api_server.put(plural, &name, object);
     }
 
-    // Which of our webhooks the API server calls, in its order.
+    // The webhooks that the API server calls, in order.
     fn webhooks(&self, plural: &str, sub_resource: &str, operation: &str) -> Vec<Webhook> {
         let resource = match sub_resource {
             "" => plural.to_owned(),
             sub_resource => format!("{plural}/{sub_resource}"),
         };
-        let is_called = |called: &&Called| {
-            let mut rules = called.rules.iter();
+        let is_called = |webhook: &&Configured| {
+            let mut rules = webhook.rules.iter();
             rules.any(|r| lists(&r["resources"], &resource) && lists(&r["operations"], operation))
         };
-        let called = self.shipped.iter().filter(is_called);
-        called.map(|called| called.webhook).collect()
+        let called = self.configured.iter().filter(is_called);
+        called.map(|webhook| webhook.webhook).collect()
     }
 
-    // A controller makes it of what is there now: admission has put right the environment of its parent.
-    fn made_of_its_parent(&self, plural: &str, object: &mut Value) {
+    // A controller creates an object from its parent as stored, whose environment the webhook has cleaned.
+    fn copy_environment_of_parent(&self, plural: &str, object: &mut Value) {
         let owner = &object["metadata"]["ownerReferences"][0];
         let (kind, name) = (
             text(&owner["kind"]).to_owned(),
@@ -226,28 +231,28 @@ impl Replay {
         };
         let mut parent = self.api_server.get(parents, &name).unwrap();
         if let Some(jobs) = parent["spec"]["replicatedJobs"].as_array() {
-            let of_it = jobs.iter().find(|job| job["name"] == *label);
-            parent = of_it.cloned().unwrap();
+            let own = jobs.iter().find(|job| job["name"] == *label);
+            parent = own.cloned().unwrap();
         }
         let containers = parent.pointer(template).unwrap().as_array().unwrap();
         let into = match plural {
             "jobs" => "/spec/template/spec/containers",
             _ => "/spec/containers",
         };
-        let made = object.pointer_mut(into).unwrap().as_array_mut().unwrap();
-        for (made, container) in made.iter_mut().zip(containers) {
+        let children = object.pointer_mut(into).unwrap().as_array_mut().unwrap();
+        for (child, container) in children.iter_mut().zip(containers) {
             let variables = |of: &Value| of["env"].as_array().cloned().unwrap_or_default();
             let mut env = variables(container);
-            // The job controller's own.
+            // The job controller adds this one.
             let is_added = |v: &Value| v["name"] == "JOB_COMPLETION_INDEX";
-            env.extend(variables(made).into_iter().filter(is_added));
+            env.extend(variables(child).into_iter().filter(is_added));
             if !env.is_empty() {
-                made["env"] = Value::Array(env);
+                child["env"] = Value::Array(env);
             }
         }
     }
 
-    fn ask_as_its_account(&self, request: &mut Value) {
+    fn use_given_account(&self, request: &mut Value) {
         let info = &mut request["userInfo"];
         let pod = &info["extra"]["authentication.kubernetes.io/pod-uid"][0];
         let account = pod.as_str().and_then(|uid| self.accounts.get(uid));
@@ -273,8 +278,8 @@ pub(super) fn requests(scenario: &str) -> Vec<Value> {
     lines.collect()
 }
 
-// What the API server fills in after the mutating webhooks.
-fn as_it_is_first_seen(request: &mut Value) {
+// Removes what the API server sets only after the mutating webhooks.
+fn remove_defaults(request: &mut Value) {
     let metadata = request["object"]["metadata"].as_object_mut().unwrap();
     for key in ["uid", "creationTimestamp", "generation"] {
         metadata.remove(key);
@@ -293,14 +298,14 @@ fn as_it_is_first_seen(request: &mut Value) {
     }
 }
 
-/// A webhook of ours, and the rules by which the API server calls it.
-struct Called {
+/// A webhook, and the rules by which the API server calls it.
+struct Configured {
     webhook: Webhook,
     rules: Vec<Value>,
 }
 
-// As the shipped configurations say.
-fn shipped() -> Vec<Called> {
+// As in the manifests.
+fn configured() -> Vec<Configured> {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../manifests/base/webhook/configurations.yaml"
@@ -317,7 +322,7 @@ fn shipped() -> Vec<Called> {
             "guard.namesake.dev" => Webhook::Guard,
             _ => return None,
         };
-        Some(Called { webhook, rules })
+        Some(Configured { webhook, rules })
     });
     called.collect()
 }
