@@ -35,7 +35,7 @@ use crate::state::State;
 
 use admission::{Admission, Decided, Effects};
 
-/// Which of our webhooks is called.
+/// The webhook that is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Webhook {
     /// Stamps parents and patches pods.
@@ -225,7 +225,7 @@ fn opted_in(state: &State, request: &Request<'_>) -> Verdict {
     }
 }
 
-// What a review is about: an object of one of our kinds that has a name, or will get one.
+// Checks that the object is of a kind that the webhook handles, and has a name or will get one.
 fn subject<'r, 'a>(
     kind: Option<&'static Kind>,
     request: &'r Request<'a>,
@@ -234,7 +234,7 @@ fn subject<'r, 'a>(
     let (Some(kind), Some(object)) = (kind, &request.object) else {
         return Err(admission::unexpected(request));
     };
-    // The API server refuses an object without a name too, but after us: our patch could not be applied.
+    // The API server refuses an object without a name too, but only later: the patch could not be applied.
     if object.metadata.is_named() {
         return Ok((kind, object));
     }

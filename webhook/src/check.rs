@@ -73,7 +73,7 @@ impl Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Somebody can act as somebody else, or Namesake does not check.
+    /// Somebody can act as another user, or Namesake does not check.
     Critical,
     /// One more guard prevents it, or it takes more than this.
     Warning,

@@ -127,7 +127,7 @@ impl Server {
     }
 }
 
-// The API server's own calls have no such header; what it passes on for somebody (services/proxy, pods/proxy) always has, and comes
+// Calls of the API server itself have no such header; requests that it proxies (services/proxy, pods/proxy) always have one, and come
 // from the same addresses.
 fn is_from_proxy(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-forwarded-")

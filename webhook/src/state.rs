@@ -31,7 +31,7 @@ pub use parents::Parents;
 pub use rules::{Effect, RulesInForce};
 pub use synced::Synced;
 
-/// How long an answer of the broker is used before our own watch shows the same.
+/// How long an answer of the broker is used until the watch shows the same.
 const KEEP_ANSWER: Duration = Duration::from_secs(5);
 /// How long after a failure the broker is not called again for the same identity.
 const KEEP_FAILURE: Duration = Duration::from_millis(500);

@@ -28,7 +28,7 @@ pub struct Unproven {
 pub struct Survey {
     /// Parents without a valid stamp that names a user, in order.
     pub unproven: Vec<Unproven>,
-    /// How many valid stamps each of our keys has signed.
+    /// How many valid stamps each key has signed.
     pub keys: BTreeMap<String, usize>,
 }
 

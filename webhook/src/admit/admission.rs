@@ -1,4 +1,4 @@
-//! One review of an object of ours, and what every decision about it depends on.
+//! One review of an object, with what every decision about it depends on.
 
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ pub(super) enum Effects {
     None,
 }
 
-/// One review of an object of ours.
+/// One review of an object of a known kind.
 #[derive(Clone, Copy)]
 pub(super) struct Admission<'a> {
     pub(super) state: &'a State,
@@ -109,7 +109,7 @@ pub(super) fn facts<O>(request: &Request<'_, O>) -> Facts {
     Facts::of_requester(&request.user_info.username, Outcome::Undecided)
 }
 
-/// The refusal of a request for which the webhook configuration should not call us.
+/// The refusal of a request for which the webhook should not be called.
 pub(super) fn unexpected<O>(request: &Request<'_, O>) -> Refused {
     let kind = &request.kind;
     let sub = request.sub_resource.as_deref().unwrap_or_default();

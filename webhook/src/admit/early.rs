@@ -19,7 +19,7 @@ use crate::review::verdict::{DRY_RUN, Facts, Verdict};
 /// So many different identities are created for one parent, all at once; any others when their pods are created.
 const MAX_IDENTITIES: usize = 8;
 
-/// Kinds whose pods start at once. The identity of what runs later may work again by then.
+/// Kinds whose pods start at once. For a kind that runs later, the identity may work again by then.
 const START_AT_ONCE: [&str; 2] = ["Job", "JobSet"];
 
 /// What early evaluation found.

@@ -5,7 +5,7 @@ use namesake_core::Reason;
 
 use crate::review::refused::Refused;
 
-/// Random bytes of an epoch: enough that nobody can guess one, and that none occurs twice.
+/// Random bytes of an epoch: enough that they cannot be guessed and do not repeat.
 const RANDOM_BYTES: usize = 16;
 
 /// A new epoch, in lower-case letters and digits.

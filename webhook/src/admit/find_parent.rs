@@ -1,4 +1,4 @@
-//! The parent of an object: from memory, or with one GET if our watch is behind.
+//! Finds the parent of an object: from memory, or with one GET if the watch is behind.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::state::{State, watch};
 /// A parent.
 pub(super) struct FoundParent {
     pub(super) parent: Arc<KnownParent>,
-    /// Whether the API server was asked for it just now.
+    /// Whether it was just read from the API server.
     pub(super) is_fresh: bool,
 }
 
@@ -35,7 +35,7 @@ impl From<Missing> for Refused {
     }
 }
 
-/// What the API server answers before the deadline; `None` if it says that there is no such object.
+/// The object, if the API server answers before the deadline; `None` if it does not exist.
 pub(super) async fn get_within<T>(
     deadline: Instant,
     call: impl Future<Output = Result<T, Error>>,

@@ -1,5 +1,5 @@
 //! Brings the pod and the Identity to the pure guards. The pod is read from the API server each time: a name is soon another pod's,
-//! and a check of the wrong one would let somebody else in.
+//! and a check of the wrong one would admit another user.
 
 mod adoption;
 
@@ -54,7 +54,7 @@ pub(super) async fn check(
         }),
         Err(refused) => Verdict::refuse(refused, facts),
     };
-    // In shadow mode as in every other, a pod that runs as somebody is entered by that user only.
+    // In shadow mode too, only its user may enter a pod that has an identity.
     if operation != "CONNECT" && state.mode(&request.namespace) == Mode::Shadow {
         return (kind, shadow::final_check(verdict));
     }

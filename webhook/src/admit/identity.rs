@@ -36,7 +36,7 @@ pub(super) async fn available(
     }
 }
 
-// Has the broker create it. Pods of one identity that come together share one call.
+// Has the broker create it. Simultaneous pods of one identity share one call.
 async fn create(
     admission: &Admission<'_>,
     principal: &Principal,

@@ -1,4 +1,4 @@
-//! Who: on whose behalf a new object is created.
+//! The first step of a review: on whose behalf a new object is created.
 
 use namesake_core::{Launcher, Reason, Stamp};
 
@@ -97,7 +97,7 @@ struct OwnParent {
     launcher: Launcher,
 }
 
-// The parent that an owner reference of a new object names; `None` if it is not a parent of ours. Refused if it is not the
+// The parent that an owner reference of a new object names; `None` if it is not of a kind that the webhook knows. Refused if it is not the
 // requester's own.
 async fn own_parent(
     admission: &Admission<'_>,
@@ -114,7 +114,7 @@ async fn own_parent(
     let is_of_its_kind = kinds::of_owner(owner).is_some();
     let parent = match find(state, namespace, &reference, admission.deadline).await {
         Ok(found) => found.parent,
-        // A kind of the same name in another API group, which has nothing to do with us.
+        // A kind of the same name in another API group, which the webhook does not handle.
         Err(Missing::Gone(_)) if !is_of_its_kind => return Ok(None),
         Err(Missing::Gone(_)) => return Err(foreign()),
         Err(Missing::Unknown(refused)) => return Err(refused),

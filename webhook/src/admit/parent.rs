@@ -137,7 +137,7 @@ fn complete(
     }
 }
 
-// Where a parent comes from that exists.
+// The origin of an existing parent.
 fn origin_of_existing(metadata: &Metadata<'_>, principal: Principal) -> Origin {
     let owner = metadata.controller();
     let parent = owner.and_then(|owner| Some((kinds::of_owner(owner)?.0, owner.name.as_str())));

@@ -5,7 +5,7 @@ use crate::decide::kinds::Parts;
 use crate::review::refused::Refused;
 use crate::review::{self, Malformed};
 
-/// The object of a review as it is, and as it would be. A version that is absent says nothing.
+/// The object of a review as it is, and as it would be. An absent version is empty.
 #[derive(Debug, Default)]
 pub(super) struct BothVersions<'b> {
     pub(super) old: Parts<'b>,

@@ -1,4 +1,4 @@
-//! What is wrong with an object that cannot be read, in words for whoever wrote it. Computed for a refusal only.
+//! Explains to its author why an object cannot be parsed. Computed for a refusal only.
 
 use serde_json::{Value, json};
 

@@ -39,7 +39,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     findings
 }
 
-/// Whether the policy of our own namespace is in force; if that could not be read, it counts as not.
+/// Whether the policy that protects Namesake's namespace is in force; if that could not be read, it counts as not.
 pub(super) fn guards_home(snapshot: &Snapshot) -> bool {
     let about = |fault: &String| fault.split_whitespace().any(|word| word == SYSTEM_POLICY);
     snapshot

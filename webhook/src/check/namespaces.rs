@@ -75,7 +75,7 @@ fn mode(place: &NamespaceLabels) -> Option<Finding> {
     Some(finding(place, severity, "mode", what, remedy))
 }
 
-/// A label that our webhook does not select has no effect.
+/// A label that the webhook does not select has no effect.
 fn selected(snapshot: &Snapshot, place: &NamespaceLabels) -> Option<Finding> {
     let configuration = snapshot.installation.as_ref().ok()?.mutating.as_ref()?;
     let webhook = configuration

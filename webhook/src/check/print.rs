@@ -1,4 +1,4 @@
-//! The report as text and as JSON. Names come from others: they are escaped for terminals and shells. Pure.
+//! The report as text and as JSON. Names are untrusted: they are escaped for terminals and shells. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -129,7 +129,7 @@ fn summary(report: &Report) -> String {
         (0, 0, 0) => "nothing is open".to_owned(),
         (_, _, 0) => format!("{critical} critical, {warnings} warning{plural}"),
         (_, _, unseen) => format!(
-            "{critical} critical, {warnings} warning{plural}, and {unseen} not looked at: run it as somebody who is allowed to list them"
+            "{critical} critical, {warnings} warning{plural}, and {unseen} not checked: run it as a user who may list them"
         ),
     };
     let trust = match report

@@ -22,7 +22,7 @@ use subject::Subject;
 /// A right that is checked: any of these verbs on any of these resources.
 #[derive(Clone, Copy, Debug)]
 pub struct Right {
-    /// As in a finding, after "may": `read our Secrets`.
+    /// As in a finding, after "may": `read Namesake's Secrets`.
     pub words: &'static str,
     /// Verbs; any of them.
     pub verbs: &'static [&'static str],

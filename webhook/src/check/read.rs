@@ -1,4 +1,4 @@
-//! Reads from the API server what the check looks at; of Secrets only names. Writes nothing.
+//! Reads from the API server what the check needs; of Secrets only the names. Writes nothing.
 
 use std::fmt::Debug;
 
@@ -55,7 +55,7 @@ pub(super) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot
         ),
         list(
             Api::namespaced(client.clone(), home),
-            "the network policies of our namespace"
+            "the network policies of Namesake's namespace"
         ),
     );
     let unstamped = unstamped(client, &namespaces).await;
@@ -127,7 +127,7 @@ async fn rules(client: &Client, home: &str) -> Read<Rules> {
 }
 
 async fn installation(client: &Client) -> Read<Installation> {
-    let of = |error: Error| unreadable("our policies and webhook configurations", &error);
+    let of = |error: Error| unreadable("Namesake's policies and webhook configurations", &error);
     let mutating = Api::all(client.clone());
     let validating = Api::all(client.clone());
     Ok(Installation {

@@ -16,7 +16,7 @@ use crate::state::installation::Installation;
 pub struct Unreadable {
     /// What.
     pub what: &'static str,
-    /// What the API server said.
+    /// The answer of the API server.
     pub why: String,
 }
 
@@ -89,7 +89,7 @@ pub struct Snapshot {
     pub unstamped: Read<Vec<Unstamped>>,
     /// All mutating webhook configurations.
     pub webhooks: Read<Vec<MutatingWebhookConfiguration>>,
-    /// The network policies of our own namespace.
+    /// The network policies of Namesake's namespace.
     pub network_policies: Read<Vec<NetworkPolicy>>,
 }
 

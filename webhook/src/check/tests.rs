@@ -115,7 +115,7 @@ fn role(name: &str, group: &str, resources: &[&str], verbs: &[&str]) -> Value {
     json!({"kind": "ClusterRole", "metadata": {"name": name}, "rules": [{"apiGroups": [group], "resources": resources, "verbs": verbs}]})
 }
 
-/// Findings as `check: subjects`, with what is about nobody in particular by its place.
+/// Findings as `check: subjects`, or `check: place` for those without a subject.
 fn found(snapshot: &Snapshot) -> Vec<String> {
     let all = report(snapshot, &[]).findings;
     let line = |f: &Finding| match f.subjects.as_slice() {
@@ -126,7 +126,7 @@ fn found(snapshot: &Snapshot) -> Vec<String> {
 }
 
 #[test]
-fn what_is_shipped_has_nothing_open_once_tokens_are_refused() {
+fn the_shipped_installation_has_no_findings_once_tokens_are_refused() {
     let snapshot = installed(&[]);
     let report = report(&snapshot, &[]);
     assert_eq!(report.findings, []);
@@ -155,7 +155,7 @@ fn what_is_shipped_has_nothing_open_once_tokens_are_refused() {
 }
 
 #[test]
-fn what_could_not_be_looked_at_is_said_and_nothing_passes_for_it() {
+fn what_could_not_be_read_is_reported_and_fails_the_check() {
     let mut snapshot = installed(&[]);
     let why = Unreadable {
         what: "who may do what: Roles",
@@ -174,7 +174,7 @@ fn what_could_not_be_looked_at_is_said_and_nothing_passes_for_it() {
 }
 
 #[test]
-fn the_report_in_words_and_as_json_says_the_same() {
+fn the_report_as_text_and_as_json_has_the_same_content() {
     let read = role("r", "", &["secrets"], &["get"]);
     let snapshot = installed(&[
         read,
@@ -187,7 +187,7 @@ fn the_report_in_words_and_as_json_says_the_same() {
     ]);
     let report = report(&snapshot, &[]);
     let text = Check::default().print(&report);
-    let first = "CRITICAL  our-secrets: User mallory@acme.com: may read our Secrets: whoever has the stamp key signs as anyone";
+    let first = "CRITICAL  our-secrets: User mallory@acme.com: may read Namesake's Secrets: whoever has the stamp key signs as anyone";
     assert!(text.starts_with(first), "{text}");
     assert!(
         text.contains("where: RoleBinding namesake-system/peek, ClusterRole r"),

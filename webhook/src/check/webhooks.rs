@@ -1,4 +1,4 @@
-//! Mutating webhooks of others that can change a pod after ours. Pure.
+//! Other mutating webhooks that can change a pod after Namesake's. Pure.
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
 use kube::ResourceExt;
@@ -10,7 +10,7 @@ use super::{Finding, NamespaceLabels, Severity, Snapshot, print, selector};
 /// Prefix of `--trust` for webhook configurations.
 const TRUSTED: &str = "webhook:";
 
-/// Webhooks that are called for new pods of opted-in namespaces after ours, or again after ours.
+/// Webhooks that are called for new pods of opted-in namespaces after Namesake's, for the first time or again.
 pub(super) fn findings(
     snapshot: &Snapshot,
     opted_in: &[&NamespaceLabels],
@@ -37,7 +37,7 @@ fn finding(
 ) -> Option<Finding> {
     // Configurations are called in the order of their names.
     let after = configuration > WEBHOOK_CONFIGURATION;
-    let again = webhook.reinvocation_policy.as_deref() == Some("IfNeeded");
+    let is_reinvoked = webhook.reinvocation_policy.as_deref() == Some("IfNeeded");
     let selects = |place: &&&NamespaceLabels| {
         let selector = webhook.namespace_selector.as_ref();
         selector.is_none_or(|selector| selector::may_match(selector, &place.labels))
@@ -47,7 +47,7 @@ fn finding(
         .filter(selects)
         .map(|place| place.name.as_str())
         .collect();
-    if !(after || again)
+    if !(after || is_reinvoked)
         || places.is_empty()
         || !webhook.rules.iter().flatten().any(is_called_for_new_pods)
     {

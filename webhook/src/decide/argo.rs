@@ -1,9 +1,9 @@
 //! Argo Workflows: what admission has to understand of its objects, and why.
 //!
-//! Argo decodes an object, fills it in and writes it back, so that two texts of the same spec differ: [`stored`] compares what they
-//! say. A Workflow runs what its template said at one moment, under `status.storedWorkflowTemplateSpec`; [`reference`], [`deployed`]
-//! and [`custody`] say together whose its pods are. [`pods`] lists the pods that a spec will create, [`forbidden`] the ways in which
-//! a spec would let others into them, and [`changes`] what others may do to a Workflow.
+//! Argo decodes an object, adds defaults and writes it back, so that the same spec can be written in different ways: [`stored`] compares
+//! specs by meaning. A Workflow runs a copy of its template, which Argo keeps under `status.storedWorkflowTemplateSpec`; [`reference`],
+//! [`deployed`] and [`custody`] determine the user of its pods. [`pods`] lists the pods that a spec will create, [`forbidden`] the ways
+//! in which a spec would give others access to them, and [`changes`] what others may change in a Workflow.
 
 use namesake_core::{ArgoStamp, Stamp, User};
 
@@ -29,7 +29,7 @@ pub const STORED: &str = "storedWorkflowTemplateSpec";
 /// Suffix of the name of the one pod that sends the requests of `http` and `plugin` templates.
 pub const AGENT: &str = "-agent";
 
-/// What a kind of Argo's is to us.
+/// The kinds of Argo, by how the webhook handles them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgoKind {
     /// Runs: its pods are its requester's, or its deployer's.
@@ -40,7 +40,7 @@ pub enum ArgoKind {
     Template,
 }
 
-/// What a kind is to us, if it is Argo's.
+/// How the webhook handles a kind, if it is one of Argo.
 #[must_use]
 pub fn argo_kind(kind: &Kind) -> Option<ArgoKind> {
     match kind.name {

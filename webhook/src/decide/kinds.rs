@@ -29,7 +29,7 @@ pub struct Kind {
     pub version: &'static str,
     /// Whether its objects live in namespaces.
     pub scope: Scope,
-    /// What it is to us.
+    /// How the webhook handles it.
     pub role: Role,
 }
 
@@ -53,7 +53,7 @@ pub enum Scope {
     Cluster,
 }
 
-/// What a kind is to us.
+/// How the webhook handles a kind.
 #[derive(Debug)]
 pub enum Role {
     /// What runs. Its identity is decided when it is created.
@@ -82,7 +82,7 @@ pub struct PodTemplates {
     pub stops: &'static [Stop],
     /// Reads the templates, for early evaluation.
     pub read: for<'p> fn(&'p Parts<'_>) -> Result<Vec<Template<'p>>, TemplateError>,
-    /// How its stamp says what it runs.
+    /// How its stamp signs what it runs.
     pub runs: Runs,
 }
 
@@ -115,10 +115,10 @@ pub struct LabelsAndAnnotations<'a> {
 
 objects_only!(Parts, LabelsAndAnnotations);
 
-/// How a stamp says what an object runs.
+/// How a stamp signs what an object runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Runs {
-    /// Its pods run what its own spec says, and the stamp signs that. The object must still show it.
+    /// Its pods run its own pod template, and the stamp signs the digest of that. The object must still have it.
     Itself {
         /// The digest that the object shows.
         own: fn(&Parts<'_>) -> Digest,
@@ -190,7 +190,7 @@ pub fn of_owner(owner: &OwnerReference<'_>) -> Option<(&'static Kind, &'static P
     parents().find(|(kind, _)| kind.group == group && kind.kind == owner.kind.as_str())
 }
 
-/// The entry of the parent of this kind, whatever the API group: controllers of Kubernetes do not look at the group of an owner.
+/// The entry of the parent of this kind, whatever the API group: controllers of Kubernetes ignore the group of an owner.
 #[must_use]
 pub fn of_kind(kind: &str) -> Option<(&'static Kind, &'static ParentKind)> {
     parents().find(|(known, _)| known.kind == kind)

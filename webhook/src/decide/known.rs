@@ -30,6 +30,6 @@ pub struct KnownParent {
     pub created: i64,
     /// Its stamp, as written; verified at every use.
     pub stamp: Option<Box<str>>,
-    /// Digest of what its pods run, as its spec shows it; only of a kind whose pods run what the object itself says.
+    /// Digest of what its pods run, as its spec shows it; only of a kind whose pods run the object's own pod template.
     pub runs: Option<Digest>,
 }

@@ -1,4 +1,4 @@
-//! The mode of a namespace. With `off` it is as if it were not opted in: the API server does not call us, and the policy
+//! The mode of a namespace. With `off` it is as if it were not opted in: the API server does not call the webhook, and the policy
 //! `namesake-pods` keeps managed accounts out of reach.
 
 /// What Namesake does in a namespace.

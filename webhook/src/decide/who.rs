@@ -1,5 +1,5 @@
-//! Whose a request is: what a trusted controller (a carrier) creates belongs to whoever asked for its parent; everything else to
-//! the requester.
+//! The principal of a request: what a trusted controller (a carrier) creates belongs to the user of its parent; everything else
+//! belongs to the requester.
 
 pub mod adopt;
 mod author;
@@ -86,7 +86,7 @@ pub fn requester(info: &UserInfo<'_>) -> Requester {
     }
 }
 
-/// Whether a requester is a trusted controller for parents of this launcher. A controller in an opted-in namespace is not:
+/// Whether a requester is a trusted controller for parents of this launcher. A controller in an opted-in namespace is not, because
 /// whoever can create pods there could act as it.
 #[must_use]
 pub fn is_carrier(context: &AdmissionContext, requester: &Requester, launcher: Launcher) -> bool {
@@ -116,7 +116,7 @@ pub fn provenance<'a>(
 }
 
 /// The parent that some controller may take an owner reference for: `known`, the object of that UID in memory, of whatever kind, or
-/// one of the kind that it names. Controllers of Kubernetes do not look at the API group of an owner.
+/// one of the kind that it names. Controllers of Kubernetes ignore the API group of an owner.
 #[must_use]
 pub fn possible_parent<'a>(
     known: Option<&KnownParent>,

@@ -1,4 +1,4 @@
-//! What was decided, in one word: for the log, the cluster's audit log and metrics.
+//! The outcome of a review as one word, for the log, the cluster's audit log and metrics.
 
 /// What was decided about a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ pub enum Outcome {
     RulesChecked,
     /// The namespace was opted in.
     OptedIn,
-    /// Nothing about the namespace concerns us.
+    /// The namespace is of no concern to Namesake.
     Unchanged,
     /// The namespace is in shadow mode.
     Shadow,

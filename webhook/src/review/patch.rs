@@ -37,7 +37,7 @@ impl Patch {
         self.0.is_empty()
     }
 
-    /// Sets a member, whether it is there or not (RFC 6902: `add` replaces what is there).
+    /// Sets a member, whether it exists or not (RFC 6902: `add` replaces an existing one).
     pub fn set(&mut self, path: impl Into<String>, value: impl Into<Value>) {
         self.0.push(Operation::Add {
             path: path.into(),
@@ -45,7 +45,7 @@ impl Patch {
         });
     }
 
-    /// Removes a member that is there.
+    /// Removes an existing member.
     pub fn remove(&mut self, path: impl Into<String>) {
         self.0.push(Operation::Remove { path: path.into() });
     }

@@ -54,7 +54,7 @@ pub struct Gate<'a> {
     pub name: Text<'a>,
 }
 
-/// The part of a container that says what runs. Not its environment, volumes and resources, which other
+/// The part of a container that determines what runs. Not its environment, volumes and resources, which other
 /// webhooks have reasons to change: only admins install webhooks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]

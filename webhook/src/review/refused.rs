@@ -1,8 +1,8 @@
-//! Refusals as they are answered: a stable word, a code and a message for the person who sent the request.
+//! Refusals: a stable word, a status code and a message for the person who sent the request.
 
 use namesake_core::{Reason, Refusal};
 
-/// A refusal. The message is for the person who created the object: what was wrong, who asked, what to do.
+/// A refusal. The message is for the person who created the object: what is wrong, who sent the request, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// HTTP-like code: 400 (cannot be read), 403 (refused for good), 404 (see [`Refused::not_to_be_adopted`]), 503 (may pass by
@@ -41,7 +41,7 @@ impl Refused {
         Self::new(Reason::BadRequest, message)
     }
 
-    /// What people see: the word that docs/reasons.md explains, and the message.
+    /// The text for people: the word that docs/reasons.md explains, and the message.
     #[must_use]
     pub fn answer(&self) -> String {
         format!("{}: {}", self.reason, self.message)

@@ -46,7 +46,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
 }
 
 /// Lets structs be read from JSON objects only. By itself serde reads a struct from a list too, member by member: no API server
-/// sends one, and a reader that goes by names would see something else than we did. The structs have `#[serde(remote = "Self")]`,
+/// sends one, and a reader that expects an object would see other values. The structs have `#[serde(remote = "Self")]`,
 /// so that this is the only way to read them.
 macro_rules! objects_only {
     ($($name:ident $(<$part:ident>)?),+ $(,)?) => {$(

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 
 use crate::review::text::objects_only;
 
-/// Who the API server says makes the request.
+/// The requester, as the API server authenticated it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self")]
 pub struct UserInfo<'a> {

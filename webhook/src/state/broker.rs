@@ -27,7 +27,7 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(300),
 ];
 
-/// What the broker is asked. It checks it, and derives everything else from its own copy of the rules.
+/// A request for an identity. The broker checks it, and derives everything else from its own copy of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// Which identity.
@@ -99,7 +99,7 @@ impl From<Failure> for Refused {
 pub struct Settings {
     /// Base URL: `https`, or `http` to this machine itself.
     pub url: Url,
-    /// File with our token; read again for every call, because the kubelet replaces it.
+    /// File with the webhook's token; read again for every call, because the kubelet replaces it.
     pub token_file: PathBuf,
     /// Longest wait for an answer.
     pub deadline: Duration,
@@ -142,7 +142,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Has the broker create the identity, unless it exists. A refusal is not repeated here: whoever creates pods does that. A failed
+    /// Has the broker create the identity, unless it exists. A refusal is not retried here: the controller that creates the pods does that. A failed
     /// connection is, because the broker's replicas come and go, and two calls create one identity.
     ///
     /// # Errors
@@ -155,10 +155,10 @@ impl Broker {
 
     async fn call(&self, question: &Question) -> Result<IdentityAnswer, Failure> {
         let token = self.token().await?;
-        let asked = serde_json::to_vec(&question.request).map_err(Failure::unavailable)?;
+        let body = serde_json::to_vec(&question.request).map_err(Failure::unavailable)?;
         let mut pauses = PAUSES.into_iter();
         let (status, body) = loop {
-            let failed = match self.send(question, &token, asked.clone()).await {
+            let failed = match self.send(question, &token, body.clone()).await {
                 Ok(answer) => break answer,
                 Err(failed) => failed,
             };
@@ -178,7 +178,7 @@ impl Broker {
         &self,
         question: &Question,
         token: &SecretString,
-        asked: Vec<u8>,
+        body: Vec<u8>,
     ) -> reqwest::Result<(reqwest::StatusCode, Vec<u8>)> {
         let http = self.http.load_full();
         let request = http
@@ -186,7 +186,7 @@ impl Broker {
             .bearer_auth(token.expose_secret())
             .header("content-type", "application/json")
             .header(names::RULES_REVISION_HEADER, &question.revision)
-            .body(asked);
+            .body(body);
         let response = request.send().await?;
         Ok((response.status(), response.bytes().await?.to_vec()))
     }
@@ -195,11 +195,13 @@ impl Broker {
         let path = &self.settings.token_file;
         let file = path.display();
         let text = tokio::fs::read_to_string(path).await.map_err(|e| {
-            Failure::unavailable(format!("our own token cannot be read from {file}: {e}"))
+            Failure::unavailable(format!(
+                "the webhook's token cannot be read from {file}: {e}"
+            ))
         })?;
         if text.trim().is_empty() {
             return Err(Failure::unavailable(format!(
-                "our own token in {file} is empty"
+                "the webhook's token in {file} is empty"
             )));
         }
         Ok(SecretString::from(text.trim().to_owned()))

@@ -1,4 +1,5 @@
-//! Whether what protects us is there as it was shipped. Policies cannot guard policies, so the webhook looks. Pure.
+//! Checks that the policies and webhooks of Namesake are installed as shipped. Policies cannot protect policies, so the webhook checks
+//! them. Pure.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -7,35 +8,35 @@ use k8s_openapi::api::admissionregistration::v1::{
 use kube::ResourceExt;
 use namesake_api::names;
 
-/// What is installed, as the API server shows it.
+/// The installed policies and webhook configurations.
 #[derive(Clone, Debug, Default)]
 pub struct Installation {
     /// All policies.
     pub policies: Vec<ValidatingAdmissionPolicy>,
     /// All bindings of policies.
     pub bindings: Vec<ValidatingAdmissionPolicyBinding>,
-    /// Our mutating configuration.
+    /// The mutating configuration of Namesake.
     pub mutating: Option<MutatingWebhookConfiguration>,
-    /// Our validating configuration.
+    /// The validating configuration of Namesake.
     pub validating: Option<ValidatingWebhookConfiguration>,
 }
 
-/// What is missing or refuses less than it was shipped to, one sentence each. The policies' expressions are the admin's to
-/// change; that each policy fails closed, is bound, and denies everywhere is not.
+/// What is missing or refuses less than as shipped, one sentence each. An admin may change the expressions of the policies, but each
+/// policy must fail closed, be bound, and deny everywhere.
 #[must_use]
-pub fn faults(there: &Installation) -> Vec<String> {
+pub fn faults(installation: &Installation) -> Vec<String> {
     let mut faults = Vec::new();
     for name in names::GUARDS {
-        faults.extend(policy(there, name));
-        faults.extend(binding(there, name, true));
+        faults.extend(policy(installation, name));
+        faults.extend(binding(installation, name, true));
     }
-    faults.extend(policy(there, names::TOKEN_GUARD));
-    faults.extend(binding(there, names::TOKEN_GUARD, false));
-    let mutating = there
+    faults.extend(policy(installation, names::TOKEN_GUARD));
+    faults.extend(binding(installation, names::TOKEN_GUARD, false));
+    let mutating = installation
         .mutating
         .iter()
         .flat_map(|c| c.webhooks.iter().flatten());
-    let validating = there
+    let validating = installation
         .validating
         .iter()
         .flat_map(|c| c.webhooks.iter().flatten());
@@ -61,8 +62,8 @@ pub fn faults(there: &Installation) -> Vec<String> {
     faults
 }
 
-fn policy(there: &Installation, name: &str) -> Option<String> {
-    let Some(found) = there.policies.iter().find(|p| p.name_any() == name) else {
+fn policy(installation: &Installation, name: &str) -> Option<String> {
+    let Some(found) = installation.policies.iter().find(|p| p.name_any() == name) else {
         return Some(format!("policy {name} is missing"));
     };
     let spec = found.spec.as_ref();
@@ -75,10 +76,10 @@ fn policy(there: &Installation, name: &str) -> Option<String> {
     }
 }
 
-fn binding(there: &Installation, name: &str, denies: bool) -> Option<String> {
-    let mut bindings = there.bindings.iter().map(|b| &b.spec);
-    let mut of_it = bindings.by_ref().filter(|b| b.policy_name == name);
-    let holds = of_it.any(|b| {
+fn binding(installation: &Installation, name: &str, denies: bool) -> Option<String> {
+    let mut bindings = installation.bindings.iter().map(|b| &b.spec);
+    let mut own = bindings.by_ref().filter(|b| b.policy_name == name);
+    let holds = own.any(|b| {
         let actions = b.validation_actions.iter();
         let everywhere = b.match_resources.is_none() && b.param_ref.is_none();
         let mut actions = actions.map(String::as_str);

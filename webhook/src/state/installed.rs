@@ -20,7 +20,7 @@ impl Default for Installed {
 }
 
 impl Installed {
-    /// How a kind is read: in the version that the API server recommends, or in the one that we know.
+    /// How a kind is read: in the version that the API server recommends, or in the one that this version knows.
     #[must_use]
     pub fn resource(&self, kind: &Kind) -> ApiResource {
         let installed = self.0.borrow();

@@ -1,4 +1,4 @@
-//! Opted-in namespaces, as our own watch sees them.
+//! Opted-in namespaces, as the watch sees them.
 
 use parking_lot::RwLock;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use crate::decide::mode::Mode;
 pub struct OptedIn {
     /// The stack that its label names.
     pub stack: String,
-    /// What Namesake does there; a namespace whose mode is off is not among them.
+    /// The mode of the namespace; one whose mode is off is not listed.
     pub mode: Mode,
     /// What was signed there in another epoch is not valid, because Namesake did not see who wrote what in between.
     pub epoch: String,

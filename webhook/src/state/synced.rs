@@ -39,7 +39,7 @@ impl Synced {
         self.keys.store(true, Ordering::Release);
     }
 
-    /// The webhook configurations have the caBundle of our certificate.
+    /// The webhook configurations have the caBundle of the webhook's certificate.
     pub fn set_ca_bundle(&self) {
         self.ca_bundle.store(true, Ordering::Release);
     }

@@ -41,7 +41,7 @@ enum WatchEvent<K, Id> {
     Apply(K),
     /// An object that is gone.
     Delete(K),
-    /// A complete list has been applied: what it does not contain is gone.
+    /// A complete list has been applied: objects that it does not contain no longer exist.
     Listed(HashSet<Id>),
     /// The watch failed; what is in memory stays in use.
     Failed,

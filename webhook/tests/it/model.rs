@@ -52,7 +52,7 @@ enum Act {
         like: Option<Like>,
         as_controller: Option<usize>,
     },
-    /// Somebody copies our annotations onto an object through its status.
+    /// Somebody copies the annotations of the webhook onto an object through its status.
     Status { object: usize, like: usize },
     /// Somebody restores an earlier version of an object.
     Restore {

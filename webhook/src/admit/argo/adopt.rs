@@ -41,7 +41,7 @@ pub(super) async fn adopt(
     Ok(early.verdict(change))
 }
 
-// The spec whose pods will run as its user; none if that is another object's, or decided where it is run.
+// The spec whose pods will run as its user; none if it runs the spec of another object, or if that is decided at each run.
 fn spec_of_pods<'n, 'a>(
     admission: &Admission<'_>,
     argo_kind: ArgoKind,

@@ -1,4 +1,4 @@
-//! A new object of Argo: whose it is, and what of it is signed.
+//! A new object of Argo: its user, and what its stamp signs.
 
 use namesake_core::{ArgoStamp, Json, Launcher, Reason};
 
@@ -48,7 +48,7 @@ pub(in crate::admit) async fn create(admission: &Admission<'_>, body: &[u8]) -> 
     Ok(cleaned.add_to(early.verdict(change)))
 }
 
-// The requester; for what Argo creates from a CronWorkflow, whoever created that.
+// The requester, or for what Argo creates from a CronWorkflow, the user of that.
 async fn principal(admission: &Admission<'_>, new: &Parts<'_>) -> Result<Principal, Refused> {
     let (context, request) = (admission.context, admission.request);
     let metadata = &admission.object.metadata;
@@ -148,7 +148,7 @@ async fn workflow(
         return Err(refuse(mixed(
             admission,
             reference,
-            "somebody else deployed it",
+            "another user deployed it",
         )));
     };
     evaluate(admission, principal, &spec).await?;
@@ -157,7 +157,7 @@ async fn workflow(
     Ok((signed_reference(reference, Some(digest)), early))
 }
 
-// A Workflow that only names a template runs as whoever deployed that.
+// A Workflow that only names a template runs as the deployer of that.
 async fn pure_reference(
     admission: &Admission<'_>,
     principal: &Principal,

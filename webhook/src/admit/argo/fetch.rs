@@ -38,7 +38,7 @@ impl Fetched {
         Some((stamp.ok()?, object.spec))
     }
 
-    /// On whose behalf the pods of this Workflow run.
+    /// The principal of the pods of this Workflow.
     ///
     /// # Errors
     /// The Workflow has no proven requester, or it is not known yet as whom it runs.

@@ -9,7 +9,7 @@ use crate::decide::who::{self, ParentReference, Principal};
 use crate::review::Object;
 use crate::review::refused::Refused;
 
-/// On whose behalf a pod runs that Argo creates for a Workflow.
+/// The principal of a pod that Argo creates for a Workflow.
 pub(in crate::admit) async fn principal_of_pod(
     admission: &Admission<'_>,
     reference: &ParentReference<'_>,
@@ -26,7 +26,7 @@ pub(in crate::admit) async fn principal_of_pod(
     found.principal_of_pods(admission)
 }
 
-/// Checks that Argo would not take a pod for another Workflow's, or for another node. `user`: whose the pod is.
+/// Checks that Argo would not take a pod for another Workflow's, or for another node. `user` is the user of the pod.
 pub(in crate::admit) async fn check_keys(
     admission: &Admission<'_>,
     user: Option<&User>,

@@ -1,4 +1,4 @@
-//! A changed object of Argo: its stamp is restored, whatever the request says, and signed again for whoever it belongs to.
+//! A changed object of Argo: its stamp is restored, whatever the request contains, and signed again for its user.
 
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_core::{ArgoStamp, Launcher, SealError, Stamp};
@@ -55,7 +55,7 @@ pub(in crate::admit) async fn update(admission: &Admission<'_>, body: &[u8]) -> 
         }
         Err(refused) => return Err((refused, changed.facts(stamp))),
     };
-    // What Argo writes comes from templates, and proves nothing.
+    // Argo writes values from templates, which prove nothing.
     if changed.standing != Standing::Carrier {
         let adoption = adoption(context, request, kind, (old, metadata));
         let adoption = adoption.map_err(|refused| admission.refuse(refused))?;
@@ -101,7 +101,7 @@ impl Changed<'_> {
             (None, None) => None,
             (None, Some(stamp)) => Some(self.next_stamp(stamp, &old, &new).await?),
         };
-        // The same text where it says the same: a second pass over our own output changes nothing.
+        // The same text if it means the same: a second pass over the output of the webhook changes nothing.
         let signed = next.as_ref().filter(|next| Some(*next) != stamp);
         let change = match signed {
             Some(next) => mutate::stamped(admission.context, metadata, next, Outcome::Restored),

@@ -39,7 +39,7 @@ pub(super) async fn check(guard: &Guard<'_>) -> Result<String, Refused> {
     Ok(old.account().to_owned())
 }
 
-// The Identity of a managed account proves whose the pod is, also when the key of its resolution is gone.
+// The Identity of a managed account proves the user of the pod, also when the key of its resolution is gone.
 fn runs_as(guard: &Guard<'_>, pod: &Guarded<'_>) -> Result<RunsAs, Refused> {
     let account = pod.account();
     let is_managed = is_managed_name(account);

@@ -55,7 +55,7 @@ fn acts_for_users(rules: &Rules, account: &Subject) -> bool {
     !managed && !matches!(user, Err(refusal) if refusal.reason == Reason::UnknownRequester)
 }
 
-/// Namespaces with guarded accounts, except our own and those that are opted in; and the names of the accounts.
+/// Namespaces with guarded accounts, except Namesake's and those that are opted in; and the names of the accounts.
 pub(in crate::check) fn homes(
     snapshot: &Snapshot,
     rbac: &Rbac,
@@ -144,17 +144,17 @@ fn inside(
         .collect()
 }
 
-/// Carriers that do not exist: whoever creates one is taken for it.
+/// Carriers that do not exist: whoever creates such an account has its rights.
 fn absent(snapshot: &Snapshot, known: &AccountsOfRules) -> Vec<Finding> {
     let Ok(accounts) = &snapshot.accounts else {
         return Vec::new();
     };
-    let there: BTreeSet<_> = accounts.iter().map(subject).collect();
+    let existing: BTreeSet<_> = accounts.iter().map(subject).collect();
     let absent = known
         .carriers
         .iter()
-        .filter(|carrier| !there.contains(carrier) && !is_built_in(carrier));
-    let what = "is a carrier of the rules and does not exist: whoever can create it, or its namespace, is taken for it";
+        .filter(|carrier| !existing.contains(carrier) && !is_built_in(carrier));
+    let what = "is a carrier of the rules and does not exist: whoever can create it, or its namespace, has its rights";
     absent
         .map(|carrier| {
             let remedy = "remove it from carriers in the rules until it is installed".to_owned();
@@ -168,7 +168,7 @@ fn is_built_in(account: &Subject) -> bool {
     matches!(account, Subject::Account(namespace, _) if namespace == "kube-system")
 }
 
-/// Accounts whose tokens no policy protects: the rules give them a meaning, and no binding marks them as guarded.
+/// Accounts whose tokens no policy protects: the rules refer to them, and no binding marks them as guarded.
 fn not_guarded(rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
     let holders = rbac.holders(&GUARDED);
     let open = |account: &&Subject| !is_built_in(account) && !holders.has(account);

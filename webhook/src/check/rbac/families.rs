@@ -1,11 +1,11 @@
-//! Families of rights that let somebody act as somebody else, and where they matter.
+//! Families of rights with which one can act as another user, and where they matter.
 
 use super::Right;
 use super::remedy::Narrowing;
 use super::rights::*;
 use crate::check::Severity;
 
-/// Rights that nobody else should have, for one reason.
+/// Rights that others should not have, for one reason.
 pub(super) struct Family {
     pub(super) check: &'static str,
     pub(super) severity: Severity,
@@ -26,7 +26,7 @@ pub(super) const EVERYWHERE: [Family; 8] = [
         check: "admins",
         severity: Severity::Critical,
         rights: &[ADMINISTER],
-        so: "to every policy, and it is not known who that is: everybody, every account, or whoever can create a pod there",
+        so: "to every policy, and it is not known who that is: all users, all accounts, or whoever can create a pod there",
         instead: "name the people",
         narrowing: Narrowing::AsInstead,
     },
@@ -47,7 +47,7 @@ pub(super) const EVERYWHERE: [Family; 8] = [
             IMPERSONATE_ACCOUNTS,
             IMPERSONATE_EXTRAS,
         ],
-        so: "in the whole cluster: the API server takes them for whoever they name",
+        so: "in the whole cluster: they can act as whoever they name",
         instead: "a role without impersonation; whoever keeps it for some names, resourceNames, acts as those, and stays a finding unless --trust names it",
         narrowing: Narrowing::ByName,
     },
@@ -105,7 +105,7 @@ pub(super) const HOME: Family = Family {
         REACH,
         of(TOKENS, OUR_ACCOUNTS),
     ],
-    so: "in our namespace: only the policy namesake-system prevents it",
+    so: "in Namesake's namespace: only the policy namesake-system prevents it",
     instead: "bind the role in other namespaces",
     narrowing: Narrowing::ByNamespace,
 };
@@ -114,7 +114,7 @@ pub(super) const HOME_IMPERSONATION: Family = Family {
     check: "impersonation",
     severity: Severity::Critical,
     rights: &[of(IMPERSONATE_ACCOUNTS, OUR_ACCOUNTS)],
-    so: "in our namespace: the webhook's can read the stamp key, with which one signs as anyone",
+    so: "in Namesake's namespace: the webhook's can read the stamp key, with which one signs as anyone",
     instead: "bind the role in other namespaces",
     narrowing: Narrowing::ByName,
 };
@@ -122,7 +122,7 @@ pub(super) const HOME_ROLES: Family = Family {
     check: "escalation",
     severity: Severity::Critical,
     rights: &[ESCALATE, BIND],
-    so: "in our namespace",
+    so: "in Namesake's namespace",
     instead: "bind the role in other namespaces",
     narrowing: Narrowing::ByName,
 };

@@ -1,4 +1,4 @@
-//! Who holds rights that let somebody act as somebody else. Pure.
+//! Who has rights with which one can act as another user. Pure.
 
 use super::families::*;
 use super::remedy;
@@ -32,13 +32,13 @@ impl<'a> RightsReport<'a> {
         }
     }
 
-    /// What is granted in our own namespace; `guarded`: whether the policy that protects it is in force.
+    /// What is granted in Namesake's namespace; `guarded` is whether the policy that protects it is in force.
     pub(in crate::check) fn at_home(&mut self, rbac: &Rbac, guarded: bool) {
         let (severity, so) = match guarded {
             true => (HOME.severity, HOME.so),
             false => (
                 Severity::Critical,
-                "in our namespace, and no policy prevents it",
+                "in Namesake's namespace, and no policy prevents it",
             ),
         };
         for bound in rbac.everywhere() {

@@ -1,5 +1,5 @@
 //! The commands that close what RBAC leaves open. Without its binding a person stops; so would a program, and therefore the remedy
-//! for a program says how it keeps working with fewer rights. Pure.
+//! for a program also describes how it keeps working with fewer rights. Pure.
 
 use std::fmt;
 

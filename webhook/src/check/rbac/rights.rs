@@ -1,4 +1,4 @@
-//! Rights that let somebody act as somebody else. Pure.
+//! Rights with which one can act as another user. Pure.
 
 use namesake_api::names;
 
@@ -54,10 +54,14 @@ pub(in crate::check) const GUARDED: Right =
 pub(in crate::check) const CARRY: Right =
     right("carry", &["carry"], &[(names::GROUP, "identities")]);
 pub(in crate::check) const READ_JOBS: Right = right("read Jobs", &["list"], &[("batch", "jobs")]);
-pub(in crate::check) const SECRETS: Right =
-    of(right("read our Secrets", READ, &[("", "secrets")]), OURS);
-pub(in crate::check) const WRITE_SECRETS: Right =
-    of(right("write our Secrets", WRITE, &[("", "secrets")]), OURS);
+pub(in crate::check) const SECRETS: Right = of(
+    right("read Namesake's Secrets", READ, &[("", "secrets")]),
+    OURS,
+);
+pub(in crate::check) const WRITE_SECRETS: Right = of(
+    right("write Namesake's Secrets", WRITE, &[("", "secrets")]),
+    OURS,
+);
 pub(in crate::check) const WRITE_RULES: Right = of(
     right("write the rules", WRITE, &[("", "configmaps")]),
     &[names::RULES_CONFIG_MAP, names::ACCEPTED_RULES_CONFIG_MAP],

@@ -108,7 +108,7 @@ impl Subject {
         }
     }
 
-    /// Whether it stands for everybody, or for every account: no binding makes those admins.
+    /// Whether it is the group of all users, or of all accounts: no binding makes those admins.
     fn is_everybody(&self) -> bool {
         match self {
             Self::User(name) => name == ANONYMOUS,
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn kubernetes_itself_admins_and_our_two_accounts_are_expected_to_have_rights() {
+    fn kubernetes_admins_and_namesakes_accounts_are_expected_to_have_rights() {
         let none: Vec<String> = Vec::new();
         let all = trusted(&none);
         let user = |name: &str| all.why(&Subject::user(name));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_else_and_accounts_in_opted_in_namespaces_are_not_expected_to_have_rights() {
+    fn others_and_accounts_in_opted_in_namespaces_are_not_expected_to_have_rights() {
         let none: Vec<String> = Vec::new();
         let all = trusted(&none);
         for name in [

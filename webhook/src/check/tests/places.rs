@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_token_secret_of_somebody_is_found_and_of_nobody_is_not() {
+fn token_secrets_are_found_for_all_but_ordinary_accounts() {
     let mut snapshot = installed(&[]);
     let secret = |namespace: &str, account: &str| TokenSecret {
         namespace: namespace.to_owned(),
@@ -65,7 +65,7 @@ fn an_opted_in_namespace_has_a_level_a_mode_a_stack_and_rights() {
 }
 
 #[test]
-fn a_webhook_that_is_called_after_ours_is_found_unless_it_cannot_touch_our_pods() {
+fn a_later_webhook_is_found_unless_it_cannot_change_namesakes_pods() {
     let webhook = |name: &str, resources: &[&str], selector: Value, again: &str| {
         json!({
             "metadata": {"name": name},
@@ -107,14 +107,14 @@ fn a_webhook_that_is_called_after_ours_is_found_unless_it_cannot_touch_our_pods(
 }
 
 #[test]
-fn without_network_policies_whoever_reaches_the_webhook_is_anyone() {
+fn missing_network_policies_are_found() {
     let mut snapshot = installed(&[]);
     snapshot.network_policies = Ok(Vec::new());
     assert_eq!(found(&snapshot), ["network: Namespace namesake-system"]);
 }
 
 #[test]
-fn what_has_no_stamp_is_counted_by_namespace_and_kind() {
+fn parents_without_a_stamp_are_counted_by_namespace_and_kind() {
     let mut snapshot = installed(&[]);
     let one = |kind: &'static str, name: &str| Unstamped {
         namespace: "research".to_owned(),
@@ -141,7 +141,7 @@ fn what_has_no_stamp_is_counted_by_namespace_and_kind() {
 }
 
 #[test]
-fn a_guard_of_tokens_that_refuses_somewhere_only_counts_as_a_warning() {
+fn a_token_guard_that_refuses_only_in_some_namespaces_is_found() {
     let mut snapshot = installed(&[]);
     for binding in &mut snapshot.installation.as_mut().unwrap().bindings {
         if binding.spec.policy_name == names::TOKEN_GUARD {

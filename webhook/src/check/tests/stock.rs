@@ -1,4 +1,4 @@
-//! Stock controllers: what the check says about them must not stop them.
+//! Stock controllers: they keep working when the remedies of the check are applied.
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn stock(change: impl Fn(&str, &mut Vec<Value>), more: &[Value]) -> Snapshot {
 }
 
 #[test]
-fn no_remedy_takes_a_binding_of_a_stock_controller_away() {
+fn no_remedy_removes_the_binding_of_a_stock_controller() {
     let all = report(&stock(|_, _| {}, &[]), &[]).findings;
     let checks: Vec<_> = all
         .iter()
@@ -100,8 +100,8 @@ fn no_remedy_takes_a_binding_of_a_stock_controller_away() {
 }
 
 #[test]
-fn with_the_remedies_obeyed_nothing_is_open_and_the_controllers_may_what_they_could_where_they_work()
- {
+fn with_all_remedies_applied_no_finding_is_left_and_controllers_keep_their_rights_where_they_work()
+{
     let edited = |role: &str, rules: &mut Vec<Value>| match role {
         "argo-server-cluster-role" => {
             rules[0]["verbs"] = json!(["get", "watch", "list"]);
@@ -145,7 +145,7 @@ fn with_the_remedies_obeyed_nothing_is_open_and_the_controllers_may_what_they_co
 }
 
 #[test]
-fn a_person_beside_a_program_is_taken_out_and_the_program_stays() {
+fn a_person_is_removed_from_the_binding_of_a_program_which_keeps_it() {
     let read = role("reader", "", &["secrets"], &["get"]);
     let both = [
         subject("User", "mallory@acme.com"),
@@ -172,7 +172,7 @@ fn a_person_beside_a_program_is_taken_out_and_the_program_stays() {
 }
 
 #[test]
-fn a_program_with_a_role_of_kubernetes_own_gets_another_one_first() {
+fn a_program_with_a_built_in_role_gets_another_role_first() {
     let edit = role("edit", "", &["secrets"], &["get"]);
     let snapshot = installed(&[
         edit,
@@ -185,7 +185,7 @@ fn a_program_with_a_role_of_kubernetes_own_gets_another_one_first() {
             .starts_with("give the program a role with only what it needs, then kubectl delete"),
         "{all:?}"
     );
-    // Who lives among users is a user: the binding goes.
+    // An account in a namespace of users counts as a user: its binding is removed.
     let edit = role("edit", "", &["secrets"], &["get"]);
     let snapshot = installed(&[
         edit,

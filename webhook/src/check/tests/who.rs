@@ -1,9 +1,9 @@
-//! Who is found to be able to be somebody else.
+//! Findings about subjects that can act as another user.
 
 use super::*;
 
 #[test]
-fn every_right_that_makes_somebody_into_somebody_else_is_found_with_who_holds_it() {
+fn every_right_to_act_as_another_user_is_found_with_its_holder() {
     let mallory = [subject("User", "mallory@acme.com")];
     let rights: [(&str, &str, &[&str], &[&str]); 10] = [
         ("our-secrets", "", &["secrets"], &["list"]),
@@ -56,7 +56,7 @@ fn every_right_that_makes_somebody_into_somebody_else_is_found_with_who_holds_it
 }
 
 #[test]
-fn a_binding_elsewhere_or_of_an_admin_is_no_finding() {
+fn a_binding_elsewhere_or_of_an_admin_is_not_a_finding() {
     let edit = role(
         "edit",
         "",
@@ -89,7 +89,7 @@ fn a_binding_elsewhere_or_of_an_admin_is_no_finding() {
 }
 
 #[test]
-fn edit_in_our_namespace_reads_the_stamp_key_and_meets_one_policy_otherwise() {
+fn the_role_edit_in_namesakes_namespace_can_read_the_stamp_key() {
     let edit = role("edit", "", &["secrets", "pods", "pods/exec"], &["*"]);
     let bound = binding(
         Some(names::SYSTEM_NAMESPACE),
@@ -117,8 +117,8 @@ fn edit_in_our_namespace_reads_the_stamp_key_and_meets_one_policy_otherwise() {
         all[0].remedy
     );
     // Without that policy it is worse.
-    let there = snapshot.installation.as_mut().unwrap();
-    there
+    let installation = snapshot.installation.as_mut().unwrap();
+    installation
         .bindings
         .retain(|b| b.spec.policy_name != "namesake-system");
     let all = report(&snapshot, &[]).findings;
@@ -134,7 +134,7 @@ fn edit_in_our_namespace_reads_the_stamp_key_and_meets_one_policy_otherwise() {
 }
 
 #[test]
-fn who_impersonates_our_accounts_meets_no_policy() {
+fn impersonation_of_namesakes_accounts_is_critical() {
     let imposter = role("r", "", &["serviceaccounts"], &["impersonate"]);
     let mallory = [subject("User", "mallory@acme.com")];
     let bound = binding(Some(names::SYSTEM_NAMESPACE), "b", "r", &mallory);
@@ -151,7 +151,7 @@ fn who_impersonates_our_accounts_meets_no_policy() {
 }
 
 #[test]
-fn whoever_can_be_a_guarded_account_is_found_and_so_is_an_account_that_nobody_guards() {
+fn access_to_a_guarded_account_is_found_and_so_is_an_account_without_a_guard() {
     let edit = role("edit", "", &["pods"], &["create"]);
     let in_hub = binding(Some("hub"), "team", "edit", &[subject("Group", "hub-team")]);
     assert_eq!(
@@ -196,7 +196,7 @@ fn whoever_can_be_a_guarded_account_is_found_and_so_is_an_account_that_nobody_gu
 }
 
 #[test]
-fn a_carrier_makes_pods_everywhere_and_reads_our_secrets_no_more_than_others() {
+fn a_carrier_may_create_pods_everywhere_but_not_read_namesakes_secrets() {
     let controller = role("controller", "", &["pods", "secrets"], &["create", "get"]);
     let argo = [account("argo", "argo")];
     let mut snapshot = installed(&[
@@ -249,7 +249,7 @@ fn a_carrier_or_a_powerful_account_among_users_is_found() {
 }
 
 #[test]
-fn edit_in_an_opted_in_namespace_mints_and_impersonates_until_the_guard_refuses() {
+fn the_role_edit_in_an_opted_in_namespace_is_found_until_the_token_guard_refuses() {
     let edit = role(
         "edit",
         "",

@@ -1,5 +1,5 @@
-//! What others may do to a Workflow or a CronWorkflow: stop it. There is no status subresource, so whoever may update a Workflow
-//! can write what its next pods will be: spec, status, and the labels and annotations that Argo obeys.
+//! Others may only stop a Workflow or a CronWorkflow. Neither has a status subresource, so whoever may update a Workflow can also write
+//! what determines its next pods: spec, status, and the labels and annotations that Argo obeys.
 
 use namesake_core::Json;
 
@@ -25,7 +25,7 @@ pub const STOPS: &[Stop] = &[SUSPEND, DEADLINE, SHUTDOWN, PARALLELISM];
 /// The same, and suspending and resuming it: for whoever started it, while it runs as its deployer.
 pub const STOPS_AND_RESUMES: &[Stop] = &[SUSPEND_OR_RESUME, DEADLINE, SHUTDOWN, PARALLELISM];
 
-/// Labels in which Argo's own tools say who did something; nothing obeys them.
+/// Labels in which Argo's own tools record who did something; nothing depends on them.
 const INFORMATIVE: &[&str] = &[
     "workflows.argoproj.io/action",
     "workflows.argoproj.io/actor",
@@ -57,7 +57,7 @@ pub fn beyond(old: &Parts<'_>, new: &Parts<'_>, stops: &[Stop]) -> Option<String
         .or_else(|| annotations().map(|key| format!("metadata.annotations[{key}]")))
 }
 
-/// Whether two values both say nothing: an empty value means the same as no value.
+/// Whether two values are both empty: an empty value means the same as no value.
 #[must_use]
 pub fn say_nothing(old: &Json<'_>, new: &Json<'_>) -> bool {
     old.is_empty() && new.is_empty()
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn anybody_may_stop_it_and_write_who_did() {
+    fn anybody_may_stop_it_and_record_who_did() {
         for (name, value) in [
             ("suspend", json!(true)),
             ("shutdown", json!("Stop")),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn who_started_a_run_of_its_deployer_may_also_resume_it_and_nothing_more() {
+    fn the_starter_of_a_run_of_its_deployer_may_also_resume_it() {
         let may = |name: &str, value| beyond_by(&format!("/spec/{name}"), value, STOPS_AND_RESUMES);
         assert_eq!(may("suspend", json!(false)), None);
         assert_eq!(may("suspend", json!(true)), None);

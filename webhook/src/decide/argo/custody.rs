@@ -49,7 +49,7 @@ pub fn standing(
     })
 }
 
-/// The first change that somebody may not make.
+/// The first change that the author may not make.
 #[must_use]
 pub fn refused_change(standing: Standing, old: &Parts<'_>, new: &Parts<'_>) -> Option<String> {
     match standing {
@@ -60,8 +60,8 @@ pub fn refused_change(standing: Standing, old: &Parts<'_>, new: &Parts<'_>) -> O
     }
 }
 
-/// What a stamp signs after a permitted change: the same where the object says the same, and nothing new where it had been
-/// changed without Namesake's knowledge.
+/// What a stamp signs after a permitted change: the same as before, if the object matched it, and otherwise nothing new, because the
+/// object had been changed without Namesake's knowledge.
 #[must_use]
 pub fn signed_after_change(
     argo: &ArgoStamp,
@@ -218,7 +218,7 @@ fn changed(kind: &Kind, name: &str) -> Refused {
     )
 }
 
-/// The refusal of a change of `member` by somebody who may only stop or delete the object.
+/// The refusal of a change of `member` by a requester who may only stop or delete the object.
 #[must_use]
 pub fn not_yours(
     of: (&Kind, &str),
@@ -236,7 +236,7 @@ pub fn not_yours(
             let user = deployer.user.as_ref().map(User::as_str);
             format!("runs as {}", user.unwrap_or(&deployer.requester))
         }
-        Some(ArgoStamp::Unmatched) => "runs as nobody".to_owned(),
+        Some(ArgoStamp::Unmatched) => "has no user to run as".to_owned(),
         _ => format!("belongs to {}", stamp::user_or_requester(stamp)),
     };
     stamp::not_yours(of, requester, stamp, belongs, member)

@@ -1,5 +1,5 @@
-//! A Workflow that names a template runs as whoever deployed that, once Argo has stored what it runs and that is what the
-//! template's stamp signs. Pure.
+//! A Workflow that names a template runs as the deployer of the template, once Argo has stored a spec that matches the stamp of the
+//! template. Pure.
 
 use namesake_core::{ArgoStamp, Deployer, Json, Stamp};
 
@@ -31,7 +31,8 @@ pub fn awaited<'n>(standing: Standing, stamp: &Stamp, new: &'n Parts<'_>) -> Opt
     reference.filter(|r| r.name == template && r.cluster_scope == *cluster_scope)
 }
 
-/// Whose a Workflow is in which Argo has stored what it runs: its deployer's, if that is what the template's stamp signed.
+/// The user of a Workflow in which Argo has stored a spec: the deployer of the template, if the spec is the one that the stamp of the
+/// template signed.
 /// `template`: the stamp of the template, if it is valid, and its spec.
 #[must_use]
 pub fn deployed(stamp: &Stamp, template: Option<&(Stamp, Json<'_>)>, new: &Parts<'_>) -> ArgoStamp {

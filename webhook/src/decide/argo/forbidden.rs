@@ -1,4 +1,4 @@
-//! Ways in which a spec would let something else than its author's containers act as the author.
+//! Ways in which a spec would let others than its author's containers act as the author.
 
 use namesake_core::Json;
 
@@ -257,14 +257,14 @@ mod tests {
     ];
 
     #[test]
-    fn each_way_is_found_wherever_it_is() {
+    fn each_forbidden_member_is_found_wherever_it_is() {
         for (spec, member) in WAYS {
             assert_eq!(found(spec).as_deref(), Some(*member), "{spec}");
         }
     }
 
     #[test]
-    fn nothing_is_found_in_what_stock_metaflow_deploys() {
+    fn templates_of_stock_metaflow_are_not_refused() {
         let text = include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/testdata/objects/argo-workflowtemplate.json"

@@ -24,7 +24,7 @@ pub struct ArgoObject<'a> {
 
 objects_only!(ArgoObject);
 
-/// The digest of an object that its stamp signs: of everything that says what runs; for a Workflow, without what anybody may
+/// The digest of an object that its stamp signs: of all fields that determine what runs; for a Workflow, without those that anybody may
 /// change to stop it.
 #[must_use]
 pub fn own_digest(argo_kind: ArgoKind, spec: &Json<'_>) -> String {
@@ -42,7 +42,7 @@ pub fn stored_digest(status: &Json<'_>) -> Option<String> {
     (!stored.is_empty()).then(|| digest(stored, NOT_COMPARED))
 }
 
-/// Whether an object still says what its stamp signed.
+/// Whether an object still matches its stamp.
 #[must_use]
 pub fn is_as_signed(argo: &ArgoStamp, argo_kind: ArgoKind, spec: &Json<'_>, status: &Json<'_>) -> bool {
     match argo {

@@ -4,7 +4,7 @@ use namesake_core::Json;
 
 use crate::decide::pod_model::claims::Labels;
 
-/// Members of a template that make it a template of a pod.
+/// The members of a template, one of which it has if it is a template of a pod.
 const KINDS: &[&str] = &["container", "containerSet", "data", "resource", "script"];
 /// What Argo renders when it creates the pod; until then its value is not known.
 const RENDERED: &str = "{{";

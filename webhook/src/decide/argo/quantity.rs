@@ -30,7 +30,7 @@ pub(super) fn billionths(text: &str) -> Option<i128> {
     Some(sign * scaled)
 }
 
-// The power of ten and the power of two that a suffix stands for.
+// The power of ten and the power of two of a suffix.
 fn scale(suffix: &str) -> Option<(i32, u32)> {
     Some(match suffix {
         "n" => (-9, 0),

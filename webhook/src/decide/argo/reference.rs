@@ -11,7 +11,7 @@ pub struct Reference<'t> {
     pub cluster_scope: bool,
 }
 
-/// The template that a spec runs unchanged: nothing else in the spec says anything. Labels and annotations of a Workflow never
+/// The template that a spec runs unchanged: nothing else in the spec has a value. Labels and annotations of a Workflow never
 /// reach its pods.
 #[must_use]
 pub fn pure<'t>(spec: &'t Json<'_>) -> Option<Reference<'t>> {
@@ -24,7 +24,7 @@ pub fn pure<'t>(spec: &'t Json<'_>) -> Option<Reference<'t>> {
     others.all(|(_, node)| node.is_empty()).then_some(reference)
 }
 
-/// The template that a spec names, whatever else it says.
+/// The template that a spec names, whatever else it contains.
 #[must_use]
 pub fn named<'t>(spec: &'t Json<'_>) -> Option<Reference<'t>> {
     let reference = spec.get("workflowTemplateRef");
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stock_metaflow_and_argo_write_is_pure() {
+    fn specs_of_stock_metaflow_and_argo_are_pure() {
         for spec in [
             r#"{"workflowTemplateRef":{"name":"flow"}}"#,
             r#"{"workflowTemplateRef":{"name":"flow"},"arguments":{"parameters":[{"name":"a","value":"1"}]}}"#,

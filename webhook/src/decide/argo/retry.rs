@@ -8,7 +8,7 @@ use super::changes::{is_obeyed, say_nothing};
 use crate::decide::kinds::Parts;
 use crate::decide::kinds::stopping::first_change;
 
-/// Labels that say that a run has ended.
+/// Labels of a run that has ended.
 const ENDED: [&str; 2] = [
     "workflows.argoproj.io/completed",
     "workflows.argoproj.io/workflow-archiving-status",
@@ -68,7 +68,7 @@ fn may_change_in_status(name: &str, old: &Json<'_>, new: &Json<'_>) -> bool {
     }
 }
 
-// A node that existed, as it was; or one that only groups others, or waits for somebody, and starts again.
+// A node that existed, as it was; or one that only groups others, or waits for a person, and starts again.
 fn is_kept_or_reset(old: &Json<'_>, new: &Json<'_>) -> bool {
     let kind = old.get("type").non_empty_str().unwrap_or_default();
     let starts_again = matches!(
@@ -85,7 +85,7 @@ fn is_kept_or_reset(old: &Json<'_>, new: &Json<'_>) -> bool {
         })
 }
 
-// What somebody had supplied has to be supplied again.
+// Values that a person had supplied must be supplied again.
 fn has_no_values(outputs: &Json<'_>) -> bool {
     let parameters = outputs.get("parameters").items().iter();
     let is_supplied_later = |parameter: &Json<'_>| {

@@ -1,5 +1,5 @@
-//! What a spec says, in whatever form: Argo decodes a template, merges it with the Workflow and with its own defaults, and stores
-//! the result. The digests of what was deployed and of what is stored are the same if they say the same.
+//! Compares specs by meaning: Argo decodes a template, merges it with the Workflow and with its own defaults, and stores the result.
+//! The digests of the deployed spec and of the stored one are equal if the two mean the same.
 //!
 //! Argo drops nulls, empty members and zeros, and writes quantities and parameters in its own form: so does [`digest`]. Go keeps a
 //! few zeros that mean something else than their absence ([`KEPT`]).
@@ -38,7 +38,7 @@ pub const NOT_COMPARED: &[&str] = &[
     "workflowTemplateRef",
 ];
 
-/// Members whose empty value, zero or `false` means something else than their absence.
+/// Members whose empty value, zero or `false` does not mean the same as their absence.
 const KEPT: &[&str] = &[
     "allowPrivilegeEscalation",
     "automountServiceAccountToken",
@@ -60,7 +60,7 @@ const QUANTITIES: &[&str] = &["limits", "requests"];
 /// Members that are quantities.
 const QUANTITY: &[&str] = &["divisor", "sizeLimit", "storage"];
 
-/// The digest of what a spec says, without the members in `ignored`.
+/// The digest of the meaning of a spec, without the members in `ignored`.
 #[must_use]
 pub fn digest(spec: &Json<'_>, ignored: &[&str]) -> String {
     let members = spec.members().iter();
@@ -70,7 +70,7 @@ pub fn digest(spec: &Json<'_>, ignored: &[&str]) -> String {
     BASE64URL_NOPAD.encode(&encoder.0.sha256())
 }
 
-/// Whether a stored spec is what a template says, overridden by the Workflow that names it: nothing else, and nothing of an earlier
+/// Whether a stored spec is a template, overridden by the Workflow that names it: nothing else, and nothing of an earlier
 /// version of the template.
 #[must_use]
 pub fn is_merged(stored: &Json<'_>, template: &Json<'_>, own: &Json<'_>) -> bool {
@@ -114,7 +114,7 @@ fn says_same(one: &Json<'_>, other: &Json<'_>, name: &str) -> bool {
 #[derive(Default)]
 struct Encoder(HashInput);
 
-// Writes what a member of this name says; `false` if Argo would not write it back.
+// Hashes the meaning of a member of this name; `false` if Argo would not write it back.
 type Write = fn(&mut Encoder, &Json<'_>, &str) -> bool;
 
 impl Encoder {
@@ -163,7 +163,7 @@ impl Encoder {
         true
     }
 
-    // Whether any of them says something.
+    // Whether any of them has a value.
     fn members<'n, 'a: 'n>(
         &mut self,
         members: impl Iterator<Item = &'n (Text<'a>, Json<'a>)>,
@@ -185,11 +185,11 @@ impl Encoder {
     }
 
     fn amounts(&mut self, node: &Json<'_>, _: &str) -> bool {
-        let says = !node.is_empty();
-        if says {
+        let has_value = !node.is_empty();
+        if has_value {
             self.amount(node);
         }
-        says
+        has_value
     }
 
     fn amount(&mut self, node: &Json<'_>) {

@@ -43,7 +43,7 @@ pub(super) const JOB_SET: Kind = Kind {
 };
 
 fn templates<'p>(parts: &'p Parts<'_>) -> Result<Vec<Template<'p>>, TemplateError> {
-    // Its controller then adds volumes of its own, so that no Job would be what the stamp signed.
+    // Its controller then adds volumes of its own, so that no Job would match the stamp.
     let policies = parts.spec.get("volumeClaimPolicies");
     if !matches!(policies, Json::Null) && *policies != Json::Array(Vec::new()) {
         return Err(TemplateError::new(

@@ -7,7 +7,7 @@ use namesake_core::Json;
 pub struct Stop {
     /// Name of the member.
     pub member: &'static str,
-    /// Whether going from one value to the other stops the object, or makes it stop sooner. Absent is null.
+    /// Whether the change from one value to the other stops the object, or lets it stop sooner. An absent value is null.
     pub stops: fn(old: &Json<'_>, new: &Json<'_>) -> bool,
 }
 

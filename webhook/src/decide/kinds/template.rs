@@ -9,7 +9,7 @@ use thiserror::Error;
 /// Labels or annotations.
 pub type StringMap<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 
-/// What a parent says about pods that would be created from it.
+/// The pod template of a parent, as far as admission needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template<'a> {
     /// Path in the object, for messages.

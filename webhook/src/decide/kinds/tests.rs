@@ -70,7 +70,7 @@ fn parts(spec: &Value) -> Parts<'_> {
 }
 
 #[test]
-fn what_a_controller_creates_shows_what_its_parent_would_run() {
+fn the_child_of_a_controller_has_a_digest_that_the_parent_signs() {
     let template = json!({"spec": {"containers": [{"name": "main", "image": "a"}]}});
     let other = json!({"spec": {"containers": [{"name": "main", "image": "b"}]}});
     let job = json!({"template": template, "backoffLimit": 6});

@@ -1,4 +1,4 @@
-//! What the environment of a parent's pods says about whom they are for, and the credentials that it carries. Pure.
+//! Cleans the environment of a parent's pods: the variables that name a user, and credentials. Pure.
 //!
 //! Every list `env` anywhere in the spec is read: in containers, init containers and sidecars, and in each template of Argo's
 //! objects. Warnings name variables and headers, never a header's value.
@@ -11,15 +11,15 @@ use crate::review::verdict::Verdict;
 
 /// Longest warning, in bytes: the API server truncates longer ones.
 const MAX_WARNING_BYTES: usize = 120;
-/// The variable in which Metaflow says who runs a task.
+/// The variable in which Metaflow names the user of a task.
 const USER: &str = "METAFLOW_USER";
-/// The variable in which Metaflow says who deployed a flow to Argo.
+/// The variable in which Metaflow names the deployer of a flow on Argo.
 const OWNER: &str = "METAFLOW_OWNER";
 /// Headers for the metadata service, as a JSON object.
 const HEADERS: &str = "METAFLOW_SERVICE_HEADERS";
 /// What Metaflow writes as [`USER`] of every flow on Argo: not a person's name.
 const ARGO_USER: &str = "argo-workflows";
-/// Headers that carry somebody's credentials, in lower case.
+/// Headers that contain credentials, in lower case.
 const CREDENTIALS: [&str; 4] = [
     "authorization",
     "proxy-authorization",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_is_set_in_every_container_and_a_second_pass_finds_nothing() {
+    fn the_user_is_set_in_every_container_and_a_second_pass_changes_nothing() {
         for name in [USER, OWNER] {
             let mut spec = spec_with(&variable(name, "mallory"));
             let cleaned = clean_spec(ON, &bob(), &Value::Null, &spec);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn another_users_name_is_reported_and_kept_while_hygiene_is_off() {
+    fn the_name_of_another_user_causes_a_warning_while_hygiene_is_off() {
         let cleaned = clean_spec(
             OFF,
             &bob(),
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_a_change_is_kept() {
+    fn earlier_values_are_kept() {
         let old = spec_with(&variable(USER, "mallory"));
         assert_eq!(clean_spec(ON, &bob(), &old, &old), Cleaned::default());
         for new in [variable(USER, "eve"), variable(OWNER, "mallory")] {

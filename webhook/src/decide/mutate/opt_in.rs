@@ -10,8 +10,8 @@ use crate::review::patch::Patch;
 use crate::review::verdict::{Facts, Verdict};
 use crate::review::{Metadata, Object, Request};
 
-/// Decides about a CREATE or UPDATE of a Namespace: it gets the epoch `new_epoch` as it opts in, and keeps its epoch as long as it
-/// stays. What the request says about its epoch is ignored. Warns when a namespace opts in and no rule can match there.
+/// Decides about a CREATE or UPDATE of a Namespace: it gets the epoch `new_epoch` when it opts in, and keeps its epoch while it is
+/// opted in. The epoch in the request is ignored. Warns when a namespace opts in and no rule can match there.
 #[must_use]
 pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, new_epoch: &str) -> Verdict {
     let requester = &request.user_info.username;

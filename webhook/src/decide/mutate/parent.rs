@@ -1,4 +1,4 @@
-//! A parent's stamp: whose it is, and what it would run.
+//! The stamp of a parent: its user, and what it would run.
 
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
 use namesake_core::{ArgoStamp, Bound, Digest, Launcher, ObjectName, SeenObject, Stamp};
@@ -12,7 +12,7 @@ use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
 use crate::review::{Metadata, Request};
 
-/// What a stamp signs besides whose the object is.
+/// What a stamp signs besides the user of the object.
 #[derive(Clone, Debug, Default)]
 pub struct Signed {
     /// The launcher of the object that a person created, if this one was created from that.
@@ -87,8 +87,8 @@ fn sign(context: &AdmissionContext, stamp: &Stamp) -> String {
     stamp.sign(&context.keys, context.epoch_of(&stamp.namespace))
 }
 
-// The stamp that is there already, if it says the same and is as recent: a second pass over our own output changes nothing.
-// Nobody asked for what another webhook added meanwhile: the containers that we signed first stay.
+// The existing stamp, if it has the same content and is as recent: a second pass over the output of the webhook changes nothing.
+// The containers that were signed first stay, because the user did not ask for what another webhook added meanwhile.
 fn sign_or_keep(context: &AdmissionContext, metadata: &Metadata<'_>, mut wanted: Stamp) -> String {
     let name = metadata
         .name

@@ -1,4 +1,4 @@
-//! The pod: its account, our labels and annotations, the signed resolution, the gate. Nothing else changes.
+//! The patch of a pod: its account, the labels and annotations of Namesake, the signed resolution, and the gate. Nothing else changes.
 //!
 //! Not changed on purpose: `imagePullSecrets` and the `kube-api-access` volume, which the API server's ServiceAccount admission
 //! plugin added for the account that the pod came with. It only adds and never removes, so the pod keeps the pull secrets of that
@@ -127,8 +127,8 @@ fn resolution(
     })
 }
 
-// What was asked for: by the parent, where its stamp says so, whatever webhooks did before us. When another webhook changed the
-// pod after us, we are called again: nobody asked for what it added, so the list that we signed first stays.
+// The containers that the parent's stamp lists, whatever earlier webhooks did; otherwise those of the pod. If a later webhook changes
+// the pod, this webhook is called again: the list that was signed first stays, because the user did not ask for what was added.
 fn requested_containers(
     context: &AdmissionContext,
     request: &Request<'_>,
@@ -146,7 +146,7 @@ fn requested_containers(
     }
 }
 
-// The resolution that is there already, if it says the same: a second pass over our own output changes nothing.
+// The existing resolution, if it has the same content: a second pass over the output of the webhook changes nothing.
 fn sign_or_keep(
     context: &AdmissionContext,
     request: &Request<'_>,
@@ -175,7 +175,7 @@ fn sign_or_keep(
     }
 }
 
-// The final check would not read it. The API server limits names only after us, and an owner's UID not at all.
+// The final check would not read it. The API server limits names only after the webhook, and the UID of an owner not at all.
 fn too_long(bytes: usize) -> Refused {
     Refused::bad_request(format!(
         "what Namesake would sign for this pod has {bytes} bytes, and at most {MAX_SEALED_BYTES} are read: shorten its name, its \
@@ -219,7 +219,7 @@ fn change(pod: &Object<'_>, wanted: &Wanted<'_>, outcome: Outcome) -> Change {
     }
 }
 
-// Our gate comes only from us: one that is not needed would hold the pod for no reason.
+// Only the webhook sets its gate: one that is not needed would hold the pod for no reason.
 fn set_gate(patch: &mut Patch, spec: Option<&Spec<'_>>, gate: bool) {
     let present = spec.and_then(|s| s.scheduling_gates.as_ref());
     let is_ours = |gate: &Gate<'_>| gate.name.as_str() == GATE;

@@ -1,7 +1,7 @@
 //! Shadow mode: what would happen is reported and not done. Pure.
 //!
 //! In `shadow` parents are stamped, and nothing else changes: what would have been decided about a pod is written onto it, and
-//! refusals become warnings. A parent that would be refused, and one that somebody else changed, has no stamp: it has no proven
+//! refusals become warnings. A parent that would be refused, and one that another user changed, has no stamp, and so no proven
 //! requester once the namespace enforces.
 
 use namesake_api::names::{SHADOW_ANNOTATION, STAMP_ANNOTATION};
@@ -14,7 +14,7 @@ use crate::review::patch::Patch;
 use crate::review::refused::Refused;
 use crate::review::verdict::{Facts, ShadowVerdict, Verdict};
 
-/// Longest annotation that says what would have been decided about a pod, in bytes.
+/// Maximum length of the annotation with the decision about a pod, in bytes.
 const MAX_TEXT_BYTES: usize = 1000;
 /// Shown to a person whose request would be refused.
 const WARNING: &str =
@@ -52,7 +52,7 @@ pub fn shadow(role: &Role, object: &Object<'_>, is_new: bool, verdict: Verdict) 
     }
 }
 
-/// The final check in shadow mode: nobody gets a managed account by naming it, and everything else passes.
+/// The final check in shadow mode: a pod that names a managed account is refused, and everything else is admitted.
 #[must_use]
 pub fn final_check(verdict: Verdict) -> Verdict {
     let account = verdict.facts.service_account.as_deref();
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_fits_into_an_annotation_however_long_the_message_is() {
+    fn the_text_fits_into_an_annotation_whatever_the_length_of_the_message() {
         let refused = Refused::new(Reason::NotYours, "\u{e9}\n".repeat(3000));
         let text = would(&Facts::default(), &Err(refused));
         assert!(

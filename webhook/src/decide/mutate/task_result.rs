@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uid_of_the_requesting_pod_is_written_whatever_was_there_before() {
+    fn the_uid_of_the_requesting_pod_replaces_any_earlier_value() {
         let pod = r#"{"authentication.kubernetes.io/credential-id":["JTI=1"],
             "authentication.kubernetes.io/pod-name":["p"],"authentication.kubernetes.io/pod-uid":["u1"]}"#;
         assert_eq!(

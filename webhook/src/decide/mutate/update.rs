@@ -1,4 +1,4 @@
-//! A changed parent: its stamp is restored, whatever the request says; and what runs as a user is changed only by that user.
+//! A changed parent: its stamp is restored, whatever the request contains; and only its user may change what it runs.
 
 use namesake_api::names::STAMP_ANNOTATION;
 use namesake_core::{Bound, Digest, KeyRing, SealError, Stamp};
@@ -41,7 +41,7 @@ pub enum Update {
 /// Decides about a changed parent.
 ///
 /// # Errors
-/// A change of what runs by somebody to whom it does not belong.
+/// A change of what an object runs by somebody who is not its user.
 pub fn update(
     context: &AdmissionContext,
     request: &Request<'_>,
@@ -90,8 +90,8 @@ pub fn update(
     Ok(Update::Done(change))
 }
 
-// What is signed from now on. What was changed while nobody watched stays unsigned, until its user or an admin changes what it
-// runs.
+// The stamp after the change. An object that was changed while Namesake was not watching stays unsigned, until its user or an admin
+// changes what it runs.
 fn next_stamp(
     stamp: &Stamp,
     standing: Standing,

@@ -1,4 +1,4 @@
-//! What a pod's containers run, as it is signed when we first see the pod, and as the final check finds it.
+//! Digests of what a pod's containers run: signed when the pod is first reviewed, and compared by the final check.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Who adopts a pod. The controllers of Kubernetes adopt every pod that has no controller and matches their selector, whoever
+//! Adoption of pods. The controllers of Kubernetes adopt every pod that has no controller and matches their selector, whoever
 //! created it: its outcome then counts for their own object. So a pod may be adopted only by an object of its own user.
 
 use namesake_core::{Reason, User};
@@ -8,7 +8,7 @@ use crate::review::refused::Refused;
 /// As whom a pod runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunsAs {
-    /// This user, proven by the Identity of its account or by our signed resolution.
+    /// This user, proven by the Identity of its account or by its signed resolution.
     User(User),
     /// A managed account whose user is not proven.
     Unproven,

@@ -1,4 +1,4 @@
-//! Who enters a running pod: whoever does acts as the pod's user.
+//! Entering a running pod: whoever enters it acts as the pod's user.
 
 use namesake_core::{Reason, Text, User, is_managed_name};
 
@@ -27,7 +27,7 @@ pub fn pod_name<'n>(sub_resource: &str, name: &'n str) -> &'n str {
 }
 
 /// Whether a command is how Argo's controller stops a container: a signal to its first process, and nothing else. What the
-/// annotations `kill-cmd-…` of a pod say is not.
+/// annotations `kill-cmd-…` of a pod contain is not.
 #[must_use]
 pub fn is_kill_command(options: &Guarded<'_>) -> bool {
     let command: Vec<&str> = options.command.iter().flatten().map(Text::as_str).collect();

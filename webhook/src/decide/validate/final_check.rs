@@ -1,4 +1,4 @@
-//! The final check: sees the pod as it will be stored, whatever other webhooks did after us, and checks it against what we signed.
+//! The final check: it sees the pod as it will be stored, with the changes of later webhooks, and compares it with what was signed.
 //! Pure.
 //!
 //! A resolution is for one request: requester, whether it had a credential id, second, namespace, owner, the pod's name as far as it

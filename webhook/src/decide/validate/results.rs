@@ -79,7 +79,7 @@ pub fn check_task_set_status(
     pod.map(|_| ()).ok_or_else(|| not_its_pod(&of, info))
 }
 
-/// The refusal of a WorkflowTaskSet that is written by somebody else than Argo's controller.
+/// The refusal of a WorkflowTaskSet that is not written by Argo's controller.
 #[must_use]
 pub fn foreign_task_set(info: &UserInfo<'_>, object: &Metadata<'_>) -> Refused {
     let name = object.name.as_deref().unwrap_or_default();

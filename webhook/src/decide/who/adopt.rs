@@ -17,7 +17,7 @@ use crate::review::{Metadata, Request};
 pub enum Adoption {
     /// This request assigns the object to the user of this stamp.
     Requested(Stamp),
-    /// It did, and this is the stamp that we wrote before another webhook changed the object and we were called again.
+    /// It did, and this is the stamp that was written before another webhook changed the object and this one was called again.
     Signed(Stamp),
 }
 
@@ -61,7 +61,7 @@ pub fn adoption(
     })))
 }
 
-/// Checks a new parent: an adoption at its creation would be undone by webhooks that come after us.
+/// Checks a new parent: an adoption at its creation would be undone by later webhooks.
 ///
 /// # Errors
 /// It requests to be adopted.
@@ -79,8 +79,8 @@ pub fn check_new(kind: &Kind, new: &Metadata<'_>) -> Result<(), Refused> {
     }
 }
 
-/// Whether an object belongs to a parent: what a trusted controller creates belongs to its parent's user, whatever its template
-/// says.
+/// Whether an object belongs to a parent: what a trusted controller creates belongs to the user of the parent, whatever its template
+/// contains.
 #[must_use]
 pub fn is_child(metadata: &Metadata<'_>) -> bool {
     metadata.controller().and_then(kinds::of_owner).is_some()

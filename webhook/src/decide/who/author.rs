@@ -9,7 +9,7 @@ use crate::review::{Metadata, UserInfo};
 /// What a requester is to an object that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// A trusted controller that creates such objects, or creates something from them: what it writes follows from what is there.
+    /// A trusted controller that creates such objects, or creates others from them: what it writes follows from existing objects.
     Carrier,
     /// A listed updater such as Kueue: the same.
     Updater,
@@ -26,7 +26,7 @@ pub enum Standing {
 /// Who requests a change of an object.
 #[derive(Clone, Debug)]
 pub struct Author {
-    // What the rules say of them, whoever the object belongs to.
+    // Their standing by the rules, for any object.
     by_rules: Option<Standing>,
     // The name that the API server gave them, if that name alone proves who they are.
     name: Option<String>,

@@ -1,4 +1,4 @@
-//! Forged objects: created by somebody else than the controller, but so that it would take them for its own.
+//! Forged objects: not created by a controller, but such that the controller would take them for its own.
 
 use namesake_core::{Json, Launcher, Reason};
 
@@ -147,7 +147,7 @@ pub fn check_template(
     })
 }
 
-/// The refusal of an object that names somebody else's parent as its owner.
+/// The refusal of an object that names another user's parent as its owner.
 #[must_use]
 pub fn foreign_owner(kind: &Kind, reference: &ParentReference<'_>, requester: &str) -> Refused {
     let (this, owner) = (noun(kind), reference.kind);

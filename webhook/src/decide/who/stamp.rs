@@ -1,4 +1,4 @@
-//! Stamps of objects: which are valid, what a new one says, and what is refused because of them.
+//! Stamps of objects: which are valid, what a new one contains, and what is refused because of them.
 
 use std::collections::BTreeMap;
 
@@ -88,8 +88,8 @@ pub fn of_parent(
     }
 }
 
-/// On whose behalf a trusted controller creates something for a parent; `shown` is the digest of what that would run, where the
-/// parent can change.
+/// The principal for whom a trusted controller creates a child of a parent; `shown` is the digest of what the child would run, for
+/// parents that can change.
 ///
 /// # Errors
 /// When the parent's stamp is missing or not valid, or does not sign what is created.
@@ -116,7 +116,7 @@ pub fn principal_of_parent(
     ))
 }
 
-/// The stamp in an annotation, if we signed it for this very object in the present epoch of its namespace.
+/// The stamp in an annotation, if it was signed for this object in the present epoch of its namespace.
 ///
 /// # Errors
 /// Why it is not valid.
@@ -170,7 +170,7 @@ pub fn seen<'a>(
     }
 }
 
-/// A stamp that has to be there and valid, because pods of the object run as whoever it names.
+/// A stamp that must exist and be valid, because pods of the object run as the user that it names.
 ///
 /// # Errors
 /// The refusal of such a pod.
@@ -231,7 +231,7 @@ pub(crate) fn unknown_key(kind: &Kind, name: &str, error: &SealError) -> Refused
     )
 }
 
-/// The refusal of a change of `member` by somebody who may only stop or delete the object. `belongs` says whose it is.
+/// The refusal of a change of `member` by a requester who may only stop or delete the object. `belongs` says whose it is.
 pub(crate) fn not_yours(
     (kind, name): (&Kind, &str),
     requester: &str,

@@ -37,7 +37,7 @@ where
         }
     }
 
-    /// Joins the call under this key, or starts it. The call goes on when whoever started it gives up, because others
+    /// Joins the call under this key, or starts it. The call continues when its first caller gives up, because others
     /// may have joined. `None` only if the call panicked.
     pub async fn join<F>(&self, key: K, call: impl FnOnce() -> F) -> Option<Result<V, E>>
     where

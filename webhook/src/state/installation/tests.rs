@@ -16,10 +16,14 @@ fn installed() -> Installation {
 }
 
 #[test]
-fn what_is_shipped_has_no_fault_and_every_policy_of_it_is_looked_at() {
-    let there = installed();
-    assert_eq!(faults(&there), Vec::<String>::new());
-    let mut policies: Vec<_> = there.policies.iter().map(ResourceExt::name_any).collect();
+fn the_shipped_installation_has_no_fault_and_each_policy_is_checked() {
+    let installation = installed();
+    assert_eq!(faults(&installation), Vec::<String>::new());
+    let mut policies: Vec<_> = installation
+        .policies
+        .iter()
+        .map(ResourceExt::name_any)
+        .collect();
     // Advice refuses nothing.
     policies.retain(|name| name != names::TOKEN_GUARD && name != "namesake-opt-in-advice");
     policies.sort();
@@ -30,17 +34,17 @@ fn what_is_shipped_has_no_fault_and_every_policy_of_it_is_looked_at() {
 fn each_part_that_is_missing_is_a_fault() {
     let all = faults(&Installation::default());
     assert_eq!(all.len(), 2 * (names::GUARDS.len() + 1) + 4);
-    let mut there = installed();
-    there.validating = None;
-    assert_eq!(faults(&there).len(), 2);
+    let mut installation = installed();
+    installation.validating = None;
+    assert_eq!(faults(&installation).len(), 2);
 }
 
 #[test]
 fn a_policy_that_no_longer_denies_everywhere_is_a_fault() {
     let weaker = |change: &dyn Fn(&mut Installation)| {
-        let mut there = installed();
-        change(&mut there);
-        faults(&there).len()
+        let mut installation = installed();
+        change(&mut installation);
+        faults(&installation).len()
     };
     assert_eq!(
         weaker(&|i| i.policies[0].spec.as_mut().unwrap().failure_policy = Some("Ignore".to_owned())),
@@ -63,15 +67,15 @@ fn a_policy_that_no_longer_denies_everywhere_is_a_fault() {
         |b| b.match_resources = Some(MatchResources::default()),
     ];
     for change in changes {
-        let mut there = installed();
-        let mut spec = binding(&mut there);
+        let mut installation = installed();
+        let mut spec = binding(&mut installation);
         change(&mut spec);
-        let found = there
+        let found = installation
             .bindings
             .iter_mut()
             .find(|b| b.name_any() == names::GUARDS[0]);
         found.unwrap().spec = spec;
-        assert_eq!(faults(&there).len(), 1);
+        assert_eq!(faults(&installation).len(), 1);
     }
     assert_eq!(
         weaker(&|i| {

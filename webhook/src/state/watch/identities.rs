@@ -37,7 +37,7 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
     .await;
 }
 
-// A condition of the Identity as it is now: after a change of its spec the old ones say nothing.
+// A condition of the Identity as it is now: after a change of its spec the old ones do not count.
 fn condition<'i>(identity: &'i Identity, type_: &str) -> Option<&'i Condition> {
     let conditions = identity.status.as_ref().map(|status| &status.conditions)?;
     let condition = conditions::get(conditions, type_)?;
@@ -57,7 +57,7 @@ fn stalled(identity: &Identity) -> Option<Box<str>> {
 }
 
 fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
-    // What is being deleted, or serves nobody now, counts as not existing: the broker says what to do about it.
+    // An Identity that is being deleted, or that accepts no pods, counts as not existing: the broker decides what to do about it.
     let serves =
         identity.metadata.deletion_timestamp.is_none() && identity.phase().accepts_new_pods();
     let uid = identity.service_account_uid().filter(|_| serves);

@@ -40,7 +40,7 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
     }
 }
 
-/// The kinds of parents that the API server serves, by our names, and how each is read.
+/// The kinds of parents that the API server serves, by the names of this crate, and how each is read.
 pub(crate) async fn served(client: &Client) -> Result<BTreeMap<&'static str, ApiResource>, Error> {
     let kinds: Vec<&'static Kind> = kinds::parents().map(|(kind, _)| kind).collect();
     let groups: BTreeSet<&str> = kinds.iter().map(|kind| kind.group).collect();

@@ -34,7 +34,7 @@ trait Readable:
     fn runs(&self, kind: &Kind) -> Option<Digest>;
 }
 
-/// Enough for most kinds: the stamp says what the pods run.
+/// Enough for most kinds: the stamp signs what the pods run.
 type MetadataOnly = PartialObjectMeta<DynamicObject>;
 
 impl Readable for MetadataOnly {
@@ -43,7 +43,7 @@ impl Readable for MetadataOnly {
     }
 }
 
-/// For a kind whose pods run what the object itself says.
+/// For a kind whose pods run the object's own pod template.
 impl Readable for DynamicObject {
     fn runs(&self, kind: &Kind) -> Option<Digest> {
         let digest = own_digest(kind)?;
@@ -52,7 +52,7 @@ impl Readable for DynamicObject {
     }
 }
 
-// Computes what the pods of an object run, for a kind whose pods run what the object itself says.
+// Computes the digest of the pod template, for a kind whose pods run the object's own.
 fn own_digest(kind: &Kind) -> Option<fn(&Parts<'_>) -> Digest> {
     match kind.role {
         Role::Parent(ParentKind {

@@ -38,7 +38,7 @@ fn stored() -> Value {
 }
 
 #[test]
-fn what_argo_stores_of_a_template_says_what_was_deployed() {
+fn the_spec_that_argo_stores_means_the_same_as_the_deployed_one() {
     assert_eq!(digest_of(&deployed()), digest_of(&stored()));
 }
 
