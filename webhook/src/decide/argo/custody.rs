@@ -164,7 +164,7 @@ pub fn principal(
     let verified = stamp::of_metadata(context, namespace, kind, &workflow.metadata);
     let stamp = stamp::valid(verified, kind, name)?;
     let is_as_signed =
-        |argo: &Argo| is_as_signed(argo, ArgoKind::Workflow, &workflow.spec, &workflow.status);
+        |argo: &ArgoStamp| is_as_signed(argo, ArgoKind::Workflow, &workflow.spec, &workflow.status);
     if !stamp.argo.as_ref().is_some_and(is_as_signed) {
         return Err(changed(kind, name));
     }

@@ -44,7 +44,12 @@ pub fn stored_digest(status: &Json<'_>) -> Option<String> {
 
 /// Whether an object still matches its stamp.
 #[must_use]
-pub fn is_as_signed(argo: &ArgoStamp, argo_kind: ArgoKind, spec: &Json<'_>, status: &Json<'_>) -> bool {
+pub fn is_as_signed(
+    argo: &ArgoStamp,
+    argo_kind: ArgoKind,
+    spec: &Json<'_>,
+    status: &Json<'_>,
+) -> bool {
     match argo {
         ArgoStamp::Own { digest, .. } => *digest == own_digest(argo_kind, spec),
         ArgoStamp::Deployed(deployer) => stored_digest(status).as_ref() == Some(&deployer.stored),
