@@ -41,8 +41,8 @@ pub enum Output {
 /// Options of the check.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Check {
-    /// Subject whose rights are intended and are not reported: a user or service account as the API server names it, `group:NAME`, or
-    /// `webhook:NAME` for a webhook configuration; `*` matches any characters. Can be given several times.
+    /// Subject whose rights are intended and are not reported: a user or service account as the API server names it, `group:NAME`,
+    /// or `webhook:NAME` for a webhook configuration; `*` matches any characters. Can be given several times.
     #[arg(long, env = names::ENV_CHECK_TRUST, value_delimiter = ',')]
     pub trust: Vec<String>,
     /// Format of the report.

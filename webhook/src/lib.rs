@@ -5,8 +5,8 @@
 //!                              └──────────────────────────── validate ────────────────────────────────────────────▶ verdict
 //! ```
 //!
-//! `decide` is pure: state, broker and clock meet it in `admit` only. A known user's pod is answered from memory, without a call and
-//! without a lock held across a wait. Nothing here talks to Google.
+//! `decide` is pure: state, broker and clock meet it in `admit` only. A known user's pod is answered from memory, without a call
+//! and without a lock held across a wait. Nothing here talks to Google.
 
 pub mod admit;
 pub mod check;

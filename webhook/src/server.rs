@@ -127,8 +127,8 @@ impl Server {
     }
 }
 
-// Calls of the API server itself have no such header; requests that it proxies (services/proxy, pods/proxy) always have one, and come
-// from the same addresses.
+// Calls of the API server itself have no such header; requests that it proxies (services/proxy, pods/proxy) always have one, and
+// come from the same addresses.
 fn is_from_proxy(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-forwarded-")
 }

@@ -10,7 +10,8 @@ use crate::review::refused::Refused;
 use crate::state::broker::{Failure, Question};
 use crate::state::metrics::BrokerLabels;
 
-/// The identity that a decision needs. `None`: it needs none, or the identity does not exist and may not be created for this request.
+/// The identity that a decision needs. `None`: it needs none, or the identity does not exist and may not be created for this
+/// request.
 pub(super) async fn available(
     admission: &Admission<'_>,
     principal: &Principal,

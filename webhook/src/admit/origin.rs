@@ -97,8 +97,8 @@ struct OwnParent {
     launcher: Launcher,
 }
 
-// The parent that an owner reference of a new object names; `None` if it is not of a kind that the webhook knows. Refused if it is not the
-// requester's own.
+// The parent that an owner reference of a new object names; `None` if it is not of a kind that the webhook knows. Refused if it is
+// not the requester's own.
 async fn own_parent(
     admission: &Admission<'_>,
     owner: &OwnerReference<'_>,

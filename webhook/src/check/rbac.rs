@@ -190,7 +190,8 @@ impl Bound {
         }
     }
 
-    /// What it grants of a right, as flags of `kubectl create role`: the verbs and resources of its rules, nothing beyond the right.
+    /// What it grants of a right, as flags of `kubectl create role`: the verbs and resources of its rules, nothing beyond the
+    /// right.
     #[must_use]
     pub fn flags_of(&self, right: &Right) -> String {
         let mut verbs = BTreeSet::new();

@@ -1,9 +1,9 @@
 //! Argo Workflows: what admission has to understand of its objects, and why.
 //!
-//! Argo decodes an object, adds defaults and writes it back, so that the same spec can be written in different ways: [`stored`] compares
-//! specs by meaning. A Workflow runs a copy of its template, which Argo keeps under `status.storedWorkflowTemplateSpec`; [`reference`],
-//! [`deployed`] and [`custody`] determine the user of its pods. [`pods`] lists the pods that a spec will create, [`forbidden`] the ways
-//! in which a spec would give others access to them, and [`changes`] what others may change in a Workflow.
+//! Argo decodes an object, adds defaults and writes it back, so that the same spec can be written in different ways: [`stored`]
+//! compares specs by meaning. A Workflow runs a copy of its template, which Argo keeps under `status.storedWorkflowTemplateSpec`;
+//! [`reference`], [`deployed`] and [`custody`] determine the user of its pods. [`pods`] lists the pods that a spec will create,
+//! [`forbidden`] the ways in which a spec would give others access to them, and [`changes`] what others may change in a Workflow.
 
 use namesake_core::{ArgoStamp, Stamp, User};
 

@@ -99,7 +99,8 @@ pub async fn run(
     }
 }
 
-// The TLS configuration, and which clients may send reviews: those with a certificate of the authority in the file, if one is given.
+// The TLS configuration, and which clients may send reviews: those with a certificate of the authority in the file, if one is
+// given.
 fn tls(
     args: &Args,
     resolver: Arc<Resolver>,

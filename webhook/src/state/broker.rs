@@ -18,8 +18,8 @@ use crate::review::refused::Refused;
 
 pub use single_flight::SingleFlight;
 
-/// Pauses before a call whose connection failed is repeated: at once, for another replica, then while the Service still routes to the
-/// replica that is gone.
+/// Pauses before a call whose connection failed is repeated: at once, for another replica, then while the Service still routes to
+/// the replica that is gone.
 const PAUSES: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_millis(50),
@@ -142,8 +142,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Has the broker create the identity, unless it exists. A refusal is not retried here: the controller that creates the pods does that. A failed
-    /// connection is, because the broker's replicas come and go, and two calls create one identity.
+    /// Has the broker create the identity, unless it exists. A refusal is not retried here: the controller that creates the pods
+    /// does that. A failed connection is, because the broker's replicas come and go, and two calls create one identity.
     ///
     /// # Errors
     /// Why there is no identity.

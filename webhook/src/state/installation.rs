@@ -1,5 +1,5 @@
-//! Checks that the policies and webhooks of Namesake are installed as shipped. Policies cannot protect policies, so the webhook checks
-//! them. Pure.
+//! Checks that the policies and webhooks of Namesake are installed as shipped. Policies cannot protect policies, so the webhook
+//! checks them. Pure.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -21,8 +21,8 @@ pub struct Installation {
     pub validating: Option<ValidatingWebhookConfiguration>,
 }
 
-/// What is missing or refuses less than as shipped, one sentence each. An admin may change the expressions of the policies, but each
-/// policy must fail closed, be bound, and deny everywhere.
+/// What is missing or refuses less than as shipped, one sentence each. An admin may change the expressions of the policies, but
+/// each policy must fail closed, be bound, and deny everywhere.
 #[must_use]
 pub fn faults(installation: &Installation) -> Vec<String> {
     let mut faults = Vec::new();

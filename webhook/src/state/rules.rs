@@ -59,8 +59,8 @@ impl RulesInForce {
         self.decide(&mut versions)
     }
 
-    /// Sets the rules that the broker accepted last; they are used only while the current ones are not valid and this process has not
-    /// accepted any itself.
+    /// Sets the rules that the broker accepted last; they are used only while the current ones are not valid and this process has
+    /// not accepted any itself.
     pub fn set_accepted(&self, files: Option<RulesFiles>) -> Effect {
         let mut versions = self.versions.lock();
         versions.accepted = files;

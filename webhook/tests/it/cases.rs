@@ -11,9 +11,9 @@
 //! request: {operation, kind, user, groups, token, pod, dryRun, file, object, oldObject}   # pod: a pod's own token
 //! ```
 //!
-//! `returned: true`: the namespaces were opted out and in again after the signatures of this case. `$ALICE` is the name of Alice's identity.
-//! Anywhere in a case, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key that is
-//! unknown to the webhook, `key: old` with a former one), and `{$digest: {...}}` the digest of a pod template.
+//! `returned: true`: the namespaces were opted out and in again after the signatures of this case. `$ALICE` is the name of Alice's
+//! identity. Anywhere in a case, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key
+//! that is unknown to the webhook, `key: old` with a former one), and `{$digest: {...}}` the digest of a pod template.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! A model of a namespace: random people and controllers create, change and delete objects in any order, with whatever they can copy
-//! from one another. In every case a pod runs as whoever asked for what it runs, or it does not run.
+//! A model of a namespace: random people and controllers create, change and delete objects in any order, with whatever they can
+//! copy from one another. In every case a pod runs as whoever asked for what it runs, or it does not run.
 
 use proptest::prelude::*;
 
@@ -21,8 +21,8 @@ use strategies::{acts, of_a_flow, of_orphans, of_stamps, of_workflows};
 /// One act; numbers are taken modulo the number of candidates.
 #[derive(Clone, Debug)]
 enum Act {
-    /// A person creates an object, perhaps with the name and annotations of another one, or through an account that the rules allow to
-    /// act for users.
+    /// A person creates an object, perhaps with the name and annotations of another one, or through an account that the rules allow
+    /// to act for users.
     Create {
         person: usize,
         kind: usize,

@@ -1,5 +1,5 @@
-//! Argo identifies the pods, results and nodes of a Workflow by its name, not by its UID: it would take those of an earlier Workflow of
-//! the same name for the new one's, and their outcome and outputs with them.
+//! Argo identifies the pods, results and nodes of a Workflow by its name, not by its UID: it would take those of an earlier
+//! Workflow of the same name for the new one's, and their outcome and outputs with them.
 
 use namesake_core::{Reason, User};
 
@@ -16,8 +16,8 @@ const FOUND_BY_NAME: [(&str, &str); 2] = [
     ("/apis/argoproj.io/v1alpha1", "workflowtaskresults"),
 ];
 
-/// Checks the name that the requester gives to a new Workflow; one that the API server generates is new. `user`: as whom it will run,
-/// as far as that is known.
+/// Checks the name that the requester gives to a new Workflow; one that the API server generates is new. `user`: as whom it will
+/// run, as far as that is known.
 ///
 /// # Errors
 /// Something of an earlier Workflow of this name exists, or another user's Workflow has a node with this id.

@@ -117,8 +117,8 @@ impl Changed<'_> {
         custody::not_yours((self.admission.kind, name), requester, found, member)
     }
 
-    // The requester, if this deploys a template again: a template belongs to whoever deployed it last. Trusted controllers, updaters
-    // and admins leave it to whom it belongs.
+    // The requester, if this deploys a template again: a template belongs to whoever deployed it last. Trusted controllers,
+    // updaters and admins leave it to whom it belongs.
     fn new_deployer(
         &self,
         stamp: Option<&Stamp>,

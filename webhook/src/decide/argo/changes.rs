@@ -1,5 +1,5 @@
-//! Others may only stop a Workflow or a CronWorkflow. Neither has a status subresource, so whoever may update a Workflow can also write
-//! what determines its next pods: spec, status, and the labels and annotations that Argo obeys.
+//! Others may only stop a Workflow or a CronWorkflow. Neither has a status subresource, so whoever may update a Workflow can also
+//! write what determines its next pods: spec, status, and the labels and annotations that Argo obeys.
 
 use namesake_core::Json;
 

@@ -60,8 +60,8 @@ pub fn refused_change(standing: Standing, old: &Parts<'_>, new: &Parts<'_>) -> O
     }
 }
 
-/// What a stamp signs after a permitted change: the same as before, if the object matched it, and otherwise nothing new, because the
-/// object had been changed without Namesake's knowledge.
+/// What a stamp signs after a permitted change: the same as before, if the object matched it, and otherwise nothing new, because
+/// the object had been changed without Namesake's knowledge.
 #[must_use]
 pub fn signed_after_change(
     argo: &ArgoStamp,

@@ -31,9 +31,8 @@ pub fn awaited<'n>(standing: Standing, stamp: &Stamp, new: &'n Parts<'_>) -> Opt
     reference.filter(|r| r.name == template && r.cluster_scope == *cluster_scope)
 }
 
-/// The user of a Workflow in which Argo has stored a spec: the deployer of the template, if the spec is the one that the stamp of the
-/// template signed.
-/// `template`: the stamp of the template, if it is valid, and its spec.
+/// The user of a Workflow in which Argo has stored a spec: the deployer of the template, if the spec is the one that the stamp of
+/// the template signed. `template`: the stamp of the template, if it is valid, and its spec.
 #[must_use]
 pub fn deployed(stamp: &Stamp, template: Option<&(Stamp, Json<'_>)>, new: &Parts<'_>) -> ArgoStamp {
     let deployer = template.and_then(|template| deployer(stamp, template, new));

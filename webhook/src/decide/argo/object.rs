@@ -24,8 +24,8 @@ pub struct ArgoObject<'a> {
 
 objects_only!(ArgoObject);
 
-/// The digest of an object that its stamp signs: of all fields that determine what runs; for a Workflow, without those that anybody may
-/// change to stop it.
+/// The digest of an object that its stamp signs: of all fields that determine what runs; for a Workflow, without those that anybody
+/// may change to stop it.
 #[must_use]
 pub fn own_digest(argo_kind: ArgoKind, spec: &Json<'_>) -> String {
     match argo_kind {

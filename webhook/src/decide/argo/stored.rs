@@ -1,5 +1,5 @@
-//! Compares specs by meaning: Argo decodes a template, merges it with the Workflow and with its own defaults, and stores the result.
-//! The digests of the deployed spec and of the stored one are equal if the two mean the same.
+//! Compares specs by meaning: Argo decodes a template, merges it with the Workflow and with its own defaults, and stores the
+//! result. The digests of the deployed spec and of the stored one are equal if the two mean the same.
 //!
 //! Argo drops nulls, empty members and zeros, and writes quantities and parameters in its own form: so does [`digest`]. Go keeps a
 //! few zeros that mean something else than their absence ([`KEPT`]).
@@ -11,9 +11,9 @@ use namesake_core::{HashInput, Json, Text};
 
 use super::quantity::billionths;
 
-/// Members of a spec that come from the Workflow or from the controller's `workflowDefaults`, and change neither what a pod executes
-/// nor as whom: when and where it runs, what is cleaned up, and the account, which admission sets. `arguments` are what a template
-/// expects from whoever runs it.
+/// Members of a spec that come from the Workflow or from the controller's `workflowDefaults`, and change neither what a pod
+/// executes nor as whom: when and where it runs, what is cleaned up, and the account, which admission sets. `arguments` are what a
+/// template expects from whoever runs it.
 pub const NOT_COMPARED: &[&str] = &[
     "activeDeadlineSeconds",
     "affinity",

@@ -1,4 +1,5 @@
-//! The patch of a pod: its account, the labels and annotations of Namesake, the signed resolution, and the gate. Nothing else changes.
+//! The patch of a pod: its account, the labels and annotations of Namesake, the signed resolution, and the gate. Nothing else
+//! changes.
 //!
 //! Not changed on purpose: `imagePullSecrets` and the `kube-api-access` volume, which the API server's ServiceAccount admission
 //! plugin added for the account that the pod came with. It only adds and never removes, so the pod keeps the pull secrets of that
@@ -127,8 +128,9 @@ fn resolution(
     })
 }
 
-// The containers that the parent's stamp lists, whatever earlier webhooks did; otherwise those of the pod. If a later webhook changes
-// the pod, this webhook is called again: the list that was signed first stays, because the user did not ask for what was added.
+// The containers that the parent's stamp lists, whatever earlier webhooks did; otherwise those of the pod. If a later webhook
+// changes the pod, this webhook is called again: the list that was signed first stays, because the user did not ask for what was
+// added.
 fn requested_containers(
     context: &AdmissionContext,
     request: &Request<'_>,

@@ -1,9 +1,9 @@
 //! The final check: it sees the pod as it will be stored, with the changes of later webhooks, and compares it with what was signed.
 //! Pure.
 //!
-//! A resolution is for one request: requester, whether it had a credential id, second, namespace, owner, the pod's name as far as it
-//! is known, its account and what its containers run. One that was copied from another pod fits only a pod that is the same in all
-//! of these.
+//! A resolution is for one request: requester, whether it had a credential id, second, namespace, owner, the pod's name as far as
+//! it is known, its account and what its containers run. One that was copied from another pod fits only a pod that is the same in
+//! all of these.
 
 use namesake_api::names::{IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION};
 use namesake_core::{Reason, Resolution, SealError, SeenPod, User, is_managed_name};

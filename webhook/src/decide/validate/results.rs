@@ -8,8 +8,8 @@ use crate::decide::validate::guarded::{RunningPod, WorkflowOfPod};
 use crate::review::refused::Refused;
 use crate::review::{Metadata, OwnerReference, UserInfo};
 
-/// Checks who creates a WorkflowTaskResult: the pod of the step whose result it is. `pod` is the pod that the requester's credential
-/// was issued to. Its UID has been written into the result, so that only this pod can change it later.
+/// Checks who creates a WorkflowTaskResult: the pod of the step whose result it is. `pod` is the pod that the requester's
+/// credential was issued to. Its UID has been written into the result, so that only this pod can change it later.
 ///
 /// # Errors
 /// The requester is not that pod, or the result is another step's.

@@ -79,8 +79,8 @@ pub fn check_new(kind: &Kind, new: &Metadata<'_>) -> Result<(), Refused> {
     }
 }
 
-/// Whether an object belongs to a parent: what a trusted controller creates belongs to the user of the parent, whatever its template
-/// contains.
+/// Whether an object belongs to a parent: what a trusted controller creates belongs to the user of the parent, whatever its
+/// template contains.
 #[must_use]
 pub fn is_child(metadata: &Metadata<'_>) -> bool {
     metadata.controller().and_then(kinds::of_owner).is_some()

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 type SharedCall<V, E> = Shared<BoxFuture<'static, Option<Result<V, E>>>>;
 
-/// Calls in progress, and for a short while their results: until the watch shows what a call created, and so that a failing broker is
-/// not called again by every pod of a burst.
+/// Calls in progress, and for a short while their results: until the watch shows what a call created, and so that a failing broker
+/// is not called again by every pod of a burst.
 #[derive(Debug)]
 pub struct SingleFlight<K, V, E> {
     calls: Arc<Mutex<HashMap<K, SharedCall<V, E>>>>,

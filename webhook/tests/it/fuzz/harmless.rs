@@ -77,7 +77,8 @@ fn may_run_as(case: &Case, rules: &Rules, request: &Value, user: &str) -> bool {
         || (rules.is_updater(&requester) && case.carried.contains(user))
 }
 
-// A pod has a managed account only with a resolution that was signed for this request, and for a user that the requester may act for.
+// A pod has a managed account only with a resolution that was signed for this request, and for a user that the requester may act
+// for.
 fn pod(case: &Case, request: &Value, last: &Value) -> Option<String> {
     if request["kind"]["kind"] != "Pod" {
         return None;

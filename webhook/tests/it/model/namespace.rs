@@ -31,7 +31,8 @@ pub(crate) struct Namespace {
     epoch: usize,
     cluster: Cluster,
     pub(super) objects: Vec<Stored>,
-    /// How many pods got the account of a person; how many of those belong to Workflows; how many of those were started by another person.
+    /// How many pods got the account of a person; how many of those belong to Workflows; how many of those were started by another
+    /// person.
     pub(crate) pods: usize,
     pub(crate) of_workflows: usize,
     pub(crate) of_another: usize,

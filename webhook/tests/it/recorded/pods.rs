@@ -13,8 +13,8 @@ pub(super) fn name(request: &Value) -> String {
     name.unwrap_or_default().to_owned()
 }
 
-/// The first pod of each Workflow that runs a template, in the order of creation. Argo stores the merged spec of such a Workflow only
-/// after its first pod.
+/// The first pod of each Workflow that runs a template, in the order of creation. Argo stores the merged spec of such a Workflow
+/// only after its first pod.
 pub(super) fn first_of_runs_of_templates(requests: &[Value]) -> Vec<String> {
     let workflows = requests.iter().filter(|r| creates(r, "workflows"));
     let runs = workflows.filter(|r| r["object"]["spec"].get("workflowTemplateRef").is_some());
