@@ -34,7 +34,7 @@ impl From<bool> for Status {
 
 /// What to write into a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News<'a> {
+pub struct ConditionUpdate<'a> {
     /// Type of the condition, such as [`crate::names::READY`].
     pub type_: &'a str,
     /// Whether it holds.
@@ -59,18 +59,25 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     get(conditions, type_).is_some_and(|c| c.status == Status::True.as_str())
 }
 
+/// Whether the condition of this type is `True` and was observed on this generation of the object.
+#[must_use]
+pub fn holds(conditions: &[Condition], type_: &str, generation: Option<i64>) -> bool {
+    get(conditions, type_)
+        .is_some_and(|c| c.status == Status::True.as_str() && c.observed_generation == generation)
+}
+
 /// Sets a condition. `lastTransitionTime` becomes `now` only when the status changes. Returns whether anything changed, so that an
 /// unchanged status is not written.
-pub fn set(conditions: &mut Vec<Condition>, news: &News<'_>, now: Timestamp) -> bool {
+pub fn set(conditions: &mut Vec<Condition>, update: &ConditionUpdate<'_>, now: Timestamp) -> bool {
     let fresh = Condition {
-        type_: news.type_.to_owned(),
-        status: news.status.as_str().to_owned(),
-        reason: news.reason.to_owned(),
-        message: news.message.to_owned(),
-        observed_generation: news.generation,
+        type_: update.type_.to_owned(),
+        status: update.status.as_str().to_owned(),
+        reason: update.reason.to_owned(),
+        message: update.message.to_owned(),
+        observed_generation: update.generation,
         last_transition_time: Time(now),
     };
-    let Some(old) = conditions.iter_mut().find(|c| c.type_ == news.type_) else {
+    let Some(old) = conditions.iter_mut().find(|c| c.type_ == update.type_) else {
         conditions.push(fresh);
         return true;
     };
@@ -96,8 +103,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn news(status: Status, reason: &str) -> News<'_> {
-        News {
+    fn update(status: Status, reason: &str) -> ConditionUpdate<'_> {
+        ConditionUpdate {
             type_: "Ready",
             status,
             reason,
@@ -109,12 +116,12 @@ mod tests {
     #[test]
     fn the_time_changes_only_with_the_status() {
         let mut all = Vec::new();
-        assert!(set(&mut all, &news(Status::False, "Waiting"), at(1)));
-        assert!(!set(&mut all, &news(Status::False, "Waiting"), at(2)));
-        assert!(set(&mut all, &news(Status::False, "Denied"), at(3)));
+        assert!(set(&mut all, &update(Status::False, "Waiting"), at(1)));
+        assert!(!set(&mut all, &update(Status::False, "Waiting"), at(2)));
+        assert!(set(&mut all, &update(Status::False, "Denied"), at(3)));
         assert_eq!(all[0].last_transition_time, Time(at(1)));
         assert!(!is_true(&all, "Ready"));
-        assert!(set(&mut all, &news(Status::True, "Denied"), at(4)));
+        assert!(set(&mut all, &update(Status::True, "Denied"), at(4)));
         assert_eq!(all[0].last_transition_time, Time(at(4)));
         assert!(is_true(&all, "Ready"));
         assert_eq!(all.len(), 1);

@@ -119,7 +119,7 @@ pub struct IdentitySpec {
     pub pinned: bool,
     /// Whether it uses mode direct because the project had no room for its GSA when it was created.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub fallen_over: bool,
+    pub fell_back_to_direct: bool,
     /// How the binding names the KSA; always by UID in mode direct.
     #[serde(default, skip_serializing_if = "BindBy::is_name")]
     pub bind_by: BindBy,
@@ -154,12 +154,13 @@ impl BindBy {
 }
 
 impl Identity {
-    /// Whether the identity is known to work.
+    /// Whether the identity works with its current spec: `Ready` is true and was observed on this generation.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.status
-            .as_ref()
-            .is_some_and(|s| crate::conditions::is_true(&s.conditions, crate::names::READY))
+        let generation = self.metadata.generation;
+        self.status.as_ref().is_some_and(|status| {
+            crate::conditions::holds(&status.conditions, crate::names::READY, generation)
+        })
     }
 
     /// Its phase; `Provisioning` if it has no status yet.

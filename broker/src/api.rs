@@ -1,35 +1,36 @@
-//! The broker's HTTPS API: `POST /v1/identities` makes sure that an identity is there. The webhook is its only caller; what
-//! it may ask for, and everything else about the identity, the broker takes from its own copy of the rules.
+//! The broker's HTTPS API. Its only caller is the webhook, which asks `POST /v1/identities` for an identity; everything about that
+//! identity the broker takes from its own copy of the rules.
 
 mod auth;
 mod error;
 mod keyed_mutex;
-mod limit;
+mod metrics;
 mod provision;
+mod rate_limit;
 mod request;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use futures::StreamExt;
 use kube::Client;
+use namesake_api::broker_api::IdentityAnswer;
 use namesake_api::names;
+use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 pub use auth::Callers;
-pub use error::{ApiError, Reason};
-pub use limit::Buckets;
-pub use request::{Answer, Ask};
+pub use error::ApiError;
+pub use metrics::metrics_app;
+pub use rate_limit::UserRateLimits;
 
-use crate::api::keyed_mutex::Turns;
-use crate::cluster::leader::Pace;
+use crate::api::keyed_mutex::KeyedMutex;
+use crate::cluster::leader::WriteLimiter;
 use crate::cluster::namespaces::Namespaces;
 use crate::identity::store::Identities;
 use crate::server::config::Config;
@@ -37,43 +38,39 @@ use crate::server::metrics::Metrics;
 use crate::server::ready::Ready;
 use crate::server::rules::CurrentRules;
 
-/// Longest body of a request, in bytes; a real one has a few hundred.
-const BODY_BYTES: usize = 64 * 1024;
-/// As much of a longer body is read before it is refused.
-const DRAINED_BYTES: usize = 4 * 1024 * 1024;
-/// Longest that a call may take; its caller waits for less.
-const CALL: Duration = Duration::from_secs(20);
+/// Longest time that a call may take; its caller waits for less.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the handlers share.
 pub struct Broker {
-    /// The API server, as the broker.
+    /// Client for the API server.
     pub client: Client,
-    /// What the broker was told.
+    /// The configuration.
     pub config: Config,
     /// The rules in force.
     pub rules: Arc<CurrentRules>,
     /// The namespaces that opted in.
     pub namespaces: Arc<Namespaces>,
-    /// The Identities that there are.
+    /// The existing Identities.
     pub identities: Identities,
     /// Who may call.
     pub callers: Callers,
     /// New identities of each user.
-    pub buckets: Mutex<Buckets>,
-    /// Whether we can serve.
+    pub rate_limits: Mutex<UserRateLimits>,
+    /// Whether this replica can serve.
     pub ready: Arc<Ready>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// One call at a time for each identity; the others find what the first has made.
-    flights: Turns<String>,
-    /// Slowed down while somebody waits for an answer.
-    pace: Arc<Pace>,
-    /// What is written after the answer.
-    afterwards: TaskTracker,
+    /// One call at a time for each identity; the next ones find what the first has created.
+    in_flight: KeyedMutex<String>,
+    /// Slowed down while a call waits for its answer.
+    leader_writes: Arc<WriteLimiter>,
+    /// Writes that calls do not wait for.
+    background: TaskTracker,
 }
 
 impl Broker {
-    /// A broker that has answered nothing yet.
+    /// A broker for these parts.
     #[must_use]
     pub fn new(
         client: Client,
@@ -86,10 +83,10 @@ impl Broker {
     ) -> Self {
         Self {
             callers: Callers::new(&config),
-            buckets: Mutex::new(Buckets::per_minute(config.identities_per_minute)),
-            flights: Turns::default(),
-            pace: Arc::default(),
-            afterwards: TaskTracker::new(),
+            rate_limits: Mutex::new(UserRateLimits::per_minute(config.identities_per_minute)),
+            in_flight: KeyedMutex::default(),
+            leader_writes: Arc::default(),
+            background: TaskTracker::new(),
             client,
             config,
             rules,
@@ -100,16 +97,23 @@ impl Broker {
         }
     }
 
-    /// The same, which slows this pace down while somebody waits for an answer.
+    /// The same broker, which slows down this limiter while a call waits for its answer.
     #[must_use]
-    pub fn with_pace(self, pace: Arc<Pace>) -> Self {
-        Self { pace, ..self }
+    pub fn slowing_down(self, leader_writes: Arc<WriteLimiter>) -> Self {
+        Self {
+            leader_writes,
+            ..self
+        }
     }
 
-    /// Waits for what is written after answers that were given, once no more are.
+    /// Waits for the writes that calls did not wait for. To be called after the last answer.
     pub async fn finish(&self) {
-        self.afterwards.close();
-        self.afterwards.wait().await;
+        self.background.close();
+        self.background.wait().await;
+    }
+
+    fn now(&self) -> jiff::Timestamp {
+        (self.config.clock)()
     }
 }
 
@@ -119,32 +123,28 @@ pub fn app(broker: Arc<Broker>) -> Router {
         .route(names::IDENTITIES_PATH, post(identities))
         .route(names::HEALTH_PATH, get(|| async { "ok" }))
         .route(names::READY_PATH, get(readyz))
-        .method_not_allowed_fallback(|| async { ApiError::method() })
-        .fallback(|| async { ApiError::path() })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .fallback(|| async { ApiError::no_such_path() })
         .with_state(broker)
 }
 
-/// The routes of the metrics port, which others than the webhook may reach: nothing here makes anything.
-pub fn metrics_app(metrics: Arc<Metrics>) -> Router {
-    Router::new()
-        .route(names::METRICS_PATH, get(encoded))
-        .with_state(metrics)
-}
-
 async fn identities(State(broker): State<Arc<Broker>>, request: Request) -> Response {
-    let answered = tokio::time::timeout(CALL, answer(&broker, request)).await;
-    let late = || Err(ApiError::away("the API server took too long: ask again"));
-    let answered = answered.unwrap_or_else(|_| late());
+    let answered = tokio::time::timeout(CALL_TIMEOUT, answer(&broker, request)).await;
+    let answered = answered.unwrap_or_else(|_| {
+        Err(ApiError::api_server_unavailable(
+            "the API server took too long: try again",
+        ))
+    });
     let (status, response) = match answered {
         Ok(answer) => (StatusCode::OK, Json(answer).into_response()),
         Err(error) => (error.status(), error.into_response()),
     };
-    broker.metrics.answered(status.as_u16());
+    broker.metrics.request_answered(status.as_u16());
     response
 }
 
-/// The caller is checked before its body is read.
-async fn answer(broker: &Arc<Broker>, request: Request) -> Result<Answer, ApiError> {
+/// Authenticates the caller before its body is read.
+async fn answer(broker: &Arc<Broker>, request: Request) -> Result<IdentityAnswer, ApiError> {
     broker
         .callers
         .check(&broker.client, request.headers(), broker.now())
@@ -153,19 +153,14 @@ async fn answer(broker: &Arc<Broker>, request: Request) -> Result<Answer, ApiErr
     let revision = revision
         .and_then(|revision| revision.to_str().ok())
         .map(str::to_owned);
-    let body = read(request.into_body()).await?;
-    let ask = Ask::parse(&body)?;
-    let _waits = broker.pace.somebody_waits();
-    let provisioned = provision::provision(broker, &ask, revision.as_deref()).await;
-    let Ask {
-        namespace,
-        class,
-        user,
-        ..
-    } = &ask;
+    let body = request::read(request.into_body()).await?;
+    let request = request::parse(&body)?;
+    let _slow_down = broker.leader_writes.yield_to_api();
+    let provisioned = provision::provision(broker, &request, revision.as_deref()).await;
+    let (namespace, class, user) = (&request.namespace, &request.class, &request.user);
     match &provisioned {
         Ok(answer) => {
-            info!(%namespace, %class, %user, name = %answer.name, ready = answer.ready, "identity is there");
+            info!(%namespace, %class, %user, name = %answer.name, ready = answer.ready, "identity exists");
         }
         Err(error) => {
             let reason = error.reason();
@@ -175,52 +170,10 @@ async fn answer(broker: &Arc<Broker>, request: Request) -> Result<Answer, ApiErr
     provisioned
 }
 
-/// Reads a body to its end. One that is too long is refused, and read on for a while all the same: who is still sending
-/// would see a broken connection instead of the answer.
-async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
-    let (mut chunks, mut kept, mut length) = (body.into_data_stream(), Vec::new(), 0);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk
-            .map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?;
-        length += chunk.len();
-        if length > DRAINED_BYTES {
-            break;
-        }
-        if length <= BODY_BYTES {
-            kept.extend_from_slice(&chunk);
-        }
-    }
-    if length > BODY_BYTES {
-        Err(ApiError::too_large(BODY_BYTES))
-    } else {
-        Ok(kept)
-    }
-}
-
 async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
-    match broker.ready.missing() {
+    match broker.ready.why_not() {
         None => "ok".into_response(),
-        Some(what) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("waiting for {what}"),
-        )
-            .into_response(),
-    }
-}
-
-async fn encoded(State(metrics): State<Arc<Metrics>>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    // Every Identity is counted: whoever waits for an answer is served meanwhile.
-    let text = tokio::task::spawn_blocking(move || metrics.encode()).await;
-    text.map_or_else(
-        |_| StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        |text| ([(header::CONTENT_TYPE, kind)], text).into_response(),
-    )
-}
-
-impl Broker {
-    fn now(&self) -> jiff::Timestamp {
-        (self.config.clock)()
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The control loops of the leader.
+//! The controllers that the leader runs.
 
 pub mod garbage;
 pub mod gates;

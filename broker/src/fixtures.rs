@@ -1,13 +1,12 @@
-//! Objects that this crate's tests share.
+//! Objects that the tests of this crate share.
 
 use std::collections::BTreeMap;
 
 use kube::client::Body;
 use kube::{Client, Resource as _};
 use namesake_api::Identity;
+use namesake_api::broker_api::IdentityRequest;
 use namesake_core::{Rules, Source};
-
-use crate::api::Ask;
 
 pub(crate) const RULES: &str = r#"apiVersion: namesake.dev/v1alpha1
 kind: MappingRules
@@ -27,7 +26,7 @@ rules:
 - {name: everyone, match: {user: "*@acme.com"}, identity: research}
 "#;
 
-/// The same, with these lines at the end of the class.
+/// [`RULES`] with these lines at the end of the class.
 pub(crate) fn rules_with(lines: &str) -> Rules {
     let text = RULES.replace(
         "  imagePullSecrets: [registry]\n",
@@ -48,8 +47,8 @@ pub(crate) fn rules() -> Rules {
     .unwrap()
 }
 
-pub(crate) fn ask() -> Ask {
-    Ask {
+pub(crate) fn request() -> IdentityRequest {
+    IdentityRequest {
         namespace: "research".into(),
         class: "research".into(),
         user: "alice@acme.com".into(),
@@ -58,7 +57,7 @@ pub(crate) fn ask() -> Ask {
     }
 }
 
-/// A client of an API server that answers like this.
+/// A client of an API server that answers with `answer`.
 pub(crate) fn client<A>(
     answer: impl Fn(http::Request<Body>) -> A + Clone + Send + 'static,
 ) -> Client
@@ -73,7 +72,7 @@ where
 }
 
 pub(crate) fn identity() -> Identity {
-    let derived = crate::identity::derive::identity(&rules(), &ask()).unwrap();
+    let derived = crate::identity::derive::identity(&rules(), &request()).unwrap();
     let mut identity = crate::identity::objects::identity("research", &derived.name, derived.spec);
     identity.meta_mut().uid = Some("11111111-aaaa".into());
     identity.meta_mut().generation = Some(1);

@@ -1,14 +1,13 @@
-//! What the broker reads and writes at Google, and what it may: pure decisions, except where a file says otherwise.
+//! What the broker reads and writes at Google, and what it may grant.
 
 pub mod connect;
 pub mod drift_budget;
-pub mod foreign;
+pub mod foreign_members;
 pub mod grants;
-pub mod listing;
+pub mod list_accounts;
 pub mod policies;
 pub(crate) mod precheck;
 pub mod principal;
-pub(crate) mod refused;
+pub mod recorded;
 pub mod roles;
 pub(crate) mod verify;
-pub mod written;

@@ -1,12 +1,12 @@
-//! An identity as the cluster knows it: its life, its plan, its conditions and its objects. Pure, but for `status` and `store`.
+//! An identity as the cluster knows it: its life, plan, conditions and objects. Pure, except `store`.
 
 pub mod conditions;
 pub mod derive;
-pub mod failure;
+pub mod finding;
 pub mod objects;
 pub mod phase;
 pub mod plan;
-pub mod reason;
-pub mod retry;
-pub mod status;
+pub mod progress;
+pub mod retry_trigger;
+pub mod step_failure;
 pub mod store;

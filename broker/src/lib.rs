@@ -1,12 +1,13 @@
-//! The identity broker: makes identities before it answers, brings Google in line behind, and opens gates when it is proven.
+//! The identity broker: creates identities before it answers, brings Google in line with them, and opens the gates of pods whose
+//! identity works.
 //!
 //! ```text
-//! webhook ─api─▶ Identity + KSA ─controller─▶ plan ─step─▶ Google ─▶ conditions ─gates─▶ pods may run
-//!          rules decide and derive         pure    one at a time   pure
+//! webhook ─api─▶ Identity + KSA ─reconcile─▶ plan ─step by step─▶ Google ─▶ conditions ─gates─▶ pods are scheduled
+//!          rules derive it         pure                             pure
 //! ```
 //!
-//! `plan`, `conditions`, `derive`, `objects`, `gates::decide` are pure: cluster, Google and clock meet them in `api` and
-//! `controllers`. Nothing is remembered that a restart would miss. A tenant names no project, role or account.
+//! The modules of `identity` are pure, except `status` and `store`. A restart loses nothing, because everything that matters is in
+//! the cluster or at Google. A tenant never names a project, role or account: the rules do.
 
 pub mod api;
 pub mod cluster;

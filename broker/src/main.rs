@@ -1,4 +1,4 @@
-//! Starts the broker.
+//! The program `namesake-broker`.
 
 use clap::Parser as _;
 use namesake_broker::server::clean::Clean;
@@ -13,7 +13,7 @@ async fn main() -> anyhow::Result<()> {
     start_log(&args.server.log, args.server.log_format)?;
     install_crypto_provider()?;
     if let Some(Command::Clean(clean)) = &args.command {
-        return cleaned(&args, clean).await;
+        return run_clean(&args, clean).await;
     }
     let listener = bind(args.listen, "--listen")?;
     let metrics = bind(args.server.metrics_listen, "--metrics-listen")?;
@@ -25,18 +25,20 @@ async fn main() -> anyhow::Result<()> {
     run(config, client, gcp, listener, metrics, shutdown).await
 }
 
-#[expect(clippy::print_stdout, reason = "the outcome of a command")]
-async fn cleaned(args: &Args, clean: &Clean) -> anyhow::Result<()> {
+#[expect(clippy::print_stdout, reason = "the output of a command")]
+async fn run_clean(args: &Args, clean: &Clean) -> anyhow::Result<()> {
     let gcp = connect(args.endpoints()).await?;
-    let outcomes = clean
-        .run(&connect_to_cluster().await?, &gcp, args.config())
-        .await?;
+    let client = connect_to_cluster().await?;
+    let outcomes = clean.run(&client, &gcp, args.config()).await?;
     println!("{}", clean.print(&outcomes));
-    let failed = outcomes.iter().filter(|outcome| outcome.error.is_some());
-    match failed.count() {
+    match outcomes
+        .iter()
+        .filter(|outcome| outcome.error.is_some())
+        .count()
+    {
         0 => Ok(()),
         count => anyhow::bail!(
-            "{count} identities were not removed: fix what is listed above, and run this again"
+            "{count} identities were not deleted: fix the errors above, and run this again"
         ),
     }
 }

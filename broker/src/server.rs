@@ -1,4 +1,4 @@
-//! The program around API and controllers: flags, start, readiness, rules in force, metrics.
+//! The program around API and controllers: flags, start, readiness, rules in force, metrics, log.
 
 pub mod args;
 pub mod clean;
@@ -6,4 +6,5 @@ pub mod config;
 pub mod metrics;
 pub mod ready;
 pub mod rules;
+pub mod rules_watch;
 pub mod run;

@@ -54,7 +54,7 @@ fn options() -> Options {
             config.offboarding_grace = Duration::from_secs(4);
             // The book knows no second thoughts.
             config.offboarding_undo = Duration::ZERO;
-            config.look_reads_per_minute = 100_000;
+            config.drift_reads_per_minute = 100_000;
             config.timings.resync = Duration::from_secs(3);
             // The brokers' clock may go on a minute at once.
             config.timings.deadline = Duration::from_secs(90);

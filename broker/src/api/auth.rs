@@ -1,32 +1,34 @@
-//! Who calls: the API server says, by TokenReview for our audience. Only the webhook's account may.
+//! Authenticates the caller by TokenReview for the broker's audience. Only the webhook's service account may call.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use namesake_api::names;
+use namesake_core::Reason;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::{ApiError, Reason};
+use super::ApiError;
 use crate::server::config::Config;
 
-/// Most tokens remembered; each replica of the webhook has one at a time.
-const REMEMBERED: usize = 256;
+/// Most tokens in the cache; each replica of the webhook has one at a time.
+const MOST_TOKENS: usize = 256;
 
-/// Knows who may call, and remembers for a short time which tokens were good.
+/// Checks callers, and remembers for a short time which tokens were valid.
 pub struct Callers {
     allowed: String,
     lifetime: Duration,
-    good: Mutex<HashMap<[u8; 32], Timestamp>>,
+    /// SHA-256 of valid tokens, and until when they count.
+    valid: Mutex<HashMap<[u8; 32], Timestamp>>,
 }
 
 impl Callers {
-    /// Only the webhook of the same namespace may call.
+    /// Allows the webhook of the broker's namespace.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
@@ -36,14 +38,14 @@ impl Callers {
                 names::WEBHOOK_SERVICE_ACCOUNT
             ),
             lifetime: config.timings.token_cache,
-            good: Mutex::default(),
+            valid: Mutex::default(),
         }
     }
 
-    /// Lets the webhook pass.
+    /// Checks the bearer token of a request.
     ///
     /// # Errors
-    /// 401 without a good token for our audience, 403 for anybody else's, 503 when the API server cannot say.
+    /// 401 without a valid token for the broker's audience, 403 for another account, 503 when the API server does not answer.
     pub async fn check(
         &self,
         client: &Client,
@@ -52,7 +54,7 @@ impl Callers {
     ) -> Result<(), ApiError> {
         let token = bearer(headers)?;
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if self.remembers(&digest, now) {
+        if self.is_cached(&digest, now) {
             return Ok(());
         }
         let review = TokenReview {
@@ -65,23 +67,23 @@ impl Callers {
         let reviewed = Api::<TokenReview>::all(client.clone())
             .create(&PostParams::default(), &review)
             .await;
-        let reviewed = reviewed.map_err(|e| {
-            ApiError::away(format!(
-                "the API server cannot say whose token this is: {e}"
+        let reviewed = reviewed.map_err(|error| {
+            ApiError::api_server_unavailable(format!(
+                "the API server did not review the caller's token: {error}"
             ))
         })?;
-        self.judge(&reviewed.status.unwrap_or_default())?;
-        self.remember(digest, now);
+        self.authorize(&reviewed.status.unwrap_or_default())?;
+        self.cache(digest, now);
         Ok(())
     }
 
-    fn judge(&self, status: &TokenReviewStatus) -> Result<(), ApiError> {
-        let audience = status
+    fn authorize(&self, status: &TokenReviewStatus) -> Result<(), ApiError> {
+        let for_us = status
             .audiences
             .iter()
             .flatten()
             .any(|a| a == names::BROKER_AUDIENCE);
-        if status.authenticated != Some(true) || !audience {
+        if status.authenticated != Some(true) || !for_us {
             let why =
                 "the token is not valid for audience namesake-broker: mount one with that audience";
             return Err(ApiError::unauthenticated(why));
@@ -95,33 +97,29 @@ impl Callers {
             return Ok(());
         }
         let why = format!(
-            "only {} may ask for identities, not {username:?}",
+            "only {} may request identities, not {username:?}",
             self.allowed
         );
-        Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            Reason::NotTheWebhook,
-            why,
-        ))
+        Err(ApiError::new(Reason::NotTheWebhook, why))
     }
 
-    fn remembers(&self, digest: &[u8; 32], now: Timestamp) -> bool {
-        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        good.get(digest).is_some_and(|until| now < *until)
+    fn is_cached(&self, digest: &[u8; 32], now: Timestamp) -> bool {
+        let valid = self.valid.lock();
+        valid.get(digest).is_some_and(|until| now < *until)
     }
 
-    fn remember(&self, digest: [u8; 32], now: Timestamp) {
-        let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        good.retain(|_, until| now < *until);
-        if let (true, Ok(until)) = (good.len() < REMEMBERED, now.checked_add(self.lifetime)) {
-            good.insert(digest, until);
+    fn cache(&self, digest: [u8; 32], now: Timestamp) {
+        let mut valid = self.valid.lock();
+        valid.retain(|_, until| now < *until);
+        if let (true, Ok(until)) = (valid.len() < MOST_TOKENS, now.checked_add(self.lifetime)) {
+            valid.insert(digest, until);
         }
     }
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let missing =
-        || ApiError::unauthenticated("send the webhook's token: Authorization: Bearer TOKEN");
+        || ApiError::unauthenticated("send the webhook's token as Authorization: Bearer TOKEN");
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
     let (scheme, token) = value
         .to_str()
@@ -137,6 +135,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
     use k8s_openapi::api::authentication::v1::UserInfo;
 
     use super::*;
@@ -158,32 +157,36 @@ mod tests {
     }
 
     #[test]
-    fn only_the_webhook_with_a_token_for_us_passes() {
+    fn only_the_webhook_with_a_token_for_the_broker_passes() {
         let webhook = "system:serviceaccount:namesake-system:namesake-webhook";
-        assert!(callers().judge(&status(webhook, "namesake-broker")).is_ok());
-        let other = callers().judge(&status(
+        assert!(
+            callers()
+                .authorize(&status(webhook, "namesake-broker"))
+                .is_ok()
+        );
+        let other = callers().authorize(&status(
             "system:serviceaccount:research:namesake-webhook",
             "namesake-broker",
         ));
         assert_eq!(other.unwrap_err().status(), StatusCode::FORBIDDEN);
-        let audience = callers().judge(&status(webhook, "https://kubernetes.default.svc"));
+        let audience = callers().authorize(&status(webhook, "https://kubernetes.default.svc"));
         assert_eq!(audience.unwrap_err().status(), StatusCode::UNAUTHORIZED);
-        let nobody = callers().judge(&TokenReviewStatus::default());
+        let nobody = callers().authorize(&TokenReviewStatus::default());
         assert_eq!(nobody.unwrap_err().status(), StatusCode::UNAUTHORIZED);
     }
 
     #[test]
-    fn a_good_token_is_remembered_for_a_short_time_only() {
+    fn a_valid_token_is_cached_for_a_short_time_only() {
         let callers = callers();
         let at = |second| Timestamp::from_second(second).unwrap();
-        callers.remember([7; 32], at(0));
-        assert!(callers.remembers(&[7; 32], at(59)));
-        assert!(!callers.remembers(&[7; 32], at(60)));
-        assert!(!callers.remembers(&[8; 32], at(0)));
+        callers.cache([7; 32], at(0));
+        assert!(callers.is_cached(&[7; 32], at(59)));
+        assert!(!callers.is_cached(&[7; 32], at(60)));
+        assert!(!callers.is_cached(&[8; 32], at(0)));
     }
 
     #[test]
-    fn a_header_that_is_no_bearer_token_is_refused() {
+    fn a_header_that_is_not_a_bearer_token_is_refused() {
         for value in ["Basic abc", "Bearer ", "Bearer", ""] {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
             assert!(bearer(&headers).is_err(), "{value:?}");

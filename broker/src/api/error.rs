@@ -1,134 +1,79 @@
-//! Errors of the API as its caller sees them: a code, a word for programs, a sentence for people.
+//! Errors of the API as its caller gets them: a status, a reason for programs, a message for people.
 
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
-use namesake_core::{Reason as Refused, Refusal};
-use serde_json::json;
+use namesake_api::broker_api::{ErrorBody, ErrorDetails};
+use namesake_core::{Reason, Refusal};
 
-use crate::cluster::ensure;
+use crate::cluster::ensure::EnsureError;
 
-namesake_core::reasons! {
-    /// Why a call was refused.
-    pub enum Reason {
-        /// The request is not what this API takes.
-        BadRequest,
-        /// No token, or not one for us.
-        Unauthenticated,
-        /// The caller is not the webhook.
-        NotTheWebhook,
-        /// The rules do not give this user this class here.
-        NotEntitled,
-        /// An admin has suspended the identity.
-        Suspended,
-        /// The identity's user had left, and nobody says that this is the same person.
-        HasLeft,
-        /// The class gives a role that the broker may not give.
-        RoleNotAllowed,
-        /// The namespace has not opted in to this stack.
-        NotOptedIn,
-        /// This replica has just started, and has not read everything yet.
-        NotSynced,
-        /// No such path.
-        NotFound,
-        /// Something of the name is not ours.
-        Conflict,
-        /// What was there is still being deleted.
-        Leaving,
-        /// The user made too many identities in the last minute.
-        TooManyIdentities,
-        /// No rules are loaded yet.
-        RulesNotLoaded,
-        /// The caller decided by other rules than are in force here.
-        RulesDiffer,
-        /// The API server did not do what it was asked.
-        ApiServerUnavailable,
-    }
-}
-
-/// One refused call.
+/// A call that is refused.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
-    reason: &'static str,
+    reason: Reason,
     message: String,
     retry_after: Option<Duration>,
 }
 
 impl ApiError {
-    pub(crate) fn new(status: StatusCode, reason: Reason, message: impl Into<String>) -> Self {
+    /// With the status that the reason has.
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(reason.code());
         Self {
-            status,
-            reason: reason.as_str(),
+            status: status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+            reason,
             message: message.into(),
             retry_after: None,
         }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message)
+        Self::new(Reason::BadRequest, message)
     }
 
     pub(crate) fn unauthenticated(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, Reason::Unauthenticated, message)
+        Self::new(Reason::Unauthenticated, message)
     }
 
-    pub(crate) fn too_many(user: &str, limit: u32, wait: Duration) -> Self {
+    pub(crate) fn api_server_unavailable(message: impl Into<String>) -> Self {
+        Self::new(Reason::ApiServerUnavailable, message)
+    }
+
+    pub(crate) fn too_many_identities(user: &str, limit: u32, wait: Duration) -> Self {
         let message = format!(
-            "{user} may have {limit} new identities a minute and has had them: wait {} s, or ask the admin to raise the broker's --identities-per-minute",
+            "{user} may have {limit} new identities a minute, and has had them: wait {} s, or ask the admin to raise --identities-per-minute of the broker",
             wait.as_secs().max(1)
         );
-        let retry_after = Some(wait);
         Self {
-            retry_after,
-            ..Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                Reason::TooManyIdentities,
-                message,
-            )
+            retry_after: Some(wait),
+            ..Self::new(Reason::TooManyIdentities, message)
         }
     }
 
-    /// As the rules say it.
-    pub(crate) fn refused(refusal: &Refusal) -> Self {
-        let status = match refusal.reason {
-            Refused::MissingValue
-            | Refused::IllegalValue
-            | Refused::WrongValues
-            | Refused::IllegalUser => StatusCode::BAD_REQUEST,
-            _ => StatusCode::FORBIDDEN,
-        };
-        let reason = refusal.reason.as_str();
+    pub(crate) fn method_not_allowed() -> Self {
+        let message =
+            "this path has another method: POST /v1/identities, GET /healthz, GET /readyz";
         Self {
-            reason,
-            ..Self::new(status, Reason::NotEntitled, &refusal.message)
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            ..Self::bad_request(message)
         }
     }
 
-    pub(crate) fn away(message: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Reason::ApiServerUnavailable,
-            message,
-        )
-    }
-
-    pub(crate) fn method() -> Self {
-        let message = "this path takes another method: POST /v1/identities, GET /healthz, /readyz";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, Reason::BadRequest, message)
-    }
-
-    pub(crate) fn path() -> Self {
-        let message = "no such path: POST /v1/identities, GET /healthz, /readyz";
-        Self::new(StatusCode::NOT_FOUND, Reason::NotFound, message)
+    pub(crate) fn no_such_path() -> Self {
+        let message = "no such path: use POST /v1/identities, GET /healthz or GET /readyz";
+        Self::new(Reason::NotFound, message)
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
-        let message = format!(
-            "the body has more than {limit} bytes, and no real request has a tenth of that"
-        );
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Reason::BadRequest, message)
+        let message =
+            format!("the body has more than {limit} bytes; a real request has a few hundred");
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            ..Self::bad_request(message)
+        }
     }
 
     /// HTTP status.
@@ -137,39 +82,44 @@ impl ApiError {
         self.status
     }
 
-    /// The word for programs.
+    /// Why, for programs.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The sentence for people.
+    /// Why, for people, and what to do.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-impl From<ensure::Error> for ApiError {
-    fn from(error: ensure::Error) -> Self {
-        let message = error.to_string();
-        match error {
-            ensure::Error::Conflict { .. } | ensure::Error::Mark(_) => {
-                Self::new(StatusCode::CONFLICT, Reason::Conflict, message)
-            }
-            ensure::Error::Leaving { .. } => {
-                Self::new(StatusCode::CONFLICT, Reason::Leaving, message)
-            }
-            ensure::Error::Random | ensure::Error::Kube { .. } => Self::away(message),
-        }
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.reason, refusal.message)
+    }
+}
+
+impl From<EnsureError> for ApiError {
+    fn from(error: EnsureError) -> Self {
+        let reason = match error {
+            EnsureError::Mark(_) => Reason::Conflict,
+            EnsureError::Random | EnsureError::Kube { .. } => Reason::ApiServerUnavailable,
+            _ => error.reason(),
+        };
+        Self::new(reason, error.to_string())
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let code = self.status.as_u16();
-        let body = json!({"error": {"code": code, "reason": self.reason, "message": self.message}});
-        let mut response = (self.status, Json(body)).into_response();
+        let error = ErrorDetails {
+            code: self.status.as_u16(),
+            reason: self.reason.as_str().to_owned(),
+            message: self.message,
+        };
+        let mut response = (self.status, Json(ErrorBody { error })).into_response();
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response

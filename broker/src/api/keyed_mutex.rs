@@ -1,31 +1,32 @@
-//! One at a time for each key; what nobody waits for is forgotten.
+//! A mutex for each key.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
-use tokio::sync::Mutex as Turn;
+use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
-/// A lock for each key.
-pub(crate) struct Turns<K>(Mutex<HashMap<K, Weak<Turn<()>>>>);
+/// A mutex for each key; it exists as long as somebody holds it or waits for it.
+pub(crate) struct KeyedMutex<K>(Mutex<HashMap<K, Weak<AsyncMutex<()>>>>);
 
-impl<K> Default for Turns<K> {
+impl<K> Default for KeyedMutex<K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Clone + Eq + Hash> Turns<K> {
-    /// The lock of this key.
-    pub(crate) fn of(&self, key: &K) -> Arc<Turn<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
-            return turn;
+impl<K: Clone + Eq + Hash> KeyedMutex<K> {
+    /// The mutex of this key.
+    pub(crate) fn get(&self, key: &K) -> Arc<AsyncMutex<()>> {
+        let mut mutexes = self.0.lock();
+        if let Some(mutex) = mutexes.get(key).and_then(Weak::upgrade) {
+            return mutex;
         }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::new(Turn::new(()));
-        turns.insert(key.clone(), Arc::downgrade(&turn));
-        turn
+        mutexes.retain(|_, mutex| mutex.strong_count() > 0);
+        let mutex = Arc::new(AsyncMutex::new(()));
+        mutexes.insert(key.clone(), Arc::downgrade(&mutex));
+        mutex
     }
 }
 
@@ -34,13 +35,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_key_has_the_same_lock_while_somebody_holds_it() {
-        let turns = Turns::default();
-        let first = turns.of(&"a");
-        assert!(Arc::ptr_eq(&first, &turns.of(&"a")));
-        assert!(!Arc::ptr_eq(&first, &turns.of(&"b")));
+    fn the_same_key_has_the_same_mutex_while_somebody_holds_it() {
+        let mutexes = KeyedMutex::default();
+        let first = mutexes.get(&"a");
+        assert!(Arc::ptr_eq(&first, &mutexes.get(&"a")));
+        assert!(!Arc::ptr_eq(&first, &mutexes.get(&"b")));
         drop(first);
-        turns.of(&"c");
-        assert_eq!(turns.0.lock().unwrap().len(), 1);
+        mutexes.get(&"c");
+        assert_eq!(mutexes.0.lock().len(), 1);
     }
 }

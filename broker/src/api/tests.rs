@@ -1,5 +1,5 @@
 use axum::body::Body;
-use axum::http::Request as HttpRequest;
+use axum::http::{Request as HttpRequest, header};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -8,7 +8,7 @@ use super::*;
 use crate::cluster::namespaces;
 use crate::server::config;
 
-/// A broker whose API server nobody has started.
+/// A broker whose API server is not running.
 pub(super) fn broker() -> Arc<Broker> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // A port that was free a moment ago: connections are refused.
@@ -18,11 +18,11 @@ pub(super) fn broker() -> Arc<Broker> {
         .unwrap()
         .port();
     let url = format!("http://127.0.0.1:{port}").parse().unwrap();
-    broker_of(Client::try_from(kube::Config::new(url)).unwrap())
+    broker_with(Client::try_from(kube::Config::new(url)).unwrap())
 }
 
-/// A broker whose API server is this.
-pub(super) fn broker_of(client: Client) -> Arc<Broker> {
+/// A broker with this client for the API server.
+pub(super) fn broker_with(client: Client) -> Arc<Broker> {
     let ready = Arc::new(Ready::default());
     let (namespaces, _) = namespaces::watch(client.clone(), Arc::clone(&ready));
     let config = config::Config::default();
@@ -67,14 +67,14 @@ fn error(body: &str) -> (u64, String) {
 }
 
 #[tokio::test]
-async fn without_a_token_nobody_gets_anything() {
+async fn a_call_without_a_token_is_refused() {
     let (status, body) = send(&broker(), post(None, "{}")).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(error(&body), (401, "Unauthenticated".into()));
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_away_is_503_and_not_a_pass() {
+async fn without_the_api_server_no_caller_is_authenticated() {
     let (status, body) = send(&broker(), post(Some("Bearer t"), "{}")).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(error(&body).1, "ApiServerUnavailable");
@@ -82,7 +82,7 @@ async fn an_api_server_that_is_away_is_503_and_not_a_pass() {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_say_what_there_is() {
+async fn unknown_paths_and_methods_are_refused() {
     let (status, body) = send(&broker(), get("/v1/accounts")).await;
     assert_eq!((status, error(&body).0), (StatusCode::NOT_FOUND, 404));
     let (status, body) = send(&broker(), get(names::IDENTITIES_PATH)).await;
@@ -93,12 +93,12 @@ async fn unknown_paths_and_methods_say_what_there_is() {
 }
 
 #[tokio::test]
-async fn readiness_names_what_is_missing() {
+async fn readyz_names_what_is_missing() {
     let broker = broker();
     let (status, body) = send(&broker, get(names::READY_PATH)).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("namesake-rules"), "{body}");
-    use crate::server::ready::Part::*;
+    use crate::server::ready::ReadyPart::*;
     for part in [Rules, Namespaces, Certificate] {
         broker.ready.set(part);
     }
@@ -142,9 +142,9 @@ async fn the_metrics_port_has_no_api_and_the_apis_port_has_no_metrics() {
 }
 
 #[test]
-fn a_request_that_is_none_is_told_what_is_wrong() {
+fn a_body_that_is_not_a_request_is_refused_with_the_reason() {
     let good = serde_json::json!({"namespace": "n", "class": "c", "user": "u", "groups": [], "values": {"user": "u"}});
-    assert!(Ask::parse(good.to_string().as_bytes()).is_ok());
+    assert!(request::parse(good.to_string().as_bytes()).is_ok());
     let long = "x".repeat(2000);
     for (key, value) in [
         ("namespace", serde_json::json!("../kube-system")),
@@ -157,23 +157,27 @@ fn a_request_that_is_none_is_told_what_is_wrong() {
     ] {
         let mut bad = good.clone();
         bad[key] = value;
-        let refused = Ask::parse(bad.to_string().as_bytes()).unwrap_err();
+        let refused = request::parse(bad.to_string().as_bytes()).unwrap_err();
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{key}");
         assert!(refused.message().contains(key), "{}", refused.message());
     }
-    assert!(Ask::parse(b"\xff\x00").is_err());
+    assert!(request::parse(b"\xff\x00").is_err());
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_is_read_to_its_end_and_refused() {
+async fn a_body_that_is_too_long_is_read_on_and_refused() {
     let chunks = |count: usize| {
-        let chunk = || Ok::<_, std::io::Error>(axum::body::Bytes::from(vec![b' '; BODY_BYTES]));
+        let chunk =
+            || Ok::<_, std::io::Error>(axum::body::Bytes::from(vec![b' '; request::BODY_BYTES]));
         Body::from_stream(futures::stream::iter((0..count).map(move |_| chunk())))
     };
-    assert_eq!(read(chunks(1)).await.unwrap().len(), BODY_BYTES);
+    assert_eq!(
+        request::read(chunks(1)).await.unwrap().len(),
+        request::BODY_BYTES
+    );
     for count in [2, 1000] {
         assert_eq!(
-            read(chunks(count)).await.unwrap_err().status(),
+            request::read(chunks(count)).await.unwrap_err().status(),
             StatusCode::PAYLOAD_TOO_LARGE
         );
     }

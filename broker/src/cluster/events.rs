@@ -1,13 +1,12 @@
-//! Events on objects, for people who ask `kubectl describe`. One that cannot be written is not worth failing for.
+//! Events on objects, as `kubectl describe` shows them. An Event that cannot be written is only logged.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use namesake_api::names;
 use tracing::debug;
 
-use namesake_api::names;
-
-/// Longest note that the API server takes, in bytes.
+/// Longest note that the API server accepts, in bytes.
 const NOTE_BYTES: usize = 1024;
 
 /// Writes Events.
@@ -15,7 +14,7 @@ const NOTE_BYTES: usize = 1024;
 pub struct Events(Recorder);
 
 impl Events {
-    /// Events in the broker's name.
+    /// Events with the broker as their reporter.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self(Recorder::new(
@@ -24,7 +23,7 @@ impl Events {
         ))
     }
 
-    /// Something went as it should.
+    /// Something happened that needs no attention.
     pub async fn normal(&self, about: &ObjectReference, action: &str, reason: &str, note: &str) {
         self.publish(EventType::Normal, about, action, reason, note)
             .await;
@@ -47,22 +46,18 @@ impl Events {
         let event = Event {
             type_,
             reason: reason.to_owned(),
-            note: Some(shortened(note).to_owned()),
+            note: Some(truncated(note).to_owned()),
             action: action.to_owned(),
             secondary: None,
         };
         if let Err(error) = self.0.publish(&event, about).await {
-            debug!(%error, reason, "the API server did not take an Event");
+            debug!(%error, reason, "the API server did not accept an Event");
         }
     }
 }
 
-fn shortened(note: &str) -> &str {
-    let mut end = note.len().min(NOTE_BYTES);
-    while !note.is_char_boundary(end) {
-        end -= 1;
-    }
-    note.get(..end).unwrap_or_default()
+fn truncated(note: &str) -> &str {
+    &note[..note.floor_char_boundary(NOTE_BYTES)]
 }
 
 #[cfg(test)]
@@ -72,8 +67,8 @@ mod tests {
     #[test]
     fn a_long_note_is_cut_between_characters() {
         let note = "é".repeat(600);
-        assert_eq!(shortened(&note).len(), 1024);
-        assert_eq!(shortened(&format!("x{note}")).len(), 1023);
-        assert_eq!(shortened("short"), "short");
+        assert_eq!(truncated(&note).len(), 1024);
+        assert_eq!(truncated(&format!("x{note}")).len(), 1023);
+        assert_eq!(truncated("short"), "short");
     }
 }

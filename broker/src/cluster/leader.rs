@@ -1,11 +1,10 @@
-//! Which replica leads: the one that holds the Lease. Every replica answers the API; only the leader reconciles, opens
-//! gates and writes to Google, and it stops before another may start.
+//! Leader election: the replica that holds the Lease leads. Every replica answers the API; only the leader reconciles, opens
+//! gates and writes to Google, and it stops before another replica may start.
 
 mod decide;
 mod fence;
-mod pace;
+mod write_limiter;
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,40 +16,38 @@ use namesake_api::names;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use decide::{Seen, Step, decide};
+pub use decide::{LeaseDecision, ObservedLease, decide};
 pub use fence::{Fence, NotLeading};
-pub use pace::{Pace, Waits, paced};
+pub use write_limiter::{ApiCallGuard, WriteLimiter, limited};
 
-use crate::cluster::ensure;
+use crate::cluster::requests::{is_conflict, post_params};
 use crate::server::config::{Clock, Config};
 
-/// Takes part in the election in the name of this process.
+/// Takes part in the election for this process.
 pub struct Election {
     leases: Api<Lease>,
-    /// Name of this process: no other, not even its successor in the same pod, has it.
+    /// Name of this process. No other process has it, not even the next one in the same pod.
     me: String,
-    lease: Duration,
+    lease_duration: Duration,
     clock: Clock,
     fence: Arc<Fence>,
 }
 
 impl Election {
-    /// Takes part with this client, which must not be one that the fence stops.
+    /// `client` must not be behind the fence.
     #[must_use]
     pub fn new(client: Client, config: &Config, fence: Arc<Fence>) -> Self {
-        // Every RandomState has its own random keys.
-        let random = RandomState::new().hash_one(std::process::id());
         Self {
             leases: Api::namespaced(client, &config.namespace),
-            me: format!("{}_{random:016x}", config.replica),
-            lease: config.timings.lease,
+            me: format!("{}_{:016x}", config.replica, fastrand::u64(..)),
+            lease_duration: config.timings.lease,
             clock: Arc::clone(&config.clock),
             fence,
         }
     }
 
-    /// Waits for the Lease, does `work` while it holds it, and begins anew when it is lost. On `shutdown`, `work` has to end
-    /// by itself; then the Lease is given back, so that nobody waits for it to run out.
+    /// Acquires the Lease, runs `work` while it holds it, and starts again when the Lease is lost. On `shutdown`, `work` has to
+    /// end by itself; then the Lease is released, so that no other replica has to wait until it expires.
     pub async fn run(&self, shutdown: &CancellationToken, work: impl AsyncFn()) {
         loop {
             tokio::select! {
@@ -58,155 +55,160 @@ impl Election {
                 () = shutdown.cancelled() => return,
             }
             info!(me = %self.me, "leading");
-            // On the heap: everything that a leader does is in this one future.
+            // Boxed, because everything that a leader does is in this one future.
             let lost = tokio::select! {
                 () = Box::pin(work()) => false,
-                () = self.keep() => true,
+                () = self.keep_renewing() => true,
             };
-            self.fence.shut();
+            self.fence.close();
             if !lost && shutdown.is_cancelled() {
                 self.release().await;
                 return;
             }
-            warn!(me = %self.me, "leading no more: the Lease was lost");
+            warn!(me = %self.me, "not leading any more: the Lease was lost");
         }
     }
 
-    /// Ends when the Lease is ours.
+    /// Returns when this process holds the Lease.
     async fn acquire(&self) {
-        let mut seen = Seen::default();
+        let mut observed = ObservedLease::default();
         loop {
-            let wait = match self.step(&mut seen).await {
+            let wait = match self.try_acquire(&mut observed).await {
                 Ok(None) => return,
                 Ok(Some(wait)) => wait,
                 Err(error) => {
-                    warn!(%error, "the Lease cannot be had: trying again");
-                    self.renewal()
+                    warn!(%error, "failed to acquire the Lease: trying again");
+                    self.renew_interval()
                 }
             };
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// Looks once, and takes the Lease when it is free. None when it is ours now, else how long to wait.
-    async fn step(&self, seen: &mut Seen) -> Result<Option<Duration>, kube::Error> {
-        let began = Instant::now();
-        let there = self
-            .bounded(self.leases.get_opt(names::BROKER_LEASE))
+    /// Reads the Lease once, and takes it if it is free. `None` if this process holds it now, else how long to wait.
+    async fn try_acquire(
+        &self,
+        observed: &mut ObservedLease,
+    ) -> Result<Option<Duration>, kube::Error> {
+        let started = Instant::now();
+        let existing = self
+            .with_timeout(self.leases.get_opt(names::BROKER_LEASE))
             .await?;
-        let taken = match decide(there.as_ref(), &self.me, self.lease, seen, began) {
-            Step::Wait(wait) => return Ok(Some(wait.min(self.renewal()))),
-            Step::Create => {
-                let lease = self.written(Lease::default(), true);
-                self.bounded(self.leases.create(&PostParams::default(), &lease))
+        let decision = decide(
+            existing.as_ref(),
+            &self.me,
+            self.lease_duration,
+            observed,
+            started,
+        );
+        let taken = match decision {
+            LeaseDecision::Wait(wait) => return Ok(Some(wait.min(self.renew_interval()))),
+            LeaseDecision::Create => {
+                let lease = self.held(Lease::default(), true);
+                self.with_timeout(self.leases.create(&PostParams::default(), &lease))
                     .await
             }
-            Step::Take(lease) => self.replace(self.written(*lease, true)).await,
+            LeaseDecision::Take(lease) => self.replace(self.held(*lease, true)).await,
         };
         match taken {
             Ok(_) => {
-                self.fence.open_until(began + self.hold());
+                self.fence.open_until(started + self.hold());
                 Ok(None)
             }
-            // Another was faster.
-            Err(error) if ensure::is_conflict(&error) => Ok(Some(self.renewal())),
+            // Another replica was faster.
+            Err(error) if is_conflict(&error) => Ok(Some(self.renew_interval())),
             Err(error) => Err(error),
         }
     }
 
-    /// Renews the Lease for as long as it can; ends when it is lost.
-    async fn keep(&self) {
+    /// Renews the Lease as long as it can; returns when it is lost.
+    async fn keep_renewing(&self) {
         let mut renewed = Instant::now();
         while renewed.elapsed() < self.hold() {
-            tokio::time::sleep(self.renewal()).await;
-            let began = Instant::now();
+            tokio::time::sleep(self.renew_interval()).await;
+            let started = Instant::now();
             match self.renew().await {
                 Ok(true) => {
-                    renewed = began;
-                    self.fence.open_until(began + self.hold());
+                    renewed = started;
+                    self.fence.open_until(started + self.hold());
                 }
                 Ok(false) => return,
-                Err(error) => warn!(%error, "the Lease was not renewed: trying again"),
+                // If another replica wrote in between, the next read shows it. The remaining time does not grow.
+                Err(error) => warn!(%error, "failed to renew the Lease: trying again"),
             }
         }
     }
 
-    /// Renews once; false when the Lease is another's.
+    /// Renews once; false when another replica holds the Lease.
     async fn renew(&self) -> Result<bool, kube::Error> {
-        let there = self
-            .bounded(self.leases.get_opt(names::BROKER_LEASE))
-            .await?;
-        let ours = there.filter(|lease| decide::holder(lease) == Some(&self.me));
-        let Some(lease) = ours else {
+        let Some(lease) = self.own_lease().await? else {
             return Ok(false);
         };
-        match self.replace(self.written(lease, false)).await {
-            Ok(_) => Ok(true),
-            // Whoever wrote in between is seen at the next look; the time that is left is not made longer.
-            Err(error) => Err(error),
-        }
+        self.replace(self.held(lease, false)).await?;
+        Ok(true)
     }
 
-    /// Gives the Lease back.
     async fn release(&self) {
-        let given: Result<(), kube::Error> = async {
-            let there = self
-                .bounded(self.leases.get_opt(names::BROKER_LEASE))
-                .await?;
-            let ours = there.filter(|lease| decide::holder(lease) == Some(&self.me));
-            if let Some(mut lease) = ours {
+        let released: Result<(), kube::Error> = async {
+            if let Some(mut lease) = self.own_lease().await? {
                 lease.spec.get_or_insert_default().holder_identity = None;
                 self.replace(lease).await?;
             }
             Ok(())
         }
         .await;
-        match given {
-            Ok(()) => info!("the Lease is given back"),
-            Err(error) => warn!(%error, "the Lease could not be given back: it runs out"),
+        match released {
+            Ok(()) => info!("released the Lease"),
+            Err(error) => warn!(%error, "failed to release the Lease: it will expire"),
         }
     }
 
+    /// The Lease, if this process holds it.
+    async fn own_lease(&self) -> Result<Option<Lease>, kube::Error> {
+        let lease = self
+            .with_timeout(self.leases.get_opt(names::BROKER_LEASE))
+            .await?;
+        Ok(lease.filter(|lease| decide::holder(lease) == Some(&self.me)))
+    }
+
     async fn replace(&self, lease: Lease) -> Result<Lease, kube::Error> {
-        let params = PostParams {
-            field_manager: Some(names::FIELD_MANAGER_BROKER.to_owned()),
-            ..PostParams::default()
-        };
-        // With the resourceVersion that was read: of two, one succeeds.
-        self.bounded(self.leases.replace(names::BROKER_LEASE, &params, &lease))
+        // With the resourceVersion that was read: of two writers, one succeeds.
+        let params = post_params();
+        self.with_timeout(self.leases.replace(names::BROKER_LEASE, &params, &lease))
             .await
     }
 
-    fn written(&self, mut lease: Lease, anew: bool) -> Lease {
+    /// The Lease as held by this process from now on.
+    fn held(&self, mut lease: Lease, acquired: bool) -> Lease {
         let now = MicroTime((self.clock)());
         lease.metadata.name = Some(names::BROKER_LEASE.to_owned());
         let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
-        if anew {
+        if acquired {
             spec.acquire_time = Some(now.clone());
             spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(-1).saturating_add(1));
         }
         spec.holder_identity = Some(self.me.clone());
-        spec.lease_duration_seconds = i32::try_from(self.lease.as_secs().max(1)).ok();
+        spec.lease_duration_seconds = i32::try_from(self.lease_duration.as_secs().max(1)).ok();
         spec.renew_time = Some(now);
         lease
     }
 
-    /// A call that hangs must not keep us from noticing that the Lease is lost.
-    async fn bounded<T>(
+    /// A call that hangs must not hide that the Lease is lost.
+    async fn with_timeout<T>(
         &self,
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, kube::Error> {
         let late = |_| kube::Error::Service("no answer in time".into());
-        tokio::time::timeout(self.renewal() * 2, call)
+        tokio::time::timeout(self.renew_interval() * 2, call)
             .await
             .map_err(late)?
     }
 
-    fn renewal(&self) -> Duration {
-        decide::renewal(self.lease)
+    fn renew_interval(&self) -> Duration {
+        decide::renew_interval(self.lease_duration)
     }
 
     fn hold(&self) -> Duration {
-        decide::hold(self.lease)
+        decide::hold(self.lease_duration)
     }
 }

@@ -1,4 +1,4 @@
-//! Which namespaces have opted in, as the broker's own watch sees it: never as a request says.
+//! Which namespaces have opted in, as the broker's own watch shows it, never as a request claims it.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use namesake_api::{WatchBackoff, names};
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::server::ready::{Part, Ready};
+use crate::server::ready::{Ready, ReadyPart};
 
-/// The namespaces that carry the opt-in label, whatever its value.
+/// The namespaces that have the opt-in label, with any value.
 pub struct Namespaces {
     store: Store<PartialObjectMeta<Namespace>>,
     changes: watch::Receiver<()>,
@@ -23,12 +23,12 @@ pub struct Namespaces {
 impl Namespaces {
     /// Whether the namespace has opted in to this stack and is not being deleted.
     #[must_use]
-    pub fn opted_in(&self, namespace: &str, stack: &str) -> bool {
+    pub fn is_opted_in(&self, namespace: &str, stack: &str) -> bool {
         let found = self.store.get(&ObjectRef::new(namespace));
-        found.is_some_and(|n| is_in(&n, stack))
+        found.is_some_and(|namespace| is_in_stack(&namespace, stack))
     }
 
-    /// Why a namespace has not opted in to this stack, and what to do.
+    /// Why a namespace is not opted in to this stack, and what to do.
     #[must_use]
     pub fn why_not(&self, namespace: &str, stack: &str) -> String {
         let label = names::OPT_IN_LABEL;
@@ -46,40 +46,40 @@ impl Namespaces {
         )
     }
 
-    /// Whether the watch has shown all namespaces since this process started.
+    /// Whether the watch has listed all namespaces since this process started.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub fn is_synced(&self) -> bool {
         let ready = self.store.wait_until_ready().now_or_never();
         ready.is_some_and(|ready| ready.is_ok())
     }
 
     /// Names of all namespaces that have opted in to this stack and are not being deleted.
     #[must_use]
-    pub fn of_stack(&self, stack: &str) -> Vec<String> {
+    pub fn in_stack(&self, stack: &str) -> Vec<String> {
         let all = self.store.state().into_iter();
-        all.filter(|n| is_in(n, stack))
-            .map(|n| n.name_any())
+        all.filter(|namespace| is_in_stack(namespace, stack))
+            .map(|namespace| namespace.name_any())
             .collect()
     }
 
-    /// Waits until the watch has shown all; false when it has ended before.
-    pub async fn are_listed(&self) -> bool {
+    /// Waits until the watch has listed all namespaces; false if it ends before that.
+    pub async fn wait_until_synced(&self) -> bool {
         self.store.wait_until_ready().await.is_ok()
     }
 
-    /// Wakes whoever waits when the list may have changed.
+    /// Notifies of each change of the list.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.clone()
     }
 }
 
-fn is_in(namespace: &PartialObjectMeta<Namespace>, stack: &str) -> bool {
+fn is_in_stack(namespace: &PartialObjectMeta<Namespace>, stack: &str) -> bool {
     let label = namespace.labels().get(names::OPT_IN_LABEL);
     namespace.metadata.deletion_timestamp.is_none() && label.is_some_and(|value| value == stack)
 }
 
-/// The list, and the task that keeps it. The task ends only when it is dropped.
+/// The list, and the task that keeps it current. The task ends only when it is dropped.
 pub fn watch(
     client: Client,
     ready: Arc<Ready>,
@@ -94,9 +94,9 @@ pub fn watch(
         while let Some(event) = events.next().await {
             match event {
                 Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => continue,
-                Ok(watcher::Event::InitDone) => ready.set(Part::Namespaces),
+                Ok(watcher::Event::InitDone) => ready.set(ReadyPart::Namespaces),
                 Ok(_) => {}
-                Err(error) => warn!(%error, "the watch of namespaces broke and is started again"),
+                Err(error) => warn!(%error, "the watch of namespaces failed and is restarted"),
             }
             changed.send_replace(());
         }

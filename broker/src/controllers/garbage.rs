@@ -1,118 +1,127 @@
-//! What carries our mark and belongs to no Identity. Deciding is pure; `collect` looks, waits for the grace, and takes away.
+//! Garbage: accounts that have the mark of this installation and belong to no Identity. Deciding what is garbage is pure; `collect`
+//! finds it, waits, and deletes it.
 
-mod collect;
+pub mod collect;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::ServiceAccount as Account;
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::ResourceExt;
 use namesake_api::{Identity, Mark, names};
-use namesake_core::is_managed_name;
-use namesake_gcp::ServiceAccount;
+use namesake_core::{Rules, is_managed_name};
+use namesake_gcp::ServiceAccount as GoogleServiceAccount;
 
-pub use collect::run;
+use crate::cluster::requests::namespace_and_name;
 
-/// Whose we are: only what this stack made for this cluster is ours.
+/// This installation. Only what has its mark is ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ours {
-    /// Our stack.
+pub struct Installation {
+    /// Its stack.
     pub stack: String,
-    /// Our cluster.
+    /// Its cluster.
     pub cluster: String,
 }
 
-/// The names of all Identities, and the accounts at Google that they have: as hashes, because there may be many thousands.
-/// Two that have the same make something look wanted that is not, never the other way round.
+/// The names of all Identities and of their accounts at Google, as hashes, because there may be many thousands. If two hashes are
+/// equal, garbage is kept; nothing is deleted by mistake.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    seen: HashSet<u64>,
+pub struct InUse {
+    hashes: HashSet<u64>,
     hasher: RandomState,
 }
 
-/// What an Identity has.
+/// What an Identity uses.
 #[derive(Hash)]
-enum Has<'a> {
+enum Used<'a> {
     Name(&'a str, &'a str),
     Email(&'a str),
     Id(&'a str),
 }
 
-impl Wanted {
-    /// Of these Identities, whatever phase they are in.
-    pub fn of<'a>(identities: impl Iterator<Item = &'a Identity>) -> Self {
-        let mut wanted = Self::default();
-        identities.for_each(|one| wanted.add(one));
-        wanted
-    }
-
-    /// One Identity more.
+impl InUse {
+    /// Adds an Identity, whatever phase it is in.
     pub fn add(&mut self, identity: &Identity) {
-        let namespace = identity.namespace().unwrap_or_default();
-        self.insert(&Has::Name(&namespace, &identity.name_any()));
+        let (namespace, name) = namespace_and_name(identity);
+        self.insert(&Used::Name(&namespace, &name));
         if let Some(email) = &identity.spec.google_service_account {
-            self.insert(&Has::Email(email));
+            self.insert(&Used::Email(email));
         }
         let status = identity.status.as_ref();
         if let Some(id) = status.and_then(|status| status.google_service_account_id.as_ref()) {
-            self.insert(&Has::Id(id));
+            self.insert(&Used::Id(id));
         }
     }
 
-    fn insert(&mut self, what: &Has<'_>) {
-        self.seen.insert(self.hasher.hash_one(what));
+    fn insert(&mut self, used: &Used<'_>) {
+        self.hashes.insert(self.hasher.hash_one(used));
     }
 
-    fn has(&self, what: &Has<'_>) -> bool {
-        self.seen.contains(&self.hasher.hash_one(what))
+    fn contains(&self, used: &Used<'_>) -> bool {
+        self.hashes.contains(&self.hasher.hash_one(used))
     }
 }
 
-impl Ours {
-    /// The mark of something, if it is ours.
+impl Installation {
+    /// The installation that these rules are for.
+    #[must_use]
+    pub fn of(rules: &Rules) -> Self {
+        Self {
+            stack: rules.stack().to_owned(),
+            cluster: rules.cluster().to_owned(),
+        }
+    }
+
+    /// The mark in this text, if it is this installation's.
     #[must_use]
     pub fn mark(&self, text: &str) -> Option<Mark> {
         let mark: Mark = text.parse().ok()?;
-        let ours = mark.stack() == self.stack && mark.cluster() == self.cluster;
-        (ours && is_managed_name(mark.name())).then_some(mark)
+        let is_ours = mark.stack() == self.stack && mark.cluster() == self.cluster;
+        (is_ours && is_managed_name(mark.name())).then_some(mark)
     }
 
-    /// Whether a GSA is ours and nobody's: its mark is ours and names it, and no Identity has it.
+    /// Whether a GSA is garbage: it has our mark with its own name, and no Identity uses it.
     #[must_use]
-    pub fn is_dead_google_account(&self, account: &ServiceAccount, wanted: &Wanted) -> bool {
+    pub fn is_google_garbage(&self, account: &GoogleServiceAccount, in_use: &InUse) -> bool {
         let id = account.email.split('@').next().unwrap_or_default();
-        self.mark(&account.description)
-            .is_some_and(|mark| mark.name() == id)
-            && !wanted.has(&Has::Email(&account.email))
-            && !wanted.has(&Has::Id(&account.unique_id))
+        let mark = self.mark(&account.description);
+        mark.is_some_and(|mark| mark.name() == id)
+            && !in_use.contains(&Used::Email(&account.email))
+            && !in_use.contains(&Used::Id(&account.unique_id))
     }
 
-    /// Whether a KSA is ours and nobody's.
+    /// Whether a KSA is garbage: it has our mark with its own name, and there is no Identity of that name.
     #[must_use]
-    pub fn is_dead_account(&self, account: &Account, wanted: &Wanted) -> bool {
-        let at = (account.namespace().unwrap_or_default(), account.name_any());
+    pub fn is_garbage(&self, account: &ServiceAccount, in_use: &InUse) -> bool {
+        let (namespace, name) = namespace_and_name(account);
         let mark = account.annotations().get(names::MARK_ANNOTATION);
-        mark.and_then(|text| self.mark(text))
-            .is_some_and(|mark| (mark.namespace(), mark.name()) == (&*at.0, &*at.1))
-            && !wanted.has(&Has::Name(&at.0, &at.1))
+        let mark = mark.and_then(|text| self.mark(text));
+        mark.is_some_and(|mark| mark.namespace() == namespace && mark.name() == name)
+            && !in_use.contains(&Used::Name(&namespace, &name))
     }
 }
 
-/// Since when something has been nobody's. Kept in memory: after a restart the grace begins anew.
+/// Since when each object has been garbage. In memory only: after a restart the grace period begins again.
 #[derive(Debug, Default)]
-pub struct Seen(HashMap<String, Timestamp>);
+pub struct FirstSeen(HashMap<String, Timestamp>);
 
-impl Seen {
-    /// Takes note of what is nobody's now, and answers what has been for as long as the grace.
-    pub fn due(&mut self, now: Timestamp, grace: SignedDuration, dead: &[String]) -> Vec<String> {
-        self.0.retain(|key, _| dead.contains(key));
-        for key in dead {
+impl FirstSeen {
+    /// Records what is garbage now. Returns what has been garbage for at least the grace period.
+    pub fn due(
+        &mut self,
+        now: Timestamp,
+        grace: SignedDuration,
+        garbage: &[String],
+    ) -> Vec<String> {
+        self.0.retain(|key, _| garbage.contains(key));
+        for key in garbage {
             self.0.entry(key.clone()).or_insert(now);
         }
-        let old = |since: &Timestamp| now.duration_since(*since) >= grace;
-        dead.iter()
-            .filter(|key| self.0.get(*key).is_some_and(old))
+        let is_due = |since: &Timestamp| now.duration_since(*since) >= grace;
+        garbage
+            .iter()
+            .filter(|key| self.0.get(*key).is_some_and(is_due))
             .cloned()
             .collect()
     }

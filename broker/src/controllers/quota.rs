@@ -1,118 +1,119 @@
-//! What runs out: service accounts of a project at Google, room in policies, Kubernetes service accounts of the cluster. Counted
-//! on a slow cycle, forecast from the identities made lately, said in metrics, in a ConfigMap and in Events; and a creation for
-//! which there is no room is refused before Google does it.
+//! Quotas: service accounts of each project at Google, sizes of policies, Kubernetes service accounts of the cluster. They are
+//! counted periodically, forecast from recent creations, and shown in metrics, a ConfigMap and Events. A creation for which there is
+//! no room is refused before Google is asked.
 
-mod births;
-mod count;
-mod forecast;
-mod report;
+pub mod count;
+mod creation_times;
+pub mod forecast;
+pub mod report;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-pub use count::{Counting, run};
-pub use forecast::full_in;
-pub use report::{Line, Of};
-
-/// What is known about the accounts of each project.
-pub struct Quota {
-    projects: Mutex<HashMap<String, Accounts>>,
-    again: Duration,
+/// What is known about the service accounts of each project.
+pub struct ProjectQuotas {
+    projects: Mutex<HashMap<String, ProjectUsage>>,
+    retry_full_after: Duration,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Accounts {
+struct ProjectUsage {
     used: Option<u64>,
-    /// When Google said that there is no more room, and how many there were.
+    /// When Google said that the project is full, and how many accounts it had.
     full: Option<(Instant, u64)>,
 }
 
-impl Quota {
-    /// Nothing is known yet. After Google said that a project is full it is asked again in this time: somebody may have made
-    /// room, or raised the quota.
+impl ProjectQuotas {
+    /// Nothing is known yet. A full project is tried again after `retry_full_after`: somebody may have deleted accounts or raised
+    /// the quota.
     #[must_use]
-    pub fn asking_again_in(again: Duration) -> Self {
+    pub fn new(retry_full_after: Duration) -> Self {
         Self {
             projects: Mutex::default(),
-            again,
+            retry_full_after,
         }
     }
 
-    /// So many accounts are there.
-    pub fn counted(&self, project: &str, used: u64) {
-        let mut accounts = self.lock();
-        let known = accounts.entry(project.to_owned()).or_default();
-        known.used = Some(used);
-        // Fewer than when it was full: there is room again.
-        known.full = known.full.filter(|(_, at)| used >= *at);
+    fn update(&self, project: &str, change: impl FnOnce(&mut ProjectUsage)) {
+        change(self.projects.lock().entry(project.to_owned()).or_default());
     }
 
-    /// One more is there.
-    pub fn created(&self, project: &str) {
-        let mut accounts = self.lock();
-        let known = accounts.entry(project.to_owned()).or_default();
-        known.used = known.used.map(|used| used.saturating_add(1));
-        known.full = None;
+    fn get(&self, project: &str) -> ProjectUsage {
+        self.projects
+            .lock()
+            .get(project)
+            .copied()
+            .unwrap_or_default()
     }
 
-    /// One is gone.
-    pub fn deleted(&self, project: &str) {
-        let mut accounts = self.lock();
-        let known = accounts.entry(project.to_owned()).or_default();
-        known.used = known.used.map(|used| used.saturating_sub(1));
-        known.full = None;
+    /// The project has so many accounts.
+    pub fn set_count(&self, project: &str, used: u64) {
+        self.update(project, |usage| {
+            usage.used = Some(used);
+            // With fewer accounts than when it was full, there is room again.
+            usage.full = usage.full.filter(|(_, at)| used >= *at);
+        });
     }
 
-    /// Google said that there is no more room.
-    pub fn is_full(&self, project: &str) {
-        let mut accounts = self.lock();
-        let known = accounts.entry(project.to_owned()).or_default();
-        known.full = Some((Instant::now(), known.used.unwrap_or_default()));
+    /// An account was created.
+    pub fn add_created(&self, project: &str) {
+        self.update(project, |usage| {
+            usage.used = usage.used.map(|used| used.saturating_add(1));
+            usage.full = None;
+        });
     }
 
-    /// Why no account can be made, if none can: the number that an admin gave us is reached, or Google has said so lately.
+    /// An account was deleted.
+    pub fn add_deleted(&self, project: &str) {
+        self.update(project, |usage| {
+            usage.used = usage.used.map(|used| used.saturating_sub(1));
+            usage.full = None;
+        });
+    }
+
+    /// Google refused a creation because the project is full.
+    pub fn mark_full(&self, project: &str) {
+        self.update(project, |usage| {
+            usage.full = Some((Instant::now(), usage.used.unwrap_or_default()));
+        });
+    }
+
+    /// Why no account can be created, if none can: the admin's limit is reached, or Google has refused recently.
     #[must_use]
     pub fn refusal(&self, project: &str, limit: Option<u64>) -> Option<String> {
-        let known = self.lock().get(project).copied().unwrap_or_default();
-        let remedy = "remove accounts that are not used, ask Google for a higher quota, or let the class say whenFull: direct";
-        match (known.used, limit) {
-            (Some(used), Some(limit)) if used >= limit => {
-                return Some(format!(
-                    "project {project} has {used} of {limit} Google service accounts: {remedy}"
-                ));
-            }
-            _ => {}
+        let usage = self.get(project);
+        let remedy = "delete accounts that are not used, ask Google for a higher quota, or set whenFull: direct in the class";
+        if let (Some(used), Some(limit)) = (usage.used, limit)
+            && used >= limit
+        {
+            return Some(format!(
+                "project {project} has {used} of {limit} Google service accounts: {remedy}"
+            ));
         }
-        let (since, used) = known.full?;
-        if since.elapsed() >= self.again {
+        let (since, used) = usage.full?;
+        let wait = self.retry_full_after.checked_sub(since.elapsed())?;
+        if wait.is_zero() {
             return None;
         }
-        let have = match used {
+        let count = match used {
             0 => String::new(),
             used => format!(" It has {used}."),
         };
         Some(format!(
-            "Google makes no more service accounts in project {project}.{have} It is asked again in {} s: {remedy}",
-            self.again.saturating_sub(since.elapsed()).as_secs()
+            "Google creates no more service accounts in project {project}.{count} The broker tries again in {} s: {remedy}",
+            wait.as_secs()
         ))
     }
 
-    /// How many accounts a project has, and how many it may have if Google has told.
+    /// How many accounts a project has, and how many it had when Google said that it is full.
     #[must_use]
     pub fn used(&self, project: &str) -> (Option<u64>, Option<u64>) {
-        let known = self.lock().get(project).copied().unwrap_or_default();
-        (
-            known.used,
-            known.full.map(|(_, used)| used).filter(|used| *used > 0),
-        )
-    }
-
-    // Never held across an await.
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Accounts>> {
-        self.projects.lock().unwrap_or_else(PoisonError::into_inner)
+        let usage = self.get(project);
+        let full_at = usage.full.map(|(_, used)| used).filter(|used| *used > 0);
+        (usage.used, full_at)
     }
 }
 
@@ -121,37 +122,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_that_an_admin_gave_is_kept_to() {
-        let quota = Quota::asking_again_in(Duration::from_mins(10));
-        assert_eq!(quota.refusal("acme", Some(100)), None);
-        quota.counted("acme", 99);
-        assert_eq!(quota.refusal("acme", Some(100)), None);
-        quota.created("acme");
-        let why = quota.refusal("acme", Some(100)).unwrap();
+    fn the_limit_of_an_admin_is_respected() {
+        let quotas = ProjectQuotas::new(Duration::from_mins(10));
+        assert_eq!(quotas.refusal("acme", Some(100)), None);
+        quotas.set_count("acme", 99);
+        assert_eq!(quotas.refusal("acme", Some(100)), None);
+        quotas.add_created("acme");
+        let why = quotas.refusal("acme", Some(100)).unwrap();
         assert!(
             why.contains("100 of 100") && why.contains("whenFull"),
             "{why}"
         );
-        assert_eq!(quota.refusal("acme", None), None);
-        assert_eq!(quota.refusal("other", Some(100)), None);
+        assert_eq!(quotas.refusal("acme", None), None);
+        assert_eq!(quotas.refusal("other", Some(100)), None);
     }
 
     #[test]
-    fn what_google_said_is_remembered_until_there_is_room() {
-        let quota = Quota::asking_again_in(Duration::from_mins(10));
-        quota.counted("acme", 100);
-        quota.is_full("acme");
-        assert!(quota.refusal("acme", None).unwrap().contains("has 100"));
-        assert_eq!(quota.used("acme"), (Some(100), Some(100)));
-        quota.counted("acme", 100);
-        assert!(quota.refusal("acme", None).is_some());
-        quota.counted("acme", 99);
-        assert_eq!(quota.refusal("acme", None), None);
-        quota.is_full("acme");
-        quota.deleted("acme");
-        assert_eq!(quota.refusal("acme", None), None);
-        let hasty = Quota::asking_again_in(Duration::ZERO);
-        hasty.is_full("acme");
+    fn a_full_project_is_remembered_until_it_has_room() {
+        let quotas = ProjectQuotas::new(Duration::from_mins(10));
+        quotas.set_count("acme", 100);
+        quotas.mark_full("acme");
+        assert!(quotas.refusal("acme", None).unwrap().contains("has 100"));
+        assert_eq!(quotas.used("acme"), (Some(100), Some(100)));
+        quotas.set_count("acme", 100);
+        assert!(quotas.refusal("acme", None).is_some());
+        quotas.set_count("acme", 99);
+        assert_eq!(quotas.refusal("acme", None), None);
+        quotas.mark_full("acme");
+        quotas.add_deleted("acme");
+        assert_eq!(quotas.refusal("acme", None), None);
+        let hasty = ProjectQuotas::new(Duration::ZERO);
+        hasty.mark_full("acme");
         assert_eq!(hasty.refusal("acme", None), None);
     }
 }

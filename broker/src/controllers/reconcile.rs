@@ -1,186 +1,90 @@
-//! The identity controller: brings the cluster and Google in line with each Identity, one bounded step at a time. Every step
-//! is repeatable, and nothing is remembered that a restart would miss: `status` and Google say where to go on.
+//! The identity controller: brings the cluster and Google in line with each Identity, one bounded step at a time. Every step can be
+//! repeated, and a restart loses nothing: status and Google show where to go on.
 
 mod advance;
-mod allowed;
 mod cleanup;
-mod google;
-mod leave;
-mod leftovers;
+pub mod context;
+mod drift_check;
+mod memories;
 mod memory;
+mod outcome;
 mod phase_change;
-mod run_step;
-mod step;
+pub(crate) mod step;
+mod step_run;
+mod write;
 
 use std::sync::Arc;
 
 use futures::channel::mpsc;
 use futures::{FutureExt, Stream, StreamExt};
-use jiff::Timestamp;
 use kube::runtime::applier;
 use kube::runtime::controller::{self, Action, ReconcileRequest};
 use kube::runtime::finalizer::{self, finalizer};
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, ResourceExt};
 use namesake_api::Identity;
 use namesake_api::names::FINALIZER;
-use namesake_gcp::Gcp;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 
-use crate::cluster::cluster_id::Place;
-use crate::cluster::events::Events;
-use crate::cluster::namespaces::Namespaces;
-use crate::controllers::gates::{Accounts, Changes};
-use crate::controllers::quota::Quota;
-use crate::google::drift_budget::{Looks, shares};
-use crate::google::policies::Policies;
-use crate::google::precheck::buckets::Buckets;
-use crate::google::precheck::rights::Rights;
-use crate::google::refused::RefusedCreations;
-use crate::google::verify::Proofs;
-use crate::identity::conditions;
-use crate::identity::store::{Identities, Kept, Touched, requests};
-use crate::server::config::Config;
-use crate::server::metrics::Metrics;
-use crate::server::rules::CurrentRules;
-pub(crate) use leave::take_down;
-use memory::Memories;
+use crate::cluster::requests::namespace_and_name;
+use crate::controllers::reconcile::context::Context;
+use crate::identity::store::{Identities, IdentityChange, PackedIdentity, requests};
 
-/// Identities that are worked on at the same time. Most of them wait for their turn at Google, or for one write of a policy that
-/// they share: fewer would leave that write half empty.
+/// Identities that are reconciled at the same time. Most of them wait for their turn at Google, or for a write of a policy that they
+/// share: with fewer, such a write would carry fewer changes.
 const CONCURRENCY: u16 = 512;
 
-/// What reconciles share.
-pub struct Context {
-    /// The API server, as the broker.
-    pub client: Client,
-    /// Google.
-    pub gcp: Gcp,
-    /// What the broker was told.
-    pub config: Config,
-    /// The rules in force.
-    pub rules: Arc<CurrentRules>,
-    /// The namespaces that opted in.
-    pub namespaces: Arc<Namespaces>,
-    /// Events on Identities.
-    pub events: Events,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Tells the gates which Identity has changed.
-    pub changed: Changes,
-    /// Managed KSAs, as the gates' watches show them.
-    pub accounts: Arc<Accounts>,
-    /// The one writer of each policy.
-    pub policies: Policies,
-    /// What is known about the accounts of each project.
-    pub quota: Arc<Quota>,
-    /// Which cluster this is.
-    pub place: Arc<Place>,
-    proofs: Proofs,
-    buckets: Buckets,
-    rights: Rights,
-    refused_creations: RefusedCreations,
-    looks: Looks,
-    /// Turns for pages of accounts.
-    pub listings: Arc<Looks>,
-    memories: Memories,
-}
-
-impl Context {
-    /// A context that remembers nothing yet.
-    #[must_use]
-    pub fn new(
-        client: Client,
-        gcp: &Gcp,
-        config: Config,
-        rules: Arc<CurrentRules>,
-        namespaces: Arc<Namespaces>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let events = Events::new(client.clone());
-        // One bounded step at a time: what takes longer is tried again, with a reason in the condition.
-        let gcp = gcp.within(config.timings.step / 3);
-        let (looks, listings) = shares(config.look_reads_per_minute);
-        let proofs = Proofs::new(config.proofs_at_once, Arc::clone(&metrics));
-        Self {
-            policies: Policies::new(gcp.clone(), config.timings.policies, config.policy_room),
-            quota: Arc::new(Quota::asking_again_in(config.timings.count)),
-            gcp,
-            client,
-            config,
-            rules,
-            namespaces,
-            events,
-            metrics,
-            changed: Changes::default(),
-            accounts: Arc::default(),
-            place: Arc::default(),
-            proofs,
-            buckets: Buckets::default(),
-            rights: Rights::default(),
-            refused_creations: RefusedCreations::default(),
-            looks: Looks::per_minute(looks),
-            listings: Arc::new(Looks::per_minute(listings)),
-            memories: Memories::default(),
-        }
-    }
-
-    /// Whether the rules still make this identity.
-    fn is_wanted(&self, identity: &Identity) -> bool {
-        let rules = self.rules.current();
-        rules.is_none_or(|rules| crate::identity::derive::again(&rules, identity).is_ok())
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.config.clock)()
-    }
-}
-
-/// Why a reconcile is tried again.
+/// Why a reconcile failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The API server did not do what it was asked.
-    #[error("the API server did not take {what}: {source}")]
+pub enum ReconcileError {
+    /// The API server refused or did not answer.
+    #[error("the API server did not accept {what}: {source}")]
     Kube {
-        /// What was asked.
+        /// The request.
         what: &'static str,
         /// Its answer.
         source: kube::Error,
     },
-    /// Something at Google is still there.
+    /// A step failed for a reason that the message gives.
     #[error("{0}")]
-    Google(String),
-    /// The finalizer could not be put on or taken off, or what it stands for failed.
+    Step(String),
+    /// The finalizer could not be added or removed, or what it guards failed.
     #[error(transparent)]
-    Finalizer(#[from] Box<finalizer::Error<Error>>),
+    Finalizer(#[from] Box<finalizer::Error<ReconcileError>>),
 }
 
-/// Brings one Identity a step further.
+/// Brings one Identity closer to its goal.
 ///
 /// # Errors
 /// When the API server refuses, or a deletion cannot be finished yet.
-pub async fn reconcile(kept: Arc<Kept>, context: Arc<Context>) -> Result<Action, Error> {
-    let Some(identity) = kept.unpack() else {
+pub async fn reconcile(
+    packed: Arc<PackedIdentity>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let Some(identity) = packed.unpack() else {
         return Ok(Action::await_change());
     };
-    let namespace = identity.namespace().unwrap_or_default();
-    context.changed.tell(&namespace, &identity.name_any());
+    let (namespace, name) = namespace_and_name(&identity);
+    context.changes.notify(&namespace, &name);
     let Some(rules) = context.rules.current() else {
         return Ok(Action::requeue(context.config.timings.retry.1));
     };
     if rules.stack() != identity.spec.stack {
         return Ok(Action::await_change());
     }
-    let at_rest = conditions::works(&identity);
-    let work = finalized(identity, context);
-    if at_rest {
+    let is_at_rest = identity.is_ready();
+    let work = apply_or_clean_up(identity, context);
+    if is_at_rest {
         return work.await;
     }
-    on_its_own(work).await
+    in_own_task(work).await
 }
 
-async fn finalized(identity: Identity, context: Arc<Context>) -> Result<Action, Error> {
+async fn apply_or_clean_up(
+    identity: Identity,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
     let namespace = identity.namespace().unwrap_or_default();
     let api: Api<Identity> = Api::namespaced(context.client.clone(), &namespace);
     let done = finalizer(&api, FINALIZER, Arc::new(identity), |event| async {
@@ -190,14 +94,14 @@ async fn finalized(identity: Identity, context: Arc<Context>) -> Result<Action, 
         }
     });
     done.await
-        .map_err(|error| Error::Finalizer(Box::new(error)))
+        .map_err(|error| ReconcileError::Finalizer(Box::new(error)))
 }
 
-/// A reconcile as a task, which ends when nobody waits for it any more. The controller polls all that are under way whenever one
-/// can go on: hundreds of newcomers' would be entered each time.
-async fn on_its_own(
-    work: impl Future<Output = Result<Action, Error>> + Send + 'static,
-) -> Result<Action, Error> {
+/// Runs a reconcile as a task, which is aborted when nobody waits for it any more. Otherwise the controller would poll hundreds of
+/// reconciles whenever one of them can go on.
+async fn in_own_task(
+    work: impl Future<Output = Result<Action, ReconcileError>> + Send + 'static,
+) -> Result<Action, ReconcileError> {
     let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     match task.await {
         Ok(done) => done,
@@ -209,60 +113,58 @@ async fn on_its_own(
     }
 }
 
-/// Waits longer after each failure of the same Identity.
-fn error_policy(identity: &Identity, error: &Error, context: &Context) -> Action {
-    let mut memory = context.memories.of(identity);
+/// Backs off after each failure of the same Identity.
+fn error_policy(identity: &Identity, error: &ReconcileError, context: &Context) -> Action {
+    let mut memory = context.memories.get(identity);
     memory.failures = memory.failures.saturating_add(1);
-    let wait = context
-        .config
-        .timings
-        .backoff(memory.failures, &identity.uid().unwrap_or_default());
-    context.memories.keep(identity, memory);
-    let (name, namespace) = (
-        identity.name_any(),
-        identity.namespace().unwrap_or_default(),
-    );
+    let uid = identity.uid().unwrap_or_default();
+    let wait = context.config.timings.backoff(memory.failures, &uid);
+    context.memories.put(identity, memory);
+    let (namespace, name) = namespace_and_name(identity);
     warn!(%error, %name, %namespace, wait_ms = wait.as_millis(), "reconcile failed");
     Action::requeue(wait)
 }
 
-/// Every Identity, each time that the rules change: they say what it is.
-fn on_rules(context: &Context) -> impl Stream<Item = Touched> + Send + 'static {
+/// All Identities, each time that the rules change.
+fn on_rules_change(context: &Context) -> impl Stream<Item = IdentityChange> + Send + 'static {
     futures::stream::unfold(context.rules.changes(), |mut changes| async move {
         changes.changed().await.ok()?;
-        Some((Touched::All, changes))
+        Some((IdentityChange::All, changes))
     })
 }
 
-/// Reconciles until `shutdown`: all that are there, what `touched` says has changed, and what others ask for through `asked`.
+/// Reconciles until `shutdown`: all existing Identities, those that change, and those that others request.
 pub async fn run(
     context: Arc<Context>,
     identities: Identities,
-    touched: impl Stream<Item = Touched> + Send + 'static,
-    asked: mpsc::UnboundedReceiver<ObjectRef<Kept>>,
+    changes: impl Stream<Item = IdentityChange> + Send + 'static,
+    requested: mpsc::UnboundedReceiver<ObjectRef<PackedIdentity>>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    let touched = futures::stream::select(touched, on_rules(&context));
-    let watched = requests(identities.clone(), touched);
-    let asked = asked.map(|object| Ok(ReconcileRequest::from(object)));
+    let changes = futures::stream::select(changes, on_rules_change(&context));
+    let changed = requests(identities.clone(), changes);
+    let requested = requested.map(|object| Ok(ReconcileRequest::from(object)));
     let queue =
-        futures::stream::select(watched.boxed(), asked.boxed()).take_until(shutdown.boxed());
+        futures::stream::select(changed.boxed(), requested.boxed()).take_until(shutdown.boxed());
     let config = controller::Config::default().concurrency(CONCURRENCY);
-    let policy = |kept: Arc<Kept>, error: &Error, context: Arc<Context>| match kept.unpack() {
-        Some(identity) => error_policy(&identity, error, &context),
-        None => Action::await_change(),
+    let policy = |packed: Arc<PackedIdentity>, error: &ReconcileError, context: Arc<Context>| {
+        packed
+            .unpack()
+            .map_or_else(Action::await_change, |identity| {
+                error_policy(&identity, error, &context)
+            })
     };
-    let reconciler = |kept, context| reconcile(kept, context).boxed();
+    let reconciler = |packed, context| reconcile(packed, context).boxed();
     let store = identities.store();
     applier(reconciler, policy, context, store, queue, config)
         .for_each(|result| async move {
             match result {
-                // Deleted between the request and the reconcile; or already said by `error_policy`.
+                // The Identity was deleted meanwhile, or `error_policy` has logged the error.
                 Ok(_)
                 | Err(
                     controller::Error::ObjectNotFound(_) | controller::Error::ReconcilerFailed(..),
                 ) => {}
-                Err(error) => warn!(%error, "the watch of Identities broke and is started again"),
+                Err(error) => warn!(%error, "the queue of Identities failed"),
             }
         })
         .await;

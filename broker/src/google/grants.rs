@@ -1,4 +1,4 @@
-//! What grants are at Google: which edits of which policies, under which condition. Pure.
+//! Grants as Google has them: edits of policies, with conditions. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use namesake_gcp::{Condition, Edit, MemberBinding, Resource};
 
 use crate::identity::plan::resource;
 
-/// Title of our conditions, for people; and part of what tells our bindings from others'.
+/// Title of our conditions. It also tells our bindings from those of others.
 const TITLE: &str = "namesake";
 
-/// The condition that a grant is given under: only on objects whose names begin so, and on lists of those.
+/// The condition of a grant with a prefix: only objects whose names begin with it, and lists of those.
 #[must_use]
 pub fn condition(grant: &Grant) -> Option<Condition> {
     let (bucket, prefix) = (grant.bucket.as_ref()?, grant.prefix.as_ref()?);
@@ -24,7 +24,7 @@ pub fn condition(grant: &Grant) -> Option<Condition> {
     })
 }
 
-/// What gives an identity its roles in one policy. A pinned GSA gets none.
+/// The edits that grant an identity its roles in one policy. A pinned GSA gets none.
 #[must_use]
 pub fn edits(spec: &IdentitySpec, on: &Resource, member: &str) -> Vec<Edit> {
     let grants = spec.grants.iter().filter(|_| !spec.pinned);
@@ -32,7 +32,7 @@ pub fn edits(spec: &IdentitySpec, on: &Resource, member: &str) -> Vec<Edit> {
     here.map(|grant| Edit::Add(entry(grant, member))).collect()
 }
 
-/// The roles by policy that can be tested there: what is given under a condition on objects does not show on their bucket.
+/// The roles that can be tested on their resource: a grant with a condition on objects does not show on the bucket.
 #[must_use]
 pub fn testable(spec: &IdentitySpec) -> BTreeMap<Resource, BTreeSet<String>> {
     let mut roles: BTreeMap<Resource, BTreeSet<String>> = BTreeMap::new();
@@ -55,7 +55,7 @@ fn entry(grant: &Grant, member: &str) -> MemberBinding {
     }
 }
 
-/// A text in CEL: as in JSON, whatever is in it.
+/// A string literal in CEL, which is the same as in JSON.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_a_condition_on_objects_and_on_lists_of_them() {
+    fn a_prefix_becomes_a_condition_on_objects_and_on_lists_of_them() {
         assert_eq!(
             condition(&prefix()).unwrap().expression,
             r#"resource.name.startsWith("projects/_/buckets/acme-mf/objects/users/a/") || api.getAttribute("storage.googleapis.com/objectListPrefix", "").startsWith("users/a/")"#
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_shows_on_a_resource_is_tested_there() {
+    fn a_grant_with_a_prefix_is_not_tested_on_its_bucket() {
         assert_eq!(testable(&spec(vec![prefix()])), BTreeMap::new());
         let mut pinned = spec(vec![Grant {
             prefix: None,

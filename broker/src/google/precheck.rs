@@ -1,5 +1,6 @@
-//! What must hold at Google before anything is written there.
+//! What must hold at Google before the broker writes a grant there.
 
 pub(crate) mod buckets;
-pub(crate) mod rights;
+pub(crate) mod permissions;
+pub(crate) mod refused_creations;
 mod ttl_set;

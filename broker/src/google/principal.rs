@@ -1,7 +1,8 @@
 //! How Google names a KSA: pool, issuer, members of policies. Pure.
 
-use kube::ResourceExt;
 use namesake_api::Identity;
+
+use crate::cluster::requests::namespace_and_name;
 
 /// The project in a cluster's name `projects/P/locations/L/clusters/C`.
 #[must_use]
@@ -27,31 +28,28 @@ pub fn exchange_audience(cluster: &str) -> String {
     format!("identitynamespace:{}:{}", pool(cluster), issuer(cluster))
 }
 
-/// The member that lets the KSA act as its GSA. By name, as documented for it: whoever re-creates the KSA is stopped by the
-/// API server's policies, and a re-created one is proven again before pods may use it.
+/// The member that lets the KSA act as its GSA: by name, as Google documents it. A policy of the API server keeps others from
+/// creating the KSA again, and one that was created again is proven before pods may use it.
 #[must_use]
-pub fn binding(identity: &Identity) -> String {
-    let (namespace, name) = (
-        identity.namespace().unwrap_or_default(),
-        identity.name_any(),
-    );
+pub fn member_by_name(identity: &Identity) -> String {
+    let (namespace, name) = namespace_and_name(identity);
     format!(
         "serviceAccount:{}[{namespace}/{name}]",
         pool(&identity.spec.cluster)
     )
 }
 
-/// The member that is one KSA and dies with it. `number` is the number of the cluster's project.
+/// The member that is one KSA, and not a later one of the same name. `number` is the number of the cluster's project.
 #[must_use]
-pub fn by_uid(number: &str, project: &str, uid: &str) -> String {
+pub fn member_by_uid(number: &str, project: &str, uid: &str) -> String {
     format!(
         "principal://iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{project}.svc.id.goog/kubernetes.serviceaccount.uid/{uid}"
     )
 }
 
-/// Whether a member is the KSA of this UID.
+/// Whether a member is the KSA with this UID.
 #[must_use]
-pub fn is_of_uid(member: &str, uid: &str) -> bool {
+pub fn has_uid(member: &str, uid: &str) -> bool {
     let tail = member
         .strip_prefix("principal://")
         .and_then(|rest| rest.rsplit_once("/kubernetes.serviceaccount.uid/"));
@@ -60,6 +58,8 @@ pub fn is_of_uid(member: &str, uid: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kube::ResourceExt as _;
+
     use super::*;
 
     const CLUSTER: &str = "projects/acme/locations/us-central1/clusters/ml";
@@ -73,11 +73,11 @@ mod tests {
         let identity = crate::fixtures::identity();
         let name = identity.name_any();
         assert_eq!(
-            binding(&identity),
+            member_by_name(&identity),
             format!("serviceAccount:acme.svc.id.goog[research/{name}]")
         );
         assert_eq!(
-            by_uid("123", "acme", "u-1"),
+            member_by_uid("123", "acme", "u-1"),
             "principal://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/acme.svc.id.goog/kubernetes.serviceaccount.uid/u-1"
         );
     }

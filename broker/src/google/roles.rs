@@ -1,4 +1,4 @@
-//! The roles that this broker may give, by its own configuration: rules choose among them, and add none.
+//! The roles that this broker may grant, by its own configuration. The rules choose among them and cannot add any.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,10 @@ use std::str::FromStr;
 use namesake_api::{Grant, IdentitySpec, names};
 use namesake_core::Glob;
 
-/// Before a role that may be given on the identity's own GSA, and nowhere else.
+/// Prefix of a role that may be granted on the identity's own GSA only.
 const ON_ITSELF: &str = "self:";
 
-/// Anchored patterns of roles.
+/// Patterns of roles, which match whole names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedRoles {
     elsewhere: Vec<Glob>,
@@ -24,12 +24,8 @@ impl Default for AllowedRoles {
 
 impl AllowedRoles {
     fn of(text: &str) -> Self {
-        let words = text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty());
         let (itself, elsewhere): (Vec<_>, Vec<_>) =
-            words.partition(|word| word.starts_with(ON_ITSELF));
+            words(text).partition(|word| word.starts_with(ON_ITSELF));
         let on_itself = itself.into_iter();
         Self {
             elsewhere: elsewhere.into_iter().map(Glob::new).collect(),
@@ -48,7 +44,7 @@ impl AllowedRoles {
         globs.iter().any(|glob| glob.matches(&grant.role))
     }
 
-    /// Why not all grants of an identity may be given: the first that may not, and what to do.
+    /// Why the broker may not grant everything that the spec asks for: the first such grant, and what to do.
     #[must_use]
     pub fn refusal(&self, spec: &IdentitySpec) -> Option<String> {
         let grants = spec.grants.iter().filter(|_| !spec.pinned);
@@ -57,7 +53,7 @@ impl AllowedRoles {
         });
         if let Some(grant) = foreign.next() {
             return Some(format!(
-                "class {} gives {} on {}, which is not this identity's own Google service account: delete this Identity and let the broker make another",
+                "class {} grants {} on {}, which is not this identity's own Google service account: delete this Identity, and the broker will create it again",
                 spec.class,
                 grant.role,
                 grant.service_account.as_deref().unwrap_or_default()
@@ -74,11 +70,17 @@ impl AllowedRoles {
             (role.clone(), target(grant))
         };
         Some(format!(
-            "class {class} gives {role} on {on}, and this broker may not give that role: take the grant out of the rules (identities, {class}, grants), or add {entry} to {} of Deployment {}, if that is meant",
+            "class {class} grants {role} on {on}, and this broker may not grant that role: remove the grant from the rules (identities, {class}, grants), or, if it is intended, add {entry} to {} of Deployment {}",
             names::ENV_ALLOWED_ROLES,
             names::BROKER_SERVICE_ACCOUNT
         ))
     }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
 }
 
 fn target(grant: &Grant) -> String {
@@ -105,18 +107,12 @@ impl FromStr for AllowedRoles {
             let legal = |c: char| c.is_ascii_alphanumeric() || "/._-*".contains(c);
             word.contains("roles/") && word.chars().all(legal)
         };
-        let words = text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty());
-        for word in words {
-            if !is_role(word) {
-                return Err(format!(
-                    "{word:?} is no pattern of roles: write roles/NAME, projects/P/roles/NAME or organizations/N/roles/NAME, with * for any characters, and self: before a role on the account itself"
-                ));
-            }
+        match words(text).find(|word| !is_role(word)) {
+            Some(word) => Err(format!(
+                "{word:?} is not a pattern of roles: write roles/NAME, projects/P/roles/NAME or organizations/N/roles/NAME, with * for any characters, and self: before a role on the account itself"
+            )),
+            None => Ok(Self::of(text)),
         }
-        Ok(Self::of(text))
     }
 }
 
@@ -164,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_more_than_a_user_is_not_given_unless_somebody_says_so() {
+    fn roles_that_give_more_than_a_user_needs_are_not_granted_by_default() {
         let allowed = AllowedRoles::default();
         assert_eq!(allowed.refusal(&crate::fixtures::identity().spec), None);
         for role in [
@@ -180,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_role_class_and_where_to_add_it() {
-        let said = AllowedRoles::default()
+    fn a_refusal_names_role_and_class_and_where_to_allow_it() {
+        let message = AllowedRoles::default()
             .refusal(&on_project("roles/owner"))
             .unwrap();
         for part in [
@@ -191,12 +187,12 @@ mod tests {
             "NAMESAKE_ALLOWED_ROLES",
             "namesake-broker",
         ] {
-            assert!(said.contains(part), "{part}: {said}");
+            assert!(message.contains(part), "{part}: {message}");
         }
     }
 
     #[test]
-    fn patterns_are_anchored() {
+    fn a_pattern_matches_whole_names() {
         let allowed: AllowedRoles = "roles/big*, projects/acme/roles/*".parse().unwrap();
         assert_eq!(allowed.refusal(&on_project("roles/bigquery.user")), None);
         assert_eq!(
@@ -216,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_on_oneself_is_none_elsewhere_and_oneself_is_nobody_else() {
+    fn a_role_on_the_own_account_is_allowed_there_only() {
         let allowed = AllowedRoles::default();
         let signer = "roles/iam.serviceAccountTokenCreator";
         let own = crate::fixtures::identity().spec.google_service_account;
@@ -226,14 +222,14 @@ mod tests {
                 .refusal(&on_account("roles/storage.objectUser", own))
                 .is_some()
         );
-        let said = allowed
+        let message = allowed
             .refusal(&on_account(signer, Some("root@acme".into())))
             .unwrap();
-        assert!(said.contains("not this identity's own"), "{said}");
+        assert!(message.contains("not this identity's own"), "{message}");
     }
 
     #[test]
-    fn what_is_no_role_is_refused_and_what_is_reads_back() {
+    fn patterns_that_are_not_roles_are_refused_and_others_print_as_they_parse() {
         for text in ["owner", "roles/a b", "roles/x;roles/y", "self:owner"] {
             assert!(text.parse::<AllowedRoles>().is_err(), "{text}");
         }

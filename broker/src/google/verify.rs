@@ -1,141 +1,115 @@
-//! Proves an identity the way a pod uses it: a token of the KSA, exchanged, turned into one of the GSA, and with that token
-//! the permissions that each grant should give. What Google answers to us as admins proves nothing about a pod.
+//! Proves that an identity works, the way a pod uses it: a token of the KSA, exchanged, turned into one of the GSA, and with that
+//! token the permissions that each grant should give. What Google tells the broker as an admin proves nothing about a pod.
 
-mod limit;
+mod deny_policy_hint;
 mod permissions;
-mod suspicion;
+mod proof_limiter;
+mod tokens;
 
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::PostParams;
-use kube::{Api, Client, ResourceExt};
-use namesake_api::{Identity, Mode};
+use kube::Client;
+use namesake_api::Identity;
+use namesake_core::Reason;
 use namesake_gcp::{AccessToken, Error, Gcp};
-use secrecy::SecretString;
-use tokio::time::Instant;
 
-use crate::cluster::ensure;
 use crate::google::grants;
-use crate::google::principal;
-use crate::identity::failure::{Failure, Retry};
-use crate::identity::reason::ConditionReason;
+use crate::identity::step_failure::{Retry, StepFailure};
 
-pub(crate) use limit::Proofs;
-pub(crate) use suspicion::suspicion;
+pub(crate) use deny_policy_hint::deny_policy_hint;
+pub(crate) use proof_limiter::ProofLimiter;
+pub(crate) use tokens::CachedToken;
 
-/// Word for a proof that Google refused: somebody may not act as the identity, or the identity has not what was granted.
-pub(crate) const REFUSED: ConditionReason = ConditionReason::Propagating;
-/// Word for an identity that worked, and does not any more although binding and grants are there.
-const REVOKED: ConditionReason = ConditionReason::Revoked;
-/// Shortest life that the API server gives a token, in seconds.
-const TOKEN_SECONDS: i64 = 600;
-/// How long a token of a KSA is used: well before it ends.
-const FRESH: Duration = Duration::from_secs(300);
-/// Pods that a proof stands for. Each has connections of its own, and so, as a rule, replicas of its own to ask.
-const WITNESSES: usize = 8;
-/// How many of them ask for permissions, too, while further proofs are to come: a project that is shared by everybody can be read
-/// some ten times a second only (Google documents that for version 1 of its Resource Manager).
-const ASKING: usize = 4;
-/// Scope of a federated token that is only used to impersonate.
-const SCOPE_IAM: &str = "https://www.googleapis.com/auth/iam";
-/// Scope of a federated token that acts itself.
-const SCOPE_ALL: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// Reason of a proof that Google refused: the KSA may not act as the identity yet, or a grant is missing.
+pub(crate) const REFUSED: Reason = Reason::Propagating;
+/// Pods that one proof stands for. Each has its own connections and so, usually, reaches other replicas of Google.
+const PARALLEL_CHECKS: usize = 8;
+/// How many of them test permissions as well, except in the last proof: a project that everybody shares can be read only some ten
+/// times a second (Google documents that for version 1 of its Resource Manager).
+const PERMISSION_CHECKS: usize = 4;
 
-/// A token of a KSA: proofs that follow one another start from the same.
-#[derive(Clone, Debug)]
-pub(crate) struct Minted {
-    token: SecretString,
-    at: Instant,
-}
-
-impl Minted {
-    fn is_fresh(&self) -> bool {
-        self.at.elapsed() < FRESH
-    }
-}
-
-/// Goes the way once, as several pods at the same time would. `token` is kept for the next proof; all others live in memory for
-/// the length of this call. `last`: with this proof the identity counts as working.
+/// Proves the identity once, as several pods at the same time would use it. `token` is kept for the next proof; all other tokens
+/// live only as long as this call. After the `last` proof the identity counts as working.
 ///
-/// Google answers from many replicas that learn a change one by one: one success says that one of them knows. The first
-/// goes alone, so that an identity that is not believed yet costs one call and not all of them.
+/// Google answers from many replicas that learn of a change one by one, so one success proves only that one of them has. The first
+/// check runs alone, so that an identity that does not work yet costs one call instead of all.
 pub(crate) async fn prove(
     identity: &Identity,
     client: &Client,
     gcp: &Gcp,
     last: bool,
-    token: &mut Option<Minted>,
-) -> Result<(), Failure> {
-    let minted = match token.take().filter(Minted::is_fresh) {
-        Some(minted) => minted,
-        None => Minted {
-            token: service_account_token(identity, client).await?,
-            at: Instant::now(),
-        },
+    token: &mut Option<CachedToken>,
+) -> Result<(), StepFailure> {
+    let minted = match token.take().filter(CachedToken::is_fresh) {
+        Some(cached) => cached,
+        None => CachedToken::mint(identity, client).await?,
     };
-    let federated = federated_token(identity, gcp, &minted.token).await?;
+    let federated = minted.exchange(identity, gcp).await?;
     *token = Some(minted);
-    witness(identity, gcp, &federated, true).await?;
-    let asking = if last { WITNESSES } else { ASKING };
-    let others = (1..WITNESSES).map(|number| witness(identity, gcp, &federated, number < asking));
+    check(identity, gcp, &federated, true).await?;
+    let with_permissions = if last {
+        PARALLEL_CHECKS
+    } else {
+        PERMISSION_CHECKS
+    };
+    let others = (1..PARALLEL_CHECKS)
+        .map(|number| check(identity, gcp, &federated, number < with_permissions));
     futures::future::try_join_all(others).await.map(|_| ())
 }
 
-/// Goes the way once, as one that has worked. One answer is enough: no replica of Google's has anything to learn.
+/// Proves once more an identity that worked. One check is enough, because no replica of Google has anything to learn.
 pub(crate) async fn prove_again(
     identity: &Identity,
     client: &Client,
     gcp: &Gcp,
-) -> Result<(), Failure> {
-    let proven = async {
-        let token = service_account_token(identity, client).await?;
-        let federated = federated_token(identity, gcp, &token).await?;
-        witness(identity, gcp, &federated, true).await
+) -> Result<(), StepFailure> {
+    let proof = async {
+        let token = CachedToken::mint(identity, client).await?;
+        let federated = token.exchange(identity, gcp).await?;
+        check(identity, gcp, &federated, true).await
     };
-    proven.await.map_err(revoked)
+    proof.await.map_err(revoked)
 }
 
-// What Google refuses now it once gave, and nothing that the broker writes is missing.
-fn revoked(failure: Failure) -> Failure {
-    if failure.is_of_the_organization() {
-        // Believed when it is heard several times, as any refusal of what has worked.
-        return Failure {
-            retry: Retry::Soon(Duration::ZERO),
+/// The failure of a proof that succeeded before, although everything that the broker writes is in place.
+fn revoked(failure: StepFailure) -> StepFailure {
+    if failure.is_organization_refusal() {
+        // Believed after several refusals, like any refusal of an identity that worked.
+        return StepFailure {
+            retry: Retry::Backoff(Duration::ZERO),
             revokes: true,
             ..failure
         };
     }
-    if failure.reason != REFUSED.as_str() {
+    if failure.reason != REFUSED {
         return failure;
     }
     let message = format!(
-        "it worked, binding and grants are there, and Google refuses it all the same: look for a deny policy, an \
-         organisation policy or a changed workload pool. {}",
+        "the identity worked, binding and grants are in place, and Google refuses it now: look for a deny policy, an \
+         organization policy or a changed workload identity pool. {}",
         failure.message
     );
-    Failure {
-        reason: REVOKED.as_str(),
+    StepFailure {
+        reason: Reason::Revoked,
         message,
         revokes: true,
         ..failure
     }
 }
 
-/// The way from the federated token to a token of the identity, and to each permission if it `asks` for them.
-async fn witness(
+/// From the federated token to a token of the identity, and to each permission that the grants give, if these are to be tested.
+async fn check(
     identity: &Identity,
     gcp: &Gcp,
     federated: &AccessToken,
-    asks: bool,
-) -> Result<(), Failure> {
+    test_permissions: bool,
+) -> Result<(), StepFailure> {
     let token = match &identity.spec.google_service_account {
         Some(email) => gcp.generate_access_token(federated, email).await,
         None => Ok(federated.clone()),
     };
-    let token = token.map_err(|error| propagating(&error))?;
-    if !asks {
+    let token = token.map_err(propagating)?;
+    if !test_permissions {
         return Ok(());
     }
     for (resource, roles) in &grants::testable(&identity.spec) {
@@ -144,7 +118,7 @@ async fn witness(
             continue;
         }
         let held = gcp.test_iam_permissions(resource, &token, &wanted).await;
-        let held = held.map_err(|error| propagating(&error))?;
+        let held = held.map_err(propagating)?;
         let missing: Vec<_> = wanted
             .into_iter()
             .filter(|p| !held.iter().any(|held| held == p))
@@ -154,73 +128,22 @@ async fn witness(
                 "Google does not give {} on {resource} yet: that takes 2 to 7 minutes after the grant was written",
                 missing.join(", ")
             );
-            return Err(Failure::passing(REFUSED, why));
+            return Err(StepFailure::passing(REFUSED, why));
         }
     }
     Ok(())
 }
 
-/// A token of the KSA for the pool, as GKE's metadata server asks for one.
-async fn service_account_token(
-    identity: &Identity,
-    client: &Client,
-) -> Result<SecretString, Failure> {
-    let (namespace, name) = (
-        identity.namespace().unwrap_or_default(),
-        identity.name_any(),
-    );
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec {
-            audiences: Some(vec![principal::pool(&identity.spec.cluster)]),
-            expiration_seconds: Some(TOKEN_SECONDS),
-            ..TokenRequestSpec::default()
-        }),
-        ..TokenRequest::default()
-    };
-    let api = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
-    let what = format!("a token of service account {namespace}/{name}");
-    let made = api
-        .create_token_request(&name, &PostParams::default(), &request)
-        .await;
-    let made = made.map_err(ensure::Error::kube(&what))?;
-    let token = made.status.and_then(|status| status.token);
-    token.map(SecretString::from).ok_or_else(|| {
-        Failure::passing(
-            ConditionReason::ApiServerUnavailable,
-            format!("the API server gave no {what}"),
-        )
-    })
-}
-
-/// The way from a token of the KSA to the federated token.
-async fn federated_token(
-    identity: &Identity,
-    gcp: &Gcp,
-    token: &SecretString,
-) -> Result<AccessToken, Failure> {
-    let scope = match identity.spec.mode {
-        Mode::Impersonate => SCOPE_IAM,
-        Mode::Direct => SCOPE_ALL,
-    };
-    let audience = principal::exchange_audience(&identity.spec.cluster);
-    let exchanged = gcp.exchange(token, &audience, scope).await;
-    exchanged.map_err(|error| propagating(&error))
-}
-
-/// While IAM learns a change it answers 403 and 404; then it is not a person's turn to do something.
-fn propagating(error: &Error) -> Failure {
+/// While Google distributes a change it answers 403 and 404; that needs time, not a person.
+fn propagating(error: Error) -> StepFailure {
     match error {
-        Error::PermissionDenied(_) | Error::NotFound(_) => {
-            let failure = error.failure();
-            let why = format!(
-                "{}: {}: Google needs 2 to 7 minutes to learn a change",
+        Error::PermissionDenied(failure) | Error::NotFound(failure) => StepFailure::passing(
+            REFUSED,
+            format!(
+                "{}: {}: Google needs 2 to 7 minutes to distribute a change",
                 failure.what, failure.message
-            );
-            Failure {
-                retry: Retry::Soon(Duration::ZERO),
-                ..Failure::passing(REFUSED, why)
-            }
-        }
-        other => other.clone().into(),
+            ),
+        ),
+        other => other.into(),
     }
 }

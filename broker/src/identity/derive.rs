@@ -3,41 +3,43 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
+use namesake_api::broker_api::IdentityRequest;
 use namesake_api::{BindBy, Grant, Identity, IdentitySpec, Mode};
 use namesake_core::{GrantTarget, IdentityName, Per, Reason, Refusal, Rules, WhenFull};
 
-use crate::api::Ask;
-
-/// An Identity as the rules want it.
+/// An Identity as the rules derive it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Derived {
     /// Name of Identity, KSA and GSA.
     pub name: String,
-    /// What it is.
+    /// Its spec.
     pub spec: IdentitySpec,
 }
 
-/// The identity that is asked for, if this user may have it.
+/// The requested identity, if the user is entitled to it.
 ///
 /// # Errors
 /// As [`Rules::derive_identity`]; a key of `values` that the rules do not know.
-pub fn identity(rules: &Rules, ask: &Ask) -> Result<Derived, Refusal> {
-    let values = ask.values.iter().map(|(key, value)| match Per::parse(key) {
-        Some(per) => Ok((per, value.clone())),
-        None => Err(Refusal {
-            rule: None,
-            reason: Reason::WrongValues,
-            message: format!(
-                "values: {key:?} is no key of per: it may be user, project, flow or step"
-            ),
-        }),
-    });
+pub fn identity(rules: &Rules, request: &IdentityRequest) -> Result<Derived, Refusal> {
+    let values = request
+        .values
+        .iter()
+        .map(|(key, value)| match Per::parse(key) {
+            Some(per) => Ok((per, value.clone())),
+            None => Err(Refusal {
+                rule: None,
+                reason: Reason::WrongValues,
+                message: format!(
+                    "values: {key:?} is not a key of per: use user, project, flow or step"
+                ),
+            }),
+        });
     let values: BTreeMap<Per, String> = values.collect::<Result<_, _>>()?;
     let granted = rules.derive_identity(&namesake_core::RequestedIdentity {
-        namespace: &ask.namespace,
-        class: &ask.class,
-        user: &ask.user,
-        groups: &ask.groups,
+        namespace: &request.namespace,
+        class: &request.class,
+        user: &request.user,
+        groups: &request.groups,
         values: &values,
     })?;
     Ok(Derived {
@@ -46,18 +48,18 @@ pub fn identity(rules: &Rules, ask: &Ask) -> Result<Derived, Refusal> {
     })
 }
 
-/// What the rules make of an Identity that is there today; whether it is suspended stays an admin's to say.
+/// The spec that the rules derive today for an existing Identity. Whether it is suspended is up to an admin, and stays.
 ///
 /// # Errors
 /// As [`Rules::rederive_identity`].
-pub fn again(rules: &Rules, there: &Identity) -> Result<IdentitySpec, Refusal> {
+pub fn rederive(rules: &Rules, existing: &Identity) -> Result<IdentitySpec, Refusal> {
     let known = |(key, value): (&String, &String)| Some((Per::parse(key)?, value.clone()));
-    let values: BTreeMap<Per, String> = there.spec.values.iter().filter_map(known).collect();
-    let namespace = there.namespace().unwrap_or_default();
-    let granted = rules.rederive_identity(&namespace, &there.spec.class, &values)?;
+    let values: BTreeMap<Per, String> = existing.spec.values.iter().filter_map(known).collect();
+    let namespace = existing.namespace().unwrap_or_default();
+    let granted = rules.rederive_identity(&namespace, &existing.spec.class, &values)?;
     Ok(IdentitySpec {
-        suspended: there.spec.suspended,
-        ..as_before(rules, &there.spec, spec(rules, granted))
+        suspended: existing.spec.suspended,
+        ..keep_fallback(rules, &existing.spec, spec(rules, granted))
     })
 }
 
@@ -88,7 +90,7 @@ fn spec(rules: &Rules, granted: namesake_core::DerivedIdentity) -> IdentitySpec 
             namesake_core::BindBy::Uid => BindBy::Uid,
         },
         suspended: false,
-        fallen_over: false,
+        fell_back_to_direct: false,
         grants: (granted.grants.into_iter())
             .map(|granted| grant(granted, account.as_ref()))
             .collect(),
@@ -98,7 +100,7 @@ fn spec(rules: &Rules, granted: namesake_core::DerivedIdentity) -> IdentitySpec 
     }
 }
 
-/// Every grant that an identity of this name could have had, by the classes of today.
+/// Every grant that an identity of this name could have had, by today's classes.
 #[must_use]
 pub fn all_grants(rules: &Rules, name: &str) -> Vec<Grant> {
     let key = name.strip_prefix("mf-").unwrap_or(name);
@@ -109,7 +111,6 @@ pub fn all_grants(rules: &Rules, name: &str) -> Vec<Grant> {
 fn grant(granted: namesake_core::Grant, account: Option<&String>) -> Grant {
     let role = granted.role;
     let on = |bucket| Grant {
-        role: String::new(),
         bucket: Some(bucket),
         ..Grant::default()
     };
@@ -135,30 +136,36 @@ fn grant(granted: namesake_core::Grant, account: Option<&String>) -> Grant {
     Grant { role, ..grant }
 }
 
-/// The same identity without a GSA, because its project has no room for one. None when the class does not allow that, or it
-/// needs no GSA of its own anyway.
+/// The same identity without a GSA, because its project has no room for one. `None` if the class does not allow that, or the
+/// identity needs no GSA of its own anyway.
 #[must_use]
-pub fn fallen_over(rules: &Rules, spec: &IdentitySpec) -> Option<IdentitySpec> {
-    let may = rules.when_full(&spec.class) == Some(WhenFull::Direct);
-    let needs = spec.mode == Mode::Impersonate && !spec.pinned;
-    (may && needs).then(|| IdentitySpec {
+pub fn direct_fallback(rules: &Rules, spec: &IdentitySpec) -> Option<IdentitySpec> {
+    let is_allowed = rules.when_full(&spec.class) == Some(WhenFull::Direct);
+    let needs_account = spec.mode == Mode::Impersonate && !spec.pinned;
+    (is_allowed && needs_account).then(|| IdentitySpec {
         mode: Mode::Direct,
         google_service_account: None,
-        fallen_over: true,
+        fell_back_to_direct: true,
         ..spec.clone()
     })
 }
 
-/// What is derived for an Identity that is there: one that fell over stays so, while its class allows it.
+/// The derived spec; that of an identity which fell back to mode direct stays in that mode, while its class allows it.
 #[must_use]
-pub fn as_before(rules: &Rules, there: &IdentitySpec, derived: IdentitySpec) -> IdentitySpec {
-    let again = there.fallen_over.then(|| fallen_over(rules, &derived));
-    again.flatten().unwrap_or(derived)
+pub fn keep_fallback(
+    rules: &Rules,
+    existing: &IdentitySpec,
+    derived: IdentitySpec,
+) -> IdentitySpec {
+    let fallback = existing
+        .fell_back_to_direct
+        .then(|| direct_fallback(rules, &derived));
+    fallback.flatten().unwrap_or(derived)
 }
 
-/// Whether an Identity has the name that its spec derives: one that was written by hand under another name is nobody's.
+/// Whether an Identity has the name that its spec derives. Otherwise somebody wrote it by hand, and the broker ignores it.
 #[must_use]
-pub fn is_derived(identity: &Identity) -> bool {
+pub fn has_derived_name(identity: &Identity) -> bool {
     let spec = &identity.spec;
     let values = spec
         .values
@@ -169,13 +176,10 @@ pub fn is_derived(identity: &Identity) -> bool {
     };
     let namespace = identity.namespace().unwrap_or_default();
     let name = IdentityName::derive(&spec.stack, &spec.cluster, &namespace, &spec.class, &values);
+    let user = spec.values.get(Per::User.as_str());
     name.as_str() == identity.name_any()
         && name.key() == spec.key
-        && spec
-            .values
-            .get(Per::User.as_str())
-            .map_or("", String::as_str)
-            == spec.user
+        && user.map_or("", String::as_str) == spec.user
 }
 
 #[cfg(test)]
@@ -184,8 +188,8 @@ mod tests {
     use crate::fixtures;
 
     #[test]
-    fn the_rules_alone_say_project_account_and_grants() {
-        let derived = identity(&fixtures::rules(), &fixtures::ask()).unwrap();
+    fn project_account_and_grants_come_from_the_rules_alone() {
+        let derived = identity(&fixtures::rules(), &fixtures::request()).unwrap();
         let spec = &derived.spec;
         assert_eq!(spec.project, "acme-identities");
         let email = format!("{}@acme-identities.iam.gserviceaccount.com", derived.name);
@@ -201,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_falls_over_only_where_its_class_allows_it_and_stays_so() {
+    fn an_identity_falls_back_to_mode_direct_only_where_its_class_allows_it_and_stays_there() {
         let strict = fixtures::rules();
         let text = fixtures::RULES.replace("  per: [user]", "  per: [user]\n  whenFull: direct");
         let source = namesake_core::Source {
@@ -209,74 +213,74 @@ mod tests {
             text: &text,
         };
         let loose = Rules::parse(&[source]).unwrap();
-        let derived = identity(&loose, &fixtures::ask()).unwrap().spec;
-        assert_eq!(fallen_over(&strict, &derived), None);
-        let fallen = fallen_over(&loose, &derived).unwrap();
+        let derived = identity(&loose, &fixtures::request()).unwrap().spec;
+        assert_eq!(direct_fallback(&strict, &derived), None);
+        let fallback = direct_fallback(&loose, &derived).unwrap();
         assert_eq!(
-            (fallen.mode, &fallen.google_service_account),
+            (fallback.mode, &fallback.google_service_account),
             (Mode::Direct, &None)
         );
         assert_eq!(
-            (&fallen.key, &fallen.grants),
+            (&fallback.key, &fallback.grants),
             (&derived.key, &derived.grants)
         );
-        assert_eq!(as_before(&loose, &fallen, derived.clone()), fallen);
-        assert_eq!(as_before(&strict, &fallen, derived.clone()), derived);
-        assert_eq!(as_before(&loose, &derived, derived.clone()), derived);
+        assert_eq!(keep_fallback(&loose, &fallback, derived.clone()), fallback);
+        assert_eq!(keep_fallback(&strict, &fallback, derived.clone()), derived);
+        assert_eq!(keep_fallback(&loose, &derived, derived.clone()), derived);
         let pinned = IdentitySpec {
             pinned: true,
             ..derived
         };
-        assert_eq!(fallen_over(&loose, &pinned), None);
+        assert_eq!(direct_fallback(&loose, &pinned), None);
     }
 
     #[test]
-    fn an_identity_under_another_name_or_user_is_not_derived() {
-        let derived = identity(&fixtures::rules(), &fixtures::ask()).unwrap();
-        let made =
+    fn an_identity_with_another_namespace_or_user_does_not_have_the_derived_name() {
+        let derived = identity(&fixtures::rules(), &fixtures::request()).unwrap();
+        let derived_identity =
             crate::identity::objects::identity("research", &derived.name, derived.spec.clone());
-        assert!(is_derived(&made));
+        assert!(has_derived_name(&derived_identity));
         let elsewhere =
             crate::identity::objects::identity("prod", &derived.name, derived.spec.clone());
-        assert!(!is_derived(&elsewhere));
-        let mut other = made.clone();
+        assert!(!has_derived_name(&elsewhere));
+        let mut other = derived_identity.clone();
         other.spec.user = "bob@acme.com".into();
-        assert!(!is_derived(&other));
+        assert!(!has_derived_name(&other));
     }
 
     #[test]
-    fn an_identity_edited_by_hand_is_derived_as_before_but_stays_suspended() {
-        let derived = identity(&fixtures::rules(), &fixtures::ask()).unwrap();
+    fn an_identity_that_was_edited_by_hand_is_derived_as_before_and_stays_suspended() {
+        let derived = identity(&fixtures::rules(), &fixtures::request()).unwrap();
         let mut edited =
             crate::identity::objects::identity("research", &derived.name, derived.spec.clone());
         edited.spec.grants[0].role = "roles/owner".into();
         edited.spec.google_service_account =
             Some("root@acme-identities.iam.gserviceaccount.com".into());
         edited.spec.suspended = true;
-        let again = again(&fixtures::rules(), &edited).unwrap();
-        assert!(again.suspended);
+        let rederived = rederive(&fixtures::rules(), &edited).unwrap();
+        assert!(rederived.suspended);
         assert_eq!(
             IdentitySpec {
                 suspended: false,
-                ..again
+                ..rederived
             },
             derived.spec
         );
     }
 
     #[test]
-    fn what_the_rules_do_not_give_is_refused() {
-        let mut ask = fixtures::ask();
-        ask.user = "eve@elsewhere.com".into();
-        ask.values.insert("user".into(), ask.user.clone());
+    fn a_user_without_the_class_and_an_unknown_value_are_refused() {
+        let mut request = fixtures::request();
+        request.user = "eve@elsewhere.com".into();
+        request.values.insert("user".into(), request.user.clone());
         assert_eq!(
-            identity(&fixtures::rules(), &ask).unwrap_err().reason,
+            identity(&fixtures::rules(), &request).unwrap_err().reason,
             Reason::NotEntitled
         );
-        let mut ask = fixtures::ask();
-        ask.values.insert("colour".into(), "red".into());
+        let mut request = fixtures::request();
+        request.values.insert("colour".into(), "red".into());
         assert_eq!(
-            identity(&fixtures::rules(), &ask).unwrap_err().reason,
+            identity(&fixtures::rules(), &request).unwrap_err().reason,
             Reason::WrongValues
         );
     }

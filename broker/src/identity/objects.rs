@@ -1,4 +1,4 @@
-//! The objects of an identity in its namespace, and whether one that is there is ours: pure.
+//! The objects of an identity in its namespace, and whether an existing object is ours: pure.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,30 @@ use kube::{Resource, ResourceExt};
 use namesake_api::{Identity, IdentitySpec, Mark, MarkError, Mode, names};
 use sha2::{Digest as _, Sha256};
 
-/// GKE's annotation that lets a KSA without a GSA show its principal where a client asks for an e-mail.
+/// GKE's annotation that makes its metadata server return the principal of a KSA without a GSA where clients expect an e-mail.
 const PRINCIPAL_AS_EMAIL: &str = "iam.gke.io/return-principal-id-as-email";
+/// Prefix of the annotations that say who a KSA is at Google.
+pub(crate) const GKE_ANNOTATIONS: &str = "iam.gke.io/";
 
-/// What an object that is there is to us.
+/// How an existing object compares with the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// Ours and as it should be.
+    /// It is ours and as it should be.
     Right,
-    /// The same, made together with its Identity, and not owned by it yet.
+    /// The same, but the Identity that was created together with it does not own it yet.
     Unowned,
-    /// Ours, but something on it was changed.
+    /// It is ours, and something on it was changed.
     Drifted,
-    /// Of an Identity of the same name that is gone: the garbage collector is about to remove it.
+    /// It belongs to a deleted Identity of the same name: Kubernetes is about to delete it.
     Leftover,
-    /// Made together with an Identity that is another, or that was never there: nobody's, and nobody's it may become.
-    Cut,
-    /// Not made by us for this identity; the words say what speaks against it.
+    /// It was created together with another Identity, or with one that was never stored. It belongs to no one, and must not be
+    /// taken over.
+    Orphaned,
+    /// The broker did not create it for this identity; the text says how it differs.
     Foreign(String),
 }
 
-/// The mark on everything that the broker owns for this identity.
+/// The mark on everything that the broker creates for this identity.
 ///
 /// # Errors
 /// When stack, cluster, namespace and name do not fit into a mark.
@@ -43,7 +46,7 @@ pub fn mark(identity: &Identity) -> Result<Mark, MarkError> {
     )
 }
 
-/// A new Identity, with the finalizer already on: it never exists without.
+/// A new Identity. It has the finalizer from the start.
 #[must_use]
 pub fn identity(namespace: &str, name: &str, spec: IdentitySpec) -> Identity {
     let mut identity = Identity::new(name, spec);
@@ -53,25 +56,25 @@ pub fn identity(namespace: &str, name: &str, spec: IdentitySpec) -> Identity {
     identity
 }
 
-/// Why an Identity that is there under this name is not the one asked for; none when it is.
+/// Why an existing Identity is not the requested one; `None` if it is.
 #[must_use]
-pub fn mismatch(there: &IdentitySpec, asked: &IdentitySpec) -> Option<String> {
+pub fn mismatch(existing: &IdentitySpec, requested: &IdentitySpec) -> Option<String> {
     let fields = [
-        ("stack", &there.stack, &asked.stack),
-        ("cluster", &there.cluster, &asked.cluster),
-        ("class", &there.class, &asked.class),
-        ("user", &there.user, &asked.user),
-        ("key", &there.key, &asked.key),
+        ("stack", &existing.stack, &requested.stack),
+        ("cluster", &existing.cluster, &requested.cluster),
+        ("class", &existing.class, &requested.class),
+        ("user", &existing.user, &requested.user),
+        ("key", &existing.key, &requested.key),
     ];
-    if let Some((field, there, asked)) = fields.into_iter().find(|(_, a, b)| a != b) {
-        return Some(format!("its {field} is {there:?}, not {asked:?}"));
+    if let Some((field, existing, requested)) = fields.into_iter().find(|(_, a, b)| a != b) {
+        return Some(format!("its {field} is {existing:?}, not {requested:?}"));
     }
-    (there.values != asked.values)
-        .then(|| format!("its values are {:?}, not {:?}", there.values, asked.values))
+    let (existing, requested) = (&existing.values, &requested.values);
+    (existing != requested).then(|| format!("its values are {existing:?}, not {requested:?}"))
 }
 
-/// The KSA of an identity. The Identity must have been read from the API server: the owner reference needs its UID. Of one that
-/// was not, it is the KSA that is made at the same time, which only its annotation ties to it.
+/// The KSA of an identity, owned by it. For an Identity without a UID, which is being created at the same time, only an annotation
+/// ties the two together.
 #[must_use]
 pub fn service_account(identity: &Identity, mark: &Mark) -> ServiceAccount {
     let spec = &identity.spec;
@@ -104,19 +107,19 @@ pub fn service_account(identity: &Identity, mark: &Mark) -> ServiceAccount {
     }
 }
 
-/// Whether an identity is in the cluster nothing but its KSA: no RoleBinding goes with it.
+/// Whether the KSA of an identity has no RoleBindings.
 #[must_use]
-pub fn is_alone(identity: &Identity) -> bool {
+pub fn has_no_role_bindings(identity: &Identity) -> bool {
     identity.spec.role_bindings.is_empty()
 }
 
-/// What a KSA that is there is to us: `wanted` is [`service_account`] of the same identity.
+/// Compares an existing KSA with `wanted`, which is [`service_account`] of the identity.
 #[must_use]
-pub fn judge(there: &ServiceAccount, wanted: &ServiceAccount) -> Judgement {
-    let marked = there.annotations().get(names::MARK_ANNOTATION);
+pub fn judge(existing: &ServiceAccount, wanted: &ServiceAccount) -> Judgement {
+    let marked = existing.annotations().get(names::MARK_ANNOTATION);
     let mark = wanted.annotations().get(names::MARK_ANNOTATION);
     match marked {
-        None => return Judgement::Foreign("it does not carry Namesake's mark".into()),
+        None => return Judgement::Foreign("it does not have Namesake's mark".into()),
         marked if marked != mark => {
             return Judgement::Foreign(format!(
                 "its mark says {:?}",
@@ -125,93 +128,93 @@ pub fn judge(there: &ServiceAccount, wanted: &ServiceAccount) -> Judgement {
         }
         Some(_) => {}
     }
-    let owned = match judge_owner(&there.metadata, &wanted.metadata) {
-        Some(Judgement::Foreign(why)) => match together(there, wanted) {
+    let owned = match judge_owner(&existing.metadata, &wanted.metadata) {
+        Some(Judgement::Foreign(why)) => match created_together(existing, wanted) {
             Some(true) => Judgement::Unowned,
-            Some(false) => return Judgement::Cut,
+            Some(false) => return Judgement::Orphaned,
             None => return Judgement::Foreign(why),
         },
         Some(other) => return other,
         None => Judgement::Right,
     };
-    let right = includes(there.labels(), wanted.labels())
-        && includes(there.annotations(), wanted.annotations())
-        && links(there.annotations()).eq(links(wanted.annotations()))
-        && there.image_pull_secrets.as_deref().unwrap_or_default()
+    let right = includes(existing.labels(), wanted.labels())
+        && includes(existing.annotations(), wanted.annotations())
+        && gke_annotations(existing.annotations()).eq(gke_annotations(wanted.annotations()))
+        && existing.image_pull_secrets.as_deref().unwrap_or_default()
             == wanted.image_pull_secrets.as_deref().unwrap_or_default();
     if right { owned } else { Judgement::Drifted }
 }
 
-/// Whether a KSA that nobody owns was made together with this Identity; none when it does not look made so at all. Nobody but
-/// us can have known the number before both were there.
-fn together(there: &ServiceAccount, wanted: &ServiceAccount) -> Option<bool> {
+/// Whether a KSA without an owner was created together with this Identity; `None` if it was not created that way at all. Only the
+/// broker can have known the random id before both existed.
+fn created_together(existing: &ServiceAccount, wanted: &ServiceAccount) -> Option<bool> {
     let creation = |of: &ServiceAccount| of.annotations().get(names::CREATION_ANNOTATION).cloned();
-    let alone = there.owner_references().is_empty() && includes(there.labels(), wanted.labels());
-    let made = creation(there).filter(|_| alone)?;
-    Some(creation(wanted).is_some_and(|wanted| wanted == made))
+    let looks_ours =
+        existing.owner_references().is_empty() && includes(existing.labels(), wanted.labels());
+    let id = creation(existing).filter(|_| looks_ours)?;
+    Some(creation(wanted) == Some(id))
 }
 
-/// What a KSA is that looks like this; none when somebody should look closely.
+/// Judges a KSA by the digest of its metadata; `None` if the KSA has to be read.
 #[must_use]
-pub fn judge_looks(looks: &Digest, wanted: &ObjectMeta) -> Option<Judgement> {
-    if *looks == digest(wanted) {
+pub fn judge_digest(existing: &Digest, wanted: &ObjectMeta) -> Option<Judgement> {
+    if *existing == digest(wanted) {
         return Some(Judgement::Right);
     }
     let annotations = wanted.annotations.as_ref();
-    let together = annotations.is_some_and(|all| all.contains_key(names::CREATION_ANNOTATION));
+    let created_together =
+        annotations.is_some_and(|all| all.contains_key(names::CREATION_ANNOTATION));
     let unowned = || ObjectMeta {
         owner_references: None,
         ..wanted.clone()
     };
-    (together && *looks == digest(&unowned())).then_some(Judgement::Unowned)
+    (created_together && *existing == digest(&unowned())).then_some(Judgement::Unowned)
 }
 
-/// Digest of what [`judge`] looks at in a KSA's metadata.
+/// Digest of what [`judge`] compares in a KSA's metadata.
 pub type Digest = [u8; 16];
 
-/// Two KSAs with the same digest look the same to [`judge`], but for what is not metadata.
+/// The digest: [`judge`] treats two KSAs with the same digest alike, apart from what is not metadata.
 #[must_use]
 pub fn digest(metadata: &ObjectMeta) -> Digest {
     let none = BTreeMap::new();
-    let ours = [names::MANAGED_BY, names::IDENTITY_LABEL];
-    let labels = metadata.labels.as_ref().unwrap_or(&none).iter();
-    let labels: Vec<_> = labels
-        .filter(|(key, _)| ours.contains(&key.as_str()))
-        .collect();
     let ours = [
+        names::MANAGED_BY,
+        names::IDENTITY_LABEL,
         names::MARK_ANNOTATION,
         names::USER_ANNOTATION,
         names::CREATION_ANNOTATION,
     ];
+    let is_ours = |(key, _): &(&String, &String)| ours.contains(&key.as_str());
+    let labels = metadata.labels.as_ref().unwrap_or(&none).iter();
+    let labels: Vec<_> = labels.filter(is_ours).collect();
     let annotations = metadata.annotations.as_ref().unwrap_or(&none);
-    let about = annotations
-        .iter()
-        .filter(|(key, _)| ours.contains(&key.as_str()));
-    let annotations: Vec<_> = about.chain(links(annotations)).collect();
+    let about = annotations.iter().filter(is_ours);
+    let annotations: Vec<_> = about.chain(gke_annotations(annotations)).collect();
     let owners = metadata.owner_references.iter().flatten();
     let owners: Vec<_> = owners
         .map(|o| (&o.api_version, &o.kind, &o.name, &o.uid))
         .collect();
-    // Writing this as JSON cannot fail: it has text only.
+    // Text as JSON: serialization cannot fail.
     let text = serde_json::to_vec(&(labels, annotations, owners)).unwrap_or_default();
     let whole = <[u8; 32]>::from(Sha256::digest(text));
     std::array::from_fn(|at| whole[at])
 }
 
-/// What a RoleBinding that is there is to us.
+/// Compares an existing RoleBinding with the wanted one.
 #[must_use]
-pub fn judge_role_binding(there: &RoleBinding, wanted: &RoleBinding) -> Judgement {
-    if let Some(other) = judge_owner(&there.metadata, &wanted.metadata) {
+pub fn judge_role_binding(existing: &RoleBinding, wanted: &RoleBinding) -> Judgement {
+    if let Some(other) = judge_owner(&existing.metadata, &wanted.metadata) {
         return other;
     }
-    if there.role_ref == wanted.role_ref && there.subjects == wanted.subjects {
+    if existing.role_ref == wanted.role_ref && existing.subjects == wanted.subjects {
         return Judgement::Right;
     }
-    Judgement::Foreign("it gives another role, or gives it to somebody else".into())
+    Judgement::Foreign("it grants another role, or grants it to somebody else".into())
 }
 
-fn judge_owner(there: &ObjectMeta, wanted: &ObjectMeta) -> Option<Judgement> {
-    let owners = there.owner_references.as_deref().unwrap_or_default();
+fn judge_owner(existing: &ObjectMeta, wanted: &ObjectMeta) -> Option<Judgement> {
+    let owners = existing.owner_references.as_deref().unwrap_or_default();
     let wanted = wanted
         .owner_references
         .as_deref()
@@ -229,7 +232,7 @@ fn judge_owner(there: &ObjectMeta, wanted: &ObjectMeta) -> Option<Judgement> {
     }
 }
 
-/// Whether an object is owned by this very Identity.
+/// Whether this Identity owns the object, and not another of the same name.
 #[must_use]
 pub fn owns(identity: &Identity, object: &ObjectMeta) -> bool {
     let uid = identity.uid();
@@ -278,17 +281,19 @@ fn labels(name: &str) -> BTreeMap<String, String> {
     ])
 }
 
-fn includes(there: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+fn includes(existing: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
     wanted
         .iter()
-        .all(|(key, value)| there.get(key) == Some(value))
+        .all(|(key, value)| existing.get(key) == Some(value))
 }
 
-/// The annotations that say who the KSA is to Google: none may be there that we did not want.
-fn links(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = (&String, &String)> {
+/// The annotations that say who a KSA is at Google. It must not have others than the wanted ones.
+fn gke_annotations(
+    annotations: &BTreeMap<String, String>,
+) -> impl Iterator<Item = (&String, &String)> {
     annotations
         .iter()
-        .filter(|(key, _)| key.starts_with("iam.gke.io/"))
+        .filter(|(key, _)| key.starts_with(GKE_ANNOTATIONS))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The life of an identity: where it goes next, by what is so. Pure; the plan says what that takes.
+//! The life of an identity: its next phase, from the facts. Pure; the plan says which steps that takes.
 //!
 //! ```text
-//! Provisioning ─▶ Verifying ─▶ InUse ◀─▶ Idle ─▶ Draining ─▶ (deleted; the next use makes it anew)
+//! Provisioning ─▶ Verifying ─▶ InUse ◀─▶ Idle ─▶ Draining ─▶ (deleted; created again when it is next used)
 //!        ▲  any of these ◀─▶ Suspended
 //! Returning ◀─ Offboarding ─▶ Gone ─▶ Returning
 //! ```
@@ -12,108 +12,114 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use namesake_api::names::{BINDING_READY, READY};
 use namesake_api::{Identity, IdentityStatus, Phase};
-use namesake_core::{Lifecycle, UserStatus};
+use namesake_core::{Lifecycle, Reason, UserStatus};
 
-use crate::identity::conditions::{Finding, PARTS, holds};
-use crate::identity::plan::Aim;
-use crate::identity::reason::ConditionReason;
+use crate::identity::finding::{Finding, READY_PARTS, holds};
+use crate::identity::plan::Goal;
 
-/// How long ago an identity was used last.
+/// How long ago an identity was last used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// A moment ago, or not long enough to speak of.
+pub enum LastUse {
+    /// Recently.
     Recent,
-    /// Long enough to say so.
+    /// So long ago that its phase is `Idle`.
     Idle,
-    /// Longer than its class allows.
-    TooLong,
+    /// Longer ago than its class allows.
+    Expired,
 }
 
-/// What decides where an identity goes.
+/// What decides the next phase of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Where its user stands in the rules.
-    pub standing: UserStatus,
+    /// What the rules say of its user.
+    pub user_status: UserStatus,
     /// Whether an admin has suspended it.
     pub suspended: bool,
-    /// Whether the rules still make it.
+    /// Whether the rules still derive it.
     pub wanted: bool,
-    /// How long ago it was used last.
-    pub used: Use,
-    /// Whether its user was put under `offboarded` so short a time ago that taking the entry back undoes it.
-    pub just_left: bool,
+    /// How long ago it was last used.
+    pub last_use: LastUse,
+    /// Whether its user was offboarded so recently that removing the entry undoes it.
+    pub recently_offboarded: bool,
 }
 
-/// Where an identity goes from `phase`; `working` is how far it is by its conditions.
+/// The phase after `phase`. `progress` is the phase by its conditions.
 #[must_use]
-pub fn next(phase: Phase, working: Phase, facts: &Facts) -> Phase {
-    let left = matches!(phase, Phase::Offboarding | Phase::Gone);
-    match facts.standing {
+pub fn next(phase: Phase, progress: Phase, facts: &Facts) -> Phase {
+    let offboarded = matches!(phase, Phase::Offboarding | Phase::Gone);
+    match facts.user_status {
         UserStatus::Offboarded if phase == Phase::Gone => return Phase::Gone,
         UserStatus::Offboarded => return Phase::Offboarding,
-        // Taken off the list at once, the entry was a mistake. Later, whoever has the address may be somebody else.
-        UserStatus::Active if left && !(phase == Phase::Offboarding && facts.just_left) => {
+        // An entry that is removed at once was a mistake. Later, whoever has the address may be somebody else.
+        UserStatus::Active
+            if offboarded && !(phase == Phase::Offboarding && facts.recently_offboarded) =>
+        {
             return phase;
         }
         UserStatus::Active | UserStatus::Returned => {}
     }
-    // Who comes back was away, not idle.
-    let returning = left || phase == Phase::Returning;
+    // The time that a returning user was away does not count as idle.
+    let returning = offboarded || phase == Phase::Returning;
     if facts.suspended {
         Phase::Suspended
-    } else if !facts.wanted || (facts.used == Use::TooLong && !returning) {
+    } else if !facts.wanted || (facts.last_use == LastUse::Expired && !returning) {
         Phase::Draining
-    } else if left {
-        serving(Phase::Returning, working)
-    } else if working == Phase::InUse && facts.used == Use::Idle {
+    } else if offboarded {
+        serving(Phase::Returning, progress)
+    } else if progress == Phase::InUse && facts.last_use == LastUse::Idle {
         Phase::Idle
     } else {
-        serving(phase, working)
+        serving(phase, progress)
     }
 }
 
-/// Where an identity that serves is when its conditions change: idle and returning end by what happens, not by a step.
-fn serving(phase: Phase, working: Phase) -> Phase {
-    match (phase, working) {
+/// The phase of an identity that serves: `Returning` lasts until it works.
+fn serving(phase: Phase, progress: Phase) -> Phase {
+    match (phase, progress) {
         (Phase::Returning, Phase::Provisioning | Phase::Verifying) => Phase::Returning,
-        _ => working,
+        _ => progress,
     }
 }
 
-/// How far an identity is that is to serve, by its conditions.
+/// The phase of an identity that is to serve, by its conditions.
 #[must_use]
-pub fn working(status: &IdentityStatus, generation: Option<i64>) -> Phase {
-    let held = |condition: &&str| holds(status, generation, condition);
-    if PARTS.iter().all(held) {
+pub fn progress(status: &IdentityStatus, generation: Option<i64>) -> Phase {
+    let holds = |condition: &&str| holds(status, generation, condition);
+    if READY_PARTS.iter().all(holds) {
         Phase::InUse
-    } else if held(&BINDING_READY) {
+    } else if holds(&BINDING_READY) {
         Phase::Verifying
     } else {
         Phase::Provisioning
     }
 }
 
-/// Whether steps bring an identity from and to this phase: their conditions say so, and nobody sets it.
+/// Whether the phase follows from the conditions, so that nobody has to set it.
 #[must_use]
-pub const fn is_followed(phase: Phase) -> bool {
+pub const fn follows_from_conditions(phase: Phase) -> bool {
     matches!(
         phase,
         Phase::Provisioning | Phase::Verifying | Phase::InUse | Phase::Returning
     )
 }
 
-/// Follows the conditions while an identity serves.
-pub fn follow(status: &mut IdentityStatus, generation: Option<i64>, now: Timestamp) {
+/// Sets the phase of an identity that serves to what its conditions say.
+pub fn follow_conditions(status: &mut IdentityStatus, generation: Option<i64>, now: Timestamp) {
     let phase = status.phase.unwrap_or(Phase::Provisioning);
     if !phase.accepts_new_pods() {
         return;
     }
-    let far = working(status, generation);
-    let idle = phase == Phase::Idle && far == Phase::InUse;
-    enter(status, if idle { phase } else { serving(phase, far) }, now);
+    let progress = progress(status, generation);
+    let stays_idle = phase == Phase::Idle && progress == Phase::InUse;
+    let next = if stays_idle {
+        phase
+    } else {
+        serving(phase, progress)
+    };
+    enter(status, next, now);
 }
 
-/// Moves an identity; the time moves only when the phase does.
+/// Sets the phase. Its time changes only when the phase does.
 pub fn enter(status: &mut IdentityStatus, phase: Phase, now: Timestamp) {
     if status.phase != Some(phase) {
         status.phase = Some(phase);
@@ -121,89 +127,90 @@ pub fn enter(status: &mut IdentityStatus, phase: Phase, now: Timestamp) {
     }
 }
 
-/// What an identity in this phase comes to; `over`: the grace of somebody who left is over.
+/// The goal in this phase. `grace_over`: the grace period of an offboarded user is over.
 #[must_use]
-pub const fn aim(phase: Phase, over: bool) -> Aim {
+pub const fn goal(phase: Phase, grace_over: bool) -> Goal {
     match phase {
-        Phase::Suspended => Aim::Rest,
-        Phase::Draining => Aim::Drain,
-        Phase::Offboarding => Aim::Leave { delete: over },
-        Phase::Gone => Aim::Nothing,
-        _ => Aim::Serve,
+        Phase::Suspended => Goal::Suspend,
+        Phase::Draining => Goal::Drain,
+        Phase::Offboarding => Goal::Offboard { delete: grace_over },
+        Phase::Gone => Goal::Gone,
+        _ => Goal::Serve,
     }
 }
 
-/// When an identity was used last: by a pod, or by being made.
+/// When an identity was last used: by a pod, or by being created for one.
 #[must_use]
-pub fn last_use(identity: &Identity) -> Option<Timestamp> {
+pub fn last_used(identity: &Identity) -> Option<Timestamp> {
     let used = identity
         .status
         .as_ref()
         .and_then(|status| status.last_used_time.as_ref());
-    let made = identity.metadata.creation_timestamp.as_ref();
-    used.max(made).map(|time| time.0)
+    let created = identity.metadata.creation_timestamp.as_ref();
+    used.max(created).map(|time| time.0)
 }
 
-/// How long ago that was: `idle` is long enough to say so.
+/// How long ago an identity was last used; after `idle` it counts as idle.
 #[must_use]
-pub fn used(
+pub fn last_use(
     identity: &Identity,
     life: Option<Lifecycle>,
     idle: SignedDuration,
     now: Timestamp,
-) -> Use {
-    let Some(last) = last_use(identity) else {
-        return Use::Recent;
+) -> LastUse {
+    let Some(last) = last_used(identity) else {
+        return LastUse::Recent;
     };
     let unused = now.duration_since(last);
     let allowed = life.and_then(|life| life.idle_after);
     let allowed = allowed.and_then(|span| i64::try_from(span.as_secs()).ok());
     if allowed.is_some_and(|seconds| unused > SignedDuration::from_secs(seconds)) {
-        Use::TooLong
+        LastUse::Expired
     } else if unused > idle {
-        Use::Idle
+        LastUse::Idle
     } else {
-        Use::Recent
+        LastUse::Recent
     }
 }
 
-/// Since how long an identity is in its phase.
+/// How long an identity has been in its phase.
 #[must_use]
-pub fn since(identity: &Identity, now: Timestamp) -> SignedDuration {
-    let status = identity.status.as_ref();
-    let entered = status.and_then(|status| status.phase_time.as_ref());
-    entered.map_or(SignedDuration::ZERO, |time| now.duration_since(time.0))
+pub fn time_in_phase(identity: &Identity, now: Timestamp) -> SignedDuration {
+    entered(identity).map_or(SignedDuration::ZERO, |entered| now.duration_since(entered))
 }
 
-/// Whether its user was put under `offboarded` less than `undo` ago. Without a record of when, no.
+fn entered(identity: &Identity) -> Option<Timestamp> {
+    let status = identity.status.as_ref()?;
+    status.phase_time.as_ref().map(|time| time.0)
+}
+
+/// Whether its user was offboarded less than `undo` ago. False if the status does not say when.
 #[must_use]
-pub fn just_left(identity: &Identity, undo: Duration, now: Timestamp) -> bool {
-    let status = identity.status.as_ref();
-    let entered = status.and_then(|status| status.phase_time.as_ref());
+pub fn recently_offboarded(identity: &Identity, undo: Duration, now: Timestamp) -> bool {
     let undo = SignedDuration::try_from(undo).unwrap_or(SignedDuration::MAX);
     identity.phase() == Phase::Offboarding
-        && entered.is_some_and(|entered| now.duration_since(entered.0) < undo)
+        && entered(identity).is_some_and(|entered| now.duration_since(entered) < undo)
 }
 
-/// Why an identity in this phase serves nobody; nothing when it serves.
+/// Why an identity in this phase serves nobody; `None` if it serves.
 #[must_use]
 pub fn refusal(phase: Phase) -> Option<Finding> {
     let (reason, message) = match phase {
         Phase::Suspended => (
-            ConditionReason::Suspended,
-            "an admin has suspended this identity, and nobody acts as it: ask your admin, who takes spec.suspended away",
+            Reason::Suspended,
+            "an admin has suspended this identity, and nobody acts as it: ask the admin to remove spec.suspended",
         ),
         Phase::Draining => (
-            ConditionReason::Draining,
-            "the rules no longer make this identity, or nobody has used it for as long as its class allows: it is taken down when its last pod is gone, and a pod that may have it brings it back",
+            Reason::Draining,
+            "the rules do not derive this identity any more, or nobody has used it for as long as its class allows: it is deleted after its last pod, and the next pod that is entitled to it creates it again",
         ),
         Phase::Offboarding => (
-            ConditionReason::Offboarding,
-            "the user of this identity has left, and it is being taken down: if that was a mistake, an admin takes the user off offboarded within NAMESAKE_OFFBOARDING_UNDO (10 minutes by default), and after that lists the same person under returned",
+            Reason::Offboarding,
+            "the user of this identity is offboarded, and the identity is being removed: if that is a mistake, an admin removes the user from offboarded within NAMESAKE_OFFBOARDING_UNDO (10 minutes by default), or later lists the same person under returned",
         ),
         Phase::Gone => (
-            ConditionReason::Gone,
-            "the user of this identity has left, and it is taken down; its name stays taken, so that nobody inherits it: an admin lists the same person under returned in the rules, and gives somebody else with the same address another user",
+            Reason::Gone,
+            "the user of this identity is offboarded, and the identity is removed; its name stays reserved, so that nobody inherits it: an admin lists the same person under returned in the rules, and gives another person with the same address another user",
         ),
         _ => return None,
     };

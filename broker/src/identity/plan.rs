@@ -1,76 +1,79 @@
-//! What is still to do for an identity: `plan(desired, observed)`, pure. The controller does the first change of the
-//! list, writes down how it went, and plans again: so every step is bounded, repeatable, and a restart forgets nothing.
+//! What remains to be done for an identity: `plan(desired, observed)`, pure. The controller makes the first change of the list,
+//! writes down the outcome, and plans again: so every step is bounded and repeatable, and a restart forgets nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use namesake_api::{Grant, IdentitySpec, Mode};
 use namesake_gcp::Resource;
 
-/// Consecutive looks that must show a new GSA before it is bound: one look may be answered by a replica that is ahead.
+/// Consecutive reads that must show a new GSA before it is bound: a single read may be answered by a replica that is ahead.
 pub const SIGHTINGS: u32 = 3;
-/// Consecutive proofs, spaced, before an identity counts as working.
+/// Consecutive proofs, some time apart, before an identity counts as working.
 pub const PROOFS: u32 = 3;
 
-/// What an identity comes to.
+/// What an identity shall become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
+pub enum Goal {
     /// It works.
     Serve,
-    /// Nobody acts as it; all that is needed to go on stays.
-    Rest,
-    /// It is taken down when its last pod is gone.
+    /// Nobody acts as it; everything that it needs to serve again stays.
+    Suspend,
+    /// It is deleted after its last pod.
     Drain,
-    /// Nobody acts as it any more; `delete`: nor is there anything left of it.
-    Leave {
-        /// Whether the grace is over.
+    /// Nobody acts as it any more, and its KSA is deleted.
+    Offboard {
+        /// Whether its Google side is deleted as well, because the grace period is over.
         delete: bool,
     },
-    /// Nothing is left of it, and nothing is to be done.
-    Nothing,
+    /// Everything is deleted, and nothing remains to be done.
+    Gone,
 }
 
 /// What an identity should be at Google, by its spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
-    /// What it comes to.
-    pub aim: Aim,
+    /// What it shall become.
+    pub goal: Goal,
     /// How pods act at Google.
     pub mode: Mode,
     /// Whether the GSA is somebody else's, and only the binding is ours.
     pub pinned: bool,
-    /// Roles by the policy they are in; none for a pinned GSA.
+    /// Roles by the policy that they are in; none for a pinned GSA.
     pub grants: BTreeMap<Resource, BTreeSet<String>>,
 }
 
 impl Desired {
-    /// What the spec asks for.
+    /// What the spec asks for, with the goal to serve.
     #[must_use]
     pub fn of(spec: &IdentitySpec) -> Self {
         let mut grants: BTreeMap<Resource, BTreeSet<String>> = BTreeMap::new();
         for grant in spec.grants.iter().filter(|_| !spec.pinned) {
             if let Some(resource) = resource(grant) {
-                grants
-                    .entry(resource)
-                    .or_default()
-                    .insert(grant.role.clone());
+                let roles = grants.entry(resource).or_default();
+                roles.insert(grant.role.clone());
             }
         }
         Self {
-            aim: Aim::Serve,
+            goal: Goal::Serve,
             mode: spec.mode,
             pinned: spec.pinned,
             grants,
         }
     }
 
-    /// The same, coming to something else.
+    /// The same with another goal.
     #[must_use]
-    pub fn towards(self, aim: Aim) -> Self {
-        Self { aim, ..self }
+    pub fn with_goal(self, goal: Goal) -> Self {
+        Self { goal, ..self }
+    }
+
+    /// Whether the identity has a GSA of its own.
+    const fn has_own_account(&self) -> bool {
+        matches!(self.mode, Mode::Impersonate) && !self.pinned
     }
 }
 
-/// The policy that a grant is in; none for a grant that names nothing (the API server refuses those).
+/// The resource whose policy has a grant; `None` for a grant that names none, which the API server does not accept.
 pub(crate) fn resource(grant: &Grant) -> Option<Resource> {
     let Grant {
         project,
@@ -90,69 +93,69 @@ pub(crate) fn resource(grant: &Grant) -> Option<Resource> {
     }
 }
 
-/// The KSA as it is.
+/// The KSA as it was observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServiceAccount {
-    /// Not there.
+pub enum ServiceAccountState {
+    /// It does not exist.
     Absent,
-    /// Ours, but something on it was changed.
+    /// It is ours, and something on it was changed.
     Drifted,
-    /// Ours and as it should be, but for its owner.
+    /// It is ours and as it should be, except that it has no owner yet.
     Unowned,
-    /// Ours and as it should be.
+    /// It is ours and as it should be.
     Right,
 }
 
-/// The GSA as far as we know it.
+/// The GSA as far as it was observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GoogleAccount {
-    /// Not looked for yet.
+pub enum GoogleAccountState {
+    /// Not read yet.
     Unknown,
-    /// There and ours; so many consecutive looks have shown it.
+    /// It exists and is ours; this many consecutive reads have shown it.
     Found(u32),
-    /// There for everybody.
+    /// It shows up everywhere.
     Visible,
 }
 
-/// What is known about an identity: from the cluster, from its status, from the steps already done.
+/// What is known about an identity: from the cluster, from its status, from the steps done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// The KSA.
-    pub service_account: ServiceAccount,
-    /// Whether one is recorded, there or not.
+    pub service_account: ServiceAccountState,
+    /// Whether the status has a KSA, whether it exists or not.
     pub account_recorded: bool,
     /// The GSA.
-    pub google_account: GoogleAccount,
+    pub google_account: GoogleAccountState,
     /// Whether the KSA may act as the GSA.
     pub bound: bool,
-    /// Policies that have the roles.
+    /// Resources whose policies have the roles.
     pub granted: BTreeSet<Resource>,
     /// Consecutive proofs so far.
     pub proofs: u32,
     /// Whether it was proven to work.
     pub verified: bool,
-    /// Whether that is known to be so still: no look for drift is under way, or its proof is done.
+    /// Whether that is still known: no drift check is under way, or its proof succeeded.
     pub confirmed: bool,
-    /// Whether all that is to be written is recorded.
+    /// Whether everything that is to be written is recorded.
     pub recorded: bool,
-    /// Whether something recorded is not asked for any more.
+    /// Whether something is recorded that is not wanted any more.
     pub stale: bool,
-    /// Whether there is a GSA of its own that mode direct has no use for.
-    pub leftover: bool,
-    /// What is taken down already.
-    pub down: Down,
+    /// Whether the status has a GSA of its own, which mode direct does not need.
+    pub has_google_account: bool,
+    /// How far it is removed.
+    pub teardown: Teardown,
 }
 
-/// How far an identity is taken down.
+/// How far an identity is removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Down {
+pub struct Teardown {
     /// Nobody acts as it.
     pub unbound: bool,
     /// Its GSA is disabled.
     pub disabled: bool,
-    /// Every replica knows, and its last pod is gone.
+    /// Every replica of the webhook knows, and its last pod is gone.
     pub drained: bool,
-    /// The grants are taken back.
+    /// The grants are revoked.
     pub revoked: bool,
     /// Its GSA is deleted.
     pub deleted: bool,
@@ -163,71 +166,121 @@ pub struct Down {
 pub enum Change {
     /// Create the KSA.
     CreateServiceAccount,
-    /// Put back what was changed on the KSA.
+    /// Restore what was changed on the KSA.
     RepairServiceAccount,
-    /// Make the Identity the owner of the KSA that was made together with it.
-    OwnServiceAccount,
-    /// Look for the GSA, create it when it is not there.
-    FindGoogleAccount,
-    /// Look whether Google shows the GSA.
-    SeeGoogleAccount,
+    /// Make the Identity the owner of the KSA that was created together with it.
+    SetServiceAccountOwner,
+    /// Find the GSA; enable, undelete or create it if needed.
+    EnsureGoogleAccount,
+    /// Read the GSA once more, to see whether Google shows it everywhere.
+    ConfirmGoogleAccount,
     /// Let the KSA act as the GSA.
     Bind,
-    /// Give the roles on one resource.
+    /// Grant the roles on one resource.
     Grant(Resource),
-    /// Write down what is about to be written at Google.
+    /// Record in the status what is about to be written at Google.
     Record,
-    /// Take back what is recorded and not asked for any more.
+    /// Revoke what is recorded and not wanted any more.
     Revoke,
     /// Delete the GSA.
     DeleteGoogleAccount,
-    /// Go the way of a pod once: token, exchange, impersonation, permissions.
+    /// Act as a pod once: token, exchange, impersonation, permissions.
     Prove,
-    /// Go it once more as one that worked: a refusal by something else than binding and grants shows in no policy.
+    /// The same for an identity that worked: what else may refuse it than binding and grants shows in no policy.
     ProveAgain,
     /// Let nobody act as the identity.
     Unbind,
     /// Disable the GSA.
     DisableGoogleAccount,
-    /// See that every replica knows that it gets no more pods, and that the last one is gone.
+    /// Check that every replica of the webhook knows that it gets no more pods, and that the last pod is gone.
     Drain,
     /// Delete the KSA and its RoleBindings.
     DeleteServiceAccount,
-    /// Delete the Identity; what is left of it goes before it.
+    /// Delete the Identity; its finalizer deletes the rest before that.
     DeleteIdentity,
 }
 
-/// Everything still to do, in order. Empty: the identity is what it comes to.
+impl Change {
+    /// Its name in metrics and Events.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::CreateServiceAccount => "CreateServiceAccount",
+            Self::RepairServiceAccount => "RepairServiceAccount",
+            Self::SetServiceAccountOwner => "SetServiceAccountOwner",
+            Self::EnsureGoogleAccount => "EnsureGoogleAccount",
+            Self::ConfirmGoogleAccount => "ConfirmGoogleAccount",
+            Self::Bind => "Bind",
+            Self::Grant(_) => "Grant",
+            Self::Record => "Record",
+            Self::Revoke => "Revoke",
+            Self::DeleteGoogleAccount => "DeleteGoogleAccount",
+            Self::Prove => "Prove",
+            Self::ProveAgain => "ProveAgain",
+            Self::Unbind => "Unbind",
+            Self::DisableGoogleAccount => "DisableGoogleAccount",
+            Self::Drain => "Drain",
+            Self::DeleteServiceAccount => "DeleteServiceAccount",
+            Self::DeleteIdentity => "DeleteIdentity",
+        }
+    }
+
+    /// Whether it changes the cluster only, and so never waits for Google.
+    #[must_use]
+    pub const fn is_in_cluster(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateServiceAccount
+                | Self::RepairServiceAccount
+                | Self::SetServiceAccountOwner
+                | Self::DeleteServiceAccount
+                | Self::DeleteIdentity
+        )
+    }
+
+    /// Whether it calls Google.
+    #[must_use]
+    pub const fn is_at_google(&self) -> bool {
+        !self.is_in_cluster() && !matches!(self, Self::Record | Self::Drain)
+    }
+}
+
+/// All remaining changes, in order. Empty: the goal is reached.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Change> {
-    match desired.aim {
-        Aim::Serve => serve(desired, observed),
-        Aim::Rest => rest(desired, observed),
-        Aim::Drain if observed.down.drained => vec![Change::DeleteIdentity],
-        Aim::Drain => vec![Change::Drain, Change::DeleteIdentity],
-        Aim::Leave { delete } => leave(desired, observed, delete),
-        Aim::Nothing => Vec::new(),
+    match desired.goal {
+        Goal::Serve => serve(desired, observed),
+        Goal::Suspend => suspend(desired, observed),
+        Goal::Drain if observed.teardown.drained => vec![Change::DeleteIdentity],
+        Goal::Drain => vec![Change::Drain, Change::DeleteIdentity],
+        Goal::Offboard { delete } => offboard(desired, observed, delete),
+        Goal::Gone => Vec::new(),
     }
 }
 
 fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let mut changes = Vec::new();
     match observed.service_account {
-        ServiceAccount::Absent => changes.push(Change::CreateServiceAccount),
-        ServiceAccount::Drifted => changes.push(Change::RepairServiceAccount),
-        ServiceAccount::Unowned | ServiceAccount::Right => {}
+        ServiceAccountState::Absent => changes.push(Change::CreateServiceAccount),
+        ServiceAccountState::Drifted => changes.push(Change::RepairServiceAccount),
+        ServiceAccountState::Unowned | ServiceAccountState::Right => {}
     }
     if desired.mode == Mode::Impersonate {
-        let seen = match observed.google_account {
-            GoogleAccount::Unknown => {
-                changes.push(Change::FindGoogleAccount);
+        let sightings = match observed.google_account {
+            GoogleAccountState::Unknown => {
+                changes.push(Change::EnsureGoogleAccount);
                 0
             }
-            GoogleAccount::Found(sightings) => sightings,
-            GoogleAccount::Visible => SIGHTINGS,
+            GoogleAccountState::Found(sightings) => sightings,
+            GoogleAccountState::Visible => SIGHTINGS,
         };
         if !desired.pinned {
-            push_missing(&mut changes, &Change::SeeGoogleAccount, seen, SIGHTINGS);
+            push_missing(
+                &mut changes,
+                &Change::ConfirmGoogleAccount,
+                sightings,
+                SIGHTINGS,
+            );
         }
     }
     push_unless(&mut changes, Change::Record, observed.recorded);
@@ -237,11 +290,11 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let missing = missing.filter(|resource| !observed.granted.contains(resource));
     changes.extend(missing.cloned().map(Change::Grant));
     push_unless(&mut changes, Change::Revoke, !observed.stale);
-    let needed = desired.mode == Mode::Impersonate || !observed.leftover;
+    let needed = desired.mode == Mode::Impersonate || !observed.has_google_account;
     push_unless(&mut changes, Change::DeleteGoogleAccount, needed);
-    // Late: those who come at once have enough to write.
-    let owned = observed.service_account != ServiceAccount::Unowned;
-    push_unless(&mut changes, Change::OwnServiceAccount, owned);
+    // Late, because many new identities at once mean enough writes already.
+    let owned = observed.service_account != ServiceAccountState::Unowned;
+    push_unless(&mut changes, Change::SetServiceAccountOwner, owned);
     if observed.verified {
         push_unless(&mut changes, Change::ProveAgain, observed.confirmed);
     } else {
@@ -250,33 +303,28 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     changes
 }
 
-/// Whoever could act as it cannot any more; then its account cannot act either.
-fn rest(desired: &Desired, observed: &Observed) -> Vec<Change> {
+/// First nobody can act as the identity any more; then its GSA cannot act either.
+fn suspend(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let mut changes = Vec::new();
-    push_unless(&mut changes, Change::Unbind, observed.down.unbound);
-    let disabled = observed.down.disabled || !has_account(desired);
+    push_unless(&mut changes, Change::Unbind, observed.teardown.unbound);
+    let disabled = observed.teardown.disabled || !desired.has_own_account();
     push_unless(&mut changes, Change::DisableGoogleAccount, disabled);
     changes
 }
 
-fn leave(desired: &Desired, observed: &Observed, delete: bool) -> Vec<Change> {
-    let down = &observed.down;
-    let mut changes = rest(desired, observed);
-    let gone = observed.service_account == ServiceAccount::Absent;
-    push_unless(&mut changes, Change::Drain, gone || down.drained);
-    let forgotten = gone && !observed.account_recorded;
+fn offboard(desired: &Desired, observed: &Observed, delete: bool) -> Vec<Change> {
+    let teardown = &observed.teardown;
+    let mut changes = suspend(desired, observed);
+    let absent = observed.service_account == ServiceAccountState::Absent;
+    push_unless(&mut changes, Change::Drain, absent || teardown.drained);
+    let forgotten = absent && !observed.account_recorded;
     push_unless(&mut changes, Change::DeleteServiceAccount, forgotten);
     if delete {
-        push_unless(&mut changes, Change::Revoke, down.revoked);
-        let deleted = down.deleted || !has_account(desired);
+        push_unless(&mut changes, Change::Revoke, teardown.revoked);
+        let deleted = teardown.deleted || !desired.has_own_account();
         push_unless(&mut changes, Change::DeleteGoogleAccount, deleted);
     }
     changes
-}
-
-/// Whether the identity has a GSA of its own.
-const fn has_account(desired: &Desired) -> bool {
-    matches!(desired.mode, Mode::Impersonate) && !desired.pinned
 }
 
 fn push_unless(changes: &mut Vec<Change>, change: Change, done: bool) {

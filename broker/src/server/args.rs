@@ -9,7 +9,7 @@ use namesake_core::RulesDuration;
 use namesake_gcp::{Endpoints, RateLimits};
 use namesake_service::ServerArgs;
 
-use crate::google::policies::Room;
+use crate::google::policies::PolicyLimits;
 use crate::google::roles::AllowedRoles;
 use crate::server::clean::Clean;
 use crate::server::config::{Config, Timings, system_clock};
@@ -17,43 +17,46 @@ use crate::server::config::{Config, Timings, system_clock};
 /// What the broker does instead of serving.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Take the identities of a stack down, at Google and here, without a running broker: for an uninstall, or for Identities
-    /// whose finalizer holds a namespace back.
+    /// Delete the identities of a stack, at Google and in the cluster, without a running broker: to uninstall, or when the
+    /// finalizers of Identities block the deletion of a namespace.
     Clean(Clean),
 }
 
-/// Namesake's broker: makes identities, brings Google in line with them, and opens the gates of their pods.
+/// Namesake's broker: creates identities, brings Google in line with them, and opens the gates of their pods.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
 pub struct Args {
     /// What to do instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Address and port to serve HTTPS on.
+    /// Flags that the webhook has as well.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Address and port on which to serve HTTPS.
     #[arg(long, env = names::ENV_LISTEN, default_value = names::BROKER_LISTEN)]
     pub listen: SocketAddr,
-    /// Name of this replica, for people who look at the Lease.
+    /// Name of this replica, for people who read the Lease.
     #[arg(long, env = names::ENV_REPLICA, default_value = names::BROKER_SERVICE_ACCOUNT)]
     pub replica: String,
     /// New identities that one user may have in a minute.
     #[arg(long, env = names::ENV_IDENTITIES_PER_MINUTE, default_value_t = names::IDENTITIES_PER_MINUTE)]
     pub identities_per_minute: u32,
-    /// How long the disabled Google service account of a user who has left is kept before it is deleted, such as 30d or 12h.
+    /// How long the disabled Google service account of an offboarded user is kept before it is deleted, such as 30d or 12h.
     #[arg(long, env = names::ENV_OFFBOARDING_GRACE, default_value = names::OFFBOARDING_GRACE)]
     pub offboarding_grace: RulesDuration,
-    /// How long after a user was put under `offboarded` taking the entry back undoes it. Nobody acts as the user meanwhile.
+    /// How long after a user was listed under `offboarded` removing the entry undoes it. Nobody acts as the user meanwhile.
     #[arg(long, env = names::ENV_OFFBOARDING_UNDO, default_value = names::OFFBOARDING_UNDO)]
     pub offboarding_undo: RulesDuration,
-    /// Collect what carries our mark and belongs to no Identity. Without it, it is only reported.
+    /// Delete what has the mark of this stack and belongs to no Identity. Without it, such garbage is only reported.
     #[arg(long, env = names::ENV_COLLECT, default_value_t = false, action = ArgAction::Set)]
     pub collect: bool,
-    /// How long such a thing, or an Identity that the rules no longer make, is left alone first.
+    /// How long garbage, or an Identity that the rules do not derive any more, is kept first.
     #[arg(long, env = names::ENV_COLLECT_AFTER, default_value = names::COLLECT_AFTER)]
     pub collect_after: RulesDuration,
-    /// Roles that identities may be given, whatever the rules say, separated by commas.
+    /// Roles that identities may be granted, whatever the rules say, separated by commas.
     #[arg(long, env = names::ENV_ALLOWED_ROLES, default_value = names::ALLOWED_ROLES)]
     pub allowed_roles: AllowedRoles,
-    /// Google service accounts that a project may have, as its quota says; without it, Google is asked until it refuses.
+    /// Google service accounts that a project may have, by its quota; without it, the broker creates them until Google refuses.
     #[arg(long, env = names::ENV_ACCOUNTS_PER_PROJECT)]
     pub accounts_per_project: Option<u64>,
     /// Reads of IAM a minute that the quota of the identities' projects allows.
@@ -62,13 +65,13 @@ pub struct Args {
     /// Writes to IAM a minute that the quota of the identities' projects allows.
     #[arg(long, env = names::ENV_WRITES_PER_MINUTE, default_value_t = names::WRITES_PER_MINUTE)]
     pub writes_per_minute: u32,
-    /// Proofs that identities work which run at the same time; each holds a token of its identity for some seconds.
+    /// Proofs of identities that run at the same time; each holds a token of its identity for some seconds.
     #[arg(long, env = names::ENV_PROOFS_AT_ONCE, default_value_t = names::PROOFS_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
     pub proofs_at_once: u16,
     /// Creations of service accounts a minute that the quota allows; without it half of the writes, or fewer when Google refuses.
     #[arg(long, env = names::ENV_CREATES_PER_MINUTE)]
     pub creates_per_minute: Option<u32>,
-    /// Bytes that a policy at Google may have; Google says no number.
+    /// Bytes that a policy at Google may have; Google does not document a number.
     #[arg(long, env = names::ENV_POLICY_BYTES, default_value_t = names::POLICY_BYTES)]
     pub policy_bytes: usize,
     /// Base URL of Google's IAM API.
@@ -86,13 +89,10 @@ pub struct Args {
     /// Base URL of Google's Resource Manager API.
     #[arg(long, env = names::ENV_RESOURCE_MANAGER_ENDPOINT, default_value = names::RESOURCE_MANAGER_ENDPOINT)]
     pub resource_manager_endpoint: String,
-    /// Flags that both programs have.
-    #[command(flatten)]
-    pub server: ServerArgs,
 }
 
 impl Args {
-    /// What the broker is told by its flags.
+    /// The configuration that the flags give.
     #[must_use]
     pub fn config(&self) -> Config {
         Config {
@@ -103,13 +103,13 @@ impl Args {
             identities_per_minute: self.identities_per_minute,
             allowed_roles: self.allowed_roles.clone(),
             accounts_per_project: self.accounts_per_project,
-            policy_room: Room {
+            policy_limits: PolicyLimits {
                 bytes: self.policy_bytes,
-                ..Room::default()
+                ..PolicyLimits::default()
             },
             offboarding_grace: Duration::from_secs(self.offboarding_grace.as_secs()),
             offboarding_undo: Duration::from_secs(self.offboarding_undo.as_secs()),
-            look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
+            drift_reads_per_minute: names::LOOK_READS_PER_MINUTE,
             proofs_at_once: self.proofs_at_once,
             collect: self.collect,
             collect_after: Duration::from_secs(self.collect_after.as_secs()),
@@ -118,7 +118,7 @@ impl Args {
         }
     }
 
-    /// How fast Google may be asked.
+    /// Google's rate limits.
     #[must_use]
     pub fn rates(&self) -> RateLimits {
         RateLimits {
@@ -129,7 +129,7 @@ impl Args {
         }
     }
 
-    /// Where Google is.
+    /// URLs of Google's APIs.
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {
         Endpoints {
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_flag_is_well_formed_and_has_a_variable() {
+    fn every_flag_is_valid_and_has_an_environment_variable() {
         let command = Args::command();
         command.clone().debug_assert();
         for arg in command
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn it_starts_with_its_defaults_alone() {
+    fn the_broker_starts_without_flags() {
         let args = Args::try_parse_from(["namesake-broker"]).unwrap();
         assert_eq!(args.config().drain, Duration::from_secs(5));
         assert!(args.command.is_none());
@@ -176,5 +176,11 @@ mod tests {
             let help = Args::try_parse_from(asked).unwrap_err();
             assert_eq!(help.kind(), ErrorKind::DisplayHelp);
         }
+    }
+
+    #[test]
+    fn the_certificate_is_for_the_service_of_the_broker() {
+        let args = Args::parse_from(["namesake-broker", "--namespace", "ids"]);
+        assert_eq!(args.config().tls_names, ["namesake-broker.ids.svc"]);
     }
 }

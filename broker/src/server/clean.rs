@@ -1,5 +1,5 @@
-//! `namesake-broker clean`: takes identities down without a running broker, so that nothing of an uninstalled stack blocks a
-//! namespace or stays at Google. Run by an admin, with the admin's own rights.
+//! `namesake-broker clean`: deletes identities without a running broker, so that nothing of an uninstalled stack blocks a namespace
+//! or stays at Google. An admin runs it, with the admin's own permissions.
 
 use std::sync::Arc;
 
@@ -12,39 +12,40 @@ use namesake_gcp::Gcp;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cluster::ensure;
 use crate::cluster::namespaces;
-use crate::controllers::reconcile::{self, Context};
+use crate::cluster::requests::is_not_found;
+use crate::controllers::reconcile::context::Context;
+use crate::controllers::reconcile::step::teardown::delete_at_google;
 use crate::server::config::Config;
 
-/// How the outcome is printed.
+/// Format of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// One line each, for people.
+    /// One line for each identity.
     #[default]
     Text,
     /// One JSON document.
     Json,
 }
 
-/// What is to be cleaned.
+/// Which identities are deleted.
 #[derive(Clone, Debug, Args)]
 pub struct Clean {
-    /// Stack whose identities are taken down; those of others are left alone.
+    /// Stack whose identities are deleted; those of other stacks are not touched.
     #[arg(long, env = names::ENV_CLEAN_STACK)]
     pub stack: String,
-    /// Namespace to clean; more than once for more. Without it, all.
+    /// Namespace to clean; may be repeated. Without it, all namespaces.
     #[arg(long = "in", env = names::ENV_CLEAN_IN, value_delimiter = ',')]
     pub namespaces: Vec<String>,
-    /// Only say what would be taken down.
+    /// Only print what would be deleted.
     #[arg(long, env = names::ENV_CLEAN_DRY_RUN)]
     pub dry_run: bool,
-    /// Form of the outcome.
+    /// Format of the output.
     #[arg(long, short = 'o', env = names::ENV_CLEAN_OUTPUT, value_enum, default_value_t)]
     pub output: Output,
 }
 
-/// What became of one identity.
+/// The outcome for one identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
@@ -57,15 +58,15 @@ pub struct Outcome {
     /// Its GSA, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub google_service_account: Option<String>,
-    /// Whether it is gone now.
+    /// Whether it is deleted.
     pub gone: bool,
-    /// Why it is not.
+    /// Why it is not deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 impl Clean {
-    /// Takes them down one by one; one that fails does not stop the others.
+    /// Deletes the identities one by one. A failure does not stop the others.
     ///
     /// # Errors
     /// When the Identities cannot be listed.
@@ -78,18 +79,18 @@ impl Clean {
         let context = context(client, gcp, config);
         let mut outcomes = Vec::new();
         for identity in self.identities(client).await? {
-            let done = if self.dry_run {
+            let deleted = if self.dry_run {
                 Ok(false)
             } else {
-                take_down(client, &context, &identity).await.map(|()| true)
+                delete(client, &context, &identity).await.map(|()| true)
             };
             outcomes.push(Outcome {
                 namespace: identity.namespace().unwrap_or_default(),
                 name: identity.name_any(),
                 user: identity.spec.user.clone(),
                 google_service_account: identity.spec.google_service_account.clone(),
-                gone: done.as_ref().is_ok_and(|gone| *gone),
-                error: done.err().map(|error| format!("{error:#}")),
+                gone: deleted.as_ref().is_ok_and(|deleted| *deleted),
+                error: deleted.err().map(|error| format!("{error:#}")),
             });
         }
         Ok(outcomes)
@@ -97,24 +98,23 @@ impl Clean {
 
     async fn identities(&self, client: &Client) -> anyhow::Result<Vec<Identity>> {
         let mut all = Vec::new();
-        let everywhere = [Api::<Identity>::all(client.clone())];
-        let some = self.namespaces.iter();
-        let some = some.map(|one| Api::<Identity>::namespaced(client.clone(), one));
-        let apis: Vec<_> = if self.namespaces.is_empty() {
-            everywhere.into_iter().collect()
-        } else {
-            some.collect()
-        };
+        let namespaces = self.namespaces.iter();
+        let mut apis: Vec<_> = namespaces
+            .map(|namespace| Api::<Identity>::namespaced(client.clone(), namespace))
+            .collect();
+        if apis.is_empty() {
+            apis.push(Api::all(client.clone()));
+        }
         for api in apis {
             let found = api.list(&ListParams::default()).await;
-            let found = found.context("list the Identities: it takes the right to read them")?;
+            let found = found.context("list the Identities: you need permission to list them")?;
             let of_stack = |identity: &Identity| identity.spec.stack == self.stack;
             all.extend(found.items.into_iter().filter(of_stack));
         }
         Ok(all)
     }
 
-    /// The outcomes as they are printed.
+    /// The outcomes as text.
     #[must_use]
     pub fn print(&self, outcomes: &[Outcome]) -> String {
         if self.output == Output::Json {
@@ -128,16 +128,16 @@ impl Clean {
                 error,
                 ..
             } = outcome;
-            let became = match error {
-                Some(error) => format!("stays: {error}"),
-                None if self.dry_run => "would be taken down".to_owned(),
-                None => "taken down".to_owned(),
+            let result = match error {
+                Some(error) => format!("not deleted: {error}"),
+                None if self.dry_run => "would be deleted".to_owned(),
+                None => "deleted".to_owned(),
             };
-            format!("{namespace}/{name} ({user}): {became}")
+            format!("{namespace}/{name} ({user}): {result}")
         };
         let lines: Vec<_> = outcomes.iter().map(line).collect();
         if lines.is_empty() {
-            return format!("stack {} has no identities there", self.stack);
+            return format!("there are no identities of stack {}", self.stack);
         }
         lines.join("\n")
     }
@@ -149,9 +149,9 @@ fn context(client: &Client, gcp: &Gcp, config: Config) -> Context {
     Context::new(client, gcp, config, rules, namespaces, metrics)
 }
 
-/// Google's side first; then the finalizer, and the Identity with what it owns.
-async fn take_down(client: &Client, context: &Context, identity: &Identity) -> anyhow::Result<()> {
-    reconcile::take_down(identity, context)
+/// Deletes the Google side, then the Identity, then its finalizer; Kubernetes deletes what it owns.
+async fn delete(client: &Client, context: &Context, identity: &Identity) -> anyhow::Result<()> {
+    delete_at_google(identity, context)
         .await
         .map_err(|failure| anyhow::anyhow!(failure.message))?;
     let namespace = identity.namespace().unwrap_or_default();
@@ -159,7 +159,7 @@ async fn take_down(client: &Client, context: &Context, identity: &Identity) -> a
     let name = identity.name_any();
     let deleted = api.delete(&name, &DeleteParams::background()).await;
     if let Err(error) = deleted
-        && !ensure::is_gone(&error)
+        && !is_not_found(&error)
     {
         return Err(error).context("delete the Identity");
     }
@@ -173,7 +173,7 @@ async fn take_down(client: &Client, context: &Context, identity: &Identity) -> a
         .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
         .await;
     match patched {
-        Err(error) if !ensure::is_gone(&error) => Err(error).context("take the finalizer off"),
+        Err(error) if !is_not_found(&error) => Err(error).context("remove the finalizer"),
         _ => Ok(()),
     }
 }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_outcome_says_what_became_of_each() {
+    fn the_output_has_the_outcome_of_each_identity() {
         let mut clean = Clean {
             stack: "prod".into(),
             namespaces: vec![],
@@ -198,15 +198,15 @@ mod tests {
             gone: true,
             error: None,
         };
-        let stays = Outcome {
+        let failed = Outcome {
             gone: false,
-            error: Some("Google is away".into()),
+            error: Some("Google does not answer".into()),
             ..gone.clone()
         };
-        let text = clean.print(&[gone.clone(), stays]);
+        let text = clean.print(&[gone.clone(), failed]);
         assert_eq!(
             text,
-            "research/mf-a (alice@acme.com): taken down\nresearch/mf-a (alice@acme.com): stays: Google is away"
+            "research/mf-a (alice@acme.com): deleted\nresearch/mf-a (alice@acme.com): not deleted: Google does not answer"
         );
         assert!(clean.print(&[]).contains("no identities"));
         clean.output = Output::Json;

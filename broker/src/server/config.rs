@@ -1,4 +1,4 @@
-//! What the broker is told: where it lives, how often, how fast. Clock and intervals are given, so that tests run fast.
+//! Configuration of the broker. Clock and intervals are part of it, so that tests run fast.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -8,54 +8,52 @@ use std::time::Duration;
 use jiff::Timestamp;
 use namesake_api::names;
 
-use crate::controllers::gates::Patience;
-
-use crate::google::policies::{Room, Spacing};
+use crate::google::policies::{PolicyLimits, WriteSpacing};
 use crate::google::roles::AllowedRoles;
 
-/// Tells the time; tests give their own.
+/// Returns the time; tests have their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The clock of the machine.
+/// The machine's clock.
 #[must_use]
 pub fn system_clock() -> Clock {
     Arc::new(Timestamp::now)
 }
 
-/// What one broker is told.
+/// Configuration of one broker.
 #[derive(Clone)]
 pub struct Config {
-    /// Our own namespace: rules, accepted rules, the authority's Secret and the webhook's account live there.
+    /// The broker's own namespace, which has the rules, the accepted rules, the Secret of the CA and the webhook's service account.
     pub namespace: String,
     /// DNS names and IP addresses in the server's certificate.
     pub tls_names: Vec<String>,
     /// Name of this replica, for people who look at the Lease.
     pub replica: String,
-    /// How long to go on answering after the first signal to stop.
+    /// How long to keep answering after the first signal to stop.
     pub drain: Duration,
     /// New identities that one user may have in a minute.
     pub identities_per_minute: u32,
-    /// Roles that may be given to identities, whatever the rules say.
+    /// Roles that identities may be granted, whatever the rules say.
     pub allowed_roles: AllowedRoles,
-    /// Google service accounts that a project may have; without it, Google says when there are enough.
+    /// Google service accounts that a project may have; without it, Google refuses when there are too many.
     pub accounts_per_project: Option<u64>,
-    /// What a policy at Google may hold.
-    pub policy_room: Room,
-    /// How long the disabled GSA of a user who has left is kept.
+    /// Largest size of a policy at Google.
+    pub policy_limits: PolicyLimits,
+    /// How long the disabled GSA of an offboarded user is kept.
     pub offboarding_grace: Duration,
-    /// For so long after a user was put under `offboarded`, taking the entry back undoes it.
+    /// How long after a user was listed under `offboarded` removing the entry undoes it.
     pub offboarding_undo: Duration,
     /// Whether garbage is collected, or only reported.
     pub collect: bool,
-    /// How long garbage, or an Identity that the rules no longer make, is left alone.
+    /// How long garbage, or an Identity that the rules do not derive any more, is kept.
     pub collect_after: Duration,
-    /// Reads of Google in a minute that looking for drift may cost: a tenth of the quota.
-    pub look_reads_per_minute: u32,
+    /// Reads of Google in a minute that drift checks may cost: a tenth of the quota.
+    pub drift_reads_per_minute: u32,
     /// Proofs that run at the same time.
     pub proofs_at_once: u16,
     /// Intervals and deadlines.
     pub timings: Timings,
-    /// Tells the time.
+    /// Returns the time.
     pub clock: Clock,
 }
 
@@ -71,10 +69,10 @@ impl Default for Config {
             identities_per_minute: names::IDENTITIES_PER_MINUTE,
             allowed_roles: AllowedRoles::default(),
             accounts_per_project: None,
-            policy_room: Room::default(),
+            policy_limits: PolicyLimits::default(),
             offboarding_grace: Duration::from_hours(30 * 24),
             offboarding_undo: Duration::from_mins(10),
-            look_reads_per_minute: names::LOOK_READS_PER_MINUTE,
+            drift_reads_per_minute: names::LOOK_READS_PER_MINUTE,
             proofs_at_once: names::PROOFS_AT_ONCE,
             collect: false,
             collect_after: Duration::from_hours(24),
@@ -87,42 +85,51 @@ impl Default for Config {
 /// Intervals and deadlines. [`Timings::scaled`] makes all of them shorter at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Timings {
-    /// How long nobody else leads after a leader has renewed its Lease for the last time.
+    /// Duration of the Lease: no other replica leads for so long after the leader has renewed it for the last time.
     pub lease: Duration,
-    /// How long a positive answer of TokenReview counts.
+    /// How long a token stays valid after a TokenReview accepted it.
     pub token_cache: Duration,
-    /// Between two looks at a new GSA; Google's reads are eventually consistent.
+    /// Between two reads of a new GSA; Google's reads are eventually consistent.
     pub sighting: Duration,
-    /// For so long Google may show what was before a write (policies may take seven minutes to be known everywhere).
+    /// How long Google may show the state before a write (policies may take seven minutes to be known everywhere).
     pub stale_reads: Duration,
-    /// Between two proofs of one identity; Google's replicas learn a binding one by one.
+    /// Between two proofs of one identity; Google's replicas learn of a binding one by one.
     pub proof: Duration,
-    /// First and longest wait after something that may pass by itself.
+    /// First and longest wait after a failure that may pass by itself.
     pub retry: (Duration, Duration),
-    /// Wait after a refusal that a person has to lift; the first wait after one that an administrator of the organization has to.
+    /// Wait after a failure that a person has to fix; first wait after one that an administrator of the organization has to fix.
     pub refused: Duration,
-    /// How long proving may take before the condition says that it takes too long.
+    /// How long proofs may fail before the condition says that it takes too long.
     pub deadline: Duration,
-    /// Between two looks at an identity that works, for drift.
+    /// Between two drift checks of an identity that works.
     pub resync: Duration,
-    /// A step of a reconcile that takes longer is given up and tried again.
+    /// Longest time of a step in a reconcile; after that it is tried again.
     pub step: Duration,
     /// Between two writes of `lastUsedTime`.
     pub last_used: Duration,
-    /// Between two looks at the pods that still wait at their gate.
+    /// Between two checks of all pods that wait at their gate.
     pub gates: Duration,
-    /// Between two looks for a new authority of our certificates.
+    /// Between two checks for a new CA of the certificates.
     pub upkeep: Duration,
-    /// Between two counts of what runs out.
+    /// Between two counts of quotas.
     pub count: Duration,
-    /// How long a pod waits at its gate for what does not pass by itself, and for anything: then it ends with the reason.
-    pub patience: Patience,
+    /// How long a pod waits at its gate before it fails.
+    pub patience: GatePatience,
     /// Between two writes of one policy.
-    pub policies: Spacing,
-    /// After so long every replica of the webhook knows that an identity gets no more pods.
+    pub policies: WriteSpacing,
+    /// How long until every replica of the webhook knows that an identity gets no more pods.
     pub drain: Duration,
-    /// An identity that no pod has used for so long is idle.
+    /// How long no pod has used an identity that is idle.
     pub idle: Duration,
+}
+
+/// How long a pod waits at its gate before it fails with the reason.
+#[derive(Clone, Copy, Debug)]
+pub struct GatePatience {
+    /// For a reason that does not pass by itself; long enough for what only looks like one, such as a new grant.
+    pub lasting: Duration,
+    /// For any reason.
+    pub any: Duration,
 }
 
 impl Default for Timings {
@@ -142,11 +149,11 @@ impl Default for Timings {
             gates: Duration::from_secs(15),
             upkeep: Duration::from_secs(60),
             count: Duration::from_mins(10),
-            patience: Patience {
+            patience: GatePatience {
                 lasting: Duration::from_mins(2),
                 any: Duration::from_mins(30),
             },
-            policies: Spacing::default(),
+            policies: WriteSpacing::default(),
             drain: Duration::from_mins(2),
             idle: Duration::from_hours(24),
         }
@@ -154,7 +161,7 @@ impl Default for Timings {
 }
 
 impl Timings {
-    /// The same, with every wait for Google `times` as short; bounds of single calls stay.
+    /// The defaults with every wait for Google divided by `times`. Limits of single calls stay.
     #[must_use]
     pub fn scaled(times: u32) -> Self {
         let whole = Self::default();
@@ -170,11 +177,11 @@ impl Timings {
             gates: part(whole.gates),
             upkeep: part(whole.upkeep),
             count: part(whole.count),
-            patience: Patience {
+            patience: GatePatience {
                 lasting: part(whole.patience.lasting),
                 ..whole.patience
             },
-            policies: Spacing {
+            policies: WriteSpacing {
                 storage: part(whole.policies.storage),
                 first: part(whole.policies.first),
                 longest: part(whole.policies.longest),
@@ -184,8 +191,8 @@ impl Timings {
         }
     }
 
-    /// Wait before attempt `failures` + 1: doubled each time, between half of itself and itself by `seed`,
-    /// so that identities that failed together do not come back together.
+    /// Wait before attempt `failures` + 1: exponential, with a jitter of up to half that depends on `seed`, so that identities that
+    /// failed together are not retried together.
     #[must_use]
     pub fn backoff(&self, failures: u32, seed: &str) -> Duration {
         let (first, last) = self.retry;
@@ -193,24 +200,24 @@ impl Timings {
         doubled.mul_f64(0.5 + fraction((seed, failures)) / 2.0)
     }
 
-    /// Wait before attempt `failures` + 1 after a refusal that only an administrator of the organization lifts: doubled each time,
-    /// at most as long as between two looks for drift, and spread by `seed` as in [`Timings::backoff`].
+    /// Wait before attempt `failures` + 1 after a refusal by the organization: exponential up to the time between two drift checks,
+    /// with a jitter of up to a quarter that depends on `seed`.
     #[must_use]
-    pub fn rarely(&self, failures: u32, seed: &str) -> Duration {
+    pub fn organization_backoff(&self, failures: u32, seed: &str) -> Duration {
         let times = 1 << failures.saturating_sub(1).min(16);
         let longest = self.resync.max(self.refused);
         let doubled = self.refused.saturating_mul(times).min(longest);
         doubled.mul_f64(0.75 + fraction((seed, failures)) / 4.0)
     }
 
-    /// When the first look for drift at an identity is due after a start: spread over the whole period by `seed`.
+    /// When the first drift check of an identity is due after a start: spread over the whole period by `seed`.
     #[must_use]
-    pub fn first_look(period: Duration, seed: &str) -> Duration {
+    pub fn first_check(period: Duration, seed: &str) -> Duration {
         period.mul_f64(fraction(seed))
     }
 }
 
-/// A number in 0..1 that depends on `seed` only: enough to spread load, nothing secret.
+/// A number in 0..1 that depends on `seed` only. Good enough to spread load.
 fn fraction(seed: impl Hash) -> f64 {
     let mut hasher = DefaultHasher::new();
     seed.hash(&mut hasher);
@@ -222,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_longest_and_never_fall_below_half() {
+    fn the_backoff_doubles_up_to_the_longest_wait_with_jitter() {
         let timings = Timings::default();
         for (failures, whole) in [(0, 2), (1, 4), (4, 32), (5, 60), (40, 60)] {
             let wait = timings.backoff(failures, "uid");
@@ -233,21 +240,24 @@ mod tests {
     }
 
     #[test]
-    fn what_the_organization_refuses_is_tried_more_and_more_rarely_and_at_least_once_in_an_hour() {
+    fn what_the_organization_refuses_is_retried_more_and_more_rarely_but_once_an_hour() {
         let timings = Timings::default();
         for (failures, minutes) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (60, 60)] {
-            let wait = timings.rarely(failures, "uid");
+            let wait = timings.organization_backoff(failures, "uid");
             let whole = Duration::from_mins(minutes);
             assert!(
                 wait >= whole.mul_f64(0.75) && wait <= whole,
                 "{failures}: {wait:?}"
             );
         }
-        assert_ne!(timings.rarely(9, "a"), timings.rarely(9, "b"));
+        assert_ne!(
+            timings.organization_backoff(9, "a"),
+            timings.organization_backoff(9, "b")
+        );
     }
 
     #[test]
-    fn scaling_shortens_waits_and_keeps_the_bounds_of_calls() {
+    fn scaled_timings_have_shorter_waits_and_the_same_limits_of_calls() {
         let fast = Timings::scaled(100);
         assert_eq!(fast.proof, Duration::from_millis(50));
         assert_eq!(fast.step, Timings::default().step);

@@ -1,13 +1,12 @@
-//! What must be there before the broker can serve; `/readyz` names what is missing. Not the Identities: until they are all read,
-//! which takes a while where they are thousands, the API asks for each, and nobody's pod is refused for that. Only who is to
-//! lead waits for them.
+//! What the broker needs before it can serve; `/readyz` names what is missing. The Identities are not part of that: while their
+//! list, which may be long, is being read, the API asks the API server for each. Only the leader waits for them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// One thing that must be there.
+/// One thing that the broker needs before it can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Rules, live or accepted earlier.
+pub enum ReadyPart {
+    /// Rules, as edited or as accepted earlier.
     Rules,
     /// The list of namespaces that opted in.
     Namespaces,
@@ -15,49 +14,49 @@ pub enum Part {
     Certificate,
 }
 
-const PARTS: [(Part, &str); 3] = [
+const PARTS: [(ReadyPart, &str); 3] = [
     (
-        Part::Rules,
-        "rules: create the ConfigMap namesake-rules, or look at its Events",
+        ReadyPart::Rules,
+        "waiting for rules: create the ConfigMap namesake-rules, or look at its Events",
     ),
     (
-        Part::Namespaces,
-        "the list of namespaces from the API server",
+        ReadyPart::Namespaces,
+        "waiting for the list of namespaces from the API server",
     ),
-    (Part::Certificate, "a certificate"),
+    (ReadyPart::Certificate, "waiting for a certificate"),
 ];
 
-/// Set when the process is about to end.
-const LEAVING: u8 = 1 << 7;
+/// Set during shutdown.
+const SHUTTING_DOWN: u8 = 1 << 7;
 
-/// Which parts are there.
+/// Which parts are ready.
 #[derive(Debug, Default)]
 pub struct Ready(AtomicU8);
 
 impl Ready {
-    /// This part is there now, and stays.
-    pub fn set(&self, part: Part) {
+    /// This part is ready from now on.
+    pub fn set(&self, part: ReadyPart) {
         self.0.fetch_or(bit(part), Ordering::Release);
     }
 
-    /// The process is about to end: no new requests should come.
-    pub fn leave(&self) {
-        self.0.fetch_or(LEAVING, Ordering::Release);
+    /// The process shuts down: it should get no new requests.
+    pub fn set_shutting_down(&self) {
+        self.0.fetch_or(SHUTTING_DOWN, Ordering::Release);
     }
 
-    /// The first part that is missing, in words.
+    /// Why the broker is not ready, if it is not.
     #[must_use]
-    pub fn missing(&self) -> Option<&'static str> {
-        let there = self.0.load(Ordering::Acquire);
-        if there & LEAVING != 0 {
-            return Some("its end: it is being stopped");
+    pub fn why_not(&self) -> Option<&'static str> {
+        let ready = self.0.load(Ordering::Acquire);
+        if ready & SHUTTING_DOWN != 0 {
+            return Some("shutting down");
         }
-        let missing = PARTS.into_iter().find(|(part, _)| there & bit(*part) == 0);
-        missing.map(|(_, what)| what)
+        let missing = PARTS.into_iter().find(|(part, _)| ready & bit(*part) == 0);
+        missing.map(|(_, why)| why)
     }
 }
 
-const fn bit(part: Part) -> u8 {
+const fn bit(part: ReadyPart) -> u8 {
     1 << part as u8
 }
 
@@ -66,14 +65,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_only_when_every_part_is_there() {
+    fn the_broker_is_ready_with_every_part_and_until_it_shuts_down() {
         let ready = Ready::default();
-        for (part, what) in PARTS {
-            assert_eq!(ready.missing(), Some(what));
+        for (part, why) in PARTS {
+            assert_eq!(ready.why_not(), Some(why));
             ready.set(part);
         }
-        assert_eq!(ready.missing(), None);
-        ready.leave();
-        assert!(ready.missing().is_some());
+        assert_eq!(ready.why_not(), None);
+        ready.set_shutting_down();
+        assert_eq!(ready.why_not(), Some("shutting down"));
     }
 }

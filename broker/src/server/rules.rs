@@ -1,7 +1,5 @@
-//! The rules in force. They come from a ConfigMap that an admin edits; what was accepted last is kept in a ConfigMap of the
-//! broker's own, so that a broken edit changes nothing, not even across a restart.
-
-mod watch;
+//! The rules in force. They come from a ConfigMap that an admin edits. The last accepted ones are stored in a ConfigMap of the
+//! broker's own, so that an invalid edit changes nothing, not even after a restart.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,21 +9,19 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
 use namesake_core::{Rules, RulesErrors};
 use namesake_service::{parse_rules, rules_files};
-use tokio::sync::watch as channel;
-
-pub use watch::{Watch, watch};
+use tokio::sync::watch;
 
 /// The rules in force; readers take no lock.
 pub struct CurrentRules {
     current: ArcSwapOption<Rules>,
-    changed: channel::Sender<()>,
+    changed: watch::Sender<()>,
 }
 
 impl Default for CurrentRules {
     fn default() -> Self {
         Self {
             current: ArcSwapOption::empty(),
-            changed: channel::Sender::new(()),
+            changed: watch::Sender::new(()),
         }
     }
 }
@@ -43,9 +39,9 @@ impl CurrentRules {
         self.changed.send_replace(());
     }
 
-    /// Wakes whoever waits when the rules change.
+    /// Notifies of each change of the rules.
     #[must_use]
-    pub fn changes(&self) -> channel::Receiver<()> {
+    pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 }
@@ -53,28 +49,27 @@ impl CurrentRules {
 /// Parses the rules in a ConfigMap.
 ///
 /// # Errors
-/// All problems, each with its file, line and column.
+/// All problems, each with file, line and column.
 pub fn parse(map: &ConfigMap) -> Result<Rules, RulesErrors> {
     parse_rules(&rules_files(map.data.as_ref()))
 }
 
-/// The accepted rules as the broker keeps them: the same files, and their revision.
+/// The ConfigMap in which the broker stores accepted rules: the same files, with their revision.
 #[must_use]
 pub fn accepted(map: &ConfigMap, namespace: &str, revision: &str) -> ConfigMap {
-    let mut kept = ConfigMap::default();
-    kept.metadata.name = Some(names::ACCEPTED_RULES_CONFIG_MAP.to_owned());
-    kept.metadata.namespace = Some(namespace.to_owned());
-    kept.metadata.labels = Some(BTreeMap::from([(
+    let mut accepted = ConfigMap::default();
+    accepted.metadata.name = Some(names::ACCEPTED_RULES_CONFIG_MAP.to_owned());
+    accepted.metadata.namespace = Some(namespace.to_owned());
+    accepted.metadata.labels = Some(BTreeMap::from([(
         names::MANAGED_BY.to_owned(),
         names::MANAGED_BY_VALUE.to_owned(),
     )]));
-    let revision = (
+    accepted.metadata.annotations = Some(BTreeMap::from([(
         names::RULES_REVISION_ANNOTATION.to_owned(),
         revision.to_owned(),
-    );
-    kept.metadata.annotations = Some(BTreeMap::from([revision]));
-    kept.data = Some(rules_files(map.data.as_ref()));
-    kept
+    )]));
+    accepted.data = Some(rules_files(map.data.as_ref()));
+    accepted
 }
 
 #[cfg(test)]
@@ -93,12 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn only_yaml_keys_are_rules_and_all_of_them_are_kept() {
+    fn all_files_of_rules_are_stored_and_no_other_keys() {
         let map = map(&[("rules.yaml", "a"), ("pins.yaml", "b"), ("README", "c")]);
-        let kept = accepted(&map, "namesake-system", "0123456789ab");
-        let kept_files: Vec<_> = kept.data.iter().flatten().map(|(key, _)| key).collect();
-        assert_eq!(kept_files, ["pins.yaml", "rules.yaml"]);
-        let annotations = kept.metadata.annotations.unwrap_or_default();
+        let stored = accepted(&map, "namesake-system", "0123456789ab");
+        let keys: Vec<_> = stored.data.unwrap().into_keys().collect();
+        assert_eq!(keys, ["pins.yaml", "rules.yaml"]);
+        let annotations = stored.metadata.annotations.unwrap_or_default();
         assert_eq!(
             annotations[names::RULES_REVISION_ANNOTATION],
             "0123456789ab"
@@ -106,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_file_line_and_column() {
+    fn a_problem_is_reported_with_file_and_line() {
         let error =
             parse(&map(&[("rules.yaml", "kind: MappingRules\nnonsense: 1\n")])).unwrap_err();
         assert!(error.to_string().contains("rules.yaml:2:"), "{error}");
     }
 
     #[test]
-    fn rules_wake_whoever_waits_for_them() {
+    fn new_rules_notify_subscribers() {
         let current = CurrentRules::default();
         let changes = current.changes();
         assert!(current.current().is_none());

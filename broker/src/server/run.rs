@@ -1,4 +1,4 @@
-//! Puts the parts together: certificate, rules, watches, API, controller, gates.
+//! Starts everything: certificate, rules, watches, API, leader election, controllers.
 
 use std::io;
 use std::net::TcpListener;
@@ -19,29 +19,30 @@ use tracing::info;
 
 use crate::api::{self, Broker};
 use crate::cluster::events::Events;
-use crate::cluster::leader::{self, Election, Fence, Pace};
+use crate::cluster::leader::{Election, Fence, WriteLimiter, limited};
 use crate::cluster::namespaces::{self, Namespaces};
 use crate::controllers::garbage;
 use crate::controllers::gates::{self, Gates};
-use crate::controllers::quota::{self, Counting};
-use crate::controllers::reconcile::{self, Context};
-use crate::identity::store::{self, Identities, Touches};
+use crate::controllers::quota::count::QuotaCounter;
+use crate::controllers::reconcile::{self, context::Context};
+use crate::identity::store::{self, ChangeNotifier, Identities};
 use crate::server::config::Config;
 use crate::server::metrics::Metrics;
-use crate::server::ready::{Part, Ready};
-use crate::server::rules::{self, CurrentRules};
+use crate::server::ready::{Ready, ReadyPart};
+use crate::server::rules::CurrentRules;
+use crate::server::rules_watch::RulesWatch;
 
-/// How long requests under way may take to end after the listener is closed.
+/// How long requests may still take after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long a connection to the metrics may stay without any request.
+/// How long a connection to the metrics port may stay without any request.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 
-/// Serves its API on `listener` and metrics on `metrics`, and reconciles until `shutdown`, and then until what is under way is done.
+/// Serves the API and the metrics on these listeners, and reconciles, until `shutdown`; then finishes what is under way.
 ///
 /// # Errors
-/// When the certificate or the server cannot be set up; what to do is in the message. Later failures (API server away,
-/// Google away, rules broken) do not end it.
+/// When the certificate or a server cannot be set up; the message says what to do. Later failures (API server or Google
+/// unavailable, rules invalid) do not end it.
 pub async fn run(
     config: Config,
     client: Client,
@@ -53,19 +54,19 @@ pub async fn run(
     let (keeper, namespace) = (keeper(&client, &config).await?, config.namespace.clone());
     let tls = RustlsConfig::from_config(server_config(keeper.resolver())?);
     let ready = Arc::new(Ready::default());
-    ready.set(Part::Certificate);
+    ready.set(ReadyPart::Certificate);
     let (namespaces, watch_namespaces) = namespaces::watch(client.clone(), Arc::clone(&ready));
     let (rules, metrics) = (Arc::default(), Arc::<Metrics>::default());
-    let (identities, touched, watch_identities) = store::watch(client.clone());
+    let (identities, changes, watch_identities) = store::watch(client.clone());
     metrics.watch_identities(identities.clone());
-    // A task of its own: a list of thousands is read beside everything else. It ends when this function does.
+    // A task of its own, because the list may be long. It ends when this function does.
     let mut watching = JoinSet::new();
     watching.spawn(watch_identities);
     let parts = Parts {
         fence: Arc::default(),
-        pace: Arc::default(),
+        writes: Arc::default(),
         identities,
-        touched,
+        changes,
         client,
         gcp,
         config,
@@ -75,7 +76,7 @@ pub async fn run(
         metrics,
     };
     parts.metrics.watch_fence(Arc::clone(&parts.fence));
-    let watch_rules = rules::watch(parts.watch());
+    let watch_rules = parts.rules_watch().run();
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let handle = Handle::new();
@@ -88,16 +89,16 @@ pub async fn run(
     let metrics_server = serve_metrics(metrics_listener, &parts.metrics)?;
     info!(%address, metrics = %metrics_address, %namespace, "serving");
 
-    let keep = keeper.every(parts.config.timings.upkeep);
-    let keep = keep.run(async |_: &str| Ok(()));
+    let renew = keeper.every(parts.config.timings.upkeep);
+    let renew = renew.run(async |_: &str| Ok(()));
     let close = async {
         shutdown.cancelled().await;
-        info!("stopping");
-        parts.ready.leave();
+        info!("shutting down");
+        parts.ready.set_shutting_down();
         tokio::time::sleep(parts.config.drain).await;
         handle.graceful_shutdown(Some(GRACE));
     };
-    // Whatever ends the server ends the rest.
+    // However the server ends, it ends the rest.
     let serve = async {
         let served = server.await;
         broker.finish().await;
@@ -106,21 +107,21 @@ pub async fn run(
     };
     let elected = Box::pin(elect(&parts, &shutdown));
     tokio::select! {
-        _ = async { tokio::join!(watch_namespaces, watching.join_next(), watch_rules, keep) } => anyhow::bail!("the watches ended"),
+        _ = async { tokio::join!(watch_namespaces, watching.join_next(), watch_rules, renew) } => anyhow::bail!("the watches ended"),
         _ = metrics_server => anyhow::bail!("the metrics server ended"),
         (served, (), ()) = async { tokio::join!(serve, elected, close) } => served.context("serve"),
     }
 }
 
-/// Keeps the certificate of the API.
+/// Keeps the certificate of the API valid.
 async fn keeper(client: &Client, config: &Config) -> anyhow::Result<Keeper> {
     let (client, names) = (client.clone(), config.tls_names.clone());
-    // By the clock of the machine, as whoever verifies it goes by theirs.
+    // By the machine's clock, like those who verify it.
     let keeper = Keeper::start(client, &config.namespace, names, Timestamp::now()).await;
-    keeper.context("the certificate cannot be made")
+    keeper.context("create the certificate")
 }
 
-/// Serves the metrics, as long as it is polled.
+/// Serves the metrics while it is polled.
 fn serve_metrics(
     listener: TcpListener,
     metrics: &Arc<Metrics>,
@@ -131,14 +132,14 @@ fn serve_metrics(
     Ok(server.serve(app))
 }
 
-/// What the API and the controller are made of.
+/// What API and controllers share.
 struct Parts {
-    /// Stops what only the leader may write.
+    /// Stops writes that only the leader may make.
     fence: Arc<Fence>,
-    /// How fast the leader writes.
-    pace: Arc<Pace>,
+    /// Limits how fast the leader writes.
+    writes: Arc<WriteLimiter>,
     identities: Identities,
-    touched: Touches,
+    changes: ChangeNotifier,
     client: Client,
     gcp: Gcp,
     config: Config,
@@ -149,8 +150,8 @@ struct Parts {
 }
 
 impl Parts {
-    fn watch(&self) -> rules::Watch {
-        rules::Watch {
+    fn rules_watch(&self) -> RulesWatch {
+        RulesWatch {
             client: self.client.clone(),
             namespace: self.config.namespace.clone(),
             fence: Arc::clone(&self.fence),
@@ -170,17 +171,17 @@ impl Parts {
             Arc::clone(&self.ready),
             Arc::clone(&self.metrics),
         )
-        .with_pace(Arc::clone(&self.pace))
+        .slowing_down(Arc::clone(&self.writes))
     }
 }
 
-/// Leads whenever it may, once there is something to lead: who does not know the Identities yet would only be in the way of
-/// the lists.
+/// Takes part in the election once the Identities and namespaces are known: until then a leader could do nothing.
 async fn elect(parts: &Parts, shutdown: &CancellationToken) {
-    let listed =
-        async { parts.identities.are_listed().await && parts.namespaces.are_listed().await };
+    let synced = async {
+        parts.identities.wait_until_synced().await && parts.namespaces.wait_until_synced().await
+    };
     tokio::select! {
-        true = listed => {}
+        true = synced => {}
         () = shutdown.cancelled() => return,
     }
     let election = Election::new(
@@ -192,16 +193,16 @@ async fn elect(parts: &Parts, shutdown: &CancellationToken) {
     election.run(shutdown, leads).await;
 }
 
-/// What only the leader does: reconcile, open gates, count. All its writes pass the fence. Ends when `shutdown` is cancelled
-/// and the reconciles under way are done.
+/// Runs the controllers, which only the leader does. All their writes pass the fence. Ends when `shutdown` is cancelled and the
+/// reconciles under way are done.
 async fn lead(parts: &Parts, shutdown: CancellationToken) {
-    let (asked, asks) = mpsc::unbounded();
+    let (reconcile_requests, requested) = mpsc::unbounded();
     let identities = parts.identities.clone();
-    let touched = parts.touched.listen();
-    // The fence is asked last, right before a write.
-    let client = leader::paced(
-        parts.fence.before(parts.client.clone()),
-        Arc::clone(&parts.pace),
+    let changes = parts.changes.subscribe();
+    // The fence is checked last, right before a write.
+    let client = limited(
+        parts.fence.guard(parts.client.clone()),
+        Arc::clone(&parts.writes),
     );
     let gcp = parts.gcp.fenced(parts.fence.for_google());
     let context = Context::new(
@@ -218,37 +219,37 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         rules: Arc::clone(&parts.rules),
         namespaces: Arc::clone(&parts.namespaces),
         identities: identities.clone(),
-        changed: context.changed.clone(),
+        changes: context.changes.clone(),
         accounts: Arc::clone(&context.accounts),
-        asked,
+        reconcile_requests,
         events: Events::new(client.clone()),
         metrics: Arc::clone(&parts.metrics),
     };
-    let counting = Counting {
+    let quotas = QuotaCounter {
         client: client.clone(),
         gcp: gcp.clone(),
         config: parts.config.clone(),
         rules: Arc::clone(&parts.rules),
         namespaces: Arc::clone(&parts.namespaces),
         identities: identities.clone(),
-        listings: Arc::clone(&context.listings),
+        list_budget: Arc::clone(&context.list_budget),
         policies: context.policies.clone(),
-        quota: Arc::clone(&context.quota),
+        quotas: Arc::clone(&context.quotas),
         metrics: Arc::clone(&parts.metrics),
         events: Events::new(client.clone()),
     };
-    context.place.learn(&client).await;
-    let place = Arc::clone(&context.place);
+    let cluster_id = Arc::clone(&context.cluster_id);
+    cluster_id.discover(&client).await;
     let rules = Arc::clone(&parts.rules);
-    parts.metrics.watch_place(Arc::clone(&place), rules);
+    parts.metrics.watch_cluster(Arc::clone(&cluster_id), rules);
     let context = Arc::new(context);
     parts.metrics.watch_google(gcp);
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {
-        () = reconcile::run(Arc::clone(&context), identities.clone(), touched, asks, stop) => {}
-        () = garbage::run(context, identities) => {}
+        () = reconcile::run(Arc::clone(&context), identities.clone(), changes, requested, stop) => {}
+        () = garbage::collect::run(context, identities) => {}
         () = gates::run(Arc::new(gates)) => {}
-        () = quota::run(counting) => {}
-        () = place.keep_learning(&client) => {}
+        () = quotas.run() => {}
+        () = cluster_id.keep_discovering(&client) => {}
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn seed(
     let mut seed = Seed::default();
     let mut folders = Vec::new();
     for identity in identities {
-        let binder = principal::binding(identity);
+        let binder = principal::member_by_name(identity);
         seed.service_accounts.push(AccountSeed {
             project: IDENTITIES.to_owned(),
             account_id: identity.name_any(),

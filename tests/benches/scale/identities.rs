@@ -8,14 +8,15 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
+use namesake_api::broker_api::IdentityRequest;
 use namesake_api::{Identity, IdentityStatus, Mode, names};
-use namesake_broker::api::Ask;
 use namesake_broker::google::principal;
-use namesake_broker::google::written::{self, Members};
+use namesake_broker::google::recorded::{self, Members};
 use namesake_broker::identity::conditions;
 use namesake_broker::identity::derive;
 use namesake_broker::identity::objects;
-use namesake_broker::identity::plan::Aim;
+use namesake_broker::identity::plan::Goal;
+use namesake_broker::identity::progress::progress;
 use namesake_core::{Rules, Source};
 use namesake_sandbox::cli::output::say;
 use serde_json::{Value, json};
@@ -48,14 +49,15 @@ pub(crate) fn planned(size: &Size) -> anyhow::Result<Vec<Identity>> {
     let rules = Rules::parse(&[source]).map_err(|errors| anyhow!("{errors}"))?;
     let one = |number| {
         let (namespace, user) = (team(number, size), user(number));
-        let ask = Ask {
+        let request = IdentityRequest {
             namespace: namespace.clone(),
             class: "team".to_owned(),
             values: BTreeMap::from([("user".to_owned(), user.clone())]),
             user,
             groups: Vec::new(),
         };
-        let derived = derive::identity(&rules, &ask).map_err(|refusal| anyhow!("{refusal:?}"))?;
+        let derived =
+            derive::identity(&rules, &request).map_err(|refusal| anyhow!("{refusal:?}"))?;
         Ok(objects::identity(&namespace, &derived.name, derived.spec))
     };
     (0..size.identities).map(one).collect()
@@ -195,13 +197,13 @@ fn status(identity: &Identity, uid: &str, ids: &HashMap<String, String>) -> Iden
     let email = email.unwrap_or_default();
     status.google_service_account_id = ids.get(&email).cloned();
     status.last_used_time = Some(Time(now));
-    conditions::service_account(identity, &mut status, uid, now);
+    conditions::record_service_account(identity, &mut status, uid, now);
     let members = Members {
-        binding: Some(principal::binding(identity)),
+        binding: Some(principal::member_by_name(identity)),
         grantee: format!("serviceAccount:{email}"),
     };
-    written::record(identity, &mut status, &members);
-    let done = conditions::progress(Aim::Serve, &[]);
+    recorded::add(identity, &mut status, &members);
+    let done = progress(Goal::Serve, &[]);
     let generation = identity.metadata.generation;
     conditions::record(&mut status, generation, Mode::Impersonate, &done, now);
     status

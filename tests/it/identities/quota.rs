@@ -45,7 +45,7 @@ fn in_a_full_project_an_identity_works_without_an_account_where_its_class_allows
         let pod = ns.pod_of(&job).await?;
         ns.wait_until_ungated(&pod).await?;
         let identity = ns.identity_of(&pod).await?;
-        ensure!(identity.spec.mode == Mode::Direct && identity.spec.fallen_over);
+        ensure!(identity.spec.mode == Mode::Direct && identity.spec.fell_back_to_direct);
         ensure!(identity.spec.google_service_account.is_none());
         ensure!(google.accounts_of(&ns.name).is_empty());
         // It stays so, although there is room again.

@@ -15,7 +15,7 @@ use kube::{
     },
 };
 use namesake_api::{Identity, names::GATE};
-use namesake_broker::controllers::gates::ENDED;
+use namesake_core::Reason;
 use namesake_tests::namespace::{TestNamespace, account_of};
 
 use super::ledger::{Judgement, Ledger, version};
@@ -88,7 +88,7 @@ async fn pods(ns: TestNamespace, api: Api<Pod>, ledger: Arc<Mutex<Ledger>>) {
 
 async fn saw(ns: &TestNamespace, pod: Pod, uid: String, ledger: &Arc<Mutex<Ledger>>) {
     if let Some(status) = &pod.status
-        && status.reason.as_deref() == Some(ENDED)
+        && status.reason.as_deref() == Some(Reason::IdentityFailed.as_str())
     {
         let message = status.message.clone().unwrap_or_default();
         lock(ledger).ended.insert(pod.name_any(), message);

@@ -1,45 +1,45 @@
-//! By which rules a question is answered.
+//! By which rules a request is answered, and what its caller does not wait for.
 
-use std::sync::Mutex;
-
+use axum::http::StatusCode;
 use kube::Client;
 use kube::client::Body;
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::api::tests::{broker, broker_of};
+use crate::api::tests::{broker, broker_with};
 use crate::fixtures::{self, identity, rules_with};
 
 #[tokio::test]
-async fn a_broker_with_other_rules_than_the_webhooks_waits_for_those_and_then_says_503() {
+async fn a_broker_with_other_rules_than_the_webhook_waits_for_those_and_then_refuses() {
     let broker = broker();
     let (old, new) = (rules_with(""), rules_with("  mode: direct\n"));
     let wanted = new.revision().to_owned();
     assert_ne!(old.revision(), wanted);
     broker.rules.set(old);
-    let error = rules(&broker, Some(&wanted)).await.err().unwrap();
+    let error = wait::for_rules(&broker, Some(&wanted)).await.err().unwrap();
     assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(error.reason(), "RulesDiffer");
+    assert_eq!(error.reason(), Reason::RulesDiffer);
     assert!(error.message().contains(&wanted), "{}", error.message());
-    // Asked just before its own watch shows the edit.
-    let asks = rules(&broker, Some(&wanted));
+    // The request comes right before the broker's own watch shows the edit.
+    let request = wait::for_rules(&broker, Some(&wanted));
     let edit = async {
         tokio::task::yield_now().await;
         broker.rules.set(new);
     };
-    let (answer, ()) = tokio::join!(asks, edit);
+    let (answer, ()) = tokio::join!(request, edit);
     assert_eq!(answer.ok().unwrap().revision(), wanted);
 }
 
 #[tokio::test]
-async fn a_caller_that_names_no_rules_is_answered_by_those_in_force_once_there_are_some() {
+async fn a_caller_that_names_no_revision_is_answered_by_the_rules_in_force() {
     let broker = broker();
-    let none = rules(&broker, None).await.err().unwrap();
+    let none = wait::for_rules(&broker, None).await.err().unwrap();
     assert_eq!(none.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(none.reason(), "RulesNotLoaded");
+    assert_eq!(none.reason(), Reason::RulesNotLoaded);
     broker.rules.set(rules_with(""));
-    assert!(rules(&broker, None).await.is_ok());
+    assert!(wait::for_rules(&broker, None).await.is_ok());
 }
 
 fn account() -> ServiceAccount {
@@ -48,17 +48,17 @@ fn account() -> ServiceAccount {
     account
 }
 
-/// What an API server was asked, and whether it may answer.
+/// An API server that answers when it is told to.
 #[derive(Clone, Default)]
 struct Cluster {
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     go: Arc<Notify>,
 }
 
 impl Cluster {
     async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
         let line = format!("{} {}", request.method(), request.uri().path());
-        self.asked.lock().unwrap().push(line);
+        self.requests.lock().push(line);
         self.go.notified().await;
         let written = json!(identity()).to_string();
         http::Response::new(Body::from(written.into_bytes()))
@@ -69,51 +69,53 @@ impl Cluster {
         fixtures::client(move |request| cluster.clone().answer(request))
     }
 
-    fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.asked.lock().unwrap())
+    fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.requests.lock())
     }
 }
 
 #[tokio::test]
-async fn a_newcomer_does_not_wait_for_what_is_written_about_its_account() {
+async fn a_new_user_does_not_wait_for_the_status_to_be_written() {
     let cluster = Cluster::default();
-    let broker = broker_of(cluster.client());
+    let broker = broker_with(cluster.client());
     let name = identity().name_any();
-    let answer = newcomer(&broker, identity(), &account());
+    let answer = answer_created(&broker, identity(), &account());
     let uid = "u-1".to_owned();
-    let want = Answer {
+    let want = IdentityAnswer {
         name: name.clone(),
         service_account_uid: uid,
         ready: false,
     };
     assert_eq!(answer, want);
-    // Who stops waits for what is still to be written.
+    // At shutdown the broker waits for such writes.
     cluster.go.notify_one();
     broker.finish().await;
     let status =
         format!("PATCH /apis/namesake.dev/v1alpha1/namespaces/research/identities/{name}/status");
-    assert_eq!(cluster.asked(), [status]);
+    assert_eq!(cluster.requests(), [status]);
 }
 
 #[tokio::test]
-async fn of_a_newcomer_with_nothing_but_its_account_nothing_is_written_down() {
+async fn for_a_new_identity_without_role_bindings_no_status_is_written() {
     let cluster = Cluster::default();
-    let broker = broker_of(cluster.client());
+    let broker = broker_with(cluster.client());
     let mut alone = identity();
     alone.spec.role_bindings.clear();
-    let answer = newcomer(&broker, alone, &account());
+    let answer = answer_created(&broker, alone, &account());
     assert_eq!(answer.service_account_uid, "u-1");
     cluster.go.notify_one();
     broker.finish().await;
-    assert_eq!(cluster.asked(), Vec::<String>::new());
+    assert_eq!(cluster.requests(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_broker_that_has_not_read_the_namespaces_yet_does_not_say_that_one_has_not_opted_in() {
+async fn a_broker_that_has_not_read_the_namespaces_yet_says_so() {
     let broker = broker();
-    let error = is_opted_in(&broker, "research", "prod").await.unwrap_err();
+    let error = wait::for_opt_in(&broker, "research", "prod")
+        .await
+        .unwrap_err();
     assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(error.reason(), "NotSynced");
+    assert_eq!(error.reason(), Reason::NotSynced);
     assert!(!error.message().contains("opted"), "{}", error.message());
 }
 
@@ -133,12 +135,12 @@ async fn one_namespace(request: http::Request<Body>) -> http::Response<Body> {
 }
 
 #[tokio::test]
-async fn a_namespace_that_has_not_opted_in_is_told_what_its_label_says() {
+async fn a_refusal_for_a_namespace_without_the_opt_in_names_its_label() {
     let (namespaces, task) =
         crate::cluster::namespaces::watch(fixtures::client(one_namespace), Arc::default());
     let task = tokio::spawn(task);
-    assert!(namespaces.are_listed().await && namespaces.is_complete());
-    assert!(namespaces.opted_in("research", "dev"));
+    assert!(namespaces.wait_until_synced().await && namespaces.is_synced());
+    assert!(namespaces.is_opted_in("research", "dev"));
     let other = namespaces.why_not("research", "prod");
     assert!(
         other.contains("stack dev") && other.contains("stack prod"),

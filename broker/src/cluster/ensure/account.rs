@@ -1,184 +1,216 @@
-//! The KSA of an identity: created, or compared with what is there under its name, and put right only when it is ours.
+//! The KSA of an identity: created, repaired when it is ours, deleted.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{DeleteParams, Patch, Preconditions};
+use kube::api::{DeleteParams, Patch};
 use kube::{Api, Client, ResourceExt};
 use namesake_api::{Identity, names};
 use serde_json::json;
 use tracing::warn;
 
-use super::{
-    Error, creating, is_conflict, is_forbidden, is_gone, is_there as is_taken, patching, verdict,
+use super::create_if_absent;
+use super::error::{EnsureError, usable};
+use crate::cluster::requests::{
+    delete_this_object, delete_this_version, is_conflict, is_forbidden, is_not_found,
+    namespace_and_name, patch_params,
 };
 use crate::identity::objects::{self, Judgement};
 
-/// What others of us do at the same moment is over after so many looks.
-const TRIES: usize = 3;
+const KIND: &str = "service account";
 
-fn api(client: &Client, of: &impl ResourceExt) -> Api<ServiceAccount> {
-    Api::namespaced(client.clone(), &of.namespace().unwrap_or_default())
+/// Enough for whatever other replicas do with the KSA at the same time.
+const ATTEMPTS: usize = 3;
+
+fn api(client: &Client, object: &impl ResourceExt) -> Api<ServiceAccount> {
+    Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
 }
 
-fn words(of: &impl ResourceExt) -> String {
-    let namespace = of.namespace().unwrap_or_default();
-    format!("service account {namespace}/{}", of.name_any())
+fn described(object: &impl ResourceExt) -> String {
+    let (namespace, name) = namespace_and_name(object);
+    format!("{KIND} {namespace}/{name}")
 }
 
-/// Creates the KSA while its Identity is being created too; none when there is one of its name.
+fn wanted(identity: &Identity) -> Result<ServiceAccount, EnsureError> {
+    Ok(objects::service_account(
+        identity,
+        &objects::mark(identity)?,
+    ))
+}
+
+async fn get(client: &Client, identity: &Identity) -> Result<Option<ServiceAccount>, EnsureError> {
+    let found = api(client, identity).get_opt(&identity.name_any()).await;
+    found.map_err(EnsureError::kube(described(identity)))
+}
+
+/// Creates the KSA while its Identity is being created; `None` if one of its name exists.
 ///
 /// # Errors
 /// When the API server refuses.
-pub(super) async fn early(
+pub(super) async fn create_without_owner(
     client: &Client,
     identity: &Identity,
-) -> Result<Option<ServiceAccount>, Error> {
-    let wanted = objects::service_account(identity, &objects::mark(identity)?);
-    match api(client, identity).create(&creating(), &wanted).await {
-        Ok(made) => Ok(Some(made)),
-        Err(error) if is_taken(&error) => Ok(None),
-        Err(source) => Err(Error::kube(words(identity))(source)),
+) -> Result<Option<ServiceAccount>, EnsureError> {
+    let created = create_if_absent(&api(client, identity), &wanted(identity)?).await;
+    created.map_err(EnsureError::kube(described(identity)))
+}
+
+/// Deletes a KSA whose Identity could not be created. If that fails, the garbage collector finds it by its mark.
+pub(super) async fn undo_creation(client: &Client, account: &ServiceAccount) {
+    if let Err(error) = delete_unchanged(client, account).await {
+        warn!(%error, "a service account was created for an Identity that was not, and is left to the garbage collector");
     }
 }
 
-/// Takes back a KSA that we made for an Identity that there is not. What stays all the same is found by its mark.
-pub(super) async fn undo(client: &Client, made: &ServiceAccount) {
-    if let Err(error) = delete(client, made).await {
-        warn!(%error, "a service account was made for nobody, and is left to be collected");
-    }
-}
-
-/// The KSA of an Identity that is there. One that looks as if we had made it for another, and had been cut short, is not taken
-/// over: who made it may hold its tokens. Nobody's as it is, it makes room.
+/// Creates the KSA of an existing Identity, or repairs it. One that looks as if the broker had created it together with an Identity
+/// that does not exist is deleted and created again: whoever created it may hold tokens of it.
 ///
 /// # Errors
-/// When something of the name is there that we did not make, or the API server refuses.
-pub(super) async fn is_there(
+/// When another KSA has the name, or the API server refuses.
+pub(super) async fn ensure_account(
     client: &Client,
     identity: &Identity,
-) -> Result<ServiceAccount, Error> {
-    let (api, name) = (api(client, identity), identity.name_any());
-    let failed = || Error::kube(words(identity));
-    let wanted = objects::service_account(identity, &objects::mark(identity)?);
-    for _ in 0..TRIES {
-        match api.create(&creating(), &wanted).await {
-            Err(error) if is_taken(&error) => {}
-            made => return made.map_err(failed()),
+) -> Result<ServiceAccount, EnsureError> {
+    let api = api(client, identity);
+    let failed = || EnsureError::kube(described(identity));
+    let wanted = wanted(identity)?;
+    for _ in 0..ATTEMPTS {
+        if let Some(created) = create_if_absent(&api, &wanted).await.map_err(failed())? {
+            return Ok(created);
         }
-        let Some(there) = api.get_opt(&name).await.map_err(failed())? else {
+        let Some(existing) = get(client, identity).await? else {
             continue;
         };
         let recorded = identity.service_account_uid();
-        let recorded = recorded.is_some() && recorded == there.uid().as_deref();
-        match verdict("service account", &there, objects::judge(&there, &wanted))? {
-            Judgement::Cut if !recorded => delete(client, &there).await?,
-            Judgement::Drifted | Judgement::Unowned | Judgement::Cut => {
-                return repair(&api, &there, &wanted).await.map_err(failed());
+        let is_recorded = recorded.is_some() && recorded == existing.uid().as_deref();
+        match usable(KIND, &existing, objects::judge(&existing, &wanted))? {
+            Judgement::Orphaned if !is_recorded => delete_unchanged(client, &existing).await?,
+            Judgement::Drifted | Judgement::Unowned | Judgement::Orphaned => {
+                return repair(&api, &existing, &wanted).await.map_err(failed());
             }
-            _ => return Ok(there),
+            _ => return Ok(existing),
         }
     }
-    Err(Error::Leaving {
-        kind: "service account",
-        namespace: identity.namespace().unwrap_or_default(),
-        name,
-    })
+    Err(EnsureError::terminating(KIND, identity))
 }
 
-/// Makes the Identity the owner of the KSA that it has recorded; the KSA as it is then, and what it is.
+/// Makes the Identity the owner of the KSA that it has recorded. Returns the KSA, and how it compares with what is wanted.
 ///
 /// # Errors
-/// When the API server refuses, or the KSA is another.
-pub async fn owned(
+/// When the API server refuses, or the KSA is another one.
+pub async fn set_owner(
     client: &Client,
     identity: &Identity,
-) -> Result<(ServiceAccount, Judgement), Error> {
-    let wanted = objects::service_account(identity, &objects::mark(identity)?);
-    // Strategic: owners are merged by their UIDs.
-    let patch = json!({"metadata": {
+) -> Result<(ServiceAccount, Judgement), EnsureError> {
+    let wanted = wanted(identity)?;
+    // A strategic merge patch merges owners by UID.
+    let patch = Patch::Strategic(json!({"metadata": {
         "uid": identity.service_account_uid(),
         "ownerReferences": wanted.owner_references(),
-    }});
-    let (api, patch) = (api(client, identity), Patch::Strategic(patch));
-    let owned = api.patch(&identity.name_any(), &patching(), &patch).await;
-    let owned = owned.map_err(Error::kube(words(identity)))?;
-    let judged = objects::judge(&owned, &wanted);
-    Ok((owned, judged))
+    }}));
+    let api = api(client, identity);
+    let owned = api
+        .patch(&identity.name_any(), &patch_params(), &patch)
+        .await;
+    let owned = owned.map_err(EnsureError::kube(described(identity)))?;
+    let judgement = objects::judge(&owned, &wanted);
+    Ok((owned, judgement))
 }
 
-/// Deletes a KSA that the Identity does not own yet: Kubernetes collects it with its Identity only when it does. Where the broker
-/// has no rights any more, the namespace goes, or has opted out; there its mark says that it is nobody's.
+/// Deletes a KSA without an owner: Kubernetes deletes it with its Identity only when that owns it. Where the broker has no
+/// permissions any more, the namespace is being deleted or has opted out, and the garbage collector finds it by its mark.
 ///
 /// # Errors
 /// When the API server does not answer.
-pub async fn unowned_removed(client: &Client, identity: &Identity) -> Result<(), Error> {
-    let annotations = identity.annotations();
-    if !annotations.contains_key(names::CREATION_ANNOTATION) {
+pub async fn delete_if_unowned(client: &Client, identity: &Identity) -> Result<(), EnsureError> {
+    if !identity
+        .annotations()
+        .contains_key(names::CREATION_ANNOTATION)
+    {
         return Ok(());
     }
-    let wanted = objects::service_account(identity, &objects::mark(identity)?);
-    let found = api(client, identity).get_opt(&identity.name_any()).await;
-    let unowned = |there: &ServiceAccount| {
-        let judged = objects::judge(there, &wanted);
-        there.owner_references().is_empty()
-            && matches!(judged, Judgement::Unowned | Judgement::Drifted)
+    let wanted = wanted(identity)?;
+    let is_unowned = |account: &ServiceAccount| {
+        let judgement = objects::judge(account, &wanted);
+        account.owner_references().is_empty()
+            && matches!(judgement, Judgement::Unowned | Judgement::Drifted)
     };
-    let removed = match found.map_err(Error::kube(words(identity))) {
-        Ok(Some(there)) if unowned(&there) => delete(client, &there).await,
+    let deleted = match get(client, identity).await {
+        Ok(Some(account)) if is_unowned(&account) => delete_unchanged(client, &account).await,
         other => other.map(|_| ()),
     };
-    match removed {
-        Err(Error::Kube { source, .. }) if is_forbidden(&source) => Ok(()),
+    match deleted {
+        Err(EnsureError::Kube { source, .. }) if is_forbidden(&source) => Ok(()),
         other => other,
     }
 }
 
-/// Deletes exactly what was seen: another may have taken its place, or have made it its own.
-async fn delete(client: &Client, there: &ServiceAccount) -> Result<(), Error> {
-    let exactly = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: there.uid(),
-            resource_version: there.resource_version(),
-        }),
-        ..DeleteParams::default()
+/// Deletes the KSA of an identity. One that is not ours stays.
+///
+/// # Errors
+/// When the API server refuses.
+pub(super) async fn delete_if_ours(
+    client: &Client,
+    identity: &Identity,
+) -> Result<(), EnsureError> {
+    let Some(account) = get(client, identity).await? else {
+        return Ok(());
     };
-    match api(client, there).delete(&there.name_any(), &exactly).await {
-        Err(error) if !is_gone(&error) && !is_conflict(&error) => Err(Error::kube(format!(
-            "the deletion of {}",
-            words(there)
-        ))(error)),
+    match objects::judge(&account, &wanted(identity)?) {
+        Judgement::Leftover | Judgement::Foreign(_) => Ok(()),
+        _ => delete(client, &account, &delete_this_object(&account)).await,
+    }
+}
+
+/// Deletes a KSA unless it was changed since it was read: somebody may have replaced it or made it their own.
+async fn delete_unchanged(client: &Client, account: &ServiceAccount) -> Result<(), EnsureError> {
+    match delete(client, account, &delete_this_version(account)).await {
+        Err(EnsureError::Kube { source, .. }) if is_conflict(&source) => Ok(()),
+        other => other,
+    }
+}
+
+async fn delete(
+    client: &Client,
+    account: &ServiceAccount,
+    params: &DeleteParams,
+) -> Result<(), EnsureError> {
+    match api(client, account)
+        .delete(&account.name_any(), params)
+        .await
+    {
+        Err(error) if !is_not_found(&error) => {
+            let what = format!("the deletion of {}", described(account));
+            Err(EnsureError::kube(what)(error))
+        }
         _ => Ok(()),
     }
 }
 
-/// Puts back what was changed, on exactly the object that was judged.
+/// Restores what was changed, on exactly the version that was judged.
 async fn repair(
     api: &Api<ServiceAccount>,
-    there: &ServiceAccount,
+    existing: &ServiceAccount,
     wanted: &ServiceAccount,
 ) -> Result<ServiceAccount, kube::Error> {
     let mut annotations = json!(wanted.annotations());
-    for key in there
-        .annotations()
-        .keys()
-        .filter(|key| key.starts_with("iam.gke.io/"))
-    {
-        if !wanted.annotations().contains_key(key) {
-            annotations[key] = json!(null);
-        }
+    let unwanted = existing.annotations().keys().filter(|key| {
+        key.starts_with(objects::GKE_ANNOTATIONS) && !wanted.annotations().contains_key(*key)
+    });
+    for key in unwanted {
+        annotations[key] = json!(null);
     }
     let mut patch = json!({
         "metadata": {
-            "uid": there.uid(),
-            "resourceVersion": there.resource_version(),
+            "uid": existing.uid(),
+            "resourceVersion": existing.resource_version(),
             "labels": wanted.labels(),
             "annotations": annotations,
         },
         "imagePullSecrets": wanted.image_pull_secrets,
     });
-    // A list is replaced as a whole: only where there is none.
-    if there.owner_references().is_empty() {
+    // A merge patch replaces the whole list, so only where there is none.
+    if existing.owner_references().is_empty() {
         patch["metadata"]["ownerReferences"] = json!(wanted.owner_references());
     }
-    api.patch(&there.name_any(), &patching(), &Patch::Merge(patch))
+    api.patch(&existing.name_any(), &patch_params(), &Patch::Merge(patch))
         .await
 }

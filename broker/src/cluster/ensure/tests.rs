@@ -1,28 +1,30 @@
-//! What is made for a newcomer, with an API server that remembers and can be asked to misbehave.
+//! Creation of the objects of an identity, with an API server that stores objects and can fail.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http::{Method, Request, Response};
 use kube::client::Body;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Barrier;
 
 use super::*;
 use crate::fixtures;
+use crate::identity::objects::Judgement;
 
 const IDENTITIES: &str = "/apis/namesake.dev/v1alpha1/namespaces/research/identities";
 const ACCOUNTS: &str = "/api/v1/namespaces/research/serviceaccounts";
 const ROLE_BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/research/rolebindings";
 
-/// Objects by path, with versions and UIDs in the order of writes.
+/// Objects by path; versions and UIDs count writes.
 #[derive(Clone, Default)]
 struct Cluster {
     objects: Arc<Mutex<BTreeMap<String, Value>>>,
     writes: Arc<Mutex<u32>>,
-    /// Where creations wait for each other.
+    /// Creations wait here for each other.
     meet: Option<Arc<Barrier>>,
-    /// Paths that answer with a failure.
+    /// A path that fails.
     broken: Option<&'static str>,
 }
 
@@ -55,7 +57,7 @@ impl Cluster {
         if self.broken == Some(&path) {
             return failure(500, "InternalError");
         }
-        let mut objects = self.objects.lock().unwrap();
+        let mut objects = self.objects.lock();
         if method == Method::POST {
             let name = sent["metadata"]["name"].as_str().unwrap_or_default();
             let at = format!("{path}/{name}");
@@ -96,7 +98,7 @@ impl Cluster {
     }
 
     fn stamped(&self, mut object: Value, new: bool) -> Value {
-        let mut writes = self.writes.lock().unwrap();
+        let mut writes = self.writes.lock();
         *writes += 1;
         object["metadata"]["resourceVersion"] = json!(writes.to_string());
         if new {
@@ -106,7 +108,7 @@ impl Cluster {
     }
 
     fn has(&self, under: &str) -> Vec<Value> {
-        let objects = self.objects.lock().unwrap();
+        let objects = self.objects.lock();
         let found = objects.iter().filter(|(path, _)| path.starts_with(under));
         found.map(|(_, object)| object.clone()).collect()
     }
@@ -116,31 +118,31 @@ impl Cluster {
         assert_eq!(made.0, 201, "{made:?}");
     }
 
-    async fn newcomer(&self) -> Result<Made, Error> {
+    async fn create_identity(&self) -> Result<Ensured, EnsureError> {
         let wanted = fixtures::identity();
-        newcomer(&self.client(), "research", &wanted.name_any(), &wanted.spec).await
+        create_identity(&self.client(), "research", &wanted.name_any(), &wanted.spec).await
     }
 }
 
-fn now(made: Made) -> (Identity, ServiceAccount) {
-    match made {
-        Made::Now(identity, account) => (*identity, *account),
-        Made::Before(identity) => panic!("{identity:?}"),
+fn created(ensured: Ensured) -> (Identity, ServiceAccount) {
+    match ensured {
+        Ensured::Created(identity, account) => (*identity, *account),
+        Ensured::Existing(identity) => panic!("{identity:?}"),
     }
 }
 
-/// A KSA made together with an Identity of this number, which is not there.
-fn cut(number: &str) -> Value {
+/// A KSA that was created together with an Identity of this id, which does not exist.
+fn orphaned(id: &str) -> Value {
     let mut identity = fixtures::identity();
     identity.metadata.uid = None;
     let annotations = identity.annotations_mut();
-    annotations.insert(names::CREATION_ANNOTATION.into(), number.into());
+    annotations.insert(names::CREATION_ANNOTATION.into(), id.into());
     let mark = objects::mark(&identity).unwrap();
     json!(objects::service_account(&identity, &mark))
 }
 
 #[tokio::test]
-async fn identity_and_account_are_asked_for_at_once_and_belong_together() {
+async fn identity_and_ksa_are_created_at_the_same_time_and_belong_together() {
     let mut cluster = Cluster {
         meet: Some(Arc::new(Barrier::new(2))),
         ..Cluster::default()
@@ -148,51 +150,54 @@ async fn identity_and_account_are_asked_for_at_once_and_belong_together() {
     let mut wanted = fixtures::identity();
     wanted.spec.role_bindings.clear();
     let (client, name) = (cluster.client(), wanted.name_any());
-    let made = newcomer(&client, "research", &name, &wanted.spec);
-    let (identity, account) = now(made.await.unwrap());
+    let ensured = create_identity(&client, "research", &name, &wanted.spec);
+    let (identity, account) = created(ensured.await.unwrap());
     assert!(account.owner_references().is_empty());
     let mark = objects::mark(&identity).unwrap();
     let owned = objects::service_account(&identity, &mark);
     assert_eq!(objects::judge(&account, &owned), Judgement::Unowned);
-    // It is owned as soon as anybody looks closely, and stays the same.
+    // The controller sets the owner, and the KSA stays the same.
     cluster.meet = None;
-    let repaired = service_account(&cluster.client(), &identity).await;
+    let repaired = ensure_service_account(&cluster.client(), &identity).await;
     let repaired = repaired.unwrap();
     assert_eq!(objects::judge(&repaired, &owned), Judgement::Right);
     assert_eq!(repaired.uid(), account.uid());
 }
 
 #[tokio::test]
-async fn two_numbers_are_never_the_same() {
-    assert_ne!(number().unwrap(), number().unwrap());
-    assert_eq!(number().unwrap().len(), 32);
+async fn random_ids_differ() {
+    assert_ne!(random_id().unwrap(), random_id().unwrap());
+    assert_eq!(random_id().unwrap().len(), 32);
 }
 
 #[tokio::test]
-async fn an_account_made_for_an_identity_that_was_refused_is_taken_back() {
+async fn the_ksa_of_an_identity_that_could_not_be_created_is_deleted() {
     let cluster = Cluster {
         broken: Some(IDENTITIES),
         ..Cluster::default()
     };
-    assert!(matches!(cluster.newcomer().await, Err(Error::Kube { .. })));
+    assert!(matches!(
+        cluster.create_identity().await,
+        Err(EnsureError::Kube { .. })
+    ));
     assert_eq!(cluster.has(ACCOUNTS), Vec::<Value>::new());
-    // Somebody else's Identity has the name.
+    // Another Identity has the name.
     let cluster = Cluster::default();
     let mut other = fixtures::identity();
     other.spec.user = "bob@acme.com".into();
     cluster.put(IDENTITIES, json!(other));
-    let refused = cluster.newcomer().await;
+    let refused = cluster.create_identity().await;
     assert!(
-        matches!(refused, Err(Error::Conflict { .. })),
+        matches!(refused, Err(EnsureError::Conflict { .. })),
         "{refused:?}"
     );
     assert_eq!(cluster.has(ACCOUNTS), Vec::<Value>::new());
 }
 
 #[tokio::test]
-async fn what_another_request_made_first_is_what_both_get() {
+async fn concurrent_requests_get_the_same_identity() {
     let cluster = Cluster::default();
-    let (first, _) = now(cluster.newcomer().await.unwrap());
+    let (first, _) = created(cluster.create_identity().await.unwrap());
     let bound = cluster.has(ROLE_BINDINGS);
     let of = json!([[first.uid(), first.name_any()]]);
     let to = |b: &Value| {
@@ -203,78 +208,90 @@ async fn what_another_request_made_first_is_what_both_get() {
     };
     assert_eq!(json!(bound.iter().map(to).collect::<Vec<_>>()), of);
     let account = cluster.has(ACCOUNTS).remove(0);
-    let Made::Before(there) = cluster.newcomer().await.unwrap() else {
-        panic!("made twice");
+    let Ensured::Existing(there) = cluster.create_identity().await.unwrap() else {
+        panic!("created twice");
     };
     assert_eq!(there.uid(), first.uid());
-    let second = service_account(&cluster.client(), &there).await.unwrap();
+    let second = ensure_service_account(&cluster.client(), &there)
+        .await
+        .unwrap();
     assert_eq!(json!(second.uid()), account["metadata"]["uid"]);
 }
 
 #[tokio::test]
-async fn an_account_that_only_looks_like_ours_is_nobodys_and_its_uid_is_gone() {
+async fn a_ksa_that_only_looks_like_ours_is_replaced() {
     let cluster = Cluster::default();
-    cluster.put(ACCOUNTS, cut("guessed"));
+    cluster.put(ACCOUNTS, orphaned("guessed"));
     let forged = cluster.has(ACCOUNTS).remove(0)["metadata"]["uid"].clone();
-    let (identity, account) = now(cluster.newcomer().await.unwrap());
+    let (identity, account) = created(cluster.create_identity().await.unwrap());
     assert_ne!(json!(account.uid()), forged);
     assert!(objects::owns(&identity, &account.metadata));
     assert_eq!(cluster.has(ACCOUNTS).len(), 1);
-    // That of somebody who does not look like us at all is in the way, and stays.
+    // A KSA without our mark is a conflict, and stays.
     let cluster = Cluster::default();
     let name = fixtures::identity().name_any();
     cluster.put(ACCOUNTS, json!({"metadata": {"name": name}}));
-    let refused = cluster.newcomer().await;
+    let refused = cluster.create_identity().await;
     assert!(
-        matches!(refused, Err(Error::Conflict { .. })),
+        matches!(refused, Err(EnsureError::Conflict { .. })),
         "{refused:?}"
     );
     assert_eq!(cluster.has(ACCOUNTS).len(), 1);
     assert_eq!(cluster.has(ROLE_BINDINGS), Vec::<Value>::new());
 }
 
-/// A number on an Identity can be edited away by an admin: pods that run as its account keep it.
+/// An admin may remove the creation id from an Identity: its pods keep their KSA.
 #[tokio::test]
-async fn the_account_that_is_recorded_stays_whatever_its_number_says() {
+async fn a_recorded_ksa_stays_whatever_its_creation_id() {
     let cluster = Cluster::default();
-    let (mut identity, account) = now(cluster.newcomer().await.unwrap());
+    let (mut identity, account) = created(cluster.create_identity().await.unwrap());
     identity.metadata.annotations = None;
     identity.status.get_or_insert_default().service_account_uid = account.uid();
-    let kept = service_account(&cluster.client(), &identity).await.unwrap();
+    let kept = ensure_service_account(&cluster.client(), &identity)
+        .await
+        .unwrap();
     assert_eq!(kept.uid(), account.uid());
     assert!(objects::owns(&identity, &kept.metadata));
 }
 
 #[tokio::test]
-async fn who_leaves_takes_along_an_account_that_was_never_owned() {
+async fn a_ksa_without_an_owner_is_deleted_with_its_identity() {
     let cluster = Cluster::default();
-    let (identity, _) = now(cluster.newcomer().await.unwrap());
-    removed(&cluster.client(), &identity).await.unwrap();
+    let (identity, _) = created(cluster.create_identity().await.unwrap());
+    delete_account_and_bindings(&cluster.client(), &identity)
+        .await
+        .unwrap();
     assert_eq!(cluster.has(ACCOUNTS), Vec::<Value>::new());
 }
 
 #[tokio::test]
-async fn an_account_is_owned_without_a_look_at_it_and_what_else_was_changed_is_seen_then() {
+async fn setting_the_owner_returns_the_ksa_to_be_judged() {
     let cluster = Cluster::default();
-    let (mut identity, account) = now(cluster.newcomer().await.unwrap());
+    let (mut identity, account) = created(cluster.create_identity().await.unwrap());
     identity.status.get_or_insert_default().service_account_uid = account.uid();
-    let (there, judged) = owned(&cluster.client(), &identity).await.unwrap();
+    let (there, judged) = set_owner(&cluster.client(), &identity).await.unwrap();
     assert!(objects::owns(&identity, &there.metadata));
     assert_eq!((there.uid(), judged), (account.uid(), Judgement::Right));
-    // Owned, it goes with its Identity, by Kubernetes.
-    unowned_removed(&cluster.client(), &identity).await.unwrap();
+    // Kubernetes deletes a KSA with an owner.
+    delete_if_unowned(&cluster.client(), &identity)
+        .await
+        .unwrap();
     assert_eq!(cluster.has(ACCOUNTS).len(), 1);
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_owned_yet_goes_before_its_identity_and_nobody_elses_does() {
+async fn only_the_identitys_own_ksa_without_an_owner_is_deleted() {
     let cluster = Cluster::default();
-    let (identity, _) = now(cluster.newcomer().await.unwrap());
+    let (identity, _) = created(cluster.create_identity().await.unwrap());
     let mut other = identity.clone();
     other.metadata.annotations = None;
-    unowned_removed(&cluster.client(), &other).await.unwrap();
+    delete_if_unowned(&cluster.client(), &other).await.unwrap();
     assert_eq!(cluster.has(ACCOUNTS).len(), 1);
-    unowned_removed(&cluster.client(), &identity).await.unwrap();
+    delete_if_unowned(&cluster.client(), &identity)
+        .await
+        .unwrap();
     assert_eq!(cluster.has(ACCOUNTS), Vec::<Value>::new());
-    unowned_removed(&cluster.client(), &identity).await.unwrap();
+    delete_if_unowned(&cluster.client(), &identity)
+        .await
+        .unwrap();
 }

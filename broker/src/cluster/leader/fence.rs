@@ -1,5 +1,5 @@
-//! Stops what a replica writes once its Lease is no longer surely its own. Asked right before each write; a write that was on
-//! its way by then is what etags and resourceVersions are for.
+//! Stops writes of a replica as soon as it may have lost the Lease. It is checked right before each write; a write that was sent
+//! before that is caught by etags and resourceVersions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,17 +8,17 @@ use std::time::Instant;
 use kube::Client;
 use kube::client::Body;
 
-/// A write was asked for by a replica that does not lead (any more). Nothing was sent.
+/// A replica that does not lead tried to write. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this replica does not lead: the one that does goes on with it")]
+#[error("this replica does not lead: the leader goes on with it")]
 pub struct NotLeading;
 
-/// Open while this replica surely leads. It shuts by itself: its clock is the machine's monotonic one, so neither a hung
-/// task nor a changed date keeps it open.
+/// Open while this replica certainly leads. It closes by itself, by the machine's monotonic clock: neither a hung task nor a
+/// changed date keeps it open.
 #[derive(Debug)]
 pub struct Fence {
     start: Instant,
-    /// Milliseconds after `start`.
+    /// In milliseconds after `start`.
     until: AtomicU64,
 }
 
@@ -38,35 +38,35 @@ impl Fence {
         self.start.elapsed().as_millis() < u128::from(self.until.load(Ordering::Acquire))
     }
 
-    /// It leads for sure until then.
+    /// This replica certainly leads until then.
     pub fn open_until(&self, end: Instant) {
         let after = end.saturating_duration_since(self.start).as_millis();
         let after = u64::try_from(after).unwrap_or(u64::MAX);
         self.until.store(after, Ordering::Release);
     }
 
-    /// It does not lead any more.
-    pub fn shut(&self) {
+    /// This replica does not lead any more.
+    pub fn close(&self) {
         self.until.store(0, Ordering::Release);
     }
 
-    /// As the client for Google asks it.
+    /// For the client for Google.
     #[must_use]
     pub fn for_google(self: &Arc<Self>) -> namesake_gcp::Fence {
         let fence = Arc::clone(self);
         Arc::new(move || fence.is_open())
     }
 
-    /// The same client, which reads as ever, and writes only while the fence is open.
+    /// The same client, which writes only while the fence is open. Reads always pass.
     #[must_use]
-    pub fn before(self: &Arc<Self>, client: Client) -> Client {
+    pub fn guard(self: &Arc<Self>, client: Client) -> Client {
         let fence = Arc::clone(self);
         let namespace = client.default_namespace().to_owned();
         let guarded = tower::service_fn(move |request: http::Request<Body>| {
-            let stopped = request.method() != http::Method::GET && !fence.is_open();
+            let is_stopped = request.method() != http::Method::GET && !fence.is_open();
             let client = client.clone();
             async move {
-                if stopped {
+                if is_stopped {
                     return Err(kube::Error::Service(Box::new(NotLeading)));
                 }
                 client.send(request).await
@@ -87,19 +87,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_shut_at_first_open_until_its_end_and_shut_after() {
+    fn a_fence_is_closed_at_first_then_open_until_a_time_and_closed_after_it() {
         let fence = Fence::default();
         assert!(!fence.is_open());
         fence.open_until(Instant::now() + Duration::from_secs(60));
         assert!(fence.is_open());
-        fence.shut();
+        fence.close();
         assert!(!fence.is_open());
         fence.open_until(Instant::now());
         assert!(!fence.is_open());
     }
 
     #[tokio::test]
-    async fn behind_it_everything_is_read_and_nothing_written() {
+    async fn behind_a_closed_fence_reads_pass_and_writes_do_not() {
         let fence = Arc::new(Fence::default());
         let answer = || async {
             let map = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"}}"#.to_vec();
@@ -109,7 +109,7 @@ mod tests {
             tower::service_fn(move |_: http::Request<Body>| answer()),
             "n",
         );
-        let maps: Api<ConfigMap> = Api::default_namespaced(fence.before(server));
+        let maps: Api<ConfigMap> = Api::default_namespaced(fence.guard(server));
         maps.get("m").await.unwrap();
         let written = async || {
             let map = maps.get("m").await.unwrap();

@@ -2,16 +2,22 @@ use super::*;
 use crate::fixtures;
 use crate::identity::objects;
 
-fn ours() -> Ours {
+fn installation() -> Installation {
     let spec = fixtures::identity().spec;
-    Ours {
+    Installation {
         stack: spec.stack,
         cluster: spec.cluster,
     }
 }
 
-fn google(identity: &Identity) -> ServiceAccount {
-    ServiceAccount {
+fn in_use(identity: &Identity) -> InUse {
+    let mut in_use = InUse::default();
+    in_use.add(identity);
+    in_use
+}
+
+fn google(identity: &Identity) -> GoogleServiceAccount {
+    GoogleServiceAccount {
         project: identity.spec.project.clone(),
         email: identity.spec.google_service_account.clone().unwrap(),
         unique_id: "1".into(),
@@ -21,36 +27,36 @@ fn google(identity: &Identity) -> ServiceAccount {
     }
 }
 
-fn account(identity: &Identity) -> Account {
+fn account(identity: &Identity) -> ServiceAccount {
     objects::service_account(identity, &objects::mark(identity).unwrap())
 }
 
 #[test]
-fn what_has_an_identity_is_wanted() {
+fn an_account_with_an_identity_is_not_garbage() {
     let identity = fixtures::identity();
-    let wanted = Wanted::of([&identity].into_iter());
-    assert!(!ours().is_dead_google_account(&google(&identity), &wanted));
-    assert!(!ours().is_dead_account(&account(&identity), &wanted));
-    let none = Wanted::default();
-    assert!(ours().is_dead_google_account(&google(&identity), &none));
-    assert!(ours().is_dead_account(&account(&identity), &none));
+    let used = in_use(&identity);
+    assert!(!installation().is_google_garbage(&google(&identity), &used));
+    assert!(!installation().is_garbage(&account(&identity), &used));
+    let none = InUse::default();
+    assert!(installation().is_google_garbage(&google(&identity), &none));
+    assert!(installation().is_garbage(&account(&identity), &none));
 }
 
 #[test]
-fn an_account_that_an_identity_records_by_its_id_is_wanted_whatever_its_spec_says() {
+fn an_account_whose_id_an_identity_has_recorded_is_not_garbage_whatever_the_spec_says() {
     let mut identity = fixtures::identity();
     let account = google(&identity);
     identity.spec.google_service_account = None;
     let status = identity.status.get_or_insert_default();
     status.google_service_account_id = Some(account.unique_id.clone());
-    let wanted = Wanted::of([&identity].into_iter());
-    assert!(!ours().is_dead_google_account(&account, &wanted));
+    let used = in_use(&identity);
+    assert!(!installation().is_google_garbage(&account, &used));
 }
 
 #[test]
-fn what_does_not_carry_our_own_mark_is_never_garbage() {
-    let (identity, none) = (fixtures::identity(), Wanted::default());
-    let marked = |description: &str| ServiceAccount {
+fn an_account_without_our_own_mark_is_never_garbage() {
+    let (identity, none) = (fixtures::identity(), InUse::default());
+    let marked = |description: &str| GoogleServiceAccount {
         description: description.to_owned(),
         ..google(&identity)
     };
@@ -65,27 +71,30 @@ fn what_does_not_carry_our_own_mark_is_never_garbage() {
         &format!("{mark} and more"),
     ] {
         let account = marked(other);
-        assert!(!ours().is_dead_google_account(&account, &none), "{other}");
+        assert!(
+            !installation().is_google_garbage(&account, &none),
+            "{other}"
+        );
     }
     let mut bare = account(&identity);
     bare.metadata.annotations = None;
-    assert!(!ours().is_dead_account(&bare, &none));
+    assert!(!installation().is_garbage(&bare, &none));
     let mut copied = account(&identity);
     copied.metadata.name = Some("billing".into());
-    assert!(!ours().is_dead_account(&copied, &none));
+    assert!(!installation().is_garbage(&copied, &none));
     let mut elsewhere = account(&identity);
     elsewhere.metadata.namespace = Some("prod".into());
-    assert!(!ours().is_dead_account(&elsewhere, &none));
+    assert!(!installation().is_garbage(&elsewhere, &none));
 }
 
 #[test]
-fn garbage_is_collected_after_its_grace_and_forgotten_when_it_is_wanted_again() {
+fn garbage_is_due_after_the_grace_period_and_forgotten_when_it_is_used_again() {
     let at = |second| Timestamp::from_second(second).unwrap();
-    let (grace, dead) = (SignedDuration::from_secs(10), ["a".to_owned()]);
-    let mut seen = Seen::default();
-    assert_eq!(seen.due(at(0), grace, &dead), Vec::<String>::new());
-    assert_eq!(seen.due(at(9), grace, &dead), Vec::<String>::new());
-    assert_eq!(seen.due(at(10), grace, &dead), dead);
+    let (grace, garbage) = (SignedDuration::from_secs(10), ["a".to_owned()]);
+    let mut seen = FirstSeen::default();
+    assert_eq!(seen.due(at(0), grace, &garbage), Vec::<String>::new());
+    assert_eq!(seen.due(at(9), grace, &garbage), Vec::<String>::new());
+    assert_eq!(seen.due(at(10), grace, &garbage), garbage);
     seen.due(at(11), grace, &[]);
-    assert_eq!(seen.due(at(12), grace, &dead), Vec::<String>::new());
+    assert_eq!(seen.due(at(12), grace, &garbage), Vec::<String>::new());
 }

@@ -1,114 +1,110 @@
-//! Whether a gate may open: pure. The pod's account decides, through its Identity; what the pod's labels say proves nothing.
+//! Whether a gate may be opened: pure. The pod's service account decides, through its Identity; labels of the pod prove nothing.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use namesake_api::names::{GATE, READY, WAITING_ANNOTATION};
 use namesake_api::{Identity, conditions};
+use namesake_core::Reason;
 
-use crate::identity::conditions::holds;
-use crate::identity::reason::ConditionReason;
+use crate::identity::finding::known_reason;
 
-/// What matters of a pod that waits at our gate.
+/// A pod that waits at Namesake's gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gated {
+pub struct GatedPod {
     /// Name of the pod.
     pub name: String,
     /// UID of the pod.
     pub uid: String,
     /// The KSA that it runs as.
     pub service_account: String,
-    /// Where our gate is in `spec.schedulingGates`.
-    pub index: usize,
-    /// When the pod was made.
+    /// Index of the gate in `spec.schedulingGates`.
+    pub gate_index: usize,
+    /// When the pod was created.
     pub created: Option<Timestamp>,
-    /// What the pod says about why it waits.
-    pub says: Option<String>,
+    /// Why it waits, as the pod's annotation says.
+    pub waiting_annotation: Option<String>,
 }
 
-/// What becomes of a gate.
+/// What happens to a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The identity works: the gate opens.
+    /// The identity works, and the gate is opened.
     Open,
-    /// It does not yet, for this reason: a word, and a sentence for people.
+    /// The identity does not work yet.
     Wait {
-        /// CamelCase word.
-        reason: String,
-        /// What the pod waits for.
+        /// Why, for programs.
+        reason: Reason,
+        /// Why, for people.
         message: String,
     },
 }
 
-impl Gated {
-    /// The pod, if it waits at our gate.
+impl Verdict {
+    /// Whether the pod waits for something that does not pass by itself.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Wait { reason, .. } if reason.is_lasting())
+    }
+}
+
+impl GatedPod {
+    /// The pod, if it waits at Namesake's gate.
     #[must_use]
     pub fn of(pod: &Pod) -> Option<Self> {
         let spec = pod.spec.as_ref()?;
-        let index = spec
-            .scheduling_gates
-            .as_ref()?
-            .iter()
-            .position(|gate| gate.name == GATE)?;
+        let mut gates = spec.scheduling_gates.iter().flatten();
+        let gate_index = gates.position(|gate| gate.name == GATE)?;
         Some(Self {
             name: pod.name_any(),
             uid: pod.uid()?,
             service_account: spec.service_account_name.clone()?,
-            index,
+            gate_index,
             created: pod.creation_timestamp().map(|time| time.0),
-            says: pod.annotations().get(WAITING_ANNOTATION).cloned(),
+            waiting_annotation: pod.annotations().get(WAITING_ANNOTATION).cloned(),
         })
     }
 }
 
-/// Decides about one pod. `identity` has the name of the pod's KSA; `live` is the UID of the KSA that is there now.
+/// Decides about one pod. `identity` is the Identity with the name of the pod's KSA; `account_uid` is the UID of the existing KSA.
 #[must_use]
-pub fn decide(pod: &Gated, identity: Option<&Identity>, live: Option<&str>) -> Verdict {
-    let wait = |reason: &str, message: String| Verdict::Wait {
-        reason: reason.to_owned(),
-        message,
-    };
+pub fn decide(pod: &GatedPod, identity: Option<&Identity>, account_uid: Option<&str>) -> Verdict {
+    let wait = |reason, message| Verdict::Wait { reason, message };
     let account = &pod.service_account;
     let Some(identity) = identity else {
-        return wait(
-            ConditionReason::NoIdentity.as_str(),
-            format!("service account {account} has no Identity: start the task again"),
-        );
+        let message = format!("service account {account} has no Identity: start the task again");
+        return wait(Reason::NoIdentity, message);
     };
     if identity.metadata.deletion_timestamp.is_some() {
-        return wait(
-            ConditionReason::Deleting.as_str(),
-            format!("Identity {account} is being deleted: start the task again when it is gone"),
-        );
+        let message =
+            format!("Identity {account} is being deleted: start the task again when it is gone");
+        return wait(Reason::Deleting, message);
     }
-    let status = identity.status.clone().unwrap_or_default();
-    if !holds(&status, identity.metadata.generation, READY) {
-        let ready = conditions::get(&status.conditions, READY).filter(|c| c.status != "True");
-        let (reason, message) = ready.map_or(
-            (
-                ConditionReason::Pending.as_str(),
-                "it was asked for just now",
-            ),
-            |c| (c.reason.as_str(), c.message.as_str()),
+    if !identity.is_ready() {
+        let status = identity.status.as_ref();
+        let ready = status.and_then(|status| conditions::get(&status.conditions, READY));
+        let (reason, message) = match ready.filter(|ready| ready.status != "True") {
+            Some(ready) => (known_reason(&ready.reason), ready.message.as_str()),
+            None => (Reason::Pending, "it was requested just now"),
+        };
+        let message = format!(
+            "the identity of {} is not ready: {message}",
+            owner(identity)
         );
-        return wait(
-            reason,
-            format!(
-                "the identity of {} is not ready: {message}",
-                whose(identity)
-            ),
-        );
+        return wait(reason, message);
     }
-    match (live, identity.service_account_uid()) {
-        (Some(live), Some(proven)) if live == proven => Verdict::Open,
-        _ => wait(
-            ConditionReason::Recreated.as_str(),
-            format!("service account {account} is not the one that was proven: it is proven again"),
-        ),
+    match (account_uid, identity.service_account_uid()) {
+        (Some(existing), Some(proven)) if existing == proven => Verdict::Open,
+        _ => {
+            let message = format!(
+                "service account {account} is not the one that was proven: it is proven again"
+            );
+            wait(Reason::Recreated, message)
+        }
     }
 }
 
-fn whose(identity: &Identity) -> String {
+fn owner(identity: &Identity) -> String {
     let user = &identity.spec.user;
     if user.is_empty() {
         format!("class {}", identity.spec.class)
@@ -124,16 +120,17 @@ mod tests {
 
     use super::*;
     use crate::fixtures;
-    use crate::identity::conditions::{Finding, PARTS, record};
+    use crate::identity::conditions::record;
+    use crate::identity::finding::{Finding, READY_PARTS};
 
-    fn pod() -> Gated {
-        Gated {
+    fn pod() -> GatedPod {
+        GatedPod {
             name: "t-1".into(),
             uid: "p".into(),
             service_account: fixtures::identity().name_any(),
-            index: 0,
+            gate_index: 0,
             created: None,
-            says: None,
+            waiting_annotation: None,
         }
     }
 
@@ -143,9 +140,9 @@ mod tests {
             service_account_uid: Some("u-1".into()),
             ..IdentityStatus::default()
         };
-        let all: Vec<_> = PARTS
+        let all: Vec<_> = READY_PARTS
             .into_iter()
-            .map(|part| Finding::holds(part, ConditionReason::Created, ""))
+            .map(|part| Finding::holds(part, Reason::Created, ""))
             .collect();
         record(
             &mut status,
@@ -158,46 +155,46 @@ mod tests {
         identity
     }
 
-    fn reason(verdict: Verdict) -> String {
+    fn reason(verdict: &Verdict) -> &'static str {
         match verdict {
-            Verdict::Open => "Open".into(),
-            Verdict::Wait { reason, .. } => reason,
+            Verdict::Open => "Open",
+            Verdict::Wait { reason, .. } => reason.as_str(),
         }
     }
 
     #[test]
-    fn only_a_ready_identity_with_its_own_account_opens_the_gate() {
+    fn the_gate_opens_only_for_a_ready_identity_with_its_proven_account() {
         assert_eq!(decide(&pod(), Some(&ready()), Some("u-1")), Verdict::Open);
         assert_eq!(
-            reason(decide(&pod(), Some(&ready()), Some("u-2"))),
+            reason(&decide(&pod(), Some(&ready()), Some("u-2"))),
             "Recreated"
         );
-        assert_eq!(reason(decide(&pod(), Some(&ready()), None)), "Recreated");
-        assert_eq!(reason(decide(&pod(), None, Some("u-1"))), "NoIdentity");
+        assert_eq!(reason(&decide(&pod(), Some(&ready()), None)), "Recreated");
+        assert_eq!(reason(&decide(&pod(), None, Some("u-1"))), "NoIdentity");
         assert_eq!(
-            reason(decide(&pod(), Some(&fixtures::identity()), Some("u-1"))),
+            reason(&decide(&pod(), Some(&fixtures::identity()), Some("u-1"))),
             "Pending"
         );
     }
 
     #[test]
-    fn an_identity_that_goes_or_changes_holds_the_gate() {
-        let mut going = ready();
-        going.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    fn the_gate_stays_closed_for_an_identity_that_is_deleted_or_changed() {
+        let mut deleted = ready();
+        deleted.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
         assert_eq!(
-            reason(decide(&pod(), Some(&going), Some("u-1"))),
+            reason(&decide(&pod(), Some(&deleted), Some("u-1"))),
             "Deleting"
         );
         let mut changed = ready();
         changed.metadata.generation = Some(2);
         assert_eq!(
-            reason(decide(&pod(), Some(&changed), Some("u-1"))),
+            reason(&decide(&pod(), Some(&changed), Some("u-1"))),
             "Pending"
         );
     }
 
     #[test]
-    fn a_pod_without_our_gate_is_nobody_to_us() {
+    fn a_pod_without_namesakes_gate_is_ignored() {
         let pod = |gates| {
             serde_json::from_value::<Pod>(serde_json::json!({
                 "metadata": {"name": "t-1", "uid": "p"},
@@ -206,10 +203,10 @@ mod tests {
             .unwrap()
         };
         assert_eq!(
-            Gated::of(&pod(serde_json::json!([{"name": "other"}]))),
+            GatedPod::of(&pod(serde_json::json!([{"name": "other"}]))),
             None
         );
         let both = serde_json::json!([{"name": "other"}, {"name": GATE}]);
-        assert_eq!(Gated::of(&pod(both)).unwrap().index, 1);
+        assert_eq!(GatedPod::of(&pod(both)).unwrap().gate_index, 1);
     }
 }

@@ -1,202 +1,200 @@
-//! Counts on a slow cycle, and says what it found.
+//! Counts quotas periodically, and shows the counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference, ServiceAccount};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
 use namesake_api::names;
+use namesake_core::Reason;
 use namesake_gcp::{Gcp, Resource};
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
-use super::Quota;
-use super::births::Births;
-use super::report::{Line, Of, config_map, name};
+use super::ProjectQuotas;
+use super::creation_times::CreationTimes;
+use super::report::{QuotaKind, QuotaLine, config_map, policy_name};
 use crate::cluster::events::Events;
 use crate::cluster::namespaces::Namespaces;
-use crate::google::drift_budget::Looks;
-use crate::google::listing;
-use crate::google::policies::{Policies, Size};
-use crate::identity::reason::ConditionReason;
+use crate::google::drift_budget::DriftBudget;
+use crate::google::list_accounts::list_accounts;
+use crate::google::policies::{Policies, PolicySize};
 use crate::identity::store::Identities;
 use crate::server::config::Config;
 use crate::server::metrics::Metrics;
 use crate::server::rules::CurrentRules;
 
-/// Objects of one page, where the API server does not say how many are left.
+/// Objects of one page, where the API server does not say how many remain.
 const PAGE: u32 = 500;
-/// Policies that are shown: the fullest.
+/// Policies that are shown: the fullest ones.
 const POLICIES: usize = 40;
 
-/// What the cycle works with.
-pub struct Counting {
-    /// The API server, as the broker.
+/// Counts quotas.
+pub struct QuotaCounter {
+    /// Client for the API server.
     pub client: Client,
-    /// Google.
+    /// Client for Google.
     pub gcp: Gcp,
-    /// What the broker was told.
+    /// The configuration.
     pub config: Config,
     /// The rules in force: they name the projects.
     pub rules: Arc<CurrentRules>,
     /// Namespaces that opted in.
     pub namespaces: Arc<Namespaces>,
-    /// Identities of all namespaces: when each was made.
+    /// The Identities: when each was created.
     pub identities: Identities,
-    /// Turns for pages of accounts.
-    pub listings: Arc<Looks>,
-    /// Knows how full policies are.
+    /// Limits lists of accounts.
+    pub list_budget: Arc<DriftBudget>,
+    /// Knows the sizes of policies.
     pub policies: Policies,
-    /// Is told what was counted.
-    pub quota: Arc<Quota>,
-    /// Shows it.
+    /// Where the counts of projects go.
+    pub quotas: Arc<ProjectQuotas>,
+    /// Shows all counts.
     pub metrics: Arc<Metrics>,
-    /// Says so.
+    /// Events about quotas that are nearly exhausted.
     pub events: Events,
 }
 
-/// Counts again and again, until it is dropped.
-pub async fn run(counting: Counting) {
-    let mut said = BTreeSet::new();
-    loop {
-        let lines = counting.lines().await;
-        counting.metrics.quota(&lines);
-        counting.show(&lines).await;
-        counting.warn(&lines, &mut said).await;
-        let mut rules = counting.rules.changes();
-        rules.mark_unchanged();
-        tokio::select! {
-            () = tokio::time::sleep(counting.config.timings.count) => {}
-            // The first rules, or another project in them.
-            _ = rules.changed() => {}
+impl QuotaCounter {
+    /// Counts periodically, until it is dropped.
+    pub async fn run(self) {
+        let mut warned = BTreeSet::new();
+        loop {
+            let lines = self.count_all().await;
+            self.metrics.set_quotas(&lines);
+            self.write_config_map(&lines).await;
+            self.warn(&lines, &mut warned).await;
+            let mut rules = self.rules.changes();
+            rules.mark_unchanged();
+            tokio::select! {
+                () = tokio::time::sleep(self.config.timings.count) => {}
+                // The first rules, or another project in them.
+                _ = rules.changed() => {}
+            }
         }
     }
-}
 
-impl Counting {
-    async fn lines(&self) -> Vec<Line> {
+    async fn count_all(&self) -> Vec<QuotaLine> {
         let now = (self.config.clock)();
         let mut sizes = self.policies.sizes();
-        let room = self.policies.room();
-        sizes.sort_by_key(|(_, size)| std::cmp::Reverse(room.share(*size)));
+        let limits = self.policies.limits();
+        sizes.sort_by_key(|(_, size)| std::cmp::Reverse(limits.percent(*size)));
         sizes.truncate(POLICIES);
         let rules = self.rules.current();
         let projects = rules.as_ref().map(|rules| rules.projects());
         let projects: Vec<_> = projects.into_iter().flatten().collect();
         let policies = sizes.iter().map(|(resource, _)| resource.clone());
-        let mut births = Births::of(projects.iter().copied(), policies);
-        self.identities.each(|identity| births.add(&identity)).await;
+        let mut times = CreationTimes::new(projects.iter().copied(), policies);
+        self.identities
+            .for_each(|identity| times.add(&identity))
+            .await;
         let mut lines = Vec::new();
         for project in projects {
-            lines.extend(self.accounts(project, &births, now).await);
+            lines.extend(self.count_google_accounts(project, &times, now).await);
         }
-        lines.extend(self.policies(sizes, &births, now));
-        lines.extend(self.cluster(&births, now).await);
+        lines.extend(self.policy_lines(sizes, &times, now));
+        lines.extend(self.count_service_accounts(&times, now).await);
         lines
     }
 
-    async fn accounts(&self, project: &str, births: &Births, now: Timestamp) -> Option<Line> {
+    async fn count_google_accounts(
+        &self,
+        project: &str,
+        times: &CreationTimes,
+        now: Timestamp,
+    ) -> Option<QuotaLine> {
         let mut used = 0_u64;
-        let counted = listing::accounts(&self.gcp, &self.listings, project, |_| used += 1).await;
-        match counted {
-            Ok(()) => self.quota.counted(project, used),
+        let listed = list_accounts(&self.gcp, &self.list_budget, project, |_| used += 1).await;
+        match listed {
+            Ok(()) => self.quotas.set_count(project, used),
             Err(error) => {
-                debug!(%error, project, "the accounts of a project could not be counted");
+                debug!(%error, project, "failed to count the service accounts of a project");
             }
         }
-        let (used, found) = self.quota.used(project);
-        let limit = self.config.accounts_per_project.or(found);
-        Some(Line::new(
-            Of::GoogleAccounts,
-            project,
-            used?,
-            limit,
-            1,
-            (births.in_project(project), now),
-        ))
+        let (used, full_at) = self.quotas.used(project);
+        let limit = self.config.accounts_per_project.or(full_at);
+        let line = QuotaLine::new(QuotaKind::GoogleAccounts, project, used?, limit);
+        Some(line.with_forecast(times.in_project(project), now, 1))
     }
 
-    fn policies(&self, sizes: Vec<(Resource, Size)>, births: &Births, now: Timestamp) -> Vec<Line> {
-        let room = self.policies.room();
+    fn policy_lines(
+        &self,
+        sizes: Vec<(Resource, PolicySize)>,
+        times: &CreationTimes,
+        now: Timestamp,
+    ) -> Vec<QuotaLine> {
+        let limits = self.policies.limits();
         let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let mut lines = Vec::new();
         for (resource, size) in sizes {
-            let made = births.in_policy(&resource);
-            let each = size.bytes / size.principals.max(1);
-            let line = |of, used, limit, each| {
-                let (used, limit) = (wide(used), Some(wide(limit)));
-                Line::new(of, name(&resource), used, limit, each, (made, now))
+            let bytes_each = size.bytes / size.principals.max(1);
+            let line = |kind, used, limit, each| {
+                let line =
+                    QuotaLine::new(kind, policy_name(&resource), wide(used), Some(wide(limit)));
+                line.with_forecast(times.in_policy(&resource), now, wide(each))
             };
-            lines.push(line(
-                Of::PolicyPrincipals,
-                size.principals,
-                room.principals,
-                1,
-            ));
-            lines.push(line(Of::PolicyBytes, size.bytes, room.bytes, wide(each)));
+            let (principals, bytes) = (QuotaKind::PolicyPrincipals, QuotaKind::PolicyBytes);
+            lines.push(line(principals, size.principals, limits.principals, 1));
+            lines.push(line(bytes, size.bytes, limits.bytes, bytes_each));
         }
         lines
     }
 
-    /// Accounts of the namespaces that opted in, and one for each other namespace: more the broker may not see.
-    async fn cluster(&self, births: &Births, now: Timestamp) -> Option<Line> {
+    /// KSAs of the namespaces that opted in, and one for each other namespace: the broker may not see more.
+    async fn count_service_accounts(
+        &self,
+        times: &CreationTimes,
+        now: Timestamp,
+    ) -> Option<QuotaLine> {
         let stack = self.rules.current()?.stack().to_owned();
-        let ours = self.namespaces.of_stack(&stack);
+        let ours = self.namespaces.in_stack(&stack);
         let counted = async {
-            let all = count(&Api::<PartialObjectMeta<Namespace>>::all(
-                self.client.clone(),
-            ))
-            .await?;
-            let mut used = all.saturating_sub(u64::try_from(ours.len()).unwrap_or(0));
+            let all: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
+            let ours_count = u64::try_from(ours.len()).unwrap_or(0);
+            let mut used = count(&all).await?.saturating_sub(ours_count);
             for namespace in &ours {
-                let accounts = namespaced::<ServiceAccount>(&self.client, namespace);
+                let accounts: Api<PartialObjectMeta<ServiceAccount>> =
+                    Api::namespaced(self.client.clone(), namespace);
                 used += count(&accounts).await?;
             }
             Ok::<_, kube::Error>(used)
         };
-        let used = match counted.await {
-            Ok(used) => used,
-            Err(error) => {
-                debug!(%error, "the service accounts of the cluster could not be counted");
-                return None;
+        match counted.await {
+            Ok(used) => {
+                let limit = Some(names::SERVICE_ACCOUNTS_PER_CLUSTER);
+                let line = QuotaLine::new(QuotaKind::ServiceAccounts, "cluster", used, limit);
+                Some(line.with_forecast(times.all(), now, 1))
             }
-        };
-        let limit = Some(names::SERVICE_ACCOUNTS_PER_CLUSTER);
-        Some(Line::new(
-            Of::ServiceAccounts,
-            "cluster",
-            used,
-            limit,
-            1,
-            (births.all(), now),
-        ))
+            Err(error) => {
+                debug!(%error, "failed to count the service accounts of the cluster");
+                None
+            }
+        }
     }
 
-    /// Writes the ConfigMap, as long as there is something new in it.
-    async fn show(&self, lines: &[Line]) {
+    /// Writes the ConfigMap. The API server changes nothing if it is the same.
+    async fn write_config_map(&self, lines: &[QuotaLine]) {
         let namespace = &self.config.namespace;
         let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
         let params = PatchParams::apply(names::FIELD_MANAGER_BROKER).force();
         let map = Patch::Apply(config_map(lines, namespace));
-        // The API server writes nothing when nothing changes.
         if let Err(error) = api.patch(names::QUOTA_CONFIG_MAP, &params, &map).await {
-            warn!(%error, "the API server did not take the ConfigMap {}", names::QUOTA_CONFIG_MAP);
+            warn!(%error, "the API server did not accept the ConfigMap {}", names::QUOTA_CONFIG_MAP);
         }
     }
 
-    /// Says once what becomes urgent; again, when it was not in between.
-    async fn warn(&self, lines: &[Line], said: &mut BTreeSet<(Of, String)>) {
+    /// Warns once about each quota that is nearly exhausted, and again after it was not in between.
+    async fn warn(&self, lines: &[QuotaLine], warned: &mut BTreeSet<(QuotaKind, String)>) {
         let urgent: BTreeMap<_, _> = lines
             .iter()
             .filter(|line| line.is_urgent())
-            .map(|line| ((line.of, line.whose.clone()), line.words()))
+            .map(|line| ((line.kind, line.whose.clone()), line.text()))
             .collect();
-        said.retain(|key| urgent.contains_key(key));
+        warned.retain(|key| urgent.contains_key(key));
         let about = ObjectReference {
             api_version: Some("v1".into()),
             kind: Some("ConfigMap".into()),
@@ -204,31 +202,18 @@ impl Counting {
             namespace: Some(self.config.namespace.clone()),
             ..ObjectReference::default()
         };
-        for (key, words) in urgent {
-            let note = format!("{} of {}: {words}", key.0.as_str(), key.1);
-            if said.insert(key) {
-                warn!(%note, "a quota is nearly used up");
-                self.events
-                    .warning(
-                        &about,
-                        "Count",
-                        ConditionReason::QuotaNearlyUsedUp.as_str(),
-                        &note,
-                    )
-                    .await;
+        for (key, text) in urgent {
+            let note = format!("{} of {}: {text}", key.0.as_str(), key.1);
+            if warned.insert(key) {
+                warn!(%note, "a quota is nearly exhausted");
+                let (events, reason) = (&self.events, Reason::QuotaNearlyExhausted.as_str());
+                events.warning(&about, "Count", reason, &note).await;
             }
         }
     }
 }
 
-fn namespaced<K>(client: &Client, namespace: &str) -> Api<PartialObjectMeta<K>>
-where
-    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    Api::namespaced(client.clone(), namespace)
-}
-
-/// How many there are, without reading them where the API server says how many follow the first.
+/// Counts objects, without reading them where the API server says how many remain after the first.
 async fn count<K>(api: &Api<K>) -> Result<u64, kube::Error>
 where
     K: Clone + Debug + DeserializeOwned,
@@ -238,10 +223,10 @@ where
     loop {
         let page = api.list(&params).await?;
         counted += u64::try_from(page.items.len()).unwrap_or(0);
-        let left = page.metadata.remaining_item_count;
+        let remaining = page.metadata.remaining_item_count;
         let token = page.metadata.continue_.filter(|token| !token.is_empty());
-        match (left.and_then(|left| u64::try_from(left).ok()), token) {
-            (Some(left), _) => return Ok(counted + left),
+        match (remaining.and_then(|n| u64::try_from(n).ok()), token) {
+            (Some(remaining), _) => return Ok(counted + remaining),
             (None, None) => return Ok(counted),
             (None, Some(token)) => {
                 params = ListParams::default().limit(PAGE).continue_token(&token);

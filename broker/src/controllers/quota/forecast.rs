@@ -1,23 +1,23 @@
-//! When something will be used up, from what was made lately: a straight line through the counts, by least squares. Pure.
+//! Forecasts when a quota will be exhausted: a straight line through recent counts, by least squares. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// What is older says nothing about tomorrow.
+/// Creations before this time are ignored.
 const WINDOW: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// What was made within less time than this is no trend yet.
-const LEAST: SignedDuration = SignedDuration::from_hours(1);
-/// Points of the line.
+/// Creations within less time than this are not a trend yet.
+const LEAST_SPAN: SignedDuration = SignedDuration::from_hours(1);
+/// Points through which the line goes.
 const POINTS: u32 = 24;
 
-/// How long until `left` more are made, if they come as those of the last two weeks did; none while none come. Those that are
-/// gone again are not among `made`: the forecast sees what stays.
+/// How long until `left` more are created, at the rate of the last two weeks; `None` if none were. Deleted ones are not among
+/// `created`, so the forecast is about those that stay.
 #[must_use]
-pub fn full_in(made: &[Timestamp], now: Timestamp, left: u64) -> Option<SignedDuration> {
+pub fn full_in(created: &[Timestamp], now: Timestamp, left: u64) -> Option<SignedDuration> {
     if left == 0 {
         return Some(SignedDuration::ZERO);
     }
     let begin = now.saturating_sub(WINDOW).unwrap_or(Timestamp::MIN);
-    let mut ages: Vec<f64> = made
+    let mut ages: Vec<f64> = created
         .iter()
         .filter(|at| **at > begin && **at <= now)
         .map(|at| at.duration_since(begin).as_secs_f64())
@@ -25,8 +25,8 @@ pub fn full_in(made: &[Timestamp], now: Timestamp, left: u64) -> Option<SignedDu
     ages.sort_by(f64::total_cmp);
     let whole = WINDOW.as_secs_f64();
     let first = *ages.first()?;
-    // A line from the first one on: the quiet time before it is no part of the trend.
-    let span = (whole - first).max(LEAST.as_secs_f64());
+    // The line begins at the first creation: the time before it is not part of the trend.
+    let span = (whole - first).max(LEAST_SPAN.as_secs_f64());
     let per_second = slope(&ages, whole - span, span);
     if per_second <= 0.0 {
         return None;
@@ -36,7 +36,7 @@ pub fn full_in(made: &[Timestamp], now: Timestamp, left: u64) -> Option<SignedDu
     SignedDuration::try_from_secs_f64(seconds).ok()
 }
 
-/// Slope of the line through how many there were at each of the points.
+/// Slope of the line through the counts at each of the points.
 fn slope(ages: &[f64], begin: f64, span: f64) -> f64 {
     let points = (1..=POINTS).map(|n| {
         let at = begin + span * f64::from(n) / f64::from(POINTS);
@@ -61,7 +61,7 @@ mod tests {
         "2026-11-26T12:00:00Z".parse().unwrap()
     }
 
-    /// One made every `apart` hours, for `days` days until now.
+    /// One creation every `apart` hours, for `days` days until now.
     fn steady(apart: i64, days: i64) -> Vec<Timestamp> {
         (0..days * 24 / apart)
             .map(|n| now() - SignedDuration::from_hours(n * apart))
@@ -73,16 +73,16 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_growth_goes_on() {
+    fn steady_growth_is_expected_to_go_on() {
         // Two a day.
         let made = steady(12, 14);
         assert_eq!(days(full_in(&made, now(), 18)), 9);
-        // The same for as long as there is: half a week tells the same.
+        // Half a week of the same growth gives the same forecast.
         assert!((8..=10).contains(&days(full_in(&steady(12, 4), now(), 18))));
     }
 
     #[test]
-    fn what_does_not_grow_is_never_full() {
+    fn a_quota_that_does_not_grow_is_never_full() {
         assert_eq!(full_in(&[], now(), 5), None);
         let old = now() - SignedDuration::from_hours(24 * 100);
         assert_eq!(full_in(&[old; 50], now(), 5), None);
@@ -91,12 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_up_is_full_now() {
+    fn an_exhausted_quota_is_full_now() {
         assert_eq!(full_in(&[], now(), 0), Some(SignedDuration::ZERO));
     }
 
     #[test]
-    fn a_hundred_in_one_second_are_no_reason_to_panic() {
+    fn a_burst_of_creations_is_not_taken_for_a_trend() {
         let forecast = full_in(&[now(); 100], now(), 100);
         assert!(
             forecast.is_none_or(|f| f > SignedDuration::from_mins(10)),

@@ -1,4 +1,4 @@
-//! How much of what is used, and when it will be used up, in words for people. Pure.
+//! How much of a quota is used and when it will be exhausted, as text. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,18 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
 use namesake_gcp::Resource;
 
-/// From this share on, in per cent, a quota is worth a warning.
-const WARNING: u64 = 80;
-/// So is one that will be full before an order for more is granted.
+use super::forecast::full_in;
+
+/// Usage in per cent from which on there is a warning.
+const WARNING_PERCENT: u64 = 80;
+/// There is a warning as well if the quota will be exhausted within this time, in which Google may grant a higher one.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// Longest key of a ConfigMap that is of use to people.
+/// Longest key in the ConfigMap, in bytes.
 const KEY_BYTES: usize = 200;
 
-/// What is counted.
+/// A kind of quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Of {
+pub enum QuotaKind {
     /// Google service accounts of a project.
     GoogleAccounts,
     /// Principals of a policy.
@@ -27,8 +29,8 @@ pub enum Of {
     ServiceAccounts,
 }
 
-impl Of {
-    /// Word for metrics and keys.
+impl QuotaKind {
+    /// Its name in metrics and keys.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,45 +42,49 @@ impl Of {
     }
 }
 
-/// One quota.
+/// One quota and its usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// What is counted.
-    pub of: Of,
-    /// Of what: a project, a policy, the cluster.
+pub struct QuotaLine {
+    /// Its kind.
+    pub kind: QuotaKind,
+    /// A project, a policy or the cluster.
     pub whose: String,
-    /// How many there are.
+    /// How much is used.
     pub used: u64,
-    /// How many there may be; none: nobody has told.
+    /// The quota, if it is known.
     pub limit: Option<u64>,
-    /// When it is full, if it goes on like this.
+    /// When it will be exhausted, if usage grows as before.
     pub full_in: Option<SignedDuration>,
 }
 
-impl Line {
-    /// A quota with its forecast: `made` is when each was made that takes a part of it.
+impl QuotaLine {
+    /// A quota without a forecast.
     #[must_use]
-    pub fn new(
-        of: Of,
-        whose: impl Into<String>,
-        used: u64,
-        limit: Option<u64>,
-        each: u64,
-        (made, now): (&[Timestamp], Timestamp),
-    ) -> Self {
-        let left = limit.map(|limit| limit.saturating_sub(used) / each.max(1));
+    pub fn new(kind: QuotaKind, whose: impl Into<String>, used: u64, limit: Option<u64>) -> Self {
         Self {
-            of,
+            kind,
             whose: whose.into(),
             used,
             limit,
-            full_in: left.and_then(|left| super::full_in(made, now, left)),
+            full_in: None,
         }
     }
 
-    /// As people read it: `82 of 100, full in 9 days`.
+    /// The same with a forecast, from the times when its users were created, each of which uses `each` of the quota.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub fn with_forecast(self, created: &[Timestamp], now: Timestamp, each: u64) -> Self {
+        let left = self
+            .limit
+            .map(|limit| limit.saturating_sub(self.used) / each.max(1));
+        Self {
+            full_in: left.and_then(|left| full_in(created, now, left)),
+            ..self
+        }
+    }
+
+    /// For people, such as `82 of 100, full in 9 days`.
+    #[must_use]
+    pub fn text(&self) -> String {
         let Some(limit) = self.limit else {
             return self.used.to_string();
         };
@@ -90,13 +96,13 @@ impl Line {
         format!("{} of {limit}{full}", self.used)
     }
 
-    /// Whether somebody should do something soon.
+    /// Whether an admin should act soon.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
         let Some(limit) = self.limit else {
             return false;
         };
-        let much = self.used.saturating_mul(100) >= limit.saturating_mul(WARNING);
+        let much = self.used.saturating_mul(100) >= limit.saturating_mul(WARNING_PERCENT);
         much || self.full_in.is_some_and(|time| time < SOON) && self.used * 2 >= limit
     }
 
@@ -104,7 +110,7 @@ impl Line {
     fn key(&self) -> String {
         let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let whose = self.whose.chars().map(|c| if legal(c) { c } else { '_' });
-        let mut key: String = format!("{}.", self.of.as_str())
+        let mut key: String = format!("{}.", self.kind.as_str())
             .chars()
             .chain(whose)
             .collect();
@@ -121,9 +127,9 @@ fn span(time: SignedDuration) -> String {
     }
 }
 
-/// A policy's name in lines.
+/// The name of a policy in reports.
 #[must_use]
-pub(super) fn name(resource: &Resource) -> String {
+pub(super) fn policy_name(resource: &Resource) -> String {
     match resource {
         Resource::Project { id } => format!("project/{id}"),
         Resource::Bucket { name } => format!("bucket/{name}"),
@@ -132,9 +138,9 @@ pub(super) fn name(resource: &Resource) -> String {
     }
 }
 
-/// What `kubectl get configmap namesake-quota -o yaml` shows.
+/// The ConfigMap `namesake-quota`.
 #[must_use]
-pub(super) fn config_map(lines: &[Line], namespace: &str) -> ConfigMap {
+pub(super) fn config_map(lines: &[QuotaLine], namespace: &str) -> ConfigMap {
     let mut map = ConfigMap::default();
     map.metadata.name = Some(names::QUOTA_CONFIG_MAP.to_owned());
     map.metadata.namespace = Some(namespace.to_owned());
@@ -142,12 +148,7 @@ pub(super) fn config_map(lines: &[Line], namespace: &str) -> ConfigMap {
         names::MANAGED_BY.to_owned(),
         names::MANAGED_BY_VALUE.to_owned(),
     )]));
-    map.data = Some(
-        lines
-            .iter()
-            .map(|line| (line.key(), line.words()))
-            .collect(),
-    );
+    map.data = Some(lines.iter().map(|line| (line.key(), line.text())).collect());
     map
 }
 
@@ -155,9 +156,9 @@ pub(super) fn config_map(lines: &[Line], namespace: &str) -> ConfigMap {
 mod tests {
     use super::*;
 
-    fn line(used: u64, limit: Option<u64>, full_in: Option<i64>) -> Line {
-        Line {
-            of: Of::GoogleAccounts,
+    fn line(used: u64, limit: Option<u64>, full_in: Option<i64>) -> QuotaLine {
+        QuotaLine {
+            kind: QuotaKind::GoogleAccounts,
             whose: "acme".into(),
             used,
             limit,
@@ -166,26 +167,26 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_how_much_is_left_and_for_how_long() {
+    fn the_text_says_how_much_is_used_and_when_the_quota_is_exhausted() {
         assert_eq!(
-            line(82, Some(100), Some(9)).words(),
+            line(82, Some(100), Some(9)).text(),
             "82 of 100, full in 9 days"
         );
-        assert_eq!(line(82, Some(100), None).words(), "82 of 100");
-        assert_eq!(line(100, Some(100), Some(0)).words(), "100 of 100, full");
+        assert_eq!(line(82, Some(100), None).text(), "82 of 100");
+        assert_eq!(line(100, Some(100), Some(0)).text(), "100 of 100, full");
         assert_eq!(
-            line(99, Some(100), Some(0)).words(),
+            line(99, Some(100), Some(0)).text(),
             "99 of 100, full in 1 hours"
         );
-        assert_eq!(line(82, None, None).words(), "82");
+        assert_eq!(line(82, None, None).text(), "82");
         assert_eq!(
-            line(1, Some(100), Some(9_999)).words(),
+            line(1, Some(100), Some(9_999)).text(),
             "1 of 100, full in more than 2 years"
         );
     }
 
     #[test]
-    fn a_warning_comes_in_time_and_not_for_the_first_few() {
+    fn a_quota_is_urgent_when_it_is_nearly_exhausted_or_will_be_soon() {
         assert!(line(80, Some(100), None).is_urgent());
         assert!(line(60, Some(100), Some(9)).is_urgent());
         assert!(!line(60, Some(100), Some(90)).is_urgent());
@@ -194,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_those_of_a_config_map() {
+    fn keys_are_legal_in_a_config_map() {
         let folder = Resource::ManagedFolder {
             bucket: "b".into(),
             folder: "a b/ü/".repeat(99),
         };
-        let line = Line {
-            of: Of::PolicyBytes,
-            whose: name(&folder),
+        let line = QuotaLine {
+            kind: QuotaKind::PolicyBytes,
+            whose: policy_name(&folder),
             ..line(1, None, None)
         };
         let map = config_map(&[line], "ns");

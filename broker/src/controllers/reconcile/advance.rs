@@ -1,223 +1,156 @@
-//! One Identity, further: look, plan, do what has not to wait, write down how it went.
-
-use std::time::Duration;
+//! Reconciles one Identity that is not being deleted: observe, plan, do what need not wait, write down the outcome.
 
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
 use namesake_api::names::SERVICE_ACCOUNT_READY;
-use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
+use namesake_api::{Identity, Phase};
+use namesake_core::Reason;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::context::Context;
 use super::memory::Memory;
-use super::run_step::{Way, fail};
-use super::{Context, Error, phase_change, step};
-use crate::google::drift_budget;
-use crate::google::written;
-use crate::identity::conditions::{self, Finding};
+use super::step_run::StepRun;
+use super::step_run::failed::handle_failure;
+use super::write::write_findings;
+use super::{ReconcileError, drift_check, phase_change, step};
+use crate::cluster::requests::namespace_and_name;
 use crate::identity::derive;
+use crate::identity::finding::Finding;
 use crate::identity::objects;
-use crate::identity::plan::{Aim, Change};
-use crate::identity::reason::ConditionReason;
-use crate::identity::retry::Asked;
-use crate::identity::status;
+use crate::identity::plan::{Change, Goal};
+use crate::identity::progress::progress;
+use crate::identity::retry_trigger::RetryTrigger;
 use crate::server::config::Timings;
 
-/// Brings an Identity of ours further; those of another cluster, or in a namespace that is not opted in or going away, are left as they are.
-pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action, Error> {
+/// Reconciles an Identity of this installation. One of another cluster, or in a namespace that has not opted in or is being
+/// deleted, is not touched.
+pub(super) async fn apply(
+    identity: &Identity,
+    context: &Context,
+) -> Result<Action, ReconcileError> {
+    let timings = &context.config.timings;
     let Some(rules) = context.rules.current() else {
-        return Ok(Action::requeue(context.config.timings.retry.1));
+        return Ok(Action::requeue(timings.retry.1));
     };
-    let namespace = identity.namespace().unwrap_or_default();
-    let here = context.namespaces.opted_in(&namespace, rules.stack());
-    if !here || rules.cluster() != identity.spec.cluster {
-        debug!(name = %identity.name_any(), %namespace, "an Identity elsewhere is left alone");
-        return Ok(Action::requeue(context.config.timings.resync));
+    let (namespace, name) = namespace_and_name(identity);
+    let is_opted_in = context.namespaces.is_opted_in(&namespace, rules.stack());
+    if !is_opted_in || rules.cluster() != identity.spec.cluster {
+        debug!(%name, %namespace, "an Identity of another cluster, or without opt-in, is not touched");
+        return Ok(Action::requeue(timings.resync));
     }
-    if !derive::is_derived(identity) {
-        let why = "the name is not the one that the spec derives: delete this Identity; the broker makes them, not people";
-        let finding = Finding::fails(SERVICE_ACCOUNT_READY, ConditionReason::Invalid, why);
-        let written = write(identity, context, &[finding]).await?;
-        if written.status != identity.status {
-            let about = identity.object_ref(&());
-            context
-                .events
-                .warning(&about, "Derive", ConditionReason::Invalid.as_str(), why)
-                .await;
-        }
-        return Ok(Action::await_change());
+    if !derive::has_derived_name(identity) {
+        return reject_name(identity, context).await;
     }
-    // The watch has not shown yet what we wrote last, and is about to.
-    if context.memories.is_behind(identity) {
-        return Ok(Action::requeue(context.config.timings.retry.0));
+    // The watch does not show the last write yet, and is about to.
+    if context.memories.is_outdated(identity) {
+        return Ok(Action::requeue(timings.retry.0));
     }
-    let mut memory = context.memories.of(identity);
-    let moment = context.config.timings.retry.0;
-    if memory.is_asked_again(&Asked::of(identity, Some(&rules))) {
-        context.refused_creations.forget(moment, Instant::now());
+    let mut memory = context.memories.get(identity);
+    let (moment, now) = (timings.retry.0, Instant::now());
+    if memory.retry_if_triggered(&RetryTrigger::of(identity, Some(&rules))) {
+        context.refused_creations.forget(moment, now);
     }
-    let shown = || context.accounts.uid(&namespace, &identity.name_any());
-    let made = || objects::is_alone(identity) && shown().is_some();
-    if let Some(wait) = memory.leaves_to_api(identity, made, moment, Instant::now()) {
-        context.memories.keep(identity, memory);
+    let is_created = || {
+        objects::has_no_role_bindings(identity) && context.accounts.uid(&namespace, &name).is_some()
+    };
+    if let Some(wait) = memory.wait_for_api(identity, is_created, moment, now) {
+        context.memories.put(identity, memory);
         return Ok(Action::requeue(wait));
     }
-    if let Some(action) = phase_change::set(identity, context, &rules).await? {
+    if let Some(action) = phase_change::update(identity, context, &rules).await? {
         return Ok(action);
     }
-    let aim = phase_change::aim(identity, context);
-    if aim == Aim::Nothing {
-        return Ok(Action::requeue(context.config.timings.resync));
+    let goal = phase_change::goal(identity, context);
+    if goal == Goal::Gone {
+        return Ok(Action::requeue(timings.resync));
     }
-    // Its gates ask for it when the accounts of its namespace are listed: until then, a read of each would be needed.
-    let works = conditions::works(identity) && !memory.looking;
-    if works && aim == Aim::Serve && !context.accounts.are_listed(&namespace) {
-        let (within, seed) = (context.config.timings.retry.1, identity.uid());
-        let wait = Timings::first_look(within, &seed.unwrap_or_default());
-        return Ok(Action::requeue(within + wait));
+    // When the KSAs of its namespace are listed, the gates request a reconcile; before that, each would have to be read.
+    let works = identity.is_ready() && !memory.checking;
+    if works && goal == Goal::Serve && !context.accounts.are_listed(&namespace) {
+        let (longest, uid) = (timings.retry.1, identity.uid().unwrap_or_default());
+        return Ok(Action::requeue(
+            longest + Timings::first_check(longest, &uid),
+        ));
     }
-    let action = advance(identity, context, &mut memory, aim).await;
-    context.memories.keep(identity, memory);
+    let action = advance(identity, context, &mut memory, goal).await;
+    context.memories.put(identity, memory);
     action
 }
 
-/// Does what the plan says, step by step, as long as none has to wait: a step is bounded, and so is this. Writes down how far
-/// the identity is.
+/// Reports an Identity that somebody wrote by hand under a wrong name.
+async fn reject_name(identity: &Identity, context: &Context) -> Result<Action, ReconcileError> {
+    let why = "the name is not the one that the spec derives: delete this Identity; only the broker creates Identities";
+    let finding = Finding::fails(SERVICE_ACCOUNT_READY, Reason::Invalid, why);
+    let written = write_findings(identity, context, &[finding]).await?;
+    if written.status != identity.status {
+        let (events, about) = (&context.events, identity.object_ref(&()));
+        let reason = Reason::Invalid.as_str();
+        events.warning(&about, "Derive", reason, why).await;
+    }
+    Ok(Action::await_change())
+}
+
+/// Runs the steps of the plan as long as none has to wait, and no longer than the timeout of a step.
 async fn advance(
     identity: &Identity,
     context: &Context,
     memory: &mut Memory,
-    aim: Aim,
-) -> Result<Action, Error> {
-    let seen = match step::look(identity, context, memory.looking).await {
-        Ok(seen) => seen,
+    goal: Goal,
+) -> Result<Action, ReconcileError> {
+    let account = match step::account::observe(identity, context, memory.checking).await {
+        Ok(account) => account,
         Err(failure) => {
-            return fail(
-                identity,
-                context,
-                memory,
-                &Change::RepairServiceAccount,
-                failure,
-            )
-            .await;
+            let change = Change::RepairServiceAccount;
+            return handle_failure(identity, context, memory, &change, failure).await;
         }
     };
-    if let Some(uid) = &seen.learned {
-        memory.learn(uid);
+    if let Some(uid) = &account.unrecorded_uid {
+        memory.observe_account(uid);
     }
     let until = Instant::now() + context.config.timings.step;
-    let untold = std::mem::take(&mut memory.untold);
-    let mut way = Way::of(identity.clone(), aim, seen, untold, context.now());
-    let action = go(&mut way, context, memory, (aim, until)).await;
-    memory.untold = way.leaves();
+    let pending = std::mem::take(&mut memory.pending);
+    let mut run = StepRun::new(identity.clone(), goal, account, pending, context.now());
+    let action = run_steps(&mut run, context, memory, until).await;
+    memory.pending = run.into_pending();
     action
 }
 
-/// Goes on until something has to wait, or it is `until`.
-async fn go(
-    way: &mut Way,
+/// Runs steps until one has to wait, or `until`.
+async fn run_steps(
+    run: &mut StepRun,
     context: &Context,
     memory: &mut Memory,
-    (aim, until): (Aim, Instant),
-) -> Result<Action, Error> {
+    until: Instant,
+) -> Result<Action, ReconcileError> {
     loop {
-        let Some(change) = way.next(memory) else {
-            way.tell(context, memory).await?;
-            return finish(&way.identity, context, memory, aim).await;
+        let Some(change) = run.next(memory) else {
+            run.flush_status(context, memory).await?;
+            return finish(&run.identity, context, memory, run.goal).await;
         };
         let early = memory
             .not_before
             .map(|at| at.saturating_duration_since(Instant::now()));
-        if let Some(wait) = early.filter(|wait| !wait.is_zero() && !step::in_cluster(&change)) {
+        if let Some(wait) = early.filter(|wait| !wait.is_zero() && !change.is_in_cluster()) {
             return Ok(Action::requeue(wait));
         }
-        if let Some(action) = way.take(context, memory, &change, until).await? {
+        if let Some(action) = run.run(context, memory, &change, until).await? {
             return Ok(action);
         }
     }
 }
 
-/// An identity that works: nothing to do until it is looked at again for drift.
+/// The goal is reached: nothing to do until the next drift check.
 async fn finish(
     identity: &Identity,
     context: &Context,
     memory: &mut Memory,
-    aim: Aim,
-) -> Result<Action, Error> {
-    write(identity, context, &conditions::progress(aim, &[])).await?;
-    if aim == (Aim::Leave { delete: true }) {
-        phase_change::move_to(identity, context, Phase::Gone).await?;
+    goal: Goal,
+) -> Result<Action, ReconcileError> {
+    write_findings(identity, context, &progress(goal, &[])).await?;
+    if goal == (Goal::Offboard { delete: true }) {
+        phase_change::enter(identity, context, Phase::Gone).await?;
     }
-    Ok(Action::requeue(next_look(identity, context, memory)))
-}
-
-/// Agrees on the next look for drift, and begins it when it is due and there is a turn for it. Returns when to come back: by
-/// `resync` in any case, because phases follow the clock.
-fn next_look(identity: &Identity, context: &Context, memory: &mut Memory) -> Duration {
-    let timings = &context.config.timings;
-    let reads = reads(&identity.spec);
-    let known = context.metrics.known_identities();
-    let period = drift_budget::period(timings.resync, known, reads, context.looks.rate());
-    // After a start the looks of all identities are spread; later each keeps its own rhythm.
-    let next = if memory.looking {
-        period
-    } else {
-        Timings::first_look(period, &identity.uid().unwrap_or_default())
-    };
-    // Something is left that Google keeps from us: perhaps it does not for long.
-    let status = identity.status.as_ref();
-    let is_left = status.is_some_and(|status| !written::stale(identity, status).is_empty());
-    memory.finished(if is_left {
-        next.min(timings.refused)
-    } else {
-        next
-    });
-    let now = Instant::now();
-    let due = memory.next_look.filter(|due| *due > now);
-    let mut wait = due.map_or(Duration::ZERO, |due| due - now);
-    if wait.is_zero() && !memory.reserved {
-        wait = context.looks.turn(reads, now);
-        memory.reserve(wait);
-    }
-    if wait.is_zero() {
-        memory.look_again();
-    }
-    wait.clamp(Duration::from_millis(1), timings.resync)
-}
-
-/// What one look costs at Google: the account and its policy; a policy for each grant at most; and its proof, which is a token
-/// and a question for each grant.
-fn reads(spec: &IdentitySpec) -> u32 {
-    let grants = u32::try_from(spec.grants.len()).unwrap_or(u32::MAX);
-    grants.saturating_mul(2).saturating_add(3)
-}
-
-/// Writes findings about this generation of an Identity.
-pub(super) async fn write(
-    identity: &Identity,
-    context: &Context,
-    findings: &[Finding],
-) -> Result<Identity, Error> {
-    let now = context.now();
-    let generation = identity.metadata.generation;
-    let record = |seen: &Identity, status: &mut IdentityStatus| {
-        seen.metadata.generation == generation
-            && conditions::record(status, generation, seen.spec.mode, findings, now)
-    };
-    update(identity, context, record).await
-}
-
-/// Writes a status.
-pub(super) async fn update(
-    identity: &Identity,
-    context: &Context,
-    change: impl Fn(&Identity, &mut IdentityStatus) -> bool,
-) -> Result<Identity, Error> {
-    let written = status::update(&context.client, identity, change).await;
-    let written = written.map_err(|source| Error::Kube {
-        what: "the status of an Identity",
-        source,
-    })?;
-    context.memories.wrote(&written);
-    Ok(written)
+    let wait = drift_check::schedule(identity, context, memory);
+    Ok(Action::requeue(wait))
 }

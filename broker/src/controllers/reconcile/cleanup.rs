@@ -1,49 +1,47 @@
-//! Takes an identity's Google side down when its Identity is deleted.
+//! Deletes an identity's Google side when its Identity is deleted.
 
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
 use namesake_api::Identity;
 use namesake_api::names::GOOGLE_ACCOUNT_READY;
+use namesake_core::Reason;
 use tracing::info;
 
-use super::advance::write;
-use super::{Context, Error, leave};
-use crate::identity::conditions::Finding;
-use crate::identity::failure::Failure;
-use crate::identity::reason::ConditionReason;
+use super::ReconcileError;
+use super::context::Context;
+use super::step::teardown::delete_at_google;
+use super::write::write_findings;
+use crate::identity::finding::Finding;
+use crate::identity::step_failure::StepFailure;
 
-/// Takes it all down. The finalizer goes when this succeeds; while Google is away the Identity waits, and says why.
-pub(super) async fn cleanup(identity: &Identity, context: &Context) -> Result<Action, Error> {
+/// Deletes the Google side. Then the finalizer is removed; while Google is unavailable, the Identity stays and says why.
+pub(super) async fn cleanup(
+    identity: &Identity,
+    context: &Context,
+) -> Result<Action, ReconcileError> {
     let limit = context.config.timings.step;
-    let done = tokio::time::timeout(limit, leave::take_down(identity, context)).await;
-    let late = || {
-        Err(Failure::passing(
-            ConditionReason::Timeout,
-            "Google took too long",
-        ))
-    };
-    let name = identity.name_any();
-    match done.unwrap_or_else(|_| late()) {
+    let deleted = tokio::time::timeout(limit, delete_at_google(identity, context)).await;
+    let timed_out = StepFailure::passing(Reason::Timeout, "Google took too long");
+    match deleted.unwrap_or(Err(timed_out)) {
         Ok(()) => {
-            context.memories.forget(identity);
-            info!(%name, user = %identity.spec.user, "identity taken down");
+            context.memories.remove(identity);
+            let name = identity.name_any();
+            info!(%name, user = %identity.spec.user, "identity deleted at Google");
             Ok(Action::await_change())
         }
         Err(failure) => {
-            context.metrics.step("TakeDown", failure.reason);
+            let reason = failure.reason.as_str();
+            context.metrics.step_ended("TakeDown", reason);
             let why = format!(
-                "the Identity waits until its Google side is gone: {}",
+                "the Identity stays until its Google side is deleted: {}",
                 failure.message
             );
-            let finding =
-                Finding::fails(GOOGLE_ACCOUNT_READY, ConditionReason::Deleting, why.clone());
-            // In a namespace that is going away neither needs to be possible.
-            let _ = write(identity, context, &[finding]).await;
-            context
-                .events
-                .warning(&identity.object_ref(&()), "TakeDown", failure.reason, &why)
-                .await;
-            Err(Error::Google(why))
+            let finding = Finding::fails(GOOGLE_ACCOUNT_READY, Reason::Deleting, why.clone());
+            // In a namespace that is being deleted, neither may succeed.
+            let _ = write_findings(identity, context, &[finding]).await;
+            let (events, about) = (&context.events, identity.object_ref(&()));
+            events.warning(&about, "TakeDown", reason, &why).await;
+            Err(ReconcileError::Step(why))
         }
     }
 }

@@ -1,125 +1,127 @@
-//! Where an identity is to go: what the rules make of it today, and the phase that follows. Written before anything is done
-//! about it, so that everybody sees it coming, and a restart goes on with it.
+//! Spec and phase of an identity, as the rules and its use make them today. They are written before anything is done about them, so
+//! that everybody sees what is coming, and a restart continues with it.
 
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
-use namesake_api::{Identity, IdentityStatus, Phase};
-use namesake_core::Rules;
+use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
+use namesake_core::{Reason, Rules};
 use tracing::info;
 
-use super::advance::update;
-use super::{Context, Error};
-use crate::cluster::ensure;
+use super::ReconcileError;
+use super::context::Context;
+use super::write::update_status;
+use crate::cluster::ensure::{self, EnsureError};
+use crate::cluster::requests::is_conflict;
 use crate::identity::conditions;
 use crate::identity::derive;
 use crate::identity::phase::{self, Facts};
-use crate::identity::plan::Aim;
-use crate::identity::reason::ConditionReason;
+use crate::identity::plan::Goal;
 
-/// Sets the course of an identity. Returns what to do instead of going on, when something about it was written.
-pub(super) async fn set(
+/// Updates spec and phase. If something was written, returns when to reconcile again.
+pub(super) async fn update(
     identity: &Identity,
     context: &Context,
     rules: &Rules,
-) -> Result<Option<Action>, Error> {
+) -> Result<Option<Action>, ReconcileError> {
     let soon = Action::requeue(context.config.timings.retry.0);
-    let derived = derive::again(rules, identity).ok();
+    let derived = derive::rederive(rules, identity).ok();
     let phase = identity.phase();
-    if let Some(spec) = derived.as_ref().filter(|spec| **spec != identity.spec)
+    let is_wanted = derived.is_some();
+    if let Some(spec) = derived.filter(|spec| *spec != identity.spec)
         && !matches!(phase, Phase::Offboarding | Phase::Gone)
     {
-        info!(name = %identity.name_any(), "the rules make something else of an identity now");
-        let written = ensure::spec(&context.client, identity.clone(), spec).await;
-        return match written {
-            Ok(_) => {
-                say_edit(identity, context).await;
-                Ok(Some(soon))
-            }
-            Err(ensure::Error::Kube { source, .. }) if ensure::is_conflict(&source) => {
-                Ok(Some(soon))
-            }
-            Err(error) => Err(Error::Google(error.to_string())),
-        };
+        update_spec(identity, context, &spec).await?;
+        return Ok(Some(soon));
     }
-    let next = next(identity, context, rules, derived.is_some());
-    if next == phase || (phase::is_followed(phase) && phase::is_followed(next)) {
+    let next = next_phase(identity, context, rules, is_wanted);
+    let follows = phase::follows_from_conditions;
+    if next == phase || (follows(phase) && follows(next)) {
         return Ok(None);
     }
-    move_to(identity, context, next).await?;
+    enter(identity, context, next).await?;
     Ok(Some(soon))
 }
 
-/// Says that a spec was put back that changed since it was last looked at: the rules did not do that.
-async fn say_edit(identity: &Identity, context: &Context) {
-    let status = identity.status.as_ref();
-    let seen = status.and_then(|status| status.observed_generation);
-    if seen.is_some() && seen != identity.metadata.generation {
-        let about = identity.object_ref(&());
-        let note = "the spec was edited to what the rules do not make, and is as they make it again: edit the rules";
-        context
-            .events
-            .warning(&about, "Derive", ConditionReason::Edited.as_str(), note)
-            .await;
+async fn update_spec(
+    identity: &Identity,
+    context: &Context,
+    spec: &IdentitySpec,
+) -> Result<(), ReconcileError> {
+    info!(name = %identity.name_any(), "the rules derive another spec for an identity now");
+    match ensure::update_spec(&context.client, identity.clone(), spec).await {
+        Ok(_) => {
+            report_edit(identity, context).await;
+            Ok(())
+        }
+        Err(EnsureError::Kube { source, .. }) if is_conflict(&source) => Ok(()),
+        Err(error) => Err(ReconcileError::Step(error.to_string())),
     }
 }
 
-fn next(identity: &Identity, context: &Context, rules: &Rules, wanted: bool) -> Phase {
-    let idle = SignedDuration::try_from(context.config.timings.idle).unwrap_or(SignedDuration::MAX);
-    let facts = Facts {
-        standing: rules.user_status(&identity.spec.user),
-        suspended: identity.spec.suspended,
-        wanted,
-        used: phase::used(
-            identity,
-            rules.lifecycle(&identity.spec.class),
-            idle,
-            context.now(),
-        ),
-        just_left: phase::just_left(identity, context.config.offboarding_undo, context.now()),
-    };
-    let status = identity.status.clone().unwrap_or_default();
-    let working = phase::working(&status, identity.metadata.generation);
-    phase::next(identity.phase(), working, &facts)
+/// Reports that a spec was restored which somebody had edited: it changed since it was last reconciled, and not by the rules.
+async fn report_edit(identity: &Identity, context: &Context) {
+    let status = identity.status.as_ref();
+    let observed = status.and_then(|status| status.observed_generation);
+    if observed.is_some() && observed != identity.metadata.generation {
+        let (events, about) = (&context.events, identity.object_ref(&()));
+        let note = "the spec was edited and has been restored to what the rules derive: edit the rules instead";
+        let reason = Reason::Edited.as_str();
+        events.warning(&about, "Derive", reason, note).await;
+    }
 }
 
-/// Writes the phase, and says so where people look.
-pub(super) async fn move_to(
+fn next_phase(identity: &Identity, context: &Context, rules: &Rules, wanted: bool) -> Phase {
+    let (config, now) = (&context.config, context.now());
+    let idle = SignedDuration::try_from(config.timings.idle).unwrap_or(SignedDuration::MAX);
+    let life = rules.lifecycle(&identity.spec.class);
+    let facts = Facts {
+        user_status: rules.user_status(&identity.spec.user),
+        suspended: identity.spec.suspended,
+        wanted,
+        last_use: phase::last_use(identity, life, idle, now),
+        recently_offboarded: phase::recently_offboarded(identity, config.offboarding_undo, now),
+    };
+    let status = identity.status.clone().unwrap_or_default();
+    let progress = phase::progress(&status, identity.metadata.generation);
+    phase::next(identity.phase(), progress, &facts)
+}
+
+/// Writes the phase, and reports it in an Event.
+pub(super) async fn enter(
     identity: &Identity,
     context: &Context,
     phase: Phase,
-) -> Result<(), Error> {
+) -> Result<(), ReconcileError> {
     let now = context.now();
-    let enter = |seen: &Identity, status: &mut IdentityStatus| {
+    let enter = |current: &Identity, status: &mut IdentityStatus| {
         let before = status.clone();
         phase::enter(status, phase, now);
-        // The time away counts for nobody's idleness.
+        // The time that the user was away does not count as idle.
         if phase == Phase::Returning {
             status.last_used_time = Some(Time(now));
         }
         let generation = status.observed_generation;
-        conditions::record(status, generation, seen.spec.mode, &[], now);
+        conditions::record(status, generation, current.spec.mode, &[], now);
         *status != before
     };
-    update(identity, context, enter).await?;
+    update_status(identity, context, enter).await?;
     let (name, from) = (identity.name_any(), identity.phase());
-    info!(%name, user = %identity.spec.user, %from, to = %phase, "identity moves on");
+    info!(%name, user = %identity.spec.user, %from, to = %phase, "identity enters another phase");
     let note = match phase::refusal(phase) {
         Some(why) => format!("from {from} to {phase}: {}", why.message),
         None => format!("from {from} to {phase}"),
     };
-    let about = identity.object_ref(&());
-    context
-        .events
-        .normal(&about, "Move", phase.as_str(), &note)
-        .await;
+    let (events, about) = (&context.events, identity.object_ref(&()));
+    events.normal(&about, "Move", phase.as_str(), &note).await;
     Ok(())
 }
 
-/// What the identity comes to.
-pub(super) fn aim(identity: &Identity, context: &Context) -> Aim {
+/// The goal of the identity in its phase.
+pub(super) fn goal(identity: &Identity, context: &Context) -> Goal {
     let grace = SignedDuration::try_from(context.config.offboarding_grace);
-    let over = phase::since(identity, context.now()) >= grace.unwrap_or(SignedDuration::MAX);
-    phase::aim(identity.phase(), over)
+    let grace = grace.unwrap_or(SignedDuration::MAX);
+    let grace_over = phase::time_in_phase(identity, context.now()) >= grace;
+    phase::goal(identity.phase(), grace_over)
 }

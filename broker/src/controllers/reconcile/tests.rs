@@ -1,28 +1,37 @@
-//! The steps at Google, against the emulator. What needs an API server is in the integration tests.
+//! Steps at Google, against the emulator. What needs an API server is in the cluster tests.
 
 use google_cloud_auth::credentials::anonymous;
+use kube::Client;
 use namesake_api::Mode;
-use namesake_gcp::{Endpoints, Policy, Resource};
+use namesake_core::Reason;
+use namesake_gcp::{Endpoints, Gcp, Policy, Resource};
 use namesake_gcp_emulator::{Emulator, Options};
 use serde_json::{Value, json};
 
+use super::outcome::{ObservedAccount, StepOutcome};
+use super::step::google_account_removal;
+use super::step::teardown::delete_at_google;
+use super::step::{google_account, policies, revoke};
 use super::*;
 use crate::cluster::namespaces;
 use crate::fixtures;
-use crate::identity::failure::Retry;
+use crate::google::recorded::WORKLOAD_IDENTITY_USER;
 use crate::identity::plan::Desired;
+use crate::identity::step_failure::Retry;
+use crate::server::config::Config;
 
-mod bad;
 mod crash;
-mod down;
 mod drift;
-mod flow;
-mod refused;
-mod two;
-mod up;
-mod way;
+mod grants;
+mod misconfiguration;
+mod organization;
+mod plan_and_status;
+mod setup;
+mod step_run;
+mod teardown;
+mod two_brokers;
 
-/// The emulator, and a context that speaks to it.
+/// The emulator, and a context that is connected to it.
 struct World {
     emulator: Emulator,
     context: Context,
@@ -31,7 +40,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // The example of RFC 7517: nobody here shows a token.
+        // The example of RFC 7517: no token is verified here.
         let key = json!({"kty": "EC", "crv": "P-256", "kid": "1", "alg": "ES256", "use": "sig",
             "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"});
         let world = json!({
@@ -52,13 +61,20 @@ impl World {
         Self { emulator, context }
     }
 
-    /// A broker that knows nothing yet, and speaks to this emulator.
+    /// A context of a broker that remembers nothing yet, connected to this emulator.
     async fn context(url: &str, config: Config) -> Context {
-        let endpoints = Endpoints::all_at(url);
+        let url = || url.to_owned();
+        let endpoints = Endpoints {
+            iam: url(),
+            iam_credentials: url(),
+            sts: url(),
+            storage: url(),
+            resource_manager: url(),
+        };
         let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build())
             .await
             .unwrap();
-        // Nobody is there: these steps ask Google only.
+        // No API server: these steps call Google only.
         let client =
             Client::try_from(kube::Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();
         let (namespaces, _) = namespaces::watch(client.clone(), Arc::default());
@@ -72,8 +88,8 @@ impl World {
         )
     }
 
-    /// What was asked of Google since request `after`, reads and all.
-    fn asked(&self, after: u64) -> Vec<String> {
+    /// All requests to Google since request `after`.
+    fn requests(&self, after: u64) -> Vec<String> {
         let requests = self.emulator.state().requests(after);
         requests
             .into_iter()
@@ -95,7 +111,7 @@ impl World {
             let asks = [":getIamPolicy", ":testIamPermissions"];
             line.starts_with("GET ") || asks.iter().any(|verb| line.ends_with(verb))
         };
-        self.asked(after)
+        self.requests(after)
             .into_iter()
             .filter(|line| !read(line))
             .collect()
@@ -110,14 +126,14 @@ impl World {
             .has(role, member, None)
     }
 
-    /// Google fails calls in this way from now on.
-    fn fails(&self, fault: Value) {
+    /// From now on, Google's answers have this fault.
+    fn add_fault(&self, fault: Value) {
         let fault = serde_json::from_value(fault).unwrap();
         self.emulator.state().add_fault(fault);
     }
 
-    /// Makes a GSA of this id that is somebody else's.
-    fn others(&self, id: &str) {
+    /// Creates a GSA with this id that is not ours.
+    fn create_foreign_account(&self, id: &str) {
         let account =
             json!({"project": "acme-identities", "accountId": id, "description": "billing"});
         self.seed(json!({"serviceAccounts": [account]}));
@@ -152,10 +168,10 @@ fn member(identity: &Identity) -> String {
     )
 }
 
-/// How Google names an identity that impersonates.
-fn members(identity: &Identity) -> crate::google::written::Members {
-    crate::google::written::Members {
-        binding: Some(crate::google::principal::binding(identity)),
+/// The members of an identity in mode impersonate.
+fn members(identity: &Identity) -> crate::google::recorded::Members {
+    crate::google::recorded::Members {
+        binding: Some(crate::google::principal::member_by_name(identity)),
         grantee: member(identity),
     }
 }

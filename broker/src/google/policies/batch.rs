@@ -1,44 +1,75 @@
-//! Several changes in one policy: what becomes of each, and whose fault a refusal is. Pure.
+//! Several changes of one policy in one write, within the limits of a policy: pure.
 
 use namesake_api::names;
 use namesake_gcp::{Edit, Policy};
 
-use super::Size;
-
-/// Edits that belong together.
+/// Edits that are made together or not at all.
 #[derive(Clone, Debug)]
-pub(super) struct Change {
+pub(super) struct PolicyChange {
     pub(super) edits: Vec<Edit>,
-    /// Written also when the policy is read as being so already.
+    /// Write even if the policy that was read is right already.
     pub(super) confirmed: bool,
 }
 
-impl Change {
+impl PolicyChange {
     pub(super) fn adds(&self) -> bool {
         self.edits.iter().any(Edit::adds)
     }
+
+    fn apply(&self, policy: &mut Policy) -> bool {
+        let edits = self.edits.iter();
+        edits.fold(false, |changed, edit| edit.apply(policy) | changed)
+    }
 }
 
-/// What became of a change.
+/// What a change did to a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ChangeResult {
     Changed,
-    /// The policy was already so.
-    Same,
-    /// The policy would be too large; why, in words. Nothing of the change is in it.
+    /// The policy was right already.
+    Unchanged,
+    /// The policy would have been too large, as the text says, and does not contain the change.
     Full(String),
 }
 
-/// What a policy may hold.
+impl ChangeResult {
+    const fn of(changed: bool) -> Self {
+        if changed {
+            Self::Changed
+        } else {
+            Self::Unchanged
+        }
+    }
+}
+
+/// Size of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Members, each occurrence counted.
+pub struct PolicySize {
+    /// Members; one that has several roles counts once for each.
     pub principals: usize,
-    /// Bytes, as JSON.
+    /// Bytes as JSON.
     pub bytes: usize,
 }
 
-impl Default for Room {
+impl PolicySize {
+    pub(super) fn of(policy: &Policy) -> Self {
+        Self {
+            principals: policy.member_count(),
+            bytes: policy.bytes(),
+        }
+    }
+}
+
+/// Largest size of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyLimits {
+    /// Members; one that has several roles counts once for each.
+    pub principals: usize,
+    /// Bytes as JSON.
+    pub bytes: usize,
+}
+
+impl Default for PolicyLimits {
     fn default() -> Self {
         Self {
             principals: names::POLICY_PRINCIPALS,
@@ -47,88 +78,74 @@ impl Default for Room {
     }
 }
 
-impl Room {
-    /// How much of it a policy of this size takes, in per cent: the fuller of the two counts.
+impl PolicyLimits {
+    /// How much of the limits a policy of this size uses, in per cent: the larger of the two.
     #[must_use]
-    pub fn share(&self, size: Size) -> usize {
-        let share = |used: usize, of: usize| used.saturating_mul(100) / of.max(1);
-        share(size.principals, self.principals).max(share(size.bytes, self.bytes))
+    pub fn percent(&self, size: PolicySize) -> usize {
+        let percent = |used: usize, limit: usize| used.saturating_mul(100) / limit.max(1);
+        percent(size.principals, self.principals).max(percent(size.bytes, self.bytes))
     }
 
-    fn lacks(&self, policy: &Policy) -> Option<String> {
-        let (principals, bytes) = (policy.member_count(), policy.bytes());
-        if principals > self.principals {
-            return Some(format!(
-                "its policy would have {principals} principals, and holds {}",
-                self.principals
-            ));
+    /// Why a policy of this size is too large, if it is.
+    fn exceeded(&self, size: PolicySize) -> Option<String> {
+        let message = |count: usize, what: &str, limit: usize| {
+            format!("its policy would have {count} {what}, and may have {limit}")
+        };
+        if size.principals > self.principals {
+            return Some(message(size.principals, "principals", self.principals));
         }
-        (bytes > self.bytes).then(|| {
-            format!(
-                "its policy would have {bytes} bytes, and holds {}",
-                self.bytes
-            )
-        })
+        (size.bytes > self.bytes).then(|| message(size.bytes, "bytes", self.bytes))
     }
 }
 
-/// Makes the changes one after the other; one for which there is no room is left out, and the smaller after it may go in.
-pub(super) fn apply(policy: &mut Policy, changes: &[&Change], room: Room) -> Vec<Verdict> {
-    // At most as large as this: measured only when that does not do.
-    let (mut bytes, mut principals) = (policy.bytes(), policy.member_count());
-    let mut one = |change: &&Change| {
+/// Applies the changes one after the other. One for which there is no room is left out; a smaller one after it may still fit.
+pub(super) fn apply(
+    policy: &mut Policy,
+    changes: &[&PolicyChange],
+    limits: PolicyLimits,
+) -> Vec<ChangeResult> {
+    // An upper bound of the size. The policy is measured only if that exceeds the limits.
+    let mut bound = PolicySize::of(policy);
+    let mut apply_one = |change: &&PolicyChange| {
         if !change.adds() {
-            return verdict(make(policy, change));
+            return ChangeResult::of(change.apply(policy));
         }
-        bytes += change.edits.iter().map(bytes_of).sum::<usize>();
-        principals += change.edits.len();
-        if bytes <= room.bytes && principals <= room.principals {
-            return verdict(make(policy, change));
+        bound.bytes += change.edits.iter().map(most_bytes).sum::<usize>();
+        bound.principals += change.edits.len();
+        if limits.exceeded(bound).is_none() {
+            return ChangeResult::of(change.apply(policy));
         }
         let before = policy.clone();
-        let changed = make(policy, change);
-        let lacks = room.lacks(policy).filter(|_| changed);
-        if lacks.is_some() {
+        let changed = change.apply(policy);
+        let exceeded = limits.exceeded(PolicySize::of(policy)).filter(|_| changed);
+        if exceeded.is_some() {
             *policy = before;
         }
-        (bytes, principals) = (policy.bytes(), policy.member_count());
-        lacks.map_or(verdict(changed), Verdict::Full)
+        bound = PolicySize::of(policy);
+        exceeded.map_or(ChangeResult::of(changed), ChangeResult::Full)
     };
-    changes.iter().map(&mut one).collect()
+    changes.iter().map(&mut apply_one).collect()
 }
 
-fn make(policy: &mut Policy, change: &Change) -> bool {
-    let edits = change.edits.iter();
-    edits.fold(false, |changed, edit| edit.apply(policy) | changed)
-}
-
-const fn verdict(changed: bool) -> Verdict {
-    if changed {
-        Verdict::Changed
-    } else {
-        Verdict::Same
-    }
-}
-
-/// Bytes that an edit can add: a binding of its own, quotes and commas.
-fn bytes_of(edit: &Edit) -> usize {
-    const AROUND: usize = 80;
+/// Most bytes that an edit can add, with a binding of its own.
+fn most_bytes(edit: &Edit) -> usize {
+    const SYNTAX: usize = 80;
     match edit {
         Edit::Add(entry) => {
             let condition = entry.condition.as_ref();
             let condition = condition.map_or(0, |c| c.title.len() + 2 * c.expression.len());
-            AROUND + entry.role.len() + entry.member.len() + condition
+            SYNTAX + entry.role.len() + entry.member.len() + condition
         }
         Edit::Remove(_) | Edit::RemoveMember(_) => 0,
     }
 }
 
-/// Which of these changes a refusal is about; none when it does not say, or blames all of them.
-pub(super) fn split(changes: &[&Change], message: &str) -> Option<Vec<bool>> {
-    let blamed = |change: &&Change| change.edits.iter().any(|edit| edit.is_blamed(message));
-    let blamed: Vec<bool> = changes.iter().map(blamed).collect();
-    let count = blamed.iter().filter(|blamed| **blamed).count();
-    (0 < count && count < changes.len()).then_some(blamed)
+/// Which of these changes Google's message is about; `None` if it names none of them, or all.
+pub(super) fn blamed(changes: &[&PolicyChange], message: &str) -> Option<Vec<bool>> {
+    let is_blamed =
+        |change: &&PolicyChange| change.edits.iter().any(|edit| edit.is_blamed(message));
+    let blamed: Vec<bool> = changes.iter().map(is_blamed).collect();
+    (blamed.contains(&true) && blamed.contains(&false)).then_some(blamed)
 }
 
 #[cfg(test)]
@@ -137,12 +154,12 @@ mod tests {
 
     use super::*;
 
-    fn add(n: usize) -> Change {
+    fn add(n: usize) -> PolicyChange {
         change(Edit::add("roles/viewer", format!("user:{n}@acme.com")))
     }
 
-    fn change(edit: Edit) -> Change {
-        Change {
+    fn change(edit: Edit) -> PolicyChange {
+        PolicyChange {
             edits: vec![edit],
             confirmed: false,
         }
@@ -157,65 +174,75 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_left_out_and_what_takes_away_goes_on() {
-        let room = Room {
+    fn an_addition_without_room_is_left_out_and_a_removal_is_applied() {
+        let limits = PolicyLimits {
             principals: 3,
-            ..Room::default()
+            ..PolicyLimits::default()
         };
         let mut policy = policy_of(2);
-        let gone = change(Edit::RemoveMember("user:0@acme.com".into()));
-        let changes = [add(7), add(8), gone, add(9), add(9)];
-        let verdicts = apply(&mut policy, &changes.each_ref(), room);
-        assert_eq!(verdicts[0], Verdict::Changed);
+        let removal = change(Edit::RemoveMember("user:0@acme.com".into()));
+        let changes = [add(7), add(8), removal, add(9), add(9)];
+        let results = apply(&mut policy, &changes.each_ref(), limits);
+        assert_eq!(results[0], ChangeResult::Changed);
         assert!(
-            matches!(&verdicts[1], Verdict::Full(why) if why.contains("4 principals")),
-            "{verdicts:?}"
+            matches!(&results[1], ChangeResult::Full(why) if why.contains("4 principals")),
+            "{results:?}"
         );
         assert_eq!(
-            verdicts[2..],
-            [Verdict::Changed, Verdict::Changed, Verdict::Same]
+            results[2..],
+            [
+                ChangeResult::Changed,
+                ChangeResult::Changed,
+                ChangeResult::Unchanged
+            ]
         );
         assert_eq!(policy.member_count(), 3);
     }
 
     #[test]
-    fn a_policy_is_never_written_larger_than_it_may_be() {
-        let room = Room {
+    fn a_policy_never_exceeds_its_limits() {
+        let limits = PolicyLimits {
             bytes: 2_000,
-            ..Room::default()
+            ..PolicyLimits::default()
         };
         let mut policy = policy_of(0);
         let changes: Vec<_> = (0..200).map(add).collect();
-        let verdicts = apply(&mut policy, &changes.iter().collect::<Vec<_>>(), room);
+        let results = apply(&mut policy, &changes.iter().collect::<Vec<_>>(), limits);
         assert!(
             policy.bytes() <= 2_000 && policy.bytes() > 1_900,
             "{}",
             policy.bytes()
         );
-        let went = verdicts.iter().filter(|v| **v == Verdict::Changed).count();
-        assert_eq!(went, policy.member_count());
+        let changed = results
+            .iter()
+            .filter(|v| **v == ChangeResult::Changed)
+            .count();
+        assert_eq!(changed, policy.member_count());
     }
 
     #[test]
     fn a_full_policy_can_still_be_emptied() {
-        let room = Room {
+        let limits = PolicyLimits {
             principals: 1,
-            ..Room::default()
+            ..PolicyLimits::default()
         };
         let mut policy = policy_of(5);
-        let gone = change(Edit::RemoveMember("user:0@acme.com".into()));
-        assert_eq!(apply(&mut policy, &[&gone], room), [Verdict::Changed]);
+        let removal = change(Edit::RemoveMember("user:0@acme.com".into()));
+        assert_eq!(
+            apply(&mut policy, &[&removal], limits),
+            [ChangeResult::Changed]
+        );
     }
 
     #[test]
-    fn a_refusal_is_laid_at_the_door_of_those_that_it_names() {
+    fn the_changes_that_a_refusal_names_are_blamed() {
         let changes = [add(1), add(2), add(3)];
-        let split = |message| split(&changes.each_ref(), message);
+        let blamed = |message| blamed(&changes.each_ref(), message);
         assert_eq!(
-            split("Account 2@acme.com is unknown."),
+            blamed("Account 2@acme.com is unknown."),
             Some(vec![false, true, false])
         );
-        assert_eq!(split("Something is wrong."), None);
-        assert_eq!(split("Role roles/viewer is not supported."), None);
+        assert_eq!(blamed("Something is wrong."), None);
+        assert_eq!(blamed("Role roles/viewer is not supported."), None);
     }
 }

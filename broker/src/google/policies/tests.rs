@@ -18,7 +18,7 @@ struct World {
 }
 
 impl World {
-    /// A project, a bucket, and so many accounts, with answers that take as long as Google's.
+    /// A project, a bucket and so many service accounts; answers take as long as Google's.
     async fn with(accounts: usize) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let accounts: Vec<_> = (0..accounts)
@@ -37,7 +37,14 @@ impl World {
             ..Options::default()
         };
         let emulator = Emulator::start(options).await.unwrap();
-        let endpoints = Endpoints::all_at(&emulator.base_url);
+        let url = || emulator.base_url.clone();
+        let endpoints = Endpoints {
+            iam: url(),
+            iam_credentials: url(),
+            sts: url(),
+            storage: url(),
+            resource_manager: url(),
+        };
         let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build());
         let gcp = gcp.await.unwrap().with_rate_limits(RateLimits::default());
         Self {
@@ -46,8 +53,8 @@ impl World {
         }
     }
 
-    fn policies(&self, room: Room) -> Policies {
-        Policies::new(self.gcp.clone(), Spacing::default(), room)
+    fn policies(&self, limits: PolicyLimits) -> Policies {
+        Policies::new(self.gcp.clone(), WriteSpacing::default(), limits)
     }
 
     fn fault(&self, fault: Value) {
@@ -55,7 +62,7 @@ impl World {
         self.emulator.state().add_fault(fault);
     }
 
-    /// Writes of policies that were answered, with what.
+    /// Writes of policies, with their answers.
     fn writes(&self) -> Vec<LoggedRequest> {
         let write = |entry: &LoggedRequest| {
             entry.path.ends_with(":setIamPolicy")
@@ -95,7 +102,7 @@ fn grant(n: usize) -> Vec<Edit> {
     vec![Edit::add(ROLE, member(n))]
 }
 
-const WIDE: Room = Room {
+const LARGE: PolicyLimits = PolicyLimits {
     principals: 1_500,
     bytes: 1_000_000,
 };
@@ -103,12 +110,12 @@ const WIDE: Room = Room {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_new_users_of_a_project_need_at_most_twenty_writes_of_its_policy() {
     let world = World::with(1_000).await;
-    let policies = world.policies(WIDE);
+    let policies = world.policies(LARGE);
     let mut users = tokio::task::JoinSet::new();
     for n in 0..1_000 {
         let policies = policies.clone();
         users.spawn(async move {
-            // They arrive one after the other, not all at once.
+            // They arrive one after the other.
             tokio::time::sleep(Duration::from_millis(4 * n as u64)).await;
             policies.change(&project(), grant(n)).await
         });
@@ -126,9 +133,9 @@ async fn a_thousand_new_users_of_a_project_need_at_most_twenty_writes_of_its_pol
 }
 
 #[tokio::test]
-async fn changes_that_wait_for_a_write_share_the_next_one() {
+async fn changes_that_arrive_during_a_write_share_the_next_one() {
     let world = World::with(20).await;
-    let policies = world.policies(WIDE);
+    let policies = world.policies(LARGE);
     let all = (0..20).map(|n| {
         let policies = policies.clone();
         async move { policies.change(&folder(), grant(n)).await }
@@ -140,11 +147,11 @@ async fn changes_that_wait_for_a_write_share_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_bucket_is_written_once_a_second_and_google_never_has_to_say_so() {
+async fn a_bucket_is_written_once_a_second_so_that_google_never_refuses() {
     let world = World::with(4).await;
     let strict = |s: &mut namesake_gcp_emulator::Settings| s.limits.bucket_update_burst = 1;
     world.emulator.state().change_settings(strict).unwrap();
-    let policies = world.policies(WIDE);
+    let policies = world.policies(LARGE);
     for n in 0..4 {
         policies.change(&bucket(), grant(n)).await.unwrap();
     }
@@ -153,10 +160,10 @@ async fn a_bucket_is_written_once_a_second_and_google_never_has_to_say_so() {
 }
 
 #[tokio::test]
-async fn a_change_that_google_refuses_does_not_take_the_others_with_it() {
+async fn a_change_that_google_refuses_does_not_fail_the_others() {
     let world = World::with(6).await;
-    let policies = world.policies(WIDE);
-    // A member that does not exist, a role that does not, and one whose fault the answer does not tell.
+    let policies = world.policies(LARGE);
+    // A member that does not exist, a role that does not, and one that the answer does not name.
     let unknown = vec![Edit::add(
         ROLE,
         "serviceAccount:gone@acme.iam.gserviceaccount.com",
@@ -194,9 +201,9 @@ async fn a_change_that_google_refuses_does_not_take_the_others_with_it() {
 }
 
 #[tokio::test]
-async fn two_writers_that_know_nothing_of_each_other_lose_no_member() {
+async fn two_independent_writers_lose_no_member() {
     let world = World::with(40).await;
-    let (ours, theirs) = (world.policies(WIDE), world.policies(WIDE));
+    let (ours, theirs) = (world.policies(LARGE), world.policies(LARGE));
     let all = (0..40).map(|n| {
         let policies = if n % 2 == 0 { &ours } else { &theirs };
         let policies = policies.clone();
@@ -209,18 +216,18 @@ async fn two_writers_that_know_nothing_of_each_other_lose_no_member() {
     assert_eq!(policy.members(ROLE).count(), 40);
     assert!(
         world.writes().iter().any(|write| write.status == 409),
-        "they never met"
+        "they never conflicted"
     );
 }
 
 #[tokio::test]
-async fn a_storm_of_conflicts_ends_with_every_change_written_once() {
+async fn after_many_conflicts_every_change_is_written_once() {
     let world = World::with(3).await;
     let stale = json!({"method": "POST", "path": "*:setIamPolicy", "times": 3, "answer": {"status": {"code": 409}}});
     world.fault(stale);
     let lost = json!({"method": "POST", "path": "*:setIamPolicy", "applied": true, "answer": {"status": {"code": 503}}});
     world.fault(lost);
-    let policies = world.policies(WIDE);
+    let policies = world.policies(LARGE);
     let all = (0..3).map(|n| {
         let policies = policies.clone();
         async move { policies.change(&project(), grant(n)).await }
@@ -233,42 +240,42 @@ async fn a_storm_of_conflicts_ends_with_every_change_written_once() {
 }
 
 #[tokio::test]
-async fn a_policy_without_room_refuses_before_google_does() {
+async fn a_change_without_room_is_refused_before_it_is_written() {
     let world = World::with(3).await;
-    let room = Room {
+    let limits = PolicyLimits {
         principals: 2,
-        ..WIDE
+        ..LARGE
     };
-    let policies = world.policies(room);
+    let policies = world.policies(limits);
     policies.change(&folder(), grant(0)).await.unwrap();
     policies.change(&folder(), grant(1)).await.unwrap();
     let error = policies.change(&folder(), grant(2)).await.unwrap_err();
     assert_eq!(error.reason(), "PolicyFull");
-    let said = error.to_string();
+    let message = error.to_string();
     assert!(
-        said.contains("3 principals, and holds 2") && said.contains("group"),
-        "{said}"
+        message.contains("3 principals, and may have 2") && message.contains("group"),
+        "{message}"
     );
     assert_eq!(world.writes().len(), 2);
-    let gone = vec![Edit::RemoveMember(member(0))];
-    assert!(policies.change(&folder(), gone).await.unwrap().changed);
+    let removal = vec![Edit::RemoveMember(member(0))];
+    assert!(policies.change(&folder(), removal).await.unwrap().changed);
 }
 
 #[tokio::test]
-async fn a_folder_is_not_made_to_take_something_away_from_it() {
+async fn a_folder_is_not_created_to_remove_something_from_it() {
     let world = World::with(1).await;
-    let policies = world.policies(WIDE);
-    let gone = vec![Edit::remove(ROLE, member(0))];
-    let error = policies.change(&folder(), gone).await.unwrap_err();
+    let policies = world.policies(LARGE);
+    let removal = vec![Edit::remove(ROLE, member(0))];
+    let error = policies.change(&folder(), removal).await.unwrap_err();
     assert_eq!(error.reason(), "NotFound");
     let posts = world.emulator.state().requests(0).into_iter();
     assert_eq!(posts.filter(|entry| entry.method == "POST").count(), 0);
 }
 
 #[tokio::test]
-async fn who_stops_waiting_gives_up_the_answer_and_not_the_change() {
+async fn a_caller_that_stops_waiting_does_not_cancel_the_change() {
     let world = World::with(2).await;
-    let policies = world.policies(WIDE);
+    let policies = world.policies(LARGE);
     let project = project();
     let impatient = policies.change(&project, grant(0));
     assert!(
@@ -281,7 +288,7 @@ async fn who_stops_waiting_gives_up_the_answer_and_not_the_change() {
     assert_eq!(policy.members(ROLE).count(), 2);
 }
 
-/// Who may be in a policy that is written.
+/// Sets an organization policy that allows only members of these owners.
 fn allows_only(world: &World, owners: &[&str]) {
     let owners = owners.iter().map(|&owner| owner.to_owned()).collect();
     let change = |s: &mut namesake_gcp_emulator::Settings| {
@@ -290,35 +297,37 @@ fn allows_only(world: &World, owners: &[&str]) {
     world.emulator.state().change_settings(change).unwrap();
 }
 
-async fn is_in_already(world: &World, on: &Resource, member: &str) {
+async fn add_member(world: &World, on: &Resource, member: &str) {
     let add = |policy: &mut Policy| policy.add(ROLE, member, None);
     world.gcp.modify_policy(on, add).await.unwrap();
 }
 
-/// What became of grants to so many users, asked for at once.
+/// The outcomes of grants to so many users at once.
 async fn granted(policies: &Policies, on: &Resource, users: usize) -> Vec<Result<(), Error>> {
     let all = (0..users).map(|n| async move { policies.change(on, grant(n)).await.map(drop) });
     futures::future::join_all(all).await
 }
 
 #[tokio::test]
-async fn an_older_member_that_is_not_allowed_costs_one_write_and_is_named_and_blocks_no_other_policy()
- {
+async fn an_older_member_that_is_not_allowed_is_named_after_one_write_and_blocks_no_other_policy() {
     let world = World::with(20).await;
-    let policies = world.policies(WIDE);
+    let policies = world.policies(LARGE);
     let eve = "user:eve@other.com";
-    is_in_already(&world, &project(), eve).await;
-    is_in_already(&world, &bucket(), eve).await;
+    add_member(&world, &project(), eve).await;
+    add_member(&world, &bucket(), eve).await;
     allows_only(&world, &["acme.com", "acme"]);
     let before = world.writes().len();
-    for (on, says) in [
+    for (on, cause) in [
         (project(), "in the policy already: user:eve@other.com"),
-        (bucket(), "not of our projects: user:eve@other.com"),
+        (
+            bucket(),
+            "not of the identities' projects: user:eve@other.com",
+        ),
     ] {
         for outcome in granted(&policies, &on, 20).await {
             let error = outcome.unwrap_err();
             assert_eq!(error.reason(), "OrganizationPolicy");
-            assert!(error.to_string().contains(says), "{error}");
+            assert!(error.to_string().contains(cause), "{error}");
         }
     }
     let refused = world.writes().len() - before;
@@ -329,9 +338,9 @@ async fn an_older_member_that_is_not_allowed_costs_one_write_and_is_named_and_bl
 }
 
 #[tokio::test]
-async fn a_new_member_that_is_not_allowed_fails_alone() {
+async fn a_new_member_that_is_not_allowed_does_not_fail_the_others() {
     let world = World::with(2).await;
-    let policies = world.policies(WIDE);
+    let policies = world.policies(LARGE);
     let account = json!([{"project": "vendor", "accountId": "mf-user9"}]);
     let seed = json!({"projects": [{"id": "vendor", "number": 9}], "serviceAccounts": account});
     let seed = serde_json::from_value(seed).unwrap();

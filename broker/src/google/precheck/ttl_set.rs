@@ -1,39 +1,34 @@
-//! What was good when it was last asked about, and is not asked about again for a while.
+//! A set whose entries expire.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// How long a good answer counts.
-const TRUSTED: Duration = Duration::from_hours(1);
+/// How long an entry counts.
+const TTL: Duration = Duration::from_hours(1);
 
-/// Good answers, by what they are about.
-pub(crate) struct Known<T>(Mutex<HashMap<T, Instant>>);
+/// What was found good, and when.
+pub(crate) struct TtlSet<T>(Mutex<HashMap<T, Instant>>);
 
-impl<T> Default for Known<T> {
+impl<T> Default for TtlSet<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Eq + Hash> Known<T> {
-    /// Whether the answer was good, and not long ago.
-    pub(crate) fn has(&self, about: &T) -> bool {
-        let seen = self.lock().get(about).copied();
-        seen.is_some_and(|seen| seen.elapsed() < TRUSTED)
+impl<T: Eq + Hash> TtlSet<T> {
+    /// Whether the entry was inserted within the last hour.
+    pub(crate) fn contains(&self, entry: &T) -> bool {
+        let inserted = self.0.lock().get(entry).copied();
+        inserted.is_some_and(|inserted| inserted.elapsed() < TTL)
     }
 
-    /// The answer is good.
-    pub(crate) fn keep(&self, about: T) {
-        self.lock().insert(about, Instant::now());
-    }
-
-    // Never held across an await.
-    fn lock(&self) -> MutexGuard<'_, HashMap<T, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Inserts or renews an entry.
+    pub(crate) fn insert(&self, entry: T) {
+        self.0.lock().insert(entry, Instant::now());
     }
 }
 
@@ -42,13 +37,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_good_answer_counts_for_an_hour_and_for_what_it_is_about() {
-        let known = Known::default();
-        assert!(!known.has(&"a"));
-        known.keep("a");
-        assert!(known.has(&"a") && !known.has(&"b"));
-        let before = Instant::now().checked_sub(TRUSTED).unwrap();
-        known.lock().insert("a", before);
-        assert!(!known.has(&"a"));
+    fn an_entry_expires_after_an_hour() {
+        let set = TtlSet::default();
+        assert!(!set.contains(&"a"));
+        set.insert("a");
+        assert!(set.contains(&"a") && !set.contains(&"b"));
+        let before = Instant::now().checked_sub(TTL).unwrap();
+        set.0.lock().insert("a", before);
+        assert!(!set.contains(&"a"));
     }
 }

@@ -1,8 +1,8 @@
-//! Permissions that show whether a role has arrived: one or two that the role gives, and that can be tested on the resource.
+//! Permissions that show whether a grant is effective: one or two that the role contains and that can be tested on the resource.
 
 use namesake_gcp::Resource;
 
-/// Roles and what to test for them. What a role gives is Google's to change; these have been in them from the start.
+/// Roles and the permissions to test for them. Google may change what a role contains; these have been in them from the start.
 const KNOWN: [(&str, &[&str]); 12] = [
     (
         "roles/storage.objectUser",
@@ -30,8 +30,8 @@ const KNOWN: [(&str, &[&str]); 12] = [
     ("roles/logging.logWriter", &["logging.logEntries.create"]),
 ];
 
-/// What to test for these roles on this resource; nothing for roles that are not known here: their binding is written, and
-/// the others' proof shows that the identity itself works.
+/// The permissions to test for these roles on this resource. For an unknown role nothing is tested: the rest of the proof shows that
+/// the identity itself works.
 pub(super) fn of<'a>(
     resource: &Resource,
     roles: impl Iterator<Item = &'a str>,
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_not_asked_for_what_only_a_project_has() {
+    fn permissions_that_only_a_project_has_are_not_tested_on_a_bucket() {
         let bucket = Resource::Bucket { name: "b".into() };
         assert!(of(&bucket, ["roles/bigquery.user"].into_iter()).is_empty());
         let project = Resource::Project { id: "p".into() };

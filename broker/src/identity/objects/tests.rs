@@ -1,4 +1,4 @@
-//! Whose what is there is.
+//! Comparison of existing objects with wanted ones.
 
 use super::*;
 use crate::fixtures;
@@ -15,7 +15,7 @@ fn with(change: impl FnOnce(&mut ServiceAccount)) -> Judgement {
 }
 
 #[test]
-fn our_own_account_is_right_also_with_what_others_added() {
+fn our_ksa_is_right_even_with_annotations_of_others() {
     assert_eq!(with(|_| {}), Judgement::Right);
     let added = with(|a| {
         a.annotations_mut().insert("team".into(), "ml".into());
@@ -24,7 +24,7 @@ fn our_own_account_is_right_also_with_what_others_added() {
 }
 
 #[test]
-fn an_account_without_our_mark_or_with_another_is_foreign() {
+fn a_ksa_without_our_mark_is_foreign() {
     let bare = with(|a| a.metadata.annotations = None);
     assert!(matches!(bare, Judgement::Foreign(_)), "{bare:?}");
     let other = with(|a| {
@@ -41,29 +41,33 @@ fn a_copied_mark_without_our_owner_is_foreign() {
     assert!(matches!(judged, Judgement::Foreign(_)), "{judged:?}");
 }
 
-/// An account that was made together with an Identity, as it looks to that Identity and to those that have another number.
+/// A KSA that was created together with an Identity, compared for that Identity and for others.
 #[test]
-fn an_unowned_account_is_its_identitys_by_the_number_of_both_and_never_anybody_elses() {
-    let numbered = |number: Option<&str>| {
+fn a_ksa_without_an_owner_belongs_to_the_identity_with_the_same_creation_id() {
+    let with_id = |id: Option<&str>| {
         let mut identity = fixtures::identity();
-        identity.metadata.annotations = number
-            .map(|number| BTreeMap::from([(names::CREATION_ANNOTATION.into(), number.into())]));
+        identity.metadata.annotations =
+            id.map(|id| BTreeMap::from([(names::CREATION_ANNOTATION.into(), id.into())]));
         service_account(&identity, &mark(&identity).unwrap())
     };
-    let (ours, mut there) = (numbered(Some("n1")), numbered(Some("n1")));
+    let (ours, mut there) = (with_id(Some("n1")), with_id(Some("n1")));
     assert_eq!(judge(&there, &ours), Judgement::Right);
     there.metadata.owner_references = None;
     assert_eq!(judge(&there, &ours), Judgement::Unowned);
-    let looks = digest(&there.metadata);
-    let judged = judge_looks(&looks, &ours.metadata);
+    let existing = digest(&there.metadata);
+    let judged = judge_digest(&existing, &ours.metadata);
     assert_eq!(judged, Some(Judgement::Unowned));
     for other in [Some("n2"), None] {
-        assert_eq!(judge(&there, &numbered(other)), Judgement::Cut, "{other:?}");
-        assert_eq!(judge_looks(&looks, &numbered(other).metadata), None);
+        assert_eq!(
+            judge(&there, &with_id(other)),
+            Judgement::Orphaned,
+            "{other:?}"
+        );
+        assert_eq!(judge_digest(&existing, &with_id(other).metadata), None);
     }
     annotate(&mut there, names::GSA_ANNOTATION, "root@x");
     assert_eq!(judge(&there, &ours), Judgement::Drifted);
-    let unmade = |change: fn(&mut ServiceAccount)| {
+    let changed = |change: fn(&mut ServiceAccount)| {
         let mut there = there.clone();
         change(&mut there);
         judge(&there, &ours)
@@ -78,13 +82,13 @@ fn an_unowned_account_is_its_identitys_by_the_number_of_both_and_never_anybody_e
         },
     ];
     for change in foreign {
-        let judged = unmade(change);
+        let judged = changed(change);
         assert!(matches!(judged, Judgement::Foreign(_)), "{judged:?}");
     }
 }
 
 #[test]
-fn an_account_of_an_identity_that_is_gone_is_a_leftover() {
+fn a_ksa_of_a_deleted_identity_is_a_leftover() {
     let judged = with(|a| {
         for owner in a.metadata.owner_references.iter_mut().flatten() {
             owner.uid = "older".into();
@@ -94,7 +98,7 @@ fn an_account_of_an_identity_that_is_gone_is_a_leftover() {
 }
 
 #[test]
-fn a_changed_or_added_link_to_google_is_drift() {
+fn a_changed_or_added_annotation_of_gke_is_drift() {
     let changed = with(|a| {
         a.annotations_mut()
             .insert(names::GSA_ANNOTATION.into(), "root@x".into());
@@ -114,7 +118,7 @@ fn annotate(account: &mut ServiceAccount, key: &str, value: &str) {
 }
 
 #[test]
-fn a_digest_is_another_as_soon_as_the_account_is_not_right() {
+fn the_digest_differs_if_the_ksa_is_not_right() {
     let same = |change: fn(&mut ServiceAccount)| {
         let mut there = wanted();
         change(&mut there);
@@ -140,7 +144,7 @@ fn a_digest_is_another_as_soon_as_the_account_is_not_right() {
 }
 
 #[test]
-fn a_role_binding_that_gives_something_else_is_foreign() {
+fn a_role_binding_with_another_role_is_foreign() {
     let wanted = role_bindings(&fixtures::identity()).remove(0);
     assert_eq!(judge_role_binding(&wanted, &wanted), Judgement::Right);
     let mut other = wanted.clone();
@@ -152,7 +156,7 @@ fn a_role_binding_that_gives_something_else_is_foreign() {
 }
 
 #[test]
-fn an_identity_of_somebody_else_under_the_same_name_is_a_mismatch() {
+fn an_identity_of_another_user_is_a_mismatch() {
     let asked = fixtures::identity().spec;
     assert_eq!(mismatch(&asked, &asked), None);
     let mut there = asked.clone();

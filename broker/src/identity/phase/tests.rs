@@ -16,22 +16,22 @@ const ALL: [Phase; 9] = [
 ];
 
 const FINE: Facts = Facts {
-    standing: UserStatus::Active,
+    user_status: UserStatus::Active,
     suspended: false,
     wanted: true,
-    used: Use::Recent,
-    just_left: false,
+    last_use: LastUse::Recent,
+    recently_offboarded: false,
 };
 
-/// From, how far by conditions, what is so, to.
-type Move = (Phase, Phase, Facts, Phase);
+/// Phase before, phase by the conditions, facts, phase after.
+type Transition = (Phase, Phase, Facts, Phase);
 
-fn all_go(table: &[Move]) {
-    for &(from, working, facts, to) in table {
+fn assert_all(table: &[Transition]) {
+    for &(from, progress, facts, to) in table {
         assert_eq!(
-            next(from, working, &facts),
+            next(from, progress, &facts),
             to,
-            "{from}, {working}, {facts:?}"
+            "{from}, {progress}, {facts:?}"
         );
     }
 }
@@ -45,25 +45,25 @@ const DROPPED: Facts = Facts {
     ..FINE
 };
 const IDLE: Facts = Facts {
-    used: Use::Idle,
+    last_use: LastUse::Idle,
     ..FINE
 };
 const UNUSED: Facts = Facts {
-    used: Use::TooLong,
+    last_use: LastUse::Expired,
     ..FINE
 };
 const OFFBOARDED: Facts = Facts {
-    standing: UserStatus::Offboarded,
+    user_status: UserStatus::Offboarded,
     ..FINE
 };
 const RETURNED: Facts = Facts {
-    standing: UserStatus::Returned,
+    user_status: UserStatus::Returned,
     ..FINE
 };
 
 #[test]
-fn an_identity_is_made_used_suspended_and_drained() {
-    all_go(&[
+fn an_identity_is_created_used_suspended_and_drained() {
+    assert_all(&[
         (Provisioning, Provisioning, FINE, Provisioning),
         (Provisioning, Verifying, FINE, Verifying),
         (Verifying, InUse, FINE, InUse),
@@ -82,16 +82,16 @@ fn an_identity_is_made_used_suspended_and_drained() {
 }
 
 #[test]
-fn who_leaves_is_taken_down_and_comes_back_by_the_entry_alone() {
+fn an_offboarded_user_returns_only_by_an_entry_in_the_rules() {
     let unused = Facts {
-        used: Use::TooLong,
+        last_use: LastUse::Expired,
         ..RETURNED
     };
     let suspended = Facts {
         suspended: true,
         ..RETURNED
     };
-    all_go(&[
+    assert_all(&[
         (InUse, InUse, OFFBOARDED, Offboarding),
         (Suspended, Provisioning, OFFBOARDED, Offboarding),
         (Draining, InUse, OFFBOARDED, Offboarding),
@@ -112,20 +112,20 @@ fn who_leaves_is_taken_down_and_comes_back_by_the_entry_alone() {
 }
 
 #[test]
-fn an_entry_under_offboarded_that_is_taken_back_at_once_is_undone() {
+fn removing_an_entry_under_offboarded_at_once_undoes_it() {
     let undone = Facts {
-        just_left: true,
+        recently_offboarded: true,
         ..FINE
     };
     let dropped = Facts {
-        just_left: true,
+        recently_offboarded: true,
         ..DROPPED
     };
     let listed = Facts {
-        just_left: true,
+        recently_offboarded: true,
         ..OFFBOARDED
     };
-    all_go(&[
+    assert_all(&[
         (Offboarding, Provisioning, undone, Returning),
         (Offboarding, Provisioning, listed, Offboarding),
         (Offboarding, Provisioning, dropped, Draining),
@@ -134,105 +134,111 @@ fn an_entry_under_offboarded_that_is_taken_back_at_once_is_undone() {
 }
 
 #[test]
-fn leaving_can_be_undone_for_a_bounded_time_that_is_recorded() {
+fn offboarding_can_be_undone_for_a_bounded_time() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let undo = Duration::from_secs(600);
     let mut identity = crate::fixtures::identity();
     let status = identity.status.get_or_insert_default();
     status.phase = Some(Offboarding);
     assert!(
-        !just_left(&identity, undo, at(1)),
-        "nobody knows since when"
+        !recently_offboarded(&identity, undo, at(1)),
+        "the status does not say since when"
     );
     identity.status.get_or_insert_default().phase_time = Some(Time(at(1)));
-    assert!(just_left(&identity, undo, at(600)));
-    assert!(!just_left(&identity, undo, at(601)));
-    assert!(!just_left(&identity, Duration::ZERO, at(1)));
+    assert!(recently_offboarded(&identity, undo, at(600)));
+    assert!(!recently_offboarded(&identity, undo, at(601)));
+    assert!(!recently_offboarded(&identity, Duration::ZERO, at(1)));
     identity.status.get_or_insert_default().phase = Some(Gone);
-    assert!(!just_left(&identity, undo, at(2)));
+    assert!(!recently_offboarded(&identity, undo, at(2)));
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
-    let standing = prop_oneof![
+    let user_status = prop_oneof![
         Just(UserStatus::Active),
         Just(UserStatus::Offboarded),
         Just(UserStatus::Returned)
     ];
-    let used = prop_oneof![Just(Use::Recent), Just(Use::Idle), Just(Use::TooLong)];
+    let used = prop_oneof![
+        Just(LastUse::Recent),
+        Just(LastUse::Idle),
+        Just(LastUse::Expired)
+    ];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (standing, flags, used).prop_map(|(standing, (suspended, wanted, just_left), used)| Facts {
-        standing,
-        suspended,
-        wanted,
-        used,
-        just_left,
-    })
+    (user_status, flags, used).prop_map(
+        |(user_status, (suspended, wanted, recently_offboarded), last_use)| Facts {
+            user_status,
+            suspended,
+            wanted,
+            last_use,
+            recently_offboarded,
+        },
+    )
 }
 
-fn working_phase() -> impl Strategy<Value = Phase> {
+fn progress_phase() -> impl Strategy<Value = Phase> {
     prop_oneof![Just(Provisioning), Just(Verifying), Just(InUse)]
 }
 
 proptest! {
     #[test]
-    fn an_identity_comes_to_rest_while_nothing_changes(from in prop::sample::select(&ALL[..]), working in working_phase(), facts in facts()) {
-        let go = |phase| next(phase, working, &facts);
-        let rest = go(go(from));
-        prop_assert_eq!(go(rest), rest);
+    fn the_phase_becomes_stable_while_nothing_changes(from in prop::sample::select(&ALL[..]), progress in progress_phase(), facts in facts()) {
+        let after = |phase| next(phase, progress, &facts);
+        let stable = after(after(from));
+        prop_assert_eq!(after(stable), stable);
     }
 
     #[test]
-    fn who_has_left_serves_again_only_by_the_explicit_entry_or_because_leaving_was_undone_at_once(
+    fn an_offboarded_user_is_served_again_only_by_an_entry_or_because_offboarding_was_undone_at_once(
         gone in any::<bool>(),
-        working in working_phase(),
-        way in prop::collection::vec(facts(), 1..20),
+        progress in progress_phase(),
+        changes in prop::collection::vec(facts(), 1..20),
     ) {
         let mut phase = if gone { Gone } else { Offboarding };
-        for facts in way {
-            let to = next(phase, working, &facts);
-            let left = matches!(phase, Offboarding | Gone);
-            let undone = phase == Offboarding && facts.just_left && facts.standing == UserStatus::Active;
-            prop_assert!(!left || !to.accepts_new_pods() || undone || facts.standing == UserStatus::Returned);
+        for facts in changes {
+            let to = next(phase, progress, &facts);
+            let offboarded = matches!(phase, Offboarding | Gone);
+            let undone = phase == Offboarding && facts.recently_offboarded && facts.user_status == UserStatus::Active;
+            prop_assert!(!offboarded || !to.accepts_new_pods() || undone || facts.user_status == UserStatus::Returned);
             phase = to;
         }
     }
 }
 
 #[test]
-fn the_time_of_a_phase_is_when_it_began() {
+fn the_time_of_a_phase_is_when_it_was_entered() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let mut status = IdentityStatus::default();
     enter(&mut status, Suspended, at(1));
     enter(&mut status, Suspended, at(2));
     assert_eq!(status.phase_time, Some(Time(at(1))));
-    // Conditions do not bring back what was suspended.
-    follow(&mut status, None, at(3));
+    // Conditions do not end a suspension.
+    follow_conditions(&mut status, None, at(3));
     assert_eq!(status.phase, Some(Suspended));
     enter(&mut status, Provisioning, at(4));
     assert_eq!(status.phase_time, Some(Time(at(4))));
 }
 
 #[test]
-fn an_identity_is_used_by_its_pods_and_by_being_made() {
+fn pods_and_creation_count_as_use() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let day = SignedDuration::from_hours(24);
     let mut identity = crate::fixtures::identity();
     identity.metadata.creation_timestamp = Some(Time(at(0)));
     let rules = crate::fixtures::rules_with("  idleAfter: 90d\n");
     let life = rules.lifecycle("research");
-    let after = |identity: &Identity, hours: i64| used(identity, life, day, at(hours * 3600));
-    assert_eq!(after(&identity, 24), Use::Recent);
-    assert_eq!(after(&identity, 25), Use::Idle);
-    assert_eq!(after(&identity, 90 * 24), Use::Idle);
-    assert_eq!(after(&identity, 90 * 24 + 1), Use::TooLong);
+    let after = |identity: &Identity, hours: i64| last_use(identity, life, day, at(hours * 3600));
+    assert_eq!(after(&identity, 24), LastUse::Recent);
+    assert_eq!(after(&identity, 25), LastUse::Idle);
+    assert_eq!(after(&identity, 90 * 24), LastUse::Idle);
+    assert_eq!(after(&identity, 90 * 24 + 1), LastUse::Expired);
     identity.status.get_or_insert_default().last_used_time = Some(Time(at(89 * 24 * 3600)));
-    assert_eq!(after(&identity, 90 * 24 + 1), Use::Idle);
-    let for_ever = used(&identity, None, day, at(i64::from(u32::MAX)));
-    assert_eq!(for_ever, Use::Idle);
+    assert_eq!(after(&identity, 90 * 24 + 1), LastUse::Idle);
+    let for_ever = last_use(&identity, None, day, at(i64::from(u32::MAX)));
+    assert_eq!(for_ever, LastUse::Idle);
 }
 
 #[test]
-fn whoever_is_not_served_is_told_why() {
+fn a_phase_that_does_not_serve_has_a_refusal() {
     for phase in ALL {
         assert_eq!(
             refusal(phase).is_none(),

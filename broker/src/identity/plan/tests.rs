@@ -11,7 +11,7 @@ fn folder() -> Resource {
 
 fn desired() -> Desired {
     Desired {
-        aim: Aim::Serve,
+        goal: Goal::Serve,
         mode: Mode::Impersonate,
         pinned: false,
         grants: BTreeMap::from([(
@@ -23,9 +23,9 @@ fn desired() -> Desired {
 
 fn nothing() -> Observed {
     Observed {
-        service_account: ServiceAccount::Absent,
+        service_account: ServiceAccountState::Absent,
         account_recorded: false,
-        google_account: GoogleAccount::Unknown,
+        google_account: GoogleAccountState::Unknown,
         bound: false,
         granted: BTreeSet::new(),
         proofs: 0,
@@ -33,16 +33,16 @@ fn nothing() -> Observed {
         confirmed: true,
         recorded: false,
         stale: false,
-        leftover: false,
-        down: Down::default(),
+        has_google_account: false,
+        teardown: Teardown::default(),
     }
 }
 
 fn everything() -> Observed {
     Observed {
-        service_account: ServiceAccount::Right,
+        service_account: ServiceAccountState::Right,
         account_recorded: true,
-        google_account: GoogleAccount::Visible,
+        google_account: GoogleAccountState::Visible,
         bound: true,
         granted: BTreeSet::from([folder()]),
         proofs: PROOFS,
@@ -50,8 +50,8 @@ fn everything() -> Observed {
         confirmed: true,
         recorded: true,
         stale: false,
-        leftover: true,
-        down: Down::default(),
+        has_google_account: true,
+        teardown: Teardown::default(),
     }
 }
 
@@ -60,10 +60,10 @@ fn a_new_identity_takes_every_step_in_order() {
     use Change::*;
     let expected = vec![
         CreateServiceAccount,
-        FindGoogleAccount,
-        SeeGoogleAccount,
-        SeeGoogleAccount,
-        SeeGoogleAccount,
+        EnsureGoogleAccount,
+        ConfirmGoogleAccount,
+        ConfirmGoogleAccount,
+        ConfirmGoogleAccount,
         Record,
         Bind,
         Grant(folder()),
@@ -80,35 +80,35 @@ fn an_identity_that_works_needs_nothing() {
 }
 
 #[test]
-fn each_loss_is_repaired_by_its_own_step() {
+fn each_loss_is_repaired_by_one_step() {
     let lost = [
         (
             Observed {
-                service_account: ServiceAccount::Absent,
+                service_account: ServiceAccountState::Absent,
                 ..everything()
             },
             vec![Change::CreateServiceAccount],
         ),
         (
             Observed {
-                service_account: ServiceAccount::Drifted,
+                service_account: ServiceAccountState::Drifted,
                 ..everything()
             },
             vec![Change::RepairServiceAccount],
         ),
         (
             Observed {
-                service_account: ServiceAccount::Unowned,
+                service_account: ServiceAccountState::Unowned,
                 ..everything()
             },
-            vec![Change::OwnServiceAccount],
+            vec![Change::SetServiceAccountOwner],
         ),
         (
             Observed {
-                google_account: GoogleAccount::Found(2),
+                google_account: GoogleAccountState::Found(2),
                 ..everything()
             },
-            vec![Change::SeeGoogleAccount],
+            vec![Change::ConfirmGoogleAccount],
         ),
         (
             Observed {
@@ -139,23 +139,23 @@ fn each_loss_is_repaired_by_its_own_step() {
 }
 
 #[test]
-fn of_a_pinned_account_only_the_binding_is_ours() {
+fn for_a_pinned_account_only_the_binding_is_planned() {
     let mut spec = spec();
     spec.pinned = true;
     let changes = plan(&Desired::of(&spec), &nothing());
-    assert!(!changes.contains(&Change::SeeGoogleAccount));
+    assert!(!changes.contains(&Change::ConfirmGoogleAccount));
     assert!(!changes.iter().any(|c| matches!(c, Change::Grant(_))));
     assert!(changes.contains(&Change::Bind));
 }
 
 #[test]
-fn direct_mode_has_no_account_and_no_binding() {
+fn mode_direct_has_no_google_account_and_no_binding() {
     let mut spec = spec();
     spec.mode = Mode::Direct;
     let changes = plan(&Desired::of(&spec), &nothing());
     let account = [
-        Change::FindGoogleAccount,
-        Change::SeeGoogleAccount,
+        Change::EnsureGoogleAccount,
+        Change::ConfirmGoogleAccount,
         Change::Bind,
     ];
     assert!(!changes.iter().any(|c| account.contains(c)));
@@ -177,42 +177,51 @@ fn spec() -> IdentitySpec {
     crate::fixtures::identity().spec
 }
 
-fn towards(aim: Aim, observed: &Observed) -> Vec<Change> {
-    plan(&desired().towards(aim), observed)
+fn plan_for(goal: Goal, observed: &Observed) -> Vec<Change> {
+    plan(&desired().with_goal(goal), observed)
 }
 
 #[test]
-fn who_rests_is_nobody_and_keeps_what_it_needs_to_go_on() {
+fn a_suspended_identity_keeps_what_it_needs_to_serve_again() {
     use Change::*;
-    let rest = towards(Aim::Rest, &everything());
+    let rest = plan_for(Goal::Suspend, &everything());
     assert_eq!(rest, [Unbind, DisableGoogleAccount]);
-    let mut pinned = desired().towards(Aim::Rest);
+    let mut pinned = desired().with_goal(Goal::Suspend);
     pinned.pinned = true;
     assert_eq!(plan(&pinned, &everything()), [Unbind]);
-    let mut direct = desired().towards(Aim::Rest);
+    let mut direct = desired().with_goal(Goal::Suspend);
     direct.mode = Mode::Direct;
     assert_eq!(plan(&direct, &everything()), [Unbind]);
 }
 
 #[test]
-fn who_leaves_loses_the_binding_first_and_the_account_last_and_after_the_grace() {
+fn an_offboarded_identity_loses_the_binding_first_and_the_account_last() {
     use Change::*;
     let kept = [Unbind, DisableGoogleAccount, Drain, DeleteServiceAccount];
-    assert_eq!(towards(Aim::Leave { delete: false }, &everything()), kept);
+    assert_eq!(
+        plan_for(Goal::Offboard { delete: false }, &everything()),
+        kept
+    );
     let mut all = kept.to_vec();
     all.extend([Revoke, DeleteGoogleAccount]);
-    assert_eq!(towards(Aim::Leave { delete: true }, &everything()), all);
-    assert_eq!(towards(Aim::Nothing, &everything()), []);
+    assert_eq!(
+        plan_for(Goal::Offboard { delete: true }, &everything()),
+        all
+    );
+    assert_eq!(plan_for(Goal::Gone, &everything()), []);
 }
 
 #[test]
-fn a_drained_identity_is_deleted_after_its_last_pod_and_nothing_before() {
+fn a_drained_identity_is_deleted_after_its_last_pod() {
     use Change::*;
-    assert_eq!(towards(Aim::Drain, &everything()), [Drain, DeleteIdentity]);
+    assert_eq!(
+        plan_for(Goal::Drain, &everything()),
+        [Drain, DeleteIdentity]
+    );
 }
 
 #[test]
-fn what_the_rules_dropped_goes_before_the_proof() {
+fn dropped_grants_are_revoked_before_the_proof() {
     let changed = Observed {
         stale: true,
         recorded: false,
@@ -224,20 +233,22 @@ fn what_the_rules_dropped_goes_before_the_proof() {
     assert_eq!(changes, [Change::Record, Change::Revoke, Change::Prove]);
 }
 
-/// What a step brings about.
-fn did(change: &Change, observed: &mut Observed) {
+/// Applies what a step achieves.
+fn apply(change: &Change, observed: &mut Observed) {
     match change {
-        Change::CreateServiceAccount | Change::RepairServiceAccount | Change::OwnServiceAccount => {
-            observed.service_account = ServiceAccount::Right;
+        Change::CreateServiceAccount
+        | Change::RepairServiceAccount
+        | Change::SetServiceAccountOwner => {
+            observed.service_account = ServiceAccountState::Right;
             observed.account_recorded = true;
         }
-        Change::FindGoogleAccount => observed.google_account = GoogleAccount::Found(0),
-        Change::SeeGoogleAccount => {
+        Change::EnsureGoogleAccount => observed.google_account = GoogleAccountState::Found(0),
+        Change::ConfirmGoogleAccount => {
             observed.google_account = match observed.google_account {
-                GoogleAccount::Found(seen) if seen + 1 < SIGHTINGS => {
-                    GoogleAccount::Found(seen + 1)
+                GoogleAccountState::Found(seen) if seen + 1 < SIGHTINGS => {
+                    GoogleAccountState::Found(seen + 1)
                 }
-                _ => GoogleAccount::Visible,
+                _ => GoogleAccountState::Visible,
             }
         }
         Change::Record => observed.recorded = true,
@@ -247,22 +258,22 @@ fn did(change: &Change, observed: &mut Observed) {
         }
         Change::Revoke => {
             observed.stale = false;
-            observed.down.revoked = true;
+            observed.teardown.revoked = true;
         }
         Change::DeleteGoogleAccount => {
-            observed.leftover = false;
-            observed.down.deleted = true;
+            observed.has_google_account = false;
+            observed.teardown.deleted = true;
         }
         Change::Prove => {
             observed.proofs += 1;
             observed.verified = observed.proofs >= PROOFS;
         }
         Change::ProveAgain => observed.confirmed = true,
-        Change::Unbind => observed.down.unbound = true,
-        Change::DisableGoogleAccount => observed.down.disabled = true,
-        Change::Drain => observed.down.drained = true,
+        Change::Unbind => observed.teardown.unbound = true,
+        Change::DisableGoogleAccount => observed.teardown.disabled = true,
+        Change::Drain => observed.teardown.drained = true,
         Change::DeleteServiceAccount => {
-            observed.service_account = ServiceAccount::Absent;
+            observed.service_account = ServiceAccountState::Absent;
             observed.account_recorded = false;
         }
         Change::DeleteIdentity => unreachable!("the last of its plan"),
@@ -271,21 +282,21 @@ fn did(change: &Change, observed: &mut Observed) {
 
 fn observed() -> impl Strategy<Value = Observed> {
     let account = prop_oneof![
-        Just(ServiceAccount::Absent),
-        Just(ServiceAccount::Drifted),
-        Just(ServiceAccount::Unowned),
-        Just(ServiceAccount::Right)
+        Just(ServiceAccountState::Absent),
+        Just(ServiceAccountState::Drifted),
+        Just(ServiceAccountState::Unowned),
+        Just(ServiceAccountState::Right)
     ];
     let google = prop_oneof![
-        Just(GoogleAccount::Unknown),
-        (0..=SIGHTINGS).prop_map(GoogleAccount::Found),
-        Just(GoogleAccount::Visible)
+        Just(GoogleAccountState::Unknown),
+        (0..=SIGHTINGS).prop_map(GoogleAccountState::Found),
+        Just(GoogleAccountState::Visible)
     ];
     let flags = proptest::array::uniform13(any::<bool>());
     (account, google, 0..=PROOFS, flags).prop_map(|(service_account, google_account, proofs, f)| {
         Observed {
             service_account,
-            account_recorded: f[0] || service_account != ServiceAccount::Absent,
+            account_recorded: f[0] || service_account != ServiceAccountState::Absent,
             google_account,
             bound: f[1],
             granted: f[2].then(folder).into_iter().collect(),
@@ -294,8 +305,8 @@ fn observed() -> impl Strategy<Value = Observed> {
             confirmed: f[12],
             recorded: f[4],
             stale: f[5],
-            leftover: f[6],
-            down: Down {
+            has_google_account: f[6],
+            teardown: Teardown {
                 unbound: f[7],
                 disabled: f[8],
                 drained: f[9],
@@ -307,15 +318,15 @@ fn observed() -> impl Strategy<Value = Observed> {
 }
 
 fn any_desired() -> impl Strategy<Value = Desired> {
-    let aim = prop_oneof![
-        Just(Aim::Serve),
-        Just(Aim::Rest),
-        Just(Aim::Drain),
-        any::<bool>().prop_map(|delete| Aim::Leave { delete }),
-        Just(Aim::Nothing)
+    let goal = prop_oneof![
+        Just(Goal::Serve),
+        Just(Goal::Suspend),
+        Just(Goal::Drain),
+        any::<bool>().prop_map(|delete| Goal::Offboard { delete }),
+        Just(Goal::Gone)
     ];
     let mode = prop_oneof![Just(Mode::Impersonate), Just(Mode::Direct)];
-    (aim, mode, any::<bool>()).prop_map(|(aim, mode, pinned)| {
+    (goal, mode, any::<bool>()).prop_map(|(goal, mode, pinned)| {
         let pinned = pinned && mode == Mode::Impersonate;
         let grants = if pinned {
             BTreeMap::new()
@@ -323,7 +334,7 @@ fn any_desired() -> impl Strategy<Value = Desired> {
             desired().grants
         };
         Desired {
-            aim,
+            goal,
             mode,
             pinned,
             grants,
@@ -333,31 +344,31 @@ fn any_desired() -> impl Strategy<Value = Desired> {
 
 proptest! {
     #[test]
-    fn from_anything_the_plan_comes_to_an_end(desired in any_desired(), from in observed()) {
+    fn every_plan_ends(desired in any_desired(), from in observed()) {
         let mut now = from;
         for _ in 0..30 {
             match plan(&desired, &now).first() {
                 None | Some(Change::DeleteIdentity) => return Ok(()),
-                Some(change) => did(change, &mut now),
+                Some(change) => apply(change, &mut now),
             }
         }
         prop_assert!(false, "still to do: {:?}", plan(&desired, &now));
     }
 
     #[test]
-    fn of_an_account_that_is_not_ours_only_the_binding_is_ever_touched(desired in any_desired(), from in observed()) {
-        let touching = [Change::SeeGoogleAccount, Change::DisableGoogleAccount, Change::DeleteGoogleAccount];
+    fn a_pinned_account_is_never_changed(desired in any_desired(), from in observed()) {
+        let touching = [Change::ConfirmGoogleAccount, Change::DisableGoogleAccount, Change::DeleteGoogleAccount];
         let changes = plan(&Desired { mode: Mode::Impersonate, pinned: true, ..desired }, &from);
         prop_assert!(!changes.iter().any(|change| touching.contains(change)), "{changes:?}");
     }
 
     #[test]
-    fn nobody_is_deleted_whom_somebody_may_still_act_as(desired in any_desired(), from in observed()) {
+    fn no_account_is_deleted_while_somebody_may_act_as_it(desired in any_desired(), from in observed()) {
         let changes = plan(&desired, &from);
         let at = |change: &Change| changes.iter().position(|c| c == change);
-        if desired.aim != Aim::Serve && let Some(deleted) = at(&Change::DeleteGoogleAccount) {
-            prop_assert!(from.down.unbound || at(&Change::Unbind).is_some_and(|unbound| unbound < deleted));
-            prop_assert!(from.down.disabled || at(&Change::DisableGoogleAccount).is_some_and(|off| off < deleted));
+        if desired.goal != Goal::Serve && let Some(deleted) = at(&Change::DeleteGoogleAccount) {
+            prop_assert!(from.teardown.unbound || at(&Change::Unbind).is_some_and(|unbound| unbound < deleted));
+            prop_assert!(from.teardown.disabled || at(&Change::DisableGoogleAccount).is_some_and(|off| off < deleted));
         }
     }
 }

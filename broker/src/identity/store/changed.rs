@@ -1,60 +1,61 @@
-//! Who has changed, for whoever leads.
+//! Which Identities have changed, for the controller of the leader.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::channel::mpsc;
 use futures::{Stream, StreamExt};
 use kube::runtime::controller::ReconcileRequest;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
+use parking_lot::Mutex;
 
-use super::{Identities, Kept};
+use super::{Identities, PackedIdentity};
 
-/// Which Identities the watch has seen change.
+/// Which Identities have changed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Touched {
+pub enum IdentityChange {
     /// This one.
-    One(ObjectRef<Kept>),
-    /// Any of them: they were listed anew.
+    One(ObjectRef<PackedIdentity>),
+    /// Any of them: they were listed again.
     All,
 }
 
-/// Tells the one who listens, if anybody does: on a replica that does not lead nobody does. Nothing is dropped because a
-/// listener is behind, or each burst would mean a look at all of them.
+/// Sends changes to its one subscriber. On a replica that does not lead there is none. The channel is unbounded: if a burst
+/// overflowed it, all Identities would have to be reconciled.
 #[derive(Clone, Debug, Default)]
-pub struct Touches(Arc<Mutex<Option<mpsc::UnboundedSender<Touched>>>>);
+pub struct ChangeNotifier(Arc<Mutex<Option<mpsc::UnboundedSender<IdentityChange>>>>);
 
-impl Touches {
-    /// What changes from now on. Whoever listened before hears nothing more.
+impl ChangeNotifier {
+    /// All changes from now on. An earlier subscriber gets no more.
     #[must_use]
-    pub fn listen(&self) -> mpsc::UnboundedReceiver<Touched> {
+    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<IdentityChange> {
         let (sender, receiver) = mpsc::unbounded();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        *self.0.lock() = Some(sender);
         receiver
     }
 
-    pub(super) fn tell(&self, touched: Touched) {
-        let mut listener = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = listener.as_ref().map(|one| one.unbounded_send(touched));
-        if heard.is_some_and(|heard| heard.is_err()) {
-            *listener = None;
+    pub(super) fn notify(&self, change: IdentityChange) {
+        let mut subscriber = self.0.lock();
+        let sent = subscriber.as_ref().map(|one| one.unbounded_send(change));
+        if sent.is_some_and(|sent| sent.is_err()) {
+            *subscriber = None;
         }
     }
 }
 
-/// What to reconcile: all Identities that are there, then each that changes.
+/// What to reconcile: all existing Identities, then each that changes.
 pub fn requests(
     identities: Identities,
-    touched: impl Stream<Item = Touched> + Send,
-) -> impl Stream<Item = Result<ReconcileRequest<Kept>, watcher::Error>> + Send {
-    let all = futures::stream::once(std::future::ready(Touched::All));
-    all.chain(touched).flat_map(move |touched| {
-        let some = match touched {
-            Touched::One(one) => identities.store.get(&one).into_iter().collect(),
-            Touched::All => identities.all(),
+    changes: impl Stream<Item = IdentityChange> + Send,
+) -> impl Stream<Item = Result<ReconcileRequest<PackedIdentity>, watcher::Error>> + Send {
+    let all = futures::stream::once(std::future::ready(IdentityChange::All));
+    all.chain(changes).flat_map(move |change| {
+        let changed = match change {
+            IdentityChange::One(one) => identities.store.get(&one).into_iter().collect(),
+            IdentityChange::All => identities.all(),
         };
-        let some = some.into_iter().map(|kept| kept.reference());
-        futures::stream::iter(some.map(|one| Ok(ReconcileRequest::from(one))))
+        let references = changed.into_iter().map(|packed| packed.reference());
+        futures::stream::iter(references.map(|one| Ok(ReconcileRequest::from(one))))
     })
 }
 
@@ -62,35 +63,32 @@ pub fn requests(
 mod tests {
     use super::*;
 
-    fn one(number: usize) -> Touched {
-        Touched::One(ObjectRef::new(&format!("mf-{number}")).within("research"))
+    fn one(number: usize) -> IdentityChange {
+        IdentityChange::One(ObjectRef::new(&format!("mf-{number}")).within("research"))
     }
 
     #[test]
-    fn whoever_listens_hears_of_everything_however_far_it_is_behind() {
-        let touches = Touches::default();
-        touches.tell(Touched::All);
-        let mut first = touches.listen();
+    fn a_subscriber_gets_every_change_however_far_it_lags() {
+        let notifier = ChangeNotifier::default();
+        notifier.notify(IdentityChange::All);
+        let mut first = notifier.subscribe();
         for number in 0..100_000 {
-            touches.tell(one(number));
+            notifier.notify(one(number));
         }
         for number in 0..100_000 {
             assert_eq!(first.try_recv().unwrap(), one(number));
         }
-        let mut second = touches.listen();
-        touches.tell(one(1));
+        let mut second = notifier.subscribe();
+        notifier.notify(one(1));
         assert_eq!(second.try_recv().unwrap(), one(1));
-        assert!(
-            first.try_recv().is_err(),
-            "who does not lead any more hears of it"
-        );
+        assert!(first.try_recv().is_err(), "an earlier leader gets it");
     }
 
     #[test]
-    fn nothing_is_kept_for_one_who_does_not_listen_any_more() {
-        let touches = Touches::default();
-        drop(touches.listen());
-        touches.tell(Touched::All);
-        assert!(touches.0.lock().unwrap().is_none());
+    fn a_subscriber_that_is_dropped_is_forgotten() {
+        let notifier = ChangeNotifier::default();
+        drop(notifier.subscribe());
+        notifier.notify(IdentityChange::All);
+        assert!(notifier.0.lock().is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! One Identity as it is kept in memory: its text, and not a tree of strings, which takes three times as much. Thousands are
-//! kept, and few are looked at in a minute.
+//! One Identity in memory, as JSON text: a tree of strings takes three times as much. Thousands are in memory, and few are read
+//! in a minute.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,15 +13,15 @@ use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase, names};
 use serde::{Deserialize, Deserializer, Serialize};
 use tracing::error;
 
-/// An Identity, packed. What nobody here asks for is left out: its labels, annotations that are not ours, and who wrote which field.
+/// An Identity as JSON text, without what the broker never reads: labels, annotations that are not ours, and managed fields.
 #[derive(Clone, Debug)]
-pub struct Kept {
-    /// Name, namespace and version only: what a watch needs to go on.
+pub struct PackedIdentity {
+    /// Only name, namespace and resourceVersion, which a watch needs.
     metadata: ObjectMeta,
-    packed: Arc<[u8]>,
+    text: Arc<[u8]>,
 }
 
-/// What is kept of its metadata beside its name.
+/// The metadata in the text.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Metadata {
@@ -46,34 +46,34 @@ struct Metadata {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Packed {
+struct Content {
     metadata: Metadata,
     spec: IdentitySpec,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<IdentityStatus>,
 }
 
-/// What is counted of an Identity.
+/// What metrics count of an Identity.
 #[derive(Debug, Default, Deserialize)]
-pub struct Glance<'a> {
+pub struct IdentitySummary<'a> {
     #[serde(borrow, default)]
-    status: Counted<'a>,
+    status: StatusSummary<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Counted<'a> {
+struct StatusSummary<'a> {
     phase: Option<Phase>,
     #[serde(borrow)]
     left: Vec<Cow<'a, str>>,
     #[serde(borrow)]
-    conditions: Vec<Held<'a>>,
+    conditions: Vec<ConditionSummary<'a>>,
 }
 
-/// Whether one condition holds.
+/// Type and status of one condition.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Held<'a> {
-    /// Which one.
+pub struct ConditionSummary<'a> {
+    /// Its type.
     #[serde(borrow, rename = "type")]
     pub condition: Cow<'a, str>,
     /// `True`, `False` or `Unknown`.
@@ -81,50 +81,49 @@ pub struct Held<'a> {
     pub status: Cow<'a, str>,
 }
 
-impl Glance<'_> {
-    /// Where it is in its life.
+impl IdentitySummary<'_> {
+    /// Its phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.status.phase.unwrap_or(Phase::Provisioning)
     }
 
-    /// How much a user who has left still has.
+    /// How many pods and scheduled objects its offboarded user still has.
     #[must_use]
-    pub fn left(&self) -> usize {
+    pub fn leftovers(&self) -> usize {
         self.status.left.len()
     }
 
     /// Its conditions.
     #[must_use]
-    pub fn conditions(&self) -> &[Held<'_>] {
+    pub fn conditions(&self) -> &[ConditionSummary<'_>] {
         &self.status.conditions
     }
 }
 
-impl Kept {
-    fn pack(mut all: Packed) -> Result<Self, serde_json::Error> {
-        let annotations = &mut all.metadata.annotations;
+impl PackedIdentity {
+    fn pack(mut content: Content) -> Result<Self, serde_json::Error> {
+        let annotations = &mut content.metadata.annotations;
         let ours = [names::CREATION_ANNOTATION, names::RETRY_ANNOTATION];
         annotations.retain(|key, _| ours.contains(&key.as_str()));
         let metadata = ObjectMeta {
-            name: all.metadata.name.take(),
-            namespace: all.metadata.namespace.take(),
-            resource_version: all.metadata.resource_version.take(),
+            name: content.metadata.name.take(),
+            namespace: content.metadata.namespace.take(),
+            resource_version: content.metadata.resource_version.take(),
             ..ObjectMeta::default()
         };
-        let packed = serde_json::to_vec(&all)?.into();
-        Ok(Self { metadata, packed })
+        let text = serde_json::to_vec(&content)?.into();
+        Ok(Self { metadata, text })
     }
 
-    /// The Identity. None only if it was packed wrongly, which is said.
+    /// The Identity. `None` only after a bug in packing, which is logged.
     #[must_use]
     pub fn unpack(&self) -> Option<Identity> {
-        let all: Packed = self.read()?;
-        let Packed {
+        let Content {
             metadata,
             spec,
             status,
-        } = all;
+        } = self.read()?;
         let metadata = ObjectMeta {
             uid: metadata.uid,
             generation: metadata.generation,
@@ -141,20 +140,20 @@ impl Kept {
         })
     }
 
-    /// What is counted of it.
+    /// What metrics count of it.
     #[must_use]
-    pub fn glance(&self) -> Option<Glance<'_>> {
+    pub fn summary(&self) -> Option<IdentitySummary<'_>> {
         self.read()
     }
 
     fn read<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
-        let read = serde_json::from_slice(&self.packed);
+        let read = serde_json::from_slice(&self.text);
         let name = self.metadata.name.as_deref();
         read.inspect_err(|error| error!(%error, name, "an Identity cannot be unpacked"))
             .ok()
     }
 
-    /// By name only: a reference is kept for each of them, in more than one place.
+    /// A reference by name only, because several places keep one for each Identity.
     #[must_use]
     pub fn reference(&self) -> ObjectRef<Self> {
         let named = ObjectRef::new(self.metadata.name.as_deref().unwrap_or_default());
@@ -166,14 +165,14 @@ impl Kept {
     }
 }
 
-impl<'de> Deserialize<'de> for Kept {
+impl<'de> Deserialize<'de> for PackedIdentity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let all = Packed::deserialize(deserializer)?;
-        Self::pack(all).map_err(serde::de::Error::custom)
+        let content = Content::deserialize(deserializer)?;
+        Self::pack(content).map_err(serde::de::Error::custom)
     }
 }
 
-impl Resource for Kept {
+impl Resource for PackedIdentity {
     type DynamicType = ();
     type Scope = NamespaceResourceScope;
 
@@ -209,8 +208,9 @@ mod tests {
 
     use super::*;
     use crate::fixtures;
-    use crate::identity::conditions::{self, Finding, PARTS};
-    use crate::identity::reason::ConditionReason;
+    use crate::identity::conditions;
+    use crate::identity::finding::{Finding, READY_PARTS};
+    use namesake_core::Reason;
 
     fn identity() -> Identity {
         let mut identity = fixtures::identity();
@@ -220,8 +220,7 @@ mod tests {
             service_account_uid: Some("u-1".into()),
             ..IdentityStatus::default()
         };
-        let done =
-            PARTS.map(|part| Finding::holds(part, ConditionReason::Created, "it is \"done\""));
+        let done = READY_PARTS.map(|part| Finding::holds(part, Reason::Created, "it is \"done\""));
         let (mode, now) = (identity.spec.mode, Timestamp::UNIX_EPOCH);
         conditions::record(&mut status, Some(1), mode, &done, now);
         identity.status = Some(status);
@@ -243,30 +242,31 @@ mod tests {
         sent
     }
 
-    fn kept(identity: &Identity) -> Kept {
+    fn packed(identity: &Identity) -> PackedIdentity {
         serde_json::from_str(&sent(identity).to_string()).unwrap()
     }
 
     #[test]
-    fn everything_but_labels_and_who_wrote_what_comes_back() {
+    fn everything_but_labels_and_managed_fields_comes_back() {
         let mut identity = identity();
-        let unpacked = kept(&identity).unpack().unwrap();
+        let unpacked = packed(&identity).unpack().unwrap();
         identity.metadata.labels = None;
         assert!(identity.metadata.annotations.is_some());
         assert_eq!(unpacked, identity);
         identity.status = None;
-        assert_eq!(kept(&identity).unpack().unwrap(), identity);
+        assert_eq!(packed(&identity).unpack().unwrap(), identity);
     }
 
     #[test]
-    fn an_event_of_a_watch_is_read_as_a_list_is() {
+    fn a_watch_event_is_read_like_an_item_of_a_list() {
         let event = json!({"type": "ADDED", "object": sent(&identity())});
-        let event: kube::core::WatchEvent<Kept> = serde_json::from_str(&event.to_string()).unwrap();
-        let kube::core::WatchEvent::Added(kept) = event else {
+        let event: kube::core::WatchEvent<PackedIdentity> =
+            serde_json::from_str(&event.to_string()).unwrap();
+        let kube::core::WatchEvent::Added(packed) = event else {
             panic!("{event:?}");
         };
-        assert_eq!(kept.meta().resource_version.as_deref(), Some("7"));
-        let reference = kept.reference();
+        assert_eq!(packed.meta().resource_version.as_deref(), Some("7"));
+        let reference = packed.reference();
         assert_eq!(
             (Some(reference.name), reference.namespace),
             (
@@ -277,29 +277,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_seen_without_unpacking() {
-        let kept = kept(&identity());
-        let glance = kept.glance().unwrap();
-        assert_eq!((glance.phase(), glance.left()), (Phase::Offboarding, 1));
+    fn the_summary_has_phase_leftovers_and_conditions() {
+        let packed = packed(&identity());
+        let summary = packed.summary().unwrap();
+        assert_eq!(
+            (summary.phase(), summary.leftovers()),
+            (Phase::Offboarding, 1)
+        );
         let conditions = identity().status.unwrap().conditions;
         let want: Vec<_> = conditions
             .iter()
-            .map(|c| Held {
+            .map(|c| ConditionSummary {
                 condition: Cow::from(&c.type_),
                 status: Cow::from(&c.status),
             })
             .collect();
-        assert_eq!(glance.conditions(), want);
-        let mut fresh = identity();
-        fresh.status = None;
-        let kept = super::tests::kept(&fresh);
-        assert_eq!(kept.glance().unwrap().phase(), Phase::Provisioning);
+        assert_eq!(summary.conditions(), want);
+        let mut new = identity();
+        new.status = None;
+        let packed = super::tests::packed(&new);
+        assert_eq!(packed.summary().unwrap().phase(), Phase::Provisioning);
     }
 
     #[test]
-    fn one_takes_less_than_three_kilobytes() {
-        let kept = kept(&identity());
-        let size = size_of::<Kept>() + kept.packed.len();
+    fn a_packed_identity_takes_less_than_three_kilobytes() {
+        let packed = packed(&identity());
+        let size = size_of::<PackedIdentity>() + packed.text.len();
         assert!(size < 3_000, "{size} bytes");
     }
 }

@@ -1,4 +1,6 @@
-//! What runs out, as metrics. Labels are bounded: projects of the rules, the fullest policies, one cluster.
+//! Quotas and rates as metrics. Labels are bounded: projects of the rules, the fullest policies, one cluster.
+
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use namesake_gcp::{Gcp, Rate};
@@ -6,65 +8,63 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use std::sync::Arc;
 
-use crate::controllers::quota::Line;
+use super::new;
+use crate::controllers::quota::report::QuotaLine;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Quota {
+struct QuotaLabels {
     of: &'static str,
     whose: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct RateLabels {
     rate: &'static str,
     whose: String,
 }
 
-/// Quotas that were counted, and rates that were asked for.
-#[derive(Default)]
-pub(super) struct Quotas {
-    used: Family<Quota, Gauge>,
-    limit: Family<Quota, Gauge>,
-    full: Family<Quota, Gauge>,
-    left: Family<Asked, Gauge>,
-    paused: Family<Asked, Gauge>,
+/// Quotas as they were last counted, and rates.
+pub(super) struct QuotaMetrics {
+    used: Family<QuotaLabels, Gauge>,
+    limit: Family<QuotaLabels, Gauge>,
+    full_seconds: Family<QuotaLabels, Gauge>,
+    rate_left: Family<RateLabels, Gauge>,
+    paused_seconds: Family<RateLabels, Gauge>,
     google: ArcSwapOption<Gcp>,
 }
 
-impl Quotas {
-    pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "quota_used",
-            "How much of a quota is used",
-            self.used.clone(),
-        );
-        registry.register("quota_limit", "How much there is", self.limit.clone());
-        registry.register(
-            "quota_full_seconds",
-            "When it is used up if it goes on like this, in seconds from the last count",
-            self.full.clone(),
-        );
-        registry.register(
-            "google_rate_left",
-            "Requests that may be made now; below zero: so many wait",
-            self.left.clone(),
-        );
-        registry.register(
-            "google_paused_seconds",
-            "How long Google makes such requests wait",
-            self.paused.clone(),
-        );
+impl QuotaMetrics {
+    pub(super) fn new(r: &mut Registry) -> Self {
+        Self {
+            used: new(r, "quota_used", "How much of a quota is used"),
+            limit: new(r, "quota_limit", "The quota"),
+            full_seconds: new(
+                r,
+                "quota_full_seconds",
+                "When it will be exhausted if usage grows as before, in seconds from the last count",
+            ),
+            rate_left: new(
+                r,
+                "google_rate_left",
+                "Requests that may be made now; below zero, the number of requests that wait",
+            ),
+            paused_seconds: new(
+                r,
+                "google_paused_seconds",
+                "How long Google makes such requests wait",
+            ),
+            google: ArcSwapOption::empty(),
+        }
     }
 
-    pub(super) fn counted(&self, lines: &[Line]) {
-        for family in [&self.used, &self.limit, &self.full] {
+    pub(super) fn set(&self, lines: &[QuotaLine]) {
+        for family in [&self.used, &self.limit, &self.full_seconds] {
             family.clear();
         }
         for line in lines {
-            let labels = Quota {
-                of: line.of.as_str(),
+            let labels = QuotaLabels {
+                of: line.kind.as_str(),
                 whose: line.whose.clone(),
             };
             let narrow = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
@@ -73,7 +73,8 @@ impl Quotas {
                 self.limit.get_or_create(&labels).set(narrow(limit));
             }
             if let Some(time) = line.full_in {
-                self.full.get_or_create(&labels).set(time.as_secs());
+                let gauge = self.full_seconds.get_or_create(&labels);
+                gauge.set(time.as_secs());
             }
         }
     }
@@ -82,17 +83,17 @@ impl Quotas {
         self.google.store(Some(Arc::new(google)));
     }
 
-    /// How the rates stand now.
-    pub(super) fn look(&self) {
+    /// Reads the current rates.
+    pub(super) fn update_rates(&self) {
         let Some(google) = self.google.load_full() else {
             return;
         };
-        self.left.clear();
-        self.paused.clear();
+        self.rate_left.clear();
+        self.paused_seconds.clear();
         for status in google.rate_statuses() {
-            // Folders are many: what is said of buckets is said together.
+            // There are many folders, so all of storage is one series.
             let storage = matches!(status.rate, Rate::StorageRead | Rate::StorageWrite);
-            let labels = Asked {
+            let labels = RateLabels {
                 rate: status.rate.as_str(),
                 whose: if storage {
                     String::new()
@@ -101,11 +102,12 @@ impl Quotas {
                 },
             };
             let paused = i64::try_from(status.paused.as_secs()).unwrap_or(i64::MAX);
-            let longest = self.paused.get_or_create(&labels).get().max(paused);
-            self.paused.get_or_create(&labels).set(longest);
+            let longest = self.paused_seconds.get_or_create(&labels).get().max(paused);
+            self.paused_seconds.get_or_create(&labels).set(longest);
             if let Some(left) = status.left.filter(|_| !storage) {
+                let gauge = self.rate_left.get_or_create(&labels);
                 #[expect(clippy::cast_possible_truncation, reason = "at most some thousands")]
-                self.left.get_or_create(&labels).set(left.floor() as i64);
+                gauge.set(left.floor() as i64);
             }
         }
     }
@@ -114,22 +116,21 @@ impl Quotas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controllers::quota::Of;
+    use crate::controllers::quota::report::QuotaKind;
 
     #[test]
-    fn what_is_not_there_any_more_is_not_shown() {
-        let quotas = Quotas::default();
+    fn a_quota_that_is_not_counted_any_more_is_not_shown() {
         let mut registry = Registry::default();
-        quotas.register(&mut registry);
-        let line = |whose: &str| Line {
-            of: Of::GoogleAccounts,
+        let quotas = QuotaMetrics::new(&mut registry);
+        let line = |whose: &str| QuotaLine {
+            kind: QuotaKind::GoogleAccounts,
             whose: whose.to_owned(),
             used: 82,
             limit: Some(100),
             full_in: None,
         };
-        quotas.counted(&[line("acme"), line("old")]);
-        quotas.counted(&[line("acme")]);
+        quotas.set(&[line("acme"), line("old")]);
+        quotas.set(&[line("acme")]);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         assert!(

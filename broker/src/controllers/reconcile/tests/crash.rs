@@ -1,5 +1,5 @@
-//! A whole life, with the broker killed after each step, before it could write the step down, and in each call to Google: it
-//! ends as if nothing had happened. Steps in the cluster, and the proof, are as if they went well; Google is the emulator.
+//! The whole life of an identity, with the broker killed after each step, before its outcome was written, or during a call to Google:
+//! it ends as if nothing had happened. Steps in the cluster and proofs always succeed; Google is the emulator.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use namesake_api::{IdentityStatus, Phase};
 
 use super::*;
 use crate::controllers::reconcile::memory::Memory;
-use crate::controllers::reconcile::run_step::settle;
+use crate::controllers::reconcile::step_run::settle::settle;
 use crate::identity::phase;
-use crate::identity::plan::{Aim, Change, ServiceAccount, plan};
-use crate::identity::reason::ConditionReason;
+use crate::identity::plan::{Change, Goal, ServiceAccountState, plan};
+use namesake_core::Reason;
 
-/// A name, and what happens to the identity.
+/// The name of a stage, and what happens to the identity in it.
 type Stage = (&'static str, fn(&mut Identity));
 
-/// What happens to an identity in its life, in this order.
+/// The stages of an identity's life, in this order.
 const STAGES: [Stage; 9] = [
-    ("made", |_| {}),
-    ("granted otherwise", |identity| {
+    ("created", |_| {}),
+    ("with other grants", |identity| {
         let mut bucket = identity.spec.grants[0].clone();
         bucket.folder = None;
         identity.spec.grants[0].role = "roles/storage.objectViewer".into();
@@ -36,7 +36,7 @@ const STAGES: [Stage; 9] = [
         identity.spec.google_service_account = None;
         identity.metadata.generation = Some(3);
     }),
-    ("dropped of its grants", |identity| {
+    ("without grants", |identity| {
         identity.spec.grants.clear();
         identity.metadata.generation = Some(4);
     }),
@@ -47,14 +47,14 @@ fn enter(identity: &mut Identity, to: Phase) {
     phase::enter(status, to, Timestamp::UNIX_EPOCH);
 }
 
-/// One life, and the broker that leads it.
+/// One life of an identity, and the broker that reconciles it.
 struct Life {
     world: World,
     identity: Identity,
     memory: Memory,
-    account: ServiceAccount,
+    account: ServiceAccountState,
     stage: usize,
-    /// How long whoever left stays away after the account is deleted.
+    /// How long the offboarded user stays away after the account is deleted.
     away: SignedDuration,
 }
 
@@ -76,7 +76,7 @@ impl Life {
             world: World::new().await,
             identity: fixtures::identity(),
             memory: Memory::default(),
-            account: ServiceAccount::Absent,
+            account: ServiceAccountState::Absent,
             stage: 0,
             away: SignedDuration::ZERO,
         };
@@ -95,7 +95,7 @@ impl Life {
         }
     }
 
-    /// The broker is another process from here on.
+    /// The broker is a new process from now on.
     async fn restart(&mut self) {
         let config = Config {
             timings: crate::server::config::Timings::scaled(10_000),
@@ -105,38 +105,39 @@ impl Life {
         self.memory = Memory::default();
     }
 
-    fn aim(&self) -> Aim {
-        phase::aim(self.identity.phase(), self.stage >= 5)
+    fn aim(&self) -> Goal {
+        phase::goal(self.identity.phase(), self.stage >= 5)
     }
 
     fn next(&self) -> Option<Change> {
         let status = self.identity.status.clone().unwrap_or_default();
-        let desired = Desired::of(&self.identity.spec).towards(self.aim());
+        let desired = Desired::of(&self.identity.spec).with_goal(self.aim());
         let observed = self
             .memory
             .observed(&self.identity, &status, self.account, &desired);
         plan(&desired, &observed).into_iter().next()
     }
 
-    /// Does one step, or dies in it. False: this stage of life is at its end.
+    /// Executes one step, or dies in it. False at the end of this stage.
     async fn step(&mut self, death: Death) -> bool {
         let Some(change) = self.next() else {
             return false;
         };
-        let done = self.take(&change).await;
+        let done = self.execute(&change).await;
         if death != Death::BeforeTheStatus
             && let Ok(done) = &done
         {
-            self.memory.did(&change, done.repaired);
+            self.memory.step_succeeded(&change, done.repaired);
             let mut status = self.identity.status.clone().unwrap_or_default();
             let now = Timestamp::UNIX_EPOCH;
-            let towards = (self.aim(), self.account);
+            let goal = self.aim();
             settle(
                 &self.identity,
                 &mut status,
                 std::iter::once(done),
                 &self.memory,
-                towards,
+                goal,
+                self.account,
                 now,
             );
             self.identity.status = Some(status);
@@ -147,27 +148,27 @@ impl Life {
         true
     }
 
-    async fn take(
+    async fn execute(
         &mut self,
         change: &Change,
-    ) -> Result<step::Done, crate::identity::failure::Failure> {
-        let mut done = step::Done::default();
+    ) -> Result<StepOutcome, crate::identity::step_failure::StepFailure> {
+        let mut done = StepOutcome::default();
         match change {
             Change::CreateServiceAccount
             | Change::RepairServiceAccount
-            | Change::OwnServiceAccount => {
-                self.account = ServiceAccount::Right;
-                done.service_account = Some(ServiceAccount::Right);
+            | Change::SetServiceAccountOwner => {
+                self.account = ServiceAccountState::Right;
+                done.service_account = Some(ServiceAccountState::Right);
                 done.service_account_uid = Some("u-1".into());
             }
             Change::DeleteServiceAccount => {
-                self.account = ServiceAccount::Absent;
-                done.service_account = Some(ServiceAccount::Absent);
-                done.forget_service_account = true;
+                self.account = ServiceAccountState::Absent;
+                done.service_account = Some(ServiceAccountState::Absent);
+                done.service_account_deleted = true;
             }
             Change::Prove | Change::ProveAgain | Change::Drain => {}
             change => {
-                let step = step::take(
+                let step = step::execute(
                     &self.identity,
                     &self.world.context,
                     change,
@@ -175,8 +176,8 @@ impl Life {
                 );
                 // Google stopped answering: the broker is killed while it waits.
                 let killed = |_| {
-                    crate::identity::failure::Failure::passing(
-                        ConditionReason::Timeout,
+                    crate::identity::step_failure::StepFailure::passing(
+                        Reason::Timeout,
                         "in the middle",
                     )
                 };
@@ -189,7 +190,7 @@ impl Life {
         Ok(done)
     }
 
-    /// What there is at the end of a stage, without times and Google's own numbers.
+    /// The state at the end of a stage, without times and Google's own ids.
     fn state(&self) -> Value {
         let listing = self.world.emulator.state().listing();
         let mut accounts = listing["serviceAccounts"].clone();
@@ -228,7 +229,7 @@ impl Life {
             "grants": grants, "bindings": bindings, "uid": service_account_uid})
     }
 
-    /// Lives to the end; `dies` says how each step ends. Returns the state at the end of each stage, and how many steps it took.
+    /// Lives to the end; `dies` says how each step ends. Returns the state at the end of each stage, and the number of steps.
     async fn live(mut self, dies: impl Fn(usize) -> Death) -> (Vec<(&'static str, Value)>, usize) {
         let (mut states, mut steps) = (Vec::new(), 0);
         for (stage, (name, begin)) in STAGES.into_iter().enumerate() {
@@ -237,7 +238,7 @@ impl Life {
             if name == "returned" {
                 self.world.emulator.state().clock().advance(self.away);
             }
-            // What is about the identity as it was is void, as the controller has it.
+            // The controller forgets what was about the earlier spec or phase.
             self.memory = Memory::default();
             while self.step(dies(steps)).await {
                 steps += 1;
@@ -249,8 +250,8 @@ impl Life {
     }
 }
 
-/// Says at which stage two lives differ first.
-fn same(lived: &[(&str, Value)], straight: &[(&str, Value)], what: &str) {
+/// Fails at the first stage at which two lives differ.
+fn assert_same(lived: &[(&str, Value)], straight: &[(&str, Value)], what: &str) {
     assert_eq!(lived.len(), straight.len(), "{what}");
     for ((name, lived), (_, straight)) in lived.iter().zip(straight) {
         assert_eq!(lived, straight, "{what}: {name}");
@@ -258,7 +259,7 @@ fn same(lived: &[(&str, Value)], straight: &[(&str, Value)], what: &str) {
 }
 
 #[tokio::test]
-async fn a_whole_life_leaves_what_it_should_at_each_stage() {
+async fn each_stage_of_a_life_ends_in_the_expected_state() {
     let (states, _) = Life::new().await.live(|_| Death::Never).await;
     let members = |name: &str| {
         let (_, state) = states.iter().find(|(stage, _)| *stage == name).unwrap();
@@ -268,11 +269,11 @@ async fn a_whole_life_leaves_what_it_should_at_each_stage() {
         let (_, state) = states.iter().find(|(stage, _)| *stage == name).unwrap();
         state["accounts"].as_array().unwrap().clone()
     };
-    assert_eq!(members("made").len(), 2);
-    let granted = format!("{:?}", members("granted otherwise"));
-    assert_eq!(members("granted otherwise").len(), 3);
+    assert_eq!(members("created").len(), 2);
+    let granted = format!("{:?}", members("with other grants"));
+    assert_eq!(members("with other grants").len(), 3);
     assert!(granted.contains("objectViewer"), "{granted}");
-    // The grants stay while it rests; nobody acts as it.
+    // The grants stay while it is suspended.
     assert_eq!(members("suspended").len(), 2);
     assert_eq!(accounts("suspended")[0]["disabled"], true);
     assert_eq!(members("resumed").len(), 3);
@@ -281,7 +282,7 @@ async fn a_whole_life_leaves_what_it_should_at_each_stage() {
     assert_eq!(accounts("offboarded")[0]["deleted"], false);
     assert_eq!(members("deleted after the grace"), Vec::<Value>::new());
     assert_eq!(accounts("deleted after the grace")[0]["deleted"], true);
-    // The same account, and no second one.
+    // The same account again.
     assert_eq!(accounts("returned").len(), 1);
     assert_eq!(accounts("returned")[0]["deleted"], false);
     assert_eq!(members("returned").len(), 3);
@@ -291,25 +292,25 @@ async fn a_whole_life_leaves_what_it_should_at_each_stage() {
         "{direct}"
     );
     assert_eq!(accounts("in another mode")[0]["deleted"], true);
-    assert_eq!(members("dropped of its grants"), Vec::<Value>::new());
+    assert_eq!(members("without grants"), Vec::<Value>::new());
 }
 
 #[tokio::test]
-async fn a_broker_that_dies_after_any_step_ends_as_one_that_does_not() {
+async fn a_broker_that_dies_after_any_step_reaches_the_same_state() {
     let (straight, steps) = Life::new().await.live(|_| Death::Never).await;
     for (death, every) in [(Death::BeforeTheStatus, 1), (Death::AfterTheStatus, 3)] {
         for at in (0..steps).step_by(every) {
             let dies = |step| if step == at { death } else { Death::Never };
             let (states, _) = Life::new().await.live(dies).await;
-            same(&states, &straight, &format!("{death:?} of step {at}"));
+            assert_same(&states, &straight, &format!("{death:?} of step {at}"));
         }
     }
 }
 
 #[tokio::test]
-async fn a_broker_that_dies_again_and_again_still_gets_through() {
+async fn a_broker_that_dies_again_and_again_reaches_the_same_state() {
     let (straight, _) = Life::new().await.live(|_| Death::Never).await;
-    // Proofs and sightings count in a row: whoever dies in each of them never ends.
+    // Proofs and sightings count only in a row, so a broker that dies in each of them would never finish.
     let dies = |step| {
         if step % 5 == 0 {
             Death::AfterTheStatus
@@ -318,11 +319,11 @@ async fn a_broker_that_dies_again_and_again_still_gets_through() {
         }
     };
     let (states, _) = Life::new().await.live(dies).await;
-    same(&states, &straight, "every fifth step");
+    assert_same(&states, &straight, "every fifth step");
 }
 
 #[tokio::test]
-async fn a_broker_that_dies_in_any_call_to_google_ends_as_one_that_does_not() {
+async fn a_broker_that_dies_in_any_call_to_google_reaches_the_same_state() {
     let life = Life::new().await;
     let before = life.world.last();
     let state = life.world.emulator.state().clone();
@@ -344,14 +345,14 @@ async fn a_broker_that_dies_in_any_call_to_google_ends_as_one_that_does_not() {
 }
 
 #[tokio::test]
-async fn who_comes_back_too_late_gets_another_account_wherever_the_broker_dies() {
+async fn a_user_who_returns_too_late_gets_another_account_wherever_the_broker_dies() {
     let (straight, steps) = Life::away_for(LONG).await.live(|_| Death::Never).await;
     let (_, returned) = straight.iter().find(|(s, _)| *s == "returned").unwrap();
     let accounts = returned["accounts"].as_array().unwrap();
     let live: Vec<_> = accounts.iter().filter(|a| a["deleted"] == false).collect();
     assert_eq!((accounts.len(), live.len()), (2, 1), "{accounts:?}");
     assert_eq!(returned["members"].as_array().unwrap().len(), 3);
-    // Until they leave, it is the same life as above.
+    // Until the user is offboarded, it is the same life as above.
     for at in steps / 2..steps {
         let dies = |step| {
             if step == at {
@@ -361,6 +362,6 @@ async fn who_comes_back_too_late_gets_another_account_wherever_the_broker_dies()
             }
         };
         let (states, _) = Life::away_for(LONG).await.live(dies).await;
-        same(&states, &straight, &format!("step {at}"));
+        assert_same(&states, &straight, &format!("step {at}"));
     }
 }

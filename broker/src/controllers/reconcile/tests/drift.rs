@@ -1,38 +1,36 @@
-//! What others did to an identity's Google side.
+//! Changes that others make to an identity's Google side.
 
 use super::*;
 use crate::google::principal;
 
 #[tokio::test]
-async fn others_in_the_policy_of_our_account_are_reported_and_removed_only_by_rule() {
+async fn foreign_members_of_our_account_are_reported_and_removed_only_by_rule() {
     let (world, identity) = (World::new().await, fixtures::identity());
-    google::find(&identity, &world.context).await.unwrap();
+    google_account::ensure(&identity, &world.context)
+        .await
+        .unwrap();
     let (role, theirs) = ("roles/iam.serviceAccountTokenCreator", "user:eve@acme.com");
     let put = |policy: &mut Policy| policy.add(role, theirs, None);
     let on = account(&identity);
     world.context.gcp.modify_policy(&on, put).await.unwrap();
-    let said = google::bind(&identity, &world.context).await.unwrap();
-    let said = said.exclusive.unwrap();
-    assert_eq!(said.reason, "ForeignMembers");
-    assert!(said.message.contains(theirs), "{}", said.message);
+    let outcome = policies::bind(&identity, &world.context).await.unwrap();
+    let finding = outcome.foreign_members.unwrap();
+    assert_eq!(finding.reason, Reason::ForeignMembers);
+    assert!(finding.message.contains(theirs), "{}", finding.message);
     assert!(world.has(&on, role, theirs).await);
     let rules = fixtures::rules_with("  foreignMembers: remove\n");
     world.context.rules.set(rules);
-    let said = google::bind(&identity, &world.context).await.unwrap();
-    assert!(!said.repaired && said.exclusive.unwrap().message.contains(theirs));
+    let outcome = policies::bind(&identity, &world.context).await.unwrap();
+    assert!(!outcome.repaired && outcome.foreign_members.unwrap().message.contains(theirs));
     assert!(!world.has(&on, role, theirs).await);
-    let binding = principal::binding(&identity);
-    assert!(
-        world
-            .has(&on, google::WORKLOAD_IDENTITY_USER, &binding)
-            .await
-    );
+    let binding = principal::member_by_name(&identity);
+    assert!(world.has(&on, WORKLOAD_IDENTITY_USER, &binding).await);
 }
 
 #[tokio::test]
-async fn others_in_the_policy_of_a_pinned_account_always_stay() {
+async fn foreign_members_of_a_pinned_account_always_stay() {
     let (world, identity) = (World::new().await, pinned());
-    world.others("alice-ml");
+    world.create_foreign_account("alice-ml");
     world
         .context
         .rules
@@ -41,16 +39,21 @@ async fn others_in_the_policy_of_a_pinned_account_always_stay() {
     let put = |policy: &mut Policy| policy.add(role, theirs, None);
     let on = account(&identity);
     world.context.gcp.modify_policy(&on, put).await.unwrap();
-    let said = google::bind(&identity, &world.context).await.unwrap();
-    assert_eq!(said.exclusive.unwrap().reason, "ForeignMembers");
+    let outcome = policies::bind(&identity, &world.context).await.unwrap();
+    assert_eq!(
+        outcome.foreign_members.unwrap().reason,
+        Reason::ForeignMembers
+    );
     assert!(world.has(&on, role, theirs).await);
 }
 
 #[tokio::test]
-async fn an_account_that_was_deleted_outside_is_brought_back_and_not_made_anew() {
+async fn an_account_that_others_deleted_is_undeleted() {
     let (world, mut identity) = (World::new().await, fixtures::identity());
-    let made = google::find(&identity, &world.context).await.unwrap();
-    let id = made.google_id.clone().unwrap();
+    let made = google_account::ensure(&identity, &world.context)
+        .await
+        .unwrap();
+    let id = made.google_account_id.clone().unwrap();
     identity
         .status
         .get_or_insert_default()
@@ -59,30 +62,43 @@ async fn an_account_that_was_deleted_outside_is_brought_back_and_not_made_anew()
     gcp.delete_service_account("acme-identities", &id)
         .await
         .unwrap();
-    let back = google::find(&identity, &world.context).await.unwrap();
-    assert_eq!((back.repaired, back.google_id), (true, Some(id.clone())));
-    // Gone for good after 30 days: another account, that inherits nothing.
+    let back = google_account::ensure(&identity, &world.context)
+        .await
+        .unwrap();
+    assert_eq!(
+        (back.repaired, back.google_account_id),
+        (true, Some(id.clone()))
+    );
+    // After 30 days it is deleted for good: another account is created, which inherits nothing.
     gcp.delete_service_account("acme-identities", &id)
         .await
         .unwrap();
     let month = jiff::SignedDuration::from_hours(31 * 24);
     world.emulator.state().clock().advance(month);
-    let anew = google::find(&identity, &world.context).await.unwrap();
-    assert!(anew.repaired && anew.google_id != Some(id));
+    let other = google_account::ensure(&identity, &world.context)
+        .await
+        .unwrap();
+    assert!(other.repaired && other.google_account_id != Some(id));
 }
 
 #[tokio::test]
-async fn an_account_bound_by_uid_is_bound_to_this_one_and_no_namesake() {
+async fn a_binding_by_uid_is_for_this_ksa_only() {
     let (world, mut identity) = (World::new().await, fixtures::identity());
     identity.spec.bind_by = namesake_api::BindBy::Uid;
     identity.status.get_or_insert_default().service_account_uid = Some("u-1".into());
-    google::find(&identity, &world.context).await.unwrap();
-    google::bind(&identity, &world.context).await.unwrap();
-    let (on, role) = (account(&identity), google::WORKLOAD_IDENTITY_USER);
+    google_account::ensure(&identity, &world.context)
+        .await
+        .unwrap();
+    policies::bind(&identity, &world.context).await.unwrap();
+    let (on, role) = (account(&identity), WORKLOAD_IDENTITY_USER);
     assert!(
         world
-            .has(&on, role, &principal::by_uid("123", "acme", "u-1"))
+            .has(&on, role, &principal::member_by_uid("123", "acme", "u-1"))
             .await
     );
-    assert!(!world.has(&on, role, &principal::binding(&identity)).await);
+    assert!(
+        !world
+            .has(&on, role, &principal::member_by_name(&identity))
+            .await
+    );
 }

@@ -1,0 +1,88 @@
+//! The RoleBindings of an identity's KSA: created, checked, deleted.
+
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use namesake_api::{Identity, names};
+
+use super::create_if_absent;
+use super::error::{EnsureError, usable};
+use crate::cluster::requests::{delete_this_object, is_not_found, namespace_and_name};
+use crate::identity::objects::{self, Judgement};
+
+const KIND: &str = "RoleBinding";
+
+fn api(client: &Client, identity: &Identity) -> Api<RoleBinding> {
+    Api::namespaced(client.clone(), &identity.namespace().unwrap_or_default())
+}
+
+fn described(binding: &RoleBinding) -> String {
+    let (namespace, name) = namespace_and_name(binding);
+    format!("{KIND} {namespace}/{name}")
+}
+
+/// Creates the RoleBindings that do not exist.
+pub(super) async fn ensure(client: &Client, identity: &Identity) -> Result<(), EnsureError> {
+    let api = api(client, identity);
+    let wanted = objects::role_bindings(identity);
+    let created = wanted.iter().map(|binding| ensure_one(&api, binding));
+    futures::future::try_join_all(created).await.map(|_| ())
+}
+
+async fn ensure_one(api: &Api<RoleBinding>, wanted: &RoleBinding) -> Result<(), EnsureError> {
+    let failed = || EnsureError::kube(described(wanted));
+    let created = create_if_absent(api, wanted).await.map_err(failed())?;
+    if created.is_some() {
+        return Ok(());
+    }
+    let existing = api.get(&wanted.name_any()).await.map_err(failed())?;
+    let judgement = objects::judge_role_binding(&existing, wanted);
+    usable(KIND, &existing, judgement).map(|_| ())
+}
+
+/// Deletes the RoleBindings of an identity, except those of these names.
+pub(super) async fn delete_all_but(
+    client: &Client,
+    identity: &Identity,
+    kept: &[String],
+) -> Result<(), EnsureError> {
+    let (namespace, name) = namespace_and_name(identity);
+    let api = api(client, identity);
+    let labels = format!("{}={name}", names::IDENTITY_LABEL);
+    let found = api.list(&ListParams::default().labels(&labels)).await;
+    let what = format!("a list of the RoleBindings of service account {namespace}/{name}");
+    let found = found.map_err(EnsureError::kube(what))?;
+    let dropped = found.items.iter().filter(|binding| {
+        !kept.contains(&binding.name_any()) && objects::owns(identity, &binding.metadata)
+    });
+    for binding in dropped {
+        let params = delete_this_object(binding);
+        match api.delete(&binding.name_any(), &params).await {
+            Err(error) if !is_not_found(&error) => {
+                let what = format!("the deletion of {}", described(binding));
+                return Err(EnsureError::kube(what)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether all RoleBindings of an identity exist and are as they should be.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn have_role_bindings(client: &Client, identity: &Identity) -> Result<bool, EnsureError> {
+    let api = api(client, identity);
+    for wanted in objects::role_bindings(identity) {
+        let what = format!("a read of {}", described(&wanted));
+        let found = api.get_opt(&wanted.name_any()).await;
+        let found = found.map_err(EnsureError::kube(what))?;
+        let is_right = found
+            .is_some_and(|found| objects::judge_role_binding(&found, &wanted) == Judgement::Right);
+        if !is_right {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,199 @@
+//! What the broker does to a single pod at its gate, and to its Identity.
+
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::Patch;
+use kube::{Api, ResourceExt};
+use namesake_api::{Identity, names};
+use namesake_core::Reason;
+use serde_json::json;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::NamespaceGates;
+use crate::cluster::ensure;
+use crate::cluster::identity_status;
+use crate::cluster::requests::{is_not_found, patch_params};
+use crate::controllers::gates::decide::GatedPod;
+use crate::identity::conditions;
+use crate::identity::phase;
+
+/// Most reports on one pod.
+const MOST_REPORTS: u32 = 10;
+
+/// `status.reason` of a pod that fails at its gate.
+const FAILED: &str = Reason::IdentityFailed.as_str();
+
+impl NamespaceGates {
+    fn pods_api(&self) -> Api<Pod> {
+        Api::namespaced(self.gates.client.clone(), &self.namespace)
+    }
+
+    /// Whether the watch shows the current version of this Identity, or its current absence: no pod may fail because a watch lags.
+    pub(super) async fn is_watch_current(&self, name: &str) -> bool {
+        let version = |identity: Option<Identity>| identity.map(|one| one.resource_version());
+        let shown = version(self.identity(name));
+        let current = ensure::get_identity(&self.gates.client, &self.namespace, name).await;
+        current.is_ok_and(|current| version(current) == shown)
+    }
+
+    /// Makes exactly this pod fail. Its controller, and so Metaflow, shows reason and message.
+    pub(super) async fn fail_pod(&mut self, pod: &GatedPod, message: &str) {
+        let status = json!({"phase": "Failed", "reason": FAILED, "message": message});
+        let patch = Patch::Merge(json!({"metadata": {"uid": pod.uid}, "status": status}));
+        let (pods, params) = (self.pods_api(), patch_params());
+        match pods.patch_status(&pod.name, &params, &patch).await {
+            Ok(_) => {
+                info!(pod = %pod.name, service_account = %pod.service_account, message, "a pod failed because it waited too long");
+                let about = reference(pod, &self.namespace);
+                let events = &self.gates.events;
+                events.warning(&about, "End", FAILED, message).await;
+                self.forget_pod(&pod.name);
+            }
+            Err(error) if is_not_found(&error) => {
+                self.forget_pod(&pod.name);
+            }
+            Err(error) => {
+                warn!(%error, pod = %pod.name, "could not end a pod that waited too long: trying again");
+            }
+        }
+    }
+
+    /// Sets `Stalled` on the Identity of a pod that waited too long, so that new Jobs are refused at once.
+    pub(super) async fn mark_stalled(&self, account: &str) {
+        let Some(identity) = self.identity(account) else {
+            return;
+        };
+        let now = (self.gates.config.clock)();
+        let generation = identity.metadata.generation;
+        let updated = identity_status::update(&self.gates.client, &identity, |current, status| {
+            current.metadata.generation == generation && conditions::stall(status, generation, now)
+        });
+        if let Err(error) = updated.await {
+            warn!(%error, name = %account, "could not mark an identity as stalled");
+        }
+    }
+
+    /// Removes the gate from exactly this pod. Returns the pod if nothing remains to be done.
+    pub(super) async fn open_gate(&self, pod: GatedPod) -> Option<GatedPod> {
+        let gate = format!("/spec/schedulingGates/{}", pod.gate_index);
+        let mut patch = vec![
+            json!({"op": "test", "path": "/metadata/uid", "value": pod.uid}),
+            json!({"op": "test", "path": "/spec/serviceAccountName", "value": pod.service_account}),
+            json!({"op": "test", "path": gate, "value": {"name": names::GATE}}),
+            json!({"op": "remove", "path": gate}),
+        ];
+        if pod.waiting_annotation.is_some() {
+            let annotation = names::WAITING_ANNOTATION.replace('/', "~1");
+            let path = format!("/metadata/annotations/{annotation}");
+            patch.push(json!({"op": "remove", "path": path}));
+        }
+        let patch = match serde_json::from_value(json!(patch)) {
+            Ok(patch) => Patch::<()>::Json(patch),
+            Err(error) => {
+                warn!(%error, pod = %pod.name, "invalid patch to open a gate");
+                return None;
+            }
+        };
+        let (pods, params) = (self.pods_api(), patch_params());
+        match pods.patch(&pod.name, &params, &patch).await {
+            Ok(_) => {
+                let now = (self.gates.config.clock)();
+                let waited = pod
+                    .created
+                    .map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
+                self.gates.metrics.gate_opened(waited);
+                info!(pod = %pod.name, service_account = %pod.service_account, waited_s = waited, "gate opened");
+                Some(pod)
+            }
+            Err(error) if is_not_found(&error) => Some(pod),
+            // The pod was changed, or the gate is open already: the watch is about to show it.
+            Err(kube::Error::Api(status)) if status.code == 422 => {
+                debug!(pod = %pod.name, "the pod is not as the watch last showed it");
+                None
+            }
+            Err(error) => {
+                warn!(%error, pod = %pod.name, "could not open a gate: trying again");
+                None
+            }
+        }
+    }
+
+    /// Writes on the pod why it waits: once for each reason and not too often; at once only if somebody has to act.
+    pub(super) async fn report_wait(&mut self, pod: &GatedPod, reason: Reason, message: &str) {
+        let annotation = pod.waiting_annotation.as_deref();
+        let reported = annotation.and_then(|text| text.split(':').next());
+        let pods = self.pods_api();
+        let Some(waiting) = self.pods.get_mut(&pod.name) else {
+            return;
+        };
+        let period = self.gates.config.timings.gates;
+        // The first report comes later: most identities work soon.
+        let period = if waiting.reports == 0 {
+            2 * period
+        } else {
+            period
+        };
+        let too_early = waiting.last_report.elapsed() < period && !reason.is_lasting();
+        if reported == Some(reason.as_str()) || waiting.reports >= MOST_REPORTS || too_early {
+            return;
+        }
+        waiting.reports += 1;
+        waiting.last_report = Instant::now();
+        let text = format!("{reason}: {message}");
+        let annotations = json!({names::WAITING_ANNOTATION: &text});
+        let patch = json!({"metadata": {"uid": pod.uid, "annotations": annotations}});
+        let patch = Patch::Merge(patch);
+        if let Err(error) = pods
+            .patch_metadata(&pod.name, &patch_params(), &patch)
+            .await
+        {
+            warn!(%error, pod = %pod.name, "could not write on a pod why it waits");
+            return;
+        }
+        // Only after the write: if the pod does not have the annotation, the patch that opens its gate must not remove it.
+        waiting.pod.waiting_annotation = Some(text);
+        let about = reference(pod, &self.namespace);
+        let events = &self.gates.events;
+        events
+            .normal(&about, "Wait", reason.as_str(), message)
+            .await;
+    }
+
+    /// Updates the time of last use of an identity that has a pod, unless that was done recently.
+    pub(super) async fn record_use(&self, account: &str) {
+        let Some(identity) = self.identity(account) else {
+            return;
+        };
+        let now = (self.gates.config.clock)();
+        let period = SignedDuration::try_from(self.gates.config.timings.last_used)
+            .unwrap_or(SignedDuration::MAX);
+        // The creation of an Identity counts as a use.
+        let is_recent = |identity: &Identity| {
+            let last = phase::last_used(identity);
+            last.is_some_and(|last| now.duration_since(last) < period)
+        };
+        let updated = identity_status::update(&self.gates.client, &identity, |current, status| {
+            let changes = !is_recent(current);
+            if changes {
+                status.last_used_time = Some(Time(now));
+            }
+            changes
+        });
+        if let Err(error) = updated.await {
+            warn!(%error, name = %account, "could not write the time of last use");
+        }
+    }
+}
+
+fn reference(pod: &GatedPod, namespace: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        name: Some(pod.name.clone()),
+        namespace: Some(namespace.to_owned()),
+        uid: Some(pod.uid.clone()),
+        ..ObjectReference::default()
+    }
+}

@@ -1,0 +1,32 @@
+//! What the broker may grant and record. What it never writes it must not record either, because it could never revoke that.
+
+use namesake_api::Identity;
+use namesake_core::Reason;
+
+use crate::controllers::reconcile::context::Context;
+use crate::google::recorded;
+use crate::identity::step_failure::StepFailure;
+
+/// Checks that the broker's configuration allows these roles.
+pub(super) fn check_roles(identity: &Identity, context: &Context) -> Result<(), StepFailure> {
+    match context.config.allowed_roles.refusal(&identity.spec) {
+        Some(why) => Err(StepFailure::lasting(Reason::RoleNotAllowed, why)),
+        None => Ok(()),
+    }
+}
+
+/// Checks that the grants may be recorded as well: only if Google lets the broker revoke them.
+pub(super) async fn check_record(
+    identity: &Identity,
+    context: &Context,
+) -> Result<(), StepFailure> {
+    check_roles(identity, context)?;
+    let status = identity.status.clone().unwrap_or_default();
+    if recorded::is_complete(identity, &status) {
+        return Ok(());
+    }
+    context
+        .permissions
+        .check(&context.gcp, &identity.spec)
+        .await
+}

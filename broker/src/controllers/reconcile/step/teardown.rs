@@ -1,0 +1,140 @@
+//! Steps that remove an identity from the cluster, and its whole Google side. What does not exist any more counts as removed.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use namesake_api::{Identity, Phase};
+use namesake_core::Reason;
+
+use super::revoke::{OnDenied, expected_entries, revoke_entries};
+use super::{google_account_removal, leftovers};
+use crate::cluster::ensure::{self, EnsureError};
+use crate::cluster::requests::{
+    delete_this_version, is_conflict, is_not_found, namespace_and_name,
+};
+use crate::controllers::reconcile::context::Context;
+use crate::controllers::reconcile::outcome::StepOutcome;
+use crate::google::recorded;
+use crate::identity::derive;
+use crate::identity::objects;
+use crate::identity::phase;
+use crate::identity::plan::ServiceAccountState;
+use crate::identity::step_failure::StepFailure;
+
+/// Checks whether every replica of the webhook knows that the identity gets no more pods, and whether its last pod is gone.
+pub(super) async fn drain(
+    identity: &Identity,
+    context: &Context,
+) -> Result<StepOutcome, StepFailure> {
+    let timings = &context.config.timings;
+    let is_offboarding = identity.phase() == Phase::Offboarding;
+    let age = phase::time_in_phase(identity, context.now()).unsigned_abs();
+    // An identity that the rules dropped waits longer: the edit may have been a mistake.
+    let delay = if is_offboarding || context.is_wanted(identity) {
+        timings.drain
+    } else {
+        context.config.collect_after
+    };
+    let pods = running_pods(identity, context).await?;
+    let leftovers = if is_offboarding {
+        let mut leftovers: Vec<_> = pods.iter().map(|pod| format!("Pod {pod}")).collect();
+        leftovers.extend(leftovers::scheduled(identity, context).await);
+        leftovers.sort();
+        Some(leftovers)
+    } else {
+        None
+    };
+    let wait = delay.saturating_sub(age);
+    let repeat_after = if !wait.is_zero() {
+        Some(wait.min(timings.resync))
+    } else if !pods.is_empty() {
+        Some(timings.refused)
+    } else {
+        None
+    };
+    Ok(StepOutcome {
+        repeat_after,
+        leftovers,
+        // An identity with pods is not idle.
+        in_use: !is_offboarding && !pods.is_empty(),
+        ..StepOutcome::default()
+    })
+}
+
+/// Names of the pods that run as the identity, or will.
+async fn running_pods(identity: &Identity, context: &Context) -> Result<Vec<String>, StepFailure> {
+    let (namespace, name) = namespace_and_name(identity);
+    let api = Api::<Pod>::namespaced(context.client.clone(), &namespace);
+    let params = ListParams::default().fields(&format!("spec.serviceAccountName={name}"));
+    let what = format!("a list of the pods of service account {namespace}/{name}");
+    let pods = api.list(&params).await.map_err(EnsureError::kube(what))?;
+    let has_ended = |pod: &Pod| {
+        let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
+        matches!(phase, Some("Succeeded" | "Failed"))
+    };
+    let running = pods.items.iter().filter(|pod| !has_ended(pod));
+    Ok(running.map(ResourceExt::name_any).collect())
+}
+
+/// Deletes the KSA and its RoleBindings.
+pub(super) async fn delete_service_account(
+    identity: &Identity,
+    context: &Context,
+) -> Result<StepOutcome, StepFailure> {
+    ensure::delete_account_and_bindings(&context.client, identity).await?;
+    Ok(StepOutcome {
+        service_account: Some(ServiceAccountState::Absent),
+        service_account_deleted: true,
+        ..StepOutcome::default()
+    })
+}
+
+/// Deletes the Identity unless it was changed since it was read, for example by a use. Its finalizer deletes the rest.
+pub(super) async fn delete_identity(
+    identity: &Identity,
+    context: &Context,
+) -> Result<StepOutcome, StepFailure> {
+    let (namespace, name) = namespace_and_name(identity);
+    let api = Api::<Identity>::namespaced(context.client.clone(), &namespace);
+    match api.delete(&name, &delete_this_version(identity)).await {
+        Err(error) if is_conflict(&error) => {
+            let why = "it was used or changed right before it would have been deleted: it is checked again";
+            Err(StepFailure::passing(Reason::Used, why))
+        }
+        Err(error) if !is_not_found(&error) => {
+            let what = format!("the deletion of Identity {namespace}/{name}");
+            Err(EnsureError::kube(what)(error).into())
+        }
+        _ => Ok(StepOutcome {
+            repeat_after: Some(Duration::from_secs(1)),
+            ..StepOutcome::default()
+        }),
+    }
+}
+
+/// Deletes everything at Google, for an Identity that is being deleted: first the binding, so that nobody acts as the identity; then
+/// the grants; then the account.
+pub(crate) async fn delete_at_google(
+    identity: &Identity,
+    context: &Context,
+) -> Result<(), StepFailure> {
+    // A copy of another cluster's Identity: what is at Google belongs to that cluster.
+    if context.cluster_id.differs_from(&identity.spec.cluster) {
+        return Ok(());
+    }
+    // For an Identity that somebody wrote by hand, the broker has done nothing.
+    if !derive::has_derived_name(identity) || objects::mark(identity).is_err() {
+        return Ok(());
+    }
+    let status = expected_entries(identity, context).await?;
+    let deleted = identity.metadata.deletion_timestamp.as_ref();
+    let delay = deleted.map(|deleted| context.now().duration_since(deleted.0));
+    let on_denied = OnDenied::after(delay.unwrap_or_default());
+    for entries in [recorded::bindings(&status), recorded::grants(&status)] {
+        revoke_entries(identity, context, entries, on_denied).await?;
+    }
+    google_account_removal::delete(identity, context).await?;
+    Ok(ensure::delete_if_unowned(&context.client, identity).await?)
+}

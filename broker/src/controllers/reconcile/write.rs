@@ -1,0 +1,39 @@
+//! Writes of an Identity's status by the reconciler.
+
+use namesake_api::{Identity, IdentityStatus};
+
+use super::ReconcileError;
+use super::context::Context;
+use crate::cluster::identity_status;
+use crate::identity::conditions;
+use crate::identity::finding::Finding;
+
+/// Writes findings about this generation of an Identity.
+pub(super) async fn write_findings(
+    identity: &Identity,
+    context: &Context,
+    findings: &[Finding],
+) -> Result<Identity, ReconcileError> {
+    let now = context.now();
+    let generation = identity.metadata.generation;
+    let record = |current: &Identity, status: &mut IdentityStatus| {
+        current.metadata.generation == generation
+            && conditions::record(status, generation, current.spec.mode, findings, now)
+    };
+    update_status(identity, context, record).await
+}
+
+/// Writes a change of the status, and remembers the version that it made.
+pub(super) async fn update_status(
+    identity: &Identity,
+    context: &Context,
+    change: impl Fn(&Identity, &mut IdentityStatus) -> bool,
+) -> Result<Identity, ReconcileError> {
+    let written = identity_status::update(&context.client, identity, change).await;
+    let written = written.map_err(|source| ReconcileError::Kube {
+        what: "the status of an Identity",
+        source,
+    })?;
+    context.memories.record_write(&written);
+    Ok(written)
+}

@@ -1,0 +1,76 @@
+//! Limits how many proofs run at the same time: each holds a token of its identity, and makes a dozen calls to Google within a second.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::server::metrics::{GaugeGuard, Metrics};
+
+/// Permits for proofs, first come, first served.
+pub(crate) struct ProofLimiter {
+    permits: Semaphore,
+    metrics: Arc<Metrics>,
+}
+
+/// A proof may run until this is dropped.
+pub(crate) struct ProofPermit<'a> {
+    _permit: Option<SemaphorePermit<'a>>,
+    _running: GaugeGuard,
+}
+
+impl ProofLimiter {
+    /// At most so many proofs at the same time.
+    pub(crate) fn new(at_once: u16, metrics: Arc<Metrics>) -> Self {
+        let permits = Semaphore::new(usize::from(at_once.max(1)));
+        Self { permits, metrics }
+    }
+
+    /// Waits for a permit.
+    pub(crate) async fn acquire(&self) -> ProofPermit<'_> {
+        let waiting = self.metrics.proof_waits();
+        // The semaphore is never closed.
+        let permit = self.permits.acquire().await.ok();
+        drop(waiting);
+        ProofPermit {
+            _permit: permit,
+            _running: self.metrics.proof_runs(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    fn shown(metrics: &Metrics) -> (bool, bool) {
+        let text = metrics.encode();
+        let has = |line: &str| text.lines().any(|l| l == line);
+        (
+            has("namesake_broker_proofs_running 2"),
+            has("namesake_broker_proofs_waiting 1"),
+        )
+    }
+
+    #[tokio::test]
+    async fn proofs_are_limited_and_run_in_the_order_in_which_they_came() {
+        let metrics = Arc::<Metrics>::default();
+        let proofs = ProofLimiter::new(2, Arc::clone(&metrics));
+        let (first, second) = (proofs.acquire().await, proofs.acquire().await);
+        let mut third = Box::pin(proofs.acquire());
+        assert!(third.as_mut().now_or_never().is_none());
+        assert_eq!(shown(&metrics), (true, true));
+        drop(first);
+        // The third waited first.
+        assert!(proofs.acquire().now_or_never().is_none());
+        let third = third.await;
+        assert_eq!(shown(&metrics), (true, false));
+        drop((second, third));
+        assert!(
+            metrics
+                .encode()
+                .contains("namesake_broker_proofs_running 0")
+        );
+    }
+}
