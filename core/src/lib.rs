@@ -15,7 +15,6 @@ mod decision;
 mod json;
 mod names;
 mod reason;
-mod reasons;
 mod rules;
 mod signed;
 mod user;
