@@ -56,9 +56,9 @@ pub enum Error {
         /// How long until it could be sent.
         wait: Duration,
     },
-    /// A count is used up: waiting does not help.
-    QuotaUsedUp(Failure),
-    /// The policy can hold no more members: waiting does not help.
+    /// A quota that does not refill, such as the number of accounts, is used up: waiting does not help.
+    QuotaExhausted(Failure),
+    /// The policy has no room for more members: waiting does not help.
     PolicyFull(Failure),
     /// A new account is not known everywhere yet, or does not exist.
     NotYetVisible(Failure),
@@ -79,15 +79,16 @@ pub enum Error {
     Invalid(Failure),
 }
 
-/// Google's answer to a used-up count asks for a wait of a day: a wait from this length on means such a count.
-const COUNT_WAIT: Duration = Duration::from_secs(3600);
+/// If a quota that does not refill is used up, Google asks to wait for a day. Any wait of at least this length means such a
+/// quota.
+const QUOTA_WAIT: Duration = Duration::from_secs(3600);
 
 impl Error {
     pub(crate) fn throttled(failure: Failure, retry_after: Option<Duration>) -> Self {
-        if retry_after.is_some_and(|wait| wait >= COUNT_WAIT)
+        if retry_after.is_some_and(|wait| wait >= QUOTA_WAIT)
             || failure.message.contains("Maximum number of")
         {
-            return Self::QuotaUsedUp(failure);
+            return Self::QuotaExhausted(failure);
         }
         Self::Throttled {
             failure,
@@ -112,7 +113,7 @@ impl Error {
             | Self::Throttled { failure: f, .. }
             | Self::Queued { failure: f, .. }
             | Self::Refused { failure: f, .. }
-            | Self::QuotaUsedUp(f)
+            | Self::QuotaExhausted(f)
             | Self::PolicyFull(f)
             | Self::NotYetVisible(f)
             | Self::PoolMissing(f)
@@ -146,28 +147,6 @@ impl Error {
         }
     }
 
-    /// CamelCase word for conditions, Events and metrics.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::AlreadyExists(_) => "AlreadyExists",
-            Self::NotFound(_) => "NotFound",
-            Self::PermissionDenied(_) => "PermissionDenied",
-            Self::Unauthenticated(_) => "Unauthenticated",
-            Self::Conflict(_) => "Conflict",
-            Self::Throttled { .. } => "Throttled",
-            Self::Queued { .. } => "Queued",
-            Self::QuotaUsedUp(_) => "QuotaUsedUp",
-            Self::PolicyFull(_) => "PolicyFull",
-            Self::NotYetVisible(_) => "NotYetVisible",
-            Self::PoolMissing(_) => "PoolMissing",
-            Self::Unavailable(_) => "Unavailable",
-            Self::Fenced(_) => "Fenced",
-            Self::Refused { by, .. } => by.reason(),
-            Self::Invalid(_) => "Invalid",
-        }
-    }
-
     /// The refusal, if the organization around the project refuses.
     #[must_use]
     pub const fn refusal(&self) -> Option<&Refusal> {
@@ -190,7 +169,7 @@ impl Error {
             Self::Throttled { .. } | Self::Queued { .. } => {
                 "it will be tried again; if this persists, ask Google for a higher rate"
             }
-            Self::QuotaUsedUp(_) => "delete unused accounts, or ask Google for a higher quota",
+            Self::QuotaExhausted(_) => "delete unused accounts, or ask Google for a higher quota",
             Self::PolicyFull(_) => {
                 "grant the role on a folder per user, or to a group of all users"
             }

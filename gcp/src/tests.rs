@@ -22,7 +22,19 @@ use google_cloud_auth::credentials::{
 use google_cloud_gax::error::CredentialsError;
 use serde_json::{Value, json};
 
-use crate::{Endpoints, Gcp};
+use crate::{Endpoints, Error, Gcp};
+
+impl Error {
+    /// The name of the error's variant, or of the refusal's, for assertions.
+    pub(crate) fn kind(&self) -> String {
+        let mut name = match self {
+            Self::Refused { by, .. } => format!("{by:?}"),
+            error => format!("{error:?}"),
+        };
+        name.truncate(name.find([' ', '(']).unwrap_or(name.len()));
+        name
+    }
+}
 
 /// A request as it was received.
 #[derive(Clone, Debug)]

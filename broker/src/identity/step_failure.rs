@@ -153,7 +153,7 @@ fn reason_of(error: &Error) -> Reason {
         Error::Conflict(_) => Reason::Conflict,
         Error::Throttled { .. } => Reason::Throttled,
         Error::Queued { .. } => Reason::Queued,
-        Error::QuotaUsedUp(_) => Reason::QuotaExhausted,
+        Error::QuotaExhausted(_) => Reason::QuotaExhausted,
         Error::PolicyFull(_) => Reason::PolicyFull,
         Error::NotYetVisible(_) => Reason::NotYetVisible,
         Error::PoolMissing(_) => Reason::PoolMissing,

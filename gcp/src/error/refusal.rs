@@ -59,17 +59,6 @@ impl Refusal {
             .or_else(|| credential_rejected(answer))
     }
 
-    /// CamelCase word for conditions, Events and metrics.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::OrganizationPolicy { .. } => "OrganizationPolicy",
-            Self::Perimeter { .. } => "Perimeter",
-            Self::ApiDisabled { .. } => "ApiDisabled",
-            Self::CredentialRejected { .. } => "CredentialRejected",
-        }
-    }
-
     /// What an administrator has to do.
     #[must_use]
     pub fn remedy(&self) -> Cow<'static, str> {

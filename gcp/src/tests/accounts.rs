@@ -44,7 +44,7 @@ async fn an_account_that_existed_before_is_not_taken_for_ours() {
         "Service account ID already exists.",
     )])
     .await;
-    assert_eq!(create(&gcp).await.unwrap_err().reason(), "AlreadyExists");
+    assert_eq!(create(&gcp).await.unwrap_err().kind(), "AlreadyExists");
     assert_eq!(google.lines(), [CREATE]);
 }
 
@@ -60,7 +60,7 @@ async fn after_a_lost_answer_the_new_account_is_found_by_its_mark() {
 #[tokio::test]
 async fn after_a_lost_answer_an_account_with_another_mark_is_a_conflict() {
     let (gcp, _) = google([Answer::Cut, ok(account("somebody else's"))]).await;
-    assert_eq!(create(&gcp).await.unwrap_err().reason(), "AlreadyExists");
+    assert_eq!(create(&gcp).await.unwrap_err().kind(), "AlreadyExists");
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn an_unknown_account_is_none_and_a_forbidden_one_an_error() {
     let (gcp, _) = google([unknown(), denied]).await;
     assert_eq!(gcp.get_service_account("acme", EMAIL).await, Ok(None));
     let error = gcp.get_service_account("acme", EMAIL).await.unwrap_err();
-    assert_eq!(error.reason(), "PermissionDenied");
+    assert_eq!(error.kind(), "PermissionDenied");
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ fn busy(delay: &str) -> Answer {
 #[tokio::test]
 async fn a_throttled_creation_makes_other_creations_wait_but_not_reads() {
     let (gcp, google) = google([busy("60s"), ok(account(MARK))]).await;
-    assert_eq!(create(&gcp).await.unwrap_err().reason(), "Throttled");
+    assert_eq!(create(&gcp).await.unwrap_err().kind(), "Throttled");
     let other = gcp
         .create_service_account("acme", "mf-b", "bob", MARK)
         .await;
@@ -213,7 +213,7 @@ async fn a_request_beyond_our_own_rate_limit_is_not_sent() {
     });
     slow.get_service_account("acme", EMAIL).await.unwrap();
     let error = slow.get_service_account("acme", EMAIL).await.unwrap_err();
-    assert_eq!(error.reason(), "Queued");
+    assert_eq!(error.kind(), "Queued");
     assert_eq!(google.lines(), [GET]);
     slow.get_service_account("other", EMAIL).await.unwrap();
 }
@@ -222,13 +222,13 @@ async fn a_request_beyond_our_own_rate_limit_is_not_sent() {
 async fn behind_a_fence_nothing_is_changed_and_everything_can_be_read() {
     let (gcp, google) = google([ok(account(MARK))]).await;
     let gcp = gcp.fenced(Arc::new(|| false));
-    assert_eq!(create(&gcp).await.unwrap_err().reason(), "Fenced");
+    assert_eq!(create(&gcp).await.unwrap_err().kind(), "Fenced");
     for done in [
         gcp.disable_service_account("acme", EMAIL).await,
         gcp.enable_service_account("acme", EMAIL).await,
         gcp.delete_service_account("acme", EMAIL).await,
     ] {
-        assert_eq!(done.unwrap_err().reason(), "Fenced");
+        assert_eq!(done.unwrap_err().kind(), "Fenced");
     }
     gcp.get_service_account("acme", EMAIL).await.unwrap();
     assert_eq!(google.lines(), [GET]);
@@ -245,7 +245,7 @@ async fn a_fence_stops_the_write_of_a_policy_after_its_read() {
     let done = gcp
         .modify_policy(&resource, |p| p.add("roles/x", "user:a@acme.com", None))
         .await;
-    assert_eq!(done.unwrap_err().reason(), "Fenced");
+    assert_eq!(done.unwrap_err().kind(), "Fenced");
     assert_eq!(google.lines().len(), 1);
 }
 
@@ -271,11 +271,11 @@ async fn a_permanent_refusal_is_not_retried() {
         (403, "PERMISSION_DENIED", "PermissionDenied"),
     ] {
         let (gcp, google) = google([error(code, status, "no")]).await;
-        assert_eq!(create(&gcp).await.unwrap_err().reason(), reason);
+        assert_eq!(create(&gcp).await.unwrap_err().kind(), reason);
         assert_eq!(google.lines(), [CREATE]);
         let (gcp, google) = self::google([error(code, status, "no")]).await;
         let done = gcp.disable_service_account("acme", EMAIL).await;
-        assert_eq!(done.unwrap_err().reason(), reason);
+        assert_eq!(done.unwrap_err().kind(), reason);
         assert_eq!(google.lines().len(), 1);
     }
 }
@@ -300,7 +300,7 @@ async fn an_error_of_our_own_credentials_is_retried_only_if_it_is_temporary() {
             .unwrap();
         let without = without.within(Duration::from_millis(800));
         let error = create(&without).await.unwrap_err();
-        assert_eq!(error.reason(), reason, "{error}");
+        assert_eq!(error.kind(), reason, "{error}");
         assert!(error.to_string().contains("our own credentials"), "{error}");
     }
     assert_eq!(google.lines(), [""; 0]);

@@ -22,14 +22,14 @@ async fn an_identity_is_created_bound_granted_and_proven() {
         gcp.get_service_account("acme-ids", &created.email).await,
         Ok(Some(created.clone()))
     );
-    assert_eq!(world.create().await.unwrap_err().reason(), "AlreadyExists");
+    assert_eq!(world.create().await.unwrap_err().kind(), "AlreadyExists");
 
     let federated = world.federated().await;
     let early = gcp
         .generate_access_token(&federated, &created.email)
         .await
         .unwrap_err();
-    assert_eq!(early.reason(), "PermissionDenied");
+    assert_eq!(early.kind(), "PermissionDenied");
     assert!(
         world
             .bind(&created.email)
@@ -125,7 +125,7 @@ async fn a_new_account_becomes_visible_to_one_service_after_another() {
     let member = format!("serviceAccount:{}", created.email);
     let grant = |policy: &mut crate::Policy| policy.add(OBJECTS, &member, None);
     let early = world.gcp.modify_policy(&folder(), grant).await.unwrap_err();
-    assert_eq!(early.reason(), "NotYetVisible", "{early}");
+    assert_eq!(early.kind(), "NotYetVisible", "{early}");
     world.pass(30);
     world.gcp.modify_policy(&folder(), grant).await.unwrap();
 
@@ -136,7 +136,7 @@ async fn a_new_account_becomes_visible_to_one_service_after_another() {
         .generate_access_token(&federated, &created.email)
         .await
         .unwrap_err();
-    assert_eq!(early.reason(), "PermissionDenied");
+    assert_eq!(early.kind(), "PermissionDenied");
     world.pass(121);
     world
         .gcp
@@ -219,11 +219,11 @@ async fn a_rate_limit_and_a_used_up_count_are_distinguished() {
             .await
     };
     let error = second().await.unwrap_err();
-    assert_eq!(error.reason(), "Throttled", "{error}");
+    assert_eq!(error.kind(), "Throttled", "{error}");
     assert!(error.retry_after().is_some());
     world.settings(&json!({"limits": {"createsPerMinute": null, "serviceAccounts": 1}}));
     let error = second().await.unwrap_err();
-    assert_eq!(error.reason(), "QuotaUsedUp", "{error}");
+    assert_eq!(error.kind(), "QuotaExhausted", "{error}");
 }
 
 #[tokio::test]

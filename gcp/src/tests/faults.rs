@@ -32,7 +32,7 @@ async fn a_failing_exchange_is_retried_until_the_time_limit() {
     assert_eq!(requests(&world, "/v1/token"), 3);
     world.fault(down(0));
     let error = exchange(&world, &impatient(&world)).await.unwrap_err();
-    assert_eq!(error.reason(), "Unavailable", "{error}");
+    assert_eq!(error.kind(), "Unavailable", "{error}");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_wrong_clock_is_reported_at_once_without_retries() {
         .clock()
         .advance_tokens(SignedDuration::from_secs(-120));
     let error = exchange(&world, &world.gcp).await.unwrap_err();
-    assert_eq!(error.reason(), "Invalid", "{error}");
+    assert_eq!(error.kind(), "Invalid", "{error}");
     assert_eq!(requests(&world, "/v1/token"), 1);
     // A minute is tolerated.
     world
@@ -83,7 +83,7 @@ async fn a_revoked_permission_is_reported_at_once() {
     let created = world.create().await.unwrap();
     world.fault(json!({"path": "*:setIamPolicy", "times": 0, "answer": {"status": {"code": 403}}}));
     let error = world.bind(&created.email).await.unwrap_err();
-    assert_eq!(error.reason(), "PermissionDenied");
+    assert_eq!(error.kind(), "PermissionDenied");
     assert_eq!(requests(&world, ":setIamPolicy"), 1);
     world.emulator.state().clear_faults();
     world.bind(&created.email).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_policy_read_from_a_stale_replica_overwrites_nothing() {
         .modify_policy(&account, add)
         .await
         .unwrap_err();
-    assert_eq!(error.reason(), "Conflict");
+    assert_eq!(error.kind(), "Conflict");
     world.pass(61);
     let policy = world.gcp.modify_policy(&account, add).await.unwrap();
     assert!(policy.has(USE, theirs, None) && policy.has(USE, KSA, None));
@@ -150,7 +150,7 @@ async fn a_throttled_read_makes_reads_wait_but_not_writes() {
             .await
     };
     for reason in ["Throttled", "Queued", "Queued"] {
-        assert_eq!(read().await.unwrap_err().reason(), reason);
+        assert_eq!(read().await.unwrap_err().kind(), reason);
     }
     assert_eq!(requests(&world, "gserviceaccount.com"), 1);
     world.create().await.unwrap();

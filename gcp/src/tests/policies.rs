@@ -178,7 +178,7 @@ async fn an_unknown_member_or_pool_is_reported_at_once() {
         let refused = error(400, "INVALID_ARGUMENT", message);
         let (gcp, google) = google([ok(json!({"etag": "ACAB"})), refused]).await;
         let error = gcp.modify_policy(&account(), bind).await.unwrap_err();
-        assert_eq!(error.reason(), reason);
+        assert_eq!(error.kind(), reason);
         assert_eq!(google.lines().len(), 2);
     }
 }

@@ -116,7 +116,7 @@ async fn the_error_for_a_disabled_api_says_how_to_enable_it() {
         let error = outcome.unwrap_err();
         let command = format!("gcloud services enable {api} --project=");
         assert!(error.to_string().contains(&command), "{error}");
-        assert_eq!(error.reason(), "ApiDisabled");
+        assert_eq!(error.kind(), "ApiDisabled");
     }
 }
 
@@ -128,7 +128,7 @@ async fn a_perimeter_around_any_api_is_reported_with_the_id_of_its_violation() {
     for (outcome, api) in called(&world).await.into_iter().zip(APIS) {
         let error = outcome.unwrap_err();
         let Some(Refusal::Perimeter { violation, service }) = error.refusal() else {
-            panic!("{api}: {} {error}", error.reason());
+            panic!("{api}: {} {error}", error.kind());
         };
         assert!(service.is_empty() == (api == "storage.googleapis.com"));
         let command = format!("vpcServiceControlsUniqueId=\"{violation}\"");
@@ -166,5 +166,5 @@ async fn a_deny_policy_looks_like_a_missing_grant() {
     let denied =
         [json!({"principal": "*/sa/mf-alice", "permission": "iam.serviceAccounts.getAccessToken"})];
     world.settings(&json!({"refusals": {"denied": denied}}));
-    assert_eq!(token().await.unwrap_err().reason(), "PermissionDenied");
+    assert_eq!(token().await.unwrap_err().kind(), "PermissionDenied");
 }

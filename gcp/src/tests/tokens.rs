@@ -88,7 +88,7 @@ async fn an_answer_that_does_not_parse_is_not_quoted() {
             .await
             .unwrap_err();
         assert!(!format!("{error:?}").contains("ya29"), "{error}");
-        assert_eq!(error.reason(), "Invalid");
+        assert_eq!(error.kind(), "Invalid");
     }
 }
 
@@ -100,7 +100,7 @@ async fn a_refused_token_request_can_be_repeated_with_the_same_client() {
         .generate_access_token(&token(), EMAIL)
         .await
         .unwrap_err();
-    assert_eq!(error.reason(), "PermissionDenied");
+    assert_eq!(error.kind(), "PermissionDenied");
     gcp.generate_access_token(&token(), EMAIL).await.unwrap();
     let seen = google.seen(1);
     let line = format!("POST /v1/projects/-/serviceAccounts/{EMAIL}:generateAccessToken");
@@ -177,6 +177,6 @@ async fn an_unreachable_server_is_unavailable_until_the_time_limit() {
     let gone = gone.within(Duration::from_millis(800));
     let secret = SecretString::from("s3cret");
     let error = gone.exchange(&secret, AUDIENCE, "x").await.unwrap_err();
-    assert_eq!(error.reason(), "Unavailable");
+    assert_eq!(error.kind(), "Unavailable");
     assert!(error.to_string().contains("refused"), "{error}");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::anonymous;
-use namesake_gcp::{Endpoints, RateLimits};
+use namesake_gcp::{Endpoints, RateLimits, Refusal};
 use namesake_gcp_emulator::{Emulator, LoggedRequest, Options};
 use serde_json::{Value, json};
 
@@ -186,8 +186,8 @@ async fn a_change_that_google_refuses_does_not_fail_the_others() {
     });
     let outcome: Vec<_> = futures::future::join_all(all)
         .await
-        .into_iter()
-        .map(|done| done.map_or_else(|error| error.reason(), |_| "done"))
+        .iter()
+        .map(outcome_of)
         .collect();
     let bad = ["NotYetVisible", "Invalid", "Invalid"];
     assert_eq!(
@@ -198,6 +198,20 @@ async fn a_change_that_google_refuses_does_not_fail_the_others() {
     );
     let policy = world.gcp.policy(&project()).await.unwrap();
     assert_eq!(policy.members(ROLE).count(), 5);
+}
+
+/// What became of a change, in a word.
+fn outcome_of<T>(done: &Result<T, Error>) -> &'static str {
+    match done {
+        Ok(_) => "done",
+        Err(Error::NotYetVisible(_)) => "NotYetVisible",
+        Err(Error::Invalid(_)) => "Invalid",
+        Err(Error::Refused {
+            by: Refusal::OrganizationPolicy { .. },
+            ..
+        }) => "OrganizationPolicy",
+        Err(error) => panic!("{error}"),
+    }
 }
 
 #[tokio::test]
@@ -250,7 +264,7 @@ async fn a_change_without_room_is_refused_before_it_is_written() {
     policies.change(&folder(), grant(0)).await.unwrap();
     policies.change(&folder(), grant(1)).await.unwrap();
     let error = policies.change(&folder(), grant(2)).await.unwrap_err();
-    assert_eq!(error.reason(), "PolicyFull");
+    assert!(matches!(error, Error::PolicyFull(_)), "{error}");
     let message = error.to_string();
     assert!(
         message.contains("3 principals, and may have 2") && message.contains("group"),
@@ -267,7 +281,7 @@ async fn a_folder_is_not_created_to_remove_something_from_it() {
     let policies = world.policies(LARGE);
     let removal = vec![Edit::remove(ROLE, member(0))];
     let error = policies.change(&folder(), removal).await.unwrap_err();
-    assert_eq!(error.reason(), "NotFound");
+    assert!(matches!(error, Error::NotFound(_)), "{error}");
     let posts = world.emulator.state().requests(0).into_iter();
     assert_eq!(posts.filter(|entry| entry.method == "POST").count(), 0);
 }
@@ -326,7 +340,8 @@ async fn an_older_member_that_is_not_allowed_is_named_after_one_write_and_blocks
     ] {
         for outcome in granted(&policies, &on, 20).await {
             let error = outcome.unwrap_err();
-            assert_eq!(error.reason(), "OrganizationPolicy");
+            let refusal = error.refusal();
+            assert!(matches!(refusal, Some(Refusal::OrganizationPolicy { .. })));
             assert!(error.to_string().contains(cause), "{error}");
         }
     }
@@ -351,10 +366,7 @@ async fn a_new_member_that_is_not_allowed_does_not_fail_the_others() {
         let all = [grant(0), vec![Edit::add(ROLE, foreign)], grant(1)];
         let all = all.map(|edits| policies.change(&on, edits));
         let outcome: Vec<_> = futures::future::join_all(all).await;
-        let words: Vec<_> = outcome
-            .iter()
-            .map(|done| done.as_ref().map_or_else(Error::reason, |_| "done"))
-            .collect();
-        assert_eq!(words, ["done", "OrganizationPolicy", "done"], "{on}");
+        let outcomes: Vec<_> = outcome.iter().map(outcome_of).collect();
+        assert_eq!(outcomes, ["done", "OrganizationPolicy", "done"], "{on}");
     }
 }

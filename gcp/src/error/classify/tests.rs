@@ -44,7 +44,7 @@ fn recorded_answers_map_to_errors() {
         (error(500, ""), "Unavailable"),
         (error(418, ""), "Invalid"),
     ] {
-        assert_eq!(found.reason(), reason, "{found}");
+        assert_eq!(found.kind(), reason, "{found}");
     }
 }
 
@@ -54,7 +54,7 @@ fn a_creation_rate_limit_says_how_long_to_wait() {
         {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"60s"}]}}"#;
     let found = error(429, body);
     assert_eq!(found.retry_after(), Some(Duration::from_secs(60)));
-    assert_eq!(found.reason(), "Throttled");
+    assert_eq!(found.kind(), "Throttled");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_used_up_count_is_not_a_rate_limit() {
         "message":"Maximum number of service accounts on project reached.",
         "details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"86401s"}]}}"#;
     let found = error(429, body);
-    assert_eq!(found.reason(), "QuotaUsedUp");
+    assert_eq!(found.kind(), "QuotaExhausted");
     assert!(!found.is_retryable());
 }
 
@@ -71,7 +71,7 @@ fn a_used_up_count_is_not_a_rate_limit() {
 fn older_apis_report_a_rate_limit_with_403() {
     let body =
         r#"{"error":{"code":403,"message":"slow","errors":[{"reason":"rateLimitExceeded"}]}}"#;
-    assert_eq!(error(403, body).reason(), "Throttled");
+    assert_eq!(error(403, body).kind(), "Throttled");
 }
 
 #[test]
@@ -84,14 +84,14 @@ fn the_token_exchange_answers_in_oauth_form() {
         "invalid_target",
         "The target service indicated by the \"audience\" parameters is invalid.",
     );
-    assert_eq!(gone.reason(), "PoolMissing");
+    assert_eq!(gone.kind(), "PoolMissing");
     let stale = oauth(
         "invalid_grant",
         "ID Token issued at 1713260741 is stale to sign-in.",
     );
-    assert_eq!(stale.reason(), "Invalid");
+    assert_eq!(stale.kind(), "Invalid");
     let busy = r#"{"error":"quota_exceeded","error_description":"The request was throttled."}"#;
-    assert_eq!(error(429, busy).reason(), "Throttled");
+    assert_eq!(error(429, busy).kind(), "Throttled");
 }
 
 #[test]

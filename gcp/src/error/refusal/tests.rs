@@ -15,7 +15,7 @@ fn refusal(http: u16, body: &Value) -> Refusal {
     let found = error(http, body);
     assert!(!found.is_retryable(), "{found}");
     let refusal = found.refusal().cloned();
-    refusal.unwrap_or_else(|| panic!("{} {found}", found.reason()))
+    refusal.unwrap_or_else(|| panic!("{} {found}", found.kind()))
 }
 
 fn envelope(code: u16, status: &str, message: &str, details: &Value) -> Value {
@@ -84,9 +84,9 @@ fn a_412_of_storage_is_a_conflict_only_if_it_is_about_an_etag() {
     let expected = organization_policy("constraints/iam.disableServiceAccountKeyCreation", &[]);
     assert_eq!(refusal(412, &keys), expected);
     let stale = storage("At least one of the pre-conditions you specified did not hold.");
-    assert_eq!(error(412, &stale).reason(), "Conflict");
+    assert_eq!(error(412, &stale).kind(), "Conflict");
     assert_eq!(
-        error(412, &storage("Something else is not so.")).reason(),
+        error(412, &storage("Something else is not so.")).kind(),
         "Invalid"
     );
 }
@@ -186,7 +186,7 @@ fn the_error_for_a_disabled_api_has_the_command_that_enables_it() {
             text.contains("gcloud services enable iam.googleapis.com --project=123;"),
             "{text}"
         );
-        assert_eq!(error(403, &body).reason(), "ApiDisabled");
+        assert_eq!(error(403, &body).kind(), "ApiDisabled");
     }
     // The older form names the API in the message only, and not always.
     let bare = json!({"error": {"code": 403, "message": "", "errors": [{"reason": "accessNotConfigured"}]}});
@@ -200,7 +200,7 @@ fn the_error_for_a_disabled_api_has_the_command_that_enables_it() {
 #[test]
 fn a_rejected_credential_names_pool_and_provider() {
     let body = json!({"error": "unauthorized_client", "error_description": "The given credential is rejected by the attribute condition."});
-    assert_eq!(error(400, &body).reason(), "CredentialRejected");
+    assert_eq!(error(400, &body).kind(), "CredentialRejected");
     let of = |audience| of_audience(audience).remedy().into_owned();
     let cluster = of("identitynamespace:acme.svc.id.goog:https://container.googleapis.com/c");
     assert!(
@@ -223,7 +223,7 @@ fn a_plain_403_or_429_is_not_a_refusal() {
     let metadata = json!({"permission": "iam.serviceAccounts.create"});
     let details = json!([info("IAM_PERMISSION_DENIED", &metadata)]);
     let body = envelope(403, "PERMISSION_DENIED", denied, &details);
-    assert_eq!(error(403, &body).reason(), "PermissionDenied");
+    assert_eq!(error(403, &body).kind(), "PermissionDenied");
     let details =
         json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "60s"}]);
     let body = envelope(

@@ -130,7 +130,7 @@ async fn create(
                 failure.what
             ),
         )),
-        Err(error @ Error::QuotaUsedUp(_)) => {
+        Err(error @ Error::QuotaExhausted(_)) => {
             context.quotas.mark_full(project);
             Err(project_full(identity, context, error.to_string()).await)
         }
