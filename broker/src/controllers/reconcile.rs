@@ -3,9 +3,8 @@
 
 mod advance;
 mod cleanup;
-pub mod context;
 mod drift_check;
-mod memories;
+pub(super) mod memories;
 mod memory;
 mod outcome;
 mod phase_change;
@@ -28,7 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, warn};
 
 use crate::cluster::requests::namespace_and_name;
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::identity::store::{Identities, IdentityChange, PackedIdentity, requests};
 
 /// Identities that are reconciled at the same time. Most of them wait for their turn at Google, or for a write of a policy that they

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::cluster::namespaces;
 use crate::cluster::requests::is_not_found;
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::controllers::reconcile::step::teardown::delete_at_google;
 use crate::server::config::Config;
 

@@ -18,13 +18,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::api::{self, Broker};
-use crate::cluster::events::Events;
 use crate::cluster::leader::{Election, Fence, WriteLimiter, limited};
 use crate::cluster::namespaces::{self, Namespaces};
+use crate::controllers::context::Context;
 use crate::controllers::garbage;
 use crate::controllers::gates::{self, Gates};
 use crate::controllers::quota::count::QuotaCounter;
-use crate::controllers::reconcile::{self, context::Context};
+use crate::controllers::reconcile;
 use crate::identity::store::{self, ChangeNotifier, Identities};
 use crate::server::config::Config;
 use crate::server::metrics::Metrics;
@@ -205,45 +205,28 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
         Arc::clone(&parts.writes),
     );
     let gcp = parts.gcp.fenced(parts.fence.for_google());
-    let context = Context::new(
+    let context = Arc::new(Context::new(
         client.clone(),
         &gcp,
         parts.config.clone(),
         Arc::clone(&parts.rules),
         Arc::clone(&parts.namespaces),
         Arc::clone(&parts.metrics),
-    );
+    ));
     let gates = Gates {
-        client: client.clone(),
-        config: parts.config.clone(),
-        rules: Arc::clone(&parts.rules),
-        namespaces: Arc::clone(&parts.namespaces),
+        context: Arc::clone(&context),
         identities: identities.clone(),
-        changes: context.changes.clone(),
-        accounts: Arc::clone(&context.accounts),
         reconcile_requests,
-        events: Events::new(client.clone()),
-        metrics: Arc::clone(&parts.metrics),
     };
     let quotas = QuotaCounter {
-        client: client.clone(),
-        gcp: gcp.clone(),
-        config: parts.config.clone(),
-        rules: Arc::clone(&parts.rules),
-        namespaces: Arc::clone(&parts.namespaces),
+        context: Arc::clone(&context),
         identities: identities.clone(),
-        list_budget: Arc::clone(&context.list_budget),
-        policies: context.policies.clone(),
-        quotas: Arc::clone(&context.quotas),
-        metrics: Arc::clone(&parts.metrics),
-        events: Events::new(client.clone()),
     };
     let cluster_id = Arc::clone(&context.cluster_id);
     cluster_id.discover(&client).await;
-    let rules = Arc::clone(&parts.rules);
-    parts.metrics.watch_cluster(Arc::clone(&cluster_id), rules);
-    let context = Arc::new(context);
-    parts.metrics.watch_google(gcp);
+    let (metrics, rules) = (&parts.metrics, Arc::clone(&parts.rules));
+    metrics.watch_cluster(Arc::clone(&cluster_id), rules);
+    metrics.watch_google(gcp);
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {
         () = reconcile::run(Arc::clone(&context), identities.clone(), changes, requested, stop) => {}

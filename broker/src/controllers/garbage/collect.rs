@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::{FirstSeen, InUse, Installation};
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::identity::derive;
 use crate::identity::plan;
 use crate::identity::step_failure::StepFailure;

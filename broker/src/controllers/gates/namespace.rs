@@ -56,7 +56,7 @@ impl PodSelection {
 
 /// Watches the pods and managed KSAs of a namespace, and opens gates when identities work. Ends only when it is dropped.
 pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
-    let client = gates.client.clone();
+    let client = gates.context.client.clone();
     // Pods without a node: those at a gate, and those that the scheduler has not placed. Never by labels, which tenants write.
     let config = watcher::Config::default()
         .fields("spec.nodeName=")
@@ -68,8 +68,8 @@ pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
     let accounts = watcher(accounts, config);
     let mut pods = std::pin::pin!(pods.backoff(WatchBackoff::default()));
     let mut accounts = std::pin::pin!(accounts.backoff(WatchBackoff::default()));
-    let mut changed = gates.changes.subscribe(&namespace);
-    let mut tick = interval(gates.config.timings.gates);
+    let mut changed = gates.context.changes.subscribe(&namespace);
+    let mut tick = interval(gates.context.config.timings.gates);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut gates = NamespaceGates {
         gates,
@@ -97,7 +97,10 @@ impl NamespaceGates {
 impl Drop for NamespaceGates {
     fn drop(&mut self) {
         self.forget_all_pods();
-        self.gates.accounts.forget_namespace(&self.namespace);
+        self.gates
+            .context
+            .accounts
+            .forget_namespace(&self.namespace);
     }
 }
 

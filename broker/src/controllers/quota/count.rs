@@ -6,27 +6,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference, ServiceAccount};
+use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
-use kube::{Api, Client};
 use namesake_api::names;
 use namesake_core::Reason;
-use namesake_gcp::{Gcp, Resource};
+use namesake_gcp::Resource;
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
-use super::ProjectQuotas;
 use super::creation_times::CreationTimes;
 use super::report::{QuotaKind, QuotaLine, config_map, policy_name};
-use crate::cluster::events::Events;
-use crate::cluster::namespaces::Namespaces;
-use crate::google::drift_budget::DriftBudget;
+use crate::controllers::context::Context;
 use crate::google::list_accounts::list_accounts;
-use crate::google::policies::{Policies, PolicySize};
+use crate::google::policies::PolicySize;
 use crate::identity::store::Identities;
-use crate::server::config::Config;
-use crate::server::metrics::Metrics;
-use crate::server::rules::CurrentRules;
 
 /// Objects of one page, where the API server does not say how many remain.
 const PAGE: u32 = 500;
@@ -35,28 +29,10 @@ const POLICIES: usize = 40;
 
 /// Counts quotas.
 pub struct QuotaCounter {
-    /// Client for the API server.
-    pub client: Client,
-    /// Client for Google.
-    pub gcp: Gcp,
-    /// The configuration.
-    pub config: Config,
-    /// The rules in force: they name the projects.
-    pub rules: Arc<CurrentRules>,
-    /// Namespaces that opted in.
-    pub namespaces: Arc<Namespaces>,
+    /// What the controllers share.
+    pub context: Arc<Context>,
     /// The Identities: when each was created.
     pub identities: Identities,
-    /// Limits lists of accounts.
-    pub list_budget: Arc<DriftBudget>,
-    /// Knows the sizes of policies.
-    pub policies: Policies,
-    /// Where the counts of projects go.
-    pub quotas: Arc<ProjectQuotas>,
-    /// Shows all counts.
-    pub metrics: Arc<Metrics>,
-    /// Events about quotas that are nearly exhausted.
-    pub events: Events,
 }
 
 impl QuotaCounter {
@@ -65,13 +41,13 @@ impl QuotaCounter {
         let mut warned = BTreeSet::new();
         loop {
             let lines = self.count_all().await;
-            self.metrics.set_quotas(&lines);
+            self.context.metrics.set_quotas(&lines);
             self.write_config_map(&lines).await;
             self.warn(&lines, &mut warned).await;
-            let mut rules = self.rules.changes();
+            let mut rules = self.context.rules.changes();
             rules.mark_unchanged();
             tokio::select! {
-                () = tokio::time::sleep(self.config.timings.count) => {}
+                () = tokio::time::sleep(self.context.config.timings.count) => {}
                 // The first rules, or another project in them.
                 _ = rules.changed() => {}
             }
@@ -79,12 +55,12 @@ impl QuotaCounter {
     }
 
     async fn count_all(&self) -> Vec<QuotaLine> {
-        let now = (self.config.clock)();
-        let mut sizes = self.policies.sizes();
-        let limits = self.policies.limits();
+        let now = self.context.now();
+        let mut sizes = self.context.policies.sizes();
+        let limits = self.context.policies.limits();
         sizes.sort_by_key(|(_, size)| std::cmp::Reverse(limits.percent(*size)));
         sizes.truncate(POLICIES);
-        let rules = self.rules.current();
+        let rules = self.context.rules.current();
         let projects = rules.as_ref().map(|rules| rules.projects());
         let projects: Vec<_> = projects.into_iter().flatten().collect();
         let policies = sizes.iter().map(|(resource, _)| resource.clone());
@@ -108,15 +84,21 @@ impl QuotaCounter {
         now: Timestamp,
     ) -> Option<QuotaLine> {
         let mut used = 0_u64;
-        let listed = list_accounts(&self.gcp, &self.list_budget, project, |_| used += 1).await;
+        let listed = list_accounts(
+            &self.context.gcp,
+            &self.context.list_budget,
+            project,
+            |_| used += 1,
+        )
+        .await;
         match listed {
-            Ok(()) => self.quotas.set_count(project, used),
+            Ok(()) => self.context.quotas.set_count(project, used),
             Err(error) => {
                 debug!(%error, project, "failed to count the service accounts of a project");
             }
         }
-        let (used, full_at) = self.quotas.used(project);
-        let limit = self.config.accounts_per_project.or(full_at);
+        let (used, full_at) = self.context.quotas.used(project);
+        let limit = self.context.config.accounts_per_project.or(full_at);
         let line = QuotaLine::new(QuotaKind::GoogleAccounts, project, used?, limit);
         Some(line.with_forecast(times.in_project(project), now, 1))
     }
@@ -127,7 +109,7 @@ impl QuotaCounter {
         times: &CreationTimes,
         now: Timestamp,
     ) -> Vec<QuotaLine> {
-        let limits = self.policies.limits();
+        let limits = self.context.policies.limits();
         let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let mut lines = Vec::new();
         for (resource, size) in sizes {
@@ -150,15 +132,15 @@ impl QuotaCounter {
         times: &CreationTimes,
         now: Timestamp,
     ) -> Option<QuotaLine> {
-        let stack = self.rules.current()?.stack().to_owned();
-        let ours = self.namespaces.in_stack(&stack);
+        let stack = self.context.rules.current()?.stack().to_owned();
+        let ours = self.context.namespaces.in_stack(&stack);
         let counted = async {
-            let all: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
+            let all: Api<PartialObjectMeta<Namespace>> = Api::all(self.context.client.clone());
             let ours_count = u64::try_from(ours.len()).unwrap_or(0);
             let mut used = count(&all).await?.saturating_sub(ours_count);
             for namespace in &ours {
                 let accounts: Api<PartialObjectMeta<ServiceAccount>> =
-                    Api::namespaced(self.client.clone(), namespace);
+                    Api::namespaced(self.context.client.clone(), namespace);
                 used += count(&accounts).await?;
             }
             Ok::<_, kube::Error>(used)
@@ -178,8 +160,8 @@ impl QuotaCounter {
 
     /// Writes the ConfigMap. The API server changes nothing if it is the same.
     async fn write_config_map(&self, lines: &[QuotaLine]) {
-        let namespace = &self.config.namespace;
-        let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+        let namespace = &self.context.config.namespace;
+        let api = Api::<ConfigMap>::namespaced(self.context.client.clone(), namespace);
         let params = PatchParams::apply(names::FIELD_MANAGER_BROKER).force();
         let map = Patch::Apply(config_map(lines, namespace));
         if let Err(error) = api.patch(names::QUOTA_CONFIG_MAP, &params, &map).await {
@@ -199,14 +181,15 @@ impl QuotaCounter {
             api_version: Some("v1".into()),
             kind: Some("ConfigMap".into()),
             name: Some(names::QUOTA_CONFIG_MAP.into()),
-            namespace: Some(self.config.namespace.clone()),
+            namespace: Some(self.context.config.namespace.clone()),
             ..ObjectReference::default()
         };
         for (key, text) in urgent {
             let note = format!("{} of {}: {text}", key.0.as_str(), key.1);
             if warned.insert(key) {
                 warn!(%note, "a quota is nearly exhausted");
-                let (events, reason) = (&self.events, Reason::QuotaNearlyExhausted.as_str());
+                let (events, reason) =
+                    (&self.context.events, Reason::QuotaNearlyExhausted.as_str());
                 events.warning(&about, "Count", reason, &note).await;
             }
         }

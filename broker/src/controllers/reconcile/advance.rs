@@ -8,13 +8,13 @@ use namesake_core::Reason;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::context::Context;
 use super::memory::Memory;
 use super::step_run::StepRun;
 use super::step_run::failed::handle_failure;
 use super::write::write_findings;
 use super::{ReconcileError, drift_check, phase_change, step};
 use crate::cluster::requests::namespace_and_name;
+use crate::controllers::context::Context;
 use crate::identity::derive;
 use crate::identity::finding::Finding;
 use crate::identity::objects;

@@ -8,9 +8,9 @@ use namesake_core::Reason;
 use tracing::info;
 
 use super::ReconcileError;
-use super::context::Context;
 use super::step::teardown::delete_at_google;
 use super::write::write_findings;
+use crate::controllers::context::Context;
 use crate::identity::finding::Finding;
 use crate::identity::step_failure::StepFailure;
 

@@ -6,8 +6,8 @@ use kube::ResourceExt;
 use namesake_api::{Identity, IdentitySpec};
 use tokio::time::Instant;
 
-use super::context::Context;
 use super::memory::Memory;
+use crate::controllers::context::Context;
 use crate::google::drift_budget;
 use crate::google::recorded;
 use crate::server::config::Timings;

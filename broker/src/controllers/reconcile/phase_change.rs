@@ -10,10 +10,10 @@ use namesake_core::{Reason, Rules};
 use tracing::info;
 
 use super::ReconcileError;
-use super::context::Context;
 use super::write::update_status;
 use crate::cluster::ensure::{self, EnsureError};
 use crate::cluster::requests::is_conflict;
+use crate::controllers::context::Context;
 use crate::identity::conditions;
 use crate::identity::derive;
 use crate::identity::phase::{self, Facts};

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use namesake_api::Identity;
 
-use super::context::Context;
 use super::memory::Memory;
 use super::outcome::StepOutcome;
+use crate::controllers::context::Context;
 use crate::google::verify;
 use crate::identity::plan::Change;
 use crate::identity::step_failure::StepFailure;

@@ -13,11 +13,11 @@ use namesake_core::Reason;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::context::Context;
 use super::memory::Memory;
 use super::outcome::{ObservedAccount, PendingStatus, StepOutcome};
 use super::write::update_status;
 use super::{ReconcileError, step};
+use crate::controllers::context::Context;
 use crate::identity::conditions;
 use crate::identity::plan::{Change, Goal, ServiceAccountState};
 use crate::identity::step_failure::{Retry, StepFailure};

@@ -3,8 +3,8 @@
 use namesake_api::{Identity, IdentityStatus};
 
 use super::ReconcileError;
-use super::context::Context;
 use crate::cluster::identity_status;
+use crate::controllers::context::Context;
 use crate::identity::conditions;
 use crate::identity::finding::Finding;
 

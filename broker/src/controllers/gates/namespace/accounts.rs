@@ -16,7 +16,7 @@ impl NamespaceGates {
         &self,
         event: watcher::Result<Event<PartialObjectMeta<ServiceAccount>>>,
     ) -> PodSelection {
-        let (accounts, namespace) = (&self.gates.accounts, &self.namespace);
+        let (accounts, namespace) = (&self.gates.context.accounts, &self.namespace);
         let name = match event {
             Ok(Event::Init) => {
                 accounts.begin_list(namespace);

@@ -27,14 +27,14 @@ const FAILED: &str = Reason::IdentityFailed.as_str();
 
 impl NamespaceGates {
     fn pods_api(&self) -> Api<Pod> {
-        Api::namespaced(self.gates.client.clone(), &self.namespace)
+        Api::namespaced(self.gates.context.client.clone(), &self.namespace)
     }
 
     /// Whether the watch shows the current version of this Identity, or its current absence: no pod may fail because a watch lags.
     pub(super) async fn is_watch_current(&self, name: &str) -> bool {
         let version = |identity: Option<Identity>| identity.map(|one| one.resource_version());
         let shown = version(self.identity(name));
-        let current = ensure::get_identity(&self.gates.client, &self.namespace, name).await;
+        let current = ensure::get_identity(&self.gates.context.client, &self.namespace, name).await;
         current.is_ok_and(|current| version(current) == shown)
     }
 
@@ -47,7 +47,7 @@ impl NamespaceGates {
             Ok(_) => {
                 info!(pod = %pod.name, service_account = %pod.service_account, message, "a pod failed because it waited too long");
                 let about = reference(pod, &self.namespace);
-                let events = &self.gates.events;
+                let events = &self.gates.context.events;
                 events.warning(&about, "End", FAILED, message).await;
                 self.forget_pod(&pod.name);
             }
@@ -65,11 +65,13 @@ impl NamespaceGates {
         let Some(identity) = self.identity(account) else {
             return;
         };
-        let now = (self.gates.config.clock)();
+        let now = self.gates.context.now();
         let generation = identity.metadata.generation;
-        let updated = identity_status::update(&self.gates.client, &identity, |current, status| {
-            current.metadata.generation == generation && conditions::stall(status, generation, now)
-        });
+        let updated =
+            identity_status::update(&self.gates.context.client, &identity, |current, status| {
+                current.metadata.generation == generation
+                    && conditions::stall(status, generation, now)
+            });
         if let Err(error) = updated.await {
             warn!(%error, name = %account, "could not mark an identity as stalled");
         }
@@ -99,11 +101,11 @@ impl NamespaceGates {
         let (pods, params) = (self.pods_api(), patch_params());
         match pods.patch(&pod.name, &params, &patch).await {
             Ok(_) => {
-                let now = (self.gates.config.clock)();
+                let now = self.gates.context.now();
                 let waited = pod
                     .created
                     .map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
-                self.gates.metrics.gate_opened(waited);
+                self.gates.context.metrics.gate_opened(waited);
                 info!(pod = %pod.name, service_account = %pod.service_account, waited_s = waited, "gate opened");
                 Some(pod)
             }
@@ -128,7 +130,7 @@ impl NamespaceGates {
         let Some(waiting) = self.pods.get_mut(&pod.name) else {
             return;
         };
-        let period = self.gates.config.timings.gates;
+        let period = self.gates.context.config.timings.gates;
         // The first report comes later: most identities work soon.
         let period = if waiting.reports == 0 {
             2 * period
@@ -155,7 +157,7 @@ impl NamespaceGates {
         // Only after the write: if the pod does not have the annotation, the patch that opens its gate must not remove it.
         waiting.pod.waiting_annotation = Some(text);
         let about = reference(pod, &self.namespace);
-        let events = &self.gates.events;
+        let events = &self.gates.context.events;
         events
             .normal(&about, "Wait", reason.as_str(), message)
             .await;
@@ -166,21 +168,22 @@ impl NamespaceGates {
         let Some(identity) = self.identity(account) else {
             return;
         };
-        let now = (self.gates.config.clock)();
-        let period = SignedDuration::try_from(self.gates.config.timings.last_used)
+        let now = self.gates.context.now();
+        let period = SignedDuration::try_from(self.gates.context.config.timings.last_used)
             .unwrap_or(SignedDuration::MAX);
         // The creation of an Identity counts as a use.
         let is_recent = |identity: &Identity| {
             let last = phase::last_used(identity);
             last.is_some_and(|last| now.duration_since(last) < period)
         };
-        let updated = identity_status::update(&self.gates.client, &identity, |current, status| {
-            let changes = !is_recent(current);
-            if changes {
-                status.last_used_time = Some(Time(now));
-            }
-            changes
-        });
+        let updated =
+            identity_status::update(&self.gates.context.client, &identity, |current, status| {
+                let changes = !is_recent(current);
+                if changes {
+                    status.last_used_time = Some(Time(now));
+                }
+                changes
+            });
         if let Err(error) = updated.await {
             warn!(%error, name = %account, "could not write the time of last use");
         }

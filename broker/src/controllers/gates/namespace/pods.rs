@@ -50,7 +50,7 @@ impl NamespaceGates {
         if self.opened.contains(&gated.uid) {
             return PodSelection::None;
         }
-        self.gates.metrics.add_waiting(1);
+        self.gates.context.metrics.add_waiting(1);
         // The annotation that we write comes back as a change of the pod.
         let before = before.filter(|before| before.pod.uid == gated.uid);
         self.pods.insert(match before {
@@ -78,7 +78,7 @@ impl NamespaceGates {
                 continue;
             }
             let identity = self.identity(&account);
-            let uid = self.gates.accounts.uid(&self.namespace, &account);
+            let uid = self.gates.context.accounts.uid(&self.namespace, &account);
             let verdict = |pod: &GatedPod| decide(pod, identity.as_ref(), uid.as_deref());
             verdicts.extend(pods.map(|pod| (pod.clone(), verdict(pod))));
         }
@@ -100,7 +100,7 @@ impl NamespaceGates {
     async fn keep_waiting(&mut self, pod: &GatedPod, verdict: Verdict) {
         let is_lasting = verdict.is_lasting();
         let waited = self.wait_time(pod, is_lasting);
-        let patience = self.gates.config.timings.patience;
+        let patience = self.gates.context.config.timings.patience;
         if let Some(message) = failure_message(&verdict, waited, patience) {
             if self.is_watch_current(&pod.service_account).await {
                 self.fail_pod(pod, &message).await;
@@ -119,7 +119,7 @@ impl NamespaceGates {
             waiting.lasting_since = since;
             since
         });
-        let now = (self.gates.config.clock)();
+        let now = self.gates.context.now();
         let total = pod.created.map(|created| now.duration_since(created));
         WaitTime {
             total: total.and_then(|t| t.try_into().ok()).unwrap_or_default(),
@@ -130,14 +130,14 @@ impl NamespaceGates {
     pub(super) fn forget_pod(&mut self, name: &str) -> Option<WaitingPod> {
         let removed = self.pods.remove(name);
         if removed.is_some() {
-            self.gates.metrics.add_waiting(-1);
+            self.gates.context.metrics.add_waiting(-1);
         }
         removed
     }
 
     pub(super) fn forget_all_pods(&mut self) {
         let waiting = i64::try_from(self.pods.len()).unwrap_or_default();
-        self.gates.metrics.add_waiting(-waiting);
+        self.gates.context.metrics.add_waiting(-waiting);
         self.pods.clear();
         self.opened.clear();
     }

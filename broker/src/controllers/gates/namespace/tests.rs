@@ -1,14 +1,16 @@
+use google_cloud_auth::credentials::anonymous;
 use kube::Client;
 use kube::client::Body;
 use kube::runtime::watcher::Event;
 use namesake_core::Reason;
+use namesake_gcp::{Endpoints, Gcp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::cluster::events::Events;
 use crate::cluster::namespaces;
+use crate::controllers::context::Context;
 use crate::controllers::gates::decide::GatedPod;
 use crate::controllers::gates::waiting_pods::WaitingPod;
 use crate::identity::store::Identities;
@@ -46,7 +48,8 @@ impl Cluster {
         answer.unwrap().map(|text| Body::from(text.into_bytes()))
     }
 
-    fn gates(&self) -> NamespaceGates {
+    async fn gates(&self) -> NamespaceGates {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let cluster = self.clone();
         let serve = tower::service_fn(move |request| {
             let answer = cluster.clone().answer(request);
@@ -55,17 +58,15 @@ impl Cluster {
         let client = Client::new(serve, "default");
         let (namespaces, _) = namespaces::watch(client.clone(), Arc::default());
         let (reconcile_requests, _) = futures::channel::mpsc::unbounded();
+        let endpoints = Endpoints::all_at("http://127.0.0.1:9");
+        let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build());
+        let gcp = gcp.await.unwrap();
+        let (config, metrics) = (Config::default(), Arc::default());
+        let context = Context::new(client, &gcp, config, Arc::default(), namespaces, metrics);
         let gates = Gates {
-            config: Config::default(),
-            rules: Arc::default(),
-            namespaces,
+            context: Arc::new(context),
             identities: Identities::none(),
-            changes: Default::default(),
-            accounts: Arc::default(),
             reconcile_requests,
-            events: Events::new(client.clone()),
-            metrics: Arc::default(),
-            client,
         };
         NamespaceGates {
             gates: Arc::new(gates),
@@ -88,25 +89,25 @@ fn pod() -> GatedPod {
 }
 
 /// The gates of a namespace in which the pod waits, and its cluster.
-fn waiting(accepts: bool) -> (Cluster, NamespaceGates) {
-    waiting_with(accepts, false)
+async fn waiting(accepts: bool) -> (Cluster, NamespaceGates) {
+    waiting_with(accepts, false).await
 }
 
 /// The same with or without an Identity in the cluster.
-fn waiting_with(accepts: bool, has_identity: bool) -> (Cluster, NamespaceGates) {
+async fn waiting_with(accepts: bool, has_identity: bool) -> (Cluster, NamespaceGates) {
     let cluster = Cluster {
         accepts,
         has_identity,
         requests: Arc::default(),
     };
-    let mut gates = cluster.gates();
+    let mut gates = cluster.gates().await;
     gates.pods.insert(WaitingPod::new(pod()));
     (cluster, gates)
 }
 
 /// What is removed from a pod when its gate opens, after a report that the API server accepts or not.
 async fn removed_after_report(accepts: bool) -> Vec<String> {
-    let (cluster, mut gates) = waiting(accepts);
+    let (cluster, mut gates) = waiting(accepts).await;
     let reason = Reason::PermissionDenied;
     gates.report_wait(&pod(), reason, "why").await;
     let now = gates.pods.of_account("mf-a").next().unwrap().clone();
@@ -134,7 +135,7 @@ async fn an_annotation_that_could_not_be_written_is_not_removed() {
 
 #[tokio::test]
 async fn reasons_are_written_on_a_pod_from_time_to_time_and_at_once_if_somebody_has_to_act() {
-    let (cluster, mut gates) = waiting(true);
+    let (cluster, mut gates) = waiting(true).await;
     let reports = || {
         let requests = cluster.requests.lock();
         let patches = requests
@@ -142,7 +143,7 @@ async fn reasons_are_written_on_a_pod_from_time_to_time_and_at_once_if_somebody_
             .filter(|body| body.contains(names::WAITING_ANNOTATION));
         patches.count()
     };
-    let period = gates.gates.config.timings.gates;
+    let period = gates.gates.context.config.timings.gates;
     gates.report_wait(&pod(), Reason::Pending, "why").await;
     assert_eq!(reports(), 0, "it may work in a moment");
     let later = |gates: &mut NamespaceGates, periods| {
@@ -168,7 +169,7 @@ async fn reasons_are_written_on_a_pod_from_time_to_time_and_at_once_if_somebody_
 
 #[tokio::test]
 async fn an_opened_gate_is_not_opened_again_because_the_watch_lags() {
-    let (_, mut gates) = waiting(true);
+    let (_, mut gates) = waiting(true).await;
     let seen = |gates: Value| -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "t-1", "uid": "p"},
             "spec": {"containers": [], "serviceAccountName": "mf-a", "schedulingGates": gates}}))
@@ -189,7 +190,7 @@ async fn an_opened_gate_is_not_opened_again_because_the_watch_lags() {
 #[tokio::test]
 async fn a_pod_without_an_identity_fails_only_if_the_api_server_has_none_either() {
     for (has_identity, fails) in [(true, false), (false, true)] {
-        let (cluster, mut gates) = waiting_with(true, has_identity);
+        let (cluster, mut gates) = waiting_with(true, has_identity).await;
         // It has waited longer than any pod may.
         let pod = &mut gates.pods.get_mut("t-1").unwrap().pod;
         pod.created = Some(jiff::Timestamp::UNIX_EPOCH);

@@ -7,7 +7,7 @@ use namesake_api::Identity;
 
 use crate::cluster::ensure::{self, EnsureError};
 use crate::cluster::requests::namespace_and_name;
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::{ObservedAccount, StepOutcome};
 use crate::identity::objects::{self, Judgement};
 use crate::identity::plan::ServiceAccountState;

@@ -3,7 +3,7 @@
 use namesake_api::Identity;
 use namesake_core::Reason;
 
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::google::recorded;
 use crate::identity::step_failure::StepFailure;
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::allowed;
 use super::members::{email, members};
 use crate::cluster::ensure;
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::StepOutcome;
 use crate::identity::conditions;
 use crate::identity::derive;

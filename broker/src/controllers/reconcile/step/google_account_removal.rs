@@ -4,7 +4,7 @@ use namesake_api::Identity;
 use namesake_gcp::{Error, ServiceAccount};
 
 use super::google_account::mark;
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::StepOutcome;
 use crate::identity::phase;
 use crate::identity::step_failure::StepFailure;

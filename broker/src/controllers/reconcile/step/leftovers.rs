@@ -7,7 +7,7 @@ use namesake_api::{Identity, names};
 use namesake_core::Stamp;
 use tracing::debug;
 
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 
 /// Kinds whose objects create pods later: group, version, kind, plural.
 const KINDS: [(&str, &str, &str, &str); 5] = [

@@ -9,7 +9,7 @@ use namesake_gcp::{Edit, Error, Policy, Resource};
 use super::allowed;
 use super::google_account::{confirm, written};
 use super::members::{binding_member, email, grantee, members};
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::StepOutcome;
 use crate::google::foreign_members;
 use crate::google::grants;

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::google_account_removal::{self, GoogleAccountOwner};
 use super::members::members;
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::StepOutcome;
 use crate::google::recorded::{self, PolicyEntry};
 use crate::identity::phase;

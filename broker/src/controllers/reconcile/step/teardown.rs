@@ -14,7 +14,7 @@ use crate::cluster::ensure::{self, EnsureError};
 use crate::cluster::requests::{
     delete_this_version, is_conflict, is_not_found, namespace_and_name,
 };
-use crate::controllers::reconcile::context::Context;
+use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::StepOutcome;
 use crate::google::recorded;
 use crate::identity::derive;

@@ -12,8 +12,8 @@ use namesake_core::Reason;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::controllers::context::Context;
 use crate::controllers::reconcile::ReconcileError;
-use crate::controllers::reconcile::context::Context;
 use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::write::write_findings;
 use crate::google::verify::deny_policy_hint;

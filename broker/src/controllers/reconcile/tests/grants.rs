@@ -1,4 +1,4 @@
-//! Grants on prefixes, on the own account, and on buckets that are not fit.
+//! Grants on prefixes, on the own account, and on buckets that the broker must not use.
 
 use super::*;
 

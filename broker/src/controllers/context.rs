@@ -1,4 +1,4 @@
-//! What reconciles share.
+//! What the controllers share.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use kube::Client;
 use namesake_api::Identity;
 use namesake_gcp::Gcp;
 
-use super::memories::Memories;
+use super::reconcile::memories::Memories;
 use crate::cluster::cluster_id::ClusterId;
 use crate::cluster::events::Events;
 use crate::cluster::namespaces::Namespaces;
@@ -25,7 +25,7 @@ use crate::server::config::Config;
 use crate::server::metrics::Metrics;
 use crate::server::rules::CurrentRules;
 
-/// What reconciles share.
+/// What the controllers share.
 pub struct Context {
     /// Client for the API server.
     pub client: Client,
@@ -37,7 +37,7 @@ pub struct Context {
     pub rules: Arc<CurrentRules>,
     /// The namespaces that opted in.
     pub namespaces: Arc<Namespaces>,
-    /// Events on Identities.
+    /// Writes Events.
     pub events: Events,
     /// The metrics.
     pub metrics: Arc<Metrics>,
