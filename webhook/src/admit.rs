@@ -199,7 +199,7 @@ impl Call<'_> {
         }
     }
 
-    // What happens in a namespace where nothing is enforced.
+    // The decision in a namespace in shadow mode.
     fn shadow(
         &self,
         kind: Option<&'static Kind>,

@@ -28,10 +28,10 @@ pub use rbac::subject::{Subject, Trust};
 use rbac::{accounts, rights};
 pub use snapshot::{Account, NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable, Unstamped};
 
-/// How the report is printed.
+/// The format of the report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// One JSON document.
@@ -69,7 +69,7 @@ impl Check {
     }
 }
 
-/// How serious a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -82,18 +82,18 @@ pub enum Severity {
 /// One security gap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
-    /// How serious it is.
+    /// The severity.
     pub severity: Severity,
-    /// Which check found it.
+    /// The check that found it.
     pub check: &'static str,
     /// The object that causes it.
     pub place: String,
-    /// Whom it is about, if it is about certain subjects.
+    /// The subjects that it is about, if any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<String>,
-    /// What is wrong; about the subjects, if there are any.
+    /// The problem; a phrase about the subjects, if there are any.
     pub what: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -104,7 +104,7 @@ pub struct Holder {
     pub trusted: Trust,
     /// The subject.
     pub subject: String,
-    /// Which check found it.
+    /// The check that found it.
     pub check: &'static str,
     /// The binding that grants the right.
     pub place: String,
@@ -120,15 +120,15 @@ pub struct Report {
     pub namespaces: Vec<String>,
     /// Gaps, the most serious first.
     pub findings: Vec<Finding>,
-    /// What could not be read.
+    /// The parts of the cluster that could not be read.
     pub not_looked_at: Vec<Unreadable>,
     /// Subjects that are expected to have rights which others should not have.
     pub trusted: Vec<Holder>,
-    /// What no check of the cluster can see.
+    /// Risks that no check of the cluster can see.
     pub cannot_see: Vec<&'static str>,
 }
 
-/// What no check of the cluster can see.
+/// Risks that no check of the cluster can see.
 const CANNOT_SEE: [&str; 4] = [
     "rights that come from Google's IAM: on GKE, roles/container.developer, container.admin, editor and owner on the project \
      are rights in every namespace, and RBAC does not show them (gcloud projects get-iam-policy PROJECT)",

@@ -1,4 +1,4 @@
-//! What is decided about a request, and nothing else: no I/O, no clock, no state. Everything that a decision depends on is an
+//! The decisions about requests, without I/O, clock or state. Everything that a decision depends on is an
 //! argument; `admit` brings it.
 
 pub mod argo;

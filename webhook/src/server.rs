@@ -30,7 +30,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 /// Left of the API server's timeout for sending the answer.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// Which clients may send reviews.
+/// The clients that may send reviews.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedClients {
     /// Every client that can connect.

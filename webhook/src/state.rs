@@ -1,4 +1,4 @@
-//! What admission reads: rules, namespaces, Identities, parents, keys. In memory, and read without waiting; [`watch`] keeps it so.
+//! The state that admission reads: rules, namespaces, Identities, parents, keys. It is in memory; [`watch`] keeps it current.
 
 pub mod broker;
 mod identities;
@@ -47,11 +47,11 @@ pub struct State {
     pub identities: Identities,
     /// Parents, as the watches see them.
     pub parents: Parents,
-    /// Which kinds of parents the cluster has.
+    /// The kinds of parents that the cluster has.
     pub installed: Installed,
     /// Opted-in namespaces, as the watch sees them.
     pub namespaces: Namespaces,
-    /// What has been loaded since the start.
+    /// The parts that have been loaded since the start.
     pub synced: Synced,
     /// Metrics.
     pub metrics: Metrics,

@@ -23,7 +23,7 @@ pub struct Unproven {
     pub why: String,
 }
 
-/// What all stamps in memory say.
+/// Figures about all stamps in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Parents without a valid stamp that names a user, in order.

@@ -68,7 +68,7 @@ impl Admission<'_> {
     }
 }
 
-/// What decisions about a request depend on, as of now.
+/// The context of decisions about a request, as of now.
 pub(super) fn context<O>(
     state: &State,
     request: &Request<'_, O>,
@@ -104,7 +104,7 @@ fn is_inside(state: &State, info: &UserInfo<'_>, stack: &str) -> bool {
     namespace.is_some_and(|(namespace, _)| state.namespaces.get(namespace, stack).is_some())
 }
 
-/// What is logged of a request about which nothing else is known.
+/// The facts about a request of which only the requester is known.
 pub(super) fn facts<O>(request: &Request<'_, O>) -> Facts {
     Facts::of_requester(&request.user_info.username, Outcome::Undecided)
 }
@@ -135,7 +135,7 @@ pub(super) fn not_opted_in(state: &State, context: &AdmissionContext, namespace:
     )
 }
 
-// What has not been read yet says nothing about the request.
+// Parts that have not been read are not needed for the request.
 fn not_synced(what: &str) -> Refused {
     Refused::new(
         Reason::NotSynced,

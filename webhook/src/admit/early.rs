@@ -1,5 +1,5 @@
 //! Early evaluation: the rules decide at the parent about every pod that would be created from it, so that the person sees a
-//! refusal, and so that identities are being created before the first pod is.
+//! refusal, and so that identities are created before the first pod.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ use crate::decide::who::Principal;
 use crate::review::refused::Refused;
 use crate::review::verdict::{DRY_RUN, Facts, Verdict};
 
-/// So many different identities are created for one parent, all at once; any others when their pods are created.
+/// The number of identities that are created for one parent, all at once; any others are created with their pods.
 const MAX_IDENTITIES: usize = 8;
 
 /// Kinds whose pods start at once. For a kind that runs later, the identity may work again by then.
 const START_AT_ONCE: [&str; 2] = ["Job", "JobSet"];
 
-/// What early evaluation found.
+/// The result of early evaluation.
 pub(super) struct Early {
     pub(super) facts: Facts,
     /// The KSA that the (first) pods will get.
@@ -52,10 +52,10 @@ impl Early {
     }
 }
 
-/// What the pods of a parent with these templates will get.
+/// Decides about the pods of a parent with these templates.
 ///
 /// # Errors
-/// Why one of them would be refused.
+/// When one of them would be refused.
 pub(super) async fn evaluate(
     admission: &Admission<'_>,
     principal: &Principal,

@@ -65,7 +65,7 @@ pub(super) async fn find(
     }
 }
 
-/// The same, whatever is in memory.
+/// Reads the parent from the API server, whatever is in memory.
 pub(super) async fn find_fresh(
     state: &State,
     namespace: &str,

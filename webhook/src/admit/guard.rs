@@ -1,5 +1,5 @@
-//! Brings the pod and the Identity to the pure guards. The pod is read from the API server each time: a name is soon another pod's,
-//! and a check of the wrong one would admit another user.
+//! Reads the pod and the Identity for the pure guards. The pod is read from the API server each time: its name may soon belong to
+//! another pod, and a check of the wrong pod would admit another user.
 
 mod adoption;
 

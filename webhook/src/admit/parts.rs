@@ -1,4 +1,4 @@
-//! What the two versions of an object in a review say, read in full: for the largest objects this is most of the cost.
+//! Parses both versions of an object in a review in full: for the largest objects this is most of the cost.
 
 use super::unreadable;
 use crate::decide::kinds::Parts;
@@ -15,7 +15,7 @@ pub(super) struct BothVersions<'b> {
 /// Reads both versions.
 ///
 /// # Errors
-/// What cannot be read.
+/// When the object cannot be parsed.
 pub(super) fn read(body: &[u8]) -> Result<BothVersions<'_>, Refused> {
     let request = review::parse::<Parts<'_>>(body).map_err(|error| match error {
         Malformed::Json(error) => unreadable::refused("object", body, &error),

@@ -12,7 +12,7 @@ const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k O
 /// First version with ValidatingAdmissionPolicy v1, which all guards use.
 const MINIMUM_VERSION: (u32, u32) = (1, 30);
 
-/// What is missing or weaker.
+/// Findings about missing or weakened parts of the installation.
 pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(snapshot.version.iter().find_map(|version| old(version)));

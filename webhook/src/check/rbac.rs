@@ -1,4 +1,4 @@
-//! Who is allowed to do what, by RBAC: the rules of Roles and ClusterRoles, as bindings grant them to subjects. Pure.
+//! RBAC: the rules of Roles and ClusterRoles, as bindings grant them to subjects. Pure.
 
 pub(super) mod accounts;
 mod families;
@@ -22,7 +22,7 @@ use subject::Subject;
 /// A right that is checked: any of these verbs on any of these resources.
 #[derive(Clone, Copy, Debug)]
 pub struct Right {
-    /// As in a finding, after "may": `read Namesake's Secrets`.
+    /// The text in a finding after "may": `read Namesake's Secrets`.
     pub words: &'static str,
     /// Verbs; any of them.
     pub verbs: &'static [&'static str],
@@ -124,13 +124,13 @@ impl Rbac {
             .flatten()
     }
 
-    /// Who holds a right in the whole cluster.
+    /// The subjects with a right in the whole cluster.
     #[must_use]
     pub fn holders(&self, right: &Right) -> Holders {
         Holders::of(self.everywhere(), right)
     }
 
-    /// Who holds a right in a namespace.
+    /// The subjects with a right in a namespace.
     #[must_use]
     pub fn holders_in(&self, namespace: &str, right: &Right) -> Holders {
         Holders::of(self.everywhere().chain(self.only_in(namespace)), right)

@@ -1,4 +1,4 @@
-//! What the check read of the cluster.
+//! The parts of the cluster that the check reads.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::state::installation::Installation;
 /// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unreadable {
-    /// What.
+    /// The part that could not be read.
     pub what: &'static str,
     /// The answer of the API server.
     pub why: String,
 }
 
-/// What was read, or why it could not be.
+/// A part that was read, or why it could not be.
 pub type Read<T> = Result<T, Unreadable>;
 
 /// A namespace and its labels.
@@ -66,7 +66,7 @@ pub struct Unstamped {
     pub name: String,
 }
 
-/// What the check read of the cluster.
+/// The parts of the cluster that the check reads.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Our own namespace.
@@ -101,7 +101,7 @@ impl Snapshot {
         all.filter(|place| place.is_opted_in()).collect()
     }
 
-    /// What could not be read.
+    /// The parts that could not be read.
     #[must_use]
     pub fn unreadable(&self) -> Vec<Unreadable> {
         let all = [

@@ -33,7 +33,8 @@ const OPTED_IN: [(&str, &str); 2] = [
     ("pod-security.kubernetes.io/enforce", "baseline"),
 ];
 
-/// What is shipped, with one opted-in namespace, a hub that the rules know, and an admin; `more` are further objects of RBAC.
+/// The shipped installation, with one opted-in namespace, a hub that the rules know, and an admin; `more` are further objects of
+/// RBAC.
 fn installed(more: &[Value]) -> Snapshot {
     let mut all = shipped("base");
     all.extend(shipped("opt-in").into_iter().map(|mut object| {

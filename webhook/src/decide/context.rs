@@ -1,10 +1,10 @@
-//! What every decision depends on, as of one moment.
+//! The rules, keys and namespace that a decision depends on, as of one moment.
 
 use std::sync::Arc;
 
 use namesake_core::{KeyRing, Refusal, Rules, User};
 
-/// What every decision depends on, as of one moment.
+/// The rules, keys and namespace that a decision depends on, as of one moment.
 #[derive(Clone, Debug)]
 pub struct AdmissionContext {
     /// Rules in force.

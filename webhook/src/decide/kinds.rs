@@ -56,16 +56,16 @@ pub enum Scope {
 /// How the webhook handles a kind.
 #[derive(Debug)]
 pub enum Role {
-    /// What runs. Its identity is decided when it is created.
+    /// A pod. Its identity is decided when it is created.
     Pod,
-    /// What a person creates, and a controller creates pods from. It is stamped.
+    /// An object that a person creates, and from which a controller creates pods. It is stamped.
     Parent(ParentKind),
 }
 
-/// What there is to know about a kind of parent.
+/// The properties of a kind of parent.
 #[derive(Debug)]
 pub struct ParentKind {
-    /// As the rules name it.
+    /// Its name in the rules.
     pub launcher: Launcher,
     /// Name of the kind that its controller creates from it; none if it is only referred to.
     pub creates: Option<&'static str>,
@@ -133,7 +133,7 @@ pub enum Runs {
 }
 
 impl Runs {
-    /// What a stamp signs: each digest once, in order.
+    /// The digests that a stamp signs: each once, in order.
     #[must_use]
     pub fn of(&self, parts: &Parts<'_>) -> Vec<Digest> {
         let mut all = match self {

@@ -1,8 +1,8 @@
-//! What the watches keep of Identities and parents.
+//! Identities and parents as the watches keep them.
 
 use namesake_core::Digest;
 
-/// What is kept of one Identity.
+/// An Identity as it is kept in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownIdentity {
     /// Canonical user, as the Identity records it; empty when its class is not per user.
@@ -17,7 +17,7 @@ pub struct KnownIdentity {
     pub stalled: Option<Box<str>>,
 }
 
-/// What is kept of one parent.
+/// A parent as it is kept in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownParent {
     /// Name of its kind.

@@ -1,7 +1,7 @@
 //! The mode of a namespace. With `off` it is as if it were not opted in: the API server does not call the webhook, and the policy
 //! `namesake-pods` keeps managed accounts out of reach.
 
-/// What Namesake does in a namespace.
+/// The mode of a namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Everything.

@@ -1,4 +1,4 @@
-//! What the mutating webhooks change, and why they refuse. Pure: everything that it depends on is an argument.
+//! The decisions of the mutating webhooks: patches and refusals. Pure: everything that they depend on is an argument.
 //!
 //! Between two steps a call to the broker may be needed: [`choose`] decides which identity, [`pod()`] and [`new_parent`] write the
 //! patch.
@@ -32,7 +32,7 @@ pub struct Available {
     pub ready: bool,
 }
 
-/// What is patched, and what is reported about it.
+/// A patch, and what is reported about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// Exactly what changes.
@@ -64,7 +64,7 @@ impl Change {
 /// Lets the rules decide about a pod, or about the pods of a parent.
 ///
 /// # Errors
-/// What the rules refuse.
+/// When the rules refuse the pod.
 pub fn choose(
     context: &AdmissionContext,
     namespace: &str,
@@ -106,7 +106,7 @@ fn not_allowed(principal: &Principal, account: &str) -> Refused {
     )
 }
 
-/// What a decision means, for the log.
+/// The facts of a decision, for the log.
 #[must_use]
 pub fn facts(principal: &Principal, decision: Option<&Decision>) -> Facts {
     let (rule, class) = match decision {

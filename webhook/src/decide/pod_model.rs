@@ -1,4 +1,4 @@
-//! What pods and pod templates say: their containers, their node, and what Metaflow claims about them.
+//! Properties of pods and pod templates: their containers, their node, and the claims of Metaflow about them.
 
 pub(crate) mod claims;
 pub mod containers;

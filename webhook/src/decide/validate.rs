@@ -1,4 +1,4 @@
-//! What the validating webhooks check: the final pod, who enters or adopts a pod, who writes results of Argo steps, and edits of
+//! The checks of the validating webhooks: the final pod, who enters or adopts a pod, who writes results of Argo steps, and edits of
 //! the rules. Pure: pods and Identities are arguments.
 
 pub mod adoption;

@@ -41,7 +41,7 @@ impl Principal {
         self.user.as_ref().ok()
     }
 
-    /// Whoever a stamp names. `of`: the stamped object, for the message if its requester is not a user of the rules.
+    /// The principal that a stamp names. `of` is the stamped object, for the message if its requester is not a user of the rules.
     #[must_use]
     pub fn of_stamp(stamp: &Stamp, launcher: Launcher, (kind, name): (&Kind, &str)) -> Principal {
         let unmapped = || unmapped(&stamp.requester, kind, name);
@@ -60,7 +60,7 @@ impl Principal {
 pub struct ParentReference<'a> {
     /// The parent's kind.
     pub kind: &'static Kind,
-    /// What there is to know about it.
+    /// The properties of the kind.
     pub parent: &'static ParentKind,
     /// The owner reference.
     pub owner: &'a OwnerReference<'a>,

@@ -1,6 +1,6 @@
 //! The outcome of a review as one word, for the log, the cluster's audit log and metrics.
 
-/// What was decided about a request.
+/// The outcome of a review.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Nothing yet.
@@ -41,7 +41,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// As in logs, audit annotations and metrics.
+    /// The word in logs, audit annotations and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ pub struct Refused {
     pub reason: Reason,
     /// The rule that refused, if one did.
     pub rule: Option<String>,
-    /// Whole sentences.
+    /// The message, in whole sentences.
     pub message: String,
 }
 

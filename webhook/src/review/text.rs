@@ -1,4 +1,4 @@
-//! How parts of a review are read: maps of strings that borrow from the request, and structs that accept JSON objects only.
+//! Deserialization of a review: maps of strings that borrow from the request, and structs that accept JSON objects only.
 
 use std::fmt;
 

@@ -16,7 +16,7 @@ pub struct UserInfo<'a> {
     /// Groups.
     #[serde(borrow, default)]
     pub groups: Option<Vec<Text<'a>>>,
-    /// What the authenticator adds to it.
+    /// Additional data from the authenticator.
     #[serde(borrow, default)]
     pub extra: Option<Extra<'a>>,
 }

@@ -1,4 +1,4 @@
-//! What is answered to the API server, and what is logged about it.
+//! The answer to the API server, and the facts that are logged about it.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::review::{REVIEW_KIND, REVIEW_VERSION};
 pub const DRY_RUN: &str =
     "namesake: dry run: the identity would be created, and the pod would get its service account";
 
-/// Who, why and as whom: the same facts go to the log, to the cluster's audit log and to metrics.
+/// Facts about a review, for the log, the cluster's audit log and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The requester; for what a trusted controller creates, the requester of its parent.
@@ -28,9 +28,9 @@ pub struct Facts {
     pub class: Option<String>,
     /// KSA that the pod gets.
     pub service_account: Option<String>,
-    /// What was decided.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What would have been decided, in shadow mode.
+    /// The outcome without shadow mode.
     pub would: Option<ShadowVerdict>,
 }
 
@@ -45,7 +45,7 @@ impl Facts {
     }
 }
 
-/// What would have been decided if the namespace enforced.
+/// The outcome if the namespace were in mode enforce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShadowVerdict {
     /// Outcome.
@@ -59,7 +59,7 @@ pub struct ShadowVerdict {
 /// The answer to one review.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// What changes, or why the request is refused.
+    /// The patch, or the reason for the refusal.
     pub result: Result<Patch, Refused>,
     /// Shown to the person, at most 120 characters each.
     pub warnings: Vec<String>,

@@ -30,7 +30,7 @@ const PAUSES: [Duration; 4] = [
 /// A request for an identity. The broker checks it, and derives everything else from its own copy of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
-    /// Which identity.
+    /// The identity.
     pub request: IdentityRequest,
     /// Revision of the rules that decided, sent in a header: a broker that has others in force must not answer by them.
     pub revision: String,
@@ -58,7 +58,7 @@ impl Failure {
         }
     }
 
-    // What the broker answered instead of an identity. 403 is final; everything else may pass by itself, also what this webhook did
+    // The error that the broker answered. 403 is final; everything else may pass by itself, also what this webhook did
     // wrong (401, 404), which its users cannot fix.
     fn of_answer(status: u16, body: &[u8]) -> Self {
         let Ok(ErrorBody { error }) = serde_json::from_slice(body) else {

@@ -46,7 +46,7 @@ impl Identities {
         all.retain(|_, names| !names.is_empty());
     }
 
-    /// How many there are.
+    /// The number of Identities.
     #[must_use]
     pub fn len(&self) -> usize {
         let all = self.0.read();

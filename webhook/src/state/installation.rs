@@ -21,8 +21,8 @@ pub struct Installation {
     pub validating: Option<ValidatingWebhookConfiguration>,
 }
 
-/// What is missing or refuses less than as shipped, one sentence each. An admin may change the expressions of the policies, but
-/// each policy must fail closed, be bound, and deny everywhere.
+/// The faults: what is missing or refuses less than as shipped, one sentence each. An admin may change the expressions of the
+/// policies, but each policy must fail closed, be bound, and deny everywhere.
 #[must_use]
 pub fn faults(installation: &Installation) -> Vec<String> {
     let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! Which kinds of parents the cluster has, and in which version they are read.
+//! The kinds of parents that the cluster has, and the versions in which they are read.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ impl Default for Installed {
 }
 
 impl Installed {
-    /// How a kind is read: in the version that the API server recommends, or in the one that this version knows.
+    /// The API resource of a kind: in the version that the API server recommends, or in the one that this version knows.
     #[must_use]
     pub fn resource(&self, kind: &Kind) -> ApiResource {
         let installed = self.0.borrow();

@@ -12,7 +12,7 @@ pub struct OptedIn {
     pub stack: String,
     /// The mode of the namespace; one whose mode is off is not listed.
     pub mode: Mode,
-    /// What was signed there in another epoch is not valid, because Namesake did not see who wrote what in between.
+    /// Signatures of another epoch are not valid, because Namesake did not see who wrote what in between.
     pub epoch: String,
 }
 
@@ -43,7 +43,7 @@ impl Namespaces {
         all.insert(namespace.to_owned(), opted_in).is_none()
     }
 
-    /// How many are in this mode.
+    /// The number of namespaces in this mode.
     #[must_use]
     pub fn count(&self, mode: Mode) -> usize {
         let all = self.0.read();

@@ -70,7 +70,7 @@ impl Parents {
         all.remove(namespace);
     }
 
-    /// How many there are.
+    /// The number of parents.
     #[must_use]
     pub fn len(&self) -> usize {
         let all = self.0.read();

@@ -18,7 +18,7 @@ pub enum Effect {
         /// Whether another revision, or none, was in force before.
         new: bool,
     },
-    /// It has no effect now.
+    /// The file has no effect now.
     Ignored,
     /// The current rules are not valid.
     Invalid {

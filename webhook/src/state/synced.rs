@@ -1,11 +1,11 @@
-//! What has been loaded since the start; a replica is ready when everything is.
+//! The parts of the state that have been loaded since the start; a replica is ready when all are.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-/// What has been loaded, and what is still missing.
+/// The parts that have been loaded.
 #[derive(Debug, Default)]
 pub struct Synced {
     rules: AtomicBool,
@@ -83,7 +83,7 @@ impl Synced {
         self.identities.load(Ordering::Acquire)
     }
 
-    /// What is missing; empty when this replica is ready.
+    /// The parts that are missing; empty when this replica is ready.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let flags = [

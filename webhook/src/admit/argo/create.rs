@@ -41,7 +41,7 @@ pub(in crate::admit) async fn create(admission: &Admission<'_>, body: &[u8]) -> 
     let object = (kind, metadata);
     let (context, request) = (admission.context, admission.request);
     let mut change = mutate::new_parent(context, request, object, &principal, signed);
-    // What Argo's own tools resolved to validate it: Argo resolves it again, and nothing proves what is here.
+    // Argo's own tools resolved these templates to validate the Workflow. Argo resolves them again, and nothing proves this copy.
     if argo::argo_kind(kind) == Some(ArgoKind::Workflow) && !new.status.get(RESOLVED).is_empty() {
         change.patch.remove(format!("/status/{RESOLVED}"));
     }

@@ -25,7 +25,7 @@ impl Fetched {
     /// The object.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// When it cannot be read.
     pub(super) fn object(&self) -> Result<ArgoObject<'_>, Refused> {
         serde_json::from_str(&self.text).map_err(|error| unreadable(&self.name, &error.to_string()))
     }
@@ -144,7 +144,7 @@ pub(super) async fn first_with_label(
     Ok(first.map(|item| item.metadata.name))
 }
 
-/// What may pass by itself: an object that could not be read.
+/// The refusal, for now, because of an object that could not be read.
 pub(super) fn unreadable(name: &str, why: &str) -> Refused {
     let text = format!(
         "{name} of Argo could not be read: {why}; try again in a minute, controllers do so by themselves"

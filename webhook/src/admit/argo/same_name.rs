@@ -10,7 +10,7 @@ use crate::decide::argo::nodes::WORKFLOW_LABEL;
 use crate::decide::argo::runs_as;
 use crate::review::refused::Refused;
 
-/// What Argo finds by the name of a Workflow, and takes outputs or outcomes from.
+/// The objects that Argo finds by the name of a Workflow, and takes outputs or outcomes from.
 const FOUND_BY_NAME: [(&str, &str); 2] = [
     ("/api/v1", "pods"),
     ("/apis/argoproj.io/v1alpha1", "workflowtaskresults"),

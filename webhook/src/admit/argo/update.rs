@@ -71,7 +71,7 @@ pub(in crate::admit) async fn update(admission: &Admission<'_>, body: &[u8]) -> 
 }
 
 impl Changed<'_> {
-    // What is logged: the object belongs to the user of this stamp.
+    // The facts for the log: the object belongs to the user of this stamp.
     fn facts(&self, stamp: Option<&Stamp>) -> Facts {
         let user = stamp.and_then(|stamp| stamp.user.as_ref());
         Facts {
@@ -195,7 +195,7 @@ impl Changed<'_> {
             return Ok(with(argo));
         }
         if let Some(reference) = deployed::awaited(self.standing, stamp, new) {
-            // What Argo writes is never refused: without an answer its pods wait, and its next change tries again.
+            // Updates of Argo are never refused: without an answer its pods wait, and its next update tries again.
             let Ok(found) = template(admission, reference).await else {
                 return Ok(with(stamp.argo.clone()));
             };

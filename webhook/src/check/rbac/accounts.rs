@@ -1,4 +1,4 @@
-//! Service accounts with a meaning to the rules: carriers, and those that are or act for users. Pure.
+//! Service accounts that the rules refer to: carriers, and those that are or act for users. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::subject::{Subject, Trusted};
 use crate::check::{Account, Finding, Severity, Snapshot, print};
 use namesake_api::names::WEBHOOK_SERVICE_ACCOUNT;
 
-/// Accounts with a meaning to the rules: carriers, and those that are or act for users.
+/// Accounts that the rules refer to: carriers, and those that are or act for users.
 struct AccountsOfRules {
     carriers: BTreeSet<Subject>,
     mapped: BTreeSet<Subject>,

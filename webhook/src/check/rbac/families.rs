@@ -10,9 +10,9 @@ pub(super) struct Family {
     pub(super) check: &'static str,
     pub(super) severity: Severity,
     pub(super) rights: &'static [Right],
-    /// What follows from having one, after the rights.
+    /// The consequence of having one, printed after the rights.
     pub(super) so: &'static str,
-    /// What to do instead of keeping the binding.
+    /// The alternative to keeping the binding.
     pub(super) instead: &'static str,
     /// How a program that holds such a right in the whole cluster can keep working.
     pub(super) narrowing: Narrowing,

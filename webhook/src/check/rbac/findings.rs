@@ -7,7 +7,7 @@ use super::subject::{Subject, Trusted};
 use super::{Bound, Rbac};
 use crate::check::{Finding, Holder, Severity};
 
-/// What bindings grant to subjects that are not expected to have it, and to those that are.
+/// The rights that bindings grant to subjects that are not expected to have them, and to those that are.
 pub(in crate::check) struct RightsReport<'a> {
     trusted: &'a Trusted<'a>,
     findings: Vec<Finding>,
@@ -23,7 +23,7 @@ impl<'a> RightsReport<'a> {
         }
     }
 
-    /// What is granted in the whole cluster.
+    /// Rights in the whole cluster.
     pub(in crate::check) fn everywhere(&mut self, rbac: &Rbac) {
         for bound in rbac.everywhere() {
             for family in &EVERYWHERE {
@@ -32,7 +32,7 @@ impl<'a> RightsReport<'a> {
         }
     }
 
-    /// What is granted in Namesake's namespace; `guarded` is whether the policy that protects it is in force.
+    /// Rights in Namesake's namespace; `guarded` is whether the policy that protects it is in force.
     pub(in crate::check) fn at_home(&mut self, rbac: &Rbac, guarded: bool) {
         let (severity, so) = match guarded {
             true => (HOME.severity, HOME.so),
@@ -53,7 +53,7 @@ impl<'a> RightsReport<'a> {
         }
     }
 
-    /// What is granted in namespaces of guarded accounts; namespace, and its accounts.
+    /// Rights in namespaces of guarded accounts: each namespace with its accounts.
     pub(in crate::check) fn where_guarded(&mut self, rbac: &Rbac, homes: &[(String, String)]) {
         for (namespace, who) in homes {
             let so = format!("{}: {who}", GUARDED_HOME.so);
@@ -63,7 +63,7 @@ impl<'a> RightsReport<'a> {
         }
     }
 
-    /// What is granted in a namespace that is opted in; `denied`: whether the policy on tokens denies.
+    /// Rights in a namespace that is opted in; `denied` is whether the policy on tokens denies.
     pub(in crate::check) fn opted_in(&mut self, rbac: &Rbac, namespace: &str, denied: bool) {
         let family = if denied { &OPTED_IN_DENIED } else { &OPTED_IN };
         for bound in rbac.only_in(namespace) {

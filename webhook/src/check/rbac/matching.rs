@@ -47,7 +47,7 @@ pub(super) fn allows(
         && resources.any(|r| r == "*" || r == resource || Some(r) == any_resource.as_deref())
 }
 
-/// What each ClusterRole grants, with what the aggregation controller adds to it eventually.
+/// The rules of each ClusterRole, with those that the aggregation controller will add.
 pub(super) fn aggregated(roles: &[ClusterRole]) -> BTreeMap<String, Arc<[PolicyRule]>> {
     let full = |role: &ClusterRole| {
         let mut rules = Vec::new();

@@ -12,7 +12,7 @@ use crate::check::print::quoted;
 pub(in crate::check) enum Narrowing {
     /// By Roles in the namespaces where it works.
     ByNamespace,
-    /// The same, unless it creates pods for others: the rules should then list it under carriers.
+    /// By namespace too, unless it creates pods for others: the rules should then list it under carriers.
     ByNamespaceOrCarrier,
     /// By the names of its own objects, for rights that are about objects of certain names.
     ByName,
@@ -20,7 +20,7 @@ pub(in crate::check) enum Narrowing {
     AsInstead,
 }
 
-/// How programs that one binding names can hold fewer rights.
+/// How the programs in one binding can work with fewer rights.
 pub(in crate::check) struct NarrowRemedy<'a> {
     pub(in crate::check) bound: &'a Bound,
     pub(in crate::check) programs: &'a [&'a Subject],

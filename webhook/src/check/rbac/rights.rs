@@ -19,7 +19,7 @@ pub(in crate::check) const OUR_ACCOUNTS: &[&str] = &[
     names::WEBHOOK_SERVICE_ACCOUNT,
     names::BROKER_SERVICE_ACCOUNT,
 ];
-/// Whoever can bind one of these can do anything.
+/// ClusterRoles with which one can do anything.
 const ROLES: &[&str] = &[
     "cluster-admin",
     "admin",
@@ -120,7 +120,7 @@ pub(in crate::check) const IMPERSONATE_GROUPS: Right = right(
     IMPERSONATE,
     &[("", "groups"), ("authentication.k8s.io", "groups")],
 );
-// So that impersonation looks like a token of the account itself.
+// With these, impersonation looks like a token of the account itself.
 pub(in crate::check) const IMPERSONATE_EXTRAS: Right = right(
     "set the extras of whom they impersonate",
     IMPERSONATE,

@@ -1,4 +1,4 @@
-//! What is found about namespaces, Secrets and webhooks.
+//! Findings about namespaces, Secrets and webhooks.
 
 use super::*;
 

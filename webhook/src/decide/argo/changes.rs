@@ -22,7 +22,7 @@ const SUSPEND_OR_RESUME: Stop = Stop {
 /// Changes of the spec by which anybody may stop it.
 pub const STOPS: &[Stop] = &[SUSPEND, DEADLINE, SHUTDOWN, PARALLELISM];
 
-/// The same, and suspending and resuming it: for whoever started it, while it runs as its deployer.
+/// Stopping, suspending and resuming: for whoever started it, while it runs as its deployer.
 pub const STOPS_AND_RESUMES: &[Stop] = &[SUSPEND_OR_RESUME, DEADLINE, SHUTDOWN, PARALLELISM];
 
 /// Labels in which Argo's own tools record who did something; nothing depends on them.

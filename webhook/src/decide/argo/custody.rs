@@ -1,4 +1,4 @@
-//! Whose the pods of a Workflow are, and who may change what runs. Pure.
+//! The user of the pods of a Workflow, and who may change what it runs. Pure.
 
 use namesake_core::{ArgoStamp, Deployer, Launcher, Reason, SealError, Stamp, User};
 
@@ -14,7 +14,7 @@ use crate::review::refused::Refused;
 use crate::review::{Metadata, Request};
 use namesake_core::Json;
 
-/// What the requester is to an object of Argo with this stamp.
+/// The standing of the requester to an object of Argo with this stamp.
 #[must_use]
 pub fn standing(
     context: &AdmissionContext,
@@ -60,8 +60,8 @@ pub fn refused_change(standing: Standing, old: &Parts<'_>, new: &Parts<'_>) -> O
     }
 }
 
-/// What a stamp signs after a permitted change: the same as before, if the object matched it, and otherwise nothing new, because
-/// the object had been changed without Namesake's knowledge.
+/// The content of a stamp after a permitted change: the same as before, if the object matched it, and otherwise nothing new,
+/// because the object had been changed without Namesake's knowledge.
 #[must_use]
 pub fn signed_after_change(
     argo: &ArgoStamp,
@@ -89,7 +89,7 @@ pub fn signed_after_change(
     }
 }
 
-/// What the stamp of an object signs that runs its own spec.
+/// The content of the stamp of an object that runs its own spec.
 #[must_use]
 pub fn own(argo_kind: ArgoKind, spec: &Json<'_>) -> ArgoStamp {
     ArgoStamp::Own {
@@ -98,7 +98,7 @@ pub fn own(argo_kind: ArgoKind, spec: &Json<'_>) -> ArgoStamp {
     }
 }
 
-/// What the stamp of an object signs that an admin assigns to a user: what it runs now.
+/// The content of the stamp of an object that an admin assigns to a user: what it runs now.
 ///
 /// # Errors
 /// A Workflow that runs a template which Argo has not stored in it yet: what it will run is not known.

@@ -1,4 +1,4 @@
-//! How Argo names the nodes of a Workflow.
+//! The names that Argo gives to the nodes of a Workflow.
 
 /// Label on pods and results: the Workflow that they belong to. Argo finds both by it.
 pub const WORKFLOW_LABEL: &str = "workflows.argoproj.io/workflow";

@@ -6,7 +6,7 @@ use crate::decide::pod_model::claims::Labels;
 
 /// The members of a template, one of which it has if it is a template of a pod.
 const KINDS: &[&str] = &["container", "containerSet", "data", "resource", "script"];
-/// What Argo renders when it creates the pod; until then its value is not known.
+/// The beginning of an expression that Argo renders when it creates the pod; its value is not known before.
 const RENDERED: &str = "{{";
 
 /// A template in a spec.

@@ -1,4 +1,5 @@
-//! What `argo retry` writes: a run that has ended is continued, with the nodes that failed removed, so that Argo runs them again.
+//! Recognizes the update that `argo retry` sends: a run that has ended continues, without the failed nodes, so that Argo runs them
+//! again.
 //! Nothing is declared to have succeeded, nothing gets other outputs, and what runs stays as it was.
 
 use namesake_core::Json;

@@ -30,7 +30,7 @@ const fn parent(creates: Option<&'static str>) -> ParentKind {
     }
 }
 
-/// What runs: its pods are created by Argo's controller.
+/// A run: Argo's controller creates its pods.
 pub(super) const WORKFLOW: Kind = kind(
     "Workflow",
     "argoproj.io/Workflow",
@@ -45,7 +45,7 @@ pub(super) const WORKFLOW: Kind = kind(
     },
 );
 
-/// What Workflows refer to. Whoever deploys it again is its user from then on.
+/// A template that Workflows refer to. Its user is whoever deployed it last.
 pub(super) const WORKFLOW_TEMPLATE: Kind = kind(
     "WorkflowTemplate",
     "argoproj.io/WorkflowTemplate",
@@ -53,7 +53,7 @@ pub(super) const WORKFLOW_TEMPLATE: Kind = kind(
     parent(None),
 );
 
-/// The same, for every namespace.
+/// A template for all namespaces.
 pub(super) const CLUSTER_WORKFLOW_TEMPLATE: Kind = Kind {
     scope: Scope::Cluster,
     ..kind(

@@ -35,7 +35,7 @@ pub struct TemplateError {
 }
 
 impl TemplateError {
-    /// What is wrong, and where.
+    /// The error and its place.
     #[must_use]
     pub fn new(path: impl Into<String>, what: &'static str) -> TemplateError {
         TemplateError {

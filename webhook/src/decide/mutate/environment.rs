@@ -17,7 +17,7 @@ const USER: &str = "METAFLOW_USER";
 const OWNER: &str = "METAFLOW_OWNER";
 /// Headers for the metadata service, as a JSON object.
 const HEADERS: &str = "METAFLOW_SERVICE_HEADERS";
-/// What Metaflow writes as [`USER`] of every flow on Argo: not a person's name.
+/// The value of [`USER`] in every flow on Argo: not the name of a person.
 const ARGO_USER: &str = "argo-workflows";
 /// Headers that contain credentials, in lower case.
 const CREDENTIALS: [&str; 4] = [
@@ -27,7 +27,7 @@ const CREDENTIALS: [&str; 4] = [
     "x-goog-iap-jwt-assertion",
 ];
 
-/// What is replaced in the environment, and what the person is warned about.
+/// The replaced parts of the environment, and the warnings for the person.
 #[derive(Debug, Default, PartialEq)]
 pub struct Cleaned {
     /// The new values, by the JSON pointers of the old ones.

@@ -12,14 +12,14 @@ use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
 use crate::review::{Metadata, Request};
 
-/// What a stamp signs besides the user of the object.
+/// The content of a stamp besides the user of the object.
 #[derive(Clone, Debug, Default)]
 pub struct Signed {
     /// The launcher of the object that a person created, if this one was created from that.
     pub root: Option<Launcher>,
     /// Digests of what its pods run.
     pub runs: Vec<Digest>,
-    /// What the containers of its pods run, where that is known.
+    /// The digests of the containers of its pods, where they are known.
     pub containers: Digests,
     /// For an object of Argo.
     pub argo: Option<ArgoStamp>,

@@ -92,7 +92,7 @@ pub fn pod(
     Ok(change(pod, &wanted, outcome))
 }
 
-// What is signed for a pod.
+// The content of the resolution of a pod.
 fn resolution(
     context: &AdmissionContext,
     request: &Request<'_>,

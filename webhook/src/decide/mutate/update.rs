@@ -17,24 +17,24 @@ use crate::review::{Metadata, Object, Request};
 pub struct Updated<'a> {
     /// Its kind.
     pub kind: &'static Kind,
-    /// What there is to know about the kind.
+    /// The properties of the kind.
     pub parent: &'static ParentKind,
     /// Its pod templates.
     pub pods: PodTemplates,
-    /// As it is.
+    /// The current version.
     pub old: &'a Object<'a>,
-    /// As it would be.
+    /// The requested version.
     pub new: &'a Object<'a>,
     /// The stamp that it has, and whether that is valid.
     pub stamp: Option<&'a Result<Stamp, SealError>>,
 }
 
-/// What becomes of a changed parent.
+/// The decision about a changed parent.
 #[derive(Debug)]
 pub enum Update {
-    /// This; nothing has to be decided.
+    /// The change is admitted with this patch, without a decision of the rules.
     Done(Change),
-    /// Its user changes what it runs: the rules decide as for a new one, and then it gets this stamp.
+    /// The user changes what it runs: the rules decide as for a new parent, which then gets this stamp.
     Decide(Principal, Box<Stamp>),
 }
 

@@ -1,4 +1,4 @@
-//! What Metaflow writes about a task. Claims: they narrow a rule, and never prove who the requester is.
+//! Claims that Metaflow writes about a task. They can narrow a rule, and never prove who the requester is.
 
 use crate::decide::kinds::Template;
 use crate::decide::kinds::template::StringMap;
@@ -30,7 +30,7 @@ impl Labels for StringMap<'_> {
     }
 }
 
-/// What a pod, or a pod template, says about itself.
+/// The claims of a pod or a pod template about itself.
 #[derive(Clone, Copy)]
 pub struct PodClaims<'m> {
     /// Name of the flow.

@@ -14,7 +14,7 @@ const MAX_CONTAINERS: usize = 64;
 /// Digests of what containers run, by the containers' names.
 pub type Digests = BTreeMap<String, String>;
 
-// What a container in this list runs.
+// The digests of the containers in this list.
 fn digest(container: &Container<'_>, list: &str) -> String {
     let lifecycle = container.lifecycle.as_ref();
     let handlers = [
@@ -47,7 +47,7 @@ fn all<'s, 'a>(spec: &'s Spec<'a>) -> impl Iterator<Item = (&'static str, &'s Co
     init.chain(list(&spec.containers).map(|c| ("containers", c)))
 }
 
-/// What the containers of a pod run; without those that the rules list as sidecars.
+/// The digests of the containers of a pod, without those that the rules list as sidecars.
 ///
 /// # Errors
 /// More containers than can be signed.
@@ -67,10 +67,10 @@ pub fn of_pod(rules: &Rules, spec: &Spec<'_>) -> Result<Digests, Refused> {
     Err(Refused::new(Reason::TooManyContainers, text))
 }
 
-/// What the containers of the pods of a Job run. Pods of other parents are not known before they are created: none.
+/// The digests of the containers of the pods of a Job. For other parents there are none: their pods are not known before.
 ///
 /// # Errors
-/// As [`of_pod`], and a template that cannot be read.
+/// As for [`of_pod`], and when the template cannot be parsed.
 pub(crate) fn of_job(
     rules: &Rules,
     parent: &ParentKind,

@@ -13,7 +13,7 @@ const METADATA_SERVER: &str = "iam.gke.io/gke-metadata-server-enabled";
 /// Checks that a pod that runs as `account` gets that account's identity from its node.
 ///
 /// # Errors
-/// It would silently get the identity of the node.
+/// When the pod would silently get the identity of its node.
 pub(crate) fn check_pod(
     rules: &Rules,
     spec: Option<&Spec<'_>>,

@@ -5,7 +5,7 @@ use namesake_core::{Reason, User};
 
 use crate::review::refused::Refused;
 
-/// As whom a pod runs.
+/// The user that a pod runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunsAs {
     /// This user, proven by the Identity of its account or by its signed resolution.
@@ -16,7 +16,7 @@ pub enum RunsAs {
     NoIdentity,
 }
 
-/// Whose the object is that becomes the controller of a pod.
+/// The user of the object that becomes the controller of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControllerUser {
     /// A stamped object of this user.
@@ -32,7 +32,7 @@ pub enum ControllerUser {
 /// Checks that the new controller of a pod belongs to the pod's user. `owner` is the controller's kind and name.
 ///
 /// # Errors
-/// It belongs to another user, or has no proven user while the pod has an identity.
+/// When the object belongs to another user, or has no proven user while the pod has an identity.
 pub fn check_adoption(
     requester: &str,
     pod: (&str, &RunsAs),

@@ -8,7 +8,7 @@ use crate::review::refused::Refused;
 
 /// SIGTERM and SIGKILL, which Argo sends.
 const SIGNALS: [&str; 2] = ["15", "9"];
-/// How Argo's executor is called in a container: by its name in its own image, by its path where it was copied.
+/// The commands of Argo's executor in a container: by its name in its own image, by its path where it was copied.
 const EXECUTORS: [&str; 2] = ["argoexec", "/var/run/argo/argoexec"];
 
 /// The pod in the name of a CONNECT request. The API server's proxy takes `[SCHEME:]NAME[:PORT]`, as

@@ -46,7 +46,7 @@ pub fn check(context: &AdmissionContext, request: &Request<'_>, pod: &Object<'_>
     }
 }
 
-// What is left to check of a pod whose resolution was signed for it.
+// The remaining checks of a pod whose resolution was signed for it.
 fn with_resolution(
     context: &AdmissionContext,
     pod: &Object<'_>,

@@ -1,4 +1,4 @@
-//! What is read of a guarded request, and of the pod that it is about.
+//! The parts of a guarded request, and of its pod, that the guards need.
 
 use namesake_core::Text;
 use serde::Deserialize;
@@ -46,7 +46,7 @@ impl Guarded<'_> {
 
 objects_only!(Guarded, AccountSpec);
 
-/// What there is to know about a running pod.
+/// A running pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunningPod {
     /// Name.

@@ -1,4 +1,4 @@
-//! Who writes the results of Argo's steps: they become part of what the next steps run.
+//! Checks who writes the results of Argo's steps, because these become part of what the next steps run.
 
 use namesake_api::names::RESULT_POD_ANNOTATION;
 use namesake_core::Reason;

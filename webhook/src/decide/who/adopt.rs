@@ -17,7 +17,8 @@ use crate::review::{Metadata, Request};
 pub enum Adoption {
     /// This request assigns the object to the user of this stamp.
     Requested(Stamp),
-    /// It did, and this is the stamp that was written before another webhook changed the object and this one was called again.
+    /// An earlier pass of this request did; this is the stamp that was written before another webhook changed the object and this
+    /// one was called again.
     Signed(Stamp),
 }
 
@@ -64,7 +65,7 @@ pub fn adoption(
 /// Checks a new parent: an adoption at its creation would be undone by later webhooks.
 ///
 /// # Errors
-/// It requests to be adopted.
+/// When it requests to be adopted.
 pub fn check_new(kind: &Kind, new: &Metadata<'_>) -> Result<(), Refused> {
     match added_annotation(None, new).filter(|_| !is_child(new)) {
         None => Ok(()),

@@ -6,7 +6,7 @@ use super::{is_carrier, requester, requesting};
 use crate::decide::context::AdmissionContext;
 use crate::review::{Metadata, UserInfo};
 
-/// What a requester is to an object that exists.
+/// The standing of a requester to an existing object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// A trusted controller that creates such objects, or creates others from them: what it writes follows from existing objects.
@@ -17,13 +17,13 @@ pub enum Standing {
     Admin,
     /// The user as whom its pods run.
     Owner,
-    /// Who started a Workflow that runs as the deployer of its template.
+    /// The person who started a Workflow that runs as the deployer of its template.
     Starter,
     /// Anybody else.
     Other,
 }
 
-/// Who requests a change of an object.
+/// The requester of a change of an object.
 #[derive(Clone, Debug)]
 pub struct Author {
     // Their standing by the rules, for any object.
@@ -65,7 +65,7 @@ impl Author {
         }
     }
 
-    /// What they are to an object, if `is` is what its stamp makes of this author.
+    /// Their standing to an object; `is` determines it from the stamp, unless the rules do.
     #[must_use]
     pub fn standing(&self, is: impl FnOnce(&Author) -> Standing) -> Standing {
         self.by_rules.unwrap_or_else(|| is(self))

@@ -43,7 +43,7 @@ pub fn for_object(
     }
 }
 
-/// How stamps name an object that exists: by its name and UID.
+/// The name and UID by which a stamp identifies an existing object.
 #[must_use]
 pub fn existing(metadata: &Metadata<'_>) -> (ObjectName, Bound) {
     let uid = metadata.uid.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What `manifests/` has, for tests.
+//! The objects of `manifests/`, for tests.
 
 use std::path::Path;
 

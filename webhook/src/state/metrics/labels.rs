@@ -9,7 +9,7 @@ pub struct DecisionLabels {
     pub webhook: &'static str,
     /// Kind of the object, as the table of kinds has it, or `other`.
     pub kind: &'static str,
-    /// What was decided, such as `identity` or `refused`.
+    /// The outcome, such as `identity` or `refused`.
     pub outcome: &'static str,
     /// Why it was refused; empty when it was not.
     pub reason: &'static str,
@@ -32,7 +32,7 @@ pub struct BrokerLabels {
 /// Labels of a watch.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct WatchLabels {
-    /// What is watched.
+    /// The watched kind.
     pub watch: &'static str,
 }
 
@@ -48,7 +48,7 @@ pub struct ModeLabels {
 pub struct ShadowLabels {
     /// Kind of the object, as the table of kinds has it.
     pub kind: &'static str,
-    /// What would have been decided.
+    /// The outcome without shadow mode.
     pub outcome: &'static str,
     /// Why it would have been refused; empty when not.
     pub reason: &'static str,

@@ -1,4 +1,4 @@
-//! Which kinds of parents the cluster has: looked up every minute, so that one that is installed later works without a restart.
+//! Finds the kinds of parents that the cluster has, every minute, so that one that is installed later works without a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

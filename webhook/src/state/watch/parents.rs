@@ -21,7 +21,7 @@ use crate::state::State;
 /// much memory a start needs.
 const PAGE: u32 = 20;
 
-/// What is read of a parent.
+/// The parts of a parent that are read.
 trait Readable:
     Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
     + Clone
@@ -30,7 +30,7 @@ trait Readable:
     + Send
     + 'static
 {
-    /// What its pods run.
+    /// The digest of what its pods run.
     fn runs(&self, kind: &Kind) -> Option<Digest>;
 }
 
@@ -146,7 +146,7 @@ fn apply<K: Readable>(
     Some(uid)
 }
 
-// What is kept of a parent, with its UID.
+// The UID of a parent, and what is kept of it.
 fn parent_of<K: Readable>(kind: &'static Kind, object: &K) -> Option<(String, KnownParent)> {
     let metadata = object.meta();
     let stamp = object.annotations().get(STAMP_ANNOTATION);
