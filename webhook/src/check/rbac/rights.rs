@@ -19,7 +19,7 @@ pub(in crate::check) const OUR_ACCOUNTS: &[&str] = &[
     names::WEBHOOK_SERVICE_ACCOUNT,
     names::BROKER_SERVICE_ACCOUNT,
 ];
-/// ClusterRoles with which one can do anything.
+/// ClusterRoles with which one can obtain every right.
 const ROLES: &[&str] = &[
     "cluster-admin",
     "admin",
