@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client};
-use namesake_api::names::{READY, STALLED};
+use namesake_api::names::STALLED;
 use namesake_api::{Identity, conditions};
 
 use super::WatchEvent;
@@ -16,7 +15,7 @@ use crate::state::State;
 pub(super) async fn run(client: Client, state: Arc<State>) {
     let events = watcher(Api::<Identity>::all(client), Config::default());
     super::follow("identities", &state, events, |update| {
-        let kept = match update {
+        let applied = match update {
             WatchEvent::Apply(identity) => apply(&state, identity),
             WatchEvent::Listed(listed) => {
                 state.identities.keep_only(&listed);
@@ -32,27 +31,18 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
             WatchEvent::Failed => None,
         };
         state.count_cached();
-        kept
+        applied
     })
     .await;
 }
 
-// A condition of the Identity as it is now: after a change of its spec the old ones do not count.
-fn condition<'i>(identity: &'i Identity, type_: &str) -> Option<&'i Condition> {
-    let conditions = identity.status.as_ref().map(|status| &status.conditions)?;
-    let condition = conditions::get(conditions, type_)?;
-    let is_current = condition.observed_generation == identity.metadata.generation;
-    is_current.then_some(condition)
-}
-
-// Whether it works: after a change of its spec pods wait until that is verified again.
-fn is_ready(identity: &Identity) -> bool {
-    condition(identity, READY).is_some_and(|ready| ready.status == "True")
-}
-
-// Why it does not work, if that does not pass by itself.
+// Why the identity stopped working, if that does not pass by itself. The condition counts only for the current spec.
 fn stalled(identity: &Identity) -> Option<Box<str>> {
-    let stalled = condition(identity, STALLED).filter(|stalled| stalled.status == "True")?;
+    let conditions = &identity.status.as_ref()?.conditions;
+    if !conditions::holds(conditions, STALLED, identity.metadata.generation) {
+        return None;
+    }
+    let stalled = conditions::get(conditions, STALLED)?;
     Some(format!("{}: {}", stalled.reason, stalled.message).into())
 }
 
@@ -63,7 +53,7 @@ fn apply(state: &State, identity: Identity) -> Option<(String, String)> {
     let uid = identity.service_account_uid().filter(|_| serves);
     let known = KnownIdentity {
         service_account_uid: uid.map(Into::into),
-        ready: is_ready(&identity),
+        ready: identity.is_ready(),
         stalled: stalled(&identity),
         user: identity.spec.user,
         class: identity.spec.class,
