@@ -125,7 +125,7 @@ fn summary(report: &Report) -> String {
         count => format!("{count} opted in: {}", some(&namespaces)),
     };
     let plural = if warnings == 1 { "" } else { "s" };
-    let open = match (critical, warnings, report.not_looked_at.len()) {
+    let summary = match (critical, warnings, report.not_looked_at.len()) {
         (0, 0, 0) => "nothing is open".to_owned(),
         (_, _, 0) => format!("{critical} critical, {warnings} warning{plural}"),
         (_, _, unseen) => format!(
@@ -141,7 +141,7 @@ fn summary(report: &Report) -> String {
         false => "",
     };
     format!(
-        "API server {}; {}. {open}.{trust}",
+        "API server {}; {}. {summary}.{trust}",
         plain(server),
         plain(&places)
     )

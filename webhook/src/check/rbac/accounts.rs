@@ -71,10 +71,10 @@ pub(in crate::check) fn homes(
             homes.entry(namespace).or_default().insert(name);
         }
     }
-    let apart = homes.into_iter().filter(|(namespace, _)| {
+    let separate = homes.into_iter().filter(|(namespace, _)| {
         namespace.as_str() != trusted.home && !trusted.opted_in.contains(namespace)
     });
-    apart
+    separate
         .map(|(namespace, names)| {
             let names: Vec<_> = names.iter().map(String::as_str).collect();
             (namespace, print::some(&names))
@@ -171,10 +171,10 @@ fn is_built_in(account: &Subject) -> bool {
 /// Accounts whose tokens no policy protects: the rules refer to them, and no binding marks them as guarded.
 fn not_guarded(rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
     let holders = rbac.holders(&GUARDED);
-    let open = |account: &&Subject| !is_built_in(account) && !holders.has(account);
+    let is_unprotected = |account: &&Subject| !is_built_in(account) && !holders.has(account);
     let of = |role: &str, what: &str, accounts: &BTreeSet<Subject>| {
         let mut by_home = BTreeMap::<&str, Vec<&str>>::new();
-        for account in accounts.iter().filter(open) {
+        for account in accounts.iter().filter(is_unprotected) {
             if let Subject::Account(namespace, name) = account {
                 by_home.entry(namespace).or_default().push(name);
             }
@@ -206,7 +206,7 @@ fn not_guarded(rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
 }
 
 fn bind(role: &str, namespace: &str, name: &str, count: usize) -> String {
-    let whom = match count {
+    let subjects = match count {
         1 => format!(
             "--serviceaccount={}",
             print::quoted(&format!("{namespace}:{name}"))
@@ -217,7 +217,7 @@ fn bind(role: &str, namespace: &str, name: &str, count: usize) -> String {
         ),
     };
     let binding = print::quoted(&format!("{role}-{namespace}"));
-    format!("kubectl create clusterrolebinding {binding} --clusterrole={role} {whom}")
+    format!("kubectl create clusterrolebinding {binding} --clusterrole={role} {subjects}")
 }
 
 /// Secrets with tokens of such accounts.
@@ -254,11 +254,11 @@ fn token_secrets(snapshot: &Snapshot, rbac: &Rbac, known: &AccountsOfRules) -> V
 fn without_rights(rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
     let webhook = Subject::Account(trusted.home.to_owned(), WEBHOOK_SERVICE_ACCOUNT.to_owned());
     let reads = |namespace: &String| rbac.holders_in(namespace, &READ_JOBS).has(&webhook);
-    let open = trusted
+    let unreadable = trusted
         .opted_in
         .iter()
         .filter(|namespace| !reads(namespace));
-    open.map(|namespace| Finding {
+    unreadable.map(|namespace| Finding {
         severity: Severity::Warning,
         check: "opt-in",
         place: format!("Namespace {namespace}"),

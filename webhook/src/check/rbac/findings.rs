@@ -27,38 +27,43 @@ impl<'a> RightsReport<'a> {
     pub(in crate::check) fn everywhere(&mut self, rbac: &Rbac) {
         for bound in rbac.everywhere() {
             for family in &EVERYWHERE {
-                self.check(bound, family, family.severity, family.so);
+                self.check(bound, family, family.severity, family.consequence);
             }
         }
     }
 
     /// Rights in Namesake's namespace; `guarded` is whether the policy that protects it is in force.
     pub(in crate::check) fn at_home(&mut self, rbac: &Rbac, guarded: bool) {
-        let (severity, so) = match guarded {
-            true => (HOME.severity, HOME.so),
+        let (severity, consequence) = match guarded {
+            true => (HOME.severity, HOME.consequence),
             false => (
                 Severity::Critical,
                 "in Namesake's namespace, and no policy prevents it",
             ),
         };
         for bound in rbac.everywhere() {
-            self.check(bound, &HOME, severity, so);
+            self.check(bound, &HOME, severity, consequence);
         }
         for bound in rbac.only_in(self.trusted.home) {
-            self.check(bound, HOME_SECRETS, HOME_SECRETS.severity, HOME_SECRETS.so);
+            self.check(
+                bound,
+                HOME_SECRETS,
+                HOME_SECRETS.severity,
+                HOME_SECRETS.consequence,
+            );
             for family in [&HOME_ROLES, &HOME_IMPERSONATION] {
-                self.check(bound, family, family.severity, family.so);
+                self.check(bound, family, family.severity, family.consequence);
             }
-            self.check(bound, &HOME, severity, so);
+            self.check(bound, &HOME, severity, consequence);
         }
     }
 
     /// Rights in namespaces of guarded accounts: each namespace with its accounts.
     pub(in crate::check) fn where_guarded(&mut self, rbac: &Rbac, homes: &[(String, String)]) {
         for (namespace, who) in homes {
-            let so = format!("{}: {who}", GUARDED_HOME.so);
+            let consequence = format!("{}: {who}", GUARDED_HOME.consequence);
             for bound in rbac.only_in(namespace) {
-                self.check(bound, &GUARDED_HOME, GUARDED_HOME.severity, &so);
+                self.check(bound, &GUARDED_HOME, GUARDED_HOME.severity, &consequence);
             }
         }
     }
@@ -67,7 +72,7 @@ impl<'a> RightsReport<'a> {
     pub(in crate::check) fn opted_in(&mut self, rbac: &Rbac, namespace: &str, denied: bool) {
         let family = if denied { &OPTED_IN_DENIED } else { &OPTED_IN };
         for bound in rbac.only_in(namespace) {
-            self.check(bound, family, family.severity, family.so);
+            self.check(bound, family, family.severity, family.consequence);
         }
     }
 
@@ -79,7 +84,7 @@ impl<'a> RightsReport<'a> {
         (before, self.holders)
     }
 
-    fn check(&mut self, bound: &Bound, family: &Family, severity: Severity, so: &str) {
+    fn check(&mut self, bound: &Bound, family: &Family, severity: Severity, consequence: &str) {
         let granted: Vec<_> = family
             .rights
             .iter()
@@ -105,11 +110,15 @@ impl<'a> RightsReport<'a> {
             }
         }
         let words: Vec<_> = granted.iter().map(|right| right.words).collect();
-        let space = if so.starts_with(':') { "" } else { " " };
+        let space = if consequence.starts_with(':') {
+            ""
+        } else {
+            " "
+        };
         let finding = |subjects: &[&Subject], remedy: String| Finding {
             severity,
             check: family.check,
-            what: format!("may {}{space}{so}", words.join(", ")),
+            what: format!("may {}{space}{consequence}", words.join(", ")),
             remedy,
             subjects: subjects.iter().map(ToString::to_string).collect(),
             place: place.clone(),

@@ -90,8 +90,8 @@ impl NarrowRemedy<'_> {
 
     /// A Role for each right, with a binding.
     fn roles(&self) -> String {
-        let whom: Vec<_> = self.programs.iter().map(|one| bind_flag(one)).collect();
-        let whom = whom.join(" ");
+        let subjects: Vec<_> = self.programs.iter().map(|one| bind_flag(one)).collect();
+        let subjects = subjects.join(" ");
         let each = self.rights.iter().enumerate().map(|(at, right)| {
             let number = if at == 0 {
                 String::new()
@@ -102,7 +102,7 @@ impl NarrowRemedy<'_> {
             let flags = self.bound.flags_of(right);
             format!(
                 "kubectl -n NAMESPACE create role {name} {flags} && \
-                 kubectl -n NAMESPACE create rolebinding {name} --role={name} {whom}"
+                 kubectl -n NAMESPACE create rolebinding {name} --role={name} {subjects}"
             )
         });
         let each: Vec<_> = each.collect();

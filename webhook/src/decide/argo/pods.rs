@@ -99,14 +99,14 @@ fn is_read_by_rules(key: &str) -> bool {
 #[must_use]
 pub fn templates<'t, 'a>(spec: &'t Json<'a>) -> Vec<ArgoTemplate<'t, 'a>> {
     let mut found = Vec::new();
-    let mut open: Vec<_> = spec.get("templates").items().iter().collect();
-    open.reverse();
-    while let Some(itself) = open.pop() {
+    let mut remaining: Vec<_> = spec.get("templates").items().iter().collect();
+    remaining.reverse();
+    while let Some(itself) = remaining.pop() {
         found.push(ArgoTemplate { itself, spec });
         let tasks = itself.get("dag").get("tasks").items().iter();
         let steps = itself.get("steps").items().iter().flat_map(Json::items);
         let inline = tasks.chain(steps).map(|step| step.get("inline"));
-        open.extend(inline.filter(|template| !template.members().is_empty()));
+        remaining.extend(inline.filter(|template| !template.members().is_empty()));
     }
     found
 }

@@ -17,7 +17,7 @@ pub(crate) fn is_created<O>(request: &Request<'_, O>) -> bool {
         && request.is_whole_object()
 }
 
-/// Writes the UID of the pod that the requester's credential was issued to, whatever was there.
+/// Writes the UID of the pod that the requester's credential was issued to, in place of any earlier value.
 #[must_use]
 pub(crate) fn write_pod(request: &Request<'_, Object<'_>>) -> Verdict {
     let pod = request.user_info.pod().map(|(_, uid)| uid);
@@ -56,14 +56,14 @@ mod tests {
             patch(pod, ""),
             r#"[{"op":"add","path":"/metadata/annotations","value":{"namesake.dev/pod-uid":"u1"}}]"#
         );
-        let there = r#","annotations":{"namesake.dev/pod-uid":"u2"}"#;
+        let existing = r#","annotations":{"namesake.dev/pod-uid":"u2"}"#;
         assert_eq!(
-            patch(pod, there),
+            patch(pod, existing),
             r#"[{"op":"add","path":"/metadata/annotations/namesake.dev~1pod-uid","value":"u1"}]"#
         );
-        assert_eq!(patch(pod, &there.replace("u2", "u1")), "[]");
+        assert_eq!(patch(pod, &existing.replace("u2", "u1")), "[]");
         assert_eq!(
-            patch("{}", there),
+            patch("{}", existing),
             r#"[{"op":"remove","path":"/metadata/annotations/namesake.dev~1pod-uid"}]"#
         );
     }

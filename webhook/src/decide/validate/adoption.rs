@@ -52,13 +52,13 @@ pub fn check_adoption(
         RunsAs::Unproven => "runs as a managed service account".to_owned(),
         RunsAs::NoIdentity => "has no identity".to_owned(),
     };
-    let whose = match owner {
+    let owner_text = match owner {
         ControllerUser::User(user) => format!("belongs to {user}"),
         ControllerUser::Unproven | ControllerUser::NeverStamped => "has no proven user".to_owned(),
         ControllerUser::NoSuchObject => "is not the object with that UID".to_owned(),
     };
     let message = format!(
-        "pod {pod} {runs_as}, and {object}, which would be its controller, {whose}: the outcome of a pod counts for its controller, \
+        "pod {pod} {runs_as}, and {object}, which would be its controller, {owner_text}: the outcome of a pod counts for its controller, \
          so {requester} may not adopt it: delete the pod, or remove the labels by which it is selected"
     );
     // Only the controllers of Kubernetes have accounts there.

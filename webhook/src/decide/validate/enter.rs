@@ -69,14 +69,14 @@ pub fn check(
     if owner.is_some() && owner == user.map(User::as_str) {
         return Ok(());
     }
-    let whose = owner.map_or_else(
+    let owner_text = owner.map_or_else(
         || "shared by several users".to_owned(),
         |owner| format!("{owner}'s"),
     );
     Err(Refused::new(
         Reason::NotYourPod,
         format!(
-            "pod {} runs as service account {account}, which is {whose}: whoever enters it acts as that identity, so {requester} \
+            "pod {} runs as service account {account}, which is {owner_text}: whoever enters it acts as that identity, so {requester} \
              may not use {what} on it: ask its user or an admin, or run a pod of your own",
             pod.name
         ),
