@@ -180,7 +180,7 @@ fn the_stock_client_shows_a_new_user_that_the_broker_is_unavailable() -> Result<
             &seen,
             &[
                 "Unable to launch Kubernetes job",
-                "the broker, which makes identities, did not answer",
+                "the broker, which creates identities, did not answer",
                 "try again",
                 BOB,
             ],

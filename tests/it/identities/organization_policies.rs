@@ -60,7 +60,7 @@ const CASES: [Case; 4] = [
         reason: "OrganizationPolicy",
         says: &[
             "constraints/iam.allowedPolicyMemberDomains",
-            "every member of it",
+            "all its members must be allowed",
         ],
     },
     Case {

@@ -107,7 +107,7 @@ impl Installation {
         eventually("opting in is seen by webhook and policies", async || {
             let said = self.run(ADMIN, &probe).await?;
             ensure!(said.contains(names::EPOCH_ANNOTATION), "{said}");
-            ensure!(!said.contains("nobody checks"), "{said}");
+            ensure!(!said.contains("nothing checks"), "{said}");
             Ok(())
         })
         .await
@@ -119,7 +119,7 @@ impl Installation {
         ensure!(blocks.len() == 5, "{blocks:?}");
         let said = self.run(ADMIN, &blocks[0]).await?;
         ensure!(!said.contains("no rule can match"), "{said}");
-        ensure!(!said.contains("nobody checks"), "{said}");
+        ensure!(!said.contains("nothing checks"), "{said}");
         let alice = self.stack.cluster().user(ALICE, "try").await?;
         eventually("the webhook sees the namespace", async || {
             // The rules of GKE ask for nodes with a metadata server.

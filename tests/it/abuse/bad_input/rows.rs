@@ -32,7 +32,7 @@ fn row(of: (&'static str, &'static str), over: Value, ends: Outcome) -> Row {
 }
 
 /// The remedy in the webhook's message.
-const FIX: &str = "mend the object and create it again";
+const FIX: &str = "fix the object and create it again";
 
 /// Nested lists.
 fn nested(levels: usize) -> Value {

@@ -42,7 +42,7 @@ fn last(google: &Google) -> u64 {
 
 async fn sees_that_it_does_not_lead(replica: &Replica) -> Result<()> {
     eventually("it sees that it does not lead", async || {
-        ensure!(replica.has_logged("leading no more"));
+        ensure!(replica.has_logged("not leading any more"));
         Ok(())
     })
     .await

@@ -93,7 +93,7 @@ fn a_foreign_service_account_with_a_managed_name_is_not_taken_over_and_user_and_
         let before = at_google(ns.stack.google());
         let parts = [
             name.as_str(),
-            "exists and is not this identity's",
+            "exists and does not belong to this identity",
             "delete it",
         ];
         let carol = ns.person("carol@acme.com").await?;
