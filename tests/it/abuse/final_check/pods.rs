@@ -17,7 +17,7 @@ use namesake_tests::{
 use serde_json::{Value, json};
 
 fn add_miner() -> Value {
-    json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "add_miner", "image": "evil.example/add_miner"}}])
+    json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "miner", "image": "evil.example/miner"}}])
 }
 
 /// Starts another webhook, and waits until the API server calls it and it changes pods.
@@ -68,7 +68,7 @@ fn a_container_that_another_webhook_adds_is_refused_even_though_our_webhook_is_r
         other_webhook.delete().await?;
         refused(answer)?
             .with_code(403)?
-            .with_message("container add_miner (image evil.example/add_miner)")?
+            .with_message("container miner (image evil.example/miner)")?
             .with_message("sidecars")?
             .with_message("validate.namesake.dev")?;
         Ok(())
@@ -81,7 +81,7 @@ fn a_pod_of_the_job_controller_is_refused_too_and_the_events_of_the_job_say_why(
         let other_webhook = other_webhook(&ns, add_miner()).await?;
         let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let told = ns
-            .wait_for_refusal(&job.name_any(), "container add_miner")
+            .wait_for_refusal(&job.name_any(), "container miner")
             .await;
         other_webhook.delete().await?;
         told
@@ -102,7 +102,7 @@ fn a_container_that_an_earlier_webhook_adds_to_the_pod_of_a_job_is_refused() -> 
         let bare = alice.create::<Pod>(pod()).await;
         let job = alice.create::<Job>(metaflow_job()).await?;
         let told = ns
-            .wait_for_refusal(&job.name_any(), "container add_miner")
+            .wait_for_refusal(&job.name_any(), "container miner")
             .await;
         other_webhook.delete().await?;
         ns.runs_as(&bare?, ALICE).await?;

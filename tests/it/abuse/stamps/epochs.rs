@@ -69,7 +69,7 @@ fn bobs_stamp_on_mallorys_job_of_the_same_name_is_void_after_admission_was_brief
         let stamp = stamp_of_bobs(&ns, "train").await?;
         set_mode(&ns, Some("off")).await?;
         let mallory = ns.mallory().await?;
-        eventually("nobody writes over the job_with_stamp stamp", async || {
+        eventually("nobody overwrites the valid stamp", async || {
             let job: Job = mallory.create(job_with_stamp("train", &stamp)).await?;
             if job.annotations().get(STAMP_ANNOTATION) == Some(&stamp) {
                 return Ok(());
