@@ -20,7 +20,7 @@ fn template_of(draft: Draft) -> Value {
 /// A template that runs something else.
 fn with_other_command(template: &Value) -> Value {
     let mut template = template.clone();
-    template["spec"]["containers"][0]["image"] = json!("with_other_command");
+    template["spec"]["containers"][0]["image"] = json!("other-image");
     template
 }
 
