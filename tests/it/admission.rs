@@ -1,4 +1,4 @@
-//! From a request to the final pod: what admission changes, refuses and says, for each kind of workload.
+//! Admission, from the request to the final pod: changes, refusals and messages for each kind of workload.
 
 mod adoption;
 mod airflow;

@@ -1,4 +1,4 @@
-//! What happens while a part of the system is down or misbehaves.
+//! Behaviour while a part of the system is down or misbehaves.
 
 mod api_server;
 mod brokers;

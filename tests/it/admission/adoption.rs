@@ -1,4 +1,4 @@
-//! What has no proven person: listed, and given to a user by an admin only. And stamps while their keys change.
+//! Objects without a proven person: they are listed, and only an admin assigns them to a user. And stamps during key rotation.
 
 use anyhow::{Context, Result, ensure};
 use data_encoding::BASE64;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 mod argo;
 
-/// Kinds and names of what the webhook lists as nobody's in a namespace, with the reasons.
+/// The objects without a proven person that the webhook lists in a namespace, with the reasons.
 async fn unproven(ns: &TestNamespace) -> Result<Vec<(String, String)>> {
     let url = format!("{}{UNPROVEN_PATH}", ns.stack.webhook_url());
     let text = ns.stack.https()?.get(url).send().await?.text().await?;
@@ -74,7 +74,7 @@ fn a_job_from_before_the_opt_in_is_listed_and_only_an_admin_assigns_it_to_its_us
         .with_message("only admins")?
         .with_message("mallory@acme.com")?;
         let admin = neighbour.admin().await?;
-        // What was planted is nobody's word: an admin who changes something else does not obey it.
+        // The annotation from before the opt-in has no effect when an admin changes something else.
         let note = json!({"metadata": {"annotations": {"note": "x"}}});
         let seen: Job = admin.patch(&name, note).await?;
         ensure!(!seen.annotations().contains_key(STAMP_ANNOTATION));
@@ -94,26 +94,26 @@ fn a_job_from_before_the_opt_in_is_listed_and_only_an_admin_assigns_it_to_its_us
         neighbour
             .runs_as(&neighbour.pod_of(&resumed).await?, ALICE)
             .await?;
-        eventually("nobody's list is empty", async || {
+        eventually("the Job is no longer listed", async || {
             let listed = unproven(&neighbour).await?;
             ensure!(listed.iter().all(|(n, _)| *n != listed_as), "{listed:?}");
             Ok(())
         })
         .await?;
-        audited(&neighbour, &name).await?;
+        check_audit_log(&neighbour, &name).await?;
         neighbour.delete().await
     })
 }
 
-/// The API server's audit log says who gave it to whom.
-async fn audited(ns: &TestNamespace, name: &str) -> Result<()> {
+/// Checks that the API server's audit log records who assigned the object, and to whom.
+async fn check_audit_log(ns: &TestNamespace, name: &str) -> Result<()> {
     eventually("the adoption's audit event", async || {
         let events = ns.stack.cluster().audit_events()?;
         let of_it = events.iter().filter(|e| e["objectRef"]["name"] == name);
         let said =
             |e: &Value, key: &str| e["annotations"][format!("mutate.namesake.dev/{key}")].clone();
         let mut adopted = of_it.filter(|e| said(e, "outcome") == "adopted");
-        let event = adopted.next().context("there is none")?;
+        let event = adopted.next().context("there is no such event")?;
         ensure!(said(event, "user") == ALICE, "{event}");
         ensure!(
             said(event, "requester") == event["user"]["username"],
@@ -130,8 +130,8 @@ fn key_of(job: &Job) -> Option<&str> {
         .and_then(|text| KeyRing::id_in(text))
 }
 
-/// An admin changes the Secret of stamp keys, and the webhook reads it anew.
-async fn keys_change(ns: &TestNamespace, patch: Value) -> Result<()> {
+/// Changes the Secret of stamp keys as an admin, and restarts the webhook.
+async fn change_keys(ns: &TestNamespace, patch: Value) -> Result<()> {
     let client = ns.admin().await?.client().clone();
     let secrets: Api<Secret> = Api::namespaced(client, SYSTEM_NAMESPACE);
     secrets
@@ -154,7 +154,7 @@ fn stamps_stay_valid_after_a_key_rotation_until_the_old_key_is_removed() -> Resu
         let old = key_of(&first).context("no stamp")?.to_owned();
         let key = BASE64.encode(&[9; 32]);
         let rotated = json!({"data": {"next": key}, "metadata": {"annotations": {CURRENT_KEY_ANNOTATION: "next"}}});
-        keys_change(&ns, rotated).await?;
+        change_keys(&ns, rotated).await?;
         let resume = json!({"spec": {"suspend": false}});
         let resumed: Job = alice.patch(&first.name_any(), resume.clone()).await?;
         ensure!(
@@ -168,7 +168,7 @@ fn stamps_stay_valid_after_a_key_rotation_until_the_old_key_is_removed() -> Resu
         let text = ns.stack.webhook_metrics().await?;
         let still = format!("namesake_webhook_stamps{{key=\"{old}\"}} 1");
         ensure!(text.contains(&still), "{still} is not in {text}");
-        keys_change(&ns, json!({"data": {old.as_str(): null}})).await?;
+        change_keys(&ns, json!({"data": {old.as_str(): null}})).await?;
         refused(alice.patch::<Job>(&second.name_any(), resume.clone()).await)?
             .with_code(503)?
             .with_message(&old)?
@@ -178,7 +178,7 @@ fn stamps_stay_valid_after_a_key_rotation_until_the_old_key_is_removed() -> Resu
             ALICE,
         )
         .await?;
-        // An admin says whose it is, and it goes on.
+        // An admin assigns it to its user, and it continues.
         let admin = ns.admin().await?;
         let adopted: Job = admin.patch(&second.name_any(), adopt_for(ALICE)).await?;
         ensure!(key_of(&adopted) == Some("next"));

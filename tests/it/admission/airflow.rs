@@ -1,4 +1,4 @@
-//! Airflow's operator makes bare pods, as its own account; whose they are it says in an annotation.
+//! Airflow's operator, which creates bare pods with its own service account and names the user in an annotation.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Pod;
@@ -9,12 +9,12 @@ use namesake_tests::{
     namespace::{TestNamespace, with_namespace},
 };
 
-/// Airflow's account, with a real token and the rights that it has in a stock installation.
+/// Airflow's service account, with a real token and the rights of a stock installation.
 async fn airflow(ns: &TestNamespace) -> Result<Person> {
     ns.account_with_edit("airflow", "airflow-worker").await
 }
 
-/// The pod of a task as Airflow's operator makes it.
+/// The pod of a task, as Airflow's operator creates it.
 fn task_of(owner: &str) -> Draft {
     metaflow_pod()
         .named("train-")

@@ -1,4 +1,4 @@
-//! Argo Workflows' own controller, executor and command line (v4.0.5), and the stock Metaflow client: whole runs, to their end.
+//! The real controller, executor and command line of Argo Workflows (v4.0.5), and the stock Metaflow client: complete runs.
 
 mod artifacts;
 mod attacks;

@@ -1,4 +1,4 @@
-//! What a task's environment says about its user.
+//! The user in a task's environment variables.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
@@ -14,8 +14,8 @@ const USER: &str = "METAFLOW_USER";
 const HEADERS: &str = "METAFLOW_SERVICE_HEADERS";
 const TOKEN: &str = r#"{"Authorization":"Bearer s3cret","x-own":"y"}"#;
 
-/// A Job that claims to be bob's and carries a token.
-fn claims() -> Result<Value> {
+/// A Job that job_claiming_bob to be bob's, and has a token in its environment.
+fn job_claiming_bob() -> Result<Value> {
     let mut job = metaflow_job().claiming_user(BOB).into_value();
     let env = job
         .pointer_mut("/spec/template/spec/containers/0/env")
@@ -26,17 +26,17 @@ fn claims() -> Result<Value> {
     Ok(job)
 }
 
-/// What alice is told who creates it.
+/// The warnings when alice creates it.
 async fn warnings(ns: &TestNamespace) -> Result<String> {
     let path = format!("/apis/batch/v1/namespaces/{}/jobs", ns.name);
     let request = http::Request::post(path).header("content-type", "application/json");
-    let request = request.body(serde_json::to_vec(&claims()?)?)?;
+    let request = request.body(serde_json::to_vec(&job_claiming_bob()?)?)?;
     ns.alice().await?.warnings_of(request).await
 }
 
-/// The value of a variable in the first pod of such a Job of alice's.
+/// The values of both variables in the pod of alice's Job.
 async fn variables(ns: &TestNamespace) -> Result<[String; 2]> {
-    let job: Job = serde_json::from_value(claims()?)?;
+    let job: Job = serde_json::from_value(job_claiming_bob()?)?;
     let job = ns.alice().await?.create::<Job>(job).await?;
     let pod = ns.pod_of(&job).await?;
     ns.runs_as(&pod, ALICE).await?;
@@ -55,14 +55,14 @@ fn the_environment_is_unchanged_unless_the_rules_say_otherwise() -> Result<()> {
     with_namespace(|ns| async move {
         let [user, headers] = variables(&ns).await?;
         ensure!(user == BOB && headers == TOKEN, "{user} {headers}");
-        let told = warnings(&ns).await?;
+        let warnings = warnings(&ns).await?;
         for part in [
             "METAFLOW_USER says bob@acme.com, you are alice@acme.com",
             HEADERS,
         ] {
-            ensure!(told.contains(part), "{part} is not in {told:?}");
+            ensure!(warnings.contains(part), "{part} is not in {warnings:?}");
         }
-        ensure!(!told.contains("s3cret"), "{told}");
+        ensure!(!warnings.contains("s3cret"), "{warnings}");
         Ok(())
     })
 }
@@ -77,12 +77,12 @@ fn the_proven_user_is_set_and_the_token_removed_where_the_rules_say_so() -> Resu
         let [user, headers] = variables(&ns).await?;
         ensure!(user == ALICE, "{user}");
         ensure!(headers == r#"{"x-own":"y"}"#, "{headers}");
-        let told = warnings(&ns).await?;
+        let warnings = warnings(&ns).await?;
         for part in [
             "is set to alice@acme.com",
             "was taken out of METAFLOW_SERVICE_HEADERS",
         ] {
-            ensure!(told.contains(part), "{part} is not in {told:?}");
+            ensure!(warnings.contains(part), "{part} is not in {warnings:?}");
         }
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! What the stock Metaflow client shows a person whose task is refused, or waited in vain. Only the Job matters: nothing runs here.
+//! Output of the stock Metaflow client for a person whose task is refused or fails at its gate. No pods run here.
 
 use std::{collections::BTreeMap, net::TcpListener, process::Stdio, sync::Arc, time::Duration};
 
@@ -39,10 +39,10 @@ class HelloFlow(FlowSpec):
 if __name__ == "__main__":
     HelloFlow()
 "#;
-/// Longest run of a client that is to be refused, installing it apart.
+/// The timeout of a client's run, without its installation.
 const TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Bob's laptop, with the stock client, a kubeconfig and his own credentials for Google.
+/// Bob's laptop: the stock client, a kubeconfig and his own Google credentials.
 struct Laptop {
     python: Python,
     home: TempDir,
@@ -86,7 +86,7 @@ impl Laptop {
                 "KUBECONFIG",
                 control_plane.kubeconfig(BOB).display().to_string(),
             ),
-            // Anybody may say so; the refusal names bob all the same.
+            // Anybody can set this; the refusal names bob nevertheless.
             ("METAFLOW_USER", ALICE.to_owned()),
             ("API_ENDPOINT_OVERRIDE", google.url().to_owned()),
         ];
@@ -101,7 +101,7 @@ impl Laptop {
         })
     }
 
-    /// Runs `python hello.py run --with kubernetes`, and answers whether it succeeded and what bob sees.
+    /// Runs `python hello.py run --with kubernetes`, and returns whether it succeeded, and its output.
     async fn run_flow(&self, more: &[(&str, String)]) -> Result<(bool, String)> {
         let mut client = self.command(&["hello.py", "run", "--with", "kubernetes"]);
         client
@@ -109,7 +109,7 @@ impl Laptop {
             .stdin(Stdio::null());
         let output = tokio::time::timeout(TIMEOUT, client.output())
             .await
-            .context("the client did not end")??;
+            .context("the client did not finish")??;
         let text = [output.stdout, output.stderr].concat();
         Ok((
             output.status.success(),
@@ -128,7 +128,7 @@ impl Laptop {
         command
     }
 
-    /// Starts a metadata service, and answers it with its URL.
+    /// Starts a metadata service, and returns it with its URL.
     async fn start_metadata_service(&self) -> Result<(Child, String)> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let serve = "import sys, uvicorn\nfrom metaflow_local_service.server import create_app\n\
@@ -145,12 +145,12 @@ impl Laptop {
     }
 }
 
-/// Runs a flow as bob, on a laptop of his own, and answers what he sees.
+/// Runs a flow on bob's laptop, and returns whether it succeeded, and its output.
 async fn run_flow_as_bob(ns: &TestNamespace) -> Result<(bool, String)> {
     Laptop::of_bob(ns).await?.run_flow(&[]).await
 }
 
-/// Google refuses the broker new accounts, for good.
+/// Lets Google refuse to create GSAs from now on.
 fn refuse_new_accounts(ns: &TestNamespace) -> Result<()> {
     let message =
         "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
@@ -161,12 +161,15 @@ fn refuse_new_accounts(ns: &TestNamespace) -> Result<()> {
     )
 }
 
-/// Checks that the client ended, and that bob read all of these.
+/// Checks that the client failed, and that its output contains all these words.
 fn check_shown(seen: &(bool, String), words: &[&str]) -> Result<()> {
     let (success, text) = seen;
-    ensure!(!success, "the flow ran:\n{text}");
+    ensure!(!success, "the flow succeeded:\n{text}");
     for word in words {
-        ensure!(text.contains(word), "bob does not read {word:?}:\n{text}");
+        ensure!(
+            text.contains(word),
+            "{word:?} is not in the output:\n{text}"
+        );
     }
     Ok(())
 }
@@ -208,7 +211,7 @@ fn the_stock_client_shows_the_message_of_a_deny_rule() -> Result<()> {
     })
 }
 
-/// What the client tells about a Job that failed, by its own class for that.
+/// Prints what the client's own class says about a failed Job.
 const REASON: &str = "
 import sys
 from metaflow.plugins.kubernetes.kubernetes_client import KubernetesClient
@@ -252,7 +255,7 @@ fn the_stock_client_shows_why_a_waiting_task_was_failed() -> Result<()> {
             .output();
         let output = tokio::time::timeout(TIMEOUT, output)
             .await
-            .context("the client did not end")??;
+            .context("the client did not finish")??;
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         for word in [
             "True",
@@ -261,7 +264,10 @@ fn the_stock_client_shows_why_a_waiting_task_was_failed() -> Result<()> {
             "start the task again",
             BOB,
         ] {
-            ensure!(text.contains(word), "bob does not read {word:?}:\n{text}");
+            ensure!(
+                text.contains(word),
+                "{word:?} is not in the output:\n{text}"
+            );
         }
         Ok(())
     })
@@ -290,8 +296,8 @@ fn a_run_of_the_stock_client_with_a_metadata_service_shows_why_the_identity_fail
     })
 }
 
-/// Without a metadata service Metaflow 2.19 fails in its own clean-up before it shows why a task failed. The next run is refused
-/// where it does show the reason.
+/// Without a metadata service, Metaflow 2.19 fails in its own clean-up before it shows why a task failed. The next run is refused
+/// at a point where it does show the reason.
 #[test]
 fn a_run_of_the_stock_client_without_a_metadata_service_shows_it_from_the_second_run_on()
 -> Result<()> {
@@ -299,7 +305,7 @@ fn a_run_of_the_stock_client_without_a_metadata_service_shows_it_from_the_second
         refuse_new_accounts(&ns)?;
         let laptop = Laptop::of_bob(&ns).await?;
         let (success, text) = laptop.run_flow(&[]).await?;
-        ensure!(!success, "the flow ran:\n{text}");
+        ensure!(!success, "the flow succeeded:\n{text}");
         let bob = ns.bob().await?;
         eventually("new Jobs are refused", async || {
             let refusal = refused(bob.dry_run::<Job>(metaflow_job()).await)?;

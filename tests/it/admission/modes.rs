@@ -1,4 +1,4 @@
-//! Modes of a namespace: what shadow shows, what off lets go, and who may switch.
+//! Modes of a namespace: what shadow reports, what off disables, and who may change the mode.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
@@ -29,13 +29,13 @@ async fn patched(person: &Person, ns: &TestNamespace, patch: Value) -> kube::Res
         .await
 }
 
-/// An admin sets the mode's label; none takes it away.
-async fn becomes(ns: &TestNamespace, mode: Option<&str>) -> Result<Namespace> {
+/// Sets the mode label as an admin, or removes it.
+async fn set_mode(ns: &TestNamespace, mode: Option<&str>) -> Result<Namespace> {
     let patch = json!({"metadata": {"labels": {MODE_LABEL: mode}}});
     Ok(patched(&ns.admin().await?, ns, patch).await?)
 }
 
-/// Waits until pods of alice's are no longer what they are in another mode.
+/// Creates pods as alice until one `fits` the new mode.
 async fn wait_for_alices_pod(
     ns: &TestNamespace,
     what: &str,
@@ -54,7 +54,7 @@ fn has_shadow_annotation(pod: &Pod) -> bool {
     pod.annotations().contains_key(SHADOW_ANNOTATION)
 }
 
-fn told(pod: &Pod) -> &str {
+fn shadow_message(pod: &Pod) -> &str {
     pod.annotations()
         .get(SHADOW_ANNOTATION)
         .map_or("", String::as_str)
@@ -65,7 +65,7 @@ fn in_shadow_mode_nothing_changes_and_everything_is_reported() -> Result<()> {
     with_namespace(|ns| async move {
         let bobs = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&bobs, BOB).await?;
-        becomes(&ns, Some("shadow")).await?;
+        set_mode(&ns, Some("shadow")).await?;
         wait_for_alices_pod(
             &ns,
             "the namespace is in shadow mode",
@@ -78,17 +78,25 @@ fn in_shadow_mode_nothing_changes_and_everything_is_reported() -> Result<()> {
         ensure!(account_of(&made) == "metaflow", "{}", account_of(&made));
         ensure!(!made.annotations().contains_key(RESOLUTION_ANNOTATION));
         ensure!(
-            told(&made).contains("would run as") && told(&made).contains(ALICE),
+            shadow_message(&made).contains("would run as") && shadow_message(&made).contains(ALICE),
             "{}",
-            told(&made)
+            shadow_message(&made)
         );
         let carl = ns.person("carl@contractor.example").await?;
         let job = carl.create::<Job>(metaflow_job()).await?;
         ensure!(!job.annotations().contains_key(STAMP_ANNOTATION));
         let made = carl.create::<Pod>(pod()).await?;
-        ensure!(told(&made).contains("would be refused"), "{}", told(&made));
-        ensure!(told(&made).contains("ask #ml-platform"), "{}", told(&made));
-        // What must hold in every mode.
+        ensure!(
+            shadow_message(&made).contains("would be refused"),
+            "{}",
+            shadow_message(&made)
+        );
+        ensure!(
+            shadow_message(&made).contains("ask #ml-platform"),
+            "{}",
+            shadow_message(&made)
+        );
+        // This holds in every mode.
         let steals = pod().running_as(account_of(&bobs));
         refused(ns.mallory().await?.create::<Pod>(steals).await)?
             .with_code(403)?
@@ -96,10 +104,10 @@ fn in_shadow_mode_nothing_changes_and_everything_is_reported() -> Result<()> {
         let made = ns.identities().await?;
         ensure!(
             made.iter().all(|i| i.spec.user == BOB),
-            "one was made: {made:?}"
+            "an identity was created: {made:?}"
         );
-        counted(&ns).await?;
-        becomes(&ns, Some("enforce")).await?;
+        check_shadow_metrics(&ns).await?;
+        set_mode(&ns, Some("enforce")).await?;
         let made = wait_for_alices_pod(&ns, "the namespace enforces", |pod| {
             !has_shadow_annotation(pod)
         })
@@ -109,8 +117,8 @@ fn in_shadow_mode_nothing_changes_and_everything_is_reported() -> Result<()> {
     })
 }
 
-/// The metrics say what would have been, and why.
-async fn counted(ns: &TestNamespace) -> Result<()> {
+/// Checks that the metrics count what enforcement would have done, and why.
+async fn check_shadow_metrics(ns: &TestNamespace) -> Result<()> {
     let text = ns.stack.webhook_metrics().await?;
     let has = |part: &str| {
         let mut lines = text
@@ -135,7 +143,7 @@ fn a_parent_that_somebody_else_changes_in_shadow_mode_loses_its_stamp() -> Resul
             .await?
             .create::<Job>(metaflow_job().suspended())
             .await?;
-        becomes(&ns, Some("shadow")).await?;
+        set_mode(&ns, Some("shadow")).await?;
         wait_for_alices_pod(
             &ns,
             "the namespace is in shadow mode",
@@ -164,7 +172,7 @@ fn while_every_webhook_is_down_one_command_lets_pods_in_without_any_identity() -
         ns.stack.kill_webhook().await;
         let alice = ns.alice().await?;
         refused(alice.create::<Pod>(pod()).await)?.with_message("mutate.namesake.dev")?;
-        becomes(&ns, Some("off")).await?;
+        set_mode(&ns, Some("off")).await?;
         let made =
             wait_for_alices_pod(&ns, "pods come in again", |pod| !has_shadow_annotation(pod))
                 .await?;
@@ -181,18 +189,18 @@ fn while_every_webhook_is_down_one_command_lets_pods_in_without_any_identity() -
             .claiming_user(BOB)
             .annotated(STAMP_ANNOTATION, &stamp);
         let planted: Job = mallory.create(planted).await?;
-        // Coming in waits for a webhook that writes down when.
+        // Opting in waits for a webhook that records the time.
         let admin = ns.admin().await?;
         let enforce = json!({"metadata": {"labels": {MODE_LABEL: null}}});
         refused(patched(&admin, &ns, enforce).await)?.with_message("namespaces.namesake.dev")?;
         ns.stack.start_webhook().await?;
-        becomes(&ns, None).await?;
+        set_mode(&ns, None).await?;
         let made = wait_for_alices_pod(&ns, "the namespace enforces", |pod| {
             account_of(pod) != "metaflow"
         })
         .await?;
         ns.runs_as(&made, ALICE).await?;
-        // The planted stamp stays on the Job, and is void.
+        // The forged stamp stays on the Job, and is void.
         let name = planted.name_any();
         let resume = json!({"spec": {"suspend": false}});
         admin.patch::<Job>(&name, resume).await?;
@@ -213,7 +221,7 @@ fn only_admins_change_the_mode_of_a_namespace_and_nobody_its_epoch() -> Result<(
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": namesake_sandbox::kubernetes::users::MALLORY}]});
         manifests::apply(admin.client(), &binding, &ns.name, false).await?;
         let mallory = ns.mallory().await?;
-        // What the role does give, so that the refusals are not RBAC's.
+        // The role allows this, so the refusals are not RBAC's.
         eventually("mallory may label the namespace", async || {
             Ok(patched(
                 &mallory,
@@ -231,15 +239,15 @@ fn only_admins_change_the_mode_of_a_namespace_and_nobody_its_epoch() -> Result<(
         let nonsense = json!({"metadata": {"labels": {MODE_LABEL: "nonsense"}}});
         refused(patched(&admin, &ns, nonsense).await)?.with_message("is not a mode")?;
         let epoch = |namespace: &Namespace| namespace.annotations().get(EPOCH_ANNOTATION).cloned();
-        let before = epoch(&becomes(&ns, None).await?).context("it has no epoch")?;
-        // Put back by the webhook, whoever writes it.
+        let before = epoch(&set_mode(&ns, None).await?).context("it has no epoch")?;
+        // The webhook restores it, whoever changes it.
         let moved =
             json!({"metadata": {"annotations": {EPOCH_ANNOTATION: "an-epoch-of-somebodys"}}});
         let kept = patched(&admin, &ns, moved).await?;
         ensure!(epoch(&kept).as_ref() == Some(&before), "{:?}", epoch(&kept));
-        becomes(&ns, Some("shadow")).await?;
+        set_mode(&ns, Some("shadow")).await?;
         ensure!(
-            epoch(&becomes(&ns, None).await?).as_ref() == Some(&before),
+            epoch(&set_mode(&ns, None).await?).as_ref() == Some(&before),
             "shadow is in"
         );
         let planted = json!({"metadata": {"labels": {OPT_IN_LABEL: null}, "annotations": {EPOCH_ANNOTATION: before.clone()}}});

@@ -1,4 +1,4 @@
-//! What happens to a pod on its way in, seen from outside.
+//! Admission of pods: their service account, gate and annotations.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -90,7 +90,7 @@ fn a_foreign_gate_stays_when_ours_is_removed() -> Result<()> {
 fn a_pod_of_a_new_user_that_names_its_node_is_refused_until_the_identity_works() -> Result<()> {
     with_namespace(|ns| async move {
         let pinned = pod().pod_field("nodeName", json!("n1"));
-        // It would not wait at a gate, and no identity is verified while the request waits.
+        // Such a pod cannot wait at a gate, and the request does not wait for the verification of an identity.
         let refusal = refused(
             ns.person("hasty@acme.com")
                 .await?
@@ -180,7 +180,7 @@ fn a_rule_gives_a_named_account_only_to_the_proven_requester() -> Result<()> {
             .await?;
         let pod = ns.pod_of(&of_bob).await?;
         ensure!(account_of(&pod) == "metaflow-billing" && gates(&pod).is_empty());
-        // The flow's name narrows bob's rule. It gives nothing to alice, who names account and flow.
+        // The flow's name restricts bob's rule. It gives alice nothing, even if she names the account and the flow.
         let forged = metaflow_job()
             .flow("BillingReport")
             .claiming_user(BOB)
@@ -245,7 +245,7 @@ fn a_class_for_a_group_is_refused_to_others() -> Result<()> {
             "{}",
             identity.spec.class
         );
-        // The label narrows; it does not make bob a member.
+        // The label restricts the rule; it does not make bob a member.
         refused(ns.bob().await?.create::<Job>(wanted).await)?
             .with_code(403)?
             .with_message("inner-circle")?
@@ -254,8 +254,8 @@ fn a_class_for_a_group_is_refused_to_others() -> Result<()> {
     })
 }
 
-/// Audit events of this namespace's objects that carry our annotations, as maps without the webhook's prefix.
-fn audited(ns: &TestNamespace, resource: &str, verb: &str) -> Result<Vec<Value>> {
+/// The audit events for objects of this namespace that have our annotations.
+fn audit_events(ns: &TestNamespace, resource: &str, verb: &str) -> Result<Vec<Value>> {
     let mut events = ns.stack.cluster().audit_events()?;
     events.retain(|event| {
         let about = &event["objectRef"];
@@ -266,7 +266,7 @@ fn audited(ns: &TestNamespace, resource: &str, verb: &str) -> Result<Vec<Value>>
     Ok(events)
 }
 
-fn said(event: &Value, key: &str) -> Option<String> {
+fn audit_annotation(event: &Value, key: &str) -> Option<String> {
     let annotations = event["annotations"].as_object()?;
     let full = format!("mutate.namesake.dev/{key}");
     annotations
@@ -286,16 +286,16 @@ fn the_audit_log_of_the_cluster_names_the_user_of_a_pod() -> Result<()> {
         let pod = ns.pod_of(&job).await?;
         let account = account_of(&pod);
         eventually("the pod's audit event", async || {
-            let events = audited(&ns, "pods", "create")?;
-            let event = events
-                .iter()
-                .find(|event| said(event, "service-account").as_deref() == Some(account));
+            let events = audit_events(&ns, "pods", "create")?;
+            let event = events.iter().find(|event| {
+                audit_annotation(event, "service-account").as_deref() == Some(account)
+            });
             let event = event.with_context(|| format!("not among {events:?}"))?;
             ensure!(
                 event["user"]["username"] == "system:serviceaccount:kube-system:job-controller"
             );
             let facts = ["user", "requester", "rule", "class"]
-                .map(|key| said(event, key).unwrap_or_default());
+                .map(|key| audit_annotation(event, key).unwrap_or_default());
             ensure!(facts == [ALICE, ALICE, "everyone", "research"], "{facts:?}");
             Ok(())
         })

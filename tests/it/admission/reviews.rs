@@ -1,4 +1,4 @@
-//! What the webhook answers to bodies that the API server would not send, and to some that it might.
+//! Unusual request bodies, sent directly to the webhook.
 
 use anyhow::{Context, Result, ensure};
 use namesake_api::names::{IDENTITIES_PATH, METRICS_PATH, MUTATE_PATH, VALIDATE_PATH};
@@ -33,8 +33,8 @@ fn review(ns: &TestNamespace, object: &Value, user: &str) -> Value {
     }})
 }
 
-/// The `response` of a review that is answered.
-async fn answered(ns: &TestNamespace, path: &str, review: &Value) -> Result<Value> {
+/// Sends a review, and returns the `response`.
+async fn response_of(ns: &TestNamespace, path: &str, review: &Value) -> Result<Value> {
     let (status, text) = post(ns, path, review.to_string().into_bytes()).await?;
     ensure!(status == 200, "{status} {text}");
     let answer: Value = serde_json::from_str(&text)?;
@@ -96,11 +96,11 @@ fn a_body_over_eight_mebibytes_is_refused_unread() -> Result<()> {
         let huge = vec![b' '; 8 * 1024 * 1024 + 1];
         let (status, text) = post(&ns, "/mutate", huge).await?;
         ensure!(status == 413 && text.contains("8388608"), "{status} {text}");
-        // What the API server sends at most (3 MiB of request) fits.
+        // The largest request of the API server (3 MiB) is accepted.
         let fat = metaflow_pod()
             .annotated("fat", &"x".repeat(1024 * 1024))
             .into_value();
-        ensure!(answered(&ns, "/mutate", &review(&ns, &fat, ALICE)).await?["allowed"] == true);
+        ensure!(response_of(&ns, "/mutate", &review(&ns, &fat, ALICE)).await?["allowed"] == true);
         Ok(())
     })
 }
@@ -121,7 +121,7 @@ fn an_unexpected_kind_is_refused_by_name() -> Result<()> {
                 ALICE,
             );
             asked["request"]["kind"] = json!({"group": group, "version": "v1", "kind": kind});
-            let response = answered(&ns, "/mutate", &asked).await?;
+            let response = response_of(&ns, "/mutate", &asked).await?;
             ensure!(
                 response["allowed"] == false
                     && response["status"]["message"].to_string().contains(kind),
@@ -132,7 +132,7 @@ fn an_unexpected_kind_is_refused_by_name() -> Result<()> {
             let mut asked = review(&ns, &metaflow_pod().into_value(), ALICE);
             asked["request"]["operation"] = json!(operation);
             ensure!(
-                answered(&ns, "/mutate", &asked).await?["allowed"] == false,
+                response_of(&ns, "/mutate", &asked).await?["allowed"] == false,
                 "{operation}"
             );
         }
@@ -146,7 +146,7 @@ fn a_patch_changes_only_namesakes_own_fields() -> Result<()> {
         let mut pod = metaflow_pod().annotated("acme.com/cost", "42").into_value();
         pod["spec"]["fieldOfNextYear"] = json!({"nested": [1, 2]});
         pod["spec"]["containers"][0]["futureKnob"] = json!("on");
-        let response = answered(&ns, "/mutate?timeout=10s", &review(&ns, &pod, ALICE)).await?;
+        let response = response_of(&ns, "/mutate?timeout=10s", &review(&ns, &pod, ALICE)).await?;
         ensure!(response["allowed"] == true, "{response}");
         let ours = [
             "/metadata/labels/namesake.dev~1",
@@ -169,12 +169,12 @@ fn an_already_patched_object_gets_an_empty_patch() -> Result<()> {
     with_namespace(|ns| async move {
         for draft in [metaflow_pod(), metaflow_job()] {
             let mut asked = review(&ns, &draft.into_value(), ALICE);
-            let first = patch_of(&answered(&ns, "/mutate", &asked).await?)?;
+            let first = patch_of(&response_of(&ns, "/mutate", &asked).await?)?;
             ensure!(!first.is_empty());
             let patch: json_patch::Patch = serde_json::from_value(json!(first))?;
             json_patch::patch(&mut asked["request"]["object"], &patch)?;
-            let again = patch_of(&answered(&ns, "/mutate", &asked).await?)?;
-            // An identity may have become ready in between: then its gate is taken away, and nothing else.
+            let again = patch_of(&response_of(&ns, "/mutate", &asked).await?)?;
+            // An identity may have become ready in between: then only its gate is removed.
             let more: Vec<_> = again
                 .iter()
                 .filter(|change| !change["path"].to_string().contains("schedulingGates"))
@@ -196,7 +196,7 @@ fn user_names_that_only_a_forged_review_can_have_are_refused() -> Result<()> {
             "",
             "alice\n@acme.com",
         ] {
-            let response = answered(
+            let response = response_of(
                 &ns,
                 "/mutate",
                 &review(
@@ -220,7 +220,7 @@ fn nothing_is_signed_for_a_namespace_that_is_not_opted_in() -> Result<()> {
         for namespace in ["kube-system", "namesake-system", "no-such-namespace", ""] {
             let mut asked = review(&ns, &metaflow_job().into_value(), ALICE);
             asked["request"]["namespace"] = json!(namespace);
-            let response = answered(&ns, "/mutate", &asked).await?;
+            let response = response_of(&ns, "/mutate", &asked).await?;
             ensure!(
                 response["allowed"] == false && response["patch"].is_null(),
                 "{namespace}: {response}"

@@ -1,4 +1,4 @@
-//! When the API server restarts, forgets what it showed, or is written to by others all the time.
+//! The API server restarts, loses its watch history, or gets conflicting writes all the time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -25,8 +25,8 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-/// Webhook and broker go on by what they know.
-async fn both_are_ready(ns: &TestNamespace) -> Result<()> {
+/// Checks that webhook and broker are ready, with their caches.
+async fn check_both_ready(ns: &TestNamespace) -> Result<()> {
     for url in [ns.stack.webhook_url(), ns.stack.broker_url()] {
         let answer = ns
             .stack
@@ -50,22 +50,22 @@ fn when_the_api_server_is_back_known_users_continue_at_once_and_new_ones_are_ser
         ns.wait_until_alice_is_known().await?;
         let control_plane = &ns.stack.cluster().control_plane;
         control_plane.stop_api_server().await;
-        both_are_ready(&ns).await?;
+        check_both_ready(&ns).await?;
         control_plane.start_api_server().await?;
-        // The very first one: nothing had to be read anew.
+        // The very first request succeeds: nothing had to be read again.
         let made = ns.alice().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, ALICE).await?;
         ensure!(!is_gated(&made), "it is gated");
-        both_are_ready(&ns).await?;
-        // Not by a Job: how late its controller is by now, is not ours to say.
+        check_both_ready(&ns).await?;
+        // A bare pod, not a Job, because the job controller may be late.
         let made = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, BOB).await?;
         ns.wait_until_ungated(&made).await
     })
 }
 
-/// Whether the API server still shows what came after this version of Identities.
-async fn is_forgotten(all: &Api<Identity>, version: &str) -> Result<()> {
+/// Checks that the API server no longer has the watch history after this version of Identities.
+async fn check_history_lost(all: &Api<Identity>, version: &str) -> Result<()> {
     let params = WatchParams::default().timeout(1);
     let mut events = match all.watch(&params, version).await {
         Ok(events) => events.boxed(),
@@ -96,15 +96,15 @@ fn what_changes_while_watches_expire_is_not_lost() -> Result<()> {
             .metadata
             .resource_version;
         let version = version.unwrap_or_default();
-        // Whoever watches Identities has seen nothing as new as this.
+        // No watch of Identities has seen this version yet.
         let other: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "other"}}))?;
         admin.create::<ConfigMap>(other).await?;
         let control_plane = &ns.stack.cluster().control_plane;
         control_plane.stop_api_server().await;
         control_plane.start_api_server().await?;
-        // Right after its start it may say first that it is not so far.
+        // Directly after its start, it may first answer that it is not ready.
         eventually("the watches have expired", async || {
-            is_forgotten(&all, &version).await
+            check_history_lost(&all, &version).await
         })
         .await?;
         let suspend = json!({"spec": {"suspended": true}});
@@ -120,7 +120,7 @@ fn what_changes_while_watches_expire_is_not_lost() -> Result<()> {
             eventually(&format!("{why} is known"), async || {
                 let made = person.dry_run::<Job>(metaflow_job()).await;
                 let made = match made {
-                    // The identity is asked for with the first pod.
+                    // The first pod requests the identity.
                     Ok(_) => person.create::<Pod>(pod()).await.map(drop),
                     Err(error) => Err(error),
                 };
@@ -139,7 +139,7 @@ fn what_changes_while_watches_expire_is_not_lost() -> Result<()> {
     })
 }
 
-/// Somebody else writes the same Identity, service account and policy without end.
+/// Somebody who keeps writing the same Identity, service account and policy.
 struct Storm<'a> {
     ns: &'a TestNamespace,
     name: String,

@@ -1,4 +1,4 @@
-//! Several brokers: every one answers, one leads, and another goes on where a leader was killed.
+//! Several brokers: all of them answer, one is the leader, and another one takes over when the leader is killed.
 
 mod paused;
 
@@ -25,12 +25,12 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-/// Who holds the Lease.
+/// The holder of the Lease.
 async fn leader(ns: &TestNamespace) -> Result<String> {
     Ok(lease(ns).await?.0)
 }
 
-/// Who holds the Lease, and how often it was taken before.
+/// The holder of the Lease, and its number of transitions.
 async fn lease(ns: &TestNamespace) -> Result<(String, i32)> {
     let client = ns.stack.cluster().control_plane.client(ADMIN).await?;
     let leases: Api<Lease> = Api::namespaced(client, SYSTEM_NAMESPACE);
@@ -39,7 +39,7 @@ async fn lease(ns: &TestNamespace) -> Result<(String, i32)> {
     Ok((holder, spec.lease_transitions.unwrap_or_default()))
 }
 
-async fn is_ready(ns: &TestNamespace, name: &str) -> Result<()> {
+async fn wait_until_identity_ready(ns: &TestNamespace, name: &str) -> Result<()> {
     let all: Api<Identity> = ns.admin().await?.all();
     eventually(&format!("{name} works"), async || {
         let identity = all.get(name).await?;
@@ -56,7 +56,7 @@ fn another_broker_takes_over_from_a_killed_leader_and_answers_before_that() -> R
         let before = eventually("somebody leads", async || lease(&ns).await).await?;
         let first = before.0.clone();
         let (second, address) = ns.stack.start_broker_at(None).await?;
-        // Who does not lead makes what a pod needs in the cluster; the leader does the rest.
+        // A replica that is not the leader creates what a pod needs in the cluster; the leader does the rest.
         let (status, made) = ns
             .stack
             .ask_broker(address, &identity_request(&ns.name, BOB))
@@ -66,10 +66,10 @@ fn another_broker_takes_over_from_a_killed_leader_and_answers_before_that() -> R
             "{status} {made}"
         );
         ensure!(ns.managed_accounts().await? == [ns.name_for(BOB)]);
-        is_ready(&ns, &ns.name_for(BOB)).await?;
+        wait_until_identity_ready(&ns, &ns.name_for(BOB)).await?;
         let now = lease(&ns).await?;
         ensure!(now == before, "it was taken from {before:?}: {now:?}");
-        // The binding's write hangs, so that the leader dies in it.
+        // The write of the binding hangs, so that the leader is killed during it.
         google.plan_fault(json!({"method": "POST", "path": "*:setIamPolicy", "times": 0, "delaySeconds": 600.0, "answer": "cut"}))?;
         let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
@@ -111,12 +111,12 @@ fn a_leader_that_loses_the_lease_stops_and_leads_again_when_the_other_holder_is_
                 &kube::api::Patch::Merge(theft),
             )
             .await?;
-        // Whether or not it looks at the Lease: what it last renewed has run out by then.
+        // Even if it does not check the Lease, its last renewal has expired by then.
         tokio::time::sleep(LEASE).await;
         let job = ns.bob().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         let name = account_of(&pod).to_owned();
-        // The thief never renews: its Lease runs out, and everything is done after all; nothing before.
+        // The thief never renews: when its Lease expires, everything is done, and nothing before.
         eventually("the thief's Lease runs out", async || {
             let made = google.accounts_of(&ns.name).contains(&name);
             let thief = leader(&ns).await? == "thief";
@@ -137,7 +137,7 @@ fn a_leader_that_loses_the_lease_stops_and_leads_again_when_the_other_holder_is_
 #[test]
 fn a_leader_that_shuts_down_releases_the_lease() -> Result<()> {
     let options = Options {
-        // Longer than anybody here waits for it to run out; it is looked at in fifths of that.
+        // Longer than this test waits; replicas check the Lease every fifth of this duration.
         tune: |config| config.timings.lease = Duration::from_mins(2),
         ..Options::default()
     };
@@ -193,7 +193,7 @@ fn with_the_default_lease_another_broker_takes_over_from_a_killed_leader() -> Re
 #[test]
 fn a_rollout_of_the_brokers_while_new_users_arrive_loses_no_request() -> Result<()> {
     let options = Options {
-        // As in the manifests, and as many times shorter as the looks at readiness here are.
+        // As in the manifests, but shorter by the same factor as the readiness interval here.
         tune: |config| config.drain = Duration::from_millis(500),
         ..Options::default()
     };
@@ -216,7 +216,7 @@ fn a_rollout_of_the_brokers_while_new_users_arrive_loses_no_request() -> Result<
             for (program, address) in replicas {
                 program.stop().await;
                 next.push(ns.stack.start_broker_at(Some(address)).await?.0);
-                // Some come between any two, however slow this machine is.
+                // Wait until a few more requests were sent, so that it works on slow machines too.
                 let before = count.load(Ordering::Relaxed);
                 eventually("more users come", async || {
                     ensure!(count.load(Ordering::Relaxed) >= before + 3);
@@ -242,7 +242,7 @@ fn a_rollout_of_the_brokers_while_new_users_arrive_loses_no_request() -> Result<
 
 #[test]
 fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
-    // As in the manifests, and as many times shorter as the looks at readiness here are.
+    // As in the manifests, but shorter by the same factor as the readiness interval here.
     let drain = Duration::from_millis(500);
     with_own_stack(Options::default(), |ns| async move {
         let service = ns.stack.replace_webhook_by_service().await?;
@@ -262,7 +262,7 @@ fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
         let restart = async {
             let mut next = Vec::new();
             for (program, _) in replicas {
-                // maxSurge: 1, maxUnavailable: 0: the new one is ready before the old one is stopped.
+                // maxSurge: 1, maxUnavailable: 0: the new replica is ready before the old one is stopped.
                 let (newer, address) = ns.stack.start_webhook_at(None, drain).await?;
                 service.add(address);
                 program.stop().await;
@@ -285,7 +285,7 @@ fn a_rolling_restart_of_two_webhooks_refuses_nothing() -> Result<()> {
     })
 }
 
-/// Alice asks for one Job after the other, until `done`; none is refused. What is decided without the broker is asked as a dry run.
+/// Creates Jobs as alice until `done`, as dry runs because no broker is needed; none is refused.
 async fn many_jobs(alice: &Person, done: &AtomicBool, count: &AtomicUsize) -> Result<()> {
     while !done.load(Ordering::Relaxed) {
         let number = count.fetch_add(1, Ordering::Relaxed);
@@ -295,7 +295,7 @@ async fn many_jobs(alice: &Person, done: &AtomicBool, count: &AtomicUsize) -> Re
     Ok(())
 }
 
-/// One new user after the other makes a Job, until `done`; none is refused.
+/// Creates a Job as one new user after another until `done`; none is refused.
 async fn new_users(ns: &TestNamespace, done: &AtomicBool, count: &AtomicUsize) -> Result<Vec<Job>> {
     let mut came = Vec::new();
     while !done.load(Ordering::Relaxed) {

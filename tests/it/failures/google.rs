@@ -1,4 +1,5 @@
-//! What Google may do to a new user, one fault at a time: said on the Identity when it lasts, and over when Google is well.
+//! Faults of Google during the creation of an identity, one at a time: lasting ones are reported on the Identity, and it works when
+//! they are over.
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +15,19 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// How long Google's readers are behind, in seconds, where they are.
+/// The delay of Google's stale readers, in seconds.
 const BEHIND: f64 = 2.0;
 const ACCOUNTS: &str = "/v1/projects/acme-identities/serviceAccounts";
 
-/// A fault.
+/// A kind of fault.
 struct Case {
     what: &'static str,
     plan: fn(&Google) -> Result<()>,
-    /// The reason that the Identity gives until it is over; none when it passes by itself.
+    /// The reason on the Identity until the fault is over; none if it passes by itself.
     lasts: Option<&'static str>,
 }
 
-fn fails(google: &Google, method: &str, path: &str, times: u32, rest: &Value) -> Result<()> {
+fn plan(google: &Google, method: &str, path: &str, times: u32, rest: &Value) -> Result<()> {
     let mut fault = json!({"method": method, "path": path, "times": times});
     for (key, value) in rest.as_object().into_iter().flatten() {
         fault[key] = value.clone();
@@ -34,8 +35,8 @@ fn fails(google: &Google, method: &str, path: &str, times: u32, rest: &Value) ->
     google.plan_fault(fault)
 }
 
-/// Google's words for a rate that is used up, with how long to wait.
-fn too_fast() -> Value {
+/// Google's response when a rate limit is exceeded, with the time to wait.
+fn rate_exceeded() -> Value {
     let retry = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"});
     json!({"answer": {"status": {"code": 429, "body": {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED",
         "message": "Quota exceeded for quota metric 'Write requests' of service 'iam.googleapis.com'.", "details": [retry]}}}}})
@@ -50,36 +51,36 @@ fn applied(mut fault: Value) -> Value {
     fault
 }
 
-/// Over by themselves, or seen by nobody.
+/// Faults that pass by themselves, or have no visible effect.
 const PASSING: [Case; 8] = [
     Case {
-        what: "a 429 that says how long",
-        plan: |google| fails(google, "POST", ACCOUNTS, 2, &too_fast()),
+        what: "a 429 that wait_for_reason how long",
+        plan: |google| plan(google, "POST", ACCOUNTS, 2, &rate_exceeded()),
         lasts: None,
     },
     Case {
         what: "a 500 of a create that was not done",
-        plan: |google| fails(google, "POST", ACCOUNTS, 2, &status(500)),
+        plan: |google| plan(google, "POST", ACCOUNTS, 2, &status(500)),
         lasts: None,
     },
     Case {
         what: "a 503 of a create that was done",
-        plan: |google| fails(google, "POST", ACCOUNTS, 1, &applied(status(503))),
+        plan: |google| plan(google, "POST", ACCOUNTS, 1, &applied(status(503))),
         lasts: None,
     },
     Case {
         what: "a 503 of a binding that was not done",
-        plan: |google| fails(google, "POST", "*:setIamPolicy", 3, &status(503)),
+        plan: |google| plan(google, "POST", "*:setIamPolicy", 3, &status(503)),
         lasts: None,
     },
     Case {
         what: "a 503 of a binding that was done",
-        plan: |google| fails(google, "POST", "*:setIamPolicy", 1, &applied(status(503))),
+        plan: |google| plan(google, "POST", "*:setIamPolicy", 1, &applied(status(503))),
         lasts: None,
     },
     Case {
         what: "connections that are cut after the write",
-        plan: |google| fails(google, "POST", "*", 3, &applied(json!({"answer": "cut"}))),
+        plan: |google| plan(google, "POST", "*", 3, &applied(json!({"answer": "cut"}))),
         lasts: None,
     },
     Case {
@@ -103,26 +104,26 @@ const PASSING: [Case; 8] = [
     },
 ];
 
-/// Reported on the Identity until somebody fixes them.
+/// Faults that are reported on the Identity until somebody fixes them.
 const LASTING: [Case; 6] = [
     Case {
         what: "STS is down",
-        plan: |google| fails(google, "POST", "/v1/token", 0, &status(503)),
+        plan: |google| plan(google, "POST", "/v1/token", 0, &status(503)),
         lasts: Some("Unavailable"),
     },
     Case {
         what: "IAM credentials are down",
-        plan: |google| fails(google, "POST", "*:generateAccessToken", 0, &status(500)),
+        plan: |google| plan(google, "POST", "*:generateAccessToken", 0, &status(500)),
         lasts: Some("Unavailable"),
     },
     Case {
         what: "Google is not reached",
-        plan: |google| fails(google, "GET", "*", 0, &json!({"answer": "cut"})),
+        plan: |google| plan(google, "GET", "*", 0, &json!({"answer": "cut"})),
         lasts: Some("Unavailable"),
     },
     Case {
         what: "the permission to bind is taken away",
-        plan: |google| fails(google, "POST", "*:setIamPolicy", 0, &status(403)),
+        plan: |google| plan(google, "POST", "*:setIamPolicy", 0, &status(403)),
         lasts: Some("PermissionDenied"),
     },
     Case {
@@ -143,8 +144,8 @@ const LASTING: [Case; 6] = [
     },
 ];
 
-/// Google is well again.
-fn is_over(google: &Google, case: &Case) -> Result<()> {
+/// Ends a fault.
+fn end_fault(google: &Google, case: &Case) -> Result<()> {
     google.state().clear_faults();
     if case.what.contains("clock") {
         let clock = google.state().clock();
@@ -157,34 +158,37 @@ fn is_over(google: &Google, case: &Case) -> Result<()> {
     })
 }
 
-/// The Identity gives this reason.
-async fn says(ns: &TestNamespace, made: &Pod, reason: &str) -> Result<()> {
-    eventually(&format!("the Identity says {reason}"), async || {
-        let identity = ns.identity_of(made).await?;
-        let all = identity.status.unwrap_or_default().conditions;
-        let said = all
-            .iter()
-            .find(|c| c.status != "True" && c.reason == reason);
-        ensure!(said.is_some_and(|c| c.message.len() > 20), "{all:?}");
-        Ok(())
-    })
+/// Waits until the Identity has this reason.
+async fn wait_for_reason(ns: &TestNamespace, made: &Pod, reason: &str) -> Result<()> {
+    eventually(
+        &format!("the Identity wait_for_reason {reason}"),
+        async || {
+            let identity = ns.identity_of(made).await?;
+            let all = identity.status.unwrap_or_default().conditions;
+            let said = all
+                .iter()
+                .find(|c| c.status != "True" && c.reason == reason);
+            ensure!(said.is_some_and(|c| c.message.len() > 20), "{all:?}");
+            Ok(())
+        },
+    )
     .await
 }
 
 fn options() -> Options {
     Options {
         tune: |config| {
-            // Nothing is ended at its gate here.
+            // No pod plan at its gate here.
             config.timings.patience.lasting = Duration::from_mins(10);
-            // A call that fails again and again is given up after a third of that.
+            // The broker stops retrying a call after a third of this.
             config.timings.step = Duration::from_secs(9);
         },
         ..Options::default()
     }
 }
 
-/// A new user comes while each of these is so; after it, each has one account that works.
-async fn one_by_one(ns: &TestNamespace, cases: &[Case]) -> Result<()> {
+/// Creates an identity during each fault, and checks that exactly one working account exists afterwards.
+async fn check_each(ns: &TestNamespace, cases: &[Case]) -> Result<()> {
     let google = ns.stack.google();
     for (n, case) in cases.iter().enumerate() {
         let started = Instant::now();
@@ -194,11 +198,11 @@ async fn one_by_one(ns: &TestNamespace, cases: &[Case]) -> Result<()> {
         let made = ns.pod_of(&job).await?;
         let went = async {
             if let Some(reason) = case.lasts {
-                says(ns, &made, reason).await?;
-                is_over(google, case)?;
+                wait_for_reason(ns, &made, reason).await?;
+                end_fault(google, case)?;
             }
             ns.wait_until_ungated(&made).await?;
-            is_over(google, case)?;
+            end_fault(google, case)?;
             ensure!(google.accounts_of(&ns.name).len() == n + 1);
             ns.google_identity(account_of(&made)).await
         };
@@ -213,7 +217,7 @@ async fn one_by_one(ns: &TestNamespace, cases: &[Case]) -> Result<()> {
 fn after_each_temporary_fault_of_google_a_new_user_has_one_working_account() -> Result<()> {
     with_own_stack(
         options(),
-        |ns| async move { one_by_one(&ns, &PASSING).await },
+        |ns| async move { check_each(&ns, &PASSING).await },
     )
 }
 
@@ -222,6 +226,6 @@ fn each_lasting_fault_of_google_is_reported_on_the_identity_which_works_once_it_
 -> Result<()> {
     with_own_stack(
         options(),
-        |ns| async move { one_by_one(&ns, &LASTING).await },
+        |ns| async move { check_each(&ns, &LASTING).await },
     )
 }

@@ -1,4 +1,4 @@
-//! What happens when a part is away: nothing to those who have their identity, and a clear word to the others.
+//! Outages of a component: users with an identity notice nothing, and others get a clear message.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -66,7 +66,7 @@ fn a_request_to_a_hanging_broker_ends_at_our_deadline_and_not_at_that_of_the_api
             .broker_url()
             .trim_start_matches("https://")
             .to_owned();
-        // Somebody listens there and never says a word.
+        // A listener there that never answers.
         let silent = std::net::TcpListener::bind(&address)?;
         refused(ns.bob().await?.create::<Job>(metaflow_job()).await)?
             .with_code(503)?
@@ -80,7 +80,7 @@ fn a_request_to_a_hanging_broker_ends_at_our_deadline_and_not_at_that_of_the_api
 fn a_broker_killed_between_account_and_binding_finishes_after_its_restart() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        // The binding's write hangs, so that the broker dies in it.
+        // The write of the binding hangs, so that the broker is killed during it.
         google.plan_fault(json!({"method": "POST", "path": "*:setIamPolicy", "times": 0, "delaySeconds": 600.0, "answer": "cut"}))?;
         let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let made = ns.pod_of(&job).await?;
@@ -184,7 +184,7 @@ fn without_the_webhook_nothing_new_runs_in_opted_in_namespaces_and_nothing_else_
                 .with_message("mutate.namesake.dev")?;
             refused(person.create::<Pod>(pod()).await)?.with_message("namesake.dev")?;
         }
-        // Other objects here, everything elsewhere, and the end of what runs are nobody's business.
+        // Other objects here, all objects in other namespaces, and the end of running pods are not affected.
         let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "data"}}))?;
         ns.alice().await?.create::<ConfigMap>(map).await?;
         let job = neighbour
@@ -194,7 +194,7 @@ fn without_the_webhook_nothing_new_runs_in_opted_in_namespaces_and_nothing_else_
             .await?;
         neighbour.pod_of(&job).await?;
         ns.alice().await?.delete::<Pod>(&running.name_any()).await?;
-        // The guards hold.
+        // The policies are still enforced.
         let account: ServiceAccount =
             serde_json::from_value(json!({"metadata": {"name": ns.name_for("x@acme.com")}}))?;
         let forged = ns.admin().await?.create::<ServiceAccount>(account).await;
@@ -263,7 +263,7 @@ fn one_user_cannot_use_up_the_quota_of_all_others() -> Result<()> {
             answers.iter().filter(|answer| answer.is_ok()).count() == 3,
             "{answers:?}"
         );
-        // What is there stays available, and others are not affected.
+        // Existing objects stay usable, and other users are not affected.
         greedy
             .create::<Job>(metaflow_job().flow("PerStep").step("s0"))
             .await?;

@@ -1,5 +1,5 @@
-//! Objects of Argo that nobody is proven to have made: given to a user by an admin only, and then what Argo makes of them is
-//! the user's. What Argo's controller does is replayed by its account.
+//! Argo objects without a proven person: only an admin assigns them to a user, and then what Argo creates from them is the user's.
+//! The tests write in place of Argo's controller, with its account.
 
 use anyhow::{Result, ensure};
 use kube::{
@@ -18,10 +18,10 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{adopt_for, audited, unproven};
+use super::{adopt_for, check_audit_log, unproven};
 
-/// Waits until an object is in the list of what is nobody's.
-async fn is_listed(ns: &TestNamespace, of: &str, name: &str) -> Result<()> {
+/// Waits until an object is listed as unproven.
+async fn wait_until_listed(ns: &TestNamespace, of: &str, name: &str) -> Result<()> {
     let wanted = format!("argoproj.io/{of} {name}");
     eventually("it is listed", async || {
         let listed = unproven(ns).await?;
@@ -34,7 +34,7 @@ async fn is_listed(ns: &TestNamespace, of: &str, name: &str) -> Result<()> {
     .await
 }
 
-/// An admin gives an object to alice, after everybody else has tried.
+/// Assigns an object to alice as an admin, after everybody else has tried.
 async fn only_an_admin_adopts(ns: &TestNamespace, of: &str, name: &str) -> Result<DynamicObject> {
     for person in [ns.alice().await?, ns.mallory().await?] {
         refused(patch(&person, of, name, adopt_for(ALICE)).await)?
@@ -42,7 +42,7 @@ async fn only_an_admin_adopts(ns: &TestNamespace, of: &str, name: &str) -> Resul
             .with_message("only admins")?
             .with_message(&person.name)?;
     }
-    // Argo writes what stands in templates: it is not refused, where it may write at all, and not obeyed.
+    // Argo copies the annotation from templates: its update is not refused for it, and the annotation has no effect.
     let argo = Controller::of(ns).await?;
     if let Ok(seen) = patch(&argo.0, of, name, adopt_for(ALICE)).await {
         ensure!(!seen.annotations().contains_key(STAMP_ANNOTATION));
@@ -55,7 +55,7 @@ async fn only_an_admin_adopts(ns: &TestNamespace, of: &str, name: &str) -> Resul
     let adopted = patch(&admin, of, name, adopt_for(ALICE)).await?;
     ensure!(adopted.annotations().contains_key(STAMP_ANNOTATION));
     ensure!(!adopted.annotations().contains_key(ADOPT_ANNOTATION));
-    audited(ns, name).await?;
+    check_audit_log(ns, name).await?;
     Ok(adopted)
 }
 
@@ -63,12 +63,12 @@ async fn only_an_admin_adopts(ns: &TestNamespace, of: &str, name: &str) -> Resul
 fn only_an_admin_assigns_a_template_from_before_the_opt_in_to_its_user() -> Result<()> {
     with_namespace(|ns| async move {
         let neighbour = ns.neighbour().await?;
-        // What came with it is nobody's word.
+        // An annotation from its creation has no effect.
         let mut planted = template();
         planted["metadata"]["annotations"][ADOPT_ANNOTATION] = json!("mallory@acme.com");
         create(&neighbour.mallory().await?, &planted).await?;
         neighbour.opt_in().await?;
-        is_listed(&neighbour, "WorkflowTemplate", FLOW).await?;
+        wait_until_listed(&neighbour, "WorkflowTemplate", FLOW).await?;
         let bob = neighbour.bob().await?;
         refused(create(&bob, &trigger()).await)?
             .with_code(403)?
@@ -107,7 +107,7 @@ fn what_an_adopted_cron_workflow_starts_runs_as_its_user() -> Result<()> {
             "spec": {"schedules": ["0 0 * * *"], "workflowSpec": template()["spec"]}});
         let cron = create(&neighbour.alice().await?, &cron).await?;
         neighbour.opt_in().await?;
-        is_listed(&neighbour, "CronWorkflow", "nightly").await?;
+        wait_until_listed(&neighbour, "CronWorkflow", "nightly").await?;
         let argo = Controller::of(&neighbour).await?;
         let tick = |number: u32| {
             let mut made = inline();
@@ -122,7 +122,7 @@ fn what_an_adopted_cron_workflow_starts_runs_as_its_user() -> Result<()> {
         let workflow = create(&argo.0, &tick(2)).await?;
         let pod = argo.create_step_pod(&workflow, "start").await?;
         neighbour.runs_as(&pod, ALICE).await?;
-        // What it runs is alice's now: nobody else changes it.
+        // What it runs belongs to alice now: nobody else changes it.
         let image = json!({"spec": {"workflowSpec": {"serviceAccountName": "powerful"}}});
         let mallory = neighbour.mallory().await?;
         refused(patch(&mallory, "CronWorkflow", "nightly", image).await)?
@@ -146,9 +146,9 @@ fn a_workflow_that_a_cron_workflow_started_is_adopted_on_its_own() -> Result<()>
             json!({"name": "nightly-1", "ownerReferences": [owner(&cron, "CronWorkflow")]});
         let running = create(&argo.0, &running).await?;
         neighbour.opt_in().await?;
-        is_listed(&neighbour, "Workflow", "nightly-1").await?;
+        wait_until_listed(&neighbour, "Workflow", "nightly-1").await?;
         refused(argo.create_step_pod(&running, "start").await)?.with_code(403)?;
-        // What its schedule starts from now on is another matter, and this one already runs.
+        // This Workflow already runs; only what the schedule starts from now on is alice's.
         only_an_admin_adopts(&neighbour, "Workflow", "nightly-1").await?;
         let running = now(&argo.0, &running).await?;
         let pod = argo.create_step_pod(&running, "start").await?;
@@ -173,7 +173,7 @@ fn a_workflow_from_before_the_opt_in_continues_as_its_user_once_it_is_adopted() 
         let waiting = create(&alice, &trigger()).await?;
         neighbour.opt_in().await?;
         let (name, waiting) = (running.name_any(), waiting.name_any());
-        is_listed(&neighbour, "Workflow", &name).await?;
+        wait_until_listed(&neighbour, "Workflow", &name).await?;
         refused(argo.create_step_pod(&running, "start").await)?
             .with_code(403)?
             .with_message("ask an admin")?;
@@ -187,7 +187,7 @@ fn a_workflow_from_before_the_opt_in_continues_as_its_user_once_it_is_adopted() 
         refused(patch(&mallory, "Workflow", &name, forged).await)?
             .with_code(403)?
             .with_message(ALICE)?;
-        // Nobody knows yet what this one will run.
+        // It is not known yet what this one will run.
         let admin = neighbour.admin().await?;
         refused(patch(&admin, "Workflow", &waiting, adopt_for(ALICE)).await)?
             .with_code(503)?
@@ -208,7 +208,7 @@ fn the_adoption_annotation_has_no_effect_on_a_new_object_or_in_a_template() -> R
                     .with_message("a new")?;
             }
         }
-        // Argo writes a template's workflowMetadata on the Workflow.
+        // Argo copies a template's workflowMetadata to the Workflow.
         let argo = Controller::of(&ns).await?;
         let workflow = create(&bob, &inline()).await?;
         let laundered = argo.update(&workflow, adopt_for(ALICE)).await?;
@@ -233,7 +233,7 @@ fn a_cluster_workflow_template_without_a_user_is_adopted_for_one() -> Result<()>
         all.create(&PostParams::default(), &object).await?;
         let mut run = trigger();
         run["spec"]["workflowTemplateRef"] = json!({"name": name, "clusterScope": true});
-        // The admin who deployed it is no user of these rules.
+        // The rules do not match the admin who deployed it.
         refused(create(&bob, &run).await)?.with_code(403)?;
         let patch = Patch::Merge(adopt_for(ALICE));
         let adopted = all.patch(&name, &PatchParams::default(), &patch).await?;

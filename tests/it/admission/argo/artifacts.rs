@@ -1,4 +1,4 @@
-//! The pods in which Argo deletes the artifacts of a Workflow that has ended.
+//! The pods in which Argo deletes the artifacts of a finished Workflow.
 
 use std::{
     net::Ipv4Addr,
@@ -26,19 +26,19 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
 };
 
-/// The account of a pod that names none.
+/// The service account of a pod that names none.
 const DEFAULT: &str = "default";
 
-/// A storage of the S3 protocol that takes everything, and deletes when it is told to.
+/// A storage server with the S3 protocol that accepts all uploads, and answers deletions only when it is told to.
 #[derive(Clone)]
 struct Storage {
-    /// What was asked of it: method and path.
+    /// Method and path of its requests.
     asked: Arc<Mutex<Vec<String>>>,
     may_delete: Arc<Semaphore>,
 }
 
 impl Storage {
-    /// It, and the address that it listens on.
+    /// Starts it, and returns it with its address.
     async fn start() -> Result<(Self, String)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -80,7 +80,7 @@ impl Storage {
     }
 }
 
-/// The artifact of a step, and the Secret that Argo mounts to store it and to delete it.
+/// The artifact of a step, and the Secret with which Argo stores and deletes it.
 fn artifact(storage: &str) -> (Value, Value) {
     let key = |key: &str| json!({"name": "storage", "key": key});
     let artifact = json!({"name": "x", "path": "/mnt/out/x", "archive": {"none": {}}, "s3": {
@@ -91,8 +91,8 @@ fn artifact(storage: &str) -> (Value, Value) {
     (artifact, secret)
 }
 
-/// What Argo recommends for the account of such pods.
-async fn may_collect(argo: &ArgoNamespace, account: &str) -> Result<()> {
+/// Binds the role that Argo recommends for such pods to a service account.
+async fn allow_artifact_deletion(argo: &ArgoNamespace, account: &str) -> Result<()> {
     let group = "rbac.authorization.k8s.io";
     let rule = |resource: &str, verbs: &[&str]| json!({"apiGroups": ["argoproj.io"], "resources": [resource], "verbs": verbs});
     let role = json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": {"name": "artifactgc"},
@@ -108,16 +108,16 @@ async fn may_collect(argo: &ArgoNamespace, account: &str) -> Result<()> {
     Ok(())
 }
 
-fn collects(pod: &&Pod) -> bool {
+fn is_collector(pod: &&Pod) -> bool {
     let component = pod.labels().get("workflows.argoproj.io/component");
     component.map(String::as_str) == Some("artifact-gc")
 }
 
-/// Waits until the pod that deletes artifacts is at work.
+/// Waits for the pod that deletes artifacts.
 async fn collector(argo: &ArgoNamespace) -> Result<Pod> {
-    within(TIMEOUT, "a pod collects the artifacts", async || {
+    within(TIMEOUT, "a pod is_collector the artifacts", async || {
         let pods = argo.ns.pods().await?;
-        let pod = pods.iter().find(collects).cloned().context("none")?;
+        let pod = pods.iter().find(is_collector).cloned().context("none")?;
         let status = serde_json::to_value(&pod.status)?;
         let running = status.pointer("/containerStatuses/0/state/running");
         ensure!(running.is_some(), "{status}");
@@ -130,7 +130,7 @@ async fn collector(argo: &ArgoNamespace) -> Result<Pod> {
 fn a_pod_that_deletes_alices_artifacts_runs_as_the_default_account_and_not_as_alice() -> Result<()>
 {
     with_real_argo(|argo| async move {
-        may_collect(&argo, DEFAULT).await?;
+        allow_artifact_deletion(&argo, DEFAULT).await?;
         let alice = argo.ns.alice().await?;
         let (storage, address) = Storage::start().await?;
         let (artifact, secret) = artifact(&address);
@@ -145,7 +145,7 @@ fn a_pod_that_deletes_alices_artifacts_runs_as_the_default_account_and_not_as_al
         template["outputs"] = json!({"artifacts": [artifact]});
         create(&alice, &flow).await?;
         argo.wait_for_phase("leaves", "Succeeded").await?;
-        // Its pod goes when it is done: the storage waits until it has been looked at.
+        // Argo deletes the pod when it is done, so the storage waits until the test has seen it.
         let pod = collector(&argo).await?;
         ensure!(account_of(&pod) == DEFAULT, "{}", account_of(&pod));
         ensure!(!pod.annotations().contains_key(RESOLUTION_ANNOTATION));
@@ -172,7 +172,7 @@ fn a_pod_that_deletes_alices_artifacts_runs_as_the_default_account_and_not_as_al
         let conditions = done.data["status"]["conditions"].to_string();
         ensure!(!conditions.contains("ArtifactGCError"), "{conditions}");
         let pods = argo.pods_of("leaves").await?;
-        let left: Vec<_> = pods.iter().filter(|pod| !collects(pod)).collect();
+        let left: Vec<_> = pods.iter().filter(|pod| !is_collector(pod)).collect();
         ensure!(left.len() == 1, "{} pods", left.len());
         argo.ns.runs_as(left[0], ALICE).await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! What mallory, who may `edit` in the namespace, tries with the real controller at work.
+//! Attacks by mallory, who has `edit` in the namespace, against the real controller.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
@@ -15,7 +15,7 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// Bob's run: it waits for his approval, and then deploys.
+/// Bob's Workflow, which waits for his approval, and then deploys.
 fn approval() -> Result<Value> {
     let mut flow = scripts("Workflow", "release", &[("deploy", "true")]);
     let templates = flow["spec"]["templates"]
@@ -28,7 +28,7 @@ fn approval() -> Result<Value> {
     Ok(flow)
 }
 
-/// The id of the node of this template, once it runs.
+/// Waits until the node of this template runs, and returns its ID.
 async fn node_of(argo: &ArgoNamespace, workflow: &str, template: &str) -> Result<String> {
     eventually(&format!("{workflow} is at {template}"), async || {
         let workflow: DynamicObject = argo.workflow(workflow).await?;
@@ -43,7 +43,7 @@ async fn node_of(argo: &ArgoNamespace, workflow: &str, template: &str) -> Result
     .await
 }
 
-/// No pod that is not bob's may be taken for one of his Workflow.
+/// Checks that only bob's pods have the keys of his Workflow.
 async fn has_only_bobs_pods(argo: &ArgoNamespace, workflow: &str) -> Result<()> {
     for pod in argo.pods_of(workflow).await? {
         let whose = argo.ns.runs_as(&pod, BOB).await;
@@ -58,12 +58,12 @@ fn a_pod_of_mallorys_workflow_is_never_taken_for_a_node_of_bobs() -> Result<()> 
         let (bob, mallory) = (argo.ns.bob().await?, argo.ns.mallory().await?);
         create(&bob, &approval()?).await?;
         let node = node_of(&argo, "release", "approve").await?;
-        // Her Workflow has the name of his node, and its pods say that they are his Workflow's.
+        // Her Workflow has the name of his node, and its pods name his Workflow.
         let label = "workflows.argoproj.io/workflow";
         let mut hers = scripts("Workflow", &node, &[("main", "true")]);
         hers["spec"]["podMetadata"] = json!({"labels": {label: "release"}});
         let plain = create(&mallory, &hers).await;
-        // The same with a key that Argo renders.
+        // The same with a templated key, which Argo renders.
         let mut rendered = scripts("Workflow", &node, &[("main", "true")]);
         rendered["metadata"]["name"] = json!(format!("{node}x"));
         rendered["spec"]["arguments"] = json!({"parameters": [{"name": "key", "value": label}]});
@@ -71,7 +71,7 @@ fn a_pod_of_mallorys_workflow_is_never_taken_for_a_node_of_bobs() -> Result<()> 
             json!({"labels": {"{{workflow.parameters.key}}": "release"}});
         let rendered = create(&mallory, &rendered).await;
         for made in [plain, rendered].into_iter().flatten() {
-            // If it may exist, it comes to an end without a pod, or with one that is hers.
+            // If it is accepted, it ends without a pod, or with a pod that is hers.
             let name = made.name_any();
             eventually("mallory's Workflow has ended", async || {
                 let phase = argo.workflow(&name).await?.data["status"]["phase"].take();
@@ -113,7 +113,7 @@ fn mallory_cannot_make_argo_execute_a_command_in_bobs_pod() -> Result<()> {
         refused(written)?.with_code(403)?.with_message(MALLORY)?;
         let done = json!({"metadata": {"labels": {"workflows.argoproj.io/completed": "true"}}});
         refused(mallory.patch::<Pod>(&pod.name_any(), done).await)?.with_code(403)?;
-        // She may end it, and it ends.
+        // She may terminate it, and it ends.
         let end = json!({"spec": {"shutdown": "Terminate"}});
         patch(&mallory, "Workflow", "long", end).await?;
         argo.wait_for_phase("long", "Failed").await?;
@@ -133,7 +133,7 @@ fn a_workflow_that_mallory_gives_kill_commands_is_refused_or_gets_no_pod() -> Re
             .with_code(403)?
             .with_message(key)?
             .with_message(MALLORY)?;
-        // The same with a key that Argo renders: the Workflow does not show it, and the pod that Argo would make does.
+        // The same with a templated key, which Argo renders: it is not visible in the Workflow, only in the pod.
         let mut rendered = scripts("Workflow", "rendered", &[("main", "sleep 600")]);
         rendered["spec"]["arguments"] = json!({"parameters": [{"name": "key", "value": key}]});
         rendered["spec"]["podMetadata"] =

@@ -1,4 +1,4 @@
-//! What people do with the `argo` command line, and what Argo's controller makes of it.
+//! The `argo` command line: each command, and what the real controller does then.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::{
@@ -17,18 +17,18 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// How the container `main` of a pod ended: its exit code, if it has ended.
+/// The exit code of the container `main` of a pod, if it has ended.
 fn main_ended(pod: &Pod) -> Option<i32> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     let main = statuses.iter().find(|it| it.name == "main")?;
     Some(main.state.as_ref()?.terminated.as_ref()?.exit_code)
 }
 
-/// How a step may end, decided while it waits or between two tries.
-fn outside(code: &str) -> ConfigMap {
+/// A ConfigMap with the exit code of a step, which the test creates while the step waits or between two attempts.
+fn exit_code_map(code: &str) -> ConfigMap {
     ConfigMap {
         metadata: ObjectMeta {
-            name: Some("outside".to_owned()),
+            name: Some("exit_code_map".to_owned()),
             ..ObjectMeta::default()
         },
         data: Some([("code".to_owned(), code.to_owned())].into()),
@@ -36,9 +36,9 @@ fn outside(code: &str) -> ConfigMap {
     }
 }
 
-/// The environment of a container that starts when [`outside`] is there.
-fn code_from_outside() -> Value {
-    json!([{"name": "CODE", "valueFrom": {"configMapKeyRef": {"name": "outside", "key": "code"}}}])
+/// The environment of a container that starts only when [`exit_code_map`] exists.
+fn env_from_exit_code_map() -> Value {
+    json!([{"name": "CODE", "valueFrom": {"configMapKeyRef": {"name": "exit_code_map", "key": "code"}}}])
 }
 
 #[test]
@@ -87,25 +87,28 @@ fn a_failed_workflow_that_alice_retries_continues_as_alice() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let script = "exit {{workflow.parameters.code}}";
-        let mut flow = scripts("Workflow", "fails", &[("main", script)]);
+        let mut flow = scripts("Workflow", "run_failing_workflow", &[("main", script)]);
         flow["spec"]["arguments"] = json!({"parameters": [{"name": "code", "value": "3"}]});
         create(&alice, &flow).await?;
-        argo.wait_for_phase("fails", "Failed").await?;
-        let retry = ["retry", "fails", "-p", "code=0"];
+        argo.wait_for_phase("run_failing_workflow", "Failed")
+            .await?;
+        let retry = ["retry", "run_failing_workflow", "-p", "code=0"];
         let bobs = argo.argo(BOB, &retry).await?;
         bobs.expect_failure(ALICE)?;
         argo.argo(ALICE, &retry).await?.expect_success()?;
-        argo.wait_for_phase("fails", "Succeeded").await?;
-        argo.check_all_ran_as("fails", 1, ALICE).await
+        argo.wait_for_phase("run_failing_workflow", "Succeeded")
+            .await?;
+        argo.check_all_ran_as("run_failing_workflow", 1, ALICE)
+            .await
     })
 }
 
-/// A run of alice's template, `run`, that bob has started: it fails until alice says in a ConfigMap that it does not.
-async fn fails(argo: &ArgoNamespace) -> Result<()> {
+/// Starts alice's template as bob, in a Workflow `run` that run_failing_workflow until alice sets another exit code in a ConfigMap.
+async fn run_failing_workflow(argo: &ArgoNamespace) -> Result<()> {
     let alice = argo.ns.alice().await?;
-    alice.create::<ConfigMap>(outside("3")).await?;
+    alice.create::<ConfigMap>(exit_code_map("3")).await?;
     let mut flow = scripts("WorkflowTemplate", "flaky", &[("main", "exit $CODE")]);
-    flow["spec"]["templates"][0]["container"]["env"] = code_from_outside();
+    flow["spec"]["templates"][0]["container"]["env"] = env_from_exit_code_map();
     create(&alice, &flow).await?;
     let from = [
         "submit",
@@ -119,10 +122,10 @@ async fn fails(argo: &ArgoNamespace) -> Result<()> {
     Ok(())
 }
 
-async fn goes_on_as_alice(argo: &ArgoNamespace) -> Result<()> {
+async fn check_continues_as_alice(argo: &ArgoNamespace) -> Result<()> {
     let alice = argo.ns.alice().await?;
     let fixed = json!({"data": {"code": "0"}});
-    alice.patch::<ConfigMap>("outside", fixed).await?;
+    alice.patch::<ConfigMap>("exit_code_map", fixed).await?;
     argo.argo(BOB, &["retry", "run"]).await?.expect_success()?;
     argo.wait_for_phase("run", "Succeeded").await?;
     argo.check_all_ran_as("run", 1, ALICE).await
@@ -131,18 +134,18 @@ async fn goes_on_as_alice(argo: &ArgoNamespace) -> Result<()> {
 #[test]
 fn a_failed_run_of_alices_template_that_bob_started_and_retries_continues_as_alice() -> Result<()> {
     with_real_argo(|argo| async move {
-        fails(&argo).await?;
-        goes_on_as_alice(&argo).await
+        run_failing_workflow(&argo).await?;
+        check_continues_as_alice(&argo).await
     })
 }
 
 #[test]
 fn a_retry_by_somebody_else_only_deletes_the_finished_pods_of_a_workflow() -> Result<()> {
     with_real_argo(|argo| async move {
-        fails(&argo).await?;
+        run_failing_workflow(&argo).await?;
         let before = argo.workflow("run").await?;
         ensure!(argo.pods_of("run").await?.len() == 1, "its pod is there");
-        // `argo` deletes the pods, as anyone with the right may, before it asks for a change of the Workflow.
+        // `argo` first deletes the pods, for which bob has the right, and then changes the Workflow.
         let hers = argo.argo(MALLORY, &["retry", "run"]).await?;
         hers.expect_failure(ALICE)?;
         eventually("the failed pod is gone", async || {
@@ -156,7 +159,7 @@ fn a_retry_by_somebody_else_only_deletes_the_finished_pods_of_a_workflow() -> Re
             let (was, is) = (&before.data["status"][part], &after.data["status"][part]);
             ensure!(was == is, "{part} was {was}, and is {is}");
         }
-        goes_on_as_alice(&argo).await
+        check_continues_as_alice(&argo).await
     })
 }
 
@@ -168,8 +171,8 @@ fn a_suspended_run_of_alices_template_continues_as_alice_when_bob_resumes_it() -
         let mut flow = scripts("WorkflowTemplate", "waits", &steps);
         let templates = flow["spec"]["templates"].as_array_mut();
         let templates = templates.context("no list")?;
-        // It starts when alice lets it, so that bob's word comes first.
-        templates[0]["container"]["env"] = code_from_outside();
+        // It starts when alice creates the ConfigMap, so that bob's command comes first.
+        templates[0]["container"]["env"] = env_from_exit_code_map();
         let step = |name: &str| json!([{"name": name, "template": name}]);
         templates.push(json!({"name": "all", "steps": [step("first"), step("last")]}));
         flow["spec"]["entrypoint"] = json!("all");
@@ -186,7 +189,7 @@ fn a_suspended_run_of_alices_template_continues_as_alice_when_bob_resumes_it() -
         argo.argo(BOB, &["suspend", "run"])
             .await?
             .expect_success()?;
-        alice.create::<ConfigMap>(outside("0")).await?;
+        alice.create::<ConfigMap>(exit_code_map("0")).await?;
         within(TIMEOUT, "the first step has ended", async || {
             let run = argo.workflow("run").await?;
             let nodes = run.data["status"]["nodes"].as_object();
@@ -226,7 +229,7 @@ fn a_suspended_workflow_continues_when_its_owner_resumes_it() -> Result<()> {
         argo.argo(ALICE, &["resume", "waits"])
             .await?
             .expect_success()?;
-        // Now it waits for the template `approve`, which bob may not answer for alice.
+        // Now it waits for the template `approve`, which bob cannot approve for alice.
         namesake_tests::eventually::eventually("it waits for an answer", async || {
             let workflow = argo.workflow("waits").await?;
             let nodes = workflow.data["status"]["nodes"]
@@ -343,7 +346,7 @@ fn lifecycle_hooks_and_retried_steps_run_as_alice() -> Result<()> {
         flow["spec"]["hooks"] = json!({"exit": {"template": "hook"}});
         create(&alice, &flow).await?;
         argo.wait_for_phase("hooks", "Succeeded").await?;
-        // The failed try, the second, the hook.
+        // The failed attempt, the second one, and the hook.
         argo.check_all_ran_as("hooks", 3, ALICE).await
     })
 }
@@ -398,7 +401,7 @@ fn alices_template_runs_as_alice_when_an_account_starts_it_that_is_not_a_user() 
         create(&sensor, &started).await?;
         argo.wait_for_phase("event", "Succeeded").await?;
         argo.check_all_ran_as("event", 1, ALICE).await?;
-        // What it writes of its own has no user, and no rule matches it: the rules keep its pod as it is.
+        // The spec that Argo writes itself has no user, and no rule matches it: its pod stays as it is.
         create(&sensor, &scripts("Workflow", "own", &[("main", "true")])).await?;
         let pod = argo.first_pod_of("own").await?;
         ensure!(account_of(&pod) == "default", "it is {}", account_of(&pod));

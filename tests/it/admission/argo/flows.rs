@@ -1,4 +1,4 @@
-//! Flows that stock Metaflow deploys to Argo, and what becomes of them.
+//! Flows that stock Metaflow deploys to Argo.
 
 use anyhow::{Context, Result, ensure};
 use kube::{
@@ -116,7 +116,7 @@ fn a_foreach_flow_that_alice_deployed_and_bob_triggers_runs_as_alice_to_its_end(
         bobs.argo_workflows(&trigger).await?.expect_success()?;
         let name = argo.new_workflow(&[]).await?.name_any();
         argo.wait_for_phase(&name, "Succeeded").await?;
-        // start, two of score, join, end.
+        // Pods: start, two of score, join, end.
         argo.check_all_ran_as(&name, 5, ALICE).await
     })
 }
@@ -193,7 +193,7 @@ fn the_job_set_of_a_parallel_step_is_created_by_alices_own_pod() -> Result<()> {
         let made = the_job_set(&argo, &name).await?;
         let owner = made.owner_references().first().context("no owner")?;
         ensure!(owner.kind == "Workflow" && owner.name == name, "{owner:?}");
-        // JobSet's controller is in no registry: what it would do next is in the tests of recorded requests.
+        // JobSet's controller is in no package registry; the tests with recorded requests cover its part.
         argo.check_all_ran_as(&name, 2, ALICE).await?;
         argo.argo(ALICE, &["terminate", &name])
             .await?
