@@ -1,4 +1,4 @@
-//! The life of an identity: created, verified at Google, changed by rules and drift, offboarded and collected.
+//! Identities: creation, verification at Google, changes by rules and drift, offboarding and garbage collection.
 
 mod bad_input;
 mod broker_api;

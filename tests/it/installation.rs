@@ -1,4 +1,4 @@
-//! The installation: manifests, their rights, the documented commands, the check of what is open, certificates.
+//! The installation: manifests and their rights, the documented commands, the installation check, certificates.
 
 mod certificates;
 mod check;

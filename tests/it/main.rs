@@ -1,4 +1,4 @@
-//! The one integration binary: Namesake against a real API server and Google's side on loopback.
+//! The only integration test binary: Namesake with a real API server and an emulated Google, on loopback.
 
 mod abuse;
 mod admission;

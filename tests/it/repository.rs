@@ -1,4 +1,4 @@
-//! What holds for the repository itself: who depends on whom, and documents in step with the code.
+//! The repository itself: dependencies between crates, and documents that match the code.
 
 mod layering;
 mod proven;

@@ -1,5 +1,5 @@
-//! What people can get wrong, one by one: said in a condition and in an Event, with what to do; mended, it works; and deleted, it
-//! leaves nothing.
+//! Mistakes of people, one by one: a condition and an Event report each with the remedy. The identity works once it is fixed, and
+//! leaves nothing behind when it is deleted.
 
 mod by_hand;
 mod rules;
@@ -29,23 +29,23 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// What somebody does at Google.
+/// A change at Google.
 type Act = for<'a> fn(&'a TestNamespace) -> BoxFuture<'a, Result<()>>;
 
-/// A class that cannot work as the rules have it.
+/// A class that does not work as configured.
 struct Case {
-    /// Its name, and that of the person who wants it.
+    /// Its name, and the name of the person who uses it.
     name: &'static str,
     /// The rest of the class.
     lines: &'static str,
     condition: &'static str,
     reason: &'static str,
-    /// Parts of the message: what is wrong, and what to do.
+    /// Parts of the message: the problem and the remedy.
     says: &'static [&'static str],
-    /// Makes it wrong at Google, where it is not so already.
+    /// Causes the problem at Google, if the class alone does not.
     spoil: Option<Act>,
-    /// What a person does about it, where that is possible.
-    mend: Option<Act>,
+    /// Fixes it, where that is possible.
+    fix: Option<Act>,
 }
 
 const CASES: [Case; 6] = [
@@ -56,7 +56,7 @@ const CASES: [Case; 6] = [
         reason: "PermissionDenied",
         says: &["acme-nowhere", "grant it"],
         spoil: None,
-        mend: Some(|ns| {
+        fix: Some(|ns| {
             let role = json!({"role": "roles/iam.serviceAccountAdmin", "members": ["user:namesake-broker@acme.com"]});
             seed(
                 ns,
@@ -71,7 +71,7 @@ const CASES: [Case; 6] = [
         reason: "PoolMissing",
         says: &["acme.svc.id.goog", "Workload Identity Federation"],
         spoil: Some(|ns| Box::pin(ns.stack.google().delete_pool())),
-        mend: Some(|ns| Box::pin(ns.stack.google().trust_cluster(ns.stack.cluster()))),
+        fix: Some(|ns| Box::pin(ns.stack.google().trust_cluster(ns.stack.cluster()))),
     },
     Case {
         name: "misspelt",
@@ -80,7 +80,7 @@ const CASES: [Case; 6] = [
         reason: "Invalid",
         says: &["roles/storage.objectUsr", "class misspelt", "grants"],
         spoil: None,
-        mend: None,
+        fix: None,
     },
     Case {
         name: "bucketless",
@@ -89,7 +89,7 @@ const CASES: [Case; 6] = [
         reason: "BucketMissing",
         says: &["acme-nowhere", "create it, or correct the grants"],
         spoil: None,
-        mend: Some(|ns| bucket(ns, "acme-nowhere", true)),
+        fix: Some(|ns| bucket(ns, "acme-nowhere", true)),
     },
     Case {
         name: "loose",
@@ -98,7 +98,7 @@ const CASES: [Case; 6] = [
         reason: "NotUniform",
         says: &["acme-loose", "--uniform-bucket-level-access"],
         spoil: Some(|ns| bucket(ns, "acme-loose", false)),
-        mend: None,
+        fix: None,
     },
     Case {
         name: "pinned",
@@ -111,7 +111,7 @@ const CASES: [Case; 6] = [
             "create it, or correct the pin",
         ],
         spoil: None,
-        mend: Some(|ns| {
+        fix: Some(|ns| {
             let account = json!({"project": "acme-identities", "accountId": "nobody-yet"});
             seed(ns, json!({"serviceAccounts": [account]}))
         }),
@@ -119,7 +119,7 @@ const CASES: [Case; 6] = [
 ];
 const PINS: &str = "pins:\n  pinned@acme.com: nobody-yet@acme-identities.iam.gserviceaccount.com\n";
 
-/// Somebody makes this at Google.
+/// Creates resources at Google.
 fn seed(ns: &TestNamespace, seed: Value) -> BoxFuture<'_, Result<()>> {
     Box::pin(async move { ns.stack.google().seed(seed) })
 }
@@ -130,7 +130,7 @@ fn bucket<'a>(ns: &'a TestNamespace, name: &str, uniform: bool) -> BoxFuture<'a,
     seed(ns, json!({"buckets": [bucket]}))
 }
 
-/// The shared rules with these classes, each for whose pods are labelled so.
+/// The shared rules with these classes, each for pods with its label.
 fn rules_with(classes: &[(&str, &str)]) -> String {
     let mut text = SHARED_RULES.to_owned();
     for (name, lines) in classes {
@@ -146,7 +146,7 @@ fn rules_with(classes: &[(&str, &str)]) -> String {
     text
 }
 
-/// A stack whose broker looks again soon, ends nobody, and may give roles that there are not.
+/// A stack whose broker checks again soon, fails no pods, and may grant roles that do not exist.
 fn options(rules: String) -> Options {
     Options {
         rules,
@@ -161,7 +161,7 @@ fn options(rules: String) -> Options {
     }
 }
 
-/// Who there is at Google, and who has which role on what.
+/// The GSAs and all policies at Google.
 fn at_google(google: &Google) -> (Vec<String>, BTreeMap<String, Value>) {
     let listing = google.state().listing();
     let policies = listing["policies"].as_object().cloned().unwrap_or_default();
@@ -175,8 +175,8 @@ fn at_google(google: &Google) -> (Vec<String>, BTreeMap<String, Value>) {
     (accounts, given.collect())
 }
 
-/// The condition of an Identity does not hold, for this reason; and condition and Event say all of this.
-async fn is_said(
+/// Waits until the Identity is not ready for this reason, and its condition and an Event contain all these words.
+async fn wait_for_report(
     ns: &TestNamespace,
     name: &str,
     (condition, reason): (&str, &str),
@@ -215,8 +215,8 @@ async fn is_said(
     .await
 }
 
-/// Deleted, the Identity is gone with all that it had, whatever state it was in.
-async fn leaves_nothing(
+/// Deletes the Identity, and checks that it and everything of it at Google are gone.
+async fn check_leaves_nothing(
     ns: &TestNamespace,
     name: &str,
     before: &(Vec<String>, BTreeMap<String, Value>),
@@ -238,7 +238,7 @@ async fn leaves_nothing(
     .await
 }
 
-async fn goes_wrong(ns: &TestNamespace, case: &Case) -> Result<()> {
+async fn check_case(ns: &TestNamespace, case: &Case) -> Result<()> {
     let google = ns.stack.google();
     if let Some(spoil) = case.spoil {
         spoil(ns).await?;
@@ -249,13 +249,13 @@ async fn goes_wrong(ns: &TestNamespace, case: &Case) -> Result<()> {
     let job = person.create::<Job>(draft).await?;
     let pod = ns.pod_of(&job).await?;
     let name = account_of(&pod).to_owned();
-    is_said(ns, &name, (case.condition, case.reason), case.says).await?;
+    wait_for_report(ns, &name, (case.condition, case.reason), case.says).await?;
     let now: Pod = person.all().get(&pod.name_any()).await?;
     ensure!(is_gated(&now), "its gate is open");
-    if let Some(mend) = case.mend {
+    if let Some(fix) = case.fix {
         let clean = at_google(google);
-        mend(ns).await?;
-        // What the person made stays.
+        fix(ns).await?;
+        // Resources that the person created stay.
         let made = at_google(google);
         before
             .0
@@ -271,7 +271,7 @@ async fn goes_wrong(ns: &TestNamespace, case: &Case) -> Result<()> {
     let jobs: Api<Job> = person.all();
     jobs.delete(&job.name_any(), &DeleteParams::background())
         .await?;
-    leaves_nothing(ns, &name, &before).await
+    check_leaves_nothing(ns, &name, &before).await
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn an_error_in_a_class_is_reported_with_the_remedy_and_the_identity_works_once_f
     let rules = rules_with(&classes) + PINS;
     with_own_stack(options(rules), |ns| async move {
         for case in &CASES {
-            let went = goes_wrong(&ns, case).await;
+            let went = check_case(&ns, case).await;
             went.map_err(|error| error.context(case.name))?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The broker's API, as somebody finds it who can reach its port.
+//! The broker's API, for anyone who can reach its port.
 
 use anyhow::{Result, ensure};
 use namesake_api::names::{
@@ -12,7 +12,7 @@ use namesake_tests::{
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-/// What the broker answers: status and body.
+/// The broker's response: status and body.
 struct Answer {
     status: u16,
     body: Value,
@@ -47,7 +47,7 @@ async fn post(ns: &TestNamespace, token: Option<&SecretString>, body: String) ->
     Ok(Answer { status, body })
 }
 
-/// Asks as the webhook does.
+/// Sends a request like the webhook.
 async fn ask_broker(ns: &TestNamespace, body: Value) -> Result<Answer> {
     let (status, body) = ns
         .stack
@@ -60,7 +60,7 @@ fn identity_request(ns: &TestNamespace, user: &str) -> Value {
     stack::identity_request(&ns.name, user)
 }
 
-/// The question with one key changed.
+/// The request with one key changed.
 fn with(ns: &TestNamespace, key: &str, value: Value) -> Value {
     let mut question = identity_request(ns, ALICE);
     question[key] = value;
@@ -119,7 +119,7 @@ fn a_request_without_a_valid_token_for_the_audience_is_unauthorized() -> Result<
 fn only_the_webhook_is_allowed_to_request_identities() -> Result<()> {
     with_namespace(|ns| async move {
         let cluster = ns.stack.cluster();
-        // A pod of mallory's may carry a token with any audience; so may the broker itself, and a namesake elsewhere.
+        // Mallory's pod can have a token with any audience; so can the broker itself, and an account of the same name in another namespace.
         for (home, name) in [
             (ns.name.as_str(), "default"),
             (SYSTEM_NAMESPACE, BROKER_SERVICE_ACCOUNT),
@@ -266,7 +266,7 @@ fn only_posts_to_one_path_are_served() -> Result<()> {
                 .status()
                 == 405
         );
-        // Metrics have a port of their own.
+        // Metrics have their own port.
         for path in ["v1/secrets", "metrics"] {
             ensure!(
                 https.get(format!("{url}/{path}")).send().await?.status() == 404,

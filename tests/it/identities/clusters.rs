@@ -1,4 +1,4 @@
-//! Two clusters with the same stack in one project: they meet at Google, and neither touches what is the other's.
+//! Two clusters with the same stack in one project: neither touches the other's resources at Google.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 /// The other cluster, of the same project.
 const GPU: &str = "projects/acme/locations/us-central1/clusters/gpu";
 
-/// Brokers that collect what they take for garbage at once.
+/// Brokers that collect garbage immediately.
 fn options(rules: &str) -> Options {
     Options {
         rules: rules.to_owned(),
@@ -33,8 +33,8 @@ fn options(rules: &str) -> Options {
     }
 }
 
-/// Alice's pod runs, as an identity of this name.
-async fn works(ns: &TestNamespace) -> Result<String> {
+/// Runs a pod as alice, and returns the name of her identity.
+async fn run_as_alice(ns: &TestNamespace) -> Result<String> {
     let made = ns.alice().await?.create::<Pod>(pod()).await?;
     ns.wait_until_ungated(&made).await?;
     let name = account_of(&made).to_owned();
@@ -43,7 +43,7 @@ async fn works(ns: &TestNamespace) -> Result<String> {
     Ok(name)
 }
 
-/// All that Google has of an identity, with the etags that change with every write.
+/// Everything at Google that belongs to an identity, with etags, which change with every write.
 fn at_google(ns: &TestNamespace, name: &str) -> Result<Value> {
     let google = ns.stack.google();
     let listing = google.state().listing();
@@ -62,8 +62,8 @@ fn at_google(ns: &TestNamespace, name: &str) -> Result<Value> {
     ]))
 }
 
-/// Whether the broker says that the rules name another cluster.
-async fn counts_another_cluster(ns: &TestNamespace, wanted: bool) -> Result<()> {
+/// Waits until the broker's metrics say whether the rules name another cluster.
+async fn wait_for_another_cluster(ns: &TestNamespace, wanted: bool) -> Result<()> {
     eventually("the metric says which cluster this is", async || {
         let text = ns.stack.broker_metrics().await?;
         let line = format!("namesake_broker_other_cluster {}", u8::from(wanted));
@@ -76,17 +76,17 @@ async fn counts_another_cluster(ns: &TestNamespace, wanted: bool) -> Result<()> 
 #[test]
 fn two_clusters_of_one_stack_leave_each_other_alone_even_with_the_same_rules() -> Result<()> {
     with_own_stack(options(SHARED_RULES), |ns| async move {
-        let here = works(&ns).await?;
+        let here = run_as_alice(&ns).await?;
         let own_rules = SHARED_RULES.replacen(CLUSTER, GPU, 1);
         let there = ns.in_another_cluster(GPU, options(&own_rules)).await?;
         let before = at_google(&ns, &here)?;
 
-        // The same stack, namespace and user: two identities all the same.
-        let other = works(&there).await?;
+        // The same stack, namespace and user, but two identities.
+        let other = run_as_alice(&there).await?;
         ensure!(other != here, "one identity in two clusters");
-        counts_another_cluster(&there, false).await?;
+        wait_for_another_cluster(&there, false).await?;
 
-        // Somebody copies the rules and forgets to change the cluster: the names are those of the first one.
+        // Somebody copies the rules without changing the cluster, so the names are those of the first one.
         there.stack.edit_rules(SHARED_RULES).await??;
         let copied = eventually("alice's pod has the first cluster's name", async || {
             let made = there.alice().await?.create::<Pod>(pod()).await?;
@@ -116,9 +116,9 @@ fn two_clusters_of_one_stack_leave_each_other_alone_even_with_the_same_rules() -
             },
         )
         .await?;
-        counts_another_cluster(&there, true).await?;
+        wait_for_another_cluster(&there, true).await?;
 
-        // What is deleted there is the first cluster's at Google.
+        // Deleting an identity there would delete the first cluster's resources at Google.
         all.delete(&here, &DeleteParams::default()).await?;
         eventually("the Identity is gone", async || {
             ensure!(all.get_opt(&here).await?.is_none());
@@ -126,18 +126,18 @@ fn two_clusters_of_one_stack_leave_each_other_alone_even_with_the_same_rules() -
         })
         .await?;
         there.stack.edit_rules(&own_rules).await??;
-        counts_another_cluster(&there, false).await?;
-        eventually("the second cluster works again", async || {
+        wait_for_another_cluster(&there, false).await?;
+        eventually("the second cluster run_as_alice again", async || {
             let identity = all.get(&other).await?;
             ensure!(identity.is_ready(), "{:?}", identity.name_any());
             Ok(())
         })
         .await?;
-        works(&there).await?;
+        run_as_alice(&there).await?;
 
         let after = at_google(&ns, &here)?;
         ensure!(after == before, "before {before}\nafter {after}");
-        ensure!(works(&ns).await? == here);
+        ensure!(run_as_alice(&ns).await? == here);
         there.stack.stop().await
     })
 }

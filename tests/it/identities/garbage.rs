@@ -1,5 +1,5 @@
-//! What carries our mark and belongs to no Identity: only reported at first, then taken away with all it has. Nothing else is
-//! touched.
+//! Garbage collection: resources with our mark and without an Identity are first only reported, then deleted with all their roles.
+//! Nothing else is changed.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -19,14 +19,14 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// Whether the broker has leave to collect, from its next start on.
+/// Whether collection is enabled, from the broker's next start on.
 static LEAVE: AtomicBool = AtomicBool::new(false);
 const ROLE: &str = "roles/storage.objectUser";
 const DIRECT: &str = "mode: direct\n    project: acme-identities\n    grants:\n      - {role: roles/storage.objectUser, bucket: acme-mf, folder: \"steps/{key}/\"}";
 
 fn options() -> Options {
     Options {
-        // The class `steps` is a direct one with a folder.
+        // The class `steps` has the mode `direct` and a folder.
         rules: SHARED_RULES.replacen(
             "per: [user, flow, step]\n    mode: impersonate\n    project: acme-identities",
             &format!("per: [user, flow, step]\n    {DIRECT}"),
@@ -42,7 +42,7 @@ fn options() -> Options {
     }
 }
 
-/// What the broker counts of a kind that belongs to nobody.
+/// The broker's metric for orphans of a kind.
 async fn counted(ns: &TestNamespace, kind: &str) -> Result<u32> {
     let text = ns.stack.broker_metrics().await?;
     let start = format!("namesake_broker_garbage{{kind=\"{kind}\"}} ");
@@ -50,8 +50,8 @@ async fn counted(ns: &TestNamespace, kind: &str) -> Result<u32> {
     Ok(line.context("not counted")?.parse()?)
 }
 
-/// Gives somebody a role on a folder of the bucket.
-async fn gives(ns: &TestNamespace, folder: &str, member: &str) -> Result<()> {
+/// Grants a role on a folder of the bucket.
+async fn grant(ns: &TestNamespace, folder: &str, member: &str) -> Result<()> {
     let gcp = ns.stack.google().broker_credentials().connect().await?;
     let folder = Resource::ManagedFolder {
         bucket: "acme-mf".to_owned(),
@@ -65,9 +65,9 @@ async fn gives(ns: &TestNamespace, folder: &str, member: &str) -> Result<()> {
     Ok(())
 }
 
-/// The broker has looked for garbage twice more, the first time after the grace: nobody's that come one after the other are each
-/// counted in another round, and what a round takes is taken before the next. Answers their names.
-async fn rounds_go_by(ns: &TestNamespace) -> Result<Vec<String>> {
+/// Waits for two more rounds of collection after the grace period, by creating an orphan for each: a round counts the orphan, and
+/// deletes everything else before the next round. Returns the names of these orphans.
+async fn wait_for_rounds(ns: &TestNamespace) -> Result<Vec<String>> {
     let mut more = Vec::new();
     for n in 1..=2 {
         let name = ns.name_for(&format!("lost{n}@acme.com"));
@@ -84,7 +84,7 @@ async fn rounds_go_by(ns: &TestNamespace) -> Result<Vec<String>> {
     Ok(more)
 }
 
-/// Accounts at Google that are disabled.
+/// The disabled GSAs.
 fn disabled(ns: &TestNamespace) -> Vec<Value> {
     let listing = ns.stack.google().state().listing();
     let all = listing["serviceAccounts"].as_array().into_iter().flatten();
@@ -96,13 +96,13 @@ fn policies(ns: &TestNamespace) -> String {
     ns.stack.google().state().listing()["policies"].to_string()
 }
 
-/// What belongs to nobody, of our stack (`lost`, `lone`) and of another (`theirs`, `alien`): at Google, and in the namespace.
+/// Orphans of our stack (`lost`, `lone`) and of another one (`theirs`, `alien`), at Google and in the namespace.
 struct Orphans {
     lost: String,
     theirs: String,
     lone: String,
     alien: String,
-    /// Of `lone`, which has a role by it.
+    /// The principal of `lone`, which has a role.
     uid: String,
 }
 
@@ -115,7 +115,7 @@ async fn orphans(ns: &TestNamespace) -> Result<Orphans> {
     google.create_account(&theirs, &ns.mark("dev", &theirs)?)?;
     for name in [&lost, &theirs] {
         let member = format!("serviceAccount:{}", email(name));
-        gives(ns, &format!("users/{}/", key(name)), &member).await?;
+        grant(ns, &format!("users/{}/", key(name)), &member).await?;
     }
     let (lone, alien) = (of("lone"), of("alien"));
     let uid = ns
@@ -127,7 +127,7 @@ async fn orphans(ns: &TestNamespace) -> Result<Orphans> {
     let principal = format!(
         "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme.svc.id.goog/kubernetes.serviceaccount.uid/{uid}"
     );
-    gives(ns, &format!("steps/{}/", key(&lone)), &principal).await?;
+    grant(ns, &format!("steps/{}/", key(&lone)), &principal).await?;
     Ok(Orphans {
         lost,
         theirs,
@@ -137,14 +137,10 @@ async fn orphans(ns: &TestNamespace) -> Result<Orphans> {
     })
 }
 
-// Answers what rounds of the dry run left at Google besides.
-async fn a_dry_run_takes_nothing(
-    ns: &TestNamespace,
-    lost: &str,
-    lone: &str,
-) -> Result<Vec<String>> {
+/// Checks that a dry run deletes nothing, and returns the additional orphans of its rounds.
+async fn check_dry_run(ns: &TestNamespace, lost: &str, lone: &str) -> Result<Vec<String>> {
     let before = policies(ns);
-    let more = rounds_go_by(ns).await?;
+    let more = wait_for_rounds(ns).await?;
     ensure!(
         disabled(ns).is_empty(),
         "a dry run disabled {:?}",
@@ -181,7 +177,7 @@ fn accounts_without_an_identity_are_only_counted_until_collection_is_enabled_and
             })
             .await?;
         }
-        let more = a_dry_run_takes_nothing(&ns, &lost, &lone).await?;
+        let more = check_dry_run(&ns, &lost, &lone).await?;
         LEAVE.store(true, Ordering::Relaxed);
         ns.stack.stop_broker().await;
         ns.stack.start_broker().await?;
@@ -202,7 +198,7 @@ fn accounts_without_an_identity_are_only_counted_until_collection_is_enabled_and
             Ok(())
         })
         .await?;
-        // Of another stack, or somebody's: as before.
+        // Resources of another stack or with an Identity are unchanged.
         let left = google.accounts_of(&ns.name);
         let all = [theirs.clone(), account_of(&alice).to_owned()];
         ensure!(left == all.into_iter().collect(), "{left:?}");
@@ -229,7 +225,7 @@ fn without_a_direct_class_a_service_account_is_collected_without_reading_the_pro
         ..options()
     };
     with_own_stack(options, |ns| async move {
-        // The install guide gives the broker no right to that.
+        // The install guide does not give the broker this right.
         ns.stack.google().plan_fault(
             json!({"path": "/v3/projects/acme", "times": 0, "answer": {"status": {"code": 403}}}),
         )?;

@@ -1,4 +1,4 @@
-//! The gate: a task starts only when Google has understood who it is.
+//! The scheduling gate: a task starts only when its identity works at Google.
 
 mod slow;
 
@@ -18,10 +18,10 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-/// Seconds until IAM believes a change.
+/// The seconds until IAM propagates a change.
 const PROPAGATION: f64 = 60.0;
 
-async fn waits(ns: &TestNamespace, pod: &Pod) -> Result<bool> {
+async fn is_waiting(ns: &TestNamespace, pod: &Pod) -> Result<bool> {
     let pod: Pod = ns.admin().await?.all().get(&pod.name_any()).await?;
     let gates = pod
         .spec
@@ -30,8 +30,8 @@ async fn waits(ns: &TestNamespace, pod: &Pod) -> Result<bool> {
     Ok(gates.into_iter().any(|gate| gate.name == GATE))
 }
 
-/// The messages of an Identity's conditions that do not hold.
-fn complaints(identity: &Identity) -> Vec<String> {
+/// The messages of the false conditions of an Identity.
+fn false_conditions(identity: &Identity) -> Vec<String> {
     let conditions = identity.status.clone().unwrap_or_default().conditions;
     conditions
         .into_iter()
@@ -40,8 +40,8 @@ fn complaints(identity: &Identity) -> Vec<String> {
         .collect()
 }
 
-/// Waits until the broker has asked Google about the identity as its pod will, and was refused.
-async fn is_being_proven(ns: &TestNamespace, after: u64) -> Result<()> {
+/// Waits until a verification of the identity by the broker was refused.
+async fn wait_for_refused_verification(ns: &TestNamespace, after: u64) -> Result<()> {
     eventually("the broker tries the chain", async || {
         let requests = ns.stack.google().state().requests(after);
         let refused = requests
@@ -58,7 +58,7 @@ async fn is_being_proven(ns: &TestNamespace, after: u64) -> Result<()> {
 fn with_a_minute_of_propagation_no_task_ever_sees_a_403() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        // Several readers: what one of them believes, the next one may not.
+        // Several readers at Google: one may know a change before another.
         google.change_settings(|settings| {
             settings.replicas = 3;
             settings.delays.policy = PROPAGATION;
@@ -70,16 +70,16 @@ fn with_a_minute_of_propagation_no_task_ever_sees_a_403() -> Result<()> {
         let pod = ns.pod_of(&job).await?;
         let identity = ns.runs_as(&pod, ALICE).await?;
         let name = account_of(&pod);
-        // A minute on Google's clock, in steps: at each the gate is shut, or the task succeeds.
+        // A minute on Google's clock, in steps: at each of them, either the pod is gated or the task succeeds.
         let mut seconds = 0.0;
         let opened = loop {
-            if !waits(&ns, &pod).await? {
+            if !is_waiting(&ns, &pod).await? {
                 break seconds;
             }
             ensure!(
                 seconds < 20.0 * PROPAGATION,
                 "the gate never opens: {:?}",
-                complaints(&ns.identity_of(&pod).await?)
+                false_conditions(&ns.identity_of(&pod).await?)
             );
             google
                 .state()
@@ -87,7 +87,7 @@ fn with_a_minute_of_propagation_no_task_ever_sees_a_403() -> Result<()> {
                 .advance(SignedDuration::from_millis(2_000));
             seconds += 2.0;
             let started = tokio::time::Instant::now();
-            // Until the broker has looked again, or has opened the gate.
+            // Wait until the broker has verified again, or has removed the gate.
             let asked = google.state().requests(0).len();
             while google.state().requests(0).len() == asked
                 && started.elapsed() < Duration::from_millis(500)
@@ -117,7 +117,7 @@ fn with_a_minute_of_propagation_no_task_ever_sees_a_403() -> Result<()> {
 #[test]
 fn until_iam_has_propagated_the_change_the_gate_stays_and_the_identity_says_why() -> Result<()> {
     let options = Options {
-        // It opens when the identity works, and not at the next round of all gates.
+        // The gate is removed when the identity works, not only at the next round over all gates.
         tune: |config| config.timings.gates = Duration::from_mins(10),
         ..Options::default()
     };
@@ -126,14 +126,14 @@ fn until_iam_has_propagated_the_change_the_gate_stays_and_the_identity_says_why(
         google.change_settings(|settings| settings.delays.policy = PROPAGATION)?;
         let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
-        is_being_proven(&ns, 0).await?;
+        wait_for_refused_verification(&ns, 0).await?;
         ensure!(
-            waits(&ns, &pod).await?,
+            is_waiting(&ns, &pod).await?,
             "the gate is open while Google refuses the task"
         );
         let identity = ns.identity_of(&pod).await?;
         ensure!(
-            !identity.is_ready() && !complaints(&identity).is_empty(),
+            !identity.is_ready() && !false_conditions(&identity).is_empty(),
             "{:?}",
             identity.status
         );
@@ -156,24 +156,24 @@ fn an_exhausted_quota_is_reported_on_the_identity_and_retried() -> Result<()> {
         let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
         eventually("the Identity says that a quota is used up", async || {
-            let complaints = complaints(&ns.identity_of(&pod).await?);
+            let false_conditions = false_conditions(&ns.identity_of(&pod).await?);
             ensure!(
-                complaints.iter().any(|text| text.contains("quota")),
-                "{complaints:?}"
+                false_conditions.iter().any(|text| text.contains("quota")),
+                "{false_conditions:?}"
             );
             Ok(())
         })
         .await?;
-        ensure!(waits(&ns, &pod).await?);
+        ensure!(is_waiting(&ns, &pod).await?);
         google.state().clear_faults();
         ns.wait_until_ungated(&pod).await
     })
 }
 
-/// Google refuses the broker's own account for good.
-fn denied(ns: &TestNamespace) -> Result<()> {
+/// Lets Google refuse the broker's account from now on.
+fn deny_broker(ns: &TestNamespace) -> Result<()> {
     let message =
-        "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
+        "Permission 'iam.serviceAccounts.create' deny_broker on resource (or it may not exist).";
     let body = json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}});
     ns.stack.google().plan_fault(
         json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "times": 0,
@@ -184,7 +184,7 @@ fn denied(ns: &TestNamespace) -> Result<()> {
 #[test]
 fn a_lasting_failure_fails_the_waiting_pods_and_their_jobs_with_the_reason() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        denied(&ns)?;
+        deny_broker(&ns)?;
         let alice = ns.alice().await?;
         let jobs = [
             alice.create::<Job>(metaflow_job()).await?,

@@ -1,4 +1,4 @@
-//! The life of an identity after it was made: use, drift, the end.
+//! An identity after its creation: use, drift and deletion.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
@@ -23,16 +23,16 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-/// A stack whose broker looks for drift every two seconds.
-fn brisk() -> Options {
+/// A stack whose broker checks for drift every two seconds.
+fn with_frequent_drift_checks() -> Options {
     Options {
         speed: 2000,
         ..Options::default()
     }
 }
 
-/// Alice's first task has run; answers the name of her identity.
-async fn lives(ns: &TestNamespace) -> Result<String> {
+/// Runs alice's first task, and returns the name of her identity.
+async fn run_first_task(ns: &TestNamespace) -> Result<String> {
     let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
     ns.wait_until_ungated(&pod).await?;
@@ -46,7 +46,7 @@ async fn identity(ns: &TestNamespace, name: &str) -> Result<Identity> {
 #[test]
 fn a_changed_link_to_the_google_account_is_restored() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        let name = lives(&ns).await?;
+        let name = run_first_task(&ns).await?;
         let stray = json!({"metadata": {"annotations": {GSA_ANNOTATION: "root@acme.iam.gserviceaccount.com", "iam.gke.io/x": "y"}}});
         let broker = ns.broker().await?;
         broker.patch::<ServiceAccount>(&name, stray).await?;
@@ -66,8 +66,8 @@ fn a_changed_link_to_the_google_account_is_restored() -> Result<()> {
 
 #[test]
 fn a_refusal_by_google_with_nothing_missing_is_noticed_reported_and_verified_again() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let name = lives(&ns).await?;
+    with_own_stack(with_frequent_drift_checks(), |ns| async move {
+        let name = run_first_task(&ns).await?;
         let google = ns.stack.google();
         google.plan_fault(json!({"method": "POST", "path": "*:generateAccessToken", "times": 0, "answer": {"status": {"code": 403}}}))?;
         eventually("the identity is no longer believed to work", async || {
@@ -100,9 +100,9 @@ fn a_refusal_by_google_with_nothing_missing_is_noticed_reported_and_verified_aga
 #[test]
 fn a_deleted_account_is_created_again_and_verified_before_it_counts() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        let name = lives(&ns).await?;
+        let name = run_first_task(&ns).await?;
         let before = identity(&ns, &name).await?;
-        // Nobody else may.
+        // Nobody else is allowed to.
         let collector = ns.controller("generic-garbage-collector").await?;
         collector.delete::<ServiceAccount>(&name).await?;
         eventually("another account works", async || {
@@ -128,8 +128,8 @@ fn a_deleted_account_is_created_again_and_verified_before_it_counts() -> Result<
 
 #[test]
 fn a_binding_that_was_removed_at_google_is_restored() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let name = lives(&ns).await?;
+    with_own_stack(with_frequent_drift_checks(), |ns| async move {
+        let name = run_first_task(&ns).await?;
         let gcp = ns.stack.google().broker_credentials().connect().await?;
         let account = Resource::ServiceAccount {
             email: email(&name),
@@ -156,13 +156,13 @@ fn a_binding_that_was_removed_at_google_is_restored() -> Result<()> {
 #[test]
 fn the_time_of_last_use_is_written_at_most_once_an_hour() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        let name = lives(&ns).await?;
+        let name = run_first_task(&ns).await?;
         let used = eventually("a time of last use", async || {
             let status = identity(&ns, &name).await?.status.unwrap_or_default();
             status.last_used_time.context("none yet")
         })
         .await?;
-        lives(&ns).await?;
+        run_first_task(&ns).await?;
         let status = identity(&ns, &name).await?.status.unwrap_or_default();
         ensure!(
             status.last_used_time == Some(used),
@@ -222,7 +222,7 @@ fn a_pod_says_why_it_waits() -> Result<()> {
 fn a_deleted_identity_is_deleted_at_google_too_even_if_google_was_unavailable() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let google = ns.stack.google();
-        let name = lives(&ns).await?;
+        let name = run_first_task(&ns).await?;
         google.plan_fault(json!({"path": "/v1/projects/acme-identities/*", "times": 0, "answer": {"status": {"code": 503}}}))?;
         let all: Api<Identity> = ns.admin().await?.all();
         all.delete(&name, &DeleteParams::default()).await?;

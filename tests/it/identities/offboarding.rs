@@ -1,4 +1,4 @@
-//! Identities that rest, leave and come back.
+//! Idle and offboarded identities, and their return.
 
 mod classes;
 mod scheduled;
@@ -28,21 +28,21 @@ use serde_json::json;
 
 const DAY: i64 = 24 * 3600;
 
-/// A stack whose broker waits for nothing long.
-fn brisk() -> Options {
+/// A stack whose broker has short intervals.
+fn with_short_intervals() -> Options {
     Options {
         speed: 2000,
         tune: |config| {
             config.collect_after = Duration::ZERO;
-            // At this speed the watches of pods and of Identities may be further apart than that.
+            // At this speed, the watches of pods and of Identities may be further apart.
             config.timings.patience.lasting = Duration::from_mins(2);
         },
         ..Options::default()
     }
 }
 
-/// Alice's first task has run; answers its Job and the name of her identity.
-async fn lives(ns: &TestNamespace) -> Result<(Job, String)> {
+/// Runs alice's first task, and returns its Job and the name of her identity.
+async fn run_first_task(ns: &TestNamespace) -> Result<(Job, String)> {
     let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
     ns.wait_until_ungated(&pod).await?;
@@ -53,7 +53,7 @@ async fn identity(ns: &TestNamespace, name: &str) -> Result<Identity> {
     Ok(ns.admin().await?.all().get(name).await?)
 }
 
-async fn comes_to(ns: &TestNamespace, name: &str, phase: Phase) -> Result<Identity> {
+async fn wait_for_phase(ns: &TestNamespace, name: &str, phase: Phase) -> Result<Identity> {
     eventually(&format!("{name} is {phase}"), async || {
         let identity = identity(ns, name).await?;
         ensure!(identity.phase() == phase, "{:?}", identity.status);
@@ -62,8 +62,8 @@ async fn comes_to(ns: &TestNamespace, name: &str, phase: Phase) -> Result<Identi
     .await
 }
 
-/// Nobody at Google takes the identity for anybody.
-async fn is_nobody(ns: &TestNamespace, name: &str) -> Result<()> {
+/// Checks that nobody can act as the identity at Google.
+async fn check_has_no_access(ns: &TestNamespace, name: &str) -> Result<()> {
     eventually("nobody acts as it", async || {
         let members = ns.stack.google().members_of(name)?;
         ensure!(members.is_empty(), "{members:?}");
@@ -74,14 +74,14 @@ async fn is_nobody(ns: &TestNamespace, name: &str) -> Result<()> {
     .await
 }
 
-async fn ends(ns: &TestNamespace, job: &Job) -> Result<()> {
+async fn finish(ns: &TestNamespace, job: &Job) -> Result<()> {
     let jobs: Api<Job> = ns.admin().await?.all();
     jobs.delete(&job.name_any(), &DeleteParams::background())
         .await?;
     Ok(())
 }
 
-async fn is_gone(ns: &TestNamespace, name: &str) -> Result<()> {
+async fn wait_until_deleted(ns: &TestNamespace, name: &str) -> Result<()> {
     let admin = ns.admin().await?;
     eventually("nothing is left", async || {
         let there: Option<Identity> = admin.all().get_opt(name).await?;
@@ -103,13 +103,13 @@ async fn is_gone(ns: &TestNamespace, name: &str) -> Result<()> {
 
 #[test]
 fn a_suspended_identity_does_not_work_until_it_is_resumed_and_verified_again() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (_, name) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (_, name) = run_first_task(&ns).await?;
         let admin = ns.admin().await?;
         let suspend = json!({"spec": {"suspended": true}});
         admin.patch::<Identity>(&name, suspend).await?;
-        comes_to(&ns, &name, Phase::Suspended).await?;
-        is_nobody(&ns, &name).await?;
+        wait_for_phase(&ns, &name, Phase::Suspended).await?;
+        check_has_no_access(&ns, &name).await?;
         eventually("new pods are told so", async || {
             let refusal = refused(ns.alice().await?.create::<Pod>(pod()).await)?;
             refusal.with_code(403)?.with_message("suspended")?;
@@ -118,8 +118,8 @@ fn a_suspended_identity_does_not_work_until_it_is_resumed_and_verified_again() -
         .await?;
         let resume = json!({"spec": {"suspended": null}});
         admin.patch::<Identity>(&name, resume).await?;
-        comes_to(&ns, &name, Phase::InUse).await?;
-        lives(&ns).await?;
+        wait_for_phase(&ns, &name, Phase::InUse).await?;
+        run_first_task(&ns).await?;
         Ok(())
     })
 }
@@ -127,17 +127,17 @@ fn a_suspended_identity_does_not_work_until_it_is_resumed_and_verified_again() -
 #[test]
 fn an_offboarded_user_loses_everything_in_order_and_returns_only_by_an_entry_under_returned()
 -> Result<()> {
-    let options = brisk();
+    let options = with_short_intervals();
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
-        let (job, name) = lives(&ns).await?;
+        let (job, name) = run_first_task(&ns).await?;
         let before = identity(&ns, &name).await?.status.unwrap_or_default();
         let google_id = before.google_service_account_id.context("no id")?;
         let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
         ns.stack.edit_rules(&offboarded).await??;
-        comes_to(&ns, &name, Phase::Offboarding).await?;
-        is_nobody(&ns, &name).await?;
-        // While her pod is there, so is its account; and what she left is listed.
+        wait_for_phase(&ns, &name, Phase::Offboarding).await?;
+        check_has_no_access(&ns, &name).await?;
+        // While her pod exists, its service account stays; and her remaining objects are listed.
         eventually("what she left is listed", async || {
             let left = identity(&ns, &name).await?.status.unwrap_or_default().left;
             let job = format!("Job {}", job.name_any());
@@ -149,7 +149,7 @@ fn an_offboarded_user_loses_everything_in_order_and_returns_only_by_an_entry_und
         })
         .await?;
         ensure!(ns.managed_accounts().await?.contains(&name));
-        ends(&ns, &job).await?;
+        finish(&ns, &job).await?;
         eventually("the service account goes after the last pod", async || {
             ensure!(ns.managed_accounts().await?.is_empty());
             Ok(())
@@ -160,9 +160,9 @@ fn an_offboarded_user_loses_everything_in_order_and_returns_only_by_an_entry_und
             "before the grace is over"
         );
         ahead.store(31 * DAY, Ordering::Relaxed);
-        comes_to(&ns, &name, Phase::Gone).await?;
+        wait_for_phase(&ns, &name, Phase::Gone).await?;
         ensure!(ns.stack.google().accounts_of(&ns.name).is_empty());
-        // Off the list, it may be a new_user with the old address.
+        // After the removal from the list, this may be a new person with the old address.
         ns.stack.edit_rules(SHARED_RULES).await??;
         eventually("the new_user inherits nothing", async || {
             let refusal = refused(ns.alice().await?.create::<Pod>(pod()).await)?;
@@ -172,8 +172,8 @@ fn an_offboarded_user_loses_everything_in_order_and_returns_only_by_an_entry_und
         .await?;
         let returned = format!("{SHARED_RULES}returned: [{ALICE}]\n");
         ns.stack.edit_rules(&returned).await??;
-        comes_to(&ns, &name, Phase::InUse).await?;
-        lives(&ns).await?;
+        wait_for_phase(&ns, &name, Phase::InUse).await?;
+        run_first_task(&ns).await?;
         let after = identity(&ns, &name).await?.status.unwrap_or_default();
         ensure!(
             after.google_service_account_id == Some(google_id),
@@ -186,27 +186,27 @@ fn an_offboarded_user_loses_everything_in_order_and_returns_only_by_an_entry_und
 #[test]
 fn an_entry_under_offboarded_can_be_undone_for_ten_minutes_and_nobody_acts_meanwhile() -> Result<()>
 {
-    let options = brisk();
+    let options = with_short_intervals();
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
-        let (_, name) = lives(&ns).await?;
+        let (_, name) = run_first_task(&ns).await?;
         let before = identity(&ns, &name).await?.status.unwrap_or_default();
         let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
         ns.stack.edit_rules(&offboarded).await??;
-        comes_to(&ns, &name, Phase::Offboarding).await?;
-        is_nobody(&ns, &name).await?;
+        wait_for_phase(&ns, &name, Phase::Offboarding).await?;
+        check_has_no_access(&ns, &name).await?;
         refused(ns.alice().await?.create::<Pod>(pod()).await)?.with_code(403)?;
         ns.stack.edit_rules(SHARED_RULES).await??;
-        comes_to(&ns, &name, Phase::InUse).await?;
-        lives(&ns).await?;
+        wait_for_phase(&ns, &name, Phase::InUse).await?;
+        run_first_task(&ns).await?;
         let after = identity(&ns, &name).await?.status.unwrap_or_default();
         ensure!(
             after.google_service_account_id == before.google_service_account_id,
             "another account"
         );
-        // Longer than NAMESAKE_OFFBOARDING_UNDO: the address may be somebody else's by then.
+        // Longer than NAMESAKE_OFFBOARDING_UNDO: the address may belong to somebody else by then.
         ns.stack.edit_rules(&offboarded).await??;
-        comes_to(&ns, &name, Phase::Offboarding).await?;
+        wait_for_phase(&ns, &name, Phase::Offboarding).await?;
         ahead.store(11 * 60, Ordering::Relaxed);
         ns.stack.edit_rules(SHARED_RULES).await??;
         eventually("it takes an entry under returned", async || {
@@ -225,29 +225,29 @@ fn an_entry_under_offboarded_can_be_undone_for_ten_minutes_and_nobody_acts_meanw
 
 #[test]
 fn an_unused_identity_is_deleted_and_created_again_with_the_next_pod() -> Result<()> {
-    let options = brisk();
+    let options = with_short_intervals();
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
-        let (job, name) = lives(&ns).await?;
+        let (job, name) = run_first_task(&ns).await?;
         let rules = SHARED_RULES.replacen(
             "mode: impersonate",
             "mode: impersonate\n    idleAfter: 90d",
             1,
         );
         ns.stack.edit_rules(&rules).await??;
-        ends(&ns, &job).await?;
+        finish(&ns, &job).await?;
         eventually("the pod is gone", async || {
             ensure!(ns.pods().await?.is_empty());
             Ok(())
         })
         .await?;
         ahead.store(2 * DAY, Ordering::Relaxed);
-        comes_to(&ns, &name, Phase::Idle).await?;
+        wait_for_phase(&ns, &name, Phase::Idle).await?;
         ahead.store(91 * DAY, Ordering::Relaxed);
-        is_gone(&ns, &name).await?;
-        // Pods have the API server's time: to a broker that is ahead they have waited for months.
+        wait_until_deleted(&ns, &name).await?;
+        // Pods have the API server's time: to a broker whose clock is ahead, they have waited for months.
         ahead.store(0, Ordering::Relaxed);
-        let (_, again) = lives(&ns).await?;
+        let (_, again) = run_first_task(&ns).await?;
         ensure!(again == name, "{again}");
         Ok(())
     })
@@ -255,8 +255,8 @@ fn an_unused_identity_is_deleted_and_created_again_with_the_next_pod() -> Result
 
 #[test]
 fn without_a_broker_the_clean_command_leaves_nothing_that_blocks() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (_, name) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (_, name) = run_first_task(&ns).await?;
         ns.stack.kill_broker().await;
         let mut clean = Clean {
             stack: STACK.to_owned(),
@@ -279,7 +279,7 @@ fn without_a_broker_the_clean_command_leaves_nothing_that_blocks() -> Result<()>
         clean.dry_run = false;
         let done = clean.run(&admin, &gcp, Config::default()).await?;
         ensure!(done.len() == 1 && done[0].gone, "{}", clean.print(&done));
-        is_gone(&ns, &name).await?;
+        wait_until_deleted(&ns, &name).await?;
         ensure!(clean.run(&admin, &gcp, Config::default()).await?.is_empty());
         Ok(())
     })
@@ -289,13 +289,13 @@ fn without_a_broker_the_clean_command_leaves_nothing_that_blocks() -> Result<()>
 fn what_has_our_mark_and_no_identity_is_collected_and_nothing_else() -> Result<()> {
     let options = Options {
         tune: |config| {
-            (brisk().tune)(config);
+            (with_short_intervals().tune)(config);
             config.collect = true;
         },
-        ..brisk()
+        ..with_short_intervals()
     };
     with_own_stack(options, |ns| async move {
-        let (_, name) = lives(&ns).await?;
+        let (_, name) = run_first_task(&ns).await?;
         let (google, lost) = (ns.stack.google(), ns.name_for("lost@acme.com"));
         let theirs = ns.name_for("theirs@acme.com");
         let mark = google.description_of(&name)?;

@@ -1,5 +1,5 @@
-//! What an organization refuses at Google: the Identity, one Event and the pod say it with the remedy; an admin who lifts it and
-//! asks for another try has it at once.
+//! Refusals by organization policies at Google: the Identity, one Event and the pod report them with the remedy, and an admin can
+//! request an immediate retry after lifting the policy.
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-/// A refusal, and what is said of it.
+/// A refusal, and the expected report.
 struct Case {
     user: &'static str,
     refuse: fn(&mut Refusals),
-    /// Path at Google of the call that is refused.
+    /// The path of the refused call at Google.
     path: &'static str,
     reason: &'static str,
     says: &'static [&'static str],
@@ -85,7 +85,7 @@ const CASES: [Case; 4] = [
     },
 ];
 
-/// What looks like a grant that Google has not learned yet, until it has lasted too long for that.
+/// A refusal that cannot be distinguished from slow propagation until it has lasted too long.
 const DENIED: Case = Case {
     user: "denied@acme.com",
     refuse: |refusals| {
@@ -104,7 +104,7 @@ const DENIED: Case = Case {
     ],
 };
 
-/// Calls of this path that Google has refused, or, asked for permissions, has answered.
+/// The number of refused calls at this path; for testIamPermissions, of all calls.
 fn refused(google: &Google, path: &str) -> usize {
     let asks = path.ends_with("/testPermissions");
     let all = google.state().requests(0).into_iter();
@@ -119,7 +119,7 @@ fn set(google: &Google, refuse: fn(&mut Refusals)) -> Result<()> {
     })
 }
 
-async fn asks_again(ns: &TestNamespace, name: &str, value: &str) -> Result<()> {
+async fn request_retry(ns: &TestNamespace, name: &str, value: &str) -> Result<()> {
     let all: Api<Identity> = ns.admin().await?.all();
     let patch = json!({"metadata": {"annotations": {RETRY_ANNOTATION: value}}});
     let params = PatchParams::default();
@@ -127,7 +127,7 @@ async fn asks_again(ns: &TestNamespace, name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// Warnings of this reason about the Identity, repetitions counted.
+/// The warning Events about the Identity with this reason, including repetitions.
 async fn warnings(ns: &TestNamespace, name: &str, reason: &str) -> Result<Vec<String>> {
     let events: Api<Event> = ns.admin().await?.all();
     let about = format!("involvedObject.name={name}");
@@ -145,7 +145,7 @@ async fn warnings(ns: &TestNamespace, name: &str, reason: &str) -> Result<Vec<St
         .collect())
 }
 
-async fn refuses(ns: &TestNamespace, case: &Case) -> Result<()> {
+async fn check_case(ns: &TestNamespace, case: &Case) -> Result<()> {
     let google = ns.stack.google();
     let admin = ns.admin().await?;
     set(google, case.refuse)?;
@@ -172,7 +172,7 @@ async fn refuses(ns: &TestNamespace, case: &Case) -> Result<()> {
     };
     eventually("Identity, pod and one Event say it", is_said).await?;
     let before = refused(google, case.path);
-    asks_again(ns, &name, "1").await?;
+    request_retry(ns, &name, "1").await?;
     eventually("it is tried again at once", async || {
         let now = refused(google, case.path);
         ensure!(now > before, "{now} refusals");
@@ -181,7 +181,7 @@ async fn refuses(ns: &TestNamespace, case: &Case) -> Result<()> {
     .await?;
     eventually("nothing more is said", is_said).await?;
     set(google, |_| {})?;
-    asks_again(ns, &name, "2").await?;
+    request_retry(ns, &name, "2").await?;
     ns.wait_until_ungated(&pod).await
 }
 
@@ -190,7 +190,7 @@ fn a_refusal_by_the_organization_is_reported_once_and_retried_at_once_when_an_ad
 -> Result<()> {
     let options = Options {
         tune: |config| {
-            // Nothing is tried again by itself, and nothing is ended at its gate.
+            // No automatic retries, and no pod fails at its gate.
             config.timings.refused = Duration::from_mins(30);
             config.timings.patience.lasting = Duration::from_mins(10);
         },
@@ -198,7 +198,7 @@ fn a_refusal_by_the_organization_is_reported_once_and_retried_at_once_when_an_ad
     };
     with_own_stack(options, |ns| async move {
         for case in &CASES {
-            let went = refuses(&ns, case).await;
+            let went = check_case(&ns, case).await;
             went.map_err(|error| error.context(case.user))?;
         }
         Ok(())
@@ -209,12 +209,12 @@ fn a_refusal_by_the_organization_is_reported_once_and_retried_at_once_when_an_ad
 fn a_grant_blocked_by_a_deny_policy_ends_in_a_reason_that_names_deny_policies() -> Result<()> {
     let options = Options {
         tune: |config| {
-            // Google learns each change at once here.
+            // Google propagates each change at once here.
             config.timings.deadline = Duration::from_secs(1);
             config.timings.refused = Duration::from_mins(30);
             config.timings.patience.lasting = Duration::from_mins(10);
         },
         ..Options::default()
     };
-    with_own_stack(options, |ns| async move { refuses(&ns, &DENIED).await })
+    with_own_stack(options, |ns| async move { check_case(&ns, &DENIED).await })
 }

@@ -1,4 +1,4 @@
-//! What happens when Google's side is full, and what of it a person can read.
+//! Google's quota of service accounts: behaviour when it is exhausted, and its report.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
@@ -14,8 +14,8 @@ use namesake_tests::{
     stack::{Options, SHARED_RULES},
 };
 
-/// How much of the accounts is used, as `kubectl get configmap` shows it.
-async fn said(ns: &TestNamespace) -> Result<String> {
+/// The usage of the quota, as in the ConfigMap.
+async fn reported_usage(ns: &TestNamespace) -> Result<String> {
     let client = ns
         .stack
         .cluster()
@@ -39,7 +39,7 @@ fn in_a_full_project_an_identity_works_without_an_account_where_its_class_allows
     };
     with_own_stack(options, |ns| async move {
         let google = ns.stack.google();
-        // The broker's own is one.
+        // The broker's own GSA counts too.
         google.change_settings(|settings| settings.limits.service_accounts = Some(1))?;
         let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let pod = ns.pod_of(&job).await?;
@@ -48,7 +48,7 @@ fn in_a_full_project_an_identity_works_without_an_account_where_its_class_allows
         ensure!(identity.spec.mode == Mode::Direct && identity.spec.fell_back_to_direct);
         ensure!(identity.spec.google_service_account.is_none());
         ensure!(google.accounts_of(&ns.name).is_empty());
-        // It stays so, although there is room again.
+        // It stays like this although there is room again.
         google.change_settings(|settings| settings.limits.service_accounts = Some(10))?;
         let again = ns.alice().await?.create::<Job>(metaflow_job()).await?;
         let again = ns.pod_of(&again).await?;
@@ -65,8 +65,8 @@ fn the_used_quota_can_be_read_and_a_full_project_is_reported_on_the_identity() -
         let google = ns.stack.google();
         google.change_settings(|settings| settings.limits.service_accounts = Some(1))?;
         eventually("the accounts are counted", async || {
-            let said = said(&ns).await?;
-            ensure!(said == "1", "{said}");
+            let reported_usage = reported_usage(&ns).await?;
+            ensure!(reported_usage == "1", "{reported_usage}");
             Ok(())
         })
         .await?;
@@ -82,9 +82,9 @@ fn the_used_quota_can_be_read_and_a_full_project_is_reported_on_the_identity() -
             Ok(())
         })
         .await?;
-        eventually("what Google said is a limit now", async || {
-            let said = said(&ns).await?;
-            ensure!(said == "1 of 1, full", "{said}");
+        eventually("what Google reported_usage is a limit now", async || {
+            let reported_usage = reported_usage(&ns).await?;
+            ensure!(reported_usage == "1 of 1, full", "{reported_usage}");
             Ok(())
         })
         .await

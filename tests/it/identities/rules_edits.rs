@@ -1,4 +1,4 @@
-//! Rules that are edited while everything runs.
+//! Edits of the rules while everything runs.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{
@@ -20,7 +20,7 @@ use namesake_tests::{
     stack::{Options, SHARED_RULES},
 };
 
-/// The rules with one line more at the top of `rules`.
+/// The rules with an additional line at the top of `rules`.
 fn denying(user: &str) -> String {
     let line = format!(
         "rules:\n  - {{name: gone, match: {{user: {user}}}, deny: \"not here any more: ask #ml-platform\"}}"
@@ -29,7 +29,7 @@ fn denying(user: &str) -> String {
 }
 
 /// Waits until bob's Jobs are refused, or accepted.
-async fn bob_is(ns: &TestNamespace, welcome: bool) -> Result<()> {
+async fn wait_until_bob_is(ns: &TestNamespace, welcome: bool) -> Result<()> {
     let bob = ns.bob().await?;
     eventually(&format!("bob is welcome: {welcome}"), async || {
         let answer = bob.dry_run::<Job>(metaflow_job()).await;
@@ -45,7 +45,7 @@ fn an_edit_takes_effect_while_everything_runs() -> Result<()> {
         let made = ns.bob().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, BOB).await?;
         ns.stack.edit_rules(&denying(BOB)).await??;
-        bob_is(&ns, false).await?;
+        wait_until_bob_is(&ns, false).await?;
         refused(ns.bob().await?.create::<Job>(metaflow_job()).await)?
             .with_code(403)?
             .with_message("ask #ml-platform")?
@@ -53,7 +53,7 @@ fn an_edit_takes_effect_while_everything_runs() -> Result<()> {
         let made = ns.alice().await?.create::<Pod>(pod()).await?;
         ns.runs_as(&made, ALICE).await?;
         ns.stack.edit_rules(SHARED_RULES).await??;
-        bob_is(&ns, true).await
+        wait_until_bob_is(&ns, true).await
     })
 }
 
@@ -84,7 +84,7 @@ fn an_offboarded_user_gets_nothing_more() -> Result<()> {
         ns.stack
             .edit_rules(&format!("{SHARED_RULES}offboarded: [bob@acme.com]\n"))
             .await??;
-        bob_is(&ns, false).await?;
+        wait_until_bob_is(&ns, false).await?;
         refused(ns.bob().await?.create::<Pod>(pod()).await)?
             .with_code(403)?
             .with_message(BOB)?;
@@ -129,12 +129,12 @@ fn a_broken_edit_is_refused_when_it_is_written_with_line_and_column() -> Result<
                 .with_context(|| format!("{what}: no line and column: {}", refusal.message))?;
             ensure!(line > 0 && column > 0, "{what}: {line}:{column}");
         }
-        bob_is(&ns, true).await
+        wait_until_bob_is(&ns, true).await
     })
 }
 
-/// Takes the webhook away that refuses broken rules, as an admin in a hurry might.
-async fn nobody_checks_rules(ns: &TestNamespace) -> Result<()> {
+/// Disables the webhook that refuses broken rules, as an admin in a hurry might.
+async fn disable_rules_check(ns: &TestNamespace) -> Result<()> {
     let configurations: Api<ValidatingWebhookConfiguration> =
         Api::all(ns.admin().await?.client().clone());
     let mut configuration = configurations.get(WEBHOOK_CONFIGURATION).await?;
@@ -144,7 +144,7 @@ async fn nobody_checks_rules(ns: &TestNamespace) -> Result<()> {
         .flatten()
         .filter(|webhook| webhook.name == RULES_WEBHOOK)
         .for_each(|webhook| {
-            // Nothing is ever called so.
+            // No object has this name.
             webhook
                 .match_conditions
                 .iter_mut()
@@ -157,9 +157,9 @@ async fn nobody_checks_rules(ns: &TestNamespace) -> Result<()> {
     Ok(())
 }
 
-/// Writes broken rules past the check, and rules that would refuse bob with them.
-async fn broken_rules_get_through(ns: &TestNamespace) -> Result<()> {
-    nobody_checks_rules(ns).await?;
+/// Writes broken rules without the check, including a rule that would refuse bob.
+async fn write_broken_rules(ns: &TestNamespace) -> Result<()> {
+    disable_rules_check(ns).await?;
     let broken = denying(BOB).replacen("noMatch: keep", "noMatsch: keep", 1);
     eventually("broken rules are written", async || {
         ns.stack.edit_rules(&broken).await??;
@@ -171,7 +171,7 @@ async fn broken_rules_get_through(ns: &TestNamespace) -> Result<()> {
 #[test]
 fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_are_reported() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        broken_rules_get_through(&ns).await?;
+        write_broken_rules(&ns).await?;
         let events: Api<Event> =
             Api::namespaced(ns.admin().await?.client().clone(), SYSTEM_NAMESPACE);
         eventually(
@@ -203,7 +203,7 @@ fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_are_report
             Ok(())
         })
         .await?;
-        // A new user and a known one, with identity and all.
+        // A new user and a known one, each with an identity.
         for (person, user) in [
             (ns.bob().await?, BOB),
             (ns.person("late@acme.com").await?, "late@acme.com"),
@@ -219,7 +219,7 @@ fn broken_rules_that_get_through_leave_the_last_accepted_in_force_and_are_report
 #[test]
 fn the_last_accepted_rules_survive_a_restart_of_webhook_and_broker() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        // Accepted rules that are not those of the start.
+        // Accepted rules that differ from the initial ones.
         let accepted = denying("carol@acme.com");
         ns.stack.edit_rules(&accepted).await??;
         let maps: Api<ConfigMap> =
@@ -235,7 +235,7 @@ fn the_last_accepted_rules_survive_a_restart_of_webhook_and_broker() -> Result<(
             Ok(())
         })
         .await?;
-        broken_rules_get_through(&ns).await?;
+        write_broken_rules(&ns).await?;
         ns.stack.kill_webhook().await;
         ns.stack.kill_broker().await;
         ns.stack.start_broker().await?;
@@ -251,7 +251,7 @@ fn the_last_accepted_rules_survive_a_restart_of_webhook_and_broker() -> Result<(
         refused(carol.create::<Job>(metaflow_job()).await)?
             .with_code(403)?
             .with_message("not here any more")?;
-        // And they are mended by an edit like any other.
+        // An ordinary edit fixes them.
         ns.stack.edit_rules(&denying(ALICE)).await??;
         let alice = ns.alice().await?;
         eventually("the mended rules take effect", async || {

@@ -1,4 +1,4 @@
-//! Identities: exactly one each, never somebody else's, and gone with their namespace.
+//! Uniqueness: exactly one identity per user, never somebody else's, and deleted with its namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -183,7 +183,7 @@ fn a_user_name_that_is_not_valid_is_refused_by_name() -> Result<()> {
             );
             let refusal = match refusal {
                 Ok(refusal) => refusal.with_code(403)?,
-                // Legal, if strange: then it is somebody of its own.
+                // Valid, if unusual: then it is a different user.
                 Err(accepted) => {
                     let own = ns
                         .identities()
@@ -196,7 +196,7 @@ fn a_user_name_that_is_not_valid_is_refused_by_name() -> Result<()> {
             };
             refusal.with_message("user")?;
         }
-        // Not the same as without the dot, so nobody that the rules know.
+        // Not the same as without the dot, so the rules do not match.
         let dotted = ns
             .person("alice@acme.com.")
             .await?

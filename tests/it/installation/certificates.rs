@@ -1,4 +1,4 @@
-//! The authority of our certificates is replaced while everything runs: no request is refused meanwhile.
+//! Rotation of the certificate authority while everything runs: no request is refused.
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ use serde_json::json;
 use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// Requests at once: more than the API server keeps connections for, so that each wave shakes hands anew.
+/// Concurrent requests: more than the API server keeps connections for, so that each wave needs new TLS handshakes.
 const AT_ONCE: usize = 40;
 
-/// Certificate and key of an authority, in PEM.
+/// The certificate and the key of an authority, in PEM.
 struct Pair {
     certificate: String,
     key: String,
@@ -53,7 +53,7 @@ async fn write(system: &Person, bundle: &str, key: &str) -> Result<()> {
 }
 
 /// Waits until every webhook of both configurations has this bundle.
-async fn is_published(ns: &TestNamespace, bundle: &str) -> Result<()> {
+async fn wait_until_published(ns: &TestNamespace, bundle: &str) -> Result<()> {
     let client = ns.admin().await?.client().clone();
     let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
     let validating: Api<ValidatingWebhookConfiguration> = Api::all(client);
@@ -76,8 +76,8 @@ async fn is_published(ns: &TestNamespace, bundle: &str) -> Result<()> {
     .await
 }
 
-/// Waits until webhook and broker show certificates that somebody accepts who trusts this authority alone.
-async fn is_served(ns: &TestNamespace, certificate: &str) -> Result<()> {
+/// Waits until webhook and broker serve certificates of this authority.
+async fn wait_until_served(ns: &TestNamespace, certificate: &str) -> Result<()> {
     for url in [ns.stack.webhook_url(), ns.stack.broker_url()] {
         eventually(&format!("{url} has a certificate of it"), async || {
             let https = https_trusting(certificate)?;
@@ -90,7 +90,7 @@ async fn is_served(ns: &TestNamespace, certificate: &str) -> Result<()> {
     Ok(())
 }
 
-/// Alice, who never stops asking, and what she was refused.
+/// Requests as alice without a pause, and the refused ones.
 struct Requests {
     stop: CancellationToken,
     waves: Arc<Mutex<usize>>,
@@ -115,7 +115,7 @@ impl Requests {
         Ok(Self { stop, waves, task })
     }
 
-    /// Waits until she has sent more requests, so that whatever is wrong now is seen.
+    /// Waits until she has sent more requests, so that a problem would be noticed.
     async fn wait_for_more(&self) -> Result<()> {
         let before = *self.waves.lock().await;
         eventually("alice asks again", async || {
@@ -139,8 +139,8 @@ impl Requests {
     }
 }
 
-/// A new user needs webhook and broker to trust each other.
-async fn serves_new_users(ns: &TestNamespace, name: &str) -> Result<()> {
+/// Creates a Job as a new user, for which webhook and broker need to trust each other.
+async fn check_new_user(ns: &TestNamespace, name: &str) -> Result<()> {
     let person = ns.person(name).await?;
     let job = person.create::<Job>(metaflow_job()).await?;
     ns.runs_as(&ns.pod_of(&job).await?, name).await?;
@@ -161,17 +161,17 @@ fn the_certificate_authority_is_replaced_without_a_refused_request() -> Result<(
         let requests = Requests::start(&ns).await?;
         let both = format!("{}{}", new.certificate, old.certificate);
         write(&system, &both, &new.key).await?;
-        is_published(&ns, &both).await?;
+        wait_until_published(&ns, &both).await?;
         requests.wait_for_more().await?;
-        serves_new_users(&ns, "first@acme.com").await?;
-        is_served(&ns, &new.certificate).await?;
+        check_new_user(&ns, "first@acme.com").await?;
+        wait_until_served(&ns, &new.certificate).await?;
         requests.wait_for_more().await?;
-        serves_new_users(&ns, "second@acme.com").await?;
+        check_new_user(&ns, "second@acme.com").await?;
         write(&system, &new.certificate, &new.key).await?;
-        is_published(&ns, &new.certificate).await?;
+        wait_until_published(&ns, &new.certificate).await?;
         requests.wait_for_more().await?;
         requests.check_none_refused().await?;
-        serves_new_users(&ns, "third@acme.com").await?;
+        check_new_user(&ns, "third@acme.com").await?;
         ensure!(
             read(&system).await?.certificate == new.certificate,
             "somebody made another"
@@ -186,10 +186,10 @@ fn a_removed_ca_bundle_is_restored() -> Result<()> {
         let admin = ns.admin().await?;
         let system = admin.in_namespace(SYSTEM_NAMESPACE);
         let bundle = read(&system).await?.certificate;
-        is_published(&ns, &bundle).await?;
+        wait_until_published(&ns, &bundle).await?;
         let all: Api<MutatingWebhookConfiguration> = Api::all(admin.client().clone());
         let alice = ns.alice().await?;
-        // Taken away again and again: it may be back before the API server has looked.
+        // Repeated, because it may be restored before the API server notices.
         eventually("the API server has seen it", async || {
             let mut taken = all.get(WEBHOOK_CONFIGURATION).await?;
             for webhook in taken.webhooks.iter_mut().flatten() {
@@ -200,7 +200,7 @@ fn a_removed_ca_bundle_is_restored() -> Result<()> {
             refused(alice.dry_run::<Job>(metaflow_job()).await)?.with_message("x509")
         })
         .await?;
-        is_published(&ns, &bundle).await?;
+        wait_until_published(&ns, &bundle).await?;
         eventually("alice is served again", async || {
             alice.dry_run::<Job>(metaflow_job()).await?;
             Ok(())

@@ -1,4 +1,4 @@
-//! What is open in an installation, as `namesake-webhook check` tells its admin, and how to close it.
+//! Gaps in an installation: `namesake-webhook check` reports them, with the commands that close them.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Namespace, rbac::v1::ClusterRoleBinding};
@@ -62,7 +62,7 @@ fn user(name: &str) -> Value {
     json!({"apiGroup": RBAC, "kind": "User", "name": name})
 }
 
-/// The carriers of the shared rules, guarded as `docs/install-gke.md` says.
+/// The protection of the carriers in the shared rules, as in `docs/install-gke.md`.
 fn guarded_carriers() -> [Value; 2] {
     let of = |namespace: &str, name: &str| {
         let account = json!({"kind": "ServiceAccount", "namespace": namespace, "name": name});
@@ -79,7 +79,7 @@ fn guarded_carriers() -> [Value; 2] {
     ]
 }
 
-/// What the program says to whoever has this kubeconfig: exit code and standard output.
+/// Runs the program with this kubeconfig, and returns exit code and standard output.
 fn program(kubeconfig: &std::path::Path, flags: &[&str]) -> Result<(Option<i32>, String)> {
     let output = built("namesake-webhook")?
         .arg("check")
@@ -92,7 +92,7 @@ fn program(kubeconfig: &std::path::Path, flags: &[&str]) -> Result<(Option<i32>,
 #[test]
 fn a_new_installation_has_open_what_edit_opens_and_the_unguarded_carriers() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
-        // A test that had this cluster before may have had Argo's controller on it, guarded.
+        // An earlier test on this cluster may have left the guarded controller of Argo.
         let bindings: Api<ClusterRoleBinding> = Api::all(ns.admin().await?.client().clone());
         match bindings
             .delete(CARRIER_BINDING, &DeleteParams::default())
@@ -234,7 +234,7 @@ fn what_was_created_before_the_opt_in_is_listed_and_what_is_stamped_is_not() -> 
     })
 }
 
-/// What must be found of [`rights_of`]: check, and beginning of the remedy.
+/// The expected findings for [`rights_of`]: the check, and the beginning of the remedy.
 const FOUND: [(&str, &str); 10] = [
     (
         "our-secrets",
@@ -272,7 +272,7 @@ const FOUND: [(&str, &str); 10] = [
     ),
 ];
 
-/// Every kind of right that makes somebody into somebody else, given to one person.
+/// All kinds of rights with which a person can run as somebody else, given to one person.
 fn rights_of(whom: &Value) -> [Value; 9] {
     [
         binding(Some(SYSTEM_NAMESPACE), "check-reads", "admin", whom),
@@ -332,7 +332,7 @@ fn a_missing_policy_a_namespace_without_pod_security_and_a_later_webhook_are_fou
         });
         let guard = guard.context("no binding")?.clone();
         let other_webhook = OtherWebhook::start(&ns, &json!([]), Reinvocation::Never).await?;
-        // Taken away, so that the guard of opt-ins lets the level be lowered; the work ends with it back.
+        // Deleted, so that the policy for opt-ins allows lowering the level; it is restored at the end.
         let found =
             manifests::while_applied(client, std::slice::from_ref(&guard), "", async || Ok(()))
                 .await;

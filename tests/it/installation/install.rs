@@ -1,6 +1,5 @@
-//! The installation as the documents tell an admin to do it, from the first command to the uninstall. Their commands are run as
-//! they stand there; what differs is where the programs are, because nothing runs pods here, and that gcloud's requests go to the
-//! emulator.
+//! The installation as documented, from the first command to the uninstall. The tests run the commands in the documents unchanged,
+//! except that gcloud's requests go to the emulator, and that the programs run outside of pods.
 
 use std::{fs, sync::Arc};
 
@@ -27,17 +26,17 @@ use crate::installation::manifests::stack::copied;
 mod uninstall;
 
 const INSTALL: &str = "install-gke.md";
-/// Not the stack that the manifests come with: everything must have followed the rules.
+/// Not the default stack of the manifests, so that everything must follow the rules.
 const BLUE: &str = "blue";
 
-/// An admin's folder, and the cluster that the admin installs in.
+/// An admin's working folder, and the cluster for the installation.
 struct Installation {
     stack: Arc<Stack>,
     folder: tempfile::TempDir,
 }
 
 impl Installation {
-    /// Starts the programs, and does the step "The cluster" of the document with an overlay that finds them.
+    /// Starts the programs, and performs the step "The cluster" of the document with an overlay for them.
     async fn new() -> Result<Self> {
         let cluster = Cluster::start(CLUSTER).await?;
         let rules = manifests::file("overlays/gke/rules/rules.yaml")?;
@@ -61,11 +60,11 @@ impl Installation {
         for block in rest {
             installation.run(ADMIN, block).await?;
         }
-        installation.until_in_force().await?;
+        installation.wait_until_enforced().await?;
         Ok(installation)
     }
 
-    /// What an admin changes in the copy. Here it is where the webhook is, and that no pod runs.
+    /// Changes the copied overlay: the address of the webhook, and no replicas.
     fn change_the_overlay(&self) -> Result<()> {
         let overlay = self.folder.path().join("manifests/overlays/acme");
         let address = self.stack.webhook_url().replace("https://", "");
@@ -96,8 +95,8 @@ impl Installation {
         self.stack.cluster().control_plane.client(ADMIN).await
     }
 
-    /// The API server asks the webhook about namespaces of our stack, and the policies know the stack.
-    async fn until_in_force(&self) -> Result<()> {
+    /// Waits until the API server calls the webhook for namespaces of our stack, and enforces the policies for it.
+    async fn wait_until_enforced(&self) -> Result<()> {
         let probe = format!(
             "kubectl create namespace probe --dry-run=client -o yaml |\n\
              kubectl label --local -f - -o yaml {}={BLUE} pod-security.kubernetes.io/enforce=baseline |\n\
@@ -113,7 +112,7 @@ impl Installation {
         .await
     }
 
-    /// Opts the first namespace in, and has alice run the first Job there, as the document says.
+    /// Opts in the first namespace, and runs the first Job there as alice, as documented.
     async fn first_namespace(&self) -> Result<()> {
         let blocks = documents::commands(INSTALL, "## 5. One namespace")?;
         ensure!(blocks.len() == 5, "{blocks:?}");
@@ -122,7 +121,7 @@ impl Installation {
         ensure!(!said.contains("nothing checks"), "{said}");
         let alice = self.stack.cluster().user(ALICE, "try").await?;
         eventually("the webhook sees the namespace", async || {
-            // The rules of GKE ask for nodes with a metadata server.
+            // The rules for GKE require nodes with a metadata server.
             let selector = json!({"iam.gke.io/gke-metadata-server-enabled": "true"});
             let job = namesake_tests::drafts::metaflow_job().pod_field("nodeSelector", selector);
             let job = alice
@@ -137,7 +136,7 @@ impl Installation {
             ensure!(block.starts_with("# as alice@acme.com\n"), "{block}");
             self.run(ALICE, block).await?;
         }
-        // Reads the log of a container, and none runs here.
+        // This command reads the log of a container, and no container runs here.
         ensure!(documents::lines(&blocks[3]) == ["kubectl -n try logs job/hello"]);
         Ok(())
     }
@@ -175,20 +174,20 @@ fn the_first_example_of_the_documents_runs_as_its_user_on_a_stack_of_another_nam
             google.accounts()
         );
 
-        // The next one, in which people work already: rights first.
+        // The next namespace, in which people work already: rights first.
         let cluster = installation.stack.cluster();
         cluster.control_plane.namespace("research", &[]).await?;
         let blocks = documents::commands(INSTALL, "## 5. One namespace")?;
         let said = installation.run(ADMIN, &blocks[4]).await?;
         ensure!(!said.contains("no rule can match"), "{said}");
-        installation.warns().await?;
+        installation.check_warnings().await?;
         installation.stack.stop().await
     })
 }
 
 impl Installation {
-    /// A namespace for which there is no rule, or with another stack's label, warns as it is opted in.
-    async fn warns(&self) -> Result<()> {
+    /// Checks the warnings when a namespace without a rule, or with another stack's label, opts in.
+    async fn check_warnings(&self) -> Result<()> {
         let label = |name: &str, stack: &str| {
             format!(
                 "kubectl create namespace {name}\n\
@@ -223,7 +222,7 @@ impl Installation {
     }
 }
 
-/// The hosts of Google that the broker calls, in the form `iam.googleapis.com`.
+/// Google's hosts that the broker calls, such as `iam.googleapis.com`.
 fn hosts() -> Vec<&'static str> {
     let endpoints = [
         names::IAM_ENDPOINT,
@@ -264,7 +263,7 @@ fn every_google_api_that_the_broker_calls_is_enabled_in_both_projects() -> Resul
     Ok(())
 }
 
-/// The objects of a kind whose names begin as ours do.
+/// The objects of a kind with our name prefix.
 async fn ours(client: &kube::Client, path: &str) -> Result<Vec<String>> {
     let request = http::Request::get(path).body(Vec::new())?;
     let list: Value = client.request(request).await?;

@@ -1,4 +1,4 @@
-//! `manifests/` as they are: accepted by a real API server, in step with the code, and with no more rights than listed.
+//! `manifests/`: accepted by a real API server, consistent with the code, and with exactly the listed rights.
 
 use std::fmt::Write as _;
 
@@ -19,13 +19,13 @@ use serde_json::Value;
 mod network;
 pub(crate) mod stack;
 
-/// Set to write golden files anew.
+/// Set to regenerate golden files.
 const UPDATE: &str = "UPDATE_GOLDEN";
 
 fn accepts_all_of(folder: &str, least: usize) -> Result<()> {
     runtime().block_on(async {
         let control_plane = &Cluster::shared().await?.control_plane;
-        // A dry run in a namespace that is not there is refused for that.
+        // A dry run in a namespace that does not exist is refused.
         control_plane.namespace(RESEARCH, &[]).await?;
         let client = control_plane.client(ADMIN).await?;
         let all = objects(&rendered(control_plane, folder)?)?;
@@ -70,7 +70,7 @@ fn the_checked_in_crd_is_the_one_that_the_code_generates() -> Result<()> {
     Ok(())
 }
 
-/// Every rule of every role and who is bound to it, one a line.
+/// Every rule of every role, and its subjects, one per line.
 fn rights(all: &[Value]) -> String {
     let mut lines = Vec::new();
     for object in all {
@@ -143,10 +143,10 @@ fn no_right_is_given_that_is_not_in_the_golden_list() -> Result<()> {
     Ok(())
 }
 
-/// The variable with the address of the pod, which the loopback overlay sets.
+/// The variable with the pod's address, which the loopback overlay sets.
 const POD_IP: &str = "POD_IP";
 
-/// The environment of a Deployment's container as command-line flags; what has no value here is left out.
+/// The environment of a Deployment's container as command-line flags, without variables that have no value here.
 fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
     let all = objects(&file(path)?)?;
     let containers = all.iter().find_map(|object| {
@@ -161,7 +161,7 @@ fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
     let mut flags = vec![command.get_name().to_owned()];
     for variable in variables {
         let name = variable["name"].as_str().unwrap_or_default();
-        // For other variables, which name it.
+        // Other variables refer to it.
         if name == POD_IP {
             continue;
         }
@@ -248,7 +248,7 @@ fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
             "only the twin has {condition}"
         );
     }
-    // What the mutation has beyond the twin's lets every CREATE through, and the twin sees nothing but CREATE.
+    // The additional conditions of the mutating webhook accept every CREATE, and the final check handles only CREATE.
     let more = conditions(mutate)
         .into_iter()
         .filter(|condition| !conditions(twin).contains(condition));

@@ -1,4 +1,4 @@
-//! Which crate may know which: the absences that ARCHITECTURE.md promises.
+//! The dependencies that ARCHITECTURE.md rules out.
 
 mod imports;
 
@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, process::Command};
 use anyhow::{Result, ensure};
 use namesake_sandbox::host::work_folder::workspace_root;
 
-/// Names of all packages that a package of ours is built from, itself included.
+/// The names of all packages that a package is built from, including itself.
 fn built_from(package: &str) -> Result<BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
         .args([
@@ -36,7 +36,7 @@ fn built_from(package: &str) -> Result<BTreeSet<String>> {
         .collect())
 }
 
-fn is_not_built_from(package: &str, absent: impl Fn(&str) -> bool) -> Result<()> {
+fn check_not_built_from(package: &str, absent: impl Fn(&str) -> bool) -> Result<()> {
     let names = built_from(package)?;
     ensure!(
         names.contains(package),
@@ -63,35 +63,35 @@ fn core_knows_no_runtime_no_cluster_and_no_network() -> Result<()> {
         "axum",
         "rustls",
     ];
-    is_not_built_from("namesake-core", |name| io.contains(&name))
+    check_not_built_from("namesake-core", |name| io.contains(&name))
 }
 
 #[test]
 fn core_depends_on_no_crate_of_ours_and_api_on_core_only() -> Result<()> {
     let others =
         |name: &str, allowed: &[&str]| name.starts_with("namesake-") && !allowed.contains(&name);
-    is_not_built_from("namesake-core", |name| others(name, &["namesake-core"]))?;
-    is_not_built_from("namesake-api", |name| {
+    check_not_built_from("namesake-core", |name| others(name, &["namesake-core"]))?;
+    check_not_built_from("namesake-api", |name| {
         others(name, &["namesake-api", "namesake-core"])
     })
 }
 
 #[test]
 fn the_webhook_has_nothing_that_speaks_to_google() -> Result<()> {
-    is_not_built_from("namesake-webhook", |name| {
+    check_not_built_from("namesake-webhook", |name| {
         name == "namesake-gcp" || name.starts_with("google-cloud")
     })
 }
 
 #[test]
 fn webhook_and_broker_do_not_know_each_other() -> Result<()> {
-    is_not_built_from("namesake-webhook", |name| name == "namesake-broker")?;
-    is_not_built_from("namesake-broker", |name| name == "namesake-webhook")
+    check_not_built_from("namesake-webhook", |name| name == "namesake-broker")?;
+    check_not_built_from("namesake-broker", |name| name == "namesake-webhook")
 }
 
 #[test]
 fn the_emulator_shares_no_code_with_what_it_tests() -> Result<()> {
-    is_not_built_from("namesake-gcp-emulator", |name| {
+    check_not_built_from("namesake-gcp-emulator", |name| {
         name.starts_with("namesake-") && name != "namesake-gcp-emulator"
     })
 }
@@ -109,7 +109,7 @@ fn what_is_shipped_contains_no_test_equipment() -> Result<()> {
         "namesake-gcp",
         "namesake-certs",
     ] {
-        is_not_built_from(package, |name| equipment.contains(&name))?;
+        check_not_built_from(package, |name| equipment.contains(&name))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `docs/proven.md` lists all tests by name, and `docs/threat-model.md` names only tests that exist.
+//! `docs/proven.md` lists all tests, and `docs/threat-model.md` names only existing tests.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use namesake_sandbox::host::work_folder::workspace_root;
 
-/// Above the lists.
+/// The text above the lists.
 const HEAD: &str = "\
 # What is proven
 
@@ -18,7 +18,7 @@ Every line is the name of a test. The tests run against a real API server and co
 emulated, unless the heading says otherwise. Generated from the names of the tests: `UPDATE_GOLDEN=1 cargo test -p
 namesake-tests --test it repository::proven` writes it again.
 ";
-/// Words that a test's name cannot write as people do. Only words that mean nothing else are here.
+/// Words that are spelled differently in a test's name. Only unambiguous words are here.
 const WRITTEN: [(&str, &str); 15] = [
     ("alices", "alice's"),
     ("anothers", "another's"),
@@ -36,10 +36,10 @@ const WRITTEN: [(&str, &str); 15] = [
     ("namesakes", "Namesake's"),
     ("rbac", "RBAC"),
 ];
-/// Tests outside this binary that are listed too: they need no cluster.
+/// Tests outside this binary that are listed too.
 const WITHOUT_A_CLUSTER: [&str; 1] = ["webhook/tests/it/fuzz.rs"];
 
-/// Folders with the tests that the threat model names.
+/// The folders with the tests that the threat model names.
 const CRATES: [&str; 9] = [
     "api/src",
     "broker/src",
@@ -86,7 +86,7 @@ fn tests(text: &str) -> Vec<&str> {
     names
 }
 
-/// The name of a test as people write it.
+/// The name of a test as a sentence.
 fn sentence(name: &str) -> String {
     let written = |word: &str| {
         let found = WRITTEN.iter().find(|(plain, _)| *plain == word);
@@ -95,12 +95,12 @@ fn sentence(name: &str) -> String {
     name.split('_').map(written).collect::<Vec<_>>().join(" ")
 }
 
-/// The name of a test from how people write it.
+/// The name of a test from a sentence.
 fn plain(sentence: &str) -> String {
     sentence.to_lowercase().replace('\'', "").replace(' ', "_")
 }
 
-/// The tests of a file under the file's description; empty for a file without tests.
+/// The tests in a file, under the file's description; empty for a file without tests.
 fn section(root: &Path, path: &Path) -> Result<String> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let names = tests(&text);
@@ -140,7 +140,7 @@ fn the_list_of_what_is_proven_is_the_list_of_tests() -> Result<()> {
     Ok(())
 }
 
-/// Whether a quotation is the name of a test: several words.
+/// Whether a quotation is the name of a test, not a single word.
 fn is_name(quoted: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '\'');
     quoted.chars().all(is_word) && quoted.split(' ').count() > 2

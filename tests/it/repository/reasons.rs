@@ -1,4 +1,4 @@
-//! `docs/reasons.md` explains every reason that people can meet, and the code gives every reason that the table has.
+//! `docs/reasons.md` explains every reason that the code reports, and no other ones.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 use namesake_core::Reason;
 use namesake_sandbox::host::work_folder::workspace_root;
 
-/// Folders whose code gives reasons.
+/// The folders with code that reports reasons.
 const FOLDERS: [&str; 4] = ["api/src", "broker/src", "core/src", "webhook/src"];
 
-/// What of the page is written by hand ends with this line.
+/// The last line of the page that is written by hand.
 const GENERATED: &str = "<!-- The rest is generated from core/src/reason/table.rs. -->\n";
 
 /// The code of a folder without its tests.
@@ -23,7 +23,7 @@ fn code(folder: &Path) -> Result<String> {
             }
         } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
             let file = fs::read_to_string(&path)?;
-            // Tests stand at the end of a file.
+            // Tests are at the end of a file.
             text += file.split("#[cfg(test)]").next().unwrap_or_default();
         }
     }
@@ -54,7 +54,7 @@ fn tables() -> Result<String> {
     Ok(text)
 }
 
-/// A text whose file names are links.
+/// The text with links for file names.
 fn linked(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         let file = word.trim_end_matches([',', ':']);

@@ -1,4 +1,4 @@
-//! What somebody's hand has made or changed: Identities, and what has our names.
+//! Identities and managed names that were created or changed by hand.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{
@@ -20,7 +20,7 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-use super::{at_google, is_said, leaves_nothing, options};
+use super::{at_google, check_leaves_nothing, options, wait_for_report};
 
 #[test]
 fn an_identity_edited_by_hand_is_restored_from_the_rules_and_an_event_says_so() -> Result<()> {
@@ -53,7 +53,7 @@ fn an_identity_edited_by_hand_is_restored_from_the_rules_and_an_event_says_so() 
         })
         .await?;
         ensure!(at_google(google) == before, "{:#?}", at_google(google));
-        // Whose it is, nobody changes.
+        // Nobody can change its user.
         let other = json!({"spec": {"user": "mallory@acme.com"}});
         refused(admin.patch::<Identity>(name, other).await)?
             .with_code(422)?
@@ -75,9 +75,9 @@ fn an_identity_created_by_hand_under_another_name_is_reported_gets_nothing_and_c
         let own: Identity = serde_json::from_value(own)?;
         ns.admin().await?.create::<Identity>(own).await?;
         let parts = ["delete this Identity", "the broker makes them"];
-        is_said(&ns, name, (SERVICE_ACCOUNT_READY, "Invalid"), &parts).await?;
+        wait_for_report(&ns, name, (SERVICE_ACCOUNT_READY, "Invalid"), &parts).await?;
         ensure!(ns.managed_accounts().await? == [account_of(&made)]);
-        leaves_nothing(&ns, name, &before).await
+        check_leaves_nothing(&ns, name, &before).await
     })
 }
 
@@ -88,7 +88,7 @@ fn a_foreign_service_account_with_a_managed_name_is_not_taken_over_and_user_and_
         let name = ns.name_for("carol@acme.com");
         let theirs = json!({"metadata": {"name": name, "annotations": {"by": "somebody"}}});
         let theirs: ServiceAccount = serde_json::from_value(theirs)?;
-        // Nobody else gets past the policy by now; one that was there before did.
+        // The policy allows nobody else to create it now; this one represents an account from before the policy.
         let theirs = ns.broker().await?.create::<ServiceAccount>(theirs).await?;
         let before = at_google(ns.stack.google());
         let parts = [
@@ -101,7 +101,7 @@ fn a_foreign_service_account_with_a_managed_name_is_not_taken_over_and_user_and_
         for part in parts {
             ensure!(told.message.contains(part), "{}", told.message);
         }
-        is_said(&ns, &name, (SERVICE_ACCOUNT_READY, "Conflict"), &parts).await?;
+        wait_for_report(&ns, &name, (SERVICE_ACCOUNT_READY, "Conflict"), &parts).await?;
         ensure!(
             at_google(ns.stack.google()) == before,
             "something at Google"
@@ -112,7 +112,7 @@ fn a_foreign_service_account_with_a_managed_name_is_not_taken_over_and_user_and_
             there.uid() == theirs.uid() && there.annotations() == theirs.annotations(),
             "{there:?}"
         );
-        // Mended, she is served.
+        // Once it is fixed, her identity works.
         ns.broker().await?.delete::<ServiceAccount>(&name).await?;
         let job = eventually("she is served", async || {
             Ok(carol.create::<Job>(metaflow_job()).await?)
@@ -138,10 +138,10 @@ fn a_foreign_google_account_with_a_managed_name_stays_when_the_identity_is_delet
             "delete it, or pin".to_owned(),
         ];
         let parts = parts.each_ref().map(String::as_str);
-        is_said(&ns, &name, (GOOGLE_ACCOUNT_READY, "Conflict"), &parts).await?;
+        wait_for_report(&ns, &name, (GOOGLE_ACCOUNT_READY, "Conflict"), &parts).await?;
         ensure!(at_google(google) == before, "{:#?}", at_google(google));
         ensure!(account_of(&made) == name);
-        leaves_nothing(&ns, &name, &before).await?;
+        check_leaves_nothing(&ns, &name, &before).await?;
         ensure!(google.description_of(&name)? == "billing");
         Ok(())
     })

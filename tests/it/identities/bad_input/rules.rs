@@ -1,4 +1,4 @@
-//! What the rules themselves do not take, or give and may not.
+//! Rules that are refused, and rules that grant what the broker is not allowed to grant.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -11,11 +11,11 @@ use namesake_tests::{
     stack::{Options, SHARED_RULES},
 };
 
-use super::{at_google, is_said};
+use super::{at_google, wait_for_report};
 
 const FOLDER: &str = "folder: \"users/{key}/\"";
 const PROJECT: &str = "project: acme-identities";
-/// An edit of the rules, and what its author is told.
+/// An edit of the rules, and the expected message.
 const REFUSED: [(&str, &str, &str); 9] = [
     (
         FOLDER,
@@ -54,7 +54,7 @@ fn rules_with_a_folder_or_project_that_is_not_valid_are_refused_with_what_to_wri
         edit.with_code(403)?
             .with_message("bob@acme.com")?
             .with_message("remove one of the two")?;
-        // Nothing of it is in force.
+        // No part of it is in effect.
         let made = ns.alice().await?.create::<Pod>(pod()).await?;
         ns.wait_until_ungated(&made).await
     })
@@ -75,7 +75,7 @@ fn a_role_that_the_broker_is_not_allowed_to_grant_is_refused_at_the_job_and_gran
         );
         ns.stack.edit_rules(&rules).await??;
         let parts = ["roles/owner", "class research", "NAMESAKE_ALLOWED_ROLES"];
-        is_said(
+        wait_for_report(
             &ns,
             account_of(&made),
             (BINDING_READY, "RoleNotAllowed"),

@@ -1,5 +1,5 @@
-//! Google at its slowest: seven minutes until IAM believes a change, and longer than anybody waits. The broker's clock goes on with
-//! Google's, and its deadline is the one that is shipped.
+//! Slow IAM: seven minutes of propagation, and longer than the deadline. The clocks of Google and of the broker are advanced together,
+//! and the deadline is the default one.
 
 use std::sync::{
     Arc,
@@ -23,16 +23,16 @@ use namesake_tests::{
     stack::Options,
 };
 
-use super::{Duration, is_being_proven, waits};
+use super::{Duration, is_waiting, wait_for_refused_verification};
 
-/// What Google names as the longest that is usual, in seconds.
+/// The longest usual propagation according to Google, in seconds.
 const SLOW: i64 = 420;
 
 fn options() -> Options {
     Options {
         tune: |config| {
             config.timings.deadline = Timings::default().deadline;
-            // A minute of Google's is over soon: there must be proofs in each.
+            // Google's minutes pass quickly here, and each must contain a verification.
             config.timings.retry = (Duration::from_millis(20), Duration::from_millis(200));
         },
         ..Options::default()
@@ -57,41 +57,41 @@ impl<'a> Clocks<'a> {
         }
     }
 
-    /// Seconds since the start, as Google counts them: real ones too.
+    /// Seconds since the start on Google's clock, including real time.
     fn age(&self) -> i64 {
         let now = self.google.state().clock().now();
         now.duration_since(self.start).as_secs()
     }
 
-    /// Goes on to this age, and waits until the broker was refused there.
-    async fn come_to(&self, ns: &TestNamespace, age: i64) -> Result<()> {
+    /// Advances the clocks to this age, and waits until a verification was refused there.
+    async fn advance_to(&self, ns: &TestNamespace, age: i64) -> Result<()> {
         let step = (age - self.age()).max(0);
         let state = self.google.state();
         state.clock().advance(SignedDuration::from_secs(step));
         self.ahead.fetch_add(step, Ordering::Relaxed);
         let last = state.requests(0).last().map_or(0, |r| r.number);
-        is_being_proven(ns, last)
+        wait_for_refused_verification(ns, last)
             .await
             .with_context(|| format!("after {age} s"))
     }
 }
 
-/// Alice's task, bound at Google, which does not believe it yet.
-async fn bound(ns: &TestNamespace) -> Result<(Job, Pod)> {
+/// Creates alice's task, whose identity is create_bound_task at Google but not propagated yet.
+async fn create_bound_task(ns: &TestNamespace) -> Result<(Job, Pod)> {
     let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
-    eventually("it is bound", async || {
+    eventually("it is create_bound_task", async || {
         let status = ns.identity_of(&pod).await?.status.unwrap_or_default();
-        let bound = conditions::is_true(&status.conditions, BINDING_READY);
-        ensure!(bound, "{:?}", status.conditions);
+        let create_bound_task = conditions::is_true(&status.conditions, BINDING_READY);
+        ensure!(create_bound_task, "{:?}", status.conditions);
         Ok(())
     })
     .await?;
     Ok((job, pod))
 }
 
-/// The pod waits, nobody has ended it, and its Identity says that Google is learning.
-async fn waits_for_google(ns: &TestNamespace, pod: &Pod, age: i64) -> Result<()> {
+/// Checks that the pod is_waiting, has not failed, and that its Identity reports propagation at Google.
+async fn check_waiting(ns: &TestNamespace, pod: &Pod, age: i64) -> Result<()> {
     let now: Pod = ns.admin().await?.all().get(&pod.name_any()).await?;
     let phase = now.status.and_then(|status| status.phase);
     ensure!(phase.as_deref() == Some("Pending"), "{phase:?} at {age} s");
@@ -101,7 +101,7 @@ async fn waits_for_google(ns: &TestNamespace, pod: &Pod, age: i64) -> Result<()>
         verified.status == "False" && verified.reason == "Propagating",
         "{verified:?} at {age} s"
     );
-    ensure!(waits(ns, pod).await?, "its gate is open at {age} s");
+    ensure!(is_waiting(ns, pod).await?, "its gate is open at {age} s");
     Ok(())
 }
 
@@ -114,11 +114,11 @@ fn for_seven_minutes_of_propagation_every_verification_is_refused_and_no_gate_is
         let google = ns.stack.google();
         google.change_settings(|settings| settings.delays.policy = 420.0)?;
         let clocks = Clocks::of(&ns, ahead);
-        let (_, pod) = bound(&ns).await?;
+        let (_, pod) = create_bound_task(&ns).await?;
         for age in (30..SLOW).step_by(30) {
-            clocks.come_to(&ns, age).await?;
-            // The policies were written after the start: what is open now was opened early.
-            waits_for_google(&ns, &pod, age).await?;
+            clocks.advance_to(&ns, age).await?;
+            // The policies were written after the start, so an open gate was removed too early.
+            check_waiting(&ns, &pod, age).await?;
         }
         clocks
             .google
@@ -144,14 +144,14 @@ fn a_change_that_google_does_not_propagate_within_the_deadline_fails_the_pod_wit
         let google = ns.stack.google();
         google.change_settings(|settings| settings.delays.policy = 3600.0)?;
         let clocks = Clocks::of(&ns, ahead);
-        let (job, pod) = bound(&ns).await?;
-        // 20 minutes from the binding on.
+        let (job, pod) = create_bound_task(&ns).await?;
+        // 20 minutes after the binding.
         let deadline = clocks.age() + 20 * 60;
         for age in (60..deadline - 60).step_by(60) {
-            clocks.come_to(&ns, age).await?;
-            waits_for_google(&ns, &pod, age).await?;
+            clocks.advance_to(&ns, age).await?;
+            check_waiting(&ns, &pod, age).await?;
         }
-        clocks.come_to(&ns, deadline + 30).await?;
+        clocks.advance_to(&ns, deadline + 30).await?;
         let alice = ns.alice().await?;
         eventually("the pod has ended and says why", async || {
             let pod: Pod = alice.all().get(&pod.name_any()).await?;
@@ -175,7 +175,7 @@ fn a_change_that_google_does_not_propagate_within_the_deadline_fails_the_pod_wit
             Ok(())
         })
         .await?;
-        // Pods have the API server's time: to a broker that is ahead the next one has waited before it comes.
+        // Pods have the API server's time: to a broker whose clock is ahead, a new pod has already waited.
         clocks.ahead.store(0, Ordering::Relaxed);
         google
             .state()
@@ -187,7 +187,7 @@ fn a_change_that_google_does_not_propagate_within_the_deadline_fails_the_pod_wit
             Ok(())
         })
         .await?;
-        // The webhook's watch shows a moment later that the identity is not stalled any more.
+        // The webhook sees a moment later that the identity is no longer stalled.
         let again = eventually("new Jobs are taken again", async || {
             Ok(alice.create::<Job>(metaflow_job()).await?)
         })

@@ -1,4 +1,4 @@
-//! Identities that are there follow the rules.
+//! Changes of classes in the rules: existing identities follow them.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{
@@ -19,12 +19,14 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-use super::{brisk, comes_to, ends, identity, is_gone, lives};
+use super::{
+    finish, identity, run_first_task, wait_for_phase, wait_until_deleted, with_short_intervals,
+};
 
 #[test]
 fn changes_of_a_class_reach_existing_identities() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (_, name) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (_, name) = run_first_task(&ns).await?;
         let role = "{role: roles/storage.objectUser, bucket: acme-mf, folder: \"users/{key}/\"}";
         let other = "{role: roles/storage.objectViewer, bucket: acme-mf, folder: \"users/{key}/\"}";
         let narrower = SHARED_RULES.replacen(role, other, 1);
@@ -53,8 +55,8 @@ fn changes_of_a_class_reach_existing_identities() -> Result<()> {
 
 #[test]
 fn an_identity_changes_its_mode_with_its_class_and_leaves_no_account_behind() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (_, name) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (_, name) = run_first_task(&ns).await?;
         let direct = SHARED_RULES.replacen("mode: impersonate", "mode: direct", 1);
         ns.stack.edit_rules(&direct).await??;
         eventually("it is direct and works", async || {
@@ -98,26 +100,26 @@ fn an_identity_changes_its_mode_with_its_class_and_leaves_no_account_behind() ->
 
 #[test]
 fn an_identity_that_the_rules_no_longer_give_is_deleted_after_its_last_pod() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (job, name) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (job, name) = run_first_task(&ns).await?;
         let dropped = SHARED_RULES
             .replacen("- name: research\n", "- name: another\n", 1)
             .replacen("identity: research}", "identity: another}", 1);
         ns.stack.edit_rules(&dropped).await??;
-        comes_to(&ns, &name, Phase::Draining).await?;
+        wait_for_phase(&ns, &name, Phase::Draining).await?;
         ensure!(
             !ns.stack.google().members_of(&name)?.is_empty(),
             "its pod still runs"
         );
-        ends(&ns, &job).await?;
-        is_gone(&ns, &name).await
+        finish(&ns, &job).await?;
+        wait_until_deleted(&ns, &name).await
     })
 }
 
 #[test]
 fn role_bindings_follow_the_class_and_are_restored() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (_, name) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (_, name) = run_first_task(&ns).await?;
         let bindings: Api<RoleBinding> = ns.admin().await?.all();
         let bound = format!("{name}-namesake-argo-task");
         let is_there = async |wanted: bool| {
@@ -139,15 +141,15 @@ fn role_bindings_follow_the_class_and_are_restored() -> Result<()> {
         is_there(true).await?;
         ns.stack.edit_rules(SHARED_RULES).await??;
         is_there(false).await?;
-        comes_to(&ns, &name, Phase::InUse).await?;
+        wait_for_phase(&ns, &name, Phase::InUse).await?;
         Ok(())
     })
 }
 
 #[test]
 fn an_identity_edited_by_hand_is_restored_from_the_rules() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (_, name) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (_, name) = run_first_task(&ns).await?;
         let before = identity(&ns, &name).await?.spec;
         let nonsense = json!({"spec": {
             "grants": [{"role": "roles/owner", "project": "acme-identities"}],
@@ -170,9 +172,9 @@ fn an_identity_edited_by_hand_is_restored_from_the_rules() -> Result<()> {
 
 #[test]
 fn a_foreign_service_account_with_a_managed_name_is_reported_and_left_alone() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
+    with_own_stack(with_short_intervals(), |ns| async move {
         let name = ns.name_for("squatter@acme.com");
-        // It is from before the policies.
+        // It represents an account from before the policies.
         let broker = ns.broker().await?;
         let theirs =
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
@@ -194,10 +196,10 @@ fn a_foreign_service_account_with_a_managed_name_is_reported_and_left_alone() ->
 
 #[test]
 fn a_service_account_forged_with_namesakes_annotations_gets_no_identity() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (_, lives) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (_, lives) = run_first_task(&ns).await?;
         let name = ns.name_for("dressed@acme.com");
-        // As mallory makes it before the namespace is opted in, with everything copied from an account that is ours.
+        // Created by mallory before the opt-in, with everything copied from one of our service accounts.
         let broker = ns.broker().await?;
         let ours: ServiceAccount = broker.all().get(&lives).await?;
         let copied = |key: &str| ours.annotations().get(key).cloned().unwrap_or_default();
@@ -217,7 +219,7 @@ fn a_service_account_forged_with_namesakes_annotations_gets_no_identity() -> Res
             there.uid() != forged.uid(),
             "its tokens would be the new_user's"
         );
-        comes_to(&ns, &name, Phase::InUse).await?;
+        wait_for_phase(&ns, &name, Phase::InUse).await?;
         let uid = identity(&ns, &name)
             .await?
             .service_account_uid()

@@ -1,4 +1,4 @@
-//! What somebody who left still has scheduled: listed, and refused when its time comes.
+//! Scheduled objects of somebody who was offboarded: they are listed, and their runs are refused.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -11,15 +11,15 @@ use namesake_tests::{
 };
 use serde_json::json;
 
-use super::{brisk, comes_to, identity, lives};
+use super::{identity, run_first_task, wait_for_phase, with_short_intervals};
 
-/// A schedule that never comes by itself.
+/// A schedule with no ticks.
 const NEVER: &str = "0 0 30 2 *";
 
 #[test]
 fn what_an_offboarded_user_has_scheduled_is_listed_and_refused_when_its_time_comes() -> Result<()> {
-    with_own_stack(brisk(), |ns| async move {
-        let (_, name) = lives(&ns).await?;
+    with_own_stack(with_short_intervals(), |ns| async move {
+        let (_, name) = run_first_task(&ns).await?;
         let alice = ns.alice().await?;
         let template = metaflow_job().into_value()["spec"]["template"].clone();
         let nightly: CronJob = serde_json::from_value(json!({
@@ -41,7 +41,7 @@ fn what_an_offboarded_user_has_scheduled_is_listed_and_refused_when_its_time_com
 
         let offboarded = format!("{SHARED_RULES}offboarded: [{ALICE}]\n");
         ns.stack.edit_rules(&offboarded).await??;
-        comes_to(&ns, &name, Phase::Offboarding).await?;
+        wait_for_phase(&ns, &name, Phase::Offboarding).await?;
         eventually("what is scheduled is listed", async || {
             let identity: Identity = identity(&ns, &name).await?;
             let left = identity.status.unwrap_or_default().left;
@@ -53,7 +53,7 @@ fn what_an_offboarded_user_has_scheduled_is_listed_and_refused_when_its_time_com
         })
         .await?;
 
-        // The controllers' own hands, at a tick.
+        // The requests of the controllers at a tick.
         let owner = json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": nightly.uid(),
             "controller": true, "blockOwnerDeletion": true}]);
         let mut tick = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "nightly-1", "ownerReferences": owner}});
@@ -72,7 +72,7 @@ fn what_an_offboarded_user_has_scheduled_is_listed_and_refused_when_its_time_com
             .with_code(403)?
             .with_message("is offboarded")?
             .with_message(ALICE)?;
-        // What she deployed, and others start.
+        // Her template, started by others.
         refused(replayed_argo::create(&ns.bob().await?, &replayed_argo::trigger()).await)?
             .with_code(403)?
             .with_message("is offboarded")?

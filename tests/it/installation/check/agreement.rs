@@ -1,4 +1,4 @@
-//! What the check computes of RBAC, put to the API server right by right.
+//! Comparison of the rights that the check computes from RBAC with the API server's own answers.
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::{
@@ -23,7 +23,7 @@ use serde_json::json;
 
 use super::{binding, user};
 
-/// Whether the API server lets somebody do any part of a right here.
+/// Whether the API server allows somebody any part of a right here.
 async fn allows(ns: &TestNamespace, who: &str, right: &Right) -> Result<bool> {
     let admin = ns.admin().await?;
     let reviews: Api<SubjectAccessReview> = Api::all(admin.client().clone());
@@ -52,7 +52,7 @@ async fn allows(ns: &TestNamespace, who: &str, right: &Right) -> Result<bool> {
     Ok(false)
 }
 
-/// Roles of every cluster, and ours.
+/// The standard roles of every cluster, and ours.
 const PROBED: [&str; 9] = [
     "view",
     "edit",

@@ -1,4 +1,4 @@
-//! The uninstall of docs/operate.md, on both sides.
+//! The uninstall in docs/operate.md, in the cluster and at Google.
 
 use super::*;
 use namesake_tests::google::gcloud::Gcloud;
@@ -6,7 +6,7 @@ use namesake_tests::google::gcloud::Gcloud;
 const OPERATE: &str = "operate.md";
 const GOOGLE: &str = "### 4. Delete the broker";
 
-/// Cluster-wide kinds, and namespaced ones in all namespaces.
+/// The URL paths of cluster-wide kinds, and of namespaced kinds in all namespaces.
 const LISTS: [&str; 13] = [
     "/api/v1/namespaces",
     "/apis/rbac.authorization.k8s.io/v1/clusterroles",
@@ -28,7 +28,7 @@ impl Installation {
         let nothing = "No resources found";
         let out = documents::commands(OPERATE, "### 1. Stop giving identities")?;
         self.run(ADMIN, &out[0]).await?;
-        // What still runs is ended: nothing here brings a pod to its end.
+        // Deletes running pods, because no kubelet finishes them here.
         self.run(ALICE, "kubectl -n try delete job hello").await?;
         eventually("no pod with an identity is left", async || {
             let said = self.run(ADMIN, &out[1]).await?;
@@ -66,7 +66,7 @@ impl Installation {
         Ok(())
     }
 
-    /// What the policies of projects, buckets and folders at Google still say of us, and the accounts that are left.
+    /// The remaining GSAs, and our members in the policies of projects, buckets and folders.
     fn left_at_google(&self) -> Vec<String> {
         let listing = self.stack.google().state().listing();
         let policies = listing["policies"].as_object().into_iter().flatten();
@@ -93,7 +93,7 @@ fn the_uninstall_of_the_documents_leaves_nothing_in_the_cluster_and_nothing_at_g
         let installation = Installation::new().await?;
         let google = Arc::clone(installation.stack.google());
         let mut gcloud = Gcloud::of(&google)?;
-        // The harness has an account of that name already.
+        // The harness already has an account of this name.
         let broker = "/v1/projects/acme-identities/serviceAccounts/namesake-broker@acme-identities.iam.gserviceaccount.com";
         ensure!(google.request_as_owner("DELETE", broker, &Value::Null).await == 200);
         for step in ["## 1. Google", "## 2. Google"] {

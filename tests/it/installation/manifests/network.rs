@@ -1,4 +1,4 @@
-//! Who reaches which port, by the network policies that are shipped.
+//! The network policies: who can reach which port.
 
 use anyhow::{Result, ensure};
 use namesake_api::names::{
@@ -14,7 +14,7 @@ use namesake_tests::{
 };
 use serde_json::Value;
 
-/// Whether a label selector takes a pod or namespace with this one label.
+/// Whether a label selector matches a pod or namespace with only this label.
 fn selects(selector: &Value, key: &str, value: &str) -> bool {
     let labels = selector["matchLabels"].as_object().into_iter().flatten();
     let mut labels = labels.map(|(label, wanted)| label == key && wanted == value);
@@ -31,7 +31,7 @@ fn selects(selector: &Value, key: &str, value: &str) -> bool {
     labels.all(|holds| holds) && expressions.all(|holds| holds)
 }
 
-/// The ports of a program that any pod of this namespace may reach.
+/// The ports of a program that every pod of this namespace can reach.
 fn open_to(all: &[Value], program: &str, namespace: &str) -> Vec<u64> {
     let policies = all.iter().filter(|object| {
         let pods = &object["spec"]["podSelector"];

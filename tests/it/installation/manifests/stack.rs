@@ -1,4 +1,4 @@
-//! The stack is written once, in the rules.
+//! The name of the stack, which is written only once, in the rules.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::webhook;
 
-/// A copy of `manifests/` whose overlay for GKE has this line for its stack.
+/// Copies `manifests/`, with this line for the stack in the GKE overlay.
 pub(crate) fn copied(folder: &Path, line: &str) -> Result<()> {
     copy(
         &workspace_root().join("manifests"),
@@ -45,7 +45,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every text in an object that is or quotes this word.
+/// All strings in an object that are or quote this word.
 fn naming<'a>(value: &'a Value, word: &str, found: &mut Vec<&'a str>) {
     match value {
         Value::String(text) if text == word || text.contains(&format!("'{word}'")) => {

@@ -1,7 +1,7 @@
-//! No import cycles between the modules of a crate. A module may import its ancestors, as a parent knows its own children; but
-//! beyond that, what a module imports never leads back to it.
+//! No import cycles between the modules of a crate. A module may import its ancestors, because parents know their children; apart
+//! from that, its imports never lead back to it.
 //!
-//! An import is every path in the code, tests left out, and of a name that a module re-exports also the module that defines it.
+//! Every path in the code is an import, except in tests. A re-exported name is also an import of the module that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -28,12 +28,12 @@ const CRATES: [&str; 10] = [
 /// A path in the code, such as `["crate", "rules", "Rules"]`.
 type Segments = Vec<String>;
 
-/// What a module says about others.
+/// The paths in a module.
 #[derive(Default)]
 struct Module {
     /// Paths, as written.
     imports: BTreeSet<Segments>,
-    /// Name to path of what it re-exports.
+    /// Its re-exports, from name to path.
     reexports: BTreeMap<String, Segments>,
 }
 
@@ -149,7 +149,7 @@ impl Module {
     }
 }
 
-/// The modules of ours that a path in a module leads to: the one that it names, and the one that defines what it re-exports.
+/// The modules of this crate that a path refers to: the named one, and the one that defines a re-exported name.
 fn targets(modules: &Modules, from: &[String], path: &[String], depth: usize) -> Vec<Segments> {
     let mut base = from.to_vec();
     let mut rest = path;
@@ -185,7 +185,7 @@ fn targets(modules: &Modules, from: &[String], path: &[String], depth: usize) ->
     all
 }
 
-/// What each module imports, its ancestors left out.
+/// The imports of each module, without its ancestors.
 fn imports(modules: &Modules) -> BTreeMap<&Segments, BTreeSet<Segments>> {
     let of = |(path, module): (&'_ Segments, &Module)| -> BTreeSet<Segments> {
         let all = module.imports.iter();
@@ -199,8 +199,7 @@ fn imports(modules: &Modules) -> BTreeMap<&Segments, BTreeSet<Segments>> {
         .collect()
 }
 
-/// The modules that are in a cycle, or lead into one: those that are left when all that import nothing are taken away, again
-/// and again.
+/// The modules that are in a cycle or lead into one: those that remain after repeatedly removing modules without imports.
 fn cyclic(modules: &Modules) -> BTreeMap<String, Vec<String>> {
     let mut left = imports(modules);
     loop {
