@@ -1,7 +1,7 @@
-//! Random faults and random people, for as long as one likes; then the faults stop, and everything is as it should be.
+//! Soak test: random faults and random actions of people for some time. Then the faults stop, and everything must become consistent.
 //!
-//! `NAMESAKE_SOAK_SECONDS` says how long (`make soak`: ten minutes; without it a short one), `NAMESAKE_SOAK_SEED` which one. What
-//! happens depends on the seed only; when exactly it meets what our programs do does not.
+//! `NAMESAKE_SOAK_SECONDS` sets the duration (`make soak`: ten minutes; the default is short), and `NAMESAKE_SOAK_SEED` the seed. The
+//! actions depend only on the seed; how they interleave with our programs does not.
 
 mod acts;
 mod book;
@@ -32,16 +32,16 @@ use self::{
     plan::{Book, Class, Plan, Step},
 };
 
-/// How long the run that every test run has goes on, in seconds.
+/// The default duration, in seconds.
 const SHORT: u64 = 20;
-/// Its seed: what fails here fails again.
+/// The default seed, fixed so that a failure can be reproduced.
 const SEED: u64 = 1;
-/// A line that says how far it is, so often.
+/// The interval of progress lines.
 const PROGRESS: Duration = Duration::from_secs(15);
-/// So often does a minute pass in which nobody uses what is to be idle, at most; and the wait after each.
+/// How often the clock is advanced by a minute without use of class `brief`, at most; and the wait after each time.
 const MINUTES: u32 = 3;
-const IDLE_PATIENCE: Duration = Duration::from_secs(20);
-/// When the faults have stopped, all must be right within.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time in which everything must become consistent after the faults.
 const TIMEOUT: Duration = Duration::from_mins(3);
 
 fn options() -> Options {
@@ -52,15 +52,15 @@ fn options() -> Options {
             config.collect = true;
             config.collect_after = Duration::from_secs(2);
             config.offboarding_grace = Duration::from_secs(4);
-            // The book knows no second thoughts.
+            // The model of the rules does not know about undoing.
             config.offboarding_undo = Duration::ZERO;
             config.drift_reads_per_minute = 100_000;
             config.timings.resync = Duration::from_secs(3);
-            // The brokers' clock may go on a minute at once.
+            // The brokers' clock may be advanced by a minute at once.
             config.timings.deadline = Duration::from_secs(90);
             config.timings.patience.lasting = Duration::from_secs(6);
             config.timings.patience.any = Duration::from_hours(10);
-            // Of an identity that is idle after a minute it must be known by the second when it was used.
+            // Identities are idle after a minute, so their last use must be recorded to the second.
             config.timings.last_used = Duration::from_secs(1);
             config.timings.lease = LEASE;
         },
@@ -68,19 +68,19 @@ fn options() -> Options {
     }
 }
 
-fn number(variable: &str, otherwise: u64) -> Result<u64> {
+fn number_from_env(variable: &str, default: u64) -> Result<u64> {
     match std::env::var(variable) {
         Ok(text) => text
             .parse()
-            .with_context(|| format!("{variable}={text}: not a number")),
-        Err(_) => Ok(otherwise),
+            .with_context(|| format!("{variable}={text}: not a number_from_env")),
+        Err(_) => Ok(default),
     }
 }
 
 #[test]
 fn after_any_faults_every_wanted_identity_works_and_nothing_else_is_left() -> Result<()> {
-    let seconds = number("NAMESAKE_SOAK_SECONDS", SHORT)?;
-    let seed = number("NAMESAKE_SOAK_SEED", SEED)?;
+    let seconds = number_from_env("NAMESAKE_SOAK_SECONDS", SHORT)?;
+    let seed = number_from_env("NAMESAKE_SOAK_SEED", SEED)?;
     let options = options();
     let ahead = Arc::clone(&options.ahead);
     with_own_stack(options, |ns| async move {
@@ -94,23 +94,23 @@ fn after_any_faults_every_wanted_identity_works_and_nothing_else_is_left() -> Re
     })
 }
 
-#[expect(clippy::print_stderr, reason = "the failure's explanation")]
+#[expect(clippy::print_stderr, reason = "explains the failure of the test")]
 fn explain(ns: &TestNamespace, seed: u64, seconds: u64, done: &[String]) {
-    eprintln!("--- seed {seed}, {seconds} s, what happened:");
+    eprintln!("--- seed {seed}, {seconds} s, the actions:");
     done.iter().for_each(|line| eprintln!("{line}"));
     eprintln!("--- Google\n{}", google_side(ns));
 }
 
 #[expect(
     clippy::print_stderr,
-    reason = "minutes without a word look like a hang"
+    reason = "minutes without output look like a hang"
 )]
 fn progress(start: Instant, done: usize, world: &World) {
     let ledger = world.watch.ledger();
     let (working, excused, ended) = (ledger.working, ledger.excused, ledger.ended.len());
     let seconds = start.elapsed().as_secs();
     eprintln!(
-        "soak: {seconds} s, {done} acts, {working} pods released and working, {excused} broken at that moment, {ended} ended with a reason"
+        "soak: {seconds} s, {done} actions, {working} pods released and working, {excused} broken at that moment, {ended} failed with a reason"
     );
 }
 
@@ -130,39 +130,39 @@ async fn soak(
         if start.elapsed() > length {
             break;
         }
-        take(&mut world, &step, start, done).await?;
+        perform(&mut world, &step, start, done).await?;
         if start.elapsed() > next {
             progress(start, done.len(), &world);
             next += PROGRESS;
         }
-        // What must never be is said at once.
+        // Pods that were released too early fail the test at once.
         ensure!(
             world.watch.ledger().early.is_empty(),
             "{:#?}",
             world.watch.ledger().early
         );
     }
-    calm(&mut world).await?;
-    world.leavers_end().await?;
+    stop_faults(&mut world).await?;
+    world.check_offboarded().await?;
     for who in people() {
         for class in [Class::Research, Class::Notes] {
-            comes_at_last(&world, who, class).await?;
+            check_final_job(&world, who, class).await?;
         }
     }
-    idle_ones_go(&world).await?;
-    within(TIMEOUT, "everything is as it should be", async || {
-        world.is_settled().await
+    expire_idle_identities(&world).await?;
+    within(TIMEOUT, "everything is consistent", async || {
+        world.check_consistent().await
     })
     .await?;
     progress(start, done.len(), &world);
-    world.nothing_was_wrong()?;
+    world.check_history()?;
     if let Some(second) = world.second.take() {
         second.stop().await;
     }
     Ok(())
 }
 
-async fn take(
+async fn perform(
     world: &mut World,
     step: &Step,
     start: Instant,
@@ -179,8 +179,8 @@ async fn take(
     Ok(())
 }
 
-/// The faults stop, and the rules have all classes again.
-async fn calm(world: &mut World) -> Result<()> {
+/// Stops the faults, and restores all classes in the rules.
+async fn stop_faults(world: &mut World) -> Result<()> {
     let google = world.ns.stack.google();
     google.state().clear_faults();
     google.change_settings(|settings| settings.delays = Default::default())?;
@@ -190,26 +190,28 @@ async fn calm(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// Nobody uses the class `brief` any more, for longer than it allows: its identities go.
-async fn idle_ones_go(world: &World) -> Result<()> {
-    world.class_ends(Class::Brief).await?;
-    // A broker that is behind may see a pod, and so a use, after the minute has passed.
+/// Deletes all pods of the class `brief`, advances the clock, and waits until its identities are deleted.
+async fn expire_idle_identities(world: &World) -> Result<()> {
+    world.delete_pods_of(Class::Brief).await?;
+    // A broker with a stale watch may still see a pod, and so a use, after the minute.
     for _ in 1..MINUTES {
-        world.time_passes();
-        let gone = within(IDLE_PATIENCE, "they go", async || are_gone(world).await);
+        world.advance_clock();
+        let gone = within(IDLE_TIMEOUT, "idle identities are deleted", async || {
+            check_expired(world).await
+        });
         if gone.await.is_ok() {
             return Ok(());
         }
     }
-    world.time_passes();
-    within(TIMEOUT, "idle identities go", async || {
-        are_gone(world).await
+    world.advance_clock();
+    within(TIMEOUT, "idle identities are deleted", async || {
+        check_expired(world).await
     })
     .await
 }
 
-/// Nothing is left of the class `brief` but the names of users who have left.
-async fn are_gone(world: &World) -> Result<()> {
+/// Checks that of the class `brief`, only the Identities of offboarded users are left.
+async fn check_expired(world: &World) -> Result<()> {
     let mut left = world.ns.identities().await?;
     left.retain(|identity| {
         identity.spec.class == Class::Brief.name() && wanted(identity, &world.book) != Wanted::Gone
@@ -219,8 +221,8 @@ async fn are_gone(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Who may has a pod; who may not is told so.
-async fn comes_at_last(world: &World, who: usize, class: Class) -> Result<()> {
+/// Checks that a person's Job is accepted if they may have one, and refused default.
+async fn check_final_job(world: &World, who: usize, class: Class) -> Result<()> {
     let somebody = world.ns.person(&person(who)).await?;
     let what = format!("the last {} Job of {}", class.name(), person(who));
     eventually(&what, async || {
@@ -231,13 +233,15 @@ async fn comes_at_last(world: &World, who: usize, class: Class) -> Result<()> {
         match (serves, made) {
             (true, Ok(_)) => Ok(()),
             (false, Err(kube::Error::Api(status))) if status.code == 403 => Ok(()),
-            (serves, made) => anyhow::bail!("may have one: {serves}; {:?}", made.map(drop)),
+            (serves, made) => {
+                anyhow::bail!("expected to be accepted: {serves}; {:?}", made.map(drop))
+            }
         }
     })
     .await
 }
 
-/// Google's side as it is, for who reads a failure.
+/// The state of Google, to explain a failure.
 fn google_side(ns: &TestNamespace) -> String {
     let listing = ns.stack.google().state().listing();
     let shown = serde_json::json!({"accounts": listing["serviceAccounts"], "policies": listing["policies"], "faults": listing["faults"]});

@@ -1,4 +1,4 @@
-//! New users come at a steady rate, while others, whom the broker knows, go on working.
+//! New users arrive at a steady rate, while users with an identity keep working.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,33 +26,33 @@ use super::report::{Report, Times};
 use super::size::Size;
 use super::spent::Spent;
 
-/// Pods of known users in a second, and bare service accounts.
+/// The rates of pods of known users, and of service accounts, per second.
 const KNOWN_PER_SECOND: u32 = 10;
 const BARE_PER_SECOND: u32 = 5;
-/// Known users who work at the same time.
+/// The number of known users who work at the same time.
 const KNOWN: usize = 50;
-/// Writes to IAM that an identity needs: its account, and the binding on it.
+/// The number of IAM writes for an identity: its GSA, and the binding on it.
 const WRITES_EACH: usize = 2;
-/// Google believes at once here: what is over this many times what is unavoidable is not waited for.
+/// The bench stops waiting at this multiple of the unavoidable time; Google propagates at once here.
 const TIMEOUT: u32 = 4;
 
-/// Goals, as ratios; and writes of the policy that the newcomers share.
+/// The goals as ratios, and for the writes of the policy that the new users share.
 const FIRST_TO_BARE: f64 = 3.0;
 const READY_TO_UNAVOIDABLE: f64 = 1.2;
 const KNOWN_TO_IDLE: f64 = 1.5;
 const PROJECT_WRITES: f64 = 20.0;
 
-/// Which of the newcomers' identities work, and when the last came to.
+/// The new users' identities that work, and when the last one did.
 #[derive(Debug, Default)]
 struct Ready {
     names: HashSet<String>,
     last: Option<Instant>,
 }
 
-/// Measures admission when nothing happens, and while they come, until the last of them works.
+/// Measures admission without arrivals, and during arrivals until the last new identity works.
 ///
 /// # Errors
-/// A pod that is refused.
+/// A pod is refused.
 pub(crate) async fn measure(
     home: &Home,
     size: &Size,
@@ -135,7 +135,7 @@ fn costs(report: &mut Report, broker: &Process, asked: &Asked) -> anyhow::Result
     Ok(())
 }
 
-/// One new_user more, until everything is in step: rules, webhook and broker.
+/// Waits until one more new user is served, so that rules, webhook and broker are ready.
 async fn warm(crowd: &Crowd, size: &Size) -> anyhow::Result<()> {
     let new_user = user(size.identities + size.users);
     let started = Instant::now();
@@ -172,7 +172,7 @@ fn first(crowd: &Crowd, size: &Size) -> Act {
     })
 }
 
-/// Ends the watches when it is dropped.
+/// Stops the watches when it is dropped.
 struct Watches(Vec<tokio::task::JoinHandle<()>>);
 
 impl Drop for Watches {
@@ -212,7 +212,7 @@ async fn wait_until_ready(
     let mut said = Instant::now();
     loop {
         let count = lock(ready).names.len();
-        // And the one that came first, to warm it.
+        // And the first one, for the warm-up.
         if count > size.users || began.elapsed() > patience {
             return;
         }
@@ -229,8 +229,8 @@ async fn wait_until_ready(
     }
 }
 
-/// What Google's quotas make unavoidable: creations and writes beyond what a minute's quota holds at the start, and then the
-/// spacing of the proofs of the last one. Nobody is there before they have come.
+/// The time that Google's quotas make unavoidable: for the creations and writes beyond the first minute's quota, and for the interval
+/// of verifications of the last one; at least until the last user has arrived.
 fn unavoidable(size: &Size) -> Duration {
     let over = |needed: usize, per_minute: u32| {
         let per_minute = f64::from(per_minute);
@@ -243,7 +243,7 @@ fn unavoidable(size: &Size) -> Duration {
     Duration::from_secs_f64(creations.max(writes).max(coming)) + proofs
 }
 
-/// Seconds until no pod of a new_user waits at our gate; for ever, if one does after a minute.
+/// The seconds until no pod of a new user is gated; infinite if one still is after a minute.
 async fn gates_open(home: &Home, size: &Size, began: Instant) -> anyhow::Result<f64> {
     let started = Instant::now();
     for room in 0..size.rooms() {

@@ -1,4 +1,4 @@
-//! People who ask the API server, one after the other at a steady rate, whether or not it keeps up.
+//! People who send requests to the API server at a steady rate, whether or not it keeps up.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::home::PEOPLE;
 use super::report::Times;
 
-/// A gate of our own, so that no pod of the bench ever runs.
+/// An additional gate, so that no pod of the bench runs.
 const STAY: &str = "bench.example.com/stay";
 
 /// People, by an admin's impersonation.
@@ -20,7 +20,7 @@ const STAY: &str = "bench.example.com/stay";
 pub(crate) struct Crowd(pub(crate) Client);
 
 impl Crowd {
-    /// One of them creates a pod; how long that took.
+    /// Creates a pod as one of them, and returns the duration.
     ///
     /// # Errors
     /// The API server refuses.
@@ -36,7 +36,7 @@ impl Crowd {
         self.create(user, &path, &pod).await
     }
 
-    /// One of them creates a service account; how long that took.
+    /// Creates a service account as one of them, and returns the duration.
     ///
     /// # Errors
     /// The API server refuses.
@@ -64,13 +64,13 @@ impl Crowd {
     }
 }
 
-/// What one of a crowd does, by number.
+/// The action of a person, by number.
 pub(crate) type Act = Box<dyn Fn(usize) -> BoxFuture<'static, anyhow::Result<Duration>> + Send>;
 
-/// Lets `count` of them act, so many in a second, until all have or `until` ends; the times of all.
+/// Performs `count` actions at a rate per second, until all are done or `until` ends, and returns their durations.
 ///
 /// # Errors
-/// The first that is refused.
+/// A request is refused.
 pub(crate) async fn steadily(
     count: usize,
     per_second: u32,

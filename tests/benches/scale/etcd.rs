@@ -1,5 +1,5 @@
-//! Puts objects where the API server keeps them. Through it, fifty thousand identities take ten minutes, and nothing of those
-//! is measured: the first goes that way, and the others are stored as it stored that one.
+//! Stores objects directly in etcd. Through the API server, fifty thousand identities would take ten minutes that are not measured;
+//! so the API server stores the first one, and the others are copies of it.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use anyhow::{Context, ensure};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-/// Objects in one transaction: etcd allows 128, and 1.5 MB.
+/// The number of objects in one transaction: etcd allows 128, and 1.5 MB.
 const TOGETHER: usize = 100;
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// etcd, by its JSON gateway.
+/// A client of etcd's JSON gateway.
 pub(crate) struct Etcd {
     url: String,
     http: reqwest::Client,
 }
 
-/// An object and the key that it is stored under.
+/// An object and its key.
 #[derive(Clone)]
 pub(crate) struct Stored {
     pub(crate) key: String,
@@ -25,10 +25,10 @@ pub(crate) struct Stored {
 }
 
 impl Etcd {
-    /// The one of this URL.
+    /// A client for this URL.
     ///
     /// # Errors
-    /// No client can be made.
+    /// The client cannot be created.
     pub(crate) fn at(url: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().no_proxy().timeout(LIMIT);
         Ok(Self {
@@ -44,14 +44,14 @@ impl Etcd {
     pub(crate) async fn has(&self, key: &str) -> anyhow::Result<bool> {
         let question = json!({"key": BASE64.encode(key.as_bytes()), "count_only": true});
         let answer = self.ask("range", &question).await?;
-        // Numbers of 64 bits are text in the gateway's JSON; none is left out.
+        // The gateway's JSON has 64-bit numbers as strings.
         Ok(answer["count"].as_str().is_some_and(|count| count != "0"))
     }
 
-    /// Stores all of these, in their order.
+    /// Stores these objects in order.
     ///
     /// # Errors
-    /// The first that etcd refuses.
+    /// etcd refuses one.
     pub(crate) async fn store(&self, all: &[Stored]) -> anyhow::Result<()> {
         for some in all.chunks(TOGETHER) {
             let put = |one: &Stored| {

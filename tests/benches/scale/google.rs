@@ -1,4 +1,4 @@
-//! Google's side at this size: quotas, latency, and the accounts of the identities that are there already.
+//! Google at this size: quotas, latency, and the GSAs of existing identities.
 
 use std::collections::HashMap;
 
@@ -12,25 +12,25 @@ use namesake_sandbox::Google;
 use namesake_sandbox::google::{BROKER_ACCOUNT, BUCKET, IDENTITIES, PROJECT};
 use serde_json::{Value, json};
 
-/// Where newcomers get a role: one policy for all of them.
+/// The project in which new users get a role; they share its policy.
 const DATA: &str = "acme-data";
 const DATA_NUMBER: u64 = 161_803_398_874;
-/// Every answer takes so long, and up to so much longer.
+/// The delay of every response, and its jitter.
 const LATENCY_MILLISECONDS: u64 = 50;
 const JITTER_MILLISECONDS: u64 = 20;
-/// Reads of IAM that the quota of a project allows in a minute, as documented.
+/// The documented quota of IAM reads per project and minute.
 pub(crate) const READS_PER_MINUTE: u32 = 6_000;
-/// Writes to IAM, as documented.
+/// The documented quota of IAM writes.
 pub(crate) const WRITES_PER_MINUTE: u32 = 600;
-/// Creations of accounts. Google publishes no number: half of the writes, which is what an identity needs.
+/// The quota of GSA creations. Google publishes no number; this is half of the writes, the share of an identity.
 pub(crate) const CREATES_PER_MINUTE: u32 = 300;
-/// Bytes of a policy. Google says "a few tens of KB", and allows 1,500 members: a thousand of ours take 90.
+/// The maximum size of a policy. Google says "a few tens of KB" and allows 1,500 members; 1,000 of ours take 90 KB.
 pub(crate) const POLICY_BYTES: usize = 256 * 1024;
 
-/// Slows Google down to what it is, and makes the project whose policy the newcomers share.
+/// Sets realistic latency and quotas, and creates the project whose policy the new users share.
 ///
 /// # Errors
-/// A setting or an entry that the emulator does not take.
+/// The emulator refuses a setting or a resource.
 pub(crate) fn prepare(google: &Google) -> anyhow::Result<()> {
     let state = google.emulator().state();
     let project = ProjectSeed {
@@ -58,11 +58,10 @@ pub(crate) fn prepare(google: &Google) -> anyhow::Result<()> {
     changed.map_err(|what| anyhow!(what))
 }
 
-/// Makes the account, the binding and the grants of each identity, all of them known everywhere for long. Answers the unique
-/// id of each account, by its e-mail.
+/// Creates the GSA, the binding and the grants of each identity, already propagated. Returns the unique ID of each GSA by e-mail.
 ///
 /// # Errors
-/// An entry that the emulator does not take.
+/// The emulator refuses a resource.
 pub(crate) fn seed(
     google: &Google,
     identities: &[Identity],
@@ -111,20 +110,20 @@ fn binding(role: &str, member: &str) -> Value {
     json!({"role": role, "members": [member]})
 }
 
-/// What the broker asked of Google since it was looked at last.
+/// Counts of the broker's requests to Google since the last call.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     seen: u64,
-    /// Reads that IAM counts.
+    /// Reads that count for IAM's quota.
     pub(crate) reads: usize,
-    /// Writes of the policy of the newcomers' project.
+    /// Writes of the policy of the new users' project.
     pub(crate) project_writes: usize,
-    /// Requests that were one too many.
+    /// Requests over quota.
     pub(crate) refused: usize,
 }
 
 impl Asked {
-    /// From now on.
+    /// Starts counting now.
     pub(crate) fn from_now(google: &Google) -> Self {
         let mut asked = Self::default();
         asked.look(google);
@@ -134,7 +133,7 @@ impl Asked {
         }
     }
 
-    /// Counts what has come since the last look. The emulator keeps the last 20,000 requests.
+    /// Counts the requests since the last call. The emulator keeps the last 20,000 requests.
     pub(crate) fn look(&mut self, google: &Google) {
         for entry in google.emulator().state().requests(self.seen) {
             self.seen = entry.number;

@@ -1,4 +1,4 @@
-//! The cluster of a run: everything installed as an admin does it, with namespaces for all.
+//! The cluster of a run: a complete installation, with namespaces for all users.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -24,21 +24,21 @@ use super::identities::RULES;
 use super::process::Process;
 use super::size::Size;
 
-/// The group of everybody who works here.
+/// The group of all users.
 pub(crate) const PEOPLE: &str = "people@acme.com";
 const LIMIT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 
-/// A running cluster. Dropping it ends all its processes.
+/// A running cluster. Dropping it stops all its processes.
 pub(crate) struct Home {
     // Dropped in this order.
     _services: Vec<Service>,
     _node: Node,
-    /// Google's side.
+    /// The emulated Google.
     pub(crate) google: Google,
     /// The API server.
     pub(crate) control_plane: ControlPlane,
-    /// An admin.
+    /// An admin's client.
     pub(crate) admin: Client,
     broker: PathBuf,
     webhook: PathBuf,
@@ -48,7 +48,7 @@ impl Home {
     /// Starts everything, and installs Namesake.
     ///
     /// # Errors
-    /// The first step that fails.
+    /// A step fails.
     pub(crate) async fn start(folder: &WorkFolder, size: &Size) -> anyhow::Result<Self> {
         let images = sandbox::workspace_images()?;
         let program = |name: &str| images.get(name).cloned().context(name.to_owned());
@@ -80,7 +80,7 @@ impl Home {
         Ok(home)
     }
 
-    /// Our rules, and what the quotas of this Google say.
+    /// Writes the rules, and configures the broker for the quotas of this Google.
     async fn configure(&self) -> anyhow::Result<()> {
         let maps = Api::<ConfigMap>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
         let rules = json!({"data": {names::RULES_KEY: RULES}});
@@ -97,7 +97,7 @@ impl Home {
         ];
         let env = quotas.map(|(name, value)| json!({"name": name, "value": value}));
         let template = json!({"spec": {"containers": [{"name": "broker", "env": env}]}});
-        // One, because it is one process that is measured.
+        // One replica, because one process is measured.
         self.deployment(json!({"spec": {"replicas": 1, "template": template}}))
             .await
     }
@@ -111,10 +111,10 @@ impl Home {
         Ok(())
     }
 
-    /// Ends the broker, and waits until it has ended.
+    /// Stops the broker, and waits until it has stopped.
     ///
     /// # Errors
-    /// It does not end.
+    /// It does not stop.
     pub(crate) async fn broker_ends(&self) -> anyhow::Result<()> {
         self.deployment(json!({"spec": {"replicas": 0}})).await?;
         let start = Instant::now();
@@ -127,10 +127,10 @@ impl Home {
         Ok(())
     }
 
-    /// Starts the broker: as soon as there is a process.
+    /// Starts the broker, and returns as soon as its process exists.
     ///
     /// # Errors
-    /// There is none.
+    /// No process starts.
     pub(crate) async fn start_broker(&self) -> anyhow::Result<Process> {
         self.deployment(json!({"spec": {"replicas": 1}})).await?;
         let start = Instant::now();
@@ -149,10 +149,10 @@ impl Home {
         Process::find(&self.broker, self.api_port())
     }
 
-    /// Everybody who shares the processors, by name. Google's side, the node and the crowd are this process.
+    /// All processes that share the processors, by name. Google, the node and the people are this process.
     ///
     /// # Errors
-    /// One of them does not run.
+    /// A process does not run.
     pub(crate) fn everybody(&self) -> anyhow::Result<Vec<(String, Process)>> {
         let mut all = vec![
             ("the broker".to_owned(), self.broker().context("no broker")?),
@@ -181,10 +181,10 @@ impl Home {
         server.rsplit(':').next().unwrap_or_default()
     }
 
-    /// Where the broker answers.
+    /// The address of the broker.
     ///
     /// # Errors
-    /// Its Deployment does not say.
+    /// Its Deployment does not contain it.
     pub(crate) async fn broker_url(&self) -> anyhow::Result<String> {
         let all = Api::<Deployment>::namespaced(self.admin.clone(), names::SYSTEM_NAMESPACE);
         let there = all.get(names::BROKER_SERVICE_ACCOUNT).await?;
@@ -212,7 +212,7 @@ impl Home {
             .await
     }
 
-    /// Rights first, then the label.
+    /// Opts in a namespace: rights first, then the label.
     async fn opt_in_one(&self, name: String, rights: &[serde_json::Value]) -> anyhow::Result<()> {
         self.control_plane.namespace(&name, &[]).await?;
         let people = json!({

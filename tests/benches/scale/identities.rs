@@ -1,4 +1,4 @@
-//! Identities that are there already: as the broker would have made them, long ago.
+//! Existing identities, as if the broker had created them long ago.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,15 +32,15 @@ pub(crate) fn user(number: usize) -> String {
     format!("user-{number}@acme.com")
 }
 
-/// The namespace in which the user of this number is at home.
+/// The namespace of the user with this number.
 pub(crate) fn team(number: usize, size: &Size) -> String {
     format!("team-{:02}", number % size.teams())
 }
 
-/// All of them, as the rules derive them.
+/// All identities, as derived from the rules.
 ///
 /// # Errors
-/// Rules that do not fit.
+/// The rules do not match.
 pub(crate) fn planned(size: &Size) -> anyhow::Result<Vec<Identity>> {
     let source = Source {
         file: names::RULES_KEY,
@@ -63,11 +63,11 @@ pub(crate) fn planned(size: &Size) -> anyhow::Result<Vec<Identity>> {
     (0..size.identities).map(one).collect()
 }
 
-/// Makes all of them in the cluster: the first through the API server, in the broker's name; the others as it was stored.
-/// `ids` are those of their Google accounts.
+/// Creates all identities in the cluster: the first one through the API server, as the broker; the others as copies in etcd.
+/// `ids` are the unique IDs of their GSAs.
 ///
 /// # Errors
-/// The first that is refused.
+/// An object is refused.
 pub(crate) async fn make(
     broker: &Client,
     etcd: &Etcd,
@@ -98,7 +98,7 @@ pub(crate) async fn make(
     Ok(())
 }
 
-/// Makes one, and answers what is stored of it: the Identity and its KSA.
+/// Creates one, and returns what is stored: the Identity and its KSA.
 async fn one(
     client: &Client,
     identity: &Identity,
@@ -149,7 +149,7 @@ fn of_account(object: Value, account: &ServiceAccount) -> Stored {
     )
 }
 
-/// Its version is etcd's to say.
+/// Removes the version, which etcd sets.
 fn stored(key: String, mut object: Value) -> Stored {
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
@@ -157,7 +157,7 @@ fn stored(key: String, mut object: Value) -> Stored {
     Stored { key, object }
 }
 
-/// What the API server would have stored of this one, had it been made as the first was.
+/// The object that the API server would have stored for this identity.
 fn copies(
     [first, account]: &[Stored; 2],
     identity: &Identity,
@@ -176,7 +176,7 @@ fn copies(
     ])
 }
 
-/// The second, with what only the API server adds taken from the first.
+/// Adds the fields that the API server sets from the first object to the second.
 fn over(first: &Value, mut second: Value) -> Value {
     for field in ["creationTimestamp", "managedFields", "generation"] {
         if let Some(value) = first["metadata"].get(field) {
@@ -190,7 +190,7 @@ fn uid(kind: u8, number: usize) -> String {
     format!("{number:08x}-0000-4000-8000-{kind:012x}")
 }
 
-/// Everything done and proven.
+/// The status of an identity that is ready.
 fn status(identity: &Identity, uid: &str, ids: &HashMap<String, String>) -> IdentityStatus {
     let (now, mut status) = (Timestamp::now(), IdentityStatus::default());
     let email = identity.spec.google_service_account.clone();

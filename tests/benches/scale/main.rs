@@ -1,5 +1,5 @@
-//! Scale: a broker with 50,000 identities, and a thousand new users who come at 20 a second. Real API server, emulated
-//! Google with latency and quotas, and our programs as they are installed, optimised, each a process of its own.
+//! Scale: a broker with 50,000 identities, and a thousand new users who arrive at 20 per second. The API server is real, Google is
+//! emulated with latency and quotas, and our programs are release builds in separate processes.
 
 mod arrivals;
 mod crowd;
@@ -28,7 +28,7 @@ use size::Size;
 
 fn main() -> anyhow::Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // `cargo test --benches` runs benches to see that they run.
+    // `cargo test --benches` only checks that benches run.
     let smoke = std::env::args().any(|argument| argument == "--test");
     let size = Size::of_run(smoke)?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -76,7 +76,7 @@ async fn asked_to_end() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Bytes as people read them.
+/// Formats bytes for people.
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }

@@ -1,11 +1,11 @@
-//! A program of ours as the node runs it, and what the kernel says of it.
+//! Processes of our programs on the node, and their usage according to the kernel.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-/// Clock ticks of `/proc` in a second, on every Linux that Rust's std supports.
+/// The clock ticks per second in `/proc`, on every Linux that Rust's std supports.
 const TICKS: u64 = 100;
 
 /// A running program.
@@ -17,14 +17,14 @@ pub(crate) struct Process {
 /// Its memory, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
-    /// Resident now.
+    /// Resident memory now.
     pub(crate) resident: u64,
-    /// The most that was ever resident.
+    /// The peak of resident memory.
     pub(crate) peak: u64,
 }
 
 impl Process {
-    /// The one that runs this program as a pod of the cluster whose API server has this port.
+    /// Finds the process of this program in the cluster whose API server has this port.
     pub(crate) fn find(program: &Path, api_port: &str) -> Option<Self> {
         let ours = format!("KUBERNETES_SERVICE_PORT={api_port}");
         let all = std::fs::read_dir("/proc").ok()?.filter_map(Result::ok);
@@ -39,13 +39,13 @@ impl Process {
         Some(Self { folder })
     }
 
-    /// The one with this id.
+    /// The process with this ID.
     pub(crate) fn of(pid: u32) -> Self {
         let folder = Path::new("/proc").join(pid.to_string());
         Self { folder }
     }
 
-    /// When it started, to a hundredth of a second.
+    /// Its start time, to a hundredth of a second.
     ///
     /// # Errors
     /// It has ended.
@@ -60,7 +60,7 @@ impl Process {
             .context("a start before the machine's")
     }
 
-    /// Processor time that it has used.
+    /// The processor time that it has used.
     ///
     /// # Errors
     /// It has ended.

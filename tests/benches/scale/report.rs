@@ -1,4 +1,4 @@
-//! The report: a table for people, and a section of `target/bench/report.json` for machines.
+//! The report: a table, and a section of `target/bench/report.json`.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::sections;
 use super::size::Size;
 
-/// What was to be reached, and what was.
+/// A goal and the measured value.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Goal {
@@ -21,7 +21,7 @@ struct Goal {
     met: bool,
 }
 
-/// A figure that is no goal, and says why one was met or missed.
+/// A figure without a goal, which helps to explain the others.
 #[derive(Debug, Serialize)]
 struct Figure {
     name: String,
@@ -29,7 +29,7 @@ struct Figure {
     unit: &'static str,
 }
 
-/// All of a run.
+/// The results of a run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     goals: Vec<Goal>,
@@ -37,7 +37,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Something that may be as large as `limit`, and no larger.
+    /// Adds a value that must not exceed `limit`.
     pub(crate) fn goal(
         &mut self,
         goal: impl Into<String>,
@@ -55,16 +55,16 @@ impl Report {
         });
     }
 
-    /// Something worth knowing.
+    /// Adds a figure without a goal.
     pub(crate) fn figure(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
         let name = name.into();
         self.figures.push(Figure { name, value, unit });
     }
 
-    /// Puts it into the report of all benches, in place of that of the last run.
+    /// Writes it into the report of all benches, replacing that of the previous run.
     ///
     /// # Errors
-    /// When the report cannot be read or written.
+    /// The report cannot be read or written.
     pub(crate) fn write(&self, size: &Size) -> anyhow::Result<()> {
         let mut section = serde_json::to_value(self)?;
         section["size"] = json!({"identities": size.identities, "users": size.users});
@@ -100,7 +100,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Times of many calls of one kind.
+/// The durations of many calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Times(Vec<Duration>);
 

@@ -1,37 +1,37 @@
-//! How much of everything: the full size that the goals are about, or less for a look.
+//! The size of a run: the full size that the goals are for, or a smaller one for a quick run.
 
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-/// Variable that makes a run smaller: `IDENTITIES/USERS`.
+/// The variable for a smaller run: `IDENTITIES/USERS`.
 const VARIABLE: &str = "NAMESAKE_SCALE";
 const FULL: (usize, usize) = (50_000, 1_000);
-/// Enough to see that the bench runs.
+/// Just enough to check that the bench runs.
 const SMOKE: (usize, usize) = (500, 20);
-/// Below this many identities a run is a look, and not waited for as long.
+/// Runs with fewer identities than this measure for a shorter time.
 const LARGE: usize = 10_000;
 
 /// The size of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
-    /// Identities that are there when the broker starts.
+    /// The identities that exist when the broker starts.
     pub(crate) identities: usize,
-    /// Users who come for the first time.
+    /// The new users.
     pub(crate) users: usize,
-    /// How many of them come in a second.
+    /// Their arrivals per second.
     pub(crate) users_per_second: u32,
-    /// How long reads of a broker with nothing to do are counted.
+    /// How long the reads of an idle broker are counted.
     pub(crate) watch: Duration,
-    /// How long admission is measured before anybody new comes.
+    /// How long admission is measured before new users arrive.
     pub(crate) idle: Duration,
 }
 
 impl Size {
-    /// From the variable; `smoke` is what is meant without it.
+    /// The size from the variable; without it, `smoke` selects the smallest size.
     ///
     /// # Errors
-    /// When the variable is not a pair of numbers.
+    /// The variable is not a pair of numbers.
     pub(crate) fn of_run(smoke: bool) -> anyhow::Result<Self> {
         let (identities, users) = match std::env::var(VARIABLE) {
             Ok(text) => pair(&text)
@@ -53,12 +53,12 @@ impl Size {
         })
     }
 
-    /// Namespaces of the identities that are there.
+    /// The namespaces of the existing identities.
     pub(crate) fn teams(&self) -> usize {
         (self.identities / 1_000).clamp(1, 50)
     }
 
-    /// Namespaces of those who come.
+    /// The namespaces of the new users.
     pub(crate) fn rooms(&self) -> usize {
         (self.users / 100).clamp(1, 10)
     }

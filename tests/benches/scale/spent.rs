@@ -1,4 +1,4 @@
-//! Who used the processors: all share this machine, and what one of them takes, the others wait for.
+//! Processor time by process, because all of them share this machine.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use super::home::Home;
 use super::process::Process;
 use super::report::Report;
 
-/// Processor time of everybody, until some moment.
+/// The processor time of all processes at some moment.
 pub(crate) struct Spent(Vec<(String, Process, Duration)>);
 
 impl Spent {
-    /// Until now.
+    /// Measures now.
     ///
     /// # Errors
-    /// One of them does not run.
+    /// A process does not run.
     pub(crate) fn from_now(home: &Home) -> anyhow::Result<Self> {
         let all = home.everybody()?.into_iter();
         let all = all.map(|(name, process)| {
@@ -23,10 +23,10 @@ impl Spent {
         all.collect::<anyhow::Result<_>>().map(Self)
     }
 
-    /// What each has used since, as a share of one processor over this time.
+    /// The usage of each process since then, as a share of one processor.
     ///
     /// # Errors
-    /// One of them has ended.
+    /// A process has ended.
     pub(crate) fn tell(&self, report: &mut Report, time: Duration) -> anyhow::Result<()> {
         for (name, process, until) in &self.0 {
             let used = process.cpu()?.saturating_sub(*until);

@@ -1,4 +1,4 @@
-//! A broker starts where there are many identities already.
+//! The start of a broker with many existing identities.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::{google, mebibytes};
 const BROKER: &str = "system:serviceaccount:namesake-system:namesake-broker";
 const LIMIT: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(20);
-/// Who uses less processor time than this in that time rests.
+/// A process that uses less processor time than this in that interval is idle.
 const REST: Duration = Duration::from_secs(5);
 const RESTS: Duration = Duration::from_millis(30);
 const MINUTE: usize = 60;
@@ -30,10 +30,10 @@ const READY_SECONDS: f64 = 10.0;
 const RESIDENT_MEBIBYTES: f64 = 300.0;
 const SHARE_OF_READS: f64 = 0.1;
 
-/// Makes them while no broker runs.
+/// Creates the identities while no broker runs.
 ///
 /// # Errors
-/// The first step that fails.
+/// A step fails.
 pub(crate) async fn fill(home: &Home, size: &Size) -> anyhow::Result<()> {
     home.broker_ends().await?;
     let started = Instant::now();
@@ -54,7 +54,7 @@ pub(crate) async fn fill(home: &Home, size: &Size) -> anyhow::Result<()> {
     settle(home).await
 }
 
-/// Waits until the webhook, which watches them too, has nothing more to read: in a cluster they were not made a second ago.
+/// Waits until the webhook, which watches identities too, has processed all of them, because in a real cluster they are not new.
 async fn settle(home: &Home) -> anyhow::Result<()> {
     let (webhook, started) = (home.webhook()?, Instant::now());
     let mut before = webhook.cpu()?;
@@ -70,7 +70,7 @@ async fn settle(home: &Home) -> anyhow::Result<()> {
     bail!("the webhook still reads identities after {LIMIT:?}")
 }
 
-/// Starts the broker and watches it.
+/// Starts the broker and measures it.
 ///
 /// # Errors
 /// It does not start.
@@ -113,7 +113,7 @@ pub(crate) async fn measure(
     Ok(process)
 }
 
-/// Reads of IAM in each second since the start, and the most memory.
+/// The IAM reads in each second since the start, and the peak memory.
 async fn watch(
     home: &Home,
     size: &Size,
@@ -175,7 +175,7 @@ fn costs(
 }
 
 async fn wait_until_ready(url: &str) -> anyhow::Result<()> {
-    // As a kubelet asks: whether it is ready, not who it is.
+    // Like a kubelet: without a check of the certificate.
     let kubelet = reqwest::Client::builder()
         .danger_accept_invalid_certs(true)
         .no_proxy()

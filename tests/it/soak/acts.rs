@@ -1,4 +1,4 @@
-//! The acts of a soak, done.
+//! Performs the actions of a soak test.
 
 use std::{
     collections::BTreeSet,
@@ -34,30 +34,30 @@ use super::{
     watch::Watch,
 };
 
-/// Who has which Job, by the name of the person.
+/// The label with the person's name on their Jobs.
 const OF: &str = "soak.example/of";
-/// Longer than an identity of the class `brief` may be unused, in seconds.
+/// Longer than the idle time of the class `brief`, in seconds.
 const IDLE: i64 = 61;
-/// Writes in a burst of conflicts.
+/// The number of writes in a burst of conflicts.
 const TOUCHES: usize = 20;
 
-/// Everything that the acts act on.
+/// Everything that the actions use.
 pub(super) struct World {
     pub(super) ns: TestNamespace,
-    /// The brokers' clock.
+    /// The offset of the brokers' clock.
     ahead: Arc<AtomicI64>,
     pub(super) watch: Watch,
     pub(super) admin: Person,
-    /// Holds the broker's account: nobody else gets past the policies.
+    /// The broker's service account, because the policies allow nobody else to write managed objects.
     pub(super) broker: Person,
     pub(super) collector: Person,
     pub(super) book: Book,
     pub(super) second: Option<Program>,
-    /// Whether the broker has ever been without its rights.
+    /// Whether the broker ever lacked its rights at Google.
     pub(super) was_denied: bool,
-    /// What was made in another stack's name, here and at Google: as many of each.
+    /// The number of service accounts, and of GSAs, with another stack's mark.
     pub(super) aliens: usize,
-    /// Policies of accounts that somebody deleted at Google.
+    /// The policies of GSAs that were deleted at Google.
     pub(super) deleted: BTreeSet<String>,
 }
 
@@ -78,7 +78,7 @@ impl World {
         })
     }
 
-    /// Does one act; answers how it went. What a person is refused is no fault of the soak.
+    /// Performs an action, and returns its outcome. A refusal of a person's request is not an error.
     ///
     /// # Errors
     /// A part of the stack does not start again.
@@ -92,7 +92,7 @@ impl World {
             }
             Act::Suspended { who } => self.suspend(*who, json!(true)).await,
             Act::Resumed { who } => self.suspend(*who, json!(null)).await,
-            Act::EditsIdentity { who } => self.edits_identity(*who).await,
+            Act::EditsIdentity { who } => self.edit_identity(*who).await,
             Act::DeletesIdentity { who } => {
                 let all: Api<Identity> = self.admin.all();
                 all.delete(&self.name(*who), &DeleteParams::default())
@@ -112,9 +112,9 @@ impl World {
                     .await
                     .map(drop)
             }
-            Act::Touches => self.touches().await,
+            Act::Touches => self.touch_identities().await,
             Act::TimePasses => {
-                self.time_passes();
+                self.advance_clock();
                 Ok(())
             }
             other => return self.at_large(other).await.map(|()| "done".to_owned()),
@@ -128,7 +128,7 @@ impl World {
             Act::Fails(fault) => self.plan_fault(*fault)?,
             Act::Calm => stack.google().state().clear_faults(),
             Act::Believes { after, readers } => self.trust_cluster(*after, *readers)?,
-            Act::AtGoogle(meddling, who) => self.meddles(*meddling, *who).await,
+            Act::AtGoogle(meddling, who) => self.change_at_google(*meddling, *who).await,
             Act::Orphans { n } => self.orphans(*n).await?,
             Act::KillsBroker { second: false } => {
                 stack.kill_broker().await;
@@ -150,7 +150,7 @@ impl World {
                     before.stop().await;
                 }
             }
-            Act::StealsLease => self.steals().await?,
+            Act::StealsLease => self.steal_lease().await?,
             Act::RestartsWebhook => {
                 stack.kill_webhook().await;
                 stack.start_webhook().await?;
@@ -165,13 +165,13 @@ impl World {
         Ok(())
     }
 
-    /// Whatever nobody uses has not been used for longer than its class allows.
-    pub(super) fn time_passes(&self) {
+    /// Advances the brokers' clock, so that unused identities exceed the idle time of their class.
+    pub(super) fn advance_clock(&self) {
         self.ahead.fetch_add(IDLE, Ordering::Relaxed);
     }
 
-    /// Nobody uses a class any more.
-    pub(super) async fn class_ends(&self, class: Class) -> kube::Result<()> {
+    /// Deletes all Jobs of a class.
+    pub(super) async fn delete_pods_of(&self, class: Class) -> kube::Result<()> {
         let jobs: Api<Job> = self.admin.all();
         let of = ListParams::default().labels(&format!("class={}", class.name()));
         jobs.delete_collection(&DeleteParams::background(), &of)
@@ -179,7 +179,7 @@ impl World {
             .map(drop)
     }
 
-    /// The name of somebody's identity of the class that most things happen to.
+    /// The name of a person's identity of the class `research`.
     pub(super) fn name(&self, who: usize) -> String {
         self.ns.name_in(Class::Research.name(), &person(who))
     }
@@ -209,7 +209,7 @@ impl World {
             .map(drop)
     }
 
-    async fn edits_identity(&self, who: usize) -> kube::Result<()> {
+    async fn edit_identity(&self, who: usize) -> kube::Result<()> {
         let nonsense = json!({"spec": {
             "grants": [{"role": "roles/owner", "project": "acme-identities"}],
             "googleServiceAccount": "root@acme-identities.iam.gserviceaccount.com",
@@ -220,7 +220,7 @@ impl World {
             .map(drop)
     }
 
-    async fn touches(&self) -> kube::Result<()> {
+    async fn touch_identities(&self) -> kube::Result<()> {
         let all: Api<Identity> = self.admin.all();
         let names = all.list_metadata(&ListParams::default()).await?.items;
         for n in 0..TOUCHES {
@@ -263,7 +263,7 @@ impl World {
         })
     }
 
-    async fn meddles(&mut self, meddling: Meddling, who: usize) {
+    async fn change_at_google(&mut self, meddling: Meddling, who: usize) {
         let gsa = email(&self.name(who));
         if meddling == Meddling::Deletes {
             let policy = self.ns.stack.google().policy_of(&self.name(who));
@@ -285,7 +285,7 @@ impl World {
             .await;
     }
 
-    /// What nobody wants: an account here and one at Google with our mark; and what only looks like it, which must stay.
+    /// Creates orphans: a service account and a GSA with our mark, and similar ones that must stay.
     async fn orphans(&mut self, n: usize) -> Result<()> {
         let google = self.ns.stack.google();
         let of = |what: &str| self.ns.name_for(&format!("{what}{n}@acme.com"));
@@ -302,7 +302,7 @@ impl World {
         Ok(())
     }
 
-    async fn steals(&self) -> Result<()> {
+    async fn steal_lease(&self) -> Result<()> {
         let leases: Api<Lease> = Api::namespaced(self.admin.client().clone(), SYSTEM_NAMESPACE);
         let theft = json!({"spec": {"holderIdentity": "thief", "leaseDurationSeconds": 2}});
         let _ = leases
@@ -316,7 +316,7 @@ fn lost(error: anyhow::Error) -> kube::Error {
     kube::Error::Service(error.into())
 }
 
-/// The first words of a refusal.
+/// The beginning of a refusal.
 fn short(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => {

@@ -1,12 +1,12 @@
-//! The rules of a soak, as its book has them, and who is who.
+//! The rules of a soak test as a model, and its people.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::plan::{Book, Class, PEOPLE};
 
-/// Whom the rules pin, when they do.
+/// The person for whom the rules pin a GSA, at times.
 pub(super) const PINNED: usize = 0;
-/// The account that is theirs then.
+/// The pinned GSA.
 pub(super) const PINNED_ACCOUNT: &str = "soak-pinned";
 
 /// A person's name.
@@ -14,7 +14,7 @@ pub(super) fn person(who: usize) -> String {
     format!("soak{who}@acme.com")
 }
 
-/// Everybody.
+/// All people.
 pub(super) fn people() -> impl Iterator<Item = usize> {
     0..PEOPLE
 }

@@ -1,4 +1,4 @@
-//! What must be so when the faults have stopped: compared with what Google has, whatever the Identities say.
+//! The expected state after the faults, compared with the state of Google.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::{
     watch::is_gated,
 };
 
-/// Reasons with which a pod may be ended: an admin, the rules or Google really said so.
+/// The reasons for which a pod may fail: an admin, the rules or Google really refused.
 const TRUE_REASONS: [&str; 7] = [
     "Suspended",
     "Offboarding",
@@ -27,7 +27,7 @@ const TRUE_REASONS: [&str; 7] = [
     "DeadlineExceeded",
 ];
 
-/// How an identity has to end.
+/// The expected state of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Works,
@@ -35,7 +35,7 @@ pub(super) enum Wanted {
     Gone,
 }
 
-/// By the book, and by whether its user has left before.
+/// The expected state by the rules, and by whether its user was offboarded before.
 pub(super) fn wanted(identity: &Identity, book: &Book) -> Wanted {
     let of = |list: &BTreeSet<usize>| list.iter().any(|who| person(*who) == identity.spec.user);
     let left = matches!(identity.phase(), Phase::Offboarding | Phase::Gone);
@@ -48,7 +48,7 @@ pub(super) fn wanted(identity: &Identity, book: &Book) -> Wanted {
     }
 }
 
-/// The roles that an identity has to have, by the book.
+/// The roles that an identity must have, by the rules.
 fn roles(
     ns: &TestNamespace,
     book: &Book,
@@ -81,7 +81,7 @@ fn roles(
     Ok(roles)
 }
 
-/// What an identity that impersonates this account is granted, by the book.
+/// The grants of an identity that impersonates this GSA, by the rules.
 fn grants(book: &Book, name: &str, id: &str) -> Vec<Role> {
     let member = format!("serviceAccount:{}", email(id));
     let bucket = "projects/_/buckets/acme-mf";
@@ -102,23 +102,23 @@ fn grants(book: &Book, name: &str, id: &str) -> Vec<Role> {
     grants
 }
 
-/// What Google has to have, by the Identities and the book.
+/// The expected state of Google, by the Identities and the rules.
 #[derive(Default)]
 struct Expected {
     accounts: BTreeSet<String>,
-    /// Accounts of identities that rest: disabled, if they are there.
+    /// The GSAs of suspended identities: disabled, if they exist.
     may_rest: BTreeSet<String>,
     roles: BTreeSet<Role>,
-    /// Of identities that rest: what of their grants changed meanwhile follows when they are back.
+    /// The roles of suspended identities; changes of their grants are applied when they return.
     may_be: BTreeSet<Role>,
 }
 
 impl World {
-    /// Everything is as it should be, once.
+    /// Checks that everything is consistent.
     ///
     /// # Errors
-    /// What is not.
-    pub(super) async fn is_settled(&self) -> Result<()> {
+    /// Something is not.
+    pub(super) async fn check_consistent(&self) -> Result<()> {
         let all: kube::Api<ServiceAccount> = self.admin.all();
         let accounts = all.list(&ListParams::default()).await?.items;
         let of = |identity: Identity| {
@@ -139,10 +139,10 @@ impl World {
         let found = found(&self.ns, &identities, &self.deleted);
         let resting = found.accounts.intersection(&expected.may_rest);
         let resting: BTreeSet<_> = resting.cloned().collect();
-        same("disabled accounts", &found.disabled, &resting)?;
+        check_same("disabled accounts", &found.disabled, &resting)?;
         let serving = found.accounts.difference(&resting).cloned().collect();
-        same("accounts at Google", &serving, &expected.accounts)?;
-        // Who deletes the account of one that rests leaves its grants as Google then shows them.
+        check_same("accounts at Google", &serving, &expected.accounts)?;
+        // If somebody deletes the GSA of a suspended identity, its grants stay, in the form that Google then shows.
         let rests = |member: &str| {
             let mut resting = expected.may_rest.iter();
             member.starts_with("deleted:") && resting.any(|gsa| member.contains(gsa))
@@ -155,11 +155,11 @@ impl World {
         ensure!(odd.is_empty(), "roles of nobody: {odd:#?}");
         let missing: Vec<_> = expected.roles.difference(&found.roles).collect();
         ensure!(missing.is_empty(), "missing roles: {missing:#?}");
-        self.accounts_are_right(&identities, &accounts)?;
-        self.no_pod_is_stuck().await
+        self.check_accounts(&identities, &accounts)?;
+        self.check_no_pod_is_stuck().await
     }
 
-    /// Checks one Identity, and says what that makes of Google.
+    /// Checks one Identity, and adds its expected resources at Google.
     async fn expect(
         &self,
         identity: &Identity,
@@ -179,7 +179,7 @@ impl World {
         if wanted == Wanted::Rests {
             ensure!(identity.phase() == Phase::Suspended, "should rest");
             ensure!(!identity.is_ready(), "rests and is ready");
-            // Nobody needs it while it rests: who takes it away altogether takes nothing from anybody.
+            // A suspended identity needs no GSA, so it does not matter if somebody deletes it.
             expected.may_rest.extend(gsa);
             let mut wide = self.book.clone();
             wide.wider = true;
@@ -198,8 +198,8 @@ impl World {
         Ok(())
     }
 
-    /// No service account without an Identity, but the aliens, which are left alone.
-    fn accounts_are_right(
+    /// Checks that each service account has an Identity, except those of another stack, which stay.
+    fn check_accounts(
         &self,
         identities: &[(Identity, Option<ServiceAccount>)],
         accounts: &[ServiceAccount],
@@ -258,7 +258,7 @@ impl World {
         Ok(())
     }
 
-    async fn no_pod_is_stuck(&self) -> Result<()> {
+    async fn check_no_pod_is_stuck(&self) -> Result<()> {
         for pod in self.ns.pods().await? {
             let phase = pod
                 .status
@@ -281,11 +281,11 @@ impl World {
         Ok(())
     }
 
-    /// What must never have been.
+    /// Checks what must never have happened.
     ///
     /// # Errors
-    /// What was.
-    pub(super) fn nothing_was_wrong(&self) -> Result<()> {
+    /// It happened.
+    pub(super) fn check_history(&self) -> Result<()> {
         let ledger = self.watch.ledger();
         ensure!(
             ledger.early.is_empty(),
@@ -309,7 +309,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether somebody may have a pod in the end, by what the Identity says and the rules.
+    /// Whether a person may have a pod at the end, by their Identity and the rules.
     pub(super) async fn serves(&self, who: usize, class: Class) -> Result<bool> {
         let name = self.ns.name_in(class.name(), &person(who));
         let all: kube::Api<Identity> = self.admin.all();
@@ -318,8 +318,8 @@ impl World {
         Ok(serves && !self.book.offboarded.contains(&who))
     }
 
-    /// Who may have no pods any more loses what they had.
-    pub(super) async fn leavers_end(&self) -> Result<()> {
+    /// Checks that people who may have no pods lose those they had.
+    pub(super) async fn check_offboarded(&self) -> Result<()> {
         for who in people() {
             if !self.serves(who, Class::Research).await? || !self.serves(who, Class::Notes).await? {
                 self.ends(who).await?;
@@ -329,7 +329,7 @@ impl World {
     }
 }
 
-fn same(what: &str, found: &BTreeSet<String>, expected: &BTreeSet<String>) -> Result<()> {
+fn check_same(what: &str, found: &BTreeSet<String>, expected: &BTreeSet<String>) -> Result<()> {
     let more: Vec<_> = found.difference(expected).collect();
     let less: Vec<_> = expected.difference(found).collect();
     ensure!(

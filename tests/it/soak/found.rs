@@ -1,4 +1,4 @@
-//! What Google has of a namespace, as the emulator lists it.
+//! The resources of a namespace at Google, from the emulator's listing.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +7,17 @@ use kube::ResourceExt;
 use namesake_api::Identity;
 use namesake_tests::namespace::TestNamespace;
 
-/// Who has which role on what.
+/// A member, a role and a resource.
 pub(super) type Role = (String, String, String);
 
-/// What Google has of this namespace: accounts with our mark, and every role of an identity here.
+/// The resources of this namespace at Google: GSAs with our mark, and every role of its identities.
 pub(super) struct Found {
     pub(super) accounts: BTreeSet<String>,
     pub(super) disabled: BTreeSet<String>,
     pub(super) roles: BTreeSet<Role>,
 }
 
-/// `deleted`: policies of accounts that somebody else than the broker deleted.
+/// `deleted`: the policies of GSAs that somebody other than the broker deleted.
 pub(super) fn found(
     ns: &TestNamespace,
     identities: &[(Identity, Option<ServiceAccount>)],
@@ -61,7 +61,7 @@ pub(super) fn found(
         "serviceaccount.uid".to_owned(),
     ]);
     for (resource, policy) in listing["policies"].as_object().into_iter().flatten() {
-        // Somebody deleted it with all it had: nobody acts as it, nor can its policy be changed.
+        // Somebody deleted the GSA: nobody can act as it or change its policy.
         let id = resource.rsplit('/').next().unwrap_or_default();
         if gone.contains(id) && deleted.contains(resource) {
             continue;

@@ -1,4 +1,4 @@
-//! What the watches have shown, and when: enough to say whether a pod was released early.
+//! A record of what the watches have shown, and when, to decide whether a pod was released too early.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,12 +8,12 @@ use std::{
 use kube::ResourceExt;
 use namesake_api::{Identity, IdentitySpec, conditions, names::READY};
 
-/// A proof may be so old when it is written down and seen.
+/// The maximum age of a verification when it is recorded and seen.
 const PROOF: Duration = Duration::from_secs(3);
-/// Our watch, and the broker's, may be so far behind when an identity stops to work.
+/// The maximum delay of our watch and of the broker's when an identity stops working.
 const BEHIND: Duration = Duration::from_secs(5);
 
-/// An Identity as it was.
+/// A recorded version of an Identity.
 #[derive(Debug, Clone)]
 pub(super) struct Version {
     pub(super) version: u64,
@@ -23,42 +23,42 @@ pub(super) struct Version {
     uid: Option<String>,
 }
 
-/// Why a pod may have been released although its identity did not work at that moment.
+/// The judgement about a pod that was released while its identity did not work.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// It was never proven, or something else than these.
+    /// It was released too early: its identity was never verified, or none of the excuses applies.
     Early,
-    /// Somebody broke it at Google after it was proven.
+    /// Somebody broke the identity at Google after its verification.
     Broken,
-    /// Google was told to believe more slowly a moment before.
+    /// The propagation delay at Google was increased a moment before.
     Weather,
-    /// It stopped to serve, or became another, at the same moment.
+    /// The identity was suspended or changed at the same moment.
     Crossed,
-    /// Our watch was cut: what it was like then was not seen.
+    /// Our watch was interrupted, so its state at that time is not known.
     Unseen,
 }
 
-/// Everything that was seen.
+/// Everything that the watches have shown.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     versions: HashMap<String, Vec<Version>>,
     broken: HashMap<String, Instant>,
-    /// Whether the watch of Identities is cut.
+    /// Whether the watch of Identities is interrupted.
     cut: bool,
-    /// The newest version that was seen; when the watch began anew; and between which versions it has shown nothing.
+    /// The newest version seen; the version at which the watch restarted; and the ranges of versions without events.
     top: u64,
     anew: Option<u64>,
     gaps: Vec<(u64, u64)>,
-    /// When Google was told to believe more slowly, and how slowly.
+    /// The times at which the propagation delay at Google was increased, and the delays.
     pub(super) weather: Option<(Instant, Duration)>,
-    /// UIDs of pods that were seen with or without our gate.
+    /// The UIDs of pods that were seen with and without our gate.
     pub(super) gated: HashSet<String>,
     pub(super) released: HashSet<String>,
     pub(super) working: usize,
     pub(super) excused: usize,
-    /// What must not be.
+    /// Pods that were released too early.
     pub(super) early: Vec<String>,
-    /// Name and message of the pods that were ended.
+    /// The names and messages of failed pods.
     pub(super) ended: HashMap<String, String>,
 }
 
@@ -78,23 +78,23 @@ impl Ledger {
             .push(version);
     }
 
-    /// The watch of Identities shows nothing for now.
+    /// Records that the watch of Identities is interrupted.
     pub(super) fn is_cut(&mut self) {
         self.cut = true;
     }
 
-    /// It goes on where it was cut, and has missed nothing.
+    /// Records that it resumed without missing events.
     pub(super) fn resume(&mut self) {
         self.cut = false;
     }
 
-    /// It begins anew: what is there now, and not what was meanwhile.
+    /// Records that it restarts with a list, so events may be missing.
     pub(super) fn begins_anew(&mut self) {
         self.cut = true;
         self.anew.get_or_insert(self.top);
     }
 
-    /// It has shown all that is there.
+    /// Records that the list is complete.
     pub(super) fn is_whole(&mut self) {
         self.cut = false;
         if let Some(from) = self.anew.take() {
@@ -113,7 +113,7 @@ impl Ledger {
             .max_by_key(|v| v.version)
     }
 
-    /// Says what is to be thought of a release at `version`, of a pod whose identity did not work at `at`.
+    /// Judges the release at `version` of a pod whose identity did not work at `at`.
     pub(super) fn judge(&self, name: &str, version: u64, at: Instant) -> Judgement {
         let unseen = |(from, to): &(u64, u64)| *from < version && version <= *to;
         if self.cut || self.gaps.iter().any(unseen) {
@@ -152,7 +152,7 @@ impl Ledger {
     }
 }
 
-/// Whether an Identity says that it works as it is now, and not as it was before an edit.
+/// Whether an Identity is ready in its current generation.
 fn is_ready(identity: &Identity) -> bool {
     let status = identity.status.as_ref();
     let ready = status.and_then(|status| conditions::get(&status.conditions, READY));
@@ -162,7 +162,7 @@ fn is_ready(identity: &Identity) -> bool {
         })
 }
 
-/// A resourceVersion as a number: they only grow within a cluster.
+/// A resourceVersion as a number; within a cluster they only increase.
 pub(super) fn version(text: Option<String>) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }

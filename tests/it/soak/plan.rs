@@ -1,30 +1,30 @@
-//! What happens in a soak, and when: pure, and the same for the same seed and length.
+//! The plan of a soak test: which actions happen when. It is a pure function of the seed.
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use namesake_tests::random::Random;
 
-/// So many people come and go.
+/// The number of people.
 pub(super) const PEOPLE: usize = 6;
-/// Longest pause between two acts.
+/// The longest pause between two actions.
 const PAUSE: usize = 900;
-/// Acts for which a planned failure at Google lasts, at most.
+/// The maximum number of actions for which a planned fault at Google lasts.
 const STORM: usize = 8;
-/// Jobs of one person that are there at the same time, at most.
+/// The maximum number of concurrent Jobs of a person.
 const JOBS: usize = 4;
 
-/// What an identity is for.
+/// The classes of identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
-    /// An account of its own, and a folder.
+    /// With a GSA and a folder.
     Research,
-    /// No account: the service account itself has a folder.
+    /// Without a GSA: the Kubernetes service account has a folder.
     Notes,
-    /// An account of its own, for as long as somebody uses it.
+    /// With a GSA, and deleted when idle.
     Brief,
 }
 
-/// Where somebody is in the rules.
+/// The place of a person in the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Book {
     pub(super) offboarded: BTreeSet<usize>,
@@ -34,33 +34,33 @@ pub(super) struct Book {
     pub(super) without_notes: bool,
 }
 
-/// What goes wrong at Google.
+/// A fault at Google.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Writes fail so often with this status, applied or not.
+    /// Writes fail a number of times with this status, applied or not.
     Status { code: u16, applied: bool },
-    /// Connections are cut, applied or not.
+    /// Connections are closed, with the write applied or not.
     Cut { applied: bool },
-    /// The broker has lost its rights.
+    /// The broker has no rights.
     NoPermission,
-    /// Nobody gets tokens.
+    /// No tokens are issued.
     NoTokens,
-    /// Every answer takes a while.
+    /// Every response is delayed.
     Slow,
 }
 
-/// What somebody does at Google, past us.
+/// A change at Google without Namesake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meddling {
-    /// The policy of the account is emptied.
+    /// The policy of the GSA is emptied.
     Unbinds,
-    /// Somebody else gets a role on the account.
+    /// Somebody else gets a role on the GSA.
     LetsIn,
     Disables,
     Deletes,
 }
 
-/// One thing that happens.
+/// An action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Comes {
@@ -80,13 +80,13 @@ pub(super) enum Act {
     },
     Fails(Fault),
     Calm,
-    /// Google believes policies after so many milliseconds, with so many readers.
+    /// Google propagates policies after a number of milliseconds, with a number of readers.
     Believes {
         after: u64,
         readers: u32,
     },
     AtGoogle(Meddling, usize),
-    /// An admin writes nonsense into an Identity.
+    /// An admin writes invalid values into an Identity.
     EditsIdentity {
         who: usize,
     },
@@ -99,7 +99,7 @@ pub(super) enum Act {
     EditsAccount {
         who: usize,
     },
-    /// Somebody writes to every Identity again and again.
+    /// Somebody writes to every Identity repeatedly.
     Touches,
     Orphans {
         n: usize,
@@ -113,11 +113,11 @@ pub(super) enum Act {
     StealsLease,
     RestartsWebhook,
     RestartsApiServer,
-    /// So much of it that what nobody uses is idle.
+    /// Enough time passes that unused identities are idle.
     TimePasses,
 }
 
-/// An act, and the pause before it.
+/// An action, and the pause before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) pause: Duration,
@@ -130,7 +130,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// An endless sequence of steps; the run ends it.
+/// An endless sequence of steps.
 pub(super) struct Plan {
     random: Random,
     book: Book,
@@ -215,12 +215,12 @@ impl Plan {
                 book.offboarded.insert(who);
             }
             2..5 => {
-                // Whoever has left longest comes back.
+                // The person who was offboarded first comes back.
                 let back = book.offboarded.pop_first().unwrap_or(who);
                 book.returned.insert(back);
             }
             5 => {
-                // Off both lists: whoever left before stays away.
+                // Removed from both lists: a person who was offboarded stays away.
                 book.offboarded.remove(&who);
                 book.returned.remove(&who);
             }

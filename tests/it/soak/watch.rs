@@ -1,4 +1,4 @@
-//! Looks at each pod the moment its gate comes off, and asks Google whether its identity works.
+//! Watches pods, and checks at Google that an identity works as soon as the gate of its pod is removed.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,10 +20,10 @@ use namesake_tests::namespace::{TestNamespace, account_of};
 
 use super::ledger::{Judgement, Ledger, version};
 
-/// So far may the watch of Identities be behind that of pods.
+/// The maximum delay of the watch of Identities behind the watch of pods.
 const BEHIND: Duration = Duration::from_secs(2);
 
-/// The ledger, and the tasks that fill it until they are dropped.
+/// The ledger, and the tasks that fill it; dropping this stops them.
 pub(super) struct Watch {
     ledger: Arc<Mutex<Ledger>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -126,7 +126,7 @@ async fn saw(ns: &TestNamespace, pod: Pod, uid: String, ledger: &Arc<Mutex<Ledge
     });
 }
 
-/// Whether the identity works as it was when the pod was released, or as it is now.
+/// Whether the identity works, as it was when the pod was released or as it is now.
 async fn works(
     ns: &TestNamespace,
     name: &str,
