@@ -85,7 +85,7 @@ enum Act {
 
 /// Tries one property: after each act the namespace checks that nothing runs as somebody who did not ask for it.
 macro_rules! holds_for {
-    ($($name:ident: $cases:literal of $acts:expr, after $first:expr;)+) => {$(
+    ($(#[test] fn $name:ident() for $cases:literal of $acts:expr, after $first:expr;)+) => {$(
         proptest! {
             #![proptest_config(ProptestConfig {
                 cases: $cases, failure_persistence: None, ..ProptestConfig::default()
@@ -104,11 +104,16 @@ macro_rules! holds_for {
 }
 
 holds_for! {
-    a_pod_runs_as_whoever_asked_for_what_it_runs_or_not_at_all: 100 of acts(), after &[];
-    a_flow_runs_as_whoever_deployed_what_it_runs: 200 of of_a_flow(), after &FLOW;
-    the_outcome_of_a_pod_counts_only_for_a_job_of_its_own_user: 200 of of_orphans(), after &[];
-    a_stamp_is_valid_only_for_what_it_was_signed_for_and_in_its_own_epoch: 200 of of_stamps(), after &[];
-    argo_takes_a_pod_only_for_one_of_the_workflow_that_it_runs_for: 200 of of_workflows(), after &[];
+    #[test]
+    fn a_pod_runs_as_whoever_asked_for_what_it_runs_or_not_at_all() for 100 of acts(), after &[];
+    #[test]
+    fn a_flow_runs_as_whoever_deployed_what_it_runs() for 200 of of_a_flow(), after &FLOW;
+    #[test]
+    fn the_outcome_of_a_pod_counts_only_for_a_job_of_its_own_user() for 200 of of_orphans(), after &[];
+    #[test]
+    fn a_stamp_is_valid_only_for_what_it_was_signed_for_and_in_its_own_epoch() for 200 of of_stamps(), after &[];
+    #[test]
+    fn argo_takes_a_pod_only_for_one_of_the_workflow_that_it_runs_for() for 200 of of_workflows(), after &[];
 }
 
 /// Alice deploys a template, and bob starts a Workflow that runs it.
