@@ -1,10 +1,16 @@
 //! What remains to be done for an identity: `plan(desired, observed)`, pure. The controller makes the first change of the list,
 //! writes down the outcome, and plans again: so every step is bounded and repeatable, and a restart forgets nothing.
 
+pub mod change;
+pub mod observed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use namesake_api::{Grant, IdentitySpec, Mode};
 use namesake_gcp::Resource;
+
+use self::change::Change;
+use self::observed::{GoogleAccountState, Observed, ServiceAccountState};
 
 /// Consecutive reads that must show a new GSA before it is bound: a single read may be answered by a replica that is ahead.
 pub const SIGHTINGS: u32 = 3;
@@ -90,158 +96,6 @@ pub(crate) fn resource(grant: &Grant) -> Option<Resource> {
         (Some(id), None, None, None) => Some(Resource::Project { id }),
         (None, None, None, Some(email)) => Some(Resource::ServiceAccount { email }),
         _ => None,
-    }
-}
-
-/// The KSA as it was observed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServiceAccountState {
-    /// It does not exist.
-    Absent,
-    /// It is ours, and something on it was changed.
-    Drifted,
-    /// It is ours and as it should be, except that it has no owner yet.
-    Unowned,
-    /// It is ours and as it should be.
-    Right,
-}
-
-/// The GSA as far as it was observed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GoogleAccountState {
-    /// Not read yet.
-    Unknown,
-    /// It exists and is ours; this many consecutive reads have shown it.
-    Found(u32),
-    /// It shows up everywhere.
-    Visible,
-}
-
-/// What is known about an identity: from the cluster, from its status, from the steps done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
-    /// The KSA.
-    pub service_account: ServiceAccountState,
-    /// Whether the status has a KSA, whether it exists or not.
-    pub account_recorded: bool,
-    /// The GSA.
-    pub google_account: GoogleAccountState,
-    /// Whether the KSA may act as the GSA.
-    pub bound: bool,
-    /// Resources whose policies have the roles.
-    pub granted: BTreeSet<Resource>,
-    /// Consecutive proofs so far.
-    pub proofs: u32,
-    /// Whether it was proven to work.
-    pub verified: bool,
-    /// Whether that is still known: no drift check is under way, or its proof succeeded.
-    pub confirmed: bool,
-    /// Whether everything that is to be written is recorded.
-    pub recorded: bool,
-    /// Whether something is recorded that is not wanted any more.
-    pub stale: bool,
-    /// Whether the status has a GSA of its own, which mode direct does not need.
-    pub has_google_account: bool,
-    /// How far it is removed.
-    pub teardown: Teardown,
-}
-
-/// How far an identity is removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Teardown {
-    /// Nobody acts as it.
-    pub unbound: bool,
-    /// Its GSA is disabled.
-    pub disabled: bool,
-    /// Every replica of the webhook knows, and its last pod is gone.
-    pub drained: bool,
-    /// The grants are revoked.
-    pub revoked: bool,
-    /// Its GSA is deleted.
-    pub deleted: bool,
-}
-
-/// One bounded step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Create the KSA.
-    CreateServiceAccount,
-    /// Restore what was changed on the KSA.
-    RepairServiceAccount,
-    /// Make the Identity the owner of the KSA that was created together with it.
-    SetServiceAccountOwner,
-    /// Find the GSA; enable, undelete or create it if needed.
-    EnsureGoogleAccount,
-    /// Read the GSA once more, to see whether Google shows it everywhere.
-    ConfirmGoogleAccount,
-    /// Let the KSA act as the GSA.
-    Bind,
-    /// Grant the roles on one resource.
-    Grant(Resource),
-    /// Record in the status what is about to be written at Google.
-    Record,
-    /// Revoke what is recorded and not wanted any more.
-    Revoke,
-    /// Delete the GSA.
-    DeleteGoogleAccount,
-    /// Act as a pod once: token, exchange, impersonation, permissions.
-    Prove,
-    /// The same for an identity that worked: what else may refuse it than binding and grants shows in no policy.
-    ProveAgain,
-    /// Let nobody act as the identity.
-    Unbind,
-    /// Disable the GSA.
-    DisableGoogleAccount,
-    /// Check that every replica of the webhook knows that it gets no more pods, and that the last pod is gone.
-    Drain,
-    /// Delete the KSA and its RoleBindings.
-    DeleteServiceAccount,
-    /// Delete the Identity; its finalizer deletes the rest before that.
-    DeleteIdentity,
-}
-
-impl Change {
-    /// Its name in metrics and Events.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::CreateServiceAccount => "CreateServiceAccount",
-            Self::RepairServiceAccount => "RepairServiceAccount",
-            Self::SetServiceAccountOwner => "SetServiceAccountOwner",
-            Self::EnsureGoogleAccount => "EnsureGoogleAccount",
-            Self::ConfirmGoogleAccount => "ConfirmGoogleAccount",
-            Self::Bind => "Bind",
-            Self::Grant(_) => "Grant",
-            Self::Record => "Record",
-            Self::Revoke => "Revoke",
-            Self::DeleteGoogleAccount => "DeleteGoogleAccount",
-            Self::Prove => "Prove",
-            Self::ProveAgain => "ProveAgain",
-            Self::Unbind => "Unbind",
-            Self::DisableGoogleAccount => "DisableGoogleAccount",
-            Self::Drain => "Drain",
-            Self::DeleteServiceAccount => "DeleteServiceAccount",
-            Self::DeleteIdentity => "DeleteIdentity",
-        }
-    }
-
-    /// Whether it changes the cluster only, and so never waits for Google.
-    #[must_use]
-    pub const fn is_in_cluster(&self) -> bool {
-        matches!(
-            self,
-            Self::CreateServiceAccount
-                | Self::RepairServiceAccount
-                | Self::SetServiceAccountOwner
-                | Self::DeleteServiceAccount
-                | Self::DeleteIdentity
-        )
-    }
-
-    /// Whether it calls Google.
-    #[must_use]
-    pub const fn is_at_google(&self) -> bool {
-        !self.is_in_cluster() && !matches!(self, Self::Record | Self::Drain)
     }
 }
 

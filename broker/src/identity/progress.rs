@@ -4,7 +4,8 @@ use namesake_api::names::{BINDING_READY, GOOGLE_ACCOUNT_READY, SERVICE_ACCOUNT_R
 use namesake_core::Reason;
 
 use crate::identity::finding::{Finding, READY_PARTS};
-use crate::identity::plan::{Change, Goal};
+use crate::identity::plan::Goal;
+use crate::identity::plan::change::Change;
 
 /// Findings for an identity with these changes remaining until it reaches `goal`.
 #[must_use]

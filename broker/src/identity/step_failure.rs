@@ -8,7 +8,7 @@ use namesake_gcp::{Error, Refusal};
 
 use crate::cluster::ensure::EnsureError;
 use crate::identity::finding::Finding;
-use crate::identity::plan::Change;
+use crate::identity::plan::change::Change;
 use crate::identity::progress::condition_of;
 
 /// When a failed step is tried again.

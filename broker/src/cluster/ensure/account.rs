@@ -13,7 +13,8 @@ use crate::cluster::requests::{
     delete_this_object, delete_this_version, is_conflict, is_forbidden, is_not_found,
     namespace_and_name, patch_params,
 };
-use crate::identity::objects::{self, Judgement};
+use crate::identity::objects;
+use crate::identity::objects::judgement::{self, Judgement};
 
 const KIND: &str = "service account";
 
@@ -81,7 +82,7 @@ pub(super) async fn ensure_account(
         };
         let recorded = identity.service_account_uid();
         let is_recorded = recorded.is_some() && recorded == existing.uid().as_deref();
-        match usable(KIND, &existing, objects::judge(&existing, &wanted))? {
+        match usable(KIND, &existing, judgement::judge(&existing, &wanted))? {
             Judgement::Orphaned if !is_recorded => delete_unchanged(client, &existing).await?,
             Judgement::Drifted | Judgement::Unowned | Judgement::Orphaned => {
                 return repair(&api, &existing, &wanted).await.map_err(failed());
@@ -111,7 +112,7 @@ pub async fn set_owner(
         .patch(&identity.name_any(), &patch_params(), &patch)
         .await;
     let owned = owned.map_err(EnsureError::kube(described(identity)))?;
-    let judgement = objects::judge(&owned, &wanted);
+    let judgement = judgement::judge(&owned, &wanted);
     Ok((owned, judgement))
 }
 
@@ -129,7 +130,7 @@ pub async fn delete_if_unowned(client: &Client, identity: &Identity) -> Result<(
     }
     let wanted = wanted(identity)?;
     let is_unowned = |account: &ServiceAccount| {
-        let judgement = objects::judge(account, &wanted);
+        let judgement = judgement::judge(account, &wanted);
         account.owner_references().is_empty()
             && matches!(judgement, Judgement::Unowned | Judgement::Drifted)
     };
@@ -154,7 +155,7 @@ pub(super) async fn delete_if_ours(
     let Some(account) = get(client, identity).await? else {
         return Ok(());
     };
-    match objects::judge(&account, &wanted(identity)?) {
+    match judgement::judge(&account, &wanted(identity)?) {
         Judgement::Leftover | Judgement::Foreign(_) => Ok(()),
         _ => delete(client, &account, &delete_this_object(&account)).await,
     }
@@ -193,7 +194,7 @@ async fn repair(
 ) -> Result<ServiceAccount, kube::Error> {
     let mut annotations = json!(wanted.annotations());
     let unwanted = existing.annotations().keys().filter(|key| {
-        key.starts_with(objects::GKE_ANNOTATIONS) && !wanted.annotations().contains_key(*key)
+        key.starts_with(judgement::GKE_ANNOTATIONS) && !wanted.annotations().contains_key(*key)
     });
     for key in unwanted {
         annotations[key] = json!(null);

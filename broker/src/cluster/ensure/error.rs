@@ -5,7 +5,7 @@ use namesake_api::MarkError;
 use namesake_core::Reason;
 
 use crate::cluster::requests::{is_forbidden, namespace_and_name};
-use crate::identity::objects::Judgement;
+use crate::identity::objects::judgement::Judgement;
 
 /// Why an object of an identity could not be created, changed or deleted.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,8 @@ use namesake_api::{Identity, names};
 use super::create_if_absent;
 use super::error::{EnsureError, usable};
 use crate::cluster::requests::{delete_this_object, is_not_found, namespace_and_name};
-use crate::identity::objects::{self, Judgement};
+use crate::identity::objects;
+use crate::identity::objects::judgement::{self, Judgement};
 
 const KIND: &str = "RoleBinding";
 
@@ -36,7 +37,7 @@ async fn ensure_one(api: &Api<RoleBinding>, wanted: &RoleBinding) -> Result<(), 
         return Ok(());
     }
     let existing = api.get(&wanted.name_any()).await.map_err(failed())?;
-    let judgement = objects::judge_role_binding(&existing, wanted);
+    let judgement = judgement::judge_role_binding(&existing, wanted);
     usable(KIND, &existing, judgement).map(|_| ())
 }
 
@@ -53,7 +54,7 @@ pub(super) async fn delete_all_but(
     let what = format!("a list of the RoleBindings of service account {namespace}/{name}");
     let found = found.map_err(EnsureError::kube(what))?;
     let dropped = found.items.iter().filter(|binding| {
-        !kept.contains(&binding.name_any()) && objects::owns(identity, &binding.metadata)
+        !kept.contains(&binding.name_any()) && judgement::owns(identity, &binding.metadata)
     });
     for binding in dropped {
         let params = delete_this_object(binding);
@@ -78,8 +79,9 @@ pub async fn have_role_bindings(client: &Client, identity: &Identity) -> Result<
         let what = format!("a read of {}", described(&wanted));
         let found = api.get_opt(&wanted.name_any()).await;
         let found = found.map_err(EnsureError::kube(what))?;
-        let is_right = found
-            .is_some_and(|found| objects::judge_role_binding(&found, &wanted) == Judgement::Right);
+        let is_right = found.is_some_and(|found| {
+            judgement::judge_role_binding(&found, &wanted) == Judgement::Right
+        });
         if !is_right {
             return Ok(false);
         }

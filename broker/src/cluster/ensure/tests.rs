@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 
 use super::*;
 use crate::fixtures;
-use crate::identity::objects::Judgement;
+use crate::identity::objects::judgement::{self, Judgement};
 
 const IDENTITIES: &str = "/apis/namesake.dev/v1alpha1/namespaces/research/identities";
 const ACCOUNTS: &str = "/api/v1/namespaces/research/serviceaccounts";
@@ -155,12 +155,12 @@ async fn identity_and_ksa_are_created_at_the_same_time_and_belong_together() {
     assert!(account.owner_references().is_empty());
     let mark = objects::mark(&identity).unwrap();
     let owned = objects::service_account(&identity, &mark);
-    assert_eq!(objects::judge(&account, &owned), Judgement::Unowned);
+    assert_eq!(judgement::judge(&account, &owned), Judgement::Unowned);
     // The controller sets the owner, and the KSA stays the same.
     cluster.meet = None;
     let repaired = ensure_service_account(&cluster.client(), &identity).await;
     let repaired = repaired.unwrap();
-    assert_eq!(objects::judge(&repaired, &owned), Judgement::Right);
+    assert_eq!(judgement::judge(&repaired, &owned), Judgement::Right);
     assert_eq!(repaired.uid(), account.uid());
 }
 
@@ -225,7 +225,7 @@ async fn a_ksa_that_only_looks_like_ours_is_replaced() {
     let forged = cluster.has(ACCOUNTS).remove(0)["metadata"]["uid"].clone();
     let (identity, account) = created(cluster.create_identity().await.unwrap());
     assert_ne!(json!(account.uid()), forged);
-    assert!(objects::owns(&identity, &account.metadata));
+    assert!(judgement::owns(&identity, &account.metadata));
     assert_eq!(cluster.has(ACCOUNTS).len(), 1);
     // A KSA without our mark is a conflict, and stays.
     let cluster = Cluster::default();
@@ -251,7 +251,7 @@ async fn a_recorded_ksa_stays_whatever_its_creation_id() {
         .await
         .unwrap();
     assert_eq!(kept.uid(), account.uid());
-    assert!(objects::owns(&identity, &kept.metadata));
+    assert!(judgement::owns(&identity, &kept.metadata));
 }
 
 #[tokio::test]
@@ -270,7 +270,7 @@ async fn setting_the_owner_returns_the_ksa_to_be_judged() {
     let (mut identity, account) = created(cluster.create_identity().await.unwrap());
     identity.status.get_or_insert_default().service_account_uid = account.uid();
     let (there, judged) = set_owner(&cluster.client(), &identity).await.unwrap();
-    assert!(objects::owns(&identity, &there.metadata));
+    assert!(judgement::owns(&identity, &there.metadata));
     assert_eq!((there.uid(), judged), (account.uid(), Judgement::Right));
     // Kubernetes deletes a KSA with an owner.
     delete_if_unowned(&cluster.client(), &identity)

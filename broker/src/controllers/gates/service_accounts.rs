@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::RwLock;
 
-use crate::identity::objects::{Digest, Judgement, digest, judge_digest};
+use crate::identity::objects::judgement::{Digest, Judgement, digest, judge_digest};
 
 /// The KSAs that the watches have seen.
 #[derive(Debug, Default)]

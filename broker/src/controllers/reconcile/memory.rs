@@ -13,9 +13,11 @@ use super::outcome::PendingStatus;
 use crate::google::recorded;
 use crate::google::verify::CachedToken;
 use crate::identity::finding::holds;
-use crate::identity::plan::{
-    Change, Desired, GoogleAccountState, Observed, PROOFS, ServiceAccountState, Teardown,
+use crate::identity::plan::change::Change;
+use crate::identity::plan::observed::{
+    GoogleAccountState, Observed, ServiceAccountState, Teardown,
 };
+use crate::identity::plan::{Desired, PROOFS};
 use crate::identity::retry_trigger::RetryTrigger;
 
 /// After so many failed proofs in a row, something that was written may have been removed at Google, and everything is checked.

@@ -6,7 +6,8 @@ use namesake_api::Identity;
 
 use crate::google::recorded::{Members, PolicyEntry};
 use crate::identity::finding::Finding;
-use crate::identity::plan::{Change, ServiceAccountState};
+use crate::identity::plan::change::Change;
+use crate::identity::plan::observed::ServiceAccountState;
 
 /// Steps whose outcome is not in the status yet: after a restart they are only repeated.
 pub(crate) type PendingStatus = Vec<(Change, StepOutcome)>;

@@ -18,7 +18,7 @@ use super::memory::Memory;
 use super::outcome::StepOutcome;
 use crate::controllers::context::Context;
 use crate::google::verify;
-use crate::identity::plan::Change;
+use crate::identity::plan::change::Change;
 use crate::identity::step_failure::StepFailure;
 use crate::server::config::Timings;
 

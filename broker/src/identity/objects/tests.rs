@@ -1,5 +1,8 @@
 //! Comparison of existing objects with wanted ones.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use super::judgement::*;
 use super::*;
 use crate::fixtures;
 

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::observed::Teardown;
 use super::*;
 
 fn folder() -> Resource {

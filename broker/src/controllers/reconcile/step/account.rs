@@ -9,8 +9,9 @@ use crate::cluster::ensure::{self, EnsureError};
 use crate::cluster::requests::namespace_and_name;
 use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::{ObservedAccount, StepOutcome};
-use crate::identity::objects::{self, Judgement};
-use crate::identity::plan::ServiceAccountState;
+use crate::identity::objects;
+use crate::identity::objects::judgement::{self, Judgement};
+use crate::identity::plan::observed::ServiceAccountState;
 use crate::identity::step_failure::StepFailure;
 
 /// Observes the KSA. Unless `thorough`, what the watch shows is enough. A KSA that the status does not have counts as right only if
@@ -45,7 +46,7 @@ pub(crate) async fn observe(
     };
     let uid = account.uid().unwrap_or_default();
     let is_known = may_adopt_uid || Some(uid.as_str()) == recorded;
-    let judgement = objects::judge(&account, &wanted);
+    let judgement = judgement::judge(&account, &wanted);
     match judgement {
         Judgement::Right | Judgement::Unowned => {
             context.accounts.mark_right(&account.metadata);

@@ -20,7 +20,7 @@ use crate::google::recorded;
 use crate::identity::derive;
 use crate::identity::objects;
 use crate::identity::phase;
-use crate::identity::plan::ServiceAccountState;
+use crate::identity::plan::observed::ServiceAccountState;
 use crate::identity::step_failure::StepFailure;
 
 /// Checks whether every replica of the webhook knows that the identity gets no more pods, and whether its last pod is gone.

@@ -17,7 +17,7 @@ use crate::controllers::reconcile::ReconcileError;
 use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::write::write_findings;
 use crate::google::verify::deny_policy_hint;
-use crate::identity::plan::Change;
+use crate::identity::plan::change::Change;
 use crate::identity::progress::condition_of;
 use crate::identity::retry_trigger::RetryTrigger;
 use crate::identity::step_failure::{Retry, StepFailure};

@@ -10,7 +10,9 @@ use crate::controllers::reconcile::outcome::StepOutcome;
 use crate::google::recorded;
 use crate::identity::conditions;
 use crate::identity::finding::holds;
-use crate::identity::plan::{Change, Desired, Goal, ServiceAccountState, plan};
+use crate::identity::plan::change::Change;
+use crate::identity::plan::observed::ServiceAccountState;
+use crate::identity::plan::{Desired, Goal, plan};
 use crate::identity::progress::progress;
 
 /// Most entries of what an offboarded user still has in the status.

@@ -10,7 +10,9 @@ use super::*;
 use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::step_run::settle::settle;
 use crate::identity::phase;
-use crate::identity::plan::{Change, Goal, ServiceAccountState, plan};
+use crate::identity::plan::change::Change;
+use crate::identity::plan::observed::ServiceAccountState;
+use crate::identity::plan::{Goal, plan};
 use namesake_core::Reason;
 
 /// The name of a stage, and what happens to the identity in it.

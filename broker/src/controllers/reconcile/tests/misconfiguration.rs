@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::controllers::reconcile::memory::Memory;
-use crate::identity::plan::Change;
+use crate::identity::plan::change::Change;
 use crate::identity::step_failure::StepFailure;
 
 /// Executes a step that fails without writing to Google.

@@ -7,7 +7,9 @@ use namesake_api::{IdentityStatus, conditions};
 use super::*;
 use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::step_run::settle::settle;
-use crate::identity::plan::{Change, Goal, Observed, PROOFS, ServiceAccountState, plan};
+use crate::identity::plan::change::Change;
+use crate::identity::plan::observed::{Observed, ServiceAccountState};
+use crate::identity::plan::{Goal, PROOFS, plan};
 
 /// An identity, the broker's memory of it, and its KSA.
 struct Progress {

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::*;
 use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::step_run::StepRun;
-use crate::identity::plan::{Change, Goal, ServiceAccountState};
+use crate::identity::plan::Goal;
+use crate::identity::plan::change::Change;
+use crate::identity::plan::observed::ServiceAccountState;
 
 fn now() -> jiff::Timestamp {
     jiff::Timestamp::UNIX_EPOCH

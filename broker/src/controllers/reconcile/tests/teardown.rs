@@ -296,11 +296,11 @@ async fn a_dropped_grant_in_a_denied_policy_does_not_delay_an_identity_that_serv
     let desired = Desired::of(&identity.spec);
     let mut memory = Memory::default();
     let stale = |memory: &Memory| {
-        let account = crate::identity::plan::ServiceAccountState::Right;
+        let account = crate::identity::plan::observed::ServiceAccountState::Right;
         memory.observed(&identity, &status, account, &desired).stale
     };
     assert!(stale(&memory));
-    memory.step_succeeded(&crate::identity::plan::Change::Revoke, false);
+    memory.step_succeeded(&crate::identity::plan::change::Change::Revoke, false);
     assert!(!stale(&memory), "the plan goes on");
     memory.start_check();
     assert!(stale(&memory), "the next check tries it again");

@@ -236,11 +236,11 @@ async fn a_copy_of_a_cluster_does_not_change_the_identities_of_the_original() {
     ));
     let before = world.last();
     for change in [
-        crate::identity::plan::Change::EnsureGoogleAccount,
-        crate::identity::plan::Change::Bind,
-        crate::identity::plan::Change::Grant(folder(&identity)),
-        crate::identity::plan::Change::Unbind,
-        crate::identity::plan::Change::DeleteGoogleAccount,
+        crate::identity::plan::change::Change::EnsureGoogleAccount,
+        crate::identity::plan::change::Change::Bind,
+        crate::identity::plan::change::Change::Grant(folder(&identity)),
+        crate::identity::plan::change::Change::Unbind,
+        crate::identity::plan::change::Change::DeleteGoogleAccount,
     ] {
         let failure = step::execute(&identity, &copy, &change, &mut Memory::default())
             .await
