@@ -72,7 +72,7 @@ fn number_from_env(variable: &str, default: u64) -> Result<u64> {
     match std::env::var(variable) {
         Ok(text) => text
             .parse()
-            .with_context(|| format!("{variable}={text}: not a number_from_env")),
+            .with_context(|| format!("{variable}={text}: not a number")),
         Err(_) => Ok(default),
     }
 }

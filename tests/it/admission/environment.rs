@@ -14,7 +14,7 @@ const USER: &str = "METAFLOW_USER";
 const HEADERS: &str = "METAFLOW_SERVICE_HEADERS";
 const TOKEN: &str = r#"{"Authorization":"Bearer s3cret","x-own":"y"}"#;
 
-/// A Job that job_claiming_bob to be bob's, and has a token in its environment.
+/// A Job that claims to be bob's, and has a token in its environment.
 fn job_claiming_bob() -> Result<Value> {
     let mut job = metaflow_job().claiming_user(BOB).into_value();
     let env = job

@@ -54,7 +54,7 @@ fn applied(mut fault: Value) -> Value {
 /// Faults that pass by themselves, or have no visible effect.
 const PASSING: [Case; 8] = [
     Case {
-        what: "a 429 that wait_for_reason how long",
+        what: "a 429 that says how long",
         plan: |google| plan(google, "POST", ACCOUNTS, 2, &rate_exceeded()),
         lasts: None,
     },
@@ -160,18 +160,15 @@ fn end_fault(google: &Google, case: &Case) -> Result<()> {
 
 /// Waits until the Identity has this reason.
 async fn wait_for_reason(ns: &TestNamespace, made: &Pod, reason: &str) -> Result<()> {
-    eventually(
-        &format!("the Identity wait_for_reason {reason}"),
-        async || {
-            let identity = ns.identity_of(made).await?;
-            let all = identity.status.unwrap_or_default().conditions;
-            let said = all
-                .iter()
-                .find(|c| c.status != "True" && c.reason == reason);
-            ensure!(said.is_some_and(|c| c.message.len() > 20), "{all:?}");
-            Ok(())
-        },
-    )
+    eventually(&format!("the Identity says {reason}"), async || {
+        let identity = ns.identity_of(made).await?;
+        let all = identity.status.unwrap_or_default().conditions;
+        let said = all
+            .iter()
+            .find(|c| c.status != "True" && c.reason == reason);
+        ensure!(said.is_some_and(|c| c.message.len() > 20), "{all:?}");
+        Ok(())
+    })
     .await
 }
 

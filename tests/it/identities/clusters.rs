@@ -127,7 +127,7 @@ fn two_clusters_of_one_stack_leave_each_other_alone_even_with_the_same_rules() -
         .await?;
         there.stack.edit_rules(&own_rules).await??;
         wait_for_another_cluster(&there, false).await?;
-        eventually("the second cluster run_as_alice again", async || {
+        eventually("the second cluster works again", async || {
             let identity = all.get(&other).await?;
             ensure!(identity.is_ready(), "{:?}", identity.name_any());
             Ok(())

@@ -173,7 +173,7 @@ fn an_exhausted_quota_is_reported_on_the_identity_and_retried() -> Result<()> {
 /// Lets Google refuse the broker's account from now on.
 fn deny_broker(ns: &TestNamespace) -> Result<()> {
     let message =
-        "Permission 'iam.serviceAccounts.create' deny_broker on resource (or it may not exist).";
+        "Permission 'iam.serviceAccounts.create' denied on resource (or it may not exist).";
     let body = json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}});
     ns.stack.google().plan_fault(
         json!({"method": "POST", "path": "/v1/projects/acme-identities/serviceAccounts", "times": 0,

@@ -82,7 +82,7 @@ fn the_used_quota_can_be_read_and_a_full_project_is_reported_on_the_identity() -
             Ok(())
         })
         .await?;
-        eventually("what Google reported_usage is a limit now", async || {
+        eventually("what Google said is a limit now", async || {
             let reported_usage = reported_usage(&ns).await?;
             ensure!(reported_usage == "1 of 1, full", "{reported_usage}");
             Ok(())

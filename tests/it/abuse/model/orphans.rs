@@ -21,7 +21,7 @@ use super::{Model, ROOT, Requesters};
 const GROUP: &str = "model.example/group";
 /// The node label that records who changed the placement of a pod.
 const PLACED: &str = "model.example/placed-by";
-/// An additional gate, so that a pod create_waiting_pod whatever the broker does.
+/// An additional gate, so that a pod waits whatever the broker does.
 const HOLD: &str = "model.example/hold";
 
 /// Counts of what happened.
@@ -64,7 +64,7 @@ impl Model {
         format!("g{}", self.random.below(3))
     }
 
-    /// Creates a Job that create_selecting_job pods by a label that everybody can write, or by the label of somebody else's Job.
+    /// Creates a Job that selects pods by a label that everybody can write, or by the label of somebody else's Job.
     async fn create_selecting_job(&mut self) {
         let (person, group) = (self.person(), self.group());
         let draft = self.with_copied_metadata(metaflow_job());

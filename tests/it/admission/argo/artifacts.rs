@@ -115,7 +115,7 @@ fn is_collector(pod: &&Pod) -> bool {
 
 /// Waits for the pod that deletes artifacts.
 async fn collector(argo: &ArgoNamespace) -> Result<Pod> {
-    within(TIMEOUT, "a pod is_collector the artifacts", async || {
+    within(TIMEOUT, "a pod deletes the artifacts", async || {
         let pods = argo.ns.pods().await?;
         let pod = pods.iter().find(is_collector).cloned().context("none")?;
         let status = serde_json::to_value(&pod.status)?;

@@ -1,10 +1,7 @@
 //! The `argo` command line: each command, and what the real controller does then.
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::{
-    api::core::v1::{ConfigMap, Pod},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::ResourceExt;
 use namesake_sandbox::kubernetes::users::{ALICE, BOB, MALLORY};
 use namesake_tests::{
@@ -17,29 +14,9 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// The exit code of the container `main` of a pod, if it has ended.
-fn main_ended(pod: &Pod) -> Option<i32> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let main = statuses.iter().find(|it| it.name == "main")?;
-    Some(main.state.as_ref()?.terminated.as_ref()?.exit_code)
-}
+mod steps;
 
-/// A ConfigMap with the exit code of a step, which the test creates while the step waits or between two attempts.
-fn exit_code_map(code: &str) -> ConfigMap {
-    ConfigMap {
-        metadata: ObjectMeta {
-            name: Some("exit_code_map".to_owned()),
-            ..ObjectMeta::default()
-        },
-        data: Some([("code".to_owned(), code.to_owned())].into()),
-        ..ConfigMap::default()
-    }
-}
-
-/// The environment of a container that starts only when [`exit_code_map`] exists.
-fn env_from_exit_code_map() -> Value {
-    json!([{"name": "CODE", "valueFrom": {"configMapKeyRef": {"name": "exit_code_map", "key": "code"}}}])
-}
+use steps::{env_from_exit_code_map, exit_code_map, main_ended};
 
 #[test]
 fn what_bob_submits_and_resubmits_from_alices_template_runs_as_alice() -> Result<()> {
@@ -87,23 +64,20 @@ fn a_failed_workflow_that_alice_retries_continues_as_alice() -> Result<()> {
     with_real_argo(|argo| async move {
         let alice = argo.ns.alice().await?;
         let script = "exit {{workflow.parameters.code}}";
-        let mut flow = scripts("Workflow", "run_failing_workflow", &[("main", script)]);
+        let mut flow = scripts("Workflow", "fails", &[("main", script)]);
         flow["spec"]["arguments"] = json!({"parameters": [{"name": "code", "value": "3"}]});
         create(&alice, &flow).await?;
-        argo.wait_for_phase("run_failing_workflow", "Failed")
-            .await?;
-        let retry = ["retry", "run_failing_workflow", "-p", "code=0"];
+        argo.wait_for_phase("fails", "Failed").await?;
+        let retry = ["retry", "fails", "-p", "code=0"];
         let bobs = argo.argo(BOB, &retry).await?;
         bobs.expect_failure(ALICE)?;
         argo.argo(ALICE, &retry).await?.expect_success()?;
-        argo.wait_for_phase("run_failing_workflow", "Succeeded")
-            .await?;
-        argo.check_all_ran_as("run_failing_workflow", 1, ALICE)
-            .await
+        argo.wait_for_phase("fails", "Succeeded").await?;
+        argo.check_all_ran_as("fails", 1, ALICE).await
     })
 }
 
-/// Starts alice's template as bob, in a Workflow `run` that run_failing_workflow until alice sets another exit code in a ConfigMap.
+/// Starts alice's template as bob, in a Workflow `run` that fails until alice sets another exit code in a ConfigMap.
 async fn run_failing_workflow(argo: &ArgoNamespace) -> Result<()> {
     let alice = argo.ns.alice().await?;
     alice.create::<ConfigMap>(exit_code_map("3")).await?;
@@ -125,7 +99,7 @@ async fn run_failing_workflow(argo: &ArgoNamespace) -> Result<()> {
 async fn check_continues_as_alice(argo: &ArgoNamespace) -> Result<()> {
     let alice = argo.ns.alice().await?;
     let fixed = json!({"data": {"code": "0"}});
-    alice.patch::<ConfigMap>("exit_code_map", fixed).await?;
+    alice.patch::<ConfigMap>("outside", fixed).await?;
     argo.argo(BOB, &["retry", "run"]).await?.expect_success()?;
     argo.wait_for_phase("run", "Succeeded").await?;
     argo.check_all_ran_as("run", 1, ALICE).await

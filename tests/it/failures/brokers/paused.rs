@@ -23,7 +23,7 @@ fn waiting_reads(google: &Google) -> u64 {
 }
 
 async fn wait_until_leader(replica: &Replica) -> Result<()> {
-    eventually("it wait_until_leader", async || {
+    eventually("it leads", async || {
         ensure!(replica.is_leader().await?);
         Ok(())
     })
@@ -103,7 +103,7 @@ fn a_leader_paused_past_its_lease_writes_nothing_when_it_resumes_and_follows() -
         service.add(first.address);
         second.stop().await;
         wait_until_leader(&first).await?;
-        create_pod(&ns, "last_request").await?;
+        create_pod(&ns, "last").await?;
         eventually("it makes the next account", async || {
             let wrote = first.writes_at_google(&ns, then);
             let made = |line: &String| line.ends_with("/serviceAccounts 200");

@@ -76,11 +76,11 @@ impl<'a> Clocks<'a> {
     }
 }
 
-/// Creates alice's task, whose identity is create_bound_task at Google but not propagated yet.
+/// Creates alice's task, whose identity is bound at Google but not propagated yet.
 async fn create_bound_task(ns: &TestNamespace) -> Result<(Job, Pod)> {
     let job = ns.alice().await?.create::<Job>(metaflow_job()).await?;
     let pod = ns.pod_of(&job).await?;
-    eventually("it is create_bound_task", async || {
+    eventually("it is bound", async || {
         let status = ns.identity_of(&pod).await?.status.unwrap_or_default();
         let create_bound_task = conditions::is_true(&status.conditions, BINDING_READY);
         ensure!(create_bound_task, "{:?}", status.conditions);
@@ -90,7 +90,7 @@ async fn create_bound_task(ns: &TestNamespace) -> Result<(Job, Pod)> {
     Ok((job, pod))
 }
 
-/// Checks that the pod is_waiting, has not failed, and that its Identity reports propagation at Google.
+/// Checks that the pod waits, has not failed, and that its Identity reports propagation at Google.
 async fn check_waiting(ns: &TestNamespace, pod: &Pod, age: i64) -> Result<()> {
     let now: Pod = ns.admin().await?.all().get(&pod.name_any()).await?;
     let phase = now.status.and_then(|status| status.phase);
