@@ -5,6 +5,6 @@ mod bad_input;
 mod final_check;
 mod guards;
 mod model;
+mod pod_creation;
 mod raw;
-mod roads;
 mod stamps;

@@ -106,7 +106,7 @@ impl Survey {
     }
 }
 
-// Why an object with a valid stamp has no proven requester. Whoever starts what another deployed needs not be a user.
+// Why an object with a valid stamp has no proven requester. Whoever starts what another deployed does not have to be a user.
 fn no_proven_requester(stamp: &Stamp) -> Option<String> {
     let is_deployed = matches!(
         stamp.argo,

@@ -56,7 +56,7 @@ pub struct Metrics {
     gate_seconds: Histogram,
     gates_waiting: Gauge,
     rules_rejected: Counter,
-    rules_broken: Gauge,
+    rules_invalid: Gauge,
     other_cluster: Gauge,
     leader: leader::LeaderMetrics,
     lifecycle: lifecycle::LifecycleMetrics,
@@ -101,9 +101,9 @@ impl Default for Metrics {
             ),
             gates_waiting: new(r, "gates_waiting", "Pods that wait at their gate now"),
             rules_rejected: new(r, "rules_rejected", "Edits of the rules that were rejected"),
-            rules_broken: new(
+            rules_invalid: new(
                 r,
-                "rules_broken",
+                "rules_invalid",
                 "1 while the rules as edited are not the rules in force",
             ),
             other_cluster: new(
@@ -210,7 +210,7 @@ impl Metrics {
 
     /// The rules were edited.
     pub fn rules_edited(&self, accepted: bool) {
-        self.rules_broken.set(i64::from(!accepted));
+        self.rules_invalid.set(i64::from(!accepted));
         if !accepted {
             self.rules_rejected.inc();
         }

@@ -181,22 +181,25 @@ fn accounts_without_an_identity_are_only_counted_until_collection_is_enabled_and
         LEAVE.store(true, Ordering::Relaxed);
         ns.stack.stop_broker().await;
         ns.stack.start_broker().await?;
-        eventually("nobody's are gone, with what they had", async || {
-            let left = google.accounts_of(&ns.name);
-            let dead = |name: &String| left.contains(name);
-            ensure!(
-                !dead(&lost) && !more.iter().any(dead),
-                "at Google: {left:?}"
-            );
-            ensure!(!ns.managed_accounts().await?.contains(&lone), "here");
-            let policies = policies(&ns);
-            ensure!(!policies.contains(&uid), "{policies}");
-            ensure!(
-                !policies.contains(&format!("serviceAccount:{lost}")),
-                "{policies}"
-            );
-            Ok(())
-        })
+        eventually(
+            "objects that belong to no Identity are deleted, with their grants",
+            async || {
+                let left = google.accounts_of(&ns.name);
+                let dead = |name: &String| left.contains(name);
+                ensure!(
+                    !dead(&lost) && !more.iter().any(dead),
+                    "at Google: {left:?}"
+                );
+                ensure!(!ns.managed_accounts().await?.contains(&lone), "here");
+                let policies = policies(&ns);
+                ensure!(!policies.contains(&uid), "{policies}");
+                ensure!(
+                    !policies.contains(&format!("serviceAccount:{lost}")),
+                    "{policies}"
+                );
+                Ok(())
+            },
+        )
         .await?;
         // Resources of another stack or with an Identity are unchanged.
         let left = google.accounts_of(&ns.name);

@@ -89,7 +89,7 @@ fn a_refusal_by_google_with_nothing_missing_is_noticed_reported_and_verified_aga
         };
         eventually("an Event says what to look for", said).await?;
         google.state().clear_faults();
-        eventually("it is proven anew", async || {
+        eventually("it is verified again", async || {
             ensure!(identity(&ns, &name).await?.is_ready());
             Ok(())
         })

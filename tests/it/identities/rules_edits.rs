@@ -254,7 +254,7 @@ fn the_last_accepted_rules_survive_a_restart_of_webhook_and_broker() -> Result<(
         // An ordinary edit fixes them.
         ns.stack.edit_rules(&denying(ALICE)).await??;
         let alice = ns.alice().await?;
-        eventually("the mended rules take effect", async || {
+        eventually("the corrected rules take effect", async || {
             refused(alice.dry_run::<Job>(metaflow_job()).await)?.with_code(403)
         })
         .await?;

@@ -104,7 +104,7 @@ fn an_account_names_its_identity_its_google_account_and_its_creator() -> Result<
         );
         eventually("its Identity owns it", async || {
             let now: ServiceAccount = ns.admin().await?.all().get(account_of(&made)).await?;
-            ensure!(now.uid() == account.uid(), "it was made anew");
+            ensure!(now.uid() == account.uid(), "it was created again");
             let owner = now.owner_references().first().map(|owner| &owner.uid);
             ensure!(owner == identity.uid().as_ref(), "its owner is {owner:?}");
             Ok(())

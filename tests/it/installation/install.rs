@@ -194,9 +194,9 @@ impl Installation {
                  kubectl label namespace {name} namesake.dev/stack={stack} pod-security.kubernetes.io/enforce=baseline"
             )
         };
-        let said = self.run(ADMIN, &label("nobodys", BLUE)).await?;
+        let said = self.run(ADMIN, &label("no-rule", BLUE)).await?;
         ensure!(
-            said.contains("no rule can match in namespace nobodys"),
+            said.contains("no rule can match in namespace no-rule"),
             "{said}"
         );
         let said = self.run(ADMIN, &label("other", "prod")).await?;
@@ -215,7 +215,7 @@ impl Installation {
         );
         let said = self.run(ADMIN, &edit).await?;
         ensure!(
-            said.contains("no rule can match in opted-in nobodys, try"),
+            said.contains("no rule can match in opted-in no-rule, try"),
             "{said}"
         );
         Ok(())

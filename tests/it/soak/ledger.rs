@@ -47,7 +47,7 @@ pub(super) struct Ledger {
     cut: bool,
     /// The newest version seen; the version at which the watch restarted; and the ranges of versions without events.
     top: u64,
-    anew: Option<u64>,
+    restarted_at: Option<u64>,
     gaps: Vec<(u64, u64)>,
     /// The times at which the propagation delay at Google was increased, and the delays.
     pub(super) weather: Option<(Instant, Duration)>,
@@ -89,15 +89,15 @@ impl Ledger {
     }
 
     /// Records that it restarts with a list, so events may be missing.
-    pub(super) fn begins_anew(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.cut = true;
-        self.anew.get_or_insert(self.top);
+        self.restarted_at.get_or_insert(self.top);
     }
 
     /// Records that the list is complete.
     pub(super) fn is_whole(&mut self) {
         self.cut = false;
-        if let Some(from) = self.anew.take() {
+        if let Some(from) = self.restarted_at.take() {
             self.gaps.push((from, self.top));
         }
     }

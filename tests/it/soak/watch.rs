@@ -66,7 +66,7 @@ async fn identities(api: Api<Identity>, ledger: Arc<Mutex<Ledger>>) {
                 ledger.saw(&identity);
                 ledger.resume();
             }
-            Ok(Event::Init) => ledger.begins_anew(),
+            Ok(Event::Init) => ledger.restart(),
             Ok(Event::InitDone) => ledger.is_whole(),
             Err(_) => ledger.is_cut(),
         }

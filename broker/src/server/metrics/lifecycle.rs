@@ -32,7 +32,7 @@ impl LifecycleMetrics {
             phases: new(r, "identities_in_phase", "Identities by phase"),
             leftovers: new(
                 r,
-                "left_by_leavers",
+                "offboarded_workloads",
                 "Pods and scheduled objects that offboarded users still have",
             ),
             garbage: new(

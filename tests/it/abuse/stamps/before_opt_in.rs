@@ -120,7 +120,7 @@ fn a_cron_job_whose_template_claims_bob_gets_no_identity() -> Result<()> {
         .await?;
         ensure!(
             outcome == "a pod as default" || outcome.contains("cronjob-controller"),
-            "its pod is not nobody's, or nobody is told why there is none: {outcome}"
+            "its pod has a proven requester, or no Event says why there is none: {outcome}"
         );
         ensure!(
             neighbour.identities().await?.is_empty(),

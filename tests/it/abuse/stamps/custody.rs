@@ -29,7 +29,7 @@ fn annotation(object: &impl ResourceExt, key: &str) -> Result<String> {
 }
 
 /// Adds everything that Namesake writes on bob's pod, in a draft of somebody else.
-fn dressed_as(draft: Draft, job: &Job, pod: &Pod) -> Result<Draft> {
+fn pod_labelled_as(draft: Draft, job: &Job, pod: &Pod) -> Result<Draft> {
     Ok(draft
         .claiming_user(BOB)
         .annotated(STAMP_ANNOTATION, &annotation(job, STAMP_ANNOTATION)?)
@@ -83,7 +83,7 @@ fn a_forged_stamp_is_overwritten() -> Result<()> {
 fn a_copied_stamp_is_void_even_under_the_same_generate_name() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, pod) = of_bob(&ns).await?;
-        let copy = dressed_as(metaflow_job(), &bobs, &pod)?;
+        let copy = pod_labelled_as(metaflow_job(), &bobs, &pod)?;
         let job = ns.mallory().await?.create::<Job>(copy).await?;
         ensure!(
             job.metadata.generate_name == bobs.metadata.generate_name,
@@ -114,7 +114,7 @@ fn a_changed_generate_name_does_not_void_bobs_stamp() -> Result<()> {
 fn a_bare_pod_with_everything_copied_from_bobs_runs_as_its_creator() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, pod) = of_bob(&ns).await?;
-        let bare = dressed_as(metaflow_pod(), &bobs, &pod)?;
+        let bare = pod_labelled_as(metaflow_pod(), &bobs, &pod)?;
         let pod = ns.mallory().await?.create::<Pod>(bare).await?;
         ns.runs_as(&pod, MALLORY).await?;
         ensure!(annotation(&pod, USER_ANNOTATION)? == MALLORY);
@@ -144,10 +144,10 @@ fn replica_set(template: &Value, labels: &[(&str, &str)]) -> Result<ReplicaSet> 
 fn a_replica_set_pod_with_everything_copied_from_bobs_gets_no_identity() -> Result<()> {
     with_namespace(|ns| async move {
         let (bobs, pod) = of_bob(&ns).await?;
-        let dressed = dressed_as(metaflow_pod(), &bobs, &pod)?.without_account();
+        let forged = pod_labelled_as(metaflow_pod(), &bobs, &pod)?.without_account();
         let mallory = ns.mallory().await?;
         mallory
-            .create::<ReplicaSet>(replica_set(&dressed.into_value(), &[("app", "rs")])?)
+            .create::<ReplicaSet>(replica_set(&forged.into_value(), &[("app", "rs")])?)
             .await?;
         let pod = eventually("the ReplicaSet has its pod", async || {
             let mut pods = ns.pods().await?;
@@ -279,7 +279,7 @@ fn a_pod_that_names_bobs_job_as_its_owner_is_refused() -> Result<()> {
     with_namespace(|ns| async move {
         let (job, pod) = of_bob(&ns).await?;
         let uid = job.uid().context("no uid")?;
-        let planted = dressed_as(metaflow_pod(), &job, &pod)?.owned_by(
+        let planted = pod_labelled_as(metaflow_pod(), &job, &pod)?.owned_by(
             "batch/v1",
             "Job",
             &job.name_any(),

@@ -88,11 +88,14 @@ fn only_an_admin_assigns_a_template_from_before_the_opt_in_to_its_user() -> Resu
         let workflow = argo.store_spec(&workflow, &template()["spec"]).await?;
         let pod = argo.create_step_pod(&workflow, "start").await?;
         neighbour.runs_as(&pod, ALICE).await?;
-        eventually("nobody's list is empty", async || {
-            let listed = unproven(&neighbour).await?;
-            ensure!(listed.is_empty(), "{listed:?}");
-            Ok(())
-        })
+        eventually(
+            "the list of objects without a proven requester is empty",
+            async || {
+                let listed = unproven(&neighbour).await?;
+                ensure!(listed.is_empty(), "{listed:?}");
+                Ok(())
+            },
+        )
         .await?;
         neighbour.delete().await
     })

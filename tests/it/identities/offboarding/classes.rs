@@ -198,7 +198,7 @@ fn a_foreign_service_account_with_a_managed_name_is_reported_and_left_alone() ->
 fn a_service_account_forged_with_namesakes_annotations_gets_no_identity() -> Result<()> {
     with_own_stack(with_short_intervals(), |ns| async move {
         let (_, lives) = run_first_task(&ns).await?;
-        let name = ns.name_for("dressed@acme.com");
+        let name = ns.name_for("mallory-target@acme.com");
         // Created by mallory before the opt-in, with everything copied from one of our service accounts.
         let broker = ns.broker().await?;
         let ours: ServiceAccount = broker.all().get(&lives).await?;
@@ -212,7 +212,7 @@ fn a_service_account_forged_with_namesakes_annotations_gets_no_identity() -> Res
         }});
         let theirs: ServiceAccount = serde_json::from_value(theirs)?;
         let forged = broker.create::<ServiceAccount>(theirs).await?;
-        let new_user = ns.person("dressed@acme.com").await?;
+        let new_user = ns.person("mallory-target@acme.com").await?;
         new_user.create::<Pod>(pod()).await?;
         let there: ServiceAccount = ns.admin().await?.all().get(&name).await?;
         ensure!(
