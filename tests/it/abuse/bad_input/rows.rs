@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{check_webhook_still_answers, place, send_json, stamped_user};
 
 /// The expected outcome.
+#[derive(Clone, Copy)]
 enum Outcome {
     /// It is refused with a message that contains these words.
     Refused(&'static [&'static str]),
@@ -42,6 +43,7 @@ fn nested(levels: usize) -> Value {
 /// Kinds of Kubernetes itself: the API server refuses them and names the field.
 fn of_kubernetes() -> Vec<Row> {
     let job = |spec: Value| json!({"spec": spec});
+    let template = Refused(&["spec.template"]);
     vec![
         row(JOBS, json!({"kind": "Pod"}), Refused(&["Pod"])),
         row(JOBS, json!({"kind": "Workflow"}), Refused(&["Workflow"])),
@@ -51,17 +53,9 @@ fn of_kubernetes() -> Vec<Row> {
             Refused(&["batch/v9"]),
         ),
         row(JOBS, job(json!("x")), Refused(&["Job.spec"])),
-        row(JOBS, job(json!({})), Refused(&["spec.template"])),
-        row(
-            JOBS,
-            job(json!({"template": []})),
-            Refused(&["spec.template"]),
-        ),
-        row(
-            JOBS,
-            job(json!({"template": 1})),
-            Refused(&["spec.template"]),
-        ),
+        row(JOBS, job(json!({})), template),
+        row(JOBS, job(json!({"template": []})), template),
+        row(JOBS, job(json!({"template": 1})), template),
         row(
             JOBS,
             json!({"metadata": {"annotations": {"a": 1}}}),

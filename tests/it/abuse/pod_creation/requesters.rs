@@ -113,7 +113,7 @@ fn membership_in_a_group_that_rules_mention_only_later_is_unknown() -> Result<()
         match starts(true).await {
             Ok(_) => {
                 ns.wait_for_refusal(&before.name_any(), "nobody by day")
-                    .await?
+                    .await?;
             }
             early => drop(
                 refused(early)?
