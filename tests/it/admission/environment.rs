@@ -80,7 +80,7 @@ fn the_proven_user_is_set_and_the_token_removed_where_the_rules_say_so() -> Resu
         let warnings = warnings(&ns).await?;
         for part in [
             "is set to alice@acme.com",
-            "was taken out of METAFLOW_SERVICE_HEADERS",
+            "was removed from METAFLOW_SERVICE_HEADERS",
         ] {
             ensure!(warnings.contains(part), "{part} is not in {warnings:?}");
         }

@@ -54,7 +54,7 @@ const CASES: [Case; 6] = [
         lines: "project: acme-nowhere",
         condition: GOOGLE_ACCOUNT_READY,
         reason: "PermissionDenied",
-        says: &["acme-nowhere", "grant it"],
+        says: &["acme-nowhere", "grant the permission"],
         spoil: None,
         fix: Some(|ns| {
             let role = json!({"role": "roles/iam.serviceAccountAdmin", "members": ["user:namesake-broker@acme.com"]});

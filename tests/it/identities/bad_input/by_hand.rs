@@ -74,7 +74,7 @@ fn an_identity_created_by_hand_under_another_name_is_reported_gets_nothing_and_c
         let own = json!({"apiVersion": "namesake.dev/v1alpha1", "kind": "Identity", "metadata": {"name": name}, "spec": spec});
         let own: Identity = serde_json::from_value(own)?;
         ns.admin().await?.create::<Identity>(own).await?;
-        let parts = ["delete this Identity", "the broker makes them"];
+        let parts = ["delete this Identity", "only the broker creates Identities"];
         wait_for_report(&ns, name, (SERVICE_ACCOUNT_READY, "Invalid"), &parts).await?;
         ensure!(ns.managed_accounts().await? == [account_of(&made)]);
         check_leaves_nothing(&ns, name, &before).await

@@ -183,7 +183,7 @@ fn a_foreign_service_account_with_a_managed_name_is_reported_and_left_alone() ->
         let new_user = ns.person("squatter@acme.com").await?;
         refused(new_user.create::<Pod>(pod()).await)?
             .with_code(503)?
-            .with_message("is not this identity's")?;
+            .with_message("does not belong to this identity")?;
         let there: ServiceAccount = ns.admin().await?.all().get(&name).await?;
         ensure!(there.uid() == made.uid() && there.metadata.annotations.is_none());
         ensure!(
