@@ -183,12 +183,19 @@ fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
 
 #[test]
 fn the_programs_understand_every_variable_that_the_manifests_set() -> Result<()> {
-    for overlay in ["base", "overlays/loopback"] {
-        let webhook = namesake_webhook::Args::command();
-        let flags = as_flags(&format!("{overlay}/webhook.yaml"), &webhook)?;
+    for (webhook, broker) in [
+        (
+            "base/webhook/deployment.yaml",
+            "base/broker/deployment.yaml",
+        ),
+        (
+            "overlays/loopback/webhook.yaml",
+            "overlays/loopback/broker.yaml",
+        ),
+    ] {
+        let flags = as_flags(webhook, &namesake_webhook::Args::command())?;
         namesake_webhook::Args::try_parse_from(flags)?;
-        let broker = namesake_broker::Args::command();
-        let flags = as_flags(&format!("{overlay}/broker.yaml"), &broker)?;
+        let flags = as_flags(broker, &namesake_broker::Args::command())?;
         namesake_broker::Args::try_parse_from(flags)?;
     }
     Ok(())
@@ -207,7 +214,7 @@ fn webhook<'a>(all: &'a [Value], name: &str) -> Result<&'a Value> {
 #[test]
 fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
     let all = objects(&file("base/webhook/configurations.yaml")?)?;
-    let (mutate, twin) = (
+    let (mutate, final_check) = (
         webhook(&all, "mutate.namesake.dev")?,
         webhook(&all, "validate.namesake.dev")?,
     );
@@ -219,7 +226,7 @@ fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
             .collect::<Vec<_>>()
     };
     ensure!(
-        pods(mutate) == pods(twin) && !pods(twin).is_empty(),
+        pods(mutate) == pods(final_check) && !pods(final_check).is_empty(),
         "the rules for pods differ"
     );
     for key in [
@@ -229,10 +236,10 @@ fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
         "failurePolicy",
     ] {
         ensure!(
-            mutate[key] == twin[key],
+            mutate[key] == final_check[key],
             "{key} differs: {} and {}",
             mutate[key],
-            twin[key]
+            final_check[key]
         );
     }
     ensure!(mutate["failurePolicy"] == "Fail", "it does not fail closed");
@@ -242,16 +249,16 @@ fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
             .cloned()
             .unwrap_or_default()
     };
-    for condition in conditions(twin) {
+    for condition in conditions(final_check) {
         ensure!(
             conditions(mutate).contains(&condition),
-            "only the twin has {condition}"
+            "only the final check has {condition}"
         );
     }
     // The additional conditions of the mutating webhook accept every CREATE, and the final check handles only CREATE.
     let more = conditions(mutate)
         .into_iter()
-        .filter(|condition| !conditions(twin).contains(condition));
+        .filter(|condition| !conditions(final_check).contains(condition));
     for condition in more {
         let expression = condition["expression"].as_str().unwrap_or_default();
         ensure!(
