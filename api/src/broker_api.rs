@@ -13,7 +13,7 @@ pub struct IdentityRequest {
     pub namespace: String,
     /// Identity class in the rules.
     pub class: String,
-    /// The proven user in canonical form; empty when the class is not per user and there is no user.
+    /// The proven user in canonical form; never empty, also for a class that is not per user.
     pub user: String,
     /// The user's proven groups, as far as the rules mention them.
     #[serde(default)]
