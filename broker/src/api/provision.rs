@@ -9,18 +9,21 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use namesake_api::broker_api::{IdentityAnswer, IdentityRequest};
-use namesake_api::{Identity, IdentityStatus, Phase};
+use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
 use namesake_core::{Reason, Rules, UserStatus};
 use tracing::warn;
 
 use super::{ApiError, Broker};
 use crate::cluster::ensure::{self, EnsureError, Ensured};
 use crate::cluster::identity_status;
-use crate::cluster::requests::namespace_and_name;
+use crate::cluster::requests::{is_conflict, namespace_and_name};
 use crate::identity::conditions;
 use crate::identity::derive;
 use crate::identity::objects;
 use crate::identity::phase;
+
+/// An Identity that others change at the same time is updated at most this often.
+const ATTEMPTS: usize = 3;
 
 /// The requested identity: Identity and KSA exist when this returns. `revision` is the one of the rules by which the caller
 /// decided.
@@ -45,7 +48,7 @@ pub(super) async fn provision(
         ensure::get_identity(client, namespace, name).await?
     };
     let existing = match existing {
-        Some(existing) => ensure::check_identity(existing, &derived.spec)?,
+        Some(existing) => existing,
         None => {
             check_rate_limit(broker, &request.user)?;
             match ensure::create_identity(client, namespace, name, &derived.spec).await? {
@@ -56,9 +59,7 @@ pub(super) async fn provision(
             }
         }
     };
-    check_serves(broker, &rules, &existing)?;
-    let wanted = derive::keep_fallback(&rules, &existing.spec, derived.spec);
-    let identity = ensure::update_spec(client, existing, &wanted).await?;
+    let identity = update_existing(broker, &rules, existing, &derived.spec).await?;
     let account = ensure::ensure_service_account(client, &identity).await?;
     let uid = account.uid().unwrap_or_default();
     let identity = record_use(broker, &identity, &uid).await?;
@@ -67,6 +68,31 @@ pub(super) async fn provision(
         name: derived.name,
         service_account_uid: uid,
     })
+}
+
+/// Checks that an existing Identity serves, and gives it the spec that the rules derive today. It is read again when another
+/// replica changes it meanwhile.
+async fn update_existing(
+    broker: &Broker,
+    rules: &Rules,
+    mut existing: Identity,
+    derived: &IdentitySpec,
+) -> Result<Identity, ApiError> {
+    let (namespace, name) = namespace_and_name(&existing);
+    let mut attempt = 1;
+    loop {
+        let current = ensure::check_identity(existing, derived)?;
+        check_serves(broker, rules, &current)?;
+        let wanted = derive::keep_fallback(rules, &current.spec, derived.clone());
+        match ensure::update_spec(&broker.client, current.clone(), &wanted).await {
+            Err(EnsureError::Kube { source, .. }) if is_conflict(&source) && attempt < ATTEMPTS => {
+            }
+            updated => return Ok(updated?),
+        }
+        attempt += 1;
+        let latest = ensure::get_identity(&broker.client, &namespace, &name).await?;
+        existing = latest.unwrap_or(current);
+    }
 }
 
 /// The answer about an Identity that was just created. That its objects exist is written to the status in the background: if that

@@ -153,3 +153,36 @@ async fn a_refusal_for_a_namespace_without_the_opt_in_names_its_label() {
     );
     task.abort();
 }
+
+/// An API server whose Identity is changed by another replica before the first patch arrives.
+async fn changed_once(
+    patches: Arc<Mutex<u32>>,
+    request: http::Request<Body>,
+) -> http::Response<Body> {
+    let is_first = request.method() == http::Method::PATCH && {
+        let mut patches = patches.lock();
+        *patches += 1;
+        *patches == 1
+    };
+    if !is_first {
+        return http::Response::new(Body::from(json!(identity()).to_string().into_bytes()));
+    }
+    let conflict =
+        json!({"kind": "Status", "status": "Failure", "code": 409, "reason": "Conflict"});
+    let conflict = Body::from(conflict.to_string().into_bytes());
+    let response = http::Response::builder().status(409).body(conflict);
+    response.unwrap()
+}
+
+#[tokio::test]
+async fn an_identity_that_another_replica_changes_at_the_same_time_is_read_again() {
+    let patches = Arc::<Mutex<u32>>::default();
+    let counted = Arc::clone(&patches);
+    let client = fixtures::client(move |request| changed_once(Arc::clone(&counted), request));
+    let broker = broker_with(client);
+    let mut derived = identity().spec;
+    derived.role_bindings.clear();
+    let updated = update_existing(&broker, &rules_with(""), identity(), &derived).await;
+    assert_eq!(updated.ok().unwrap().name_any(), identity().name_any());
+    assert_eq!(*patches.lock(), 2);
+}

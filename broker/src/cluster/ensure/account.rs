@@ -73,7 +73,7 @@ pub(super) async fn ensure_account(
     let api = api(client, identity);
     let failed = || EnsureError::kube(described(identity));
     let wanted = wanted(identity)?;
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         if let Some(created) = create_if_absent(&api, &wanted).await.map_err(failed())? {
             return Ok(created);
         }
@@ -85,7 +85,11 @@ pub(super) async fn ensure_account(
         match usable(KIND, &existing, judgement::judge(&existing, &wanted))? {
             Judgement::Orphaned if !is_recorded => delete_unchanged(client, &existing).await?,
             Judgement::Drifted | Judgement::Unowned | Judgement::Orphaned => {
-                return repair(&api, &existing, &wanted).await.map_err(failed());
+                match repair(&api, &existing, &wanted).await {
+                    // Another replica has changed it meanwhile, perhaps into what is wanted.
+                    Err(error) if is_conflict(&error) && attempt < ATTEMPTS => {}
+                    repaired => return repaired.map_err(failed()),
+                }
             }
             _ => return Ok(existing),
         }

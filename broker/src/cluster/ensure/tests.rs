@@ -24,6 +24,8 @@ struct Cluster {
     writes: Arc<Mutex<u32>>,
     /// Creations wait here for each other.
     meet: Option<Arc<Barrier>>,
+    /// So many of the next patches arrive after the same patch of another replica.
+    late_patches: Arc<Mutex<u32>>,
     /// A path that fails.
     broken: Option<&'static str>,
 }
@@ -90,10 +92,19 @@ impl Cluster {
         if *method != Method::PATCH {
             return (200, there);
         }
-        let mut changed = there;
+        let mut changed = there.clone();
         json_patch::merge(&mut changed, &sent);
         let changed = self.stamped(changed, false);
-        objects.insert(path, changed.clone());
+        let mut late = self.late_patches.lock();
+        let is_late = *late > 0 && !sent["metadata"]["resourceVersion"].is_null();
+        *late -= u32::from(is_late);
+        let is_this = is(&sent["metadata"], "resourceVersion");
+        if is_this {
+            objects.insert(path, changed.clone());
+        }
+        if is_late || !is_this {
+            return failure(409, "Conflict");
+        }
         (200, changed)
     }
 
@@ -216,6 +227,19 @@ async fn concurrent_requests_get_the_same_identity() {
         .await
         .unwrap();
     assert_eq!(json!(second.uid()), account["metadata"]["uid"]);
+}
+
+/// The leader sets the owner of a new KSA while the broker answers the second request for it.
+#[tokio::test]
+async fn a_ksa_that_another_replica_repairs_at_the_same_time_is_used() {
+    let cluster = Cluster::default();
+    let (identity, account) = created(cluster.create_identity().await.unwrap());
+    *cluster.late_patches.lock() = 1;
+    let repaired = ensure_service_account(&cluster.client(), &identity).await;
+    let repaired = repaired.unwrap();
+    assert_eq!(*cluster.late_patches.lock(), 0);
+    assert!(judgement::owns(&identity, &repaired.metadata));
+    assert_eq!(repaired.uid(), account.uid());
 }
 
 #[tokio::test]
