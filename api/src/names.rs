@@ -3,6 +3,7 @@
 mod broker_settings;
 mod command_settings;
 mod conditions;
+mod gateway;
 mod http;
 mod labels;
 mod objects;
@@ -11,6 +12,7 @@ mod settings;
 pub use broker_settings::*;
 pub use command_settings::*;
 pub use conditions::*;
+pub use gateway::*;
 pub use http::*;
 pub use labels::*;
 pub use objects::*;

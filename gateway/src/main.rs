@@ -1,0 +1,3 @@
+//! The program `namesake-gateway`.
+
+fn main() {}
