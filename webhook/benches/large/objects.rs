@@ -25,7 +25,7 @@ pub(crate) struct Large {
     pub(crate) name: String,
     pub(crate) webhook: Webhook,
     pub(crate) review: Value,
-    /// The object that the API server returns for the review.
+    /// What the API server answers when the webhook asks it about the review.
     pub(crate) stored: Option<Value>,
 }
 
@@ -120,8 +120,15 @@ fn by_its_user(kind: &str, spec: Spec, argo_kind: Option<ArgoKind>) -> [Large; 2
     let create = json!({"kind": kind, "user": USER, "object": {"metadata": {"name": "large"}, "spec": before}});
     let update = json!({"kind": kind, "user": USER, "operation": "UPDATE",
         "oldObject": {"metadata": metadata, "spec": before}, "object": {"metadata": metadata, "spec": after}});
+    // Nothing of an earlier Workflow of its name exists.
+    let none = argo_kind
+        .is_some()
+        .then(|| json!({"metadata": {}, "items": []}));
     [
-        large(format!("{kind}, created"), Webhook::Mutate, create),
+        Large {
+            stored: none,
+            ..large(format!("{kind}, created"), Webhook::Mutate, create)
+        },
         large(
             format!("{kind}, changed by its user"),
             Webhook::Mutate,
