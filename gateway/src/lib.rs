@@ -8,3 +8,5 @@
 //! authorizes each request over a Unix socket, from memory.
 
 pub mod config;
+pub mod discovery;
+pub mod render;

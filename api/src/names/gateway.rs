@@ -28,3 +28,39 @@ pub const SERVES_HEADER: &str = "x-namesake-serves";
 pub const GATEWAY_CONFIG_FILE: &str = "/etc/namesake-gateway/gateway.yaml";
 /// The Unix socket of the authorizer.
 pub const GATEWAY_SOCKET: &str = "/run/namesake/authorizer.sock";
+/// Prefix of the headers that only the gateway sets. Envoy removes them from what clients send.
+pub const GATEWAY_HEADER_PREFIX: &str = "x-namesake-";
+/// Header from Envoy's login filter to its token filter: the id token of the login. Envoy removes it from what clients send.
+pub const LOGIN_TOKEN_HEADER: &str = "x-namesake-login";
+/// Path to which the issuer sends people back after they logged in.
+pub const LOGIN_PATH: &str = "/namesake/login";
+/// Path that logs people out, also at the issuer.
+pub const LOGOUT_PATH: &str = "/namesake/logout";
+/// Prefix of the login's cookies. Browsers send such a cookie only to the host that set it, and only over TLS.
+pub const COOKIE_PREFIX: &str = "__Host-namesake-";
+/// Where Envoy listens for requests, over TLS.
+pub const GATEWAY_LISTEN: &str = "0.0.0.0:8443";
+/// Where Envoy listens for health checks, over plain HTTP.
+pub const GATEWAY_HEALTH_LISTEN: &str = "0.0.0.0:9403";
+/// Path of Envoy's health check.
+pub const GATEWAY_HEALTH_PATH: &str = "/healthz";
+/// Folder for Envoy's rendered configuration.
+pub const GATEWAY_ENVOY_FOLDER: &str = "/run/namesake/envoy";
+/// Envoy's rendered configuration, in [`GATEWAY_ENVOY_FOLDER`].
+pub const ENVOY_CONFIG_FILE: &str = "envoy.json";
+/// Folder with the certificate of the gateway, as in a Secret of type `kubernetes.io/tls`.
+pub const GATEWAY_TLS_FOLDER: &str = "/etc/namesake-gateway/tls";
+/// Folder with a folder for each Secret of a login, of the Secret's name.
+pub const GATEWAY_LOGIN_FOLDER: &str = "/etc/namesake-gateway/login";
+/// Key of a login's Secret: the client secret at the issuer.
+pub const CLIENT_SECRET_KEY: &str = "client-secret";
+/// Key of a login's Secret: random text that signs and encrypts the login's cookies.
+pub const COOKIE_SECRET_KEY: &str = "cookie-secret";
+/// File with the certificates of the authorities that issuers' certificates are checked with.
+pub const ISSUER_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Issuer of the assertions of Google's Identity-Aware Proxy.
+pub const IAP_ISSUER: &str = "https://cloud.google.com/iap";
+/// Keys of Google's Identity-Aware Proxy.
+pub const IAP_KEYS_URL: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
+/// Header with the assertion of Google's Identity-Aware Proxy.
+pub const IAP_ASSERTION_HEADER: &str = "x-goog-iap-jwt-assertion";

@@ -133,6 +133,24 @@ super::reasons! {
     NotTheWebhook(Passing, 403) "the caller of the broker is not the webhook; in the broker's log and the webhook's message"
         => "give the webhook its own service account";
 
+    "Answers of the gateway's Envoy":
+    InvalidToken(Lasting, 401) "the request has no token, or one that is expired, of another issuer or audience, or not signed by its issuer"
+        => "log in again, with the program or in the browser";
+    MalformedRequest(Lasting, 400) "the request, its path or a header cannot be read in one way only"
+        => "send the path without encoded slashes, and header names without underscores";
+    UnknownPath(Lasting, 404) "nothing is served at this path"
+        => "check the path";
+    UnknownHost(Lasting, 421) "the gateway does not serve this host"
+        => "use a host of gateway.yaml";
+    RequestTooLarge(Lasting, 413) "the headers of the request have more than 32 KiB, or its body more than 1 MiB"
+        => "send less: log in again if cookies or a token have grown, or split the request";
+    TooManyRequests(Passing, 429) "more requests per second than the gateway accepts from a connection, or for a host"
+        => "wait a second and try again";
+    AuthorizerUnavailable(Passing, 503) "the program that authorizes requests did not answer"
+        => "try again; if it lasts, check the pods of `namesake-gateway`";
+    ServiceUnavailable(Passing, 503) "the service behind the gateway does not answer, or not in time"
+        => "try again; if it lasts, check its pods";
+
     "Done or in progress":
     Pending(Passing) "about to be done" => "";
     Created(Done) "the service account exists" => "";

@@ -7,7 +7,13 @@ use namesake_core::Reason;
 use namesake_sandbox::host::work_folder::workspace_root;
 
 /// The folders with code that reports reasons.
-const FOLDERS: [&str; 4] = ["api/src", "broker/src", "core/src", "webhook/src"];
+const FOLDERS: [&str; 5] = [
+    "api/src",
+    "broker/src",
+    "core/src",
+    "gateway/src",
+    "webhook/src",
+];
 
 /// The last line of the page that is written by hand.
 const GENERATED: &str = "<!-- The rest is generated from core/src/reason/table.rs. -->\n";
