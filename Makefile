@@ -49,7 +49,7 @@ soak: tools build control-plane ## Inject random faults and requests for ten min
 	NAMESAKE_SOAK_SECONDS=$(or $(SECONDS),600) NAMESAKE_SOAK_SEED=$(or $(SEED),1) cargo test -p namesake-tests --test it soak:: -- --nocapture
 
 .PHONY: lint
-lint: rust format clippy deny manifests scripts ## Run all checks that need no running program
+lint: rust format clippy deny manifests scripts client ## Run all checks that need no running program
 
 .PHONY: fmt
 fmt: rust ## Format the Rust code
@@ -91,6 +91,11 @@ deny:
 manifests:
 	@if [ -z "$(KUBECTL)" ]; then echo "kubectl is not installed: the manifests were not rendered ('make test' builds one, and applies them)"; exit 0; fi; \
 	for overlay in $(OVERLAYS); do "$(KUBECTL)" kustomize $$overlay >/dev/null && echo "renders: $$overlay"; done
+
+.PHONY: client
+client:
+	@if [ ! -x target/client/env/bin/ruff ]; then echo "ruff and mypy are not installed: client/ was not checked ('make test' installs and runs them)"; exit 0; fi; \
+	cd client && ../target/client/env/bin/ruff check . && ../target/client/env/bin/ruff format --check . && ../target/client/env/bin/mypy
 
 .PHONY: scripts
 scripts:

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod admission;
+mod client;
 mod failures;
 mod identities;
 mod installation;

@@ -41,7 +41,7 @@ pub fn program_folder(language: &str) -> PathBuf {
 /// There is no Python 3, or a package cannot be installed.
 pub fn python(progress: &mut dyn FnMut(&str)) -> Result<Python> {
     let folder = Path::new(CLIENTS).join("python");
-    Python::environment(&folder, &folder, progress)
+    Python::environment(&folder, &Path::new("sandbox").join(&folder), progress)
 }
 
 /// Google's authentication library for Node.js.

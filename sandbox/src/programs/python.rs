@@ -33,10 +33,18 @@ impl Python {
     /// # Errors
     /// There is no Python 3, or a package cannot be installed: the message has the remedy or the installer's output.
     pub fn find_or_install(progress: &mut dyn FnMut(&str)) -> Result<Self> {
-        Self::environment(Path::new("python"), Path::new("python"), progress)
+        Self::environment(Path::new("python"), Path::new("sandbox/python"), progress)
     }
 
-    /// The environment in `target/<target>` with the packages that `sandbox/<pins>/requirements.txt` pins.
+    /// The environment that lints and tests the client package, with stock Metaflow and without the package itself.
+    ///
+    /// # Errors
+    /// As [`Python::find_or_install`].
+    pub fn for_client_package(progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        Self::environment(Path::new("client"), Path::new("client"), progress)
+    }
+
+    /// The environment in `target/<target>` with the packages that `<pins>/requirements.txt` pins.
     ///
     /// # Errors
     /// As [`Python::find_or_install`].
@@ -46,7 +54,7 @@ impl Python {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let root = workspace_root();
-        let pins = root.join("sandbox").join(pins).join(REQUIREMENTS);
+        let pins = root.join(pins).join(REQUIREMENTS);
         let title = format!(
             "installing Python packages into target/{}",
             target.display()
