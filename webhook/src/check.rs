@@ -97,6 +97,40 @@ pub struct Finding {
     pub remedy: String,
 }
 
+impl Finding {
+    /// A gap that is not about certain subjects, and lets somebody act as another user.
+    fn critical(
+        check: &'static str,
+        place: String,
+        what: impl Into<String>,
+        remedy: String,
+    ) -> Self {
+        let warning = Self::warning(check, place, what, remedy);
+        let severity = Severity::Critical;
+        Self {
+            severity,
+            ..warning
+        }
+    }
+
+    /// A gap that is not about certain subjects, and takes more than this.
+    fn warning(
+        check: &'static str,
+        place: String,
+        what: impl Into<String>,
+        remedy: String,
+    ) -> Self {
+        Self {
+            severity: Severity::Warning,
+            check,
+            place,
+            subjects: Vec::new(),
+            what: what.into(),
+            remedy,
+        }
+    }
+}
+
 /// A subject that is expected to have a right which others should not have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Holder {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use namesake_api::names;
 
-use super::{Finding, Severity, Snapshot, selector};
+use super::{Finding, Snapshot, selector};
 use crate::state::installation::{self, Installation};
 
 const SYSTEM_POLICY: &str = "namesake-system";
@@ -18,7 +18,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(snapshot.version.iter().find_map(|version| old(version)));
     if let Ok(there) = &snapshot.installation {
         let faults = installation::faults(there).into_iter();
-        findings.extend(faults.map(|fault| missing("installation", "manifests/base", &fault)));
+        findings.extend(faults.map(|fault| missing("installation", "manifests/base", fault)));
         findings.extend(warns_only(there));
     }
     if let Ok(policies) = &snapshot.network_policies {
@@ -33,7 +33,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
         if !covered {
             let what = "no network policy protects the webhook: whoever can connect to it gets stamps signed as anyone";
             let place = format!("Namespace {}", snapshot.home);
-            findings.push(missing("network", &place, what));
+            findings.push(missing("network", &place, what.to_owned()));
         }
     }
     findings
@@ -67,28 +67,17 @@ fn denies_tokens(there: &Installation) -> bool {
 
 fn warns_only(there: &Installation) -> Option<Finding> {
     let name = names::TOKEN_GUARD;
-    (!denies_tokens(there)).then(|| Finding {
-        severity: Severity::Warning,
-        check: "token-guard",
-        place: format!("ValidatingAdmissionPolicyBinding {name}"),
-        subjects: Vec::new(),
-        what: "requests for tokens of other accounts are warned about and audited, not refused".to_owned(),
-        remedy: format!(
-            "when the audit log shows no such requests that have to continue, components: [../../token-guard] in your overlay (docs/install-gke.md), \
-             or kubectl patch validatingadmissionpolicybinding {name} --type=merge -p '{{\"spec\":{{\"validationActions\":[\"Deny\",\"Audit\"]}}}}'"
-        ),
-    })
+    let place = format!("ValidatingAdmissionPolicyBinding {name}");
+    let what = "requests for tokens of other accounts are warned about and audited, not refused";
+    let remedy = format!(
+        "when the audit log shows no such requests that have to continue, components: [../../token-guard] in your overlay (docs/install-gke.md), \
+         or kubectl patch validatingadmissionpolicybinding {name} --type=merge -p '{{\"spec\":{{\"validationActions\":[\"Deny\",\"Audit\"]}}}}'"
+    );
+    (!denies_tokens(there)).then(|| Finding::warning("token-guard", place, what, remedy))
 }
 
-fn missing(check: &'static str, place: &str, what: &str) -> Finding {
-    Finding {
-        severity: Severity::Critical,
-        check,
-        place: place.to_owned(),
-        subjects: Vec::new(),
-        what: what.to_owned(),
-        remedy: APPLY.to_owned(),
-    }
+fn missing(check: &'static str, place: &str, what: String) -> Finding {
+    Finding::critical(check, place.to_owned(), what, APPLY.to_owned())
 }
 
 /// A version that lacks what the guards need. A version that cannot be parsed is ignored.
@@ -98,17 +87,11 @@ fn old(version: &str) -> Option<Finding> {
         .split('.')
         .map(|part| part.parse::<u32>().ok());
     let found = (numbers.next()??, numbers.next()??);
-    (found < MINIMUM_VERSION).then(|| Finding {
-        severity: Severity::Critical,
-        check: "version",
-        place: "API server".to_owned(),
-        subjects: Vec::new(),
-        what: format!("{version} has no ValidatingAdmissionPolicy v1, so no guard is in force"),
-        remedy: format!(
-            "upgrade the cluster to Kubernetes {}.{} or newer",
-            MINIMUM_VERSION.0, MINIMUM_VERSION.1
-        ),
-    })
+    let what = format!("{version} has no ValidatingAdmissionPolicy v1, so no guard is in force");
+    let (major, minor) = MINIMUM_VERSION;
+    let remedy = format!("upgrade the cluster to Kubernetes {major}.{minor} or newer");
+    let place = "API server".to_owned();
+    (found < MINIMUM_VERSION).then(|| Finding::critical("version", place, what, remedy))
 }
 
 #[cfg(test)]

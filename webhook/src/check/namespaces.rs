@@ -2,7 +2,7 @@
 
 use namesake_api::names::{MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL};
 
-use super::{Finding, NamespaceLabels, Severity, Snapshot, print, selector};
+use super::{Finding, NamespaceLabels, Snapshot, print, selector};
 use crate::decide::mode::Mode;
 
 /// Pod Security's label, and the levels that keep a pod off its node.
@@ -16,22 +16,11 @@ pub(super) fn findings(snapshot: &Snapshot, opted_in: &[&NamespaceLabels]) -> Ve
     each.flatten().collect()
 }
 
-fn finding(
-    place: &NamespaceLabels,
-    severity: Severity,
-    check: &'static str,
-    what: String,
-    remedy: &str,
-) -> Finding {
+/// The place of a finding, and the command that changes a label there.
+fn place_and_command(place: &NamespaceLabels, label: &str) -> (String, String) {
     let name = print::quoted(&place.name);
-    Finding {
-        severity,
-        check,
-        place: format!("Namespace {}", place.name),
-        subjects: Vec::new(),
-        what,
-        remedy: remedy.replace("NAMESPACE", &name),
-    }
+    let command = format!("kubectl label namespace {name} {label}");
+    (format!("Namespace {}", place.name), command)
 }
 
 fn level(place: &NamespaceLabels) -> Option<Finding> {
@@ -43,36 +32,21 @@ fn level(place: &NamespaceLabels) -> Option<Finding> {
         format!("Pod Security {level}")
     });
     let what = format!("has {has}: a privileged pod can take the tokens of all pods on its node");
-    let remedy =
-        "kubectl label namespace NAMESPACE pod-security.kubernetes.io/enforce=baseline --overwrite";
-    Some(finding(
-        place,
-        Severity::Critical,
-        "pod-security",
-        what,
-        remedy,
-    ))
+    let label = format!("{LEVEL_LABEL}=baseline --overwrite");
+    let (place, remedy) = place_and_command(place, &label);
+    Some(Finding::critical("pod-security", place, what, remedy))
 }
 
 fn mode(place: &NamespaceLabels) -> Option<Finding> {
     let label = place.labels.get(MODE_LABEL).map(String::as_str);
-    let (severity, what) = match Mode::of(label) {
+    let what = match Mode::of(label) {
         Ok(Mode::Enforce) => return None,
-        Ok(Mode::Shadow) => (
-            Severity::Warning,
-            "is in shadow mode: what would be refused is only reported".to_owned(),
-        ),
-        Ok(Mode::Off) => (
-            Severity::Warning,
-            "is switched off: pods run as the account that they name".to_owned(),
-        ),
-        Err(other) => (
-            Severity::Warning,
-            format!("has the unknown mode {other:?}, which counts as enforce"),
-        ),
+        Ok(Mode::Shadow) => "is in shadow mode: what would be refused is only reported".to_owned(),
+        Ok(Mode::Off) => "is switched off: pods run as the account that they name".to_owned(),
+        Err(other) => format!("has the unknown mode {other:?}, which counts as enforce"),
     };
-    let remedy = "kubectl label namespace NAMESPACE namesake.dev/mode-";
-    Some(finding(place, severity, "mode", what, remedy))
+    let (place, remedy) = place_and_command(place, &format!("{MODE_LABEL}-"));
+    Some(Finding::warning("mode", place, what, remedy))
 }
 
 /// A label that the webhook does not select has no effect.
@@ -99,13 +73,10 @@ fn selected(snapshot: &Snapshot, place: &NamespaceLabels) -> Option<Finding> {
     let what = format!(
         "has {OPT_IN_LABEL}={stack}, which {MUTATE_WEBHOOK} does not select: nothing is checked there"
     );
-    let remedy = "correct the label (kubectl label namespace NAMESPACE namesake.dev/stack=STACK --overwrite), or stack in the \
-                  rules of the overlay (docs/install-gke.md, step 4)";
-    Some(finding(
-        place,
-        Severity::Critical,
-        "not-checked",
-        what,
-        remedy,
-    ))
+    let label = format!("{OPT_IN_LABEL}=STACK --overwrite");
+    let (place, command) = place_and_command(place, &label);
+    let remedy = format!(
+        "correct the label ({command}), or stack in the rules of the overlay (docs/install-gke.md, step 4)"
+    );
+    Some(Finding::critical("not-checked", place, what, remedy))
 }

@@ -16,7 +16,7 @@ use k8s_openapi::api::rbac::v1::{
 };
 use kube::ResourceExt;
 
-use matching::{NAMELESS, aggregated, allows, in_group};
+use matching::{aggregated, allows, in_group};
 use subject::Subject;
 
 /// A right that is checked: any of these verbs on any of these resources.
@@ -164,20 +164,10 @@ impl Bound {
     /// Whether it grants any part of a right.
     #[must_use]
     pub fn grants(&self, right: &Right) -> bool {
-        let one = |verb: &str, (group, resource): (&str, &str)| {
-            let names = if NAMELESS.contains(&verb) && !resource.contains('/') {
-                None
-            } else {
-                Some(right.names)
-            };
-            self.rules
-                .iter()
-                .any(|rule| allows(rule, verb, group, resource, names))
-        };
-        let resources = right.resources.iter().copied();
-        resources
-            .flat_map(|resource| right.verbs.iter().map(move |verb| (*verb, resource)))
-            .any(|(verb, resource)| one(verb, resource))
+        self.rules.iter().any(|rule| {
+            let mut resources = right.resources.iter();
+            resources.any(|resource| granted(rule, right, resource).next().is_some())
+        })
     }
 
     /// `ClusterRoleBinding devs, ClusterRole edit`.
@@ -197,15 +187,10 @@ impl Bound {
         let mut verbs = BTreeSet::new();
         let mut resources = BTreeSet::new();
         for rule in self.rules.iter() {
-            for (group, resource) in right.resources {
-                let allows_verb = |verb: &&&str| {
-                    let names = (!NAMELESS.contains(*verb) || resource.contains('/'))
-                        .then_some(right.names);
-                    allows(rule, verb, group, resource, names)
-                };
-                let given: Vec<_> = right.verbs.iter().filter(allows_verb).copied().collect();
+            for resource in right.resources {
+                let given: Vec<_> = granted(rule, right, resource).collect();
                 if !given.is_empty() {
-                    resources.insert(in_group(resource, group));
+                    resources.insert(in_group(resource.1, resource.0));
                 }
                 verbs.extend(given);
             }
@@ -214,6 +199,16 @@ impl Bound {
         let resources = resources.iter().map(String::as_str).collect();
         format!("--verb={} --resource={}", list(verbs), list(resources))
     }
+}
+
+/// The verbs of a right that a rule allows on one of its resources.
+fn granted<'a>(
+    rule: &PolicyRule,
+    right: &'a Right,
+    (group, resource): &(&str, &str),
+) -> impl Iterator<Item = &'a str> {
+    let verbs = right.verbs.iter().copied();
+    verbs.filter(move |verb| allows(rule, verb, group, resource, right.names))
 }
 
 #[cfg(test)]

@@ -30,52 +30,35 @@ const TOKEN_ACCOUNT: &str = "kubernetes.io/service-account.name";
 pub(super) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot> {
     let version = match client.apiserver_version().await {
         Ok(info) => Ok(info.git_version),
-        Err(error @ Error::Api(_)) => Err(unreadable("the version of the API server", &error)),
+        Err(error @ Error::Api(_)) => Err(unreadable("the version of the API server")(error)),
         Err(error) => return Err(error).context("no API server answers"),
     };
-    let (
-        rules,
-        installation,
-        rbac,
-        namespaces,
-        accounts,
-        token_secrets,
-        webhooks,
-        network_policies,
-    ) = tokio::join!(
-        rules(client, home),
-        installation(client),
-        rbac(client),
-        namespaces(client),
-        accounts(client),
-        token_secrets(client),
-        list(
-            Api::all(client.clone()),
-            "the mutating webhook configurations"
-        ),
-        list(
-            Api::namespaced(client.clone(), home),
-            "the network policies of Namesake's namespace"
-        ),
-    );
-    let unstamped = unstamped(client, &namespaces).await;
+    let namespaces = namespaces(client).await;
+    let webhooks = "the mutating webhook configurations";
+    let network_policies = "the network policies of Namesake's namespace";
+    let policies = Api::namespaced(client.clone(), home);
     Ok(Snapshot {
         home: home.to_owned(),
         version,
-        rules,
-        installation,
-        rbac,
+        rules: rules(client, home).await,
+        installation: installation(client).await,
+        rbac: rbac(client).await,
+        unstamped: unstamped(client, &namespaces).await,
         namespaces,
-        accounts,
-        token_secrets,
-        unstamped,
-        webhooks,
-        network_policies,
+        accounts: accounts(client).await,
+        token_secrets: token_secrets(client).await,
+        webhooks: list(everywhere(client), webhooks).await,
+        network_policies: list(policies, network_policies).await,
     })
 }
 
-fn unreadable(what: &'static str, why: &impl ToString) -> Unreadable {
-    Unreadable {
+fn everywhere<K: Resource<DynamicType = ()>>(client: &Client) -> Api<K> {
+    Api::all(client.clone())
+}
+
+/// For `map_err`: this part could not be read.
+fn unreadable<E: ToString>(what: &'static str) -> impl Fn(E) -> Unreadable {
+    move |why| Unreadable {
         what,
         why: why.to_string(),
     }
@@ -86,9 +69,7 @@ where
     K: Clone + DeserializeOwned + Debug,
 {
     let found = api.list(&ListParams::default()).await;
-    found
-        .map(|list| list.items)
-        .map_err(|error| unreadable(what, &error))
+    found.map(|list| list.items).map_err(unreadable(what))
 }
 
 async fn metadata<K>(
@@ -100,9 +81,7 @@ where
     K: Clone + DeserializeOwned + Debug + Resource,
 {
     let found = api.list_metadata(params).await;
-    found
-        .map(|list| list.items)
-        .map_err(|error| unreadable(what, &error))
+    found.map(|list| list.items).map_err(unreadable(what))
 }
 
 /// The current rules; if they are not valid, those that the broker accepted last.
@@ -111,11 +90,7 @@ async fn rules(client: &Client, home: &str) -> Read<Rules> {
     let maps = Api::<ConfigMap>::namespaced(client.clone(), home);
     let mut problems = format!("there is no ConfigMap {home}/{RULES_CONFIG_MAP}");
     for name in [RULES_CONFIG_MAP, ACCEPTED_RULES_CONFIG_MAP] {
-        let Some(map) = maps
-            .get_opt(name)
-            .await
-            .map_err(|error| unreadable(what, &error))?
-        else {
+        let Some(map) = maps.get_opt(name).await.map_err(unreadable(what))? else {
             continue;
         };
         match parse_rules(&rules_files(map.data.as_ref())) {
@@ -123,44 +98,33 @@ async fn rules(client: &Client, home: &str) -> Read<Rules> {
             Err(error) => problems = format!("ConfigMap {home}/{name}: {error}"),
         }
     }
-    Err(unreadable(what, &problems))
+    Err(unreadable(what)(problems))
 }
 
 async fn installation(client: &Client) -> Read<Installation> {
-    let of = |error: Error| unreadable("Namesake's policies and webhook configurations", &error);
-    let mutating = Api::all(client.clone());
-    let validating = Api::all(client.clone());
+    let ours = unreadable("Namesake's policies and webhook configurations");
+    let mutating = everywhere(client).get_opt(WEBHOOK_CONFIGURATION).await;
+    let validating = everywhere(client).get_opt(WEBHOOK_CONFIGURATION).await;
     Ok(Installation {
-        policies: list(Api::all(client.clone()), "the policies").await?,
-        bindings: list(Api::all(client.clone()), "the bindings of policies").await?,
-        mutating: mutating.get_opt(WEBHOOK_CONFIGURATION).await.map_err(of)?,
-        validating: validating
-            .get_opt(WEBHOOK_CONFIGURATION)
-            .await
-            .map_err(of)?,
+        policies: list(everywhere(client), "the policies").await?,
+        bindings: list(everywhere(client), "the bindings of policies").await?,
+        mutating: mutating.map_err(&ours)?,
+        validating: validating.map_err(&ours)?,
     })
 }
 
 async fn rbac(client: &Client) -> Read<Rbac> {
-    let (cluster_roles, roles, cluster_role_bindings, role_bindings) = tokio::try_join!(
-        list(Api::all(client.clone()), "who may do what: ClusterRoles"),
-        list(Api::all(client.clone()), "who may do what: Roles"),
-        list(
-            Api::all(client.clone()),
-            "who may do what: ClusterRoleBindings"
-        ),
-        list(Api::all(client.clone()), "who may do what: RoleBindings"),
-    )?;
+    let cluster_role_bindings = "who may do what: ClusterRoleBindings";
     Ok(Rbac::of(Listing {
-        cluster_roles,
-        roles,
-        cluster_role_bindings,
-        role_bindings,
+        cluster_roles: list(everywhere(client), "who may do what: ClusterRoles").await?,
+        roles: list(everywhere(client), "who may do what: Roles").await?,
+        cluster_role_bindings: list(everywhere(client), cluster_role_bindings).await?,
+        role_bindings: list(everywhere(client), "who may do what: RoleBindings").await?,
     }))
 }
 
 async fn namespaces(client: &Client) -> Read<Vec<NamespaceLabels>> {
-    let api = Api::<Namespace>::all(client.clone());
+    let api = everywhere::<Namespace>(client);
     let all = metadata(api, &ListParams::default(), "the namespaces").await?;
     // Nothing new can be created in a namespace that is being deleted.
     let stay = all
@@ -176,9 +140,7 @@ async fn namespaces(client: &Client) -> Read<Vec<NamespaceLabels>> {
 /// Parents without a stamp in namespaces where stamps are checked. What a controller created belongs to its parent.
 async fn unstamped(client: &Client, places: &Read<Vec<NamespaceLabels>>) -> Read<Vec<Unstamped>> {
     let what = "parents without a proven requester";
-    let served = served(client)
-        .await
-        .map_err(|error| unreadable(what, &error))?;
+    let served = served(client).await.map_err(unreadable(what))?;
     let off = |place: &&NamespaceLabels| {
         place
             .labels
@@ -197,11 +159,7 @@ async fn unstamped(client: &Client, places: &Read<Vec<NamespaceLabels>>) -> Read
                 "Job" => all.fields(NOT_SUCCEEDED),
                 _ => all,
             };
-            let listed = api.list_metadata(&params).await;
-            let listed = listed
-                .map_err(|error| unreadable(what, &error))?
-                .items
-                .into_iter();
+            let listed = metadata(api, &params, what).await?.into_iter();
             let is_made = |one: &PartialObjectMeta<DynamicObject>| {
                 one.owner_references()
                     .iter()
@@ -220,7 +178,7 @@ async fn unstamped(client: &Client, places: &Read<Vec<NamespaceLabels>>) -> Read
 }
 
 async fn accounts(client: &Client) -> Read<Vec<(String, String)>> {
-    let api = Api::<ServiceAccount>::all(client.clone());
+    let api = everywhere::<ServiceAccount>(client);
     let all = metadata(api, &ListParams::default(), "the service accounts").await?;
     Ok(all
         .into_iter()
@@ -229,8 +187,8 @@ async fn accounts(client: &Client) -> Read<Vec<(String, String)>> {
 }
 
 async fn token_secrets(client: &Client) -> Read<Vec<TokenSecret>> {
-    let api = Api::<Secret>::all(client.clone());
     let params = ListParams::default().fields(TOKEN_TYPE);
+    let api = everywhere::<Secret>(client);
     let all = metadata(api, &params, "the names of Secrets with tokens").await?;
     let secrets = all.into_iter().map(|one| TokenSecret {
         namespace: one.namespace().unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Severity, Snapshot, print};
+use super::{Finding, Snapshot, print};
 
 /// Parents without a stamp, by namespace and kind. Whether a stamp is valid, only the webhook can tell.
 pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -14,21 +14,17 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let each = by_place.into_iter();
     each.map(|((namespace, kind), names)| {
         let quoted = print::quoted(namespace);
-        Finding {
-            severity: Severity::Warning,
-            check: "no-proven-person",
-            place: format!("Namespace {namespace}, {kind}"),
-            subjects: Vec::new(),
-            what: format!(
-                "{} created before the opt-in or while admission was off, without a stamp: new pods get no identity ({})",
-                names.len(),
-                print::some(&names)
-            ),
-            remedy: format!(
-                "create it again, or let an admin assign it to a user: kubectl -n {quoted} annotate {kind} NAME \
-                 namesake.dev/adopt-for=USER"
-            ),
-        }
+        let what = format!(
+            "{} created before the opt-in or while admission was off, without a stamp: new pods get no identity ({})",
+            names.len(),
+            print::some(&names)
+        );
+        let remedy = format!(
+            "create it again, or let an admin assign it to a user: kubectl -n {quoted} annotate {kind} NAME \
+             namesake.dev/adopt-for=USER"
+        );
+        let place = format!("Namespace {namespace}, {kind}");
+        Finding::warning("no-proven-person", place, what, remedy)
     })
     .collect()
 }

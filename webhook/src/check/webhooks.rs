@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use namesake_api::names::WEBHOOK_CONFIGURATION;
 use namesake_core::Glob;
 
-use super::{Finding, NamespaceLabels, Severity, Snapshot, print, selector};
+use super::{Finding, NamespaceLabels, Snapshot, print, selector};
 
 /// Prefix of `--trust` for webhook configurations.
 const TRUSTED: &str = "webhook:";
@@ -53,29 +53,19 @@ fn finding(
     {
         return None;
     }
-    let when = if after {
-        "is called after Namesake"
-    } else {
-        "is called again after Namesake"
-    };
+    let again = if after { "" } else { "again " };
+    let what = format!(
+        "is called {again}after Namesake for pods in {}, and can change their account and containers: the final check refuses such pods",
+        print::some(&places)
+    );
     let name = print::quoted(configuration);
-    Some(Finding {
-        severity: Severity::Warning,
-        check: "other-webhooks",
-        place: format!(
-            "MutatingWebhookConfiguration {configuration}, webhook {}",
-            webhook.name
-        ),
-        subjects: Vec::new(),
-        what: format!(
-            "{when} for pods in {}, and can change their account and containers: the final check refuses such pods",
-            print::some(&places)
-        ),
-        remedy: format!(
-            "if it only adds a container, list that under sidecars in the rules and pass --trust webhook:{name}; otherwise exclude these namespaces: \
-             kubectl edit mutatingwebhookconfiguration {name} (namespaceSelector)"
-        ),
-    })
+    let remedy = format!(
+        "if it only adds a container, list that under sidecars in the rules and pass --trust webhook:{name}; otherwise exclude these namespaces: \
+         kubectl edit mutatingwebhookconfiguration {name} (namespaceSelector)"
+    );
+    let webhook = &webhook.name;
+    let place = format!("MutatingWebhookConfiguration {configuration}, webhook {webhook}");
+    Some(Finding::warning("other-webhooks", place, what, remedy))
 }
 
 fn is_called_for_new_pods(rule: &RuleWithOperations) -> bool {

@@ -7,7 +7,7 @@ use namesake_core::{Reason, Requester, Rules, is_managed_name};
 use super::Rbac;
 use super::rights::{CARRY, GUARDED, READ_JOBS};
 use super::subject::{Subject, Trusted};
-use crate::check::{Account, Finding, Severity, Snapshot, print};
+use crate::check::{Account, Finding, Snapshot, TokenSecret, print};
 use namesake_api::names::WEBHOOK_SERVICE_ACCOUNT;
 
 /// Accounts that the rules refer to: carriers, and those that are or act for users.
@@ -97,23 +97,6 @@ pub(in crate::check) fn findings(
     findings
 }
 
-fn finding(
-    severity: Severity,
-    check: &'static str,
-    about: &Subject,
-    what: &str,
-    remedy: String,
-) -> Finding {
-    Finding {
-        severity,
-        check,
-        place: about.to_string(),
-        subjects: Vec::new(),
-        what: what.to_owned(),
-        remedy,
-    }
-}
-
 /// Carriers in opted-in namespaces.
 fn inside(
     snapshot: &Snapshot,
@@ -125,22 +108,13 @@ fn inside(
     let holders = rbac.holders(&CARRY);
     let carriers = accounts.filter(|account| holders.has(account));
     let all: BTreeSet<_> = carriers.chain(known.carriers.iter().cloned()).collect();
-    let is_inside = |account: &Subject| matches!(account, Subject::Account(namespace, _) if trusted.opted_in.contains(namespace));
     let what = "is a carrier in a namespace that is opted in: whoever can create a pod there could act as it, so nothing that it creates \
                 belongs to anybody";
     let remedy = "move the controller to a namespace of its own, and name it there (carriers of the rules, ClusterRole \
                   namesake-carrier)";
     all.iter()
-        .filter(|account| is_inside(account))
-        .map(|account| {
-            finding(
-                Severity::Critical,
-                "carriers",
-                account,
-                what,
-                remedy.to_owned(),
-            )
-        })
+        .filter(|account| trusted.is_inside(account))
+        .map(|account| Finding::critical("carriers", account.to_string(), what, remedy.to_owned()))
         .collect()
 }
 
@@ -158,7 +132,7 @@ fn absent(snapshot: &Snapshot, known: &AccountsOfRules) -> Vec<Finding> {
     absent
         .map(|carrier| {
             let remedy = "remove it from carriers in the rules until it is installed".to_owned();
-            finding(Severity::Warning, "carriers", carrier, what, remedy)
+            Finding::warning("carriers", carrier.to_string(), what, remedy)
         })
         .collect()
 }
@@ -179,16 +153,11 @@ fn not_guarded(rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
                 by_home.entry(namespace).or_default().push(name);
             }
         }
-        let each = by_home.into_iter().map(|(namespace, names)| Finding {
-            severity: Severity::Warning,
-            check: "guarded-accounts",
-            place: format!("ServiceAccounts {namespace}/{}", print::some(&names)),
-            subjects: Vec::new(),
-            what: format!("{what}, and no policy protects their tokens: bind {role}"),
-            remedy: names
-                .first()
-                .map(|name| bind(role, namespace, name, names.len()))
-                .unwrap_or_default(),
+        let each = by_home.into_iter().map(|(namespace, names)| {
+            let place = format!("ServiceAccounts {namespace}/{}", print::some(&names));
+            let what = format!("{what}, and no policy protects their tokens: bind {role}");
+            let remedy = bind(role, namespace, &names);
+            Finding::warning("guarded-accounts", place, what, remedy)
         });
         each.collect::<Vec<_>>()
     };
@@ -205,19 +174,15 @@ fn not_guarded(rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
     findings
 }
 
-fn bind(role: &str, namespace: &str, name: &str, count: usize) -> String {
-    let subjects = match count {
-        1 => format!(
-            "--serviceaccount={}",
-            print::quoted(&format!("{namespace}:{name}"))
-        ),
-        _ => format!(
-            "--group={}",
-            print::quoted(&format!("system:serviceaccounts:{namespace}"))
-        ),
+/// The command that binds a role to the one account, or to all accounts of its namespace.
+fn bind(role: &str, namespace: &str, names: &[&str]) -> String {
+    let (flag, subject) = match names {
+        [name] => ("serviceaccount", format!("{namespace}:{name}")),
+        _ => ("group", format!("system:serviceaccounts:{namespace}")),
     };
+    let subject = print::quoted(&subject);
     let binding = print::quoted(&format!("{role}-{namespace}"));
-    format!("kubectl create clusterrolebinding {binding} --clusterrole={role} {subjects}")
+    format!("kubectl create clusterrolebinding {binding} --clusterrole={role} --{flag}={subject}")
 }
 
 /// Secrets with tokens of such accounts.
@@ -232,20 +197,12 @@ fn token_secrets(snapshot: &Snapshot, rbac: &Rbac, known: &AccountsOfRules) -> V
     secrets
         .filter_map(|secret| {
             let account = Subject::Account(secret.namespace.clone(), secret.account.clone());
-            guarded(&account).then(|| Finding {
-                severity: Severity::Critical,
-                check: "token-secrets",
-                place: format!("Secret {}/{}", secret.namespace, secret.name),
-                subjects: Vec::new(),
-                what: format!(
-                    "has a token of {account} that does not expire: whoever reads it acts as that account"
-                ),
-                remedy: format!(
-                    "kubectl -n {} delete secret {}",
-                    print::quoted(&secret.namespace),
-                    print::quoted(&secret.name)
-                ),
-            })
+            let what = format!("has a token of {account} that does not expire: whoever reads it acts as that account");
+            let TokenSecret { namespace, name, .. } = secret;
+            let place = format!("Secret {namespace}/{name}");
+            let (namespace, name) = (print::quoted(namespace), print::quoted(name));
+            let remedy = format!("kubectl -n {namespace} delete secret {name}");
+            guarded(&account).then(|| Finding::critical("token-secrets", place, what, remedy))
         })
         .collect()
 }
@@ -254,21 +211,16 @@ fn token_secrets(snapshot: &Snapshot, rbac: &Rbac, known: &AccountsOfRules) -> V
 fn without_rights(rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
     let webhook = Subject::Account(trusted.home.to_owned(), WEBHOOK_SERVICE_ACCOUNT.to_owned());
     let reads = |namespace: &String| rbac.holders_in(namespace, &READ_JOBS).has(&webhook);
-    let unreadable = trusted
-        .opted_in
-        .iter()
-        .filter(|namespace| !reads(namespace));
-    unreadable.map(|namespace| Finding {
-        severity: Severity::Warning,
-        check: "opt-in",
-        place: format!("Namespace {namespace}"),
-        subjects: Vec::new(),
-        what: "is opted in, and the webhook is not allowed to read there: new pods are refused or wait"
-            .to_owned(),
-        remedy: format!(
-            "kubectl apply --server-side -n {} -f manifests/opt-in/role-bindings.yaml",
-            print::quoted(namespace)
-        ),
-    })
-    .collect()
+    let what =
+        "is opted in, and the webhook is not allowed to read there: new pods are refused or wait";
+    let unreadable = trusted.opted_in.iter().filter(|one| !reads(one));
+    unreadable
+        .map(|namespace| {
+            let (place, name) = (format!("Namespace {namespace}"), print::quoted(namespace));
+            let remedy = format!(
+                "kubectl apply --server-side -n {name} -f manifests/opt-in/role-bindings.yaml"
+            );
+            Finding::warning("opt-in", place, what, remedy)
+        })
+        .collect()
 }

@@ -1,17 +1,29 @@
 //! Families of rights with which one can act as another user, and where they matter.
 
 use super::Right;
-use super::remedy::Narrowing;
 use super::rights::*;
 use crate::check::Severity;
 
+/// How the ClusterRole of a program can be narrowed so that the program keeps working.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Narrowing {
+    /// By Roles in the namespaces where it works.
+    ByNamespace,
+    /// By namespace too, unless it creates pods for others: the rules should then list it under carriers.
+    ByNamespaceOrCarrier,
+    /// By the names of its own objects, for rights that are about objects of certain names.
+    ByName,
+    /// By other rules in its role.
+    AsInstead,
+}
+
 /// Rights that others should not have, for one reason.
-pub(super) struct Family {
+pub(super) struct Family<'a> {
     pub(super) check: &'static str,
     pub(super) severity: Severity,
     pub(super) rights: &'static [Right],
     /// The consequence of having one, printed after the rights.
-    pub(super) consequence: &'static str,
+    pub(super) consequence: &'a str,
     /// The alternative to keeping the binding.
     pub(super) instead: &'static str,
     /// How a program that holds such a right in the whole cluster can keep working.
@@ -21,7 +33,7 @@ pub(super) struct Family {
 /// Checks of what trusted controllers exist to do.
 pub(super) const OF_CARRIERS: [&str; 2] = ["developers", "our-namespace"];
 
-pub(super) const EVERYWHERE: [Family; 8] = [
+pub(super) const EVERYWHERE: [Family<'_>; 8] = [
     Family {
         check: "admins",
         severity: Severity::Critical,
@@ -93,8 +105,8 @@ pub(super) const EVERYWHERE: [Family; 8] = [
     },
 ];
 
-pub(super) const HOME_SECRETS: &Family = &EVERYWHERE[7];
-pub(super) const HOME: Family = Family {
+pub(super) const HOME_SECRETS: &Family<'_> = &EVERYWHERE[7];
+pub(super) const HOME: Family<'_> = Family {
     check: "our-namespace",
     severity: Severity::Warning,
     rights: &[
@@ -109,8 +121,13 @@ pub(super) const HOME: Family = Family {
     instead: "bind the role in other namespaces",
     narrowing: Narrowing::ByNamespace,
 };
+pub(super) const UNGUARDED_HOME: Family<'_> = Family {
+    severity: Severity::Critical,
+    consequence: "in Namesake's namespace, and no policy prevents it",
+    ..HOME
+};
 // Policies do not see impersonation.
-pub(super) const HOME_IMPERSONATION: Family = Family {
+pub(super) const HOME_IMPERSONATION: Family<'_> = Family {
     check: "impersonation",
     severity: Severity::Critical,
     rights: &[of(IMPERSONATE_ACCOUNTS, OUR_ACCOUNTS)],
@@ -118,7 +135,7 @@ pub(super) const HOME_IMPERSONATION: Family = Family {
     instead: "bind the role in other namespaces",
     narrowing: Narrowing::ByName,
 };
-pub(super) const HOME_ROLES: Family = Family {
+pub(super) const HOME_ROLES: Family<'_> = Family {
     check: "escalation",
     severity: Severity::Critical,
     rights: &[ESCALATE, BIND],
@@ -126,7 +143,7 @@ pub(super) const HOME_ROLES: Family = Family {
     instead: "bind the role in other namespaces",
     narrowing: Narrowing::ByName,
 };
-pub(super) const GUARDED_HOME: Family = Family {
+pub(super) const GUARDED_HOME: Family<'_> = Family {
     check: "guarded-accounts",
     severity: Severity::Critical,
     rights: &[RUN, ENTER, TOKENS, IMPERSONATE_ACCOUNTS],
@@ -134,7 +151,7 @@ pub(super) const GUARDED_HOME: Family = Family {
     instead: "move the account to a namespace of its own",
     narrowing: Narrowing::AsInstead,
 };
-pub(super) const OPTED_IN: Family = Family {
+pub(super) const OPTED_IN: Family<'_> = Family {
     check: "opted-in-rights",
     severity: Severity::Warning,
     rights: &[TOKENS, IMPERSONATE_ACCOUNTS],
@@ -142,7 +159,7 @@ pub(super) const OPTED_IN: Family = Family {
     instead: "a role without these two rights, docs/trust.md, \"Taking rights away\"",
     narrowing: Narrowing::AsInstead,
 };
-pub(super) const OPTED_IN_DENIED: Family = Family {
+pub(super) const OPTED_IN_DENIED: Family<'_> = Family {
     rights: &[IMPERSONATE_ACCOUNTS],
     instead: "a role without this right, docs/trust.md, \"Taking rights away\"",
     ..OPTED_IN

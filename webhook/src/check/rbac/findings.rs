@@ -5,7 +5,7 @@ use super::remedy;
 use super::subject::Trust;
 use super::subject::{Subject, Trusted};
 use super::{Bound, Rbac};
-use crate::check::{Finding, Holder, Severity};
+use crate::check::{Finding, Holder};
 
 /// The rights that bindings grant to subjects that are not expected to have them, and to those that are.
 pub(in crate::check) struct RightsReport<'a> {
@@ -27,34 +27,21 @@ impl<'a> RightsReport<'a> {
     pub(in crate::check) fn everywhere(&mut self, rbac: &Rbac) {
         for bound in rbac.everywhere() {
             for family in &EVERYWHERE {
-                self.check(bound, family, family.severity, family.consequence);
+                self.check(bound, family);
             }
         }
     }
 
     /// Rights in Namesake's namespace; `guarded` is whether the policy that protects it is in force.
     pub(in crate::check) fn at_home(&mut self, rbac: &Rbac, guarded: bool) {
-        let (severity, consequence) = match guarded {
-            true => (HOME.severity, HOME.consequence),
-            false => (
-                Severity::Critical,
-                "in Namesake's namespace, and no policy prevents it",
-            ),
-        };
+        let home = if guarded { &HOME } else { &UNGUARDED_HOME };
         for bound in rbac.everywhere() {
-            self.check(bound, &HOME, severity, consequence);
+            self.check(bound, home);
         }
         for bound in rbac.only_in(self.trusted.home) {
-            self.check(
-                bound,
-                HOME_SECRETS,
-                HOME_SECRETS.severity,
-                HOME_SECRETS.consequence,
-            );
-            for family in [&HOME_ROLES, &HOME_IMPERSONATION] {
-                self.check(bound, family, family.severity, family.consequence);
+            for family in [HOME_SECRETS, &HOME_ROLES, &HOME_IMPERSONATION, home] {
+                self.check(bound, family);
             }
-            self.check(bound, &HOME, severity, consequence);
         }
     }
 
@@ -62,8 +49,12 @@ impl<'a> RightsReport<'a> {
     pub(in crate::check) fn where_guarded(&mut self, rbac: &Rbac, homes: &[(String, String)]) {
         for (namespace, who) in homes {
             let consequence = format!("{}: {who}", GUARDED_HOME.consequence);
+            let family = Family {
+                consequence: &consequence,
+                ..GUARDED_HOME
+            };
             for bound in rbac.only_in(namespace) {
-                self.check(bound, &GUARDED_HOME, GUARDED_HOME.severity, &consequence);
+                self.check(bound, &family);
             }
         }
     }
@@ -72,7 +63,7 @@ impl<'a> RightsReport<'a> {
     pub(in crate::check) fn opted_in(&mut self, rbac: &Rbac, namespace: &str, denied: bool) {
         let family = if denied { &OPTED_IN_DENIED } else { &OPTED_IN };
         for bound in rbac.only_in(namespace) {
-            self.check(bound, family, family.severity, family.consequence);
+            self.check(bound, family);
         }
     }
 
@@ -84,7 +75,7 @@ impl<'a> RightsReport<'a> {
         (before, self.holders)
     }
 
-    fn check(&mut self, bound: &Bound, family: &Family, severity: Severity, consequence: &str) {
+    fn check(&mut self, bound: &Bound, family: &Family<'_>) {
         let granted: Vec<_> = family
             .rights
             .iter()
@@ -110,13 +101,14 @@ impl<'a> RightsReport<'a> {
             }
         }
         let words: Vec<_> = granted.iter().map(|right| right.words).collect();
+        let consequence = family.consequence;
         let space = if consequence.starts_with(':') {
             ""
         } else {
             " "
         };
         let finding = |subjects: &[&Subject], remedy: String| Finding {
-            severity,
+            severity: family.severity,
             check: family.check,
             what: format!("may {}{space}{consequence}", words.join(", ")),
             remedy,
@@ -129,15 +121,7 @@ impl<'a> RightsReport<'a> {
             self.findings.push(finding(&people, remedy));
         }
         if !programs.is_empty() {
-            let narrow = remedy::NarrowRemedy {
-                bound,
-                programs: &programs,
-                check: family.check,
-                rights: &granted,
-                instead: family.instead,
-                narrowing: family.narrowing,
-            };
-            let remedy = narrow.to_string();
+            let remedy = remedy::narrow(bound, &programs, &granted, family);
             self.findings.push(finding(&programs, remedy));
         }
     }

@@ -10,7 +10,7 @@ use crate::check::selector;
 
 /// Verbs whose requests name no object, so that a rule with `resourceNames` never allows them. The `create` of a subresource does
 /// name one.
-pub(super) const NAMELESS: [&str; 2] = ["create", "deletecollection"];
+const NAMELESS: [&str; 2] = ["create", "deletecollection"];
 
 /// A resource as kubectl names it: `jobs.batch`, `pods/exec`.
 pub(super) fn in_group(resource: &str, group: &str) -> String {
@@ -21,26 +21,22 @@ pub(super) fn in_group(resource: &str, group: &str) -> String {
     }
 }
 
-/// Whether a rule allows a verb on a resource. `names`: the objects that the right is about (empty: any); `None`: the request names
-/// none.
+/// Whether a rule allows a verb on a resource. `names`: the objects that the right is about; empty: any object.
 pub(super) fn allows(
     rule: &PolicyRule,
     verb: &str,
     group: &str,
     resource: &str,
-    names: Option<&[&str]>,
+    names: &[&str],
 ) -> bool {
     let has = |list: &[String], wanted: &str| list.iter().any(|item| item == "*" || item == wanted);
     let any_resource = resource.split_once('/').map(|(_, sub)| format!("*/{sub}"));
     let resources = rule.resources.iter().flatten();
     let mut resources = resources.map(String::as_str);
     let limited: Vec<&String> = rule.resource_names.iter().flatten().collect();
-    let is_named = match names {
-        _ if limited.is_empty() => true,
-        None => false,
-        Some([]) => true,
-        Some(names) => limited.iter().any(|name| names.contains(&name.as_str())),
-    };
+    let is_nameless = NAMELESS.contains(&verb) && !resource.contains('/');
+    let is_about = |name: &&String| names.is_empty() || names.contains(&name.as_str());
+    let is_named = limited.is_empty() || (!is_nameless && limited.iter().any(is_about));
     is_named
         && has(&rule.verbs, verb)
         && has(rule.api_groups.as_deref().unwrap_or_default(), group)

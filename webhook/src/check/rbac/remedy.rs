@@ -1,120 +1,82 @@
 //! The commands that close what RBAC leaves open. Without its binding a person stops; so would a program, and therefore the remedy
 //! for a program also describes how it keeps working with fewer rights. Pure.
 
-use std::fmt;
-
+use super::families::{Family, Narrowing};
 use super::subject::Subject;
 use super::{Bound, Right};
 use crate::check::print::quoted;
 
-/// How the ClusterRole of a program can be narrowed so that the program keeps working.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::check) enum Narrowing {
-    /// By Roles in the namespaces where it works.
-    ByNamespace,
-    /// By namespace too, unless it creates pods for others: the rules should then list it under carriers.
-    ByNamespaceOrCarrier,
-    /// By the names of its own objects, for rights that are about objects of certain names.
-    ByName,
-    /// By other rules in its role.
-    AsInstead,
-}
-
-/// How the programs in one binding can work with fewer rights.
-pub(in crate::check) struct NarrowRemedy<'a> {
-    pub(in crate::check) bound: &'a Bound,
-    pub(in crate::check) programs: &'a [&'a Subject],
-    pub(in crate::check) check: &'a str,
-    /// The rights that they hold and should not.
-    pub(in crate::check) rights: &'a [&'a Right],
-    pub(in crate::check) instead: &'a str,
-    pub(in crate::check) narrowing: Narrowing,
-}
-
-impl fmt::Display for NarrowRemedy<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, role) = &self.bound.role;
-        let is_its_own =
-            self.bound.namespace.is_none() && kind == "ClusterRole" && !is_built_in(role);
-        if is_its_own {
-            write!(
-                f,
-                "keep the binding, the program needs it. {}",
-                self.edited()
-            )?;
-        } else {
-            let without = remove_binding(self.bound, self.programs.len());
-            write!(
-                f,
-                "give the program a role with only what it needs, then {without} (instead: {})",
-                self.instead
-            )?;
-        }
-        let trust: Vec<_> = self.programs.iter().map(|one| trust_flag(one)).collect();
-        write!(
-            f,
-            ". Or, if it is trusted like an admin, say so: {}",
-            trust.join(" ")
-        )
-    }
-}
-
-impl NarrowRemedy<'_> {
-    /// What to change in the ClusterRole.
-    fn edited(&self) -> String {
-        let edit = format!("kubectl edit clusterrole {}", quoted(&self.bound.role.1));
-        match self.narrowing {
-            Narrowing::AsInstead => format!("{edit} (instead: {})", self.instead),
-            // A rule with resourceNames still grants a right that is about any object.
-            Narrowing::ByName if self.rights.iter().any(|right| right.names.is_empty()) => {
-                format!(
-                    "{edit}: remove the verbs of this finding (instead: {}); get, list and watch can stay",
-                    self.instead
-                )
-            }
-            Narrowing::ByName => format!(
-                "{edit}: put the verbs of this finding into a rule of their own, with resourceNames (instead: {}); get, list and \
-                 watch can stay",
-                self.instead
-            ),
-            Narrowing::ByNamespace => {
-                format!("{}; then {edit}, and remove this from it", self.roles())
-            }
-            Narrowing::ByNamespaceOrCarrier => format!(
-                "If it creates pods for others, name it under carriers in the rules (docs/rules.md). Otherwise: {}; then \
-                 {edit}, and remove this from it",
-                self.roles()
-            ),
-        }
-    }
-
-    /// A Role for each right, with a binding.
-    fn roles(&self) -> String {
-        let subjects: Vec<_> = self.programs.iter().map(|one| bind_flag(one)).collect();
-        let subjects = subjects.join(" ");
-        let each = self.rights.iter().enumerate().map(|(at, right)| {
-            let number = if at == 0 {
-                String::new()
-            } else {
-                format!("-{}", at + 1)
-            };
-            let name = quoted(&format!("{}-{}{number}", self.bound.role.1, self.check));
-            let flags = self.bound.flags_of(right);
-            format!(
-                "kubectl -n NAMESPACE create role {name} {flags} && \
-                 kubectl -n NAMESPACE create rolebinding {name} --role={name} {subjects}"
-            )
-        });
-        let each: Vec<_> = each.collect();
+/// How the programs in one binding can work with fewer rights; `rights` are those that they hold and should not.
+pub(super) fn narrow(
+    bound: &Bound,
+    programs: &[&Subject],
+    rights: &[&Right],
+    family: &Family<'_>,
+) -> String {
+    let (kind, role) = &bound.role;
+    let is_its_own = bound.namespace.is_none() && kind == "ClusterRole" && !is_built_in(role);
+    let narrowed = if is_its_own {
+        let edited = edited(bound, programs, rights, family);
+        format!("keep the binding, the program needs it. {edited}")
+    } else {
+        let (without, instead) = (remove_binding(bound, programs.len()), family.instead);
         format!(
-            "In each NAMESPACE where it needs this: {}",
-            each.join(" && ")
+            "give the program a role with only what it needs, then {without} (instead: {instead})"
         )
+    };
+    let trust: Vec<_> = programs.iter().map(|one| trust_flag(one)).collect();
+    let trust = trust.join(" ");
+    format!("{narrowed}. Or, if it is trusted like an admin, say so: {trust}")
+}
+
+/// What to change in the ClusterRole.
+fn edited(bound: &Bound, programs: &[&Subject], rights: &[&Right], family: &Family<'_>) -> String {
+    let instead = family.instead;
+    let edit = format!("kubectl edit clusterrole {}", quoted(&bound.role.1));
+    let roles = || roles(bound, programs, rights, family.check);
+    match family.narrowing {
+        Narrowing::AsInstead => format!("{edit} (instead: {instead})"),
+        // A rule with resourceNames still grants a right that is about any object.
+        Narrowing::ByName if rights.iter().any(|right| right.names.is_empty()) => format!(
+            "{edit}: remove the verbs of this finding (instead: {instead}); get, list and watch can stay"
+        ),
+        Narrowing::ByName => format!(
+            "{edit}: put the verbs of this finding into a rule of their own, with resourceNames (instead: {instead}); get, list and \
+             watch can stay"
+        ),
+        Narrowing::ByNamespace => format!("{}; then {edit}, and remove this from it", roles()),
+        Narrowing::ByNamespaceOrCarrier => format!(
+            "If it creates pods for others, name it under carriers in the rules (docs/rules.md). Otherwise: {}; then \
+             {edit}, and remove this from it",
+            roles()
+        ),
     }
+}
+
+/// A Role for each right, with a binding.
+fn roles(bound: &Bound, programs: &[&Subject], rights: &[&Right], check: &str) -> String {
+    let subjects: Vec<_> = programs.iter().map(|one| bind_flag(one)).collect();
+    let subjects = subjects.join(" ");
+    let each = rights.iter().enumerate().map(|(at, right)| {
+        let number = if at == 0 {
+            String::new()
+        } else {
+            format!("-{}", at + 1)
+        };
+        let name = quoted(&format!("{}-{check}{number}", bound.role.1));
+        let flags = bound.flags_of(right);
+        format!(
+            "kubectl -n NAMESPACE create role {name} {flags} && \
+             kubectl -n NAMESPACE create rolebinding {name} --role={name} {subjects}"
+        )
+    });
+    let each: Vec<_> = each.collect();
+    let each = each.join(" && ");
+    format!("In each NAMESPACE where it needs this: {each}")
 }
 
 /// The command that deletes a binding, or removes from it the subjects that it should not name.
-pub(in crate::check) fn remove_binding(bound: &Bound, subjects: usize) -> String {
+pub(super) fn remove_binding(bound: &Bound, subjects: usize) -> String {
     let verb = if subjects == bound.subjects.len() {
         "delete"
     } else {

@@ -7,6 +7,12 @@ use super::Right;
 const READ: &[&str] = &["get", "list", "watch"];
 const WRITE: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
 const CHANGE: &[&str] = &["create", "update", "patch"];
+
+/// API groups.
+const ADMISSION: &str = "admissionregistration.k8s.io";
+const AUTHENTICATION: &str = "authentication.k8s.io";
+const RBAC: &str = "rbac.authorization.k8s.io";
+
 const IMPERSONATE: &[&str] = &[
     "impersonate",
     // Since Kubernetes 1.35, one verb for each kind of user.
@@ -105,51 +111,39 @@ pub(in crate::check) const TOKENS: Right = right(
 pub(in crate::check) const IMPERSONATE_ACCOUNTS: Right = right(
     "impersonate service accounts",
     IMPERSONATE,
-    &[
-        ("", "serviceaccounts"),
-        ("authentication.k8s.io", "serviceaccounts"),
-    ],
+    &[("", "serviceaccounts"), (AUTHENTICATION, "serviceaccounts")],
 );
 pub(in crate::check) const IMPERSONATE_USERS: Right = right(
     "impersonate users",
     IMPERSONATE,
-    &[("", "users"), ("authentication.k8s.io", "users")],
+    &[("", "users"), (AUTHENTICATION, "users")],
 );
 pub(in crate::check) const IMPERSONATE_GROUPS: Right = right(
     "impersonate groups",
     IMPERSONATE,
-    &[("", "groups"), ("authentication.k8s.io", "groups")],
+    &[("", "groups"), (AUTHENTICATION, "groups")],
 );
 // With these, impersonation looks like a token of the account itself.
 pub(in crate::check) const IMPERSONATE_EXTRAS: Right = right(
     "set the extras of whom they impersonate",
     IMPERSONATE,
     &[
-        ("authentication.k8s.io", "userextras"),
+        (AUTHENTICATION, "userextras"),
         (
-            "authentication.k8s.io",
+            AUTHENTICATION,
             "userextras/authentication.kubernetes.io/credential-id",
         ),
-        ("authentication.k8s.io", "uids"),
+        (AUTHENTICATION, "uids"),
     ],
 );
 pub(in crate::check) const POLICIES: Right = right(
     "change admission policies or their bindings",
     WRITE,
     &[
-        (
-            "admissionregistration.k8s.io",
-            "validatingadmissionpolicies",
-        ),
-        (
-            "admissionregistration.k8s.io",
-            "validatingadmissionpolicybindings",
-        ),
-        ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
-        (
-            "admissionregistration.k8s.io",
-            "mutatingadmissionpolicybindings",
-        ),
+        (ADMISSION, "validatingadmissionpolicies"),
+        (ADMISSION, "validatingadmissionpolicybindings"),
+        (ADMISSION, "mutatingadmissionpolicies"),
+        (ADMISSION, "mutatingadmissionpolicybindings"),
     ],
 );
 /// A program with webhooks has to write its own configurations, and can keep that right by `resourceNames`.
@@ -158,14 +152,8 @@ pub(in crate::check) const CONFIGURATIONS: Right = of(
         "change webhook configurations",
         WRITE,
         &[
-            (
-                "admissionregistration.k8s.io",
-                "mutatingwebhookconfigurations",
-            ),
-            (
-                "admissionregistration.k8s.io",
-                "validatingwebhookconfigurations",
-            ),
+            (ADMISSION, "mutatingwebhookconfigurations"),
+            (ADMISSION, "validatingwebhookconfigurations"),
         ],
     ),
     &[names::WEBHOOK_CONFIGURATION],
@@ -173,19 +161,13 @@ pub(in crate::check) const CONFIGURATIONS: Right = of(
 pub(in crate::check) const ESCALATE: Right = right(
     "grant rights that they do not have (escalate)",
     &["escalate"],
-    &[
-        ("rbac.authorization.k8s.io", "clusterroles"),
-        ("rbac.authorization.k8s.io", "roles"),
-    ],
+    &[(RBAC, "clusterroles"), (RBAC, "roles")],
 );
 pub(in crate::check) const BIND: Right = of(
     right(
         "bind roles that they do not have (bind)",
         &["bind"],
-        &[
-            ("rbac.authorization.k8s.io", "clusterroles"),
-            ("rbac.authorization.k8s.io", "roles"),
-        ],
+        &[(RBAC, "clusterroles"), (RBAC, "roles")],
     ),
     ROLES,
 );

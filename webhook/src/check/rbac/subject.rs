@@ -185,27 +185,28 @@ impl Trusted<'_> {
             names::WEBHOOK_SERVICE_ACCOUNT,
             names::BROKER_SERVICE_ACCOUNT,
         ];
-        let is_inside =
-            matches!(subject, Subject::Account(namespace, _) if self.opted_in.contains(namespace));
         if self.is_listed(subject) {
             Some(Trust::Listed)
         } else if matches!(subject, Subject::Account(namespace, name) if namespace == self.home && ours.contains(&name.as_str()))
         {
             Some(Trust::Namesake)
-        } else if subject.is_of_cluster() && !is_inside {
+        } else if subject.is_of_cluster() && !self.is_inside(subject) {
             Some(Trust::Cluster)
-        } else if self.is_admin(subject) && !is_inside && !subject.is_everybody() {
+        } else if self.is_admin(subject) && !self.is_inside(subject) && !subject.is_everybody() {
             Some(Trust::Admin)
         } else {
             None
         }
     }
 
+    /// Whether it is an account of an opted-in namespace.
+    pub(in crate::check) fn is_inside(&self, subject: &Subject) -> bool {
+        matches!(subject, Subject::Account(namespace, _) if self.opted_in.contains(namespace))
+    }
+
     /// Whether a subject is a carrier outside opted-in namespaces.
     pub(in crate::check) fn is_carrier(&self, subject: &Subject) -> bool {
-        let is_inside =
-            matches!(subject, Subject::Account(namespace, _) if self.opted_in.contains(namespace));
-        self.carriers.contains(subject) && !is_inside
+        self.carriers.contains(subject) && !self.is_inside(subject)
     }
 
     fn is_listed(&self, subject: &Subject) -> bool {
