@@ -16,7 +16,7 @@ use tracing::warn;
 use super::{ApiError, Broker};
 use crate::cluster::ensure::{self, EnsureError, Ensured};
 use crate::cluster::identity_status;
-use crate::cluster::requests::{is_conflict, namespace_and_name};
+use crate::cluster::requests::{described, is_conflict, namespace_and_name};
 use crate::identity::conditions;
 use crate::identity::derive;
 use crate::identity::objects;
@@ -135,8 +135,7 @@ async fn record_use(
         status.last_used_time.get_or_insert(Time(now));
         conditions::record_service_account(current, status, uid, now) || revived || first_use
     });
-    let (namespace, name) = namespace_and_name(identity);
-    let what = format!("the status of Identity {namespace}/{name}");
+    let what = format!("the status of {}", described("Identity", identity));
     updated.await.map_err(EnsureError::kube(what))
 }
 

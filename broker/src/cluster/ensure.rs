@@ -6,18 +6,21 @@ mod role_bindings;
 
 use std::fmt::Debug;
 
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::Patch;
-use kube::{Api, Client, ResourceExt};
+use kube::api::{DeleteParams, Patch};
+use kube::{Api, Client, Resource, ResourceExt};
 use namesake_api::{Identity, IdentitySpec, names};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::cluster::requests::{already_exists, namespace_and_name, patch_params, post_params};
+use crate::cluster::requests::{
+    already_exists, described, is_not_found, namespace_and_name, patch_params, post_params,
+};
 use crate::identity::objects;
 
-pub use account::{delete_if_unowned, set_owner};
+pub use account::{KIND, delete_if_unowned, get_service_account, set_owner};
 pub use error::EnsureError;
 pub use role_bindings::have_role_bindings;
 
@@ -47,7 +50,7 @@ pub fn check_identity(
         return Err(EnsureError::conflict("Identity", &existing, why));
     }
     if existing.metadata.deletion_timestamp.is_some() {
-        return Err(EnsureError::terminating("Identity", &existing));
+        return Err(EnsureError::Terminating(described("Identity", &existing)));
     }
     Ok(existing)
 }
@@ -78,7 +81,7 @@ pub async fn create_identity(
     let annotations = wanted.annotations_mut();
     annotations.insert(names::CREATION_ANNOTATION.to_owned(), random_id()?);
     let api = Api::<Identity>::namespaced(client.clone(), namespace);
-    let what = format!("Identity {namespace}/{name}");
+    let what = described("Identity", &wanted);
     let (identity, account) = tokio::join!(
         create_if_absent(&api, &wanted),
         account::create_without_owner(client, &wanted)
@@ -101,6 +104,33 @@ fn random_id() -> Result<String, EnsureError> {
     let random = rustls::crypto::ring::default_provider().secure_random;
     random.fill(&mut bytes).map_err(|_| EnsureError::Random)?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+/// Deletes an object. One that does not exist counts as deleted.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub async fn delete<K>(
+    client: &Client,
+    kind: &str,
+    object: &K,
+    params: &DeleteParams,
+) -> Result<(), EnsureError>
+where
+    K: Clone
+        + Debug
+        + DeserializeOwned
+        + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    let (namespace, name) = namespace_and_name(object);
+    let api = Api::<K>::namespaced(client.clone(), &namespace);
+    match api.delete(&name, params).await {
+        Err(error) if !is_not_found(&error) => {
+            let what = format!("the deletion of {}", described(kind, object));
+            Err(EnsureError::kube(what)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Creates an object; `None` if one of its name exists.
@@ -139,7 +169,7 @@ pub async fn update_spec(
         {"op": "replace", "path": "/metadata/resourceVersion", "value": existing.resource_version()},
         {"op": "replace", "path": "/spec", "value": derived},
     ]);
-    let what = format!("the spec of Identity {namespace}/{name}");
+    let what = format!("the spec of {}", described("Identity", &existing));
     let patch = serde_json::from_value(patch).map(Patch::<()>::Json);
     let patch = patch.map_err(|error| EnsureError::kube(&what)(kube::Error::SerdeError(error)))?;
     let replaced = api.patch(&name, &patch_params(), &patch).await;

@@ -50,6 +50,13 @@ pub fn namespace_and_name(object: &impl ResourceExt) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
+/// Kind, namespace and name of an object, for messages.
+#[must_use]
+pub fn described(kind: &str, object: &impl ResourceExt) -> String {
+    let (namespace, name) = namespace_and_name(object);
+    format!("{kind} {namespace}/{name}")
+}
+
 /// Whether the API server refuses because RBAC or a policy denies it to the broker.
 #[must_use]
 pub fn is_forbidden(error: &kube::Error) -> bool {

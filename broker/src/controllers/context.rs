@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Client, Resource as _};
 use namesake_api::Identity;
+use namesake_core::Reason;
 use namesake_gcp::Gcp;
 
 use super::reconcile::memories::Memories;
@@ -102,6 +103,13 @@ impl Context {
     pub(super) fn is_wanted(&self, identity: &Identity) -> bool {
         let rules = self.rules.current();
         rules.is_none_or(|rules| derive::rederive(&rules, identity).is_ok())
+    }
+
+    /// Reports in an Event on an Identity what needs a person, or time.
+    pub(super) async fn warn(&self, identity: &Identity, action: &str, reason: Reason, note: &str) {
+        let about = identity.object_ref(&());
+        let reason = reason.as_str();
+        self.events.warning(&about, action, reason, note).await;
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -37,15 +37,7 @@ const CONCURRENCY: u16 = 512;
 /// Why a reconcile failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
-    /// The API server refused or did not answer.
-    #[error("the API server did not accept {what}: {source}")]
-    Kube {
-        /// The request.
-        what: &'static str,
-        /// Its answer.
-        source: kube::Error,
-    },
-    /// A step failed for a reason that the message gives.
+    /// A step, or a write of the status, failed for the reason that the message gives.
     #[error("{0}")]
     Step(String),
     /// The finalizer could not be added or removed, or what it guards failed.
@@ -53,14 +45,13 @@ pub enum ReconcileError {
     Finalizer(#[from] Box<finalizer::Error<ReconcileError>>),
 }
 
+type Result<T, E = ReconcileError> = std::result::Result<T, E>;
+
 /// Brings one Identity closer to its goal.
 ///
 /// # Errors
 /// When the API server refuses, or a deletion cannot be finished yet.
-pub async fn reconcile(
-    packed: Arc<PackedIdentity>,
-    context: Arc<Context>,
-) -> Result<Action, ReconcileError> {
+pub async fn reconcile(packed: Arc<PackedIdentity>, context: Arc<Context>) -> Result<Action> {
     let Some(identity) = packed.unpack() else {
         return Ok(Action::await_change());
     };
@@ -80,10 +71,7 @@ pub async fn reconcile(
     in_own_task(work).await
 }
 
-async fn apply_or_clean_up(
-    identity: Identity,
-    context: Arc<Context>,
-) -> Result<Action, ReconcileError> {
+async fn apply_or_clean_up(identity: Identity, context: Arc<Context>) -> Result<Action> {
     let namespace = identity.namespace().unwrap_or_default();
     let api: Api<Identity> = Api::namespaced(context.client.clone(), &namespace);
     let done = finalizer(&api, FINALIZER, Arc::new(identity), |event| async {
@@ -99,8 +87,8 @@ async fn apply_or_clean_up(
 /// Runs a reconcile as a task, which is aborted when nobody waits for it any more. Otherwise the controller would poll hundreds of
 /// reconciles whenever one of them can go on.
 async fn in_own_task(
-    work: impl Future<Output = Result<Action, ReconcileError>> + Send + 'static,
-) -> Result<Action, ReconcileError> {
+    work: impl Future<Output = Result<Action>> + Send + 'static,
+) -> Result<Action> {
     let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     match task.await {
         Ok(done) => done,

@@ -1,33 +1,28 @@
 //! The KSA of an identity: created, repaired when it is ours, deleted.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{DeleteParams, Patch};
+use kube::api::Patch;
 use kube::{Api, Client, ResourceExt};
 use namesake_api::{Identity, names};
 use serde_json::json;
 use tracing::warn;
 
-use super::create_if_absent;
 use super::error::{EnsureError, usable};
+use super::{create_if_absent, delete};
 use crate::cluster::requests::{
-    delete_this_object, delete_this_version, is_conflict, is_forbidden, is_not_found,
-    namespace_and_name, patch_params,
+    delete_this_object, delete_this_version, described, is_conflict, is_forbidden, patch_params,
 };
 use crate::identity::objects;
 use crate::identity::objects::judgement::{self, Judgement};
 
-const KIND: &str = "service account";
+/// What messages call a KSA.
+pub const KIND: &str = "service account";
 
 /// Enough for whatever other replicas do with the KSA at the same time.
 const ATTEMPTS: usize = 3;
 
 fn api(client: &Client, object: &impl ResourceExt) -> Api<ServiceAccount> {
     Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
-}
-
-fn described(object: &impl ResourceExt) -> String {
-    let (namespace, name) = namespace_and_name(object);
-    format!("{KIND} {namespace}/{name}")
 }
 
 fn wanted(identity: &Identity) -> Result<ServiceAccount, EnsureError> {
@@ -37,9 +32,17 @@ fn wanted(identity: &Identity) -> Result<ServiceAccount, EnsureError> {
     ))
 }
 
-async fn get(client: &Client, identity: &Identity) -> Result<Option<ServiceAccount>, EnsureError> {
+/// The KSA with the name of this identity, if it exists.
+///
+/// # Errors
+/// When the API server does not answer.
+pub async fn get_service_account(
+    client: &Client,
+    identity: &Identity,
+) -> Result<Option<ServiceAccount>, EnsureError> {
     let found = api(client, identity).get_opt(&identity.name_any()).await;
-    found.map_err(EnsureError::kube(described(identity)))
+    let what = format!("a read of {}", described(KIND, identity));
+    found.map_err(EnsureError::kube(what))
 }
 
 /// Creates the KSA while its Identity is being created; `None` if one of its name exists.
@@ -51,7 +54,7 @@ pub(super) async fn create_without_owner(
     identity: &Identity,
 ) -> Result<Option<ServiceAccount>, EnsureError> {
     let created = create_if_absent(&api(client, identity), &wanted(identity)?).await;
-    created.map_err(EnsureError::kube(described(identity)))
+    created.map_err(EnsureError::kube(described(KIND, identity)))
 }
 
 /// Deletes a KSA whose Identity could not be created. If that fails, the garbage collector finds it by its mark.
@@ -71,13 +74,13 @@ pub(super) async fn ensure_account(
     identity: &Identity,
 ) -> Result<ServiceAccount, EnsureError> {
     let api = api(client, identity);
-    let failed = || EnsureError::kube(described(identity));
+    let failed = || EnsureError::kube(described(KIND, identity));
     let wanted = wanted(identity)?;
     for attempt in 1..=ATTEMPTS {
         if let Some(created) = create_if_absent(&api, &wanted).await.map_err(failed())? {
             return Ok(created);
         }
-        let Some(existing) = get(client, identity).await? else {
+        let Some(existing) = get_service_account(client, identity).await? else {
             continue;
         };
         let recorded = identity.service_account_uid();
@@ -94,7 +97,7 @@ pub(super) async fn ensure_account(
             _ => return Ok(existing),
         }
     }
-    Err(EnsureError::terminating(KIND, identity))
+    Err(EnsureError::Terminating(described(KIND, identity)))
 }
 
 /// Makes the Identity the owner of the KSA that it has recorded. Returns the KSA, and how it compares with what is wanted.
@@ -115,7 +118,7 @@ pub async fn set_owner(
     let owned = api
         .patch(&identity.name_any(), &patch_params(), &patch)
         .await;
-    let owned = owned.map_err(EnsureError::kube(described(identity)))?;
+    let owned = owned.map_err(EnsureError::kube(described(KIND, identity)))?;
     let judgement = judgement::judge(&owned, &wanted);
     Ok((owned, judgement))
 }
@@ -138,7 +141,7 @@ pub async fn delete_if_unowned(client: &Client, identity: &Identity) -> Result<(
         account.owner_references().is_empty()
             && matches!(judgement, Judgement::Unowned | Judgement::Drifted)
     };
-    let deleted = match get(client, identity).await {
+    let deleted = match get_service_account(client, identity).await {
         Ok(Some(account)) if is_unowned(&account) => delete_unchanged(client, &account).await,
         other => other.map(|_| ()),
     };
@@ -156,37 +159,20 @@ pub(super) async fn delete_if_ours(
     client: &Client,
     identity: &Identity,
 ) -> Result<(), EnsureError> {
-    let Some(account) = get(client, identity).await? else {
+    let Some(account) = get_service_account(client, identity).await? else {
         return Ok(());
     };
     match judgement::judge(&account, &wanted(identity)?) {
         Judgement::Leftover | Judgement::Foreign(_) => Ok(()),
-        _ => delete(client, &account, &delete_this_object(&account)).await,
+        _ => delete(client, KIND, &account, &delete_this_object(&account)).await,
     }
 }
 
 /// Deletes a KSA unless it was changed since it was read: somebody may have replaced it or made it their own.
 async fn delete_unchanged(client: &Client, account: &ServiceAccount) -> Result<(), EnsureError> {
-    match delete(client, account, &delete_this_version(account)).await {
+    match delete(client, KIND, account, &delete_this_version(account)).await {
         Err(EnsureError::Kube { source, .. }) if is_conflict(&source) => Ok(()),
         other => other,
-    }
-}
-
-async fn delete(
-    client: &Client,
-    account: &ServiceAccount,
-    params: &DeleteParams,
-) -> Result<(), EnsureError> {
-    match api(client, account)
-        .delete(&account.name_any(), params)
-        .await
-    {
-        Err(error) if !is_not_found(&error) => {
-            let what = format!("the deletion of {}", described(account));
-            Err(EnsureError::kube(what)(error))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use namesake_api::MarkError;
 use namesake_core::Reason;
 
-use crate::cluster::requests::{is_forbidden, namespace_and_name};
+use crate::cluster::requests::{described, is_forbidden};
 use crate::identity::objects::judgement::Judgement;
 
 /// Why an object of an identity could not be created, changed or deleted.
@@ -12,30 +12,17 @@ use crate::identity::objects::judgement::Judgement;
 pub enum EnsureError {
     /// Another object has the name.
     #[error(
-        "{kind} {namespace}/{name} exists and does not belong to this identity: {why}: delete it, or rename what needs it; Namesake never takes over an object that it did not create"
+        "{object} exists and does not belong to this identity: {why}: delete it, or rename what needs it; Namesake never takes over an object that it did not create"
     )]
     Conflict {
-        /// Kind of that object.
-        kind: &'static str,
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
+        /// Kind, namespace and name of that object.
+        object: String,
         /// How it differs.
         why: String,
     },
     /// An object of an earlier identity is being deleted; the same call works after that.
-    #[error(
-        "{kind} {namespace}/{name} of an earlier identity is still being deleted: wait until it is gone"
-    )]
-    Terminating {
-        /// Kind of that object.
-        kind: &'static str,
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
+    #[error("{0} of an earlier identity is still being deleted: wait until it is gone")]
+    Terminating(String),
     /// Stack, cluster, namespace and name do not fit into a mark.
     #[error(transparent)]
     Mark(#[from] MarkError),
@@ -60,22 +47,8 @@ impl EnsureError {
     }
 
     pub(super) fn conflict(kind: &'static str, object: &impl ResourceExt, why: String) -> Self {
-        let (namespace, name) = namespace_and_name(object);
-        Self::Conflict {
-            kind,
-            namespace,
-            name,
-            why,
-        }
-    }
-
-    pub(super) fn terminating(kind: &'static str, object: &impl ResourceExt) -> Self {
-        let (namespace, name) = namespace_and_name(object);
-        Self::Terminating {
-            kind,
-            namespace,
-            name,
-        }
+        let object = described(kind, object);
+        Self::Conflict { object, why }
     }
 
     /// The stable word for it.
@@ -83,7 +56,7 @@ impl EnsureError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Conflict { .. } => Reason::Conflict,
-            Self::Terminating { .. } => Reason::Terminating,
+            Self::Terminating(_) => Reason::Terminating,
             Self::Mark(_) => Reason::Invalid,
             Self::Random => Reason::NoRandomBytes,
             Self::Kube { source, .. } if is_forbidden(source) => Reason::Forbidden,
@@ -109,7 +82,7 @@ pub(super) fn usable(
 ) -> Result<Judgement, EnsureError> {
     match judgement {
         Judgement::Foreign(why) => Err(EnsureError::conflict(kind, existing, why)),
-        Judgement::Leftover => Err(EnsureError::terminating(kind, existing)),
+        Judgement::Leftover => Err(EnsureError::Terminating(described(kind, existing))),
         ours => Ok(ours),
     }
 }

@@ -5,9 +5,9 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use namesake_api::{Identity, names};
 
-use super::create_if_absent;
 use super::error::{EnsureError, usable};
-use crate::cluster::requests::{delete_this_object, is_not_found, namespace_and_name};
+use super::{account, create_if_absent, delete};
+use crate::cluster::requests::{delete_this_object, described};
 use crate::identity::objects;
 use crate::identity::objects::judgement::{self, Judgement};
 
@@ -15,11 +15,6 @@ const KIND: &str = "RoleBinding";
 
 fn api(client: &Client, identity: &Identity) -> Api<RoleBinding> {
     Api::namespaced(client.clone(), &identity.namespace().unwrap_or_default())
-}
-
-fn described(binding: &RoleBinding) -> String {
-    let (namespace, name) = namespace_and_name(binding);
-    format!("{KIND} {namespace}/{name}")
 }
 
 /// Creates the RoleBindings that do not exist.
@@ -31,7 +26,7 @@ pub(super) async fn ensure(client: &Client, identity: &Identity) -> Result<(), E
 }
 
 async fn ensure_one(api: &Api<RoleBinding>, wanted: &RoleBinding) -> Result<(), EnsureError> {
-    let failed = || EnsureError::kube(described(wanted));
+    let failed = || EnsureError::kube(described(KIND, wanted));
     let created = create_if_absent(api, wanted).await.map_err(failed())?;
     if created.is_some() {
         return Ok(());
@@ -47,24 +42,17 @@ pub(super) async fn delete_all_but(
     identity: &Identity,
     kept: &[String],
 ) -> Result<(), EnsureError> {
-    let (namespace, name) = namespace_and_name(identity);
-    let api = api(client, identity);
-    let labels = format!("{}={name}", names::IDENTITY_LABEL);
-    let found = api.list(&ListParams::default().labels(&labels)).await;
-    let what = format!("a list of the RoleBindings of service account {namespace}/{name}");
+    let labels = format!("{}={}", names::IDENTITY_LABEL, identity.name_any());
+    let params = ListParams::default().labels(&labels);
+    let found = api(client, identity).list(&params).await;
+    let account = described(account::KIND, identity);
+    let what = format!("a list of the RoleBindings of {account}");
     let found = found.map_err(EnsureError::kube(what))?;
     let dropped = found.items.iter().filter(|binding| {
         !kept.contains(&binding.name_any()) && judgement::owns(identity, &binding.metadata)
     });
     for binding in dropped {
-        let params = delete_this_object(binding);
-        match api.delete(&binding.name_any(), &params).await {
-            Err(error) if !is_not_found(&error) => {
-                let what = format!("the deletion of {}", described(binding));
-                return Err(EnsureError::kube(what)(error));
-            }
-            _ => {}
-        }
+        delete(client, KIND, binding, &delete_this_object(binding)).await?;
     }
     Ok(())
 }
@@ -76,7 +64,7 @@ pub(super) async fn delete_all_but(
 pub async fn have_role_bindings(client: &Client, identity: &Identity) -> Result<bool, EnsureError> {
     let api = api(client, identity);
     for wanted in objects::role_bindings(identity) {
-        let what = format!("a read of {}", described(&wanted));
+        let what = format!("a read of {}", described(KIND, &wanted));
         let found = api.get_opt(&wanted.name_any()).await;
         let found = found.map_err(EnsureError::kube(what))?;
         let is_right = found.is_some_and(|found| {

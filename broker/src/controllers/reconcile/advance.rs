@@ -1,7 +1,7 @@
 //! Reconciles one Identity that is not being deleted: observe, plan, do what need not wait, write down the outcome.
 
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::{Resource as _, ResourceExt};
 use namesake_api::names::SERVICE_ACCOUNT_READY;
 use namesake_api::{Identity, Phase};
 use namesake_core::Reason;
@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::step_run::StepRun;
 use super::step_run::failed::handle_failure;
 use super::write::write_findings;
-use super::{ReconcileError, drift_check, phase_change, step};
+use super::{Result, drift_check, phase_change, step};
 use crate::cluster::requests::namespace_and_name;
 use crate::controllers::context::Context;
 use crate::identity::derive;
@@ -26,10 +26,7 @@ use crate::server::config::Timings;
 
 /// Reconciles an Identity of this installation. One of another cluster, or in a namespace that has not opted in or is being
 /// deleted, is not touched.
-pub(super) async fn apply(
-    identity: &Identity,
-    context: &Context,
-) -> Result<Action, ReconcileError> {
+pub(super) async fn apply(identity: &Identity, context: &Context) -> Result<Action> {
     let timings = &context.config.timings;
     let Some(rules) = context.rules.current() else {
         return Ok(Action::requeue(timings.retry.1));
@@ -80,14 +77,12 @@ pub(super) async fn apply(
 }
 
 /// Reports an Identity that somebody wrote by hand under a wrong name.
-async fn reject_name(identity: &Identity, context: &Context) -> Result<Action, ReconcileError> {
+async fn reject_name(identity: &Identity, context: &Context) -> Result<Action> {
     let why = "the name is not the one that the spec derives: delete this Identity; only the broker creates Identities";
     let finding = Finding::fails(SERVICE_ACCOUNT_READY, Reason::Invalid, why);
     let written = write_findings(identity, context, &[finding]).await?;
     if written.status != identity.status {
-        let (events, about) = (&context.events, identity.object_ref(&()));
-        let reason = Reason::Invalid.as_str();
-        events.warning(&about, "Derive", reason, why).await;
+        context.warn(identity, "Derive", Reason::Invalid, why).await;
     }
     Ok(Action::await_change())
 }
@@ -98,7 +93,7 @@ async fn advance(
     context: &Context,
     memory: &mut Memory,
     goal: Goal,
-) -> Result<Action, ReconcileError> {
+) -> Result<Action> {
     let account = match step::account::observe(identity, context, memory.checking).await {
         Ok(account) => account,
         Err(failure) => {
@@ -123,7 +118,7 @@ async fn run_steps(
     context: &Context,
     memory: &mut Memory,
     until: Instant,
-) -> Result<Action, ReconcileError> {
+) -> Result<Action> {
     loop {
         let Some(change) = run.next(memory) else {
             run.flush_status(context, memory).await?;
@@ -147,7 +142,7 @@ async fn finish(
     context: &Context,
     memory: &mut Memory,
     goal: Goal,
-) -> Result<Action, ReconcileError> {
+) -> Result<Action> {
     write_findings(identity, context, &progress(goal, &[])).await?;
     if goal == (Goal::Offboard { delete: true }) {
         phase_change::enter(identity, context, Phase::Gone).await?;

@@ -8,9 +8,13 @@ use crate::google::recorded::{Members, PolicyEntry};
 use crate::identity::finding::Finding;
 use crate::identity::plan::change::Change;
 use crate::identity::plan::observed::ServiceAccountState;
+use crate::identity::step_failure::StepFailure;
 
 /// Steps whose outcome is not in the status yet: after a restart they are only repeated.
 pub(crate) type PendingStatus = Vec<(Change, StepOutcome)>;
+
+/// What a step has done and found, or why it failed.
+pub(crate) type StepResult = Result<StepOutcome, StepFailure>;
 
 /// What a step has done and found.
 #[derive(Clone, Debug, Default)]

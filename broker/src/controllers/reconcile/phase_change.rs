@@ -9,8 +9,8 @@ use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
 use namesake_core::{Reason, Rules};
 use tracing::info;
 
-use super::ReconcileError;
 use super::write::update_status;
+use super::{ReconcileError, Result};
 use crate::cluster::ensure::{self, EnsureError};
 use crate::cluster::requests::is_conflict;
 use crate::controllers::context::Context;
@@ -24,7 +24,7 @@ pub(super) async fn update(
     identity: &Identity,
     context: &Context,
     rules: &Rules,
-) -> Result<Option<Action>, ReconcileError> {
+) -> Result<Option<Action>> {
     let soon = Action::requeue(context.config.timings.retry.0);
     let derived = derive::rederive(rules, identity).ok();
     let phase = identity.phase();
@@ -44,11 +44,7 @@ pub(super) async fn update(
     Ok(Some(soon))
 }
 
-async fn update_spec(
-    identity: &Identity,
-    context: &Context,
-    spec: &IdentitySpec,
-) -> Result<(), ReconcileError> {
+async fn update_spec(identity: &Identity, context: &Context, spec: &IdentitySpec) -> Result<()> {
     info!(name = %identity.name_any(), "the rules derive another spec for an identity now");
     match ensure::update_spec(&context.client, identity.clone(), spec).await {
         Ok(_) => {
@@ -65,10 +61,8 @@ async fn report_edit(identity: &Identity, context: &Context) {
     let status = identity.status.as_ref();
     let observed = status.and_then(|status| status.observed_generation);
     if observed.is_some() && observed != identity.metadata.generation {
-        let (events, about) = (&context.events, identity.object_ref(&()));
         let note = "the spec was edited and has been restored to what the rules derive: edit the rules instead";
-        let reason = Reason::Edited.as_str();
-        events.warning(&about, "Derive", reason, note).await;
+        context.warn(identity, "Derive", Reason::Edited, note).await;
     }
 }
 
@@ -89,11 +83,7 @@ fn next_phase(identity: &Identity, context: &Context, rules: &Rules, wanted: boo
 }
 
 /// Writes the phase, and reports it in an Event.
-pub(super) async fn enter(
-    identity: &Identity,
-    context: &Context,
-    phase: Phase,
-) -> Result<(), ReconcileError> {
+pub(super) async fn enter(identity: &Identity, context: &Context, phase: Phase) -> Result<()> {
     let now = context.now();
     let enter = |current: &Identity, status: &mut IdentityStatus| {
         let before = status.clone();

@@ -15,11 +15,10 @@ use std::time::Duration;
 use namesake_api::Identity;
 
 use super::memory::Memory;
-use super::outcome::StepOutcome;
+use super::outcome::{StepOutcome, StepResult};
 use crate::controllers::context::Context;
 use crate::google::verify;
 use crate::identity::plan::change::Change;
-use crate::identity::step_failure::StepFailure;
 use crate::server::config::Timings;
 
 /// Timeout of each call of a proof: it should soon be known why it fails, and it is tried again anyway.
@@ -31,7 +30,7 @@ pub(crate) async fn execute(
     context: &Context,
     change: &Change,
     memory: &mut Memory,
-) -> Result<StepOutcome, StepFailure> {
+) -> StepResult {
     if change.is_at_google() {
         context.cluster_id.check(&identity.spec.cluster)?;
     }

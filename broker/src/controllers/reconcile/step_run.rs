@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::memory::Memory;
-use super::outcome::{ObservedAccount, PendingStatus, StepOutcome};
+use super::outcome::{ObservedAccount, PendingStatus, StepOutcome, StepResult};
 use super::write::update_status;
-use super::{ReconcileError, step};
+use super::{Result, step};
 use crate::controllers::context::Context;
 use crate::identity::conditions;
 use crate::identity::plan::Goal;
@@ -103,7 +103,7 @@ impl StepRun {
         memory: &mut Memory,
         change: &Change,
         until: Instant,
-    ) -> Result<Option<Action>, ReconcileError> {
+    ) -> Result<Option<Action>> {
         let timings = &context.config.timings;
         let outcome = match self.execute(context, memory, change).await {
             Ok(outcome) => outcome,
@@ -143,12 +143,7 @@ impl StepRun {
         Ok((!goes_on).then(|| Action::requeue(wait)))
     }
 
-    async fn execute(
-        &self,
-        context: &Context,
-        memory: &mut Memory,
-        change: &Change,
-    ) -> Result<StepOutcome, StepFailure> {
+    async fn execute(&self, context: &Context, memory: &mut Memory, change: &Change) -> StepResult {
         // The wait for a permit does not count as time of the step.
         let permit = match change {
             Change::Prove | Change::ProveAgain => Some(context.proofs.acquire().await),
@@ -170,7 +165,7 @@ impl StepRun {
         memory: &mut Memory,
         change: &Change,
         failure: StepFailure,
-    ) -> Result<Action, ReconcileError> {
+    ) -> Result<Action> {
         // Of many new identities at once, each waits for its turn: that is not written unless it takes long.
         if matches!(failure.retry, Retry::Queued(_)) && is_new(&self.identity, context) {
             let wait = count_failure(&self.identity, context, memory, change, &failure);
@@ -182,11 +177,7 @@ impl StepRun {
     }
 
     /// Writes the pending outcomes to the status.
-    pub(super) async fn flush_status(
-        &mut self,
-        context: &Context,
-        memory: &Memory,
-    ) -> Result<(), ReconcileError> {
+    pub(super) async fn flush_status(&mut self, context: &Context, memory: &Memory) -> Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -225,14 +216,12 @@ async fn report_drift(
     change: &Change,
     outcome: &StepOutcome,
 ) {
-    let (events, about) = (&context.events, before.object_ref(&()));
     let repaired = outcome.repaired || *change == Change::RepairServiceAccount;
     if repaired && before.is_ready() {
         let step = change.as_str();
         warn!(name = %before.name_any(), step, "something of an identity was changed by somebody else, and has been restored");
         let note = format!("{step}: something was missing or changed, and has been restored");
-        let reason = Reason::Repaired.as_str();
-        events.warning(&about, step, reason, &note).await;
+        context.warn(before, step, Reason::Repaired, &note).await;
     }
     let exclusive = |identity: &Identity| {
         let status = identity.status.as_ref()?;
@@ -243,9 +232,7 @@ async fn report_drift(
         && finding.status == Status::False
         && exclusive(before) != exclusive(after)
     {
-        let reason = finding.reason.as_str();
-        events
-            .warning(&about, "Bind", reason, &finding.message)
-            .await;
+        let (reason, message) = (finding.reason, &finding.message);
+        context.warn(before, "Bind", reason, message).await;
     }
 }

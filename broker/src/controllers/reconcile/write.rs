@@ -2,7 +2,7 @@
 
 use namesake_api::{Identity, IdentityStatus};
 
-use super::ReconcileError;
+use super::{ReconcileError, Result};
 use crate::cluster::identity_status;
 use crate::controllers::context::Context;
 use crate::identity::conditions;
@@ -13,7 +13,7 @@ pub(super) async fn write_findings(
     identity: &Identity,
     context: &Context,
     findings: &[Finding],
-) -> Result<Identity, ReconcileError> {
+) -> Result<Identity> {
     let now = context.now();
     let generation = identity.metadata.generation;
     let record = |current: &Identity, status: &mut IdentityStatus| {
@@ -28,11 +28,11 @@ pub(super) async fn update_status(
     identity: &Identity,
     context: &Context,
     change: impl Fn(&Identity, &mut IdentityStatus) -> bool,
-) -> Result<Identity, ReconcileError> {
+) -> Result<Identity> {
     let written = identity_status::update(&context.client, identity, change).await;
-    let written = written.map_err(|source| ReconcileError::Kube {
-        what: "the status of an Identity",
-        source,
+    let written = written.map_err(|error| {
+        let what = "the API server did not accept the status of an Identity";
+        ReconcileError::Step(format!("{what}: {error}"))
     })?;
     context.memories.record_write(&written);
     Ok(written)

@@ -13,8 +13,8 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::propagating;
-use crate::cluster::ensure::EnsureError;
-use crate::cluster::requests::namespace_and_name;
+use crate::cluster::ensure::{EnsureError, KIND};
+use crate::cluster::requests::{described, namespace_and_name};
 use crate::google::principal;
 use crate::identity::step_failure::StepFailure;
 
@@ -51,7 +51,7 @@ impl CachedToken {
             ..TokenRequest::default()
         };
         let api = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
-        let what = format!("a request for a token of service account {namespace}/{name}");
+        let what = format!("a request for a token of {}", described(KIND, identity));
         let answer = api
             .create_token_request(&name, &PostParams::default(), &request)
             .await;

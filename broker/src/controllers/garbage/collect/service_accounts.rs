@@ -8,12 +8,10 @@ use namesake_core::Rules;
 use tracing::{info, warn};
 
 use super::{Collector, InUse, Installation};
-use crate::cluster::ensure::{self, EnsureError};
-use crate::cluster::requests::{delete_this_version, is_not_found, namespace_and_name};
+use crate::cluster::ensure::{self, KIND};
+use crate::cluster::requests::{delete_this_version, namespace_and_name};
 use crate::google::principal;
 use crate::identity::step_failure::StepFailure;
-
-const KIND: &str = "service account";
 
 /// KSAs of one page.
 const PAGE: u32 = 500;
@@ -88,13 +86,6 @@ impl Collector {
             self.revoke(rules, &name, &member).await?;
         }
         info!(%namespace, %name, "deleting garbage: a service account");
-        let api = Api::<ServiceAccount>::namespaced(client.clone(), &namespace);
-        match api.delete(&name, &delete_this_version(account)).await {
-            Err(error) if !is_not_found(&error) => {
-                let what = format!("the deletion of service account {namespace}/{name}");
-                Err(EnsureError::kube(what)(error).into())
-            }
-            _ => Ok(()),
-        }
+        Ok(ensure::delete(client, KIND, account, &delete_this_version(account)).await?)
     }
 }

@@ -1,14 +1,13 @@
 //! Steps on the KSA, and its observation.
 
 use futures::TryFutureExt;
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use namesake_api::Identity;
 
 use crate::cluster::ensure::{self, EnsureError};
 use crate::cluster::requests::namespace_and_name;
 use crate::controllers::context::Context;
-use crate::controllers::reconcile::outcome::{ObservedAccount, StepOutcome};
+use crate::controllers::reconcile::outcome::{ObservedAccount, StepOutcome, StepResult};
 use crate::identity::objects;
 use crate::identity::objects::judgement::{self, Judgement};
 use crate::identity::plan::observed::ServiceAccountState;
@@ -38,10 +37,7 @@ pub(crate) async fn observe(
     {
         return Ok(observed(&judgement, uid));
     }
-    let api = Api::<ServiceAccount>::namespaced(context.client.clone(), &namespace);
-    let what = format!("a read of service account {namespace}/{name}");
-    let account = api.get_opt(&name).await.map_err(EnsureError::kube(what))?;
-    let Some(account) = account else {
+    let Some(account) = ensure::get_service_account(&context.client, identity).await? else {
         return Ok(ServiceAccountState::Absent.into());
     };
     let uid = account.uid().unwrap_or_default();
@@ -78,10 +74,7 @@ fn right_or_unowned(judgement: &Judgement) -> ServiceAccountState {
 }
 
 /// Creates or repairs the KSA and its RoleBindings.
-pub(super) async fn ensure(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(super) async fn ensure(identity: &Identity, context: &Context) -> StepResult {
     let account = ensure::ensure_service_account(&context.client, identity).await?;
     Ok(StepOutcome {
         service_account: Some(ServiceAccountState::Right),
@@ -91,10 +84,7 @@ pub(super) async fn ensure(
 }
 
 /// Makes the Identity the owner of its KSA. The answer shows the whole KSA, so that it is judged as well.
-pub(super) async fn set_owner(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(super) async fn set_owner(identity: &Identity, context: &Context) -> StepResult {
     let (account, judgement) = ensure::set_owner(&context.client, identity).await?;
     let state = if judgement == Judgement::Right {
         context.accounts.mark_right(&account.metadata);

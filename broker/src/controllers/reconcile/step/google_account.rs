@@ -11,7 +11,7 @@ use super::allowed;
 use super::members::{email, members};
 use crate::cluster::ensure;
 use crate::controllers::context::Context;
-use crate::controllers::reconcile::outcome::StepOutcome;
+use crate::controllers::reconcile::outcome::{StepOutcome, StepResult};
 use crate::identity::conditions;
 use crate::identity::derive;
 use crate::identity::finding::Finding;
@@ -23,10 +23,7 @@ use crate::identity::step_failure::StepFailure;
 const DISPLAY_NAME_BYTES: usize = 100;
 
 /// Finds the GSA; enables, undeletes or creates it if it is not pinned. After that it is known what will be written.
-pub(crate) async fn ensure(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(crate) async fn ensure(identity: &Identity, context: &Context) -> StepResult {
     let outcome = ensure_account(identity, context).await?;
     let by_name = identity.spec.bind_by == BindBy::Name;
     let to_record = if by_name && allowed::check_record(identity, context).await.is_ok() {
@@ -40,10 +37,7 @@ pub(crate) async fn ensure(
     })
 }
 
-async fn ensure_account(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+async fn ensure_account(identity: &Identity, context: &Context) -> StepResult {
     let spec = &identity.spec;
     let email = email(identity)?;
     let (gcp, project) = (&context.gcp, &spec.project);
@@ -100,11 +94,7 @@ async fn undelete(
     Ok(Some(account))
 }
 
-async fn create(
-    identity: &Identity,
-    context: &Context,
-    project: &str,
-) -> Result<StepOutcome, StepFailure> {
+async fn create(identity: &Identity, context: &Context, project: &str) -> StepResult {
     let mark = mark(identity)?;
     let limit = context.config.accounts_per_project;
     if let Some(why) = context.quotas.refusal(project, limit) {
@@ -181,10 +171,7 @@ async fn project_full(identity: &Identity, context: &Context, why: String) -> St
 }
 
 /// Reads the GSA once more, to see whether Google shows it everywhere.
-pub(crate) async fn confirm(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(crate) async fn confirm(identity: &Identity, context: &Context) -> StepResult {
     let email = email(identity)?;
     let project = &identity.spec.project;
     match context.gcp.get_service_account(project, email).await {
@@ -219,7 +206,7 @@ pub(super) fn written(repaired: bool) -> StepOutcome {
     }
 }
 
-fn check_pinned(identity: &Identity, account: ServiceAccount) -> Result<StepOutcome, StepFailure> {
+fn check_pinned(identity: &Identity, account: ServiceAccount) -> StepResult {
     if account.disabled {
         let (user, email) = (&identity.spec.user, &account.email);
         let why = format!(

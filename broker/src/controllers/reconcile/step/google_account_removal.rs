@@ -5,15 +5,12 @@ use namesake_gcp::{Error, ServiceAccount};
 
 use super::google_account::mark;
 use crate::controllers::context::Context;
-use crate::controllers::reconcile::outcome::StepOutcome;
+use crate::controllers::reconcile::outcome::{StepOutcome, StepResult};
 use crate::identity::phase;
 use crate::identity::step_failure::StepFailure;
 
 /// Disables the GSA, so that existing tokens stop working too.
-pub(crate) async fn disable(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(crate) async fn disable(identity: &Identity, context: &Context) -> StepResult {
     // It may have been enabled a moment ago, and Google may still show the state before.
     let age = phase::time_in_phase(identity, context.now()).unsigned_abs();
     let may_be_stale = age < context.config.timings.stale_reads;
@@ -27,10 +24,7 @@ pub(crate) async fn disable(
 }
 
 /// Disables the GSA, then deletes it by its unique id: another account that got its name meanwhile stays.
-pub(crate) async fn delete(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(crate) async fn delete(identity: &Identity, context: &Context) -> StepResult {
     disable(identity, context).await?;
     if let GoogleAccountOwner::Ours(account) = find(identity, context).await? {
         let (project, id) = (&identity.spec.project, &account.unique_id);

@@ -10,7 +10,7 @@ use super::allowed;
 use super::google_account::{confirm, written};
 use super::members::{binding_member, email, grantee, members};
 use crate::controllers::context::Context;
-use crate::controllers::reconcile::outcome::StepOutcome;
+use crate::controllers::reconcile::outcome::{StepOutcome, StepResult};
 use crate::google::foreign_members;
 use crate::google::grants;
 use crate::google::recorded::WORKLOAD_IDENTITY_USER;
@@ -18,10 +18,7 @@ use crate::identity::finding::Finding;
 use crate::identity::step_failure::{Retry, StepFailure};
 
 /// Lets the KSA act as the GSA.
-pub(crate) async fn bind(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(crate) async fn bind(identity: &Identity, context: &Context) -> StepResult {
     let email = email(identity)?.to_owned();
     let resource = Resource::ServiceAccount { email };
     let member = binding_member(identity, &context.gcp).await?;
@@ -75,7 +72,7 @@ pub(crate) async fn grant(
     identity: &Identity,
     context: &Context,
     resource: &Resource,
-) -> Result<StepOutcome, StepFailure> {
+) -> StepResult {
     allowed::check_roles(identity, context)?;
     context.buckets.check(&context.gcp, resource).await?;
     let member = grantee(identity, &context.gcp).await?;
@@ -116,10 +113,7 @@ async fn check_still_ours(identity: &Identity, context: &Context) -> Result<(), 
 }
 
 /// Returns what is about to be written into policies, to be recorded in the status.
-pub(crate) async fn record(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(crate) async fn record(identity: &Identity, context: &Context) -> StepResult {
     allowed::check_record(identity, context).await?;
     // What is recorded will be revoked one day: not from an account that somebody wrote into the spec by hand.
     check_still_ours(identity, context).await?;

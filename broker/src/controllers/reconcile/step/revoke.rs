@@ -1,7 +1,7 @@
 //! Steps that revoke what was written into policies. What does not exist any more counts as revoked.
 
 use jiff::SignedDuration;
-use kube::{Resource as _, ResourceExt};
+use kube::ResourceExt;
 use namesake_api::{Identity, IdentityStatus, Mode, Phase};
 use namesake_core::Reason;
 use namesake_gcp::{Edit, Error, Resource};
@@ -10,7 +10,7 @@ use tracing::warn;
 use super::google_account_removal::{self, GoogleAccountOwner};
 use super::members::members;
 use crate::controllers::context::Context;
-use crate::controllers::reconcile::outcome::StepOutcome;
+use crate::controllers::reconcile::outcome::{StepOutcome, StepResult};
 use crate::google::recorded::{self, PolicyEntry};
 use crate::identity::phase;
 use crate::identity::step_failure::StepFailure;
@@ -40,10 +40,7 @@ impl OnDenied {
 }
 
 /// Lets nobody act as the identity: revokes the binding, or the grants if the KSA itself has them.
-pub(crate) async fn unbind(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(crate) async fn unbind(identity: &Identity, context: &Context) -> StepResult {
     let status = expected_entries(identity, context).await?;
     let entries = match identity.spec.mode {
         Mode::Impersonate => recorded::bindings(&status),
@@ -67,10 +64,7 @@ pub(crate) async fn unbind(
 }
 
 /// Revokes what is recorded and not wanted any more; everything, if the identity is being removed.
-pub(crate) async fn revoke(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(crate) async fn revoke(identity: &Identity, context: &Context) -> StepResult {
     let (entries, on_denied) = if identity.phase().accepts_new_pods() {
         let status = identity.status.clone().unwrap_or_default();
         // What cannot be revoked stays recorded, and is tried again.
@@ -198,7 +192,6 @@ async fn report_not_revoked(identity: &Identity, context: &Context, on: &Resourc
     };
     let note = format!("a grant on {on} {state}: {why}");
     warn!(name = %identity.name_any(), user = %identity.spec.user, %note, "a grant could not be revoked");
-    let (events, about) = (&context.events, identity.object_ref(&()));
-    let reason = Reason::GrantNotRevoked.as_str();
-    events.warning(&about, "Revoke", reason, &note).await;
+    let reason = Reason::GrantNotRevoked;
+    context.warn(identity, "Revoke", reason, &note).await;
 }

@@ -10,12 +10,10 @@ use namesake_core::Reason;
 
 use super::revoke::{OnDenied, expected_entries, revoke_entries};
 use super::{google_account_removal, leftovers};
-use crate::cluster::ensure::{self, EnsureError};
-use crate::cluster::requests::{
-    delete_this_version, is_conflict, is_not_found, namespace_and_name,
-};
+use crate::cluster::ensure::{self, EnsureError, KIND};
+use crate::cluster::requests::{delete_this_version, described, is_conflict};
 use crate::controllers::context::Context;
-use crate::controllers::reconcile::outcome::StepOutcome;
+use crate::controllers::reconcile::outcome::{StepOutcome, StepResult};
 use crate::google::recorded;
 use crate::identity::derive;
 use crate::identity::objects;
@@ -24,10 +22,7 @@ use crate::identity::plan::observed::ServiceAccountState;
 use crate::identity::step_failure::StepFailure;
 
 /// Checks whether every replica of the webhook knows that the identity gets no more pods, and whether its last pod is gone.
-pub(super) async fn drain(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(super) async fn drain(identity: &Identity, context: &Context) -> StepResult {
     let timings = &context.config.timings;
     let is_offboarding = identity.phase() == Phase::Offboarding;
     let age = phase::time_in_phase(identity, context.now()).unsigned_abs();
@@ -65,10 +60,11 @@ pub(super) async fn drain(
 
 /// Names of the pods that run as the identity, or will.
 async fn running_pods(identity: &Identity, context: &Context) -> Result<Vec<String>, StepFailure> {
-    let (namespace, name) = namespace_and_name(identity);
+    let namespace = identity.namespace().unwrap_or_default();
     let api = Api::<Pod>::namespaced(context.client.clone(), &namespace);
-    let params = ListParams::default().fields(&format!("spec.serviceAccountName={name}"));
-    let what = format!("a list of the pods of service account {namespace}/{name}");
+    let fields = format!("spec.serviceAccountName={}", identity.name_any());
+    let params = ListParams::default().fields(&fields);
+    let what = format!("a list of the pods of {}", described(KIND, identity));
     let pods = api.list(&params).await.map_err(EnsureError::kube(what))?;
     let has_ended = |pod: &Pod| {
         let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
@@ -79,10 +75,7 @@ async fn running_pods(identity: &Identity, context: &Context) -> Result<Vec<Stri
 }
 
 /// Deletes the KSA and its RoleBindings.
-pub(super) async fn delete_service_account(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
+pub(super) async fn delete_service_account(identity: &Identity, context: &Context) -> StepResult {
     ensure::delete_account_and_bindings(&context.client, identity).await?;
     Ok(StepOutcome {
         service_account: Some(ServiceAccountState::Absent),
@@ -92,26 +85,19 @@ pub(super) async fn delete_service_account(
 }
 
 /// Deletes the Identity unless it was changed since it was read, for example by a use. Its finalizer deletes the rest.
-pub(super) async fn delete_identity(
-    identity: &Identity,
-    context: &Context,
-) -> Result<StepOutcome, StepFailure> {
-    let (namespace, name) = namespace_and_name(identity);
-    let api = Api::<Identity>::namespaced(context.client.clone(), &namespace);
-    match api.delete(&name, &delete_this_version(identity)).await {
-        Err(error) if is_conflict(&error) => {
+pub(super) async fn delete_identity(identity: &Identity, context: &Context) -> StepResult {
+    let params = delete_this_version(identity);
+    match ensure::delete(&context.client, "Identity", identity, &params).await {
+        Err(EnsureError::Kube { source, .. }) if is_conflict(&source) => {
             let why = "it was used or changed right before it would have been deleted: it is checked again";
-            Err(StepFailure::passing(Reason::Used, why))
+            return Err(StepFailure::passing(Reason::Used, why));
         }
-        Err(error) if !is_not_found(&error) => {
-            let what = format!("the deletion of Identity {namespace}/{name}");
-            Err(EnsureError::kube(what)(error).into())
-        }
-        _ => Ok(StepOutcome {
-            repeat_after: Some(Duration::from_secs(1)),
-            ..StepOutcome::default()
-        }),
+        deleted => deleted?,
     }
+    Ok(StepOutcome {
+        repeat_after: Some(Duration::from_secs(1)),
+        ..StepOutcome::default()
+    })
 }
 
 /// Deletes everything at Google, for an Identity that is being deleted: first the binding, so that nobody acts as the identity; then

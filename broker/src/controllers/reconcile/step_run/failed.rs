@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::{Resource as _, ResourceExt};
 use namesake_api::Identity;
 use namesake_api::conditions::{Status, get};
 use namesake_api::names::{BINDING_READY, VERIFIED};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::controllers::context::Context;
-use crate::controllers::reconcile::ReconcileError;
+use crate::controllers::reconcile::Result;
 use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::write::write_findings;
 use crate::google::verify::deny_policy_hint;
@@ -29,7 +29,7 @@ pub(crate) async fn handle_failure(
     memory: &mut Memory,
     change: &Change,
     failure: StepFailure,
-) -> Result<Action, ReconcileError> {
+) -> Result<Action> {
     // Before it is counted, because an overdue proof is tried slowly.
     let failure = with_deadline(identity, context, change, failure);
     let failure = with_reported_message(identity, change, failure);
@@ -47,12 +47,9 @@ pub(crate) async fn handle_failure(
     let written = write_findings(identity, context, &[failure.finding(change)]).await?;
     if written.status != identity.status {
         let (name, user) = (identity.name_any(), &identity.spec.user);
-        let (reason, message) = (failure.reason.as_str(), &failure.message);
-        warn!(%name, %user, ?change, reason, %message, wait_ms = wait.as_millis(), "step failed");
-        let (events, about) = (&context.events, identity.object_ref(&()));
-        events
-            .warning(&about, change.as_str(), reason, message)
-            .await;
+        let (action, reason, message) = (change.as_str(), failure.reason, &failure.message);
+        warn!(%name, %user, ?change, %reason, %message, wait_ms = wait.as_millis(), "step failed");
+        context.warn(identity, action, reason, message).await;
     }
     Ok(Action::requeue(wait))
 }
