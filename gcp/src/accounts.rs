@@ -60,21 +60,6 @@ impl Gcp {
         self.get(&mut self.retry(), project, account).await
     }
 
-    /// All accounts of a project, in Google's order.
-    ///
-    /// # Errors
-    /// As Google answers.
-    pub async fn list_service_accounts(&self, project: &str) -> Result<Vec<ServiceAccount>, Error> {
-        let mut all = Vec::new();
-        let mut token = Some(String::new());
-        while let Some(page_token) = token {
-            let (page, next) = self.service_accounts_page(project, &page_token).await?;
-            all.extend(page);
-            token = next;
-        }
-        Ok(all)
-    }
-
     /// One page of a project's accounts, 100 at most, and the token of the next page. An empty `token` names the first
     /// page.
     ///

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::Credentials;
-use google_cloud_gax::error::Error as GaxError;
-use google_cloud_gax::retry_policy::RetryPolicy;
-use google_cloud_gax::retry_result::RetryResult;
-use google_cloud_gax::retry_state::RetryState;
+use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_iam_admin_v1::client::Iam;
 
 use crate::error::classify::source_text;
@@ -93,10 +90,11 @@ impl Gcp {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| failed(source_text(&e)))?;
+        // The official crate sends each request once: `Retry` does the retries of all services alike.
         let iam = Iam::builder()
             .with_endpoint(iam.trim_end_matches('/'))
             .with_credentials(credentials.clone())
-            .with_retry_policy(NoRetries)
+            .with_retry_policy(NeverRetry)
             .build()
             .await
             .map_err(|e| failed(source_text(&e)))?;
@@ -157,15 +155,5 @@ impl fmt::Debug for Gcp {
             .field("endpoints", &self.endpoints)
             .field("limit", &self.limit)
             .finish_non_exhaustive()
-    }
-}
-
-/// The official crate sends each request once: [`Retry`] does the retries of all services alike.
-#[derive(Debug)]
-struct NoRetries;
-
-impl RetryPolicy for NoRetries {
-    fn on_error(&self, _: &RetryState, error: GaxError) -> RetryResult {
-        RetryResult::Permanent(error)
     }
 }

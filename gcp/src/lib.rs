@@ -22,7 +22,6 @@ pub use policy::edit::{Edit, MemberBinding};
 pub use policy::modify::WriteOptions;
 pub use policy::resource::Resource;
 pub use policy::{Condition, Policy};
-pub use tokens::AccessToken;
 pub use transport::credentials::application_default;
 pub use transport::rates::{Rate, RateLimits, RateStatus};
 pub use transport::retry::Fence;

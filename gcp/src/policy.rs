@@ -79,14 +79,6 @@ impl Policy {
         self.bindings.iter().flat_map(members)
     }
 
-    /// The roles of `member`, and whether each is limited by a condition.
-    pub fn roles_of<'a>(&'a self, member: &'a str) -> impl Iterator<Item = (&'a str, bool)> {
-        self.bindings
-            .iter()
-            .filter(move |b| members(b).any(|present| present == member))
-            .filter_map(|b| Some((b["role"].as_str()?, condition_of(b).is_some())))
-    }
-
     /// Grants `role` to `member`, and removes what is left of deleted accounts with the same e-mail. Returns whether it
     /// changed anything.
     pub fn add(&mut self, role: &str, member: &str, condition: Option<&Condition>) -> bool {

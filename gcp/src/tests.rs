@@ -141,6 +141,23 @@ async fn answer(State(google): State<Google>, request: Request) -> Response {
     }
 }
 
+impl Gcp {
+    /// All accounts of a project, in Google's order.
+    async fn list_service_accounts(
+        &self,
+        project: &str,
+    ) -> Result<Vec<crate::ServiceAccount>, crate::Error> {
+        let mut all = Vec::new();
+        let mut token = Some(String::new());
+        while let Some(page_token) = token {
+            let (page, next) = self.service_accounts_page(project, &page_token).await?;
+            all.extend(page);
+            token = next;
+        }
+        Ok(all)
+    }
+}
+
 // Compiles only if a caller can spawn these.
 #[expect(dead_code, reason = "only compiled")]
 fn every_future_can_move_to_another_thread(gcp: &'static Gcp, resource: &'static crate::Resource) {

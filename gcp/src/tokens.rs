@@ -4,9 +4,6 @@
 //! These calls are plain requests: the official crate's credentials fail for good after one 403, and the purpose of these
 //! calls is to find out when the 403 ends.
 
-use std::fmt;
-
-use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -20,39 +17,6 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Lifetime of these tokens: they are used at once and dropped.
 const LIFETIME: &str = "300s";
 
-/// An access token of Google, with its expiry.
-#[derive(Clone)]
-pub struct AccessToken {
-    secret: SecretString,
-    expires: Timestamp,
-}
-
-impl AccessToken {
-    /// A token that this client did not request.
-    #[must_use]
-    pub const fn new(secret: SecretString, expires: Timestamp) -> Self {
-        Self { secret, expires }
-    }
-
-    /// When it expires.
-    #[must_use]
-    pub const fn expires(&self) -> Timestamp {
-        self.expires
-    }
-
-    pub(crate) const fn secret(&self) -> &SecretString {
-        &self.secret
-    }
-}
-
-impl fmt::Debug for AccessToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessToken")
-            .field("expires", &self.expires)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Gcp {
     /// Exchanges a KSA's token for a federated token. `audience` is `identitynamespace:POOL:ISSUER` or the name of a
     /// provider; `scope` is a URL, `…/auth/iam` if the token is only used to impersonate.
@@ -65,7 +29,7 @@ impl Gcp {
         subject_token: &SecretString,
         audience: &str,
         scope: &str,
-    ) -> Result<AccessToken, Error> {
+    ) -> Result<SecretString, Error> {
         let what = format!("exchange the KSA's token for {audience}");
         let url = url(&self.endpoints.sts, &["v1", "token"])?;
         let form = [
@@ -91,13 +55,7 @@ impl Gcp {
             })
             .await
             .map_err(|error| with_audience(error, audience))?;
-        let token = text(&answer, "access_token")
-            .ok_or_else(|| invalid(&what, "the answer has no token"))?;
-        let seconds = answer["expires_in"].as_i64().unwrap_or(0).clamp(0, 86_400);
-        let expires = Timestamp::now()
-            .saturating_add(SignedDuration::from_secs(seconds))
-            .unwrap_or(Timestamp::MAX);
-        Ok(AccessToken::new(token.into(), expires))
+        token(&what, &answer, "access_token")
     }
 
     /// Gets an access token of a GSA with a federated token, as the metadata server does for a pod.
@@ -106,9 +64,9 @@ impl Gcp {
     /// `PermissionDenied` until the binding takes effect, `NotFound` until the credentials service knows the account.
     pub async fn generate_access_token(
         &self,
-        federated: &AccessToken,
+        federated: &SecretString,
         email: &str,
-    ) -> Result<AccessToken, Error> {
+    ) -> Result<SecretString, Error> {
         check_name("service account", email)?;
         let what = format!("get an access token of {email} with the KSA's token");
         let verb = format!("{email}:generateAccessToken");
@@ -119,14 +77,10 @@ impl Gcp {
             .retry()
             .idempotent(&what, Rate::Credentials.of(&project_of(email)), || {
                 let request = self.http.post(url.clone()).json(&body);
-                self.send(&what, request, Bearer::Token(federated.secret()))
+                self.send(&what, request, Bearer::Token(federated))
             })
             .await?;
-        let token = text(&answer, "accessToken")
-            .ok_or_else(|| invalid(&what, "the answer has no token"))?;
-        let expires = text(&answer, "expireTime").and_then(|t| t.parse().ok());
-        let expires = expires.ok_or_else(|| invalid(&what, "the answer has no expiry"))?;
-        Ok(AccessToken::new(token.into(), expires))
+        token(&what, &answer, "accessToken")
     }
 }
 
@@ -151,9 +105,9 @@ fn pool(audience: &str) -> &str {
         .unwrap_or(audience)
 }
 
-fn text(answer: &Value, key: &str) -> Option<String> {
-    answer[key]
-        .as_str()
-        .filter(|t| !t.is_empty())
-        .map(str::to_owned)
+fn token(what: &str, answer: &Value, key: &str) -> Result<SecretString, Error> {
+    let token = answer[key].as_str().filter(|token| !token.is_empty());
+    token
+        .map(SecretString::from)
+        .ok_or_else(|| invalid(what, "the answer has no token"))
 }

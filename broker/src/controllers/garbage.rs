@@ -5,8 +5,9 @@ pub mod collect;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::ResourceExt;
 use namesake_api::{Identity, Mark, names};
@@ -14,15 +15,7 @@ use namesake_core::{Rules, is_managed_name};
 use namesake_gcp::ServiceAccount as GoogleServiceAccount;
 
 use crate::cluster::requests::namespace_and_name;
-
-/// This installation. Only what has its mark is ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installation {
-    /// Its stack.
-    pub stack: String,
-    /// Its cluster.
-    pub cluster: String,
-}
+use crate::identity::phase::elapsed;
 
 /// The names of all Identities and of their accounts at Google, as hashes, because there may be many thousands. If two hashes are
 /// equal, garbage is kept; nothing is deleted by mistake.
@@ -63,43 +56,32 @@ impl InUse {
     }
 }
 
-impl Installation {
-    /// The installation that these rules are for.
-    #[must_use]
-    pub fn of(rules: &Rules) -> Self {
-        Self {
-            stack: rules.stack().to_owned(),
-            cluster: rules.cluster().to_owned(),
-        }
-    }
+/// The mark in this text, if it is one of the installation that these rules are for: only what has its mark is ours.
+#[must_use]
+pub fn our_mark(rules: &Rules, text: &str) -> Option<Mark> {
+    let mark: Mark = text.parse().ok()?;
+    let is_ours = mark.stack() == rules.stack() && mark.cluster() == rules.cluster();
+    (is_ours && is_managed_name(mark.name())).then_some(mark)
+}
 
-    /// The mark in this text, if it is this installation's.
-    #[must_use]
-    pub fn mark(&self, text: &str) -> Option<Mark> {
-        let mark: Mark = text.parse().ok()?;
-        let is_ours = mark.stack() == self.stack && mark.cluster() == self.cluster;
-        (is_ours && is_managed_name(mark.name())).then_some(mark)
-    }
+/// Whether a GSA is garbage: it has our mark with its own name, and no Identity uses it.
+#[must_use]
+pub fn is_google_garbage(rules: &Rules, account: &GoogleServiceAccount, in_use: &InUse) -> bool {
+    let id = account.email.split('@').next().unwrap_or_default();
+    let mark = our_mark(rules, &account.description);
+    mark.is_some_and(|mark| mark.name() == id)
+        && !in_use.contains(&Used::Email(&account.email))
+        && !in_use.contains(&Used::Id(&account.unique_id))
+}
 
-    /// Whether a GSA is garbage: it has our mark with its own name, and no Identity uses it.
-    #[must_use]
-    pub fn is_google_garbage(&self, account: &GoogleServiceAccount, in_use: &InUse) -> bool {
-        let id = account.email.split('@').next().unwrap_or_default();
-        let mark = self.mark(&account.description);
-        mark.is_some_and(|mark| mark.name() == id)
-            && !in_use.contains(&Used::Email(&account.email))
-            && !in_use.contains(&Used::Id(&account.unique_id))
-    }
-
-    /// Whether a KSA is garbage: it has our mark with its own name, and there is no Identity of that name.
-    #[must_use]
-    pub fn is_garbage(&self, account: &ServiceAccount, in_use: &InUse) -> bool {
-        let (namespace, name) = namespace_and_name(account);
-        let mark = account.annotations().get(names::MARK_ANNOTATION);
-        let mark = mark.and_then(|text| self.mark(text));
-        mark.is_some_and(|mark| mark.namespace() == namespace && mark.name() == name)
-            && !in_use.contains(&Used::Name(&namespace, &name))
-    }
+/// Whether a KSA is garbage: it has our mark with its own name, and there is no Identity of that name.
+#[must_use]
+pub fn is_garbage(rules: &Rules, account: &ServiceAccount, in_use: &InUse) -> bool {
+    let (namespace, name) = namespace_and_name(account);
+    let mark = account.annotations().get(names::MARK_ANNOTATION);
+    let mark = mark.and_then(|text| our_mark(rules, text));
+    mark.is_some_and(|mark| mark.namespace() == namespace && mark.name() == name)
+        && !in_use.contains(&Used::Name(&namespace, &name))
 }
 
 /// Since when each object has been garbage. In memory only: after a restart the grace period begins again.
@@ -108,17 +90,12 @@ pub struct FirstSeen(HashMap<String, Timestamp>);
 
 impl FirstSeen {
     /// Records what is garbage now. Returns what has been garbage for at least the grace period.
-    pub fn due(
-        &mut self,
-        now: Timestamp,
-        grace: SignedDuration,
-        garbage: &[String],
-    ) -> Vec<String> {
+    pub fn due(&mut self, now: Timestamp, grace: Duration, garbage: &[String]) -> Vec<String> {
         self.0.retain(|key, _| garbage.contains(key));
         for key in garbage {
             self.0.entry(key.clone()).or_insert(now);
         }
-        let is_due = |since: &Timestamp| now.duration_since(*since) >= grace;
+        let is_due = |since: &Timestamp| elapsed(*since, now) >= grace;
         garbage
             .iter()
             .filter(|key| self.0.get(*key).is_some_and(is_due))

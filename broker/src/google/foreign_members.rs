@@ -16,7 +16,9 @@ const NAMED: usize = 5;
 /// Members of the policy that are not the identity's own: neither its current members, nor recorded ones.
 #[must_use]
 pub fn find(policy: &Policy, status: &IdentityStatus, own: &Members) -> Vec<String> {
-    let recorded = recorded::all(status).into_iter().map(|entry| entry.member);
+    let recorded = recorded::all(status)
+        .into_iter()
+        .map(|entry| entry.binding.member);
     let ours: BTreeSet<String> = recorded
         .chain(own.binding.clone())
         .chain([own.grantee.clone()])

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use namesake_api::{Grant, IdentitySpec};
 use namesake_gcp::{Condition, Edit, MemberBinding, Resource};
 
-use crate::identity::plan::resource;
+use crate::identity::plan::{resource, roles_by_resource};
 
 /// Title of our conditions. It also tells our bindings from those of others.
 const TITLE: &str = "namesake";
@@ -35,20 +35,11 @@ pub fn edits(spec: &IdentitySpec, on: &Resource, member: &str) -> Vec<Edit> {
 /// The roles that can be tested on their resource: a grant with a condition on objects does not show on the bucket.
 #[must_use]
 pub fn testable(spec: &IdentitySpec) -> BTreeMap<Resource, BTreeSet<String>> {
-    let mut roles: BTreeMap<Resource, BTreeSet<String>> = BTreeMap::new();
-    let plain = spec.grants.iter().filter(|g| g.prefix.is_none());
-    for grant in plain.filter(|_| !spec.pinned) {
-        if let Some(resource) = resource(grant) {
-            roles
-                .entry(resource)
-                .or_default()
-                .insert(grant.role.clone());
-        }
-    }
-    roles
+    roles_by_resource(spec, |grant| grant.prefix.is_none())
 }
 
-fn entry(grant: &Grant, member: &str) -> MemberBinding {
+/// The entry of a grant in the policy of its resource.
+pub(super) fn entry(grant: &Grant, member: &str) -> MemberBinding {
     MemberBinding {
         condition: condition(grant),
         ..MemberBinding::new(&grant.role, member)

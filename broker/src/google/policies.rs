@@ -228,14 +228,14 @@ impl Writer {
         let policy = Arc::new(policy);
         for (queued, result) in group.into_iter().zip(results) {
             queued.finish(match result {
-                ChangeResult::Full(message) => Err(Error::PolicyFull(Failure {
+                Ok(changed) => Ok(Written {
+                    changed,
+                    policy: Arc::clone(&policy),
+                }),
+                Err(message) => Err(Error::PolicyFull(Failure {
                     what: format!("change the policy of {resource}"),
                     message,
                 })),
-                result => Ok(Written {
-                    changed: result == ChangeResult::Changed,
-                    policy: Arc::clone(&policy),
-                }),
             });
         }
     }

@@ -2,7 +2,7 @@
 //! so that a restart in between loses nothing. Pure.
 
 use namesake_api::{BindBy, Identity, IdentityStatus, Mode, WrittenBinding, WrittenGrant};
-use namesake_gcp::{Condition, Resource};
+use namesake_gcp::{MemberBinding, Resource};
 
 use crate::google::grants;
 use crate::google::principal;
@@ -16,12 +16,8 @@ pub const WORKLOAD_IDENTITY_USER: &str = "roles/iam.workloadIdentityUser";
 pub struct PolicyEntry {
     /// The resource whose policy it is.
     pub resource: Resource,
-    /// The role.
-    pub role: String,
-    /// Who has the role.
-    pub member: String,
-    /// Under which condition, if any.
-    pub condition: Option<Condition>,
+    /// Who has which role.
+    pub binding: MemberBinding,
 }
 
 /// The current members of an identity in policies.
@@ -137,18 +133,14 @@ fn of_binding(written: &WrittenBinding) -> PolicyEntry {
         resource: Resource::ServiceAccount {
             email: written.google_service_account.clone(),
         },
-        role: WORKLOAD_IDENTITY_USER.to_owned(),
-        member: written.member.clone(),
-        condition: None,
+        binding: MemberBinding::new(WORKLOAD_IDENTITY_USER, &written.member),
     }
 }
 
 fn of_grant(written: &WrittenGrant) -> Option<PolicyEntry> {
     Some(PolicyEntry {
         resource: plan::resource(&written.grant)?,
-        role: written.grant.role.clone(),
-        member: written.member.clone(),
-        condition: grants::condition(&written.grant),
+        binding: grants::entry(&written.grant, &written.member),
     })
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 use kube::Client;
 use namesake_api::Identity;
 use namesake_core::Reason;
-use namesake_gcp::{AccessToken, Error, Gcp};
+use namesake_gcp::{Error, Gcp};
+use secrecy::SecretString;
 
 use crate::google::grants;
 use crate::identity::step_failure::{Retry, StepFailure};
@@ -101,7 +102,7 @@ fn revoked(failure: StepFailure) -> StepFailure {
 async fn check(
     identity: &Identity,
     gcp: &Gcp,
-    federated: &AccessToken,
+    federated: &SecretString,
     test_permissions: bool,
 ) -> Result<(), StepFailure> {
     let token = match &identity.spec.google_service_account {

@@ -21,20 +21,7 @@ pub struct Derived {
 /// # Errors
 /// As [`Rules::derive_identity`]; a key of `values` that the rules do not know.
 pub fn identity(rules: &Rules, request: &IdentityRequest) -> Result<Derived, Refusal> {
-    let values = request
-        .values
-        .iter()
-        .map(|(key, value)| match Per::parse(key) {
-            Some(per) => Ok((per, value.clone())),
-            None => Err(Refusal {
-                rule: None,
-                reason: Reason::WrongValues,
-                message: format!(
-                    "values: {key:?} is not a key of per: use user, project, flow or step"
-                ),
-            }),
-        });
-    let values: BTreeMap<Per, String> = values.collect::<Result<_, _>>()?;
+    let values = parse_values(&request.values)?;
     let granted = rules.derive_identity(&namesake_core::RequestedIdentity {
         namespace: &request.namespace,
         class: &request.class,
@@ -53,14 +40,27 @@ pub fn identity(rules: &Rules, request: &IdentityRequest) -> Result<Derived, Ref
 /// # Errors
 /// As [`Rules::rederive_identity`].
 pub fn rederive(rules: &Rules, existing: &Identity) -> Result<IdentitySpec, Refusal> {
-    let known = |(key, value): (&String, &String)| Some((Per::parse(key)?, value.clone()));
-    let values: BTreeMap<Per, String> = existing.spec.values.iter().filter_map(known).collect();
+    let values = parse_values(&existing.spec.values)?;
     let namespace = existing.namespace().unwrap_or_default();
     let granted = rules.rederive_identity(&namespace, &existing.spec.class, &values)?;
     Ok(IdentitySpec {
         suspended: existing.spec.suspended,
         ..keep_fallback(rules, &existing.spec, spec(rules, granted))
     })
+}
+
+fn parse_values(values: &BTreeMap<String, String>) -> Result<BTreeMap<Per, String>, Refusal> {
+    let parse = |(key, value): (&String, &String)| match Per::parse(key) {
+        Some(per) => Ok((per, value.clone())),
+        None => Err(Refusal {
+            rule: None,
+            reason: Reason::WrongValues,
+            message: format!(
+                "values: {key:?} is not a key of per: use user, project, flow or step"
+            ),
+        }),
+    };
+    values.iter().map(parse).collect()
 }
 
 fn spec(rules: &Rules, granted: namesake_core::DerivedIdentity) -> IdentitySpec {
@@ -167,11 +167,7 @@ pub fn keep_fallback(
 #[must_use]
 pub fn has_derived_name(identity: &Identity) -> bool {
     let spec = &identity.spec;
-    let values = spec
-        .values
-        .iter()
-        .map(|(key, value)| Some((Per::parse(key)?, value.clone())));
-    let Some(values) = values.collect::<Option<BTreeMap<_, _>>>() else {
+    let Ok(values) = parse_values(&spec.values) else {
         return false;
     };
     let namespace = identity.namespace().unwrap_or_default();

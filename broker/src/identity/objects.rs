@@ -4,7 +4,7 @@ pub mod judgement;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{LocalObjectReference, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, LocalObjectReference, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource as _, ResourceExt};
@@ -126,13 +126,33 @@ fn metadata(identity: &Identity, name: String) -> ObjectMeta {
 }
 
 fn labels(name: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        (
-            names::MANAGED_BY.to_owned(),
-            names::MANAGED_BY_VALUE.to_owned(),
-        ),
-        (names::IDENTITY_LABEL.to_owned(), name.to_owned()),
-    ])
+    let mut labels = managed_labels();
+    labels.insert(names::IDENTITY_LABEL.to_owned(), name.to_owned());
+    labels
+}
+
+fn managed_labels() -> BTreeMap<String, String> {
+    let (key, value) = (names::MANAGED_BY, names::MANAGED_BY_VALUE);
+    BTreeMap::from([(key.to_owned(), value.to_owned())])
+}
+
+/// A ConfigMap that the broker writes.
+#[must_use]
+pub fn managed_config_map(
+    namespace: &str,
+    name: &str,
+    data: BTreeMap<String, String>,
+) -> ConfigMap {
+    ConfigMap {
+        metadata: ObjectMeta {
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            labels: Some(managed_labels()),
+            ..ObjectMeta::default()
+        },
+        data: Some(data),
+        ..ConfigMap::default()
+    }
 }
 
 #[cfg(test)]

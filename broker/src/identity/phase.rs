@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use namesake_api::names::{BINDING_READY, READY};
 use namesake_api::{Identity, IdentityStatus, Phase};
@@ -155,16 +155,15 @@ pub fn last_used(identity: &Identity) -> Option<Timestamp> {
 pub fn last_use(
     identity: &Identity,
     life: Option<Lifecycle>,
-    idle: SignedDuration,
+    idle: Duration,
     now: Timestamp,
 ) -> LastUse {
     let Some(last) = last_used(identity) else {
         return LastUse::Recent;
     };
-    let unused = now.duration_since(last);
+    let unused = elapsed(last, now);
     let allowed = life.and_then(|life| life.idle_after);
-    let allowed = allowed.and_then(|span| i64::try_from(span.as_secs()).ok());
-    if allowed.is_some_and(|seconds| unused > SignedDuration::from_secs(seconds)) {
+    if allowed.is_some_and(|allowed| unused > Duration::from_secs(allowed.as_secs())) {
         LastUse::Expired
     } else if unused > idle {
         LastUse::Idle
@@ -175,8 +174,14 @@ pub fn last_use(
 
 /// How long an identity has been in its phase.
 #[must_use]
-pub fn time_in_phase(identity: &Identity, now: Timestamp) -> SignedDuration {
-    entered(identity).map_or(SignedDuration::ZERO, |entered| now.duration_since(entered))
+pub fn time_in_phase(identity: &Identity, now: Timestamp) -> Duration {
+    entered(identity).map_or(Duration::ZERO, |entered| elapsed(entered, now))
+}
+
+/// The time from `since` to `now`. None if it is in the future, because clocks of different machines differ.
+#[must_use]
+pub fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 fn entered(identity: &Identity) -> Option<Timestamp> {
@@ -187,9 +192,8 @@ fn entered(identity: &Identity) -> Option<Timestamp> {
 /// Whether its user was offboarded less than `undo` ago. False if the status does not say when.
 #[must_use]
 pub fn recently_offboarded(identity: &Identity, undo: Duration, now: Timestamp) -> bool {
-    let undo = SignedDuration::try_from(undo).unwrap_or(SignedDuration::MAX);
     identity.phase() == Phase::Offboarding
-        && entered(identity).is_some_and(|entered| now.duration_since(entered) < undo)
+        && entered(identity).is_some_and(|entered| elapsed(entered, now) < undo)
 }
 
 /// Why an identity in this phase serves nobody; `None` if it serves.

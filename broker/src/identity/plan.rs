@@ -52,18 +52,11 @@ impl Desired {
     /// What the spec asks for, with the goal to serve.
     #[must_use]
     pub fn of(spec: &IdentitySpec) -> Self {
-        let mut grants: BTreeMap<Resource, BTreeSet<String>> = BTreeMap::new();
-        for grant in spec.grants.iter().filter(|_| !spec.pinned) {
-            if let Some(resource) = resource(grant) {
-                let roles = grants.entry(resource).or_default();
-                roles.insert(grant.role.clone());
-            }
-        }
         Self {
             goal: Goal::Serve,
             mode: spec.mode,
             pinned: spec.pinned,
-            grants,
+            grants: roles_by_resource(spec, |_| true),
         }
     }
 
@@ -77,6 +70,27 @@ impl Desired {
     const fn has_own_account(&self) -> bool {
         matches!(self.mode, Mode::Impersonate) && !self.pinned
     }
+}
+
+/// The roles of the grants that are of interest, by the resource that they are on; none for a pinned GSA.
+pub(crate) fn roles_by_resource(
+    spec: &IdentitySpec,
+    is_of_interest: impl Fn(&Grant) -> bool,
+) -> BTreeMap<Resource, BTreeSet<String>> {
+    let mut roles: BTreeMap<Resource, BTreeSet<String>> = BTreeMap::new();
+    for grant in spec
+        .grants
+        .iter()
+        .filter(|grant| !spec.pinned && is_of_interest(grant))
+    {
+        if let Some(resource) = resource(grant) {
+            roles
+                .entry(resource)
+                .or_default()
+                .insert(grant.role.clone());
+        }
+    }
+    roles
 }
 
 /// The resource whose policy has a grant; `None` for a grant that names none, which the API server does not accept.

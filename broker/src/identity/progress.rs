@@ -68,38 +68,8 @@ fn teardown(goal: Goal, remaining: &[Change]) -> Vec<Finding> {
 
 /// What the condition says while this change, which makes it true, remains.
 fn pending(part: &'static str, change: &Change) -> Option<Finding> {
-    if condition_of(change) != part {
-        return None;
-    }
-    let (reason, message) = match change {
-        Change::CreateServiceAccount | Change::RepairServiceAccount => (
-            Reason::Pending,
-            "the service account is about to be created or repaired",
-        ),
-        Change::EnsureGoogleAccount => (
-            Reason::Pending,
-            "the Google service account is about to be created",
-        ),
-        Change::ConfirmGoogleAccount => (Reason::WaitingUntilVisible, NOT_VISIBLE_YET),
-        Change::Record | Change::Bind | Change::Grant(_) => (
-            Reason::Pending,
-            "the binding and the grants are about to be written",
-        ),
-        Change::Revoke | Change::DeleteGoogleAccount => (
-            Reason::Revoking,
-            "grants that the rules no longer give are about to be revoked",
-        ),
-        Change::SetServiceAccountOwner
-        | Change::Unbind
-        | Change::DisableGoogleAccount
-        | Change::Drain
-        | Change::DeleteServiceAccount
-        | Change::DeleteIdentity => return None,
-        Change::Prove | Change::ProveAgain => (
-            Reason::Propagating,
-            "Google is distributing the binding and the grants: that takes 2 to 7 minutes",
-        ),
-    };
+    let (condition, why) = of_change(change);
+    let (reason, message) = why.filter(|_| condition == part)?;
     Some(Finding::fails(part, reason, message))
 }
 
@@ -123,23 +93,43 @@ fn done(part: &'static str) -> Finding {
 /// The condition that a change makes true.
 #[must_use]
 pub const fn condition_of(change: &Change) -> &'static str {
+    of_change(change).0
+}
+
+/// The condition that a change makes true, and what it says until then if it waits for the change.
+const fn of_change(change: &Change) -> (&'static str, Option<(Reason, &'static str)>) {
     match change {
-        Change::CreateServiceAccount
-        | Change::RepairServiceAccount
-        | Change::SetServiceAccountOwner
+        Change::CreateServiceAccount | Change::RepairServiceAccount => {
+            let message = "the service account is about to be created or repaired";
+            (SERVICE_ACCOUNT_READY, Some((Reason::Pending, message)))
+        }
+        Change::EnsureGoogleAccount => {
+            let message = "the Google service account is about to be created";
+            (GOOGLE_ACCOUNT_READY, Some((Reason::Pending, message)))
+        }
+        Change::ConfirmGoogleAccount => {
+            let why = (Reason::WaitingUntilVisible, NOT_VISIBLE_YET);
+            (GOOGLE_ACCOUNT_READY, Some(why))
+        }
+        Change::Record | Change::Bind | Change::Grant(_) => {
+            let message = "the binding and the grants are about to be written";
+            (BINDING_READY, Some((Reason::Pending, message)))
+        }
+        Change::Revoke | Change::DeleteGoogleAccount => {
+            let message = "grants that the rules no longer give are about to be revoked";
+            (BINDING_READY, Some((Reason::Revoking, message)))
+        }
+        Change::Prove | Change::ProveAgain => {
+            let message =
+                "Google is distributing the binding and the grants: that takes 2 to 7 minutes";
+            (VERIFIED, Some((Reason::Propagating, message)))
+        }
+        Change::Unbind => (BINDING_READY, None),
+        Change::DisableGoogleAccount => (GOOGLE_ACCOUNT_READY, None),
+        Change::SetServiceAccountOwner
         | Change::Drain
         | Change::DeleteServiceAccount
-        | Change::DeleteIdentity => SERVICE_ACCOUNT_READY,
-        Change::EnsureGoogleAccount
-        | Change::ConfirmGoogleAccount
-        | Change::DisableGoogleAccount => GOOGLE_ACCOUNT_READY,
-        Change::Record
-        | Change::Bind
-        | Change::Grant(_)
-        | Change::Unbind
-        | Change::Revoke
-        | Change::DeleteGoogleAccount => BINDING_READY,
-        Change::Prove | Change::ProveAgain => VERIFIED,
+        | Change::DeleteIdentity => (SERVICE_ACCOUNT_READY, None),
     }
 }
 

@@ -1,14 +1,12 @@
 //! The metrics of the broker.
 
 mod gauge_guard;
-mod leader;
-mod lifecycle;
 mod quotas;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use prometheus_client::encoding::EncodeLabelSet;
+use namesake_api::Phase;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,39 +27,36 @@ const GATE_SECONDS: [f64; 11] = [
     1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0, 420.0, 900.0, 1800.0,
 ];
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StepLabels {
-    step: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabels {
-    code: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConditionLabels {
-    condition: String,
-    status: String,
-}
+/// Names and values of labels.
+type Labels<const N: usize> = [(&'static str, String); N];
 
 /// All metrics, and the registry that prints them.
 pub struct Metrics {
     registry: Registry,
-    requests: Family<CodeLabels, Counter>,
+    requests: Family<Labels<1>, Counter>,
     rate_limited: Counter,
-    steps: Family<StepLabels, Counter>,
-    identities: Family<ConditionLabels, Gauge>,
+    steps: Family<Labels<2>, Counter>,
+    identities: Family<Labels<2>, Gauge>,
     gate_seconds: Histogram,
     gates_waiting: Gauge,
     rules_rejected: Counter,
     rules_invalid: Gauge,
     other_cluster: Gauge,
-    leader: leader::LeaderMetrics,
-    lifecycle: lifecycle::LifecycleMetrics,
+    leading: Gauge,
+    proofs_running: Gauge,
+    proofs_waiting: Gauge,
+    phases: Family<Labels<1>, Gauge>,
+    leftovers: Gauge,
+    garbage: Family<Labels<1>, Gauge>,
     quotas: quotas::QuotaMetrics,
-    store: ArcSwapOption<Identities>,
+    sources: Sources,
+}
+
+/// What gauges follow, once it is known.
+#[derive(Default)]
+struct Sources {
+    identities: ArcSwapOption<Identities>,
+    fence: ArcSwapOption<Fence>,
     cluster: ArcSwapOption<(Arc<ClusterId>, Arc<CurrentRules>)>,
 }
 
@@ -111,11 +106,30 @@ impl Default for Metrics {
                 "other_cluster",
                 "1 while the rules name another cluster than the one that issues tokens here, so that nothing is done at Google",
             ),
-            leader: leader::LeaderMetrics::new(r),
-            lifecycle: lifecycle::LifecycleMetrics::new(r),
+            leading: new(
+                r,
+                "leading",
+                "1 while this replica holds the Lease and may write to Google",
+            ),
+            proofs_running: new(r, "proofs_running", "Proofs of identities that run now"),
+            proofs_waiting: new(
+                r,
+                "proofs_waiting",
+                "Proofs of identities that wait for one of those to end",
+            ),
+            phases: new(r, "identities_in_phase", "Identities by phase"),
+            leftovers: new(
+                r,
+                "offboarded_workloads",
+                "Pods and scheduled objects that offboarded users still have",
+            ),
+            garbage: new(
+                r,
+                "garbage",
+                "Objects that have our mark and belong to no Identity, by kind",
+            ),
             quotas: quotas::QuotaMetrics::new(r),
-            store: ArcSwapOption::empty(),
-            cluster: ArcSwapOption::empty(),
+            sources: Sources::default(),
             registry,
         }
     }
@@ -128,7 +142,7 @@ impl Metrics {
         self.update_cluster();
         self.update_identities();
         self.quotas.update_rates();
-        self.leader.update();
+        self.update_leading();
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -137,7 +151,9 @@ impl Metrics {
 
     /// A request was answered.
     pub fn request_answered(&self, code: u16) {
-        self.requests.get_or_create(&CodeLabels { code }).inc();
+        self.requests
+            .get_or_create(&[("code", code.to_string())])
+            .inc();
     }
 
     /// A request was refused because its user created too many identities.
@@ -147,30 +163,33 @@ impl Metrics {
 
     /// A step ended; `outcome` is `ok` or the reason of the failure.
     pub fn step_ended(&self, step: &'static str, outcome: &'static str) {
-        self.steps
-            .get_or_create(&StepLabels { step, outcome })
-            .inc();
+        let labels = [("step", step.to_owned()), ("outcome", outcome.to_owned())];
+        self.steps.get_or_create(&labels).inc();
     }
 
     /// How many Identities the watch has seen.
     #[must_use]
     pub fn known_identities(&self) -> usize {
-        self.store.load().as_ref().map_or(0, |store| store.len())
+        self.sources
+            .identities
+            .load()
+            .as_ref()
+            .map_or(0, |store| store.len())
     }
 
     /// Counts the Identities of this store from now on.
     pub fn watch_identities(&self, store: Identities) {
-        self.store.store(Some(Arc::new(store)));
+        self.sources.identities.store(Some(Arc::new(store)));
     }
 
     /// Compares the cluster with the one of the rules from now on.
     pub fn watch_cluster(&self, cluster: Arc<ClusterId>, rules: Arc<CurrentRules>) {
-        self.cluster.store(Some(Arc::new((cluster, rules))));
+        self.sources.cluster.store(Some(Arc::new((cluster, rules))));
     }
 
     /// Shows whether this replica leads from now on.
     pub fn watch_fence(&self, fence: Arc<Fence>) {
-        self.leader.watch(fence);
+        self.sources.fence.store(Some(fence));
     }
 
     /// Shows the rates of this client from now on.
@@ -185,17 +204,18 @@ impl Metrics {
 
     /// A proof waits for a permit until this is dropped.
     pub(crate) fn proof_waits(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.leader.proofs_waiting)
+        GaugeGuard::new(&self.proofs_waiting)
     }
 
     /// A proof runs until this is dropped.
     pub(crate) fn proof_runs(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.leader.proofs_running)
+        GaugeGuard::new(&self.proofs_running)
     }
 
     /// So many objects of this kind have our mark and belong to no Identity.
     pub fn set_garbage(&self, kind: &'static str, count: usize) {
-        self.lifecycle.set_garbage(kind, count);
+        let gauge = self.garbage.get_or_create(&[("kind", kind.to_owned())]);
+        gauge.set(narrow(count));
     }
 
     /// A gate was opened after so many seconds.
@@ -217,7 +237,7 @@ impl Metrics {
     }
 
     fn update_cluster(&self) {
-        let differs = self.cluster.load().as_ref().is_some_and(|known| {
+        let differs = self.sources.cluster.load().as_ref().is_some_and(|known| {
             let (cluster, rules) = &**known;
             let rules = rules.current();
             rules.is_some_and(|rules| cluster.differs_from(rules.cluster()))
@@ -225,22 +245,68 @@ impl Metrics {
         self.other_cluster.set(i64::from(differs));
     }
 
+    /// Reads the fence, which closes by itself.
+    fn update_leading(&self) {
+        let is_open = self
+            .sources
+            .fence
+            .load()
+            .as_ref()
+            .is_some_and(|f| f.is_open());
+        self.leading.set(i64::from(is_open));
+    }
+
     fn update_identities(&self) {
-        let Some(store) = self.store.load_full() else {
+        let Some(store) = self.sources.identities.load_full() else {
             return;
         };
         self.identities.clear();
-        let mut count = self.lifecycle.start_count();
+        self.phases.clear();
+        let mut leftovers = 0;
         store.for_each_summary(|identity| {
-            count.add(identity);
+            let phase = identity.phase();
+            let labels = [("phase", phase.as_str().to_owned())];
+            self.phases.get_or_create(&labels).inc();
+            if phase == Phase::Offboarding {
+                leftovers += identity.leftovers();
+            }
             for condition in identity.conditions() {
-                let labels = ConditionLabels {
-                    condition: condition.condition.to_string(),
-                    status: condition.status.to_string(),
-                };
+                let (type_, status) = (&condition.condition, &condition.status);
+                let labels = [
+                    ("condition", type_.to_string()),
+                    ("status", status.to_string()),
+                ];
                 self.identities.get_or_create(&labels).inc();
             }
         });
-        count.finish();
+        self.leftovers.set(narrow(leftovers));
+    }
+}
+
+/// A count as the value of a gauge.
+fn narrow(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_replica_leads_while_its_fence_is_open() {
+        let (metrics, fence) = (Metrics::default(), Arc::<Fence>::default());
+        let leading = || {
+            metrics.update_leading();
+            metrics.leading.get()
+        };
+        assert_eq!(leading(), 0);
+        metrics.watch_fence(Arc::clone(&fence));
+        assert_eq!(leading(), 0);
+        fence.open_until(Instant::now() + Duration::from_secs(60));
+        assert_eq!(leading(), 1);
+        fence.close();
+        assert_eq!(leading(), 0);
     }
 }

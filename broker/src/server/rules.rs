@@ -1,15 +1,17 @@
 //! The rules in force. They come from a ConfigMap that an admin edits. The last accepted ones are stored in a ConfigMap of the
 //! broker's own, so that an invalid edit changes nothing, not even after a restart.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
 use namesake_api::names;
 use namesake_core::{Rules, RulesErrors};
 use namesake_service::{parse_rules, rules_files};
 use tokio::sync::watch;
+
+use crate::identity::objects::managed_config_map;
 
 /// The rules in force; readers take no lock.
 pub struct CurrentRules {
@@ -57,18 +59,16 @@ pub fn parse(map: &ConfigMap) -> Result<Rules, RulesErrors> {
 /// The ConfigMap in which the broker stores accepted rules: the same files, with their revision.
 #[must_use]
 pub fn accepted(map: &ConfigMap, namespace: &str, revision: &str) -> ConfigMap {
-    let mut accepted = ConfigMap::default();
-    accepted.metadata.name = Some(names::ACCEPTED_RULES_CONFIG_MAP.to_owned());
-    accepted.metadata.namespace = Some(namespace.to_owned());
-    accepted.metadata.labels = Some(BTreeMap::from([(
-        names::MANAGED_BY.to_owned(),
-        names::MANAGED_BY_VALUE.to_owned(),
-    )]));
-    accepted.metadata.annotations = Some(BTreeMap::from([(
+    let (name, files) = (
+        names::ACCEPTED_RULES_CONFIG_MAP,
+        rules_files(map.data.as_ref()),
+    );
+    let mut accepted = managed_config_map(namespace, name, files);
+    let annotations = accepted.annotations_mut();
+    annotations.insert(
         names::RULES_REVISION_ANNOTATION.to_owned(),
         revision.to_owned(),
-    )]));
-    accepted.data = Some(rules_files(map.data.as_ref()));
+    );
     accepted
 }
 

@@ -14,7 +14,7 @@ pub enum Edit {
 }
 
 /// One member with one role, under a condition or none.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberBinding {
     /// Role, such as `roles/storage.objectUser`.
     pub role: String,

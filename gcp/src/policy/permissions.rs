@@ -1,9 +1,10 @@
 //! Tests permissions on a resource.
 
+use secrecy::SecretString;
 use serde_json::json;
 
 use crate::transport::http::Bearer;
-use crate::{AccessToken, Error, Gcp, Resource};
+use crate::{Error, Gcp, Resource};
 
 impl Gcp {
     /// Which of these permissions the holder of `token` has on a resource.
@@ -13,10 +14,10 @@ impl Gcp {
     pub async fn test_iam_permissions(
         &self,
         resource: &Resource,
-        token: &AccessToken,
+        token: &SecretString,
         permissions: &[&str],
     ) -> Result<Vec<String>, Error> {
-        self.test_permissions(Bearer::Token(token.secret()), resource, permissions)
+        self.test_permissions(Bearer::Token(token), resource, permissions)
             .await
     }
 

@@ -8,7 +8,7 @@ use crate::{Error, Resource};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/iam";
 
-async fn exchange(world: &World, gcp: &Gcp) -> Result<crate::AccessToken, Error> {
+async fn exchange(world: &World, gcp: &Gcp) -> Result<secrecy::SecretString, Error> {
     let audience = format!("identitynamespace:{POOL}:{ISSUER}");
     gcp.exchange(&world.ksa_token(), &audience, SCOPE).await
 }

@@ -85,7 +85,7 @@ async fn a_forbidden_account_creation_is_tried_once() {
 async fn called(world: &World) -> [Result<(), Error>; 5] {
     let gcp = world.gcp.within(Duration::from_secs(3));
     let email = "mf-alice@acme-ids.iam.gserviceaccount.com";
-    let token = crate::AccessToken::new("t".into(), jiff::Timestamp::MAX);
+    let token = secrecy::SecretString::from("t");
     let bucket = Resource::Bucket {
         name: "acme-mf".into(),
     };

@@ -10,7 +10,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use secrecy::SecretString;
 
 use super::*;
-use crate::{AccessToken, Resource, ServiceAccount};
+use crate::{Resource, ServiceAccount};
 
 pub(super) const POOL: &str = "acme.svc.id.goog";
 pub(super) const ISSUER: &str =
@@ -101,7 +101,7 @@ impl World {
             .await
     }
 
-    pub(super) async fn federated(&self) -> AccessToken {
+    pub(super) async fn federated(&self) -> SecretString {
         let audience = format!("identitynamespace:{POOL}:{ISSUER}");
         let scope = "https://www.googleapis.com/auth/cloud-platform";
         self.gcp

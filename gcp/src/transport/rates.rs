@@ -27,8 +27,6 @@ pub struct RateStatus {
     pub rate: Rate,
     /// The project, pool or bucket that it is counted for.
     pub consumer: String,
-    /// Requests per minute; `None`: no limit is known.
-    pub per_minute: Option<f64>,
     /// Requests that may be sent at once now; if negative, so many requests wait.
     pub left: Option<f64>,
     /// How long Google asked to wait, from now on.
@@ -97,11 +95,10 @@ impl Rates {
         let now = Instant::now();
         let mut buckets = self.buckets.lock();
         let status = |((rate, consumer), bucket): (&(Rate, String), &mut TokenBucket)| {
-            let (per_minute, left, paused) = bucket.status(now);
+            let (_, left, paused) = bucket.status(now);
             RateStatus {
                 rate: *rate,
                 consumer: consumer.clone(),
-                per_minute,
                 left,
                 paused,
             }

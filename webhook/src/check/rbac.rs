@@ -5,7 +5,7 @@ mod families;
 pub(super) mod findings;
 mod matching;
 mod remedy;
-pub mod rights;
+pub(super) mod rights;
 pub(super) mod subject;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,9 @@ use k8s_openapi::api::rbac::v1::{
 };
 use kube::ResourceExt;
 
+use families::{EVERYWHERE, HOME};
 use matching::{aggregated, allows, in_group};
+use rights::{CARRY, GUARDED, READ_JOBS};
 use subject::Subject;
 
 /// A right that is checked: any of these verbs on any of these resources.
@@ -65,6 +67,13 @@ pub struct Listing {
     pub cluster_role_bindings: Vec<ClusterRoleBinding>,
     /// All RoleBindings.
     pub role_bindings: Vec<RoleBinding>,
+}
+
+/// Every right that is checked, some of them more than once, so that tests can compare each with a real API server.
+pub fn checked_rights() -> impl Iterator<Item = &'static Right> {
+    let families = EVERYWHERE.iter().chain([&HOME]);
+    let in_families = families.flat_map(|family| family.rights);
+    in_families.chain(&[GUARDED, CARRY, READ_JOBS])
 }
 
 impl Rbac {

@@ -5,13 +5,12 @@ mod service_accounts;
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use namesake_core::Rules;
 use namesake_gcp::{Edit, Error};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::{FirstSeen, InUse, Installation};
+use super::{FirstSeen, InUse};
 use crate::controllers::context::Context;
 use crate::identity::derive;
 use crate::identity::plan;
@@ -53,16 +52,13 @@ impl Collector {
         if self.context.cluster_id.differs_from(rules.cluster()) {
             return;
         }
-        let installation = Installation::of(rules);
-        let Some(found) = self.find_google_accounts(rules, &installation).await else {
+        let Some(found) = self.find_google_accounts(rules).await else {
             return;
         };
         // Read after the accounts were listed: every account in the list had its Identity before.
         let in_use = self.in_use().await;
-        self.collect_google_accounts(rules, &installation, found, &in_use)
-            .await;
-        self.collect_service_accounts(rules, &installation, &in_use)
-            .await;
+        self.collect_google_accounts(rules, found, &in_use).await;
+        self.collect_service_accounts(rules, &in_use).await;
     }
 
     async fn in_use(&self) -> InUse {
@@ -71,11 +67,6 @@ impl Collector {
             .for_each(|identity| in_use.add(&identity))
             .await;
         in_use
-    }
-
-    fn grace(&self) -> SignedDuration {
-        let grace = SignedDuration::try_from(self.context.config.collect_after);
-        grace.unwrap_or(SignedDuration::MAX)
     }
 
     fn report<'a>(&self, kind: &'static str, found: impl ExactSizeIterator<Item = &'a String>) {

@@ -2,12 +2,12 @@ use super::*;
 use crate::fixtures;
 use crate::identity::objects;
 
-fn installation() -> Installation {
-    let spec = fixtures::identity().spec;
-    Installation {
-        stack: spec.stack,
-        cluster: spec.cluster,
-    }
+fn is_google_garbage(account: &GoogleServiceAccount, in_use: &InUse) -> bool {
+    super::is_google_garbage(&fixtures::rules(), account, in_use)
+}
+
+fn is_garbage(account: &ServiceAccount, in_use: &InUse) -> bool {
+    super::is_garbage(&fixtures::rules(), account, in_use)
 }
 
 fn in_use(identity: &Identity) -> InUse {
@@ -35,11 +35,11 @@ fn account(identity: &Identity) -> ServiceAccount {
 fn an_account_with_an_identity_is_not_garbage() {
     let identity = fixtures::identity();
     let used = in_use(&identity);
-    assert!(!installation().is_google_garbage(&google(&identity), &used));
-    assert!(!installation().is_garbage(&account(&identity), &used));
+    assert!(!is_google_garbage(&google(&identity), &used));
+    assert!(!is_garbage(&account(&identity), &used));
     let none = InUse::default();
-    assert!(installation().is_google_garbage(&google(&identity), &none));
-    assert!(installation().is_garbage(&account(&identity), &none));
+    assert!(is_google_garbage(&google(&identity), &none));
+    assert!(is_garbage(&account(&identity), &none));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn an_account_whose_id_an_identity_has_recorded_is_not_garbage_whatever_the_spec
     let status = identity.status.get_or_insert_default();
     status.google_service_account_id = Some(account.unique_id.clone());
     let used = in_use(&identity);
-    assert!(!installation().is_google_garbage(&account, &used));
+    assert!(!is_google_garbage(&account, &used));
 }
 
 #[test]
@@ -71,26 +71,23 @@ fn an_account_without_our_own_mark_is_never_garbage() {
         &format!("{mark} and more"),
     ] {
         let account = marked(other);
-        assert!(
-            !installation().is_google_garbage(&account, &none),
-            "{other}"
-        );
+        assert!(!is_google_garbage(&account, &none), "{other}");
     }
     let mut bare = account(&identity);
     bare.metadata.annotations = None;
-    assert!(!installation().is_garbage(&bare, &none));
+    assert!(!is_garbage(&bare, &none));
     let mut copied = account(&identity);
     copied.metadata.name = Some("billing".into());
-    assert!(!installation().is_garbage(&copied, &none));
+    assert!(!is_garbage(&copied, &none));
     let mut elsewhere = account(&identity);
     elsewhere.metadata.namespace = Some("prod".into());
-    assert!(!installation().is_garbage(&elsewhere, &none));
+    assert!(!is_garbage(&elsewhere, &none));
 }
 
 #[test]
 fn garbage_is_due_after_the_grace_period_and_forgotten_when_it_is_used_again() {
     let at = |second| Timestamp::from_second(second).unwrap();
-    let (grace, garbage) = (SignedDuration::from_secs(10), ["a".to_owned()]);
+    let (grace, garbage) = (Duration::from_secs(10), ["a".to_owned()]);
     let mut seen = FirstSeen::default();
     assert_eq!(seen.due(at(0), grace, &garbage), Vec::<String>::new());
     assert_eq!(seen.due(at(9), grace, &garbage), Vec::<String>::new());

@@ -1,13 +1,12 @@
 //! How much of a quota is used and when it will be exhausted, as text. Pure.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
 use namesake_gcp::Resource;
 
 use super::forecast::full_in;
+use crate::identity::objects::managed_config_map;
 
 /// Usage in per cent from which on there is a warning.
 const WARNING_PERCENT: u64 = 80;
@@ -141,15 +140,8 @@ pub(super) fn policy_name(resource: &Resource) -> String {
 /// The ConfigMap `namesake-quota`.
 #[must_use]
 pub(super) fn config_map(lines: &[QuotaLine], namespace: &str) -> ConfigMap {
-    let mut map = ConfigMap::default();
-    map.metadata.name = Some(names::QUOTA_CONFIG_MAP.to_owned());
-    map.metadata.namespace = Some(namespace.to_owned());
-    map.metadata.labels = Some(BTreeMap::from([(
-        names::MANAGED_BY.to_owned(),
-        names::MANAGED_BY_VALUE.to_owned(),
-    )]));
-    map.data = Some(lines.iter().map(|line| (line.key(), line.text())).collect());
-    map
+    let data = lines.iter().map(|line| (line.key(), line.text()));
+    managed_config_map(namespace, names::QUOTA_CONFIG_MAP, data.collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Spec and phase of an identity, as the rules and its use make them today. They are written before anything is done about them, so
 //! that everybody sees what is coming, and a restart continues with it.
 
-use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::{Resource as _, ResourceExt};
@@ -68,13 +67,12 @@ async fn report_edit(identity: &Identity, context: &Context) {
 
 fn next_phase(identity: &Identity, context: &Context, rules: &Rules, wanted: bool) -> Phase {
     let (config, now) = (&context.config, context.now());
-    let idle = SignedDuration::try_from(config.timings.idle).unwrap_or(SignedDuration::MAX);
     let life = rules.lifecycle(&identity.spec.class);
     let facts = Facts {
         user_status: rules.user_status(&identity.spec.user),
         suspended: identity.spec.suspended,
         wanted,
-        last_use: phase::last_use(identity, life, idle, now),
+        last_use: phase::last_use(identity, life, config.timings.idle, now),
         recently_offboarded: phase::recently_offboarded(identity, config.offboarding_undo, now),
     };
     let status = identity.status.clone().unwrap_or_default();
@@ -110,8 +108,6 @@ pub(super) async fn enter(identity: &Identity, context: &Context, phase: Phase) 
 
 /// The goal of the identity in its phase.
 pub(super) fn goal(identity: &Identity, context: &Context) -> Goal {
-    let grace = SignedDuration::try_from(context.config.offboarding_grace);
-    let grace = grace.unwrap_or(SignedDuration::MAX);
-    let grace_over = phase::time_in_phase(identity, context.now()) >= grace;
-    phase::goal(identity.phase(), grace_over)
+    let age = phase::time_in_phase(identity, context.now());
+    phase::goal(identity.phase(), age >= context.config.offboarding_grace)
 }

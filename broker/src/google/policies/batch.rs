@@ -22,25 +22,8 @@ impl PolicyChange {
     }
 }
 
-/// What a change did to a policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ChangeResult {
-    Changed,
-    /// The policy was right already.
-    Unchanged,
-    /// The policy would have been too large, as the text says, and does not contain the change.
-    Full(String),
-}
-
-impl ChangeResult {
-    const fn of(changed: bool) -> Self {
-        if changed {
-            Self::Changed
-        } else {
-            Self::Unchanged
-        }
-    }
-}
+/// Whether a change changed the policy. The error says that the policy would have been too large, and does not contain the change.
+pub(super) type ChangeResult = Result<bool, String>;
 
 /// Size of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,12 +91,12 @@ pub(super) fn apply(
     let mut bound = PolicySize::of(policy);
     let mut apply_one = |change: &&PolicyChange| {
         if !change.adds() {
-            return ChangeResult::of(change.apply(policy));
+            return Ok(change.apply(policy));
         }
         bound.bytes += change.edits.iter().map(most_bytes).sum::<usize>();
         bound.principals += change.edits.len();
         if limits.exceeded(bound).is_none() {
-            return ChangeResult::of(change.apply(policy));
+            return Ok(change.apply(policy));
         }
         let before = policy.clone();
         let changed = change.apply(policy);
@@ -122,7 +105,7 @@ pub(super) fn apply(
             *policy = before;
         }
         bound = PolicySize::of(policy);
-        exceeded.map_or(ChangeResult::of(changed), ChangeResult::Full)
+        exceeded.map_or(Ok(changed), Err)
     };
     changes.iter().map(&mut apply_one).collect()
 }
@@ -183,19 +166,12 @@ mod tests {
         let removal = change(Edit::RemoveMember("user:0@acme.com".into()));
         let changes = [add(7), add(8), removal, add(9), add(9)];
         let results = apply(&mut policy, &changes.each_ref(), limits);
-        assert_eq!(results[0], ChangeResult::Changed);
+        assert_eq!(results[0], Ok(true));
         assert!(
-            matches!(&results[1], ChangeResult::Full(why) if why.contains("4 principals")),
+            matches!(&results[1], Err(why) if why.contains("4 principals")),
             "{results:?}"
         );
-        assert_eq!(
-            results[2..],
-            [
-                ChangeResult::Changed,
-                ChangeResult::Changed,
-                ChangeResult::Unchanged
-            ]
-        );
+        assert_eq!(results[2..], [Ok(true), Ok(true), Ok(false)]);
         assert_eq!(policy.member_count(), 3);
     }
 
@@ -213,10 +189,7 @@ mod tests {
             "{}",
             policy.bytes()
         );
-        let changed = results
-            .iter()
-            .filter(|v| **v == ChangeResult::Changed)
-            .count();
+        let changed = results.iter().filter(|v| **v == Ok(true)).count();
         assert_eq!(changed, policy.member_count());
     }
 
@@ -228,10 +201,7 @@ mod tests {
         };
         let mut policy = policy_of(5);
         let removal = change(Edit::RemoveMember("user:0@acme.com".into()));
-        assert_eq!(
-            apply(&mut policy, &[&removal], limits),
-            [ChangeResult::Changed]
-        );
+        assert_eq!(apply(&mut policy, &[&removal], limits), [Ok(true)]);
     }
 
     #[test]

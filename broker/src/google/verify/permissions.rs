@@ -2,33 +2,23 @@
 
 use namesake_gcp::Resource;
 
-/// Roles and the permissions to test for them. Google may change what a role contains; these have been in them from the start.
-const KNOWN: [(&str, &[&str]); 12] = [
-    (
-        "roles/storage.objectUser",
-        &["storage.objects.get", "storage.objects.create"],
-    ),
-    ("roles/storage.objectViewer", &["storage.objects.get"]),
-    ("roles/storage.objectCreator", &["storage.objects.create"]),
-    (
-        "roles/storage.objectAdmin",
-        &["storage.objects.get", "storage.objects.create"],
-    ),
-    (
-        "roles/storage.admin",
-        &["storage.objects.get", "storage.objects.create"],
-    ),
-    (
-        "roles/storage.legacyBucketReader",
-        &["storage.objects.list"],
-    ),
-    ("roles/bigquery.user", &["bigquery.jobs.create"]),
-    ("roles/bigquery.jobUser", &["bigquery.jobs.create"]),
-    ("roles/bigquery.dataViewer", &["bigquery.tables.getData"]),
-    ("roles/aiplatform.user", &["aiplatform.endpoints.predict"]),
-    ("roles/viewer", &["resourcemanager.projects.get"]),
-    ("roles/logging.logWriter", &["logging.logEntries.create"]),
-];
+/// The permissions to test for a role. Google may change what a role contains; these have been in them from the start.
+fn tested(role: &str) -> &'static [&'static str] {
+    match role {
+        "roles/storage.objectUser" | "roles/storage.objectAdmin" | "roles/storage.admin" => {
+            &["storage.objects.get", "storage.objects.create"]
+        }
+        "roles/storage.objectViewer" => &["storage.objects.get"],
+        "roles/storage.objectCreator" => &["storage.objects.create"],
+        "roles/storage.legacyBucketReader" => &["storage.objects.list"],
+        "roles/bigquery.user" | "roles/bigquery.jobUser" => &["bigquery.jobs.create"],
+        "roles/bigquery.dataViewer" => &["bigquery.tables.getData"],
+        "roles/aiplatform.user" => &["aiplatform.endpoints.predict"],
+        "roles/viewer" => &["resourcemanager.projects.get"],
+        "roles/logging.logWriter" => &["logging.logEntries.create"],
+        _ => &[],
+    }
+}
 
 /// The permissions to test for these roles on this resource. For an unknown role nothing is tested: the rest of the proof shows that
 /// the identity itself works.
@@ -40,13 +30,7 @@ pub(super) fn of<'a>(
         resource,
         Resource::Bucket { .. } | Resource::ManagedFolder { .. }
     );
-    let known = |role: &str| {
-        KNOWN
-            .iter()
-            .find(|(name, _)| *name == role)
-            .map(|(_, tested)| *tested)
-    };
-    let mut wanted: Vec<_> = roles.filter_map(known).flatten().copied().collect();
+    let mut wanted: Vec<_> = roles.flat_map(tested).copied().collect();
     wanted.retain(|permission| !storage || permission.starts_with("storage."));
     wanted.sort_unstable();
     wanted.dedup();

@@ -8,7 +8,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use namesake_api::{Identity, Mode};
 use namesake_core::Reason;
-use namesake_gcp::{AccessToken, Gcp};
+use namesake_gcp::Gcp;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
@@ -71,7 +71,7 @@ impl CachedToken {
         &self,
         identity: &Identity,
         gcp: &Gcp,
-    ) -> Result<AccessToken, StepFailure> {
+    ) -> Result<SecretString, StepFailure> {
         let scope = match identity.spec.mode {
             Mode::Impersonate => SCOPE_IAM,
             Mode::Direct => SCOPE_ALL,

@@ -221,7 +221,7 @@ fn the_time_of_a_phase_is_when_it_was_entered() {
 #[test]
 fn pods_and_creation_count_as_use() {
     let at = |second| Timestamp::from_second(second).unwrap();
-    let day = SignedDuration::from_hours(24);
+    let day = Duration::from_hours(24);
     let mut identity = crate::fixtures::identity();
     identity.metadata.creation_timestamp = Some(Time(at(0)));
     let rules = crate::fixtures::rules_with("  idleAfter: 90d\n");

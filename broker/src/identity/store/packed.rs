@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
@@ -14,7 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tracing::error;
 
 /// An Identity as JSON text, without what the broker never reads: labels, annotations that are not ours, and managed fields.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Resource)]
+#[resource(inherit = Identity)]
 pub struct PackedIdentity {
     /// Only name, namespace and resourceVersion, which a watch needs.
     metadata: ObjectMeta,
@@ -169,35 +169,6 @@ impl<'de> Deserialize<'de> for PackedIdentity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let content = Content::deserialize(deserializer)?;
         Self::pack(content).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Resource for PackedIdentity {
-    type DynamicType = ();
-    type Scope = NamespaceResourceScope;
-
-    fn kind(dynamic: &()) -> Cow<'_, str> {
-        Identity::kind(dynamic)
-    }
-
-    fn group(dynamic: &()) -> Cow<'_, str> {
-        Identity::group(dynamic)
-    }
-
-    fn version(dynamic: &()) -> Cow<'_, str> {
-        Identity::version(dynamic)
-    }
-
-    fn plural(dynamic: &()) -> Cow<'_, str> {
-        Identity::plural(dynamic)
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
     }
 }
 

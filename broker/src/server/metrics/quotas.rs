@@ -4,33 +4,20 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use namesake_gcp::{Gcp, Rate};
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::new;
+use super::{Labels, narrow, new};
 use crate::controllers::quota::report::QuotaLine;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QuotaLabels {
-    of: &'static str,
-    whose: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RateLabels {
-    rate: &'static str,
-    whose: String,
-}
 
 /// Quotas as they were last counted, and rates.
 pub(super) struct QuotaMetrics {
-    used: Family<QuotaLabels, Gauge>,
-    limit: Family<QuotaLabels, Gauge>,
-    full_seconds: Family<QuotaLabels, Gauge>,
-    rate_left: Family<RateLabels, Gauge>,
-    paused_seconds: Family<RateLabels, Gauge>,
+    used: Family<Labels<2>, Gauge>,
+    limit: Family<Labels<2>, Gauge>,
+    full_seconds: Family<Labels<2>, Gauge>,
+    rate_left: Family<Labels<2>, Gauge>,
+    paused_seconds: Family<Labels<2>, Gauge>,
     google: ArcSwapOption<Gcp>,
 }
 
@@ -63,11 +50,8 @@ impl QuotaMetrics {
             family.clear();
         }
         for line in lines {
-            let labels = QuotaLabels {
-                of: line.kind.as_str(),
-                whose: line.whose.clone(),
-            };
-            let narrow = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+            let of = line.kind.as_str().to_owned();
+            let labels = [("of", of), ("whose", line.whose.clone())];
             self.used.get_or_create(&labels).set(narrow(line.used));
             if let Some(limit) = line.limit {
                 self.limit.get_or_create(&labels).set(narrow(limit));
@@ -93,15 +77,14 @@ impl QuotaMetrics {
         for status in google.rate_statuses() {
             // There are many folders, so all of storage is one series.
             let storage = matches!(status.rate, Rate::StorageRead | Rate::StorageWrite);
-            let labels = RateLabels {
-                rate: status.rate.as_str(),
-                whose: if storage {
-                    String::new()
-                } else {
-                    status.consumer
-                },
+            let rate = status.rate.as_str().to_owned();
+            let whose = if storage {
+                String::new()
+            } else {
+                status.consumer
             };
-            let paused = i64::try_from(status.paused.as_secs()).unwrap_or(i64::MAX);
+            let labels = [("rate", rate), ("whose", whose)];
+            let paused = narrow(status.paused.as_secs());
             let longest = self.paused_seconds.get_or_create(&labels).get().max(paused);
             self.paused_seconds.get_or_create(&labels).set(longest);
             if let Some(left) = status.left.filter(|_| !storage) {

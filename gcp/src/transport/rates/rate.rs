@@ -24,19 +24,6 @@ pub enum Rate {
 }
 
 impl Rate {
-    /// Every rate.
-    pub const ALL: [Self; 9] = [
-        Self::Read,
-        Self::Write,
-        Self::Create,
-        Self::Exchange,
-        Self::Credentials,
-        Self::StorageRead,
-        Self::StorageWrite,
-        Self::ProjectRead,
-        Self::ProjectWrite,
-    ];
-
     /// Word for metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

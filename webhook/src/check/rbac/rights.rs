@@ -184,28 +184,3 @@ pub(in crate::check) const KUBELETS: Right = right(
     &["create", "get"],
     &[("", "nodes/proxy")],
 );
-
-/// Every right that is checked, so that tests can compare each with a real API server.
-pub const RIGHTS: [Right; 21] = [
-    ADMINISTER,
-    GUARDED,
-    CARRY,
-    SECRETS,
-    WRITE_SECRETS,
-    WRITE_RULES,
-    RUN,
-    ENTER,
-    REACH,
-    TOKENS,
-    IMPERSONATE_ACCOUNTS,
-    IMPERSONATE_USERS,
-    IMPERSONATE_GROUPS,
-    IMPERSONATE_EXTRAS,
-    POLICIES,
-    CONFIGURATIONS,
-    ESCALATE,
-    BIND,
-    SIGN,
-    KUBELETS,
-    READ_JOBS,
-];

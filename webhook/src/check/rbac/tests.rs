@@ -3,7 +3,6 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::check::rights::RIGHTS;
 
 fn rule(groups: &[&str], resources: &[&str], names: &[&str], verbs: &[&str]) -> Value {
     json!({"apiGroups": groups, "resources": resources, "resourceNames": names, "verbs": verbs})
@@ -189,7 +188,7 @@ fn reference(rules: &[PolicyRule], right: &Right) -> bool {
 
 /// Words that rights speak of, and some that mean more or less than they look.
 fn words(of: impl Fn(&Right) -> Vec<&'static str>, more: &[&'static str]) -> Vec<String> {
-    let all = RIGHTS.iter().flat_map(of).chain(more.iter().copied());
+    let all = checked_rights().flat_map(of).chain(more.iter().copied());
     all.map(str::to_owned)
         .collect::<BTreeSet<_>>()
         .into_iter()
@@ -229,7 +228,7 @@ proptest! {
             cluster_role_bindings: vec![serde_json::from_value(binding).unwrap()],
             ..Listing::default()
         });
-        for right in &RIGHTS {
+        for right in checked_rights() {
             let holds = rbac.holders(right).has(&Subject::user("mallory"));
             prop_assert_eq!(holds, reference(&rules, right), "{}", right.words);
         }

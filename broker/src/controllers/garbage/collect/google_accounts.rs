@@ -4,8 +4,9 @@ use namesake_core::Rules;
 use namesake_gcp::ServiceAccount;
 use tracing::{info, warn};
 
-use super::{Collector, InUse, Installation};
+use super::{Collector, InUse};
 use crate::cluster::ensure;
+use crate::controllers::garbage::{is_google_garbage, our_mark};
 use crate::google::list_accounts::list_accounts;
 use crate::identity::step_failure::StepFailure;
 
@@ -16,17 +17,13 @@ pub(super) type Found = (String, ServiceAccount);
 
 impl Collector {
     /// Accounts that are garbage by the Identities known before the list. `None` if an account of one project could not be listed.
-    pub(super) async fn find_google_accounts(
-        &self,
-        rules: &Rules,
-        installation: &Installation,
-    ) -> Option<Vec<Found>> {
+    pub(super) async fn find_google_accounts(&self, rules: &Rules) -> Option<Vec<Found>> {
         let mut found = Vec::new();
         // Of thousands of accounts, only those that may be garbage are kept in memory.
         let in_use = self.in_use().await;
         for project in rules.projects() {
             let visit = |account| {
-                if installation.is_google_garbage(&account, &in_use) {
+                if is_google_garbage(rules, &account, &in_use) {
                     found.push((project.to_owned(), account));
                 }
             };
@@ -42,20 +39,18 @@ impl Collector {
     pub(super) async fn collect_google_accounts(
         &mut self,
         rules: &Rules,
-        installation: &Installation,
         mut found: Vec<Found>,
         in_use: &InUse,
     ) {
-        found.retain(|(_, account)| installation.is_google_garbage(account, in_use));
+        found.retain(|(_, account)| is_google_garbage(rules, account, in_use));
         self.report(KIND, found.iter().map(|(_, account)| &account.email));
         let ids = found.iter().map(|(_, account)| account.unique_id.clone());
         let ids: Vec<_> = ids.collect();
-        let (now, grace) = (self.context.now(), self.grace());
+        let (now, grace) = (self.context.now(), self.context.config.collect_after);
         let due = self.google_accounts.due(now, grace, &ids);
         for (project, account) in found {
             if self.context.config.collect && due.contains(&account.unique_id) {
-                let outcome = self.collect_one(rules, installation, &project, &account);
-                let outcome = outcome.await;
+                let outcome = self.collect_one(rules, &project, &account).await;
                 self.record_outcome(KIND, &account.email, outcome);
             }
         }
@@ -65,11 +60,10 @@ impl Collector {
     async fn collect_one(
         &self,
         rules: &Rules,
-        installation: &Installation,
         project: &str,
         account: &ServiceAccount,
     ) -> Result<(), StepFailure> {
-        let Some(mark) = installation.mark(&account.description) else {
+        let Some(mark) = our_mark(rules, &account.description) else {
             return Ok(());
         };
         let client = &self.context.client;

@@ -7,9 +7,10 @@ use namesake_api::names;
 use namesake_core::Rules;
 use tracing::{info, warn};
 
-use super::{Collector, InUse, Installation};
+use super::{Collector, InUse};
 use crate::cluster::ensure::{self, KIND};
 use crate::cluster::requests::{delete_this_version, namespace_and_name};
+use crate::controllers::garbage::is_garbage;
 use crate::google::principal;
 use crate::identity::step_failure::StepFailure;
 
@@ -17,15 +18,10 @@ use crate::identity::step_failure::StepFailure;
 const PAGE: u32 = 500;
 
 impl Collector {
-    pub(super) async fn collect_service_accounts(
-        &mut self,
-        rules: &Rules,
-        installation: &Installation,
-        in_use: &InUse,
-    ) {
+    pub(super) async fn collect_service_accounts(&mut self, rules: &Rules, in_use: &InUse) {
         let mut found = Vec::new();
         for namespace in self.context.namespaces.in_stack(rules.stack()) {
-            let is_garbage = |account: &ServiceAccount| installation.is_garbage(account, in_use);
+            let is_garbage = |account: &ServiceAccount| is_garbage(rules, account, in_use);
             if let Err(error) = self.find_in(&namespace, is_garbage, &mut found).await {
                 warn!(%error, namespace, "failed to list service accounts for garbage");
             }
@@ -33,7 +29,7 @@ impl Collector {
         let names: Vec<_> = found.iter().map(ResourceExt::name_any).collect();
         self.report(KIND, names.iter());
         let uids: Vec<_> = found.iter().filter_map(ResourceExt::uid).collect();
-        let (now, grace) = (self.context.now(), self.grace());
+        let (now, grace) = (self.context.now(), self.context.config.collect_after);
         let due = self.service_accounts.due(now, grace, &uids);
         for account in found {
             let Some(uid) = account.uid().filter(|uid| due.contains(uid)) else {

@@ -1,6 +1,5 @@
 //! What the broker does to a single pod at its gate, and to its Identity.
 
-use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::Patch;
@@ -49,10 +48,10 @@ impl NamespaceGates {
                 let about = reference(pod, &self.namespace);
                 let events = &self.gates.context.events;
                 events.warning(&about, "End", FAILED, message).await;
-                self.forget_pod(&pod.name);
+                self.forget_pod(&pod.service_account, &pod.name);
             }
             Err(error) if is_not_found(&error) => {
-                self.forget_pod(&pod.name);
+                self.forget_pod(&pod.service_account, &pod.name);
             }
             Err(error) => {
                 warn!(%error, pod = %pod.name, "could not end a pod that waited too long: trying again");
@@ -102,9 +101,8 @@ impl NamespaceGates {
         match pods.patch(&pod.name, &params, &patch).await {
             Ok(_) => {
                 let now = self.gates.context.now();
-                let waited = pod
-                    .created
-                    .map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
+                let waited = pod.created.map(|at| phase::elapsed(at, now));
+                let waited = waited.unwrap_or_default().as_secs_f64();
                 self.gates.context.metrics.gate_opened(waited);
                 info!(pod = %pod.name, service_account = %pod.service_account, waited_s = waited, "gate opened");
                 Some(pod)
@@ -127,7 +125,7 @@ impl NamespaceGates {
         let annotation = pod.waiting_annotation.as_deref();
         let reported = annotation.and_then(|text| text.split(':').next());
         let pods = self.pods_api();
-        let Some(waiting) = self.pods.get_mut(&pod.name) else {
+        let Some(waiting) = self.pods.get_mut(pod) else {
             return;
         };
         let period = self.gates.context.config.timings.gates;
@@ -169,12 +167,11 @@ impl NamespaceGates {
             return;
         };
         let now = self.gates.context.now();
-        let period = SignedDuration::try_from(self.gates.context.config.timings.last_used)
-            .unwrap_or(SignedDuration::MAX);
+        let period = self.gates.context.config.timings.last_used;
         // The creation of an Identity counts as a use.
         let is_recent = |identity: &Identity| {
             let last = phase::last_used(identity);
-            last.is_some_and(|last| now.duration_since(last) < period)
+            last.is_some_and(|last| phase::elapsed(last, now) < period)
         };
         let updated =
             identity_status::update(&self.gates.context.client, &identity, |current, status| {

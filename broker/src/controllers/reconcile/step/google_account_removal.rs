@@ -12,7 +12,7 @@ use crate::identity::step_failure::StepFailure;
 /// Disables the GSA, so that existing tokens stop working too.
 pub(crate) async fn disable(identity: &Identity, context: &Context) -> StepResult {
     // It may have been enabled a moment ago, and Google may still show the state before.
-    let age = phase::time_in_phase(identity, context.now()).unsigned_abs();
+    let age = phase::time_in_phase(identity, context.now());
     let may_be_stale = age < context.config.timings.stale_reads;
     if let GoogleAccountOwner::Ours(account) = find(identity, context).await?
         && (!account.disabled || may_be_stale)

@@ -1,6 +1,7 @@
 //! Steps that revoke what was written into policies. What does not exist any more counts as revoked.
 
-use jiff::SignedDuration;
+use std::time::Duration;
+
 use kube::ResourceExt;
 use namesake_api::{Identity, IdentityStatus, Mode, Phase};
 use namesake_core::Reason;
@@ -17,7 +18,7 @@ use crate::identity::step_failure::StepFailure;
 
 /// How long a policy that the broker may not change delays the removal of an identity: the permission may come back, and what is not
 /// recorded any more is never revoked.
-const DENIED_DELAY: SignedDuration = SignedDuration::from_hours(1);
+const DENIED_DELAY: Duration = Duration::from_hours(1);
 
 /// What happens if Google does not let the broker revoke an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(super) enum OnDenied {
 
 impl OnDenied {
     /// For an identity that should have been removed so long ago.
-    pub(super) fn after(delay: SignedDuration) -> Self {
+    pub(super) fn after(delay: Duration) -> Self {
         if delay < DENIED_DELAY {
             Self::Fail
         } else {
@@ -71,9 +72,8 @@ pub(crate) async fn revoke(identity: &Identity, context: &Context) -> StepResult
         (recorded::stale(identity, &status), OnDenied::Report)
     } else {
         let entries = recorded::all(&expected_entries(identity, context).await?);
-        let grace = SignedDuration::try_from(context.config.offboarding_grace);
-        let grace = grace.unwrap_or(SignedDuration::MAX);
-        let delay = phase::time_in_phase(identity, context.now()).saturating_sub(grace);
+        let age = phase::time_in_phase(identity, context.now());
+        let delay = age.saturating_sub(context.config.offboarding_grace);
         (entries, OnDenied::after(delay))
     };
     let revoked = revoke_entries(identity, context, entries, on_denied).await?;
@@ -144,7 +144,8 @@ pub(super) async fn revoke_entries(
         left = others;
         // A recorded entry is not recorded any more after this, and would never be revoked if it stayed.
         let is_recorded = here.iter().any(|entry| recorded.contains(entry));
-        let edits = here.iter().cloned().map(removal).collect();
+        let bindings = here.iter().map(|entry| entry.binding.clone());
+        let edits = bindings.map(Edit::Remove).collect();
         let removed = if is_recorded {
             context.policies.change_confirmed(&resource, edits).await
         } else {
@@ -173,13 +174,6 @@ const fn is_denied(error: &Error) -> bool {
 /// Whoever is in the policy of an account may act as it.
 const fn is_account(resource: &Resource) -> bool {
     matches!(resource, Resource::ServiceAccount { .. })
-}
-
-fn removal(entry: PolicyEntry) -> Edit {
-    Edit::Remove(namesake_gcp::MemberBinding {
-        condition: entry.condition,
-        ..namesake_gcp::MemberBinding::new(entry.role, entry.member)
-    })
 }
 
 async fn report_not_revoked(identity: &Identity, context: &Context, on: &Resource, why: &str) {

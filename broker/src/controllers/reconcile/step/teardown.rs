@@ -25,7 +25,7 @@ use crate::identity::step_failure::StepFailure;
 pub(super) async fn drain(identity: &Identity, context: &Context) -> StepResult {
     let timings = &context.config.timings;
     let is_offboarding = identity.phase() == Phase::Offboarding;
-    let age = phase::time_in_phase(identity, context.now()).unsigned_abs();
+    let age = phase::time_in_phase(identity, context.now());
     // An identity that the rules dropped waits longer: the edit may have been a mistake.
     let delay = if is_offboarding || context.is_wanted(identity) {
         timings.drain
@@ -116,7 +116,7 @@ pub(crate) async fn delete_at_google(
     }
     let status = expected_entries(identity, context).await?;
     let deleted = identity.metadata.deletion_timestamp.as_ref();
-    let delay = deleted.map(|deleted| context.now().duration_since(deleted.0));
+    let delay = deleted.map(|deleted| phase::elapsed(deleted.0, context.now()));
     let on_denied = OnDenied::after(delay.unwrap_or_default());
     for entries in [recorded::bindings(&status), recorded::grants(&status)] {
         revoke_entries(identity, context, entries, on_denied).await?;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use namesake_api::Identity;
@@ -17,6 +16,7 @@ use crate::controllers::reconcile::Result;
 use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::write::write_findings;
 use crate::google::verify::deny_policy_hint;
+use crate::identity::phase::elapsed;
 use crate::identity::plan::change::Change;
 use crate::identity::progress::condition_of;
 use crate::identity::retry_trigger::RetryTrigger;
@@ -86,10 +86,9 @@ pub(crate) fn count_failure(
 
 /// Whether the identity was created a moment ago, so that nobody wonders yet why it does not work.
 pub(crate) fn is_new(identity: &Identity, context: &Context) -> bool {
-    identity.creation_timestamp().is_some_and(|created| {
-        let age = context.now().duration_since(created.0).unsigned_abs();
-        age < context.config.timings.retry.1
-    })
+    identity
+        .creation_timestamp()
+        .is_some_and(|created| elapsed(created.0, context.now()) < context.config.timings.retry.1)
 }
 
 /// The failure with the message that the condition has already, if only an id of Google differs: then nothing is reported again.
@@ -132,8 +131,7 @@ fn with_deadline(
         .into_iter()
         .filter_map(|condition| get(&status.conditions, condition));
     let since = times.map(|c| c.last_transition_time.0).max();
-    let limit = SignedDuration::try_from(deadline).unwrap_or(SignedDuration::MAX);
-    if since.is_none_or(|since| context.now().duration_since(since) <= limit) {
+    if since.is_none_or(|since| elapsed(since, context.now()) <= deadline) {
         return failure;
     }
     let (limit, why) = (described(deadline), &failure.message);
