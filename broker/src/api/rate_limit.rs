@@ -8,17 +8,15 @@ use jiff::Timestamp;
 /// From this many users on, full buckets are deleted.
 const MOST_USERS: usize = 1024;
 
-/// A bucket for each user. A full bucket need not be stored.
+/// Time in which an empty bucket becomes full.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A bucket for each user.
 #[derive(Debug)]
 pub struct UserRateLimits {
     per_minute: u32,
-    buckets: HashMap<String, Bucket>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    tokens: f64,
-    at: Timestamp,
+    /// When each bucket will be full. A full one need not be stored.
+    full_at: HashMap<String, Timestamp>,
 }
 
 impl UserRateLimits {
@@ -27,7 +25,7 @@ impl UserRateLimits {
     pub fn per_minute(per_minute: u32) -> Self {
         Self {
             per_minute,
-            buckets: HashMap::new(),
+            full_at: HashMap::new(),
         }
     }
 
@@ -42,32 +40,20 @@ impl UserRateLimits {
     /// # Errors
     /// The time until there is a token.
     pub fn take(&mut self, user: &str, now: Timestamp) -> Result<(), Duration> {
-        let capacity = f64::from(self.per_minute);
-        let per_second = capacity / 60.0;
-        let tokens_now = |bucket: &Bucket| {
-            let seconds = now.duration_since(bucket.at).as_secs_f64().max(0.0);
-            (bucket.tokens + per_second * seconds).min(capacity)
-        };
-        if self.buckets.len() >= MOST_USERS {
-            self.buckets
-                .retain(|_, bucket| tokens_now(bucket) < capacity);
+        let each = MINUTE.checked_div(self.per_minute).ok_or(MINUTE)?;
+        if self.full_at.len() >= MOST_USERS {
+            self.full_at.retain(|_, full_at| *full_at > now);
         }
-        let tokens = self.buckets.get(user).map_or(capacity, tokens_now);
-        let is_taken = tokens >= 1.0;
-        let bucket = Bucket {
-            tokens: if is_taken { tokens - 1.0 } else { tokens },
-            at: now,
-        };
-        self.buckets.insert(user.to_owned(), bucket);
-        if is_taken {
-            return Ok(());
+        let until_full = self.full_at.get(user).map(|at| at.duration_since(now));
+        let until_full = until_full.and_then(|time| Duration::try_from(time).ok());
+        // After a clock went back: as if the bucket were empty.
+        let until_full = until_full.unwrap_or_default().min(MINUTE) + each;
+        if until_full > MINUTE {
+            return Err(until_full - MINUTE);
         }
-        let wait = if per_second > 0.0 {
-            (1.0 - tokens) / per_second
-        } else {
-            60.0
-        };
-        Err(Duration::from_secs_f64(wait))
+        let full_at = now.saturating_add(until_full).unwrap_or(Timestamp::MAX);
+        self.full_at.insert(user.to_owned(), full_at);
+        Ok(())
     }
 }
 
@@ -118,6 +104,6 @@ mod tests {
             limits.take(&user.to_string(), at(0)).unwrap();
         }
         limits.take("late", at(60)).unwrap();
-        assert_eq!(limits.buckets.len(), 1);
+        assert_eq!(limits.full_at.len(), 1);
     }
 }

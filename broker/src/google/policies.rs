@@ -81,22 +81,15 @@ impl Policies {
     /// # Errors
     /// `PolicyFull` when the policy has no room for it; Google's error for this change, or for the write that it was part of.
     pub async fn change(&self, resource: &Resource, edits: Vec<Edit>) -> Result<Written, Error> {
-        self.enqueue(resource, edits, false).await
+        self.change_confirmed(resource, edits, false).await
     }
 
-    /// As [`Policies::change`], but writes even if the policy seems to be right already: the record of it is removed afterwards.
+    /// As [`Policies::change`]; if `confirmed`, it writes even if the policy seems to be right already, because the record of it is
+    /// removed afterwards.
     ///
     /// # Errors
     /// As [`Policies::change`].
     pub async fn change_confirmed(
-        &self,
-        resource: &Resource,
-        edits: Vec<Edit>,
-    ) -> Result<Written, Error> {
-        self.enqueue(resource, edits, true).await
-    }
-
-    async fn enqueue(
         &self,
         resource: &Resource,
         edits: Vec<Edit>,

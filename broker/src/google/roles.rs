@@ -11,10 +11,7 @@ const ON_ITSELF: &str = "self:";
 
 /// Patterns of roles, which match whole names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AllowedRoles {
-    elsewhere: Vec<Glob>,
-    on_itself: Vec<Glob>,
-}
+pub struct AllowedRoles(Vec<Glob>);
 
 impl Default for AllowedRoles {
     fn default() -> Self {
@@ -24,24 +21,14 @@ impl Default for AllowedRoles {
 
 impl AllowedRoles {
     fn of(text: &str) -> Self {
-        let (itself, elsewhere): (Vec<_>, Vec<_>) =
-            words(text).partition(|word| word.starts_with(ON_ITSELF));
-        let on_itself = itself.into_iter();
-        Self {
-            elsewhere: elsewhere.into_iter().map(Glob::new).collect(),
-            on_itself: on_itself
-                .map(|word| Glob::new(word.strip_prefix(ON_ITSELF).unwrap_or(word)))
-                .collect(),
-        }
+        Self(words(text).map(Glob::new).collect())
     }
 
     fn allow(&self, grant: &Grant) -> bool {
-        let globs = if grant.service_account.is_some() {
-            &self.on_itself
-        } else {
-            &self.elsewhere
-        };
-        globs.iter().any(|glob| glob.matches(&grant.role))
+        let (entry, on_itself) = (entry(grant), grant.service_account.is_some());
+        let of_kind = |glob: &&Glob| glob.as_str().starts_with(ON_ITSELF) == on_itself;
+        let mut globs = self.0.iter().filter(of_kind);
+        globs.any(|glob| glob.matches(&entry))
     }
 
     /// Why the broker may not grant everything that the spec asks for: the first such grant, and what to do.
@@ -61,14 +48,7 @@ impl AllowedRoles {
         }
         let grant = grants.into_iter().find(|grant| !self.allow(grant))?;
         let (class, role) = (&spec.class, &grant.role);
-        let (entry, on) = if grant.service_account.is_some() {
-            (
-                format!("{ON_ITSELF}{role}"),
-                "the account itself".to_owned(),
-            )
-        } else {
-            (role.clone(), target(grant))
-        };
+        let (entry, on) = (entry(grant), target(grant));
         Some(format!(
             "class {class} grants {role} on {on}, and this broker may not grant that role: remove the grant from the rules (identities, {class}, grants), or, if it is intended, add {entry} to {} of Deployment {}",
             names::ENV_ALLOWED_ROLES,
@@ -83,14 +63,24 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
+/// The pattern that allows exactly this grant's role.
+fn entry(grant: &Grant) -> String {
+    let prefix = grant.service_account.as_ref().map_or("", |_| ON_ITSELF);
+    format!("{prefix}{}", grant.role)
+}
+
 fn target(grant: &Grant) -> String {
     let Grant {
         project,
         bucket,
         folder,
         prefix,
+        service_account,
         ..
     } = grant;
+    if service_account.is_some() {
+        return "the account itself".to_owned();
+    }
     match (project, bucket, folder.as_ref().or(prefix.as_ref())) {
         (Some(project), ..) => format!("project {project}"),
         (_, Some(bucket), Some(inner)) => format!("{inner} in bucket {bucket}"),
@@ -118,16 +108,7 @@ impl FromStr for AllowedRoles {
 
 impl fmt::Display for AllowedRoles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let own = self
-            .on_itself
-            .iter()
-            .map(|g| format!("{ON_ITSELF}{}", g.as_str()));
-        let all: Vec<_> = self
-            .elsewhere
-            .iter()
-            .map(|g| g.as_str().to_owned())
-            .chain(own)
-            .collect();
+        let all: Vec<_> = self.0.iter().map(Glob::as_str).collect();
         f.write_str(&all.join(","))
     }
 }

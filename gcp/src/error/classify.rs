@@ -1,6 +1,7 @@
 //! From an answer of Google to [`Error`]. Pure.
 
 use google_cloud_gax::error::Error as GaxError;
+use serde_json::json;
 
 use super::answer::{Answer, MESSAGE_CHARS};
 use super::details::Details;
@@ -51,7 +52,7 @@ pub(crate) fn from_gax(what: &str, error: &GaxError) -> Error {
         reason: String::new(),
         message: status.map_or_else(|| source_text(error), |s| s.message.clone()),
         retry_after: None,
-        details: status.map_or_else(Details::default, |s| Details::from_gax(&s.details)),
+        details: status.map_or_else(Details::default, |s| Details::parse(&json!(s.details))),
     };
     answer.error(what)
 }

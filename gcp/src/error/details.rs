@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use google_cloud_gax::error::rpc::StatusDetails;
 use serde_json::Value;
 
 /// The details of an answer.
@@ -38,7 +37,7 @@ pub(crate) struct Info {
 }
 
 impl Details {
-    /// Reads `error.details` of a JSON body; details of other types are ignored.
+    /// Reads `error.details` of a JSON body, or the details of an error of the official crate as JSON; details of other types are ignored.
     pub(crate) fn parse(details: &Value) -> Self {
         let mut all = Self::default();
         for detail in details.as_array().into_iter().flatten() {
@@ -57,33 +56,6 @@ impl Details {
             }
             let delay = detail["retryDelay"].as_str().and_then(duration);
             all.retry_delay = all.retry_delay.or(delay);
-        }
-        all
-    }
-
-    /// The details of an error of Google's official crate.
-    pub(crate) fn from_gax(details: &[StatusDetails]) -> Self {
-        let mut all = Self::default();
-        for detail in details {
-            match detail {
-                StatusDetails::PreconditionFailure(failure) => {
-                    let violations = failure.violations.iter().map(|violation| Violation {
-                        kind: violation.r#type.clone(),
-                        subject: violation.subject.clone(),
-                        description: violation.description.clone(),
-                    });
-                    all.violations.extend(violations);
-                }
-                StatusDetails::ErrorInfo(info) => all.infos.push(Info {
-                    reason: info.reason.clone(),
-                    metadata: info.metadata.clone().into_iter().collect(),
-                }),
-                StatusDetails::RetryInfo(info) => {
-                    let delay = info.retry_delay.and_then(|delay| delay.try_into().ok());
-                    all.retry_delay = all.retry_delay.or(delay);
-                }
-                _ => {}
-            }
         }
         all
     }

@@ -1,5 +1,6 @@
 //! The requests for policies: the official crate for accounts, plain HTTP for the other resources.
 
+use google_cloud_gax::error::Error as GaxError;
 use google_cloud_iam_v1::model as iam;
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -78,9 +79,7 @@ impl Gcp {
             .get_iam_policy()
             .set_resource(account_name(&project_of(email), email)?)
             .set_options(iam::GetPolicyOptions::new().set_requested_policy_version(3));
-        let policy = request.send().await;
-        let policy = policy.map_err(|error| classify::from_gax(what, &error))?;
-        to_json(what, policy)
+        to_json(what, request.send().await)
     }
 
     async fn set_account_policy(
@@ -96,9 +95,7 @@ impl Gcp {
             .set_iam_policy()
             .set_resource(account_name(&project_of(email), email)?)
             .set_policy(policy);
-        let policy = request.send().await;
-        let policy = policy.map_err(|error| classify::from_gax(what, &error))?;
-        to_json(what, policy)
+        to_json(what, request.send().await)
     }
 
     /// The URL of `verb` on a resource's policy; storage uses the HTTP method instead of most verbs.
@@ -131,6 +128,7 @@ fn parse(what: &str, json: Value) -> Result<Policy, Error> {
 }
 
 // The crate's type keeps fields that it does not know.
-fn to_json(what: &str, policy: iam::Policy) -> Result<Value, Error> {
+fn to_json(what: &str, answer: Result<iam::Policy, GaxError>) -> Result<Value, Error> {
+    let policy = answer.map_err(|error| classify::from_gax(what, &error))?;
     serde_json::to_value(policy).map_err(|_| invalid(what, "the answer is not a policy"))
 }

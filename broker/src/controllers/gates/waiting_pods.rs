@@ -1,7 +1,7 @@
-//! The pods of one namespace that wait at their gate, ordered so that a change of one identity costs only as much as that identity
-//! has pods.
+//! The pods of one namespace that wait at their gate, by name and by the KSA that they run as, so that a change of one identity
+//! costs only as much as that identity has pods.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use tokio::time::Instant;
 
@@ -31,44 +31,93 @@ impl WaitingPod {
     }
 }
 
-/// All pods that wait, by the KSA that they run as and by name.
+/// All pods that wait.
 #[derive(Debug, Default)]
-pub(super) struct WaitingPods(BTreeMap<(String, String), WaitingPod>);
+pub(super) struct WaitingPods {
+    by_name: HashMap<String, WaitingPod>,
+    by_account: HashMap<String, BTreeSet<String>>,
+}
 
 impl WaitingPods {
     pub(super) fn insert(&mut self, waiting: WaitingPod) {
-        let key = key(&waiting.pod.service_account, &waiting.pod.name);
-        self.0.insert(key, waiting);
+        let name = waiting.pod.name.clone();
+        self.remove(&name);
+        let account = waiting.pod.service_account.clone();
+        let names = self.by_account.entry(account).or_default();
+        names.insert(name.clone());
+        self.by_name.insert(name, waiting);
     }
 
-    pub(super) fn remove(&mut self, account: &str, name: &str) -> Option<WaitingPod> {
-        self.0.remove(&key(account, name))
+    pub(super) fn remove(&mut self, name: &str) -> Option<WaitingPod> {
+        let waiting = self.by_name.remove(name)?;
+        let account = &waiting.pod.service_account;
+        if let Some(names) = self.by_account.get_mut(account) {
+            names.remove(name);
+            if names.is_empty() {
+                self.by_account.remove(account);
+            }
+        }
+        Some(waiting)
     }
 
-    pub(super) fn get_mut(&mut self, pod: &GatedPod) -> Option<&mut WaitingPod> {
-        self.0.get_mut(&key(&pod.service_account, &pod.name))
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut WaitingPod> {
+        self.by_name.get_mut(name)
     }
 
     /// The pods that run as this KSA.
     pub(super) fn of_account(&self, account: &str) -> impl Iterator<Item = &GatedPod> {
-        let from_first = self.0.range(key(account, "")..);
-        let here = from_first.take_while(move |((of, _), _)| of == account);
-        here.map(|(_, waiting)| &waiting.pod)
+        let names = self.by_account.get(account).into_iter().flatten();
+        names.filter_map(|name| self.by_name.get(name).map(|waiting| &waiting.pod))
     }
 
-    pub(super) fn accounts(&self) -> BTreeSet<String> {
-        self.0.keys().map(|(account, _)| account.clone()).collect()
+    pub(super) fn accounts(&self) -> Vec<String> {
+        self.by_account.keys().cloned().collect()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.by_name.len()
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }
 
-fn key(account: &str, name: &str) -> (String, String) {
-    (account.to_owned(), name.to_owned())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(name: &str, account: &str) -> WaitingPod {
+        WaitingPod::new(GatedPod {
+            name: name.into(),
+            uid: "p".into(),
+            service_account: account.into(),
+            gate_index: 0,
+            created: None,
+            waiting_annotation: None,
+        })
+    }
+
+    fn names(pods: &WaitingPods, account: &str) -> Vec<String> {
+        let pods = pods.of_account(account);
+        pods.map(|pod| pod.name.clone()).collect()
+    }
+
+    #[test]
+    fn pods_are_found_by_the_account_that_they_run_as_now() {
+        let mut pods = WaitingPods::default();
+        for (name, account) in [("t-1", "mf-a"), ("t-2", "mf-b"), ("t-3", "mf-a")] {
+            pods.insert(waiting(name, account));
+        }
+        assert_eq!(names(&pods, "mf-a"), ["t-1", "t-3"]);
+        // A pod of the same name was created again for another user.
+        pods.insert(waiting("t-1", "mf-b"));
+        assert_eq!(names(&pods, "mf-a"), ["t-3"]);
+        assert_eq!(names(&pods, "mf-b"), ["t-1", "t-2"]);
+        assert_eq!(pods.remove("t-3").unwrap().pod.service_account, "mf-a");
+        assert_eq!((pods.accounts(), pods.len()), (vec!["mf-b".to_owned()], 2));
+        assert!(pods.remove("t-3").is_none());
+        pods.clear();
+        assert_eq!((pods.accounts(), pods.len()), (Vec::new(), 0));
+    }
 }

@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference, ServiceAccount};
-use kube::Api;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
+use kube::{Api, Resource as _};
 use namesake_api::names;
 use namesake_core::Reason;
 use namesake_gcp::Resource;
@@ -177,13 +177,7 @@ impl QuotaCounter {
             .map(|line| ((line.kind, line.whose.clone()), line.text()))
             .collect();
         warned.retain(|key| urgent.contains_key(key));
-        let about = ObjectReference {
-            api_version: Some("v1".into()),
-            kind: Some("ConfigMap".into()),
-            name: Some(names::QUOTA_CONFIG_MAP.into()),
-            namespace: Some(self.context.config.namespace.clone()),
-            ..ObjectReference::default()
-        };
+        let about = config_map(lines, &self.context.config.namespace).object_ref(&());
         for (key, text) in urgent {
             let note = format!("{} of {}: {text}", key.0.as_str(), key.1);
             if warned.insert(key) {

@@ -12,12 +12,6 @@ pub(crate) struct ProofLimiter {
     metrics: Arc<Metrics>,
 }
 
-/// A proof may run until this is dropped.
-pub(crate) struct ProofPermit<'a> {
-    _permit: Option<SemaphorePermit<'a>>,
-    _running: GaugeGuard,
-}
-
 impl ProofLimiter {
     /// At most so many proofs at the same time.
     pub(crate) fn new(at_once: u16, metrics: Arc<Metrics>) -> Self {
@@ -25,16 +19,13 @@ impl ProofLimiter {
         Self { permits, metrics }
     }
 
-    /// Waits for a permit.
-    pub(crate) async fn acquire(&self) -> ProofPermit<'_> {
+    /// Waits for a permit. The proof may run until that is dropped.
+    pub(crate) async fn acquire(&self) -> (Option<SemaphorePermit<'_>>, GaugeGuard) {
         let waiting = self.metrics.proof_waits();
         // The semaphore is never closed.
         let permit = self.permits.acquire().await.ok();
         drop(waiting);
-        ProofPermit {
-            _permit: permit,
-            _running: self.metrics.proof_runs(),
-        }
+        (permit, self.metrics.proof_runs())
     }
 }
 

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::Patch;
 use kube::{Api, ResourceExt};
-use namesake_api::{Identity, names};
+use namesake_api::{Identity, IdentityStatus, names};
 use namesake_core::Reason;
 use serde_json::json;
 use tokio::time::Instant;
@@ -48,10 +48,10 @@ impl NamespaceGates {
                 let about = reference(pod, &self.namespace);
                 let events = &self.gates.context.events;
                 events.warning(&about, "End", FAILED, message).await;
-                self.forget_pod(&pod.service_account, &pod.name);
+                self.forget_pod(&pod.name);
             }
             Err(error) if is_not_found(&error) => {
-                self.forget_pod(&pod.service_account, &pod.name);
+                self.forget_pod(&pod.name);
             }
             Err(error) => {
                 warn!(%error, pod = %pod.name, "could not end a pod that waited too long: trying again");
@@ -66,13 +66,20 @@ impl NamespaceGates {
         };
         let now = self.gates.context.now();
         let generation = identity.metadata.generation;
-        let updated =
-            identity_status::update(&self.gates.context.client, &identity, |current, status| {
-                current.metadata.generation == generation
-                    && conditions::stall(status, generation, now)
-            });
-        if let Err(error) = updated.await {
-            warn!(%error, name = %account, "could not mark an identity as stalled");
+        let stall = |current: &Identity, status: &mut IdentityStatus| {
+            current.metadata.generation == generation && conditions::stall(status, generation, now)
+        };
+        self.update_status(&identity, stall).await;
+    }
+
+    async fn update_status(
+        &self,
+        identity: &Identity,
+        change: impl Fn(&Identity, &mut IdentityStatus) -> bool,
+    ) {
+        let updated = identity_status::update(&self.gates.context.client, identity, change).await;
+        if let Err(error) = updated {
+            warn!(%error, name = %identity.name_any(), "could not write the status of an identity");
         }
     }
 
@@ -125,7 +132,7 @@ impl NamespaceGates {
         let annotation = pod.waiting_annotation.as_deref();
         let reported = annotation.and_then(|text| text.split(':').next());
         let pods = self.pods_api();
-        let Some(waiting) = self.pods.get_mut(pod) else {
+        let Some(waiting) = self.pods.get_mut(&pod.name) else {
             return;
         };
         let period = self.gates.context.config.timings.gates;
@@ -173,17 +180,14 @@ impl NamespaceGates {
             let last = phase::last_used(identity);
             last.is_some_and(|last| phase::elapsed(last, now) < period)
         };
-        let updated =
-            identity_status::update(&self.gates.context.client, &identity, |current, status| {
-                let changes = !is_recent(current);
-                if changes {
-                    status.last_used_time = Some(Time(now));
-                }
-                changes
-            });
-        if let Err(error) = updated.await {
-            warn!(%error, name = %account, "could not write the time of last use");
-        }
+        let use_now = |current: &Identity, status: &mut IdentityStatus| {
+            let changes = !is_recent(current);
+            if changes {
+                status.last_used_time = Some(Time(now));
+            }
+            changes
+        };
+        self.update_status(&identity, use_now).await;
     }
 }
 

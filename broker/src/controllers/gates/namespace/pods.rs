@@ -27,7 +27,7 @@ impl NamespaceGates {
             Ok(Event::Apply(pod) | Event::InitApply(pod)) => return self.apply_pod(&pod).await,
             Ok(Event::Delete(pod)) => {
                 self.opened.remove(pod.uid().unwrap_or_default().as_str());
-                self.forget_pod(service_account(&pod), &pod.name_any());
+                self.forget_pod(&pod.name_any());
             }
             Ok(Event::InitDone) => return PodSelection::All,
             Err(error) => warn!(%error, "the watch of pods failed and is restarted"),
@@ -36,12 +36,14 @@ impl NamespaceGates {
     }
 
     async fn apply_pod(&mut self, pod: &Pod) -> PodSelection {
-        let account = service_account(pod);
+        let spec = pod.spec.as_ref();
+        let account = spec.and_then(|spec| spec.service_account_name.clone());
         // A pod that is being deleted does not use its identity.
-        if pod.metadata.deletion_timestamp.is_none() {
+        let is_terminating = pod.metadata.deletion_timestamp.is_some();
+        if let Some(account) = account.as_ref().filter(|_| !is_terminating) {
             self.record_use(account).await;
         }
-        let before = self.forget_pod(account, &pod.name_any());
+        let before = self.forget_pod(&pod.name_any());
         let Some(gated) = GatedPod::of(pod).filter(|_| !has_ended(pod)) else {
             self.opened.remove(pod.uid().unwrap_or_default().as_str());
             return PodSelection::None;
@@ -59,7 +61,7 @@ impl NamespaceGates {
             },
             None => WaitingPod::new(gated),
         });
-        PodSelection::of_account(account.to_owned())
+        account.map_or(PodSelection::None, PodSelection::of_account)
     }
 
     /// Opens the gates of selected pods whose identity works, fails those that have waited too long, and reports to the others why
@@ -67,7 +69,7 @@ impl NamespaceGates {
     pub(super) async fn check(&mut self, selection: &PodSelection) {
         let accounts = match selection {
             PodSelection::None => return,
-            PodSelection::Accounts(accounts) => accounts.clone(),
+            PodSelection::Accounts(accounts) => accounts.iter().cloned().collect(),
             PodSelection::All => self.pods.accounts(),
         };
         let mut verdicts = Vec::new();
@@ -88,7 +90,7 @@ impl NamespaceGates {
             .buffer_unordered(CONCURRENCY);
         let opened: Vec<_> = opened.filter_map(std::future::ready).collect().await;
         for pod in opened {
-            self.forget_pod(&pod.service_account, &pod.name);
+            self.forget_pod(&pod.name);
             self.opened.insert(pod.uid);
         }
         for (pod, verdict) in wait {
@@ -113,7 +115,7 @@ impl NamespaceGates {
     }
 
     fn wait_time(&mut self, pod: &GatedPod, is_lasting: bool) -> WaitTime {
-        let since = self.pods.get_mut(pod).and_then(|waiting| {
+        let since = self.pods.get_mut(&pod.name).and_then(|waiting| {
             let since = is_lasting.then(|| waiting.lasting_since.unwrap_or_else(Instant::now));
             waiting.lasting_since = since;
             since
@@ -126,8 +128,8 @@ impl NamespaceGates {
         }
     }
 
-    pub(super) fn forget_pod(&mut self, account: &str, name: &str) -> Option<WaitingPod> {
-        let removed = self.pods.remove(account, name);
+    pub(super) fn forget_pod(&mut self, name: &str) -> Option<WaitingPod> {
+        let removed = self.pods.remove(name);
         if removed.is_some() {
             self.gates.context.metrics.add_waiting(-1);
         }
@@ -140,12 +142,6 @@ impl NamespaceGates {
         self.pods.clear();
         self.opened.clear();
     }
-}
-
-fn service_account(pod: &Pod) -> &str {
-    let spec = pod.spec.as_ref();
-    let account = spec.and_then(|spec| spec.service_account_name.as_deref());
-    account.unwrap_or_default()
 }
 
 fn has_ended(pod: &Pod) -> bool {

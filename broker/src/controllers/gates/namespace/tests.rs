@@ -148,7 +148,7 @@ async fn reasons_are_written_on_a_pod_from_time_to_time_and_at_once_if_somebody_
     assert_eq!(reports(), 0, "it may work in a moment");
     let later = |gates: &mut NamespaceGates, periods| {
         let then = Instant::now().checked_sub(period * periods).unwrap();
-        gates.pods.get_mut(&pod()).unwrap().last_report = then;
+        gates.pods.get_mut("t-1").unwrap().last_report = then;
     };
     later(&mut gates, 1);
     gates.report_wait(&pod(), Reason::Pending, "why").await;
@@ -192,8 +192,8 @@ async fn a_pod_without_an_identity_fails_only_if_the_api_server_has_none_either(
     for (has_identity, fails) in [(true, false), (false, true)] {
         let (cluster, mut gates) = waiting_with(true, has_identity).await;
         // It has waited longer than any pod may.
-        let waiting = &mut gates.pods.get_mut(&pod()).unwrap().pod;
-        waiting.created = Some(jiff::Timestamp::UNIX_EPOCH);
+        let pod = &mut gates.pods.get_mut("t-1").unwrap().pod;
+        pod.created = Some(jiff::Timestamp::UNIX_EPOCH);
         gates.check(&PodSelection::All).await;
         let requests = cluster.requests.lock();
         let failed = requests

@@ -146,13 +146,11 @@ pub(super) async fn revoke_entries(
         let is_recorded = here.iter().any(|entry| recorded.contains(entry));
         let bindings = here.iter().map(|entry| entry.binding.clone());
         let edits = bindings.map(Edit::Remove).collect();
-        let removed = if is_recorded {
-            context.policies.change_confirmed(&resource, edits).await
-        } else {
-            context.policies.change(&resource, edits).await
-        };
+        let removed = context
+            .policies
+            .change_confirmed(&resource, edits, is_recorded);
         let may_stay = !is_recorded || on_denied == OnDenied::Report;
-        match removed {
+        match removed.await {
             Err(error) if is_denied(&error) && may_stay && !is_account(&resource) => {
                 if is_recorded {
                     let why = &error.failure().message;
