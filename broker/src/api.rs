@@ -30,13 +30,7 @@ pub use metrics::metrics_app;
 pub use rate_limit::UserRateLimits;
 
 use crate::api::keyed_mutex::KeyedMutex;
-use crate::cluster::leader::WriteLimiter;
-use crate::cluster::namespaces::Namespaces;
-use crate::identity::store::Identities;
-use crate::server::config::Config;
-use crate::server::metrics::Metrics;
-use crate::server::ready::Ready;
-use crate::server::rules::CurrentRules;
+use crate::server::shared::Shared;
 
 /// Longest time that a call may take; its caller waits for less.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,64 +39,30 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Broker {
     /// Client for the API server.
     pub client: Client,
-    /// The configuration.
-    pub config: Config,
-    /// The rules in force.
-    pub rules: Arc<CurrentRules>,
-    /// The namespaces that opted in.
-    pub namespaces: Arc<Namespaces>,
-    /// The existing Identities.
-    pub identities: Identities,
+    /// What other parts use as well.
+    pub shared: Shared,
     /// Who may call.
     pub callers: Callers,
     /// New identities of each user.
     pub rate_limits: Mutex<UserRateLimits>,
-    /// Whether this replica can serve.
-    pub ready: Arc<Ready>,
-    /// The metrics.
-    pub metrics: Arc<Metrics>,
     /// One call at a time for each identity; the next ones find what the first has created.
     in_flight: KeyedMutex<String>,
-    /// Slowed down while a call waits for its answer.
-    leader_writes: Arc<WriteLimiter>,
     /// Writes that calls do not wait for.
     background: TaskTracker,
 }
 
 impl Broker {
-    /// A broker for these parts.
+    /// A broker that nobody has called yet.
     #[must_use]
-    pub fn new(
-        client: Client,
-        config: Config,
-        rules: Arc<CurrentRules>,
-        namespaces: Arc<Namespaces>,
-        identities: Identities,
-        ready: Arc<Ready>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(client: Client, shared: Shared) -> Self {
+        let config = &shared.config;
         Self {
-            callers: Callers::new(&config),
+            callers: Callers::new(config),
             rate_limits: Mutex::new(UserRateLimits::per_minute(config.identities_per_minute)),
             in_flight: KeyedMutex::default(),
-            leader_writes: Arc::default(),
             background: TaskTracker::new(),
             client,
-            config,
-            rules,
-            namespaces,
-            identities,
-            ready,
-            metrics,
-        }
-    }
-
-    /// The same broker, which slows down this limiter while a call waits for its answer.
-    #[must_use]
-    pub fn slowing_down(self, leader_writes: Arc<WriteLimiter>) -> Self {
-        Self {
-            leader_writes,
-            ..self
+            shared,
         }
     }
 
@@ -113,7 +73,7 @@ impl Broker {
     }
 
     fn now(&self) -> jiff::Timestamp {
-        (self.config.clock)()
+        (self.shared.config.clock)()
     }
 }
 
@@ -139,7 +99,7 @@ async fn identities(State(broker): State<Arc<Broker>>, request: Request) -> Resp
         Ok(answer) => (StatusCode::OK, Json(answer).into_response()),
         Err(error) => (error.status(), error.into_response()),
     };
-    broker.metrics.request_answered(status.as_u16());
+    broker.shared.metrics.request_answered(status.as_u16());
     response
 }
 
@@ -155,7 +115,7 @@ async fn answer(broker: &Arc<Broker>, request: Request) -> Result<IdentityAnswer
         .map(str::to_owned);
     let body = request::read(request.into_body()).await?;
     let request = request::parse(&body)?;
-    let _slow_down = broker.leader_writes.yield_to_api();
+    let _slow_down = broker.shared.leader_writes.yield_to_api();
     let provisioned = provision::provision(broker, &request, revision.as_deref()).await;
     let (namespace, class, user) = (&request.namespace, &request.class, &request.user);
     match &provisioned {
@@ -171,7 +131,7 @@ async fn answer(broker: &Arc<Broker>, request: Request) -> Result<IdentityAnswer
 }
 
 async fn readyz(State(broker): State<Arc<Broker>>) -> Response {
-    match broker.ready.why_not() {
+    match broker.shared.ready.why_not() {
         None => "ok".into_response(),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }

@@ -8,3 +8,4 @@ pub mod ready;
 pub mod rules;
 pub mod rules_watch;
 pub mod run;
+pub mod shared;

@@ -35,14 +35,14 @@ pub(super) async fn provision(
     let rules = wait::for_rules(broker, revision).await?;
     wait::for_opt_in(broker, &request.namespace, rules.stack()).await?;
     let derived = derive::identity(&rules, request)?;
-    if let Some(message) = broker.config.allowed_roles.refusal(&derived.spec) {
+    if let Some(message) = broker.shared.config.allowed_roles.refusal(&derived.spec) {
         return Err(ApiError::new(Reason::RoleNotAllowed, message));
     }
     let (client, namespace, name) = (&broker.client, &request.namespace, &derived.name);
     let mutex = broker.in_flight.get(&format!("{namespace}/{name}"));
     let _one_at_a_time = mutex.lock().await;
     // If the watch shows that it does not exist, the API server need not be asked before it is created.
-    let existing = if broker.identities.is_known_absent(namespace, name) {
+    let existing = if broker.shared.identities.is_known_absent(namespace, name) {
         None
     } else {
         ensure::get_identity(client, namespace, name).await?
@@ -141,7 +141,7 @@ async fn record_use(
 
 /// Refuses an identity that is suspended, or whose user is offboarded. One that is only being drained serves again.
 fn check_serves(broker: &Broker, rules: &Rules, identity: &Identity) -> Result<(), ApiError> {
-    let undo = broker.config.offboarding_undo;
+    let undo = broker.shared.config.offboarding_undo;
     let is_back = match rules.user_status(&identity.spec.user) {
         UserStatus::Returned => true,
         UserStatus::Active => phase::recently_offboarded(identity, undo, broker.now()),
@@ -174,7 +174,7 @@ fn revive(status: &mut IdentityStatus, now: Timestamp) -> bool {
 fn check_rate_limit(broker: &Broker, user: &str) -> Result<(), ApiError> {
     let mut limits = broker.rate_limits.lock();
     limits.take(user, broker.now()).map_err(|wait| {
-        broker.metrics.request_rate_limited();
+        broker.shared.metrics.request_rate_limited();
         ApiError::too_many_identities(user, limits.limit(), wait)
     })
 }

@@ -6,7 +6,9 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::cluster::namespaces;
+use crate::identity::store::Identities;
 use crate::server::config;
+use crate::server::ready::Ready;
 
 /// A broker whose API server is not running.
 pub(super) fn broker() -> Arc<Broker> {
@@ -25,16 +27,9 @@ pub(super) fn broker() -> Arc<Broker> {
 pub(super) fn broker_with(client: Client) -> Arc<Broker> {
     let ready = Arc::new(Ready::default());
     let (namespaces, _) = namespaces::watch(client.clone(), Arc::clone(&ready));
-    let config = config::Config::default();
-    Arc::new(Broker::new(
-        client,
-        config,
-        Arc::default(),
-        namespaces,
-        crate::identity::store::Identities::none(),
-        ready,
-        Arc::default(),
-    ))
+    let (config, none) = (config::Config::default(), Identities::none());
+    let shared = Shared::new(config, namespaces, none, ready);
+    Arc::new(Broker::new(client, shared))
 }
 
 async fn send(broker: &Arc<Broker>, request: HttpRequest<Body>) -> (StatusCode, String) {
@@ -100,7 +95,7 @@ async fn readyz_names_what_is_missing() {
     assert!(body.contains("namesake-rules"), "{body}");
     use crate::server::ready::ReadyPart::*;
     for part in [Rules, Namespaces, Certificate] {
-        broker.ready.set(part);
+        broker.shared.ready.set(part);
     }
     assert_eq!(
         send(&broker, get(names::READY_PATH)).await.0,
@@ -113,7 +108,7 @@ async fn readyz_names_what_is_missing() {
 }
 
 async fn scraped(broker: &Arc<Broker>, request: HttpRequest<Body>) -> (StatusCode, String) {
-    let app = metrics_app(Arc::clone(&broker.metrics));
+    let app = metrics_app(Arc::clone(&broker.shared.metrics));
     let response = app.oneshot(request).await.unwrap();
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();

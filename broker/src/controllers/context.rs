@@ -22,9 +22,11 @@ use crate::google::precheck::permissions::PolicyPermissions;
 use crate::google::precheck::refused_creations::RefusedCreations;
 use crate::google::verify::ProofLimiter;
 use crate::identity::derive;
+use crate::identity::store::Identities;
 use crate::server::config::Config;
 use crate::server::metrics::Metrics;
 use crate::server::rules::CurrentRules;
+use crate::server::shared::Shared;
 
 /// What the controllers share.
 pub struct Context {
@@ -38,6 +40,8 @@ pub struct Context {
     pub rules: Arc<CurrentRules>,
     /// The namespaces that opted in.
     pub namespaces: Arc<Namespaces>,
+    /// The existing Identities.
+    pub identities: Identities,
     /// Writes Events.
     pub events: Events,
     /// The metrics.
@@ -65,14 +69,15 @@ pub struct Context {
 impl Context {
     /// A context that remembers nothing yet.
     #[must_use]
-    pub fn new(
-        client: Client,
-        gcp: &Gcp,
-        config: Config,
-        rules: Arc<CurrentRules>,
-        namespaces: Arc<Namespaces>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(shared: &Shared, client: Client, gcp: &Gcp) -> Self {
+        let Shared {
+            config,
+            rules,
+            namespaces,
+            identities,
+            metrics,
+            ..
+        } = shared.clone();
         // Steps are bounded: a call that takes longer fails with a reason in the condition, and is tried again.
         let gcp = gcp.within(config.timings.step / 3);
         let (check_reads, list_reads) = shares(config.drift_reads_per_minute);
@@ -95,6 +100,7 @@ impl Context {
             config,
             rules,
             namespaces,
+            identities,
             metrics,
         }
     }

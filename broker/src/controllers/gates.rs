@@ -17,14 +17,12 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, info_span};
 
 use crate::controllers::context::Context;
-use crate::identity::store::{Identities, PackedIdentity};
+use crate::identity::store::PackedIdentity;
 
 /// What the watches of all namespaces share.
 pub struct Gates {
     /// What the controllers share.
     pub context: Arc<Context>,
-    /// Identities of all namespaces.
-    pub identities: Identities,
     /// Requests to reconcile an Identity whose KSA has changed.
     pub reconcile_requests: mpsc::UnboundedSender<ObjectRef<PackedIdentity>>,
 }

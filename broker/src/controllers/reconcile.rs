@@ -28,7 +28,7 @@ use tracing::{Instrument, warn};
 
 use crate::cluster::requests::namespace_and_name;
 use crate::controllers::context::Context;
-use crate::identity::store::{Identities, IdentityChange, PackedIdentity, requests};
+use crate::identity::store::{IdentityChange, PackedIdentity, requests};
 
 /// Identities that are reconciled at the same time. Most of them wait for their turn at Google, or for a write of a policy that they
 /// share: with fewer, such a write would carry fewer changes.
@@ -123,13 +123,12 @@ fn on_rules_change(context: &Context) -> impl Stream<Item = IdentityChange> + Se
 /// Reconciles until `shutdown`: all existing Identities, those that change, and those that others request.
 pub async fn run(
     context: Arc<Context>,
-    identities: Identities,
     changes: impl Stream<Item = IdentityChange> + Send + 'static,
     requested: mpsc::UnboundedReceiver<ObjectRef<PackedIdentity>>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let changes = futures::stream::select(changes, on_rules_change(&context));
-    let changed = requests(identities.clone(), changes);
+    let changed = requests(context.identities.clone(), changes);
     let requested = requested.map(|object| Ok(ReconcileRequest::from(object)));
     let queue =
         futures::stream::select(changed.boxed(), requested.boxed()).take_until(shutdown.boxed());
@@ -142,7 +141,7 @@ pub async fn run(
             })
     };
     let reconciler = |packed, context| reconcile(packed, context).boxed();
-    let store = identities.store();
+    let store = context.identities.store();
     applier(reconciler, policy, context, store, queue, config)
         .for_each(|result| async move {
             match result {

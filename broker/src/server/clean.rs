@@ -16,7 +16,9 @@ use crate::cluster::namespaces;
 use crate::cluster::requests::is_not_found;
 use crate::controllers::context::Context;
 use crate::controllers::reconcile::step::teardown::delete_at_google;
+use crate::identity::store::Identities;
 use crate::server::config::Config;
+use crate::server::shared::Shared;
 
 /// Format of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -145,8 +147,8 @@ impl Clean {
 
 fn context(client: &Client, gcp: &Gcp, config: Config) -> Context {
     let (namespaces, _) = namespaces::watch(client.clone(), Arc::default());
-    let (client, rules, metrics) = (client.clone(), Arc::default(), Arc::default());
-    Context::new(client, gcp, config, rules, namespaces, metrics)
+    let shared = Shared::new(config, namespaces, Identities::none(), Arc::default());
+    Context::new(&shared, client.clone(), gcp)
 }
 
 /// Deletes the Google side, then the Identity, then its finalizer; Kubernetes deletes what it owns.

@@ -167,16 +167,6 @@ impl Metrics {
         self.steps.get_or_create(&labels).inc();
     }
 
-    /// How many Identities the watch has seen.
-    #[must_use]
-    pub fn known_identities(&self) -> usize {
-        self.sources
-            .identities
-            .load()
-            .as_ref()
-            .map_or(0, |store| store.len())
-    }
-
     /// Counts the Identities of this store from now on.
     pub fn watch_identities(&self, store: Identities) {
         self.sources.identities.store(Some(Arc::new(store)));

@@ -1,6 +1,5 @@
-//! Keeps [`CurrentRules`] in step with the ConfigMap of rules.
+//! Keeps the rules in force in step with the ConfigMap of rules.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -13,10 +12,9 @@ use namesake_core::Reason;
 use tracing::{error, info, warn};
 
 use crate::cluster::events::Events;
-use crate::cluster::leader::Fence;
-use crate::server::metrics::Metrics;
-use crate::server::ready::{Ready, ReadyPart};
-use crate::server::rules::{CurrentRules, accepted, parse};
+use crate::server::ready::ReadyPart;
+use crate::server::rules::{accepted, parse};
+use crate::server::shared::Shared;
 
 /// Between two attempts to write.
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,23 +28,20 @@ struct PendingWrites {
     rejection: Option<(ObjectReference, String)>,
 }
 
-/// The watch of the rules.
+/// The watch of the rules. Only the leader stores accepted rules.
 pub struct RulesWatch {
-    /// Client for the API server.
-    pub client: Client,
-    /// The broker's own namespace.
-    pub namespace: String,
-    /// Open while this replica leads: only the leader stores accepted rules.
-    pub fence: Arc<Fence>,
-    /// Where the rules in force go.
-    pub rules: Arc<CurrentRules>,
-    /// Is set once there are rules.
-    pub ready: Arc<Ready>,
-    /// Counts rejected edits.
-    pub metrics: Arc<Metrics>,
+    client: Client,
+    /// Where the rules in force go, whether this replica leads, and what counts edits.
+    shared: Shared,
 }
 
 impl RulesWatch {
+    /// A watch that has not begun.
+    #[must_use]
+    pub fn new(client: Client, shared: Shared) -> Self {
+        Self { client, shared }
+    }
+
     /// Loads the accepted rules, then follows the ConfigMap. Ends only when it is dropped.
     pub async fn run(self) {
         self.load_accepted().await;
@@ -76,7 +71,7 @@ impl RulesWatch {
     }
 
     fn config_maps(&self) -> Api<ConfigMap> {
-        Api::namespaced(self.client.clone(), &self.namespace)
+        Api::namespaced(self.client.clone(), &self.shared.config.namespace)
     }
 
     /// Puts the accepted rules in force. Waits for the API server as long as it takes.
@@ -105,8 +100,8 @@ impl RulesWatch {
     /// Puts edited rules in force if they are valid.
     fn handle_edit(&self, map: &ConfigMap, pending: &mut PendingWrites) {
         let rules = parse(map);
-        self.metrics.rules_edited(rules.is_ok());
-        let current = self.rules.current();
+        self.shared.metrics.rules_edited(rules.is_ok());
+        let current = self.shared.rules.current();
         match rules {
             Err(errors) => {
                 let in_force = current.map_or_else(
@@ -121,20 +116,20 @@ impl RulesWatch {
             Ok(rules) => {
                 let (revision, stack) = (rules.revision(), rules.stack());
                 info!(revision, stack, "rules accepted");
-                pending.accepted = Some(accepted(map, &self.namespace, revision));
+                pending.accepted = Some(accepted(map, &self.shared.config.namespace, revision));
                 self.put_in_force(rules);
             }
         }
     }
 
     fn put_in_force(&self, rules: namesake_core::Rules) {
-        self.rules.set(rules);
-        self.ready.set(ReadyPart::Rules);
+        self.shared.rules.set(rules);
+        self.shared.ready.set(ReadyPart::Rules);
     }
 
     /// Writes what is pending, if this replica leads. What fails stays pending.
     async fn write(&self, pending: &mut PendingWrites) {
-        if !self.fence.is_open() {
+        if !self.shared.fence.is_open() {
             return;
         }
         if let Some((about, note)) = pending.rejection.take() {

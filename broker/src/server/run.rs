@@ -18,19 +18,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::api::{self, Broker};
-use crate::cluster::leader::{Election, Fence, WriteLimiter, limited};
-use crate::cluster::namespaces::{self, Namespaces};
+use crate::cluster::leader::{Election, limited};
+use crate::cluster::namespaces;
 use crate::controllers::context::Context;
 use crate::controllers::garbage;
 use crate::controllers::gates::{self, Gates};
 use crate::controllers::quota::count::QuotaCounter;
 use crate::controllers::reconcile;
-use crate::identity::store::{self, ChangeNotifier, Identities};
+use crate::identity::store::{self, ChangeNotifier};
 use crate::server::config::Config;
 use crate::server::metrics::Metrics;
 use crate::server::ready::{Ready, ReadyPart};
-use crate::server::rules::CurrentRules;
 use crate::server::rules_watch::RulesWatch;
+use crate::server::shared::Shared;
 
 /// How long requests may still take after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -56,46 +56,31 @@ pub async fn run(
     let ready = Arc::new(Ready::default());
     ready.set(ReadyPart::Certificate);
     let (namespaces, watch_namespaces) = namespaces::watch(client.clone(), Arc::clone(&ready));
-    let (rules, metrics) = (Arc::default(), Arc::<Metrics>::default());
     let (identities, changes, watch_identities) = store::watch(client.clone());
-    metrics.watch_identities(identities.clone());
     // A task of its own, because the list may be long. It ends when this function does.
     let mut watching = JoinSet::new();
     watching.spawn(watch_identities);
-    let parts = Parts {
-        fence: Arc::default(),
-        writes: Arc::default(),
-        identities,
-        changes,
-        client,
-        gcp,
-        config,
-        rules,
-        namespaces,
-        ready,
-        metrics,
-    };
-    parts.metrics.watch_fence(Arc::clone(&parts.fence));
-    let watch_rules = parts.rules_watch().run();
+    let shared = Shared::new(config, namespaces, identities, ready);
+    let watch_rules = RulesWatch::new(client.clone(), shared.clone()).run();
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let handle = Handle::new();
-    let broker = Arc::new(parts.broker());
+    let broker = Arc::new(Broker::new(client.clone(), shared.clone()));
     let app = api::app(Arc::clone(&broker)).into_make_service();
     let server = from_tcp_rustls(listener, tls)?
         .handle(handle.clone())
         .serve(app);
     let metrics_address = metrics_listener.local_addr()?;
-    let metrics_server = serve_metrics(metrics_listener, &parts.metrics)?;
+    let metrics_server = serve_metrics(metrics_listener, &shared.metrics)?;
     info!(%address, metrics = %metrics_address, %namespace, "serving");
 
-    let renew = keeper.every(parts.config.timings.upkeep);
+    let renew = keeper.every(shared.config.timings.upkeep);
     let renew = renew.run(async |_: &str| Ok(()));
     let close = async {
         shutdown.cancelled().await;
         info!("shutting down");
-        parts.ready.set_shutting_down();
-        tokio::time::sleep(parts.config.drain).await;
+        shared.ready.set_shutting_down();
+        tokio::time::sleep(shared.config.drain).await;
         handle.graceful_shutdown(Some(GRACE));
     };
     // However the server ends, it ends the rest.
@@ -104,6 +89,12 @@ pub async fn run(
         broker.finish().await;
         shutdown.cancel();
         served
+    };
+    let parts = Parts {
+        shared: shared.clone(),
+        changes,
+        client,
+        gcp,
     };
     let elected = Box::pin(elect(&parts, &shutdown));
     tokio::select! {
@@ -132,63 +123,26 @@ fn serve_metrics(
     Ok(server.serve(app))
 }
 
-/// What API and controllers share.
+/// What it takes to lead.
 struct Parts {
-    /// Stops writes that only the leader may make.
-    fence: Arc<Fence>,
-    /// Limits how fast the leader writes.
-    writes: Arc<WriteLimiter>,
-    identities: Identities,
+    shared: Shared,
     changes: ChangeNotifier,
     client: Client,
     gcp: Gcp,
-    config: Config,
-    rules: Arc<CurrentRules>,
-    namespaces: Arc<Namespaces>,
-    ready: Arc<Ready>,
-    metrics: Arc<Metrics>,
-}
-
-impl Parts {
-    fn rules_watch(&self) -> RulesWatch {
-        RulesWatch {
-            client: self.client.clone(),
-            namespace: self.config.namespace.clone(),
-            fence: Arc::clone(&self.fence),
-            rules: Arc::clone(&self.rules),
-            ready: Arc::clone(&self.ready),
-            metrics: Arc::clone(&self.metrics),
-        }
-    }
-
-    fn broker(&self) -> Broker {
-        Broker::new(
-            self.client.clone(),
-            self.config.clone(),
-            Arc::clone(&self.rules),
-            Arc::clone(&self.namespaces),
-            self.identities.clone(),
-            Arc::clone(&self.ready),
-            Arc::clone(&self.metrics),
-        )
-        .slowing_down(Arc::clone(&self.writes))
-    }
 }
 
 /// Takes part in the election once the Identities and namespaces are known: until then a leader could do nothing.
 async fn elect(parts: &Parts, shutdown: &CancellationToken) {
+    let shared = &parts.shared;
     let synced = async {
-        parts.identities.wait_until_synced().await && parts.namespaces.wait_until_synced().await
+        shared.identities.wait_until_synced().await && shared.namespaces.wait_until_synced().await
     };
     tokio::select! {
         true = synced => {}
         () = shutdown.cancelled() => return,
     }
-    let election = Election::new(
-        parts.client.clone(),
-        &parts.config,
-        Arc::clone(&parts.fence),
-    );
+    let (client, fence) = (parts.client.clone(), Arc::clone(&shared.fence));
+    let election = Election::new(client, &shared.config, fence);
     let leads = async || lead(parts, shutdown.clone()).await;
     election.run(shutdown, leads).await;
 }
@@ -197,40 +151,29 @@ async fn elect(parts: &Parts, shutdown: &CancellationToken) {
 /// reconciles under way are done.
 async fn lead(parts: &Parts, shutdown: CancellationToken) {
     let (reconcile_requests, requested) = mpsc::unbounded();
-    let identities = parts.identities.clone();
+    let shared = &parts.shared;
     let changes = parts.changes.subscribe();
     // The fence is checked last, right before a write.
-    let client = limited(
-        parts.fence.guard(parts.client.clone()),
-        Arc::clone(&parts.writes),
-    );
-    let gcp = parts.gcp.fenced(parts.fence.for_google());
-    let context = Arc::new(Context::new(
-        client.clone(),
-        &gcp,
-        parts.config.clone(),
-        Arc::clone(&parts.rules),
-        Arc::clone(&parts.namespaces),
-        Arc::clone(&parts.metrics),
-    ));
+    let guarded = shared.fence.guard(parts.client.clone());
+    let client = limited(guarded, Arc::clone(&shared.leader_writes));
+    let gcp = parts.gcp.fenced(shared.fence.for_google());
+    let context = Arc::new(Context::new(shared, client.clone(), &gcp));
     let gates = Gates {
         context: Arc::clone(&context),
-        identities: identities.clone(),
         reconcile_requests,
     };
     let quotas = QuotaCounter {
         context: Arc::clone(&context),
-        identities: identities.clone(),
     };
     let cluster_id = Arc::clone(&context.cluster_id);
     cluster_id.discover(&client).await;
-    let (metrics, rules) = (&parts.metrics, Arc::clone(&parts.rules));
+    let (metrics, rules) = (&shared.metrics, Arc::clone(&shared.rules));
     metrics.watch_cluster(Arc::clone(&cluster_id), rules);
     metrics.watch_google(gcp);
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {
-        () = reconcile::run(Arc::clone(&context), identities.clone(), changes, requested, stop) => {}
-        () = garbage::collect::run(context, identities) => {}
+        () = reconcile::run(Arc::clone(&context), changes, requested, stop) => {}
+        () = garbage::collect::run(context) => {}
         () = gates::run(Arc::new(gates)) => {}
         () = quotas.run() => {}
         () = cluster_id.keep_discovering(&client) => {}

@@ -17,7 +17,7 @@ async fn a_broker_with_other_rules_than_the_webhook_waits_for_those_and_then_ref
     let (old, new) = (rules_with(""), rules_with("  mode: direct\n"));
     let wanted = new.revision().to_owned();
     assert_ne!(old.revision(), wanted);
-    broker.rules.set(old);
+    broker.shared.rules.set(old);
     let error = wait::for_rules(&broker, Some(&wanted)).await.err().unwrap();
     assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(error.reason(), Reason::RulesDiffer);
@@ -26,7 +26,7 @@ async fn a_broker_with_other_rules_than_the_webhook_waits_for_those_and_then_ref
     let request = wait::for_rules(&broker, Some(&wanted));
     let edit = async {
         tokio::task::yield_now().await;
-        broker.rules.set(new);
+        broker.shared.rules.set(new);
     };
     let (answer, ()) = tokio::join!(request, edit);
     assert_eq!(answer.ok().unwrap().revision(), wanted);
@@ -38,7 +38,7 @@ async fn a_caller_that_names_no_revision_is_answered_by_the_rules_in_force() {
     let none = wait::for_rules(&broker, None).await.err().unwrap();
     assert_eq!(none.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(none.reason(), Reason::RulesNotLoaded);
-    broker.rules.set(rules_with(""));
+    broker.shared.rules.set(rules_with(""));
     assert!(wait::for_rules(&broker, None).await.is_ok());
 }
 

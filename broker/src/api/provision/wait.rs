@@ -18,11 +18,11 @@ pub(super) async fn for_rules(
     broker: &Broker,
     revision: Option<&str>,
 ) -> Result<Arc<Rules>, ApiError> {
-    let mut changes = broker.rules.changes();
+    let mut changes = broker.shared.rules.changes();
     let is_wanted = |rules: &Rules| revision.is_none_or(|wanted| wanted == rules.revision());
     let found = async {
         loop {
-            match broker.rules.current() {
+            match broker.shared.rules.current() {
                 Some(rules) if is_wanted(&rules) => return rules,
                 _ => drop(changes.changed().await),
             }
@@ -31,7 +31,7 @@ pub(super) async fn for_rules(
     if let Ok(rules) = timeout(LAG, found).await {
         return Ok(rules);
     }
-    let Some(ours) = broker.rules.current() else {
+    let Some(ours) = broker.shared.rules.current() else {
         let message =
             "no rules are in force yet: create the ConfigMap namesake-rules, or look at its Events";
         return Err(ApiError::new(Reason::RulesNotLoaded, message));
@@ -50,7 +50,7 @@ pub(super) async fn for_opt_in(
     namespace: &str,
     stack: &str,
 ) -> Result<(), ApiError> {
-    let namespaces = &broker.namespaces;
+    let namespaces = &broker.shared.namespaces;
     let mut changes = namespaces.changes();
     let found = async {
         while !namespaces.is_opted_in(namespace, stack) {

@@ -15,22 +15,20 @@ use crate::controllers::context::Context;
 use crate::identity::derive;
 use crate::identity::plan;
 use crate::identity::step_failure::StepFailure;
-use crate::identity::store::Identities;
 
 /// Collects once in each `resync`. Ends only when it is dropped.
-pub async fn run(context: Arc<Context>, identities: Identities) {
+pub async fn run(context: Arc<Context>) {
     let mut tick = interval(context.config.timings.resync);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut collector = Collector {
         context,
-        identities,
         google_accounts: FirstSeen::default(),
         service_accounts: FirstSeen::default(),
     };
     loop {
         tick.tick().await;
         // Before the watch has listed all Identities, everything would look like garbage.
-        if !collector.identities.wait_until_synced().await {
+        if !collector.context.identities.wait_until_synced().await {
             return;
         }
         if let Some(rules) = collector.context.rules.current() {
@@ -41,7 +39,6 @@ pub async fn run(context: Arc<Context>, identities: Identities) {
 
 struct Collector {
     context: Arc<Context>,
-    identities: Identities,
     google_accounts: FirstSeen,
     service_accounts: FirstSeen,
 }
@@ -63,9 +60,8 @@ impl Collector {
 
     async fn in_use(&self) -> InUse {
         let mut in_use = InUse::default();
-        self.identities
-            .for_each(|identity| in_use.add(&identity))
-            .await;
+        let identities = &self.context.identities;
+        identities.for_each(|identity| in_use.add(&identity)).await;
         in_use
     }
 

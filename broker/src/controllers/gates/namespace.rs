@@ -90,7 +90,7 @@ pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
 
 impl NamespaceGates {
     fn identity(&self, name: &str) -> Option<Identity> {
-        self.gates.identities.get(&self.namespace, name)
+        self.gates.context.identities.get(&self.namespace, name)
     }
 }
 

@@ -20,7 +20,6 @@ use super::report::{QuotaKind, QuotaLine, config_map, policy_name};
 use crate::controllers::context::Context;
 use crate::google::list_accounts::list_accounts;
 use crate::google::policies::PolicySize;
-use crate::identity::store::Identities;
 
 /// Objects of one page, where the API server does not say how many remain.
 const PAGE: u32 = 500;
@@ -31,8 +30,6 @@ const POLICIES: usize = 40;
 pub struct QuotaCounter {
     /// What the controllers share.
     pub context: Arc<Context>,
-    /// The Identities: when each was created.
-    pub identities: Identities,
 }
 
 impl QuotaCounter {
@@ -65,7 +62,8 @@ impl QuotaCounter {
         let projects: Vec<_> = projects.into_iter().flatten().collect();
         let policies = sizes.iter().map(|(resource, _)| resource.clone());
         let mut times = CreationTimes::new(projects.iter().copied(), policies);
-        self.identities
+        self.context
+            .identities
             .for_each(|identity| times.add(&identity))
             .await;
         let mut lines = Vec::new();

@@ -17,7 +17,7 @@ use crate::server::config::Timings;
 pub(super) fn schedule(identity: &Identity, context: &Context, memory: &mut Memory) -> Duration {
     let timings = &context.config.timings;
     let reads = reads(&identity.spec);
-    let known = context.metrics.known_identities();
+    let known = context.identities.len();
     let budget = &context.drift_budget;
     let period = drift_budget::period(timings.resync, known, reads, budget.reads_per_minute());
     // After a start the first checks are spread over the period; later each identity is checked periodically.

@@ -19,6 +19,7 @@ use crate::google::recorded::WORKLOAD_IDENTITY_USER;
 use crate::identity::plan::Desired;
 use crate::identity::step_failure::Retry;
 use crate::server::config::Config;
+use crate::server::shared::Shared;
 
 mod crash;
 mod drift;
@@ -78,14 +79,9 @@ impl World {
         let client =
             Client::try_from(kube::Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();
         let (namespaces, _) = namespaces::watch(client.clone(), Arc::default());
-        Context::new(
-            client,
-            &gcp,
-            config,
-            Arc::default(),
-            namespaces,
-            Arc::default(),
-        )
+        let none = crate::identity::store::Identities::none();
+        let shared = Shared::new(config, namespaces, none, Arc::default());
+        Context::new(&shared, client, &gcp)
     }
 
     /// All requests to Google since request `after`.

@@ -28,7 +28,7 @@ impl NamespaceGates {
             }
             Ok(Event::InitDone) => {
                 accounts.finish_list(namespace);
-                let all = self.gates.identities.in_namespace(namespace);
+                let all = self.gates.context.identities.in_namespace(namespace);
                 all.into_iter().for_each(|one| self.request_reconcile(one));
                 return PodSelection::All;
             }

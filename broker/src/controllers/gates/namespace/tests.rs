@@ -15,6 +15,7 @@ use crate::controllers::gates::decide::GatedPod;
 use crate::controllers::gates::waiting_pods::WaitingPod;
 use crate::identity::store::Identities;
 use crate::server::config::Config;
+use crate::server::shared::Shared;
 
 /// An API server that accepts patches of pods or not, and the requests that it got.
 #[derive(Clone)]
@@ -61,11 +62,11 @@ impl Cluster {
         let endpoints = Endpoints::all_at("http://127.0.0.1:9");
         let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build());
         let gcp = gcp.await.unwrap();
-        let (config, metrics) = (Config::default(), Arc::default());
-        let context = Context::new(client, &gcp, config, Arc::default(), namespaces, metrics);
+        let (config, none) = (Config::default(), Identities::none());
+        let shared = Shared::new(config, namespaces, none, Arc::default());
+        let context = Context::new(&shared, client, &gcp);
         let gates = Gates {
             context: Arc::new(context),
-            identities: Identities::none(),
             reconcile_requests,
         };
         NamespaceGates {
