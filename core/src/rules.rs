@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 mod classes;
 mod document;
+mod endpoints;
 mod files;
 mod lookup;
 mod matching;

@@ -9,6 +9,7 @@ use crate::{
 
 use super::{
     classes::Class,
+    endpoints::Endpoints,
     matching::{NoMatch, Rule},
     model::{API_VERSION, KIND, Model},
     pods::Pods,
@@ -45,6 +46,9 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
         .get("allowedServiceAccounts")
         .map(|item| item.read_list(allowed_account));
     let pods = Pods::read(&mut fields);
+    let endpoints = fields
+        .get("endpoints")
+        .and_then(|item| Endpoints::read(&item));
     if let Some(fields) = fields.get("pins").and_then(|item| item.fields()) {
         pins.read(file, &fields);
     }
@@ -65,6 +69,7 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
         updaters,
         allowed_service_accounts: allowed.unwrap_or_else(|| vec![Glob::new("default")]),
         pods,
+        endpoints,
         pins: BTreeMap::new(),
         offboarded,
         returned,

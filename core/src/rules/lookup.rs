@@ -64,6 +64,13 @@ impl Rules {
         self.model.pods.require_metadata_server
     }
 
+    /// Whether pods with an identity get a token for the gateway.
+    #[must_use]
+    pub fn mounts_gateway_token(&self) -> bool {
+        let endpoints = self.model.endpoints.as_ref();
+        endpoints.is_some_and(|endpoints| endpoints.pod_tokens)
+    }
+
     /// What is corrected in the environment of pod templates.
     #[must_use]
     pub fn hygiene(&self) -> Hygiene {

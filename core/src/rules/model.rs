@@ -8,6 +8,7 @@ use crate::{names::Glob, user::User};
 
 use super::{
     classes::Class,
+    endpoints::Endpoints,
     matching::{NoMatch, Rule},
     pods::Pods,
     users::UserRule,
@@ -36,6 +37,8 @@ pub(crate) struct Model {
     pub(crate) allowed_service_accounts: Vec<Glob>,
     #[serde(flatten)]
     pub(crate) pods: Pods,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoints: Option<Endpoints>,
     pub(crate) pins: BTreeMap<User, Pin>,
     pub(crate) offboarded: BTreeSet<User>,
     pub(crate) returned: BTreeSet<User>,

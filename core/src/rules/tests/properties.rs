@@ -7,6 +7,7 @@ use crate::{
     names::{Glob, Per},
     rules::{
         classes::Entitlement,
+        endpoints::Endpoints,
         model::{API_VERSION, KIND},
         pods::{Pods, Sidecar},
         users::{
@@ -256,6 +257,10 @@ fn pods() -> impl Strategy<Value = Pods> {
     })
 }
 
+fn endpoints() -> impl Strategy<Value = Option<Endpoints>> {
+    prop::option::of(any::<bool>().prop_map(|pod_tokens| Endpoints { pod_tokens }))
+}
+
 fn model() -> impl Strategy<Value = Model> {
     let lists = (vec(mapping(), 0..4), vec(class(), 1..4), vec(rule(), 0..5));
     let admins = (vec(proven_glob(), 0..2), vec(group(), 0..2))
@@ -275,7 +280,7 @@ fn model() -> impl Strategy<Value = Model> {
         admins,
         vec(carrier, 0..2),
         vec(group(), 0..2),
-        (vec(word_glob(), 0..3), pods()),
+        (vec(word_glob(), 0..3), pods(), endpoints()),
     );
     let people = (
         prop::collection::btree_set(user(), 0..4),
@@ -287,7 +292,7 @@ fn model() -> impl Strategy<Value = Model> {
             stack,
             keep,
             (users, classes, rules),
-            (admins, carriers, updaters, (allowed, pods)),
+            (admins, carriers, updaters, (allowed, pods, endpoints)),
             (pinned, offboarded, returned),
         )| Model {
             api_version: API_VERSION,
@@ -306,6 +311,7 @@ fn model() -> impl Strategy<Value = Model> {
             updaters,
             allowed_service_accounts: allowed,
             pods,
+            endpoints,
             pins: pinned
                 .into_iter()
                 .enumerate()
