@@ -4,6 +4,7 @@ mod adoption;
 mod airflow;
 mod argo;
 mod environment;
+mod gateway_tokens;
 mod metaflow;
 mod modes;
 mod pods;

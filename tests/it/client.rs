@@ -1,6 +1,11 @@
 //! The client package `client/`: its lints, its types and its own tests, which run stock Metaflow. What they need is installed pinned.
 
-use anyhow::{Result, ensure};
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use namesake_api::names::{
+    ENV_GATEWAY_TOKEN_FILE, GATEWAY_TOKEN_FILE, GATEWAY_TOKEN_FOLDER, WHOAMI_PATH,
+};
 use namesake_sandbox::{host::work_folder::workspace_root, programs::python::Python};
 use tokio::process::Command;
 
@@ -36,4 +41,19 @@ async fn the_client_package_has_sound_types() -> Result<()> {
 #[tokio::test]
 async fn the_client_package_passes_its_tests_with_stock_metaflow() -> Result<()> {
     run("pytest", &["-q"]).await
+}
+
+#[test]
+fn the_client_package_has_the_names_of_the_gateway() -> Result<()> {
+    let auth = workspace_root().join("client/src/metaflow_extensions/namesake/auth");
+    let token = format!("{GATEWAY_TOKEN_FOLDER}/{GATEWAY_TOKEN_FILE}");
+    for (file, name) in [
+        ("settings.py", ENV_GATEWAY_TOKEN_FILE),
+        ("settings.py", &token),
+        ("session.py", WHOAMI_PATH),
+    ] {
+        let text = fs::read_to_string(auth.join(file)).context(file)?;
+        ensure!(text.contains(&format!("= \"{name}\"")), "{file}: {name}");
+    }
+    Ok(())
 }

@@ -20,6 +20,7 @@ use crate::review::text::objects_only;
 
 pub use object::{Metadata, Object, OwnerReference};
 pub use pod::{Container, Gate, Spec};
+pub(crate) use pod::{Mount, Volume};
 pub use user_info::{Extra, UserInfo};
 
 /// Largest review that is read, in bytes. The API server's own limit on a request is 3 MiB, and UPDATE carries two objects.

@@ -8,6 +8,10 @@ pub const GATEWAY_AUDIENCE: &str = "namesake-gateway";
 pub const GATEWAY_TOKEN_FOLDER: &str = "/var/run/secrets/namesake.dev/gateway";
 /// File with the token in [`GATEWAY_TOKEN_FOLDER`].
 pub const GATEWAY_TOKEN_FILE: &str = "token";
+/// Volume of a pod with the token for the gateway.
+pub const GATEWAY_TOKEN_VOLUME: &str = "namesake-gateway-token";
+/// How long such a token is valid, in seconds; the kubelet renews it before.
+pub const GATEWAY_TOKEN_SECONDS: i64 = 3600;
 /// Variable of a container with the path of the token's file; the client package reads it.
 pub const ENV_GATEWAY_TOKEN_FILE: &str = "NAMESAKE_GATEWAY_TOKEN_FILE";
 /// Prefix of the paths at which Envoy asks whether a request is allowed; the path of the request follows.

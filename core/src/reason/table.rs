@@ -54,6 +54,8 @@ super::reasons! {
         => "remove `hostNetwork`";
     NoMetadataServer(Lasting) "the pod may be scheduled to a node without GKE's metadata server"
         => "set the nodeSelector that the message names";
+    GatewayTokenTaken(Lasting) "the pod has a volume of the name of the token for the gateway, or a mount in its folder"
+        => "use another name, and another path";
     ForgedController(Lasting) "a pod or Job claims to have been created by a controller"
         => "create it without the owner reference, label or annotation that the message names";
     NotReadyYet(Passing) "the identity is still being created, and a pod that names its node cannot wait for it"

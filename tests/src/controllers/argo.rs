@@ -35,6 +35,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(240);
 /// The additional role bindings of the class in the shared rules, as docs/rules.md says for Argo.
 const BINDINGS: &str =
     "mode: impersonate\n    roleBindings: [namesake-argo-task, namesake-argo-parallel]";
+/// The pods of these tests have a token for the gateway, so that Argo's own containers do too.
+const POD_TOKENS: &str = "\nendpoints: {podTokens: true}\n";
 /// What people need in addition to `edit` to use Metaflow with Argo: a second `create` deletes the sensor, if there is one.
 const SENSORS: &str = include_str!("../../crds/sensors-for-people.yaml");
 
@@ -80,7 +82,7 @@ impl SharedArgo {
         let argo =
             ArgoController::start(&cluster.control_plane, cluster.folder(), &programs).await?;
         let options = Options {
-            rules: SHARED_RULES.replacen("mode: impersonate", BINDINGS, 1),
+            rules: SHARED_RULES.replacen("mode: impersonate", BINDINGS, 1) + POD_TOKENS,
             google: Some(google),
             ..Options::default()
         };
@@ -229,7 +231,7 @@ impl ArgoNamespace {
         .await
     }
 
-    /// Checks that a Workflow has at least so many pods, and that each runs as this user.
+    /// Checks that a Workflow has at least so many pods, and that each runs as this user, whom it names to the metadata service.
     ///
     /// # Errors
     /// There are fewer, or one runs as somebody else.
@@ -244,6 +246,7 @@ impl ArgoNamespace {
         for pod in &pods {
             let whose = self.ns.runs_as(pod, user).await;
             whose.with_context(|| format!("pod {}", pod.name_any()))?;
+            check_named_user(pod, user).with_context(|| format!("pod {}", pod.name_any()))?;
         }
         Ok(())
     }
@@ -266,6 +269,22 @@ impl ArgoNamespace {
         })
         .await
     }
+}
+
+/// Checks the user in the environment of every container of a pod: Metaflow's template says `argo-workflows`.
+fn check_named_user(pod: &Pod, user: &str) -> Result<()> {
+    let spec = pod.spec.as_ref().context("no spec")?;
+    for container in &spec.containers {
+        let env = container.env.iter().flatten();
+        let mut named = env.filter(|variable| variable.name == "METAFLOW_USER");
+        let named = named.next().and_then(|variable| variable.value.as_deref());
+        ensure!(
+            named == Some(user),
+            "container {} names {named:?}",
+            container.name
+        );
+    }
+    Ok(())
 }
 
 /// The messages of the nodes of a Workflow.

@@ -11,7 +11,7 @@ use super::identity;
 use crate::decide::kinds::Template;
 use crate::decide::mutate::{self, Change};
 use crate::decide::pod_model::claims::PodClaims;
-use crate::decide::pod_model::node;
+use crate::decide::pod_model::{gateway_token, node};
 use crate::decide::who::Principal;
 use crate::review::refused::Refused;
 use crate::review::verdict::{DRY_RUN, Facts, Verdict};
@@ -154,6 +154,10 @@ fn decide(
         let decision = decision.map_err(|refused| refuse(refused, facts(None), template))?;
         if let Decision::Identity(choice) = &decision {
             node::check_template(&context.rules, template, choice.name.as_str())
+                .and_then(|()| match context.rules.mounts_gateway_token() {
+                    true => gateway_token::check_template(template),
+                    false => Ok(()),
+                })
                 .map_err(|refused| refuse(refused, facts(Some(&decision)), template))?;
         }
         Ok(decision)

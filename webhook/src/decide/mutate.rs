@@ -4,6 +4,7 @@
 //! patch.
 
 pub mod environment;
+mod gateway_token;
 pub mod opt_in;
 mod parent;
 mod pod;

@@ -2,6 +2,7 @@
 
 pub(crate) mod claims;
 pub mod containers;
+pub(crate) mod gateway_token;
 pub(crate) mod node;
 
 use namesake_core::SeenPod;

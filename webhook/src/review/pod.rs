@@ -2,6 +2,7 @@
 
 use namesake_core::Text;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::review::text::{Pairs, objects_only};
 
@@ -33,6 +34,9 @@ pub struct Spec<'a> {
     /// Labels that its node must have.
     #[serde(borrow, default)]
     pub node_selector: Option<Pairs<'a>>,
+    /// Volumes.
+    #[serde(borrow, default)]
+    pub volumes: Option<Vec<Volume<'a>>>,
 }
 
 impl Spec<'_> {
@@ -54,8 +58,8 @@ pub struct Gate<'a> {
     pub name: Text<'a>,
 }
 
-/// The part of a container that determines what runs. Not its environment, volumes and resources, which other
-/// webhooks have reasons to change: only admins install webhooks.
+/// The part of a container that determines what runs, and where the token for the gateway is. The rest of its environment, volumes
+/// and resources does not count: other webhooks have reasons to change it, and only admins install webhooks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Container<'a> {
@@ -77,6 +81,70 @@ pub struct Container<'a> {
     pub(crate) readiness_probe: Option<Handler<'a>>,
     #[serde(borrow, default)]
     pub(crate) startup_probe: Option<Handler<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) env: Option<Vec<Variable<'a>>>,
+    #[serde(borrow, default)]
+    pub(crate) volume_mounts: Option<Vec<Mount<'a>>>,
+}
+
+/// A variable of a container.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub(crate) struct Variable<'a> {
+    #[serde(borrow, default)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) value: Option<Text<'a>>,
+    /// Where the value comes from, instead of `value`.
+    #[serde(default)]
+    pub(crate) value_from: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub(crate) struct Mount<'a> {
+    #[serde(borrow, default)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) mount_path: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) sub_path: Option<Text<'a>>,
+}
+
+/// A volume, and what it is made of if it is projected.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Volume<'a> {
+    #[serde(borrow, default)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) projected: Option<Projected<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
+pub(crate) struct Projected<'a> {
+    #[serde(borrow, default)]
+    pub(crate) sources: Option<Vec<Projection<'a>>>,
+}
+
+/// One source of a projected volume.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub(crate) struct Projection<'a> {
+    #[serde(borrow, default)]
+    pub(crate) service_account_token: Option<TokenProjection<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub(crate) struct TokenProjection<'a> {
+    #[serde(borrow, default)]
+    pub(crate) audience: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) expiration_seconds: Option<i64>,
+    #[serde(borrow, default)]
+    pub(crate) path: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,7 +170,20 @@ pub(crate) struct Exec<'a> {
     pub(crate) command: Option<Vec<Text<'a>>>,
 }
 
-objects_only!(Spec, Gate, Container, Lifecycle, Handler, Exec);
+objects_only!(
+    Spec,
+    Gate,
+    Container,
+    Lifecycle,
+    Handler,
+    Exec,
+    Variable,
+    Mount,
+    Volume,
+    Projected,
+    Projection,
+    TokenProjection
+);
 
 impl Container<'_> {
     pub(crate) fn name(&self) -> &str {

@@ -24,6 +24,10 @@ pub struct Template<'a> {
     pub host_network: bool,
     /// Labels that their node must have.
     pub node_selector: StringMap<'a>,
+    /// The names of their volumes.
+    pub volumes: Vec<&'a str>,
+    /// The folders at which their containers mount volumes.
+    pub mount_paths: Vec<&'a str>,
 }
 
 /// A part of an object that does not have its JSON type.
@@ -73,6 +77,8 @@ pub fn read<'n>(
         account: account(spec, &spec_path)?,
         host_network: host_network(spec, &spec_path)?,
         node_selector: strings(spec, "nodeSelector", &spec_path)?,
+        volumes: texts(spec.get("volumes"), "name").collect(),
+        mount_paths: mount_paths(spec),
         path: full_path,
     }))
 }
@@ -128,6 +134,19 @@ fn host_network(spec: &Json<'_>, path: &str) -> Result<bool, TemplateError> {
             "is not a boolean",
         )),
     }
+}
+
+// What is not a string here, the API server refuses.
+fn texts<'n>(list: &'n Json<'_>, member: &'static str) -> impl Iterator<Item = &'n str> {
+    let items = list.items().iter();
+    items.filter_map(move |item| item.get(member).non_empty_str())
+}
+
+fn mount_paths<'n>(spec: &'n Json<'_>) -> Vec<&'n str> {
+    let lists = ["initContainers", "containers"].map(|list| spec.get(list).items());
+    let containers = lists.into_iter().flatten();
+    let mounts = containers.flat_map(|container| texts(container.get("volumeMounts"), "mountPath"));
+    mounts.collect()
 }
 
 #[cfg(test)]

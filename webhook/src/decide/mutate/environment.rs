@@ -12,7 +12,7 @@ use crate::review::verdict::Verdict;
 /// Longest warning, in bytes: the API server truncates longer ones.
 const MAX_WARNING_BYTES: usize = 120;
 /// The variable in which Metaflow names the user of a task.
-const USER: &str = "METAFLOW_USER";
+pub(super) const USER: &str = "METAFLOW_USER";
 /// The variable in which Metaflow names the deployer of a flow on Argo.
 const OWNER: &str = "METAFLOW_OWNER";
 /// Headers for the metadata service, as a JSON object.

@@ -1,5 +1,5 @@
-//! The patch of a pod: its account, the labels and annotations of Namesake, the signed resolution, and the gate. Nothing else
-//! changes.
+//! The patch of a pod: its account, the labels and annotations of Namesake, the signed resolution, the gate, and the token for the
+//! gateway where the rules ask for it. Nothing else changes.
 //!
 //! Not changed on purpose: `imagePullSecrets` and the `kube-api-access` volume, which the API server's ServiceAccount admission
 //! plugin added for the account that the pod came with. It only adds and never removes, so the pod keeps the pull secrets of that
@@ -17,7 +17,7 @@ use namesake_core::{
 use super::{Available, Change};
 use crate::decide::context::AdmissionContext;
 use crate::decide::pod_model::containers::{self, Digests};
-use crate::decide::pod_model::{node, seen_pod};
+use crate::decide::pod_model::{gateway_token, node, seen_pod};
 use crate::decide::who::Principal;
 use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
@@ -32,6 +32,8 @@ struct Wanted<'a> {
     user: Option<&'a str>,
     resolution: Option<String>,
     gate: bool,
+    /// The containers that get the token for the gateway.
+    token: Option<&'a Digests>,
 }
 
 /// Writes the patch of a pod. `available` is the identity, if the decision needs one; without it this is a dry run, and the pod
@@ -75,6 +77,10 @@ pub fn pod(
         return Err(cannot_wait(principal, account, node_name));
     }
     node::check_pod(&context.rules, Some(spec), account)?;
+    let gets_token = context.rules.mounts_gateway_token() && identity.is_some();
+    if gets_token {
+        gateway_token::check_pod(spec)?;
+    }
     let resolution = resolution(
         context,
         request,
@@ -88,6 +94,7 @@ pub fn pod(
         user: principal.user().map(User::as_str),
         resolution: Some(sign_or_keep(context, request, pod, &resolution)?),
         gate,
+        token: gets_token.then_some(&resolution.containers),
     };
     Ok(change(pod, &wanted, outcome))
 }
@@ -212,6 +219,9 @@ fn change(pod: &Object<'_>, wanted: &Wanted<'_>, outcome: Outcome) -> Change {
         }
     }
     set_gate(&mut patch, spec, wanted.gate);
+    if let (Some(containers), Some(spec)) = (wanted.token, spec) {
+        super::gateway_token::add(&mut patch, spec, containers, wanted.user);
+    }
     let account = wanted.account.or(spec.map(Spec::account));
     Change {
         patch,

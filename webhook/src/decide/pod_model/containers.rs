@@ -41,7 +41,9 @@ fn digest(container: &Container<'_>, list: &str) -> String {
 }
 
 // Every container of a pod, with the list that it is in. Names are unique across both lists.
-fn all<'s, 'a>(spec: &'s Spec<'a>) -> impl Iterator<Item = (&'static str, &'s Container<'a>)> {
+pub(crate) fn all<'s, 'a>(
+    spec: &'s Spec<'a>,
+) -> impl Iterator<Item = (&'static str, &'s Container<'a>)> {
     let list = |containers: &'s Option<Vec<Container<'a>>>| containers.iter().flatten();
     let init = list(&spec.init_containers).map(|c| ("initContainers", c));
     init.chain(list(&spec.containers).map(|c| ("containers", c)))

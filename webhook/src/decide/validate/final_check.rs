@@ -9,7 +9,7 @@ use namesake_api::names::{IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION
 use namesake_core::{Reason, Resolution, SealError, SeenPod, User, is_managed_name};
 
 use crate::decide::context::AdmissionContext;
-use crate::decide::pod_model::{containers, node, seen_pod};
+use crate::decide::pod_model::{containers, gateway_token, node, seen_pod};
 use crate::review::outcome::Outcome;
 use crate::review::refused::Refused;
 use crate::review::verdict::{DRY_RUN, Facts, Verdict};
@@ -65,6 +65,11 @@ fn with_resolution(
     let (rules, spec) = (&context.rules, pod.spec.as_ref());
     if let Some(spec) = spec {
         containers::check_final(rules, spec, &resolution.containers)?;
+        let replaced = gateway_token::in_place_of_it(spec)
+            .filter(|_| rules.mounts_gateway_token() && resolution.identity.is_some());
+        if let Some(other) = replaced {
+            return Err(changed(&format!("the token for the gateway to {other}")));
+        }
     }
     node::check_pod(rules, spec, &resolution.service_account)
 }
