@@ -38,6 +38,12 @@ impl Phase {
         )
     }
 
+    /// Whether pods that run already may still act as it.
+    #[must_use]
+    pub const fn serves_running_pods(self) -> bool {
+        !matches!(self, Self::Suspended | Self::Offboarding | Self::Gone)
+    }
+
     /// As `kubectl get` shows it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,4 +1,4 @@
-//! Flags of both programs; each is an environment variable too.
+//! Flags of all programs; each is an environment variable too.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub enum LogFormat {
     Text,
 }
 
-/// Flags that both programs have.
+/// Flags that all programs have.
 #[derive(Clone, Debug, Args)]
 pub struct ServerArgs {
     /// Namespace of the program, its Secrets and the ConfigMap of rules.
@@ -26,9 +26,6 @@ pub struct ServerArgs {
     /// Address and port on which to serve metrics over HTTP.
     #[arg(long, env = names::ENV_METRICS_LISTEN, default_value = names::METRICS_LISTEN)]
     pub metrics_listen: SocketAddr,
-    /// DNS names and IP addresses in the certificate, separated by commas [default: the Service, as NAME.NAMESPACE.svc]
-    #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
-    pub tls_names: Vec<String>,
     /// How long to keep serving after SIGTERM, until the Service sends no more requests; such as 5s or 0s.
     #[arg(long, env = names::ENV_DRAIN, default_value = names::DRAIN, value_parser = parse_duration)]
     pub drain: Duration,
@@ -40,14 +37,22 @@ pub struct ServerArgs {
     pub log_format: LogFormat,
 }
 
-impl ServerArgs {
-    /// DNS names and IP addresses for the certificate; without any, that of the Service of this name.
+/// Flags of a program that serves with a certificate of Namesake's authority.
+#[derive(Clone, Debug, Args)]
+pub struct CertificateArgs {
+    /// DNS names and IP addresses in the certificate, separated by commas [default: the Service, as NAME.NAMESPACE.svc]
+    #[arg(long, env = names::ENV_TLS_NAMES, value_delimiter = ',')]
+    pub tls_names: Vec<String>,
+}
+
+impl CertificateArgs {
+    /// DNS names and IP addresses for the certificate; without any, that of the Service of this name in this namespace.
     #[must_use]
-    pub fn certificate_names(&self, service: &str) -> Vec<String> {
+    pub fn certificate_names(&self, service: &str, namespace: &str) -> Vec<String> {
         let names = self.tls_names.iter().map(|name| name.trim().to_owned());
         let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
         if names.is_empty() {
-            return vec![format!("{service}.{}.svc", self.namespace)];
+            return vec![format!("{service}.{namespace}.svc")];
         }
         names
     }
@@ -59,28 +64,32 @@ mod tests {
 
     use super::*;
 
-    #[derive(Parser)]
+    #[derive(Debug, Parser)]
     struct Program {
         #[command(flatten)]
         server: ServerArgs,
+        #[command(flatten)]
+        certificate: CertificateArgs,
     }
 
-    fn parse(args: &[&str]) -> Result<ServerArgs, clap::Error> {
-        let args = ["program"].iter().chain(args);
-        Program::try_parse_from(args).map(|program| program.server)
+    fn parse(args: &[&str]) -> Result<Program, clap::Error> {
+        Program::try_parse_from(["program"].iter().chain(args))
     }
 
     #[test]
     fn the_certificate_is_for_the_service_unless_names_are_given() {
-        let args = parse(&["--namespace", "ids"]).unwrap();
-        assert_eq!(args.certificate_names("broker"), ["broker.ids.svc"]);
-        let args = parse(&["--tls-names", "127.0.0.1, localhost"]).unwrap();
-        assert_eq!(args.certificate_names("broker"), ["127.0.0.1", "localhost"]);
+        let names = |args: &[&str]| {
+            let certificate = parse(args).unwrap().certificate;
+            certificate.certificate_names("broker", "ids")
+        };
+        assert_eq!(names(&[]), ["broker.ids.svc"]);
+        let given = names(&["--tls-names", "127.0.0.1, localhost"]);
+        assert_eq!(given, ["127.0.0.1", "localhost"]);
     }
 
     #[test]
     fn a_duration_without_a_unit_is_refused_with_an_example() {
-        assert_eq!(parse(&[]).unwrap().drain, Duration::from_secs(5));
+        assert_eq!(parse(&[]).unwrap().server.drain, Duration::from_secs(5));
         let error = parse(&["--drain", "5"]).unwrap_err().to_string();
         assert!(error.contains("such as 6s"), "{error}");
     }

@@ -1,11 +1,22 @@
-//! What webhook and broker have in common as programs: flags, log, signals, and reading the rules.
+//! What webhook, broker and gateway have in common as programs: flags, log, signals, the rules in force, and what watches keep in
+//! memory.
 
 mod args;
+mod by_name;
 mod duration;
+mod follow;
 mod rules;
+mod rules_in_force;
+mod rules_watch;
+mod single_flight;
 mod start;
 
-pub use args::{LogFormat, ServerArgs};
+pub use args::{CertificateArgs, LogFormat, ServerArgs};
+pub use by_name::ByName;
 pub use duration::parse_duration;
+pub use follow::{WatchEvent, follow};
 pub use rules::{RulesFiles, parse_rules, rules_files};
+pub use rules_in_force::{RulesEffect, RulesInForce};
+pub use rules_watch::watch_rules;
+pub use single_flight::SingleFlight;
 pub use start::{bind, connect_to_cluster, install_crypto_provider, shutdown_on_signal, start_log};

@@ -1,13 +1,11 @@
 //! The state that admission reads: rules, namespaces, Identities, parents, keys. It is in memory; [`watch`] keeps it current.
 
 pub mod broker;
-mod identities;
 pub mod installation;
 mod installed;
 pub mod metrics;
 mod namespaces;
 mod parents;
-mod rules;
 mod synced;
 pub(crate) mod watch;
 
@@ -19,16 +17,16 @@ use jiff::Timestamp;
 use kube::Client;
 use namesake_api::broker_api::IdentityAnswer;
 use namesake_core::KeyRing;
+use namesake_service::{ByName, RulesInForce, SingleFlight};
 
+use crate::decide::known::KnownIdentity;
 use crate::decide::mode::Mode;
-use crate::state::broker::{Broker, Failure, Question, SingleFlight};
+use crate::state::broker::{Broker, Failure, Question};
 use crate::state::metrics::{Metrics, ModeLabels};
 
-pub use identities::Identities;
 pub use installed::Installed;
 pub use namespaces::{Namespaces, OptedIn};
 pub use parents::Parents;
-pub use rules::{Effect, RulesInForce};
 pub use synced::Synced;
 
 /// How long an answer of the broker is used until the watch shows the same.
@@ -44,7 +42,7 @@ pub struct State {
     /// Rules in force.
     pub rules: RulesInForce,
     /// Identities, as the watch sees them.
-    pub identities: Identities,
+    pub identities: ByName<KnownIdentity>,
     /// Parents, as the watches see them.
     pub parents: Parents,
     /// The kinds of parents that the cluster has.
@@ -68,7 +66,7 @@ impl State {
     pub fn new(clock: Clock) -> Self {
         Self {
             rules: RulesInForce::default(),
-            identities: Identities::default(),
+            identities: ByName::default(),
             parents: Parents::default(),
             installed: Installed::default(),
             namespaces: Namespaces::default(),

@@ -7,7 +7,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use namesake_api::names;
 use namesake_core::RulesDuration;
 use namesake_gcp::{Endpoints, RateLimits};
-use namesake_service::ServerArgs;
+use namesake_service::{CertificateArgs, ServerArgs};
 
 use crate::google::policies::PolicyLimits;
 use crate::google::roles::AllowedRoles;
@@ -29,9 +29,12 @@ pub struct Args {
     /// What to do instead of serving.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Flags that the webhook has as well.
+    /// Flags that all programs have.
     #[command(flatten)]
     pub server: ServerArgs,
+    /// Flags of the certificate.
+    #[command(flatten)]
+    pub certificate: CertificateArgs,
     /// Address and port on which to serve HTTPS.
     #[arg(long, env = names::ENV_LISTEN, default_value = names::BROKER_LISTEN)]
     pub listen: SocketAddr,
@@ -97,7 +100,9 @@ impl Args {
     pub fn config(&self) -> Config {
         Config {
             namespace: self.server.namespace.clone(),
-            tls_names: self.server.certificate_names(names::BROKER_SERVICE_ACCOUNT),
+            tls_names: self
+                .certificate
+                .certificate_names(names::BROKER_SERVICE_ACCOUNT, &self.server.namespace),
             replica: self.replica.clone(),
             drain: self.server.drain,
             identities_per_minute: self.identities_per_minute,

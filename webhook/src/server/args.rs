@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use namesake_api::names;
-use namesake_service::{ServerArgs, parse_duration};
+use namesake_service::{CertificateArgs, ServerArgs, parse_duration};
 use reqwest::Url;
 
 use crate::check::Check;
@@ -46,7 +46,10 @@ pub struct Args {
     /// certificate are then refused. Read at the start [default: none, every client may send reviews]
     #[arg(long, env = "NAMESAKE_CLIENT_CA_FILE")]
     pub client_ca_file: Option<PathBuf>,
-    /// Flags that both programs have.
+    /// Flags of the certificate.
+    #[command(flatten)]
+    pub certificate: CertificateArgs,
+    /// Flags that all programs have.
     #[command(flatten)]
     pub server: ServerArgs,
 }

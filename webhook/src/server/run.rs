@@ -49,8 +49,8 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let namespace = args.server.namespace.as_str();
     let names = args
-        .server
-        .certificate_names(names::WEBHOOK_SERVICE_ACCOUNT);
+        .certificate
+        .certificate_names(names::WEBHOOK_SERVICE_ACCOUNT, namespace);
     let keeper = Keeper::start(client.clone(), namespace, names, Timestamp::now()).await?;
     let settings = Settings {
         url: args.broker_url.clone(),

@@ -1,7 +1,5 @@
 //! Client of the broker: HTTPS, one call per identity at a time, and never longer than the review may wait.
 
-mod single_flight;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,8 +13,6 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use crate::review::refused::Refused;
-
-pub use single_flight::SingleFlight;
 
 /// Pauses before a call whose connection failed is repeated: at once, for another replica, then while the Service still routes to
 /// the replica that is gone.

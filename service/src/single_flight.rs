@@ -1,4 +1,4 @@
-//! Single flight: pods of one identity that are created together share one call.
+//! Single flight: those who need the same answer at the same time share one call.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 type SharedCall<V, E> = Shared<BoxFuture<'static, Option<Result<V, E>>>>;
 
-/// Calls in progress, and for a short while their results: until the watch shows what a call created, and so that a failing broker
-/// is not called again by every pod of a burst.
+/// Calls in progress, and for a short while their results: until a watch shows what a call created, and so that a service that
+/// fails is not called again by every request of a burst.
 #[derive(Debug)]
 pub struct SingleFlight<K, V, E> {
     calls: Arc<Mutex<HashMap<K, SharedCall<V, E>>>>,
@@ -66,11 +66,15 @@ where
         let forget = Forget(self.calls.clone(), key);
         tokio::spawn(async move {
             // Moved in, so that a call that panics is forgotten too.
-            let _forget = forget;
+            let forget = forget;
             let result = call.await;
             let keep = if result.is_ok() { keep } else { keep_failure };
+            // A result that is not kept must be gone before anybody can act on it.
+            let forget = (!keep.is_zero()).then_some(forget);
             let _ = sender.send(result);
-            tokio::time::sleep(keep).await;
+            if forget.is_some() {
+                tokio::time::sleep(keep).await;
+            }
         });
         receiver.map(Result::ok).boxed().shared()
     }
@@ -105,6 +109,15 @@ mod tests {
         assert!(all.iter().all(|r| *r == Some(Ok(0))));
         let other = single.join("bob", || async { Ok(7) }).await;
         assert_eq!((other, calls.load(Ordering::SeqCst)), (Some(Ok(7)), 1));
+    }
+
+    #[tokio::test]
+    async fn a_result_that_is_not_kept_is_never_given_to_a_later_caller() {
+        let single = SingleFlight::<_, usize, usize>::new(Duration::ZERO, Duration::ZERO);
+        for call in 0..100 {
+            let result = single.join("alice", || async move { Ok(call) }).await;
+            assert_eq!(result, Some(Ok(call)));
+        }
     }
 
     #[tokio::test]

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use arc_swap::ArcSwapOption;
 use namesake_core::Rules;
-use namesake_service::{RulesFiles, parse_rules};
+use parking_lot::Mutex;
+
+use crate::rules::{RulesFiles, parse_rules};
 
 /// The effect of a new version of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum RulesEffect {
     /// The current rules are in force.
     InForce {
         /// Their revision.
@@ -53,7 +53,7 @@ impl RulesInForce {
     }
 
     /// Sets the current rules; `None` when there is no ConfigMap.
-    pub fn set_current(&self, files: Option<RulesFiles>) -> Effect {
+    pub fn set_current(&self, files: Option<RulesFiles>) -> RulesEffect {
         let mut versions = self.versions.lock();
         versions.current = Some(files);
         self.decide(&mut versions)
@@ -61,18 +61,18 @@ impl RulesInForce {
 
     /// Sets the rules that the broker accepted last; they are used only while the current ones are not valid and this process has
     /// not accepted any itself.
-    pub fn set_accepted(&self, files: Option<RulesFiles>) -> Effect {
+    pub fn set_accepted(&self, files: Option<RulesFiles>) -> RulesEffect {
         let mut versions = self.versions.lock();
         versions.accepted = files;
         if versions.from_current {
-            return Effect::Ignored;
+            return RulesEffect::Ignored;
         }
         self.decide(&mut versions)
     }
 
-    fn decide(&self, versions: &mut Versions) -> Effect {
+    fn decide(&self, versions: &mut Versions) -> RulesEffect {
         let problems = match &versions.current {
-            None => return Effect::Ignored,
+            None => return RulesEffect::Ignored,
             Some(None) => "the ConfigMap of rules is missing".to_owned(),
             Some(Some(files)) => match parse_rules(files) {
                 Ok(rules) => {
@@ -88,16 +88,16 @@ impl RulesInForce {
             self.put(rules);
         }
         let in_force = self.get().map(|r| r.revision().to_owned());
-        Effect::Invalid { problems, in_force }
+        RulesEffect::Invalid { problems, in_force }
     }
 
-    fn put(&self, rules: Rules) -> Effect {
+    fn put(&self, rules: Rules) -> RulesEffect {
         let revision = rules.revision().to_owned();
         let new = self.get().is_none_or(|r| r.revision() != revision);
         if new {
             self.rules.store(Some(Arc::new(rules)));
         }
-        Effect::InForce { revision, new }
+        RulesEffect::InForce { revision, new }
     }
 }
 
@@ -107,7 +107,8 @@ mod tests {
 
     use super::*;
 
-    const VALID: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/rules.yaml"));
+    const VALID: &str = "apiVersion: namesake.dev/v1alpha1\nkind: MappingRules\nstack: prod\n\
+                         cluster: projects/acme/locations/us-central1/clusters/ml\nnoMatch: deny\n";
 
     fn files(text: &str) -> Option<RulesFiles> {
         Some(RulesFiles::from([(RULES_KEY.to_owned(), text.to_owned())]))
@@ -122,11 +123,11 @@ mod tests {
         let rules = RulesInForce::default();
         assert!(matches!(
             rules.set_current(files(VALID)),
-            Effect::InForce { new: true, .. }
+            RulesEffect::InForce { new: true, .. }
         ));
         let before = rules.get().unwrap();
         let invalid = format!("{VALID}\nnonsense: 1\n");
-        let Effect::Invalid { problems, in_force } = rules.set_current(files(&invalid)) else {
+        let RulesEffect::Invalid { problems, in_force } = rules.set_current(files(&invalid)) else {
             panic!("accepted as valid");
         };
         assert!(
@@ -136,26 +137,26 @@ mod tests {
         assert_eq!(in_force.as_deref(), Some(before.revision()));
         assert!(matches!(
             rules.set_current(None),
-            Effect::Invalid {
+            RulesEffect::Invalid {
                 in_force: Some(_),
                 ..
             }
         ));
         assert!(matches!(
             rules.set_current(files(VALID)),
-            Effect::InForce { new: false, .. }
+            RulesEffect::InForce { new: false, .. }
         ));
     }
 
     #[test]
     fn accepted_rules_are_used_only_while_this_process_has_accepted_none() {
         let rules = RulesInForce::default();
-        assert_eq!(rules.set_accepted(files(VALID)), Effect::Ignored);
+        assert_eq!(rules.set_accepted(files(VALID)), RulesEffect::Ignored);
         assert!(rules.get().is_none(), "the current rules are not known yet");
         let invalid = rules.set_current(files("nonsense"));
         assert!(matches!(
             invalid,
-            Effect::Invalid {
+            RulesEffect::Invalid {
                 in_force: Some(_),
                 ..
             }
@@ -163,10 +164,10 @@ mod tests {
         let accepted = rules.get().unwrap();
         assert!(matches!(
             rules.set_current(files(&other())),
-            Effect::InForce { new: true, .. }
+            RulesEffect::InForce { new: true, .. }
         ));
         rules.set_current(files("nonsense"));
-        assert_eq!(rules.set_accepted(files(VALID)), Effect::Ignored);
+        assert_eq!(rules.set_accepted(files(VALID)), RulesEffect::Ignored);
         assert_ne!(rules.get().unwrap().revision(), accepted.revision());
     }
 
@@ -175,12 +176,12 @@ mod tests {
         let rules = RulesInForce::default();
         assert!(matches!(
             rules.set_current(files("nonsense")),
-            Effect::Invalid { in_force: None, .. }
+            RulesEffect::Invalid { in_force: None, .. }
         ));
         let effect = rules.set_accepted(files(VALID));
         assert!(matches!(
             effect,
-            Effect::Invalid {
+            RulesEffect::Invalid {
                 in_force: Some(_),
                 ..
             }
