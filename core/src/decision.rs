@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod conditions;
+mod endpoints;
 mod entitlement;
 mod identity;
 mod namespace;
@@ -19,6 +20,7 @@ mod service_account;
 mod user;
 mod values;
 
+pub use endpoints::{EndpointRight, MetadataRequest, NewRun, TagChange, is_plain_path};
 pub use entitlement::UserStatus;
 pub use identity::{DerivedIdentity, RequestedIdentity};
 pub use refusal::Refusal;

@@ -20,15 +20,15 @@ mod signed;
 mod user;
 
 pub use decision::{
-    Claims, Decision, DerivedIdentity, IdentityChoice, PodAttributes, Refusal, RequestedIdentity,
-    UserStatus,
+    Claims, Decision, DerivedIdentity, EndpointRight, IdentityChoice, MetadataRequest, NewRun,
+    PodAttributes, Refusal, RequestedIdentity, TagChange, UserStatus, is_plain_path,
 };
 pub use json::{Json, Text};
 pub use names::{Glob, IdentityName, MANAGED_NAME_PATTERN, Per, is_managed_name};
 pub use reason::{Reason, UnknownReason};
 pub use rules::{
-    BindBy, ForeignMembers, Grant, GrantTarget, Hygiene, Launcher, Lifecycle, Mode, NoMatch,
-    Problem, Rules, RulesDuration, RulesErrors, Source, WhenFull,
+    BindBy, EndpointMode, ForeignMembers, Grant, GrantTarget, Hygiene, Launcher, Lifecycle, Mode,
+    NoMatch, Problem, Rules, RulesDuration, RulesErrors, Source, WhenFull,
 };
 pub use signed::{
     ArgoStamp, Bound, Deployer, Digest, ExistingPod, HashInput, KeyRing, KeyRingError, MAX_DIGESTS,

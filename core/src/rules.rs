@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 
 mod classes;
 mod document;
-mod endpoints;
 mod files;
 mod lookup;
 mod matching;
@@ -20,10 +19,12 @@ pub use classes::{
 };
 pub use matching::{Launcher, NoMatch};
 pub use pods::Hygiene;
+pub use users::endpoints::EndpointMode;
 pub use yaml::{Problem, RulesErrors};
 
 pub(crate) use classes::Class;
 pub(crate) use matching::{Conditions, Effect, Rule};
+pub(crate) use users::endpoints::{Endpoints, Members};
 pub(crate) use users::pins::gsa_email;
 pub(crate) use users::trusted::{built_in_carriers, is_carrier};
 pub(crate) use users::{Mapping, UserRule, fill_in};

@@ -111,6 +111,42 @@ super::reasons! {
     PodLookupFailed(Passing) "the pod could not be read"
         => "try again";
 
+    "Endpoints":
+    InvalidToken(Lasting, 401) "the request has no token, or one that is expired, of another issuer or audience, not signed by its issuer, or without an accepted name"
+        => "log in again, with the program or in the browser; if it lasts, compare the token with `issuers` of gateway.yaml";
+    NoEndpoints(Lasting) "the rules have no section `endpoints`"
+        => "add it: docs/rules.md, \"endpoints\"";
+    NoEndpointRight(Lasting) "`endpoints` of the rules does not give the user the right that the request needs"
+        => "add the user or a group to `read`, `write` or `admin`";
+    NotYourRun(Lasting) "the request changes a run of another user"
+        => "ask its user or an admin";
+    NamesAnotherUser(Lasting) "a new run, or a tag, names another user than the one who sends it"
+        => "set METAFLOW_USER as the message says";
+    InvalidBody(Lasting, 400) "the body of the request is not what Metaflow's client sends"
+        => "use Metaflow's client";
+    NotServing(Lasting) "the service account of the pod is of no identity that serves: it is not Namesake's, or suspended, offboarded or removed"
+        => "start the task with an identity; `kubectl get identities` shows them";
+    UnknownPath(Lasting, 404) "nothing is served at this path, or it could mean different things to different servers"
+        => "check the path; programs use Metaflow's client";
+    UnknownRun(Lasting, 404) "the metadata service has no such run"
+        => "check flow and run id";
+    ReadOnlyHost(Lasting) "a host for browsers lets nothing be changed"
+        => "use the host for programs, with a token";
+    OwnerLookupFailed(Passing) "the metadata service does not say whose the run is"
+        => "check the metadata service";
+    MalformedRequest(Lasting, 400) "the request, its path or a header cannot be read in one way only"
+        => "send the path without encoded slashes, and header names without underscores";
+    UnknownHost(Lasting, 421) "the gateway does not serve this host"
+        => "use a host of gateway.yaml";
+    RequestTooLarge(Lasting, 413) "the headers of the request have more than 32 KiB, or its body more than 1 MiB"
+        => "send less: log in again if cookies or a token have grown, or split the request";
+    TooManyRequests(Passing, 429) "more requests per second than the gateway accepts from a connection, or for a host"
+        => "wait a second and try again";
+    AuthorizerUnavailable(Passing, 503) "the program that authorizes requests does not answer, or cannot: it has no rules, or the metadata service does not say whose a run is"
+        => "try again; if it lasts, check the pods of `namesake-gateway`";
+    ServiceUnavailable(Passing, 503) "the service behind the gateway does not answer, or not in time"
+        => "try again; if it lasts, check its pods";
+
     "Rules, broker and namespace":
     InvalidRules(Lasting) "an edit of the rules has problems; the previous rules stay in force"
         => "correct each problem that the message names";
@@ -134,24 +170,6 @@ super::reasons! {
         => "apply the manifests of this version";
     NotTheWebhook(Passing, 403) "the caller of the broker is not the webhook; in the broker's log and the webhook's message"
         => "give the webhook its own service account";
-
-    "Answers of the gateway's Envoy":
-    InvalidToken(Lasting, 401) "the request has no token, or one that is expired, of another issuer or audience, or not signed by its issuer"
-        => "log in again, with the program or in the browser";
-    MalformedRequest(Lasting, 400) "the request, its path or a header cannot be read in one way only"
-        => "send the path without encoded slashes, and header names without underscores";
-    UnknownPath(Lasting, 404) "nothing is served at this path"
-        => "check the path";
-    UnknownHost(Lasting, 421) "the gateway does not serve this host"
-        => "use a host of gateway.yaml";
-    RequestTooLarge(Lasting, 413) "the headers of the request have more than 32 KiB, or its body more than 1 MiB"
-        => "send less: log in again if cookies or a token have grown, or split the request";
-    TooManyRequests(Passing, 429) "more requests per second than the gateway accepts from a connection, or for a host"
-        => "wait a second and try again";
-    AuthorizerUnavailable(Passing, 503) "the program that authorizes requests did not answer"
-        => "try again; if it lasts, check the pods of `namesake-gateway`";
-    ServiceUnavailable(Passing, 503) "the service behind the gateway does not answer, or not in time"
-        => "try again; if it lasts, check its pods";
 
     "Done or in progress":
     Pending(Passing) "about to be done" => "";

@@ -9,11 +9,11 @@ use crate::{
 
 use super::{
     classes::Class,
-    endpoints::Endpoints,
     matching::{NoMatch, Rule},
     model::{API_VERSION, KIND, Model},
     pods::Pods,
     users::UserRule,
+    users::endpoints::Endpoints,
     users::pins::Pins,
     users::trusted::{Admins, Carrier, is_carrier},
     yaml::{Fields, InvalidValue, Item, Node, Value, invalid, values},

@@ -8,10 +8,10 @@ use crate::{names::Glob, user::User};
 
 use super::{
     classes::Class,
-    endpoints::Endpoints,
     matching::{NoMatch, Rule},
     pods::Pods,
     users::UserRule,
+    users::endpoints::Endpoints,
     users::pins::Pin,
     users::trusted::{Admins, Carrier},
 };

@@ -1,4 +1,5 @@
-//! `users`: how requesters are mapped to users. Also the keys that are about single users: `pins`, `admins`, `carriers`.
+//! `users`: how requesters are mapped to users. Also the keys that are about single users: `pins`, `admins`, `carriers`,
+//! `endpoints`.
 
 use serde::Serialize;
 
@@ -9,6 +10,7 @@ use super::yaml::{
     values::{requester_glob, user_glob},
 };
 
+pub(crate) mod endpoints;
 mod namespace;
 pub(crate) mod pins;
 mod template;

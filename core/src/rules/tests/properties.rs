@@ -7,10 +7,10 @@ use crate::{
     names::{Glob, Per},
     rules::{
         classes::Entitlement,
-        endpoints::Endpoints,
         model::{API_VERSION, KIND},
         pods::{Pods, Sidecar},
         users::{
+            endpoints::{EndpointMode, Endpoints, Members},
             pins::Pin,
             trusted::{Admins, Carrier},
         },
@@ -257,8 +257,26 @@ fn pods() -> impl Strategy<Value = Pods> {
     })
 }
 
-fn endpoints() -> impl Strategy<Value = Option<Endpoints>> {
-    prop::option::of(any::<bool>().prop_map(|pod_tokens| Endpoints { pod_tokens }))
+fn endpoints() -> impl Strategy<Value = Endpoints> {
+    let members = || {
+        (vec(user_glob(), 1..3), vec(group(), 0..2))
+            .prop_map(|(users, groups)| Members { users, groups })
+    };
+    let modes = prop::sample::select(&[EndpointMode::Enforce, EndpointMode::Shadow][..]);
+    let flags = (modes, any::<bool>());
+    (
+        flags,
+        option::of(members()),
+        option::of(members()),
+        members(),
+    )
+        .prop_map(|((mode, pod_tokens), read, write, admin)| Endpoints {
+            mode,
+            pod_tokens,
+            read,
+            write,
+            admin: Some(admin),
+        })
 }
 
 fn model() -> impl Strategy<Value = Model> {
@@ -280,7 +298,7 @@ fn model() -> impl Strategy<Value = Model> {
         admins,
         vec(carrier, 0..2),
         vec(group(), 0..2),
-        (vec(word_glob(), 0..3), pods(), endpoints()),
+        (vec(word_glob(), 0..3), pods(), option::of(endpoints())),
     );
     let people = (
         prop::collection::btree_set(user(), 0..4),
