@@ -68,3 +68,11 @@ pub const IAP_ISSUER: &str = "https://cloud.google.com/iap";
 pub const IAP_KEYS_URL: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 /// Header with the assertion of Google's Identity-Aware Proxy.
 pub const IAP_ASSERTION_HEADER: &str = "x-goog-iap-jwt-assertion";
+/// File of the gateway's configuration; default is [`GATEWAY_CONFIG_FILE`].
+pub const ENV_GATEWAY_CONFIG: &str = "NAMESAKE_GATEWAY_CONFIG";
+/// Unix socket on which the authorizer serves; default is [`GATEWAY_SOCKET`].
+pub const ENV_GATEWAY_SOCKET: &str = "NAMESAKE_GATEWAY_SOCKET";
+/// Base URL of the metadata service, of which the authorizer asks whose run it is; default is the backend of the `api` host.
+pub const ENV_METADATA_URL: &str = "NAMESAKE_METADATA_URL";
+/// Path of the page's content as JSON.
+pub const STATUS_PATH: &str = "/namesake/status";

@@ -50,6 +50,10 @@ fn check_not_built_from(package: &str, absent: impl Fn(&str) -> bool) -> Result<
     Ok(())
 }
 
+fn speaks_to_google(name: &str) -> bool {
+    name == "namesake-gcp" || name.starts_with("google-cloud")
+}
+
 #[test]
 fn core_knows_no_runtime_no_cluster_and_no_network() -> Result<()> {
     let io = [
@@ -78,15 +82,21 @@ fn core_depends_on_no_crate_of_ours_and_api_on_core_only() -> Result<()> {
 
 #[test]
 fn the_webhook_has_nothing_that_speaks_to_google() -> Result<()> {
-    check_not_built_from("namesake-webhook", |name| {
-        name == "namesake-gcp" || name.starts_with("google-cloud")
-    })
+    check_not_built_from("namesake-webhook", speaks_to_google)
 }
 
 #[test]
-fn webhook_and_broker_do_not_know_each_other() -> Result<()> {
-    check_not_built_from("namesake-webhook", |name| name == "namesake-broker")?;
-    check_not_built_from("namesake-broker", |name| name == "namesake-webhook")
+fn the_gateway_has_nothing_that_speaks_to_google() -> Result<()> {
+    check_not_built_from("namesake-gateway", speaks_to_google)
+}
+
+#[test]
+fn webhook_broker_and_gateway_do_not_know_each_other() -> Result<()> {
+    let programs = ["namesake-webhook", "namesake-broker", "namesake-gateway"];
+    for program in programs {
+        check_not_built_from(program, |name| name != program && programs.contains(&name))?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -106,6 +116,7 @@ fn what_is_shipped_contains_no_test_equipment() -> Result<()> {
     for package in [
         "namesake-webhook",
         "namesake-broker",
+        "namesake-gateway",
         "namesake-gcp",
         "namesake-certs",
     ] {

@@ -40,12 +40,15 @@ const WRITTEN: [(&str, &str); 15] = [
 const WITHOUT_A_CLUSTER: [&str; 1] = ["webhook/tests/it/fuzz.rs"];
 
 /// The folders with the tests that the threat model names.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 12] = [
     "api/src",
     "broker/src",
     "certs/src",
     "core/src",
+    "gateway/src",
+    "gateway/tests",
     "gcp/src",
+    "service/src",
     "tests/it",
     "tests/src",
     "webhook/src",

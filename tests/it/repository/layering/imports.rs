@@ -12,11 +12,12 @@ use namesake_sandbox::host::work_folder::workspace_root;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, Macro, UseTree};
 
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "api",
     "broker",
     "certs",
     "core",
+    "gateway",
     "gcp",
     "gcp-emulator",
     "sandbox",
