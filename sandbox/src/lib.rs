@@ -5,12 +5,14 @@
 //! - [`kubernetes`]: the cluster. A real control plane (etcd, kube-apiserver, kube-controller-manager) with users, keys and audit
 //!   log, a node that runs pods as local processes, the network of its Services, and Argo Workflows.
 //! - [`google`]: Google's side: the emulator, object storage, a metadata server per pod.
+//! - [`gateway`]: Envoy, an OpenID provider, a metadata service and a browser.
 //! - [`install`]: Namesake from `manifests/`. [`sandbox`]: all of the above together.
 //! - [`cli`]: the program `namesake-sandbox`, with the demo.
 //! - [`programs`]: what is built or installed once, pinned: Kubernetes, Argo, Metaflow, Google's clients.
 //! - [`host`]: child processes that never outlive us, free ports, the work folder of a run.
 
 pub mod cli;
+pub mod gateway;
 pub mod google;
 pub mod host;
 pub mod install;

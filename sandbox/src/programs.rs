@@ -8,9 +8,11 @@ use std::{
 use anyhow::Context;
 use thiserror::Error;
 
+pub mod gateway;
 pub(crate) mod go_module;
 pub mod google_clients;
 pub mod kubernetes;
+pub mod node;
 pub mod python;
 
 /// Environment variable with a folder of existing programs, as other Kubernetes test tools use it.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Images of this workspace's programs, by name.
-const IMAGES: [&str; 2] = ["namesake-broker", "namesake-webhook"];
+const IMAGES: [&str; 3] = ["namesake-broker", "namesake-gateway", "namesake-webhook"];
 
 /// How to start a sandbox.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 mod abuse;
 mod admission;
 mod client;
+mod endpoints;
 mod failures;
 mod identities;
 mod installation;

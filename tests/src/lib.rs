@@ -8,12 +8,14 @@
 //! - [`namespace`]: an opted-in namespace of its own for each test, whose objects are printed when the test fails.
 //! - [`controllers`]: Argo Workflows and JobSet, replayed by a test, or Argo itself with a node that runs its pods.
 //! - [`drafts`]: objects as people and Metaflow write them. [`documents`]: the commands that the documents tell people to run.
+//! - [`endpoints`]: a gateway with Envoy, an OpenID provider and a metadata service.
 //! - [`eventually`]: waits for a condition, and reports the last state. [`random`]: numbers from a seed.
 
 pub mod cluster;
 pub mod controllers;
 pub mod documents;
 pub mod drafts;
+pub mod endpoints;
 pub mod eventually;
 pub mod google;
 pub mod namespace;

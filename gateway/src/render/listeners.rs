@@ -11,8 +11,9 @@ use crate::config::Login;
 /// Largest sum of all headers, in KiB: a token of 16 KiB and the rest.
 const MAX_HEADERS_KIB: u32 = 32;
 
-/// Headers from which services behind other proxies read the user.
-const USER_HEADERS: [&str; 6] = [
+/// Headers from which services behind other proxies read the user, and the host, which Envoy writes.
+const PROXY_HEADERS: [&str; 7] = [
+    "x-forwarded-host",
     "x-forwarded-user",
     "x-forwarded-email",
     "x-forwarded-preferred-username",
@@ -86,7 +87,7 @@ fn removed_headers(context: &Context<'_>) -> Vec<Value> {
         .iter()
         .map(|prefix| json!({"remove_on_match": {"key_matcher": {"prefix": prefix}}}));
     let assertion = (!has_iap).then_some(names::IAP_ASSERTION_HEADER);
-    let names = USER_HEADERS
+    let names = PROXY_HEADERS
         .into_iter()
         .chain(assertion)
         .map(|name| json!({"remove": name}));

@@ -13,8 +13,9 @@ pub(super) fn local_replies() -> Value {
         "{ENVOY_SAYS}. Log in with: python -m metaflow_namesake login. Metaflow without the package metaflow-namesake cannot log in: pip \
          install metaflow-namesake"
     );
-    let log_in_again =
-        format!("{ENVOY_SAYS}. Reload the page to log in again, or log out first at {LOGOUT_PATH}");
+    let log_in_again = format!(
+        "you are not logged in, or your login has ended: reload the page to log in, or log out first at {LOGOUT_PATH}"
+    );
     let mappers = vec![
         json!({"filter": details("ext_authz_denied")}),
         reply(
@@ -28,7 +29,16 @@ pub(super) fn local_replies() -> Value {
             &log_in,
         ),
         reply(status(401), Reason::InvalidToken, &log_in_again),
-        reply(status(403), Reason::InvalidToken, &log_in),
+        reply(
+            both(
+                status(403),
+                cel("response.code_details.startsWith('jwt_authn_access_denied')"),
+            ),
+            Reason::InvalidToken,
+            &log_in,
+        ),
+        // A websocket where there is none.
+        by_status(403, Reason::UnknownPath),
         by_status(400, Reason::MalformedRequest),
         by_status(404, Reason::UnknownPath),
         by_status(413, Reason::RequestTooLarge),
@@ -67,11 +77,15 @@ fn both(one: Value, other: Value) -> Value {
 
 /// By the words in which Envoy says why it answers.
 fn details(word: &str) -> Value {
+    cel(&format!("response.code_details == '{word}'"))
+}
+
+fn cel(expression: &str) -> Value {
     json!({"extension_filter": {
         "name": "envoy.access_loggers.extension_filters.cel",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-            "expression": format!("response.code_details == '{word}'"),
+            "expression": expression,
         },
     }})
 }

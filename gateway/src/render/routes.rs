@@ -119,6 +119,7 @@ fn route(matches: Value, cluster: &str, more: Value) -> Value {
     });
     if cluster != AUTHORIZER {
         action["auto_host_rewrite"] = true.into();
+        action["append_x_forwarded_host"] = true.into();
     }
     if let (Value::Object(action), Value::Object(more)) = (&mut action, more) {
         action.extend(more);

@@ -1,32 +1,21 @@
 //! Google's clients for Python, Node.js and Go, installed pinned into `target/clients`: the tests run them unchanged
 //! against the emulator. Their programs are in `sandbox/clients`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
     host::{children::Launch, work_folder::workspace_root},
     programs::{
         Error, lock,
+        node::Node,
         python::{Python, found_in, run_install},
     },
 };
 
 /// The folder of the clients' programs, and the folder below `target` of what is installed for them.
 const CLIENTS: &str = "clients";
-
-/// Node.js with Google's authentication library.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// The interpreter.
-    pub program: PathBuf,
-    /// The folder of the installed packages, for `NODE_PATH`.
-    pub modules: PathBuf,
-}
 
 /// The folder of the program for one language.
 #[must_use]
@@ -49,36 +38,9 @@ pub fn python(progress: &mut dyn FnMut(&str)) -> Result<Python> {
 /// # Errors
 /// A package cannot be installed.
 pub fn node(progress: &mut dyn FnMut(&str)) -> Result<Node> {
-    let bin = python(progress)?.bin();
-    let folder = installed("node");
-    let _lock = lock(&folder)?;
-    let found = Node {
-        program: bin.join("node"),
-        modules: folder.join("node_modules"),
-    };
-    let source = program_folder("node");
-    let lock_file = source.join("package-lock.json");
-    let wanted = fs::read_to_string(&lock_file)
-        .with_context(|| format!("cannot read {}", lock_file.display()))?;
-    let stamp = folder.join("installed.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(found);
-    }
-    progress("installing Google's packages for Node.js into target/clients/node");
-    for name in ["package.json", "package-lock.json"] {
-        fs::copy(source.join(name), folder.join(name))
-            .with_context(|| format!("cannot copy {name}"))?;
-    }
-    let args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-    let args = args.map(str::to_owned).into();
-    let mut launch = Launch::new("npm", &bin.join("npm"), args, &folder);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path)))?;
-    launch.env = vec![("PATH".to_owned(), path.to_string_lossy().into_owned())];
-    launch.folder = Some(folder.clone());
-    run_install(&launch)?;
-    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
-    Ok(found)
+    let title = "installing Google's packages for Node.js into target/clients/node";
+    let (source, target) = (program_folder("node"), installed("node"));
+    Node::install(&python(progress)?, &source, &target, title, progress)
 }
 
 /// Builds the program for Go. Go itself knows whether anything has changed.

@@ -11,7 +11,10 @@ async fn node_in_a_pod_finds_the_metadata_server_account_access_token_and_id_tok
     let server = pod::metadata_server(&google).await;
     let found = tokio::task::spawn_blocking(|| google_clients::node(&mut |_| ()));
     let node = found.await.unwrap().unwrap();
-    let modules = ("NODE_PATH".to_owned(), node.modules.display().to_string());
+    let modules = (
+        "NODE_PATH".to_owned(),
+        node.folder.join("node_modules").display().to_string(),
+    );
     let env = google.env().into_iter().chain(server.env());
     let env = env.chain([modules]).collect();
     let client = google_clients::program_folder("node").join("client.cjs");

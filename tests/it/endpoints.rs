@@ -1,0 +1,6 @@
+mod examples;
+mod issuers;
+mod login;
+mod requests;
+mod smuggling;
+mod tokens;

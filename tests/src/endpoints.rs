@@ -1,0 +1,181 @@
+//! A gateway with real parts for tests of what reaches the authorizer: Envoy, an OpenID provider and a metadata service. In place of
+//! the authorizer is a recorder, which allows everything and remembers what it was asked.
+
+pub mod raw;
+mod recorder;
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use namesake_sandbox::{
+    WorkFolder,
+    gateway::{CLI_CLIENT, Gateway, Options},
+    host::{children::Children, work_folder::workspace_root},
+    sandbox::workspace_images,
+};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, redirect};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+pub use recorder::{Asked, REFUSAL, REFUSED, Recorder, SILENT};
+
+/// A gateway and its recorder.
+#[derive(Debug)]
+pub struct Endpoints {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// What Envoy asked the authorizer.
+    pub recorder: Recorder,
+    /// Logs.
+    pub folder: WorkFolder,
+    /// The processes.
+    pub children: Children,
+    client: Client,
+}
+
+impl Endpoints {
+    /// The gateway that tests share. It stops with the process.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Endpoints> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(async || Self::start(|_| ()).await)
+            .await
+    }
+
+    /// A gateway for one test. It stops when it is dropped.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start(change: impl FnOnce(&mut Options)) -> Result<Self> {
+        // Another test may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = WorkFolder::create()?;
+        let children = Children::start()?;
+        let images = workspace_images()?;
+        let mut options = Options::new(images.get("namesake-gateway").context("no gateway")?);
+        change(&mut options);
+        let socket = Gateway::socket_in(&folder);
+        let recorder = Recorder::start(&socket)?;
+        let gateway = Gateway::start(&children, &folder, &options, |line| {
+            tracing::info!("{line}")
+        })
+        .await?;
+        let authority = std::fs::read(gateway.authority())?;
+        let client = Client::builder()
+            .tls_certs_only([Certificate::from_pem(&authority)?])
+            .redirect(redirect::Policy::none())
+            .timeout(Duration::from_secs(30))
+            // Each request has a connection of its own: a refused one may end with its connection closed.
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Self {
+            gateway,
+            recorder,
+            folder,
+            children,
+            client,
+        })
+    }
+
+    /// A request to the API host.
+    #[must_use]
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.gateway.api()))
+    }
+
+    /// Any request.
+    #[must_use]
+    pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// A request to the API host with a body.
+    #[must_use]
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.gateway.api()))
+    }
+
+    /// A request without a login to the UI host.
+    #[must_use]
+    pub fn get_ui(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.gateway.ui()))
+    }
+
+    /// The claims of alice's token for programs, valid for ten minutes.
+    #[must_use]
+    pub fn claims(&self) -> Value {
+        let now = jiff::Timestamp::now().as_second();
+        json!({
+            "iss": self.gateway.provider.url(),
+            "aud": CLI_CLIENT,
+            "sub": "alice",
+            "email": "alice@acme.com",
+            "email_verified": true,
+            "iat": now,
+            "exp": now + 600,
+        })
+    }
+
+    /// A token with these claims, signed by the provider.
+    ///
+    /// # Errors
+    /// The provider does not answer.
+    pub async fn sign(&self, claims: &Value) -> Result<String> {
+        self.gateway.provider.sign(&json!({}), claims).await
+    }
+
+    /// A valid token of alice.
+    ///
+    /// # Errors
+    /// The provider does not answer.
+    pub async fn token(&self) -> Result<String> {
+        self.sign(&self.claims()).await
+    }
+
+    /// Envoy's log: one line per request, and its own messages.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let bytes = std::fs::read(self.gateway.envoy.process().log())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A path that nobody else asks for.
+    #[must_use]
+    pub fn own_path() -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        format!("/flows/Flow{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The folder of screenshots, which stay after the tests.
+#[must_use]
+pub fn screenshots() -> PathBuf {
+    workspace_root().join("target").join("endpoints")
+}
+
+/// Status code, `reason` and `message` of an answer of the gateway.
+///
+/// # Errors
+/// Its body is not that of a refusal.
+pub async fn refusal(answer: Response) -> Result<(u16, String, String)> {
+    let status = answer.status().as_u16();
+    let text = answer.text().await?;
+    let body: Value =
+        serde_json::from_str(&text).with_context(|| format!("{status}: {text:?} is not JSON"))?;
+    let word = |key: &str| {
+        body[key]
+            .as_str()
+            .map(str::to_owned)
+            .with_context(|| format!("no {key}: {text}"))
+    };
+    Ok((status, word("reason")?, word("message")?))
+}
