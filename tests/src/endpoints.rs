@@ -64,7 +64,7 @@ impl Endpoints {
         let socket = Gateway::socket_in(&folder);
         let recorder = Recorder::start(&socket)?;
         let gateway = Gateway::start(&children, &folder, &options, |line| {
-            tracing::info!("{line}")
+            tracing::info!("{line}");
         })
         .await?;
         let authority = std::fs::read(gateway.authority())?;
@@ -85,25 +85,21 @@ impl Endpoints {
     }
 
     /// A request to the API host.
-    #[must_use]
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.gateway.api()))
     }
 
     /// Any request.
-    #[must_use]
     pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
         self.client.request(method, url)
     }
 
     /// A request to the API host with a body.
-    #[must_use]
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.gateway.api()))
     }
 
     /// A request without a login to the UI host.
-    #[must_use]
     pub fn get_ui(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.gateway.ui()))
     }

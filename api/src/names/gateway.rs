@@ -53,9 +53,9 @@ pub const GATEWAY_ENVOY_FOLDER: &str = "/run/namesake/envoy";
 /// Envoy's rendered configuration, in [`GATEWAY_ENVOY_FOLDER`].
 pub const ENVOY_CONFIG_FILE: &str = "envoy.json";
 /// Folder with the certificate of the gateway, as in a Secret of type `kubernetes.io/tls`.
-pub const GATEWAY_TLS_FOLDER: &str = "/etc/namesake-gateway/tls";
+pub const GATEWAY_TLS_FOLDER: &str = "/etc/namesake-tls";
 /// Folder with a folder for each Secret of a login, of the Secret's name.
-pub const GATEWAY_LOGIN_FOLDER: &str = "/etc/namesake-gateway/login";
+pub const GATEWAY_LOGIN_FOLDER: &str = "/etc/namesake-login";
 /// Key of a login's Secret: the client secret at the issuer.
 pub const CLIENT_SECRET_KEY: &str = "client-secret";
 /// Key of a login's Secret: random text that signs and encrypts the login's cookies.

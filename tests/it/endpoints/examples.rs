@@ -28,7 +28,8 @@ async fn envoy_accepts_the_configuration_of_every_example_without_a_warning() ->
             let content = content
                 .to_string()
                 .replace(names::GATEWAY_ENVOY_FOLDER, &place)
-                .replace("/etc/namesake-gateway", &place)
+                .replace(names::GATEWAY_TLS_FOLDER, &format!("{place}/tls"))
+                .replace(names::GATEWAY_LOGIN_FOLDER, &format!("{place}/login"))
                 .replace(names::ISSUER_CA_FILE, &format!("{place}/ca.crt"));
             fs::write(folder.path().join(name), content)?;
         }
