@@ -26,6 +26,7 @@ use tracing::{info, warn};
 
 pub use auth::Callers;
 pub use error::ApiError;
+use error::Result;
 pub use metrics::metrics_app;
 pub use rate_limit::UserRateLimits;
 
@@ -104,7 +105,7 @@ async fn identities(State(broker): State<Arc<Broker>>, request: Request) -> Resp
 }
 
 /// Authenticates the caller before its body is read.
-async fn answer(broker: &Arc<Broker>, request: Request) -> Result<IdentityAnswer, ApiError> {
+async fn answer(broker: &Arc<Broker>, request: Request) -> Result<IdentityAnswer> {
     broker
         .callers
         .check(&broker.client, request.headers(), broker.now())

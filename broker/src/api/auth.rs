@@ -13,7 +13,7 @@ use namesake_core::Reason;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::ApiError;
+use super::{ApiError, Result};
 use crate::server::config::Config;
 
 /// Most tokens in the cache; each replica of the webhook has one at a time.
@@ -46,12 +46,7 @@ impl Callers {
     ///
     /// # Errors
     /// 401 without a valid token for the broker's audience, 403 for another account, 503 when the API server does not answer.
-    pub async fn check(
-        &self,
-        client: &Client,
-        headers: &HeaderMap,
-        now: Timestamp,
-    ) -> Result<(), ApiError> {
+    pub async fn check(&self, client: &Client, headers: &HeaderMap, now: Timestamp) -> Result<()> {
         let token = bearer(headers)?;
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if self.is_cached(&digest, now) {
@@ -77,7 +72,7 @@ impl Callers {
         Ok(())
     }
 
-    fn authorize(&self, status: &TokenReviewStatus) -> Result<(), ApiError> {
+    fn authorize(&self, status: &TokenReviewStatus) -> Result<()> {
         let for_us = status
             .audiences
             .iter()
@@ -117,7 +112,7 @@ impl Callers {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+fn bearer(headers: &HeaderMap) -> Result<&str> {
     let missing =
         || ApiError::unauthenticated("send the webhook's token as Authorization: Bearer TOKEN");
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;

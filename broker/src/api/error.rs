@@ -9,6 +9,9 @@ use namesake_core::{Reason, Refusal};
 
 use crate::cluster::ensure::EnsureError;
 
+/// The result of a part of a call.
+pub(super) type Result<T, E = ApiError> = std::result::Result<T, E>;
+
 /// A call that is refused.
 #[derive(Debug)]
 pub struct ApiError {

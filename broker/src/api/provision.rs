@@ -13,7 +13,7 @@ use namesake_api::{Identity, IdentitySpec, IdentityStatus, Phase};
 use namesake_core::{Reason, Rules, UserStatus};
 use tracing::warn;
 
-use super::{ApiError, Broker};
+use super::{ApiError, Broker, Result};
 use crate::cluster::ensure::{self, EnsureError, Ensured};
 use crate::cluster::identity_status;
 use crate::cluster::requests::{described, is_conflict, namespace_and_name};
@@ -31,7 +31,7 @@ pub(super) async fn provision(
     broker: &Arc<Broker>,
     request: &IdentityRequest,
     revision: Option<&str>,
-) -> Result<IdentityAnswer, ApiError> {
+) -> Result<IdentityAnswer> {
     let rules = wait::for_rules(broker, revision).await?;
     wait::for_opt_in(broker, &request.namespace, rules.stack()).await?;
     let derived = derive::identity(&rules, request)?;
@@ -77,7 +77,7 @@ async fn update_existing(
     rules: &Rules,
     mut existing: Identity,
     derived: &IdentitySpec,
-) -> Result<Identity, ApiError> {
+) -> Result<Identity> {
     let (namespace, name) = namespace_and_name(&existing);
     let mut attempt = 1;
     loop {
@@ -140,7 +140,7 @@ async fn record_use(
 }
 
 /// Refuses an identity that is suspended, or whose user is offboarded. One that is only being drained serves again.
-fn check_serves(broker: &Broker, rules: &Rules, identity: &Identity) -> Result<(), ApiError> {
+fn check_serves(broker: &Broker, rules: &Rules, identity: &Identity) -> Result<()> {
     let undo = broker.shared.config.offboarding_undo;
     let is_back = match rules.user_status(&identity.spec.user) {
         UserStatus::Returned => true,
@@ -171,7 +171,7 @@ fn revive(status: &mut IdentityStatus, now: Timestamp) -> bool {
     true
 }
 
-fn check_rate_limit(broker: &Broker, user: &str) -> Result<(), ApiError> {
+fn check_rate_limit(broker: &Broker, user: &str) -> Result<()> {
     let mut limits = broker.rate_limits.lock();
     limits.take(user, broker.now()).map_err(|wait| {
         broker.shared.metrics.request_rate_limited();

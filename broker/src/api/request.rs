@@ -4,7 +4,7 @@ use axum::body::Body;
 use futures::StreamExt;
 use namesake_api::broker_api::IdentityRequest;
 
-use super::ApiError;
+use super::{ApiError, Result};
 
 /// Longest body of a request, in bytes; a real one has a few hundred.
 pub(super) const BODY_BYTES: usize = 64 * 1024;
@@ -19,7 +19,7 @@ const ENTRIES: usize = 256;
 
 /// Reads a body. One that is too long is refused after reading on for a while: a client that is still sending would see a broken
 /// connection instead of the answer.
-pub(super) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn read(body: Body) -> Result<Vec<u8>> {
     let (mut chunks, mut content, mut length) = (body.into_data_stream(), Vec::new(), 0);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk
@@ -43,7 +43,7 @@ pub(super) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
 ///
 /// # Errors
 /// `BadRequest` if it is not a request, or a field is empty or too long.
-pub(super) fn parse(body: &[u8]) -> Result<IdentityRequest, ApiError> {
+pub(super) fn parse(body: &[u8]) -> Result<IdentityRequest> {
     let request: IdentityRequest = serde_json::from_slice(body).map_err(|error| {
         ApiError::bad_request(format!(
             "the body is not a request for an identity: {error}"

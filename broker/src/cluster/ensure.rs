@@ -22,6 +22,7 @@ use crate::identity::objects;
 
 pub use account::{KIND, delete_if_unowned, get_service_account, set_owner};
 pub use error::EnsureError;
+use error::Result;
 pub use role_bindings::have_role_bindings;
 
 /// The Identity of this name, if it exists.
@@ -32,7 +33,7 @@ pub async fn get_identity(
     client: &Client,
     namespace: &str,
     name: &str,
-) -> Result<Option<Identity>, EnsureError> {
+) -> Result<Option<Identity>> {
     let api = Api::<Identity>::namespaced(client.clone(), namespace);
     let what = format!("a read of Identity {namespace}/{name}");
     api.get_opt(name).await.map_err(EnsureError::kube(what))
@@ -42,10 +43,7 @@ pub async fn get_identity(
 ///
 /// # Errors
 /// When it is another one under the same name, or is being deleted.
-pub fn check_identity(
-    existing: Identity,
-    requested: &IdentitySpec,
-) -> Result<Identity, EnsureError> {
+pub fn check_identity(existing: Identity, requested: &IdentitySpec) -> Result<Identity> {
     if let Some(why) = objects::mismatch(&existing.spec, requested) {
         return Err(EnsureError::conflict("Identity", &existing, why));
     }
@@ -76,7 +74,7 @@ pub async fn create_identity(
     namespace: &str,
     name: &str,
     spec: &IdentitySpec,
-) -> Result<Ensured, EnsureError> {
+) -> Result<Ensured> {
     let mut wanted = objects::identity(namespace, name, spec.clone());
     let annotations = wanted.annotations_mut();
     annotations.insert(names::CREATION_ANNOTATION.to_owned(), random_id()?);
@@ -99,7 +97,7 @@ pub async fn create_identity(
 }
 
 /// 128 random bits in hexadecimal.
-fn random_id() -> Result<String, EnsureError> {
+fn random_id() -> Result<String> {
     let mut bytes = [0; 16];
     let random = rustls::crypto::ring::default_provider().secure_random;
     random.fill(&mut bytes).map_err(|_| EnsureError::Random)?;
@@ -110,12 +108,7 @@ fn random_id() -> Result<String, EnsureError> {
 ///
 /// # Errors
 /// When the API server refuses or does not answer.
-pub async fn delete<K>(
-    client: &Client,
-    kind: &str,
-    object: &K,
-    params: &DeleteParams,
-) -> Result<(), EnsureError>
+pub async fn delete<K>(client: &Client, kind: &str, object: &K, params: &DeleteParams) -> Result<()>
 where
     K: Clone
         + Debug
@@ -153,7 +146,7 @@ pub async fn update_spec(
     client: &Client,
     existing: Identity,
     derived: &IdentitySpec,
-) -> Result<Identity, EnsureError> {
+) -> Result<Identity> {
     let derived = IdentitySpec {
         suspended: existing.spec.suspended,
         ..derived.clone()
@@ -183,7 +176,7 @@ pub async fn update_spec(
 pub async fn ensure_service_account(
     client: &Client,
     identity: &Identity,
-) -> Result<ServiceAccount, EnsureError> {
+) -> Result<ServiceAccount> {
     let account = ensure_account_and_bindings(client, identity, None).await?;
     let bindings = objects::role_bindings(identity);
     let wanted: Vec<_> = bindings.iter().map(ResourceExt::name_any).collect();
@@ -196,7 +189,7 @@ async fn ensure_account_and_bindings(
     client: &Client,
     identity: &Identity,
     created: Option<ServiceAccount>,
-) -> Result<ServiceAccount, EnsureError> {
+) -> Result<ServiceAccount> {
     let account = match created {
         Some(account) => account,
         None => account::ensure_account(client, identity).await?,
@@ -210,10 +203,7 @@ async fn ensure_account_and_bindings(
 ///
 /// # Errors
 /// When the API server refuses.
-pub async fn delete_account_and_bindings(
-    client: &Client,
-    identity: &Identity,
-) -> Result<(), EnsureError> {
+pub async fn delete_account_and_bindings(client: &Client, identity: &Identity) -> Result<()> {
     role_bindings::delete_all_but(client, identity, &[]).await?;
     account::delete_if_ours(client, identity).await
 }

@@ -10,13 +10,9 @@ const MAX_PRINTED: usize = 5;
 
 /// The first of several names.
 #[must_use]
-pub(super) fn some(names: &[&str]) -> String {
-    let first = names
-        .iter()
-        .take(MAX_PRINTED)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
+pub(super) fn some<'a, N: AsRef<str> + 'a>(names: impl IntoIterator<Item = &'a N>) -> String {
+    let names: Vec<_> = names.into_iter().map(N::as_ref).collect();
+    let first = names[..names.len().min(MAX_PRINTED)].join(", ");
     match names.len().saturating_sub(MAX_PRINTED) {
         0 => first,
         more => format!("{first} and {more} more"),
@@ -69,8 +65,8 @@ fn block(finding: &Finding) -> String {
         Severity::Critical => "CRITICAL",
         Severity::Warning => "WARNING ",
     };
-    let subjects: Vec<_> = finding.subjects.iter().map(String::as_str).collect();
-    let (who, colon) = (some(&subjects), if subjects.is_empty() { "" } else { ": " });
+    let subjects = &finding.subjects;
+    let (who, colon) = (some(subjects), if subjects.is_empty() { "" } else { ": " });
     let Finding {
         check,
         place,
@@ -100,7 +96,6 @@ fn trusted(report: &Report) -> String {
     let mut text =
         "Expected to have such rights (all of them, and by which binding: -o json):\n".to_owned();
     for (trust, subjects) in by_trust {
-        let subjects: Vec<_> = subjects.into_iter().collect();
         let _ = writeln!(text, "  {}: {}", trust.as_str(), plain(&some(&subjects)));
     }
     text + "\n"
@@ -119,10 +114,9 @@ fn summary(report: &Report) -> String {
         .server_version
         .as_deref()
         .unwrap_or("of unknown version");
-    let namespaces: Vec<_> = report.namespaces.iter().map(String::as_str).collect();
-    let places = match namespaces.len() {
+    let places = match report.namespaces.len() {
         0 => "no namespace is opted in".to_owned(),
-        count => format!("{count} opted in: {}", some(&namespaces)),
+        count => format!("{count} opted in: {}", some(&report.namespaces)),
     };
     let plural = if warnings == 1 { "" } else { "s" };
     let summary = match (critical, warnings, report.not_looked_at.len()) {

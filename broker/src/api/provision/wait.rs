@@ -7,17 +7,14 @@ use std::time::Duration;
 use namesake_core::{Reason, Rules};
 use tokio::time::timeout;
 
-use crate::api::{ApiError, Broker};
+use crate::api::{ApiError, Broker, Result};
 
 /// How long to wait for a watch that lags.
 const LAG: Duration = Duration::from_secs(2);
 
 /// The rules in force, which must be those by which the caller decided. If the broker lags, it waits; if the caller lags, it asks
 /// again with newer rules.
-pub(super) async fn for_rules(
-    broker: &Broker,
-    revision: Option<&str>,
-) -> Result<Arc<Rules>, ApiError> {
+pub(super) async fn for_rules(broker: &Broker, revision: Option<&str>) -> Result<Arc<Rules>> {
     let mut changes = broker.shared.rules.changes();
     let is_wanted = |rules: &Rules| revision.is_none_or(|wanted| wanted == rules.revision());
     let found = async {
@@ -45,11 +42,7 @@ pub(super) async fn for_rules(
 }
 
 /// Refuses for a namespace that has not opted in.
-pub(super) async fn for_opt_in(
-    broker: &Broker,
-    namespace: &str,
-    stack: &str,
-) -> Result<(), ApiError> {
+pub(super) async fn for_opt_in(broker: &Broker, namespace: &str, stack: &str) -> Result<()> {
     let namespaces = &broker.shared.namespaces;
     let mut changes = namespaces.changes();
     let found = async {

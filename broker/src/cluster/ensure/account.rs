@@ -7,7 +7,7 @@ use namesake_api::{Identity, names};
 use serde_json::json;
 use tracing::warn;
 
-use super::error::{EnsureError, usable};
+use super::error::{EnsureError, Result, usable};
 use super::{create_if_absent, delete};
 use crate::cluster::requests::{
     delete_this_object, delete_this_version, described, is_conflict, is_forbidden, patch_params,
@@ -25,7 +25,7 @@ fn api(client: &Client, object: &impl ResourceExt) -> Api<ServiceAccount> {
     Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
 }
 
-fn wanted(identity: &Identity) -> Result<ServiceAccount, EnsureError> {
+fn wanted(identity: &Identity) -> Result<ServiceAccount> {
     Ok(objects::service_account(
         identity,
         &objects::mark(identity)?,
@@ -39,7 +39,7 @@ fn wanted(identity: &Identity) -> Result<ServiceAccount, EnsureError> {
 pub async fn get_service_account(
     client: &Client,
     identity: &Identity,
-) -> Result<Option<ServiceAccount>, EnsureError> {
+) -> Result<Option<ServiceAccount>> {
     let found = api(client, identity).get_opt(&identity.name_any()).await;
     let what = format!("a read of {}", described(KIND, identity));
     found.map_err(EnsureError::kube(what))
@@ -52,7 +52,7 @@ pub async fn get_service_account(
 pub(super) async fn create_without_owner(
     client: &Client,
     identity: &Identity,
-) -> Result<Option<ServiceAccount>, EnsureError> {
+) -> Result<Option<ServiceAccount>> {
     let created = create_if_absent(&api(client, identity), &wanted(identity)?).await;
     created.map_err(EnsureError::kube(described(KIND, identity)))
 }
@@ -69,10 +69,7 @@ pub(super) async fn undo_creation(client: &Client, account: &ServiceAccount) {
 ///
 /// # Errors
 /// When another KSA has the name, or the API server refuses.
-pub(super) async fn ensure_account(
-    client: &Client,
-    identity: &Identity,
-) -> Result<ServiceAccount, EnsureError> {
+pub(super) async fn ensure_account(client: &Client, identity: &Identity) -> Result<ServiceAccount> {
     let api = api(client, identity);
     let failed = || EnsureError::kube(described(KIND, identity));
     let wanted = wanted(identity)?;
@@ -107,7 +104,7 @@ pub(super) async fn ensure_account(
 pub async fn set_owner(
     client: &Client,
     identity: &Identity,
-) -> Result<(ServiceAccount, Judgement), EnsureError> {
+) -> Result<(ServiceAccount, Judgement)> {
     let wanted = wanted(identity)?;
     // A strategic merge patch merges owners by UID.
     let patch = Patch::Strategic(json!({"metadata": {
@@ -128,7 +125,7 @@ pub async fn set_owner(
 ///
 /// # Errors
 /// When the API server does not answer.
-pub async fn delete_if_unowned(client: &Client, identity: &Identity) -> Result<(), EnsureError> {
+pub async fn delete_if_unowned(client: &Client, identity: &Identity) -> Result<()> {
     if !identity
         .annotations()
         .contains_key(names::CREATION_ANNOTATION)
@@ -155,10 +152,7 @@ pub async fn delete_if_unowned(client: &Client, identity: &Identity) -> Result<(
 ///
 /// # Errors
 /// When the API server refuses.
-pub(super) async fn delete_if_ours(
-    client: &Client,
-    identity: &Identity,
-) -> Result<(), EnsureError> {
+pub(super) async fn delete_if_ours(client: &Client, identity: &Identity) -> Result<()> {
     let Some(account) = get_service_account(client, identity).await? else {
         return Ok(());
     };
@@ -169,7 +163,7 @@ pub(super) async fn delete_if_ours(
 }
 
 /// Deletes a KSA unless it was changed since it was read: somebody may have replaced it or made it their own.
-async fn delete_unchanged(client: &Client, account: &ServiceAccount) -> Result<(), EnsureError> {
+async fn delete_unchanged(client: &Client, account: &ServiceAccount) -> Result<()> {
     match delete(client, KIND, account, &delete_this_version(account)).await {
         Err(EnsureError::Kube { source, .. }) if is_conflict(&source) => Ok(()),
         other => other,

@@ -7,6 +7,9 @@ use namesake_core::Reason;
 use crate::cluster::requests::{described, is_forbidden};
 use crate::identity::objects::judgement::Judgement;
 
+/// The result of a call that creates, changes or deletes an object of an identity.
+pub(crate) type Result<T, E = EnsureError> = std::result::Result<T, E>;
+
 /// Why an object of an identity could not be created, changed or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum EnsureError {
@@ -79,7 +82,7 @@ pub(super) fn usable(
     kind: &'static str,
     existing: &impl ResourceExt,
     judgement: Judgement,
-) -> Result<Judgement, EnsureError> {
+) -> Result<Judgement> {
     match judgement {
         Judgement::Foreign(why) => Err(EnsureError::conflict(kind, existing, why)),
         Judgement::Leftover => Err(EnsureError::Terminating(described(kind, existing))),

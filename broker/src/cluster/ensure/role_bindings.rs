@@ -5,7 +5,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use namesake_api::{Identity, names};
 
-use super::error::{EnsureError, usable};
+use super::error::{EnsureError, Result, usable};
 use super::{account, create_if_absent, delete};
 use crate::cluster::requests::{delete_this_object, described};
 use crate::identity::objects;
@@ -18,14 +18,14 @@ fn api(client: &Client, identity: &Identity) -> Api<RoleBinding> {
 }
 
 /// Creates the RoleBindings that do not exist.
-pub(super) async fn ensure(client: &Client, identity: &Identity) -> Result<(), EnsureError> {
+pub(super) async fn ensure(client: &Client, identity: &Identity) -> Result<()> {
     let api = api(client, identity);
     let wanted = objects::role_bindings(identity);
     let created = wanted.iter().map(|binding| ensure_one(&api, binding));
     futures::future::try_join_all(created).await.map(|_| ())
 }
 
-async fn ensure_one(api: &Api<RoleBinding>, wanted: &RoleBinding) -> Result<(), EnsureError> {
+async fn ensure_one(api: &Api<RoleBinding>, wanted: &RoleBinding) -> Result<()> {
     let failed = || EnsureError::kube(described(KIND, wanted));
     let created = create_if_absent(api, wanted).await.map_err(failed())?;
     if created.is_some() {
@@ -41,7 +41,7 @@ pub(super) async fn delete_all_but(
     client: &Client,
     identity: &Identity,
     kept: &[String],
-) -> Result<(), EnsureError> {
+) -> Result<()> {
     let labels = format!("{}={}", names::IDENTITY_LABEL, identity.name_any());
     let params = ListParams::default().labels(&labels);
     let found = api(client, identity).list(&params).await;
@@ -61,7 +61,7 @@ pub(super) async fn delete_all_but(
 ///
 /// # Errors
 /// When the API server does not answer.
-pub async fn have_role_bindings(client: &Client, identity: &Identity) -> Result<bool, EnsureError> {
+pub async fn have_role_bindings(client: &Client, identity: &Identity) -> Result<bool> {
     let api = api(client, identity);
     for wanted in objects::role_bindings(identity) {
         let what = format!("a read of {}", described(KIND, &wanted));

@@ -14,7 +14,7 @@ use crate::identity::step_failure::StepFailure;
 pub(crate) type PendingStatus = Vec<(Change, StepOutcome)>;
 
 /// What a step has done and found, or why it failed.
-pub(crate) type StepResult = Result<StepOutcome, StepFailure>;
+pub(crate) type StepResult<T = StepOutcome> = Result<T, StepFailure>;
 
 /// What a step has done and found.
 #[derive(Clone, Debug, Default)]

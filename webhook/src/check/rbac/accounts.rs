@@ -75,10 +75,7 @@ pub(in crate::check) fn homes(
         namespace.as_str() != trusted.home && !trusted.opted_in.contains(namespace)
     });
     separate
-        .map(|(namespace, names)| {
-            let names: Vec<_> = names.iter().map(String::as_str).collect();
-            (namespace, print::some(&names))
-        })
+        .map(|(namespace, names)| (namespace, print::some(&names)))
         .collect()
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn observe(
     identity: &Identity,
     context: &Context,
     thorough: bool,
-) -> Result<ObservedAccount, StepFailure> {
+) -> StepResult<ObservedAccount> {
     let (namespace, name) = namespace_and_name(identity);
     let mark = objects::mark(identity).map_err(EnsureError::from)?;
     let wanted = objects::service_account(identity, &mark);

@@ -72,7 +72,7 @@ async fn undelete(
     identity: &Identity,
     gcp: &Gcp,
     project: &str,
-) -> Result<Option<ServiceAccount>, StepFailure> {
+) -> StepResult<Option<ServiceAccount>> {
     let status = identity.status.as_ref();
     let Some(id) = status.and_then(|status| status.google_service_account_id.as_deref()) else {
         return Ok(None);
@@ -218,7 +218,7 @@ fn check_pinned(identity: &Identity, account: ServiceAccount) -> StepResult {
 }
 
 /// Refuses an account that the broker did not create.
-fn check_ours(identity: &Identity, account: &ServiceAccount) -> Result<(), StepFailure> {
+fn check_ours(identity: &Identity, account: &ServiceAccount) -> StepResult<()> {
     if account.description == mark(identity)? {
         return Ok(());
     }
@@ -230,7 +230,7 @@ fn check_ours(identity: &Identity, account: &ServiceAccount) -> Result<(), StepF
 }
 
 /// The mark in the description of the identity's GSA.
-pub(crate) fn mark(identity: &Identity) -> Result<String, StepFailure> {
+pub(crate) fn mark(identity: &Identity) -> StepResult<String> {
     let mark = objects::mark(identity)
         .map_err(|error| StepFailure::lasting(Reason::Invalid, error.to_string()))?;
     Ok(mark.to_string())

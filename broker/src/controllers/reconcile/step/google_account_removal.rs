@@ -7,7 +7,6 @@ use super::google_account::mark;
 use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::{StepOutcome, StepResult};
 use crate::identity::phase;
-use crate::identity::step_failure::StepFailure;
 
 /// Disables the GSA, so that existing tokens stop working too.
 pub(crate) async fn disable(identity: &Identity, context: &Context) -> StepResult {
@@ -45,10 +44,7 @@ pub(super) enum GoogleAccountOwner {
     None,
 }
 
-pub(super) async fn find(
-    identity: &Identity,
-    context: &Context,
-) -> Result<GoogleAccountOwner, StepFailure> {
+pub(super) async fn find(identity: &Identity, context: &Context) -> StepResult<GoogleAccountOwner> {
     if identity.spec.pinned {
         return Ok(GoogleAccountOwner::None);
     }
@@ -70,7 +66,7 @@ pub(super) async fn find(
     Ok(owner)
 }
 
-fn ignore_not_found(result: Result<(), Error>) -> Result<(), StepFailure> {
+fn ignore_not_found(result: Result<(), Error>) -> StepResult<()> {
     match result {
         Err(Error::NotFound(_)) => Ok(()),
         other => Ok(other?),

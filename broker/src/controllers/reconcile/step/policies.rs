@@ -52,7 +52,7 @@ async fn handle_foreign_members(
     context: &Context,
     resource: &Resource,
     policy: &Policy,
-) -> Result<Finding, StepFailure> {
+) -> StepResult<Finding> {
     let own = members(identity, &context.gcp).await?;
     let status = identity.status.clone().unwrap_or_default();
     let foreign = foreign_members::find(policy, &status, &own);
@@ -105,7 +105,7 @@ async fn is_missing(
 }
 
 /// Checks, right before a write, that the GSA is still the one that the broker created: another may have its name by now.
-async fn check_still_ours(identity: &Identity, context: &Context) -> Result<(), StepFailure> {
+async fn check_still_ours(identity: &Identity, context: &Context) -> StepResult<()> {
     if identity.spec.mode == Mode::Direct || identity.spec.pinned {
         return Ok(());
     }

@@ -14,7 +14,6 @@ use crate::controllers::context::Context;
 use crate::controllers::reconcile::outcome::{StepOutcome, StepResult};
 use crate::google::recorded::{self, PolicyEntry};
 use crate::identity::phase;
-use crate::identity::step_failure::StepFailure;
 
 /// How long a policy that the broker may not change delays the removal of an identity: the permission may come back, and what is not
 /// recorded any more is never revoked.
@@ -92,7 +91,7 @@ fn outcome(revoked: Vec<PolicyEntry>) -> StepOutcome {
 pub(super) async fn expected_entries(
     identity: &Identity,
     context: &Context,
-) -> Result<IdentityStatus, StepFailure> {
+) -> StepResult<IdentityStatus> {
     let mut status = identity.status.clone().unwrap_or_default();
     let owner = google_account_removal::find(identity, context).await?;
     let is_foreign = matches!(owner, GoogleAccountOwner::Foreign);
@@ -132,7 +131,7 @@ pub(super) async fn revoke_entries(
     context: &Context,
     entries: Vec<PolicyEntry>,
     on_denied: OnDenied,
-) -> Result<Vec<PolicyEntry>, StepFailure> {
+) -> StepResult<Vec<PolicyEntry>> {
     let recorded = identity.status.as_ref().map(recorded::all);
     let recorded = recorded.unwrap_or_default();
     let (mut revoked, mut left) = (Vec::new(), entries);

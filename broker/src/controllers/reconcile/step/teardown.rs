@@ -59,7 +59,7 @@ pub(super) async fn drain(identity: &Identity, context: &Context) -> StepResult 
 }
 
 /// Names of the pods that run as the identity, or will.
-async fn running_pods(identity: &Identity, context: &Context) -> Result<Vec<String>, StepFailure> {
+async fn running_pods(identity: &Identity, context: &Context) -> StepResult<Vec<String>> {
     let namespace = identity.namespace().unwrap_or_default();
     let api = Api::<Pod>::namespaced(context.client.clone(), &namespace);
     let fields = format!("spec.serviceAccountName={}", identity.name_any());
@@ -102,10 +102,7 @@ pub(super) async fn delete_identity(identity: &Identity, context: &Context) -> S
 
 /// Deletes everything at Google, for an Identity that is being deleted: first the binding, so that nobody acts as the identity; then
 /// the grants; then the account.
-pub(crate) async fn delete_at_google(
-    identity: &Identity,
-    context: &Context,
-) -> Result<(), StepFailure> {
+pub(crate) async fn delete_at_google(identity: &Identity, context: &Context) -> StepResult<()> {
     // A copy of another cluster's Identity: what is at Google belongs to that cluster.
     if context.cluster_id.differs_from(&identity.spec.cluster) {
         return Ok(());
