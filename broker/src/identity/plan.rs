@@ -10,7 +10,7 @@ use namesake_api::{Grant, IdentitySpec, Mode};
 use namesake_gcp::Resource;
 
 use self::change::Change;
-use self::observed::{GoogleAccountState, Observed, ServiceAccountState};
+use self::observed::{Observed, ServiceAccountState};
 
 /// Consecutive reads that must show a new GSA before it is bound: a single read may be answered by a replica that is ahead.
 pub const SIGHTINGS: u32 = 3;
@@ -119,7 +119,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Change> {
     match desired.goal {
         Goal::Serve => serve(desired, observed),
         Goal::Suspend => suspend(desired, observed),
-        Goal::Drain if observed.teardown.drained => vec![Change::DeleteIdentity],
+        Goal::Drain if observed.has_done(&Change::Drain) => vec![Change::DeleteIdentity],
         Goal::Drain => vec![Change::Drain, Change::DeleteIdentity],
         Goal::Offboard { delete } => offboard(desired, observed, delete),
         Goal::Gone => Vec::new(),
@@ -134,29 +134,26 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
         ServiceAccountState::Unowned | ServiceAccountState::Right => {}
     }
     if desired.mode == Mode::Impersonate {
-        let sightings = match observed.google_account {
-            GoogleAccountState::Unknown => {
-                changes.push(Change::EnsureGoogleAccount);
-                0
-            }
-            GoogleAccountState::Found(sightings) => sightings,
-            GoogleAccountState::Visible => SIGHTINGS,
+        let found = observed.visible && !observed.checking;
+        let found = found || observed.has_done(&Change::EnsureGoogleAccount);
+        push_unless(&mut changes, Change::EnsureGoogleAccount, found);
+        let confirm = Change::ConfirmGoogleAccount;
+        let sightings = if found && observed.visible {
+            SIGHTINGS
+        } else {
+            observed.times(&confirm)
         };
         if !desired.pinned {
-            push_missing(
-                &mut changes,
-                &Change::ConfirmGoogleAccount,
-                sightings,
-                SIGHTINGS,
-            );
+            push_missing(&mut changes, &confirm, sightings, SIGHTINGS);
         }
     }
     push_unless(&mut changes, Change::Record, observed.recorded);
-    let bound = observed.bound || desired.mode == Mode::Direct;
+    let written = observed.written && !observed.checking;
+    let is_done = |change: &Change| written || observed.has_done(change);
+    let bound = desired.mode == Mode::Direct || is_done(&Change::Bind);
     push_unless(&mut changes, Change::Bind, bound);
-    let missing = desired.grants.keys();
-    let missing = missing.filter(|resource| !observed.granted.contains(resource));
-    changes.extend(missing.cloned().map(Change::Grant));
+    let grants = desired.grants.keys().cloned().map(Change::Grant);
+    changes.extend(grants.filter(|grant| !is_done(grant)));
     push_unless(&mut changes, Change::Revoke, !observed.stale);
     let needed = desired.mode == Mode::Impersonate || !observed.has_google_account;
     push_unless(&mut changes, Change::DeleteGoogleAccount, needed);
@@ -164,9 +161,11 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let owned = observed.service_account != ServiceAccountState::Unowned;
     push_unless(&mut changes, Change::SetServiceAccountOwner, owned);
     if observed.verified {
-        push_unless(&mut changes, Change::ProveAgain, observed.confirmed);
+        let confirmed = !observed.checking || observed.has_done(&Change::ProveAgain);
+        push_unless(&mut changes, Change::ProveAgain, confirmed);
     } else {
-        push_missing(&mut changes, &Change::Prove, observed.proofs, PROOFS);
+        let proofs = observed.times(&Change::Prove);
+        push_missing(&mut changes, &Change::Prove, proofs, PROOFS);
     }
     changes
 }
@@ -174,23 +173,27 @@ fn serve(desired: &Desired, observed: &Observed) -> Vec<Change> {
 /// First nobody can act as the identity any more; then its GSA cannot act either.
 fn suspend(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let mut changes = Vec::new();
-    push_unless(&mut changes, Change::Unbind, observed.teardown.unbound);
-    let disabled = observed.teardown.disabled || !desired.has_own_account();
-    push_unless(&mut changes, Change::DisableGoogleAccount, disabled);
+    let unbound = observed.has_done(&Change::Unbind);
+    push_unless(&mut changes, Change::Unbind, unbound);
+    let disable = Change::DisableGoogleAccount;
+    let is_disabled = observed.has_done(&disable) || !desired.has_own_account();
+    push_unless(&mut changes, disable, is_disabled);
     changes
 }
 
 fn offboard(desired: &Desired, observed: &Observed, delete: bool) -> Vec<Change> {
-    let teardown = &observed.teardown;
     let mut changes = suspend(desired, observed);
     let absent = observed.service_account == ServiceAccountState::Absent;
-    push_unless(&mut changes, Change::Drain, absent || teardown.drained);
+    let drained = absent || observed.has_done(&Change::Drain);
+    push_unless(&mut changes, Change::Drain, drained);
     let forgotten = absent && !observed.account_recorded;
     push_unless(&mut changes, Change::DeleteServiceAccount, forgotten);
     if delete {
-        push_unless(&mut changes, Change::Revoke, teardown.revoked);
-        let deleted = teardown.deleted || !desired.has_own_account();
-        push_unless(&mut changes, Change::DeleteGoogleAccount, deleted);
+        let revoked = observed.has_done(&Change::Revoke);
+        push_unless(&mut changes, Change::Revoke, revoked);
+        let deleted = Change::DeleteGoogleAccount;
+        let is_deleted = observed.has_done(&deleted) || !desired.has_own_account();
+        push_unless(&mut changes, deleted, is_deleted);
     }
     changes
 }

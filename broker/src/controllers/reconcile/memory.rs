@@ -1,23 +1,19 @@
 //! What the reconciler remembers of an identity until the next reconcile. It only saves repeating steps, so that nothing here has to
 //! survive a restart.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use namesake_api::names::{BINDING_READY, GOOGLE_ACCOUNT_READY, SERVICE_ACCOUNT_READY, VERIFIED};
 use namesake_api::{Identity, IdentityStatus};
-use namesake_gcp::Resource;
 use tokio::time::Instant;
 
 use super::outcome::PendingStatus;
 use crate::google::recorded;
 use crate::google::verify::CachedToken;
 use crate::identity::finding::holds;
+use crate::identity::plan::PROOFS;
 use crate::identity::plan::change::Change;
-use crate::identity::plan::observed::{
-    GoogleAccountState, Observed, ServiceAccountState, Teardown,
-};
-use crate::identity::plan::{Desired, PROOFS};
+use crate::identity::plan::observed::{Observed, ServiceAccountState, times};
 use crate::identity::retry_trigger::RetryTrigger;
 
 /// After so many failed proofs in a row, something that was written may have been removed at Google, and everything is checked.
@@ -44,14 +40,8 @@ pub(crate) struct Memory {
     key: MemoryKey,
     /// UID of the KSA that the memory is about, while the status does not have it.
     unrecorded_uid: Option<String>,
-    google_account_found: bool,
-    sightings: u32,
-    bound: bool,
-    granted: BTreeSet<Resource>,
-    proofs: u32,
-    /// The proof of the drift check under way has succeeded.
-    confirmed: bool,
-    teardown: Teardown,
+    /// The steps done, each as often as it was.
+    done: Vec<Change>,
     /// The KSA's token from which consecutive proofs start.
     pub(crate) token: Option<CachedToken>,
     /// Something was repaired, or refused, and not proven since.
@@ -113,22 +103,8 @@ impl Memory {
         identity: &Identity,
         status: &IdentityStatus,
         account: ServiceAccountState,
-        desired: &Desired,
     ) -> Observed {
-        let generation = identity.metadata.generation;
-        let holds = |condition| holds(status, generation, condition);
-        let known = |condition| holds(condition) && !self.checking;
-        let found = self.google_account_found || known(GOOGLE_ACCOUNT_READY);
-        let google_account = match (found, holds(GOOGLE_ACCOUNT_READY)) {
-            (false, _) => GoogleAccountState::Unknown,
-            (true, true) => GoogleAccountState::Visible,
-            (true, false) => GoogleAccountState::Found(self.sightings),
-        };
-        let granted = if known(BINDING_READY) {
-            desired.grants.keys().cloned().collect()
-        } else {
-            self.granted.clone()
-        };
+        let holds = |condition| holds(status, identity.metadata.generation, condition);
         let service_account = match account {
             ServiceAccountState::Right | ServiceAccountState::Unowned
                 if !holds(SERVICE_ACCOUNT_READY) =>
@@ -137,20 +113,19 @@ impl Memory {
             }
             other => other,
         };
+        // What could not be revoked stays recorded.
+        let revoked = self.done.contains(&Change::Revoke);
         Observed {
             service_account,
             account_recorded: status.service_account_uid.is_some(),
-            google_account,
-            bound: self.bound || known(BINDING_READY),
-            granted,
-            proofs: self.proofs,
+            visible: holds(GOOGLE_ACCOUNT_READY),
+            written: holds(BINDING_READY),
             verified: holds(VERIFIED) && !self.needs_proof,
-            confirmed: self.confirmed || !self.checking,
+            checking: self.checking,
             recorded: recorded::is_complete(identity, status),
-            // What could not be revoked stays recorded.
-            stale: !recorded::stale(identity, status).is_empty() && !self.teardown.revoked,
+            stale: !revoked && !recorded::stale(identity, status).is_empty(),
             has_google_account: status.google_service_account_id.is_some(),
-            teardown: self.teardown,
+            done: self.done.clone(),
         }
     }
 
@@ -171,50 +146,44 @@ impl Memory {
         (self.failures, self.refused) = (0, None);
         if repaired && self.checking {
             self.needs_proof = true;
-            self.proofs = 0;
+            self.forget(&Change::Prove);
         }
         match change {
-            Change::CreateServiceAccount | Change::RepairServiceAccount => self.proofs = 0,
-            Change::EnsureGoogleAccount => self.google_account_found = true,
-            Change::ConfirmGoogleAccount => self.sightings += 1,
-            Change::Bind => self.bound = true,
-            Change::Grant(resource) => {
-                self.granted.insert(resource.clone());
+            // The status and the cluster show that these are done.
+            Change::CreateServiceAccount | Change::RepairServiceAccount => {
+                self.forget(&Change::Prove);
             }
-            Change::Prove => self.proofs += 1,
-            Change::ProveAgain => self.confirmed = true,
-            Change::Unbind => self.teardown.unbound = true,
-            Change::DisableGoogleAccount => self.teardown.disabled = true,
-            Change::Drain => self.teardown.drained = true,
-            Change::Revoke => self.teardown.revoked = true,
-            Change::DeleteGoogleAccount => self.teardown.deleted = true,
-            // The status and the cluster show that they are done.
             Change::SetServiceAccountOwner
             | Change::Record
             | Change::DeleteServiceAccount
             | Change::DeleteIdentity => {}
+            done => self.done.push(done.clone()),
         }
+    }
+
+    fn forget(&mut self, step: &Change) {
+        self.done.retain(|done| done != step);
     }
 
     /// A step failed. Proofs and sightings count only in a row; after many failed proofs everything is checked.
     pub(crate) fn step_failed(&mut self, change: &Change) {
         self.failures = self.failures.saturating_add(1);
         match change {
-            Change::ConfirmGoogleAccount => self.sightings = 0,
+            Change::ConfirmGoogleAccount => self.forget(change),
             Change::Prove if self.failures.is_multiple_of(CHECK_AFTER_FAILURES) => {
                 let failures = self.failures;
                 self.start_check();
                 self.failures = failures;
                 self.needs_proof = true;
             }
-            Change::Prove => self.proofs = 0,
+            Change::Prove => self.forget(change),
             _ => {}
         }
     }
 
     /// Whether the identity counts as working after the next proof.
-    pub(crate) const fn next_proof_is_last(&self) -> bool {
-        self.proofs + 1 >= PROOFS
+    pub(crate) fn next_proof_is_last(&self) -> bool {
+        times(&self.done, &Change::Prove) + 1 >= PROOFS
     }
 
     /// Whether Google has refused a working identity often enough to be believed. From then on it has to be proven again.
@@ -260,10 +229,11 @@ impl Memory {
     /// The plan is finished: counts start again. The next drift check is due after `wait`, unless it is scheduled already.
     pub(crate) fn finish(&mut self, wait: Duration) {
         let due = self.next_check.unwrap_or_else(|| Instant::now() + wait);
-        let (check_reserved, teardown) = (self.check_reserved, self.teardown);
+        let (check_reserved, mut done) = (self.check_reserved, std::mem::take(&mut self.done));
+        done.retain(Change::takes_down);
         self.reset();
         self.next_check = Some(due);
-        (self.check_reserved, self.teardown) = (check_reserved, teardown);
+        (self.check_reserved, self.done) = (check_reserved, done);
     }
 
     /// Delays the drift check to a time that is reserved within the budget.

@@ -66,6 +66,19 @@ impl Change {
         }
     }
 
+    /// Whether it takes an identity down, so that it stays done when the plan is finished.
+    #[must_use]
+    pub const fn takes_down(&self) -> bool {
+        matches!(
+            self,
+            Self::Unbind
+                | Self::DisableGoogleAccount
+                | Self::Drain
+                | Self::Revoke
+                | Self::DeleteGoogleAccount
+        )
+    }
+
     /// Whether it changes the cluster only, and so never waits for Google.
     #[must_use]
     pub const fn is_in_cluster(&self) -> bool {

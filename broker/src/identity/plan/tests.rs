@@ -1,6 +1,5 @@
 use proptest::prelude::*;
 
-use super::observed::Teardown;
 use super::*;
 
 fn folder() -> Resource {
@@ -26,16 +25,14 @@ fn nothing() -> Observed {
     Observed {
         service_account: ServiceAccountState::Absent,
         account_recorded: false,
-        google_account: GoogleAccountState::Unknown,
-        bound: false,
-        granted: BTreeSet::new(),
-        proofs: 0,
+        visible: false,
+        written: false,
         verified: false,
-        confirmed: true,
+        checking: false,
         recorded: false,
         stale: false,
         has_google_account: false,
-        teardown: Teardown::default(),
+        done: Vec::new(),
     }
 }
 
@@ -43,16 +40,14 @@ fn everything() -> Observed {
     Observed {
         service_account: ServiceAccountState::Right,
         account_recorded: true,
-        google_account: GoogleAccountState::Visible,
-        bound: true,
-        granted: BTreeSet::from([folder()]),
-        proofs: PROOFS,
+        visible: true,
+        written: true,
         verified: true,
-        confirmed: true,
+        checking: false,
         recorded: true,
         stale: false,
         has_google_account: true,
-        teardown: Teardown::default(),
+        done: Vec::new(),
     }
 }
 
@@ -82,6 +77,7 @@ fn an_identity_that_works_needs_nothing() {
 
 #[test]
 fn each_loss_is_repaired_by_one_step() {
+    let confirmed = vec![Change::ConfirmGoogleAccount; 2];
     let lost = [
         (
             Observed {
@@ -106,21 +102,24 @@ fn each_loss_is_repaired_by_one_step() {
         ),
         (
             Observed {
-                google_account: GoogleAccountState::Found(2),
+                visible: false,
+                done: [vec![Change::EnsureGoogleAccount], confirmed].concat(),
                 ..everything()
             },
             vec![Change::ConfirmGoogleAccount],
         ),
         (
             Observed {
-                bound: false,
+                written: false,
+                done: vec![Change::Grant(folder())],
                 ..everything()
             },
             vec![Change::Bind],
         ),
         (
             Observed {
-                granted: BTreeSet::new(),
+                written: false,
+                done: vec![Change::Bind],
                 ..everything()
             },
             vec![Change::Grant(folder())],
@@ -128,7 +127,7 @@ fn each_loss_is_repaired_by_one_step() {
         (
             Observed {
                 verified: false,
-                proofs: 2,
+                done: vec![Change::Prove; 2],
                 ..everything()
             },
             vec![Change::Prove],
@@ -227,7 +226,7 @@ fn dropped_grants_are_revoked_before_the_proof() {
         stale: true,
         recorded: false,
         verified: false,
-        proofs: 2,
+        done: vec![Change::Prove; 2],
         ..everything()
     };
     let changes = plan(&desired(), &changed);
@@ -236,6 +235,7 @@ fn dropped_grants_are_revoked_before_the_proof() {
 
 /// Applies what a step achieves.
 fn apply(change: &Change, observed: &mut Observed) {
+    observed.done.push(change.clone());
     match change {
         Change::CreateServiceAccount
         | Change::RepairServiceAccount
@@ -243,41 +243,19 @@ fn apply(change: &Change, observed: &mut Observed) {
             observed.service_account = ServiceAccountState::Right;
             observed.account_recorded = true;
         }
-        Change::EnsureGoogleAccount => observed.google_account = GoogleAccountState::Found(0),
         Change::ConfirmGoogleAccount => {
-            observed.google_account = match observed.google_account {
-                GoogleAccountState::Found(seen) if seen + 1 < SIGHTINGS => {
-                    GoogleAccountState::Found(seen + 1)
-                }
-                _ => GoogleAccountState::Visible,
-            }
+            observed.visible |= observed.times(change) >= SIGHTINGS;
         }
         Change::Record => observed.recorded = true,
-        Change::Bind => observed.bound = true,
-        Change::Grant(resource) => {
-            observed.granted.insert(resource.clone());
-        }
-        Change::Revoke => {
-            observed.stale = false;
-            observed.teardown.revoked = true;
-        }
-        Change::DeleteGoogleAccount => {
-            observed.has_google_account = false;
-            observed.teardown.deleted = true;
-        }
-        Change::Prove => {
-            observed.proofs += 1;
-            observed.verified = observed.proofs >= PROOFS;
-        }
-        Change::ProveAgain => observed.confirmed = true,
-        Change::Unbind => observed.teardown.unbound = true,
-        Change::DisableGoogleAccount => observed.teardown.disabled = true,
-        Change::Drain => observed.teardown.drained = true,
+        Change::Revoke => observed.stale = false,
+        Change::DeleteGoogleAccount => observed.has_google_account = false,
+        Change::Prove => observed.verified = observed.times(change) >= PROOFS,
         Change::DeleteServiceAccount => {
             observed.service_account = ServiceAccountState::Absent;
             observed.account_recorded = false;
         }
         Change::DeleteIdentity => unreachable!("the last of its plan"),
+        _ => {}
     }
 }
 
@@ -288,34 +266,37 @@ fn observed() -> impl Strategy<Value = Observed> {
         Just(ServiceAccountState::Unowned),
         Just(ServiceAccountState::Right)
     ];
-    let google = prop_oneof![
-        Just(GoogleAccountState::Unknown),
-        (0..=SIGHTINGS).prop_map(GoogleAccountState::Found),
-        Just(GoogleAccountState::Visible)
+    let once = [
+        Change::EnsureGoogleAccount,
+        Change::Bind,
+        Change::Grant(folder()),
+        Change::ProveAgain,
+        Change::Unbind,
+        Change::DisableGoogleAccount,
+        Change::Drain,
+        Change::Revoke,
+        Change::DeleteGoogleAccount,
     ];
-    let flags = proptest::array::uniform13(any::<bool>());
-    (account, google, 0..=PROOFS, flags).prop_map(|(service_account, google_account, proofs, f)| {
-        Observed {
-            service_account,
-            account_recorded: f[0] || service_account != ServiceAccountState::Absent,
-            google_account,
-            bound: f[1],
-            granted: f[2].then(folder).into_iter().collect(),
-            proofs,
-            verified: f[3],
-            confirmed: f[12],
-            recorded: f[4],
-            stale: f[5],
-            has_google_account: f[6],
-            teardown: Teardown {
-                unbound: f[7],
-                disabled: f[8],
-                drained: f[9],
-                revoked: f[10],
-                deleted: f[11],
-            },
-        }
-    })
+    let once = prop::sample::subsequence(once.to_vec(), 0..=once.len());
+    let flags = proptest::array::uniform8(any::<bool>());
+    (account, once, 0..=SIGHTINGS, 0..=PROOFS, flags).prop_map(
+        |(service_account, mut done, sightings, proofs, f)| {
+            done.extend((0..sightings).map(|_| Change::ConfirmGoogleAccount));
+            done.extend((0..proofs).map(|_| Change::Prove));
+            Observed {
+                service_account,
+                account_recorded: f[0] || service_account != ServiceAccountState::Absent,
+                visible: f[1],
+                written: f[2],
+                verified: f[3],
+                checking: f[7],
+                recorded: f[4],
+                stale: f[5],
+                has_google_account: f[6],
+                done,
+            }
+        },
+    )
 }
 
 fn any_desired() -> impl Strategy<Value = Desired> {
@@ -368,8 +349,8 @@ proptest! {
         let changes = plan(&desired, &from);
         let at = |change: &Change| changes.iter().position(|c| c == change);
         if desired.goal != Goal::Serve && let Some(deleted) = at(&Change::DeleteGoogleAccount) {
-            prop_assert!(from.teardown.unbound || at(&Change::Unbind).is_some_and(|unbound| unbound < deleted));
-            prop_assert!(from.teardown.disabled || at(&Change::DisableGoogleAccount).is_some_and(|off| off < deleted));
+            prop_assert!(from.has_done(&Change::Unbind) || at(&Change::Unbind).is_some_and(|unbound| unbound < deleted));
+            prop_assert!(from.has_done(&Change::DisableGoogleAccount) || at(&Change::DisableGoogleAccount).is_some_and(|off| off < deleted));
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn remaining_changes(
     account: ServiceAccountState,
 ) -> Vec<Change> {
     let desired = Desired::of(&identity.spec).with_goal(goal);
-    let observed = memory.observed(identity, status, account, &desired);
+    let observed = memory.observed(identity, status, account);
     plan(&desired, &observed)
 }
 

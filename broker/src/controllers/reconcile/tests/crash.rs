@@ -114,9 +114,7 @@ impl Life {
     fn next(&self) -> Option<Change> {
         let status = self.identity.status.clone().unwrap_or_default();
         let desired = Desired::of(&self.identity.spec).with_goal(self.aim());
-        let observed = self
-            .memory
-            .observed(&self.identity, &status, self.account, &desired);
+        let observed = self.memory.observed(&self.identity, &status, self.account);
         plan(&desired, &observed).into_iter().next()
     }
 

@@ -29,9 +29,7 @@ impl Progress {
 
     fn observed(&self) -> Observed {
         let status = self.identity.status.clone().unwrap_or_default();
-        let desired = Desired::of(&self.identity.spec);
-        self.memory
-            .observed(&self.identity, &status, self.account, &desired)
+        self.memory.observed(&self.identity, &status, self.account)
     }
 
     fn next(&self) -> Option<Change> {
@@ -308,7 +306,7 @@ fn steps_for_an_unrecorded_ksa_count_only_for_that_one() {
         let memory = memories.get(identity);
         let plan = plan(
             &desired,
-            &memory.observed(identity, &status, ServiceAccountState::Right, &desired),
+            &memory.observed(identity, &status, ServiceAccountState::Right),
         );
         !plan.contains(&Change::EnsureGoogleAccount)
     };

@@ -293,11 +293,10 @@ async fn a_dropped_grant_in_a_denied_policy_does_not_delay_an_identity_that_serv
     let done = revoke::revoke(&identity, &world.context).await.unwrap();
     assert_eq!(done.revoked, [], "it stays recorded");
     let status = identity.status.clone().unwrap();
-    let desired = Desired::of(&identity.spec);
     let mut memory = Memory::default();
     let stale = |memory: &Memory| {
         let account = crate::identity::plan::observed::ServiceAccountState::Right;
-        memory.observed(&identity, &status, account, &desired).stale
+        memory.observed(&identity, &status, account).stale
     };
     assert!(stale(&memory));
     memory.step_succeeded(&crate::identity::plan::change::Change::Revoke, false);
