@@ -1,3 +1,4 @@
+mod authorizer;
 mod examples;
 mod issuers;
 mod login;

@@ -206,7 +206,10 @@ impl Request<'_> {
 }
 
 async fn owner(state: &State, run: &str) -> Result<Arc<str>, Refusal> {
-    let (result, owner) = match state.owners.get(run).await {
+    if let Some(owner) = state.owners.known(run) {
+        return Ok(owner);
+    }
+    let (result, owner) = match state.owners.ask(run).await {
         Ok(Some(owner)) => ("found", Ok(owner)),
         Ok(None) => {
             let message = format!("The metadata service has no run {run}.");

@@ -79,8 +79,7 @@ impl Default for Metrics {
         );
         let help = "Time from a whole request to the answer to Envoy";
         registry.register_with_unit("decision", help, Unit::Seconds, metrics.seconds.clone());
-        let help =
-            "Questions whose a run is that memory did not answer alone, and with which result";
+        let help = "Runs whose owner the metadata service was asked for, by result";
         registry.register("owner_lookups", help, metrics.owner_lookups.clone());
         let help = "Failures of watches, each followed by a restart";
         registry.register("watch_failures", help, metrics.watch_failures.clone());
@@ -124,7 +123,7 @@ impl Metrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// Counts a question whose a run is, by its result: `found`, `unknown` or `failed`.
+    /// Counts a run whose owner the metadata service was asked for: `found`, `unknown` or `failed`.
     pub fn count_owner_lookup(&self, result: &'static str) {
         self.owner_lookups
             .get_or_create(&LookupLabels { result })

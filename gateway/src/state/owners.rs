@@ -70,15 +70,17 @@ impl Owners {
         })
     }
 
-    /// The `user_name` of the run at this path, `/flows/FLOW/runs/RUN`; empty if it has none. `None` if there is no such run. Only
-    /// what exists is kept: what does not exist yet may be created at any time.
+    /// The `user_name` of the run at this path, `/flows/FLOW/runs/RUN`, if it is in memory.
+    pub fn known(&self, path: &str) -> Option<Arc<str>> {
+        self.known.lock().get(path).cloned()
+    }
+
+    /// Asks for the `user_name` of the run at this path; empty if it has none. `None` if there is no such run. Only what exists is
+    /// kept: what does not exist yet may be created at any time.
     ///
     /// # Errors
     /// The metadata service does not say.
-    pub async fn get(&self, path: &str) -> Result<Option<Arc<str>>, OwnersError> {
-        if let Some(owner) = self.known.lock().get(path) {
-            return Ok(Some(owner.clone()));
-        }
+    pub async fn ask(&self, path: &str) -> Result<Option<Arc<str>>, OwnersError> {
         let (client, url) = (self.client.clone(), format!("{}{path}", self.service));
         let call = self.calls.join(path.into(), || ask(client, url)).await;
         let owner = call.unwrap_or(Err(OwnersError::NoAnswer))?;

@@ -6,6 +6,7 @@ use k8s_openapi::api::{
     core::v1::{Pod, ServiceAccount},
 };
 use kube::{Api, Client, ResourceExt, api::PostParams};
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::{TestNamespace, account_of};
@@ -18,6 +19,18 @@ impl TestNamespace {
     /// The API server issues none.
     pub async fn as_pod(&self, pod: &Pod) -> Result<Person> {
         let account = account_of(pod);
+        let mut config = self.stack.cluster().config_of(&self.name, account).await?;
+        config.auth_info.token = Some(self.pod_token(pod, &[]).await?);
+        config.default_retry = false;
+        let user = format!("system:serviceaccount:{}:{account}", self.name);
+        Ok(Person::new(&user, Client::try_from(config)?, &self.name))
+    }
+
+    /// A token of a pod's service account that is bound to the pod, for these audiences; without any, for the API server.
+    ///
+    /// # Errors
+    /// The API server issues none.
+    pub async fn pod_token(&self, pod: &Pod, audiences: &[&str]) -> Result<SecretString> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), &self.name);
         let bound = BoundObjectReference {
             api_version: Some("v1".to_owned()),
@@ -27,20 +40,17 @@ impl TestNamespace {
         };
         let request = TokenRequest {
             spec: Some(TokenRequestSpec {
+                audiences: Some(audiences.iter().map(ToString::to_string).collect()),
                 bound_object_ref: Some(bound),
                 ..TokenRequestSpec::default()
             }),
             ..TokenRequest::default()
         };
         let answer = accounts
-            .create_token_request(account, &PostParams::default(), &request)
+            .create_token_request(account_of(pod), &PostParams::default(), &request)
             .await?;
         let token = answer.status.and_then(|status| status.token);
-        let mut config = self.stack.cluster().config_of(&self.name, account).await?;
-        config.auth_info.token = Some(token.context("the TokenRequest has no token")?.into());
-        config.default_retry = false;
-        let user = format!("system:serviceaccount:{}:{account}", self.name);
-        Ok(Person::new(&user, Client::try_from(config)?, &self.name))
+        Ok(token.context("the TokenRequest has no token")?.into())
     }
 
     /// A service account of another namespace (of a hub, or of Airflow), with a real token and with `edit` here.
