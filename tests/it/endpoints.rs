@@ -1,4 +1,5 @@
 mod authorizer;
+mod decisions;
 mod examples;
 mod issuers;
 mod login;
