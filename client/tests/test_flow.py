@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 import threading
 from pathlib import Path
@@ -13,6 +14,13 @@ from support.gateway import Gateway
 FLOW = Path(__file__).parent / "flows" / "hello.py"
 # In seconds; a token is renewed after four fifths of it.
 LIFETIME = 5
+# What Metaflow's command for a pod exports after unpacking the package; a colon says that the value replaces an earlier one.
+POST_EXTRACT = """
+import json
+from metaflow.package import MetaflowPackage
+exports = MetaflowPackage.get_post_extract_env_vars('{"mfcontent_version": 1}', ".")
+print(json.dumps({name.rstrip(":"): value for name, value in exports.items()}))
+"""
 
 
 def environment(distribution: Path, gateway: Gateway, command: str) -> dict[str, str]:
@@ -106,6 +114,13 @@ def test_importing_metaflow_and_help_need_no_network(distribution: Path, tmp_pat
         assert done.returncode == 0, done.stderr
 
 
+def test_metaflow_can_be_imported_before_requests_is_installed(distribution: Path, tmp_path: Path) -> None:
+    (tmp_path / "requests.py").write_text("raise ImportError('not installed')")
+    program = "import metaflow_extensions.namesake.auth.session as session; print(session.WHOAMI_PATH)"
+    done = run(["-c", program], {"PYTHONPATH": f"{tmp_path}:{distribution}"}, tmp_path)
+    assert done.stdout == "/namesake/whoami\n", done.stderr
+
+
 def test_pods_use_the_packaged_extension_with_the_token_of_the_pod(distribution: Path, stack: Gateway, tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text(FLOW.read_text())
     package = tmp_path / "job.tar"
@@ -115,11 +130,7 @@ def test_pods_use_the_packaged_extension_with_the_token_of_the_pod(distribution:
     pod = tmp_path / "pod"
     with tarfile.open(package) as archive:
         archive.extractall(pod, filter="data")
-    post_extract = (
-        "from metaflow.package import MetaflowPackage;"
-        'print(MetaflowPackage.get_post_extract_env_vars(\'{"mfcontent_version": 1}\', ".")["PYTHONPATH"])'
-    )
-    code = run(["-c", post_extract], {}, tmp_path).stdout.strip()
+    exports = run(["-c", POST_EXTRACT], {}, pod).stdout
 
     # What the webhook gives the pod; the kubelet renews the file.
     token = tmp_path / "token"
@@ -132,10 +143,8 @@ def test_pods_use_the_packaged_extension_with_the_token_of_the_pod(distribution:
             fresh.write_text(jwt.mint(KEY, ALICE, LIFETIME))
             fresh.replace(token)
 
-    thread = threading.Thread(target=renew)
-    thread.start()
     settings = {
-        "PYTHONPATH": code,
+        **json.loads(exports),
         "METAFLOW_KUBERNETES_WORKLOAD": "1",
         "METAFLOW_SERVICE_URL": stack.url,
         "METAFLOW_SERVICE_HEADERS": "{}",
@@ -144,6 +153,8 @@ def test_pods_use_the_packaged_extension_with_the_token_of_the_pod(distribution:
         "NAMESAKE_GATEWAY_TOKEN_FILE": str(token),
         "SECONDS": "7",
     }
+    thread = threading.Thread(target=renew)
+    thread.start()
     try:
         done = run(["hello.py", "run"], settings, pod)
     finally:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING, Any
 
 from .errors import UnavailableError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import requests
+
 # To connect, and between two bytes, in seconds.
 TIMEOUT = (5, 20)
-
-
-class Bearer(requests.auth.AuthBase):
-    """A bearer token. As an authentication of its own it is not replaced by an entry of `~/.netrc`."""
-
-    def __init__(self, token: str) -> None:
-        """Hold the token."""
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def call(method: str, url: str, *, bearer: str | None = None, form: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
@@ -31,7 +21,10 @@ def call(method: str, url: str, *, bearer: str | None = None, form: dict[str, st
     Raises:
         UnavailableError: there is no answer, or it is that of a server that fails.
     """
-    auth = Bearer(bearer) if bearer else None
+    # Only now: Metaflow imports this package in pods before it has installed requests there.
+    import requests
+
+    auth = _authorized(bearer) if bearer else None
     try:
         # A redirect would send the form to another address.
         answer = requests.request(method, url, data=form, auth=auth, timeout=TIMEOUT, allow_redirects=False)
@@ -44,6 +37,15 @@ def call(method: str, url: str, *, bearer: str | None = None, form: dict[str, st
     except ValueError:
         body = {}
     return answer.status_code, body if isinstance(body, dict) else {}
+
+
+def _authorized(bearer: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    # As an authentication of its own, the header is not replaced by an entry of ~/.netrc.
+    def add_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {bearer}"
+        return request
+
+    return add_header
 
 
 def _cause(error: BaseException) -> str:
