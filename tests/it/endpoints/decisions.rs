@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use namesake_api::names::RULES_KEY;
+use namesake_api::{Phase, names::RULES_KEY};
 use namesake_gateway::{
     app, bind_socket,
+    caller::{KnownIdentity, NotReady},
     config::Config,
     state::{Owners, State, system_clock},
 };
+use namesake_sandbox::gateway::browser::{browse, log_in};
 use namesake_service::RulesFiles;
 use namesake_tests::{
-    endpoints::{Endpoints, refusal},
+    endpoints::{Endpoints, refusal, screenshots},
     stack::SHARED_RULES,
 };
 use reqwest::{Method, RequestBuilder};
@@ -20,6 +22,24 @@ use tokio::task::AbortHandle;
 
 const ALICE: &str = "alice@acme.com";
 const BOB: &str = "bob@acme.com";
+
+/// An identity of alice that does not work yet.
+fn waiting_identity() -> KnownIdentity {
+    KnownIdentity {
+        user: ALICE.into(),
+        class: "research".into(),
+        google_account: Some(
+            "mf-alice-4k72lwgc2tsmxd@acme-identities.iam.gserviceaccount.com".into(),
+        ),
+        service_account_uid: Some("u-1".into()),
+        phase: Phase::Verifying,
+        serves: true,
+        not_ready: Some(Box::new(NotReady {
+            reason: "Propagating".to_owned(),
+            message: "Google is distributing a change".to_owned(),
+        })),
+    }
+}
 
 /// A gateway with the authorizer in the recorder's place. alice and bob write, and root is an admin.
 struct Decisions {
@@ -45,6 +65,8 @@ impl Decisions {
         state
             .rules
             .set_current(Some(RulesFiles::from([(RULES_KEY.to_owned(), rules)])));
+        let (namespace, name) = ("research", "mf-alice-4k72lwgc2tsmxd");
+        state.identities.apply(namespace, name, waiting_identity());
         std::fs::remove_file(gateway.socket())?;
         let listener = bind_socket(gateway.socket())?;
         let app = app(Arc::new(state));
@@ -165,5 +187,31 @@ async fn who_has_no_right_is_refused_and_still_reaches_the_page() -> Result<()> 
             .starts_with("default-src 'none'; style-src 'sha256-"),
         "{policy:?}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_the_login_the_page_shows_people_who_they_are_and_what_they_wait_for() -> Result<()> {
+    let Decisions { endpoints, .. } = &Decisions::start().await?;
+    let address = format!("{}/namesake/", endpoints.gateway.ui());
+    let mut steps = log_in(&address, "alice", &address);
+    steps.extend([
+        json!({"screenshot": "page"}),
+        json!({"width": 390}),
+        json!({"screenshot": "page-on-a-phone"}),
+    ]);
+    let programs = &endpoints.gateway.programs;
+    let (children, folder) = (&endpoints.children, &endpoints.folder);
+    let seen = browse(children, programs, folder, &screenshots(), &steps).await?;
+    ensure!(seen.url == address && seen.title == "Namesake", "{seen:?}");
+    for text in [
+        ALICE,
+        "read",
+        "write",
+        "Log out",
+        "Propagating: Google is distributing a change",
+    ] {
+        ensure!(seen.text.contains(text), "{text:?} is not in {}", seen.text);
+    }
     Ok(())
 }
