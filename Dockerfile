@@ -1,8 +1,8 @@
-# Two images from one build: docker build --target webhook -t …/webhook . ; docker build --target broker -t …/broker .
+# Three images from one build: docker build --target webhook -t …/webhook . ; the same with broker and gateway.
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked -p namesake-webhook -p namesake-broker
+RUN cargo build --release --locked -p namesake-webhook -p namesake-broker -p namesake-gateway
 
 # glibc and nothing else: no shell, no package manager, user 65532.
 FROM gcr.io/distroless/cc-debian12:nonroot AS webhook
@@ -12,3 +12,7 @@ ENTRYPOINT ["namesake-webhook"]
 FROM gcr.io/distroless/cc-debian12:nonroot AS broker
 COPY --from=build /src/target/release/namesake-broker /usr/local/bin/namesake-broker
 ENTRYPOINT ["namesake-broker"]
+
+FROM gcr.io/distroless/cc-debian12:nonroot AS gateway
+COPY --from=build /src/target/release/namesake-gateway /usr/local/bin/namesake-gateway
+ENTRYPOINT ["namesake-gateway"]

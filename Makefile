@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SANDBOX := $(TARGET)/debug/namesake-sandbox
-OVERLAYS := manifests/base manifests/overlays/gke manifests/overlays/gke/research manifests/overlays/gke/try manifests/overlays/loopback
+OVERLAYS := manifests/base $(addprefix manifests/overlays/,gke gke/research gke/try gke-gateway gke-iap loopback)
 # The first kubectl of: KUBEBUILDER_ASSETS, the one that the sandbox built, the one in the PATH.
 KUBECTL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/kubectl target/control-plane/kubectl) $(shell command -v kubectl))
 

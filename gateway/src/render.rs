@@ -35,6 +35,9 @@ use crate::config::{Config, Endpoints};
 
 pub use command::Render;
 
+/// Largest number of connections to one Envoy. Each costs some tens of kilobytes.
+const MAX_CONNECTIONS: u32 = 10_000;
+
 /// What Envoy's configuration depends on besides gateway.yaml.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -118,6 +121,13 @@ pub fn render(
             "listeners": [listeners::public(&context)?, listeners::health(options)],
             "clusters": clusters::clusters(&context)?,
         },
+        "overload_manager": {"resource_monitors": [{
+            "name": "envoy.resource_monitors.global_downstream_max_connections",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                "max_active_downstream_connections": MAX_CONNECTIONS,
+            },
+        }]},
         "layered_runtime": {"layers": [{
             "name": "static",
             "static_layer": {

@@ -1,8 +1,8 @@
 // A headless browser that does what the only argument says: JSON {screenshots, steps}, where each step is one of
-//   {goto: URL}, {fill: [SELECTOR, TEXT]}, {click: SELECTOR}, {wait: URL}, {fetch: PATH}, {socket: PATH}, {screenshot: NAME},
-//   {width: PIXELS}, {pause: MILLISECONDS}
+//   {goto: URL}, {fill: [SELECTOR, TEXT]}, {click: SELECTOR}, {wait: URL}, {fetch: PATH}, {socket: PATH}, {text: SELECTOR},
+//   {screenshot: NAME}, {width: PIXELS}, {pause: MILLISECONDS}
 // A step may have several of them.
-// It prints what is on the page at the end, the cookies, and what `fetch` and `socket` saw, as JSON.
+// It prints what is on the page at the end, the cookies, and what `fetch`, `socket` and `text` saw, as JSON.
 import { join } from 'node:path';
 import chromium from '@sparticuz/chromium';
 import { chromium as playwright } from 'playwright-core';
@@ -39,6 +39,7 @@ try {
     if (step.wait) await page.waitForURL(step.wait);
     if (step.fetch) seen.push(await page.evaluate(fetchText, step.fetch));
     if (step.socket) seen.push(await page.evaluate(openSocket, step.socket));
+    if (step.text) seen.push(await page.innerText(step.text));
     if (step.pause) await page.waitForTimeout(step.pause);
     if (step.width) await page.setViewportSize({ width: step.width, height: 800 });
     if (step.screenshot) await page.screenshot({ path: join(screenshots, `${step.screenshot}.png`), fullPage: true });

@@ -1,3 +1,4 @@
+mod authorized;
 mod authorizer;
 mod decisions;
 mod examples;

@@ -1,11 +1,12 @@
-//! A gateway with real parts for tests of what reaches the authorizer: Envoy, an OpenID provider and a metadata service. In place of
-//! the authorizer is a recorder, which allows everything and remembers what it was asked.
+//! A gateway with real parts: Envoy, an OpenID provider and a metadata service. For tests of what reaches the authorizer, a recorder
+//! is in its place, which allows everything and remembers what it was asked.
 
+mod authorizer;
 pub mod raw;
 mod recorder;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -21,6 +22,8 @@ use reqwest::{Certificate, Client, Method, RequestBuilder, Response, redirect};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use crate::stack::Stack;
+
 pub use recorder::{Asked, REFUSAL, REFUSED, Recorder, SILENT};
 
 /// A gateway and its recorder.
@@ -28,7 +31,7 @@ pub use recorder::{Asked, REFUSAL, REFUSED, Recorder, SILENT};
 pub struct Endpoints {
     /// The gateway.
     pub gateway: Gateway,
-    /// What Envoy asked the authorizer.
+    /// What Envoy asked the recorder in place of the authorizer.
     pub recorder: Recorder,
     /// Logs.
     pub folder: WorkFolder,
@@ -49,24 +52,50 @@ impl Endpoints {
             .await
     }
 
+    /// The gateway with the authorizer itself that tests share, on the stack that they share. It stops with the process.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn authorized(stack: &Stack) -> Result<&'static Self> {
+        static SHARED: OnceCell<Endpoints> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(async || {
+                let cluster = stack.cluster();
+                let change = |options: &mut Options| options.cluster_issuer = cluster.issuer();
+                let endpoints = Self::start_gateway(change, |_| Ok(Recorder::default())).await?;
+                let Self {
+                    gateway,
+                    folder,
+                    children,
+                    ..
+                } = &endpoints;
+                authorizer::start(children, &program()?, folder, gateway, cluster).await?;
+                Ok(endpoints)
+            })
+            .await
+    }
+
     /// A gateway for one test. It stops when it is dropped.
     ///
     /// # Errors
     /// It does not start.
     pub async fn start(change: impl FnOnce(&mut Options)) -> Result<Self> {
+        Self::start_gateway(change, Recorder::start).await
+    }
+
+    async fn start_gateway(
+        change: impl FnOnce(&mut Options),
+        record: impl FnOnce(&Path) -> Result<Recorder>,
+    ) -> Result<Self> {
         // Another test may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = WorkFolder::create()?;
         let children = Children::start()?;
-        let images = workspace_images()?;
-        let mut options = Options::new(images.get("namesake-gateway").context("no gateway")?);
+        let mut options = Options::new(&program()?);
         change(&mut options);
-        let socket = Gateway::socket_in(&folder);
-        let recorder = Recorder::start(&socket)?;
-        let gateway = Gateway::start(&children, &folder, &options, |line| {
-            tracing::info!("{line}");
-        })
-        .await?;
+        let recorder = record(&Gateway::socket_in(&folder))?;
+        let say = |line: &str| tracing::info!("{line}");
+        let gateway = Gateway::start(&children, &folder, &options, say).await?;
         let authority = std::fs::read(gateway.authority())?;
         let client = Client::builder()
             .tls_certs_only([Certificate::from_pem(&authority)?])
@@ -150,6 +179,15 @@ impl Endpoints {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         format!("/flows/Flow{}", NUMBER.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// The gateway's program.
+fn program() -> Result<PathBuf> {
+    let images = workspace_images()?;
+    images
+        .get("namesake-gateway")
+        .cloned()
+        .context("no gateway")
 }
 
 /// The folder of screenshots, which stay after the tests.

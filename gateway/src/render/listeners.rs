@@ -121,6 +121,8 @@ pub(super) fn health(options: &Options) -> Value {
     json!({
         "name": "health",
         "address": address(options.health_listen),
+        // A full Envoy is not a broken one.
+        "ignore_global_conn_limit": true,
         "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
     })
 }

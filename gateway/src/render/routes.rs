@@ -117,14 +117,20 @@ fn route(matches: Value, cluster: &str, more: Value) -> Value {
         // Only what the service has not read: a write is never sent twice.
         "retry_policy": {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2},
     });
-    if cluster != AUTHORIZER {
-        action["auto_host_rewrite"] = true.into();
-        action["append_x_forwarded_host"] = true.into();
-    }
     if let (Value::Object(action), Value::Object(more)) = (&mut action, more) {
         action.extend(more);
     }
-    json!({"match": matches, "route": action})
+    if cluster == AUTHORIZER {
+        return json!({"match": matches, "route": action});
+    }
+    action["auto_host_rewrite"] = true.into();
+    action["append_x_forwarded_host"] = true.into();
+    // Services get the user, and nothing else of the token.
+    json!({
+        "match": matches,
+        "route": action,
+        "request_headers_to_remove": [names::CLAIMS_HEADER, names::SERVES_HEADER],
+    })
 }
 
 fn answer(matches: Value, status: u16) -> Value {

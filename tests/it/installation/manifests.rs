@@ -16,6 +16,7 @@ use namesake_tests::{
 };
 use serde_json::Value;
 
+mod gateway;
 mod network;
 pub(crate) mod stack;
 
@@ -120,7 +121,13 @@ fn no_right_is_given_that_is_not_in_the_golden_list() -> Result<()> {
     let text = runtime().block_on(async {
         let control_plane = &Cluster::shared().await?.control_plane;
         let mut all = objects(&rendered(control_plane, "base")?)?;
-        all.extend(objects(&file("opt-in/role-bindings.yaml")?)?);
+        for more in [
+            "opt-in/role-bindings.yaml",
+            "gateway/rbac.yaml",
+            "gateway/namespace/role-binding.yaml",
+        ] {
+            all.extend(objects(&file(more)?)?);
+        }
         anyhow::Ok(rights(&all))
     })?;
     let golden = workspace_root().join("tests/golden/rights.txt");
@@ -136,7 +143,7 @@ fn no_right_is_given_that_is_not_in_the_golden_list() -> Result<()> {
     };
     ensure!(
         text == listed,
-        "the rights changed. New:\n  {}\nGone:\n  {}\nIf each is meant, give its reason in manifests/base/*/rbac.yaml and run with {UPDATE}=1",
+        "the rights changed. New:\n  {}\nGone:\n  {}\nIf each is meant, give its reason in manifests/*/rbac.yaml and run with {UPDATE}=1",
         only(&text, &listed),
         only(&listed, &text)
     );
