@@ -1,8 +1,8 @@
 // A headless browser that does what the only argument says: JSON {screenshots, steps}, where each step is one of
-//   {goto: URL}, {fill: [SELECTOR, TEXT]}, {click: SELECTOR}, {wait: URL}, {fetch: PATH}, {socket: PATH}, {text: SELECTOR},
-//   {screenshot: NAME}, {width: PIXELS}, {pause: MILLISECONDS}
+//   {goto: URL}, {fill: [SELECTOR, TEXT]}, {click: SELECTOR}, {wait: URL}, {fetch: PATH}, {socket: PATH}, {hold: PATH},
+//   {text: SELECTOR}, {screenshot: NAME}, {width: PIXELS}, {pause: MILLISECONDS}
 // A step may have several of them.
-// It prints what is on the page at the end, the cookies, and what `fetch`, `socket` and `text` saw, as JSON.
+// It prints what is on the page at the end, the cookies, and what `fetch`, `socket`, `hold` and `text` saw, as JSON.
 import { join } from 'node:path';
 import chromium from '@sparticuz/chromium';
 import { chromium as playwright } from 'playwright-core';
@@ -18,12 +18,21 @@ const context = await browser.newContext({ ignoreHTTPSErrors: true });
 const page = await context.newPage();
 const seen = [];
 
-// Runs in the page: whether a websocket opens, and what it says first.
+// Runs in the page: whether a websocket opens.
 const openSocket = (path) =>
   new Promise((resolve) => {
     const socket = new WebSocket(`wss://${location.host}${path}`);
     socket.onopen = () => resolve('open');
     socket.onerror = () => resolve('refused');
+  });
+
+// Runs in the page: opens a websocket and waits until the other side ends it.
+const holdSocket = (path) =>
+  new Promise((resolve) => {
+    const socket = new WebSocket(`wss://${location.host}${path}`);
+    let was = 'refused';
+    socket.onopen = () => (was = 'ended');
+    socket.onclose = () => resolve(was);
   });
 
 const fetchText = async (path) => {
@@ -39,6 +48,7 @@ try {
     if (step.wait) await page.waitForURL(step.wait);
     if (step.fetch) seen.push(await page.evaluate(fetchText, step.fetch));
     if (step.socket) seen.push(await page.evaluate(openSocket, step.socket));
+    if (step.hold) seen.push(await page.evaluate(holdSocket, step.hold));
     if (step.text) seen.push(await page.innerText(step.text));
     if (step.pause) await page.waitForTimeout(step.pause);
     if (step.width) await page.setViewportSize({ width: step.width, height: 800 });

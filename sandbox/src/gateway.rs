@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use namesake_api::names::IAP_ISSUER;
 use tokio::time::Instant;
 
 use crate::{
@@ -34,6 +35,11 @@ pub use provider::{CLI_CLIENT, Provider, WEB_CLIENT};
 pub const UI_HOST: &str = "localhost";
 /// The host to which programs send tokens.
 pub const API_HOST: &str = "127.0.0.1";
+
+/// A host behind Google's Identity-Aware Proxy, whose assertions the provider signs here. The name resolves nowhere.
+pub const IAP_HOST: &str = "iap.localhost";
+/// The audience of the proxy's assertions.
+pub const IAP_AUDIENCE: &str = "/projects/1234/global/backendServices/5678";
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -187,8 +193,16 @@ fn config_text(
         "hosts": [
             {"name": UI_HOST, "serves": "ui", "backend": backend, "login": "acme"},
             {"name": API_HOST, "serves": "api", "backend": backend},
+            {"name": IAP_HOST, "serves": "ui", "backend": backend, "login": "iap"},
         ],
         "issuers": [{
+            "name": "iap",
+            "issuer": IAP_ISSUER,
+            "audiences": [IAP_AUDIENCE],
+            "login": {"type": "iap"},
+            // The provider's keys in place of Google's.
+            "endpoints": {"keys": format!("{}/jwks", provider.url())},
+        }, {
             "name": "acme",
             "issuer": provider.url(),
             "audiences": [WEB_CLIENT, CLI_CLIENT],

@@ -23,7 +23,7 @@ pub struct Seen {
     pub text: String,
     /// All cookies.
     pub cookies: Vec<Cookie>,
-    /// What each `fetch`, `socket` and `text` gave, in order.
+    /// What each `fetch`, `socket`, `hold` and `text` gave, in order.
     pub seen: Vec<Value>,
 }
 

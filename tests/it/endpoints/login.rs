@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use namesake_sandbox::gateway::browser::{Seen, browse, log_in};
+use namesake_api::names::{IAP_ASSERTION_HEADER, IAP_ISSUER};
+use namesake_sandbox::gateway::{
+    API_HOST, IAP_AUDIENCE, IAP_HOST,
+    browser::{Seen, browse, log_in},
+};
 use namesake_tests::endpoints::{Endpoints, screenshots};
 use serde_json::{Value, json};
 
@@ -228,5 +232,64 @@ async fn a_login_outlives_its_tokens_by_refreshing_them() -> Result<()> {
         .filter_map(|asked| asked.claims["exp"].as_i64());
     let exps: std::collections::BTreeSet<i64> = exps.collect();
     ensure!(exps.len() >= 3, "the token was not refreshed: {exps:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_websocket_ends_after_its_lifetime_so_that_it_does_not_outlive_a_login_for_long()
+-> Result<()> {
+    let lifetime = ["--websocket-lifetime", "2s"].map(str::to_owned);
+    let endpoints = Endpoints::start(|options| options.render.extend(lifetime)).await?;
+    let seen = logged_in(&endpoints, "/api/flows", &[json!({"hold": "/api/ws"})]).await?;
+    ensure!(seen.seen[0] == "ended", "{:?}", seen.seen);
+    Ok(())
+}
+
+#[tokio::test]
+async fn behind_googles_proxy_its_signed_assertion_counts_on_its_host_only_and_its_plain_headers_never()
+-> Result<()> {
+    let endpoints = Endpoints::shared().await?;
+    let mut claims = endpoints.claims();
+    claims["iss"] = json!(IAP_ISSUER);
+    claims["aud"] = json!(IAP_AUDIENCE);
+    let assertion = endpoints.sign(&claims).await?;
+    let at = |host: &str| {
+        endpoints
+            .get("/api/ping")
+            .header("host", host)
+            .header("x-goog-authenticated-user-email", "root@acme.com")
+    };
+    let accepted = at(IAP_HOST)
+        .header(IAP_ASSERTION_HEADER, &assertion)
+        .send()
+        .await?;
+    ensure!(accepted.status() == 200, "{}", accepted.status());
+    ensure!(
+        at(IAP_HOST).send().await?.status() == 401,
+        "plain headers are enough"
+    );
+    ensure!(
+        at(IAP_HOST).bearer_auth(&assertion).send().await?.status() == 401,
+        "it counts in another header"
+    );
+    let elsewhere = at(API_HOST)
+        .header(IAP_ASSERTION_HEADER, &assertion)
+        .send()
+        .await?;
+    ensure!(
+        elsewhere.status() == 401,
+        "it counts on another host: {}",
+        elsewhere.status()
+    );
+    claims["aud"] = json!("/projects/1234/global/backendServices/9999");
+    let other = at(IAP_HOST)
+        .header(IAP_ASSERTION_HEADER, endpoints.sign(&claims).await?)
+        .send()
+        .await?;
+    ensure!(
+        other.status() == 403,
+        "an assertion for another service: {}",
+        other.status()
+    );
     Ok(())
 }

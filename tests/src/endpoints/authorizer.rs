@@ -1,10 +1,13 @@
-//! The authorizer itself, with the rights of its manifests, on the cluster of a stack.
+//! The authorizer itself, with the rights of its manifests, on the cluster of a stack. Its rules are in a namespace of their own: those
+//! of the stack have no endpoints.
 
 use std::{path::Path, time::Duration};
 
 use anyhow::{Result, bail, ensure};
 use data_encoding::BASE64;
-use namesake_api::names::{self, GATEWAY_SERVICE_ACCOUNT, SYSTEM_NAMESPACE};
+use namesake_api::names::{
+    self, GATEWAY_SERVICE_ACCOUNT, RULES_CONFIG_MAP, RULES_KEY, SYSTEM_NAMESPACE,
+};
 use namesake_sandbox::{
     WorkFolder,
     gateway::Gateway,
@@ -23,7 +26,15 @@ use crate::{
         manifests::{apply, file, objects},
     },
     eventually::eventually,
+    stack::SHARED_RULES,
 };
+
+const NAMESPACE: &str = "namesake-endpoints";
+const ENDPOINTS: &str = "
+endpoints:
+  read: {users: [\"*@acme.com\"]}
+  write: {users: [alice@acme.com, bob@acme.com]}
+";
 
 /// Starts it, and waits until it is ready.
 pub(super) async fn start(
@@ -34,11 +45,18 @@ pub(super) async fn start(
     cluster: &Cluster,
 ) -> Result<Child> {
     let client = cluster.control_plane.client(ADMIN).await?;
-    for object in objects(&file("gateway/rbac.yaml")?)? {
-        apply(&client, &object, SYSTEM_NAMESPACE, false).await?;
+    cluster.control_plane.namespace(NAMESPACE, &[]).await?;
+    let manifest = file("gateway/rbac.yaml")?.replace(SYSTEM_NAMESPACE, NAMESPACE);
+    let rules = format!("{SHARED_RULES}{ENDPOINTS}");
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RULES_CONFIG_MAP},
+        "data": {RULES_KEY: rules},
+    });
+    for object in objects(&manifest)?.iter().chain([&map]) {
+        apply(&client, object, NAMESPACE, false).await?;
     }
     let token = cluster
-        .token(SYSTEM_NAMESPACE, GATEWAY_SERVICE_ACCOUNT, &[])
+        .token(NAMESPACE, GATEWAY_SERVICE_ACCOUNT, &[])
         .await?;
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "c",
@@ -61,6 +79,7 @@ pub(super) async fn start(
     launch.env = [
         ("KUBECONFIG", at.display().to_string()),
         ("NO_PROXY", "127.0.0.1".to_owned()),
+        (names::ENV_NAMESPACE, NAMESPACE.to_owned()),
         (
             names::ENV_GATEWAY_CONFIG,
             gateway.config().display().to_string(),
