@@ -36,14 +36,8 @@ endpoints:
   write: {users: [alice@acme.com, bob@acme.com]}
 ";
 
-/// Starts it, and waits until it is ready.
-pub(super) async fn start(
-    children: &Children,
-    program: &Path,
-    folder: &WorkFolder,
-    gateway: &Gateway,
-    cluster: &Cluster,
-) -> Result<Child> {
+/// Its rights and its rules.
+async fn install(cluster: &Cluster) -> Result<()> {
     let client = cluster.control_plane.client(ADMIN).await?;
     cluster.control_plane.namespace(NAMESPACE, &[]).await?;
     let manifest = file("gateway/rbac.yaml")?.replace(SYSTEM_NAMESPACE, NAMESPACE);
@@ -55,6 +49,18 @@ pub(super) async fn start(
     for object in objects(&manifest)?.iter().chain([&map]) {
         apply(&client, object, NAMESPACE, false).await?;
     }
+    Ok(())
+}
+
+/// Starts it, and waits until it is ready.
+pub(super) async fn start(
+    children: &Children,
+    program: &Path,
+    folder: &WorkFolder,
+    gateway: &Gateway,
+    cluster: &Cluster,
+) -> Result<Child> {
+    install(cluster).await?;
     let token = cluster
         .token(NAMESPACE, GATEWAY_SERVICE_ACCOUNT, &[])
         .await?;
