@@ -1,4 +1,4 @@
-// An OpenID provider on loopback with three accounts. Its settings are JSON in the only argument:
+// An OpenID provider on loopback with a few accounts. Its settings are JSON in the only argument:
 // {port, redirectUris, logoutUris, tokenSeconds}. The password of every account is its name.
 //
 // Beyond OpenID Connect, on loopback only:
@@ -14,6 +14,7 @@ const issuer = `http://127.0.0.1:${settings.port}`;
 const accounts = new Map([
   ['alice', { email: 'alice@acme.com', email_verified: true, groups: ['research'] }],
   ['bob', { email: 'bob@acme.com', email_verified: true, groups: ['research'] }],
+  ['admin', { email: 'admin@acme.com', email_verified: true, groups: [] }],
   ['mallory', { email: 'mallory@acme.com', email_verified: false, groups: [] }],
 ]);
 

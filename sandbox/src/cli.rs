@@ -3,6 +3,7 @@
 use std::{io::Write, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
+use futures::future::try_join_all;
 use nix::unistd::getppid;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -145,6 +146,7 @@ async fn stay_up(folder: &WorkFolder, args: &SandboxArgs) -> Result<bool> {
         Laptop::open(&sandbox, folder, ALICE, ALICE).await?,
         Laptop::open(&sandbox, folder, BOB, BOB).await?,
     ];
+    try_join_all(laptops.iter().map(|laptop| laptop.log_in(&sandbox))).await?;
     say("up");
     print(&instructions::instructions(&sandbox, folder, &laptops)?);
     std::future::pending().await

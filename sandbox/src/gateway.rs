@@ -2,6 +2,7 @@
 //!
 //! People log in at `https://localhost:PORT`, programs send tokens to `https://127.0.0.1:PORT`: both names resolve everywhere.
 
+mod authorizer;
 pub mod browser;
 mod envoy;
 mod keys;
@@ -26,6 +27,7 @@ use crate::{
     programs::gateway::GatewayPrograms,
 };
 
+pub use authorizer::Authorizer;
 pub use envoy::Envoy;
 pub use keys::Keys;
 pub use metadata_service::MetadataService;

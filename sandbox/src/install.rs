@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,13 @@ use crate::{
 
 /// Placeholder ports of the overlay, and the names of the Services and Deployments that they stand for.
 const SERVICES: [(&str, &str); 2] = [("10250", "namesake-webhook"), ("10251", "namesake-broker")];
+/// What the gateway may do. Its Deployment is not installed: Envoy and the authorizer run beside the cluster.
+const GATEWAY_RIGHTS: &str = "gateway/rbac.yaml";
+/// What is installed in each namespace that opts in.
+const NAMESPACE_RIGHTS: [&str; 2] = [
+    "opt-in/role-bindings.yaml",
+    "gateway/namespace/role-binding.yaml",
+];
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(200);
 
@@ -67,20 +74,9 @@ pub async fn install(
 async fn opt_in(control_plane: &ControlPlane) -> Result<()> {
     control_plane.namespace(RESEARCH, &[]).await?;
     let kubectl = Kubectl::of_admin(control_plane);
-    let rights = workspace_root()
-        .join("manifests")
-        .join("opt-in")
-        .join("role-bindings.yaml");
-    let rights = rights.display().to_string();
     let apply = move || {
-        kubectl.run(&[
-            "apply",
-            "--server-side",
-            "--namespace",
-            RESEARCH,
-            "--filename",
-            &rights,
-        ])
+        let mut files = NAMESPACE_RIGHTS.iter();
+        files.try_for_each(|file| apply_file(&kubectl, &manifest(file), RESEARCH))
     };
     tokio::task::spawn_blocking(apply)
         .await
@@ -93,24 +89,27 @@ async fn opt_in(control_plane: &ControlPlane) -> Result<()> {
 }
 
 fn apply(kubectl: &Kubectl, place: &Path, ports: &[(&str, String)]) -> Result<()> {
-    let overlay = workspace_root()
-        .join("manifests")
-        .join("overlays")
-        .join("loopback");
+    let overlay = manifest("overlays/loopback");
     let mut text = kubectl.run(&["kustomize", &overlay.display().to_string()])?;
     for (stands_for, port) in ports {
         text = text.replace(stands_for, port);
     }
     let rendered = place.join("rendered.yaml");
     fs::write(&rendered, text).with_context(|| format!("cannot write {}", rendered.display()))?;
-    kubectl
-        .run(&[
-            "apply",
-            "--server-side",
-            "--filename",
-            &rendered.display().to_string(),
-        ])
-        .map(drop)
+    apply_file(kubectl, &rendered, SYSTEM_NAMESPACE)?;
+    apply_file(kubectl, &manifest(GATEWAY_RIGHTS), SYSTEM_NAMESPACE)
+}
+
+/// Applies a file; the namespace is for objects that name none.
+fn apply_file(kubectl: &Kubectl, file: &Path, namespace: &str) -> Result<()> {
+    let file = file.display().to_string();
+    let apply = ["apply", "--server-side", "--filename", &file];
+    let args = [&apply[..], &["--namespace", namespace]].concat();
+    kubectl.run(&args).map(drop)
+}
+
+fn manifest(path: &str) -> PathBuf {
+    workspace_root().join("manifests").join(path)
 }
 
 async fn wait_until_available(admin: &Client, name: &str, folder: &WorkFolder) -> Result<()> {

@@ -1,4 +1,4 @@
-//! All of it: control plane, Google's side, node, and Namesake installed from `manifests/`.
+//! All of it: control plane, Google's side, node, Namesake installed from `manifests/`, and the gateway.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,14 +10,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     ControlPlane, Node, NodeOptions, WorkFolder,
+    gateway::{self, Authorizer, Gateway},
     google::Google,
     install,
     kubernetes::service::Service,
-    programs::{kubernetes::Binaries, python::Python},
+    programs::{gateway::GatewayPrograms, kubernetes::Binaries, python::Python},
 };
 
+/// The gateway's image.
+const GATEWAY: &str = "namesake-gateway";
 /// Images of this workspace's programs, by name.
-const IMAGES: [&str; 3] = ["namesake-broker", "namesake-gateway", "namesake-webhook"];
+const IMAGES: [&str; 3] = ["namesake-broker", GATEWAY, "namesake-webhook"];
 
 /// How to start a sandbox.
 #[derive(Debug, Clone)]
@@ -33,7 +36,10 @@ pub struct Options {
 pub struct Sandbox {
     // Dropped in this order.
     services: Vec<Service>,
+    authorizer: Authorizer,
     node: Node,
+    /// OpenID provider, metadata service, and Envoy in front of it.
+    pub gateway: Gateway,
     /// The emulator and the object storage.
     pub google: Google,
     /// The control plane.
@@ -56,20 +62,33 @@ impl Sandbox {
         let control_plane = ControlPlane::start(folder).await?;
         say("starting Google's side: IAM, tokens, metadata servers, storage");
         let google = Google::start(&control_plane, folder, options.propagation).await?;
+        say("starting an OpenID provider, Metaflow's metadata service, and Envoy");
+        let program = gateway_program(&options.images)?;
+        let gateway_options = gateway::Options::new(&program);
+        let children = control_plane.children();
+        let gateway = Gateway::start(children, folder, &gateway_options, say).await?;
+        let mut env = pod_env(google.url());
+        // In place of a certificate that everybody trusts.
+        let authority = gateway.authority().display().to_string();
+        env.push(("REQUESTS_CA_BUNDLE".to_owned(), authority));
         say("starting the node, which runs pods as local processes");
         let node_options = NodeOptions {
             images: options.images,
             path: vec![python.bin()],
             isolated: BTreeSet::new(),
-            env: pod_env(google.url()),
+            env,
             google: Some(google.url().to_owned()),
         };
         let node = Node::start(&control_plane, folder, node_options).await?;
         say("installing manifests/ with the loopback overlay");
         let services = install::install(&control_plane, folder, google.url()).await?;
+        let authorizer =
+            Authorizer::start(children, &program, folder, &gateway, &control_plane).await?;
         Ok(Self {
             services,
+            authorizer,
             node,
+            gateway,
             google,
             control_plane,
             python,
@@ -80,6 +99,8 @@ impl Sandbox {
     pub async fn stop(self) {
         drop(self.services);
         self.node.stop().await;
+        self.gateway.envoy.stop().await;
+        self.authorizer.stop().await;
         drop(self.google);
         self.control_plane.stop().await;
     }
@@ -91,7 +112,13 @@ impl Sandbox {
 /// A tool is not installed, or a build fails.
 pub fn prepare(say: fn(&str)) -> Result<(Binaries, Python)> {
     let binaries = Binaries::find_or_build(&mut |line| say(line))?;
-    Ok((binaries, Python::find_or_install(&mut |line| say(line))?))
+    let programs = GatewayPrograms::find_or_install(&mut |line| say(line))?;
+    Ok((binaries, programs.python))
+}
+
+fn gateway_program(images: &BTreeMap<String, PathBuf>) -> Result<PathBuf> {
+    let program = images.get(GATEWAY).cloned();
+    program.with_context(|| format!("there is no program for the image {GATEWAY}"))
 }
 
 /// The programs of this workspace to run for our images; they are in the folder of the running program.

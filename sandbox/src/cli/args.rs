@@ -22,7 +22,8 @@ pub enum Command {
     /// Run one flow with stock Metaflow as alice and as bob at once, and show each task's identity at Google.
     ///
     /// Prints its progress, then a table, and writes target/demo/report.json. Exits 0 only if each task had its user's own identity,
-    /// read its user's data and was refused the other's.
+    /// read its user's data and was refused the other's, if each run is recorded as its user's, and if the gateway refuses bob in
+    /// alice's run and whoever has no token.
     Demo(SandboxArgs),
     /// Start a cluster with Namesake, and print how to use it. Ctrl-C stops it.
     Up(SandboxArgs),

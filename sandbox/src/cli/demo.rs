@@ -1,4 +1,4 @@
-//! The demo: alice and bob run one flow at once, and each task shows its identity at Google.
+//! The demo: alice and bob run one flow at once, each task shows its identity at Google, and the gateway whose run it is.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::{Api, Client, api::ListParams};
 use namesake_api::names::GSA_ANNOTATION;
@@ -25,6 +25,7 @@ use crate::{
     sandbox::Options,
 };
 
+mod gateway;
 pub mod laptop;
 mod report;
 
@@ -45,9 +46,11 @@ pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
     ));
     let laptops = [
         Laptop::open(&sandbox, folder, ALICE, ALICE).await?,
-        // Stock Metaflow believes this user name, and writes it on every object. It proves and changes nothing.
+        // Anybody can set this user name. It proves and changes nothing.
         Laptop::open(&sandbox, folder, BOB, ALICE).await?,
     ];
+    say("alice and bob each log in: python -m metaflow_namesake login");
+    try_join_all(laptops.iter().map(|laptop| laptop.log_in(&sandbox))).await?;
     say(
         "alice and bob each run: python whoami_flow.py run --with kubernetes (bob with METAFLOW_USER=alice@acme.com)",
     );
@@ -60,30 +63,40 @@ pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
         .map(|(laptop, flags)| follow(laptop, &sandbox, flags));
     let ended: Vec<Result<bool>> = join_all(runs).await;
     let admin = sandbox.control_plane.client(ADMIN).await?;
-    let (mut tasks, mut problems) = (Vec::new(), Vec::new());
+    let (mut tasks, mut problems, mut runs) = (Vec::new(), Vec::new(), Vec::new());
     for (laptop, ended) in laptops.iter().zip(ended) {
         match ended {
             Ok(true) => {}
             Ok(false) => problems.push(format!("the flow of {} failed", laptop.person())),
             Err(error) => problems.push(format!("the flow of {}: {error:#}", laptop.person())),
         }
-        tasks.extend(tasks_of(laptop, &admin, folder).await?);
+        let (run, printed) = output_of(laptop, folder);
+        let Some(run) = run else { continue };
+        let recorded_as = gateway::recorded_user(&sandbox.gateway, &run).await?;
+        tasks.extend(tasks_of(laptop, &admin, &run, &printed, &recorded_as).await?);
+        runs.push((laptop, run));
     }
+    let answers = match runs.as_slice() {
+        [(alice, hers), (bob, his)] => {
+            gateway::answers(&sandbox, (alice, hers), (bob, his)).await?
+        }
+        _ => Vec::new(),
+    };
     let expected = laptops.each_ref().map(|laptop| Expected {
         user: laptop.person().to_owned(),
         identity: laptop.identity().to_string(),
         steps: STEPS.into(),
     });
-    let report = Report::new(tasks, &expected, problems);
+    let report = Report::new(tasks, answers, &expected, problems);
     let path = write(&report)?;
-    print(&format!("\n{}\n", report.table()));
+    print(&format!("\n{}\n\n{}\n", report.table(), report.answers()));
     report
         .problems
         .iter()
         .for_each(|problem| print(&format!("NOT AS EXPECTED: {problem}")));
     if report.ok {
         print(
-            "Each task was its own user to Google, read its own data, and was refused the other's.",
+            "Each task was its own user to Google, read its own data, and was refused the other's. Each run is recorded as its own user's.",
         );
     }
     say(&format!("written to {}", path.display()));
@@ -93,7 +106,7 @@ pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
 
 /// Runs the flow of a laptop and prints its output line by line. Returns whether it succeeded.
 async fn follow(laptop: &Laptop, sandbox: &Sandbox, flags: &[String]) -> Result<bool> {
-    let name = laptop.person().split('@').next().unwrap_or_default();
+    let name = laptop.name();
     let client = laptop.run(sandbox, flags)?;
     let start = Instant::now();
     let mut shown = 0;
@@ -136,16 +149,23 @@ fn without_time(line: &str) -> &str {
     rest.unwrap_or(line)
 }
 
+/// The id of a person's run, and what its tasks printed.
+fn output_of(laptop: &Laptop, folder: &WorkFolder) -> (Option<String>, Vec<Printed>) {
+    let log = folder
+        .logs()
+        .join(format!("metaflow-{}.log", laptop.name()));
+    let output = fs::read(log).unwrap_or_default();
+    read_output(&String::from_utf8_lossy(&output))
+}
+
 /// A person's tasks: what the cluster says about each pod, and what the task printed.
-async fn tasks_of(laptop: &Laptop, admin: &Client, folder: &WorkFolder) -> Result<Vec<Task>> {
-    let name = laptop
-        .folder()
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let output = fs::read(folder.logs().join(format!("metaflow-{name}.log"))).unwrap_or_default();
-    let (run, printed) = read_output(&String::from_utf8_lossy(&output));
+async fn tasks_of(
+    laptop: &Laptop,
+    admin: &Client,
+    run: &str,
+    printed: &[Printed],
+    recorded_as: &str,
+) -> Result<Vec<Task>> {
     let pods = Api::<Pod>::namespaced(admin.clone(), RESEARCH)
         .list(&ListParams::default())
         .await
@@ -161,7 +181,7 @@ async fn tasks_of(laptop: &Laptop, admin: &Client, folder: &WorkFolder) -> Resul
     for pod in pods
         .items
         .iter()
-        .filter(|pod| run.is_some() && annotation(pod, "metaflow/run_id") == run)
+        .filter(|pod| annotation(pod, "metaflow/run_id").as_deref() == Some(run))
     {
         let step = annotation(pod, "metaflow/step_name").unwrap_or_default();
         let account = pod
@@ -176,14 +196,11 @@ async fn tasks_of(laptop: &Laptop, admin: &Client, folder: &WorkFolder) -> Resul
             .flatten();
         let linked = linked.and_then(|it| it.metadata.annotations?.get(GSA_ANNOTATION).cloned());
         let found = printed.iter().find(|it| it.step == step);
-        tasks.push(task(
-            laptop,
-            step,
-            pod,
-            account,
-            linked.unwrap_or_default(),
-            found,
-        ));
+        let linked = linked.unwrap_or_default();
+        tasks.push(Task {
+            recorded_as: recorded_as.to_owned(),
+            ..task(laptop, step, pod, account, linked, found)
+        });
     }
     tasks.sort_by_key(|task| STEPS.iter().position(|step| *step == task.step));
     Ok(tasks)
@@ -214,6 +231,7 @@ fn task(
         tokeninfo_email: printed.map_or_else(silent, |it| it.me.clone()),
         own_data: printed.map_or_else(silent, own),
         others_data: printed.map_or_else(silent, |it| it.theirs.clone()),
+        recorded_as: String::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     sandbox::workspace_images,
 };
 
-/// The text for whoever started it: kubeconfigs, Google's side, and first commands.
+/// The text for whoever started it: kubeconfigs, Google's side, the gateway's addresses, and first commands.
 ///
 /// # Errors
 /// The work folder cannot be written, or the webhook is not built.
@@ -47,6 +47,15 @@ pub fn instructions(sandbox: &Sandbox, folder: &WorkFolder, laptops: &[Laptop]) 
             flags = flags.join(" "),
         );
     }
+    text += &format!(
+        "\nMetaflow's services, for people in a browser and for programs with a token (certificate authority: {authority}):\n  \
+           {ui}/namesake   # log in as alice, bob or admin; each password is the name\n  {api}\n\
+         on a laptop, as above (alice and bob are logged in already):\n  \
+           python -m metaflow_namesake whoami\n  python -m metaflow_namesake logout\n  python -m metaflow_namesake login\n",
+        authority = sandbox.gateway.authority().display(),
+        ui = sandbox.gateway.ui(),
+        api = sandbox.gateway.api(),
+    );
     text += &format!(
         "\nas {ALICE}, with kubectl:\n  KUBECONFIG={} kubectl auth whoami\n\nPress Ctrl-C to stop it.",
         sandbox.control_plane.kubeconfig(ALICE).display()

@@ -88,6 +88,9 @@ impl Envoy {
             "1",
             "--log-level",
             "warning",
+            // Whoever runs a sandbox looks at the access log right after a request.
+            "--file-flush-interval-msec",
+            "100",
         ];
         let args = args.map(str::to_owned).into();
         let launch = Launch::new("envoy", program, args, &folder.logs());

@@ -1,4 +1,4 @@
-//! The OpenID provider: alice and bob with verified addresses, mallory with an unverified one. Each password is the name.
+//! The OpenID provider: alice, bob and admin with verified addresses, mallory with an unverified one. Each password is the name.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A data scientist's laptop: the stock Metaflow client, a kubeconfig, and their own Google credentials.
+//! A data scientist's laptop: the stock Metaflow client with the package `metaflow-namesake`, a kubeconfig, and their own Google
+//! credentials.
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,7 @@ use serde_json::json;
 
 use crate::{
     CLASS, CLUSTER, RESEARCH, STACK, Sandbox, WorkFolder,
+    gateway::CLI_CLIENT,
     google::{BUCKET, folder_of, metadata::MetadataServer},
     host::{
         children::{Child, Launch},
@@ -21,8 +23,10 @@ use crate::{
     },
 };
 
+mod login;
+
 /// The flow that they run.
-const FLOW: &str = "whoami_flow.py";
+pub const FLOW: &str = "whoami_flow.py";
 
 /// One person's laptop.
 #[derive(Debug)]
@@ -37,8 +41,8 @@ pub struct Laptop {
 }
 
 impl Laptop {
-    /// Sets up a laptop: Metaflow's configuration, the flow, and the person's notes in their own folder of the bucket.
-    /// `claims_to_be` is the value of METAFLOW_USER, which anybody can set to anything.
+    /// Sets up a laptop: Metaflow's configuration, the flow, and the person's notes in their own folder of the bucket. Nobody is logged
+    /// in at the gateway yet. `claims_to_be` is the value of METAFLOW_USER, which anybody can set to anything.
     ///
     /// # Errors
     /// The work folder cannot be written, or the storage refuses the person's notes.
@@ -54,10 +58,8 @@ impl Laptop {
         sandbox.google.grant_folder(person, &identity)?;
         let metadata =
             MetadataServer::start(Arc::new(Workstation::new(google, person)), "laptop").await?;
-        let home = folder
-            .path()
-            .join("laptops")
-            .join(person.split('@').next().unwrap_or(person));
+        let name = person.split('@').next().unwrap_or(person);
+        let home = folder.path().join("laptops").join(name);
         let mut env = metadata.env();
         env.extend(
             [
@@ -80,6 +82,13 @@ impl Laptop {
                         .to_string(),
                 ),
                 ("METAFLOW_USER", claims_to_be.to_owned()),
+                // In place of `pip install metaflow-namesake`. Pods do not have it: Metaflow packages it with the flow's code.
+                ("PYTHONPATH", client_package().display().to_string()),
+                ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+                (
+                    "REQUESTS_CA_BUNDLE",
+                    sandbox.gateway.authority().display().to_string(),
+                ),
                 // Instead of storage.googleapis.com.
                 ("API_ENDPOINT_OVERRIDE", google.to_owned()),
             ]
@@ -94,12 +103,12 @@ impl Laptop {
             env,
             _metadata: metadata,
         };
-        laptop.write_files()?;
+        laptop.write_files(sandbox)?;
         laptop.upload_notes(sandbox).await?;
         Ok(laptop)
     }
 
-    fn write_files(&self) -> Result<()> {
+    fn write_files(&self, sandbox: &Sandbox) -> Result<()> {
         let config = self.folder.join(".metaflowconfig");
         fs::create_dir_all(&config)
             .with_context(|| format!("cannot create {}", config.display()))?;
@@ -108,6 +117,10 @@ impl Laptop {
             "METAFLOW_DATASTORE_SYSROOT_GS": format!("gs://{BUCKET}/{}metaflow", folder_of(&self.identity)),
             "METAFLOW_KUBERNETES_NAMESPACE": RESEARCH,
             "METAFLOW_KUBERNETES_CONTAINER_IMAGE": "python:3.11",
+            "METAFLOW_DEFAULT_METADATA": "service",
+            "METAFLOW_SERVICE_URL": sandbox.gateway.api(),
+            "METAFLOW_NAMESAKE_ISSUER": sandbox.gateway.provider.url(),
+            "METAFLOW_NAMESAKE_CLIENT_ID": CLI_CLIENT,
         });
         fs::write(config.join("config.json"), settings.to_string())
             .context("cannot write Metaflow's configuration")?;
@@ -190,27 +203,33 @@ impl Laptop {
         ]
     }
 
+    /// The first part of the person's address.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.person.split('@').next().unwrap_or(self.person)
+    }
+
+    /// Starts Python with these arguments on the laptop. Its output is in `<logs>/<name>.log`.
+    ///
+    /// # Errors
+    /// Python cannot be started.
+    pub fn start(&self, sandbox: &Sandbox, name: &str, args: &[&str]) -> Result<Child> {
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        let mut launch = Launch::new(name, &self.python, args, &self.logs);
+        launch.env.clone_from(&self.env);
+        launch.only_env = true;
+        launch.folder = Some(self.folder.clone());
+        sandbox.control_plane.children().spawn(&launch)
+    }
+
     /// Runs the flow: `python whoami_flow.py run --with kubernetes …`.
     ///
     /// # Errors
     /// Python cannot be started.
     pub fn run(&self, sandbox: &Sandbox, flags: &[String]) -> Result<Child> {
-        let args = [FLOW, "run", "--with", "kubernetes"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(flags.iter().cloned());
-        let name = format!(
-            "metaflow-{}",
-            self.folder
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-        );
-        let mut launch = Launch::new(&name, &self.python, args.collect(), &self.logs);
-        launch.env.clone_from(&self.env);
-        launch.only_env = true;
-        launch.folder = Some(self.folder.clone());
-        sandbox.control_plane.children().spawn(&launch)
+        let command = [FLOW, "run", "--with", "kubernetes"].into_iter();
+        let args: Vec<&str> = command.chain(flags.iter().map(String::as_str)).collect();
+        self.start(sandbox, &format!("metaflow-{}", self.name()), &args)
     }
 
     /// Writes the laptop's environment variables into a file for a shell.
@@ -228,4 +247,9 @@ impl Laptop {
         fs::write(&path, lines).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
+}
+
+/// The folder with the client package.
+fn client_package() -> PathBuf {
+    workspace_root().join("client").join("src")
 }

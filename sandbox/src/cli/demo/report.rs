@@ -30,12 +30,27 @@ pub(super) struct Task {
     pub(super) own_data: String,
     /// `refused`, or what happened instead.
     pub(super) others_data: String,
+    /// The user of its run at the metadata service.
+    pub(super) recorded_as: String,
+}
+
+/// What the gateway did, and what it should have done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer {
+    /// What was sent.
+    pub(super) request: String,
+    /// What came back.
+    pub(super) answer: String,
+    /// Whether this is as it should be.
+    pub(super) as_expected: bool,
 }
 
 /// `target/demo/report.json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) tasks: Vec<Task>,
+    pub(super) gateway: Vec<Answer>,
     pub(super) ok: bool,
     /// What was not as expected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -51,8 +66,13 @@ pub(super) struct Expected {
 }
 
 impl Report {
-    /// Checks the tasks.
-    pub(super) fn new(tasks: Vec<Task>, expected: &[Expected], mut problems: Vec<String>) -> Self {
+    /// Checks the tasks, and what the gateway did.
+    pub(super) fn new(
+        tasks: Vec<Task>,
+        gateway: Vec<Answer>,
+        expected: &[Expected],
+        mut problems: Vec<String>,
+    ) -> Self {
         for person in expected {
             for step in &person.steps {
                 let found = tasks
@@ -78,11 +98,22 @@ impl Report {
         if accounts.len() != expected.len() {
             problems.push("two people share an identity".to_owned());
         }
+        let wrong = gateway.iter().filter(|answer| !answer.as_expected);
+        problems.extend(wrong.map(|it| format!("{}: {}", it.request, it.answer)));
         Self {
             tasks,
+            gateway,
             ok: problems.is_empty(),
             problems,
         }
+    }
+
+    /// What the gateway did, one line each.
+    pub(super) fn answers(&self) -> String {
+        let requests = self.gateway.iter().map(|it| it.request.chars().count());
+        let width = requests.max().unwrap_or(0);
+        let line = |it: &Answer| format!("{:width$}  {}", it.request, it.answer);
+        self.gateway.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// The tasks as a table.
@@ -95,6 +126,7 @@ impl Report {
             "Google says it is",
             "own data",
             "other's data",
+            "run recorded as",
         ];
         let mut rows = vec![head.map(str::to_owned)];
         rows.extend(self.tasks.iter().map(|task| {
@@ -106,6 +138,7 @@ impl Report {
                 &task.tokeninfo_email,
                 &task.own_data,
                 &task.others_data,
+                &task.recorded_as,
             ];
             cells.map(String::clone)
         }));
@@ -118,7 +151,7 @@ impl Report {
         let widths: Vec<usize> = (0..head.len())
             .map(|column| width(column).unwrap_or(0))
             .collect();
-        let line = |row: &[String; 7]| {
+        let line = |row: &[String; 8]| {
             let cells: Vec<String> = row
                 .iter()
                 .zip(&widths)
@@ -173,6 +206,10 @@ impl Task {
             self.others_data == "refused",
             format!("the other's data: {}", self.others_data),
         );
+        check(
+            self.recorded_as == self.user,
+            format!("its run is recorded as {:?}", self.recorded_as),
+        );
         problems
     }
 }
@@ -208,6 +245,7 @@ mod tests {
             tokeninfo_email: format!("{ALICE}@acme-identities.iam.gserviceaccount.com"),
             own_data: "read".into(),
             others_data: "refused".into(),
+            recorded_as: "alice@acme.com".into(),
         }
     }
 
@@ -221,26 +259,35 @@ mod tests {
 
     #[test]
     fn a_report_is_ok_only_if_everything_is_as_expected() {
-        let good = Report::new(vec![task()], &expected(), Vec::new());
+        let checked = |tasks, answers, problems| Report::new(tasks, answers, &expected(), problems);
+        let answer = |as_expected| Answer {
+            request: "without a token".into(),
+            answer: "200".into(),
+            as_expected,
+        };
+        let good = checked(vec![task()], vec![answer(true)], Vec::new());
         assert!(good.ok, "{:?}", good.problems);
-        let spoil: [fn(&mut Task); 6] = [
+        let spoil: [fn(&mut Task); 7] = [
             |task| task.service_account = "default".into(),
             |task| task.google_service_account = String::new(),
             |task| task.tokeninfo_email = "bob@x".into(),
             |task| task.own_data = "refused".into(),
             |task| task.others_data = "read: notes".into(),
             |task| task.step = "end".into(),
+            |task| task.recorded_as = "bob@acme.com".into(),
         ];
         for (number, spoil) in spoil.iter().enumerate() {
             let mut task = task();
             spoil(&mut task);
             assert!(
-                !Report::new(vec![task], &expected(), Vec::new()).ok,
+                !checked(vec![task], Vec::new(), Vec::new()).ok,
                 "case {number}"
             );
         }
-        assert!(!Report::new(Vec::new(), &expected(), Vec::new()).ok);
-        assert!(!Report::new(vec![task()], &expected(), vec!["the client failed".into()]).ok);
+        assert!(!checked(Vec::new(), Vec::new(), Vec::new()).ok);
+        assert!(!checked(vec![task()], vec![answer(false)], Vec::new()).ok);
+        let failed = vec!["the client failed".into()];
+        assert!(!checked(vec![task()], Vec::new(), failed).ok);
     }
 
     #[test]
@@ -257,7 +304,7 @@ mod tests {
 
     #[test]
     fn the_table_has_a_line_per_task() {
-        let table = Report::new(vec![task()], &expected(), Vec::new()).table();
+        let table = Report::new(vec![task()], Vec::new(), &expected(), Vec::new()).table();
         assert_eq!(table.lines().count(), 3, "{table}");
         assert!(table.lines().last().unwrap().contains("refused"));
     }
