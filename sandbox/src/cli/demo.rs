@@ -44,13 +44,7 @@ pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
     say(&format!(
         "Namesake is running; IAM propagates a change within {propagation} s here (2 to 7 minutes at Google)"
     ));
-    let laptops = [
-        Laptop::open(&sandbox, folder, ALICE, ALICE).await?,
-        // Anybody can set this user name. It proves and changes nothing.
-        Laptop::open(&sandbox, folder, BOB, ALICE).await?,
-    ];
-    say("alice and bob each log in: python -m metaflow_namesake login");
-    try_join_all(laptops.iter().map(|laptop| laptop.log_in(&sandbox))).await?;
+    let laptops = logged_in(&sandbox, folder).await?;
     say(
         "alice and bob each run: python whoami_flow.py run --with kubernetes (bob with METAFLOW_USER=alice@acme.com)",
     );
@@ -102,6 +96,18 @@ pub async fn run(folder: &WorkFolder, options: Options) -> Result<bool> {
     say(&format!("written to {}", path.display()));
     sandbox.stop().await;
     Ok(report.ok)
+}
+
+/// The laptops of alice and bob, each of whom logs in.
+async fn logged_in(sandbox: &Sandbox, folder: &WorkFolder) -> Result<[Laptop; 2]> {
+    let laptops = [
+        Laptop::open(sandbox, folder, ALICE, ALICE).await?,
+        // Anybody can set this user name. It proves and changes nothing.
+        Laptop::open(sandbox, folder, BOB, ALICE).await?,
+    ];
+    say("alice and bob each log in: python -m metaflow_namesake login");
+    try_join_all(laptops.iter().map(|laptop| laptop.log_in(sandbox))).await?;
+    Ok(laptops)
 }
 
 /// Runs the flow of a laptop and prints its output line by line. Returns whether it succeeded.

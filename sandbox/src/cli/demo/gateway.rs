@@ -80,7 +80,7 @@ async fn tag_by_another(sandbox: &Sandbox, of: Run<'_>, by: &Laptop) -> Result<A
     let text = fs::read_to_string(command.log()).unwrap_or_default();
     let refusal = words_from(&text, "Not allowed at");
     Ok(Answer {
-        request: format!("{} adds a tag to the run of {}", by.name(), owner.name()),
+        request: format!("{} adds a tag to {}'s run", by.name(), owner.name()),
         as_expected: exit.code != 0
             && refusal
                 .as_ref()
@@ -124,10 +124,10 @@ async fn artifacts_written_by(gateway: &Gateway, of: Run<'_>) -> Result<Answer> 
     users.dedup();
     let all_succeeded = lines.iter().all(|line| (200..300).contains(&line.status));
     Ok(Answer {
-        request: format!("the pods of {} write artifacts", laptop.name()),
+        request: format!("{}'s pods write artifacts", laptop.name()),
         as_expected: requests >= STEPS.len() && all_succeeded && users == [laptop.person()],
         answer: format!(
-            "{requests} requests, in Envoy's log of {}",
+            "{requests} requests, in Envoy's log as {}",
             users.join(", ")
         ),
     })
