@@ -89,18 +89,15 @@ pub struct IdentityChoice {
 impl PodAttributes<'_> {
     /// What the conditions of rules are compared with, for messages.
     fn describe(&self) -> String {
-        let claim = |name: &str, value: Option<&str>| {
-            value.map(|value| format!(", {name} {}", quoted(value)))
-        };
         let claims = [
             ("flow", self.claims.flow),
             ("step", self.claims.step),
             ("project", self.claims.project),
         ];
-        let claims: String = claims
-            .into_iter()
-            .filter_map(|(name, value)| claim(name, value))
-            .collect();
+        let shown = |(name, value): (&str, Option<&str>)| {
+            value.map(|value| format!(", {name} {}", quoted(value)))
+        };
+        let claims: String = claims.into_iter().filter_map(shown).collect();
         format!(
             "namespace {}, launcher {}{claims}",
             self.namespace,
@@ -111,16 +108,10 @@ impl PodAttributes<'_> {
 
 impl fmt::Debug for Claims<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Claims {
-            flow,
-            step,
-            project,
-            labels: _,
-        } = self;
         f.debug_struct("Claims")
-            .field("flow", flow)
-            .field("step", step)
-            .field("project", project)
+            .field("flow", &self.flow)
+            .field("step", &self.step)
+            .field("project", &self.project)
             .finish_non_exhaustive()
     }
 }

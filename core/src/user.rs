@@ -21,7 +21,7 @@ pub const MAX_USER_BYTES: usize = 254;
 
 /// The person that a pod runs as, in canonical form: not empty, at most [`MAX_USER_BYTES`], e-mail addresses in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[serde(try_from = "String")]
 pub struct User(String);
 
 impl User {
@@ -114,12 +114,6 @@ pub(crate) fn is_invisible(c: char) -> bool {
 impl fmt::Display for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl From<User> for String {
-    fn from(user: User) -> String {
-        user.0
     }
 }
 

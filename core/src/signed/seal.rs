@@ -95,15 +95,8 @@ impl KeyRing {
         if text.len() > MAX_SEALED_BYTES {
             return Err(SealError::TooLong(text.len()));
         }
-        let mut parts = text.split('.');
-        let (Some(VERSION), Some(id), Some(signed_in), Some(payload), Some(mac), None) = (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        ) else {
+        let parts: Vec<&str> = text.splitn(6, '.').collect();
+        let [VERSION, id, signed_in, payload, mac] = parts[..] else {
             return Err(SealError::Malformed);
         };
         let decode = |part: &str| {

@@ -11,7 +11,8 @@ fn user_of(rules: &Rules, username: &str, claimed: Option<&str>) -> Result<Strin
             .map(str::to_owned)
     };
     let user = rules.user(&requester(username), annotation);
-    user.map(String::from).map_err(|refusal| refusal.reason)
+    user.map(|user| user.to_string())
+        .map_err(|refusal| refusal.reason)
 }
 
 #[test]
@@ -110,7 +111,10 @@ fn a_claim_counts_only_within_may_claim() {
 fn a_claim_of_another_requester_is_not_read() {
     let alice = requester("alice@acme.com");
     let user = example().user(&alice, |key| panic!("{key} was read"));
-    assert_eq!(user.map(String::from), Ok("alice@acme.com".to_owned()));
+    assert_eq!(
+        user.map(|user| user.to_string()),
+        Ok("alice@acme.com".to_owned())
+    );
 }
 
 #[test]

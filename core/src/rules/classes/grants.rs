@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     names::{is_bucket, is_role, quoted},
     rules::yaml::{
-        InvalidValue, Item, invalid,
+        Fields, InvalidValue, Item, invalid,
         values::{named, project_id, word},
     },
 };
@@ -63,15 +63,6 @@ fn serialize_own_service_account<S: Serializer>(serializer: S) -> Result<S::Ok, 
     serializer.collect_map([OWN_SERVICE_ACCOUNT])
 }
 
-/// The keys of a grant that name its resource.
-struct ResourceKeys<'n> {
-    bucket: Option<Item<'n>>,
-    folder: Option<Item<'n>>,
-    prefix: Option<Item<'n>>,
-    project: Option<Item<'n>>,
-    account: Option<Item<'n>>,
-}
-
 impl Grant {
     pub(super) fn read(item: &Item<'_>) -> Option<Grant> {
         let mut fields = item.fields()?;
@@ -80,16 +71,7 @@ impl Grant {
             named(text, "a role", is_role, remedy)
         };
         let role = fields.required("role", "write a role, as roles/storage.objectUser", role);
-        let on = GrantTarget::read(
-            item,
-            ResourceKeys {
-                bucket: fields.get("bucket"),
-                folder: fields.get("folder"),
-                prefix: fields.get("prefix"),
-                project: fields.get("project"),
-                account: fields.get("serviceAccount"),
-            },
-        );
+        let on = GrantTarget::read(&mut fields);
         fields.report_unknown_keys();
         Some(Grant {
             role: role?,
@@ -118,43 +100,37 @@ impl Grant {
 }
 
 impl GrantTarget {
-    fn read(grant: &Item<'_>, keys: ResourceKeys<'_>) -> Option<GrantTarget> {
-        let ResourceKeys {
-            bucket,
-            folder,
-            prefix,
-            project,
-            account,
-        } = keys;
-        let (at, invalid) = match (bucket, folder, prefix, project, account) {
-            (Some(bucket), folder, prefix, None, None) if folder.is_none() || prefix.is_none() => {
+    fn read(fields: &mut Fields<'_>) -> Option<GrantTarget> {
+        let keys = ["bucket", "folder", "prefix", "project", "serviceAccount"];
+        let (at, invalid) = match keys.map(|key| fields.get(key)) {
+            [Some(bucket), folder, prefix, None, None] if folder.is_none() || prefix.is_none() => {
                 return GrantTarget::read_storage(&bucket, folder, prefix);
             }
-            (None, None, None, Some(project), None) => {
+            [None, None, None, Some(project), None] => {
                 return Some(GrantTarget::Project {
                     project: project.read(project_id)?,
                 });
             }
-            (None, None, None, None, Some(account)) => {
+            [None, None, None, None, Some(account)] => {
                 let (_, own) = OWN_SERVICE_ACCOUNT;
                 return account
                     .read(|text| word(text, &[(own, ())]))
                     .map(|()| GrantTarget::OwnServiceAccount);
             }
-            (Some(_), Some(_), Some(prefix), None, None) => (
+            [Some(_), Some(_), Some(prefix), None, None] => (
                 prefix,
                 invalid(
                     "both a folder and a prefix",
                     "keep folder: it has an IAM policy of its own",
                 ),
             ),
-            (None, Some(inner), ..) | (None, None, Some(inner), ..) => (
+            [None, Some(inner), ..] | [None, None, Some(inner), ..] => (
                 inner,
                 invalid("a folder or prefix without its bucket", "add bucket: NAME"),
             ),
-            (Some(at), .., Some(_), _)
-            | (Some(at), .., Some(_))
-            | (None, .., Some(at), Some(_)) => (
+            [Some(at), .., Some(_), _]
+            | [Some(at), .., Some(_)]
+            | [None, .., Some(at), Some(_)] => (
                 at,
                 invalid(
                     "the grant names several resources",
@@ -162,7 +138,7 @@ impl GrantTarget {
                 ),
             ),
             _ => (
-                grant.clone(),
+                fields.item.clone(),
                 invalid(
                     "the grant names no resource",
                     "add bucket: NAME (and folder: PATH/), project: ID, or serviceAccount: self",

@@ -79,29 +79,24 @@ pub(crate) fn user(text: &str) -> Result<User, InvalidValue> {
 
 /// A group, exactly as the API server reports it.
 pub(crate) fn group(text: &str) -> Result<String, InvalidValue> {
-    match check_requester(text) {
-        Ok(()) => Ok(text.to_owned()),
-        Err(error) => {
-            let remedy = "write the group exactly as the API server reports it, without *";
-            Err(invalid(
-                format!("{} is not a group: {error}", quoted(text)),
-                remedy,
-            ))
-        }
-    }
+    let remedy = "write the group exactly as the API server reports it, without *";
+    reported(text, "a group", remedy)
 }
 
 /// A requester, exactly as the API server reports it.
 pub(crate) fn account(text: &str) -> Result<String, InvalidValue> {
+    let remedy = "write the name exactly as the API server reports it, as system:serviceaccount:NAMESPACE:NAME";
+    reported(text, "an account", remedy)
+}
+
+// A name that the API server reports.
+fn reported(text: &str, kind: &str, remedy: &str) -> Result<String, InvalidValue> {
     match check_requester(text) {
         Ok(()) => Ok(text.to_owned()),
-        Err(error) => {
-            let remedy = "write the name exactly as the API server reports it, as system:serviceaccount:NAMESPACE:NAME";
-            Err(invalid(
-                format!("{} is not an account: {error}", quoted(text)),
-                remedy,
-            ))
-        }
+        Err(error) => Err(invalid(
+            format!("{} is not {kind}: {error}", quoted(text)),
+            remedy,
+        )),
     }
 }
 
