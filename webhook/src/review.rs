@@ -56,48 +56,44 @@ pub enum Malformed {
 
 #[derive(Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
-#[serde(bound(deserialize = "O: Deserialize<'de>"))]
+#[serde(bound(deserialize = "'de: 'a, O: Deserialize<'de>"))]
 struct Review<'a, O> {
-    #[serde(borrow, default)]
+    #[serde(default)]
     api_version: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     kind: Text<'a>,
-    #[serde(borrow)]
     request: Option<Request<'a, O>>,
 }
 
 /// One admission request; `O` is the part of the object that is read.
 #[derive(Debug, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
-#[serde(bound(deserialize = "O: Deserialize<'de>"))]
+#[serde(bound(deserialize = "'de: 'a, O: Deserialize<'de>"))]
 pub struct Request<'a, O = Object<'a>> {
     /// Echoed in the answer.
-    #[serde(borrow, default)]
+    #[serde(default)]
     pub uid: Text<'a>,
     /// Kind of the object, as the webhook configuration requests it.
-    #[serde(borrow, default)]
+    #[serde(default)]
     pub kind: GroupVersionKind<'a>,
     /// `status`, `scale`, … or empty.
-    #[serde(borrow, default)]
     pub sub_resource: Option<Text<'a>>,
     /// CREATE, UPDATE, DELETE or CONNECT.
-    #[serde(borrow, default)]
+    #[serde(default)]
     pub operation: Text<'a>,
     /// Namespace of the object; empty when it has none.
-    #[serde(borrow, default)]
+    #[serde(default)]
     pub namespace: Text<'a>,
     /// Name, if it is known yet (it is not with `generateName`).
-    #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
     /// The requester.
-    #[serde(borrow, default)]
+    #[serde(default)]
     pub user_info: UserInfo<'a>,
     /// The object as it would be stored; absent on DELETE.
     pub object: Option<O>,
     /// The object as it is; absent on CREATE.
     pub old_object: Option<O>,
     /// Nothing will be stored, so nothing may be created for it.
-    #[serde(default)]
     pub dry_run: Option<bool>,
 }
 
@@ -117,16 +113,13 @@ impl<O> Request<'_, O> {
 
 /// Group, version and kind.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct GroupVersionKind<'a> {
     /// API group; empty for the core group.
-    #[serde(borrow, default)]
     pub group: Text<'a>,
     /// Version.
-    #[serde(borrow, default)]
     pub version: Text<'a>,
     /// Kind.
-    #[serde(borrow, default)]
     pub kind: Text<'a>,
 }
 

@@ -88,28 +88,24 @@ pub struct PodTemplates {
 
 /// The parts of an object that anything depends on.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct Parts<'a> {
     /// Labels and annotations.
-    #[serde(borrow, default, deserialize_with = "or_default")]
+    #[serde(deserialize_with = "or_default")]
     pub metadata: LabelsAndAnnotations<'a>,
     /// Spec.
-    #[serde(borrow, default)]
     pub spec: Json<'a>,
     /// Status; Argo keeps its own copy of the spec there.
-    #[serde(borrow, default)]
     pub status: Json<'a>,
 }
 
 /// Labels and annotations.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct LabelsAndAnnotations<'a> {
     /// Labels.
-    #[serde(borrow, default)]
     pub labels: Json<'a>,
     /// Annotations.
-    #[serde(borrow, default)]
     pub annotations: Json<'a>,
 }
 

@@ -8,40 +8,33 @@ use crate::review::text::{Pairs, objects_only, or_default};
 
 /// The part of a pod or a parent that is read of every review.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct Object<'a> {
     /// Metadata.
-    #[serde(borrow, default, deserialize_with = "or_default")]
+    #[serde(deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
     /// Spec.
-    #[serde(borrow, default)]
     pub spec: Option<Spec<'a>>,
 }
 
 /// The part of an object's metadata that admission reads.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub struct Metadata<'a> {
     /// Name.
-    #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
     /// Prefix of the name that the API server generates.
-    #[serde(borrow, default)]
     pub generate_name: Option<Text<'a>>,
     /// UID.
-    #[serde(borrow, default)]
     pub uid: Option<Text<'a>>,
     /// When it was created, RFC 3339.
-    #[serde(borrow, default)]
     pub creation_timestamp: Option<Text<'a>>,
     /// Labels.
-    #[serde(borrow, default)]
     pub labels: Option<Pairs<'a>>,
     /// Annotations.
-    #[serde(borrow, default)]
     pub annotations: Option<Pairs<'a>>,
     /// Owners.
-    #[serde(borrow, default)]
     pub owner_references: Option<Vec<OwnerReference<'a>>>,
 }
 
@@ -75,22 +68,18 @@ impl Metadata<'_> {
 
 /// One owner reference.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub struct OwnerReference<'a> {
     /// Group and version.
-    #[serde(borrow, default)]
     pub api_version: Text<'a>,
     /// Kind.
-    #[serde(borrow, default)]
     pub kind: Text<'a>,
     /// Name.
-    #[serde(borrow, default)]
     pub name: Text<'a>,
     /// UID: the only part that identifies the object.
-    #[serde(borrow, default)]
     pub uid: Text<'a>,
     /// Whether it is the controller.
-    #[serde(default)]
     pub controller: Option<bool>,
 }
 

@@ -8,34 +8,26 @@ use crate::review::text::{Pairs, objects_only};
 
 /// The part of a pod's spec that admission reads.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub struct Spec<'a> {
     /// Its KSA.
-    #[serde(borrow, default)]
     pub service_account_name: Option<Text<'a>>,
     /// The deprecated alias of it; `serviceAccountName` takes precedence.
-    #[serde(borrow, default)]
     pub service_account: Option<Text<'a>>,
     /// The node, if it is assigned to one already.
-    #[serde(borrow, default)]
     pub node_name: Option<Text<'a>>,
     /// Scheduling gates.
-    #[serde(borrow, default)]
     pub scheduling_gates: Option<Vec<Gate<'a>>>,
     /// Init containers.
-    #[serde(borrow, default)]
     pub init_containers: Option<Vec<Container<'a>>>,
     /// Containers.
-    #[serde(borrow, default)]
     pub containers: Option<Vec<Container<'a>>>,
     /// Whether it uses the network of its node.
-    #[serde(default)]
     pub host_network: Option<bool>,
     /// Labels that its node must have.
-    #[serde(borrow, default)]
     pub node_selector: Option<Pairs<'a>>,
     /// Volumes.
-    #[serde(borrow, default)]
     pub volumes: Option<Vec<Volume<'a>>>,
 }
 
@@ -51,122 +43,99 @@ impl Spec<'_> {
 
 /// One scheduling gate.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct Gate<'a> {
     /// Name.
-    #[serde(borrow, default)]
     pub name: Text<'a>,
 }
 
 /// The part of a container that determines what runs, and where the token for the gateway is. The rest of its environment, volumes
 /// and resources does not count: other webhooks have reasons to change it, and only admins install webhooks.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub struct Container<'a> {
-    #[serde(borrow, default)]
     pub(crate) name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub(crate) image: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub(crate) command: Option<Vec<Text<'a>>>,
-    #[serde(borrow, default)]
     pub(crate) args: Option<Vec<Text<'a>>>,
-    #[serde(borrow, default)]
     pub(crate) restart_policy: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub(crate) lifecycle: Option<Lifecycle<'a>>,
-    #[serde(borrow, default)]
     pub(crate) liveness_probe: Option<Handler<'a>>,
-    #[serde(borrow, default)]
     pub(crate) readiness_probe: Option<Handler<'a>>,
-    #[serde(borrow, default)]
     pub(crate) startup_probe: Option<Handler<'a>>,
-    #[serde(borrow, default)]
     pub(crate) env: Option<Vec<Variable<'a>>>,
-    #[serde(borrow, default)]
     pub(crate) volume_mounts: Option<Vec<Mount<'a>>>,
 }
 
 /// A variable of a container.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub(crate) struct Variable<'a> {
-    #[serde(borrow, default)]
     pub(crate) name: Text<'a>,
-    #[serde(borrow, default)]
     pub(crate) value: Option<Text<'a>>,
     /// Where the value comes from, instead of `value`.
-    #[serde(default)]
     pub(crate) value_from: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub(crate) struct Mount<'a> {
-    #[serde(borrow, default)]
     pub(crate) name: Text<'a>,
-    #[serde(borrow, default)]
     pub(crate) mount_path: Text<'a>,
-    #[serde(borrow, default)]
     pub(crate) sub_path: Option<Text<'a>>,
 }
 
 /// A volume, and what it is made of if it is projected.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct Volume<'a> {
-    #[serde(borrow, default)]
     pub(crate) name: Text<'a>,
-    #[serde(borrow, default)]
     pub(crate) projected: Option<Projected<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub(crate) struct Projected<'a> {
-    #[serde(borrow, default)]
     pub(crate) sources: Option<Vec<Projection<'a>>>,
 }
 
 /// One source of a projected volume.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub(crate) struct Projection<'a> {
-    #[serde(borrow, default)]
     pub(crate) service_account_token: Option<TokenProjection<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub(crate) struct TokenProjection<'a> {
-    #[serde(borrow, default)]
     pub(crate) audience: Option<Text<'a>>,
-    #[serde(default)]
     pub(crate) expiration_seconds: Option<i64>,
-    #[serde(borrow, default)]
     pub(crate) path: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub(crate) struct Lifecycle<'a> {
-    #[serde(borrow, default)]
     pub(crate) post_start: Option<Handler<'a>>,
-    #[serde(borrow, default)]
     pub(crate) pre_stop: Option<Handler<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub(crate) struct Handler<'a> {
-    #[serde(borrow, default)]
     pub(crate) exec: Option<Exec<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub(crate) struct Exec<'a> {
-    #[serde(borrow, default)]
     pub(crate) command: Option<Vec<Text<'a>>>,
 }
 

@@ -47,7 +47,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
 
 /// Lets structs be read from JSON objects only. By itself serde reads a struct from a list too, member by member: no API server
 /// sends one, and a reader that expects an object would see other values. The structs have `#[serde(remote = "Self")]`,
-/// so that this is the only way to read them.
+/// so that this is the only way to read them; with the bound `'de: 'a` all of their fields borrow from the request.
 macro_rules! objects_only {
     ($($name:ident $(<$part:ident>)?),+ $(,)?) => {$(
         impl<'de: 'a, 'a $(, $part: serde::Deserialize<'de>)?> serde::Deserialize<'de> for $name<'a $(, $part)?> {

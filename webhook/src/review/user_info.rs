@@ -8,28 +8,25 @@ use crate::review::text::objects_only;
 
 /// The requester, as the API server authenticated it.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct UserInfo<'a> {
     /// Name of the person, service account or node.
-    #[serde(borrow, default)]
     pub username: Text<'a>,
     /// Groups.
-    #[serde(borrow, default)]
     pub groups: Option<Vec<Text<'a>>>,
     /// Additional data from the authenticator.
-    #[serde(borrow, default)]
     pub extra: Option<Extra<'a>>,
 }
 
 /// The part of `userInfo.extra` that is read.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct Extra<'a> {
-    #[serde(rename = "authentication.kubernetes.io/credential-id", default)]
+    #[serde(rename = "authentication.kubernetes.io/credential-id")]
     credential_id: Option<Vec<IgnoredAny>>,
-    #[serde(borrow, rename = "authentication.kubernetes.io/pod-name", default)]
+    #[serde(rename = "authentication.kubernetes.io/pod-name")]
     pod_name: Option<Vec<Text<'a>>>,
-    #[serde(borrow, rename = "authentication.kubernetes.io/pod-uid", default)]
+    #[serde(rename = "authentication.kubernetes.io/pod-uid")]
     pod_uid: Option<Vec<Text<'a>>>,
 }
 

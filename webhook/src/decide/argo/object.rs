@@ -9,16 +9,14 @@ use crate::review::Metadata;
 use crate::review::text::{objects_only, or_default};
 /// An object of Argo.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct ArgoObject<'a> {
     /// Metadata.
-    #[serde(borrow, default, deserialize_with = "or_default")]
+    #[serde(deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
     /// Spec.
-    #[serde(borrow, default)]
     pub spec: Json<'a>,
     /// Status.
-    #[serde(borrow, default)]
     pub status: Json<'a>,
 }
 

@@ -8,30 +8,27 @@ use crate::review::text::{objects_only, or_default};
 
 /// The part of a guarded object that is read: metadata of an object, or the options of `exec`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self")]
+#[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
 pub struct Guarded<'a> {
     /// Metadata.
-    #[serde(borrow, default, deserialize_with = "or_default")]
+    #[serde(deserialize_with = "or_default")]
     pub metadata: Metadata<'a>,
     /// The command that is executed.
-    #[serde(borrow, default)]
     pub command: Option<Vec<Text<'a>>>,
     /// Whether the command reads what the requester sends.
-    #[serde(default)]
     pub stdin: Option<bool>,
     /// Whether it has a terminal.
-    #[serde(default)]
     pub tty: Option<bool>,
     /// Spec, of a pod.
-    #[serde(borrow, default, deserialize_with = "or_default")]
+    #[serde(deserialize_with = "or_default")]
     pub spec: AccountSpec<'a>,
 }
 
 /// The service account in a pod's spec.
 #[derive(Debug, Default, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase")]
+#[serde(remote = "Self", default, rename_all = "camelCase")]
+#[serde(bound(deserialize = "'de: 'a"))]
 pub struct AccountSpec<'a> {
-    #[serde(borrow, default)]
     service_account_name: Option<Text<'a>>,
 }
 
