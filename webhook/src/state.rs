@@ -22,12 +22,12 @@ use namesake_service::{ByName, RulesInForce, SingleFlight};
 use crate::decide::known::KnownIdentity;
 use crate::decide::mode::Mode;
 use crate::state::broker::{Broker, Failure, Question};
-use crate::state::metrics::{Metrics, ModeLabels};
+use crate::state::metrics::Metrics;
 
 pub use installed::Installed;
 pub use namespaces::{Namespaces, OptedIn};
 pub use parents::Parents;
-pub use synced::Synced;
+pub use synced::{Flag, Synced};
 
 /// How long an answer of the broker is used until the watch shows the same.
 const KEEP_ANSWER: Duration = Duration::from_secs(5);
@@ -53,10 +53,13 @@ pub struct State {
     pub synced: Synced,
     /// Metrics.
     pub metrics: Metrics,
+    /// The API server, if there is one.
+    pub cluster: Option<Client>,
+    /// The broker, if there is one.
+    pub broker: Option<Arc<Broker>>,
+    /// Calls of the broker in progress.
+    pub broker_calls: SingleFlight<Question, IdentityAnswer, Failure>,
     keys: ArcSwapOption<KeyRing>,
-    cluster: Option<Client>,
-    broker: Option<Arc<Broker>>,
-    broker_calls: SingleFlight<Question, IdentityAnswer, Failure>,
     clock: Clock,
 }
 
@@ -72,10 +75,10 @@ impl State {
             namespaces: Namespaces::default(),
             synced: Synced::default(),
             metrics: Metrics::default(),
-            keys: ArcSwapOption::empty(),
             cluster: None,
             broker: None,
             broker_calls: SingleFlight::new(KEEP_ANSWER, KEEP_FAILURE),
+            keys: ArcSwapOption::empty(),
             clock,
         }
     }
@@ -97,31 +100,13 @@ impl State {
     /// Signs and verifies with these keys from now on.
     pub fn set_keys(&self, keys: KeyRing) {
         self.keys.store(Some(Arc::new(keys)));
-        self.synced.set_keys();
+        self.synced.keys.set();
     }
 
     /// Keys of stamps and resolutions.
     #[must_use]
     pub fn keys(&self) -> Option<Arc<KeyRing>> {
         self.keys.load_full()
-    }
-
-    /// The API server, if there is one.
-    #[must_use]
-    pub fn cluster(&self) -> Option<&Client> {
-        self.cluster.as_ref()
-    }
-
-    /// The broker, if there is one.
-    #[must_use]
-    pub fn broker(&self) -> Option<&Arc<Broker>> {
-        self.broker.as_ref()
-    }
-
-    /// Calls of the broker in progress.
-    #[must_use]
-    pub fn broker_calls(&self) -> &SingleFlight<Question, IdentityAnswer, Failure> {
-        &self.broker_calls
     }
 
     /// The mode of a namespace; `enforce` while no rules are in force.
@@ -142,8 +127,7 @@ impl State {
     /// Updates the metrics of how many namespaces have which mode.
     pub fn count_modes(&self) {
         for (mode, label) in [(Mode::Enforce, "enforce"), (Mode::Shadow, "shadow")] {
-            let labels = ModeLabels { mode: label };
-            let gauge = self.metrics.namespaces.get_or_create(&labels);
+            let gauge = self.metrics.namespaces.get_or_create(&[("mode", label)]);
             gauge.set(metrics::gauge(self.namespaces.count(mode)));
         }
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use namesake_core::{ArgoStamp, KeyRing, SeenObject, Stamp};
+use namesake_core::{ArgoStamp, KeyRing, Stamp};
 use serde::Serialize;
 
 use crate::decide::context::AdmissionContext;
-use crate::decide::who::stamp::verify;
+use crate::decide::who::stamp;
 use crate::state::State;
-use crate::state::metrics::{KeyLabels, Metrics, UnprovenLabels, gauge};
+use crate::state::metrics::{Metrics, gauge};
 
 /// A parent whose pods would get no identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,20 +59,10 @@ impl Survey {
 
     fn add_namespace(&mut self, state: &State, context: &AdmissionContext, namespace: &str) {
         for (uid, parent) in state.parents.of(namespace) {
-            let seen = SeenObject {
-                stack: context.rules.stack(),
-                namespace,
-                kind: parent.kind,
-                name: &parent.name,
-                generate_name: parent.generate_name.as_deref(),
-                uid: &uid,
-                created: parent.created,
-                epoch: &context.epoch,
-            };
-            let text = parent.stamp.as_deref();
-            let why = match text.map(|text| verify(context, text, &seen)) {
+            let why = match stamp::of_known(context, namespace, &uid, &parent) {
                 Some(Ok(stamp)) => {
-                    let id = text.and_then(KeyRing::id_in).unwrap_or_default();
+                    let id = parent.stamp.as_deref().and_then(KeyRing::id_in);
+                    let id = id.unwrap_or_default();
                     *self.keys.entry(id.to_owned()).or_default() += 1;
                     no_proven_requester(&stamp)
                 }
@@ -92,16 +82,14 @@ impl Survey {
     pub fn count(&self, metrics: &Metrics) {
         metrics.parents_without_stamp.clear();
         for parent in &self.unproven {
-            let labels = UnprovenLabels {
-                namespace: parent.namespace.clone(),
-                kind: parent.kind,
-            };
+            let (namespace, kind) = (parent.namespace.clone(), parent.kind.to_owned());
+            let labels = [("namespace", namespace), ("kind", kind)];
             metrics.parents_without_stamp.get_or_create(&labels).inc();
         }
         metrics.stamps.clear();
         for (key, count) in &self.keys {
-            let labels = KeyLabels { key: key.clone() };
-            metrics.stamps.get_or_create(&labels).set(gauge(*count));
+            let stamps = metrics.stamps.get_or_create(&[("key", key.clone())]);
+            stamps.set(gauge(*count));
         }
     }
 }

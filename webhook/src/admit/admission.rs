@@ -83,7 +83,7 @@ pub(super) fn context<O>(
     let (info, namespace) = (&request.user_info, &request.namespace);
     let known = |name: &str| state.identities.get(namespace, name);
     let acts_for = who::managed(info, namespace, known);
-    if matches!(acts_for, Some(Err(_))) && !state.synced.has_identities() {
+    if matches!(acts_for, Some(Err(_))) && !state.synced.identities.is_set() {
         return Err(not_synced("the Identities"));
     }
     let opted_in = state.namespaces.get(namespace, rules.stack());
@@ -121,7 +121,7 @@ pub(super) fn unexpected<O>(request: &Request<'_, O>) -> Refused {
 
 /// The refusal of a request in a namespace that is not seen as opted in.
 pub(super) fn not_opted_in(state: &State, context: &AdmissionContext, namespace: &str) -> Refused {
-    if !state.synced.has_namespaces() {
+    if !state.synced.namespaces.is_set() {
         return not_synced("the namespaces");
     }
     Refused::new(

@@ -7,8 +7,10 @@ use std::time::Instant;
 use kube::Error;
 use namesake_core::Reason;
 
+use crate::decide::kinds;
 use crate::decide::known::KnownParent;
-use crate::decide::who::ParentReference;
+use crate::decide::who::{self, ParentReference};
+use crate::review::OwnerReference;
 use crate::review::refused::Refused;
 use crate::state::{State, watch};
 
@@ -80,7 +82,7 @@ pub(super) async fn find_fresh(
         );
         Refused::new(Reason::ParentLookupFailed, text)
     };
-    let Some(client) = state.cluster() else {
+    let Some(client) = &state.cluster else {
         return Err(Missing::Gone(refused("there is no API server")));
     };
     state.metrics.parent_fetches.inc();
@@ -100,5 +102,41 @@ pub(super) async fn find_fresh(
             Err(Missing::Gone(refused(&what)))
         }
         None => Err(Missing::Gone(refused("it does not exist"))),
+    }
+}
+
+/// What an owner reference names.
+pub(super) enum Owner<'a> {
+    /// An object of a kind that the webhook does not handle.
+    Other,
+    /// No object of this kind, name and UID.
+    NoSuchObject(ParentReference<'a>),
+    /// This parent.
+    Parent(ParentReference<'a>, Arc<KnownParent>),
+}
+
+/// Finds what an owner reference names. Some controllers go by the UID, others by the name: both have to be of one object.
+///
+/// # Errors
+/// When it is not known.
+pub(super) async fn find_owner<'a>(
+    state: &State,
+    namespace: &str,
+    owner: &'a OwnerReference<'a>,
+    deadline: Instant,
+) -> Result<Owner<'a>, Refused> {
+    let known = state.parents.by_uid(namespace, &owner.uid);
+    let Some(reference) = who::possible_parent(known.as_deref(), owner) else {
+        return Ok(Owner::Other);
+    };
+    let is_of_its_kind = kinds::of_owner(owner).is_some();
+    match find(state, namespace, &reference, deadline).await {
+        Ok(FoundParent { parent, .. }) if is_of_its_kind && *parent.name == *owner.name => {
+            Ok(Owner::Parent(reference, parent))
+        }
+        // A kind of the same name in another API group.
+        Err(Missing::Gone(_)) if !is_of_its_kind => Ok(Owner::Other),
+        Ok(_) | Err(Missing::Gone(_)) => Ok(Owner::NoSuchObject(reference)),
+        Err(Missing::Unknown(refused)) => Err(refused),
     }
 }

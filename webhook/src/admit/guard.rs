@@ -152,7 +152,7 @@ impl Guard<'_> {
                 format!("pod {name}, which this is about, could not be read: {why}; try again");
             Refused::new(Reason::PodLookupFailed, text)
         };
-        let client = self.state.cluster();
+        let client = self.state.cluster.as_ref();
         let client = client.ok_or_else(|| failed("there is no API server"))?;
         let pods = Api::<Pod>::namespaced(client.clone(), &self.request.namespace);
         let found = get_within(self.deadline, pods.get_opt(name)).await;

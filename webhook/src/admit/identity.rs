@@ -8,7 +8,6 @@ use crate::decide::mutate::Available;
 use crate::decide::who::Principal;
 use crate::review::refused::Refused;
 use crate::state::broker::{Failure, Question};
-use crate::state::metrics::BrokerLabels;
 
 /// The identity that a decision needs. `None`: it needs none, or the identity does not exist and may not be created for this
 /// request.
@@ -44,7 +43,7 @@ async fn create(
     choice: &IdentityChoice,
 ) -> Result<Available, Refused> {
     let state = admission.state;
-    let Some(broker) = state.broker().cloned() else {
+    let Some(broker) = state.broker.clone() else {
         return Err(Failure::unavailable("there is none").into());
     };
     let question = Question {
@@ -53,7 +52,7 @@ async fn create(
     };
     let key = question.clone();
     let call = move || async move { broker.ask(&question).await };
-    let call = state.broker_calls().join(key, call);
+    let call = state.broker_calls.join(key, call);
     let answer = tokio::time::timeout_at(admission.deadline.into(), call).await;
     let answer = answer.ok().flatten();
     let answer = answer.unwrap_or_else(|| Err(Failure::unavailable("not in time")));
@@ -63,7 +62,7 @@ async fn create(
         Err(_) => "later",
     };
     let calls = &state.metrics.broker_calls;
-    calls.get_or_create(&BrokerLabels { result }).inc();
+    calls.get_or_create(&[("result", result)]).inc();
     let answer = answer?;
     if answer.name != choice.name.as_str() {
         return Err(other_rules(principal, choice, &answer.name));

@@ -4,9 +4,9 @@ use namesake_core::{Launcher, Reason, Stamp};
 
 use super::admission::Admission;
 use super::argo::pod::principal_of_pod;
-use super::find_parent::{FoundParent, Missing, find, find_fresh};
+use super::find_parent::{FoundParent, Owner, find, find_fresh, find_owner};
 use crate::decide::argo;
-use crate::decide::kinds::{self, Parts, Runs};
+use crate::decide::kinds::{Parts, Runs};
 use crate::decide::who::{self, ParentReference, Principal, Provenance, forged, stamp};
 use crate::review::OwnerReference;
 use crate::review::refused::Refused;
@@ -105,30 +105,22 @@ async fn own_parent(
     principal: &Principal,
 ) -> Result<Option<OwnParent>, Refused> {
     let (state, namespace) = (admission.state, admission.request.namespace.as_str());
-    let known = state.parents.by_uid(namespace, &owner.uid);
-    let Some(reference) = who::possible_parent(known.as_deref(), owner) else {
-        return Ok(None);
-    };
     let requester = &admission.request.user_info.username;
-    let foreign = || forged::foreign_owner(admission.kind, &reference, requester);
-    let is_of_its_kind = kinds::of_owner(owner).is_some();
-    let parent = match find(state, namespace, &reference, admission.deadline).await {
-        Ok(found) => found.parent,
-        // A kind of the same name in another API group, which the webhook does not handle.
-        Err(Missing::Gone(_)) if !is_of_its_kind => return Ok(None),
-        Err(Missing::Gone(_)) => return Err(foreign()),
-        Err(Missing::Unknown(refused)) => return Err(refused),
+    let foreign = |reference: &ParentReference<'_>| {
+        forged::foreign_owner(admission.kind, reference, requester)
     };
-    // Some controllers go by the UID, others by the name: both have to be of one object.
-    if !is_of_its_kind || *parent.name != *owner.name.as_str() {
-        return Err(foreign());
-    }
+    let (reference, parent) = match find_owner(state, namespace, owner, admission.deadline).await? {
+        Owner::Other => return Ok(None),
+        Owner::NoSuchObject(reference) => return Err(foreign(&reference)),
+        Owner::Parent(reference, parent) => (reference, parent),
+    };
     let is_own = |stamp: &Stamp| {
         let user = argo::runs_as(stamp);
         user.is_some() && user == principal.user()
     };
     let stamp = stamp::of_parent(admission.context, namespace, &reference, &parent);
-    let stamp = stamp.ok().filter(is_own).ok_or_else(foreign)?;
+    let stamp = stamp.ok().filter(is_own);
+    let stamp = stamp.ok_or_else(|| foreign(&reference))?;
     let is_workflow = argo::argo_kind(reference.kind) == Some(argo::ArgoKind::Workflow);
     Ok(Some(OwnParent {
         workflow: is_workflow.then(|| parent.name.to_string()),

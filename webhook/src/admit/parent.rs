@@ -9,7 +9,7 @@ use super::origin::{Origin, origin};
 use super::parts;
 use crate::decide::argo as argo_rules;
 use crate::decide::kinds::{self, Kind, ParentKind, Parts, PodTemplates, Template, TemplateError};
-use crate::decide::mutate::{self, Signed, Update, Updated};
+use crate::decide::mutate::{self, Update, Updated};
 use crate::decide::pod_model::containers;
 use crate::decide::who::adopt::{self, Adoption};
 use crate::decide::who::{Principal, forged, stamp};
@@ -38,11 +38,8 @@ async fn create(
     body: &[u8],
 ) -> Decided {
     let refuse = |refused| admission.refuse(refused);
-    let (context, kind, metadata) = (
-        admission.context,
-        admission.kind,
-        &admission.object.metadata,
-    );
+    let (context, namespace) = (admission.context, &admission.request.namespace);
+    let (kind, metadata) = (admission.kind, &admission.object.metadata);
     let mut versions = parts::read(body).map_err(refuse)?;
     adopt::check_new(kind, metadata).map_err(refuse)?;
     let origin = origin(admission, parent.launcher, Some(&versions.new)).await;
@@ -53,14 +50,14 @@ async fn create(
     let runs = runs(kind, pods, new).map_err(refuse)?;
     let early = decide(admission, pods, &origin, new).await?;
     let containers = containers::of_job(&context.rules, parent, new);
-    let signed = Signed {
+    let object = stamp::created(context, metadata);
+    let stamp = Stamp {
         root: Some(principal.launcher).filter(|root| *root != parent.launcher),
         runs,
         containers: containers.map_err(|refused| (refused, early.facts.clone()))?,
-        argo: None,
+        ..stamp::for_object(context, namespace, kind, object, principal)
     };
-    let object = (kind, metadata);
-    let change = mutate::new_parent(context, admission.request, object, principal, signed);
+    let change = mutate::new_parent(context, metadata, stamp);
     Ok(cleaned.add_to(early.verdict(change)))
 }
 

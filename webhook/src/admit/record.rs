@@ -6,7 +6,6 @@ use super::Webhook;
 use crate::review::Request;
 use crate::review::verdict::Verdict;
 use crate::state::State;
-use crate::state::metrics::{DecisionLabels, ShadowLabels, WebhookLabels};
 
 pub(super) fn record<O>(
     state: &State,
@@ -19,23 +18,23 @@ pub(super) fn record<O>(
     let (facts, refused) = (&verdict.facts, verdict.result.as_ref().err());
     let webhook = webhook.as_str();
     let elapsed = began.elapsed();
-    let labels = DecisionLabels {
-        webhook,
-        kind,
-        outcome: facts.outcome.as_str(),
-        reason: refused.map_or("", |r| r.reason.as_str()),
-    };
+    let labels = [
+        ("webhook", webhook),
+        ("kind", kind),
+        ("outcome", facts.outcome.as_str()),
+        ("reason", refused.map_or("", |r| r.reason.as_str())),
+    ];
     state.metrics.decisions.get_or_create(&labels).inc();
     if let Some(would) = &facts.would {
-        let labels = ShadowLabels {
-            kind,
-            outcome: would.outcome.as_str(),
-            reason: would.reason.map_or("", |r| r.as_str()),
-        };
+        let labels = [
+            ("kind", kind),
+            ("outcome", would.outcome.as_str()),
+            ("reason", would.reason.map_or("", |r| r.as_str())),
+        ];
         state.metrics.shadow.get_or_create(&labels).inc();
     }
     let seconds = &state.metrics.decision_seconds;
-    let seconds = seconds.get_or_create(&WebhookLabels { webhook });
+    let seconds = seconds.get_or_create(&[("webhook", webhook)]);
     seconds.observe(elapsed.as_secs_f64());
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(

@@ -22,7 +22,7 @@ use crate::review::patch::Patch;
 use crate::review::refused::Refused;
 use crate::review::verdict::{Facts, Verdict};
 
-pub use parent::{Signed, new_parent, restored, stamped};
+pub use parent::{new_parent, restored, stamped};
 pub use pod::pod;
 pub use update::{Update, Updated, update};
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::review::Metadata;
 use crate::review::text::Pairs;
 
 /// One operation, as RFC 6902 writes it.
@@ -53,6 +54,12 @@ impl Patch {
     /// Adds the operations of another patch after those of this one.
     pub fn append(&mut self, other: Patch) {
         self.0.extend(other.0);
+    }
+
+    /// Sets annotations of an object, and removes those with `None`.
+    pub fn set_annotations(&mut self, metadata: &Metadata<'_>, want: &[(&str, Option<&str>)]) {
+        let now = metadata.annotations.as_ref();
+        self.set_keys("/metadata/annotations", now, want);
     }
 
     /// Sets keys of a map of strings at `path` (`None` removes a key), and creates the map if it is missing. `now` is the map as it

@@ -133,7 +133,7 @@ async fn upkeep(
                 }
             }
             apply_ca_bundle(&client, WEBHOOK_CONFIGURATION, bundle).await?;
-            state.synced.set_ca_bundle();
+            state.synced.ca_bundle.set();
             match ring(ensure_stamp_keys(&client, namespace).await?) {
                 Ok(keys) => state.set_keys(keys),
                 Err(error) => tracing::warn!(%error, "the stamp keys are not valid; the previous ones stay in use"),
@@ -171,7 +171,7 @@ async fn stop(
 ) {
     shutdown.cancelled().await;
     tracing::info!("shutting down");
-    state.synced.set_shutting_down();
+    state.synced.shutting_down.set();
     tokio::time::sleep(drain).await;
     handle.graceful_shutdown(Some(GRACE));
     std::future::pending::<()>().await;

@@ -1,7 +1,5 @@
 //! Metrics, with units in their names and only labels of few values.
 
-mod labels;
-
 use std::fmt::Write as _;
 
 use prometheus_client::encoding::text::encode;
@@ -11,12 +9,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-pub use labels::{
-    BrokerLabels, DecisionLabels, KeyLabels, ModeLabels, RulesLabels, ShadowLabels, UnprovenLabels,
-    WatchLabels, WebhookLabels,
-};
+/// Names and values of labels.
+pub type Labels<const N: usize, V = &'static str> = [(&'static str, V); N];
 
-type WebhookSeconds = Family<WebhookLabels, Histogram, fn() -> Histogram>;
+type WebhookSeconds = Family<Labels<1>, Histogram, fn() -> Histogram>;
 
 /// Declares the metrics that are registered under the names of their fields.
 macro_rules! metrics {
@@ -53,20 +49,20 @@ macro_rules! metrics {
 }
 
 metrics! {
-    decisions: Family<DecisionLabels, Counter> = "Admission decisions";
+    decisions: Family<Labels<4>, Counter> = "Admission decisions";
     overloaded: Counter = "Requests turned away because too many were in progress";
     malformed: Counter = "Request bodies that were not an AdmissionReview";
-    broker_calls: Family<BrokerLabels, Counter> = "Calls to the broker";
+    broker_calls: Family<Labels<1>, Counter> = "Calls to the broker";
     parent_fetches: Counter = "Objects read from the API server because they were not in memory";
     identities: Gauge = "Identities in memory";
     parents: Gauge = "Parents in memory";
-    watch_failures: Family<WatchLabels, Counter> = "Failures of watches, each followed by a restart";
-    namespaces: Family<ModeLabels, Gauge> = "Opted-in namespaces by mode";
+    watch_failures: Family<Labels<1>, Counter> = "Failures of watches, each followed by a restart";
+    namespaces: Family<Labels<1>, Gauge> = "Opted-in namespaces by mode";
     unknown_modes: Counter = "Mode labels with an unknown value, which counts as enforce";
-    shadow: Family<ShadowLabels, Counter> = "What would have been decided in namespaces in shadow mode";
-    parents_without_stamp: Family<UnprovenLabels, Gauge> = "Parents whose pods would get no identity, because they have no valid stamp";
-    stamps: Family<KeyLabels, Gauge> = "Valid stamps, by the key that signed them";
-    rules: Family<RulesLabels, Gauge> = "Revision of the rules in force";
+    shadow: Family<Labels<3>, Counter> = "What would have been decided in namespaces in shadow mode";
+    parents_without_stamp: Family<Labels<2, String>, Gauge> = "Parents whose pods would get no identity, because they have no valid stamp";
+    stamps: Family<Labels<1, String>, Gauge> = "Valid stamps, by the key that signed them";
+    rules: Family<Labels<1, String>, Gauge> = "Revision of the rules in force";
     rules_invalid: Gauge = "1 while the current rules are not valid and older ones are in force";
     guard_faults: Gauge = "Policies, bindings and webhooks of Namesake that are missing or weaker than shipped";
 }
@@ -75,16 +71,14 @@ impl Metrics {
     /// Sets the revision of the rules in force.
     pub fn set_revision(&self, revision: &str) {
         self.rules.clear();
-        let labels = RulesLabels {
-            revision: revision.to_owned(),
-        };
+        let labels = [("revision", revision.to_owned())];
         self.rules.get_or_create(&labels).set(1);
     }
 
     /// Counts a failure of a watch.
     pub fn count_watch_failure(&self, watch: &'static str) {
-        let labels = WatchLabels { watch };
-        self.watch_failures.get_or_create(&labels).inc();
+        let failures = self.watch_failures.get_or_create(&[("watch", watch)]);
+        failures.inc();
     }
 
     /// All metrics in the text format of OpenMetrics.
@@ -112,7 +106,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.set_revision("aaa");
         metrics.set_revision("bbb");
-        let labels = WebhookLabels { webhook: "mutate" };
+        let labels = [("webhook", "mutate")];
         metrics.decision_seconds.get_or_create(&labels).observe(0.1);
         let text = metrics.text();
         assert!(text.contains("namesake_webhook_rules{revision=\"bbb\"} 1"));

@@ -5,54 +5,47 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+/// Something that has happened since the start.
+#[derive(Debug, Default)]
+pub struct Flag(AtomicBool);
+
+impl Flag {
+    /// It has happened.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it has happened.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// The parts that have been loaded.
 #[derive(Debug, Default)]
 pub struct Synced {
-    rules: AtomicBool,
-    identities: AtomicBool,
-    namespaces: AtomicBool,
-    keys: AtomicBool,
-    ca_bundle: AtomicBool,
-    shutting_down: AtomicBool,
+    /// Rules are in force.
+    pub rules: Flag,
+    /// The Identities were listed.
+    pub identities: Flag,
+    /// The namespaces were listed.
+    pub namespaces: Flag,
+    /// The stamp keys are loaded.
+    pub keys: Flag,
+    /// The webhook configurations have the caBundle of the webhook's certificate.
+    pub ca_bundle: Flag,
+    /// This replica shuts down soon; it still serves, but should get no new requests.
+    pub shutting_down: Flag,
     // Namespaces and kinds whose parents are being listed for the first time.
     parents: Mutex<BTreeSet<(String, &'static str)>>,
 }
 
 impl Synced {
-    /// Rules are in force.
-    pub fn set_rules(&self) {
-        self.rules.store(true, Ordering::Release);
-    }
-
-    /// The Identities were listed.
-    pub fn set_identities(&self) {
-        self.identities.store(true, Ordering::Release);
-    }
-
-    /// The namespaces were listed.
-    pub fn set_namespaces(&self) {
-        self.namespaces.store(true, Ordering::Release);
-    }
-
-    /// The stamp keys are loaded.
-    pub fn set_keys(&self) {
-        self.keys.store(true, Ordering::Release);
-    }
-
-    /// The webhook configurations have the caBundle of the webhook's certificate.
-    pub fn set_ca_bundle(&self) {
-        self.ca_bundle.store(true, Ordering::Release);
-    }
-
-    /// This replica shuts down soon; it still serves, but should get no new requests.
-    pub fn set_shutting_down(&self) {
-        self.shutting_down.store(true, Ordering::Release);
-    }
-
     /// Parents of this namespace and kind are being listed. Only those of the first list of namespaces keep a replica from being
     /// ready; a namespace that opts in later must not take it out of service.
     pub fn expect_parents(&self, namespace: &str, kind: &'static str) {
-        if self.namespaces.load(Ordering::Acquire) {
+        if self.namespaces.is_set() {
             return;
         }
         let mut parents = self.parents.lock();
@@ -71,18 +64,6 @@ impl Synced {
         parents.retain(|(n, _)| n != namespace);
     }
 
-    /// Whether the namespaces were listed.
-    #[must_use]
-    pub fn has_namespaces(&self) -> bool {
-        self.namespaces.load(Ordering::Acquire)
-    }
-
-    /// Whether the Identities were listed.
-    #[must_use]
-    pub fn has_identities(&self) -> bool {
-        self.identities.load(Ordering::Acquire)
-    }
-
     /// The parts that are missing; empty when this replica is ready.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
@@ -93,9 +74,7 @@ impl Synced {
             (&self.keys, "the stamp keys are not loaded"),
             (&self.ca_bundle, "the caBundle is not applied"),
         ];
-        let unset = flags
-            .iter()
-            .filter(|(flag, _)| !flag.load(Ordering::Acquire));
+        let unset = flags.iter().filter(|(flag, _)| !flag.is_set());
         let mut missing: Vec<_> = unset.map(|(_, text)| (*text).to_owned()).collect();
         let parents = self.parents.lock();
         missing.extend(
@@ -103,7 +82,7 @@ impl Synced {
                 .iter()
                 .map(|(n, kind)| format!("{kind} objects of namespace {n} are not listed")),
         );
-        if self.shutting_down.load(Ordering::Acquire) {
+        if self.shutting_down.is_set() {
             missing.push("this replica is shutting down".to_owned());
         }
         missing
@@ -119,11 +98,11 @@ mod tests {
         let synced = Synced::default();
         synced.expect_parents("research", "batch/Job");
         assert_eq!(synced.missing().len(), 6);
-        synced.set_rules();
-        synced.set_identities();
-        synced.set_namespaces();
-        synced.set_keys();
-        synced.set_ca_bundle();
+        synced.rules.set();
+        synced.identities.set();
+        synced.namespaces.set();
+        synced.keys.set();
+        synced.ca_bundle.set();
         assert_eq!(
             synced.missing(),
             ["batch/Job objects of namespace research are not listed"]
@@ -131,7 +110,7 @@ mod tests {
         synced.settle_parents("research", "batch/Job");
         synced.expect_parents("prod", "batch/Job");
         assert!(synced.missing().is_empty());
-        synced.set_shutting_down();
+        synced.shutting_down.set();
         assert_eq!(synced.missing(), ["this replica is shutting down"]);
     }
 }

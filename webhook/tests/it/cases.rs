@@ -211,8 +211,8 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
     state.set_keys(keys());
     opt_in(case, &state);
     if case.get("listed") != Some(&Value::Bool(false)) {
-        state.synced.set_namespaces();
-        state.synced.set_identities();
+        state.synced.namespaces.set();
+        state.synced.identities.set();
     }
     for identity in case
         .get("identities")

@@ -173,15 +173,15 @@ async fn a_replica_is_healthy_at_once_and_ready_when_all_is_loaded() {
         missing.contains("rules are not loaded") && missing.contains("caBundle"),
         "{missing}"
     );
-    state.synced.set_rules();
-    state.synced.set_identities();
-    state.synced.set_namespaces();
-    state.synced.set_ca_bundle();
+    state.synced.rules.set();
+    state.synced.identities.set();
+    state.synced.namespaces.set();
+    state.synced.ca_bundle.set();
     assert_eq!(
         call(state.clone(), "GET", "/readyz", "").await.0,
         StatusCode::OK
     );
-    state.synced.set_shutting_down();
+    state.synced.shutting_down.set();
     assert_eq!(
         call(state, "GET", "/readyz", "").await.0,
         StatusCode::SERVICE_UNAVAILABLE

@@ -1,6 +1,6 @@
 //! A new object of Argo: its user, and what its stamp signs.
 
-use namesake_core::{ArgoStamp, Json, Launcher, Reason};
+use namesake_core::{ArgoStamp, Json, Launcher, Reason, Stamp};
 
 use super::early::evaluate;
 use super::fetch::{Fetched, fetch, template, unreadable};
@@ -12,7 +12,7 @@ use crate::admit::parts;
 use crate::decide::argo::reference::{self, Reference};
 use crate::decide::argo::{self, ArgoKind, custody};
 use crate::decide::kinds::{Parts, Scope};
-use crate::decide::mutate::{self, Signed};
+use crate::decide::mutate;
 use crate::decide::who::{self, ParentReference, Principal, Provenance, adopt, stamp};
 use crate::review::refused::Refused;
 
@@ -34,13 +34,13 @@ pub(in crate::admit) async fn create(admission: &Admission<'_>, body: &[u8]) -> 
         Some(ArgoKind::Template) => workflow_template(admission, &principal, new).await?,
         None => return Err(refuse(unexpected(admission.request))),
     };
-    let signed = Signed {
+    let (context, namespace) = (admission.context, &admission.request.namespace);
+    let object = stamp::created(context, metadata);
+    let stamp = Stamp {
         argo: Some(argo),
-        ..Signed::default()
+        ..stamp::for_object(context, namespace, kind, object, &principal)
     };
-    let object = (kind, metadata);
-    let (context, request) = (admission.context, admission.request);
-    let mut change = mutate::new_parent(context, request, object, &principal, signed);
+    let mut change = mutate::new_parent(context, metadata, stamp);
     // Argo's own tools resolved these templates to validate the Workflow. Argo resolves them again, and nothing proves this copy.
     if argo::argo_kind(kind) == Some(ArgoKind::Workflow) && !new.status.get(RESOLVED).is_empty() {
         change.patch.remove(format!("/status/{RESOLVED}"));

@@ -1,9 +1,8 @@
 //! Objects of Argo, as the API server has them now: what Argo runs changes while it runs, so memory would be behind.
 
 use kube::api::{GetParams, ListParams};
-use kube::core::Request as ApiRequest;
+use kube::core::{ObjectList, PartialObjectMeta, Request as ApiRequest};
 use namesake_core::{Json, Reason, Stamp};
-use serde::Deserialize;
 
 use crate::admit::admission::Admission;
 use crate::admit::find_parent::get_within;
@@ -80,7 +79,7 @@ pub(super) async fn fetch(
     let Some((kind, _)) = kinds::named(kind) else {
         return Ok(None);
     };
-    let Some(client) = admission.state.cluster() else {
+    let Some(client) = &admission.state.cluster else {
         return Err(unreadable(name, "there is no API server"));
     };
     admission.state.metrics.parent_fetches.inc();
@@ -100,30 +99,13 @@ pub(super) async fn fetch(
     }))
 }
 
-#[derive(Deserialize)]
-struct List {
-    #[serde(default)]
-    items: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-struct Item {
-    metadata: ItemMetadata,
-}
-
-#[derive(Deserialize)]
-struct ItemMetadata {
-    #[serde(default)]
-    name: String,
-}
-
 /// The name of the first object with this label; `None` if there is none.
 pub(super) async fn first_with_label(
     admission: &Admission<'_>,
     (api, plural): (&str, &str),
     label: &str,
 ) -> Result<Option<String>, Refused> {
-    let Some(client) = admission.state.cluster() else {
+    let Some(client) = &admission.state.cluster else {
         return Err(unreadable(plural, "there is no API server"));
     };
     let namespace = &admission.request.namespace;
@@ -131,17 +113,19 @@ pub(super) async fn first_with_label(
     let list = list.list(&ListParams::default().labels(label).limit(1));
     let list = list.map_err(|error| unreadable(plural, &error.to_string()))?;
     let call = async {
-        match client.request::<List>(list).await {
+        match client.request::<ObjectList<PartialObjectMeta>>(list).await {
             // A value that a label cannot have: no object has it.
-            Err(kube::Error::Api(status)) if status.code == 400 => Ok(List { items: Vec::new() }),
-            answer => answer,
+            Err(kube::Error::Api(status)) if status.code == 400 => Ok(None),
+            answer => answer.map(Some),
         }
     };
     // 404: Argo is not installed.
     let found = get_within(admission.deadline, call).await;
     let found = found.map_err(|error| unreadable(plural, &error))?;
-    let first = found.and_then(|list| list.items.into_iter().next());
-    Ok(first.map(|item| item.metadata.name))
+    let first = found
+        .flatten()
+        .and_then(|list| list.items.into_iter().next());
+    Ok(first.map(|item| item.metadata.name.unwrap_or_default()))
 }
 
 /// The refusal, for now, because of an object that could not be read.

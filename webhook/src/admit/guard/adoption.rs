@@ -5,12 +5,11 @@ use namesake_core::{ExistingPod, Reason, Resolution, SealError, User, is_managed
 
 use super::Guard;
 use crate::admit::admission::{not_opted_in, unexpected};
-use crate::admit::find_parent::{Missing, find};
+use crate::admit::find_parent::{Owner, find_owner};
 use crate::decide::argo;
-use crate::decide::kinds;
 use crate::decide::validate::adoption::{ControllerUser, RunsAs, check_adoption};
 use crate::decide::validate::guarded::Guarded;
-use crate::decide::who::{self, stamp};
+use crate::decide::who::stamp;
 use crate::review::OwnerReference;
 use crate::review::refused::Refused;
 
@@ -94,21 +93,11 @@ async fn controller_user(
     owner: &OwnerReference<'_>,
 ) -> Result<ControllerUser, Refused> {
     let (state, namespace) = (guard.state, guard.request.namespace.as_str());
-    let known = state.parents.by_uid(namespace, &owner.uid);
-    let Some(reference) = who::possible_parent(known.as_deref(), owner) else {
-        return Ok(ControllerUser::NeverStamped);
+    let (reference, parent) = match find_owner(state, namespace, owner, guard.deadline).await? {
+        Owner::Other => return Ok(ControllerUser::NeverStamped),
+        Owner::NoSuchObject(_) => return Ok(ControllerUser::NoSuchObject),
+        Owner::Parent(reference, parent) => (reference, parent),
     };
-    let is_of_its_kind = kinds::of_owner(owner).is_some();
-    let parent = match find(state, namespace, &reference, guard.deadline).await {
-        Ok(found) => found.parent,
-        // A kind of this name in another API group, or an object that is gone.
-        Err(Missing::Gone(_)) if !is_of_its_kind => return Ok(ControllerUser::NeverStamped),
-        Err(Missing::Gone(_)) => return Ok(ControllerUser::NoSuchObject),
-        Err(Missing::Unknown(refused)) => return Err(refused),
-    };
-    if *parent.name != *owner.name.as_str() || !is_of_its_kind {
-        return Ok(ControllerUser::NoSuchObject);
-    }
     match stamp::of_parent(guard.context, namespace, &reference, &parent) {
         Ok(stamp) => Ok(match argo::runs_as(&stamp) {
             Some(user) => ControllerUser::User(user.clone()),

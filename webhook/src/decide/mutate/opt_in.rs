@@ -38,7 +38,7 @@ pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, new_epoch: &str
     };
     let mut patch = Patch::default();
     let keys = [(EPOCH_ANNOTATION, epoch)];
-    patch.set_keys("/metadata/annotations", new.annotations.as_ref(), &keys);
+    patch.set_annotations(new, &keys);
     Verdict {
         warnings,
         ..Verdict::change(patch, Facts::of_requester(requester, outcome))

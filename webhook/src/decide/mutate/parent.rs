@@ -1,50 +1,17 @@
 //! The stamp of a parent: its user, and what it would run.
 
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
-use namesake_core::{ArgoStamp, Bound, Digest, Launcher, ObjectName, SeenObject, Stamp};
+use namesake_core::{Bound, SeenObject, Stamp};
 
 use super::Change;
 use crate::decide::context::AdmissionContext;
-use crate::decide::kinds::Kind;
-use crate::decide::pod_model::containers::Digests;
-use crate::decide::who::{Principal, stamp};
+use crate::review::Metadata;
 use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
-use crate::review::{Metadata, Request};
-
-/// The content of a stamp besides the user of the object.
-#[derive(Clone, Debug, Default)]
-pub struct Signed {
-    /// The launcher of the object that a person created, if this one was created from that.
-    pub root: Option<Launcher>,
-    /// Digests of what its pods run.
-    pub runs: Vec<Digest>,
-    /// The digests of the containers of its pods, where they are known.
-    pub containers: Digests,
-    /// For an object of Argo.
-    pub argo: Option<ArgoStamp>,
-}
 
 /// Writes the patch of a new parent: its stamp, whatever was there before.
 #[must_use]
-pub fn new_parent(
-    context: &AdmissionContext,
-    request: &Request<'_>,
-    (kind, metadata): (&Kind, &Metadata<'_>),
-    principal: &Principal,
-    signed: Signed,
-) -> Change {
-    let object = (
-        ObjectName::new(metadata.name.as_deref(), metadata.generate_name.as_deref()),
-        Bound::SignedAt(context.now),
-    );
-    let stamp = Stamp {
-        root: signed.root,
-        runs: signed.runs,
-        containers: signed.containers,
-        argo: signed.argo,
-        ..stamp::for_object(context, &request.namespace, kind, object, principal)
-    };
+pub fn new_parent(context: &AdmissionContext, metadata: &Metadata<'_>, stamp: Stamp) -> Change {
     let text = sign_or_keep(context, metadata, stamp);
     with_stamp(metadata, Some(&text), Outcome::Stamped)
 }
@@ -70,11 +37,7 @@ pub fn restored(metadata: &Metadata<'_>, text: Option<&str>) -> Change {
 fn with_stamp(metadata: &Metadata<'_>, text: Option<&str>, outcome: Outcome) -> Change {
     let mut patch = Patch::default();
     let keys = [(STAMP_ANNOTATION, text), (ADOPT_ANNOTATION, None)];
-    patch.set_keys(
-        "/metadata/annotations",
-        metadata.annotations.as_ref(),
-        &keys,
-    );
+    patch.set_annotations(metadata, &keys);
     Change {
         patch,
         warning: None,

@@ -205,11 +205,7 @@ fn change(pod: &Object<'_>, wanted: &Wanted<'_>, outcome: Outcome) -> Change {
         metadata.labels.as_ref(),
         &[(IDENTITY_LABEL, wanted.identity)],
     );
-    patch.set_keys(
-        "/metadata/annotations",
-        metadata.annotations.as_ref(),
-        &annotations,
-    );
+    patch.set_annotations(metadata, &annotations);
     if let (Some(account), Some(spec)) = (wanted.account, spec) {
         if spec.service_account_name.as_deref() != Some(account) {
             patch.set("/spec/serviceAccountName", account);

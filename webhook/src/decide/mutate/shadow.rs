@@ -27,8 +27,7 @@ pub fn shadow(role: &Role, object: &Object<'_>, is_new: bool, verdict: Verdict) 
     let text = would(&verdict.facts, &verdict.result);
     let mut patch = Patch::default();
     let mut annotate = |key: &str, value: Option<&str>| {
-        let annotations = object.metadata.annotations.as_ref();
-        patch.set_keys("/metadata/annotations", annotations, &[(key, value)]);
+        patch.set_annotations(&object.metadata, &[(key, value)]);
     };
     let Verdict { result, facts, .. } = verdict;
     match (role, result) {

@@ -23,9 +23,7 @@ pub(crate) fn write_pod(request: &Request<'_, Object<'_>>) -> Verdict {
     let pod = request.user_info.pod().map(|(_, uid)| uid);
     let mut patch = Patch::default();
     if let Some(object) = &request.object {
-        let annotations = object.metadata.annotations.as_ref();
-        let keys = [(RESULT_POD_ANNOTATION, pod)];
-        patch.set_keys("/metadata/annotations", annotations, &keys);
+        patch.set_annotations(&object.metadata, &[(RESULT_POD_ANNOTATION, pod)]);
     }
     let facts = Facts::of_requester(&request.user_info.username, Outcome::Stamped);
     Verdict::change(patch, facts)

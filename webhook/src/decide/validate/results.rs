@@ -27,28 +27,22 @@ pub fn check_result(
     let Some(workflow) = workflow.filter(|_| pod.node.as_deref() == Some(name)) else {
         let step = pod.node.as_deref().unwrap_or("none");
         let flow = pod.workflow.as_ref().map_or("none", |w| w.name.as_str());
-        return Err(Refused::new(
-            Reason::NotYourStep,
-            format!(
-                "{of}: pod {} of {} is step {step} of workflow {flow}, and may write that step's result only: run a Workflow \
+        return Err(not_your_step(format!(
+            "{of}: pod {} of {} is step {step} of workflow {flow}, and may write that step's result only: run a Workflow \
                  of your own",
-                pod.name, info.username
-            ),
-        ));
+            pod.name, info.username
+        )));
     };
     let mut owners = object.owner_references.iter().flatten().peekable();
     let is_owned = owners.peek().is_some() && owners.all(|o| owns_result(o, workflow, pod));
     if is_owned && object.annotation(RESULT_POD_ANNOTATION) == Some(&pod.uid) {
         return Ok(());
     }
-    Err(Refused::new(
-        Reason::NotYourStep,
-        format!(
-            "{of} is not owned by that Workflow or by its pod {} alone, or does not name that pod in its annotation \
+    Err(not_your_step(format!(
+        "{of} is not owned by that Workflow or by its pod {} alone, or does not name that pod in its annotation \
              {RESULT_POD_ANNOTATION}, which Namesake writes: let Argo's executor write it",
-            pod.name
-        ),
-    ))
+        pod.name
+    )))
 }
 
 // The Workflow since Argo 3.5.2; before, the pod, with two spellings of its kind.
@@ -83,14 +77,11 @@ pub fn check_task_set_status(
 #[must_use]
 pub fn foreign_task_set(info: &UserInfo<'_>, object: &Metadata<'_>) -> Refused {
     let name = object.name.as_deref().unwrap_or_default();
-    Refused::new(
-        Reason::NotYourStep,
-        format!(
-            "workflowtaskset {name} says what the agent of workflow {name} runs, and only Argo's controller, a carrier of the \
+    not_your_step(format!(
+        "workflowtaskset {name} says what the agent of workflow {name} runs, and only Argo's controller, a carrier of the \
              rules, may write it, not {}: run a Workflow of your own",
-            info.username
-        ),
-    )
+        info.username
+    ))
 }
 
 // The requesting pod: the credential was issued to this very pod, of this account, in this namespace.
@@ -108,14 +99,15 @@ fn own_pod<'p>(
 }
 
 fn not_its_pod(of: &str, info: &UserInfo<'_>) -> Refused {
-    Refused::new(
-        Reason::NotYourStep,
-        format!(
-            "{of} becomes part of what the next steps run, and only the step's own pod may write it, with the token that it was \
+    not_your_step(format!(
+        "{of} becomes part of what the next steps run, and only the step's own pod may write it, with the token that it was \
              issued, not {}: run a Workflow of your own",
-            info.username
-        ),
-    )
+        info.username
+    ))
+}
+
+fn not_your_step(message: String) -> Refused {
+    Refused::new(Reason::NotYourStep, message)
 }
 
 #[cfg(test)]

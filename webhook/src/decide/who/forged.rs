@@ -43,18 +43,21 @@ pub fn check_keys(
     })
 }
 
-/// Labels by which Jobs find their pods, and whether they have the Job's UID or its name.
-const JOB_LABELS: [(&str, Value); 4] = [
-    ("batch.kubernetes.io/controller-uid", Value::Uid),
-    ("controller-uid", Value::Uid),
-    ("batch.kubernetes.io/job-name", Value::Name),
-    ("job-name", Value::Name),
-];
-
-#[derive(Clone, Copy)]
-enum Value {
-    Uid,
-    Name,
+// The first of the labels by which Jobs find their pods that does not have the UID or the name of its own Job.
+fn label_of_other_job<'l>(
+    (uid, name): (Option<&str>, Option<&str>),
+    label: impl Fn(&str) -> Option<&'l str>,
+) -> Option<(&'static str, &'l str)> {
+    let own = [
+        ("batch.kubernetes.io/controller-uid", uid),
+        ("controller-uid", uid),
+        ("batch.kubernetes.io/job-name", name),
+        ("job-name", name),
+    ];
+    own.into_iter().find_map(|(key, own)| {
+        let value = label(key)?;
+        (Some(value) != own).then_some((key, value))
+    })
 }
 
 /// Refuses a pod that a Job's controller creates and whose labels name another Job, which would adopt it as soon as it has lost
@@ -70,14 +73,8 @@ pub fn check_pod_of_job(
         return Ok(());
     }
     let owner = reference.owner;
-    let found = JOB_LABELS.iter().find_map(|(key, kind_of_value)| {
-        let own = match kind_of_value {
-            Value::Uid => owner.uid.as_str(),
-            Value::Name => owner.name.as_str(),
-        };
-        let value = pod.label(key)?;
-        (value != own).then_some((key, value))
-    });
+    let own = (Some(owner.uid.as_str()), Some(owner.name.as_str()));
+    let found = label_of_other_job(own, |key| pod.label(key));
     found.map_or(Ok(()), |(key, value)| {
         Err(forged(format!(
             "a pod of Job {} has the label {key}: {value}, which selects the pods of another Job: remove the label from the template \
@@ -103,14 +100,9 @@ pub fn check_job_labels(
     if kind.name != "batch/Job" || (is_new && !selects) {
         return Ok(());
     }
-    let found = JOB_LABELS.iter().find_map(|(key, kind_of_value)| {
-        let own = match kind_of_value {
-            Value::Uid => job.uid.as_deref(),
-            Value::Name => job.name.as_deref(),
-        };
-        let value = template.labels.get(*key)?;
-        (Some(&**value) != own).then_some((key, value))
-    });
+    let own = (job.uid.as_deref(), job.name.as_deref());
+    let label = |key: &str| template.labels.get(key).map(AsRef::as_ref);
+    let found = label_of_other_job(own, label);
     found.map_or(Ok(()), |(key, value)| {
         Err(forged(format!(
             "the pods of {} would have the label {key}: {value}, by which another Job finds its pods, and {requester} may not \

@@ -43,6 +43,13 @@ pub fn for_object(
     }
 }
 
+/// What a stamp is bound to for an object that is being created.
+#[must_use]
+pub fn created(context: &AdmissionContext, metadata: &Metadata<'_>) -> (ObjectName, Bound) {
+    let name = ObjectName::new(metadata.name.as_deref(), metadata.generate_name.as_deref());
+    (name, Bound::SignedAt(context.now))
+}
+
 /// The name and UID by which a stamp identifies an existing object.
 #[must_use]
 pub fn existing(metadata: &Metadata<'_>) -> (ObjectName, Bound) {
@@ -64,20 +71,7 @@ pub fn of_parent(
     parent: &KnownParent,
 ) -> Result<Stamp, Refused> {
     let kind = reference.kind;
-    let seen = SeenObject {
-        stack: context.rules.stack(),
-        namespace,
-        kind: kind.name,
-        name: &parent.name,
-        generate_name: parent.generate_name.as_deref(),
-        uid: &reference.owner.uid,
-        created: parent.created,
-        epoch: context.epoch_of(namespace),
-    };
-    let verified = parent
-        .stamp
-        .as_deref()
-        .map(|text| verify(context, text, &seen));
+    let verified = of_known(context, namespace, &reference.owner.uid, parent);
     let stamp = valid(verified, kind, &parent.name)?;
     let shows = |runs: &Digest| stamp.runs.contains(runs);
     match reference.parent.pods.map(|pods| pods.runs) {
@@ -129,6 +123,28 @@ pub fn verify(
         return Err(SealError::Epoch);
     }
     Stamp::verify(text, &context.keys, seen)
+}
+
+/// Verifies the stamp of a parent in memory that has this UID; `None` if it has none.
+#[must_use]
+pub fn of_known(
+    context: &AdmissionContext,
+    namespace: &str,
+    uid: &str,
+    parent: &KnownParent,
+) -> Option<Result<Stamp, SealError>> {
+    let text = parent.stamp.as_deref()?;
+    let seen = SeenObject {
+        stack: context.rules.stack(),
+        namespace,
+        kind: parent.kind,
+        name: &parent.name,
+        generate_name: parent.generate_name.as_deref(),
+        uid,
+        created: parent.created,
+        epoch: context.epoch_of(namespace),
+    };
+    Some(verify(context, text, &seen))
 }
 
 /// The stamp in an existing object's metadata, and whether it is valid; `None` if it has none.

@@ -19,7 +19,7 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
             WatchEvent::Apply(identity) => apply(&state, identity),
             WatchEvent::Listed(listed) => {
                 state.identities.keep_only(&listed);
-                state.synced.set_identities();
+                state.synced.identities.set();
                 None
             }
             WatchEvent::Delete(Identity { metadata, .. }) => {

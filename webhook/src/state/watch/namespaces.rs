@@ -35,7 +35,7 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
                 for namespace in known.filter(|name| !listed.contains(name)) {
                     watches.delete(&namespace);
                 }
-                state.synced.set_namespaces();
+                state.synced.namespaces.set();
             }
             WatchEvent::Delete(namespace) => {
                 watches.delete(&namespace.metadata.name.unwrap_or_default());

@@ -18,7 +18,7 @@ pub(super) async fn run(client: Client, namespace: &str, state: &State) {
         state.metrics.rules_invalid.set(is_invalid.into());
         if let Some(revision) = in_force {
             state.metrics.set_revision(revision);
-            state.synced.set_rules();
+            state.synced.rules.set();
         }
     };
     watch_rules(client, namespace, &state.rules, failed, changed).await;
