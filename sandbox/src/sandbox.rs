@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use namesake_api::names::SYSTEM_NAMESPACE;
 
 use crate::{
     ControlPlane, Node, NodeOptions, WorkFolder,
@@ -82,8 +83,9 @@ impl Sandbox {
         let node = Node::start(&control_plane, folder, node_options).await?;
         say("installing manifests/ with the loopback overlay");
         let services = install::install(&control_plane, folder, google.url()).await?;
+        let at = &control_plane;
         let authorizer =
-            Authorizer::start(children, &program, folder, &gateway, &control_plane).await?;
+            Authorizer::start(children, &program, folder, &gateway, at, SYSTEM_NAMESPACE).await?;
         Ok(Self {
             services,
             authorizer,

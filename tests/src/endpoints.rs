@@ -2,8 +2,10 @@
 //! is in its place, which allows everything and remembers what it was asked.
 
 mod authorizer;
+pub mod laptop;
 pub mod raw;
 mod recorder;
+mod runs;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +16,7 @@ use std::{
 use anyhow::{Context, Result};
 use namesake_sandbox::{
     WorkFolder,
-    gateway::{CLI_CLIENT, Gateway, Options},
+    gateway::{Authorizer, CLI_CLIENT, Gateway, Options},
     host::{children::Children, work_folder::workspace_root},
     sandbox::workspace_images,
 };
@@ -22,8 +24,9 @@ use reqwest::{Certificate, Client, Method, RequestBuilder, Response, redirect};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::stack::Stack;
+use crate::{cluster::Cluster, stack::Stack};
 
+pub use authorizer::ENDPOINTS;
 pub use recorder::{Asked, REFUSAL, REFUSED, Recorder, SILENT};
 
 /// A gateway and its recorder.
@@ -61,15 +64,8 @@ impl Endpoints {
         SHARED
             .get_or_try_init(async || {
                 let cluster = stack.cluster();
-                let change = |options: &mut Options| options.cluster_issuer = cluster.issuer();
-                let endpoints = Self::start_gateway(change, |_| Ok(Recorder::default())).await?;
-                let Self {
-                    gateway,
-                    folder,
-                    children,
-                    ..
-                } = &endpoints;
-                authorizer::start(children, &program()?, folder, gateway, cluster).await?;
+                let endpoints = Self::of(cluster).await?;
+                endpoints.authorize_with_own_rules(cluster).await?;
                 Ok(endpoints)
             })
             .await
@@ -81,6 +77,34 @@ impl Endpoints {
     /// It does not start.
     pub async fn start(change: impl FnOnce(&mut Options)) -> Result<Self> {
         Self::start_gateway(change, Recorder::start).await
+    }
+
+    /// A gateway for one test, or for all that share a cluster. Its authorizer is not started yet: [`Endpoints::authorize`].
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn of(cluster: &Cluster) -> Result<Self> {
+        let change = |options: &mut Options| options.cluster_issuer = cluster.issuer();
+        Self::start_gateway(change, |_| Ok(Recorder::default())).await
+    }
+
+    /// Starts the authorizer, with the rules of the cluster's stack.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn authorize(&self, cluster: &Cluster) -> Result<Authorizer> {
+        let (children, folder) = (&self.children, &self.folder);
+        authorizer::start(children, &program()?, folder, &self.gateway, cluster).await
+    }
+
+    /// Starts the authorizer, with rules of its own that let alice and bob write: those of the stack that tests share let nobody.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn authorize_with_own_rules(&self, cluster: &Cluster) -> Result<Authorizer> {
+        let (children, folder) = (&self.children, &self.folder);
+        let program = program()?;
+        authorizer::start_with_own_rules(children, &program, folder, &self.gateway, cluster).await
     }
 
     async fn start_gateway(
@@ -154,6 +178,17 @@ impl Endpoints {
     /// The provider does not answer.
     pub async fn sign(&self, claims: &Value) -> Result<String> {
         self.gateway.provider.sign(&json!({}), claims).await
+    }
+
+    /// A valid token of the person `<name>@acme.com`.
+    ///
+    /// # Errors
+    /// The provider does not answer.
+    pub async fn token_of(&self, name: &str) -> Result<String> {
+        let mut claims = self.claims();
+        claims["sub"] = json!(name);
+        claims["email"] = json!(format!("{name}@acme.com"));
+        self.sign(&claims).await
     }
 
     /// A valid token of alice.

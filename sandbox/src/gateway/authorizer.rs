@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     core::v1::ServiceAccount,
 };
 use kube::{Api, api::PostParams};
-use namesake_api::names::{self, GATEWAY_SERVICE_ACCOUNT, SYSTEM_NAMESPACE};
+use namesake_api::names::{self, GATEWAY_SERVICE_ACCOUNT};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Gateway, START_LIMIT, client, wait_until_answered};
@@ -32,7 +32,7 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
-    /// Starts it for a gateway, and waits until it is ready. Its service account and role bindings must exist.
+    /// Starts it for a gateway, and waits until it is ready. Its service account, role bindings and rules are in this namespace.
     ///
     /// # Errors
     /// There is no such account, or the program does not start: the message has the end of its log.
@@ -42,8 +42,9 @@ impl Authorizer {
         folder: &WorkFolder,
         gateway: &Gateway,
         control_plane: &ControlPlane,
+        namespace: &str,
     ) -> Result<Self> {
-        let token = token(control_plane).await?;
+        let token = token(control_plane, namespace).await?;
         let config = kubeconfig_path(&folder.kubeconfigs(), GATEWAY_SERVICE_ACCOUNT);
         let credential = format!("token: {}", token.expose_secret());
         let text = kubeconfig(
@@ -59,6 +60,8 @@ impl Authorizer {
         let path = |path: &Path| path.display().to_string();
         launch.env = [
             ("KUBECONFIG", path(&config)),
+            ("NO_PROXY", "127.0.0.1".to_owned()),
+            (names::ENV_NAMESPACE, namespace.to_owned()),
             (names::ENV_GATEWAY_CONFIG, path(gateway.config())),
             (names::ENV_GATEWAY_SOCKET, path(gateway.socket())),
             (names::ENV_METRICS_LISTEN, metrics.clone()),
@@ -92,9 +95,9 @@ impl Authorizer {
 }
 
 /// A token of its service account, for the API server.
-async fn token(control_plane: &ControlPlane) -> Result<SecretString> {
+async fn token(control_plane: &ControlPlane, namespace: &str) -> Result<SecretString> {
     let admin = control_plane.client(ADMIN).await?;
-    let accounts = Api::<ServiceAccount>::namespaced(admin, SYSTEM_NAMESPACE);
+    let accounts = Api::<ServiceAccount>::namespaced(admin, namespace);
     let request = TokenRequest {
         spec: Some(TokenRequestSpec {
             expiration_seconds: Some(TOKEN_SECONDS),

@@ -16,76 +16,25 @@ use namesake_tests::{
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-/// A token of this person.
-async fn token_of(endpoints: &Endpoints, name: &str) -> Result<String> {
-    let mut claims = endpoints.claims();
-    claims["sub"] = json!(name);
-    claims["email"] = json!(format!("{name}@acme.com"));
-    endpoints.sign(&claims).await
-}
-
-async fn create_run(
-    endpoints: &Endpoints,
-    token: &str,
-    flow: &str,
-    user: &str,
-) -> Result<reqwest::Response> {
-    endpoints
-        .post(flow)
-        .bearer_auth(token)
-        .json(&json!({"tags": [], "system_tags": []}))
-        .send()
-        .await?;
-    let body = json!({"user_name": user, "tags": [format!("user:{user}")], "system_tags": []});
-    Ok(endpoints
-        .post(&format!("{flow}/run"))
-        .bearer_auth(token)
-        .json(&body)
-        .send()
-        .await?)
-}
-
-/// The path of a new run of this user.
-async fn new_run(endpoints: &Endpoints, token: &str, flow: &str, user: &str) -> Result<String> {
-    let answer = create_run(endpoints, token, flow, user).await?;
-    let status = answer.status();
-    let text = answer.text().await?;
-    ensure!(status.is_success(), "{status}: {text}");
-    let run: Value = serde_json::from_str(&text)?;
-    ensure!(run["user_name"] == user, "{run}");
-    // The service writes it as text.
-    Ok(format!(
-        "{flow}/runs/{}",
-        run["run_number"].to_string().trim_matches('"')
-    ))
-}
-
-async fn heartbeat(endpoints: &Endpoints, token: &str, run: &str) -> Result<reqwest::Response> {
-    Ok(endpoints
-        .post(&format!("{run}/heartbeat"))
-        .bearer_auth(token)
-        .json(&json!({}))
-        .send()
-        .await?)
-}
-
 #[test]
 fn nobody_writes_into_the_run_of_another() -> Result<()> {
     with_namespace(|ns: TestNamespace| async move {
         let endpoints = Endpoints::authorized(&ns.stack).await?;
         let (alice, bob) = (
-            token_of(endpoints, "alice").await?,
-            token_of(endpoints, "bob").await?,
+            endpoints.token_of("alice").await?,
+            endpoints.token_of("bob").await?,
         );
-        let run = new_run(endpoints, &alice, &Endpoints::own_path(), "alice@acme.com").await?;
-        let own = heartbeat(endpoints, &alice, &run).await?;
+        let run = endpoints
+            .new_run(&alice, &Endpoints::own_path(), "alice@acme.com")
+            .await?;
+        let own = endpoints.heartbeat(&alice, &run).await?;
         ensure!(
             own.status().is_success(),
             "{}: {}",
             own.status(),
             own.text().await?
         );
-        let (status, reason, message) = refusal(heartbeat(endpoints, &bob, &run).await?).await?;
+        let (status, reason, message) = refusal(endpoints.heartbeat(&bob, &run).await?).await?;
         ensure!(
             (status, reason.as_str()) == (403, "NotYourRun"),
             "{status} {reason} {message}"
@@ -100,8 +49,10 @@ fn nobody_writes_into_the_run_of_another() -> Result<()> {
 fn a_new_run_names_the_user_of_the_token() -> Result<()> {
     with_namespace(|ns: TestNamespace| async move {
         let endpoints = Endpoints::authorized(&ns.stack).await?;
-        let bob = token_of(endpoints, "bob").await?;
-        let answer = create_run(endpoints, &bob, &Endpoints::own_path(), "alice@acme.com").await?;
+        let bob = endpoints.token_of("bob").await?;
+        let answer = endpoints
+            .create_run(&bob, &Endpoints::own_path(), "alice@acme.com")
+            .await?;
         let (status, reason, _) = refusal(answer).await?;
         ensure!(
             (status, reason.as_str()) == (403, "NamesAnotherUser"),
@@ -183,15 +134,15 @@ fn a_task_pod_is_its_user_and_a_pod_without_an_identity_is_nobody() -> Result<()
         })
         .await?;
         let flow = Endpoints::own_path();
-        let run = new_run(endpoints, token, &flow, "alice@acme.com").await?;
-        let bob = token_of(endpoints, "bob").await?;
+        let run = endpoints.new_run(token, &flow, "alice@acme.com").await?;
+        let bob = endpoints.token_of("bob").await?;
         ensure!(
-            heartbeat(endpoints, &bob, &run).await?.status() == 403,
+            endpoints.heartbeat(&bob, &run).await?.status() == 403,
             "bob writes into the pod's run"
         );
-        let of_bob = new_run(endpoints, &bob, &flow, "bob@acme.com").await?;
+        let of_bob = endpoints.new_run(&bob, &flow, "bob@acme.com").await?;
         ensure!(
-            heartbeat(endpoints, token, &of_bob).await?.status() == 403,
+            endpoints.heartbeat(token, &of_bob).await?.status() == 403,
             "the pod writes into bob's run"
         );
         Ok(())

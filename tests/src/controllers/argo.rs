@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::DynamicObject};
 use namesake_sandbox::{
     CLUSTER, Node, NodeOptions,
+    gateway::Authorizer,
     kubernetes::{
         argo::{ArgoController, ArgoPrograms},
         users::{ADMIN, kubeconfig_path},
@@ -24,6 +25,7 @@ pub use laptop::Laptop;
 use crate::{
     cluster::{Cluster, manifests},
     controllers::replayed_argo::kind,
+    endpoints::{ENDPOINTS, Endpoints},
     eventually::within,
     google::Google,
     namespace::{TestNamespace, in_namespace, runtime::runtime},
@@ -36,7 +38,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(240);
 const BINDINGS: &str =
     "mode: impersonate\n    roleBindings: [namesake-argo-task, namesake-argo-parallel]";
 /// The pods of these tests have a token for the gateway, so that Argo's own containers do too.
-const POD_TOKENS: &str = "\nendpoints: {podTokens: true}\n";
+const POD_TOKENS: &str = "  podTokens: true\n";
 /// What people need in addition to `edit` to use Metaflow with Argo: a second `create` deletes the sensor, if there is one.
 const SENSORS: &str = include_str!("../../crds/sensors-for-people.yaml");
 
@@ -45,6 +47,8 @@ struct SharedArgo {
     stack: Arc<Stack>,
     programs: ArgoPrograms,
     python: Python,
+    endpoints: Endpoints,
+    _authorizer: Authorizer,
     _node: Node,
     _argo: ArgoController,
 }
@@ -71,23 +75,30 @@ impl SharedArgo {
         for object in manifests::objects(SENSORS)? {
             manifests::apply(&admin, &object, "default", false).await?;
         }
+        let endpoints = Endpoints::of(&cluster).await?;
+        let authority = endpoints.gateway.authority().display().to_string();
+        let mut env = pod_env(google.base_url());
+        env.push(("REQUESTS_CA_BUNDLE".to_owned(), authority));
         let node = NodeOptions {
             images: [("argoexec".to_owned(), programs.executor())].into(),
             isolated: BTreeSet::from(["argoexec".to_owned()]),
             path: vec![python.bin()],
-            env: pod_env(google.base_url()),
+            env,
             google: Some(google.base_url().to_owned()),
         };
         let node = Node::start(&cluster.control_plane, cluster.folder(), node).await?;
         let argo =
             ArgoController::start(&cluster.control_plane, cluster.folder(), &programs).await?;
         let options = Options {
-            rules: SHARED_RULES.replacen("mode: impersonate", BINDINGS, 1) + POD_TOKENS,
+            rules: SHARED_RULES.replacen("mode: impersonate", BINDINGS, 1) + ENDPOINTS + POD_TOKENS,
             google: Some(google),
             ..Options::default()
         };
+        let stack = Stack::start_on(cluster, options).await?;
         Ok(Self {
-            stack: Stack::start_on(cluster, options).await?,
+            _authorizer: endpoints.authorize(stack.cluster()).await?,
+            endpoints,
+            stack,
             programs,
             python,
             _node: node,
@@ -142,6 +153,12 @@ impl ArgoNamespace {
     /// See [`Laptop::open`].
     pub async fn laptop(&self, person: &'static str, flow: &str) -> Result<Laptop> {
         Laptop::open(&self.ns, &self.shared.python, person, flow).await
+    }
+
+    /// The gateway in front of the metadata service that all tests of the real Argo share.
+    #[must_use]
+    pub fn endpoints(&self) -> &'static Endpoints {
+        &self.shared.endpoints
     }
 
     /// The current state of a Workflow.

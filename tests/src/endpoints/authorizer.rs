@@ -1,23 +1,15 @@
-//! The authorizer itself, with the rights of its manifests, on the cluster of a stack. Its rules are in a namespace of their own: those
-//! of the stack have no endpoints.
+//! The authorizer itself, with the rights of its manifests, on the cluster of a stack.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
-use data_encoding::BASE64;
-use namesake_api::names::{
-    self, GATEWAY_SERVICE_ACCOUNT, RULES_CONFIG_MAP, RULES_KEY, SYSTEM_NAMESPACE,
-};
+use anyhow::Result;
+use namesake_api::names::{RULES_CONFIG_MAP, RULES_KEY, SYSTEM_NAMESPACE};
 use namesake_sandbox::{
     WorkFolder,
-    gateway::Gateway,
-    host::{
-        children::{Child, Children, Launch},
-        ports,
-    },
+    gateway::{Authorizer, Gateway},
+    host::children::Children,
     kubernetes::users::ADMIN,
 };
-use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::{
@@ -25,93 +17,70 @@ use crate::{
         Cluster,
         manifests::{apply, file, objects},
     },
-    eventually::eventually,
     stack::SHARED_RULES,
 };
 
+/// The namespace of the authorizer that tests share: the rules of their stack have no endpoints.
 const NAMESPACE: &str = "namesake-endpoints";
-const ENDPOINTS: &str = "
+/// Who may use the endpoints, at the end of rules.
+pub const ENDPOINTS: &str = "
 endpoints:
   read: {users: [\"*@acme.com\"]}
   write: {users: [alice@acme.com, bob@acme.com]}
 ";
 
-/// Its rights and its rules.
-async fn install(cluster: &Cluster) -> Result<()> {
+/// The rights that its manifests give it, in this namespace.
+async fn install_rights(cluster: &Cluster, namespace: &str) -> Result<()> {
     let client = cluster.control_plane.client(ADMIN).await?;
-    cluster.control_plane.namespace(NAMESPACE, &[]).await?;
-    let manifest = file("gateway/rbac.yaml")?.replace(SYSTEM_NAMESPACE, NAMESPACE);
-    let rules = format!("{SHARED_RULES}{ENDPOINTS}");
-    let map = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RULES_CONFIG_MAP},
-        "data": {RULES_KEY: rules},
-    });
-    for object in objects(&manifest)?.iter().chain([&map]) {
-        apply(&client, object, NAMESPACE, false).await?;
+    let manifest = file("gateway/rbac.yaml")?.replace(SYSTEM_NAMESPACE, namespace);
+    for object in objects(&manifest)? {
+        apply(&client, &object, namespace, false).await?;
     }
     Ok(())
 }
 
-/// Starts it, and waits until it is ready.
+/// Starts one with rules of its own.
+pub(super) async fn start_with_own_rules(
+    children: &Children,
+    program: &Path,
+    folder: &WorkFolder,
+    gateway: &Gateway,
+    cluster: &Cluster,
+) -> Result<Authorizer> {
+    let control_plane = &cluster.control_plane;
+    control_plane.namespace(NAMESPACE, &[]).await?;
+    install_rights(cluster, NAMESPACE).await?;
+    let rules = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RULES_CONFIG_MAP},
+        "data": {RULES_KEY: format!("{SHARED_RULES}{ENDPOINTS}")},
+    });
+    apply(
+        &control_plane.client(ADMIN).await?,
+        &rules,
+        NAMESPACE,
+        false,
+    )
+    .await?;
+    Authorizer::start(children, program, folder, gateway, control_plane, NAMESPACE).await
+}
+
+/// Starts one with the rules of the cluster's stack.
 pub(super) async fn start(
     children: &Children,
     program: &Path,
     folder: &WorkFolder,
     gateway: &Gateway,
     cluster: &Cluster,
-) -> Result<Child> {
-    install(cluster).await?;
-    let token = cluster
-        .token(NAMESPACE, GATEWAY_SERVICE_ACCOUNT, &[])
-        .await?;
-    let kubeconfig = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {
-            "server": cluster.control_plane.server(),
-            "certificate-authority-data": BASE64.encode(cluster.control_plane.ca_pem().as_bytes()),
-        }}],
-        "users": [{"name": "c", "user": {"token": token.expose_secret()}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
-    });
-    let at = folder.kubeconfigs().join(GATEWAY_SERVICE_ACCOUNT);
-    std::fs::write(&at, kubeconfig.to_string())?;
-    let metrics = format!("127.0.0.1:{}", ports::free()?);
-    let mut launch = Launch::new(
-        "authorizer",
+) -> Result<Authorizer> {
+    install_rights(cluster, SYSTEM_NAMESPACE).await?;
+    let control_plane = &cluster.control_plane;
+    Authorizer::start(
+        children,
         program,
-        vec!["serve".to_owned()],
-        &folder.logs(),
-    );
-    launch.env = [
-        ("KUBECONFIG", at.display().to_string()),
-        ("NO_PROXY", "127.0.0.1".to_owned()),
-        (names::ENV_NAMESPACE, NAMESPACE.to_owned()),
-        (
-            names::ENV_GATEWAY_CONFIG,
-            gateway.config().display().to_string(),
-        ),
-        (
-            names::ENV_GATEWAY_SOCKET,
-            gateway.socket().display().to_string(),
-        ),
-        (names::ENV_METRICS_LISTEN, metrics.clone()),
-        (names::ENV_DRAIN, "0s".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
-    let child = children.spawn(&launch)?;
-    let ready = format!("http://{metrics}{}", names::READY_PATH);
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(2))
-        .build()?;
-    eventually("the authorizer is ready", async || {
-        if child.ended().is_some() {
-            bail!("{}", child.failure());
-        }
-        let answer = client.get(&ready).send().await?;
-        ensure!(answer.status().is_success(), "{}", answer.text().await?);
-        Ok(())
-    })
-    .await?;
-    Ok(child)
+        folder,
+        gateway,
+        control_plane,
+        SYSTEM_NAMESPACE,
+    )
+    .await
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::CommandOutput;
-use crate::{google::BUCKET, namespace::TestNamespace};
+use super::{ArgoNamespace, CommandOutput};
+use crate::{endpoints, google::BUCKET, namespace::TestNamespace};
 
 /// The file of the flow.
 const FLOW: &str = "flow.py";
@@ -22,6 +22,8 @@ pub struct Laptop {
     python: Python,
     home: TempDir,
     metadata: MetadataServer,
+    /// How Metaflow reaches the gateway.
+    pub(super) gateway: Vec<(String, String)>,
 }
 
 impl Laptop {
@@ -59,6 +61,7 @@ impl Laptop {
             python: python.clone(),
             home,
             metadata,
+            gateway: Vec::new(),
         })
     }
 
@@ -67,6 +70,14 @@ impl Laptop {
     /// # Errors
     /// It cannot be started, or does not finish.
     pub async fn argo_workflows(&self, args: &[&str]) -> Result<CommandOutput> {
+        self.flow(&[&["argo-workflows"], args].concat()).await
+    }
+
+    /// Runs `python flow.py …`.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not finish.
+    pub async fn flow(&self, args: &[&str]) -> Result<CommandOutput> {
         let control_plane = &self.ns.stack.cluster().control_plane;
         let path = format!(
             "{}:/usr/local/bin:/usr/bin:/bin",
@@ -74,7 +85,7 @@ impl Laptop {
         );
         let mut client = Command::new(self.python.program());
         client
-            .args([FLOW, "--no-pylint", "argo-workflows"])
+            .args([FLOW, "--no-pylint"])
             .args(args)
             .current_dir(self.home.path())
             .env_clear()
@@ -85,7 +96,28 @@ impl Laptop {
             .env("PYTHONUNBUFFERED", "1")
             .env("KUBECONFIG", control_plane.kubeconfig(self.person))
             .env("METAFLOW_USER", self.person)
-            .env("API_ENDPOINT_OVERRIDE", self.ns.stack.google().base_url());
+            .env("API_ENDPOINT_OVERRIDE", self.ns.stack.google().base_url())
+            .envs(self.gateway.iter().map(|(name, value)| (name, value)));
         CommandOutput::of(client).await
+    }
+}
+
+impl ArgoNamespace {
+    /// A person's laptop with this flow and the client package, and what gives it tokens.
+    ///
+    /// # Errors
+    /// See [`Laptop::open`].
+    pub async fn laptop_at_gateway(
+        &self,
+        person: &'static str,
+        flow: &str,
+    ) -> Result<(Laptop, endpoints::laptop::Laptop)> {
+        let name = person.split('@').next().unwrap_or(person);
+        let login = endpoints::laptop::Laptop::open(self.endpoints(), name, flow).await?;
+        let is_own = |name: &str| matches!(name, "HOME" | "PATH");
+        let env = login.env().iter().filter(|(name, _)| !is_own(name));
+        let mut laptop = self.laptop(person, flow).await?;
+        laptop.gateway = env.cloned().collect();
+        Ok((laptop, login))
     }
 }
