@@ -29,9 +29,11 @@ test: tools go build control-plane ## Run all tests, including those against an 
 	cargo test --workspace
 
 .PHONY: bench
-bench: rust ## Measure rules, patch, webhook latency and scale; writes target/bench/report.json
+bench: tools ## Measure rules, patch, webhook latency, gateway and scale; writes target/bench/report.json
 	rm -f target/bench/report.json
 	cargo bench -p namesake-core -p namesake-webhook --bench '*'
+	cargo build --release -p namesake-gateway
+	cargo bench -p namesake-tests --bench gateway
 	$(MAKE) scale
 
 .PHONY: scale

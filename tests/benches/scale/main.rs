@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use namesake_sandbox::WorkFolder;
 use namesake_sandbox::cli::output::say;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use home::Home;
@@ -48,9 +49,16 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         let report = measured?;
         write!(std::io::stdout(), "{report}")?;
-        report.write(&size)?;
+        write_section(&report, &size)?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Writes the report's section of `target/bench/report.json`.
+fn write_section(report: &Report, size: &Size) -> anyhow::Result<()> {
+    let mut section = serde_json::to_value(report)?;
+    section["size"] = json!({"identities": size.identities, "users": size.users});
+    sections::write("scale", &section)
 }
 
 async fn bench(folder: &WorkFolder, size: &Size) -> anyhow::Result<Report> {

@@ -1,13 +1,9 @@
-//! The report: a table, and a section of `target/bench/report.json`.
+//! Goals and figures, as a table and as data.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
-
-use super::sections;
-use super::size::Size;
 
 /// A goal and the measured value.
 #[derive(Debug, Serialize)]
@@ -50,7 +46,11 @@ impl Report {
             measured,
             limit,
             unit,
-            ratio_to_limit: measured / limit,
+            ratio_to_limit: if limit > 0.0 {
+                measured / limit
+            } else {
+                measured
+            },
             met: measured <= limit,
         });
     }
@@ -59,16 +59,6 @@ impl Report {
     pub(crate) fn figure(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
         let name = name.into();
         self.figures.push(Figure { name, value, unit });
-    }
-
-    /// Writes it into the report of all benches, replacing that of the previous run.
-    ///
-    /// # Errors
-    /// The report cannot be read or written.
-    pub(crate) fn write(&self, size: &Size) -> anyhow::Result<()> {
-        let mut section = serde_json::to_value(self)?;
-        section["size"] = json!({"identities": size.identities, "users": size.users});
-        sections::write("scale", &section)
     }
 }
 
