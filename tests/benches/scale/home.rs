@@ -22,6 +22,7 @@ use serde_json::json;
 use super::google;
 use super::identities::RULES;
 use super::process::Process;
+use super::replica;
 use super::size::Size;
 
 /// The group of all users.
@@ -146,7 +147,7 @@ impl Home {
     }
 
     fn broker(&self) -> Option<Process> {
-        Process::find(&self.broker, self.api_port())
+        replica::find(&self.broker, self.api_port())
     }
 
     /// All processes that share the processors, by name. Google, the node and the people are this process.
@@ -173,7 +174,7 @@ impl Home {
     /// # Errors
     /// It does not run.
     pub(crate) fn webhook(&self) -> anyhow::Result<Process> {
-        Process::find(&self.webhook, self.api_port()).context("the webhook does not run")
+        replica::find(&self.webhook, self.api_port()).context("the webhook does not run")
     }
 
     fn api_port(&self) -> &str {

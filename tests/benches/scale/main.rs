@@ -8,6 +8,7 @@ mod google;
 mod home;
 mod identities;
 mod process;
+mod replica;
 mod report;
 #[path = "../../../webhook/benches/load/sections.rs"]
 mod sections;

@@ -13,6 +13,7 @@ use super::google::{Asked, READS_PER_MINUTE};
 use super::home::Home;
 use super::identities::{make, planned};
 use super::process::Process;
+use super::replica;
 use super::report::Report;
 use super::size::Size;
 use super::{google, mebibytes};
@@ -82,7 +83,7 @@ pub(crate) async fn measure(
     let url = format!("{}{}", home.broker_url().await?, names::READY_PATH);
     let asked = Asked::from_now(&home.google);
     let process = home.start_broker().await?;
-    let started = process.started()?;
+    let started = replica::started(&process)?;
     wait_until_ready(&url).await?;
     let ready = started.elapsed().as_secs_f64();
     let count = size.identities;
