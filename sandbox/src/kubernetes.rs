@@ -2,6 +2,7 @@
 
 pub mod argo;
 pub mod control_plane;
+pub mod install;
 pub(crate) mod kubectl;
 pub mod node;
 pub mod service;

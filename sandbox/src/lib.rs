@@ -15,7 +15,6 @@ pub mod cli;
 pub mod gateway;
 pub mod google;
 pub mod host;
-pub mod install;
 pub mod kubernetes;
 pub mod programs;
 pub mod sandbox;

@@ -13,8 +13,7 @@ use crate::{
     ControlPlane, Node, NodeOptions, WorkFolder,
     gateway::{self, Authorizer, Gateway},
     google::Google,
-    install,
-    kubernetes::service::Service,
+    kubernetes::{install, service::Service},
     programs::{gateway::GatewayPrograms, kubernetes::Binaries, python::Python},
 };
 

@@ -1,5 +1,6 @@
 mod authorized;
 mod authorizer;
+mod client;
 mod decisions;
 mod examples;
 mod flows;

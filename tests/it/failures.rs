@@ -4,3 +4,4 @@ mod api_server;
 mod brokers;
 mod google;
 mod outages;
+mod soak;

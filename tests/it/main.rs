@@ -2,10 +2,8 @@
 
 mod abuse;
 mod admission;
-mod client;
 mod endpoints;
 mod failures;
 mod identities;
 mod installation;
 mod repository;
-mod soak;

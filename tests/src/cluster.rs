@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub mod dump;
+pub mod eventually;
 mod lent;
 pub mod manifests;
 pub mod person;

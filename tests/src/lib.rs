@@ -14,10 +14,11 @@
 pub mod cluster;
 pub mod controllers;
 pub mod documents;
-pub mod drafts;
 pub mod endpoints;
-pub mod eventually;
 pub mod google;
 pub mod namespace;
 pub mod random;
 pub mod stack;
+
+pub use cluster::eventually;
+pub use namespace::drafts;

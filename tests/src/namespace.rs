@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod accounts;
+pub mod drafts;
 mod google;
 mod look;
 pub mod orphans;

@@ -14,7 +14,7 @@ use namesake_sandbox::cli::output::say;
 use namesake_sandbox::kubernetes::service::Service;
 use namesake_sandbox::kubernetes::users::ADMIN;
 use namesake_sandbox::{
-    ControlPlane, Google, Node, NodeOptions, STACK, WorkFolder, install, sandbox,
+    ControlPlane, Google, Node, NodeOptions, STACK, WorkFolder, kubernetes::install, sandbox,
 };
 use namesake_tests::cluster::manifests;
 use serde_json::json;

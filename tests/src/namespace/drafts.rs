@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// A Job that stock Metaflow created (`run --with kubernetes`), as read from a real API server.
-const RUN_JOB: &str = include_str!("../fixtures/run-job.json");
+const RUN_JOB: &str = include_str!("../../fixtures/run-job.json");
 /// What the API server, and not the client, wrote into it.
 const SERVER_SIDE: [&str; 7] = [
     "/metadata/creationTimestamp",
