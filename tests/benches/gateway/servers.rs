@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
 use namesake_api::names::{ENVOY_CONFIG_FILE, GATEWAY_HEALTH_PATH, READY_PATH};
 use namesake_sandbox::WorkFolder;
@@ -277,8 +277,12 @@ async fn create_run(all: &[Server]) -> anyhow::Result<Call> {
         .await?
         .json()
         .await?;
-    let number = &run["run_number"];
-    ensure!(number.is_number(), "no run: {run}");
+    // Metaflow's own service gives a number, others a text.
+    let number = match &run["run_number"] {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => bail!("the metadata service created no run: {run}"),
+    };
     Ok(Call {
         method: http::Method::POST,
         path: format!("/flows/Bench/runs/{number}/heartbeat").into(),
