@@ -143,7 +143,7 @@ super::reasons! {
     TooManyRequests(Passing, 429) "more requests per second than the gateway accepts from a connection, or for a host"
         => "wait a second and try again";
     AuthorizerUnavailable(Passing, 503) "the program that authorizes requests does not answer, or cannot: it has no rules, or the metadata service does not say whose a run is"
-        => "try again; if it lasts, check the pods of `namesake-gateway`";
+        => "try again; if it lasts, check the pods of `namesake-gateway` and of the metadata service";
     ServiceUnavailable(Passing, 503) "the service behind the gateway does not answer, or not in time"
         => "try again; if it lasts, check its pods";
 
