@@ -47,10 +47,10 @@ async fn answer(
             json!({"keys": [{"kty": "RSA", "kid": "bench", "alg": "RS256", "use": "sig", "e": "AQAB", "n": "AQAB"}]})
         }
         path if path.ends_with("/configmaps") && is_rules => {
-            list("v1", "ConfigMapList", vec![rules::config_map()], None)
+            list("v1", "ConfigMapList", &[rules::config_map()], None)
         }
         path if path.ends_with("/identities") => page(identities, &query),
-        _ => list("v1", "List", Vec::new(), None),
+        _ => list("v1", "List", &[], None),
     };
     ([("content-type", "application/json")], list.to_string()).into_response()
 }
@@ -60,12 +60,12 @@ fn page(identities: usize, query: &HashMap<String, String>) -> Value {
     let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
     let first = number("continue").unwrap_or_default();
     let next = number("limit").map_or(identities, |limit| identities.min(first + limit));
-    let items = (first..next).map(rules::identity).collect();
+    let items: Vec<Value> = (first..next).map(rules::identity).collect();
     let more = (next < identities).then(|| next.to_string());
-    list("namesake.dev/v1alpha1", "IdentityList", items, more)
+    list("namesake.dev/v1alpha1", "IdentityList", &items, more)
 }
 
-fn list(api_version: &str, kind: &str, items: Vec<Value>, more: Option<String>) -> Value {
+fn list(api_version: &str, kind: &str, items: &[Value], more: Option<String>) -> Value {
     json!({
         "apiVersion": api_version,
         "kind": kind,

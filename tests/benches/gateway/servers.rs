@@ -14,6 +14,7 @@ use namesake_sandbox::cli::output::say;
 use namesake_sandbox::gateway::{CLI_CLIENT, Gateway, Options};
 use namesake_sandbox::host::children::{Child, Children, Launch};
 use namesake_sandbox::host::ports;
+use rustls::ClientConfig;
 use serde_json::{Value, json};
 
 use super::api_server;
@@ -82,7 +83,7 @@ impl Servers {
         let token: Arc<str> = token(&gateway).await?.into();
         let tls = load::tls(gateway.authority())?;
         let service: reqwest::Url = gateway.service.url().parse()?;
-        let at = |port: u16, tls| Target {
+        let at = |port: u16, tls: Option<Arc<ClientConfig>>| Target {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             tls,
             token: token.clone(),
@@ -93,22 +94,8 @@ impl Servers {
             target: at(port, None),
             envoy: None,
         }];
-        let mut processes = Vec::new();
-        for (name, without) in [
-            (
-                "Envoy without authorization",
-                &[LOGIN, TOKENS, AUTHORIZER][..],
-            ),
-            ("Envoy with its check of tokens", &[AUTHORIZER][..]),
-        ] {
-            let (port, process) = envoy_without(&gateway, folder, children, without).await?;
-            all.push(Server {
-                name,
-                target: at(port, Some(tls.clone())),
-                envoy: Some(process_of(&process)?),
-            });
-            processes.push(process);
-        }
+        let (envoys, mut processes) = other_envoys(&gateway, folder, children, &at, &tls).await?;
+        all.extend(envoys);
         all.push(Server {
             name: "the gateway",
             target: at(gateway.envoy.port(), Some(tls)),
@@ -176,7 +163,7 @@ async fn authorizer(
     let mut launch = Launch::new("authorizer", program, args, &folder.logs());
     launch.env = vec![("KUBECONFIG".to_owned(), text(&kubeconfig))];
     let process = children.spawn(&launch)?;
-    let ready = format!("http://{metrics}{}", READY_PATH);
+    let ready = format!("http://{metrics}{READY_PATH}");
     wait(&ready, &process).await?;
     Ok(process)
 }
@@ -194,6 +181,33 @@ async fn wait(url: &str, process: &Child) -> anyhow::Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// An Envoy without authorization, and one that also checks tokens.
+async fn other_envoys(
+    gateway: &Gateway,
+    folder: &WorkFolder,
+    children: &Children,
+    at: &impl Fn(u16, Option<Arc<ClientConfig>>) -> Target,
+    tls: &Arc<ClientConfig>,
+) -> anyhow::Result<(Vec<Server>, Vec<Child>)> {
+    let (mut servers, mut processes) = (Vec::new(), Vec::new());
+    for (name, without) in [
+        (
+            "Envoy without authorization",
+            &[LOGIN, TOKENS, AUTHORIZER][..],
+        ),
+        ("Envoy with its check of tokens", &[AUTHORIZER][..]),
+    ] {
+        let (port, process) = envoy_without(gateway, folder, children, without).await?;
+        servers.push(Server {
+            name,
+            target: at(port, Some(tls.clone())),
+            envoy: Some(process_of(&process)?),
+        });
+        processes.push(process);
+    }
+    Ok((servers, processes))
 }
 
 /// Starts an Envoy with the gateway's configuration, but without these filters. Returns its port.
@@ -250,7 +264,7 @@ async fn envoy_without(
         &folder.logs(),
     );
     let process = children.spawn(&launch)?;
-    let url = format!("http://127.0.0.1:{health}{}", GATEWAY_HEALTH_PATH);
+    let url = format!("http://127.0.0.1:{health}{GATEWAY_HEALTH_PATH}");
     wait(&url, &process).await?;
     Ok((port, process))
 }
