@@ -28,7 +28,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How soon a pod of somebody who is suspended is refused.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(15);
 
 /// The rules with endpoints for pods only.
 fn rules() -> String {

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 /// How soon somebody is refused whose identity or user was taken away.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(15);
 const LOCAL_FLOW: &str = r#"
 import time
 from metaflow import FlowSpec, step
