@@ -10,7 +10,7 @@ pub(crate) mod watch;
 use jiff::Timestamp;
 use namesake_service::{ByName, RulesInForce};
 
-pub use cluster::{Cluster, UnprovenParent, WaitingPod};
+pub use cluster::{Cluster, WaitingPod};
 pub use cluster_keys::ClusterKeys;
 pub use metrics::{Metrics, Outcome};
 pub use owners::{Owners, OwnersError};

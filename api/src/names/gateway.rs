@@ -76,5 +76,3 @@ pub const ENV_GATEWAY_SOCKET: &str = "NAMESAKE_GATEWAY_SOCKET";
 pub const ENV_METADATA_URL: &str = "NAMESAKE_METADATA_URL";
 /// Path of the page's content as JSON.
 pub const STATUS_PATH: &str = "/namesake/status";
-/// The webhook's Service and port in paths of the API server's proxy.
-pub const WEBHOOK_PROXY_NAME: &str = "https:namesake-webhook:https";

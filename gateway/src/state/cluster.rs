@@ -1,19 +1,17 @@
-//! What the page asks of the API server: pods that wait at their gate, quotas, and parents without a proven requester. The answers are kept for some seconds, so that people
+//! What the page asks of the API server: pods that wait at their gate, and quotas. The answers are kept for some seconds, so that people
 //! who reload the page do not load the API server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::Request;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client};
-use namesake_api::names::{GATE, QUOTA_CONFIG_MAP, UNPROVEN_PATH, WEBHOOK_PROXY_NAME};
+use namesake_api::names::{GATE, QUOTA_CONFIG_MAP};
 use namesake_service::SingleFlight;
-use serde::{Deserialize, Serialize};
 
 /// How long an answer, or a failure, is used.
 const KEEP: Duration = Duration::from_secs(5);
@@ -39,19 +37,6 @@ pub struct WaitingPod {
     pub created: Option<Timestamp>,
 }
 
-/// An object whose pods would get no identity, as the webhook lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnprovenParent {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its kind.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// Why it has no proven requester.
-    pub why: String,
-}
-
 /// A failure, in words for people.
 type Failed = String;
 
@@ -61,7 +46,6 @@ pub struct Cluster {
     namespace: String,
     waiting: SingleFlight<String, Arc<Vec<WaitingPod>>, Failed>,
     quotas: SingleFlight<(), Arc<BTreeMap<String, String>>, Failed>,
-    unproven: SingleFlight<(), Arc<Vec<UnprovenParent>>, Failed>,
 }
 
 impl Cluster {
@@ -73,7 +57,6 @@ impl Cluster {
             namespace: namespace.to_owned(),
             waiting: SingleFlight::new(KEEP, KEEP),
             quotas: SingleFlight::new(KEEP, KEEP),
-            unproven: SingleFlight::new(KEEP, KEEP),
         }
     }
 
@@ -118,25 +101,6 @@ impl Cluster {
         };
         let quotas = self.quotas.join((), call).await;
         quotas.unwrap_or_else(|| Err("internal error".to_owned()))
-    }
-
-    /// The parents without a proven requester, by the API server's proxy: only the API server may connect to the webhook.
-    ///
-    /// # Errors
-    /// They cannot be read.
-    pub async fn unproven(&self) -> Result<Arc<Vec<UnprovenParent>>, Failed> {
-        let (client, namespace) = (self.client.clone(), &self.namespace);
-        let services = format!("/api/v1/namespaces/{namespace}/services");
-        let path = format!("{services}/{WEBHOOK_PROXY_NAME}/proxy{UNPROVEN_PATH}");
-        let call = || {
-            within(async move {
-                let request = Request::get(path).body(Vec::new());
-                let request = request.map_err(kube::Error::HttpError)?;
-                client.request(request).await.map(Arc::new)
-            })
-        };
-        let unproven = self.unproven.join((), call).await;
-        unproven.unwrap_or_else(|| Err("internal error".to_owned()))
     }
 }
 

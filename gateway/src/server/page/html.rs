@@ -5,7 +5,6 @@ use namesake_api::names::LOGOUT_PATH;
 use namesake_core::Refusal;
 
 use super::status::{IdentityStatus, PodStatus, Status, WhoAmI};
-use crate::state::UnprovenParent;
 
 /// The style sheet, which the policy of the page allows by its digest.
 pub(super) const STYLE: &str = include_str!("style.css");
@@ -43,11 +42,12 @@ pub(super) fn page(status: &Status, can_log_out: bool) -> Markup {
                     }
                 }
             }
-        }
-        @if let Some(parents) = &status.unproven {
             section {
                 h2 { "Parents without a proven requester" }
-                (unproven(parents))
+                p.muted {
+                    "Only the webhook knows them, and this page has no right to ask it. An admin of the cluster finds them with "
+                    code { "namesake-webhook check" } "."
+                }
             }
         }
     })
@@ -137,25 +137,6 @@ fn waiting_pod(pod: &PodStatus, is_admin: bool) -> Markup {
             @if is_admin { div { "of " (pod.user) } }
             div { (pod.why) }
             @if let Some(since) = &pod.since { div.muted { "since " time datetime=(since) { (since) } } }
-        }
-    }
-}
-
-fn unproven(parents: &[UnprovenParent]) -> Markup {
-    html! {
-        @if parents.is_empty() {
-            p.muted { "None." }
-        } @else {
-            p.muted { "Their pods get no identity until an admin adopts them." }
-            ul.cards {
-                @for parent in parents {
-                    li {
-                        strong { (parent.kind) " " (parent.name) }
-                        " " span.muted { "in " (parent.namespace) }
-                        div { (parent.why) }
-                    }
-                }
-            }
         }
     }
 }

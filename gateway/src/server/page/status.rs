@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::join;
 use namesake_core::{EndpointRight, Rules};
 use serde::Serialize;
 
 use crate::caller::{Caller, KnownIdentity};
-use crate::state::{Cluster, State, UnprovenParent, WaitingPod};
+use crate::state::{State, WaitingPod};
 
 /// Identities of which an admin sees the details; the number is of all.
 const MAX_IDENTITIES: usize = 500;
@@ -53,9 +52,6 @@ pub(super) struct Status {
     /// How much of each quota is used; for admins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) quotas: Option<BTreeMap<String, String>>,
-    /// Parents without a proven requester; for admins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) unproven: Option<Vec<UnprovenParent>>,
     /// What could not be read.
     pub(super) problems: Vec<String>,
 }
@@ -132,7 +128,6 @@ impl Status {
             total_identities,
             waiting: Vec::new(),
             quotas: None,
-            unproven: None,
             problems: Vec::new(),
             who,
         };
@@ -154,23 +149,12 @@ impl Status {
         self.waiting = visible.collect();
         self.problems = problems;
         if is_admin {
-            self.read_for_admins(cluster).await;
-        }
-    }
-
-    async fn read_for_admins(&mut self, cluster: &Cluster) {
-        let (quotas, unproven) = join(cluster.quotas(), cluster.unproven()).await;
-        match quotas {
-            Ok(quotas) => self.quotas = Some((*quotas).clone()),
-            Err(why) => self
-                .problems
-                .push(format!("The quotas cannot be read: {why}")),
-        }
-        match unproven {
-            Ok(unproven) => self.unproven = Some((*unproven).clone()),
-            Err(why) => {
-                let problem = format!("Parents without a proven requester cannot be read: {why}");
-                self.problems.push(problem);
+            match cluster.quotas().await {
+                Ok(quotas) => self.quotas = Some((*quotas).clone()),
+                Err(why) => {
+                    let problem = format!("The quotas cannot be read: {why}");
+                    self.problems.push(problem);
+                }
             }
         }
     }
