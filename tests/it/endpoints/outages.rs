@@ -74,12 +74,12 @@ async fn accepted_pod(
     Ok((account_of(&pod).to_owned(), token))
 }
 
-async fn is_refused_soon(endpoints: &Endpoints, token: &str, expected: &str) -> Result<()> {
-    within(SOON, expected, async || {
+async fn is_refused_soon(endpoints: &Endpoints, token: &str, reasons: &[&str]) -> Result<()> {
+    within(SOON, "the pod is refused", async || {
         let answer = endpoints.get("/ping").bearer_auth(token).send().await?;
         let (status, reason, message) = refusal(answer).await?;
         ensure!(
-            status == 403 && reason == expected,
+            status == 403 && reasons.contains(&reason.as_str()),
             "{status} {reason}: {message}"
         );
         Ok(())
@@ -101,7 +101,7 @@ fn pods_of_a_suspended_identity_and_of_an_offboarded_user_are_refused_within_sec
             .await?
             .patch::<Identity>(&account, suspend)
             .await?;
-        is_refused_soon(&endpoints, &of_alice, "NotServing").await?;
+        is_refused_soon(&endpoints, &of_alice, &["NotServing"]).await?;
         ensure!(
             status(&endpoints, &of_bob).await? == 200,
             "bob is refused too"
@@ -109,7 +109,8 @@ fn pods_of_a_suspended_identity_and_of_an_offboarded_user_are_refused_within_sec
         ns.stack
             .edit_rules(&format!("{rules}offboarded: [bob@acme.com]\n"))
             .await??;
-        is_refused_soon(&endpoints, &of_bob, "Offboarded").await
+        // The broker may have begun to remove the identity before the authorizer sees the rules.
+        is_refused_soon(&endpoints, &of_bob, &["Offboarded", "NotServing"]).await
     })
 }
 
