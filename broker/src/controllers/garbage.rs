@@ -74,7 +74,7 @@ pub fn is_google_garbage(rules: &Rules, account: &GoogleServiceAccount, in_use: 
         && !in_use.contains(&Used::Id(&account.unique_id))
 }
 
-/// Whether a KSA is garbage: it has our mark with its own name, and there is no Identity of that name.
+/// Whether a KSA is garbage: it has our mark with its own name, and no Identity has that name.
 #[must_use]
 pub fn is_garbage(rules: &Rules, account: &ServiceAccount, in_use: &InUse) -> bool {
     let (namespace, name) = namespace_and_name(account);

@@ -187,7 +187,7 @@ fn issuers_with_one_url_are_refused() {
 }
 
 #[test]
-fn an_api_host_that_accepts_nobodys_tokens_is_refused() {
+fn an_api_host_without_any_accepted_issuer_is_refused() {
     let text = GOOD
         .split("issuers:")
         .next()

@@ -99,7 +99,7 @@ impl<'p> Run<'p> {
     /// recorded under another kind of name, as before the gateway, is nobody's.
     ///
     /// # Errors
-    /// The run is not the user's, and the user is no admin.
+    /// The run belongs to another user, and the user is not an admin.
     pub fn check_owner(
         &self,
         user: &User,
