@@ -58,6 +58,7 @@ locals {
     services_namespace = local.services_namespace
     services_account   = "metaflow-services-${var.stack}"
     user_namespaces    = sort(local.user_namespaces)
+    kept_namespaces    = sort(var.kept_namespaces)
     context            = "metaflow-${var.stack}"
     kubeconfig_file    = "kubeconfig-${var.stack}.yaml"
     # Metaflow reads it with METAFLOW_PROFILE=STACK.

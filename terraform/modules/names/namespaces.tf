@@ -21,3 +21,19 @@ locals {
   twice  = sort([for name in distinct(local.all_namespaces) : name if length([for other in local.all_namespaces : other if other == name]) > 1])
   long   = sort([for name in local.all_namespaces : name if length(name) > 63])
 }
+
+# The broker of one stack could act as every user of another whose accounts, or folders, it may write policies on.
+
+locals {
+  others = { for stack, other in var.other_stacks : stack => {
+    project            = other.project
+    identities_project = coalesce(other.identities_project, "${var.org_prefix}-identities-${stack}")
+    bucket             = coalesce(other.bucket, "${var.org_prefix}-metaflow-${stack}")
+  } if stack != var.stack }
+  mixed = concat(
+    [for stack, other in local.others : "identities_project ${local.identities_project} is also that of stack ${stack}" if other.identities_project == local.identities_project],
+    [for stack, other in local.others : "identities_project ${local.identities_project} is the project of the cluster of stack ${stack}" if other.project == local.identities_project],
+    [for stack, other in local.others : "project ${var.project} is where the identities of stack ${stack} are" if other.identities_project == var.project],
+    [for stack, other in local.others : "bucket ${local.names.bucket} is also that of stack ${stack}" if other.bucket == local.names.bucket],
+  )
+}

@@ -18,6 +18,16 @@ output "names" {
   }
 }
 
+output "apart" {
+  description = "The other stacks, of which this stack shares neither identities nor bucket."
+  value       = sort(keys(local.others))
+
+  precondition {
+    condition     = length(local.mixed) == 0
+    error_message = "Two stacks would share what must be apart: ${join("; ", local.mixed)}. The broker of one could act as the users of the other: give each its own."
+  }
+}
+
 output "location" {
   description = "Where the cluster is: its zone, or the region."
   value       = local.location
@@ -35,6 +45,10 @@ output "namespaces" {
   precondition {
     condition     = length(local.shared) == 0
     error_message = "Namespaces that another stack of project ${var.project} has too: ${join(", ", [for name in local.shared : "${name} (stack ${local.taken[name]})"])}. Google does not tell their accounts apart, in whichever clusters they are: rename them in namespaces or kept_namespaces, or use another project."
+  }
+  precondition {
+    condition     = length(local.user_namespaces) > 0
+    error_message = "namespaces: stack ${var.stack} has no namespace in which people run flows: name one in namespaces or kept_namespaces."
   }
   precondition {
     condition     = length(local.twice) == 0

@@ -49,9 +49,11 @@ variable "bucket" {
 variable "other_stacks" {
   description = "The other stacks of the company, by name (the output `stacks` of bootstrap; the entry of this stack is ignored)."
   type = map(object({
-    project    = string
-    namespaces = optional(set(string), [])
-    kept       = optional(set(string), [])
+    project            = string
+    identities_project = optional(string)
+    bucket             = optional(string)
+    namespaces         = optional(set(string), [])
+    kept               = optional(set(string), [])
   }))
   default = {}
 }

@@ -87,3 +87,39 @@ run "kubernetes_own_namespaces_are_refused" {
   variables { kept_namespaces = ["kube-system"] }
   expect_failures = [var.kept_namespaces]
 }
+
+run "the_identities_of_two_stacks_are_in_two_projects" {
+  command = plan
+  variables {
+    identities_project = "acme-identities"
+    other_stacks       = { test = { project = "acme-test", identities_project = "acme-identities" } }
+  }
+  expect_failures = [output.apart]
+}
+
+run "the_identities_are_not_where_the_cluster_of_another_stack_is" {
+  command = plan
+  variables {
+    identities_project = "acme-test"
+    other_stacks       = { test = { project = "acme-test" } }
+  }
+  expect_failures = [output.apart]
+}
+
+run "a_cluster_is_not_where_the_identities_of_another_stack_are" {
+  command = plan
+  variables { other_stacks = { test = { project = "acme-test", identities_project = "acme-ml" } } }
+  expect_failures = [output.apart]
+}
+
+run "two_stacks_have_two_buckets" {
+  command = plan
+  variables { other_stacks = { test = { project = "acme-test", bucket = "acme-metaflow-prod" } } }
+  expect_failures = [output.apart]
+}
+
+run "a_stack_without_namespaces_is_refused" {
+  command = plan
+  variables { namespaces = [] }
+  expect_failures = [output.namespaces]
+}
