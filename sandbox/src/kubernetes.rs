@@ -1,5 +1,6 @@
 //! The cluster itself: control plane and its users, a node, the network of its Services, and Argo Workflows.
 
+pub(crate) mod account;
 pub mod argo;
 pub mod control_plane;
 pub mod install;

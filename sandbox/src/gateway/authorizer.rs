@@ -3,13 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::ServiceAccount,
-};
-use kube::{Api, api::PostParams};
 use namesake_api::names::{self, GATEWAY_SERVICE_ACCOUNT};
-use secrecy::{ExposeSecret, SecretString};
 
 use super::{Gateway, START_LIMIT, client, wait_until_answered};
 use crate::{
@@ -18,11 +12,8 @@ use crate::{
         children::{Child, Children, Launch},
         ports,
     },
-    kubernetes::users::{ADMIN, kubeconfig, kubeconfig_path, write_private},
+    kubernetes::account::write_account_kubeconfig,
 };
-
-/// Longer than a sandbox runs, in seconds: nobody renews the token in the kubeconfig.
-const TOKEN_SECONDS: i64 = 30 * 24 * 3600;
 
 /// A running authorizer.
 #[derive(Debug)]
@@ -44,16 +35,9 @@ impl Authorizer {
         control_plane: &ControlPlane,
         namespace: &str,
     ) -> Result<Self> {
-        let token = token(control_plane, namespace).await?;
-        let config = kubeconfig_path(&folder.kubeconfigs(), GATEWAY_SERVICE_ACCOUNT);
-        let credential = format!("token: {}", token.expose_secret());
-        let text = kubeconfig(
-            GATEWAY_SERVICE_ACCOUNT,
-            control_plane.server(),
-            control_plane.ca_pem(),
-            &credential,
-        );
-        write_private(&config, &text)?;
+        let config =
+            write_account_kubeconfig(control_plane, namespace, GATEWAY_SERVICE_ACCOUNT, folder)
+                .await?;
         let metrics = format!("127.0.0.1:{}", ports::free()?);
         let args = vec!["serve".to_owned()];
         let mut launch = Launch::new("authorizer", program, args, &folder.logs());
@@ -92,26 +76,4 @@ impl Authorizer {
     pub async fn stop(&self) {
         self.process.stop(Duration::from_secs(5)).await;
     }
-}
-
-/// A token of its service account, for the API server.
-async fn token(control_plane: &ControlPlane, namespace: &str) -> Result<SecretString> {
-    let admin = control_plane.client(ADMIN).await?;
-    let accounts = Api::<ServiceAccount>::namespaced(admin, namespace);
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec {
-            expiration_seconds: Some(TOKEN_SECONDS),
-            ..TokenRequestSpec::default()
-        }),
-        ..TokenRequest::default()
-    };
-    let answer = accounts
-        .create_token_request(GATEWAY_SERVICE_ACCOUNT, &PostParams::default(), &request)
-        .await
-        .context("cannot get a token for the gateway's service account")?;
-    let status = answer.status.context("the TokenRequest has no status")?;
-    Ok(status
-        .token
-        .context("the TokenRequest has no token")?
-        .into())
 }

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use namesake_api::names::{CLIENT_SECRET_KEY, COOKIE_SECRET_KEY};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{CertificateParams, Issuer, KeyPair};
 
 use super::{API_HOST, UI_HOST, provider::WEB_SECRET};
-use crate::kubernetes::users::write_private;
+use crate::{host::authority::new_authority, kubernetes::users::write_private};
 
 /// The login's Secret.
 pub(super) const LOGIN_SECRET: &str = "login";
@@ -47,25 +47,13 @@ impl Keys {
             &secret.join(COOKIE_SECRET_KEY),
             &KeyPair::generate()?.serialize_pem(),
         )?;
-        let key = KeyPair::generate().context("cannot generate a key")?;
-        let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "namesake-sandbox-gateway");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        let (certificate, issuer) = new_authority("namesake-sandbox-gateway")?;
         let authority = folder.join("ca.crt");
-        let certificate = params
-            .self_signed(&key)
-            .context("cannot sign the authority")?;
-        write_private(&authority, &certificate.pem())?;
+        write_private(&authority, &certificate)?;
         let keys = Self {
             authority,
             tls,
-            issuer: Issuer::new(params, key),
+            issuer,
         };
         keys.renew()?;
         Ok(keys)

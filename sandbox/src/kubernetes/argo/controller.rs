@@ -3,26 +3,18 @@
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::ServiceAccount,
-};
-use kube::{Api, Client, api::PostParams};
 use serde_json::json;
 
 use super::ArgoPrograms;
 use crate::{
     ControlPlane, WorkFolder,
     host::children::{Child, Launch},
-    kubernetes::{
-        kubectl::Kubectl,
-        users::{ADMIN, kubeconfig, write_private},
-    },
+    kubernetes::{account::write_account_kubeconfig, kubectl::Kubectl, users::write_private},
 };
 
 /// The namespace in which Argo is installed.
@@ -35,8 +27,6 @@ pub const EXECUTOR_IMAGE: &str = "quay.io/argoproj/argoexec:v4.0.5";
 pub const EXECUTOR_ROLE: &str = "argo-executor";
 /// The ClusterRoleBinding that makes Argo's account a trusted controller of Namesake.
 pub const CARRIER_BINDING: &str = "argo-is-a-carrier";
-/// Longer than any run.
-const TOKEN_SECONDS: i64 = 24 * 3600;
 /// Its custom resources that a Workflow needs.
 const KINDS: [&str; 3] = [
     "workflows.argoproj.io",
@@ -72,9 +62,9 @@ impl ArgoController {
         tokio::task::spawn_blocking(apply)
             .await
             .context("the installation of Argo was interrupted")??;
-        let admin = control_plane.client(ADMIN).await?;
         control_plane.wait_until_served(&KINDS).await?;
-        let kubeconfig = write_kubeconfig(control_plane, &admin, folder).await?;
+        let kubeconfig =
+            write_account_kubeconfig(control_plane, ARGO_NAMESPACE, ACCOUNT, folder).await?;
         Self::launch(control_plane, folder, programs, &kubeconfig)
     }
 
@@ -174,36 +164,6 @@ fn extra_objects() -> serde_json::Value {
          "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "namesake-carrier"},
          "subjects": [{"kind": "ServiceAccount", "name": "argo", "namespace": ARGO_NAMESPACE}]},
     ]})
-}
-
-async fn write_kubeconfig(
-    control_plane: &ControlPlane,
-    admin: &Client,
-    folder: &WorkFolder,
-) -> Result<PathBuf> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), ARGO_NAMESPACE);
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec {
-            expiration_seconds: Some(TOKEN_SECONDS),
-            ..TokenRequestSpec::default()
-        }),
-        ..TokenRequest::default()
-    };
-    let answer = accounts
-        .create_token_request(ACCOUNT, &PostParams::default(), &request)
-        .await
-        .context("cannot get a token for Argo's controller")?;
-    let token = answer.status.and_then(|status| status.token);
-    let token = token.context("the TokenRequest has no token")?;
-    let path = folder.kubeconfigs().join("argo.yaml");
-    let text = kubeconfig(
-        ACCOUNT,
-        control_plane.server(),
-        control_plane.ca_pem(),
-        &format!("token: {token}"),
-    );
-    write_private(&path, &text)?;
-    Ok(path)
 }
 
 #[cfg(test)]

@@ -3,12 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 
-use crate::kubernetes::users::write_private;
+use crate::{host::authority::new_authority, kubernetes::users::write_private};
 
 /// Files in the folder of keys.
 #[derive(Debug)]
@@ -29,21 +26,7 @@ pub(crate) struct Keys {
 impl Keys {
     /// A new CA, the API server's certificate, and the key that signs service account tokens.
     pub(crate) fn generate(folder: &Path) -> Result<Self> {
-        let ca_key = KeyPair::generate().context("cannot generate a key")?;
-        let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "namesake-sandbox");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
-        let ca_pem = params
-            .self_signed(&ca_key)
-            .context("cannot sign the CA")?
-            .pem();
-        let issuer = Issuer::new(params, ca_key);
+        let (ca_pem, issuer) = new_authority("namesake-sandbox")?;
 
         let serving_key = KeyPair::generate().context("cannot generate a key")?;
         let names = [
