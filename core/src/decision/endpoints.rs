@@ -1,4 +1,4 @@
-//! Who may do what at the endpoints: `endpoints` of the rules, and whose a run is.
+//! Who may do what at the endpoints: `endpoints` of the rules, and who owns a run.
 
 use crate::{
     reason::Reason,

@@ -132,7 +132,7 @@ super::reasons! {
         => "check flow and run id";
     ReadOnlyHost(Lasting) "a host for browsers lets nothing be changed"
         => "use the host for programs, with a token";
-    OwnerLookupFailed(Passing) "the metadata service does not say whose the run is"
+    OwnerLookupFailed(Passing) "the metadata service does not say who owns the run"
         => "check the metadata service";
     MalformedRequest(Lasting, 400) "the request, its path or a header cannot be read in one way only"
         => "send the path without encoded slashes, and header names without underscores";
@@ -142,7 +142,7 @@ super::reasons! {
         => "send less: log in again if cookies or a token have grown, or split the request";
     TooManyRequests(Passing, 429) "more requests per second than the gateway accepts from a connection, or for a host"
         => "wait a second and try again";
-    AuthorizerUnavailable(Passing, 503) "the program that authorizes requests does not answer, or cannot: it has no rules, or the metadata service does not say whose a run is"
+    AuthorizerUnavailable(Passing, 503) "the program that authorizes requests does not answer, or cannot: it has no rules, or the metadata service does not say who owns a run"
         => "try again; if it lasts, check the pods of `namesake-gateway` and of the metadata service";
     ServiceUnavailable(Passing, 503) "the service behind the gateway does not answer, or not in time"
         => "try again; if it lasts, check its pods";

@@ -36,7 +36,7 @@ pub struct Serve {
     /// Unix socket on which to answer Envoy.
     #[arg(long, env = names::ENV_GATEWAY_SOCKET, default_value = names::GATEWAY_SOCKET)]
     pub socket: PathBuf,
-    /// Base URL of the metadata service, which says whose a run is [default: the backend of the hosts that serve `api`]
+    /// Base URL of the metadata service, which says who owns a run [default: the backend of the hosts that serve `api`]
     #[arg(long, env = names::ENV_METADATA_URL)]
     pub metadata_url: Option<Url>,
     /// Flags that all programs have.

@@ -216,7 +216,7 @@ async fn owner(state: &State, run: &str) -> Result<Arc<str>, Refusal> {
             ("unknown", Err(refuse(Reason::UnknownRun, &message)))
         }
         Err(error) => {
-            let message = format!("Whose run {run} is cannot be found out: {error}. Try again.");
+            let message = format!("It cannot be found out who owns run {run}: {error}. Try again.");
             ("failed", Err(refuse(Reason::OwnerLookupFailed, &message)))
         }
     };

@@ -1,4 +1,4 @@
-//! Whose a run is: read once from the metadata service, and kept, because it never changes.
+//! Who owns a run: read once from the metadata service, and kept, because it never changes.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// How long after a failure the metadata service is not asked again about the same run.
 const KEEP_FAILURE: Duration = Duration::from_millis(500);
 
-/// Why the metadata service does not say whose a run is.
+/// Why the metadata service does not say who owns a run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OwnersError {
     /// It cannot be asked, or does not answer in time.

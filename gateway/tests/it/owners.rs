@@ -1,4 +1,4 @@
-//! Whose a run is: asked once, and never guessed.
+//! Who owns a run: asked once, and never guessed.
 
 use std::sync::atomic::Ordering;
 

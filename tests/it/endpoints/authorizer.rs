@@ -165,7 +165,7 @@ fn a_pods_token_is_its_user_at_the_gateway_until_the_identity_is_suspended() -> 
             let answer = ask(Method::POST, "/flows/F/run", run).await?;
             ensure!(answer == expected, "{user}: {answer}");
         }
-        // Nothing listens at the metadata service, so nobody knows whose a run is.
+        // Nothing listens at the metadata service, so nobody knows who owns a run.
         let answer = ask(Method::POST, "/flows/F/runs/1/heartbeat", json!({})).await?;
         ensure!(answer == "503 OwnerLookupFailed", "{answer}");
         let suspend = json!({"spec": {"suspended": true}});
