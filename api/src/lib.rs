@@ -11,6 +11,7 @@ mod identity;
 mod mark;
 pub mod names;
 mod phase;
+mod unproven;
 
 pub use backoff::WatchBackoff;
 pub use crd::crd_yaml;
@@ -19,3 +20,4 @@ pub use identity::{
 };
 pub use mark::{MARK_BYTES, Mark, MarkError};
 pub use phase::Phase;
+pub use unproven::{UnprovenParent, UnprovenReport};

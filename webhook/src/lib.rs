@@ -20,4 +20,4 @@ pub use review::text::Pairs;
 pub use server::args::{Args, Command};
 pub use server::run::run;
 pub use server::{AllowedClients, app, app_for, metrics_app};
-pub use survey::{Survey, Unproven};
+pub use survey::Survey;

@@ -1,6 +1,7 @@
 //! HTTP: reviews in, answers out, and health; metrics on a port of their own.
 
 pub(crate) mod args;
+mod report;
 pub(crate) mod run;
 
 use std::sync::Arc;
@@ -65,7 +66,6 @@ pub fn app_for(state: Arc<State>, clients: AllowedClients) -> Router {
         .route(names::GUARD_PATH, review(Webhook::Guard))
         .route(names::HEALTH_PATH, get(|| async { "ok\n" }))
         .route(names::READY_PATH, get(ready))
-        .route(names::UNPROVEN_PATH, get(unproven))
         .with_state(Server {
             state,
             slots,
@@ -174,10 +174,6 @@ async fn ready(Extract(server): Extract<Server>) -> Response {
     }
     let text = format!("{}\n", missing.join("\n"));
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-}
-
-async fn unproven(Extract(server): Extract<Server>) -> Response {
-    axum::Json(Survey::of(&server.state).unproven).into_response()
 }
 
 async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {

@@ -2,32 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use namesake_api::UnprovenParent;
 use namesake_core::{ArgoStamp, KeyRing, Stamp};
-use serde::Serialize;
 
 use crate::decide::context::AdmissionContext;
 use crate::decide::who::stamp;
 use crate::state::State;
 use crate::state::metrics::{Metrics, gauge};
 
-/// A parent whose pods would get no identity.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Unproven {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its kind, as in stamps.
-    pub kind: &'static str,
-    /// Its name.
-    pub name: String,
-    /// Why it has no proven requester.
-    pub why: String,
-}
-
 /// Figures about all stamps in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Parents without a valid stamp that names a user, in order.
-    pub unproven: Vec<Unproven>,
+    pub unproven: Vec<UnprovenParent>,
     /// How many valid stamps each key has signed.
     pub keys: BTreeMap<String, usize>,
 }
@@ -69,9 +56,9 @@ impl Survey {
                 Some(Err(error)) => Some(format!("its stamp is not valid: {error}")),
                 None => Some("it has no stamp".to_owned()),
             };
-            self.unproven.extend(why.map(|why| Unproven {
+            self.unproven.extend(why.map(|why| UnprovenParent {
                 namespace: namespace.to_owned(),
-                kind: parent.kind,
+                kind: parent.kind.into(),
                 name: parent.name.to_string(),
                 why,
             }));
@@ -82,7 +69,7 @@ impl Survey {
     pub fn count(&self, metrics: &Metrics) {
         metrics.parents_without_stamp.clear();
         for parent in &self.unproven {
-            let (namespace, kind) = (parent.namespace.clone(), parent.kind.to_owned());
+            let (namespace, kind) = (parent.namespace.clone(), parent.kind.to_string());
             let labels = [("namespace", namespace), ("kind", kind)];
             metrics.parents_without_stamp.get_or_create(&labels).inc();
         }

@@ -12,8 +12,6 @@ pub const VALIDATE_RULES_PATH: &str = "/validate-rules";
 pub const GUARD_PATH: &str = "/guard";
 /// Path of the broker's API: `POST` creates an identity if it does not exist.
 pub const IDENTITIES_PATH: &str = "/v1/identities";
-/// Path of the webhook that lists the parents without a proven requester, as JSON.
-pub const UNPROVEN_PATH: &str = "/v1/unproven";
 /// Path that answers 200 while the process is running.
 pub const HEALTH_PATH: &str = "/healthz";
 /// Path that answers 200 while the process can serve requests.

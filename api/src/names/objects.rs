@@ -12,6 +12,8 @@ pub const RULES_KEY_SUFFIX: &str = ".yaml";
 pub const ACCEPTED_RULES_CONFIG_MAP: &str = "namesake-accepted-rules";
 /// ConfigMap in which the broker reports how much of each quota is used, and when it will be exhausted.
 pub const QUOTA_CONFIG_MAP: &str = "namesake-quota";
+/// ConfigMap in which the webhook lists the parents without a proven requester.
+pub const UNPROVEN_CONFIG_MAP: &str = "namesake-unproven";
 /// Secret of the certificate authority (`tls.crt`, `tls.key`, type `kubernetes.io/tls`).
 pub const AUTHORITY_SECRET: &str = "namesake-authority";
 /// Secret of the stamp keys: key id to 32 random bytes.

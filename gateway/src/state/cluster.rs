@@ -1,4 +1,4 @@
-//! What the page asks of the API server: pods that wait at their gate, and quotas. The answers are kept for some seconds, so that people
+//! What the page asks of the API server: pods that wait at their gate, quotas, and parents without a proven requester. The answers are kept for some seconds, so that people
 //! who reload the page do not load the API server.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client};
-use namesake_api::names::{GATE, QUOTA_CONFIG_MAP};
+use namesake_api::UnprovenReport;
+use namesake_api::names::{GATE, QUOTA_CONFIG_MAP, UNPROVEN_CONFIG_MAP};
 use namesake_service::SingleFlight;
 
 /// How long an answer, or a failure, is used.
@@ -45,18 +46,18 @@ pub struct Cluster {
     client: Client,
     namespace: String,
     waiting: SingleFlight<String, Arc<Vec<WaitingPod>>, Failed>,
-    quotas: SingleFlight<(), Arc<BTreeMap<String, String>>, Failed>,
+    maps: SingleFlight<&'static str, Option<Arc<BTreeMap<String, String>>>, Failed>,
 }
 
 impl Cluster {
-    /// Reads with this client; the quotas are in this namespace.
+    /// Reads with this client; the ConfigMaps of broker and webhook are in this namespace.
     #[must_use]
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {
             client,
             namespace: namespace.to_owned(),
             waiting: SingleFlight::new(KEEP, KEEP),
-            quotas: SingleFlight::new(KEEP, KEEP),
+            maps: SingleFlight::new(KEEP, KEEP),
         }
     }
 
@@ -92,15 +93,34 @@ impl Cluster {
     /// # Errors
     /// It cannot be read.
     pub async fn quotas(&self) -> Result<Arc<BTreeMap<String, String>>, Failed> {
+        let data = self.config_map(QUOTA_CONFIG_MAP).await?;
+        Ok(data.unwrap_or_default())
+    }
+
+    /// The parents without a proven requester, as the webhook reports them.
+    ///
+    /// # Errors
+    /// The report cannot be read, or does not exist yet.
+    pub async fn unproven(&self) -> Result<UnprovenReport, Failed> {
+        let data = self.config_map(UNPROVEN_CONFIG_MAP).await?;
+        let data = data.ok_or_else(|| "the webhook has not reported any yet".to_owned())?;
+        let report = UnprovenReport::from_data(&data);
+        report.map_err(|error| format!("ConfigMap {UNPROVEN_CONFIG_MAP}: {error}"))
+    }
+
+    async fn config_map(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<Arc<BTreeMap<String, String>>>, Failed> {
         let maps = Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace);
         let call = || {
             within(async move {
-                let map = maps.get_opt(QUOTA_CONFIG_MAP).await?;
-                Ok(Arc::new(map.and_then(|map| map.data).unwrap_or_default()))
+                let map = maps.get_opt(name).await?;
+                Ok(map.map(|map| Arc::new(map.data.unwrap_or_default())))
             })
         };
-        let quotas = self.quotas.join((), call).await;
-        quotas.unwrap_or_else(|| Err("internal error".to_owned()))
+        let data = self.maps.join(name, call).await;
+        data.unwrap_or_else(|| Err("internal error".to_owned()))
     }
 }
 

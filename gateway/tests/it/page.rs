@@ -2,7 +2,7 @@
 
 use axum::http::{Request, Response};
 use kube::client::Body;
-use namesake_api::{Phase, names};
+use namesake_api::{Phase, UnprovenParent, UnprovenReport, names};
 use namesake_gateway::caller::NotReady;
 use namesake_gateway::state::{Cluster, State};
 use serde_json::{Value, json};
@@ -11,7 +11,17 @@ use crate::setup::{ENFORCE, Gateway, identity, person, pod, question, visit};
 
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
-/// An API server with two pods at a gate, one that is not, and a quota.
+/// What the webhook reports.
+fn report() -> UnprovenReport {
+    UnprovenReport::new(vec![UnprovenParent {
+        namespace: "research".to_owned(),
+        kind: "batch/Job".into(),
+        name: "nightly-1".to_owned(),
+        why: "it has no <stamp>".to_owned(),
+    }])
+}
+
+/// An API server with two pods at a gate, one that is not, and a quota, and a parent without a proven requester.
 fn cluster() -> Cluster {
     let answer = |path: &str| {
         let pod = |name: &str, account: &str, gates: Value| {
@@ -29,6 +39,10 @@ fn cluster() -> Cluster {
             "/api/v1/namespaces/namesake-system/configmaps/namesake-quota" => (
                 200,
                 json!({"metadata": {}, "data": {"google_accounts.acme": "82 of 100"}}),
+            ),
+            "/api/v1/namespaces/namesake-system/configmaps/namesake-unproven" => (
+                200,
+                json!({"metadata": {}, "data": report().to_data().unwrap()}),
             ),
             _ => (
                 403,
@@ -128,7 +142,8 @@ async fn people_see_their_own_identities_and_waiting_pods_and_no_others() {
         status["waiting"][0]["why"],
         "Propagating: Google is distributing a change"
     );
-    assert!(status.get("quotas").is_none() && status["problems"] == json!([]));
+    assert!(status.get("quotas").is_none() && status.get("unproven").is_none());
+    assert_eq!(status["problems"], json!([]));
     let answer = gateway
         .send(visit(&person("alice"), "/namesake/", HTML))
         .await;
@@ -141,7 +156,7 @@ async fn people_see_their_own_identities_and_waiting_pods_and_no_others() {
 }
 
 #[tokio::test]
-async fn admins_see_all_with_what_does_not_work_first_and_quotas() {
+async fn admins_see_all_with_what_does_not_work_first_quotas_and_unproven_parents() {
     let gateway = gateway().await;
     let status = status(&gateway, &person("root")).await;
     assert_eq!(
@@ -153,9 +168,15 @@ async fn admins_see_all_with_what_does_not_work_first_and_quotas() {
         status["quotas"],
         json!({"google_accounts.acme": "82 of 100"})
     );
+    assert_eq!(status["unproven"], serde_json::to_value(report()).unwrap());
     let answer = gateway
         .send(visit(&person("root"), "/namesake", HTML))
         .await;
+    assert!(
+        answer.body.contains("nightly-1") && answer.body.contains("it has no &lt;stamp&gt;"),
+        "{}",
+        answer.body
+    );
     assert!(
         answer.body.contains("82 of 100") && answer.body.contains("bob@acme.com"),
         "{}",

@@ -1,15 +1,19 @@
 //! Objects without a proven person: they are listed, and only an admin assigns them to a user. And stamps during key rotation.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use data_encoding::BASE64;
-use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ConfigMap, Secret},
+};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
+use namesake_api::UnprovenReport;
 use namesake_api::names::{
     ADOPT_ANNOTATION, CURRENT_KEY_ANNOTATION, STAMP_ANNOTATION, STAMP_KEY_SECRET, SYSTEM_NAMESPACE,
-    UNPROVEN_PATH,
+    UNPROVEN_CONFIG_MAP,
 };
 use namesake_core::KeyRing;
 use namesake_sandbox::kubernetes::users::ALICE;
@@ -24,19 +28,16 @@ use serde_json::{Value, json};
 
 mod argo;
 
-/// The objects without a proven person that the webhook lists in a namespace, with the reasons.
+/// The objects of a namespace that the webhook reports as without a proven requester, with the reasons.
 async fn unproven(ns: &TestNamespace) -> Result<Vec<(String, String)>> {
-    let url = format!("{}{UNPROVEN_PATH}", ns.stack.webhook_url());
-    let text = ns.stack.https()?.get(url).send().await?.text().await?;
-    let all: Value = serde_json::from_str(&text)?;
-    let all = all.as_array().context("no list")?.iter();
-    let here = all.filter(|one| one["namespace"] == ns.name.as_str());
-    let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    let client = ns.admin().await?.client().clone();
+    let maps: Api<ConfigMap> = Api::namespaced(client, SYSTEM_NAMESPACE);
+    let data = maps.get(UNPROVEN_CONFIG_MAP).await?.data;
+    let report = UnprovenReport::from_data(&data.unwrap_or_default()).map_err(Error::msg)?;
+    let all = report.parents.into_iter();
+    let here = all.filter(|parent| parent.namespace == ns.name);
     Ok(here
-        .map(|one| {
-            let name = format!("{} {}", text(one, "kind"), text(one, "name"));
-            (name, text(one, "why"))
-        })
+        .map(|parent| (format!("{} {}", parent.kind, parent.name), parent.why))
         .collect())
 }
 

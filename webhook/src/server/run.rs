@@ -21,16 +21,13 @@ use tokio_util::sync::CancellationToken;
 use crate::server;
 use crate::server::AllowedClients;
 use crate::server::args::Args;
+use crate::server::report::Reporter;
 use crate::state::broker::{Broker, Settings};
 use crate::state::watch;
 use crate::state::{State, system_clock};
-use crate::survey::Survey;
 
 /// How long requests in progress may take after the listener is closed.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// How many parents without a proven requester the log names; `/v1/unproven` lists them all.
-const MAX_LOGGED: usize = 20;
 
 /// How long a connection may stay without any request: clients that hold connections must not exhaust the server.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -114,7 +111,8 @@ fn tls(
     Ok((tls, AllowedClients::WithCertificate))
 }
 
-// Each time: renews the certificate, sets the caBundle, trusts the broker's authority and loads new stamp keys.
+// Each time: renews the certificate, sets the caBundle, trusts the broker's authority, loads new stamp keys, and reports parents
+// without a proven requester.
 async fn upkeep(
     client: Client,
     namespace: &str,
@@ -123,7 +121,7 @@ async fn upkeep(
     state: Arc<State>,
 ) {
     let mut trusted = keeper.bundle_pem().to_owned();
-    let mut unproven = 0;
+    let mut reporter = Reporter::new(&client, namespace);
     keeper
         .run(async |bundle: &str| {
             if trusted != bundle {
@@ -138,24 +136,10 @@ async fn upkeep(
                 Ok(keys) => state.set_keys(keys),
                 Err(error) => tracing::warn!(%error, "the stamp keys are not valid; the previous ones stay in use"),
             }
-            report(&state, &mut unproven);
+            reporter.report(&state).await;
             Ok(())
         })
         .await;
-}
-
-// Logs when there are more or fewer parents without a proven requester than last time.
-fn report(state: &State, before: &mut usize) {
-    let unproven = Survey::of(state).unproven;
-    if unproven.len() != *before {
-        *before = unproven.len();
-        let some: Vec<_> = unproven.iter().take(MAX_LOGGED).collect();
-        tracing::info!(
-            count = unproven.len(),
-            some = ?some.iter().map(|u| format!("{}: {}/{}", u.namespace, u.kind, u.name)).collect::<Vec<_>>(),
-            "parents without a proven requester: their pods get no identity until an admin adopts them"
-        );
-    }
 }
 
 fn ring(keys: StampKeys) -> anyhow::Result<KeyRing> {

@@ -236,7 +236,7 @@ async fn the_metrics_port_serves_no_admission_and_the_admission_port_no_metrics(
         let (status, _) = scrape(state(), "POST", path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }
-    for path in [names::UNPROVEN_PATH, names::READY_PATH, "/"] {
+    for path in [names::READY_PATH, "/"] {
         let (status, _) = scrape(state(), "GET", path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }

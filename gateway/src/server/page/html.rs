@@ -1,10 +1,14 @@
 //! The page as HTML. Whatever comes from the cluster or a token is escaped by the templates.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use namesake_api::names::LOGOUT_PATH;
+use namesake_api::UnprovenReport;
+use namesake_api::names::{ADOPT_ANNOTATION, LOGOUT_PATH};
 use namesake_core::Refusal;
 
 use super::status::{IdentityStatus, PodStatus, Status, WhoAmI};
+
+/// Parents without a proven requester that the page lists; the same as JSON has all that the webhook reports.
+const MAX_UNPROVEN: usize = 100;
 
 /// The style sheet, which the policy of the page allows by its digest.
 pub(super) const STYLE: &str = include_str!("style.css");
@@ -42,12 +46,11 @@ pub(super) fn page(status: &Status, can_log_out: bool) -> Markup {
                     }
                 }
             }
+        }
+        @if let Some(report) = &status.unproven {
             section {
                 h2 { "Parents without a proven requester" }
-                p.muted {
-                    "Only the webhook knows them, and this page has no right to ask it. An admin of the cluster finds them with "
-                    code { "namesake-webhook check" } "."
-                }
+                (unproven(report))
             }
         }
     })
@@ -137,6 +140,30 @@ fn waiting_pod(pod: &PodStatus, is_admin: bool) -> Markup {
             @if is_admin { div { "of " (pod.user) } }
             div { (pod.why) }
             @if let Some(since) = &pod.since { div.muted { "since " time datetime=(since) { (since) } } }
+        }
+    }
+}
+
+fn unproven(report: &UnprovenReport) -> Markup {
+    let listed = report.parents.len().min(MAX_UNPROVEN);
+    html! {
+        @if report.count == 0 {
+            p.muted { "None." }
+        } @else {
+            p.muted {
+                "Their pods get no identity. Create them again, or assign them to a user with the annotation "
+                code { (ADOPT_ANNOTATION) } "."
+            }
+            @if listed < report.count { p.muted { "The first " (listed) " of " (report.count) "." } }
+            ul.cards {
+                @for parent in &report.parents[..listed] {
+                    li {
+                        strong { (parent.kind) " " (parent.name) }
+                        " " span.muted { "in " (parent.namespace) }
+                        div { (parent.why) }
+                    }
+                }
+            }
         }
     }
 }

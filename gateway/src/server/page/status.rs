@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use namesake_api::UnprovenReport;
 use namesake_core::{EndpointRight, Rules};
 use serde::Serialize;
 
@@ -52,6 +53,9 @@ pub(super) struct Status {
     /// How much of each quota is used; for admins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) quotas: Option<BTreeMap<String, String>>,
+    /// Parents whose pods get no identity; for admins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unproven: Option<UnprovenReport>,
     /// What could not be read.
     pub(super) problems: Vec<String>,
 }
@@ -128,6 +132,7 @@ impl Status {
             total_identities,
             waiting: Vec::new(),
             quotas: None,
+            unproven: None,
             problems: Vec::new(),
             who,
         };
@@ -153,6 +158,14 @@ impl Status {
                 Ok(quotas) => self.quotas = Some((*quotas).clone()),
                 Err(why) => {
                     let problem = format!("The quotas cannot be read: {why}");
+                    self.problems.push(problem);
+                }
+            }
+            match cluster.unproven().await {
+                Ok(report) => self.unproven = Some(report),
+                Err(why) => {
+                    let problem =
+                        format!("The parents without a proven requester cannot be read: {why}");
                     self.problems.push(problem);
                 }
             }

@@ -1,0 +1,92 @@
+//! Reports parents without a proven requester: their number in the log, and the list in a ConfigMap, which the gateway's page shows to
+//! admins.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use namesake_api::{UnprovenParent, UnprovenReport, names};
+
+use crate::state::State;
+use crate::survey::Survey;
+
+/// How many parents the log names.
+const MAX_LOGGED: usize = 20;
+
+/// Writes a report when it differs from the last one of this process. Every replica does: what they write is the same.
+pub(super) struct Reporter {
+    maps: Api<ConfigMap>,
+    last: Option<UnprovenReport>,
+}
+
+impl Reporter {
+    /// Writes into the ConfigMap of this namespace.
+    pub(super) fn new(client: &Client, namespace: &str) -> Self {
+        Self {
+            maps: Api::namespaced(client.clone(), namespace),
+            last: None,
+        }
+    }
+
+    /// Writes the report if it changed, unless the state is not complete yet. What fails is tried again the next time.
+    pub(super) async fn report(&mut self, state: &State) {
+        if !state.synced.missing().is_empty() {
+            return;
+        }
+        let report = UnprovenReport::new(Survey::of(state).unproven);
+        if self.last.as_ref() == Some(&report) {
+            return;
+        }
+        if self.last.as_ref().map_or(0, |last| last.count) != report.count {
+            log(&report);
+        }
+        match self.write(&report).await {
+            Ok(()) => self.last = Some(report),
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "failed to write the ConfigMap {}",
+                names::UNPROVEN_CONFIG_MAP
+            ),
+        }
+    }
+
+    async fn write(&self, report: &UnprovenReport) -> anyhow::Result<()> {
+        let labels = [(names::MANAGED_BY, names::MANAGED_BY_VALUE)];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let map = ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(names::UNPROVEN_CONFIG_MAP.to_owned()),
+                labels: Some(BTreeMap::from(labels)),
+                ..ObjectMeta::default()
+            },
+            data: Some(report.to_data()?),
+            ..ConfigMap::default()
+        };
+        let params = PatchParams::apply(names::FIELD_MANAGER_WEBHOOK).force();
+        let name = names::UNPROVEN_CONFIG_MAP;
+        let applied = self.maps.patch(name, &params, &Patch::Apply(map)).await;
+        applied.map(drop).context("apply")
+    }
+}
+
+fn log(report: &UnprovenReport) {
+    let named = report.parents.iter().take(MAX_LOGGED);
+    let named: Vec<_> = named
+        .map(
+            |UnprovenParent {
+                 namespace,
+                 kind,
+                 name,
+                 ..
+             }| format!("{namespace}: {kind}/{name}"),
+        )
+        .collect();
+    tracing::info!(
+        count = report.count,
+        some = ?named,
+        "parents without a proven requester: their pods get no identity until an admin adopts them"
+    );
+}
