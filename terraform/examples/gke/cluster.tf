@@ -55,7 +55,6 @@ resource "google_container_cluster" "stack" {
     channel = "REGULAR"
   }
 
-  # A failed or interrupted creation is deleted and made again by the next apply, unless it is protected.
   depends_on = [google_project_iam_member.nodes]
 }
 

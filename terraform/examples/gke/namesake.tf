@@ -3,6 +3,7 @@ module "namesake" {
 
   names                  = local.names
   workload_pool          = google_container_cluster.stack.workload_identity_config[0].workload_pool
+  broker_uid             = var.namesake.broker_uid
   create_bucket          = local.own.bucket == null
   control_plane          = [var.ranges.control_plane]
   domain                 = var.domain

@@ -62,6 +62,8 @@ resource "google_service_networking_connection" "services" {
   network                 = google_compute_network.stack.id
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services.name]
+  # Google keeps a deleted database on the connection for days; the network of a removed stack does not wait for that.
+  deletion_policy = var.deletion_protection ? "PREVENT" : "REMOVE_PEERING"
 }
 
 # The address of the gateway, which outlives the load balancer: DNS is set once.

@@ -20,6 +20,7 @@ variable "namesake" {
     admins                 = optional(set(string), [])
     folder                 = optional(string, "metaflow")
     new_identities_project = optional(object({ billing_account = string, folder_id = optional(string), org_id = optional(string) }))
+    broker_uid             = optional(string)
     audit_logs             = optional(bool, true)
     quotas                 = optional(object({ accounts = optional(number), creates = optional(number), reads = optional(number), writes = optional(number) }), {})
     allowed_roles          = optional(list(string), [])

@@ -9,13 +9,23 @@ resource "google_service_account" "broker" {
   depends_on = [google_project_service.identities]
 }
 
-# The namespace carries the stack: the same account of another stack's cluster is somebody else.
+# By name: the namespace carries the stack, so the broker of another stack is somebody else. By UID: also whoever makes an account of
+# the same name in another cluster of the project.
 resource "google_service_account_iam_member" "broker" {
   service_account_id = google_service_account.broker.name
   role               = "roles/iam.workloadIdentityUser"
-  member             = "serviceAccount:${coalesce(var.workload_pool, var.names.workload_pool)}[${var.names.system_namespace}/namesake-broker]"
+  member = (var.broker_uid == null
+    ? "serviceAccount:${local.workload_pool}[${var.names.system_namespace}/namesake-broker]"
+    : "principal://iam.googleapis.com/projects/${data.google_project.cluster[0].number}/locations/global/workloadIdentityPools/${local.workload_pool}/kubernetes.serviceaccount.uid/${coalesce(var.broker_uid, "none")}"
+  )
+}
+
+data "google_project" "cluster" {
+  count      = var.broker_uid == null ? 0 : 1
+  project_id = var.names.project
 }
 
 locals {
-  broker = "serviceAccount:${google_service_account.broker.email}"
+  workload_pool = coalesce(var.workload_pool, var.names.workload_pool)
+  broker        = "serviceAccount:${google_service_account.broker.email}"
 }

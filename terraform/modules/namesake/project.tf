@@ -33,7 +33,7 @@ resource "google_project_service" "identities" {
 }
 
 resource "google_project_service" "cluster" {
-  for_each = toset(concat(local.apis, ["container.googleapis.com"]))
+  for_each = toset(local.apis)
 
   project            = var.names.project
   service            = each.key

@@ -40,6 +40,17 @@ variable "workload_pool" {
   }
 }
 
+variable "broker_uid" {
+  description = "UID of the broker's Kubernetes account, to accept this one only, and no account of the same name in another cluster of the project: `kubectl -n namesake-system-STACK get serviceaccount namesake-broker -o jsonpath={.metadata.uid}`. Known after the first installation."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", coalesce(var.broker_uid, "00000000-0000-0000-0000-000000000000")))
+    error_message = "broker_uid: \"${coalesce(var.broker_uid, "null")}\" is not a UID."
+  }
+}
+
 variable "new_identities_project" {
   description = "Makes the project of the identities, in a folder or organization, and with a billing account. Without it, the project exists."
   type = object({

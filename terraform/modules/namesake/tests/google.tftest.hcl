@@ -1,9 +1,5 @@
 # What is made at Google.
-mock_provider "google" {
-  mock_resource "google_service_account" {
-    defaults = { email = "namesake-broker-prod@acme-identities-prod.iam.gserviceaccount.com" }
-  }
-}
+mock_provider "google" {}
 
 variables {
   names = {
@@ -42,6 +38,19 @@ run "the_broker_is_the_account_of_this_stacks_namespace_only" {
   assert {
     condition     = google_service_account_iam_member.broker.member == "serviceAccount:acme-ml.svc.id.goog[namesake-system-prod/namesake-broker]" && google_service_account_iam_member.broker.role == "roles/iam.workloadIdentityUser"
     error_message = "not this stack's broker: ${google_service_account_iam_member.broker.member}"
+  }
+}
+
+run "a_uid_excludes_accounts_of_the_same_name_in_other_clusters" {
+  command = plan
+  variables { broker_uid = "0b1c2d3e-0000-4000-8000-123456789abc" }
+  override_data {
+    target = data.google_project.cluster
+    values = { number = "1234" }
+  }
+  assert {
+    condition     = google_service_account_iam_member.broker.member == "principal://iam.googleapis.com/projects/1234/locations/global/workloadIdentityPools/acme-ml.svc.id.goog/kubernetes.serviceaccount.uid/0b1c2d3e-0000-4000-8000-123456789abc"
+    error_message = "not this: ${google_service_account_iam_member.broker.member}"
   }
 }
 

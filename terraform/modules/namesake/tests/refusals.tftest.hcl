@@ -146,3 +146,9 @@ run "everything_is_no_allowed_role" {
   variables { allowed_roles = ["*"] }
   expect_failures = [var.allowed_roles]
 }
+
+run "a_name_is_no_uid" {
+  command = plan
+  variables { broker_uid = "namesake-broker" }
+  expect_failures = [var.broker_uid]
+}
