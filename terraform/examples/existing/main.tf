@@ -50,12 +50,38 @@ resource "terraform_data" "stack" {
   }
 }
 
+# A cluster that does not exist, or not for this admin, fails in the plan.
+data "google_container_cluster" "existing" {
+  project  = module.names.names.project
+  name     = module.names.names.cluster
+  location = module.names.location
+
+  lifecycle {
+    postcondition {
+      condition     = try(self.workload_identity_config[0].workload_pool, "") == module.names.names.workload_pool
+      error_message = "cluster: ${module.names.names.cluster} has no Workload Identity Federation: `gcloud container clusters update ${module.names.names.cluster} --location=${module.names.location} --workload-pool=${module.names.names.workload_pool}`, then the node pools (--workload-metadata=GKE_METADATA), which makes their nodes again."
+    }
+    postcondition {
+      condition     = try(self.datapath_provider, "") == "ADVANCED_DATAPATH" || try(self.network_policy[0].enabled, false)
+      error_message = "cluster: ${module.names.names.cluster} does not enforce network policies, so pods could reach the broker and the webhook: `gcloud container clusters update ${module.names.names.cluster} --location=${module.names.location} --update-addons=NetworkPolicy=ENABLED`, then --enable-network-policy."
+    }
+  }
+}
+
+locals {
+  # What the cluster says, unless it is given.
+  private       = try(data.google_container_cluster.existing.private_cluster_config[0], null)
+  said          = compact([try(local.private.master_ipv4_cidr_block, ""), try("${local.private.private_endpoint}/32", "")])
+  control_plane = length(var.control_plane) > 0 ? var.control_plane : toset([for cidr in local.said : cidr if can(cidrnetmask(cidr))])
+}
+
 module "namesake" {
   source = "../../modules/namesake"
 
   names                  = module.names.names
   create_bucket          = false
-  control_plane          = var.control_plane
+  control_plane          = local.control_plane
+  workload_pool          = data.google_container_cluster.existing.workload_identity_config[0].workload_pool
   domain                 = var.domain
   opted_in               = var.opted_in
   folder                 = var.namesake.folder

@@ -39,8 +39,9 @@ variable "domain" {
 }
 
 variable "control_plane" {
-  description = "Address ranges of the cluster's control plane: `gcloud container clusters describe` shows masterIpv4CidrBlock and privateEndpoint."
+  description = "Address ranges of the cluster's control plane. Without any: what the cluster says (masterIpv4CidrBlock, privateEndpoint)."
   type        = set(string)
+  default     = []
 }
 
 variable "opted_in" {

@@ -14,6 +14,11 @@ resource "google_container_cluster" "stack" {
   datapath_provider        = "ADVANCED_DATAPATH"
   deletion_protection      = var.deletion_protection
 
+  # Of the default pool, for the minutes that it exists: not Compute Engine's default account, which can do much, or is disabled.
+  node_config {
+    service_account = google_service_account.nodes.email
+  }
+
   ip_allocation_policy {
     cluster_secondary_range_name  = "pods"
     services_secondary_range_name = "services"
@@ -55,6 +60,9 @@ resource "google_container_cluster" "stack" {
     channel = "REGULAR"
   }
 
+  lifecycle {
+    ignore_changes = [initial_node_count, node_config]
+  }
   depends_on = [google_project_iam_member.nodes]
 }
 

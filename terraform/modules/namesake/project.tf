@@ -17,8 +17,14 @@ resource "google_project" "identities" {
   }
 }
 
+# A project that does not exist, or not for this admin, fails in the plan.
+data "google_project" "given" {
+  count      = var.new_identities_project == null ? 1 : 0
+  project_id = var.names.identities_project
+}
+
 locals {
-  identities_project = var.new_identities_project == null ? var.names.identities_project : google_project.identities[0].project_id
+  identities_project = var.new_identities_project == null ? data.google_project.given[0].project_id : google_project.identities[0].project_id
   # One API in the other project too, because federated tokens carry the project of the pool.
   apis = ["iam.googleapis.com", "iamcredentials.googleapis.com", "sts.googleapis.com", "cloudresourcemanager.googleapis.com", "storage.googleapis.com"]
 }

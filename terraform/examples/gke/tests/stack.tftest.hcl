@@ -1,5 +1,9 @@
 # Run with TF_WORKSPACE=prod: names come from the workspace.
-mock_provider "google" {}
+mock_provider "google" {
+  mock_data "google_storage_bucket" {
+    defaults = { uniform_bucket_level_access = true }
+  }
+}
 
 variables {
   org_prefix = "acme"

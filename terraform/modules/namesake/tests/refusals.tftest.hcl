@@ -152,3 +152,13 @@ run "a_name_is_no_uid" {
   variables { broker_uid = "namesake-broker" }
   expect_failures = [var.broker_uid]
 }
+
+run "a_bucket_without_uniform_access_is_refused" {
+  command = plan
+  variables { create_bucket = false }
+  override_data {
+    target = data.google_storage_bucket.given
+    values = { uniform_bucket_level_access = false }
+  }
+  expect_failures = [data.google_storage_bucket.given]
+}
