@@ -88,3 +88,45 @@ run "a_namespace_of_nobody_cannot_be_opted_in" {
   variables { opted_in = ["elsewhere"] }
   expect_failures = [output.namespaces]
 }
+
+run "a_domain_of_everybody_is_refused" {
+  command = plan
+  variables { domain = "gmail.com" }
+  expect_failures = [var.domain]
+}
+
+run "a_tag_that_changes_is_refused" {
+  command = plan
+  variables { tag = "latest" }
+  expect_failures = [var.tag]
+}
+
+run "a_url_is_no_host" {
+  command = plan
+  variables { gateway = { ui_host = "https://metaflow.acme.com", api_host = "metadata.acme.com", web_client_id = "1" } }
+  expect_failures = [var.gateway]
+}
+
+run "one_host_cannot_be_both" {
+  command = plan
+  variables { gateway = { ui_host = "metaflow.acme.com", api_host = "metaflow.acme.com", web_client_id = "1" } }
+  expect_failures = [var.gateway]
+}
+
+run "a_client_secret_in_the_wrong_place_is_refused" {
+  command = plan
+  variables { gateway = { ui_host = "metaflow.acme.com", api_host = "metadata.acme.com", web_client_id = "{\"client_secret\": 1}" } }
+  expect_failures = [var.gateway]
+}
+
+run "an_admin_is_an_address" {
+  command = plan
+  variables { admins = ["*@acme.com"] }
+  expect_failures = [var.admins]
+}
+
+run "an_image_is_no_registry" {
+  command = plan
+  variables { registry = "https://us-docker.pkg.dev/acme" }
+  expect_failures = [var.registry]
+}

@@ -87,36 +87,6 @@ run "a_control_plane_open_to_all_is_refused" {
   expect_failures = [var.control_plane]
 }
 
-run "a_domain_of_everybody_is_refused" {
-  command = plan
-  variables { domain = "gmail.com" }
-  expect_failures = [var.domain]
-}
-
-run "a_tag_that_changes_is_refused" {
-  command = plan
-  variables { tag = "latest" }
-  expect_failures = [var.tag]
-}
-
-run "a_url_is_no_host" {
-  command = plan
-  variables { gateway = { ui_host = "https://metaflow.acme.com", api_host = "metadata.acme.com", web_client_id = "1" } }
-  expect_failures = [var.gateway]
-}
-
-run "one_host_cannot_be_both" {
-  command = plan
-  variables { gateway = { ui_host = "metaflow.acme.com", api_host = "metaflow.acme.com", web_client_id = "1" } }
-  expect_failures = [var.gateway]
-}
-
-run "a_client_secret_in_the_wrong_place_is_refused" {
-  command = plan
-  variables { gateway = { ui_host = "metaflow.acme.com", api_host = "metadata.acme.com", web_client_id = "{\"client_secret\": 1}" } }
-  expect_failures = [var.gateway]
-}
-
 run "half_an_account_is_no_quota" {
   command = plan
   variables { quotas = { accounts = 0.5 } }
@@ -127,18 +97,6 @@ run "a_folder_begins_without_a_slash" {
   command = plan
   variables { folder = "/metaflow" }
   expect_failures = [var.folder]
-}
-
-run "an_admin_is_an_address" {
-  command = plan
-  variables { admins = ["*@acme.com"] }
-  expect_failures = [var.admins]
-}
-
-run "an_image_is_no_registry" {
-  command = plan
-  variables { registry = "https://us-docker.pkg.dev/acme" }
-  expect_failures = [var.registry]
 }
 
 run "everything_is_no_allowed_role" {
