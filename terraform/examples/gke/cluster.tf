@@ -97,6 +97,13 @@ resource "google_container_node_pool" "stack" {
   }
 }
 
+# The pool can be named in a policy only some time after its first cluster was made: once there are nodes.
+resource "terraform_data" "workload_pool" {
+  input = google_container_cluster.stack.workload_identity_config[0].workload_pool
+
+  depends_on = [google_container_node_pool.stack]
+}
+
 # The nodes' own account: logs, metrics and images, nothing of the flows.
 
 resource "google_service_account" "nodes" {

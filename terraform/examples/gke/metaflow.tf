@@ -15,7 +15,7 @@ locals {
 resource "google_service_account_iam_member" "services" {
   service_account_id = google_service_account.services.name
   role               = "roles/iam.workloadIdentityUser"
-  member             = "serviceAccount:${google_container_cluster.stack.workload_identity_config[0].workload_pool}[${local.names.services_namespace}/${local.names.services_account}]"
+  member             = "serviceAccount:${terraform_data.workload_pool.output}[${local.names.services_namespace}/${local.names.services_account}]"
 }
 
 # Connect, and log in as its database user: to this instance only.

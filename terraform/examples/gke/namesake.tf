@@ -2,7 +2,7 @@ module "namesake" {
   source = "../../modules/namesake"
 
   names                  = local.names
-  workload_pool          = google_container_cluster.stack.workload_identity_config[0].workload_pool
+  workload_pool          = terraform_data.workload_pool.output
   broker_uid             = var.namesake.broker_uid
   create_bucket          = local.own.bucket == null
   control_plane          = [var.ranges.control_plane]

@@ -1,4 +1,4 @@
-# Roles that only some classes need.
+# Roles that only some classes need. Bindings wait as in roles.tf.
 
 locals {
   pinned = { for email in var.pinned_accounts : email => split(".", split("@", email)[1])[0] }
@@ -21,6 +21,8 @@ resource "google_storage_bucket_iam_member" "buckets" {
   bucket = each.key
   role   = google_project_iam_custom_role.buckets[each.value].name
   member = local.broker
+
+  depends_on = [google_service_account_iam_member.broker]
 }
 
 # For grants on projects. Reading a policy modifies no grant, so the condition holds for it too.
@@ -45,6 +47,7 @@ resource "google_project_iam_member" "projects" {
     description = "The broker grants and revokes these roles only."
     expression  = "api.getAttribute(\"iam.googleapis.com/modifiedGrantsByRole\", []).hasOnly([${join(", ", [for role in sort(each.value) : "\"${role}\""])}])"
   }
+  depends_on = [google_service_account_iam_member.broker]
 }
 
 # For `mode: direct` and `bindBy: uid`.
@@ -66,6 +69,8 @@ resource "google_project_iam_member" "cluster_project" {
   project = var.names.project
   role    = google_project_iam_custom_role.cluster_project[0].name
   member  = local.broker
+
+  depends_on = [google_service_account_iam_member.broker]
 }
 
 # For pins to accounts of other projects: on each account alone.
@@ -85,4 +90,6 @@ resource "google_service_account_iam_member" "pinned_accounts" {
   service_account_id = "projects/${each.value}/serviceAccounts/${each.key}"
   role               = google_project_iam_custom_role.pinned_accounts[each.value].name
   member             = local.broker
+
+  depends_on = [google_service_account_iam_member.broker]
 }

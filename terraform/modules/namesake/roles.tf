@@ -15,10 +15,13 @@ resource "google_project_iam_custom_role" "identities" {
   depends_on = [google_project_service.identities]
 }
 
+# A new role can be bound only after up to a minute. The binding of the broker's account waits for the cluster, and this for it.
 resource "google_project_iam_member" "identities" {
   project = local.identities_project
   role    = google_project_iam_custom_role.identities.name
   member  = local.broker
+
+  depends_on = [google_service_account_iam_member.broker]
 }
 
 resource "google_project_iam_custom_role" "folders" {
@@ -35,4 +38,6 @@ resource "google_storage_bucket_iam_member" "folders" {
   bucket = local.bucket
   role   = google_project_iam_custom_role.folders.name
   member = local.broker
+
+  depends_on = [google_service_account_iam_member.broker]
 }
