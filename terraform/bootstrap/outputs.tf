@@ -37,6 +37,16 @@ output "stacks_tfvars" {
     stacks       = var.stacks
     stock_stacks = var.stock_stacks
   })
+
+  # Everybody who runs flows may write into a stack's bucket, and the shared account of a stock stack into all that begin as its own.
+  precondition {
+    condition     = !contains([for it in module.names : it.names.bucket], local.bucket)
+    error_message = "bucket: ${local.bucket} would hold both the states and the flows of a stack: choose another bucket for the states, or another name for the stack."
+  }
+  precondition {
+    condition     = alltrue([for workspace, it in var.stock_stacks : !startswith(local.bucket, "storage-${it.org_prefix}-metaflow-${workspace}")])
+    error_message = "bucket: ${local.bucket} begins like the bucket of a stock stack, whose shared account could write the states: choose another bucket."
+  }
 }
 
 output "names" {

@@ -74,3 +74,18 @@ run "google_in_the_name_of_a_bucket_is_refused" {
   variables { org_prefix = "google" }
   expect_failures = [var.org_prefix]
 }
+
+run "a_stack_does_not_keep_its_flows_among_the_states" {
+  command = plan
+  variables { stacks = { tfstate = { project = "acme-ml", region = "us-central1" } } }
+  expect_failures = [output.stacks_tfvars]
+}
+
+run "a_bucket_that_the_stock_account_may_write_is_refused" {
+  command = plan
+  variables {
+    bucket       = "storage-acme-metaflow-main-state"
+    stock_stacks = { main = { project = "acme-ml", org_prefix = "acme" } }
+  }
+  expect_failures = [output.stacks_tfvars]
+}
