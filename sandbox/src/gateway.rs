@@ -43,7 +43,7 @@ pub const IAP_HOST: &str = "iap.localhost";
 /// The audience of the proxy's assertions.
 pub const IAP_AUDIENCE: &str = "/projects/1234/global/backendServices/5678";
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How to start a gateway.
 #[derive(Debug, Clone)]
@@ -243,8 +243,13 @@ async fn wait_until_answered(
         .await
         .is_ok_and(|answer| answer.status().is_success())
     {
-        if process.ended().is_some() || Instant::now() > deadline {
+        if process.ended().is_some() {
             return Err(process.failure());
+        }
+        if Instant::now() > deadline {
+            let seconds = limit.as_secs();
+            return Err(process.failure())
+                .with_context(|| format!("{url} did not answer within {seconds} s"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
