@@ -25,6 +25,10 @@ output "kubeconfig" {
   value       = templatefile("${path.module}/templates/kubeconfig.yaml.tftpl", { names = local.names, endpoint = google_container_cluster.stack.control_plane_endpoints_config[0].dns_endpoint_config[0].endpoint })
 }
 
+locals {
+  programs = try(var.namesake.gateway.program_client_ids, [])
+}
+
 output "metaflow_config" {
   description = "~/.metaflowconfig/config_STACK.json of everybody, who sets METAFLOW_PROFILE=STACK."
   value = jsonencode(merge(
@@ -39,6 +43,8 @@ output "metaflow_config" {
       METAFLOW_SERVICE_URL          = "http://127.0.0.1:8080/"
       METAFLOW_SERVICE_INTERNAL_URL = "http://metadata-service.${local.names.services_namespace}:8080/"
     } : { METAFLOW_SERVICE_URL = "https://${var.namesake.gateway.api_host}" },
+    # How `python -m metaflow_namesake login` finds the provider.
+    length(local.programs) == 0 ? {} : { METAFLOW_NAMESAKE_ISSUER = "https://accounts.google.com", METAFLOW_NAMESAKE_CLIENT_ID = local.programs[0] },
   ))
 }
 

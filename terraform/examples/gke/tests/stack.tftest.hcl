@@ -86,6 +86,17 @@ run "the_files_of_people_carry_the_stack" {
   }
 }
 
+run "people_log_in_with_the_first_client_of_programs" {
+  command = plan
+  variables {
+    namesake = { gateway = { ui_host = "metaflow.acme.com", api_host = "metadata.acme.com", web_client_id = "1", program_client_ids = ["2", "3"] } }
+  }
+  assert {
+    condition     = jsondecode(output.metaflow_config).METAFLOW_NAMESAKE_CLIENT_ID == "2" && !strcontains(output.metaflow_config, "SECRET")
+    error_message = output.metaflow_config
+  }
+}
+
 run "a_regional_gateway_has_a_regional_address" {
   command = plan
   variables {
