@@ -9,6 +9,7 @@ SANDBOX := $(TARGET)/debug/namesake-sandbox
 OVERLAYS := manifests/base $(addprefix manifests/overlays/,gke gke/research gke/try gke-gateway gke-iap loopback)
 # The first kubectl of: KUBEBUILDER_ASSETS, the one that the sandbox built, the one in the PATH.
 KUBECTL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/kubectl target/control-plane/kubectl) $(shell command -v kubectl))
+TOFU := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/tofu target/tofu/tofu) $(shell command -v tofu))
 
 need = command -v $(1) >/dev/null || { echo "$(1) is not installed: $(2)" >&2; exit 1; }
 
@@ -51,7 +52,7 @@ soak: tools build control-plane ## Inject random faults and requests for ten min
 	NAMESAKE_SOAK_SECONDS=$(or $(SECONDS),600) NAMESAKE_SOAK_SEED=$(or $(SEED),1) cargo test -p namesake-tests --test it soak:: -- --nocapture
 
 .PHONY: lint
-lint: rust format clippy deny manifests scripts client ## Run all checks that need no running program
+lint: rust format clippy deny manifests terraform scripts client ## Run all checks that need no running program
 
 .PHONY: fmt
 fmt: rust ## Format the Rust code
@@ -93,6 +94,11 @@ deny:
 manifests:
 	@if [ -z "$(KUBECTL)" ]; then echo "kubectl is not installed: the manifests were not rendered ('make test' builds one, and applies them)"; exit 0; fi; \
 	for overlay in $(OVERLAYS); do "$(KUBECTL)" kustomize $$overlay >/dev/null && echo "renders: $$overlay"; done
+
+.PHONY: terraform
+terraform:
+	@if [ -z "$(TOFU)" ]; then echo "OpenTofu is not built: terraform/ was not checked ('make test' builds it, and checks more)"; exit 0; fi; \
+	"$(TOFU)" fmt -check -diff -recursive terraform
 
 .PHONY: client
 client:

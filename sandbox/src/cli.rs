@@ -18,6 +18,7 @@ use crate::{
         argo::ArgoPrograms,
         users::{ADMIN, ALICE, BOB},
     },
+    programs::{google_schema::GoogleSchema, tofu::TofuPrograms},
     sandbox::{self, Options, Sandbox},
 };
 
@@ -59,16 +60,19 @@ pub fn run(cli: &Cli) -> ExitCode {
 async fn build() -> ExitCode {
     let built = tokio::task::spawn_blocking(|| {
         let (binaries, python) = sandbox::prepare(say)?;
-        // Only the tests use Argo.
+        // Only the tests use Argo and OpenTofu.
         let argo = ArgoPrograms::find_or_build(&mut |line| say(line))?;
-        anyhow::Ok((binaries, argo, python))
+        let tofu = TofuPrograms::find_or_build(&mut |line| say(line))?;
+        GoogleSchema::find_or_derive(&mut |line| say(line))?;
+        anyhow::Ok((binaries, argo, tofu, python))
     });
     match built.await.context("the build was interrupted") {
-        Ok(Ok((binaries, argo, python))) => {
+        Ok(Ok((binaries, argo, tofu, python))) => {
             say(&format!(
-                "built: {}, {} and {}",
+                "built: {}, {}, {} and {}",
                 binaries.folder().display(),
                 argo.controller().display(),
+                tofu.tofu().display(),
                 python.bin().display()
             ));
             ExitCode::SUCCESS

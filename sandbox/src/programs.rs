@@ -11,9 +11,11 @@ use thiserror::Error;
 pub mod gateway;
 pub(crate) mod go_module;
 pub mod google_clients;
+pub mod google_schema;
 pub mod kubernetes;
 pub mod node;
 pub mod python;
+pub mod tofu;
 
 /// Environment variable with a folder of existing programs, as other Kubernetes test tools use it.
 pub const ASSETS: &str = "KUBEBUILDER_ASSETS";
