@@ -33,16 +33,16 @@ resource "google_storage_bucket_iam_member" "stack_admins" {
   }
 }
 
-# `init` reads the state of the workspace `default`, in which there never is one.
+# `init` begins in the workspace `default`: it reads that state, and the first to do so writes an empty one.
 resource "google_storage_bucket_iam_member" "default_state" {
   for_each = setsubtract(toset([for it in local.stack_admins : it.member]), var.admins)
 
   bucket = google_storage_bucket.state.name
-  role   = "roles/storage.objectViewer"
+  role   = "roles/storage.objectUser"
   member = each.key
   condition {
     title       = "namesake-state-default"
-    description = "What `init` reads before a workspace is selected."
+    description = "What `init` reads or makes before a workspace is selected: an empty state."
     expression  = "resource.name.startsWith(\"${local.objects}/default.\")"
   }
 }

@@ -45,7 +45,7 @@ run "admins_of_one_stack_reach_its_state_and_its_lock_only" {
     error_message = "not this: ${google_storage_bucket_iam_member.stack_admins["prod group:ml@acme.com"].condition[0].expression}"
   }
   assert {
-    condition     = length(google_storage_bucket_iam_member.stack_admins) == 1 && google_storage_bucket_iam_member.default_state["group:ml@acme.com"].role == "roles/storage.objectViewer"
+    condition     = length(google_storage_bucket_iam_member.stack_admins) == 1 && google_storage_bucket_iam_member.default_state["group:ml@acme.com"].role == "roles/storage.objectUser"
     error_message = "more than the admins of prod"
   }
 }
