@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use namesake_core::Rules;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::rules::{RulesFiles, parse_rules};
 
@@ -43,6 +44,7 @@ struct Versions {
 pub struct RulesInForce {
     rules: ArcSwapOption<Rules>,
     versions: Mutex<Versions>,
+    stack: watch::Sender<Option<String>>,
 }
 
 impl RulesInForce {
@@ -50,6 +52,27 @@ impl RulesInForce {
     #[must_use]
     pub fn get(&self) -> Option<Arc<Rules>> {
         self.rules.load_full()
+    }
+
+    /// Runs `work` for the stack of the rules in force, once there are any; when they name another stack, drops it and runs it
+    /// again. Returns when `work` does.
+    pub async fn for_stack(&self, work: impl AsyncFn(&str)) {
+        let mut stacks = self.stack.subscribe();
+        loop {
+            let stack = stacks.borrow_and_update().clone();
+            let changed = async {
+                // The sender lives as long as `self`.
+                let _ = stacks.changed().await;
+            };
+            let Some(stack) = stack else {
+                changed.await;
+                continue;
+            };
+            tokio::select! {
+                () = work(&stack) => return,
+                () = changed => {}
+            }
+        }
     }
 
     /// Sets the current rules; `None` when there is no ConfigMap.
@@ -95,7 +118,13 @@ impl RulesInForce {
         let revision = rules.revision().to_owned();
         let new = self.get().is_none_or(|r| r.revision() != revision);
         if new {
+            let stack = rules.stack().to_owned();
             self.rules.store(Some(Arc::new(rules)));
+            self.stack.send_if_modified(|known| {
+                let is_other = known.as_ref() != Some(&stack);
+                *known = Some(stack);
+                is_other
+            });
         }
         RulesEffect::InForce { revision, new }
     }

@@ -55,7 +55,7 @@ pub struct Metrics {
 /// What gauges follow, once it is known.
 #[derive(Default)]
 struct Sources {
-    identities: ArcSwapOption<Identities>,
+    identities: ArcSwapOption<(Identities, Arc<CurrentRules>)>,
     fence: ArcSwapOption<Fence>,
     cluster: ArcSwapOption<(Arc<ClusterId>, Arc<CurrentRules>)>,
 }
@@ -167,9 +167,10 @@ impl Metrics {
         self.steps.get_or_create(&labels).inc();
     }
 
-    /// Counts the Identities of this store from now on.
-    pub fn watch_identities(&self, store: Identities) {
-        self.sources.identities.store(Some(Arc::new(store)));
+    /// Counts those Identities of this store that are of the rules' stack from now on.
+    pub fn watch_identities(&self, store: Identities, rules: Arc<CurrentRules>) {
+        let source = Arc::new((store, rules));
+        self.sources.identities.store(Some(source));
     }
 
     /// Compares the cluster with the one of the rules from now on.
@@ -247,13 +248,19 @@ impl Metrics {
     }
 
     fn update_identities(&self) {
-        let Some(store) = self.sources.identities.load_full() else {
+        let source = self.sources.identities.load_full();
+        let Some((store, rules)) = source.as_deref() else {
             return;
         };
+        let rules = rules.current();
+        let is_ours = |stack: &str| rules.as_ref().is_none_or(|rules| rules.stack() == stack);
         self.identities.clear();
         self.phases.clear();
         let mut leftovers = 0;
         store.for_each_summary(|identity| {
+            if !is_ours(identity.stack()) {
+                return;
+            }
             let phase = identity.phase();
             let labels = [("phase", phase.as_str().to_owned())];
             self.phases.get_or_create(&labels).inc();

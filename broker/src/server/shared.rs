@@ -41,11 +41,12 @@ impl Shared {
         ready: Arc<Ready>,
     ) -> Self {
         let (metrics, fence) = (Arc::<Metrics>::default(), Arc::default());
-        metrics.watch_identities(identities.clone());
+        let rules = Arc::<CurrentRules>::default();
+        metrics.watch_identities(identities.clone(), Arc::clone(&rules));
         metrics.watch_fence(Arc::clone(&fence));
         Self {
             config,
-            rules: Arc::default(),
+            rules,
             namespaces,
             identities,
             ready,

@@ -6,6 +6,8 @@ use namesake_api::{Identity, Phase, conditions};
 /// An Identity as it is kept in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownIdentity {
+    /// Its stack; those of another stack prove nothing here.
+    pub stack: Box<str>,
     /// Canonical user; empty when its class is not per user.
     pub user: Box<str>,
     /// Class.
@@ -38,6 +40,7 @@ impl KnownIdentity {
         let (spec, phase) = (&identity.spec, identity.phase());
         let is_deleted = identity.metadata.deletion_timestamp.is_some();
         Self {
+            stack: spec.stack.as_str().into(),
             user: spec.user.as_str().into(),
             class: spec.class.as_str().into(),
             google_account: spec.google_service_account.as_deref().map(Into::into),

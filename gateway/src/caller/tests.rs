@@ -78,6 +78,7 @@ fn changed(mut claims: Value, changes: &Value) -> Value {
 
 fn known(user: &str, change: impl FnOnce(&mut KnownIdentity)) -> KnownIdentity {
     let mut known = KnownIdentity {
+        stack: "prod".into(),
         user: user.into(),
         class: "research".into(),
         google_account: None,

@@ -27,6 +27,9 @@ pub(super) fn identify(
         &state.config,
         rules,
         state.now(),
-        |namespace, name| state.identities.get(namespace, name),
+        |namespace, name| {
+            let known = state.identities.get(namespace, name);
+            known.filter(|known| *known.stack == *rules.stack())
+        },
     )
 }

@@ -70,6 +70,17 @@ async fn the_user_is_in_the_answer_in_canonical_form() {
 }
 
 #[tokio::test]
+async fn a_pod_of_another_stack_of_the_cluster_is_nobody() {
+    let gateway = Gateway::start(ENFORCE).await;
+    let mut of_blue = identity("alice@acme.com");
+    of_blue.stack = "blue".into();
+    let identities = &gateway.state.identities;
+    identities.apply("research", "mf-alice", of_blue);
+    let answer = gateway.ask(&pod("alice"), "GET", "/ping", "").await;
+    assert_eq!(answer.status, 403, "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_new_run_must_name_the_user_also_of_an_admin_and_a_pod() {
     let gateway = Gateway::start(ENFORCE).await;
     for (claims, body, expected) in [

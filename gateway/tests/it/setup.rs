@@ -162,6 +162,7 @@ pub(crate) fn set_rules(state: &State, endpoints: &str) {
 /// An identity of a user that serves; the UID of its account is `uid-USER`.
 pub(crate) fn identity(user: &str) -> KnownIdentity {
     KnownIdentity {
+        stack: "prod".into(),
         user: user.into(),
         class: "research".into(),
         google_account: Some("mf@acme.iam.gserviceaccount.com".into()),

@@ -26,6 +26,7 @@ const BOB: &str = "bob@acme.com";
 /// An identity of alice that does not work yet.
 fn waiting_identity() -> KnownIdentity {
     KnownIdentity {
+        stack: "prod".into(),
         user: ALICE.into(),
         class: "research".into(),
         google_account: Some(

@@ -11,7 +11,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use futures::Stream;
-use futures::future::join5;
+use futures::future::{join, join4};
 use kube::Client;
 use kube::runtime::watcher::{Error, Event};
 use namesake_service::WatchEvent;
@@ -23,12 +23,19 @@ use crate::state::State;
 
 /// Runs every watch; never returns. Watches restart by themselves, with growing pauses.
 pub(crate) async fn run(client: Client, namespace: &str, state: Arc<State>) {
-    join5(
+    // Identities and namespaces of other stacks are not ours to know, and their namespaces not ours to read.
+    let of_stack = state.rules.for_stack(async |stack: &str| {
+        join(
+            identities::run(client.clone(), stack, state.clone()),
+            namespaces::run(client.clone(), stack, state.clone()),
+        )
+        .await;
+    });
+    join4(
         rules::run(client.clone(), namespace, &state),
-        identities::run(client.clone(), state.clone()),
+        of_stack,
         installed::run(client.clone(), state.clone()),
-        namespaces::run(client.clone(), state.clone()),
-        installation::run(client, namespace, state.clone()),
+        installation::run(client.clone(), namespace, state.clone()),
     )
     .await;
 }

@@ -89,8 +89,12 @@ pub(super) async fn watch(gates: Arc<Gates>, namespace: String) {
 }
 
 impl NamespaceGates {
+    /// The Identity of this name, if it is one of our stack: a namespace may still have some of another.
     fn identity(&self, name: &str) -> Option<Identity> {
-        self.gates.context.identities.get(&self.namespace, name)
+        let context = &self.gates.context;
+        let found = context.identities.get(&self.namespace, name)?;
+        let rules = context.rules.current()?;
+        (found.spec.stack == rules.stack()).then_some(found)
     }
 }
 

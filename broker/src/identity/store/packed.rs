@@ -57,7 +57,16 @@ struct Content {
 #[derive(Debug, Default, Deserialize)]
 pub struct IdentitySummary<'a> {
     #[serde(borrow, default)]
+    spec: SpecSummary<'a>,
+    #[serde(borrow, default)]
     status: StatusSummary<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SpecSummary<'a> {
+    #[serde(borrow)]
+    stack: Cow<'a, str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,6 +91,12 @@ pub struct ConditionSummary<'a> {
 }
 
 impl IdentitySummary<'_> {
+    /// Its stack.
+    #[must_use]
+    pub fn stack(&self) -> &str {
+        &self.spec.stack
+    }
+
     /// Its phase.
     #[must_use]
     pub fn phase(&self) -> Phase {

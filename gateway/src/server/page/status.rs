@@ -113,7 +113,9 @@ impl WhoAmI {
 impl Status {
     pub(super) async fn read(state: &State, rules: &Rules, caller: &Caller) -> Self {
         let who = WhoAmI::new(rules, caller);
-        let sees = |known: &KnownIdentity| who.admin || *known.user == who.user;
+        let sees = |known: &KnownIdentity| {
+            *known.stack == *rules.stack() && (who.admin || *known.user == who.user)
+        };
         let mut identities = state.identities.filter_map(|namespace, name, known| {
             sees(known).then(|| IdentityStatus::new(namespace, name, known))
         });
@@ -148,7 +150,8 @@ impl Status {
         let is_admin = self.who.admin;
         let visible = pods.into_iter().filter_map(|pod| {
             let known = state.identities.get(&pod.namespace, &pod.account)?;
-            let is_visible = is_admin || *known.user == self.who.user;
+            let is_ours = *known.stack == *self.stack;
+            let is_visible = is_ours && (is_admin || *known.user == self.who.user);
             is_visible.then(|| PodStatus::new(pod, &known))
         });
         self.waiting = visible.collect();

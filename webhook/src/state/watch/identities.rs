@@ -1,4 +1,4 @@
-//! Identities of all namespaces, reduced to what admission reads.
+//! Identities of the stack in all namespaces, reduced to what admission reads.
 
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ use crate::decide::known::KnownIdentity;
 use crate::state::State;
 
 /// Keeps the Identities in memory; never returns.
-pub(super) async fn run(client: Client, state: Arc<State>) {
+pub(super) async fn run(client: Client, stack: &str, state: Arc<State>) {
     let events = watcher(Api::<Identity>::all(client), Config::default());
     super::follow("identities", &state, events, |update| {
         let applied = match update {
+            WatchEvent::Apply(identity) if identity.spec.stack != stack => None,
             WatchEvent::Apply(identity) => apply(&state, identity),
             WatchEvent::Listed(listed) => {
                 state.identities.keep_only(&listed);

@@ -1,4 +1,4 @@
-//! Opted-in namespaces, each with a watch of the parents in it.
+//! Namespaces that are opted in to the stack, each with a watch of the parents in it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::decide::mode::Mode;
 use crate::state::{OptedIn, State};
 
 /// Keeps the opted-in namespaces in memory, and a watch of the parents of each; never returns.
-pub(super) async fn run(client: Client, state: Arc<State>) {
-    let config = Config::default().labels(OPT_IN_LABEL);
+pub(super) async fn run(client: Client, stack: &str, state: Arc<State>) {
+    let config = Config::default().labels(&format!("{OPT_IN_LABEL}={stack}"));
     let events = watcher(
         Api::<PartialObjectMeta<Namespace>>::all(client.clone()),
         config,
