@@ -1,10 +1,10 @@
-//! The CustomResourceDefinition, as `manifests/base/crd.yaml` holds it.
+//! The CustomResourceDefinition, as `manifests/cluster/crd.yaml` holds it.
 
 use kube::CustomResourceExt;
 
 use crate::Identity;
 
-/// The text of `manifests/base/crd.yaml`.
+/// The text of `manifests/cluster/crd.yaml`.
 ///
 /// # Errors
 /// When the definition cannot be written as YAML.

@@ -4,3 +4,4 @@ mod certificates;
 mod check;
 mod install;
 mod manifests;
+mod stacks;

@@ -39,7 +39,7 @@ const FOREIGN: [&str; 2] = [
 ];
 /// Kinds of the manifests that are not applied: the programs run in this process, and each stack has its own webhook
 /// configurations and rules.
-const NOT_INSTALLED: [&str; 5] = [
+pub(crate) const NOT_INSTALLED: [&str; 5] = [
     "Deployment",
     "PodDisruptionBudget",
     "MutatingWebhookConfiguration",

@@ -15,9 +15,7 @@ use k8s_openapi::api::{
     core::v1::{Namespace, Pod},
 };
 use kube::{Api, Client, api::DeleteParams};
-use namesake_api::names::{
-    BROKER_SERVICE_ACCOUNT, OPT_IN_LABEL, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
-};
+use namesake_api::names::{BROKER_SERVICE_ACCOUNT, OPT_IN_LABEL, WEBHOOK_SERVICE_ACCOUNT};
 use namesake_sandbox::kubernetes::users::{ADMIN, ALICE, BOB, MALLORY};
 use serde_json::json;
 
@@ -121,10 +119,7 @@ fn unique_name() -> String {
 
 impl TestNamespace {
     async fn create(stack: Arc<Stack>) -> Result<Self> {
-        let name = unique_name();
-        let namespace = Self::create_without_opt_in(stack, &name).await?;
-        namespace.opt_in().await?;
-        Ok(namespace)
+        Self::create_in(stack, &unique_name()).await
     }
 
     async fn create_without_opt_in(stack: Arc<Stack>, name: &str) -> Result<Self> {
@@ -165,6 +160,25 @@ impl TestNamespace {
         Ok(there)
     }
 
+    /// Creates a second namespace, opted in to another stack of the same cluster. The caller deletes it, and stops the stack.
+    ///
+    /// # Errors
+    /// The API server refuses, or the webhook does not notice.
+    pub async fn in_another_stack(&self, stack: Arc<Stack>) -> Result<Self> {
+        let name = format!("{}-{}", self.name, stack.name());
+        Self::create_in(stack, &name).await
+    }
+
+    /// Creates a namespace of this name, opted in to a stack. The caller deletes it.
+    ///
+    /// # Errors
+    /// The API server refuses, or the webhook does not notice.
+    pub async fn create_in(stack: Arc<Stack>, name: &str) -> Result<Self> {
+        let namespace = Self::create_without_opt_in(stack, name).await?;
+        namespace.opt_in().await?;
+        Ok(namespace)
+    }
+
     /// Creates a second namespace, not opted in ([`TestNamespace::opt_in`] does that). The caller deletes it.
     ///
     /// # Errors
@@ -179,7 +193,9 @@ impl TestNamespace {
     /// # Errors
     /// The API server refuses, or the webhook does not notice.
     pub async fn opt_in(&self) -> Result<()> {
-        for binding in manifests::objects(&manifests::file("opt-in/role-bindings.yaml")?)? {
+        let home = self.stack.home();
+        for mut binding in manifests::objects(&manifests::file("opt-in/role-bindings.yaml")?)? {
+            binding["subjects"][0]["namespace"] = json!(home);
             manifests::apply(&self.admin, &binding, &self.name, false).await?;
         }
         let label = manifests::objects(&manifests::file("opt-in/namespace.yaml")?)?;
@@ -188,6 +204,7 @@ impl TestNamespace {
             .next()
             .context("opt-in/namespace.yaml is empty")?;
         label["metadata"]["name"] = json!(self.name);
+        label["metadata"]["labels"][OPT_IN_LABEL] = json!(self.stack.name());
         manifests::apply(&self.admin, &label, &self.name, false).await?;
         let alice = self.alice().await?;
         eventually("the webhook has noticed the namespace", async || {
@@ -278,7 +295,7 @@ impl TestNamespace {
     async fn system_account(&self, account: &str) -> Result<Person> {
         let cluster = self.stack.cluster();
         cluster
-            .service_account(SYSTEM_NAMESPACE, account, &self.name)
+            .service_account(&self.stack.home(), account, &self.name)
             .await
     }
 

@@ -24,7 +24,7 @@ pub mod replica;
 pub mod service;
 
 pub use broker_requests::identity_request;
-use installed::{authority, configure, write_rules};
+use installed::{authority, configure, remove, write_rules};
 use metrics::MetricsAddresses;
 pub use metrics::scrape;
 pub use options::Options;
@@ -49,6 +49,7 @@ enum StackCluster {
     Shared(&'static Cluster),
     Lent(Lent),
     Own(Box<Cluster>),
+    Beside(Arc<Stack>),
 }
 
 /// The webhook, the broker and Google on one cluster.
@@ -98,6 +99,23 @@ impl Stack {
         Self::begin(StackCluster::Own(Box::new(cluster)), options).await
     }
 
+    /// Starts another stack on the cluster of a stack, with the same Google. [`Stack::stop`] removes it from the cluster.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_beside(
+        first: &Arc<Self>,
+        name: &'static str,
+        options: Options,
+    ) -> Result<Arc<Self>> {
+        let options = Options {
+            beside: Some(name),
+            google: Some(Arc::clone(first.google())),
+            ..options
+        };
+        Self::begin(StackCluster::Beside(Arc::clone(first)), options).await
+    }
+
     async fn begin(home: StackCluster, options: Options) -> Result<Arc<Self>> {
         let cluster = home.get();
         let google = match &options.google {
@@ -107,16 +125,16 @@ impl Stack {
         let (webhook, broker) = (listener(None)?, listener(None)?);
         let (webhook_address, broker_address) = (webhook.local_addr()?, broker.local_addr()?);
         let client = cluster.control_plane.client(ADMIN).await?;
-        write_rules(&client, &options.rules)
+        let namespace = home_of(&options);
+        if options.beside.is_some() {
+            cluster.control_plane.namespace(&namespace, &[]).await?;
+        }
+        write_rules(&client, &namespace, &options.rules)
             .await
             .context("cannot write the rules")?;
-        configure(cluster, &client, webhook_address).await?;
+        configure(cluster, &client, webhook_address, options.beside).await?;
         let token = cluster
-            .token(
-                SYSTEM_NAMESPACE,
-                WEBHOOK_SERVICE_ACCOUNT,
-                &[BROKER_AUDIENCE],
-            )
+            .token(&namespace, WEBHOOK_SERVICE_ACCOUNT, &[BROKER_AUDIENCE])
             .await?;
         let token_file = cluster
             .folder()
@@ -137,7 +155,7 @@ impl Stack {
         };
         stack.run_broker(broker).await?;
         stack.run_webhook(webhook).await?;
-        stack.authority = authority(&client).await?;
+        stack.authority = authority(&client, &namespace).await?;
         let stack = Arc::new(stack);
         stack.wait_until_ready(&stack.broker_url()).await?;
         stack.wait_until_ready(&stack.webhook_url()).await?;
@@ -154,6 +172,18 @@ impl Stack {
     #[must_use]
     pub fn google(&self) -> &Arc<Google> {
         &self.google
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.options.beside.unwrap_or(STACK)
+    }
+
+    /// The namespace of its programs.
+    #[must_use]
+    pub fn home(&self) -> String {
+        home_of(&self.options)
     }
 
     /// Base URL of the webhook.
@@ -182,7 +212,7 @@ impl Stack {
     /// The files of the control plane cannot be read. A refusal by the API server is in the inner result.
     pub async fn edit_rules(&self, text: &str) -> Result<kube::Result<ConfigMap>> {
         let client = self.cluster().control_plane.client(ADMIN).await?;
-        Ok(write_rules(&client, text).await)
+        Ok(write_rules(&client, &self.home(), text).await)
     }
 
     /// Stops everything, and leaves the cluster ready for another stack.
@@ -196,6 +226,9 @@ impl Stack {
             self.google.stop();
         }
         let client = self.cluster().control_plane.client(ADMIN).await?;
+        if let Some(name) = self.options.beside {
+            return remove(self.cluster(), &client, name).await;
+        }
         // The next stack's broker would wait until it expires.
         let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
         let _ = leases.delete(BROKER_LEASE, &DeleteParams::default()).await;
@@ -219,8 +252,14 @@ impl Stack {
 
     /// The client configuration of a service account in the system namespace, with the rights that the manifests give it.
     async fn config_of(&self, account: &str) -> Result<kube::Config> {
-        self.cluster().config_of(SYSTEM_NAMESPACE, account).await
+        self.cluster().config_of(&self.home(), account).await
     }
+}
+
+/// The namespace of a stack's programs.
+fn home_of(options: &Options) -> String {
+    let suffix = options.beside.map(|name| format!("-{name}"));
+    format!("{SYSTEM_NAMESPACE}{}", suffix.unwrap_or_default())
 }
 
 /// An HTTPS client that trusts only these authorities.
@@ -243,6 +282,7 @@ impl StackCluster {
             Self::Shared(cluster) => cluster,
             Self::Lent(cluster) => cluster,
             Self::Own(cluster) => cluster,
+            Self::Beside(first) => first.cluster(),
         }
     }
 }

@@ -150,7 +150,7 @@ pub struct Holder {
 pub struct Report {
     /// Version of the API server, if it could be read.
     pub server_version: Option<String>,
-    /// Namespaces that are opted in.
+    /// Namespaces that are opted in to this stack, or to none that is installed.
     pub namespaces: Vec<String>,
     /// Gaps, the most serious first.
     pub findings: Vec<Finding>,
@@ -191,6 +191,7 @@ pub fn report(snapshot: &Snapshot, trust: &[String]) -> Report {
     let rbac = snapshot.rbac.as_ref().ok();
     let trusted = Trusted {
         home: &snapshot.home,
+        other_homes: snapshot.other_homes(),
         rules: snapshot.rules.as_ref().ok(),
         administer: rbac.map(admins).unwrap_or_default(),
         carriers: accounts::carriers(snapshot),

@@ -1,7 +1,10 @@
 //! Names of the objects that an installation consists of, in the system namespace and cluster-wide.
 
-/// Namespace of webhook and broker; default of [`super::ENV_NAMESPACE`].
+/// Namespace of webhook and broker; default of [`super::ENV_NAMESPACE`]. Another stack of the same cluster has its namespace
+/// `namesake-system-STACK`.
 pub const SYSTEM_NAMESPACE: &str = "namesake-system";
+/// Regular expression of the namespaces of all stacks, the same as [`is_system_namespace`], for policies in the API server.
+pub const SYSTEM_NAMESPACE_PATTERN: &str = "^namesake-system(-[-a-z0-9]+)?$";
 /// ConfigMap with the rules: every key that ends in `.yaml` is a file of rules.
 pub const RULES_CONFIG_MAP: &str = "namesake-rules";
 /// Key of the main file in [`RULES_CONFIG_MAP`].
@@ -18,7 +21,8 @@ pub const UNPROVEN_CONFIG_MAP: &str = "namesake-unproven";
 pub const AUTHORITY_SECRET: &str = "namesake-authority";
 /// Secret of the stamp keys: key id to 32 random bytes.
 pub const STAMP_KEY_SECRET: &str = "namesake-stamp-key";
-/// Name of both the Mutating- and the ValidatingWebhookConfiguration.
+/// Name of both the Mutating- and the ValidatingWebhookConfiguration of the stack in [`SYSTEM_NAMESPACE`]; see
+/// [`webhook_configuration`].
 pub const WEBHOOK_CONFIGURATION: &str = "namesake";
 /// Webhook that stamps parents and patches pods.
 pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
@@ -59,6 +63,8 @@ pub const GUARDS: [&str; 27] = [
     "namesake-task-results",
     "namesake-token-secrets",
 ];
+/// The one of [`GUARDS`] that each stack binds for its own namespace.
+pub const SYSTEM_GUARD: &str = "namesake-system";
 /// The only policy that warns until an admin sets its binding to deny.
 pub const TOKEN_GUARD: &str = "namesake-tokens";
 /// Webhook that guards running pods and the objects from which Argo's steps get results.
@@ -79,3 +85,60 @@ pub const BROKER_LEASE: &str = "namesake-broker";
 pub const FIELD_MANAGER_WEBHOOK: &str = "namesake-webhook";
 /// Field manager of what the broker applies.
 pub const FIELD_MANAGER_BROKER: &str = "namesake-broker";
+
+/// Whether a namespace belongs to a stack: only Namesake's admins create namespaces of this form.
+#[must_use]
+pub fn is_system_namespace(namespace: &str) -> bool {
+    suffix(SYSTEM_NAMESPACE, namespace).is_some()
+}
+
+/// Name of the webhook configurations of the stack in this namespace: `namesake`, or `namesake-STACK` for
+/// `namesake-system-STACK`.
+#[must_use]
+pub fn webhook_configuration(namespace: &str) -> String {
+    let suffix = suffix(SYSTEM_NAMESPACE, namespace).unwrap_or_default();
+    format!("{WEBHOOK_CONFIGURATION}{suffix}")
+}
+
+/// Namespace of the stack that has webhook configurations of this name; `None` if they are not Namesake's.
+#[must_use]
+pub fn namespace_of_configuration(name: &str) -> Option<String> {
+    let suffix = suffix(WEBHOOK_CONFIGURATION, name)?;
+    Some(format!("{SYSTEM_NAMESPACE}{suffix}"))
+}
+
+/// What follows a name: nothing, or a hyphen and more.
+fn suffix<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
+    let suffix = name.strip_prefix(prefix)?;
+    (suffix.is_empty() || (suffix.len() > 1 && suffix.starts_with('-'))).then_some(suffix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_a_stacks_objects_follow_from_its_namespace() {
+        for (namespace, configuration) in [
+            ("namesake-system", "namesake"),
+            ("namesake-system-blue", "namesake-blue"),
+            ("namesake-system-my-namesake", "namesake-my-namesake"),
+        ] {
+            assert!(is_system_namespace(namespace));
+            assert_eq!(webhook_configuration(namespace), configuration);
+            let back = namespace_of_configuration(configuration);
+            assert_eq!(back.as_deref(), Some(namespace));
+        }
+        for other in [
+            "namesake-systems",
+            "namesake-system-",
+            "x-namesake-system",
+            "",
+        ] {
+            assert!(!is_system_namespace(other), "{other}");
+        }
+        for other in ["namesakes", "namesake-", "istio", ""] {
+            assert_eq!(namespace_of_configuration(other), None, "{other}");
+        }
+    }
+}

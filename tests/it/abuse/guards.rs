@@ -31,6 +31,7 @@ pub(super) mod owner;
 mod pods;
 mod port;
 mod proxy;
+mod stacks;
 mod system;
 mod tokens;
 mod webhooks_down;

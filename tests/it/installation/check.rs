@@ -325,7 +325,7 @@ fn a_missing_policy_a_namespace_without_pod_security_and_a_later_webhook_are_fou
         let admin = ns.admin().await?;
         let client = admin.client();
         let shipped =
-            manifests::objects(&manifests::file("base/policies/namespaces/opt-in.yaml")?)?;
+            manifests::objects(&manifests::file("cluster/policies/namespaces/opt-in.yaml")?)?;
         let guard = shipped.iter().find(|o| {
             o["kind"] == "ValidatingAdmissionPolicyBinding"
                 && o["metadata"]["name"] == "namesake-opt-in"
@@ -353,7 +353,7 @@ fn a_missing_policy_a_namespace_without_pod_security_and_a_later_webhook_are_fou
         other_webhook.delete().await?;
         let findings = opened?.findings;
         for (check, place) in [
-            ("installation", "manifests/base".to_owned()),
+            ("installation", "manifests/".to_owned()),
             ("pod-security", format!("Namespace {}", ns.name)),
             (
                 "other-webhooks",

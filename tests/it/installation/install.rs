@@ -13,15 +13,16 @@ use namesake_sandbox::{
     programs::kubernetes::KUBECTL,
 };
 use namesake_tests::{
-    cluster::{Cluster, manifests},
+    cluster::{
+        Cluster,
+        manifests::{self, copied},
+    },
     documents,
     eventually::eventually,
     namespace::{account_of, runtime::runtime},
     stack::{Options, Stack},
 };
 use serde_json::{Value, json};
-
-use crate::installation::manifests::stack::copied;
 
 mod uninstall;
 
@@ -200,7 +201,10 @@ impl Installation {
             "{said}"
         );
         let said = self.run(ADMIN, &label("other", "prod")).await?;
-        ensure!(said.contains("the stack installed here is blue"), "{said}");
+        ensure!(
+            said.contains("no stack of this name is installed"),
+            "{said}"
+        );
         let map: Api<k8s_openapi::api::core::v1::ConfigMap> =
             Api::namespaced(self.admin().await?, names::SYSTEM_NAMESPACE);
         let map = map.get(names::RULES_CONFIG_MAP).await?;
@@ -263,14 +267,17 @@ fn every_google_api_that_the_broker_calls_is_enabled_in_both_projects() -> Resul
     Ok(())
 }
 
-/// The objects of a kind with our name prefix.
+/// The objects of a kind with our name prefix, as `NAMESPACE/NAME`.
 async fn ours(client: &kube::Client, path: &str) -> Result<Vec<String>> {
     let request = http::Request::get(path).body(Vec::new())?;
     let list: Value = client.request(request).await?;
     let all = list["items"].as_array().into_iter().flatten();
-    let names = all.filter_map(|object| object["metadata"]["name"].as_str());
-    Ok(names
-        .filter(|name| name.contains("namesake") || name.starts_with("mf-"))
-        .map(str::to_owned)
-        .collect())
+    let metadata = all.map(|object| &object["metadata"]);
+    let names = metadata.filter_map(|metadata| {
+        let name = metadata["name"].as_str()?;
+        let is_ours = name.contains("namesake") || name.starts_with("mf-");
+        let namespace = metadata["namespace"].as_str().unwrap_or_default();
+        is_ours.then(|| format!("{namespace}/{name}"))
+    });
+    Ok(names.collect())
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 mod gateway;
 mod network;
-pub(crate) mod stack;
+mod stack;
 
 /// Set to regenerate golden files.
 const UPDATE: &str = "UPDATE_GOLDEN";
@@ -44,17 +44,22 @@ fn accepts_all_of(folder: &str, least: usize) -> Result<()> {
 
 #[test]
 fn the_api_server_accepts_every_object_of_the_base() -> Result<()> {
-    accepts_all_of("base", 25)
+    accepts_all_of("base", 20)
+}
+
+#[test]
+fn the_api_server_accepts_every_object_that_all_stacks_share() -> Result<()> {
+    accepts_all_of("token-guard", 50)
 }
 
 #[test]
 fn the_api_server_accepts_every_object_of_the_loopback_overlay() -> Result<()> {
-    accepts_all_of("overlays/loopback", 25)
+    accepts_all_of("overlays/loopback", 75)
 }
 
 #[test]
 fn the_api_server_accepts_every_object_of_the_gke_overlay() -> Result<()> {
-    accepts_all_of("overlays/gke", 25)
+    accepts_all_of("overlays/gke", 20)
 }
 
 #[test]
@@ -65,8 +70,8 @@ fn the_api_server_accepts_every_object_of_an_opt_in() -> Result<()> {
 #[test]
 fn the_checked_in_crd_is_the_one_that_the_code_generates() -> Result<()> {
     ensure!(
-        file("base/crd.yaml")? == namesake_api::crd_yaml()?,
-        "manifests/base/crd.yaml is stale: cargo run -p namesake-api --bin namesake-crd > manifests/base/crd.yaml"
+        file("cluster/crd.yaml")? == namesake_api::crd_yaml()?,
+        "manifests/cluster/crd.yaml is stale: cargo run -p namesake-api --bin namesake-crd > manifests/cluster/crd.yaml"
     );
     Ok(())
 }
@@ -120,7 +125,8 @@ fn rights(all: &[Value]) -> String {
 fn no_right_is_given_that_is_not_in_the_golden_list() -> Result<()> {
     let text = runtime().block_on(async {
         let control_plane = &Cluster::shared().await?.control_plane;
-        let mut all = objects(&rendered(control_plane, "base")?)?;
+        let mut all = objects(&rendered(control_plane, "cluster")?)?;
+        all.extend(objects(&rendered(control_plane, "base")?)?);
         for more in [
             "opt-in/role-bindings.yaml",
             "gateway/rbac.yaml",
@@ -180,7 +186,9 @@ fn as_flags(path: &str, command: &clap::Command) -> Result<Vec<String>> {
             .get_long()
             .with_context(|| format!("{name} has no flag"))?;
         if let Some(value) = variable["value"].as_str() {
-            let value = value.replace(&format!("$({POD_IP})"), "127.128.0.1");
+            let value = value
+                .replace(&format!("$({POD_IP})"), "127.128.0.1")
+                .replace("$(NAMESAKE_NAMESPACE)", SYSTEM_NAMESPACE);
             flags.push(format!("--{long}={value}"));
         }
     }

@@ -1,6 +1,10 @@
 //! `manifests/`, as an admin applies them.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use kube::{
@@ -16,6 +20,15 @@ use serde_json::Value;
 
 /// The field manager, as in managedFields.
 const FIELD_MANAGER: &str = "kubectl";
+
+/// The overlay of a stack beside the first one.
+const BESIDE: &str = "
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../../base, rules]
+components: [../../stack, ../../stack-suffix]
+patches: [{path: webhook-configurations.yaml}]
+";
 
 /// The output of `kubectl kustomize` for a folder below `manifests/`.
 ///
@@ -44,6 +57,69 @@ pub fn kustomized(control_plane: &ControlPlane, folder: &Path) -> Result<String>
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Copies `manifests/` into a folder, with this line for the stack in the GKE overlay.
+///
+/// # Errors
+/// A file cannot be copied.
+pub fn copied(folder: &Path, line: &str) -> Result<()> {
+    copy(
+        &workspace_root().join("manifests"),
+        &folder.join("manifests"),
+    )?;
+    let rules = folder.join("manifests/overlays/gke/rules/rules.yaml");
+    let text = fs::read_to_string(&rules)?;
+    ensure!(text.matches("\nstack: prod\n").count() == 1, "{text}");
+    let text = text.replace("\nstack: prod\n", &format!("\n{line}\n"));
+    Ok(fs::write(&rules, text)?)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a stack of this name has of its own beside the first one of a cluster: an overlay as docs/install-gke.md describes it, with
+/// the addresses of the loopback overlay.
+///
+/// # Errors
+/// kubectl is missing, or refuses the overlay.
+pub fn rendered_beside(control_plane: &ControlPlane, stack: &str) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    copied(folder.path(), &format!("stack: {stack}"))?;
+    kustomized(control_plane, &overlay_beside(folder.path(), stack)?)
+}
+
+/// Writes the overlay of a stack beside the first one into a copy of `manifests/`, and returns its path.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn overlay_beside(folder: &Path, stack: &str) -> Result<PathBuf> {
+    let overlays = folder.join("manifests/overlays");
+    let overlay = overlays.join(stack);
+    copy(&overlays.join("gke/rules"), &overlay.join("rules"))?;
+    let rules = overlay.join("rules/rules.yaml");
+    let text = fs::read_to_string(&rules)?;
+    let old = text.lines().find(|line| line.starts_with("stack: "));
+    let old = old.context("the rules name no stack")?;
+    fs::write(&rules, text.replacen(old, &format!("stack: {stack}"), 1))?;
+    // Patches see the names with the suffix.
+    let file = "webhook-configurations.yaml";
+    let text = fs::read_to_string(overlays.join("loopback").join(file))?;
+    let text = text.replace("  name: namesake\n", &format!("  name: namesake-{stack}\n"));
+    fs::write(overlay.join(file), text)?;
+    fs::write(overlay.join("kustomization.yaml"), BESIDE)?;
+    Ok(overlay)
 }
 
 /// A file below `manifests/`.
@@ -101,6 +177,21 @@ pub async fn apply(client: &Client, object: &Value, namespace: &str, dry_run: bo
         .await
         .with_context(|| format!("the API server refuses {}", title(object)))?;
     Ok(())
+}
+
+/// Deletes one object, if it exists.
+///
+/// # Errors
+/// The API server refuses.
+pub async fn delete(client: &Client, object: &Value, namespace: &str) -> Result<()> {
+    let (api, name) = api_of(client, object, namespace).await?;
+    match api.delete(&name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => {
+            other.with_context(|| format!("cannot delete {}", title(object)))?;
+            Ok(())
+        }
+    }
 }
 
 /// Applies objects, does some work, and deletes the objects, even if the work fails.

@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use namesake_api::names::{
-    BROKER_AUDIENCE, IDENTITIES_PATH, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT,
-};
+use namesake_api::names::{BROKER_AUDIENCE, IDENTITIES_PATH, WEBHOOK_SERVICE_ACCOUNT};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -31,7 +29,8 @@ impl Stack {
     pub async fn ask_broker(&self, broker: SocketAddr, body: &Value) -> Result<(u16, Value)> {
         let cluster = self.cluster();
         let audiences = [BROKER_AUDIENCE];
-        let token = cluster.token(SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT, &audiences);
+        let home = self.home();
+        let token = cluster.token(&home, WEBHOOK_SERVICE_ACCOUNT, &audiences);
         self.post_to_broker(broker, Some(&token.await?), body.to_string())
             .await
     }

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -12,7 +12,7 @@ use namesake_api::names::{AUTHORITY_SECRET, RULES_CONFIG_MAP, RULES_KEY, SYSTEM_
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Cluster, manifests},
+    cluster::{Cluster, NOT_INSTALLED, manifests},
     eventually::eventually,
 };
 
@@ -20,8 +20,12 @@ use crate::{
 const EDITOR: &str = "kubectl-edit";
 
 /// Writes the rules.
-pub(super) async fn write_rules(client: &Client, text: &str) -> kube::Result<ConfigMap> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+pub(super) async fn write_rules(
+    client: &Client,
+    namespace: &str,
+    text: &str,
+) -> kube::Result<ConfigMap> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": RULES_CONFIG_MAP}, "data": {RULES_KEY: text}});
     maps.patch(
         RULES_CONFIG_MAP,
@@ -31,31 +35,50 @@ pub(super) async fn write_rules(client: &Client, text: &str) -> kube::Result<Con
     .await
 }
 
-/// Applies the webhook configurations of the loopback overlay, with the port of this webhook.
+/// Applies the webhook configurations of the loopback overlay, with the port of this webhook; of a stack beside the first one, all
+/// that it has of its own.
 pub(super) async fn configure(
     cluster: &Cluster,
     client: &Client,
     webhook: SocketAddr,
+    beside: Option<&str>,
 ) -> Result<()> {
-    let text = manifests::rendered(&cluster.control_plane, "overlays/loopback")?;
-    let text = text.replace("127.0.0.1:10250", &webhook.to_string());
-    let configurations = |object: &Value| {
-        object["kind"]
-            .as_str()
-            .is_some_and(|kind| kind.ends_with("WebhookConfiguration"))
+    let text = match beside {
+        Some(name) => manifests::rendered_beside(&cluster.control_plane, name)?,
+        None => manifests::rendered(&cluster.control_plane, "overlays/loopback")?,
     };
-    for object in manifests::objects(&text)?
-        .iter()
-        .filter(|object| configurations(object))
-    {
+    let text = text.replace("127.0.0.1:10250", &webhook.to_string());
+    let wanted = |object: &&Value| {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        kind.ends_with("WebhookConfiguration")
+            || (beside.is_some() && !NOT_INSTALLED.contains(&kind))
+    };
+    for object in manifests::objects(&text)?.iter().filter(wanted) {
         manifests::apply(client, object, SYSTEM_NAMESPACE, false).await?;
     }
     Ok(())
 }
 
+/// Deletes all that a stack beside the first one has of its own.
+pub(super) async fn remove(cluster: &Cluster, client: &Client, name: &str) -> Result<()> {
+    let text = manifests::rendered_beside(&cluster.control_plane, name)?;
+    for object in manifests::objects(&text)?.iter().rev() {
+        manifests::delete(client, object, SYSTEM_NAMESPACE).await?;
+    }
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    eventually("the namespace of the stack is gone", async || {
+        let home = namespaces
+            .get_opt(&format!("{SYSTEM_NAMESPACE}-{name}"))
+            .await?;
+        ensure!(home.is_none(), "{home:?}");
+        Ok(())
+    })
+    .await
+}
+
 /// Waits for the certificate of the stack's authority, and returns it.
-pub(super) async fn authority(client: &Client) -> Result<Vec<u8>> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+pub(super) async fn authority(client: &Client, namespace: &str) -> Result<Vec<u8>> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     eventually("the authority exists", async || {
         let secret = secrets.get(AUTHORITY_SECRET).await?;
         let certificate = secret.data.and_then(|mut data| data.remove("tls.crt"));

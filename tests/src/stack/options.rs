@@ -23,6 +23,8 @@ pub struct Options {
     pub broker_deadline: Duration,
     /// The seconds by which the broker's clock is ahead; tests may change it at any time.
     pub ahead: Arc<AtomicI64>,
+    /// The stack, if it is not the first one of its cluster; see [`Stack::start_beside`](super::Stack::start_beside).
+    pub beside: Option<&'static str>,
     /// The Google of another stack, to share it.
     pub google: Option<Arc<Google>>,
     /// Further changes to the broker's configuration.
@@ -38,6 +40,7 @@ impl Default for Options {
             speed: 50,
             broker_deadline: Duration::from_secs(6),
             ahead: Arc::default(),
+            beside: None,
             google: None,
             tune: |_| {},
         }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Client;
-use namesake_api::names::{BROKER_SERVICE_ACCOUNT, SYSTEM_NAMESPACE, WEBHOOK_SERVICE_ACCOUNT};
+use namesake_api::names::{BROKER_SERVICE_ACCOUNT, WEBHOOK_SERVICE_ACCOUNT};
 use namesake_broker::{Config, Timings};
 use tokio::sync::Mutex;
 
@@ -123,8 +123,9 @@ impl Stack {
         let upkeep = Timings::scaled(self.options.speed).upkeep;
         let upkeep = format!("{}ms", upkeep.as_millis());
         let drain = format!("{}ms", drain.as_millis());
+        let home = self.home();
         let flags = [
-            ["--namespace", SYSTEM_NAMESPACE],
+            ["--namespace", &home],
             ["--broker-url", &self.broker_url()],
             ["--broker-token-file", &token_file],
             ["--broker-deadline", &deadline],
@@ -153,7 +154,7 @@ impl Stack {
     async fn launch_broker(&self, listener: TcpListener, metrics: TcpListener) -> Result<Program> {
         let ahead = Arc::clone(&self.options.ahead);
         let mut config = Config {
-            namespace: SYSTEM_NAMESPACE.to_owned(),
+            namespace: self.home(),
             tls_names: vec![Ipv4Addr::LOCALHOST.to_string()],
             identities_per_minute: self.options.identities_per_minute,
             timings: Timings {

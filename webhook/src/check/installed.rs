@@ -8,7 +8,7 @@ use super::{Finding, Snapshot, selector};
 use crate::state::installation::{self, Installation};
 
 const SYSTEM_POLICY: &str = "namesake-system";
-const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k OVERLAY";
+const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k manifests/token-guard, and the overlay of the stack";
 /// First version with ValidatingAdmissionPolicy v1, which all guards use.
 const MINIMUM_VERSION: (u32, u32) = (1, 30);
 
@@ -18,7 +18,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(snapshot.version.iter().find_map(|version| old(version)));
     if let Ok(there) = &snapshot.installation {
         let faults = installation::faults(there).into_iter();
-        findings.extend(faults.map(|fault| missing("installation", "manifests/base", fault)));
+        findings.extend(faults.map(|fault| missing("installation", "manifests/", fault)));
         findings.extend(warns_only(there));
     }
     if let Ok(policies) = &snapshot.network_policies {
@@ -70,7 +70,7 @@ fn warns_only(there: &Installation) -> Option<Finding> {
     let place = format!("ValidatingAdmissionPolicyBinding {name}");
     let what = "requests for tokens of other accounts are warned about and audited, not refused";
     let remedy = format!(
-        "when the audit log shows no such requests that have to continue, components: [../../token-guard] in your overlay (docs/install-gke.md), \
+        "when the audit log shows no such requests that have to continue, kubectl apply --server-side -k manifests/token-guard (docs/install-gke.md), \
          or kubectl patch validatingadmissionpolicybinding {name} --type=merge -p '{{\"spec\":{{\"validationActions\":[\"Deny\",\"Audit\"]}}}}'"
     );
     (!denies_tokens(there)).then(|| Finding::warning("token-guard", place, what, remedy))

@@ -8,7 +8,7 @@ use kube::api::{DynamicObject, ListParams, PartialObjectMeta};
 use kube::{Api, Client, Error, Resource, ResourceExt};
 use namesake_api::names::{
     ACCEPTED_RULES_CONFIG_MAP, MODE_LABEL, RULES_CONFIG_MAP, STAMP_ANNOTATION,
-    WEBHOOK_CONFIGURATION,
+    webhook_configuration,
 };
 use namesake_core::Rules;
 use namesake_service::{parse_rules, rules_files};
@@ -41,7 +41,7 @@ pub(super) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot
         home: home.to_owned(),
         version,
         rules: rules(client, home).await,
-        installation: installation(client).await,
+        installation: installation(client, home).await,
         rbac: rbac(client).await,
         unstamped: unstamped(client, &namespaces).await,
         namespaces,
@@ -101,11 +101,13 @@ async fn rules(client: &Client, home: &str) -> Read<Rules> {
     Err(unreadable(what)(problems))
 }
 
-async fn installation(client: &Client) -> Read<Installation> {
+async fn installation(client: &Client, home: &str) -> Read<Installation> {
     let ours = unreadable("Namesake's policies and webhook configurations");
-    let mutating = everywhere(client).get_opt(WEBHOOK_CONFIGURATION).await;
-    let validating = everywhere(client).get_opt(WEBHOOK_CONFIGURATION).await;
+    let configuration = webhook_configuration(home);
+    let mutating = everywhere(client).get_opt(&configuration).await;
+    let validating = everywhere(client).get_opt(&configuration).await;
     Ok(Installation {
+        home: home.to_owned(),
         policies: list(everywhere(client), "the policies").await?,
         bindings: list(everywhere(client), "the bindings of policies").await?,
         mutating: mutating.map_err(&ours)?,

@@ -1,14 +1,16 @@
 //! The parts of the cluster that the check reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use namesake_api::names::OPT_IN_LABEL;
+use kube::ResourceExt;
+use namesake_api::names::{MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL, namespace_of_configuration};
 use namesake_core::Rules;
 use serde::Serialize;
 
 use super::rbac::Rbac;
+use super::selector;
 use crate::state::installation::Installation;
 
 /// Something that could not be read.
@@ -94,11 +96,39 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The namespaces that are opted in.
+    /// The namespaces that are opted in, except those of the cluster's other stacks.
     #[must_use]
     pub fn opted_in(&self) -> Vec<&NamespaceLabels> {
         let all = self.namespaces.iter().flatten();
-        all.filter(|place| place.is_opted_in()).collect()
+        let opted_in = all.filter(|place| place.is_opted_in());
+        opted_in
+            .filter(|place| !self.is_of_another_stack(place))
+            .collect()
+    }
+
+    /// The namespaces of the cluster's other stacks themselves. Only admins write configurations of their names.
+    #[must_use]
+    pub fn other_homes(&self) -> BTreeSet<String> {
+        let others = self.others().map(|(home, _)| home);
+        others.collect()
+    }
+
+    fn others(&self) -> impl Iterator<Item = (String, &MutatingWebhookConfiguration)> {
+        let all = self.webhooks.iter().flatten();
+        let ours = all.filter_map(|one| Some((namespace_of_configuration(&one.name_any())?, one)));
+        ours.filter(|(home, _)| *home != self.home)
+    }
+
+    /// Whether another stack's webhook checks its pods, or would if it were not switched off.
+    fn is_of_another_stack(&self, place: &NamespaceLabels) -> bool {
+        let mut labels = place.labels.clone();
+        labels.remove(MODE_LABEL);
+        self.others().any(|(_, configuration)| {
+            let mut webhooks = configuration.webhooks.iter().flatten();
+            let mutate = webhooks.find(|webhook| webhook.name == MUTATE_WEBHOOK);
+            let selector = mutate.and_then(|webhook| webhook.namespace_selector.as_ref());
+            selector.is_some_and(|selector| selector::may_match(selector, &labels))
+        })
     }
 
     /// The parts that could not be read.

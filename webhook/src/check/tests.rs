@@ -36,7 +36,7 @@ const OPTED_IN: [(&str, &str); 2] = [
 /// The shipped installation, with one opted-in namespace, a hub that the rules know, and an admin; `more` are further objects of
 /// RBAC.
 fn installed(more: &[Value]) -> Snapshot {
-    let mut all = shipped("base");
+    let mut all = [shipped("cluster"), shipped("base")].concat();
     all.extend(shipped("opt-in").into_iter().map(|mut object| {
         object["metadata"]["namespace"] = json!("research");
         object
@@ -50,6 +50,7 @@ fn installed(more: &[Value]) -> Snapshot {
     all.push(binding(None, "hubs", "namesake-guarded", &[hub]));
     all.extend(more.iter().cloned());
     let mut installation = Installation {
+        home: names::SYSTEM_NAMESPACE.to_owned(),
         policies: of(&all, "ValidatingAdmissionPolicy"),
         bindings: of(&all, "ValidatingAdmissionPolicyBinding"),
         mutating: of(&all, "MutatingWebhookConfiguration").pop(),

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
 use kube::ResourceExt;
-use namesake_api::names::WEBHOOK_CONFIGURATION;
+use namesake_api::names::{namespace_of_configuration, webhook_configuration};
 use namesake_core::Glob;
 
 use super::{Finding, NamespaceLabels, Snapshot, print, selector};
@@ -20,11 +20,14 @@ pub(super) fn findings(
     for configuration in snapshot.webhooks.iter().flatten() {
         let name = configuration.name_any();
         let mut trusted = trust.iter().filter_map(|one| one.strip_prefix(TRUSTED));
-        if name == WEBHOOK_CONFIGURATION || trusted.any(|glob| Glob::new(glob).matches(&name)) {
+        // Another stack's select other namespaces, and only admins write configurations of such a name.
+        let is_namesakes = namespace_of_configuration(&name).is_some();
+        if is_namesakes || trusted.any(|glob| Glob::new(glob).matches(&name)) {
             continue;
         }
         for webhook in configuration.webhooks.iter().flatten() {
-            findings.extend(finding(&name, webhook, opted_in));
+            let ours = webhook_configuration(&snapshot.home);
+            findings.extend(finding(&name, webhook, opted_in, &ours));
         }
     }
     findings
@@ -34,9 +37,10 @@ fn finding(
     configuration: &str,
     webhook: &MutatingWebhook,
     opted_in: &[&NamespaceLabels],
+    ours: &str,
 ) -> Option<Finding> {
     // Configurations are called in the order of their names.
-    let after = configuration > WEBHOOK_CONFIGURATION;
+    let after = configuration > ours;
     let is_reinvoked = webhook.reinvocation_policy.as_deref() == Some("IfNeeded");
     let selects = |place: &&&NamespaceLabels| {
         let selector = webhook.namespace_selector.as_ref();

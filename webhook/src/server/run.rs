@@ -9,7 +9,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, from_tcp, from_tcp_rustls};
 use jiff::Timestamp;
 use kube::Client;
-use namesake_api::names::{self, WEBHOOK_CONFIGURATION};
+use namesake_api::names;
 use namesake_certs::{
     Keeper, Resolver, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
     server_config_with_client_auth,
@@ -122,6 +122,7 @@ async fn upkeep(
 ) {
     let mut trusted = keeper.bundle_pem().to_owned();
     let mut reporter = Reporter::new(&client, namespace);
+    let configuration = names::webhook_configuration(namespace);
     keeper
         .run(async |bundle: &str| {
             if trusted != bundle {
@@ -130,7 +131,7 @@ async fn upkeep(
                     failed => tracing::warn!(?failed, "failed to trust the broker's new authority"),
                 }
             }
-            apply_ca_bundle(&client, WEBHOOK_CONFIGURATION, bundle).await?;
+            apply_ca_bundle(&client, &configuration, bundle).await?;
             state.synced.ca_bundle.set();
             match ring(ensure_stamp_keys(&client, namespace).await?) {
                 Ok(keys) => state.set_keys(keys),

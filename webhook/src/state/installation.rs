@@ -1,23 +1,31 @@
 //! Checks that the policies and webhooks of Namesake are installed as shipped. Policies cannot protect policies, so the webhook
 //! checks them. Pure.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
-    ValidatingWebhookConfiguration,
+    MatchResources, MutatingWebhookConfiguration, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
 use namesake_api::names;
+
+/// The label of each namespace that has its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// The installed policies and webhook configurations.
 #[derive(Clone, Debug, Default)]
 pub struct Installation {
+    /// The stack's own namespace.
+    pub home: String,
     /// All policies.
     pub policies: Vec<ValidatingAdmissionPolicy>,
     /// All bindings of policies.
     pub bindings: Vec<ValidatingAdmissionPolicyBinding>,
-    /// The mutating configuration of Namesake.
+    /// The mutating configuration of the stack.
     pub mutating: Option<MutatingWebhookConfiguration>,
-    /// The validating configuration of Namesake.
+    /// The validating configuration of the stack.
     pub validating: Option<ValidatingWebhookConfiguration>,
 }
 
@@ -81,12 +89,34 @@ fn binding(installation: &Installation, name: &str, denies: bool) -> Option<Stri
     let mut own = bindings.by_ref().filter(|b| b.policy_name == name);
     let holds = own.any(|b| {
         let actions = b.validation_actions.iter();
-        let everywhere = b.match_resources.is_none() && b.param_ref.is_none();
+        let matches = b.match_resources.as_ref();
+        let where_needed = match name {
+            names::SYSTEM_GUARD => matches.is_none_or(|m| is_at(m, &installation.home)),
+            _ => matches.is_none(),
+        };
         let mut actions = actions.map(String::as_str);
-        everywhere && actions.any(|a| a == "Deny" || (!denies && a == "Audit"))
+        where_needed
+            && b.param_ref.is_none()
+            && actions.any(|a| a == "Deny" || (!denies && a == "Audit"))
     });
     let what = if denies { "Deny" } else { "Deny or Audit" };
     (!holds).then(|| format!("policy {name} has no binding with {what} for all that it matches"))
+}
+
+/// Whether a binding matches everything in this namespace.
+fn is_at(matches: &MatchResources, namespace: &str) -> bool {
+    let name = (NAME_LABEL.to_owned(), namespace.to_owned());
+    let here = LabelSelector {
+        match_labels: Some(BTreeMap::from([name])),
+        match_expressions: None,
+    };
+    let rules = [&matches.resource_rules, &matches.exclude_resource_rules];
+    let no_objects = matches.object_selector.as_ref();
+    matches.namespace_selector == Some(here)
+        && no_objects.is_none_or(|selector| *selector == LabelSelector::default())
+        && rules
+            .iter()
+            .all(|rules| rules.iter().flatten().next().is_none())
 }
 
 #[cfg(test)]

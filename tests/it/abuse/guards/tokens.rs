@@ -233,7 +233,7 @@ fn a_token_secret_for_a_mapped_account_or_a_carrier_is_refused() -> Result<()> {
 
 #[test]
 fn the_token_policy_as_shipped_warns_and_audits() -> Result<()> {
-    let shipped = manifests::objects(&manifests::file("base/policies/accounts/tokens.yaml")?)?;
+    let shipped = manifests::objects(&manifests::file("cluster/policies/accounts/tokens.yaml")?)?;
     let binding = shipped
         .iter()
         .find(|o| {

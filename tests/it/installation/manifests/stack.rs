@@ -1,49 +1,18 @@
 //! The name of the stack, which is written only once, in the rules.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Result, ensure};
-use namesake_sandbox::host::work_folder::workspace_root;
 use namesake_tests::{
     cluster::{
         Cluster,
-        manifests::{kustomized, objects},
+        manifests::{copied, kustomized, objects, title},
     },
     namespace::runtime::runtime,
 };
 use serde_json::Value;
 
 use super::webhook;
-
-/// Copies `manifests/`, with this line for the stack in the GKE overlay.
-pub(crate) fn copied(folder: &Path, line: &str) -> Result<()> {
-    copy(
-        &workspace_root().join("manifests"),
-        &folder.join("manifests"),
-    )?;
-    let rules = folder.join("manifests/overlays/gke/rules/rules.yaml");
-    let text = fs::read_to_string(&rules)?;
-    ensure!(text.matches("\nstack: prod\n").count() == 1, "{text}");
-    fs::write(
-        &rules,
-        text.replace("\nstack: prod\n", &format!("\n{line}\n")),
-    )?;
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
-}
 
 /// All strings in an object that are or quote this word.
 fn naming<'a>(value: &'a Value, word: &str, found: &mut Vec<&'a str>) {
@@ -90,21 +59,80 @@ fn another_stack_is_one_line_of_the_rules() -> Result<()> {
         }
         let selector = webhook(&all, "namespaces.namesake.dev")?["objectSelector"].to_string();
         ensure!(selector.contains("\"values\":[\"blue\"]"), "{selector}");
-        let policies = all.iter().filter(|object| {
-            let mut quoted = Vec::new();
-            naming(object, "blue", &mut quoted);
-            object["kind"] == "ValidatingAdmissionPolicy" && quoted == ["'blue'"]
-        });
-        ensure!(
-            policies.count() == 2,
-            "namesake-pods and namesake-opt-in-advice"
-        );
+        for role in ["namesake-webhook", "namesake-broker"] {
+            let mut roles = all.iter().filter(|object| {
+                object["kind"] == "ClusterRole" && object["metadata"]["name"] == role
+            });
+            let rule = roles.next().map(|role| role["rules"][0].to_string());
+            ensure!(
+                rule.as_ref().is_some_and(|rule| rule.contains("\"serve\"")
+                    && rule.contains("\"resourceNames\":[\"blue\"]")),
+                "{role}: {rule:?}"
+            );
+        }
         for namespace in ["try", "research"] {
             let label = &rendered(&format!("gke/{namespace}"))?[0]["metadata"]["labels"];
             ensure!(
                 label["namesake.dev/stack"] == "blue",
                 "{namespace}: {label}"
             );
+        }
+        Ok(())
+    })
+}
+
+/// Uncomments the component of a stack that is not the only one, wherever an overlay has it.
+fn with_suffix(folder: &Path, overlay: &str) -> Result<()> {
+    let file = folder.join(format!("manifests/overlays/{overlay}/kustomization.yaml"));
+    let text = fs::read_to_string(&file)?;
+    let suffix = text.lines().find(|line| line.ends_with("/stack-suffix"));
+    let suffix = suffix.unwrap_or_default();
+    ensure!(suffix.trim_start().starts_with("# - "), "{overlay}: {text}");
+    let active = suffix.replacen("# ", "", 1);
+    Ok(fs::write(&file, text.replacen(suffix, &active, 1))?)
+}
+
+/// All strings in an object that contain the name of the first stack's namespace.
+fn at_home(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            let rest = text.replace("namesake-system-blue", "");
+            if rest.contains("namesake-system") {
+                found.push(text.clone());
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|one| at_home(one, found)),
+        Value::Object(all) => all
+            .iter()
+            .filter(|(key, _)| *key != "policyName")
+            .for_each(|(_, one)| at_home(one, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_stack_with_a_suffix_has_no_object_of_another_and_does_not_name_its_namespace() -> Result<()> {
+    runtime().block_on(async {
+        let control_plane = &Cluster::shared().await?.control_plane;
+        let folder = tempfile::tempdir()?;
+        let render = |overlay: &str| {
+            let path = folder.path().join("manifests/overlays").join(overlay);
+            objects(&kustomized(control_plane, &path)?)
+        };
+        let titles = |all: &[Value]| all.iter().map(title).collect::<BTreeSet<_>>();
+        copied(folder.path(), "stack: prod")?;
+        let first = titles(&render("gke-iap")?);
+        copied(folder.path(), "stack: blue")?;
+        for overlay in ["gke-iap", "gke/try"] {
+            with_suffix(folder.path(), overlay)?;
+            let all = render(overlay)?;
+            for object in &all {
+                let mut left = Vec::new();
+                at_home(object, &mut left);
+                ensure!(left.is_empty(), "{}: {left:?}", title(object));
+            }
+            let both: Vec<_> = titles(&all).intersection(&first).cloned().collect();
+            ensure!(both.is_empty(), "{overlay}: {both:?}");
         }
         Ok(())
     })

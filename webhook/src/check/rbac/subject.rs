@@ -165,6 +165,8 @@ impl fmt::Display for Subject {
 pub(in crate::check) struct Trusted<'a> {
     /// Our own namespace.
     pub(in crate::check) home: &'a str,
+    /// The namespaces of the other stacks of the cluster.
+    pub(in crate::check) other_homes: BTreeSet<String>,
     /// The rules in force, if they could be read.
     pub(in crate::check) rules: Option<&'a Rules>,
     /// Subjects that are allowed to `administer` Identities in the whole cluster.
@@ -187,7 +189,7 @@ impl Trusted<'_> {
         ];
         if self.is_listed(subject) {
             Some(Trust::Listed)
-        } else if matches!(subject, Subject::Account(namespace, name) if namespace == self.home && ours.contains(&name.as_str()))
+        } else if matches!(subject, Subject::Account(namespace, name) if (namespace == self.home || self.other_homes.contains(namespace)) && ours.contains(&name.as_str()))
         {
             Some(Trust::Namesake)
         } else if subject.is_of_cluster() && !self.is_inside(subject) {
@@ -240,6 +242,7 @@ mod tests {
     fn trusted(listed: &[String]) -> Trusted<'_> {
         Trusted {
             home: "namesake-system",
+            other_homes: BTreeSet::from(["namesake-system-blue".to_owned()]),
             administer: [
                 "ops@acme.com",
                 "system:serviceaccount:flux:apply",

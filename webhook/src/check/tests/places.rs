@@ -156,3 +156,48 @@ fn a_token_guard_that_refuses_only_in_some_namespaces_is_found() {
         found(&snapshot)
     );
 }
+
+#[test]
+fn another_stack_of_the_cluster_is_not_a_gap() {
+    const HOME: &str = "namesake-system-blue";
+    let rights = |account_name: &str| {
+        let subject = [account(HOME, account_name)];
+        let role = format!("{account_name}-namespace");
+        [
+            binding(
+                None,
+                &format!("{account_name}-blue"),
+                account_name,
+                &subject,
+            ),
+            binding(Some("lab"), account_name, &role, &subject),
+        ]
+    };
+    let rights = ["namesake-webhook", "namesake-broker"].map(rights).concat();
+    let mut snapshot = installed(&rights);
+    let lab = [("namesake.dev/stack", "blue"), OPTED_IN[1]];
+    let off = [lab[0], lab[1], ("namesake.dev/mode", "off")];
+    let places = [
+        place("research", &OPTED_IN),
+        place("lab", &lab),
+        place("off", &off),
+    ];
+    snapshot.namespaces = Ok(places.to_vec());
+    let ours = snapshot.webhooks.as_ref().unwrap()[0].clone();
+    let text = serde_json::to_string(&ours).unwrap();
+    let text = text
+        .replace("\"prod\"", "\"blue\"")
+        .replace("\"name\":\"namesake\"", "\"name\":\"namesake-blue\"");
+    let blue = serde_json::from_str(&text).unwrap();
+    snapshot.webhooks = Ok(vec![ours.clone(), blue]);
+    assert_eq!(found(&snapshot), Vec::<String>::new());
+    assert_eq!(report(&snapshot, &[]).namespaces, ["research"]);
+    snapshot.webhooks = Ok(vec![ours]);
+    let found = found(&snapshot).join("\n");
+    for part in [
+        "not-checked: Namespace lab",
+        "ServiceAccount namesake-system-blue/namesake-broker",
+    ] {
+        assert!(found.contains(part), "{found}");
+    }
+}

@@ -6,8 +6,9 @@ use super::*;
 use crate::state::installation::shipped::{of, shipped};
 
 fn installed() -> Installation {
-    let all = shipped("base");
+    let all = [shipped("cluster"), shipped("base")].concat();
     Installation {
+        home: names::SYSTEM_NAMESPACE.to_owned(),
         policies: of(&all, "ValidatingAdmissionPolicy"),
         bindings: of(&all, "ValidatingAdmissionPolicyBinding"),
         mutating: of(&all, "MutatingWebhookConfiguration").pop(),
@@ -28,6 +29,15 @@ fn the_shipped_installation_has_no_fault_and_each_policy_is_checked() {
     policies.retain(|name| name != names::TOKEN_GUARD && name != "namesake-opt-in-advice");
     policies.sort();
     assert_eq!(policies, names::GUARDS);
+}
+
+#[test]
+fn the_policy_of_the_stacks_namespace_has_to_be_bound_for_that_namespace() {
+    let mut installation = installed();
+    installation.home = "namesake-system-blue".to_owned();
+    let found = faults(&installation);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains(names::SYSTEM_GUARD), "{found:?}");
 }
 
 #[test]

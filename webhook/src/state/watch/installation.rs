@@ -24,7 +24,7 @@ pub(super) async fn run(client: Client, namespace: &str, state: Arc<State>) {
     let recorder = Recorder::new(client.clone(), reporter);
     let mut before = Vec::new();
     loop {
-        match read(&client).await {
+        match read(&client, namespace).await {
             Ok(installation) => {
                 let now = faults(&installation);
                 state.metrics.guard_faults.set(gauge(now.len()));
@@ -42,10 +42,11 @@ pub(super) async fn run(client: Client, namespace: &str, state: Arc<State>) {
     }
 }
 
-async fn read(client: &Client) -> Result<Installation, kube::Error> {
+async fn read(client: &Client, namespace: &str) -> Result<Installation, kube::Error> {
     let all = ListParams::default();
-    let configuration = names::WEBHOOK_CONFIGURATION;
+    let configuration = &names::webhook_configuration(namespace);
     Ok(Installation {
+        home: namespace.to_owned(),
         policies: Api::all(client.clone()).list(&all).await?.items,
         bindings: Api::all(client.clone()).list(&all).await?.items,
         mutating: Api::all(client.clone()).get_opt(configuration).await?,
