@@ -163,9 +163,11 @@ pub struct Report {
 }
 
 /// Risks that no check of the cluster can see.
-const CANNOT_SEE: [&str; 4] = [
+const CANNOT_SEE: [&str; 5] = [
     "rights that come from Google's IAM: on GKE, roles/container.developer, container.admin, editor and owner on the project \
      are rights in every namespace, and RBAC does not show them (gcloud projects get-iam-policy PROJECT)",
+    "other clusters of the same workload pool: to Google, an account there with namespace and name of one here is the same account \
+     (gcloud container clusters list --project=PROJECT; docs/operate.md, \"Several stacks\")",
     "groups: only the identity provider knows their members",
     "whether network policies are enforced, and whether an admin changed the expressions of a policy",
     "who can write what tasks read: code packages, images, buckets (docs/trust.md)",

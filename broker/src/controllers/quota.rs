@@ -6,6 +6,7 @@ pub mod count;
 mod creation_times;
 pub mod forecast;
 pub mod report;
+pub mod same_broker;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -42,6 +42,7 @@ pub struct Metrics {
     rules_rejected: Counter,
     rules_invalid: Gauge,
     other_cluster: Gauge,
+    same_brokers: Gauge,
     leading: Gauge,
     proofs_running: Gauge,
     proofs_waiting: Gauge,
@@ -105,6 +106,11 @@ impl Default for Metrics {
                 r,
                 "other_cluster",
                 "1 while the rules name another cluster than the one that issues tokens here, so that nothing is done at Google",
+            ),
+            same_brokers: new(
+                r,
+                "same_brokers",
+                "Installations in other clusters of the workload pool whose broker may be this one to Google",
             ),
             leading: new(
                 r,
@@ -207,6 +213,11 @@ impl Metrics {
     pub fn set_garbage(&self, kind: &'static str, count: usize) {
         let gauge = self.garbage.get_or_create(&[("kind", kind.to_owned())]);
         gauge.set(narrow(count));
+    }
+
+    /// So many other installations may have the same broker, to Google.
+    pub fn set_same_brokers(&self, count: usize) {
+        self.same_brokers.set(narrow(count));
     }
 
     /// A gate was opened after so many seconds.

@@ -289,6 +289,8 @@ super::reasons! {
         => "revoke it by hand, or give the broker the permission";
     RulesRejected(Lasting) "the rules as edited are not in force"
         => "correct what the Event names";
+    SameBroker(Passing) "a stack of another cluster of the workload pool may be in a namespace of the same name: then both brokers are one account to Google"
+        => "see docs/operate.md, \"Several stacks\"";
     QuotaNearlyExhausted(Passing) "a quota will be exhausted soon"
         => "see docs/operate.md, \"Quotas\"";
 }

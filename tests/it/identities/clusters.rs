@@ -73,6 +73,29 @@ async fn wait_for_another_cluster(ns: &TestNamespace, wanted: bool) -> Result<()
     .await
 }
 
+/// Waits until a broker reports that a stack of another cluster of the pool may have the same broker: both are in namespaces of one
+/// name.
+async fn wait_for_same_broker(ns: &TestNamespace, cluster: &str) -> Result<()> {
+    let events: Api<Event> = ns.admin().await?.in_namespace(&ns.stack.home()).all();
+    eventually("the other cluster is reported", async || {
+        let text = ns.stack.broker_metrics().await?;
+        let metric = text
+            .lines()
+            .find(|l| *l == "namesake_broker_same_brokers 1");
+        ensure!(metric.is_some(), "{text}");
+        let all = events.list(&Default::default()).await?.items;
+        let said = |event: &Event| {
+            let note = event.message.as_deref().unwrap_or_default();
+            event.reason.as_deref() == Some("SameBroker")
+                && note.contains(cluster)
+                && note.contains("acme.svc.id.goog[namesake-system/namesake-broker]")
+        };
+        ensure!(all.iter().any(said), "no Event");
+        Ok(())
+    })
+    .await
+}
+
 #[test]
 fn two_clusters_of_one_stack_leave_each_other_alone_even_with_the_same_rules() -> Result<()> {
     with_own_stack(options(SHARED_RULES), |ns| async move {
@@ -85,6 +108,8 @@ fn two_clusters_of_one_stack_leave_each_other_alone_even_with_the_same_rules() -
         let other = run_as_alice(&there).await?;
         ensure!(other != here, "one identity in two clusters");
         wait_for_another_cluster(&there, false).await?;
+        wait_for_same_broker(&ns, "clusters/gpu").await?;
+        wait_for_same_broker(&there, "clusters/ml").await?;
 
         // Somebody copies the rules without changing the cluster, so the names are those of the first one.
         there.stack.edit_rules(SHARED_RULES).await??;

@@ -5,18 +5,19 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ObjectReference, ServiceAccount};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Resource as _};
 use namesake_api::names;
 use namesake_core::Reason;
-use namesake_gcp::Resource;
+use namesake_gcp::{Resource, ServiceAccount as ServiceAccountAtGoogle};
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
 use super::creation_times::CreationTimes;
 use super::report::{QuotaKind, QuotaLine, config_map, policy_name};
+use super::same_broker::SameBroker;
 use crate::controllers::context::Context;
 use crate::google::list_accounts::list_accounts;
 use crate::google::policies::PolicySize;
@@ -35,9 +36,11 @@ pub struct QuotaCounter {
 impl QuotaCounter {
     /// Counts periodically, until it is dropped.
     pub async fn run(self) {
-        let mut warned = BTreeSet::new();
+        let (mut warned, mut warned_of) = (BTreeSet::new(), BTreeSet::new());
         loop {
-            let lines = self.count_all().await;
+            let mut same = BTreeSet::new();
+            let lines = self.count_all(&mut same).await;
+            self.report_same_brokers(same, &mut warned_of).await;
             self.context.metrics.set_quotas(&lines);
             self.write_config_map(&lines).await;
             self.warn(&lines, &mut warned).await;
@@ -51,7 +54,8 @@ impl QuotaCounter {
         }
     }
 
-    async fn count_all(&self) -> Vec<QuotaLine> {
+    /// The counts, and the installations that show in the lists of accounts and may be the same broker to Google.
+    async fn count_all(&self, same: &mut BTreeSet<SameBroker>) -> Vec<QuotaLine> {
         let now = self.context.now();
         let mut sizes = self.context.policies.sizes();
         let limits = self.context.policies.limits();
@@ -68,7 +72,7 @@ impl QuotaCounter {
             .await;
         let mut lines = Vec::new();
         for project in projects {
-            lines.extend(self.count_google_accounts(project, &times, now).await);
+            lines.extend(self.count_google_accounts(project, &times, now, same).await);
         }
         lines.extend(self.policy_lines(sizes, &times, now));
         lines.extend(self.count_service_accounts(&times, now).await);
@@ -80,15 +84,19 @@ impl QuotaCounter {
         project: &str,
         times: &CreationTimes,
         now: Timestamp,
+        same: &mut BTreeSet<SameBroker>,
     ) -> Option<QuotaLine> {
         let mut used = 0_u64;
-        let listed = list_accounts(
-            &self.context.gcp,
-            &self.context.list_budget,
-            project,
-            |_| used += 1,
-        )
-        .await;
+        let (rules, home) = (
+            self.context.rules.current()?,
+            &self.context.config.namespace,
+        );
+        let visit = |account: ServiceAccountAtGoogle| {
+            used += 1;
+            same.extend(SameBroker::of(&account.description, &rules, home));
+        };
+        let (gcp, budget) = (&self.context.gcp, &self.context.list_budget);
+        let listed = list_accounts(gcp, budget, project, visit).await;
         match listed {
             Ok(()) => self.context.quotas.set_count(project, used),
             Err(error) => {
@@ -165,6 +173,30 @@ impl QuotaCounter {
         if let Err(error) = api.patch(names::QUOTA_CONFIG_MAP, &params, &map).await {
             warn!(%error, "the API server did not accept the ConfigMap {}", names::QUOTA_CONFIG_MAP);
         }
+    }
+
+    /// Warns once about each installation that may be the same broker to Google.
+    async fn report_same_brokers(
+        &self,
+        same: BTreeSet<SameBroker>,
+        warned: &mut BTreeSet<SameBroker>,
+    ) {
+        self.context.metrics.set_same_brokers(same.len());
+        let home = &self.context.config.namespace;
+        let about = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("ConfigMap".to_owned()),
+            name: Some(names::RULES_CONFIG_MAP.to_owned()),
+            namespace: Some(home.clone()),
+            ..ObjectReference::default()
+        };
+        for one in same.difference(warned) {
+            let (note, reason) = (one.text(home), Reason::SameBroker.as_str());
+            warn!(%note, reason, "another broker of the workload pool may be this one to Google");
+            let events = &self.context.events;
+            events.warning(&about, "Count", reason, &note).await;
+        }
+        *warned = same;
     }
 
     /// Warns once about each quota that is nearly exhausted, and again after it was not in between.
