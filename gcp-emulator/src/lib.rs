@@ -20,6 +20,7 @@ pub use emulator::seed::{AccountSeed, BucketSeed, FolderSeed, ProjectSeed, Seed}
 pub use emulator::{Emulator, Options, StartError};
 pub use world::controls::clock::Clock;
 pub use world::controls::faults::{Fault, FaultAnswer};
+pub use world::controls::permission_checks::PermissionCheck;
 pub use world::controls::refusals::{Denied, Refusals};
 pub use world::controls::request_log::LoggedRequest;
 pub use world::controls::settings::{Delays, Latency, Limits, Settings};

@@ -20,6 +20,7 @@ use crate::policy::refusals;
 use crate::services::{self, storage};
 use crate::world::controls::clock::rfc3339;
 use crate::world::controls::faults::{Cut, Fault, FaultAnswer};
+use crate::world::controls::permission_checks::{self, PermissionCheck};
 use crate::world::controls::request_log::{LoggedRequest, redact};
 use crate::world::state::State;
 
@@ -55,22 +56,33 @@ async fn handle(Extract(state): Extract<State>, request: Request) -> Response {
     tokio::time::sleep(latency).await;
     let failure = fault.as_ref().and_then(|fault| fault.answer.as_ref());
     let is_fault = failure.is_some();
-    let response = match failure {
-        Some(answer) => {
-            if fault.as_ref().is_some_and(|fault| fault.applied) {
-                let _unused = serve(&state, &parts, body, caller.clone()).await;
+    let response = async {
+        match failure {
+            Some(answer) => {
+                if fault.as_ref().is_some_and(|fault| fault.applied) {
+                    let _unused = serve(&state, &parts, body, caller.clone()).await;
+                }
+                answer.response()
             }
-            answer.response()
+            None => match refused(&state, &path) {
+                Some(refusal) => refusal,
+                None => serve(&state, &parts, body, caller.clone()).await,
+            },
         }
-        None => match refused(&state, &path) {
-            Some(refusal) => refusal,
-            None => serve(&state, &parts, body, caller.clone()).await,
-        },
     };
+    let (response, permissions) = permission_checks::recorded(response).await;
     if matches!(failure, Some(FaultAnswer::Stop)) {
         state.world().faults.stop();
     }
-    log_request(&state, &parts, path, &caller, &response, is_fault);
+    log_request(
+        &state,
+        &parts,
+        path,
+        &caller,
+        &response,
+        is_fault,
+        permissions,
+    );
     if is_fault {
         state.wait_until_resumed().await;
     }
@@ -128,6 +140,7 @@ fn log_request(
     caller: &Caller,
     response: &Response,
     fault: bool,
+    permissions: Vec<PermissionCheck>,
 ) {
     let is_cut = response.extensions().get::<Cut>().is_some();
     let status = if is_cut {
@@ -147,5 +160,6 @@ fn log_request(
         caller: caller.name().to_owned(),
         status,
         fault,
+        permissions,
     });
 }

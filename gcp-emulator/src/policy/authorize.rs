@@ -8,6 +8,7 @@ use crate::api::principal::Principal;
 use crate::policy::conditions::{self, Attributes};
 use crate::policy::target::Target;
 use crate::world::World;
+use crate::world::controls::permission_checks::{self, PermissionCheck};
 use crate::world::policies::{Binding, Policy};
 use crate::world::resource::Resource;
 
@@ -65,13 +66,44 @@ impl World {
         self.allows(&grant.principal, "serviceusage.services.use", &target)
     }
 
-    /// Whether a policy of the target or of what contains it, as far as propagated, grants `permission`.
+    /// Whether a policy of the target or of what contains it, as far as propagated, grants `permission`, which the call needs.
     pub(crate) fn allows(
         &mut self,
         principal: &Principal,
         permission: &str,
         target: &Target,
     ) -> bool {
+        self.check(principal, permission, target, false)
+    }
+
+    /// As [`World::allows`], for a call that only asks.
+    pub(crate) fn would_allow(
+        &mut self,
+        principal: &Principal,
+        permission: &str,
+        target: &Target,
+    ) -> bool {
+        self.check(principal, permission, target, true)
+    }
+
+    fn check(
+        &mut self,
+        principal: &Principal,
+        permission: &str,
+        target: &Target,
+        asked: bool,
+    ) -> bool {
+        let granted = self.has_permission(principal, permission, target);
+        permission_checks::record(|| PermissionCheck {
+            permission: permission.to_owned(),
+            resource: target.name.clone(),
+            granted,
+            asked,
+        });
+        granted
+    }
+
+    fn has_permission(&mut self, principal: &Principal, permission: &str, target: &Target) -> bool {
         if self.settings.refusals.denies(principal, permission) {
             return false;
         }

@@ -148,7 +148,7 @@ pub(crate) fn granted_permissions(
             Caller::Anonymous if world.settings.anonymous_admin => true,
             Caller::Anonymous => return Err(ApiError::credentials_missing()),
             Caller::Invalid => return Err(ApiError::credentials_invalid("ACCESS_TOKEN_EXPIRED")),
-            Caller::Known(grant) => world.allows(&grant.principal, permission, &target),
+            Caller::Known(grant) => world.would_allow(&grant.principal, permission, &target),
         };
         if allowed {
             granted.push((*permission).to_owned());

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod faults;
 pub(crate) mod glob;
+pub(crate) mod permission_checks;
 pub(crate) mod quotas;
 pub(crate) mod random;
 pub(crate) mod refusals;

@@ -42,6 +42,35 @@ async fn no_token_appears_in_the_state_or_the_request_log() {
 }
 
 #[tokio::test]
+async fn the_request_log_names_the_permissions_that_were_checked_and_those_that_were_asked_for() {
+    let world = World::new();
+    let email = world.account("mf-alice-1").await;
+    let uid = world.get("/emulator/v1/state").await["serviceAccounts"][0]["uniqueId"].clone();
+    let account = format!(
+        "projects/acme-identities/serviceAccounts/{}",
+        uid.as_str().unwrap()
+    );
+    let path = format!("{GSAS}/{email}");
+    let eve = world.user("eve@acme.com");
+    eve.get(&path).await.refused(403);
+    let asked = json!({"permissions": ["iam.serviceAccounts.actAs"]});
+    eve.post(&format!("{path}:testIamPermissions"), asked)
+        .await
+        .ok();
+    let requests = world.get("/emulator/v1/requests").await;
+    let log = requests["requests"].as_array().unwrap();
+    let checks = |n: usize| log[log.len() - n]["permissions"].clone();
+    let get =
+        json!({"permission": "iam.serviceAccounts.get", "resource": account, "granted": false});
+    let act = json!({"permission": "iam.serviceAccounts.actAs", "resource": account, "granted": false, "asked": true});
+    let create = json!({"permission": "iam.serviceAccounts.create", "resource": "projects/acme-identities", "granted": true});
+    assert_eq!(
+        (checks(2), checks(1), checks(3)),
+        (json!([get]), json!([act]), json!([create]))
+    );
+}
+
+#[tokio::test]
 async fn a_fault_can_fail_a_call_before_or_after_it_takes_effect() {
     let world = World::new();
     let fault = |applied: bool, code: u16| json!({"method": "POST", "path": GSAS, "applied": applied, "answer": {"status": {"code": code, "retryAfter": 7}}});

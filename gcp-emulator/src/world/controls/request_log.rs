@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
+use crate::world::controls::permission_checks::PermissionCheck;
+
 const MAX_REQUESTS: usize = 20_000;
 
 /// A request and the status of its answer.
@@ -26,6 +28,9 @@ pub struct LoggedRequest {
     pub status: u16,
     /// Whether a planned fault determined the answer.
     pub fault: bool,
+    /// The permissions that were checked, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<PermissionCheck>,
 }
 
 /// The last 20,000 requests.
