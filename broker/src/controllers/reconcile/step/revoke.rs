@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube::ResourceExt;
-use namesake_api::{Identity, IdentityStatus, Mode, Phase};
+use namesake_api::{BindBy, Identity, IdentityStatus, Mode, Phase};
 use namesake_core::Reason;
 use namesake_gcp::{Edit, Error, Resource};
 use tracing::warn;
@@ -103,14 +103,15 @@ pub(super) async fn expected_entries(
         return Ok(status);
     }
     let members = members(identity, &context.gcp).await;
-    match (members, identity.spec.mode) {
-        (Ok(members), _) => {
+    let spec = &identity.spec;
+    match members {
+        Ok(members) => {
             recorded::add(identity, &mut status, &members);
         }
-        // Its member is not known, because its KSA was never created or the project's number cannot be read. Then nothing was
-        // written for it that is not recorded.
-        (Err(_), Mode::Direct) => {}
-        (Err(failure), Mode::Impersonate) => return Err(failure),
+        // Its member is not known, because its KSA does not exist or the project's number cannot be read. Then nothing was written
+        // for it that is not recorded.
+        Err(_) if spec.mode == Mode::Direct || spec.bind_by == BindBy::Uid => {}
+        Err(failure) => return Err(failure),
     }
     Ok(status)
 }

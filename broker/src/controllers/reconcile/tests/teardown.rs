@@ -164,6 +164,29 @@ async fn in_mode_direct_the_grants_are_revoked() {
 }
 
 #[tokio::test]
+async fn an_identity_bound_by_uid_is_removed_after_its_service_account() {
+    let mut identity = fixtures::identity();
+    identity.spec.bind_by = namesake_api::BindBy::Uid;
+    let status = identity.status.get_or_insert_default();
+    status.service_account_uid = Some("u-1".into());
+    let world = up(&identity).await;
+    let members = step::members::members(&identity, &world.context.gcp);
+    let mut status = identity.status.clone().unwrap_or_default();
+    crate::google::recorded::add(&identity, &mut status, &members.await.unwrap());
+    status.phase = Some(Phase::Offboarding);
+    identity.status = Some(status);
+    let unbound = revoke::unbind(&identity, &world.context).await.unwrap();
+    let status = identity.status.as_mut().unwrap();
+    crate::google::recorded::remove(status, &unbound.revoked);
+    status.service_account_uid = None;
+    revoke::unbind(&identity, &world.context).await.unwrap();
+    let revoked = revoke::revoke(&identity, &world.context).await.unwrap();
+    assert_eq!(revoked.revoked.len(), 1, "the grant");
+    delete_at_google(&identity, &world.context).await.unwrap();
+    assert!(!exists(&world, &identity).await);
+}
+
+#[tokio::test]
 async fn removal_of_an_identity_written_by_hand_does_nothing_at_google() {
     let mut identity = fixtures::identity();
     let world = up(&identity).await;
