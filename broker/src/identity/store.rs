@@ -40,6 +40,16 @@ impl Identities {
         Self { store, synced }
     }
 
+    /// No Identities, and a watch that has listed everything.
+    #[cfg(test)]
+    pub(crate) fn listed_none() -> Self {
+        let (_, synced) = watch::channel(true);
+        Self {
+            synced,
+            ..Self::none()
+        }
+    }
+
     /// The Identity of this name.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Identity> {

@@ -1,6 +1,10 @@
 //! Steps at Google, against the emulator. What needs an API server is in the cluster tests.
 
-use google_cloud_auth::credentials::anonymous;
+use axum::http::{Extensions, HeaderMap, HeaderValue};
+use google_cloud_auth::credentials::{
+    CacheableResource, Credentials, CredentialsProvider, EntityTag, anonymous,
+};
+use google_cloud_auth::errors::CredentialsError;
 use kube::Client;
 use namesake_api::Mode;
 use namesake_core::Reason;
@@ -26,11 +30,35 @@ mod drift;
 mod grants;
 mod misconfiguration;
 mod organization;
+mod permissions;
 mod plan_and_status;
 mod setup;
 mod step_run;
 mod teardown;
 mod two_brokers;
+
+/// Credentials with this token.
+#[derive(Debug)]
+struct Bearer(String);
+
+impl CredentialsProvider for Bearer {
+    async fn headers(
+        &self,
+        _: Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let mut data = HeaderMap::new();
+        let value = format!("Bearer {}", self.0);
+        data.insert("authorization", HeaderValue::from_str(&value).unwrap());
+        Ok(CacheableResource::New {
+            entity_tag: EntityTag::new(),
+            data,
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}
 
 /// The emulator, and a context that is connected to it.
 struct World {
@@ -64,6 +92,11 @@ impl World {
 
     /// A context of a broker that remembers nothing yet, connected to this emulator.
     async fn context(url: &str, config: Config) -> Context {
+        Self::context_as(url, anonymous::Builder::new().build(), config).await
+    }
+
+    /// The same, with these credentials.
+    async fn context_as(url: &str, credentials: Credentials, config: Config) -> Context {
         let url = || url.to_owned();
         let endpoints = Endpoints {
             iam: url(),
@@ -72,9 +105,7 @@ impl World {
             storage: url(),
             resource_manager: url(),
         };
-        let gcp = Gcp::connect(endpoints, anonymous::Builder::new().build())
-            .await
-            .unwrap();
+        let gcp = Gcp::connect(endpoints, credentials).await.unwrap();
         // No API server: these steps call Google only.
         let client =
             Client::try_from(kube::Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();

@@ -3,40 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{Extensions, HeaderMap, HeaderValue};
-use google_cloud_auth::credentials::{
-    CacheableResource, Credentials, CredentialsProvider, EntityTag,
-};
-use google_cloud_auth::errors::CredentialsError;
-
 use super::*;
 use crate::controllers::reconcile::memory::Memory;
 use crate::google::principal;
 
 const USER: &str = "roles/storage.objectUser";
 const ML: &str = "projects/acme/locations/us-central1/clusters/ml";
-
-#[derive(Debug)]
-struct Bearer(String);
-
-impl CredentialsProvider for Bearer {
-    async fn headers(
-        &self,
-        _: Extensions,
-    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        let mut data = HeaderMap::new();
-        let value = format!("Bearer {}", self.0);
-        data.insert("authorization", HeaderValue::from_str(&value).unwrap());
-        Ok(CacheableResource::New {
-            entity_tag: EntityTag::new(),
-            data,
-        })
-    }
-
-    async fn universe_domain(&self) -> Option<String> {
-        None
-    }
-}
 
 /// A broker that Google knows by this name, with all permissions of a broker.
 async fn broker(world: &World, email: &str) -> Context {
@@ -66,25 +38,7 @@ async fn broker(world: &World, email: &str) -> Context {
         .await
         .unwrap();
     let token = Bearer(state.user_token(email));
-    let url = || world.emulator.base_url.clone();
-    let endpoints = Endpoints {
-        iam: url(),
-        iam_credentials: url(),
-        sts: url(),
-        storage: url(),
-        resource_manager: url(),
-    };
-    let gcp = Gcp::connect(endpoints, Credentials::from(token))
-        .await
-        .unwrap();
-    let mut context = World::context(&world.emulator.base_url, Config::default()).await;
-    context.policies = crate::google::policies::Policies::new(
-        gcp.clone(),
-        crate::google::policies::WriteSpacing::default(),
-        crate::google::policies::PolicyLimits::default(),
-    );
-    context.gcp = gcp;
-    context
+    World::context_as(&world.emulator.base_url, token.into(), Config::default()).await
 }
 
 /// Identities of these users, as the rules of that stack and cluster derive them.
