@@ -1,6 +1,6 @@
 //! Google's side: the emulator with the projects, workload pool and bucket of acme, in front of the object storage.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use namesake_core::IdentityName;
@@ -31,34 +31,13 @@ pub const OWNER: &str = "admin@acme.com";
 pub const BROKER_ACCOUNT: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
 
 const START_TRIES: u32 = 5;
-/// The roles that docs/install-gke.md gives the broker.
-const BROKER_ROLE: (&str, &[&str]) = (
-    "projects/acme-identities/roles/namesakeBroker",
-    &[
-        "iam.serviceAccounts.create",
-        "iam.serviceAccounts.get",
-        "iam.serviceAccounts.list",
-        "iam.serviceAccounts.update",
-        "iam.serviceAccounts.enable",
-        "iam.serviceAccounts.disable",
-        "iam.serviceAccounts.delete",
-        "iam.serviceAccounts.undelete",
-        "iam.serviceAccounts.getIamPolicy",
-        "iam.serviceAccounts.setIamPolicy",
-        "resourcemanager.projects.get",
-    ],
-);
-const FOLDERS_ROLE: (&str, &[&str]) = (
-    "projects/acme/roles/namesakeFolders",
-    &[
-        "storage.buckets.get",
-        "storage.managedFolders.create",
-        "storage.managedFolders.get",
-        "storage.managedFolders.list",
-        "storage.managedFolders.getIamPolicy",
-        "storage.managedFolders.setIamPolicy",
-    ],
-);
+/// The permissions of the broker's custom roles, as Terraform grants them.
+const PERMISSIONS: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../terraform/modules/namesake/permissions.json"
+));
+const BROKER_ROLE: &str = "projects/acme-identities/roles/namesakeBroker";
+const FOLDERS_ROLE: &str = "projects/acme/roles/namesakeFolders";
 
 /// A running emulator with its storage.
 #[derive(Debug)]
@@ -151,6 +130,21 @@ pub fn folder_of(identity: &IdentityName) -> String {
     format!("users/{}/", identity.key())
 }
 
+/// A custom role with the broker's permissions on a kind of resource, such as `identities`: a key of permissions.json.
+///
+/// # Errors
+/// The file has no such key.
+pub fn broker_role(name: &str, kind: &str) -> Result<CustomRole> {
+    let mut all: BTreeMap<String, Vec<String>> = serde_json::from_str(PERMISSIONS)?;
+    let permissions = all.remove(kind);
+    Ok(CustomRole {
+        name: name.to_owned(),
+        included_permissions: permissions
+            .with_context(|| format!("permissions.json has no {kind}"))?,
+        ..CustomRole::default()
+    })
+}
+
 fn binding(role: &str, member: &str) -> Value {
     json!({"role": role, "members": [member]})
 }
@@ -165,15 +159,9 @@ fn bucket(bindings: Vec<Value>, managed_folders: Vec<FolderSeed>) -> BucketSeed 
     }
 }
 
-/// What an admin of acme has set up, also for Namesake (docs/install-gke.md).
+/// What an admin of acme has set up, also for Namesake.
 fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
     let broker = format!("serviceAccount:{BROKER_ACCOUNT}");
-    let role = |(name, permissions): (&str, &[&str])| CustomRole {
-        name: name.to_owned(),
-        title: String::new(),
-        included_permissions: permissions.iter().map(|&it| it.to_owned()).collect(),
-        ..CustomRole::default()
-    };
     let project = |id: &str, number: u64, bindings: Vec<Value>| ProjectSeed {
         id: id.to_owned(),
         number,
@@ -187,7 +175,7 @@ fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
             project(
                 IDENTITIES,
                 IDENTITIES_NUMBER,
-                vec![owner, binding(BROKER_ROLE.0, &broker)],
+                vec![owner, binding(BROKER_ROLE, &broker)],
             ),
         ],
         pools: vec![PoolSeed {
@@ -205,8 +193,11 @@ fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
             description: String::new(),
             bindings: vec![binding("roles/iam.workloadIdentityUser", &broker_ksa)],
         }],
-        buckets: vec![bucket(vec![binding(FOLDERS_ROLE.0, &broker)], Vec::new())],
-        roles: vec![role(BROKER_ROLE), role(FOLDERS_ROLE)],
+        buckets: vec![bucket(vec![binding(FOLDERS_ROLE, &broker)], Vec::new())],
+        roles: vec![
+            broker_role(BROKER_ROLE, "identities")?,
+            broker_role(FOLDERS_ROLE, "folders")?,
+        ],
         settings: delays(propagation),
         ..Seed::default()
     })

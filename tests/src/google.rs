@@ -8,7 +8,7 @@ use google_cloud_auth::credentials::{
 };
 use google_cloud_gax::error::CredentialsError;
 use namesake_gcp::{Endpoints, Gcp, RateLimits};
-use namesake_gcp_emulator::{Emulator, Fault, Options, Seed, Settings, State};
+use namesake_gcp_emulator::{Emulator, Fault, Options, Settings, State};
 use namesake_sandbox::{WORKLOAD_POOL, google::storage::Storage, host::ports};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -16,19 +16,16 @@ use serde_json::{Value, json};
 use crate::cluster::Cluster;
 
 pub mod gcloud;
+mod seed;
+
+use seed::{BROKER_TOKEN_OF, CLUSTER_PROJECT, OWNER};
 
 /// The project of the identities' GSAs.
 pub const IDENTITIES_PROJECT: &str = "acme-identities";
-/// The project of the workload pool and the bucket.
-const CLUSTER_PROJECT: &str = "acme";
 /// The bucket in which each user has a folder.
 pub const BUCKET: &str = "acme-mf";
-const CLUSTER_NUMBER: u64 = 123_456_789_012;
-const IDENTITIES_NUMBER: u64 = 210_987_654_321;
 /// The broker's GSA, which distinguishes its requests from those of tasks.
 const BROKER: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
-/// The person in place of the broker's account: the emulator issues tokens for people.
-const BROKER_TOKEN_OF: &str = "namesake-broker@acme.com";
 
 /// An emulated Google.
 pub struct Google {
@@ -45,7 +42,7 @@ impl Google {
     /// It cannot listen, or the seed is not valid.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
         let options = Options {
-            seed: seed(cluster).await?,
+            seed: seed::seed(cluster).await?,
             ..Options::default()
         };
         Self::begin(options, None).await
@@ -67,7 +64,7 @@ impl Google {
         .await?;
         let options = Options {
             listen: (Ipv4Addr::LOCALHOST, port).into(),
-            seed: seed(cluster).await?,
+            seed: seed::seed(cluster).await?,
             storage_upstream: Some(storage.url().to_owned()),
             ..Options::default()
         };
@@ -75,11 +72,13 @@ impl Google {
     }
 
     async fn begin(options: Options, storage: Option<Storage>) -> Result<Self> {
-        Ok(Self {
+        let google = Self {
             emulator: Emulator::start(options).await?,
             http: reqwest::Client::builder().no_proxy().build()?,
             _storage: storage,
-        })
+        };
+        google.seed(seed::for_owner())?;
+        Ok(google)
     }
 
     /// Grants a person write access to a folder of the bucket.
@@ -100,7 +99,7 @@ impl Google {
     /// # Errors
     /// Its key set is not valid.
     pub async fn trust_cluster(&self, cluster: &Cluster) -> Result<()> {
-        let pool = serde_json::from_value(pool(cluster).await?)?;
+        let pool = serde_json::from_value(seed::pool(cluster).await?)?;
         self.state().put_pool(pool).map_err(|what| anyhow!(what))
     }
 
@@ -119,16 +118,9 @@ impl Google {
     /// # Errors
     /// The name is not valid.
     pub fn grant_broker_roles(&self, account: &str) -> Result<()> {
-        let member = format!("serviceAccount:{WORKLOAD_POOL}[{account}]");
-        let binding = |role: &str| json!([{"role": role, "members": [member]}]);
-        let seed = json!({
-            "projects": [
-                {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER, "bindings": binding("roles/browser")},
-                {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER, "bindings": binding("roles/iam.serviceAccountAdmin")},
-            ],
-            "buckets": [{"name": BUCKET, "project": CLUSTER_PROJECT, "bindings": binding("roles/storage.admin")}],
-        });
-        self.seed(seed)
+        self.seed(seed::for_broker(&format!(
+            "serviceAccount:{WORKLOAD_POOL}[{account}]"
+        )))
     }
 
     /// Adds resources, in the form of a seed file.
@@ -194,7 +186,7 @@ impl Google {
 
     /// Sends a request with all rights, without planned faults, and returns the status; 0 if the request is not valid.
     pub async fn request_as_owner(&self, method: &str, path: &str, body: &Value) -> u16 {
-        let token = self.state().user_token(BROKER_TOKEN_OF);
+        let token = self.state().user_token(OWNER);
         let request = http::Request::builder()
             .method(method)
             .uri(path)
@@ -300,31 +292,6 @@ impl Google {
             .map(str::to_owned)
             .collect())
     }
-}
-
-/// The resources that an admin sets up before the installation.
-async fn seed(cluster: &Cluster) -> Result<Seed> {
-    let broker = format!("user:{BROKER_TOKEN_OF}");
-    let seed = json!({
-        "projects": [
-            {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER,
-             "bindings": [{"role": "roles/browser", "members": [broker]}]},
-            {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER,
-             "bindings": [{"role": "roles/iam.serviceAccountAdmin", "members": [broker]}]},
-        ],
-        "pools": [pool(cluster).await?],
-        "serviceAccounts": [{"project": IDENTITIES_PROJECT, "accountId": "namesake-broker"}],
-        "buckets": [{"name": BUCKET, "project": CLUSTER_PROJECT, "bindings": [{"role": "roles/storage.admin", "members": [broker]}]}],
-        // All tests of a run share one project and one bucket.
-        "settings": {"limits": {"serviceAccounts": 100_000, "writesPerMinute": 100_000, "readsPerMinute": 100_000, "bucketUpdatesPerSecond": null}},
-    });
-    Ok(serde_json::from_value(seed)?)
-}
-
-/// A cluster as an issuer in the workload pool, which all clusters of the project share.
-async fn pool(cluster: &Cluster) -> Result<Value> {
-    let keys: Value = serde_json::from_str(&cluster.control_plane.jwks().await?)?;
-    Ok(json!({"pool": WORKLOAD_POOL, "issuer": cluster.issuer(), "jwks": keys}))
 }
 
 /// The e-mail of an identity's GSA.

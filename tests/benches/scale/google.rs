@@ -9,12 +9,14 @@ use namesake_broker::google::principal;
 use namesake_broker::identity::objects;
 use namesake_gcp_emulator::{AccountSeed, BucketSeed, FolderSeed, ProjectSeed, Seed};
 use namesake_sandbox::Google;
-use namesake_sandbox::google::{BROKER_ACCOUNT, BUCKET, IDENTITIES, PROJECT};
+use namesake_sandbox::google::{BROKER_ACCOUNT, BUCKET, IDENTITIES, PROJECT, broker_role};
 use serde_json::{Value, json};
 
 /// The project in which new users get a role; they share its policy.
 const DATA: &str = "acme-data";
 const DATA_NUMBER: u64 = 161_803_398_874;
+/// The broker's role there.
+const DATA_ROLE: &str = "projects/acme-data/roles/namesakeProjects";
 /// The delay of every response, and its jitter.
 const LATENCY_MILLISECONDS: u64 = 50;
 const JITTER_MILLISECONDS: u64 = 20;
@@ -37,12 +39,13 @@ pub(crate) fn prepare(google: &Google) -> anyhow::Result<()> {
         id: DATA.to_owned(),
         number: DATA_NUMBER,
         bindings: vec![json!({
-            "role": "roles/resourcemanager.projectIamAdmin",
+            "role": DATA_ROLE,
             "members": [format!("serviceAccount:{BROKER_ACCOUNT}")],
         })],
     };
     let seed = Seed {
         projects: vec![project],
+        roles: vec![broker_role(DATA_ROLE, "projects")?],
         ..Seed::default()
     };
     state.seed(seed).map_err(|what| anyhow!(what))?;

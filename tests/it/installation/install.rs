@@ -9,6 +9,7 @@ use kube::{Api, api::ListParams};
 use namesake_api::{Identity, names};
 use namesake_sandbox::{
     CLUSTER,
+    google::broker_role,
     kubernetes::users::{ADMIN, ALICE},
     programs::kubernetes::KUBECTL,
 };
@@ -264,6 +265,29 @@ fn every_google_api_that_the_broker_calls_is_enabled_in_both_projects() -> Resul
             );
         }
     }
+    Ok(())
+}
+
+#[test]
+fn the_documented_roles_of_the_broker_have_the_permissions_that_terraform_grants() -> Result<()> {
+    let blocks = documents::commands(INSTALL, "## 2. Google")?;
+    let lines = blocks.iter().flat_map(|block| documents::lines(block));
+    let documented: Vec<_> = lines
+        .filter_map(|line| {
+            let mut words = documents::words(&line).into_iter();
+            let list =
+                words.find_map(|word| word.strip_prefix("--permissions=").map(str::to_owned))?;
+            let mut permissions: Vec<_> = list.split(',').map(str::to_owned).collect();
+            permissions.sort();
+            Some(permissions)
+        })
+        .collect();
+    let granted: Result<Vec<_>> = ["identities", "folders"]
+        .into_iter()
+        .map(|kind| Ok(broker_role("", kind)?.included_permissions))
+        .collect();
+    let granted = granted?;
+    ensure!(documented == granted, "{documented:?} is not {granted:?}");
     Ok(())
 }
 

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::{documents, google::Google};
-
-/// The owner of the projects and the bucket.
-const OWNER: &str = "owner@acme.com";
+use crate::{
+    documents,
+    google::{Google, OWNER},
+};
 
 /// An owner of the projects, who runs commands.
 pub struct Gcloud<'a> {
@@ -66,31 +66,13 @@ enum Policy<'a> {
 }
 
 impl<'a> Gcloud<'a> {
-    /// Makes the owner of both projects and of the bucket `acme-mf`.
-    ///
-    /// # Errors
-    /// The emulator has no such projects.
-    pub fn of(google: &'a Google) -> Result<Self> {
-        let binding = |role: &str| json!([{"role": role, "members": [format!("user:{OWNER}")]}]);
-        let projects = google.state().listing()["projects"].clone();
-        let number = |id: &str| {
-            let mut all = projects.as_array().into_iter().flatten();
-            let found = all.find(|project| project["id"] == id);
-            found.and_then(|project| project["number"].as_str()?.parse::<u64>().ok())
-        };
-        let mut seeds = Vec::new();
-        for id in ["acme", "acme-identities"] {
-            let number = number(id).with_context(|| format!("project {id} does not exist"))?;
-            seeds.push(json!({"id": id, "number": number, "bindings": binding("roles/owner")}));
-        }
-        google.seed(json!({
-            "projects": seeds,
-            "buckets": [{"name": "acme-mf", "project": "acme", "bindings": binding("roles/storage.admin")}],
-        }))?;
-        Ok(Self {
+    /// The owner of both projects and of the bucket.
+    #[must_use]
+    pub const fn of(google: &'a Google) -> Self {
+        Self {
             google,
             enabled: Vec::new(),
-        })
+        }
     }
 
     /// Runs every command of a block.

@@ -154,7 +154,7 @@ fn the_uninstall_of_the_documents_leaves_other_stacks_whole_and_of_the_last_noth
     runtime().block_on(async {
         let installation = Installation::new().await?;
         let google = Arc::clone(installation.stack.google());
-        let mut gcloud = Gcloud::of(&google)?;
+        let mut gcloud = Gcloud::of(&google);
         // The harness already has an account of this name.
         let broker = "/v1/projects/acme-identities/serviceAccounts/namesake-broker@acme-identities.iam.gserviceaccount.com";
         ensure!(google.request_as_owner("DELETE", broker, &Value::Null).await == 200);
