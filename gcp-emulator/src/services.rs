@@ -8,14 +8,16 @@ use crate::api::errors::ApiError;
 use crate::api::paths::service;
 use crate::world::World;
 
+mod billing;
 mod credentials;
 pub(crate) mod iam;
 mod resource_manager;
+mod service_usage;
 pub(crate) mod storage;
 mod sts;
 mod tokeninfo;
 
-/// Serves one IAM, credentials, STS, resource manager or tokeninfo call.
+/// Serves one call of any API but storage.
 ///
 /// # Errors
 /// Those of the handlers; 404 for an unknown path, 501 for one that is not emulated.
@@ -34,6 +36,9 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError
         (_, ["tokeninfo"] | ["oauth2", "v1" | "v2" | "v3", "tokeninfo"], None) => {
             tokeninfo::tokeninfo(world, call)
         }
+        ("GET" | "POST", ["v1", "userinfo"] | ["oauth2", "v1" | "v2" | "v3", "userinfo"], None) => {
+            tokeninfo::userinfo(world, call)
+        }
         ("POST", ["v1", "projects", project, "serviceAccounts"], None) => {
             iam::accounts::create(world, call, project)
         }
@@ -43,12 +48,42 @@ pub(crate) fn dispatch(world: &mut World, call: &Call) -> Result<Value, ApiError
         (_, ["v1", "projects", project, "serviceAccounts", name], _) => {
             account(world, call, project, name)
         }
-        ("GET", [version @ ("v1" | "v3"), "projects", project], None)
-        | ("POST", [version @ ("v1" | "v3"), "projects", project], Some(_)) => {
+        _ => projects(world, call),
+    }
+}
+
+/// Projects, their services and billing accounts, and operations.
+fn projects(world: &mut World, call: &Call) -> Result<Value, ApiError> {
+    let method = call.method.as_str();
+    match (method, call.parts().as_slice(), call.verb.as_deref()) {
+        ("POST", ["v1", "projects"], None) => resource_manager::edit::create(world, call),
+        (_, [version @ ("v1" | "v3"), "projects", project], _) => {
             resource_manager::project(world, call, version, project)
         }
+        (_, ["v1", "projects", project, "services"], _) => {
+            service_usage::dispatch(world, call, project, None)
+        }
+        (_, ["v1", "projects", project, "services", service], _) => {
+            service_usage::dispatch(world, call, project, Some(service))
+        }
+        (_, ["v1", "projects", project, "billingInfo"], None) => {
+            billing::project(world, call, project)
+        }
+        ("POST", ["v1", "billingAccounts", _], Some("testIamPermissions")) => {
+            billing::test_permissions(world, call)
+        }
+        ("GET", ["v1", "operations", name], None) => operation(world, call, name),
         _ => roles_and_keys(world, call),
     }
+}
+
+/// A long-running operation, which is done by the first time that somebody asks.
+fn operation(world: &World, call: &Call, name: &str) -> Result<Value, ApiError> {
+    world.authenticated(&call.caller)?;
+    let found = world.operations.get(&format!("operations/{name}"));
+    found
+        .cloned()
+        .ok_or_else(|| ApiError::not_found("Requested entity was not found."))
 }
 
 /// Roles, published keys, and APIs that are not emulated.

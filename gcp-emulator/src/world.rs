@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::api::caller::Grant;
 use crate::api::errors::ApiError;
@@ -17,6 +18,7 @@ use crate::world::controls::request_log::RequestLog;
 use crate::world::controls::settings::Settings;
 use crate::world::policies::Policies;
 use crate::world::pools::Pools;
+use crate::world::projects::Project;
 use crate::world::roles::Roles;
 use crate::world::tokens::Tokens;
 
@@ -28,17 +30,11 @@ pub(crate) mod members;
 pub(crate) mod object_store;
 pub(crate) mod policies;
 pub(crate) mod pools;
+pub(crate) mod projects;
 pub(crate) mod resource;
 pub(crate) mod roles;
 pub(crate) mod state;
 pub(crate) mod tokens;
-
-/// A project.
-#[derive(Clone, Debug)]
-pub(crate) struct Project {
-    pub(crate) id: String,
-    pub(crate) number: u64,
-}
 
 /// All emulated state, behind one lock that is never held across an await.
 #[derive(Debug)]
@@ -47,6 +43,8 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) settings: Settings,
     pub(crate) projects: BTreeMap<String, Project>,
+    /// Long-running operations by name.
+    pub(crate) operations: BTreeMap<String, Value>,
     pub(crate) groups: BTreeMap<String, BTreeSet<String>>,
     pub(crate) roles: Roles,
     pub(crate) accounts: Accounts,
@@ -66,6 +64,7 @@ impl World {
             random: Random::new(seed),
             settings,
             projects: BTreeMap::new(),
+            operations: BTreeMap::new(),
             groups: BTreeMap::new(),
             roles: Roles::default(),
             accounts: Accounts::default(),
@@ -90,20 +89,6 @@ impl World {
         #[expect(clippy::cast_precision_loss, reason = "there are few replicas")]
         let share = replica as f64 / replicas as f64;
         ago(self.clock.now(), delay * share)
-    }
-
-    /// The project with this id or number.
-    pub(crate) fn project(&self, name: &str) -> Option<&Project> {
-        self.projects.get(name).or_else(|| {
-            self.projects
-                .values()
-                .find(|project| project.number.to_string() == name)
-        })
-    }
-
-    /// The number of a project; 0 if it does not exist.
-    pub(crate) fn number(&self, project: &str) -> u64 {
-        self.project(project).map_or(0, |project| project.number)
     }
 
     /// The number of the project of a pool, if the pool is visible yet.

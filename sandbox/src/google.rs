@@ -166,6 +166,7 @@ fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
         id: id.to_owned(),
         number,
         bindings,
+        ..ProjectSeed::default()
     };
     let owner = binding("roles/owner", &format!("user:{OWNER}"));
     let broker_ksa = format!("serviceAccount:{WORKLOAD_POOL}[namesake-system/namesake-broker]");

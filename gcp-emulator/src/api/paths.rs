@@ -47,9 +47,13 @@ pub(crate) fn service(path: &str) -> Option<&'static str> {
         Some("sts.googleapis.com")
     } else if credentials.iter().any(|verb| path.ends_with(verb)) {
         Some("iamcredentials.googleapis.com")
+    } else if path.contains("/services") {
+        Some("serviceusage.googleapis.com")
+    } else if path.ends_with("/billingInfo") || path.starts_with("v1/billingAccounts/") {
+        Some("cloudbilling.googleapis.com")
     } else if path.contains("/serviceAccounts") || path.contains("roles/") {
         Some("iam.googleapis.com")
-    } else if path.starts_with("v1/projects/") || path.starts_with("v3/projects/") {
+    } else if path.starts_with("v1/projects") || path.starts_with("v3/projects") {
         Some("cloudresourcemanager.googleapis.com")
     } else {
         None

@@ -7,11 +7,12 @@ use crate::api::errors::ApiError;
 use crate::policy::write;
 use crate::services::iam::accounts::check_id;
 use crate::services::storage::managed_folders;
+use crate::world::World;
 use crate::world::accounts::{Account, AccountState, email};
 use crate::world::buckets::Bucket;
 use crate::world::controls::clock::long_ago;
+use crate::world::projects::Project;
 use crate::world::resource::Resource;
-use crate::world::{Project, World};
 
 impl World {
     /// Adds what `seed` describes.
@@ -38,20 +39,23 @@ impl World {
         let mut policies = Vec::new();
         for project in seed.projects {
             self.seed_project(&project)?;
-            policies.push((Resource::Project(project.id), project.bindings));
+            let content = (project.bindings, project.audit_configs);
+            policies.push((Resource::Project(project.id), content));
         }
         let since = long_ago(self.clock.now());
         for pool in seed.pools {
             self.put_pool(pool, since)?;
         }
         for account in seed.service_accounts {
-            policies.push((self.seed_account(&account)?, account.bindings));
+            let resource = self.seed_account(&account)?;
+            policies.push((resource, (account.bindings, Vec::new())));
         }
         for bucket in seed.buckets {
-            policies.extend(self.seed_bucket(bucket)?);
+            let found = self.seed_bucket(bucket)?.into_iter();
+            policies.extend(found.map(|(resource, bindings)| (resource, (bindings, Vec::new()))));
         }
-        for (resource, bindings) in policies {
-            self.seed_policy(&resource, &bindings).map_err(|error| {
+        for (resource, content) in policies {
+            self.seed_policy(&resource, &content).map_err(|error| {
                 format!("policy of {}: {}", resource.full_name(), error.message)
             })?;
         }
@@ -67,11 +71,10 @@ impl World {
                 other.id, other.number
             ));
         }
-        let project = Project {
-            id: id.clone(),
-            number,
-        };
-        self.projects.insert(id.clone(), project);
+        let since = long_ago(self.clock.now());
+        let project = self.projects.entry(id.clone());
+        let project = project.or_insert_with(|| Project::new(id, number, since));
+        project.services.extend(seed.services.iter().cloned());
         Ok(())
     }
 
@@ -131,18 +134,27 @@ impl World {
         Ok(policies)
     }
 
-    fn seed_policy(&mut self, resource: &Resource, more: &[Value]) -> Result<(), ApiError> {
-        if more.is_empty() {
+    /// Adds bindings and audit configurations to a policy.
+    fn seed_policy(
+        &mut self,
+        resource: &Resource,
+        (bindings, audit_configs): &(Vec<Value>, Vec<Value>),
+    ) -> Result<(), ApiError> {
+        if bindings.is_empty() && audit_configs.is_empty() {
             return Ok(());
         }
         let current = self.policies.current(resource).render(resource, 3, self);
-        let mut bindings = current
-            .get("bindings")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        bindings.extend_from_slice(more);
-        let wanted = json!({"version": 3, "bindings": bindings});
+        let with = |name: &str, more: &[Value]| {
+            let list = current.get(name).and_then(Value::as_array);
+            let mut list = list.cloned().unwrap_or_default();
+            list.extend_from_slice(more);
+            list
+        };
+        let wanted = json!({
+            "version": 3,
+            "bindings": with("bindings", bindings),
+            "auditConfigs": with("auditConfigs", audit_configs),
+        });
         let since = long_ago(self.clock.now());
         write::set_since(self, resource, &wanted, since).map(drop)
     }

@@ -30,7 +30,7 @@ pub struct Seed {
 }
 
 /// A project.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProjectSeed {
     /// Project id.
@@ -40,6 +40,12 @@ pub struct ProjectSeed {
     /// Bindings of its policy: `{role, members, condition?}`.
     #[serde(default)]
     pub bindings: Vec<Value>,
+    /// Audit configurations of its policy: `{service, auditLogConfigs}`.
+    #[serde(default)]
+    pub audit_configs: Vec<Value>,
+    /// Names of services that are enabled, besides those that the emulator has.
+    #[serde(default)]
+    pub services: Vec<String>,
 }
 
 /// A service account.

@@ -25,6 +25,22 @@ impl World {
         }
     }
 
+    /// The principal of the caller; `None` for one without a token who is allowed everything.
+    ///
+    /// # Errors
+    /// 401 without a valid token.
+    pub(crate) fn authenticated<'c>(
+        &self,
+        caller: &'c Caller,
+    ) -> Result<Option<&'c Principal>, ApiError> {
+        match caller {
+            Caller::Anonymous if self.settings.anonymous_admin => Ok(None),
+            Caller::Anonymous => Err(ApiError::credentials_missing()),
+            Caller::Invalid => Err(ApiError::credentials_invalid("ACCESS_TOKEN_EXPIRED")),
+            Caller::Known(grant) => Ok(Some(&grant.principal)),
+        }
+    }
+
     /// Checks that the caller has `permission`, and a token with one of `scopes`.
     ///
     /// # Errors

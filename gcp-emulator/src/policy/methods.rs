@@ -6,7 +6,7 @@ use crate::api::call::{Call, field};
 
 use crate::api::caller::Caller;
 use crate::api::errors::ApiError;
-use crate::policy::modified_grants::writes_bindings;
+use crate::policy::modified_grants::writes;
 use crate::policy::target::Target;
 use crate::policy::write;
 use crate::world::World;
@@ -77,17 +77,25 @@ fn set(world: &mut World, call: &Call, resource: &Resource) -> Result<Value, Api
     let empty = json!({});
     let mut policy = call.field("policy").unwrap_or(&empty).clone();
     check_fields(&policy)?;
-    if !writes_bindings(call) {
-        let current = world.policies.current(resource).render(resource, 3, world);
-        if let Some(policy) = policy.as_object_mut() {
-            policy.insert("version".to_owned(), json!(3));
-            policy.insert(
-                "bindings".to_owned(),
-                current.get("bindings").cloned().unwrap_or(json!([])),
-            );
-        }
-    }
+    keep_unwritten(world, call, resource, &mut policy);
     write::set(world, resource, &policy)
+}
+
+/// Replaces what the update mask leaves out by what the policy in force has.
+fn keep_unwritten(world: &World, call: &Call, resource: &Resource, policy: &mut Value) {
+    let current = world.policies.current(resource).render(resource, 3, world);
+    let Some(policy) = policy.as_object_mut() else {
+        return;
+    };
+    let kept = |name: &str| current.get(name).cloned().unwrap_or(json!([]));
+    if !writes(call, "bindings") {
+        policy.insert("version".to_owned(), json!(3));
+        policy.insert("bindings".to_owned(), kept("bindings"));
+    }
+    if !writes(call, "auditConfigs") {
+        policy.remove("audit_configs");
+        policy.insert("auditConfigs".to_owned(), kept("auditConfigs"));
+    }
 }
 
 fn check_fields(policy: &Value) -> Result<(), ApiError> {

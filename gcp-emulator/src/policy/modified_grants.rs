@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::api::call::Call;
+use crate::api::call::{Call, snake};
 use crate::world::World;
 use crate::world::resource::Resource;
 
@@ -18,7 +18,7 @@ pub(crate) fn modified_roles(
     if call.verb.as_deref() != Some("setIamPolicy") {
         return None;
     }
-    if !writes_bindings(call) {
+    if !writes(call, "bindings") {
         return Some(Vec::new());
     }
     let current = world.policies.current(resource).render(resource, 3, world);
@@ -26,10 +26,15 @@ pub(crate) fn modified_roles(
     Some(changed_roles(&current, &wanted))
 }
 
-/// Whether the update mask includes the bindings, as it does by default.
-pub(super) fn writes_bindings(call: &Call) -> bool {
+/// Whether the update mask includes a field of the policy. By default it includes bindings and etag.
+pub(super) fn writes(call: &Call, name: &str) -> bool {
     let mask = call.text("updateMask");
-    mask.is_empty() || mask.split(',').any(|path| path.trim() == "bindings")
+    match mask.is_empty() {
+        true => matches!(name, "bindings" | "etag"),
+        false => mask
+            .split(',')
+            .any(|path| path.trim() == name || path.trim() == snake(name)),
+    }
 }
 
 /// The roles that two policies grant to different members or under different conditions.

@@ -162,6 +162,8 @@ fn title(service: &str) -> &'static str {
         "iamcredentials.googleapis.com" => "IAM Service Account Credentials API",
         "sts.googleapis.com" => "Security Token Service API",
         "cloudresourcemanager.googleapis.com" => "Cloud Resource Manager API",
+        "serviceusage.googleapis.com" => "Service Usage API",
+        "cloudbilling.googleapis.com" => "Cloud Billing API",
         _ => "Cloud Storage JSON API",
     }
 }

@@ -1,5 +1,6 @@
 //! setIamPolicy: checks a new policy and stores it.
 
+mod audit;
 mod bindings;
 
 use jiff::Timestamp;
@@ -52,6 +53,7 @@ fn check_and_set(
 ) -> Result<Value, ApiError> {
     let version = version(wanted)?;
     let bindings = bindings::bindings(world, resource, wanted)?;
+    let audit_configs = audit::audit_configs(world, resource, wanted)?;
     let conditional = bindings.iter().any(|binding| binding.condition.is_some());
     if conditional && version != 3 {
         return Err(ApiError::invalid(
@@ -76,7 +78,8 @@ fn check_and_set(
     }
     check_size(world, &bindings, wanted)?;
     let now = world.clock.now();
-    world.policies.set(resource, bindings, since, now);
+    let content = (bindings, audit_configs);
+    world.policies.set(resource, content, since, now);
     Ok(world.policies.current(resource).render(resource, 3, world))
 }
 

@@ -1,6 +1,6 @@
 //! Resource Manager v1 and v3: projects and their policies.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::api::call::Call;
 use crate::api::errors::ApiError;
@@ -11,27 +11,39 @@ use crate::world::World;
 use crate::world::controls::quotas::Quota;
 use crate::world::resource::Resource;
 
+pub(crate) mod edit;
+
 const SCOPES: &[&str] = &["cloudplatformprojects", "cloudplatformprojects.readonly"];
 
 /// Serves `/{version}/projects/{project}` and its policy verbs.
 ///
 /// # Errors
-/// 403 for a project that does not exist or is not allowed; those of [`methods`].
+/// 403 for a project that does not exist or is not allowed; those of [`methods`] and [`edit`].
 pub(crate) fn project(
     world: &mut World,
     call: &Call,
     version: &str,
     project: &str,
 ) -> Result<Value, ApiError> {
-    let verb = call.verb.as_deref();
-    let permission = match verb {
-        None => "resourcemanager.projects.get",
-        Some("getIamPolicy") => "resourcemanager.projects.getIamPolicy",
-        Some("setIamPolicy") => "resourcemanager.projects.setIamPolicy",
-        Some("testIamPermissions") => "",
-        Some(other) => return Err(ApiError::not_found(format!("Method {other} not found."))),
+    let (method, verb) = (call.method.as_str(), call.verb.as_deref());
+    let permission = match (method, verb, version) {
+        ("GET", None, _) => "resourcemanager.projects.get",
+        ("PUT", None, "v1") => "resourcemanager.projects.update",
+        ("DELETE", None, "v1") => "resourcemanager.projects.delete",
+        ("POST", Some("getIamPolicy"), _) => "resourcemanager.projects.getIamPolicy",
+        ("POST", Some("setIamPolicy"), _) => "resourcemanager.projects.setIamPolicy",
+        ("POST", Some("testIamPermissions"), _) => "",
+        ("POST", Some(other), _) => {
+            return Err(ApiError::not_found(format!("Method {other} not found.")));
+        }
+        _ => return Err(call.not_served()),
     };
-    let Some(found) = world.project(project).cloned() else {
+    // A project whose deletion was requested can only be read.
+    let found = match method {
+        "GET" => world.any_project(project),
+        _ => world.project(project),
+    };
+    let Some(found) = found.cloned() else {
         return Err(ApiError::denied(
             permission,
             Some(&format!("projects/{project}")),
@@ -45,25 +57,17 @@ pub(crate) fn project(
         };
         world.require(&call.caller, SCOPES, permission, &target)?;
     }
-    let quota = match (verb, version) {
-        (Some("setIamPolicy"), _) => Quota::Write,
-        (_, "v1") => Quota::ProjectRead,
+    let quota = match (method, verb, version) {
+        ("PUT" | "DELETE", ..) | (_, Some("setIamPolicy"), _) => Quota::Write,
+        (_, _, "v1") => Quota::ProjectRead,
         _ => Quota::Read,
     };
     world.take_quota(quota, &found.id)?;
-    match (verb, version) {
-        (Some(verb), _) => methods::serve(world, call, &resource, verb),
-        (None, "v1") => Ok(json!({
-            "projectId": found.id,
-            "projectNumber": found.number.to_string(),
-            "lifecycleState": "ACTIVE",
-            "name": found.id,
-        })),
-        (None, _) => Ok(json!({
-            "name": format!("projects/{}", found.number),
-            "projectId": found.id,
-            "displayName": found.id,
-            "state": "ACTIVE",
-        })),
+    match (method, verb, version) {
+        (_, Some(verb), _) => methods::serve(world, call, &resource, verb),
+        ("PUT", ..) => edit::update(world, call, &found.id),
+        ("DELETE", ..) => Ok(edit::delete(world, &found.id)),
+        (_, _, "v1") => Ok(found.render()),
+        _ => Ok(found.render_v3()),
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /tokeninfo?access_token=…`: the principal of a token.
+//! `GET /tokeninfo?access_token=…` and `GET /v1/userinfo`: the principal of a token.
 
 use serde_json::{Value, json};
 
@@ -21,10 +21,7 @@ pub(crate) fn tokeninfo(world: &mut World, call: &Call) -> Result<Value, ApiErro
         return Err(ApiError::oauth("invalid_token", "Invalid Value"));
     };
     let name = grant.principal.name();
-    let subject = match &grant.principal {
-        Principal::ServiceAccount { uid, .. } => uid,
-        _ => name,
-    };
+    let subject = subject(&grant.principal);
     Ok(json!({
         "azp": subject,
         "aud": subject,
@@ -36,4 +33,26 @@ pub(crate) fn tokeninfo(world: &mut World, call: &Call) -> Result<Value, ApiErro
         "email_verified": "true",
         "access_type": "online",
     }))
+}
+
+/// Describes the caller, as OpenID Connect's userinfo endpoint does.
+///
+/// # Errors
+/// 401 without a valid token.
+pub(crate) fn userinfo(world: &World, call: &Call) -> Result<Value, ApiError> {
+    let Some(principal) = world.authenticated(&call.caller)? else {
+        return Err(ApiError::credentials_missing());
+    };
+    Ok(json!({
+        "sub": subject(principal),
+        "email": principal.name(),
+        "email_verified": true,
+    }))
+}
+
+fn subject(principal: &Principal) -> &str {
+    match principal {
+        Principal::ServiceAccount { uid, .. } => uid,
+        _ => principal.name(),
+    }
 }

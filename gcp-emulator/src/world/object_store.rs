@@ -1,6 +1,6 @@
 //! The object store behind the emulator: plain HTTP, with streaming in both directions.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -32,8 +32,8 @@ const DROPPED_HEADERS: [HeaderName; 8] = [
 pub(crate) struct ObjectStore {
     base: String,
     client: Client<HttpConnector, Body>,
-    /// Buckets that it is known to have.
-    known_buckets: Mutex<HashSet<String>>,
+    /// Buckets that it is known to have, and whether it was told to keep older versions of their objects.
+    known_buckets: Mutex<HashMap<String, Option<bool>>>,
 }
 
 impl ObjectStore {
@@ -86,24 +86,37 @@ impl ObjectStore {
         Ok(response.map(Body::new))
     }
 
-    /// Creates the bucket in the store if it does not exist.
+    /// Creates the bucket in the store if it does not exist, and sets whether it keeps older versions if `versioned` says so.
     ///
     /// # Errors
-    /// 503 if the store cannot be reached or does not create it.
-    pub(crate) async fn ensure_bucket(&self, bucket: &str) -> Result<(), ApiError> {
-        if self.known_buckets.lock().contains(bucket) {
+    /// 503 if the store cannot be reached or does not do it.
+    pub(crate) async fn ensure_bucket(
+        &self,
+        bucket: &str,
+        versioned: Option<bool>,
+    ) -> Result<(), ApiError> {
+        if self.known_buckets.lock().get(bucket) == Some(&versioned) {
             return Ok(());
         }
         let body = Body::from(json!({"name": bucket}).to_string());
-        let status = self.send(Method::POST, "/storage/v1/b", body).await?;
-        if !status.is_success() && status != StatusCode::CONFLICT {
+        let mut status = self.send(Method::POST, "/storage/v1/b", body).await?;
+        if status == StatusCode::CONFLICT {
+            status = StatusCode::OK;
+        }
+        if let (Some(enabled), true) = (versioned, status.is_success()) {
+            let path = format!("/storage/v1/b/{}", encode(bucket));
+            let body = Body::from(json!({"versioning": {"enabled": enabled}}).to_string());
+            status = self.send(Method::PATCH, &path, body).await?;
+        }
+        if !status.is_success() {
             let message = format!(
                 "the object store at {} does not create bucket {bucket}: {status}",
                 self.base
             );
             return Err(ApiError::storage(503, "backendError", message));
         }
-        self.known_buckets.lock().insert(bucket.to_owned());
+        let mut known = self.known_buckets.lock();
+        known.insert(bucket.to_owned(), versioned);
         Ok(())
     }
 

@@ -33,10 +33,26 @@ pub(crate) struct Condition {
     pub(crate) json: Value,
 }
 
+/// What is logged of the access to one service, or to `allServices`.
+#[derive(Clone, Debug)]
+pub(crate) struct AuditConfig {
+    pub(crate) service: String,
+    pub(crate) logs: Vec<AuditLog>,
+}
+
+/// One type of access that is logged, except for some members.
+#[derive(Clone, Debug)]
+pub(crate) struct AuditLog {
+    /// `ADMIN_READ`, `DATA_READ` or `DATA_WRITE`.
+    pub(crate) log_type: String,
+    pub(crate) exempted: Vec<Member>,
+}
+
 /// One version of a policy.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
     pub(crate) bindings: Vec<Binding>,
+    pub(crate) audit_configs: Vec<AuditConfig>,
     /// 0: the policy was never set.
     revision: u64,
 }
@@ -79,6 +95,10 @@ impl Policy {
         if !bindings.is_empty() {
             policy.insert("bindings".to_owned(), json!(bindings));
         }
+        if !self.audit_configs.is_empty() {
+            let configs = self.audit_configs.iter().map(|config| config.render(world));
+            policy.insert("auditConfigs".to_owned(), configs.collect());
+        }
         if resource.in_storage() {
             policy.insert("kind".to_owned(), json!("storage#policy"));
             policy.insert("resourceId".to_owned(), json!(resource.full_name()));
@@ -107,6 +127,24 @@ impl Binding {
             }
             None => json!({"role": self.role, "members": members}),
         })
+    }
+}
+
+impl AuditConfig {
+    fn render(&self, world: &World) -> Value {
+        let logs: Vec<Value> = self.logs.iter().map(|log| log.render(world)).collect();
+        json!({"service": self.service, "auditLogConfigs": logs})
+    }
+}
+
+impl AuditLog {
+    fn render(&self, world: &World) -> Value {
+        let members = self.exempted.iter();
+        let members: Vec<String> = members.filter_map(|member| member.render(world)).collect();
+        match members.is_empty() {
+            true => json!({"logType": self.log_type}),
+            false => json!({"logType": self.log_type, "exemptedMembers": members}),
+        }
     }
 }
 
@@ -157,11 +195,11 @@ impl Policies {
             .unwrap_or_default()
     }
 
-    /// Sets the bindings as of `since`, and removes history that no reader at `now` can see.
+    /// Sets bindings and audit configurations as of `since`, and removes history that no reader at `now` can see.
     pub(crate) fn set(
         &mut self,
         resource: &Resource,
-        bindings: Vec<Binding>,
+        (bindings, audit_configs): (Vec<Binding>, Vec<AuditConfig>),
         since: Timestamp,
         now: Timestamp,
     ) {
@@ -171,7 +209,12 @@ impl Policies {
             self.revision += 1;
             self.revision
         };
-        self.push(resource, Policy { bindings, revision }, since, now);
+        let policy = Policy {
+            bindings,
+            audit_configs,
+            revision,
+        };
+        self.push(resource, policy, since, now);
     }
 
     /// Sets the first policy of a bucket, which has the first etag.
@@ -184,6 +227,7 @@ impl Policies {
         let policy = Policy {
             bindings,
             revision: 1,
+            ..Policy::default()
         };
         self.push(resource, policy, since, since);
     }
@@ -222,8 +266,8 @@ mod tests {
         let account = Resource::Project("p".into());
         let bucket = Resource::Bucket("b".into());
         let policy = |revision| Policy {
-            bindings: Vec::new(),
             revision,
+            ..Policy::default()
         };
         assert_eq!(policy(0).etag(&account), "ACAB");
         assert!(policy(1).etag(&account).starts_with("BwY"));
@@ -238,7 +282,12 @@ mod tests {
         let resource = Resource::Project("p".into());
         let mut policies = Policies::default();
         for hours in [90.0, 60.0, 2.0, 1.0] {
-            policies.set(&resource, Vec::new(), ago(now, hours * 3_600.0), now);
+            policies.set(
+                &resource,
+                (Vec::new(), Vec::new()),
+                ago(now, hours * 3_600.0),
+                now,
+            );
         }
         assert_eq!(policies.versions(&resource).len(), 3);
         assert_eq!(policies.at(&resource, ago(now, 5_400.0)).revision, 3);

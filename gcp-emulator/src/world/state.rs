@@ -6,6 +6,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::api::errors::ApiError;
 use crate::world::World;
+use crate::world::buckets::Bucket;
 use crate::world::object_store::ObjectStore;
 
 /// The emulated state, shared by all connections. Cheap to clone.
@@ -35,6 +36,17 @@ impl State {
                 "gcp-emulator keeps no objects: start it with --storage-upstream and a fake-gcs-server",
             )
         })
+    }
+
+    /// Creates the bucket in the object store if it does not exist there, and sets whether that keeps older versions if the
+    /// bucket says so.
+    ///
+    /// # Errors
+    /// 503 without an object store.
+    pub(crate) async fn ensure_bucket(&self, bucket: &str) -> Result<(), ApiError> {
+        let found = self.world().buckets.get(bucket).map(Bucket::versioned);
+        let versioned = found.flatten();
+        self.object_store()?.ensure_bucket(bucket, versioned).await
     }
 
     /// Locks the state. The guard must not be held across an await.

@@ -1,6 +1,6 @@
 //! The client against the emulator: the lifecycle of an identity, with Google's delays, faults and answers.
 
-use super::world::{KSA, MARK, POOL, USE, World};
+use super::world::{KSA, MARK, POOL, USE, World, audit_config};
 use super::*;
 use crate::Resource;
 
@@ -63,6 +63,21 @@ async fn an_identity_is_created_bound_granted_and_proven() {
         gcp.project_number("acme").await.as_deref(),
         Ok("123456789012")
     );
+}
+
+#[tokio::test]
+async fn a_grant_on_a_project_keeps_its_audit_configs() {
+    let world = World::start().await;
+    let created = world.create().await.unwrap();
+    let member = format!("serviceAccount:{}", created.email);
+    let project = Resource::Project {
+        id: "acme".to_owned(),
+    };
+    let grant = |policy: &mut crate::Policy| policy.add("roles/viewer", &member, None);
+    world.gcp.modify_policy(&project, grant).await.unwrap();
+    let policy = world.gcp.policy(&project).await.unwrap();
+    assert!(policy.has("roles/viewer", &member, None));
+    assert_eq!(policy.to_json()["auditConfigs"], json!([audit_config()]));
 }
 
 #[tokio::test]

@@ -27,6 +27,11 @@ pub(super) struct World {
     key: EcdsaKeyPair,
 }
 
+/// What the project `acme` logs.
+pub(super) fn audit_config() -> Value {
+    json!({"service": "iam.googleapis.com", "auditLogConfigs": [{"logType": "DATA_READ"}]})
+}
+
 impl World {
     pub(super) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -46,7 +51,7 @@ impl World {
             .collect();
         let world = json!({
             "projects": [
-                {"id": "acme", "number": 123_456_789_012_u64, "bindings": bindings},
+                {"id": "acme", "number": 123_456_789_012_u64, "bindings": bindings, "auditConfigs": [audit_config()]},
                 {"id": "acme-ids", "number": 210_987_654_321_u64, "bindings": bindings},
             ],
             "pools": [{"pool": POOL, "issuer": ISSUER, "jwks": jwks(&key)}],

@@ -64,6 +64,23 @@ def delete_object():
     refused(exceptions.NotFound, blob.download_as_bytes, 404, missing)
 
 
+def versions():
+    with_versions = bucket().client.bucket("acme-state")
+    with_versions.versioning_enabled = True
+    with_versions.create(location="europe-west4")
+    blob = with_versions.blob("default.tfstate")
+    for content in ["first", "second"]:
+        blob.upload_from_string(content)
+    found = list(with_versions.list_blobs(versions=True))
+    assert len(found) == 2, found
+    oldest = min(found, key=lambda each: each.generation)
+    assert oldest.download_as_text() == "first"
+    with_versions.copy_blob(oldest, with_versions, blob.name, source_generation=oldest.generation)
+    assert with_versions.blob(blob.name).download_as_text() == "first"
+    with_versions.reload()
+    assert with_versions.versioning_enabled, "the bucket lost its setting"
+
+
 def preconditions():
     blob = bucket().blob("preconditions/by/python")
     blob.upload_from_string("x")

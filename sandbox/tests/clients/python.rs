@@ -20,6 +20,11 @@ async fn python_deletes_an_object_and_hears_which_one_does_not_exist() {
 }
 
 #[tokio::test]
+async fn python_restores_an_older_version_of_an_object() {
+    python(&Google::with_objects().await, "versions", Vec::new()).await;
+}
+
+#[tokio::test]
 async fn python_is_refused_by_a_precondition_that_does_not_hold() {
     python(&Google::with_objects().await, "preconditions", Vec::new()).await;
 }

@@ -42,6 +42,7 @@ pub(crate) fn prepare(google: &Google) -> anyhow::Result<()> {
             "role": DATA_ROLE,
             "members": [format!("serviceAccount:{BROKER_ACCOUNT}")],
         })],
+        ..ProjectSeed::default()
     };
     let seed = Seed {
         projects: vec![project],

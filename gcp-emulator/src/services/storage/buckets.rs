@@ -43,7 +43,7 @@ pub(crate) async fn check_empty(state: &State, call: &Call) -> Result<(), ApiErr
                 &resource,
             )?;
             let is_forced = is_true(&call.query, "allowNonEmpty");
-            state.object_store()?.ensure_bucket(bucket).await?;
+            state.ensure_bucket(bucket).await?;
             match !is_forced && state.object_store()?.has_prefix(bucket, name).await? {
                 true => Err(managed_folders::not_empty()),
                 false => Ok(()),
@@ -67,6 +67,9 @@ pub(crate) fn dispatch(
     match (method, parts.as_slice()) {
         ("GET", ["storage", "v1", "b"]) => list(world, call, base).map(Some),
         ("POST", ["storage", "v1", "b"]) => create(world, call, base).map(Some),
+        ("GET", ["storage", "v1", "projects", project, "serviceAccount"]) => {
+            service_account(world, call, project).map(Some)
+        }
         (_, ["storage", "v1", "b", bucket, rest @ ..]) => {
             check_exists(world, bucket)?;
             match (method, rest) {
@@ -114,10 +117,31 @@ fn project(world: &World, call: &Call) -> Result<String, ApiError> {
     let name = call
         .parameter("project")
         .ok_or_else(|| ApiError::storage(400, "required", "Required parameter: project"))?;
+    existing_project(world, name)
+}
+
+fn existing_project(world: &World, name: &str) -> Result<String, ApiError> {
     world
         .project(name)
         .map(|project| project.id.clone())
         .ok_or_else(|| ApiError::storage(404, "notFound", "The requested project was not found."))
+}
+
+/// The account as which storage itself acts in a project.
+fn service_account(world: &mut World, call: &Call, project: &str) -> Result<Value, ApiError> {
+    let project = existing_project(world, project)?;
+    let resource = Resource::Project(project.clone());
+    access::check_resource(
+        world,
+        &call.caller,
+        "resourcemanager.projects.get",
+        &resource,
+    )?;
+    let number = world.number(&project);
+    Ok(json!({
+        "kind": "storage#serviceAccount",
+        "email_address": format!("service-{number}@gs-project-accounts.iam.gserviceaccount.com"),
+    }))
 }
 
 fn create(world: &mut World, call: &Call, base: &str) -> Result<Value, ApiError> {
@@ -140,9 +164,8 @@ fn create(world: &mut World, call: &Call, base: &str) -> Result<Value, ApiError>
         uniform_access(&call.body).unwrap_or(false),
         now,
     );
-    if let Some(labels) = call.field("labels") {
-        bucket.labels = labels.clone();
-    }
+    bucket.set_location(&call.text("location"));
+    bucket.write_settings(&call.body, now);
     let answer = bucket.render(world.number(&project), base);
     world.add_bucket(bucket, now);
     Ok(answer)
@@ -184,6 +207,7 @@ fn patch(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value
     let resource = Resource::Bucket(name.to_owned());
     access::check_resource(world, &call.caller, "storage.buckets.update", &resource)?;
     count_update(world, &resource)?;
+    let now = world.clock.now();
     let enabled = uniform_access(&call.body);
     let conditional = world.policies.current(&resource).is_conditional();
     let bucket = world.buckets.get_mut(name).ok_or_else(access::no_bucket)?;
@@ -195,9 +219,7 @@ fn patch(world: &mut World, call: &Call, name: &str, base: &str) -> Result<Value
         ));
     }
     bucket.uniform = enabled.unwrap_or(bucket.uniform);
-    if let Some(labels) = call.body.get("labels") {
-        bucket.labels = labels.clone();
-    }
+    bucket.write_settings(&call.body, now);
     bucket.metageneration += 1;
     let bucket = world.buckets.get(name).ok_or_else(access::no_bucket)?;
     Ok(bucket.render(world.number(&bucket.project), base))

@@ -79,7 +79,7 @@ pub(crate) async fn serve(
     }
     let store = state.object_store()?;
     for check in &request.checks {
-        store.ensure_bucket(&check.bucket).await?;
+        state.ensure_bucket(&check.bucket).await?;
     }
     if let Some(unchanged) = check_preconditions(store, parts, &request).await? {
         return Ok(unchanged);
@@ -87,7 +87,7 @@ pub(crate) async fn serve(
     let query = parts
         .uri
         .query()
-        .map(|query| format!("?{query}"))
+        .map(|query| format!("?{}", for_store(query)))
         .unwrap_or_default();
     let path = format!(
         "{}{query}",
@@ -99,6 +99,15 @@ pub(crate) async fn serve(
     }
     let response = store.forward(&parts.method, &headers, &path, body).await?;
     adapt_answer(state, parts, &request, response).await
+}
+
+/// A query as the store understands it: Google's client for Python writes `versions=True`.
+fn for_store(query: &str) -> String {
+    let parts = query.split('&').map(|part| match part {
+        "versions=True" => "versions=true",
+        other => other,
+    });
+    parts.collect::<Vec<_>>().join("&")
 }
 
 /// Checks preconditions with the metadata in the object store, and returns the answer for a reader who has this version

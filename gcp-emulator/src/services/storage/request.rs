@@ -67,7 +67,9 @@ pub(crate) fn parse(parts: &Parts) -> StorageRequest {
     let method = &parts.method;
     let query = query::query(&parts.uri);
     match path.as_slice() {
-        ["storage", "v1", "b"] => StorageRequest::Resource,
+        ["storage", "v1", "b"] | ["storage", "v1", "projects", _, "serviceAccount"] => {
+            StorageRequest::Resource
+        }
         ["storage", "v1", "b", bucket, "o", rest @ ..] => json(method, bucket, rest, &query),
         ["storage", "v1", "b", _, ..] => StorageRequest::Resource,
         ["download", "storage", "v1", "b", bucket, "o", name] if read_only(method) => {

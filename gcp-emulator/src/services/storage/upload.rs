@@ -74,7 +74,7 @@ pub(crate) async fn start(
     access::check(&mut state.world(), caller, &check)?;
     access::check_overwrite(state, caller, &check).await?;
     let store = state.object_store()?;
-    store.ensure_bucket(bucket).await?;
+    state.ensure_bucket(bucket).await?;
     let mut headers = parts.headers.clone();
     if kind == "resumable" {
         headers.remove(header::CONTENT_LENGTH);

@@ -24,6 +24,18 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
         "@project.iam",
         "resourcemanager.projects.get resourcemanager.projects.getIamPolicy resourcemanager.projects.setIamPolicy",
     ),
+    (
+        "@project.edit",
+        "resourcemanager.projects.createBillingAssignment resourcemanager.projects.delete resourcemanager.projects.update",
+    ),
+    (
+        "@service.read",
+        "serviceusage.services.get serviceusage.services.list",
+    ),
+    (
+        "@service.write",
+        "serviceusage.services.disable serviceusage.services.enable serviceusage.services.use",
+    ),
     ("@role.read", "iam.roles.get iam.roles.list"),
     (
         "@role.write",
@@ -65,15 +77,15 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
 #[rustfmt::skip]
 pub(super) const TABLE: &[Row] = &[
     ("roles/owner", "Owner",
-        "@account.admin iam.serviceAccounts.actAs @project.iam @role.read @role.write @bucket.create \
-         serviceusage.services.use"),
+        "@account.admin iam.serviceAccounts.actAs @project.iam @project.edit @role.read @role.write @bucket.create \
+         @service.read @service.write"),
     ("roles/editor", "Editor",
         "@account.read iam.serviceAccounts.actAs iam.serviceAccounts.create iam.serviceAccounts.delete \
          iam.serviceAccounts.update iam.serviceAccounts.disable iam.serviceAccounts.enable \
-         resourcemanager.projects.get @role.read @bucket.create serviceusage.services.use"),
+         resourcemanager.projects.get @role.read @bucket.create @service.read @service.write"),
     ("roles/viewer", "Viewer",
         "@account.read iam.serviceAccounts.getIamPolicy resourcemanager.projects.get \
-         resourcemanager.projects.getIamPolicy @role.read storage.buckets.list"),
+         resourcemanager.projects.getIamPolicy @role.read storage.buckets.list @service.read"),
     ("roles/browser", "Browser", "resourcemanager.projects.get resourcemanager.projects.getIamPolicy"),
     ("roles/iam.securityAdmin", "Security Admin",
         "@account.read iam.serviceAccounts.getIamPolicy iam.serviceAccounts.setIamPolicy @project.iam @role.read \
@@ -84,7 +96,8 @@ pub(super) const TABLE: &[Row] = &[
          resourcemanager.projects.getIamPolicy @role.read storage.buckets.getIamPolicy storage.buckets.list \
          @folder.read storage.managedFolders.getIamPolicy storage.objects.list storage.objects.getIamPolicy"),
     ("roles/serviceusage.serviceUsageConsumer", "Service Usage Consumer",
-        "serviceusage.services.use serviceusage.services.get serviceusage.services.list"),
+        "serviceusage.services.use @service.read"),
+    ("roles/serviceusage.serviceUsageAdmin", "Service Usage Admin", "@service.read @service.write"),
     ("roles/iam.roleAdmin", "Role Administrator", "@role.read @role.write resourcemanager.projects.get"),
     ("roles/iam.roleViewer", "Role Viewer", "@role.read resourcemanager.projects.get"),
     ("roles/iam.serviceAccountAdmin", "Service Account Admin", "@account.admin resourcemanager.projects.get"),

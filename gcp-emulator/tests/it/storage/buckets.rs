@@ -141,3 +141,74 @@ async fn a_managed_folders_policy_applies_to_the_folders_in_it() {
     let inner = format!("{folders}/users%2Falice%2Fdeep%2F/iam");
     alice.put(&inner, json!({})).await.refused(403);
 }
+
+#[tokio::test]
+async fn a_bucket_keeps_the_settings_that_a_client_writes() {
+    let world = World::new();
+    let rule = json!({"action": {"type": "Delete"}, "condition": {"numNewerVersions": 50, "isLive": false}});
+    let wanted = json!({
+        "name": "acme-state", "location": "europe-west4", "storageClass": "STANDARD",
+        "versioning": {"enabled": true}, "lifecycle": {"rule": [rule]}, "labels": {"stack": "blue", "owner": "ml"},
+        "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": true}, "publicAccessPrevention": "enforced"},
+        "softDeletePolicy": {"retentionDurationSeconds": 864_000}, "encryption": {"defaultKmsKeyName": "k"},
+    });
+    let created = world
+        .post("/storage/v1/b?project=acme", wanted.clone())
+        .await;
+    let uri = "/storage/v1/b/acme-state";
+    assert_eq!(world.get(uri).await, created);
+    for key in [
+        "versioning",
+        "lifecycle",
+        "labels",
+        "storageClass",
+        "encryption",
+    ] {
+        assert_eq!(created[key], wanted[key], "{key}");
+    }
+    assert_eq!(
+        (&created["location"], &created["locationType"]),
+        (&json!("EUROPE-WEST4"), &json!("region"))
+    );
+    assert_eq!(
+        created["iamConfiguration"]["publicAccessPrevention"],
+        "enforced"
+    );
+    assert_eq!(
+        created["softDeletePolicy"]["retentionDurationSeconds"],
+        "864000"
+    );
+
+    let change = json!({"labels": {"owner": null, "team": "x"}, "encryption": null, "softDeletePolicy": null});
+    let changed = world.patch(uri, change).await;
+    assert_eq!(changed["labels"], json!({"stack": "blue", "team": "x"}));
+    assert_eq!(
+        changed["softDeletePolicy"]["retentionDurationSeconds"],
+        "604800"
+    );
+    assert_eq!(changed.get("encryption"), None);
+    assert_eq!(changed["metageneration"], "2");
+    for (key, value) in created.as_object().unwrap() {
+        let is_changed = [
+            "labels",
+            "encryption",
+            "softDeletePolicy",
+            "metageneration",
+            "updated",
+        ]
+        .contains(&key.as_str());
+        assert!(is_changed || changed[key] == *value, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn the_account_of_storage_itself_can_be_read() {
+    let world = World::new();
+    let account = world.get("/storage/v1/projects/acme/serviceAccount").await;
+    let email = "service-123456789012@gs-project-accounts.iam.gserviceaccount.com";
+    assert_eq!(account["email_address"], email);
+    let bob = world.user("bob@acme.com");
+    bob.get("/storage/v1/projects/acme/serviceAccount")
+        .await
+        .refused(403);
+}
