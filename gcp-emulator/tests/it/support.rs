@@ -5,9 +5,11 @@ use namesake_gcp_emulator::{Clock, Emulator, Options, State, app};
 use serde_json::{Value, json};
 
 pub(crate) use client::{Answer, Client};
+pub(crate) use conversation::replay;
 pub(crate) use issuer::{ALICE, Issuer, Ksa, claims, exchange};
 
 mod client;
+mod conversation;
 mod issuer;
 
 pub(crate) const CLUSTER: &str =
