@@ -8,6 +8,7 @@ mod golden;
 mod iam;
 mod metadata;
 mod projects;
+mod replay;
 mod storage;
 mod support;
 mod tokens;
