@@ -123,6 +123,14 @@ impl Google {
         )))
     }
 
+    /// Makes a person the owner of both projects, with the roles that docs/acceptance.md requires.
+    ///
+    /// # Errors
+    /// The address is not valid.
+    pub fn grant_owner(&self, person: &str) -> Result<()> {
+        self.seed(seed::for_acceptance(person))
+    }
+
     /// Adds resources, in the form of a seed file.
     ///
     /// # Errors

@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 use namesake_gcp_emulator::Seed;
-use namesake_sandbox::{WORKLOAD_POOL, google::broker_role};
+use namesake_sandbox::{
+    WORKLOAD_POOL,
+    google::{PROJECT_NUMBER, broker_role},
+};
 use serde_json::{Value, json};
 
 use super::{BUCKET, IDENTITIES_PROJECT};
@@ -10,7 +13,8 @@ use crate::cluster::Cluster;
 
 /// The project of the workload pool and the bucket.
 pub(super) const CLUSTER_PROJECT: &str = "acme";
-const CLUSTER_NUMBER: u64 = 123_456_789_012;
+/// That of the metadata servers of pods.
+const CLUSTER_NUMBER: u64 = PROJECT_NUMBER;
 const IDENTITIES_NUMBER: u64 = 210_987_654_321;
 /// The person in place of the broker's account: the emulator issues tokens for people.
 pub(super) const BROKER_TOKEN_OF: &str = "namesake-broker@acme.com";
@@ -63,6 +67,24 @@ pub(super) fn for_owner() -> Value {
     let owner = |role: &str| json!([{"role": role, "members": [format!("user:{OWNER}")]}]);
     let of_projects = [owner("roles/owner"), owner("roles/owner")];
     resources(of_projects, &owner("roles/storage.admin"))
+}
+
+/// Both projects, owned by a person with the roles that docs/acceptance.md requires.
+pub(super) fn for_acceptance(person: &str) -> Value {
+    let roles = [
+        "roles/owner",
+        "roles/iam.serviceAccountAdmin",
+        "roles/iam.roleAdmin",
+        "roles/storage.admin",
+        "roles/resourcemanager.projectIamAdmin",
+    ];
+    let member = format!("user:{person}");
+    let binding = |role: &str| json!({"role": role, "members": [member]});
+    let bindings: Vec<Value> = roles.into_iter().map(binding).collect();
+    json!({"projects": [
+        {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER, "bindings": bindings},
+        {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER, "bindings": bindings},
+    ]})
 }
 
 /// The projects (the cluster's, the identities') and the bucket, with these bindings in their policies.
