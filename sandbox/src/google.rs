@@ -159,7 +159,7 @@ fn bucket(bindings: Vec<Value>, managed_folders: Vec<FolderSeed>) -> BucketSeed 
     }
 }
 
-/// What an admin of acme has set up, also for Namesake.
+/// What an admin of acme has set up, also for Namesake (docs/install.md).
 fn world(jwks: &str, propagation: Duration) -> Result<Seed> {
     let broker = format!("serviceAccount:{BROKER_ACCOUNT}");
     let project = |id: &str, number: u64, bindings: Vec<Value>| ProjectSeed {

@@ -227,7 +227,7 @@ super::reasons! {
     NoRandomBytes(Passing) "the operating system returned no random bytes"
         => "check the node";
     Forbidden(Passing) "RBAC or a policy denies the broker something"
-        => "apply the opt-in again: docs/install-gke.md, step 5";
+        => "apply the opt-in again: docs/install.md, \"One namespace, then the next\"";
     LeadershipLost(Passing) "this replica is not the leader any more" => "";
 
     "Lasting, until somebody does something":

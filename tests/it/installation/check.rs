@@ -62,7 +62,7 @@ fn user(name: &str) -> Value {
     json!({"apiGroup": RBAC, "kind": "User", "name": name})
 }
 
-/// The protection of the carriers in the shared rules, as in `docs/install-gke.md`.
+/// The protection of the carriers in the shared rules, as in `docs/install.md`.
 fn guarded_carriers() -> [Value; 2] {
     let of = |namespace: &str, name: &str| {
         let account = json!({"kind": "ServiceAccount", "namespace": namespace, "name": name});

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{Api, api::ListParams};
 use namesake_api::{Identity, names};
+use namesake_core::is_epoch;
 use namesake_sandbox::{
     CLUSTER,
     google::broker_role,
@@ -27,7 +28,7 @@ use serde_json::{Value, json};
 
 mod uninstall;
 
-const INSTALL: &str = "install-gke.md";
+const INSTALL: &str = "install.md";
 /// Not the default stack of the manifests, so that everything must follow the rules.
 const BLUE: &str = "blue";
 
@@ -53,12 +54,13 @@ impl Installation {
             folder: tempfile::tempdir()?,
         };
         copied(installation.folder.path(), &format!("stack: {BLUE}"))?;
-        let blocks = documents::commands(INSTALL, "## 4. The cluster")?;
+        let blocks = documents::commands(INSTALL, "### 4. The cluster")?;
         let [copy, rest @ ..] = blocks.as_slice() else {
             anyhow::bail!("the step has no commands");
         };
         installation.run(ADMIN, copy).await?;
         installation.change_the_overlay()?;
+        installation.run(ADMIN, &opt_in("early", BLUE)).await?;
         for block in rest {
             installation.run(ADMIN, block).await?;
         }
@@ -116,7 +118,7 @@ impl Installation {
 
     /// Opts in the first namespace, and runs the first Job there as alice, as documented.
     async fn first_namespace(&self) -> Result<()> {
-        let blocks = documents::commands(INSTALL, "## 5. One namespace")?;
+        let blocks = documents::commands(INSTALL, "### 5. One namespace")?;
         ensure!(blocks.len() == 5, "{blocks:?}");
         let said = self.run(ADMIN, &blocks[0]).await?;
         ensure!(!said.contains("no rule can match"), "{said}");
@@ -151,6 +153,41 @@ impl Installation {
     }
 }
 
+/// Commands that create a namespace and opt it in.
+fn opt_in(name: &str, stack: &str) -> String {
+    format!(
+        "kubectl create namespace {name}\n\
+         kubectl label namespace {name} namesake.dev/stack={stack} pod-security.kubernetes.io/enforce=baseline"
+    )
+}
+
+#[test]
+fn a_namespace_that_was_opted_in_before_the_webhook_ran_gets_its_epoch_as_documented() -> Result<()>
+{
+    runtime().block_on(async {
+        let installation = Installation::new().await?;
+        let namespaces: Api<Namespace> = Api::all(installation.admin().await?);
+        let epoch = async || {
+            let early = namespaces.get("early").await?;
+            let mut annotations = early.metadata.annotations.unwrap_or_default();
+            anyhow::Ok(annotations.remove(names::EPOCH_ANNOTATION))
+        };
+        ensure!(epoch().await?.is_none(), "somebody else gave it an epoch");
+        let blocks = documents::commands(INSTALL, "## 8. Namespaces and people")?;
+        let lines = documents::lines(&blocks[0]);
+        let annotate = lines[0].replace("stack=prod", &format!("stack={BLUE}"));
+        installation.run(ADMIN, &annotate).await?;
+        let first = epoch().await?;
+        ensure!(first.as_deref().is_some_and(is_epoch), "{first:?}");
+        installation.run(ADMIN, &annotate).await?;
+        ensure!(epoch().await? == first, "the epoch changed");
+        let check = &blocks[1].replace("stack=prod", &format!("stack={BLUE}"));
+        let said = installation.run(ADMIN, check).await?;
+        ensure!(said.contains(&first.unwrap_or_default()), "{said}");
+        installation.stack.stop().await
+    })
+}
+
 #[test]
 fn the_first_example_of_the_documents_runs_as_its_user_on_a_stack_of_another_name() -> Result<()> {
     runtime().block_on(async {
@@ -179,7 +216,7 @@ fn the_first_example_of_the_documents_runs_as_its_user_on_a_stack_of_another_nam
         // The next namespace, in which people work already: rights first.
         let cluster = installation.stack.cluster();
         cluster.control_plane.namespace("research", &[]).await?;
-        let blocks = documents::commands(INSTALL, "## 5. One namespace")?;
+        let blocks = documents::commands(INSTALL, "### 5. One namespace")?;
         let said = installation.run(ADMIN, &blocks[4]).await?;
         ensure!(!said.contains("no rule can match"), "{said}");
         installation.check_warnings().await?;
@@ -190,18 +227,12 @@ fn the_first_example_of_the_documents_runs_as_its_user_on_a_stack_of_another_nam
 impl Installation {
     /// Checks the warnings when a namespace without a rule, or with another stack's label, opts in.
     async fn check_warnings(&self) -> Result<()> {
-        let label = |name: &str, stack: &str| {
-            format!(
-                "kubectl create namespace {name}\n\
-                 kubectl label namespace {name} namesake.dev/stack={stack} pod-security.kubernetes.io/enforce=baseline"
-            )
-        };
-        let said = self.run(ADMIN, &label("no-rule", BLUE)).await?;
+        let said = self.run(ADMIN, &opt_in("no-rule", BLUE)).await?;
         ensure!(
             said.contains("no rule can match in namespace no-rule"),
             "{said}"
         );
-        let said = self.run(ADMIN, &label("other", "prod")).await?;
+        let said = self.run(ADMIN, &opt_in("other", "prod")).await?;
         ensure!(
             said.contains("no stack of this name is installed"),
             "{said}"
@@ -243,7 +274,7 @@ fn hosts() -> Vec<&'static str> {
 
 #[test]
 fn every_google_api_that_the_broker_calls_is_enabled_in_both_projects() -> Result<()> {
-    let blocks = documents::commands(INSTALL, "## 1. Google")?;
+    let blocks = documents::commands(INSTALL, "### 1. Google")?;
     let lines: Vec<_> = blocks
         .iter()
         .flat_map(|block| documents::lines(block))

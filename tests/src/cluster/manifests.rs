@@ -89,7 +89,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a stack of this name has of its own beside the first one of a cluster: an overlay as docs/install-gke.md describes it, with
+/// What a stack of this name has of its own beside the first one of a cluster: an overlay as docs/install.md describes it, with
 /// the addresses of the loopback overlay.
 ///
 /// # Errors

@@ -142,7 +142,7 @@ pub async fn patch(
 pub struct Controller(pub Person);
 
 impl Controller {
-    /// The controller's service account with a real token, bound to `namesake-carrier` as in docs/install-gke.md.
+    /// The controller's service account with a real token, bound to `namesake-carrier` as in docs/install.md.
     ///
     /// # Errors
     /// There is no such account.

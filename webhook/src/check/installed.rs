@@ -70,7 +70,7 @@ fn warns_only(there: &Installation) -> Option<Finding> {
     let place = format!("ValidatingAdmissionPolicyBinding {name}");
     let what = "requests for tokens of other accounts are warned about and audited, not refused";
     let remedy = format!(
-        "when the audit log shows no such requests that have to continue, kubectl apply --server-side -k manifests/token-guard (docs/install-gke.md), \
+        "when the audit log shows no such requests that have to continue, kubectl apply --server-side -k manifests/token-guard (docs/install.md), \
          or kubectl patch validatingadmissionpolicybinding {name} --type=merge -p '{{\"spec\":{{\"validationActions\":[\"Deny\",\"Audit\"]}}}}'"
     );
     (!denies_tokens(there)).then(|| Finding::warning("token-guard", place, what, remedy))

@@ -76,7 +76,7 @@ fn selected(snapshot: &Snapshot, place: &NamespaceLabels) -> Option<Finding> {
     let label = format!("{OPT_IN_LABEL}=STACK --overwrite");
     let (place, command) = place_and_command(place, &label);
     let remedy = format!(
-        "correct the label ({command}), or stack in the rules of the overlay (docs/install-gke.md, step 4)"
+        "correct the label ({command}), or stack in the rules of the overlay (docs/install.md)"
     );
     Some(Finding::critical("not-checked", place, what, remedy))
 }

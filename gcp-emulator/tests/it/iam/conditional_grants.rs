@@ -1,5 +1,5 @@
 //! `iam.googleapis.com/modifiedGrantsByRole`: an admin who is allowed to grant certain roles only, as
-//! docs/install-gke.md recommends.
+//! docs/install.md recommends.
 
 use serde_json::{Value, json};
 

@@ -150,7 +150,7 @@ fn installed(all: &str) -> String {
 
 /// The controller's configuration, without ports that a second sandbox on this machine would need too; the role that Argo
 /// recommends for accounts of steps (`executor`) but does not install; and the binding of Argo's account to Namesake's ClusterRole
-/// for trusted controllers, as docs/install-gke.md says (where Namesake is not installed, that role does not exist).
+/// for trusted controllers, as docs/install.md says (where Namesake is not installed, that role does not exist).
 fn extra_objects() -> serde_json::Value {
     let off = "enabled: false\n";
     let rule = |resources: &[&str], verbs: &[&str]| json!({"apiGroups": ["argoproj.io"], "resources": resources, "verbs": verbs});

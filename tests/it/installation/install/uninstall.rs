@@ -158,7 +158,7 @@ fn the_uninstall_of_the_documents_leaves_other_stacks_whole_and_of_the_last_noth
         // The harness already has an account of this name.
         let broker = "/v1/projects/acme-identities/serviceAccounts/namesake-broker@acme-identities.iam.gserviceaccount.com";
         ensure!(google.request_as_owner("DELETE", broker, &Value::Null).await == 200);
-        for step in ["## 1. Google", "## 2. Google"] {
+        for step in ["### 1. Google", "### 2. Google"] {
             for block in documents::commands(INSTALL, step)? {
                 gcloud.run(&block).await?;
             }
