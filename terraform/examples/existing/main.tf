@@ -45,7 +45,7 @@ resource "terraform_data" "stack" {
     }
     postcondition {
       condition     = self.output == "${local.own.project}/${terraform.workspace}"
-      error_message = "This state was made for ${self.output} (project/stack), and not for ${local.own.project}/${terraform.workspace}: a state was copied or restored to the wrong place. Restore the right version (docs/install.md), and apply nothing before."
+      error_message = "This state was made for ${self.output} (project/stack), and not for ${local.own.project}/${terraform.workspace}: a state was copied or restored to the wrong place. Restore the right version (docs/stacks.md), and apply nothing before."
     }
   }
 }
