@@ -349,8 +349,9 @@ fn seed(names: &Names, issuer: &Issuer) -> Result<Seed, String> {
             id: id.to_owned(),
             number: number
                 .parse()
-                .map_err(|_| format!("{number} is no project number"))?,
+                .map_err(|_| format!("{number} is not the number of a project"))?,
             bindings: bindings.clone(),
+            ..ProjectSeed::default()
         })
     };
     let mut projects = vec![project(&names.project, &names.project_number)?];
