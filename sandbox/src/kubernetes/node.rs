@@ -4,7 +4,7 @@
 //! - There is no isolation (no mount, network or user namespaces; paths under mounts are rewritten, see `mounts`) except for pods of
 //!   images that need it ([`NodeOptions::isolated`], see `isolation`).
 //! - No image is pulled: an image of ours becomes a program of this workspace, for other images `command` must exist here.
-//! - There is no attach and no logs through the API server (logs are files), and exec streams no output (see `exec`).
+//! - There is no attach, logs are not followed, and exec streams no output (see `exec`).
 //! - What the network around a real node does is replaced by environment variables (see [`NodeOptions::env`]).
 
 use std::{
@@ -140,7 +140,7 @@ impl Node {
             false => Some(Isolation::probe(&pods)),
         };
         let containers = Containers::default();
-        let (address, exec) = exec::serve(folder, containers.clone())?;
+        let (address, exec) = exec::serve(folder, logs.clone(), containers.clone())?;
         let context = Context {
             node: control_plane.client(NODE_USER).await?,
             scheduler: control_plane.client(SCHEDULER).await?,

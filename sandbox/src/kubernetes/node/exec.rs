@@ -1,11 +1,12 @@
-//! `pods/exec`, as far as Argo needs it: the API server forwards it to the node, which runs the command in the container's
-//! namespaces and then refuses the stream. The client sees that the command was run, but not its output.
+//! What the API server forwards to the node. `pods/log`: the log of a container so far. `pods/exec`, as far as Argo needs it:
+//! the node runs the command in the container's namespaces and then refuses the stream. The client sees that the command was
+//! run, but not its output.
 
 use std::{
     collections::HashMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -16,7 +17,7 @@ use axum::{
     Router,
     extract::{Path as UrlPath, RawQuery, State},
     http::StatusCode,
-    routing::any,
+    routing::{any, get},
 };
 use axum_server::tls_rustls::RustlsConfig;
 use rustls::{
@@ -32,7 +33,7 @@ use crate::WorkFolder;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Namespace, pod and container.
-type ContainerKey = (String, String, String);
+pub(super) type ContainerKey = (String, String, String);
 
 /// A running container with its own namespaces.
 #[derive(Debug, Clone)]
@@ -101,6 +102,7 @@ impl Drop for Registered {
 /// Serves on loopback until the handle shuts it down; only the API server is accepted, by a certificate of the cluster's CA.
 pub(super) fn serve(
     folder: &WorkFolder,
+    logs: PathBuf,
     containers: Containers,
 ) -> Result<(SocketAddr, axum_server::Handle<SocketAddr>)> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
@@ -108,9 +110,16 @@ pub(super) fn serve(
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let tls = RustlsConfig::from_config(Arc::new(tls(&folder.keys())?));
+    let logs = Router::new()
+        .route(
+            "/containerLogs/{namespace}/{pod}/{container}",
+            get(read_log),
+        )
+        .with_state(logs);
     let router = Router::new()
         .route("/exec/{namespace}/{pod}/{container}", any(run))
-        .with_state(containers);
+        .with_state(containers)
+        .merge(logs);
     let handle = axum_server::Handle::new();
     let server = axum_server::from_tcp_rustls(listener, tls)?.handle(handle.clone());
     tokio::spawn(async move {
@@ -155,6 +164,25 @@ async fn run(
     };
     tracing::info!(pod = key.1, container = key.2, ?command, output, "exec");
     (code, output)
+}
+
+/// The file with the log of a container.
+pub(super) fn log_file(logs: &Path, (namespace, pod, container): &ContainerKey) -> PathBuf {
+    logs.join(format!("{namespace}_{pod}_{container}.log"))
+}
+
+async fn read_log(
+    State(logs): State<PathBuf>,
+    UrlPath(key): UrlPath<ContainerKey>,
+) -> Result<Vec<u8>, (StatusCode, String)> {
+    let file = log_file(&logs, &key);
+    let log = tokio::fs::read(&file).await;
+    log.map_err(|error| {
+        (
+            StatusCode::NOT_FOUND,
+            format!("{}: {error}", file.display()),
+        )
+    })
 }
 
 async fn run_command(enter: Command) -> Result<String> {

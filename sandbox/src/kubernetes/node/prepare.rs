@@ -17,6 +17,7 @@ use kube::Api;
 use super::{
     Context,
     env::{self, Sources},
+    exec::log_file,
     isolation::{Isolation, View},
     metadata,
     mounts::Mounts,
@@ -184,10 +185,9 @@ impl Preparation<'_> {
         let env = env::environment(self.pod, container, sources, &node_env)?;
         let (program, args) =
             command_line(container, ours, &|word| rewrite(&env::expand(word, &env)))?;
-        let log = self.context.logs.join(format!(
-            "{}_{}_{}.log",
-            self.identity.namespace, self.identity.pod, container.name
-        ));
+        let (namespace, pod) = (&self.identity.namespace, &self.identity.pod);
+        let key = (namespace.clone(), pod.clone(), container.name.clone());
+        let log = log_file(&self.context.logs, &key);
         let launch = Launch {
             name: container.name.clone(),
             program,

@@ -5,7 +5,7 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ConfigMap, Secret},
 };
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, LogParams};
 use serde_json::Value;
 
 use super::*;
@@ -97,7 +97,7 @@ async fn pods_run_as_local_processes() {
 
     a_job_runs_with_its_volumes_and_its_token(&alice, &folder).await;
     a_pod_that_waits_for_a_secret_runs_when_it_comes(&alice).await;
-    a_failed_job_shows_its_exit_code(&alice).await;
+    a_failed_job_shows_its_exit_code_and_its_log(&alice).await;
     a_deployment_becomes_available_and_goes(&control_plane, &folder).await;
     node.stop().await;
     control_plane.stop().await;
@@ -249,7 +249,7 @@ async fn a_pod_that_waits_for_a_secret_runs_when_it_comes(alice: &Client) {
     );
 }
 
-async fn a_failed_job_shows_its_exit_code(alice: &Client) {
+async fn a_failed_job_shows_its_exit_code_and_its_log(alice: &Client) {
     let main =
         json!({"name": "main", "image": "x", "command": ["sh", "-c", "echo broken; exit 3"]});
     create(
@@ -260,7 +260,12 @@ async fn a_failed_job_shows_its_exit_code(alice: &Client) {
         ),
     )
     .await;
-    let status = finished(alice, "fails").await.status.unwrap();
+    let pod = finished(alice, "fails").await;
+    let pods = Api::<Pod>::namespaced(alice.clone(), "lab");
+    let name = pod.metadata.name.as_deref().unwrap();
+    let log = pods.logs(name, &LogParams::default()).await.unwrap();
+    assert_eq!(log, "broken\n");
+    let status = pod.status.unwrap();
     assert_eq!(status.phase.as_deref(), Some("Failed"));
     let end = status.container_statuses.unwrap()[0]
         .state
