@@ -6,12 +6,13 @@
 //! Google, which was recorded and which is assumed.
 //!
 //! Modules import only those before them: `api` (the wire), `world` (the emulated state), `policy` (permissions), `services`
-//! (the handlers), `emulator` (the server).
+//! (the handlers), `emulator` (the server). [`replay`] is a client: it compares the emulator with a report of docs/acceptance.md.
 
 mod api;
 mod emulator;
 pub mod metadata;
 mod policy;
+pub mod replay;
 mod services;
 mod world;
 

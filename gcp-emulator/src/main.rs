@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Parser;
+use namesake_gcp_emulator::replay::replay;
 use namesake_gcp_emulator::{Emulator, Options, Seed};
 
 /// Emulates Google's APIs on loopback: IAM, IAM credentials, STS, Resource Manager, Cloud Storage and tokeninfo on one HTTP
@@ -31,6 +32,9 @@ struct Cli {
     /// Allow everything to requests without credentials.
     #[arg(long)]
     anonymous_admin: bool,
+    /// Replay a report of docs/acceptance.md, print where the emulator differs from Google, and exit.
+    #[arg(long, value_name = "REPORT")]
+    replay: Option<PathBuf>,
 }
 
 impl Cli {
@@ -39,6 +43,9 @@ impl Cli {
     /// # Errors
     /// The seed cannot be read or is invalid, or the address cannot be listened on.
     async fn run(self) -> anyhow::Result<()> {
+        if let Some(report) = &self.replay {
+            return replay_file(report).await;
+        }
         let mut seed = match &self.seed {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -69,6 +76,25 @@ impl Cli {
         emulator.stop();
         Ok(())
     }
+}
+
+/// Replays a report.
+///
+/// # Errors
+/// It cannot be read, or the emulator differs from it.
+async fn replay_file(path: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let found = replay(&text).await?;
+    for disagreement in &found {
+        write!(std::io::stdout(), "{disagreement}")?;
+    }
+    anyhow::ensure!(
+        found.is_empty(),
+        "the emulator differs from the report in {} places",
+        found.len()
+    );
+    writeln!(std::io::stdout(), "the emulator answers as the report says")?;
+    Ok(())
 }
 
 #[tokio::main]

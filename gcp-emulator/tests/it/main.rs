@@ -7,6 +7,7 @@ mod consistency;
 mod golden;
 mod iam;
 mod metadata;
+mod replay;
 mod storage;
 mod support;
 mod tokens;
