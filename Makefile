@@ -102,8 +102,8 @@ terraform:
 
 .PHONY: client
 client:
-	@if [ ! -x target/client/env/bin/ruff ]; then echo "ruff and mypy are not installed: client/ was not checked ('make test' installs and runs them)"; exit 0; fi; \
-	cd client && ../target/client/env/bin/ruff check . && ../target/client/env/bin/ruff format --check . && ../target/client/env/bin/mypy
+	@if [ ! -x target/client/env/bin/ruff ]; then echo "ruff and mypy are not installed: client/ and acceptance/ were not checked ('make test' installs and runs them)"; exit 0; fi; \
+	for folder in client acceptance; do (cd $$folder && ../target/client/env/bin/ruff check . && ../target/client/env/bin/ruff format --check . && ../target/client/env/bin/mypy); done
 
 .PHONY: scripts
 scripts:

@@ -1,5 +1,6 @@
-//! The installation: manifests and their rights, the documented commands, the installation check, certificates.
+//! The installation: the acceptance script, manifests and their rights, the documented commands, the installation check, certificates.
 
+mod acceptance;
 mod certificates;
 mod check;
 mod install;

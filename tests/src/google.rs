@@ -9,7 +9,11 @@ use google_cloud_auth::credentials::{
 use google_cloud_gax::error::CredentialsError;
 use namesake_gcp::{Endpoints, Gcp, RateLimits};
 use namesake_gcp_emulator::{Emulator, Fault, Options, Seed, Settings, State};
-use namesake_sandbox::{WORKLOAD_POOL, google::storage::Storage, host::ports};
+use namesake_sandbox::{
+    WORKLOAD_POOL,
+    google::{PROJECT_NUMBER, storage::Storage},
+    host::ports,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -23,7 +27,8 @@ pub const IDENTITIES_PROJECT: &str = "acme-identities";
 const CLUSTER_PROJECT: &str = "acme";
 /// The bucket in which each user has a folder.
 pub const BUCKET: &str = "acme-mf";
-const CLUSTER_NUMBER: u64 = 123_456_789_012;
+/// That of the metadata servers of pods.
+const CLUSTER_NUMBER: u64 = PROJECT_NUMBER;
 const IDENTITIES_NUMBER: u64 = 210_987_654_321;
 /// The broker's GSA, which distinguishes its requests from those of tasks.
 const BROKER: &str = "namesake-broker@acme-identities.iam.gserviceaccount.com";
@@ -129,6 +134,32 @@ impl Google {
             "buckets": [{"name": BUCKET, "project": CLUSTER_PROJECT, "bindings": binding("roles/storage.admin")}],
         });
         self.seed(seed)
+    }
+
+    /// Makes a person the owner of both projects, with the roles that docs/acceptance.md requires.
+    ///
+    /// # Errors
+    /// The address is not valid.
+    pub fn grant_owner(&self, person: &str) -> Result<()> {
+        let roles = [
+            "roles/owner",
+            "roles/iam.serviceAccountAdmin",
+            "roles/iam.roleAdmin",
+            "roles/storage.admin",
+            "roles/resourcemanager.projectIamAdmin",
+        ];
+        let member = format!("user:{person}");
+        let bindings: Vec<Value> = roles
+            .iter()
+            .map(|role| json!({"role": role, "members": [member]}))
+            .collect();
+        let projects = [
+            (CLUSTER_PROJECT, CLUSTER_NUMBER),
+            (IDENTITIES_PROJECT, IDENTITIES_NUMBER),
+        ];
+        let projects =
+            projects.map(|(id, number)| json!({"id": id, "number": number, "bindings": bindings}));
+        self.seed(json!({ "projects": projects }))
     }
 
     /// Adds resources, in the form of a seed file.

@@ -125,7 +125,7 @@ async fn orphans(ns: &TestNamespace) -> Result<Orphans> {
         .context("no UID")?;
     ns.create_account_without_identity("dev", &alien).await?;
     let principal = format!(
-        "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme.svc.id.goog/kubernetes.serviceaccount.uid/{uid}"
+        "principal://iam.googleapis.com/projects/314159265358/locations/global/workloadIdentityPools/acme.svc.id.goog/kubernetes.serviceaccount.uid/{uid}"
     );
     grant(ns, &format!("steps/{}/", key(&lone)), &principal).await?;
     Ok(Orphans {

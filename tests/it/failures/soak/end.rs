@@ -65,7 +65,7 @@ fn roles(
     if spec.class == Class::Notes.name() {
         ensure!(spec.mode == Mode::Direct);
         let uid = account.uid().context("no UID")?;
-        let pool = "iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/acme.svc.id.goog";
+        let pool = "iam.googleapis.com/projects/314159265358/locations/global/workloadIdentityPools/acme.svc.id.goog";
         let member = format!("principal://{pool}/kubernetes.serviceaccount.uid/{uid}");
         add(folder("notes"), "storage.objectViewer", &member);
         return Ok(roles);
