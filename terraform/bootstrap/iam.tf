@@ -33,16 +33,43 @@ resource "google_storage_bucket_iam_member" "stack_admins" {
   }
 }
 
-# `init` begins in the workspace `default`: it reads that state, and the first to do so writes an empty one.
+# `init` begins in the workspace `default`, reads its state, and installs the providers that the state names. So nobody but the admins of
+# all stacks changes this one, in which there is nothing. If it was deleted, the first `init` writes an empty one again: with a lock, and
+# without the right to replace it.
+resource "google_storage_bucket_object" "default_state" {
+  bucket = google_storage_bucket.state.name
+  name   = "${local.prefix}/default.tfstate"
+  content = jsonencode({
+    version           = 4
+    terraform_version = "1.9.0"
+    serial            = 1
+    lineage           = uuidv5("url", "gs://${local.bucket}/${local.prefix}")
+    outputs           = {}
+    resources         = []
+  })
+}
+
+locals {
+  on_default_state = {
+    read   = { role = "roles/storage.objectViewer", object = "default.tfstate" }
+    create = { role = "roles/storage.objectCreator", object = "default.tfstate" }
+    lock   = { role = "roles/storage.objectUser", object = "default.tflock" }
+  }
+  default_rights = merge([
+    for member in setsubtract(toset([for it in local.stack_admins : it.member]), var.admins) :
+    { for right, it in local.on_default_state : "${right} ${member}" => merge(it, { member = member }) }
+  ]...)
+}
+
 resource "google_storage_bucket_iam_member" "default_state" {
-  for_each = setsubtract(toset([for it in local.stack_admins : it.member]), var.admins)
+  for_each = local.default_rights
 
   bucket = google_storage_bucket.state.name
-  role   = "roles/storage.objectUser"
-  member = each.key
+  role   = each.value.role
+  member = each.value.member
   condition {
     title       = "namesake-state-default"
-    description = "What `init` reads or makes before a workspace is selected: an empty state."
-    expression  = "resource.name.startsWith(\"${local.objects}/default.\")"
+    description = "What `init` reads before a workspace is selected."
+    expression  = "resource.name == \"${local.objects}/${each.value.object}\""
   }
 }

@@ -45,7 +45,7 @@ run "admins_of_one_stack_reach_its_state_and_its_lock_only" {
     error_message = "not this: ${google_storage_bucket_iam_member.stack_admins["prod group:ml@acme.com"].condition[0].expression}"
   }
   assert {
-    condition     = length(google_storage_bucket_iam_member.stack_admins) == 1 && google_storage_bucket_iam_member.default_state["group:ml@acme.com"].role == "roles/storage.objectUser"
+    condition     = length(google_storage_bucket_iam_member.stack_admins) == 1 && length(google_storage_bucket_iam_member.default_state) == 3
     error_message = "more than the admins of prod"
   }
 }
@@ -64,5 +64,20 @@ run "the_stacks_know_each_other" {
   assert {
     condition     = jsondecode(output.stacks_tfvars).stacks.test.zone == "us-central1-a" && output.names.test.bucket == "acme-metaflow-test"
     error_message = "not the stacks: ${output.stacks_tfvars}"
+  }
+}
+
+run "the_state_of_no_stack_exists_and_is_empty" {
+  command = plan
+  assert {
+    condition = alltrue([
+      for it in google_storage_bucket_iam_member.default_state :
+      it.role != "roles/storage.objectUser" || endswith(it.condition[0].expression, "/stacks/default.tflock\"")
+    ])
+    error_message = "admins of one stack may replace it"
+  }
+  assert {
+    condition     = google_storage_bucket_object.default_state.name == "stacks/default.tfstate" && jsondecode(google_storage_bucket_object.default_state.content).resources == []
+    error_message = "init would have to write it"
   }
 }
