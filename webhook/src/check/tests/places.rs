@@ -196,7 +196,7 @@ fn another_stack_of_the_cluster_is_not_a_gap() {
     let found = found(&snapshot).join("\n");
     for part in [
         "not-checked: Namespace lab",
-        "ServiceAccount namesake-system-blue/namesake-broker",
+        "ServiceAccount namesake-system-blue/namesake-webhook",
     ] {
         assert!(found.contains(part), "{found}");
     }
