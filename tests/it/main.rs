@@ -7,3 +7,4 @@ mod failures;
 mod identities;
 mod installation;
 mod repository;
+mod terraform;
