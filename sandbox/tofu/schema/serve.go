@@ -107,18 +107,21 @@ func (*provider) GetFunctions(context.Context, *tfprotov5.GetFunctionsRequest) (
 	return &tfprotov5.GetFunctionsResponse{}, nil
 }
 
-// OpenTofu has checked a configuration against the schema before it asks for the provider's own checks. This one has none.
+// OpenTofu has checked a configuration against the schema before it asks for the provider's own checks. This one has only
+// one, which every provider has.
 
 func (*provider) PrepareProviderConfig(_ context.Context, request *tfprotov5.PrepareProviderConfigRequest) (*tfprotov5.PrepareProviderConfigResponse, error) {
 	return &tfprotov5.PrepareProviderConfigResponse{PreparedConfig: request.Config}, nil
 }
 
-func (*provider) ValidateResourceTypeConfig(context.Context, *tfprotov5.ValidateResourceTypeConfigRequest) (*tfprotov5.ValidateResourceTypeConfigResponse, error) {
-	return &tfprotov5.ValidateResourceTypeConfigResponse{}, nil
+func (p *provider) ValidateResourceTypeConfig(_ context.Context, request *tfprotov5.ValidateResourceTypeConfigRequest) (*tfprotov5.ValidateResourceTypeConfigResponse, error) {
+	found, err := unconfigurable(p.schema.ResourceSchemas[request.TypeName], request.Config)
+	return &tfprotov5.ValidateResourceTypeConfigResponse{Diagnostics: found}, err
 }
 
-func (*provider) ValidateDataSourceConfig(context.Context, *tfprotov5.ValidateDataSourceConfigRequest) (*tfprotov5.ValidateDataSourceConfigResponse, error) {
-	return &tfprotov5.ValidateDataSourceConfigResponse{}, nil
+func (p *provider) ValidateDataSourceConfig(_ context.Context, request *tfprotov5.ValidateDataSourceConfigRequest) (*tfprotov5.ValidateDataSourceConfigResponse, error) {
+	found, err := unconfigurable(p.schema.DataSourceSchemas[request.TypeName], request.Config)
+	return &tfprotov5.ValidateDataSourceConfigResponse{Diagnostics: found}, err
 }
 
 func (*provider) ConfigureProvider(context.Context, *tfprotov5.ConfigureProviderRequest) (*tfprotov5.ConfigureProviderResponse, error) {
