@@ -131,32 +131,6 @@ impl Google {
         self.seed(seed::for_acceptance(person))
     }
 
-    /// Makes a person the owner of both projects, with the roles that docs/acceptance.md requires.
-    ///
-    /// # Errors
-    /// The address is not valid.
-    pub fn grant_owner(&self, person: &str) -> Result<()> {
-        let roles = [
-            "roles/owner",
-            "roles/iam.serviceAccountAdmin",
-            "roles/iam.roleAdmin",
-            "roles/storage.admin",
-            "roles/resourcemanager.projectIamAdmin",
-        ];
-        let member = format!("user:{person}");
-        let bindings: Vec<Value> = roles
-            .iter()
-            .map(|role| json!({"role": role, "members": [member]}))
-            .collect();
-        let projects = [
-            (CLUSTER_PROJECT, CLUSTER_NUMBER),
-            (IDENTITIES_PROJECT, IDENTITIES_NUMBER),
-        ];
-        let projects =
-            projects.map(|(id, number)| json!({"id": id, "number": number, "bindings": bindings}));
-        self.seed(json!({ "projects": projects }))
-    }
-
     /// Adds resources, in the form of a seed file.
     ///
     /// # Errors

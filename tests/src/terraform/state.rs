@@ -35,6 +35,7 @@ impl StateBucket {
     /// # Errors
     /// Something does not start, or bootstrap makes something that the emulator refuses.
     pub async fn start() -> Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let bootstrap = Bootstrap::mocked().await?;
         let folder = WorkFolder::create()?;
         let children = Children::start()?;
