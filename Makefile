@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SANDBOX := $(TARGET)/debug/namesake-sandbox
-OVERLAYS := $(addprefix manifests/,base cluster token-guard) $(addprefix manifests/overlays/,gke gke/research gke/try gke-gateway gke-iap loopback)
+OVERLAYS := $(addprefix manifests/,base cluster token-guard metaflow) $(addprefix manifests/overlays/,gke gke/research gke/try gke-gateway gke-iap loopback)
 # The first kubectl of: KUBEBUILDER_ASSETS, the one that the sandbox built, the one in the PATH.
 KUBECTL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/kubectl target/control-plane/kubectl) $(shell command -v kubectl))
 TOFU := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/tofu target/tofu/tofu) $(shell command -v tofu))
