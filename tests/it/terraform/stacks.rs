@@ -128,7 +128,9 @@ async fn an_admin_of_one_stack_works_on_it_and_cannot_read_or_write_anothers_sta
         ensure!(output(&theirs).await? == own);
         apply(&theirs, person).await?;
         is_kept_away(&bucket, person, other).await?;
-        is_refused(&theirs, &["workspace", "select", other]).await?;
+        // Everybody sees the names of the stacks; only reading is refused.
+        theirs.succeeds(&["workspace", "select", other]).await?;
+        is_refused(&theirs, &["plan"]).await?;
         let state = bucket.content(&format!("stacks/{other}.tfstate")).await?;
         ensure!(state["outputs"]["value"]["value"] != person, "{state}");
         let (status, answer) = bucket.request(person, "GET", LISTING).await?;
@@ -143,6 +145,23 @@ async fn an_admin_of_one_stack_is_the_first_to_use_it() -> Result<()> {
     let carol = admin(&bucket, CAROL, PROD).await?;
     apply(&carol, "carols").await?;
     ensure!(output(&carol).await? == "carols");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_admin_of_one_stack_cannot_replace_the_state_of_no_stack() -> Result<()> {
+    let bucket = StateBucket::start().await?;
+    let carol = admin(&bucket, CAROL, PROD).await?;
+    apply(&carol, "carols").await?;
+    let default = "stacks%2Fdefault.tfstate";
+    let copy = format!(
+        "/o/stacks%2Fprod.tfstate/rewriteTo/b/{}/o/{default}",
+        bucket.name()
+    );
+    for (method, path) in [("POST", copy), ("DELETE", format!("/o/{default}"))] {
+        let (status, answer) = bucket.request(CAROL, method, &path).await?;
+        ensure!(status == 403, "{method} {path}: {status} {answer}");
+    }
     Ok(())
 }
 
