@@ -184,7 +184,9 @@ impl Conversation {
             Some(policy) if status == 200 => {
                 policy.insert("version".to_owned(), json!(3));
                 let bindings = policy.entry("bindings").or_insert_with(|| json!([]));
-                bindings.as_array_mut().map(|all| all.push(added));
+                if let Some(all) = bindings.as_array_mut() {
+                    all.push(added);
+                }
             }
             _ => return Ok((status, policy)),
         }

@@ -3,72 +3,95 @@
 use namesake_gcp_emulator::replay::{ReplayError, replay};
 use serde_json::{Value, json};
 
-use crate::support::{CLUSTER, GSAS, POOL, SCOPE};
+use crate::support::{CLUSTER, GSAS, POOL, SCOPE, exchange};
 
 const EMAIL: &str = "test-one@acme-identities.iam.gserviceaccount.com";
 const DENIED: &str =
     "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).";
+const QUOTA: &str = "A quota has been reached for project number 222222222222: Service accounts created per minute per project.";
 
-/// A report with this conversation: an account is created, and bound to a KSA, which gets a token of it after a while; then a quota
-/// is used up.
-fn report() -> Value {
-    let owner = |method: &str, path: &str, body: Value| {
-        json!({"row": "r", "service": "iam", "caller": "owner", "method": method, "path": path, "body": body,
-            "compare": "all", "status": 200})
-    };
-    let with = |mut exchange: Value, more: Value| {
-        for (key, value) in more.as_object().unwrap() {
-            exchange[key] = value.clone();
-        }
-        exchange
-    };
-    let account = json!({"email": EMAIL, "etag": "MDE=", "name": format!("projects/acme-identities/serviceAccounts/{EMAIL}"),
-        "oauth2ClientId": "100000000000000000007", "projectId": "acme-identities", "uniqueId": "100000000000000000007"});
-    let exchange = json!({
-        "grantType": "urn:ietf:params:oauth:grant-type:token-exchange", "subjectToken": "<subject>", "scope": SCOPE,
-        "audience": format!("identitynamespace:{POOL}:{CLUSTER}"),
-        "requestedTokenType": "urn:ietf:params:oauth:token-type:access_token",
-        "subjectTokenType": "urn:ietf:params:oauth:token-type:jwt",
-    });
+/// A request to IAM by the owner, and its answer.
+fn owner(method: &str, path: &str, body: &Value, answer: &Value) -> Value {
+    json!({"row": "r", "service": "iam", "caller": "owner", "method": method, "path": path, "body": body,
+        "compare": "all", "status": 200, "answer": answer})
+}
+
+/// An object with other values.
+fn with(mut object: Value, more: &Value) -> Value {
+    for (key, value) in more.as_object().unwrap() {
+        object[key] = value.clone();
+    }
+    object
+}
+
+/// The body of an error.
+fn error(
+    code: u16,
+    status: &str,
+    message: &str,
+    domain: &str,
+    reason: &str,
+    detail: &Value,
+) -> Value {
+    json!({"error": {"code": code, "message": message, "status": status, "details": [detail],
+        "errors": [{"domain": domain, "message": message, "reason": reason}]}})
+}
+
+/// A KSA gets a token of an account that it was bound to, after a while.
+fn binding() -> Value {
+    let detail = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
+        "domain": "iam.googleapis.com", "metadata": {"permission": "iam.serviceAccounts.getAccessToken"}});
+    let denied = error(
+        403,
+        "PERMISSION_DENIED",
+        DENIED,
+        "global",
+        "forbidden",
+        &detail,
+    );
+    let generate = format!("/v1/projects/-/serviceAccounts/{EMAIL}:generateAccessToken");
+    let token = json!({"accessToken": "<token ya29.c. 4>", "expireTime": "2026-11-22T12:00:00Z"});
+    let effect = with(
+        owner("POST", &generate, &json!({"scope": [SCOPE]}), &token),
+        &json!({"caller": "ksa:alice", "before": [{"status": 403, "answer": denied}]}),
+    );
     let member = format!("serviceAccount:{POOL}[research/alice]");
     let bindings = json!([{"role": "roles/iam.workloadIdentityUser", "members": [member]}]);
     let policy = json!({"policy": {"version": 3, "bindings": bindings}});
-    let denied = json!({"error": {"code": 403, "message": DENIED, "status": "PERMISSION_DENIED",
-        "errors": [{"domain": "global", "message": DENIED, "reason": "forbidden"}],
-        "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED",
-            "domain": "iam.googleapis.com", "metadata": {"permission": "iam.serviceAccounts.getAccessToken"}}]}});
-    let generate = format!("/v1/projects/-/serviceAccounts/{EMAIL}:generateAccessToken");
-    let effect = with(
-        owner("POST", &generate, json!({"scope": [SCOPE]})),
-        json!({"caller": "ksa:alice", "before": [{"status": 403, "answer": denied}],
-            "answer": {"accessToken": "<token ya29.c. 4>", "expireTime": "2026-11-22T12:00:00Z"}}),
+    let path = format!("{GSAS}/{EMAIL}:setIamPolicy");
+    let write = owner("POST", &path, &policy, &Value::Null);
+    with(write, &json!({"compare": "status", "effect": effect}))
+}
+
+/// A report with this conversation: an account is created, and bound to a KSA; then a quota is used up.
+fn report() -> Value {
+    let account = json!({"email": EMAIL, "etag": "MDE=", "name": format!("projects/acme-identities/serviceAccounts/{EMAIL}"),
+        "oauth2ClientId": "100000000000000000007", "projectId": "acme-identities", "uniqueId": "100000000000000000007"});
+    let retry = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "60s"});
+    let refusal = error(
+        429,
+        "RESOURCE_EXHAUSTED",
+        QUOTA,
+        "usageLimits",
+        "rateLimitExceeded",
+        &retry,
     );
-    let quota = "A quota has been reached for project number 222222222222: Service accounts created per minute per project.";
+    // By the unique id that Google gave it.
+    let get = format!("{GSAS}/100000000000000000007");
+    let subject = json!({"namespace": "research", "name": "alice", "uid": "u1", "audience": POOL});
+    let saved =
+        json!({"caller": "none", "compare": "status", "saves": "ksa:alice", "subject": subject});
     let exchanges = json!([
+        owner("POST", GSAS, &json!({"accountId": "test-one"}), &account),
+        owner("GET", &get, &Value::Null, &account),
         with(
-            owner("POST", GSAS, json!({"accountId": "test-one"})),
-            json!({"answer": account})
+            owner("POST", "/v1/token", &exchange("<subject>"), &Value::Null),
+            &saved
         ),
-        // By the unique id that Google gave it.
+        binding(),
         with(
-            owner("GET", &format!("{GSAS}/100000000000000000007"), Value::Null),
-            json!({"answer": account})
-        ),
-        with(
-            owner("POST", "/v1/token", exchange),
-            json!({"caller": "none", "compare": "status", "saves": "ksa:alice",
-            "subject": {"namespace": "research", "name": "alice", "uid": "u1", "audience": POOL}})
-        ),
-        with(
-            owner("POST", &format!("{GSAS}/{EMAIL}:setIamPolicy"), policy),
-            json!({"compare": "status", "effect": effect})
-        ),
-        with(
-            owner("POST", GSAS, json!({"accountId": "test-two"})),
-            json!({"status": 429, "answer": {"error": {
-            "code": 429, "message": quota, "status": "RESOURCE_EXHAUSTED",
-            "errors": [{"domain": "usageLimits", "message": quota, "reason": "rateLimitExceeded"}],
-            "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "60s"}]}}})
+            owner("POST", GSAS, &json!({"accountId": "test-two"}), &refusal),
+            &json!({"status": 429})
         ),
     ]);
     json!({
