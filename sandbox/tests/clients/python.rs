@@ -20,7 +20,7 @@ async fn python_deletes_an_object_and_hears_which_one_does_not_exist() {
 }
 
 #[tokio::test]
-async fn python_restores_an_older_version_of_an_object() {
+async fn python_lists_older_versions_of_an_object() {
     python(&Google::with_objects().await, "versions", Vec::new()).await;
 }
 
