@@ -19,6 +19,7 @@ mod apply_seed;
 mod control;
 pub(crate) mod listener;
 mod listing;
+pub mod replay;
 pub(crate) mod router;
 pub(crate) mod seed;
 

@@ -12,10 +12,10 @@ mod api;
 mod emulator;
 pub mod metadata;
 mod policy;
-pub mod replay;
 mod services;
 mod world;
 
+pub use emulator::replay;
 pub use emulator::router::app;
 pub use emulator::seed::{AccountSeed, BucketSeed, FolderSeed, ProjectSeed, Seed};
 pub use emulator::{Emulator, Options, StartError};

@@ -6,3 +6,4 @@ mod check;
 mod install;
 mod manifests;
 mod stacks;
+mod terraform;

@@ -7,4 +7,3 @@ mod failures;
 mod identities;
 mod installation;
 mod repository;
-mod terraform;

@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 
 pub mod gcloud;
 mod seed;
+pub mod terraform;
 
 use seed::{BROKER_TOKEN_OF, CLUSTER_PROJECT, OWNER};
 

@@ -19,7 +19,6 @@ pub mod google;
 pub mod namespace;
 pub mod random;
 pub mod stack;
-pub mod terraform;
 
 pub use cluster::eventually;
 pub use namespace::drafts;

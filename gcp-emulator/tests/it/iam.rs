@@ -4,5 +4,6 @@ mod accounts;
 mod audit_configs;
 mod conditional_grants;
 mod policies;
+mod projects;
 mod refusals;
 mod roles;

@@ -7,7 +7,6 @@ mod consistency;
 mod golden;
 mod iam;
 mod metadata;
-mod projects;
 mod replay;
 mod storage;
 mod support;

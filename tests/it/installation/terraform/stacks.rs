@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use namesake_gcp_emulator::LoggedRequest;
-use namesake_tests::terraform::{state::StateBucket, workspace::Workspace};
+use namesake_tests::google::terraform::{state::StateBucket, workspace::Workspace};
 
 use super::state::{ALICE, BOB, admin, apply, output};
 

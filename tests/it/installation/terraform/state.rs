@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use namesake_tests::{
     eventually::eventually,
-    terraform::{
+    google::terraform::{
         state::StateBucket,
         workspace::{Command, Workspace},
     },

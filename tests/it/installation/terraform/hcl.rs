@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use namesake_tests::terraform::{programs, terraform, workspace::Workspace};
+use namesake_tests::google::terraform::{programs, terraform, workspace::Workspace};
 
 /// What no configuration of ours may contain, and why.
 const FORBIDDEN: [(&str, &str); 5] = [

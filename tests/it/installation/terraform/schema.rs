@@ -1,7 +1,7 @@
 //! That the schema of Google's provider finds mistakes: small configurations, each with one.
 
 use anyhow::{Result, ensure};
-use namesake_tests::terraform::{google_schema, workspace::Workspace};
+use namesake_tests::google::terraform::{google_schema, workspace::Workspace};
 
 /// A bucket with a lifecycle rule, as it should be.
 const BUCKET: &str = r#"

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use namesake_sandbox::programs::kubernetes::{Binaries, KUBECTL};
 use namesake_tests::{
     cluster::manifests,
-    terraform::{mocked, workspace::Workspace},
+    google::terraform::{mocked, workspace::Workspace},
 };
 use serde_json::Value;
 use tokio::sync::OnceCell;
