@@ -77,11 +77,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("namesake_broker");
         let r = &mut registry;
         Self {
-            requests: new(
-                r,
-                "requests",
-                "Answers of POST /v1/identities by HTTP status",
-            ),
+            requests: new(r, "requests", "Answers of POST /v1/identities by status"),
             rate_limited: new(
                 r,
                 "rate_limited",

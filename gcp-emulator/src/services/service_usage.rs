@@ -138,7 +138,7 @@ fn batch_enable(world: &mut World, call: &Call, id: &str) -> Result<Value, ApiEr
     }
     let project = found(world, id)?;
     let services: Vec<Value> = ids.iter().map(|each| render(project, each)).collect();
-    Ok(world.start_operation("acat", json!({ "services": services })))
+    Ok(world.start_operation("acat", &json!({ "services": services })))
 }
 
 fn set_enabled(
@@ -159,7 +159,7 @@ fn set_enabled(
         };
     }
     let shown = render(found(world, id)?, service);
-    Ok(world.start_operation("acat", json!({ "service": shown })))
+    Ok(world.start_operation("acat", &json!({ "service": shown })))
 }
 
 fn check_number(number: usize, max: usize) -> Result<(), ApiError> {

@@ -121,7 +121,7 @@ impl World {
     }
 
     /// Stores a finished operation and returns it as the call that started it does: not done yet.
-    pub(crate) fn start_operation(&mut self, family: &str, response: Value) -> Value {
+    pub(crate) fn start_operation(&mut self, family: &str, response: &Value) -> Value {
         let id = self.random.unique_id();
         let name = format!("operations/{family}.{id}");
         let done = json!({"name": name, "done": true, "response": response});

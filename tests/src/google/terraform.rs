@@ -9,6 +9,7 @@ use std::{path::PathBuf, sync::OnceLock};
 
 use anyhow::{Result, anyhow};
 use namesake_sandbox::{
+    cli::output::say,
     host::work_folder::workspace_root,
     programs::{google_schema::GoogleSchema, tofu::TofuPrograms},
 };
@@ -24,8 +25,7 @@ pub mod workspace;
 pub fn programs() -> Result<&'static TofuPrograms> {
     static FOUND: OnceLock<Result<TofuPrograms, String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
-        TofuPrograms::find_or_build(&mut |line| println!("{line}"))
-            .map_err(|error| format!("{error:#}"))
+        TofuPrograms::find_or_build(&mut |line| say(line)).map_err(|error| format!("{error:#}"))
     });
     found.as_ref().map_err(|error| anyhow!(error.clone()))
 }
@@ -37,8 +37,7 @@ pub fn programs() -> Result<&'static TofuPrograms> {
 pub fn google_schema() -> Result<&'static GoogleSchema> {
     static FOUND: OnceLock<Result<GoogleSchema, String>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
-        GoogleSchema::find_or_derive(&mut |line| println!("{line}"))
-            .map_err(|error| format!("{error:#}"))
+        GoogleSchema::find_or_derive(&mut |line| say(line)).map_err(|error| format!("{error:#}"))
     });
     found.as_ref().map_err(|error| anyhow!(error.clone()))
 }

@@ -52,7 +52,7 @@ pub(crate) fn create(world: &mut World, call: &Call) -> Result<Value, ApiError> 
         let policy = json!({"version": 1, "bindings": [owners]});
         write::set_since(world, &Resource::Project(id), &policy, now)?;
     }
-    Ok(world.start_operation("cp", response))
+    Ok(world.start_operation("cp", &response))
 }
 
 /// `PUT /v1/projects/{project}`: name, labels and parent. The caller's permission has been checked.

@@ -38,7 +38,7 @@ pub(crate) async fn replay(world: &World, conversation: &str) -> usize {
             }
             "> " => answer = Some(send(world, &mut seen, rest).await),
             "< " => compared += usize::from(compare(number, rest, &answer.take().unwrap())),
-            other => panic!("line {number}: {other:?}"),
+            other => unreachable!("line {number}: {other:?}"),
         }
     }
     compared

@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use namesake_sandbox::programs::kubernetes::{Binaries, KUBECTL};
+use namesake_sandbox::{
+    cli::output::say,
+    programs::kubernetes::{Binaries, KUBECTL},
+};
 use namesake_tests::{
     cluster::manifests,
     google::terraform::{mocked, workspace::Workspace},
@@ -67,10 +70,9 @@ async fn render() -> Result<Rendered> {
         manifests.join("overlays/gke").join(rules),
         overlay.join(rules),
     )?;
-    let kubectl =
-        tokio::task::spawn_blocking(|| Binaries::find_or_build(&mut |line| println!("{line}")))
-            .await??
-            .path(KUBECTL);
+    let kubectl = tokio::task::spawn_blocking(|| Binaries::find_or_build(&mut |line| say(line)))
+        .await??
+        .path(KUBECTL);
     let folder = overlay.display().to_string();
     let rendering = workspace.start_program(&kubectl, &["kustomize", &folder])?;
     let text = rendering.wait().await?.success()?;

@@ -7,6 +7,7 @@ use http::header::AUTHORIZATION;
 use namesake_gcp_emulator::{Emulator, Options};
 use namesake_sandbox::{
     WorkFolder,
+    cli::output::say,
     google::storage::Storage,
     host::{children::Children, ports},
     programs::kubernetes::Binaries,
@@ -40,7 +41,7 @@ impl StateBucket {
         let folder = WorkFolder::create()?;
         let children = Children::start()?;
         let binaries =
-            tokio::task::spawn_blocking(|| Binaries::find_or_build(&mut |line| println!("{line}")))
+            tokio::task::spawn_blocking(|| Binaries::find_or_build(&mut |line| say(line)))
                 .await??;
         let port = ports::free()?;
         let url = format!("http://127.0.0.1:{port}");
