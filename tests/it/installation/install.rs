@@ -301,7 +301,7 @@ fn every_google_api_that_the_broker_calls_is_enabled_in_both_projects() -> Resul
 
 #[test]
 fn the_documented_roles_of_the_broker_have_the_permissions_that_terraform_grants() -> Result<()> {
-    let blocks = documents::commands(INSTALL, "## 2. Google")?;
+    let blocks = documents::commands(INSTALL, "### 2. Google")?;
     let lines = blocks.iter().flat_map(|block| documents::lines(block));
     let documented: Vec<_> = lines
         .filter_map(|line| {

@@ -152,7 +152,7 @@ fn an_identity_edited_by_hand_is_restored_from_the_rules() -> Result<()> {
         let (_, name) = run_first_task(&ns).await?;
         let before = identity(&ns, &name).await?.spec;
         let nonsense = json!({"spec": {
-            "grants": [{"role": "roles/owner", "project": "acme-identities"}],
+            "grants": [{"role": "roles/editor", "project": "acme-identities"}],
             "googleServiceAccount": "root@acme-identities.iam.gserviceaccount.com",
         }});
         let admin = ns.admin().await?;
@@ -165,7 +165,7 @@ fn an_identity_edited_by_hand_is_restored_from_the_rules() -> Result<()> {
         })
         .await?;
         let policies = ns.stack.google().state().listing()["policies"].to_string();
-        ensure!(!policies.contains("roles/owner"), "{policies}");
+        ensure!(!policies.contains("roles/editor"), "{policies}");
         Ok(())
     })
 }
