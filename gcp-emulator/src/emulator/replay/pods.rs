@@ -44,7 +44,7 @@ impl TokenSource for Source {
 }
 
 impl Pods {
-    /// Sends a request to the metadata server of a pod; status and body. A body that is no JSON object is a text.
+    /// Sends a request to the metadata server of a pod; status and body. A body that is not a JSON object is returned as a string.
     pub(super) async fn ask(
         &mut self,
         exchange: &Exchange,
