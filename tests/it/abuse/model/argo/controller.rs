@@ -107,8 +107,14 @@ impl Model {
         Ok(())
     }
 
+    /// Argo creates a pod of a random Workflow.
     pub(super) async fn step(&mut self, ns: &TestNamespace) -> Result<()> {
         let at = self.random.below(self.flows.runs.len());
+        self.step_of(ns, at).await
+    }
+
+    /// Argo creates a pod of the Workflow at this index, if there is one.
+    pub(super) async fn step_of(&mut self, ns: &TestNamespace, at: usize) -> Result<()> {
         let Some(run) = self.flows.runs.get(at) else {
             return Ok(());
         };
