@@ -4,11 +4,12 @@ pub mod judgement;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, LocalObjectReference, ServiceAccount};
+use k8s_openapi::api::core::v1::{LocalObjectReference, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource as _, ResourceExt};
 use namesake_api::{Identity, IdentitySpec, Mark, MarkError, Mode, names};
+use namesake_service::managed_labels;
 
 /// GKE's annotation that makes its metadata server return the principal of a KSA without a GSA where clients expect an e-mail.
 const PRINCIPAL_AS_EMAIL: &str = "iam.gke.io/return-principal-id-as-email";
@@ -129,30 +130,6 @@ fn labels(name: &str) -> BTreeMap<String, String> {
     let mut labels = managed_labels();
     labels.insert(names::IDENTITY_LABEL.to_owned(), name.to_owned());
     labels
-}
-
-fn managed_labels() -> BTreeMap<String, String> {
-    let (key, value) = (names::MANAGED_BY, names::MANAGED_BY_VALUE);
-    BTreeMap::from([(key.to_owned(), value.to_owned())])
-}
-
-/// A ConfigMap that the broker writes.
-#[must_use]
-pub fn managed_config_map(
-    namespace: &str,
-    name: &str,
-    data: BTreeMap<String, String>,
-) -> ConfigMap {
-    ConfigMap {
-        metadata: ObjectMeta {
-            namespace: Some(namespace.to_owned()),
-            name: Some(name.to_owned()),
-            labels: Some(managed_labels()),
-            ..ObjectMeta::default()
-        },
-        data: Some(data),
-        ..ConfigMap::default()
-    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use namesake_api::names;
 use namesake_core::{Rules, RulesErrors};
-use namesake_service::{parse_rules, rules_files};
+use namesake_service::{managed_config_map, parse_rules, rules_files};
 use tokio::sync::watch;
-
-use crate::identity::objects::managed_config_map;
 
 /// The rules in force; readers take no lock.
 pub struct CurrentRules {

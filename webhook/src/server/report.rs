@@ -1,14 +1,12 @@
 //! Reports parents without a proven requester: their number in the log, and the list in a ConfigMap, which the gateway's page shows to
 //! admins.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use namesake_api::{UnprovenParent, UnprovenReport, names};
+use namesake_service::managed_config_map;
 
 use crate::state::State;
 use crate::survey::Survey;
@@ -19,6 +17,7 @@ const MAX_LOGGED: usize = 20;
 /// Writes a report when it differs from the last one of this process. Every replica does: what they write is the same.
 pub(super) struct Reporter {
     maps: Api<ConfigMap>,
+    namespace: String,
     last: Option<UnprovenReport>,
 }
 
@@ -27,6 +26,7 @@ impl Reporter {
     pub(super) fn new(client: &Client, namespace: &str) -> Self {
         Self {
             maps: Api::namespaced(client.clone(), namespace),
+            namespace: namespace.to_owned(),
             last: None,
         }
     }
@@ -54,19 +54,9 @@ impl Reporter {
     }
 
     async fn write(&self, report: &UnprovenReport) -> anyhow::Result<()> {
-        let labels = [(names::MANAGED_BY, names::MANAGED_BY_VALUE)];
-        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let map = ConfigMap {
-            metadata: ObjectMeta {
-                name: Some(names::UNPROVEN_CONFIG_MAP.to_owned()),
-                labels: Some(BTreeMap::from(labels)),
-                ..ObjectMeta::default()
-            },
-            data: Some(report.to_data()?),
-            ..ConfigMap::default()
-        };
-        let params = PatchParams::apply(names::FIELD_MANAGER_WEBHOOK).force();
         let name = names::UNPROVEN_CONFIG_MAP;
+        let map = managed_config_map(&self.namespace, name, report.to_data()?);
+        let params = PatchParams::apply(names::FIELD_MANAGER_WEBHOOK).force();
         let applied = self.maps.patch(name, &params, &Patch::Apply(map)).await;
         applied.map(drop).context("apply")
     }

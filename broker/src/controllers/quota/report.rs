@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
 use namesake_gcp::Resource;
+use namesake_service::managed_config_map;
 
 use super::forecast::full_in;
-use crate::identity::objects::managed_config_map;
 
 /// Usage in per cent from which on there is a warning.
 const WARNING_PERCENT: u64 = 80;
