@@ -14,6 +14,15 @@ mod issuer;
 mod pods;
 mod report;
 
+/// The roles in its projects that an owner needs to record a report (docs/acceptance.md).
+pub const OWNER_ROLES: [&str; 5] = [
+    "roles/owner",
+    "roles/iam.serviceAccountAdmin",
+    "roles/iam.roleAdmin",
+    "roles/storage.admin",
+    "roles/resourcemanager.projectIamAdmin",
+];
+
 /// A row whose recorded answer or fact is not the emulator's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement {

@@ -1,7 +1,7 @@
 //! What exists at Google before the installation, and who may do what there: the broker what Terraform grants it, and no more.
 
 use anyhow::Result;
-use namesake_gcp_emulator::Seed;
+use namesake_gcp_emulator::{Seed, replay::OWNER_ROLES};
 use namesake_sandbox::{
     WORKLOAD_POOL,
     google::{PROJECT_NUMBER, broker_role},
@@ -71,16 +71,9 @@ pub(super) fn for_owner() -> Value {
 
 /// Both projects, owned by a person with the roles that docs/acceptance.md requires.
 pub(super) fn for_acceptance(person: &str) -> Value {
-    let roles = [
-        "roles/owner",
-        "roles/iam.serviceAccountAdmin",
-        "roles/iam.roleAdmin",
-        "roles/storage.admin",
-        "roles/resourcemanager.projectIamAdmin",
-    ];
     let member = format!("user:{person}");
     let binding = |role: &str| json!({"role": role, "members": [member]});
-    let bindings: Vec<Value> = roles.into_iter().map(binding).collect();
+    let bindings: Vec<Value> = OWNER_ROLES.into_iter().map(binding).collect();
     json!({"projects": [
         {"id": CLUSTER_PROJECT, "number": CLUSTER_NUMBER, "bindings": bindings},
         {"id": IDENTITIES_PROJECT, "number": IDENTITIES_NUMBER, "bindings": bindings},

@@ -7,6 +7,7 @@ use http::{Request, header};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::OWNER_ROLES;
 use super::compare::{differences, pairs};
 use super::issuer::{Issuer, Ksa};
 use super::pods::Pods;
@@ -334,15 +335,8 @@ fn expanded(value: &Value) -> Value {
 
 /// The owner's projects, with the rights that the report's owner must have had, and the pool.
 fn seed(names: &Names, issuer: &Issuer) -> Result<Seed, String> {
-    let roles = [
-        "roles/owner",
-        "roles/iam.serviceAccountAdmin",
-        "roles/iam.roleAdmin",
-        "roles/storage.admin",
-        "roles/resourcemanager.projectIamAdmin",
-    ];
     let member = format!("user:{}", names.owner);
-    let bindings: Vec<Value> = roles
+    let bindings: Vec<Value> = OWNER_ROLES
         .iter()
         .map(|role| json!({"role": role, "members": [member]}))
         .collect();
