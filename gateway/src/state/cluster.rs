@@ -1,5 +1,5 @@
-//! What the page asks of the API server: pods that wait at their gate, quotas, and parents without a proven requester. The answers are kept for some seconds, so that people
-//! who reload the page do not load the API server.
+//! What the page asks of the API server: pods that wait at their gate, quotas, and parents without a proven requester. The answers
+//! are kept for some seconds, so that people who reload the page do not load the API server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
