@@ -1,0 +1,90 @@
+//! The webhook that others are compared with: it answers a constant, the least that a webhook can do.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::post;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use data_encoding::BASE64;
+use jiff::{SignedDuration, Timestamp};
+use kube::Client;
+use namesake_certs::{Authority, Resolver, server_config};
+use serde_json::{Value, json};
+
+const LIFETIME: SignedDuration = SignedDuration::from_hours(2);
+
+/// Where it listens, and whom the API server has to trust.
+pub(crate) struct Constant {
+    address: SocketAddr,
+    ca_bundle: String,
+}
+
+impl Constant {
+    /// Starts it in a thread and a runtime of its own, until the process ends. Its authority is kept in this namespace.
+    ///
+    /// # Errors
+    /// It cannot listen, or gets no certificate.
+    pub(crate) async fn start(client: &Client, namespace: &str) -> Result<Self> {
+        let authority = Authority::ensure(client, namespace, Timestamp::now()).await?;
+        let names = [Ipv4Addr::LOCALHOST.to_string()];
+        let leaf = authority.issue(&names, Timestamp::now(), LIFETIME)?;
+        let tls = RustlsConfig::from_config(server_config(Resolver::new(&leaf).into())?);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        std::thread::spawn(move || serve(listener, tls));
+        Ok(Self {
+            address,
+            ca_bundle: BASE64.encode(authority.bundle_pem().as_bytes()),
+        })
+    }
+
+    /// The configuration that calls it for pods of namespaces with this label.
+    pub(crate) fn configuration(&self, label: &str) -> Value {
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "constant"},
+            "webhooks": [{
+                "name": "constant.example.com",
+                "clientConfig": {"url": format!("https://{}/", self.address), "caBundle": self.ca_bundle},
+                "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
+                "namespaceSelector": {"matchLabels": {(label): "constant"}},
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "reinvocationPolicy": "IfNeeded",
+                "timeoutSeconds": 10,
+            }],
+        })
+    }
+}
+
+fn serve(listener: TcpListener, tls: RustlsConfig) -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let acceptor = RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor::new());
+        axum_server::from_tcp(listener)?
+            .acceptor(acceptor)
+            .serve(Router::new().route("/", post(answer)).into_make_service())
+            .await
+            .context("the constant webhook ended")
+    })
+}
+
+// The API server accepts only an answer with the UID of its request, which is at the beginning of the body.
+async fn answer(State(()): State<()>, body: Bytes) -> impl axum::response::IntoResponse {
+    const KEY: &[u8] = br#""uid":""#;
+    let at = body.windows(KEY.len()).position(|window| window == KEY);
+    let rest = at.and_then(|at| body.get(at + KEY.len()..));
+    let uid = rest.and_then(|rest| rest.split(|byte| *byte == b'"').next());
+    let uid = String::from_utf8_lossy(uid.unwrap_or_default());
+    let answer = format!(
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"{uid}","allowed":true}}}}"#
+    );
+    ([(CONTENT_TYPE, "application/json")], answer)
+}
