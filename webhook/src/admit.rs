@@ -24,7 +24,7 @@ use serde::de::IgnoredAny;
 
 use crate::decide::kinds::{self, Kind, Role, Scope};
 use crate::decide::mode::Mode;
-use crate::decide::mutate::{opt_in, shadow, task_result};
+use crate::decide::mutate::{opt_in, shadow, skip_label, task_result};
 use crate::decide::validate::guarded::Guarded;
 use crate::decide::validate::rules;
 use crate::review::outcome::Outcome;
@@ -40,6 +40,8 @@ use admission::{Admission, Decided, Effects};
 pub enum Webhook {
     /// Stamps parents and patches pods.
     Mutate,
+    /// Removes from new pods the label that only the webhook may set.
+    MutateLabels,
     /// Writes an epoch onto a namespace as it is opted in.
     MutateNamespaces,
     /// Checks final pods.
@@ -54,6 +56,7 @@ impl Webhook {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Mutate => "mutate",
+            Self::MutateLabels => "mutate-labels",
             Self::MutateNamespaces => "mutate-namespaces",
             Self::Validate => "validate",
             Self::ValidateRules => "validate-rules",
@@ -103,7 +106,7 @@ pub async fn admit(
             let (kind, verdict) = guard::check(state, &request, deadline).await;
             call.answer(kind, &request, &verdict)
         }
-        Webhook::Mutate | Webhook::MutateNamespaces | Webhook::Validate => {
+        Webhook::Mutate | Webhook::MutateLabels | Webhook::MutateNamespaces | Webhook::Validate => {
             match review::parse::<Object<'_>>(body) {
                 Ok(request) => call.about_object(&request, body).await,
                 Err(Malformed::Json(error)) => call.about_unreadable(body, &error),
@@ -125,12 +128,19 @@ impl Call<'_> {
     }
 
     async fn about_object(&self, request: &Request<'_>, body: &[u8]) -> Result<Vec<u8>, Malformed> {
+        if self.webhook == Webhook::MutateLabels {
+            return self.answer("Pod", request, &skip_label::remove(request));
+        }
         if self.webhook == Webhook::MutateNamespaces {
             return self.answer("Namespace", request, &opted_in(self.state, request));
         }
         if self.webhook == Webhook::Mutate && task_result::is_created(request) {
             let verdict = task_result::write_pod(request);
             return self.answer("argoproj.io/WorkflowTaskResult", request, &verdict);
+        }
+        if is_mirror_pod(request) {
+            let facts = Facts::of_requester(&request.user_info.username, Outcome::Kept);
+            return self.answer("Pod", request, &Verdict::pass(facts));
         }
         let kind = kinds::find(&request.kind);
         let mode = self.state.mode(&request.namespace);
@@ -223,6 +233,16 @@ fn opted_in(state: &State, request: &Request<'_>) -> Verdict {
         Ok(epoch) => opt_in::write_epoch(request, state.rules.get().as_deref(), &epoch),
         Err(refused) => Verdict::refuse(refused, admission::facts(request)),
     }
+}
+
+// Whether a kubelet creates the mirror of a static pod; it creates no others. They name no service account, so they get no
+// identity.
+fn is_mirror_pod(request: &Request<'_>) -> bool {
+    let is_pod = request.kind.group.is_empty() && request.kind.kind.as_str() == "Pod";
+    let spec = request.object.as_ref().and_then(|pod| pod.spec.as_ref());
+    let names_account = spec
+        .is_some_and(|spec| spec.service_account_name.is_some() || spec.service_account.is_some());
+    is_pod && !names_account && request.user_info.is_kubelet()
 }
 
 // Checks that the object is of a kind that the webhook handles, and has a name or will get one.

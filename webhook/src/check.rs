@@ -12,7 +12,6 @@ mod namespaces;
 mod print;
 pub mod rbac;
 mod read;
-mod selector;
 mod snapshot;
 mod unproven;
 mod webhooks;

@@ -57,6 +57,7 @@ pub fn app_for(state: Arc<State>, clients: AllowedClients) -> Router {
     let slots = Arc::new(Semaphore::new(MAX_IN_PROGRESS));
     Router::new()
         .route(names::MUTATE_PATH, review(Webhook::Mutate))
+        .route(names::MUTATE_LABELS_PATH, review(Webhook::MutateLabels))
         .route(
             names::MUTATE_NAMESPACES_PATH,
             review(Webhook::MutateNamespaces),

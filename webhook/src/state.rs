@@ -9,10 +9,11 @@ mod parents;
 mod synced;
 pub(crate) mod watch;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use kube::Client;
 use namesake_api::broker_api::IdentityAnswer;
@@ -60,6 +61,8 @@ pub struct State {
     /// Calls of the broker in progress.
     pub broker_calls: SingleFlight<Question, IdentityAnswer, Failure>,
     keys: ArcSwapOption<KeyRing>,
+    /// Namespaces in which nothing changes a pod after this webhook; empty while that is unknown.
+    decides_last: ArcSwap<BTreeSet<String>>,
     clock: Clock,
 }
 
@@ -79,6 +82,7 @@ impl State {
             broker: None,
             broker_calls: SingleFlight::new(KEEP_ANSWER, KEEP_FAILURE),
             keys: ArcSwapOption::empty(),
+            decides_last: ArcSwap::default(),
             clock,
         }
     }
@@ -107,6 +111,17 @@ impl State {
     #[must_use]
     pub fn keys(&self) -> Option<Arc<KeyRing>> {
         self.keys.load_full()
+    }
+
+    /// Sets the namespaces in which nothing changes a pod after this webhook.
+    pub fn set_decides_last(&self, namespaces: BTreeSet<String>) {
+        self.decides_last.store(Arc::new(namespaces));
+    }
+
+    /// Whether nothing changes the pods of a namespace after this webhook.
+    #[must_use]
+    pub fn decides_last(&self, namespace: &str) -> bool {
+        self.decides_last.load().contains(namespace)
     }
 
     /// The mode of a namespace; `enforce` while no rules are in force.

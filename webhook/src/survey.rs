@@ -31,6 +31,7 @@ impl Survey {
         for namespace in state.namespaces.of_stack(rules.stack()) {
             let opted_in = state.namespaces.get(&namespace, rules.stack());
             let context = AdmissionContext {
+                decides_last: false,
                 rules: rules.clone(),
                 keys: keys.clone(),
                 now: state.now(),

@@ -2,6 +2,8 @@
 
 /// Path of the mutating admission.
 pub const MUTATE_PATH: &str = "/mutate";
+/// Path of the mutating admission that removes labels which only the webhook may set.
+pub const MUTATE_LABELS_PATH: &str = "/mutate-labels";
 /// Path of the mutating admission of Namespaces.
 pub const MUTATE_NAMESPACES_PATH: &str = "/mutate-namespaces";
 /// Path of the validating admission (the final check).

@@ -7,8 +7,10 @@ pub const MODE_LABEL: &str = "namesake.dev/mode";
 /// Annotation on an opted-in Namespace: its epoch, a random text that is new each time it is opted in. What was signed in another
 /// epoch is not valid.
 pub const EPOCH_ANNOTATION: &str = "namesake.dev/epoch";
-/// Labels and annotations on a Namespace that decide whether its pods are checked: only admins may write them.
-pub const NAMESPACE_KEYS: [&str; 3] = [OPT_IN_LABEL, MODE_LABEL, EPOCH_ANNOTATION];
+/// Label on a Namespace that is or was opted in: it may have managed service accounts, also after it opted out.
+pub const WAS_OPTED_IN_LABEL: &str = "namesake.dev/was-opted-in";
+/// Value of [`WAS_OPTED_IN_LABEL`].
+pub const WAS_OPTED_IN_VALUE: &str = "true";
 /// Annotation on pods of a namespace in shadow mode: what would have been decided. Never evidence.
 pub const SHADOW_ANNOTATION: &str = "namesake.dev/shadow";
 /// Annotation by which an admin assigns a parent to the user that it names. The webhook removes it when it does so.
@@ -17,6 +19,9 @@ pub const ADOPT_ANNOTATION: &str = "namesake.dev/adopt-for";
 pub const STAMP_ANNOTATION: &str = "namesake.dev/stamp";
 /// Annotation on pods: the signed resolution that the final check verifies.
 pub const RESOLUTION_ANNOTATION: &str = "namesake.dev/resolution";
+/// Label on pods: the stack whose webhook decided about the pod in its only call of the request, so that the API server does not
+/// call the final check. Who creates a pod cannot set it: [`super::LABELS_WEBHOOK`] removes it first.
+pub const SKIP_FINAL_CHECK_LABEL: &str = "namesake.dev/skip-final-check";
 /// Annotation on a WorkflowTaskResult of Argo: UID of the pod that created it. Only this pod may change it.
 pub const RESULT_POD_ANNOTATION: &str = "namesake.dev/pod-uid";
 /// Annotation on pods and KSAs: the user, for people to read. Never evidence.

@@ -22,9 +22,13 @@ pub const AUTHORITY_SECRET: &str = "namesake-authority";
 /// Secret of the stamp keys: key id to 32 random bytes.
 pub const STAMP_KEY_SECRET: &str = "namesake-stamp-key";
 /// Name of both the Mutating- and the ValidatingWebhookConfiguration of the stack in [`SYSTEM_NAMESPACE`]; see
-/// [`webhook_configuration`].
-pub const WEBHOOK_CONFIGURATION: &str = "namesake";
-/// Webhook that stamps parents and patches pods.
+/// [`webhook_configuration`]. The API server calls mutating configurations in the order of their names: ours decide last.
+pub const WEBHOOK_CONFIGURATION: &str = "zz-namesake";
+/// Webhook that removes the label [`super::SKIP_FINAL_CHECK_LABEL`] from new pods, before all others and in all namespaces.
+pub const LABELS_WEBHOOK: &str = "labels.namesake.dev";
+/// Webhook that patches new pods.
+pub const PODS_WEBHOOK: &str = "pods.namesake.dev";
+/// Webhook that stamps parents.
 pub const MUTATE_WEBHOOK: &str = "mutate.namesake.dev";
 /// Webhook that stamps ClusterWorkflowTemplates, which are in no namespace.
 pub const TEMPLATES_WEBHOOK: &str = "templates.namesake.dev";
@@ -54,7 +58,7 @@ pub const GUARDS: [&str; 27] = [
     "namesake-opt-in-role-bindings",
     "namesake-placement",
     "namesake-pods",
-    "namesake-priority",
+    "namesake-pods-after-opt-out",
     "namesake-role-bindings",
     "namesake-service-accounts",
     "namesake-service-proxy",
@@ -75,8 +79,6 @@ pub const RULES_WEBHOOK: &str = "rules.namesake.dev";
 pub const WEBHOOK_SERVICE_ACCOUNT: &str = "namesake-webhook";
 /// Name of the broker's KSA, Deployment and Service.
 pub const BROKER_SERVICE_ACCOUNT: &str = "namesake-broker";
-/// PriorityClass of the pods of webhook and broker.
-pub const PRIORITY_CLASS: &str = "namesake";
 /// Audience of the token that the webhook sends to the broker.
 pub const BROKER_AUDIENCE: &str = "namesake-broker";
 /// Name of the Lease that the broker's leader holds.
@@ -92,7 +94,7 @@ pub fn is_system_namespace(namespace: &str) -> bool {
     suffix(SYSTEM_NAMESPACE, namespace).is_some()
 }
 
-/// Name of the webhook configurations of the stack in this namespace: `namesake`, or `namesake-STACK` for
+/// Name of the webhook configurations of the stack in this namespace: `zz-namesake`, or `zz-namesake-STACK` for
 /// `namesake-system-STACK`.
 #[must_use]
 pub fn webhook_configuration(namespace: &str) -> String {
@@ -120,9 +122,9 @@ mod tests {
     #[test]
     fn the_names_of_a_stacks_objects_follow_from_its_namespace() {
         for (namespace, configuration) in [
-            ("namesake-system", "namesake"),
-            ("namesake-system-blue", "namesake-blue"),
-            ("namesake-system-my-namesake", "namesake-my-namesake"),
+            ("namesake-system", "zz-namesake"),
+            ("namesake-system-blue", "zz-namesake-blue"),
+            ("namesake-system-my-namesake", "zz-namesake-my-namesake"),
         ] {
             assert!(is_system_namespace(namespace));
             assert_eq!(webhook_configuration(namespace), configuration);
@@ -137,7 +139,7 @@ mod tests {
         ] {
             assert!(!is_system_namespace(other), "{other}");
         }
-        for other in ["namesakes", "namesake-", "istio", ""] {
+        for other in ["zz-namesakes", "zz-namesake-", "namesake", "istio", ""] {
             assert_eq!(namespace_of_configuration(other), None, "{other}");
         }
     }

@@ -30,6 +30,8 @@ pub const ENV_UPKEEP: &str = "NAMESAKE_UPKEEP";
 pub const UPKEEP: &str = "60s";
 /// DNS names and IP addresses in the server's certificate, separated by commas.
 pub const ENV_TLS_NAMES: &str = "NAMESAKE_TLS_NAMES";
+/// Variable of the webhook with the MutatingWebhookConfigurations that may change pods after it.
+pub const ENV_TRUSTED_WEBHOOKS: &str = "NAMESAKE_TRUSTED_WEBHOOKS";
 /// Filter of the log, in the form of `tracing_subscriber::EnvFilter`.
 pub const ENV_LOG: &str = "NAMESAKE_LOG";
 /// Default of [`ENV_LOG`].

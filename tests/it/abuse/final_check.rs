@@ -2,3 +2,4 @@
 
 mod pods;
 mod reinvocation;
+mod skipped;

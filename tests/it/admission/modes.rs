@@ -171,7 +171,7 @@ fn while_every_webhook_is_down_one_command_lets_pods_in_without_any_identity() -
             .clone();
         ns.stack.kill_webhook().await;
         let alice = ns.alice().await?;
-        refused(alice.create::<Pod>(pod()).await)?.with_message("mutate.namesake.dev")?;
+        refused(alice.create::<Pod>(pod()).await)?.with_message("pods.namesake.dev")?;
         set_mode(&ns, Some("off")).await?;
         let made =
             wait_for_alices_pod(&ns, "pods come in again", |pod| !has_shadow_annotation(pod))

@@ -268,7 +268,7 @@ fn audit_events(ns: &TestNamespace, resource: &str, verb: &str) -> Result<Vec<Va
 
 fn audit_annotation(event: &Value, key: &str) -> Option<String> {
     let annotations = event["annotations"].as_object()?;
-    let full = format!("mutate.namesake.dev/{key}");
+    let full = format!("pods.namesake.dev/{key}");
     annotations
         .get(&full)
         .and_then(Value::as_str)

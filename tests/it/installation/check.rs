@@ -358,7 +358,7 @@ fn a_missing_policy_a_namespace_without_pod_security_and_a_later_webhook_are_fou
             (
                 "other-webhooks",
                 format!(
-                    "MutatingWebhookConfiguration zz-{}, webhook other.example.com",
+                    "MutatingWebhookConfiguration zzz-{}, webhook other.example.com",
                     ns.name
                 ),
             ),

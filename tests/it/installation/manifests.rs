@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use clap::{CommandFactory as _, Parser as _};
-use namesake_api::names::SYSTEM_NAMESPACE;
+use namesake_api::names::{SKIP_FINAL_CHECK_LABEL, SYSTEM_NAMESPACE};
 use namesake_core::{Rules, Source};
 use namesake_sandbox::{RESEARCH, host::work_folder::workspace_root, kubernetes::users::ADMIN};
 use namesake_tests::{
@@ -14,7 +14,7 @@ use namesake_tests::{
     },
     namespace::runtime::runtime,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 mod gateway;
 mod network;
@@ -230,7 +230,7 @@ fn webhook<'a>(all: &'a [Value], name: &str) -> Result<&'a Value> {
 fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
     let all = objects(&file("base/webhook/configurations.yaml")?)?;
     let (mutate, final_check) = (
-        webhook(&all, "mutate.namesake.dev")?,
+        webhook(&all, "pods.namesake.dev")?,
         webhook(&all, "validate.namesake.dev")?,
     );
     let pods = |webhook: &Value| {
@@ -244,12 +244,7 @@ fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
         pods(mutate) == pods(final_check) && !pods(final_check).is_empty(),
         "the rules for pods differ"
     );
-    for key in [
-        "namespaceSelector",
-        "objectSelector",
-        "matchPolicy",
-        "failurePolicy",
-    ] {
+    for key in ["namespaceSelector", "matchPolicy", "failurePolicy"] {
         ensure!(
             mutate[key] == final_check[key],
             "{key} differs: {} and {}",
@@ -258,31 +253,40 @@ fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
         );
     }
     ensure!(mutate["failurePolicy"] == "Fail", "it does not fail closed");
-    let conditions = |webhook: &Value| {
-        webhook["matchConditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
-    };
-    for condition in conditions(final_check) {
-        ensure!(
-            conditions(mutate).contains(&condition),
-            "only the final check has {condition}"
-        );
+    for webhook in [mutate, final_check] {
+        let conditions = &webhook["matchConditions"];
+        ensure!(conditions.is_null(), "{conditions}");
     }
-    // The additional conditions of the mutating webhook accept every CREATE, and the final check handles only CREATE.
-    let more = conditions(mutate)
-        .into_iter()
-        .filter(|condition| !conditions(final_check).contains(condition));
-    for condition in more {
-        let expression = condition["expression"].as_str().unwrap_or_default();
-        ensure!(
-            expression
-                .trim()
-                .starts_with("request.operation == 'CREATE' ||"),
-            "{condition}"
-        );
+    Ok(())
+}
+
+/// The expressions of a selector.
+fn expressions(selector: &Value) -> Vec<Value> {
+    let all = selector["matchExpressions"].as_array();
+    all.cloned().unwrap_or_default()
+}
+
+#[test]
+fn only_the_webhook_itself_can_skip_the_final_check() -> Result<()> {
+    let all = objects(&file("base/webhook/configurations.yaml")?)?;
+    let (labels, final_check) = (
+        webhook(&all, "labels.namesake.dev")?,
+        webhook(&all, "validate.namesake.dev")?,
+    );
+    let label = |operator: &str| json!({"key": SKIP_FINAL_CHECK_LABEL, "operator": operator, "values": ["prod"]});
+    ensure!(expressions(&final_check["objectSelector"]) == [label("NotIn")]);
+    ensure!(expressions(&labels["objectSelector"]) == [label("In")]);
+    // It is called before all others, and wherever the final check may be skipped.
+    ensure!(all[0]["webhooks"][0]["name"] == "labels.namesake.dev");
+    ensure!(labels["failurePolicy"] == "Fail" && labels["matchConditions"].is_null());
+    ensure!(labels["rules"] == final_check["rules"]);
+    let checked = expressions(&final_check["namespaceSelector"]);
+    for expression in expressions(&labels["namespaceSelector"]) {
+        ensure!(checked.contains(&expression), "{expression}");
     }
+    // Called again, it would remove the label of the webhook itself.
+    ensure!(labels["reinvocationPolicy"] == "Never");
+    ensure!(webhook(&all, "pods.namesake.dev")?["reinvocationPolicy"] == "IfNeeded");
     Ok(())
 }
 
@@ -290,8 +294,8 @@ fn the_final_check_and_the_mutation_see_exactly_the_same_pods() -> Result<()> {
 fn no_webhook_selects_by_what_a_user_can_write() -> Result<()> {
     let all = objects(&file("base/webhook/configurations.yaml")?)?;
     for name in [
+        "pods.namesake.dev",
         "mutate.namesake.dev",
-        "validate.namesake.dev",
         "rules.namesake.dev",
     ] {
         let webhook = webhook(&all, name)?;

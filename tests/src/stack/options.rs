@@ -21,6 +21,8 @@ pub struct Options {
     pub speed: u32,
     /// How long the webhook waits for the broker.
     pub broker_deadline: Duration,
+    /// The other webhooks that may change pods after ours, as in the flag; empty for none.
+    pub trusted_webhooks: &'static str,
     /// The seconds by which the broker's clock is ahead; tests may change it at any time.
     pub ahead: Arc<AtomicI64>,
     /// The stack, if it is not the first one of its cluster; see [`Stack::start_beside`](super::Stack::start_beside).
@@ -39,6 +41,7 @@ impl Default for Options {
             identities_per_minute: 10_000,
             speed: 50,
             broker_deadline: Duration::from_secs(6),
+            trusted_webhooks: "",
             ahead: Arc::default(),
             beside: None,
             google: None,

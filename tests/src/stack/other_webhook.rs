@@ -37,7 +37,7 @@ impl OtherWebhook {
     /// # Errors
     /// It cannot listen or get a certificate, or the API server refuses the configuration.
     pub async fn start(ns: &TestNamespace, patch: &Value, again: Reinvocation) -> Result<Self> {
-        Self::named(&format!("zz-{}", ns.name), ns, patch, again).await
+        Self::named(&format!("zzz-{}", ns.name), ns, patch, again).await
     }
 
     /// As [`OtherWebhook::start`], but called before ours.

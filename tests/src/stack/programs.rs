@@ -132,6 +132,7 @@ impl Stack {
             ["--upkeep", &upkeep],
             ["--tls-names", "127.0.0.1"],
             ["--drain", &drain],
+            ["--trusted-webhooks", self.options.trusted_webhooks],
         ];
         let flags = ["namesake-webhook"]
             .into_iter()

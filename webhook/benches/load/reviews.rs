@@ -34,7 +34,9 @@ pub(crate) fn state() -> State {
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "uid": "u", "ownerReferences": [owner],
         "annotations": {"workflows.argoproj.io/node-id": "flow", "workflows.argoproj.io/node-name": "flow"}},
         "spec": {"serviceAccountName": cases::name_of(ALICE), "containers": []}});
-    cases::state(&case).with_cluster(api_server::with(&pod))
+    let state = cases::state(&case).with_cluster(api_server::with(&pod));
+    state.set_decides_last(std::collections::BTreeSet::from(["research".to_owned()]));
+    state
 }
 
 fn exec() -> Value {

@@ -88,6 +88,7 @@ pub(super) fn context<O>(
     }
     let opted_in = state.namespaces.get(namespace, rules.stack());
     Ok(AdmissionContext {
+        decides_last: state.decides_last(namespace),
         now: state.now(),
         epoch: opted_in.map(|n| n.epoch).unwrap_or_default(),
         is_inside: is_inside(state, info, rules.stack()),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use namesake_api::names;
 
-use super::{Finding, Snapshot, selector};
+use namesake_service::may_match;
+
+use super::{Finding, Snapshot};
 use crate::state::installation::{self, Installation};
 
 const SYSTEM_POLICY: &str = "namesake-system";
@@ -28,7 +30,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
         let covered = specs.any(|spec| {
             let ingress = spec.policy_types.iter().flatten().any(|t| t == "Ingress");
             let pods = spec.pod_selector.as_ref();
-            ingress && pods.is_none_or(|pods| selector::may_match(pods, &labels))
+            ingress && pods.is_none_or(|pods| may_match(pods, &labels))
         });
         if !covered {
             let what = "no network policy protects the webhook: whoever can connect to it gets stamps signed as anyone";

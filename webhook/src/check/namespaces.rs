@@ -2,7 +2,9 @@
 
 use namesake_api::names::{MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL};
 
-use super::{Finding, NamespaceLabels, Snapshot, print, selector};
+use namesake_service::may_match;
+
+use super::{Finding, NamespaceLabels, Snapshot, print};
 use crate::decide::mode::Mode;
 
 /// Pod Security's label, and the levels that keep a pod off its node.
@@ -61,7 +63,7 @@ fn selected(snapshot: &Snapshot, place: &NamespaceLabels) -> Option<Finding> {
     let selected = webhook
         .namespace_selector
         .as_ref()
-        .is_none_or(|s| selector::may_match(s, &place.labels));
+        .is_none_or(|s| may_match(s, &place.labels));
     if off || selected {
         return None;
     }

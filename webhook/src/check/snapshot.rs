@@ -10,8 +10,8 @@ use namesake_core::Rules;
 use serde::Serialize;
 
 use super::rbac::Rbac;
-use super::selector;
 use crate::state::installation::Installation;
+use namesake_service::may_match;
 
 /// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -127,7 +127,7 @@ impl Snapshot {
             let mut webhooks = configuration.webhooks.iter().flatten();
             let mutate = webhooks.find(|webhook| webhook.name == MUTATE_WEBHOOK);
             let selector = mutate.and_then(|webhook| webhook.namespace_selector.as_ref());
-            selector.is_some_and(|selector| selector::may_match(selector, &labels))
+            selector.is_some_and(|selector| may_match(selector, &labels))
         })
     }
 

@@ -1,11 +1,14 @@
 //! Other mutating webhooks that can change a pod after Namesake's. Pure.
 
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOperations};
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
 use kube::ResourceExt;
 use namesake_api::names::{namespace_of_configuration, webhook_configuration};
 use namesake_core::Glob;
 
-use super::{Finding, NamespaceLabels, Snapshot, print, selector};
+use namesake_service::may_match;
+
+use super::{Finding, NamespaceLabels, Snapshot, print};
+use crate::state::installation::is_after_ours;
 
 /// Prefix of `--trust` for webhook configurations.
 const TRUSTED: &str = "webhook:";
@@ -39,22 +42,17 @@ fn finding(
     opted_in: &[&NamespaceLabels],
     ours: &str,
 ) -> Option<Finding> {
-    // Configurations are called in the order of their names.
     let after = configuration > ours;
-    let is_reinvoked = webhook.reinvocation_policy.as_deref() == Some("IfNeeded");
     let selects = |place: &&&NamespaceLabels| {
         let selector = webhook.namespace_selector.as_ref();
-        selector.is_none_or(|selector| selector::may_match(selector, &place.labels))
+        selector.is_none_or(|selector| may_match(selector, &place.labels))
     };
     let places: Vec<_> = opted_in
         .iter()
         .filter(selects)
         .map(|place| place.name.as_str())
         .collect();
-    if !(after || is_reinvoked)
-        || places.is_empty()
-        || !webhook.rules.iter().flatten().any(is_called_for_new_pods)
-    {
+    if places.is_empty() || !is_after_ours(configuration, webhook, ours) {
         return None;
     }
     let again = if after { "" } else { "again " };
@@ -70,16 +68,4 @@ fn finding(
     let webhook = &webhook.name;
     let place = format!("MutatingWebhookConfiguration {configuration}, webhook {webhook}");
     Some(Finding::warning("other-webhooks", place, what, remedy))
-}
-
-fn is_called_for_new_pods(rule: &RuleWithOperations) -> bool {
-    let has = |list: &Option<Vec<String>>, wanted: &[&str]| {
-        list.iter()
-            .flatten()
-            .any(|item| wanted.contains(&item.as_str()))
-    };
-    has(&rule.api_groups, &["", "*"])
-        && has(&rule.operations, &["CREATE", "*"])
-        && has(&rule.resources, &["pods", "*", "*/*"])
-        && rule.scope.as_deref() != Some("Cluster")
 }

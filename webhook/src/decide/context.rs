@@ -15,6 +15,8 @@ pub struct AdmissionContext {
     pub now: i64,
     /// The epoch of the namespace; empty if it is not seen as opted in.
     pub epoch: String,
+    /// Whether only Namesake, and webhooks that an admin trusts, change the namespace's new pods after this webhook.
+    pub decides_last: bool,
     /// Whether the requester is a service account of an opted-in namespace: such an account is never a trusted controller.
     pub is_inside: bool,
     /// The user of the managed KSA that makes the request, or why it has none; `None` if no managed KSA makes it.

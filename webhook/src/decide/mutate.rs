@@ -9,6 +9,7 @@ pub mod opt_in;
 mod parent;
 mod pod;
 pub mod shadow;
+pub mod skip_label;
 pub(crate) mod task_result;
 mod update;
 

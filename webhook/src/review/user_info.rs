@@ -38,6 +38,15 @@ impl UserInfo<'_> {
         ids.is_some_and(|ids| !ids.is_empty())
     }
 
+    /// Whether it is the kubelet of a node. Group and user name are compared, as the API server's own authorizer of nodes does:
+    /// the group alone could come from an identity provider.
+    #[must_use]
+    pub fn is_kubelet(&self) -> bool {
+        let mut groups = self.groups.iter().flatten();
+        groups.any(|group| group.as_str() == "system:nodes")
+            && self.username.starts_with("system:node:")
+    }
+
     /// Whether the credential was issued to a pod.
     #[must_use]
     pub fn is_pod(&self) -> bool {

@@ -46,6 +46,10 @@ pub struct Args {
     /// certificate are then refused. Read at the start [default: none, every client may send reviews]
     #[arg(long, env = "NAMESAKE_CLIENT_CA_FILE")]
     pub client_ca_file: Option<PathBuf>,
+    /// MutatingWebhookConfigurations, by name with `*`, whose webhooks may change pods after Namesake without a final check of the
+    /// result, comma-separated. Nobody but cluster admins may decide what they change [default: none]
+    #[arg(long, env = names::ENV_TRUSTED_WEBHOOKS, value_delimiter = ',')]
+    pub trusted_webhooks: Vec<String>,
     /// Flags of the certificate.
     #[command(flatten)]
     pub certificate: CertificateArgs,

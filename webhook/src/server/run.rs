@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum_server::tls_rustls::RustlsConfig;
-use axum_server::{Handle, from_tcp, from_tcp_rustls};
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::{Handle, from_tcp};
 use jiff::Timestamp;
 use kube::Client;
 use namesake_api::names;
@@ -14,7 +15,7 @@ use namesake_certs::{
     Keeper, Resolver, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
     server_config_with_client_auth,
 };
-use namesake_core::KeyRing;
+use namesake_core::{Glob, KeyRing};
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
@@ -67,7 +68,10 @@ pub async fn run(
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let handle = Handle::new();
-    let server = from_tcp_rustls(listener, tls)?
+    // An answer is one small write: without this, the kernel holds it back while it waits for the acknowledgement of the last one.
+    let acceptor = RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor::new());
+    let server = from_tcp(listener)?
+        .acceptor(acceptor)
         .handle(handle.clone())
         .http1_only()
         .first_request_timeout(FIRST_REQUEST_TIMEOUT)
@@ -80,7 +84,12 @@ pub async fn run(
         .serve(server::metrics_app(state.clone()).into_make_service());
     tracing::info!(%address, metrics = %metrics_address, namespace, "serving");
 
-    let watches = watch::run(client.clone(), namespace, state.clone());
+    let trusted: Vec<_> = args
+        .trusted_webhooks
+        .iter()
+        .map(|one| Glob::new(one))
+        .collect();
+    let watches = watch::run(client.clone(), namespace, &trusted, state.clone());
     let keeper = keeper.every(args.upkeep);
     let upkeep = upkeep(client, namespace, keeper, broker, state.clone());
     let stop = stop(shutdown, &state, &handle, args.server.drain);

@@ -1,6 +1,8 @@
 //! Checks that the policies and webhooks of Namesake are installed as shipped. Policies cannot protect policies, so the webhook
 //! checks them. Pure.
 
+mod later;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::admissionregistration::v1::{
@@ -10,6 +12,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
 use namesake_api::names;
+
+pub use later::{decides_last, is_after_ours};
 
 /// The label of each namespace that has its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -53,6 +57,8 @@ pub fn faults(installation: &Installation) -> Vec<String> {
         .chain(validating.map(|w| (w.name.as_str(), w.failure_policy.as_deref())))
         .collect();
     for name in [
+        names::LABELS_WEBHOOK,
+        names::PODS_WEBHOOK,
         names::MUTATE_WEBHOOK,
         names::NAMESPACES_WEBHOOK,
         names::VALIDATE_WEBHOOK,

@@ -14,6 +14,7 @@ use futures::Stream;
 use futures::future::{join, join4};
 use kube::Client;
 use kube::runtime::watcher::{Error, Event};
+use namesake_core::Glob;
 use namesake_service::WatchEvent;
 
 pub(crate) use installed::served;
@@ -22,7 +23,9 @@ pub(crate) use parents::fetch;
 use crate::state::State;
 
 /// Runs every watch; never returns. Watches restart by themselves, with growing pauses.
-pub(crate) async fn run(client: Client, namespace: &str, state: Arc<State>) {
+///
+/// `trusted` are names of MutatingWebhookConfigurations that an admin lets change pods after this webhook.
+pub(crate) async fn run(client: Client, namespace: &str, trusted: &[Glob], state: Arc<State>) {
     // Identities and namespaces of other stacks are not ours to know, and their namespaces not ours to read.
     let of_stack = state.rules.for_stack(async |stack: &str| {
         join(
@@ -35,7 +38,7 @@ pub(crate) async fn run(client: Client, namespace: &str, state: Arc<State>) {
         rules::run(client.clone(), namespace, &state),
         of_stack,
         installed::run(client.clone(), state.clone()),
-        installation::run(client.clone(), namespace, state.clone()),
+        installation::run(client.clone(), namespace, trusted, state.clone()),
     )
     .await;
 }

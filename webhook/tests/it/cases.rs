@@ -15,7 +15,7 @@
 //! identity. Anywhere in a case, `{$stamp: {...}}` and `{$resolution: {...}}` become signed text (`key: other` signs with a key
 //! that is unknown to the webhook, `key: old` with a former one), and `{$digest: {...}}` the digest of a pod template.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -210,6 +210,9 @@ pub(crate) fn state_at(case: &Value, clock: Arc<AtomicI64>) -> State {
     assert!(state.rules.get().is_some(), "rules");
     state.set_keys(keys());
     opt_in(case, &state);
+    if case.get("decidesLast") == Some(&Value::Bool(true)) {
+        state.set_decides_last(BTreeSet::from(["research".to_owned()]));
+    }
     if case.get("listed") != Some(&Value::Bool(false)) {
         state.synced.namespaces.set();
         state.synced.identities.set();

@@ -10,6 +10,7 @@ mod harmless;
 
 use std::time::{Duration, Instant};
 
+use namesake_api::names::SKIP_FINAL_CHECK_LABEL;
 use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::review;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -28,8 +29,9 @@ const HANG: Duration = Duration::from_secs(20);
 /// Longest warning, and all warnings of an answer together, in bytes: the API server shortens or drops longer ones.
 const MAX_WARNING: usize = 120;
 const MAX_WARNINGS: usize = 4096;
-const WEBHOOKS: [Webhook; 5] = [
+const WEBHOOKS: [Webhook; 6] = [
     Webhook::Mutate,
+    Webhook::MutateLabels,
     Webhook::Validate,
     Webhook::MutateNamespaces,
     Webhook::ValidateRules,
@@ -71,7 +73,23 @@ fn check(runtime: &Runtime, case: &Case, webhook: Webhook, body: &[u8]) {
     if allowed {
         let harm = harmless::harm(case, webhook, &input["request"], &last);
         assert_eq!(harm, None, "{webhook:?} of {input}: {response}");
+        if webhook == Webhook::Mutate && !case.shadow && is_skipped(&last) {
+            let answer = runtime.block_on(final_check(case, &input, &last));
+            assert_eq!(answer["allowed"], true, "skipped: {last}: {answer}");
+        }
     }
+}
+
+/// Whether the API server would not call the final check of this pod.
+fn is_skipped(pod: &Value) -> bool {
+    pod["metadata"]["labels"][SKIP_FINAL_CHECK_LABEL] == "prod"
+}
+
+/// The answer of the final check to an object that is stored as the mutating webhook changed it.
+async fn final_check(case: &Case, input: &Value, last: &Value) -> Value {
+    let mut review = input.clone();
+    review["request"]["object"] = last.clone();
+    cases::ask(&case.state, Webhook::Validate, &review).await
 }
 
 fn warnings(response: &Value) {

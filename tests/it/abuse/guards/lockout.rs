@@ -6,14 +6,8 @@ use kube::{
     ResourceExt,
     api::{Patch, PatchParams},
 };
-use namesake_api::names::PRIORITY_CLASS;
 use namesake_sandbox::kubernetes::users::BOB;
-use namesake_tests::{
-    cluster::refusal::refused,
-    drafts::{metaflow_job, pod},
-    eventually::eventually,
-    namespace::with_namespace,
-};
+use namesake_tests::{drafts::metaflow_job, eventually::eventually, namespace::with_namespace};
 use serde_json::json;
 
 /// More than a policy can compare pairwise within its budget.
@@ -41,23 +35,5 @@ fn a_pod_with_thousands_of_namesake_keys_starts_and_its_job_completes() -> Resul
             Ok(())
         })
         .await
-    })
-}
-
-#[test]
-fn nobody_preempts_others_with_namesakes_priority_class() -> Result<()> {
-    with_namespace(|ns| async move {
-        let mallory = ns.mallory().await?;
-        let greedy = || pod().pod_field("priorityClassName", json!(PRIORITY_CLASS));
-        refused(mallory.create::<Pod>(greedy()).await)?
-            .with_code(403)?
-            .with_message(PRIORITY_CLASS)?
-            .with_message(&mallory.name)?;
-        let neighbour = ns.neighbour().await?;
-        let elsewhere = neighbour.mallory().await?.create::<Pod>(greedy()).await;
-        refused(elsewhere)?
-            .with_code(403)?
-            .with_message(PRIORITY_CLASS)?;
-        neighbour.delete().await
     })
 }

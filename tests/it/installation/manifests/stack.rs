@@ -47,6 +47,7 @@ fn another_stack_is_one_line_of_the_rules() -> Result<()> {
             );
         }
         for name in [
+            "pods.namesake.dev",
             "mutate.namesake.dev",
             "validate.namesake.dev",
             "guard.namesake.dev",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use kube::ResourceExt;
 
-use crate::check::selector;
+use namesake_service::may_match;
 
 /// Verbs whose requests name no object, so that a rule with `resourceNames` never allows them. The `create` of a subresource does
 /// name one.
@@ -59,11 +59,7 @@ pub(super) fn aggregated(roles: &[ClusterRole]) -> BTreeMap<String, Arc<[PolicyR
                 .iter()
                 .flat_map(|a| a.cluster_role_selectors.iter().flatten());
             let selectors: Vec<_> = selectors.collect();
-            let part = |part: &&ClusterRole| {
-                selectors
-                    .iter()
-                    .any(|s| selector::may_match(s, part.labels()))
-            };
+            let part = |part: &&ClusterRole| selectors.iter().any(|s| may_match(s, part.labels()));
             todo.extend(roles.iter().filter(part));
         }
         rules

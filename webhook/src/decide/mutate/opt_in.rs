@@ -1,7 +1,9 @@
 //! The epoch of a namespace, written onto it as it opts in: what was signed in another epoch is not valid, on every replica and
 //! after every restart, whatever their clocks say. Pure.
 
-use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
+use namesake_api::names::{
+    EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL, WAS_OPTED_IN_LABEL, WAS_OPTED_IN_VALUE,
+};
 use namesake_core::{Rules, is_epoch};
 
 use crate::decide::mode::Mode;
@@ -11,7 +13,7 @@ use crate::review::verdict::{Facts, Verdict};
 use crate::review::{Metadata, Object, Request};
 
 /// Decides about a CREATE or UPDATE of a Namespace: it gets the epoch `new_epoch` when it opts in, and keeps its epoch while it is
-/// opted in. The epoch in the request is ignored. Warns when a namespace opts in and no rule can match there.
+/// opted in. It also gets the label by which policies find it after it opted out. The epoch in the request is ignored. Warns when a namespace opts in and no rule can match there.
 #[must_use]
 pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, new_epoch: &str) -> Verdict {
     let requester = &request.user_info.username;
@@ -39,6 +41,10 @@ pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, new_epoch: &str
     let mut patch = Patch::default();
     let keys = [(EPOCH_ANNOTATION, epoch)];
     patch.set_annotations(new, &keys);
+    if epoch.is_some() {
+        let labels = [(WAS_OPTED_IN_LABEL, Some(WAS_OPTED_IN_VALUE))];
+        patch.set_keys("/metadata/labels", new.labels.as_ref(), &labels);
+    }
     Verdict {
         warnings,
         ..Verdict::change(patch, Facts::of_requester(requester, outcome))
@@ -74,8 +80,13 @@ mod tests {
     const NEW: &str = "a-new-epoch-of-its-own";
     const OLD: &str = "an-older-epoch-of-it";
 
-    // The patch of the annotation. `epoch` among the labels is the annotation that is there.
+    // The patch of the annotation.
     fn epoch(old: &Value, new: &Value) -> Value {
+        change(old, new, "/metadata/annotations")
+    }
+
+    // The patch below a path. `epoch` among the labels is the annotation that is there.
+    fn change(old: &Value, new: &Value, path: &str) -> Value {
         let object = |labels: &Value| {
             if labels.is_null() {
                 return Value::Null;
@@ -90,7 +101,22 @@ mod tests {
         let body = body.to_string();
         let verdict = write_epoch(&review::parse(body.as_bytes()).unwrap(), None, NEW);
         let patch = serde_json::to_value(verdict.result.unwrap()).unwrap();
-        patch.get(0).cloned().unwrap_or_default()
+        let mut operations = patch.as_array().into_iter().flatten();
+        let found =
+            operations.find(|operation| operation["path"].as_str().unwrap().starts_with(path));
+        found.cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_namespace_keeps_the_label_that_it_was_opted_in() {
+        let (inside, none) = (json!({OPT_IN_LABEL: "prod"}), json!({}));
+        let label =
+            |old: &Value, new: &Value| change(old, new, "/metadata/labels")["value"].clone();
+        assert_eq!(label(&none, &inside), WAS_OPTED_IN_VALUE);
+        let labelled = json!({OPT_IN_LABEL: "prod", WAS_OPTED_IN_LABEL: "true", "epoch": OLD});
+        assert_eq!(label(&labelled, &labelled), Value::Null);
+        let left = json!({WAS_OPTED_IN_LABEL: "true", "epoch": OLD});
+        assert_eq!(label(&labelled, &left), Value::Null);
     }
 
     #[test]

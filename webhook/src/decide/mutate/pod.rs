@@ -6,15 +6,16 @@
 //! account, and its token volume, which is for whichever account the pod names in the end.
 
 use namesake_api::names::{
-    GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION, WAITING_ANNOTATION,
-    WAITING_AT_FIRST,
+    GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, SKIP_FINAL_CHECK_LABEL, USER_ANNOTATION,
+    WAITING_ANNOTATION, WAITING_AT_FIRST,
 };
 use namesake_core::{
-    Decision, IdentityChoice, MAX_SEALED_BYTES, ObjectName, Outcome as Granted, Reason, Resolution,
-    SeenPod, User,
+    Decision, IdentityChoice, Launcher, MAX_SEALED_BYTES, ObjectName, Outcome as Granted, Reason,
+    Resolution, SeenPod, User,
 };
 
-use super::{Available, Change};
+use super::{Available, Change, skip_label};
+use crate::decide::argo::pod_keys;
 use crate::decide::context::AdmissionContext;
 use crate::decide::pod_model::containers::{self, Digests};
 use crate::decide::pod_model::{gateway_token, node, seen_pod};
@@ -34,6 +35,18 @@ struct Wanted<'a> {
     gate: bool,
     /// The containers that get the token for the gateway.
     token: Option<&'a Digests>,
+    /// The stack whose final check would find nothing.
+    skips_final_check: Option<&'a str>,
+}
+
+/// What a pod may run, and who says so.
+enum Requested {
+    /// The pod itself, when this webhook sees it for the first time.
+    ByPod(Digests),
+    /// The stamp of its parent.
+    ByParent(Digests),
+    /// The resolution of an earlier call in the same request.
+    Earlier(Digests),
 }
 
 /// Writes the patch of a pod. `available` is the identity, if the decision needs one; without it this is a dry run, and the pod
@@ -81,13 +94,15 @@ pub fn pod(
     if gets_token {
         gateway_token::check_pod(spec)?;
     }
+    let requested = requested_containers(context, request, pod, principal)?;
+    let skips = skips_final_check(context, pod, spec, principal, &requested);
     let resolution = resolution(
         context,
         request,
         pod,
         principal,
-        (decision, account, identity),
-    )?;
+        (decision, account, identity, requested),
+    );
     let wanted = Wanted {
         account: Some(account),
         identity: identity.map(|i| i.name.as_str()),
@@ -95,8 +110,32 @@ pub fn pod(
         resolution: Some(sign_or_keep(context, request, pod, &resolution)?),
         gate,
         token: gets_token.then_some(&resolution.containers),
+        skips_final_check: skips.then_some(context.rules.stack()),
     };
     Ok(change(pod, &wanted, outcome))
+}
+
+// Whether the final check of the pod would find nothing: nothing comes after this call, and the pod is as it was requested. An
+// earlier call means that something changed the pod since, and pods of Argo are compared with their Workflow once more.
+fn skips_final_check(
+    context: &AdmissionContext,
+    pod: &Object<'_>,
+    spec: &Spec<'_>,
+    principal: &Principal,
+    requested: &Requested,
+) -> bool {
+    let is_as_requested = match requested {
+        Requested::ByPod(_) => true,
+        Requested::ByParent(signed) => {
+            containers::check_final(&context.rules, spec, signed).is_ok()
+        }
+        Requested::Earlier(_) => false,
+    };
+    context.decides_last
+        && is_as_requested
+        && !skip_label::is_set(pod)
+        && principal.launcher != Launcher::Workflow
+        && matches!(pod_keys::check(&pod.metadata, false), Ok(None))
 }
 
 // The content of the resolution of a pod.
@@ -105,15 +144,18 @@ fn resolution(
     request: &Request<'_>,
     pod: &Object<'_>,
     principal: &Principal,
-    (decision, account, identity): (&Decision, &str, Option<&IdentityChoice>),
-) -> Result<Resolution, Refused> {
+    (decision, account, identity, requested): (&Decision, &str, Option<&IdentityChoice>, Requested),
+) -> Resolution {
     let metadata = &pod.metadata;
+    let (Requested::ByPod(containers)
+    | Requested::ByParent(containers)
+    | Requested::Earlier(containers)) = requested;
     let rule = match decision {
         Decision::Identity(choice) => Some(choice.rule.clone()),
         Decision::ServiceAccount { rule, .. } => Some(rule.clone()),
         Decision::Keep | Decision::Deny(_) => None,
     };
-    Ok(Resolution {
+    Resolution {
         stack: context.rules.stack().to_owned(),
         namespace: request.namespace.to_string(),
         requester: request.user_info.username.to_string(),
@@ -131,8 +173,8 @@ fn resolution(
             Granted::ServiceAccount
         },
         pod: ObjectName::new(metadata.name.as_deref(), metadata.generate_name.as_deref()),
-        containers: requested_containers(context, request, pod, principal)?,
-    })
+        containers,
+    }
 }
 
 // The containers that the parent's stamp lists, whatever earlier webhooks did; otherwise those of the pod. If a later webhook
@@ -143,15 +185,17 @@ fn requested_containers(
     request: &Request<'_>,
     pod: &Object<'_>,
     principal: &Principal,
-) -> Result<Digests, Refused> {
+) -> Result<Requested, Refused> {
     let seen = seen_pod(context, request, pod);
     let text = pod.metadata.annotation(RESOLUTION_ANNOTATION);
     let first = text.and_then(|text| Resolution::verify_request(text, &context.keys, &seen).ok());
     match (first, &pod.spec) {
-        (Some(first), _) => Ok(first.containers),
-        _ if !principal.containers.is_empty() => Ok(principal.containers.clone()),
-        (None, Some(spec)) => containers::of_pod(&context.rules, spec),
-        (None, None) => Ok(Digests::new()),
+        (Some(first), _) => Ok(Requested::Earlier(first.containers)),
+        _ if !principal.containers.is_empty() => {
+            Ok(Requested::ByParent(principal.containers.clone()))
+        }
+        (None, Some(spec)) => Ok(Requested::ByPod(containers::of_pod(&context.rules, spec)?)),
+        (None, None) => Ok(Requested::ByPod(Digests::new())),
     }
 }
 
@@ -203,7 +247,10 @@ fn change(pod: &Object<'_>, wanted: &Wanted<'_>, outcome: Outcome) -> Change {
     patch.set_keys(
         "/metadata/labels",
         metadata.labels.as_ref(),
-        &[(IDENTITY_LABEL, wanted.identity)],
+        &[
+            (IDENTITY_LABEL, wanted.identity),
+            (SKIP_FINAL_CHECK_LABEL, wanted.skips_final_check),
+        ],
     );
     patch.set_annotations(metadata, &annotations);
     if let (Some(account), Some(spec)) = (wanted.account, spec) {

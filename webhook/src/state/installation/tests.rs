@@ -5,7 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use super::*;
 use crate::state::installation::shipped::{of, shipped};
 
-fn installed() -> Installation {
+pub(super) fn installed() -> Installation {
     let all = [shipped("cluster"), shipped("base")].concat();
     Installation {
         home: names::SYSTEM_NAMESPACE.to_owned(),
@@ -43,7 +43,7 @@ fn the_policy_of_the_stacks_namespace_has_to_be_bound_for_that_namespace() {
 #[test]
 fn each_part_that_is_missing_is_a_fault() {
     let all = faults(&Installation::default());
-    assert_eq!(all.len(), 2 * (names::GUARDS.len() + 1) + 4);
+    assert_eq!(all.len(), 2 * (names::GUARDS.len() + 1) + 6);
     let mut installation = installed();
     installation.validating = None;
     assert_eq!(faults(&installation).len(), 2);

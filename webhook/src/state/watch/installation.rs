@@ -1,16 +1,19 @@
 //! Checks whether the policies and webhooks that protect Namesake are as shipped, and reports when they are not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use kube::api::ListParams;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use namesake_api::names;
+use namesake_core::Glob;
 
 use crate::state::State;
-use crate::state::installation::{Installation, faults};
+use crate::state::installation::{Installation, decides_last, faults};
 use crate::state::metrics::gauge;
 
 /// Between two checks.
@@ -18,14 +21,16 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Longest note of an Event, in bytes.
 const MAX_NOTE: usize = 1024;
 
-/// Checks again and again; never returns.
-pub(super) async fn run(client: Client, namespace: &str, state: Arc<State>) {
+/// Checks again and again, and also in which namespaces no other webhook changes pods after this one; never returns.
+pub(super) async fn run(client: Client, namespace: &str, trusted: &[Glob], state: Arc<State>) {
     let reporter = Reporter::from(names::WEBHOOK_SERVICE_ACCOUNT);
     let recorder = Recorder::new(client.clone(), reporter);
     let mut before = Vec::new();
     loop {
         match read(&client, namespace).await {
-            Ok(installation) => {
+            Ok((installation, configurations, namespaces)) => {
+                let last = decides_last(&installation, &configurations, &namespaces, trusted);
+                state.set_decides_last(last);
                 let now = faults(&installation);
                 state.metrics.guard_faults.set(gauge(now.len()));
                 if now != before {
@@ -34,6 +39,7 @@ pub(super) async fn run(client: Client, namespace: &str, state: Arc<State>) {
                 before = now;
             }
             Err(error) => {
+                state.set_decides_last(BTreeSet::new());
                 state.metrics.count_watch_failure("installation");
                 tracing::warn!(%error, "failed to read the policies and webhook configurations");
             }
@@ -42,16 +48,35 @@ pub(super) async fn run(client: Client, namespace: &str, state: Arc<State>) {
     }
 }
 
-async fn read(client: &Client, namespace: &str) -> Result<Installation, kube::Error> {
+/// The labels of each opted-in namespace.
+type Labels = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What protects Namesake, all mutating webhook configurations, and the opted-in namespaces.
+type Everything = (Installation, Vec<MutatingWebhookConfiguration>, Labels);
+
+async fn read(client: &Client, namespace: &str) -> Result<Everything, kube::Error> {
     let all = ListParams::default();
     let configuration = &names::webhook_configuration(namespace);
-    Ok(Installation {
+    let opted_in = ListParams::default().labels(names::OPT_IN_LABEL);
+    let namespaces = Api::<Namespace>::all(client.clone());
+    let namespaces = namespaces.list_metadata(&opted_in).await?;
+    let labels = namespaces.into_iter().map(|namespace| {
+        let labels = namespace.labels().clone();
+        (namespace.name_any(), labels)
+    });
+    let configurations = Api::<MutatingWebhookConfiguration>::all(client.clone());
+    let configurations = configurations.list(&all).await?.items;
+    let own = configurations
+        .iter()
+        .find(|c| c.name_any() == *configuration);
+    let installation = Installation {
         home: namespace.to_owned(),
         policies: Api::all(client.clone()).list(&all).await?.items,
         bindings: Api::all(client.clone()).list(&all).await?.items,
-        mutating: Api::all(client.clone()).get_opt(configuration).await?,
+        mutating: own.cloned(),
         validating: Api::all(client.clone()).get_opt(configuration).await?,
-    })
+    };
+    Ok((installation, configurations, labels.collect()))
 }
 
 async fn report(recorder: &Recorder, namespace: &str, faults: &[String]) {

@@ -24,7 +24,7 @@ const LAUNCHERS: [Launcher; 4] = [
 /// What harm it does to admit this; `last` is the patched object.
 pub(super) fn harm(case: &Case, webhook: Webhook, request: &Value, last: &Value) -> Option<String> {
     match webhook {
-        Webhook::MutateNamespaces | Webhook::ValidateRules => None,
+        Webhook::MutateLabels | Webhook::MutateNamespaces | Webhook::ValidateRules => None,
         Webhook::Guard => guarded(case, request),
         Webhook::Mutate | Webhook::Validate if case.shadow => None,
         Webhook::Mutate | Webhook::Validate if !last["metadata"].is_object() => {

@@ -317,7 +317,7 @@ fn configured() -> Vec<Configured> {
     let called = webhooks.filter_map(|webhook| {
         let rules = webhook["rules"].as_array().cloned().unwrap();
         let webhook = match self::text(&webhook["name"]) {
-            "mutate.namesake.dev" => Webhook::Mutate,
+            "pods.namesake.dev" | "mutate.namesake.dev" => Webhook::Mutate,
             "validate.namesake.dev" => Webhook::Validate,
             "guard.namesake.dev" => Webhook::Guard,
             _ => return None,

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 /// Whether labels match. An unknown operator counts as matching, so that nothing is missed because of it.
 #[must_use]
-pub(super) fn may_match(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+pub fn may_match(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let mut exact = selector.match_labels.iter().flatten();
     let mut expressions = selector.match_expressions.iter().flatten();
     exact.all(|(key, value)| labels.get(key) == Some(value))
