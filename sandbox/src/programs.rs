@@ -14,6 +14,8 @@ pub mod google_clients;
 pub mod google_schema;
 pub mod kubernetes;
 pub mod node;
+pub mod prometheus_operator;
+pub mod promtool;
 pub mod python;
 pub mod tofu;
 

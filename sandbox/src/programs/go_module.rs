@@ -27,6 +27,8 @@ pub(crate) struct GoBuild {
     pub(crate) modfile: Option<PathBuf>,
     /// The folder of the built programs.
     pub(crate) target: PathBuf,
+    /// Build tags.
+    pub(crate) tags: &'static str,
     /// Linker flags.
     pub(crate) ldflags: String,
     /// Everything that the programs were built from: they are built again when it changes.
@@ -71,6 +73,9 @@ impl GoBuild {
                 .iter()
                 .map(|file| format!("-modfile={}", file.display())),
         );
+        if !self.tags.is_empty() {
+            args.push(format!("-tags={}", self.tags));
+        }
         args.extend([
             "-o".to_owned(),
             fresh.display().to_string(),

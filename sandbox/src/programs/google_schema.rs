@@ -51,6 +51,7 @@ impl GoogleSchema {
             stamp: stamp(&module)?,
             module: module.clone(),
             modfile: None,
+            tags: "",
             target: target.clone(),
             ldflags: "-s -w".to_owned(),
         };

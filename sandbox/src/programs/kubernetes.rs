@@ -112,6 +112,7 @@ impl Binaries {
             stamp: go_module::stamp(&module, &["go.mod", "go.sum"])?,
             module,
             modfile: None,
+            tags: "",
             target: folder.clone(),
         };
         build.build_missing(&ALL, progress)?;

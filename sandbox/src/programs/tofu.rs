@@ -75,6 +75,7 @@ fn build_tofu(module: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> 
         stamp: go_module::stamp(module, &["go.mod", "go.sum"])?,
         module: module.to_path_buf(),
         modfile: None,
+        tags: "",
         target: target(),
         ldflags: RELEASE.to_owned(),
     };
@@ -86,6 +87,7 @@ fn build_tflint(module: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf
         stamp: go_module::stamp(module, &["tflint.mod", "tflint.sum"])?,
         module: module.to_path_buf(),
         modfile: Some(module.join("tflint.mod")),
+        tags: "",
         target: target(),
         ldflags: "-s -w".to_owned(),
     };

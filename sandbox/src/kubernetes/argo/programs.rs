@@ -90,6 +90,7 @@ impl ArgoPrograms {
         }
         let build = GoBuild {
             modfile: Some(write_modfile(&module, &copy, &target)?),
+            tags: "",
             ldflags: "-s -w".to_owned(),
             stamp,
             module,
