@@ -68,6 +68,11 @@ impl Authority {
         )
     }
 
+    /// End of its validity.
+    pub(crate) const fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
     /// Whether the authority expires so soon that an admin should replace it.
     #[must_use]
     pub fn is_old(&self, now: Timestamp) -> bool {

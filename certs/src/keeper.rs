@@ -29,6 +29,24 @@ pub struct Keeper {
     pending: Option<PendingLeaf>,
     resolver: Arc<Resolver>,
     interval: Duration,
+    watcher: Option<Box<dyn Fn(Expiry) + Send + Sync>>,
+}
+
+/// When the certificates of a server expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The certificate that it serves, which is renewed long before.
+    pub serving: Timestamp,
+    /// The certificate of the authority that signs, which only an admin renews.
+    pub authority: Timestamp,
+}
+
+impl Expiry {
+    /// Both, with their names in metrics.
+    #[must_use]
+    pub const fn by_name(&self) -> [(&'static str, Timestamp); 2] {
+        [("serving", self.serving), ("authority", self.authority)]
+    }
 }
 
 /// A leaf of a new authority whose bundle clients do not all have yet.
@@ -63,6 +81,7 @@ impl Keeper {
             pending: None,
             resolver,
             interval: INTERVAL,
+            watcher: None,
         })
     }
 
@@ -71,6 +90,26 @@ impl Keeper {
     pub fn every(self, interval: Duration) -> Self {
         let interval = interval.max(RETRY);
         Self { interval, ..self }
+    }
+
+    /// Calls `watcher` with the current expiry, and again whenever it changes.
+    #[must_use]
+    pub fn watched(self, watcher: impl Fn(Expiry) + Send + Sync + 'static) -> Self {
+        let watched = Self {
+            watcher: Some(Box::new(watcher)),
+            ..self
+        };
+        watched.report_expiry();
+        watched
+    }
+
+    fn report_expiry(&self) {
+        if let Some(watcher) = &self.watcher {
+            watcher(Expiry {
+                serving: self.leaf.not_after(),
+                authority: self.authority.not_after(),
+            });
+        }
     }
 
     /// The resolver that serves the current leaf, and each later one.
@@ -110,6 +149,7 @@ impl Keeper {
                 leaf,
                 is_published: false,
             });
+            self.report_expiry();
         } else {
             self.serve(leaf);
         }
@@ -120,6 +160,7 @@ impl Keeper {
         self.resolver.swap(&leaf);
         tracing::info!(not_after = %leaf.not_after(), "serving a new certificate");
         (self.leaf, self.pending) = (leaf, None);
+        self.report_expiry();
     }
 
     // The pending leaf is served when its bundle is published for the second time, one interval after the first.

@@ -19,7 +19,7 @@ pub use authority::Authority;
 pub use bundle::client_roots;
 pub use configurations::apply_ca_bundle;
 pub use error::Error;
-pub use keeper::Keeper;
+pub use keeper::{Expiry, Keeper};
 pub use leaf::Leaf;
 pub use resolver::{Resolver, server_config, server_config_with_client_auth};
 pub use stamp_keys::{StampKeys, ensure_stamp_keys};

@@ -16,6 +16,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use namesake_api::names;
+use namesake_service::METRICS_CONTENT_TYPE;
 
 use crate::state::State;
 
@@ -72,6 +73,6 @@ async fn cluster_keys(Extract(state): Extract<Arc<State>>) -> Response {
 }
 
 async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], state.metrics.text()).into_response()
+    let kind = [(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)];
+    (kind, state.metrics.text()).into_response()
 }

@@ -10,7 +10,7 @@ use google_cloud_iam_admin_v1::client::Iam;
 
 use crate::error::classify::source_text;
 use crate::transport::rates::{RateStatus, Rates};
-use crate::transport::retry::{Fence, Retry};
+use crate::transport::retry::{Fence, Observer, Retry};
 use crate::{Error, Failure, RateLimits};
 
 /// Time limit of a call unless [`Gcp::within`] sets another.
@@ -55,6 +55,7 @@ pub struct Gcp {
     pub(crate) endpoints: Endpoints,
     rates: Arc<Rates>,
     fence: Option<Fence>,
+    observer: Option<Observer>,
     limit: Duration,
 }
 
@@ -105,6 +106,7 @@ impl Gcp {
             endpoints,
             rates: Rates::new(RateLimits::default()),
             fence: None,
+            observer: None,
             limit: DEFAULT_LIMIT,
         })
     }
@@ -129,6 +131,15 @@ impl Gcp {
         }
     }
 
+    /// The same client, which reports each request that was sent to `observer`.
+    #[must_use]
+    pub fn observed(&self, observer: Observer) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self.clone()
+        }
+    }
+
     /// The same client with another time limit for each call, including retries and pauses. 60 s unless set.
     #[must_use]
     pub fn within(&self, limit: Duration) -> Self {
@@ -145,7 +156,8 @@ impl Gcp {
     }
 
     pub(crate) fn retry(&self) -> Retry {
-        Retry::within(self.limit, Arc::clone(&self.rates), self.fence.clone())
+        let (fence, observer) = (self.fence.clone(), self.observer.clone());
+        Retry::within(self.limit, Arc::clone(&self.rates), fence).observed(observer)
     }
 }
 

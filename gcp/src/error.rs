@@ -123,6 +123,28 @@ impl Error {
         }
     }
 
+    /// Its kind, as a word for metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::AlreadyExists(_) => "AlreadyExists",
+            Self::NotFound(_) => "NotFound",
+            Self::PermissionDenied(_) => "PermissionDenied",
+            Self::Unauthenticated(_) => "Unauthenticated",
+            Self::Conflict(_) => "Conflict",
+            Self::Throttled { .. } => "Throttled",
+            Self::Queued { .. } => "Queued",
+            Self::QuotaExhausted(_) => "QuotaExhausted",
+            Self::PolicyFull(_) => "PolicyFull",
+            Self::NotYetVisible(_) => "NotYetVisible",
+            Self::PoolMissing(_) => "PoolMissing",
+            Self::Unavailable(_) => "Unavailable",
+            Self::Fenced(_) => "Fenced",
+            Self::Refused { .. } => "Refused",
+            Self::Invalid(_) => "Invalid",
+        }
+    }
+
     /// Whether the same call may succeed later without anyone doing anything. `NotFound` and `PermissionDenied` are not
     /// retryable in general; a caller who has just created the resource, or the grant, knows better.
     #[must_use]

@@ -24,7 +24,7 @@ pub use policy::resource::Resource;
 pub use policy::{Condition, Policy};
 pub use transport::credentials::application_default;
 pub use transport::rates::{Rate, RateLimits, RateStatus};
-pub use transport::retry::Fence;
+pub use transport::retry::{Fence, Observation, Observer};
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ impl Error {
     pub(crate) fn kind(&self) -> String {
         let mut name = match self {
             Self::Refused { by, .. } => format!("{by:?}"),
-            error => format!("{error:?}"),
+            error => error.as_str().to_owned(),
         };
         name.truncate(name.find([' ', '(']).unwrap_or(name.len()));
         name

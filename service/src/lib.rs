@@ -1,5 +1,5 @@
-//! What webhook, broker and gateway have in common as programs: flags, log, signals, the rules in force, and what watches keep in
-//! memory.
+//! What webhook, broker and gateway have in common as programs: flags, log, signals, metrics, the rules in force, and what watches
+//! keep in memory.
 
 mod args;
 mod by_name;
@@ -7,6 +7,7 @@ mod duration;
 mod follow;
 mod label_selector;
 mod managed;
+mod metrics;
 mod rules;
 mod rules_in_force;
 mod rules_watch;
@@ -19,6 +20,9 @@ pub use duration::parse_duration;
 pub use follow::{WatchEvent, follow};
 pub use label_selector::may_match;
 pub use managed::{managed_config_map, managed_labels};
+pub use metrics::{
+    Labels, METRICS_CONTENT_TYPE, MetricInfo, MetricsRegistry, Scope, gauge_value,
+};
 pub use rules::{RulesFiles, parse_rules, rules_files};
 pub use rules_in_force::{RulesEffect, RulesInForce};
 pub use rules_watch::watch_rules;

@@ -5,5 +5,6 @@ mod certificates;
 mod check;
 mod install;
 mod manifests;
+mod monitoring;
 mod stacks;
 mod terraform;

@@ -16,7 +16,7 @@ use axum::routing::{MethodRouter, get, post};
 use axum_server::tls::TlsInfo;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use namesake_api::names;
-use namesake_service::parse_duration;
+use namesake_service::{METRICS_CONTENT_TYPE, parse_duration};
 use tokio::sync::Semaphore;
 
 use crate::admit::{self, Webhook};
@@ -179,8 +179,8 @@ async fn ready(Extract(server): Extract<Server>) -> Response {
 
 async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
     Survey::of(&state).count(&state.metrics);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], state.metrics.text()).into_response()
+    let kind = [(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)];
+    (kind, state.metrics.text()).into_response()
 }
 
 #[cfg(test)]

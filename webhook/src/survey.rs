@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use namesake_api::UnprovenParent;
 use namesake_core::{ArgoStamp, KeyRing, Stamp};
+use namesake_service::gauge_value;
 
 use crate::decide::context::AdmissionContext;
 use crate::decide::who::stamp;
 use crate::state::State;
-use crate::state::metrics::{Metrics, gauge};
+use crate::state::metrics::Metrics;
 
 /// Figures about all stamps in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,13 +72,13 @@ impl Survey {
         metrics.parents_without_stamp.clear();
         for parent in &self.unproven {
             let (namespace, kind) = (parent.namespace.clone(), parent.kind.to_string());
-            let labels = [("namespace", namespace), ("kind", kind)];
+            let labels = [("parent_namespace", namespace), ("kind", kind)];
             metrics.parents_without_stamp.get_or_create(&labels).inc();
         }
         metrics.stamps.clear();
         for (key, count) in &self.keys {
             let stamps = metrics.stamps.get_or_create(&[("key", key.clone())]);
-            stamps.set(gauge(*count));
+            stamps.set(gauge_value(*count));
         }
     }
 }

@@ -18,7 +18,7 @@ pub const IDENTITIES_PATH: &str = "/v1/identities";
 pub const HEALTH_PATH: &str = "/healthz";
 /// Path that answers 200 while the process can serve requests.
 pub const READY_PATH: &str = "/readyz";
-/// Path of the metrics in the text format of OpenMetrics.
+/// Path of the metrics in Prometheus' text format.
 pub const METRICS_PATH: &str = "/metrics";
 /// Header of a request to the broker: the revision of the rules that the webhook decided by.
 pub const RULES_REVISION_HEADER: &str = "namesake-rules-revision";

@@ -8,10 +8,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use namesake_api::names;
+use namesake_service::METRICS_CONTENT_TYPE;
 
 use crate::server::metrics::Metrics;
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The routes of the metrics port.
 pub fn metrics_app(metrics: Arc<Metrics>) -> Router {
@@ -25,6 +24,6 @@ async fn encoded(State(metrics): State<Arc<Metrics>>) -> Response {
     let text = tokio::task::spawn_blocking(move || metrics.encode()).await;
     text.map_or_else(
         |_| StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        |text| ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        |text| ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], text).into_response(),
     )
 }

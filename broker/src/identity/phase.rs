@@ -10,12 +10,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use namesake_api::conditions;
 use namesake_api::names::{BINDING_READY, READY};
 use namesake_api::{Identity, IdentityStatus, Phase};
 use namesake_core::{Lifecycle, Reason, UserStatus};
 
 use crate::identity::finding::{Finding, READY_PARTS, holds};
 use crate::identity::plan::Goal;
+
+/// A new identity has its first status within this time.
+const FIRST_STATUS_WITHIN: Duration = Duration::from_secs(300);
 
 /// How long ago an identity was last used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +186,20 @@ pub fn time_in_phase(identity: &Identity, now: Timestamp) -> Duration {
 #[must_use]
 pub fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
+}
+
+/// How long an identity took from its creation until it works, which it does now; `before` is as it was until then. `None` if it
+/// worked before.
+#[must_use]
+pub fn first_provisioning(before: &Identity, now: Timestamp) -> Option<Duration> {
+    let created = before.metadata.creation_timestamp.as_ref()?.0;
+    let status = before.status.as_ref();
+    let ready = status.and_then(|status| conditions::get(&status.conditions, READY));
+    // `Ready` is first written soon after the creation. If it changed later, the identity worked in between.
+    let changed = ready.is_some_and(|ready| {
+        elapsed(created, ready.last_transition_time.0) > FIRST_STATUS_WITHIN
+    });
+    (!changed).then(|| elapsed(created, now))
 }
 
 fn entered(identity: &Identity) -> Option<Timestamp> {

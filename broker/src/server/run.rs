@@ -74,7 +74,10 @@ pub async fn run(
     let metrics_server = serve_metrics(metrics_listener, &shared.metrics)?;
     info!(%address, metrics = %metrics_address, %namespace, "serving");
 
-    let renew = keeper.every(shared.config.timings.upkeep);
+    let metrics = Arc::clone(&shared.metrics);
+    let renew = keeper
+        .every(shared.config.timings.upkeep)
+        .watched(move |expiry| metrics.set_expiry(expiry));
     let renew = renew.run(async |_: &str| Ok(()));
     let close = async {
         shutdown.cancelled().await;
@@ -156,7 +159,13 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
     // The fence is checked last, right before a write.
     let guarded = shared.fence.guard(parts.client.clone());
     let client = limited(guarded, Arc::clone(&shared.leader_writes));
-    let gcp = parts.gcp.fenced(shared.fence.for_google());
+    let metrics = Arc::clone(&shared.metrics);
+    metrics.begin_leading();
+    let observer = Arc::clone(&metrics);
+    let gcp = parts
+        .gcp
+        .fenced(shared.fence.for_google())
+        .observed(Arc::new(move |request| observer.google_answered(request)));
     let context = Arc::new(Context::new(shared, client.clone(), &gcp));
     let gates = Gates {
         context: Arc::clone(&context),
@@ -167,8 +176,7 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
     };
     let cluster_id = Arc::clone(&context.cluster_id);
     cluster_id.discover(&client).await;
-    let (metrics, rules) = (&shared.metrics, Arc::clone(&shared.rules));
-    metrics.watch_cluster(Arc::clone(&cluster_id), rules);
+    metrics.watch_cluster(Arc::clone(&cluster_id), Arc::clone(&shared.rules));
     metrics.watch_google(gcp);
     let stop = shutdown.clone().cancelled_owned();
     tokio::select! {

@@ -36,6 +36,20 @@ async fn a_failing_exchange_is_retried_until_the_time_limit() {
 }
 
 #[tokio::test]
+async fn each_attempt_is_reported_with_its_outcome() {
+    let world = World::start().await;
+    let seen = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let observer = seen.clone();
+    let gcp = world.gcp.observed(std::sync::Arc::new(move |one| {
+        observer.lock().push((one.rate.as_str(), one.outcome));
+    }));
+    world.fault(json!({"path": "/v1/token", "times": 1, "answer": {"status": {"code": 503}}}));
+    exchange(&world, &gcp).await.unwrap();
+    let expected = [("exchange", "Unavailable"), ("exchange", "ok")];
+    assert_eq!(*seen.lock(), expected);
+}
+
+#[tokio::test]
 async fn temporary_failures_of_the_credentials_service_are_retried() {
     let world = World::start().await;
     let created = world.create().await.unwrap();

@@ -20,10 +20,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Says whether we may still change things at Google. Called right before each request that does.
 pub type Fence = Arc<dyn Fn() -> bool + Send + Sync>;
 
+/// A request to Google that was answered or given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The rate that it counts against.
+    pub rate: Rate,
+    /// `ok`, or the word of its error.
+    pub outcome: &'static str,
+    /// From when it was sent; what it waited for its turn does not count.
+    pub took: Duration,
+}
+
+/// Called after each request.
+pub type Observer = Arc<dyn Fn(Observation) + Send + Sync>;
+
 /// The retries of one call: when to give up, and how long to pause next.
 pub(crate) struct Retry {
     rates: Arc<Rates>,
     fence: Option<Fence>,
+    observer: Option<Observer>,
     end: Instant,
     pause: Duration,
 }
@@ -34,12 +49,18 @@ impl Retry {
         Self {
             rates,
             fence,
+            observer: None,
             // A limit that overflows is as good as a day.
             end: now
                 .checked_add(limit)
                 .unwrap_or(now + Duration::from_secs(86_400)),
             pause: FIRST_PAUSE,
         }
+    }
+
+    /// Reports each request to `observer`.
+    pub(crate) fn observed(self, observer: Option<Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Sends one request when its turn comes, with a timeout.
@@ -54,12 +75,20 @@ impl Retry {
             let message = "this replica is not the leader any more";
             return Err(Error::Fenced(Failure::new(what, message)));
         }
-        let end = self.end.min(Instant::now() + ATTEMPT_TIMEOUT);
+        let sent = Instant::now();
+        let end = self.end.min(sent + ATTEMPT_TIMEOUT);
         let answer = match timeout_at(end, request).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::Unavailable(Failure::new(what, "no answer in time"))),
         };
         self.rates.learn(quota, &answer);
+        if let Some(observer) = &self.observer {
+            observer(Observation {
+                rate: quota.rate,
+                outcome: answer.as_ref().map_or_else(Error::as_str, |_| "ok"),
+                took: sent.elapsed(),
+            });
+        }
         answer
     }
 

@@ -132,7 +132,7 @@ async fn share_nothing(ns: &TestNamespace, there: &TestNamespace) -> Result<()> 
         let text = stack.broker_metrics().await?;
         let phases = text
             .lines()
-            .filter(|line| line.starts_with("namesake_broker_identities_in_phase{"));
+            .filter(|line| line.starts_with("namesake_broker_identities{"));
         let counts = phases.filter_map(|line| line.rsplit(' ').next()?.parse::<u32>().ok());
         ensure!(counts.sum::<u32>() == 2, "{text}");
     }

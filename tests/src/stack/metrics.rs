@@ -56,7 +56,7 @@ impl Stack {
         url(&self.metrics.broker)
     }
 
-    /// The metrics of the webhook, in the text format of OpenMetrics.
+    /// The metrics of the webhook, in Prometheus' text format.
     ///
     /// # Errors
     /// It does not answer.
@@ -64,7 +64,7 @@ impl Stack {
         scrape(&self.webhook_metrics_url()?).await
     }
 
-    /// The metrics of the broker, in the text format of OpenMetrics.
+    /// The metrics of the broker, in Prometheus' text format.
     ///
     /// # Errors
     /// It does not answer.

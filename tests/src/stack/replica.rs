@@ -102,8 +102,16 @@ impl Replica {
     /// # Errors
     /// It does not answer.
     pub async fn is_leader(&self) -> Result<bool> {
-        let text = scrape(&format!("http://{}", self.metrics)).await?;
+        let text = self.metrics().await?;
         Ok(text.lines().any(|line| line == "namesake_broker_leading 1"))
+    }
+
+    /// Its metrics, as Prometheus reads them.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn metrics(&self) -> Result<String> {
+        scrape(&format!("http://{}", self.metrics)).await
     }
 
     /// Whether its log contains this word.

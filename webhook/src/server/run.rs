@@ -90,7 +90,10 @@ pub async fn run(
         .map(|one| Glob::new(one))
         .collect();
     let watches = watch::run(client.clone(), namespace, &trusted, state.clone());
-    let keeper = keeper.every(args.upkeep);
+    let keeper = keeper.every(args.upkeep).watched({
+        let state = state.clone();
+        move |expiry| state.metrics.set_expiry(expiry)
+    });
     let upkeep = upkeep(client, namespace, keeper, broker, state.clone());
     let stop = stop(shutdown, &state, &handle, args.server.drain);
     tokio::pin!(watches, upkeep, stop, server, metrics);

@@ -1,78 +1,58 @@
 //! Metrics, with units in their names and only labels of few values.
 
-use std::fmt::Write as _;
-
-use prometheus_client::encoding::text::encode;
+use namesake_certs::Expiry;
+use namesake_service::{Labels, declare_metrics};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
-
-/// Names and values of labels.
-pub type Labels<const N: usize, V = &'static str> = [(&'static str, V); N];
 
 type WebhookSeconds = Family<Labels<1>, Histogram, fn() -> Histogram>;
 
-/// Declares the metrics that are registered under the names of their fields.
-macro_rules! metrics {
-    ($($name:ident: $type:ty = $help:literal;)+) => {
-        /// Every metric of this process.
-        #[derive(Debug)]
-        pub struct Metrics {
-            registry: Registry,
-            /// Time from a whole request to its answer.
-            pub decision_seconds: WebhookSeconds,
-            $(#[doc = $help] pub $name: $type,)+
-        }
-
-        impl Default for Metrics {
-            fn default() -> Self {
-                let mut registry = Registry::with_prefix("namesake_webhook");
-                let decision_seconds: WebhookSeconds = Family::new_with_constructor(|| {
-                    Histogram::new(exponential_buckets(10e-6, 4.0, 11))
-                });
-                registry.register_with_unit(
-                    "decision",
-                    "Time from a whole request to its answer",
-                    Unit::Seconds,
-                    decision_seconds.clone(),
-                );
-                $(
-                    let $name = <$type>::default();
-                    registry.register(stringify!($name), $help, $name.clone());
-                )+
-                Self { registry, decision_seconds, $($name,)+ }
-            }
-        }
-    };
+fn webhook_seconds() -> WebhookSeconds {
+    Family::new_with_constructor(|| Histogram::new(exponential_buckets(10e-6, 4.0, 11)))
 }
 
-metrics! {
-    decisions: Family<Labels<4>, Counter> = "Admission decisions";
-    overloaded: Counter = "Requests turned away because too many were in progress";
-    malformed: Counter = "Request bodies that were not an AdmissionReview";
-    broker_calls: Family<Labels<1>, Counter> = "Calls to the broker";
-    parent_fetches: Counter = "Objects read from the API server because they were not in memory";
-    identities: Gauge = "Identities in memory";
-    parents: Gauge = "Parents in memory";
-    watch_failures: Family<Labels<1>, Counter> = "Failures of watches, each followed by a restart";
-    namespaces: Family<Labels<1>, Gauge> = "Opted-in namespaces by mode";
-    unknown_modes: Counter = "Mode labels with an unknown value, which counts as enforce";
-    shadow: Family<Labels<3>, Counter> = "What would have been decided in namespaces in shadow mode";
-    parents_without_stamp: Family<Labels<2, String>, Gauge> = "Parents whose pods would get no identity, because they have no valid stamp";
-    stamps: Family<Labels<1, String>, Gauge> = "Valid stamps, by the key that signed them";
-    rules: Family<Labels<1, String>, Gauge> = "Revision of the rules in force";
-    rules_invalid: Gauge = "1 while the current rules are not valid and older ones are in force";
-    guard_faults: Gauge = "Policies, bindings and webhooks of Namesake that are missing or weaker than shipped";
+declare_metrics! {
+    /// Every metric of this process.
+    #[derive(Debug)]
+    pub struct Metrics of "namesake_webhook" {
+        Replica decisions: Family<Labels<4>, Counter> = Family::default(), "Admission decisions", ["webhook", "kind", "outcome", "reason"];
+        Replica decision_seconds: WebhookSeconds = webhook_seconds(), "Time from a whole request to its answer", ["webhook"];
+        Replica overloaded: Counter = Counter::default(), "Requests turned away because too many were in progress", [];
+        Replica malformed: Counter = Counter::default(), "Request bodies that were not an AdmissionReview", [];
+        Replica broker_calls: Family<Labels<1>, Counter> = Family::default(), "Calls to the broker, which creates the identities of new users", ["result"];
+        Replica parent_fetches: Counter = Counter::default(), "Objects read from the API server because they were not in memory", [];
+        Replica cached_identities: Gauge = Gauge::default(), "Identities in memory", [];
+        Replica cached_parents: Gauge = Gauge::default(), "Parents of pods in memory", [];
+        Replica watch_failures: Family<Labels<1>, Counter> = Family::default(), "Failures of watches, each followed by a restart", ["watch"];
+        Replica namespaces: Family<Labels<1>, Gauge> = Family::default(), "Opted-in namespaces by mode", ["mode"];
+        Replica unknown_modes: Counter = Counter::default(), "Mode labels with an unknown value, which counts as enforce", [];
+        Replica shadow: Family<Labels<3>, Counter> = Family::default(), "What would have been decided in namespaces in shadow mode", ["kind", "outcome", "reason"];
+        Replica parents_without_stamp: Family<Labels<2, String>, Gauge> = Family::default(), "Parents whose pods would get no identity, because they have no valid stamp", ["parent_namespace", "kind"];
+        Replica stamps: Family<Labels<1, String>, Gauge> = Family::default(), "Valid stamps, by the key that signed them", ["key"];
+        Replica rules_info: Family<Labels<1, String>, Gauge> = Family::default(), "Revision of the rules in force", ["revision"];
+        Replica rules_invalid: Gauge = Gauge::default(), "1 while the current rules are not valid and older ones are in force", [];
+        Replica guard_faults: Gauge = Gauge::default(), "Policies, bindings and webhooks of Namesake that are missing or weaker than shipped", [];
+        Replica certificate_expiry_timestamp_seconds: Family<Labels<1>, Gauge> = Family::default(), "When the certificate of the server and that of its authority expire", ["certificate"];
+    }
 }
 
 impl Metrics {
     /// Sets the revision of the rules in force.
     pub fn set_revision(&self, revision: &str) {
-        self.rules.clear();
+        self.rules_info.clear();
         let labels = [("revision", revision.to_owned())];
-        self.rules.get_or_create(&labels).set(1);
+        self.rules_info.get_or_create(&labels).set(1);
+    }
+
+    /// Sets when the certificates expire.
+    pub fn set_expiry(&self, expiry: Expiry) {
+        for (certificate, time) in expiry.by_name() {
+            let gauge = &self.certificate_expiry_timestamp_seconds;
+            let labels = [("certificate", certificate)];
+            gauge.get_or_create(&labels).set(time.as_second());
+        }
     }
 
     /// Counts a failure of a watch.
@@ -81,20 +61,11 @@ impl Metrics {
         failures.inc();
     }
 
-    /// All metrics in the text format of OpenMetrics.
+    /// All metrics in Prometheus' text format.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        if encode(&mut text, &self.registry).is_err() {
-            let _ = writeln!(text, "# the metrics could not be written");
-        }
-        text
+        self.registry.text(false)
     }
-}
-
-/// A count as the value of a gauge.
-pub(crate) fn gauge(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -109,9 +80,10 @@ mod tests {
         let labels = [("webhook", "mutate")];
         metrics.decision_seconds.get_or_create(&labels).observe(0.1);
         let text = metrics.text();
-        assert!(text.contains("namesake_webhook_rules{revision=\"bbb\"} 1"));
+        assert!(text.contains("namesake_webhook_rules_info{revision=\"bbb\"} 1"));
         assert!(!text.contains("aaa"));
         assert!(text.contains("namesake_webhook_decision_seconds_bucket"));
         assert!(text.contains("namesake_webhook_overloaded_total 0"));
+        assert!(text.contains("namesake_webhook_build_info{version=\""));
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use tokio::time::Instant;
 
 use super::decide::GatedPod;
+use crate::server::metrics::WaitingGuard;
 
 /// A pod that waits at its gate.
 #[derive(Debug)]
@@ -17,16 +18,19 @@ pub(super) struct WaitingPod {
     pub(super) last_report: Instant,
     /// Since when its reason is one that does not pass by itself.
     pub(super) lasting_since: Option<Instant>,
+    /// Counts it in the metrics.
+    pub(super) _waits: WaitingGuard,
 }
 
 impl WaitingPod {
     /// A pod that begins to wait.
-    pub(super) fn new(pod: GatedPod) -> Self {
+    pub(super) fn new(pod: GatedPod, waits: WaitingGuard) -> Self {
         Self {
             pod,
             reports: 0,
             last_report: Instant::now(),
             lasting_since: None,
+            _waits: waits,
         }
     }
 }
@@ -74,6 +78,7 @@ impl WaitingPods {
         self.by_account.keys().cloned().collect()
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.by_name.len()
     }
@@ -86,16 +91,18 @@ impl WaitingPods {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::metrics::Metrics;
 
     fn waiting(name: &str, account: &str) -> WaitingPod {
-        WaitingPod::new(GatedPod {
+        let pod = GatedPod {
             name: name.into(),
             uid: "p".into(),
             service_account: account.into(),
             gate_index: 0,
             created: None,
             waiting_annotation: None,
-        })
+        };
+        WaitingPod::new(pod, Metrics::default().pod_waits(None))
     }
 
     fn names(pods: &WaitingPods, account: &str) -> Vec<String> {

@@ -41,7 +41,8 @@ impl QuotaCounter {
             let mut same = BTreeSet::new();
             let lines = self.count_all(&mut same).await;
             self.report_same_brokers(same, &mut warned_of).await;
-            self.context.metrics.set_quotas(&lines);
+            let now = self.context.now();
+            self.context.metrics.set_quotas(&lines, now);
             self.write_config_map(&lines).await;
             self.warn(&lines, &mut warned).await;
             let mut rules = self.context.rules.changes();

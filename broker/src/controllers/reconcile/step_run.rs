@@ -19,6 +19,7 @@ use super::write::update_status;
 use super::{Result, step};
 use crate::controllers::context::Context;
 use crate::identity::conditions;
+use crate::identity::phase;
 use crate::identity::plan::Goal;
 use crate::identity::plan::change::Change;
 use crate::identity::plan::observed::ServiceAccountState;
@@ -200,6 +201,9 @@ impl StepRun {
         }
         if self.identity.is_ready() && !before.is_ready() {
             info!(name = %before.name_any(), user = %before.spec.user, "identity works");
+            if let Some(took) = phase::first_provisioning(&before, now) {
+                context.metrics.identity_provisioned(took.as_secs_f64());
+            }
             let (events, about) = (&context.events, before.object_ref(&()));
             let (reason, note) = (Reason::Ready.as_str(), "the identity works");
             events.normal(&about, "Prove", reason, note).await;

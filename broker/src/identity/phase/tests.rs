@@ -247,3 +247,35 @@ fn a_phase_that_does_not_serve_has_a_refusal() {
         );
     }
 }
+
+/// An identity that was created at 1000 s and whose `Ready` was last changed then.
+fn identity_not_ready_since(second: Option<i64>) -> Identity {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let mut identity = crate::fixtures::identity();
+    identity.metadata.creation_timestamp = Some(Time(at(1_000)));
+    let mut status = IdentityStatus::default();
+    if let Some(second) = second {
+        let finding = Finding::fails(READY, Reason::Created, "not yet");
+        crate::identity::conditions::record(
+            &mut status,
+            None,
+            identity.spec.mode,
+            &[finding],
+            at(second),
+        );
+    }
+    identity.status = Some(status);
+    identity
+}
+
+#[test]
+fn only_the_first_time_that_an_identity_works_counts_as_provisioning() {
+    let took = |since| {
+        let now = Timestamp::from_second(1_240).unwrap();
+        first_provisioning(&identity_not_ready_since(since), now)
+    };
+    assert_eq!(took(None), Some(Duration::from_secs(240)));
+    assert_eq!(took(Some(1_030)), Some(Duration::from_secs(240)));
+    // It worked, and stopped working an hour later.
+    assert_eq!(took(Some(4_600)), None);
+}

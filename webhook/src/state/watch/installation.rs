@@ -11,10 +11,10 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, ResourceExt};
 use namesake_api::names;
 use namesake_core::Glob;
+use namesake_service::gauge_value;
 
 use crate::state::State;
 use crate::state::installation::{Installation, decides_last, faults};
-use crate::state::metrics::gauge;
 
 /// Between two checks.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub(super) async fn run(client: Client, namespace: &str, trusted: &[Glob], state
                 let last = decides_last(&installation, &configurations, &namespaces, trusted);
                 state.set_decides_last(last);
                 let now = faults(&installation);
-                state.metrics.guard_faults.set(gauge(now.len()));
+                state.metrics.guard_faults.set(gauge_value(now.len()));
                 if now != before {
                     report(&recorder, namespace, &now).await;
                 }

@@ -51,7 +51,6 @@ impl NamespaceGates {
         if self.opened.contains(&gated.uid) {
             return PodSelection::None;
         }
-        self.gates.context.metrics.add_waiting(1);
         // The annotation that we write comes back as a change of the pod.
         let before = before.filter(|before| before.pod.uid == gated.uid);
         self.pods.insert(match before {
@@ -59,7 +58,10 @@ impl NamespaceGates {
                 pod: gated,
                 ..before
             },
-            None => WaitingPod::new(gated),
+            None => {
+                let waits = self.gates.context.metrics.pod_waits(gated.created);
+                WaitingPod::new(gated, waits)
+            }
         });
         account.map_or(PodSelection::None, PodSelection::of_account)
     }
@@ -129,16 +131,10 @@ impl NamespaceGates {
     }
 
     pub(super) fn forget_pod(&mut self, name: &str) -> Option<WaitingPod> {
-        let removed = self.pods.remove(name);
-        if removed.is_some() {
-            self.gates.context.metrics.add_waiting(-1);
-        }
-        removed
+        self.pods.remove(name)
     }
 
     pub(super) fn forget_all_pods(&mut self) {
-        let waiting = i64::try_from(self.pods.len()).unwrap_or_default();
-        self.gates.context.metrics.add_waiting(-waiting);
         self.pods.clear();
         self.opened.clear();
     }

@@ -102,7 +102,8 @@ async fn waiting_with(accepts: bool, has_identity: bool) -> (Cluster, NamespaceG
         requests: Arc::default(),
     };
     let mut gates = cluster.gates().await;
-    gates.pods.insert(WaitingPod::new(pod()));
+    let waits = gates.gates.context.metrics.pod_waits(None);
+    gates.pods.insert(WaitingPod::new(pod(), waits));
     (cluster, gates)
 }
 
