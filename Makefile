@@ -9,6 +9,7 @@ SANDBOX := $(TARGET)/debug/namesake-sandbox
 OVERLAYS := $(addprefix manifests/,base cluster token-guard metaflow) $(addprefix manifests/overlays/,gke gke/research gke/try gke-gateway gke-iap loopback)
 # The first kubectl of: KUBEBUILDER_ASSETS, the one that the sandbox built, the one in the PATH.
 KUBECTL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/kubectl target/control-plane/kubectl) $(shell command -v kubectl))
+PROMTOOL := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/promtool target/prometheus/promtool) $(shell command -v promtool))
 TOFU := $(firstword $(wildcard $(KUBEBUILDER_ASSETS)/tofu target/tofu/tofu) $(shell command -v tofu))
 
 need = command -v $(1) >/dev/null || { echo "$(1) is not installed: $(2)" >&2; exit 1; }
@@ -52,7 +53,7 @@ soak: tools build control-plane ## Inject random faults and requests for ten min
 	NAMESAKE_SOAK_SECONDS=$(or $(SECONDS),600) NAMESAKE_SOAK_SEED=$(or $(SEED),1) cargo test -p namesake-tests --test it soak:: -- --nocapture
 
 .PHONY: lint
-lint: rust format clippy deny manifests terraform scripts client ## Run all checks that need no running program
+lint: rust format clippy deny manifests alerts terraform scripts client ## Run all checks that need no running program
 
 .PHONY: fmt
 fmt: rust ## Format the Rust code
@@ -94,6 +95,11 @@ deny:
 manifests:
 	@if [ -z "$(KUBECTL)" ]; then echo "kubectl is not installed: the manifests were not rendered ('make test' builds one, and applies them)"; exit 0; fi; \
 	for overlay in $(OVERLAYS); do "$(KUBECTL)" kustomize $$overlay >/dev/null && echo "renders: $$overlay"; done
+
+.PHONY: alerts
+alerts:
+	@if [ -z "$(PROMTOOL)" ]; then echo "promtool is not built: the alerts were not checked ('make test' builds it, and checks more)"; exit 0; fi; \
+	"$(PROMTOOL)" check rules --lint=all manifests/metrics/alerts.yaml && "$(PROMTOOL)" test rules manifests/metrics/alerts.test.yaml
 
 .PHONY: terraform
 terraform:

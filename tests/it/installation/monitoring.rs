@@ -13,7 +13,9 @@ use namesake_sandbox::{
 };
 use namesake_service::MetricInfo;
 
+mod alerts;
 mod page;
+mod scraping;
 mod served;
 
 /// The metrics of every program.
