@@ -1,6 +1,6 @@
 //! Control planes with our manifests applied: everything except the Deployments, whose programs run in this process.
 
-use std::time::Instant;
+use std::{path::PathBuf, sync::OnceLock, time::Instant};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::{
@@ -252,16 +252,32 @@ fn client_without_retries(mut config: kube::Config) -> Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
+/// The file of the log.
+static LOG: OnceLock<PathBuf> = OnceLock::new();
+
 /// Writes the log of webhook and broker into the folder of the first cluster; a failing test prints its path.
 fn log_to(folder: &WorkFolder) -> Result<()> {
-    let file = std::fs::File::create(folder.logs().join("in-process.log"))?;
+    let path = folder.logs().join("in-process.log");
+    let file = std::fs::File::create(&path)?;
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "info,kube=warn,hyper=warn,tower=warn".into());
     // Programs of other clusters log into the same file.
-    let _ = tracing_subscriber::fmt()
+    let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
         .with_writer(std::sync::Mutex::new(file))
         .try_init();
+    if started.is_ok() {
+        let _ = LOG.set(path);
+    }
     Ok(())
+}
+
+/// The log of webhook and broker of all tests so far.
+///
+/// # Errors
+/// No cluster was started.
+pub fn in_process_log() -> Result<String> {
+    let path = LOG.get().context("no cluster was started")?;
+    Ok(std::fs::read_to_string(path)?)
 }

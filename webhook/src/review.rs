@@ -9,6 +9,7 @@ pub mod patch;
 mod pod;
 pub mod refused;
 pub mod text;
+pub(crate) mod trace;
 mod user_info;
 pub mod verdict;
 

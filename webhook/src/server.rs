@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::admit::{self, Webhook};
 use crate::review::MAX_REVIEW_BYTES;
+use crate::review::trace::{self, TraceId};
 use crate::state::State;
 use crate::survey::Survey;
 
@@ -115,7 +116,8 @@ impl Server {
             Err((status, text)) => return self.malformed(status, &text),
         };
         let began = Instant::now();
-        match admit::admit(&self.state, webhook, &body, began, deadline).await {
+        let admitted = admit::admit(&self.state, webhook, &body, began, deadline);
+        match trace::within(TraceId::of(&head.headers), admitted).await {
             Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
             Err(malformed) => self.malformed(StatusCode::BAD_REQUEST, &malformed.to_string()),
         }

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use kube::Client;
 use namesake_api::broker_api::IdentityAnswer;
 use namesake_core::KeyRing;
-use namesake_service::{ByName, RulesInForce, SingleFlight};
+use namesake_service::{ByName, RulesInForce, SingleFlight, gauge_value};
 
 use crate::decide::known::KnownIdentity;
 use crate::decide::mode::Mode;
@@ -143,15 +143,15 @@ impl State {
     pub fn count_modes(&self) {
         for (mode, label) in [(Mode::Enforce, "enforce"), (Mode::Shadow, "shadow")] {
             let gauge = self.metrics.namespaces.get_or_create(&[("mode", label)]);
-            gauge.set(metrics::gauge(self.namespaces.count(mode)));
+            gauge.set(gauge_value(self.namespaces.count(mode)));
         }
     }
 
     /// Updates the metrics of how much is in memory.
     pub fn count_cached(&self) {
         let (identities, parents) = (self.identities.len(), self.parents.len());
-        self.metrics.identities.set(metrics::gauge(identities));
-        self.metrics.parents.set(metrics::gauge(parents));
+        self.metrics.cached_identities.set(gauge_value(identities));
+        self.metrics.cached_parents.set(gauge_value(parents));
     }
 }
 

@@ -1,9 +1,11 @@
 //! Unusual request bodies, sent directly to the webhook.
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::batch::v1::Job;
 use namesake_api::names::{IDENTITIES_PATH, METRICS_PATH, MUTATE_PATH, VALIDATE_PATH};
 use namesake_sandbox::kubernetes::users::ALICE;
 use namesake_tests::{
+    cluster::in_process_log,
     drafts::{metaflow_job, metaflow_pod},
     namespace::{TestNamespace, with_namespace},
 };
@@ -245,6 +247,25 @@ fn health_and_readiness_are_served_and_metrics_on_their_own_port() -> Result<()>
             .lines()
             .find(|line| line.starts_with("namesake_webhook_decisions_total"));
         line.context("no decision was counted")?;
+        Ok(())
+    })
+}
+
+#[test]
+fn the_log_names_the_trace_of_which_the_api_server_sends_the_id() -> Result<()> {
+    with_namespace(|ns| async move {
+        ns.alice().await?.create::<Job>(metaflow_job()).await?;
+        let namespace = format!("namespace=\"{}\"", ns.name);
+        let log = in_process_log()?;
+        let mut lines = log
+            .lines()
+            .filter(|line| line.contains(" decision ") && line.contains(&namespace));
+        let line = lines.next_back().context("no decision was logged")?;
+        let (_, trace) = line
+            .split_once("trace_id=\"")
+            .with_context(|| line.to_owned())?;
+        let digits = trace.chars().take_while(char::is_ascii_hexdigit).count();
+        ensure!(digits == 32, "{line}");
         Ok(())
     })
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Webhook;
 use crate::review::Request;
+use crate::review::trace::TraceId;
 use crate::review::verdict::Verdict;
 use crate::state::State;
 
@@ -53,6 +54,7 @@ pub(super) fn record<O>(
         reason = refused.map(|r| r.reason.as_str()),
         refusal = refused.map(|r| r.message.as_str()),
         micros,
+        trace_id = TraceId::current().as_ref().map(TraceId::as_str),
         "decision"
     );
 }

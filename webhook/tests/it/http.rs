@@ -241,3 +241,58 @@ async fn the_metrics_port_serves_no_admission_and_the_admission_port_no_metrics(
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
     }
 }
+
+/// What the log says while this review is answered.
+async fn logged(review: Request<Body>) -> String {
+    let log = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(LogWriter(log.clone()))
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let answer = app(state()).oneshot(review).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop(guard);
+    let log = log.lock().unwrap().clone();
+    String::from_utf8(log).unwrap()
+}
+
+#[derive(Clone)]
+struct LogWriter(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl tracing_subscriber::fmt::MakeWriter<'_> for LogWriter {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_decision_is_logged_with_the_trace_that_the_api_server_names() {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let review = review(&job_controller()).to_string();
+    let request = Request::post("/mutate").body(review.clone().into());
+    let mut request = request.unwrap();
+    let header = format!("00-{trace}-00f067aa0ba902b7-01");
+    request
+        .headers_mut()
+        .insert("traceparent", header.parse().unwrap());
+    let log = logged(request).await;
+    assert!(log.contains(&format!("\"trace_id\":\"{trace}\"")), "{log}");
+    let plain = Request::post("/mutate").body(review.into()).unwrap();
+    let log = logged(plain).await;
+    assert!(log.contains("\"decision\"") && !log.contains("trace_id"), "{log}");
+}

@@ -23,6 +23,9 @@ rules:
 - level: Metadata
 "#;
 
+/// The API server sends the trace of each request to webhooks, and exports none.
+pub(crate) const TRACING: &str = "apiVersion: apiserver.config.k8s.io/v1beta1\nkind: TracingConfiguration\nsamplingRatePerMillion: 0\n";
+
 /// Ports of one attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
@@ -82,6 +85,7 @@ pub(crate) fn api_server(
             "audit-policy-file",
             &folder.keys().join("audit-policy.yaml"),
         ),
+        file("tracing-config-file", &folder.keys().join("tracing.yaml")),
         file("audit-log-path", &folder.logs().join("audit.log")),
         "--profiling=false".into(),
     ]

@@ -43,9 +43,13 @@ impl ControlPlane {
         let keys = Keys::generate(&folder.keys())?;
         let users = Users::generate()?;
         users.write_token_file(&folder.keys().join("tokens.csv"))?;
-        let policy = folder.keys().join("audit-policy.yaml");
-        fs::write(&policy, commands::AUDIT_POLICY)
-            .with_context(|| format!("cannot write {}", policy.display()))?;
+        for (name, text) in [
+            ("audit-policy.yaml", commands::AUDIT_POLICY),
+            ("tracing.yaml", commands::TRACING),
+        ] {
+            let path = folder.keys().join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         for attempt in 1.. {
             let error =
                 match Self::start_once(folder, &binaries, &keys, &users, issuer, next_ports()?)
