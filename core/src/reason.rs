@@ -20,7 +20,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const fn default_code(self) -> u16 {
+    const fn default_status(self) -> u16 {
         match self {
             Self::Done => 200,
             Self::Passing => 503,
@@ -44,9 +44,9 @@ impl Reason {
     /// HTTP status code of an admission response that refuses for it: 400 and 403 are final for whoever asked, and controllers
     /// try again after 503.
     #[must_use]
-    pub const fn admission_code(self) -> u16 {
-        match (self.code(), self.is_lasting()) {
-            (code @ (400 | 403), true) => code,
+    pub const fn admission_status(self) -> u16 {
+        match (self.http_status(), self.is_lasting()) {
+            (status @ (400 | 403), true) => status,
             _ => 503,
         }
     }
@@ -67,12 +67,17 @@ impl FromStr for Reason {
     }
 }
 
-/// Defines [`Reason`] from groups of rows `Word(Kind, HTTP code) "meaning" => "remedy";`. Without a code it is the kind's.
+/// Defines [`Reason`] from groups of rows `CODE Word(Kind, HTTP status code) "meaning" => "remedy";`. Without a status code it
+/// is the kind's. A row `CODE Name = "word" (Kind)` has a word of another form.
 macro_rules! reasons {
-    (@code $kind:ident) => { $crate::reason::Kind::$kind.default_code() };
-    (@code $kind:ident $code:literal) => { $code };
-    ($($group:literal: $($reason:ident($kind:ident $(, $code:literal)?) $meaning:literal => $remedy:literal;)+)+) => {
-        /// Why a request is refused, a pod waits, or a condition or an Event says what it says.
+    (@status $kind:ident) => { $crate::reason::Kind::$kind.default_status() };
+    (@status $kind:ident $status:literal) => { $status };
+    (@word $reason:ident) => { stringify!($reason) };
+    (@word $reason:ident $word:literal) => { $word };
+    ($($group:literal: $(
+        $code:ident $reason:ident $(= $word:literal)? ($kind:ident $(, $status:literal)?) $meaning:literal => $remedy:literal;
+    )+)+) => {
+        /// Why a request is refused, a pod waits, or a condition, an Event or a finding of the check says what it says.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
             $($(#[doc = $meaning] $reason,)+)+
@@ -82,10 +87,16 @@ macro_rules! reasons {
             /// All of them, in the order of the table.
             pub const ALL: &'static [Reason] = &[$($(Reason::$reason,)+)+];
 
-            /// `CamelCase`, as in reasons of Kubernetes conditions.
+            /// `CamelCase`, as in reasons of Kubernetes conditions; of a finding of the check it is in lower case.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $($(Reason::$reason => stringify!($reason),)+)+ }
+                match self { $($(Reason::$reason => $crate::reason::reasons!(@word $reason $($word)?),)+)+ }
+            }
+
+            /// `NS` and four digits: a short name that no version gives another meaning, and the anchor in docs/reasons.md.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $($(Reason::$reason => stringify!($code),)+)+ }
             }
 
             /// Heading of docs/reasons.md under which it stands.
@@ -109,8 +120,8 @@ macro_rules! reasons {
             /// HTTP status code of an answer that is refused for it: 403 if it lasts and 503 if it may pass by itself, unless the
             /// table has a more precise one.
             #[must_use]
-            pub const fn code(self) -> u16 {
-                match self { $($(Reason::$reason => $crate::reason::reasons!(@code $kind $($code)?),)+)+ }
+            pub const fn http_status(self) -> u16 {
+                match self { $($(Reason::$reason => $crate::reason::reasons!(@status $kind $($status)?),)+)+ }
             }
 
             pub(crate) const fn kind(self) -> $crate::reason::Kind {
@@ -149,12 +160,66 @@ mod tests {
     }
 
     #[test]
-    fn the_code_follows_from_the_kind_unless_the_table_says_more() {
-        let codes = |reason: Reason| (reason.code(), reason.admission_code());
-        assert_eq!(codes(Reason::NoMatch), (403, 403));
-        assert_eq!(codes(Reason::BadRequest), (400, 400));
-        assert_eq!(codes(Reason::BrokerUnavailable), (503, 503));
-        assert_eq!(codes(Reason::Conflict), (409, 503));
-        assert_eq!(codes(Reason::NotTheWebhook), (403, 503));
+    fn the_status_follows_from_the_kind_unless_the_table_says_more() {
+        let status = |reason: Reason| (reason.http_status(), reason.admission_status());
+        assert_eq!(status(Reason::NoMatch), (403, 403));
+        assert_eq!(status(Reason::BadRequest), (400, 400));
+        assert_eq!(status(Reason::BrokerUnavailable), (503, 503));
+        assert_eq!(status(Reason::Conflict), (409, 503));
+        assert_eq!(status(Reason::NotTheWebhook), (403, 503));
+    }
+
+    /// The codes that every version had, one `CODE WORD` per line.
+    fn every_code_ever() -> (std::path::PathBuf, String) {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/reasons.txt");
+        (path.into(), std::fs::read_to_string(path).unwrap())
+    }
+
+    #[test]
+    fn a_code_never_changes_its_word_and_is_never_used_again() {
+        let (path, recorded) = every_code_ever();
+        let words: std::collections::BTreeMap<_, _> = recorded
+            .lines()
+            .map(|line| line.split_once(' ').unwrap())
+            .collect();
+        assert_eq!(
+            words.len(),
+            recorded.lines().count(),
+            "a code is listed twice"
+        );
+        let mut added = String::new();
+        for reason in Reason::ALL {
+            match words.get(reason.code()) {
+                Some(word) => assert_eq!(*word, reason.as_str(), "{}", reason.code()),
+                None => added += &format!("{} {reason}\n", reason.code()),
+            }
+        }
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            let mut lines: Vec<_> = recorded.lines().chain(added.lines()).collect();
+            lines.sort_unstable();
+            std::fs::write(path, lines.join("\n") + "\n").unwrap();
+            return;
+        }
+        assert_eq!(added, "", "UPDATE_GOLDEN=1 adds them");
+    }
+
+    #[test]
+    fn a_word_keeps_its_code() {
+        let (_, recorded) = every_code_ever();
+        for line in recorded.lines() {
+            let (code, word) = line.split_once(' ').unwrap();
+            if let Ok(reason) = word.parse::<Reason>() {
+                assert_eq!(reason.code(), code, "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_code_of_its_own() {
+        let mut codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        assert!(codes.iter().all(|code| code.len() == "NS1007".len()));
     }
 }

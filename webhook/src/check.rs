@@ -19,6 +19,7 @@ mod webhooks;
 use clap::{Args, ValueEnum};
 use kube::Client;
 use namesake_api::names;
+use namesake_core::Reason;
 use serde::Serialize;
 
 use rbac::findings::RightsReport;
@@ -83,8 +84,10 @@ pub enum Severity {
 pub struct Finding {
     /// The severity.
     pub severity: Severity,
-    /// The check that found it.
+    /// The check that found it: the word of its [`Reason`].
     pub check: &'static str,
+    /// The code of the check, as in docs/reasons.md.
+    pub code: &'static str,
     /// The object that causes it.
     pub place: String,
     /// The subjects that it is about, if any.
@@ -98,12 +101,7 @@ pub struct Finding {
 
 impl Finding {
     /// A gap that is not about certain subjects, and lets somebody act as another user.
-    fn critical(
-        check: &'static str,
-        place: String,
-        what: impl Into<String>,
-        remedy: String,
-    ) -> Self {
+    fn critical(check: Reason, place: String, what: impl Into<String>, remedy: String) -> Self {
         let warning = Self::warning(check, place, what, remedy);
         let severity = Severity::Critical;
         Self {
@@ -113,15 +111,11 @@ impl Finding {
     }
 
     /// A gap that is not about certain subjects, and takes more than this.
-    fn warning(
-        check: &'static str,
-        place: String,
-        what: impl Into<String>,
-        remedy: String,
-    ) -> Self {
+    fn warning(check: Reason, place: String, what: impl Into<String>, remedy: String) -> Self {
         Self {
             severity: Severity::Warning,
-            check,
+            check: check.as_str(),
+            code: check.code(),
             place,
             subjects: Vec::new(),
             what: what.into(),

@@ -24,7 +24,7 @@ pub struct ApiError {
 impl ApiError {
     /// With the status that the reason has.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        let status = StatusCode::from_u16(reason.code());
+        let status = StatusCode::from_u16(reason.http_status());
         Self {
             status: status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
             reason,

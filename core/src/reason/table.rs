@@ -1,296 +1,345 @@
-//! All reasons: word, kind, meaning, and what to do about it. docs/reasons.md is generated from this table.
+//! All reasons: code, word, kind, meaning, and what to do about it. docs/reasons.md is generated from this table. A code is never
+//! changed or used again: core/testdata/reasons.txt has every code that there ever was.
 
 super::reasons! {
     "The rules refuse":
-    NoMatch(Lasting) "no rule matches, and the rules say `noMatch: deny`"
+    NS1001 NoMatch(Lasting) "no rule matches, and the rules say `noMatch: deny`"
         => "ask for a rule, or start the pod where one matches";
-    DeniedByRule(Lasting) "a rule with `deny` matches; the message is the rule's own"
+    NS1002 DeniedByRule(Lasting) "a rule with `deny` matches; the message is the rule's own"
         => "do what the message says";
-    NotEntitled(Lasting) "the class is not for this user, group or namespace"
+    NS1003 NotEntitled(Lasting) "the class is not for this user, group or namespace"
         => "ask for it to be added to `for` of the class";
-    Offboarded(Lasting) "the user is listed under `offboarded`"
+    NS1004 Offboarded(Lasting) "the user is listed under `offboarded`"
         => "an admin removes the user from the list, see docs/operate.md, \"Lifecycle of an identity\"";
-    UnknownRequester(Lasting) "no entry of `users` matches the requester"
+    NS1005 UnknownRequester(Lasting) "no entry of `users` matches the requester"
         => "add an entry";
-    EmptyRequester(Lasting) "the API server named no requester"
+    NS1006 EmptyRequester(Lasting) "the API server named no requester"
         => "check the authentication of the API server";
-    IllegalUser(Lasting) "the requester, or the user that an entry maps it to, is not a legal user name"
+    NS1007 IllegalUser(Lasting) "the requester, or the user that an entry maps it to, is not a legal user name"
         => "correct the entry; see docs/rules.md, \"Users\"";
-    Impersonated(Lasting) "a service account that the rules know is impersonated"
+    NS1008 Impersonated(Lasting) "a service account that the rules know is impersonated"
         => "use a token of the service account itself";
-    MissingClaim(Lasting) "the requester acts for other users and did not name the user"
+    NS1009 MissingClaim(Lasting) "the requester acts for other users and did not name the user"
         => "set the annotation that the message names";
-    ClaimNotAllowed(Lasting) "the requester is not allowed to act for this user"
+    NS1010 ClaimNotAllowed(Lasting) "the requester is not allowed to act for this user"
         => "add the user to `mayClaim`";
-    NotAPod(Lasting) "the requester has the name of a managed account, but no token that was issued to one of its pods"
+    NS1011 NotAPod(Lasting) "the requester has the name of a managed account, but no token that was issued to one of its pods"
         => "run it in a pod of that user";
-    UnknownIdentity(Lasting) "the requester is a managed account without an Identity"
+    NS1012 UnknownIdentity(Lasting) "the requester is a managed account without an Identity"
         => "delete the service account";
-    SharedIdentity(Lasting) "the requester is a managed account that several users share, so no single user is proven"
+    NS1013 SharedIdentity(Lasting) "the requester is a managed account that several users share, so no single user is proven"
         => "start it as a person";
-    UnknownClass(Lasting) "a rule names a class that the rules do not define"
+    NS1014 UnknownClass(Lasting) "a rule names a class that the rules do not define"
         => "correct the rules";
-    MissingValue(Lasting) "the class has one identity for each flow, step or project, and the pod names none"
+    NS1015 MissingValue(Lasting) "the class has one identity for each flow, step or project, and the pod names none"
         => "start it with Metaflow, or set the label or annotation that the message names";
-    IllegalValue(Lasting) "the name of the flow, step or project is too long, or has characters that are not allowed"
+    NS1016 IllegalValue(Lasting) "the name of the flow, step or project is too long, or has characters that are not allowed"
         => "choose another name";
-    WrongValues(Lasting) "the request has other values than the class asks for"
+    NS1017 WrongValues(Lasting) "the request has other values than the class asks for"
         => "webhook and broker have different versions: finish the upgrade";
 
     "Pods and their containers":
-    AccountNotAllowed(Lasting) "no rule gives the pod an identity, and such pods may not use the service account that it names"
+    NS1101 AccountNotAllowed(Lasting) "no rule gives the pod an identity, and such pods may not use the service account that it names"
         => "name one of `allowedServiceAccounts`, or ask for a rule";
-    ManagedAccount(Lasting) "the pod names the service account of an identity that it was not given"
+    NS1102 ManagedAccount(Lasting) "the pod names the service account of an identity that it was not given"
         => "remove `serviceAccountName`; Namesake sets it";
-    ChangedAfterwards(Lasting) "another webhook or policy changed the pod after Namesake had decided"
+    NS1103 ChangedAfterwards(Lasting) "another webhook or policy changed the pod after Namesake had decided"
         => "configure it to leave the service account, the containers and Namesake's annotations alone";
-    InvalidResolution(Lasting) "Namesake's signature on the pod does not match the pod"
+    NS1104 InvalidResolution(Lasting) "Namesake's signature on the pod does not match the pod"
         => "configure other webhooks to leave Namesake's annotations alone";
-    ForeignContainer(Lasting) "another webhook added a container"
+    NS1105 ForeignContainer(Lasting) "another webhook added a container"
         => "configure it to skip these pods, or list the container under `sidecars`";
-    TooManyContainers(Lasting) "the pod has more containers than Namesake can sign (64)"
+    NS1106 TooManyContainers(Lasting) "the pod has more containers than Namesake can sign (64)"
         => "use several pods";
-    HostNetwork(Lasting) "the pod uses the network of its node, where Google would take it for the node"
+    NS1107 HostNetwork(Lasting) "the pod uses the network of its node, where Google would take it for the node"
         => "remove `hostNetwork`";
-    NoMetadataServer(Lasting) "the pod may be scheduled to a node without GKE's metadata server"
+    NS1108 NoMetadataServer(Lasting) "the pod may be scheduled to a node without GKE's metadata server"
         => "set the nodeSelector that the message names";
-    GatewayTokenTaken(Lasting) "the pod has a volume of the name of the token for the gateway, or a mount in its folder"
+    NS1109 GatewayTokenTaken(Lasting) "the pod has a volume of the name of the token for the gateway, or a mount in its folder"
         => "use another name, and another path";
-    ForgedController(Lasting) "a pod or Job claims to have been created by a controller"
+    NS1110 ForgedController(Lasting) "a pod or Job claims to have been created by a controller"
         => "create it without the owner reference, label or annotation that the message names";
-    NotReadyYet(Passing) "the identity is still being created, and a pod that names its node cannot wait for it"
+    NS1111 NotReadyYet(Passing) "the identity is still being created, and a pod that names its node cannot wait for it"
         => "try again in a few minutes, or remove `nodeName`";
 
     "Jobs, other parents of pods, and adoption":
-    NoProvenRequester(Lasting) "nothing proves who created the parent of the pod: it was created before the opt-in, or its stamp is not valid"
+    NS1201 NoProvenRequester(Lasting) "nothing proves who created the parent of the pod: it was created before the opt-in, or its stamp is not valid"
         => "create it again, or adopt it: docs/operate.md, \"Objects without a proven requester\"";
-    NotAsSigned(Passing) "a controller creates something that is not what was signed for its parent"
+    NS1202 NotAsSigned(Passing) "a controller creates something that is not what was signed for its parent"
         => "wait: the parent was just changed; if it lasts, delete it and create it again";
-    NotItsOwner(Lasting) "a pod would be adopted by a controller of another user"
+    NS1203 NotItsOwner(Lasting) "a pod would be adopted by a controller of another user"
         => "delete the pod, or remove the labels by which the controller selects it";
-    NotYours(Lasting) "the request changes an object that runs as another user"
+    NS1204 NotYours(Lasting) "the request changes an object that runs as another user"
         => "stop or delete it, or ask its user or an admin to change it";
-    ParentLookupFailed(Passing) "the parent of the pod could not be read"
+    NS1205 ParentLookupFailed(Passing) "the parent of the pod could not be read"
         => "wait";
-    UnknownKey(Passing) "the key of a signature is not in the Secret of stamp keys"
+    NS1206 UnknownKey(Passing) "the key of a signature is not in the Secret of stamp keys"
         => "see docs/operate.md, \"Stamp keys\"";
-    TooManyTemplates(Lasting) "the parent has more pod templates than a stamp can sign"
+    NS1207 TooManyTemplates(Lasting) "the parent has more pod templates than a stamp can sign"
         => "create several, each with fewer";
-    NotAnAdmin(Lasting) "only admins of the rules may adopt"
+    NS1208 NotAnAdmin(Lasting) "only admins of the rules may adopt"
         => "ask an admin";
-    AdoptedTooEarly(Lasting) "a new object cannot be adopted"
+    NS1209 AdoptedTooEarly(Lasting) "a new object cannot be adopted"
         => "create it without the annotation";
 
     "Argo Workflows":
-    NoProvenDeployer(Lasting) "nothing proves who deployed the template"
+    NS1301 NoProvenDeployer(Lasting) "nothing proves who deployed the template"
         => "deploy it again, or adopt it";
-    NotAReference(Lasting) "the Workflow contains more than the reference to a template"
+    NS1302 NotAReference(Lasting) "the Workflow contains more than the reference to a template"
         => "remove the rest, or copy the template into the Workflow";
-    ForgedStatus(Lasting) "a new Workflow has a status"
+    NS1303 ForgedStatus(Lasting) "a new Workflow has a status"
         => "remove `status`";
-    CannotRunAsOneUser(Lasting) "the Workflow asks for something that cannot run as one user"
+    NS1304 CannotRunAsOneUser(Lasting) "the Workflow asks for something that cannot run as one user"
         => "use what the message names instead";
-    AgentPod(Lasting) "Argo's agent would send requests that other users wrote"
+    NS1305 AgentPod(Lasting) "Argo's agent would send requests that other users wrote"
         => "send the requests from a container";
-    NameStillInUse(Passing) "pods or results of an earlier Workflow of this name still exist, and Argo would take them for the new one's"
+    NS1306 NameStillInUse(Passing) "pods or results of an earlier Workflow of this name still exist, and Argo would take them for the new one's"
         => "wait until they are deleted, delete them, or use another name (`generateName`)";
-    NodeNameCollision(Lasting) "the Workflow has the name of a node of another user's Workflow, and Argo would take its pod for that node's"
+    NS1307 NodeNameCollision(Lasting) "the Workflow has the name of a node of another user's Workflow, and Argo would take its pod for that node's"
         => "use another name (`generateName`)";
-    NotStoredYet(Passing) "Argo has not stored yet what the Workflow runs"
+    NS1308 NotStoredYet(Passing) "Argo has not stored yet what the Workflow runs"
         => "wait";
-    ChangedWorkflow(Passing) "what the Workflow runs was changed while Namesake was not watching"
+    NS1309 ChangedWorkflow(Passing) "what the Workflow runs was changed while Namesake was not watching"
         => "if it lasts, start the run again";
-    NotYourStep(Lasting) "a WorkflowTaskResult or WorkflowTaskSet is written by something else than the step's own pod or Argo; a legacy token Secret (`executor.serviceAccountName`) does not identify a pod"
+    NS1310 NotYourStep(Lasting) "a WorkflowTaskResult or WorkflowTaskSet is written by something else than the step's own pod or Argo; a legacy token Secret (`executor.serviceAccountName`) does not identify a pod"
         => "let Argo's executor write it";
 
     "Running pods":
-    NotYourPod(Lasting) "`exec`, `attach`, `portforward` or `proxy` to a pod that runs as another user"
+    NS1401 NotYourPod(Lasting) "`exec`, `attach`, `portforward` or `proxy` to a pod that runs as another user"
         => "ask its user, or run a pod of your own";
-    PodNotFound(Lasting) "`exec`, `attach`, `portforward` or `proxy` to a pod that does not exist"
+    NS1402 PodNotFound(Lasting) "`exec`, `attach`, `portforward` or `proxy` to a pod that does not exist"
         => "check its name";
-    PodLookupFailed(Passing) "the pod could not be read"
+    NS1403 PodLookupFailed(Passing) "the pod could not be read"
         => "try again";
 
     "Endpoints":
-    InvalidToken(Lasting, 401) "the request has no token, or one that is expired, of another issuer or audience, not signed by its issuer, or without an accepted name"
+    NS1501 InvalidToken(Lasting, 401) "the request has no token, or one that is expired, of another issuer or audience, not signed by its issuer, or without an accepted name"
         => "log in again, with the program or in the browser; if it lasts, compare the token with `issuers` of gateway.yaml";
-    NoEndpoints(Lasting) "the rules have no section `endpoints`"
+    NS1502 NoEndpoints(Lasting) "the rules have no section `endpoints`"
         => "add it: docs/rules.md, \"endpoints\"";
-    NoEndpointRight(Lasting) "`endpoints` of the rules does not give the user the right that the request needs"
+    NS1503 NoEndpointRight(Lasting) "`endpoints` of the rules does not give the user the right that the request needs"
         => "add the user or a group to `read`, `write` or `admin`";
-    NotYourRun(Lasting) "the request changes a run of another user"
+    NS1504 NotYourRun(Lasting) "the request changes a run of another user"
         => "ask its user or an admin";
-    NamesAnotherUser(Lasting) "a new run, or a tag, names another user than the one who sends it"
+    NS1505 NamesAnotherUser(Lasting) "a new run, or a tag, names another user than the one who sends it"
         => "set METAFLOW_USER as the message says";
-    InvalidBody(Lasting, 400) "the body of the request is not what Metaflow's client sends"
+    NS1506 InvalidBody(Lasting, 400) "the body of the request is not what Metaflow's client sends"
         => "use Metaflow's client";
-    NotServing(Lasting) "the service account of the pod is of no identity that serves: it is not Namesake's, or suspended, offboarded or removed"
+    NS1507 NotServing(Lasting) "the service account of the pod is of no identity that serves: it is not Namesake's, or suspended, offboarded or removed"
         => "start the task with an identity; `kubectl get identities` shows them";
-    UnknownPath(Lasting, 404) "nothing is served at this path, or it could mean different things to different servers"
+    NS1508 UnknownPath(Lasting, 404) "nothing is served at this path, or it could mean different things to different servers"
         => "check the path; programs use Metaflow's client";
-    UnknownRun(Lasting, 404) "the metadata service has no such run"
+    NS1509 UnknownRun(Lasting, 404) "the metadata service has no such run"
         => "check flow and run id";
-    ReadOnlyHost(Lasting) "a host for browsers lets nothing be changed"
+    NS1510 ReadOnlyHost(Lasting) "a host for browsers lets nothing be changed"
         => "use the host for programs, with a token";
-    OwnerLookupFailed(Passing) "the metadata service does not say who owns the run"
+    NS1511 OwnerLookupFailed(Passing) "the metadata service does not say who owns the run"
         => "check the metadata service";
-    MalformedRequest(Lasting, 400) "the request, its path or a header cannot be read in one way only"
+    NS1512 MalformedRequest(Lasting, 400) "the request, its path or a header cannot be read in one way only"
         => "send the path without encoded slashes, and header names without underscores";
-    UnknownHost(Lasting, 421) "the gateway does not serve this host"
+    NS1513 UnknownHost(Lasting, 421) "the gateway does not serve this host"
         => "use a host of gateway.yaml";
-    RequestTooLarge(Lasting, 413) "the headers of the request have more than 32 KiB, or its body more than 1 MiB"
+    NS1514 RequestTooLarge(Lasting, 413) "the headers of the request have more than 32 KiB, or its body more than 1 MiB"
         => "send less: log in again if cookies or a token have grown, or split the request";
-    TooManyRequests(Passing, 429) "more requests per second than the gateway accepts from a connection, or for a host"
+    NS1515 TooManyRequests(Passing, 429) "more requests per second than the gateway accepts from a connection, or for a host"
         => "wait a second and try again";
-    AuthorizerUnavailable(Passing, 503) "the program that authorizes requests does not answer, or cannot: it has no rules, or the metadata service does not say who owns a run"
+    NS1516 AuthorizerUnavailable(Passing, 503) "the program that authorizes requests does not answer, or cannot: it has no rules, or the metadata service does not say who owns a run"
         => "try again; if it lasts, check the pods of `namesake-gateway` and of the metadata service";
-    ServiceUnavailable(Passing, 503) "the service behind the gateway does not answer, or not in time"
+    NS1517 ServiceUnavailable(Passing, 503) "the service behind the gateway does not answer, or not in time"
         => "try again; if it lasts, check its pods";
 
     "Rules, broker and namespace":
-    InvalidRules(Lasting) "an edit of the rules has problems; the previous rules stay in force"
+    NS1601 InvalidRules(Lasting) "an edit of the rules has problems; the previous rules stay in force"
         => "correct each problem that the message names";
-    RulesNotLoaded(Passing) "no rules are in force yet"
+    NS1602 RulesNotLoaded(Passing) "no rules are in force yet"
         => "create the ConfigMap `namesake-rules`, or look at its Events";
-    RulesDiffer(Passing) "webhook and broker have different revisions of the rules"
+    NS1603 RulesDiffer(Passing) "webhook and broker have different revisions of the rules"
         => "wait; if it lasts, look at the Events of `namesake-rules`";
-    NotSynced(Passing) "a replica of the webhook or of the broker has just started, and has not read everything yet"
+    NS1604 NotSynced(Passing) "a replica of the webhook or of the broker has just started, and has not read everything yet"
         => "wait";
-    NotOptedIn(Passing) "Namesake does not see the namespace as opted in"
+    NS1605 NotOptedIn(Passing) "Namesake does not see the namespace as opted in"
         => "wait; if it lasts, check its labels `namesake.dev/stack` and `namesake.dev/mode`";
-    BrokerUnavailable(Passing) "the broker did not answer"
+    NS1606 BrokerUnavailable(Passing) "the broker did not answer"
         => "check the pods of `namesake-broker`; users who already have their identity are not affected";
-    TooManyIdentities(Passing, 429) "the user created too many identities in the last minute"
+    NS1607 TooManyIdentities(Passing, 429) "the user created too many identities in the last minute"
         => "wait";
-    Terminating(Passing, 409) "an object that had the identity's name is still being deleted"
+    NS1608 Terminating(Passing, 409) "an object that had the identity's name is still being deleted"
         => "wait";
-    PreviouslyOffboarded(Lasting) "an earlier user of this name was offboarded, and nothing says that this is the same person"
+    NS1609 PreviouslyOffboarded(Lasting) "an earlier user of this name was offboarded, and nothing says that this is the same person"
         => "an admin lists the same person under `returned`";
-    BadRequest(Lasting, 400) "the request cannot be read, or the webhook configuration sends what Namesake does not ask for"
+    NS1610 BadRequest(Lasting, 400) "the request cannot be read, or the webhook configuration sends what Namesake does not ask for"
         => "apply the manifests of this version";
-    NotTheWebhook(Passing, 403) "the caller of the broker is not the webhook; in the broker's log and the webhook's message"
+    NS1611 NotTheWebhook(Passing, 403) "the caller of the broker is not the webhook; in the broker's log and the webhook's message"
         => "give the webhook its own service account";
 
     "Done or in progress":
-    Pending(Passing) "about to be done" => "";
-    Created(Done) "the service account exists" => "";
-    Visible(Done) "the Google service account exists" => "";
-    Bound(Done) "binding and grants are written" => "";
-    Verified(Done) "a pod's full path to Google was verified" => "";
-    NotNeeded(Done) "mode direct needs no Google service account" => "";
-    NoForeignMembers(Done) "nobody else has a role on the identity's Google service account" => "";
-    Ready(Done) "the identity works" => "";
-    WaitingUntilVisible(Passing) "a new Google service account does not show up everywhere yet"
+    NS2001 Pending(Passing) "about to be done" => "";
+    NS2002 Created(Done) "the service account exists" => "";
+    NS2003 Visible(Done) "the Google service account exists" => "";
+    NS2004 Bound(Done) "binding and grants are written" => "";
+    NS2005 Verified(Done) "a pod's full path to Google was verified" => "";
+    NS2006 NotNeeded(Done) "mode direct needs no Google service account" => "";
+    NS2007 NoForeignMembers(Done) "nobody else has a role on the identity's Google service account" => "";
+    NS2008 Ready(Done) "the identity works" => "";
+    NS2009 WaitingUntilVisible(Passing) "a new Google service account does not show up everywhere yet"
         => "wait a minute or two";
-    NotYetVisible(Passing) "Google does not find a new Google service account everywhere yet"
+    NS2010 NotYetVisible(Passing) "Google does not find a new Google service account everywhere yet"
         => "wait a minute or two";
-    Propagating(Passing) "Google is distributing a change"
+    NS2011 Propagating(Passing) "Google is distributing a change"
         => "wait 2 to 7 minutes";
-    Queued(Passing) "there are more changes than Google's rate limits allow, and each waits for its turn" => "";
-    SpecChanged(Passing) "the spec has changed, and the condition is verified again" => "";
-    Recreated(Passing) "the service account was created again, and is verified again" => "";
-    Revoking(Passing) "grants that the rules no longer give are being revoked" => "";
-    Used(Passing) "the identity was used right before it would have been removed" => "";
-    Unbinding(Passing) "the binding is about to be removed"
+    NS2012 Queued(Passing) "there are more changes than Google's rate limits allow, and each waits for its turn" => "";
+    NS2013 SpecChanged(Passing) "the spec has changed, and the condition is verified again" => "";
+    NS2014 Recreated(Passing) "the service account was created again, and is verified again" => "";
+    NS2015 Revoking(Passing) "grants that the rules no longer give are being revoked" => "";
+    NS2016 Used(Passing) "the identity was used right before it would have been removed" => "";
+    NS2017 Unbinding(Passing) "the binding is about to be removed"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    Unbound(Done) "nothing acts as the identity"
+    NS2018 Unbound(Done) "nothing acts as the identity"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    Disabling(Passing) "the Google service account is about to be disabled"
+    NS2019 Disabling(Passing) "the Google service account is about to be disabled"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    Disabled(Done) "the Google service account is disabled"
+    NS2020 Disabled(Done) "the Google service account is disabled"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    TakenDown(Done) "the identity is removed, so there is nothing to verify"
+    NS2021 TakenDown(Done) "the identity is removed, so there is nothing to verify"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    Draining(Passing) "the identity gets no new pods, and is removed after its last pod"
+    NS2022 Draining(Passing) "the identity gets no new pods, and is removed after its last pod"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    Removed(Done) "the service account and its RoleBindings are deleted"
+    NS2023 Removed(Done) "the service account and its RoleBindings are deleted"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    Deleted(Done) "the Google service account is deleted"
+    NS2024 Deleted(Done) "the Google service account is deleted"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    FellBackToDirect(Done) "the project has no room for a Google service account, and the identity uses mode direct" => "";
+    NS2025 FellBackToDirect(Done) "the project has no room for a Google service account, and the identity uses mode direct" => "";
 
     "May pass by itself":
-    Throttled(Passing) "Google takes no more requests for now"
+    NS2101 Throttled(Passing) "Google takes no more requests for now"
         => "nothing; ask Google for a higher rate if it goes on";
-    Unavailable(Passing) "Google does not answer"
+    NS2102 Unavailable(Passing) "Google does not answer"
         => "check the network to Google if it goes on";
-    Timeout(Passing) "Google answers too slowly"
+    NS2103 Timeout(Passing) "Google answers too slowly"
         => "check the network to Google if it goes on";
-    Unauthenticated(Passing, 401) "credentials are missing or not accepted: the broker's own at Google, or the caller's at the broker"
+    NS2104 Unauthenticated(Passing, 401) "credentials are missing or not accepted: the broker's own at Google, or the caller's at the broker"
         => "check the broker's Google service account and its binding, or the caller's token";
-    NotFound(Passing, 404) "something that the message names does not exist"
+    NS2105 NotFound(Passing, 404) "something that the message names does not exist"
         => "create it, or correct the name";
-    AlreadyExists(Passing) "something of this name exists at Google already"
+    NS2106 AlreadyExists(Passing) "something of this name exists at Google already"
         => "remove what the message names";
-    ApiServerUnavailable(Passing) "the API server did not do what it was asked"
+    NS2107 ApiServerUnavailable(Passing) "the API server did not do what it was asked"
         => "check the API server";
-    NoRandomBytes(Passing) "the operating system returned no random bytes"
+    NS2108 NoRandomBytes(Passing) "the operating system returned no random bytes"
         => "check the node";
-    Forbidden(Passing) "RBAC or a policy denies the broker something"
+    NS2109 Forbidden(Passing) "RBAC or a policy denies the broker something"
         => "apply the opt-in again: docs/install.md, \"One namespace, then the next\"";
-    LeadershipLost(Passing) "this replica is not the leader any more" => "";
+    NS2110 LeadershipLost(Passing) "this replica is not the leader any more" => "";
 
     "Lasting, until somebody does something":
-    PermissionDenied(Lasting) "Google denies it to the broker"
+    NS2201 PermissionDenied(Lasting) "Google denies it to the broker"
         => "grant what the message names; the broker tries again every five minutes";
-    Conflict(Lasting, 409) "something has the identity's name and does not belong to it, or somebody else keeps changing it"
+    NS2202 Conflict(Lasting, 409) "something has the identity's name and does not belong to it, or somebody else keeps changing it"
         => "see docs/operate.md, \"conflict\"";
-    DeadlineExceeded(Lasting) "the identity could not be verified within the time that Google needs"
+    NS2203 DeadlineExceeded(Lasting) "the identity could not be verified within the time that Google needs"
         => "the message has Google's words; where Google refuses what is granted, look for a deny policy or a principal access boundary: docs/operate.md, \"Refusals by the organization\"";
-    OrganizationPolicy(Lasting) "an organization policy forbids it; the message names the constraint, and the member where Google does"
+    NS2204 OrganizationPolicy(Lasting) "an organization policy forbids it; the message names the constraint, and the member where Google does"
         => "see docs/operate.md, \"Refusals by the organization\"";
-    Perimeter(Lasting) "a perimeter of VPC Service Controls refuses the call; the message has the id of the violation"
+    NS2205 Perimeter(Lasting) "a perimeter of VPC Service Controls refuses the call; the message has the id of the violation"
         => "see docs/operate.md, \"Refusals by the organization\"";
-    ApiDisabled(Lasting) "an API of Google is not enabled"
+    NS2206 ApiDisabled(Lasting) "an API of Google is not enabled"
         => "run the command in the message; it takes some minutes to take effect";
-    CredentialRejected(Lasting) "the attribute condition of a workload identity provider rejects the token; the message names pool and provider"
+    NS2207 CredentialRejected(Lasting) "the attribute condition of a workload identity provider rejects the token; the message names pool and provider"
         => "change the condition, or correct `cluster`";
-    Invalid(Lasting) "Google does not accept the grants, or the spec is not one that the rules derive"
+    NS2208 Invalid(Lasting) "Google does not accept the grants, or the spec is not one that the rules derive"
         => "correct the class in the rules, or delete the Identity";
-    Missing(Lasting) "the pinned account does not exist, or is disabled"
+    NS2209 Missing(Lasting) "the pinned account does not exist, or is disabled"
         => "create or enable it, or correct the pin";
-    BucketMissing(Lasting) "a bucket of the grants does not exist"
+    NS2210 BucketMissing(Lasting) "a bucket of the grants does not exist"
         => "create it, or correct the grants";
-    NotUniform(Lasting) "the bucket does not have uniform bucket-level access"
+    NS2211 NotUniform(Lasting) "the bucket does not have uniform bucket-level access"
         => "run the command in the message";
-    PoolMissing(Lasting) "the project has no cluster with Workload Identity Federation yet, or the rules name another"
+    NS2212 PoolMissing(Lasting) "the project has no cluster with Workload Identity Federation yet, or the rules name another"
         => "enable it, or correct `cluster`";
-    OtherCluster(Lasting) "`cluster` in the rules is not this cluster"
+    NS2213 OtherCluster(Lasting) "`cluster` in the rules is not this cluster"
         => "correct it before anything else";
-    PolicyFull(Lasting) "an IAM policy has reached its largest size"
+    NS2214 PolicyFull(Lasting) "an IAM policy has reached its largest size"
         => "see docs/operate.md, \"Quotas\"";
-    QuotaExhausted(Lasting) "the project has no room for another Google service account"
+    NS2215 QuotaExhausted(Lasting) "the project has no room for another Google service account"
         => "raise the quota, or delete accounts";
-    RoleNotAllowed(Lasting) "the class grants a role that `NAMESAKE_ALLOWED_ROLES` of the broker does not list"
+    NS2216 RoleNotAllowed(Lasting) "the class grants a role that `NAMESAKE_ALLOWED_ROLES` of the broker does not list"
         => "change the class, or the broker's configuration";
-    NoIdentity(Lasting) "the service account of the pod has no Identity any more"
+    NS2217 NoIdentity(Lasting) "the service account of the pod has no Identity any more"
         => "start the task again";
-    Deleting(Lasting) "the Identity is being deleted"
+    NS2218 Deleting(Lasting) "the Identity is being deleted"
         => "start the task again";
-    Suspended(Lasting) "an admin has suspended the identity"
+    NS2219 Suspended(Lasting) "an admin has suspended the identity"
         => "ask the admin";
-    Offboarding(Lasting) "the user is offboarded, and the identity is being removed"
+    NS2220 Offboarding(Lasting) "the user is offboarded, and the identity is being removed"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    Gone(Lasting) "the user is offboarded, and the identity is removed"
+    NS2221 Gone(Lasting) "the user is offboarded, and the identity is removed"
         => "see docs/operate.md, \"Lifecycle of an identity\"";
-    IdentityFailed(Lasting) "the identity does not work, and a pod that waited for it was ended; the message has the reason"
+    NS2222 IdentityFailed(Lasting) "the identity does not work, and a pod that waited for it was ended; the message has the reason"
         => "look up that reason; until it is fixed, new Jobs are refused instead of waiting";
 
     "In Events only":
-    Revoked(Passing) "Google refuses an identity that worked, though nothing is missing"
+    NS2301 Revoked(Passing) "Google refuses an identity that worked, though nothing is missing"
         => "look for a deny policy, an organization policy or a changed pool";
-    ForeignMembers(Passing) "somebody else has a role on the identity's Google service account"
+    NS2302 ForeignMembers(Passing) "somebody else has a role on the identity's Google service account"
         => "remove them, or set `foreignMembers: remove`";
-    Repaired(Done) "somebody changed something at Google by hand, and it was restored"
+    NS2303 Repaired(Done) "somebody changed something at Google by hand, and it was restored"
         => "change the rules instead";
-    Edited(Done) "somebody edited the spec, and it was restored"
+    NS2304 Edited(Done) "somebody edited the spec, and it was restored"
         => "change the rules instead";
-    GrantNotRevoked(Passing) "a grant could not be revoked"
+    NS2305 GrantNotRevoked(Passing) "a grant could not be revoked"
         => "revoke it by hand, or give the broker the permission";
-    RulesRejected(Lasting) "the rules as edited are not in force"
+    NS2306 RulesRejected(Lasting) "the rules as edited are not in force"
         => "correct what the Event names";
-    SameBroker(Passing) "a stack of another cluster of the workload pool may be in a namespace of the same name: then both brokers are one account to Google"
+    NS2307 SameBroker(Passing) "a stack of another cluster of the workload pool may be in a namespace of the same name: then both brokers are one account to Google"
         => "see docs/operate.md, \"Several stacks\"";
-    QuotaNearlyExhausted(Passing) "a quota will be exhausted soon"
+    NS2308 QuotaNearlyExhausted(Passing) "a quota will be exhausted soon"
         => "see docs/operate.md, \"Quotas\"";
+
+    "What `check` finds":
+    NS3001 CheckInstallation = "installation" (Lasting) "a policy or a webhook is missing, or weaker than shipped"
+        => "apply the manifests again";
+    NS3002 CheckVersion = "version" (Lasting) "the API server has no ValidatingAdmissionPolicies"
+        => "upgrade it to Kubernetes 1.30 or newer";
+    NS3003 CheckNetwork = "network" (Lasting) "no network policy protects the webhook"
+        => "apply the manifests again";
+    NS3004 CheckTokenGuard = "token-guard" (Lasting) "requests for tokens of other accounts only cause warnings"
+        => "apply `manifests/token-guard` when the audit log shows none that have to continue";
+    NS3005 CheckOurSecrets = "our-secrets" (Lasting) "somebody can read Namesake's Secrets, and so sign as anyone"
+        => "bind the role in other namespaces, and rotate the stamp key";
+    NS3006 CheckOurNamespace = "our-namespace" (Lasting) "somebody can write in Namesake's namespace by RBAC, and one policy only stops them"
+        => "bind the role in other namespaces";
+    NS3007 CheckDevelopers = "developers" (Lasting) "somebody can create pods in every namespace, also with the accounts of controllers"
+        => "bind the role in the namespaces where they work";
+    NS3008 CheckTokens = "tokens" (Lasting) "somebody can request tokens of accounts in every namespace"
+        => "bind the role in the namespaces where they work";
+    NS3009 CheckImpersonation = "impersonation" (Lasting) "somebody can impersonate others"
+        => "take the right away, or restrict it with `resourceNames`";
+    NS3010 CheckEscalation = "escalation" (Lasting) "somebody can give themselves every right"
+        => "take `escalate` away, and restrict `bind` and `sign` with `resourceNames`";
+    NS3011 CheckKubelets = "kubelets" (Lasting) "somebody can use the API of kubelets, which no webhook and no policy sees"
+        => "use a role with `nodes/metrics` and `nodes/stats`";
+    NS3012 CheckGuards = "guards" (Lasting) "somebody can change admission policies or webhook configurations"
+        => "take the right away, or restrict it with `resourceNames`";
+    NS3013 CheckAdmins = "admins" (Lasting) "a group of all users, or an account that everybody can act as, counts as an admin"
+        => "name the people";
+    NS3014 CheckGuardedAccounts = "guarded-accounts" (Lasting) "others can act as an account that acts for users, or no policy guards it"
+        => "move the account to a namespace of its own, or guard it";
+    NS3015 CheckCarriers = "carriers" (Lasting) "a carrier of the rules is in a namespace of users, or does not exist"
+        => "move it, or remove it from `carriers`";
+    NS3016 CheckTokenSecrets = "token-secrets" (Lasting) "a Secret has a token of a guarded account"
+        => "delete the Secret";
+    NS3017 CheckPodSecurity = "pod-security" (Lasting) "an opted-in namespace does not enforce the Pod Security Standard `baseline`"
+        => "set the label that the finding names";
+    NS3018 CheckMode = "mode" (Lasting) "an opted-in namespace is in mode `shadow` or `off`"
+        => "set `namesake.dev/mode` to `enforce`";
+    NS3019 CheckNotChecked = "not-checked" (Lasting) "no webhook selects the stack of an opted-in namespace"
+        => "correct `namesake.dev/stack`, or install the stack";
+    NS3020 CheckOptIn = "opt-in" (Lasting) "the webhook may not read in an opted-in namespace"
+        => "apply the opt-in again";
+    NS3021 CheckOptedInRights = "opted-in-rights" (Lasting) "somebody may impersonate or request tokens in an opted-in namespace"
+        => "use a role without these rights: docs/trust.md, \"Taking rights away\"";
+    NS3022 CheckNoProvenPerson = "no-proven-person" (Lasting) "nothing proves who created some parents of pods"
+        => "create them again, or adopt them: docs/operate.md, \"Objects without a proven requester\"";
+    NS3023 CheckOtherWebhooks = "other-webhooks" (Lasting) "another webhook changes pods after Namesake"
+        => "make sure that it leaves account, containers and annotations of Namesake alone";
 }

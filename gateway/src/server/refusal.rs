@@ -26,7 +26,7 @@ pub(super) fn refuse(reason: Reason, message: &str) -> Refusal {
 
 /// HTTP status code of a refusal.
 pub(super) fn status(refusal: &Refusal) -> StatusCode {
-    StatusCode::from_u16(refusal.reason.code()).unwrap_or(StatusCode::FORBIDDEN)
+    StatusCode::from_u16(refusal.reason.http_status()).unwrap_or(StatusCode::FORBIDDEN)
 }
 
 /// The answer to a request that is refused.

@@ -45,15 +45,17 @@ fn tables() -> Result<String> {
             group = reason.group();
             write!(
                 text,
-                "\n## {group}\n| reason | code | meaning | what to do |\n|---|---|---|---|\n"
+                "\n## {group}\n| code | reason | HTTP | meaning | what to do |\n|---|---|---|---|---|\n"
             )?;
         }
         let lasting = if reason.is_lasting() { ", lasting" } else { "" };
         let remedy = linked(reason.remedy());
         writeln!(
             text,
-            "| `{reason}` | {}{lasting} | {} | {remedy} |",
+            "| <a id=\"{}\"></a>{} | `{reason}` | {}{lasting} | {} | {remedy} |",
+            reason.code().to_lowercase(),
             reason.code(),
+            reason.http_status(),
             reason.meaning()
         )?;
     }
@@ -97,7 +99,9 @@ fn every_reason_of_the_table_is_given_somewhere() -> Result<()> {
     }
     let is_given = |reason: &Reason| {
         let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
-        all.split(&format!("Reason::{reason}")).skip(1).any(is_end)
+        all.split(&format!("Reason::{reason:?}"))
+            .skip(1)
+            .any(is_end)
     };
     let unused: Vec<_> = Reason::ALL.iter().filter(|r| !is_given(r)).collect();
     ensure!(unused.is_empty(), "no code gives {unused:?}");
@@ -110,7 +114,9 @@ fn no_reason_is_written_as_text() -> Result<()> {
         let code = code(&workspace_root().join(folder))?;
         let literal = code.lines().map(str::trim).find(|line| {
             let value = line.strip_prefix("reason: \"");
+            let check = line.strip_prefix("check: \"");
             value.is_some_and(|value| value.starts_with(|c: char| c.is_ascii_uppercase()))
+                || check.is_some()
         });
         ensure!(
             literal.is_none(),

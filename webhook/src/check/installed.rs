@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use namesake_api::names;
+use namesake_core::Reason;
 
 use namesake_service::may_match;
 
@@ -20,7 +21,8 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     findings.extend(snapshot.version.iter().find_map(|version| old(version)));
     if let Ok(there) = &snapshot.installation {
         let faults = installation::faults(there).into_iter();
-        findings.extend(faults.map(|fault| missing("installation", "manifests/", fault)));
+        findings
+            .extend(faults.map(|fault| missing(Reason::CheckInstallation, "manifests/", fault)));
         findings.extend(warns_only(there));
     }
     if let Ok(policies) = &snapshot.network_policies {
@@ -35,7 +37,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
         if !covered {
             let what = "no network policy protects the webhook: whoever can connect to it gets stamps signed as anyone";
             let place = format!("Namespace {}", snapshot.home);
-            findings.push(missing("network", &place, what.to_owned()));
+            findings.push(missing(Reason::CheckNetwork, &place, what.to_owned()));
         }
     }
     findings
@@ -75,10 +77,10 @@ fn warns_only(there: &Installation) -> Option<Finding> {
         "when the audit log shows no such requests that have to continue, kubectl apply --server-side -k manifests/token-guard (docs/install.md), \
          or kubectl patch validatingadmissionpolicybinding {name} --type=merge -p '{{\"spec\":{{\"validationActions\":[\"Deny\",\"Audit\"]}}}}'"
     );
-    (!denies_tokens(there)).then(|| Finding::warning("token-guard", place, what, remedy))
+    (!denies_tokens(there)).then(|| Finding::warning(Reason::CheckTokenGuard, place, what, remedy))
 }
 
-fn missing(check: &'static str, place: &str, what: String) -> Finding {
+fn missing(check: Reason, place: &str, what: String) -> Finding {
     Finding::critical(check, place.to_owned(), what, APPLY.to_owned())
 }
 
@@ -93,7 +95,7 @@ fn old(version: &str) -> Option<Finding> {
     let (major, minor) = MINIMUM_VERSION;
     let remedy = format!("upgrade the cluster to Kubernetes {major}.{minor} or newer");
     let place = "API server".to_owned();
-    (found < MINIMUM_VERSION).then(|| Finding::critical("version", place, what, remedy))
+    (found < MINIMUM_VERSION).then(|| Finding::critical(Reason::CheckVersion, place, what, remedy))
 }
 
 #[cfg(test)]

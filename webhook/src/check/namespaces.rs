@@ -1,6 +1,7 @@
 //! Gaps in namespaces that are opted in. Pure.
 
 use namesake_api::names::{MODE_LABEL, MUTATE_WEBHOOK, OPT_IN_LABEL};
+use namesake_core::Reason;
 
 use namesake_service::may_match;
 
@@ -36,7 +37,12 @@ fn level(place: &NamespaceLabels) -> Option<Finding> {
     let what = format!("has {has}: a privileged pod can take the tokens of all pods on its node");
     let label = format!("{LEVEL_LABEL}=baseline --overwrite");
     let (place, remedy) = place_and_command(place, &label);
-    Some(Finding::critical("pod-security", place, what, remedy))
+    Some(Finding::critical(
+        Reason::CheckPodSecurity,
+        place,
+        what,
+        remedy,
+    ))
 }
 
 fn mode(place: &NamespaceLabels) -> Option<Finding> {
@@ -48,7 +54,7 @@ fn mode(place: &NamespaceLabels) -> Option<Finding> {
         Err(other) => format!("has the unknown mode {other:?}, which counts as enforce"),
     };
     let (place, remedy) = place_and_command(place, &format!("{MODE_LABEL}-"));
-    Some(Finding::warning("mode", place, what, remedy))
+    Some(Finding::warning(Reason::CheckMode, place, what, remedy))
 }
 
 /// A label that the webhook does not select has no effect.
@@ -80,5 +86,10 @@ fn selected(snapshot: &Snapshot, place: &NamespaceLabels) -> Option<Finding> {
     let remedy = format!(
         "correct the label ({command}), or stack in the rules of the overlay (docs/install.md)"
     );
-    Some(Finding::critical("not-checked", place, what, remedy))
+    Some(Finding::critical(
+        Reason::CheckNotChecked,
+        place,
+        what,
+        remedy,
+    ))
 }

@@ -69,13 +69,14 @@ fn block(finding: &Finding) -> String {
     let (who, colon) = (some(subjects), if subjects.is_empty() { "" } else { ": " });
     let Finding {
         check,
+        code,
         place,
         what,
         remedy,
         ..
     } = finding;
     let lines = [
-        format!("{severity}  {check}: {who}{colon}{what}"),
+        format!("{severity}  {check}: {who}{colon}{what} ({code})"),
         format!("          where: {place}"),
         format!("          to do: {remedy}"),
     ];

@@ -189,7 +189,7 @@ fn the_report_as_text_and_as_json_has_the_same_content() {
     ]);
     let report = report(&snapshot, &[]);
     let text = Check::default().print(&report);
-    let first = "CRITICAL  our-secrets: User mallory@acme.com: may read Namesake's Secrets: whoever has the stamp key signs as anyone";
+    let first = "CRITICAL  our-secrets: User mallory@acme.com: may read Namesake's Secrets: whoever has the stamp key signs as anyone (NS3005)";
     assert!(text.starts_with(first), "{text}");
     assert!(
         text.contains("where: RoleBinding namesake-system/peek, ClusterRole r"),

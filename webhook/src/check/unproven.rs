@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use namesake_core::Reason;
+
 use super::{Finding, Snapshot, print};
 
 /// Parents without a stamp, by namespace and kind. Whether a stamp is valid, only the webhook can tell.
@@ -24,7 +26,7 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
              namesake.dev/adopt-for=USER"
         );
         let place = format!("Namespace {namespace}, {kind}");
-        Finding::warning("no-proven-person", place, what, remedy)
+        Finding::warning(Reason::CheckNoProvenPerson, place, what, remedy)
     })
     .collect()
 }

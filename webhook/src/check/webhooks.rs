@@ -3,7 +3,7 @@
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
 use kube::ResourceExt;
 use namesake_api::names::{namespace_of_configuration, webhook_configuration};
-use namesake_core::Glob;
+use namesake_core::{Glob, Reason};
 
 use namesake_service::may_match;
 
@@ -67,5 +67,10 @@ fn finding(
     );
     let webhook = &webhook.name;
     let place = format!("MutatingWebhookConfiguration {configuration}, webhook {webhook}");
-    Some(Finding::warning("other-webhooks", place, what, remedy))
+    Some(Finding::warning(
+        Reason::CheckOtherWebhooks,
+        place,
+        what,
+        remedy,
+    ))
 }

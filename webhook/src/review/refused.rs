@@ -20,7 +20,7 @@ impl Refused {
     /// A refusal with the code that belongs to its reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
-            code: reason.admission_code(),
+            code: reason.admission_status(),
             reason,
             rule: None,
             message: message.into(),

@@ -111,7 +111,14 @@ fn inside(
                   namesake-carrier)";
     all.iter()
         .filter(|account| trusted.is_inside(account))
-        .map(|account| Finding::critical("carriers", account.to_string(), what, remedy.to_owned()))
+        .map(|account| {
+            Finding::critical(
+                Reason::CheckCarriers,
+                account.to_string(),
+                what,
+                remedy.to_owned(),
+            )
+        })
         .collect()
 }
 
@@ -129,7 +136,7 @@ fn absent(snapshot: &Snapshot, known: &AccountsOfRules) -> Vec<Finding> {
     absent
         .map(|carrier| {
             let remedy = "remove it from carriers in the rules until it is installed".to_owned();
-            Finding::warning("carriers", carrier.to_string(), what, remedy)
+            Finding::warning(Reason::CheckCarriers, carrier.to_string(), what, remedy)
         })
         .collect()
 }
@@ -154,7 +161,7 @@ fn not_guarded(rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
             let place = format!("ServiceAccounts {namespace}/{}", print::some(&names));
             let what = format!("{what}, and no policy protects their tokens: bind {role}");
             let remedy = bind(role, namespace, &names);
-            Finding::warning("guarded-accounts", place, what, remedy)
+            Finding::warning(Reason::CheckGuardedAccounts, place, what, remedy)
         });
         each.collect::<Vec<_>>()
     };
@@ -199,7 +206,7 @@ fn token_secrets(snapshot: &Snapshot, rbac: &Rbac, known: &AccountsOfRules) -> V
             let place = format!("Secret {namespace}/{name}");
             let (namespace, name) = (print::quoted(namespace), print::quoted(name));
             let remedy = format!("kubectl -n {namespace} delete secret {name}");
-            guarded(&account).then(|| Finding::critical("token-secrets", place, what, remedy))
+            guarded(&account).then(|| Finding::critical(Reason::CheckTokenSecrets, place, what, remedy))
         })
         .collect()
 }
@@ -217,7 +224,7 @@ fn without_rights(rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
             let remedy = format!(
                 "kubectl apply --server-side -n {name} -f manifests/opt-in/role-bindings.yaml"
             );
-            Finding::warning("opt-in", place, what, remedy)
+            Finding::warning(Reason::CheckOptIn, place, what, remedy)
         })
         .collect()
 }

@@ -1,5 +1,7 @@
 //! Families of rights with which one can act as another user, and where they matter.
 
+use namesake_core::Reason;
+
 use super::Right;
 use super::rights::*;
 use crate::check::Severity;
@@ -19,7 +21,7 @@ pub(super) enum Narrowing {
 
 /// Rights that others should not have, for one reason.
 pub(super) struct Family<'a> {
-    pub(super) check: &'static str,
+    pub(super) check: Reason,
     pub(super) severity: Severity,
     pub(super) rights: &'static [Right],
     /// The consequence of having one, printed after the rights.
@@ -31,11 +33,11 @@ pub(super) struct Family<'a> {
 }
 
 /// Checks of what trusted controllers exist to do.
-pub(super) const OF_CARRIERS: [&str; 2] = ["developers", "our-namespace"];
+pub(super) const OF_CARRIERS: [Reason; 2] = [Reason::CheckDevelopers, Reason::CheckOurNamespace];
 
 pub(super) const EVERYWHERE: [Family<'_>; 8] = [
     Family {
-        check: "admins",
+        check: Reason::CheckAdmins,
         severity: Severity::Critical,
         rights: &[ADMINISTER],
         consequence: "to every policy, and it is not known who that is: all users, all accounts, or whoever can create a pod there",
@@ -43,7 +45,7 @@ pub(super) const EVERYWHERE: [Family<'_>; 8] = [
         narrowing: Narrowing::AsInstead,
     },
     Family {
-        check: "developers",
+        check: Reason::CheckDevelopers,
         severity: Severity::Critical,
         rights: &[RUN],
         consequence: "in every namespace, so also with the accounts of controllers",
@@ -51,7 +53,7 @@ pub(super) const EVERYWHERE: [Family<'_>; 8] = [
         narrowing: Narrowing::ByNamespaceOrCarrier,
     },
     Family {
-        check: "impersonation",
+        check: Reason::CheckImpersonation,
         severity: Severity::Critical,
         rights: &[
             IMPERSONATE_USERS,
@@ -64,7 +66,7 @@ pub(super) const EVERYWHERE: [Family<'_>; 8] = [
         narrowing: Narrowing::ByName,
     },
     Family {
-        check: "tokens",
+        check: Reason::CheckTokens,
         severity: Severity::Critical,
         rights: &[TOKENS],
         consequence: "in every namespace: whoever has a token of an account acts as it",
@@ -72,7 +74,7 @@ pub(super) const EVERYWHERE: [Family<'_>; 8] = [
         narrowing: Narrowing::ByNamespace,
     },
     Family {
-        check: "guards",
+        check: Reason::CheckGuards,
         severity: Severity::Critical,
         rights: &[POLICIES, CONFIGURATIONS],
         consequence: ": policies cannot protect policies, and a webhook can change what admins write",
@@ -80,7 +82,7 @@ pub(super) const EVERYWHERE: [Family<'_>; 8] = [
         narrowing: Narrowing::ByName,
     },
     Family {
-        check: "escalation",
+        check: Reason::CheckEscalation,
         severity: Severity::Critical,
         rights: &[ESCALATE, BIND, SIGN],
         consequence: "in the whole cluster: that amounts to every right",
@@ -88,7 +90,7 @@ pub(super) const EVERYWHERE: [Family<'_>; 8] = [
         narrowing: Narrowing::ByName,
     },
     Family {
-        check: "kubelets",
+        check: Reason::CheckKubelets,
         severity: Severity::Critical,
         rights: &[KUBELETS],
         consequence: ": no webhook and no policy sees it",
@@ -96,7 +98,7 @@ pub(super) const EVERYWHERE: [Family<'_>; 8] = [
         narrowing: Narrowing::AsInstead,
     },
     Family {
-        check: "our-secrets",
+        check: Reason::CheckOurSecrets,
         severity: Severity::Critical,
         rights: &[SECRETS],
         consequence: ": whoever has the stamp key signs as anyone",
@@ -107,7 +109,7 @@ pub(super) const EVERYWHERE: [Family<'_>; 8] = [
 
 pub(super) const HOME_SECRETS: &Family<'_> = &EVERYWHERE[7];
 pub(super) const HOME: Family<'_> = Family {
-    check: "our-namespace",
+    check: Reason::CheckOurNamespace,
     severity: Severity::Warning,
     rights: &[
         WRITE_SECRETS,
@@ -128,7 +130,7 @@ pub(super) const UNGUARDED_HOME: Family<'_> = Family {
 };
 // Policies do not see impersonation.
 pub(super) const HOME_IMPERSONATION: Family<'_> = Family {
-    check: "impersonation",
+    check: Reason::CheckImpersonation,
     severity: Severity::Critical,
     rights: &[of(IMPERSONATE_ACCOUNTS, OUR_ACCOUNTS)],
     consequence: "in Namesake's namespace: the webhook's can read the stamp key, with which one signs as anyone",
@@ -136,7 +138,7 @@ pub(super) const HOME_IMPERSONATION: Family<'_> = Family {
     narrowing: Narrowing::ByName,
 };
 pub(super) const HOME_ROLES: Family<'_> = Family {
-    check: "escalation",
+    check: Reason::CheckEscalation,
     severity: Severity::Critical,
     rights: &[ESCALATE, BIND],
     consequence: "in Namesake's namespace",
@@ -144,7 +146,7 @@ pub(super) const HOME_ROLES: Family<'_> = Family {
     narrowing: Narrowing::ByName,
 };
 pub(super) const GUARDED_HOME: Family<'_> = Family {
-    check: "guarded-accounts",
+    check: Reason::CheckGuardedAccounts,
     severity: Severity::Critical,
     rights: &[RUN, ENTER, TOKENS, IMPERSONATE_ACCOUNTS],
     consequence: "in the namespace of a guarded account, and so act as that account",
@@ -152,7 +154,7 @@ pub(super) const GUARDED_HOME: Family<'_> = Family {
     narrowing: Narrowing::AsInstead,
 };
 pub(super) const OPTED_IN: Family<'_> = Family {
-    check: "opted-in-rights",
+    check: Reason::CheckOptedInRights,
     severity: Severity::Warning,
     rights: &[TOKENS, IMPERSONATE_ACCOUNTS],
     consequence: "of a namespace where each account belongs to a user",

@@ -95,7 +95,7 @@ impl<'a> RightsReport<'a> {
                 Some(trusted) => self.holders.push(Holder {
                     trusted,
                     subject: subject.to_string(),
-                    check: family.check,
+                    check: family.check.as_str(),
                     place: place.clone(),
                 }),
             }
@@ -109,7 +109,8 @@ impl<'a> RightsReport<'a> {
         };
         let finding = |subjects: &[&Subject], remedy: String| Finding {
             severity: family.severity,
-            check: family.check,
+            check: family.check.as_str(),
+            code: family.check.code(),
             what: format!("may {}{space}{consequence}", words.join(", ")),
             remedy,
             subjects: subjects.iter().map(ToString::to_string).collect(),

@@ -33,7 +33,7 @@ pub(super) fn narrow(
 fn edited(bound: &Bound, programs: &[&Subject], rights: &[&Right], family: &Family<'_>) -> String {
     let instead = family.instead;
     let edit = format!("kubectl edit clusterrole {}", quoted(&bound.role.1));
-    let roles = || roles(bound, programs, rights, family.check);
+    let roles = || roles(bound, programs, rights, family.check.as_str());
     match family.narrowing {
         Narrowing::AsInstead => format!("{edit} (instead: {instead})"),
         // A rule with resourceNames still grants a right that is about any object.
