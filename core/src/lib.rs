@@ -31,9 +31,9 @@ pub use rules::{
     NoMatch, Problem, Rules, RulesDuration, RulesErrors, Source, WhenFull,
 };
 pub use signed::{
-    ArgoStamp, Bound, Deployer, Digest, ExistingPod, HashInput, KeyRing, KeyRingError, MAX_DIGESTS,
-    MAX_SEALED_BYTES, MIN_KEY_BYTES, ObjectName, Outcome, RESOLUTION_TOLERANCE, Resolution,
-    STAMP_TOLERANCE, SealError, SeenObject, SeenPod, Stamp, digest_of_job_template,
+    ArgoStamp, Bound, DecisionId, Deployer, Digest, ExistingPod, HashInput, KeyRing, KeyRingError,
+    MAX_DIGESTS, MAX_SEALED_BYTES, MIN_KEY_BYTES, ObjectName, Outcome, RESOLUTION_TOLERANCE,
+    Resolution, STAMP_TOLERANCE, SealError, SeenObject, SeenPod, Stamp, digest_of_job_template,
     digest_of_pod_template, fingerprint, is_epoch,
 };
 pub use user::{Groups, MAX_USER_BYTES, Membership, Requester, User, UserError};

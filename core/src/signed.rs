@@ -2,6 +2,7 @@
 //! digests that they hold.
 
 mod argo;
+mod decision_id;
 mod digest;
 mod fingerprint;
 mod hash_input;
@@ -10,6 +11,7 @@ mod seal;
 mod stamp;
 
 pub use argo::{ArgoStamp, Deployer};
+pub use decision_id::DecisionId;
 pub use digest::{Digest, digest_of_job_template, digest_of_pod_template};
 pub use fingerprint::fingerprint;
 pub use hash_input::HashInput;

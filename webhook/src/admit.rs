@@ -18,8 +18,10 @@ mod pod;
 mod record;
 mod unreadable;
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use namesake_core::Rules;
 use serde::de::IgnoredAny;
 
 use crate::decide::kinds::{self, Kind, Role, Scope};
@@ -29,8 +31,8 @@ use crate::decide::validate::guarded::Guarded;
 use crate::decide::validate::rules;
 use crate::review::outcome::Outcome;
 use crate::review::refused::Refused;
-use crate::review::verdict::{Facts, Verdict};
-use crate::review::{self, Malformed, Object, Request};
+use crate::review::verdict::{Facts, Subject, Verdict};
+use crate::review::{self, Malformed, Metadata, Object, Request};
 use crate::state::State;
 
 use admission::{Admission, Decided, Effects};
@@ -66,9 +68,11 @@ impl Webhook {
 }
 
 /// One call of a webhook.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Call<'a> {
     state: &'a State,
+    /// The rules that decide: those in force when the request had arrived.
+    rules: Option<Arc<Rules>>,
     webhook: Webhook,
     /// When the whole request had arrived.
     began: Instant,
@@ -89,6 +93,7 @@ pub async fn admit(
 ) -> Result<Vec<u8>, Malformed> {
     let call = Call {
         state,
+        rules: state.rules.get(),
         webhook,
         began,
         deadline,
@@ -96,15 +101,14 @@ pub async fn admit(
     match webhook {
         Webhook::ValidateRules => {
             let request = review::parse::<rules::ConfigMap>(body)?;
-            let in_force = state.rules.get();
             let opted_in = |stack: &str| state.namespaces.of_stack(stack);
-            let verdict = rules::check(&request, in_force.as_deref(), opted_in);
-            call.answer("ConfigMap", &request, &verdict)
+            let verdict = rules::check(&request, call.rules.as_deref(), opted_in);
+            call.answer("ConfigMap", (&request, None), &verdict)
         }
         Webhook::Guard => {
             let request = review::parse::<Guarded<'_>>(body)?;
-            let (kind, verdict) = guard::check(state, &request, deadline).await;
-            call.answer(kind, &request, &verdict)
+            let (kind, verdict) = guard::check(&call, &request).await;
+            call.answer(kind, (&request, None), &verdict)
         }
         Webhook::Mutate | Webhook::MutateLabels | Webhook::MutateNamespaces | Webhook::Validate => {
             match review::parse::<Object<'_>>(body) {
@@ -120,27 +124,38 @@ impl Call<'_> {
     fn answer<O>(
         &self,
         kind: &'static str,
-        request: &Request<'_, O>,
+        (request, metadata): (&Request<'_, O>, Option<&Metadata<'_>>),
         verdict: &Verdict,
     ) -> Result<Vec<u8>, Malformed> {
-        record::record(self.state, self.webhook, kind, request, verdict, self.began);
-        Ok(verdict.review(&request.uid)?)
+        let rules = self.rules.as_deref().map(Rules::revision);
+        let subject = Subject::new(request, metadata, rules, verdict);
+        let decided = (verdict, &subject);
+        record::record(self.state, self.webhook, kind, request, decided, self.began);
+        Ok(verdict.review(&subject)?)
     }
 
     async fn about_object(&self, request: &Request<'_>, body: &[u8]) -> Result<Vec<u8>, Malformed> {
+        let about = (
+            request,
+            request.object.as_ref().map(|object| &object.metadata),
+        );
         if self.webhook == Webhook::MutateLabels {
-            return self.answer("Pod", request, &skip_label::remove(request));
+            return self.answer("Pod", about, &skip_label::remove(request));
         }
         if self.webhook == Webhook::MutateNamespaces {
-            return self.answer("Namespace", request, &opted_in(self.state, request));
+            return self.answer(
+                "Namespace",
+                about,
+                &opted_in(self.rules.as_deref(), request),
+            );
         }
         if self.webhook == Webhook::Mutate && task_result::is_created(request) {
             let verdict = task_result::write_pod(request);
-            return self.answer("argoproj.io/WorkflowTaskResult", request, &verdict);
+            return self.answer("argoproj.io/WorkflowTaskResult", about, &verdict);
         }
         if is_mirror_pod(request) {
             let facts = Facts::of_requester(&request.user_info.username, Outcome::Kept);
-            return self.answer("Pod", request, &Verdict::pass(facts));
+            return self.answer("Pod", about, &Verdict::pass(facts));
         }
         let kind = kinds::find(&request.kind);
         let mode = self.state.mode(&request.namespace);
@@ -150,7 +165,7 @@ impl Call<'_> {
             Mode::Shadow => self.shadow(kind, request, verdict),
             Mode::Enforce | Mode::Off => verdict,
         };
-        self.answer(kind.map_or("other", |k| k.name), request, &verdict)
+        self.answer(kind.map_or("other", |k| k.name), about, &verdict)
     }
 
     // An object that cannot be read is refused with what is wrong with it; a body that is not a review is malformed.
@@ -162,7 +177,11 @@ impl Call<'_> {
         let request = review::parse::<IgnoredAny>(body)?;
         let refused = unreadable::refused(&request.kind.kind, body, error);
         let facts = Facts::of_requester(&request.user_info.username, Outcome::Refused);
-        self.answer("unreadable", &request, &Verdict::refuse(refused, facts))
+        self.answer(
+            "unreadable",
+            (&request, None),
+            &Verdict::refuse(refused, facts),
+        )
     }
 
     async fn decide(
@@ -174,7 +193,7 @@ impl Call<'_> {
     ) -> Decided {
         let refuse = |refused| (refused, admission::facts(request));
         let (kind, object) = subject(kind, request).map_err(refuse)?;
-        let context = admission::context(self.state, request).map_err(refuse)?;
+        let context = admission::context(self, request).map_err(refuse)?;
         let effects = match (mode, request.is_dry_run()) {
             (Mode::Shadow, _) | (_, true) => Effects::None,
             (Mode::Enforce | Mode::Off, false) => Effects::Apply,
@@ -228,9 +247,9 @@ impl Call<'_> {
 }
 
 // The verdict about a namespace: it gets a new epoch when it is opted in.
-fn opted_in(state: &State, request: &Request<'_>) -> Verdict {
+fn opted_in(rules: Option<&Rules>, request: &Request<'_>) -> Verdict {
     match epoch::generate() {
-        Ok(epoch) => opt_in::write_epoch(request, state.rules.get().as_deref(), &epoch),
+        Ok(epoch) => opt_in::write_epoch(request, rules, &epoch),
         Err(refused) => Verdict::refuse(refused, admission::facts(request)),
     }
 }

@@ -22,6 +22,8 @@ pub const RESOLUTION_ANNOTATION: &str = "namesake.dev/resolution";
 /// Label on pods: the stack whose webhook decided about the pod in its only call of the request, so that the API server does not
 /// call the final check. Who creates a pod cannot set it: [`super::LABELS_WEBHOOK`] removes it first.
 pub const SKIP_FINAL_CHECK_LABEL: &str = "namesake.dev/skip-final-check";
+/// Annotation on pods with a resolution: the id of the decision, for people to look up. Never evidence.
+pub const DECISION_ANNOTATION: &str = "namesake.dev/decision";
 /// Annotation on a WorkflowTaskResult of Argo: UID of the pod that created it. Only this pod may change it.
 pub const RESULT_POD_ANNOTATION: &str = "namesake.dev/pod-uid";
 /// Annotation on pods and KSAs: the user, for people to read. Never evidence.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use namesake_api::names::{EPOCH_ANNOTATION, MODE_LABEL, OPT_IN_LABEL};
 use namesake_core::{Reason, User};
 
+use super::Call;
 use crate::decide::context::AdmissionContext;
 use crate::decide::kinds::{Kind, Parts};
 use crate::decide::mode::Mode;
@@ -70,10 +71,11 @@ impl Admission<'_> {
 
 /// The context of decisions about a request, as of now.
 pub(super) fn context<O>(
-    state: &State,
+    call: &Call<'_>,
     request: &Request<'_, O>,
 ) -> Result<AdmissionContext, Refused> {
-    let (Some(rules), Some(keys)) = (state.rules.get(), state.keys()) else {
+    let state = call.state;
+    let (Some(rules), Some(keys)) = (call.rules.clone(), state.keys()) else {
         return Err(Refused::new(
             Reason::RulesNotLoaded,
             "Namesake has no rules in force yet: try again in a minute; if it lasts, ask the platform team to look at the ConfigMap \

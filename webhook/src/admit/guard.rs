@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
 use namesake_core::{Launcher, Reason};
 
+use super::Call;
 use super::admission::{context, unexpected};
 use super::find_parent::get_within;
 use crate::decide::argo::GROUP;
@@ -35,9 +36,8 @@ struct Guard<'a> {
 
 /// Checks one guarded request; also returns the name of its kind, for the log and metrics.
 pub(super) async fn check(
-    state: &State,
+    call: &Call<'_>,
     request: &Request<'_, Guarded<'_>>,
-    deadline: Instant,
 ) -> (&'static str, Verdict) {
     let operation = request.operation.as_str();
     let kind = match (operation, request.kind.kind.as_str()) {
@@ -47,7 +47,7 @@ pub(super) async fn check(
         _ => "other",
     };
     let facts = Facts::of_requester(&request.user_info.username, Outcome::Guarded);
-    let verdict = match decide(state, request, kind, deadline).await {
+    let verdict = match decide(call, request, kind).await {
         Ok(service_account) => Verdict::pass(Facts {
             service_account,
             ..facts
@@ -55,7 +55,7 @@ pub(super) async fn check(
         Err(refused) => Verdict::refuse(refused, facts),
     };
     // In shadow mode too, only its user may enter a pod that has an identity.
-    if operation != "CONNECT" && state.mode(&request.namespace) == Mode::Shadow {
+    if operation != "CONNECT" && call.state.mode(&request.namespace) == Mode::Shadow {
         return (kind, shadow::final_check(verdict));
     }
     (kind, verdict)
@@ -63,24 +63,23 @@ pub(super) async fn check(
 
 // The service account of the pod that a permitted request is about, as far as that was read.
 async fn decide(
-    state: &State,
+    call: &Call<'_>,
     request: &Request<'_, Guarded<'_>>,
     kind: &str,
-    deadline: Instant,
 ) -> Result<Option<String>, Refused> {
     if kind == "other" {
         return Err(unexpected(request));
     }
-    let context = context(state, request)?;
+    let context = context(call, request)?;
     let requester = who::requester(&request.user_info);
     if context.rules.is_admin(&requester) {
         return Ok(None);
     }
     let guard = Guard {
-        state,
+        state: call.state,
         context: &context,
         request,
-        deadline,
+        deadline: call.deadline,
     };
     match (kind, request.operation.as_str()) {
         ("Pod", "UPDATE") => adoption::check(&guard).await.map(Some),

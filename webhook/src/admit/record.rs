@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Webhook;
 use crate::review::Request;
 use crate::review::trace::TraceId;
-use crate::review::verdict::Verdict;
+use crate::review::verdict::{Subject, Verdict};
 use crate::state::State;
 
 pub(super) fn record<O>(
@@ -13,7 +13,7 @@ pub(super) fn record<O>(
     webhook: Webhook,
     kind: &'static str,
     request: &Request<'_, O>,
-    verdict: &Verdict,
+    (verdict, subject): (&Verdict, &Subject<'_>),
     began: Instant,
 ) {
     let (facts, refused) = (&verdict.facts, verdict.result.as_ref().err());
@@ -43,7 +43,14 @@ pub(super) fn record<O>(
         operation = request.operation.as_str(),
         kind,
         namespace = request.namespace.as_str(),
+        decision = subject.decision.as_str(),
         uid = request.uid.as_str(),
+        name = subject.name,
+        generate_name = subject.generate_name,
+        owner_kind = subject.owner.map(|owner| owner.kind.as_str()),
+        owner_name = subject.owner.map(|owner| owner.name.as_str()),
+        owner_uid = subject.owner.map(|owner| owner.uid.as_str()),
+        rules = subject.rules,
         requester = facts.requester,
         user = facts.user,
         rule = facts.rule,

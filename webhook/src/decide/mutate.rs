@@ -13,7 +13,7 @@ pub mod skip_label;
 pub(crate) mod task_result;
 mod update;
 
-use namesake_core::{Decision, PodAttributes, Reason};
+use namesake_core::{Decision, DecisionId, PodAttributes, Reason};
 
 use crate::decide::context::AdmissionContext;
 use crate::decide::pod_model::claims::PodClaims;
@@ -45,6 +45,8 @@ pub struct Change {
     pub service_account: Option<String>,
     /// For the log, the audit log and metrics.
     pub outcome: Outcome,
+    /// The id of what was signed, if something was.
+    pub decision: Option<DecisionId>,
 }
 
 impl Change {
@@ -57,6 +59,7 @@ impl Change {
             facts: Facts {
                 outcome: self.outcome,
                 service_account: self.service_account,
+                decision: self.decision,
                 ..facts
             },
         }

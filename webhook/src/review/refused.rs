@@ -1,6 +1,6 @@
 //! Refusals: a stable word, a status code and a message for the person who sent the request.
 
-use namesake_core::{Reason, Refusal};
+use namesake_core::{DecisionId, Reason, Refusal};
 
 /// A refusal. The message is for the person who created the object: what is wrong, who sent the request, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +41,11 @@ impl Refused {
         Self::new(Reason::BadRequest, message)
     }
 
-    /// The text for people: the word that docs/reasons.md explains, and the message.
+    /// The text for people: the word that docs/reasons.md explains, the message, and what leads to the line of the log.
     #[must_use]
-    pub fn answer(&self) -> String {
-        format!("{}: {}", self.reason, self.message)
+    pub fn answer(&self, decision: DecisionId) -> String {
+        let (reason, code) = (self.reason, self.reason.code());
+        format!("{reason}: {} ({code}, decision {decision})", self.message)
     }
 
     /// The name that the API server has for the code, so that clients treat the refusal as usual.

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
-use namesake_core::Reason;
+use namesake_core::{DecisionId, Reason};
 use serde::Serialize;
 
 use crate::review::outcome::Outcome;
 use crate::review::patch::Patch;
 use crate::review::refused::Refused;
-use crate::review::{REVIEW_KIND, REVIEW_VERSION};
+use crate::review::{Metadata, OwnerReference, REVIEW_KIND, REVIEW_VERSION, Request};
 
 /// The warning in a dry run by a user whose identity does not exist yet.
 pub const DRY_RUN: &str =
     "namesake: dry run: the identity would be created, and the pod would get its service account";
+
+/// Longest warning that Kubernetes recommends.
+const MAX_WARNING_BYTES: usize = 120;
 
 /// Facts about a review, for the log, the cluster's audit log and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Facts {
     pub outcome: Outcome,
     /// The outcome without shadow mode.
     pub would: Option<ShadowVerdict>,
+    /// The id of what was signed, if the decision is signed.
+    pub decision: Option<DecisionId>,
 }
 
 impl Facts {
@@ -54,6 +59,44 @@ pub struct ShadowVerdict {
     pub reason: Option<Reason>,
     /// For people.
     pub text: String,
+}
+
+/// What a verdict is about, and what decided: with these the log, the audit log and messages lead to each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The id of the decision.
+    pub decision: DecisionId,
+    /// UID of the review.
+    pub review: &'a str,
+    /// Revision of the rules that decided, if any are in force.
+    pub rules: Option<&'a str>,
+    /// Name of the object, as far as it is known.
+    pub name: Option<&'a str>,
+    /// `metadata.generateName` of the object.
+    pub generate_name: Option<&'a str>,
+    /// The controller of the object.
+    pub owner: Option<&'a OwnerReference<'a>>,
+}
+
+impl<'a> Subject<'a> {
+    /// The subject of a verdict. `metadata` is that of the object, if it was read.
+    pub fn new<O>(
+        request: &'a Request<'_, O>,
+        metadata: Option<&'a Metadata<'_>>,
+        rules: Option<&'a str>,
+        verdict: &Verdict,
+    ) -> Self {
+        let signed = verdict.facts.decision.filter(|_| verdict.result.is_ok());
+        let name = request.name.as_deref().filter(|name| !name.is_empty());
+        Self {
+            decision: signed.unwrap_or_else(|| DecisionId::of_review(&request.uid)),
+            review: &request.uid,
+            rules,
+            name: name.or(metadata.and_then(|m| m.name.as_deref())),
+            generate_name: metadata.and_then(|m| m.generate_name.as_deref()),
+            owner: metadata.and_then(Metadata::controller),
+        }
+    }
 }
 
 /// The answer to one review.
@@ -106,11 +149,12 @@ impl Verdict {
         }
     }
 
-    /// The AdmissionReview that answers the request of this uid.
+    /// The AdmissionReview that answers the request about this subject.
     ///
     /// # Errors
     /// serde's error; not for anything that this program builds.
-    pub fn review(&self, uid: &str) -> Result<Vec<u8>, serde_json::Error> {
+    pub fn review(&self, subject: &Subject<'_>) -> Result<Vec<u8>, serde_json::Error> {
+        let decision = subject.decision;
         let refused = self.result.as_ref().err();
         let patch = match &self.result {
             Ok(patch) if !patch.is_empty() => Some(BASE64.encode(&serde_json::to_vec(patch)?)),
@@ -120,24 +164,29 @@ impl Verdict {
             status: "Failure",
             code: r.code,
             reason: r.status_reason(),
-            message: r.answer(),
+            message: r.answer(decision),
         });
+        let warnings = self.warnings.iter();
+        let warnings = warnings.map(|text| with_decision(text, decision));
         serde_json::to_vec(&ReviewAnswer {
             api_version: REVIEW_VERSION,
             kind: REVIEW_KIND,
             response: Response {
-                uid,
+                uid: subject.review,
                 allowed: refused.is_none(),
                 status,
                 patch_type: patch.as_ref().map(|_| "JSONPatch"),
                 patch,
-                warnings: &self.warnings,
-                audit_annotations: self.audit_annotations(),
+                warnings: warnings.collect(),
+                audit_annotations: self.audit_annotations(subject),
             },
         })
     }
 
-    fn audit_annotations(&self) -> BTreeMap<&'static str, &str> {
+    fn audit_annotations<'a>(
+        &'a self,
+        subject: &'a Subject<'_>,
+    ) -> BTreeMap<&'static str, &'a str> {
         let facts = &self.facts;
         let reason = self.result.as_ref().err().map(|r| r.reason.as_str());
         let all = [
@@ -149,11 +198,28 @@ impl Verdict {
             ("outcome", Some(facts.outcome.as_str())),
             ("would", facts.would.as_ref().map(|w| w.text.as_str())),
             ("reason", reason),
+            ("decision", Some(subject.decision.as_str())),
+            ("rules", subject.rules),
+            ("name", subject.name),
+            ("generate-name", subject.generate_name),
+            ("owner-kind", subject.owner.map(|owner| &*owner.kind)),
+            ("owner-name", subject.owner.map(|owner| &*owner.name)),
+            ("owner-uid", subject.owner.map(|owner| &*owner.uid)),
         ];
         let all = all
             .into_iter()
             .filter_map(|(key, value)| Some((key, value?)));
         all.filter(|(_, value)| !value.is_empty()).collect()
+    }
+}
+
+// A warning is cut by clients when it is longer than 120 characters: then the id is left out.
+fn with_decision(warning: &str, decision: DecisionId) -> String {
+    let text = format!("{warning} (decision {decision})");
+    if text.len() > MAX_WARNING_BYTES {
+        warning.to_owned()
+    } else {
+        text
     }
 }
 
@@ -176,8 +242,8 @@ struct Response<'a> {
     patch_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    warnings: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     audit_annotations: BTreeMap<&'static str, &'a str>,
 }
@@ -196,8 +262,16 @@ mod tests {
 
     use super::*;
 
+    /// The id of the decision about the review `u-1`.
+    const DECISION: &str = "2izl7obz";
+
     fn answer(verdict: &Verdict) -> Value {
-        serde_json::from_slice(&verdict.review("u-1").unwrap()).unwrap()
+        let body =
+            json!({"apiVersion": REVIEW_VERSION, "kind": REVIEW_KIND, "request": {"uid": "u-1"}});
+        let body = body.to_string();
+        let request = crate::review::parse::<serde::de::IgnoredAny>(body.as_bytes()).unwrap();
+        let subject = Subject::new(&request, None, None, verdict);
+        serde_json::from_slice(&verdict.review(&subject).unwrap()).unwrap()
     }
 
     #[test]
@@ -205,21 +279,37 @@ mod tests {
         let facts = Facts::of_requester("alice@acme.com", Outcome::Kept);
         let want = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {
             "uid": "u-1", "allowed": true,
-            "auditAnnotations": {"requester": "alice@acme.com", "outcome": "kept"}}});
+            "auditAnnotations": {"requester": "alice@acme.com", "outcome": "kept", "decision": DECISION}}});
         assert_eq!(answer(&Verdict::pass(facts)), want);
     }
 
     #[test]
-    fn a_refusal_is_a_status_whose_message_begins_with_the_reason() {
+    fn a_refusal_is_a_status_whose_message_begins_with_the_reason_and_ends_with_code_and_decision()
+    {
         let refused = Refused::new(Reason::BrokerUnavailable, "try again");
         let answer = answer(&Verdict::refuse(refused, Facts::default()));
         let want = json!({"status": "Failure", "code": 503, "reason": "ServiceUnavailable",
-            "message": "BrokerUnavailable: try again"});
+            "message": format!("BrokerUnavailable: try again (NS1606, decision {DECISION})")});
         assert_eq!(answer["response"]["status"], want);
         assert_eq!(answer["response"]["allowed"], false);
         assert_eq!(
             answer["response"]["auditAnnotations"]["reason"],
             "BrokerUnavailable"
         );
+    }
+
+    #[test]
+    fn a_signed_decision_has_the_id_of_its_signature_unless_it_is_refused() {
+        let signed = DecisionId::of_signed("v2.k.e.p.5TSfDhsBAgM");
+        assert!(signed.is_some());
+        let facts = Facts {
+            decision: signed,
+            ..Facts::of_requester("alice@acme.com", Outcome::Identity)
+        };
+        let id =
+            |verdict: &Verdict| answer(verdict)["response"]["auditAnnotations"]["decision"].clone();
+        assert_eq!(id(&Verdict::pass(facts.clone())), "4u2j6dq3");
+        let refused = Refused::new(Reason::NoMatch, "no rule");
+        assert_eq!(id(&Verdict::refuse(refused, facts)), DECISION);
     }
 }

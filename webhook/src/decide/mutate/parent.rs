@@ -1,7 +1,7 @@
 //! The stamp of a parent: its user, and what it would run.
 
 use namesake_api::names::{ADOPT_ANNOTATION, STAMP_ANNOTATION};
-use namesake_core::{Bound, SeenObject, Stamp};
+use namesake_core::{Bound, DecisionId, SeenObject, Stamp};
 
 use super::Change;
 use crate::decide::context::AdmissionContext;
@@ -43,6 +43,7 @@ fn with_stamp(metadata: &Metadata<'_>, text: Option<&str>, outcome: Outcome) -> 
         warning: None,
         service_account: None,
         outcome,
+        decision: text.and_then(DecisionId::of_signed),
     }
 }
 

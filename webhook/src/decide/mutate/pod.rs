@@ -6,11 +6,12 @@
 //! account, and its token volume, which is for whichever account the pod names in the end.
 
 use namesake_api::names::{
-    GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, SKIP_FINAL_CHECK_LABEL, USER_ANNOTATION,
-    WAITING_ANNOTATION, WAITING_AT_FIRST,
+    DECISION_ANNOTATION, GATE, IDENTITY_LABEL, RESOLUTION_ANNOTATION, SKIP_FINAL_CHECK_LABEL,
+    USER_ANNOTATION, WAITING_ANNOTATION, WAITING_AT_FIRST,
 };
 use namesake_core::{
-    Decision, IdentityChoice, Launcher, MAX_SEALED_BYTES, ObjectName, Outcome as Granted, Reason,
+    Decision, DecisionId, IdentityChoice, Launcher, MAX_SEALED_BYTES, ObjectName, Outcome as Granted,
+    Reason,
     Resolution, SeenPod, User,
 };
 
@@ -239,9 +240,14 @@ fn too_long(bytes: usize) -> Refused {
 fn change(pod: &Object<'_>, wanted: &Wanted<'_>, outcome: Outcome) -> Change {
     let mut patch = Patch::default();
     let (metadata, spec) = (&pod.metadata, pod.spec.as_ref());
+    let decision = wanted.resolution.as_deref().and_then(DecisionId::of_signed);
     let annotations = [
         (USER_ANNOTATION, wanted.user),
         (RESOLUTION_ANNOTATION, wanted.resolution.as_deref()),
+        (
+            DECISION_ANNOTATION,
+            decision.as_ref().map(DecisionId::as_str),
+        ),
         (WAITING_ANNOTATION, wanted.gate.then_some(WAITING_AT_FIRST)),
     ];
     patch.set_keys(
@@ -271,6 +277,7 @@ fn change(pod: &Object<'_>, wanted: &Wanted<'_>, outcome: Outcome) -> Change {
         warning: (outcome == Outcome::DryRun).then_some(DRY_RUN),
         service_account: Some(account.unwrap_or("default").to_owned()),
         outcome,
+        decision,
     }
 }
 

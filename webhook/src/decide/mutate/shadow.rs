@@ -76,6 +76,8 @@ fn shadow_verdict(refused: Option<&Refused>, patch: Patch, text: String, facts: 
         facts: Facts {
             would: Some(would),
             outcome: Outcome::Shadow,
+            // What was signed for it is not written.
+            decision: None,
             ..facts
         },
     }
@@ -84,7 +86,10 @@ fn shadow_verdict(refused: Option<&Refused>, patch: Patch, text: String, facts: 
 fn would(facts: &Facts, result: &Result<Patch, Refused>) -> String {
     let who = facts.user.as_deref().unwrap_or(&facts.requester);
     let text = match (result, facts.outcome, facts.service_account.as_deref()) {
-        (Err(refused), ..) => format!("would be refused: {}", refused.answer()),
+        (Err(refused), ..) => {
+            let (reason, code) = (refused.reason, refused.reason.code());
+            format!("would be refused: {reason}: {} ({code})", refused.message)
+        }
         (_, Outcome::Kept, _) => "would be left as it is".to_owned(),
         (_, Outcome::DryRun, _) => format!("would run as a new identity of {who}"),
         (_, _, Some(account)) => format!("would run as {account}, for {who}"),

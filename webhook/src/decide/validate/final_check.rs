@@ -6,7 +6,7 @@
 //! all of these.
 
 use namesake_api::names::{IDENTITY_LABEL, RESOLUTION_ANNOTATION, USER_ANNOTATION};
-use namesake_core::{Reason, Resolution, SealError, SeenPod, User, is_managed_name};
+use namesake_core::{DecisionId, Reason, Resolution, SealError, SeenPod, User, is_managed_name};
 
 use crate::decide::context::AdmissionContext;
 use crate::decide::pod_model::{containers, gateway_token, node, seen_pod};
@@ -36,6 +36,7 @@ pub fn check(context: &AdmissionContext, request: &Request<'_>, pod: &Object<'_>
             facts.user = resolution.user.as_ref().map(ToString::to_string);
             facts.rule.clone_from(&resolution.rule);
             facts.class.clone_from(&resolution.class);
+            facts.decision = DecisionId::of_signed(text);
             with_resolution(context, pod, &resolution)
         }
         Err(error) => Err(invalid_resolution(&error)),
