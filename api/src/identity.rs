@@ -51,12 +51,15 @@ pub enum BindBy {
     version = "v1alpha1",
     kind = "Identity",
     plural = "identities",
+    shortname = "nsid",
+    category = "namesake",
     namespaced,
     status = "IdentityStatus",
     derive = "PartialEq",
     doc = "A Kubernetes service account (KSA) in one namespace with its own identity at Google. It has the name of the KSA and the id of the Google service account (GSA).",
     printcolumn(name = "User", type_ = "string", json_path = ".spec.user"),
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.class"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
     printcolumn(
         name = "GSA",
         type_ = "string",
@@ -72,6 +75,17 @@ pub enum BindBy {
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "Since",
+        type_ = "date",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].lastTransitionTime"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
     ),
     printcolumn(name = "Last-Used", type_ = "date", json_path = ".status.lastUsedTime"),
     printcolumn(

@@ -2,21 +2,25 @@
 //! KSAs for each namespace that opted in.
 
 pub mod decide;
+pub mod forecast;
 pub mod identity_changes;
 mod namespace;
 pub mod patience;
 pub mod service_accounts;
 mod waiting_pods;
+mod waiting_status;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::channel::mpsc;
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, info, info_span};
 
 use crate::controllers::context::Context;
+use crate::controllers::gates::forecast::RecentWaits;
 use crate::identity::store::PackedIdentity;
 
 /// What the watches of all namespaces share.
@@ -25,6 +29,8 @@ pub struct Gates {
     pub context: Arc<Context>,
     /// Requests to reconcile an Identity whose KSA has changed.
     pub reconcile_requests: mpsc::UnboundedSender<ObjectRef<PackedIdentity>>,
+    /// How long pods waited lately.
+    pub waits: Mutex<RecentWaits>,
 }
 
 /// Watches all namespaces that have opted in. Ends only when it is dropped; its watches end with it.

@@ -170,6 +170,7 @@ async fn lead(parts: &Parts, shutdown: CancellationToken) {
     let gates = Gates {
         context: Arc::clone(&context),
         reconcile_requests,
+        waits: Default::default(),
     };
     let quotas = QuotaCounter {
         context: Arc::clone(&context),

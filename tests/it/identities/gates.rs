@@ -1,6 +1,7 @@
 //! The scheduling gate: a task starts only when its identity works at Google.
 
 mod slow;
+mod waiting;
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Whether a gate may be opened: pure. The pod's service account decides, through its Identity; labels of the pod prove nothing.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
-use namesake_api::names::{GATE, READY, WAITING_ANNOTATION};
+use namesake_api::names::{DECISION_ANNOTATION, GATE, READY, WAITING_ANNOTATION};
 use namesake_api::{Identity, conditions};
 use namesake_core::Reason;
 
@@ -24,6 +24,21 @@ pub struct GatedPod {
     pub created: Option<Timestamp>,
     /// Why it waits, as the pod's annotation says.
     pub waiting_annotation: Option<String>,
+    /// Id of the webhook's decision about it.
+    pub decision: Option<String>,
+    /// Its containers.
+    pub containers: Vec<GatedContainer>,
+    /// Whether its status says why its containers wait: before a pod has a node, only the broker writes that.
+    pub says_why: bool,
+}
+
+/// A container of a pod that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatedContainer {
+    /// Its name.
+    pub name: String,
+    /// Its image; may be empty.
+    pub image: String,
 }
 
 /// What happens to a gate.
@@ -55,6 +70,12 @@ impl GatedPod {
         let spec = pod.spec.as_ref()?;
         let mut gates = spec.scheduling_gates.iter().flatten();
         let gate_index = gates.position(|gate| gate.name == GATE)?;
+        let container = |container: &Container| GatedContainer {
+            name: container.name.clone(),
+            image: container.image.clone().unwrap_or_default(),
+        };
+        let status = pod.status.as_ref();
+        let written = status.and_then(|status| status.container_statuses.as_ref());
         Some(Self {
             name: pod.name_any(),
             uid: pod.uid()?,
@@ -62,6 +83,9 @@ impl GatedPod {
             gate_index,
             created: pod.creation_timestamp().map(|time| time.0),
             waiting_annotation: pod.annotations().get(WAITING_ANNOTATION).cloned(),
+            decision: pod.annotations().get(DECISION_ANNOTATION).cloned(),
+            containers: spec.containers.iter().map(container).collect(),
+            says_why: written.is_some_and(|written| !written.is_empty()),
         })
     }
 }
@@ -131,6 +155,9 @@ mod tests {
             gate_index: 0,
             created: None,
             waiting_annotation: None,
+            decision: None,
+            containers: Vec::new(),
+            says_why: false,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::decide::Verdict;
+use super::waiting_status::with_reference;
 use crate::server::config::GatePatience;
 
 /// How long a pod has waited.
@@ -20,6 +21,7 @@ pub fn failure_message(
     verdict: &Verdict,
     waited: WaitTime,
     patience: GatePatience,
+    decision: Option<&str>,
 ) -> Option<String> {
     let Verdict::Wait { reason, message } = verdict else {
         return None;
@@ -32,9 +34,9 @@ pub fn failure_message(
     } else {
         return None;
     };
-    Some(format!(
-        "Namesake: {reason}: {message} ({why}; start the task again when it is fixed)"
-    ))
+    let message =
+        format!("Namesake: {reason}: {message} ({why}; start the task again when it is fixed)");
+    Some(with_reference(&message, *reason, decision))
 }
 
 #[cfg(test)]
@@ -62,7 +64,7 @@ mod tests {
             total: Duration::from_mins(total),
             lasting: Duration::from_mins(lasting),
         };
-        failure_message(verdict, waited, PATIENCE)
+        failure_message(verdict, waited, PATIENCE, Some("4u2j6dq3"))
     }
 
     #[test]
@@ -71,7 +73,9 @@ mod tests {
         assert_eq!(message(&denied, 5, 1), None, "a new grant looks the same");
         let text = message(&denied, 5, 2).unwrap();
         assert!(
-            text.contains("PermissionDenied: Google said no") && text.contains("again"),
+            text.contains("PermissionDenied: Google said no")
+                && text.contains("again")
+                && text.ends_with("(NS2201, decision 4u2j6dq3)"),
             "{text}"
         );
     }

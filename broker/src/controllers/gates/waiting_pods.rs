@@ -101,6 +101,9 @@ mod tests {
             gate_index: 0,
             created: None,
             waiting_annotation: None,
+            decision: None,
+            containers: Vec::new(),
+            says_why: false,
         };
         WaitingPod::new(pod, Metrics::default().pod_waits(None))
     }

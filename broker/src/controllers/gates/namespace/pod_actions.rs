@@ -15,6 +15,8 @@ use crate::cluster::ensure;
 use crate::cluster::identity_status;
 use crate::cluster::requests::{is_not_found, patch_params};
 use crate::controllers::gates::decide::GatedPod;
+use crate::controllers::gates::forecast::forecast;
+use crate::controllers::gates::waiting_status;
 use crate::identity::conditions;
 use crate::identity::phase;
 
@@ -39,7 +41,10 @@ impl NamespaceGates {
 
     /// Makes exactly this pod fail. Its controller, and so Metaflow, shows reason and message.
     pub(super) async fn fail_pod(&mut self, pod: &GatedPod, message: &str) {
-        let status = json!({"phase": "Failed", "reason": FAILED, "message": message});
+        // Without containers: Metaflow would show why the first of them waits instead.
+        let status = json!({
+            "phase": "Failed", "reason": FAILED, "message": message, "containerStatuses": null,
+        });
         let patch = Patch::Merge(json!({"metadata": {"uid": pod.uid}, "status": status}));
         let (pods, params) = (self.pods_api(), patch_params());
         match pods.patch_status(&pod.name, &params, &patch).await {
@@ -85,6 +90,9 @@ impl NamespaceGates {
 
     /// Removes the gate from exactly this pod. Returns the pod if nothing remains to be done.
     pub(super) async fn open_gate(&self, pod: GatedPod) -> Option<GatedPod> {
+        if pod.says_why {
+            self.remove_reason(&pod).await;
+        }
         let gate = format!("/spec/schedulingGates/{}", pod.gate_index);
         let mut patch = vec![
             json!({"op": "test", "path": "/metadata/uid", "value": pod.uid}),
@@ -109,7 +117,9 @@ impl NamespaceGates {
             Ok(_) => {
                 let now = self.gates.context.now();
                 let waited = pod.created.map(|at| phase::elapsed(at, now));
-                let waited = waited.unwrap_or_default().as_secs_f64();
+                let waited = waited.unwrap_or_default();
+                self.gates.waits.lock().add(waited);
+                let waited = waited.as_secs_f64();
                 self.gates.context.metrics.gate_opened(waited);
                 info!(pod = %pod.name, service_account = %pod.service_account, waited_s = waited, "gate opened");
                 Some(pod)
@@ -124,6 +134,18 @@ impl NamespaceGates {
                 warn!(%error, pod = %pod.name, "could not open a gate: trying again");
                 None
             }
+        }
+    }
+
+    /// Removes from the status of a pod why its containers wait: the scheduler and the node may take long, for other reasons.
+    async fn remove_reason(&self, pod: &GatedPod) {
+        let status = json!({"containerStatuses": null});
+        let patch = Patch::Merge(json!({"metadata": {"uid": pod.uid}, "status": status}));
+        let (pods, params) = (self.pods_api(), patch_params());
+        let patched = pods.patch_status(&pod.name, &params, &patch);
+        // The node overwrites it.
+        if let Err(error) = patched.await {
+            debug!(%error, pod = %pod.name, "could not remove from a pod why it waited");
         }
     }
 
@@ -148,24 +170,29 @@ impl NamespaceGates {
         }
         waiting.reports += 1;
         waiting.last_report = Instant::now();
-        let text = format!("{reason}: {message}");
-        let annotations = json!({names::WAITING_ANNOTATION: &text});
-        let patch = json!({"metadata": {"uid": pod.uid, "annotations": annotations}});
-        let patch = Patch::Merge(patch);
-        if let Err(error) = pods
-            .patch_metadata(&pod.name, &patch_params(), &patch)
-            .await
-        {
+        let patience = self.gates.context.config.timings.patience;
+        let forecast = forecast(reason, &self.gates.waits.lock(), patience);
+        let message = format!("{message}; {forecast}");
+        let message = &waiting_status::with_reference(&message, reason, pod.decision.as_deref());
+        let patch = Patch::Merge(waiting_status::patch(pod, reason, message));
+        if let Err(error) = pods.patch_status(&pod.name, &patch_params(), &patch).await {
             warn!(%error, pod = %pod.name, "could not write on a pod why it waits");
             return;
         }
         // Only after the write: if the pod does not have the annotation, the patch that opens its gate must not remove it.
-        waiting.pod.waiting_annotation = Some(text);
+        waiting.pod.waiting_annotation = Some(waiting_status::annotation(reason, message));
+        waiting.pod.says_why = true;
         let about = reference(pod, &self.namespace);
         let events = &self.gates.context.events;
-        events
-            .normal(&about, "Wait", reason.as_str(), message)
-            .await;
+        if reason.is_lasting() {
+            events
+                .warning(&about, "Wait", reason.as_str(), message)
+                .await;
+        } else {
+            events
+                .normal(&about, "Wait", reason.as_str(), message)
+                .await;
+        }
     }
 
     /// Updates the time of last use of an identity that has a pod, unless that was done recently.

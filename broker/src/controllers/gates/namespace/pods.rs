@@ -104,7 +104,8 @@ impl NamespaceGates {
         let is_lasting = verdict.is_lasting();
         let waited = self.wait_time(pod, is_lasting);
         let patience = self.gates.context.config.timings.patience;
-        if let Some(message) = failure_message(&verdict, waited, patience) {
+        if let Some(message) = failure_message(&verdict, waited, patience, pod.decision.as_deref())
+        {
             if self.is_watch_current(&pod.service_account).await {
                 self.fail_pod(pod, &message).await;
                 if is_lasting {

@@ -68,6 +68,7 @@ impl Cluster {
         let gates = Gates {
             context: Arc::new(context),
             reconcile_requests,
+            waits: Mutex::default(),
         };
         NamespaceGates {
             gates: Arc::new(gates),
@@ -86,6 +87,9 @@ fn pod() -> GatedPod {
         gate_index: 0,
         created: None,
         waiting_annotation: None,
+        decision: Some("4u2j6dq3".into()),
+        containers: Vec::new(),
+        says_why: false,
     }
 }
 
@@ -203,4 +207,44 @@ async fn a_pod_without_an_identity_fails_only_if_the_api_server_has_none_either(
             .any(|body| body.contains("\"phase\":\"Failed\""));
         assert_eq!(failed, fails, "{requests:?}");
     }
+}
+
+#[tokio::test]
+async fn why_a_pod_waits_is_on_its_containers_until_its_gate_opens() {
+    let (cluster, mut gates) = waiting(true).await;
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "t-1", "uid": "p", "annotations": {names::DECISION_ANNOTATION: "4u2j6dq3"}},
+        "spec": {"containers": [{"name": "main", "image": "python"}, {"name": "proxy"}],
+            "serviceAccountName": "mf-a", "schedulingGates": [{"name": names::GATE}]}
+    }))
+    .unwrap();
+    let pod = GatedPod::of(&pod).unwrap();
+    gates.pods.insert(WaitingPod::new(pod.clone()));
+    let reason = Reason::PermissionDenied;
+    gates.report_wait(&pod, reason, "Google says no").await;
+    let bodies = || -> Vec<Value> {
+        let requests = cluster.requests.lock();
+        let bodies = requests.iter().map(|body| serde_json::from_str(body));
+        bodies.filter_map(Result::ok).collect()
+    };
+    let message = "Google says no; this does not pass by itself: the pod is ended after 2 min (NS2201, decision 4u2j6dq3)";
+    let waiting = json!({"waiting": {"reason": "PermissionDenied", "message": message}});
+    let status = |name: &str, image: &str| json!({"name": name, "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": waiting});
+    let report = bodies()[0].clone();
+    let both = json!([status("main", "python"), status("proxy", "")]);
+    assert_eq!(report["status"]["containerStatuses"], both);
+    let event = bodies()[1].clone();
+    assert_eq!(
+        (&event["type"], &event["note"]),
+        (&json!("Warning"), &json!(message))
+    );
+
+    let now = gates.pods.of_account("mf-a").next().unwrap().clone();
+    gates.open_gate(now).await;
+    let cleared = json!({"containerStatuses": null});
+    assert!(
+        bodies().iter().any(|body| body["status"] == cleared),
+        "{:?}",
+        bodies()
+    );
 }
