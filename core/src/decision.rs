@@ -21,7 +21,7 @@ mod user;
 mod values;
 
 pub use endpoints::{EndpointRight, MetadataRequest, NewRun, TagChange, is_plain_path};
-pub use entitlement::UserStatus;
+pub use entitlement::{EditEffect, UserStatus};
 pub use identity::{DerivedIdentity, RequestedIdentity};
 pub use refusal::Refusal;
 

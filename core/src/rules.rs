@@ -23,7 +23,7 @@ pub use users::endpoints::EndpointMode;
 pub use yaml::{Problem, RulesErrors};
 
 pub(crate) use classes::Class;
-pub(crate) use matching::{Conditions, Effect, Rule};
+pub(crate) use matching::{Conditions, Effect, Expectation, Rule, RuleTest};
 pub(crate) use users::endpoints::{Endpoints, Members};
 pub(crate) use users::pins::gsa_email;
 pub(crate) use users::trusted::{built_in_carriers, is_carrier};

@@ -34,6 +34,7 @@ use crate::review::refused::Refused;
 use crate::review::verdict::{Facts, Subject, Verdict};
 use crate::review::{self, Malformed, Metadata, Object, Request};
 use crate::state::State;
+use crate::survey;
 
 use admission::{Admission, Decided, Effects};
 
@@ -102,7 +103,8 @@ pub async fn admit(
         Webhook::ValidateRules => {
             let request = review::parse::<rules::ConfigMap>(body)?;
             let opted_in = |stack: &str| state.namespaces.of_stack(stack);
-            let verdict = rules::check(&request, call.rules.as_deref(), opted_in);
+            let counts = |old: &Arc<Rules>, new: &Rules| survey::count_edit(state, old, new);
+            let verdict = rules::check(&request, call.rules.as_ref(), opted_in, counts);
             call.answer("ConfigMap", (&request, None), &verdict)
         }
         Webhook::Guard => {

@@ -107,10 +107,118 @@ impl Rules {
     }
 }
 
+/// What an edit of the rules does to something that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EditEffect {
+    /// It stays as it is.
+    Keeps,
+    /// It gets another account.
+    Changes,
+    /// It is taken away.
+    Loses,
+}
+
+impl Rules {
+    /// What an edit to `new` does to an existing identity of this class and user (empty if the class is not per user). Groups of the
+    /// user are not known, and count as before.
+    #[must_use]
+    pub fn effect_on_identity(
+        &self,
+        new: &Rules,
+        namespace: &str,
+        class: &str,
+        user: &str,
+    ) -> EditEffect {
+        let Some(edited) = new.class(class) else {
+            return EditEffect::Loses;
+        };
+        let user = User::exact(user).ok();
+        let allowed = match &user {
+            Some(user) if new.is_offboarded(user) => return EditEffect::Loses,
+            Some(user) => new.check_entitled(edited, user, |_| true, namespace),
+            None => new.check_namespace(edited, None, namespace),
+        };
+        if allowed.is_err() {
+            return EditEffect::Loses;
+        }
+        let Some(class) = self.class(class) else {
+            return EditEffect::Keeps;
+        };
+        // The values of an existing identity do not fit another list of keys.
+        if class.per != edited.per {
+            return EditEffect::Loses;
+        }
+        let account = |rules: &'_ Rules, class: &Class| {
+            let pin = user.as_ref().filter(|_| class.is_personal());
+            let pin = pin.and_then(|user| rules.model.pins.get(user).cloned());
+            (
+                class.mode,
+                pin.is_none().then(|| class.project.clone()),
+                pin,
+            )
+        };
+        if account(self, class) == account(new, edited) {
+            EditEffect::Keeps
+        } else {
+            EditEffect::Changes
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::tests::fixtures::everything;
+    use crate::rules::tests::fixtures::{EXAMPLE, everything, rules};
+
+    #[test]
+    fn an_edit_takes_an_identity_away_changes_its_account_or_keeps_it() {
+        let old = rules(EXAMPLE);
+        let effect =
+            |new: &Rules| old.effect_on_identity(new, "research", "research", "alice@acme.com");
+        assert_eq!(effect(&old), EditEffect::Keeps);
+        for (from, to, expected) in [
+            ("- {name: everyone", "- {name: all", EditEffect::Keeps),
+            (
+                "offboarded: [mallory",
+                "offboarded: [alice",
+                EditEffect::Loses,
+            ),
+            (
+                "groups: [research@acme.com], namespaces: [research]",
+                "namespaces: [prod]",
+                EditEffect::Loses,
+            ),
+            ("per: [user]", "per: [user, flow]", EditEffect::Loses),
+            (
+                "project: acme-identities",
+                "project: acme-others",
+                EditEffect::Changes,
+            ),
+            ("mode: impersonate", "mode: direct", EditEffect::Changes),
+            (
+                "  bob@acme.com: bob-ml",
+                "  alice@acme.com: alice-ml",
+                EditEffect::Changes,
+            ),
+            (
+                "  bob@acme.com: bob-ml",
+                "  carol@acme.com: carol-ml",
+                EditEffect::Keeps,
+            ),
+            (
+                "grants: [{role: roles/storage.objectUser, bucket: acme-mf, folder: \"users/{key}/\"}]",
+                "grants: []",
+                EditEffect::Keeps,
+            ),
+        ] {
+            assert!(EXAMPLE.contains(from), "{from}");
+            assert_eq!(effect(&rules(&EXAMPLE.replace(from, to))), expected, "{to}");
+        }
+        let without = EXAMPLE
+            .replace("- name: research", "- name: other")
+            .replace("identity: research", "identity: other");
+        assert_eq!(effect(&rules(&without)), EditEffect::Loses);
+    }
 
     #[test]
     fn an_offboarded_user_returns_only_by_the_rules() {

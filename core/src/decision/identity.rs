@@ -1,6 +1,6 @@
 //! What an identity consists of: everything that the broker creates, derived from the rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     names::{IdentityName, Per, quoted},
@@ -128,11 +128,9 @@ impl Rules {
     ) -> DerivedIdentity {
         let name = self.identity_name(namespace, &class.name, values);
         // A pin is for the person: an identity of one flow, or a shared one, has its own GSA.
-        let is_personal =
-            class.per == BTreeSet::from([Per::User]) && class.mode == Mode::Impersonate;
         let pin = user
             .and_then(|user| self.model.pins.get(user))
-            .filter(|_| is_personal);
+            .filter(|_| class.is_personal());
         let email = || {
             pin.map_or_else(
                 || gsa_email(name.as_str(), &class.project),

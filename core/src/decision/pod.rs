@@ -6,6 +6,8 @@ use crate::{
     user::Membership,
 };
 
+mod expectations;
+
 use super::{Decision, IdentityChoice, PodAttributes, Refusal};
 
 impl Rules {

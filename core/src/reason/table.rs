@@ -171,6 +171,8 @@ super::reasons! {
         => "apply the manifests of this version";
     NS1611 NotTheWebhook(Passing, 403) "the caller of the broker is not the webhook; in the broker's log and the webhook's message"
         => "give the webhook its own service account";
+    NS1612 FailedRulesTests(Lasting) "an edit of the rules fails tests that the rules have about themselves; the previous rules stay in force"
+        => "correct the rules or the tests that the message names";
 
     "Done or in progress":
     NS2001 Pending(Passing) "about to be done" => "";

@@ -61,6 +61,11 @@ pub enum WhenFull {
 }
 
 impl Class {
+    /// Whether pins apply to it: it has one identity per user, each with a GSA.
+    pub(crate) fn is_personal(&self) -> bool {
+        self.per == BTreeSet::from([Per::User]) && self.mode == Mode::Impersonate
+    }
+
     pub(crate) fn read(item: &Item<'_>) -> Option<Class> {
         let mut fields = item.fields()?;
         let name = fields.required("name", "give the class a name", label);

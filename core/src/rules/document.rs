@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     classes::Class,
-    matching::{NoMatch, Rule},
+    matching::{NoMatch, Rule, RuleTest},
     model::{API_VERSION, KIND, Model},
     pods::Pods,
     users::UserRule,
@@ -53,6 +53,7 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
         pins.read(file, &fields);
     }
     let (offboarded, returned) = read_offboarded(&mut fields);
+    let tests = fields.list("tests", |item| RuleTest::read(item, file));
     fields.report_unknown_keys();
     let (stack, cluster) = stack_and_cluster?;
     let model = Model {
@@ -73,6 +74,7 @@ pub(super) fn read_document(item: &Item<'_>, file: &str, pins: &mut Pins) -> Opt
         pins: BTreeMap::new(),
         offboarded,
         returned,
+        tests,
     };
     check_groups(item, &model);
     Some(model)

@@ -11,10 +11,12 @@ use super::{
 
 mod conditions;
 mod effect;
+mod expectation;
 mod launcher;
 
 pub(crate) use conditions::Conditions;
 pub(crate) use effect::Effect;
+pub(crate) use expectation::{Expectation, RuleTest};
 pub use launcher::Launcher;
 
 /// One rule. The first one that matches applies.

@@ -8,7 +8,7 @@ use crate::{names::Glob, user::User};
 
 use super::{
     classes::Class,
-    matching::{NoMatch, Rule},
+    matching::{NoMatch, Rule, RuleTest},
     pods::Pods,
     users::UserRule,
     users::endpoints::Endpoints,
@@ -42,6 +42,9 @@ pub(crate) struct Model {
     pub(crate) pins: BTreeMap<User, Pin>,
     pub(crate) offboarded: BTreeSet<User>,
     pub(crate) returned: BTreeSet<User>,
+    /// No part of the rules' meaning, so it is not serialized.
+    #[serde(skip)]
+    pub(crate) tests: Vec<RuleTest>,
 }
 
 impl Model {

@@ -8,5 +8,5 @@ pub(crate) mod values;
 
 pub(crate) use fields::{Fields, Item};
 pub(crate) use node::{Node, Value};
-pub(crate) use problem::{InvalidValue, ProblemLog, invalid};
+pub(crate) use problem::{InvalidValue, Position, ProblemLog, invalid};
 pub use problem::{Problem, RulesErrors};

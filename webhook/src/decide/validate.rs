@@ -2,6 +2,7 @@
 //! the rules. Pure: pods and Identities are arguments.
 
 pub mod adoption;
+pub mod edit;
 pub mod enter;
 pub mod final_check;
 pub mod guarded;

@@ -337,6 +337,7 @@ fn model() -> impl Strategy<Value = Model> {
                 .collect(),
             returned: returned.difference(&offboarded).cloned().collect(),
             offboarded,
+            tests: Vec::new(),
         },
     )
 }

@@ -1,12 +1,14 @@
 //! Refuses an invalid edit of the rules when it is written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use namesake_api::names::RULES_CONFIG_MAP;
 use namesake_core::{Reason, Rules};
 use namesake_service::{parse_rules, rules_files};
 use serde::Deserialize;
 
+use crate::decide::validate::edit::EditCounts;
 use crate::review::Request;
 use crate::review::outcome::Outcome;
 use crate::review::refused::Refused;
@@ -14,6 +16,8 @@ use crate::review::verdict::{Facts, Verdict};
 
 /// Longest list of namespaces in a warning, in bytes.
 const MAX_NAMES_BYTES: usize = 60;
+/// Failed tests that a refusal lists.
+const MAX_FAILED_TESTS: usize = 20;
 
 /// The part of a ConfigMap that is read.
 #[derive(Debug, Default, Deserialize)]
@@ -29,13 +33,15 @@ struct ConfigMapMetadata {
     name: Option<String>,
 }
 
-/// Checks a ConfigMap as it would be stored. Warns about what changes every name, compared with the rules `in_force`; and about
-/// opted-in namespaces in which no rule could match any more, which `opted_in` lists for a stack.
+/// Checks a ConfigMap as it would be stored, and runs the tests that the rules have about themselves. Warns about what changes every
+/// name, compared with the rules `in_force`; about opted-in namespaces in which no rule could match any more, which `opted_in` lists
+/// for a stack; and about identities and parents that lose or change their account, which `count` counts.
 #[must_use]
 pub fn check(
     request: &Request<'_, ConfigMap>,
-    in_force: Option<&Rules>,
+    in_force: Option<&Arc<Rules>>,
     opted_in: impl FnOnce(&str) -> Vec<String>,
+    count: impl FnOnce(&Arc<Rules>, &Rules) -> EditCounts,
 ) -> Verdict {
     let facts = Facts::of_requester(&request.user_info.username, Outcome::RulesChecked);
     let map = request.object.as_ref();
@@ -44,8 +50,13 @@ pub fn check(
     };
     match parse_rules(&rules_files(map.data.as_ref())) {
         Ok(rules) => {
+            if let Some(refused) = failed_tests(&rules) {
+                return Verdict::refuse(refused, facts);
+            }
             let mut warnings = in_force.map_or_else(Vec::new, |old| renaming(old, &rules));
             warnings.extend(without_rule(&rules, opted_in(rules.stack())));
+            let counts = in_force.map(|old| count(old, &rules)).unwrap_or_default();
+            warnings.extend(counts.warnings());
             Verdict {
                 warnings,
                 ..Verdict::pass(facts)
@@ -58,6 +69,23 @@ pub fn check(
             Verdict::refuse(Refused::new(Reason::InvalidRules, message), facts)
         }
     }
+}
+
+// Why the rules are refused, if they fail tests of their own.
+fn failed_tests(rules: &Rules) -> Option<Refused> {
+    let failed = rules.failed_tests();
+    let listed: Vec<_> = failed
+        .iter()
+        .take(MAX_FAILED_TESTS)
+        .map(ToString::to_string)
+        .collect();
+    let message = format!(
+        "these rules fail {} of their own {} tests, and the previous rules stay in force; fix each of these and write them again:\n{}",
+        failed.len(),
+        rules.count_tests(),
+        listed.join("\n")
+    );
+    (!failed.is_empty()).then(|| Refused::new(Reason::FailedRulesTests, message))
 }
 
 fn renaming(old: &Rules, new: &Rules) -> Vec<String> {
@@ -113,11 +141,34 @@ mod tests {
             assert_eq!(stack, "prod");
             ["research", "try"].map(str::to_owned).to_vec()
         };
-        check(
-            &review::parse(body.as_bytes()).unwrap(),
-            Some(&in_force),
-            opted_in,
-        )
+        let in_force = Arc::new(in_force);
+        let request = review::parse(body.as_bytes()).unwrap();
+        check(&request, Some(&in_force), opted_in, |_, _| {
+            EditCounts::default()
+        })
+    }
+
+    #[test]
+    fn an_edit_that_fails_its_own_tests_is_refused_with_each_of_them_and_its_place() {
+        let tests = |expect: &str| {
+            format!(
+                "{VALID}tests:\n- {{as: alice@acme.com, in: research, object: {{labels: {{app.kubernetes.io/part-of: metaflow}}}}, expect: {expect}}}\n"
+            )
+        };
+        let verdict = |text: &str| verdict(RULES_CONFIG_MAP, text);
+        let refused = verdict(&tests("{refused: Offboarded}")).result.unwrap_err();
+        assert_eq!(refused.reason, Reason::FailedRulesTests);
+        assert!(
+            refused.message.contains("fail 1 of their own 1 tests"),
+            "{}",
+            refused.message
+        );
+        assert!(
+            refused.message.contains("\nrules.yaml:"),
+            "{}",
+            refused.message
+        );
+        assert!(verdict(&tests("{identity: research}")).result.is_ok());
     }
 
     #[test]
