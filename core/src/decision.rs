@@ -12,10 +12,9 @@ mod conditions;
 mod endpoints;
 mod entitlement;
 mod identity;
-mod namespace;
 mod pod;
-mod privileges;
 mod refusal;
+mod replay;
 mod service_account;
 mod user;
 mod values;
@@ -24,6 +23,7 @@ pub use endpoints::{EndpointRight, MetadataRequest, NewRun, TagChange, is_plain_
 pub use entitlement::{EditEffect, UserStatus};
 pub use identity::{DerivedIdentity, RequestedIdentity};
 pub use refusal::Refusal;
+pub use replay::{Replay, ReplayChange, ReplayIdentity, ReplayReport};
 
 /// A pod for which a decision is needed: what is proven about it, and what it claims.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,15 @@ pub struct Claims<'a> {
     pub project: Option<&'a str>,
     /// Returns the value of a label.
     pub labels: &'a dyn Fn(&str) -> Option<&'a str>,
+}
+
+impl Claims<'_> {
+    /// Annotation in which Metaflow writes the flow.
+    pub const FLOW: &'static str = "metaflow/flow_name";
+    /// Annotation in which Metaflow writes the step.
+    pub const STEP: &'static str = "metaflow/step_name";
+    /// Annotation in which Metaflow writes the project, if the flow has one.
+    pub const PROJECT: &'static str = "metaflow/project_name";
 }
 
 /// What a pod gets.

@@ -13,6 +13,7 @@ pub mod check;
 pub mod decide;
 pub mod review;
 mod server;
+pub mod simulate;
 pub mod state;
 mod survey;
 

@@ -7,6 +7,7 @@ use crate::{
 };
 
 mod expectations;
+mod namespace;
 
 use super::{Decision, IdentityChoice, PodAttributes, Refusal};
 

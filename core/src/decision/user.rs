@@ -7,6 +7,8 @@ use crate::{
     user::{Groups, Requester, User, UserError, canonical_case, check_requester},
 };
 
+mod privileges;
+
 use super::{Decision, Refusal};
 
 impl Rules {

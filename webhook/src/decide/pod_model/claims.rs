@@ -1,16 +1,11 @@
 //! Claims that Metaflow writes about a task. They can narrow a rule, and never prove who the requester is.
 
+use namesake_core::Claims;
+
 use crate::decide::kinds::Template;
 use crate::decide::kinds::template::StringMap;
 use crate::review::text::Pairs;
 use crate::review::{Object, Spec};
-
-/// Annotation with the flow's name.
-const FLOW: &str = "metaflow/flow_name";
-/// Annotation with the step's name.
-const STEP: &str = "metaflow/step_name";
-/// Annotation with the project's name, if the flow has one.
-const PROJECT: &str = "metaflow/project_name";
 
 /// Labels, in whatever form they are held.
 pub trait Labels: Sync {
@@ -53,9 +48,9 @@ impl<'m> PodClaims<'m> {
         account: &'m str,
     ) -> Self {
         Self {
-            flow: annotation(FLOW),
-            step: annotation(STEP),
-            project: annotation(PROJECT),
+            flow: annotation(Claims::FLOW),
+            step: annotation(Claims::STEP),
+            project: annotation(Claims::PROJECT),
             labels,
             account,
         }
