@@ -100,6 +100,18 @@ fn webhook_broker_and_gateway_do_not_know_each_other() -> Result<()> {
 }
 
 #[test]
+fn the_command_line_tool_knows_the_webhook_only_and_no_server_knows_it() -> Result<()> {
+    let others = ["namesake-broker", "namesake-gateway", "namesake-gcp"];
+    check_not_built_from("namesake-cli", |name| {
+        others.contains(&name) || speaks_to_google(name)
+    })?;
+    for program in ["namesake-webhook", "namesake-broker", "namesake-gateway"] {
+        check_not_built_from(program, |name| name == "namesake-cli")?;
+    }
+    Ok(())
+}
+
+#[test]
 fn the_emulator_shares_no_code_with_what_it_tests() -> Result<()> {
     check_not_built_from("namesake-gcp-emulator", |name| {
         name.starts_with("namesake-") && name != "namesake-gcp-emulator"
@@ -117,6 +129,7 @@ fn what_is_shipped_contains_no_test_equipment() -> Result<()> {
         "namesake-webhook",
         "namesake-broker",
         "namesake-gateway",
+        "namesake-cli",
         "namesake-gcp",
         "namesake-certs",
     ] {

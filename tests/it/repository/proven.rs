@@ -40,10 +40,11 @@ const WRITTEN: [(&str, &str); 15] = [
 const WITHOUT_A_CLUSTER: [&str; 1] = ["webhook/tests/it/fuzz.rs"];
 
 /// The folders with the tests that the threat model names.
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "api/src",
     "broker/src",
     "certs/src",
+    "cli/src",
     "core/src",
     "gateway/src",
     "gateway/tests",

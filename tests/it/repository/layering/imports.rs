@@ -12,10 +12,11 @@ use namesake_sandbox::host::work_folder::workspace_root;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, Macro, UseTree};
 
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "api",
     "broker",
     "certs",
+    "cli",
     "core",
     "gateway",
     "gcp",

@@ -1,0 +1,145 @@
+//! Why a command gave no answer.
+
+use kube::Error;
+use namesake_api::names;
+
+use crate::exit_status::ExitStatus;
+use crate::text::plain;
+
+/// Why a command gave no answer. Each says what to do.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The command line or a file is not valid.
+    #[error("{0}")]
+    Usage(String),
+    /// No kubeconfig, or one that cannot be used.
+    #[error("no kubeconfig: {0}; pass --kubeconfig FILE, set KUBECONFIG, or run it in a cluster")]
+    NoKubeconfig(String),
+    /// No API server answers.
+    #[error("no API server answers: {0}; check the kubeconfig, its context (--context) and the network")]
+    NoApiServer(String),
+    /// The API server does not know the custom resources of Namesake.
+    #[error(
+        "this cluster has no Namesake: it does not serve {}; check --context, or install it (docs/install.md)",
+        names::GROUP
+    )]
+    NotInstalled,
+    /// It knows another version of them.
+    #[error(
+        "this cluster has another version of Namesake: it serves {} in {found}, and this program reads {}; install kubectl-namesake \
+         of the same release",
+        names::GROUP,
+        names::VERSION
+    )]
+    OtherVersion {
+        /// The versions that it serves.
+        found: String,
+    },
+    /// The API server does not allow the request.
+    #[error("not allowed to {what}: {why}; run it as a user who may, or ask your admin")]
+    Forbidden {
+        /// What was asked.
+        what: String,
+        /// The API server's answer.
+        why: String,
+    },
+    /// The API server refused the request for another reason.
+    #[error("failed to {what}: {why}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// The API server's answer.
+        why: String,
+    },
+}
+
+impl Failure {
+    /// For `map_err`: a request to do `what` failed.
+    pub(crate) fn to(what: impl Into<String>) -> impl FnOnce(Error) -> Self {
+        let what = what.into();
+        move |error| match error {
+            Error::Api(status) if [401, 403].contains(&status.code) => Self::Forbidden {
+                what,
+                why: plain(&status.message),
+            },
+            Error::Api(status) => Self::Refused {
+                what,
+                why: plain(&status.message),
+            },
+            other => Self::NoApiServer(causes(&other)),
+        }
+    }
+
+    /// Its exit status.
+    #[must_use]
+    pub const fn status(&self) -> ExitStatus {
+        match self {
+            Self::Usage(_) => ExitStatus::Usage,
+            Self::Forbidden { .. } | Self::Refused { .. } => ExitStatus::Incomplete,
+            Self::NoKubeconfig(_)
+            | Self::NoApiServer(_)
+            | Self::NotInstalled
+            | Self::OtherVersion { .. } => ExitStatus::Unreachable,
+        }
+    }
+}
+
+/// An error and its causes on one line, each once: clients print the same cause at several levels.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    plain(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn api(code: u16, message: &str) -> Error {
+        Error::Api(Box::new(Status {
+            code,
+            message: message.to_owned(),
+            ..Status::default()
+        }))
+    }
+
+    #[test]
+    fn a_refusal_by_rights_is_incomplete_and_says_who_can_help() {
+        let failure = Failure::to("list identities")(api(403, "alice cannot\u{1b} list"));
+        assert_eq!(failure.status(), ExitStatus::Incomplete);
+        let text = failure.to_string();
+        assert_eq!(
+            text,
+            "not allowed to list identities: alice cannot\\u{1b} list; run it as a user who may, or ask your admin"
+        );
+        assert_eq!(
+            Failure::to("x")(api(500, "etcd")).status(),
+            ExitStatus::Incomplete
+        );
+    }
+
+    #[test]
+    fn no_kubeconfig_no_server_no_namesake_and_another_version_have_one_code() {
+        let version = Failure::OtherVersion {
+            found: "v2".to_owned(),
+        };
+        assert!(version.to_string().contains("serves namesake.dev in v2"));
+        let all = [
+            Failure::NoKubeconfig("x".to_owned()),
+            Failure::NoApiServer("x".to_owned()),
+            Failure::NotInstalled,
+            version,
+        ];
+        assert!(all.iter().all(|f| f.status().code() == 4));
+        assert_eq!(Failure::Usage(String::new()).status().code(), 2);
+    }
+}

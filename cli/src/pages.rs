@@ -1,0 +1,94 @@
+//! Completions and manual pages, generated from the flags.
+
+use clap::{Args as Flags, CommandFactory};
+use clap_complete::Shell;
+
+use crate::args::Args;
+use crate::failure::Failure;
+
+/// Options of `completion`.
+#[derive(Clone, Debug, Flags)]
+pub struct Completion {
+    /// The shell.
+    pub shell: Shell,
+}
+
+/// Options of `man`.
+#[derive(Clone, Debug, Flags)]
+pub struct Man {
+    /// The command; without it, the page of all commands.
+    pub command: Option<String>,
+}
+
+/// The completions for a shell. They are for the program itself: kubectl completes its plugins only by other programs.
+#[must_use]
+pub(crate) fn completion(options: &Completion) -> String {
+    let mut bytes = Vec::new();
+    let mut command = Args::command().bin_name("kubectl-namesake");
+    clap_complete::generate(options.shell, &mut command, "kubectl-namesake", &mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A manual page.
+///
+/// # Errors
+/// There is no such command.
+pub(crate) fn man(options: &Man) -> Result<String, Failure> {
+    let mut all = Args::command();
+    all.build();
+    let page = match &options.command {
+        None => all,
+        Some(name) => {
+            let found = all.find_subcommand(name);
+            let unknown = || Failure::Usage(format!("there is no command {name:?}: see --help"));
+            found.ok_or_else(unknown)?.clone()
+        }
+    };
+    let mut bytes = Vec::new();
+    let rendered = clap_mangen::Man::new(page).render(&mut bytes);
+    // Writing into memory cannot fail.
+    rendered.map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completions_of_every_shell_know_every_command() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
+            let text = completion(&Completion { shell });
+            for command in Args::command().get_subcommands() {
+                assert!(text.contains(command.get_name()), "{shell}, {command}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_krew_manifest_installs_this_program_on_four_platforms() {
+        let template = include_str!("../krew.yaml");
+        let filled = template.replace("{{addURIAndSha \"", "uri: \"").replace("\" .TagName }}", "\"");
+        let manifest: serde_json::Value = serde_saphyr::from_str(&filled).unwrap();
+        let platforms = manifest["spec"]["platforms"].as_array().unwrap();
+        assert_eq!(platforms.len(), 4);
+        for platform in platforms {
+            assert_eq!(platform["bin"], "kubectl-namesake");
+            let labels = &platform["selector"]["matchLabels"];
+            let part = format!("{}-{}.tar.gz", labels["os"].as_str().unwrap(), labels["arch"].as_str().unwrap());
+            assert!(platform["uri"].as_str().unwrap().ends_with(&part), "{platform}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_a_command_names_its_flags_and_an_unknown_command_is_refused() {
+        let page = |name: &str| {
+            man(&Man {
+                command: Some(name.to_owned()),
+            })
+        };
+        assert!(page("quota").unwrap().contains("kubeconfig"));
+        assert!(man(&Man { command: None }).unwrap().contains("completion"));
+        assert_eq!(page("nonsense").unwrap_err().status().code(), 2);
+    }
+}
