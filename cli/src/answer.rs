@@ -1,11 +1,17 @@
 //! What a command answers, in each format.
 
+pub(crate) mod exit_status;
+pub(crate) mod failure;
+#[cfg(test)]
+pub(crate) mod golden;
+pub(crate) mod text;
+
 use clap::ValueEnum;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::Value;
 
-use crate::exit_status::ExitStatus;
-use crate::text::plain;
+use crate::answer::exit_status::ExitStatus;
+use crate::answer::text::plain;
 
 /// The format of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -23,7 +29,7 @@ pub enum Output {
 
 /// One test case of JUnit's format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
+pub(crate) struct Case {
     /// Its name.
     pub name: String,
     /// What was found, one text for each; nothing if it passed.
@@ -34,7 +40,7 @@ pub struct Case {
 
 /// What a command answers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// For people.
     pub text: String,
     /// One line for each thing.
@@ -61,7 +67,7 @@ impl Answer {
 
     /// The answer in a format, ending with a line break.
     #[must_use]
-    pub fn print(&self, output: Output, command: &str) -> String {
+    pub(crate) fn print(&self, output: Output, command: &str) -> String {
         let text = match output {
             Output::Text => self.text.clone(),
             Output::Short => self.short.clone(),

@@ -1,12 +1,10 @@
 //! Flags and commands.
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{Args as Flags, Parser, Subcommand};
-use namesake_api::names;
-
-use crate::answer::Output;
-use crate::pages;
+use crate::check::Check;
+use crate::cluster::flags::Global;
+use crate::commands::pages;
 
 /// Asks an installation of Namesake. Talks to the API server only, with your rights, and changes nothing unless the command's
 /// name says so.
@@ -24,33 +22,11 @@ pub struct Args {
     pub command: Command,
 }
 
-/// Flags of all commands.
-#[derive(Clone, Debug, Default, Flags)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// The kubeconfig [default: KUBECONFIG, then ~/.kube/config, then the cluster in which it runs]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig
-    #[arg(long, global = true, value_name = "NAME")]
-    pub context: Option<String>,
-    /// Namespace of the objects that the command is about [default: all, or the context's where all cannot be meant]
-    #[arg(long, short = 'n', global = true, value_name = "NAME")]
-    pub namespace: Option<String>,
-    /// Stack, if the cluster has several
-    #[arg(long, global = true, value_name = "NAME")]
-    pub stack: Option<String>,
-    /// Namespace of webhook and broker [default: found by the stack]
-    #[arg(long, global = true, value_name = "NAME", env = names::ENV_NAMESPACE)]
-    pub system_namespace: Option<String>,
-    /// Format of the answer
-    #[arg(long, short = 'o', global = true, value_enum, default_value_t)]
-    pub output: Output,
-}
-
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Check an installation for security gaps, and print how to close them
+    Check(Check),
     /// Print how much of each quota is used, and when it will be exhausted
     Quota,
     /// Print the completions for a shell, for `kubectl-namesake`
@@ -64,6 +40,7 @@ impl Command {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::Check(_) => "check",
             Self::Quota => "quota",
             Self::Completion(_) => "completion",
             Self::Man(_) => "man",
@@ -76,6 +53,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::answer::Output;
 
     #[test]
     fn flags_are_consistent() {

@@ -6,18 +6,18 @@
 //!
 //! Each command reads first, and decides in pure functions. What it is not allowed to read is in its answer.
 
-pub mod answer;
-pub mod args;
-mod connect;
-pub mod exit_status;
-pub mod failure;
-#[cfg(test)]
-mod golden;
-mod pages;
-mod quota;
+mod answer;
+mod args;
+pub mod check;
+mod cluster;
+mod commands;
+mod console;
 mod run;
-mod text;
+#[cfg(test)]
+#[path = "../../webhook/src/state/installation/shipped.rs"]
+mod shipped;
 
-pub use connect::Session;
-pub use exit_status::ExitStatus;
-pub use run::{Console, run};
+pub use answer::exit_status::ExitStatus;
+pub use args::Args;
+pub use console::Console;
+pub use run::run;

@@ -1,26 +1,17 @@
 //! From the command line to the exit status.
 
 use std::ffi::OsString;
-use std::io::{BufRead, Write};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::answer::Answer;
+use crate::answer::exit_status::ExitStatus;
+use crate::answer::failure::Failure;
 use crate::args::{Args, Command};
-use crate::connect::Session;
-use crate::exit_status::ExitStatus;
-use crate::failure::Failure;
-use crate::{pages, quota};
-
-/// Where a command reads and writes.
-pub struct Console<'a> {
-    /// Answers.
-    pub out: &'a mut dyn Write,
-    /// Errors and questions.
-    pub err: &'a mut dyn Write,
-    /// Answers to questions.
-    pub input: &'a mut dyn BufRead,
-}
+use crate::check;
+use crate::cluster::connect::Session;
+use crate::commands::{pages, quota};
+use crate::console::{Console, say};
 
 /// Runs one command line, whose first word is the name of the program.
 pub async fn run<T>(words: impl IntoIterator<Item = T>, console: &mut Console<'_>) -> ExitStatus
@@ -40,7 +31,7 @@ where
             };
         }
     };
-    match answer(&args, console).await {
+    match answer(&args).await {
         Ok(answer) => {
             let text = answer.print(args.global.output, args.command.name());
             say(console.out, &text);
@@ -53,18 +44,13 @@ where
     }
 }
 
-/// Writes text. Whoever reads it may have closed the pipe.
-pub(crate) fn say(to: &mut dyn Write, text: &str) {
-    let _ = to.write_all(text.as_bytes());
-    let _ = to.flush();
-}
-
-async fn answer(args: &Args, _console: &mut Console<'_>) -> Result<Answer, Failure> {
+async fn answer(args: &Args) -> Result<Answer, Failure> {
     let session = || Session::open(&args.global);
     let fine = |text| Answer::text(text, ExitStatus::Fine);
     match &args.command {
+        Command::Check(options) => check::run(&session().await?, options).await,
         Command::Quota => quota::run(&session().await?).await,
-        Command::Completion(options) => Ok(fine(pages::completion(options))),
-        Command::Man(options) => pages::man(options).map(fine),
+        Command::Completion(options) => Ok(fine(pages::completion(options, Args::command()))),
+        Command::Man(options) => pages::man(options, Args::command()).map(fine),
     }
 }

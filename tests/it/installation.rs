@@ -1,8 +1,7 @@
-//! The installation: the acceptance script, manifests and their rights, the documented commands, the installation check, certificates.
+//! The installation: the acceptance script, manifests and their rights, the documented commands, certificates.
 
 mod acceptance;
 mod certificates;
-mod check;
 mod install;
 mod manifests;
 mod monitoring;

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod admission;
+mod cli;
 mod endpoints;
 mod failures;
 mod identities;

@@ -9,7 +9,6 @@
 //! and without a lock held across a wait. Nothing here talks to Google.
 
 pub mod admit;
-pub mod check;
 pub mod decide;
 pub mod review;
 mod server;
@@ -18,7 +17,7 @@ pub mod state;
 mod survey;
 
 pub use review::text::Pairs;
-pub use server::args::{Args, Command};
+pub use server::args::Args;
 pub use server::run::run;
 pub use server::{AllowedClients, app, app_for, metrics_app};
 pub use survey::Survey;

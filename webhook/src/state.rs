@@ -29,6 +29,7 @@ pub use installed::Installed;
 pub use namespaces::{Namespaces, OptedIn};
 pub use parents::Parents;
 pub use synced::{Flag, Synced};
+pub use watch::served;
 
 /// How long an answer of the broker is used until the watch shows the same.
 const KEEP_ANSWER: Duration = Duration::from_secs(5);

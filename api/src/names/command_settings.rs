@@ -1,4 +1,4 @@
-//! Environment variables of the commands `namesake-broker clean` and `namesake-webhook check`, each of which is also a flag.
+//! Environment variables of the commands `namesake-broker clean` and `kubectl namesake check`, each of which is also a flag.
 
 /// Stack whose identities `namesake-broker clean` removes.
 pub const ENV_CLEAN_STACK: &str = "NAMESAKE_CLEAN_STACK";
@@ -8,7 +8,5 @@ pub const ENV_CLEAN_IN: &str = "NAMESAKE_CLEAN_IN";
 pub const ENV_CLEAN_DRY_RUN: &str = "NAMESAKE_CLEAN_DRY_RUN";
 /// Output format of `namesake-broker clean`: `text` or `json`.
 pub const ENV_CLEAN_OUTPUT: &str = "NAMESAKE_CLEAN_OUTPUT";
-/// Requesters whose rights `namesake-webhook check` treats as intended, separated by commas.
+/// Requesters whose rights `kubectl namesake check` treats as intended, separated by commas.
 pub const ENV_CHECK_TRUST: &str = "NAMESAKE_CHECK_TRUST";
-/// Output format of `namesake-webhook check`: `text` or `json`.
-pub const ENV_CHECK_OUTPUT: &str = "NAMESAKE_CHECK_OUTPUT";

@@ -18,11 +18,13 @@ pub fn instructions(sandbox: &Sandbox, folder: &WorkFolder, laptops: &[Laptop]) 
     let google = sandbox.google.url();
     let images = workspace_images()?;
     let webhook = images.get(names::WEBHOOK_SERVICE_ACCOUNT);
+    let ours = webhook.and_then(|webhook| webhook.parent());
+    let ours = ours.context("the webhook is not built")?;
     let mut text = format!(
         "\nEverything is in {folder}\n\n\
-         as the admin:\n  export KUBECONFIG={admin} PATH={programs}:$PATH\n  \
+         as the admin:\n  export KUBECONFIG={admin} PATH={programs}:{ours}:$PATH\n  \
            kubectl get deployments --namespace namesake-system\n  kubectl get identities --all-namespaces\n  \
-           {webhook} check   # lists what is open here\n\n\
+           kubectl namesake check   # lists what is open here\n\n\
          Google's side ({google}), with gcloud as the owner of its projects:\n  \
            curl {google}/emulator/v1/state\n  \
            curl -s {google}/emulator/v1/userTokens -d '{{\"email\":\"{owner}\"}}' | sed 's/.*\"accessToken\": *\"\\([^\"]*\\).*/\\1/' > {token}\n  \
@@ -31,7 +33,7 @@ pub fn instructions(sandbox: &Sandbox, folder: &WorkFolder, laptops: &[Laptop]) 
         folder = folder.path().display(),
         admin = sandbox.control_plane.kubeconfig(ADMIN).display(),
         programs = sandbox.control_plane.binaries().folder().display(),
-        webhook = webhook.context("the webhook is not built")?.display(),
+        ours = ours.display(),
         identities = crate::google::IDENTITIES,
         owner = crate::google::OWNER,
         token = folder.path().join("google-owner.token").display(),

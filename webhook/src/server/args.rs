@@ -4,29 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use namesake_api::names;
 use namesake_service::{CertificateArgs, ServerArgs, parse_duration};
 use reqwest::Url;
-
-use crate::check::Check;
-
-/// Commands other than serving.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// Check this installation for security gaps, and print how to close them. To be run by an admin; changes nothing.
-    ///
-    /// Exit code 0: no gaps. 1: gaps were found. 2: something could not be read.
-    Check(Check),
-}
 
 /// Namesake's admission webhook: records who requested an object, and gives each pod its user's own service account.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
 pub struct Args {
-    /// Command to run instead of serving.
-    #[command(subcommand)]
-    pub command: Option<Command>,
     /// Address and port on which to serve HTTPS.
     #[arg(long, env = names::ENV_LISTEN, default_value = names::WEBHOOK_LISTEN)]
     pub listen: SocketAddr,
@@ -75,21 +61,8 @@ mod tests {
         let args = Args::try_parse_from(["namesake-webhook"]).unwrap();
         assert_eq!(args.server.namespace, names::SYSTEM_NAMESPACE);
         assert_eq!(args.server.drain, Duration::from_secs(5));
-        assert!(args.command.is_none());
-        let Some(Command::Check(check)) = Args::try_parse_from(["namesake-webhook", "check"])
-            .unwrap()
-            .command
-        else {
-            panic!("no check");
-        };
-        assert!(check.trust.is_empty());
-        for command in [
-            &["namesake-webhook", "--help"][..],
-            &["namesake-webhook", "check", "--help"],
-        ] {
-            let help = Args::try_parse_from(command).unwrap_err();
-            assert_eq!(help.kind(), ErrorKind::DisplayHelp);
-        }
+        let help = Args::try_parse_from(["namesake-webhook", "--help"]).unwrap_err();
+        assert_eq!(help.kind(), ErrorKind::DisplayHelp);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use kube::runtime::watcher::{Error, Event};
 use namesake_core::Glob;
 use namesake_service::WatchEvent;
 
-pub(crate) use installed::served;
+pub use installed::served;
 pub(crate) use parents::fetch;
 
 use crate::state::State;

@@ -239,7 +239,7 @@ fn opting_in_warns_about_what_is_still_open() -> Result<()> {
             "whoever is allowed to impersonate accounts there",
             "to write what its tasks read",
             "Jobs created before have no identity",
-            "`namesake-webhook check`",
+            "`kubectl namesake check`",
         ] {
             ensure!(text.contains(part), "{part:?} is not in {text:?}");
         }

@@ -41,7 +41,10 @@ pub(super) async fn run(client: Client, state: Arc<State>) {
 }
 
 /// The kinds of parents that the API server serves, by the names of this crate, and how each is read.
-pub(crate) async fn served(client: &Client) -> Result<BTreeMap<&'static str, ApiResource>, Error> {
+///
+/// # Errors
+/// The API server does not say it.
+pub async fn served(client: &Client) -> Result<BTreeMap<&'static str, ApiResource>, Error> {
     let kinds: Vec<&'static Kind> = kinds::parents().map(|(kind, _)| kind).collect();
     let groups: BTreeSet<&str> = kinds.iter().map(|kind| kind.group).collect();
     let served = client.list_api_groups().await?.groups;

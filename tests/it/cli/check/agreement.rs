@@ -9,14 +9,14 @@ use kube::{
     Api,
     api::{ListParams, PostParams},
 };
+use namesake_cli::check::{
+    Subject,
+    rbac::{Listing, Rbac, Right, checked_rights},
+};
 use namesake_tests::{
     cluster::manifests,
     eventually::eventually,
     namespace::{TestNamespace, with_namespace},
-};
-use namesake_webhook::check::{
-    Subject,
-    rbac::{Listing, Rbac, Right, checked_rights},
 };
 use serde_json::json;
 

@@ -1,10 +1,9 @@
 //! Completions and manual pages, generated from the flags.
 
-use clap::{Args as Flags, CommandFactory};
+use clap::{Args as Flags, Command};
 use clap_complete::Shell;
 
-use crate::args::Args;
-use crate::failure::Failure;
+use crate::answer::failure::Failure;
 
 /// Options of `completion`.
 #[derive(Clone, Debug, Flags)]
@@ -22,9 +21,9 @@ pub struct Man {
 
 /// The completions for a shell. They are for the program itself: kubectl completes its plugins only by other programs.
 #[must_use]
-pub(crate) fn completion(options: &Completion) -> String {
+pub(crate) fn completion(options: &Completion, all: Command) -> String {
     let mut bytes = Vec::new();
-    let mut command = Args::command().bin_name("kubectl-namesake");
+    let mut command = all.bin_name("kubectl-namesake");
     clap_complete::generate(options.shell, &mut command, "kubectl-namesake", &mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -33,8 +32,7 @@ pub(crate) fn completion(options: &Completion) -> String {
 ///
 /// # Errors
 /// There is no such command.
-pub(crate) fn man(options: &Man) -> Result<String, Failure> {
-    let mut all = Args::command();
+pub(crate) fn man(options: &Man, mut all: Command) -> Result<String, Failure> {
     all.build();
     let page = match &options.command {
         None => all,
@@ -53,12 +51,15 @@ pub(crate) fn man(options: &Man) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::args::Args;
 
     #[test]
     fn completions_of_every_shell_know_every_command() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
-            let text = completion(&Completion { shell });
+            let text = completion(&Completion { shell }, Args::command());
             for command in Args::command().get_subcommands() {
                 assert!(text.contains(command.get_name()), "{shell}, {command}");
             }
@@ -67,28 +68,37 @@ mod tests {
 
     #[test]
     fn the_krew_manifest_installs_this_program_on_four_platforms() {
-        let template = include_str!("../krew.yaml");
-        let filled = template.replace("{{addURIAndSha \"", "uri: \"").replace("\" .TagName }}", "\"");
+        let template = include_str!("../../krew.yaml");
+        let filled = template
+            .replace("{{addURIAndSha \"", "uri: \"")
+            .replace("\" .TagName }}", "\"");
         let manifest: serde_json::Value = serde_saphyr::from_str(&filled).unwrap();
         let platforms = manifest["spec"]["platforms"].as_array().unwrap();
         assert_eq!(platforms.len(), 4);
         for platform in platforms {
             assert_eq!(platform["bin"], "kubectl-namesake");
             let labels = &platform["selector"]["matchLabels"];
-            let part = format!("{}-{}.tar.gz", labels["os"].as_str().unwrap(), labels["arch"].as_str().unwrap());
-            assert!(platform["uri"].as_str().unwrap().ends_with(&part), "{platform}");
+            let part = format!(
+                "{}-{}.tar.gz",
+                labels["os"].as_str().unwrap(),
+                labels["arch"].as_str().unwrap()
+            );
+            assert!(
+                platform["uri"].as_str().unwrap().ends_with(&part),
+                "{platform}"
+            );
         }
     }
 
     #[test]
     fn a_page_of_a_command_names_its_flags_and_an_unknown_command_is_refused() {
         let page = |name: &str| {
-            man(&Man {
-                command: Some(name.to_owned()),
-            })
+            let command = Some(name.to_owned());
+            man(&Man { command }, Args::command())
         };
         assert!(page("quota").unwrap().contains("kubeconfig"));
-        assert!(man(&Man { command: None }).unwrap().contains("completion"));
+        let all = man(&Man { command: None }, Args::command());
+        assert!(all.unwrap().contains("completion"));
         assert_eq!(page("nonsense").unwrap_err().status().code(), 2);
     }
 }

@@ -22,7 +22,12 @@ pub(crate) fn check_as(name: &str, command: &str, answer: &Answer) {
         std::fs::write(&file, &session).unwrap();
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(session, expected, "{}: UPDATE_GOLDEN=1 writes it", file.display());
+    assert_eq!(
+        session,
+        expected,
+        "{}: UPDATE_GOLDEN=1 writes it",
+        file.display()
+    );
 }
 
 /// The documentation has every session, word for word.

@@ -9,9 +9,9 @@ use kube::{Api, Client, Config, Error, ResourceExt};
 use namesake_api::names;
 use namesake_service::install_crypto_provider;
 
-use crate::args::Global;
-use crate::failure::{Failure, causes};
-use crate::text::{plain, some};
+use crate::answer::failure::{Failure, causes};
+use crate::answer::text::{plain, some};
+use crate::cluster::flags::Global;
 
 /// Longest wait for a connection, and for an answer: an interactive command should not seem to hang.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -20,7 +20,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
 /// A connection, and the stack that commands are about.
-pub struct Session {
+#[derive(Clone)]
+pub(crate) struct Session {
     /// The caller's client.
     pub client: Client,
     /// Namespace of the stack's webhook and broker.
@@ -36,7 +37,7 @@ impl Session {
     ///
     /// # Errors
     /// No kubeconfig, no API server, no Namesake or another version of it, or several stacks of which none is chosen.
-    pub async fn open(global: &Global) -> Result<Self, Failure> {
+    pub(crate) async fn open(global: &Global) -> Result<Self, Failure> {
         let session = Self::open_without_namesake(global).await?;
         session.check_version().await?;
         Ok(session)
@@ -46,17 +47,12 @@ impl Session {
     ///
     /// # Errors
     /// No kubeconfig, no API server, or several stacks of which none is chosen.
-    pub async fn open_without_namesake(global: &Global) -> Result<Self, Failure> {
+    pub(crate) async fn open_without_namesake(global: &Global) -> Result<Self, Failure> {
         // Another command of the same process may have installed it.
         let _ = install_crypto_provider();
-        let mut config = config(global).await?;
-        config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(ANSWER);
-        // It retries for minutes what is better said at once.
-        config.default_retry = false;
+        let config = config(global).await?;
         let default_namespace = config.default_namespace.clone();
-        let client = Client::try_from(config);
-        let client = client.map_err(|error| Failure::NoKubeconfig(causes(&error)))?;
+        let client = client(config)?;
         let home = match &global.system_namespace {
             Some(namespace) => namespace.clone(),
             None => home(global.stack.as_deref(), stacks(&client).await?.as_deref())?,
@@ -69,10 +65,28 @@ impl Session {
         })
     }
 
+    /// A client of the same API server that impersonates somebody.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be used.
+    pub(crate) async fn client_as(
+        global: &Global,
+        name: &str,
+        groups: Vec<String>,
+    ) -> Result<Client, Failure> {
+        let mut config = config(global).await?;
+        config.auth_info.impersonate = Some(name.to_owned());
+        config.auth_info.impersonate_groups = Some(groups);
+        client(config)
+    }
+
     async fn check_version(&self) -> Result<(), Failure> {
         let groups = self.client.list_api_groups().await;
         let groups = groups.map_err(Failure::to("read which kinds the API server has"))?;
-        let ours = groups.groups.iter().find(|group| group.name == names::GROUP);
+        let ours = groups
+            .groups
+            .iter()
+            .find(|group| group.name == names::GROUP);
         let versions = ours.ok_or(Failure::NotInstalled)?.versions.iter();
         let versions: Vec<_> = versions.map(|version| version.version.clone()).collect();
         match versions.iter().any(|version| version == names::VERSION) {
@@ -101,6 +115,15 @@ impl Session {
     {
         Api::namespaced(self.client.clone(), &self.home)
     }
+}
+
+fn client(mut config: Config) -> Result<Client, Failure> {
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(ANSWER);
+    // It retries for minutes what is better said at once.
+    config.default_retry = false;
+    let client = Client::try_from(config);
+    client.map_err(|error| Failure::NoKubeconfig(causes(&error)))
 }
 
 async fn config(global: &Global) -> Result<Config, Failure> {
@@ -154,8 +177,17 @@ fn home(stack: Option<&str>, stacks: Option<&[Stack]>) -> Result<String, Failure
                 None => *home == by_suffix(name),
             };
             let found = stacks.iter().find(is_it).map(|(home, _)| home.clone());
-            let there = if all.is_empty() { "none".to_owned() } else { some(&all) };
-            let unknown = || Failure::Usage(format!("there is no stack {name:?}: the cluster has {}", plain(&there)));
+            let there = if all.is_empty() {
+                "none".to_owned()
+            } else {
+                some(&all)
+            };
+            let unknown = || {
+                Failure::Usage(format!(
+                    "there is no stack {name:?}: the cluster has {}",
+                    plain(&there)
+                ))
+            };
             found.ok_or_else(unknown)
         }
         // Its configurations may be missing, which `doctor` says.
@@ -163,7 +195,9 @@ fn home(stack: Option<&str>, stacks: Option<&[Stack]>) -> Result<String, Failure
         (None, [(home, _)]) => Ok(home.clone()),
         (None, _) => {
             let all = plain(&some(&all));
-            Err(Failure::Usage(format!("the cluster has several stacks: choose one with --stack ({all})")))
+            Err(Failure::Usage(format!(
+                "the cluster has several stacks: choose one with --stack ({all})"
+            )))
         }
     }
 }

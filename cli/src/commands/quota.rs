@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
 use serde_json::json;
 
+use crate::answer::exit_status::ExitStatus;
+use crate::answer::failure::Failure;
+use crate::answer::text::{plain, table};
 use crate::answer::{Answer, Case};
-use crate::connect::Session;
-use crate::exit_status::ExitStatus;
-use crate::failure::Failure;
-use crate::text::{plain, table};
+use crate::cluster::connect::Session;
 
 /// Usage in per cent from which on a quota counts as found.
 const WARNING_PERCENT: u64 = 80;
@@ -56,8 +56,13 @@ pub(crate) fn quotas(data: &BTreeMap<String, String>) -> Vec<Quota> {
 pub(crate) async fn run(session: &Session) -> Result<Answer, Failure> {
     let name = names::QUOTA_CONFIG_MAP;
     let map = session.at_home::<ConfigMap>().get_opt(name).await;
-    let map = map.map_err(Failure::to(format!("read ConfigMap {}/{name}", session.home)))?;
-    Ok(answer(&quotas(&map.and_then(|map| map.data).unwrap_or_default())))
+    let map = map.map_err(Failure::to(format!(
+        "read ConfigMap {}/{name}",
+        session.home
+    )))?;
+    Ok(answer(&quotas(
+        &map.and_then(|map| map.data).unwrap_or_default(),
+    )))
 }
 
 fn answer(quotas: &[Quota]) -> Answer {
@@ -71,7 +76,11 @@ fn answer(quotas: &[Quota]) -> Answer {
     });
     let cases = quotas.iter().map(|one| Case {
         name: format!("{} {}", one.kind, one.whose),
-        found: if one.is_short() { vec![one.text.clone()] } else { Vec::new() },
+        found: if one.is_short() {
+            vec![one.text.clone()]
+        } else {
+            Vec::new()
+        },
         skipped: None,
     });
     let json: Vec<_> = quotas
@@ -79,7 +88,8 @@ fn answer(quotas: &[Quota]) -> Answer {
         .map(|one| json!({"kind": one.kind, "whose": one.whose, "used": one.text, "short": one.is_short()}))
         .collect();
     let text = match quotas {
-        [] => "the broker has reported no quota yet: it does within a minute after its start\n".to_owned(),
+        [] => "the broker has reported no quota yet: it does within a minute after its start\n"
+            .to_owned(),
         _ => table(["KIND", "WHOSE", "USED"], &rows),
     };
     Answer {
@@ -94,15 +104,22 @@ fn answer(quotas: &[Quota]) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::golden;
+    use crate::answer::golden;
 
     fn report() -> Vec<Quota> {
         let data = [
-            ("google_service_accounts.acme-identities", "82 of 100, full in 9 days"),
+            (
+                "google_service_accounts.acme-identities",
+                "82 of 100, full in 9 days",
+            ),
             ("policy_principals.bucket_acme-mf", "310 of 1500"),
             ("service_accounts.cluster", "5000"),
         ];
-        quotas(&data.map(|(key, text)| (key.to_owned(), text.to_owned())).into())
+        quotas(
+            &data
+                .map(|(key, text)| (key.to_owned(), text.to_owned()))
+                .into(),
+        )
     }
 
     #[test]

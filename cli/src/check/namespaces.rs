@@ -5,8 +5,9 @@ use namesake_core::Reason;
 
 use namesake_service::may_match;
 
-use super::{Finding, NamespaceLabels, Snapshot, print};
-use crate::decide::mode::Mode;
+use super::{Finding, NamespaceLabels, Snapshot};
+use crate::answer::text;
+use namesake_webhook::decide::mode::Mode;
 
 /// Pod Security's label, and the levels that keep a pod off its node.
 const LEVEL_LABEL: &str = "pod-security.kubernetes.io/enforce";
@@ -21,7 +22,7 @@ pub(super) fn findings(snapshot: &Snapshot, opted_in: &[&NamespaceLabels]) -> Ve
 
 /// The place of a finding, and the command that changes a label there.
 fn place_and_command(place: &NamespaceLabels, label: &str) -> (String, String) {
-    let name = print::quoted(&place.name);
+    let name = text::quoted(&place.name);
     let command = format!("kubectl label namespace {name} {label}");
     (format!("Namespace {}", place.name), command)
 }

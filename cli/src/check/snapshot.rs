@@ -10,8 +10,8 @@ use namesake_core::Rules;
 use serde::Serialize;
 
 use super::rbac::Rbac;
-use crate::state::installation::Installation;
 use namesake_service::may_match;
+use namesake_webhook::state::installation::Installation;
 
 /// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,12 +3,12 @@
 use kube::Error;
 use namesake_api::names;
 
-use crate::exit_status::ExitStatus;
-use crate::text::plain;
+use crate::answer::exit_status::ExitStatus;
+use crate::answer::text::plain;
 
 /// Why a command gave no answer. Each says what to do.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The command line or a file is not valid.
     #[error("{0}")]
     Usage(String),
@@ -16,7 +16,9 @@ pub enum Failure {
     #[error("no kubeconfig: {0}; pass --kubeconfig FILE, set KUBECONFIG, or run it in a cluster")]
     NoKubeconfig(String),
     /// No API server answers.
-    #[error("no API server answers: {0}; check the kubeconfig, its context (--context) and the network")]
+    #[error(
+        "no API server answers: {0}; check the kubeconfig, its context (--context) and the network"
+    )]
     NoApiServer(String),
     /// The API server does not know the custom resources of Namesake.
     #[error(
@@ -72,7 +74,7 @@ impl Failure {
 
     /// Its exit status.
     #[must_use]
-    pub const fn status(&self) -> ExitStatus {
+    pub(crate) const fn status(&self) -> ExitStatus {
         match self {
             Self::Usage(_) => ExitStatus::Usage,
             Self::Forbidden { .. } | Self::Refused { .. } => ExitStatus::Incomplete,

@@ -1,44 +1,77 @@
-//! The report as text and as JSON. Names are untrusted: they are escaped for terminals and shells. Pure.
+//! The report in each format. Names are untrusted: they are escaped for terminals and shells. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Finding, Report, Severity, Trust};
+use crate::answer::text::{plain, some};
+use crate::answer::{Answer, Case};
 
-/// How many names of a longer list are printed.
-const MAX_PRINTED: usize = 5;
-
-/// The first of several names.
+/// The report in each format.
 #[must_use]
-pub(super) fn some<'a, N: AsRef<str> + 'a>(names: impl IntoIterator<Item = &'a N>) -> String {
-    let names: Vec<_> = names.into_iter().map(N::as_ref).collect();
-    let first = names[..names.len().min(MAX_PRINTED)].join(", ");
-    match names.len().saturating_sub(MAX_PRINTED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
+pub(super) fn answer(report: &Report) -> Answer {
+    let short = report.findings.iter().map(line);
+    let unseen = report.not_looked_at.iter();
+    let unseen = unseen.map(|one| format!("unseen {}: {}\n", one.what, plain(&one.why)));
+    Answer {
+        text: text(report),
+        short: short.chain(unseen).collect(),
+        // It has strings and lists only, so serialization cannot fail.
+        json: serde_json::to_value(report).unwrap_or_default(),
+        cases: cases(report),
+        status: report.status(),
     }
 }
 
-/// A name, quoted as one word of a shell command.
-#[must_use]
-pub(super) fn quoted(name: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
-    if !name.is_empty() && !name.starts_with('-') && name.chars().all(harmless) {
-        return name.to_owned();
-    }
-    format!("'{}'", name.replace('\'', "'\\''"))
+/// One line of a finding.
+fn line(finding: &Finding) -> String {
+    let Finding {
+        check, place, what, ..
+    } = finding;
+    let who = some(&finding.subjects);
+    let colon = if who.is_empty() { "" } else { ": " };
+    let severity = match finding.severity {
+        Severity::Critical => "critical",
+        Severity::Warning => "warning",
+    };
+    plain(&format!("{severity} {check}: {place}: {who}{colon}{what}")) + "\n"
 }
 
-/// One JSON document.
-#[must_use]
-pub(super) fn json(report: &Report) -> String {
-    // It has strings and lists only, so serialization cannot fail.
-    serde_json::to_string_pretty(report).unwrap_or_default()
+/// One test case per check that found something, and per part that could not be read.
+fn cases(report: &Report) -> Vec<Case> {
+    let mut by_check = BTreeMap::<_, Vec<String>>::new();
+    for finding in &report.findings {
+        let text = format!(
+            "{}(to do: {})",
+            line(finding).replace('\n', " "),
+            finding.remedy
+        );
+        by_check.entry(finding.check).or_default().push(text);
+    }
+    let found = by_check.into_iter().map(|(check, found)| Case {
+        name: check.to_owned(),
+        found,
+        skipped: None,
+    });
+    let unseen = report.not_looked_at.iter().map(|one| Case {
+        name: one.what.to_owned(),
+        found: Vec::new(),
+        skipped: Some(one.why.clone()),
+    });
+    let mut cases: Vec<_> = found.chain(unseen).collect();
+    if cases.is_empty() {
+        cases.push(Case {
+            name: "nothing is open".to_owned(),
+            found: Vec::new(),
+            skipped: None,
+        });
+    }
+    cases
 }
 
 /// For people.
 #[must_use]
-pub(super) fn text(report: &Report) -> String {
+fn text(report: &Report) -> String {
     let mut text = String::new();
     for finding in &report.findings {
         let _ = write!(text, "{}", block(finding));
@@ -140,49 +173,4 @@ fn summary(report: &Report) -> String {
         plain(server),
         plain(&places)
     )
-}
-
-/// Escapes control sequences and invisible characters.
-fn plain(text: &str) -> String {
-    let odd = |c: char| c.is_control() || (!c.is_ascii() && !c.is_alphanumeric());
-    let each = text.chars().map(|c| {
-        if odd(c) {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    });
-    each.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quoted_name_is_one_word_of_a_shell_command() {
-        assert_eq!(
-            quoted("system:controller:job-controller"),
-            "system:controller:job-controller"
-        );
-        assert_eq!(quoted("$(reboot)"), "'$(reboot)'");
-        assert_eq!(quoted("it's; a"), "'it'\\''s; a'");
-        assert_eq!(quoted("--all"), "'--all'");
-        assert_eq!(quoted(""), "''");
-    }
-
-    #[test]
-    fn a_long_list_ends_with_the_number_of_the_rest() {
-        assert_eq!(some(&["a", "b"]), "a, b");
-        assert_eq!(
-            some(&["a", "b", "c", "d", "e", "f", "g"]),
-            "a, b, c, d, e and 2 more"
-        );
-    }
-
-    #[test]
-    fn control_sequences_in_a_name_are_escaped() {
-        assert_eq!(plain("a\u{1b}[2Jb\u{202e}\nc"), "a\\u{1b}[2Jb\\u{202e}\\nc");
-        assert_eq!(plain("müller@acme.com"), "müller@acme.com");
-    }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use anyhow::Context as _;
+use futures::join;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use kube::api::{DynamicObject, ListParams, PartialObjectMeta};
 use kube::{Api, Client, Error, Resource, ResourceExt};
@@ -16,9 +17,9 @@ use serde::de::DeserializeOwned;
 
 use super::rbac::{Listing, Rbac};
 use super::{NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable, Unstamped};
-use crate::decide::kinds::{self, Scope};
-use crate::state::installation::Installation;
-use crate::state::watch::served;
+use namesake_webhook::decide::kinds::{self, Scope};
+use namesake_webhook::state::installation::Installation;
+use namesake_webhook::state::served;
 
 /// Jobs that may still create pods, as far as the API server can select them.
 const NOT_SUCCEEDED: &str = "status.successful=0";
@@ -27,28 +28,50 @@ const TOKEN_TYPE: &str = "type=kubernetes.io/service-account-token";
 const TOKEN_ACCOUNT: &str = "kubernetes.io/service-account.name";
 
 /// Reads all of it. What the caller is not allowed to read is recorded in the snapshot.
-pub(super) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot> {
+pub(crate) async fn read(client: &Client, home: &str) -> anyhow::Result<Snapshot> {
     let version = match client.apiserver_version().await {
         Ok(info) => Ok(info.git_version),
         Err(error @ Error::Api(_)) => Err(unreadable("the version of the API server")(error)),
         Err(error) => return Err(error).context("no API server answers"),
     };
-    let namespaces = namespaces(client).await;
-    let webhooks = "the mutating webhook configurations";
+    let namespaces = async {
+        let namespaces = namespaces(client).await;
+        let unstamped = unstamped(client, &namespaces).await;
+        (namespaces, unstamped)
+    };
     let network_policies = "the network policies of Namesake's namespace";
     let policies = Api::namespaced(client.clone(), home);
+    let (
+        rules,
+        installation,
+        rbac,
+        (namespaces, unstamped),
+        accounts,
+        token_secrets,
+        webhooks,
+        network_policies,
+    ) = join!(
+        rules(client, home),
+        installation(client, home),
+        rbac(client),
+        namespaces,
+        accounts(client),
+        token_secrets(client),
+        list(everywhere(client), "the mutating webhook configurations"),
+        list(policies, network_policies),
+    );
     Ok(Snapshot {
         home: home.to_owned(),
         version,
-        rules: rules(client, home).await,
-        installation: installation(client, home).await,
-        rbac: rbac(client).await,
-        unstamped: unstamped(client, &namespaces).await,
+        rules,
+        installation,
+        rbac,
         namespaces,
-        accounts: accounts(client).await,
-        token_secrets: token_secrets(client).await,
-        webhooks: list(everywhere(client), webhooks).await,
-        network_policies: list(policies, network_policies).await,
+        accounts,
+        token_secrets,
+        unstamped,
+        webhooks,
+        network_policies,
     })
 }
 
@@ -57,7 +80,7 @@ fn everywhere<K: Resource<DynamicType = ()>>(client: &Client) -> Api<K> {
 }
 
 /// For `map_err`: this part could not be read.
-fn unreadable<E: ToString>(what: &'static str) -> impl Fn(E) -> Unreadable {
+pub(crate) fn unreadable<E: ToString>(what: &'static str) -> impl Fn(E) -> Unreadable {
     move |why| Unreadable {
         what,
         why: why.to_string(),

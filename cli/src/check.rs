@@ -1,5 +1,5 @@
-//! `namesake-webhook check`: finds security gaps of this installation, and prints how to close them. Run by an admin, with the
-//! admin's own rights; changes nothing.
+//! `check`: finds security gaps of an installation, and prints how to close them. Run by an admin, with the admin's own rights;
+//! changes nothing.
 //!
 //! ```text
 //! API server ─read─▶ Snapshot ─report─▶ Report ─print─▶ text or JSON, and the exit code
@@ -16,27 +16,22 @@ mod snapshot;
 mod unproven;
 mod webhooks;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::Client;
 use namesake_api::names;
 use namesake_core::Reason;
 use serde::Serialize;
 
+use crate::answer::Answer;
+use crate::answer::exit_status::ExitStatus;
+use crate::answer::failure::Failure;
+use crate::cluster::connect::Session;
 use rbac::findings::RightsReport;
 use rbac::subject::Trusted;
 pub use rbac::subject::{Subject, Trust};
 use rbac::{accounts, rights};
+pub(crate) use read::{read as read_snapshot, unreadable};
 pub use snapshot::{Account, NamespaceLabels, Read, Snapshot, TokenSecret, Unreadable, Unstamped};
-
-/// The format of the report.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// Text for people.
-    #[default]
-    Text,
-    /// One JSON document.
-    Json,
-}
 
 /// Options of the check.
 #[derive(Clone, Debug, Default, Args)]
@@ -45,9 +40,6 @@ pub struct Check {
     /// or `webhook:NAME` for a webhook configuration; `*` matches any characters. Can be given several times.
     #[arg(long, env = names::ENV_CHECK_TRUST, value_delimiter = ',')]
     pub trust: Vec<String>,
-    /// Format of the report.
-    #[arg(long, short = 'o', env = names::ENV_CHECK_OUTPUT, value_enum, default_value_t)]
-    pub output: Output,
 }
 
 impl Check {
@@ -58,15 +50,17 @@ impl Check {
     pub async fn run(&self, client: &Client, namespace: &str) -> anyhow::Result<Report> {
         Ok(report(&read::read(client, namespace).await?, &self.trust))
     }
+}
 
-    /// The report in the chosen format.
-    #[must_use]
-    pub fn print(&self, report: &Report) -> String {
-        match self.output {
-            Output::Text => print::text(report),
-            Output::Json => print::json(report),
-        }
-    }
+pub(crate) async fn run(session: &Session, options: &Check) -> Result<Answer, Failure> {
+    let report = options.run(&session.client, &session.home).await;
+    let report = report.map_err(|error| Failure::NoApiServer(format!("{error:#}")))?;
+    Ok(print::answer(&report))
+}
+
+/// What is wrong with a version of the API server that lacks what the guards need.
+pub(crate) fn old_version(version: &str) -> Option<String> {
+    installed::old(version).map(|finding| finding.what)
 }
 
 /// The severity of a finding.
@@ -167,14 +161,10 @@ const CANNOT_SEE: [&str; 5] = [
 ];
 
 impl Report {
-    /// 0: no gaps. 1: gaps were found. 2: something could not be read.
+    /// Whether there are gaps, and whether something could not be read.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match (self.not_looked_at.is_empty(), self.findings.is_empty()) {
-            (false, _) => 2,
-            (true, false) => 1,
-            (true, true) => 0,
-        }
+    pub fn status(&self) -> ExitStatus {
+        ExitStatus::of(!self.findings.is_empty(), self.not_looked_at.is_empty())
     }
 }
 
@@ -224,6 +214,12 @@ pub fn report(snapshot: &Snapshot, trust: &[String]) -> Report {
         trusted: holders,
         cannot_see: CANNOT_SEE.to_vec(),
     }
+}
+
+/// The installation as shipped, in which nothing is open.
+#[cfg(test)]
+pub(crate) fn shipped_snapshot() -> Snapshot {
+    tests::installed(&[])
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use namesake_core::{Reason, Requester, Rules, is_managed_name};
 use super::Rbac;
 use super::rights::{CARRY, GUARDED, READ_JOBS};
 use super::subject::{Subject, Trusted};
-use crate::check::{Account, Finding, Snapshot, TokenSecret, print};
+use crate::answer::text;
+use crate::check::{Account, Finding, Snapshot, TokenSecret};
 use namesake_api::names::WEBHOOK_SERVICE_ACCOUNT;
 
 /// Accounts that the rules refer to: carriers, and those that are or act for users.
@@ -75,7 +76,7 @@ pub(in crate::check) fn homes(
         namespace.as_str() != trusted.home && !trusted.opted_in.contains(namespace)
     });
     separate
-        .map(|(namespace, names)| (namespace, print::some(&names)))
+        .map(|(namespace, names)| (namespace, text::some(&names)))
         .collect()
 }
 
@@ -158,7 +159,7 @@ fn not_guarded(rbac: &Rbac, known: &AccountsOfRules) -> Vec<Finding> {
             }
         }
         let each = by_home.into_iter().map(|(namespace, names)| {
-            let place = format!("ServiceAccounts {namespace}/{}", print::some(&names));
+            let place = format!("ServiceAccounts {namespace}/{}", text::some(&names));
             let what = format!("{what}, and no policy protects their tokens: bind {role}");
             let remedy = bind(role, namespace, &names);
             Finding::warning(Reason::CheckGuardedAccounts, place, what, remedy)
@@ -184,8 +185,8 @@ fn bind(role: &str, namespace: &str, names: &[&str]) -> String {
         [name] => ("serviceaccount", format!("{namespace}:{name}")),
         _ => ("group", format!("system:serviceaccounts:{namespace}")),
     };
-    let subject = print::quoted(&subject);
-    let binding = print::quoted(&format!("{role}-{namespace}"));
+    let subject = text::quoted(&subject);
+    let binding = text::quoted(&format!("{role}-{namespace}"));
     format!("kubectl create clusterrolebinding {binding} --clusterrole={role} --{flag}={subject}")
 }
 
@@ -204,7 +205,7 @@ fn token_secrets(snapshot: &Snapshot, rbac: &Rbac, known: &AccountsOfRules) -> V
             let what = format!("has a token of {account} that does not expire: whoever reads it acts as that account");
             let TokenSecret { namespace, name, .. } = secret;
             let place = format!("Secret {namespace}/{name}");
-            let (namespace, name) = (print::quoted(namespace), print::quoted(name));
+            let (namespace, name) = (text::quoted(namespace), text::quoted(name));
             let remedy = format!("kubectl -n {namespace} delete secret {name}");
             guarded(&account).then(|| Finding::critical(Reason::CheckTokenSecrets, place, what, remedy))
         })
@@ -220,7 +221,7 @@ fn without_rights(rbac: &Rbac, trusted: &Trusted<'_>) -> Vec<Finding> {
     let unreadable = trusted.opted_in.iter().filter(|one| !reads(one));
     unreadable
         .map(|namespace| {
-            let (place, name) = (format!("Namespace {namespace}"), print::quoted(namespace));
+            let (place, name) = (format!("Namespace {namespace}"), text::quoted(namespace));
             let remedy = format!(
                 "kubectl apply --server-side -n {name} -f manifests/opt-in/role-bindings.yaml"
             );

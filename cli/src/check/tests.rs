@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::rbac::{Listing, Rbac};
 use super::*;
-use crate::state::installation::Installation;
-use crate::state::installation::shipped::{of, shipped};
+use crate::shipped::{of, shipped};
+use namesake_webhook::state::installation::Installation;
 
 mod places;
 mod stock;
@@ -133,7 +133,7 @@ fn the_shipped_installation_has_no_findings_once_tokens_are_refused() {
     let report = report(&snapshot, &[]);
     assert_eq!(report.findings, []);
     assert_eq!(report.not_looked_at, []);
-    assert_eq!(report.exit_code(), 0);
+    assert_eq!(report.status(), ExitStatus::Fine);
     let who: Vec<_> = report
         .trusted
         .iter()
@@ -166,17 +166,13 @@ fn what_could_not_be_read_is_reported_and_fails_the_check() {
     snapshot.rbac = Err(why.clone());
     let report = report(&snapshot, &[]);
     assert_eq!(report.not_looked_at, [why]);
-    assert_eq!(report.exit_code(), 2);
-    let check = Check::default();
-    assert!(
-        check
-            .print(&report)
-            .contains("NOT SEEN  who may do what: Roles")
-    );
+    assert_eq!(report.status(), ExitStatus::Incomplete);
+    let text = print::answer(&report).text;
+    assert!(text.contains("NOT SEEN  who may do what: Roles"), "{text}");
 }
 
 #[test]
-fn the_report_as_text_and_as_json_has_the_same_content() {
+fn the_report_has_the_same_content_in_every_format() {
     let read = role("r", "", &["secrets"], &["get"]);
     let snapshot = installed(&[
         read,
@@ -188,7 +184,8 @@ fn the_report_as_text_and_as_json_has_the_same_content() {
         ),
     ]);
     let report = report(&snapshot, &[]);
-    let text = Check::default().print(&report);
+    let answer = print::answer(&report);
+    let text = &answer.text;
     let first = "CRITICAL  our-secrets: User mallory@acme.com: may read Namesake's Secrets: whoever has the stamp key signs as anyone (NS3005)";
     assert!(text.starts_with(first), "{text}");
     assert!(
@@ -196,16 +193,19 @@ fn the_report_as_text_and_as_json_has_the_same_content() {
         "{text}"
     );
     assert!(text.contains("1 critical, 0 warnings"), "{text}");
-    let json = Check {
-        output: Output::Json,
-        ..Check::default()
-    }
-    .print(&report);
-    let json: Value = serde_json::from_str(&json).unwrap();
+    let json = &answer.json;
     assert_eq!(
         json["findings"][0]["subjects"],
         json!(["User mallory@acme.com"])
     );
     assert_eq!(json["findings"][0]["severity"], "critical");
     assert_eq!(json["notLookedAt"], json!([]));
+    let line = "critical our-secrets: RoleBinding namesake-system/peek, ClusterRole r: User mallory@acme.com: may read";
+    assert!(answer.short.starts_with(line), "{}", answer.short);
+    assert_eq!(answer.cases[0].name, "our-secrets");
+    assert!(
+        answer.cases[0].found[0].starts_with(line),
+        "{:?}",
+        answer.cases
+    );
 }

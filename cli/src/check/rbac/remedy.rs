@@ -4,7 +4,7 @@
 use super::families::{Family, Narrowing};
 use super::subject::Subject;
 use super::{Bound, Right};
-use crate::check::print::quoted;
+use crate::answer::text::quoted;
 
 /// How the programs in one binding can work with fewer rights; `rights` are those that they hold and should not.
 pub(super) fn narrow(

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use namesake_core::Reason;
 
-use super::{Finding, Snapshot, print};
+use super::{Finding, Snapshot};
+use crate::answer::text;
 
 /// Parents without a stamp, by namespace and kind. Whether a stamp is valid, only the webhook can tell.
 pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -15,11 +16,11 @@ pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     }
     let each = by_place.into_iter();
     each.map(|((namespace, kind), names)| {
-        let quoted = print::quoted(namespace);
+        let quoted = text::quoted(namespace);
         let what = format!(
             "{} created before the opt-in or while admission was off, without a stamp: new pods get no identity ({})",
             names.len(),
-            print::some(&names)
+            text::some(&names)
         );
         let remedy = format!(
             "create it again, or let an admin assign it to a user: kubectl -n {quoted} annotate {kind} NAME \

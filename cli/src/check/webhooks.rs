@@ -7,8 +7,9 @@ use namesake_core::{Glob, Reason};
 
 use namesake_service::may_match;
 
-use super::{Finding, NamespaceLabels, Snapshot, print};
-use crate::state::installation::is_after_ours;
+use super::{Finding, NamespaceLabels, Snapshot};
+use crate::answer::text;
+use namesake_webhook::state::installation::is_after_ours;
 
 /// Prefix of `--trust` for webhook configurations.
 const TRUSTED: &str = "webhook:";
@@ -58,9 +59,9 @@ fn finding(
     let again = if after { "" } else { "again " };
     let what = format!(
         "is called {again}after Namesake for pods in {}, and can change their account and containers: the final check refuses such pods",
-        print::some(&places)
+        text::some(&places)
     );
-    let name = print::quoted(configuration);
+    let name = text::quoted(configuration);
     let remedy = format!(
         "if it only adds a container, list that under sidecars in the rules and pass --trust webhook:{name}; otherwise exclude these namespaces: \
          kubectl edit mutatingwebhookconfiguration {name} (namespaceSelector)"

@@ -8,7 +8,7 @@ use namesake_core::Reason;
 use namesake_service::may_match;
 
 use super::{Finding, Snapshot};
-use crate::state::installation::{self, Installation};
+use namesake_webhook::state::installation::{self, Installation};
 
 const SYSTEM_POLICY: &str = "namesake-system";
 const APPLY: &str = "apply the manifests again: kubectl apply --server-side -k manifests/token-guard, and the overlay of the stack";
@@ -85,7 +85,7 @@ fn missing(check: Reason, place: &str, what: String) -> Finding {
 }
 
 /// A version that lacks what the guards need. A version that cannot be parsed is ignored.
-fn old(version: &str) -> Option<Finding> {
+pub(super) fn old(version: &str) -> Option<Finding> {
     let mut numbers = version
         .trim_start_matches('v')
         .split('.')

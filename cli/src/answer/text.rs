@@ -57,7 +57,9 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> St
             .collect();
         padded.join("  ").trim_end().to_owned() + "\n"
     };
-    let lines = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
+    let lines = rows
+        .iter()
+        .map(|row| line(row.each_ref().map(String::as_str)));
     [line(head)].into_iter().chain(lines).collect()
 }
 

@@ -1,0 +1,88 @@
+//! Connections of `kubectl namesake` that give no answer: each has its own text and exit code, and changes nothing.
+
+use std::{net::TcpListener, path::Path};
+
+use anyhow::{Result, ensure};
+use namesake_cli::{Console, run};
+use namesake_sandbox::kubernetes::users::ADMIN;
+use namesake_tests::namespace::with_namespace;
+
+/// What a command line printed, and its exit code.
+pub(crate) struct Session {
+    pub(crate) code: u8,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs a command line with a kubeconfig.
+pub(crate) async fn session(kubeconfig: &Path, words: &[&str]) -> Session {
+    session_with_input(kubeconfig, words, "").await
+}
+
+/// The same for a command that asks.
+pub(crate) async fn session_with_input(kubeconfig: &Path, words: &[&str], input: &str) -> Session {
+    let kubeconfig = kubeconfig.display().to_string();
+    let program = ["kubectl-namesake", "--kubeconfig", &kubeconfig];
+    let words = program.iter().chain(words).map(ToString::to_string);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut console = Console {
+        out: &mut out,
+        err: &mut err,
+        input: &mut input.as_bytes(),
+    };
+    let code = run(words, &mut console).await.code();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Session {
+        code,
+        out: text(out),
+        err: text(err),
+    }
+}
+
+impl Session {
+    /// Checks exit code and error.
+    pub(crate) fn failed(&self, code: u8, part: &str) -> Result<()> {
+        let Self { code: is, out, err } = self;
+        ensure!(
+            *is == code && err.contains(part),
+            "exit code {is}, not {code}, or without {part:?}\n{out}\n{err}"
+        );
+        Ok(())
+    }
+
+    /// Checks exit code and parts of the answer.
+    pub(crate) fn answered(&self, code: u8, parts: &[&str]) -> Result<()> {
+        let Self { code: is, out, err } = self;
+        ensure!(*is == code, "exit code {is}, not {code}\n{out}\n{err}");
+        for part in parts {
+            ensure!(out.contains(part), "without {part:?}\n{out}\n{err}");
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn without_kubeconfig_context_or_api_server_the_exit_code_is_four() -> Result<()> {
+    with_namespace(|ns| async move {
+        let cluster = ns.stack.cluster();
+        let missing = cluster.folder().data().join("no-kubeconfig");
+        session(&missing, &["quota"])
+            .await
+            .failed(4, "no kubeconfig: ")?;
+        let admin = cluster.control_plane.kubeconfig(ADMIN);
+        session(&admin, &["quota", "--context", "nowhere"])
+            .await
+            .failed(4, "no kubeconfig: ")?;
+        // Nobody listens on the port of a listener that is closed.
+        let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let text = std::fs::read_to_string(&admin)?;
+        let server = text.lines().find(|line| line.contains("server: "));
+        let server = server.unwrap_or_default().to_owned();
+        let text = text.replace(&server, &format!("    server: https://{closed}"));
+        let unreachable = cluster.folder().data().join("unreachable");
+        std::fs::write(&unreachable, text)?;
+        session(&unreachable, &["check"])
+            .await
+            .failed(4, "no API server answers: ")
+    })
+}
