@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::check::Check;
 use crate::cluster::flags::Global;
 use crate::commands::pages;
+use crate::doctor::Doctor;
 
 /// Asks an installation of Namesake. Talks to the API server only, with your rights, and changes nothing unless the command's
 /// name says so.
@@ -25,6 +26,8 @@ pub struct Args {
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Check every link of the chain, and print how to fix what is broken
+    Doctor(Doctor),
     /// Check an installation for security gaps, and print how to close them
     Check(Check),
     /// Print how much of each quota is used, and when it will be exhausted
@@ -40,6 +43,7 @@ impl Command {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::Doctor(_) => "doctor",
             Self::Check(_) => "check",
             Self::Quota => "quota",
             Self::Completion(_) => "completion",

@@ -12,6 +12,7 @@ pub mod check;
 mod cluster;
 mod commands;
 mod console;
+mod doctor;
 mod run;
 #[cfg(test)]
 #[path = "../../webhook/src/state/installation/shipped.rs"]

@@ -8,10 +8,10 @@ use crate::answer::Answer;
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
 use crate::args::{Args, Command};
-use crate::check;
 use crate::cluster::connect::Session;
 use crate::commands::{pages, quota};
 use crate::console::{Console, say};
+use crate::{check, doctor};
 
 /// Runs one command line, whose first word is the name of the program.
 pub async fn run<T>(words: impl IntoIterator<Item = T>, console: &mut Console<'_>) -> ExitStatus
@@ -31,7 +31,7 @@ where
             };
         }
     };
-    match answer(&args).await {
+    match answer(&args, console).await {
         Ok(answer) => {
             let text = answer.print(args.global.output, args.command.name());
             say(console.out, &text);
@@ -44,10 +44,11 @@ where
     }
 }
 
-async fn answer(args: &Args) -> Result<Answer, Failure> {
+async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failure> {
     let session = || Session::open(&args.global);
     let fine = |text| Answer::text(text, ExitStatus::Fine);
     match &args.command {
+        Command::Doctor(options) => doctor::run(&args.global, options, console).await,
         Command::Check(options) => check::run(&session().await?, options).await,
         Command::Quota => quota::run(&session().await?).await,
         Command::Completion(options) => Ok(fine(pages::completion(options, Args::command()))),

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod report;
+mod revision;
 pub(crate) mod run;
 
 use std::sync::Arc;

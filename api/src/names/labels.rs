@@ -53,5 +53,32 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const MANAGED_BY_VALUE: &str = "namesake";
 /// Annotation on the accepted rules: 12 hex digits of their revision.
 pub const RULES_REVISION_ANNOTATION: &str = "namesake.dev/rules-revision";
+/// Prefix of the annotations of [`replica_annotation`].
+const REPLICA_PREFIX: &str = "replica.namesake.dev/";
+/// Longest name in the key of an annotation.
+const MAX_ANNOTATION_NAME: usize = 63;
 /// Annotation on the Secret of stamp keys: the id of the key that signs. Every id in the Secret verifies.
 pub const CURRENT_KEY_ANNOTATION: &str = "namesake.dev/current-key";
+
+/// Annotation on the ConfigMap [`super::UNPROVEN_CONFIG_MAP`]: the revision of the rules that this replica of the webhook uses. The
+/// key of a pod with a long name has its end, which distinguishes pods.
+#[must_use]
+pub fn replica_annotation(pod: &str) -> String {
+    let end = pod.len().saturating_sub(MAX_ANNOTATION_NAME);
+    let name = pod.get(end..).unwrap_or(pod);
+    format!("{REPLICA_PREFIX}{}", name.trim_start_matches(['-', '.']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_annotation_of_a_replica_ends_with_the_end_of_its_name() {
+        let key = replica_annotation("namesake-webhook-7d9f-x2x4z");
+        assert_eq!(key, "replica.namesake.dev/namesake-webhook-7d9f-x2x4z");
+        let long = replica_annotation(&format!("{}-x2x4z", "a".repeat(300)));
+        let name = long.strip_prefix("replica.namesake.dev/").unwrap();
+        assert!(name.len() == 63 && name.ends_with("-x2x4z"), "{name}");
+    }
+}

@@ -42,6 +42,10 @@ pub const ENV_LOG_FORMAT: &str = "NAMESAKE_LOG_FORMAT";
 pub const LOG_FORMAT: &str = "json";
 /// Name of this replica of the broker: the name of its pod.
 pub const ENV_REPLICA: &str = "NAMESAKE_REPLICA";
+/// Name of this replica of the webhook: Kubernetes sets it to the name of the pod.
+pub const ENV_HOSTNAME: &str = "HOSTNAME";
+/// Default of [`ENV_HOSTNAME`].
+pub const HOSTNAME: &str = "local";
 /// How long to answer requests after SIGTERM.
 pub const ENV_DRAIN: &str = "NAMESAKE_DRAIN";
 /// Default of [`ENV_DRAIN`].

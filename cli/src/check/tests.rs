@@ -35,7 +35,7 @@ const OPTED_IN: [(&str, &str); 2] = [
 
 /// The shipped installation, with one opted-in namespace, a hub that the rules know, and an admin; `more` are further objects of
 /// RBAC.
-fn installed(more: &[Value]) -> Snapshot {
+pub(crate) fn installed(more: &[Value]) -> Snapshot {
     let mut all = [shipped("cluster"), shipped("base")].concat();
     all.extend(shipped("opt-in").into_iter().map(|mut object| {
         object["metadata"]["namespace"] = json!("research");

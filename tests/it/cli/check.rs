@@ -82,7 +82,7 @@ fn guarded_carriers() -> [Value; 2] {
 
 /// Runs the command with this kubeconfig, and returns exit code and output.
 async fn program(kubeconfig: &std::path::Path, flags: &[&str]) -> (u8, String) {
-    let session = session(kubeconfig, &[&["check"], flags].concat()).await;
+    let session = session(kubeconfig, &[&["check"][..], flags].concat()).await;
     (session.code, session.out)
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Client;
-use namesake_api::names::{BROKER_SERVICE_ACCOUNT, WEBHOOK_SERVICE_ACCOUNT};
+use namesake_api::names::{BROKER_SERVICE_ACCOUNT, HOSTNAME, WEBHOOK_SERVICE_ACCOUNT};
 use namesake_broker::{Config, Timings};
 use tokio::sync::Mutex;
 
@@ -20,6 +20,13 @@ impl Stack {
     /// Kills the webhook; all admission fails until it starts again.
     pub async fn kill_webhook(&self) {
         kill(&self.webhook).await;
+    }
+
+    /// Stops the webhook like a rollout, and waits until it has stopped.
+    pub async fn stop_webhook(&self) {
+        if let Some(program) = self.webhook.lock().await.take() {
+            program.stop().await;
+        }
     }
 
     /// Starts the webhook again, on the same port.
@@ -133,6 +140,7 @@ impl Stack {
             ["--tls-names", "127.0.0.1"],
             ["--drain", &drain],
             ["--trusted-webhooks", self.options.trusted_webhooks],
+            ["--replica", HOSTNAME],
         ];
         let flags = ["namesake-webhook"]
             .into_iter()

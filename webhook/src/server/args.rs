@@ -36,6 +36,9 @@ pub struct Args {
     /// result, comma-separated. Nobody but cluster admins may decide what they change [default: none]
     #[arg(long, env = names::ENV_TRUSTED_WEBHOOKS, value_delimiter = ',')]
     pub trusted_webhooks: Vec<String>,
+    /// Name of this replica, by which it says which rules it uses.
+    #[arg(long, env = names::ENV_HOSTNAME, default_value = names::HOSTNAME)]
+    pub replica: String,
     /// Flags of the certificate.
     #[command(flatten)]
     pub certificate: CertificateArgs,

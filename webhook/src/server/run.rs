@@ -23,6 +23,7 @@ use crate::server;
 use crate::server::AllowedClients;
 use crate::server::args::Args;
 use crate::server::report::Reporter;
+use crate::server::revision::PublishedRevision;
 use crate::state::broker::{Broker, Settings};
 use crate::state::watch;
 use crate::state::{State, system_clock};
@@ -94,7 +95,8 @@ pub async fn run(
         let state = state.clone();
         move |expiry| state.metrics.set_expiry(expiry)
     });
-    let upkeep = upkeep(client, namespace, keeper, broker, state.clone());
+    let revision = PublishedRevision::new(client.clone(), namespace, &args.replica);
+    let upkeep = upkeep(client, namespace, keeper, broker, state.clone(), &revision);
     let stop = stop(shutdown, &state, &handle, args.server.drain);
     tokio::pin!(watches, upkeep, stop, server, metrics);
     loop {
@@ -102,7 +104,10 @@ pub async fn run(
             () = &mut watches => anyhow::bail!("the watches ended"),
             () = &mut upkeep => anyhow::bail!("the upkeep of the certificate ended"),
             () = &mut stop => {},
-            served = &mut server => return served.context("serve"),
+            served = &mut server => {
+                revision.withdraw().await;
+                return served.context("serve");
+            }
             _ = &mut metrics => anyhow::bail!("the metrics server ended"),
         }
     }
@@ -124,13 +129,14 @@ fn tls(
 }
 
 // Each time: renews the certificate, sets the caBundle, trusts the broker's authority, loads new stamp keys, and reports parents
-// without a proven requester.
+// without a proven requester and the rules in use.
 async fn upkeep(
     client: Client,
     namespace: &str,
     keeper: Keeper,
     broker: Arc<Broker>,
     state: Arc<State>,
+    revision: &PublishedRevision,
 ) {
     let mut trusted = keeper.bundle_pem().to_owned();
     let mut reporter = Reporter::new(&client, namespace);
@@ -150,6 +156,9 @@ async fn upkeep(
                 Err(error) => tracing::warn!(%error, "the stamp keys are not valid; the previous ones stay in use"),
             }
             reporter.report(&state).await;
+            if let Some(rules) = state.rules.get() {
+                revision.publish(rules.revision()).await;
+            }
             Ok(())
         })
         .await;

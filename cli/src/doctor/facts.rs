@@ -1,0 +1,38 @@
+//! What `doctor` reads.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use crate::check::{Read, Snapshot};
+
+/// Whether the API server got an answer from the webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It did.
+    Answered,
+    /// It did not; with its own words.
+    Failed(String),
+}
+
+/// What `doctor` reads of an installation. What a check that is left out would need is not read.
+pub(super) struct Facts {
+    /// What `check` reads: version, rules, policies, webhook configurations, namespaces, and who may do what.
+    pub(super) snapshot: Snapshot,
+    /// The Deployments of the stack.
+    pub(super) deployments: Read<Vec<Deployment>>,
+    /// The Lease of the broker.
+    pub(super) lease: Read<Option<Lease>>,
+    /// The rules as written.
+    pub(super) rules: Read<Option<ConfigMap>>,
+    /// The rules that the broker accepted last.
+    pub(super) accepted: Read<Option<ConfigMap>>,
+    /// The broker's report on quotas.
+    pub(super) quota: Read<Option<ConfigMap>>,
+    /// The webhook's report on parents without a proven requester; it also says which rules each replica uses.
+    pub(super) unproven: Read<Option<ConfigMap>>,
+    /// The names of the webhook's pods.
+    pub(super) webhook_pods: Read<Vec<String>>,
+    /// Whether the API server got an answer from the webhook.
+    pub(super) reach: Read<Reach>,
+}
