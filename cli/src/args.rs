@@ -4,7 +4,13 @@ use clap::{Parser, Subcommand};
 
 use crate::check::Check;
 use crate::cluster::flags::Global;
+use crate::commands::adopt::Adopt;
+use crate::commands::lint::Lint;
+use crate::commands::list::List;
+use crate::commands::offboard::{Offboard, Return};
 use crate::commands::pages;
+use crate::commands::support_bundle::SupportBundle;
+use crate::commands::warm::Warm;
 use crate::doctor::Doctor;
 
 /// Asks an installation of Namesake. Talks to the API server only, with your rights, and changes nothing unless the command's
@@ -30,6 +36,22 @@ pub enum Command {
     Doctor(Doctor),
     /// Check an installation for security gaps, and print how to close them
     Check(Check),
+    /// List identities, those that do not work, or parents without a proven requester
+    List(List),
+    /// Check files of rules; needs no cluster
+    Lint(Lint),
+    /// Assign an object that has no proven requester to a user; shows what would run, and asks
+    Adopt(Adopt),
+    /// Print what offboarding a user would do, and the edit of the rules
+    Offboard(Offboard),
+    /// Print what the return of an offboarded user would do, and the edit of the rules
+    Return(Return),
+    /// Create identities before the first run, with --yes
+    Warm(Warm),
+    /// Print the commands that remove Namesake, in their order
+    Uninstall,
+    /// Print what a maintainer needs to see, without the names of people
+    SupportBundle(SupportBundle),
     /// Print how much of each quota is used, and when it will be exhausted
     Quota,
     /// Print the completions for a shell, for `kubectl-namesake`
@@ -45,6 +67,14 @@ impl Command {
         match self {
             Self::Doctor(_) => "doctor",
             Self::Check(_) => "check",
+            Self::List(_) => "list",
+            Self::Lint(_) => "lint",
+            Self::Adopt(_) => "adopt",
+            Self::Offboard(_) => "offboard",
+            Self::Return(_) => "return",
+            Self::Warm(_) => "warm",
+            Self::Uninstall => "uninstall",
+            Self::SupportBundle(_) => "support-bundle",
             Self::Quota => "quota",
             Self::Completion(_) => "completion",
             Self::Man(_) => "man",

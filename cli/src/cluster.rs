@@ -2,3 +2,5 @@
 
 pub(crate) mod connect;
 pub(crate) mod flags;
+pub(crate) mod identities;
+pub(crate) mod rules_of_stack;

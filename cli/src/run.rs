@@ -9,7 +9,7 @@ use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
 use crate::args::{Args, Command};
 use crate::cluster::connect::Session;
-use crate::commands::{pages, quota};
+use crate::commands::{adopt, lint, list, offboard, pages, quota, support_bundle, uninstall, warm};
 use crate::console::{Console, say};
 use crate::{check, doctor};
 
@@ -50,6 +50,14 @@ async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failur
     match &args.command {
         Command::Doctor(options) => doctor::run(&args.global, options, console).await,
         Command::Check(options) => check::run(&session().await?, options).await,
+        Command::List(options) => list::run(&session().await?, options).await,
+        Command::Lint(options) => lint::run(options),
+        Command::Adopt(options) => adopt::run(&session().await?, options, console).await,
+        Command::Offboard(options) => offboard::run(&session().await?, options).await,
+        Command::Return(options) => offboard::run_return(&session().await?, options).await,
+        Command::Warm(options) => warm::run(&args.global, options, console).await,
+        Command::Uninstall => uninstall::run(&session().await?).await,
+        Command::SupportBundle(options) => support_bundle::run(&args.global, options).await,
         Command::Quota => quota::run(&session().await?).await,
         Command::Completion(options) => Ok(fine(pages::completion(options, Args::command()))),
         Command::Man(options) => pages::man(options, Args::command()).map(fine),

@@ -1,5 +1,6 @@
 //! `kubectl namesake` against a real API server: each command with the rights of an admin, of a user, and of nobody.
 
 mod check;
+mod commands;
 mod connection;
 mod doctor;

@@ -4,8 +4,14 @@ use std::{net::TcpListener, path::Path};
 
 use anyhow::{Result, ensure};
 use namesake_cli::{Console, run};
-use namesake_sandbox::kubernetes::users::ADMIN;
-use namesake_tests::namespace::with_namespace;
+use namesake_sandbox::{
+    CLUSTER, ControlPlane, WorkFolder,
+    kubernetes::users::{ADMIN, MALLORY},
+};
+use namesake_tests::{
+    cluster::manifests,
+    namespace::{runtime::runtime, with_namespace},
+};
 
 /// What a command line printed, and its exit code.
 pub(crate) struct Session {
@@ -66,11 +72,11 @@ fn without_kubeconfig_context_or_api_server_the_exit_code_is_four() -> Result<()
     with_namespace(|ns| async move {
         let cluster = ns.stack.cluster();
         let missing = cluster.folder().data().join("no-kubeconfig");
-        session(&missing, &["quota"])
+        session(&missing, &["list"])
             .await
             .failed(4, "no kubeconfig: ")?;
         let admin = cluster.control_plane.kubeconfig(ADMIN);
-        session(&admin, &["quota", "--context", "nowhere"])
+        session(&admin, &["list", "--context", "nowhere"])
             .await
             .failed(4, "no kubeconfig: ")?;
         // Nobody listens on the port of a listener that is closed.
@@ -84,5 +90,64 @@ fn without_kubeconfig_context_or_api_server_the_exit_code_is_four() -> Result<()
         session(&unreachable, &["check"])
             .await
             .failed(4, "no API server answers: ")
+    })
+}
+
+#[test]
+fn a_cluster_without_namesake_or_with_another_version_says_so() -> Result<()> {
+    runtime().block_on(async {
+        let folder = WorkFolder::create()?;
+        let issuer = format!("https://container.googleapis.com/v1/{CLUSTER}");
+        let control_plane = ControlPlane::start_as(&folder, &issuer).await?;
+        let admin = control_plane.kubeconfig(ADMIN);
+        for command in ["list", "doctor", "check", "quota", "uninstall"] {
+            session(&admin, &[command])
+                .await
+                .failed(4, "this cluster has no Namesake")?;
+        }
+        session(&admin, &["doctor", "--pre"])
+            .await
+            .answered(0, &["ok     may-install", "2 checks: 2 fine"])?;
+        let mallory = control_plane.kubeconfig(MALLORY);
+        session(&mallory, &["doctor", "--pre"])
+            .await
+            .answered(1, &["FOUND  may-install", "you may not create namespaces"])?;
+        let crd = manifests::file("cluster/crd.yaml")?.replace("name: v1alpha1", "name: v1beta9");
+        let client = control_plane.client(ADMIN).await?;
+        for object in manifests::objects(&crd)? {
+            manifests::apply(&client, &object, "default", false).await?;
+        }
+        control_plane
+            .wait_until_served(&["identities.namesake.dev"])
+            .await?;
+        session(&admin, &["list"])
+            .await
+            .failed(4, "it serves namesake.dev in v1beta9")
+    })
+}
+
+#[test]
+fn half_the_rights_give_half_an_answer_and_the_exit_code_three() -> Result<()> {
+    with_namespace(|ns| async move {
+        let mallory = ns.stack.cluster().control_plane.kubeconfig(MALLORY);
+        session(&mallory, &["list", "-n", &ns.name])
+            .await
+            .answered(0, &["there are no identities"])?;
+        session(&mallory, &["list"])
+            .await
+            .failed(3, "not allowed to list identities in all namespaces")?;
+        session(&mallory, &["quota"]).await.failed(
+            3,
+            "not allowed to read ConfigMap namesake-system/namesake-quota",
+        )?;
+        let doctor = session(&mallory, &["doctor"]).await;
+        doctor.answered(
+            3,
+            &["ok     api-server", "UNSEEN leader", "UNSEEN exposure"],
+        )?;
+        ensure!(!doctor.out.contains("FOUND"), "{}", doctor.out);
+        session(&mallory, &["doctor", "--only", "leadr"])
+            .await
+            .failed(2, "leadr")
     })
 }

@@ -1,0 +1,296 @@
+//! `adopt`: assigns a parent of pods to a user, as docs/operate.md describes it. Shows first what would run, and asks.
+
+use clap::Args as Flags;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::{Api, Error, ResourceExt};
+use namesake_api::names;
+use namesake_webhook::decide::kinds::{self, Kind, Scope};
+use namesake_webhook::state::served;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::answer::exit_status::ExitStatus;
+use crate::answer::failure::Failure;
+use crate::answer::text::{plain, quoted};
+use crate::cluster::connect::Session;
+use crate::console::{Console, say};
+
+/// Longest command of a container that is shown, in characters.
+const MAX_COMMAND: usize = 160;
+
+/// How often an object is annotated again that was updated meanwhile.
+const MAX_ATTEMPTS: usize = 10;
+
+/// Options of `adopt`.
+#[derive(Clone, Debug, Flags)]
+pub struct Adopt {
+    /// The object, such as job/nightly-1 or workflowtemplate/trainflow
+    #[arg(value_name = "KIND/NAME")]
+    pub object: String,
+    /// The user whose pods it creates from now on, such as alice@acme.com
+    #[arg(long = "for", value_name = "USER")]
+    pub user: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+pub(crate) async fn run(
+    session: &Session,
+    options: &Adopt,
+    console: &mut Console<'_>,
+) -> Result<Answer, Failure> {
+    let (kind, name) = parse(&options.object)?;
+    let (api, place) = api(session, kind).await?;
+    let object = api.get(name).await;
+    let object = object.map_err(Failure::to(format!("read {} {place}{name}", kind.kind)))?;
+    say(console.out, &shown(kind, &object, &options.user));
+    if !options.yes && !confirmed(console, &options.user) {
+        return Ok(Answer::text(
+            "Nothing is changed.\n".to_owned(),
+            ExitStatus::Fine,
+        ));
+    }
+    let patched = annotate(&api, kind, &place, &object, &options.user).await?;
+    if patched.annotations().contains_key(names::ADOPT_ANNOTATION) {
+        return Err(Failure::Refused {
+            what: format!("adopt {} {place}{name}", kind.kind),
+            why: "the webhook did not see the annotation: is the namespace opted in and not switched off? Remove the annotation".to_owned(),
+        });
+    }
+    let text = format!(
+        "{} {place}{name} belongs to {} now.\n",
+        kind.kind,
+        plain(&options.user)
+    );
+    Ok(Answer::text(text, ExitStatus::Fine))
+}
+
+/// Annotates the object that was shown. While only its status changes, it tries again.
+async fn annotate(
+    api: &Api<DynamicObject>,
+    kind: &Kind,
+    place: &str,
+    shown: &DynamicObject,
+    user: &str,
+) -> Result<DynamicObject, Failure> {
+    let name = shown.name_any();
+    let what = |verb: &str| format!("{verb} {} {place}{name}", kind.kind);
+    let mut object = shown.clone();
+    for _ in 0..MAX_ATTEMPTS {
+        let annotation = json!({"metadata": {
+            "annotations": {names::ADOPT_ANNOTATION: user},
+            "resourceVersion": object.resource_version(),
+        }});
+        let params = PatchParams::default();
+        match api.patch(&name, &params, &Patch::Merge(&annotation)).await {
+            Err(Error::Api(status)) if status.code == 409 => {}
+            patched => return patched.map_err(Failure::to(what("annotate"))),
+        }
+        object = api.get(&name).await.map_err(Failure::to(what("read")))?;
+        if object.data.get("spec") != shown.data.get("spec") || object.uid() != shown.uid() {
+            break;
+        }
+    }
+    Err(Failure::Refused {
+        what: what("adopt"),
+        why: "it changed after it was shown: look at it again".to_owned(),
+    })
+}
+
+/// Kind and name in `KIND/NAME`, where the kind is written as kubectl accepts it.
+fn parse(object: &str) -> Result<(&'static Kind, &str), Failure> {
+    let form = || {
+        Failure::Usage(format!(
+            "{object:?} is not KIND/NAME, such as job/nightly-1"
+        ))
+    };
+    let (word, name) = object.split_once('/').ok_or_else(form)?;
+    if name.is_empty() {
+        return Err(form());
+    }
+    let word = word.to_lowercase();
+    let is_named = |kind: &&Kind| word == kind.plural || word == kind.kind.to_lowercase();
+    let mut all = kinds::parents().map(|(kind, _)| kind);
+    let found = all.find(is_named);
+    let known: Vec<_> = kinds::parents()
+        .map(|(kind, _)| kind.kind.to_lowercase())
+        .collect();
+    let unknown = || {
+        Failure::Usage(format!(
+            "{word:?} is no kind that can be adopted: one of {}",
+            known.join(", ")
+        ))
+    };
+    Ok((found.ok_or_else(unknown)?, name))
+}
+
+/// The objects of the kind, and the beginning of their names in messages.
+async fn api(session: &Session, kind: &Kind) -> Result<(Api<DynamicObject>, String), Failure> {
+    let served = served(&session.client).await;
+    let served = served.map_err(Failure::to("read which kinds the API server has"))?;
+    let unserved = || Failure::Usage(format!("this cluster has no {}", kind.plural));
+    let resource = served.get(kind.name).ok_or_else(unserved)?;
+    let client = session.client.clone();
+    Ok(match kind.scope {
+        Scope::Namespaced => {
+            let namespace = session
+                .namespace
+                .as_ref()
+                .unwrap_or(&session.default_namespace);
+            (
+                Api::namespaced_with(client, namespace, resource),
+                format!("{namespace}/"),
+            )
+        }
+        _ => (Api::all_with(client, resource), String::new()),
+    })
+}
+
+fn confirmed(console: &mut Console<'_>, user: &str) -> bool {
+    say(
+        console.err,
+        &format!("Adopt it for {}? [y/N] ", plain(user)),
+    );
+    let mut line = String::new();
+    let read = console.input.read_line(&mut line);
+    read.is_ok() && ["y", "yes"].contains(&line.trim().to_lowercase().as_str())
+}
+
+/// What the object would run as the user.
+fn shown(kind: &Kind, object: &DynamicObject, user: &str) -> String {
+    let mut containers = Vec::new();
+    find_containers(&object.data, &mut containers);
+    let namespace = object.namespace().map(|namespace| format!("{namespace}/"));
+    let name = format!("{}{}", namespace.unwrap_or_default(), object.name_any());
+    let mut text = format!(
+        "{} {} would run as {}:\n",
+        kind.kind,
+        plain(&name),
+        plain(user)
+    );
+    for container in containers {
+        text += &line(container);
+    }
+    let command = format!(
+        "kubectl{} annotate {} {} {}={}",
+        object
+            .namespace()
+            .map(|namespace| format!(" -n {}", quoted(&namespace)))
+            .unwrap_or_default(),
+        kind.plural,
+        quoted(&object.name_any()),
+        names::ADOPT_ANNOTATION,
+        quoted(user)
+    );
+    text + &format!(
+        "Whatever somebody wrote in it runs with their identity: read it first.\nThe same as: {command}\n"
+    )
+}
+
+/// Every container, wherever the kind has its pod templates.
+fn find_containers<'v>(value: &'v Value, found: &mut Vec<&'v Value>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inside) in map {
+                let list = match key.as_str() {
+                    "containers" | "initContainers" | "sidecars" => {
+                        inside.as_array().map(Vec::as_slice)
+                    }
+                    "container" | "script" => Some(std::slice::from_ref(inside)),
+                    _ => None,
+                };
+                match list {
+                    Some(list) => found.extend(list.iter().filter(|one| one["image"].is_string())),
+                    None => find_containers(inside, found),
+                }
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|inside| find_containers(inside, found)),
+        _ => {}
+    }
+}
+
+fn line(container: &Value) -> String {
+    let words = [&container["command"], &container["args"]];
+    let words = words.iter().filter_map(|words| words.as_array()).flatten();
+    let words = words.filter_map(Value::as_str);
+    let words: Vec<_> = words.chain(container["source"].as_str()).collect();
+    let all = plain(&words.join(" "));
+    let mut command: String = all.chars().take(MAX_COMMAND).collect();
+    if command.len() < all.len() {
+        command += "...";
+    }
+    let text = |key: &str| plain(container[key].as_str().unwrap_or_default());
+    format!("  {} ({}): {command}\n", text("name"), text("image"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::golden;
+
+    #[test]
+    fn a_kind_is_written_as_kubectl_accepts_it() {
+        for word in [
+            "job/a",
+            "jobs/a",
+            "Job/a",
+            "CronJob/a",
+            "workflowtemplates/a",
+        ] {
+            assert_eq!(parse(word).unwrap().1, "a", "{word}");
+        }
+        for word in ["a", "job/", "pod/a", "deployment/a"] {
+            assert_eq!(
+                parse(word).unwrap_err().status(),
+                ExitStatus::Usage,
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_containers_are_shown_with_what_they_run() {
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly", "namespace": "research"},
+            "spec": {"jobTemplate": {"spec": {"template": {"spec": {
+                "initContainers": [{"name": "fetch", "image": "curl", "command": ["curl", "https://data.acme.com"]}],
+                "containers": [{"name": "main", "image": "python:3.12", "command": ["bash", "-c"], "args": ["x".repeat(500)]}],
+            }}}}},
+        });
+        let object: DynamicObject = serde_json::from_value(job).unwrap();
+        let (kind, _) = parse("cronjob/nightly").unwrap();
+        let text = shown(kind, &object, "alice@acme.com");
+        assert!(
+            text.contains("fetch (curl): curl https://data.acme.com\n"),
+            "{text}"
+        );
+        assert!(text.contains("xxx...\n"), "{text}");
+        let text = text.replace(&"x".repeat(MAX_COMMAND - 8), "python train.py ");
+        let answer = Answer::text(text, ExitStatus::Fine);
+        golden::check_as(
+            "adopt",
+            "adopt cronjob/nightly --for alice@acme.com -n research",
+            &answer,
+        );
+    }
+
+    #[test]
+    fn a_template_of_argo_shows_its_container_and_script() {
+        let template = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": {"name": "t", "namespace": "n"},
+            "spec": {"templates": [
+                {"name": "a", "container": {"name": "", "image": "busybox", "args": ["echo"]}},
+                {"name": "b", "script": {"image": "python", "source": "print(1)\u{1b}"}},
+            ]},
+        });
+        let object: DynamicObject = serde_json::from_value(template).unwrap();
+        let (kind, _) = parse("workflowtemplate/t").unwrap();
+        let text = shown(kind, &object, "alice@acme.com");
+        assert!(
+            text.contains("(busybox): echo\n") && text.contains("(python): print(1)\\u{1b}\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! `list`: identities, those that do not work, and parents without a proven requester.
+
+use clap::Args as Flags;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use namesake_api::{Identity, UnprovenParent, UnprovenReport, names};
+use serde_json::json;
+
+use crate::answer::exit_status::ExitStatus;
+use crate::answer::failure::Failure;
+use crate::answer::text::{plain, table};
+use crate::answer::{Answer, Case};
+use crate::cluster::connect::Session;
+use crate::cluster::identities;
+
+/// Options of `list`.
+#[derive(Clone, Debug, Default, Flags)]
+pub struct List {
+    /// Only identities that should work and do not; exit code 1 if there are any
+    #[arg(long, conflicts_with = "unproven")]
+    pub not_ready: bool,
+    /// Instead, parents of pods without a proven requester; exit code 1 if there are any
+    #[arg(long)]
+    pub unproven: bool,
+}
+
+pub(crate) async fn run(session: &Session, options: &List) -> Result<Answer, Failure> {
+    if options.unproven {
+        let name = names::UNPROVEN_CONFIG_MAP;
+        let map = session.at_home::<ConfigMap>().get_opt(name).await;
+        let map = map.map_err(Failure::to(format!(
+            "read ConfigMap {}/{name}",
+            session.home
+        )))?;
+        let data = map.and_then(|map| map.data).ok_or(Failure::Refused {
+            what: format!("read ConfigMap {}/{name}", session.home),
+            why: "the webhook has not written it".to_owned(),
+        })?;
+        let report = UnprovenReport::from_data(&data).map_err(|why| Failure::Refused {
+            what: format!("read ConfigMap {}/{name}", session.home),
+            why: plain(&why),
+        })?;
+        return Ok(unproven(&report, session.namespace.as_deref()));
+    }
+    let all = identities::list(session).await?;
+    Ok(answer(&all, options.not_ready, Timestamp::now()))
+}
+
+/// Whether pods wait for it, or would.
+fn is_not_ready(identity: &Identity) -> bool {
+    identity.phase().accepts_new_pods() && !identity.is_ready()
+}
+
+/// The row of an identity: namespace, name, user, class, phase, ready, reason, since when.
+type Row = [String; 8];
+
+fn row(identity: &Identity, now: Timestamp) -> Row {
+    let status = identity.status.as_ref();
+    let conditions = status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.into_iter().find(|c| c.type_ == names::READY);
+    let since = ready.map(|ready| ready.last_transition_time.0);
+    let since = since.or_else(|| Some(identity.metadata.creation_timestamp.as_ref()?.0));
+    [
+        identity.namespace().unwrap_or_default(),
+        identity.name_any(),
+        identity.spec.user.clone(),
+        identity.spec.class.clone(),
+        identity.phase().to_string(),
+        if identity.is_ready() { "True" } else { "False" }.to_owned(),
+        ready.map(|ready| ready.reason.clone()).unwrap_or_default(),
+        since
+            .map(|since| identities::age(since, now))
+            .unwrap_or_default(),
+    ]
+}
+
+fn answer(all: &[Identity], not_ready: bool, now: Timestamp) -> Answer {
+    let shown: Vec<_> = all
+        .iter()
+        .filter(|one| !not_ready || is_not_ready(one))
+        .collect();
+    let rows: Vec<Row> = shown.iter().map(|one| row(one, now)).collect();
+    let head = [
+        "NAMESPACE",
+        "NAME",
+        "USER",
+        "CLASS",
+        "PHASE",
+        "READY",
+        "REASON",
+        "SINCE",
+    ];
+    let text = match (rows.as_slice(), not_ready) {
+        ([], true) => format!("not ready: 0 of {}\n", all.len()),
+        ([], false) => "there are no identities\n".to_owned(),
+        _ => table(head, &rows),
+    };
+    let json: Vec<_> = rows
+        .iter()
+        .map(|[namespace, name, user, class, phase, ready, reason, since]| {
+            json!({"namespace": namespace, "name": name, "user": user, "class": class, "phase": phase, "ready": ready == "True", "reason": reason, "since": since})
+        })
+        .collect();
+    let cases = shown.iter().zip(&rows).map(|(identity, row)| Case {
+        name: format!("{}/{}", row[0], row[1]),
+        found: is_not_ready(identity)
+            .then(|| format!("{} ({}): {} for {}", row[2], row[4], row[6], row[7]))
+            .into_iter()
+            .collect(),
+        skipped: None,
+    });
+    Answer {
+        text,
+        short: rows
+            .iter()
+            .map(|row| plain(&format!("{}/{}", row[0], row[1])) + "\n")
+            .collect(),
+        json: json.into(),
+        cases: cases.collect(),
+        status: ExitStatus::of(not_ready && !shown.is_empty(), true),
+    }
+}
+
+fn unproven(report: &UnprovenReport, namespace: Option<&str>) -> Answer {
+    let in_it =
+        |one: &&UnprovenParent| namespace.is_none_or(|namespace| one.namespace == namespace);
+    let shown: Vec<_> = report.parents.iter().filter(in_it).collect();
+    let rows: Vec<_> = shown
+        .iter()
+        .map(|one| {
+            [
+                one.namespace.clone(),
+                one.kind.to_string(),
+                one.name.clone(),
+                one.why.clone(),
+            ]
+        })
+        .collect();
+    let mut text = match rows.as_slice() {
+        [] => "every parent of pods has a proven requester\n".to_owned(),
+        _ => table(["NAMESPACE", "KIND", "NAME", "WHY"], &rows),
+    };
+    let more = report.count.saturating_sub(report.parents.len());
+    if more > 0 {
+        text += &format!("and {more} more, which the report does not list\n");
+    }
+    let line = |one: &&UnprovenParent| {
+        plain(&format!("{} {}/{}", one.namespace, one.kind, one.name)) + "\n"
+    };
+    let cases = shown.iter().map(|one| Case {
+        name: format!("{} {}/{}", one.namespace, one.kind, one.name),
+        found: vec![one.why.clone()],
+        skipped: None,
+    });
+    Answer {
+        text,
+        short: shown.iter().map(line).collect(),
+        json: json!({"count": report.count, "parents": shown}),
+        cases: cases.collect(),
+        status: ExitStatus::of(!shown.is_empty() || more > 0, true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::golden;
+    use crate::cluster::identities::tests::{NOW, identity};
+
+    #[test]
+    fn only_identities_that_pods_would_wait_for_are_not_ready() {
+        let now = NOW.parse().unwrap();
+        let all = [
+            identity("alice", "InUse", "True", "Ready"),
+            identity("bob", "Verifying", "False", "Propagating"),
+            identity("carol", "Gone", "False", "Offboarded"),
+        ];
+        let not_ready = answer(&all, true, now);
+        assert_eq!(not_ready.status, ExitStatus::Found);
+        assert_eq!(not_ready.short, "research/mf-bob-aaaaaaaaaaaaaa\n");
+        assert_eq!(answer(&all, false, now).status, ExitStatus::Fine);
+        let fine = answer(&all[..1], true, now);
+        assert_eq!(
+            (fine.status, fine.text.as_str()),
+            (ExitStatus::Fine, "not ready: 0 of 1\n")
+        );
+        golden::check("list", &answer(&all, false, now));
+        golden::check_as("list-not-ready", "list --not-ready", &not_ready);
+    }
+
+    #[test]
+    fn unproven_parents_are_listed_in_one_namespace_or_in_all() {
+        let parent = |namespace: &str, name: &str| UnprovenParent {
+            namespace: namespace.to_owned(),
+            kind: "batch/CronJob".into(),
+            name: name.to_owned(),
+            why: "it has no stamp".to_owned(),
+        };
+        let report = UnprovenReport::new(vec![parent("research", "nightly"), parent("try", "old")]);
+        let all = unproven(&report, None);
+        golden::check_as("list-unproven", "list --unproven", &all);
+        assert_eq!(
+            unproven(&report, Some("try")).short,
+            "try batch/CronJob/old\n"
+        );
+        let none = unproven(&UnprovenReport::default(), None);
+        assert_eq!(none.status, ExitStatus::Fine);
+    }
+}

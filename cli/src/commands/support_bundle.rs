@@ -1,0 +1,129 @@
+//! `support-bundle`: what a maintainer needs to see, without who people are. Reads no Secret.
+
+mod redact;
+
+use clap::Args as Flags;
+use futures::future::join_all;
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
+use kube::ResourceExt;
+use kube::api::{ListParams, LogParams};
+use namesake_api::names;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::answer::exit_status::ExitStatus;
+use crate::answer::failure::Failure;
+use crate::cluster::connect::Session;
+use crate::cluster::flags::Global;
+use crate::cluster::identities;
+use crate::doctor;
+use redact::Redaction;
+
+/// Lines of the log of each pod.
+const LOG_LINES: i64 = 500;
+/// Label of the pods of a stack.
+const PART_OF: &str = "app.kubernetes.io/part-of=namesake";
+
+/// Options of `support-bundle`.
+#[derive(Clone, Debug, Default, Flags)]
+pub struct SupportBundle {
+    /// Keep the names of people, accounts and projects
+    #[arg(long)]
+    pub with_names: bool,
+}
+
+pub(crate) async fn run(global: &Global, options: &SupportBundle) -> Result<Answer, Failure> {
+    let session = Session::open(global).await?;
+    let report = doctor::all_checks(&session).await?;
+    let mut bundle = json!({
+        "program": env!("CARGO_PKG_VERSION"),
+        "time": Timestamp::now(),
+        "doctor": report.json,
+        "rules": config_map(&session, names::RULES_CONFIG_MAP).await,
+        "acceptedRules": config_map(&session, names::ACCEPTED_RULES_CONFIG_MAP).await,
+        "quota": config_map(&session, names::QUOTA_CONFIG_MAP).await,
+        "unproven": config_map(&session, names::UNPROVEN_CONFIG_MAP).await,
+        "deployments": list::<Deployment>(&session).await,
+        "events": list::<Event>(&session).await,
+        "identities": read(identities::list(&session).await),
+        "logs": logs(&session).await,
+    });
+    without_managed_fields(&mut bundle);
+    if !options.with_names {
+        bundle = Redaction::default().apply(bundle);
+    }
+    let text = serde_json::to_string_pretty(&bundle).unwrap_or_default();
+    let is_complete = !text.contains("\"notRead\":");
+    Ok(Answer {
+        json: bundle,
+        ..Answer::text(text, ExitStatus::of(false, is_complete))
+    })
+}
+
+/// A part of the bundle, or why it could not be read.
+fn read<T: Serialize>(part: Result<T, Failure>) -> Value {
+    match part {
+        Ok(part) => serde_json::to_value(part).unwrap_or_default(),
+        Err(failure) => json!({"notRead": failure.to_string()}),
+    }
+}
+
+async fn config_map(session: &Session, name: &str) -> Value {
+    let map = session.at_home::<ConfigMap>().get_opt(name).await;
+    read(map.map_err(Failure::to(format!("read ConfigMap {name}"))))
+}
+
+async fn list<K>(session: &Session) -> Value
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + Serialize
+        + serde::de::DeserializeOwned,
+{
+    let listed = session.at_home::<K>().list(&ListParams::default()).await;
+    let what = format!("list {}", K::plural(&()));
+    read(listed.map(|list| list.items).map_err(Failure::to(what)))
+}
+
+/// The end of the log of each of our pods, by pod.
+async fn logs(session: &Session) -> Value {
+    let pods = session.at_home::<Pod>();
+    let listed = pods
+        .list_metadata(&ListParams::default().labels(PART_OF))
+        .await;
+    let listed = match listed.map_err(Failure::to("list pods")) {
+        Ok(listed) => listed.items,
+        Err(failure) => return json!({"notRead": failure.to_string()}),
+    };
+    let params = LogParams {
+        tail_lines: Some(LOG_LINES),
+        ..LogParams::default()
+    };
+    let each = listed.iter().map(|pod| async {
+        let name = pod.name_any();
+        let log = pods.logs(&name, &params).await;
+        let lines = log.map(|log| log.lines().map(str::to_owned).collect::<Vec<_>>());
+        (name, read(lines.map_err(Failure::to("read the log"))))
+    });
+    join_all(each)
+        .await
+        .into_iter()
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Who wrote which field is long, and says nothing here.
+fn without_managed_fields(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.remove("managedFields");
+            map.values_mut().for_each(without_managed_fields);
+        }
+        Value::Array(all) => all.iter_mut().for_each(without_managed_fields),
+        _ => {}
+    }
+}
