@@ -11,8 +11,6 @@ pub(crate) struct Size {
     pub(crate) together: usize,
     /// The numbers of clients of the curve.
     pub(crate) curve: &'static [usize],
-    /// Entries for single people in the large rules, and half as many for groups.
-    pub(crate) pins: usize,
 }
 
 impl Size {
@@ -24,7 +22,6 @@ impl Size {
                 alone: 10,
                 together: 16,
                 curve: &[4, 8],
-                pins: 100,
             };
         }
         Self {
@@ -32,7 +29,6 @@ impl Size {
             alone: 300,
             together: 1_200,
             curve: &[10, 50, 200, 500],
-            pins: 20_000,
         }
     }
 }

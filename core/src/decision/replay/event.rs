@@ -37,13 +37,13 @@ pub(super) struct ObjectRef<'a> {
     pub(super) api_group: Text<'a>,
 }
 
-/// What Namesake's webhook wrote into the event.
+/// What Namesake's webhook wrote into the event of a parent, or of a pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Decided<'a> {
-    #[serde(rename = "mutate.namesake.dev/outcome")]
+    #[serde(rename = "mutate.namesake.dev/outcome", alias = "pods.namesake.dev/outcome")]
     pub(super) outcome: Option<Text<'a>>,
-    #[serde(rename = "mutate.namesake.dev/user")]
+    #[serde(rename = "mutate.namesake.dev/user", alias = "pods.namesake.dev/user")]
     pub(super) user: Option<Text<'a>>,
 }
 
