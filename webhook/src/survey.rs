@@ -124,6 +124,7 @@ pub(crate) fn count_edit(state: &State, old: &Arc<Rules>, new: &Rules) -> EditCo
     for namespace in state.namespaces.of_stack(old.stack()) {
         let opted_in = state.namespaces.get(&namespace, old.stack());
         let context = AdmissionContext {
+            decides_last: false,
             rules: Arc::clone(old),
             keys: Arc::clone(&keys),
             now: state.now(),

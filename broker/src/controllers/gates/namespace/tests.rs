@@ -219,7 +219,8 @@ async fn why_a_pod_waits_is_on_its_containers_until_its_gate_opens() {
     }))
     .unwrap();
     let pod = GatedPod::of(&pod).unwrap();
-    gates.pods.insert(WaitingPod::new(pod.clone()));
+    let waits = gates.gates.context.metrics.pod_waits(None);
+    gates.pods.insert(WaitingPod::new(pod.clone(), waits));
     let reason = Reason::PermissionDenied;
     gates.report_wait(&pod, reason, "Google says no").await;
     let bodies = || -> Vec<Value> {
