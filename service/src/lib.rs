@@ -20,9 +20,7 @@ pub use duration::parse_duration;
 pub use follow::{WatchEvent, follow};
 pub use label_selector::may_match;
 pub use managed::{managed_config_map, managed_labels};
-pub use metrics::{
-    Labels, METRICS_CONTENT_TYPE, MetricInfo, MetricsRegistry, Scope, gauge_value,
-};
+pub use metrics::{Labels, METRICS_CONTENT_TYPE, MetricInfo, MetricsRegistry, Scope, gauge_value};
 pub use rules::{RulesFiles, parse_rules, rules_files};
 pub use rules_in_force::{RulesEffect, RulesInForce};
 pub use rules_watch::watch_rules;

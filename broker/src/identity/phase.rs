@@ -196,9 +196,8 @@ pub fn first_provisioning(before: &Identity, now: Timestamp) -> Option<Duration>
     let status = before.status.as_ref();
     let ready = status.and_then(|status| conditions::get(&status.conditions, READY));
     // `Ready` is first written soon after the creation. If it changed later, the identity worked in between.
-    let changed = ready.is_some_and(|ready| {
-        elapsed(created, ready.last_transition_time.0) > FIRST_STATUS_WITHIN
-    });
+    let changed = ready
+        .is_some_and(|ready| elapsed(created, ready.last_transition_time.0) > FIRST_STATUS_WITHIN);
     (!changed).then(|| elapsed(created, now))
 }
 

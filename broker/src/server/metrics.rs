@@ -132,7 +132,10 @@ impl Metrics {
     pub fn set_expiry(&self, expiry: Expiry) {
         for (certificate, time) in expiry.by_name() {
             let labels = [("certificate", certificate.to_owned())];
-            let gauge = self.declared.certificate_expiry_timestamp_seconds.get_or_create(&labels);
+            let gauge = self
+                .declared
+                .certificate_expiry_timestamp_seconds
+                .get_or_create(&labels);
             gauge.set(time.as_second());
         }
     }
@@ -154,7 +157,10 @@ impl Metrics {
 
     /// So many objects of this kind have our mark and belong to no Identity.
     pub fn set_garbage(&self, kind: &'static str, count: usize) {
-        let gauge = self.declared.garbage.get_or_create(&[("kind", kind.to_owned())]);
+        let gauge = self
+            .declared
+            .garbage
+            .get_or_create(&[("kind", kind.to_owned())]);
         gauge.set(gauge_value(count));
     }
 
@@ -238,9 +244,14 @@ impl Metrics {
                     ("condition", type_.to_string()),
                     ("status", status.to_string()),
                 ];
-                self.declared.identity_conditions.get_or_create(&labels).inc();
+                self.declared
+                    .identity_conditions
+                    .get_or_create(&labels)
+                    .inc();
             }
         });
-        self.declared.offboarded_workloads.set(gauge_value(leftovers));
+        self.declared
+            .offboarded_workloads
+            .set(gauge_value(leftovers));
     }
 }

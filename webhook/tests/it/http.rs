@@ -294,5 +294,8 @@ async fn a_decision_is_logged_with_the_trace_that_the_api_server_names() {
     assert!(log.contains(&format!("\"trace_id\":\"{trace}\"")), "{log}");
     let plain = Request::post("/mutate").body(review.into()).unwrap();
     let log = logged(plain).await;
-    assert!(log.contains("\"decision\"") && !log.contains("trace_id"), "{log}");
+    assert!(
+        log.contains("\"decision\"") && !log.contains("trace_id"),
+        "{log}"
+    );
 }

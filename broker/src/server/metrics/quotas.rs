@@ -20,9 +20,13 @@ impl Declared {
         for line in lines {
             let of = line.kind.as_str().to_owned();
             let labels = [("of", of), ("whose", line.whose.clone())];
-            self.quota_used.get_or_create(&labels).set(gauge_value(line.used));
+            self.quota_used
+                .get_or_create(&labels)
+                .set(gauge_value(line.used));
             if let Some(limit) = line.limit {
-                self.quota_limit.get_or_create(&labels).set(gauge_value(limit));
+                self.quota_limit
+                    .get_or_create(&labels)
+                    .set(gauge_value(limit));
             }
             if let Some(time) = line.full_in {
                 let gauge = self.quota_full_timestamp_seconds.get_or_create(&labels);
@@ -46,8 +50,14 @@ impl Declared {
             };
             let labels = [("rate", rate), ("whose", whose)];
             let paused = gauge_value(status.paused.as_secs());
-            let longest = self.google_paused_seconds.get_or_create(&labels).get().max(paused);
-            self.google_paused_seconds.get_or_create(&labels).set(longest);
+            let longest = self
+                .google_paused_seconds
+                .get_or_create(&labels)
+                .get()
+                .max(paused);
+            self.google_paused_seconds
+                .get_or_create(&labels)
+                .set(longest);
             if let Some(left) = status.left.filter(|_| !storage) {
                 let gauge = self.google_rate_left.get_or_create(&labels);
                 #[expect(clippy::cast_possible_truncation, reason = "at most some thousands")]
@@ -87,7 +97,8 @@ mod tests {
         };
         quotas.set_quotas(&[line], Timestamp::from_second(1_000).unwrap());
         let text = quotas.text(true);
-        let forecast = "quota_full_timestamp_seconds{of=\"service_accounts\",whose=\"cluster\"} 1060\n";
+        let forecast =
+            "quota_full_timestamp_seconds{of=\"service_accounts\",whose=\"cluster\"} 1060\n";
         assert!(text.contains(forecast), "{text}");
     }
 }

@@ -24,9 +24,8 @@ fn quota() -> QuotaLine {
 
 #[test]
 fn a_replica_leads_while_its_fence_is_open() {
-    let says = |metrics: &Metrics, value: u8| {
-        metrics.encode().contains(&format!("{LEADING}{value}\n"))
-    };
+    let says =
+        |metrics: &Metrics, value: u8| metrics.encode().contains(&format!("{LEADING}{value}\n"));
     assert!(says(&Metrics::default(), 0));
     let (metrics, fence) = leading();
     assert!(says(&metrics, 1));
@@ -61,7 +60,12 @@ fn a_replica_that_leads_again_shows_nothing_of_what_it_counted_before() {
     metrics.set_same_brokers(2);
     metrics.begin_leading();
     let text = metrics.encode();
-    for gone in ["quota_used{", "quota_limit{", "quota_full_timestamp_seconds{", "garbage{"] {
+    for gone in [
+        "quota_used{",
+        "quota_limit{",
+        "quota_full_timestamp_seconds{",
+        "garbage{",
+    ] {
         assert!(!text.contains(gone), "{text}");
     }
     assert!(text.contains("namesake_broker_same_brokers 0"), "{text}");

@@ -70,7 +70,9 @@ fn check_query(query: &str) -> Result<()> {
     for (name, labels) in series(query) {
         let metric = all.iter().flat_map(|(_, metrics)| metrics).find(|metric| {
             let parts = ["_bucket", "_count", "_sum"];
-            let of_histogram = parts.iter().any(|part| name == format!("{}{part}", metric.name));
+            let of_histogram = parts
+                .iter()
+                .any(|part| name == format!("{}{part}", metric.name));
             match metric.kind {
                 "histogram" => of_histogram,
                 _ => name == metric.name,
@@ -104,12 +106,19 @@ fn every_alert_uses_existing_metrics_and_has_a_test_and_a_section_in_the_runbook
     for alert in alerts()? {
         let name = text(&alert, "/alert")?.to_owned();
         check_query(text(&alert, "/expr")?).with_context(|| name.clone())?;
-        for pointer in ["/labels/severity", "/annotations/summary", "/annotations/description"] {
+        for pointer in [
+            "/labels/severity",
+            "/annotations/summary",
+            "/annotations/description",
+        ] {
             text(&alert, pointer)?;
         }
         let anchor = format!("docs/runbook.md#{}", name.to_lowercase());
         ensure!(text(&alert, "/annotations/runbook")? == anchor, "{name}");
-        ensure!(tests.iter().any(|t| t["name"] == *name), "{name} has no test");
+        ensure!(
+            tests.iter().any(|t| t["name"] == *name),
+            "{name} has no test"
+        );
         let section = runbook.split(&format!("\n## {name}\n")).nth(1);
         let section = section.with_context(|| format!("docs/runbook.md has no section {name}"))?;
         let section = section.split("\n## ").next().unwrap_or_default();
@@ -118,9 +127,16 @@ fn every_alert_uses_existing_metrics_and_has_a_test_and_a_section_in_the_runbook
         }
         names.insert(name);
     }
-    let headings = runbook.lines().filter_map(|line| line.strip_prefix("## Namesake"));
-    let dead: Vec<_> = headings.filter(|h| !names.contains(&format!("Namesake{h}"))).collect();
-    ensure!(dead.is_empty(), "the runbook has sections of no alert: {dead:?}");
+    let headings = runbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("## Namesake"));
+    let dead: Vec<_> = headings
+        .filter(|h| !names.contains(&format!("Namesake{h}")))
+        .collect();
+    ensure!(
+        dead.is_empty(),
+        "the runbook has sections of no alert: {dead:?}"
+    );
     Ok(())
 }
 
@@ -143,7 +159,9 @@ fn every_panel_of_the_dashboard_uses_existing_metrics() -> Result<()> {
     for query in all {
         ensure!(!series(query).is_empty(), "{query}");
         check_query(query)?;
-        let plain = query.replace("$namespace", "ns").replace("$__rate_interval", "5m");
+        let plain = query
+            .replace("$namespace", "ns")
+            .replace("$__rate_interval", "5m");
         // The parser of Prometheus reads it.
         let rule = serde_json::json!({"groups": [{"name": "dashboard", "rules": [{"record": "x", "expr": plain}]}]});
         promtool(&["check", "rules"], &rule.to_string())?;

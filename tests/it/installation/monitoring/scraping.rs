@@ -70,7 +70,8 @@ fn each_component_scrapes_every_program_at_its_metrics_port_and_opens_it() -> Re
             let alerts = &of_kind(&all, rules)?["spec"]["groups"][0]["rules"];
             ensure!(alerts.as_array().is_some_and(|all| all.len() > 20));
             let opens = all.iter().any(|object| {
-                object["kind"] == "NetworkPolicy" && object["metadata"]["name"] == "namesake-metrics"
+                object["kind"] == "NetworkPolicy"
+                    && object["metadata"]["name"] == "namesake-metrics"
             });
             ensure!(opens, "{component} does not open the port");
         }

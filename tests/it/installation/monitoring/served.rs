@@ -35,7 +35,10 @@ fn samples(text: &str) -> Result<Vec<(&str, Vec<&str>, f64)>> {
 /// The sum of all series of this name.
 fn sum(text: &str, name: &str) -> Result<f64> {
     let all = samples(text)?.into_iter();
-    Ok(all.filter(|(n, ..)| *n == name).map(|(.., value)| value).sum())
+    Ok(all
+        .filter(|(n, ..)| *n == name)
+        .map(|(.., value)| value)
+        .sum())
 }
 
 /// Checks a text with promtool, and that it contains what the program declares and nothing else.
@@ -54,7 +57,11 @@ fn check_served(program: &str, text: &str) -> Result<()> {
         });
         let metric = found.with_context(|| format!("{name} is not declared"))?;
         let own: Vec<_> = labels.into_iter().filter(|label| *label != "le").collect();
-        ensure!(own == metric.labels, "{name}: {own:?}, not {:?}", metric.labels);
+        ensure!(
+            own == metric.labels,
+            "{name}: {own:?}, not {:?}",
+            metric.labels
+        );
     }
     Ok(())
 }
@@ -81,7 +88,10 @@ fn what_webhook_and_broker_serve_is_as_declared_and_accepted_by_promtool() -> Re
                 "gate_wait_seconds_count",
                 "identities",
             ] {
-                ensure!(sum(&broker, &format!("namesake_broker_{name}"))? > 0.0, "{name}: {broker}");
+                ensure!(
+                    sum(&broker, &format!("namesake_broker_{name}"))? > 0.0,
+                    "{name}: {broker}"
+                );
             }
             Ok(broker)
         })
@@ -93,7 +103,10 @@ fn what_webhook_and_broker_serve_is_as_declared_and_accepted_by_promtool() -> Re
             let times: Vec<_> = all.map(|(.., time)| time).collect();
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
             let now = Timestamp::now().as_second() as f64;
-            ensure!(times.len() == 2 && times.iter().all(|time| *time > now), "{times:?}");
+            ensure!(
+                times.len() == 2 && times.iter().all(|time| *time > now),
+                "{times:?}"
+            );
             let revision = sum(text, &format!("namesake_{program}_rules_info"))?;
             ensure!(revision == 1.0, "{text}");
         }
@@ -106,7 +119,11 @@ fn what_the_gateway_serves_is_as_declared_and_accepted_by_promtool() -> Result<(
     let metrics = Metrics::default();
     let took = Duration::from_micros(80);
     metrics.count_request(Outcome::Allowed, EndpointMode::Enforce, took);
-    metrics.count_request(Outcome::Refused(Reason::NoMatch), EndpointMode::Enforce, took);
+    metrics.count_request(
+        Outcome::Refused(Reason::NoMatch),
+        EndpointMode::Enforce,
+        took,
+    );
     metrics.count_owner_lookup("found");
     metrics.count_watch_failure("rules");
     check_served("gateway", &metrics.text())
