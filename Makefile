@@ -31,18 +31,20 @@ test: tools go build control-plane ## Run all tests, including those against an 
 	cargo test --workspace
 
 .PHONY: bench
-bench: tools ## Measure rules, patch, webhook latency, gateway and scale; writes target/bench/report.json
+bench: tools ## Measure rules, patch, webhook, gateway, whole pods and scale; writes target/bench/report.json
 	rm -f target/bench/report.json
-	cargo bench -p namesake-core -p namesake-webhook --bench '*'
-	cargo build --release -p namesake-gateway
-	cargo bench -p namesake-tests --bench gateway
+	# Everything in one build: with another choice of packages, cargo would compile all dependencies again.
+	cargo build --release --workspace --bins --benches
+	cargo bench --workspace --bench rules --bench replay --bench mutate --bench load --bench large
+	cargo bench --workspace --bench gateway
+	cargo bench --workspace --bench admission
 	$(MAKE) scale
 
 .PHONY: scale
 scale: tools ## Measure a broker with 50,000 identities and 1,000 new users (NAMESAKE_SCALE=500/20 for a quick run)
-	cargo build --release -p namesake-broker -p namesake-webhook
+	cargo build --release --workspace --bins --benches
 	# The API server's heap is 2 GB here. With Go's default, garbage collection would keep both cores busy for seconds.
-	GOGC=300 cargo bench -p namesake-tests --bench scale
+	GOGC=300 cargo bench --workspace --bench scale
 
 .PHONY: fuzz
 fuzz: rust ## Send random reviews to the webhook for ten minutes (SECONDS=… to change that)

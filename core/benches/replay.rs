@@ -3,7 +3,7 @@
 
 #![expect(clippy::panic, reason = "a benchmark cannot return an error")]
 
-use std::io::{BufReader, Read, Result};
+use std::io::{BufReader, Read, Result, Write};
 use std::time::Instant;
 
 use namesake_core::{Replay, Rules, Source};
@@ -91,9 +91,11 @@ fn main() {
     let report = replay.finish();
     let rate = report.decided as f64 / seconds;
     let megabytes = bytes as f64 / 1e6;
-    println!(
+    writeln!(
+        std::io::stdout(),
         "replay: {} requests, {rate:.0} per second (goal 50000); {megabytes:.0} MB, {:.0} MB per second; {grown} MiB (goal 200)",
         report.decided,
         megabytes / seconds
-    );
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
 }

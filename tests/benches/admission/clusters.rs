@@ -161,9 +161,9 @@ async fn prepare_with(control_plane: &ControlPlane) -> Result<()> {
     control_plane.namespace("foreign", &[]).await?;
     call_directly(&admin).await?;
     let alice = control_plane.client(ALICE).await?;
-    wait_until_changed(&alice, RESEARCH, "mf-").await.ok();
     let jobs = Api::<Job>::namespaced(alice.clone(), RESEARCH);
-    let job: Job = serde_json::from_value(metaflow_job().suspended().without_account().into_value())?;
+    let job: Job =
+        serde_json::from_value(metaflow_job().suspended().without_account().into_value())?;
     jobs.create(&PostParams::default(), &job).await?;
     let identities = Api::<Identity>::namespaced(admin.clone(), RESEARCH);
     let started = Instant::now();
@@ -204,8 +204,12 @@ async fn call_directly(admin: &Client) -> Result<()> {
             let port = rest.rsplit(':').next().unwrap_or_default();
             webhook["clientConfig"]["url"] = json!(format!("https://{address}:{port}/{path}"));
         }
-        all.replace(names::WEBHOOK_CONFIGURATION, &PostParams::default(), &configuration)
-            .await?;
+        all.replace(
+            names::WEBHOOK_CONFIGURATION,
+            &PostParams::default(),
+            &configuration,
+        )
+        .await?;
     }
     Ok(())
 }

@@ -51,7 +51,11 @@ pub(crate) async fn measure(
             let times = Times::of(target.load(clients, size.together.max(clients * 4)).await?);
             let median = times.percentile(50);
             line.points.push((clients, median));
-            report.figure(format!("{clients} clients, p50: {}", target.name), median, "ms");
+            report.figure(
+                format!("{clients} clients, p50: {}", target.name),
+                median,
+                "ms",
+            );
         }
     }
     draw(&lines, picture).map_err(|error| anyhow!("{}: {error}", picture.display()))
@@ -60,7 +64,10 @@ pub(crate) async fn measure(
 fn draw(lines: &[Line], picture: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let clients = points().map(|(clients, _)| *clients);
-    let (least, most) = (clients.clone().min().unwrap_or(1), clients.max().unwrap_or(2));
+    let (least, most) = (
+        clients.clone().min().unwrap_or(1),
+        clients.max().unwrap_or(2),
+    );
     let times = points().map(|(_, time)| *time);
     let (fastest, slowest) = times.fold((f64::MAX, 1.0_f64), |(low, high), time| {
         (low.min(time), high.max(time))

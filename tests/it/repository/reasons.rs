@@ -7,9 +7,10 @@ use namesake_core::Reason;
 use namesake_sandbox::host::work_folder::workspace_root;
 
 /// The folders with code that reports reasons.
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 6] = [
     "api/src",
     "broker/src",
+    "cli/src",
     "core/src",
     "gateway/src",
     "webhook/src",

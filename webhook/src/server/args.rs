@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use namesake_api::names;
+use namesake_core::Glob;
 use namesake_service::{CertificateArgs, ServerArgs, parse_duration};
 use reqwest::Url;
 
@@ -45,6 +46,16 @@ pub struct Args {
     /// Flags that all programs have.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+impl Args {
+    /// The configurations whose webhooks may change pods after Namesake.
+    pub(super) fn trusted_webhooks(&self) -> Vec<Glob> {
+        self.trusted_webhooks
+            .iter()
+            .map(|one| Glob::new(one))
+            .collect()
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use namesake_certs::{
     Keeper, Resolver, StampKeys, apply_ca_bundle, client_roots, ensure_stamp_keys, server_config,
     server_config_with_client_auth,
 };
-use namesake_core::{Glob, KeyRing};
+use namesake_core::KeyRing;
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
@@ -85,11 +85,7 @@ pub async fn run(
         .serve(server::metrics_app(state.clone()).into_make_service());
     tracing::info!(%address, metrics = %metrics_address, namespace, "serving");
 
-    let trusted: Vec<_> = args
-        .trusted_webhooks
-        .iter()
-        .map(|one| Glob::new(one))
-        .collect();
+    let trusted = args.trusted_webhooks();
     let watches = watch::run(client.clone(), namespace, &trusted, state.clone());
     let keeper = keeper.every(args.upkeep).watched({
         let state = state.clone();

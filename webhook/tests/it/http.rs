@@ -1,6 +1,7 @@
 //! The routes: reviews get 200, other requests 4xx with a message, and a replica is ready only when all is loaded.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::sync::{Arc, Once};
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
@@ -242,41 +243,42 @@ async fn the_metrics_port_serves_no_admission_and_the_admission_port_no_metrics(
     }
 }
 
-/// What the log says while this review is answered.
-async fn logged(review: Request<Body>) -> String {
-    let log = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(LogWriter(log.clone()))
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
-    let answer = app(state()).oneshot(review).await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    drop(guard);
-    let log = log.lock().unwrap().clone();
-    String::from_utf8(log).unwrap()
+thread_local! {
+    /// What this thread logs, while a test reads it.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-#[derive(Clone)]
-struct LogWriter(Arc<std::sync::Mutex<Vec<u8>>>);
+/// What the log says while this review is answered.
+async fn logged(review: Request<Body>) -> String {
+    // For all threads: tracing remembers of a place in the code whether anybody wanted its events when it was first reached.
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(|| LogWriter);
+        tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    });
+    LOG.set(Some(Vec::new()));
+    let answer = app(state()).oneshot(review).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    String::from_utf8(LOG.take().unwrap()).unwrap()
+}
+
+struct LogWriter;
 
 impl std::io::Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|log| {
+            if let Some(log) = log {
+                log.extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-impl tracing_subscriber::fmt::MakeWriter<'_> for LogWriter {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }
 

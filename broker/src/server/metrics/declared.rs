@@ -47,7 +47,7 @@ declare_metrics! {
         Leader garbage: Gauges<1> = Family::default(), "Objects that have our mark and belong to no Identity, by kind", ["kind"];
         Replica certificate_expiry_timestamp_seconds: Gauges<1> = Family::default(), "When the certificate of the server and that of its authority expire", ["certificate"];
         Leader quota_used: Gauges<2> = Family::default(), "How much of a quota is used", ["of", "whose"];
-        Leader quota_limit: Gauges<2> = Family::default(), "The quota", ["of", "whose"];
+        Leader quota_limit: Gauges<2> = Family::default(), "The limit of a quota", ["of", "whose"];
         Leader quota_full_timestamp_seconds: Gauges<2> = Family::default(), "When a quota will be exhausted if usage grows as before; absent if it does not grow", ["of", "whose"];
         Leader google_rate_left: Gauges<2> = Family::default(), "Requests that may be made now; below zero, the number of requests that wait", ["rate", "whose"];
         Leader google_paused_seconds: Gauges<2> = Family::default(), "How long Google makes such requests wait", ["rate", "whose"];

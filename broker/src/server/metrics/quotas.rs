@@ -85,7 +85,7 @@ mod tests {
             "{text}"
         );
         let has_forecast = text.contains("quota_full_timestamp_seconds{");
-        assert!(!text.contains("old") && !has_forecast, "{text}");
+        assert!(!text.contains("whose=\"old\"") && !has_forecast, "{text}");
     }
 
     #[test]

@@ -85,10 +85,10 @@ fn a_later_webhook_is_found_unless_it_cannot_change_namesakes_pods() {
             .push(serde_json::from_value(one).unwrap());
         snapshot
     };
-    let late = webhook("zz", &["pods"], json!({}), "Never");
+    let late = webhook("zzz", &["pods"], json!({}), "Never");
     let (snapshot, place) = (
         with(late),
-        "other-webhooks: MutatingWebhookConfiguration zz, webhook inject.example.com",
+        "other-webhooks: MutatingWebhookConfiguration zzz, webhook inject.example.com",
     );
     assert_eq!(found(&snapshot), [place]);
     assert_eq!(report(&snapshot, &["webhook:z*".to_owned()]).findings, []);
@@ -99,8 +99,8 @@ fn a_later_webhook_is_found_unless_it_cannot_change_namesakes_pods() {
     let elsewhere = json!({"matchLabels": {"kubernetes.io/metadata.name": "default"}});
     for harmless in [
         webhook("aa", &["pods"], json!({}), "Never"),
-        webhook("zz", &["services"], json!({}), "Never"),
-        webhook("zz", &["pods"], elsewhere, "IfNeeded"),
+        webhook("zzz", &["services"], json!({}), "Never"),
+        webhook("zzz", &["pods"], elsewhere, "IfNeeded"),
     ] {
         assert_eq!(found(&with(harmless)), Vec::<String>::new());
     }
@@ -187,7 +187,7 @@ fn another_stack_of_the_cluster_is_not_a_gap() {
     let text = serde_json::to_string(&ours).unwrap();
     let text = text
         .replace("\"prod\"", "\"blue\"")
-        .replace("\"name\":\"namesake\"", "\"name\":\"namesake-blue\"");
+        .replace("\"name\":\"zz-namesake\"", "\"name\":\"zz-namesake-blue\"");
     let blue = serde_json::from_str(&text).unwrap();
     snapshot.webhooks = Ok(vec![ours.clone(), blue]);
     assert_eq!(found(&snapshot), Vec::<String>::new());

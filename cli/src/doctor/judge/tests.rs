@@ -123,7 +123,7 @@ const BROKEN: [(Break, &str, &str); 18] = [
     (
         |f| drop(f.snapshot.installation.as_mut().unwrap().mutating.take()),
         "webhooks",
-        "mutate.namesake.dev is missing",
+        "labels.namesake.dev is missing",
     ),
     (
         |f| {
@@ -132,7 +132,7 @@ const BROKEN: [(Break, &str, &str); 18] = [
                 .as_mut()
                 .unwrap()
                 .policies
-                .retain(|p| p.metadata.name.as_deref() != Some("namesake-epochs"))
+                .retain(|p| p.metadata.name.as_deref() != Some("namesake-epochs"));
         },
         "policies",
         "namesake-epochs is missing",
@@ -143,7 +143,7 @@ const BROKEN: [(Break, &str, &str); 18] = [
             first_bundle(
                 f,
                 Some("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
-            )
+            );
         },
         "ca-bundle",
         "cannot be read",
@@ -152,7 +152,7 @@ const BROKEN: [(Break, &str, &str); 18] = [
         |f| {
             f.reach = Ok(Reach::Failed(
                 "failed calling webhook: no endpoints".to_owned(),
-            ))
+            ));
         },
         "webhook-reachable",
         "no endpoints",
@@ -162,7 +162,7 @@ const BROKEN: [(Break, &str, &str); 18] = [
             f.deployments = Ok(vec![
                 deployment("namesake-webhook", 1),
                 deployment("namesake-broker", 2),
-            ])
+            ]);
         },
         "webhook-replicas",
         "1 of 2",
@@ -183,7 +183,7 @@ const BROKEN: [(Break, &str, &str); 18] = [
                 .spec
                 .as_mut()
                 .unwrap()
-                .renew_time = None
+                .renew_time = None;
         },
         "leader",
         "never renewed",
@@ -200,7 +200,7 @@ const BROKEN: [(Break, &str, &str); 18] = [
             f.unproven = Ok(Some(map(
                 &[("count", "0"), ("parents", "[]")],
                 &[("replica.namesake.dev/w-1", "0123456789ab")],
-            )))
+            )));
         },
         "rules-revision",
         "it uses revision 0123456789ab",
@@ -215,7 +215,7 @@ const BROKEN: [(Break, &str, &str); 18] = [
             f.quota = Ok(Some(map(
                 &[("google_service_accounts.acme", "90 of 100")],
                 &[],
-            )))
+            )));
         },
         "quota",
         "90 of 100",

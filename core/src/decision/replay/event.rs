@@ -41,7 +41,10 @@ pub(super) struct ObjectRef<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
 pub(super) struct Decided<'a> {
-    #[serde(rename = "mutate.namesake.dev/outcome", alias = "pods.namesake.dev/outcome")]
+    #[serde(
+        rename = "mutate.namesake.dev/outcome",
+        alias = "pods.namesake.dev/outcome"
+    )]
     pub(super) outcome: Option<Text<'a>>,
     #[serde(rename = "mutate.namesake.dev/user", alias = "pods.namesake.dev/user")]
     pub(super) user: Option<Text<'a>>,

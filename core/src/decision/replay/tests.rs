@@ -156,7 +156,7 @@ fn what_is_no_decision_of_namesake_is_not_decided() {
         change(|e| e["requestURI"] = json!("/apis/batch/v1/jobs?dryRun=All")),
         change(|e| e["annotations"] = json!({})),
         change(|e| {
-            e["user"]["username"] = json!("system:serviceaccount:kube-system:job-controller")
+            e["user"]["username"] = json!("system:serviceaccount:kube-system:job-controller");
         }),
     ];
     let report = replay(&example(), &lines);

@@ -7,7 +7,7 @@ use crate::{
     names::{is_dns_label, is_metaflow_name, quoted},
     reason::Reason,
     rules::yaml::{
-        InvalidValue, Item, Position, invalid,
+        Fields, InvalidValue, Item, Position, invalid,
         values::{account, group, label, named, object_name, user, word},
     },
     user::User,
@@ -139,7 +139,7 @@ impl TestObject {
 fn texts(item: Option<Item<'_>>) -> BTreeMap<String, String> {
     let fields = item.and_then(|item| item.fields());
     let mut texts = BTreeMap::new();
-    for (key, _, value) in fields.iter().flat_map(|fields| fields.all()) {
+    for (key, _, value) in fields.iter().flat_map(Fields::all) {
         texts.extend(value.text().map(|text| (key.to_owned(), text.to_owned())));
     }
     texts

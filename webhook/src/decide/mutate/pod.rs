@@ -10,9 +10,8 @@ use namesake_api::names::{
     USER_ANNOTATION, WAITING_ANNOTATION, WAITING_AT_FIRST,
 };
 use namesake_core::{
-    Decision, DecisionId, IdentityChoice, Launcher, MAX_SEALED_BYTES, ObjectName, Outcome as Granted,
-    Reason,
-    Resolution, SeenPod, User,
+    Decision, DecisionId, IdentityChoice, Launcher, MAX_SEALED_BYTES, ObjectName,
+    Outcome as Granted, Reason, Resolution, SeenPod, User,
 };
 
 use super::{Available, Change, skip_label};

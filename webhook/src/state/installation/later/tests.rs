@@ -4,7 +4,7 @@ use super::*;
 use crate::state::installation::tests::installed;
 
 /// The namespaces, of `free` and `injected`, in which Namesake decides last beside this webhook.
-fn beside(name: &str, webhook: Value, trusted: &[&str]) -> Vec<String> {
+fn beside(name: &str, webhook: &Value, trusted: &[&str]) -> Vec<String> {
     let other = json!({"metadata": {"name": name}, "webhooks": [webhook]});
     let other = serde_json::from_value(other).unwrap();
     let installation = installed();
@@ -22,7 +22,7 @@ fn namespaces() -> BTreeMap<String, BTreeMap<String, String>> {
     ])
 }
 
-fn webhook(resource: &str, more: Value) -> Value {
+fn webhook(resource: &str, more: &Value) -> Value {
     let mut webhook = json!({
         "name": "w.example.com", "clientConfig": {}, "sideEffects": "None", "admissionReviewVersions": ["v1"],
         "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": [resource], "operations": ["CREATE"]}],
@@ -42,22 +42,22 @@ fn alone_namesake_decides_last_everywhere() {
 fn a_webhook_that_can_change_pods_after_it_counts_in_the_namespaces_that_it_selects() {
     let again = json!({"reinvocationPolicy": "IfNeeded"});
     let selects = json!({"namespaceSelector": {"matchLabels": {"inject": "yes"}}});
-    assert_eq!(beside("zzz", webhook("pods", json!({})), &[]), [""; 0]);
-    assert_eq!(beside("aa", webhook("*", again), &[]), [""; 0]);
-    assert_eq!(beside("zzz", webhook("pods", selects), &[]), ["free"]);
-    assert_eq!(beside("aa", webhook("pods", json!({})), &[]).len(), 2);
-    assert_eq!(beside("zzz", webhook("services", json!({})), &[]).len(), 2);
+    assert_eq!(beside("zzz", &webhook("pods", &json!({})), &[]), [""; 0]);
+    assert_eq!(beside("aa", &webhook("*", &again), &[]), [""; 0]);
+    assert_eq!(beside("zzz", &webhook("pods", &selects), &[]), ["free"]);
+    assert_eq!(beside("aa", &webhook("pods", &json!({})), &[]).len(), 2);
+    assert_eq!(
+        beside("zzz", &webhook("services", &json!({})), &[]).len(),
+        2
+    );
 }
 
 #[test]
 fn a_trusted_webhook_and_one_of_another_stack_do_not_count() {
-    let other = || webhook("pods", json!({}));
-    assert_eq!(beside("pod-ready.gke.io", other(), &["*.gke.io"]).len(), 2);
-    assert_eq!(
-        beside("pod-ready.example.io", other(), &["*.gke.io"]).len(),
-        0
-    );
-    assert_eq!(beside("zz-namesake-blue", other(), &[]).len(), 2);
+    let other = || webhook("pods", &json!({}));
+    assert_eq!(beside("zzz.gke.io", &other(), &["*.gke.io"]).len(), 2);
+    assert_eq!(beside("zzz.example.io", &other(), &["*.gke.io"]).len(), 0);
+    assert_eq!(beside("zz-namesake-blue", &other(), &[]).len(), 2);
 }
 
 #[test]
