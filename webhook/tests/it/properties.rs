@@ -97,8 +97,11 @@ fn pods() -> impl Strategy<Value = Value> {
 fn without_own_fields(pod: &Value) -> Value {
     let mut pod = pod.clone();
     for (part, keys) in [
-        ("labels", vec!["identity"]),
-        ("annotations", vec!["user", "resolution", "waiting"]),
+        ("labels", vec!["identity", "skip-final-check"]),
+        (
+            "annotations",
+            vec!["user", "resolution", "decision", "waiting"],
+        ),
     ] {
         let map = pod["metadata"][part]
             .as_object()
