@@ -83,7 +83,7 @@ pub(crate) async fn run(
     let deadline = options.wait.map(|wait| Instant::now() + wait);
     loop {
         let again = deadline.is_some_and(|deadline| Instant::now() + PAUSE < deadline);
-        match checked(global, options, &selected).await {
+        match Box::pin(checked(global, options, &selected)).await {
             Ok(checked) => {
                 let answer = report::answer(&checked);
                 if answer.status != ExitStatus::Found || !again {

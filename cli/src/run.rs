@@ -31,7 +31,7 @@ where
             };
         }
     };
-    match answer(&args, console).await {
+    match Box::pin(answer(&args, console)).await {
         Ok(answer) => {
             let text = answer.print(args.global.output, args.command.name());
             say(console.out, &text);

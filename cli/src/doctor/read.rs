@@ -26,7 +26,8 @@ const DRY_RUN_NAMESPACE: &str = "namesake-doctor";
 pub(super) async fn read(session: &Session, selected: &[Check]) -> Result<Facts, Failure> {
     let (client, home) = (&session.client, session.home.as_str());
     let rules = config_map(session, names::RULES_CONFIG_MAP, "the rules");
-    let rest = async {
+    // Boxed: together they would be too large for the stack of a thread.
+    let rest = Box::pin(async {
         join!(
             deployments(session),
             lease(session),
@@ -43,8 +44,8 @@ pub(super) async fn read(session: &Session, selected: &[Check]) -> Result<Facts,
             ),
             webhook_pods(session),
         )
-    };
-    let snapshot = read_snapshot(client, home);
+    });
+    let snapshot = Box::pin(read_snapshot(client, home));
     let (rules, snapshot, rest) = join!(rules, snapshot, rest);
     let snapshot: Snapshot =
         snapshot.map_err(|error| Failure::NoApiServer(format!("{error:#}")))?;
