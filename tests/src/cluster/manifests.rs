@@ -116,7 +116,10 @@ pub fn overlay_beside(folder: &Path, stack: &str) -> Result<PathBuf> {
     // Patches see the names with the suffix.
     let file = "webhook-configurations.yaml";
     let text = fs::read_to_string(overlays.join("loopback").join(file))?;
-    let text = text.replace("  name: namesake\n", &format!("  name: namesake-{stack}\n"));
+    let text = text.replace(
+        "  name: zz-namesake\n",
+        &format!("  name: zz-namesake-{stack}\n"),
+    );
     fs::write(overlay.join(file), text)?;
     fs::write(overlay.join("kustomization.yaml"), BESIDE)?;
     Ok(overlay)
