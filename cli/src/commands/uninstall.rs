@@ -194,6 +194,10 @@ fn delete_in_cluster(there: &Installed) -> Step {
     if !there.others {
         commands.push("kubectl delete clusterrolebinding namesake-carriers namesake-guarded --ignore-not-found".to_owned());
         commands.push("kubectl delete --ignore-not-found -k manifests/cluster".to_owned());
+        let label = names::WAS_OPTED_IN_LABEL;
+        commands.push(format!(
+            "kubectl label namespaces --selector={label} {label}-"
+        ));
     }
     let title = match there.others {
         true => "Delete the stack; what all stacks share stays",
