@@ -12,8 +12,9 @@ use crate::review::patch::Patch;
 use crate::review::verdict::{Facts, Verdict};
 use crate::review::{Metadata, Object, Request};
 
-/// Decides about a CREATE or UPDATE of a Namespace: it gets the epoch `new_epoch` when it opts in, and keeps its epoch while it is
-/// opted in. It also gets the label by which policies find it after it opted out. The epoch in the request is ignored. Warns when a namespace opts in and no rule can match there.
+/// Decides about a CREATE or UPDATE of a Namespace: it gets the epoch `new_epoch` when it opts in, and keeps its epoch while it
+/// is opted in. It also gets the label by which policies find it after it opted out. The epoch in the request is ignored. Warns
+/// when a namespace opts in and no rule can match there.
 #[must_use]
 pub fn write_epoch(request: &Request<'_>, rules: Option<&Rules>, new_epoch: &str) -> Verdict {
     let requester = &request.user_info.username;

@@ -124,18 +124,18 @@ fn skips_final_check(
     principal: &Principal,
     requested: &Requested,
 ) -> bool {
-    let is_as_requested = match requested {
-        Requested::ByPod(_) => true,
-        Requested::ByParent(signed) => {
-            containers::check_final(&context.rules, spec, signed).is_ok()
-        }
-        Requested::Earlier(_) => false,
-    };
     context.decides_last
-        && is_as_requested
         && !skip_label::is_set(pod)
         && principal.launcher != Launcher::Workflow
         && matches!(pod_keys::check(&pod.metadata, false), Ok(None))
+        // Last, because it hashes what the containers run.
+        && match requested {
+            Requested::ByPod(_) => true,
+            Requested::ByParent(signed) => {
+                containers::check_final(&context.rules, spec, signed).is_ok()
+            }
+            Requested::Earlier(_) => false,
+        }
 }
 
 // The content of the resolution of a pod.
