@@ -1,15 +1,14 @@
 //! Other mutating webhooks that can change a pod after Namesake's. Pure.
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
-use kube::ResourceExt;
-use namesake_api::names::{namespace_of_configuration, webhook_configuration};
+use namesake_api::names::webhook_configuration;
 use namesake_core::{Glob, Reason};
 
 use namesake_service::may_match;
 
 use super::{Finding, NamespaceLabels, Snapshot};
 use crate::answer::text;
-use namesake_webhook::state::installation::is_after_ours;
+use namesake_webhook::state::installation::later_webhooks;
 
 /// Prefix of `--trust` for webhook configurations.
 const TRUSTED: &str = "webhook:";
@@ -20,21 +19,14 @@ pub(super) fn findings(
     opted_in: &[&NamespaceLabels],
     trust: &[String],
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for configuration in snapshot.webhooks.iter().flatten() {
-        let name = configuration.name_any();
-        let mut trusted = trust.iter().filter_map(|one| one.strip_prefix(TRUSTED));
-        // Another stack's select other namespaces, and only admins write configurations of such a name.
-        let is_namesakes = namespace_of_configuration(&name).is_some();
-        if is_namesakes || trusted.any(|glob| Glob::new(glob).matches(&name)) {
-            continue;
-        }
-        for webhook in configuration.webhooks.iter().flatten() {
-            let ours = webhook_configuration(&snapshot.home);
-            findings.extend(finding(&name, webhook, opted_in, &ours));
-        }
-    }
-    findings
+    let globs = trust.iter().filter_map(|one| one.strip_prefix(TRUSTED));
+    let trusted: Vec<_> = globs.map(Glob::new).collect();
+    let all = snapshot.webhooks.as_deref().unwrap_or_default();
+    let later = later_webhooks(all, &snapshot.home, &trusted).into_iter();
+    let ours = webhook_configuration(&snapshot.home);
+    later
+        .filter_map(|(name, webhook)| finding(&name, webhook, opted_in, &ours))
+        .collect()
 }
 
 fn finding(
@@ -53,7 +45,7 @@ fn finding(
         .filter(selects)
         .map(|place| place.name.as_str())
         .collect();
-    if places.is_empty() || !is_after_ours(configuration, webhook, ours) {
+    if places.is_empty() {
         return None;
     }
     let again = if after { "" } else { "again " };

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
 use namesake_api::names;
 
-pub use later::{decides_last, is_after_ours};
+pub use later::{decides_last, later_webhooks};
 
 /// The label of each namespace that has its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -33,6 +33,42 @@ pub struct Installation {
     pub validating: Option<ValidatingWebhookConfiguration>,
 }
 
+/// What the webhooks of both configurations have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct InstalledWebhook<'i> {
+    /// Its name.
+    pub name: &'i str,
+    /// What happens when it does not answer.
+    pub failure_policy: Option<&'i str>,
+    /// The certificate authorities that the API server trusts for it, in PEM; empty if none are set.
+    pub ca_bundle: &'i [u8],
+}
+
+impl Installation {
+    /// The webhooks of both configurations.
+    pub fn webhooks(&self) -> impl Iterator<Item = InstalledWebhook<'_>> {
+        let mutating = self
+            .mutating
+            .iter()
+            .flat_map(|c| c.webhooks.iter().flatten());
+        let mutating = mutating.map(|w| (&w.name, &w.failure_policy, &w.client_config));
+        let validating = self
+            .validating
+            .iter()
+            .flat_map(|c| c.webhooks.iter().flatten());
+        let validating = validating.map(|w| (&w.name, &w.failure_policy, &w.client_config));
+        let both = mutating.chain(validating);
+        both.map(|(name, failure_policy, client_config)| InstalledWebhook {
+            name,
+            failure_policy: failure_policy.as_deref(),
+            ca_bundle: client_config
+                .ca_bundle
+                .as_ref()
+                .map_or(&[], |bundle| &bundle.0),
+        })
+    }
+}
+
 /// The faults: what is missing or refuses less than as shipped, one sentence each. An admin may change the expressions of the
 /// policies, but each policy must fail closed, be bound, and deny everywhere.
 #[must_use]
@@ -44,18 +80,7 @@ pub fn faults(installation: &Installation) -> Vec<String> {
     }
     faults.extend(policy(installation, names::TOKEN_GUARD));
     faults.extend(binding(installation, names::TOKEN_GUARD, false));
-    let mutating = installation
-        .mutating
-        .iter()
-        .flat_map(|c| c.webhooks.iter().flatten());
-    let validating = installation
-        .validating
-        .iter()
-        .flat_map(|c| c.webhooks.iter().flatten());
-    let webhooks: Vec<_> = mutating
-        .map(|w| (w.name.as_str(), w.failure_policy.as_deref()))
-        .chain(validating.map(|w| (w.name.as_str(), w.failure_policy.as_deref())))
-        .collect();
+    let webhooks: Vec<_> = installation.webhooks().collect();
     for name in [
         names::LABELS_WEBHOOK,
         names::PODS_WEBHOOK,
@@ -64,10 +89,11 @@ pub fn faults(installation: &Installation) -> Vec<String> {
         names::VALIDATE_WEBHOOK,
         names::GUARD_WEBHOOK,
     ] {
-        match webhooks.iter().find(|(webhook, _)| *webhook == name) {
+        let found = webhooks.iter().find(|webhook| webhook.name == name);
+        match found.map(|webhook| webhook.failure_policy) {
             None => faults.push(format!("webhook {name} is missing")),
-            Some((_, Some("Fail"))) => {}
-            Some((_, policy)) => faults.push(format!(
+            Some(Some("Fail")) => {}
+            Some(policy) => faults.push(format!(
                 "webhook {name} has failurePolicy {}, not Fail",
                 policy.unwrap_or("none")
             )),

@@ -36,24 +36,12 @@ pub(super) fn outcome(installation: &Installation, now: Timestamp) -> Outcome {
 
 /// The webhooks of both configurations by what they trust.
 fn by_bundle(installation: &Installation) -> BTreeMap<&[u8], Vec<&str>> {
-    let mutating = installation
-        .mutating
-        .iter()
-        .flat_map(|c| c.webhooks.iter().flatten());
-    let validating = installation
-        .validating
-        .iter()
-        .flat_map(|c| c.webhooks.iter().flatten());
-    let both = mutating
-        .map(|webhook| (&webhook.name, &webhook.client_config))
-        .chain(validating.map(|webhook| (&webhook.name, &webhook.client_config)));
     let mut by_bundle = BTreeMap::<_, Vec<_>>::new();
-    for (name, config) in both {
-        let bundle = config
-            .ca_bundle
-            .as_ref()
-            .map_or(&[][..], |bundle| &bundle.0);
-        by_bundle.entry(bundle).or_default().push(name.as_str());
+    for webhook in installation.webhooks() {
+        by_bundle
+            .entry(webhook.ca_bundle)
+            .or_default()
+            .push(webhook.name);
     }
     by_bundle
 }

@@ -41,25 +41,19 @@ fn healthy() -> Facts {
     let mut snapshot = shipped_snapshot();
     let installation = snapshot.installation.as_mut().unwrap();
     let bundle = || Some(ByteString(AUTHORITY.as_bytes().to_vec()));
-    for webhook in installation
-        .mutating
-        .as_mut()
-        .unwrap()
-        .webhooks
-        .iter_mut()
-        .flatten()
-    {
-        webhook.client_config.ca_bundle = bundle();
-    }
-    for webhook in installation
+    let mutating = installation.mutating.as_mut().unwrap().webhooks.iter_mut();
+    let mutating = mutating.flatten().map(|webhook| &mut webhook.client_config);
+    let validating = installation
         .validating
         .as_mut()
         .unwrap()
         .webhooks
-        .iter_mut()
+        .iter_mut();
+    let validating = validating
         .flatten()
-    {
-        webhook.client_config.ca_bundle = bundle();
+        .map(|webhook| &mut webhook.client_config);
+    for config in mutating.chain(validating) {
+        config.ca_bundle = bundle();
     }
     let revision = snapshot.rules.as_ref().unwrap().revision().to_owned();
     let rules = include_str!("../../../../manifests/base/rules.yaml");

@@ -10,35 +10,22 @@ use namesake_api::names;
 use namesake_core::Glob;
 use namesake_service::may_match;
 
-use super::{Installation, faults};
-
-/// The namespaces among these, with their labels, in which no webhook of these configurations, other than Namesake's, can change a
-/// new pod after it. None while a part of the installation is missing or weaker than shipped. `trusted` are names of configurations
-/// whose webhooks may.
+/// The namespaces among these, with their labels, in which no webhook of these configurations, other than those of the stack in
+/// `home`, can change a new pod after it. None while the installation has faults. `trusted` are names of configurations whose
+/// webhooks may.
 #[must_use]
 pub fn decides_last(
-    installation: &Installation,
+    (home, faults): (&str, &[String]),
     configurations: &[MutatingWebhookConfiguration],
     namespaces: &BTreeMap<String, BTreeMap<String, String>>,
     trusted: &[Glob],
 ) -> BTreeSet<String> {
-    if !faults(installation).is_empty() {
+    if !faults.is_empty() {
         return BTreeSet::new();
     }
-    let ours = names::webhook_configuration(&installation.home);
-    let others = configurations.iter().filter(|c| {
-        let name = c.name_any();
-        // Another stack's select other namespaces, and only admins write configurations of such a name.
-        names::namespace_of_configuration(&name).is_none()
-            && !trusted.iter().any(|glob| glob.matches(&name))
-    });
-    let later: Vec<_> = others
-        .flat_map(|c| c.webhooks.iter().flatten().map(move |w| (c.name_any(), w)))
-        .filter(|(name, webhook)| is_after_ours(name, webhook, &ours))
-        .map(|(_, webhook)| webhook)
-        .collect();
+    let later = later_webhooks(configurations, home, trusted);
     let is_free = |labels: &BTreeMap<String, String>| {
-        later.iter().all(|webhook| {
+        later.iter().all(|(_, webhook)| {
             let selector = webhook.namespace_selector.as_ref();
             selector.is_some_and(|selector| !may_match(selector, labels))
         })
@@ -47,10 +34,29 @@ pub fn decides_last(
     free.map(|(name, _)| name.clone()).collect()
 }
 
-/// Whether a webhook of another configuration is called for new pods after the webhooks of `ours`, for the first time or again. The
-/// API server calls configurations in the order of their names.
+/// The webhooks, with the names of their configurations, that are called for new pods after those of the stack in `home`, for the
+/// first time or again. Trusted configurations are left out, and those of other stacks: these select other namespaces, and only
+/// admins write configurations of such a name.
 #[must_use]
-pub fn is_after_ours(configuration: &str, webhook: &MutatingWebhook, ours: &str) -> bool {
+pub fn later_webhooks<'c>(
+    configurations: &'c [MutatingWebhookConfiguration],
+    home: &str,
+    trusted: &[Glob],
+) -> Vec<(String, &'c MutatingWebhook)> {
+    let ours = names::webhook_configuration(home);
+    let others = configurations.iter().filter(|c| {
+        let name = c.name_any();
+        names::namespace_of_configuration(&name).is_none()
+            && !trusted.iter().any(|glob| glob.matches(&name))
+    });
+    others
+        .flat_map(|c| c.webhooks.iter().flatten().map(move |w| (c.name_any(), w)))
+        .filter(|(name, webhook)| is_after_ours(name, webhook, &ours))
+        .collect()
+}
+
+// The API server calls configurations in the order of their names.
+fn is_after_ours(configuration: &str, webhook: &MutatingWebhook, ours: &str) -> bool {
     let is_reinvoked = webhook.reinvocation_policy.as_deref() == Some("IfNeeded");
     (configuration > ours || is_reinvoked)
         && webhook.rules.iter().flatten().any(is_called_for_new_pods)

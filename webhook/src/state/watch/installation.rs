@@ -29,9 +29,9 @@ pub(super) async fn run(client: Client, namespace: &str, trusted: &[Glob], state
     loop {
         match read(&client, namespace).await {
             Ok((installation, configurations, namespaces)) => {
-                let last = decides_last(&installation, &configurations, &namespaces, trusted);
-                state.set_decides_last(last);
                 let now = faults(&installation);
+                let ours = (namespace, now.as_slice());
+                state.set_decides_last(decides_last(ours, &configurations, &namespaces, trusted));
                 state.metrics.guard_faults.set(gauge_value(now.len()));
                 if now != before {
                     report(&recorder, namespace, &now).await;

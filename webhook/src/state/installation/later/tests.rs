@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::state::installation::faults;
 use crate::state::installation::tests::installed;
 
 /// The namespaces, of `free` and `injected`, in which Namesake decides last beside this webhook.
@@ -10,7 +11,7 @@ fn beside(name: &str, webhook: &Value, trusted: &[&str]) -> Vec<String> {
     let installation = installed();
     let all = [installation.mutating.clone().unwrap(), other];
     let trusted: Vec<_> = trusted.iter().map(|glob| Glob::new(glob)).collect();
-    let found = decides_last(&installation, &all, &namespaces(), &trusted);
+    let found = decides_last((&installation.home, &[]), &all, &namespaces(), &trusted);
     found.into_iter().collect()
 }
 
@@ -34,7 +35,9 @@ fn webhook(resource: &str, more: &Value) -> Value {
 
 #[test]
 fn alone_namesake_decides_last_everywhere() {
-    let found = decides_last(&installed(), &[], &namespaces(), &[]);
+    let installation = installed();
+    let faults = faults(&installation);
+    let found = decides_last((&installation.home, &faults), &[], &namespaces(), &[]);
     assert_eq!(found.len(), 2);
 }
 
@@ -66,5 +69,7 @@ fn with_a_fault_of_the_installation_it_decides_last_nowhere() {
     let configuration = installation.mutating.as_mut().unwrap();
     let webhooks = configuration.webhooks.as_mut().unwrap();
     webhooks.retain(|webhook| webhook.name != names::LABELS_WEBHOOK);
-    assert!(decides_last(&installation, &[], &namespaces(), &[]).is_empty());
+    let faults = faults(&installation);
+    let found = decides_last((&installation.home, &faults), &[], &namespaces(), &[]);
+    assert!(found.is_empty(), "{found:?}");
 }
