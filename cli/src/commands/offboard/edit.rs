@@ -14,15 +14,8 @@ pub(super) fn add(text: &str, key: &str, user: &str) -> Option<String> {
         };
         return Some(format!("{text}{end}{key}: [{user}]\n"));
     };
-    let value = line[key.len() + 1..]
-        .split(" #")
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if let Some(inside) = value
-        .strip_prefix('[')
-        .and_then(|value| value.strip_suffix(']'))
-    {
+    let value = value_of(line, key);
+    if let Some(inside) = on_one_line(value) {
         let list = if inside.trim().is_empty() {
             user
         } else {
@@ -49,15 +42,8 @@ pub(super) fn remove(text: &str, key: &str, user: &str) -> String {
         return text.to_owned();
     };
     let is_user = |item: &str| item.trim().trim_matches(['"', '\'']) == user;
-    let value = line[key.len() + 1..]
-        .split(" #")
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if let Some(inside) = value
-        .strip_prefix('[')
-        .and_then(|value| value.strip_suffix(']'))
-    {
+    let value = value_of(line, key);
+    if let Some(inside) = on_one_line(value) {
         let rest: Vec<_> = inside
             .split(',')
             .map(str::trim)
@@ -85,6 +71,17 @@ pub(super) fn remove(text: &str, key: &str, user: &str) -> String {
         line.to_owned()
     };
     format!("{before}{line}{kept}")
+}
+
+/// What the line of a key says after it, without a comment.
+fn value_of<'t>(line: &'t str, key: &str) -> &'t str {
+    let value = line[key.len() + 1..].split(" #").next();
+    value.unwrap_or_default().trim()
+}
+
+/// What is between the brackets of a list on one line.
+fn on_one_line(value: &str) -> Option<&str> {
+    value.strip_prefix('[')?.strip_suffix(']')
 }
 
 /// What is before the line of a top-level key, that line, and what follows.
