@@ -4,6 +4,7 @@ use anyhow::Result;
 use namesake_sandbox::cli::output::say;
 
 use super::clusters::Clusters;
+use super::median::median;
 use super::report::{Report, Times};
 use super::size::Size;
 
@@ -87,9 +88,4 @@ const fn p50(turn: &Turn) -> f64 {
 
 const fn p99(turn: &Turn) -> f64 {
     turn.p99
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

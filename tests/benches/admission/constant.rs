@@ -1,6 +1,6 @@
 //! The webhook that others are compared with: it answers a constant, the least that a webhook can do.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -11,12 +11,9 @@ use axum::routing::post;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use data_encoding::BASE64;
-use jiff::{SignedDuration, Timestamp};
 use kube::Client;
-use namesake_certs::{Authority, Resolver, server_config};
+use namesake_tests::stack::other_webhook::listen_with_certificate;
 use serde_json::{Value, json};
-
-const LIFETIME: SignedDuration = SignedDuration::from_hours(2);
 
 /// Where it listens, and whom the API server has to trust.
 pub(crate) struct Constant {
@@ -30,12 +27,7 @@ impl Constant {
     /// # Errors
     /// It cannot listen, or gets no certificate.
     pub(crate) async fn start(client: &Client, namespace: &str) -> Result<Self> {
-        let authority = Authority::ensure(client, namespace, Timestamp::now()).await?;
-        let names = [Ipv4Addr::LOCALHOST.to_string()];
-        let leaf = authority.issue(&names, Timestamp::now(), LIFETIME)?;
-        let tls = RustlsConfig::from_config(server_config(Resolver::new(&leaf).into())?);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
+        let (listener, tls, authority) = listen_with_certificate(client, namespace).await?;
         let address = listener.local_addr()?;
         std::thread::spawn(move || serve(listener, tls));
         Ok(Self {

@@ -6,6 +6,8 @@ mod compare;
 mod constant;
 mod curve;
 mod load;
+#[path = "../gateway/median.rs"]
+mod median;
 #[path = "../scale/report.rs"]
 mod report;
 #[path = "../../../webhook/benches/load/sections.rs"]

@@ -4,6 +4,7 @@
 mod api_server;
 mod load;
 mod measure;
+mod median;
 #[path = "../scale/process.rs"]
 mod process;
 #[path = "../scale/report.rs"]

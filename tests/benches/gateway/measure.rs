@@ -7,6 +7,7 @@ use http::Method;
 use namesake_sandbox::cli::output::say;
 
 use super::load::{Call, at_full_speed, at_rate};
+use super::median::median;
 use super::process::Process;
 use super::report::{Report, Times};
 use super::servers::{Server, Servers};
@@ -104,11 +105,6 @@ async fn turn(
 fn cpu(servers: &Servers, server: &Server) -> anyhow::Result<(Duration, Duration)> {
     let envoy = server.envoy.as_ref().map(Process::cpu).transpose()?;
     Ok((envoy.unwrap_or_default(), servers.authorizer.cpu()?))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// A constant rate of requests that change a run, and the authorizer's memory meanwhile.

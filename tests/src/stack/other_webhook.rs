@@ -1,6 +1,6 @@
 //! Another mutating webhook, which applies a patch to every pod of one namespace, after ours or before.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::Result;
 use axum::{Json, Router, routing::post};
@@ -30,6 +30,23 @@ pub struct OtherWebhook {
     handle: Handle<std::net::SocketAddr>,
 }
 
+/// A listener on loopback, and a TLS configuration with a certificate of an authority that is kept in this namespace.
+///
+/// # Errors
+/// No port is free, or no certificate is issued.
+pub async fn listen_with_certificate(
+    client: &Client,
+    namespace: &str,
+) -> Result<(TcpListener, RustlsConfig, Authority)> {
+    let authority = Authority::ensure(client, namespace, Timestamp::now()).await?;
+    let names = [Ipv4Addr::LOCALHOST.to_string()];
+    let leaf = authority.issue(&names, Timestamp::now(), SignedDuration::from_hours(1))?;
+    let tls = RustlsConfig::from_config(server_config(Resolver::new(&leaf).into())?);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    Ok((listener, tls, authority))
+}
+
 impl OtherWebhook {
     /// Starts a webhook that applies this JSON patch to the pods of a test's namespace. The API server calls configurations in
     /// the order of their names: this one comes after ours.
@@ -55,12 +72,7 @@ impl OtherWebhook {
         again: Reinvocation,
     ) -> Result<Self> {
         let client = ns.admin().await?.client().clone();
-        let authority = Authority::ensure(&client, &ns.name, Timestamp::now()).await?;
-        let names = [Ipv4Addr::LOCALHOST.to_string()];
-        let leaf = authority.issue(&names, Timestamp::now(), SignedDuration::from_hours(1))?;
-        let tls = RustlsConfig::from_config(server_config(Resolver::new(&leaf).into())?);
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
+        let (listener, tls, authority) = listen_with_certificate(&client, &ns.name).await?;
         let address = listener.local_addr()?;
         let handle = Handle::new();
         let encoded = BASE64.encode(patch.to_string().as_bytes());

@@ -8,35 +8,25 @@ use namesake_sandbox::kubernetes::users::{ALICE, BOB};
 use namesake_tests::{
     cluster::refusal::refused,
     drafts::pod,
-    eventually::eventually,
     namespace::{TestNamespace, account_of, with_namespace},
     stack::other_webhook::{OtherWebhook, Reinvocation},
 };
 use serde_json::{Value, json};
 
-/// Starts another webhook, and waits until the API server calls it: its label is on the pods.
+use super::{meddled, wait_until_meddled};
+
+/// Starts another webhook, and waits until the API server calls it.
 async fn other_webhook(
     ns: &TestNamespace,
-    patch: Value,
+    mut patch: Value,
     again: Reinvocation,
 ) -> Result<OtherWebhook> {
-    let mut patch = patch;
-    let label = json!({"op": "add", "path": "/metadata/labels/meddled", "value": "yes"});
     patch
         .as_array_mut()
         .into_iter()
-        .for_each(|changes| changes.push(label.clone()));
+        .for_each(|changes| changes.push(meddled()));
     let other_webhook = OtherWebhook::start(ns, &patch, again).await?;
-    let alice = ns.alice().await?;
-    eventually("the API server calls the other webhook", async || {
-        match alice.dry_run::<Pod>(pod().labelled("a", "b")).await {
-            Ok(made) => ensure!(made.labels().contains_key("meddled"), "not yet"),
-            Err(kube::Error::Api(status)) => ensure!(status.code == 403, "{status:?}"),
-            Err(other) => return Err(other.into()),
-        }
-        Ok(())
-    })
-    .await?;
+    wait_until_meddled(ns).await?;
     Ok(other_webhook)
 }
 

@@ -23,6 +23,8 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
+use super::{meddled, wait_until_meddled};
+
 fn is_labelled(pod: &Pod) -> bool {
     pod.labels()
         .get(SKIP_FINAL_CHECK_LABEL)
@@ -129,24 +131,14 @@ fn trusting() -> Options {
 async fn beside(ns: &TestNamespace, patch: &Value, again: Reinvocation) -> Result<OtherWebhook> {
     wait_until_labelled(ns).await?;
     let other = OtherWebhook::start(ns, patch, again).await?;
-    let alice = ns.alice().await?;
-    eventually("the API server calls the other webhook", async || {
-        match alice.dry_run::<Pod>(pod().labelled("a", "b")).await {
-            Ok(made) => ensure!(made.labels().contains_key("meddled"), "not yet"),
-            Err(kube::Error::Api(status)) => ensure!(status.code == 403, "{status:?}"),
-            Err(other) => return Err(other.into()),
-        }
-        Ok(())
-    })
-    .await?;
+    wait_until_meddled(ns).await?;
     Ok(other)
 }
 
 #[test]
 fn a_pod_that_another_webhook_changes_after_ours_gets_a_final_check() -> Result<()> {
     with_own_stack(trusting(), |ns| async move {
-        let label = json!({"op": "add", "path": "/metadata/labels/meddled", "value": "yes"});
-        let harmless = beside(&ns, &json!([label]), Reinvocation::IfNeeded).await?;
+        let harmless = beside(&ns, &json!([meddled()]), Reinvocation::IfNeeded).await?;
         let draft = pod().labelled("a", "b").named("changed");
         let made = ns.alice().await?.create::<Pod>(draft).await;
         harmless.delete().await?;
@@ -164,7 +156,7 @@ fn a_container_that_another_webhook_adds_after_ours_is_refused_although_it_is_tr
     with_own_stack(trusting(), |ns| async move {
         let miner = json!({"name": "miner", "image": "evil.example/miner"});
         let patch = json!([
-            {"op": "add", "path": "/metadata/labels/meddled", "value": "yes"},
+            meddled(),
             {"op": "add", "path": "/spec/containers/-", "value": miner},
         ]);
         let other = beside(&ns, &patch, Reinvocation::Never).await?;
