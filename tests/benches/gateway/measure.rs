@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use http::Method;
 use namesake_sandbox::cli::output::say;
 
@@ -16,16 +16,18 @@ use super::size::Size;
 /// One server in one round.
 #[derive(Clone, Copy, Debug)]
 struct Turn {
-    /// The median time of a request, in milliseconds.
+    /// The median time of a request at the constant rate, in milliseconds.
     median: f64,
+    /// The same on connections that never pause.
+    busy: f64,
     /// Envoy's processor time for a request, in microseconds.
     envoy: f64,
     /// The authorizer's.
     authorizer: f64,
 }
 
-/// Compares all servers under the same load. Machines change their speed, so all have their turn in each round, and the median of the
-/// rounds' differences counts.
+/// Compares all servers under the same load: at a constant rate, and on connections that never pause. Machines change their speed, so
+/// all have their turn in each round, and the median of the rounds' differences counts.
 ///
 /// # Errors
 /// A request fails.
@@ -56,6 +58,12 @@ pub(crate) async fn compare(
     report.goal("the gateway adds, at the median", added, limit, "ms");
     let own = of(&|turns| Some(turns.last()?.median - turns.get(1)?.median));
     report.figure("of that, authentication and authorization", own, "ms");
+    let busy = of(&|turns| Some(turns.last()?.busy - turns.first()?.busy));
+    report.figure(
+        "the gateway adds to connections that never pause",
+        busy,
+        "ms",
+    );
     let check = of(&|turns| Some(turns.get(2)?.envoy - turns.get(1)?.envoy));
     let authorizer = of(&|turns| Some(turns.last()?.authorizer));
     // A check costs tens of microseconds: less than one is noise, and no goal is met by noise.
@@ -76,6 +84,12 @@ pub(crate) async fn compare(
     for (number, server) in servers.all.iter().enumerate() {
         let median = of(&|turns| Some(turns.get(number)?.median));
         report.figure(format!("median: {}", server.name), median, "ms");
+        let busy = of(&|turns| Some(turns.get(number)?.busy));
+        report.figure(
+            format!("median, never pausing: {}", server.name),
+            busy,
+            "ms",
+        );
     }
     Ok(())
 }
@@ -91,13 +105,23 @@ async fn turn(
     let before = cpu(servers, server)?;
     let times = load(size.requests).await.context(server.name)?;
     let after = cpu(servers, server)?;
+    let (paced, failed) = at_rate(
+        &server.target,
+        call,
+        size.connections,
+        size.rate,
+        size.round_seconds,
+    )
+    .await?;
+    ensure!(failed == 0, "{}: {failed} requests failed", server.name);
     let each = |before: Duration, after: Duration| {
         after.saturating_sub(before).as_secs_f64() * 1e6 / times.len().max(1) as f64
     };
     Ok(Turn {
         envoy: each(before.0, after.0),
         authorizer: each(before.1, after.1),
-        median: Times::of(times).percentile(50),
+        busy: Times::of(times).percentile(50),
+        median: Times::of(paced).percentile(50),
     })
 }
 

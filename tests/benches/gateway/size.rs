@@ -15,6 +15,8 @@ pub(crate) struct Size {
     pub(crate) rate: u32,
     /// How long the constant rate lasts, in seconds.
     pub(crate) seconds: u32,
+    /// The same for one server in one round.
+    pub(crate) round_seconds: u32,
 }
 
 impl Size {
@@ -27,6 +29,7 @@ impl Size {
             rounds: 5,
             rate: 1_000,
             seconds: 60,
+            round_seconds: 4,
         };
         if !smoke {
             return whole;
@@ -37,6 +40,7 @@ impl Size {
             rounds: 1,
             rate: 100,
             seconds: 1,
+            round_seconds: 1,
             ..whole
         }
     }
