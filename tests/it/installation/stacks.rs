@@ -22,8 +22,10 @@ use namesake_tests::{
 };
 use serde_json::{Value, json};
 
-/// The second stack of the cluster.
+/// The second stacks of the tests' clusters. Each test has its own, because the namespace of one that was removed stays for seconds.
 const BLUE: &str = "blue";
+const GREEN: &str = "green";
+const RED: &str = "red";
 
 /// Another cluster of the project.
 const GPU: &str = "projects/acme/locations/us-central1/clusters/gpu";
@@ -188,10 +190,10 @@ async fn remove(there: &TestNamespace, identities: &BTreeSet<String>) -> Result<
 #[test]
 fn a_stack_admits_and_creates_nothing_in_a_namespace_of_another_stack() -> Result<()> {
     with_own_stack(options("prod"), |ns| async move {
-        let blue = Stack::start_beside(&ns.stack, BLUE, options(BLUE)).await?;
-        let there = ns.in_another_stack(Arc::clone(&blue)).await?;
+        let green = Stack::start_beside(&ns.stack, GREEN, options(GREEN)).await?;
+        let there = ns.in_another_stack(Arc::clone(&green)).await?;
         let request = namesake_tests::stack::identity_request(&ns.name, "alice@acme.com");
-        let (status, body) = blue.ask_broker(blue.broker_address(), &request).await?;
+        let (status, body) = green.ask_broker(green.broker_address(), &request).await?;
         ensure!(status == 503 || status == 403, "{status} {body}");
         ensure!(body.to_string().contains("prod"), "{body}");
         // A token for one broker is none for the other.
@@ -200,14 +202,14 @@ fn a_stack_admits_and_creates_nothing_in_a_namespace_of_another_stack() -> Resul
         let token = cluster
             .token(&home, name, &[names::BROKER_AUDIENCE])
             .await?;
-        let (address, body) = (blue.broker_address(), request.to_string());
-        let (status, body) = blue.post_to_broker(address, Some(&token), body).await?;
+        let (address, body) = (green.broker_address(), request.to_string());
+        let (status, body) = green.post_to_broker(address, Some(&token), body).await?;
         ensure!(status == 403 || status == 401, "{status} {body}");
         // While its webhook is down, only its own namespaces wait for it.
-        blue.kill_webhook().await;
+        green.kill_webhook().await;
         refused(there.alice().await?.create::<Pod>(pod()).await)?;
         run_as_both(&ns).await?;
-        blue.stop().await?;
+        green.stop().await?;
         there.delete().await
     })
 }
@@ -223,8 +225,8 @@ async fn key_of(ns: &TestNamespace) -> Result<String> {
 #[test]
 fn a_template_of_the_whole_cluster_is_stamped_by_the_stack_of_its_label() -> Result<()> {
     with_own_stack(options("prod"), |ns| async move {
-        let blue = Stack::start_beside(&ns.stack, BLUE, options(BLUE)).await?;
-        let there = ns.in_another_stack(Arc::clone(&blue)).await?;
+        let red = Stack::start_beside(&ns.stack, RED, options(RED)).await?;
+        let there = ns.in_another_stack(Arc::clone(&red)).await?;
         let (own, other) = (key_of(&ns).await?, key_of(&there).await?);
         ensure!(own != other, "two stacks sign with one key");
         let admin = ns.admin().await?;
@@ -234,7 +236,7 @@ fn a_template_of_the_whole_cluster_is_stamped_by_the_stack_of_its_label() -> Res
             dry_run: true,
             ..PostParams::default()
         };
-        for (stack, key) in [(None, &own), (Some("prod"), &own), (Some(BLUE), &other)] {
+        for (stack, key) in [(None, &own), (Some("prod"), &own), (Some(RED), &other)] {
             let mut wide = template();
             wide["kind"] = json!("ClusterWorkflowTemplate");
             wide["metadata"]["name"] = json!(format!("wide-{}", ns.name));
@@ -248,7 +250,7 @@ fn a_template_of_the_whole_cluster_is_stamped_by_the_stack_of_its_label() -> Res
             let signed = stamp.and_then(|stamp| KeyRing::id_in(stamp));
             ensure!(signed == Some(key), "{stack:?}: {signed:?}");
         }
-        blue.stop().await?;
+        red.stop().await?;
         there.delete().await
     })
 }

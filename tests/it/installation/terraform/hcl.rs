@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use namesake_tests::google::terraform::{programs, terraform, workspace::Workspace};
 
 /// What no configuration of ours may contain, and why.
@@ -78,21 +79,25 @@ async fn every_folder_follows_the_schema_of_googles_provider() -> Result<()> {
     Ok(())
 }
 
+/// Runs the tests of a folder.
+async fn tests_pass(folder: String) -> Result<()> {
+    let workspace = initialized(&folder).await?;
+    let tests = files(workspace.folder(), "hcl")?;
+    ensure!(!tests.is_empty(), "terraform/{folder} has no tests");
+    let output = workspace
+        .succeeds(&["test"])
+        .await
+        .context(folder.clone())?;
+    ensure!(
+        output.contains(" passed, 0 failed"),
+        "terraform/{folder}: {output}"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_tests_of_every_folder_pass() -> Result<()> {
-    for folder in folders()? {
-        let workspace = initialized(&folder).await?;
-        let tests = files(workspace.folder(), "hcl")?;
-        ensure!(!tests.is_empty(), "terraform/{folder} has no tests");
-        let output = workspace
-            .succeeds(&["test"])
-            .await
-            .context(folder.clone())?;
-        ensure!(
-            output.contains(" passed, 0 failed"),
-            "terraform/{folder}: {output}"
-        );
-    }
+    try_join_all(folders()?.into_iter().map(tests_pass)).await?;
     Ok(())
 }
 
