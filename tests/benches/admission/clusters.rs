@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Both, and everything that runs with them. Dropping it stops all processes.
 pub(crate) struct Clusters {
-    /// What is compared: without a webhook, the constant answer, a policy, and Namesake.
+    /// What is compared: without a webhook, the constant answer, the constant change, a policy, and Namesake.
     pub(crate) targets: Vec<Target>,
     // Dropped in this order.
     _services: Vec<Service>,
@@ -76,6 +76,7 @@ impl Clusters {
                     &pod,
                     "\"metadata\"",
                 ),
+                Target::new("a constant change", &plain, "change", &pod, "\"mapped\""),
                 Target::new(
                     "a MutatingAdmissionPolicy",
                     &plain,
@@ -109,22 +110,28 @@ async fn clients_of(control_plane: &ControlPlane, number: usize) -> Result<Arc<V
     Ok(Arc::new(clients))
 }
 
-/// Namespaces whose pods nobody, the constant webhook and a policy see.
+/// Namespaces whose pods nobody, one of the constant webhooks, or a policy sees.
 async fn prepare_without(control_plane: &ControlPlane) -> Result<()> {
     let admin = control_plane.client(ADMIN).await?;
     exempt(&admin).await?;
-    for name in ["none", "constant", "policy"] {
+    for name in ["none", "constant", "change", "policy"] {
         control_plane.namespace(name, &[(LABEL, name)]).await?;
     }
-    let constant = Constant::start(&admin, "constant").await?;
-    manifests::apply(&admin, &constant.configuration(LABEL), "", false).await?;
-    let accounts = Api::<ServiceAccount>::namespaced(admin.clone(), "policy");
     let mapped = serde_json::from_value(json!({"metadata": {"name": "mapped"}}))?;
-    accounts.create(&PostParams::default(), &mapped).await?;
+    for name in ["change", "policy"] {
+        let accounts = Api::<ServiceAccount>::namespaced(admin.clone(), name);
+        accounts.create(&PostParams::default(), &mapped).await?;
+    }
+    let webhook = Constant::start(&admin, "constant").await?;
+    for name in ["constant", "change"] {
+        let configuration = webhook.configuration(LABEL, name);
+        manifests::apply(&admin, &configuration, "", false).await?;
+    }
     for object in policy() {
         manifests::apply(&admin, &object, "", false).await?;
     }
     let alice = control_plane.client(ALICE).await?;
+    wait_until_changed(&alice, "change", "mapped").await?;
     wait_until_changed(&alice, "policy", "mapped").await
 }
 

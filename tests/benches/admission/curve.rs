@@ -13,9 +13,10 @@ use super::size::Size;
 /// A picture that fits into a page, in pixels.
 const PICTURE: (u32, u32) = (800, 450);
 /// Colours that people with any kind of colour vision can tell apart (Okabe and Ito).
-const COLOURS: [RGBColor; 5] = [
+const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 0, 0),
     RGBColor(0, 114, 178),
+    RGBColor(86, 180, 233),
     RGBColor(230, 159, 0),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
