@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 mod classes;
 mod document;
 mod files;
+mod index;
 mod lookup;
 mod matching;
 mod model;
@@ -29,6 +30,7 @@ pub(crate) use users::pins::gsa_email;
 pub(crate) use users::trusted::{built_in_carriers, is_carrier};
 pub(crate) use users::{Mapping, UserRule, fill_in};
 
+use index::RuleIndex;
 use model::Model;
 
 /// One file of rules or pins.
@@ -48,6 +50,7 @@ pub struct Rules {
     pub(crate) listed_names: HashSet<String>,
     /// Groups that a rule or a class mentions.
     pub(crate) mentioned_groups: BTreeSet<String>,
+    pub(crate) index: RuleIndex,
     text: String,
     revision: String,
 }
@@ -71,6 +74,7 @@ impl Rules {
                 .filter_map(UserRule::listed_name)
                 .map(str::to_owned)
                 .collect(),
+            index: RuleIndex::new(&model.rules),
             mentioned_groups: model.mentioned_groups().map(str::to_owned).collect(),
             text,
             revision,

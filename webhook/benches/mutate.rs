@@ -1,4 +1,5 @@
-//! The cost of a decision, from the bytes of a review to its answer, for the pod and the Job that Metaflow submits.
+//! The cost of a decision, from the bytes of a review to its answer, for the pod and the Job that Metaflow submits: its time, and
+//! how often and how much it allocates.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,13 +14,19 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use namesake_webhook::admit::{Webhook, admit};
 use namesake_webhook::review::{self, Object};
 use namesake_webhook::state::State;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::runtime::Builder;
 
 #[path = "../tests/it/cases.rs"]
 mod cases;
+#[path = "load/sections.rs"]
+mod sections;
 
 use cases::{ask, job_controller, patch, patched, review as reviewed, sign, state};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 fn known_user() -> State {
     let mut case = json!({"parents": [{"stamp": {"$stamp": {}}}],
@@ -59,10 +66,25 @@ fn decisions(criterion: &mut Criterion) {
         .with_writer(std::io::sink)
         .finish();
     let log = tracing::Dispatch::new(log);
+    let mut allocations = Map::new();
     let mut run = |name: &str, webhook: Webhook, review: &Value| {
         let body = review.to_string();
         let allowed = runtime.block_on(ask(&state, webhook, review));
         assert_eq!(allowed["allowed"], true, "{allowed}");
+        allocations.insert(
+            name.to_owned(),
+            count_allocations(|| {
+                let now = Instant::now();
+                let call = admit(
+                    &state,
+                    webhook,
+                    body.as_bytes(),
+                    now,
+                    now + Duration::from_secs(5),
+                );
+                runtime.block_on(call).unwrap()
+            }),
+        );
         criterion.bench_function(name, |b| {
             b.iter(|| {
                 let now = Instant::now();
@@ -85,10 +107,21 @@ fn decisions(criterion: &mut Criterion) {
     run("final check", Webhook::Validate, &last);
     let largest = largest_job_set();
     run("update of a JobSet of 1.4 MB", Webhook::Mutate, &largest);
+    sections::write("allocations", &allocations).unwrap();
     let body = pod.to_string();
     criterion.bench_function("parse alone", |b| {
         b.iter(|| review::parse::<Object<'_>>(black_box(body.as_bytes())).is_ok());
     });
+}
+
+/// How often and how many bytes a call allocates.
+fn count_allocations<T>(call: impl Fn() -> T) -> Value {
+    // What is allocated once, such as the labels of metrics, does not count.
+    drop(call());
+    let region = Region::new(ALLOCATOR);
+    drop(black_box(call()));
+    let used = region.change();
+    json!({"allocations": used.allocations + used.reallocations, "bytes": used.bytes_allocated})
 }
 
 criterion_group!(benches, decisions);

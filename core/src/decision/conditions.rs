@@ -9,7 +9,7 @@ use crate::{
 use super::PodAttributes;
 
 impl Rule {
-    pub(super) fn matches(&self, pod: &PodAttributes<'_>) -> bool {
+    pub(crate) fn matches(&self, pod: &PodAttributes<'_>) -> bool {
         self.can_match((pod.user, pod.groups), pod.namespace) && self.conditions.match_pod(pod)
     }
 

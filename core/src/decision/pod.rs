@@ -12,13 +12,18 @@ mod namespace;
 use super::{Decision, IdentityChoice, PodAttributes, Refusal};
 
 impl Rules {
-    /// Decides what a pod gets. The cost does not depend on the number of pins.
+    /// Decides what a pod gets. The cost does not depend on the number of pins, nor on rules for other users, groups, flows and
+    /// namespaces that are named exactly.
     #[must_use]
     pub fn decide(&self, pod: &PodAttributes<'_>) -> Decision {
         if self.is_offboarded(pod.user) {
             return Decision::Deny(self.refuse_offboarded(pod.user));
         }
-        let Some(rule) = self.model.rules.iter().find(|rule| rule.matches(pod)) else {
+        let candidates =
+            self.index
+                .candidates((pod.user, pod.groups), pod.claims.flow, pod.namespace);
+        let mut candidates = candidates.filter_map(|position| self.model.rules.get(position));
+        let Some(rule) = candidates.find(|rule| rule.matches(pod)) else {
             return match self.no_match() {
                 NoMatch::Keep => Decision::Keep,
                 NoMatch::Deny => Decision::Deny(self.refuse_without_rule(pod)),

@@ -130,6 +130,20 @@ async fn cases() -> Vec<Case> {
             PATCHED,
         ),
         case(
+            "the same, with 4,000 more rules",
+            "webhook-with-rules",
+            "/mutate",
+            &reviews.pod,
+            PATCHED,
+        ),
+        case(
+            "the same, with 20,000 pins",
+            "webhook-with-pins",
+            "/mutate",
+            &reviews.pod,
+            PATCHED,
+        ),
+        case(
             "final check of that pod",
             "webhook",
             "/validate",

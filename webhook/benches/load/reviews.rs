@@ -23,11 +23,12 @@ pub(crate) struct Reviews {
     pub(crate) job: Value,
 }
 
-/// A replica that has seen the user's Job and Identity, so that it answers from memory.
-pub(crate) fn state() -> State {
+/// A replica that has seen the user's Job and Identity, so that it answers from memory, with these rules.
+pub(crate) fn state(edits: &Value) -> State {
     let mut case = json!({
         "parents": [{"stamp": {"$stamp": {}}}],
         "identities": [{"user": "alice@acme.com", "ready": true}],
+        "edits": edits,
     });
     cases::sign(&mut case);
     let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "name": "flow", "uid": "f", "controller": true});
@@ -37,6 +38,28 @@ pub(crate) fn state() -> State {
     let state = cases::state(&case).with_cluster(api_server::with(&pod));
     state.set_decides_last(std::collections::BTreeSet::from(["research".to_owned()]));
     state
+}
+
+/// The edit that adds this many rules, none of which matches the user, before the others.
+pub(crate) fn more_rules(number: usize) -> Value {
+    let rule = |i| {
+        let condition = match i % 4 {
+            0 => format!("user: user-{i}@acme.com"),
+            1 => format!("user: \"*@acme.com\", namespace: team-{i}"),
+            2 => format!("user: \"*@acme.com\", flow: Flow{i}"),
+            _ => format!("user: \"u{i}-*@acme.com\""),
+        };
+        format!("- {{name: rule-{i}, match: {{{condition}}}, identity: research}}\n")
+    };
+    let rules: String = (0..number).map(rule).collect();
+    json!([["rules:\n", format!("rules:\n{rules}")]])
+}
+
+/// The edit that adds this many pins.
+pub(crate) fn more_pins(number: usize) -> Value {
+    let pin = |i| format!("  u{i}: p{i:05}@acme-a.iam.gserviceaccount.com\n");
+    let pins: String = (0..number).map(pin).collect();
+    json!([["noMatch: deny", format!("pins:\n{pins}noMatch: deny")]])
 }
 
 fn exec() -> Value {
@@ -64,7 +87,7 @@ fn result() -> Value {
 /// Builds them. The patched pod is the answer of [`state`] to the pod.
 pub(crate) async fn reviews() -> Reviews {
     let pod = cases::review(&cases::job_controller());
-    let answer = cases::ask(&state(), Webhook::Mutate, &pod).await;
+    let answer = cases::ask(&state(&json!([])), Webhook::Mutate, &pod).await;
     let mut patched_pod = pod.clone();
     if let Some(object) = patched_pod.pointer_mut("/request/object") {
         *object = cases::patched(object, &cases::patch(&answer));

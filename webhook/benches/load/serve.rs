@@ -12,8 +12,13 @@ use namesake_api::names;
 use namesake_service::{LogFormat, start_log};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
+use serde_json::{Value, json};
 
 use super::{floor, reviews};
+
+/// As many rules and pins as an admin of a large company might write; with more pins the rules would be too long.
+const MANY_RULES: usize = 4_000;
+const MANY_PINS: usize = 20_000;
 
 /// Serves until standard input closes. The first line on standard error is the address.
 pub(crate) fn serve(name: &str) -> anyhow::Result<()> {
@@ -24,13 +29,17 @@ pub(crate) fn serve(name: &str) -> anyhow::Result<()> {
     });
     match name {
         "floor" => run(floor::app),
-        "webhook" => {
-            // As in the real program, one line for each decision.
-            start_log(names::LOG, LogFormat::Json)?;
-            run(|| namesake_webhook::app(Arc::new(reviews::state())))
-        }
-        other => bail!("no server is called {other}: floor or webhook"),
+        "webhook" => webhook(&json!([])),
+        "webhook-with-rules" => webhook(&reviews::more_rules(MANY_RULES)),
+        "webhook-with-pins" => webhook(&reviews::more_pins(MANY_PINS)),
+        other => bail!("no server is called {other}"),
     }
+}
+
+fn webhook(edits: &Value) -> anyhow::Result<()> {
+    // As in the real program, one line for each decision.
+    start_log(names::LOG, LogFormat::Json)?;
+    run(|| namesake_webhook::app(Arc::new(reviews::state(edits))))
 }
 
 #[tokio::main]

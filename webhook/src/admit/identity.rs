@@ -77,7 +77,7 @@ fn request(namespace: &str, principal: &Principal, choice: &IdentityChoice) -> I
         namespace: namespace.to_owned(),
         class: choice.class.clone(),
         user: choice.user.to_string(),
-        groups: principal.groups.members(),
+        groups: principal.groups.members().map(str::to_owned).collect(),
         values: values
             .map(|(per, value)| (per.as_str().to_owned(), value.clone()))
             .collect(),

@@ -37,7 +37,7 @@ fn the_broker_derives_the_name_that_the_webhook_chose() {
         }) else {
             panic!("{namespace}");
         };
-        let groups = release.members();
+        let groups: Vec<String> = release.members().map(str::to_owned).collect();
         let requested = RequestedIdentity {
             namespace,
             class: &choice.class,
