@@ -12,6 +12,7 @@ mod mark;
 pub mod names;
 mod phase;
 mod unproven;
+mod verification;
 
 pub use backoff::WatchBackoff;
 pub use crd::crd_yaml;
@@ -21,3 +22,4 @@ pub use identity::{
 pub use mark::{MARK_BYTES, Mark, MarkError};
 pub use phase::Phase;
 pub use unproven::{UnprovenParent, UnprovenReport};
+pub use verification::{MAX_SIGNED_TEXTS, SignedText, Validity};

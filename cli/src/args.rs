@@ -12,6 +12,7 @@ use crate::commands::pages;
 use crate::commands::support_bundle::SupportBundle;
 use crate::commands::warm::Warm;
 use crate::doctor::Doctor;
+use crate::explain::Explain;
 
 /// Asks an installation of Namesake. Talks to the API server only, with your rights, and changes nothing unless the command's
 /// name says so.
@@ -36,6 +37,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Check an installation for security gaps, and print how to close them
     Check(Check),
+    /// Explain who asked for a pod, how that is proven, which account it has and what it waits for
+    Explain(Explain),
     /// List identities, those that do not work, or parents without a proven requester
     List(List),
     /// Check files of rules; needs no cluster
@@ -67,6 +70,7 @@ impl Command {
         match self {
             Self::Doctor(_) => "doctor",
             Self::Check(_) => "check",
+            Self::Explain(_) => "explain",
             Self::List(_) => "list",
             Self::Lint(_) => "lint",
             Self::Adopt(_) => "adopt",

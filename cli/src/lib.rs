@@ -13,6 +13,7 @@ mod cluster;
 mod commands;
 mod console;
 mod doctor;
+mod explain;
 mod run;
 #[cfg(test)]
 #[path = "../../webhook/src/state/installation/shipped.rs"]

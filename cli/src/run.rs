@@ -11,7 +11,7 @@ use crate::args::{Args, Command};
 use crate::cluster::connect::Session;
 use crate::commands::{adopt, lint, list, offboard, pages, quota, support_bundle, uninstall, warm};
 use crate::console::{Console, say};
-use crate::{check, doctor};
+use crate::{check, doctor, explain};
 
 /// Runs one command line, whose first word is the name of the program.
 pub async fn run<T>(words: impl IntoIterator<Item = T>, console: &mut Console<'_>) -> ExitStatus
@@ -50,6 +50,7 @@ async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failur
     match &args.command {
         Command::Doctor(options) => doctor::run(&args.global, options, console).await,
         Command::Check(options) => check::run(&session().await?, options).await,
+        Command::Explain(options) => Box::pin(explain::run(&session().await?, options)).await,
         Command::List(options) => list::run(&session().await?, options).await,
         Command::Lint(options) => lint::run(options),
         Command::Adopt(options) => adopt::run(&session().await?, options, console).await,

@@ -19,6 +19,7 @@ mod service_account;
 mod user;
 mod values;
 
+pub use conditions::TracedRule;
 pub use endpoints::{EndpointRight, MetadataRequest, NewRun, TagChange, is_plain_path};
 pub use entitlement::{EditEffect, UserStatus};
 pub use identity::{DerivedIdentity, RequestedIdentity};

@@ -22,7 +22,7 @@ mod user;
 pub use decision::{
     Claims, Decision, DerivedIdentity, EditEffect, EndpointRight, IdentityChoice, MetadataRequest,
     NewRun, PodAttributes, Refusal, Replay, ReplayChange, ReplayIdentity, ReplayReport,
-    RequestedIdentity, TagChange, UserStatus, is_plain_path,
+    RequestedIdentity, TagChange, TracedRule, UserStatus, is_plain_path,
 };
 pub use json::{Json, Text};
 pub use names::{Glob, IdentityName, MANAGED_NAME_PATTERN, Per, is_managed_name};

@@ -29,6 +29,7 @@ use crate::decide::mode::Mode;
 use crate::decide::mutate::{opt_in, shadow, skip_label, task_result};
 use crate::decide::validate::guarded::Guarded;
 use crate::decide::validate::rules;
+use crate::decide::verify;
 use crate::review::outcome::Outcome;
 use crate::review::refused::Refused;
 use crate::review::verdict::{Facts, Subject, Verdict};
@@ -155,6 +156,9 @@ impl Call<'_> {
             let verdict = task_result::write_pod(request);
             return self.answer("argoproj.io/WorkflowTaskResult", about, &verdict);
         }
+        if self.webhook == Webhook::Mutate && verify::is_question(request) {
+            return self.answer("batch/Job", about, &self.verify(request));
+        }
         if is_mirror_pod(request) {
             let facts = Facts::of_requester(&request.user_info.username, Outcome::Kept);
             return self.answer("Pod", about, &Verdict::pass(facts));
@@ -168,6 +172,23 @@ impl Call<'_> {
             Mode::Enforce | Mode::Off => verdict,
         };
         self.answer(kind.map_or("other", |k| k.name), about, &verdict)
+    }
+
+    // Tells somebody whether signed texts are valid.
+    fn verify(&self, request: &Request<'_>) -> Verdict {
+        let context =
+            admission::context(self, request).and_then(|context| match context.epoch.is_empty() {
+                true => Err(admission::not_opted_in(
+                    self.state,
+                    &context,
+                    &request.namespace,
+                )),
+                false => Ok(context),
+            });
+        match context {
+            Ok(context) => verify::answer(&context, request),
+            Err(refused) => Verdict::refuse(refused, admission::facts(request)),
+        }
     }
 
     // An object that cannot be read is refused with what is wrong with it; a body that is not a review is malformed.

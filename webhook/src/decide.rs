@@ -9,4 +9,5 @@ pub mod mode;
 pub mod mutate;
 pub mod pod_model;
 pub mod validate;
+pub mod verify;
 pub mod who;

@@ -26,6 +26,10 @@ pub const SKIP_FINAL_CHECK_LABEL: &str = "namesake.dev/skip-final-check";
 pub const DECISION_ANNOTATION: &str = "namesake.dev/decision";
 /// Annotation on a WorkflowTaskResult of Argo: UID of the pod that created it. Only this pod may change it.
 pub const RESULT_POD_ANNOTATION: &str = "namesake.dev/pod-uid";
+/// Annotation on a dry run of a Job: signed texts that the webhook shall verify, see [`crate::SignedText`].
+pub const VERIFY_ANNOTATION: &str = "namesake.dev/verify";
+/// Annotation that the webhook adds to such a dry run: which texts are valid, see [`crate::Validity`].
+pub const VERIFIED_ANNOTATION: &str = "namesake.dev/verified";
 /// Annotation on pods and KSAs: the user, for people to read. Never evidence.
 pub const USER_ANNOTATION: &str = "namesake.dev/user";
 /// Label on pods and KSAs: the identity's name.

@@ -37,6 +37,9 @@ pub(crate) enum Failure {
         /// The versions that it serves.
         found: String,
     },
+    /// What the command is about does not exist.
+    #[error("{0}")]
+    NotFound(String),
     /// The API server does not allow the request.
     #[error("not allowed to {what}: {why}; run it as a user who may, or ask your admin")]
     Forbidden {
@@ -77,6 +80,7 @@ impl Failure {
     pub(crate) const fn status(&self) -> ExitStatus {
         match self {
             Self::Usage(_) => ExitStatus::Usage,
+            Self::NotFound(_) => ExitStatus::Found,
             Self::Forbidden { .. } | Self::Refused { .. } => ExitStatus::Incomplete,
             Self::NoKubeconfig(_)
             | Self::NoApiServer(_)

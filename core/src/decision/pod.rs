@@ -9,7 +9,7 @@ use crate::{
 mod expectations;
 mod namespace;
 
-use super::{Decision, IdentityChoice, PodAttributes, Refusal};
+use super::{Decision, IdentityChoice, PodAttributes, Refusal, TracedRule};
 
 impl Rules {
     /// Decides what a pod gets. The cost does not depend on the number of pins, nor on rules for other users, groups, flows and
@@ -51,6 +51,19 @@ impl Rules {
                 }
             },
         }
+    }
+
+    /// The rules in their order up to the one that matches a pod, each with the first of its conditions that does not hold.
+    #[must_use]
+    pub fn trace(&self, pod: &PodAttributes<'_>) -> Vec<TracedRule> {
+        let mut traced = Vec::new();
+        for rule in &self.model.rules {
+            traced.push(rule.traced(pod));
+            if rule.matches(pod) {
+                break;
+            }
+        }
+        traced
     }
 
     fn choose_identity(

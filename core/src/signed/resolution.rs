@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::user::User;
 
 use super::{
-    seal::{KeyRing, Purpose, SealError, check_near, check_same},
+    seal::{KeyRing, Purpose, SealError, check_near, check_same, read_unverified},
     stamp::ObjectName,
 };
 
@@ -107,6 +107,12 @@ impl Resolution {
     #[must_use]
     pub fn sign(&self, keys: &KeyRing, epoch: &str) -> String {
         keys.seal(Purpose::Resolution, epoch, self)
+    }
+
+    /// Reads an annotation that anyone may have written, for people to read. Never evidence.
+    #[must_use]
+    pub fn unverified(text: &str) -> Option<Resolution> {
+        read_unverified(text)
     }
 
     /// The resolution in an annotation, if it was signed for exactly this pod.

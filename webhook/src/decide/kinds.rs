@@ -152,7 +152,7 @@ const POD: Kind = Kind {
     role: Role::Pod,
 };
 
-/// Every kind that admission knows.
+/// Every kind that admission knows; pods first.
 pub static KINDS: [Kind; 8] = [
     POD,
     batch::JOB,
@@ -163,6 +163,12 @@ pub static KINDS: [Kind; 8] = [
     argo::CLUSTER_WORKFLOW_TEMPLATE,
     argo::CRON_WORKFLOW,
 ];
+
+/// The entry of pods.
+#[must_use]
+pub fn pod() -> &'static Kind {
+    &KINDS[0]
+}
 
 /// The entry of a kind.
 #[must_use]

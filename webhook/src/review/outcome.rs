@@ -28,6 +28,8 @@ pub enum Outcome {
     CheckedKept,
     /// Nothing speaks against entering the pod, or against what was written for an Argo step.
     Guarded,
+    /// Somebody asked whether signed texts are valid.
+    Verified,
     /// The rules as edited are valid.
     RulesChecked,
     /// The namespace was opted in.
@@ -57,6 +59,7 @@ impl Outcome {
             Self::Checked => "checked",
             Self::CheckedKept => "checked-kept",
             Self::Guarded => "guarded",
+            Self::Verified => "verified",
             Self::RulesChecked => "rules-checked",
             Self::OptedIn => "opted-in",
             Self::Unchanged => "unchanged",

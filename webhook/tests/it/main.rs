@@ -16,3 +16,4 @@ mod model;
 mod parents;
 mod properties;
 mod recorded;
+mod verification;
