@@ -11,6 +11,7 @@ use crate::commands::offboard::{Offboard, Return};
 use crate::commands::pages;
 use crate::commands::support_bundle::SupportBundle;
 use crate::commands::warm::Warm;
+use crate::commands::who::Who;
 use crate::doctor::Doctor;
 use crate::explain::Explain;
 
@@ -51,6 +52,8 @@ pub enum Command {
     Return(Return),
     /// Create identities before the first run, with --yes
     Warm(Warm),
+    /// Find which pods ran as an account, for whom, and what it did at Google; reads audit logs, or prints the queries for them
+    Who(Who),
     /// Print the commands that remove Namesake, in their order
     Uninstall,
     /// Print what a maintainer needs to see, without the names of people
@@ -77,6 +80,7 @@ impl Command {
             Self::Offboard(_) => "offboard",
             Self::Return(_) => "return",
             Self::Warm(_) => "warm",
+            Self::Who(_) => "who",
             Self::Uninstall => "uninstall",
             Self::SupportBundle(_) => "support-bundle",
             Self::Quota => "quota",

@@ -9,3 +9,4 @@ pub(crate) mod quota;
 pub(crate) mod support_bundle;
 pub(crate) mod uninstall;
 pub(crate) mod warm;
+pub(crate) mod who;

@@ -9,7 +9,9 @@ use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
 use crate::args::{Args, Command};
 use crate::cluster::connect::Session;
-use crate::commands::{adopt, lint, list, offboard, pages, quota, support_bundle, uninstall, warm};
+use crate::commands::{
+    adopt, lint, list, offboard, pages, quota, support_bundle, uninstall, warm, who,
+};
 use crate::console::{Console, say};
 use crate::{check, doctor, explain};
 
@@ -57,6 +59,7 @@ async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failur
         Command::Offboard(options) => offboard::run(&session().await?, options).await,
         Command::Return(options) => offboard::run_return(&session().await?, options).await,
         Command::Warm(options) => warm::run(&args.global, options, console).await,
+        Command::Who(options) => who::run(&args.global, options).await,
         Command::Uninstall => uninstall::run(&session().await?).await,
         Command::SupportBundle(options) => support_bundle::run(&args.global, options).await,
         Command::Quota => quota::run(&session().await?).await,
