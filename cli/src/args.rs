@@ -5,10 +5,11 @@ use clap::{Parser, Subcommand};
 use crate::check::Check;
 use crate::cluster::flags::Global;
 use crate::commands::adopt::Adopt;
-use crate::commands::lint::Lint;
 use crate::commands::list::List;
 use crate::commands::offboard::{Offboard, Return};
 use crate::commands::pages;
+use crate::commands::rules::lint::Lint;
+use crate::commands::rules::simulate::Simulate;
 use crate::commands::support_bundle::SupportBundle;
 use crate::commands::warm::Warm;
 use crate::commands::who::Who;
@@ -44,6 +45,8 @@ pub enum Command {
     List(List),
     /// Check files of rules; needs no cluster
     Lint(Lint),
+    /// Print what the webhook would decide about objects, by the rules in force or by others
+    Simulate(Simulate),
     /// Assign an object that has no proven requester to a user; shows what would run, and asks
     Adopt(Adopt),
     /// Print what offboarding a user would do, and the edit of the rules
@@ -76,6 +79,7 @@ impl Command {
             Self::Explain(_) => "explain",
             Self::List(_) => "list",
             Self::Lint(_) => "lint",
+            Self::Simulate(_) => "simulate",
             Self::Adopt(_) => "adopt",
             Self::Offboard(_) => "offboard",
             Self::Return(_) => "return",

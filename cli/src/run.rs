@@ -9,8 +9,9 @@ use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
 use crate::args::{Args, Command};
 use crate::cluster::connect::Session;
+use crate::commands::rules::{lint, simulate};
 use crate::commands::{
-    adopt, lint, list, offboard, pages, quota, support_bundle, uninstall, warm, who,
+    adopt, list, offboard, pages, quota, support_bundle, uninstall, warm, who,
 };
 use crate::console::{Console, say};
 use crate::{check, doctor, explain};
@@ -54,7 +55,8 @@ async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failur
         Command::Check(options) => check::run(&session().await?, options).await,
         Command::Explain(options) => Box::pin(explain::run(&session().await?, options)).await,
         Command::List(options) => list::run(&session().await?, options).await,
-        Command::Lint(options) => lint::run(options),
+        Command::Lint(options) => lint::run(options, console.input),
+        Command::Simulate(options) => simulate::run(&args.global, options, console).await,
         Command::Adopt(options) => adopt::run(&session().await?, options, console).await,
         Command::Offboard(options) => offboard::run(&session().await?, options).await,
         Command::Return(options) => offboard::run_return(&session().await?, options).await,

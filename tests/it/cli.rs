@@ -5,3 +5,4 @@ mod commands;
 mod connection;
 mod doctor;
 mod explain;
+mod edits;

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use namesake_api::names;
 use namesake_core::Rules;
-use namesake_service::{parse_rules, rules_files};
+use namesake_service::{RulesFiles, parse_rules, rules_files};
 
 use crate::answer::failure::Failure;
 use crate::answer::text::plain;
@@ -11,6 +11,11 @@ use crate::cluster::connect::Session;
 
 /// The rules as written; while they are not valid, those that the broker accepted last.
 pub(crate) async fn rules(session: &Session) -> Result<Rules, Failure> {
+    Ok(files(session).await?.1)
+}
+
+/// The same with the files that they are in.
+pub(crate) async fn files(session: &Session) -> Result<(RulesFiles, Rules), Failure> {
     let mut why = "there are none".to_owned();
     for name in [names::RULES_CONFIG_MAP, names::ACCEPTED_RULES_CONFIG_MAP] {
         let map = session.at_home::<ConfigMap>().get_opt(name).await;
@@ -19,8 +24,9 @@ pub(crate) async fn rules(session: &Session) -> Result<Rules, Failure> {
             session.home
         )))?;
         let Some(map) = map else { continue };
-        match parse_rules(&rules_files(map.data.as_ref())) {
-            Ok(rules) => return Ok(rules),
+        let files = rules_files(map.data.as_ref());
+        match parse_rules(&files) {
+            Ok(rules) => return Ok((files, rules)),
             Err(errors) => why = errors.to_string(),
         }
     }

@@ -1,8 +1,8 @@
 //! `lint`: the problems in files of rules, each marked in its line. Needs no cluster.
 
-use std::io::Read as _;
+use std::io::BufRead;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use clap::Args as Flags;
@@ -13,6 +13,7 @@ use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
 use crate::answer::text::{count, plain};
 use crate::answer::{Answer, Case};
+use crate::commands::rules::files::{File, read};
 
 /// Options of `lint`.
 #[derive(Clone, Debug, Flags)]
@@ -22,27 +23,8 @@ pub struct Lint {
     pub files: Vec<PathBuf>,
 }
 
-/// A file: its name in messages, and its text.
-type File = (String, String);
-
-pub(crate) fn run(options: &Lint) -> Result<Answer, Failure> {
-    let files: Result<Vec<File>, Failure> = options.files.iter().map(|path| read(path)).collect();
-    Ok(answer(&files?))
-}
-
-fn read(path: &Path) -> Result<File, Failure> {
-    let (name, bytes) = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().read_to_end(&mut bytes);
-        ("standard input".to_owned(), read.map(|_| bytes))
-    } else {
-        (path.display().to_string(), std::fs::read(path))
-    };
-    let unreadable = |why: String| Failure::Usage(format!("failed to read {name}: {why}"));
-    let bytes = bytes.map_err(|error| unreadable(error.to_string()))?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| unreadable("it is not text in UTF-8".to_owned()))?;
-    Ok((name, text))
+pub(crate) fn run(options: &Lint, input: &mut dyn BufRead) -> Result<Answer, Failure> {
+    Ok(answer(&read(&options.files, input)?))
 }
 
 fn answer(files: &[File]) -> Answer {
@@ -200,6 +182,7 @@ offboard: [bob@acme.com]
         let options = Lint {
             files: vec![PathBuf::from("/nonexistent/rules.yaml")],
         };
-        assert_eq!(run(&options).unwrap_err().status(), ExitStatus::Usage);
+        let failure = run(&options, &mut std::io::empty()).unwrap_err();
+        assert_eq!(failure.status(), ExitStatus::Usage);
     }
 }

@@ -1,0 +1,5 @@
+//! The commands about files of rules.
+
+mod files;
+pub(crate) mod lint;
+pub(crate) mod simulate;
