@@ -25,6 +25,8 @@ pub enum Output {
     Json,
     /// JUnit's XML, for CI systems.
     Junit,
+    /// Markdown, for a pull request; only `replay`.
+    Markdown,
 }
 
 /// One test case of JUnit's format.
@@ -69,7 +71,8 @@ impl Answer {
     #[must_use]
     pub(crate) fn print(&self, output: Output, command: &str) -> String {
         let text = match output {
-            Output::Text => self.text.clone(),
+            // Which of the two it is was decided when it was written.
+            Output::Text | Output::Markdown => self.text.clone(),
             Output::Short => self.short.clone(),
             // It has strings, numbers and lists only, so serialization cannot fail.
             Output::Json => serde_json::to_string_pretty(&self.json).unwrap_or_default(),

@@ -9,6 +9,7 @@ use crate::commands::list::List;
 use crate::commands::offboard::{Offboard, Return};
 use crate::commands::pages;
 use crate::commands::rules::lint::Lint;
+use crate::commands::rules::replay::Replay;
 use crate::commands::rules::simulate::Simulate;
 use crate::commands::support_bundle::SupportBundle;
 use crate::commands::warm::Warm;
@@ -47,6 +48,8 @@ pub enum Command {
     Lint(Lint),
     /// Print what the webhook would decide about objects, by the rules in force or by others
     Simulate(Simulate),
+    /// Print what an edit of the rules does to what exists, or to the requests of an audit log
+    Replay(Replay),
     /// Assign an object that has no proven requester to a user; shows what would run, and asks
     Adopt(Adopt),
     /// Print what offboarding a user would do, and the edit of the rules
@@ -80,6 +83,7 @@ impl Command {
             Self::List(_) => "list",
             Self::Lint(_) => "lint",
             Self::Simulate(_) => "simulate",
+            Self::Replay(_) => "replay",
             Self::Adopt(_) => "adopt",
             Self::Offboard(_) => "offboard",
             Self::Return(_) => "return",

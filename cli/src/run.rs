@@ -4,12 +4,12 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::answer::Answer;
 use crate::answer::exit_status::ExitStatus;
 use crate::answer::failure::Failure;
+use crate::answer::{Answer, Output};
 use crate::args::{Args, Command};
 use crate::cluster::connect::Session;
-use crate::commands::rules::{lint, simulate};
+use crate::commands::rules::{lint, replay, simulate};
 use crate::commands::{
     adopt, list, offboard, pages, quota, support_bundle, uninstall, warm, who,
 };
@@ -50,6 +50,11 @@ where
 async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failure> {
     let session = || Session::open(&args.global);
     let fine = |text| Answer::text(text, ExitStatus::Fine);
+    let has_markdown = matches!(args.command, Command::Replay(_));
+    if args.global.output == Output::Markdown && !has_markdown {
+        let only = "-o markdown is only for replay: use text, short, json or junit";
+        return Err(Failure::Usage(only.to_owned()));
+    }
     match &args.command {
         Command::Doctor(options) => doctor::run(&args.global, options, console).await,
         Command::Check(options) => check::run(&session().await?, options).await,
@@ -57,6 +62,7 @@ async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failur
         Command::List(options) => list::run(&session().await?, options).await,
         Command::Lint(options) => lint::run(options, console.input),
         Command::Simulate(options) => simulate::run(&args.global, options, console).await,
+        Command::Replay(options) => replay::run(&args.global, options, console).await,
         Command::Adopt(options) => adopt::run(&session().await?, options, console).await,
         Command::Offboard(options) => offboard::run(&session().await?, options).await,
         Command::Return(options) => offboard::run_return(&session().await?, options).await,

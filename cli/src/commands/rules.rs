@@ -2,4 +2,5 @@
 
 mod files;
 pub(crate) mod lint;
+pub(crate) mod replay;
 pub(crate) mod simulate;

@@ -16,7 +16,7 @@ mod report;
 
 pub use report::{ReplayChange, ReplayIdentity, ReplayReport};
 
-use event::{Event, PodClaims};
+use event::{Event, Object, PodClaims};
 use report::Tally;
 
 /// Longest line that is read, in bytes: two objects of 3 MiB, the largest request that the API server accepts.
@@ -98,29 +98,80 @@ impl<'r> Replay<'r> {
             return;
         }
         let requester = event.requester();
+        if requester.username.is_empty() {
+            self.tally.report.without_requester += 1;
+            return;
+        }
         if is_carrier(&self.old.model.carriers, &requester.username, None) {
             self.tally.report.by_controllers += 1;
             return;
         }
         self.tally.report.decided += 1;
-        if !event.has_object() {
+        if event.object().is_none() {
             self.tally.report.without_object += 1;
         }
         let object = event.object_ref.as_ref();
         let namespace = object.map_or("", |object| object.namespace.as_str());
-        let mut is_changed = false;
-        for pod in event.pods(launcher) {
+        let pods = event.object().map(|object| object.pods(launcher));
+        let (mut is_changed, mut has_other_name) = (false, false);
+        for pod in pods.unwrap_or_else(|| vec![PodClaims::default()]) {
             let decide = |rules: &Rules| {
                 let (user, groups) = who(rules, event, &requester);
-                decide(rules, (user, groups), (namespace, launcher), pod)
+                decide(rules, (user, &groups), (namespace, launcher), pod)
             };
             let (old, new) = (decide(self.old), decide(self.new));
-            let effect = self.effect((&old, &new), namespace);
-            is_changed |= self
-                .tally
-                .add(&requester.username, namespace, (old, new), effect);
+            if let Decision::Identity(choice) = &old {
+                has_other_name |= event.annotations.has_other_name(choice);
+            }
+            let effect = self.add_pod(&requester.username, namespace, (old, new));
+            is_changed |= effect != Some(EditEffect::Keeps);
         }
         self.tally.report.unchanged += u64::from(!is_changed);
+        self.tally.report.other_names += u64::from(has_other_name);
+    }
+
+    /// Decides about the pods of an object that exists and whose user is proven, and returns the worst that happens to one of them.
+    /// `object` is its JSON; of what cannot be read as a Kubernetes object nothing is decided.
+    pub fn add_object(
+        &mut self,
+        (user, groups): (&User, &Groups),
+        (namespace, launcher): (&str, Launcher),
+        object: &[u8],
+    ) -> EditEffect {
+        self.tally.report.lines += 1;
+        let Ok(object) = serde_json::from_slice::<Object<'_>>(object) else {
+            self.tally.add_broken();
+            return EditEffect::Keeps;
+        };
+        self.tally.report.decided += 1;
+        let (mut worst, mut is_changed) = (EditEffect::Keeps, false);
+        for pod in object.pods(launcher) {
+            let decide = |rules: &Rules| {
+                decide(
+                    rules,
+                    (Ok(user.clone()), groups),
+                    (namespace, launcher),
+                    pod,
+                )
+            };
+            let (old, new) = (decide(self.old), decide(self.new));
+            let effect = self.add_pod(user.as_str(), namespace, (old, new));
+            worst = worst.max(effect.unwrap_or(EditEffect::Keeps));
+            is_changed |= effect != Some(EditEffect::Keeps);
+        }
+        self.tally.report.unchanged += u64::from(!is_changed);
+        worst
+    }
+
+    fn add_pod(
+        &mut self,
+        requester: &str,
+        namespace: &str,
+        (old, new): (Decision, Decision),
+    ) -> Option<EditEffect> {
+        let effect = self.effect((&old, &new), namespace);
+        self.tally.add(requester, namespace, (old, new), effect);
+        effect
     }
 
     // What the edit does to a pod: `None` if it gets something that it did not get before, or is refused in another way.
@@ -181,14 +232,14 @@ fn who(
 
 fn decide(
     rules: &Rules,
-    (user, groups): (Result<User, Refusal>, Groups),
+    (user, groups): (Result<User, Refusal>, &Groups),
     (namespace, launcher): (&str, Launcher),
     pod: PodClaims<'_>,
 ) -> Decision {
     match user {
         Ok(user) => rules.decide(&PodAttributes {
             user: &user,
-            groups: &groups,
+            groups,
             namespace,
             launcher,
             claims: Claims {

@@ -1,16 +1,18 @@
-//! `kubectl namesake simulate`: what objects that do not exist yet would get.
+//! `kubectl namesake simulate` and `replay`: what objects and rules that do not exist yet would do.
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
-use k8s_openapi::api::batch::v1::Job;
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use kube::api::ListParams;
 use namesake_sandbox::kubernetes::users::{ADMIN, MALLORY};
 use namesake_tests::{
     drafts::metaflow_job,
+    eventually::eventually,
     namespace::{TestNamespace, with_namespace},
     stack::SHARED_RULES,
 };
+use serde_json::{Value, json};
 
 use crate::cli::connection::{session, session_with_input};
 
@@ -97,5 +99,136 @@ fn simulate_decides_as_the_webhook_would_and_creates_nothing() -> Result<()> {
         session_with_input(&admin, &words, "a: [")
             .await
             .failed(2, "standard input is not YAML or JSON")
+    })
+}
+
+#[test]
+fn replay_shows_who_loses_what_by_an_edit_of_the_rules() -> Result<()> {
+    with_namespace(|ns| async move {
+        ns.wait_until_alice_is_known().await?;
+        let alice = ns.alice().await?;
+        let job = metaflow_job().into_value();
+        let nightly = json!({
+            "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"},
+            "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job["spec"]}},
+        });
+        let _: CronJob = alice
+            .create(serde_json::from_value::<CronJob>(nightly)?)
+            .await?;
+        let admin = kubeconfig(&ns, ADMIN);
+        let same = file(&ns, "same.yaml", SHARED_RULES)?;
+        let words = ["replay", "--rules", &same, "-n", &ns.name];
+        session(&admin, &words)
+            .await
+            .answered(0, &["The edit changes nothing in what exists"])?;
+        let rules = file(&ns, "rules.yaml", &without_alice())?;
+        let words = ["replay", "--rules", &rules, "-n", &ns.name];
+        let name = ns.name_for("alice@acme.com");
+        let parts = [
+            "loses",
+            "refused: Offboarded",
+            &name,
+            "drains",
+            "removed",
+            "google_service_accounts",
+        ];
+        session(&admin, &words).await.answered(1, &parts)?;
+        let json = session(&admin, &[&words[..], &["-o", "json"]].concat()).await;
+        let json: Value = serde_json::from_str(&json.out)?;
+        let identity = &json["identities"][0];
+        ensure!(
+            identity["name"] == name.as_str() && identity["pods"] != 0,
+            "{json:#}"
+        );
+        session(&admin, &[&words[..], &["-o", "markdown"]].concat())
+            .await
+            .answered(1, &["### Rules ", "| `loses` | `alice@acme.com` |"])?;
+        session(&admin, &["list", "-o", "markdown"])
+            .await
+            .failed(2, "only for replay")?;
+        // Mallory may edit in the namespace, and read nothing of the installation.
+        let mallory = kubeconfig(&ns, MALLORY);
+        session(&mallory, &words)
+            .await
+            .failed(3, "not allowed to read ConfigMap")?;
+        session(&mallory, &[&words[..], &["--old-rules", &same]].concat())
+            .await
+            .answered(3, &["drains", "not seen: not allowed to read ConfigMap"])
+    })
+}
+
+#[test]
+fn replay_decides_the_requests_of_the_api_servers_own_audit_log_again() -> Result<()> {
+    with_namespace(|ns| async move {
+        let alice = ns.alice().await?;
+        let _: Job = alice.create(metaflow_job()).await?;
+        let log = ns.stack.cluster().control_plane.audit_log().to_owned();
+        let admin = kubeconfig(&ns, ADMIN);
+        let rules = file(&ns, "rules.yaml", &without_alice())?;
+        let (same, path) = (
+            file(&ns, "same.yaml", SHARED_RULES)?,
+            log.display().to_string(),
+        );
+        let words = [
+            "replay",
+            "--rules",
+            &rules,
+            "--audit-log",
+            &path,
+            "-o",
+            "json",
+        ];
+        eventually("alice's Job is in the audit log", async || {
+            let replayed = session(&admin, &words).await;
+            replayed.answered(1, &[])?;
+            let json: Value = serde_json::from_str(&replayed.out)?;
+            let changes = json["decided"]["changes"]
+                .as_array()
+                .context("no changes")?;
+            let is_hers = |one: &&Value| {
+                one["requester"] == "alice@acme.com" && one["namespace"] == ns.name.as_str()
+            };
+            let hers = changes.iter().find(is_hers).context("not hers")?;
+            ensure!(hers["effect"] == "loses", "{hers}");
+            Ok(())
+        })
+        .await?;
+        // Without a cluster, from standard input, with a line that was cut.
+        let mallory = kubeconfig(&ns, MALLORY);
+        let offline = [
+            "replay",
+            "--rules",
+            &rules,
+            "--old-rules",
+            &same,
+            "--audit-log",
+            "-",
+        ];
+        let text = std::fs::read_to_string(&log)?;
+        // The API server may be writing the last line.
+        let (text, _) = text.rsplit_once('\n').context("the log is empty")?;
+        let text = format!("{{\"kind\": \"Event\", \n{text}");
+        session_with_input(&mallory, &offline, &text)
+            .await
+            .answered(
+                1,
+                &[
+                    "1 line is not an event of an audit log; the first is line 1",
+                    "the audit policy does not record objects",
+                ],
+            )?;
+        session_with_input(&mallory, &offline, "not a log\n")
+            .await
+            .answered(2, &["is it an audit log of this cluster's API server?"])?;
+        let missing = [
+            "replay",
+            "--rules",
+            &rules,
+            "--audit-log",
+            "/nonexistent/audit.log",
+        ];
+        session(&admin, &missing)
+            .await
+            .failed(2, "failed to read /nonexistent/audit.log")
     })
 }

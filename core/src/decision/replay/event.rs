@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{json::Text, rules::Launcher, user::Requester};
+use crate::{
+    decision::IdentityChoice, json::Text, names::is_managed_name, rules::Launcher, user::Requester,
+};
 
 /// Labels or annotations.
 type Pairs<'a> = BTreeMap<Text<'a>, Text<'a>>;
@@ -27,7 +29,7 @@ pub(super) struct Event<'a> {
     pub(super) annotations: Decided<'a>,
 }
 
-/// The object of a request.
+/// Which object a request is about.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
 pub(super) struct ObjectRef<'a> {
@@ -48,6 +50,30 @@ pub(super) struct Decided<'a> {
     pub(super) outcome: Option<Text<'a>>,
     #[serde(rename = "mutate.namesake.dev/user", alias = "pods.namesake.dev/user")]
     pub(super) user: Option<Text<'a>>,
+    #[serde(
+        rename = "mutate.namesake.dev/class",
+        alias = "pods.namesake.dev/class"
+    )]
+    class: Option<Text<'a>>,
+    #[serde(
+        rename = "mutate.namesake.dev/service-account",
+        alias = "pods.namesake.dev/service-account"
+    )]
+    service_account: Option<Text<'a>>,
+}
+
+impl Decided<'_> {
+    /// Whether the same class and user got another name when this was recorded: names depend on stack and cluster.
+    pub(super) fn has_other_name(&self, choice: &IdentityChoice) -> bool {
+        let is = |recorded: &Option<Text<'_>>, now: &str| {
+            recorded.as_ref().is_some_and(|text| text.as_str() == now)
+        };
+        let account = self.service_account.as_ref().map(Text::as_str);
+        let account = account.filter(|account| is_managed_name(account));
+        is(&self.class, &choice.class)
+            && is(&self.user, choice.user.as_str())
+            && account.is_some_and(|account| account != choice.name.as_str())
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,9 +91,10 @@ struct Extra {
     credential_id: Option<IgnoredAny>,
 }
 
+/// An object that is created.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-struct Object<'a> {
+pub(super) struct Object<'a> {
     metadata: Option<Metadata<'a>>,
     spec: Option<Spec<'a>>,
 }
@@ -178,9 +205,9 @@ impl Event<'_> {
         }
     }
 
-    /// Whether the log has the object, and not only that it was created.
-    pub(super) fn has_object(&self) -> bool {
-        self.request_object.is_some()
+    /// The object, if the log has it, and not only that it was created.
+    pub(super) fn object(&self) -> Option<&Object<'_>> {
+        self.request_object.as_ref()
     }
 
     /// An annotation of the object itself.
@@ -188,16 +215,15 @@ impl Event<'_> {
         let metadata = self.request_object.as_ref()?.metadata.as_ref()?;
         find(metadata.annotations.as_ref(), key)
     }
+}
 
-    /// What the pods of the object claim: at least one, which claims nothing if the log does not have the object.
+impl Object<'_> {
+    /// What the pods of the object claim: at least one.
     pub(super) fn pods(&self, launcher: Launcher) -> Vec<PodClaims<'_>> {
-        let Some(object) = &self.request_object else {
-            return vec![PodClaims::default()];
-        };
         if launcher == Launcher::Pod {
-            return vec![PodClaims::of([object.metadata.as_ref(), None])];
+            return vec![PodClaims::of([self.metadata.as_ref(), None])];
         }
-        let Some(spec) = &object.spec else {
+        let Some(spec) = &self.spec else {
             return vec![PodClaims::default()];
         };
         let mut pods = Vec::new();

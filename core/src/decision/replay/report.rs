@@ -1,10 +1,13 @@
 //! What an edit of the rules would have changed, counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use crate::decision::{Decision, EditEffect, IdentityChoice};
+use crate::{
+    decision::{Decision, EditEffect, IdentityChoice},
+    names::Per,
+};
 
 /// Broken lines that the report names.
 const MAX_BROKEN: usize = 10;
@@ -25,10 +28,15 @@ pub struct ReplayReport {
     pub not_opted_in: u64,
     /// Requests of trusted controllers: what they create is decided with its parent.
     pub by_controllers: u64,
+    /// Requests whose event does not name a requester.
+    pub without_requester: u64,
     /// Requests that were decided again.
     pub decided: u64,
     /// Those of which the log does not have the object, so that flow, step, project and labels are not known.
     pub without_object: u64,
+    /// Those that got an identity of another name than the rules give now: the log is of another stack or cluster, or older than an
+    /// edit of the class's `per`.
+    pub other_names: u64,
     /// Those for which nothing changes.
     pub unchanged: u64,
     /// What changes, and for whom: what is taken away first.
@@ -39,6 +47,8 @@ pub struct ReplayReport {
     pub new_identities: Vec<ReplayIdentity>,
     /// Identities that the requests used, and do not by the edit.
     pub draining_identities: Vec<ReplayIdentity>,
+    /// Identities that the requests used, and use by the edit too.
+    pub kept_identities: Vec<ReplayIdentity>,
     /// Uses of identities that are not listed, because there are too many.
     pub more_identities: u64,
 }
@@ -73,6 +83,8 @@ pub struct ReplayIdentity {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// The values of the class's `per`.
+    pub values: BTreeMap<Per, String>,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -108,14 +120,14 @@ impl Tally {
         }
     }
 
-    /// Adds what a pod got and would get. Returns whether that differs.
+    /// Adds what a pod got and would get.
     pub(super) fn add(
         &mut self,
         requester: &str,
         namespace: &str,
         (old, new): (Decision, Decision),
         effect: Option<EditEffect>,
-    ) -> bool {
+    ) {
         if let Decision::Identity(choice) = &old {
             self.add_use(choice, namespace, |one| one.before = true);
         }
@@ -123,7 +135,7 @@ impl Tally {
             self.add_use(choice, namespace, |one| one.after = true);
         }
         if effect == Some(EditEffect::Keeps) {
-            return false;
+            return;
         }
         let change = Change {
             effect,
@@ -139,7 +151,6 @@ impl Tally {
         } else {
             self.report.more_changes += 1;
         }
-        true
     }
 
     fn add_use(&mut self, choice: &IdentityChoice, namespace: &str, set: impl Fn(&mut Use)) {
@@ -153,6 +164,7 @@ impl Tally {
                     user: choice.user.to_string(),
                     namespace: namespace.to_owned(),
                     name: name.clone(),
+                    values: choice.values.clone(),
                 },
                 before: false,
                 after: false,
@@ -198,11 +210,12 @@ impl Tally {
             match (one.before, one.after) {
                 (false, true) => report.new_identities.push(one.identity),
                 (true, false) => report.draining_identities.push(one.identity),
-                _ => {}
+                _ => report.kept_identities.push(one.identity),
             }
         }
         report.new_identities.sort();
         report.draining_identities.sort();
+        report.kept_identities.sort();
         report
     }
 }

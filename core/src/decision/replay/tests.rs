@@ -217,3 +217,45 @@ fn without_the_object_a_request_is_decided_by_what_is_known() {
     let report = replay(&example(), &[event.to_string()]);
     assert_eq!((report.decided, report.without_object), (1, 1));
 }
+
+#[test]
+fn a_log_of_another_cluster_shows_by_the_names_of_its_identities() {
+    let mut event = job("alice@acme.com");
+    event["annotations"]["mutate.namesake.dev/class"] = json!("research");
+    event["annotations"]["mutate.namesake.dev/service-account"] = json!("mf-alice-aaaaaaaaaaaaaa");
+    let report = replay(&example(), &[event.to_string()]);
+    assert_eq!((report.decided, report.other_names), (1, 1));
+    let name = &report.kept_identities[0].name;
+    event["annotations"]["mutate.namesake.dev/service-account"] = json!(name);
+    assert_eq!(replay(&example(), &[event.to_string()]).other_names, 0);
+    event["annotations"]["mutate.namesake.dev/service-account"] = json!("shared");
+    assert_eq!(replay(&example(), &[event.to_string()]).other_names, 0);
+}
+
+#[test]
+fn an_event_without_a_requester_is_counted_and_not_decided() {
+    let mut event = job("alice@acme.com");
+    event["user"] = json!({});
+    let report = replay(&example(), &[event.to_string()]);
+    assert_eq!((report.decided, report.without_requester), (0, 1));
+}
+
+#[test]
+fn an_object_that_exists_is_decided_for_its_proven_user() {
+    let new = edited("offboarded: [mallory", "offboarded: [bob@acme.com, mallory");
+    let old = example();
+    let mut replay = Replay::new(&old, &new, false);
+    let mut add = |user: &str, job: &str| {
+        let user = User::exact(user).unwrap();
+        let place = ("research", Launcher::Job);
+        replay.add_object((&user, &Groups::default()), place, job.as_bytes())
+    };
+    assert_eq!(add("alice@acme.com", JOB), EditEffect::Keeps);
+    assert_eq!(add("bob@acme.com", JOB), EditEffect::Loses);
+    assert_eq!(add("bob@acme.com", "{}"), EditEffect::Keeps);
+    assert_eq!(add("bob@acme.com", "["), EditEffect::Keeps);
+    let report = replay.finish();
+    assert_eq!((report.decided, report.broken, report.unchanged), (3, 1, 1));
+    assert_eq!(report.changes[0].requester, "bob@acme.com");
+    assert_eq!(report.kept_identities.len(), 1);
+}
