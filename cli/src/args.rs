@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::check::Check;
 use crate::cluster::flags::Global;
 use crate::commands::adopt::Adopt;
+use crate::commands::gc::Gc;
 use crate::commands::list::List;
 use crate::commands::offboard::{Offboard, Return};
 use crate::commands::pages;
@@ -60,6 +61,8 @@ pub enum Command {
     Warm(Warm),
     /// Find which pods ran as an account, for whom, and what it did at Google; reads audit logs, or prints the queries for them
     Who(Who),
+    /// List what is left over, with the commands that remove it
+    Gc(Gc),
     /// Print the commands that remove Namesake, in their order
     Uninstall,
     /// Print what a maintainer needs to see, without the names of people
@@ -89,6 +92,7 @@ impl Command {
             Self::Return(_) => "return",
             Self::Warm(_) => "warm",
             Self::Who(_) => "who",
+            Self::Gc(_) => "gc",
             Self::Uninstall => "uninstall",
             Self::SupportBundle(_) => "support-bundle",
             Self::Quota => "quota",

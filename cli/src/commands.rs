@@ -1,6 +1,7 @@
 //! The commands that are one file each, or little more.
 
 pub(crate) mod adopt;
+pub(crate) mod gc;
 pub(crate) mod list;
 pub(crate) mod offboard;
 pub(crate) mod pages;

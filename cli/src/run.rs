@@ -11,7 +11,7 @@ use crate::args::{Args, Command};
 use crate::cluster::connect::Session;
 use crate::commands::rules::{lint, replay, simulate};
 use crate::commands::{
-    adopt, list, offboard, pages, quota, support_bundle, uninstall, warm, who,
+    adopt, gc, list, offboard, pages, quota, support_bundle, uninstall, warm, who,
 };
 use crate::console::{Console, say};
 use crate::{check, doctor, explain};
@@ -68,6 +68,7 @@ async fn answer(args: &Args, console: &mut Console<'_>) -> Result<Answer, Failur
         Command::Return(options) => offboard::run_return(&session().await?, options).await,
         Command::Warm(options) => warm::run(&args.global, options, console).await,
         Command::Who(options) => who::run(&args.global, options).await,
+        Command::Gc(options) => gc::run(&session().await?, options).await,
         Command::Uninstall => uninstall::run(&session().await?).await,
         Command::SupportBundle(options) => support_bundle::run(&args.global, options).await,
         Command::Quota => quota::run(&session().await?).await,

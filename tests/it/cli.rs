@@ -4,5 +4,6 @@ mod check;
 mod commands;
 mod connection;
 mod doctor;
-mod explain;
 mod edits;
+mod explain;
+mod leftovers;

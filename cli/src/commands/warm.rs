@@ -24,7 +24,7 @@ use crate::console::{Console, say};
 /// Between the groups in a line of the file.
 const GROUP_SEPARATOR: char = ';';
 /// Beginning of the names of the Jobs.
-const JOB_PREFIX: &str = "namesake-warm-";
+pub(crate) const JOB_PREFIX: &str = "namesake-warm-";
 /// Group of everybody whom the API server knows; impersonation gives only the groups that it names.
 const AUTHENTICATED: &str = "system:authenticated";
 
