@@ -9,3 +9,4 @@ mod metaflow;
 mod modes;
 mod pods;
 mod reviews;
+mod scheduling;

@@ -31,6 +31,7 @@ mod accounts;
 pub mod drafts;
 mod google;
 mod look;
+pub mod node;
 pub mod orphans;
 pub mod runtime;
 

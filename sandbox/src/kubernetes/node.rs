@@ -1,4 +1,4 @@
-//! The cluster's node and scheduler: a stand-in that runs each pod's containers as local processes.
+//! The cluster's node: a stand-in that runs the containers of each pod that kube-scheduler binds to it as local processes.
 //!
 //! Differences from a real node:
 //! - There is no isolation (no mount, network or user namespaces; paths under mounts are rewritten, see `mounts`) except for pods of
@@ -34,7 +34,7 @@ use self::{exec::Containers, isolation::Isolation, tokens::PodIdentity};
 use crate::{
     ControlPlane, NODE, WorkFolder,
     host::children::Children,
-    kubernetes::users::{NODE_USER, SCHEDULER},
+    kubernetes::users::{ADMIN, NODE_USER},
 };
 
 mod address;
@@ -51,6 +51,9 @@ mod run;
 mod status;
 pub mod tokens;
 mod volumes;
+
+/// The label of GKE's nodes on which pods reach a metadata server, and so have an identity of their own.
+const METADATA_SERVER_LABEL: &str = "iam.gke.io/gke-metadata-server-enabled";
 
 /// What the node adds to pods.
 #[derive(Debug, Clone, Default)]
@@ -106,7 +109,6 @@ pub struct Node {
 /// What all pods share.
 struct Context {
     node: Client,
-    scheduler: Client,
     server: String,
     ca_pem: String,
     pods: PathBuf,
@@ -121,11 +123,11 @@ struct Context {
 }
 
 impl Node {
-    /// Registers the node `loopback` and starts running pods, in the current tokio runtime. Logs of containers are files
-    /// `<logs>/<namespace>_<pod>_<container>.log` in the work folder.
+    /// Registers the node `loopback`, starts kube-scheduler, and runs the pods that it places here, in the current tokio runtime.
+    /// Logs of containers are files `<logs>/<namespace>_<pod>_<container>.log` in the work folder.
     ///
     /// # Errors
-    /// The API server refuses the node.
+    /// The API server refuses the node, or kube-scheduler cannot be started.
     pub async fn start(
         control_plane: &ControlPlane,
         folder: &WorkFolder,
@@ -143,7 +145,6 @@ impl Node {
         let (address, exec) = exec::serve(folder, logs.clone(), containers.clone())?;
         let context = Context {
             node: control_plane.client(NODE_USER).await?,
-            scheduler: control_plane.client(SCHEDULER).await?,
             server: control_plane.server().to_owned(),
             ca_pem: control_plane.ca_pem().to_owned(),
             visible: visible_folders(&pods, &options)?,
@@ -154,8 +155,11 @@ impl Node {
             isolation,
             containers,
         };
-        register(&context.node, address.port()).await?;
+        let has_metadata_server = context.options.google.is_some();
+        register(&context.node, address.port(), has_metadata_server).await?;
+        remove_taints(&control_plane.client(ADMIN).await?).await?;
         let children = context.children.clone();
+        control_plane.start_scheduler(&children, &folder.logs())?;
         let watch = tokio::spawn(watch_pods(Arc::new(context)));
         Ok(Self {
             watch,
@@ -164,7 +168,7 @@ impl Node {
         })
     }
 
-    /// Stops watching pods and kills all their processes.
+    /// Stops kube-scheduler, stops watching pods and kills all their processes.
     pub async fn stop(self) {
         // This waits for processes, so not on a thread of the runtime.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
@@ -229,14 +233,17 @@ fn visible_folders(pods: &Path, options: &NodeOptions) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
-async fn register(client: &Client, exec_port: u16) -> Result<()> {
+async fn register(client: &Client, exec_port: u16, has_metadata_server: bool) -> Result<()> {
     let nodes = Api::<NodeObject>::all(client.clone());
-    let node = json!({
-        "apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": NODE, "labels": {
-            "kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux", "topology.kubernetes.io/zone": "loopback-a",
-        }},
+    let mut labels = json!({
+        "kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+        "topology.kubernetes.io/zone": "loopback-a",
     });
+    if has_metadata_server {
+        labels[METADATA_SERVER_LABEL] = json!("true");
+    }
+    let node =
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": labels}});
     match nodes
         .create(&PostParams::default(), &serde_json::from_value(node)?)
         .await
@@ -246,7 +253,7 @@ async fn register(client: &Client, exec_port: u16) -> Result<()> {
         Err(error) => return Err(error).context("cannot register the node"),
     }
     let capacity =
-        json!({"cpu": "1000", "memory": "1000Gi", "ephemeral-storage": "1000Gi", "pods": "1000"});
+        json!({"cpu": "10000", "memory": "100Ti", "ephemeral-storage": "100Ti", "pods": "10000"});
     let status = json!({"status": {
         "capacity": capacity, "allocatable": capacity,
         "daemonEndpoints": {"kubeletEndpoint": {"Port": exec_port}},
@@ -260,13 +267,25 @@ async fn register(client: &Client, exec_port: u16) -> Result<()> {
     Ok(())
 }
 
+/// The API server taints every new node until the controller of nodes, which does not run here, has seen that it is ready. A node may
+/// not remove its own taints.
+async fn remove_taints(admin: &Client) -> Result<()> {
+    let patch = Patch::Merge(json!({"spec": {"taints": null}}));
+    Api::<NodeObject>::all(admin.clone())
+        .patch(NODE, &PatchParams::default(), &patch)
+        .await
+        .context("cannot remove the taints of the node")?;
+    Ok(())
+}
+
 /// The pods that run here by UID, with the channels to stop them.
 type Running = HashMap<String, watch::Sender<Option<Duration>>>;
 
 async fn watch_pods(context: Arc<Context>) {
-    // The scheduler is allowed to watch all pods, a node only its own.
-    let pods = Api::<Pod>::all(context.scheduler.clone());
-    let mut events = pin!(watcher::watcher(pods, watcher::Config::default()).default_backoff());
+    let pods = Api::<Pod>::all(context.node.clone());
+    // A node is allowed to watch only its own pods.
+    let own = watcher::Config::default().fields(&format!("spec.nodeName={NODE}"));
+    let mut events = pin!(watcher::watcher(pods, own).default_backoff());
     let mut running = Running::new();
     let mut seen = HashSet::new();
     while let Some(event) = events.next().await {
@@ -315,8 +334,7 @@ fn handle(context: &Arc<Context>, running: &mut Running, pod: Pod) {
         }
         return;
     }
-    let next = next_step(&pod);
-    if next == Next::Nothing {
+    if has_ended(&pod) {
         return;
     }
     let (sender, ending) = watch::channel(None);
@@ -325,46 +343,13 @@ fn handle(context: &Arc<Context>, running: &mut Running, pod: Pod) {
     }
     running.insert(uid, sender);
     let context = Arc::clone(context);
-    tokio::spawn(async move {
-        if next == Next::Bind && !pod::bind(&context, &pod).await {
-            return;
-        }
-        pod::run(context, pod, ending).await;
-    });
+    tokio::spawn(pod::run(context, pod, ending));
 }
 
-/// What to do with a pod that does not run here yet.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    Nothing,
-    Bind,
-    Run,
-}
-
-fn next_step(pod: &Pod) -> Next {
-    let phase = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref())
-        .unwrap_or("Pending");
-    let Some(spec) = &pod.spec else {
-        return Next::Nothing;
-    };
-    let is_gated = spec
-        .scheduling_gates
-        .as_ref()
-        .is_some_and(|gates| !gates.is_empty());
-    let is_ours = spec
-        .scheduler_name
-        .as_deref()
-        .is_none_or(|name| name == "default-scheduler");
-    match spec.node_name.as_deref() {
-        _ if matches!(phase, "Succeeded" | "Failed") => Next::Nothing,
-        Some(NODE) => Next::Run,
-        Some(_) => Next::Nothing,
-        None if is_gated || !is_ours || pod.metadata.deletion_timestamp.is_some() => Next::Nothing,
-        None => Next::Bind,
-    }
+fn has_ended(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 #[cfg(test)]

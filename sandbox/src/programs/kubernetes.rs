@@ -31,6 +31,11 @@ pub const KUBE_CONTROLLER_MANAGER: Program = Program {
     name: "kube-controller-manager",
     package: "k8s.io/kubernetes/cmd/kube-controller-manager",
 };
+/// Places pods on nodes.
+pub const KUBE_SCHEDULER: Program = Program {
+    name: "kube-scheduler",
+    package: "k8s.io/kubernetes/cmd/kube-scheduler",
+};
 /// The command line tool that installs manifests.
 pub const KUBECTL: Program = Program {
     name: "kubectl",
@@ -43,10 +48,11 @@ pub const FAKE_GCS_SERVER: Program = Program {
 };
 
 /// Every program of the Go module, in the order in which they are built.
-pub const ALL: [Program; 5] = [
+pub const ALL: [Program; 6] = [
     ETCD,
     KUBE_APISERVER,
     KUBE_CONTROLLER_MANAGER,
+    KUBE_SCHEDULER,
     KUBECTL,
     FAKE_GCS_SERVER,
 ];

@@ -1,11 +1,11 @@
-//! The command lines of etcd, kube-apiserver and kube-controller-manager.
+//! The command lines of etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
 
 use std::path::Path;
 
 use super::keys::Keys;
 use crate::{
     WorkFolder,
-    kubernetes::users::{CONTROLLER_MANAGER, kubeconfig_path},
+    kubernetes::users::{CONTROLLER_MANAGER, SCHEDULER, kubeconfig_path},
 };
 
 /// Requests and our own audit annotations, without bodies; nothing about reads, leases and Events.
@@ -104,6 +104,17 @@ pub(crate) fn controller_manager(folder: &WorkFolder, keys: &Keys) -> Vec<String
         "--leader-elect=false".into(),
         // The only node is part of this process and cannot become unreachable.
         "--controllers=*,-node-lifecycle-controller".into(),
+        "--kube-api-qps=200".into(),
+        "--kube-api-burst=400".into(),
+        "--secure-port=0".into(),
+        "--profiling=false".into(),
+    ]
+}
+
+pub(crate) fn scheduler(kubeconfigs: &Path) -> Vec<String> {
+    vec![
+        file("kubeconfig", &kubeconfig_path(kubeconfigs, SCHEDULER)),
+        "--leader-elect=false".into(),
         "--kube-api-qps=200".into(),
         "--kube-api-burst=400".into(),
         "--secure-port=0".into(),

@@ -1,11 +1,13 @@
 //! The processes of the control plane, and the restart of the API server.
 
+use std::path::Path;
+
 use anyhow::Result;
 
-use super::{ControlPlane, STOP_GRACE};
+use super::{ControlPlane, STOP_GRACE, commands};
 use crate::{
-    host::children::{Child, Launch},
-    programs::kubernetes::KUBE_APISERVER,
+    host::children::{Child, Children, Launch},
+    programs::kubernetes::{KUBE_APISERVER, KUBE_SCHEDULER},
 };
 
 /// A process, and how it was started.
@@ -29,6 +31,17 @@ impl ControlPlane {
         all.iter()
             .map(|p| (p.launch.name.clone(), p.child.pid()))
             .collect()
+    }
+
+    /// Starts kube-scheduler among these children. It is started with the first node, because without one it could only write
+    /// on each pod that there is none.
+    ///
+    /// # Errors
+    /// The process cannot be started.
+    pub(crate) fn start_scheduler(&self, children: &Children, logs: &Path) -> Result<Child> {
+        let path = self.binaries.path(KUBE_SCHEDULER);
+        let args = commands::scheduler(&self.kubeconfigs);
+        children.spawn(&Launch::new(KUBE_SCHEDULER.name, &path, args, logs))
     }
 
     /// Stops only the API server, as an upgrade of the control plane does; the stored data stays.

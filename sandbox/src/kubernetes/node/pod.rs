@@ -1,4 +1,4 @@
-//! The lifecycle of one pod on the node: bound, prepared, run, terminated, deleted.
+//! The lifecycle of one pod on the node: prepared, run, terminated, deleted.
 
 use std::{collections::VecDeque, fs, path::Path, sync::Arc, time::Duration};
 
@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::{
     Api,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
-use serde_json::json;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -25,7 +24,6 @@ use super::{
     tokens::PodIdentity,
     volumes::TokenFile,
 };
-use crate::NODE;
 
 /// A pod may specify minutes; nothing here needs longer.
 const LONGEST_GRACE: Duration = Duration::from_secs(10);
@@ -33,24 +31,6 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// Receives that the pod is to be stopped, with its grace period.
 pub(super) type StopReceiver = watch::Receiver<Option<Duration>>;
-
-/// Binds a pod that names no node. Returns false if another scheduler did, or the pod is gone.
-pub(super) async fn bind(context: &Context, pod: &Pod) -> bool {
-    let identity = PodIdentity::of(pod);
-    let binding = json!({
-        "apiVersion": "v1", "kind": "Binding",
-        "metadata": {"name": identity.pod, "uid": identity.uid},
-        "target": {"apiVersion": "v1", "kind": "Node", "name": NODE},
-    });
-    let pods = Api::<Pod>::namespaced(context.scheduler.clone(), &identity.namespace);
-    let bound: kube::Result<serde_json::Value> = pods
-        .create_subresource("binding", &identity.pod, &PostParams::default(), &binding)
-        .await;
-    if let Err(error) = &bound {
-        tracing::debug!(pod = identity.pod, %error, "not bound");
-    }
-    bound.is_ok()
-}
 
 /// Runs a bound pod until it has terminated, and deletes it if that was requested.
 pub(super) async fn run(context: Arc<Context>, pod: Pod, mut ending: StopReceiver) {

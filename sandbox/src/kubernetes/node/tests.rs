@@ -4,6 +4,7 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::Job,
     core::v1::{ConfigMap, Secret},
+    scheduling::v1::PriorityClass,
 };
 use kube::api::{DeleteParams, ListParams, LogParams};
 use serde_json::Value;
@@ -12,44 +13,13 @@ use super::*;
 use crate::kubernetes::users::{ADMIN, ALICE};
 
 #[test]
-fn gated_finished_and_foreign_pods_are_left_alone() {
-    let pod = |spec: Value, phase: &str| -> Pod {
-        serde_json::from_value(
-            json!({"metadata": {"name": "p"}, "spec": spec, "status": {"phase": phase}}),
-        )
-        .unwrap()
+fn a_pod_that_has_ended_is_not_run_again() {
+    let pod = |phase: &str| -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "status": {"phase": phase}}))
+            .unwrap()
     };
-    let gated = json!({"containers": [], "schedulingGates": [{"name": "namesake.dev/identity"}]});
-    assert_eq!(next_step(&pod(gated, "Pending")), Next::Nothing);
-    assert_eq!(
-        next_step(&pod(json!({"containers": []}), "Pending")),
-        Next::Bind
-    );
-    assert_eq!(
-        next_step(&pod(json!({"containers": [], "nodeName": NODE}), "Pending")),
-        Next::Run
-    );
-    assert_eq!(
-        next_step(&pod(
-            json!({"containers": [], "nodeName": "other"}),
-            "Running"
-        )),
-        Next::Nothing
-    );
-    assert_eq!(
-        next_step(&pod(
-            json!({"containers": [], "nodeName": NODE}),
-            "Succeeded"
-        )),
-        Next::Nothing
-    );
-    assert_eq!(
-        next_step(&pod(
-            json!({"containers": [], "schedulerName": "mine"}),
-            "Pending"
-        )),
-        Next::Nothing
-    );
+    assert!(has_ended(&pod("Succeeded")) && has_ended(&pod("Failed")));
+    assert!(!has_ended(&pod("Pending")) && !has_ended(&pod("Running")));
 }
 
 #[test]
@@ -99,6 +69,9 @@ async fn pods_run_as_local_processes() {
     a_pod_that_waits_for_a_secret_runs_when_it_comes(&alice).await;
     a_failed_job_shows_its_exit_code_and_its_log(&alice).await;
     a_deployment_becomes_available_and_goes(&control_plane, &folder).await;
+    a_gated_pod_is_placed_only_after_its_gate_is_removed(&alice).await;
+    a_pod_that_no_node_fits_waits_and_says_why(&alice).await;
+    a_pod_of_higher_priority_takes_the_place_of_a_lower_one(&control_plane).await;
     node.stop().await;
     control_plane.stop().await;
 }
@@ -176,7 +149,6 @@ async fn a_job_runs_with_its_volumes_and_its_token(alice: &Client, folder: &Work
             "volumeMounts": [{"name": "share", "mountPath": "/share"}]}],
         "containers": [{
             "name": "main", "image": "x", "command": ["sh", "-c", script],
-                "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
             "env": [{"name": "WHO", "valueFrom": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}}}, {"name": "MARK", "value": "m"}],
             "volumeMounts": [
                 {"name": "words", "mountPath": "/etc/words"}, {"name": "tok", "mountPath": "/run/tok"},
@@ -330,4 +302,97 @@ async fn a_deployment_becomes_available_and_goes(
         "the process lives on; logs in {}",
         folder.logs().display()
     );
+}
+
+async fn pod_until(client: &Client, name: &str, what: &str, holds: impl Fn(&Pod) -> bool) -> Pod {
+    let pods = Api::<Pod>::namespaced(client.clone(), "lab");
+    until(what, || async {
+        let pod = pods.get_opt(name).await.unwrap()?;
+        holds(&pod).then_some(pod)
+    })
+    .await
+}
+
+/// Whether kube-scheduler says of a pod that it is not placed, for this reason.
+fn is_unplaced(pod: &Pod, reason: &str) -> bool {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    let is_node_set = pod.spec.as_ref().is_some_and(|s| s.node_name.is_some());
+    let mut conditions = conditions.into_iter().flatten();
+    !is_node_set
+        && conditions.any(|c| {
+            c.type_ == "PodScheduled" && c.status == "False" && c.reason.as_deref() == Some(reason)
+        })
+}
+
+fn has_phase(pod: &Pod, phase: &str) -> bool {
+    let status = pod.status.as_ref();
+    status.and_then(|status| status.phase.as_deref()) == Some(phase)
+}
+
+/// A pod that requests so many processors and runs until it is stopped.
+fn pod(name: &str, processors: &str, more: &Value) -> Value {
+    let main = json!({"name": "main", "image": "x", "command": ["sleep", "600"],
+        "resources": {"requests": {"cpu": processors}, "limits": {"cpu": processors}}});
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [main]}});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        pod["spec"][key] = value.clone();
+    }
+    pod
+}
+
+async fn a_gated_pod_is_placed_only_after_its_gate_is_removed(alice: &Client) {
+    let gates = json!({"schedulingGates": [{"name": "example.com/wait"}]});
+    create(alice, pod("gated", "1", &gates)).await;
+    pod_until(alice, "gated", "the gate", |pod| {
+        is_unplaced(pod, "SchedulingGated")
+    })
+    .await;
+    let open = Patch::Merge(json!({"spec": {"schedulingGates": null}}));
+    let pods = Api::<Pod>::namespaced(alice.clone(), "lab");
+    pods.patch("gated", &PatchParams::default(), &open)
+        .await
+        .unwrap();
+    pod_until(alice, "gated", "the start", |pod| has_phase(pod, "Running")).await;
+}
+
+async fn a_pod_that_no_node_fits_waits_and_says_why(alice: &Client) {
+    create(alice, pod("large", "20000", &json!({}))).await;
+    pod_until(alice, "large", "the reason", |pod| {
+        is_unplaced(pod, "Unschedulable")
+    })
+    .await;
+    let selector = json!({"nodeSelector": {"kubernetes.io/os": "plan9"}});
+    create(alice, pod("elsewhere", "1", &selector)).await;
+    pod_until(alice, "elsewhere", "the reason", |pod| {
+        is_unplaced(pod, "Unschedulable")
+    })
+    .await;
+}
+
+async fn a_pod_of_higher_priority_takes_the_place_of_a_lower_one(control_plane: &ControlPlane) {
+    let admin = control_plane.client(ADMIN).await.unwrap();
+    let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+        "metadata": {"name": "urgent"}, "value": 1000});
+    Api::<PriorityClass>::all(admin.clone())
+        .create(
+            &PostParams::default(),
+            &serde_json::from_value(class).unwrap(),
+        )
+        .await
+        .unwrap();
+    create(&admin, pod("low", "9000", &json!({}))).await;
+    pod_until(&admin, "low", "the start", |pod| has_phase(pod, "Running")).await;
+    let urgent = json!({"priorityClassName": "urgent"});
+    create(&admin, pod("urgent", "9000", &urgent)).await;
+    pod_until(&admin, "urgent", "the start", |pod| {
+        has_phase(pod, "Running")
+    })
+    .await;
+    let pods = Api::<Pod>::namespaced(admin, "lab");
+    until("the end of the other one", || async {
+        pods.get_opt("low").await.unwrap().is_none().then_some(())
+    })
+    .await;
 }
