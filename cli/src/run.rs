@@ -9,10 +9,9 @@ use crate::answer::failure::Failure;
 use crate::answer::{Answer, Output};
 use crate::args::{Args, Command};
 use crate::cluster::connect::Session;
+use crate::commands::removal::{gc, uninstall};
 use crate::commands::rules::{lint, replay, simulate};
-use crate::commands::{
-    adopt, gc, list, offboard, pages, quota, support_bundle, uninstall, warm, who,
-};
+use crate::commands::{adopt, list, offboard, pages, quota, support_bundle, warm, who};
 use crate::console::{Console, say};
 use crate::{check, doctor, explain};
 

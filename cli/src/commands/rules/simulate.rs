@@ -232,10 +232,23 @@ async fn decide(
         object: &draft.object,
     };
     let simulated = simulate(rules.clone(), &request).await;
-    simulated.map_err(|error| {
+    simulated.map(without_id).map_err(|error| {
         let why = plain(&format!("{error:#}"));
         Failure::Usage(format!("{}: {why}", name(&draft.object)))
     })
+}
+
+/// The answer without the id of the decision, which is in no log.
+fn without_id(mut answer: Simulated) -> Simulated {
+    let Some(id) = answer.audit_annotations.remove("decision") else {
+        return answer;
+    };
+    let [alone, last] = [format!(" (decision {id})"), format!(", decision {id}")];
+    let texts = answer.warnings.iter_mut();
+    for text in texts.chain(answer.status.as_mut().map(|status| &mut status.message)) {
+        *text = text.replace(&alone, "").replace(&last, "");
+    }
+    answer
 }
 
 /// Why the object would be refused; nothing if it would be created.
