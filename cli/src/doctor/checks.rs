@@ -36,6 +36,8 @@ pub enum Check {
     Quota,
     /// Parents without a proven requester.
     Unproven,
+    /// Who scrapes the metrics.
+    Metrics,
     /// What `check` finds.
     Exposure,
 }
@@ -63,7 +65,7 @@ const fn row(
 }
 
 /// All checks, in the order of the chain. In commands, HOME is replaced by the namespace of the stack.
-const TABLE: [Row; 15] = [
+const TABLE: [Row; 16] = [
     row(
         Check::ApiServer,
         "api-server",
@@ -148,6 +150,13 @@ const TABLE: [Row; 15] = [
         "unproven",
         "every parent of pods has a proven requester",
         "kubectl namesake list --unproven; then create them again, or kubectl namesake adopt",
+    ),
+    row(
+        Check::Metrics,
+        "metrics",
+        "somebody scrapes the metrics, and a network policy lets them",
+        "add manifests/metrics/gke, or manifests/metrics/prometheus-operator, to the components of the overlay, and apply it; if your \
+         Prometheus finds pods in another way: --skip metrics",
     ),
     row(
         Check::Exposure,

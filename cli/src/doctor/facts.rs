@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use crate::check::{Read, Snapshot};
 
@@ -33,6 +34,10 @@ pub(super) struct Facts {
     pub(super) unproven: Read<Option<ConfigMap>>,
     /// The names of the webhook's pods.
     pub(super) webhook_pods: Read<Vec<String>>,
+    /// The PodMonitorings and PodMonitors of the stack's namespace, as kind and name.
+    pub(super) monitors: Read<Vec<String>>,
+    /// The network policies of the stack's namespace.
+    pub(super) network_policies: Read<Vec<NetworkPolicy>>,
     /// Whether the API server got an answer from the webhook.
     pub(super) reach: Read<Reach>,
 }

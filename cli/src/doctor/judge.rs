@@ -1,6 +1,7 @@
 //! What the facts say about each link of the chain. Pure.
 
 mod certificates;
+mod metrics;
 mod programs;
 mod rules;
 
@@ -55,6 +56,11 @@ fn outcome(check: Check, facts: &Facts, trust: &[String], now: Timestamp) -> Out
         Check::Namespaces => rules::namespaces(facts),
         Check::Quota => seen(&facts.quota, |map| quota(home, map.as_ref())),
         Check::Unproven => seen(&facts.unproven, |map| unproven(home, map.as_ref())),
+        Check::Metrics => seen(&facts.monitors, |monitors| {
+            seen(&facts.network_policies, |policies| {
+                metrics::outcome(home, monitors, policies)
+            })
+        }),
         Check::Exposure => exposure(facts, trust),
     }
 }

@@ -6,8 +6,9 @@ use futures::join;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ListParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use kube::{Api, Client, Error, ResourceExt};
 use namesake_api::names;
 use namesake_service::{parse_rules, rules_files};
@@ -19,6 +20,15 @@ use crate::answer::failure::Failure;
 use crate::check::{Read, Snapshot, Unreadable, read_snapshot, unreadable};
 use crate::cluster::connect::Session;
 
+/// Kinds that tell a Prometheus to scrape pods: group, kind and name in URLs.
+const MONITORS: [(&str, &str, &str); 2] = [
+    (
+        "monitoring.googleapis.com",
+        "PodMonitoring",
+        "podmonitorings",
+    ),
+    ("monitoring.coreos.com", "PodMonitor", "podmonitors"),
+];
 /// Name of the namespace of the dry run, which is never created.
 const DRY_RUN_NAMESPACE: &str = "namesake-doctor";
 
@@ -43,13 +53,16 @@ pub(super) async fn read(session: &Session, selected: &[Check]) -> Result<Facts,
                 "the report on unproven parents"
             ),
             webhook_pods(session),
+            monitors(session),
+            network_policies(session),
         )
     });
     let snapshot = Box::pin(read_snapshot(client, home));
     let (rules, snapshot, rest) = join!(rules, snapshot, rest);
     let snapshot: Snapshot =
         snapshot.map_err(|error| Failure::NoApiServer(format!("{error:#}")))?;
-    let (deployments, lease, accepted, quota, unproven, webhook_pods) = rest;
+    let (deployments, lease, accepted, quota, unproven, webhook_pods, monitors, network_policies) =
+        rest;
     let reach = match selected.contains(&Check::WebhookReachable) {
         true => reach(client, &rules).await,
         false => Ok(Reach::Answered),
@@ -63,6 +76,8 @@ pub(super) async fn read(session: &Session, selected: &[Check]) -> Result<Facts,
         quota,
         unproven,
         webhook_pods,
+        monitors,
+        network_policies,
         reach,
     })
 }
@@ -105,6 +120,36 @@ async fn webhook_pods(session: &Session) -> Read<Vec<String>> {
         .await;
     let listed = listed.map_err(unreadable("the pods of the webhook"))?;
     Ok(listed.items.iter().map(ResourceExt::name_any).collect())
+}
+
+/// The objects that tell a Prometheus to scrape pods of the stack's namespace. Of kinds that the cluster does not have there are none.
+async fn monitors(session: &Session) -> Read<Vec<String>> {
+    let mut found = Vec::new();
+    for (group, kind, plural) in MONITORS {
+        let kinds = GroupVersionKind::gvk(group, "v1", kind);
+        let resource = ApiResource::from_gvk_with_plural(&kinds, plural);
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(session.client.clone(), &session.home, &resource);
+        match api.list_metadata(&ListParams::default()).await {
+            Ok(list) => {
+                let names = list.items.iter().map(ResourceExt::name_any);
+                found.extend(names.map(|name| format!("{kind} {name}")));
+            }
+            Err(Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(unreadable("who scrapes the metrics")(error)),
+        }
+    }
+    Ok(found)
+}
+
+async fn network_policies(session: &Session) -> Read<Vec<NetworkPolicy>> {
+    let listed = session
+        .at_home::<NetworkPolicy>()
+        .list(&ListParams::default())
+        .await;
+    listed
+        .map(|list| list.items)
+        .map_err(unreadable("the network policies"))
 }
 
 /// Whether the webhook answers: a namespace that is opted in gets its epoch from the webhook, also in a dry run.

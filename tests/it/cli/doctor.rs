@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 
 use crate::cli::connection::session;
 
-/// Checks that nothing can pass here: the programs run in this process, and everybody has `edit` in the namespace.
-const NEVER: &str = "webhook-replicas,broker-replicas,exposure";
+/// Checks that nothing can pass here: the programs run in this process, nobody scrapes them, and everybody has `edit` in the namespace.
+const NEVER: &str = "webhook-replicas,broker-replicas,metrics,exposure";
 
 /// The words of the checks that found something.
 async fn found(kubeconfig: &Path) -> Result<Vec<String>> {
@@ -118,9 +118,13 @@ fn rules_that_are_not_valid_and_a_missing_policy_are_found() -> Result<()> {
 }
 
 #[test]
-fn replicas_that_are_not_ready_are_found() -> Result<()> {
+fn replicas_that_are_not_ready_and_metrics_that_nobody_scrapes_are_found() -> Result<()> {
     with_own_stack(Options::default(), |ns| async move {
         let kubeconfig = admin_of(&ns);
+        let metrics = ["doctor", "--only", "metrics"];
+        session(&kubeconfig, &metrics)
+            .await
+            .answered(1, &["there is no PodMonitoring and no PodMonitor"])?;
         let only = ["doctor", "--only", "webhook-replicas,broker-replicas"];
         session(&kubeconfig, &only).await.answered(
             1,

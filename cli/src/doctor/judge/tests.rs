@@ -78,6 +78,8 @@ fn healthy() -> Facts {
             &[("replica.namesake.dev/w-1", &revision)],
         ))),
         webhook_pods: Ok(vec!["w-1".to_owned()]),
+        monitors: Ok(vec!["PodMonitoring namesake".to_owned()]),
+        network_policies: Ok(Vec::new()),
         reach: Ok(Reach::Answered),
     }
 }
