@@ -41,6 +41,12 @@ impl Reason {
         matches!(self.kind(), Kind::Lasting)
     }
 
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub const fn is_done(self) -> bool {
+        matches!(self.kind(), Kind::Done)
+    }
+
     /// HTTP status code of an admission response that refuses for it: 400 and 403 are final for whoever asked, and controllers
     /// try again after 503.
     #[must_use]

@@ -8,7 +8,9 @@ use namesake_api::names::{
 use namesake_api::{Identity, IdentityStatus, Mode};
 use namesake_core::Reason;
 
-use crate::identity::finding::{Finding, READY_PARTS, holds, known_reason};
+use crate::identity::finding::{
+    Finding, READY_PARTS, holds, known_reason, with_code, without_code,
+};
 use crate::identity::phase;
 
 /// Writes findings into a status and computes `Ready` and the phase. Returns whether anything changed.
@@ -43,7 +45,7 @@ pub fn stall(status: &mut IdentityStatus, generation: Option<i64>, now: Timestam
     if let Some(ready) = ready.filter(|ready| ready.status == Status::False.as_str()) {
         let reason = known_reason(&ready.reason);
         if reason.is_lasting() {
-            let stalled = Finding::holds(STALLED, reason, ready.message);
+            let stalled = Finding::holds(STALLED, reason, without_code(&ready));
             set(status, generation, &stalled, now);
         }
     }
@@ -126,7 +128,7 @@ fn ready(status: &IdentityStatus, generation: Option<i64>) -> Finding {
         return Finding::fails(READY, Reason::SpecChanged, message);
     }
     let reason = known_reason(&condition.reason);
-    Finding::fails(READY, reason, condition.message.clone())
+    Finding::fails(READY, reason, without_code(condition))
 }
 
 fn set(status: &mut IdentityStatus, generation: Option<i64>, finding: &Finding, now: Timestamp) {
@@ -134,7 +136,7 @@ fn set(status: &mut IdentityStatus, generation: Option<i64>, finding: &Finding, 
         type_: finding.condition,
         status: finding.status,
         reason: finding.reason.as_str(),
-        message: &finding.message,
+        message: &with_code(finding.reason, &finding.message),
         generation,
     };
     conditions::set(&mut status.conditions, &update, now);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use namesake_core::Reason;
 
 /// A check of `doctor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +190,27 @@ impl Check {
         self.row().word
     }
 
+    /// The reason of its findings, whose word is its own.
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Self::ApiServer => Reason::DoctorApiServer,
+            Self::MayInstall => Reason::DoctorMayInstall,
+            Self::Webhooks => Reason::DoctorWebhooks,
+            Self::Policies => Reason::DoctorPolicies,
+            Self::CaBundle => Reason::DoctorCaBundle,
+            Self::WebhookReachable => Reason::DoctorWebhookReachable,
+            Self::WebhookReplicas => Reason::DoctorWebhookReplicas,
+            Self::BrokerReplicas => Reason::DoctorBrokerReplicas,
+            Self::Leader => Reason::DoctorLeader,
+            Self::Rules => Reason::DoctorRules,
+            Self::RulesRevision => Reason::DoctorRulesRevision,
+            Self::Namespaces => Reason::DoctorNamespaces,
+            Self::Quota => Reason::DoctorQuota,
+            Self::Unproven => Reason::DoctorUnproven,
+            Self::Exposure => Reason::DoctorExposure,
+        }
+    }
+
     /// What is true when it finds nothing.
     #[must_use]
     pub fn meaning(self) -> &'static str {
@@ -286,6 +308,7 @@ mod tests {
         for (at, row) in TABLE.iter().enumerate() {
             assert_eq!(row.check as usize, at);
             assert!(words.insert(row.word), "{}", row.word);
+            assert_eq!(row.check.reason().as_str(), row.word);
             assert!(!row.command.is_empty() && !row.meaning.is_empty());
         }
     }

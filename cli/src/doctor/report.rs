@@ -56,7 +56,9 @@ fn block(one: &Checked) -> String {
                     let indent = " ".repeat(7 + WIDTH);
                     let rest =
                         |name: &str, text: &str| format!("{indent} {name}: {}\n", plain(text));
-                    line("FOUND", what) + &rest("where", place) + &rest("to do", command)
+                    line("FOUND", &with_code(one, what))
+                        + &rest("where", place)
+                        + &rest("to do", command)
                 },
             );
             each.collect()
@@ -64,8 +66,12 @@ fn block(one: &Checked) -> String {
     }
 }
 
+fn with_code(one: &Checked, what: &str) -> String {
+    format!("{what} ({})", one.check.reason().code())
+}
+
 fn lines(one: &Checked) -> String {
-    let word = one.check.word();
+    let (word, code) = (one.check.word(), one.check.reason().code());
     match &one.outcome {
         Outcome::Fine(_) => format!("ok {word}\n"),
         Outcome::Unseen(why) => format!("unseen {word}: {}\n", plain(why)),
@@ -73,7 +79,7 @@ fn lines(one: &Checked) -> String {
             let each = findings.iter();
             each.map(|one| {
                 format!(
-                    "found {word}: {}: {}\n",
+                    "found {word}: {}: {} ({code})\n",
                     plain(&one.place),
                     plain(&one.what)
                 )
@@ -97,7 +103,8 @@ fn value(one: &Checked) -> Value {
                 .iter()
                 .map(|one| json!({"where": one.place, "what": one.what, "toDo": one.command}))
                 .collect();
-            json!({"check": check, "meaning": meaning, "state": "found", "findings": findings})
+            let code = one.check.reason().code();
+            json!({"check": check, "code": code, "meaning": meaning, "state": "found", "findings": findings})
         }
     }
 }
@@ -107,9 +114,14 @@ fn case(one: &Checked) -> Case {
         Outcome::Fine(_) => (Vec::new(), None),
         Outcome::Unseen(why) => (Vec::new(), Some(why.clone())),
         Outcome::Found(findings) => {
+            let code = one.check.reason().code();
             let each = findings.iter();
-            let texts =
-                each.map(|one| format!("{}: {} (to do: {})", one.place, one.what, one.command));
+            let texts = each.map(|one| {
+                format!(
+                    "{}: {} ({code}; to do: {})",
+                    one.place, one.what, one.command
+                )
+            });
             (texts.collect(), None)
         }
     };

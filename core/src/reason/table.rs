@@ -174,6 +174,66 @@ super::reasons! {
     NS1612 FailedRulesTests(Lasting) "an edit of the rules fails tests that the rules have about themselves; the previous rules stay in force"
         => "correct the rules or the tests that the message names";
 
+    "Policies in the API server":
+    NS1701 PolicyAdoption = "namesake-adoption" (Lasting) "a label, annotation or owner reference would make the object a child of another one, which only controllers may do"
+        => "leave it as it was; an admin gives a controller of yours the ClusterRole `namesake-carrier`";
+    NS1702 PolicyArgoPods = "namesake-argo-pods" (Lasting) "the request changes a key of a pod by which Argo acts"
+        => "leave it as it was";
+    NS1703 PolicyBindings = "namesake-bindings" (Lasting) "only schedulers choose the node of a pod, and a Binding never writes keys that say who a pod belongs to"
+        => "leave it to the scheduler; a scheduler of yours needs the right to create `pods/binding` in the whole cluster";
+    NS1704 PolicyBrokerPodStatus = "namesake-broker-pod-status" (Lasting) "the broker writes more of the status of a pod than why it waits"
+        => "report it: the broker has a bug";
+    NS1705 PolicyBrokerPods = "namesake-broker-pods" (Lasting) "the broker changes more of a pod than its gate and its annotations"
+        => "report it: the broker has a bug";
+    NS1706 PolicyBrokerRoleBindings = "namesake-broker-role-bindings" (Lasting) "the broker binds a role to another account than the one managed account that the binding is for"
+        => "report it: the broker has a bug";
+    NS1707 PolicyBrokerServiceAccounts = "namesake-broker-service-accounts" (Lasting) "the broker writes an account that is not managed"
+        => "report it: the broker has a bug";
+    NS1708 PolicyBrokerTokens = "namesake-broker-tokens" (Lasting) "the broker requests a token that it needs for nothing"
+        => "report it: the broker has a bug";
+    NS1709 PolicyEpochs = "namesake-epochs" (Lasting) "what was signed is from before the namespace was last opted in"
+        => "try again in a minute; if it lasts, an admin removes the label `namesake.dev/stack` and sets it again";
+    NS1710 PolicyGuardedPods = "namesake-guarded-pods" (Lasting) "the request changes the image of a pod that runs as a guarded account"
+        => "create a pod of your own";
+    NS1711 PolicyIdentities = "namesake-identities" (Lasting) "somebody else than the broker or an admin writes an Identity or its status"
+        => "change the rules; the broker creates and updates Identities";
+    NS1712 PolicyInstallation = "namesake-installation" (Lasting) "somebody else than an admin changes what Namesake consists of in the cluster"
+        => "ask an admin: they hold `namesake-identities-admin` cluster-wide";
+    NS1713 PolicyKeys = "namesake-keys" (Lasting) "a label or annotation of Namesake would change through a subresource"
+        => "leave it as it is: Namesake writes it";
+    NS1714 PolicyManagedPods = "namesake-managed-pods" (Lasting) "the request changes what runs in a pod with an identity, Namesake's keys on it, or its gate"
+        => "create a pod of your own, or wait until the gate is removed";
+    NS1715 PolicyMode = "namesake-mode" (Lasting) "somebody else than an admin changes the mode of a namespace, or the mode is none"
+        => "ask an admin; the modes are `enforce`, `shadow` and `off`";
+    NS1716 PolicyOptIn = "namesake-opt-in" (Lasting) "somebody else than an admin opts a namespace in or out, or the namespace is not fit for it"
+        => "do what the message says, or ask an admin";
+    NS1717 PolicyOptInRoleBindings = "namesake-opt-in-role-bindings" (Lasting) "somebody else than an admin changes the RoleBinding by which Namesake works in an opted-in namespace"
+        => "ask an admin to opt the namespace out first";
+    NS1718 PolicyPlacement = "namesake-placement" (Lasting) "the request changes where a pod with an identity runs while it waits"
+        => "create a pod of your own; a scheduler such as Kueue needs the ClusterRole `namesake-placement`";
+    NS1719 PolicyPods = "namesake-pods" (Lasting) "the pod names a managed account, and nothing checks it: the namespace is switched off, its stack is not installed, or it was just opted in"
+        => "name another account, or ask an admin to opt the namespace in";
+    NS1720 PolicyPodsAfterOptOut = "namesake-pods-after-opt-out" (Lasting) "the pod names a managed account in a namespace that is not opted in"
+        => "name another account, or ask an admin to opt the namespace in";
+    NS1721 PolicyRoleBindings = "namesake-role-bindings" (Lasting) "somebody else than the broker or an admin binds a role to a managed account"
+        => "name the role under `roleBindings` of its class, or ask an admin";
+    NS1722 PolicyServiceAccounts = "namesake-service-accounts" (Lasting) "somebody else than the broker of its stack writes a managed account"
+        => "change the rules, which say what the account is";
+    NS1723 PolicyServiceProxy = "namesake-service-proxy" (Lasting) "the proxy to a Service reaches pods of any user"
+        => "use `kubectl port-forward`, or the proxy of a pod of your own";
+    NS1724 PolicyStatus = "namesake-status" (Lasting) "somebody else than a node or a controller writes how a pod or Job ended"
+        => "give a controller of yours the right to update that status in the whole cluster";
+    NS1725 PolicySystem = "namesake-system" (Lasting) "somebody else than an admin writes in the namespace of Namesake"
+        => "ask an admin: they hold `namesake-identities-admin` cluster-wide";
+    NS1726 PolicyTaskResults = "namesake-task-results" (Lasting) "somebody else than the pod of a step writes its result"
+        => "run a Workflow of your own";
+    NS1727 PolicyTokenSecrets = "namesake-token-secrets" (Lasting) "a Secret would hold a token of a managed or guarded account"
+        => "let pods get their tokens from their node";
+    NS1728 PolicyTokens = "namesake-tokens" (Lasting) "somebody requests a token of a managed or guarded account, which pods get from their node"
+        => "run it in a pod of the account; who must request tokens needs the ClusterRole `namesake-token-requester`";
+    NS1729 PolicyOptInAdvice = "namesake-opt-in-advice" (Lasting) "a namespace is being opted in, and something is still open, or its stack is not installed; this is a warning"
+        => "do what the message says";
+
     "Done or in progress":
     NS2001 Pending(Passing) "about to be done" => "";
     NS2002 Created(Done) "the service account exists" => "";
@@ -344,4 +404,36 @@ super::reasons! {
         => "create them again, or adopt them: docs/operate.md, \"Objects without a proven requester\"";
     NS3023 CheckOtherWebhooks = "other-webhooks" (Lasting) "another webhook changes pods after Namesake"
         => "make sure that it leaves account, containers and annotations of Namesake alone";
+
+    "What `doctor` finds":
+    NS3101 DoctorApiServer = "api-server" (Lasting) "the API server is too old: it has no ValidatingAdmissionPolicy v1"
+        => "upgrade the cluster to Kubernetes 1.30 or newer";
+    NS3102 DoctorMayInstall = "may-install" (Lasting) "you may not apply all of the manifests"
+        => "let a cluster admin install Namesake";
+    NS3103 DoctorWebhooks = "webhooks" (Lasting) "a webhook configuration is missing, or not as shipped"
+        => "apply the manifests again";
+    NS3104 DoctorPolicies = "policies" (Lasting) "a policy is missing, not bound, or weaker than shipped"
+        => "apply the manifests again";
+    NS3105 DoctorCaBundle = "ca-bundle" (Lasting) "the API server does not trust the webhook by the certificate of its authority, or that expires soon"
+        => "restart the webhook; a new authority: docs/operate.md, \"The certificate authority\"";
+    NS3106 DoctorWebhookReachable = "webhook-reachable" (Lasting) "the API server gets no answer from the webhook"
+        => "look at its pods, then at the network policy: the address range of the control plane must be in it";
+    NS3107 DoctorWebhookReplicas = "webhook-replicas" (Lasting) "not all replicas of the webhook are ready"
+        => "`kubectl describe` its pods";
+    NS3108 DoctorBrokerReplicas = "broker-replicas" (Lasting) "not all replicas of the broker are ready"
+        => "`kubectl describe` its pods";
+    NS3109 DoctorLeader = "leader" (Lasting) "no broker leads: new users wait, and nothing is repaired"
+        => "look at the log of the broker";
+    NS3110 DoctorRules = "rules" (Lasting) "the rules are missing or not valid"
+        => "correct them: `kubectl namesake lint` shows each problem in its line";
+    NS3111 DoctorRulesRevision = "rules-revision" (Lasting) "a program uses other rules than those that are written"
+        => "look at the Events of the ConfigMap `namesake-rules`";
+    NS3112 DoctorNamespaces = "namespaces" (Lasting) "no rule can match in an opted-in namespace"
+        => "add the namespace to a rule and its class, or opt it out";
+    NS3113 DoctorQuota = "quota" (Lasting) "at least four fifths of a quota are used"
+        => "request a higher quota";
+    NS3114 DoctorUnproven = "unproven" (Lasting) "some parents of pods have no proven requester"
+        => "create them again, or adopt them: docs/operate.md, \"Objects without a proven requester\"";
+    NS3115 DoctorExposure = "exposure" (Lasting) "`check` finds something that is open"
+        => "`kubectl namesake check`";
 }

@@ -58,7 +58,7 @@ fn by_status(code: u16, reason: Reason) -> Value {
 }
 
 fn reply(filter: Value, reason: Reason, message: &str) -> Value {
-    let body = json!({"message": message, "reason": reason.as_str()});
+    let body = json!({"message": message, "reason": reason.as_str(), "code": reason.code()});
     json!({"filter": filter, "body_format_override": {"json_format": body}})
 }
 

@@ -13,6 +13,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 struct Body<'r> {
     message: &'r str,
     reason: &'static str,
+    code: &'static str,
 }
 
 /// A refusal with this message.
@@ -34,6 +35,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
     let body = Body {
         message: &refusal.message,
         reason: refusal.reason.as_str(),
+        code: refusal.reason.code(),
     };
     let status = status(refusal);
     let mut answer = (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();

@@ -237,9 +237,13 @@ impl Answer {
         self.headers.get(names::USER_HEADER)?.to_str().ok()
     }
 
-    /// The status, and the reason if there is one.
+    /// The status, and the reason if there is one, which has its own code.
     pub(crate) fn outcome(&self) -> (u16, String) {
         let body: BTreeMap<String, String> = serde_json::from_str(&self.body).unwrap_or_default();
-        (self.status, body.get("reason").cloned().unwrap_or_default())
+        let reason = body.get("reason").cloned().unwrap_or_default();
+        let known = reason.parse::<namesake_core::Reason>().ok();
+        let code = known.map(namesake_core::Reason::code);
+        assert_eq!(body.get("code").map(String::as_str), code, "{reason}");
+        (self.status, reason)
     }
 }

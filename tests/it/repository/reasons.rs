@@ -3,8 +3,11 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
+use namesake_api::names::{GUARDS, TOKEN_GUARD};
 use namesake_core::Reason;
 use namesake_sandbox::host::work_folder::workspace_root;
+use namesake_tests::cluster::manifests;
+use serde_json::Value;
 
 /// The folders with code that reports reasons.
 const FOLDERS: [&str; 6] = [
@@ -104,8 +107,73 @@ fn every_reason_of_the_table_is_given_somewhere() -> Result<()> {
             .skip(1)
             .any(is_end)
     };
-    let unused: Vec<_> = Reason::ALL.iter().filter(|r| !is_given(r)).collect();
+    let policies = policies()?;
+    let is_policy = |reason: &Reason| policies.iter().any(|(name, _)| name == reason.as_str());
+    let unused: Vec<_> = Reason::ALL
+        .iter()
+        .filter(|reason| !is_given(reason) && !is_policy(reason))
+        .collect();
     ensure!(unused.is_empty(), "no code gives {unused:?}");
+    Ok(())
+}
+
+/// Name and messages of each policy.
+fn policies() -> Result<Vec<(String, Vec<String>)>> {
+    let mut policies = Vec::new();
+    let mut folders = vec![workspace_root().join("manifests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "yaml") {
+                let text = fs::read_to_string(&path)?;
+                // Components patch policies, and other files are no list of objects.
+                if text.contains("kind: ValidatingAdmissionPolicy\n")
+                    && text.contains("validations:")
+                {
+                    policies.extend(manifests::objects(&text)?.iter().filter_map(policy));
+                }
+            }
+        }
+    }
+    Ok(policies)
+}
+
+fn policy(object: &Value) -> Option<(String, Vec<String>)> {
+    let validations = object["spec"]["validations"].as_array();
+    let is_policy = object["kind"] == "ValidatingAdmissionPolicy";
+    let messages = validations.filter(|_| is_policy)?.iter().map(|one| {
+        let text = one["messageExpression"]
+            .as_str()
+            .or(one["message"].as_str());
+        text.unwrap_or_default().trim_end().to_owned()
+    });
+    let name = object["metadata"]["name"].as_str()?;
+    Some((name.to_owned(), messages.collect()))
+}
+
+#[test]
+fn every_message_of_a_policy_ends_with_the_code_of_the_policy() -> Result<()> {
+    let policies = policies()?;
+    for name in GUARDS.into_iter().chain([TOKEN_GUARD]) {
+        ensure!(
+            policies.iter().any(|(known, _)| known == name),
+            "there is no policy {name}"
+        );
+    }
+    for (name, messages) in policies {
+        let reason: Reason = name.parse()?;
+        ensure!(!messages.is_empty(), "{name} has no validations");
+        for message in messages {
+            let end = message.trim_end_matches('\'');
+            let code = format!("({})", reason.code());
+            ensure!(
+                end.ends_with(&code),
+                "{name}: a message without {code}: {message}"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use namesake_api::names::{DECISION_ANNOTATION, GATE, READY, WAITING_ANNOTATION};
 use namesake_api::{Identity, conditions};
 use namesake_core::Reason;
 
-use crate::identity::finding::known_reason;
+use crate::identity::finding::{known_reason, without_code};
 
 /// A pod that waits at Namesake's gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub fn decide(pod: &GatedPod, identity: Option<&Identity>, account_uid: Option<&
         let status = identity.status.as_ref();
         let ready = status.and_then(|status| conditions::get(&status.conditions, READY));
         let (reason, message) = match ready.filter(|ready| ready.status != "True") {
-            Some(ready) => (known_reason(&ready.reason), ready.message.as_str()),
+            Some(ready) => (known_reason(&ready.reason), without_code(ready)),
             None => (Reason::Pending, "it was requested just now"),
         };
         let message = format!(

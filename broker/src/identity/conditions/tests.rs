@@ -67,9 +67,15 @@ fn an_identity_is_stalled_after_a_pod_gave_up_and_while_the_reason_lasts() {
     step(&mut status, denied("no"));
     assert_eq!(stalled(&status), None, "no pod has given up");
     assert!(stall(&mut status, GEN, now()));
-    assert_eq!(stalled(&status).unwrap(), "True PermissionDenied: no");
+    assert_eq!(
+        stalled(&status).unwrap(),
+        "True PermissionDenied: no (NS2201)"
+    );
     step(&mut status, denied("still no"));
-    assert_eq!(stalled(&status).unwrap(), "True PermissionDenied: still no");
+    assert_eq!(
+        stalled(&status).unwrap(),
+        "True PermissionDenied: still no (NS2201)"
+    );
     let pending = Finding::fails(BINDING_READY, Reason::Pending, "");
     step(&mut status, pending);
     assert_eq!(stalled(&status), None);

@@ -62,7 +62,7 @@ pub(super) fn refused(refusal: &Refusal) -> Markup {
         section {
             h2 { "You are not known here" }
             p.problem { (refusal.message) }
-            p.muted { "Reason: " code { (refusal.reason) } }
+            p.muted { "Reason: " code { (refusal.reason) } " (" (refusal.reason.code()) ")" }
         }
     })
 }

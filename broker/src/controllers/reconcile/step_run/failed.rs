@@ -16,6 +16,7 @@ use crate::controllers::reconcile::Result;
 use crate::controllers::reconcile::memory::Memory;
 use crate::controllers::reconcile::write::write_findings;
 use crate::google::verify::deny_policy_hint;
+use crate::identity::finding::without_code;
 use crate::identity::phase::elapsed;
 use crate::identity::plan::change::Change;
 use crate::identity::progress::condition_of;
@@ -102,11 +103,11 @@ fn with_reported_message(
     let same = condition.filter(|condition| {
         condition.status == Status::False.as_str()
             && condition.reason == failure.reason.as_str()
-            && failure.is_same_message(&condition.message)
+            && failure.is_same_message(without_code(condition))
     });
     match same {
         Some(condition) => StepFailure {
-            message: condition.message.clone(),
+            message: without_code(condition).to_owned(),
             changing_id: None,
             ..failure
         },
