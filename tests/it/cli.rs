@@ -7,3 +7,4 @@ mod doctor;
 mod edits;
 mod explain;
 mod leftovers;
+mod who;

@@ -1,7 +1,7 @@
 //! The explanation of a pod, or of what creates pods. Pure.
 
 use jiff::Timestamp;
-use namesake_core::{Outcome, Reason, Resolution, Stamp};
+use namesake_core::{Outcome, Reason, Resolution, Stamp, User};
 use namesake_webhook::decide::argo::runs_as;
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ fn who(
     let user = resolution
         .and_then(|resolution| resolution.user.as_ref())
         .or(of_stamp);
-    let user = user.map(|user| user.as_str());
+    let user = user.map(User::as_str);
     if requester.is_some() {
         let text = user.unwrap_or("none: no entry of users in the rules matched the requester");
         story.line("user", text);

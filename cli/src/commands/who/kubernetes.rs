@@ -111,7 +111,7 @@ pub(super) fn read(
         }
         is_event
     })?;
-    found.pods.sort_by(|a, b| a.time.cmp(&b.time));
+    found.pods.sort_by_key(|pod| pod.time);
     Ok(found)
 }
 

@@ -207,7 +207,7 @@ fn unseen(account: &Account, logs: &Logs) -> Vec<String> {
     }
     match &logs.google {
         None => {
-            unseen.push("what the account did at Google: there is no --google-audit".to_owned())
+            unseen.push("what the account did at Google: there is no --google-audit".to_owned());
         }
         Some(log) if log.data_access == 0 => {
             unseen.push(format!(
